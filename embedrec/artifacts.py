@@ -1,0 +1,322 @@
+"""Artifacts: folders of plain files with a manifest, written atomically and checked when read.
+
+An artifact is a folder that holds data files and `manifest.json`, which names the format number, the kind, every
+file with its size and SHA-256, and what the artifact is about (settings, provenance, measured facts). Nothing in it is
+a pickle. `indexes/README.md` documents the format field by field.
+
+Writing goes into a hidden folder beside the final place, is flushed to disk and swapped in by one rename, so that
+a kill at any moment leaves the old artifact or the new one. Reading trusts nothing: names that leave the folder,
+links, sizes and checksums are refused before any parser sees the bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from embedrec.errors import ArtifactError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)-[0-9a-f]{8}\.(?P<what>tmp|old)")
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+# ---------------------------------------------------------------------------------------------- writing
+
+
+class Draft:
+    """An artifact being written: a folder to put files into, and what will stand in the manifest."""
+
+    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+        self.folder = folder
+        self.about = about
+
+    def path(self, name: str) -> Path:
+        """Where to write the file `name`."""
+        if not plain_name(name):
+            raise ArtifactError(f"{name!r} is no plain file name")
+        return self.folder / name
+
+    def array(self, name: str, array: np.ndarray) -> None:
+        """Write `array` as `name`.npy."""
+        import numpy as np
+
+        np.save(self.path(f"{name}.npy"), array, allow_pickle=False)
+
+
+@contextmanager
+def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft]:
+    """Write the artifact `folder`; it appears, or replaces the old one, when the block ends without an error.
+
+    kind   what it is: "sessions", "model", "index"
+    about  JSON values for the manifest; may be added to through `draft.about` inside the block
+    """
+    if not plain_name(folder.name):
+        raise ArtifactError(f"{folder.name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder.parent)
+    draft = Draft(_beside(folder), dict(about))
+    draft.folder.mkdir()
+    try:
+        yield draft
+        files = {f.name: _describe(f) for f in sorted(draft.folder.iterdir())}
+        manifest = {
+            "format": FORMAT,
+            "kind": kind,
+            "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "fingerprint": _digest({"kind": kind, "files": files}),
+            "about": draft.about,
+            "versions": {
+                "embedrec": version("embedrec"),
+                "python": sys.version.split()[0],
+                "numpy": version("numpy"),
+            },
+            "files": files,
+        }
+        manifest["digest"] = _digest(manifest)
+        with (draft.folder / MANIFEST).open("w", encoding="utf-8") as f:
+            json.dump(manifest, f, indent=2, ensure_ascii=False, allow_nan=False)
+            f.write("\n")
+        for name in [*files, MANIFEST]:
+            _flush(draft.folder / name)
+        _flush(draft.folder)
+        _swap_in(draft.folder, folder)
+    except BaseException:
+        shutil.rmtree(draft.folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file beside `path` for writing and rename it to `path` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    beside = _beside(path)
+    try:
+        text = None if "b" in mode else "utf-8"
+        with beside.open(mode, encoding=text, newline=text and "\n") as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _flush(path.parent)
+
+
+def plain_name(name: str) -> bool:
+    """Whether a name stays inside its folder on every system: letters, digits, '.', '_', '-', no leading dot."""
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
+def _beside(path: Path) -> Path:
+    return path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in `folder`; put back an old artifact that was moved aside."""
+    for left in folder.iterdir() if folder.is_dir() else ():
+        match = _LEFT.fullmatch(left.name)
+        if match is None or _alive(int(match["pid"])):
+            continue
+        if match["what"] == "old" and not (folder / match["name"]).exists():
+            left.rename(folder / match["name"])
+        elif left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _digest(value: Any) -> str:
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _swap_in(new: Path, place: Path) -> None:
+    """Put the folder `new` at `place`; the old one, if any, goes in the same step and is removed after it."""
+    if not place.exists():
+        new.rename(place)
+    elif _exchange(new, place):
+        shutil.rmtree(new)
+    else:  # no atomic exchange here: `sweep` knows how to put the old folder back after a kill
+        aside = new.with_suffix(".old")
+        place.rename(aside)
+        new.rename(place)
+        shutil.rmtree(aside)
+    _flush(place.parent)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Swap two folders in one step (Linux renameat2); False where system or file system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(b))
+
+
+# ---------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact on disk, opened for reading; files are checked against the manifest when they are asked for.
+
+    folder       where it lies
+    kind         "sessions", "model" or "index"
+    created      when it was written, UTC, ISO 8601 with microseconds
+    fingerprint  SHA-256 over the kind and the checksums of all files: equal content, equal fingerprint
+    about        settings, provenance and measured facts
+    versions     versions of the software that wrote it
+    files        name → {"bytes", "sha256"}
+    """
+
+    folder: Path
+    kind: str
+    created: str
+    fingerprint: str
+    about: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, dict[str, Any]]
+    _checked: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.files
+
+    def path(self, name: str) -> Path:
+        """The path of one of its files, after checking kind, size and checksum.
+
+        Raises ArtifactError when the file is not in the manifest, missing, a link, or damaged.
+        """
+        said = self.files.get(name)
+        if said is None:
+            raise ArtifactError(f"{self.folder} has no file {name!r} in its manifest; write the artifact again")
+        path = self.folder / name
+        if name not in self._checked:
+            try:
+                info = path.lstat()
+            except FileNotFoundError:
+                raise ArtifactError(f"{path} is missing; write the artifact again") from None
+            if not stat.S_ISREG(info.st_mode):
+                raise ArtifactError(f"{path} is not a plain file; write the artifact again")
+            if info.st_size != said["bytes"]:
+                raise ArtifactError(
+                    f"{path} is damaged ({info.st_size} bytes where the manifest says {said['bytes']}); "
+                    "write the artifact again"
+                )
+            if sha256(path) != said["sha256"]:
+                raise ArtifactError(f"{path} is damaged (its checksum differs); write the artifact again")
+            self._checked.add(name)
+        return path
+
+    def array(self, name: str) -> np.ndarray:
+        """The array of `name`.npy, read-only and memory-mapped."""
+        import numpy as np
+
+        path = self.path(f"{name}.npy")
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as e:
+            raise ArtifactError(f"{path} holds no array ({e}); write the artifact again") from e
+
+    def check(self) -> None:
+        """Check every file; raises ArtifactError at the first that is missing, damaged or not in the manifest."""
+        for name in self.files:
+            self.path(name)
+        for extra in sorted(f.name for f in self.folder.iterdir()):
+            if extra != MANIFEST and extra not in self.files:
+                raise ArtifactError(f"{self.folder / extra} is not in the manifest; remove it")
+
+
+def read(folder: Path, kind: str | None = None) -> Artifact:
+    """Open the artifact in `folder`, of the given kind or of any.
+
+    Raises ArtifactError when there is none, when its manifest is damaged, or when kind or format do not fit.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError(f"{folder} is not an artifact of embedrec (it has no {MANIFEST})") from None
+    except NotADirectoryError:
+        raise ArtifactError(f"{folder} is a file, not the folder of an artifact") from None
+    except (ValueError, RecursionError) as e:
+        raise ArtifactError(f"{path} is damaged ({e}); write the artifact again") from e
+    if not isinstance(manifest, dict) or "format" not in manifest:
+        raise ArtifactError(f"{path} is damaged (it names no format); write the artifact again")
+    if manifest["format"] != FORMAT:
+        raise ArtifactError(
+            f"{folder} has format {manifest['format']!r}, but this version of embedrec reads format {FORMAT}; "
+            "update embedrec or write the artifact again"
+        )
+    said = manifest.pop("digest", None)
+    if said != _digest(manifest):
+        raise ArtifactError(f"{path} is damaged (its digest differs); write the artifact again")
+    if kind is not None and manifest["kind"] != kind:
+        raise ArtifactError(f"{folder} is an artifact of kind {manifest['kind']}, but {kind} is needed here")
+    bad = next((name for name in manifest["files"] if not plain_name(name)), None)
+    if bad is not None:
+        raise ArtifactError(f"{path} names the file {bad!r}, which may not stand in an artifact")
+    return Artifact(
+        folder=folder,
+        **{k: manifest[k] for k in ("kind", "created", "fingerprint", "about", "versions", "files")},
+    )

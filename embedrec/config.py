@@ -1,0 +1,116 @@
+"""Settings: dataclass fields from TOML tables and `key=value` texts.
+
+A setting is written once, as a dataclass field; its name is the parameter, the TOML key, the `--set` key and what is
+saved in the artifact.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from embedrec.errors import SettingsError, did_you_mean
+
+T = TypeVar("T")
+
+
+def settings_of(recipe: Any) -> dict[str, Any]:
+    """The settings of a dataclass instance as JSON values, in the order of the fields."""
+    return dataclasses.asdict(recipe)
+
+
+def build(cls: type[T], values: Mapping[str, Any], *, given: str) -> T:
+    """An instance of the dataclass `cls` with these values over its defaults.
+
+    values  field → value; texts are read as the field's type, so that `{"epochs": "5"}` works
+    given   where the values come from, for messages: "--set", "config.toml"
+
+    Raises SettingsError for an unknown key (with the nearest valid one) or a value of the wrong type.
+    """
+    hints = get_type_hints(cls)
+    valid = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in valid:
+            hint = did_you_mean(key, valid) or f"; valid are {', '.join(valid)}"
+            raise SettingsError(f"unknown setting {key!r} in {given}{hint}")
+    return cls(**{key: _as(hints[key], value, key, given) for key, value in values.items()})
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file. Raises SettingsError when it is missing or no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"no settings file {path}; check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise SettingsError(f"{path} is not valid TOML: {e}") from e
+
+
+def table(tables: Mapping[str, Any], *path: str) -> dict[str, Any]:
+    """The table `[a.b]` for `table(tables, "a", "b")`, or {} where there is none."""
+    found: Any = tables
+    for key in path:
+        found = found.get(key, {}) if isinstance(found, Mapping) else {}
+    return dict(found)
+
+
+def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
+    """`["epochs=5", "dim=32"]` → `{"epochs": "5", "dim": "32"}`. Raises SettingsError for a text without '='."""
+    out = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise SettingsError(f"--set takes key=value, but {pair!r} has no '='")
+        out[key.strip()] = value.strip()
+    return out
+
+
+def _as(kind: Any, value: Any, key: str, given: str) -> Any:
+    """`value` as `kind`, one of bool, int, float, str, Literal or a union with None."""
+    if get_origin(kind) is Literal:
+        allowed = get_args(kind)
+        if value not in allowed:
+            near = did_you_mean(str(value), map(str, allowed))
+            raise SettingsError(
+                f"setting {key!r} in {given} is {value!r}, but must be one of {', '.join(map(str, allowed))}{near}"
+            )
+        return value
+    if get_origin(kind) is not None or not isinstance(kind, type):  # X | None
+        kinds = [k for k in get_args(kind) if k is not type(None)]
+        return None if value in (None, "none", "") else _as(kinds[0], value, key, given)
+    wrong = SettingsError(f"setting {key!r} in {given} must be {_A[kind]}, but is {value!r}")
+    if kind is bool:
+        if str(value).lower() not in ("true", "false"):
+            raise wrong
+        return str(value).lower() == "true"
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise wrong
+    try:
+        return kind(value) if isinstance(value, str) or kind is float else _exactly(kind, value)
+    except ValueError:
+        raise wrong from None
+
+
+def _exactly(kind: type, value: Any) -> Any:
+    if kind(value) != value:
+        raise ValueError(value)
+    return kind(value)
+
+
+_A = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def to_toml(recipe: Any, *path: str) -> str:
+    """The settings of a dataclass instance as the TOML table `[a.b]` for `to_toml(recipe, "a", "b")`."""
+    lines = [f"[{'.'.join(path)}]"]
+    for key, value in settings_of(recipe).items():
+        if value is not None:
+            text = str(value).lower() if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
+            lines.append(f"{key} = {text}")
+    return "\n".join(lines) + "\n"

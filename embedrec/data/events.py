@@ -1,0 +1,123 @@
+"""Events: who met which item, when, in rows beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.vocab import Vocab, as_ids
+from embedrec.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """E events, sorted by (session, time, original order); sessions are numbered by first appearance.
+
+    session   (E,) int32 rows into `sessions`, ascending
+    item      (E,) int32 rows into `items`
+    sessions  vocabulary of session ids
+    items     vocabulary of item ids, with names and counts where known
+    user      (E,) int32 rows into `users`, or None
+    users     vocabulary of user ids, or None
+    time      (E,) int64 milliseconds since 1970-01-01 UTC, or None
+    weight    (E,) float32 (ratings, play counts), or None
+    kind      (E,) int32 rows into `kinds` (click, buy …), or None
+    kinds     vocabulary of kinds, or None
+
+    Raises DataError when columns differ in length, rows leave their vocabulary, or sessions are not ascending.
+    """
+
+    session: np.ndarray
+    item: np.ndarray
+    sessions: Vocab
+    items: Vocab
+    user: np.ndarray | None = None
+    users: Vocab | None = None
+    time: np.ndarray | None = None
+    weight: np.ndarray | None = None
+    kind: np.ndarray | None = None
+    kinds: Vocab | None = None
+
+    def __post_init__(self) -> None:
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self.item):
+                raise DataError(f"{len(self.item)} events were given {len(column)} values of {name!r}")
+        for name, vocab in (
+            ("session", self.sessions),
+            ("item", self.items),
+            ("user", self.users),
+            ("kind", self.kinds),
+        ):
+            column = getattr(self, name)
+            if column is not None and vocab is not None:
+                check_rows(column, len(vocab), name)
+        if (np.diff(self.session) < 0).any():
+            raise DataError("events must be sorted by session; make them with Events.of")
+        if self.weight is not None and not np.isfinite(self.weight).all():
+            raise DataError("weights of events must be finite; drop or repair the rows with NaN or infinity")
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    @classmethod
+    def of(
+        cls,
+        session: Sequence[Any] | np.ndarray,
+        item: Sequence[Any] | np.ndarray,
+        *,
+        user: Sequence[Any] | np.ndarray | None = None,
+        time: np.ndarray | None = None,
+        weight: np.ndarray | None = None,
+        kind: Sequence[Any] | np.ndarray | None = None,
+        names: dict[Any, str] | None = None,
+    ) -> Events:
+        """Events from columns of ids (each (E,)), in any order; `names` maps item ids to display names."""
+        session_rows, sessions = factorize(session)
+        item_rows, items = factorize(item)
+        if names is not None:
+            items = Vocab(items.ids, np.array([names.get(i, "") for i in items.ids.tolist()], dtype=object))
+        user_rows, users = (None, None) if user is None else factorize(user)
+        kind_rows, kinds = (None, None) if kind is None else factorize(kind)
+        lengths = {len(c) for c in (session_rows, item_rows, user_rows, time, weight, kind_rows) if c is not None}
+        if len(lengths) > 1:
+            raise DataError(f"columns of events must be of one length, but they are {sorted(lengths)}")
+        keys = [session_rows] if time is None else [np.asarray(time), session_rows]
+        order = np.lexsort(keys)  # stable: equal times keep their order
+        return cls(
+            session=session_rows[order],
+            item=item_rows[order],
+            sessions=sessions,
+            items=items,
+            user=None if user_rows is None else user_rows[order],
+            users=users,
+            time=None if time is None else np.asarray(time, dtype=np.int64)[order],
+            weight=None if weight is None else np.asarray(weight, dtype=np.float32)[order],
+            kind=None if kind_rows is None else kind_rows[order],
+            kinds=kinds,
+        )
+
+    def take(self, keep: np.ndarray) -> Events:
+        """The events of a mask (E,) bool, vocabularies as they are."""
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
+        kept: dict[str, Any] = {name: None if c is None else c[keep] for name, c in columns.items()}
+        return replace(self, **kept)
+
+
+_COLUMNS = ("session", "item", "user", "time", "weight", "kind")
+
+
+def factorize(ids: Sequence[Any] | np.ndarray) -> tuple[np.ndarray, Vocab]:
+    """Ids (E,) as rows (E,) int32 into the vocabulary of distinct ids, numbered by first appearance."""
+    encoded = to_arrow(as_ids(ids), large=True).dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int32, copy=False), Vocab(from_arrow(encoded.dictionary))
+
+
+def check_rows(rows: np.ndarray, n: int, what: str) -> None:
+    """Raises DataError unless all rows lie in [0, n)."""
+    if len(rows) and (rows.min() < 0 or rows.max() >= n):
+        raise DataError(f"rows of {what!r} must lie in [0, {n}), but go from {rows.min()} to {rows.max()}")

@@ -1,0 +1,70 @@
+"""Which item a person means: by id, by id without its URI prefix, or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from embedrec.data.vocab import Vocab
+from embedrec.errors import UnknownItemError
+
+_NEAR = 5  # near misses shown
+
+
+def find_items(vocab: Vocab, texts: Sequence[str]) -> np.ndarray:
+    """Rows (m,) int64 of the items that the texts mean.
+
+    A text is, in this order: an id; an id without its prefix (`x` for `spotify:artist:x`, and the other way round); a
+    name; a name in other capitals. Raises UnknownItemError when several items fit or none does, naming the nearest.
+    """
+    return np.array([_find(vocab, text) for text in texts], dtype=np.int64)
+
+
+def _find(vocab: Vocab, text: str) -> int:
+    key = int(text) if vocab.integer and text.isascii() and text.lstrip("-").isdigit() else text
+    row = int(vocab.rows([key])[0])
+    if row >= 0:
+        return row
+    ids = [] if vocab.integer else vocab.ids.tolist()
+    bare = text.rsplit(":", 1)[-1]
+    names = [] if vocab.names is None else vocab.names.tolist()
+    folded = text.casefold()
+    for fits in (
+        [r for r, i in enumerate(ids) if i.endswith(bare) and i.rsplit(":", 1)[-1] == bare and _same_kind(i, text)],
+        [r for r, name in enumerate(names) if name == text],
+        [r for r, name in enumerate(names) if name.casefold() == folded],
+    ):
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            shown = ", ".join(_label(vocab, r) for r in fits[:_NEAR]) + (" …" if len(fits) > _NEAR else "")
+            raise UnknownItemError(f"{text!r} may mean {len(fits)} items ({shown}); give the id")
+    near = _nearest(vocab, text)
+    hint = f"; did you mean {' or '.join(_label(vocab, r) for r in near)}?" if near else "; give an id or a name"
+    raise UnknownItemError(f"no item {text!r} among the {len(vocab)} of the vocabulary{hint}")
+
+
+def _same_kind(item: str, text: str) -> bool:
+    """Whether one is the other without its prefix (`spotify:track:x` is not `spotify:artist:x`)."""
+    return item.endswith(text) or text.endswith(item)
+
+
+def _nearest(vocab: Vocab, text: str) -> list[int]:
+    """Rows of the most similar names and ids: those that contain the text first, the most mentioned before others."""
+    import difflib
+
+    folded = text.casefold()
+    names = [n.casefold() for n in (vocab.names if vocab.names is not None else vocab.ids.astype(str)).tolist()]
+    holding = [r for r, name in enumerate(names) if folded in name]
+    if vocab.counts is not None:
+        holding.sort(key=lambda r: -vocab.counts[r])  # type: ignore[index]
+    if holding:
+        return holding[:3]
+    close = difflib.get_close_matches(folded, [n for n in names if abs(len(n) - len(folded)) <= 3], n=3, cutoff=0.7)
+    return [names.index(c) for c in dict.fromkeys(close)]
+
+
+def _label(vocab: Vocab, row: int) -> str:
+    name = vocab.name(row)
+    return f"{vocab.ids[row]} ({name})" if name else f"{vocab.ids[row]}"

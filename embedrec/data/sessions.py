@@ -1,0 +1,202 @@
+"""Sessions: ordered lists of items, all in two arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embedrec import artifacts
+from embedrec.data.events import Events, check_rows, factorize
+from embedrec.data.vocab import Ids, Vocab, as_ids
+from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
+from embedrec.errors import ArtifactError, DataError
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+
+@dataclass(frozen=True, eq=False)
+class Sessions:
+    """S sessions of E events; session s is `items[offsets[s]:offsets[s + 1]]`, in order of time.
+
+    offsets  (S+1,) int64, from 0 to E, ascending
+    items    (E,) int32 rows into `vocab`
+    vocab    the items, with counts
+    ids      (S,) session ids, int64 or object array of str
+    times    (E,) int64 milliseconds since 1970-01-01 UTC, or None
+    weights  (E,) float32, or None
+    kinds    (E,) int32, or None
+    users    (S,) user ids, or None
+
+    Raises DataError when lengths do not fit or rows leave the vocabulary.
+    """
+
+    offsets: np.ndarray
+    items: np.ndarray
+    vocab: Vocab
+    ids: Ids
+    times: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    kinds: np.ndarray | None = None
+    users: Ids | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "offsets", np.asarray(self.offsets, dtype=np.int64))
+        object.__setattr__(self, "items", np.asarray(self.items, dtype=np.int32))
+        object.__setattr__(self, "ids", as_ids(self.ids))
+        o = self.offsets
+        if o.ndim != 1 or not len(o) or o[0] != 0 or o[-1] != len(self.items) or (np.diff(o) < 0).any():
+            raise DataError("offsets of sessions must ascend from 0 to the number of events")
+        for name, size in (("ids", len(self)), ("users", len(self)), *((c, o[-1]) for c in _EVENT_COLUMNS)):
+            column = getattr(self, name)
+            if column is not None and len(column) != size:
+                raise DataError(f"sessions need {size} values of {name!r}, but were given {len(column)}")
+        check_rows(self.items, len(self.vocab), "items")
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Events a session: (S,) int64."""
+        return np.diff(self.offsets)
+
+    def __getitem__(self, s: int) -> np.ndarray:
+        """Rows of the items of session s: (length,) int32."""
+        return self.items[self.offsets[s] : self.offsets[s + 1]]
+
+    @classmethod
+    def of_lists(cls, lists: Sequence[Iterable[Any]], vocab: Vocab | None = None) -> Sessions:
+        """Sessions from lists of item ids, numbered 0, 1, …
+
+        With a vocabulary, ids it does not hold are left out; without one, it is made by first appearance.
+        """
+        rows_of = [list(items) for items in lists]
+        flat = [i for items in rows_of for i in items]
+        lengths = np.array([len(items) for items in rows_of], dtype=np.int64)
+        if vocab is None:
+            rows, vocab = factorize(flat)
+            vocab = vocab.with_counts(np.bincount(rows, minlength=len(vocab)))
+        else:
+            rows = vocab.rows(flat).astype(np.int32)
+        session = np.repeat(np.arange(len(lengths)), lengths)[rows >= 0]
+        return cls(_offsets(session, len(lengths)), rows[rows >= 0], vocab, np.arange(len(lengths)))
+
+    def recoded(self, vocab: Vocab) -> Sessions:
+        """The same sessions in another vocabulary; items it does not hold are left out."""
+        if vocab is self.vocab:
+            return self
+        new = vocab.rows(self.vocab.ids).astype(np.int32)  # (n,) −1 where unknown
+        kept = self.where((new >= 0)[self.items])
+        return replace(kept, items=new[kept.items], vocab=vocab)
+
+    def where(self, keep: np.ndarray) -> Sessions:
+        """The same sessions with the events of a mask (E,) bool."""
+        session = np.repeat(np.arange(len(self)), self.lengths)[keep]
+        columns: dict[str, Any] = {
+            c: None if getattr(self, c) is None else getattr(self, c)[keep] for c in _EVENT_COLUMNS
+        }
+        return replace(self, offsets=_offsets(session, len(self)), items=self.items[keep], **columns)
+
+    def taken(self, sessions: np.ndarray) -> Sessions:
+        """The sessions of these numbers (m,) int64, in this order."""
+        lengths = self.lengths[sessions]
+        starts = np.repeat(self.offsets[sessions] - np.cumsum(lengths) + lengths, lengths)
+        events = starts + np.arange(lengths.sum())
+        columns = {c: None if getattr(self, c) is None else getattr(self, c)[events] for c in _EVENT_COLUMNS}
+        return Sessions(
+            np.concatenate([[0], np.cumsum(lengths)]),
+            self.items[events],
+            self.vocab,
+            self.ids[sessions],
+            users=None if self.users is None else self.users[sessions],
+            **columns,
+        )
+
+    def compacted(self) -> Sessions:
+        """The same sessions with only the items that occur, by falling count, ties by id."""
+        order, counts = by_count(self.items, self.vocab)
+        new = np.full(len(self.vocab), -1, dtype=np.int32)
+        new[order] = np.arange(len(order), dtype=np.int32)
+        return replace(self, items=new[self.items], vocab=self.vocab.take(order).with_counts(counts))
+
+    def matrix(self) -> sp.csr_matrix:
+        """Play counts: (S, n) CSR float32, one row a session, indices sorted, no duplicates."""
+        import scipy.sparse as sp
+
+        ones = np.ones(len(self.items), dtype=np.float32)
+        matrix = sp.csr_matrix((ones, self.items.copy(), self.offsets.copy()), (len(self), len(self.vocab)))
+        matrix.sum_duplicates()
+        return matrix
+
+    def save(self, folder: Path, about: dict[str, Any]) -> None:
+        """Write the artifact `folder`, kind "sessions"."""
+        with artifacts.writing(folder, "sessions", about) as draft:
+            draft.array("offsets", self.offsets)
+            draft.array("items", self.items)
+            save_ids(self.ids, draft.path("sessions.parquet"))
+            save_vocab(self.vocab, draft.path("vocab.parquet"))
+            for name in _EVENT_COLUMNS:
+                if getattr(self, name) is not None:
+                    draft.array(name, getattr(self, name))
+            if self.users is not None:
+                save_ids(self.users, draft.path("users.parquet"))
+
+    @classmethod
+    def load(cls, artifact: artifacts.Artifact) -> Sessions:
+        """The sessions of an artifact. Raises ArtifactError when its files do not fit together."""
+        columns = {c: artifact.array(c) for c in _EVENT_COLUMNS if f"{c}.npy" in artifact}
+        users = load_ids(artifact.path("users.parquet")) if "users.parquet" in artifact else None
+        try:
+            return cls(
+                artifact.array("offsets"),
+                artifact.array("items"),
+                load_vocab(artifact.path("vocab.parquet")),
+                load_ids(artifact.path("sessions.parquet")),
+                users=users,
+                **columns,
+            )
+        except DataError as e:
+            raise ArtifactError(f"{artifact.folder} is inconsistent ({e}); prepare the data again") from e
+
+
+_EVENT_COLUMNS = ("times", "weights", "kinds")
+
+
+def sessionize(events: Events) -> Sessions:
+    """Sessions of events: one for every session that has events, and only the items that occur.
+
+    Items are numbered by falling count, ties by id, so that the numbering does not depend on the order of files.
+    """
+    lengths = np.bincount(events.session, minlength=len(events.sessions))
+    present = np.flatnonzero(lengths)
+    offsets = np.concatenate([[0], np.cumsum(lengths[present])])
+    users = None
+    if events.user is not None and events.users is not None:
+        users = events.users.ids[events.user[offsets[:-1]]]
+    return Sessions(
+        offsets,
+        events.item,
+        events.items,
+        events.sessions.ids[present],
+        times=events.time,
+        weights=events.weight,
+        kinds=events.kind,
+        users=users,
+    ).compacted()
+
+
+def by_count(items: np.ndarray, vocab: Vocab) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the vocabulary that occur in `items` (E,), by falling count, ties by id; and their counts."""
+    counts = np.bincount(items, minlength=len(vocab))  # (n,)
+    used = np.flatnonzero(counts)
+    order = used[np.lexsort((vocab.ids[used], -counts[used]))]
+    return order, counts[order]
+
+
+def _offsets(session: np.ndarray, count: int) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(np.bincount(session, minlength=count))])

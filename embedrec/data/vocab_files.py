@@ -1,0 +1,59 @@
+"""Vocabularies as Parquet: columns `id` (string or int64), and `name`, `count` where known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.vocab import Ids, Vocab
+from embedrec.errors import ArtifactError, DataError
+
+
+def save_vocab(vocab: Vocab, path: Path) -> None:
+    """Write a vocabulary; row r of the file is row r of the vocabulary."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"id": to_arrow(vocab.ids)}
+    if vocab.names is not None:
+        columns["name"] = to_arrow(vocab.names)
+    if vocab.counts is not None:
+        columns["count"] = pa.array(vocab.counts, pa.int64())
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def load_vocab(path: Path) -> Vocab:
+    """Read a vocabulary. Raises ArtifactError when the file is no such table."""
+    columns = _columns(path)
+    try:
+        return Vocab(columns["id"], columns.get("name"), columns.get("count"))
+    except DataError as e:
+        raise ArtifactError(f"{path} holds no vocabulary ({e}); write the artifact again") from e
+
+
+def save_ids(ids: Ids, path: Path) -> None:
+    """Write ids (n,) that need not be distinct."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"id": to_arrow(ids)}), path, compression="zstd")
+
+
+def load_ids(path: Path) -> Ids:
+    """Read ids (n,). Raises ArtifactError when the file is no such table."""
+    return _columns(path)["id"]
+
+
+def _columns(path: Path) -> dict[str, np.ndarray]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path, memory_map=True).read()  # read_table would import pyarrow.dataset and pandas
+    except (pa.ArrowException, OSError) as e:
+        raise ArtifactError(f"{path} is no Parquet file ({e}); write the artifact again") from e
+    if "id" not in table.column_names or any(table[c].null_count for c in table.column_names):
+        raise ArtifactError(f"{path} holds no ids; write the artifact again")
+    return {c: from_arrow(table[c]) for c in table.column_names}

@@ -1,0 +1,46 @@
+"""The exception tree. Every error that embedrec raises on purpose is an `EmbedrecError`.
+
+EmbedrecError
+ ├── DataError           input files and rows that cannot be used
+ ├── SettingsError       a setting, option or argument that cannot be met
+ ├── UnknownItemError    an id or name that is not in the vocabulary
+ ├── ArtifactError       a missing, damaged or unfitting artifact
+ └── TrainingError       training that went wrong (loss not finite)
+
+A message says what is wrong, what was given, and what to do; it is one sentence, without a full stop where
+a path or an id ends it.
+"""
+
+from collections.abc import Iterable
+
+
+class EmbedrecError(Exception):
+    """Base class of all errors of embedrec; the command line prints its message and exits with 1."""
+
+
+class DataError(EmbedrecError):
+    """Input files or rows that cannot be used."""
+
+
+class SettingsError(EmbedrecError):
+    """A setting, option or argument that cannot be met."""
+
+
+class UnknownItemError(EmbedrecError):
+    """An id or name that is not in the vocabulary."""
+
+
+class ArtifactError(EmbedrecError):
+    """A missing, damaged or unfitting artifact."""
+
+
+class TrainingError(EmbedrecError):
+    """Training that went wrong."""
+
+
+def did_you_mean(given: str, valid: Iterable[str]) -> str:
+    """The part of a message that names the nearest valid words: "; did you mean 'window'?" or ""."""
+    import difflib
+
+    near = difflib.get_close_matches(given, list(valid), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
