@@ -1,0 +1,1 @@
+"""Getting neighbours out, for other services to load."""

@@ -1,0 +1,208 @@
+"""The Index: vectors in a FAISS index with their vocabulary, and what was measured when it was built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+import faiss
+import numpy as np
+
+from embedrec.data.vocab import Vocab
+from embedrec.embeddings import Embeddings, Metric, check_queries, unit
+from embedrec.errors import SettingsError
+from embedrec.index.specs import factory_string
+from embedrec.reporting import Report, quiet
+from embedrec.topk import TopK, best_first
+
+RECALL_K = 20
+TARGET_RECALL = 0.99
+_SAMPLE = 1000  # queries that recall is measured on
+_ADD = 1 << 16  # vectors added at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """An immutable index; what changes one search is an argument of that search. Safe to share between threads.
+
+    embeddings  the vectors as they were given; queries by row and exact scores come from them
+    spec        FAISS factory string
+    faiss       the FAISS index; cosine: unit vectors by inner product; l2: by L2; dot: see `augmented`
+    augmented   inner products as L2 over vectors with one more coordinate √(M² − ‖x‖²), M the largest norm
+                (Bachrach et al. 2014): IVF cells of vectors that differ in norm need it
+    nprobe      default number of cells that a search visits; 0 where there are no cells
+    facts       measured at the build: "recall@20", milliseconds a query, queries a second, seconds, bytes
+    """
+
+    embeddings: Embeddings
+    spec: str
+    faiss: Any
+    augmented: bool = False
+    nprobe: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def vocab(self) -> Vocab:
+        return self.embeddings.vocab
+
+    @property
+    def metric(self) -> Metric:
+        return self.embeddings.metric
+
+    @property
+    def dim(self) -> int:
+        return self.embeddings.dim
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def search(self, queries: np.ndarray, k: int, *, nprobe: int | None = None) -> TopK:
+        """The nearest k items of each query.
+
+        queries  (q, d) float32
+        nprobe   cells to visit instead of the default; more is slower and finds more
+        Returns TopK (q, k), missing results −1 / −inf; scores are cosine, inner product, or −squared distance.
+        Raises SettingsError when k is not in 1 … n or dimensions differ.
+        """
+        queries = check_queries(queries, self.dim, k, len(self))
+        distances, rows = self.faiss.search(self._ready(queries), k, params=self._parameters(nprobe))
+        if self.augmented:
+            scores = _inner_products(queries, self.embeddings.vectors, rows)
+        else:
+            scores = -distances if self.metric == "l2" else distances
+        return best_first(rows, scores, self.vocab)
+
+    def neighbours(self, rows: np.ndarray, k: int, *, nprobe: int | None = None) -> TopK:
+        """The k nearest other items of each row (q,) int64: TopK (q, k), the item itself left out.
+
+        Raises SettingsError when the catalogue does not hold k other items.
+        """
+        if not 1 <= k < len(self):
+            raise SettingsError(
+                f"in a catalogue of {len(self)} an item has {len(self) - 1} others, but {k} were asked for"
+            )
+        return self.search(self.embeddings.vectors[rows], k + 1, nprobe=nprobe).without(rows)
+
+    def _ready(self, queries: np.ndarray) -> np.ndarray:
+        if self.metric == "cosine":
+            return unit(queries)
+        return np.pad(queries, ((0, 0), (0, 1))) if self.augmented else queries
+
+    def _parameters(self, nprobe: int | None) -> Any:
+        if not self.nprobe:
+            if nprobe is not None:
+                raise SettingsError(f"nprobe is a setting of IVF indexes, but this one is {self.spec}; leave it out")
+            return None
+        if nprobe is not None and nprobe < 1:
+            raise SettingsError(f"nprobe must be at least 1, but is {nprobe}")
+        return faiss.SearchParametersIVF(nprobe=nprobe or self.nprobe)  # type: ignore[call-arg]
+
+
+def build_index(
+    embeddings: Embeddings,
+    kind: str = "ivf",
+    *,
+    nprobe: int | None = None,
+    seed: int = 0,
+    report: Report = quiet,
+) -> Index:
+    """Build an index of embeddings and measure it.
+
+    kind    "flat", "ivf", or a FAISS factory string
+    nprobe  cells to visit by default; None: the fewest, doubling from 1, that reach recall@20 of .99 on a sample
+
+    Raises SettingsError when there is nothing to index, the type is unknown, or it needs more vectors.
+    """
+    n = len(embeddings)
+    if not n:
+        raise SettingsError("there are no vectors to index; train on sessions that hold items")
+    spec = factory_string(kind, n, embeddings.dim)
+    started = perf_counter()
+    augmented = embeddings.metric == "dot" and spec.startswith("IVF")
+    vectors = _stored(embeddings, augmented)
+    index = _empty(spec, vectors.shape[1], _METRICS["l2" if augmented else embeddings.metric])
+    cells = getattr(index, "nlist", 0)
+    if cells > n:
+        raise SettingsError(f"{spec} needs at least {cells} vectors, but there are {n}; take fewer cells or 'flat'")
+    if cells:
+        index.cp.seed = seed + 1
+        index.cp.min_points_per_centroid = 1  # what is too few is decided by `specs`, not by a warning on stderr
+    index.train(vectors)
+    for start in range(0, n, _ADD):
+        index.add(vectors[start : start + _ADD])
+        report("progress", done=min(start + _ADD, n), total=n, unit="vectors")
+    built = Index(embeddings, spec, index, augmented, nprobe or (1 if cells else 0))
+    return _measured(built, tune=bool(cells) and nprobe is None, seconds=perf_counter() - started, seed=seed)
+
+
+_METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "dot": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
+
+
+def _stored(embeddings: Embeddings, augmented: bool) -> np.ndarray:
+    """The vectors as FAISS gets them: (n, d) or, augmented, (n, d + 1)."""
+    vectors = embeddings.vectors
+    if embeddings.metric == "cosine":
+        return unit(vectors)
+    if augmented:
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+        return np.hstack([vectors, np.sqrt(np.maximum(squares.max() - squares, 0))[:, None]]).astype(np.float32)
+    return vectors
+
+
+def _empty(spec: str, d: int, metric: int) -> Any:
+    try:
+        return faiss.index_factory(d, spec, metric)
+    except RuntimeError as e:
+        reason = str(e).strip().splitlines()[-1]
+        raise SettingsError(f"FAISS cannot build {spec!r} for {d} dimensions: {reason}") from None
+
+
+def _measured(index: Index, *, tune: bool, seconds: float, seed: int) -> Index:
+    """The index with its facts and, when `tune`, with the nprobe that reaches the target."""
+    n, k = len(index), min(RECALL_K, len(index) - 1)
+    rows = np.sort(np.random.default_rng(seed).choice(n, min(_SAMPLE, n), replace=False))
+    queries = index.embeddings.vectors[rows]
+    if k:
+        exact = index.embeddings.search(queries, k + 1).without(rows)
+        found = recall(index.neighbours(rows, k), exact)
+        while tune and found < TARGET_RECALL and index.nprobe < index.faiss.nlist:
+            index = replace(index, nprobe=min(2 * index.nprobe, index.faiss.nlist))
+            found = recall(index.neighbours(rows, k), exact)
+    else:
+        found = 1.0
+    started = perf_counter()
+    index.search(queries, k + 1)
+    batch = perf_counter() - started
+    single = []
+    for row in range(min(100, len(queries))):
+        started = perf_counter()
+        index.search(queries[row : row + 1], k + 1)
+        single.append(1000 * (perf_counter() - started))
+    facts = {
+        f"recall@{RECALL_K}": round(found, 4),
+        "recall_queries": len(queries),
+        "query_ms_p50": round(float(np.percentile(single, 50)), 3),
+        "query_ms_p95": round(float(np.percentile(single, 95)), 3),
+        "queries_per_second": round(len(queries) / batch),
+        "build_seconds": round(seconds, 3),
+    }
+    return replace(index, facts=facts)
+
+
+def recall(found: TopK, exact: TopK) -> float:
+    """Share of the exact results (q, k) that are among the found ones, mean over queries."""
+    n = len(exact.vocab)
+    query = n * np.arange(len(exact))[:, None]
+    wanted = (exact.rows + query)[exact.rows >= 0]
+    got = (found.rows + query)[found.rows >= 0]
+    return float(np.isin(wanted, got).mean())
+
+
+def _inner_products(queries: np.ndarray, vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Inner products (q, k) of queries (q, d) with the vectors of rows (q, k); what stands at −1 is of no use."""
+    scores = np.empty(rows.shape, dtype=np.float32)
+    for i, row in enumerate(rows):
+        scores[i] = vectors[row] @ queries[i]
+    return scores

@@ -1,0 +1,1 @@
+"""Compiled hot loops (numba) as functions of plain arrays."""

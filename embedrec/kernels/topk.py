@@ -1,0 +1,48 @@
+"""The k largest of each row of a score matrix, ties by lower column."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+
+@numba.njit(nogil=True, cache=True)
+def merge_best(scores, first, best_rows, best_scores):  # type: ignore[no-untyped-def]
+    """Merge a block of scores into the running k best of each query.
+
+    scores       (q, b) float32, the block's columns first, first + 1, …; −inf is never taken
+    first        row that the block's first column stands for
+    best_rows    (q, k) int64, written: a heap by (score, row), worst at 0; −1 for empty
+    best_scores  (q, k) float32, written; −inf for empty
+    """
+    k = best_rows.shape[1]
+    for i in range(scores.shape[0]):
+        heap_rows, heap_scores = best_rows[i], best_scores[i]
+        worst = heap_scores[0]
+        for j in range(scores.shape[1]):
+            # Columns come in ascending order, so that a tie with the worst never replaces it.
+            if scores[i, j] > worst:
+                score, row = scores[i, j], first + j
+                hole = 0
+                while True:
+                    child = 2 * hole + 1
+                    if child >= k:
+                        break
+                    right = child + 1
+                    if right < k and (
+                        heap_scores[right] < heap_scores[child]
+                        or (heap_scores[right] == heap_scores[child] and heap_rows[right] > heap_rows[child])
+                    ):
+                        child = right
+                    if heap_scores[child] < score or (heap_scores[child] == score and heap_rows[child] > row):
+                        heap_scores[hole], heap_rows[hole] = heap_scores[child], heap_rows[child]
+                        hole = child
+                    else:
+                        break
+                heap_scores[hole], heap_rows[hole] = score, row
+                worst = heap_scores[0]
+
+
+def empty_best(q: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Empty `best_rows` and `best_scores` (q, k) for `merge_best`."""
+    return np.full((q, k), -1, dtype=np.int64), np.full((q, k), -np.inf, dtype=np.float32)

@@ -1,0 +1,26 @@
+"""Recipes and models. A recipe is a frozen dataclass of settings; its `fit` gives an immutable model.
+
+`MODELS` names every recipe; a new model is one file and one line here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedrec.registry import resolve
+
+MODELS: dict[str, str] = {
+    "word2vec": "embedrec.models.word2vec:Word2Vec",
+    "popular": "embedrec.models.popular:Popular",
+}
+RESTORERS: dict[str, str] = {**MODELS, "vectors": "embedrec.models.vectors:Vectors"}
+
+
+def recipe_class(name: str) -> Any:
+    """The recipe of that name. Raises SettingsError, with near misses, when there is none."""
+    return resolve(MODELS, name, "model")
+
+
+def restorer_class(name: str) -> Any:
+    """What restores saved models of that name: a recipe, or `vectors`, which came from a file."""
+    return resolve(RESTORERS, name, "model")

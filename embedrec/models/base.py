@@ -1,0 +1,143 @@
+"""What a recipe and a model are, and `VectorModel`, which every model with vectors shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.embeddings import Embeddings
+from embedrec.errors import SettingsError
+from embedrec.reporting import Report
+from embedrec.topk import TopK
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A finished model: immutable, safe to share between threads."""
+
+    @property
+    def recipe(self) -> Restorer: ...
+
+    @property
+    def vocab(self) -> Vocab: ...
+
+    @property
+    def arrays(self) -> Arrays:
+        """Everything `recipe.restore` needs beside the vocabulary."""
+        ...
+
+    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+        """The k best next items of each history.
+
+        histories  S sessions in the model's vocabulary (`sessions.recoded(model.vocab)`)
+        seen       whether items of the history may come back
+        Returns TopK (S, k). Raises SettingsError when k is not in 1 … n. An empty history is answered too.
+        """
+        ...
+
+
+class Restorer(Protocol):
+    """Settings that turn a vocabulary and arrays back into a model."""
+
+    name: ClassVar[str]
+
+    def restore(self, vocab: Vocab, arrays: Arrays) -> Model: ...
+
+
+class Recipe(Restorer, Protocol):
+    """Settings that train a model; a frozen dataclass."""
+
+    def fit(self, sessions: Sessions, *, seed: int, threads: int, report: Report) -> Model:
+        """Train on sessions; ends in `restore`, so that trained and loaded models cannot differ.
+
+        seed     all randomness comes from it
+        threads  how many to use
+        report   called as `report("epoch", epoch=…, loss=…, …)`
+        """
+        ...
+
+
+class Searcher(Protocol):
+    """Whatever finds nearest items: an Embeddings (exact), an Index."""
+
+    def search(self, queries: np.ndarray, k: int) -> TopK: ...
+
+    @property
+    def vocab(self) -> Vocab: ...
+
+
+Encoder = Callable[[Sessions], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class VectorModel:
+    """A model whose items are vectors; recommendation is a search for the vector of the history.
+
+    recipe      settings it was made with
+    arrays      what `recipe.restore` needs
+    embeddings  item embeddings (n, d)
+    encoder     histories (S sessions in the model's vocabulary) → query vectors (S, d) float32
+    searcher    where to search: the embeddings themselves (exact), or an index of them
+    """
+
+    recipe: Restorer
+    arrays: Arrays
+    embeddings: Embeddings
+    encoder: Encoder
+    searcher: Searcher
+
+    @property
+    def vocab(self) -> Vocab:
+        return self.embeddings.vocab
+
+    def using(self, searcher: Searcher) -> VectorModel:
+        """The same model, searching in an index. Raises SettingsError when its vocabulary is another."""
+        if not np.array_equal(searcher.vocab.ids, self.vocab.ids):
+            raise SettingsError("the index was built from another vocabulary than the model's; build it again")
+        return replace(self, searcher=searcher)
+
+    def encode(self, sessions: Sessions) -> Embeddings:
+        """Session vectors: an Embeddings (S, d) whose vocabulary is the session ids.
+
+        sessions  in any vocabulary; items the model does not know are left out
+        """
+        return Embeddings(self.encoder(sessions.recoded(self.vocab)), Vocab(sessions.ids), self.embeddings.metric)
+
+    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+        """See `Model.recommend`."""
+        check_k(k, len(self.vocab))
+        queries = self.encoder(histories)
+        if seen:
+            return self.searcher.search(queries, k)
+        reach = min(k + int(histories.lengths.max(initial=0)), len(self.vocab))
+        return excluding(self.searcher.search(queries, reach), histories, k)
+
+
+def check_k(k: int, n: int) -> None:
+    """Raises SettingsError unless k lies in 1 … n."""
+    if not 1 <= k <= n:
+        raise SettingsError(f"k must lie between 1 and the {n} items there are, but is {k}")
+
+
+def excluding(topk: TopK, histories: Sessions, k: int) -> TopK:
+    """The k best of each row of `topk` (q, m) that are not in the history beside it: TopK (q, k)."""
+    n = len(topk.vocab)
+    query = np.repeat(np.arange(len(histories)), histories.lengths)
+    seen = np.isin(topk.rows + n * np.arange(len(topk))[:, None], histories.items + n * query)  # (q, m)
+    rows = np.where(seen, -1, topk.rows)
+    order = np.argsort(rows < 0, axis=1, kind="stable")[:, :k]  # keeps what is best first
+    rows = np.take_along_axis(rows, order, 1)
+    scores = np.where(rows < 0, -np.inf, np.take_along_axis(topk.scores, order, 1))
+    return TopK(_wide(rows, k, -1), _wide(scores, k, -np.inf), topk.vocab)
+
+
+def _wide(array: np.ndarray, k: int, fill: Any) -> np.ndarray:
+    """`array` (q, m ≤ k) with columns of `fill` added up to k."""
+    return np.pad(array, ((0, 0), (0, k - array.shape[1])), constant_values=fill)

@@ -1,0 +1,35 @@
+"""One save and one load for every model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from embedrec import artifacts
+from embedrec.config import build, settings_of
+from embedrec.data.vocab_files import load_vocab, save_vocab
+from embedrec.errors import ArtifactError, EmbedrecError
+from embedrec.models import restorer_class
+from embedrec.models.base import Model
+
+
+def save_model(model: Model, folder: Path, about: Mapping[str, Any]) -> None:
+    """Write the artifact `folder`, kind "model"; `about` is provenance."""
+    recipe = {"recipe": model.recipe.name, "settings": settings_of(model.recipe), "items": len(model.vocab)}
+    with artifacts.writing(folder, "model", {**recipe, **about, "arrays": sorted(model.arrays)}) as draft:
+        save_vocab(model.vocab, draft.path("vocab.parquet"))
+        for name, array in model.arrays.items():
+            draft.array(name, array)
+
+
+def load_model(artifact: artifacts.Artifact) -> Model:
+    """The model of an artifact. Raises ArtifactError when its parts do not fit together."""
+    try:
+        recipe = build(restorer_class(artifact.about["recipe"]), artifact.about["settings"], given=str(artifact.folder))
+        arrays = {name: artifact.array(name) for name in artifact.about["arrays"]}
+        return recipe.restore(load_vocab(artifact.path("vocab.parquet")), arrays)
+    except ArtifactError:
+        raise
+    except (EmbedrecError, KeyError, TypeError) as e:
+        raise ArtifactError(f"{artifact.folder} cannot be restored ({e}); train the model again") from e

@@ -1,0 +1,30 @@
+"""Vectors that came from a file: searched, indexed and exported like trained ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from embedrec.data.vocab import Vocab
+from embedrec.embeddings import Embeddings, Metric
+from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.encoders import mean_encoder
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Item vectors as they are.
+
+    metric  how they are compared
+    decay   how a history becomes a query, see `mean_encoder`
+    """
+
+    name: ClassVar[str] = "vectors"
+
+    metric: Metric = "cosine"
+    decay: float = 0.8
+
+    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+        """arrays: "items" (n, d) float32."""
+        embeddings = Embeddings(arrays["items"], vocab, self.metric)
+        return VectorModel(self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay), embeddings)

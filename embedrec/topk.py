@@ -1,0 +1,70 @@
+"""TopK: the one shape of an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class TopK:
+    """The k best items of each of q queries, best first; higher scores are better.
+
+    rows    (q, k) int64 rows into `vocab`; −1 where there are fewer than k
+    scores  (q, k) float32; −inf where the row is −1
+    vocab   the items
+
+    Among equal scores the lower row comes first. Raises DataError when shapes differ or scores rise.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    vocab: Vocab
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", np.asarray(self.rows, dtype=np.int64))
+        object.__setattr__(self, "scores", np.asarray(self.scores, dtype=np.float32))
+        if self.rows.ndim != 2 or self.rows.shape != self.scores.shape:
+            raise DataError(f"rows {self.rows.shape} and scores {self.scores.shape} must be of one shape (q, k)")
+        if (self.scores[:, :-1] < self.scores[:, 1:]).any():
+            raise DataError("scores must fall from left to right; sort them with best_first")
+        if ((self.rows < 0) != np.isneginf(self.scores)).any():
+            raise DataError("missing results must have row -1 and score -inf, both")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def k(self) -> int:
+        return self.rows.shape[1]
+
+    def ids(self) -> list[list[Any]]:
+        """The ids of each query's results, missing ones left out."""
+        return [self.vocab.ids[row[row >= 0]].tolist() for row in self.rows]
+
+    def without(self, rows: np.ndarray) -> TopK:
+        """The same without row `rows[i]` in the results of query i, one column narrower.
+
+        rows  (q,) int64; where it is not among the results, the last result goes instead
+        """
+        at = self.rows == rows[:, None]  # (q, k)
+        at[~at.any(axis=1), -1] = True
+        keep = ~at
+        shape = (len(self), self.k - 1)
+        return TopK(self.rows[keep].reshape(shape), self.scores[keep].reshape(shape), self.vocab)
+
+
+def best_first(rows: np.ndarray, scores: np.ndarray, vocab: Vocab) -> TopK:
+    """A TopK of results in any order: sorts by falling score, ties by lower row, missing (row −1) last.
+
+    rows    (q, k) int64, −1 for missing
+    scores  (q, k) float32, higher is better; whatever stands beside a −1 is ignored
+    """
+    scores = np.where(rows < 0, -np.inf, scores).astype(np.float32)
+    order = np.lexsort((rows, -scores), axis=1)
+    return TopK(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1), vocab)

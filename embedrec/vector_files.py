@@ -1,0 +1,312 @@
+"""Vectors in and out of the formats that other tools read and write.
+
+word2vec text    "n d", then "id v1 … vd" a line, the most mentioned first; gensim's KeyedVectors loads it
+word2vec binary  the same header, then id, space, d little-endian float32
+npy              (n, d) float32 in X.npy, one id a line in X.ids.txt
+safetensors      tensor "vectors" (n, d); ids as int64 "ids", or as "ids_utf8" bytes cut at "ids_offsets" (n+1,)
+parquet          columns id, vector (fixed-size list of float32), and count, name where known
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, get_args
+from urllib.parse import quote
+
+import numpy as np
+
+from embedrec.artifacts import atomic_file
+from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.vocab import Ids, Vocab, as_ids
+from embedrec.embeddings import METRICS, Embeddings, Metric
+from embedrec.errors import DataError, SettingsError
+
+Format = Literal["text", "binary", "npy", "safetensors", "parquet"]
+Whitespace = Literal["refuse", "encode"]
+_SUFFIXES: dict[str, Format] = {
+    ".txt": "text",
+    ".vec": "text",
+    ".bin": "binary",
+    ".npy": "npy",
+    ".safetensors": "safetensors",
+    ".parquet": "parquet",
+}
+_BLOCK = 8192  # rows written at a time
+_LONGEST_KEY = 4096  # bytes; a longer key in a binary file means that it is none
+
+
+def format_of(path: Path, given: str | None = None) -> Format:
+    """The format named, or the one that the suffix means. Raises SettingsError when neither tells."""
+    if given is not None and given in get_args(Format):
+        return given  # type: ignore[return-value]
+    if given is None and path.suffix in _SUFFIXES:
+        return _SUFFIXES[path.suffix]
+    raise SettingsError(
+        f"the format of {path} is not known; name it with --format ({', '.join(get_args(Format))}) "
+        f"or by a suffix ({', '.join(_SUFFIXES)})"
+    )
+
+
+def save_vectors(
+    embeddings: Embeddings, path: Path, kind: Format | None = None, *, whitespace: Whitespace = "refuse"
+) -> None:
+    """Write vectors to a file, atomically.
+
+    kind        format; by default the suffix tells
+    whitespace  ids with white space cannot stand in the word2vec formats: "refuse", or percent-"encode" them
+
+    Raises DataError for ids that the format cannot hold.
+    """
+    kind = format_of(path, kind)
+    if kind in ("text", "binary"):
+        if embeddings.vocab.counts is not None:
+            embeddings = _taken(embeddings, np.argsort(-embeddings.vocab.counts, kind="stable"))
+        words = words_of(embeddings.vocab, whitespace)
+        with atomic_file(path, "wb") as f:
+            f.write(b"%d %d\n" % embeddings.vectors.shape)
+            for start in range(0, len(words), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                f.write(_LINES[kind](words[block], embeddings.vectors[block]))
+    else:
+        _SAVE[kind](embeddings, path)
+
+
+def load_vectors(path: Path, kind: Format | None = None, *, metric: Metric | None = None) -> Embeddings:
+    """Read vectors from a file.
+
+    kind    format; by default the suffix tells
+    metric  by default what the file says, else cosine
+
+    Raises DataError when the file is missing, cut off or of another format, holds an id twice, or NaN.
+    """
+    kind = format_of(path, kind)
+    if not path.is_file():
+        raise DataError(f"no file {path}; check the path")
+    vocab, vectors, said = _LOAD[kind](path)
+    return Embeddings(vectors, vocab, metric or said, {"file": path.name, "format": kind})
+
+
+def words_of(vocab: Vocab, whitespace: Whitespace) -> np.ndarray:
+    """Ids as words of a file that white space separates: (n,) object array of str.
+
+    Raises DataError for an id with white space (or an empty one), unless white space and '%' are percent-encoded.
+    """
+    words = vocab.ids.astype(str).astype(object) if vocab.integer else vocab.ids
+    if whitespace == "encode":
+        words = np.array([_SPACE.sub(lambda m: quote(m[0]), w.replace("%", "%25")) for w in words], dtype=object)
+    bad = next((w for w in words if not w or _SPACE.search(w)), None)
+    if bad is not None:
+        raise DataError(
+            f"the id {bad!r} cannot stand in a file separated by spaces; encode such ids with --whitespace encode"
+        )
+    return words
+
+
+_SPACE = re.compile(r"\s")
+
+
+# ------------------------------------------------------------------------------------------ word2vec
+
+
+def _text_lines(words: np.ndarray, vectors: np.ndarray) -> bytes:
+    import pyarrow as pa
+
+    numbers = from_arrow(pa.array(vectors.ravel()).cast(pa.string()))  # shortest exact form
+    table = numbers.reshape(vectors.shape)
+    return "".join(f"{w} {' '.join(row)}\n" for w, row in zip(words, table, strict=True)).encode()
+
+
+def _binary_lines(words: np.ndarray, vectors: np.ndarray) -> bytes:
+    rows = vectors.astype("<f4")
+    return b"".join(w.encode() + b" " + row.tobytes() for w, row in zip(words, rows, strict=True))
+
+
+def _load_text(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
+    words: list[str] = []
+    rows: list[np.ndarray] = []
+    said: tuple[int, int] | None = None
+    with path.open(encoding="utf-8", newline="\n") as f:
+        try:
+            for number, line in enumerate(f, start=1):
+                word, *numbers = line.rstrip("\r\n").rstrip(" ").split(" ")
+                if number == 1 and len(numbers) == 1 and word.isdigit() and numbers[0].isdigit():
+                    said = (int(word), int(numbers[0]))
+                    continue
+                vector = np.array(numbers, dtype=np.float32)
+                d = said[1] if said else len(rows[0]) if rows else len(vector)
+                if len(vector) != d or not d:
+                    raise DataError(f"{path}, line {number}: {len(vector)} numbers where {d} are due; repair the file")
+                words.append(word)
+                rows.append(vector)
+        except (ValueError, UnicodeDecodeError) as e:
+            raise DataError(f"{path} is no word2vec text file ({e}); name its format with --format") from e
+    if not rows:
+        raise DataError(f"{path} holds no vectors")
+    if said and said[0] != len(rows):
+        raise DataError(f"{path} is cut off: it says {said[0]} vectors and holds {len(rows)}")
+    return Vocab(np.array(words, dtype=object)), np.stack(rows), "cosine"
+
+
+def _load_binary(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
+    size = path.stat().st_size
+    with path.open("rb") as f:
+        try:
+            n, d = map(int, f.readline(64).split())
+        except ValueError:
+            raise DataError(f"{path} is no word2vec binary file: its first line is not 'n d'") from None
+        if n < 1 or d < 1 or n * (4 * d + 2) > size:
+            raise DataError(f"{path} is cut off or no word2vec binary file: {size} bytes cannot hold {n} × {d} vectors")
+        words, vectors = [], np.empty((n, d), dtype=np.float32)
+        for row in range(n):
+            words.append(_key(f, path))
+            data = f.read(4 * d)
+            if len(data) < 4 * d:
+                raise DataError(f"{path} is cut off: it says {n} vectors and ends in the vector of {words[-1]!r}")
+            vectors[row] = np.frombuffer(data, dtype="<f4")
+    return Vocab(np.array(words, dtype=object)), vectors, "cosine"
+
+
+def _key(f: object, path: Path) -> str:
+    key = bytearray()
+    while (byte := f.read(1)) != b" ":  # type: ignore[attr-defined]
+        if not byte or len(key) > _LONGEST_KEY:
+            raise DataError(f"{path} is cut off or no word2vec binary file: an id does not end")
+        if byte != b"\n":  # some tools end a vector with a newline
+            key += byte
+    try:
+        return key.decode()
+    except UnicodeDecodeError as e:
+        raise DataError(f"{path} holds an id that is not UTF-8 ({e})") from e
+
+
+# --------------------------------------------------------------------------------------------- arrays
+
+
+def ids_file(path: Path) -> Path:
+    """Where the ids of X.npy stand: X.ids.txt."""
+    return path.with_suffix(".ids.txt")
+
+
+def _save_npy(embeddings: Embeddings, path: Path) -> None:
+    words = embeddings.vocab.ids.astype(str).tolist()
+    bad = next((w for w in words if "\n" in w or "\r" in w), None)
+    if bad is not None:
+        raise DataError(
+            f"the id {bad!r} holds a line break and cannot stand in {ids_file(path)}; write parquet instead"
+        )
+    with atomic_file(ids_file(path)) as f:
+        f.writelines(w + "\n" for w in words)
+    with atomic_file(path, "wb") as f:
+        np.save(f, embeddings.vectors, allow_pickle=False)
+
+
+def _load_npy(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
+    try:
+        vectors = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as e:
+        raise DataError(f"{path} holds no array of numbers ({e})") from e
+    if not ids_file(path).is_file():
+        raise DataError(f"the ids of {path} are missing; put them into {ids_file(path)}, one a line")
+    words = ids_file(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    return Vocab(np.array(words, dtype=object)), vectors, "cosine"
+
+
+def _save_safetensors(embeddings: Embeddings, path: Path) -> None:
+    from safetensors.numpy import save
+
+    ids = embeddings.vocab.ids
+    tensors = {"vectors": embeddings.vectors}
+    if embeddings.vocab.integer:
+        tensors["ids"] = ids
+    else:
+        encoded = [i.encode() for i in ids]
+        tensors["ids_utf8"] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+        tensors["ids_offsets"] = np.cumsum([0, *map(len, encoded)])
+    about = {"schema_version": "1", "metric": embeddings.metric, "dim": str(embeddings.dim)}
+    with atomic_file(path, "wb") as f:
+        f.write(save(tensors, metadata=about))
+
+
+def _load_safetensors(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as f:
+            tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118
+            about = f.metadata() or {}
+        metric = about.get("metric", "cosine")
+        if "ids" in tensors:
+            ids: Ids = tensors["ids"]
+        else:
+            text, cuts = tensors["ids_utf8"].tobytes(), tensors["ids_offsets"].tolist()
+            ids = as_ids([text[a:b].decode() for a, b in pairwise(cuts)])
+        return Vocab(ids), tensors["vectors"], metric if metric in METRICS else "cosine"
+    except (SafetensorError, struct.error, UnicodeDecodeError) as e:
+        raise DataError(f"{path} is no safetensors file of vectors ({e})") from e
+    except KeyError as e:
+        raise DataError(
+            f"{path} has no tensor {e}; vectors need 'vectors' and 'ids' (or 'ids_utf8', 'ids_offsets')"
+        ) from e
+
+
+def _save_parquet(embeddings: Embeddings, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    vocab = embeddings.vocab
+    flat = pa.array(embeddings.vectors.ravel())
+    columns = {
+        "id": to_arrow(vocab.ids),
+        "vector": pa.FixedSizeListArray.from_arrays(flat, embeddings.dim),
+    }
+    if vocab.counts is not None:
+        columns["count"] = pa.array(vocab.counts, pa.int64())
+    if vocab.names is not None:
+        columns["name"] = to_arrow(vocab.names)
+    table = pa.table(columns).replace_schema_metadata({"metric": embeddings.metric})
+    with atomic_file(path, "wb") as f:
+        pq.write_table(table, f, compression="zstd")
+
+
+def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as e:
+        raise DataError(f"{path} is no Parquet file ({e})") from e
+    column = next((c for c in ("vector", "embedding") if c in table.column_names), None)
+    if column is None or "id" not in table.column_names:
+        raise DataError(f"{path} needs columns 'id' and 'vector', but has {', '.join(table.column_names)}")
+    lists, ids = table[column].combine_chunks(), from_arrow(table["id"])
+    flat = np.asarray(lists.flatten(), dtype=np.float32)
+    if lists.null_count or not len(ids) or len(flat) % len(ids):
+        raise DataError(f"the vectors in column {column!r} of {path} are not all of one length")
+    optional = {c: from_arrow(table[c]) for c in ("name", "count") if c in table.column_names}
+    said = (table.schema.metadata or {}).get(b"metric", b"cosine").decode()
+    vocab = Vocab(as_ids(ids), optional.get("name"), optional.get("count"))
+    return vocab, flat.reshape(len(ids), -1), said if said in METRICS else "cosine"
+
+
+def _taken(embeddings: Embeddings, rows: np.ndarray) -> Embeddings:
+    return Embeddings(embeddings.vectors[rows], embeddings.vocab.take(rows), embeddings.metric, embeddings.about)
+
+
+_LINES = {"text": _text_lines, "binary": _binary_lines}
+_SAVE: dict[str, Callable[[Embeddings, Path], None]] = {
+    "npy": _save_npy,
+    "safetensors": _save_safetensors,
+    "parquet": _save_parquet,
+}
+_LOAD: dict[str, Callable[[Path], tuple[Vocab, np.ndarray, Metric]]] = {
+    "text": _load_text,
+    "binary": _load_binary,
+    "npy": _load_npy,
+    "safetensors": _load_safetensors,
+    "parquet": _load_parquet,
+}
