@@ -1,0 +1,24 @@
+"""Readers: from files of one layout to `Events`. A reader is a frozen dataclass of settings with one method,
+
+    read(paths, *, bad_rows, workers=1, report=quiet) -> Events
+
+`READERS` names every reader; a new source is one file and one line here.
+"""
+
+from __future__ import annotations
+
+from embedrec.readers.bad_rows import BadRows
+from embedrec.registry import resolve
+
+__all__ = ["READERS", "BadRows", "reader"]
+
+READERS: dict[str, str] = {
+    "mpd": "embedrec.readers.mpd:Mpd",
+    "movielens": "embedrec.readers.movielens:MovieLens",
+    "table": "embedrec.readers.table:Table",
+}
+
+
+def reader(name: str) -> type:
+    """The reader of that name. Raises SettingsError, with near misses, when there is none."""
+    return resolve(READERS, name, "reader")

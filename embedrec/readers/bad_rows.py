@@ -1,0 +1,60 @@
+"""Rows that cannot be used: the first one ends the reading, or they are left out and counted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from embedrec.errors import DataError
+
+_KEPT = 3  # examples a problem
+
+
+class BadRows:
+    """Collects bad rows while files are read.
+
+    mode      "fail": the first bad row raises DataError; "skip": rows are left out and counted
+    counts    problem → rows left out
+    examples  problem → the first few places, "file, place"
+
+    It can go to another process and back; `merge` joins what several processes have collected.
+    """
+
+    def __init__(self, mode: Literal["fail", "skip"] = "fail") -> None:
+        self.mode = mode
+        self.counts: dict[str, int] = {}
+        self.examples: dict[str, list[str]] = {}
+
+    @property
+    def total(self) -> int:
+        """How many rows were left out."""
+        return sum(self.counts.values())
+
+    def add(self, file: object, place: str, problem: str, detail: str = "", rows: int = 1) -> None:
+        """Count `rows` bad rows, the first of them at `place` of `file`.
+
+        problem  what is wrong, equal for all rows of this kind: "artist_uri must be a text"
+        detail   what was given in this row: ", but is 12"
+
+        Raises DataError in mode "fail".
+        """
+        if self.mode == "fail":
+            raise DataError(f"{file}, {place}: {problem}{detail}; use --on-bad-row skip to leave such rows out")
+        self.counts[problem] = self.counts.get(problem, 0) + rows
+        kept = self.examples.setdefault(problem, [])
+        if len(kept) < _KEPT:
+            kept.append(f"{file}, {place}")
+
+    def merge(self, other: BadRows) -> None:
+        """Add what `other` has collected after this one."""
+        for problem, count in other.counts.items():
+            self.counts[problem] = self.counts.get(problem, 0) + count
+            kept = self.examples.setdefault(problem, [])
+            kept.extend(other.examples[problem][: _KEPT - len(kept)])
+
+    def lines(self) -> list[str]:
+        """One sentence a problem, most frequent first: "2 rows left out: … (first: file, place)"."""
+        ordered = sorted(self.counts.items(), key=lambda pair: -pair[1])
+        return [
+            f"{count:,} row{'s'[: count > 1]} left out: {problem} (first: {self.examples[problem][0]})"
+            for problem, count in ordered
+        ]

@@ -1,0 +1,125 @@
+"""The Million Playlist layout: JSON slices of playlists with their tracks, artists and albums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from embedrec.data.events import Events
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
+from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.files import Source, expand
+from embedrec.readers.mpd_slices import Level, Slice, read_slice
+from embedrec.readers.parallel import in_order
+from embedrec.reporting import Report, quiet
+
+_WORTH_PROCESSES = 200_000_000  # bytes of JSON; starting processes takes as long as reading about 50 MB
+
+
+@dataclass(frozen=True)
+class Mpd:
+    """Playlists of the Spotify Million Playlist Dataset (Chen et al. 2018), `.json`, `.json.gz` or `.zip`.
+
+    level  what an item is: the artist, the track or the album of each track
+    uris   "keep" ids as they are, spotify:artist:…, or "cut" that prefix
+
+    A session is a playlist, named by its pid (int64); an item's name is the artist's name, "Artist – Track"
+    or "Artist – Album".
+    """
+
+    level: Level = "artist"
+    uris: Literal["keep", "cut"] = "keep"
+
+    def read(
+        self, paths: Sequence[str | Path], *, bad_rows: BadRows, workers: int = 1, report: Report = quiet
+    ) -> Events:
+        """The tracks of all playlists as events, in the order of files, playlists and tracks.
+
+        workers  processes; the result does not depend on it, and little data is read in this one
+        report   "progress" with `done` and `total` bytes
+
+        Raises DataError for files that cannot be read or have another layout, for bad rows (as `bad_rows`
+        says), and when no playlist has a track.
+        """
+        sources = expand(paths, (".json",))
+        if sum(s.unpacked for s in sources) < _WORTH_PROCESSES:
+            workers = 1
+        total, done = sum(s.size for s in sources), 0
+        joined = _Joined(f"spotify:{self.level}:" if self.uris == "cut" else "")
+        report("progress", done=0, total=total, unit="B")
+        read_one = partial(read_slice, level=self.level, mode=bad_rows.mode)
+        with closing(in_order(read_one, sources, workers)) as slices:  # type: ignore[type-var]
+            for source, part in zip(sources, slices, strict=True):
+                joined.add(source, part, bad_rows)
+                done += source.size
+                report("progress", done=done, total=total, unit="B")
+        return joined.events(paths)
+
+
+class _Joined:
+    """Slices joined one by one; memory grows by 4 bytes a track, and with distinct playlists and items."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.row_of: dict[str, int] = {}
+        self.names: list[str] = []
+        self.items: list[np.ndarray] = []  # (E,) int32 rows a file
+        self.lengths: list[np.ndarray] = []  # (P,) tracks a playlist
+        self.pids: list[tuple[Source, np.ndarray]] = []  # (P,) a file
+        self.seen: set[int] = set()
+
+    def add(self, source: Source, part: Slice, bad_rows: BadRows) -> None:
+        bad_rows.merge(part.bad_rows)
+        fresh = self._fresh(source, part, bad_rows)  # (P,) whether this pid is new
+        rows = np.fromiter(map(self._row, part.ids, part.names), np.int32, len(part.ids))  # local → joined row
+        keep = np.repeat(fresh, part.lengths) if not fresh.all() else slice(None)
+        self.items.append(rows[part.items[keep]])
+        self.lengths.append(part.lengths[fresh])
+        self.pids.append((source, part.pids[fresh]))
+
+    def events(self, paths: Sequence[str | Path]) -> Events:
+        lengths = np.concatenate([np.zeros(0, np.int64), *self.lengths])
+        pids = np.concatenate([np.zeros(0, np.int64), *(pids for _, pids in self.pids)])[lengths > 0]
+        lengths = lengths[lengths > 0]
+        if not len(lengths):
+            given = ", ".join(map(str, paths))
+            raise DataError(f"no playlist in {given} has a track that can be used; check the files")
+        items = np.concatenate(self.items)
+        self.items.clear()
+        return Events(
+            session=np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
+            item=items,
+            sessions=Vocab(pids),
+            items=Vocab(np.array(list(self.row_of), dtype=object), np.array(self.names, dtype=object)),
+        )
+
+    def _row(self, uri: str, name: str) -> int:
+        row = self.row_of.setdefault(uri.removeprefix(self.prefix), len(self.names))
+        if row == len(self.names):
+            self.names.append(name)
+        elif not self.names[row]:
+            self.names[row] = name
+        return row
+
+    def _fresh(self, source: Source, part: Slice, bad_rows: BadRows) -> np.ndarray:
+        pids = part.pids.tolist()
+        here = set(pids)
+        if len(here) == len(pids) and self.seen.isdisjoint(here):
+            self.seen |= here
+            return np.ones(len(pids), dtype=bool)
+        fresh = np.ones(len(pids), dtype=bool)
+        for p, pid in enumerate(pids):
+            if pid in self.seen:
+                other = next((s for s, earlier in self.pids if pid in earlier), source)
+                place = f"playlists[{part.places[p]}]"
+                bad_rows.add(source, place, "the playlist id stands twice", f" (pid {pid} also in {other})")
+                fresh[p] = False
+            self.seen.add(pid)
+        return fresh

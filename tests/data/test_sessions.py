@@ -1,0 +1,158 @@
+"""Sessions: from lists and events, recoded, as a matrix, saved and loaded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from embedrec import artifacts
+from embedrec.data.events import Events
+from embedrec.data.sessions import Sessions, sessionize
+from embedrec.data.vocab import Vocab
+from embedrec.errors import ArtifactError, DataError
+from tests.data import strategies as draw
+
+
+def as_lists(sessions: Sessions) -> list[list]:
+    return [sessions.vocab.ids[sessions[s]].tolist() for s in range(len(sessions))]
+
+
+@draw.given(draw.lists)
+def test_lists_go_in_and_come_out(lists: list[list[str]]) -> None:
+    sessions = Sessions.of_lists(lists)
+    assert as_lists(sessions) == lists
+    assert sessions.lengths.tolist() == [len(items) for items in lists]
+    counts = Counter(i for items in lists for i in items)
+    assert dict(zip(sessions.vocab.ids.tolist(), sessions.vocab.counts.tolist(), strict=True)) == counts
+
+
+@draw.given(draw.lists, st.lists(draw.few, unique=True))
+def test_recoded_leaves_out_what_the_vocabulary_does_not_hold(lists: list[list[str]], known: list[str]) -> None:
+    vocab = Vocab([*known, "never seen"])
+    want = [[i for i in items if i in known] for items in lists]
+    sessions = Sessions.of_lists(lists)
+    assert as_lists(sessions.recoded(vocab)) == want
+    assert as_lists(Sessions.of_lists(lists, vocab)) == want
+    assert sessions.recoded(vocab).vocab is vocab
+    assert as_lists(sessions) == lists
+
+
+@draw.given(draw.lists)
+def test_recoded_keeps_the_columns_of_events(lists: list[list[str]]) -> None:
+    plain = Sessions.of_lists(lists)
+    size = len(plain.items)
+    timed = Sessions(
+        plain.offsets,
+        plain.items,
+        plain.vocab,
+        plain.ids,
+        times=np.arange(size),
+        weights=np.arange(size, dtype=np.float32),
+        kinds=np.zeros(size, dtype=np.int32),
+        users=plain.ids,
+    )
+    part = timed.recoded(Vocab(["a", "b"]))
+    want = [n for n, item in enumerate(i for items in lists for i in items) if item in "ab"]
+    assert part.times.tolist() == part.weights.tolist() == want
+    assert part.users is timed.users and len(part.kinds) == len(want)
+
+
+@draw.given(draw.lists)
+def test_matrix_holds_play_counts(lists: list[list[str]]) -> None:
+    sessions = Sessions.of_lists(lists)
+    for array in (sessions.items, sessions.offsets):
+        array.flags.writeable = False
+    matrix = sessions.matrix()
+    want = np.zeros((len(lists), len(sessions.vocab)), dtype=np.float32)
+    for s, items in enumerate(lists):
+        for item in items:
+            want[s, sessions.vocab.rows([item])[0]] += 1
+    assert matrix.shape == want.shape and matrix.dtype == np.float32
+    assert (matrix.toarray() == want).all()
+    assert matrix.has_canonical_format
+
+
+@draw.given(draw.lists, st.booleans(), examples=15)
+def test_save_and_load(lists: list[list[str]], timed: bool) -> None:
+    sessions = Sessions.of_lists(lists)
+    if timed:
+        size = len(sessions.items)
+        sessions = Sessions(
+            sessions.offsets,
+            sessions.items,
+            sessions.vocab,
+            np.array([f"s{n}" for n in range(len(lists))], dtype=object),
+            times=np.arange(size) - 5,
+            weights=np.linspace(0, 1, size, dtype=np.float32),
+            kinds=np.ones(size, dtype=np.int32),
+            users=np.arange(len(lists)),
+        )
+    with TemporaryDirectory() as folder:
+        sessions.save(Path(folder) / "s", {"why": "test"})
+        same = Sessions.load(artifacts.read(Path(folder) / "s", "sessions"))
+        assert as_lists(same) == lists
+        for name in ("offsets", "items", "ids", "times", "weights", "kinds", "users"):
+            a, b = getattr(sessions, name), getattr(same, name)
+            assert (a is None) == (b is None)
+            assert a is None or (a.tolist() == b.tolist() and a.dtype == b.dtype)
+        assert same.vocab.counts.tolist() == sessions.vocab.counts.tolist()
+
+
+@draw.given(st.lists(st.tuples(draw.few, draw.few, st.integers(0, 3)), max_size=30))
+def test_sessionize_against_a_plain_twin(rows: list) -> None:
+    events = Events.of(
+        [r[0] for r in rows],
+        [r[1] for r in rows],
+        time=np.array([r[2] for r in rows], dtype=np.int64),
+        user=[f"user of {r[0]}" for r in rows],
+    )
+    keep = np.arange(len(rows)) % 3 > 0  # sessions and items may lose all their events
+    events = events.take(keep)
+    sessions = sessionize(events)
+    want: dict[str, list[str]] = {}
+    for session, item in zip(events.session.tolist(), events.item.tolist(), strict=True):
+        want.setdefault(events.sessions.ids[session], []).append(events.items.ids[item])
+    assert sessions.ids.tolist() == list(want)
+    assert as_lists(sessions) == list(want.values())
+    counts = Counter(i for items in want.values() for i in items)
+    assert sessions.vocab.ids.tolist() == sorted(counts, key=lambda i: (-counts[i], i))
+    assert sessions.vocab.counts.tolist() == sorted(counts.values(), reverse=True)
+    assert sessions.times.tolist() == events.time.tolist()
+    assert sessions.users.tolist() == [f"user of {s}" for s in want]
+
+
+def test_load_refuses_parts_that_do_not_fit(tmp_path: Path) -> None:
+    good = Sessions.of_lists([["a", "b"], ["a"]])
+    with artifacts.writing(tmp_path / "s", "sessions", {}) as draft:
+        good.save(tmp_path / "good", {})
+        for file in (tmp_path / "good").iterdir():
+            if file.name != artifacts.MANIFEST:
+                draft.path(file.name).write_bytes(file.read_bytes())
+        draft.array("items", np.array([0, 1, 7], dtype=np.int32))
+    with pytest.raises(ArtifactError) as refused:
+        Sessions.load(artifacts.read(tmp_path / "s"))
+    assert str(refused.value) == (
+        f"{tmp_path}/s cannot be opened (rows of 'items' must lie in [0, 2), but go from 0 to 7); "
+        "prepare the data again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("offsets", "message"),
+    [
+        ([0, 2], "offsets of sessions must ascend from 0 to the number of events"),
+        ([1, 3], "offsets of sessions must ascend from 0 to the number of events"),
+        ([0, 4, 3], "offsets of sessions must ascend from 0 to the number of events"),
+        ([], "offsets of sessions must ascend from 0 to the number of events"),
+        ([0, 1, 3], "sessions need 2 values of 'ids', but were given shape (1,)"),
+    ],
+)
+def test_offsets_that_do_not_fit(offsets: list[int], message: str) -> None:
+    with pytest.raises(DataError) as refused:
+        Sessions(np.array(offsets), np.array([0, 0, 0]), Vocab(["a"]), np.array([7]))
+    assert str(refused.value) == message

@@ -1,0 +1,105 @@
+"""The vocabulary: ids ↔ rows, names, counts, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+
+from embedrec.data.vocab import Vocab, as_ids
+from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
+from embedrec.errors import ArtifactError, DataError
+from tests.data import strategies as draw
+
+
+@draw.given(draw.ids)
+def test_rows_find_every_id(ids: list) -> None:
+    distinct = list(dict.fromkeys(ids))
+    vocab = Vocab(distinct)
+    assert vocab.ids.tolist() == distinct
+    assert vocab.rows(ids).tolist() == [distinct.index(i) for i in ids]
+    assert vocab.rows(vocab.ids).tolist() == list(range(len(distinct)))
+
+
+@draw.given(draw.ids, draw.ids)
+def test_rows_of_unknown_ids_are_minus_one(ids: list, others: list) -> None:
+    distinct = list(dict.fromkeys(ids))
+    want = [distinct.index(i) if i in distinct else -1 for i in others]
+    vocab = Vocab(distinct)
+    assert vocab.rows(others).tolist() == want
+    assert vocab.rows(as_ids(others)).tolist() == want
+
+
+def test_integer_and_text_ids_are_different() -> None:
+    assert Vocab([1, 2]).rows(["1", "x"]).tolist() == [-1, -1]
+    assert Vocab(["1", "2"]).rows([1, 2]).tolist() == [-1, -1]
+
+
+@draw.given(draw.ids, examples=15)
+def test_save_and_load(ids: list) -> None:
+    distinct = list(dict.fromkeys(ids))
+    names = np.array([f"name of {i}" for i in distinct], dtype=object)
+    vocab = Vocab(distinct, names, np.arange(len(distinct)))
+    with TemporaryDirectory() as folder:
+        save_vocab(vocab, Path(folder) / "v.parquet")
+        same = load_vocab(Path(folder) / "v.parquet")
+        save_ids(as_ids(ids), Path(folder) / "i.parquet")
+        assert load_ids(Path(folder) / "i.parquet").tolist() == ids
+    assert (same.ids.tolist(), same.names.tolist(), same.counts.tolist()) == (
+        distinct,
+        names.tolist(),
+        list(range(len(distinct))),
+    )
+    assert same.integer == vocab.integer
+
+
+def test_load_refuses_what_is_no_vocabulary(tmp_path: Path) -> None:
+    path = tmp_path / "v.parquet"
+    path.write_bytes(b"no parquet")
+    with pytest.raises(ArtifactError, match=r"v\.parquet is no Parquet file"):
+        load_vocab(path)
+    save_ids(as_ids(["a", "a"]), path)
+    with pytest.raises(ArtifactError, match=r"holds no vocabulary .*'a' stands twice"):
+        load_vocab(path)
+
+
+def test_take_names_and_counts() -> None:
+    vocab = Vocab(["a", "b", "c"], np.array(["A", "", "C"], dtype=object), np.array([5, 6, 7]))
+    part = vocab.take(np.array([2, 0]))
+    assert (part.ids.tolist(), part.counts.tolist(), part.name(0), vocab.name(1)) == (["c", "a"], [7, 5], "C", "")
+    assert vocab.with_counts(np.array([1, 2, 3])).counts.tolist() == [1, 2, 3]
+    assert Vocab(["a"]).name(0) == ""
+
+
+def test_input_is_neither_changed_nor_needed_writable() -> None:
+    ids = np.array([3, 1, 2], dtype=np.int32)
+    ids.flags.writeable = False
+    vocab = Vocab(ids)
+    assert vocab.rows(ids).tolist() == [0, 1, 2]
+    assert vocab.ids.dtype == np.int64 and ids.tolist() == [3, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Vocab(["a", "b", "a"]), "vocabulary ids must be unique, but 'a' stands twice"),
+        (lambda: Vocab([1, 2, 1]), "vocabulary ids must be unique, but 1 stands twice"),
+        (lambda: Vocab(["a"], np.array([], dtype=object)), "a vocabulary of 1 ids was given 0 names"),
+        (lambda: Vocab(["a"], None, np.array([1, 2])), "a vocabulary of 1 ids was given 2 counts"),
+        (lambda: Vocab([1.5]), "ids must all be strings or all be integers, but they are float"),
+        (lambda: Vocab([1, "a"]), "ids must all be strings or all be integers, but they are int, str"),
+        (lambda: Vocab([None]), "ids must all be strings or all be integers, but they are NoneType"),
+        (lambda: Vocab([[1], [2]]), "ids must be one-dimensional, but their shape is (2, 1)"),
+        (lambda: Vocab([1, 2**63]), "ids must fit into 64 bits, but go from 1 to 9223372036854775808"),
+        (
+            lambda: Vocab(np.array([2**63], dtype=np.uint64)),
+            "ids must fit into 64 bits, but go from 9223372036854775808 to 9223372036854775808",
+        ),
+    ],
+)
+def test_refused(make, message: str) -> None:
+    with pytest.raises(DataError) as refused:
+        make()
+    assert str(refused.value) == message

@@ -1,0 +1,54 @@
+"""Bad rows: the first one raises, or they are counted; and the registry of readers."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from embedrec.errors import DataError, SettingsError
+from embedrec.readers import READERS, BadRows, reader
+
+
+def test_fail_names_place_and_way_out() -> None:
+    bad_rows = BadRows()
+    with pytest.raises(DataError) as refused:
+        bad_rows.add("f.json", "row 3", "x must be a text", ", but is 12")
+    assert str(refused.value) == (
+        "f.json, row 3: x must be a text, but is 12; use --on-bad-row skip to leave such rows out"
+    )
+
+
+def test_skip_counts_and_keeps_the_first_places() -> None:
+    bad_rows = BadRows("skip")
+    for row in range(5):
+        bad_rows.add("f", f"row {row}", "x is missing")
+    bad_rows.add("f", "row 9", "y is missing")
+    assert bad_rows.total == 6
+    assert bad_rows.counts == {"x is missing": 5, "y is missing": 1}
+    assert bad_rows.examples["x is missing"] == ["f, row 0", "f, row 1", "f, row 2"]
+    assert bad_rows.lines() == [
+        "5 rows left out: x is missing (first: f, row 0)",
+        "1 row left out: y is missing (first: f, row 9)",
+    ]
+
+
+def test_merge_is_as_if_one_had_collected_all() -> None:
+    rows = [("f", f"row {n}", "x" if n % 3 else "y") for n in range(9)]
+    whole, a, b = BadRows("skip"), BadRows("skip"), BadRows("skip")
+    for n, row in enumerate(rows):
+        whole.add(*row)
+        (a if n < 4 else b).add(*row)
+    a.merge(pickle.loads(pickle.dumps(b)))
+    assert (a.counts, a.examples, a.lines()) == (whole.counts, whole.examples, whole.lines())
+
+
+def test_every_reader_can_be_had() -> None:
+    assert {name: reader(name).__name__ for name in READERS} == {
+        "mpd": "Mpd",
+        "movielens": "MovieLens",
+        "table": "Table",
+    }
+    with pytest.raises(SettingsError) as refused:
+        reader("movielense")
+    assert str(refused.value) == "no reader is called 'movielense'; did you mean 'movielens'?"

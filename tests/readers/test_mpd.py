@@ -1,0 +1,308 @@
+"""The Million Playlist layout: against a plain twin, its packed forms, and what is wrong in files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from embedrec.data.events import Events
+from embedrec.errors import DataError
+from embedrec.readers import BadRows, mpd, mpd_slices
+from embedrec.readers.files import expand
+from embedrec.readers.mpd import Mpd
+from embedrec.toy import make_world, write_mpd
+from tests.data import strategies as draw
+
+_SKIP = "; use --on-bad-row skip to leave such rows out"
+_LEVELS = {
+    "artist": ("artist_uri", "artist_name", None),
+    "track": ("track_uri", "track_name", "artist_name"),
+    "album": ("album_uri", "album_name", "artist_name"),
+}
+
+words = st.sampled_from(["", "x", "Ö–", 'q"', "日本", "a\n"])
+track = st.fixed_dictionaries(
+    {f"{k}_uri": st.sampled_from([f"spotify:{k}:{i}" for i in "abcd"]) for k in _LEVELS},
+    optional={f"{k}_name": words for k in _LEVELS} | {"pos": st.integers(), "duration_ms": st.none()},
+)
+playlists = st.lists(
+    st.fixed_dictionaries({"pid": st.integers(-5, 2**63 - 1), "tracks": st.lists(track, max_size=6)}),
+    max_size=6,
+    unique_by=lambda p: p["pid"],
+)
+junk = st.sampled_from([None, True, 7, 1.5, -2.0, "", "spotify:artist:", "text", [], [3], {}, {"a": 1}, 2**63, 2**70])
+
+
+def slices(folder: Path, *contents: Any) -> Path:
+    for n, content in enumerate(contents):
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / f"mpd.slice.{n}.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+def as_rows(events: Events) -> list[tuple[int, str, str]]:
+    ids, names = events.items.ids[events.item], events.items.names[events.item]
+    return list(zip(events.sessions.ids[events.session].tolist(), ids.tolist(), names.tolist(), strict=True))
+
+
+def slowly(parts: list[list[dict]], level: str) -> list[tuple[int, str, str]]:
+    """The twin: one loop over plain dicts."""
+    uri, title, by = _LEVELS[level]
+    rows = [(p["pid"], t) for part in parts for p in part for t in p["tracks"]]
+    names: dict[str, str] = {}
+    for _, t in rows:
+        words = [t.get(by, ""), t.get(title, "")] if by else [t.get(title, "")]
+        names[t[uri]] = names.get(t[uri]) or " – ".join(w for w in words if w)
+    return [(pid, t[uri], names[t[uri]]) for pid, t in rows]
+
+
+@draw.given(playlists, st.sampled_from(list(_LEVELS)), st.integers(1, 3))
+def test_against_a_plain_twin(lists: list[dict], level: str, files: int) -> None:
+    parts = [lists[n::files] for n in range(files)]
+    want = slowly(parts, level)
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mpd_slices, "read_carefully", None)  # good files take the fast path
+        slices(Path(folder), *({"playlists": part, "info": {"x": [1]}} for part in parts))
+        if not want:
+            with pytest.raises(DataError, match="has a track that can be used"):
+                Mpd(level).read([folder], bad_rows=BadRows())
+            return
+        assert as_rows(Mpd(level).read([folder], bad_rows=BadRows())) == want
+        cut = Mpd(level, uris="cut").read([folder], bad_rows=BadRows())
+    assert as_rows(cut) == [(pid, uri.removeprefix(f"spotify:{level}:"), name) for pid, uri, name in want]
+
+
+def places(value: Any, at: tuple = ()) -> list[tuple]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for key, part in inside for place in places(part, (*at, key)))]
+
+
+@draw.given(playlists.filter(bool), st.data(), junk, examples=150)
+def test_the_fast_path_accepts_nothing_that_the_careful_one_leaves_out(
+    lists: list[dict], data: st.DataObject, other: Any
+) -> None:
+    """One place of a good file is replaced or removed; both paths see the same rows and problems."""
+    content = json.loads(json.dumps({"playlists": lists}))
+    *parents, key = data.draw(st.sampled_from(places(content)[1:]))
+    spot = content
+    for parent in parents:
+        spot = spot[parent]
+    if data.draw(st.booleans()):
+        spot[key] = other
+    else:
+        del spot[key]
+    with TemporaryDirectory() as folder:
+        source = expand([slices(Path(folder), content)], (".json",))[0]
+        results = []
+        for read in (
+            lambda: mpd_slices.read_slice(source, "artist", "skip"),
+            lambda: mpd_slices.read_carefully(source, source.read(), "artist", "skip"),
+        ):
+            try:
+                part = read()
+            except DataError as e:
+                results.append(str(e))
+                continue
+            arrays = [a.tolist() for a in (part.places, part.pids, part.lengths, part.items)]
+            results.append((arrays, part.ids, part.names, part.bad_rows.counts, part.bad_rows.examples))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("form", ["gz", "zip", "glob", "files"])
+def test_packed_and_listed_forms_read_the_same(tmp_path: Path, form: str) -> None:
+    world = make_world(genres=2, artists_per_genre=3, playlists=25)
+    plain = write_mpd(world, tmp_path / "plain", per_file=10)
+    given: list[str | Path] = list(reversed(plain))
+    if form == "glob":
+        given = [str(tmp_path / "plain" / "mpd.slice.*.json")]
+    elif form == "zip":
+        with zipfile.ZipFile(tmp_path / "mpd.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in reversed(plain):
+                archive.write(file, f"data/{file.name}")
+            archive.writestr("README.md", "not data")
+        given = [tmp_path / "mpd.zip"]
+    elif form == "gz":
+        (tmp_path / "gz").mkdir()
+        for file in plain:
+            (tmp_path / "gz" / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        given = [tmp_path / "gz"]
+    want = Mpd("track").read([tmp_path / "plain"], bad_rows=BadRows())
+    assert as_rows(Mpd("track").read(given, bad_rows=BadRows())) == as_rows(want)
+
+
+def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mpd, "_WORTH_PROCESSES", 0)
+    files = write_mpd(make_world(genres=2, artists_per_genre=5, playlists=100), tmp_path, per_file=20)
+    content = json.loads(files[2].read_text(encoding="utf-8"))
+    content["playlists"][3]["tracks"][1]["artist_uri"] = None
+    content["playlists"][4]["pid"] = 7  # stands in the first file
+    del content["playlists"][5]["tracks"]
+    files[2].write_text(json.dumps(content), encoding="utf-8")
+    one, two = BadRows("skip"), BadRows("skip")
+    reports: list[dict] = []
+    a = Mpd().read([tmp_path], bad_rows=one, workers=1)
+    b = Mpd().read([tmp_path], bad_rows=two, workers=2, report=lambda event, **n: reports.append(n))
+    for name in ("session", "item"):
+        assert getattr(a, name).tolist() == getattr(b, name).tolist()
+        assert getattr(b, name).dtype == np.int32
+    assert a.items.ids.tolist() == b.items.ids.tolist() and a.items.names.tolist() == b.items.names.tolist()
+    assert (
+        one.lines()
+        == two.lines()
+        == [
+            f"1 row left out: artist_uri must be a text (first: {files[2]}, playlists[3] (pid 43), tracks[1])",
+            f"1 row left out: the playlist has no tracks (first: {files[2]}, playlists[5])",
+            f"1 row left out: the playlist id stands twice (first: {files[2]}, playlists[4])",
+        ]
+    )
+    total = sum(file.stat().st_size for file in files)
+    assert [r["total"] for r in reports] == [total] * 6
+    assert [r["done"] for r in reports] == np.cumsum([0, *(f.stat().st_size for f in files)]).tolist()
+    errors = []
+    for workers in (1, 2):
+        with pytest.raises(DataError) as refused:
+            Mpd().read([tmp_path], bad_rows=BadRows(), workers=workers)
+        errors.append(str(refused.value))
+    assert errors[0] == errors[1]
+
+
+def test_playlists_without_tracks_are_no_sessions(tmp_path: Path) -> None:
+    part = {"playlists": [{"pid": 4, "tracks": []}, {"pid": 2, "tracks": [{"artist_uri": "a"}]}]}
+    events = Mpd().read([slices(tmp_path, part)], bad_rows=BadRows())
+    assert (events.sessions.ids.tolist(), events.session.tolist()) == ([2], [0])
+
+
+def one(**playlist: Any) -> dict:
+    return {"playlists": [{"pid": 1, "tracks": [{"artist_uri": "a"}]}, {"pid": 2, "tracks": []} | playlist]}
+
+
+_A = {"artist_uri": "a"}
+_ROW = "{f}, playlists[1] (pid 2), tracks[1]: "
+_BAD = {
+    "cut off": (json.dumps(one())[:-20], "{f} is cut off: its JSON ends too early; get the file again"),
+    "not JSON": (
+        '{"playlists": oops}',
+        "{f} is not valid JSON (JSON is malformed: invalid character (byte 14)); get the file again",
+    ),
+    "other shape": (
+        {"users": [], "a": 1},
+        '{f} has not the layout of the Million Playlist Dataset, an object with a list "playlists", '
+        "but is an object with the keys a, users",
+    ),
+    "list": (
+        [1],
+        '{f} has not the layout of the Million Playlist Dataset, an object with a list "playlists", but is a list',
+    ),
+    "other level": (
+        {"playlists": [{"pid": 1, "tracks": [{"track_uri": "t"}]}]},
+        "{f} has no artist_uri, which --level artist needs; use --level track",
+    ),
+    "no level": (
+        {"playlists": [{"pid": 1, "tracks": [{"id": "t"}]}]},
+        "{f} has no artist_uri, which --level artist needs; check the layout",
+    ),
+    "no pid": (
+        {"playlists": [{"tracks": [_A]}]},
+        "{f}, playlists[0]: the playlist has no pid" + _SKIP,
+    ),
+    "text pid": (
+        one(pid="x"),
+        '{f}, playlists[1]: pid must be a whole number of 64 bits, but is "x"' + _SKIP,
+    ),
+    "huge pid": (
+        one(pid=2**63),
+        "{f}, playlists[1]: pid must be a whole number of 64 bits, but is 9223372036854775808" + _SKIP,
+    ),
+    "twice in a file": (
+        one(pid=1),
+        "{f}, playlists[1]: the playlist id stands twice (pid 1 also in {f})" + _SKIP,
+    ),
+    "no tracks": (
+        {"playlists": [{"pid": 1, "tracks": [_A]}, {"pid": 2}]},
+        "{f}, playlists[1]: the playlist has no tracks" + _SKIP,
+    ),
+    "tracks of a type": (
+        one(tracks={"a": 1}),
+        "{f}, playlists[1]: tracks must be a list, but is an object" + _SKIP,
+    ),
+    "playlist of a type": (
+        {"playlists": [{"pid": 1, "tracks": [_A]}, 5]},
+        "{f}, playlists[1]: a playlist must be an object, but is 5" + _SKIP,
+    ),
+    "track of a type": (one(tracks=[_A, None]), _ROW + "a track must be an object, but is null" + _SKIP),
+    "no field": (one(tracks=[_A, {"pos": 1}]), _ROW + "the track has no artist_uri" + _SKIP),
+    "field of a type": (
+        one(tracks=[_A, {"artist_uri": 12}]),
+        _ROW + "artist_uri must be a text, but is 12" + _SKIP,
+    ),
+    "name of a type": (
+        one(tracks=[_A, {"artist_uri": "a", "artist_name": None}]),
+        _ROW + "artist_name must be a text, but is null" + _SKIP,
+    ),
+    "empty field": (one(tracks=[_A, {"artist_uri": ""}]), _ROW + "artist_uri is empty" + _SKIP),
+    "bare prefix": (
+        one(tracks=[_A, {"artist_uri": "spotify:artist:"}]),
+        _ROW + "artist_uri is empty" + _SKIP,
+    ),
+    "no playlists": (
+        {"playlists": []},
+        "no playlist in {d} has a track that can be used; check the files",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), _BAD.values(), ids=_BAD)
+def test_refused(tmp_path: Path, content: Any, message: str) -> None:
+    slices(tmp_path, content)
+    want = message.replace("{f}", f"{tmp_path}/mpd.slice.0.json").replace("{d}", str(tmp_path))
+    with pytest.raises(DataError) as refused:
+        Mpd().read([tmp_path], bad_rows=BadRows())
+    assert str(refused.value) == want
+
+
+@pytest.mark.parametrize("name", [name for name, (_, message) in _BAD.items() if message.endswith(_SKIP)])
+def test_skipped(tmp_path: Path, name: str) -> None:
+    """The same files with the bad row left out, beside a good file."""
+    slices(tmp_path, _BAD[name][0], {"playlists": [{"pid": 9, "tracks": [_A]}]})
+    bad_rows = BadRows("skip")
+    events = Mpd().read([tmp_path], bad_rows=bad_rows)
+    assert bad_rows.total == 1
+    assert events.sessions.ids.tolist()[-1] == 9
+    assert events.items.ids.tolist() == ["a"]
+
+
+def test_a_playlist_id_in_two_files_names_both(tmp_path: Path) -> None:
+    slices(tmp_path, {"playlists": [{"pid": 3, "tracks": [_A]}]}, {"playlists": [{"pid": 3, "tracks": [_A, _A]}]})
+    with pytest.raises(DataError) as refused:
+        Mpd().read([tmp_path], bad_rows=BadRows())
+    assert str(refused.value) == (
+        f"{tmp_path}/mpd.slice.1.json, playlists[0]: the playlist id stands twice "
+        f"(pid 3 also in {tmp_path}/mpd.slice.0.json)" + _SKIP
+    )
+    assert len(Mpd().read([tmp_path], bad_rows=BadRows("skip"))) == 1
+
+
+def test_cut_ids_that_become_equal_are_one_item(tmp_path: Path) -> None:
+    tracks = [{"artist_uri": "spotify:artist:x"}, {"artist_uri": "x", "artist_name": "X"}]
+    events = Mpd(uris="cut").read([slices(tmp_path, {"playlists": [{"pid": 1, "tracks": tracks}]})], bad_rows=BadRows())
+    assert as_rows(events) == [(1, "x", "X"), (1, "x", "X")]
+
+
+def test_real_playlists() -> None:
+    data = Path(os.environ.get("EMBEDREC_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
+    if not (data / "mpd" / "train").is_dir():
+        pytest.skip(f"needs the playlists in {data}/mpd/train; set EMBEDREC_DATA")
+    events = Mpd().read([data / "mpd" / "train"], bad_rows=BadRows())
+    assert (len(events), len(events.sessions), len(events.items)) == (494_800, 5_000, 35_245)
+    assert events.items.name(0) == "Elton John"
+    with pytest.raises(DataError, match=r"has no album_uri, which --level album needs; use --level artist or track$"):
+        Mpd("album").read([data / "mpd" / "train"], bad_rows=BadRows())

@@ -1,0 +1,235 @@
+"""Which files are read, in which order, and what is said about those that cannot be."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from embedrec.errors import DataError, EmbedrecError
+from embedrec.readers import files
+from embedrec.readers.files import expand, natural
+from embedrec.readers.parallel import in_order
+
+_SUFFIXES = (".json",)
+_LOOKED_FOR = ".json, .json.gz, .zip"
+
+
+def names(paths: list[Path | str]) -> list[str]:
+    return [source.name for source in expand(paths, _SUFFIXES)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Slices whose natural order is not that of their letters, beside what is no data."""
+    (tmp_path / "data" / "sub").mkdir(parents=True)
+    for name in ("s.0-9.json", "s.10-19.json", "s.9.json", "sub/s.1.json", "readme.txt", ".hidden.json"):
+        (tmp_path / "data" / name).write_text("{}")
+    return tmp_path / "data"
+
+
+def test_folder_glob_and_files_give_the_same_order(folder: Path) -> None:
+    whole = ["s.0-9.json", "s.9.json", "s.10-19.json", "s.1.json"]
+    assert names([folder]) == whole
+    assert names([str(folder / "**" / "*.json")]) == whole
+    assert names([str(folder / "*")]) == whole
+    files = [p for p in folder.rglob("*.json") if p.name[0] != "."]
+    random.Random(0).shuffle(files)
+    assert names(files) == whole
+
+
+def test_natural_order_reads_digits_as_numbers() -> None:
+    assert sorted(["a10", "a9", "a", "b1", "a9.5", "10", "9"], key=natural) == [
+        "9",
+        "10",
+        "a",
+        "a9",
+        "a9.5",
+        "a10",
+        "b1",
+    ]
+
+
+def test_a_file_named_like_a_pattern_is_itself(tmp_path: Path) -> None:
+    (tmp_path / "a[1].json").write_text("{}")
+    (tmp_path / "a1.json").write_text("{}")
+    assert names([tmp_path / "a[1].json"]) == ["a[1].json"]
+
+
+def test_packed_sources_are_streamed(tmp_path: Path) -> None:
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b"one"))
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("x/s.10.json", "three")
+        archive.writestr("x/s.9.json", b"\xef\xbb\xbftwo")
+        archive.writestr("x/c.json.gz", gzip.compress(b"zero"))
+        archive.writestr("__MACOSX/x/._s.9.json", "no data")
+        archive.writestr("stats.txt", "no data")
+    sources = expand([tmp_path], _SUFFIXES)
+    assert [s.read() for s in sources] == [b"one", b"zero", b"two", b"three"]
+    assert [s.name for s in sources] == ["a.json", "c.json", "s.9.json", "s.10.json"]
+    assert str(sources[2]) == f"{tmp_path}/b.zip:x/s.9.json"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json.gz", "b.zip"]
+
+
+def encrypted(path: Path) -> None:
+    """A zip whose member says that it is encrypted, in both of its headers."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.json", "{}")
+    content = bytearray(path.read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+
+
+def zipped(path: Path, **members: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("_", "."), content)
+
+
+_REFUSED = {
+    "missing file": (
+        lambda d: (d / "abc.json").write_text("{}"),
+        "abd.json",
+        "there is no file or folder {d}/abd.json; did you mean 'abc.json'?",
+    ),
+    "missing folder": (
+        lambda d: None,
+        "no/where",
+        "there is no file or folder {d}/no/where; check the path",
+    ),
+    "empty file": (
+        lambda d: (d / "a.json").write_text(""),
+        "a.json",
+        "{d}/a.json is empty; remove it or get it again",
+    ),
+    "file of blanks": (
+        lambda d: (d / "a.json").write_text(" \n\n"),
+        "a.json",
+        "{d}/a.json is empty; remove it or get it again",
+    ),
+    "other suffix": (
+        lambda d: (d / "a.txt").write_text("{}"),
+        "a.txt",
+        "{d}/a.txt is no data file of this layout; files end with " + _LOOKED_FOR,
+    ),
+    "folder without data": (
+        lambda d: (d / "a.txt").write_text("{}"),
+        ".",
+        "the folder {d} holds no data files; looked for " + _LOOKED_FOR,
+    ),
+    "glob without data": (
+        lambda d: (d / "a.txt").write_text("{}"),
+        "*.txt",
+        "no data file fits {d}/*.txt; looked for " + _LOOKED_FOR,
+    ),
+    "cut-off gz": (
+        lambda d: (d / "a.json.gz").write_bytes(gzip.compress(os.urandom(500))[:-200]),
+        "a.json.gz",
+        "{d}/a.json.gz is cut off or damaged (Compressed file ended before the end-of-stream marker was "
+        "reached); get it again",
+    ),
+    "no gz": (
+        lambda d: (d / "a.json.gz").write_text("{}{}{}"),
+        "a.json.gz",
+        "{d}/a.json.gz is cut off or damaged (Not a gzipped file (b'{{}}')); get it again",
+    ),
+    "no zip": (
+        lambda d: (d / "a.zip").write_text("{}"),
+        "a.zip",
+        "{d}/a.zip is cut off or damaged (File is not a zip file); get it again",
+    ),
+    "zip without data": (
+        lambda d: zipped(d / "a.zip", a_txt="{}"),
+        "a.zip",
+        "{d}/a.zip holds no data files; looked for .json, .json.gz",
+    ),
+    "zip with an empty member": (
+        lambda d: zipped(d / "a.zip", a_json=""),
+        "a.zip",
+        "{d}/a.zip:a.json is empty; remove it or get it again",
+    ),
+    "encrypted zip": (
+        lambda d: encrypted(d / "a.zip"),
+        "a.zip",
+        "{d}/a.zip:a.json is encrypted; unpack the archive with its password first",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "given", "message"), _REFUSED.values(), ids=_REFUSED)
+def test_refused(tmp_path: Path, make, given: str, message: str) -> None:
+    make(tmp_path)
+    with pytest.raises(DataError) as refused:
+        for source in expand([tmp_path / given], _SUFFIXES):
+            source.read()
+    assert str(refused.value) == message.format(d=tmp_path)
+
+
+def test_a_damaged_zip_member_is_refused(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.zip", a_json="0123456789")
+    content = (tmp_path / "a.zip").read_bytes().replace(b"012345", b"012x45")
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DataError) as refused:
+        expand([tmp_path], _SUFFIXES)[0].read()
+    assert str(refused.value) == (
+        f"{tmp_path}/a.zip:a.json is cut off or damaged (Bad CRC-32 for file 'a.json'); get it again"
+    )
+
+
+def test_a_file_given_twice_is_refused(folder: Path) -> None:
+    with pytest.raises(DataError) as refused:
+        expand([folder, folder / "sub" / "s.1.json"], _SUFFIXES)
+    assert str(refused.value) == f"{folder}/sub/s.1.json is given twice; give every file once"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(13, "Permission denied"), "a.json may not be read; check its permissions"),
+        (OSError(5, "Input/output error"), "a.json cannot be read (Input/output error)"),
+    ],
+)
+def test_what_the_system_refuses(error: OSError, message: str) -> None:
+    with pytest.raises(DataError) as refused, files.reading("a.json"):
+        raise error
+    assert str(refused.value) == message
+
+
+# ---------------------------------------------------------------------------------------------- processes
+
+
+def _square(n: int) -> int:
+    return n * n
+
+
+def _fail_at_three(n: int) -> int:
+    if n == 3:
+        raise DataError("three")
+    return n
+
+
+def _die(n: int) -> int:
+    os._exit(n)
+
+
+def test_processes_give_results_in_order() -> None:
+    assert list(in_order(_square, range(20), 2)) == list(in_order(_square, range(20), 1)) == [n * n for n in range(20)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_comes_at_its_turn(workers: int) -> None:
+    results = in_order(_fail_at_three, range(6), workers)
+    assert [next(results), next(results), next(results)] == [0, 1, 2]
+    with pytest.raises(DataError, match="three"):
+        next(results)
+
+
+def test_a_process_that_dies_is_one_sentence() -> None:
+    with pytest.raises(EmbedrecError) as died:
+        list(in_order(_die, [1, 2, 3], 2))
+    assert str(died.value) == "a reading process died, perhaps for want of memory; use one worker"
