@@ -1,0 +1,74 @@
+"""embedrec: similar items, neighbouring sessions and next items from sessions of items.
+
+The public names load what they need when they are first asked for, so that `import embedrec` is cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embedrec.data import Events, Sessions, Vocab
+    from embedrec.embeddings import Embeddings
+    from embedrec.errors import EmbedrecError
+    from embedrec.export.similarity import write_similarity
+    from embedrec.index.files import load_index, save_index
+    from embedrec.index.index import Index, build_index
+    from embedrec.models.files import load_model, save_model
+    from embedrec.models.popular import Popular
+    from embedrec.models.word2vec import Word2Vec
+    from embedrec.topk import TopK
+    from embedrec.workspace import Workspace
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Embeddings": "embedrec.embeddings",
+    "EmbedrecError": "embedrec.errors",
+    "Events": "embedrec.data",
+    "Index": "embedrec.index.index",
+    "Popular": "embedrec.models.popular",
+    "Sessions": "embedrec.data",
+    "TopK": "embedrec.topk",
+    "Vocab": "embedrec.data",
+    "Word2Vec": "embedrec.models.word2vec",
+    "Workspace": "embedrec.workspace",
+    "build_index": "embedrec.index.index",
+    "load_index": "embedrec.index.files",
+    "load_model": "embedrec.models.files",
+    "save_index": "embedrec.index.files",
+    "save_model": "embedrec.models.files",
+    "write_similarity": "embedrec.export.similarity",
+}
+
+__all__ = [
+    "Embeddings",
+    "EmbedrecError",
+    "Events",
+    "Index",
+    "Popular",
+    "Sessions",
+    "TopK",
+    "Vocab",
+    "Word2Vec",
+    "Workspace",
+    "__version__",
+    "build_index",
+    "load_index",
+    "load_model",
+    "save_index",
+    "save_model",
+    "write_similarity",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'embedrec' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,5 @@
+"""`python -m embedrec` is the command line."""
+
+from embedrec.cli.main import main
+
+main()

@@ -1,0 +1,107 @@
+"""What the commands share: options, results on stdout, notes and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from embedrec.artifacts import Artifact
+from embedrec.workspace import Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _workspace(ctx: click.Context, param: click.Parameter, value: str) -> Workspace:
+    return Workspace(Path(value))
+
+
+def workspace_option(command: F) -> F:
+    """`--workspace`: handed over as a Workspace."""
+    return click.option(
+        "--workspace",
+        default=".",
+        envvar="EMBEDREC_WORKSPACE",
+        show_envvar=True,
+        metavar="FOLDER",
+        callback=_workspace,
+        help="Where artifacts live.",
+        show_default="the current folder",
+    )(command)
+
+
+def threads_option(command: F) -> F:
+    """`--threads`: how many threads to use, by default all cores that this process may run on."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(1),
+        default=lambda: len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="Threads to use.",
+        show_default="all cores",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """`--json`: one JSON object a line."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")(command)
+
+
+def seed_option(command: F) -> F:
+    return click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all randomness.")(
+        command
+    )
+
+
+def note(message: str) -> None:
+    """A line on stderr."""
+    click.echo(message, err=True)
+
+
+def using(artifact: Artifact) -> Artifact:
+    """Say which artifact a command took."""
+    note(f"using {artifact.kind} {artifact.name} ({artifact.folder})")
+    return artifact
+
+
+def use_threads(threads: int) -> None:
+    """Threads for FAISS."""
+    import faiss
+
+    faiss.omp_set_num_threads(threads)
+
+
+def emit(records: Iterable[Mapping[str, Any]], as_json: bool) -> None:
+    """Print records of the same keys: a table on a terminal, TAB separated in a pipe, or JSON lines."""
+    records = list(records)
+    if as_json:
+        for record in records:
+            click.echo(json.dumps(record, ensure_ascii=False))
+    elif sys.stdout.isatty() and records:
+        _table(records)
+    else:
+        for record in records:
+            click.echo("\t".join(_cell(v) for v in record.values()))
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _table(records: list[Mapping[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for key, value in records[0].items():
+        table.add_column(key, justify="right" if isinstance(value, int | float) else "left")
+    for record in records:
+        table.add_row(*(Text(_cell(v)) for v in record.values()))
+    Console().print(table)

@@ -1,0 +1,49 @@
+"""`embedrec export`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from embedrec.cli.common import note, threads_option, use_threads, using, workspace_option
+from embedrec.workspace import Workspace
+
+
+@click.command(short_help="Write every item's neighbours to a file.")
+@click.argument("file", metavar="FILE")
+@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Neighbours an item.")
+@click.option("--index", metavar="NAME", help="Index to search [default: the latest].")
+@click.option(
+    "--whitespace",
+    type=click.Choice(["refuse", "encode"]),
+    default="refuse",
+    show_default=True,
+    help="What to do with ids that hold white space: refuse, or percent-encode it (and '%').",
+)
+@threads_option
+@workspace_option
+def export(file: str, count: int, index: str | None, whitespace: Any, threads: int, workspace: Workspace) -> None:
+    """Write every item's neighbours to FILE, one line an item; '-' is stdout.
+
+    \b
+    embedrec export similar.txt -n 20
+
+    A line is `seed_item similar_1 similar_2 ...`, separated by spaces, best first, the item itself left out.
+    """
+    from embedrec.artifacts import atomic_file
+    from embedrec.cli.progress import Progress
+    from embedrec.export.similarity import write_similarity
+    from embedrec.index.files import load_index
+
+    opened = load_index(using(workspace.find("index", index)))
+    use_threads(threads)
+    with Progress("export") as report:
+        if file == "-":
+            write_similarity(opened, sys.stdout, count, whitespace=whitespace, report=report)
+            return
+        with atomic_file(Path(file)) as out:
+            lines = write_similarity(opened, out, count, whitespace=whitespace, report=report)
+    note(f"wrote {lines} lines to {file}")

@@ -1,0 +1,88 @@
+"""`embedrec info` and `embedrec verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from embedrec.artifacts import Artifact
+from embedrec.cli.common import emit, json_option, workspace_option
+from embedrec.errors import ArtifactError
+from embedrec.workspace import FOLDERS, Workspace
+
+
+@click.command(short_help="What the artifacts hold.")
+@click.argument("name", required=False)
+@json_option
+@workspace_option
+def info(name: str | None, as_json: bool, workspace: Workspace) -> None:
+    """What the artifacts of the workspace hold, or all that is known of the one called NAME.
+
+    Columns: kind, name, when it was written (UTC), what it holds.
+    """
+    artifacts = [a for kind in FOLDERS for a in workspace.artifacts(kind)]
+    if name is not None:
+        chosen = [a for a in artifacts if a.name == name]
+        if not chosen:
+            raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
+        emit(_facts(chosen, as_json), as_json)
+    else:
+        emit(
+            ({"kind": a.kind, "name": a.name, "created": a.created[:19], "holds": _holds(a)} for a in artifacts),
+            as_json,
+        )
+
+
+def _facts(artifacts: list[Artifact], as_json: bool) -> Iterator[dict[str, Any]]:
+    for a in artifacts:
+        whole = {"kind": a.kind, "name": a.name, "created": a.created, "fingerprint": a.fingerprint}
+        if as_json:
+            yield {**whole, **a.about, "versions": a.versions}
+        else:
+            yield from ({"fact": k, "value": v} for k, v in _flat({**whole, **a.about, "versions": a.versions}))
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _flat(inner, f"{prefix}{key}.")
+        elif isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            for i, one in enumerate(inner):
+                yield from _flat(one, f"{prefix}{key}.{i}.")
+        else:
+            yield prefix + key, ", ".join(map(str, inner)) if isinstance(inner, list) else inner
+
+
+def _holds(a: Artifact) -> str:
+    about = a.about
+    if a.kind == "sessions":
+        return f"{about['sessions']:,} sessions, {about['items']:,} items, {about['events']:,} events"
+    if a.kind == "model":
+        loss = f", loss {about['epochs'][-1]['loss']:.4f}" if about.get("epochs") else ""
+        return f"{about['recipe']}, {about['items']:,} items{loss}, {about['seconds']:.1f} s"
+    facts = about["facts"]
+    found = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))
+    return f"{about['spec']}, {about['items']:,} items, {about['metric']}, {found}, {facts['query_ms_p50']:.2f} ms"
+
+
+@click.command(short_help="Check every file against its checksum.")
+@click.argument("name", required=False)
+@json_option
+@workspace_option
+def verify(name: str | None, as_json: bool, workspace: Workspace) -> None:
+    """Check every file of every artifact (or of those called NAME) against its checksum, and open them.
+
+    Exits with 1 when one is damaged. Columns: kind, name, verdict.
+    """
+    from embedrec.steps import verdict
+
+    folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
+    if name is not None and not folders:
+        raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
+    verdicts = [(f, verdict(f)) for f in folders]
+    emit(({"kind": f.parent.name, "name": f.name, "verdict": v or "ok"} for f, v in verdicts), as_json)
+    damaged = sum(v is not None for _, v in verdicts)
+    if damaged:
+        raise ArtifactError(f"{damaged} of {len(verdicts)} artifacts are damaged; write them again")

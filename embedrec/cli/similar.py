@@ -1,0 +1,58 @@
+"""`embedrec similar`."""
+
+from __future__ import annotations
+
+import click
+
+from embedrec.cli.common import emit, json_option, threads_option, use_threads, using, workspace_option
+from embedrec.workspace import Workspace
+
+
+@click.command(short_help="The nearest items of an item.")
+@click.argument("items", nargs=-1, required=True, metavar="ITEM...")
+@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="Neighbours an item.")
+@click.option("--index", metavar="NAME", help="Index to search [default: the latest].")
+@click.option("--nprobe", type=click.IntRange(1), help="IVF cells to visit [default: the index's].")
+@json_option
+@threads_option
+@workspace_option
+def similar(
+    items: tuple[str, ...],
+    count: int,
+    index: str | None,
+    nprobe: int | None,
+    as_json: bool,
+    threads: int,
+    workspace: Workspace,
+) -> None:
+    """The nearest items of each ITEM: an id, an id without its URI prefix, or a name.
+
+    \b
+    embedrec similar spotify:artist:4gzpq5DPGxSnKTe4SA8HAU
+    embedrec similar "The Beatles" Queen -n 5 --json
+
+    Columns: the item, rank, the similar item, score, its name.
+    """
+    from embedrec.data.lookup import find_items
+    from embedrec.index.files import load_index
+
+    opened = load_index(using(workspace.find("index", index)))
+    use_threads(threads)
+    vocab = opened.vocab
+    rows = find_items(vocab, items)
+    found = opened.neighbours(rows, count, nprobe=nprobe)
+    emit(
+        (
+            {
+                "item": vocab.ids[rows[q]],
+                "rank": rank + 1,
+                "similar": vocab.ids[row],
+                "score": round(float(score), 4),
+                "name": vocab.name(row),
+            }
+            for q in range(len(rows))
+            for rank, (row, score) in enumerate(zip(found.rows[q].tolist(), found.scores[q], strict=True))
+            if row >= 0
+        ),
+        as_json,
+    )

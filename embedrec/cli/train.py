@@ -1,0 +1,67 @@
+"""`embedrec train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from embedrec.cli.common import emit, json_option, note, seed_option, threads_option, using, workspace_option
+from embedrec.workspace import Workspace
+
+
+@click.command(short_help="Train a model on sessions.")
+@click.argument("model")
+@click.option("--sessions", metavar="NAME", help="Sessions to train on [default: the latest].")
+@click.option("--from", "start", metavar="NAME", help="Continue from this model; new items are added to it.")
+@click.option("--name", metavar="NAME", help="Name of the trained model [default: the model's].")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [train.MODEL].")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting; may be given several times.")
+@click.option("--print-config", is_flag=True, help="Print the settings as TOML and stop.")
+@seed_option
+@threads_option
+@json_option
+@workspace_option
+def train(
+    model: str,
+    sessions: str | None,
+    start: str | None,
+    name: str | None,
+    config: Path | None,
+    pairs: tuple[str, ...],
+    print_config: bool,
+    seed: int,
+    threads: int,
+    as_json: bool,
+    workspace: Workspace,
+) -> None:
+    """Train MODEL (word2vec, popular) on the latest sessions.
+
+    \b
+    embedrec train word2vec
+    embedrec train word2vec --set dim=128 --set epochs=40
+    embedrec train word2vec --set backend=gensim
+    """
+    from embedrec import steps
+    from embedrec.cli.progress import Progress
+    from embedrec.config import to_toml
+    from embedrec.models import recipe_class
+
+    recipe = steps.recipe_of(recipe_class(model), config, pairs)
+    if print_config:
+        click.echo(to_toml(recipe, "train", model), nl=False)
+        return
+    source = using(workspace.find("sessions", sessions))
+    before = None if start is None else using(workspace.find("model", start))
+    with Progress(f"train {model}") as report:
+        done = steps.train(
+            recipe,
+            source,
+            workspace.folder("model", name or model),
+            start=before,
+            seed=seed,
+            threads=threads,
+            report=report,
+        )
+    note(f"wrote model {done.name} ({done.folder})")
+    emit([{"model": done.name, "items": done.about["items"], "seconds": done.about["seconds"]}], as_json)

@@ -1,0 +1,69 @@
+"""`embedrec vectors`: item vectors to and from files of other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from embedrec.cli.common import note, using, workspace_option
+from embedrec.workspace import Workspace
+
+_format = click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["text", "binary", "npy", "safetensors", "parquet"]),
+    help="Format [default: by suffix: .txt .vec, .bin, .npy, .safetensors, .parquet].",
+)
+
+
+@click.group(short_help="Item vectors to and from files of other tools.")
+def vectors() -> None:
+    """Item vectors to and from word2vec text and binary, NumPy, safetensors and Parquet files."""
+
+
+@vectors.command("export")
+@click.argument("file", type=click.Path(path_type=Path))
+@_format
+@click.option("--model", metavar="NAME", help="Model whose vectors are written [default: the latest].")
+@click.option(
+    "--whitespace",
+    type=click.Choice(["refuse", "encode"]),
+    default="refuse",
+    show_default=True,
+    help="What to do with ids that hold white space in the word2vec formats: refuse, or percent-encode.",
+)
+@workspace_option
+def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace: Workspace) -> None:
+    """Write the latest model's item vectors to FILE.
+
+    \b
+    embedrec vectors export artists.bin
+    """
+    from embedrec import steps
+    from embedrec.vector_files import save_vectors
+
+    embeddings = steps.item_vectors(using(workspace.find("model", model)))
+    save_vectors(embeddings, file, kind, whitespace=whitespace)
+    note(f"wrote {len(embeddings)} × {embeddings.dim} vectors to {file}")
+
+
+@vectors.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@_format
+@click.option("--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: the file's, else cosine].")
+@click.option("--name", metavar="NAME", help="Name of the model [default: the file's, without its suffix].")
+@workspace_option
+def import_(file: Path, kind: Any, metric: Any, name: str | None, workspace: Workspace) -> None:
+    """Read item vectors from FILE into a model, to be indexed and searched like a trained one.
+
+    \b
+    embedrec vectors import GoogleNews-vectors-negative300.bin --name news
+    """
+    from embedrec import steps
+
+    done = steps.import_vectors(
+        file, workspace.folder("model", name or file.name.split(".")[0]), kind=kind, metric=metric
+    )
+    note(f"wrote model {done.name} ({done.folder})")

@@ -1,0 +1,174 @@
+"""The steps of the road, from artifact to artifact: read, do, write with provenance.
+
+The command line and `demo` call these; whoever wants nouns in memory calls the library below them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from embedrec import artifacts
+from embedrec.artifacts import Artifact
+from embedrec.config import build, parse_pairs, read_toml, settings_of, table
+from embedrec.data.filters import Filters
+from embedrec.data.sessions import Sessions, sessionize
+from embedrec.embeddings import Embeddings, Metric
+from embedrec.errors import ArtifactError, SettingsError
+from embedrec.models.base import Recipe, VectorModel
+from embedrec.models.files import load_model, save_model
+from embedrec.models.vectors import Vectors
+from embedrec.readers import BadRows
+from embedrec.reporting import Report, quiet
+from embedrec.vector_files import Format, load_vectors
+
+
+def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str]) -> Any:
+    """A recipe from defaults < the table [train.NAME] of a TOML file < key=value pairs."""
+    recipe = {} if config is None else table(read_toml(config), "train", cls.name)
+    build(cls, recipe, given=str(config))  # names the file when the file is wrong
+    return build(cls, {**recipe, **parse_pairs(pairs)}, given="--set")
+
+
+def prepare(
+    source: str,
+    reader: Any,
+    paths: Sequence[str | Path],
+    folder: Path,
+    filters: Filters,
+    *,
+    bad_rows: BadRows,
+    workers: int = 1,
+    report: Report = quiet,
+) -> Artifact:
+    """Read files, filter, sessionise, and write the sessions artifact `folder`.
+
+    source  name of the reader in READERS
+    """
+    started = perf_counter()
+    events = reader.read(paths, bad_rows=bad_rows, workers=workers, report=report)
+    read = {"events": len(events), "sessions": len(events.sessions), "items": len(events.items)}
+    events, removed = filters.apply(events)
+    sessions = sessionize(events)
+    about = {
+        "source": source,
+        "reader": settings_of(reader),
+        "paths": [str(p) for p in paths],
+        "read": read,
+        "bad_rows": bad_rows.counts,
+        "filters": settings_of(filters),
+        "removed": [settings_of(r) for r in removed],
+        **counts(sessions),
+        "seconds": round(perf_counter() - started, 3),
+    }
+    sessions.save(folder, about)
+    return artifacts.read(folder, "sessions")
+
+
+def train(
+    recipe: Recipe,
+    source: Artifact,
+    folder: Path,
+    *,
+    start: Artifact | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    report: Report = quiet,
+) -> Artifact:
+    """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`."""
+    sessions = Sessions.load(source)
+    more = {}
+    if start is not None:
+        more["init"] = load_model(start)
+        if not isinstance(more["init"], VectorModel) or type(more["init"].recipe) is not type(recipe):
+            raise SettingsError(f"{recipe.name} cannot continue from {start.name}, which is a model of another kind")
+    epochs: list[dict[str, Any]] = []
+
+    def keep(event: str, **numbers: Any) -> None:
+        if event == "epoch":
+            epochs.append(numbers)
+        report(event, **numbers)
+
+    started = perf_counter()
+    model = recipe.fit(sessions, seed=seed, threads=threads, report=keep, **more)
+    about = {
+        "trained_on": provenance(source),
+        "continued_from": None if start is None else provenance(start),
+        "seed": seed,
+        "threads": threads,
+        "seconds": round(perf_counter() - started, 3),
+        "epochs": epochs,
+    }
+    save_model(model, folder, about)
+    return artifacts.read(folder, "model")
+
+
+def import_vectors(path: Path, folder: Path, *, kind: Format | None = None, metric: Metric | None = None) -> Artifact:
+    """Read item vectors from a file of another tool and write the model artifact `folder`."""
+    embeddings = load_vectors(path, kind, metric=metric)
+    model = Vectors(metric=embeddings.metric).restore(embeddings.vocab, {"items": embeddings.vectors})
+    save_model(model, folder, {"file": str(path), "seconds": 0.0})
+    return artifacts.read(folder, "model")
+
+
+def index(
+    source: Artifact,
+    folder: Path,
+    kind: str,
+    *,
+    nprobe: int | None = None,
+    metric: Metric | None = None,
+    seed: int = 0,
+    report: Report = quiet,
+) -> Artifact:
+    """Build an index of a model artifact's item vectors, measure it, and write the index artifact `folder`.
+
+    metric  "cosine", "dot" or "l2" instead of the model's own
+    """
+    from dataclasses import replace
+
+    from embedrec.index.files import save_index
+    from embedrec.index.index import build_index
+
+    embeddings = item_vectors(source)
+    if metric is not None:
+        embeddings = replace(embeddings, metric=metric)
+    built = build_index(embeddings, kind, nprobe=nprobe, seed=seed, report=report)
+    save_index(built, folder, {"type": kind, "indexed": provenance(source), "seed": seed})
+    return artifacts.read(folder, "index")
+
+
+def verdict(folder: Path) -> str | None:
+    """What is wrong with the artifact in `folder`: checksums of all files, then opening it; None when all is well."""
+    from embedrec.index.files import load_index
+
+    openers = {"sessions": Sessions.load, "model": load_model, "index": load_index}
+    try:
+        artifact = artifacts.read(folder)
+        artifact.check()
+        if artifact.kind not in openers:
+            return f"{folder} is of the unknown kind {artifact.kind!r}; write the artifact again"
+        openers[artifact.kind](artifact)
+    except ArtifactError as e:
+        return str(e)
+    return None
+
+
+def item_vectors(source: Artifact) -> Embeddings:
+    """The item embeddings of a model artifact. Raises SettingsError when it is a model without vectors."""
+    model = load_model(source)
+    if not isinstance(model, VectorModel):
+        raise SettingsError(f"model {source.name} ({source.about['recipe']}) has no vectors; train word2vec instead")
+    return model.embeddings
+
+
+def counts(sessions: Sessions) -> dict[str, int]:
+    """How much sessions hold, for their manifest."""
+    return {"sessions": len(sessions), "items": len(sessions.vocab), "events": len(sessions.items)}
+
+
+def provenance(source: Artifact) -> dict[str, str]:
+    """What names an artifact in the manifest of what was made from it."""
+    return {"name": source.name, "fingerprint": source.fingerprint, "created": source.created}

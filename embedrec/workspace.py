@@ -1,0 +1,65 @@
+"""A workspace: the folder in which the artifacts of a project live, and which of them is the latest.
+
+WORKSPACE/sessions/NAME   WORKSPACE/models/NAME   WORKSPACE/indexes/NAME
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedrec import artifacts
+from embedrec.artifacts import Artifact
+from embedrec.errors import ArtifactError, did_you_mean
+
+FOLDERS = {"sessions": "sessions", "model": "models", "index": "indexes"}
+_MADE_BY = {
+    "sessions": "embedrec prepare SOURCE PATH",
+    "model": "embedrec train word2vec",
+    "index": "embedrec build-index",
+}
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The artifacts below `root`."""
+
+    root: Path
+
+    def folder(self, kind: str, name: str) -> Path:
+        """Where the artifact of that kind ("sessions", "model", "index") and name lies, or would lie.
+
+        Raises ArtifactError for a name that leaves the workspace or is no plain name.
+        """
+        if not artifacts.plain_name(name):
+            raise ArtifactError(f"{name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
+        return self.root / FOLDERS[kind] / name
+
+    def folders(self, kind: str) -> list[Path]:
+        """The folders that hold, or should hold, the artifacts of a kind, by name."""
+        parent = self.root / FOLDERS[kind]
+        artifacts.sweep(parent)
+        found = parent.iterdir() if parent.is_dir() else iter(())
+        return sorted(f for f in found if f.is_dir() and not f.name.startswith("."))
+
+    def artifacts(self, kind: str) -> list[Artifact]:
+        """All artifacts of a kind, the oldest first. Raises ArtifactError when one has a damaged manifest."""
+        return sorted((artifacts.read(f, kind) for f in self.folders(kind)), key=lambda a: (a.created, a.name))
+
+    def find(self, kind: str, name: str | None = None) -> Artifact:
+        """The artifact of that name, or the latest of its kind.
+
+        Raises ArtifactError, with near misses or the command that makes one, when there is none.
+        """
+        for folder in self.folders(kind):
+            if folder.name == name:
+                return artifacts.read(folder, kind)
+        found = self.artifacts(kind)
+        if name is None and found:
+            return found[-1]
+        what = f"no {kind} artifact" + (f" is called {name!r}" if name is not None else "")
+        names = [a.name for a in found]
+        hint = did_you_mean(name, names) if name is not None else ""
+        if not hint:
+            hint = f"; there are {', '.join(names)}" if names else f"; make one with `{_MADE_BY[kind]}`"
+        raise ArtifactError(f"{what} in {self.root / FOLDERS[kind]}{hint}")

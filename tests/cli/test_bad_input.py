@@ -1,0 +1,173 @@
+"""Bad input: one clear sentence on stderr, exit code 1 (2 for usage, 130 for Ctrl-C), and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, walked
+
+
+def fails(run: Run, *args: object, code: int = 1) -> str:
+    """The sentence of a command that must fail, without "embedrec: "; stdout stays empty."""
+    ran = run(*args)
+    assert ran.code == code, ran.out + ran.err
+    assert ran.out == ""
+    last = ran.err.splitlines()[-1]
+    assert "Traceback" not in ran.err
+    return last.removeprefix("embedrec: ")
+
+
+def test_missing_file(run: Run, tmp_path: Path) -> None:
+    said = fails(run, "prepare", "mpd", tmp_path / "nowhere.json", "--workspace", tmp_path)
+    assert str(tmp_path / "nowhere.json") in said
+    assert not (tmp_path / "sessions").exists()
+
+
+def test_empty_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.json").touch()
+    assert "empty" in fails(run, "prepare", "mpd", tmp_path / "empty.json", "--workspace", tmp_path)
+
+
+def test_folder_without_data(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    assert ".json" in fails(run, "prepare", "mpd", tmp_path / "in", "--workspace", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"playlists": [{"pid": 1, "tracks": [', '{"songs": []}', "[1, 2]", '{"playlists": [{"pid": 1, "tracks": [{}]}]}'],
+    ids=["cut off", "another shape", "a list", "a row without the field"],
+)
+def test_damaged_json_leaves_the_old_sessions(run: Run, playlists: Path, tmp_path: Path, text: str) -> None:
+    walked(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
+    before = json.loads(walked(run, "info", "mpd-artist", "--json", "--workspace", tmp_path).out)
+    (tmp_path / "bad.json").write_text(text)
+    said = fails(run, "prepare", "mpd", tmp_path / "bad.json", "--workspace", tmp_path)
+    assert str(tmp_path / "bad.json") in said
+    assert json.loads(walked(run, "info", "mpd-artist", "--json", "--workspace", tmp_path).out) == before
+    assert [p.name for p in (tmp_path / "sessions").iterdir()] == ["mpd-artist"]
+
+
+def test_bad_rows_are_skipped_and_counted_when_asked(run: Run, tmp_path: Path) -> None:
+    good = {"artist_uri": "spotify:artist:a", "artist_name": "A"}
+    other = {"artist_uri": "spotify:artist:b", "artist_name": "B"}
+    slice_ = {"playlists": [{"pid": 1, "tracks": [good, {"artist_name": "no uri"}, other]}]}
+    (tmp_path / "s.json").write_text(json.dumps(slice_))
+    assert "--on-bad-row skip" in fails(run, "prepare", "mpd", tmp_path / "s.json", "--workspace", tmp_path)
+    ran = walked(run, "prepare", "mpd", tmp_path / "s.json", "--on-bad-row", "skip", "--workspace", tmp_path)
+    assert ran.out == "1\t2\t2\n"
+    assert "1 row left out" in ran.err
+    about = json.loads(walked(run, "info", "mpd-artist", "--json", "--workspace", tmp_path).out)
+    assert sum(about["bad_rows"].values()) == 1
+
+
+def test_a_duplicate_playlist_id(run: Run, tmp_path: Path) -> None:
+    track = {"artist_uri": "spotify:artist:a", "artist_name": "A"}
+    slice_ = {"playlists": [{"pid": 7, "tracks": [track, track]}, {"pid": 7, "tracks": [track]}]}
+    (tmp_path / "s.json").write_text(json.dumps(slice_))
+    assert "7" in fails(run, "prepare", "mpd", tmp_path / "s.json", "--workspace", tmp_path)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_vectors_that_are_no_numbers(run: Run, tmp_path: Path, number: str) -> None:
+    (tmp_path / "v.txt").write_text(f"2 2\na 0 1\nb {number} 0\n")
+    said = fails(run, "vectors", "import", tmp_path / "v.txt", "--workspace", tmp_path)
+    assert said == "1 of 2 vectors hold NaN or infinity, the first is that of 'b'; remove or repair them"
+
+
+def test_unknown_item_names_the_nearest(run: Run, compass: Path) -> None:
+    said = fails(run, "similar", "nort-east", "-n", 1, "--workspace", compass)
+    assert said.startswith("no item 'nort-east' among the 6 of the vocabulary; did you mean north-east")
+
+
+def test_k_larger_than_the_catalogue(run: Run, compass: Path) -> None:
+    said = fails(run, "similar", "north", "-n", 6, "--workspace", compass)
+    assert said == "in a catalogue of 6 an item has 5 others, but 6 were asked for"
+
+
+def test_nothing_to_work_on(run: Run, tmp_path: Path) -> None:
+    assert "embedrec prepare" in fails(run, "train", "word2vec", "--workspace", tmp_path)
+    assert "embedrec train" in fails(run, "build-index", "--workspace", tmp_path)
+    assert "embedrec build-index" in fails(run, "similar", "x", "--workspace", tmp_path)
+    assert "embedrec build-index" in fails(run, "export", tmp_path / "x.txt", "--workspace", tmp_path)
+    assert not (tmp_path / "x.txt").exists()
+
+
+def test_unknown_model_setting_index_and_command(run: Run, compass: Path, playlists: Path) -> None:
+    walked(run, "prepare", "mpd", playlists, "--workspace", compass)
+    at = ("--workspace", compass)
+    assert fails(run, "train", "word2vek", *at) == "no model is called 'word2vek'; did you mean 'word2vec'?"
+    said = fails(run, "train", "word2vec", "--set", "windwo=3", *at)
+    assert said == "unknown setting 'windwo' in --set; did you mean 'window'?"
+    said = fails(run, "train", "word2vec", "--set", "epochs=many", *at)
+    assert said == "setting 'epochs' in --set must be a whole number, but is 'many'"
+    assert "'='" in fails(run, "train", "word2vec", "--set", "epochs", *at)
+    assert "did you mean 'ivf'" in fails(run, "build-index", "--type", "ivff", *at)
+    assert "Nonsense" in fails(run, "build-index", "--type", "Nonsense", *at)
+    assert "did you mean 'compass-flat'" in fails(run, "similar", "north", "--index", "compas-flat", *at)
+    assert "did you mean 'similar'" in fails(run, "simlar", code=2)
+
+
+def test_a_model_without_vectors_is_not_indexed(run: Run, playlists: Path, tmp_path: Path) -> None:
+    walked(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
+    walked(run, "train", "popular", "--workspace", tmp_path)
+    said = fails(run, "build-index", "--workspace", tmp_path)
+    assert said == "model popular (popular) has no vectors; train word2vec instead"
+
+
+def test_a_damaged_index_is_not_searched(run: Run, compass: Path) -> None:
+    path = compass / "indexes" / "compass-flat" / "index.faiss"
+    path.write_bytes(path.read_bytes()[:-7])
+    said = fails(run, "similar", "north", "-n", 1, "--workspace", compass)
+    assert said.startswith(f"{path} is damaged (")
+
+
+def test_a_full_disk_keeps_the_old_file(compass: Path) -> None:
+    target = compass / "similar.txt"
+    target.write_text("the old one\n")
+    script = (
+        "import resource, signal, sys\n"
+        "sys.dont_write_bytecode = True\n"  # Python would leave cut-off .pyc files behind
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40, 40))\n"
+        "from embedrec.cli.main import main; main()"
+    )
+    command = [sys.executable, "-c", script, "export", str(target), "-n", "3", "--workspace", str(compass)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("embedrec: the system said: File too large")
+    assert target.read_text() == "the old one\n"
+    assert not list(compass.glob(".similar*"))
+
+
+@pytest.fixture
+def training(run: Run, playlists: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A long training in another process, under way."""
+    walked(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
+    command = [sys.executable, "-m", "embedrec", "train", "word2vec", "--set", "epochs=100000"]
+    environment = {**os.environ, "EMBEDREC_WORKSPACE": str(tmp_path)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_ctrl_c_ends_with_130(training: subprocess.Popen[str], tmp_path: Path) -> None:
+    assert training.stderr is not None
+    assert training.stderr.readline().startswith("using sessions mpd-artist")
+    assert training.stderr.readline().startswith("epoch ")
+    time.sleep(0.2)
+    training.send_signal(signal.SIGINT)
+    assert training.wait(timeout=30) == 130
+    assert training.stderr.read().splitlines()[-1] == "embedrec: interrupted; nothing was left half-written"
+    assert not (tmp_path / "models" / "word2vec").exists()
