@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.embeddings import unit
+from embedrec.embeddings import Metric, unit
 from embedrec.models.base import Encoder
 
 
-def mean_encoder(vectors: np.ndarray, decay: float = 1.0) -> Encoder:
-    """A history's vector is the weighted mean of its items' unit vectors.
+def mean_encoder(vectors: np.ndarray, decay: float = 1.0, metric: Metric = "cosine") -> Encoder:
+    """A history's vector is the weighted mean of its items' unit vectors; of the vectors as they are for "l2".
 
     vectors  (n, d) item vectors
     decay    weight of an item relative to the one after it, in (0, 1]: 1 is the plain mean, small values listen
              to the last items only. An empty history is the zero vector.
     """
-    items = unit(vectors)  # (n, d)
+    items = vectors if metric == "l2" else unit(vectors)  # (n, d)
 
     def encode(histories: Sessions) -> np.ndarray:
         import scipy.sparse as sp

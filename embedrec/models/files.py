@@ -9,7 +9,6 @@ from typing import Any
 from embedrec import artifacts
 from embedrec.config import build, settings_of
 from embedrec.data.vocab_files import load_vocab, save_vocab
-from embedrec.errors import ArtifactError, EmbedrecError
 from embedrec.models import restorer_class
 from embedrec.models.base import Model
 
@@ -25,11 +24,8 @@ def save_model(model: Model, folder: Path, about: Mapping[str, Any]) -> None:
 
 def load_model(artifact: artifacts.Artifact) -> Model:
     """The model of an artifact. Raises ArtifactError when its parts do not fit together."""
-    try:
-        recipe = build(restorer_class(artifact.about["recipe"]), artifact.about["settings"], given=str(artifact.folder))
-        arrays = {name: artifact.array(name) for name in artifact.about["arrays"]}
+    about = artifact.about
+    with artifacts.opening(artifact, "train the model again"):
+        recipe = build(restorer_class(about["recipe"]), about["settings"], given=str(artifact.folder))
+        arrays = {name: artifact.array(name) for name in about["arrays"]}
         return recipe.restore(load_vocab(artifact.path("vocab.parquet")), arrays)
-    except ArtifactError:
-        raise
-    except (EmbedrecError, KeyError, TypeError) as e:
-        raise ArtifactError(f"{artifact.folder} cannot be restored ({e}); train the model again") from e

@@ -9,6 +9,7 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
 from embedrec.models.base import Arrays, check_k, excluding
 from embedrec.reporting import Report, quiet
 from embedrec.topk import TopK, best_first
@@ -26,6 +27,9 @@ class Popular:
         return self.restore(sessions.vocab, {"counts": counts})
 
     def restore(self, vocab: Vocab, arrays: Arrays) -> PopularModel:
+        """The model of the array "counts" (n,). Raises DataError when its length is another."""
+        if arrays["counts"].shape != (len(vocab),):
+            raise DataError(f"popularity needs {len(vocab)} counts, but was given shape {arrays['counts'].shape}")
         return PopularModel(self, vocab, arrays)
 
 

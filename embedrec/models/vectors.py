@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings, Metric
+from embedrec.errors import SettingsError
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.encoders import mean_encoder
 
@@ -24,7 +25,13 @@ class Vectors:
     metric: Metric = "cosine"
     decay: float = 0.8
 
+    def __post_init__(self) -> None:
+        if not 0 < self.decay <= 1:
+            raise SettingsError(f"decay must lie in (0, 1], but is {self.decay!r}")
+
     def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """arrays: "items" (n, d) float32."""
         embeddings = Embeddings(arrays["items"], vocab, self.metric)
-        return VectorModel(self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay), embeddings)
+        return VectorModel(
+            self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay, self.metric), embeddings
+        )

@@ -1,0 +1,115 @@
+"""Learning on copies of the rows that are touched, so that threads can learn apart and be added up in a fixed order."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from embedrec.kernels.skipgram import FILLERS, cbow, skipgram
+
+
+@numba.njit(nogil=True, cache=True)
+def touched(rows, slot, place, found, known):  # type: ignore[no-untyped-def]
+    """place[i] = where rows[i] stands among the rows found, which grow; returns how many are found.
+
+    slot   (n,) int32: where a row was found, −1 for the others
+    found  rows by place, of which the first `known` are there already
+    """
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        if slot[row] < 0:
+            slot[row] = known
+            found[known] = row
+            known += 1
+        place[i] = slot[row]
+    return known
+
+
+@numba.njit(nogil=True, cache=True)
+def deal(left, right, tiles, drawn, budget):  # type: ignore[no-untyped-def]
+    """Cut a plan into lanes: (l+1,) int64, lane i is tiles cuts[i] … cuts[i + 1] − 1.
+
+    A lane ends where its centres have met `budget` rows, and holds one tile at least.
+    """
+    cuts = np.zeros(tiles.shape[0] + 1, np.int64)
+    lanes, met = 0, 0
+    for j in range(tiles.shape[0] - 1):
+        work = 0
+        for i in range(tiles[j], tiles[j + 1]):
+            work += right[i] - left[i] + drawn[j + 1] - drawn[j]
+        if met > 0 and met + work > budget:
+            lanes += 1
+            cuts[lanes] = j
+            met = 0
+        met += work
+    if met > 0:
+        lanes += 1
+        cuts[lanes] = tiles.shape[0] - 1
+    return cuts[: lanes + 1]
+
+
+@numba.njit(nogil=True, cache=True)
+def _copy(vectors, rows, copies):  # type: ignore[no-untyped-def]
+    """copies[i] = vectors[rows[i]]."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        for k in range(vectors.shape[1]):
+            copies[i, k] = vectors[row, k]
+
+
+@numba.njit(nogil=True, cache=True)
+def _subtract(vectors, rows, copies):  # type: ignore[no-untyped-def]
+    """copies[i] −= vectors[rows[i]]."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        for k in range(vectors.shape[1]):
+            copies[i, k] -= vectors[row, k]
+
+
+@numba.njit(nogil=True, cache=True)
+def _add(vectors, rows, change, part, parts):  # type: ignore[no-untyped-def]
+    """vectors[rows[i]] += change[i] for rows that are `part` modulo `parts`."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        if row % parts == part:
+            for k in range(vectors.shape[1]):
+                vectors[row, k] += change[i, k]
+
+
+@numba.njit(nogil=True, cache=True)
+def lane(x, y, centre, left, right, tiles, drawn, noise, rate, negative, table, skip, start, stop, slot):  # type: ignore[no-untyped-def]
+    """Learn tiles start … stop − 1 of a plan on copies of the rows of x and y.
+
+    skip  skip-gram, or else CBOW
+    slot  (n,) int32 of −1, a scratch pad, left as it was
+    The other arguments are those of `skipgram`; nothing in them is written.
+
+    Returns rows of x (v,) and of y (u,) int32, what is to be added to them, (v, w) and (≥ u, w), loss and pairs.
+    """
+    low, high = left[tiles[start]], right[tiles[stop] - 1]  # kept mentions that take part
+    for i in range(tiles[start], tiles[stop]):
+        low, high = min(low, left[i]), max(high, right[i])
+    kept, drawings = centre[low:high], noise[drawn[start] : drawn[stop]]
+    found = np.empty(kept.shape[0] + drawings.shape[0], np.int32)
+    here, there = np.empty(kept.shape[0], np.int32), np.empty(drawings.shape[0], np.int32)
+    v = touched(kept, slot, here, found, 0)
+    u = touched(drawings, slot, there, found, v)
+    for i in range(u):
+        slot[found[i]] = -1
+    inputs, outputs = found[:v], found[:u]
+    dx, dy = np.empty((v, x.shape[1]), np.float32), np.zeros((u + FILLERS, y.shape[1]), np.float32)
+    _copy(x, inputs, dx)
+    _copy(y, outputs, dy)
+    span, draws = tiles[start : stop + 1] - low, drawn[start : stop + 1] - drawn[start]
+    args = (here, left[low:high] - low, right[low:high] - low, span, draws, there, rate[start:stop], negative, table)
+    loss, pairs = skipgram(dx, dy, *args) if skip else cbow(dx, dy, *args)
+    _subtract(x, inputs, dx)
+    _subtract(y, outputs, dy)
+    return inputs, outputs, dx, dy, loss, pairs
+
+
+@numba.njit(nogil=True, cache=True)
+def add_up(x, y, inputs, outputs, dx, dy, part, parts):  # type: ignore[no-untyped-def]
+    """Add to x and y what a lane returned, for rows that are `part` modulo `parts`; others belong to other threads."""
+    _add(x, inputs, dx, part, parts)
+    _add(y, outputs, dy, part, parts)

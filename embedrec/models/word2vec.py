@@ -1,0 +1,187 @@
+"""word2vec over sessions: items that occur in the same sessions get vectors that point the same way.
+
+Mikolov et al. 2013a, 2013b (skip-gram and CBOW with negative sampling); Barkan & Koenigstein 2016 (item2vec:
+baskets for sentences); Caselles-Dupré, Lesaint & Royo-Letelier 2018 (what must be tuned: the noise exponent,
+sub-sampling, epochs); Levy & Goldberg 2014 (what it factorises); Pennington, Socher & Manning 2014 (the sum of both
+vectors).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.embeddings import Embeddings
+from embedrec.errors import DataError, SettingsError
+from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.encoders import mean_encoder
+from embedrec.reporting import Report, quiet
+
+Architecture = Literal["skip-gram", "cbow"]
+Side = Literal["input", "output", "sum"]
+Backend = Literal["embedrec", "gensim"]
+
+
+@dataclass(frozen=True)
+class Word2Vec:
+    """word2vec with negative sampling.
+
+    dim             length of a vector
+    window          items each side that are contexts; 0 is the whole session, whose work grows with its squared length
+    shrink_windows  every centre draws its own window from 1 … window, so that near items count more
+    ordered         sessions in their order; false shuffles each anew every epoch, so that a window samples pairs of it
+    epochs          passes over the sessions
+    negative        negatives a pair
+    ns_exponent     negatives are drawn in proportion to count ** ns_exponent; may be 0 or negative
+    sample          mentions of frequent items are left out at random: the smaller, the more; 0 keeps all
+    alpha           learning rate of the first session; falls linearly
+    min_alpha       learning rate of the last
+    min_count       items mentioned less often are left out
+    architecture    "skip-gram", or "cbow": contexts' mean predicts the centre
+    vectors         which vectors are the items': "input", "output", or their "sum"
+    decay           how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
+    backend         "embedrec", or "gensim": the same settings there, to compare
+    deterministic   the same bytes at any number of threads (otherwise: with one thread)
+
+    Raises SettingsError for values that are not allowed.
+    """
+
+    name: ClassVar[str] = "word2vec"
+
+    # Chosen on playlists, listening sessions, clicks and ratings held out of training data; no test part was looked at.
+    dim: int = 64
+    window: int = 25
+    shrink_windows: bool = False
+    ordered: bool = True
+    epochs: int = 30
+    negative: int = 5
+    ns_exponent: float = -0.5
+    sample: float = 1e-3
+    alpha: float = 0.05
+    min_alpha: float = 0.0001
+    min_count: int = 1
+    architecture: Architecture = "skip-gram"
+    vectors: Side = "sum"
+    decay: float = 0.7
+    backend: Backend = "embedrec"
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        for field, low, high in _BOUNDS:
+            value = getattr(self, field)
+            if not low <= value <= high:  # also refuses NaN
+                bounds = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
+                raise SettingsError(f"{field} must be {bounds}, but is {value!r}")
+        if self.min_alpha > self.alpha:
+            raise SettingsError(f"min_alpha must be at most alpha ({self.alpha:g}), but is {self.min_alpha:g}")
+        for field, allowed in _CHOICES:
+            if getattr(self, field) not in allowed:
+                raise SettingsError(f"{field} must be one of {', '.join(allowed)}, but is {getattr(self, field)!r}")
+        if self.backend == "gensim" and self.deterministic:
+            raise SettingsError("deterministic=true needs backend=embedrec; gensim repeats itself with 1 thread only")
+
+    def fit(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        init: VectorModel | None = None,
+    ) -> VectorModel:
+        """Train on S sessions of E events.
+
+        seed     all randomness comes from it; the same seed and one thread give the same bytes
+        threads  how many to use
+        report   called as report("epoch", epoch=, epochs=, loss=, seconds=, events_per_second=), with the true mean
+                 loss of a pair, and report("progress", done=, total=, unit="events") about ten times a second
+        init     a word2vec model to continue: its items come first, in its order; new ones follow. Items that the
+                 sessions do not mention keep their vectors
+
+        Returns a VectorModel with arrays "input" and "output" (n, dim) float32. Raises DataError when nothing is left
+        to learn from, SettingsError when `init` or `threads` does not fit, TrainingError when training diverges.
+        """
+        if threads < 1:
+            raise SettingsError(f"threads must be at least 1, but is {threads}")
+        vocab, counts = _vocabulary(sessions, self.min_count, None if init is None else init.vocab)
+        sessions = sessions.recoded(vocab)
+        if not (sessions.lengths > 1).any():
+            raise DataError(
+                f"no session has two items to learn from ({len(sessions)} sessions, {len(sessions.items)} events"
+                f" of {len(vocab)} items mentioned at least {self.min_count} times); lower min_count"
+            )
+        x, y = self._start(vocab, init, seed)
+        if self.backend == "gensim":
+            from embedrec.models.word2vec_gensim import train_gensim as run
+        else:
+            from embedrec.models.word2vec_training import train as run
+        x, y = run(self, sessions, counts, x, y, seed=seed, threads=threads, report=report)
+        return self.restore(vocab, {"input": x, "output": y})
+
+    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+        """The model of arrays "input" and "output", both (n, dim) float32. Raises DataError when they do not fit."""
+        x, y = arrays["input"], arrays["output"]
+        if x.shape != y.shape:
+            raise DataError(f"input vectors are {x.shape}, but output vectors {y.shape}")
+        chosen = {"input": x, "output": y}.get(self.vectors)
+        embeddings = Embeddings(x + y if chosen is None else chosen, vocab, "cosine")
+        return VectorModel(self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay), embeddings)
+
+    def _start(self, vocab: Vocab, init: VectorModel | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors to start from (n, dim): random inputs, zero outputs, and those of `init` over them."""
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(-1 / self.dim, 1 / self.dim, (len(vocab), self.dim)).astype(np.float32)
+        y = np.zeros_like(x)
+        if init is not None:
+            before = init.arrays["input"].shape[1] if "input" in init.arrays else None
+            if before != self.dim:
+                raise SettingsError(f"a model of {before} dimensions cannot be continued with dim={self.dim}")
+            x[: len(init.vocab)], y[: len(init.vocab)] = init.arrays["input"], init.arrays["output"]
+        return x, y
+
+
+_BOUNDS = (
+    ("dim", 1, 65536), ("window", 0, 2**30), ("epochs", 1, np.inf), ("negative", 1, 10000),
+    ("ns_exponent", -100, 100), ("sample", 0, 1), ("alpha", 1e-9, 10), ("min_alpha", 0, 10),
+    ("min_count", 1, np.inf), ("decay", 1e-6, 1),
+)  # fmt: skip
+_CHOICES = (
+    ("architecture", ("skip-gram", "cbow")),
+    ("vectors", ("input", "output", "sum")),
+    ("backend", ("embedrec", "gensim")),
+)
+
+
+def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tuple[Vocab, np.ndarray]:
+    """The items to train, and their mentions (n,) in these sessions.
+
+    Items of `before` come first, in their order and with their counts added.
+    """
+    given = sessions.vocab
+    mentions = np.bincount(sessions.items, minlength=len(given))
+    frequent = np.flatnonzero(mentions >= min_count)
+    if before is None:
+        if not len(frequent):
+            raise DataError(
+                f"none of the {len(given)} items is mentioned min_count={min_count} times"
+                f" (the most frequent has {mentions.max(initial=0)}); lower min_count"
+            )
+        return given.take(frequent).with_counts(mentions[frequent]), mentions[frequent]
+    old = given.rows(before.ids)  # (n_before,) rows in the sessions' vocabulary, −1 where they lack the item
+    new = frequent[before.rows(given.ids)[frequent] < 0]
+    counts = np.concatenate([np.where(old >= 0, mentions[old], 0), mentions[new]]).astype(np.int64)
+    earlier = np.zeros(len(before), dtype=np.int64) if before.counts is None else before.counts
+    names = None
+    if before.names is not None or given.names is not None:
+        names = np.concatenate([_names(before), _names(given)[new]])
+    ids = np.concatenate([before.ids, given.ids[new]]) if len(new) else before.ids
+    total = counts + np.concatenate([earlier, np.zeros(len(new), dtype=np.int64)])
+    return Vocab(ids, names, total), counts
+
+
+def _names(vocab: Vocab) -> np.ndarray:
+    return np.full(len(vocab), "", dtype=object) if vocab.names is None else vocab.names
