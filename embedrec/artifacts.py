@@ -22,14 +22,15 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
+from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any
 
-from embedrec.errors import ArtifactError
+from embedrec.errors import ArtifactError, EmbedrecError, reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,8 +38,14 @@ if TYPE_CHECKING:
 FORMAT = 1
 MANIFEST = "manifest.json"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)-[0-9a-f]{8}\.(?P<what>tmp|old)")
+_LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,9})-[0-9a-f]{8}\.(?P<what>tmp|old)")
+_ONE_PARSER = Lock()  # CPython 3.11 may fail ("AST constructor recursion depth mismatch") where two threads parse
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+# What parsers raise for bytes that are not theirs; TokenError comes from NumPy.
+UNREADABLE = (
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, EOFError, OSError, MemoryError,
+    TokenError,
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- writing
@@ -59,9 +66,8 @@ class Draft:
 
     def array(self, name: str, array: np.ndarray) -> None:
         """Write `array` as `name`.npy."""
-        import numpy as np
-
-        np.save(self.path(f"{name}.npy"), array, allow_pickle=False)
+        with self.path(f"{name}.npy").open("wb") as f:
+            write_array(f, array)
 
 
 @contextmanager
@@ -70,11 +76,18 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft
 
     kind   what it is: "sessions", "model", "index"
     about  JSON values for the manifest; may be added to through `draft.about` inside the block
+
+    A link to a folder stays, and the folder it names is replaced. Raises ArtifactError when something that is no
+    artifact stands there, which is never overwritten.
     """
     if not plain_name(folder.name):
         raise ArtifactError(f"{folder.name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
+    folder = folder.resolve() if folder.is_symlink() else folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     sweep(folder.parent)
+    _check_place(folder)
+    from importlib.metadata import version
+
     draft = Draft(_beside(folder), dict(about))
     draft.folder.mkdir()
     try:
@@ -94,7 +107,7 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft
             "files": files,
         }
         manifest["digest"] = _digest(manifest)
-        with (draft.folder / MANIFEST).open("w", encoding="utf-8") as f:
+        with (draft.folder / MANIFEST).open("w", encoding="utf-8", errors=_SURROGATES) as f:
             json.dump(manifest, f, indent=2, ensure_ascii=False, allow_nan=False)
             f.write("\n")
         for name in [*files, MANIFEST]:
@@ -108,12 +121,21 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft
 
 @contextmanager
 def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file beside `path` for writing and rename it to `path` when the block ends without an error."""
+    """Open a file beside `path` for writing and rename it to `path` when the block ends without an error.
+
+    A link stays, and the file it names is replaced. What exists and is no regular file (/dev/null, a pipe) is written
+    straight through.
+    """
+    text = None if "b" in mode else "utf-8"
+    if path.exists() and not path.is_file():
+        with path.open(mode, encoding=text, newline=text and "\n") as f:
+            yield f
+        return
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
     beside = _beside(path)
     try:
-        text = None if "b" in mode else "utf-8"
         with beside.open(mode, encoding=text, newline=text and "\n") as f:
             yield f
             f.flush()
@@ -123,6 +145,15 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         beside.unlink(missing_ok=True)
         raise
     _flush(path.parent)
+
+
+def write_array(file: IO[bytes], array: np.ndarray) -> None:
+    """Write numbers in NumPy's format; numpy.save does not notice a full disk when its own buffer takes them all."""
+    import numpy as np
+
+    array = np.asarray(array, order="C")
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+    file.write(array.reshape(-1).view(np.uint8).data)
 
 
 def plain_name(name: str) -> bool:
@@ -140,12 +171,23 @@ def sweep(folder: Path) -> None:
         match = _LEFT.fullmatch(left.name)
         if match is None or _alive(int(match["pid"])):
             continue
-        if match["what"] == "old" and not (folder / match["name"]).exists():
-            left.rename(folder / match["name"])
-        elif left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
+        with suppress(OSError):  # another process may sweep too, or the folder be read-only: it lies there, hidden
+            if match["what"] == "old" and not os.path.lexists(folder / match["name"]):
+                left.rename(folder / match["name"])
+            elif left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
+
+
+def _check_place(folder: Path) -> None:
+    """Raises ArtifactError when `folder` is there and is neither an artifact nor empty."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ArtifactError(f"{folder} is a file; move it away or choose another name")
+    if not (folder / MANIFEST).exists() and any(folder.iterdir()):
+        raise ArtifactError(f"{folder} holds other files and no artifact; move it away or choose another name")
 
 
 def _alive(pid: int) -> bool:
@@ -172,7 +214,10 @@ def sha256(path: Path) -> str:
 
 def _digest(value: Any) -> str:
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical.encode(errors=_SURROGATES)).hexdigest()
+
+
+_SURROGATES = "surrogatepass"  # paths that are not UTF-8 hold lone surrogates; `json.loads` reads them so too
 
 
 def _flush(path: Path) -> None:
@@ -185,16 +230,29 @@ def _flush(path: Path) -> None:
 
 def _swap_in(new: Path, place: Path) -> None:
     """Put the folder `new` at `place`; the old one, if any, goes in the same step and is removed after it."""
-    if not place.exists():
-        new.rename(place)
-    elif _exchange(new, place):
-        shutil.rmtree(new)
-    else:  # no atomic exchange here: `sweep` knows how to put the old folder back after a kill
-        aside = new.with_suffix(".old")
+    try:
+        new.rename(place)  # also onto an empty folder
+    except OSError as e:
+        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if _exchange(new, place):
+            shutil.rmtree(new, ignore_errors=True)
+        else:
+            _swap_in_two_steps(new, place)
+    _flush(place.parent)
+
+
+def _swap_in_two_steps(new: Path, place: Path) -> None:
+    """Without an atomic exchange: `sweep` puts the old folder back after a kill between the two renames."""
+    aside = new.with_suffix(".old")
+    try:
         place.rename(aside)
         new.rename(place)
-        shutil.rmtree(aside)
-    _flush(place.parent)
+    except BaseException:
+        if aside.exists() and not place.exists():
+            aside.rename(place)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _exchange(a: Path, b: Path) -> bool:
@@ -224,6 +282,7 @@ class Artifact:
     about        settings, provenance and measured facts
     versions     versions of the software that wrote it
     files        name → {"bytes", "sha256"}
+    digest       SHA-256 over the manifest: it tells this artifact from one that replaces it
     """
 
     folder: Path
@@ -233,6 +292,7 @@ class Artifact:
     about: dict[str, Any]
     versions: dict[str, str]
     files: dict[str, dict[str, Any]]
+    digest: str
     _checked: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @property
@@ -254,29 +314,37 @@ class Artifact:
         if name not in self._checked:
             try:
                 info = path.lstat()
+                if not stat.S_ISREG(info.st_mode):
+                    raise ArtifactError(f"{path} is not a plain file; write the artifact again")
+                if info.st_size != said["bytes"]:
+                    raise ArtifactError(
+                        f"{path} is damaged ({info.st_size} bytes where the manifest says {said['bytes']}); "
+                        "write the artifact again"
+                    )
+                if sha256(path) != said["sha256"]:
+                    raise ArtifactError(f"{path} is damaged (its checksum differs); write the artifact again")
             except FileNotFoundError:
                 raise ArtifactError(f"{path} is missing; write the artifact again") from None
-            if not stat.S_ISREG(info.st_mode):
-                raise ArtifactError(f"{path} is not a plain file; write the artifact again")
-            if info.st_size != said["bytes"]:
-                raise ArtifactError(
-                    f"{path} is damaged ({info.st_size} bytes where the manifest says {said['bytes']}); "
-                    "write the artifact again"
-                )
-            if sha256(path) != said["sha256"]:
-                raise ArtifactError(f"{path} is damaged (its checksum differs); write the artifact again")
+            except OSError as e:
+                raise ArtifactError(f"{path} cannot be read ({e.strerror})") from e
             self._checked.add(name)
         return path
 
-    def array(self, name: str) -> np.ndarray:
-        """The array of `name`.npy, read-only and memory-mapped."""
+    def array(self, name: str, dtype: str | None = None) -> np.ndarray:
+        """The array of `name`.npy, read-only and memory-mapped; of numbers, or of the given type ("int64")."""
         import numpy as np
 
         path = self.path(f"{name}.npy")
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError) as e:
-            raise ArtifactError(f"{path} holds no array ({e}); write the artifact again") from e
+            with _ONE_PARSER:
+                array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would also take archives
+        except UNREADABLE as e:
+            raise ArtifactError(f"{path} holds no array ({reason(e)}); write the artifact again") from e
+        if array.dtype.kind not in "iuf" or dtype not in (None, array.dtype):
+            raise ArtifactError(
+                f"{path} must hold {dtype or 'numbers'}, but holds {array.dtype}; write the artifact again"
+            )
+        return array
 
     def check(self) -> None:
         """Check every file; raises ArtifactError at the first that is missing, damaged or not in the manifest."""
@@ -294,13 +362,17 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
     """
     path = folder / MANIFEST
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise ArtifactError(f"{path} is not a plain file; write the artifact again")
         manifest = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise ArtifactError(f"{folder} is not an artifact of embedrec (it has no {MANIFEST})") from None
     except NotADirectoryError:
         raise ArtifactError(f"{folder} is a file, not the folder of an artifact") from None
+    except OSError as e:
+        raise ArtifactError(f"{path} cannot be read ({e.strerror})") from e
     except (ValueError, RecursionError) as e:
-        raise ArtifactError(f"{path} is damaged ({e}); write the artifact again") from e
+        raise ArtifactError(f"{path} is damaged ({reason(e)}); write the artifact again") from e
     if not isinstance(manifest, dict) or "format" not in manifest:
         raise ArtifactError(f"{path} is damaged (it names no format); write the artifact again")
     if manifest["format"] != FORMAT:
@@ -308,15 +380,44 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
             f"{folder} has format {manifest['format']!r}, but this version of embedrec reads format {FORMAT}; "
             "update embedrec or write the artifact again"
         )
-    said = manifest.pop("digest", None)
-    if said != _digest(manifest):
+    digest = manifest.pop("digest", None)
+    if digest != _digest(manifest):
         raise ArtifactError(f"{path} is damaged (its digest differs); write the artifact again")
+    odd = next((key for key, type_ in _FIELDS.items() if not isinstance(manifest.get(key), type_)), None)
+    if odd is None and not all(map(_is_described, manifest["files"].values())):
+        odd = "files"
+    if odd is not None:
+        raise ArtifactError(f"{path} is damaged (its field {odd!r} is missing or odd); write the artifact again")
     if kind is not None and manifest["kind"] != kind:
         raise ArtifactError(f"{folder} is an artifact of kind {manifest['kind']}, but {kind} is needed here")
     bad = next((name for name in manifest["files"] if not plain_name(name)), None)
     if bad is not None:
         raise ArtifactError(f"{path} names the file {bad!r}, which may not stand in an artifact")
-    return Artifact(
-        folder=folder,
-        **{k: manifest[k] for k in ("kind", "created", "fingerprint", "about", "versions", "files")},
-    )
+    return Artifact(folder=folder, digest=digest, **{key: manifest[key] for key in _FIELDS})
+
+
+_FIELDS = {"kind": str, "created": str, "fingerprint": str, "about": dict, "versions": dict, "files": dict}
+
+
+def _is_described(said: Any) -> bool:
+    return isinstance(said, dict) and isinstance(said.get("bytes"), int) and isinstance(said.get("sha256"), str)
+
+
+@contextmanager
+def opening(artifact: Artifact, remedy: str) -> Iterator[None]:
+    """For a block that opens the files of an artifact and puts them together.
+
+    Whatever a parser says of bytes that are not its own becomes an ArtifactError with the `remedy`. So does a
+    replacement of the artifact meanwhile, after which some files may be of the old one and some of the new.
+    """
+    try:
+        yield
+        problem: Exception | None = None
+    except (EmbedrecError, *UNREADABLE) as e:
+        problem = e
+    if read(artifact.folder).digest != artifact.digest:
+        raise ArtifactError(f"{artifact.folder} was replaced while it was being read; try again") from problem
+    if isinstance(problem, ArtifactError):
+        raise problem
+    if problem is not None:
+        raise ArtifactError(f"{artifact.folder} cannot be opened ({reason(problem)}); {remedy}") from problem

@@ -46,15 +46,22 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"no settings file {path}; check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except OSError as e:
+        raise SettingsError(f"the settings file {path} cannot be read ({e.strerror})") from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as e:
         raise SettingsError(f"{path} is not valid TOML: {e}") from e
 
 
 def table(tables: Mapping[str, Any], *path: str) -> dict[str, Any]:
-    """The table `[a.b]` for `table(tables, "a", "b")`, or {} where there is none."""
+    """The table `[a.b]` for `table(tables, "a", "b")`, or {} where there is none.
+
+    Raises SettingsError when something else stands under that name.
+    """
     found: Any = tables
-    for key in path:
-        found = found.get(key, {}) if isinstance(found, Mapping) else {}
+    for depth, key in enumerate(path, start=1):
+        found = found.get(key, {})
+        if not isinstance(found, Mapping):
+            raise SettingsError(f"[{'.'.join(path[:depth])}] must be a table, but is {found!r}")
     return dict(found)
 
 
@@ -87,13 +94,13 @@ def _as(kind: Any, value: Any, key: str, given: str) -> Any:
         if str(value).lower() not in ("true", "false"):
             raise wrong
         return str(value).lower() == "true"
-    if isinstance(value, kind):
-        return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise wrong
+    if isinstance(value, kind):
+        return value
     try:
         return kind(value) if isinstance(value, str) or kind is float else _exactly(kind, value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise wrong from None
 
 
@@ -112,5 +119,6 @@ def to_toml(recipe: Any, *path: str) -> str:
     for key, value in settings_of(recipe).items():
         if value is not None:
             text = str(value).lower() if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
+            text = text.replace("\x7f", "\\u007f")  # the one character that may stand in JSON but not in TOML
             lines.append(f"{key} = {text}")
     return "\n".join(lines) + "\n"

@@ -15,13 +15,15 @@ from embedrec.topk import TopK, best_first
 Metric = Literal["cosine", "dot", "l2"]
 METRICS: tuple[str, ...] = get_args(Metric)
 _BLOCK = 1 << 24  # scores computed at a time: 64 MB
+_GATHERED = 1 << 20  # numbers gathered at a time: 8 MB
+_LONGEST = float(np.finfo(np.float32).max) / 64  # squared length, so that no distance overflows
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
     """n vectors of d dimensions; row r belongs to `vocab.ids[r]`.
 
-    vectors  (n, d) float32, finite
+    vectors  (n, d) float32, finite, none longer than 2e18
     vocab    what the rows are
     metric   "cosine", "dot" (inner product) or "l2" (score = −squared distance): higher is nearer
     about    where the vectors come from
@@ -35,7 +37,8 @@ class Embeddings:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        vectors = np.ascontiguousarray(self.vectors, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            vectors = np.ascontiguousarray(self.vectors, dtype=np.float32)
         object.__setattr__(self, "vectors", vectors)
         if self.metric not in METRICS:
             raise SettingsError(f"metric must be one of {', '.join(METRICS)}, but is {self.metric!r}")
@@ -44,12 +47,13 @@ class Embeddings:
                 f"vectors must have shape ({len(self.vocab)}, d) for a vocabulary of {len(self.vocab)}, "
                 f"but have {vectors.shape}"
             )
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
-            first = self.vocab.ids[int(np.argmin(finite))]
+        fit = usable(vectors)
+        if not fit.all():
+            first = int(np.argmin(fit))
+            wrong = "hold NaN or infinity" if not np.isfinite(vectors[first]).all() else "are longer than 2e18"
             raise DataError(
-                f"{int((~finite).sum())} of {len(vectors)} vectors hold NaN or infinity, the first is that of "
-                f"{first!r}; remove or repair them"
+                f"{int((~fit).sum())} of {len(vectors)} vectors {wrong}, the first is that of "
+                f"{self.vocab.ids[first]!r}; remove or repair them"
             )
 
     def __len__(self) -> int:
@@ -73,13 +77,20 @@ class Embeddings:
         return exact_search(self.vectors, queries, k, self.metric, self.vocab)
 
 
+def usable(vectors: np.ndarray) -> np.ndarray:
+    """Which vectors (n, d) can be compared: (n,) bool, false for NaN, infinity, and lengths whose square overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.einsum("ij,ij->i", vectors, vectors) <= _LONGEST
+
+
 def check_queries(queries: np.ndarray, d: int, k: int, n: int) -> np.ndarray:
     """Queries as contiguous (q, d) float32; raises SettingsError when they or k do not fit n vectors of d."""
-    queries = np.ascontiguousarray(queries, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
     if queries.ndim != 2 or queries.shape[1] != d:
         raise SettingsError(f"queries must have shape (q, {d}), but have {queries.shape}")
-    if not np.isfinite(queries).all():
-        raise DataError("queries hold NaN or infinity; remove or repair them")
+    if not usable(queries).all():
+        raise DataError("queries hold NaN, infinity or vectors longer than 2e18; remove or repair them")
     if not 1 <= k <= n:
         raise SettingsError(f"k must lie between 1 and the {n} items there are, but is {k}")
     return queries
@@ -94,6 +105,9 @@ def exact_search(vectors: np.ndarray, queries: np.ndarray, k: int, metric: Metri
 
     if metric == "cosine":
         vectors, queries = unit(vectors), unit(queries)
+    elif metric == "l2":  # distances stay what they are, but |v|² − 2q·v + |q|² loses fewer digits
+        centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        vectors, queries = vectors - centre, queries - centre
     squares = np.einsum("ij,ij->i", vectors, vectors) if metric == "l2" else None  # (n,)
     rows, scores = empty_best(len(queries), k)
     step = max(1, _BLOCK // max(1, len(vectors)))
@@ -108,5 +122,29 @@ def exact_search(vectors: np.ndarray, queries: np.ndarray, k: int, metric: Metri
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Vectors (n, d) scaled to norm 1; zero vectors stay zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(norms > 0, norms, 1)).astype(np.float32, copy=False)
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, None]  # (n, 1), also of tiny vectors
+    scaled = np.empty(vectors.shape, dtype=np.float32)
+    return np.divide(vectors, np.where(norms > 0, norms, 1), out=scaled, casting="same_kind")
+
+
+def exact_scores(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, metric: Metric) -> np.ndarray:
+    """Scores (q, k) float32 of queries (q, d) with the vectors of rows (q, k).
+
+    Each is summed by itself in float64, so that it depends neither on other queries nor on threads, and equal vectors
+    have equal scores. What stands at a row of −1 is of no use.
+    """
+    scores = np.empty(rows.shape, dtype=np.float32)
+    step = max(1, _GATHERED // max(1, rows.shape[1] * vectors.shape[1]))
+    for start in range(0, len(rows), step):
+        block = slice(start, start + step)
+        found = vectors[rows[block]].astype(np.float64)  # (b, k, d)
+        query = queries[block, None].astype(np.float64)  # (b, 1, d)
+        if metric == "l2":
+            scores[block] = 0 - ((found - query) ** 2).sum(axis=2)
+            continue
+        products = (found * query).sum(axis=2)
+        if metric == "cosine":
+            lengths = np.sqrt((found**2).sum(axis=2) * (query**2).sum(axis=2))
+            products /= np.where(lengths > 0, lengths, 1)
+        scores[block] = products
+    return scores

@@ -38,6 +38,11 @@ class TrainingError(EmbedrecError):
     """Training that went wrong."""
 
 
+def reason(error: Exception) -> str:
+    """What an exception of another library says, in one line, for a message of ours."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
     """The part of a message that names the nearest valid words: "; did you mean 'window'?" or ""."""
     import difflib

@@ -19,7 +19,8 @@ class TopK:
     scores  (q, k) float32; −inf where the row is −1
     vocab   the items
 
-    Among equal scores the lower row comes first. Raises DataError when shapes differ or scores rise.
+    Among equal scores the lower row comes first. Raises DataError when shapes differ, scores rise or are
+    NaN.
     """
 
     rows: np.ndarray
@@ -33,6 +34,8 @@ class TopK:
             raise DataError(f"rows {self.rows.shape} and scores {self.scores.shape} must be of one shape (q, k)")
         if (self.scores[:, :-1] < self.scores[:, 1:]).any():
             raise DataError("scores must fall from left to right; sort them with best_first")
+        if np.isnan(self.scores).any():
+            raise DataError("scores must be numbers, but some are NaN")
         if ((self.rows < 0) != np.isneginf(self.scores)).any():
             raise DataError("missing results must have row -1 and score -inf, both")
 
@@ -46,6 +49,10 @@ class TopK:
     def ids(self) -> list[list[Any]]:
         """The ids of each query's results, missing ones left out."""
         return [self.vocab.ids[row[row >= 0]].tolist() for row in self.rows]
+
+    def first(self, k: int) -> TopK:
+        """The first k columns."""
+        return TopK(self.rows[:, :k], self.scores[:, :k], self.vocab)
 
     def without(self, rows: np.ndarray) -> TopK:
         """The same without row `rows[i]` in the results of query i, one column narrower.

@@ -10,7 +10,6 @@ parquet          columns id, vector (fixed-size list of float32), and count, nam
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -19,11 +18,11 @@ from urllib.parse import quote
 
 import numpy as np
 
-from embedrec.artifacts import atomic_file
+from embedrec.artifacts import UNREADABLE, atomic_file, write_array
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.embeddings import METRICS, Embeddings, Metric
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import DataError, SettingsError, reason
 
 Format = Literal["text", "binary", "npy", "safetensors", "parquet"]
 Whitespace = Literal["refuse", "encode"]
@@ -59,13 +58,18 @@ def save_vectors(
     kind        format; by default the suffix tells
     whitespace  ids with white space cannot stand in the word2vec formats: "refuse", or percent-"encode" them
 
-    Raises DataError for ids that the format cannot hold.
+    Raises DataError for ids that the format cannot hold, and when there are no vectors.
     """
     kind = format_of(path, kind)
+    if not len(embeddings):
+        raise DataError(f"there are no vectors to write to {path}; train on sessions that hold items")
     if kind in ("text", "binary"):
         if embeddings.vocab.counts is not None:
             embeddings = _taken(embeddings, np.argsort(-embeddings.vocab.counts, kind="stable"))
         words = words_of(embeddings.vocab, whitespace)
+        longest = max(words, key=len)
+        if kind == "binary" and len(longest.encode()) > _LONGEST_KEY:
+            raise DataError(f"the id {longest[:40]!r}… is longer than {_LONGEST_KEY} bytes; write parquet instead")
         with atomic_file(path, "wb") as f:
             f.write(b"%d %d\n" % embeddings.vectors.shape)
             for start in range(0, len(words), _BLOCK):
@@ -98,15 +102,15 @@ def words_of(vocab: Vocab, whitespace: Whitespace) -> np.ndarray:
     words = vocab.ids.astype(str).astype(object) if vocab.integer else vocab.ids
     if whitespace == "encode":
         words = np.array([_SPACE.sub(lambda m: quote(m[0]), w.replace("%", "%25")) for w in words], dtype=object)
-    bad = next((w for w in words if not w or _SPACE.search(w)), None)
+    bad = next((w for w in words if not w or _ODD.search(w)), None)
     if bad is not None:
-        raise DataError(
-            f"the id {bad!r} cannot stand in a file separated by spaces; encode such ids with --whitespace encode"
-        )
+        remedy = "encode such ids with --whitespace encode" if _SPACE.search(bad) else "repair it"
+        raise DataError(f"the id {bad!r} cannot stand in a file separated by spaces; {remedy}")
     return words
 
 
 _SPACE = re.compile(r"\s")
+_ODD = re.compile(r"[\s\ud800-\udfff]")  # white space, and lone surrogates, which are no Unicode
 
 
 # ------------------------------------------------------------------------------------------ word2vec
@@ -136,18 +140,21 @@ def _load_text(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
                 if number == 1 and len(numbers) == 1 and word.isdigit() and numbers[0].isdigit():
                     said = (int(word), int(numbers[0]))
                     continue
-                vector = np.array(numbers, dtype=np.float32)
+                with np.errstate(over="ignore"):
+                    vector = np.array(numbers, dtype=np.float32)
                 d = said[1] if said else len(rows[0]) if rows else len(vector)
                 if len(vector) != d or not d:
                     raise DataError(f"{path}, line {number}: {len(vector)} numbers where {d} are due; repair the file")
                 words.append(word)
                 rows.append(vector)
         except (ValueError, UnicodeDecodeError) as e:
-            raise DataError(f"{path} is no word2vec text file ({e}); name its format with --format") from e
+            raise DataError(f"{path} is no word2vec text file ({reason(e)}); name its format with --format") from e
     if not rows:
         raise DataError(f"{path} holds no vectors")
     if said and said[0] != len(rows):
-        raise DataError(f"{path} is cut off: it says {said[0]} vectors and holds {len(rows)}")
+        raise DataError(
+            f"{path} says {said[0]} vectors and holds {len(rows)}; it is cut off or was put together wrongly"
+        )
     return Vocab(np.array(words, dtype=object)), np.stack(rows), "cosine"
 
 
@@ -167,6 +174,8 @@ def _load_binary(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
             if len(data) < 4 * d:
                 raise DataError(f"{path} is cut off: it says {n} vectors and ends in the vector of {words[-1]!r}")
             vectors[row] = np.frombuffer(data, dtype="<f4")
+        if f.read(2).strip(b"\n"):
+            raise DataError(f"{path} says {n} × {d} vectors and holds more; its first line is wrong")
     return Vocab(np.array(words, dtype=object)), vectors, "cosine"
 
 
@@ -175,12 +184,11 @@ def _key(f: object, path: Path) -> str:
     while (byte := f.read(1)) != b" ":  # type: ignore[attr-defined]
         if not byte or len(key) > _LONGEST_KEY:
             raise DataError(f"{path} is cut off or no word2vec binary file: an id does not end")
-        if byte != b"\n":  # some tools end a vector with a newline
-            key += byte
+        key += byte
     try:
-        return key.decode()
+        return key.removeprefix(b"\n").decode()  # some tools end a vector with a newline
     except UnicodeDecodeError as e:
-        raise DataError(f"{path} holds an id that is not UTF-8 ({e})") from e
+        raise DataError(f"{path} holds an id that is not UTF-8 ({reason(e)})") from e
 
 
 # --------------------------------------------------------------------------------------------- arrays
@@ -192,26 +200,33 @@ def ids_file(path: Path) -> Path:
 
 
 def _save_npy(embeddings: Embeddings, path: Path) -> None:
-    words = embeddings.vocab.ids.astype(str).tolist()
-    bad = next((w for w in words if "\n" in w or "\r" in w), None)
+    words = [str(i) for i in embeddings.vocab.ids.tolist()]
+    bad = next((w for w in words if _BREAK.search(w)), None)
     if bad is not None:
-        raise DataError(
-            f"the id {bad!r} holds a line break and cannot stand in {ids_file(path)}; write parquet instead"
-        )
+        raise DataError(f"the id {bad!r} cannot stand in a line of {ids_file(path)}; write parquet instead")
     with atomic_file(ids_file(path)) as f:
         f.writelines(w + "\n" for w in words)
     with atomic_file(path, "wb") as f:
-        np.save(f, embeddings.vectors, allow_pickle=False)
+        write_array(f, embeddings.vectors)
+
+
+_BREAK = re.compile(r"[\n\r\ud800-\udfff]")
 
 
 def _load_npy(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
     try:
-        vectors = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as e:
-        raise DataError(f"{path} holds no array of numbers ({e})") from e
+        with path.open("rb") as f:
+            vectors = np.lib.format.read_array(f, allow_pickle=False)
+    except UNREADABLE as e:
+        raise DataError(f"{path} holds no array of numbers ({reason(e)})") from e
+    if vectors.dtype.kind not in "fiu":
+        raise DataError(f"{path} holds no array of numbers")
     if not ids_file(path).is_file():
         raise DataError(f"the ids of {path} are missing; put them into {ids_file(path)}, one a line")
-    words = ids_file(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    try:
+        words = ids_file(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as e:
+        raise DataError(f"{ids_file(path)} is not UTF-8 ({reason(e)})") from e
     return Vocab(np.array(words, dtype=object)), vectors, "cosine"
 
 
@@ -223,7 +238,10 @@ def _save_safetensors(embeddings: Embeddings, path: Path) -> None:
     if embeddings.vocab.integer:
         tensors["ids"] = ids
     else:
-        encoded = [i.encode() for i in ids]
+        try:
+            encoded = [i.encode() for i in ids]
+        except UnicodeEncodeError as e:
+            raise DataError(f"the text {e.object!r} is not valid Unicode; repair it") from None
         tensors["ids_utf8"] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
         tensors["ids_offsets"] = np.cumsum([0, *map(len, encoded)])
     about = {"schema_version": "1", "metric": embeddings.metric, "dim": str(embeddings.dim)}
@@ -244,13 +262,16 @@ def _load_safetensors(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
         else:
             text, cuts = tensors["ids_utf8"].tobytes(), tensors["ids_offsets"].tolist()
             ids = as_ids([text[a:b].decode() for a, b in pairwise(cuts)])
-        return Vocab(ids), tensors["vectors"], metric if metric in METRICS else "cosine"
-    except (SafetensorError, struct.error, UnicodeDecodeError) as e:
-        raise DataError(f"{path} is no safetensors file of vectors ({e})") from e
+        vectors = tensors["vectors"]
     except KeyError as e:
         raise DataError(
             f"{path} has no tensor {e}; vectors need 'vectors' and 'ids' (or 'ids_utf8', 'ids_offsets')"
         ) from e
+    except (SafetensorError, *UNREADABLE) as e:
+        raise DataError(f"{path} is no safetensors file of vectors ({reason(e)})") from e
+    if vectors.dtype.kind not in "fiu":
+        raise DataError(f"the vectors of {path} must be numbers, but are {vectors.dtype}")
+    return Vocab(ids), vectors, metric if metric in METRICS else "cosine"
 
 
 def _save_parquet(embeddings: Embeddings, path: Path) -> None:
@@ -274,23 +295,37 @@ def _save_parquet(embeddings: Embeddings, path: Path) -> None:
 
 def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
         table = pq.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as e:
-        raise DataError(f"{path} is no Parquet file ({e})") from e
+        raise DataError(f"{path} is no Parquet file ({reason(e)})") from e
     column = next((c for c in ("vector", "embedding") if c in table.column_names), None)
     if column is None or "id" not in table.column_names:
         raise DataError(f"{path} needs columns 'id' and 'vector', but has {', '.join(table.column_names)}")
-    lists, ids = table[column].combine_chunks(), from_arrow(table["id"])
-    flat = np.asarray(lists.flatten(), dtype=np.float32)
-    if lists.null_count or not len(ids) or len(flat) % len(ids):
+    lists, ids = table[column], from_arrow(table["id"])
+    if not len(ids) or not (pa.types.is_list(lists.type) or _is_other_list(lists.type)):
+        raise DataError(f"column {column!r} of {path} must hold lists of numbers, but holds {lists.type}")
+    lengths = pc.list_value_length(lists).unique()
+    if lists.null_count or len(lengths) != 1:
         raise DataError(f"the vectors in column {column!r} of {path} are not all of one length")
-    optional = {c: from_arrow(table[c]) for c in ("name", "count") if c in table.column_names}
-    said = (table.schema.metadata or {}).get(b"metric", b"cosine").decode()
-    vocab = Vocab(as_ids(ids), optional.get("name"), optional.get("count"))
+    try:
+        flat = pc.list_flatten(lists).cast(pa.float32(), safe=False).to_numpy()
+    except pa.ArrowException as e:
+        raise DataError(f"column {column!r} of {path} must hold lists of numbers ({reason(e)})") from e
+    names = from_arrow(table["name"].cast(pa.string()).fill_null("")) if "name" in table.column_names else None
+    counts = from_arrow(table["count"].cast(pa.int64()).fill_null(0)) if "count" in table.column_names else None
+    said = (table.schema.metadata or {}).get(b"metric", b"cosine").decode(errors="replace")
+    vocab = Vocab(as_ids(ids), names, counts)
     return vocab, flat.reshape(len(ids), -1), said if said in METRICS else "cosine"
+
+
+def _is_other_list(kind: object) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _taken(embeddings: Embeddings, rows: np.ndarray) -> Embeddings:

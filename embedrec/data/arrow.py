@@ -10,15 +10,22 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.vocab import Ids
+from embedrec.errors import DataError
 
 
 def to_arrow(ids: Ids, *, large: bool = False) -> Any:
-    """Ids (n,), int64 or str, as an Arrow array of int64 or string (`large`: with 64-bit offsets)."""
+    """Ids (n,), int64 or str, as an Arrow array of int64 or string (`large`: with 64-bit offsets).
+
+    Raises DataError for a text that is not Unicode (a lone surrogate).
+    """
     import pyarrow as pa
 
     if ids.dtype == np.int64:
         return pa.array(ids)
-    return pa.array(ids.tolist(), pa.large_string() if large else pa.string())
+    try:
+        return pa.array(ids.tolist(), pa.large_string() if large else pa.string())
+    except UnicodeEncodeError as e:
+        raise DataError(f"the text {e.object!r} is not valid Unicode; repair it") from None
 
 
 def from_arrow(column: Any) -> np.ndarray:

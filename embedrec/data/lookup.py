@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import UnknownItemError
 
 _NEAR = 5  # near misses shown
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
 
 
 def find_items(vocab: Vocab, texts: Sequence[str]) -> np.ndarray:
@@ -22,7 +24,7 @@ def find_items(vocab: Vocab, texts: Sequence[str]) -> np.ndarray:
 
 
 def _find(vocab: Vocab, text: str) -> int:
-    key = int(text) if vocab.integer and text.isascii() and text.lstrip("-").isdigit() else text
+    key = int(text) if vocab.integer and _NUMBER.fullmatch(text) else text
     row = int(vocab.rows([key])[0])
     if row >= 0:
         return row
@@ -47,7 +49,7 @@ def _find(vocab: Vocab, text: str) -> int:
 
 def _same_kind(item: str, text: str) -> bool:
     """Whether one is the other without its prefix (`spotify:track:x` is not `spotify:artist:x`)."""
-    return item.endswith(text) or text.endswith(item)
+    return f":{item}".endswith(f":{text}") or f":{text}".endswith(f":{item}")
 
 
 def _nearest(vocab: Vocab, text: str) -> list[int]:
@@ -55,7 +57,7 @@ def _nearest(vocab: Vocab, text: str) -> list[int]:
     import difflib
 
     folded = text.casefold()
-    names = [n.casefold() for n in (vocab.names if vocab.names is not None else vocab.ids.astype(str)).tolist()]
+    names = [str(n).casefold() for n in (vocab.ids if vocab.names is None else vocab.names).tolist()]
     holding = [r for r, name in enumerate(names) if folded in name]
     if vocab.counts is not None:
         holding.sort(key=lambda r: -vocab.counts[r])  # type: ignore[index]

@@ -13,7 +13,7 @@ from embedrec import artifacts
 from embedrec.data.events import Events, check_rows, factorize
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
-from embedrec.errors import ArtifactError, DataError
+from embedrec.errors import DataError
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -48,13 +48,25 @@ class Sessions:
         object.__setattr__(self, "offsets", np.asarray(self.offsets, dtype=np.int64))
         object.__setattr__(self, "items", np.asarray(self.items, dtype=np.int32))
         object.__setattr__(self, "ids", as_ids(self.ids))
+        if self.users is not None:
+            object.__setattr__(self, "users", as_ids(self.users))
+        for name, dtype in _EVENT_COLUMNS.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
         o = self.offsets
-        if o.ndim != 1 or not len(o) or o[0] != 0 or o[-1] != len(self.items) or (np.diff(o) < 0).any():
+        if (
+            o.ndim != 1
+            or self.items.ndim != 1
+            or not len(o)
+            or o[0] != 0
+            or o[-1] != len(self.items)
+            or (np.diff(o) < 0).any()
+        ):
             raise DataError("offsets of sessions must ascend from 0 to the number of events")
         for name, size in (("ids", len(self)), ("users", len(self)), *((c, o[-1]) for c in _EVENT_COLUMNS)):
             column = getattr(self, name)
-            if column is not None and len(column) != size:
-                raise DataError(f"sessions need {size} values of {name!r}, but were given {len(column)}")
+            if column is not None and column.shape != (size,):
+                raise DataError(f"sessions need {size} values of {name!r}, but were given shape {column.shape}")
         check_rows(self.items, len(self.vocab), "items")
 
     def __len__(self) -> int:
@@ -149,22 +161,19 @@ class Sessions:
     @classmethod
     def load(cls, artifact: artifacts.Artifact) -> Sessions:
         """The sessions of an artifact. Raises ArtifactError when its files do not fit together."""
-        columns = {c: artifact.array(c) for c in _EVENT_COLUMNS if f"{c}.npy" in artifact}
-        users = load_ids(artifact.path("users.parquet")) if "users.parquet" in artifact else None
-        try:
+        with artifacts.opening(artifact, "prepare the data again"):
+            columns = {c: artifact.array(c, t) for c, t in _EVENT_COLUMNS.items() if f"{c}.npy" in artifact}
             return cls(
-                artifact.array("offsets"),
-                artifact.array("items"),
+                artifact.array("offsets", "int64"),
+                artifact.array("items", "int32"),
                 load_vocab(artifact.path("vocab.parquet")),
                 load_ids(artifact.path("sessions.parquet")),
-                users=users,
+                users=load_ids(artifact.path("users.parquet")) if "users.parquet" in artifact else None,
                 **columns,
             )
-        except DataError as e:
-            raise ArtifactError(f"{artifact.folder} is inconsistent ({e}); prepare the data again") from e
 
 
-_EVENT_COLUMNS = ("times", "weights", "kinds")
+_EVENT_COLUMNS = {"times": "int64", "weights": "float32", "kinds": "int32"}
 
 
 def sessionize(events: Events) -> Sessions:

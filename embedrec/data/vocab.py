@@ -99,12 +99,13 @@ class Vocab:
 def as_ids(ids: Sequence[Any] | np.ndarray) -> Ids:
     """Ids as (n,) int64 or as an object array of str.
 
-    Raises DataError for anything else (floats, None, a mixture).
+    Raises DataError for anything else (floats, None, a mixture, integers beyond 64 bits).
     """
     array = ids if isinstance(ids, np.ndarray) else np.array(ids, dtype=object) if len(ids) else np.array([], object)
     if array.ndim != 1:
         raise DataError(f"ids must be one-dimensional, but their shape is {array.shape}")
     if array.dtype.kind in "iu":
+        _check_range(array)
         return array.astype(np.int64, copy=False)
     if array.dtype.kind in "UT":
         return array.astype(object)
@@ -112,7 +113,13 @@ def as_ids(ids: Sequence[Any] | np.ndarray) -> Ids:
     if kinds <= {str}:
         return array.astype(object, copy=False)
     if kinds == {int}:
+        _check_range(array)
         return array.astype(np.int64)
     raise DataError(
         f"ids must all be strings or all be integers, but they are {', '.join(sorted(k.__name__ for k in kinds))}"
     )
+
+
+def _check_range(array: np.ndarray) -> None:
+    if len(array) and array.dtype != np.int64 and not -(2**63) <= array.min() <= array.max() < 2**63:
+        raise DataError(f"ids must fit into 64 bits, but go from {array.min()} to {array.max()}")

@@ -8,7 +8,7 @@ import numpy as np
 
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.vocab import Ids, Vocab
-from embedrec.errors import ArtifactError, DataError
+from embedrec.errors import ArtifactError, DataError, reason
 
 
 def save_vocab(vocab: Vocab, path: Path) -> None:
@@ -21,7 +21,7 @@ def save_vocab(vocab: Vocab, path: Path) -> None:
         columns["name"] = to_arrow(vocab.names)
     if vocab.counts is not None:
         columns["count"] = pa.array(vocab.counts, pa.int64())
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    pq.write_table(pa.table(columns), path, compression="zstd", use_dictionary=False)
 
 
 def load_vocab(path: Path) -> Vocab:
@@ -38,7 +38,7 @@ def save_ids(ids: Ids, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.table({"id": to_arrow(ids)}), path, compression="zstd")
+    pq.write_table(pa.table({"id": to_arrow(ids)}), path, compression="zstd", use_dictionary=False)
 
 
 def load_ids(path: Path) -> Ids:
@@ -51,9 +51,9 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path, memory_map=True).read()  # read_table would import pyarrow.dataset and pandas
+        table = pq.ParquetFile(path, memory_map=True).read(use_threads=False)  # read_table would import pandas
     except (pa.ArrowException, OSError) as e:
-        raise ArtifactError(f"{path} is no Parquet file ({e}); write the artifact again") from e
+        raise ArtifactError(f"{path} is no Parquet file ({reason(e)}); write the artifact again") from e
     if "id" not in table.column_names or any(table[c].null_count for c in table.column_names):
         raise ArtifactError(f"{path} holds no ids; write the artifact again")
     return {c: from_arrow(table[c]) for c in table.column_names}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedrec.data.splits import NextItem
+from embedrec.errors import DataError
 from embedrec.models.base import Model
 
 _BLOCK = 4096  # questions answered at a time
@@ -30,7 +31,11 @@ def next_item(model: Model, test: NextItem, k: int = 20, *, seen: bool = False) 
     """Rank the whole catalogue for each question.
 
     seen  whether items of the history may be recommended again
+
+    Raises DataError when there are no questions, SettingsError when k is not in 1 … n.
     """
+    if not len(test.targets):
+        raise DataError("there are no questions to ask; hold out at least one item")
     ranks = target_ranks(model, test, k, seen=seen)
     hits = np.isfinite(ranks)
     return NextItemScores(k, len(ranks), float(hits.mean()), float((1 / ranks).mean()))

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import faiss
+import msgspec
 
 from embedrec import artifacts
 from embedrec.data.vocab_files import load_vocab, save_vocab
-from embedrec.embeddings import Embeddings
-from embedrec.errors import ArtifactError, EmbedrecError
+from embedrec.embeddings import Embeddings, Metric
+from embedrec.errors import DataError
 from embedrec.index.index import Index
 
 
@@ -29,7 +30,8 @@ def save_index(index: Index, folder: Path, about: Mapping[str, Any]) -> None:
     with artifacts.writing(folder, "index", {**said, **about}) as draft:
         save_vocab(index.vocab, draft.path("vocab.parquet"))
         draft.array("vectors", index.embeddings.vectors)
-        faiss.write_index(index.faiss, str(draft.path("index.faiss")))
+        with draft.path("index.faiss").open("wb") as f:  # FAISS itself would not notice a full disk when it closes
+            faiss.write_index(index.faiss, faiss.PyCallbackIOWriter(f.write))  # type: ignore[attr-defined]
 
 
 def load_index(artifact: artifacts.Artifact) -> Index:
@@ -37,19 +39,23 @@ def load_index(artifact: artifacts.Artifact) -> Index:
 
     Raises ArtifactError when its parts do not fit together.
     """
-    about = artifact.about
-    try:
+    with artifacts.opening(artifact, "build the index again"):
+        about = msgspec.convert(artifact.about, _About)
         vocab = load_vocab(artifact.path("vocab.parquet"))
-        embeddings = Embeddings(artifact.array("vectors"), vocab, about["metric"])
+        embeddings = Embeddings(artifact.array("vectors", "float32"), vocab, about.metric)
         stored = faiss.read_index(str(artifact.path("index.faiss")))
-        index = Index(embeddings, about["spec"], stored, about["augmented"], about["nprobe"], about["facts"])
-    except ArtifactError:
-        raise
-    except (EmbedrecError, KeyError, RuntimeError) as e:
-        raise ArtifactError(f"{artifact.folder} cannot be opened ({e}); build the index again") from e
-    if stored.ntotal != len(index) or stored.d != index.dim + index.augmented:
-        raise ArtifactError(
-            f"{artifact.folder} holds {stored.ntotal} × {stored.d} vectors for a vocabulary of {len(index)} items "
-            f"in {index.dim} dimensions; build the index again"
-        )
-    return index
+        if stored.ntotal != len(vocab) or stored.d != embeddings.dim + about.augmented:
+            raise DataError(
+                f"it holds {stored.ntotal} × {stored.d} vectors for {len(vocab)} items in {embeddings.dim} dimensions"
+            )
+        return Index(embeddings, about.spec, stored, about.augmented, about.nprobe, about.facts)
+
+
+class _About(msgspec.Struct):
+    """What must stand in the manifest of an index."""
+
+    spec: str
+    metric: Metric
+    augmented: bool
+    nprobe: int
+    facts: dict[str, Any]

@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 
 from embedrec.data.vocab import Vocab
-from embedrec.embeddings import Embeddings, Metric, check_queries, unit
+from embedrec.embeddings import Embeddings, Metric, check_queries, exact_scores, unit
 from embedrec.errors import SettingsError
 from embedrec.index.specs import factory_string
 from embedrec.reporting import Report, quiet
@@ -21,6 +21,7 @@ RECALL_K = 20
 TARGET_RECALL = 0.99
 _SAMPLE = 1000  # queries that recall is measured on
 _ADD = 1 << 16  # vectors added at a time
+_SPARE = 8  # results beyond k that are scored again: the last digits of FAISS's scores vary with threads and batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Index:
     embeddings  the vectors as they were given; queries by row and exact scores come from them
     spec        FAISS factory string
     faiss       the FAISS index; cosine: unit vectors by inner product; l2: by L2; dot: see `augmented`
-    augmented   inner products as L2 over vectors with one more coordinate √(M² − ‖x‖²), M the largest norm
+    augmented   inner products as L2 over vectors x/M with one more coordinate √(1 − ‖x/M‖²), M the largest norm
                 (Bachrach et al. 2014): IVF cells of vectors that differ in norm need it
     nprobe      default number of cells that a search visits; 0 where there are no cells
     facts       measured at the build: "recall@20", milliseconds a query, queries a second, seconds, bytes
@@ -63,16 +64,14 @@ class Index:
 
         queries  (q, d) float32
         nprobe   cells to visit instead of the default; more is slower and finds more
-        Returns TopK (q, k), missing results −1 / −inf; scores are cosine, inner product, or −squared distance.
+        Returns TopK (q, k), missing results −1 / −inf; scores are exact: cosine, inner product, or −squared distance.
         Raises SettingsError when k is not in 1 … n or dimensions differ.
         """
         queries = check_queries(queries, self.dim, k, len(self))
-        distances, rows = self.faiss.search(self._ready(queries), k, params=self._parameters(nprobe))
-        if self.augmented:
-            scores = _inner_products(queries, self.embeddings.vectors, rows)
-        else:
-            scores = -distances if self.metric == "l2" else distances
-        return best_first(rows, scores, self.vocab)
+        reach = min(k + _SPARE, len(self))
+        _, rows = self.faiss.search(self._ready(queries), reach, params=self._parameters(nprobe))
+        scores = exact_scores(self.embeddings.vectors, queries, rows, self.metric)
+        return best_first(rows, scores, self.vocab).first(k)
 
     def neighbours(self, rows: np.ndarray, k: int, *, nprobe: int | None = None) -> TopK:
         """The k nearest other items of each row (q,) int64: TopK (q, k), the item itself left out.
@@ -86,9 +85,9 @@ class Index:
         return self.search(self.embeddings.vectors[rows], k + 1, nprobe=nprobe).without(rows)
 
     def _ready(self, queries: np.ndarray) -> np.ndarray:
-        if self.metric == "cosine":
-            return unit(queries)
-        return np.pad(queries, ((0, 0), (0, 1))) if self.augmented else queries
+        if self.augmented:  # the length of a query changes nothing but the digits that are left
+            return np.pad(unit(queries), ((0, 0), (0, 1)))
+        return unit(queries) if self.metric == "cosine" else queries
 
     def _parameters(self, nprobe: int | None) -> Any:
         if not self.nprobe:
@@ -126,10 +125,17 @@ def build_index(
     cells = getattr(index, "nlist", 0)
     if cells > n:
         raise SettingsError(f"{spec} needs at least {cells} vectors, but there are {n}; take fewer cells or 'flat'")
+    if not cells and nprobe is not None:
+        raise SettingsError(f"nprobe is a setting of IVF indexes, but {spec} is none; leave it out")
+    if nprobe is not None and nprobe < 1:
+        raise SettingsError(f"nprobe must be at least 1, but is {nprobe}")
     if cells:
-        index.cp.seed = seed + 1
+        index.cp.seed = (seed + 1) % 2**31
         index.cp.min_points_per_centroid = 1  # what is too few is decided by `specs`, not by a warning on stderr
-    index.train(vectors)
+    try:
+        index.train(vectors)
+    except RuntimeError as e:
+        raise _refused(spec, n, embeddings.dim, e) from None
     for start in range(0, n, _ADD):
         index.add(vectors[start : start + _ADD])
         report("progress", done=min(start + _ADD, n), total=n, unit="vectors")
@@ -146,8 +152,10 @@ def _stored(embeddings: Embeddings, augmented: bool) -> np.ndarray:
     if embeddings.metric == "cosine":
         return unit(vectors)
     if augmented:
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-        return np.hstack([vectors, np.sqrt(np.maximum(squares.max() - squares, 0))[:, None]]).astype(np.float32)
+        squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+        largest = squares.max() or 1.0
+        last = np.sqrt(1 - squares / largest)[:, None]  # (n, 1)
+        return np.hstack([vectors / np.sqrt(largest), last]).astype(np.float32)
     return vectors
 
 
@@ -155,8 +163,13 @@ def _empty(spec: str, d: int, metric: int) -> Any:
     try:
         return faiss.index_factory(d, spec, metric)
     except RuntimeError as e:
-        reason = str(e).strip().splitlines()[-1]
-        raise SettingsError(f"FAISS cannot build {spec!r} for {d} dimensions: {reason}") from None
+        raise _refused(spec, 0, d, e) from None
+
+
+def _refused(spec: str, n: int, d: int, error: RuntimeError) -> SettingsError:
+    """What FAISS says, without the place in its source that stands before it."""
+    vectors = f"{n} vectors of {d} dimensions" if n else f"{d} dimensions"
+    return SettingsError(f"FAISS cannot build {spec!r} for {vectors}: {str(error).strip().splitlines()[-1]}")
 
 
 def _measured(index: Index, *, tune: bool, seconds: float, seed: int) -> Index:
@@ -198,11 +211,3 @@ def recall(found: TopK, exact: TopK) -> float:
     wanted = (exact.rows + query)[exact.rows >= 0]
     got = (found.rows + query)[found.rows >= 0]
     return float(np.isin(wanted, got).mean())
-
-
-def _inner_products(queries: np.ndarray, vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Inner products (q, k) of queries (q, d) with the vectors of rows (q, k); what stands at −1 is of no use."""
-    scores = np.empty(rows.shape, dtype=np.float32)
-    for i, row in enumerate(rows):
-        scores[i] = vectors[row] @ queries[i]
-    return scores

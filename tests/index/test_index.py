@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import faiss
+import numpy as np
+import pytest
+
+from embedrec.data import Vocab
+from embedrec.embeddings import METRICS, Embeddings
+from embedrec.errors import SettingsError
+from embedrec.index.index import build_index, recall
+from embedrec.index.specs import INDEXES, POINTS_PER_CELL, factory_string
+from embedrec.topk import TopK
+from tests.conftest import some_embeddings
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("type_", list(INDEXES))
+@pytest.mark.parametrize("n", [1, 2, 38, 39, 100, 5000])
+def test_faiss_has_nothing_to_say(type_: str, metric: str, n: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """Named types fit their number of vectors, so that nothing is warned about on stderr."""
+    index = build_index(some_embeddings(n, 5, metric, spread=0.5), type_)
+    index.search(index.embeddings.vectors[:2], 1)
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+    assert index.facts["recall@20"] >= 0.99
+
+
+@pytest.mark.parametrize(
+    ("n", "spec"),
+    [(1, "IVF1"), (38, "IVF1"), (39, "IVF1"), (100, "IVF2"), (5000, "IVF128"), (10**5, "IVF1264"), (10**6, "IVF4000")],
+)
+def test_cells_grow_with_the_root(n: int, spec: str) -> None:
+    assert factory_string("ivf", n, 64) == f"{spec},Flat"
+    assert n < POINTS_PER_CELL or n // int(spec[3:]) >= POINTS_PER_CELL
+
+
+def test_types_that_there_are() -> None:
+    assert factory_string("flat", 10, 64) == "Flat"
+    assert factory_string("OPQ16_64,IVF4096,PQ16x4fsr", 10, 64) == "OPQ16_64,IVF4096,PQ16x4fsr"
+    for kind, says in (
+        ("ivff", "no index type is called 'ivff'; did you mean 'ivf'"),
+        ("lsh", "there are flat, ivf and FAISS factory strings"),
+        ("", "no index type is called ''"),
+    ):
+        with pytest.raises(SettingsError, match=says):
+            factory_string(kind, 10, 64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "n", "says"),
+    [
+        ("Nonsense", 50, "FAISS cannot build 'Nonsense' for 8 dimensions"),
+        ("IVF8,Nonsense", 50, "FAISS cannot build 'IVF8,Nonsense'"),
+        ("PQ3", 50, "FAISS cannot build 'PQ3'"),  # 8 dimensions are not 3 equal parts
+        ("PQ4", 50, "FAISS cannot build 'PQ4' for 50 vectors of 8 dimensions"),  # 256 centroids need 256 vectors
+        ("IVF51,Flat", 50, "IVF51,Flat needs at least 51 vectors, but there are 50"),
+        ("flat", 0, "there are no vectors to index"),
+    ],
+)
+def test_types_that_cannot_be_built(kind: str, n: int, says: str) -> None:
+    with pytest.raises(SettingsError) as said:
+        build_index(some_embeddings(n), kind)
+    assert says in str(said.value)
+    assert "\n" not in str(said.value)
+
+
+def test_as_many_cells_as_vectors() -> None:
+    assert build_index(some_embeddings(50), "IVF50,Flat").facts["recall@20"] >= 0.99
+
+
+def test_nprobe() -> None:
+    embeddings = some_embeddings(2000, 8)
+    tuned = build_index(embeddings, "IVF64,Flat")
+    assert tuned.facts["recall@20"] >= 0.99 and 1 < tuned.nprobe <= 64
+    assert tuned.nprobe & (tuned.nprobe - 1) == 0  # doubled from 1
+    given = build_index(embeddings, "IVF64,Flat", nprobe=2)
+    assert given.nprobe == 2
+    assert given.facts["recall@20"] < tuned.facts["recall@20"]
+    rows = np.arange(100)
+    for nprobe in (1, 64, 1000):  # an argument of the search, not a state of the index
+        one = given.neighbours(rows, 5, nprobe=nprobe)
+        two = tuned.neighbours(rows, 5, nprobe=nprobe)
+        assert (one.rows == two.rows).all()
+    assert given.nprobe == 2
+    for kind, nprobe, says in (
+        ("ivf", 0, "nprobe must be at least 1, but is 0"),
+        ("flat", 4, "nprobe is a setting of IVF indexes, but Flat is none"),
+    ):
+        with pytest.raises(SettingsError, match=says):
+            build_index(embeddings, kind, nprobe=nprobe)
+
+
+def test_missing_results_are_padded() -> None:
+    """One cell does not hold as many as were asked for."""
+    index = build_index(some_embeddings(60), "IVF30,Flat", nprobe=1)
+    found = index.search(index.embeddings.vectors, 60)
+    assert found.rows.shape == (60, 60)
+    missing = found.rows < 0
+    assert missing.any(axis=1).all()
+    assert (found.rows[missing] == -1).all() and np.isneginf(found.scores[missing]).all()
+    assert (np.sort(missing, axis=1) == missing).all()  # they come last
+    near = index.neighbours(np.arange(60), 59)
+    assert near.rows.shape == (60, 59)
+    assert not (near.rows == np.arange(60)[:, None]).any()
+
+
+@pytest.mark.parametrize("spread", [0.0, 2.0, 5.0])
+def test_dot_products_of_vectors_that_differ_wildly_in_length(spread: float) -> None:
+    """Cells must find what inner products find though lengths differ by 10¹⁵, and queries are tiny or huge."""
+    embeddings = some_embeddings(1000, 8, "dot", spread=spread)
+    index = build_index(embeddings, "ivf")
+    assert index.augmented and index.facts["recall@20"] >= 0.99
+    queries = np.random.default_rng(1).normal(size=(50, 8)).astype(np.float32)
+    exact = embeddings.search(queries, 10)
+    for scale in (1e-10, 1.0, 1e10):
+        found = index.search(queries * np.float32(scale), 10, nprobe=index.faiss.nlist)
+        assert recall(found, exact) == 1
+        np.testing.assert_allclose(found.scores, exact.scores * scale, rtol=1e-4)
+
+
+def test_only_cells_need_augmented_vectors() -> None:
+    augmented = {(t, m): build_index(some_embeddings(50, metric=m), t).augmented for t in INDEXES for m in METRICS}
+    assert {key for key, value in augmented.items() if value} == {("ivf", "dot")}
+    assert not build_index(some_embeddings(50, metric="dot"), "HNSW16").augmented
+
+
+@pytest.mark.parametrize("seed", [0, 2**31 - 1, 2**31, 2**63])
+def test_seeds_of_any_size(seed: int) -> None:
+    assert build_index(some_embeddings(50), "ivf", seed=seed).facts["recall@20"] == 1
+
+
+def test_recall() -> None:
+    vocab = Vocab(np.arange(9))
+
+    def answer(*rows: list[int]) -> TopK:
+        scores = [[-float(i) if r >= 0 else -np.inf for i, r in enumerate(row)] for row in rows]
+        return TopK(np.array(rows), np.array(scores), vocab)
+
+    exact = answer([0, 1, 2, 3], [8, 7, 6, -1])
+    assert recall(exact, exact) == 1
+    assert recall(answer([3, 2, 1, 0], [6, 7, 8, -1]), exact) == 1
+    assert recall(answer([0, 1, 8, 7], [-1, -1, -1, -1]), exact) == 2 / 7
+    assert recall(answer([8, 7, 6, 5], [0, 1, 2, 3]), exact) == 0  # another query's do not count
+
+
+def test_what_faiss_does_is_not_changed_for_others() -> None:
+    threads = faiss.omp_get_max_threads()
+    build_index(some_embeddings(200), "ivf")
+    assert faiss.omp_get_max_threads() == threads
+
+
+def test_progress_is_told() -> None:
+    told: list[tuple[str, int, int]] = []
+    build_index(some_embeddings(70), "flat", report=lambda event, **n: told.append((event, n["done"], n["total"])))
+    assert told == [("progress", 70, 70)]
+
+
+def test_arguments_are_not_written_into() -> None:
+    vectors = some_embeddings(100, metric="cosine").vectors
+    before = vectors.copy()
+    index = build_index(Embeddings(vectors, Vocab(np.arange(100))), "ivf")
+    index.search(vectors, 3)
+    assert not vectors.flags.writeable and (vectors == before).all()

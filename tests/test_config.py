@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedrec.config import build, parse_pairs, read_toml, settings_of, table, to_toml
+from embedrec.errors import SettingsError
+from embedrec.models import MODELS, RESTORERS, recipe_class, restorer_class
+
+
+@dataclass(frozen=True)
+class Settings:
+    dim: int = 64
+    alpha: float = 0.025
+    ordered: bool = True
+    side: Literal["input", "output"] = "input"
+    note: str = ""
+    top: int | None = None
+
+
+@given(
+    st.builds(
+        Settings,
+        dim=st.integers(),
+        alpha=st.floats(allow_nan=False, allow_infinity=False),
+        ordered=st.booleans(),
+        side=st.sampled_from(["input", "output"]),
+        note=st.text(st.characters(exclude_categories=["Cs"])),
+        top=st.none() | st.integers(),
+    )
+)
+def test_settings_survive_a_dict_and_toml(given_: Settings) -> None:
+    assert build(Settings, settings_of(given_), given="a manifest") == given_
+    read = tomllib.loads(to_toml(given_, "train", "x"))
+    if abs(given_.dim) < 2**63 and abs(given_.top or 0) < 2**63:  # beyond it, TOML makes no promise
+        assert build(Settings, table(read, "train", "x"), given="a file") == given_
+
+
+@given(st.integers(), st.floats(allow_nan=False), st.booleans())
+def test_texts_are_read_as_the_type_of_the_field(dim: int, alpha: float, ordered: bool) -> None:
+    pairs = parse_pairs([f"dim={dim}", f"alpha = {alpha}", f"ordered={ordered}", "top=none"])
+    assert build(Settings, pairs, given="--set") == Settings(dim, alpha, ordered)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("dim", "many", "must be a whole number, but is 'many'"),
+        ("dim", 1.5, "must be a whole number, but is 1.5"),
+        ("dim", float("inf"), "must be a whole number, but is inf"),
+        ("dim", float("nan"), "must be a whole number, but is nan"),
+        ("dim", True, "must be a whole number, but is True"),
+        ("dim", None, "must be a whole number, but is None"),
+        ("dim", [1], "must be a whole number"),
+        ("dim", "9" * 5000, "must be a whole number"),
+        ("alpha", "fast", "must be a number, but is 'fast'"),
+        ("alpha", 10**400, "must be a number"),
+        ("alpha", False, "must be a number, but is False"),
+        ("alpha", {"a": 1}, "must be a number"),
+        ("ordered", "yes", "must be true or false, but is 'yes'"),
+        ("ordered", 1, "must be true or false, but is 1"),
+        ("side", "inputs", "must be one of input, output; did you mean 'input'?"),
+        ("side", ["input"], "must be one of input, output"),
+        ("note", 5, "must be a text, but is 5"),
+        ("top", "some", "must be a whole number, but is 'some'"),
+        ("top", [], "must be a whole number"),
+        ("dims", 5, "unknown setting 'dims' in here; did you mean 'dim'?"),
+        ("zzz", 5, "unknown setting 'zzz' in here; valid are dim, alpha, ordered, side, note, top"),
+        ("", 5, "unknown setting ''"),
+    ],
+)
+def test_what_does_not_fit_is_named(key: str, value: Any, says: str) -> None:
+    with pytest.raises(SettingsError) as said:
+        build(Settings, {key: value}, given="here")
+    assert says in str(said.value)
+    assert key in str(said.value) and "here" in str(said.value)
+
+
+def test_a_whole_float_is_a_whole_number() -> None:
+    assert build(Settings, {"dim": 5.0, "alpha": 1}, given="here") == Settings(dim=5, alpha=1.0)
+    assert isinstance(build(Settings, {"dim": 5.0}, given="here").dim, int)
+
+
+def test_pairs() -> None:
+    assert parse_pairs(["a=b=c", " d = e "]) == {"a": "b=c", "d": "e"}
+    with pytest.raises(SettingsError, match=r"'epochs' has no '='"):
+        parse_pairs(["epochs"])
+
+
+@pytest.mark.parametrize("text", ["a = ", "[a", "a = 1\na = 2", "x = " + "[" * 5000])
+def test_no_toml(text: str, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(SettingsError, match="is not valid TOML"):
+        read_toml(tmp_path / "c.toml")
+
+
+def test_no_settings_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no settings file"):
+        read_toml(tmp_path / "c.toml")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_toml(tmp_path)
+    (tmp_path / "c.toml").write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match="is not valid TOML"):
+        read_toml(tmp_path / "c.toml")
+
+
+def test_tables() -> None:
+    tables = {"train": {"word2vec": {"dim": 5}, "popular": 7}, "x": 1}
+    assert table(tables, "train", "word2vec") == {"dim": 5}
+    assert table(tables, "train", "mf") == table(tables, "serve", "http") == {}
+    with pytest.raises(SettingsError, match=r"\[train.popular\] must be a table, but is 7"):
+        table(tables, "train", "popular")
+    with pytest.raises(SettingsError, match=r"\[x\] must be a table"):
+        table(tables, "x", "word2vec")
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_recipe_survives_its_own_toml(name: str) -> None:
+    recipe = recipe_class(name)()
+    read = tomllib.loads(to_toml(recipe, "train", name))
+    assert build(type(recipe), table(read, "train", name), given="its own TOML") == recipe
+    assert replace(recipe) == recipe
+
+
+def test_unknown_models() -> None:
+    with pytest.raises(SettingsError, match="no model is called 'wordvec'; did you mean 'word2vec'"):
+        recipe_class("wordvec")
+    with pytest.raises(SettingsError, match="there are word2vec"):
+        restorer_class("42")
+    assert set(MODELS) < set(RESTORERS)
+    assert all(restorer_class(name).name == name for name in RESTORERS)

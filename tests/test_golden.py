@@ -1,0 +1,54 @@
+"""Artifacts that an earlier version wrote load, and answer what they answered then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedrec import artifacts, steps
+from tests.golden.make import HERE, answers, make
+
+FOLDERS = sorted(HERE.glob("format*"))
+
+
+def test_every_format_so_far_has_its_folder() -> None:
+    assert [f.name for f in FOLDERS] == [f"format{n}" for n in range(1, artifacts.FORMAT + 1)]
+    files = [f for folder in FOLDERS for f in folder.rglob("*") if f.is_file()]
+    assert sum(f.stat().st_size for f in files) < 100_000 * len(FOLDERS)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
+def test_it_answers_as_it_did(folder: Path) -> None:
+    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    found = json.loads(json.dumps(answers(folder)))
+    assert found.keys() == expected.keys()
+    for name, said in expected.items():
+        for key, value in said.items():
+            if key == "scores":
+                assert found[name][key] == [pytest.approx(row, abs=2e-6) for row in value], name
+            elif key == "settings":  # later versions may have more of them
+                assert value.items() <= found[name][key].items(), name
+            else:
+                assert found[name][key] == value, (name, key)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
+def test_it_is_whole(folder: Path) -> None:
+    for artifact in folder.glob("*/*"):
+        assert steps.verdict(artifact) is None
+
+
+def test_what_is_written_today_has_the_same_shape(tmp_path: Path) -> None:
+    """Same artifacts, same files, same fields: a change of the format needs a new number and a new folder."""
+    make(tmp_path)
+
+    def shape(root: Path) -> dict[str, Any]:
+        return {
+            str(a.folder.relative_to(root)): (sorted(a.files), sorted(a.about), sorted(a.versions))
+            for a in map(artifacts.read, sorted(root.glob("*/*")))
+        }
+
+    assert shape(tmp_path) == shape(FOLDERS[-1])

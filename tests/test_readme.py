@@ -1,0 +1,89 @@
+"""The README is true: its tour runs, its other commands parse, its Python prints what it says, its configs train."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from embedrec.cli.main import cli, main
+from embedrec.toy import make_world, write_mpd
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.M | re.S)
+TOUR = [line[2:] for _, block in BLOCKS for line in block.splitlines() if line.startswith("$ ")]
+OTHERS = [
+    line.split("   ")[0].split(" #")[0].split(" > ")[0]
+    for _, block in BLOCKS
+    for line in block.splitlines()
+    if line.startswith("embedrec ")
+]
+
+
+def shell(line: str) -> int:
+    sys.argv = shlex.split(line)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.fixture
+def playlists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with data/mpd/train in it; one of the artists is the README's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [])
+    world = make_world(seed=1, genres=4, artists_per_genre=12, playlists=300)
+    folder = tmp_path / "data" / "mpd" / "train"
+    write_mpd(world, folder)
+    for file in folder.iterdir():
+        file.write_text(file.read_text().replace(world.artists[0].name, "Daft Punk"))
+    return tmp_path
+
+
+def test_the_tour_runs(playlists: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(TOUR) >= 7
+    for line in TOUR:
+        assert shell(line) == 0, capsys.readouterr().err
+    assert (playlists / "similar.txt").is_file()
+
+
+@pytest.mark.parametrize("line", OTHERS)
+def test_the_other_commands_parse(line: str) -> None:
+    _, *words = shlex.split(line)
+    command: click.Command = cli
+    context = click.Context(cli, info_name="embedrec")
+    while isinstance(command, click.Group):
+        name, found, words = command.resolve_command(context, words)
+        assert found is not None
+        command, context = found, click.Context(found, info_name=name, parent=context)
+    command.make_context(line, words)
+
+
+def test_the_python_prints_what_it_should(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = [block for language, block in BLOCKS if language == "python"]
+    exec(compile(code, "README.md", "exec"), {})
+    neighbours, recommended = capsys.readouterr().out.splitlines()
+    assert set(eval(neighbours)[0]) == {"butter", "jam"}
+    assert set(eval(recommended)[0]) == {"butter", "jam"}
+
+
+def test_every_file_it_links_to_exists() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.toml")), ids=lambda p: p.name)
+def test_every_config_trains(config: Path, playlists: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import tomllib
+
+    assert shell("embedrec prepare mpd data/mpd/train") == 0
+    (model,) = tomllib.loads(config.read_text())["train"]
+    assert shell(f"embedrec train {model} --config {config} --set epochs=1") == 0, capsys.readouterr().err

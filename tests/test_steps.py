@@ -1,0 +1,173 @@
+"""The road from artifact to artifact, and what each says of the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedrec import artifacts, steps
+from embedrec.artifacts import Artifact
+from embedrec.data import Events, Sessions
+from embedrec.data.filters import Filters
+from embedrec.errors import ArtifactError, DataError, EmbedrecError, SettingsError
+from embedrec.index.files import load_index
+from embedrec.models.files import load_model
+from embedrec.models.popular import Popular
+from embedrec.models.word2vec import Word2Vec
+from embedrec.readers import BadRows
+from embedrec.vector_files import save_vectors
+from tests.conftest import LISTS, some_embeddings, tiny_sessions
+
+
+@dataclass(frozen=True)
+class Letters:
+    """A reader of one word a session, a letter an item."""
+
+    upper: bool = False
+
+    def read(self, paths: Any, *, bad_rows: BadRows, workers: int, report: Any) -> Events:
+        words = [w.upper() if self.upper else w for w in Path(paths[0]).read_text().split()]
+        report("progress", done=1, total=1, unit="files")
+        return Events.of([s for s, w in enumerate(words) for _ in w], [i for w in words for i in w])
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Artifact:
+    (tmp_path / "words").write_text(" ".join(LISTS))
+    return steps.prepare(
+        "letters", Letters(upper=True), [tmp_path / "words"], tmp_path / "s", Filters(min_length=2), bad_rows=BadRows()
+    )
+
+
+SMALL = Word2Vec(dim=4, epochs=2)
+
+
+def test_prepare(prepared: Artifact, tmp_path: Path) -> None:
+    sessions = Sessions.load(prepared)
+    assert [[str(i) for i in sessions.vocab.ids[items]] for items in map(sessions.__getitem__, range(3))] == [
+        ["A", "B", "A", "C"],
+        ["A", "B", "D"],
+        ["B", "C", "A"],
+    ]
+    about = prepared.about
+    assert about["source"] == "letters" and about["reader"] == {"upper": True}
+    assert about["paths"] == [str(tmp_path / "words")]
+    assert about["read"] == {"events": sum(map(len, LISTS)), "sessions": len(LISTS), "items": 6}
+    assert (about["sessions"], about["items"], about["events"]) == (11, 6, sum(map(len, LISTS)) - 1)
+    assert about["filters"]["min_length"] == 2
+    assert about["removed"][0]["sessions"] == 1
+
+
+def test_train(prepared: Artifact, tmp_path: Path) -> None:
+    told: list[str] = []
+    done = steps.train(SMALL, prepared, tmp_path / "m", seed=3, report=lambda event, **_: told.append(event))
+    about = done.about
+    assert about["trained_on"] == {"name": "s", "fingerprint": prepared.fingerprint, "created": prepared.created}
+    assert (about["seed"], about["threads"], about["continued_from"]) == (3, 1, None)
+    assert (about["recipe"], about["settings"]["dim"], about["items"]) == ("word2vec", 4, 6)
+    assert [e["epoch"] for e in about["epochs"]] == [1, 2]
+    assert told.count("epoch") == 2
+    assert load_model(done).recipe == SMALL
+
+
+def test_train_from_a_model(prepared: Artifact, tmp_path: Path) -> None:
+    first = steps.train(SMALL, prepared, tmp_path / "m")
+    again = steps.train(SMALL, prepared, tmp_path / "again", start=first)
+    assert again.about["continued_from"] == steps.provenance(first)
+    assert again.fingerprint != first.fingerprint
+    popular = steps.train(Popular(), prepared, tmp_path / "p")
+    with pytest.raises(SettingsError, match="word2vec cannot continue from p, which is a model of another kind"):
+        steps.train(SMALL, prepared, tmp_path / "again", start=popular)
+    with pytest.raises(SettingsError, match="popular cannot continue from m"):
+        steps.train(Popular(), prepared, tmp_path / "again", start=first)
+    assert artifacts.read(tmp_path / "again").fingerprint == again.fingerprint
+
+
+def test_index(prepared: Artifact, tmp_path: Path) -> None:
+    model = steps.train(SMALL, prepared, tmp_path / "m")
+    done = steps.index(model, tmp_path / "i", "flat", seed=5)
+    assert done.about["indexed"] == steps.provenance(model)
+    assert (done.about["type"], done.about["spec"], done.about["metric"]) == ("flat", "Flat", "cosine")
+    assert done.about["seed"] == 5
+    other = steps.index(model, tmp_path / "j", "flat", metric="l2")
+    assert load_index(other).metric == other.about["metric"] == "l2"
+    assert (load_index(done).embeddings.vectors == steps.item_vectors(model).vectors).all()
+
+
+def test_a_model_without_vectors_cannot_be_indexed(prepared: Artifact, tmp_path: Path) -> None:
+    popular = steps.train(Popular(), prepared, tmp_path / "p")
+    with pytest.raises(SettingsError, match=r"model p \(popular\) has no vectors; train word2vec instead"):
+        steps.index(popular, tmp_path / "i", "flat")
+    assert not (tmp_path / "i").exists()
+
+
+def test_import_vectors(tmp_path: Path) -> None:
+    embeddings = some_embeddings(metric="l2")
+    save_vectors(embeddings, tmp_path / "v.parquet")
+    done = steps.import_vectors(tmp_path / "v.parquet", tmp_path / "m")
+    assert done.about["settings"]["metric"] == "l2"
+    back = steps.item_vectors(done)
+    assert back.metric == "l2" and (back.vectors == embeddings.vectors).all()
+    assert back.vocab.counts is not None and embeddings.vocab.counts is not None
+    assert back.vocab.counts.tolist() == embeddings.vocab.counts.tolist()
+    assert (
+        steps.item_vectors(steps.import_vectors(tmp_path / "v.parquet", tmp_path / "m", metric="dot")).metric == "dot"
+    )
+
+
+def test_the_same_again_has_the_same_fingerprint(prepared: Artifact, tmp_path: Path) -> None:
+    for step in (
+        lambda name: steps.train(SMALL, prepared, tmp_path / name, seed=1),
+        lambda name: steps.index(artifacts.read(tmp_path / "a"), tmp_path / f"{name}-index", "IVF2,Flat", seed=1),
+    ):
+        assert step("a").fingerprint == step("b").fingerprint
+
+
+def test_a_step_that_fails_leaves_the_old(prepared: Artifact, tmp_path: Path) -> None:
+    model = steps.train(SMALL, prepared, tmp_path / "m")
+    with pytest.raises(DataError):
+        steps.train(Word2Vec(min_count=99), prepared, tmp_path / "m")
+    with pytest.raises(DataError):
+        steps.import_vectors(tmp_path / "words", tmp_path / "m", kind="binary")
+    assert artifacts.read(tmp_path / "m") == model
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["m", "s", "words"]
+
+
+def test_recipe_of(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text("[train.word2vec]\ndim = 32\nepochs = 7\n[train.popular]\n")
+    assert steps.recipe_of(Word2Vec, None, []) == Word2Vec()
+    assert steps.recipe_of(Word2Vec, config, ["epochs=9"]) == Word2Vec(dim=32, epochs=9)
+    assert steps.recipe_of(Popular, config, []) == Popular()
+    for text, pairs, says in (
+        ("[train.word2vec]\ndims = 3", [], f"unknown setting 'dims' in {config}; did you mean 'dim'"),
+        ("[train.word2vec]\ndim = 'x'", [], f"in {config} must be a whole number"),
+        ("", ["dims=3"], "unknown setting 'dims' in --set"),
+        ("", ["dim=0"], "dim must be"),
+        ("train = 5", [], "must be a table"),
+        ("[train]\nword2vec = 5", [], "must be a table"),
+    ):
+        config.write_text(text)
+        with pytest.raises(SettingsError) as said:
+            steps.recipe_of(Word2Vec, config, pairs)
+        assert says in str(said.value)
+
+
+def test_verdict(tmp_path: Path) -> None:
+    tiny_sessions().save(tmp_path / "s", {})
+    assert steps.verdict(tmp_path / "s") is None
+    with artifacts.writing(tmp_path / "x", "poem", {}):
+        pass
+    assert steps.verdict(tmp_path / "x") == f"{tmp_path / 'x'} is of the unknown kind 'poem'; write the artifact again"
+    assert "is not an artifact" in (steps.verdict(tmp_path) or "")
+    assert "is not an artifact" in (steps.verdict(tmp_path / "nowhere") or "")
+    assert issubclass(ArtifactError, EmbedrecError)
+
+
+def test_provenance_and_counts(prepared: Artifact) -> None:
+    assert steps.counts(Sessions.load(prepared)) == {k: prepared.about[k] for k in ("sessions", "items", "events")}
+    assert np.isfinite(prepared.about["seconds"])

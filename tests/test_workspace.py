@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from embedrec import artifacts
+from embedrec.errors import ArtifactError
+from embedrec.workspace import FOLDERS, Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+def put(workspace: Workspace, kind: str, *names: str) -> None:
+    """Artifacts of a kind, the last the latest."""
+    for name in names:
+        with artifacts.writing(workspace.folder(kind, name), kind, {}) as draft:
+            draft.path("a").write_text(name)
+
+
+@pytest.mark.parametrize("kind", list(FOLDERS))
+def test_the_latest_is_found(kind: str, workspace: Workspace) -> None:
+    put(workspace, kind, "b", "c", "a")
+    assert workspace.find(kind).name == "a"
+    assert [a.name for a in workspace.artifacts(kind)] == ["b", "c", "a"]
+    put(workspace, kind, "b")
+    assert workspace.find(kind).name == "b"
+    assert workspace.find(kind, "c").name == "c"
+    assert workspace.find(kind, "c").folder == workspace.root / FOLDERS[kind] / "c"
+
+
+@pytest.mark.parametrize("kind", list(FOLDERS))
+def test_nothing_is_there_yet(kind: str, workspace: Workspace) -> None:
+    says = {"sessions": "prepare SOURCE PATH", "model": "train word2vec", "index": "build-index"}[kind]
+    for name in (None, "a"):
+        with pytest.raises(ArtifactError, match=rf"no {kind} artifact.* in .*; make one with `embedrec {says}`"):
+            workspace.find(kind, name)
+    assert workspace.artifacts(kind) == []
+    assert list(workspace.root.iterdir()) == []
+
+
+def test_near_misses(workspace: Workspace) -> None:
+    put(workspace, "model", "word2vec", "popular")
+    with pytest.raises(ArtifactError, match=r"no model artifact is called 'wordvec' in .*; did you mean 'word2vec'"):
+        workspace.find("model", "wordvec")
+    with pytest.raises(ArtifactError, match=r"; there are word2vec, popular$"):
+        workspace.find("model", "xyz")
+
+
+@pytest.mark.parametrize("name", ["../sessions/s", "/etc", "", ".", "..", "m/", "./m", "a b", ".m"])
+def test_names_that_leave_their_place(name: str, workspace: Workspace) -> None:
+    put(workspace, "model", "m")
+    put(workspace, "sessions", "s")
+    with pytest.raises(ArtifactError, match=r"is called|there are m"):
+        workspace.find("model", name)
+    with pytest.raises(ArtifactError, match="cannot name an artifact"):
+        workspace.folder("model", name)
+
+
+def test_what_else_lies_there(workspace: Workspace) -> None:
+    """Files, hidden folders and what killed writers left are passed over; a folder without a manifest is not."""
+    put(workspace, "index", "a")
+    parent = workspace.root / "indexes"
+    (parent / "README.md").write_text("")
+    (parent / ".cache").mkdir()
+    (parent / ".b.999999999-00000000.tmp").mkdir()
+    assert [f.name for f in workspace.folders("index")] == ["a"]
+    assert sorted(f.name for f in parent.iterdir()) == [".cache", "README.md", "a"]
+    (parent / "empty").mkdir()
+    with pytest.raises(ArtifactError, match="empty is not an artifact of embedrec"):
+        workspace.find("index")
+    assert workspace.find("index", "a").name == "a"
+
+
+def test_an_old_artifact_that_a_kill_moved_aside_comes_back(workspace: Workspace) -> None:
+    put(workspace, "model", "m")
+    folder = workspace.folder("model", "m")
+    folder.rename(folder.with_name(".m.999999999-00000000.old"))
+    assert workspace.find("model").name == workspace.find("model", "m").name == "m"
+
+
+def test_an_artifact_in_the_wrong_place(workspace: Workspace) -> None:
+    put(workspace, "model", "m")
+    shutil.copytree(workspace.folder("model", "m"), workspace.folder("index", "m"))
+    for name in (None, "m"):
+        with pytest.raises(ArtifactError, match="is an artifact of kind model, but index is needed here"):
+            workspace.find("index", name)
+
+
+def test_a_file_in_the_place_of_a_folder(workspace: Workspace) -> None:
+    (workspace.root / "models").write_text("")
+    assert workspace.folders("model") == []
+    with pytest.raises(ArtifactError, match="make one with"):
+        workspace.find("model")
