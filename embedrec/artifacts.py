@@ -4,25 +4,19 @@ An artifact is a folder that holds data files and `manifest.json`, which names t
 file with its size and SHA-256, and what the artifact is about (settings, provenance, measured facts). Nothing in it is
 a pickle. `indexes/README.md` documents the format field by field.
 
-Writing goes into a hidden folder beside the final place, is flushed to disk and swapped in by one rename, so that
-a kill at any moment leaves the old artifact or the new one. Reading trusts nothing: names that leave the folder,
-links, sizes and checksums are refused before any parser sees the bytes.
+A kill at any moment of writing leaves the old artifact or the new one, see `atomic`. Reading trusts nothing: names
+that leave the folder, links, sizes and checksums are refused before any parser sees the bytes.
 """
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import hashlib
 import json
-import os
 import re
-import secrets
-import shutil
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +24,7 @@ from threading import Lock
 from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any
 
+from embedrec.atomic import atomic_folder, sha256
 from embedrec.errors import ArtifactError, EmbedrecError, reason
 
 if TYPE_CHECKING:
@@ -38,13 +33,11 @@ if TYPE_CHECKING:
 FORMAT = 1
 MANIFEST = "manifest.json"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,9})-[0-9a-f]{8}\.(?P<what>tmp|old)")
 _ONE_PARSER = Lock()  # CPython 3.11 may fail ("AST constructor recursion depth mismatch") where two threads parse
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
-# What parsers raise for bytes that are not theirs; TokenError comes from NumPy.
+# What parsers raise for bytes that are not theirs; SyntaxError and TokenError come from NumPy's headers.
 UNREADABLE = (
     LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, EOFError, OSError, MemoryError,
-    TokenError,
+    SyntaxError, TokenError,
 )  # fmt: skip
 
 
@@ -83,16 +76,13 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft
     if not plain_name(folder.name):
         raise ArtifactError(f"{folder.name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
     folder = folder.resolve() if folder.is_symlink() else folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    sweep(folder.parent)
     _check_place(folder)
     from importlib.metadata import version
 
-    draft = Draft(_beside(folder), dict(about))
-    draft.folder.mkdir()
-    try:
+    with atomic_folder(folder) as draft_folder:
+        draft = Draft(draft_folder, dict(about))
         yield draft
-        files = {f.name: _describe(f) for f in sorted(draft.folder.iterdir())}
+        files = {f.name: _describe(f) for f in sorted(draft_folder.iterdir())}
         manifest = {
             "format": FORMAT,
             "kind": kind,
@@ -107,44 +97,9 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft
             "files": files,
         }
         manifest["digest"] = _digest(manifest)
-        with (draft.folder / MANIFEST).open("w", encoding="utf-8", errors=_SURROGATES) as f:
+        with (draft_folder / MANIFEST).open("w", encoding="utf-8", errors=_SURROGATES) as f:
             json.dump(manifest, f, indent=2, ensure_ascii=False, allow_nan=False)
             f.write("\n")
-        for name in [*files, MANIFEST]:
-            _flush(draft.folder / name)
-        _flush(draft.folder)
-        _swap_in(draft.folder, folder)
-    except BaseException:
-        shutil.rmtree(draft.folder, ignore_errors=True)
-        raise
-
-
-@contextmanager
-def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file beside `path` for writing and rename it to `path` when the block ends without an error.
-
-    A link stays, and the file it names is replaced. What exists and is no regular file (/dev/null, a pipe) is written
-    straight through.
-    """
-    text = None if "b" in mode else "utf-8"
-    if path.exists() and not path.is_file():
-        with path.open(mode, encoding=text, newline=text and "\n") as f:
-            yield f
-        return
-    path = path.resolve() if path.is_symlink() else path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent)
-    beside = _beside(path)
-    try:
-        with beside.open(mode, encoding=text, newline=text and "\n") as f:
-            yield f
-            f.flush()
-            os.fsync(f.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _flush(path.parent)
 
 
 def write_array(file: IO[bytes], array: np.ndarray) -> None:
@@ -161,25 +116,6 @@ def plain_name(name: str) -> bool:
     return _PLAIN_NAME.fullmatch(name) is not None
 
 
-def _beside(path: Path) -> Path:
-    return path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left in `folder`; put back an old artifact that was moved aside."""
-    for left in folder.iterdir() if folder.is_dir() else ():
-        match = _LEFT.fullmatch(left.name)
-        if match is None or _alive(int(match["pid"])):
-            continue
-        with suppress(OSError):  # another process may sweep too, or the folder be read-only: it lies there, hidden
-            if match["what"] == "old" and not os.path.lexists(folder / match["name"]):
-                left.rename(folder / match["name"])
-            elif left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink()
-
-
 def _check_place(folder: Path) -> None:
     """Raises ArtifactError when `folder` is there and is neither an artifact nor empty."""
     if not folder.exists():
@@ -190,26 +126,8 @@ def _check_place(folder: Path) -> None:
         raise ArtifactError(f"{folder} holds other files and no artifact; move it away or choose another name")
 
 
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _describe(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def _digest(value: Any) -> str:
@@ -218,54 +136,6 @@ def _digest(value: Any) -> str:
 
 
 _SURROGATES = "surrogatepass"  # paths that are not UTF-8 hold lone surrogates; `json.loads` reads them so too
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _swap_in(new: Path, place: Path) -> None:
-    """Put the folder `new` at `place`; the old one, if any, goes in the same step and is removed after it."""
-    try:
-        new.rename(place)  # also onto an empty folder
-    except OSError as e:
-        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        if _exchange(new, place):
-            shutil.rmtree(new, ignore_errors=True)
-        else:
-            _swap_in_two_steps(new, place)
-    _flush(place.parent)
-
-
-def _swap_in_two_steps(new: Path, place: Path) -> None:
-    """Without an atomic exchange: `sweep` puts the old folder back after a kill between the two renames."""
-    aside = new.with_suffix(".old")
-    try:
-        place.rename(aside)
-        new.rename(place)
-    except BaseException:
-        if aside.exists() and not place.exists():
-            aside.rename(place)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _exchange(a: Path, b: Path) -> bool:
-    """Swap two folders in one step (Linux renameat2); False where system or file system cannot."""
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:
-        return False
-    if renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
-        return False
-    raise OSError(code, os.strerror(code), str(b))
 
 
 # ---------------------------------------------------------------------------------------------- reading

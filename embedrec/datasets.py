@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from embedrec.artifacts import atomic_file, sha256
+from embedrec.atomic import atomic_file, sha256
 from embedrec.errors import DataError
 
 _WHEEL = "recbole==1.2.1"

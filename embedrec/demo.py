@@ -9,7 +9,8 @@ from time import perf_counter
 from typing import Any
 
 from embedrec import steps
-from embedrec.artifacts import atomic_file, read
+from embedrec.artifacts import read
+from embedrec.atomic import atomic_file
 from embedrec.data.filters import Filters
 from embedrec.data.lookup import find_items
 from embedrec.data.sessions import Sessions

@@ -18,7 +18,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from embedrec.artifacts import UNREADABLE, atomic_file, write_array
+from embedrec.artifacts import UNREADABLE, write_array
+from embedrec.atomic import atomic_file
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.embeddings import METRICS, Embeddings, Metric

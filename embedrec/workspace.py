@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedrec import artifacts
+from embedrec import artifacts, atomic
 from embedrec.artifacts import Artifact
 from embedrec.errors import ArtifactError, did_you_mean
 
@@ -38,7 +38,7 @@ class Workspace:
     def folders(self, kind: str) -> list[Path]:
         """The folders that hold, or should hold, the artifacts of a kind, by name."""
         parent = self.root / FOLDERS[kind]
-        artifacts.sweep(parent)
+        atomic.sweep(parent)
         found = parent.iterdir() if parent.is_dir() else iter(())
         return sorted(f for f in found if f.is_dir() and not f.name.startswith("."))
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec import artifacts
+from embedrec import artifacts, atomic
 from embedrec.data import Sessions
 from embedrec.errors import ArtifactError
 from embedrec.index.files import load_index, save_index
@@ -55,7 +55,7 @@ def names(folder: Path) -> list[str]:
 def swap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to replace an artifact: the atomic one, and the one of systems without it."""
     if request.param == "two renames":
-        monkeypatch.setattr(artifacts, "_exchange", lambda a, b: False)
+        monkeypatch.setattr(atomic, "_exchange", lambda a, b: False)
     return str(request.param)
 
 
@@ -76,7 +76,7 @@ def test_written_and_read(tmp_path: Path) -> None:
 
 def test_everything_is_on_disk_before_it_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[str] = []
-    flush = artifacts._flush
+    flush = atomic._flush
 
     def note(path: Path) -> None:
         flushed.append(
@@ -84,7 +84,7 @@ def test_everything_is_on_disk_before_it_appears(tmp_path: Path, monkeypatch: py
         )
         flush(path)
 
-    monkeypatch.setattr(artifacts, "_flush", note)
+    monkeypatch.setattr(atomic, "_flush", note)
     write(tmp_path / "x", 1)
     assert flushed == ["a.npy False", "b.npy False", "manifest.json False", "x False", f"{tmp_path.name} True"]
 
@@ -129,7 +129,7 @@ def test_an_error_between_the_two_renames_puts_the_old_back(tmp_path: Path, monk
             raise KeyboardInterrupt
         return rename(self, target)
 
-    monkeypatch.setattr(artifacts, "_exchange", lambda a, b: False)
+    monkeypatch.setattr(atomic, "_exchange", lambda a, b: False)
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(KeyboardInterrupt):
         write(place, 2)
@@ -221,7 +221,7 @@ WRITER = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from embedrec import artifacts
+from embedrec import artifacts, atomic
 
 def write(folder, number):
     with artifacts.writing(folder, "model", {"number": number}) as draft:
@@ -230,7 +230,7 @@ def write(folder, number):
 
 place = Path(sys.argv[1])
 if sys.argv[2] == "two renames":
-    artifacts._exchange = lambda a, b: False
+    atomic._exchange = lambda a, b: False
 """
 
 LOOP = """
@@ -267,7 +267,7 @@ def test_killed_writers_leave_an_artifact_and_the_next_sweeps(how: str, tmp_path
         assert writer.wait() == -signal.SIGKILL
         wrote = 1 + len(writer.stdout.readlines())
         writer.stdout.close()
-        artifacts.sweep(place.parent)
+        atomic.sweep(place.parent)
         assert names(place.parent) == ["x"]
         assert number_in(place) in (wrote, wrote + 1)
 
@@ -279,7 +279,7 @@ def test_the_next_writer_sweeps(tmp_path: Path) -> None:
     write(tmp_path / "x", 1)
     assert names(tmp_path) == ["x"]
     (tmp_path / f".y.{DEAD}-00000001.tmp").write_text("half a file")
-    with artifacts.atomic_file(tmp_path / "y") as f:
+    with atomic.atomic_file(tmp_path / "y") as f:
         f.write("y")
     assert names(tmp_path) == ["x", "y"]
 
@@ -291,7 +291,7 @@ def test_a_kill_between_the_two_renames(tmp_path: Path) -> None:
     assert sorted(n.rsplit(".", 1)[-1] for n in names(tmp_path)) == ["old", "tmp"]
     with pytest.raises(ArtifactError, match="is not an artifact"):
         artifacts.read(tmp_path / "x")
-    artifacts.sweep(tmp_path)
+    atomic.sweep(tmp_path)
     assert names(tmp_path) == ["x"]
     assert number_in(tmp_path / "x") == 1
 
@@ -311,7 +311,7 @@ def test_sweep_takes_only_what_dead_writers_left(tmp_path: Path) -> None:
     (tmp_path / "away").mkdir()
     (tmp_path / "away" / "work").write_text("")
     (tmp_path / f".z.{DEAD}-00000000.tmp").symlink_to("away")
-    artifacts.sweep(tmp_path)
+    atomic.sweep(tmp_path)
     assert names(tmp_path) == sorted([*kept, "away"])
     assert names(tmp_path / "away") == ["work"]
 
@@ -320,14 +320,14 @@ def test_sweep_puts_back_one_old_artifact(tmp_path: Path) -> None:
     for i in range(2):
         write(tmp_path / "x", i)
         (tmp_path / "x").rename(tmp_path / f".x.{DEAD}-0000000{i}.old")
-    artifacts.sweep(tmp_path)
+    atomic.sweep(tmp_path)
     assert names(tmp_path) == ["x"]
     (tmp_path / "x").rename(tmp_path / f".x.{DEAD}-00000000.old")
     write(tmp_path / "x", 9)
-    artifacts.sweep(tmp_path)
+    atomic.sweep(tmp_path)
     assert names(tmp_path) == ["x"]
     assert number_in(tmp_path / "x") == 9
-    artifacts.sweep(tmp_path / "nowhere")
+    atomic.sweep(tmp_path / "nowhere")
 
 
 def test_sweep_leaves_what_it_may_not_touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +338,7 @@ def test_sweep_leaves_what_it_may_not_touch(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / f".y.{DEAD}-00000000.old").write_text("")
     monkeypatch.setattr(Path, "unlink", refuse)
     monkeypatch.setattr(Path, "rename", refuse)
-    artifacts.sweep(tmp_path)
+    atomic.sweep(tmp_path)
     assert len(names(tmp_path)) == 2
 
 
@@ -466,11 +466,11 @@ def test_readers_while_one_writes(tmp_path: Path, swap: str) -> None:
 
 def test_a_file_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.txt"
-    with artifacts.atomic_file(path) as f:
+    with atomic.atomic_file(path) as f:
         f.write("é\n")
     assert path.read_bytes() == "é\n".encode()
     for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error), artifacts.atomic_file(path, "wb") as f:
+        with pytest.raises(error), atomic.atomic_file(path, "wb") as f:
             f.write(b"half")
             raise error
     assert path.read_bytes() == "é\n".encode()
@@ -481,7 +481,7 @@ def test_a_link_to_a_file_stays(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "a").symlink_to("disk/a")
     for text in ("1", "2"):
-        with artifacts.atomic_file(tmp_path / "a") as f:
+        with atomic.atomic_file(tmp_path / "a") as f:
             f.write(text)
         assert (tmp_path / "a").is_symlink()
         assert (tmp_path / "disk" / "a").read_text() == text
@@ -490,7 +490,7 @@ def test_a_link_to_a_file_stays(tmp_path: Path) -> None:
 
 def test_devices_and_pipes_are_written_through(tmp_path: Path) -> None:
     before = Path("/dev/null").stat()
-    with artifacts.atomic_file(Path("/dev/null")) as f:
+    with atomic.atomic_file(Path("/dev/null")) as f:
         f.write("gone")
     assert Path("/dev/null").stat().st_rdev == before.st_rdev
     pipe = tmp_path / "pipe"
@@ -498,26 +498,26 @@ def test_devices_and_pipes_are_written_through(tmp_path: Path) -> None:
     received: list[str] = []
     reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
     reader.start()
-    with artifacts.atomic_file(pipe) as f:
+    with atomic.atomic_file(pipe) as f:
         f.write("through")
     reader.join()
     assert received == ["through"]
     assert pipe.is_fifo()
     assert names(tmp_path) == ["pipe"]
-    with pytest.raises(OSError, match="No space left"), artifacts.atomic_file(Path("/dev/full")) as f:
+    with pytest.raises(OSError, match="No space left"), atomic.atomic_file(Path("/dev/full")) as f:
         f.write("too much")
 
 
 def test_a_folder_in_the_place_of_a_file_is_noticed_at_once(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError), artifacts.atomic_file(tmp_path):
+    with pytest.raises(IsADirectoryError), atomic.atomic_file(tmp_path):
         raise AssertionError("work was done first")
     assert names(tmp_path) == []
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
-    with artifacts.atomic_file(tmp_path / "a") as f:
+    with atomic.atomic_file(tmp_path / "a") as f:
         f.write("old")
-    with small_disk(), pytest.raises(OSError, match="File too large"), artifacts.atomic_file(tmp_path / "a") as f:
+    with small_disk(), pytest.raises(OSError, match="File too large"), atomic.atomic_file(tmp_path / "a") as f:
         f.write("x" * 100_000)
     assert (tmp_path / "a").read_text() == "old"
     assert names(tmp_path) == ["a"]

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedrec import artifacts
+from embedrec import artifacts, atomic
 from embedrec.data import Sessions
 from embedrec.data.vocab_files import save_ids
 from embedrec.errors import ArtifactError
@@ -191,7 +191,7 @@ def test_a_file_too_many(folder: Path) -> None:
 
 
 def test_files_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = artifacts.sha256
+    read = atomic.sha256
 
     for path in sorted(folder.iterdir()):
 
@@ -269,7 +269,7 @@ def loads_or_refused(folder: Path) -> None:
 )
 def test_names_that_leave_the_folder(name: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.npy").write_bytes(b"secret")
-    said = {"bytes": 6, "sha256": artifacts.sha256(tmp_path / "secret.npy")}
+    said = {"bytes": 6, "sha256": atomic.sha256(tmp_path / "secret.npy")}
     sign(folder, lambda m: m["files"].update({name: said}))
     if name == "manifest.json":
         assert "is damaged" in (verdict(folder) or "")
@@ -332,7 +332,9 @@ def test_arrays_of_another_kind(folder: Path) -> None:
                 loads_or_refused(folder)
             else:
                 refused(folder)
-        for content in (b"\x93NUMPY\x01\x00\x05\x00(((((", b"PK\x05\x06" + b"\0" * 18, b"\x80\x04\x95pickle"):
+        odd = b"{'descr': ',i8', 'fortran_order': False, 'shape': (3,)}"
+        header = b"\x93NUMPY\x01\x00" + len(odd).to_bytes(2, "little") + odd
+        for content in (b"\x93NUMPY\x01\x00\x05\x00(((((", header, b"PK\x05\x06" + b"\0" * 18, b"\x80\x04\x95pickle"):
             path.write_bytes(content)
             sign(folder)
             refused(folder, f"{path} holds no array")

@@ -43,7 +43,7 @@ def prepared(tmp_path: Path) -> Artifact:
     )
 
 
-SMALL = Word2Vec(dim=4, epochs=2)
+SMALL = Word2Vec(min_count=1, dim=4, epochs=2)
 
 
 def test_prepare(prepared: Artifact, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ ROOT = PACKAGE.parent
 
 # A module may import from its own layer's part and from the layers above its own line; never from below.
 LAYERS = [
-    {"errors", "reporting"},
+    {"atomic", "errors", "reporting"},
     {"registry", "config", "artifacts"},
     {"data", "toy", "datasets"},
     {"readers", "topk", "kernels"},

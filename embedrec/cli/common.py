@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from unicodedata import combining, east_asian_width
 
 import click
 
@@ -95,13 +96,19 @@ def _cell(value: Any) -> str:
 
 
 def _table(records: list[Mapping[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Aligned columns under their names; nothing is cut, so that ids can be copied."""
+    rows = [[_cell(v) for v in record.values()] for record in records]
+    names = list(records[0])
+    right = [isinstance(v, int | float) for v in records[0].values()]
+    widths = [max(map(_width, column)) for column in zip(names, *rows, strict=True)]
+    for row in [names, *rows]:
+        cells = [
+            " " * (w - _width(c)) + c if r else c + " " * (w - _width(c))
+            for c, w, r in zip(row, widths, right, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for key, value in records[0].items():
-        table.add_column(key, justify="right" if isinstance(value, int | float) else "left")
-    for record in records:
-        table.add_row(*(Text(_cell(v)) for v in record.values()))
-    Console().print(table)
+
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes."""
+    return sum(2 if east_asian_width(c) in "WF" else not combining(c) for c in text)

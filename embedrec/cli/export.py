@@ -33,7 +33,7 @@ def export(file: str, count: int, index: str | None, whitespace: Any, threads: i
 
     A line is `seed_item similar_1 similar_2 ...`, separated by spaces, best first, the item itself left out.
     """
-    from embedrec.artifacts import atomic_file
+    from embedrec.atomic import atomic_file
     from embedrec.cli.progress import Progress
     from embedrec.export.similarity import write_similarity
     from embedrec.index.files import load_index

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 
 
@@ -21,6 +22,14 @@ class NextItem:
 
     histories: Sessions
     targets: np.ndarray
+
+    def recoded(self, vocab: Vocab) -> NextItem:
+        """The same questions in another vocabulary: unknown items leave the histories, unknown targets become −1."""
+        if vocab is self.histories.vocab:
+            return self
+        new = vocab.rows(self.histories.vocab.ids)  # (n,) −1 where unknown
+        targets = np.where(self.targets >= 0, new[self.targets], -1)
+        return NextItem(self.histories.recoded(vocab), targets)
 
 
 class Split(NamedTuple):

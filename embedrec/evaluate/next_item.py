@@ -43,6 +43,7 @@ def next_item(model: Model, test: NextItem, k: int = 20, *, seen: bool = False) 
 
 def target_ranks(model: Model, test: NextItem, k: int, *, seen: bool = False) -> np.ndarray:
     """The rank of each target, 1 for the first: (Q,) float64, infinite where it is not among the first k."""
+    test = test.recoded(model.vocab)
     ranks = np.full(len(test.targets), np.inf)
     for start in range(0, len(ranks), _BLOCK):
         here = np.arange(start, min(start + _BLOCK, len(ranks)))

@@ -36,7 +36,7 @@ class Model(Protocol):
     def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
         """The k best next items of each history.
 
-        histories  S sessions in the model's vocabulary (`sessions.recoded(model.vocab)`)
+        histories  S sessions in any vocabulary; items that the model does not know are left out
         seen       whether items of the history may come back
         Returns TopK (S, k). Raises SettingsError when k is not in 1 … n. An empty history is answered too.
         """
@@ -113,6 +113,7 @@ class VectorModel:
     def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
         """See `Model.recommend`."""
         check_k(k, len(self.vocab))
+        histories = histories.recoded(self.vocab)
         queries = self.encoder(histories)
         if seen:
             return self.searcher.search(queries, k)

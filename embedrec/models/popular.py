@@ -44,6 +44,7 @@ class PopularModel:
     def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
         """See `Model.recommend`."""
         check_k(k, len(self.vocab))
+        histories = histories.recoded(self.vocab)
         reach = k if seen else min(k + int(histories.lengths.max(initial=0)), len(self.vocab))
         scores = self.arrays["counts"].astype(np.float32)
         best = np.lexsort((np.arange(len(scores)), -scores))[:reach]

@@ -63,7 +63,7 @@ class Word2Vec:
     sample: float = 1e-3
     alpha: float = 0.05
     min_alpha: float = 0.0001
-    min_count: int = 1
+    min_count: int = 5
     architecture: Architecture = "skip-gram"
     vectors: Side = "sum"
     decay: float = 0.7
@@ -97,8 +97,9 @@ class Word2Vec:
 
         seed     all randomness comes from it; the same seed and one thread give the same bytes
         threads  how many to use
-        report   called as report("epoch", epoch=, epochs=, loss=, seconds=, events_per_second=), with the true mean
-                 loss of a pair, and report("progress", done=, total=, unit="events") about ten times a second
+        report   called as report("vocabulary", items=, left_out=), then after each epoch as report("epoch", epoch=,
+                 epochs=, loss=, seconds=, events_per_second=) with the true mean loss of a pair as it was met, and
+                 about ten times a second as report("progress", done=, total=, unit="events")
         init     a word2vec model to continue: its items come first, in its order; new ones follow. Items that the
                  sessions do not mention keep their vectors
 
@@ -108,6 +109,7 @@ class Word2Vec:
         if threads < 1:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
         vocab, counts = _vocabulary(sessions, self.min_count, None if init is None else init.vocab)
+        report("vocabulary", items=len(vocab), left_out=int((vocab.rows(sessions.vocab.ids) < 0).sum()))
         sessions = sessions.recoded(vocab)
         if not (sessions.lengths > 1).any():
             raise DataError(

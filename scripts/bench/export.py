@@ -17,7 +17,14 @@ from time import perf_counter
 
 from generated import indexed
 
-_PEAK = "import resource, sys; from embedrec.cli.main import main\ntry: main()\nfinally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+_PEAK = """\
+import resource, sys
+from embedrec.cli.main import main
+try:
+    main()
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
 
 
 def measured(*arguments: str) -> tuple[float, float]:

@@ -33,10 +33,27 @@ from embedrec.models.word2vec import Word2Vec
 
 ROOT = Path(__file__).resolve().parents[2]
 NOWPLAYING = Word2Vec(
-    dim=64, window=5, shrink_windows=True, epochs=10, negative=5, ns_exponent=0.75, sample=0.0, alpha=0.025, decay=1.0
+    dim=64,
+    window=5,
+    shrink_windows=True,
+    epochs=10,
+    negative=5,
+    ns_exponent=0.75,
+    sample=0.0,
+    alpha=0.025,
+    decay=1.0,
+    min_count=1,
 )
 PLAYLISTS = Word2Vec(
-    dim=64, window=0, shrink_windows=False, epochs=20, negative=5, ns_exponent=-0.5, sample=1e-4, alpha=0.025
+    dim=64,
+    window=0,
+    shrink_windows=False,
+    epochs=20,
+    negative=5,
+    ns_exponent=-0.5,
+    sample=1e-4,
+    alpha=0.025,
+    min_count=1,
 )
 
 

@@ -165,6 +165,7 @@ def training(run: Run, playlists: Path, tmp_path: Path) -> Iterator[subprocess.P
 def test_ctrl_c_ends_with_130(training: subprocess.Popen[str], tmp_path: Path) -> None:
     assert training.stderr is not None
     assert training.stderr.readline().startswith("using sessions mpd-artist")
+    assert training.stderr.readline() == "vocabulary items=60 left_out=0\n"
     assert training.stderr.readline().startswith("epoch ")
     time.sleep(0.2)
     training.send_signal(signal.SIGINT)

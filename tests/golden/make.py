@@ -52,7 +52,7 @@ def make(root: Path) -> None:
     everything = sessions()
     everything.save(root / "sessions" / "all", {"source": "golden"})
     fits: dict[str, Any] = {
-        "word2vec": Word2Vec(dim=6, epochs=5).fit(everything),
+        "word2vec": Word2Vec(dim=6, epochs=5, min_count=1).fit(everything),
         "popular": Popular().fit(everything),
     }
     for name, model in fits.items():

@@ -23,7 +23,7 @@ from embedrec.models.vectors import Vectors
 from embedrec.topk import TopK
 from tests.conftest import read_only, some_embeddings, tiny_sessions
 
-SMALL: dict[str, Any] = {"dim": 8, "epochs": 3}  # of these, what a recipe knows
+SMALL: dict[str, Any] = {"dim": 8, "epochs": 3, "min_count": 1}  # of these, what a recipe knows
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in MODELS),
     ("word2vec", {"architecture": "cbow", "vectors": "input", "ordered": False}),
@@ -238,7 +238,7 @@ def test_training_tells_epochs_in_order(name: str) -> None:
     recipe_of(name, {}).fit(tiny_sessions(), seed=0, threads=2, report=lambda event, **n: told.append((event, n)))
     epochs = [n["epoch"] for event, n in told if event == "epoch"]
     assert epochs == list(range(1, len(epochs) + 1))
-    assert {event for event, _ in told} <= {"epoch", "progress"}
+    assert {event for event, _ in told} <= {"vocabulary", "epoch", "progress"}
     assert all({"done", "total", "unit"} == set(n) for event, n in told if event == "progress")
 
 

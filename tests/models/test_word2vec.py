@@ -34,7 +34,7 @@ def purity(model):
     return (group[near] == group[:, None]).mean()
 
 
-SMALL = {"dim": 16, "epochs": 12, "sample": 0.0, "alpha": 0.05}
+SMALL = {"dim": 16, "epochs": 12, "sample": 0.0, "alpha": 0.05, "min_count": 1}
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_min_count_drops_items_and_counts_mentions():
 def test_short_and_empty_sessions_pass():
     lists = [[], ["a"], ["a", "b"], [], ["b", "a", "c"], ["c"]]
     for change in ({}, {"architecture": "cbow"}, {"deterministic": True}, {"backend": "gensim"}):
-        model = Word2Vec(dim=4, epochs=2, sample=0.0, **change).fit(Sessions.of_lists(lists), threads=2)
+        model = Word2Vec(dim=4, epochs=2, sample=0.0, min_count=1, **change).fit(Sessions.of_lists(lists), threads=2)
         assert np.isfinite(model.embeddings.vectors).all()
         assert model.arrays["output"].any()
 
 
 def test_one_item_alone_can_be_trained_on_itself():
-    model = Word2Vec(dim=4, epochs=2).fit(Sessions.of_lists([["a", "a", "a"]]))
+    model = Word2Vec(dim=4, epochs=2, min_count=1).fit(Sessions.of_lists([["a", "a", "a"]]))
     assert model.embeddings.vectors.shape == (1, 4)
 
 
@@ -143,7 +143,7 @@ def test_one_item_alone_can_be_trained_on_itself():
     ("lists", "settings", "message"),
     [
         ([["a", "b"], ["a", "c"]], {"min_count": 3}, r"none of the 3 items is mentioned min_count=3 times .* has 2"),
-        ([["a"], ["b"]], {}, "no session has two items to learn from"),
+        ([["a"], ["b"]], {"min_count": 1}, "no session has two items to learn from"),
         ([["a", "b"], ["c", "a"]], {"min_count": 2}, "no session has two items"),
     ],
 )

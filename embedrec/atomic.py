@@ -1,0 +1,153 @@
+"""Files and folders that appear whole or not at all.
+
+What is written goes into a hidden file or folder beside its place (`.NAME.PID-RANDOM.tmp`), is flushed to disk, and
+takes the place in one rename. A kill at any moment leaves the old one or the new one; `sweep` removes what is left.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+_LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,9})-[0-9a-f]{8}\.(?P<what>tmp|old)")
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+@contextmanager
+def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file beside `path` for writing and rename it to `path` when the block ends without an error.
+
+    A link stays, and the file it names is replaced. What exists and is no regular file (/dev/null, a pipe) is written
+    straight through.
+    """
+    text = None if "b" in mode else "utf-8"
+    if path.exists() and not path.is_file():
+        with path.open(mode, encoding=text, newline=text and "\n") as f:
+            yield f
+        return
+    path = path.resolve() if path.is_symlink() else path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    beside = _beside(path)
+    try:
+        with beside.open(mode, encoding=text, newline=text and "\n") as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _flush(path.parent)
+
+
+@contextmanager
+def atomic_folder(place: Path) -> Iterator[Path]:
+    """A hidden folder beside `place` to write files into; it takes the place when the block ends without an error."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sweep(place.parent)
+    draft = _beside(place)
+    draft.mkdir()
+    try:
+        yield draft
+        for file in sorted(draft.iterdir()):
+            _flush(file)
+        _flush(draft)
+        _swap_in(draft, place)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in `folder`; put back an old artifact that was moved aside."""
+    for left in folder.iterdir() if folder.is_dir() else ():
+        match = _LEFT.fullmatch(left.name)
+        if match is None or _alive(int(match["pid"])):
+            continue
+        with suppress(OSError):  # another process may sweep too, or the folder be read-only: it lies there, hidden
+            if match["what"] == "old" and not os.path.lexists(folder / match["name"]):
+                left.rename(folder / match["name"])
+            elif left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _beside(path: Path) -> Path:
+    return path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+
+def _alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _swap_in(new: Path, place: Path) -> None:
+    """Put the folder `new` at `place`; the old one, if any, goes in the same step and is removed after it."""
+    try:
+        new.rename(place)  # also onto an empty folder
+    except OSError as e:
+        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if _exchange(new, place):
+            shutil.rmtree(new, ignore_errors=True)
+        else:
+            _swap_in_two_steps(new, place)
+    _flush(place.parent)
+
+
+def _swap_in_two_steps(new: Path, place: Path) -> None:
+    """Without an atomic exchange: `sweep` puts the old folder back after a kill between the two renames."""
+    aside = new.with_suffix(".old")
+    try:
+        place.rename(aside)
+        new.rename(place)
+    except BaseException:
+        if aside.exists() and not place.exists():
+            aside.rename(place)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Swap two folders in one step (Linux renameat2); False where system or file system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(b))
