@@ -63,10 +63,6 @@ class Embeddings:
     def dim(self) -> int:
         return int(self.vectors.shape[1])
 
-    def rows_vectors(self, rows: np.ndarray) -> np.ndarray:
-        """The vectors of rows (m,): (m, d) float32."""
-        return self.vectors[rows]
-
     def search(self, queries: np.ndarray, k: int) -> TopK:
         """The exactly nearest k items of each query.
 

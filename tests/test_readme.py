@@ -87,3 +87,10 @@ def test_every_config_trains(config: Path, playlists: Path, capsys: pytest.Captu
     assert shell("embedrec prepare mpd data/mpd/train") == 0
     (model,) = tomllib.loads(config.read_text())["train"]
     assert shell(f"embedrec train {model} --config {config} --set epochs=1") == 0, capsys.readouterr().err
+
+
+def test_the_written_out_defaults_are_the_defaults() -> None:
+    from embedrec.models.word2vec import Word2Vec
+    from embedrec.steps import recipe_of
+
+    assert recipe_of(Word2Vec, ROOT / "configs" / "word2vec.toml", []) == Word2Vec()

@@ -53,6 +53,17 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")(command)
 
 
+def whitespace_option(command: F) -> F:
+    """`--whitespace`: what happens to ids that a file separated by spaces cannot hold."""
+    return click.option(
+        "--whitespace",
+        type=click.Choice(["refuse", "encode"]),
+        default="refuse",
+        show_default=True,
+        help="What to do with ids that hold white space, where spaces separate: refuse, or percent-encode them.",
+    )(command)
+
+
 def seed_option(command: F) -> F:
     return click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all randomness.")(
         command

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import note, threads_option, use_threads, using, workspace_option
+from embedrec.cli.common import note, threads_option, use_threads, using, whitespace_option, workspace_option
 from embedrec.workspace import Workspace
 
 
@@ -16,13 +16,7 @@ from embedrec.workspace import Workspace
 @click.argument("file", metavar="FILE")
 @click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Neighbours an item.")
 @click.option("--index", metavar="NAME", help="Index to search [default: the latest].")
-@click.option(
-    "--whitespace",
-    type=click.Choice(["refuse", "encode"]),
-    default="refuse",
-    show_default=True,
-    help="What to do with ids that hold white space: refuse, or percent-encode it (and '%').",
-)
+@whitespace_option
 @threads_option
 @workspace_option
 def export(file: str, count: int, index: str | None, whitespace: Any, threads: int, workspace: Workspace) -> None:

@@ -60,7 +60,8 @@ def _holds(a: Artifact) -> str:
     if a.kind == "sessions":
         return f"{about['sessions']:,} sessions, {about['items']:,} items, {about['events']:,} events"
     if a.kind == "model":
-        loss = f", loss {about['epochs'][-1]['loss']:.4f}" if about.get("epochs") else ""
+        last = about["epochs"][-1] if about.get("epochs") else {}
+        loss = f", loss {last['loss']:.4f}" if "loss" in last else ""
         return f"{about['recipe']}, {about['items']:,} items{loss}, {about['seconds']:.1f} s"
     facts = about["facts"]
     found = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import note, using, workspace_option
+from embedrec.cli.common import note, using, whitespace_option, workspace_option
 from embedrec.workspace import Workspace
 
 _format = click.option(
@@ -27,13 +27,7 @@ def vectors() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @_format
 @click.option("--model", metavar="NAME", help="Model whose vectors are written [default: the latest].")
-@click.option(
-    "--whitespace",
-    type=click.Choice(["refuse", "encode"]),
-    default="refuse",
-    show_default=True,
-    help="What to do with ids that hold white space in the word2vec formats: refuse, or percent-encode.",
-)
+@whitespace_option
 @workspace_option
 def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace: Workspace) -> None:
     """Write the latest model's item vectors to FILE.

@@ -31,7 +31,7 @@ def train_gensim(
     """Train from input and output vectors x and y (n, d); returns the new ones. See `word2vec_training.train`.
 
     Sessions longer than gensim's sentences are cut into pieces of 10,000, so that pairs across a cut are missing;
-    nothing else is. gensim's own loss is not a mean and stops counting at 2²⁷, so that epochs report a loss of NaN.
+    nothing else is. gensim's own loss is not a mean and stops counting at 2²⁷, so that epochs report none.
     """
     from gensim.models import Word2Vec as Gensim
 
@@ -66,10 +66,7 @@ def train_gensim(
         )
         seconds = perf_counter() - started
         report("progress", done=(epoch + 1) * total, total=recipe.epochs * total, unit="events")
-        report(
-            "epoch", epoch=epoch + 1, epochs=recipe.epochs, loss=float("nan"), seconds=seconds,
-            events_per_second=total / seconds,
-        )  # fmt: skip
+        report("epoch", epoch=epoch + 1, epochs=recipe.epochs, seconds=seconds, events_per_second=total / seconds)
         if not (np.isfinite(model.wv.vectors).all() and np.isfinite(model.syn1neg).all()):
             raise TrainingError(f"vectors ceased to be finite in epoch {epoch + 1} of {recipe.epochs}; lower alpha")
     x, y = x.copy(), y.copy()

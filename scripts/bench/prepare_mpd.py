@@ -1,6 +1,6 @@
 """Measure `embedrec prepare mpd`: seconds and peak memory on the given slices, and on many times as many.
 
-    python scripts/bench/prepare_mpd.py --data ../shared/data/mpd/train --times 20
+    python scripts/bench/prepare_mpd.py [DATA] [--times 20]
 
 The copies lie in a temporary folder and have playlist ids of their own. Memory is the sum of the resident sets of all
 processes of the run, read every 20 ms from /proc.
@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 _SECONDS = 4.0  # figures to reach
 _GIGABYTES = 2.5
 _PAGE = 4096
@@ -36,15 +37,15 @@ class Run(NamedTuple):
 def main() -> int:
     """Run both, print a table; returns 1 when a figure is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of mpd.slice.*.json files")
+    parser.add_argument("data", nargs="?", type=Path, default=DATA, help="folder of data sets, with mpd/train in it")
     parser.add_argument("--times", type=int, default=20, help="how many times the files (default 20)")
     parser.add_argument("--level", choices=["artist", "track"], default="artist")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         many = Path(folder) / "many"
-        multiply(given.data, many, given.times)
-        measure(given.data, given.level, Path(folder) / "warm-up")
-        once = measure(given.data, given.level, Path(folder) / "once")
+        multiply(given.data / "mpd" / "train", many, given.times)
+        measure(given.data / "mpd" / "train", given.level, Path(folder) / "warm-up")
+        once = measure(given.data / "mpd" / "train", given.level, Path(folder) / "once")
         often = measure(many, given.level, Path(folder) / "often")
     print(f"{'files':>6} {'MB':>7} {'seconds':>8} {'MB/s':>6} {'peak MB':>8}  sessions, items, events")
     for run in (once, often):

@@ -186,8 +186,8 @@ def compare(
     for trainer, (speed, vocabulary, alone, both) in medians.items():
         print(f"{trainer:20}{speed:12,.0f}{vocabulary:14.2f}{alone:17.4f}{both:14.4f}")
     mine, *theirs = medians.values()
-    speed, alone, both = (mine[i] / max(t[i] for t in theirs) for i in (0, 2, 3))
-    print(f"{'ratio to the better':20}{speed:11.1f}×{'':14}{alone:17.3f}{both:14.3f}", flush=True)
+    speed, _, alone, both = np.divide(mine, max(theirs))  # the faster: speed stands first
+    print(f"{'ratio to the faster':20}{speed:11.1f}×{'':14}{alone:17.3f}{both:14.3f}", flush=True)
 
 
 if __name__ == "__main__":

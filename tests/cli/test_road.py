@@ -113,6 +113,14 @@ def test_training_again_replaces_and_from_continues(run: Run, road: Path) -> Non
     assert len(again["epochs"]) == 1
 
 
+def test_gensim_trains_behind_the_same_settings(run: Run, road: Path) -> None:
+    walked(run, "train", "word2vec", "--set", "backend=gensim", "--set", "epochs=2", "--name", "theirs")
+    about = json.loads(walked(run, "info", "theirs", "--json").out)
+    assert about["settings"]["backend"] == "gensim"
+    assert [set(e) for e in about["epochs"]] == [{"epoch", "epochs", "seconds", "events_per_second"}] * 2
+    assert ["model", "theirs"] in [row[:2] for row in walked(run, "info").rows]
+
+
 def test_same_seed_and_one_thread_give_the_same_bytes(run: Run, road: Path) -> None:
     prints = []
     for name in ("one", "two"):

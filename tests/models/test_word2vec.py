@@ -7,6 +7,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, EmbedrecError, SettingsError, TrainingError
 from embedrec.models.word2vec import Word2Vec
+from embedrec.models.word2vec_gensim import _Pieces
 
 GROUPS, SIZE = 8, 12
 
@@ -222,3 +223,12 @@ def test_recommends_from_the_group_of_the_history():
     histories = Sessions.of_lists([[0, 1, 2], [50, 51]], model.vocab)
     groups = model.recommend(histories, 5).rows // SIZE
     assert (groups == [[0], [4]]).mean() > 0.8
+
+
+def test_gensim_meets_every_item_of_a_long_session():
+    sessions = Sessions.of_lists([["a", "b"], [], list("abcde") * 5_000])
+    pieces = _Pieces(sessions, None)
+    made = list(pieces)
+    assert len(made) == len(pieces) == 5
+    assert [len(piece) for piece in made] == [2, 0, 10_000, 10_000, 5_000]
+    assert [int(word) for piece in made for word in piece] == sessions.items.tolist()
