@@ -16,7 +16,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,8 +77,6 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft
         raise ArtifactError(f"{folder.name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
     folder = folder.resolve() if folder.is_symlink() else folder
     _check_place(folder)
-    from importlib.metadata import version
-
     with atomic_folder(folder) as draft_folder:
         draft = Draft(draft_folder, dict(about))
         yield draft
@@ -89,17 +87,24 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft
             "created": datetime.now(UTC).isoformat(timespec="microseconds"),
             "fingerprint": _digest({"kind": kind, "files": files}),
             "about": draft.about,
-            "versions": {
-                "embedrec": version("embedrec"),
-                "python": sys.version.split()[0],
-                "numpy": version("numpy"),
-            },
+            "versions": _versions(),
             "files": files,
         }
         manifest["digest"] = _digest(manifest)
         with (draft_folder / MANIFEST).open("w", encoding="utf-8", errors=_SURROGATES) as f:
             json.dump(manifest, f, indent=2, ensure_ascii=False, allow_nan=False)
             f.write("\n")
+
+
+def _versions() -> dict[str, str]:
+    """Versions of Python and of those packages, of what makes artifacts, that are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": sys.version.split()[0]}
+    for package in ("embedrec", "faiss-cpu", "gensim", "numba", "numpy", "pyarrow"):
+        with suppress(PackageNotFoundError):  # FAISS has other names where it is built for a GPU
+            versions[package] = version(package)
+    return versions
 
 
 def write_array(file: IO[bytes], array: np.ndarray) -> None:
