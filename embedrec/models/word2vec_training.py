@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from embedrec.models.word2vec import Word2Vec
 
 # A step of learning rate × weight much above this throws a negative past its goal: at 0.5 long sessions diverge.
-HEAVIEST_STEP = 0.15
+HEAVIEST_STEP = 0.1
 CHUNK = 2048  # events that a thread takes at once, give or take a session
 # Deterministic training: lanes that learn apart, and rows (a share of all items; at most) that each meets until they
 # are added up. A popular item moves in every lane; at six times the share it is thrown too far and training diverges.
