@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import stat
 import sys
@@ -73,10 +74,8 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft
     A link to a folder stays, and the folder it names is replaced. Raises ArtifactError when something that is no
     artifact stands there, which is never overwritten.
     """
-    if not plain_name(folder.name):
-        raise ArtifactError(f"{folder.name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
     folder = folder.resolve() if folder.is_symlink() else folder
-    _check_place(folder)
+    check_place(folder)
     with atomic_folder(folder) as draft_folder:
         draft = Draft(draft_folder, dict(about))
         yield draft
@@ -121,14 +120,46 @@ def plain_name(name: str) -> bool:
     return _PLAIN_NAME.fullmatch(name) is not None
 
 
-def _check_place(folder: Path) -> None:
-    """Raises ArtifactError when `folder` is there and is neither an artifact nor empty."""
+def check_place(folder: Path) -> None:
+    """Raises ArtifactError when no artifact can be written to `folder`: a bad name, no permission, or other files.
+
+    Long work asks before it begins. An old artifact there will be replaced; what is no artifact never is.
+    """
+    if not plain_name(folder.name):
+        raise ArtifactError(f"{folder.name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
+    above = next(p for p in folder.absolute().parents if p.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise ArtifactError(f"{above} cannot be written to; choose another workspace")
     if not folder.exists():
         return
     if not folder.is_dir():
         raise ArtifactError(f"{folder} is a file; move it away or choose another name")
-    if not (folder / MANIFEST).exists() and any(folder.iterdir()):
-        raise ArtifactError(f"{folder} holds other files and no artifact; move it away or choose another name")
+    ours = _own_files(folder)
+    other = next((name for name in sorted(f.name for f in folder.iterdir()) if name not in ours), None)
+    if other is not None:
+        raise ArtifactError(
+            f"{folder} holds other files and no artifact ({other}); move it away or choose another name"
+        )
+
+
+def _own_files(folder: Path) -> set[str]:
+    """The names in a folder that belong to an artifact: those in its manifest; by suffix where that is damaged."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return set()
+    except (ValueError, OSError, RecursionError):
+        data = {f.name for f in folder.iterdir() if f.suffix in (".npy", ".parquet", ".faiss")}
+        return {MANIFEST, *data}
+    if not (isinstance(manifest, dict) and {"format", "kind", "digest"} <= manifest.keys()):
+        return set()
+    files = manifest.get("files")
+    return {MANIFEST, *(files if isinstance(files, dict) else ())}
+
+
+def plain_from(text: str) -> str:
+    """The nearest plain name to a text, such as a file's name; "" where nothing is left of it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
 
 
 def _describe(path: Path) -> dict[str, Any]:
@@ -241,7 +272,9 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
             raise ArtifactError(f"{path} is not a plain file; write the artifact again")
         manifest = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ArtifactError(f"{folder} is not an artifact of embedrec (it has no {MANIFEST})") from None
+        raise ArtifactError(
+            f"{folder} is not an artifact of embedrec (it has no {MANIFEST}); move it away or write it again"
+        ) from None
     except NotADirectoryError:
         raise ArtifactError(f"{folder} is a file, not the folder of an artifact") from None
     except OSError as e:

@@ -58,6 +58,8 @@ def _download(folder: Path) -> Path:
         "--quiet",
         "--no-deps",
         "--no-input",
+        "--only-binary=:all:",
+        "--disable-pip-version-check",
         "--retries",
         "1",
     ]

@@ -16,7 +16,7 @@ from embedrec.config import build, parse_pairs, read_toml, settings_of, table
 from embedrec.data.filters import Filters
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.embeddings import Embeddings, Metric
-from embedrec.errors import ArtifactError, SettingsError
+from embedrec.errors import ArtifactError, SettingsError, did_you_mean
 from embedrec.models.base import Recipe, VectorModel
 from embedrec.models.files import load_model, save_model
 from embedrec.models.vectors import Vectors
@@ -25,11 +25,26 @@ from embedrec.reporting import Report, quiet
 from embedrec.vector_files import Format, load_vectors
 
 
-def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str]) -> Any:
-    """A recipe from defaults < the table [train.NAME] of a TOML file < key=value pairs."""
-    recipe = {} if config is None else table(read_toml(config), "train", cls.name)
-    build(cls, recipe, given=str(config))  # names the file when the file is wrong
-    return build(cls, {**recipe, **parse_pairs(pairs)}, given="--set")
+def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str], start: Artifact | None = None) -> Any:
+    """A recipe from defaults < the model it continues from < the table [train.NAME] of a TOML file < key=value pairs.
+
+    Raises SettingsError for unknown keys, and for a file that has no such table or anything beside [train].
+    """
+    values = {}
+    if start is not None and start.about.get("recipe") == cls.name:
+        values = dict(start.about["settings"])
+    if config is not None:
+        tables = read_toml(config)
+        trained = tables.get("train")
+        found = [f"train.{name}" for name in trained] if isinstance(trained, dict) else []
+        odd = next((key for key in tables if key != "train"), None)
+        if odd is not None or f"train.{cls.name}" not in found:
+            wrong = f"has {odd!r} outside of it" if odd is not None else "has none"
+            near = did_you_mean(f"train.{cls.name}", found)
+            raise SettingsError(f"{config} must hold the settings in a table [train.{cls.name}], but {wrong}{near}")
+        values |= table(tables, "train", cls.name)
+        build(cls, values, given=str(config))  # names the file when the file is wrong
+    return build(cls, {**values, **parse_pairs(pairs)}, given="--set")
 
 
 def prepare(
@@ -47,6 +62,7 @@ def prepare(
 
     source  name of the reader in READERS
     """
+    artifacts.check_place(folder)
     started = perf_counter()
     events = reader.read(paths, bad_rows=bad_rows, workers=workers, report=report)
     read = {"events": len(events), "sessions": len(events.sessions), "items": len(events.items)}
@@ -78,6 +94,7 @@ def train(
     report: Report = quiet,
 ) -> Artifact:
     """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`."""
+    artifacts.check_place(folder)
     sessions = Sessions.load(source)
     more = {}
     if start is not None:
@@ -107,9 +124,10 @@ def train(
 
 def import_vectors(path: Path, folder: Path, *, kind: Format | None = None, metric: Metric | None = None) -> Artifact:
     """Read item vectors from a file of another tool and write the model artifact `folder`."""
+    artifacts.check_place(folder)
     embeddings = load_vectors(path, kind, metric=metric)
     model = Vectors(metric=embeddings.metric).restore(embeddings.vocab, {"items": embeddings.vectors})
-    save_model(model, folder, {"file": str(path), "seconds": 0.0})
+    save_model(model, folder, {"file": str(path)})
     return artifacts.read(folder, "model")
 
 
@@ -132,6 +150,7 @@ def index(
     from embedrec.index.files import save_index
     from embedrec.index.index import build_index
 
+    artifacts.check_place(folder)
     embeddings = item_vectors(source)
     if metric is not None:
         embeddings = replace(embeddings, metric=metric)
@@ -160,7 +179,10 @@ def item_vectors(source: Artifact) -> Embeddings:
     """The item embeddings of a model artifact. Raises SettingsError when it is a model without vectors."""
     model = load_model(source)
     if not isinstance(model, VectorModel):
-        raise SettingsError(f"model {source.name} ({source.about['recipe']}) has no vectors; train word2vec instead")
+        raise SettingsError(
+            f"model {source.name} ({source.about['recipe']}) has no vectors; "
+            "train word2vec, or name another model with --model"
+        )
     return model.embeddings
 
 

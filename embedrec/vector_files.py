@@ -314,10 +314,11 @@ def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
         raise DataError(f"the vectors in column {column!r} of {path} are not all of one length")
     try:
         flat = pc.list_flatten(lists).cast(pa.float32(), safe=False).to_numpy()
+        names = from_arrow(table["name"].cast(pa.string()).fill_null("")) if "name" in table.column_names else None
+        counts = from_arrow(table["count"].cast(pa.int64()).fill_null(0)) if "count" in table.column_names else None
     except pa.ArrowException as e:
-        raise DataError(f"column {column!r} of {path} must hold lists of numbers ({reason(e)})") from e
-    names = from_arrow(table["name"].cast(pa.string()).fill_null("")) if "name" in table.column_names else None
-    counts = from_arrow(table["count"].cast(pa.int64()).fill_null(0)) if "count" in table.column_names else None
+        wanted = f"lists of numbers in {column!r}, whole numbers in 'count' and texts in 'name'"
+        raise DataError(f"{path} must hold {wanted} ({reason(e)})") from e
     said = (table.schema.metadata or {}).get(b"metric", b"cosine").decode(errors="replace")
     vocab = Vocab(as_ids(ids), names, counts)
     return vocab, flat.reshape(len(ids), -1), said if said in METRICS else "cosine"

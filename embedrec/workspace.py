@@ -13,6 +13,7 @@ from embedrec.artifacts import Artifact
 from embedrec.errors import ArtifactError, did_you_mean
 
 FOLDERS = {"sessions": "sessions", "model": "models", "index": "indexes"}
+_OWN = (artifacts.MANIFEST, "vocab.parquet")  # every artifact has both, a damaged one at least one of them
 _MADE_BY = {
     "sessions": "embedrec prepare SOURCE PATH",
     "model": "embedrec train word2vec",
@@ -36,11 +37,11 @@ class Workspace:
         return self.root / FOLDERS[kind] / name
 
     def folders(self, kind: str) -> list[Path]:
-        """The folders that hold, or should hold, the artifacts of a kind, by name."""
+        """The folders that hold, or should hold, the artifacts of a kind, by name; others are passed over."""
         parent = self.root / FOLDERS[kind]
         atomic.sweep(parent)
         found = parent.iterdir() if parent.is_dir() else iter(())
-        return sorted(f for f in found if f.is_dir() and not f.name.startswith("."))
+        return sorted(f for f in found if not f.name.startswith(".") and any((f / own).exists() for own in _OWN))
 
     def artifacts(self, kind: str) -> list[Artifact]:
         """All artifacts of a kind, the oldest first. Raises ArtifactError when one has a damaged manifest."""

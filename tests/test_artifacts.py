@@ -175,7 +175,7 @@ def test_what_is_no_artifact_is_never_overwritten(tmp_path: Path) -> None:
     assert number_in(tmp_path / "x") == 1
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ArtifactError, match="mine holds other files and no artifact; move it away"):
+    with pytest.raises(ArtifactError, match=r"mine holds other files and no artifact \(thesis.txt\); move it away"):
         write(tmp_path / "mine", 1)
     (tmp_path / "file").write_text("work")
     with pytest.raises(ArtifactError, match="file is a file; move it away or choose another name"):

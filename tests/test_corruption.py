@@ -130,7 +130,7 @@ def test_one_byte_flipped(folder: Path) -> None:
             flipped = bytearray(content)
             flipped[at] ^= 1
             path.write_bytes(flipped)
-            refused(folder, "format" if path.name == "manifest.json" and b'"format"' not in flipped else "")
+            refused(folder, str(folder))
 
 
 def test_random_bytes(folder: Path) -> None:

@@ -43,7 +43,7 @@ def prepared(tmp_path: Path) -> Artifact:
     )
 
 
-SMALL = Word2Vec(min_count=1, dim=4, epochs=2)
+SMALL = Word2Vec(min_count=1, dim=4, epochs=2, sample=0.0)
 
 
 def test_prepare(prepared: Artifact, tmp_path: Path) -> None:
@@ -100,7 +100,9 @@ def test_index(prepared: Artifact, tmp_path: Path) -> None:
 
 def test_a_model_without_vectors_cannot_be_indexed(prepared: Artifact, tmp_path: Path) -> None:
     popular = steps.train(Popular(), prepared, tmp_path / "p")
-    with pytest.raises(SettingsError, match=r"model p \(popular\) has no vectors; train word2vec instead"):
+    with pytest.raises(
+        SettingsError, match=r"model p \(popular\) has no vectors; train word2vec, or name another model with --model"
+    ):
         steps.index(popular, tmp_path / "i", "flat")
     assert not (tmp_path / "i").exists()
 
@@ -146,9 +148,12 @@ def test_recipe_of(tmp_path: Path) -> None:
     for text, pairs, says in (
         ("[train.word2vec]\ndims = 3", [], f"unknown setting 'dims' in {config}; did you mean 'dim'"),
         ("[train.word2vec]\ndim = 'x'", [], f"in {config} must be a whole number"),
-        ("", ["dims=3"], "unknown setting 'dims' in --set"),
-        ("", ["dim=0"], "dim must be"),
-        ("train = 5", [], "must be a table"),
+        ("[train.word2vec]", ["dims=3"], "unknown setting 'dims' in --set"),
+        ("[train.word2vec]", ["dim=0"], "dim must be"),
+        ("", [], "must hold the settings in a table [train.word2vec], but has none"),
+        ("dim = 8", [], "must hold the settings in a table [train.word2vec], but has 'dim' outside of it"),
+        ("[train.word2vek]", [], "but has none; did you mean 'train.word2vek'?"),
+        ("train = 5", [], "but has none"),
         ("[train]\nword2vec = 5", [], "must be a table"),
     ):
         config.write_text(text)

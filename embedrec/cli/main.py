@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from embedrec import __version__
+from embedrec.cli.named import Named
 from embedrec.errors import EmbedrecError
 
 COMMANDS = {
@@ -25,7 +30,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(Named):
     """Commands in the order of the road, each imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -37,16 +42,6 @@ class Commands(click.Group):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute or cmd_name.replace("-", "_"))
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        from embedrec.errors import did_you_mean
-
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            hint = did_you_mean(args[0], COMMANDS) or "; see `embedrec --help`"
-            ctx.fail(f"no command is called {args[0]!r}{hint}")
-        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -67,10 +62,10 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line; exit with 0, 1 (our error), 2 (usage) or 130 (Ctrl-C)."""
     try:
+        _cache_kernels()
         # not cli.main(), which has an exit code of its own for a closed pipe
         with cli.make_context("embedrec", sys.argv[1:]) as context:
             cli.invoke(context)
-        sys.stdout.flush()
         code = 0
     except click.exceptions.Exit as e:
         code = e.exit_code
@@ -81,15 +76,25 @@ def main() -> NoReturn:
         code = _say("interrupted; nothing was left half-written", 130)
     except EmbedrecError as e:
         code = _say(str(e), 1)
-    except BrokenPipeError:  # the reader of stdout went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except BrokenPipeError:  # whoever read notes and progress went away before the work was done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        code = 1
     except OSError as e:
         place = f" ({e.filename})" if e.filename else ""
         code = _say(f"the system said: {e.strerror or e}{place}; nothing was left half-written", 1)
     except MemoryError:
         code = _say("memory ran out; nothing was left half-written", 1)
     sys.exit(code)
+
+
+def _cache_kernels() -> None:
+    """Where numba can write neither beside the package nor in the home folder, compiled kernels last for one run."""
+    beside = Path(__file__).parents[1] / "kernels"
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(beside, os.W_OK) or os.access(Path.home(), os.W_OK):
+        return
+    folder = tempfile.mkdtemp(prefix="embedrec-kernels-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["NUMBA_CACHE_DIR"] = folder
 
 
 def _say(message: str, code: int) -> int:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from embedrec.artifacts import plain_from
 from embedrec.cli.common import emit, json_option, note, threads_option, workspace_option
+from embedrec.cli.named import Named
 from embedrec.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group()
+@click.group(cls=Named)
 def prepare() -> None:
     """Read files, filter, and write sessions."""
 
@@ -138,7 +139,7 @@ def table(name: str | None, names: str | None, **options: Any) -> None:
     """
     columns = ("session", "item", "user", "time", "weight", "kind", "format", "time_unit")
     settings = {key: options.pop(key) for key in columns}
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(options["paths"][0]).name.split(".")[0]).strip("-")
+    stem = plain_from(Path(options["paths"][0]).name.removesuffix(".gz").rpartition(".")[0])
     _prepare("table", {**settings, "name": names}, name or stem or "table", **options)
 
 

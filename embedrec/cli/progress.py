@@ -22,6 +22,7 @@ class Progress:
     def __init__(self, what: str) -> None:
         self.what = what
         self._said = 0.0
+        self._at = ("", 0)  # unit and number of the last progress
         self._bar: Any = None
         self._task: Any = None
 
@@ -31,8 +32,13 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the bar off the screen, before a result is printed."""
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
     def __call__(self, event: str, **numbers: Any) -> None:
         if event == "progress":
@@ -42,8 +48,11 @@ class Progress:
             self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))
 
     def _move(self, done: int, total: int, unit: str) -> None:
-        if not sys.stderr.isatty():
+        if not sys.stderr or not sys.stderr.isatty():
             return
+        if unit != self._at[0] or done < self._at[1]:  # another step has begun
+            self.clear()
+        self._at = (unit, done)
         if self._bar is None:
             self._bar, self._task = _bar(self.what, unit)
         self._bar.update(self._task, completed=done, total=total)

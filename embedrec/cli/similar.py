@@ -7,10 +7,12 @@ import click
 from embedrec.cli.common import emit, json_option, threads_option, use_threads, using, workspace_option
 from embedrec.workspace import Workspace
 
+_SHOWN = 10  # neighbours an item, unless -n says otherwise
+
 
 @click.command(short_help="The nearest items of an item.")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
-@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="Neighbours an item.")
+@click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Neighbours an item.")
 @click.option("--index", metavar="NAME", help="Index to search [default: the latest].")
 @click.option("--nprobe", type=click.IntRange(1), help="IVF cells to visit [default: the index's].")
 @json_option
@@ -18,7 +20,7 @@ from embedrec.workspace import Workspace
 @workspace_option
 def similar(
     items: tuple[str, ...],
-    count: int,
+    count: int | None,
     index: str | None,
     nprobe: int | None,
     as_json: bool,
@@ -40,13 +42,13 @@ def similar(
     use_threads(threads)
     vocab = opened.vocab
     rows = find_items(vocab, items)
-    found = opened.neighbours(rows, count, nprobe=nprobe)
+    found = opened.neighbours(rows, count or max(1, min(_SHOWN, len(vocab) - 1)), nprobe=nprobe)
     emit(
         (
             {
-                "item": vocab.ids[rows[q]],
+                "item": vocab.id(int(rows[q])),
                 "rank": rank + 1,
-                "similar": vocab.ids[row],
+                "similar": vocab.id(row),
                 "score": round(float(score), 4),
                 "name": vocab.name(row),
             }

@@ -13,7 +13,7 @@ from embedrec.workspace import Workspace
 @click.command(short_help="Train a model on sessions.")
 @click.argument("model")
 @click.option("--sessions", metavar="NAME", help="Sessions to train on [default: the latest].")
-@click.option("--from", "start", metavar="NAME", help="Continue from this model; new items are added to it.")
+@click.option("--from", "start", metavar="NAME", help="Continue from this model and its settings; new items are added.")
 @click.option("--name", metavar="NAME", help="Name of the trained model [default: the model's].")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [train.MODEL].")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting; may be given several times.")
@@ -47,12 +47,12 @@ def train(
     from embedrec.config import to_toml
     from embedrec.models import recipe_class
 
-    recipe = steps.recipe_of(recipe_class(model), config, pairs)
+    before = None if start is None else using(workspace.find("model", start))
+    recipe = steps.recipe_of(recipe_class(model), config, pairs, before)
     if print_config:
         click.echo(to_toml(recipe, "train", model), nl=False)
         return
     source = using(workspace.find("sessions", sessions))
-    before = None if start is None else using(workspace.find("model", start))
     with Progress(f"train {model}") as report:
         done = steps.train(
             recipe,

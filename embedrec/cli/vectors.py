@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from embedrec.artifacts import plain_from
 from embedrec.cli.common import note, using, whitespace_option, workspace_option
 from embedrec.workspace import Workspace
 
@@ -58,6 +59,6 @@ def import_(file: Path, kind: Any, metric: Any, name: str | None, workspace: Wor
     from embedrec import steps
 
     done = steps.import_vectors(
-        file, workspace.folder("model", name or file.name.split(".")[0]), kind=kind, metric=metric
+        file, workspace.folder("model", name or plain_from(file.stem) or "vectors"), kind=kind, metric=metric
     )
     note(f"wrote model {done.name} ({done.folder})")

@@ -64,7 +64,12 @@ def _nearest(vocab: Vocab, text: str) -> list[int]:
     if holding:
         return holding[:3]
     close = difflib.get_close_matches(folded, [n for n in names if abs(len(n) - len(folded)) <= 3], n=3, cutoff=0.7)
-    return [names.index(c) for c in dict.fromkeys(close)]
+    if close or vocab.integer:
+        return [names.index(c) for c in dict.fromkeys(close)]
+    bare = text.rsplit(":", 1)[-1]
+    ids = [i.rsplit(":", 1)[-1] for i in vocab.ids.tolist()]
+    alike = [i for i in ids if abs(len(i) - len(bare)) <= 1 and (i[:4] == bare[:4] or i[-4:] == bare[-4:])]
+    return [ids.index(c) for c in dict.fromkeys(difflib.get_close_matches(bare, alike, n=3, cutoff=0.8))]
 
 
 def _label(vocab: Vocab, row: int) -> str:

@@ -29,8 +29,9 @@ class Sessions:
     ids      (S,) session ids, int64 or object array of str
     times    (E,) int64 milliseconds since 1970-01-01 UTC, or None
     weights  (E,) float32, or None
-    kinds    (E,) int32, or None
+    kinds    (E,) int32 rows into `kind_names`, or None
     users    (S,) user ids, or None
+    kind_names  what kinds are called (click, buy …), or None
 
     Raises DataError when lengths do not fit or rows leave the vocabulary.
     """
@@ -43,6 +44,7 @@ class Sessions:
     weights: np.ndarray | None = None
     kinds: np.ndarray | None = None
     users: Ids | None = None
+    kind_names: Ids | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "offsets", np.asarray(self.offsets, dtype=np.int64))
@@ -68,6 +70,9 @@ class Sessions:
             if column is not None and column.shape != (size,):
                 raise DataError(f"sessions need {size} values of {name!r}, but were given shape {column.shape}")
         check_rows(self.items, len(self.vocab), "items")
+        if self.kind_names is not None:
+            object.__setattr__(self, "kind_names", as_ids(self.kind_names))
+            check_rows(np.empty(0) if self.kinds is None else self.kinds, len(self.kind_names), "kinds")
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -126,6 +131,7 @@ class Sessions:
             self.vocab,
             self.ids[sessions],
             users=None if self.users is None else self.users[sessions],
+            kind_names=self.kind_names,
             **columns,
         )
 
@@ -157,6 +163,8 @@ class Sessions:
                     draft.array(name, getattr(self, name))
             if self.users is not None:
                 save_ids(self.users, draft.path("users.parquet"))
+            if self.kind_names is not None:
+                save_ids(self.kind_names, draft.path("kinds.parquet"))
 
     @classmethod
     def load(cls, artifact: artifacts.Artifact) -> Sessions:
@@ -169,6 +177,7 @@ class Sessions:
                 load_vocab(artifact.path("vocab.parquet")),
                 load_ids(artifact.path("sessions.parquet")),
                 users=load_ids(artifact.path("users.parquet")) if "users.parquet" in artifact else None,
+                kind_names=load_ids(artifact.path("kinds.parquet")) if "kinds.parquet" in artifact else None,
                 **columns,
             )
 
@@ -196,6 +205,7 @@ def sessionize(events: Events) -> Sessions:
         weights=events.weight,
         kinds=events.kind,
         users=users,
+        kind_names=None if events.kinds is None else events.kinds.ids,
     ).compacted()
 
 

@@ -72,6 +72,10 @@ class Vocab:
         """The same ids with other counts (n,)."""
         return Vocab(self.ids, self.names, counts)
 
+    def id(self, row: int) -> Any:
+        """The id of a row, as a Python int or str."""
+        return self.ids[row : row + 1].tolist()[0]
+
     def name(self, row: int) -> str:
         """The display name of a row, "" where there is none."""
         return "" if self.names is None else str(self.names[row])

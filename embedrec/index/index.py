@@ -65,7 +65,7 @@ class Index:
         queries  (q, d) float32
         nprobe   cells to visit instead of the default; more is slower and finds more
         Returns TopK (q, k), missing results −1 / −inf; scores are exact: cosine, inner product, or −squared distance.
-        Raises SettingsError when k is not in 1 … n or dimensions differ.
+        Raises SettingsError when k is not in 1 … n or dimensions differ, DataError for queries that are not finite.
         """
         queries = check_queries(queries, self.dim, k, len(self))
         reach = min(k + _SPARE, len(self))
@@ -134,11 +134,11 @@ def build_index(
         index.cp.min_points_per_centroid = 1  # what is too few is decided by `specs`, not by a warning on stderr
     try:
         index.train(vectors)
+        for start in range(0, n, _ADD):
+            index.add(vectors[start : start + _ADD])
+            report("progress", done=min(start + _ADD, n), total=n, unit="vectors")
     except RuntimeError as e:
         raise _refused(spec, n, embeddings.dim, e) from None
-    for start in range(0, n, _ADD):
-        index.add(vectors[start : start + _ADD])
-        report("progress", done=min(start + _ADD, n), total=n, unit="vectors")
     built = Index(embeddings, spec, index, augmented, nprobe or (1 if cells else 0))
     return _measured(built, tune=bool(cells) and nprobe is None, seconds=perf_counter() - started, seed=seed)
 
@@ -169,7 +169,7 @@ def _empty(spec: str, d: int, metric: int) -> Any:
 def _refused(spec: str, n: int, d: int, error: RuntimeError) -> SettingsError:
     """What FAISS says, without the place in its source that stands before it."""
     vectors = f"{n} vectors of {d} dimensions" if n else f"{d} dimensions"
-    return SettingsError(f"FAISS cannot build {spec!r} for {vectors}: {str(error).strip().splitlines()[-1]}")
+    return SettingsError(f"FAISS cannot build {spec!r} for {vectors}: {str(error).strip().rpartition(': ')[2]}")
 
 
 def _measured(index: Index, *, tune: bool, seconds: float, seed: int) -> Index:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.errors import TrainingError
+from embedrec.errors import DataError, TrainingError
 from embedrec.kernels.lanes import add_up, deal, lane
 from embedrec.kernels.rows import padded
 from embedrec.kernels.sampling import alias_table, keep_probabilities, noise_weights
@@ -57,9 +57,10 @@ class Corpus:
     def plan(self, chunk: tuple[int, int], epoch: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
         """The plan of a chunk without its sessions, and the learning rate (t,) of its tiles."""
         r, s = self.recipe, self.sessions
+        heaviest = max(1, int(HEAVIEST_STEP / r.alpha + 1e-9))
         centre, left, right, tiles, session, drawn, noise = plan(
             s.offsets, s.items, *chunk, self.seed, epoch, r.window, r.shrink_windows, not r.ordered, r.negative,
-            max(1, int(HEAVIEST_STEP / r.alpha)), r.architecture == "skip-gram", self.keep, self.threshold, self.other,
+            heaviest, r.architecture == "skip-gram", self.keep, self.threshold, self.other,
         )  # fmt: skip
         progress = (epoch + s.offsets[session] / s.offsets[-1]) / r.epochs
         rate = (r.alpha + (r.min_alpha - r.alpha) * progress).astype(np.float32)
@@ -104,6 +105,7 @@ def train(
     learn = skipgram if r.architecture == "skip-gram" else cbow
     run = (_Lanes if r.deterministic else _Together)(corpus, learn, x, y)
     total = len(sessions.items)
+    met = 0
     with ThreadPoolExecutor(threads) as pool:
         for epoch in range(r.epochs):
             started, tally = perf_counter(), Tally()
@@ -115,6 +117,7 @@ def train(
             tick()
             seconds = perf_counter() - started
             loss = tally.loss / max(tally.pairs, 1)
+            met += tally.pairs
             report(
                 "epoch", epoch=epoch + 1, epochs=r.epochs, loss=loss, seconds=seconds,
                 events_per_second=total / seconds,
@@ -123,6 +126,10 @@ def train(
                 raise TrainingError(
                     f"vectors ceased to be finite in epoch {epoch + 1} of {r.epochs}; lower alpha (now {r.alpha:g})"
                 )
+    if not met:
+        raise DataError(
+            f"sub-sampling (sample={r.sample:g}) left no pair of the {total} events to learn from; set sample=0"
+        )
     return x[:, :d].copy(), y[:n, :d].copy()
 
 

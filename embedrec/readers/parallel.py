@@ -39,7 +39,7 @@ def in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool as e:
-        raise EmbedrecError("a reading process died, perhaps for want of memory; use one worker") from e
+        raise EmbedrecError("a reading process died, perhaps for want of memory; use --threads 1") from e
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -121,7 +121,7 @@ def test_a_model_without_vectors_is_not_indexed(run: Run, playlists: Path, tmp_p
     walked(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
     walked(run, "train", "popular", "--workspace", tmp_path)
     said = fails(run, "build-index", "--workspace", tmp_path)
-    assert said == "model popular (popular) has no vectors; train word2vec instead"
+    assert said == "model popular (popular) has no vectors; train word2vec, or name another model with --model"
 
 
 def test_a_damaged_index_is_not_searched(run: Run, compass: Path) -> None:

@@ -31,6 +31,21 @@ def test_similar_as_json(run: Run, compass: Path) -> None:
     assert ran.out == '{"item": "east", "rank": 1, "similar": "south-east", "score": 0.8, "name": ""}\n'
 
 
+def test_similar_of_integer_ids_as_json(run: Run, tmp_path: Path) -> None:
+    import numpy as np
+
+    from embedrec import Embeddings, Vocab
+    from embedrec.vector_files import save_vectors
+
+    vectors = np.array([[0, 1], [0.6, 0.8], [1, 0]], dtype=np.float32)
+    save_vectors(Embeddings(vectors, Vocab(np.array([7, 8, 9]))), tmp_path / "v.parquet")
+    walked(run, "vectors", "import", tmp_path / "v.parquet", "--workspace", tmp_path)
+    walked(run, "build-index", "--type", "flat", "--workspace", tmp_path)
+    ran = walked(run, "similar", 7, "--json", "--workspace", tmp_path)
+    assert ran.out.splitlines()[0] == '{"item": 7, "rank": 1, "similar": 8, "score": 0.8, "name": ""}'
+    assert len(ran.rows) == 2
+
+
 def test_similar_on_a_terminal(compass: Path) -> None:
     command = [sys.executable, "-m", "embedrec", "similar", "north", "-n", "1", "--workspace", str(compass)]
     ours, theirs = pty.openpty()
@@ -59,7 +74,7 @@ def test_export_bytes(run: Run, compass: Path) -> None:
 
 def test_info(run: Run, compass: Path) -> None:
     (kind, name, created, holds), (_, index_name, _, index_holds) = walked(run, "info", "--workspace", compass).rows
-    assert (kind, name, holds) == ("model", "compass", "vectors, 6 items, 0.0 s")
+    assert (kind, name, holds) == ("model", "compass", "vectors, 6 items")
     assert len(created) == len("2026-01-01T00:00:00")
     assert index_name == "compass-flat"
     assert index_holds.startswith("Flat, 6 items, cosine, recall@20 1.0000, ")
@@ -122,6 +137,34 @@ def test_a_closed_pipe_is_no_error(compass: Path) -> None:
         _, said = process.communicate()
     assert process.returncode == 0
     assert said == f"using index compass-flat ({compass}/indexes/compass-flat)\n"
+
+
+def test_a_reader_of_notes_who_goes_away_fails_the_command(compass: Path) -> None:
+    command = [sys.executable, "-m", "embedrec", "export", str(compass / "n.txt"), "--workspace", str(compass)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.wait() == 1
+    assert not (compass / "n.txt").exists()
+
+
+def test_the_demo_on_a_terminal_keeps_bar_and_lines_apart(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "embedrec", "demo", "--toy", "--into", str(tmp_path / "demo")]
+    shown = b""
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**os.environ, "COLUMNS": "80"}) as process:
+        os.close(theirs)
+        try:
+            while piece := os.read(ours, 10_000):
+                shown += piece
+        except OSError:  # the terminal is gone with the process
+            pass
+    os.close(ours)
+    assert process.returncode == 0
+    lines = shown.decode().replace("\r", "\n").split("\n")
+    told = [line for line in lines if "exported " in line or "trained " in line or "similar to" in line]
+    assert len(told) == 5
+    assert not [line for line in told if "━" in line]
 
 
 HEAVY_FOR_SIMILAR = {"torch", "gensim", "numba", "pandas", "scipy", "rich"}

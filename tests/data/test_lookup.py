@@ -44,7 +44,10 @@ def test_what_is_meant(text: str, row: int) -> None:
     [
         ("2y", f"'2y' may mean 2 items ({A}2y (Queen), spotify:track:2y (Björk)); give the id"),
         ("QUEEN", f"'QUEEN' may mean 2 items ({A}2y (Queen), {A}3z (queen)); give the id"),
-        ("spotify:album:1x", "no item 'spotify:album:1x' among the 6 of the vocabulary; give an id or a name"),
+        (
+            "spotify:album:1x",
+            f"no item 'spotify:album:1x' among the 6 of the vocabulary; did you mean {A}1x",
+        ),
         ("rtist:1x", "no item 'rtist:1x'"),
         ("Beatles", f"no item 'Beatles' among the 6 of the vocabulary; did you mean {A}1x (The Beatles)?"),
         ("Bjork", "did you mean spotify:track:2y (Björk)?"),

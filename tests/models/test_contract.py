@@ -23,7 +23,7 @@ from embedrec.models.vectors import Vectors
 from embedrec.topk import TopK
 from tests.conftest import read_only, some_embeddings, tiny_sessions
 
-SMALL: dict[str, Any] = {"dim": 8, "epochs": 3, "min_count": 1}  # of these, what a recipe knows
+SMALL: dict[str, Any] = {"dim": 8, "epochs": 3, "min_count": 1, "sample": 0.0}  # of these, what a recipe knows
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in MODELS),
     ("word2vec", {"architecture": "cbow", "vectors": "input", "ordered": False}),

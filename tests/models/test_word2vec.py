@@ -122,7 +122,7 @@ def test_init_continues_in_either_backend(backend):
 
 def test_min_count_drops_items_and_counts_mentions():
     sessions = Sessions.of_lists([["a", "b", "a"], ["a", "b", "c"]])
-    model = Word2Vec(dim=4, epochs=1, min_count=2).fit(sessions)
+    model = Word2Vec(dim=4, epochs=1, min_count=2, sample=0.0).fit(sessions)
     assert model.vocab.ids.tolist() == ["a", "b"]
     assert model.vocab.counts.tolist() == [3, 2]
 
@@ -136,7 +136,7 @@ def test_short_and_empty_sessions_pass():
 
 
 def test_one_item_alone_can_be_trained_on_itself():
-    model = Word2Vec(dim=4, epochs=2, min_count=1).fit(Sessions.of_lists([["a", "a", "a"]]))
+    model = Word2Vec(dim=4, epochs=2, min_count=1, sample=0.0).fit(Sessions.of_lists([["a", "a", "a"]]))
     assert model.embeddings.vectors.shape == (1, 4)
 
 
@@ -151,6 +151,11 @@ def test_one_item_alone_can_be_trained_on_itself():
 def test_nothing_to_learn_from(lists, settings, message):
     with pytest.raises(DataError, match=message):
         Word2Vec(**settings).fit(Sessions.of_lists(lists))
+
+
+def test_subsampling_that_leaves_nothing_is_no_training():
+    with pytest.raises(DataError, match=r"sub-sampling \(sample=1e-12\) left no pair of the 4 events .* set sample=0"):
+        Word2Vec(dim=4, min_count=1, sample=1e-12).fit(Sessions.of_lists([["a", "b"], ["b", "a"]]))
 
 
 def test_no_sessions_at_all():

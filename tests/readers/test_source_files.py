@@ -232,4 +232,4 @@ def test_an_error_comes_at_its_turn(workers: int) -> None:
 def test_a_process_that_dies_is_one_sentence() -> None:
     with pytest.raises(EmbedrecError) as died:
         list(in_order(_die, [1, 2, 3], 2))
-    assert str(died.value) == "a reading process died, perhaps for want of memory; use one worker"
+    assert str(died.value) == "a reading process died, perhaps for want of memory; use --threads 1"
