@@ -10,7 +10,7 @@ import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.topk import TopK, best_first
+from embedrec.topk import TopK, best_first, check_k
 
 Metric = Literal["cosine", "dot", "l2"]
 METRICS: tuple[str, ...] = get_args(Metric)
@@ -87,8 +87,7 @@ def check_queries(queries: np.ndarray, d: int, k: int, n: int) -> np.ndarray:
         raise SettingsError(f"queries must have shape (q, {d}), but have {queries.shape}")
     if not usable(queries).all():
         raise DataError("queries hold NaN, infinity or vectors longer than 2e18; remove or repair them")
-    if not 1 <= k <= n:
-        raise SettingsError(f"k must lie between 1 and the {n} items there are, but is {k}")
+    check_k(k, n)
     return queries
 
 

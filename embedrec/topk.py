@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError
+from embedrec.errors import DataError, SettingsError
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,3 +75,9 @@ def best_first(rows: np.ndarray, scores: np.ndarray, vocab: Vocab) -> TopK:
     scores = np.where(rows < 0, -np.inf, scores).astype(np.float32)
     order = np.lexsort((rows, -scores), axis=1)
     return TopK(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1), vocab)
+
+
+def check_k(k: int, n: int) -> None:
+    """Raises SettingsError unless k lies in 1 … n."""
+    if not 1 <= k <= n:
+        raise SettingsError(f"k must lie between 1 and the {n} items there are, but is {k}")

@@ -17,6 +17,7 @@ from embedrec.artifacts import Artifact
 from embedrec.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
+_SEED = "Seed of all randomness; training repeats itself to the byte with --threads 1 or deterministic=true."
 
 
 def _workspace(ctx: click.Context, param: click.Parameter, value: str) -> Workspace:
@@ -74,9 +75,7 @@ def whitespace_option(command: F) -> F:
 
 
 def seed_option(command: F) -> F:
-    return click.option(
-        "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of all randomness."
-    )(command)
+    return click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help=_SEED)(command)
 
 
 def note(message: str) -> None:

@@ -43,13 +43,11 @@ def _facts(artifacts: list[Artifact], as_json: bool) -> Iterator[dict[str, Any]]
         if as_json:
             yield {**whole, **a.about, "versions": a.versions}
         else:
-            yield from (
-                {"fact": k, "value": "" if v == "None" else v}
-                for k, v in _flat({**whole, **a.about, "versions": a.versions})
-            )
+            facts = _flat({**whole, **a.about, "versions": a.versions})
+            yield from ({"fact": key, "value": value} for key, value in facts)
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, inner in value.items():
         if isinstance(inner, dict):
             yield from _flat(inner, f"{prefix}{key}.")
@@ -57,7 +55,10 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             for i, one in enumerate(inner):
                 yield from _flat(one, f"{prefix}{key}.{i}.")
         else:
-            yield prefix + key, ", ".join(map(str, inner)) if isinstance(inner, list) else str(inner)
+            yield (
+                prefix + key,
+                ", ".join(map(str, inner if isinstance(inner, list) else [] if inner is None else [inner])),
+            )
 
 
 def _holds(a: Artifact) -> str:

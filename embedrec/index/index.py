@@ -34,7 +34,7 @@ class Index:
     augmented   inner products as L2 over vectors x/M with one more coordinate √(1 − ‖x/M‖²), M the largest norm
                 (Bachrach et al. 2014): IVF cells of vectors that differ in norm need it
     nprobe      default number of cells that a search visits; 0 where there are no cells
-    facts       measured at the build: "recall@20", milliseconds a query, queries a second, seconds, bytes
+    facts       measured at the build: "recall@20", milliseconds a query, queries a second, seconds
     """
 
     embeddings: Embeddings

@@ -13,7 +13,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
 from embedrec.reporting import Report
-from embedrec.topk import TopK
+from embedrec.topk import TopK, check_k
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -119,12 +119,6 @@ class VectorModel:
             return self.searcher.search(queries, k)
         reach = min(k + int(histories.lengths.max(initial=0)), len(self.vocab))
         return excluding(self.searcher.search(queries, reach), histories, k)
-
-
-def check_k(k: int, n: int) -> None:
-    """Raises SettingsError unless k lies in 1 … n."""
-    if not 1 <= k <= n:
-        raise SettingsError(f"k must lie between 1 and the {n} items there are, but is {k}")
 
 
 def excluding(topk: TopK, histories: Sessions, k: int) -> TopK:

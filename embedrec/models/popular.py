@@ -10,9 +10,9 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.models.base import Arrays, check_k, excluding
+from embedrec.models.base import Arrays, excluding
 from embedrec.reporting import Report, quiet
-from embedrec.topk import TopK, best_first
+from embedrec.topk import TopK, best_first, check_k
 
 
 @dataclass(frozen=True)
