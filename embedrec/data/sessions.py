@@ -154,31 +154,40 @@ class Sessions:
     def save(self, folder: Path, about: dict[str, Any]) -> None:
         """Write the artifact `folder`, kind "sessions"."""
         with artifacts.writing(folder, "sessions", about) as draft:
-            draft.array("offsets", self.offsets)
-            draft.array("items", self.items)
-            save_ids(self.ids, draft.path("sessions.parquet"))
-            save_vocab(self.vocab, draft.path("vocab.parquet"))
-            for name in _EVENT_COLUMNS:
-                if getattr(self, name) is not None:
-                    draft.array(name, getattr(self, name))
-            if self.users is not None:
-                save_ids(self.users, draft.path("users.parquet"))
-            if self.kind_names is not None:
-                save_ids(self.kind_names, draft.path("kinds.parquet"))
+            self.write(draft)
+
+    def write(self, draft: artifacts.Draft, part: str = "") -> None:
+        """Write the files of these sessions into an artifact; `part` comes before their names, as in "test_"."""
+        draft.array(f"{part}offsets", self.offsets)
+        draft.array(f"{part}items", self.items)
+        save_ids(self.ids, draft.path(f"{part}sessions.parquet"))
+        save_vocab(self.vocab, draft.path(f"{part}vocab.parquet"))
+        for name in _EVENT_COLUMNS:
+            if getattr(self, name) is not None:
+                draft.array(f"{part}{name}", getattr(self, name))
+        if self.users is not None:
+            save_ids(self.users, draft.path(f"{part}users.parquet"))
+        if self.kind_names is not None:
+            save_ids(self.kind_names, draft.path(f"{part}kinds.parquet"))
 
     @classmethod
-    def load(cls, artifact: artifacts.Artifact) -> Sessions:
+    def load(cls, artifact: artifacts.Artifact, part: str = "") -> Sessions:
         """The sessions of an artifact. Raises ArtifactError when its files do not fit together."""
         with artifacts.opening(artifact, "prepare the data again"):
-            columns = {c: artifact.array(c, t) for c, t in _EVENT_COLUMNS.items() if f"{c}.npy" in artifact}
+
+            def ids(name: str) -> Ids | None:
+                return load_ids(artifact.path(name)) if name in artifact else None
+
             return cls(
-                artifact.array("offsets", "int64"),
-                artifact.array("items", "int32"),
-                load_vocab(artifact.path("vocab.parquet")),
-                load_ids(artifact.path("sessions.parquet")),
-                users=load_ids(artifact.path("users.parquet")) if "users.parquet" in artifact else None,
-                kind_names=load_ids(artifact.path("kinds.parquet")) if "kinds.parquet" in artifact else None,
-                **columns,
+                artifact.array(f"{part}offsets", "int64"),
+                artifact.array(f"{part}items", "int32"),
+                load_vocab(artifact.path(f"{part}vocab.parquet")),
+                load_ids(artifact.path(f"{part}sessions.parquet")),
+                users=ids(f"{part}users.parquet"),
+                kind_names=ids(f"{part}kinds.parquet"),
+                **{
+                    c: artifact.array(f"{part}{c}", t) for c, t in _EVENT_COLUMNS.items() if f"{part}{c}.npy" in artifact
+                },
             )
 
 

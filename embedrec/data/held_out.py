@@ -1,0 +1,53 @@
+"""The held-out part of a data set: sessions, and how much of each is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedrec import artifacts
+from embedrec.data.sessions import Sessions
+from embedrec.errors import DataError
+
+PART = "test_"  # before the names of its files in a sessions artifact
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """S sessions of which the first events may be known, and the rest is held out.
+
+    sessions  in a vocabulary of their own: they may hold items that training does not know
+    given     (S,) int64: so many first events are known, or belong to the training part, and are never asked for;
+              0 where nothing is, at most the session's length
+
+    Raises DataError when `given` does not fit.
+    """
+
+    sessions: Sessions
+    given: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "given", np.asarray(self.given, dtype=np.int64))
+        if self.given.shape != (len(self.sessions),):
+            raise DataError(
+                f"{len(self.sessions)} held-out sessions were given shape {self.given.shape} of lengths that are known"
+            )
+        if (self.given < 0).any() or (self.given > self.sessions.lengths).any():
+            raise DataError("of a held-out session between none and all events can be known; check `given`")
+
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+    def write(self, draft: artifacts.Draft) -> None:
+        """Write the files of this part into a sessions artifact, beside the training part."""
+        self.sessions.write(draft, PART)
+        draft.array(f"{PART}given", self.given)
+
+    @classmethod
+    def load(cls, artifact: artifacts.Artifact) -> HeldOut | None:
+        """The held-out part of a sessions artifact, None where it has none. Raises ArtifactError when it is damaged."""
+        if f"{PART}given.npy" not in artifact:
+            return None
+        with artifacts.opening(artifact, "prepare the data again"):
+            return cls(Sessions.load(artifact, PART), artifact.array(f"{PART}given", "int64"))
