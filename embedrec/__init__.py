@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from embedrec.index.index import Index, build_index
     from embedrec.models.files import load_model, save_model
     from embedrec.models.popular import Popular
+    from embedrec.models.random import Random
+    from embedrec.models.rules import AssociationRules, SequentialRules
     from embedrec.models.word2vec import Word2Vec
     from embedrec.topk import TopK
     from embedrec.workspace import Workspace
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AssociationRules": "embedrec.models.rules",
     "Embeddings": "embedrec.embeddings",
     "EmbedrecError": "embedrec.errors",
     "Events": "embedrec.data",
     "Index": "embedrec.index.index",
     "Popular": "embedrec.models.popular",
+    "Random": "embedrec.models.random",
+    "SequentialRules": "embedrec.models.rules",
     "Sessions": "embedrec.data",
     "TopK": "embedrec.topk",
     "Vocab": "embedrec.data",
@@ -42,11 +47,14 @@ _HOME = {
 }
 
 __all__ = [
+    "AssociationRules",
     "Embeddings",
     "EmbedrecError",
     "Events",
     "Index",
     "Popular",
+    "Random",
+    "SequentialRules",
     "Sessions",
     "TopK",
     "Vocab",

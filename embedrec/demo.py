@@ -13,9 +13,10 @@ from embedrec.artifacts import read
 from embedrec.atomic import atomic_file
 from embedrec.data.filters import Filters
 from embedrec.data.lookup import find_items
+from embedrec.data.questions import next_items
 from embedrec.data.sessions import Sessions
-from embedrec.data.splits import last_item_out
-from embedrec.evaluate.next_item import next_item
+from embedrec.data.splits import LastItem
+from embedrec.evaluate.evaluation import Terms, evaluate
 from embedrec.export.similarity import write_similarity
 from embedrec.index.files import load_index
 from embedrec.models.files import load_model
@@ -59,9 +60,10 @@ def toy_playlists(folder: Path, *, seed: int) -> Source:
     write_mpd(world, folder)
     genre = {a.name: a.genre for a in world.artists}
     first = {a.genre: a.name for a in reversed(world.artists)}  # the most popular of each genre
+    filters = Filters(duplicates="all", duplicates_at="end")
     return Source(
         f"a generated world: {len(world.playlists):,} playlists of {len(world.artists)} artists",
-        "mpd", {"level": "artist"}, folder, Filters(repeats="first"), tuple(first.values())[:3], "artist",
+        "mpd", {"level": "artist"}, folder, filters, tuple(first.values())[:3], "artist",
         lambda name: f"  [{genre[name]}]",
     )  # fmt: skip
 
@@ -84,7 +86,7 @@ def walk(
     about = prepared.about
     yield f"  prepared  {about['sessions']:,} sessions, {about['events']:,} events, {about['items']:,} {source.item}s"
 
-    split = last_item_out(Sessions.load(prepared))
+    split = LastItem().split(Sessions.load(prepared))
     held = {"held_out": "the last item of every session", "of": steps.provenance(prepared)}
     split.train.save(workspace.folder("sessions", "train"), {**steps.counts(split.train), **held})
     train = read(workspace.folder("sessions", "train"), "sessions")
@@ -108,13 +110,14 @@ def walk(
             yield f"  {score:.3f}  {name}{source.label(name)}"
     yield ""
 
-    yield f"next {source.item}, all {source.item}s ranked, {len(split.test.targets):,} held-out ones:"
+    questions, terms = next_items(split.test, "last"), Terms(at=(_K,), seen=False, draws=0)
+    yield f"next {source.item}, all {source.item}s ranked, {len(questions):,} held-out ones:"
     for title, model in (
         ("word2vec", load_model(trained)),
         ("most popular", Popular().fit(split.train)),
     ):
-        scores = next_item(model, split.test, _K)
-        yield f"  {title:13} hit rate@{_K} {scores.hit_rate:.3f}   MRR@{_K} {scores.mrr:.3f}"
+        scores = evaluate(model, questions, split.train, terms).metrics
+        yield f"  {title:13} hit rate@{_K} {scores[f'hit_rate@{_K}']:.3f}   MRR@{_K} {scores[f'mrr@{_K}']:.3f}"
     yield ""
 
     similar = workspace.root / "similar.txt"

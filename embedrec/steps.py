@@ -10,13 +10,18 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from embedrec import artifacts
 from embedrec.artifacts import Artifact
 from embedrec.config import build, parse_pairs, read_toml, settings_of, table
+from embedrec.data.features import Features
 from embedrec.data.filters import Filters
+from embedrec.data.held_out import HeldOut
+from embedrec.data.regroup import AS_READ, Regroup
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.embeddings import Embeddings, Metric
-from embedrec.errors import ArtifactError, SettingsError, did_you_mean
+from embedrec.errors import ArtifactError, DataError, SettingsError, did_you_mean
 from embedrec.models.base import Recipe, VectorModel
 from embedrec.models.files import load_model, save_model
 from embedrec.models.vectors import Vectors
@@ -54,33 +59,66 @@ def prepare(
     folder: Path,
     filters: Filters,
     *,
+    regroup: Regroup = AS_READ,
+    test: str | Path | None = None,
     bad_rows: BadRows,
     workers: int = 1,
     report: Report = quiet,
 ) -> Artifact:
-    """Read files, filter, sessionise, and write the sessions artifact `folder`.
+    """Read files, regroup, filter, sessionise, and write the sessions artifact `folder`.
 
-    source  name of the reader in READERS
+    source   name of the reader in READERS
+    regroup  what a session is
+    test     file of the held-out part, for readers that have `read_test`; it is neither regrouped nor filtered
+
+    Raises DataError when training knows none of the items that are held out.
     """
     artifacts.check_place(folder)
     started = perf_counter()
     events = reader.read(paths, bad_rows=bad_rows, workers=workers, report=report)
     read = {"events": len(events), "sessions": len(events.sessions), "items": len(events.items)}
+    events = regroup.apply(events)
+    regrouped = {**settings_of(regroup), "sessions": len(events.sessions)}
     events, removed = filters.apply(events)
     sessions = sessionize(events)
-    about = {
+    held_out = None if test is None else reader.read_test(test, bad_rows=bad_rows)
+    about: dict[str, Any] = {
         "source": source,
         "reader": settings_of(reader),
         "paths": [str(p) for p in paths],
         "read": read,
+        "regrouped": regrouped,
         "bad_rows": bad_rows.counts,
         "filters": settings_of(filters),
         "removed": [settings_of(r) for r in removed],
         **counts(sessions),
         "seconds": round(perf_counter() - started, 3),
     }
-    sessions.save(folder, about)
+    for name in ("item_features", "user_features"):
+        features: Features | None = getattr(sessions, name)
+        if features is not None:
+            about[name] = features.about()
+    with artifacts.writing(folder, "sessions", about) as draft:
+        sessions.write(draft)
+        if held_out is not None:
+            draft.about |= _given(held_out, sessions, test)
+            held_out.write(draft)
     return artifacts.read(folder, "sessions")
+
+
+def _given(test: HeldOut, train: Sessions, path: str | Path | None) -> dict[str, Any]:
+    """What is known of a held-out part that was given, for the manifest."""
+    if not (train.vocab.rows(test.sessions.vocab.ids) >= 0).any():
+        raise DataError(
+            f"no item of {path}, such as {test.sessions.vocab.id(0)!r}, is in training, whose items are such as "
+            f"{train.vocab.id(0)!r}; check that both files have the same ids, and loosen the filters"
+        )
+    return {
+        "split": {"rule": "given", "test": str(path)},
+        "test_sessions": len(test),
+        "test_events": len(test.sessions.items),
+        "questions": int(np.maximum(test.sessions.lengths - np.maximum(test.given, 1), 0).sum()),
+    }
 
 
 def train(

@@ -27,6 +27,7 @@ LAYERS = [
     {"evaluate", "export"},
     {"workspace"},
     {"steps"},
+    {"trial"},
     {"demo"},
     {"cli"},
 ]

@@ -8,20 +8,30 @@ from typing import Any
 import click
 
 from embedrec.artifacts import Artifact
-from embedrec.cli.common import emit, json_option, note, workspace_option
+from embedrec.cli.common import emit, json_option, note, using, workspace_option
 from embedrec.errors import ArtifactError
 from embedrec.workspace import FOLDERS, Workspace
+
+_BAR = 40  # characters of the longest bar of a histogram
 
 
 @click.command(short_help="What the artifacts hold.")
 @click.argument("name", required=False)
+@click.option("--sessions", is_flag=True, help="Statistics of the sessions called NAME [default: the latest].")
 @json_option
 @workspace_option
-def info(name: str | None, as_json: bool, workspace: Workspace) -> None:
+def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) -> None:
     """What the artifacts of the workspace hold, or all that is known of the one called NAME.
 
     Columns: kind, name, when it was written (UTC), what it holds.
+
+    With --sessions: what sessions look like. Counts, lengths, time span; the share of pairs of session and item that
+    do not occur, and of events that repeat an item of their session; how much the most frequent items are of all
+    events; and a histogram of lengths.
     """
+    if sessions:
+        _describe(using(workspace.find("sessions", name)), as_json)
+        return
     artifacts = [a for kind in FOLDERS for a in workspace.artifacts(kind)]
     if name is not None:
         chosen = [a for a in artifacts if a.name == name]
@@ -35,6 +45,53 @@ def info(name: str | None, as_json: bool, workspace: Workspace) -> None:
             ({"kind": a.kind, "name": a.name, "created": a.created[:19], "holds": _holds(a)} for a in artifacts),
             as_json,
         )
+
+
+def _describe(artifact: Artifact, as_json: bool) -> None:
+    """Statistics of sessions, and a histogram of their lengths."""
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from embedrec.data.describe import describe, describe_held_out
+    from embedrec.data.held_out import HeldOut
+    from embedrec.data.sessions import Sessions
+
+    said = asdict(describe(Sessions.load(artifact)))
+    held_out = HeldOut.load(artifact)
+    said["held_out"] = None if held_out is None else asdict(describe_held_out(held_out))
+    if as_json:
+        emit([{"name": artifact.name, **said}], as_json)
+        return
+    buckets = said.pop("histogram")
+    for end in ("first", "last"):
+        if said[end] is not None:
+            said[end] = f"{np.datetime64(said[end], 'ms').astype('datetime64[s]')}Z"
+    emit(({"fact": f, "value": v} for f, v in _cells(said) if v is not None), as_json)
+    most = max(bucket["sessions"] for bucket in buckets)
+    lengths = [(b["least"], b["most"], b["sessions"]) for b in buckets]
+    emit(
+        (
+            {"length": str(a) if a == b else f"{a}-{b}", "sessions": count, "": _bar(count / most)}
+            for a, b, count in lengths
+        ),
+        as_json,
+    )
+
+
+def _cells(said: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Facts by name; those of a group are called GROUP.NAME."""
+    for key, value in said.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{name}", inner) for name, inner in value.items())
+        else:
+            yield key, value
+
+
+def _bar(share: float) -> str:
+    """A bar of blocks for a share of the longest one; what is there at all is seen."""
+    eighths = max(round(share * _BAR * 8), share > 0)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
 def _facts(artifacts: list[Artifact], as_json: bool) -> Iterator[dict[str, Any]]:

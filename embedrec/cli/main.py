@@ -20,10 +20,13 @@ from embedrec.errors import EmbedrecError
 COMMANDS = {
     "demo": "embedrec.cli.demo",
     "prepare": "embedrec.cli.prepare",
+    "split": "embedrec.cli.split",
     "train": "embedrec.cli.train",
     "build-index": "embedrec.cli.build_index",
     "similar": "embedrec.cli.similar",
     "export": "embedrec.cli.export",
+    "evaluate": "embedrec.cli.evaluate",
+    "compare": "embedrec.cli.compare",
     "vectors": "embedrec.cli.vectors",
     "info": "embedrec.cli.inspect:info",
     "verify": "embedrec.cli.inspect:verify",

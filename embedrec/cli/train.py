@@ -35,12 +35,20 @@ def train(
     as_json: bool,
     workspace: Workspace,
 ) -> None:
-    """Train MODEL (word2vec, popular) on the latest sessions.
+    """Train MODEL on the latest sessions.
+
+    \b
+    word2vec  vectors of items that occur in the same sessions
+    ar        association rules: items of the same sessions as the last one
+    sr        sequential rules: items that soon came after the last one
+    popular   the most mentioned items, over all time or of late
+    random    random items
 
     \b
     embedrec train word2vec
     embedrec train word2vec --set dim=128 --set epochs=40
     embedrec train word2vec --set backend=gensim
+    embedrec train popular --set days=14
     """
     from embedrec import steps
     from embedrec.cli.progress import Progress

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.features import Features
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError
 
@@ -27,6 +28,7 @@ class Events:
     weight    (E,) float32 (ratings, play counts), or None
     kind      (E,) int32 rows into `kinds` (click, buy …), or None
     kinds     vocabulary of kinds, or None
+    item_features, user_features  what is known beside the ids, or None; by id, so of more or fewer than occur here
 
     Raises DataError when columns differ in length, rows leave their vocabulary, or sessions are not ascending.
     """
@@ -41,6 +43,8 @@ class Events:
     weight: np.ndarray | None = None
     kind: np.ndarray | None = None
     kinds: Vocab | None = None
+    item_features: Features | None = None
+    user_features: Features | None = None
 
     def __post_init__(self) -> None:
         for name in _COLUMNS:

@@ -1,57 +1,79 @@
-"""Filters: which sessions and items are kept, in the order of the playlist article."""
+"""Filters: which events, sessions and items are kept, in one order that is written once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from embedrec.data.events import Events
-from embedrec.errors import DataError, SettingsError
+from embedrec.data.kept import Kept, keep_first_mentions, keep_first_of_run, keep_last, keep_top
+from embedrec.errors import DataError, SettingsError, did_you_mean
 
-_CHUNK = 1 << 22  # events counted at once: temporaries stay small beside the events
-_SORTED_AT_ONCE = 1 << 16  # events; session, item and position fit into one int64 (31 + 16 + 16 bits)
+_DAY = 86_400_000  # milliseconds
+REPEATED = ("min_count", "min_length", "max_length")  # filters that each may undo what another has made sure of
 
 
 @dataclass(frozen=True)
 class Removed:
-    """What one filter took away: its name and setting, and how many sessions, items and events are gone."""
+    """What one filter took away: its name and setting, and how many sessions, items and events are gone.
+
+    rounds  in how many rounds of the repeated filters; 1 for the others
+    """
 
     filter: str
-    setting: int | str
+    setting: int | float | str
     sessions: int
     items: int
     events: int
+    rounds: int = 1
 
 
 @dataclass(frozen=True)
 class Filters:
     """Filters, applied in this order; None leaves one out.
 
-    min_tracks  sessions with fewer rows go, counted before anything else is removed
+    kinds       only events of these kinds stay
+    min_rating  events of smaller weight go
+    days        only events within so many days before the last event of the data stay
+    min_tracks  sessions with fewer rows go, however often they mention an item
+    duplicates  repeated mentions of an item in a session go, the first stays: "all" of them, or those that follow each
+                other without another between ("consecutive"); "none" go
+    duplicates_at  "start": here, before anything is counted; "end": after all other filters, which then count rows, and
+                sessions may end up shorter than min_length
     top         only the so many most mentioned items stay; among equals, those of smaller id
-    min_count   items with fewer mentions go
+    min_count   items with fewer rows left go
     min_length  sessions with fewer rows left go
-    max_length  sessions with more rows left go
-    repeats     "first": one mention an item and session, the first; "all": every mention
+    max_length  sessions with more rows left go, or lose their first ones, as `long` says
+    long        "drop" sessions over max_length, or "cut" them to their last max_length events
+    rounds      min_count, min_length and max_length depend on each other: they are repeated until nothing changes, or
+                so many times; 1 is a single pass
 
-    One pass each, not repeated until nothing changes. Raises SettingsError for a number below 1.
+    Raises SettingsError for a number that is too small, and when no session could pass.
     """
 
+    kinds: tuple[str, ...] | None = None
+    min_rating: float | None = None
+    days: float | None = None
     min_tracks: int | None = None
+    duplicates: Literal["none", "consecutive", "all"] = "none"
+    duplicates_at: Literal["start", "end"] = "start"
     top: int | None = None
     min_count: int | None = None
     min_length: int | None = 2
     max_length: int | None = None
-    repeats: Literal["all", "first"] = "all"
+    long: Literal["drop", "cut"] = "drop"
+    rounds: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("min_tracks", "top", "min_count", "min_length", "max_length"):
+        for name in ("min_tracks", "top", *REPEATED, "rounds"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingsError(f"filter {name!r} must be at least 1, but is {value}")
+        if self.days is not None and not 0 < self.days < np.inf:
+            raise SettingsError(f"filter 'days' must be a positive number of days, but is {self.days}")
         if self.min_length and self.max_length and self.min_length > self.max_length:
             raise SettingsError(
                 f"no session can pass: min_length is {self.min_length}, but max_length is {self.max_length}"
@@ -60,124 +82,107 @@ class Filters:
     def apply(self, events: Events) -> tuple[Events, list[Removed]]:
         """The events that pass, vocabularies as they are, and what each filter that is on removed.
 
-        Raises DataError when nothing is left, naming the filter that took the last events.
+        Raises SettingsError for a filter of a column that the events do not have, and for a kind that is none of
+        theirs; DataError when nothing is left, naming the filter that took the last events.
         """
-        kept = _Kept(events)
-        removed = []
-        for name, step in _STEPS.items():
-            setting = getattr(self, name)
-            if setting is None or setting == "all":
-                continue
-            before = kept.sizes()
-            step(kept, setting)
-            after = kept.sizes()
+        kept = Kept(events)
+        gone: dict[str, np.ndarray] = {}  # name → sessions, items and events
+        rounds = 1
+        for number, name in self._order(kept):
+            before = np.array(kept.sizes())
+            _STEPS[name](kept, self)
+            after = np.array(kept.sizes())
             if not after[2]:
                 raise DataError(
-                    f"the filter {name} = {setting} removed the last of {len(events):,} events; loosen it "
+                    f"the filter {name} = {self._setting(name)} removed the last of {len(events):,} events; loosen it "
                     "or one of those before it"
                     if before[2]
                     else "there are no events to filter; check the input"
                 )
-            removed.append(Removed(name, setting, *(b - a for b, a in zip(before, after, strict=True))))
+            gone[name] = gone.get(name, 0) + before - after
+            if before[2] > after[2]:
+                rounds = max(rounds, number)
+        removed = [
+            Removed(name, self._setting(name), int(s), int(n), int(e), rounds if name in REPEATED else 1)
+            for name, (s, n, e) in gone.items()
+        ]
         return (events if kept.mask.all() else events.take(kept.mask)), removed
 
+    def _order(self, kept: Kept) -> Iterator[tuple[int, str]]:
+        """The round, from 1, and the name of each filter that is on, as they are to be run."""
+        at_start = self.duplicates_at == "start"
+        first = ("kinds", "min_rating", "days", "min_tracks", *(("duplicates",) if at_start else ()), "top")
+        yield from ((1, name) for name in first if self._on(name))
+        repeated, number, left = [name for name in REPEATED if self._on(name)], 0, -1
+        while repeated and number != self.rounds and left != kept.sizes()[2]:
+            left, number = kept.sizes()[2], number + 1
+            yield from ((number, name) for name in repeated)
+        if not at_start and self._on("duplicates"):
+            yield 1, "duplicates"
 
-class _Kept:
-    """A mask over the events, and counts under it."""
+    def _on(self, name: str) -> bool:
+        return getattr(self, name) not in (None, "none")
 
-    def __init__(self, events: Events) -> None:
-        self.events = events
-        self.mask = np.ones(len(events), dtype=bool)  # (E,)
-        self.ends = np.searchsorted(events.session, np.arange(len(events.sessions)), side="right")  # (S,)
-        self.starts = np.concatenate([[0], self.ends[:-1]]).astype(np.int64)
-        self._recount()
-
-    def sizes(self) -> tuple[int, int, int]:
-        """Sessions and items with events, and events."""
-        return int((self.lengths > 0).sum()), int((self.counts > 0).sum()), int(self.lengths.sum())
-
-    def keep_sessions(self, keep: np.ndarray) -> None:
-        """Keep the sessions of a mask (S,)."""
-        self.mask &= np.repeat(keep, self.ends - self.starts)
-        self._recount()
-
-    def keep_items(self, keep: np.ndarray) -> None:
-        """Keep the items of a mask (n,)."""
-        self.mask &= keep[self.events.item]
-        self._recount()
-
-    def keep_events(self, keep: np.ndarray) -> None:
-        """Keep the events of a mask (E,)."""
-        self.mask &= keep
-        self._recount()
-
-    def _recount(self) -> None:
-        self.counts = np.zeros(len(self.events.items), dtype=np.int64)  # (n,) events an item
-        for at in range(0, len(self.mask), _CHUNK):
-            here = slice(at, at + _CHUNK)
-            self.counts += np.bincount(self.events.item[here][self.mask[here]], minlength=len(self.counts))
-        self.lengths = np.zeros(len(self.ends), dtype=np.int64)  # (S,) events a session
-        some = self.ends > self.starts  # reduceat needs sessions that are not empty
-        if some.any():
-            self.lengths[some] = np.add.reduceat(self.mask, self.starts[some], dtype=np.int64)
+    def _setting(self, name: str) -> Any:
+        """The setting of a filter in a message and in `Removed`."""
+        value = getattr(self, name)
+        if isinstance(value, tuple):
+            return ",".join(value)
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _min_rows(kept: _Kept, setting: int) -> None:
-    kept.keep_sessions(kept.lengths >= setting)
+def _kinds(kept: Kept, filters: Filters) -> None:
+    column, kinds, wanted = _column(kept.events, "kind", "kinds"), kept.events.kinds, filters.kinds or ()
+    known = [] if kinds is None else [str(kind) for kind in kinds.ids.tolist()]
+    for kind in wanted:
+        if kind not in known:
+            raise SettingsError(
+                f"no event is of the kind {kind!r}{did_you_mean(kind, known)}; there are {', '.join(known)}"
+            )
+    keep = np.array([kind in wanted for kind in known])  # (kinds,)
+    kept.keep(lambda here: keep[column[here]])
 
 
-def _max_rows(kept: _Kept, setting: int) -> None:
-    kept.keep_sessions(kept.lengths <= setting)
+def _min_rating(kept: Kept, filters: Filters) -> None:
+    weight = _column(kept.events, "weight", "min_rating")
+    kept.keep(lambda here: weight[here] >= filters.min_rating)
 
 
-def _min_count(kept: _Kept, setting: int) -> None:
-    kept.keep_items(kept.counts >= setting)
+def _days(kept: Kept, filters: Filters) -> None:
+    time = _column(kept.events, "time", "days")
+    if len(time):
+        since = int(time.max()) - int((filters.days or 0) * _DAY)
+        kept.keep(lambda here: time[here] >= since)
 
 
-def _top(kept: _Kept, setting: int) -> None:
-    counts = kept.counts
-    if setting >= (counts > 0).sum():
-        return
-    least = int(np.partition(counts, -setting)[-setting])  # mentions of the last item that stays
-    keep = counts > least
-    equal = np.flatnonzero(counts == least)
-    order = np.argsort(kept.events.items.ids[equal], kind="stable")
-    keep[equal[order[: setting - np.count_nonzero(keep)]]] = True
-    kept.keep_items(keep)
+def _max_length(kept: Kept, filters: Filters) -> None:
+    most = filters.max_length or 0
+    if filters.long == "cut":
+        keep_last(kept, most)
+    else:
+        kept.keep_sessions(kept.lengths <= most)
 
 
-def _first_mentions(kept: _Kept, _: str) -> None:
-    kept.keep_events(first_mentions(kept.events, kept.mask))
+def _column(events: Events, name: str, setting: str) -> np.ndarray:
+    column = getattr(events, name)
+    if column is None:
+        raise SettingsError(
+            f"the filter {setting} needs a {name} of every event, but the data has none; "
+            f"name its column with --{name}, or leave the filter out"
+        )
+    return column
 
 
-def first_mentions(events: Events, mask: np.ndarray) -> np.ndarray:
-    """Which events (E,) are the first mention of their item in their session, among those of `mask` (E,)."""
-    first = np.zeros(len(events), dtype=bool)
-    n = max(len(events.items), 1)
-    ends = np.searchsorted(events.session, np.arange(len(events.sessions)), side="right")  # (S,)
-    begin = 0
-    while begin < len(events):
-        # whole sessions, together at most _SORTED_AT_ONCE events, or one long session
-        last = int(np.searchsorted(ends, begin + _SORTED_AT_ONCE, side="right")) - 1
-        end = int(ends[max(last, int(np.searchsorted(ends, begin, side="right")))])
-        here = begin + np.flatnonzero(mask[begin:end])  # (m,)
-        begin = end
-        if not len(here):
-            continue
-        session = events.session[here].astype(np.int64)
-        session = np.cumsum(np.diff(session, prepend=session[0]) > 0)  # 0, 1, … in this part
-        bits = len(here).bit_length()
-        keys = np.sort((session * n + events.item[here] << bits) | np.arange(len(here)))
-        new = np.diff(keys >> bits, prepend=-1) > 0  # the smallest position of every (session, item)
-        first[here[keys[new] & ((1 << bits) - 1)]] = True
-    return first
-
-
-_STEPS: dict[str, Callable[[_Kept, Any], None]] = {
-    "min_tracks": _min_rows,
-    "top": _top,
-    "min_count": _min_count,
-    "min_length": _min_rows,
-    "max_length": _max_rows,
-    "repeats": _first_mentions,
+_STEPS: dict[str, Any] = {
+    "kinds": _kinds,
+    "min_rating": _min_rating,
+    "days": _days,
+    "min_tracks": lambda kept, filters: kept.keep_sessions(kept.lengths >= filters.min_tracks),
+    "duplicates": lambda kept, filters: (
+        keep_first_mentions(kept) if filters.duplicates == "all" else keep_first_of_run(kept)
+    ),
+    "top": lambda kept, filters: keep_top(kept, filters.top),
+    "min_count": lambda kept, filters: kept.keep_items(kept.counts >= filters.min_count),
+    "min_length": lambda kept, filters: kept.keep_sessions(kept.lengths >= filters.min_length),
+    "max_length": _max_length,
 }

@@ -11,6 +11,8 @@ import numpy as np
 
 from embedrec import artifacts
 from embedrec.data.events import Events, check_rows, factorize
+from embedrec.data.feature_files import load_features, save_features
+from embedrec.data.features import Features
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
 from embedrec.errors import DataError
@@ -32,6 +34,7 @@ class Sessions:
     kinds    (E,) int32 rows into `kind_names`, or None
     users    (S,) user ids, or None
     kind_names  what kinds are called (click, buy …), or None
+    item_features, user_features  what is known beside the ids, or None; by id, so of more or fewer than occur here
 
     Raises DataError when lengths do not fit or rows leave the vocabulary.
     """
@@ -45,6 +48,8 @@ class Sessions:
     kinds: np.ndarray | None = None
     users: Ids | None = None
     kind_names: Ids | None = None
+    item_features: Features | None = None
+    user_features: Features | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "offsets", np.asarray(self.offsets, dtype=np.int64))
@@ -119,9 +124,9 @@ class Sessions:
         }
         return replace(self, offsets=_offsets(session, len(self)), items=self.items[keep], **columns)
 
-    def taken(self, sessions: np.ndarray) -> Sessions:
-        """The sessions of these numbers (m,) int64, in this order."""
-        lengths = self.lengths[sessions]
+    def taken(self, sessions: np.ndarray, lengths: np.ndarray | None = None) -> Sessions:
+        """The sessions of these numbers (m,) int64, in this order; of each, with `lengths` (m,), so many first events."""
+        lengths = self.lengths[sessions] if lengths is None else lengths
         starts = np.repeat(self.offsets[sessions] - np.cumsum(lengths) + lengths, lengths)
         events = starts + np.arange(lengths.sum())
         columns = {c: None if getattr(self, c) is None else getattr(self, c)[events] for c in _EVENT_COLUMNS}
@@ -132,6 +137,8 @@ class Sessions:
             self.ids[sessions],
             users=None if self.users is None else self.users[sessions],
             kind_names=self.kind_names,
+            item_features=self.item_features,
+            user_features=self.user_features,
             **columns,
         )
 
@@ -169,6 +176,9 @@ class Sessions:
             save_ids(self.users, draft.path(f"{part}users.parquet"))
         if self.kind_names is not None:
             save_ids(self.kind_names, draft.path(f"{part}kinds.parquet"))
+        for name in _FEATURES:
+            if getattr(self, name) is not None:
+                save_features(getattr(self, name), draft.path(f"{part}{name}.parquet"))
 
     @classmethod
     def load(cls, artifact: artifacts.Artifact, part: str = "") -> Sessions:
@@ -178,6 +188,12 @@ class Sessions:
             def ids(name: str) -> Ids | None:
                 return load_ids(artifact.path(name)) if name in artifact else None
 
+            found: dict[str, Any] = {
+                c: artifact.array(f"{part}{c}", t) for c, t in _EVENT_COLUMNS.items() if f"{part}{c}.npy" in artifact
+            }
+            for name in _FEATURES:
+                if f"{part}{name}.parquet" in artifact:
+                    found[name] = load_features(artifact.path(f"{part}{name}.parquet"))
             return cls(
                 artifact.array(f"{part}offsets", "int64"),
                 artifact.array(f"{part}items", "int32"),
@@ -185,13 +201,12 @@ class Sessions:
                 load_ids(artifact.path(f"{part}sessions.parquet")),
                 users=ids(f"{part}users.parquet"),
                 kind_names=ids(f"{part}kinds.parquet"),
-                **{
-                    c: artifact.array(f"{part}{c}", t) for c, t in _EVENT_COLUMNS.items() if f"{part}{c}.npy" in artifact
-                },
+                **found,
             )
 
 
 _EVENT_COLUMNS = {"times": "int64", "weights": "float32", "kinds": "int32"}
+_FEATURES = ("item_features", "user_features")
 
 
 def sessionize(events: Events) -> Sessions:
@@ -215,6 +230,8 @@ def sessionize(events: Events) -> Sessions:
         kinds=events.kind,
         users=users,
         kind_names=None if events.kinds is None else events.kinds.ids,
+        item_features=events.item_features,
+        user_features=events.user_features,
     ).compacted()
 
 

@@ -1,9 +1,40 @@
-"""The k largest of each row of a score matrix, ties by lower column."""
+"""The k largest of each row of a score matrix, ties by lower column; and the heap that the k best are kept in."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
+
+
+@numba.njit(nogil=True, cache=True)
+def replace_worst(heap_rows, heap_scores, row, score):  # type: ignore[no-untyped-def]
+    """Put a row and its score in the place of the worst of a heap: lowest score, then highest row, at 0."""
+    k, hole = heap_rows.shape[0], 0
+    while True:
+        child = 2 * hole + 1
+        if child >= k:
+            break
+        right = child + 1
+        if right < k and (
+            heap_scores[right] < heap_scores[child]
+            or (heap_scores[right] == heap_scores[child] and heap_rows[right] > heap_rows[child])
+        ):
+            child = right
+        if heap_scores[child] < score or (heap_scores[child] == score and heap_rows[child] > row):
+            heap_scores[hole], heap_rows[hole] = heap_scores[child], heap_rows[child]
+            hole = child
+        else:
+            break
+    heap_scores[hole], heap_rows[hole] = score, row
+
+
+@numba.njit(nogil=True, cache=True)
+def sort_heap(heap_rows, heap_scores):  # type: ignore[no-untyped-def]
+    """Sort a heap of `replace_worst` in place: best first, ties by lower row."""
+    for end in range(heap_rows.shape[0] - 1, 0, -1):
+        row, score = heap_rows[0], heap_scores[0]
+        replace_worst(heap_rows[:end], heap_scores[:end], heap_rows[end], heap_scores[end])
+        heap_rows[end], heap_scores[end] = row, score
 
 
 @numba.njit(nogil=True, cache=True)
@@ -15,32 +46,11 @@ def merge_best(scores, first, best_rows, best_scores):  # type: ignore[no-untype
     best_rows    (q, k) int64, written: a heap by (score, row), worst at 0; −1 for empty
     best_scores  (q, k) float32, written; −inf for empty
     """
-    k = best_rows.shape[1]
     for i in range(scores.shape[0]):
-        heap_rows, heap_scores = best_rows[i], best_scores[i]
-        worst = heap_scores[0]
         for j in range(scores.shape[1]):
             # Columns come in ascending order, so that a tie with the worst never replaces it.
-            if scores[i, j] > worst:
-                score, row = scores[i, j], first + j
-                hole = 0
-                while True:
-                    child = 2 * hole + 1
-                    if child >= k:
-                        break
-                    right = child + 1
-                    if right < k and (
-                        heap_scores[right] < heap_scores[child]
-                        or (heap_scores[right] == heap_scores[child] and heap_rows[right] > heap_rows[child])
-                    ):
-                        child = right
-                    if heap_scores[child] < score or (heap_scores[child] == score and heap_rows[child] > row):
-                        heap_scores[hole], heap_rows[hole] = heap_scores[child], heap_rows[child]
-                        hole = child
-                    else:
-                        break
-                heap_scores[hole], heap_rows[hole] = score, row
-                worst = heap_scores[0]
+            if scores[i, j] > best_scores[i, 0]:
+                replace_worst(best_rows[i], best_scores[i], first + j, scores[i, j])
 
 
 def empty_best(q: int, k: int) -> tuple[np.ndarray, np.ndarray]:

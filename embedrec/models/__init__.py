@@ -12,6 +12,9 @@ from embedrec.registry import resolve
 MODELS: dict[str, str] = {
     "word2vec": "embedrec.models.word2vec:Word2Vec",
     "popular": "embedrec.models.popular:Popular",
+    "random": "embedrec.models.random:Random",
+    "ar": "embedrec.models.rules:AssociationRules",
+    "sr": "embedrec.models.rules:SequentialRules",
 }
 RESTORERS: dict[str, str] = {**MODELS, "vectors": "embedrec.models.vectors:Vectors"}
 

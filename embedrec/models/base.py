@@ -10,7 +10,7 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.embeddings import Embeddings
+from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import SettingsError
 from embedrec.reporting import Report
 from embedrec.topk import TopK, check_k
@@ -72,6 +72,9 @@ class Searcher(Protocol):
     @property
     def vocab(self) -> Vocab: ...
 
+    @property
+    def metric(self) -> Metric: ...
+
 
 Encoder = Callable[[Sessions], np.ndarray]
 
@@ -82,15 +85,17 @@ class VectorModel:
 
     recipe      settings it was made with
     arrays      what `recipe.restore` needs
-    embeddings  item embeddings (n, d)
+    embeddings  item embeddings (n, d): their neighbours are similar items
     encoder     histories (S sessions in the model's vocabulary) → query vectors (S, d) float32
-    searcher    where to search: the embeddings themselves (exact), or an index of them
+    answers     what is compared with a query, (n, d): the embeddings, or for some models others of the same items
+    searcher    where to search for a query: the answers themselves (exact), or an index of them
     """
 
     recipe: Restorer
     arrays: Arrays
     embeddings: Embeddings
     encoder: Encoder
+    answers: Embeddings
     searcher: Searcher
 
     @property
@@ -98,9 +103,17 @@ class VectorModel:
         return self.embeddings.vocab
 
     def using(self, searcher: Searcher) -> VectorModel:
-        """The same model, searching in an index. Raises SettingsError when its vocabulary is another."""
+        """The same model, searching in an index of its `answers`.
+
+        Raises SettingsError when the index has another vocabulary or metric.
+        """
         if not np.array_equal(searcher.vocab.ids, self.vocab.ids):
             raise SettingsError("the index was built from another vocabulary than the model's; build it again")
+        if searcher.metric != self.answers.metric:
+            raise SettingsError(
+                f"the index compares by {searcher.metric}, but the model's answers by {self.answers.metric}; "
+                "build it from model.answers"
+            )
         return replace(self, searcher=searcher)
 
     def encode(self, sessions: Sessions) -> Embeddings:

@@ -12,6 +12,9 @@ from embedrec.data.vocab_files import load_vocab, save_vocab
 from embedrec.models import restorer_class
 from embedrec.models.base import Model
 
+# settings that older artifacts lack, and what they would have said
+_BEFORE: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
+
 
 def save_model(model: Model, folder: Path, about: Mapping[str, Any]) -> None:
     """Write the artifact `folder`, kind "model"; `about` is provenance."""
@@ -26,6 +29,7 @@ def load_model(artifact: artifacts.Artifact) -> Model:
     """The model of an artifact. Raises ArtifactError when its parts do not fit together."""
     about = artifact.about
     with artifacts.opening(artifact, "train the model again"):
-        recipe = build(restorer_class(about["recipe"]), about["settings"], given=str(artifact.folder))
+        settings = _BEFORE.get(about["recipe"], {}) | about["settings"]
+        recipe = build(restorer_class(about["recipe"]), settings, given=str(artifact.folder))
         arrays = {name: artifact.array(name) for name in about["arrays"]}
         return recipe.restore(load_vocab(artifact.path("vocab.parquet")), arrays)

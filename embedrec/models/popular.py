@@ -1,4 +1,8 @@
-"""Most popular: every history is answered with the most mentioned items. The floor under every comparison."""
+"""Most popular: every history is answered with the most mentioned items. The floor under every comparison.
+
+Over all time, or of late: popular items change, and where they do, the last days make a far better floor (Ji et al.
+2020, "A Re-visit of the Popularity Baseline in Recommender Systems").
+"""
 
 from __future__ import annotations
 
@@ -9,45 +13,88 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError
-from embedrec.models.base import Arrays, excluding
+from embedrec.errors import DataError, SettingsError
+from embedrec.models.base import Arrays
 from embedrec.reporting import Report, quiet
-from embedrec.topk import TopK, best_first, check_k
+from embedrec.topk import TopK, check_k
+
+_DAY = 86_400_000  # milliseconds
 
 
 @dataclass(frozen=True)
 class Popular:
-    """Items by the number of their mentions in the training sessions."""
+    """Items by the number of their mentions in the training sessions; both settings none: over all time.
+
+    days       only mentions of the last so many days before the last event count
+    half_life  days in which a mention loses half its weight: it counts 0.5 ** (age / half_life)
+
+    Raises SettingsError for a number that is not positive.
+    """
 
     name: ClassVar[str] = "popular"
 
+    days: float | None = None
+    half_life: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("days", "half_life"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise SettingsError(f"{name} must be a positive number of days, or none, but is {value!r}")
+
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> PopularModel:
-        """Count; `seed`, `threads` and `report` change nothing."""
-        counts = np.bincount(sessions.items, minlength=len(sessions.vocab))
-        return self.restore(sessions.vocab, {"counts": counts})
+        """Count; `seed`, `threads` and `report` change nothing.
+
+        Raises SettingsError when days or half_life is set and the sessions have no times.
+        """
+        n, items, weights = len(sessions.vocab), sessions.items, None
+        if self.days is not None or self.half_life is not None:
+            if sessions.times is None:
+                raise SettingsError(
+                    "days and half_life of popular need times, but the sessions have none; prepare data with a time "
+                    "column, or leave both out"
+                )
+            age = (sessions.times.max(initial=np.iinfo(np.int64).min) - sessions.times) / _DAY  # (E,) days
+            recent = slice(None) if self.days is None else age <= self.days
+            items = items[recent]
+            weights = None if self.half_life is None else 0.5 ** (age[recent] / self.half_life)
+        return self.restore(sessions.vocab, {"counts": np.bincount(items, weights, minlength=n)})
 
     def restore(self, vocab: Vocab, arrays: Arrays) -> PopularModel:
-        """The model of the array "counts" (n,). Raises DataError when its length is another."""
-        if arrays["counts"].shape != (len(vocab),):
-            raise DataError(f"popularity needs {len(vocab)} counts, but was given shape {arrays['counts'].shape}")
-        return PopularModel(self, vocab, arrays)
+        """The model of the array "counts" (n,). Raises DataError when it is no such array."""
+        counts = arrays["counts"]
+        if counts.shape != (len(vocab),):
+            raise DataError(f"popularity needs {len(vocab)} counts, but was given shape {counts.shape}")
+        scores = counts.astype(np.float32)
+        if not np.isfinite(scores).all():
+            raise DataError("counts of popularity must be finite, but some are not")
+        best = np.lexsort((np.arange(len(scores)), -scores)).astype(np.int32)
+        return PopularModel(self, vocab, arrays, best[None], scores[best][None])
 
 
 @dataclass(frozen=True, eq=False)
 class PopularModel:
-    """arrays: "counts" (n,) int64; the score of an item is its count."""
+    """The score of an item is its count.
+
+    arrays  "counts" (n,): mentions, int64; float64 where they fade with half_life
+    best    (1, n) int32 all rows, best first, ties by lower row
+    scores  (1, n) float32 beside them
+    """
 
     recipe: Popular
     vocab: Vocab
     arrays: Arrays
+    best: np.ndarray
+    scores: np.ndarray
 
     def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
         """See `Model.recommend`."""
+        from embedrec.kernels.topk import empty_best
+        from embedrec.kernels.unseen import take
+
         check_k(k, len(self.vocab))
         histories = histories.recoded(self.vocab)
-        reach = k if seen else min(k + int(histories.lengths.max(initial=0)), len(self.vocab))
-        scores = self.arrays["counts"].astype(np.float32)
-        best = np.lexsort((np.arange(len(scores)), -scores))[:reach]
-        shape = (len(histories), len(best))
-        top = best_first(np.broadcast_to(best, shape), np.broadcast_to(scores[best], shape), self.vocab)
-        return top if seen else excluding(top, histories, k)
+        rows, scores = empty_best(len(histories), k)
+        lists = (self.best, self.scores, np.zeros(len(histories), dtype=np.int64))
+        take(*lists, histories.offsets, histories.items, len(self.vocab), seen, rows, scores)
+        return TopK(rows, scores, self.vocab)

@@ -32,6 +32,5 @@ class Vectors:
     def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """arrays: "items" (n, d) float32."""
         embeddings = Embeddings(arrays["items"], vocab, self.metric)
-        return VectorModel(
-            self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay, self.metric), embeddings
-        )
+        encoder = mean_encoder(embeddings.vectors, self.decay, self.metric)
+        return VectorModel(self, arrays, embeddings, encoder, embeddings, embeddings)

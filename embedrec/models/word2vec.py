@@ -8,7 +8,7 @@ vectors).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.encoders import mean_encoder
+from embedrec.models.popularity import best_share, dialled
 from embedrec.reporting import Report, quiet
 
 Architecture = Literal["skip-gram", "cbow"]
@@ -44,6 +45,9 @@ class Word2Vec:
     architecture    "skip-gram", or "cbow": contexts' mean predicts the centre
     vectors         which vectors are the items': "input", "output", or their "sum"
     decay           how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
+    popularity      how much of an item's norm, which grows with its popularity, counts in what comes next: from 0, the
+                    cosine, to 1, the dot product; None takes what fits the training sessions best (`best_share`), and
+                    the model's recipe says what it was. Similar items are found by the cosine
     backend         "embedrec", or "gensim": the same settings there, to compare
     deterministic   the same bytes at any number of threads (otherwise: with one thread)
 
@@ -67,13 +71,14 @@ class Word2Vec:
     architecture: Architecture = "skip-gram"
     vectors: Side = "sum"
     decay: float = 0.7
+    popularity: float | None = None
     backend: Backend = "embedrec"
     deterministic: bool = False
 
     def __post_init__(self) -> None:
         for field, low, high in _BOUNDS:
             value = getattr(self, field)
-            if not low <= value <= high:  # also refuses NaN
+            if value is not None and not low <= value <= high:  # also refuses NaN
                 bounds = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
                 raise SettingsError(f"{field} must be {bounds}, but is {value!r}")
         if self.min_alpha > self.alpha:
@@ -122,7 +127,12 @@ class Word2Vec:
         else:
             from embedrec.models.word2vec_training import train as run
         x, y = run(self, sessions, counts, x, y, seed=seed, threads=threads, report=report)
-        return self.restore(vocab, {"input": x, "output": y})
+        arrays = {"input": x, "output": y}
+        if self.popularity is not None:
+            return self.restore(vocab, arrays)
+        model = replace(self, popularity=0.0).restore(vocab, arrays)
+        share = best_share(model.embeddings, model.encoder, sessions, seed=seed)
+        return replace(self, popularity=share).restore(vocab, arrays)
 
     def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of arrays "input" and "output", both (n, dim) float32. Raises DataError when they do not fit."""
@@ -131,7 +141,8 @@ class Word2Vec:
             raise DataError(f"input vectors are {x.shape}, but output vectors {y.shape}")
         chosen = {"input": x, "output": y}.get(self.vectors)
         embeddings = Embeddings(x + y if chosen is None else chosen, vocab, "cosine")
-        return VectorModel(self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay), embeddings)
+        answers = dialled(embeddings, self.popularity or 0.0)
+        return VectorModel(self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay), answers, answers)
 
     def _start(self, vocab: Vocab, init: VectorModel | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Vectors to start from (n, dim): random inputs, zero outputs, and those of `init` over them."""
@@ -149,7 +160,7 @@ class Word2Vec:
 _BOUNDS = (
     ("dim", 1, 65536), ("window", 0, 2**30), ("epochs", 1, np.inf), ("negative", 1, 10000),
     ("ns_exponent", -100, 100), ("sample", 0, 1), ("alpha", 1e-9, 10), ("min_alpha", 0, 10),
-    ("min_count", 1, np.inf), ("decay", 1e-6, 1),
+    ("min_count", 1, np.inf), ("decay", 1e-6, 1), ("popularity", 0, 1),
 )  # fmt: skip
 _CHOICES = (
     ("architecture", ("skip-gram", "cbow")),

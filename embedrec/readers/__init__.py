@@ -16,6 +16,12 @@ READERS: dict[str, str] = {
     "mpd": "embedrec.readers.mpd:Mpd",
     "movielens": "embedrec.readers.movielens:MovieLens",
     "table": "embedrec.readers.table:Table",
+    "mssd": "embedrec.readers.mssd:Mssd",
+    "lastfm1k": "embedrec.readers.lastfm1k:LastFm1K",
+    "hetrec": "embedrec.readers.hetrec:HetRec",
+    "recbole": "embedrec.readers.recbole:RecBole",
+    "sessions": "embedrec.readers.session_tables:SessionTables",
+    "wsknn": "embedrec.readers.wsknn:Wsknn",
 }
 
 

@@ -1,38 +1,43 @@
-"""Which files to read, and how to open them: plain, `.gz`, or members of `.zip`, never unpacked to disk."""
+"""Which files to read, and how to open them: plain, `.gz`, or members of archives, never unpacked to disk."""
 
 from __future__ import annotations
 
 import glob
 import gzip
 import re
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from embedrec.errors import DataError, did_you_mean
+from embedrec.readers import tar
 
 _GZ_FACTOR = 6  # JSON and CSV logs pack about so well
 _ENCRYPTED = 0x1
+_ARCHIVES = (".zip", *tar.SUFFIXES)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One stream of data: a file, or a member of a zip archive.
+    """One stream of data: a file, or a member of an archive.
 
     path      the file on disk
     member    its name in the archive, or None
     size      bytes on disk (packed)
     unpacked  bytes to expect when it is read (an estimate for .gz)
+    tarred    the member, where the archive is a .tar or .tar.gz
     """
 
     path: Path
     member: str | None
     size: int
     unpacked: int
+    tarred: tar.TarMember | None = None
 
     def __str__(self) -> str:
         return str(self.path) if self.member is None else f"{self.path}:{self.member}"
@@ -51,17 +56,20 @@ class Source:
     def open(self) -> Iterator[IO[bytes]]:
         """The unpacked bytes as a stream. Raises DataError when the file cannot be read or is damaged."""
         packed = (self.member or self.path.name).lower().endswith(".gz")
-        with reading(self):
-            if self.member is None:
-                with gzip.open(self.path) if packed else self.path.open("rb") as stream:
+        with reading(self), self._stored() as stored:
+            if packed:
+                with gzip.open(stored) as stream:
                     yield stream  # type: ignore[misc]
             else:
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as member:
-                    if packed:
-                        with gzip.open(member) as stream:
-                            yield stream  # type: ignore[misc]
-                    else:
-                        yield member
+                yield stored
+
+    def first_line(self, limit: int) -> bytes:
+        """The first line, or so many bytes of it, without a byte order mark. Raises DataError as `open` does."""
+        line = self.tarred.first_line if self.tarred else b""
+        if not line.endswith(b"\n"):
+            with self.open() as stream:
+                line = stream.readline(limit)
+        return line.removeprefix(b"\xef\xbb\xbf")
 
     def read(self) -> bytes:
         """All unpacked bytes, without a byte order mark. Raises DataError, also when there are none."""
@@ -71,13 +79,24 @@ class Source:
             raise DataError(f"{self} is empty; remove it or get it again")
         return content
 
+    def _stored(self) -> AbstractContextManager[IO[bytes]]:
+        if self.tarred is not None:
+            return self.tarred.open()
+        return self.path.open("rb") if self.member is None else _zipped(self.path, self.member)
+
+
+@contextmanager
+def _zipped(path: Path, member: str) -> Iterator[IO[bytes]]:
+    with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
+        yield stream
+
 
 @contextmanager
 def reading(source: object) -> Iterator[None]:
     """Turn what goes wrong while `source` is read from disk into one sentence."""
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as e:
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as e:
         raise DataError(f"{source} is cut off or damaged ({e}); get it again") from e
     except PermissionError:
         raise DataError(f"{source} may not be read; check its permissions") from None
@@ -89,7 +108,8 @@ def expand(paths: Sequence[str | Path], suffixes: Sequence[str], *, any_file: bo
     """The sources that files, folders (with their sub-folders) and globs name, each once, in natural order.
 
     Natural order reads digits as numbers (slice.0-999 before slice.1000-1999), so that the same set of files
-    gives the same result however it was named. Every suffix is also found with ".gz" and inside ".zip".
+    gives the same result however it was named. Every suffix is also found with ".gz" and inside ".zip", ".tar" and
+    ".tar.gz"; only the members of the last keep their order there, as going back would mean to unpack it anew.
 
     suffixes  what data files end with, such as ".json"
     any_file  take a file that is named itself whatever it ends with
@@ -97,17 +117,32 @@ def expand(paths: Sequence[str | Path], suffixes: Sequence[str], *, any_file: bo
     Raises DataError for a missing, empty, unreadable or unfitting file, an encrypted or damaged archive, a
     folder or glob without data files, and for a file that is named twice.
     """
-    wanted = (*suffixes, *(f"{s}.gz" for s in suffixes), ".zip")
+    inside = (*suffixes, *(f"{s}.gz" for s in suffixes))
     found: list[Path] = []
     for given in paths:
-        found += _files(Path(given), wanted, any_file)
+        found += _files(Path(given), (*inside, *_ARCHIVES), any_file)
     found.sort(key=lambda path: natural(str(path)))
     seen: set[Path] = set()
     for path in found:
         if path.resolve() in seen:
             raise DataError(f"{path} is given twice; give every file once")
         seen.add(path.resolve())
-    return [source for path in found for source in _sources(path, wanted)]
+    return [source for path in found for source in _sources(path, inside)]
+
+
+def beside(source: Source, found: Sequence[Source], name: str) -> Source | None:
+    """The file of that name, or with ".gz", in the folder of a source; None where there is none.
+
+    found  sources among which a member of an archive looks
+    """
+    if source.member is not None:
+        folder = source.member.rpartition("/")[0]
+        inside = [s for s in found if s.path == source.path and s.name == name and s.member is not None]
+        return next((s for s in inside if str(s.member).rpartition("/")[0] == folder), None)
+    for path in (source.path.with_name(name), source.path.with_name(f"{name}.gz")):
+        if path.is_file():
+            return expand([path], (), any_file=True)[0]
+    return None
 
 
 def natural(text: str) -> list[tuple[int, str]]:
@@ -146,21 +181,41 @@ def _fits(name: str, wanted: Sequence[str]) -> bool:
     return not hidden and name.lower().endswith(tuple(wanted))
 
 
-def _sources(path: Path, wanted: Sequence[str]) -> list[Source]:
+def _sources(path: Path, inside: Sequence[str]) -> list[Source]:
+    """The file itself, or the members of an archive whose names end as wanted `inside`."""
+    name = path.name.lower()
     with reading(path):
         size = path.stat().st_size
         if not size:
             raise DataError(f"{path} is empty; remove it or get it again")
-        if path.suffix.lower() != ".zip":
-            return [Source(path, None, size, size * (_GZ_FACTOR if path.suffix.lower() == ".gz" else 1))]
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir() and _fits(m.filename, wanted[:-1])]
-    if not members:
-        raise DataError(f"{path} holds no data files; looked for {', '.join(wanted[:-1])}")
+        if name.endswith(".zip"):
+            found = _members_of_zip(path, inside)
+        elif name.endswith(tar.SUFFIXES):
+            found = _members_of_tar(path, inside)
+        else:
+            return [Source(path, None, size, size * (_GZ_FACTOR if name.endswith(".gz") else 1))]
+    if not found:
+        raise DataError(f"{path} holds no data files; looked for {', '.join(inside)}")
+    empty = next((source for source in found if not source.unpacked), None)
+    if empty is not None:
+        raise DataError(f"{empty} is empty; remove it or get it again")
+    return found
+
+
+def _members_of_zip(path: Path, inside: Sequence[str]) -> list[Source]:
+    with zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.infolist() if not m.is_dir() and _fits(m.filename, inside)]
     for member in members:
         if member.flag_bits & _ENCRYPTED:
             raise DataError(f"{path}:{member.filename} is encrypted; unpack the archive with its password first")
-        if not member.file_size:
-            raise DataError(f"{path}:{member.filename} is empty; remove it or get it again")
     members.sort(key=lambda m: natural(m.filename))
     return [Source(path, m.filename, m.compress_size, m.file_size) for m in members]
+
+
+def _members_of_tar(path: Path, inside: Sequence[str]) -> list[Source]:
+    archive = tar.Tar(path)
+    members = archive.members(lambda name: _fits(name, inside))
+    if not archive.packed:
+        members.sort(key=lambda m: natural(m.name))
+    factors = [_GZ_FACTOR if m.name.lower().endswith(".gz") else 1 for m in members]
+    return [Source(path, m.name, m.size, m.size * factor, tarred=m) for m, factor in zip(members, factors, strict=True)]

@@ -1,19 +1,20 @@
 """File formats of tables, as streams of column batches: delimited text, Parquet, JSON lines.
 
-A format has two methods, `columns(source)` and `batches(source, columns, bad_rows)`. Rows are counted from 1,
-without header and blank lines.
+Rows are counted from 1, without header and blank lines.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from bisect import insort
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import IO, Any
+from math import ceil
+from typing import IO, Any, ClassVar, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -22,10 +23,12 @@ import pyarrow.compute as pc
 
 from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.behind import ahead
 from embedrec.readers.files import Source
 
 _BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded once a batch, so large ones are cheaper
-_ROWS = 1 << 20  # rows of Parquet at once
+_ROWS = 1 << 18  # rows of Parquet at once: parsing makes ten temporaries of them
+_AHEAD = 16  # batches of Parquet decoded before they are asked for
 _LINES = 1 << 17  # JSON lines at once, which are Python objects for a while
 _NO_ROWS = ("Empty CSV", "cannot infer number of columns", "Could not skip initial")  # Arrow on a header alone
 _LOOKED_AT = 100  # JSON lines whose keys are the columns
@@ -46,18 +49,37 @@ class Batch:
     read: float
 
 
+class Format(Protocol):
+    """What every format of tables can do. `typed` says whether numbers and texts are told apart.
+
+    Batches are of a size that is fast to read, or of a `share` of it where memory is short.
+    """
+
+    @property
+    def typed(self) -> bool: ...
+
+    def columns(self, source: Source) -> list[str]: ...
+
+    def batches(
+        self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0
+    ) -> Iterator[Batch]: ...
+
+
 @dataclass(frozen=True)
 class Delimited:
-    """Delimited text in UTF-8. All columns come as strings without spaces around them, null where empty.
+    """Delimited text. All columns come as strings without spaces around them, null where empty.
 
     delimiter  one character, or the same one twice ("::"); "" finds it in the header
     quoted     whether "…" may hold delimiters and line breaks
     names      the columns, where the file has no header
+    encoding   of the text
     """
 
+    typed: ClassVar[bool] = False
     delimiter: str = ""
     quoted: bool = True
     names: tuple[str, ...] | None = None
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
 
     def columns(self, source: Source) -> list[str]:
         """The columns of the header, or `names`."""
@@ -69,7 +91,7 @@ class Delimited:
             return [name.strip() for name in line.split(delimiter)]
         return [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
 
-    def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows) -> Iterator[Batch]:
+    def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
         """The rows in order; rows with too few or too many values are bad rows."""
         from pyarrow import csv as arrow
 
@@ -83,7 +105,8 @@ class Delimited:
                 # one thread: only then are uneven rows numbered
                 arrow.ReadOptions(
                     use_threads=False,
-                    block_size=_BLOCK,
+                    encoding=self.encoding,
+                    block_size=ceil(_BLOCK * share),
                     column_names=names if len(delimiter) == 1 else _spaced(names),
                     skip_rows=0 if self.names is not None else 1,
                 ),
@@ -109,11 +132,20 @@ class Delimited:
                 yield Batch(source, trimmed, rows, min(counted.bytes / source.unpacked, 1))
                 done += batch.num_rows
 
-    def _header(self, source: Source) -> str:
+    def decoding(self, source: Source) -> Delimited:
+        """The same format in the encoding of a source: UTF-8, or Latin-1 where it is not valid UTF-8."""
+        decoder = codecs.getincrementaldecoder("utf-8")()
         with source.open() as stream:
-            line = stream.readline(_BLOCK).removeprefix(b"\xef\xbb\xbf")
+            try:
+                while block := stream.read(_BLOCK):
+                    decoder.decode(block)
+            except UnicodeDecodeError:
+                return replace(self, encoding="latin-1")
+        return self
+
+    def _header(self, source: Source) -> str:
         try:
-            return line.decode().rstrip("\r\n")
+            return source.first_line(_BLOCK).decode(self.encoding).rstrip("\r\n")
         except UnicodeDecodeError as e:
             raise DataError(f"{source} is not UTF-8 text; convert it first") from e
 
@@ -156,16 +188,20 @@ class _Uneven:
 class Parquet:
     """Parquet files; columns come in the types they have."""
 
+    typed: ClassVar[bool] = True
+
     def columns(self, source: Source) -> list[str]:
         """The columns of the schema."""
         with self._open(source) as file:
             return list(file.schema_arrow.names)
 
-    def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows) -> Iterator[Batch]:
+    def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
         """The rows in order."""
         with self._open(source) as file:
             total, done = max(file.metadata.num_rows, 1), 0
-            for batch in file.iter_batches(batch_size=_ROWS, columns=list(columns)):
+            # one thread: to share each small batch out among several takes longer than to decode it
+            decoded = file.iter_batches(batch_size=ceil(_ROWS * share), columns=list(columns), use_threads=False)
+            for batch in ahead(decoded, ceil(_AHEAD * share)):
                 found = {name: _plain(batch.column(name)) for name in columns}
                 numbers = range(done + 1, done + batch.num_rows + 1)
                 done += batch.num_rows
@@ -183,7 +219,13 @@ class Parquet:
 
 @dataclass(frozen=True)
 class JsonLines:
-    """One JSON object a line; a column that mixes numbers and texts comes as texts."""
+    """One JSON object a line; a column that mixes numbers and texts comes as texts.
+
+    lists  whether a value may be a list or a boolean
+    """
+
+    lists: bool = False
+    typed: ClassVar[bool] = True
 
     def columns(self, source: Source) -> list[str]:
         """The keys of the first hundred objects."""
@@ -193,26 +235,23 @@ class JsonLines:
             raise DataError(f"{source} holds no JSON objects, one a line; check the file")
         return list(dict.fromkeys(chain.from_iterable(row for row in rows if isinstance(row, dict))))
 
-    def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows) -> Iterator[Batch]:
+    def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
         """The rows in order; a missing key is null, and a line that is no JSON object is a bad row."""
         with source.open() as stream:
             counted = _Counted(stream)
             numbered = enumerate(_lines(counted), 1)
-            while lines := list(islice(numbered, _LINES)):
+            while lines := list(islice(numbered, ceil(_LINES * share))):
                 rows, numbers = [], []
                 for number, line in lines:
                     row = _json(line)
-                    problem = _json_problem(row, columns)
+                    problem = _json_problem(row, columns, dict if self.lists else list | dict | bool)
                     if problem:
                         bad_rows.add(source, f"row {number}", problem)
                     else:
                         rows.append(row)
                         numbers.append(number)
-                found = {name: _column([row.get(name) for row in rows]) for name in columns}
+                found = {name: column_of([row.get(name) for row in rows]) for name in columns}
                 yield Batch(source, found, numbers, min(counted.bytes / source.unpacked, 1))
-
-
-Format = Delimited | Parquet | JsonLines
 
 
 class _Counted:
@@ -283,16 +322,17 @@ def _json(line: bytes) -> Any:
         return _NotJson(str(e))
 
 
-def _json_problem(row: Any, columns: Sequence[str]) -> str:
+def _json_problem(row: Any, columns: Sequence[str], nested_types: Any) -> str:
     if isinstance(row, _NotJson):
         return f"the line is not valid JSON ({row.message})"
     if not isinstance(row, dict):
         return "the line must be a JSON object"
-    nested = [name for name in columns if isinstance(row.get(name), list | dict | bool)]
+    nested = [name for name in columns if isinstance(row.get(name), nested_types)]
     return f"{nested[0]} must be a text or a number" if nested else ""
 
 
-def _column(values: list[Any]) -> Any:
+def column_of(values: list[Any]) -> Any:
+    """Python values as an Arrow array, as texts where numbers and texts are mixed."""
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.events import Events
+from embedrec.data.room import IN_MEMORY, Column, Room, chunks
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.readers import values
 from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.behind import Behind
+from embedrec.readers.columns import listed
 from embedrec.readers.files import Source
-from embedrec.readers.formats import Batch, Delimited, Format
+from embedrec.readers.formats import Batch, Format
+from embedrec.readers.ids import Ids, start_kernels
+from embedrec.readers.ordering import sort_events
 from embedrec.reporting import Report
+
+_MANY_BYTES = 32 << 20  # of files in which there may be so many ids that compiled kernels are worth their start
 
 
 @dataclass(frozen=True)
 class Plan:
     """Which column is what; "" for none. Sessions are the users where only those are named.
 
+    order       numbers that order the rows of a session; without it the time does, then the order of rows
     whole_ids   sessions, users and items must be whole numbers
-    min_weight  rows of smaller weight are left out, and are not bad
     """
 
     session: str
@@ -35,115 +42,82 @@ class Plan:
     weight: str = ""
     name: str = ""
     kind: str = ""
+    order: str = ""
     time_unit: values.TimeUnit = "auto"
     whole_ids: bool = False
-    min_weight: float = -np.inf
 
     def columns(self) -> list[str]:
         """The columns to read, each once."""
-        roles = (self.session, self.item, self.user, self.time, self.weight, self.name, self.kind)
+        roles = (self.session, self.item, self.user, self.time, self.weight, self.name, self.kind, self.order)
         return list(dict.fromkeys(column for column in roles if column))
 
 
-def read_rows(sources: Sequence[tuple[Source, Format]], plan: Plan, bad_rows: BadRows, report: Report) -> Events:
+def read_rows(
+    sources: Sequence[tuple[Source, Format]],
+    plan: Plan,
+    bad_rows: BadRows,
+    report: Report,
+    *,
+    threads: int = 1,
+    room: Room = IN_MEMORY,
+) -> Events:
     """The rows of all sources as events, in their order where there is no time.
+
+    threads  more than one code ids and sort while the next rows are read; the result does not depend on it
+    room     where the columns of the events lie
 
     Raises DataError for what cannot be read, for bad rows (as `bad_rows` says), and when no row is left.
     """
     total, done = sum(source.unpacked for source, _ in sources), 0
     # ids that are texts because the format has no types are whole numbers if all of them look so
-    table = _Table(plan, typed=not all(isinstance(form, Delimited) for _, form in sources))
+    typed = any(form.typed for _, form in sources)
     for source, form in sources:
-        _check_columns(plan, source, form.columns(source))
+        check_columns(plan.columns(), source, form.columns(source))
     report("progress", done=0, total=total, unit="B")
-    for source, form in sources:
-        for batch in form.batches(source, plan.columns(), bad_rows):
-            table.add(batch, bad_rows)
-            report("progress", done=done + int(batch.read * source.unpacked), total=total, unit="B")
-        done += source.unpacked
-        report("progress", done=done, total=total, unit="B")
-    if not table.size:
-        given = ", ".join(str(source) for source, _ in sources[:3]) + (", …" if len(sources) > 3 else "")
-        raise DataError(f"no row of {given} can be used; check the files and the filters")
-    return table.events()
+    many = total >= _MANY_BYTES
+    with Behind(min(threads, 2) if threads > 1 else 0, room.depth) as behind:
+        table = _Table(plan, typed, many, room, behind)
+        for source, form in sources:
+            for batch in form.batches(source, plan.columns(), bad_rows, room.share):
+                if many:  # in this thread, which keeps others from Python meanwhile, but not from decoding batches
+                    start_kernels(pa.types.is_integer(batch.columns[plan.session].type))
+                    many = False
+                table.add(batch, bad_rows)
+                report("progress", done=done + int(batch.read * source.unpacked), total=total, unit="B")
+            done += source.unpacked
+            report("progress", done=done, total=total, unit="B")
+        if not table.size:
+            given = ", ".join(str(source) for source, _ in sources[:3]) + (", …" if len(sources) > 3 else "")
+            raise DataError(f"no row of {given} can be used; check the files and the filters")
+        behind.finish()
+    pa.default_memory_pool().release_unused()
+    return table.events(threads)
 
 
-def listed(columns: Sequence[str]) -> str:
-    """The columns of a file in a message."""
-    return ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")
-
-
-def _check_columns(plan: Plan, source: Source, columns: list[str]) -> None:
-    for column in plan.columns():
+def check_columns(wanted: Sequence[str], source: Source, columns: list[str]) -> None:
+    """Raises DataError unless every wanted column stands once in a source of these columns."""
+    for column in wanted:
         if columns.count(column) != 1:
             how = "twice" if column in columns else "not"
             raise DataError(f"the column {column!r} stands {how} in {source}; there are {listed(columns)}")
 
 
-class Ids:
-    """A vocabulary that grows: ids are numbered by first appearance."""
-
-    def __init__(self, *, typed: bool) -> None:
-        self.typed = typed
-        self.row_of: dict[Any, int] = {}
-
-    def rows(self, column: Any) -> np.ndarray:
-        """Ids (b,) of int64 or string → rows (b,) int32."""
-        encoded = column.dictionary_encode()
-        row_of = self.row_of
-        distinct = [row_of.setdefault(i, len(row_of)) for i in encoded.dictionary.to_pylist()]
-        return np.array(distinct, dtype=np.int32)[encoded.indices.to_numpy()]
-
-    def final(self) -> tuple[np.ndarray, np.ndarray]:
-        """Distinct ids, int64 or object array of str, and for every row its final row."""
-        keys = list(self.row_of)
-        if all(isinstance(key, int) for key in keys):
-            return np.array(keys, dtype=np.int64), np.arange(len(keys), dtype=np.int32)
-        texts = pa.array([str(key) for key in keys], pa.large_string())
-        ids = texts if self.typed else whole_or_text(texts)
-        encoded = ids.dictionary_encode()  # 12 and "12", or "12" and "12.0", are one
-        distinct = encoded.dictionary.to_numpy(zero_copy_only=False)
-        return distinct, encoded.indices.to_numpy()
-
-
-def whole_or_text(texts: Any) -> Any:
-    """Texts as int64 where all are whole numbers ("12"; "12.0" too, as float columns are written), else as they are."""
-    whole = pc.replace_substring_regex(texts, r"\.0+$", "")
-    if pc.all(pc.match_substring_regex(whole, values.WHOLE)).as_py():
-        try:
-            return pc.cast(whole, pa.int64())
-        except pa.ArrowInvalid:  # beyond 64 bits
-            return texts
-    return texts
-
-
-@dataclass
-class _Column:
-    """One column of the events, a list of arrays; `ids` for coded columns."""
-
-    parts: list[np.ndarray] = field(default_factory=list)
-    ids: Ids | None = None
-
-    def joined(self) -> np.ndarray:
-        whole = np.concatenate(self.parts)
-        self.parts = [whole]
-        return whole
+_CODED = ("session", "item", "user", "kind")
+_NUMBERS = {"time": np.int64, "weight": np.float32, "order": np.float64}
 
 
 class _Table:
-    def __init__(self, plan: Plan, *, typed: bool) -> None:
+    def __init__(self, plan: Plan, typed: bool, many: bool, room: Room, behind: Behind) -> None:
         self.plan = plan
         self.typed = typed
+        self.room = room
+        self.behind = behind
         self.times = values.Times(plan.time, plan.time_unit)
         self.size = 0
         self.names: dict[int, str] = {}
-        self.columns: dict[str, _Column] = {}
-        for role in ("session", "item", "user", "kind"):
-            if getattr(plan, role):
-                self.columns[role] = _Column(ids=Ids(typed=typed))
-        for role in ("time", "weight"):
-            if getattr(plan, role):
-                self.columns[role] = _Column()
+        self.ids = {role: Ids(typed=typed, many=many) for role in _CODED if getattr(plan, role)}
+        self.columns = {role: Column(np.int32, room) for role in self.ids}
+        self.columns |= {role: Column(dtype, room) for role, dtype in _NUMBERS.items() if getattr(plan, role)}
 
     def add(self, batch: Batch, bad_rows: BadRows) -> None:
         """Parse a batch, leave out its bad rows, and keep the rest."""
@@ -156,43 +130,38 @@ class _Table:
             except DataError as e:
                 raise DataError(f"{batch.source}: {e}") from None
             problems += [(name, mask, problem) for mask, problem in found]
-        keep = _without_bad(batch, problems, bad_rows)
-        if self.plan.weight:
-            keep &= parsed["weight"] >= self.plan.min_weight
+        keep = without_bad(batch, problems, bad_rows)
         rows = np.flatnonzero(keep)
-        for role, column in self.columns.items():
-            if column.ids is not None:
-                column.parts.append(column.ids.rows(parsed[role].take(pa.array(rows))))
-            else:
-                column.parts.append(parsed[role][rows])
         self.size += len(rows)
-        if self.plan.name:
-            self._keep_names(batch.columns[self.plan.name].take(pa.array(rows)))
+        whole = len(rows) == len(keep)
+        taken = {
+            role: column if whole else column.take(pa.array(rows)) if role in self.ids else column[rows]
+            for role, column in parsed.items()
+        }
+        names = batch.columns[self.plan.name].take(pa.array(rows)) if self.plan.name else None
+        self.behind.add(self._keep, [(role, column, names) for role, column in taken.items()])
 
-    def events(self) -> Events:
-        """Everything as events, sorted by session, time and original order."""
+    def events(self, threads: int) -> Events:
+        """Everything as events, sorted by session, time and original order; once."""
+        self.times.check()
         columns: dict[str, np.ndarray] = {}
         vocabs: dict[str, Vocab] = {}
-        for role, column in self.columns.items():
-            columns[role] = column.joined()
-            if column.ids is not None:
-                ids, final = column.ids.final()
-                columns[role] = final[columns[role]].astype(np.int32, copy=False)
+        for role in list(self.columns):
+            columns[role] = self.columns.pop(role).array()
+            if role in self.ids:
+                ids, final = self.ids.pop(role).final()
+                if final is not None:
+                    columns[role] = self._recoded(columns[role], final)
                 names = self._names(final, len(ids)) if role == "item" and self.plan.name else None
-                vocabs[role] = Vocab(ids, names)
-        if "time" in columns:
-            columns["time"] = self.times.milliseconds(columns["time"])
-        order = _order(columns["session"], columns.get("time"))
+                vocabs[role] = Vocab.distinct(ids, names)
+        key = next((role for role in ("order", "time") if role in columns), None)
+        columns = sort_events(columns, len(vocabs["session"]), key, self.room, threads)
+        columns.pop("order", None)
         return Events(
-            session=columns["session"][order],
-            item=columns["item"][order],
+            **columns,  # type: ignore[arg-type]
             sessions=vocabs["session"],
             items=vocabs["item"],
-            user=columns["user"][order] if "user" in columns else None,
             users=vocabs.get("user"),
-            time=columns["time"][order] if "time" in columns else None,
-            weight=columns["weight"][order] if "weight" in columns else None,
-            kind=columns["kind"][order] if "kind" in columns else None,
             kinds=vocabs.get("kind"),
         )
 
@@ -201,33 +170,41 @@ class _Table:
             return self.times.parse(column)
         if role == "weight":
             return values.numbers(column, name)
+        if role == "order":
+            return values.positions(column, name)
         whole = self.plan.whole_ids and role != "kind"
         return values.ids(column, name, whole=whole, one_line=not self.typed)
 
-    def _keep_names(self, column: Any) -> None:
-        rows = self.columns["item"].parts[-1]
+    def _keep(self, role: str, column: Any, names: Any) -> None:
+        if role in self.ids:
+            column = self.ids[role].rows(column)
+        elif role == "time":
+            column = self.times.milliseconds(column)
+        self.columns[role].append(column)
+        if role == "item" and names is not None:
+            self._keep_names(column, names)
+
+    def _keep_names(self, rows: np.ndarray, column: Any) -> None:
         texts = pc.fill_null(pc.cast(column, pa.string()), "")
         given = np.flatnonzero(pc.not_equal(texts, "").to_numpy(zero_copy_only=False))
         items, at = np.unique(rows[given], return_index=True)
         for item, text in zip(items.tolist(), texts.take(pa.array(given[at])).to_pylist(), strict=True):
             self.names.setdefault(item, text)
 
-    def _names(self, final: np.ndarray, n: int) -> np.ndarray:
+    def _names(self, final: np.ndarray | None, n: int) -> np.ndarray:
         names = np.full(n, "", dtype=object)
         for row in sorted(self.names, reverse=True):  # of two rows that became one, the first names it
-            names[final[row]] = self.names[row]
+            names[row if final is None else final[row]] = self.names[row]
         return names
 
-
-def _order(session: np.ndarray, time: np.ndarray | None) -> np.ndarray | slice:
-    """What sorts events by session and time and keeps their order otherwise; logs are often sorted already."""
-    steps = np.diff(session)
-    if (steps >= 0).all() and (time is None or (np.diff(time)[steps == 0] >= 0).all()):
-        return slice(None)
-    return np.lexsort([session] if time is None else [time, session])
+    def _recoded(self, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
+        out = self.room.empty(len(rows), np.int32)
+        for here in chunks(len(rows)):
+            out[here] = new[rows[here]]
+        return out
 
 
-def _without_bad(batch: Batch, problems: list[tuple[str, np.ndarray, str]], bad_rows: BadRows) -> np.ndarray:
+def without_bad(batch: Batch, problems: list[tuple[str, np.ndarray, str]], bad_rows: BadRows) -> np.ndarray:
     """A mask (b,) of the good rows; the bad ones are handed over in order, each with its first problem."""
     count = len(batch.rows)
     first = np.full(count, len(problems), dtype=np.int32)  # (b,) which problem

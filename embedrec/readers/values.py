@@ -18,11 +18,12 @@ Problems = list[tuple[np.ndarray, str]]
 TimeUnit = Literal["auto", "s", "ms", "iso"]
 
 WHOLE = r"^(0|-?[1-9][0-9]{0,18})$"  # a whole number that is written in one way only
-_NUMBER = r"^[-+]?[0-9.]+([eE][-+]?[0-9]+)?$"
+NUMBER = r"^[-+]?[0-9.]+([eE][-+]?[0-9]+)?$"
 _ZONED = r"(Z|[+-][0-9]{2}:?([0-9]{2})?)$"
 _DATED = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _SECONDS = (1e8, 1e11)  # 1973 to 5138; milliseconds of those years start where seconds end
 _MILLISECONDS = (1e11, 1e14)
+_FINER = (("microseconds", "1,000", 1e14, 1e17), ("nanoseconds", "1,000,000", 1e17, 1e20))
 _LIMIT = 8.64e15  # ms; the years ±275,000
 
 
@@ -40,7 +41,7 @@ def ids(column: Any, name: str, *, whole: bool = False, one_line: bool = False) 
     if pa.types.is_null(kind):
         return pc.cast(column, pa.int64()), problems
     if pa.types.is_uint64(kind):
-        column, wrong = _cast(column, pa.int64())
+        column, wrong = cast(column, pa.int64())
         return column, [*problems, (wrong, f"{name} must be a whole number of 64 bits")]
     if pa.types.is_integer(kind):
         return pc.cast(column, pa.int64()), problems
@@ -61,24 +62,31 @@ def ids(column: Any, name: str, *, whole: bool = False, one_line: bool = False) 
 
 def numbers(column: Any, name: str) -> tuple[np.ndarray, Problems]:
     """Numbers (b,) float32, finite. Raises DataError for a column that is no text and no number."""
-    values, problems = _floats(column, name)
+    values, problems = floats(column, name)
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
     problems.append((~np.isfinite(narrow), f"{name} must be a finite number"))
     return narrow, problems
 
 
+def positions(column: Any, name: str) -> tuple[np.ndarray, Problems]:
+    """Numbers that order rows (b,) float64, finite. Raises DataError for a column that is no text and no number."""
+    values, problems = floats(column, name)
+    return values, [*problems, (~np.isfinite(values), f"{name} must be a finite number")]
+
+
 class Times:
     """A column of times over all batches: numbers since 1970, or dates; UTC where no zone is given.
 
     unit  "s" or "ms" for numbers, "iso" for ISO 8601 texts; "auto" tells them apart by type and, for
-          numbers, by size, once all are known
+          numbers, by size: all must be of the size of the first
     """
 
     def __init__(self, name: str, unit: TimeUnit) -> None:
         self.name = name
         self.unit = unit
         self.numeric: bool | None = None if unit == "auto" else unit != "iso"
+        self.low, self.high = np.inf, -np.inf  # of all that were kept
 
     def parse(self, column: Any) -> tuple[np.ndarray, Problems]:
         """Times (b,) float64: milliseconds where dates were given, else numbers as they are.
@@ -99,24 +107,36 @@ class Times:
         elif self.numeric is None:
             given = column.drop_null()
             if len(given):
-                self._decide(numeric=bool(pc.match_substring_regex(given[:1], _NUMBER)[0].as_py()))
+                self._decide(numeric=bool(pc.match_substring_regex(given[:1], NUMBER)[0].as_py()))
         return self._dates(column) if text and self.numeric is False else self._numbers(column)
 
     def milliseconds(self, times: np.ndarray) -> np.ndarray:
-        """All times (E,) as int64 milliseconds. Raises DataError when their unit cannot be told."""
-        unit = self.unit
-        if self.numeric and unit == "auto" and len(times):
-            low, high = float(times.min()), float(times.max())
-            if low >= _SECONDS[0] and high < _SECONDS[1]:
-                unit = "s"
-            elif low >= _MILLISECONDS[0] and high < _MILLISECONDS[1]:
-                unit = "ms"
-            else:
+        """Times (b,) of a batch, those to keep, as int64 milliseconds: right once `check` has seen that all are."""
+        if not len(times):
+            return np.empty(0, dtype=np.int64)
+        self.low, self.high = min(self.low, float(times.min())), max(self.high, float(times.max()))
+        if self.numeric and self.unit != "ms" and (self.unit == "s" or self.low < _SECONDS[1]):
+            times = times * 1000
+        with np.errstate(invalid="ignore"):  # beyond 64 bits, which `check` refuses
+            return np.rint(times).astype(np.int64)
+
+    def check(self) -> None:
+        """Raises DataError when the unit of the times that were kept cannot be told."""
+        low, high = self.low, self.high
+        if not self.numeric or self.unit != "auto" or low > high:
+            return
+        if (low >= _SECONDS[0] and high < _SECONDS[1]) or (low >= _MILLISECONDS[0] and high < _MILLISECONDS[1]):
+            return
+        for finer, by, least, end in _FINER:
+            if low >= least and high < end:
                 raise DataError(
-                    f"the times in {self.name!r} go from {low:.15g} to {high:.15g}, and it cannot be told whether "
-                    "these are seconds or milliseconds since 1970; use --time-unit s or ms"
+                    f"the times in {self.name!r} go from {low:.15g} to {high:.15g}, as {finer} since 1970 do; "
+                    f"divide them by {by} and use --time-unit ms"
                 )
-        return np.rint(times * 1000 if unit == "s" else times).astype(np.int64)
+        raise DataError(
+            f"the times in {self.name!r} go from {low:.15g} to {high:.15g}, and it cannot be told whether "
+            "these are seconds or milliseconds since 1970; use --time-unit s or ms"
+        )
 
     def _decide(self, *, numeric: bool) -> None:
         if self.numeric is None:
@@ -128,10 +148,10 @@ class Times:
             )
 
     def _numbers(self, column: Any) -> tuple[np.ndarray, Problems]:
-        values, problems = _floats(column, self.name)
-        factor = 1000 if self.unit == "s" else 1
+        values, problems = floats(column, self.name)
+        limit = {"s": _LIMIT / 1000, "ms": _LIMIT}.get(self.unit, _FINER[-1][-1])
         with np.errstate(invalid="ignore"):
-            wrong = ~(np.abs(values) * factor <= _LIMIT)
+            wrong = ~(np.abs(values) <= limit)
         problems.append((wrong, f"{self.name} must be a time in numbers since 1970"))
         return values, problems
 
@@ -142,7 +162,7 @@ class Times:
         wrong = np.ones(len(column), dtype=bool)
         for rows, target in ((zoned, pa.timestamp("ns", "UTC")), (~zoned, pa.timestamp("ns"))):
             at = np.flatnonzero(rows & ~missing)
-            stamps, unread = _cast(column.take(pa.array(at)), target)
+            stamps, unread = cast(column.take(pa.array(at)), target)
             nanoseconds = _numpy(pc.cast(pc.fill_null(pc.cast(stamps, pa.int64()), 0), pa.int64()))
             values[at] = nanoseconds // 1_000_000
             wrong[at] = unread
@@ -152,7 +172,8 @@ class Times:
         ]
 
 
-def _floats(column: Any, name: str) -> tuple[np.ndarray, Problems]:
+def floats(column: Any, name: str) -> tuple[np.ndarray, Problems]:
+    """Numbers (b,) float64, NaN where missing. Raises DataError for a column that is no text and no number."""
     kind = column.type
     missing = _mask(pc.is_null(column))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -162,11 +183,11 @@ def _floats(column: Any, name: str) -> tuple[np.ndarray, Problems]:
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
     ):
         raise DataError(f"the column {name!r} holds {kind}, but must hold numbers")
-    values, wrong = _cast(column, pa.float64())
+    values, wrong = cast(column, pa.float64())
     return _numpy(values), [(missing, f"{name} is missing"), (wrong, f"{name} must be a number")]
 
 
-def _cast(column: Any, target: Any) -> tuple[Any, np.ndarray]:
+def cast(column: Any, target: Any) -> tuple[Any, np.ndarray]:
     """The column as another type, null where a value cannot be cast, and a mask (b,) of those."""
     try:
         return pc.cast(column, target, safe=not pa.types.is_floating(target)), np.zeros(len(column), dtype=bool)
@@ -174,7 +195,7 @@ def _cast(column: Any, target: Any) -> tuple[Any, np.ndarray]:
         if len(column) == 1:
             return pa.nulls(1, target), np.ones(1, dtype=bool)
         half = len(column) // 2  # few are wrong: halving finds them in a few casts each
-        (left, a), (right, b) = _cast(column[:half], target), _cast(column[half:], target)
+        (left, a), (right, b) = cast(column[:half], target), cast(column[half:], target)
         return pa.concat_arrays([left, right]), np.concatenate([a, b])
 
 

@@ -1,154 +1,315 @@
-"""Filters against a slow twin on lists, in the article's order."""
+"""Filters against a slow twin on lists, one by one and all together, and what holds after a fixed point."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from embedrec.data import filters
+from embedrec.data import kept, room
 from embedrec.data.events import Events
-from embedrec.data.filters import Filters, Removed
+from embedrec.data.filters import REPEATED, Filters, Removed
 from embedrec.errors import DataError, SettingsError
+from tests.conftest import read_only
 from tests.data import strategies as draw
 
-_STEPS = ("min_tracks", "top", "min_count", "min_length", "max_length", "repeats")
-rows = st.lists(st.tuples(st.integers(0, 5), st.sampled_from("abcdefgh")), max_size=60)
+DAY = 86_400_000
+
+
+class Row(NamedTuple):
+    """An event as the slow twin sees it; the time is in days."""
+
+    session: int
+    item: str
+    kind: str = "play"
+    rating: int = 0
+    time: int = 0
+
+
+rows = st.lists(
+    st.builds(
+        Row,
+        st.integers(0, 5),
+        st.sampled_from("abcdefgh"),
+        st.sampled_from(["play", "buy"]),
+        st.integers(0, 5),
+        st.integers(0, 9),
+    ),
+    max_size=60,
+).map(lambda rows: sorted(rows, key=lambda r: (first_seen(rows)[r.session], r.time)))
 limit = st.one_of(st.none(), st.none(), st.integers(1, 5))
 settings = st.builds(
     lambda **k: k,
+    kinds=st.sampled_from([None, None, ("play", "buy"), ("play",)]),
+    min_rating=st.sampled_from([None, None, 1.0, 2.5]),
+    days=st.sampled_from([None, None, 3.0, 6.5]),
     min_tracks=limit,
+    duplicates=st.sampled_from(["none", "consecutive", "all"]),
+    duplicates_at=st.sampled_from(["start", "end"]),
     top=limit,
     min_count=limit,
     min_length=limit,
     max_length=st.one_of(st.none(), st.integers(5, 12)),
-    repeats=st.sampled_from(["all", "first"]),
+    long=st.sampled_from(["drop", "cut"]),
+    rounds=st.sampled_from([None, None, 1, 2]),
 )
 
 
-def slowly(rows: list[tuple[int, str]], step: str, setting: int | str) -> list[tuple[int, str]]:
-    """One filter, on a list of (session, item)."""
-    lengths, counts = Counter(r[0] for r in rows), Counter(r[1] for r in rows)
-    if step in ("min_tracks", "min_length"):
-        return [r for r in rows if lengths[r[0]] >= setting]
-    if step == "max_length":
-        return [r for r in rows if lengths[r[0]] <= setting]
-    if step == "top":
-        top = sorted(counts, key=lambda i: (-counts[i], i))[:setting]
-        return [r for r in rows if r[1] in top]
-    if step == "min_count":
-        return [r for r in rows if counts[r[1]] >= setting]
-    return list(dict.fromkeys(rows))  # the first mention of an item in a session
+def first_seen(rows: list[Row]) -> dict[int, int]:
+    """The sessions, numbered by first appearance."""
+    return {session: n for n, session in enumerate(dict.fromkeys(r.session for r in rows))}
 
 
-@pytest.mark.parametrize("step", _STEPS)
-@draw.given(rows, st.integers(1, 8), examples=100)
-def test_each_filter_against_a_slow_twin(step: str, rows: list, setting: int) -> None:
-    alone = dict.fromkeys(_STEPS) | {"repeats": "all", step: "first" if step == "repeats" else setting}
-    check(rows, alone)
+def events_of(rows: list[Row]) -> Events:
+    session, item, kind, rating, time = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    made = Events.of(
+        session, item, time=np.array(time, dtype=np.int64) * DAY, weight=np.array(rating), kind=kind
+    )  # fmt: skip
+    columns = {name: read_only(getattr(made, name)) for name in ("session", "item", "time", "weight", "kind")}
+    return replace(made, **columns)
 
 
-@draw.given(rows, settings, examples=150)
-def test_all_filters_against_a_slow_twin(rows: list, settings: dict) -> None:
-    check(rows, settings)
+def slowly(rows: list[Row], name: str, s: dict[str, Any], last: int) -> list[Row]:
+    """One filter."""
+    setting = s[name]
+    lengths, counts = Counter(r.session for r in rows), Counter(r.item for r in rows)
+
+    def fits(i: int, r: Row) -> bool:
+        earlier = rows[i - 1 : i] if setting == "consecutive" and i else rows[:i] if setting == "all" else []
+        rest = lengths[r.session] if s["long"] == "drop" else sum(o.session == r.session for o in rows[i:])
+        return {
+            "kinds": lambda: r.kind in setting,
+            "min_rating": lambda: r.rating >= setting,
+            "days": lambda: r.time >= last - setting,
+            "min_tracks": lambda: lengths[r.session] >= setting,
+            "duplicates": lambda: (r.session, r.item) not in [(o.session, o.item) for o in earlier],
+            "top": lambda: r.item in sorted(counts, key=lambda i: (-counts[i], i))[:setting],
+            "min_count": lambda: counts[r.item] >= setting,
+            "min_length": lambda: lengths[r.session] >= setting,
+            "max_length": lambda: rest <= setting,
+        }[name]()
+
+    return [r for i, r in enumerate(rows) if fits(i, r)]
 
 
-def test_raw_rows_are_counted_before_anything_is_removed() -> None:
-    rows = [(1, "a"), (1, "b"), (1, "c"), (2, "a"), (2, "b"), (3, "c"), (3, "c"), (3, "d")]
-    check(rows, {**dict.fromkeys(_STEPS), "repeats": "all", "min_tracks": 3, "top": 1})
-    got, removed = Filters(min_tracks=3, top=1, min_length=1).apply(Events.of(*zip(*rows, strict=True)))
-    assert got.items.ids[got.item].tolist() == ["c", "c", "c"]
-    assert [(r.filter, r.sessions, r.items, r.events) for r in removed] == [
-        ("min_tracks", 1, 0, 2),
-        ("top", 0, 3, 3),
-        ("min_length", 0, 0, 0),
-    ]
+def slow_filters(rows: list[Row], s: dict[str, Any]) -> tuple[list[Row], list[Removed]]:
+    """All filters in their order. Raises DataError like the filters."""
+    gone: dict[str, list[int]] = {}
+    last = max((r.time for r in rows), default=0)
 
-
-def check(rows: list, settings: dict) -> None:
-    events = Events.of([r[0] for r in rows], [r[1] for r in rows])
-    left = sorted(rows, key=lambda r: list(dict.fromkeys(s for s, _ in rows)).index(r[0]))
-    want = []
-    for step in _STEPS:
-        if settings[step] in (None, "all"):
-            continue
-        before = left
-        left = slowly(left, step, settings[step])
+    def run(name: str, rows: list[Row]) -> list[Row]:
+        left = slowly(rows, name, s, last)
         if not left:
-            with pytest.raises(DataError, match=f"the filter {step} = " if rows else "no events to filter"):
-                Filters(**settings).apply(events)
-            return
-        gone = [len({r[n] for r in before}) - len({r[n] for r in left}) for n in (0, 1)]
-        want.append(Removed(step, settings[step], *gone, len(before) - len(left)))
-    got, removed = Filters(**settings).apply(events)
+            raise DataError(f"the filter {name} = " if rows else "no events to filter")
+        sizes = [len({r[n] for r in rows}) - len({r[n] for r in left}) for n in (0, 1)] + [len(rows) - len(left)]
+        gone[name] = [a + b for a, b in zip(gone.get(name, [0, 0, 0]), sizes, strict=True)]
+        return left
+
+    def on(*names: str) -> list[str]:
+        return [name for name in names if s[name] not in (None, "none")]
+
+    at = s["duplicates_at"]
+    for name in on("kinds", "min_rating", "days", "min_tracks", *(["duplicates"] if at == "start" else []), "top"):
+        rows = run(name, rows)
+    number = changed = 0
+    while on(*REPEATED) and number != s["rounds"]:
+        before, number = rows, number + 1
+        for name in on(*REPEATED):
+            rows = run(name, rows)
+        if rows == before:
+            break
+        changed = number
+    if at == "end":
+        for name in on("duplicates"):
+            rows = run(name, rows)
+    removed = []
+    for name, sizes in gone.items():
+        setting = ",".join(s[name]) if name == "kinds" else s[name]
+        removed.append(Removed(name, setting, *sizes, rounds=max(1, changed) if name in REPEATED else 1))
+    return rows, removed
+
+
+def check(rows: list[Row], settings: dict[str, Any]) -> None:
+    s = {f: getattr(Filters(min_length=None), f) for f in Filters.__dataclass_fields__} | settings
+    events = events_of(rows)
+    if settings.get("kinds") and not {"play", "buy"} <= {r.kind for r in rows}:
+        return
+    try:
+        left, want = slow_filters(rows, s)
+    except DataError as e:
+        with pytest.raises(DataError, match=str(e)):
+            Filters(**s).apply(events)
+        return
+    got, removed = Filters(**s).apply(events)
     assert removed == want
-    assert [(got.sessions.ids[s], got.items.ids[i]) for s, i in zip(got.session, got.item, strict=True)] == left
+    ids = got.sessions.ids[got.session].tolist(), got.items.ids[got.item].tolist()
+    assert got.kinds is not None and got.kind is not None and got.weight is not None and got.time is not None
+    columns = (*ids, got.kinds.ids[got.kind].tolist(), got.weight.astype(int).tolist(), (got.time // DAY).tolist())
+    assert [Row(*row) for row in zip(*columns, strict=True)] == left
     assert got.items is events.items
 
 
-@draw.given(rows, st.integers(1, 20))
-def test_first_mentions_in_small_parts(rows: list, at_once: int) -> None:
-    events = Events.of([r[0] for r in rows], [r[1] for r in rows])
-    mask = np.arange(len(rows)) % 4 > 0
-    whole = filters.first_mentions(events, mask)
+ALONE: list[dict[str, Any]] = [
+    {"kinds": ("buy",)}, {"min_rating": 2.0}, {"days": 4.0}, {"min_tracks": 3}, {"duplicates": "all"},
+    {"duplicates": "consecutive"}, {"duplicates": "all", "duplicates_at": "end"}, {"top": 3}, {"min_count": 4},
+    {"min_length": 5}, {"max_length": 6}, {"max_length": 6, "long": "cut"}, {"min_count": 4, "min_length": 4},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("alone", ALONE, ids=str)
+@draw.given(rows, examples=100)
+def test_each_filter_against_a_slow_twin(alone: dict[str, Any], rows: list[Row]) -> None:
+    check(rows, alone)
+
+
+@draw.given(rows, settings, examples=300)
+def test_all_filters_against_a_slow_twin(rows: list[Row], settings: dict[str, Any]) -> None:
+    check(rows, settings)
+
+
+@draw.given(rows, settings, st.integers(1, 20), examples=100)
+def test_in_small_parts(rows: list[Row], settings: dict[str, Any], at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(filters, "_SORTED_AT_ONCE", at_once)
-        patch.setattr(filters, "_CHUNK", at_once)
-        assert filters.first_mentions(events, mask).tolist() == whole.tolist()
-    seen: set = set()
-    want = []
-    for session, item, there in zip(events.session.tolist(), events.item.tolist(), mask.tolist(), strict=True):
-        want.append(there and (session, item) not in seen)
-        seen |= {(session, item)} if there else set()
-    assert whole.tolist() == want
+        patch.setattr(room, "_CHUNK", at_once)
+        patch.setattr(kept, "_SORTED_AT_ONCE", at_once)
+        check(rows, settings)
 
 
-def test_times_and_weights_stay_with_their_events() -> None:
-    events = Events.of(
-        ["s", "s", "s", "t"], ["a", "b", "a", "b"], time=np.array([1, 2, 3, 4]), weight=np.array([5, 6, 7, 8])
-    )
-    got, _ = Filters(min_length=2, repeats="first").apply(events)
-    assert (got.time.tolist(), got.weight.tolist()) == ([1, 2], [5, 6])
+@draw.given(rows, limit, limit, st.one_of(st.none(), st.integers(5, 9)), st.sampled_from(["drop", "cut"]), examples=200)
+def test_after_a_fixed_point_nothing_is_left_to_remove(
+    rows: list[Row], min_count: int, min_length: int, max_length: int, long: Any
+) -> None:
+    filters = Filters(min_count=min_count, min_length=min_length, max_length=max_length, long=long)
+    try:
+        once, _ = filters.apply(events_of(rows))
+    except DataError:
+        return
+    again, removed = filters.apply(once)
+    assert again is once
+    assert all((r.sessions, r.items, r.events, r.rounds) == (0, 0, 0, 1) for r in removed)
+    if min_count:
+        assert np.bincount(once.item)[once.item].min() >= min_count
+    lengths = np.bincount(once.session)[once.session]
+    assert min_length is None or lengths.min() >= min_length
+    assert max_length is None or lengths.max() <= max_length
+
+
+def of_words(*words: str) -> Events:
+    return Events.of([s for s, word in enumerate(words) for _ in word], [i for word in words for i in word])
+
+
+def words_of(events: Events) -> list[str]:
+    items = events.items.ids[events.item]
+    return ["".join(items[events.session == s]) for s in dict.fromkeys(events.session.tolist())]
+
+
+def test_rounds_by_hand() -> None:
+    """d is mentioned once; without it the last session is too short, and without that c is too rare …"""
+    events = of_words("ababab", "abc", "cd")
+    got, removed = Filters(min_count=2).apply(events)
+    assert words_of(got) == ["ababab", "ab"]
+    assert removed == [Removed("min_count", 2, 0, 2, 2, 2), Removed("min_length", 2, 1, 0, 1, 2)]
+    got, removed = Filters(min_count=2, rounds=1).apply(events)
+    assert words_of(got) == ["ababab", "abc"]
+    assert removed == [Removed("min_count", 2, 0, 1, 1), Removed("min_length", 2, 1, 0, 1)]
+
+
+def test_where_duplicates_go() -> None:
+    events = of_words("aaab", "aabaa")
+    assert words_of(Filters(duplicates="consecutive").apply(events)[0]) == ["ab", "aba"]
+    assert words_of(Filters(duplicates="all").apply(events)[0]) == ["ab", "ab"]
+    at_start = {"duplicates": "consecutive", "min_length": 3}
+    assert words_of(Filters(**at_start).apply(events)[0]) == ["aba"]
+    assert words_of(Filters(**at_start, duplicates_at="end").apply(events)[0]) == ["ab", "aba"]
+
+
+def test_long_sessions_keep_their_end() -> None:
+    events = of_words("abcde", "ab")
+    assert words_of(Filters(max_length=3, long="cut").apply(events)[0]) == ["cde", "ab"]
+    assert words_of(Filters(max_length=3).apply(events)[0]) == ["ab"]
+
+
+def test_raw_rows_are_counted_before_duplicates_go() -> None:
+    got, removed = Filters(min_tracks=3, duplicates="all", min_length=1).apply(of_words("aaa", "ab"))
+    assert words_of(got) == ["a"]
+    assert removed == [
+        Removed("min_tracks", 3, 1, 1, 2),
+        Removed("duplicates", "all", 0, 0, 2),
+        Removed("min_length", 1, 0, 0, 0),
+    ]
+
+
+def test_kinds_that_are_numbers() -> None:
+    events = Events.of(["s"] * 4, list("abca"), kind=[0, 1, 1, 0])
+    got, removed = Filters(kinds=("1",)).apply(events)
+    assert words_of(got) == ["bc"]
+    assert removed[0] == Removed("kinds", "1", 0, 1, 2)
 
 
 def test_nothing_to_do_gives_the_same_events() -> None:
-    events = Events.of(["s", "s"], ["a", "b"])
+    events = of_words("ab")
     got, removed = Filters().apply(events)
     assert got is events
     assert removed == [Removed("min_length", 2, 0, 0, 0)]
     assert Filters(min_length=None).apply(events)[1] == []
 
 
-def test_repeats_are_removed_after_lengths_were_counted() -> None:
-    got, removed = Filters(min_length=3, repeats="first").apply(Events.of(["s"] * 3, ["a"] * 3))
-    assert len(got) == 1
-    assert removed == [Removed("min_length", 3, 0, 0, 0), Removed("repeats", "first", 0, 0, 2)]
-
-
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
         (
-            lambda: Filters(min_count=3).apply(Events.of(["s", "s"], ["a", "b"])),
+            lambda: Filters(min_count=3).apply(of_words("ab")),
             DataError,
             "the filter min_count = 3 removed the last of 2 events; loosen it or one of those before it",
         ),
         (
-            lambda: Filters().apply(Events.of([], [])),
+            lambda: Filters(min_rating=2.0).apply(replace(of_words("ab"), weight=np.ones(2, dtype=np.float32))),
             DataError,
-            "there are no events to filter; check the input",
+            "the filter min_rating = 2 removed the last of 2 events; loosen it or one of those before it",
         ),
+        (lambda: Filters().apply(of_words()), DataError, "there are no events to filter; check the input"),
         (lambda: Filters(top=0), SettingsError, "filter 'top' must be at least 1, but is 0"),
+        (lambda: Filters(rounds=0), SettingsError, "filter 'rounds' must be at least 1, but is 0"),
+        (
+            lambda: Filters(days=-1.0),
+            SettingsError,
+            "filter 'days' must be a positive number of days, but is -1.0",
+        ),
         (
             lambda: Filters(min_length=5, max_length=4),
             SettingsError,
             "no session can pass: min_length is 5, but max_length is 4",
         ),
+        (
+            lambda: Filters(kinds=("bye",)).apply(events_of([Row(1, "a", "buy"), Row(1, "b", "play")])),
+            SettingsError,
+            "no event is of the kind 'bye'; did you mean 'buy'?; there are buy, play",
+        ),
+        (
+            lambda: Filters(days=2.0).apply(of_words("ab")),
+            SettingsError,
+            "the filter days needs a time of every event, but the data has none; name its column with --time, or leave "
+            "the filter out",
+        ),
+        (
+            lambda: Filters(min_rating=2.0).apply(of_words("ab")),
+            SettingsError,
+            "the filter min_rating needs a weight of every event, but the data has none; name its column with "
+            "--weight, or leave the filter out",
+        ),
+        (
+            lambda: Filters(kinds=("buy",)).apply(of_words("ab")),
+            SettingsError,
+            "the filter kinds needs a kind of every event, but the data has none; name its column with --kind, or "
+            "leave the filter out",
+        ),
     ],
 )
-def test_refused(make, error: type, message: str) -> None:
+def test_refused(make: Any, error: type, message: str) -> None:
     with pytest.raises(error) as refused:
         make()
     assert str(refused.value) == message

@@ -16,7 +16,7 @@ from embedrec.readers.files import expand, natural
 from embedrec.readers.parallel import in_order
 
 _SUFFIXES = (".json",)
-_LOOKED_FOR = ".json, .json.gz, .zip"
+_LOOKED_FOR = ".json, .json.gz, .zip, .tar, .tar.gz, .tgz"
 
 
 def names(paths: list[Path | str]) -> list[str]:

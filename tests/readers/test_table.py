@@ -410,7 +410,15 @@ _REFUSED: dict[str, tuple[str, str | bytes, dict[str, str], str]] = {
         "csv",
         "session,item,time\n1,2,1462752000000000\n",
         {},
-        "the times in 'time' go from 1.462752e+15 to 1.462752e+15, and " + _TIMES,
+        "the times in 'time' go from 1.462752e+15 to 1.462752e+15, as microseconds since 1970 do; "
+        "divide them by 1,000 and use --time-unit ms",
+    ),
+    "nanoseconds": (
+        "jsonl",
+        '{"session": 1, "item": 2, "time": 1462752000000000000}\n',
+        {},
+        "the times in 'time' go from 1.462752e+18 to 1.462752e+18, as nanoseconds since 1970 do; "
+        "divide them by 1,000,000 and use --time-unit ms",
     ),
     "cut-off gz": (
         "csv.gz",
@@ -454,7 +462,9 @@ _REFUSED: dict[str, tuple[str, str | bytes, dict[str, str], str]] = {
         "xyz",
         "session,item\n1,2\n",
         {},
-        "{f} is no data file of this layout; files end with " + _ENDINGS + ".jsonl.gz, .ndjson.gz, .zip",
+        "{f} is no data file of this layout; files end with "
+        + _ENDINGS
+        + ".jsonl.gz, .ndjson.gz, .zip, .tar, .tar.gz, .tgz",
     ),
 }
 

@@ -1,0 +1,47 @@
+"""`embedrec split`: sessions cut into a training part and a held-out part, kept together."""
+
+from __future__ import annotations
+
+import click
+
+from embedrec.cli.common import emit, json_option, note, seed_option, using, workspace_option
+from embedrec.workspace import Workspace
+
+
+@click.command(short_help="Hold out a part of the sessions.")
+@click.argument("rule")
+@click.option("--sessions", metavar="NAME", help="Sessions to split [default: the latest].")
+@click.option("--name", metavar="NAME", help="Name of the result [default: the sessions' name and the rule's].")
+@seed_option
+@json_option
+@workspace_option
+def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json: bool, workspace: Workspace) -> None:
+    """Hold out a part of the latest sessions, and write both parts as sessions: `train` learns from the training part,
+    `evaluate` asks about the other.
+
+    RULE is one of these, with settings after a colon:
+
+    \b
+    time:share=.1        sessions that end in the last tenth of all events; also at=2024-05-31 or days=7
+    warm-time:share=.2   events of the last fifth, of users and items known before; also min_rating=4
+    last-item            the last item of every session
+    last-session         the last session of every user
+    user-share:share=.8  of every user, the sessions after the first four fifths
+    random:share=.1      a random tenth of the sessions
+    tail:share=.1        the last tenth of the sessions, in the order they stand in
+
+    \b
+    embedrec split time:days=7
+    embedrec split last-item --sessions movielens
+    """
+    from embedrec import trial as trials
+
+    source = using(workspace.find("sessions", sessions))
+    chosen = trials.rule_of(rule)
+    folder = workspace.folder("sessions", name or f"{source.name}-{chosen.name}")
+    done, checked = trials.write_split(source, folder, chosen, seed=seed)
+    for line in checked:
+        note(f"leak check: {line}")
+    note(f"wrote sessions {done.name} ({done.folder})")
+    keys = ("sessions", "items", "events", "test_sessions", "test_events")
+    emit([{key: done.about[key] for key in keys}], as_json)

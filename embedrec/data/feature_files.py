@@ -1,0 +1,122 @@
+"""Features as Parquet: `id` (string or int64), and one column a feature whose type says what it is.
+
+float is numeric (null where missing), string is a category (null where missing), a list of strings is a list. The
+names of categories in the order of their codes stand in the metadata of the schema as JSON, key `categories`; a file
+without them has those that occur, in order of text.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedrec.artifacts import UNREADABLE
+from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.features import ID, Categories, Features, Lists
+from embedrec.data.vocab import Vocab
+from embedrec.errors import ArtifactError, DataError, reason
+
+_NAMES = b"categories"
+
+
+def save_features(features: Features, path: Path) -> None:
+    """Write features; row r of the file is row r of the features. Raises DataError for a text that is not Unicode."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {ID: to_arrow(features.vocab.ids)}
+    for name, numbers in features.numeric.items():
+        columns[name] = pa.array(numbers, pa.float32(), from_pandas=True)  # NaN is null
+    for name, words in features.categorical.items():
+        codes = pa.array(words.codes, mask=words.codes < 0)
+        columns[name] = to_arrow(words.names).take(codes)
+    for name, lists in features.lists.items():
+        texts = to_arrow(lists.names, large=True).take(pa.array(lists.codes))
+        columns[name] = pa.LargeListArray.from_arrays(pa.array(lists.offsets), texts)
+    named: dict[str, Categories | Lists] = {**features.categorical, **features.lists}
+    names = json.dumps({name: column.names.tolist() for name, column in named.items()}, ensure_ascii=False)
+    table = pa.table(columns).replace_schema_metadata({_NAMES: names.encode()})
+    pq.write_table(table, path, compression="zstd")
+
+
+def load_features(path: Path) -> Features:
+    """Read features. Raises ArtifactError when the file is no such table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path, memory_map=True).read(use_threads=False)  # read_table would import pandas
+    except (pa.ArrowException, OSError) as e:
+        raise ArtifactError(f"{path} is no Parquet file ({reason(e)}); write the artifact again") from e
+    try:
+        return from_table(table)
+    except (DataError, *UNREADABLE) as e:
+        raise ArtifactError(f"{path} holds no features ({reason(e)}); write the artifact again") from e
+
+
+def from_table(table: Any) -> Features:
+    """An Arrow table, an `id` column and one column a feature, as features.
+
+    Raises DataError for ids that are missing or twice, and for a column of a type that is no feature.
+    """
+    import pyarrow as pa
+
+    known = json.loads((table.schema.metadata or {}).get(_NAMES, b"{}"))
+    if ID not in table.column_names or table[ID].null_count:
+        raise DataError(f"the column {ID!r} must hold an id in every row")
+    numeric, categorical, lists = {}, {}, {}
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if name == ID:
+            continue
+        if pa.types.is_float32(column.type):
+            numeric[name] = column.to_numpy(zero_copy_only=False)
+        elif _texts(column.type):
+            names = _names(column, known.get(name))
+            categorical[name] = Categories(_codes(column, names, missing=-1), names)
+        elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+            words = column.flatten()
+            if not _texts(words.type):
+                raise DataError(f"the column {name!r} holds lists of {words.type}, but a feature is a list of texts")
+            names = _names(words, known.get(name))
+            lists[name] = Lists(_offsets(column), _codes(words, names), names)
+        else:
+            raise DataError(f"the column {name!r} holds {column.type}, which is no feature")
+    return Features(Vocab(from_arrow(table[ID])), numeric, categorical, lists)
+
+
+def _texts(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _names(texts: Any, known: list[str] | None) -> np.ndarray:
+    """The distinct texts, sorted by code point; or those that are known, in their order."""
+    if known is None:
+        known = sorted(texts.drop_null().unique().to_pylist())
+    names = np.empty(len(known), dtype=object)
+    names[:] = known
+    return names
+
+
+def _codes(texts: Any, names: np.ndarray, missing: int | None = None) -> np.ndarray:
+    """The position of every text in `names`, `missing` for null. Raises DataError for a text without a name."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    codes = pc.index_in(texts, value_set=pa.array(names.tolist(), texts.type), skip_nulls=True)
+    if codes.null_count != (0 if missing is None else texts.null_count):
+        raise DataError("a category has no name")
+    return np.asarray(pc.fill_null(codes, -1).to_numpy(zero_copy_only=False), dtype=np.int32)
+
+
+def _offsets(column: Any) -> np.ndarray:
+    """Offsets (m+1,) of the flattened lists, null lists empty."""
+    import pyarrow.compute as pc
+
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

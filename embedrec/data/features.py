@@ -1,0 +1,202 @@
+"""Features: what is known of items or users beside their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
+
+ID = "id"  # the column of ids in a file, so no feature is called so
+
+
+@dataclass(frozen=True, eq=False)
+class Categories:
+    """One word a row: a key, a country.
+
+    codes  (m,) int32 positions in `names`, −1 where nothing is known
+    names  (c,) object array of distinct texts
+    """
+
+    codes: np.ndarray
+    names: np.ndarray
+
+    def __post_init__(self) -> None:
+        _set_coded(self)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: np.ndarray) -> Categories:
+        """The words of these rows (k,), missing for row −1; names as they are."""
+        codes = np.full(len(rows), -1, dtype=np.int32)
+        codes[rows >= 0] = self.codes[rows[rows >= 0]]
+        return Categories(codes, self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """Any number of words a row, in the order they were given: genres, tags. A row of which nothing is known is empty.
+
+    offsets  (m+1,) int64; row r has the codes `codes[offsets[r]:offsets[r+1]]`
+    codes    (L,) int32 positions in `names`
+    names    (c,) object array of distinct texts
+    """
+
+    offsets: np.ndarray
+    codes: np.ndarray
+    names: np.ndarray
+
+    def __post_init__(self) -> None:
+        _set_coded(self, lowest=0)
+        offsets = np.asarray(self.offsets, dtype=np.int64)
+        object.__setattr__(self, "offsets", offsets)
+        ends = offsets.ndim == 1 and len(offsets) > 0 and offsets[0] == 0 and offsets[-1] == len(self.codes)
+        if not ends or (np.diff(offsets) < 0).any():
+            raise DataError("offsets of lists must ascend from 0 to the number of codes")
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        """The codes of a row: (length,) int32."""
+        return self.codes[self.offsets[row] : self.offsets[row + 1]]
+
+    def take(self, rows: np.ndarray) -> Lists:
+        """The lists of these rows (k,), empty for row −1; names as they are."""
+        lengths = np.zeros(len(rows), dtype=np.int64)
+        starts = np.zeros(len(rows), dtype=np.int64)
+        known = rows >= 0
+        lengths[known] = np.diff(self.offsets)[rows[known]]
+        starts[known] = self.offsets[rows[known]]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        codes = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])  # (L,) positions in self.codes
+        return Lists(offsets, self.codes[codes], self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Side information of m items or users; row r of every column belongs to `vocab.ids[r]`.
+
+    vocab        the ids
+    numeric      name → (m,) float32, NaN where nothing is known
+    categorical  name → Categories of m rows
+    lists        name → Lists of m rows
+
+    Raises DataError when a column is not of m rows, holds infinity, or its name is empty, "id" or given twice.
+    """
+
+    vocab: Vocab
+    numeric: Mapping[str, np.ndarray] = field(default_factory=dict)
+    categorical: Mapping[str, Categories] = field(default_factory=dict)
+    lists: Mapping[str, Lists] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        numeric = {name: np.asarray(column, dtype=np.float32) for name, column in self.numeric.items()}
+        object.__setattr__(self, "numeric", numeric)
+        object.__setattr__(self, "categorical", dict(self.categorical))
+        object.__setattr__(self, "lists", dict(self.lists))
+        names = [*self.numeric, *self.categorical, *self.lists]
+        for name in names:
+            if names.count(name) > 1 or name in ("", ID):
+                raise DataError(f"a feature cannot be called {name!r}: names are distinct, not empty and not {ID!r}")
+        columns: dict[str, np.ndarray | Categories | Lists] = {**self.numeric, **self.categorical, **self.lists}
+        for name, column in columns.items():
+            if len(column) != len(self) or (isinstance(column, np.ndarray) and column.ndim != 1):
+                raise DataError(f"{len(self)} ids were given {len(column)} rows of the feature {name!r}")
+        for name, numbers in self.numeric.items():
+            if np.isinf(numbers).any():
+                raise DataError(f"the feature {name!r} holds infinity; leave such values out (NaN)")
+
+    def __len__(self) -> int:
+        return len(self.vocab)
+
+    def aligned(self, vocab: Vocab) -> Features:
+        """The same features in the order of another vocabulary; of ids that are not here, nothing is known."""
+        if vocab is self.vocab:
+            return self
+        rows = self.vocab.rows(vocab.ids)  # (n,) −1 where unknown
+        numeric = {}
+        for name, column in self.numeric.items():
+            numeric[name] = np.full(len(rows), np.nan, dtype=np.float32)
+            numeric[name][rows >= 0] = column[rows[rows >= 0]]
+        return Features(
+            vocab,
+            numeric,
+            {name: column.take(rows) for name, column in self.categorical.items()},
+            {name: column.take(rows) for name, column in self.lists.items()},
+        )
+
+    def scaling(self, vocab: Vocab) -> Scaling:
+        """Mean and deviation of the numeric columns over the ids of `vocab`: that of the training part, no other.
+
+        Missing values do not count. A column that is constant has deviation 1, one without values also mean 0.
+        """
+        mean, std = np.zeros(len(self.numeric)), np.ones(len(self.numeric))
+        for f, column in enumerate(self.aligned(vocab).numeric.values()):
+            known = column[~np.isnan(column)].astype(np.float64)
+            if len(known):
+                mean[f] = known.mean()
+                if known.min() < known.max():  # else rounding could leave a deviation of 1e-17
+                    std[f] = known.std()
+        return Scaling(tuple(self.numeric), mean, std)
+
+    def about(self) -> dict[str, list[str]]:
+        """The names of the columns, for a manifest."""
+        return {"numeric": [*self.numeric], "categorical": [*self.categorical], "lists": [*self.lists]}
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """How numeric features are standardised.
+
+    names  of f columns
+    mean   (f,) float64
+    std    (f,) float64, above 0
+
+    Raises DataError when shapes do not fit or numbers are odd.
+    """
+
+    names: tuple[str, ...]
+    mean: np.ndarray
+    std: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", np.asarray(self.mean, dtype=np.float64))
+        object.__setattr__(self, "std", np.asarray(self.std, dtype=np.float64))
+        shape = (len(self.names),)
+        if self.mean.shape != shape or self.std.shape != shape:
+            raise DataError(
+                f"{len(self.names)} columns were given {self.mean.shape} means and {self.std.shape} deviations"
+            )
+        if not np.isfinite(self.mean).all() or not np.isfinite(self.std).all() or not (self.std > 0).all():
+            raise DataError("means must be finite, and deviations finite and above 0")
+
+    def matrix(self, features: Features) -> np.ndarray:
+        """The columns of `features` by name, (x − mean) / std, 0 where x is missing: (m, f) float32.
+
+        Raises DataError when a column is not there.
+        """
+        out = np.zeros((len(features), len(self.names)), dtype=np.float32)
+        for f, name in enumerate(self.names):
+            if name not in features.numeric:
+                raise DataError(
+                    f"the numeric feature {name!r} is missing; there are {', '.join(features.numeric) or 'none'}"
+                )
+            scaled = (features.numeric[name] - self.mean[f]) / self.std[f]
+            out[:, f] = np.where(np.isnan(scaled), 0, scaled)
+        return out
+
+
+def _set_coded(column: Categories | Lists, lowest: int = -1) -> None:
+    """Give codes and names their types. Raises DataError for codes without a name and names that stand twice."""
+    codes, names = np.asarray(column.codes, dtype=np.int32), Vocab(column.names).ids
+    object.__setattr__(column, "codes", codes)
+    object.__setattr__(column, "names", names)
+    if names.dtype != object:
+        raise DataError("names of categories must be texts")
+    if codes.ndim != 1 or (len(codes) and (codes.min() < lowest or codes.max() >= len(names))):
+        raise DataError(f"codes of categories must be one-dimensional and lie in [{lowest}, {len(names)})")

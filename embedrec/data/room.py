@@ -1,0 +1,100 @@
+"""Room for the columns of events: in memory, or in files without a name under a budget of memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+
+from embedrec.errors import DataError, SettingsError
+
+_CHUNK = 1 << 20  # events handled at once where a step goes through a whole column: temporaries stay small
+_LEAST = 256 << 20  # bytes; Python, NumPy, Arrow and compiled kernels alone take 200 MB
+_AMPLE = 4 << 30  # bytes; from here on batches are read in full size
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class Room:
+    """Where columns of events are put.
+
+    budget  bytes of memory for the whole process, or None for columns in memory
+    folder  where the files of columns lie under a budget; they have no names there and vanish with the process
+
+    Under a budget, columns are memory-mapped files: the system may write them out and take their memory at any
+    time. What is needed at once stays in memory: the distinct ids, and one long session.
+
+    Raises SettingsError for a budget that is too small to work in.
+    """
+
+    def __init__(self, budget: int | None = None, folder: Path | None = None) -> None:
+        if budget is not None and budget < _LEAST:
+            raise SettingsError(f"the memory must be at least {_LEAST >> 20}M, but is {budget} bytes")
+        self.budget = budget
+        self.folder = folder
+        self.depth = 4 if budget is None else 1  # batches that may wait while others are worked on
+        self.share = 1.0 if budget is None else min(1.0, budget / _AMPLE)  # of the usual size of a batch
+
+    def empty(self, count: int, dtype: Any) -> np.ndarray:
+        """An array (count,) to be written. Raises DataError when the disk is full."""
+        size = count * np.dtype(dtype).itemsize
+        if self.budget is None or not size:
+            return np.empty(count, dtype)
+        with TemporaryFile(dir=self.folder) as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)  # else a full disk would kill the process later
+            except OSError as e:
+                raise DataError(
+                    f"{self.folder} has no room for {size >> 20} MB of columns ({e.strerror}); "
+                    "free some space, or use another workspace"
+                ) from e
+            return np.frombuffer(mmap.mmap(file.fileno(), size), dtype)
+
+
+IN_MEMORY = Room()
+
+
+class Column:
+    """A column that grows by parts."""
+
+    def __init__(self, dtype: Any, room: Room) -> None:
+        self.dtype = np.dtype(dtype)
+        self.room = room
+        self.parts: list[np.ndarray] = []
+        self.file = None if room.budget is None else TemporaryFile(dir=room.folder)  # noqa: SIM115 (closed by array)
+
+    def append(self, part: np.ndarray) -> None:
+        """Add values (b,)."""
+        part = np.ascontiguousarray(part, dtype=self.dtype)
+        if self.file is None:
+            self.parts.append(part)
+        else:
+            self.file.write(part.data)
+
+    def array(self) -> np.ndarray:
+        """All values (E,), once: the column is empty afterwards."""
+        if self.file is None:
+            parts, self.parts = self.parts, []
+            return np.concatenate(parts) if parts else np.empty(0, self.dtype)
+        with self.file as file:
+            file.flush()
+            size = file.tell()
+            return np.frombuffer(mmap.mmap(file.fileno(), size) if size else b"", self.dtype)
+
+
+def chunks(count: int) -> Iterator[slice]:
+    """Slices that go through a column of `count` values in parts."""
+    return (slice(at, min(at + _CHUNK, count)) for at in range(0, count, _CHUNK))
+
+
+def parse_size(text: str) -> int:
+    """Bytes of "512M", "2G", "1.5 GiB" or "1000000"; K, M, G and T are powers of 1024. Raises SettingsError."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise SettingsError(f"a size of memory is a number with K, M, G or T, such as 512M or 2G, but is {text!r}")
+    return int(float(match[1]) * _UNITS[match[2].upper()])

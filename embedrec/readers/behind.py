@@ -1,0 +1,69 @@
+"""Work on the batches before, while the next one is read; and reading ahead of the work."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+Work = Callable[..., None]
+T = TypeVar("T")
+
+
+def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
+    """The items, of which up to `depth` are made by another thread before they are asked for."""
+    end = object()
+    pool = ThreadPoolExecutor(1)
+    try:
+        waiting: deque[Future[Any]] = deque(pool.submit(next, items, end) for _ in range(depth))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(pool.submit(next, items, end))
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class Behind:
+    """Lanes of work, each done in order and by a thread of its own; Arrow and compiled kernels let others run.
+
+    lanes  0: everything is done at once
+    depth  how many batches may wait, with their memory
+    """
+
+    def __init__(self, lanes: int, depth: int) -> None:
+        self.lanes = [ThreadPoolExecutor(1) for _ in range(lanes)]
+        self.depth = depth
+        self.waiting: deque[list[Future[None]]] = deque()
+
+    def __enter__(self) -> Behind:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with ExitStack() as stack:
+            for lane in self.lanes:
+                stack.callback(lane.shutdown, cancel_futures=True)
+
+    def add(self, work: Work, columns: list[tuple[Any, ...]]) -> None:
+        """Call `work` for each column of a batch, which keeps its lane: the first the first, the others the last.
+
+        Raises what went wrong with a batch before.
+        """
+        if not self.lanes:
+            for given in columns:
+                work(*given)
+            return
+        while len(self.waiting) >= self.depth:
+            self._wait()
+        first, last = self.lanes[0], self.lanes[-1]
+        self.waiting.append([(last if n else first).submit(work, *given) for n, given in enumerate(columns)])
+
+    def finish(self) -> None:
+        """Until all is done; raises what went wrong."""
+        while self.waiting:
+            self._wait()
+
+    def _wait(self) -> None:
+        for future in self.waiting.popleft():
+            future.result()

@@ -1,0 +1,93 @@
+"""Which column of a table is what, and which format a file has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from embedrec.errors import DataError, did_you_mean
+from embedrec.readers.files import Source
+from embedrec.readers.formats import Delimited, Format, JsonLines, Parquet
+
+FormatName = Literal["auto", "csv", "tsv", "parquet", "jsonl"]
+NONE = "-"  # no column, where one would be guessed
+
+_FORMATS: dict[str, Format] = {
+    "csv": Delimited(),
+    "tsv": Delimited("\t", quoted=False),
+    "parquet": Parquet(),
+    "jsonl": JsonLines(),
+}
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".inter": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+
+# names in common use, most telling first, as `plain` writes them
+_GUESSES = {
+    "session": ("sessionid", "session", "sid", "playlistid", "playlist", "pid", "basketid", "orderid", "visitid"),
+    "item": (
+        *("itemid", "item", "trackid", "trackuri", "trackidclean", "songid", "artisturi", "artistid", "albumuri"),
+        *("albumid", "movieid", "productid", "sku", "articleid", "track", "artist", "iid"),
+    ),
+    "user": ("userid", "user", "uid", "visitorid", "customerid"),
+    "time": ("timestamp", "time", "datetime", "eventtime", "playedat", "createdat", "ts", "date"),
+    "weight": ("weight", "rating", "playcount", "plays"),
+    "order": ("pos", "sessionposition"),
+}
+
+
+def form_of(source: Source, given: FormatName = "auto") -> Format:
+    """The format of a source: the given one, or that of its suffix. Raises DataError for a suffix of no format."""
+    kind = given if given != "auto" else SUFFIXES.get(source.suffix, "")
+    if not kind:
+        raise DataError(f"{source} is no table that can be read; files end with {', '.join(SUFFIXES)}")
+    return _FORMATS[kind]
+
+
+def column_for(role: str, given: str | None, source: Source, columns: Sequence[str]) -> str:
+    """The column of a role ("session", "item" …): the one given, "" for "-", a guess for None, "" where there is none.
+
+    Raises DataError, with near misses, for a column that is not there.
+    """
+    if given is None:
+        return guess(_GUESSES[role], columns)
+    return "" if given == NONE else named(given, role, source, columns)
+
+
+def name_beside(item: str, columns: Sequence[str]) -> str:
+    """The column of display names that is the sister of an id column (track_uri, track_name), "" for none."""
+    stem = plain(item).removesuffix("id").removesuffix("uri")
+    return guess((f"{stem}name", f"{stem}title"), [c for c in columns if c != item])
+
+
+def named(given: str, role: str, source: Source, columns: Sequence[str]) -> str:
+    """The column of that name, with or without RecBole's ":token". Raises DataError when there is none."""
+    if given in columns:
+        return given
+    typed = [column for column in columns if column.partition(":")[0] == given]
+    if len(typed) == 1:
+        return typed[0]
+    hint = did_you_mean(given, columns) or f"; there are {listed(columns)}"
+    raise DataError(f"{source} has no column {given!r} for the {role}{hint}")
+
+
+def guess(candidates: Sequence[str], columns: Sequence[str]) -> str:
+    """The first column that has one of these plain names, most telling first; "" where there is none."""
+    found = {plain(column): column for column in reversed(columns)}
+    return next((found[candidate] for candidate in candidates if candidate in found), "")
+
+
+def plain(column: str) -> str:
+    """A column's name without what differs between writers: "item_id:token" and "ItemId" are "itemid"."""
+    return "".join(c for c in column.partition(":")[0].lower() if c.isalnum())
+
+
+def listed(columns: Sequence[str]) -> str:
+    """The columns of a file in a message."""
+    return ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")

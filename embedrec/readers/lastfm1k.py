@@ -1,0 +1,150 @@
+"""Last.fm 1K (Celma 2010): the whole listening history of 992 users, with their profiles, and tags where given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embedrec.data.events import Events
+from embedrec.data.features import Features
+from embedrec.data.room import IN_MEMORY, Room
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
+from embedrec.readers import values
+from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.derived import Columns, Derived, Made
+from embedrec.readers.files import Source, beside, expand
+from embedrec.readers.formats import Delimited
+from embedrec.readers.rows import Plan, read_rows, without_bad
+from embedrec.readers.side_tables import SideTable, with_features
+from embedrec.readers.tags import tag_features
+from embedrec.reporting import Report, quiet
+
+Level = Literal["track", "artist"]
+
+_PROFILES = "userid-profile.tsv"
+_USER, _TIME, _COLUMNS = "user", "time", ("user", "time", "artist id", "artist", "track id", "track")
+
+
+@dataclass(frozen=True)
+class LastFm1K:
+    """userid-timestamp-artid-artname-traid-traname.tsv: TAB separated, without header and quotes.
+
+    level      what an item is: the track or the artist
+    tags       file of tags, "" for none: TAB separated, without header: the item's id or name, the tag and, where
+               known, how often it was given; a name tags all items that are called so, in whatever case
+    min_tags   tags that were given less often are left out
+
+    A session is a user. An item is its MusicBrainz id; what has none is identified by its text, "Artist – Track" or
+    "Artist", so that it is another item than the same text with an id. Names are these texts. The users' features come
+    from userid-profile.tsv, where it lies beside the log: gender, age, country, and registered
+    in days since 1970. A few lines of the original hold a line break and are bad rows.
+    """
+
+    level: Level = "track"
+    tags: str = ""
+    min_tags: int = 1
+
+    def read(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        bad_rows: BadRows,
+        workers: int = 1,
+        room: Room = IN_MEMORY,
+        report: Report = quiet,
+    ) -> Events:
+        """The plays of all logs as events.
+
+        workers  threads; the result does not depend on them
+        room     where the columns of the events lie
+        report   "progress" with `done` and `total` bytes
+
+        Raises DataError for files that cannot be read or have another layout, and for bad rows (as `bad_rows` says).
+        """
+        found = expand(paths, (".tsv",))
+        logs = [source for source in found if source.name != _PROFILES]
+        if not logs:
+            raise DataError(f"{', '.join(map(str, paths))} holds profiles but no listening log; name it too")
+        form = Derived(Delimited("\t", quoted=False, names=_COLUMNS), _items(self.level))
+        plan = Plan(session=_USER, user=_USER, item="item", name="item name", time=_TIME, time_unit="iso")
+        for source in logs:
+            _check_layout(source)
+        events = read_rows([(s, form) for s in logs], plan, bad_rows, report, threads=workers, room=room)
+        profiles = beside(logs[0], found, _PROFILES)
+        if profiles is not None:
+            events = with_features(events, "user", _profiles(profiles), bad_rows)
+        if self.tags:
+            events = replace(events, item_features=_tags(self.tags, events.items, self.min_tags, bad_rows))
+        return events
+
+
+def _items(level: Level) -> dict[str, Made]:
+    """The columns of items and their names."""
+    id_, names = f"{level} id", ("artist", "track") if level == "track" else ("artist",)
+
+    def text(columns: Columns) -> Any:
+        return pc.binary_join_element_wise(*(columns[name] for name in names), " – ")  # null where one is
+
+    def item(columns: Columns) -> Any:
+        return pc.coalesce(columns[id_], text(columns))
+
+    return {"item": Made((id_, *names), item), "item name": Made(names, text)}
+
+
+def _check_layout(source: Source) -> None:
+    count = source.first_line(1 << 16).count(b"\t") + 1
+    if count != len(_COLUMNS):
+        raise DataError(
+            f"{source} has {count} values with TABs between them in its first line, but this layout has "
+            f"{len(_COLUMNS)}: {', '.join(_COLUMNS)}"
+        )
+
+
+def _profiles(source: Source) -> SideTable:
+    def days(columns: Columns) -> Any:
+        given = pc.strptime(columns["registered"], format="%b %d, %Y", unit="s", error_is_null=True)  # Aug 13, 2006
+        return pc.divide(pc.cast(pc.cast(given, pa.int64()), pa.float64()), 86_400.0)
+
+    form = Derived(Delimited("\t", quoted=False), {"registered": Made(("registered",), days)})
+    kinds: Any = {"gender": "text", "age": "number", "country": "text", "registered": "number"}
+    return SideTable([(source, form)], "#id", "", kinds)
+
+
+def _tags(path: str, items: Vocab, least: int, bad_rows: BadRows) -> Features:
+    rows_of: dict[str, list[int]] = {}  # name in lower case → rows of the items
+    names = items.ids if items.names is None else items.names
+    for row, name in enumerate(names.tolist()):
+        rows_of.setdefault(str(name).casefold(), []).append(row)
+    for row, id_ in enumerate(items.ids.tolist()):
+        rows_of[str(id_).casefold()] = [row]
+    rows: list[int] = []
+    tags: list[str] = []
+    counts: list[float] = []
+    for source in expand([path], (), any_file=True):
+        there = source.first_line(1 << 16).count(b"\t") + 1
+        if there not in (2, 3):
+            raise DataError(f"{source} must hold an item, a tag and, where known, a count, with TABs between them")
+        columns = ("item", "tag", "count")[:there]
+        for batch in Delimited("\t", quoted=False, names=columns).batches(source, columns, bad_rows):
+            missing = [
+                (c, pc.is_null(batch.columns[c]).to_numpy(zero_copy_only=False), f"{c} is missing") for c in columns
+            ]
+            times = np.ones(len(batch.rows), np.float32)
+            if there == 3:
+                times, problems = values.numbers(batch.columns["count"], "count")
+                missing += [("count", mask, problem) for mask, problem in problems]
+            good = without_bad(batch, missing, bad_rows)
+            for at in np.flatnonzero(good).tolist():
+                tagged = rows_of.get(batch.columns["item"][at].as_py().casefold(), [])
+                rows += tagged
+                tags += [batch.columns["tag"][at].as_py()] * len(tagged)
+                counts += [float(times[at])] * len(tagged)
+    words, codes = np.unique(np.array(tags, dtype=object), return_inverse=True)
+    return tag_features(items, np.array(rows, dtype=np.int64), codes, words, np.array(counts), least)

@@ -1,0 +1,166 @@
+"""Spotify's Music Streaming Sessions Dataset (Brost, Mehrotra and Jehan 2019): session logs and track features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embedrec.data.events import Events
+from embedrec.data.room import IN_MEMORY, Room
+from embedrec.errors import DataError
+from embedrec.readers import values
+from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.columns import listed
+from embedrec.readers.derived import Columns, Derived, Made
+from embedrec.readers.files import Source, expand
+from embedrec.readers.formats import Delimited, Format, Parquet
+from embedrec.readers.rows import Plan, read_rows
+from embedrec.readers.side_tables import Kind, SideTable, with_features
+from embedrec.reporting import Report, quiet
+
+_SUFFIXES = (".csv", ".parquet")
+_FEATURE_FILES = ("tf_", "track_features")  # what files of track features start with
+_SKIPS = ("skip_1", "skip_2", "skip_3", "not_skipped")
+_WORDS = {"mode", "key", "time_signature"}  # the features that are categories; the others are numbers
+_STATE, _TIME = "skip state", "date and hour_of_day"
+
+
+@dataclass(frozen=True)
+class Mssd:
+    """Session logs as .csv, .csv.gz or in .tar, .tar.gz or .zip archives; also Parquet of the same columns.
+
+    features  files of track features; "" takes those among the paths (tf_*.csv, track_features*.csv)
+    skips     what the kind of an event is: its "state", the first of skip_1 (hardly played), skip_2, skip_3 (mostly
+              played), not_skipped that holds, else "none"; "skipped" or "played" ("binary"), where skipped is skip_1 or
+              skip_2, the target of the dataset's challenge; or nothing ("none")
+    time      "none", or "hour", the date and hour_of_day of each event
+
+    A session is a session_id, an item a track_id_clean, ordered by session_position. Sessions as a table of user_id,
+    pos, song_id and skipped (0 to 3 for the first state that holds, 4 for none) are read as well.
+    """
+
+    features: str = ""
+    skips: Literal["state", "binary", "none"] = "state"
+    time: Literal["none", "hour"] = "none"
+
+    def read(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        bad_rows: BadRows,
+        workers: int = 1,
+        room: Room = IN_MEMORY,
+        report: Report = quiet,
+    ) -> Events:
+        """The plays of all logs as events, with the features of the tracks that occur.
+
+        workers  threads; the result does not depend on them
+        room     where the columns of the events lie
+        report   "progress" with `done` and `total` bytes
+
+        Raises DataError for files that cannot be read or have other columns, and for bad rows (as `bad_rows` says).
+        """
+        found = expand(paths, _SUFFIXES)
+        logs = [source for source in found if not source.name.startswith(_FEATURE_FILES)]
+        tracks = [source for source in found if source.name.startswith(_FEATURE_FILES)]
+        if self.features:
+            tracks = expand([self.features], _SUFFIXES)
+        if not logs:
+            raise DataError(f"{', '.join(map(str, paths))} holds track features but no session logs; name these too")
+        layout = _layout(logs[0])
+        plan = layout.plan(self, logs[0])
+        sources: list[tuple[Source, Format]] = [(source, _derived(source, layout, self)) for source in logs]
+        events = read_rows(sources, plan, bad_rows, report, threads=workers, room=room)
+        if not tracks:
+            return events
+        columns = [c for c in _form(tracks[0]).columns(tracks[0]) if c != "track_id"]
+        kinds: dict[str, Kind] = {column: "text" if column in _WORDS else "number" for column in columns}
+        table = SideTable([(source, _form(source)) for source in tracks], "track_id", "", kinds)
+        return with_features(events, "item", table, bad_rows)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Columns of session, item, position and skip state; of time, where there is one."""
+
+    session: str
+    item: str
+    position: str
+    skips: tuple[str, ...]
+    times: tuple[str, ...] = ()
+
+    def plan(self, settings: Mssd, source: Source) -> Plan:
+        if settings.time == "hour" and not self.times:
+            raise DataError(f"{source} holds no date and hour_of_day; leave out --time")
+        return Plan(
+            session=self.session,
+            item=self.item,
+            order=self.position,
+            kind=_STATE if settings.skips != "none" else "",
+            time=_TIME if settings.time == "hour" else "",
+        )
+
+
+_LAYOUTS = (
+    _Layout("session_id", "track_id_clean", "session_position", _SKIPS, ("date", "hour_of_day")),
+    _Layout("user_id", "song_id", "pos", ("skipped",)),
+)
+
+
+def _layout(source: Source) -> _Layout:
+    columns = _form(source).columns(source)
+    for layout in _LAYOUTS:
+        if {layout.session, layout.item, layout.position, *layout.skips} <= {*columns}:
+            return layout
+    raise DataError(
+        f"{source} is no session log: it has no columns session_id, session_position, track_id_clean and skip_1 to "
+        f"not_skipped; there are {listed(columns)}"
+    )
+
+
+def _form(source: Source) -> Format:
+    return Parquet() if source.suffix == ".parquet" else Delimited(",")
+
+
+def _derived(source: Source, layout: _Layout, settings: Mssd) -> Derived:
+    def kind(columns: Columns) -> Any:
+        if len(layout.skips) > 1:
+            state = _state([_truth(columns[name]) for name in layout.skips])
+        else:
+            names = pa.array([*_SKIPS, "none"])
+            number = pc.cast(values.cast(columns[layout.skips[0]], pa.int64())[0], pa.int32())
+            state = names.take(pc.if_else(pc.is_in(number, pa.array(range(5), pa.int32())), number, None))
+        if settings.skips == "state":
+            return state
+        skipped = pc.if_else(pc.is_in(state, pa.array(_SKIPS[:2])), "skipped", "played")
+        return pc.if_else(pc.is_valid(state), skipped, None)
+
+    return Derived(_form(source), {_STATE: Made(layout.skips, kind), _TIME: Made(layout.times, _hours)})
+
+
+def _truth(column: Any) -> Any:
+    """Booleans, null for a text that is neither true nor false."""
+    if pa.types.is_boolean(column.type):
+        return column
+    lower = pc.utf8_lower(pc.cast(column, pa.string()))
+    return pc.if_else(pc.is_in(lower, pa.array(["true", "false"])), pc.equal(lower, "true"), None)
+
+
+def _state(skips: list[Any]) -> Any:
+    """The first of the four that holds, else "none"; null where one of them is."""
+    state = pc.case_when(pc.make_struct(*skips), *_SKIPS, "none")
+    known = [pc.is_valid(skip) for skip in skips]
+    return pc.if_else(pc.and_(pc.and_(known[0], known[1]), pc.and_(known[2], known[3])), state, None)
+
+
+def _hours(columns: Columns) -> Any:
+    """Date and hour (0 to 23) as times, null where one is missing or odd."""
+    day = pc.cast(values.cast(columns["date"], pa.date32())[0], pa.timestamp("s"))
+    hour = values.cast(columns["hour_of_day"], pa.int64())[0]
+    hour = pc.if_else(pc.and_(pc.greater_equal(hour, 0), pc.less(hour, 24)), hour, None)
+    return pc.cast(pc.add(pc.cast(day, pa.int64()), pc.multiply(hour, 3600)), pa.timestamp("s"))

@@ -1,0 +1,164 @@
+"""Tables of sessions as session papers split them (GRU4Rec, session-rec): SessionId, ItemId, Time, or pos for Time.
+
+The test part is another such table, or a table of prefixes with the item that followed each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embedrec.data.arrow import from_arrow
+from embedrec.data.events import Events, factorize
+from embedrec.data.held_out import HeldOut
+from embedrec.data.room import IN_MEMORY, Room
+from embedrec.data.sessions import Sessions, sessionize
+from embedrec.data.vocab import Ids
+from embedrec.errors import DataError
+from embedrec.readers import values
+from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.columns import SUFFIXES, FormatName
+from embedrec.readers.files import Source, expand
+from embedrec.readers.formats import Parquet
+from embedrec.readers.rows import without_bad
+from embedrec.readers.table import Table
+from embedrec.readers.values import TimeUnit
+from embedrec.reporting import Report, quiet
+
+_PREFIX, _TARGET = "prefix", "target"
+
+
+@dataclass(frozen=True)
+class SessionTables:
+    """A table with a session, an item and a time or position a row; columns are guessed in any capitalisation.
+
+    session, item, time  columns; None guesses (SessionId, ItemId, Time), "-" is for no time
+    order      column of positions; None guesses (pos) where there is no time
+    format     "auto" goes by the suffix
+    time_unit  as in `Table`
+    item_features  table of what is known of items, see `side_tables`; "" for none
+    """
+
+    session: str | None = None
+    item: str | None = None
+    time: str | None = None
+    order: str | None = None
+    format: FormatName = "auto"
+    time_unit: TimeUnit = "auto"
+    item_features: str = ""
+
+    def read(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        bad_rows: BadRows,
+        workers: int = 1,
+        room: Room = IN_MEMORY,
+        report: Report = quiet,
+    ) -> Events:
+        """The rows of all files as events, see `Table.read`."""
+        return self._table().read(paths, bad_rows=bad_rows, workers=workers, room=room, report=report)
+
+    def read_test(self, path: str | Path, *, bad_rows: BadRows) -> HeldOut:
+        """The held-out sessions of a test file.
+
+        A table as that of the training part gives its sessions whole. A Parquet table of the columns `prefix` (lists of
+        item ids) and `target` gives sessions that ask the same questions, see `chained`.
+
+        Raises DataError for files that cannot be read, and for bad rows (as `bad_rows` says).
+        """
+        sources = expand([path], tuple(SUFFIXES), any_file=self.format != "auto")
+        first = sources[0]
+        if first.suffix not in (".parquet", ".pq") or not {_PREFIX, _TARGET} <= {*Parquet().columns(first)}:
+            whole = sessionize(self._table("").read([path], bad_rows=bad_rows))
+            return HeldOut(whole, np.zeros(len(whole), dtype=np.int64))
+        parts = [_prefixes(source, bad_rows) for source in sources]
+        lengths, items, targets = (np.concatenate(column) for column in zip(*parts, strict=True))
+        if not len(targets):
+            raise DataError(f"no row of {path} can be used; check the file")
+        return chained(lengths, items, targets)
+
+    def _table(self, item_features: str | None = None) -> Table:
+        return Table(
+            self.session,
+            self.item,
+            "-",
+            self.time,
+            "-",
+            self.order,
+            name="-",
+            format=self.format,
+            time_unit=self.time_unit,
+            item_features=self.item_features if item_features is None else item_features,
+        )
+
+
+def chained(lengths: np.ndarray, items: Ids, targets: Ids) -> HeldOut:
+    """Sessions that ask the questions of a table of R prefixes, and no others; their ids are test-1, test-2, …
+
+    lengths  (R,) int64 items of each prefix, 1 or more
+    items    (E,) ids of the items of all prefixes, one after the other
+    targets  (R,) ids of the items that followed
+
+    Rows of which each is the one before without its last item, that item being the target, are one session: the first
+    of them with its target. It is given up to the shortest of its prefixes, or 0 where that is a single item. A row
+    that belongs to no other is a session of its own. Asking, for every p from max(given, 1), what comes after the first
+    p items gives back the rows.
+    """
+    codes, vocab = factorize(np.concatenate([items, targets]))
+    prefix, target = codes[: len(items)], codes[len(items) :]
+    starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]  # (R,)
+    linked = np.zeros(len(lengths), dtype=bool)  # whether a row goes on the row before
+    linked[1:] = (lengths[1:] == lengths[:-1] - 1) & (target[1:] == prefix[starts[:-1] + lengths[:-1] - 1])
+    rows = np.flatnonzero(linked)
+    owner = np.repeat(np.arange(len(rows)), lengths[rows])
+    place = np.arange(len(owner)) - (np.cumsum(lengths[rows]) - lengths[rows])[owner]
+    differs = prefix[starts[rows][owner] + place] != prefix[starts[rows - 1][owner] + place]
+    linked[rows[np.unique(owner[differs])]] = False
+
+    first = np.flatnonzero(~linked)  # (S,) rows that begin a session
+    last = np.concatenate([first[1:], [len(lengths)]])[: len(first)] - 1
+    offsets = np.concatenate([[0], np.cumsum(lengths[first] + 1)])
+    owner = np.repeat(np.arange(len(first)), lengths[first] + 1)
+    place = np.arange(offsets[-1]) - offsets[:-1][owner]
+    inside = place < lengths[first][owner]
+    events = np.empty(offsets[-1], dtype=np.int32)
+    events[inside] = prefix[(starts[first][owner] + place)[inside]]
+    events[~inside] = target[first]
+    shortest = lengths[last]
+    ids = np.array([f"test-{s}" for s in range(1, len(first) + 1)], dtype=object)
+    sessions = Sessions(offsets, events, vocab, ids).compacted()
+    return HeldOut(sessions, np.where(shortest > 1, shortest, 0))
+
+
+def _prefixes(source: Source, bad_rows: BadRows) -> tuple[np.ndarray, Ids, Ids]:
+    """Lengths (R,), items (E,) and targets (R,) of the good rows. Raises DataError for columns of other types."""
+    lengths, items, targets = [], [], []
+    for batch in Parquet().batches(source, [_PREFIX, _TARGET], bad_rows):
+        lists = batch.columns[_PREFIX]
+        if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
+            raise DataError(f"the column {_PREFIX!r} of {source} holds {lists.type}, but must hold lists of item ids")
+        inside = lists.flatten()
+        _, wrong = values.ids(inside, _PREFIX)
+        owner = pc.list_parent_indices(lists).to_numpy()
+        empty = pc.fill_null(pc.equal(pc.list_value_length(lists), 0), True).to_numpy(zero_copy_only=False)
+        problems = [(_PREFIX, empty, f"{_PREFIX} is empty")]
+        for mask, _ in wrong:
+            some = np.zeros(len(lists), dtype=bool)
+            some[owner[mask]] = True
+            problems.append((_PREFIX, some, f"an item of {_PREFIX} is missing"))
+        _, wrong = values.ids(batch.columns[_TARGET], _TARGET)
+        problems += [(_TARGET, mask, problem) for mask, problem in wrong]
+        good = pa.array(np.flatnonzero(without_bad(batch, problems, bad_rows)))
+        kept = lists.take(good)
+        lengths.append(pc.cast(pc.list_value_length(kept), pa.int64()).to_numpy())
+        items.append(from_arrow(values.ids(kept.flatten(), _PREFIX)[0]))
+        targets.append(from_arrow(values.ids(batch.columns[_TARGET].take(good), _TARGET)[0]))
+    if not lengths:
+        raise DataError(f"{source} holds no rows; check the file")
+    return np.concatenate(lengths), np.concatenate(items), np.concatenate(targets)

@@ -1,0 +1,210 @@
+"""Sessions as the package `wsknn` reads them: maps of sessions in JSON, and flat tables of weighted events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embedrec.data.events import Events
+from embedrec.data.room import IN_MEMORY, Room
+from embedrec.errors import DataError, SettingsError
+from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.columns import SUFFIXES, form_of, guess
+from embedrec.readers.derived import Columns, Derived, Made
+from embedrec.readers.files import Source, expand
+from embedrec.readers.formats import Batch, Format, JsonLines, column_of
+from embedrec.readers.rows import Plan, read_rows
+from embedrec.readers.side_tables import with_side_tables
+from embedrec.readers.table import Table
+from embedrec.readers.values import TimeUnit
+from embedrec.reporting import Report, quiet
+
+_SESSION, _ITEM, _TIME, _KIND, _WEIGHT = _COLUMNS = ("session", "item", "time", "kind", "weight")
+_KINDS = ("action", "event", "eventtype", "kind", "type", "behavior")  # columns of kinds, as `plain` writes them
+_ACTION_WEIGHT = "weight of the kind"
+_BLOCK = 1 << 20  # bytes of a first line
+
+
+@dataclass(frozen=True)
+class Wsknn:
+    """Maps `{session: [items, times, kinds, weights]}` in .json or .jsonl, or a table of events; also .gz.
+
+    session, item, time, weight, kind  columns of a table; None guesses
+    actions    "view=1,cart=2,purchase=5": kinds of events that are read, and their weights; others are left out. ""
+               reads all
+    time_unit  as in `Table`
+    item_features  table of what is known of items, see `side_tables`; "" for none
+
+    A map stands whole in a file, or in lines of some sessions each. Of the lists of a session, items and times must be
+    there; a third of texts holds kinds, a list of numbers after these weights.
+    """
+
+    session: str | None = None
+    item: str | None = None
+    time: str | None = None
+    weight: str | None = None
+    kind: str | None = None
+    actions: str = ""
+    time_unit: TimeUnit = "auto"
+    item_features: str = ""
+
+    def read(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        bad_rows: BadRows,
+        workers: int = 1,
+        room: Room = IN_MEMORY,
+        report: Report = quiet,
+    ) -> Events:
+        """The events of all files.
+
+        workers  threads; the result does not depend on them
+        room     where the columns of the events lie
+        report   "progress" with `done` and `total` bytes
+
+        Raises SettingsError for `actions` that name no weights, DataError for files that cannot be read or hold neither
+        maps nor tables, columns that are not there, and bad rows (as `bad_rows` says).
+        """
+        actions = _actions(self.actions)
+        forms = [(source, _form(source, bad_rows)) for source in expand(paths, (".json", *SUFFIXES))]
+        first, form = forms[0]
+        plan = _plan(self, first, form)
+        if actions:
+            if not plan.kind:
+                raise DataError(
+                    f"{first} names no kinds of events; name their column with --kind, or leave out --actions"
+                )
+            plan = replace(plan, weight=_ACTION_WEIGHT)
+            forms = [(source, _weighted(form, plan.kind, actions)) for source, form in forms]
+        events = read_rows(forms, plan, bad_rows, report, threads=workers, room=room)
+        return with_side_tables(events, plan, self.item_features, "", bad_rows)
+
+
+def _plan(settings: Wsknn, source: Source, form: Format) -> Plan:
+    columns = form.columns(source)
+    if isinstance(form, _Maps):
+        kind, weight = (name if name in columns else "" for name in (_KIND, _WEIGHT))
+        return Plan(_SESSION, _ITEM, time=_TIME, kind=kind, weight=weight, time_unit=settings.time_unit)
+    table = Table(settings.session, settings.item, "-", settings.time, settings.weight, name="-", kind=settings.kind)
+    plan = table.plan(source, columns)
+    if settings.kind is None:
+        plan = replace(plan, kind=guess(_KINDS, columns))
+    return replace(plan, time_unit=settings.time_unit)
+
+
+def _actions(given: str) -> dict[str, float]:
+    actions = {}
+    for pair in filter(None, (part.strip() for part in given.split(","))):
+        kind, equals, weight = pair.rpartition("=")
+        try:
+            actions[kind.strip()] = float(weight)
+        except ValueError:
+            equals = ""
+        if not equals or not kind.strip() or not np.isfinite(actions[kind.strip()]):
+            raise SettingsError(f"actions must be given as view=1,cart=2, but one is {pair!r}")
+    return actions
+
+
+def _weighted(form: Format, kind: str, actions: dict[str, float]) -> Derived:
+    """Only the events of these kinds, with their weights."""
+    kinds = pa.array(list(actions))
+    weights = pa.array(list(actions.values()), pa.float64())
+
+    def place(columns: Columns) -> Any:
+        return pc.index_in(pc.cast(columns[kind], pa.string()), value_set=kinds, skip_nulls=True)
+
+    def weight(columns: Columns) -> Any:
+        return weights.take(place(columns))
+
+    def wanted(columns: Columns) -> Any:
+        return pc.or_(pc.is_valid(place(columns)), pc.is_null(columns[kind]))  # a missing kind is a bad row
+
+    return Derived(form, {_ACTION_WEIGHT: Made((kind,), weight)}, keep=Made((kind,), wanted))
+
+
+def _form(source: Source, bad_rows: BadRows) -> Format:
+    """The format of a file: a map where the values of the first object are lists, else a table."""
+    if source.suffix not in (".json", ".jsonl", ".ndjson"):
+        return form_of(source)
+    try:
+        first = msgspec.json.decode(source.first_line(_BLOCK))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        first = None  # the first line of a whole map may be "{"
+    flat = isinstance(first, dict) and first and not any(isinstance(value, list) for value in first.values())
+    return JsonLines() if flat else _parsed(source, bad_rows)
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """Events of maps of sessions, in memory; keys of JSON have no types, so ids have none.
+
+    found  name of a column → Arrow array (E,)
+    """
+
+    found: dict[str, Any]
+    typed: ClassVar[bool] = False
+
+    def columns(self, source: Source) -> list[str]:
+        return list(self.found)
+
+    def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
+        count = len(self.found[_SESSION])
+        yield Batch(source, {name: self.found[name] for name in columns}, range(1, count + 1), 1.0)
+
+
+def _parsed(source: Source, bad_rows: BadRows) -> _Maps:
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    for session, lists in _sessions(source):
+        problem = _problem(lists)
+        if problem:
+            bad_rows.add(source, f"session {session[:40]!r}", problem)
+            continue
+        size = len(lists[0])
+        kinds = next((given for given in lists[2:] if _is_kinds(given)), [None] * size)
+        weights = next((given for given in lists[2:] if not _is_kinds(given)), [None] * size)
+        for name, values in zip(_COLUMNS, ([session] * size, lists[0], lists[1], kinds, weights), strict=True):
+            columns[name] += values
+    known = [name for name in _COLUMNS if name not in (_KIND, _WEIGHT) or any(v is not None for v in columns[name])]
+    return _Maps({name: column_of(columns[name]) for name in known})
+
+
+def _sessions(source: Source) -> Iterator[tuple[str, Any]]:
+    content = source.read()
+    try:
+        maps = [msgspec.json.decode(content)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as whole:
+        try:
+            maps = [msgspec.json.decode(line) for line in content.split(b"\n") if line.strip()]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise DataError(f"{source} is neither JSON nor JSON lines ({whole}); check the file") from None
+    for sessions in maps:
+        if not isinstance(sessions, dict):
+            raise DataError(f"{source} must hold objects that map sessions to lists of items and times; check the file")
+        yield from sessions.items()
+
+
+def _problem(lists: Any) -> str:
+    if not isinstance(lists, list) or not 2 <= len(lists) <= 4 or not all(isinstance(given, list) for given in lists):
+        return "a session must be two to four lists: items, times, kinds, weights"
+    if len({len(given) for given in lists}) > 1:
+        return "the lists of a session must be of one length"
+    if any(isinstance(value, list | dict | bool) for given in lists for value in given):
+        return "items, times, kinds and weights must be texts or numbers"
+    more = [_is_kinds(given) for given in lists[2:]]
+    return (
+        ""
+        if len(set(more)) == len(more) or not lists[0]
+        else "after items and times stand kinds, which are texts, and weights"
+    )
+
+
+def _is_kinds(given: list[Any]) -> bool:
+    return any(isinstance(value, str) for value in given)

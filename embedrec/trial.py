@@ -1,0 +1,307 @@
+"""A trial: sessions split in two, checked for leaks, the questions asked, and the models that answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal
+
+import numpy as np
+
+from embedrec import artifacts
+from embedrec.artifacts import Artifact
+from embedrec.config import build, parse_pairs, settings_of
+from embedrec.data.held_out import HeldOut
+from embedrec.data.leaks import check_leaks
+from embedrec.data.questions import Questions, companions, next_items, rest
+from embedrec.data.sessions import Sessions
+from embedrec.data.splits import SPLITS, Rule, Split, Tail, Time, WarmTime, usual
+from embedrec.errors import DataError, SettingsError, did_you_mean
+from embedrec.evaluate.evaluation import Evaluation, Terms, evaluate
+from embedrec.evaluate.similar import evaluate_similar
+from embedrec.models import MODELS, recipe_class, restorer_class
+from embedrec.models.base import Model, VectorModel
+from embedrec.models.files import load_model
+from embedrec.readers.labels import read_labels
+from embedrec.reporting import Report, quiet
+from embedrec.steps import counts, provenance, recipe_of
+from embedrec.workspace import Workspace
+
+Protocol = Literal["next", "last", "rest", "users", "similar"]
+PROTOCOLS: dict[str, str] = {
+    "next": "the next item after every prefix of every held-out session",
+    "last": "the last item of every held-out session",
+    "rest": "the rest of every held-out session, its first items given",
+    "users": "what is held out of a user's events, the earlier ones given",
+    "similar": "items that stand beside an item in held-out sessions, the item alone given",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What is trained on and what is asked.
+
+    source    the sessions artifact
+    rule      how it was split, in words
+    part      "test", or "valid": cut from the training part by the same rule
+    whole     whether the training part is the whole artifact, so that models trained on it can be asked as they are
+    checked   what the leak check found, a sentence each
+    protocol  what the questions are, see PROTOCOLS
+    """
+
+    source: Artifact
+    rule: str
+    part: Literal["test", "valid"]
+    whole: bool
+    train: Sessions
+    test: HeldOut
+    checked: list[str]
+    protocol: Protocol
+    questions: Questions
+
+    def repeats(self) -> bool:
+        """Whether training sessions hold an item twice, so that seen items may come back."""
+        train, n = self.train, max(len(self.train.vocab), 1)
+        session = np.repeat(np.arange(len(train)), train.lengths)
+        return len(np.unique(session * n + train.items)) < len(train.items)
+
+
+def rule_of(text: str) -> Rule:
+    """A rule from "time" or "time:days=7". Raises SettingsError for an unknown rule or setting."""
+    name, _, settings = text.partition(":")
+    if name not in SPLITS:
+        hint = did_you_mean(name, SPLITS) or f"; there are {', '.join(SPLITS)}"
+        raise SettingsError(f"no split is called {name!r}{hint}")
+    pairs = parse_pairs(part for part in settings.split(",") if part)
+    return build(SPLITS[name], pairs, given=f"--split {text}")  # type: ignore[arg-type]
+
+
+def in_words(rule: Rule) -> str:
+    """A rule as `rule_of` reads it: "time:days=7"."""
+    given = ",".join(f"{k}={v}" for k, v in settings_of(rule).items() if v is not None)
+    return rule.name + (f":{given}" if given else "")
+
+
+def checked_split(rule: Rule, sessions: Sessions, *, seed: int = 0) -> tuple[Split, list[str]]:
+    """The parts, and what the leak check found. Raises DataError for a leak."""
+    split = rule.split(sessions, seed=seed)
+    return split, check_leaks(*split, in_time=isinstance(rule, Time | WarmTime))
+
+
+def open_trial(
+    source: Artifact,
+    *,
+    split: str | None = None,
+    valid: bool = False,
+    protocol: Protocol | None = None,
+    given: int | None = None,
+    seed: int = 0,
+) -> Trial:
+    """Split a sessions artifact and make the questions.
+
+    split     a rule, as "time:days=7"; None takes the held-out part of the artifact, else what fits the data (`usual`)
+    valid     ask about a validation part, cut from the training part by the same rule
+    protocol  None takes what fits the split
+    given     for "rest": so many first items are given
+
+    Raises SettingsError, DataError for what does not fit together.
+    """
+    train, test = Sessions.load(source), HeldOut.load(source)
+    rule: Rule | None = None
+    whole = split is None and test is not None
+    if split is not None or test is None:
+        rule = usual(train) if split is None else rule_of(split)
+        (train, test), checked = checked_split(rule, train, seed=seed)
+    else:
+        said = source.about.get("split", {})
+        if said.get("rule") in SPLITS:
+            rule = build(SPLITS[said["rule"]], said["settings"], given=str(source.folder))  # type: ignore[arg-type]
+        checked = check_leaks(train, test)
+    words = "given" if rule is None else in_words(rule)
+    if valid:
+        again = rule or _like(train, test)
+        (train, test), checked = checked_split(again, train, seed=seed)
+        words, whole = f"{in_words(again)} of the training part", False
+    chosen = protocol or _usual_protocol(rule)
+    questions = _questions(chosen, test, train, given, seed)
+    return Trial(source, words, "valid" if valid else "test", whole, train, test, checked, chosen, questions)
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A model that answers.
+
+    seconds  of its training now; None where it was trained before
+    origin   where it comes from, in words
+    """
+
+    name: str
+    model: Model
+    seconds: float | None
+    origin: str
+
+
+def contender(
+    workspace: Workspace,
+    name: str,
+    trial: Trial,
+    *,
+    config: Path | None = None,
+    pairs: Iterable[str] = (),
+    seed: int = 0,
+    threads: int = 1,
+    report: Report = quiet,
+) -> Contender:
+    """The model of that name, trained on the training part and nothing else.
+
+    A trained model is asked as it is when it was trained on exactly that part; else its settings are trained again. A
+    name of no trained model is that of a recipe in MODELS, trained now. Imported vectors are taken as they are: what
+    they have seen is not known.
+    """
+    trained = next((a for a in workspace.artifacts("model") if a.name == name), None)
+    pairs = list(pairs)
+    if trained is not None:
+        recipe = trained.about["recipe"]
+        if recipe not in MODELS:
+            return Contender(
+                name, load_model(trained), None, "imported; whether it has seen the held-out part is not known"
+            )
+        same = trained.about.get("trained_on", {}).get("fingerprint") == trial.source.fingerprint
+        fresh = trained.about.get("continued_from") is None
+        if trial.whole and same and fresh and not pairs and config is None:
+            return Contender(name, load_model(trained), None, "trained before, on the training part")
+        settings = recipe_of(restorer_class(recipe), config, pairs, trained)
+        origin = "its settings, trained now on the training part"
+    else:
+        settings = recipe_of(recipe_class(name), config, pairs)
+        origin = "trained now on the training part"
+    started = perf_counter()
+    model = settings.fit(trial.train, seed=seed, threads=threads, report=report)
+    return Contender(name, model, perf_counter() - started, origin)
+
+
+def check_names(workspace: Workspace, names: Iterable[str]) -> None:
+    """Raises SettingsError, with near misses, for a name of no trained model and no recipe: before any is trained."""
+    trained = [a.name for a in workspace.artifacts("model")]
+    for name in names:
+        if name not in trained:
+            recipe_class(name)
+
+
+def searching(contender: Contender, kind: str, *, seed: int = 0) -> Contender:
+    """The same, searching through an index of that type. Raises SettingsError for a model without vectors."""
+    from embedrec.index.index import build_index
+
+    model = contender.model
+    if not isinstance(model, VectorModel):
+        raise SettingsError(
+            f"{contender.name} has no vectors, so there is nothing to index; leave --through out for it"
+        )
+    index = build_index(model.answers, kind, seed=seed)
+    return replace(contender, model=model.using(index), origin=f"{contender.origin}; through {index.spec}")
+
+
+def labels_of(trial: Trial, text: str) -> Any:
+    """Labels of the training vocabulary: (n, g) sparse 0/1 matrix.
+
+    text  the name of a list feature of the items, or a file with ids (or names) in one column and lists in another
+
+    Raises SettingsError when there is no such feature or file, DataError when no item has labels.
+    """
+    import scipy.sparse as sp
+
+    vocab = trial.train.vocab
+    features = trial.train.item_features
+    there = [] if features is None else list(features.lists)
+    if features is not None and text in there:
+        found = features.aligned(vocab).lists[text]
+    elif Path(text).is_file():
+        found = read_labels(Path(text), vocab)
+    else:
+        hint = f"; its items have the lists {', '.join(there)}" if there else "; its items have no lists"
+        raise SettingsError(f"{text!r} is neither a file nor a list of the items of {trial.source.name}{hint}")
+    codes = sp.csr_array((np.ones(len(found.codes)), found.codes, found.offsets), (len(vocab), len(found.names)))
+    codes.sum_duplicates()
+    codes.data[:] = 1
+    return codes
+
+
+def relevant_ids(trial: Trial, terms: Terms) -> np.ndarray:
+    """The ids of the targets that are asked for, (T,), as `evaluate` asks: also those that training does not know."""
+    questions = trial.questions
+    ids = questions.sessions.vocab.ids[questions.targets]
+    if terms.unknown == "drop":
+        ids = ids[questions.recoded(trial.train.vocab).targets >= 0]
+    return ids
+
+
+def write_split(source: Artifact, folder: Path, rule: Rule, *, seed: int = 0) -> tuple[Artifact, list[str]]:
+    """Split a sessions artifact and write both parts as the sessions artifact `folder`; and what the leak check found.
+
+    Raises DataError when the artifact has a held-out part already, or the rule does not fit.
+    """
+    artifacts.check_place(folder)
+    if HeldOut.load(source) is not None:
+        raise DataError(f"sessions {source.name} have a held-out part already; split the sessions they were made from")
+    split, checked = checked_split(rule, Sessions.load(source), seed=seed)
+    about = {
+        "of": provenance(source),
+        "split": {"rule": rule.name, "settings": settings_of(rule), "seed": seed, "checked": checked},
+        **counts(split.train),
+        "test_sessions": len(split.test),
+        "test_events": len(split.test.sessions.items),
+    }
+    with artifacts.writing(folder, "sessions", about) as draft:
+        split.train.write(draft)
+        split.test.write(draft)
+    return artifacts.read(folder, "sessions"), checked
+
+
+def ask(trial: Trial, model: Model, terms: Terms, *, labels: Any = None, report: Report = quiet) -> Evaluation:
+    """Ask a model the questions of a trial; `labels` are for "similar"."""
+    if trial.protocol == "similar":
+        return evaluate_similar(model, trial.questions, trial.train, terms, labels=labels, report=report)
+    return evaluate(model, trial.questions, trial.train, terms, report=report)
+
+
+def about(trial: Trial, terms: Terms) -> dict[str, Any]:
+    """What was asked, and how it was judged: flat, for JSON and for the manifest of a run."""
+    return {
+        "sessions": trial.source.name,
+        "split": trial.rule,
+        "part": trial.part,
+        "protocol": trial.protocol,
+        "ties": terms.ties,
+        "seen": "kept" if terms.seen else "removed",
+        "unknown": terms.unknown,
+        "train_sessions": len(trial.train),
+        "train_events": len(trial.train.items),
+        "catalogue": len(trial.train.vocab),
+        "test_sessions": len(trial.test),
+        "source": provenance(trial.source)["fingerprint"],
+    }
+
+
+def _like(train: Sessions, test: HeldOut) -> Rule:
+    """For a held-out part that was given: as large a share of the training sessions, the last ones."""
+    share = min(max(len(test) / (len(train) + len(test)), 1e-6), 0.5)
+    return Tail(share=round(share, 6)) if train.times is None else Time(share=round(share, 6))
+
+
+def _usual_protocol(rule: Rule | None) -> Protocol:
+    usual: dict[str, Protocol] = {"last-item": "last", "warm-time": "users"}
+    return usual.get("" if rule is None else rule.name, "next")
+
+
+def _questions(protocol: Protocol, test: HeldOut, train: Sessions, given: int | None, seed: int) -> Questions:
+    if given is not None and protocol != "rest":
+        raise SettingsError(f"--given is for --protocol rest, but the protocol is {protocol}")
+    if protocol in ("next", "last"):
+        return next_items(test, "every" if protocol == "next" else "last")
+    if protocol == "similar":
+        return companions(test, train.vocab, seed=seed)
+    if protocol == "users":
+        return rest(test)
+    return rest(test, 1 if given is None else given)

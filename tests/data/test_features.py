@@ -1,0 +1,246 @@
+"""Features: what is saved is loaded, alignment goes by id, scaling knows the training vocabulary only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import strategies as st
+
+from embedrec import artifacts
+from embedrec.data import Events, Features, Sessions, Vocab
+from embedrec.data.feature_files import load_features, save_features
+from embedrec.data.features import Categories, Lists, Scaling
+from embedrec.data.sessions import sessionize
+from embedrec.errors import ArtifactError, DataError
+from tests.conftest import read_only
+from tests.data import strategies as draw
+
+columns = st.lists(draw.texts.filter(lambda name: name != "id"), unique=True, max_size=4)
+
+
+@st.composite
+def features(draw_: st.DrawFn) -> Features:
+    ids = draw_(
+        st.one_of(st.lists(draw.texts, unique=True, max_size=8), st.lists(draw.numbers, unique=True, max_size=8))
+    )
+    m = len(ids)
+    numeric: dict[str, Any] = {}
+    categorical: dict[str, Any] = {}
+    lists: dict[str, Any] = {}
+    for name in draw_(columns):
+        names = np.array(draw_(st.lists(draw.texts, unique=True, max_size=4)), dtype=object)
+        kind = draw_(st.sampled_from(["numeric", "categorical", "lists"]))
+        if kind == "numeric":
+            number = st.one_of(st.just(np.nan), st.floats(width=32, allow_nan=False, allow_infinity=False))
+            numeric[name] = read_only(np.array(draw_(st.lists(number, min_size=m, max_size=m)), dtype=np.float32))
+        elif kind == "categorical":
+            codes = draw_(st.lists(st.integers(-1, len(names) - 1), min_size=m, max_size=m))
+            categorical[name] = Categories(read_only(np.array(codes, dtype=np.int32)), names)
+        else:
+            row = st.lists(st.integers(0, max(len(names) - 1, 0)), max_size=3 if len(names) else 0)
+            rows = draw_(st.lists(row, min_size=m, max_size=m))
+            flat = np.array([c for row in rows for c in row], dtype=np.int32)
+            lists[name] = Lists(read_only(np.cumsum([0, *map(len, rows)])), read_only(flat), names)
+    return Features(Vocab(ids), numeric, categorical, lists)
+
+
+def as_rows(given: Features) -> dict[Any, dict[str, Any]]:
+    """Features as a mapping of ids to what is known of them."""
+    out: dict[Any, dict[str, Any]] = {}
+    for row, i in enumerate(given.vocab.ids.tolist()):
+        out[i] = {name: None if np.isnan(c[row]) else c[row].item() for name, c in given.numeric.items()}
+        for name, words in given.categorical.items():
+            out[i][name] = None if words.codes[row] < 0 else words.names[words.codes[row]]
+        for name, lists in given.lists.items():
+            out[i][name] = [lists.names[c] for c in lists[row]]
+    return out
+
+
+def same(a: Features, b: Features) -> bool:
+    coded = [
+        (x.codes.tolist(), x.names.tolist()) == (y.codes.tolist(), y.names.tolist())
+        for x, y in zip(
+            (*a.categorical.values(), *a.lists.values()), (*b.categorical.values(), *b.lists.values()), strict=True
+        )
+    ]
+    return as_rows(a) == as_rows(b) and a.about() == b.about() and all(coded)
+
+
+@draw.given(features())
+def test_what_is_saved_is_loaded(given: Features) -> None:
+    with TemporaryDirectory() as folder:
+        save_features(given, Path(folder) / "f.parquet")
+        assert same(load_features(Path(folder) / "f.parquet"), given)
+
+
+@draw.given(features(), st.data())
+def test_alignment_goes_by_id(given: Features, data: st.DataObject) -> None:
+    known = given.vocab.ids.tolist()
+    other: list[Any] = data.draw(st.permutations(known))[: data.draw(st.integers(0, len(known)))]
+    new = max(known) + "x" if known and isinstance(known[0], str) else None
+    vocab = Vocab([*other, *([new] if new else [])])
+    aligned, rows = given.aligned(vocab), as_rows(given)
+    nothing = dict.fromkeys([*given.numeric, *given.categorical]) | {name: [] for name in given.lists}
+    assert as_rows(aligned) == {i: rows.get(i, nothing) for i in vocab.ids.tolist()}
+    assert aligned.vocab is vocab and given.aligned(given.vocab) is given
+    for name, words in given.categorical.items():
+        assert aligned.categorical[name].names is words.names  # codes keep their meaning
+
+
+def test_scaling_is_of_the_training_vocabulary() -> None:
+    given = Features(
+        Vocab(["a", "b", "c", "d"]),
+        {
+            "x": np.array([1, 3, np.nan, 1000]),
+            "constant": np.full(4, 0.1),
+            "missing": np.full(4, np.nan),
+            "test only": np.array([np.nan, np.nan, np.nan, 7]),
+        },
+    )
+    train = Vocab(["c", "b", "a", "unknown"])
+    scaling = given.scaling(train)
+    assert scaling.names == ("x", "constant", "missing", "test only")
+    np.testing.assert_allclose(scaling.mean, [2, 0.1, 0, 0], rtol=1e-6)
+    assert scaling.std.tolist() == [1, 1, 1, 1]
+    matrix = scaling.matrix(given.aligned(Vocab(["d", "a", "unknown"])))
+    assert matrix.dtype == np.float32
+    np.testing.assert_allclose(matrix, [[998, 0, 0, 7], [-1, 0, 0, 0], [0, 0, 0, 0]], atol=1e-6)
+
+
+@draw.given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=20))
+def test_scaled_columns_have_mean_0_and_deviation_1(values: list[float]) -> None:
+    given = Features(Vocab(list(range(len(values)))), {"x": np.array(values, dtype=np.float32)})
+    scaled = given.scaling(given.vocab).matrix(given)[:, 0].astype(np.float64)
+    assert abs(scaled.mean()) < 1e-3
+    assert abs(scaled.std() - (1 if max(values) > min(values) else 0)) < 1e-3
+
+
+_NAMES = np.array(["p", "q"], dtype=object)
+_AB = Vocab(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Features(_AB, {"x": np.zeros(3)}), "2 ids were given 3 rows of the feature 'x'"),
+        (lambda: Features(_AB, {"x": np.zeros((2, 2))}), "2 ids were given 2 rows of the feature 'x'"),
+        (lambda: Features(_AB, {"x": [1, np.inf]}), "the feature 'x' holds infinity; leave such values out (NaN)"),
+        (
+            lambda: Features(_AB, {"x": np.zeros(2)}, {"x": Categories(np.zeros(2), _NAMES)}),
+            "a feature cannot be called 'x': names are distinct, not empty and not 'id'",
+        ),
+        (
+            lambda: Features(_AB, {"id": np.zeros(2)}),
+            "a feature cannot be called 'id': names are distinct, not empty and not 'id'",
+        ),
+        (
+            lambda: Categories([0, 2], _NAMES),
+            "codes of categories must be one-dimensional and lie in [-1, 2)",
+        ),
+        (lambda: Lists([0, 1], [-1], _NAMES), "codes of categories must be one-dimensional and lie in [0, 2)"),
+        (lambda: Lists([0, 2, 1], [0], _NAMES), "offsets of lists must ascend from 0 to the number of codes"),
+        (lambda: Lists([0, 2], [0], _NAMES), "offsets of lists must ascend from 0 to the number of codes"),
+        (lambda: Categories([0], ["p", "p"]), "vocabulary ids must be unique, but 'p' stands twice"),
+        (lambda: Categories([0], [1, 2]), "names of categories must be texts"),
+        (lambda: Scaling(("x",), np.zeros(2), np.ones(1)), "1 columns were given (2,) means and (1,) deviations"),
+        (
+            lambda: Scaling(("x",), np.zeros(1), np.zeros(1)),
+            "means must be finite, and deviations finite and above 0",
+        ),
+        (
+            lambda: Scaling(("x",), np.zeros(1), np.ones(1)).matrix(Features(_AB, {"y": np.zeros(2)})),
+            "the numeric feature 'x' is missing; there are y",
+        ),
+    ],
+)
+def test_refused(make: Any, message: str) -> None:
+    with pytest.raises(DataError) as refused:
+        make()
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.table({"x": pa.array([1.0], pa.float32())}),
+        pa.table({"id": pa.array([None], pa.string())}),
+        pa.table({"id": ["a", "a"]}),
+        pa.table({"id": [1.5]}),
+        pa.table({"id": ["a"], "x": [1.0]}),
+        pa.table({"id": ["a"], "x": [[1]]}),
+        pa.table({"id": ["a"], "x": pa.array([["p", None]])}),
+        pa.table({"id": ["a"], "x": ["p"]}).replace_schema_metadata({"categories": json.dumps({"x": ["q"]})}),
+        pa.table({"id": ["a"], "x": ["p"]}).replace_schema_metadata({"categories": json.dumps({"x": [1]})}),
+        pa.table({"id": ["a"], "x": ["p"]}).replace_schema_metadata({"categories": "[]"}),
+        pa.table({"id": ["a"], "x": ["p"]}).replace_schema_metadata({"categories": "{"}),
+    ],
+)
+def test_odd_tables_are_refused(tmp_path: Path, table: pa.Table) -> None:
+    pq.write_table(table, tmp_path / "f.parquet")
+    with pytest.raises(ArtifactError, match=r"holds no features .*; write the artifact again"):
+        load_features(tmp_path / "f.parquet")
+
+
+@pytest.mark.parametrize("cut", [0, 3, 100, -1])
+def test_damaged_files_are_refused(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "f.parquet"
+    save_features(Features(_AB, {"x": np.zeros(2)}), path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(ArtifactError, match="is no Parquet file"):
+        load_features(path)
+
+
+def test_files_of_others_are_read(tmp_path: Path) -> None:
+    """Without names in the metadata, those that occur, in order of text."""
+    table = {"id": [2, 1], "c": pa.array(["z", None]), "l": pa.array([["b", "a"], None], pa.list_(pa.string()))}
+    pq.write_table(pa.table(table), tmp_path / "f.parquet")
+    assert as_rows(load_features(tmp_path / "f.parquet")) == {2: {"c": "z", "l": ["b", "a"]}, 1: {"c": None, "l": []}}
+
+
+def some_events() -> Events:
+    from dataclasses import replace
+
+    made = Events.of(["s", "s", "t"], ["b", "a", "b"], user=["u", "u", "v"])
+    items = Features(Vocab(["a", "b", "never"]), {"x": np.array([1, 2, 3])})
+    users = Features(Vocab(["v", "u"]), {}, {"c": Categories([0, -1], _NAMES)})
+    return replace(made, item_features=items, user_features=users)
+
+
+def test_features_go_along() -> None:
+    events = some_events()
+    sessions = sessionize(events.take(np.array([True, True, False])))
+    for other in (
+        sessions,
+        sessions.where(np.array([True, False])),
+        sessions.taken(np.array([0])),
+        sessions.compacted(),
+        sessions.recoded(Vocab(["a"])),
+    ):
+        assert other.item_features is events.item_features
+        assert other.user_features is events.user_features
+
+
+@pytest.mark.parametrize("part", ["", "test_"])
+def test_sessions_are_saved_with_their_features(tmp_path: Path, part: str) -> None:
+    sessions = sessionize(some_events())
+    with artifacts.writing(tmp_path / "s", "sessions", {}) as draft:
+        sessions.write(draft, part)
+    artifact = artifacts.read(tmp_path / "s")
+    assert f"{part}item_features.parquet" in artifact and f"{part}user_features.parquet" in artifact
+    loaded = Sessions.load(artifact, part)
+    assert loaded.item_features and sessions.item_features and same(loaded.item_features, sessions.item_features)
+    assert loaded.user_features and sessions.user_features and same(loaded.user_features, sessions.user_features)
+
+
+def test_without_features_there_are_no_files(tmp_path: Path, sessions: Sessions) -> None:
+    sessions.save(tmp_path / "s", {})
+    artifact = artifacts.read(tmp_path / "s")
+    assert not [name for name in artifact.files if "features" in name]
+    assert Sessions.load(artifact).item_features is None

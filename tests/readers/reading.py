@@ -1,0 +1,53 @@
+"""What tests of readers share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from embedrec.data import Events, Features
+from embedrec.errors import DataError
+from embedrec.readers import BadRows
+
+SKIP = "; use --on-bad-row skip to leave such rows out"
+
+
+def write(folder: Path, files: dict[str, str | bytes]) -> Path:
+    """A folder of these files."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def rows(events: Events, *columns: str) -> list[tuple[Any, ...]]:
+    """Events as rows of ids and values: session and item, then these columns."""
+    coded = {"session": "sessions", "item": "items", "user": "users", "kind": "kinds"}
+    found = []
+    for name in ("session", "item", *columns):
+        values = getattr(events, name)
+        found.append((getattr(events, coded[name]).ids[values] if name in coded else values).tolist())
+    return list(zip(*found, strict=True))
+
+
+def facts(features: Features | None) -> dict[Any, dict[str, Any]]:
+    """What features hold: id → name → number, text or list, without what is missing."""
+    assert features is not None
+    out: dict[Any, dict[str, Any]] = {}
+    for row, i in enumerate(features.vocab.ids.tolist()):
+        known: dict[str, Any] = {name: c[row].item() for name, c in features.numeric.items() if c[row] == c[row]}
+        known |= {n: c.names[c.codes[row]] for n, c in features.categorical.items() if c.codes[row] >= 0}
+        known |= {n: [c.names[code] for code in c[row]] for n, c in features.lists.items() if len(c[row])}
+        out[i] = known
+    return out
+
+
+def refusal(reader: Any, paths: Sequence[Path]) -> str:
+    """What the reader says of files that it refuses."""
+    try:
+        reader.read(paths, bad_rows=BadRows())
+    except DataError as e:
+        return str(e)
+    raise AssertionError("nothing was refused")

@@ -1,0 +1,112 @@
+"""RecBole's atomic files: what the header says is what comes out."""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedrec.data.sessions import sessionize
+from embedrec.datasets import user_cache
+from embedrec.readers import BadRows
+from embedrec.readers.recbole import RecBole
+from tests.readers.reading import SKIP, facts, refusal, rows, write
+
+_INTER = """\
+user_id:token\titem_id:token\trating:float\ttimestamp:float
+u\ta\t4\t881250949
+u\tb\t5\t881250940
+v\ta\t1\t881250941
+"""
+_FILES: dict[str, str | bytes] = {
+    "x.inter": _INTER,
+    "x.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\tprice:float\tv:float_seq\n"
+    "a\tToy Story\t1995\tAnimation Children's\t1.5\t1 2\nb\tHeat\t\t\t\t\nnever\tX\t1\tY\t2\t3\n",
+    "x.user": "user_id:token\tage:float\tgender:token\nv\t24\tF\n",
+}
+_WANT = [("u", "b", 5.0, 881250940000), ("u", "a", 4.0, 881250949000), ("v", "a", 1.0, 881250941000)]
+
+
+def read(path: Path, **settings: Any) -> Any:
+    return RecBole(**settings).read([path], bad_rows=BadRows())
+
+
+@pytest.mark.parametrize("given", ["folder", "file", "zip"])
+def test_features_come_from_the_files_beside(tmp_path: Path, given: str) -> None:
+    path = write(tmp_path / "x", _FILES)
+    if given == "file":
+        path /= "x.inter"
+    elif given == "zip":
+        path = tmp_path / "x.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in _FILES.items():
+                archive.writestr(f"x/{name}", content)
+    events = read(path)
+    assert rows(events, "weight", "time") == _WANT
+    assert dict(zip(events.items.ids, events.items.names, strict=True)) == {"a": "Toy Story", "b": "Heat"}
+    assert facts(events.item_features) == {
+        "a": {"release_year": "1995", "class": ["Animation", "Children's"], "price": 1.5},
+        "b": {},
+    }
+    assert events.item_features.about() == {"numeric": ["price"], "categorical": ["release_year"], "lists": ["class"]}
+    assert facts(events.user_features) == {"v": {"age": 24, "gender": "F"}}
+
+
+def test_columns_may_be_named(tmp_path: Path) -> None:
+    table = "who:token\tvisit:token\tthing:token\tts:float\tdone:token\nu\ts\ta\t881250949\tbuy\n"
+    events = read(
+        write(tmp_path, {"x.inter": table}), session="visit", item="thing:token", user="who", time="-", kind="done"
+    )
+    assert rows(events, "user", "kind") == [("s", "a", "u", "buy")]
+    assert events.time is None
+    session = read(write(tmp_path, {"x.inter": "session_id:token\titem_id:token\ttimestamp:float\n1\t2\t881250949\n"}))
+    assert rows(session, "time") == [(1, 2, 881250949000)] and session.user is None
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"x.item": "1"}, "{d} holds no .inter file; name one"),
+        ({"x.inter": _INTER, "y.inter": _INTER}, "{d} holds several .inter files ({d}/x.inter, {d}/y.inter); name one"),
+        (
+            {"x.inter": "a:token\tb:token\n1\t2\n"},
+            "{d}/x.inter has no column of items; name one of a:token, b:token with --item",
+        ),
+        (
+            {**_FILES, "x.item": "item_id:token\tprice:float\na\tmuch\n"},
+            "{d}/x.item, row 1: price:float must be a number, but is 'much'" + SKIP,
+        ),
+        (
+            {**_FILES, "x.user": "user_id:token\nv\nv\n"},
+            "{d}/x.user, row 2: user_id:token stands twice, but is 'v'" + SKIP,
+        ),
+        (
+            {"x.inter": _INTER + "u\ta\t4\n"},
+            "{d}/x.inter, row 4: the row must have a value for every column, but has 3 where there are 4 columns"
+            + SKIP,
+        ),
+    ],
+)
+def test_refused(tmp_path: Path, files: dict, message: str) -> None:
+    write(tmp_path, files)
+    assert refusal(RecBole(), [tmp_path]) == message.replace("{d}", str(tmp_path))
+
+
+def test_movielens_100k() -> None:
+    """943 users, longest history 737, 20 September 1997 to 22 April 1998, 1,682 films of 19 genres."""
+    folder = user_cache() / "ml-100k"
+    if not (folder / "ml-100k.inter").is_file():
+        pytest.skip(f"MovieLens 100K is not in {folder}; `embedrec demo` fetches it")
+    events = read(folder)
+    sessions = sessionize(events)
+    assert (len(sessions), int(sessions.lengths.max()), len(sessions.vocab)) == (943, 737, 1682)
+    assert [datetime.fromtimestamp(ms / 1000, UTC) for ms in (sessions.times.min(), sessions.times.max())] == [
+        datetime(1997, 9, 20, 3, 5, 10, tzinfo=UTC),
+        datetime(1998, 4, 22, 23, 10, 38, tzinfo=UTC),
+    ]
+    known = facts(events.item_features)
+    assert known[1] == {"release_year": "1995", "class": ["Animation", "Children's", "Comedy"]}
+    assert len(known) == 1682 and len(events.item_features.lists["class"].names) == 19
