@@ -35,7 +35,7 @@ def build(cls: type[T], values: Mapping[str, Any], *, given: str) -> T:
     valid = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in values:
         if key not in valid:
-            hint = did_you_mean(key, valid) or f"; valid are {', '.join(valid)}"
+            hint = did_you_mean(key, valid) or (f"; valid are {', '.join(valid)}" if valid else "; there are none")
             raise SettingsError(f"unknown setting {key!r} in {given}{hint}")
     return cls(**{key: _as(hints[key], value, key, given) for key, value in values.items()})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -14,7 +15,7 @@ from embedrec.topk import TopK, best_first, check_k
 
 Metric = Literal["cosine", "dot", "l2"]
 METRICS: tuple[str, ...] = get_args(Metric)
-_BLOCK = 1 << 24  # scores computed at a time: 64 MB
+_BLOCK = 1 << 23  # scores computed at a time: 32 MB, and as many are looked through
 _GATHERED = 1 << 20  # numbers gathered at a time: 8 MB
 _LONGEST = float(np.finfo(np.float32).max) / 64  # squared length, so that no distance overflows
 
@@ -106,12 +107,19 @@ def exact_search(vectors: np.ndarray, queries: np.ndarray, k: int, metric: Metri
     squares = np.einsum("ij,ij->i", vectors, vectors) if metric == "l2" else None  # (n,)
     rows, scores = empty_best(len(queries), k)
     step = max(1, _BLOCK // max(1, len(vectors)))
-    for start in range(0, len(queries), step):
-        q = queries[start : start + step]
-        block = q @ vectors.T  # (b, n)
-        if squares is not None:
-            block = 2 * block - squares - np.einsum("ij,ij->i", q, q)[:, None]
-        merge_best(block, 0, rows[start : start + step], scores[start : start + step])
+    merging: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as beside:  # finds the best of one block while the next is multiplied
+        for start in range(0, len(queries), step):
+            q = queries[start : start + step]
+            block = q @ vectors.T  # (b, n)
+            if squares is not None:
+                block = 2 * block - squares - np.einsum("ij,ij->i", q, q)[:, None]
+            while merging:
+                merging.pop().result()
+            here = slice(start, start + step)
+            merging.append(beside.submit(merge_best, block, 0, rows[here], scores[here]))
+        while merging:
+            merging.pop().result()
     return best_first(rows, scores, vocab)
 
 

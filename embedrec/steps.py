@@ -5,7 +5,7 @@ The command line and `demo` call these; whoever wants nouns in memory calls the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,6 +19,7 @@ from embedrec.data.features import Features
 from embedrec.data.filters import Filters
 from embedrec.data.held_out import HeldOut
 from embedrec.data.regroup import AS_READ, Regroup
+from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import ArtifactError, DataError, SettingsError, did_you_mean
@@ -63,6 +64,7 @@ def prepare(
     test: str | Path | None = None,
     bad_rows: BadRows,
     workers: int = 1,
+    memory: int | None = None,
     report: Report = quiet,
 ) -> Artifact:
     """Read files, regroup, filter, sessionise, and write the sessions artifact `folder`.
@@ -70,12 +72,14 @@ def prepare(
     source   name of the reader in READERS
     regroup  what a session is
     test     file of the held-out part, for readers that have `read_test`; it is neither regrouped nor filtered
+    memory   a budget in bytes, under which columns of events lie in files beside `folder`; the result is the same
 
     Raises DataError when training knows none of the items that are held out.
     """
     artifacts.check_place(folder)
     started = perf_counter()
-    events = reader.read(paths, bad_rows=bad_rows, workers=workers, report=report)
+    room = IN_MEMORY if memory is None else Room(memory, folder.parent)
+    events = reader.read(paths, bad_rows=bad_rows, workers=workers, report=report, room=room)
     read = {"events": len(events), "sessions": len(events.sessions), "items": len(events.items)}
     events = regroup.apply(events)
     regrouped = {**settings_of(regroup), "sessions": len(events.sessions)}
@@ -98,10 +102,11 @@ def prepare(
         features: Features | None = getattr(sessions, name)
         if features is not None:
             about[name] = features.about()
+    if held_out is not None:
+        about |= _given(held_out, sessions, test)
     with artifacts.writing(folder, "sessions", about) as draft:
         sessions.write(draft)
         if held_out is not None:
-            draft.about |= _given(held_out, sessions, test)
             held_out.write(draft)
     return artifacts.read(folder, "sessions")
 
@@ -201,7 +206,11 @@ def verdict(folder: Path) -> str | None:
     """What is wrong with the artifact in `folder`: checksums of all files, then opening it; None when all is well."""
     from embedrec.index.files import load_index
 
-    openers = {"sessions": Sessions.load, "model": load_model, "index": load_index}
+    openers: dict[str, Callable[[Artifact], Any]] = {
+        "sessions": _load_parts,
+        "model": load_model,
+        "index": load_index,
+    }
     try:
         artifact = artifacts.read(folder)
         artifact.check()
@@ -211,6 +220,10 @@ def verdict(folder: Path) -> str | None:
     except ArtifactError as e:
         return str(e)
     return None
+
+
+def _load_parts(source: Artifact) -> tuple[Sessions, HeldOut | None]:
+    return Sessions.load(source), HeldOut.load(source)
 
 
 def item_vectors(source: Artifact) -> Embeddings:

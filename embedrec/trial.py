@@ -17,7 +17,7 @@ from embedrec.data.held_out import HeldOut
 from embedrec.data.leaks import check_leaks
 from embedrec.data.questions import Questions, companions, next_items, rest
 from embedrec.data.sessions import Sessions
-from embedrec.data.splits import SPLITS, Rule, Split, Tail, Time, WarmTime, usual
+from embedrec.data.splits import SPLITS, LastItem, Random, Rule, Split, Tail, Time, WarmTime, usual
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.evaluate.evaluation import Evaluation, Terms, evaluate
 from embedrec.evaluate.similar import evaluate_similar
@@ -112,7 +112,7 @@ def open_trial(
     rule: Rule | None = None
     whole = split is None and test is not None
     if split is not None or test is None:
-        rule = usual(train) if split is None else rule_of(split)
+        rule = _usual(train, protocol) if split is None else rule_of(split)
         (train, test), checked = checked_split(rule, train, seed=seed)
     else:
         said = source.about.get("split", {})
@@ -165,13 +165,13 @@ def contender(
     if trained is not None:
         recipe = trained.about["recipe"]
         if recipe not in MODELS:
-            return Contender(
-                name, load_model(trained), None, "imported; whether it has seen the held-out part is not known"
-            )
+            model = _asked_as(trial, load_model(trained))
+            return Contender(name, model, None, "imported; whether it has seen the held-out part is not known")
         same = trained.about.get("trained_on", {}).get("fingerprint") == trial.source.fingerprint
         fresh = trained.about.get("continued_from") is None
         if trial.whole and same and fresh and not pairs and config is None:
-            return Contender(name, load_model(trained), None, "trained before, on the training part")
+            model = _asked_as(trial, load_model(trained))
+            return Contender(name, model, None, "trained before, on the training part")
         settings = recipe_of(restorer_class(recipe), config, pairs, trained)
         origin = "its settings, trained now on the training part"
     else:
@@ -179,7 +179,7 @@ def contender(
         origin = "trained now on the training part"
     started = perf_counter()
     model = settings.fit(trial.train, seed=seed, threads=threads, report=report)
-    return Contender(name, model, perf_counter() - started, origin)
+    return Contender(name, _asked_as(trial, model), perf_counter() - started, origin)
 
 
 def check_names(workspace: Workspace, names: Iterable[str]) -> None:
@@ -191,7 +191,7 @@ def check_names(workspace: Workspace, names: Iterable[str]) -> None:
 
 
 def searching(contender: Contender, kind: str, *, seed: int = 0) -> Contender:
-    """The same, searching through an index of that type. Raises SettingsError for a model without vectors."""
+    """The same, its model searching through an index of that type. Raises SettingsError for a model without vectors."""
     from embedrec.index.index import build_index
 
     model = contender.model
@@ -284,10 +284,23 @@ def about(trial: Trial, terms: Terms) -> dict[str, Any]:
     }
 
 
+def _asked_as(trial: Trial, model: Model) -> Model:
+    """For "similar", the model that answers as `embedrec similar` does."""
+    return model.by_similarity() if trial.protocol == "similar" and isinstance(model, VectorModel) else model
+
+
 def _like(train: Sessions, test: HeldOut) -> Rule:
     """For a held-out part that was given: as large a share of the training sessions, the last ones."""
     share = min(max(len(test) / (len(train) + len(test)), 1e-6), 0.5)
     return Tail(share=round(share, 6)) if train.times is None else Time(share=round(share, 6))
+
+
+def _usual(sessions: Sessions, protocol: Protocol | None) -> Rule:
+    """The rule that fits the sessions and the questions: most need whole sessions that are held out."""
+    if protocol == "users":
+        return WarmTime()
+    rule = usual(sessions)
+    return Random() if isinstance(rule, LastItem) and protocol in ("next", "rest", "similar") else rule
 
 
 def _usual_protocol(rule: Rule | None) -> Protocol:

@@ -17,10 +17,10 @@ ROOT = PACKAGE.parent
 
 # A module may import from its own layer's part and from the layers above its own line; never from below.
 LAYERS = [
-    {"atomic", "errors", "reporting"},
+    {"atomic", "errors", "reporting", "kernels"},
     {"registry", "config", "artifacts"},
     {"data", "toy", "datasets"},
-    {"readers", "topk", "kernels"},
+    {"readers", "topk"},
     {"embeddings"},
     {"vector_files"},
     {"index", "models"},

@@ -41,13 +41,13 @@ def evaluate(model: str | None, run: Path | None, qrels: Path | None, at: str, a
     if run is not None:
         _again(run, qrels, at, as_json)
     else:
-        _now(str(model), at=at, as_json=as_json, **options)
+        _now(str(model), at=lengths_of(at), as_json=as_json, **options)
 
 
 def _now(
     name: str,
     *,
-    at: str,
+    at: tuple[int, ...],
     as_json: bool,
     workspace: Workspace,
     save_run: Path | None,
@@ -66,12 +66,13 @@ def _now(
 ) -> None:
     from embedrec.artifacts import check_place
     from embedrec.evaluate.runs import save_run as save
-    from embedrec.trial import about, relevant_ids
+    from embedrec.trial import about, check_names, relevant_ids
 
+    check_names(workspace, [name])
     if save_run is not None:
         check_place(save_run)
     trial = opened(workspace, sessions, split, valid, protocol, given, seed)
-    terms = terms_of(trial, lengths_of(at), ties, seen, unknown, draws, seed)
+    terms = terms_of(trial, at, ties, seen, unknown, draws, seed)
     contender, result = judged(name, trial, terms, workspace=workspace, seed=seed, **options)
     facts = {"model": name, "origin": contender.origin, **about(trial, terms), **spent(contender, result)}
     if save_run is not None:

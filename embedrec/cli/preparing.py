@@ -76,6 +76,11 @@ def shared(duplicates: str = "none", at: str = "start") -> Callable[[F], F]:
             show_default=True,
             help="Stop at a row that cannot be used, or leave it out and count it.",
         ),
+        click.option(
+            "--memory",
+            metavar="SIZE",
+            help="Keep to so much memory (512M, 2G), with columns of events in files [default: all in memory].",
+        ),
         click.option("--name", metavar="NAME", help="Name of the sessions [default: from the source]."),
         json_option,
         threads_option,
@@ -110,8 +115,8 @@ time_unit_option = click.option(
 
 
 def stem_of(paths: Sequence[str]) -> str:
-    """A name for sessions, from that of the first file."""
-    return plain_from(Path(paths[0]).name.removesuffix(".gz").rpartition(".")[0])
+    """A name for sessions, from that of the first file or folder; "" where it has none that is plain."""
+    return plain_from(Path(Path(paths[0]).name.removesuffix(".gz").removesuffix(".tar")).stem)
 
 
 def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str | None = None, **given: Any) -> None:
@@ -126,6 +131,7 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
     from embedrec.config import build
     from embedrec.data.filters import Filters
     from embedrec.data.regroup import Regroup
+    from embedrec.data.room import parse_size
     from embedrec.readers import BadRows, reader
 
     workspace: Workspace = given["workspace"]
@@ -144,6 +150,7 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
             test=test,
             bad_rows=bad_rows,
             workers=given["threads"],
+            memory=None if given["memory"] is None else parse_size(given["memory"]),
             report=report,
         )
     about = done.about

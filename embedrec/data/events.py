@@ -10,6 +10,7 @@ import numpy as np
 
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.features import Features
+from embedrec.data.room import IN_MEMORY, Room, chunks
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError
 
@@ -29,6 +30,7 @@ class Events:
     kind      (E,) int32 rows into `kinds` (click, buy …), or None
     kinds     vocabulary of kinds, or None
     item_features, user_features  what is known beside the ids, or None; by id, so of more or fewer than occur here
+    room      where the columns lie, and those that are made from them
 
     Raises DataError when columns differ in length, rows leave their vocabulary, or sessions are not ascending.
     """
@@ -45,6 +47,7 @@ class Events:
     kinds: Vocab | None = None
     item_features: Features | None = None
     user_features: Features | None = None
+    room: Room = IN_MEMORY
 
     def __post_init__(self) -> None:
         for name in _COLUMNS:
@@ -60,9 +63,10 @@ class Events:
             column = getattr(self, name)
             if column is not None and vocab is not None:
                 check_rows(column, len(vocab), name)
-        if (np.diff(self.session) < 0).any():
+        # with the event before, so that no step is missed between two parts
+        if any((np.diff(self.session[max(here.start - 1, 0) : here.stop]) < 0).any() for here in chunks(len(self))):
             raise DataError("events must be sorted by session; make them with Events.of")
-        if self.weight is not None and not np.isfinite(self.weight).all():
+        if self.weight is not None and not all(np.isfinite(self.weight[here]).all() for here in chunks(len(self))):
             raise DataError("weights of events must be finite; drop or repair the rows with NaN or infinity")
 
     def __len__(self) -> int:
@@ -108,7 +112,7 @@ class Events:
     def take(self, keep: np.ndarray) -> Events:
         """The events of a mask (E,) bool, vocabularies as they are."""
         columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
-        kept: dict[str, Any] = {name: None if c is None else c[keep] for name, c in columns.items()}
+        kept: dict[str, Any] = {name: None if c is None else self.room.kept(c, keep) for name, c in columns.items()}
         return replace(self, **kept)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from embedrec.data.events import Events
-from embedrec.data.room import chunks
+from embedrec.data.room import IN_MEMORY, Room, chunks, counted
 
 _SORTED_AT_ONCE = 1 << 13  # events, in the cache; session, item and position fit into one int64 (13 + 31 + 13 bits)
 
@@ -25,11 +25,9 @@ class Kept:
 
     def __init__(self, events: Events) -> None:
         self.events = events
-        self.mask = np.ones(len(events), dtype=bool)
-        self.lengths = np.diff(np.searchsorted(events.session, np.arange(len(events.sessions) + 1)))
-        self.counts = np.zeros(len(events.items), dtype=np.int64)
-        for here in chunks(len(events)):
-            self.counts += np.bincount(events.item[here], minlength=len(self.counts))
+        self.mask = events.room.full(len(events), True, bool)
+        self.lengths = counted(events.session, len(events.sessions))
+        self.counts = counted(events.item, len(events.items))
 
     def sizes(self) -> tuple[int, int, int]:
         """Sessions and items with events, and events."""
@@ -108,19 +106,23 @@ def keep_first_of_run(kept: Kept) -> None:
 def keep_first_mentions(kept: Kept) -> None:
     """Of all events of an item in a session, keep the first."""
     events = kept.events
-    first = first_mentions(events.session, events.item, len(events.sessions), len(events.items), kept.mask)
+    first = first_mentions(
+        events.session, events.item, len(events.sessions), len(events.items), kept.mask, room=events.room
+    )
     kept.keep(lambda here: first[here])
 
 
-def first_mentions(session: np.ndarray, item: np.ndarray, sessions: int, items: int, mask: np.ndarray) -> np.ndarray:
+def first_mentions(
+    session: np.ndarray, item: np.ndarray, sessions: int, items: int, mask: np.ndarray, *, room: Room = IN_MEMORY
+) -> np.ndarray:
     """Which events (E,) are the first mention of their item in their session, among those of `mask` (E,) bool.
 
     session  (E,) int32 rows below `sessions`, ascending
     item     (E,) int32 rows below `items`
     """
-    first = np.zeros(len(item), dtype=bool)
+    first = room.full(len(item), False, bool)
     n = max(items, 1)
-    ends = np.searchsorted(session, np.arange(sessions), side="right")  # (S,)
+    ends = np.cumsum(counted(session, sessions))  # (S,)
     begin = 0
     while begin < len(item):
         # whole sessions, together at most _SORTED_AT_ONCE events, or one long session

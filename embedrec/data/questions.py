@@ -148,15 +148,17 @@ def rest(test: HeldOut, given: int | None = None) -> Questions:
 def companions(test: HeldOut, vocab: Vocab, *, queries: int = 5, seed: int = 0) -> Questions:
     """Which items stand beside this one in a session nobody has seen?
 
-    Of every held-out session with at least `queries` distinct items in `vocab`, so many are drawn; each is asked alone,
-    and the session's other items in `vocab` are the targets. Raises DataError when no session has so many.
+    Of every held-out session with at least `queries` distinct items in `vocab` beyond what is given of it, so many are
+    drawn; each is asked alone, and the others are the targets. Raises DataError when no session has so many.
     """
-    sessions, n = test.sessions.recoded(vocab), max(len(vocab), 1)
+    place = np.arange(len(test.sessions.items)) - np.repeat(test.sessions.offsets[:-1], test.sessions.lengths)
+    held = test.sessions.where(place >= np.repeat(test.given, test.sessions.lengths))
+    sessions, n = held.recoded(vocab), max(len(vocab), 1)
     pairs = np.unique(np.repeat(np.arange(len(sessions)), sessions.lengths) * n + sessions.items)
     session, item = pairs // n, pairs % n
     counts = np.bincount(session, minlength=len(sessions))  # (S,) distinct items
     asked = np.flatnonzero(counts >= max(queries, 2))
-    _check_some(len(asked), f"no held-out session has {max(queries, 2)} items of the training part")
+    _check_some(len(asked), f"no session has {max(queries, 2)} items that are held out and known from training")
     # the drawn items are those of the smallest random numbers in their session
     order = np.lexsort([np.random.default_rng(seed).random(len(pairs)), session])
     starts = np.cumsum(counts) - counts

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from embedrec.data.events import Events
+from embedrec.data.ordering import sort_events
 from embedrec.data.room import chunks
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
@@ -59,13 +60,11 @@ def by_user(events: Events) -> Events:
     """
     if events.user is None or events.users is None:
         raise SettingsError("sessions by user need a user of every event, but the data has none; name its column")
-    order = np.argsort(events.user, kind="stable") if events.time is None else np.lexsort((events.time, events.user))
-    user = events.user[order]
-    columns: dict[str, Any] = {"session": user, "sessions": events.users, "user": user}
-    for name in ("item", "time", "weight", "kind"):
-        column = getattr(events, name)
-        columns[name] = None if column is None else column[order]
-    return replace(events, **columns)
+    columns = {name: getattr(events, name) for name in ("item", "time", "weight", "kind")}
+    given = {"session": events.user} | {name: column for name, column in columns.items() if column is not None}
+    key = None if events.time is None else "time"
+    done: dict[str, Any] = sort_events(given, len(events.users), key, events.room)
+    return replace(events, **done, sessions=events.users, user=done["session"])
 
 
 def cut(events: Events, gap_ms: int) -> Events:
@@ -78,7 +77,7 @@ def cut(events: Events, gap_ms: int) -> Events:
         raise SettingsError(
             "cutting sessions at a gap needs a time of every event, but the data has none; name its column"
         )
-    first = np.ones(len(events), dtype=bool)  # (E,) whether a session begins here
+    first = events.room.full(len(events), True, bool)  # (E,) whether a session begins here
     for here in chunks(len(events)):
         two = slice(max(here.start - 1, 0), here.stop)  # with the event before
         begins = (np.diff(events.session[two]) > 0) | (np.diff(events.time[two]) > gap_ms)
@@ -86,7 +85,9 @@ def cut(events: Events, gap_ms: int) -> Events:
     old = events.session[first]  # (S,) old session of each new one, ascending
     number = np.arange(len(old)) - np.searchsorted(old, old) + 1
     ids = [f"{i}-{k}" for i, k in zip(events.sessions.ids[old].tolist(), number.tolist(), strict=True)]
-    session = np.cumsum(first, dtype=np.int32)
-    session -= 1
+    session, before = events.room.empty(len(events), np.int32), -1
+    for here in chunks(len(events)):
+        session[here] = before + np.cumsum(first[here])
+        before = int(session[here.stop - 1])
     cut_up = replace(events, session=session, sessions=Vocab(np.array(ids, dtype=object)))
     return replace(cut_up, user=events.session, users=events.sessions) if events.user is None else cut_up

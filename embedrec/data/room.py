@@ -37,6 +37,8 @@ class Room:
             raise SettingsError(f"the memory must be at least {_LEAST >> 20}M, but is {budget} bytes")
         self.budget = budget
         self.folder = folder
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         self.depth = 4 if budget is None else 1  # batches that may wait while others are worked on
         self.share = 1.0 if budget is None else min(1.0, budget / _AMPLE)  # of the usual size of a batch
 
@@ -55,6 +57,28 @@ class Room:
                 ) from e
             return np.frombuffer(mmap.mmap(file.fileno(), size), dtype)
 
+    def full(self, count: int, value: Any, dtype: Any) -> np.ndarray:
+        """An array (count,) of one value. Raises DataError when the disk is full."""
+        array = self.empty(count, dtype)
+        array[:] = value
+        return array
+
+    def kept(self, column: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The values of a column (E,) where a mask (E,) is true. Raises DataError when the disk is full."""
+        out, at = self.empty(np.count_nonzero(mask), column.dtype), 0
+        for here in chunks(len(column)):
+            part = column[here][mask[here]]
+            out[at : at + len(part)] = part
+            at += len(part)
+        return out
+
+    def recoded(self, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
+        """new[rows]: rows (E,) by other numbers `new` (n,). Raises DataError when the disk is full."""
+        out = self.empty(len(rows), new.dtype)
+        for here in chunks(len(rows)):
+            np.take(new, rows[here], out=out[here], mode="clip")
+        return out
+
 
 IN_MEMORY = Room()
 
@@ -66,7 +90,11 @@ class Column:
         self.dtype = np.dtype(dtype)
         self.room = room
         self.parts: list[np.ndarray] = []
-        self.file = None if room.budget is None else TemporaryFile(dir=room.folder)  # noqa: SIM115 (closed by array)
+        self.file = None if room.budget is None else TemporaryFile(dir=room.folder)  # noqa: SIM115 (array closes it)
+
+    def __del__(self) -> None:
+        if self.file is not None:  # reading has failed
+            self.file.close()
 
     def append(self, part: np.ndarray) -> None:
         """Add values (b,)."""
@@ -90,6 +118,16 @@ class Column:
 def chunks(count: int) -> Iterator[slice]:
     """Slices that go through a column of `count` values in parts."""
     return (slice(at, min(at + _CHUNK, count)) for at in range(0, count, _CHUNK))
+
+
+def counted(rows: np.ndarray, n: int) -> np.ndarray:
+    """How often each of n rows stands in `rows` (E,): (n,) int64."""
+    counts = np.zeros(n, dtype=np.int64)
+    for here in chunks(len(rows)):
+        low = int(rows[here].min())
+        found = np.bincount(rows[here] - low)
+        counts[low : low + len(found)] += found
+    return counts
 
 
 def parse_size(text: str) -> int:

@@ -13,6 +13,7 @@ from embedrec import artifacts
 from embedrec.data.events import Events, check_rows, factorize
 from embedrec.data.feature_files import load_features, save_features
 from embedrec.data.features import Features
+from embedrec.data.room import counted
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
 from embedrec.errors import DataError
@@ -125,7 +126,7 @@ class Sessions:
         return replace(self, offsets=_offsets(session, len(self)), items=self.items[keep], **columns)
 
     def taken(self, sessions: np.ndarray, lengths: np.ndarray | None = None) -> Sessions:
-        """The sessions of these numbers (m,) int64, in this order; of each, with `lengths` (m,), so many first events."""
+        """The sessions of these numbers (m,) int64, in this order; with `lengths` (m,), so many first events of each."""
         lengths = self.lengths[sessions] if lengths is None else lengths
         starts = np.repeat(self.offsets[sessions] - np.cumsum(lengths) + lengths, lengths)
         events = starts + np.arange(lengths.sum())
@@ -214,16 +215,19 @@ def sessionize(events: Events) -> Sessions:
 
     Items are numbered by falling count, ties by id, so that the numbering does not depend on the order of files.
     """
-    lengths = np.bincount(events.session, minlength=len(events.sessions))
+    lengths = counted(events.session, len(events.sessions))
     present = np.flatnonzero(lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths[present])])
+    order, counts = by_count(events.item, events.items)
+    new = np.zeros(len(events.items), dtype=np.int32)
+    new[order] = np.arange(len(order), dtype=np.int32)
     users = None
     if events.user is not None and events.users is not None:
         users = events.users.ids[events.user[offsets[:-1]]]
     return Sessions(
         offsets,
-        events.item,
-        events.items,
+        events.room.recoded(events.item, new),
+        events.items.take(order).with_counts(counts),
         events.sessions.ids[present],
         times=events.time,
         weights=events.weight,
@@ -232,12 +236,12 @@ def sessionize(events: Events) -> Sessions:
         kind_names=None if events.kinds is None else events.kinds.ids,
         item_features=events.item_features,
         user_features=events.user_features,
-    ).compacted()
+    )
 
 
 def by_count(items: np.ndarray, vocab: Vocab) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the vocabulary that occur in `items` (E,), by falling count, ties by id; and their counts."""
-    counts = np.bincount(items, minlength=len(vocab))  # (n,)
+    counts = counted(items, len(vocab))  # (n,)
     used = np.flatnonzero(counts)
     order = used[np.lexsort((vocab.ids[used], -counts[used]))]
     return order, counts[order]

@@ -24,13 +24,19 @@ def by_length(evaluation: Evaluation, metrics: Sequence[str]) -> Iterator[dict[s
 
 
 def by_popularity(evaluation: Evaluation, train: Sessions, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Means of metrics by the popularity of the (first) target: its rank by training count among all items."""
+    """Means of metrics by the popularity of the target: its rank by training count among all items.
+
+    Of several targets, the mean rank of those that training knows counts.
+    """
     counts = np.bincount(train.items, minlength=len(train.vocab))
     place = np.empty(len(counts), dtype=np.int64)
     place[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     questions = evaluation.questions
-    target = questions.targets[questions.offsets[:-1]]
-    share = np.where(target >= 0, (place[target] + 1) / len(counts), np.inf)
+    known = questions.targets >= 0
+    ranks = np.where(known, place[questions.targets] + 1, 0)
+    size = np.add.reduceat(known, questions.offsets[:-1], dtype=np.int64)
+    mean = np.add.reduceat(ranks, questions.offsets[:-1]) / np.maximum(size, 1)
+    share = np.where(size > 0, mean / len(counts), np.inf)
     group = np.searchsorted([end for end, _ in _SHARES], share, side="left")
     for number, label in [*enumerate(label for _, label in _SHARES), (len(_SHARES), "unknown")]:
         yield from _row("target", label, group == number, evaluation, metrics)

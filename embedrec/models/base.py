@@ -116,6 +116,10 @@ class VectorModel:
             )
         return replace(self, searcher=searcher)
 
+    def by_similarity(self) -> VectorModel:
+        """The same model answering with the items most similar to the history, as if it had no other answers."""
+        return replace(self, answers=self.embeddings, searcher=self.embeddings)
+
     def encode(self, sessions: Sessions) -> Embeddings:
         """Session vectors: an Embeddings (S, d) whose vocabulary is the session ids.
 

@@ -73,7 +73,8 @@ def whole_or_text(texts: Any) -> Any:
 
 def _compiled(ids: Any, *, numeric: bool) -> _Numbers | _Texts:
     table = _Numbers() if numeric else _Texts()
-    table.rows(ids)
+    if len(ids):
+        table.rows(ids)
     return table
 
 

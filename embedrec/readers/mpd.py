@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from embedrec.data.events import Events
+from embedrec.data.room import IN_MEMORY, Column, Room, chunks
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
@@ -38,12 +39,19 @@ class Mpd:
     uris: Literal["keep", "cut"] = "keep"
 
     def read(
-        self, paths: Sequence[str | Path], *, bad_rows: BadRows, workers: int = 1, report: Report = quiet
+        self,
+        paths: Sequence[str | Path],
+        *,
+        bad_rows: BadRows,
+        workers: int = 1,
+        report: Report = quiet,
+        room: Room = IN_MEMORY,
     ) -> Events:
         """The tracks of all playlists as events, in the order of files, playlists and tracks.
 
         workers  processes; the result does not depend on it, and little data is read in this one
         report   "progress" with `done` and `total` bytes
+        room     where the columns of the events lie
 
         Raises DataError for files that cannot be read or have another layout, for bad rows (as `bad_rows`
         says), and when no playlist has a track.
@@ -52,7 +60,7 @@ class Mpd:
         if sum(s.unpacked for s in sources) < _WORTH_PROCESSES:
             workers = 1
         total, done = sum(s.size for s in sources), 0
-        joined = _Joined(f"spotify:{self.level}:" if self.uris == "cut" else "")
+        joined = _Joined(f"spotify:{self.level}:" if self.uris == "cut" else "", room)
         report("progress", done=0, total=total, unit="B")
         read_one = partial(read_slice, level=self.level, mode=bad_rows.mode)
         with closing(in_order(read_one, sources, workers)) as slices:  # type: ignore[type-var]
@@ -66,11 +74,12 @@ class Mpd:
 class _Joined:
     """Slices joined one by one; memory grows by 4 bytes a track, and with distinct playlists and items."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, room: Room) -> None:
+        self.room = room
         self.prefix = prefix
         self.row_of: dict[str, int] = {}
         self.names: list[str] = []
-        self.items: list[np.ndarray] = []  # (E,) int32 rows a file
+        self.items = Column(np.int32, room)  # (E,) rows
         self.lengths: list[np.ndarray] = []  # (P,) tracks a playlist
         self.pids: list[tuple[Source, np.ndarray]] = []  # (P,) a file
         self.seen: set[int] = set()
@@ -91,11 +100,19 @@ class _Joined:
         if not len(lengths):
             given = ", ".join(map(str, paths))
             raise DataError(f"no playlist in {given} has a track that can be used; check the files")
-        items = np.concatenate(self.items)
-        self.items.clear()
+        items = self.items.array()
+        session = self.room.empty(len(items), np.int32)
+        ends = np.cumsum(lengths)
+        for here in chunks(len(items)):
+            first, last = np.searchsorted(ends, [here.start, here.stop - 1], side="right")
+            inside = np.minimum(ends[first : last + 1], here.stop) - np.maximum(
+                ends[first : last + 1] - lengths[first : last + 1], here.start
+            )
+            session[here] = np.repeat(np.arange(first, last + 1, dtype=np.int32), inside)
         return Events(
-            session=np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
+            session=session,
             item=items,
+            room=self.room,
             sessions=Vocab(pids),
             items=Vocab(np.array(list(self.row_of), dtype=object), np.array(self.names, dtype=object)),
         )

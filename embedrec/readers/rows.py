@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.events import Events
-from embedrec.data.room import IN_MEMORY, Column, Room, chunks
+from embedrec.data.ordering import sort_events
+from embedrec.data.room import IN_MEMORY, Column, Room
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.readers import values
@@ -21,7 +22,6 @@ from embedrec.readers.columns import listed
 from embedrec.readers.files import Source
 from embedrec.readers.formats import Batch, Format
 from embedrec.readers.ids import Ids, start_kernels
-from embedrec.readers.ordering import sort_events
 from embedrec.reporting import Report
 
 _MANY_BYTES = 32 << 20  # of files in which there may be so many ids that compiled kernels are worth their start
@@ -151,7 +151,7 @@ class _Table:
             if role in self.ids:
                 ids, final = self.ids.pop(role).final()
                 if final is not None:
-                    columns[role] = self._recoded(columns[role], final)
+                    columns[role] = self.room.recoded(columns[role], final)
                 names = self._names(final, len(ids)) if role == "item" and self.plan.name else None
                 vocabs[role] = Vocab.distinct(ids, names)
         key = next((role for role in ("order", "time") if role in columns), None)
@@ -163,6 +163,7 @@ class _Table:
             items=vocabs["item"],
             users=vocabs.get("user"),
             kinds=vocabs.get("kind"),
+            room=self.room,
         )
 
     def _parse(self, role: str, column: Any, name: str) -> tuple[Any, values.Problems]:
@@ -196,12 +197,6 @@ class _Table:
         for row in sorted(self.names, reverse=True):  # of two rows that became one, the first names it
             names[row if final is None else final[row]] = self.names[row]
         return names
-
-    def _recoded(self, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
-        out = self.room.empty(len(rows), np.int32)
-        for here in chunks(len(rows)):
-            out[here] = new[rows[here]]
-        return out
 
 
 def without_bad(batch: Batch, problems: list[tuple[str, np.ndarray, str]], bad_rows: BadRows) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Side tables: what is known of items or users, one row an id, in any format of tables.
 
 Numbers become numeric features, texts categorical ones, and lists (of Parquet and JSON, or texts split at "|") lists;
-booleans are 0 and 1. Only ids that occur in the events are kept. A column that is named as names are (name, title,
-track_name) gives the items' display names where the events have none.
+booleans are 0 and 1, dates days since 1970. Only ids that occur in the events are kept, and no column without a name,
+which is how an index of rows is written. A column that is named as names are (name, title, track_name) gives the items'
+display names where the events have none.
 """
 
 from __future__ import annotations
@@ -58,12 +59,13 @@ class SideTable:
         """
         first, form = self.sources[0]
         there = form.columns(first)
-        columns = [c for c in there if c not in (self.id, self.name)] if self.kinds is None else list(self.kinds)
+        columns = [c for c in there if c not in (self.id, self.name, "")] if self.kinds is None else list(self.kinds)
         read = [self.id, *([self.name] if self.name else []), *columns]
         rows, parts = _Rows(vocab), {c: _Column((self.kinds or {}).get(c), self.split) for c in columns}
         names: np.ndarray | None = np.full(len(vocab), "", dtype=object) if self.name else None
         for source, form in self.sources:
             check_columns(read, source, form.columns(source))
+            _check_names(columns, source)
             for batch in form.batches(source, read, bad_rows):
                 at = pa.array(rows.add(batch, self.id, parts, bad_rows))
                 if names is not None:
@@ -72,11 +74,8 @@ class SideTable:
                 for column, part in parts.items():
                     part.add(batch.columns[column].take(at), column, source)
         found = vocab.ids[np.concatenate([np.zeros(0, np.int64), *rows.parts])]
-        table = {ID: to_arrow(found)} | {plain_name(c): part.whole() for c, part in parts.items()}
-        try:
-            return from_table(pa.table(table)), names
-        except DataError as e:
-            raise DataError(f"{first}: {e}") from None
+        features = {plain_name(column): part.whole() for column, part in parts.items()}
+        return from_table(pa.table({ID: to_arrow(found), **features})), names
 
 
 def with_side_tables(events: Events, plan: Plan, items: str, users: str, bad_rows: BadRows) -> Events:
@@ -126,6 +125,15 @@ def with_features(events: Events, role: Role, table: SideTable, bad_rows: BadRow
 def plain_name(column: str) -> str:
     """The name of a feature: that of its column, without RecBole's type."""
     return column.partition(":")[0]
+
+
+def _check_names(columns: Sequence[str], source: Source) -> None:
+    names = [plain_name(column) for column in columns]
+    for name in names:
+        if name == ID:
+            raise DataError(f"{source} has a column of features called {name!r}; give it another name")
+        if names.count(name) > 1:
+            raise DataError(f"{source} has two features called {name!r}; rename one")
 
 
 class _Rows:
@@ -197,6 +205,7 @@ class _Column:
             return pa.chunked_array(numbers, pa.float32()).combine_chunks()
         parts = [pc.cast(part, pa.string()) for part in self.parts]
         texts = pa.chunked_array(parts, pa.string()).combine_chunks()
+        texts = pc.utf8_trim_whitespace(texts)
         texts = pc.if_else(pc.equal(texts, ""), None, texts)
         if self.kind is None:
             given = texts.drop_null()

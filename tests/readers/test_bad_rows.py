@@ -48,6 +48,12 @@ def test_every_reader_can_be_had() -> None:
         "mpd": "Mpd",
         "movielens": "MovieLens",
         "table": "Table",
+        "mssd": "Mssd",
+        "lastfm1k": "LastFm1K",
+        "hetrec": "HetRec",
+        "recbole": "RecBole",
+        "sessions": "SessionTables",
+        "wsknn": "Wsknn",
     }
     with pytest.raises(SettingsError) as refused:
         reader("movielense")

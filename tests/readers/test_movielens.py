@@ -15,6 +15,7 @@ from embedrec.datasets import user_cache
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.movielens import MovieLens
+from tests.readers import reading
 
 _SKIP = "; use --on-bad-row skip to leave such rows out"
 _RATINGS = [(7, 50, 4, 881250949), (3, 50, 5, 881250950), (7, 9, 1, 881250940), (7, 11, 3, 881250949)]
@@ -104,6 +105,50 @@ def test_titles_may_be_missing_or_elsewhere(tmp_path: Path) -> None:
     other.write_bytes(b"50|Fifty (1950)|\n")
     names = MovieLens(titles=str(other)).read([folder], bad_rows=BadRows()).items.names
     assert names.tolist() == ["Fifty (1950)", "", ""]
+
+
+_FLAGS = "|".join("1" if n in (8, 17) else "0" for n in range(19))  # Drama and War
+_FEATURES: dict[str, dict[str, str | bytes]] = {
+    "100k": {
+        "u.data": _rows("\t"),
+        "u.item": f"9|Misérables, Les (1995)|01-Jan-1995||http://x|{_FLAGS}\n11|Seven|||".encode("latin-1"),
+        "u.user": "3|24|M|writer|85711\n7|53|F||\n9|1|M|other|0\n",
+    },
+    "1m": {
+        "ratings.dat": _rows("::"),
+        "movies.dat": "9::Misérables, Les (1995)::Drama|War\n11::Seven::\n".encode("latin-1"),
+        "users.dat": "3::M::24::writer::85711\n7::F::53::::\n",
+    },
+    "csv": {
+        "ratings.csv": "userId,movieId,rating,timestamp\n" + _rows(","),
+        "movies.csv": 'movieId,title,genres\n9,"Misérables, Les (1995)",Drama|War\n11,Seven,(no genres listed)\n',
+    },
+    "recbole": {
+        "ml.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + _rows("\t"),
+        "ml.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+        "9\tMisérables, Les\t1995\tDrama War\n11\tSeven\t\t\n",
+        "ml.user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
+        "3\t24\tM\twriter\t85711\n7\t53\tF\t\t\n",
+    },
+}
+
+
+@pytest.mark.parametrize("layout", _FEATURES)
+def test_features_of_films_and_users(tmp_path: Path, layout: str) -> None:
+    events = MovieLens().read([reading.write(tmp_path, _FEATURES[layout])], bad_rows=BadRows())
+    assert reading.facts(events.item_features) == {
+        50: {},
+        9: {"release_year": 1995, "genres": ["Drama", "War"]},
+        11: {},
+    }
+    if layout == "csv":
+        assert events.user_features is None
+    else:
+        zip_ = "zip_code" if layout == "recbole" else "zip"
+        assert reading.facts(events.user_features) == {
+            3: {"age": 24, "gender": "M", "occupation": "writer", zip_: "85711"},
+            7: {"age": 53, "gender": "F"},
+        }
 
 
 _UNEVEN = "the row must have a value for every column, but has 3 where there are 4 columns"

@@ -159,11 +159,14 @@ def test_odd_prefixes_are_refused(tmp_path: Path, prefix: Any, target: Any, mess
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("SessionId\tItemId\tTime\n1\ta\tnoon\n", "{f}, row 1: Time must be a date as 2024-05-31 23:59:00, but is 'noon'" + SKIP),
+        (
+            "SessionId\tItemId\tTime\n1\ta\tnoon\n",
+            "{f}, row 1: Time must be a date as 2024-05-31 23:59:00, but is 'noon'" + SKIP,
+        ),
         (
             "SessionId\tItemId\tTime\n1\ta\t5\n",
-            "the times in 'Time' go from 5 to 5, and it cannot be told whether these are seconds or milliseconds since 1970; "
-            "use --time-unit s or ms",
+            "the times in 'Time' go from 5 to 5, and it cannot be told whether these are seconds or milliseconds since "
+            "1970; use --time-unit s or ms",
         ),
         ("SessionId\tTime\n1\t5\n", "{f} has no column of items; name one of SessionId, Time with --item"),
         (
@@ -173,7 +176,7 @@ def test_odd_prefixes_are_refused(tmp_path: Path, prefix: Any, target: Any, mess
         ("SessionId\tItemId\n", "no row of {f} can be used; check the files and the filters"),
         ("", "{f} is empty; remove it or get it again"),
     ],
-)  # fmt: skip
+)
 def test_refused(tmp_path: Path, content: str, message: str) -> None:
     write(tmp_path, {"t.tsv": content})
     assert refusal(SessionTables(), [tmp_path / "t.tsv"]) == message.replace("{f}", f"{tmp_path}/t.tsv")

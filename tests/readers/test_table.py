@@ -157,6 +157,47 @@ def test_times_are_told_apart(tmp_path: Path, times: list, unit: Any, want: list
         assert read(tmp_path, _WRITERS[suffix](rows), suffix, time_unit=unit).time.tolist() == want
 
 
+@pytest.mark.parametrize(
+    ("times", "unit", "good", "problem"),
+    [
+        ([f"{_T}.0", f"{_T}.25", "2016-05-09"], "auto", 2, "time must be a number"),
+        (["2016-05-09", "2016-05-09T00:00:00Z", str(_T)], "auto", 2, "time must be a date as 2024-05-31 23:59:00"),
+        ([str(_T), "1e9", "1e18"], "s", 2, "time must be a time in numbers since 1970"),
+        ([str(_T * 1000), "1e16"], "ms", 1, "time must be a time in numbers since 1970"),
+        ([str(_T), "inf"], "auto", 1, "time must be a time in numbers since 1970"),
+        ([str(_T), ""], "auto", 1, "time is missing"),
+        (["2016-05-09", "2016-13-09", "9.5.2016"], "iso", 1, "time must be a date as 2024-05-31 23:59:00"),
+    ],
+)
+def test_mixed_times_are_bad_rows(tmp_path: Path, times: list[str], unit: Any, good: int, problem: str) -> None:
+    content = "session,item,time\n" + "".join(f"1,{n},{t}\n" for n, t in enumerate(times))
+    with pytest.raises(DataError, match=f"row {good + 1}: {problem}"):
+        read(tmp_path, content, "csv", time_unit=unit)
+    (tmp_path / "t.csv").write_text(content)
+    bad_rows = BadRows("skip")
+    events = Table(time_unit=unit).read([tmp_path / "t.csv"], bad_rows=bad_rows)
+    assert len(events) == good and set(bad_rows.counts) == {problem}
+
+
+def test_files_of_seconds_and_of_milliseconds_are_not_mixed(tmp_path: Path) -> None:
+    for n, time in enumerate((_T, _T * 1000)):
+        (tmp_path / f"{n}.csv").write_text(f"session,item,time\n1,2,{time}\n")
+    with pytest.raises(DataError, match="cannot be told whether these are seconds or milliseconds"):
+        Table().read([tmp_path], bad_rows=BadRows())
+
+
+def test_an_order_column_orders_and_is_guessed_where_there_is_no_time(tmp_path: Path) -> None:
+    content = "session,item,pos,n\n1,a,2,1\n1,b,10,3\n1,c,-1.5,2\n"
+    assert [row[1] for row in as_rows(read(tmp_path, content, "csv"))] == ["c", "a", "b"]
+    assert [row[1] for row in as_rows(read(tmp_path, content, "csv", order="n"))] == ["a", "c", "b"]
+    assert [row[1] for row in as_rows(read(tmp_path, content, "csv", order="-"))] == ["a", "b", "c"]
+    timed = f"session,item,pos,time\n1,a,2,{_T}\n1,b,1,{_T + 1}\n"
+    assert [row[1] for row in as_rows(read(tmp_path, timed, "csv"))] == ["a", "b"]
+    assert [row[1] for row in as_rows(read(tmp_path, timed, "csv", order="pos"))] == ["b", "a"]
+    with pytest.raises(DataError, match="row 1: item must be a number, but is 'a'"):
+        read(tmp_path, content, "csv", order="item")
+
+
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
 def test_typed_times(tmp_path: Path, unit: str, zone: str | None) -> None:

@@ -1,0 +1,164 @@
+"""`embedrec prepare` of every source: what it prints, what it writes, what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from embedrec import artifacts
+from embedrec.data import Sessions
+from embedrec.data.held_out import HeldOut
+from tests.cli.conftest import Run, walked
+from tests.cli.test_bad_input import fails
+from tests.readers.reading import facts, write
+
+_T = 1_462_752_000
+_LASTFM = "".join(f"u\t2016-05-09T00:00:0{n}Z\t\tA\tt{n % 2}\tT\n" for n in range(4))
+_MSSD_COLUMNS = "session_id,session_position,track_id_clean,skip_1,skip_2,skip_3,not_skipped,date,hour_of_day"
+_SOURCES: dict[str, tuple[dict[str, str], list[str], str, str]] = {
+    # files, arguments, name of the sessions, what is printed: sessions, items, events
+    "mssd": (
+        {
+            "log.csv": f"{_MSSD_COLUMNS}\n"
+            "s,2,b,false,false,false,true,2018-07-15,1\n"
+            "s,1,a,true,true,true,false,2018-07-15,1\n"
+        },
+        ["{d}", "--skips", "binary", "--time", "hour"],
+        "mssd",
+        "1\t2\t2",
+    ),
+    "lastfm1k": ({"log.tsv": _LASTFM}, ["{d}", "--level", "track", "--gap", "1s"], "lastfm1k-track", "1\t2\t4"),
+    "hetrec": ({"user_artists.dat": "userID\tartistID\tweight\n1\t2\t3\n1\t3\t4\n"}, ["{d}"], "hetrec", "1\t2\t2"),
+    "recbole": (
+        {
+            "ml.inter": f"user_id:token\titem_id:token\ttimestamp:float\n1\t2\t{_T}\n1\t3\t{_T}\n",
+            "ml.user": "user_id:token\n",
+        },
+        ["{d}"],
+        "d",
+        "1\t2\t2",
+    ),
+    "sessions": (
+        {"train.tsv": f"SessionId\tItemId\tTime\n1\t2\t{_T}\n1\t3\t{_T}.5\n"},
+        ["{d}/train.tsv"],
+        "train",
+        "1\t2\t2",
+    ),
+    "wsknn": (
+        {"log.json": json.dumps({"s": [["a", "b", "c"], [_T, _T, _T], ["view", "cart", "scroll"]]})},
+        ["{d}/log.json", "--actions", "view=1,cart=2"],
+        "log",
+        "1\t2\t2",
+    ),
+    "table": (
+        {"t.csv": "visit,sku,at\nx,b,2\nx,a,1\n", "f.csv": "sku,price,brand\na,1.5,X\n", "u.csv": "visit,age\nx,30\n"},
+        [
+            *("{d}/t.csv", "--session", "visit", "--item", "sku", "--user", "visit", "--order", "at"),
+            *("--item-features", "{d}/f.csv", "--user-features", "{d}/u.csv"),
+        ],
+        "t",
+        "1\t2\t2",
+    ),
+}
+
+
+@pytest.mark.parametrize("source", _SOURCES)
+def test_every_source(run: Run, tmp_path: Path, source: str) -> None:
+    files, arguments, name, said = _SOURCES[source]
+    write(tmp_path / "d", files)  # type: ignore[arg-type]
+    ran = walked(
+        run, "prepare", source, *(a.replace("{d}", str(tmp_path / "d")) for a in arguments), "--workspace", tmp_path
+    )
+    assert ran.out == said + "\n"
+    artifact = artifacts.read(tmp_path / "sessions" / name, "sessions")
+    assert artifact.about["source"] == source
+    assert len(Sessions.load(artifact).items) == int(said.rpartition("\t")[2])
+
+
+def test_features_are_in_the_artifact_and_in_info(run: Run, tmp_path: Path) -> None:
+    test_every_source(run, tmp_path, "table")
+    sessions = Sessions.load(artifacts.read(tmp_path / "sessions" / "t"))
+    assert facts(sessions.item_features) == {"a": {"price": 1.5, "brand": "X"}}
+    assert facts(sessions.user_features) == {"x": {"age": 30}}
+    assert sessions.vocab.ids[sessions[0]].tolist() == ["a", "b"]
+    shown = walked(run, "info", "t", "--workspace", tmp_path).out
+    assert "item_features.numeric\tprice\n" in shown and "item_features.categorical\tbrand\n" in shown
+    assert "user_features.numeric\tage\n" in shown
+    assert json.loads(walked(run, "info", "t", "--json", "--workspace", tmp_path).out)["item_features"] == {
+        "numeric": ["price"],
+        "categorical": ["brand"],
+        "lists": [],
+    }
+    assert walked(run, "verify", "--workspace", tmp_path).out == "sessions\tt\tok\n"
+
+
+@pytest.fixture
+def clicks(tmp_path: Path) -> Path:
+    """A training table and a table of prefixes; no training session holds item 9 twice."""
+    train = {"session": [0, 0, 1, 1, 2], "pos": [0, 1, 0, 1, 0], "item": [1, 2, 2, 3, 1]}
+    pq.write_table(pa.table(train), tmp_path / "train.parquet")
+    prefixes = pa.table({"prefix": [[1, 2, 9], [1, 2], [1], [3, 3]], "target": [4, 9, 2, 1]})
+    pq.write_table(prefixes, tmp_path / "test.parquet")
+    return tmp_path
+
+
+def test_a_test_part_is_held_out_and_not_filtered(run: Run, clicks: Path) -> None:
+    arguments = ("prepare", "sessions", clicks / "train.parquet", "--test", clicks / "test.parquet")
+    ran = walked(run, *arguments, "--min-count", "2", "--rounds", "1", "--workspace", clicks)
+    assert ran.out == "1\t2\t2\n"
+    assert f"--test {clicks}/test.parquet holds 2 sessions, 7 events, 4 questions\n" in ran.err
+    artifact = artifacts.read(clicks / "sessions" / "train", "sessions")
+    assert artifact.about["split"] == {"rule": "given", "test": str(clicks / "test.parquet")}
+    assert [artifact.about[key] for key in ("test_sessions", "test_events", "questions")] == [2, 7, 4]
+    test = HeldOut.load(artifact)
+    assert test is not None and test.given.tolist() == [0, 2]
+    ids = test.sessions.vocab.ids
+    assert [ids[test.sessions[s]].tolist() for s in range(2)] == [[1, 2, 9, 4], [3, 3, 1]]
+
+
+def test_a_test_part_of_other_items_is_refused(run: Run, clicks: Path) -> None:
+    pq.write_table(pa.table({"prefix": [["1"]], "target": ["2"]}), clicks / "test.parquet")
+    arguments = (
+        "prepare",
+        "sessions",
+        clicks / "train.parquet",
+        "--test",
+        clicks / "test.parquet",
+        "--workspace",
+        clicks,
+    )
+    assert fails(run, *arguments) == (
+        f"no item of {clicks}/test.parquet, such as '1', is in training, whose items are such as 2; check that both "
+        "files have the same ids, and loosen the filters"
+    )
+    assert not (clicks / "sessions").exists()
+    assert fails(run, *arguments[:4], clicks / "no.parquet", *arguments[5:]).startswith("there is no file or folder")
+
+
+def test_the_given_part_is_asked_about(run: Run, clicks: Path) -> None:
+    walked(
+        run, "prepare", "sessions", clicks / "train.parquet", "--test", clicks / "test.parquet", "--workspace", clicks
+    )
+    test = HeldOut.load(artifacts.read(clicks / "sessions" / "train"))
+    assert test is not None
+    assert int((test.sessions.lengths - np.maximum(test.given, 1)).sum()) == 4
+
+
+@pytest.mark.parametrize(("name", "asked"), [("diginetica", 60_858), ("nowplaying", 89_824)])
+def test_the_splits_of_the_papers(run: Run, data_folder: Path, tmp_path: Path, name: str, asked: int) -> None:
+    folder = data_folder / name
+    arguments = ("sessions", folder / "train_sessions.parquet", "--test", folder / "test_prefixes.parquet")
+    ran = walked(run, "prepare", *arguments, "--workspace", tmp_path)
+    assert f"{asked:,} questions\n" in ran.err
+
+
+def test_help_names_every_source(run: Run) -> None:
+    from embedrec.readers import READERS
+
+    said = walked(run, "prepare", "--help").out
+    assert all(f"\n  {name} " in said for name in READERS)
