@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from embedrec.data import Events, Sessions, Vocab
+    from embedrec.data import Events, Features, Sessions, Vocab
     from embedrec.embeddings import Embeddings
     from embedrec.errors import EmbedrecError
     from embedrec.export.similarity import write_similarity
@@ -29,6 +29,7 @@ _HOME = {
     "Embeddings": "embedrec.embeddings",
     "EmbedrecError": "embedrec.errors",
     "Events": "embedrec.data",
+    "Features": "embedrec.data",
     "Index": "embedrec.index.index",
     "Popular": "embedrec.models.popular",
     "Random": "embedrec.models.random",
@@ -51,6 +52,7 @@ __all__ = [
     "Embeddings",
     "EmbedrecError",
     "Events",
+    "Features",
     "Index",
     "Popular",
     "Random",

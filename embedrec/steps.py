@@ -78,6 +78,7 @@ def prepare(
     """
     artifacts.check_place(folder)
     started = perf_counter()
+    held_out = None if test is None else reader.read_test(test, bad_rows=bad_rows)
     room = IN_MEMORY if memory is None else Room(memory, folder.parent)
     events = reader.read(paths, bad_rows=bad_rows, workers=workers, report=report, room=room)
     read = {"events": len(events), "sessions": len(events.sessions), "items": len(events.items)}
@@ -85,7 +86,6 @@ def prepare(
     regrouped = {**settings_of(regroup), "sessions": len(events.sessions)}
     events, removed = filters.apply(events)
     sessions = sessionize(events)
-    held_out = None if test is None else reader.read_test(test, bad_rows=bad_rows)
     about: dict[str, Any] = {
         "source": source,
         "reader": settings_of(reader),

@@ -13,6 +13,7 @@ from embedrec import artifacts, steps
 from embedrec.artifacts import Artifact
 from embedrec.data import Events, Sessions
 from embedrec.data.filters import Filters
+from embedrec.data.room import Room
 from embedrec.errors import ArtifactError, DataError, EmbedrecError, SettingsError
 from embedrec.index.files import load_index
 from embedrec.models.files import load_model
@@ -29,7 +30,7 @@ class Letters:
 
     upper: bool = False
 
-    def read(self, paths: Any, *, bad_rows: BadRows, workers: int, report: Any) -> Events:
+    def read(self, paths: Any, *, bad_rows: BadRows, workers: int, report: Any, room: Room) -> Events:
         words = [w.upper() if self.upper else w for w in Path(paths[0]).read_text().split()]
         report("progress", done=1, total=1, unit="files")
         return Events.of([s for s, w in enumerate(words) for _ in w], [i for w in words for i in w])

@@ -9,7 +9,7 @@ import click
 from embedrec.cli.preparing import features_option, prepare_from, shared, stem_of, time_unit_option
 
 
-@click.command()
+@click.command(short_help="Spotify's Music Streaming Sessions Dataset.")
 @click.option(
     "--features",
     default="",
@@ -41,7 +41,7 @@ def mssd(features: str, skips: str, time: str, name: str | None, **given: Any) -
     prepare_from("mssd", {"features": features, "skips": skips, "time": time}, name or "mssd", **given)
 
 
-@click.command()
+@click.command(short_help="Last.fm 1K: histories of 992 listeners.")
 @click.option(
     "--level", type=click.Choice(["track", "artist"]), default="track", show_default=True, help="What an item is."
 )
@@ -61,7 +61,7 @@ def lastfm1k(level: str, tags: str, min_tags: int, name: str | None, **given: An
     prepare_from("lastfm1k", settings, name or f"lastfm1k-{level}", **given)
 
 
-@click.command()
+@click.command(short_help="HetRec 2011 Last.fm 2K: play counts and tags.")
 @click.option(
     "--min-tags", type=click.IntRange(1), default=1, show_default=True, help="Tags that fewer users gave are left out."
 )
@@ -77,7 +77,7 @@ def hetrec(min_tags: int, name: str | None, **given: Any) -> None:
     prepare_from("hetrec", {"min_tags": min_tags}, name or "hetrec", **given)
 
 
-@click.command()
+@click.command(short_help="RecBole's atomic files: .inter, .item, .user.")
 @click.option("--session", metavar="COLUMN", help="Column of the session id [default: session_id, else the user].")
 @click.option("--item", metavar="COLUMN", help="Column of the item id [default: item_id].")
 @click.option("--user", metavar="COLUMN", help="Column of the user id [default: user_id].")
@@ -95,7 +95,7 @@ def recbole(name: str | None, **given: Any) -> None:
     prepare_from("recbole", settings, name or stem_of(given["paths"]) or "recbole", **given)
 
 
-@click.command()
+@click.command(short_help="Tables of SessionId, ItemId, Time or pos.")
 @click.option("--test", metavar="FILE", help="The held-out part: another such table, or prefixes with targets.")
 @click.option("--session", metavar="COLUMN", help="Column of the session id [default: SessionId, in any writing].")
 @click.option("--item", metavar="COLUMN", help="Column of the item id [default: ItemId].")
@@ -125,7 +125,7 @@ def sessions(test: str | None, name: str | None, **given: Any) -> None:
     prepare_from("sessions", settings, name or stem_of(given["paths"]) or "sessions", test=test, **given)
 
 
-@click.command()
+@click.command(short_help="Session maps of wsknn; weighted events.")
 @click.option("--actions", default="", metavar="KIND=WEIGHT,...", help="Kinds that are read, and their weights.")
 @click.option("--session", metavar="COLUMN", help="Tables: column of the session id [default: guessed].")
 @click.option("--item", metavar="COLUMN", help="Tables: column of the item id [default: guessed].")

@@ -206,8 +206,8 @@ def _check_one(rule: Time | WarmTime) -> None:
         raise SettingsError(f"a split in time takes one of at, days and share, but was given {' and '.join(given)}")
     if rule.share is not None:
         _check_share(rule.share)
-    if rule.days is not None and not rule.days > 0:
-        raise SettingsError(f"days must be more than 0, but is {rule.days}")
+    if rule.days is not None and not 0 < rule.days < np.inf:
+        raise SettingsError(f"days must be a positive number, but is {rule.days}")
     if rule.at is not None:
         _parsed(rule.at)
 

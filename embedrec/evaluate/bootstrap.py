@@ -33,9 +33,11 @@ def resampled_means(values: np.ndarray, cluster: np.ndarray, *, draws: int = DRA
 
 
 def interval(means: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends (m,) of the percentile interval of resampled means (draws, m)."""
+    """Lower and upper ends (m,) of the percentile interval of resampled means (draws, m); NaN where none has a value."""
     tail = (1 - level) / 2 * 100
-    low, high = np.nanpercentile(means, [tail, 100 - tail], axis=0)
+    low, high = np.full((2, means.shape[1]), np.nan)
+    some = ~np.isnan(means).all(axis=0)
+    low[some], high[some] = np.nanpercentile(means[:, some], [tail, 100 - tail], axis=0)
     return low, high
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.evaluate.evaluation import Evaluation
+from embedrec.evaluate.evaluation import Evaluation, mean_of
 
 _LENGTHS = ((1, "1"), (2, "2"), (3, "3"), (4, "4"), (5, "5-9"), (10, "10-19"), (20, "20-49"), (50, "50+"))
 _SHARES = ((0.01, "most popular 1%"), (0.1, "1-10%"), (0.5, "10-50%"), (1.0, "50-100%"))
@@ -47,5 +47,5 @@ def _row(
 ) -> Iterator[dict[str, Any]]:
     """One line of the table; none where no question is of that kind."""
     if here.any():
-        means = {m: float(np.nanmean(evaluation.values[m][here])) for m in metrics}
+        means = {m: mean_of(evaluation.values[m][here]) for m in metrics}
         yield {what: label, "questions": int(here.sum()), **means}

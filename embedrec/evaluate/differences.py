@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from embedrec.errors import DataError
 from embedrec.evaluate.bootstrap import interval
 from embedrec.evaluate.evaluation import Evaluation
+
+_COLUMNS = ("session", "length", "offsets", "targets")  # of questions
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ def differences(one: Evaluation, other: Evaluation) -> list[Difference]:
     The same sessions are drawn for both, so that what is hard for both cancels out. Raises DataError when the
     questions or the terms are not the same.
     """
-    if one.terms != other.terms or len(one.questions) != len(other.questions):
+    same = all(np.array_equal(getattr(one.questions, c), getattr(other.questions, c)) for c in _COLUMNS)
+    if one.terms != other.terms or not same:
         raise DataError("two models can be compared only where they answered the same questions on the same terms")
     low = high = None
     if one.terms.draws:

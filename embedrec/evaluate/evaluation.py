@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from embedrec.data.events import factorize
 from embedrec.data.questions import Questions
 from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError, SettingsError
@@ -51,8 +52,9 @@ class Evaluation:
     """What came out.
 
     questions  Q questions in the training vocabulary
-    lists      (Q, max k) int32 rows in the training vocabulary, −1 for missing
-    scores     (Q, max k) float32 beside them, −inf for missing
+    lists      (Q, r) int32 rows in the training vocabulary, −1 for missing; at least max k long, and as long as the most
+               targets of a question, up to 500, since R-precision looks so far
+    scores     (Q, r) float32 beside them, −inf for missing
     ranks      (T,) float64 places of the targets, infinite where not found
     values     metric → (Q,), a value a question; NaN where it has none
     whole      metric → figure of all lists together
@@ -73,7 +75,7 @@ class Evaluation:
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Every metric: means over questions, and figures of all lists."""
-        means = {key: _mean(column) for key, column in self.values.items()}
+        means = {key: mean_of(column) for key, column in self.values.items()}
         return {**means, **self.whole}
 
     @cached_property
@@ -105,17 +107,19 @@ def evaluate(
     depth = max(k, min(int(questions.relevant.max()), _DEEPEST, len(train.vocab)))
     ranking = rank(model, questions, depth, seen=terms.seen, ties=terms.ties, report=report)
     row_of = np.append(train.vocab.rows(ranking.vocab.ids), -1).astype(np.int32)
-    lists = np.full((len(questions), k), -1, dtype=np.int32)
+    lists = np.full((len(questions), depth), -1, dtype=np.int32)
     scores = np.full(lists.shape, -np.inf, dtype=np.float32)
-    width = min(k, ranking.rows.shape[1])
-    lists[:, :width], scores[:, :width] = row_of[ranking.rows[:, :width]], ranking.scores[:, :width]
+    width = ranking.rows.shape[1]  # less where the model has fewer items
+    lists[:, :width], scores[:, :width] = row_of[ranking.rows], ranking.scores
     values = {
         **ranked_metrics(ranking.ranks, ranking.offsets, terms.at),
         **list_metrics(lists, train, terms.at),
     }
     whole = whole_metrics(lists, train, terms.at, seed=terms.seed)
     table = np.stack(list(values.values()), axis=1)
-    resampled = resampled_means(table, questions.session, draws=terms.draws, seed=terms.seed)
+    # of "similar", several questions are of one held-out session, and each has a history of its own
+    session, _ = factorize(questions.sessions.ids)
+    resampled = resampled_means(table, session[questions.session], draws=terms.draws, seed=terms.seed)
     seconds = perf_counter() - started
     return Evaluation(terms, questions, lists, scores, ranking.ranks, values, whole, resampled, seconds)
 
@@ -136,6 +140,7 @@ def asked(questions: Questions, train: Sessions, terms: Terms) -> Questions:
     return questions
 
 
-def _mean(column: np.ndarray) -> float:
+def mean_of(column: np.ndarray) -> float:
+    """The mean of what is given of a metric (Q,); NaN where nothing is."""
     given = column[~np.isnan(column)]
     return float(given.mean()) if len(given) else float("nan")

@@ -24,7 +24,8 @@ class Ranking:
     """What a model answered to Q questions with T targets.
 
     vocab    the model's items
-    rows     (Q, k) int32 the first k of each list, −1 where it is shorter
+    rows     (Q, k) int32 the first k of each list, −1 where it is shorter; a list that is cut among items of equal
+             score holds those targets of that score whose rank is within it, and no others
     scores   (Q, k) float32
     offsets  (Q+1,) int64 targets of each question, as in `Questions`
     ranks    (T,) float64 place of each target, 1 for the first; infinite beyond k
@@ -73,6 +74,7 @@ def _answered(
     targets = questions.targets[slice(*questions.offsets[[start, stop]])]
     reach = min(k + 1, n)  # one more shows whether ties go on
     found = model.recommend(histories, reach, seen=seen)
+    rows, scores = found.rows[:, :k].astype(np.int32), found.scores[:, :k].copy()
     ranks, undecided = target_ranks(found.rows, found.scores, offsets, targets, k, ties, complete=reach == n)
     left = np.flatnonzero(undecided)
     while len(left):
@@ -85,8 +87,19 @@ def _answered(
             ranks[at], undecided[part] = target_ranks(
                 wide.rows, wide.scores, some, targets[at], k, ties, complete=reach == n
             )
+            late = _without(wide.rows, some, np.where(np.isinf(ranks[at]), targets[at], -1))[:, :k]
+            rows[part], scores[part] = (np.take_along_axis(a, late, 1) for a in (wide.rows, wide.scores))
         left = np.flatnonzero(undecided)
-    return found.rows[:, :k].astype(np.int32), found.scores[:, :k], ranks
+    return rows, scores, ranks
+
+
+def _without(rows: np.ndarray, offsets: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """An order (b, r) of each list that puts these targets, −1 for none, last."""
+    _, at = _found(rows, offsets, targets)
+    question = np.repeat(np.arange(len(rows)), np.diff(offsets))
+    gone = np.zeros(rows.shape, dtype=bool)
+    gone[question[at >= 0], at[at >= 0]] = True
+    return np.argsort(gone, axis=1, kind="stable")
 
 
 def target_ranks(

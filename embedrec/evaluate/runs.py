@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +18,7 @@ import numpy as np
 
 from embedrec import artifacts
 from embedrec.data.arrow import from_arrow, to_arrow
-from embedrec.data.vocab import Vocab
+from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError, SettingsError, reason
 from embedrec.evaluate.evaluation import Evaluation
 from embedrec.evaluate.metrics import ranked_metrics
@@ -43,6 +44,16 @@ class Run:
     asked: np.ndarray
     relevant: np.ndarray
 
+    def __post_init__(self) -> None:
+        for name in ("item", "relevant"):
+            object.__setattr__(self, name, as_ids(getattr(self, name)))
+        if not len(self.question) == len(self.place) == len(self.item) or len(self.asked) != len(self.relevant):
+            raise DataError("every item of a run needs a question, and every ranked one a place")
+        if any(column.dtype.kind not in "iu" for column in (self.question, self.place, self.asked)):
+            raise DataError("questions and places of a run must be whole numbers")
+        if (self.place < 1).any():
+            raise DataError("places of a run are numbered from 1")
+
     def metrics(self, ks: Sequence[int]) -> dict[str, np.ndarray]:
         """What `ranked_metrics` gives for the lists as they stand: metric → (Q,)."""
         if not len(self.asked):
@@ -54,7 +65,9 @@ class Run:
         place_of = dict(
             zip(zip(self.question.tolist(), self.item.tolist(), strict=True), self.place.tolist(), strict=True)
         )
-        wanted = zip(self.asked.tolist(), self.relevant.tolist(), strict=True)
+        wanted = list(zip(self.asked.tolist(), self.relevant.tolist(), strict=True))
+        if len(place_of) < len(self.place) or len(set(wanted)) < len(wanted):
+            raise DataError("an item stands twice in a list of the run, or in its qrels; leave one of them out")
         ranks = np.array([place_of.get(pair, np.inf) for pair in wanted], dtype=np.float64)
         return ranked_metrics(ranks, offsets, ks)
 
@@ -93,8 +106,7 @@ def save_run(
 def placed(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
     """Lists (Q, k) in which every target stands at its rank, and scores (Q, k) beside them.
 
-    Only items of equal score change places, so the scores stay where they are. A list whose target goes behind others
-    of equal score that lie beyond it ends one place earlier.
+    Only items of equal score change places, so the scores stay where they are.
     """
     lists, questions = evaluation.lists, evaluation.questions
     count, k = lists.shape
@@ -124,36 +136,50 @@ def load_run(path: Path, qrels: Path | None = None) -> Run:
     if path.is_dir():
         artifact = artifacts.read(path, "run")
         artifact.check()
-        run, rels = _table(artifact.path("run.parquet")), _table(artifact.path("qrels.parquet"))
-        return Run(run["question"], run["rank"], run["item"], rels["question"], rels["item"])
-    if qrels is None:
+        with artifacts.opening(artifact, "save the run again"):
+            run, rels = _table(artifact.path("run.parquet")), _table(artifact.path("qrels.parquet"))
+            return Run(run["question"], run["rank"], run["item"], rels["question"], rels["item"])
+    if qrels is None and path.exists():
         raise SettingsError(f"{path} holds ranked lists only; name the file of what is relevant with --qrels")
-    return _of_trec(path, qrels)
+    return _of_trec(path, qrels or path)
 
 
 def _of_trec(path: Path, qrels: Path) -> Run:
-    lists: dict[str, list[tuple[float, str]]] = {}
-    for number, parts in _fields(path, 6):
-        try:
-            lists.setdefault(parts[0], []).append((-float(parts[4]), parts[2]))
-        except ValueError:
-            raise DataError(f"{path}, line {number}: the score must be a number, but is {parts[4]!r}") from None
-    found: dict[str, list[str]] = {}
-    for number, parts in _fields(qrels, 4):
-        if not parts[3].lstrip("-").isdecimal():
-            raise DataError(f"{qrels}, line {number}: the relevance must be a whole number, but is {parts[3]!r}")
-        if int(parts[3]) > 0:
-            found.setdefault(parts[0], []).append(parts[2])
+    lists: dict[str, dict[str, float]] = {}
+    for number, (question, _, item, _, score, _) in _fields(path, 6):
+        scores = lists.setdefault(question, {})
+        if item in scores:
+            raise DataError(f"{path}, line {number}: {item!r} stands twice in the list of question {question!r}")
+        scores[item] = _number(float, score)
+        if isnan(scores[item]):
+            raise DataError(f"{path}, line {number}: the score must be a number, but is {score!r}")
+    judged: dict[str, dict[str, float]] = {}
+    for number, (question, _, item, grade) in _fields(qrels, 4):
+        grades = judged.setdefault(question, {})
+        if item in grades:
+            raise DataError(f"{qrels}, line {number}: {item!r} stands twice among what is judged for {question!r}")
+        grades[item] = _number(int, grade)
+        if isnan(grades[item]):
+            raise DataError(f"{qrels}, line {number}: the relevance must be a whole number, but is {grade!r}")
     # questions without a list count as misses; lists without anything relevant are left out, as trec_eval does
-    ranked = [sorted(lists.get(q, []), key=lambda pair: pair[0]) for q in found]
+    found = {q: some for q, grades in judged.items() if (some := [i for i, grade in grades.items() if grade > 0])}
+    ranked = [sorted(lists.get(q, {}), key=lambda item, q=q: -lists[q][item]) for q in found]  # type: ignore[misc]
     lengths = [len(one) for one in ranked]
     return Run(
         np.repeat(np.arange(len(found)), lengths),
         np.array([place for n in lengths for place in range(1, n + 1)], dtype=np.int64),
-        np.array([item for one in ranked for _, item in one], dtype=object),
+        np.array([item for one in ranked for item in one], dtype=object),
         np.repeat(np.arange(len(found)), [len(items) for items in found.values()]),
         np.array([item for items in found.values() for item in items], dtype=object),
     )
+
+
+def _number(kind: type[float], text: str) -> float:
+    """A text as a float or int; NaN where it is none."""
+    try:
+        return kind(text)
+    except ValueError:
+        return nan
 
 
 def _fields(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:

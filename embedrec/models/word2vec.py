@@ -67,7 +67,7 @@ class Word2Vec:
     sample: float = 1e-3
     alpha: float = 0.05
     min_alpha: float = 0.0001
-    min_count: int = 5
+    min_count: int = 2
     architecture: Architecture = "skip-gram"
     vectors: Side = "sum"
     decay: float = 0.7

@@ -1,6 +1,6 @@
 """Readers: from files of one layout to `Events`. A reader is a frozen dataclass of settings with one method,
 
-    read(paths, *, bad_rows, workers=1, report=quiet) -> Events
+    read(paths, *, bad_rows, workers=1, room=IN_MEMORY, report=quiet) -> Events
 
 `READERS` names every reader; a new source is one file and one line here.
 """

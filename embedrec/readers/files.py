@@ -52,6 +52,11 @@ class Source:
         """The last suffix of `name`, in lower case: ".json"."""
         return Path(self.name).suffix.lower()
 
+    @property
+    def forward_only(self) -> bool:
+        """Whether it lies in a .tar.gz, where what stands before it must be unpacked first."""
+        return self.tarred is not None and self.tarred.archive.packed
+
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         """The unpacked bytes as a stream. Raises DataError when the file cannot be read or is damaged."""

@@ -29,6 +29,7 @@ from embedrec.readers.files import Source
 _BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded once a batch, so large ones are cheaper
 _ROWS = 1 << 18  # rows of Parquet at once: parsing makes ten temporaries of them
 _AHEAD = 16  # batches of Parquet decoded before they are asked for
+_BUFFER = 1 << 18  # bytes of each column read from disk at once
 _LINES = 1 << 17  # JSON lines at once, which are Python objects for a while
 _NO_ROWS = ("Empty CSV", "cannot infer number of columns", "Could not skip initial")  # Arrow on a header alone
 _LOOKED_AT = 100  # JSON lines whose keys are the columns
@@ -213,7 +214,9 @@ class Parquet:
 
         with _arrow_errors(source, "Parquet"):
             plain = source.member is None and not source.path.name.endswith(".gz")
-            with pq.ParquetFile(source.path if plain else io.BytesIO(source.read())) as file:
+            content = source.path if plain else io.BytesIO(source.read())
+            # by default Arrow holds the whole file in memory until its last batch
+            with pq.ParquetFile(content, pre_buffer=False, buffer_size=_BUFFER) as file:
                 yield file
 
 

@@ -26,7 +26,7 @@ _WORTH_PROCESSES = 200_000_000  # bytes of JSON; starting processes takes as lon
 
 @dataclass(frozen=True)
 class Mpd:
-    """Playlists of the Spotify Million Playlist Dataset (Chen et al. 2018), `.json`, `.json.gz` or `.zip`.
+    """Playlists of the Spotify Million Playlist Dataset (Chen et al. 2018), `.json`, `.json.gz`, or in archives.
 
     level  what an item is: the artist, the track or the album of each track
     uris   "keep" ids as they are, spotify:artist:…, or "cut" that prefix
@@ -57,7 +57,7 @@ class Mpd:
         says), and when no playlist has a track.
         """
         sources = expand(paths, (".json",))
-        if sum(s.unpacked for s in sources) < _WORTH_PROCESSES:
+        if sum(s.unpacked for s in sources) < _WORTH_PROCESSES or any(s.forward_only for s in sources):
             workers = 1
         total, done = sum(s.size for s in sources), 0
         joined = _Joined(f"spotify:{self.level}:" if self.uris == "cut" else "", room)

@@ -39,7 +39,7 @@ class SessionTables:
 
     session, item, time  columns; None guesses (SessionId, ItemId, Time), "-" is for no time
     order      column of positions; None guesses (pos) where there is no time
-    format     "auto" goes by the suffix
+    format     "auto" goes by the suffix; files named .txt are tables in delimited text, as GRU4Rec has them
     time_unit  as in `Table`
     item_features  table of what is known of items, see `side_tables`; "" for none
     """
@@ -62,7 +62,9 @@ class SessionTables:
         report: Report = quiet,
     ) -> Events:
         """The rows of all files as events, see `Table.read`."""
-        return self._table().read(paths, bad_rows=bad_rows, workers=workers, room=room, report=report)
+        return self._table(paths, self.item_features).read(
+            paths, bad_rows=bad_rows, workers=workers, room=room, report=report
+        )
 
     def read_test(self, path: str | Path, *, bad_rows: BadRows) -> HeldOut:
         """The held-out sessions of a test file.
@@ -72,10 +74,10 @@ class SessionTables:
 
         Raises DataError for files that cannot be read, and for bad rows (as `bad_rows` says).
         """
-        sources = expand([path], tuple(SUFFIXES), any_file=self.format != "auto")
+        sources = expand([path], tuple(SUFFIXES), any_file=self._format([path]) != "auto")
         first = sources[0]
         if first.suffix not in (".parquet", ".pq") or not {_PREFIX, _TARGET} <= {*Parquet().columns(first)}:
-            whole = sessionize(self._table("").read([path], bad_rows=bad_rows))
+            whole = sessionize(self._table([path]).read([path], bad_rows=bad_rows))
             return HeldOut(whole, np.zeros(len(whole), dtype=np.int64))
         parts = [_prefixes(source, bad_rows) for source in sources]
         lengths, items, targets = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -83,7 +85,11 @@ class SessionTables:
             raise DataError(f"no row of {path} can be used; check the file")
         return chained(lengths, items, targets)
 
-    def _table(self, item_features: str | None = None) -> Table:
+    def _format(self, paths: Sequence[str | Path]) -> FormatName:
+        texts = all(str(path).lower().endswith((".txt", ".txt.gz")) for path in paths)
+        return "csv" if self.format == "auto" and texts else self.format
+
+    def _table(self, paths: Sequence[str | Path], item_features: str = "") -> Table:
         return Table(
             self.session,
             self.item,
@@ -92,9 +98,9 @@ class SessionTables:
             "-",
             self.order,
             name="-",
-            format=self.format,
+            format=self._format(paths),
             time_unit=self.time_unit,
-            item_features=self.item_features if item_features is None else item_features,
+            item_features=item_features,
         )
 
 

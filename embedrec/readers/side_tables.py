@@ -149,6 +149,8 @@ class _Rows:
         """The places (k,) of a batch that are kept; bad rows are handed over."""
         ids, problems = values.ids(batch.columns[id_], id_)
         rows = self._rows(ids)
+        for mask, _ in problems:
+            rows[mask] = -1  # what stands under a mask means nothing
         known = np.flatnonzero(rows >= 0)
         _, first = np.unique(rows[known], return_index=True)
         twin = np.zeros(len(rows), dtype=bool)
@@ -172,7 +174,8 @@ class _Rows:
             ids, _ = values.cast(pc.if_else(pc.match_substring_regex(whole, values.WHOLE), whole, None), pa.int64())
         if not self.vocab.integer:
             ids = pc.cast(ids, pa.string())
-        return pc.fill_null(pc.index_in(ids, value_set=self.known, skip_nulls=True), -1).to_numpy(zero_copy_only=False)
+        rows = pc.index_in(ids, value_set=self.known, skip_nulls=True)
+        return np.array(pc.fill_null(rows, -1).to_numpy(zero_copy_only=False))
 
 
 class _Column:
@@ -198,8 +201,9 @@ class _Column:
     def whole(self) -> Any:
         """All parts as one Arrow array of float32, string or list of string."""
         kinds = {part.type for part in self.parts}
-        if any(map(_is_list, kinds)):
-            return pa.chunked_array([p if _is_list(p.type) else self._split(p) for p in self.parts]).combine_chunks()
+        if any(map(_is_list, kinds)) or self.kind == "list":
+            lists = [part if _is_list(part.type) else self._split(part) for part in self.parts]
+            return pa.chunked_array(lists, pa.list_(pa.string())).combine_chunks()
         if not any(map(_is_text, kinds)) and self.kind != "text":
             numbers = [pc.cast(part, pa.float32(), safe=False) for part in self.parts]
             return pa.chunked_array(numbers, pa.float32()).combine_chunks()

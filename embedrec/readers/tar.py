@@ -45,7 +45,10 @@ class TarMember:
 
 
 class Tar:
-    """An archive on disk; may be sent to another process, where it opens its own stream."""
+    """An archive on disk; may be sent to another process, where it opens its own stream.
+
+    packed  whether it is a .tar.gz
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

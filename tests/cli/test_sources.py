@@ -138,12 +138,14 @@ def test_a_test_part_of_other_items_is_refused(run: Run, clicks: Path) -> None:
     )
     assert not (clicks / "sessions").exists()
     assert fails(run, *arguments[:4], clicks / "no.parquet", *arguments[5:]).startswith("there is no file or folder")
+    assert walked(run, "verify", "--workspace", clicks).out == ""
 
 
 def test_the_given_part_is_asked_about(run: Run, clicks: Path) -> None:
     walked(
         run, "prepare", "sessions", clicks / "train.parquet", "--test", clicks / "test.parquet", "--workspace", clicks
     )
+    assert walked(run, "verify", "--workspace", clicks).out == "sessions\ttrain\tok\n"
     test = HeldOut.load(artifacts.read(clicks / "sessions" / "train"))
     assert test is not None
     assert int((test.sessions.lengths - np.maximum(test.given, 1)).sum()) == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -117,7 +118,7 @@ def test_the_fast_path_accepts_nothing_that_the_careful_one_leaves_out(
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("form", ["gz", "zip", "glob", "files"])
+@pytest.mark.parametrize("form", ["gz", "zip", "tar", "tar.gz", "glob", "files"])
 def test_packed_and_listed_forms_read_the_same(tmp_path: Path, form: str) -> None:
     world = make_world(genres=2, artists_per_genre=3, playlists=25)
     plain = write_mpd(world, tmp_path / "plain", per_file=10)
@@ -130,6 +131,11 @@ def test_packed_and_listed_forms_read_the_same(tmp_path: Path, form: str) -> Non
                 archive.write(file, f"data/{file.name}")
             archive.writestr("README.md", "not data")
         given = [tmp_path / "mpd.zip"]
+    elif form.startswith("tar"):
+        with tarfile.open(tmp_path / f"mpd.{form}", f"w:{form[4:]}") as packed:
+            for file in plain:
+                packed.add(file, f"data/{file.name}")
+        given = [tmp_path / f"mpd.{form}"]
     elif form == "gz":
         (tmp_path / "gz").mkdir()
         for file in plain:

@@ -55,6 +55,13 @@ def test_features_come_from_the_files_beside(tmp_path: Path, given: str) -> None
     assert facts(events.user_features) == {"v": {"age": 24, "gender": "F"}}
 
 
+def test_a_header_alone_gives_features_of_nothing(tmp_path: Path) -> None:
+    header = "item_id:token\tyear:token\tprice:float\tgenres:token_seq\n"
+    events = read(write(tmp_path, {"x.inter": _INTER, "x.item": header}))
+    assert events.item_features.about() == {"numeric": ["price"], "categorical": ["year"], "lists": ["genres"]}
+    assert len(events.item_features) == 0
+
+
 def test_columns_may_be_named(tmp_path: Path) -> None:
     table = "who:token\tvisit:token\tthing:token\tts:float\tdone:token\nu\ts\ta\t881250949\tbuy\n"
     events = read(

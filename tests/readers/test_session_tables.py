@@ -92,6 +92,7 @@ def test_given_is_the_shortest_prefix() -> None:
         ("sessionid,ITEMID,time", "csv"),
         ("session_id;item_id;timestamp", "csv"),
         ("SESSION|Item|TIME", "csv"),
+        ("SessionId\tItemId\tTime", "txt"),
     ],
 )
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_columns_are_found_in_any_writing(tmp_path: Path, columns: str, suffix: 
     delimiter = next(c for c in "\t,;|" if c in columns)
     lines = [columns, *(delimiter.join(("7", item, time)) for item, time in zip("abc", times, strict=True))]
     write(tmp_path, {f"train.{suffix}": "\n".join(lines)})
-    events = SessionTables().read([tmp_path], bad_rows=BadRows())
+    events = SessionTables().read([tmp_path / f"train.{suffix}"], bad_rows=BadRows())
     assert rows(events, "time") == [(7, "c", 1462752000000), (7, "b", 1462752001000), (7, "a", 1462752003500)]
     assert events.user is None and events.weight is None
 

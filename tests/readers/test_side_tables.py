@@ -173,6 +173,15 @@ def test_features_of_users_need_users(tmp_path: Path) -> None:
     assert refusal(Table(user_features=str(tmp_path / "u.csv")), [tmp_path / "e.csv"]) == message
 
 
+def test_an_odd_id_is_not_another_ids_twin(tmp_path: Path) -> None:
+    write(tmp_path, {"e.csv": "session,item\n1,0\n1,2\n"})
+    pq.write_table(pa.table({"item": [0.5, None, 0.0, 2.0], "x": [1, 2, 3, 4]}), tmp_path / "f.parquet")
+    bad_rows = BadRows("skip")
+    events = Table(item_features=str(tmp_path / "f.parquet")).read([tmp_path / "e.csv"], bad_rows=bad_rows)
+    assert facts(events.item_features) == {0: {"x": 3}, 2: {"x": 4}}
+    assert bad_rows.counts == {"item must be a whole number or a text": 1, "item is missing": 1}
+
+
 def test_bad_rows_are_left_out(tmp_path: Path) -> None:
     write(tmp_path, {"e.csv": "session,item\n1,a\n1,b\n", "f.csv": "item,x\na,1\na,2\n,3\nb,4\n"})
     bad_rows = BadRows("skip")

@@ -1,0 +1,73 @@
+"""The inverted index of sessions: which of them hold an item, the newest first."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+
+@numba.njit(nogil=True, cache=True)
+def coded(offsets, items, n):  # type: ignore[no-untyped-def]
+    """Items (E,) int32 rows below n, as ~row where the item comes again later in its session: (E,) int32."""
+    out = np.empty(items.shape[0], np.int32)
+    last = np.full(n, -1, np.int64)  # the session that held the item last
+    for s in range(offsets.shape[0] - 1):
+        for e in range(offsets[s + 1] - 1, offsets[s] - 1, -1):
+            row = items[e]
+            out[e] = ~row if last[row] == s else row
+            last[row] = s
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def sizes_of(offsets, items, n, squares):  # type: ignore[no-untyped-def]
+    """Distinct items of every session, or the sum of its squared play counts: (S,) int32; items as `coded` gives them."""
+    sizes = np.zeros(offsets.shape[0] - 1, np.int32)
+    count = np.zeros(n if squares else 0, np.int32)
+    for s in range(sizes.shape[0]):
+        for e in range(offsets[s], offsets[s + 1]):
+            row = items[e]
+            if squares:  # the last of c mentions makes (c − 1)² into c²
+                sizes[s] += 2 * count[max(row, ~row)] + 1
+                count[max(row, ~row)] += 1
+            else:
+                sizes[s] += row >= 0
+        if squares:
+            for e in range(offsets[s], offsets[s + 1]):
+                count[max(items[e], ~items[e])] = 0
+    return sizes
+
+
+@numba.njit(nogil=True, cache=True)
+def posted(offsets, items, n, found, mentions, most):  # type: ignore[no-untyped-def]
+    """The inverted index of the sessions that can be found.
+
+    offsets, items  the sessions; items as `coded` gives them
+    found           (S,) bool: which sessions it holds; or (0,) for all
+    mentions        whether a session stands in the list of an item once a mention, or once
+    most            lists keep only so many sessions, the newest
+    Returns starts (n+1,) int64, postings (P,) int32, descending in each list, and how long lists would have been without
+    `most` (n,) int64.
+    """
+    held = np.zeros(n, np.int64)
+    for s in range(offsets.shape[0] - 1):
+        if found.shape[0] == 0 or found[s]:
+            for e in range(offsets[s], offsets[s + 1]):
+                if items[e] >= 0:
+                    held[items[e]] += 1
+                elif mentions:
+                    held[~items[e]] += 1
+    starts = np.zeros(n + 1, np.int64)
+    for r in range(n):
+        starts[r + 1] = starts[r] + min(held[r], most)
+    free = starts[:n].copy()
+    postings = np.empty(starts[n], np.int32)
+    for s in range(offsets.shape[0] - 2, -1, -1):
+        if found.shape[0] == 0 or found[s]:
+            for e in range(offsets[s], offsets[s + 1]):
+                if items[e] >= 0 or mentions:
+                    row = max(items[e], ~items[e])
+                    if free[row] < starts[row + 1]:
+                        postings[free[row]] = s
+                        free[row] += 1
+    return starts, postings, held

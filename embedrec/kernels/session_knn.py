@@ -1,0 +1,404 @@
+"""The nearest past sessions of a history, through an inverted index: the innermost loops of every session kNN.
+
+Sessions are numbered so that a later one is preferred wherever only some can be taken: by recency, oldest first, for
+every sampling but one. Lists of the inverted index descend, so that the newest sessions come first and the others are
+never looked at. An item that comes again later in its session stands as ~row there, so that counting each item once, at
+its last place, needs no look-up.
+
+What differs between the variants is a `Way`: formulas by number, with the constants in them.
+"""
+
+from __future__ import annotations
+
+from math import exp, log10, sqrt
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from embedrec.kernels.sampling import STEP, mix
+from embedrec.kernels.topk import replace_worst, sort_heap
+
+# which of the sessions that share an item with the history are candidates
+NEWEST, MOST_SHARED, LEAST_SHARED, RANDOM = range(4)
+# weight of a history's item at its last place p of L, from 1
+(W_SAME, W_DIV, W_LINEAR, W_QUADRATIC, W_LOG, W_EXP, W_PLACE, W_COUNT, W_PEER_LINEAR) = range(9)
+# similarity from the dot product and the sizes of both sessions
+S_VEC, S_COSINE, S_JACCARD, S_BINARY, S_PEER_COSINE = range(5)
+# what a neighbour counts whose latest shared item stands `step` from the end of the history, from 1
+D_SAME, D_DIV, D_LINEAR, D_QUADRATIC, D_LOG, D_EXP, D_PEER_LINEAR = range(7)
+# what of a neighbour is added up
+EACH_ONCE, EACH_MENTION, NEAR_SHARED = range(3)
+# what a score is: the sum, or the mean over the neighbours, of play counts as they are or less those of their session
+SUM, MEAN, LESS_MEAN_OF_ALL, LESS_MEAN_OF_RATED = range(4)
+
+
+class Index(NamedTuple):
+    """What was learned of S sessions with E events of n items; arrays that a variant has no use for are empty.
+
+    offsets   (S+1,) int64, items (E,) int32: the sessions; an item that comes again later in its session is ~row
+    starts    (n+1,) int64, postings (P,) int32: sessions of item r at postings[starts[r]:starts[r + 1]], descending
+    sizes     (S,) int32: distinct items a session, or the sum of its squared play counts
+    times     (S,) int64 ms
+    factors   (n,) float64: what an item's score is multiplied with
+    followed  (n+1,) int64, followers (F,) int32: items that came directly after item r
+    nearness  (longest,) float64: what an item counts that stands so many places from the shared one
+    """
+
+    offsets: np.ndarray
+    items: np.ndarray
+    starts: np.ndarray
+    postings: np.ndarray
+    sizes: np.ndarray
+    times: np.ndarray
+    factors: np.ndarray
+    followed: np.ndarray
+    followers: np.ndarray
+    nearness: np.ndarray
+
+
+class Way(NamedTuple):
+    """How neighbours are found and listened to; numbers name the formulas above.
+
+    neighbours  how many are listened to
+    sample      how many candidates there are
+    last        only so many last events of a history count
+    shift, scale    constants of the weight: (p + shift)/L, scale/log10(L − p + shift), exp((p − L)/scale)
+    decay_scale     constant of the decay: a factor, the λ of exp((1 − step)/λ), or the last step of D_PEER_LINEAR
+    fade        ms in which a session's similarity falls to 1/e; 0 for never
+    ahead       whether sessions newer than the history gain, instead of counting as if of its time
+    again       whether the last item of a history may come back where seen items may
+    seed        of random samples
+    """
+
+    neighbours: int
+    sample: int
+    sampling: int = NEWEST
+    last: int = 1 << 62
+    weight: int = W_SAME
+    shift: float = 0.0
+    scale: float = 1.0
+    similarity: int = S_VEC
+    decay: int = D_SAME
+    decay_scale: float = 1.0
+    fade: float = 0.0
+    ahead: bool = False
+    adds: int = EACH_ONCE
+    score: int = SUM
+    again: bool = True
+    seed: int = 0
+
+
+class Pad(NamedTuple):
+    """Scratch of one thread, left as it was found.
+
+    slot     (S,) int32 of −1: where a session stands among the candidates
+    marks    (n,) uint8 of 0: 1 for an item of the history, 2 for one that may be answered
+    totals   (n,) float64 of −inf: scores
+    touched  (n,) int32: which scores were touched; holds anything
+    """
+
+    slot: np.ndarray
+    marks: np.ndarray
+    totals: np.ndarray
+    touched: np.ndarray
+
+
+def new_pad(sessions: int, n: int) -> Pad:
+    """Scratch for an index of so many sessions and n items."""
+    return Pad(
+        np.full(sessions, -1, dtype=np.int32),
+        np.zeros(n, dtype=np.uint8),
+        np.full(n, -np.inf),
+        np.empty(n, dtype=np.int32),
+    )
+
+
+@numba.njit(nogil=True, cache=True)
+def rounded(value):  # type: ignore[no-untyped-def]
+    """A float64 to 40 bits, about 1 in 10¹²: sums that differ only by the order of their terms become equal."""
+    big = value * 8193.0
+    return big - (big - value)
+
+
+@numba.njit(nogil=True, cache=True)
+def _weight(way, p, length):  # type: ignore[no-untyped-def]
+    """What the item counts whose last place in the history is p of `length`, from 1."""
+    if way.weight == W_DIV:
+        return (p + way.shift) / length
+    if way.weight == W_LINEAR:
+        return max(0.0, 1 - 0.1 * (length - p))
+    if way.weight == W_QUADRATIC:
+        return (p / length) ** 2
+    if way.weight == W_LOG:
+        return way.scale / log10(length - p + way.shift)
+    if way.weight == W_EXP:
+        return exp((p - length) / way.scale)
+    if way.weight == W_PLACE:
+        return float(p)
+    if way.weight == W_PEER_LINEAR:
+        return 1 - 0.1 * (length - p) if p <= 10 else 0.0
+    return 1.0
+
+
+@numba.njit(nogil=True, cache=True)
+def decay_at(way, step):  # type: ignore[no-untyped-def]
+    """What a neighbour counts whose latest shared item stands `step` from the end of the history, from 1."""
+    if way.decay == D_DIV:
+        return 1 / step
+    if way.decay == D_LINEAR:
+        return max(0.0, 1 - 0.1 * step) * way.decay_scale
+    if way.decay == D_QUADRATIC:
+        return 1 / (step * step)
+    if way.decay == D_LOG:
+        return way.decay_scale / log10(step + 1.7)
+    if way.decay == D_EXP:
+        return exp((1 - step) / way.decay_scale)
+    if way.decay == D_PEER_LINEAR:
+        return 1 - 0.1 * step if step <= way.decay_scale else 0.0
+    return 1.0
+
+
+@numba.njit(nogil=True, cache=True)
+def distinct(way, items, pad, rows, weights, steps):  # type: ignore[no-untyped-def]
+    """The distinct items among the last `way.last` of a history, the latest first; the marks of all are set to 1.
+
+    items    (L,) int32 rows
+    rows     (≥ L,) int32, weights (≥ L,) float64, steps (≥ L,) int64: written
+    Returns how many there are.
+    """
+    first = max(0, items.shape[0] - way.last)
+    length = items.shape[0] - first
+    m = 0
+    for i in range(items.shape[0] - 1, first - 1, -1):
+        if pad.marks[items[i]] == 0:
+            pad.marks[items[i]] = 1
+            rows[m], steps[m] = items[i], items.shape[0] - i
+            weights[m] = _weight(way, i - first + 1, length)
+            m += 1
+    if way.weight == W_COUNT:
+        for j in range(m):
+            weights[j] = 0
+            pad.totals[rows[j]] = j
+        for i in range(first, items.shape[0]):
+            weights[int(pad.totals[items[i]])] += 1
+        for j in range(m):
+            pad.totals[rows[j]] = -np.inf
+    for i in range(first):
+        pad.marks[items[i]] = 1
+    return m
+
+
+@numba.njit(nogil=True, cache=True)
+def room(index, offsets, items):  # type: ignore[no-untyped-def]
+    """No history of these meets more candidates, and none is longer."""
+    candidates = longest = 0
+    for h in range(offsets.shape[0] - 1):
+        met = 0
+        for i in range(offsets[h], offsets[h + 1]):
+            met += index.starts[items[i] + 1] - index.starts[items[i]]
+        candidates = max(candidates, met)
+        longest = max(longest, offsets[h + 1] - offsets[h])
+    return min(candidates, index.offsets.shape[0] - 1), longest
+
+
+_PLACE = (1 << 31) - 1
+
+
+@numba.njit(nogil=True, cache=True)
+def tie(session, place):  # type: ignore[no-untyped-def]
+    """What breaks ties in a heap: lower for a later session; `& _PLACE` gives the place back."""
+    return ((np.int64(_PLACE) - session) << 31) | place
+
+
+@numba.njit(nogil=True, cache=True)
+def best(keys, session, k, chosen):  # type: ignore[no-untyped-def]
+    """chosen[:k] = the places of the k largest keys, ties by later session, in no order; of all, where k is enough.
+
+    keys  (c,) float64, compared to 40 bits; session (c,) int32. Returns how many are chosen.
+    """
+    c = keys.shape[0]
+    if c <= k:
+        for i in range(c):
+            chosen[i] = i
+        return c
+    rows, scores = np.zeros(k, np.int64), np.full(k, -np.inf)
+    for i in range(c):
+        key, row = rounded(keys[i]), tie(session[i], i)
+        if key > scores[0] or (key == scores[0] and row < rows[0]):
+            replace_worst(rows, scores, row, key)
+    for i in range(k):
+        chosen[i] = rows[i] & _PLACE
+    return k
+
+
+@numba.njit(nogil=True, cache=True)
+def _gather(index, way, rows, weights, slot, session, dot, latest):  # type: ignore[no-untyped-def]
+    """The candidates of a history: sessions that share an item, the newest `way.sample` of them where that is asked.
+
+    Windows of sessions are gone through from the newest down, and in each the lists of all items; so sessions older
+    than the sample are not looked at, however long the lists are. The last window may go too far and is cut.
+
+    rows, weights  (m,) distinct items of the history, the latest first
+    slot           (S,) int32 of −1; written for the candidates
+    session, dot, latest  (≥ c,) written: session, sum of the weights of shared items, place in `rows` of the latest one
+    Returns c.
+    """
+    m, oldest = rows.shape[0], index.offsets.shape[0] - 1
+    cursor, left = np.empty(m, np.int64), np.int64(0)
+    density = 0.0  # postings a session
+    for j in range(m):
+        begin, end = index.starts[rows[j]], index.starts[rows[j] + 1]
+        cursor[j] = begin
+        left += end - begin
+        if end > begin:
+            density += (end - begin) / (oldest - index.postings[end - 1])
+    sample = way.sample if way.sampling == NEWEST else oldest
+    whole = left <= sample
+    found = before = 0
+    while left > 0 and found < sample:
+        wanted = sample - found
+        low = np.int64(0) if whole else max(np.int64(0), oldest - 1 - np.int64(wanted / density))
+        before = found
+        for j in range(m):
+            c, end, weight = cursor[j], index.starts[rows[j] + 1], weights[j]
+            while c < end:
+                v = index.postings[c]
+                if v < low:
+                    break
+                if slot[v] < 0:
+                    slot[v] = found
+                    session[found], dot[found], latest[found] = v, weight, j
+                    found += 1
+                else:
+                    dot[slot[v]] += weight
+                c += 1
+            left -= c - cursor[j]
+            cursor[j] = c
+        oldest = low
+        if found - before < wanted // 4:  # older sessions lie thinner
+            density /= 2
+    if found > sample:
+        found = _cut(slot, session, dot, latest, before, found, sample)
+    return found
+
+
+@numba.njit(nogil=True, cache=True)
+def _cut(slot, session, dot, latest, first, found, keep):  # type: ignore[no-untyped-def]
+    """Drop the oldest of the candidates first … found − 1 until `keep` are left in all; returns `keep`."""
+    surplus = found - keep
+    oldest = np.partition(session[first:found], surplus)[surplus]  # that stays
+    at = first
+    for i in range(first, found):
+        v = session[i]
+        if v < oldest:
+            slot[v] = -1
+        else:
+            slot[v] = at
+            session[at], dot[at], latest[at] = v, dot[i], latest[i]
+            at += 1
+    return at
+
+
+@numba.njit(nogil=True, cache=True)
+def _sampled(index, way, rows, history, slot, session, dot, latest, found):  # type: ignore[no-untyped-def]
+    """Of all candidates, those of a sample that is not the newest: by shared items, or drawn at random.
+
+    What is drawn depends on the seed, the history and the session, not on the other histories of a batch.
+    """
+    keys = np.zeros(found, np.float64)
+    if way.sampling == RANDOM:
+        now = mix(np.uint64(way.seed) + STEP)
+        for i in range(history.shape[0]):
+            now = mix(now + STEP * (np.uint64(history[i]) + np.uint64(1)))
+        for i in range(found):
+            keys[i] = float(mix(now + STEP * (np.uint64(session[i]) + np.uint64(1))) >> np.uint64(24))
+    else:
+        sign = 1.0 if way.sampling == MOST_SHARED else -1.0
+        for j in range(rows.shape[0]):
+            for c in range(index.starts[rows[j]], index.starts[rows[j] + 1]):
+                keys[slot[index.postings[c]]] += sign
+    chosen = np.empty(way.sample, np.int64)
+    best(keys, session[:found], way.sample, chosen)
+    chosen.sort()
+    for i in range(found):
+        slot[session[i]] = -1
+    for i in range(way.sample):
+        session[i], dot[i], latest[i] = session[chosen[i]], dot[chosen[i]], latest[chosen[i]]
+        slot[session[i]] = i
+    return way.sample
+
+
+@numba.njit(nogil=True, cache=True)
+def _compare(index, way, weights, now, session, dot):  # type: ignore[no-untyped-def]
+    """Similarities in the place of the dot products; none above 0 is no neighbour.
+
+    weights  (m,) of the history's distinct items; now: its time in ms
+    """
+    m, squares = weights.shape[0], 0.0
+    for j in range(m):
+        squares += weights[j] * weights[j]
+    norm = sqrt(squares)
+    for i in range(session.shape[0]):
+        v, d = session[i], dot[i]
+        if way.similarity == S_VEC:
+            s = d / m
+        elif way.similarity == S_COSINE:
+            s = d / (norm * sqrt(index.sizes[v])) if norm > 0 else 0.0
+        elif way.similarity == S_JACCARD:
+            s = d / (m + index.sizes[v] - d)
+        elif way.similarity == S_BINARY:
+            s = 2 * d / (2 * d + m + index.sizes[v])
+        else:
+            s = d / sqrt(index.sizes[v]) * sqrt(m)
+        if way.fade > 0:
+            age = float(now - index.times[v])
+            s *= exp(-(age if way.ahead else max(age, 0.0)) / way.fade)
+        dot[i] = s
+
+
+@numba.njit(nogil=True, cache=True)
+def candidates(index, way, history, now, pad, rows, weights, steps, session, dot, latest):  # type: ignore[no-untyped-def]
+    """The candidates of a history and how similar they are.
+
+    The items are left marked in the pad. Returns how many distinct ones and how many candidates there are; similarities
+    are in `dot`.
+    """
+    m = distinct(way, history, pad, rows, weights, steps)
+    found = _gather(index, way, rows[:m], weights[:m], pad.slot, session, dot, latest)
+    if found > way.sample:
+        found = _sampled(index, way, rows[:m], history, pad.slot, session, dot, latest, found)
+    for i in range(found):
+        pad.slot[session[i]] = -1
+    _compare(index, way, weights[:m], now, session[:found], dot[:found])
+    return m, found
+
+
+@numba.njit(nogil=True, cache=True)
+def nearest(index, way, offsets, items, now, pad, best_rows, best_scores):  # type: ignore[no-untyped-def]
+    """The k nearest sessions of each of q histories, the most similar first, ties by later session.
+
+    offsets, items  the histories; items are rows below n
+    now             (q,) int64 times of the histories in ms
+    best_rows       (q, k) int64 of −1, written: sessions
+    best_scores     (q, k) float64 of −inf, written: similarities, all above 0
+    """
+    size, longest = room(index, offsets, items)
+    rows, weights, steps = np.empty(longest, np.int32), np.empty(longest, np.float64), np.empty(longest, np.int64)
+    session, dot, latest = np.empty(size, np.int32), np.empty(size, np.float64), np.empty(size, np.int32)
+    k = best_rows.shape[1]
+    for h in range(best_rows.shape[0]):
+        history = items[offsets[h] : offsets[h + 1]]
+        m, found = candidates(index, way, history, now[h], pad, rows, weights, steps, session, dot, latest)
+        for i in range(history.shape[0]):
+            pad.marks[history[i]] = 0
+        heap_rows, heap_scores = np.zeros(k, np.int64), np.full(k, -np.inf)
+        for i in range(found):
+            key, row = rounded(dot[i]), tie(session[i], i)
+            if key > 0 and (key > heap_scores[0] or (key == heap_scores[0] and row < heap_rows[0])):
+                replace_worst(heap_rows, heap_scores, row, key)
+        sort_heap(heap_rows, heap_scores)
+        for i in range(min(k, found)):
+            if heap_scores[i] > 0:
+                place = heap_rows[i] & _PLACE
+                best_rows[h, i], best_scores[h, i] = session[place], dot[place]

@@ -1,0 +1,200 @@
+"""Every leak is caught, and what is none passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from embedrec.data import Sessions, Vocab
+from embedrec.data.held_out import HeldOut
+from embedrec.data.leaks import check_leaks
+from embedrec.data.splits import SPLITS, LastItem, Rule, Split, Tail, Time, WarmTime
+from embedrec.errors import DataError
+from tests.data.plain import Plain, plain_sessions, sessions_of
+
+
+def timed(lists: list[str], times: list[list[int]], ids: list[Any] | None = None) -> Sessions:
+    made = Sessions.of_lists(lists).compacted()
+    made = replace(made, times=np.array([t for one in times for t in one], dtype=np.int64))
+    return made if ids is None else replace(made, ids=np.array(ids, dtype=object))
+
+
+SPLIT = Time(at="1970-01-01T00:00:00.010").split(
+    timed(["abc", "bca", "cab", "bcc"], [[1, 2, 3], [4, 5, 6], [8, 11, 12], [13, 14, 15]], ["p", "q", "r", "s"])
+)
+
+
+def refused(train: Sessions, test: HeldOut, says: str, *, in_time: bool = False) -> None:
+    with pytest.raises(DataError) as error:
+        check_leaks(train, test, in_time=in_time)
+    assert str(error.value) == says
+
+
+def test_a_clean_split_in_time() -> None:
+    assert check_leaks(*SPLIT, in_time=True) == [
+        "all 3 items of the training vocabulary are in training sessions",
+        "none of the 2 held-out sessions is in training",
+        "0 of 2 held-out sessions of 3 items or more equal a training session item by item",
+        "all training events are before the end of every held-out session",
+    ]
+
+
+@pytest.mark.parametrize("rule", [r for name, r in SPLITS.items() if "time" not in name], ids=lambda r: r.name)
+@given(plain=plain_sessions(users=True))
+def test_no_rule_leaks(rule: Callable[..., Rule], plain: list[Plain]) -> None:
+    passes(rule(), sessions_of(plain))
+
+
+@pytest.mark.parametrize("rule", [Time(share=0.3), WarmTime(share=0.3), WarmTime(min_rating=3)], ids=str)
+@given(plain=plain_sessions(times=True, weights=True))
+def test_no_rule_in_time_leaks(rule: Rule, plain: list[Plain]) -> None:
+    passes(rule, sessions_of(plain))
+
+
+def passes(rule: Rule, sessions: Sessions) -> None:
+    try:
+        split = rule.split(sessions)
+    except DataError:  # parts would be empty; see the tests of the rules
+        return
+    found = check_leaks(*split, in_time=isinstance(rule, Time | WarmTime))
+    assert found[0].startswith(f"all {len(split.train.vocab)} items ")
+
+
+def test_a_vocabulary_of_more_than_training() -> None:
+    vocab = Vocab([*SPLIT.train.vocab.ids, "x", "y"])
+    refused(
+        replace(SPLIT.train, vocab=vocab),
+        SPLIT.test,
+        "leak: 2 items of the training vocabulary, such as 'x', are in no training session; make the vocabulary from "
+        "the training part only",
+    )
+    whole = Sessions.of_lists(["ab", "bc"])
+    not_compacted = Split(whole.taken(np.array([0])), Tail(0.5).split(whole).test)
+    refused(
+        *not_compacted,
+        "leak: 1 items of the training vocabulary, such as 'c', are in no training session; make the vocabulary from "
+        "the training part only",
+    )
+
+
+def test_integer_ids_are_named_as_integers() -> None:
+    train = Sessions.of_lists([[7]], Vocab([7, 8]))
+    refused(
+        train,
+        HeldOut(Sessions.of_lists([[7, 7]]), np.zeros(1)),
+        "leak: 1 items of the training vocabulary, such as 8, are in no training session; make the vocabulary from the "
+        "training part only",
+    )
+
+
+@pytest.mark.parametrize("known", ["cab", "ca", "c"])
+def test_training_with_a_held_out_session(known: str) -> None:
+    """Also with the beginning of one, of which nothing is given."""
+    train = timed(["abc", "bca", known], [[1, 2, 3], [4, 5, 6], [7, 8, 9][: len(known)]], ["p", "q", "r"])
+    refused(
+        train,
+        SPLIT.test,
+        "leak: training holds session 'r' beyond the 0 events that are given; split by session, or leave it out of "
+        "training",
+    )
+
+
+def test_training_with_more_than_what_is_given() -> None:
+    sessions = Sessions.of_lists(["abc", "cab", "bb"]).compacted()
+    test = LastItem().split(sessions).test
+    refused(
+        sessions,
+        test,
+        "leak: training holds session 0 beyond the 2 events that are given; split by session, or leave it out of "
+        "training",
+    )
+    only_one = replace(test, given=np.array([2, 1, 1]))
+    known = Sessions.of_lists(["ab", "ca", "b"]).compacted()
+    refused(
+        known,
+        only_one,
+        "leak: training holds session 1 beyond the 1 events that are given; split by session, or leave it out of "
+        "training",
+    )
+    assert check_leaks(known, test)[1] == (
+        "of the 3 held-out sessions that training has too, it holds only what is given"
+    )
+
+
+def test_the_same_id_of_another_session_is_no_leak() -> None:
+    """Files of training and test sessions may both be numbered from 0."""
+    train = Sessions.of_lists(["ab", "bc", "xa"]).compacted()
+    test = HeldOut(Sessions.of_lists(["ba", "cb", "yab"]), np.zeros(3))
+    assert check_leaks(train, test)[1] == (
+        "of the 3 held-out sessions that training has too, it holds only what is given"
+    )
+    text = replace(train, ids=np.array(["0", "1", "2"], dtype=object))
+    assert check_leaks(text, HeldOut(Sessions.of_lists(["ab"]), np.zeros(1)))[1] == (
+        "none of the 1 held-out sessions is in training"
+    )
+
+
+def test_copies_under_another_id_are_counted() -> None:
+    train = Sessions.of_lists(["abc", "ab", "cba", "abca"]).compacted()
+    lists = ["abc", "abc", "ab", "cba", "acb", "abx", "abcab"]  # two of them too short, or with an unknown item
+    other = replace(Sessions.of_lists(lists), ids=np.arange(10, 17))
+    assert check_leaks(train, HeldOut(other, np.zeros(7)))[2] == (
+        "3 of 6 held-out sessions of 3 items or more equal a training session item by item"
+    )
+    partly = HeldOut(other, np.array([1, 0, 0, 1, 1, 1, 1]))  # training has the beginning of those anyway
+    assert check_leaks(train, partly)[2] == (
+        "1 of 1 held-out sessions of 3 items or more equal a training session item by item"
+    )
+    assert not any("equal" in line for line in check_leaks(train, HeldOut(other, np.ones(7))))
+
+
+LATE = "leak: a training event is not before all that is held out, though the split is one in time"
+
+
+@pytest.mark.parametrize(("when", "leaks"), [(11, False), (12, True), (99, True)])
+def test_a_training_event_after_the_cut(when: int, leaks: bool) -> None:
+    """Held-out sessions end at 12 and 15."""
+    train = timed(["abc", "bca", "a"], [[1, 2, 3], [4, 5, 6], [when]], ["p", "q", "late"])
+    if leaks:
+        refused(train, SPLIT.test, LATE, in_time=True)
+    else:
+        assert check_leaks(train, SPLIT.test, in_time=True)[-1].startswith("all training events are before")
+    share = 0.0 if when < 11 else 1 / 7
+    assert check_leaks(train, SPLIT.test)[-1] == (
+        f"{share:.1%} of training events are not before the first one asked for: the split is none in time"
+    )
+
+
+@pytest.mark.parametrize(("when", "leaks"), [(5, False), (6, True), (7, True)])
+def test_a_training_event_after_the_cut_by_user(when: int, leaks: bool) -> None:
+    """What is asked for begins at 6; what is given may be as late."""
+    test = HeldOut(timed(["abc", "cb"], [[1, 6, 8], [2, 7]], ["p", "q"]), np.array([1, 1]))
+    train = timed(["a", "c", "b"], [[1], [2], [when]], ["p", "q", "other"])
+    if leaks:
+        refused(train, test, LATE, in_time=True)
+    else:
+        assert check_leaks(train, test, in_time=True)[-1] == "all training events are before all that is held out"
+
+
+def test_no_times_and_nothing_asked() -> None:
+    said = "there are no times, so the order of training and held-out events was not checked"
+    for rule, part in ((LastItem(), ["ab", "bc"]), (Tail(0.5), ["abc", "bca"])):
+        assert check_leaks(*rule.split(Sessions.of_lists(part)))[-1] == said
+    train, test = SPLIT
+    assert check_leaks(replace(train, times=None), test, in_time=True)[-1] == said
+    assert check_leaks(train, replace(test, sessions=replace(test.sessions, times=None)))[-1] == said
+    single = HeldOut(timed(["a", "b"], [[20], [21]], ["y", "z"]), np.zeros(2))
+    assert len(check_leaks(train, single)) == 2  # neither long enough to be copies, nor to be asked about
+
+
+def test_nothing_held_out() -> None:
+    none = HeldOut(Sessions.of_lists([]), np.zeros(0))
+    assert check_leaks(Sessions.of_lists(["ab"]), none)[:2] == [
+        "all 2 items of the training vocabulary are in training sessions",
+        "none of the 0 held-out sessions is in training",
+    ]
