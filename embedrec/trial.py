@@ -74,7 +74,11 @@ def rule_of(text: str) -> Rule:
     if name not in SPLITS:
         hint = did_you_mean(name, SPLITS) or f"; there are {', '.join(SPLITS)}"
         raise SettingsError(f"no split is called {name!r}{hint}")
-    pairs = parse_pairs(part for part in settings.split(",") if part)
+    parts = [part for part in settings.split(",") if part]
+    odd = next((part for part in parts if "=" not in part), None)
+    if odd is not None:
+        raise SettingsError(f"settings of a split are key=value, as in time:days=7, but {odd!r} has no '='")
+    pairs = parse_pairs(parts)
     return build(SPLITS[name], pairs, given=f"--split {text}")  # type: ignore[arg-type]
 
 
@@ -118,7 +122,7 @@ def open_trial(
         said = source.about.get("split", {})
         if said.get("rule") in SPLITS:
             rule = build(SPLITS[said["rule"]], said["settings"], given=str(source.folder))  # type: ignore[arg-type]
-        checked = check_leaks(train, test)
+        checked = check_leaks(train, test, in_time=isinstance(rule, Time | WarmTime))
     words = "given" if rule is None else in_words(rule)
     if valid:
         again = rule or _like(train, test)
@@ -184,10 +188,11 @@ def contender(
 
 def check_names(workspace: Workspace, names: Iterable[str]) -> None:
     """Raises SettingsError, with near misses, for a name of no trained model and no recipe: before any is trained."""
-    trained = [a.name for a in workspace.artifacts("model")]
+    known = list(dict.fromkeys([*(a.name for a in workspace.artifacts("model")), *MODELS]))
     for name in names:
-        if name not in trained:
-            recipe_class(name)
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+            raise SettingsError(f"no model is called {name!r}{hint}")
 
 
 def searching(contender: Contender, kind: str, *, seed: int = 0) -> Contender:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from embedrec import artifacts, atomic
 from embedrec.data import Features, Sessions, Vocab
 from embedrec.data.features import Categories, Lists
+from embedrec.data.held_out import HeldOut
 from embedrec.data.vocab_files import save_ids
 from embedrec.errors import ArtifactError
 from embedrec.index.files import load_index, save_index
@@ -29,8 +30,8 @@ from embedrec.models.vectors import Vectors
 from embedrec.steps import verdict
 from tests.conftest import some_embeddings, tiny_sessions
 
-KINDS = ("sessions", "popular", "vectors", "flat", "ivf")
-LOADERS = {"sessions": Sessions.load, "model": load_model, "index": load_index}
+KINDS = ("sessions", "split", "popular", "vectors", "flat", "ivf")
+LOADERS = {"sessions": lambda a: (Sessions.load(a), HeldOut.load(a)), "model": load_model, "index": load_index}
 
 
 def whole_sessions() -> Sessions:
@@ -67,6 +68,9 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for suffix, n in (("", 60), ("-other", 50)):
         sessions, embeddings = whole_sessions(), some_embeddings(n, 4)
         sessions.taken(np.arange(len(sessions) - (n == 50))).save(root / f"sessions{suffix}", {"n": n})
+        with artifacts.writing(root / f"split{suffix}", "sessions", {"n": n}) as draft:
+            sessions.taken(np.arange(6 if n == 60 else 1)).compacted().write(draft)
+            HeldOut(sessions.taken(np.arange(6, 6 + n // 10)), np.ones(n // 10)).write(draft)
         save_model(
             Popular().fit(sessions if n == 60 else sessions.taken(np.arange(3)).compacted()),
             root / f"popular{suffix}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def _compare(
     config: Path | None,
     **options: Any,
 ) -> None:
-    from embedrec.config import read_toml
+    from embedrec.config import read_toml, table
     from embedrec.errors import SettingsError
     from embedrec.evaluate.differences import differences
     from embedrec.trial import about, check_names
@@ -76,27 +77,20 @@ def _compare(
     check_names(workspace, models)
     trial = opened(workspace, sessions, split, valid, protocol, given, seed)
     terms = terms_of(trial, at, ties, seen, unknown, draws, seed)
-    own = {} if config is None else read_toml(config).get("train", {})
-    done = {
-        name: judged(
-            name,
-            trial,
-            terms,
-            workspace=workspace,
-            config=config if name in own else None,
-            pairs=(),
-            seed=seed,
-            **options,
-        )
-        for name in models
-    }
-    first = next(iter(done.values()))[1]
+    own = {} if config is None else table(read_toml(config), "train")
     shown = _columns(metrics, at[-1])
-    missing = [m for m in shown if m not in first.metrics]
-    if missing:
-        raise SettingsError(f"there is no metric {missing[0]!r}; there are {', '.join(first.metrics)}")
-    lead = next((m for m in shown if m in first.values), None)
-    order = sorted(done, key=lambda name: -done[name][1].metrics[lead or shown[0]])
+    done = {}
+    for name in models:
+        one = config if name in own else None
+        done[name] = judged(name, trial, terms, workspace=workspace, config=one, pairs=(), seed=seed, **options)
+        there = done[name][1].metrics
+        missing = [m for m in shown if m not in there]
+        if missing:
+            raise SettingsError(f"there is no metric {missing[0]!r}; there are {', '.join(there)}")
+    values = next(iter(done.values()))[1].values
+    lead = next((m for m in shown if m in values), None)
+    by_rank = {name: result.metrics[lead or shown[0]] for name, (_, result) in done.items()}
+    order = sorted(by_rank, key=lambda name: (isnan(by_rank[name]), -by_rank[name]))
     best = done[order[0]][1]
     rows = []
     for name in order:
@@ -111,7 +105,9 @@ def _compare(
             row |= {"behind": 0 - gap.value, "behind_low": _negated(gap.high), "behind_high": _negated(gap.low)}
         whole = {**about(trial, terms), **spent(contender, result), **flat(result)} if as_json else {}
         seconds = {"train_seconds": contender.seconds, "seconds": result.seconds}
-        rows.append({**row, **seconds, **whole})
+        row |= {**seconds, **whole}
+        # JSON has no NaN
+        rows.append({k: None if as_json and isinstance(v, float) and isnan(v) else v for k, v in row.items()})
     _show(rows, form, as_json)
     if by is not None:
         tables = ({"model": name, **line} for name in order for line in breakdown(by, done[name][1], trial.train))
@@ -120,7 +116,10 @@ def _compare(
 
 def _columns(metrics: str | None, k: int) -> list[str]:
     if metrics is not None:
-        return [m.strip() for m in metrics.split(",") if m.strip()]
+        names = [m.strip() for m in metrics.split(",") if m.strip()]
+        if not names:
+            raise click.BadParameter(f"names of metrics, as in recall@20,mrr@20, but given was {metrics!r}")
+        return names
     return [f"{name}@{k}" for name in ("recall", "mrr", "ndcg", "coverage")]
 
 

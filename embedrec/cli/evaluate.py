@@ -38,6 +38,8 @@ def evaluate(model: str | None, run: Path | None, qrels: Path | None, at: str, a
     """
     if (model is None) == (run is None):
         raise click.UsageError("name a model, or a run with --run; not both")
+    if qrels is not None and run is None:
+        raise click.UsageError("--qrels belongs to a TREC run file; name it with --run")
     if run is not None:
         _again(run, qrels, at, as_json)
     else:

@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "embedrec.cli.train",
     "build-index": "embedrec.cli.build_index",
     "similar": "embedrec.cli.similar",
+    "recommend": "embedrec.cli.recommend",
     "export": "embedrec.cli.export",
     "evaluate": "embedrec.cli.evaluate",
     "compare": "embedrec.cli.compare",

@@ -120,11 +120,12 @@ def lengths_of(at: str) -> tuple[int, ...]:
 def terms_of(
     trial: Trial, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
 ) -> Terms:
-    """How answers are judged; says so."""
-    from embedrec.evaluate.evaluation import Terms
+    """How answers are judged; says so. Raises SettingsError for lists longer than the catalogue."""
+    from embedrec.evaluate.evaluation import Terms, check_lengths
 
     keep = trial.protocol != "similar" and trial.repeats() if seen is None else seen == "keep"
     terms = Terms(at, keep, ties, unknown, draws, seed)
+    check_lengths(terms, trial.train)
     note(
         f"all {len(trial.train.vocab):,} items ranked; ties {ties}; seen items {'kept' if keep else 'removed'}; "
         f"unknown targets {'count as misses' if unknown == 'miss' else 'dropped'}"
@@ -147,8 +148,11 @@ def judged(
 ) -> tuple[Contender, Evaluation]:
     """Train the model where it must be, and ask it; says where it comes from."""
     from embedrec.cli.progress import Progress
+    from embedrec.errors import SettingsError
     from embedrec.trial import ask, contender, labels_of, searching
 
+    if labels is not None and trial.protocol != "similar":
+        raise SettingsError(f"--labels is for --protocol similar, but the protocol is {trial.protocol}")
     use_threads(threads)
     table = None if labels is None else labels_of(trial, labels)
     with Progress(f"train {name}") as report:

@@ -102,10 +102,18 @@ def describe(sessions: Sessions) -> Description:
         repeats=1 - pairs / events,
         top_1=float(counts[-ceil(n / 100) :].sum() / events),
         top_10=float(counts[-ceil(n / 10) :].sum() / events),
-        gini=float(2 * (np.arange(1, n + 1) @ counts) / (n * events) - (n + 1) / n),
+        gini=gini(counts),
         median_item=float(np.median(counts)),
         histogram=_histogram(lengths),
     )
+
+
+def gini(counts: np.ndarray) -> float:
+    """The Gini index (1912) of counts (n,): 0 when all are equal, (n − 1)/n when one has all; 0 when there are none."""
+    total, n = int(counts.sum()), len(counts)
+    if not total:
+        return 0.0
+    return float(2 * (np.arange(1, n + 1) @ np.sort(counts)) / (n * total) - (n + 1) / n)
 
 
 def describe_held_out(held_out: HeldOut) -> HeldOutCounts:

@@ -8,7 +8,7 @@ import numpy as np
 
 from embedrec.data.room import Room, chunks
 
-_MANY = 1 << 20  # events for which compiled kernels are worth their start of 0.7 s
+_MANY = 1 << 21  # events for which compiled kernels are worth their start of 0.7 s
 _PART = 1 << 16  # events of a part: its columns stay in a core's cache while they are sorted
 _BLOCK_BITS = 14  # sessions come in at most 2^14 blocks
 _PARTS = 1 << 10  # at most: so many places are written to in turn
@@ -53,7 +53,7 @@ def _sort_parts(columns: Columns, sessions: int, key: str | None, room: Room, th
     cuts = _cuts(offsets[np.append(np.arange(0, sessions, 1 << shift), sessions)], max(_PART, len(session) // _PARTS))
     part = np.repeat(np.arange(len(cuts) - 1, dtype=np.int16), np.diff(cuts))  # of each block
     bounds = [min(block << shift, sessions) for block in cuts]
-    done = {}
+    done: Columns = {}
 
     def sort(first: int, last: int) -> None:
         here = slice(offsets[first], offsets[last])

@@ -89,5 +89,5 @@ def cut(events: Events, gap_ms: int) -> Events:
     for here in chunks(len(events)):
         session[here] = before + np.cumsum(first[here])
         before = int(session[here.stop - 1])
-    cut_up = replace(events, session=session, sessions=Vocab(np.array(ids, dtype=object)))
+    cut_up = replace(events, session=session, sessions=Vocab.distinct(np.array(ids, dtype=object)))
     return replace(cut_up, user=events.session, users=events.sessions) if events.user is None else cut_up

@@ -6,6 +6,7 @@ import mmap
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -27,7 +28,8 @@ class Room:
     folder  where the files of columns lie under a budget; they have no names there and vanish with the process
 
     Under a budget, columns are memory-mapped files: the system may write them out and take their memory at any
-    time. What is needed at once stays in memory: the distinct ids, and one long session.
+    time. What cannot be split stays in memory and must fit: the distinct ids of sessions, items and users, with about
+    200 bytes for each that is a text, and the events of one session.
 
     Raises SettingsError for a budget that is too small to work in.
     """
@@ -48,14 +50,22 @@ class Room:
         if self.budget is None or not size:
             return np.empty(count, dtype)
         with TemporaryFile(dir=self.folder) as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, size)  # else a full disk would kill the process later
-            except OSError as e:
-                raise DataError(
-                    f"{self.folder} has no room for {size >> 20} MB of columns ({e.strerror}); "
-                    "free some space, or use another workspace"
-                ) from e
+            with self.writing():
+                if hasattr(os, "posix_fallocate"):  # not on macOS; a disk that is full later would kill the process
+                    os.posix_fallocate(file.fileno(), 0, size)
+                else:
+                    file.truncate(size)
             return np.frombuffer(mmap.mmap(file.fileno(), size), dtype)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what goes wrong while a file of columns is written into one sentence."""
+        try:
+            yield
+        except OSError as e:
+            raise DataError(
+                f"columns cannot be put into {self.folder} ({e.strerror}); free some space, or use another workspace"
+            ) from e
 
     def full(self, count: int, value: Any, dtype: Any) -> np.ndarray:
         """An array (count,) of one value. Raises DataError when the disk is full."""
@@ -65,7 +75,7 @@ class Room:
 
     def kept(self, column: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """The values of a column (E,) where a mask (E,) is true. Raises DataError when the disk is full."""
-        out, at = self.empty(np.count_nonzero(mask), column.dtype), 0
+        out, at = self.empty(int(np.count_nonzero(mask)), column.dtype), 0
         for here in chunks(len(column)):
             part = column[here][mask[here]]
             out[at : at + len(part)] = part
@@ -90,19 +100,23 @@ class Column:
         self.dtype = np.dtype(dtype)
         self.room = room
         self.parts: list[np.ndarray] = []
-        self.file = None if room.budget is None else TemporaryFile(dir=room.folder)  # noqa: SIM115 (array closes it)
+        # nothing is buffered, so that nothing is left to be written when the disk is full
+        self.file = None if room.budget is None else TemporaryFile(dir=room.folder, buffering=0)  # noqa: SIM115
 
     def __del__(self) -> None:
         if self.file is not None:  # reading has failed
             self.file.close()
 
     def append(self, part: np.ndarray) -> None:
-        """Add values (b,)."""
+        """Add values (b,). Raises DataError when the disk is full."""
         part = np.ascontiguousarray(part, dtype=self.dtype)
         if self.file is None:
             self.parts.append(part)
-        else:
-            self.file.write(part.data)
+            return
+        left = part.view(np.uint8).data
+        with self.room.writing():
+            while left:
+                left = left[self.file.write(left) :]
 
     def array(self) -> np.ndarray:
         """All values (E,), once: the column is empty afterwards."""
@@ -110,7 +124,6 @@ class Column:
             parts, self.parts = self.parts, []
             return np.concatenate(parts) if parts else np.empty(0, self.dtype)
         with self.file as file:
-            file.flush()
             size = file.tell()
             return np.frombuffer(mmap.mmap(file.fileno(), size) if size else b"", self.dtype)
 

@@ -126,7 +126,7 @@ class Sessions:
         return replace(self, offsets=_offsets(session, len(self)), items=self.items[keep], **columns)
 
     def taken(self, sessions: np.ndarray, lengths: np.ndarray | None = None) -> Sessions:
-        """The sessions of these numbers (m,) int64, in this order; with `lengths` (m,), so many first events of each."""
+        """The sessions of these numbers (m,) int64, in this order; with `lengths` (m,), so many first events each."""
         lengths = self.lengths[sessions] if lengths is None else lengths
         starts = np.repeat(self.offsets[sessions] - np.cumsum(lengths) + lengths, lengths)
         events = starts + np.arange(lengths.sum())

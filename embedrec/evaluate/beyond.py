@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from embedrec.data.describe import gini
 from embedrec.data.sessions import Sessions
 
 _SAMPLED = 1000  # lists whose diversity is measured
@@ -49,15 +50,6 @@ def list_metrics(lists: np.ndarray, train: Sessions, ks: Sequence[int]) -> dict[
         values[f"popularity@{k}"] = share[shown].sum(axis=1) / divisor
         values[f"novelty@{k}"] = information[shown].sum(axis=1) / divisor
     return values
-
-
-def gini(counts: np.ndarray) -> float:
-    """The Gini index of counts (n,): 0 when all are equal, (n − 1)/n when one has all; 0 when there are none."""
-    total, n = counts.sum(), len(counts)
-    if not total:
-        return 0.0
-    ascending = np.sort(counts)
-    return float(((2 * np.arange(1, n + 1) - n - 1) * ascending).sum() / (n * total))
 
 
 def _diversity(lists: np.ndarray, train: Sessions, seed: int) -> float:

@@ -33,7 +33,7 @@ def resampled_means(values: np.ndarray, cluster: np.ndarray, *, draws: int = DRA
 
 
 def interval(means: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends (m,) of the percentile interval of resampled means (draws, m); NaN where none has a value."""
+    """Lower and upper ends (m,) of the percentile interval of resampled means (draws, m), NaN where there are none."""
     tail = (1 - level) / 2 * 100
     low, high = np.full((2, means.shape[1]), np.nan)
     some = ~np.isnan(means).all(axis=0)

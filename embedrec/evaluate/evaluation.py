@@ -52,8 +52,8 @@ class Evaluation:
     """What came out.
 
     questions  Q questions in the training vocabulary
-    lists      (Q, r) int32 rows in the training vocabulary, −1 for missing; at least max k long, and as long as the most
-               targets of a question, up to 500, since R-precision looks so far
+    lists      (Q, r) int32 rows in the training vocabulary, −1 for missing; at least max k long, and as long
+               as the most targets of a question, up to 500, since R-precision looks so far
     scores     (Q, r) float32 beside them, −inf for missing
     ranks      (T,) float64 places of the targets, infinite where not found
     values     metric → (Q,), a value a question; NaN where it has none
@@ -100,9 +100,8 @@ def evaluate(
     terms = terms or Terms()
     started = perf_counter()
     questions = asked(questions, train, terms)
+    check_lengths(terms, train)
     k = terms.at[-1]
-    if k > len(train.vocab):
-        raise SettingsError(f"lists of {k} are judged, but there are only {len(train.vocab)} items; use shorter ones")
     # R-precision needs lists as long as there are targets; longer than this they are not of use to anyone
     depth = max(k, min(int(questions.relevant.max()), _DEEPEST, len(train.vocab)))
     ranking = rank(model, questions, depth, seen=terms.seen, ties=terms.ties, report=report)
@@ -125,6 +124,13 @@ def evaluate(
 
 
 _DEEPEST = 500
+
+
+def check_lengths(terms: Terms, train: Sessions) -> None:
+    """Raises SettingsError for lists longer than the catalogue."""
+    k, n = terms.at[-1], len(train.vocab)
+    if k > n:
+        raise SettingsError(f"lists of {k} are judged, but there are only {n} items; use shorter ones")
 
 
 def asked(questions: Questions, train: Sessions, terms: Terms) -> Questions:

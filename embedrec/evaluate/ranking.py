@@ -11,6 +11,7 @@ from embedrec.data.questions import Questions
 from embedrec.data.vocab import Vocab
 from embedrec.models.base import Model
 from embedrec.reporting import Report, quiet
+from embedrec.topk import TopK
 
 Ties = Literal["conservative", "standard", "median"]
 
@@ -74,8 +75,8 @@ def _answered(
     targets = questions.targets[slice(*questions.offsets[[start, stop]])]
     reach = min(k + 1, n)  # one more shows whether ties go on
     found = model.recommend(histories, reach, seen=seen)
-    rows, scores = found.rows[:, :k].astype(np.int32), found.scores[:, :k].copy()
     ranks, undecided = target_ranks(found.rows, found.scores, offsets, targets, k, ties, complete=reach == n)
+    rows, scores = _first(found, offsets, targets, ranks, k)
     left = np.flatnonzero(undecided)
     while len(left):
         reach = min(reach * _WIDER, n)
@@ -87,19 +88,21 @@ def _answered(
             ranks[at], undecided[part] = target_ranks(
                 wide.rows, wide.scores, some, targets[at], k, ties, complete=reach == n
             )
-            late = _without(wide.rows, some, np.where(np.isinf(ranks[at]), targets[at], -1))[:, :k]
-            rows[part], scores[part] = (np.take_along_axis(a, late, 1) for a in (wide.rows, wide.scores))
+            rows[part], scores[part] = _first(wide, some, targets[at], ranks[at], k)
         left = np.flatnonzero(undecided)
     return rows, scores, ranks
 
 
-def _without(rows: np.ndarray, offsets: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """An order (b, r) of each list that puts these targets, −1 for none, last."""
-    _, at = _found(rows, offsets, targets)
-    question = np.repeat(np.arange(len(rows)), np.diff(offsets))
-    gone = np.zeros(rows.shape, dtype=bool)
-    gone[question[at >= 0], at[at >= 0]] = True
-    return np.argsort(gone, axis=1, kind="stable")
+def _first(
+    found: TopK, offsets: np.ndarray, targets: np.ndarray, ranks: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first k of lists, and their scores, without the targets that ties put behind them: both (b, k)."""
+    question, at = _found(found.rows, offsets, targets)
+    late = (at >= 0) & np.isinf(ranks)
+    behind = np.zeros(found.rows.shape, dtype=bool)
+    behind[question[late], at[late]] = True
+    order = np.argsort(behind, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(found.rows, order, 1).astype(np.int32), np.take_along_axis(found.scores, order, 1)
 
 
 def target_ranks(

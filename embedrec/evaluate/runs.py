@@ -194,7 +194,7 @@ def _fields(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
     except UnicodeDecodeError as e:
         raise DataError(f"{path} is not UTF-8 text; convert it first") from e
     except OSError as e:
-        raise DataError(f"{path} cannot be read ({reason(e)}); check the path") from e
+        raise DataError(f"{path} cannot be read ({e.strerror}); check the path") from e
 
 
 def _table(path: Path) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ def coded(offsets, items, n):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def sizes_of(offsets, items, n, squares):  # type: ignore[no-untyped-def]
-    """Distinct items of every session, or the sum of its squared play counts: (S,) int32; items as `coded` gives them."""
+    """Distinct items of every session, or the sum of its squared play counts: (S,) int32; items as of `coded`."""
     sizes = np.zeros(offsets.shape[0] - 1, np.int32)
     count = np.zeros(n if squares else 0, np.int32)
     for s in range(sizes.shape[0]):
@@ -46,8 +46,8 @@ def posted(offsets, items, n, found, mentions, most):  # type: ignore[no-untyped
     found           (S,) bool: which sessions it holds; or (0,) for all
     mentions        whether a session stands in the list of an item once a mention, or once
     most            lists keep only so many sessions, the newest
-    Returns starts (n+1,) int64, postings (P,) int32, descending in each list, and how long lists would have been without
-    `most` (n,) int64.
+    Returns starts (n+1,) int64, postings (P,) int32, descending in each list, and how long lists would have been
+    without `most` (n,) int64.
     """
     held = np.zeros(n, np.int64)
     for s in range(offsets.shape[0] - 1):

@@ -389,7 +389,7 @@ def nearest(index, way, offsets, items, now, pad, best_rows, best_scores):  # ty
     k = best_rows.shape[1]
     for h in range(best_rows.shape[0]):
         history = items[offsets[h] : offsets[h + 1]]
-        m, found = candidates(index, way, history, now[h], pad, rows, weights, steps, session, dot, latest)
+        _, found = candidates(index, way, history, now[h], pad, rows, weights, steps, session, dot, latest)
         for i in range(history.shape[0]):
             pad.marks[history[i]] = 0
         heap_rows, heap_scores = np.zeros(k, np.int64), np.full(k, -np.inf)

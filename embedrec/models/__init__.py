@@ -15,6 +15,13 @@ MODELS: dict[str, str] = {
     "random": "embedrec.models.random:Random",
     "ar": "embedrec.models.rules:AssociationRules",
     "sr": "embedrec.models.rules:SequentialRules",
+    "sknn": "embedrec.models.session_knn_recipes:SKNN",
+    "vsknn": "embedrec.models.session_knn_recipes:VSKNN",
+    "stan": "embedrec.models.session_knn_recipes:STAN",
+    "vstan": "embedrec.models.session_knn_recipes:VSTAN",
+    "vmis": "embedrec.models.session_knn_recipes:VMIS",
+    "sscf": "embedrec.models.session_knn_recipes:SSCF",
+    "wsknn": "embedrec.models.wsknn:WSKNN",
 }
 RESTORERS: dict[str, str] = {**MODELS, "vectors": "embedrec.models.vectors:Vectors"}
 

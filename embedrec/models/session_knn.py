@@ -45,7 +45,6 @@ class SessionKnn(ABC):
     """
 
     name: ClassVar[str]
-    order: ClassVar[Order] = "last"  # what sorts the sessions
 
     neighbours: int = 100
     sample: int = 1000
@@ -60,8 +59,18 @@ class SessionKnn(ABC):
     def way(self) -> Way:
         """The formulas of this variant, with its constants."""
 
+    @property
+    def order(self) -> Order:
+        """Which sessions are preferred."""
+        return "last"
+
+    @property
+    def draws(self) -> bool:
+        """Whether anything is drawn at random."""
+        return False
+
     def store(self, sessions: Sessions) -> SessionStore:
-        """What is kept of training sessions. Raises DataError or SettingsError when they lack what the variant needs."""
+        """What is kept of sessions. Raises DataError or SettingsError when they lack what the variant needs."""
         return SessionStore.of(sessions, self.order)
 
     def found(self, store: SessionStore) -> np.ndarray | None:
@@ -75,10 +84,23 @@ class SessionKnn(ABC):
         """
         return _NO_ITEMS
 
+    def nearness(self, longest: int) -> np.ndarray:
+        """What an item counts that stands 0 … longest − 1 places from the shared one; (0,) for all the same."""
+        return _NO_ITEMS
+
     @property
     def followers_only(self) -> bool:
         """Whether only items are answered that came directly after the history's last item in training."""
         return False
+
+    @property
+    def fills(self) -> bool:
+        """Whether random items follow where there are fewer than k answers."""
+        return False
+
+    def returned(self, seen: bool) -> bool:
+        """Whether items of the history may come back, where the caller says whether they may."""
+        return seen
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> SessionKnnModel:
         """Build the index.
@@ -93,11 +115,6 @@ class SessionKnn(ABC):
         if self.draws:
             arrays["seed"] = np.array([seed], dtype=np.int64)
         return self.restore(sessions.vocab, arrays).with_threads(threads)
-
-    @property
-    def draws(self) -> bool:
-        """Whether anything is drawn at random."""
-        return False
 
     def restore(self, vocab: Vocab, arrays: Arrays) -> SessionKnnModel:
         """The model of the arrays of a `SessionStore`. Raises DataError when they do not fit together."""
@@ -210,7 +227,7 @@ class SessionKnnModel:
         from embedrec.kernels.session_scores import answer
 
         check_k(k, len(self.vocab))
-        histories = histories.recoded(self.vocab)
+        histories, seen = histories.recoded(self.vocab), self.recipe.returned(seen)
         rows = np.full((len(histories), k), -1, dtype=np.int64)
         scores = np.full((len(histories), k), -np.inf)
         offsets, items, now = _locked(histories.offsets), _locked(histories.items), self._now(histories)
@@ -221,6 +238,8 @@ class SessionKnnModel:
             answer(self.index, self.way, *asked, pad, rows[part], scores[part])
 
         self._in_parts(len(histories), run)
+        if self.recipe.fills:
+            _fill(histories, len(self.vocab), self.way.seed, seen, rows, scores)
         return rows, scores
 
     def _in_parts(self, count: int, run: Callable[[slice, Pad], None]) -> None:
@@ -262,7 +281,9 @@ def _indexed(recipe: SessionKnn, store: SessionStore, way: Way, n: int) -> Index
     found = recipe.found(store)
     everyone = np.zeros(0, dtype=np.bool_)
     counted = way.weight == kernels.W_COUNT
-    most = way.sample if way.sampling == kernels.NEWEST else len(store) or 1
+    # what a list holds beyond the newest `sample` sessions is never looked at
+    cut = way.sampling == kernels.NEWEST and not counted
+    most = way.sample if cut else max(1, len(store.items))
     offsets, items = _locked(store.offsets), _locked(store.items)
     starts, postings, held = posted(offsets, items, n, _locked(everyone if found is None else found), counted, most)
     sizes = np.zeros(0, dtype=np.int32)
@@ -271,12 +292,25 @@ def _indexed(recipe: SessionKnn, store: SessionStore, way: Way, n: int) -> Index
     followed, followers = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
     if recipe.followers_only:
         followed, followers = _followers(store, n)
-    nearness = np.zeros(0)
-    if way.adds == kernels.NEAR_SHARED:
-        nearness = recipe.nearness(int(np.diff(store.offsets).max(initial=1)))
+    nearness = recipe.nearness(int(np.diff(store.offsets).max(initial=1)))
     times = store.times if way.fade > 0 and store.times is not None else _NO_SESSIONS
     columns = (starts, postings, sizes, times, recipe.factors(store, held), followed, followers, nearness)
     return kernels.Index(offsets, items, *map(_locked, columns))
+
+
+def _fill(histories: Sessions, n: int, seed: int, seen: bool, rows: np.ndarray, scores: np.ndarray) -> None:
+    """Write random other items, score 0, where rows (q, k) are missing; a longer list begins as a shorter one."""
+    from embedrec.kernels.topk import empty_best
+    from embedrec.kernels.unseen import shuffle
+
+    k = rows.shape[1]
+    others, places = empty_best(len(rows), min(2 * k, n))  # k of them at most are answers already
+    shuffle(histories.offsets, histories.items, n, seed, seen, others, places)
+    for q in np.flatnonzero(rows[:, -1] < 0):
+        there = int((rows[q] >= 0).sum())
+        more = others[q][(others[q] >= 0) & ~np.isin(others[q], rows[q, :there])][: k - there]
+        rows[q, there : there + len(more)] = more
+        scores[q, there : there + len(more)] = 0.0
 
 
 def _followers(store: SessionStore, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -294,12 +328,18 @@ def _grown(vocab: Vocab, sessions: Sessions) -> Vocab:
     used = np.bincount(sessions.items, minlength=len(sessions.vocab))
     at = vocab.rows(sessions.vocab.ids)
     new = np.flatnonzero((at < 0) & (used > 0))
-    if len(new) and vocab.ids.dtype != sessions.vocab.ids.dtype and len(vocab):
+    if len(new) and len(vocab) and vocab.integer != sessions.vocab.integer:
         raise DataError(
             f"ids of the model's items are {_what(vocab)}, but those of the new sessions are {_what(sessions.vocab)}; "
             "prepare both alike"
         )
-    ids = np.concatenate([vocab.ids, sessions.vocab.ids[new]]) if len(new) else vocab.ids
+    ids = (
+        np.concatenate([vocab.ids, sessions.vocab.ids[new]])
+        if len(vocab) and len(new)
+        else vocab.ids
+        if len(vocab)
+        else sessions.vocab.ids[new]
+    )
     names = vocab.names
     if names is not None:
         more = np.full(len(new), "", dtype=object) if sessions.vocab.names is None else sessions.vocab.names[new]

@@ -85,7 +85,7 @@ class SessionStore:
             shape = {"offsets": (size + 1,), "items": (store.offsets[-1],)}.get(name, (size,))
             if column is not None and (column.dtype != dtype or column.shape != shape):
                 raise DataError(
-                    f"{name} of {size} sessions must be {dtype} of shape {shape}, but are {column.dtype} of {column.shape}"
+                    f"{name} of {size} sessions must be {dtype} {shape}, but are {column.dtype} {column.shape}"
                 )
         if store.offsets[0] != 0 or (np.diff(store.offsets) < 0).any():
             raise DataError("offsets of sessions must ascend from 0 to the number of events")

@@ -24,7 +24,7 @@ from embedrec.readers.formats import Batch, Format
 from embedrec.readers.ids import Ids, start_kernels
 from embedrec.reporting import Report
 
-_MANY_BYTES = 32 << 20  # of files in which there may be so many ids that compiled kernels are worth their start
+_MANY_BYTES = 64 << 20  # of files in which there may be so many ids that compiled kernels are worth their start
 
 
 @dataclass(frozen=True)

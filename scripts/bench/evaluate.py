@@ -2,9 +2,10 @@
 
 usage: python scripts/bench/evaluate.py [DATA] [--data-sets diginetica nowplaying] [--models popular ar sr word2vec]
 
-Prepares DATA/NAME/train_sessions.parquet with --test DATA/NAME/test_prefixes.parquet, trains every model on the training
-part, and asks it what comes after every prefix: metrics at 1, 5, 10 and 20 with bootstrap intervals, all items ranked.
-`seconds` is the evaluation alone, intervals included; training is beside it. [default: ../shared/data beside the repository]
+Prepares DATA/NAME/train_sessions.parquet with --test DATA/NAME/test_prefixes.parquet, trains every model on the
+training part, and asks it what comes after every prefix: metrics at 1, 5, 10 and 20 with bootstrap intervals, all items
+ranked. `seconds` is the evaluation alone, intervals included; training is beside it.
+[default: ../shared/data beside the repository]
 """
 
 from __future__ import annotations

@@ -63,8 +63,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(DataError) as refused:
         Room(BUDGET, tmp_path).empty(1 << 20, np.int64)
     assert str(refused.value) == (
-        f"{tmp_path} has no room for 8 MB of columns (No space left on device); "
-        "free some space, or use another workspace"
+        f"columns cannot be put into {tmp_path} (No space left on device); free some space, or use another workspace"
     )
 
 

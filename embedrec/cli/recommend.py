@@ -1,0 +1,57 @@
+"""`embedrec recommend`."""
+
+from __future__ import annotations
+
+import click
+
+from embedrec.cli.common import emit, json_option, threads_option, use_threads, using, workspace_option
+from embedrec.workspace import Workspace
+
+_SHOWN = 10  # items, unless -n says otherwise
+
+
+@click.command(short_help="What comes next after these items.")
+@click.argument("items", nargs=-1, required=True, metavar="ITEM...")
+@click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Items to recommend.")
+@click.option("--model", metavar="NAME", help="Model to ask [default: the latest].")
+@click.option("--seen", is_flag=True, help="Items of the history may come back.")
+@json_option
+@threads_option
+@workspace_option
+def recommend(
+    items: tuple[str, ...],
+    count: int | None,
+    model: str | None,
+    seen: bool,
+    as_json: bool,
+    threads: int,
+    workspace: Workspace,
+) -> None:
+    """What comes next after the history ITEM..., oldest first; each an id, an id without its URI prefix, or a name.
+
+    \b
+    embedrec recommend "Daft Punk" Justice "Röyksopp"
+    embedrec recommend 21553 20071 8762 --model sr -n 20 --seen
+
+    Columns: rank, the item, score, its name. Models that know only some items to come next may print fewer.
+    """
+    import numpy as np
+
+    from embedrec.data.lookup import find_items
+    from embedrec.data.sessions import Sessions
+    from embedrec.models.files import load_model
+
+    asked = load_model(using(workspace.find("model", model)))
+    use_threads(threads)
+    vocab = asked.vocab
+    rows = find_items(vocab, items)
+    history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
+    found = asked.recommend(history, min(count or _SHOWN, len(vocab)), seen=seen)
+    emit(
+        [
+            {"rank": rank, "item": vocab.id(row), "score": round(float(score), 4), "name": vocab.name(row)}
+            for rank, (row, score) in enumerate(zip(found.rows[0].tolist(), found.scores[0], strict=True), 1)
+            if row >= 0
+        ],
+        as_json,
+    )

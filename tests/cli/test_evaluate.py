@@ -1,0 +1,431 @@
+"""`split`, `evaluate` and `compare`: exactly what they print, and how they fail."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from embedrec import artifacts
+from embedrec.models import MODELS
+from tests.cli.conftest import Ran, Run, walked
+from tests.cli.test_bad_input import fails
+
+LISTS = ["abac", "abd", "bca", "ab", "cd", "dcb", "bd", "cab", "abc", "acb", "bad", "xab"]
+
+
+@pytest.fixture
+def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
+    """The current folder, a workspace with twelve sessions, an event a minute."""
+    monkeypatch.chdir(tmp_path)
+    rows, minute = ["session,item,time"], 0
+    for s, items in enumerate(LISTS):
+        for item in items:
+            rows.append(f"s{s},{item},2024-05-01T00:{minute:02}:00")
+            minute += 1
+    (tmp_path / "clicks.csv").write_text("\n".join(rows) + "\n")
+    walked(run, "prepare", "table", "clicks.csv")
+    return tmp_path
+
+
+SPLIT_NOTES = """\
+using sessions clicks (sessions/clicks)
+leak check: all 4 items of the training vocabulary are in training sessions
+leak check: none of the 3 held-out sessions is in training
+leak check: 0 of 3 held-out sessions of 3 items or more equal a training session item by item
+leak check: all training events are before the end of every held-out session
+"""
+NOTES = """\
+using sessions clicks-time (sessions/clicks-time)
+split time:share=0.25: 9 training sessions, 3 in the test part
+leak check: all 4 items of the training vocabulary are in training sessions
+leak check: none of the 3 held-out sessions is in training
+leak check: 0 of 3 held-out sessions of 3 items or more equal a training session item by item
+leak check: all training events are before the end of every held-out session
+protocol next: the next item after every prefix of every held-out session; 6 questions
+all 4 items ranked; ties conservative; seen items kept; unknown targets count as misses
+"""
+
+
+@pytest.fixture
+def split(clicks: Path, run: Run) -> Path:
+    """The same, with the last sessions held out: b → a, ba → d, and so on."""
+    ran = walked(run, "split", "time:share=.25")
+    assert ran.out == "9\t4\t25\t3\t9\n"
+    assert ran.err == SPLIT_NOTES + "wrote sessions clicks-time (sessions/clicks-time)\n"
+    return clicks
+
+
+# acb, bad and xab are held out; training counts are b 8, a 7, c 6, d 4, so the ranks of the six targets are 3 1 2 4 2 1
+TABLE = """\
+hit_rate	0.3333	0.8333
+precision	0.3333	0.2778
+recall	0.3333	0.8333
+mrr	0.3333	0.5556
+map	0.3333	0.5556
+ndcg	0.3333	0.6270
+r_precision	0.3333	0.3333
+popularity	1.0000	0.8750
+novelty	1.6439	1.8464
+coverage	0.2500	0.7500
+gini	0.7500	0.2500
+diversity		0.2485
+"""
+
+
+def test_a_recipe_in_a_pipe(run: Run, split: Path) -> None:
+    ran = walked(run, "evaluate", "popular", "--at", "1,3", "--draws", 0)
+    assert ran.out == TABLE
+    assert ran.err == NOTES + "model popular: trained now on the training part\n"
+
+
+def test_intervals_are_of_the_longest_list(run: Run, split: Path) -> None:
+    ran = walked(run, "evaluate", "popular", "--at", "3,1,3")
+    assert [row[:3] for row in ran.rows] == [line.split("\t") for line in TABLE.splitlines()]
+    for name, _, at_3, low, high in ran.rows:
+        if name in ("coverage", "gini", "diversity"):
+            assert low == high == ""
+        else:
+            assert float(low) <= float(at_3) <= float(high)
+    as_json = json.loads(walked(run, "evaluate", "popular", "--at", "1,3", "--json").out)
+    for name, _, at_3, low, high in ran.rows:
+        key = name if name == "r_precision" else f"{name}@3"
+        assert f"{as_json[key]:.4f}" == at_3
+        if low:
+            assert (f"{as_json[f'{key}_low']:.4f}", f"{as_json[f'{key}_high']:.4f}") == (low, high)
+
+
+def test_as_json(run: Run, split: Path) -> None:
+    ran = walked(
+        run, "evaluate", "popular", "--at", "3", "--draws", 0, "--json", "--seen", "remove", "--unknown", "drop"
+    )
+    found = json.loads(ran.out)
+    seconds = {key: found.pop(key) for key in ("train_seconds", "seconds")}
+    assert all(value >= 0 for value in seconds.values())
+    metrics = ("hit_rate", "precision", "recall", "mrr", "map", "ndcg", "popularity", "novelty")
+    names = [*(f"{m}@3" for m in metrics), "r_precision", "coverage@3", "gini@3", "diversity@3"]
+    measured = {name: found.pop(name) for name in names}
+    assert found == {
+        "model": "popular", "origin": "trained now on the training part", "sessions": "clicks-time",
+        "split": "time:share=0.25", "part": "test", "protocol": "next", "ties": "conservative", "seen": "removed",
+        "unknown": "drop", "train_sessions": 9, "train_events": 25, "catalogue": 4, "test_sessions": 3,
+        "source": artifacts.read(split / "sessions" / "clicks-time").fingerprint, "questions": 6, "targets": 6,
+    }  # fmt: skip
+    assert measured["hit_rate@3"] == 1 and measured["mrr@3"] < 1
+    assert ran.err.splitlines()[-2].endswith("; ties conservative; seen items removed; unknown targets dropped")
+
+
+def test_what_has_no_value_is_null(run: Run, split: Path) -> None:
+    """Diversity is of pairs, and rules say nothing after an item they do not know."""
+    (split / "lonely.csv").write_text("session,item\n1,a\n1,b\n2,b\n2,a\n3,x\n3,a\n")
+    walked(run, "prepare", "table", "lonely.csv")
+    options = ("--split", "tail:share=.4", "--protocol", "next", "--at", "2")
+    found = json.loads(walked(run, "evaluate", "ar", *options, "--json").out)
+    assert found["popularity@2"] is None and found["popularity@2_low"] is None and found["diversity@2"] is None
+    rows = walked(run, "evaluate", "ar", *options).rows
+    assert next(row for row in rows if row[0] == "popularity")[1:] == ["nan", "nan", "nan"]
+    ran = walked(run, "compare", "ar", "popular", *options, "--metrics", "popularity@2", "--json")
+    one, other = (json.loads(line) for line in ran.out.splitlines())
+    assert (one["model"], other["model"]) == ("popular", "ar")  # what has no value is the last
+    assert other["popularity@2"] is None and other["low"] is None and other["behind"] is None
+
+
+def test_by_length_and_popularity(run: Run, split: Path) -> None:
+    ran = walked(run, "evaluate", "popular", "--at", "1,3", "--draws", 0, "--by", "length")
+    assert ran.out == TABLE + (
+        "0\t1\t1.0000\t0.5000\t0.6309\n1\t3\t1.0000\t0.6111\t0.7103\n2\t2\t0.5000\t0.5000\t0.5000\n"
+    )
+    ran = walked(run, "evaluate", "popular", "--at", 3, "--draws", 0, "--by", "popularity", "--json")
+    _, *lines = map(json.loads, ran.out.splitlines())
+    assert [(line["target"], line["questions"]) for line in lines] == [("10-50%", 4), ("50-100%", 2)]
+    assert list(lines[0]) == ["target", "questions", "recall@3", "mrr@3", "ndcg@3"]
+
+
+# ------------------------------------------------------------------------------------ which model, which data
+
+
+def test_a_trained_model_is_asked_as_it_is_or_trained_again(run: Run, split: Path) -> None:
+    walked(run, "train", "popular", "--name", "fair")
+    walked(run, "train", "popular", "--set", "days=0.01", "--sessions", "clicks", "--name", "knows-all")
+    asked = walked(run, "evaluate", "fair", "--at", "1,3", "--draws", 0)
+    assert asked.out == TABLE
+    assert asked.err == NOTES + "model fair: trained before, on the training part\n"
+    again = "its settings, trained now on the training part"
+    for options in (("--valid",), ("--split", "tail"), ("--set", "days=9"), ("--sessions", "clicks")):
+        assert f"model fair: {again}" in walked(run, "evaluate", "fair", "--at", "2", *options).err
+    found = json.loads(walked(run, "evaluate", "knows-all", "--at", "3", "--json").out)
+    assert found["origin"] == again and found["train_seconds"] is not None
+    days = json.loads(walked(run, "evaluate", "popular", "--set", "days=0.01", "--at", "3", "--json").out)
+    assert {k: v for k, v in found.items() if "@" in k} == {k: v for k, v in days.items() if "@" in k}
+    (split / "c.toml").write_text("[train.popular]\ndays = 0.01\n")
+    read = json.loads(walked(run, "evaluate", "popular", "--config", "c.toml", "--at", "3", "--json").out)
+    assert read["mrr@3"] == days["mrr@3"]
+
+
+def test_split_while_evaluating(run: Run, clicks: Path) -> None:
+    ran = walked(run, "evaluate", "popular", "--split", "last-item", "--at", "2", "--draws", 0)
+    notes = ran.err.splitlines()
+    assert notes[1] == "split last-item: 12 training sessions, 12 in the test part"
+    assert "leak check: of the 12 held-out sessions that training has too, it holds only what is given" in notes
+    assert notes[-3] == "protocol last: the last item of every held-out session; 12 questions"
+    ran = walked(run, "evaluate", "popular", "--split", "tail:share=.25", "--valid", "--at", "2", "--draws", 0)
+    assert ran.err.splitlines()[1] == (
+        "split tail:share=0.25 of the training part: 7 training sessions, 2 in the validation part"
+    )
+    default = walked(run, "evaluate", "popular", "--at", "2", "--draws", 0).err.splitlines()[1]
+    assert default == "split time: 10 training sessions, 2 in the test part"
+    assert [p.name for p in (clicks / "sessions").iterdir()] == ["clicks"]  # nothing was written
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--protocol next", "the next item after every prefix of every held-out session; 6 questions"),
+        ("--protocol last", "the last item of every held-out session; 3 questions"),
+        ("--protocol rest", "the rest of every held-out session, its first items given; 3 questions"),
+        ("--protocol rest --given 2", "the rest of every held-out session, its first items given; 3 questions"),
+        (
+            "--protocol users --split warm-time:share=.3",
+            "what is held out of a user's events, the earlier ones given; ",
+        ),
+    ],
+)
+def test_protocols(options: str, said: str, run: Run, split: Path) -> None:
+    sessions = ("--sessions", "clicks" if "users" in options else "clicks-time")
+    ran = walked(run, "evaluate", "popular", "--at", "2", "--draws", 0, *sessions, *options.split())
+    name = options.split()[1]
+    assert f"\nprotocol {name}: {said}" in ran.err
+    assert len(ran.rows) == 12
+
+
+def test_similar_with_labels(run: Run, playlists: Path, tmp_path: Path) -> None:
+    at = ("--workspace", tmp_path)
+    walked(run, "prepare", "mpd", playlists, *at)
+    walked(run, "split", "random:share=.2", *at)
+    about = json.loads(walked(run, "info", "mpd-artist-random", "--json", *at).out)
+    assert about["split"]["rule"] == "random" and about["sessions"] + about["test_sessions"] == 400
+    rows = ["artist,genres"]
+    for item in artists(tmp_path):
+        rows.append(f"{item},{'odd' if len(rows) % 2 else 'even|few'}")
+    (tmp_path / "genres.csv").write_text("\n".join(rows) + "\n")
+    options = ("--protocol", "similar", "--labels", tmp_path / "genres.csv", "--at", "5,20", "--draws", 0, *at)
+    ran = walked(run, "evaluate", "ar", *options)
+    assert "protocol similar: items that stand beside an item in held-out sessions, the item alone given; " in ran.err
+    assert "; seen items removed; " in ran.err
+    name, first, last = ran.rows[-1]
+    assert (name, first) == ("label_overlap@10", "") and 0 < float(last) < 1
+    found = json.loads(walked(run, "evaluate", "ar", "--json", *options).out)
+    assert f"{found['label_overlap@10']:.4f}" == last
+
+
+def artists(workspace: Path) -> list[str]:
+    from embedrec.data import Sessions
+
+    return Sessions.load(artifacts.read(workspace / "sessions" / "mpd-artist")).vocab.ids.tolist()
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
+def test_through_an_index(kind: str, run: Run, playlists: Path, tmp_path: Path) -> None:
+    at = ("--workspace", tmp_path)
+    walked(run, "prepare", "mpd", playlists, *at)
+    small = ("--set", "dim=8", "--set", "epochs=1", "--threads", 1, "--split", "tail", "--draws", 0, "--json")
+    exact = json.loads(walked(run, "evaluate", "word2vec", *small, *at).out)
+    found = json.loads(walked(run, "evaluate", "word2vec", *small, "--through", kind, *at).out)
+    assert found["origin"].startswith(f"{exact['origin']}; through ")
+    if kind == "flat":
+        assert found["recall@20"] == pytest.approx(exact["recall@20"], abs=1e-3)
+    assert 0 < found["recall@20"] <= 1
+
+
+# ------------------------------------------------------------------------------------------------------ runs
+
+
+def test_a_saved_run_is_judged_again(run: Run, split: Path) -> None:
+    saved = walked(run, "evaluate", "popular", "--at", "1,3", "--draws", 0, "--save-run", "runs")
+    assert saved.err.endswith("\nwrote run runs\n") and saved.out == TABLE
+    about = artifacts.read(split / "runs", "run").about
+    assert (about["model"], about["questions"], about["ties"]) == ("popular", 6, "conservative")
+    ranked = "".join(line + "\n" for line in TABLE.splitlines()[:7])
+    for paths in (("--run", "runs"), ("--run", "runs/run.trec", "--qrels", "runs/qrels.trec")):
+        again = walked(run, "evaluate", *paths, "--at", "1,3")
+        assert again.out == ranked
+        assert again.err == f"run {paths[1]}: 6 questions, lists ranked as they stand there\n"
+    found = json.loads(walked(run, "evaluate", "--run", "runs", "--at", "3", "--json").out)
+    assert (found["run"], found["questions"], found["recall@3"]) == ("runs", 6, 5 / 6)
+    assert "mrr@3_low" not in found
+    said = fails(run, "evaluate", "popular", "--at", "3", "--save-run", "other", "--ties", "median")
+    assert said == "a ranked list has no middle places; save runs with --ties standard or conservative"
+    assert not (split / "other").exists()
+    said = fails(run, "evaluate", "popular", "--at", "3", "--save-run", "clicks.csv")
+    assert said == "clicks.csv is a file; move it away or choose another name"
+
+
+def test_runs_that_are_none(run: Run, split: Path) -> None:
+    said = fails(run, "evaluate", "--run", "clicks.csv")
+    assert said == "clicks.csv holds ranked lists only; name the file of what is relevant with --qrels"
+    said = fails(run, "evaluate", "--run", "clicks.csv", "--qrels", "clicks.csv")
+    assert said == "clicks.csv, line 1: there must be 6 fields, but there are 1"
+    assert fails(run, "evaluate", "--run", "nowhere") == (
+        "nowhere cannot be read (No such file or directory); check the path"
+    )
+    assert "is an artifact of kind sessions, but run is needed here" in fails(
+        run, "evaluate", "--run", "sessions/clicks"
+    )
+
+
+# ------------------------------------------------------------------------------------------------ comparing
+
+
+def plain(ran: Ran) -> list[list[str]]:
+    """Rows without the seconds, which are never the same."""
+    return [row[:-2] for row in ran.rows]
+
+
+def test_the_best_is_first_and_the_others_are_behind(run: Run, split: Path) -> None:
+    ran = walked(run, "compare", "random", "sr", "popular", "--at", "1,3")
+    best, *others = plain(ran)
+    # model, recall@3, low, high, mrr, ndcg, coverage, behind, low, high
+    assert best == ["popular", "0.8333", "0.5000", "1.0000", "0.5556", "0.6270", "0.7500", *["0.0000"] * 3]
+    assert [row[0] for row in others] == ["sr", "random"]
+    for before, row in pairwise([best, *others]):
+        assert float(row[1]) <= float(before[1])
+        assert float(row[7]) == pytest.approx(float(best[1]) - float(row[1]), abs=2e-4)
+        assert float(row[8]) <= float(row[7]) <= float(row[9])
+    assert ran.err == NOTES + "".join(
+        f"model {m}: trained now on the training part\n" for m in ("random", "sr", "popular")
+    )
+
+
+def test_as_csv_markdown_and_json(run: Run, split: Path) -> None:
+    options = ("compare", "popular", "sr", "--at", "1,3", "--draws", 20)
+    as_csv = list(csv.DictReader(io.StringIO(walked(run, *options, "--csv").out)))
+    columns = [
+        "model",
+        "recall@3",
+        "low",
+        "high",
+        "mrr@3",
+        "ndcg@3",
+        "coverage@3",
+        "behind",
+        "behind_low",
+        "behind_high",
+    ]
+    assert list(as_csv[0]) == [*columns, "train_seconds", "seconds"]
+    assert [row["model"] for row in as_csv] == ["popular", "sr"]
+    assert float(as_csv[0]["recall@3"]) == 5 / 6
+    head, rule, *rows = walked(run, *options, "--markdown").out.splitlines()
+    assert head == "| " + " | ".join([*columns, "train_seconds", "seconds"]) + " |"
+    assert rule == "| --- |" + " ---: |" * 11
+    assert [row.split(" | ")[0] for row in rows] == ["| popular", "| sr"]
+    assert rows[0].startswith(f"| popular | 0.8333 | {float(as_csv[0]['low']):.4f} | ")
+    lines = [json.loads(line) for line in walked(run, *options, "--json").out.splitlines()]
+    for line, row in zip(lines, as_csv, strict=True):
+        assert {c: line[c] for c in columns[1:]} == {c: float(row[c]) for c in columns[1:]}
+        assert line["recall@3_low"] == line["low"] and line["questions"] == 6 and line["split"] == "time:share=0.25"
+
+
+def test_other_metrics_and_no_draws(run: Run, split: Path) -> None:
+    ran = walked(
+        run, "compare", "popular", "sr", "--at", "1,3", "--draws", 0, "--metrics", "coverage@3, mrr@1", "--csv"
+    )
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    assert list(rows[0])[:6] == ["model", "coverage@3", "mrr@1", "behind", "behind_low", "behind_high"]
+    assert rows[0]["behind_low"] == "" and float(rows[0]["mrr@1"]) >= float(rows[1]["mrr@1"])
+    only = walked(run, "compare", "popular", "sr", "--at", "3", "--draws", 0, "--metrics", "gini@3", "--csv").out
+    assert only.splitlines()[0] == "model,gini@3,train_seconds,seconds"  # of all lists, so nobody is behind
+
+
+def test_settings_of_some_and_tables_by_kind(run: Run, split: Path) -> None:
+    (split / "c.toml").write_text("[train.sr]\nsteps = 1\n[train.popular]\ndays = 0.01\n")
+    options = ("--at", 3, "--draws", 0, "--config", "c.toml", "--by", "length", "--json")
+    ran = walked(run, "compare", "popular", "sr", "random", *options)
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    models, kinds = lines[:3], lines[3:]
+    alone = json.loads(walked(run, "evaluate", "sr", "--set", "steps=1", "--at", 3, "--json", "--draws", 0).out)
+    assert next(m for m in models if m["model"] == "sr")["mrr@3"] == alone["mrr@3"]
+    assert [(k["model"], k["length"]) for k in kinds] == [(m["model"], n) for m in models for n in "012"]
+
+
+def test_every_model_there_is(run: Run, split: Path) -> None:
+    (split / "c.toml").write_text("[train.word2vec]\ndim = 4\nepochs = 1\nmin_count = 1\nsample = 0\n")
+    ran = walked(run, "compare", *MODELS, "--at", "1,3", "--draws", 10, "--config", "c.toml")
+    assert sorted(row[0] for row in ran.rows) == sorted(MODELS)
+    scores = [float(row[1]) for row in ran.rows]
+    assert scores == sorted(scores, reverse=True)
+
+
+# -------------------------------------------------------------------------------------------------- mistakes
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_unknown_names_before_anything_is_trained(command: str, run: Run, split: Path) -> None:
+    walked(run, "train", "popular", "--name", "mine-2")
+    known = "no model is called 'mine2'; did you mean 'mine-2'?"
+    assert fails(run, command, "mine2") == known
+    assert fails(run, command, "popula", "--at", "1") == "no model is called 'popula'; did you mean 'popular'?"
+    ran = run("compare", "popular", "mine2")
+    assert (ran.code, ran.out, ran.err) == (1, "", f"embedrec: {known}\n")  # nothing was split, nothing trained
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ("evaluate", "name a model, or a run with --run; not both"),
+        ("evaluate popular --run runs", "name a model, or a run with --run; not both"),
+        ("evaluate popular --qrels q", "--qrels belongs to a TREC run file; name it with --run"),
+        ("evaluate popular --at 0,5", "lengths are whole numbers from 1, as in 5,10,20, but given was '0,5'"),
+        ("evaluate popular --at five", "lengths are whole numbers from 1, as in 5,10,20, but given was 'five'"),
+        ("compare sr --at 5,,10", "lengths are whole numbers from 1, as in 5,10,20, but given was '5,,10'"),
+        ("evaluate --run runs --at -1", "lengths are whole numbers from 1, as in 5,10,20, but given was '-1'"),
+        ("compare popular sr popular", "every model is compared once; leave out what stands twice"),
+        ("compare popular --csv --json", "--json, --csv and --markdown exclude each other; give one of them"),
+        ("compare popular --at 3 --metrics ,", "names of metrics, as in recall@20,mrr@20, but given was ','"),
+        ("compare", "Missing argument 'MODELS...'"),
+        ("evaluate popular --protocol net", "'net' is not one of 'next', 'last', 'rest', 'users', 'similar'"),
+        ("evaluate popular --draws -1", "-1 is not in the range x>=0"),
+    ],
+)
+def test_usage(args: str, says: str, run: Run, split: Path) -> None:
+    assert says in fails(run, *args.split(), code=2)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ("split tine", "no split is called 'tine'; did you mean 'time'?"),
+        ("split time:7", "settings of a split are key=value, as in time:days=7, but '7' has no '='"),
+        ("split time", "sessions clicks-time have a held-out part already; split the sessions they were made from"),
+        ("split last-session --sessions clicks", "the sessions have no users; prepare them with a user column, or "),
+        ("evaluate popular --at 5", "lists of 5 are judged, but there are only 4 items; use shorter ones"),
+        ("evaluate popular --at 3 --given 2", "--given is for --protocol rest, but the protocol is next"),
+        ("evaluate popular --at 3 --protocol users", "nothing of these held-out sessions is given; say how many "),
+        ("evaluate popular --at 3 --labels x", "--labels is for --protocol similar, but the protocol is next"),
+        ("evaluate popular --at 3 --set day=7", "unknown setting 'day' in --set; did you mean 'days'?"),
+        ("evaluate popular --at 3 --through flat", "popular has no vectors, so there is nothing to index; leave "),
+        ("evaluate popular --sessions click", "no sessions artifact is called 'click' in sessions; did you mean "),
+        ("compare popular sr --at 3 --metrics recal@3", "there is no metric 'recal@3'; there are hit_rate@3, "),
+        ("compare popular sr --at 3 --config no.toml", "no settings file no.toml; check the path"),
+    ],
+)
+def test_what_cannot_be_met(args: str, says: str, run: Run, split: Path) -> None:
+    assert fails(run, *args.split()).startswith(says)
+
+
+def test_a_metric_that_is_none_stops_before_the_second_model(run: Run, split: Path) -> None:
+    ran = run("compare", "popular", "sr", "--at", 3, "--metrics", "mrr@20")
+    assert ran.code == 1 and "model popular: " in ran.err and "model sr: " not in ran.err
+
+
+def test_a_config_that_is_no_table(run: Run, split: Path) -> None:
+    (split / "c.toml").write_text("train = 5\n")
+    assert fails(run, "compare", "popular", "--at", 3, "--config", "c.toml") == "[train] must be a table, but is 5"
+
+
+def test_nothing_to_evaluate(run: Run, tmp_path: Path) -> None:
+    for command in (("evaluate", "popular"), ("compare", "popular"), ("split", "time")):
+        assert "embedrec prepare" in fails(run, *command, "--workspace", tmp_path)

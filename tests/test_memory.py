@@ -1,0 +1,116 @@
+"""Under a budget of memory, sessions are byte for byte what they are without one, and nothing else is left on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import strategies as st
+
+from embedrec import artifacts, steps
+from embedrec.data import ordering, room
+from embedrec.data.filters import Filters
+from embedrec.data.regroup import Regroup
+from embedrec.errors import DataError
+from embedrec.readers import BadRows, formats, ids
+from embedrec.readers.table import Table
+from tests.data import strategies as draw
+
+BUDGET = 256 << 20
+LOOSE = Filters(min_length=1)
+
+rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "session": st.integers(0, 4),
+            "item": st.one_of(st.integers(0, 6).map(str), st.just("ö")),
+            "user": st.integers(0, 2),
+            "time": st.integers(1_600_000_000, 1_600_000_400),
+            "rating": st.integers(1, 5),
+            "kind": st.sampled_from(["click", "buy"]),
+        }
+    ),
+    min_size=1,
+    max_size=30,
+)
+filters = st.sampled_from(
+    [
+        LOOSE,
+        Filters(min_length=2, min_count=2),
+        Filters(min_length=1, max_length=3, long="cut", duplicates="all"),
+        Filters(min_length=1, max_length=3, duplicates="consecutive", duplicates_at="end", top=3),
+        Filters(min_length=1, min_rating=2, kinds=("click",), days=0.003),
+    ]
+)
+regroups = st.sampled_from([Regroup(), Regroup(gap="1min"), Regroup(by="user"), Regroup(by="user", gap="90s")])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of an artifact but its manifest."""
+    return {f.name: f.read_bytes() for f in folder.iterdir() if f.name != artifacts.MANIFEST}
+
+
+def prepared(folder: Path, log: Path, reader: Any, memory: int | None, workers: int, **given: Any) -> Any:
+    """The files that were written and what is said about them, or the error."""
+    bad_rows = BadRows()
+    place = folder / f"with-{memory}"
+    try:
+        done = steps.prepare("table", reader, [log], place, bad_rows=bad_rows, workers=workers, memory=memory, **given)
+    except DataError as e:
+        return str(e)
+    finally:
+        assert {p.name for p in folder.iterdir()} <= {log.name, "with-None", f"with-{BUDGET}"}
+    return contents(place), {key: value for key, value in done.about.items() if key != "seconds"}
+
+
+@draw.given(rows, filters, regroups, st.integers(1, 2), examples=60)
+def test_the_result_is_the_same_to_the_byte(
+    given: list[dict[str, Any]], chosen: Filters, regroup: Regroup, workers: int
+) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        log = Path(folder) / "log.parquet"
+        pq.write_table(pa.Table.from_pylist(given), log, row_group_size=7)
+        reader = Table(session="session", kind="kind")
+        plain = prepared(Path(folder), log, reader, None, 1, filters=chosen, regroup=regroup)
+        patch.setattr(formats, "_ROWS", 48)  # of which a budget leaves a sixteenth: 3
+        patch.setattr(room, "_CHUNK", 4)
+        patch.setattr(ordering, "_MANY", 0)
+        patch.setattr(ordering, "_PART", 5)
+        patch.setattr(ids, "_FEW", 0)
+        patch.setattr(ids, "_SLOTS", 4)
+        for memory in (None, BUDGET):
+            tiny = prepared(Path(folder), log, reader, memory, workers, filters=chosen, regroup=regroup)
+            assert tiny == plain
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_every_format_under_a_budget(tmp_path: Path, suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    table = pa.table({"session": rng.integers(0, 50, 999), "item": rng.integers(0, 20, 999)})
+    log = tmp_path / f"log.{suffix}"
+    if suffix == "csv":
+        log.write_text("session,item\n" + "".join(f"{r['session']},{r['item']}\n" for r in table.to_pylist()))
+    elif suffix == "jsonl":
+        log.write_text("".join(f'{{"session": {r["session"]}, "item": {r["item"]}}}\n' for r in table.to_pylist()))
+    else:
+        pq.write_table(table, log)
+    both = [prepared(tmp_path, log, Table(), memory, 2, filters=LOOSE) for memory in (None, BUDGET)]
+    assert both[0] == both[1]
+
+
+def test_nothing_is_left_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("session,item\n1,2\n1,3\n")
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(steps, "sessionize", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        steps.prepare("table", Table(), [log], tmp_path / "w" / "s", LOOSE, bad_rows=BadRows(), memory=BUDGET)
+    assert not list((tmp_path / "w").iterdir())
