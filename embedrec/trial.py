@@ -18,6 +18,7 @@ from embedrec.data.leaks import check_leaks
 from embedrec.data.questions import Questions, companions, next_items, rest
 from embedrec.data.sessions import Sessions
 from embedrec.data.splits import SPLITS, LastItem, Random, Rule, Split, Tail, Time, WarmTime, usual
+from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.evaluate.evaluation import Evaluation, Terms, evaluate
 from embedrec.evaluate.similar import evaluate_similar
@@ -125,7 +126,9 @@ def open_trial(
         checked = check_leaks(train, test, in_time=isinstance(rule, Time | WarmTime))
     words = "given" if rule is None else in_words(rule)
     if valid:
-        again = rule or _like(train, test)
+        # the moment of a split in time lies behind all of its training part
+        past = isinstance(rule, Time | WarmTime) and rule.at is not None
+        again = _like(train, test) if rule is None or past else rule
         (train, test), checked = checked_split(again, train, seed=seed)
         words, whole = f"{in_words(again)} of the training part", False
     chosen = protocol or _usual_protocol(rule)
@@ -169,7 +172,7 @@ def contender(
     if trained is not None:
         recipe = trained.about["recipe"]
         if recipe not in MODELS:
-            model = _asked_as(trial, load_model(trained))
+            model = _asked_as(trial, _of_catalogue(trained, trial.train.vocab))
             return Contender(name, model, None, "imported; whether it has seen the held-out part is not known")
         same = trained.about.get("trained_on", {}).get("fingerprint") == trial.source.fingerprint
         fresh = trained.about.get("continued_from") is None
@@ -292,6 +295,16 @@ def about(trial: Trial, terms: Terms) -> dict[str, Any]:
 def _asked_as(trial: Trial, model: Model) -> Model:
     """For "similar", the model that answers as `embedrec similar` does."""
     return model.by_similarity() if trial.protocol == "similar" and isinstance(model, VectorModel) else model
+
+
+def _of_catalogue(trained: Artifact, vocab: Vocab) -> Model:
+    """An imported model without the items that training lacks: only the catalogue is ranked."""
+    model = load_model(trained)
+    known = vocab.rows(model.vocab.ids) >= 0
+    if not known.any():
+        raise DataError(f"model {trained.name} has no item of the training part; check that their ids are the same")
+    arrays = {name: array[known] for name, array in model.arrays.items()}
+    return model.recipe.restore(model.vocab.take(np.flatnonzero(known)), arrays)
 
 
 def _like(train: Sessions, test: HeldOut) -> Rule:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from embedrec.cli.common import emit, note
 from embedrec.cli.figures import breakdown, by_metric, flat, spent
@@ -41,6 +42,10 @@ def evaluate(model: str | None, run: Path | None, qrels: Path | None, at: str, a
     if qrels is not None and run is None:
         raise click.UsageError("--qrels belongs to a TREC run file; name it with --run")
     if run is not None:
+        given = click.get_current_context().get_parameter_source
+        idle = [key for key in options if key != "workspace" and given(key) is ParameterSource.COMMANDLINE]
+        if idle:
+            raise click.UsageError(f"a saved run is judged as it stands; leave out --{idle[0].replace('_', '-')}")
         _again(run, qrels, at, as_json)
     else:
         _now(str(model), at=lengths_of(at), as_json=as_json, **options)

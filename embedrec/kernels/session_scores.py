@@ -5,18 +5,16 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from embedrec.kernels.session_knn import (
+from embedrec.kernels.session_formulas import (
     EACH_MENTION,
     LESS_MEAN_OF_ALL,
     LESS_MEAN_OF_RATED,
     NEAR_SHARED,
     SUM,
-    best,
-    candidates,
     decay_at,
-    room,
     rounded,
 )
+from embedrec.kernels.session_knn import best, candidates, room
 from embedrec.kernels.topk import replace_worst, sort_heap
 
 _ASKED, _ALLOWED = np.uint8(1), np.uint8(2)

@@ -14,14 +14,16 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
-from embedrec.models.session_knn import DAY, SessionKnn
+from embedrec.models.session_recipe import SessionKnn
 from embedrec.models.session_store import SessionStore
 
 if TYPE_CHECKING:
-    from embedrec.kernels.session_knn import Way
+    from embedrec.kernels.session_formulas import Way
 
 Curve = Literal["same", "div", "linear", "quadratic", "log"]
 Compat = Literal["none", "session-rec"]
+
+_DAY = 86_400_000  # milliseconds
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class SKNN(SessionKnn):
 
     def way(self) -> Way:
         """See `SessionKnn.way`."""
-        from embedrec.kernels import session_knn as k
+        from embedrec.kernels import session_formulas as k
 
         peer = self.compat == "session-rec"
         cosine = k.S_PEER_COSINE if peer else k.S_COSINE
@@ -85,7 +87,7 @@ class VSKNN(SessionKnn):
     neighbours: int = 500
     sample: int = 5000
     position: Curve = "div"
-    similarity: Literal["vec", "cosine"] = "vec"
+    similarity: Literal["vec", "cosine"] = "cosine"
     decay: Curve = "div"
     idf: float = 5.0
     compat: Compat = "none"
@@ -96,7 +98,7 @@ class VSKNN(SessionKnn):
 
     def way(self) -> Way:
         """See `SessionKnn.way`."""
-        from embedrec.kernels import session_knn as k
+        from embedrec.kernels import session_formulas as k
 
         peer = self.compat == "session-rec"
         linear = k.W_PEER_LINEAR if peer else k.W_LINEAR
@@ -131,11 +133,11 @@ class STAN(SessionKnn):
 
     name: ClassVar[str] = "stan"
 
-    neighbours: int = 500
+    neighbours: int = 100
     sample: int = 5000
-    spw: float | None = 1.02
+    spw: float | None = 2.0
     snh: float | None = None
-    inh: float | None = 2.05
+    inh: float | None = 5.0
     compat: Compat = "none"
 
     def __post_init__(self) -> None:
@@ -154,7 +156,7 @@ class STAN(SessionKnn):
 
     def way(self) -> Way:
         """See `SessionKnn.way`."""
-        from embedrec.kernels import session_knn as k
+        from embedrec.kernels import session_formulas as k
 
         return k.Way(
             self.neighbours,
@@ -162,7 +164,7 @@ class STAN(SessionKnn):
             weight=k.W_SAME if self.spw is None else k.W_EXP,
             scale=self.spw or 1.0,
             similarity=k.S_COSINE,
-            fade=(self.snh or 0.0) * DAY,
+            fade=(self.snh or 0.0) * _DAY,
             ahead=self.compat == "session-rec",
             adds=k.EACH_ONCE if self.inh is None else k.NEAR_SHARED,
         )
@@ -178,13 +180,15 @@ class VSTAN(STAN):
 
     neighbours, sample, spw, snh, inh  as in STAN
     compat      "session-rec": as in STAN, and its idf counts mentions instead of sessions that hold an item
-    ipw         λ of exp((p − L)/λ) of the latest shared item, which a neighbour's similarity is multiplied with; none for
+    ipw         λ of exp((p − L)/λ) of the latest shared item, which a neighbour's similarity is multiplied with; none:
                 not
     idf         λ: an item's score is multiplied with 1 + λ · ln(sessions / sessions that hold it); 0 for not
     """
 
     name: ClassVar[str] = "vstan"
 
+    neighbours: int = 500
+    spw: float | None = 5.0
     ipw: float | None = 1.02
     idf: float = 5.0
 
@@ -195,7 +199,7 @@ class VSTAN(STAN):
 
     def way(self) -> Way:
         """See `SessionKnn.way`."""
-        from embedrec.kernels import session_knn as k
+        from embedrec.kernels import session_formulas as k
 
         way = super().way()
         return way if self.ipw is None else way._replace(decay=k.D_EXP, decay_scale=self.ipw)
@@ -225,9 +229,9 @@ class VMIS(SessionKnn):
 
     name: ClassVar[str] = "vmis"
 
-    neighbours: int = 500
+    neighbours: int = 100
     sample: int = 500
-    last_items: int = 2
+    last_items: int = 5
     idf: float = 1.0
     longest: float = 0.995
     compat: Literal["none", "serenade"] = "none"
@@ -242,7 +246,7 @@ class VMIS(SessionKnn):
 
     def way(self) -> Way:
         """See `SessionKnn.way`."""
-        from embedrec.kernels import session_knn as k
+        from embedrec.kernels import session_formulas as k
 
         peer = self.compat == "serenade"
         return k.Way(
@@ -283,13 +287,13 @@ class SSCF(SessionKnn):
 
     name: ClassVar[str] = "sscf"
 
-    neighbours: int = 100
+    neighbours: int = 150
     sample: int = 0
     center: Literal["all", "rated", "none"] = "all"
 
     def way(self) -> Way:
         """See `SessionKnn.way`."""
-        from embedrec.kernels import session_knn as k
+        from embedrec.kernels import session_formulas as k
 
         score = {"all": k.LESS_MEAN_OF_ALL, "rated": k.LESS_MEAN_OF_RATED, "none": k.MEAN}[self.center]
         way = k.Way(self.neighbours, self.sample, weight=k.W_COUNT, similarity=k.S_COSINE)
@@ -298,7 +302,7 @@ class SSCF(SessionKnn):
 
 def _decaying(way: Way, decay: Curve, peer: bool) -> Way:
     """The way with a decay; `peer` lets a linear one go below 0, up to the hundredth step."""
-    from embedrec.kernels import session_knn as k
+    from embedrec.kernels import session_formulas as k
 
     if decay == "linear" and peer:
         return way._replace(decay=k.D_PEER_LINEAR, decay_scale=100.0)

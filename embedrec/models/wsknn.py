@@ -7,11 +7,11 @@ from math import log10
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from embedrec.data.sessions import Sessions
-from embedrec.models.session_knn import SessionKnn
+from embedrec.models.session_recipe import SessionKnn
 from embedrec.models.session_store import Order, SessionStore
 
 if TYPE_CHECKING:
-    from embedrec.kernels.session_knn import Way
+    from embedrec.kernels.session_formulas import Way
 
 _LOG = log10(2.7)
 
@@ -44,11 +44,11 @@ class WSKNN(SessionKnn):
 
     name: ClassVar[str] = "wsknn"
 
-    neighbours: int = 10
+    neighbours: int = 100
     sample: int = 1000
-    sampling: Literal["common_items", "recent", "random", "weighted_events"] = "common_items"
+    sampling: Literal["common_items", "recent", "random", "weighted_events"] = "recent"
     weighting: Literal["linear", "log", "quadratic"] = "linear"
-    ranking: Literal["linear", "inv", "log", "quadratic"] = "linear"
+    ranking: Literal["linear", "inv", "log", "quadratic"] = "quadratic"
     return_events_from_session: bool = True
     required_event: str | None = None
     recommend_any: bool = False
@@ -56,7 +56,7 @@ class WSKNN(SessionKnn):
 
     def way(self) -> Way:
         """See `SessionKnn.way`."""
-        from embedrec.kernels import session_knn as k
+        from embedrec.kernels import session_formulas as k
 
         peer = self.compat == "wsknn"
         common = k.LEAST_SHARED if peer else k.MOST_SHARED

@@ -95,11 +95,32 @@ def test_integer_ids_are_named_as_integers() -> None:
 @pytest.mark.parametrize("known", ["cab", "ca", "c"])
 def test_training_with_a_held_out_session(known: str) -> None:
     """Also with the beginning of one, of which nothing is given."""
-    train = timed(["abc", "bca", known], [[1, 2, 3], [4, 5, 6], [7, 8, 9][: len(known)]], ["p", "q", "r"])
+    train = timed(["abc", "bca", known], [[1, 2, 3], [4, 5, 6], [8, 11, 12][: len(known)]], ["p", "q", "r"])
     refused(
         train,
         SPLIT.test,
         "leak: training holds session 'r' beyond the 0 events that are given; split by session, or leave it out of "
+        "training",
+    )
+
+
+def test_another_session_of_the_same_id_and_items_is_none_at_other_times() -> None:
+    train = timed(["abc", "bca", "cab"], [[1, 2, 3], [4, 5, 6], [7, 8, 9]], ["p", "q", "r"])
+    assert check_leaks(train, SPLIT.test)[1] == (
+        "of the 1 held-out sessions that training has too, it holds only what is given"
+    )
+
+
+def test_without_times_one_in_a_hundred_may_agree_by_chance() -> None:
+    lists = ["ab"] + ["ba"] * 99
+    test = HeldOut(Sessions.of_lists(["abb"] * 100), np.zeros(100))
+    assert check_leaks(Sessions.of_lists(lists).compacted(), test)[1] == (
+        "1 of 100 held-out sessions have the id and items of a training session"
+    )
+    refused(
+        Sessions.of_lists(["ab", *lists[:-1]]).compacted(),
+        test,
+        "leak: training holds session 0 beyond the 0 events that are given; split by session, or leave it out of "
         "training",
     )
 

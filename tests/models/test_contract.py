@@ -31,7 +31,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *(("vectors", {"metric": metric}) for metric in ("cosine", "dot", "l2")),
 ]
 N = 6
-FEWER = {"ar", "sr"}  # models that answer with fewer than k where they know no more, an empty history with none
+FEWER = {"ar", "sr", "sknn", "vsknn", "stan", "vstan", "vmis", "sscf", "wsknn"}  # models that answer with fewer than k where they know no more, an empty history with none
 
 
 def recipe_of(name: str, settings: dict[str, Any]) -> Any:

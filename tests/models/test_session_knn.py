@@ -10,8 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 from embedrec.data import Sessions, Vocab
-from embedrec.models.session_knn import SessionKnn
 from embedrec.models.session_knn_recipes import SKNN, SSCF, STAN, VMIS, VSKNN, VSTAN
+from embedrec.models.session_recipe import SessionKnn
 from embedrec.models.wsknn import WSKNN
 from tests.conftest import read_only
 from tests.data import strategies as draw

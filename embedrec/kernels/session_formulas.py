@@ -1,0 +1,148 @@
+"""What differs between the session kNNs: formulas by number and the constants in them; and what they all work on."""
+
+from __future__ import annotations
+
+from math import exp, log10
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+# which of the sessions that share an item with the history are candidates
+NEWEST, MOST_SHARED, LEAST_SHARED, RANDOM = range(4)
+# weight of a history's item at its last place p of L, from 1
+(W_SAME, W_DIV, W_LINEAR, W_QUADRATIC, W_LOG, W_EXP, W_PLACE, W_COUNT, W_PEER_LINEAR) = range(9)
+# similarity from the dot product and the sizes of both sessions
+S_VEC, S_COSINE, S_JACCARD, S_BINARY, S_PEER_COSINE = range(5)
+# what a neighbour counts whose latest shared item stands `step` from the end of the history, from 1
+D_SAME, D_DIV, D_LINEAR, D_QUADRATIC, D_LOG, D_EXP, D_PEER_LINEAR = range(7)
+# what of a neighbour is added up
+EACH_ONCE, EACH_MENTION, NEAR_SHARED = range(3)
+# what a score is: the sum, or the mean over the neighbours, of play counts as they are or less those of their session
+SUM, MEAN, LESS_MEAN_OF_ALL, LESS_MEAN_OF_RATED = range(4)
+
+
+class Index(NamedTuple):
+    """What was learned of S sessions with E events of n items; arrays that a variant has no use for are empty.
+
+    offsets   (S+1,) int64, items (E,) int32: the sessions; an item that comes again later in its session is ~row
+    starts    (n+1,) int64, postings (P,) int32: sessions of item r at postings[starts[r]:starts[r + 1]], descending
+    sizes     (S,) int32: distinct items a session, or the sum of its squared play counts
+    times     (S,) int64 ms
+    factors   (n,) float64: what an item's score is multiplied with
+    followed  (n+1,) int64, followers (F,) int32: items that came directly after item r
+    nearness  (longest,) float64: what an item counts that stands so many places from the shared one
+    """
+
+    offsets: np.ndarray
+    items: np.ndarray
+    starts: np.ndarray
+    postings: np.ndarray
+    sizes: np.ndarray
+    times: np.ndarray
+    factors: np.ndarray
+    followed: np.ndarray
+    followers: np.ndarray
+    nearness: np.ndarray
+
+
+class Way(NamedTuple):
+    """How neighbours are found and listened to; numbers name the formulas above.
+
+    neighbours  how many are listened to
+    sample      how many candidates there are
+    last        only so many last events of a history count
+    shift, scale    constants of the weight: (p + shift)/L, scale/log10(L − p + shift), exp((p − L)/scale)
+    decay_scale     constant of the decay: a factor, the λ of exp((1 − step)/λ), or the last step of D_PEER_LINEAR
+    fade        ms in which a session's similarity falls to 1/e; 0 for never
+    ahead       whether sessions newer than the history gain, instead of counting as if of its time
+    again       whether the last item of a history may come back where seen items may
+    seed        of random samples
+    """
+
+    neighbours: int
+    sample: int
+    sampling: int = NEWEST
+    last: int = 1 << 62
+    weight: int = W_SAME
+    shift: float = 0.0
+    scale: float = 1.0
+    similarity: int = S_VEC
+    decay: int = D_SAME
+    decay_scale: float = 1.0
+    fade: float = 0.0
+    ahead: bool = False
+    adds: int = EACH_ONCE
+    score: int = SUM
+    again: bool = True
+    seed: int = 0
+
+
+class Pad(NamedTuple):
+    """Scratch of one thread, left as it was found.
+
+    slot     (S,) int32 of −1: where a session stands among the candidates
+    marks    (n,) uint8 of 0: 1 for an item of the history, 2 for one that may be answered
+    totals   (n,) float64 of −inf: scores
+    touched  (n,) int32: which scores were touched; holds anything
+    """
+
+    slot: np.ndarray
+    marks: np.ndarray
+    totals: np.ndarray
+    touched: np.ndarray
+
+
+def new_pad(sessions: int, n: int) -> Pad:
+    """Scratch for an index of so many sessions and n items."""
+    return Pad(
+        np.full(sessions, -1, dtype=np.int32),
+        np.zeros(n, dtype=np.uint8),
+        np.full(n, -np.inf),
+        np.empty(n, dtype=np.int32),
+    )
+
+
+@numba.njit(nogil=True, cache=True)
+def rounded(value):  # type: ignore[no-untyped-def]
+    """A float64 to 40 bits, about 1 in 10¹²: sums that differ only by the order of their terms become equal."""
+    big = value * 8193.0
+    return big - (big - value)
+
+
+@numba.njit(nogil=True, cache=True)
+def weight_at(way, p, length):  # type: ignore[no-untyped-def]
+    """What the item counts whose last place in the history is p of `length`, from 1."""
+    if way.weight == W_DIV:
+        return (p + way.shift) / length
+    if way.weight == W_LINEAR:
+        return max(0.0, 1 - 0.1 * (length - p))
+    if way.weight == W_QUADRATIC:
+        return (p / length) ** 2
+    if way.weight == W_LOG:
+        return way.scale / log10(length - p + way.shift)
+    if way.weight == W_EXP:
+        return exp((p - length) / way.scale)
+    if way.weight == W_PLACE:
+        return float(p)
+    if way.weight == W_PEER_LINEAR:
+        return 1 - 0.1 * (length - p) if p <= 10 else 0.0
+    return 1.0
+
+
+@numba.njit(nogil=True, cache=True)
+def decay_at(way, step):  # type: ignore[no-untyped-def]
+    """What a neighbour counts whose latest shared item stands `step` from the end of the history, from 1."""
+    if way.decay == D_DIV:
+        return 1 / step
+    if way.decay == D_LINEAR:
+        return max(0.0, 1 - 0.1 * step) * way.decay_scale
+    if way.decay == D_QUADRATIC:
+        return 1 / (step * step)
+    if way.decay == D_LOG:
+        return way.decay_scale / log10(step + 1.7)
+    if way.decay == D_EXP:
+        return exp((1 - step) / way.decay_scale)
+    if way.decay == D_PEER_LINEAR:
+        return 1 - 0.1 * step if step <= way.decay_scale else 0.0
+    return 1.0

@@ -1,0 +1,152 @@
+"""What the recipes of all session kNNs share: which sessions are kept, and the inverted index of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError, SettingsError
+from embedrec.models.base import Arrays
+from embedrec.models.session_knn import NO_SESSIONS, SessionKnnModel, locked
+from embedrec.models.session_store import Order, SessionStore
+from embedrec.reporting import Report, quiet
+
+if TYPE_CHECKING:
+    from embedrec.kernels.session_formulas import Index, Way
+
+_NO_ITEMS = np.zeros(0)
+
+
+@dataclass(frozen=True)
+class SessionKnn(ABC):
+    """What all session kNNs share.
+
+    neighbours  sessions that are listened to, the most similar; ties by recency
+    sample      sessions among which they are looked for: the newest that share an item with the history; 0 for all
+
+    A session is as new as its last event; where there are no times, as new as it stands late. Among sessions of one
+    time the one that stands later is newer.
+    """
+
+    name: ClassVar[str]
+
+    neighbours: int = 100
+    sample: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.neighbours < 1:
+            raise SettingsError(f"neighbours must be at least 1, but is {self.neighbours}")
+        if self.sample < 0:
+            raise SettingsError(f"sample must be a number of sessions, or 0 for all, but is {self.sample}")
+
+    @abstractmethod
+    def way(self) -> Way:
+        """The formulas of this variant, with its constants."""
+
+    @property
+    def order(self) -> Order:
+        """Which sessions are preferred."""
+        return "last"
+
+    @property
+    def draws(self) -> bool:
+        """Whether anything is drawn at random."""
+        return False
+
+    def store(self, sessions: Sessions) -> SessionStore:
+        """What is kept of sessions. Raises DataError or SettingsError when they lack what the variant needs."""
+        return SessionStore.of(sessions, self.order)
+
+    def found(self, store: SessionStore) -> np.ndarray | None:
+        """A mask (S,) of the sessions that can be neighbours, None for all."""
+        return store.found
+
+    def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
+        """What the score of an item is multiplied with, (n,) float64; (0,) for nothing.
+
+        held  (n,) int64: sessions that hold the item and can be neighbours
+        """
+        return _NO_ITEMS
+
+    def nearness(self, longest: int) -> np.ndarray:
+        """What an item counts that stands 0 … longest − 1 places from the shared one; (0,) for all the same."""
+        return _NO_ITEMS
+
+    @property
+    def followers_only(self) -> bool:
+        """Whether only items are answered that came directly after the history's last item in training."""
+        return False
+
+    @property
+    def fills(self) -> bool:
+        """Whether random items follow where there are fewer than k answers."""
+        return False
+
+    def returned(self, seen: bool) -> bool:
+        """Whether items of the history may come back, where the caller says whether they may."""
+        return seen
+
+    def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> SessionKnnModel:
+        """Build the index.
+
+        seed     of samples and items that are drawn, where a variant draws
+        threads  how many answer a batch; the answers do not depend on it
+        report   hears nothing: there are no epochs
+
+        Raises DataError or SettingsError when the sessions lack times, weights or kinds that the settings need.
+        """
+        arrays = self.store(sessions).arrays
+        if self.draws:
+            arrays["seed"] = np.array([seed], dtype=np.int64)
+        return self.restore(sessions.vocab, arrays).with_threads(threads)
+
+    def restore(self, vocab: Vocab, arrays: Arrays) -> SessionKnnModel:
+        """The model of the arrays of a `SessionStore`. Raises DataError when they do not fit together."""
+        store, way = SessionStore.restored(arrays, len(vocab)), self.way()
+        if self.draws:
+            if arrays["seed"].shape != (1,) or arrays["seed"].dtype != np.int64:
+                raise DataError(f"a sample that is drawn needs one seed, but was given shape {arrays['seed'].shape}")
+            way = way._replace(seed=int(arrays["seed"][0]))
+        # without a sample there are as many candidates as sessions; the kernels know no difference
+        way = way._replace(sample=way.sample or max(1, len(store)))
+        return SessionKnnModel(self, vocab, arrays, _indexed(self, store, way, len(vocab)), way)
+
+
+def _indexed(recipe: SessionKnn, store: SessionStore, way: Way, n: int) -> Index:
+    """The inverted index of a store, and what else the way looks up."""
+    from embedrec.kernels import session_formulas as kernels
+    from embedrec.kernels.session_index import posted, sizes_of
+
+    found = recipe.found(store)
+    everyone = np.zeros(0, dtype=np.bool_)
+    counted = way.weight == kernels.W_COUNT
+    # what a list holds beyond the newest `sample` sessions is never looked at
+    cut = way.sampling == kernels.NEWEST and not counted
+    most = way.sample if cut else max(1, len(store.items))
+    offsets, items = locked(store.offsets), locked(store.items)
+    starts, postings, held = posted(offsets, items, n, locked(everyone if found is None else found), counted, most)
+    sizes = np.zeros(0, dtype=np.int32)
+    if way.similarity != kernels.S_VEC:
+        sizes = sizes_of(offsets, items, n, counted)
+    followed, followers = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
+    if recipe.followers_only:
+        followed, followers = _followers(store, n)
+    nearness = recipe.nearness(int(np.diff(store.offsets).max(initial=1)))
+    times = store.times if way.fade > 0 and store.times is not None else NO_SESSIONS
+    columns = (starts, postings, sizes, times, recipe.factors(store, held), followed, followers, nearness)
+    return kernels.Index(offsets, items, *map(locked, columns))
+
+
+def _followers(store: SessionStore, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Items that come directly after each item: starts (n+1,) int64 and rows int32, each once an item."""
+    rows = np.maximum(store.items, ~store.items).astype(np.int64)
+    inside = np.ones(len(rows), dtype=bool)  # whether the event before is of the same session
+    inside[store.offsets[:-1][np.diff(store.offsets) > 0]] = False
+    after = np.flatnonzero(inside)
+    pairs = np.unique(rows[after - 1] * n + rows[after])
+    return np.searchsorted(pairs // max(n, 1), np.arange(n + 1)), (pairs % max(n, 1)).astype(np.int32)
