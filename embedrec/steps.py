@@ -179,6 +179,7 @@ def index(
     folder: Path,
     kind: str,
     *,
+    sessions: Artifact | None = None,
     nprobe: int | None = None,
     metric: Metric | None = None,
     seed: int = 0,
@@ -186,7 +187,8 @@ def index(
 ) -> Artifact:
     """Build an index of a model artifact's item vectors, measure it, and write the index artifact `folder`.
 
-    metric  "cosine", "dot" or "l2" instead of the model's own
+    sessions  index the model's vectors of these sessions instead of its items
+    metric    "cosine", "dot" or "l2" instead of the model's own
     """
     from dataclasses import replace
 
@@ -194,11 +196,15 @@ def index(
     from embedrec.index.index import build_index
 
     artifacts.check_place(folder)
-    embeddings = item_vectors(source)
+    model = vector_model(source)
+    embeddings = model.embeddings if sessions is None else model.encode(Sessions.load(sessions))
     if metric is not None:
         embeddings = replace(embeddings, metric=metric)
     built = build_index(embeddings, kind, nprobe=nprobe, seed=seed, report=report)
-    save_index(built, folder, {"type": kind, "indexed": provenance(source), "seed": seed})
+    about: dict[str, Any] = {"type": kind, "of": "items", "indexed": provenance(source), "seed": seed}
+    if sessions is not None:
+        about |= {"of": "sessions", "sessions": provenance(sessions)}
+    save_index(built, folder, about)
     return artifacts.read(folder, "index")
 
 
@@ -228,13 +234,18 @@ def _load_parts(source: Artifact) -> tuple[Sessions, HeldOut | None]:
 
 def item_vectors(source: Artifact) -> Embeddings:
     """The item embeddings of a model artifact. Raises SettingsError when it is a model without vectors."""
+    return vector_model(source).embeddings
+
+
+def vector_model(source: Artifact) -> VectorModel:
+    """The model of an artifact. Raises SettingsError when it is one without vectors."""
     model = load_model(source)
     if not isinstance(model, VectorModel):
         raise SettingsError(
             f"model {source.name} ({source.about['recipe']}) has no vectors; "
             "train word2vec, or name another model with --model"
         )
-    return model.embeddings
+    return model
 
 
 def counts(sessions: Sessions) -> dict[str, int]:

@@ -47,15 +47,17 @@ class Workspace:
         """All artifacts of a kind, the oldest first. Raises ArtifactError when one has a damaged manifest."""
         return sorted((artifacts.read(f, kind) for f in self.folders(kind)), key=lambda a: (a.created, a.name))
 
-    def find(self, kind: str, name: str | None = None) -> Artifact:
+    def find(self, kind: str, name: str | None = None, *, of: str | None = None) -> Artifact:
         """The artifact of that name, or the latest of its kind.
+
+        of  the latest index of "items", or of "sessions"; of either where it is None
 
         Raises ArtifactError, with near misses or the command that makes one, when there is none.
         """
         for folder in self.folders(kind):
             if folder.name == name:
                 return artifacts.read(folder, kind)
-        found = self.artifacts(kind)
+        found = [a for a in self.artifacts(kind) if of in (None, a.about.get("of", "items"))]
         if name is None and found:
             return found[-1]
         what = f"no {kind} artifact" + (f" is called {name!r}" if name is not None else "")

@@ -38,14 +38,17 @@ def shell(line: str) -> int:
 
 @pytest.fixture
 def playlists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with data/mpd/train in it; one of the artists is the README's."""
+    """The current folder, with data/mpd/train in it; some of the artists are the README's."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [])
     world = make_world(seed=1, genres=4, artists_per_genre=12, playlists=300)
     folder = tmp_path / "data" / "mpd" / "train"
     write_mpd(world, folder)
     for file in folder.iterdir():
-        file.write_text(file.read_text().replace(world.artists[0].name, "Daft Punk"))
+        text = file.read_text()
+        for artist, name in zip(world.artists, ("Daft Punk", "Justice", "Phoenix"), strict=False):
+            text = text.replace(artist.name, name)
+        file.write_text(text)
     return tmp_path
 
 

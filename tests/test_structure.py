@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluate", "export"},
     {"workspace"},
     {"steps"},
-    {"trial"},
+    {"past", "trial"},
     {"demo"},
     {"cli"},
 ]

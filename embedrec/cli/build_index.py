@@ -28,6 +28,14 @@ from embedrec.workspace import Workspace
     metavar="TYPE",
     help="flat, ivf, or a FAISS factory string.",
 )
+@click.option(
+    "--of",
+    "of",
+    type=click.Choice(["items", "sessions"]),
+    default="items",
+    show_default=True,
+    help="The model's items, or the sessions it was trained on.",
+)
 @click.option("--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: the model's].")
 @click.option(
     "--nprobe",
@@ -42,6 +50,7 @@ from embedrec.workspace import Workspace
 @workspace_option
 def build_index(
     kind: str,
+    of: str,
     metric: Any,
     nprobe: int | None,
     model: str | None,
@@ -51,21 +60,27 @@ def build_index(
     as_json: bool,
     workspace: Workspace,
 ) -> None:
-    """Build a FAISS index of the latest model's items, and measure its recall.
+    """Build a FAISS index of the latest model's items, or of its sessions for `neighbours`, and measure its recall.
 
     \b
     embedrec build-index --type ivf
     embedrec build-index --type flat --metric dot
+    embedrec build-index --of sessions
     """
     from embedrec import steps
     from embedrec.cli.progress import Progress
+    from embedrec.past import trained_on
 
     source = using(workspace.find("model", model))
     use_threads(threads)
     plain = "".join(c if c.isalnum() else "-" for c in kind.lower()).strip("-")
-    folder = workspace.folder("index", name or f"{source.name}-{plain}")
+    part = "-sessions" if of == "sessions" else ""
+    folder = workspace.folder("index", name or f"{source.name}{part}-{plain}")
+    sessions = using(trained_on(workspace, source)) if of == "sessions" else None
     with Progress("build-index") as report:
-        done = steps.index(source, folder, kind, nprobe=nprobe, metric=metric, seed=seed, report=report)
+        done = steps.index(
+            source, folder, kind, sessions=sessions, nprobe=nprobe, metric=metric, seed=seed, report=report
+        )
     note(f"wrote index {done.name} ({done.folder})")
     about = done.about
     emit([{"index": done.name, "spec": about["spec"], "items": about["items"], **about["facts"]}], as_json)

@@ -32,7 +32,7 @@ def export(file: str, count: int, index: str | None, whitespace: Any, threads: i
     from embedrec.export.similarity import write_similarity
     from embedrec.index.files import load_index
 
-    opened = load_index(using(workspace.find("index", index)))
+    opened = load_index(using(workspace.find("index", index, of="items")))
     use_threads(threads)
     with Progress("export") as report:
         if file == "-":

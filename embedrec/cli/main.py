@@ -25,6 +25,7 @@ COMMANDS = {
     "build-index": "embedrec.cli.build_index",
     "similar": "embedrec.cli.similar",
     "recommend": "embedrec.cli.recommend",
+    "neighbours": "embedrec.cli.neighbours",
     "export": "embedrec.cli.export",
     "evaluate": "embedrec.cli.evaluate",
     "compare": "embedrec.cli.compare",

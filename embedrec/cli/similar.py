@@ -38,7 +38,7 @@ def similar(
     from embedrec.data.lookup import find_items
     from embedrec.index.files import load_index
 
-    opened = load_index(using(workspace.find("index", index)))
+    opened = load_index(using(workspace.find("index", index, of="items")))
     use_threads(threads)
     vocab = opened.vocab
     rows = find_items(vocab, items)

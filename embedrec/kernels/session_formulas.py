@@ -84,7 +84,7 @@ class Pad(NamedTuple):
     slot     (S,) int32 of −1: where a session stands among the candidates
     marks    (n,) uint8 of 0: 1 for an item of the history, 2 for one that may be answered
     totals   (n,) float64 of −inf: scores
-    touched  (n,) int32: which scores were touched; holds anything
+    touched  (n+1,) int32: which scores were touched; holds anything
     """
 
     slot: np.ndarray
@@ -99,7 +99,7 @@ def new_pad(sessions: int, n: int) -> Pad:
         np.full(sessions, -1, dtype=np.int32),
         np.zeros(n, dtype=np.uint8),
         np.full(n, -np.inf),
-        np.empty(n, dtype=np.int32),
+        np.empty(n + 1, dtype=np.int32),
     )
 
 

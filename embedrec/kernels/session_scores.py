@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from embedrec.kernels.prefetch import prefetch
 from embedrec.kernels.session_formulas import (
     EACH_MENTION,
     LESS_MEAN_OF_ALL,
@@ -17,6 +18,7 @@ from embedrec.kernels.session_formulas import (
 from embedrec.kernels.session_knn import best, candidates, room
 from embedrec.kernels.topk import replace_worst, sort_heap
 
+_AHEAD = 8  # neighbours
 _ASKED, _ALLOWED = np.uint8(1), np.uint8(2)
 
 
@@ -74,8 +76,15 @@ def _add_up(index, way, chosen, session, dot, latest, steps, filtered, pad):  # 
     offsets, items, totals, marks = index.offsets, index.items, pad.totals, pad.marks
     met = 0
     total = mean = 0.0
-    for c in range(chosen.shape[0]):
+    count = chosen.shape[0]
+    for c in range(min(_AHEAD, count)):
+        prefetch(offsets, session[chosen[c]])
+    for c in range(count):
         i = chosen[c]
+        if c + 2 * _AHEAD < count:
+            prefetch(offsets, session[chosen[c + 2 * _AHEAD]])
+        if c + _AHEAD < count:
+            prefetch(items, offsets[session[chosen[c + _AHEAD]]])
         if dot[i] <= 0:
             continue
         begin, end = offsets[session[i]], offsets[session[i] + 1]
@@ -100,11 +109,13 @@ def _add_up(index, way, chosen, session, dot, latest, steps, filtered, pad):  # 
                 row = ~row
             if filtered and not marks[row] & _ALLOWED:
                 continue
-            if totals[row] == -np.inf:
-                totals[row] = 0.0
-                pad.touched[met] = row
-                met += 1
-            totals[row] += gain * index.nearness[abs(e - shared)] if way.adds == NEAR_SHARED else gain
+            # no branch: whether an item is new cannot be foreseen, and a wrong guess costs more than the rest
+            more = gain * index.nearness[abs(e - shared)] if way.adds == NEAR_SHARED else gain
+            old = totals[row]
+            new = old == -np.inf
+            pad.touched[met] = row
+            met += new
+            totals[row] = (0.0 if new else old) + more
     return met, total, mean
 
 

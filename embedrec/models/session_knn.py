@@ -201,13 +201,9 @@ def _grown(vocab: Vocab, sessions: Sessions) -> Vocab:
             f"ids of the model's items are {_what(vocab)}, but those of the new sessions are {_what(sessions.vocab)}; "
             "prepare both alike"
         )
-    ids = (
-        np.concatenate([vocab.ids, sessions.vocab.ids[new]])
-        if len(vocab) and len(new)
-        else vocab.ids
-        if len(vocab)
-        else sessions.vocab.ids[new]
-    )
+    ids = [vocab.ids, sessions.vocab.ids[new]]
+    if not (len(vocab) and len(new)):  # ids of an empty vocabulary have no type
+        ids = ids[:1] if len(vocab) else ids[1:]
     names = vocab.names
     if names is not None:
         more = np.full(len(new), "", dtype=object) if sessions.vocab.names is None else sessions.vocab.names[new]
@@ -217,7 +213,7 @@ def _grown(vocab: Vocab, sessions: Sessions) -> Vocab:
         known = at >= 0
         counts = np.concatenate([counts, used[new]])
         counts[at[known]] += used[known]
-    return Vocab(ids, names, counts)
+    return Vocab(np.concatenate(ids), names, counts)
 
 
 def _what(vocab: Vocab) -> str:

@@ -28,10 +28,15 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in MODELS),
     ("word2vec", {"architecture": "cbow", "vectors": "input", "ordered": False}),
     ("sr", {"steps": 1, "pruning": 2, "itself": False}),
+    ("sknn", {"scoring": "followers", "similarity": "jaccard"}),
+    ("vsknn", {"sample": 2, "neighbours": 1, "compat": "session-rec"}),
+    ("vmis", {"compat": "serenade"}),
+    ("wsknn", {"sampling": "common_items", "compat": "wsknn"}),
     *(("vectors", {"metric": metric}) for metric in ("cosine", "dot", "l2")),
 ]
 N = 6
-FEWER = {"ar", "sr", "sknn", "vsknn", "stan", "vstan", "vmis", "sscf", "wsknn"}  # models that answer with fewer than k where they know no more, an empty history with none
+# models that answer with fewer than k where they know no more, an empty history with none
+FEWER = {"ar", "sr", "sknn", "vsknn", "stan", "vstan", "vmis", "sscf", "wsknn"}
 
 
 def recipe_of(name: str, settings: dict[str, Any]) -> Any:

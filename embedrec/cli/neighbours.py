@@ -1,0 +1,81 @@
+"""`embedrec neighbours`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from embedrec.cli.common import emit, json_option, threads_option, use_threads, using, workspace_option
+from embedrec.workspace import Workspace
+
+
+@click.command(short_help="The nearest past sessions to a history.")
+@click.argument("items", nargs=-1, metavar="[ITEM...]")
+@click.option("--session", metavar="ID", help="A past session instead of items; it is not among its own neighbours.")
+@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="Sessions.")
+@click.option("--model", metavar="NAME", help="Model to ask, exactly: session kNN, or one with vectors.")
+@click.option("--index", metavar="NAME", help="Index of sessions to search through.")
+@json_option
+@threads_option
+@workspace_option
+def neighbours(
+    items: tuple[str, ...],
+    session: str | None,
+    count: int,
+    model: str | None,
+    index: str | None,
+    as_json: bool,
+    threads: int,
+    workspace: Workspace,
+) -> None:
+    """The past sessions nearest to the history ITEM..., oldest first (ids or names), or to a past session.
+
+    Takes the latest index of sessions (`embedrec build-index --of sessions`), else the latest model.
+
+    \b
+    embedrec neighbours "Daft Punk" Justice
+    embedrec neighbours --session 4711 --model vsknn
+
+    Columns: rank, the session, score, the time of its last event, how many items it shares, its items.
+    """
+    import numpy as np
+
+    from embedrec.past import open_past
+
+    if bool(items) == (session is not None):
+        raise click.UsageError("give items, or a session with --session; not both")
+    if model is not None and index is not None:
+        raise click.UsageError("an index knows its model; leave out --model or --index")
+    past = open_past(workspace, model, index)
+    for artifact in past.used:
+        using(artifact)
+    use_threads(threads)
+    history, sessions = past.history(items, session), past.sessions
+    reach = min(count + (session is not None), len(sessions))
+    numbers, scores = past.find(history, reach)
+    itself = -1 if session is None else int(np.flatnonzero(sessions.ids == history.ids[0])[0])
+    kept = [
+        (number, score)
+        for number, score in zip(numbers[0].tolist(), scores[0].tolist(), strict=True)
+        if number >= 0 and number != itself
+    ][:count]
+    vocab = sessions.vocab
+    asked = set(history.recoded(vocab).items.tolist())
+    records = []
+    for rank, (number, score) in enumerate(kept, 1):
+        held = sessions[number].tolist()
+        labels = [vocab.name(row) or vocab.id(row) for row in held]
+        last = None if sessions.times is None else int(sessions.times[sessions.offsets[number + 1] - 1])
+        when = "" if last is None else datetime.fromtimestamp(last / 1000, UTC).isoformat(timespec="seconds")
+        records.append(
+            {
+                "rank": rank,
+                "session": sessions.ids[number : number + 1].tolist()[0],
+                "score": round(score, 4),
+                "time": when,
+                "shared": len(asked & set(held)),
+                "items": [vocab.id(row) for row in held] if as_json else " | ".join(map(str, labels)),
+            }
+        )
+    emit(records, as_json)

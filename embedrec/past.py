@@ -1,0 +1,107 @@
+"""The nearest past sessions to a history: by a session-kNN model, by a model's session vectors, or through an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embedrec.artifacts import Artifact
+from embedrec.data.lookup import find_items
+from embedrec.data.sessions import Sessions
+from embedrec.errors import SettingsError, UnknownItemError, did_you_mean
+from embedrec.models.files import load_model
+from embedrec.models.session_knn import SessionKnnModel
+from embedrec.steps import vector_model
+from embedrec.workspace import Workspace
+
+Finder = Callable[[Sessions, int], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """The sessions a model was trained on, and how the nearest of them are found.
+
+    used      the artifacts it takes, for notes
+    sessions  the training sessions
+    find      histories (q sessions), k → numbers of sessions (q, k) int64 and scores (q, k), −1 and −inf for missing
+    """
+
+    used: tuple[Artifact, ...]
+    sessions: Sessions
+    find: Finder
+
+    def history(self, items: Sequence[str], session: str | None) -> Sessions:
+        """One history: these items, oldest first, or a past session by its id.
+
+        Raises UnknownItemError, with near misses, for what is not there.
+        """
+        past = self.sessions
+        if session is None:
+            rows = find_items(past.vocab, items)
+            return Sessions(np.array([0, len(rows)]), rows, past.vocab, np.array([0]))
+        wanted: Any = int(session) if past.ids.dtype == np.int64 and session.lstrip("-").isdecimal() else session
+        at = np.flatnonzero(past.ids == wanted)
+        if not len(at):
+            near = did_you_mean(session, map(str, past.ids[:100_000].tolist()))
+            raise UnknownItemError(f"no training session is called {session!r}{near or '; check its id'}")
+        return past.taken(at[:1])
+
+
+def open_past(workspace: Workspace, model: str | None, index: str | None) -> Past:
+    """The past of a model: exact, or through an index of its sessions.
+
+    model, index  names; with neither, the latest index of sessions, or where there is none the latest model
+
+    Raises SettingsError for a model that has no nearest sessions, ArtifactError for what is missing.
+    """
+    if index is None and model is None:
+        index = next((a.name for a in reversed(workspace.artifacts("index")) if a.about.get("of") == "sessions"), None)
+    if index is not None:
+        return _through(workspace, workspace.find("index", index))
+    source = workspace.find("model", model)
+    trained = trained_on(workspace, source)
+    asked, sessions = load_model(source), Sessions.load(trained)
+    if isinstance(asked, SessionKnnModel):
+        return Past((source, trained), sessions, asked.neighbours)
+    vectors = vector_model(source)
+    encoded = vectors.encode(sessions)
+
+    def find(histories: Sessions, k: int) -> tuple[np.ndarray, np.ndarray]:
+        found = encoded.search(vectors.encode(histories).vectors, k)
+        return found.rows, found.scores
+
+    return Past((source, trained), sessions, find)
+
+
+def trained_on(workspace: Workspace, model: Artifact) -> Artifact:
+    """The sessions artifact that a model was trained on. Raises SettingsError when it has changed since."""
+    said = model.about.get("trained_on")
+    if said is None:
+        raise SettingsError(f"model {model.name} came from a file, so its past sessions are not known")
+    sessions = workspace.find("sessions", said["name"])
+    if sessions.fingerprint != said["fingerprint"]:
+        raise SettingsError(
+            f"sessions {sessions.name} were written anew since model {model.name} was trained on them; train it again"
+        )
+    return sessions
+
+
+def _through(workspace: Workspace, built: Artifact) -> Past:
+    from embedrec.index.files import load_index
+
+    if built.about.get("of") != "sessions":
+        raise SettingsError(f"index {built.name} is one of items; build one with `embedrec build-index --of sessions`")
+    source = workspace.find("model", built.about["indexed"]["name"])
+    if source.fingerprint != built.about["indexed"]["fingerprint"]:
+        raise SettingsError(f"model {source.name} was trained anew since index {built.name} was built; build it again")
+    model, index = vector_model(source), load_index(built)
+    trained = trained_on(workspace, source)
+
+    def find(histories: Sessions, k: int) -> tuple[np.ndarray, np.ndarray]:
+        found = index.search(model.encode(histories).vectors, k)
+        return found.rows, found.scores
+
+    return Past((built, source, trained), Sessions.load(trained), find)

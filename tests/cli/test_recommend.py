@@ -1,0 +1,87 @@
+"""`recommend` and `neighbours`: exactly what they print, and how they fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, walked
+from tests.cli.test_bad_input import fails
+
+LISTS = ["abc", "abd", "cab", "xy", "yx", "xyz"]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
+    """The current folder, a workspace with six sessions (an event an hour) and a model of rules."""
+    monkeypatch.chdir(tmp_path)
+    rows = ["session,item,item_name,time"]
+    for s, items in enumerate(LISTS):
+        rows += [f"s{s},{i},The {i.upper()},2024-05-0{s + 1}T{h:02}:00:00" for h, i in enumerate(items)]
+    (tmp_path / "shop.csv").write_text("\n".join(rows) + "\n")
+    walked(run, "prepare", "table", "shop.csv")
+    walked(run, "train", "sr")
+    return tmp_path
+
+
+@pytest.fixture
+def vectors(shop: Path, run: Run) -> Path:
+    """The same with a model of vectors, trained last."""
+    settings = ["dim=4", "epochs=60", "min_count=1", "sample=0"]
+    walked(run, "train", "word2vec", *(word for s in settings for word in ("--set", s)), "--threads", 1)
+    return shop
+
+
+def test_recommend(shop: Path, run: Run) -> None:
+    ran = walked(run, "recommend", "b", "a")
+    assert ran.out == "1\tc\t0.5000\tThe C\n2\td\t0.5000\tThe D\n"
+    assert ran.err == "using model sr (models/sr)\n"
+    assert walked(run, "recommend", "The B", "the a", "-n", 1).out == "1\tc\t0.5000\tThe C\n"
+    seen = walked(run, "recommend", "a", "--seen", "-n", 2, "--json").out.splitlines()
+    assert json.loads(seen[0]) == {"rank": 1, "item": "b", "score": 3.0, "name": "The B"}
+
+
+def test_recommend_refuses_what_is_not_there(shop: Path, run: Run) -> None:
+    assert "no item 'q' among the 7 of the vocabulary" in fails(run, "recommend", "q")
+    assert "no model artifact is called 'srr' in models; did you mean 'sr'?" in fails(run, "recommend", "a", "--model", "srr")
+
+
+def test_neighbours_of_items_and_of_a_session(vectors: Path, run: Run) -> None:
+    ran = walked(run, "neighbours", "x", "z", "-n", 3)
+    assert ran.rows[0][1] == "s5"
+    assert {row[1] for row in ran.rows} == {"s3", "s4", "s5"}
+    assert ran.rows[0][3:] == ["2024-05-06T02:00:00+00:00", "2", "The X | The Y | The Z"]
+    assert ran.err == "using model word2vec (models/word2vec)\nusing sessions shop (sessions/shop)\n"
+    of = walked(run, "neighbours", "--session", "s3", "--json").out.splitlines()
+    found = [json.loads(line) for line in of]
+    assert len(found) == 5 and found[0]["session"] == "s4"  # itself is left out
+    assert found[0]["items"] == ["y", "x"] and found[0]["shared"] == 2
+
+
+def test_through_an_index_it_is_the_same(vectors: Path, run: Run) -> None:
+    exact = walked(run, "neighbours", "a", "b", "--model", "word2vec")
+    built = walked(run, "build-index", "--of", "sessions", "--type", "flat")
+    assert built.rows[0][:3] == ["word2vec-sessions-flat", "Flat", "6"]
+    through = walked(run, "neighbours", "a", "b")
+    assert through.out == exact.out
+    assert through.err.startswith("using index word2vec-sessions-flat (indexes/word2vec-sessions-flat)\n")
+
+
+def test_an_index_of_sessions_is_not_taken_for_one_of_items(vectors: Path, run: Run) -> None:
+    walked(run, "build-index", "--type", "flat")
+    walked(run, "build-index", "--of", "sessions", "--type", "flat")
+    assert walked(run, "similar", "a", "-n", 1).err == "using index word2vec-flat (indexes/word2vec-flat)\n"
+    assert "index word2vec-flat is one of items" in fails(run, "neighbours", "a", "--index", "word2vec-flat")
+
+
+def test_neighbours_refuses_what_does_not_fit(vectors: Path, run: Run) -> None:
+    assert "give items, or a session with --session; not both" in fails(run, "neighbours", code=2)
+    assert "give items, or a session with --session; not both" in fails(
+        run, "neighbours", "a", "--session", "s1", code=2
+    )
+    assert "no training session is called 's9'; check its id" in fails(run, "neighbours", "--session", "s9")
+    assert "model sr (sr) has no vectors" in fails(run, "neighbours", "a", "--model", "sr")
+    walked(run, "prepare", "table", "shop.csv", "--min-length", 3)
+    assert "sessions shop were written anew since model word2vec was trained on them" in fails(run, "neighbours", "a")
