@@ -20,8 +20,8 @@ def read_labels(path: Path, vocab: Vocab) -> Lists:
     """The lists of labels (n rows) that a table of two columns, item and labels, gives n items.
 
     The first column holds ids or display names, whichever fit more items; the other holds lists (of Parquet and JSON
-    lines, or texts split at "|"). Of a name that stands twice in the table, the first row counts. Raises DataError for another
-    layout, and when no item is found.
+    lines, or texts split at "|"). Of a name that stands twice in the table, the first row counts. Raises DataError for
+    another layout, and when no item is found.
     """
     source = expand([path], tuple(SUFFIXES))[0]
     form = form_of(source)

@@ -39,19 +39,19 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for name in given.data_sets:
-
-            def embedrec(*arguments: object) -> str:
-                command = [sys.executable, "-m", "embedrec", *map(str, arguments), "--workspace", f"{folder}/{name}"]
-                return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-            source = given.data / name
-            embedrec(
-                "prepare", "sessions", source / "train_sessions.parquet", "--test", source / "test_prefixes.parquet"
-            )
+            workspace, source = f"{folder}/{name}", given.data / name
+            test = source / "test_prefixes.parquet"
+            embedrec(workspace, "prepare", "sessions", source / "train_sessions.parquet", "--test", test)
             for model in given.models:
-                found = json.loads(embedrec("evaluate", model, "--json", "--threads", given.threads))
+                found = json.loads(embedrec(workspace, "evaluate", model, "--json", "--threads", given.threads))
                 print(f"{name} {model}: {found['questions']:,} prefixes, {found['catalogue']:,} items")
                 print("   " + "  ".join(f"{key} {found[key]:.4f}" for key in SHOWN), flush=True)
+
+
+def embedrec(workspace: str, *arguments: object) -> str:
+    """What a command prints on stdout."""
+    command = [sys.executable, "-m", "embedrec", *map(str, arguments), "--workspace", workspace]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

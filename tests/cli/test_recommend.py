@@ -45,7 +45,8 @@ def test_recommend(shop: Path, run: Run) -> None:
 
 def test_recommend_refuses_what_is_not_there(shop: Path, run: Run) -> None:
     assert "no item 'q' among the 7 of the vocabulary" in fails(run, "recommend", "q")
-    assert "no model artifact is called 'srr' in models; did you mean 'sr'?" in fails(run, "recommend", "a", "--model", "srr")
+    said = fails(run, "recommend", "a", "--model", "srr")
+    assert said == "no model artifact is called 'srr' in models; did you mean 'sr'?"
 
 
 def test_neighbours_of_items_and_of_a_session(vectors: Path, run: Run) -> None:
