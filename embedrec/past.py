@@ -17,6 +17,8 @@ from embedrec.models.session_knn import SessionKnnModel
 from embedrec.steps import vector_model
 from embedrec.workspace import Workspace
 
+_REASONS = 3  # sessions named an answer
+
 Finder = Callable[[Sessions, int], tuple[np.ndarray, np.ndarray]]
 
 
@@ -74,6 +76,34 @@ def open_past(workspace: Workspace, model: str | None, index: str | None) -> Pas
         return found.rows, found.scores
 
     return Past((source, trained), sessions, find)
+
+
+def reasons(
+    source: Artifact, model: Any, sessions: Sessions, history: Sessions, items: np.ndarray
+) -> list[list[tuple[Any, float]]]:
+    """Of each recommended item, the nearest past sessions that hold it: ids and similarities, three at most.
+
+    model     the model of `source`; must be one of session kNN
+    sessions  what it was trained on
+    history   the one history that was answered
+    items     (k,) rows of the answers in the model's vocabulary
+
+    Raises SettingsError for a model of another kind.
+    """
+    if not isinstance(model, SessionKnnModel):
+        raise SettingsError(
+            f"{source.about['recipe']} does not answer from single past sessions; ask a session-kNN model why"
+        )
+    numbers, similarities = model.neighbours(history, min(model.recipe.neighbours, len(sessions)))
+    near = [(n, s) for n, s in zip(numbers[0].tolist(), similarities[0].tolist(), strict=True) if n >= 0]
+    past = sessions.taken(np.array([n for n, _ in near], dtype=np.int64)).recoded(model.vocab)
+    held = [set(past[place].tolist()) for place in range(len(near))]
+    return [
+        [(past.ids[place : place + 1].tolist()[0], near[place][1]) for place in range(len(near)) if row in held[place]][
+            :_REASONS
+        ]
+        for row in items.tolist()
+    ]
 
 
 def trained_on(workspace: Workspace, model: Artifact) -> Artifact:

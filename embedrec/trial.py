@@ -25,6 +25,7 @@ from embedrec.evaluate.similar import evaluate_similar
 from embedrec.models import MODELS, recipe_class, restorer_class
 from embedrec.models.base import Model, VectorModel
 from embedrec.models.files import load_model
+from embedrec.models.session_knn import SessionKnnModel
 from embedrec.readers.labels import read_labels
 from embedrec.reporting import Report, quiet
 from embedrec.steps import counts, provenance, recipe_of
@@ -178,6 +179,8 @@ def contender(
         fresh = trained.about.get("continued_from") is None
         if trial.whole and same and fresh and not pairs and config is None:
             model = _asked_as(trial, load_model(trained))
+            if isinstance(model, SessionKnnModel):  # what was saved does not say how many threads there are now
+                model = model.with_threads(threads)
             return Contender(name, model, None, "trained before, on the training part")
         settings = recipe_of(restorer_class(recipe), config, pairs, trained)
         origin = "its settings, trained now on the training part"

@@ -23,7 +23,9 @@ from embedrec.workspace import Workspace
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with tables [train.MODEL], for any of them."
 )
 @click.option(
-    "--metrics", metavar="METRIC,…", help="Columns [default: recall, mrr, ndcg and coverage at the last --at]."
+    "--metrics",
+    metavar="METRIC,…",
+    help="Columns [default: recall, mrr, ndcg and coverage at the last --at; with --labels, label_overlap@10].",
 )
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated, with a header.")
 @click.option("--markdown", "form", flag_value="markdown", help="A Markdown table.")
@@ -33,8 +35,9 @@ def compare(
 ) -> None:
     """Judge MODELS (trained models, or recipes that are trained now) on the same questions, the best first.
 
-    Columns `low` and `high` are the 95% interval of the first metric; `behind` is how far a model is behind the best in
-    it, paired by session, with its own interval: models whose interval holds 0 cannot be told apart.
+    Columns `low` and `high` are the 95% interval of the first metric that has one (coverage, gini and others of all
+    lists together have none); `behind` is how far a model is behind the best in it, paired by session, with its own
+    interval: models whose interval holds 0 cannot be told apart.
 
     \b
     embedrec compare word2vec ar sr popular random
@@ -78,7 +81,7 @@ def _compare(
     trial = opened(workspace, sessions, split, valid, protocol, given, seed)
     terms = terms_of(trial, at, ties, seen, unknown, draws, seed)
     own = {} if config is None else table(read_toml(config), "train")
-    shown = _columns(metrics, at[-1])
+    shown = _columns(metrics, at[-1], labelled=options["labels"] is not None)
     done = {}
     for name in models:
         one = config if name in own else None
@@ -114,13 +117,15 @@ def _compare(
         _show(list(tables), form, as_json)
 
 
-def _columns(metrics: str | None, k: int) -> list[str]:
+def _columns(metrics: str | None, k: int, *, labelled: bool) -> list[str]:
     if metrics is not None:
         names = [m.strip() for m in metrics.split(",") if m.strip()]
         if not names:
             raise click.BadParameter(f"names of metrics, as in recall@20,mrr@20, but given was {metrics!r}")
         return names
-    return [f"{name}@{k}" for name in ("recall", "mrr", "ndcg", "coverage")]
+    from embedrec.evaluate.similar import LABEL_OVERLAP
+
+    return [f"{name}@{k}" for name in ("recall", "mrr", "ndcg", "coverage")] + [LABEL_OVERLAP] * labelled
 
 
 def _negated(value: float | None) -> float | None:

@@ -97,10 +97,14 @@ def _again(run: Path, qrels: Path | None, at: str, as_json: bool) -> None:
     from embedrec.evaluate.runs import load_run
 
     ks = lengths_of(at)
-    values = load_run(run, qrels).metrics(ks)
+    loaded = load_run(run, qrels)
+    values = loaded.metrics(ks)
     metrics = {key: float(column.mean()) for key, column in values.items()}
     questions = len(values["r_precision"])
     note(f"run {run}: {questions:,} questions, lists ranked as they stand there")
+    longest = int(loaded.place.max(initial=0))
+    if longest < ks[-1]:
+        note(f"no list holds more than {longest} items; figures at larger lengths count what is there")
     if as_json:
         emit([{"run": str(run), "questions": questions, **metrics}], as_json=True)
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from embedrec.cli.common import emit, json_option, threads_option, use_threads, using, workspace_option
@@ -15,6 +17,7 @@ _SHOWN = 10  # items, unless -n says otherwise
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Items to recommend.")
 @click.option("--model", metavar="NAME", help="Model to ask [default: the latest].")
 @click.option("--seen", is_flag=True, help="Items of the history may come back.")
+@click.option("--why", is_flag=True, help="Also the nearest past sessions that hold the item; for session kNN.")
 @json_option
 @threads_option
 @workspace_option
@@ -23,6 +26,7 @@ def recommend(
     count: int | None,
     model: str | None,
     seen: bool,
+    why: bool,
     as_json: bool,
     threads: int,
     workspace: Workspace,
@@ -33,25 +37,32 @@ def recommend(
     embedrec recommend "Daft Punk" Justice "Röyksopp"
     embedrec recommend 21553 20071 8762 --model sr -n 20 --seen
 
-    Columns: rank, the item, score, its name. Models that know only some items to come next may print fewer.
+    Columns: rank, the item, score, its name, and with --why the past sessions it comes from, the nearest first, with
+    their similarity. Models that know only some items to come next may print fewer.
     """
     import numpy as np
 
     from embedrec.data.lookup import find_items
     from embedrec.data.sessions import Sessions
     from embedrec.models.files import load_model
+    from embedrec.past import reasons, trained_on
 
-    asked = load_model(using(workspace.find("model", model)))
+    source = using(workspace.find("model", model))
+    asked = load_model(source)
     use_threads(threads)
     vocab = asked.vocab
     rows = find_items(vocab, items)
     history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
     found = asked.recommend(history, min(count or _SHOWN, len(vocab)), seen=seen)
-    emit(
-        [
-            {"rank": rank, "item": vocab.id(row), "score": round(float(score), 4), "name": vocab.name(row)}
-            for rank, (row, score) in enumerate(zip(found.rows[0].tolist(), found.scores[0], strict=True), 1)
-            if row >= 0
-        ],
-        as_json,
-    )
+    records: list[dict[str, Any]] = [
+        {"rank": rank, "item": vocab.id(row), "score": round(float(score), 4), "name": vocab.name(row)}
+        for rank, (row, score) in enumerate(zip(found.rows[0].tolist(), found.scores[0], strict=True), 1)
+        if row >= 0
+    ]
+    if why:
+        sessions = using(trained_on(workspace, source))
+        causes = reasons(source, asked, Sessions.load(sessions), history, found.rows[0][: len(records)])
+        for record, cause in zip(records, causes, strict=True):
+            said = [{"session": i, "similarity": round(s, 4)} for i, s in cause]
+            record["why"] = said if as_json else " ".join(f"{c['session']} ({c['similarity']})" for c in said)
+    emit(records, as_json)

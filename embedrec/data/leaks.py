@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from embedrec.data.held_out import HeldOut
+from embedrec.data.kept import first_mentions
 from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError
 
@@ -39,33 +40,60 @@ def _vocabulary(train: Sessions) -> str:
 
 
 def _sessions(train: Sessions, test: HeldOut) -> str:
-    rows = np.array(_rows_of(train.ids, test.sessions.ids), dtype=np.int64)
-    shared = np.flatnonzero(rows >= 0)
-    if not len(shared):
+    rows = np.array(_rows_of(train.ids, test.sessions.ids), dtype=np.int64)  # (S,) −1 where training has no such id
+    shared = int((rows >= 0).sum())
+    if not shared:
         return f"none of the {len(test):,} held-out sessions is in training"
-    code = _codes(train, test.sessions)
-    leaked = [s for s in shared.tolist() if _goes_on(train, int(rows[s]), test, s, code)]
+    leaked = np.flatnonzero(_leaked(train, rows, test))
     # two files may number other sessions alike; among many, a few short ones then agree by chance
-    if len(leaked) > _BY_CHANCE * len(shared):
+    if len(leaked) > _BY_CHANCE * shared:
         raise DataError(
             f"leak: training holds session {test.sessions.ids[leaked[0] : leaked[0] + 1].tolist()[0]!r} beyond the "
             f"{test.given[leaked[0]]} events that are given; split by session, or leave it out of training"
         )
-    if leaked:
-        return f"{len(leaked):,} of {len(shared):,} held-out sessions have the id and items of a training session"
-    return f"of the {len(shared):,} held-out sessions that training has too, it holds only what is given"
+    if len(leaked):
+        return f"{len(leaked):,} of {shared:,} held-out sessions have the id and items of a training session"
+    return (
+        f"training has the ids of {shared:,} of the {len(test):,} held-out sessions too, but nothing beyond what is "
+        "given"
+    )
 
 
-def _goes_on(train: Sessions, row: int, test: HeldOut, s: int, code: np.ndarray) -> bool:
-    """Whether training session `row` goes on with what is held out of session s, event by event."""
-    known, whole = train[row], code[test.sessions[s]]
-    length = min(len(known), len(whole))
-    if length <= test.given[s] or (known[:length] != whole[:length]).any():
-        return False
-    if train.times is None or test.sessions.times is None:
-        return True
-    here, there = train.offsets[row], test.sessions.offsets[s]
-    return bool((train.times[here : here + length] == test.sessions.times[there : there + length]).all())
+def _leaked(train: Sessions, rows: np.ndarray, test: HeldOut) -> np.ndarray:
+    """Which held-out sessions (S,) training session `rows` (S,) goes on with beyond what is given, event by event.
+
+    Filters may have changed the training part alone: items it does not know do not count, and sessions are compared
+    as they stand, with each item once, and so from the end, for those that were cut to their last events.
+    """
+    n, sessions, given = len(train.vocab), test.sessions, test.given
+    items = _codes(train, sessions)[sessions.items]  # (E,)
+    session = np.repeat(np.arange(len(test)), sessions.lengths)
+    own = np.repeat(np.arange(len(train)), train.lengths)
+    place = np.arange(len(items)) - np.repeat(sessions.offsets[:-1], sessions.lengths)
+    known, every = items >= 0, np.ones(len(own), dtype=bool)
+    once = first_mentions(session, np.maximum(items, 0), len(test), n, known)
+    their_once = first_mentions(own, train.items, len(train), n, every)
+    timed = train.times is not None and sessions.times is not None
+    leaked = np.zeros(len(test), dtype=bool)
+    for here, there, at_end in ((known, every, False), (once, their_once, False), (once, their_once, True)):
+        one, other = np.flatnonzero(here), np.flatnonzero(there)  # places of the events that are compared
+        size, given_size = (
+            np.bincount(session[part], minlength=len(test)) for part in (one, one[place[one] < given[session[one]]])
+        )
+        start, their_size = np.cumsum(size) - size, np.bincount(own[other], minlength=len(train))
+        their_start = (np.cumsum(their_size) - their_size)[rows]
+        both = np.where(rows >= 0, np.minimum(size, their_size[rows]), 0)  # (S,) events that are compared
+        asked = np.flatnonzero((both > (0 if at_end else given_size)) & (size > given_size))
+        if at_end:
+            start, their_start = start + size - both, their_start + their_size[rows] - both
+        pair = np.repeat(np.arange(len(asked)), both[asked])
+        step = np.arange(len(pair)) - np.repeat(np.cumsum(both[asked]) - both[asked], both[asked])
+        a, b = one[start[asked][pair] + step], other[their_start[asked][pair] + step]
+        differs = items[a] != train.items[b]
+        if timed:
+            differs |= sessions.times[a] != train.times[b]  # type: ignore[index]
+        leaked[asked[np.bincount(pair, differs, minlength=len(asked)) == 0]] = True
+    return leaked
 
 
 def _copies(train: Sessions, test: HeldOut) -> list[str]:
@@ -93,6 +121,8 @@ def _times(train: Sessions, test: HeldOut, *, in_time: bool) -> list[str]:
         return []
     if not in_time:
         later = float((train.times >= asked.min()).mean())
+        if not later:
+            return ["all training events are before the first one asked for"]
         return [f"{later:.1%} of training events are not before the first one asked for: the split is none in time"]
     # a whole session may begin before the moment of the split, but ends after it
     bound = asked if test.given.any() else times[test.sessions.offsets[1:][lengths > 0] - 1]

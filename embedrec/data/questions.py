@@ -128,8 +128,8 @@ def rest(test: HeldOut, given: int | None = None) -> Questions:
     if given is None:
         if not test.given.all():
             raise SettingsError(
-                "nothing of these held-out sessions is given; say how many first items are with --given, "
-                "or split in time by user (warm-time)"
+                "nothing of these held-out sessions is given; split in time by user (warm-time), or ask with "
+                "--protocol rest, where --given says how many first items are"
             )
     elif given < 1:
         raise SettingsError(f"given must be at least 1, but is {given}")

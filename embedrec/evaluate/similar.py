@@ -17,6 +17,7 @@ from embedrec.reporting import Report, quiet
 
 _BLOCK = 4096  # items asked at a time
 _LABELLED = 10  # neighbours with labels that are compared
+LABEL_OVERLAP = f"label_overlap@{_LABELLED}"
 _WITHIN = 20  # neighbours among which they are looked for
 
 
@@ -37,7 +38,7 @@ def evaluate_similar(
     lists = neighbours(model, train, max(terms.at[-1], _WITHIN))
     whole = whole_metrics(lists, train, terms.at, seed=terms.seed)
     if labels is not None:
-        whole[f"label_overlap@{_LABELLED}"] = float(label_overlap(lists[:, :_WITHIN], labels).mean())
+        whole[LABEL_OVERLAP] = float(label_overlap(lists[:, :_WITHIN], labels).mean())
     return replace(result, whole=whole)
 
 

@@ -64,7 +64,7 @@ class SessionKnn(ABC):
 
     def found(self, store: SessionStore) -> np.ndarray | None:
         """A mask (S,) of the sessions that can be neighbours, None for all."""
-        return store.found
+        return None if store.found is None else store.found != 0
 
     def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
         """What the score of an item is multiplied with, (n,) float64; (0,) for nothing.

@@ -26,7 +26,7 @@ class SessionStore:
     numbers  (S,) int32: which of the sessions that were given this is, from 0
     times    (S,) int64 ms of its last (or first) event, or None
     weights  (S,) float64 mean weight of its events, or None where they do not matter
-    found    (S,) bool: whether it can be a neighbour, or None where all can
+    found    (S,) uint8: 1 where it can be a neighbour, or None where all can
     """
 
     offsets: np.ndarray
@@ -157,13 +157,13 @@ _COLUMNS = {
     "numbers": "int32",
     "times": "int64",
     "weights": "float64",
-    "found": "bool",
+    "found": "uint8",
 }
 _MOST = 2**31 - 2
 
 
 def _holding(sessions: Sessions, kind: str) -> np.ndarray:
-    """A mask (S,) of the sessions with an event of this kind. Raises DataError when kinds are missing or unknown."""
+    """(S,) uint8: 1 for the sessions with an event of this kind. Raises DataError when kinds are missing or unknown."""
     if sessions.kinds is None or sessions.kind_names is None:
         raise DataError(
             f"only sessions with a {kind!r} may be neighbours, but the sessions have no kinds of events; "
@@ -173,4 +173,4 @@ def _holding(sessions: Sessions, kind: str) -> np.ndarray:
     if kind not in names:
         raise DataError(f"no event is a {kind!r}; kinds are {', '.join(map(repr, names))}")
     at = np.repeat(np.arange(len(sessions)), sessions.lengths)
-    return np.bincount(at[sessions.kinds == names.index(kind)], minlength=len(sessions)) > 0
+    return np.bincount(at[sessions.kinds == names.index(kind)], minlength=len(sessions)).astype(bool).view(np.uint8)

@@ -70,7 +70,7 @@ class Wsknn:
         room     where the columns of the events lie
         report   "progress" with `done` and `total` bytes
 
-        Raises SettingsError for `actions` that name no weights, DataError for files that cannot be read or hold neither
+        Raises SettingsError for `actions` that name no weights or a kind of no event, DataError for files that cannot be read or hold neither
         maps nor tables, columns that are not there, and bad rows (as `bad_rows` says).
         """
         actions = _actions(self.actions)
@@ -85,6 +85,10 @@ class Wsknn:
             plan = replace(plan, weight=_ACTION_WEIGHT)
             forms = [(source, _weighted(form, plan.kind, actions)) for source, form in forms]
         events = read_rows(forms, plan, bad_rows, report, threads=workers, room=room)
+        there = [] if events.kinds is None else [str(kind) for kind in events.kinds.ids.tolist()]
+        odd = next((kind for kind in actions if kind not in there), None)
+        if odd is not None:
+            raise SettingsError(f"no event is of the kind {odd!r}; check --actions")
         return with_side_tables(events, plan, self.item_features, "", bad_rows)
 
 

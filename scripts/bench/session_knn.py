@@ -133,7 +133,7 @@ def against_wsknn(data: Data, threads: int, repeats: int) -> None:
         sample_size=1000,
     )
     recipe = WSKNN(100, 1000, "recent", "linear", "linear", compat="wsknn")
-    model, histories = recipe.fit(train), data.some(300)
+    model, histories = recipe.fit(train), data.some(1000)
     streams = [[items.tolist(), [0] * len(items)] for items in each(histories)]
     singles = [histories.taken(np.array([q])) for q in range(len(histories))]
     model.weights(histories, 20, seen=True)
@@ -175,7 +175,8 @@ def against_a_product(data: Data, threads: int, repeats: int) -> None:
     want, found = np.sort(product(), axis=1)[:, ::-1], np.maximum(model.neighbours(asked, nn)[1], 0)
     worst = float(abs(want - found).max())
     print(
-        f"  article  product and argpartition {theirs:.2f} s; here {ours:.4f} s with one thread ({theirs / ours:.0f} times); "
+        f"  article  product and argpartition {theirs:.2f} s; here {ours:.4f} s with one thread "
+        f"({theirs / ours:.0f} times); "
         f"similarities differ by {worst:.0e} at most",
         flush=True,
     )

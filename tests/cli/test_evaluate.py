@@ -170,7 +170,10 @@ def test_split_while_evaluating(run: Run, clicks: Path) -> None:
     ran = walked(run, "evaluate", "popular", "--split", "last-item", "--at", "2", "--draws", 0)
     notes = ran.err.splitlines()
     assert notes[1] == "split last-item: 12 training sessions, 12 in the test part"
-    assert "leak check: of the 12 held-out sessions that training has too, it holds only what is given" in notes
+    assert (
+        "leak check: training has the ids of 12 of the 12 held-out sessions too, but nothing beyond what is given"
+        in notes
+    )
     assert notes[-3] == "protocol last: the last item of every held-out session; 12 questions"
     ran = walked(run, "evaluate", "popular", "--split", "tail:share=.25", "--valid", "--at", "2", "--draws", 0)
     assert ran.err.splitlines()[1] == (
@@ -220,6 +223,8 @@ def test_similar_with_labels(run: Run, playlists: Path, tmp_path: Path) -> None:
     assert (name, first) == ("label_overlap@10", "") and 0 < float(last) < 1
     found = json.loads(walked(run, "evaluate", "ar", "--json", *options).out)
     assert f"{found['label_overlap@10']:.4f}" == last
+    compared = walked(run, "compare", "ar", "--csv", *options)
+    assert next(csv.DictReader(io.StringIO(compared.out)))["label_overlap@10"] == str(found["label_overlap@10"])
 
 
 def artists(workspace: Path) -> list[str]:
@@ -257,6 +262,10 @@ def test_a_saved_run_is_judged_again(run: Run, split: Path) -> None:
     found = json.loads(walked(run, "evaluate", "--run", "runs", "--at", "3", "--json").out)
     assert (found["run"], found["questions"], found["recall@3"]) == ("runs", 6, 5 / 6)
     assert "mrr@3_low" not in found
+    longer = walked(run, "evaluate", "--run", "runs", "--at", "3,4")
+    assert longer.err.splitlines()[1:] == [
+        "no list holds more than 3 items; figures at larger lengths count what is there"
+    ]
     said = fails(run, "evaluate", "popular", "--at", "3", "--save-run", "other", "--ties", "median")
     assert said == "a ranked list has no middle places; save runs with --ties standard or conservative"
     assert not (split / "other").exists()

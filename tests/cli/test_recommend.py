@@ -86,3 +86,17 @@ def test_neighbours_refuses_what_does_not_fit(vectors: Path, run: Run) -> None:
     assert "model sr (sr) has no vectors" in fails(run, "neighbours", "a", "--model", "sr")
     walked(run, "prepare", "table", "shop.csv", "--min-length", 3)
     assert "sessions shop were written anew since model word2vec was trained on them" in fails(run, "neighbours", "a")
+
+
+def test_why(shop: Path, run: Run) -> None:
+    """The sessions named hold the item and are nearest first; s0 is "abc", s1 "abd", s2 "cab"."""
+    walked(run, "train", "sknn")
+    ran = walked(run, "recommend", "a", "b", "--why", "--model", "sknn")
+    assert [(row[1], row[4]) for row in ran.rows] == [("c", "s2 (0.8165) s0 (0.8165)"), ("d", "s1 (0.8165)")]
+    found = json.loads(walked(run, "recommend", "a", "b", "--why", "--json").out.splitlines()[1])
+    assert (found["item"], found["why"]) == ("d", [{"session": "s1", "similarity": 0.8165}])
+    assert fails(run, "recommend", "a", "--why", "--model", "sr") == (
+        "sr does not answer from single past sessions; ask a session-kNN model why"
+    )
+    near = walked(run, "neighbours", "a", "b", "-n", 2, "--model", "sknn")
+    assert [row[1:3] for row in near.rows] == [["s2", "0.8165"], ["s1", "0.8165"]]

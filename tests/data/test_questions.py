@@ -115,8 +115,8 @@ def test_the_rest_of_what_is_given(held: tuple[list[Plain], list[int]]) -> None:
         with pytest.raises(SettingsError) as error:
             rest(made(*held))
         assert str(error.value) == (
-            "nothing of these held-out sessions is given; say how many first items are with --given, or split in time "
-            "by user (warm-time)"
+            "nothing of these held-out sessions is given; split in time by user (warm-time), or ask with "
+            "--protocol rest, where --given says how many first items are"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ import pytest
 from wsknn import fit
 from wsknn.model import wsknn as package
 
+from embedrec import artifacts
 from embedrec.data import Sessions, Vocab
 from embedrec.data.sessions import sessionize
 from embedrec.datasets import user_cache
 from embedrec.errors import DataError
+from embedrec.models.files import load_model, save_model
+from embedrec.models.session_knn import SessionKnnModel
 from embedrec.models.wsknn import WSKNN
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.movielens import MovieLens
@@ -197,3 +201,15 @@ def test_sessions_that_lack_something(recipe: WSKNN, message: str) -> None:
 def test_a_kind_that_no_event_has(movielens: Sessions) -> None:
     with pytest.raises(DataError, match="no event is a 'lick'; kinds are 'watch', 'like'"):
         WSKNN(required_event="lick").fit(movielens)
+
+
+def test_saved_with_all_its_columns(tmp_path: Path, movielens: Sessions) -> None:
+    train, asked = movielens.taken(np.arange(200)), movielens.taken(np.arange(200, 205))
+    model = WSKNN(sampling="weighted_events", required_event="like", recommend_any=True).fit(train, seed=4)
+    assert {"times", "weights", "found", "seed"} < set(model.arrays)
+    save_model(model, tmp_path / "m", {})
+    loaded = load_model(artifacts.read(tmp_path / "m", "model"))
+    assert isinstance(loaded, SessionKnnModel)
+    for one, other in ((model, loaded), (model.update(asked), loaded.update(asked))):
+        assert (one.recommend(asked, 9).rows == other.recommend(asked, 9).rows).all()
+        assert (one.neighbours(asked, 9)[0] == other.neighbours(asked, 9)[0]).all()

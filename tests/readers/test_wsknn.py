@@ -97,6 +97,12 @@ def test_actions_need_weights(tmp_path: Path, actions: str) -> None:
     assert str(refused.value) == f"actions must be given as view=1,cart=2, but one is {actions.rpartition(',')[2]!r}"
 
 
+def test_actions_name_kinds_that_are_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(write(tmp_path, {"a.json": json.dumps(_MAP)}), actions="cart=2,purchse=7")
+    assert str(refused.value) == "no event is of the kind 'purchse'; check --actions"
+
+
 _LISTS = "a session must be two to four lists: items, times, kinds, weights"
 
 
