@@ -403,6 +403,23 @@ def test_imported_vectors_are_taken_as_they_are(workspace: Workspace, split_sour
     assert 0 < result.metrics["recall@20"] < 1
 
 
+def test_imported_vectors_know_whole_numbers_as_texts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lists = [rng.choice(20, 6).tolist() for _ in range(30)]
+    with artifacts.writing(tmp_path / "sessions" / "s", "sessions", {}) as draft:
+        Sessions.of_lists(lists).compacted().write(draft)
+    vocab = Vocab([str(i) for i in [99, *range(20)]])  # one that training lacks
+    embeddings = some_embeddings(21, 8)
+    workspace = Workspace(tmp_path)
+    save_model(Vectors().restore(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})
+    asked = open_trial(workspace.find("sessions", "s"))
+    found = contender(workspace, "foreign", asked)
+    assert sorted(found.model.vocab.ids.tolist()) == sorted(asked.train.vocab.ids.tolist())
+    nine = found.model.vocab.rows([9])[0]
+    assert (found.model.arrays["items"][nine] == embeddings.vectors[10]).all()
+    assert trial.ask(asked, found.model, Terms(at=(5,), draws=0)).metrics["recall@5"] > 0
+
+
 def test_a_trained_model_goes_before_a_recipe(workspace: Workspace, split_source: Artifact) -> None:
     steps.train(Popular(days=2), split_source, workspace.folder("model", "popular"))
     found = contender(workspace, "popular", open_trial(split_source))

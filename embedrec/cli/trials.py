@@ -157,7 +157,10 @@ def judged(
     table = None if labels is None else labels_of(trial, labels)
     with Progress(f"train {name}") as report:
         model = contender(workspace, name, trial, config=config, pairs=pairs, seed=seed, threads=threads, report=report)
-    note(f"model {name}: {model.origin}")
+    known, catalogue = len(model.model.vocab), len(trial.train.vocab)
+    note(
+        f"model {name}: {model.origin}" + (f"; it knows {known:,} of {catalogue:,} items" if known < catalogue else "")
+    )
     if through is not None:
         model = searching(model, through, seed=seed)
     with Progress(f"evaluate {name}") as report:

@@ -43,7 +43,7 @@ def _sessions(train: Sessions, test: HeldOut) -> str:
     rows = np.array(_rows_of(train.ids, test.sessions.ids), dtype=np.int64)  # (S,) −1 where training has no such id
     shared = int((rows >= 0).sum())
     if not shared:
-        return f"none of the {len(test):,} held-out sessions is in training"
+        return f"none of the {len(test):,} held-out sessions has the id of a training session"
     leaked = np.flatnonzero(_leaked(train, rows, test))
     # two files may number other sessions alike; among many, a few short ones then agree by chance
     if len(leaked) > _BY_CHANCE * shared:
@@ -138,7 +138,9 @@ def _codes(train: Sessions, other: Sessions) -> np.ndarray:
 
 
 def _rows_of(ids: np.ndarray, wanted: np.ndarray) -> list[int]:
+    """Rows of the wanted ids, −1 where there is none; compared as texts where only one side holds whole numbers."""
+    there, asked = ids.tolist(), wanted.tolist()
     if ids.dtype != wanted.dtype:
-        return [-1] * len(wanted)
-    row_of = dict(zip(ids.tolist(), range(len(ids)), strict=True))
-    return [row_of.get(i, -1) for i in wanted.tolist()]
+        there, asked = [*map(str, there)], [*map(str, asked)]
+    row_of = dict(zip(there, range(len(there)), strict=True))
+    return [row_of.get(i, -1) for i in asked]

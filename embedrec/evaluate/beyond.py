@@ -18,6 +18,7 @@ from embedrec.data.describe import gini
 from embedrec.data.sessions import Sessions
 
 _SAMPLED = 1000  # lists whose diversity is measured
+_ITEMS = 1 << 10  # in so many lists at a time that they hold about so many: all pairs of more would need gigabytes
 
 
 def whole_metrics(lists: np.ndarray, train: Sessions, ks: Sequence[int], *, seed: int) -> dict[str, float]:
@@ -69,14 +70,16 @@ def _diversity(lists: np.ndarray, train: Sessions, seed: int) -> float:
     sets = sp.csr_matrix((ones, (column[train.items[used]], session[used])), (len(items), len(train)))
     sets.data[:] = 1  # an item is in a session or not
     sizes = np.asarray(sets.sum(axis=1)).ravel()
-    unit = sp.diags_array(1 / np.sqrt(np.maximum(sizes, 1))) @ sets
-    cosines = sp.csr_array(unit @ unit.T)  # (m, m)
+    unit = sp.csr_array(sp.diags_array(1 / np.sqrt(np.maximum(sizes, 1))) @ sets)
     rows = np.full(lists.shape, -1)
     rows[lists >= 0] = local
     values = []
-    for row in rows:
-        here = row[row >= 0]
-        block = cosines[here][:, here].toarray()
-        pairs = len(here) * (len(here) - 1)
-        values.append(1 - (block.sum() - np.trace(block)) / pairs)
+    for part in np.array_split(rows, -(-rows.size // _ITEMS)):
+        some = np.unique(part[part >= 0])
+        cosines = (unit[some] @ unit[some].T).toarray()
+        for row in part:
+            here = np.searchsorted(some, row[row >= 0])
+            block = cosines[np.ix_(here, here)]
+            pairs = len(here) * (len(here) - 1)
+            values.append(1 - (block.sum() - np.trace(block)) / pairs)
     return float(np.mean(values))

@@ -82,8 +82,9 @@ class Table:
         if not item:
             raise DataError(f"{source} has no column of items; name one of {listed(columns)} with --item")
         if not session and not user:
+            users, option = ("", "") if self.user == NONE else (" or users", " or --user")
             raise DataError(
-                f"{source} has no column of sessions or users; name one of {listed(columns)} with --session or --user"
+                f"{source} has no column of sessions{users}; name one of {listed(columns)} with --session{option}"
             )
         name = name_beside(item, columns)
         if self.name is not None:

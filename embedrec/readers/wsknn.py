@@ -70,8 +70,8 @@ class Wsknn:
         room     where the columns of the events lie
         report   "progress" with `done` and `total` bytes
 
-        Raises SettingsError for `actions` that name no weights or a kind of no event, DataError for files that cannot be read or hold neither
-        maps nor tables, columns that are not there, and bad rows (as `bad_rows` says).
+        Raises SettingsError for `actions` that name no weights or a kind of no event, DataError for files that cannot
+        be read or hold neither maps nor tables, columns that are not there, and bad rows (as `bad_rows` says).
         """
         actions = _actions(self.actions)
         forms = [(source, _form(source, bad_rows)) for source in expand(paths, (".json", *SUFFIXES))]

@@ -35,7 +35,7 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
 SPLIT_NOTES = """\
 using sessions clicks (sessions/clicks)
 leak check: all 4 items of the training vocabulary are in training sessions
-leak check: none of the 3 held-out sessions is in training
+leak check: none of the 3 held-out sessions has the id of a training session
 leak check: 0 of 3 held-out sessions of 3 items or more equal a training session item by item
 leak check: all training events are before the end of every held-out session
 """
@@ -43,7 +43,7 @@ NOTES = """\
 using sessions clicks-time (sessions/clicks-time)
 split time:share=0.25: 9 training sessions, 3 in the test part
 leak check: all 4 items of the training vocabulary are in training sessions
-leak check: none of the 3 held-out sessions is in training
+leak check: none of the 3 held-out sessions has the id of a training session
 leak check: 0 of 3 held-out sessions of 3 items or more equal a training session item by item
 leak check: all training events are before the end of every held-out session
 protocol next: the next item after every prefix of every held-out session; 6 questions
@@ -412,7 +412,7 @@ def test_usage(args: str, says: str, run: Run, split: Path) -> None:
         ("split last-session --sessions clicks", "the sessions have no users; prepare them with a user column, or "),
         ("evaluate popular --at 5", "lists of 5 are judged, but there are only 4 items; use shorter ones"),
         ("evaluate popular --at 3 --given 2", "--given is for --protocol rest, but the protocol is next"),
-        ("evaluate popular --at 3 --protocol users", "nothing of these held-out sessions is given; say how many "),
+        ("evaluate popular --at 3 --protocol users", "nothing of these held-out sessions is given; split in "),
         ("evaluate popular --at 3 --labels x", "--labels is for --protocol similar, but the protocol is next"),
         ("evaluate popular --at 3 --set day=7", "unknown setting 'day' in --set; did you mean 'days'?"),
         ("evaluate popular --at 3 --through flat", "popular has no vectors, so there is nothing to index; leave "),

@@ -145,6 +145,12 @@ def test_bad_sessions(tmp_path: Path, session: Any, problem: str) -> None:
             {"actions": "view=1"},
             "{f} names no kinds of events; name their column with --kind, or leave out --actions",
         ),
+        (
+            "a.csv",
+            "user_id,item\n1,2\n",
+            {},
+            "{f} has no column of sessions; name one of user_id, item with --session",
+        ),
         ("a.csv", "session,item,kind\n1,2,\n", {"actions": "view=1"}, "{f}, row 1: kind is missing" + SKIP),
     ],
 )
