@@ -18,6 +18,7 @@ from embedrec.config import build, parse_pairs, read_toml, settings_of, table
 from embedrec.data.features import Features
 from embedrec.data.filters import Filters
 from embedrec.data.held_out import HeldOut
+from embedrec.data.leaks import check_leaks
 from embedrec.data.regroup import AS_READ, Regroup
 from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.sessions import Sessions, sessionize
@@ -74,9 +75,15 @@ def prepare(
     test     file of the held-out part, for readers that have `read_test`; it is neither regrouped nor filtered
     memory   a budget in bytes, under which columns of events lie in files beside `folder`; the result is the same
 
-    Raises DataError when training knows none of the items that are held out.
+    Raises DataError when training knows none of the items that are held out, and for a leak; SettingsError for a
+    held-out part beside sessions that are made anew.
     """
     artifacts.check_place(folder)
+    if test is not None and regroup != AS_READ:
+        raise SettingsError(
+            "--by and --gap would make other sessions of the training part only, not of the held-out one; leave them "
+            "out, or prepare the whole and split it with `embedrec split`"
+        )
     started = perf_counter()
     held_out = None if test is None else reader.read_test(test, bad_rows=bad_rows)
     room = IN_MEMORY if memory is None else Room(memory, folder.parent)
@@ -119,7 +126,7 @@ def _given(test: HeldOut, train: Sessions, path: str | Path | None) -> dict[str,
             f"{train.vocab.id(0)!r}; check that both files have the same ids, and loosen the filters"
         )
     return {
-        "split": {"rule": "given", "test": str(path)},
+        "split": {"rule": "given", "test": str(path), "checked": check_leaks(train, test)},
         "test_sessions": len(test),
         "test_events": len(test.sessions.items),
         "questions": int(np.maximum(test.sessions.lengths - np.maximum(test.given, 1), 0).sum()),

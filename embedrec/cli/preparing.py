@@ -163,6 +163,8 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
             f"--test {test} holds {about['test_sessions']:,} sessions, {about['test_events']:,} events, "
             f"{about['questions']:,} questions"
         )
+        for line in about["split"]["checked"]:
+            note(f"leak check: {line}")
     note(f"wrote sessions {done.name} ({done.folder})")
     emit(
         [{"sessions": about["sessions"], "items": about["items"], "events": about["events"]}],

@@ -114,7 +114,7 @@ def recbole(name: str | None, **given: Any) -> None:
 def sessions(test: str | None, name: str | None, **given: Any) -> None:
     """Tables of SessionId, ItemId and Time (or pos) as in GRU4Rec and session-rec: .tsv, .csv, .parquet.
 
-    Filters, --by and --gap apply to the training part only.
+    Filters apply to the training part only; --by and --gap do not go with --test.
 
     \b
     embedrec prepare sessions rsc15_train_full.tsv --test rsc15_test.tsv

@@ -10,6 +10,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError
 
 _LONG = 3  # items; shorter sessions are alike by chance
+_MANY, _MOST = 100, 0.9  # of so many sessions, so large a share is not alike by chance
 _BY_CHANCE = 0.01  # of the sessions with one id, so many may be alike without being the same
 
 
@@ -105,6 +106,11 @@ def _copies(train: Sessions, test: HeldOut) -> list[str]:
     wanted = set(test.sessions.lengths[asked].tolist())
     there = {train[s].tobytes() for s in np.flatnonzero(np.isin(train.lengths, list(wanted))).tolist()}
     copies = sum(code[test.sessions[s]].tobytes() in there for s in asked.tolist())
+    if len(asked) >= _MANY and copies > _MOST * len(asked):
+        raise DataError(
+            f"leak: {copies:,} of {len(asked):,} held-out sessions of {_LONG} items or more equal a training session "
+            "item by item, under other ids; leave the held-out part out of training"
+        )
     return [
         f"{copies:,} of {len(asked):,} held-out sessions of {_LONG} items or more equal a training session item by item"
     ]

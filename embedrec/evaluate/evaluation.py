@@ -114,6 +114,9 @@ def evaluate(
         **ranked_metrics(ranking.ranks, ranking.offsets, terms.at),
         **list_metrics(lists, train, terms.at),
     }
+    if ranking.rows.shape[1] < min(int(questions.relevant.max()), len(ranking.vocab)):
+        # a list must be as long as there are targets
+        values["r_precision"] = np.where(questions.relevant <= depth, values["r_precision"], np.nan)
     whole = whole_metrics(lists, train, terms.at, seed=terms.seed)
     table = np.stack(list(values.values()), axis=1)
     # of "similar", several questions are of one held-out session, and each has a history of its own

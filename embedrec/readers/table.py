@@ -59,7 +59,7 @@ class Table:
         """The rows of all files as events; the same columns are read in every file.
 
         workers  threads; the result does not depend on them
-        report   "progress" with `done` and `total` bytes
+        report   "columns" with what was guessed, then "progress" with `done` and `total` bytes
         room     where the columns of the events lie
 
         Raises DataError for files that cannot be read, columns that are not there, times whose unit cannot be
@@ -69,6 +69,8 @@ class Table:
         sources = [(source, form_of(source, self.format)) for source in found]
         first, form = sources[0]
         plan = self.plan(first, form.columns(first))
+        if None in (self.session, self.item, self.time):
+            report("columns", session=plan.session, item=plan.item, time=plan.time or "none")
         events = read_rows(sources, plan, bad_rows, report, threads=workers, room=room)
         return with_side_tables(events, plan, self.item_features, self.user_features, bad_rows)
 

@@ -85,6 +85,7 @@ def test_several_rounds(run: Run, clicks: Path) -> None:
     (clicks / "words.csv").write_text("session,item\n" + "".join(f"{s},{i}\n" for s, i in ROUNDS))
     ran = walked(run, "prepare", "table", "words.csv", "--min-count", 2)
     assert ran.err.splitlines()[:-1] == [
+        "columns session=session item=item time=none",
         "--min-count 2 removed 0 sessions, 2 items, 2 events in 2 rounds",
         "--min-length 2 removed 1 sessions, 0 items, 1 events in 2 rounds",
         "stable after 2 rounds",
@@ -93,9 +94,9 @@ def test_several_rounds(run: Run, clicks: Path) -> None:
     assert [(r["filter"], r["rounds"]) for r in about["removed"]] == [("min_count", 2), ("min_length", 2)]
     assert about["filters"]["rounds"] is None
     ran = walked(run, "prepare", "table", "words.csv", "--min-count", 2, "--rounds", 2)
-    assert ran.err.splitlines()[2] == "stopped after 2 rounds"
+    assert ran.err.splitlines()[3] == "stopped after 2 rounds"
     ran = walked(run, "prepare", "table", "words.csv", "--min-count", 2, "--rounds", 1)
-    assert ran.err.splitlines()[:-1] == [
+    assert ran.err.splitlines()[1:-1] == [
         "--min-count 2 removed 0 sessions, 1 items, 1 events",
         "--min-length 2 removed 1 sessions, 0 items, 1 events",
     ]

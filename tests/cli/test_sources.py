@@ -113,12 +113,24 @@ def test_a_test_part_is_held_out_and_not_filtered(run: Run, clicks: Path) -> Non
     assert ran.out == "1\t2\t2\n"
     assert f"--test {clicks}/test.parquet holds 2 sessions, 7 events, 4 questions\n" in ran.err
     artifact = artifacts.read(clicks / "sessions" / "train", "sessions")
-    assert artifact.about["split"] == {"rule": "given", "test": str(clicks / "test.parquet")}
+    assert artifact.about["split"] == {
+        "rule": "given",
+        "test": str(clicks / "test.parquet"),
+        "checked": [line.removeprefix("leak check: ") for line in ran.err.splitlines() if line.startswith("leak")],
+    }
+    assert len(artifact.about["split"]["checked"]) == 4
     assert [artifact.about[key] for key in ("test_sessions", "test_events", "questions")] == [2, 7, 4]
     test = HeldOut.load(artifact)
     assert test is not None and test.given.tolist() == [0, 2]
     ids = test.sessions.vocab.ids
     assert [ids[test.sessions[s]].tolist() for s in range(2)] == [[1, 2, 9, 4], [3, 3, 1]]
+
+
+def test_sessions_are_not_made_anew_beside_a_test_part(run: Run, clicks: Path) -> None:
+    paths = (clicks / "train.parquet", "--test", clicks / "test.parquet")
+    said = fails(run, "prepare", "sessions", *paths, "--gap", "30min", "--workspace", clicks)
+    assert said.startswith("--by and --gap would make other sessions of the training part only")
+    assert not (clicks / "sessions").exists()
 
 
 def test_a_test_part_of_other_items_is_refused(run: Run, clicks: Path) -> None:

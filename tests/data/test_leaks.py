@@ -254,3 +254,15 @@ def test_nothing_held_out() -> None:
         "all 2 items of the training vocabulary are in training sessions",
         "none of the 0 held-out sessions has the id of a training session",
     ]
+
+
+def test_copies_of_most_sessions_under_other_ids() -> None:
+    lists = [f"abc{'def'[n % 3]}{'def'[n // 3 % 3]}" for n in range(120)]
+    sessions = Sessions.of_lists(lists).compacted()
+    test = HeldOut(replace(sessions, ids=np.arange(1000, 1120)), np.zeros(120))
+    refused(
+        sessions,
+        test,
+        "leak: 120 of 120 held-out sessions of 3 items or more equal a training session item by item, under other ids; "
+        "leave the held-out part out of training",
+    )

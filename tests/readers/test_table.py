@@ -532,7 +532,10 @@ def test_uneven_rows_over_several_blocks_keep_their_numbers(tmp_path: Path, monk
     (tmp_path / "t.csv").write_text("session,item\n" + "\n".join(lines))
     bad_rows = BadRows("skip")
     reports: list[dict] = []
-    events = Table().read([tmp_path], bad_rows=bad_rows, report=lambda event, **n: reports.append(n))
+    events = Table().read(
+        [tmp_path], bad_rows=bad_rows, report=lambda event, **n: reports.append({"event": event, **n})
+    )
+    assert reports.pop(0) == {"event": "columns", "session": "session", "item": "item", "time": "none"}
     assert events.items.ids.tolist() == [n for n in range(1, 200) if n % 7 and n != 100]
     assert bad_rows.examples["session is missing"] == [f"{tmp_path}/t.csv, row 100"]
     assert bad_rows.examples["the row must have a value for every column"][0] == f"{tmp_path}/t.csv, row 7"
