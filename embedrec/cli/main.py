@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from embedrec import __version__
+from embedrec.cli.interrupts import ending_soon
 from embedrec.cli.named import Named
 from embedrec.errors import EmbedrecError
 
@@ -69,7 +70,7 @@ def main() -> NoReturn:
     try:
         _cache_kernels()
         # not cli.main(), which has an exit code of its own for a closed pipe
-        with cli.make_context("embedrec", sys.argv[1:]) as context:
+        with ending_soon(), cli.make_context("embedrec", sys.argv[1:]) as context:
             cli.invoke(context)
         code = 0
     except click.exceptions.Exit as e:
