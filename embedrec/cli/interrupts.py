@@ -17,8 +17,8 @@ def ending_soon() -> Iterator[None]:
     """For a block that Ctrl-C ends by KeyboardInterrupt, or, where that is lost, by the exit code 130 after a while.
 
     Python may raise KeyboardInterrupt between taking a lock and the block that gives it back (inside a thread pool,
-    say); whoever wants that lock then waits for good, perhaps only when Python itself ends, so the alarm stays set. What
-    is half-written then is removed by the next command.
+    say). Whoever wants that lock then waits for good, perhaps only when Python itself ends, so the alarm stays set.
+    What is half-written then is removed by the next command.
     """
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
