@@ -66,8 +66,7 @@ class Trial:
     def repeats(self) -> bool:
         """Whether training sessions hold an item twice, so that seen items may come back."""
         train, n = self.train, max(len(self.train.vocab), 1)
-        session = np.repeat(np.arange(len(train)), train.lengths)
-        return len(np.unique(session * n + train.items)) < len(train.items)
+        return len(np.unique(train.session_of * n + train.items)) < len(train.items)
 
 
 def rule_of(text: str) -> Rule:

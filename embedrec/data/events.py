@@ -14,6 +14,8 @@ from embedrec.data.room import IN_MEMORY, Room, chunks
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError
 
+DAY = 86_400_000  # milliseconds
+
 
 @dataclass(frozen=True, eq=False)
 class Events:

@@ -8,11 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from embedrec.data.events import Events
+from embedrec.data.events import DAY, Events
 from embedrec.data.kept import Kept, keep_first_mentions, keep_first_of_run, keep_last, keep_top
 from embedrec.errors import DataError, SettingsError, did_you_mean
 
-_DAY = 86_400_000  # milliseconds
 REPEATED = ("min_count", "min_length", "max_length")  # filters that each may undo what another has made sure of
 
 
@@ -151,7 +150,7 @@ def _min_rating(kept: Kept, filters: Filters) -> None:
 def _days(kept: Kept, filters: Filters) -> None:
     time = _column(kept.events, "time", "days")
     if len(time):
-        since = int(time.max()) - int((filters.days or 0) * _DAY)
+        since = int(time.max()) - int((filters.days or 0) * DAY)
         kept.keep(lambda here: time[here] >= since)
 
 

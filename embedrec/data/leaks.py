@@ -68,9 +68,7 @@ def _leaked(train: Sessions, rows: np.ndarray, test: HeldOut) -> np.ndarray:
     """
     n, sessions, given = len(train.vocab), test.sessions, test.given
     items = _codes(train, sessions)[sessions.items]  # (E,)
-    session = np.repeat(np.arange(len(test)), sessions.lengths)
-    own = np.repeat(np.arange(len(train)), train.lengths)
-    place = np.arange(len(items)) - np.repeat(sessions.offsets[:-1], sessions.lengths)
+    session, place, own = sessions.session_of, sessions.place_of, train.session_of
     known, every = items >= 0, np.ones(len(own), dtype=bool)
     once = first_mentions(session, np.maximum(items, 0), len(test), n, known)
     their_once = first_mentions(own, train.items, len(train), n, every)
@@ -121,8 +119,7 @@ def _times(train: Sessions, test: HeldOut, *, in_time: bool) -> list[str]:
     if train.times is None or times is None or not len(train.times):
         return ["there are no times, so the order of training and held-out events was not checked"]
     lengths = test.sessions.lengths
-    place = np.arange(len(times)) - np.repeat(test.sessions.offsets[:-1], lengths)
-    asked = times[place >= np.repeat(np.maximum(test.given, 1), lengths)]
+    asked = times[test.sessions.place_of >= np.repeat(np.maximum(test.given, 1), lengths)]
     if not len(asked):
         return []
     if not in_time:

@@ -137,9 +137,8 @@ def rest(test: HeldOut, given: int | None = None) -> Questions:
     sessions, n = test.sessions, max(len(test.sessions.vocab), 1)
     asked = np.flatnonzero(sessions.lengths > history)
     _check_some(len(asked), "no held-out session is longer than what is given of it")
-    place = np.arange(len(sessions.items)) - np.repeat(sessions.offsets[:-1], sessions.lengths)  # in its session
-    session = np.repeat(np.arange(len(sessions)), sessions.lengths)
-    late = place >= history[session]
+    session = sessions.session_of
+    late = sessions.place_of >= history[session]
     pairs = np.unique(session[late] * n + sessions.items[late])  # each item once a session
     counts = np.bincount(pairs // n, minlength=len(sessions))[asked]
     return Questions(sessions, asked, history[asked], np.concatenate([[0], np.cumsum(counts)]), pairs % n)
@@ -151,10 +150,9 @@ def companions(test: HeldOut, vocab: Vocab, *, queries: int = 5, seed: int = 0) 
     Of every held-out session with at least `queries` distinct items in `vocab` beyond what is given of it, so many are
     drawn; each is asked alone, and the others are the targets. Raises DataError when no session has so many.
     """
-    place = np.arange(len(test.sessions.items)) - np.repeat(test.sessions.offsets[:-1], test.sessions.lengths)
-    held = test.sessions.where(place >= np.repeat(test.given, test.sessions.lengths))
+    held = test.sessions.where(test.sessions.place_of >= np.repeat(test.given, test.sessions.lengths))
     sessions, n = held.recoded(vocab), max(len(vocab), 1)
-    pairs = np.unique(np.repeat(np.arange(len(sessions)), sessions.lengths) * n + sessions.items)
+    pairs = np.unique(sessions.session_of * n + sessions.items)
     session, item = pairs // n, pairs % n
     counts = np.bincount(session, minlength=len(sessions))  # (S,) distinct items
     asked = np.flatnonzero(counts >= max(queries, 2))

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from embedrec.data.events import Events
+from embedrec.data.events import DAY, Events
 from embedrec.data.ordering import sort_events
 from embedrec.data.room import chunks
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 
-_UNITS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}  # milliseconds
+_UNITS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": DAY}  # milliseconds
 
 
 @dataclass(frozen=True)

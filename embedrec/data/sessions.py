@@ -88,6 +88,16 @@ class Sessions:
         """Events a session: (S,) int64."""
         return np.diff(self.offsets)
 
+    @property
+    def session_of(self) -> np.ndarray:
+        """The session of each event: (E,) int64."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def place_of(self) -> np.ndarray:
+        """The place of each event in its session, from 0: (E,) int64."""
+        return np.arange(len(self.items)) - np.repeat(self.offsets[:-1], self.lengths)
+
     def __getitem__(self, s: int) -> np.ndarray:
         """Rows of the items of session s: (length,) int32."""
         return self.items[self.offsets[s] : self.offsets[s + 1]]
@@ -119,7 +129,7 @@ class Sessions:
 
     def where(self, keep: np.ndarray) -> Sessions:
         """The same sessions with the events of a mask (E,) bool."""
-        session = np.repeat(np.arange(len(self)), self.lengths)[keep]
+        session = self.session_of[keep]
         columns: dict[str, Any] = {
             c: None if getattr(self, c) is None else getattr(self, c)[keep] for c in _EVENT_COLUMNS
         }

@@ -13,11 +13,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from embedrec.data.events import DAY
 from embedrec.data.held_out import HeldOut
 from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError, SettingsError
-
-DAY = 86_400_000  # ms
 
 
 class Split(NamedTuple):

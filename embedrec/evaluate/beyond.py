@@ -62,7 +62,7 @@ def _diversity(lists: np.ndarray, train: Sessions, seed: int) -> float:
     chosen = np.sort(np.random.default_rng(seed).permutation(full)[:_SAMPLED])
     lists = lists[chosen]
     items, local = np.unique(lists[lists >= 0], return_inverse=True)  # (m,)
-    session = np.repeat(np.arange(len(train)), train.lengths)
+    session = train.session_of
     column = np.full(len(train.vocab), -1)
     column[items] = np.arange(len(items))
     used = column[train.items] >= 0

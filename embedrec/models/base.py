@@ -141,7 +141,7 @@ class VectorModel:
 def excluding(topk: TopK, histories: Sessions, k: int) -> TopK:
     """The k best of each row of `topk` (q, m) that are not in the history beside it: TopK (q, k)."""
     n = len(topk.vocab)
-    query = np.repeat(np.arange(len(histories)), histories.lengths)
+    query = histories.session_of
     seen = np.isin(topk.rows + n * np.arange(len(topk))[:, None], histories.items + n * query)  # (q, m)
     rows = np.where(seen, -1, topk.rows)
     order = np.argsort(rows < 0, axis=1, kind="stable")[:, :k]  # keeps what is best first

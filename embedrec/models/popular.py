@@ -11,14 +11,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from embedrec.data.events import DAY
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays
 from embedrec.reporting import Report, quiet
 from embedrec.topk import TopK, check_k
-
-_DAY = 86_400_000  # milliseconds
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Popular:
                     "days and half_life of popular need times, but the sessions have none; prepare data with a time "
                     "column, or leave both out"
                 )
-            age = (sessions.times.max(initial=np.iinfo(np.int64).min) - sessions.times) / _DAY  # (E,) days
+            age = (sessions.times.max(initial=np.iinfo(np.int64).min) - sessions.times) / DAY  # (E,) days
             recent = slice(None) if self.days is None else age <= self.days
             items = items[recent]
             weights = None if self.half_life is None else 0.5 ** (age[recent] / self.half_life)

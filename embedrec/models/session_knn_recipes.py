@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from embedrec.data.events import DAY
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.models.session_recipe import SessionKnn
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 Curve = Literal["same", "div", "linear", "quadratic", "log"]
 Compat = Literal["none", "session-rec"]
-
-_DAY = 86_400_000  # milliseconds
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ class STAN(SessionKnn):
             weight=k.W_SAME if self.spw is None else k.W_EXP,
             scale=self.spw or 1.0,
             similarity=k.S_COSINE,
-            fade=(self.snh or 0.0) * _DAY,
+            fade=(self.snh or 0.0) * DAY,
             ahead=self.compat == "session-rec",
             adds=k.EACH_ONCE if self.inh is None else k.NEAR_SHARED,
         )

@@ -172,5 +172,5 @@ def _holding(sessions: Sessions, kind: str) -> np.ndarray:
     names = [str(name) for name in sessions.kind_names.tolist()]
     if kind not in names:
         raise DataError(f"no event is a {kind!r}; kinds are {', '.join(map(repr, names))}")
-    at = np.repeat(np.arange(len(sessions)), sessions.lengths)
+    at = sessions.session_of
     return np.bincount(at[sessions.kinds == names.index(kind)], minlength=len(sessions)).astype(bool).view(np.uint8)

@@ -105,7 +105,7 @@ def reading(source: object) -> Iterator[None]:
         raise DataError(f"{source} is cut off or damaged ({e}); get it again") from e
     except PermissionError:
         raise DataError(f"{source} may not be read; check its permissions") from None
-    except (OSError, NotImplementedError) as e:
+    except (OSError, NotImplementedError) as e:  # the latter from zipfile, for a way of packing that it does not know
         raise DataError(f"{source} cannot be read ({e.args[-1] if e.args else e})") from e
 
 

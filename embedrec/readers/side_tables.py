@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.arrow import to_arrow
-from embedrec.data.events import Events
+from embedrec.data.events import DAY, Events
 from embedrec.data.feature_files import from_table
 from embedrec.data.features import ID, Features
 from embedrec.data.vocab import Vocab
@@ -233,7 +233,7 @@ def _plain(part: Any, name: str, source: Source) -> Any:
         return _words(pc.cast(part, pa.list_(pa.string())))
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         stamps = pc.cast(pc.cast(part, pa.timestamp("ms"), safe=False), pa.int64())
-        return pc.divide(pc.cast(stamps, pa.float64(), safe=False), 86_400_000.0)  # days since 1970
+        return pc.divide(pc.cast(stamps, pa.float64(), safe=False), float(DAY))  # days since 1970
     if _is_text(kind):
         return pc.cast(part, pa.string())
     if pa.types.is_boolean(kind):
