@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from embedrec.artifacts import Artifact
+from embedrec.config import build
 from embedrec.data.lookup import find_items
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError, UnknownItemError, did_you_mean
+from embedrec.models.encoders import Weights
 from embedrec.models.files import load_model
 from embedrec.models.session_knn import SessionKnnModel
 from embedrec.steps import vector_model
@@ -106,6 +108,24 @@ def reasons(
     ]
 
 
+def together(sessions: Sessions, item: Any, others: Sequence[Any]) -> list[list[tuple[Any, float]]]:
+    """Of each other item, the sessions that hold it beside `item`: ids and cosines between the pair and the session.
+
+    item, others  ids. Three sessions at most, the most similar (the smallest) first, ties to the later session
+    """
+    rows = sessions.vocab.rows([item, *others])
+    holding = np.unique(sessions.session_of[sessions.items == rows[0]]) if rows[0] >= 0 else np.zeros(0, np.int64)
+    beside = sessions.taken(holding)
+    sizes = np.array([len(np.unique(beside[place])) for place in range(len(beside))], dtype=np.int64)
+    found = []
+    for row in rows[1:].tolist():
+        places = np.unique(beside.session_of[beside.items == row]) if row >= 0 else np.zeros(0, np.int64)
+        best = places[np.lexsort((-places, sizes[places]))][:_REASONS]
+        cosines = np.sqrt(2 / sizes[best])
+        found.append(list(zip(beside.ids[best].tolist(), cosines.tolist(), strict=True)))
+    return found
+
+
 def trained_on(workspace: Workspace, model: Artifact) -> Artifact:
     """The sessions artifact that a model was trained on. Raises SettingsError when it has changed since."""
     said = model.about.get("trained_on")
@@ -128,6 +148,8 @@ def _through(workspace: Workspace, built: Artifact) -> Past:
     if source.fingerprint != built.about["indexed"]["fingerprint"]:
         raise SettingsError(f"model {source.name} was trained anew since index {built.name} was built; build it again")
     model, index = vector_model(source), load_index(built)
+    if "weights" in built.about:
+        model = model.weighted(build(Weights, built.about["weights"], given=str(built.folder)))
     trained = trained_on(workspace, source)
 
     def find(histories: Sessions, k: int) -> tuple[np.ndarray, np.ndarray]:

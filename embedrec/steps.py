@@ -25,6 +25,7 @@ from embedrec.data.sessions import Sessions, sessionize
 from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import ArtifactError, DataError, SettingsError, did_you_mean
 from embedrec.models.base import Recipe, VectorModel
+from embedrec.models.encoders import Weights
 from embedrec.models.files import load_model, save_model
 from embedrec.models.vectors import Vectors
 from embedrec.readers import BadRows
@@ -152,10 +153,13 @@ def train(
         if not isinstance(more["init"], VectorModel) or type(more["init"].recipe) is not type(recipe):
             raise SettingsError(f"{recipe.name} cannot continue from {start.name}, which is a model of another kind")
     epochs: list[dict[str, Any]] = []
+    measured: dict[str, Any] = {}
 
     def keep(event: str, **numbers: Any) -> None:
         if event == "epoch":
             epochs.append(numbers)
+        if event == "candidates":
+            measured[event] = numbers
         report(event, **numbers)
 
     started = perf_counter()
@@ -167,6 +171,7 @@ def train(
         "threads": threads,
         "seconds": round(perf_counter() - started, 3),
         "epochs": epochs,
+        **measured,
     }
     save_model(model, folder, about)
     return artifacts.read(folder, "model")
@@ -187,6 +192,7 @@ def index(
     kind: str,
     *,
     sessions: Artifact | None = None,
+    weights: Weights | None = None,
     nprobe: int | None = None,
     metric: Metric | None = None,
     seed: int = 0,
@@ -195,6 +201,7 @@ def index(
     """Build an index of a model artifact's item vectors, measure it, and write the index artifact `folder`.
 
     sessions  index the model's vectors of these sessions instead of its items
+    weights   what events count in those vectors, if not as in the model's queries
     metric    "cosine", "dot" or "l2" instead of the model's own
     """
     from dataclasses import replace
@@ -203,7 +210,11 @@ def index(
     from embedrec.index.index import build_index
 
     artifacts.check_place(folder)
+    if weights is not None and sessions is None:
+        raise SettingsError("settings are of the vectors of sessions, but items are indexed; leave --set out")
     model = vector_model(source)
+    if weights is not None:
+        model = model.weighted(weights)
     embeddings = model.embeddings if sessions is None else model.encode(Sessions.load(sessions))
     if metric is not None:
         embeddings = replace(embeddings, metric=metric)
@@ -211,6 +222,8 @@ def index(
     about: dict[str, Any] = {"type": kind, "of": "items", "indexed": provenance(source), "seed": seed}
     if sessions is not None:
         about |= {"of": "sessions", "sessions": provenance(sessions)}
+    if weights is not None:
+        about["weights"] = settings_of(weights)
     save_index(built, folder, about)
     return artifacts.read(folder, "index")
 

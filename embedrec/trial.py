@@ -26,6 +26,7 @@ from embedrec.models import MODELS, recipe_class, restorer_class
 from embedrec.models.base import Model, VectorModel
 from embedrec.models.files import load_model
 from embedrec.models.session_knn import SessionKnnModel
+from embedrec.models.session_recipe import SessionKnn
 from embedrec.readers.labels import read_labels
 from embedrec.reporting import Report, quiet
 from embedrec.steps import counts, provenance, recipe_of
@@ -198,6 +199,14 @@ def check_names(workspace: Workspace, names: Iterable[str]) -> None:
         if name not in known:
             hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
             raise SettingsError(f"no model is called {name!r}{hint}")
+
+
+def check_session_knn(workspace: Workspace, name: str) -> None:
+    """Raises SettingsError for a model or recipe that listens to no neighbours: before it is trained."""
+    trained = next((a for a in workspace.artifacts("model") if a.name == name), None)
+    if not issubclass(restorer_class(name if trained is None else trained.about["recipe"]), SessionKnn):
+        able = ", ".join(key for key in MODELS if issubclass(recipe_class(key), SessionKnn))
+        raise SettingsError(f"a grid is of numbers of neighbours, but {name} has none; session kNN has: {able}")
 
 
 def searching(contender: Contender, kind: str, *, seed: int = 0) -> Contender:

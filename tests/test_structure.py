@@ -22,7 +22,7 @@ LAYERS = [
     {"data", "toy", "datasets"},
     {"readers", "topk"},
     {"embeddings"},
-    {"vector_files"},
+    {"vector_files", "faiss_index"},
     {"index", "models"},
     {"evaluate", "export"},
     {"workspace"},
@@ -33,7 +33,7 @@ LAYERS = [
 ]
 APART = [{"index", "models"}, {"evaluate", "export"}]  # parts of one layer that never import each other
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
-HEAVY = {"torch", "faiss", "gensim", "numba", "pandas", "scipy", "pyarrow", "numpy", "rich"}
+HEAVY = {"torch", "faiss", "gensim", "matplotlib", "numba", "pandas", "scipy", "pyarrow", "numpy", "rich"}
 
 
 def modules() -> list[Path]:

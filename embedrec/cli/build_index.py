@@ -36,6 +36,13 @@ from embedrec.workspace import Workspace
     show_default=True,
     help="The model's items, or the sessions it was trained on.",
 )
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="With --of sessions, what events count: decay=.8, idf=1, plays=each|once|log [default: as in queries].",
+)
 @click.option("--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: the model's].")
 @click.option(
     "--nprobe",
@@ -51,6 +58,7 @@ from embedrec.workspace import Workspace
 def build_index(
     kind: str,
     of: str,
+    pairs: tuple[str, ...],
     metric: Any,
     nprobe: int | None,
     model: str | None,
@@ -65,10 +73,13 @@ def build_index(
     \b
     embedrec build-index --type ivf
     embedrec build-index --type flat --metric dot
-    embedrec build-index --of sessions
+    embedrec build-index --of sessions --model projection
+    embedrec build-index --of sessions --model word2vec --set idf=1 --set plays=once
     """
     from embedrec import steps
     from embedrec.cli.progress import Progress
+    from embedrec.config import build, parse_pairs
+    from embedrec.models.encoders import Weights
     from embedrec.past import trained_on
 
     source = using(workspace.find("model", model))
@@ -77,9 +88,18 @@ def build_index(
     part = "-sessions" if of == "sessions" else ""
     folder = workspace.folder("index", name or f"{source.name}{part}-{plain}")
     sessions = using(trained_on(workspace, source)) if of == "sessions" else None
+    weights = build(Weights, parse_pairs(pairs), given="--set") if pairs else None
     with Progress("build-index") as report:
         done = steps.index(
-            source, folder, kind, sessions=sessions, nprobe=nprobe, metric=metric, seed=seed, report=report
+            source,
+            folder,
+            kind,
+            sessions=sessions,
+            weights=weights,
+            nprobe=nprobe,
+            metric=metric,
+            seed=seed,
+            report=report,
         )
     note(f"wrote index {done.name} ({done.folder})")
     about = done.about

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -108,6 +108,13 @@ def emit(records: Iterable[Mapping[str, Any]], as_json: bool) -> None:
         else:
             for record in records:
                 click.echo("\t".join(_cell(v) for v in record.values()))
+
+
+def said(cause: Sequence[tuple[Any, float]], as_json: bool) -> Any:
+    """The sessions that an answer comes from, with their similarities: a list of objects, or one text."""
+    if as_json:
+        return [{"session": session, "similarity": round(similarity, 4)} for session, similarity in cause]
+    return " ".join(f"{session} ({round(similarity, 4)})" for session, similarity in cause)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`embedrec evaluate`: one model judged, or a saved run judged again."""
+"""`embedrec evaluate`: one model judged, a grid of them, or a saved run judged again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from embedrec.cli.common import emit, note
 from embedrec.cli.figures import breakdown, by_metric, flat, spent
+from embedrec.cli.grid import GRID_ONLY, NOT_FOR_GRIDS, evaluate_grid, grid_options
 from embedrec.cli.trials import judged, lengths_of, opened, terms_of, trial_options
 from embedrec.workspace import Workspace
 
@@ -25,8 +26,11 @@ from embedrec.workspace import Workspace
 )
 @click.option("--run", type=click.Path(path_type=Path), metavar="PATH", help="Judge a saved run, or a TREC run file.")
 @click.option("--qrels", type=click.Path(path_type=Path), metavar="FILE", help="The TREC qrels of a TREC run file.")
+@grid_options
 @trial_options
-def evaluate(model: str | None, run: Path | None, qrels: Path | None, at: str, as_json: bool, **options: Any) -> None:
+def evaluate(
+    model: str | None, run: Path | None, qrels: Path | None, grid: bool, at: str, as_json: bool, **options: Any
+) -> None:
     """Judge MODEL on what it was not trained on: a trained model, or a recipe (word2vec, sr …) that is trained now.
 
     A model that was trained on more than the training part is trained again on that part, with its settings.
@@ -36,19 +40,35 @@ def evaluate(model: str | None, run: Path | None, qrels: Path | None, at: str, a
     embedrec evaluate sr --split time:days=7 --json
     embedrec evaluate popular --set days=14 --split warm-time:share=.2,min_rating=4
     embedrec evaluate word2vec --save-run run/; embedrec evaluate --run run/
+    embedrec evaluate sscf --grid --split user-share
     """
     if (model is None) == (run is None):
         raise click.UsageError("name a model, or a run with --run; not both")
     if qrels is not None and run is None:
         raise click.UsageError("--qrels belongs to a TREC run file; name it with --run")
     if run is not None:
-        given = click.get_current_context().get_parameter_source
-        idle = [key for key in options if key != "workspace" and given(key) is ParameterSource.COMMANDLINE]
+        idle = _given("grid", *(key for key in options if key != "workspace"))
         if idle:
-            raise click.UsageError(f"a saved run is judged as it stands; leave out --{idle[0].replace('_', '-')}")
+            raise click.UsageError(f"a saved run is judged as it stands; leave out {idle}")
         _again(run, qrels, at, as_json)
+        return
+    idle = _given(*(NOT_FOR_GRIDS if grid else GRID_ONLY))
+    if idle:
+        only = "a grid has hit rate and MRR of exact answers only" if grid else "only a grid has a use for it"
+        raise click.UsageError(f"{only}; leave out {idle}")
+    options = {key: value for key, value in options.items() if key not in (NOT_FOR_GRIDS if grid else GRID_ONLY)}
+    if grid:
+        evaluate_grid(str(model), at=lengths_of(at) if _given("at") else None, as_json=as_json, **options)
     else:
         _now(str(model), at=lengths_of(at), as_json=as_json, **options)
+
+
+def _given(*keys: str) -> str | None:
+    """The first of these options that was given on the command line, as it is written there."""
+    context = click.get_current_context()
+    given = [key for key in keys if context.get_parameter_source(key) is ParameterSource.COMMANDLINE]
+    found = (p for p in context.command.params if given and p.name == given[0])
+    return next(("/".join([p.opts[0], *p.secondary_opts]) for p in found), None)
 
 
 def _now(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import emit, json_option, threads_option, use_threads, using, workspace_option
+from embedrec.cli.common import emit, json_option, said, threads_option, use_threads, using, workspace_option
 from embedrec.workspace import Workspace
 
 _SHOWN = 10  # items, unless -n says otherwise
@@ -63,6 +63,5 @@ def recommend(
         sessions = using(trained_on(workspace, source))
         causes = reasons(source, asked, Sessions.load(sessions), history, found.rows[0][: len(records)])
         for record, cause in zip(records, causes, strict=True):
-            said = [{"session": i, "similarity": round(s, 4)} for i, s in cause]
-            record["why"] = said if as_json else " ".join(f"{c['session']} ({c['similarity']})" for c in said)
+            record["why"] = said(cause, as_json)
     emit(records, as_json)

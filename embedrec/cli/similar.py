@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from embedrec.cli.common import emit, json_option, threads_option, use_threads, using, workspace_option
+from embedrec.cli.common import emit, json_option, said, threads_option, use_threads, using, workspace_option
 from embedrec.workspace import Workspace
 
 _SHOWN = 10  # neighbours an item, unless -n says otherwise
@@ -15,6 +17,7 @@ _SHOWN = 10  # neighbours an item, unless -n says otherwise
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Neighbours an item.")
 @click.option("--index", metavar="NAME", help="Index to search [default: the latest].")
 @click.option("--nprobe", type=click.IntRange(1), help="IVF cells to visit [default: the index's].")
+@click.option("--why", is_flag=True, help="Also the smallest past sessions that hold both items.")
 @json_option
 @threads_option
 @workspace_option
@@ -23,6 +26,7 @@ def similar(
     count: int | None,
     index: str | None,
     nprobe: int | None,
+    why: bool,
     as_json: bool,
     threads: int,
     workspace: Workspace,
@@ -33,28 +37,34 @@ def similar(
     embedrec similar spotify:artist:4gzpq5DPGxSnKTe4SA8HAU
     embedrec similar "The Beatles" Queen -n 5 --json
 
-    Columns: the item, rank, the similar item, score, its name.
+    Columns: the item, rank, the similar item, score, its name, and with --why the training sessions that hold both, the
+    smallest first, with the cosine between the pair and the session.
     """
     from embedrec.data.lookup import find_items
+    from embedrec.data.sessions import Sessions
     from embedrec.index.files import load_index
+    from embedrec.past import together, trained_on
 
-    opened = load_index(using(workspace.find("index", index, of="items")))
+    source = using(workspace.find("index", index, of="items"))
+    opened = load_index(source)
     use_threads(threads)
     vocab = opened.vocab
     rows = find_items(vocab, items)
     found = opened.neighbours(rows, count or max(1, min(_SHOWN, len(vocab) - 1)), nprobe=nprobe)
-    emit(
-        (
-            {
-                "item": vocab.id(int(rows[q])),
-                "rank": rank + 1,
-                "similar": vocab.id(row),
+    past = None
+    if why:
+        past = Sessions.load(using(trained_on(workspace, workspace.find("model", source.about["indexed"]["name"]))))
+    records: list[dict[str, Any]] = []
+    for q, row in enumerate(rows.tolist()):
+        near = found.rows[q][found.rows[q] >= 0].tolist()
+        shared = [None] * len(near) if past is None else together(past, vocab.id(row), [vocab.id(r) for r in near])
+        for rank, (other, score, cause) in enumerate(zip(near, found.scores[q], shared, strict=False), 1):
+            record = {
+                "item": vocab.id(row),
+                "rank": rank,
+                "similar": vocab.id(other),
                 "score": round(float(score), 4),
-                "name": vocab.name(row),
+                "name": vocab.name(other),
             }
-            for q in range(len(rows))
-            for rank, (row, score) in enumerate(zip(found.rows[q].tolist(), found.scores[q], strict=True))
-            if row >= 0
-        ),
-        as_json,
-    )
+            records.append(record if cause is None else record | {"why": said(cause, as_json)})
+    emit(records, as_json)

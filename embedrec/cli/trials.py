@@ -108,13 +108,18 @@ def opened(
 
 def lengths_of(at: str) -> tuple[int, ...]:
     """Lengths of lists from "1,5,20". Raises a usage error for anything else."""
+    return whole_numbers(at, "lengths")
+
+
+def whole_numbers(text: str, what: str) -> tuple[int, ...]:
+    """Numbers from 1 as in "1,5,20", ascending, each once. Raises a usage error for anything else."""
     try:
-        lengths = tuple(int(k) for k in at.split(","))
+        numbers = tuple(int(number) for number in text.split(","))
     except ValueError:
-        lengths = (0,)
-    if min(lengths) < 1:
-        raise click.BadParameter(f"lengths are whole numbers from 1, as in 5,10,20, but given was {at!r}")
-    return tuple(sorted(set(lengths)))
+        numbers = (0,)
+    if min(numbers) < 1:
+        raise click.BadParameter(f"{what} are whole numbers from 1, as in 5,10,20, but given was {text!r}")
+    return tuple(sorted(set(numbers)))
 
 
 def terms_of(

@@ -14,6 +14,7 @@ from embedrec.reporting import Report, quiet
 from embedrec.topk import TopK
 
 Ties = Literal["conservative", "standard", "median"]
+SHARE_BEFORE = {"standard": 0.0, "conservative": 1.0, "median": 0.5}  # of the items of equal score, of those no targets
 
 _BLOCK = 4096  # questions answered at a time
 _WIDE = 1 << 22  # results held at a time where lists get long
@@ -137,8 +138,7 @@ def target_ranks(
     nth = np.empty(len(hit), dtype=np.int64)  # which of the targets of equal score
     nth[order] = np.arange(len(hit)) - np.repeat(np.cumsum(beside) - beside, beside)
     spare = size - beside[group]  # items of that score that are no targets
-    before = {"standard": 0.0, "conservative": 1.0, "median": 0.5}[ties] * spare
-    ranks[hit] = begin + before + nth + 1
+    ranks[hit] = begin + SHARE_BEFORE[ties] * spare + nth + 1
     ranks[ranks > k] = np.inf
     undecided = (rows[:, -1] >= 0) & (first[:, -1] < k) & (not complete)
     return ranks, undecided

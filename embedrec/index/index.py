@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings, Metric, check_queries, exact_scores, unit
 from embedrec.errors import SettingsError
+from embedrec.faiss_index import fill, made
 from embedrec.index.specs import factory_string
 from embedrec.reporting import Report, quiet
 from embedrec.topk import TopK, best_first
@@ -20,7 +21,6 @@ from embedrec.topk import TopK, best_first
 RECALL_K = 20
 TARGET_RECALL = 0.99
 _SAMPLE = 1000  # queries that recall is measured on
-_ADD = 1 << 16  # vectors added at a time
 _SPARE = 8  # results beyond k that are scored again: the last digits of FAISS's scores vary with threads and batches
 
 
@@ -120,56 +120,28 @@ def build_index(
     spec = factory_string(kind, n, embeddings.dim)
     started = perf_counter()
     augmented = embeddings.metric == "dot" and spec.startswith("IVF")
-    vectors = _stored(embeddings, augmented)
-    index = _empty(spec, vectors.shape[1], _METRICS["l2" if augmented else embeddings.metric])
+    index = made(spec, embeddings.dim + augmented, "l2" if augmented else embeddings.metric)
     cells = getattr(index, "nlist", 0)
-    if cells > n:
-        raise SettingsError(f"{spec} needs at least {cells} vectors, but there are {n}; take fewer cells or 'flat'")
     if not cells and nprobe is not None:
         raise SettingsError(f"nprobe is a setting of IVF indexes, but {spec} is none; leave it out")
     if nprobe is not None and nprobe < 1:
         raise SettingsError(f"nprobe must be at least 1, but is {nprobe}")
-    if cells:
-        index.cp.seed = (seed + 1) % 2**31
-        index.cp.min_points_per_centroid = 1  # what is too few is decided by `specs`, not by a warning on stderr
-    try:
-        index.train(vectors)
-        for start in range(0, n, _ADD):
-            index.add(vectors[start : start + _ADD])
-            report("progress", done=min(start + _ADD, n), total=n, unit="vectors")
-    except RuntimeError as e:
-        raise _refused(spec, n, embeddings.dim, e) from None
+    fill(index, spec, n, _stored(embeddings, augmented), seed=seed, report=report)
     built = Index(embeddings, spec, index, augmented, nprobe or (1 if cells else 0))
     return _measured(built, tune=bool(cells) and nprobe is None, seconds=perf_counter() - started, seed=seed)
 
 
-_METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "dot": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
-
-
-def _stored(embeddings: Embeddings, augmented: bool) -> np.ndarray:
-    """The vectors as FAISS gets them: (n, d) or, augmented, (n, d + 1)."""
+def _stored(embeddings: Embeddings, augmented: bool) -> Callable[[Any], np.ndarray]:
+    """Rows (m,) or a slice → their vectors as FAISS gets them: (m, d) or, augmented, (m, d + 1)."""
     vectors = embeddings.vectors
     if embeddings.metric == "cosine":
-        return unit(vectors)
-    if augmented:
-        squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-        largest = squares.max() or 1.0
-        last = np.sqrt(1 - squares / largest)[:, None]  # (n, 1)
-        return np.hstack([vectors / np.sqrt(largest), last]).astype(np.float32)
-    return vectors
-
-
-def _empty(spec: str, d: int, metric: int) -> Any:
-    try:
-        return faiss.index_factory(d, spec, metric)
-    except RuntimeError as e:
-        raise _refused(spec, 0, d, e) from None
-
-
-def _refused(spec: str, n: int, d: int, error: RuntimeError) -> SettingsError:
-    """What FAISS says, without the place in its source that stands before it."""
-    vectors = f"{n} vectors of {d} dimensions" if n else f"{d} dimensions"
-    return SettingsError(f"FAISS cannot build {spec!r} for {vectors}: {str(error).strip().rpartition(': ')[2]}")
+        return lambda rows: unit(vectors[rows])
+    if not augmented:
+        return lambda rows: vectors[rows]
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    largest = squares.max() or 1.0
+    last = np.sqrt(1 - squares / largest)[:, None]  # (n, 1)
+    return lambda rows: np.hstack([vectors[rows] / np.sqrt(largest), last[rows]]).astype(np.float32)
 
 
 def _measured(index: Index, *, tune: bool, seconds: float, seed: int) -> Index:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from math import isqrt
 
 from embedrec.errors import SettingsError, did_you_mean
-
-POINTS_PER_CELL = 39  # FAISS warns about k-means with fewer training points a cell
+from embedrec.faiss_index import POINTS_PER_CELL
 
 
 def flat(n: int, d: int) -> str:

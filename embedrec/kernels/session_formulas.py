@@ -20,6 +20,8 @@ D_SAME, D_DIV, D_LINEAR, D_QUADRATIC, D_LOG, D_EXP, D_PEER_LINEAR = range(7)
 EACH_ONCE, EACH_MENTION, NEAR_SHARED = range(3)
 # what a score is: the sum, or the mean over the neighbours, of play counts as they are or less those of their session
 SUM, MEAN, LESS_MEAN_OF_ALL, LESS_MEAN_OF_RATED = range(4)
+# what is known of an item while a history is answered
+MARK_ASKED, MARK_ALLOWED = np.uint8(1), np.uint8(2)
 
 
 class Index(NamedTuple):
@@ -82,7 +84,7 @@ class Pad(NamedTuple):
     """Scratch of one thread, left as it was found.
 
     slot     (S,) int32 of −1: where a session stands among the candidates
-    marks    (n,) uint8 of 0: 1 for an item of the history, 2 for one that may be answered
+    marks    (n,) uint8 of 0: MARK_ASKED for an item of the history, MARK_ALLOWED for one that may be answered
     totals   (n,) float64 of −inf: scores
     touched  (n+1,) int32: which scores were touched; holds anything
     """

@@ -60,8 +60,8 @@ def distinct(way, items, pad, rows, weights, steps):  # type: ignore[no-untyped-
 
 
 @numba.njit(nogil=True, cache=True)
-def room(index, offsets, items):  # type: ignore[no-untyped-def]
-    """No history of these meets more candidates, and none is longer."""
+def room(index, offsets, items, proposed):  # type: ignore[no-untyped-def]
+    """No history of these meets more candidates, of which `proposed` are given, and none is longer."""
     candidates = longest = 0
     for h in range(offsets.shape[0] - 1):
         met = 0
@@ -69,23 +69,25 @@ def room(index, offsets, items):  # type: ignore[no-untyped-def]
             met += index.starts[items[i] + 1] - index.starts[items[i]]
         candidates = max(candidates, met)
         longest = max(longest, offsets[h + 1] - offsets[h])
-    return min(candidates, index.offsets.shape[0] - 1), longest
+    return min(max(candidates, proposed), index.offsets.shape[0] - 1), longest
 
 
-_PLACE = (1 << 31) - 1
+PLACE = (1 << 31) - 1
 
 
 @numba.njit(nogil=True, cache=True)
 def tie(session, place):  # type: ignore[no-untyped-def]
-    """What breaks ties in a heap: lower for a later session; `& _PLACE` gives the place back."""
-    return ((np.int64(_PLACE) - session) << 31) | place
+    """What breaks ties in a heap: lower for a later session; `& PLACE` gives the place back."""
+    return ((np.int64(PLACE) - session) << 31) | place
 
 
 @numba.njit(nogil=True, cache=True)
 def best(keys, session, k, chosen):  # type: ignore[no-untyped-def]
-    """chosen[:k] = the places of the k largest keys, ties by later session, in no order; of all, where k is enough.
+    """chosen[:k] = the places of the k largest keys, ties by later session, ascending; of all, where k is enough.
 
-    keys  (c,) float64, compared to 40 bits; session (c,) int32. Returns how many are chosen.
+    keys    (c,) float64, compared to 40 bits; session (c,) int32
+    chosen  (> k,) or (≥ c,) int64, written
+    Returns how many are chosen.
     """
     c = keys.shape[0]
     if c <= k:
@@ -97,9 +99,13 @@ def best(keys, session, k, chosen):  # type: ignore[no-untyped-def]
         key, row = rounded(keys[i]), tie(session[i], i)
         if key > scores[0] or (key == scores[0] and row < rows[0]):
             replace_worst(rows, scores, row, key)
-    for i in range(k):
-        chosen[i] = rows[i] & _PLACE
-    return k
+    # in this order sums do not depend on the heap; no branch, since who is chosen cannot be foreseen
+    count, least, oldest = 0, scores[0], session[rows[0] & PLACE]
+    for i in range(c):
+        key = rounded(keys[i])
+        chosen[count] = i
+        count += (key > least) | ((key == least) & (session[i] >= oldest))
+    return count
 
 
 @numba.njit(nogil=True, cache=True)
@@ -154,6 +160,33 @@ def _gather(index, way, rows, weights, slot, session, dot, latest):  # type: ign
 
 
 @numba.njit(nogil=True, cache=True)
+def _proposed(index, way, rows, weights, proposed, totals, session, dot, latest):  # type: ignore[no-untyped-def]
+    """As `_gather`, the candidates being those of `proposed` (c,), −1 for none, that share an item with the history."""
+    for j in range(rows.shape[0]):
+        totals[rows[j]] = j
+    found = 0
+    for i in range(proposed.shape[0]):
+        v = proposed[i]
+        if v < 0:
+            continue
+        session[found], dot[found], latest[found] = v, 0.0, rows.shape[0]
+        for e in range(index.offsets[v], index.offsets[v + 1]):
+            row = index.items[e]
+            if row < 0:
+                if way.weight != W_COUNT:
+                    continue
+                row = ~row
+            if totals[row] >= 0:
+                place = np.int32(totals[row])
+                dot[found] += weights[place]
+                latest[found] = min(latest[found], place)
+        found += latest[found] < rows.shape[0]
+    for j in range(rows.shape[0]):
+        totals[rows[j]] = -np.inf
+    return found
+
+
+@numba.njit(nogil=True, cache=True)
 def _cut(slot, session, dot, latest, first, found, keep):  # type: ignore[no-untyped-def]
     """Drop the oldest of the candidates first … found − 1 until `keep` are left in all; returns `keep`."""
     surplus = found - keep
@@ -188,9 +221,8 @@ def _sampled(index, way, rows, history, slot, session, dot, latest, found):  # t
         for j in range(rows.shape[0]):
             for c in range(index.starts[rows[j]], index.starts[rows[j] + 1]):
                 keys[slot[index.postings[c]]] += sign
-    chosen = np.empty(way.sample, np.int64)
+    chosen = np.empty(way.sample + 1, np.int64)
     best(keys, session[:found], way.sample, chosen)
-    chosen.sort()
     for i in range(found):
         slot[session[i]] = -1
     for i in range(way.sample):
@@ -228,38 +260,44 @@ def _compare(index, way, weights, now, session, dot):  # type: ignore[no-untyped
 
 
 @numba.njit(nogil=True, cache=True)
-def candidates(index, way, history, now, pad, rows, weights, steps, session, dot, latest):  # type: ignore[no-untyped-def]
+def candidates(index, way, history, now, proposed, pad, rows, weights, steps, session, dot, latest):  # type: ignore[no-untyped-def]
     """The candidates of a history and how similar they are.
 
+    proposed  (c,) int32 sessions that are the candidates, −1 for none; (0,) where the index says which are
     The items are left marked in the pad. Returns how many distinct ones and how many candidates there are; similarities
     are in `dot`.
     """
     m = distinct(way, history, pad, rows, weights, steps)
-    found = _gather(index, way, rows[:m], weights[:m], pad.slot, session, dot, latest)
-    if found > way.sample:
-        found = _sampled(index, way, rows[:m], history, pad.slot, session, dot, latest, found)
-    for i in range(found):
-        pad.slot[session[i]] = -1
+    if proposed.shape[0] > 0:
+        found = _proposed(index, way, rows[:m], weights[:m], proposed, pad.totals, session, dot, latest)
+    else:
+        found = _gather(index, way, rows[:m], weights[:m], pad.slot, session, dot, latest)
+        if found > way.sample:
+            found = _sampled(index, way, rows[:m], history, pad.slot, session, dot, latest, found)
+        for i in range(found):
+            pad.slot[session[i]] = -1
     _compare(index, way, weights[:m], now, session[:found], dot[:found])
     return m, found
 
 
 @numba.njit(nogil=True, cache=True)
-def nearest(index, way, offsets, items, now, pad, best_rows, best_scores):  # type: ignore[no-untyped-def]
+def nearest(index, way, offsets, items, now, proposed, pad, best_rows, best_scores):  # type: ignore[no-untyped-def]
     """The k nearest sessions of each of q histories, the most similar first, ties by later session.
 
     offsets, items  the histories; items are rows below n
     now             (q,) int64 times of the histories in ms
+    proposed        (q, c) int32 candidates, see `candidates`
     best_rows       (q, k) int64 of −1, written: sessions
     best_scores     (q, k) float64 of −inf, written: similarities, all above 0
     """
-    size, longest = room(index, offsets, items)
+    size, longest = room(index, offsets, items, proposed.shape[1])
     rows, weights, steps = np.empty(longest, np.int32), np.empty(longest, np.float64), np.empty(longest, np.int64)
     session, dot, latest = np.empty(size, np.int32), np.empty(size, np.float64), np.empty(size, np.int32)
     k = best_rows.shape[1]
     for h in range(best_rows.shape[0]):
         history = items[offsets[h] : offsets[h + 1]]
-        _, found = candidates(index, way, history, now[h], pad, rows, weights, steps, session, dot, latest)
+        asked = (history, now[h], proposed[h])
+        _, found = candidates(index, way, *asked, pad, rows, weights, steps, session, dot, latest)
         for i in range(history.shape[0]):
             pad.marks[history[i]] = 0
         heap_rows, heap_scores = np.zeros(k, np.int64), np.full(k, -np.inf)
@@ -270,5 +308,5 @@ def nearest(index, way, offsets, items, now, pad, best_rows, best_scores):  # ty
         sort_heap(heap_rows, heap_scores)
         for i in range(min(k, found)):
             if heap_scores[i] > 0:
-                place = heap_rows[i] & _PLACE
+                place = heap_rows[i] & PLACE
                 best_rows[h, i], best_scores[h, i] = session[place], dot[place]

@@ -1,4 +1,8 @@
-"""What the nearest past sessions say: the scores of their items, added up, and the best of them."""
+"""What the nearest past sessions say: the scores of their items, added up, and the best of them.
+
+A call that hands over an index or a pad is dear: small functions that take one are inlined, and what is called for
+every item takes numbers only.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from embedrec.kernels.session_formulas import (
     EACH_MENTION,
     LESS_MEAN_OF_ALL,
     LESS_MEAN_OF_RATED,
+    MARK_ALLOWED,
+    MARK_ASKED,
     NEAR_SHARED,
     SUM,
     decay_at,
@@ -19,55 +25,81 @@ from embedrec.kernels.session_knn import best, candidates, room
 from embedrec.kernels.topk import replace_worst, sort_heap
 
 _AHEAD = 8  # neighbours whose items are loaded in advance, which halves the time
-_ASKED, _ALLOWED = np.uint8(1), np.uint8(2)
 
 
 @numba.njit(nogil=True, cache=True)
-def answer(index, way, offsets, items, now, seen, single, pad, best_rows, best_scores):  # type: ignore[no-untyped-def]
+def answer(index, way, offsets, items, now, proposed, seen, single, pad, best_rows, best_scores):  # type: ignore[no-untyped-def]
     """The best items of each of q histories; none for a history whose items no session holds.
 
     index, way      what was learned, and how it is asked
     offsets, items  the histories; items are rows below n
     now             (q,) int64 times of the histories in ms
+    proposed        (q, c) int32 sessions that are the candidates, −1 for none; (q, 0) where the index says which are
     seen            whether items of the history may come back
     single          whether scores are compared to 24 bits, as float32, instead of 40
     pad             scratch of this thread
     best_rows       (q, k) int64 of −1, written; ties by lower row
     best_scores     (q, k) float64 of −inf, written
     """
-    size, longest = room(index, offsets, items)
+    size, longest = room(index, offsets, items, proposed.shape[1])
     rows, weights, steps = np.empty(longest, np.int32), np.empty(longest, np.float64), np.empty(longest, np.int64)
     session, dot, latest = np.empty(size, np.int32), np.empty(size, np.float64), np.empty(size, np.int32)
-    chosen = np.empty(min(size, way.neighbours), np.int64)
-    filtered = index.followed.shape[0] > 0
+    chosen = np.empty(min(size, way.neighbours) + 1, np.int64)
     for h in range(best_rows.shape[0]):
         history = items[offsets[h] : offsets[h + 1]]
         if history.shape[0] == 0:
             continue
-        m, found = candidates(index, way, history, now[h], pad, rows, weights, steps, session, dot, latest)
-        last = history[history.shape[0] - 1]
-        if filtered:
-            for i in range(index.followed[last], index.followed[last + 1]):
-                pad.marks[index.followers[i]] |= _ALLOWED
+        asked = (history, now[h], proposed[h])
+        m, found = candidates(index, way, *asked, pad, rows, weights, steps, session, dot, latest)
+        filtered = allow(index, history, pad)
         count = best(dot[:found], session[:found], way.neighbours, chosen)
-        met, total, mean = _add_up(index, way, chosen[:count], session, dot, latest, steps, filtered, pad)
-        scale, shift = 1.0, 0.0
-        if way.score != SUM:
-            scale = 1 / total if total > 0 else 1.0
-        if way.score == LESS_MEAN_OF_ALL:
-            shift = history.shape[0] / pad.marks.shape[0] - mean * scale
-        elif way.score == LESS_MEAN_OF_RATED:
-            shift = history.shape[0] / m - mean * scale
-        _rank(index, way, met, seen, single, last, scale, shift, pad, best_rows[h], best_scores[h])
-        for i in range(history.shape[0]):
-            pad.marks[history[i]] = 0
-        if filtered:
-            for i in range(index.followed[last], index.followed[last + 1]):
-                pad.marks[index.followers[i]] = 0
+        met, total, mean = add_up(index, way, chosen[:count], session, dot, latest, steps, filtered, pad)
+        scale, shift = centred(way, history.shape[0], m, pad.marks.shape[0], total, mean)
+        _rank(index, way, met, seen, single, history, scale, shift, pad, best_rows[h], best_scores[h])
+        unmark(index, history, pad)
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def allow(index, history, pad):  # type: ignore[no-untyped-def]
+    """Mark the items that may be answered; returns whether only those may."""
+    if index.followed.shape[0] == 0:
+        return False
+    last = history[history.shape[0] - 1]
+    for i in range(index.followed[last], index.followed[last + 1]):
+        pad.marks[index.followers[i]] |= MARK_ALLOWED
+    return True
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def unmark(index, history, pad):  # type: ignore[no-untyped-def]
+    """Clear the marks of `candidates` and `allow`."""
+    for i in range(history.shape[0]):
+        pad.marks[history[i]] = 0
+    if index.followed.shape[0] > 0:
+        last = history[history.shape[0] - 1]
+        for i in range(index.followed[last], index.followed[last + 1]):
+            pad.marks[index.followers[i]] = 0
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def centred(way, length, m, n, total, mean):  # type: ignore[no-untyped-def]
+    """Scale and shift that make a sum the score of an item.
+
+    length       events of the history, m of distinct items; n items in all
+    total, mean  as of `add_up`
+    """
+    scale, shift = 1.0, 0.0
+    if way.score != SUM:
+        scale = 1 / total if total > 0 else 1.0
+    if way.score == LESS_MEAN_OF_ALL:
+        shift = length / n - mean * scale
+    elif way.score == LESS_MEAN_OF_RATED:
+        shift = length / m - mean * scale
+    return scale, shift
 
 
 @numba.njit(nogil=True, cache=True)
-def _add_up(index, way, chosen, session, dot, latest, steps, filtered, pad):  # type: ignore[no-untyped-def]
+def add_up(index, way, chosen, session, dot, latest, steps, filtered, pad):  # type: ignore[no-untyped-def]
     """Add what every neighbour counts to the totals of its items.
 
     chosen  (c,) places of the neighbours among the candidates
@@ -99,7 +131,7 @@ def _add_up(index, way, chosen, session, dot, latest, steps, filtered, pad):  # 
             mean += dot[i] * ((end - begin) / rated)
         shared = end - 1
         if way.adds == NEAR_SHARED:
-            while items[shared] < 0 or not marks[items[shared]] & _ASKED:
+            while items[shared] < 0 or not marks[items[shared]] & MARK_ASKED:
                 shared -= 1
         for e in range(begin, end):
             row = items[e]
@@ -107,7 +139,7 @@ def _add_up(index, way, chosen, session, dot, latest, steps, filtered, pad):  # 
                 if way.adds != EACH_MENTION:
                     continue
                 row = ~row
-            if filtered and not marks[row] & _ALLOWED:
+            if filtered and not marks[row] & MARK_ALLOWED:
                 continue
             # no branch: whether an item is new cannot be foreseen, and a wrong guess costs more than the rest
             more = gain * index.nearness[abs(e - shared)] if way.adds == NEAR_SHARED else gain
@@ -120,17 +152,28 @@ def _add_up(index, way, chosen, session, dot, latest, steps, filtered, pad):  # 
 
 
 @numba.njit(nogil=True, cache=True)
-def _rank(index, way, met, seen, single, last, scale, shift, pad, best_rows, best_scores):  # type: ignore[no-untyped-def]
+def hidden(mark, latest, seen, again):  # type: ignore[no-untyped-def]
+    """Whether an item may not be answered, since the history holds it; `latest` where it is the last one there."""
+    return mark & MARK_ASKED != 0 and (not seen or (latest and not again))
+
+
+@numba.njit(nogil=True, cache=True)
+def compared(score, single):  # type: ignore[no-untyped-def]
+    """A score as it is compared with others."""
+    return np.float64(np.float32(score)) if single else rounded(score)
+
+
+@numba.njit(nogil=True, cache=True)
+def _rank(index, way, met, seen, single, history, scale, shift, pad, best_rows, best_scores):  # type: ignore[no-untyped-def]
     """The best of the first `met` touched items by total · scale + shift, times their factors; clears the totals."""
+    last, weighted = history[history.shape[0] - 1], index.factors.shape[0] > 0
     for t in range(met):
         row = pad.touched[t]
         score = pad.totals[row] * scale + shift
         pad.totals[row] = -np.inf
-        if pad.marks[row] & _ASKED and (not seen or (row == last and not way.again)):
+        if hidden(pad.marks[row], row == last, seen, way.again):
             continue
-        if index.factors.shape[0] > 0:
-            score *= index.factors[row]
-        score = np.float64(np.float32(score)) if single else rounded(score)
+        score = compared(score * index.factors[row] if weighted else score, single)
         if score > best_scores[0] or (score == best_scores[0] and row < best_rows[0]):
             replace_worst(best_rows, best_scores, row, score)
     sort_heap(best_rows, best_scores)

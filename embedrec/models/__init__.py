@@ -13,6 +13,7 @@ MODELS: dict[str, str] = {
     "word2vec": "embedrec.models.word2vec:Word2Vec",
     "popular": "embedrec.models.popular:Popular",
     "random": "embedrec.models.random:Random",
+    "projection": "embedrec.models.projection:Projection",
     "ar": "embedrec.models.rules:AssociationRules",
     "sr": "embedrec.models.rules:SequentialRules",
     "sknn": "embedrec.models.session_knn_recipes:SKNN",

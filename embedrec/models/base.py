@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.embeddings import Embeddings, Metric
+from embedrec.embeddings import Embeddings, Metric, unit
 from embedrec.errors import SettingsError
 from embedrec.reporting import Report
 from embedrec.topk import TopK, check_k
+
+if TYPE_CHECKING:
+    from embedrec.models.encoders import Weights
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -119,6 +122,14 @@ class VectorModel:
     def by_similarity(self) -> VectorModel:
         """The same model answering with the items most similar to the history, as if it had no other answers."""
         return replace(self, answers=self.embeddings, searcher=self.embeddings)
+
+    def weighted(self, weights: Weights) -> VectorModel:
+        """The same model, which takes the weighted mean of the item embeddings for the vector of a session."""
+        from embedrec.models.encoders import weighted_encoder
+
+        embeddings = self.embeddings
+        items = embeddings.vectors if embeddings.metric == "l2" else unit(embeddings.vectors)
+        return replace(self, encoder=weighted_encoder(items, weights))
 
     def encode(self, sessions: Sessions) -> Embeddings:
         """Session vectors: an Embeddings (S, d) whose vocabulary is the session ids.

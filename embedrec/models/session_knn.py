@@ -9,7 +9,7 @@ index of them; the variants stand in `session_knn_recipes` and `wsknn`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,20 @@ if TYPE_CHECKING:
 
 NO_SESSIONS = np.zeros(0, dtype=np.int64)
 _PART = 256  # histories that a thread answers before it takes more
+_PROPOSED = 4096  # histories whose candidates are proposed at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Proposals:
+    """Where candidates come from instead of the inverted index.
+
+    propose  histories (q sessions), count → (q, ≤ count) int32: sessions by their place in the model's arrays, each
+             once, −1 for missing; those that share no item with the history are no candidates
+    count    how many are asked for
+    """
+
+    propose: Callable[[Sessions, int], np.ndarray]
+    count: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +50,12 @@ class SessionKnnModel:
     """The training sessions, which answer. An empty history, or one of unknown items, has no neighbours and no answers:
     all results are missing; a history with few neighbours has fewer than k. Items that no neighbour holds are missing.
 
-    arrays   what a `SessionStore` keeps: "offsets" (S+1,) int64, "items" (E,) int32, "numbers" (S,) int32 and, where
-             the sessions or the variant have them, "times", "weights", "found" (S,)
-    index    the inverted index, and what is derived from the sessions beside it
-    way      the formulas
-    threads  how many answer a batch of histories
+    arrays     what a `SessionStore` keeps: "offsets" (S+1,) int64, "items" (E,) int32, "numbers" (S,) int32 and, where
+               the sessions or the variant have them, "times", "weights", "found" (S,)
+    index      the inverted index, and what is derived from the sessions beside it
+    way        the formulas
+    threads    how many answer a batch of histories
+    proposals  where candidates come from, None for the index
     """
 
     recipe: SessionKnn
@@ -49,6 +64,7 @@ class SessionKnnModel:
     index: Index
     way: Way
     threads: int = 1
+    proposals: Proposals | None = None
     pads: deque[Pad] = field(default_factory=deque, repr=False)  # scratch, one for every thread at work
 
     def with_threads(self, threads: int) -> SessionKnnModel:
@@ -90,23 +106,53 @@ class SessionKnnModel:
         scores = np.full((len(histories), k), -np.inf)
         offsets, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
 
-        def run(part: slice, pad: Pad) -> None:
+        def run(part: slice, proposed: np.ndarray, pad: Pad) -> None:
             ends = slice(part.start, part.stop + 1)
-            nearest(self.index, self.way, offsets[ends], items, now[part], pad, rows[part], scores[part])
+            nearest(self.index, self.way, offsets[ends], items, now[part], proposed, pad, rows[part], scores[part])
 
-        self._in_parts(len(histories), run)
+        self._each(histories, run)
         return np.where(rows < 0, -1, numbers[rows]), scores
 
+    def standings(
+        self, histories: Sessions, offsets: np.ndarray, targets: np.ndarray, sizes: Sequence[int], *, seen: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where the best target of each history stands if only so many neighbours are listened to: three (S, g) int64.
+
+        offsets, targets  (S+1,), (T,) int64: the targets of each history, rows; −1 is never answered
+        sizes             g ascending numbers of neighbours
+
+        Of the items that `recommend` of a model of so many neighbours answers: how many have a higher score than the
+        best of the targets, how many have its score, and how many of the latter are targets; 0 of them where no target
+        is answered. Candidates are looked for once. Raises SettingsError for a model that fills its lists at random.
+        """
+        from embedrec.kernels.session_grid import stand
+
+        if self.recipe.fills:
+            raise SettingsError(f"{self.recipe.name} fills its lists at random, so that its answers have no rank")
+        way = self.way._replace(neighbours=int(sizes[-1]))
+        histories, seen = histories.recoded(self.vocab), self.recipe.returned(seen)
+        higher, equal, own = np.zeros((3, len(histories), len(sizes)), dtype=np.int64)
+        starts, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
+        ends, wanted, many = locked(offsets), locked(targets), locked(np.array(sizes, dtype=np.int64))
+
+        def run(part: slice, proposed: np.ndarray, pad: Pad) -> None:
+            to = slice(part.start, part.stop + 1)
+            asked = (starts[to], items, now[part], proposed, ends[to], wanted, many, seen)
+            stand(self.index, way, *asked, pad, higher[part], equal[part], own[part])
+
+        self._each(histories, run)
+        return higher, equal, own
+
     def update(self, sessions: Sessions) -> SessionKnnModel:
-        """The model of the training sessions and these newer ones; the same as a fresh `fit` of both, in this order.
+        """The model of the training sessions and these newer ones; the same as a fresh `fit` of both, in this order,
+        but that FAISS, where it proposes, keeps its cells.
 
         Their numbers go on from the last. Items that the model does not know come at the end of its vocabulary.
         Raises DataError when they lack times, weights or kinds that the others have.
         """
         vocab = _grown(self.vocab, sessions)
-        arrays = dict(self.arrays)
-        store = SessionStore.restored(arrays, len(self.vocab)).joined(self.recipe.store(sessions.recoded(vocab)))
-        return self.recipe.restore(vocab, arrays | store.arrays).with_threads(self.threads)
+        store = SessionStore.restored(self.arrays, len(self.vocab)).joined(self.recipe.store(sessions.recoded(vocab)))
+        return self.recipe.again(self, vocab, store)
 
     def aged(self, *, before_ms: int | None = None, newest: int | None = None) -> SessionKnnModel:
         """The model without old sessions: without those whose time is before a moment, or with the newest n only.
@@ -123,8 +169,7 @@ class SessionKnnModel:
             keep = store.times >= before_ms
         else:
             keep = store.newest(max(0, newest or 0))
-        arrays = dict(self.arrays) | store.where(keep).arrays
-        return self.recipe.restore(self.vocab, arrays).with_threads(self.threads)
+        return self.recipe.again(self, self.vocab, store.where(keep))
 
     def _answers(self, histories: Sessions, k: int, seen: bool, *, single: bool) -> tuple[np.ndarray, np.ndarray]:
         from embedrec.kernels.session_scores import answer
@@ -135,18 +180,37 @@ class SessionKnnModel:
         scores = np.full((len(histories), k), -np.inf)
         offsets, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
 
-        def run(part: slice, pad: Pad) -> None:
+        def run(part: slice, proposed: np.ndarray, pad: Pad) -> None:
             ends = slice(part.start, part.stop + 1)
-            asked = (offsets[ends], items, now[part], seen, single)
+            asked = (offsets[ends], items, now[part], proposed, seen, single)
             answer(self.index, self.way, *asked, pad, rows[part], scores[part])
 
-        self._in_parts(len(histories), run)
+        self._each(histories, run)
         if self.recipe.fills:
             _fill(histories, len(self.vocab), self.way.seed, seen, rows, scores)
         return rows, scores
 
-    def _in_parts(self, count: int, run: Callable[[slice, Pad], None]) -> None:
-        """Run parts of `count` histories, each with a scratch pad that no other thread uses."""
+    def _each(self, histories: Sessions, run: Callable[[slice, np.ndarray, Pad], None]) -> None:
+        """Run parts of the histories, each with what is proposed for it, (q, c) int32 rows, and a scratch pad."""
+        step = max(1, len(histories)) if self.proposals is None else _PROPOSED
+        for start in range(0, len(histories), step):
+            block = slice(start, min(start + step, len(histories)))
+            proposed = self._proposed(histories, block)
+
+            def part(part: slice, pad: Pad, start: int = start, proposed: np.ndarray = proposed) -> None:
+                run(part, proposed[part.start - start : part.stop - start], pad)
+
+            self._in_parts(block, part)
+
+    def _proposed(self, histories: Sessions, block: slice) -> np.ndarray:
+        """The candidates of a block of histories: (q, c) int32 rows, −1 for none; c is 0 where the index is asked."""
+        if self.proposals is None:
+            return locked(np.empty((block.stop - block.start, 0), dtype=np.int32))
+        asked = histories.taken(np.arange(block.start, block.stop))
+        return locked(self.proposals.propose(asked, max(1, min(self.proposals.count, len(self.arrays["numbers"])))))
+
+    def _in_parts(self, block: slice, run: Callable[[slice, Pad], None]) -> None:
+        """Run parts of a block of histories, each with a scratch pad that no other thread uses."""
 
         def alone(part: slice) -> None:
             from embedrec.kernels.session_formulas import new_pad
@@ -158,9 +222,10 @@ class SessionKnnModel:
             run(part, pad)
             self.pads.append(pad)
 
-        parts = [slice(start, min(start + _PART, count)) for start in range(0, count, _PART)]
+        starts = range(block.start, block.stop, _PART)
+        parts = [slice(start, min(start + _PART, block.stop)) for start in starts]
         if self.threads == 1 or len(parts) < 2:
-            alone(slice(0, count))
+            alone(block)
             return
         with ThreadPoolExecutor(min(self.threads, len(parts))) as pool:
             for _ in pool.map(alone, parts):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -12,13 +12,15 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays
-from embedrec.models.session_knn import NO_SESSIONS, SessionKnnModel, locked
+from embedrec.models.session_ann import SessionAnn
+from embedrec.models.session_knn import NO_SESSIONS, Proposals, SessionKnnModel, locked
 from embedrec.models.session_store import Order, SessionStore
 from embedrec.reporting import Report, quiet
 
 if TYPE_CHECKING:
     from embedrec.kernels.session_formulas import Index, Way
 
+CANDIDATES = 1000  # that FAISS proposes where the settings do not say how many
 _NO_ITEMS = np.zeros(0)
 
 
@@ -28,6 +30,9 @@ class SessionKnn(ABC):
 
     neighbours  sessions that are listened to, the most similar; ties by recency
     sample      sessions among which they are looked for: the newest that share an item with the history; 0 for all
+    candidates  where those come from: "lists", an inverted index, exact; or "ann", a FAISS index of session vectors,
+                which proposes the `sample` nearest (1,000 for 0) instead of the newest, see `session_ann`
+    dim         length of the session vectors of "ann"
 
     A session is as new as its last event; where there are no times, as new as it stands late. Among sessions of one
     time the one that stands later is newer.
@@ -37,12 +42,18 @@ class SessionKnn(ABC):
 
     neighbours: int = 100
     sample: int = 1000
+    candidates: Literal["lists", "ann"] = field(default="lists", kw_only=True)
+    dim: int = field(default=256, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.neighbours < 1:
             raise SettingsError(f"neighbours must be at least 1, but is {self.neighbours}")
         if self.sample < 0:
             raise SettingsError(f"sample must be a number of sessions, or 0 for all, but is {self.sample}")
+        if self.candidates not in ("lists", "ann"):
+            raise SettingsError(f"candidates must be lists or ann, but is {self.candidates!r}")
+        if not 1 <= self.dim <= 65536:
+            raise SettingsError(f"dim must be between 1 and 65536, but is {self.dim}")
 
     @abstractmethod
     def way(self) -> Way:
@@ -94,15 +105,24 @@ class SessionKnn(ABC):
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> SessionKnnModel:
         """Build the index.
 
-        seed     of samples and items that are drawn, where a variant draws
+        seed     of samples and items that are drawn, where a variant draws, and of session vectors
         threads  how many answer a batch; the answers do not depend on it
-        report   hears nothing: there are no epochs
+        report   where FAISS proposes, report("progress", done=, total=, unit="vectors") and, once, what that costs:
+                 report("candidates", …) with the facts of `session_ann_check.checked`
 
         Raises DataError or SettingsError when the sessions lack times, weights or kinds that the settings need.
         """
-        arrays = self.store(sessions).arrays
+        store = self.store(sessions)
+        arrays = store.arrays
         if self.draws:
             arrays["seed"] = np.array([seed], dtype=np.int64)
+        if self.candidates == "ann":
+            from embedrec.models.session_ann_check import checked
+
+            ann = SessionAnn.of(store.sessions(sessions.vocab), self.dim, seed=seed, report=report)
+            ann, facts = checked(self, sessions.vocab, arrays, ann, seed=seed, threads=threads)
+            report("candidates", **facts)
+            arrays |= ann.arrays
         return self.restore(sessions.vocab, arrays).with_threads(threads)
 
     def restore(self, vocab: Vocab, arrays: Arrays) -> SessionKnnModel:
@@ -114,7 +134,29 @@ class SessionKnn(ABC):
             way = way._replace(seed=int(arrays["seed"][0]))
         # without a sample there are as many candidates as sessions; the kernels know no difference
         way = way._replace(sample=way.sample or max(1, len(store)))
-        return SessionKnnModel(self, vocab, arrays, _indexed(self, store, way, len(vocab)), way)
+        model = SessionKnnModel(self, vocab, arrays, _indexed(self, store, way, len(vocab)), way)
+        if self.candidates == "lists":
+            return model
+        ann, found = SessionAnn.restored(arrays, len(vocab), len(store)), self.found(store)
+
+        def propose(histories: Sessions, count: int) -> np.ndarray:
+            near = ann.near(histories, count)
+            return near if found is None else np.where(found[near], near, np.int32(-1))
+
+        return replace(model, proposals=Proposals(propose, self.proposed))
+
+    def again(self, model: SessionKnnModel, vocab: Vocab, store: SessionStore) -> SessionKnnModel:
+        """A model of this recipe with other sessions: `vocab` begins with its items."""
+        arrays = dict(model.arrays) | store.arrays
+        if self.candidates == "ann":
+            ann = SessionAnn.restored(arrays, len(model.vocab), len(model.arrays["numbers"]))
+            arrays |= ann.refilled(store.sessions(vocab), seed=len(model.vocab)).arrays
+        return self.restore(vocab, arrays).with_threads(model.threads)
+
+    @property
+    def proposed(self) -> int:
+        """How many sessions FAISS proposes."""
+        return self.sample or CANDIDATES
 
 
 def _indexed(recipe: SessionKnn, store: SessionStore, way: Way, n: int) -> Index:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 
 Order = Literal["last", "first", "weight"]  # the later one is preferred: by last or first event, or the heavier one
@@ -100,6 +101,11 @@ class SessionStore:
                     raise DataError(f"sessions must stand in the order of their {name}, but some do not")
                 break
         return store
+
+    def sessions(self, vocab: Vocab) -> Sessions:
+        """The sessions in the order in which they stand here; every event has the time of its session."""
+        times = None if self.times is None else np.repeat(self.times, np.diff(self.offsets))
+        return Sessions(self.offsets, np.maximum(self.items, ~self.items), vocab, self.numbers, times=times)
 
     def joined(self, newer: SessionStore) -> SessionStore:
         """These sessions and newer ones, which are numbered on. Raises DataError when only one of both has times."""

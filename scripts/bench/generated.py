@@ -1,4 +1,4 @@
-"""Vectors to measure on: clustered like trained ones, from a seed."""
+"""Vectors and sessions to measure on, from a seed: clustered like trained ones, dense like the logs of a large shop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from embedrec import Embeddings, Vocab, build_index, save_index
+from embedrec.data.sessions import Sessions
 
 
 def clustered(n: int, d: int, *, clusters: int = 500, seed: int = 0) -> Embeddings:
@@ -25,3 +26,26 @@ def indexed(workspace: Path, n: int, d: int, kind: str) -> str:
     name = f"generated-{kind}"
     save_index(build_index(clustered(n, d), kind), workspace / "indexes" / name, {"type": kind})
     return name
+
+
+def shopping(count: int, items: int, *, seed: int = 0) -> Sessions:
+    """So many sessions of about 5 events. A session has a topic of 100 items, of which four fifths of its events are.
+
+    Popularity of topics falls with rank ** .7, that of items in their topic with rank, as in public logs of clicks.
+    """
+    rng = np.random.default_rng(seed)
+    lengths = np.minimum(1 + rng.geometric(0.25, count), 50)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    topics = items // 100
+    topic = np.repeat(_zipf(rng, count, topics, 0.7), lengths)
+    stray = rng.random(len(topic)) < 0.2
+    topic[stray] = _zipf(rng, int(stray.sum()), topics, 0.7)
+    rows = topic * 100 + _zipf(rng, len(topic), 100, 1.0)
+    vocab = Vocab(np.arange(items)).with_counts(np.bincount(rows, minlength=items))
+    return Sessions(offsets, rows, vocab, np.arange(count))
+
+
+def _zipf(rng: np.random.Generator, size: int, ranks: int, exponent: float) -> np.ndarray:
+    """Ranks from 0, drawn in proportion to (rank + 1) ** −exponent: (size,) int64."""
+    share = np.cumsum(1 / np.arange(1, ranks + 1) ** exponent)
+    return np.searchsorted(share, rng.random(size) * share[-1])

@@ -100,3 +100,44 @@ def test_why(shop: Path, run: Run) -> None:
     )
     near = walked(run, "neighbours", "a", "b", "-n", 2, "--model", "sknn")
     assert [row[1:3] for row in near.rows] == [["s2", "0.8165"], ["s1", "0.8165"]]
+
+
+def test_why_similar(vectors: Path, run: Run) -> None:
+    """Of the sessions that hold both, the smallest first; y and x are together in s3 "xy", s4 "yx", s5 "xyz"."""
+    walked(run, "build-index", "--type", "flat")
+    ran = walked(run, "similar", "x", "-n", 1, "--why")
+    assert ran.rows[0][2] in ("y", "z")
+    found = [json.loads(line) for line in walked(run, "similar", "x", "--why", "--json").out.splitlines()]
+    said = {record["similar"]: record["why"] for record in found}
+    assert said["y"] == [
+        {"session": "s4", "similarity": 1.0},
+        {"session": "s3", "similarity": 1.0},
+        {"session": "s5", "similarity": 0.8165},
+    ]
+    assert said["z"] == [{"session": "s5", "similarity": 0.8165}] and said["a"] == []
+    assert "using sessions shop (sessions/shop)" in ran.err
+
+
+def test_sessions_weighted_otherwise(vectors: Path, run: Run) -> None:
+    """With a small decay the last item alone says which sessions are near."""
+    settings = ("--set", "decay=.001", "--set", "plays=once")
+    built = walked(run, "build-index", "--of", "sessions", "--type", "flat", *settings)
+    assert built.rows[0][1] == "Flat"
+    ends = {row[1]: float(row[2]) for row in walked(run, "neighbours", "z", "-n", 6).rows}
+    assert ends["s5"] == 1.0 and max(v for s, v in ends.items() if s != "s5") < 1.0
+    assert "unknown setting 'decoy' in --set; did you mean 'decay'?" in fails(
+        run, "build-index", "--of", "sessions", "--set", "decoy=1"
+    )
+    said = fails(run, "build-index", "--set", "idf=1")
+    assert said == "settings are of the vectors of sessions, but items are indexed; leave --set out"
+
+
+def test_faiss_proposes(shop: Path, run: Run) -> None:
+    """Of six sessions all are proposed: the answers are the exact ones."""
+    walked(run, "train", "sknn", "--name", "exact")
+    trained = walked(run, "train", "sknn", "--set", "candidates=ann", "--set", "dim=16")
+    assert "candidates asked=0 candidates=1000 nprobe=0" in trained.err
+    for command in (("recommend", "a", "b"), ("neighbours", "a", "b")):
+        assert walked(run, *command, "--model", "sknn").out == walked(run, *command, "--model", "exact").out
+    said = json.loads((shop / "models" / "sknn" / "manifest.json").read_text())["about"]
+    assert said["candidates"]["candidates"] == 1000 and said["settings"]["candidates"] == "ann"

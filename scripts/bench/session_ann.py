@@ -1,0 +1,104 @@
+"""Session kNN over FAISS, where sessions number in the millions: what `candidates=ann` finds, takes and costs.
+
+usage: python scripts/bench/session_ann.py [--sessions 5_000_000] [--items 100_000] [--threads 2]
+
+Sessions are generated. SKNN with 100 neighbours looks through all of them (exact), or through the 1,000 that FAISS
+proposes. Asked are parts of fresh sessions, which neither the index nor its tuning has seen.
+
+  build      seconds, megabytes, and what was measured when the index was built
+  neighbours one history at a time through the public API, the 100 nearest: median and 99th percentile, both ways
+  found      share of the exact 100 nearest among the candidates: the same sessions, or as similar ones
+  quality    Recall@20 and MRR@20 of the next item, both ways
+"""
+
+from __future__ import annotations
+
+import argparse
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from generated import shopping
+
+from embedrec.data.questions import Questions
+from embedrec.data.sessions import Sessions
+from embedrec.evaluate.evaluation import Terms, evaluate
+from embedrec.models.session_knn import SessionKnnModel
+from embedrec.models.session_knn_recipes import SKNN
+
+NEAREST, ASKED_ALONE, ASKED = 100, 1000, 10_000
+
+
+def main() -> None:
+    import faiss
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sessions", type=int, default=5_000_000)
+    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    faiss.omp_set_num_threads(given.threads)
+    train = shopping(given.sessions, given.items)
+    print(f"{len(train):,} sessions, {len(train.items):,} events, {len(train.vocab):,} items", flush=True)
+    facts: dict[str, Any] = {}
+
+    def report(event: str, **numbers: Any) -> None:
+        if event == "candidates":
+            facts.update(numbers)
+
+    started = perf_counter()
+    ann = SKNN(NEAREST, 0, candidates="ann").fit(train, threads=given.threads, report=report)
+    seconds = perf_counter() - started
+    print(f"  build       {seconds:.0f} s, {ann.arrays['faiss'].nbytes / 1e6:,.0f} MB; {facts}", flush=True)
+    exact = SKNN(NEAREST, 0).fit(train, threads=given.threads)
+    questions = asked(given.items).recoded(train.vocab)
+    histories = questions.histories(0, ASKED_ALONE)
+    alone(exact, histories, "exact")
+    alone(ann, histories, "FAISS")
+    found(exact, ann, histories)
+    terms = Terms(at=(20,), seen=True, ties="conservative", draws=0)
+    scores = [evaluate(model, questions, train, terms).metrics for model in (exact, ann)]
+    (recall, mrr), (recall_ann, mrr_ann) = [(s["recall@20"], s["mrr@20"]) for s in scores]
+    print(
+        f"  quality     Recall@20 {recall:.4f} exact, {recall_ann:.4f} FAISS ({recall_ann / recall - 1:+.2%}); "
+        f"MRR@20 {mrr:.4f}, {mrr_ann:.4f} ({mrr_ann / mrr - 1:+.2%})",
+        flush=True,
+    )
+
+
+def asked(items: int) -> Questions:
+    """The item after a part of each of ten thousand fresh sessions."""
+    fresh = shopping(ASKED, items, seed=1)
+    length = np.random.default_rng(2).integers(1, fresh.lengths)
+    targets = fresh.items[fresh.offsets[:-1] + length].astype(np.int64)
+    return Questions(fresh, np.arange(ASKED), length, np.arange(ASKED + 1), targets)
+
+
+def alone(model: SessionKnnModel, histories: Sessions, name: str) -> None:
+    taken = []
+    for q in range(len(histories)):
+        one = histories.taken(np.array([q]))
+        started = perf_counter()
+        model.neighbours(one, NEAREST)
+        taken.append(1000 * (perf_counter() - started))
+    median, worst = np.quantile(taken[50:], [0.5, 0.99])  # the first ones warm up
+    print(f"  neighbours  {name} median {median:.3f} ms  p99 {worst:.3f} ms", flush=True)
+
+
+def found(exact: SessionKnnModel, ann: SessionKnnModel, histories: Sessions) -> None:
+    numbers, similarities = exact.neighbours(histories, NEAREST)
+    near = ann.neighbours(histories, NEAREST)[1]
+    proposed = np.sort(ann.arrays["numbers"][ann.proposals.propose(histories, ann.proposals.count)])
+    there = numbers >= 0
+    same = np.array([np.isin(n[n >= 0], p).sum() for n, p in zip(numbers, proposed, strict=True)])
+    last = np.where(there, similarities, np.inf).min(axis=1, keepdims=True)
+    similar = np.minimum((near >= last * (1 - 1e-9)).sum(axis=1), there.sum(axis=1))
+    print(
+        f"  found       {similar.sum() / there.sum():.4f} of the exact {NEAREST} nearest or as similar ones among "
+        f"{ann.proposals.count:,} candidates ({same.sum() / there.sum():.4f} the same sessions)",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

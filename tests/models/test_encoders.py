@@ -1,0 +1,74 @@
+"""Session vectors: what an event counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import log
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedrec.data import Sessions, Vocab
+from embedrec.errors import SettingsError
+from embedrec.models.encoders import Weights
+from embedrec.models.vectors import Vectors
+from tests.conftest import some_embeddings
+
+VOCAB = Vocab(list("abcdef"), counts=np.array([8, 7, 5, 4, 3, 1]))
+LISTS = st.lists(st.text("abcdef", max_size=8), max_size=6)
+
+
+def twin(weights: Weights, history: str) -> list[float]:
+    """What each event counts, one after the other."""
+    counts = dict(zip(VOCAB.ids.tolist(), VOCAB.counts.tolist(), strict=True))
+    total, plays, out = sum(counts.values()), Counter(history), []
+    for place, item in enumerate(history):
+        weight = weights.decay ** (len(history) - 1 - place)
+        weight *= log(total / counts[item]) ** weights.idf
+        if weights.plays != "each" and item in history[place + 1 :]:
+            weight = 0.0
+        if weights.plays == "log":
+            weight *= 1 + log(plays[item])
+        out.append(weight)
+    return out
+
+
+@given(LISTS, st.floats(0.1, 1), st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from(["each", "once", "log"]))
+def test_weights(lists: list[str], decay: float, idf: float, plays: str) -> None:
+    weights = Weights(decay, idf, plays)  # type: ignore[arg-type]
+    expected = [w for history in lists for w in twin(weights, history)]
+    np.testing.assert_allclose(weights.of(Sessions.of_lists(lists, VOCAB)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_a_session_is_the_weighted_mean_of_its_items(metric: str) -> None:
+    vectors = some_embeddings(6, 4, spread=0.7).vectors
+    model = Vectors(metric=metric, decay=0.5).restore(VOCAB, {"items": vectors})  # type: ignore[arg-type]
+    items = vectors if metric == "l2" else vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    for weights in (Weights(), Weights(0.8), Weights(idf=1.0), Weights(plays="log"), Weights(0.5, 1.0, "once")):
+        counts = np.array(twin(weights, "abcab"))
+        expected = counts @ items[[0, 1, 2, 0, 1]] / counts.sum()
+        encoded = model.weighted(weights).encode(Sessions.of_lists(["abcab", ""], VOCAB)).vectors
+        np.testing.assert_allclose(encoded, [expected, np.zeros(4)], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"decay": 0}, r"decay must lie in \(0, 1\], but is 0"),
+        ({"decay": 1.5}, r"decay must lie in \(0, 1\], but is 1.5"),
+        ({"idf": -1}, "idf must be a power from 0, but is -1"),
+        ({"idf": float("nan")}, "idf must be a power from 0, but is nan"),
+        ({"plays": "twice"}, "plays must be each, once or log, but is 'twice'"),
+    ],
+)
+def test_weights_that_there_are_not(settings: dict, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Weights(**settings)
+
+
+def test_idf_needs_counts() -> None:
+    with pytest.raises(SettingsError, match="how often items are mentioned is not known for these vectors; set idf=0"):
+        Weights(idf=1).of(Sessions.of_lists(["ab"], Vocab(list("abcdef"))))
