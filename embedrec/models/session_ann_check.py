@@ -78,8 +78,10 @@ def _proposing(model: SessionKnnModel, ann: SessionAnn, count: int, keep: np.nda
     """A model of the sessions of a mask that stand first, to which an index of all proposes."""
 
     def propose(histories: Sessions, count: int) -> np.ndarray:
-        found = ann.near(histories, count)
-        return np.where(keep[found], found, np.int32(-1))
+        found = ann.near(histories, min(count + int((~keep).sum()), len(keep)))
+        gone = (found < 0) | ~keep[found]
+        order = np.argsort(gone, axis=1, kind="stable")[:, :count]  # the nearest that are left
+        return np.where(gone, np.int32(-1), found)[np.arange(len(found))[:, None], order]
 
     return replace(model, proposals=Proposals(propose, count))
 
