@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from embedrec.export.similarity import write_similarity
     from embedrec.index.files import load_index, save_index
     from embedrec.index.index import Index, build_index
+    from embedrec.models.cooccurrence import Cooccurrence
     from embedrec.models.files import load_model, save_model
     from embedrec.models.popular import Popular
     from embedrec.models.random import Random
     from embedrec.models.rules import AssociationRules, SequentialRules
+    from embedrec.models.svd import Spectral
+    from embedrec.models.two_tower import TwoTower
     from embedrec.models.word2vec import Word2Vec
     from embedrec.topk import TopK
     from embedrec.workspace import Workspace
@@ -26,6 +29,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "AssociationRules": "embedrec.models.rules",
+    "Cooccurrence": "embedrec.models.cooccurrence",
     "Embeddings": "embedrec.embeddings",
     "EmbedrecError": "embedrec.errors",
     "Events": "embedrec.data",
@@ -35,7 +39,9 @@ _HOME = {
     "Random": "embedrec.models.random",
     "SequentialRules": "embedrec.models.rules",
     "Sessions": "embedrec.data",
+    "Spectral": "embedrec.models.svd",
     "TopK": "embedrec.topk",
+    "TwoTower": "embedrec.models.two_tower",
     "Vocab": "embedrec.data",
     "Word2Vec": "embedrec.models.word2vec",
     "Workspace": "embedrec.workspace",
@@ -49,6 +55,7 @@ _HOME = {
 
 __all__ = [
     "AssociationRules",
+    "Cooccurrence",
     "Embeddings",
     "EmbedrecError",
     "Events",
@@ -58,7 +65,9 @@ __all__ = [
     "Random",
     "SequentialRules",
     "Sessions",
+    "Spectral",
     "TopK",
+    "TwoTower",
     "Vocab",
     "Word2Vec",
     "Workspace",

@@ -5,6 +5,7 @@ The command line and `demo` call these; whoever wants nouns in memory calls the 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -24,12 +25,17 @@ from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import ArtifactError, DataError, SettingsError, did_you_mean
+from embedrec.models import CONTINUED
 from embedrec.models.base import Recipe, VectorModel
+from embedrec.models.counting import Bounded
 from embedrec.models.encoders import Weights
 from embedrec.models.files import load_model, save_model
+from embedrec.models.lists import ListsModel
+from embedrec.models.neural import fitted
 from embedrec.models.vectors import Vectors
 from embedrec.readers import BadRows
 from embedrec.reporting import Report, quiet
+from embedrec.training.run import HERE, Run
 from embedrec.vector_files import Format, load_vectors
 
 
@@ -142,16 +148,31 @@ def train(
     start: Artifact | None = None,
     seed: int = 0,
     threads: int = 1,
+    memory: int | None = None,
     report: Report = quiet,
+    run: Run = HERE,
 ) -> Artifact:
-    """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`."""
+    """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`.
+
+    memory  a budget in bytes, for recipes that are `Bounded`, under which what is large lies in files beside `folder`;
+            the result is the same
+    run     where a recipe that trains with torch does so; its checkpoint is removed when the model is written
+    """
     artifacts.check_place(folder)
+    if run.checkpoint is not None:
+        artifacts.check_place(run.checkpoint)
     sessions = Sessions.load(source)
-    more = {}
+    more: dict[str, Any] = {}
     if start is not None:
         more["init"] = load_model(start)
         if not isinstance(more["init"], VectorModel) or type(more["init"].recipe) is not type(recipe):
             raise SettingsError(f"{recipe.name} cannot continue from {start.name}, which is a model of another kind")
+        if recipe.name not in CONTINUED:
+            raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
+    if memory is not None:
+        if not isinstance(recipe, Bounded):
+            raise SettingsError(f"{recipe.name} keeps all in memory; leave --memory out")
+        more["room"] = Room(memory, folder.parent)
     epochs: list[dict[str, Any]] = []
     measured: dict[str, Any] = {}
 
@@ -163,7 +184,7 @@ def train(
         report(event, **numbers)
 
     started = perf_counter()
-    model = recipe.fit(sessions, seed=seed, threads=threads, report=keep, **more)
+    model = fitted(recipe, sessions, seed=seed, threads=threads, report=keep, run=run, **more)
     about = {
         "trained_on": provenance(source),
         "continued_from": None if start is None else provenance(start),
@@ -173,8 +194,17 @@ def train(
         "epochs": epochs,
         **measured,
     }
+    if run.device != "cpu":
+        about["device"] = run.device
     save_model(model, folder, about)
+    if run.checkpoint is not None:
+        shutil.rmtree(run.checkpoint, ignore_errors=True)
     return artifacts.read(folder, "model")
+
+
+def train_along(recipe: Recipe, source: Artifact, *, seed: int, threads: int, run: Run) -> None:
+    """What the other processes of a training do while the first one runs `train`: all but report and write."""
+    fitted(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, run=run)
 
 
 def import_vectors(path: Path, folder: Path, *, kind: Format | None = None, metric: Metric | None = None) -> Artifact:
@@ -193,6 +223,7 @@ def index(
     *,
     sessions: Artifact | None = None,
     weights: Weights | None = None,
+    popularity: float | None = None,
     nprobe: int | None = None,
     metric: Metric | None = None,
     seed: int = 0,
@@ -200,9 +231,10 @@ def index(
 ) -> Artifact:
     """Build an index of a model artifact's item vectors, measure it, and write the index artifact `folder`.
 
-    sessions  index the model's vectors of these sessions instead of its items
-    weights   what events count in those vectors, if not as in the model's queries
-    metric    "cosine", "dot" or "l2" instead of the model's own
+    sessions    index the model's vectors of these sessions instead of its items
+    weights     what events count in those vectors, if not as in the model's queries
+    popularity  how much of an item's norm counts, see `VectorModel.dialled`
+    metric      "cosine", "dot" or "l2" instead of the model's own
     """
     from dataclasses import replace
 
@@ -212,7 +244,11 @@ def index(
     artifacts.check_place(folder)
     if weights is not None and sessions is None:
         raise SettingsError("settings are of the vectors of sessions, but items are indexed; leave --set out")
+    if popularity is not None and (sessions is not None or metric is not None):
+        raise SettingsError("popularity is of items, and sets the metric; leave --of sessions or --metric out")
     model = vector_model(source)
+    if popularity is not None:
+        model = model.dialled(popularity)
     if weights is not None:
         model = model.weighted(weights)
     embeddings = model.embeddings if sessions is None else model.encode(Sessions.load(sessions))
@@ -224,6 +260,8 @@ def index(
         about |= {"of": "sessions", "sessions": provenance(sessions)}
     if weights is not None:
         about["weights"] = settings_of(weights)
+    if popularity is not None:
+        about["popularity"] = popularity
     save_index(built, folder, about)
     return artifacts.read(folder, "index")
 
@@ -260,6 +298,11 @@ def item_vectors(source: Artifact) -> Embeddings:
 def vector_model(source: Artifact) -> VectorModel:
     """The model of an artifact. Raises SettingsError when it is one without vectors."""
     model = load_model(source)
+    if isinstance(model, ListsModel):
+        raise SettingsError(
+            f"model {source.name} ({source.about['recipe']}) has no vectors; `embedrec similar` and `embedrec export` "
+            f"take it without an index, with --model {source.name}"
+        )
     if not isinstance(model, VectorModel):
         raise SettingsError(
             f"model {source.name} ({source.about['recipe']}) has no vectors; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -66,6 +66,20 @@ class TopK:
         return TopK(self.rows[keep].reshape(shape), self.scores[keep].reshape(shape), self.vocab)
 
 
+class ItemNeighbours(Protocol):
+    """Whatever says which other items are nearest to an item: an Index, a model of vectors, a model of lists."""
+
+    @property
+    def vocab(self) -> Vocab: ...
+
+    def neighbours(self, rows: np.ndarray, k: int) -> TopK:
+        """The k nearest other items of each row (q,) int64: TopK (q, k), the item itself left out.
+
+        Raises SettingsError when the catalogue does not hold k other items.
+        """
+        ...
+
+
 def best_first(rows: np.ndarray, scores: np.ndarray, vocab: Vocab) -> TopK:
     """A TopK of results in any order: sorts by falling score, ties by lower row, missing (row −1) last.
 
@@ -81,3 +95,9 @@ def check_k(k: int, n: int) -> None:
     """Raises SettingsError unless k lies in 1 … n."""
     if not 1 <= k <= n:
         raise SettingsError(f"k must lie between 1 and the {n} items there are, but is {k}")
+
+
+def check_others(k: int, n: int) -> None:
+    """Raises SettingsError unless k lies in 1 … n − 1."""
+    if not 1 <= k < n:
+        raise SettingsError(f"in a catalogue of {n} an item has {n - 1} others, but {k} were asked for")

@@ -25,11 +25,13 @@ from embedrec.evaluate.similar import evaluate_similar
 from embedrec.models import MODELS, recipe_class, restorer_class
 from embedrec.models.base import Model, VectorModel
 from embedrec.models.files import load_model
+from embedrec.models.neural import device_of, fitted
 from embedrec.models.session_knn import SessionKnnModel
 from embedrec.models.session_recipe import SessionKnn
 from embedrec.readers.labels import read_labels
 from embedrec.reporting import Report, quiet
 from embedrec.steps import counts, provenance, recipe_of
+from embedrec.training.run import Run
 from embedrec.workspace import Workspace
 
 Protocol = Literal["next", "last", "rest", "users", "similar"]
@@ -160,6 +162,7 @@ def contender(
     pairs: Iterable[str] = (),
     seed: int = 0,
     threads: int = 1,
+    device: str = "cpu",
     report: Report = quiet,
 ) -> Contender:
     """The model of that name, trained on the training part and nothing else.
@@ -188,7 +191,8 @@ def contender(
         settings = recipe_of(recipe_class(name), config, pairs)
         origin = "trained now on the training part"
     started = perf_counter()
-    model = settings.fit(trial.train, seed=seed, threads=threads, report=report)
+    run = Run(device_of(settings, device, report))
+    model = fitted(settings, trial.train, seed=seed, threads=threads, report=report, run=run)
     return Contender(name, _asked_as(trial, model), perf_counter() - started, origin)
 
 

@@ -1,6 +1,7 @@
 """A workspace: the folder in which the artifacts of a project live, and which of them is the latest.
 
 WORKSPACE/sessions/NAME   WORKSPACE/models/NAME   WORKSPACE/indexes/NAME
+WORKSPACE/checkpoints/NAME of models whose training was interrupted
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from embedrec.artifacts import Artifact
 from embedrec.errors import ArtifactError, did_you_mean
 
 FOLDERS = {"sessions": "sessions", "model": "models", "index": "indexes"}
+_PLACES = {**FOLDERS, "checkpoint": "checkpoints"}
 _OWN = (artifacts.MANIFEST, "vocab.parquet")  # every artifact has both, a damaged one at least one of them
 _MADE_BY = {
     "sessions": "embedrec prepare SOURCE PATH",
@@ -28,13 +30,13 @@ class Workspace:
     root: Path
 
     def folder(self, kind: str, name: str) -> Path:
-        """Where the artifact of that kind ("sessions", "model", "index") and name lies, or would lie.
+        """Where the artifact of that kind ("sessions", "model", "index", "checkpoint") and name lies, or would lie.
 
         Raises ArtifactError for a name that leaves the workspace or is no plain name.
         """
         if not artifacts.plain_name(name):
             raise ArtifactError(f"{name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
-        return self.root / FOLDERS[kind] / name
+        return self.root / _PLACES[kind] / name
 
     def folders(self, kind: str) -> list[Path]:
         """The folders that hold, or should hold, the artifacts of a kind, by name; others are passed over."""

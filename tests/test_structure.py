@@ -19,7 +19,7 @@ ROOT = PACKAGE.parent
 LAYERS = [
     {"atomic", "errors", "reporting", "kernels"},
     {"registry", "config", "artifacts"},
-    {"data", "toy", "datasets"},
+    {"data", "toy", "datasets", "training"},
     {"readers", "topk"},
     {"embeddings"},
     {"vector_files", "faiss_index"},
@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluate", "export"},
     {"workspace"},
     {"steps"},
-    {"past", "trial"},
+    {"nearest", "past", "trial"},
     {"demo"},
     {"cli"},
 ]

@@ -10,6 +10,7 @@ from embedrec.cli.common import (
     emit,
     json_option,
     note,
+    popularity_option,
     seed_option,
     threads_option,
     use_threads,
@@ -43,6 +44,7 @@ from embedrec.workspace import Workspace
     metavar="KEY=VALUE",
     help="With --of sessions, what events count: decay=.8, idf=1, plays=each|once|log [default: as in queries].",
 )
+@popularity_option
 @click.option("--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: the model's].")
 @click.option(
     "--nprobe",
@@ -59,6 +61,7 @@ def build_index(
     kind: str,
     of: str,
     pairs: tuple[str, ...],
+    popularity: float | None,
     metric: Any,
     nprobe: int | None,
     model: str | None,
@@ -72,7 +75,7 @@ def build_index(
 
     \b
     embedrec build-index --type ivf
-    embedrec build-index --type flat --metric dot
+    embedrec build-index --type flat --popularity .5
     embedrec build-index --of sessions --model projection
     embedrec build-index --of sessions --model word2vec --set idf=1 --set plays=once
     """
@@ -96,6 +99,7 @@ def build_index(
             kind,
             sessions=sessions,
             weights=weights,
+            popularity=popularity,
             nprobe=nprobe,
             metric=metric,
             seed=seed,

@@ -58,9 +58,31 @@ def threads_option(command: F) -> F:
     )(command)
 
 
+def device_option(command: F) -> F:
+    """`--device`: where models that train with torch do so."""
+    return click.option(
+        "--device",
+        type=click.Choice(["cpu", "cuda", "auto"]),
+        default="auto",
+        show_default=True,
+        help="Where models that train with torch do so; auto takes a GPU where there is one, and says so.",
+    )(command)
+
+
 def json_option(command: F) -> F:
     """`--json`: one JSON object a line."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")(command)
+
+
+def popularity_option(command: F) -> F:
+    """`--popularity`: the dial between popular and specific items; None leaves it as the model has it."""
+    return click.option(
+        "--popularity",
+        type=click.FloatRange(0, 1),
+        metavar="SHARE",
+        help="How much of an item's norm, which grows with its popularity, counts: 0 is the cosine, 1 the dot product "
+        "[default: as the model has it].",
+    )(command)
 
 
 def whitespace_option(command: F) -> F:

@@ -58,7 +58,7 @@ def grid_options(command: F) -> F:
 
 
 GRID_ONLY = ("neighbours", "expanded", "out")
-NOT_FOR_GRIDS = ("save_run", "by", "labels", "through", "draws")
+NOT_FOR_GRIDS = ("save_run", "by", "labels", "through", "draws", "device")
 
 
 def evaluate_grid(

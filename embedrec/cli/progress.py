@@ -15,8 +15,8 @@ _SECONDS_BETWEEN_LINES = 1.0
 class Progress:
     """A report for library calls; use as a context manager.
 
-    "progress" events (done, total, unit) move a bar on a terminal and are silent in a pipe; other events are lines, one
-    a second at most, and always the last epoch.
+    "progress" events (done, total, unit) move a bar on a terminal and are silent in a pipe; other events are lines;
+    those of epochs one a second at most, and always the last.
     """
 
     def __init__(self, what: str) -> None:
@@ -43,7 +43,9 @@ class Progress:
     def __call__(self, event: str, **numbers: Any) -> None:
         if event == "progress":
             self._move(**numbers)
-        elif monotonic() - self._said >= _SECONDS_BETWEEN_LINES or numbers.get("epoch") == numbers.get("epochs"):
+        elif event != "epoch":
+            self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))
+        elif monotonic() - self._said >= _SECONDS_BETWEEN_LINES or numbers["epoch"] == numbers["epochs"]:
             self._said = monotonic()
             self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import emit, json_option, said, threads_option, use_threads, using, workspace_option
+from embedrec.cli.common import (
+    emit,
+    json_option,
+    popularity_option,
+    said,
+    threads_option,
+    use_threads,
+    using,
+    workspace_option,
+)
 from embedrec.workspace import Workspace
 
 _SHOWN = 10  # items, unless -n says otherwise
@@ -16,6 +25,7 @@ _SHOWN = 10  # items, unless -n says otherwise
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Items to recommend.")
 @click.option("--model", metavar="NAME", help="Model to ask [default: the latest].")
+@popularity_option
 @click.option("--seen", is_flag=True, help="Items of the history may come back.")
 @click.option("--why", is_flag=True, help="Also the nearest past sessions that hold the item; for session kNN.")
 @json_option
@@ -25,6 +35,7 @@ def recommend(
     items: tuple[str, ...],
     count: int | None,
     model: str | None,
+    popularity: float | None,
     seen: bool,
     why: bool,
     as_json: bool,
@@ -44,11 +55,19 @@ def recommend(
 
     from embedrec.data.lookup import find_items
     from embedrec.data.sessions import Sessions
+    from embedrec.errors import SettingsError
+    from embedrec.models.base import VectorModel
     from embedrec.models.files import load_model
     from embedrec.past import reasons, trained_on
 
     source = using(workspace.find("model", model))
     asked = load_model(source)
+    if popularity is not None:
+        if not isinstance(asked, VectorModel):
+            raise SettingsError(
+                f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out"
+            )
+        asked = asked.dialled(popularity)
     use_threads(threads)
     vocab = asked.vocab
     rows = find_items(vocab, items)

@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import emit, json_option, said, threads_option, use_threads, using, workspace_option
+from embedrec.cli.common import (
+    emit,
+    json_option,
+    popularity_option,
+    said,
+    threads_option,
+    use_threads,
+    using,
+    workspace_option,
+)
 from embedrec.workspace import Workspace
 
 _SHOWN = 10  # neighbours an item, unless -n says otherwise
@@ -15,7 +24,9 @@ _SHOWN = 10  # neighbours an item, unless -n says otherwise
 @click.command(short_help="The nearest items of an item.")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Neighbours an item.")
-@click.option("--index", metavar="NAME", help="Index to search [default: the latest].")
+@click.option("--index", metavar="NAME", help="Index to search.")
+@click.option("--model", metavar="NAME", help="Model to ask, exactly: one with vectors, cooccurrence, ar or sr.")
+@popularity_option
 @click.option("--nprobe", type=click.IntRange(1), help="IVF cells to visit [default: the index's].")
 @click.option("--why", is_flag=True, help="Also the smallest past sessions that hold both items.")
 @json_option
@@ -25,6 +36,8 @@ def similar(
     items: tuple[str, ...],
     count: int | None,
     index: str | None,
+    model: str | None,
+    popularity: float | None,
     nprobe: int | None,
     why: bool,
     as_json: bool,
@@ -33,27 +46,31 @@ def similar(
 ) -> None:
     """The nearest items of each ITEM: an id, an id without its URI prefix, or a name.
 
+    Takes the latest index, or the latest model of cooccurrence, which needs none, whichever is newer.
+
     \b
     embedrec similar spotify:artist:4gzpq5DPGxSnKTe4SA8HAU
     embedrec similar "The Beatles" Queen -n 5 --json
+    embedrec similar "The Beatles" --model cooccurrence
 
     Columns: the item, rank, the similar item, score, its name, and with --why the training sessions that hold both, the
     smallest first, with the cosine between the pair and the session.
     """
     from embedrec.data.lookup import find_items
     from embedrec.data.sessions import Sessions
-    from embedrec.index.files import load_index
+    from embedrec.nearest import nearest_source, open_nearest
     from embedrec.past import together, trained_on
 
-    source = using(workspace.find("index", index, of="items"))
-    opened = load_index(source)
+    if model is not None and index is not None:
+        raise click.UsageError("an index knows its model; leave out --model or --index")
+    opened = open_nearest(using(nearest_source(workspace, model, index)), nprobe=nprobe, popularity=popularity)
     use_threads(threads)
     vocab = opened.vocab
     rows = find_items(vocab, items)
-    found = opened.neighbours(rows, count or max(1, min(_SHOWN, len(vocab) - 1)), nprobe=nprobe)
+    found = opened.neighbours(rows, count or max(1, min(_SHOWN, len(vocab) - 1)))
     past = None
     if why:
-        past = Sessions.load(using(trained_on(workspace, workspace.find("model", source.about["indexed"]["name"]))))
+        past = Sessions.load(using(trained_on(workspace, opened.model(workspace))))
     records: list[dict[str, Any]] = []
     for q, row in enumerate(rows.tolist()):
         near = found.rows[q][found.rows[q] >= 0].tolist()

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.common import emit, json_option, note, seed_option, threads_option, using, workspace_option
+from embedrec.cli.common import (
+    device_option,
+    emit,
+    json_option,
+    note,
+    seed_option,
+    threads_option,
+    using,
+    workspace_option,
+)
+from embedrec.errors import SettingsError
 from embedrec.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.reporting import Report
+    from embedrec.training.run import Run
 
 
 @click.command(short_help="Train a model on sessions.")
@@ -18,8 +36,16 @@ from embedrec.workspace import Workspace
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [train.MODEL].")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting; may be given several times.")
 @click.option("--print-config", is_flag=True, help="Print the settings as TOML and stop.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted training, for models that train with torch.")
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="Keep to so much memory (512M, 2G), with counts and lists in files; for cooccurrence, and for svd, "
+    "whose vectors must fit [default: all in memory].",
+)
 @seed_option
 @threads_option
+@device_option
 @json_option
 @workspace_option
 def train(
@@ -30,29 +56,39 @@ def train(
     config: Path | None,
     pairs: tuple[str, ...],
     print_config: bool,
+    resume: bool,
+    memory: str | None,
     seed: int,
     threads: int,
+    device: str,
     as_json: bool,
     workspace: Workspace,
 ) -> None:
     """Train MODEL on the latest sessions.
 
     \b
-    word2vec  vectors of items that occur in the same sessions
-    ar        association rules: items of the same sessions as the last one
-    sr        sequential rules: items that soon came after the last one
-    popular   the most mentioned items, over all time or of late
-    random    random items
+    word2vec      vectors of items that occur in the same sessions
+    two-tower     vectors of items and of histories, users and features, trained with torch
+    svd           vectors of items that occur in the same sessions, at once from their counts
+    cooccurrence  lists of items that occur in the same sessions, for `similar` without an index
+    ar            association rules: items of the same sessions as the last one
+    sr            sequential rules: items that soon came after the last one
+    popular       the most mentioned items, over all time or of late
+    random        random items
 
     \b
     embedrec train word2vec
     embedrec train word2vec --set dim=128 --set epochs=40
     embedrec train word2vec --set backend=gensim
     embedrec train popular --set days=14
+    embedrec train cooccurrence --memory 2G
+    embedrec train two-tower --resume
+    torchrun --nproc-per-node 2 -m embedrec train two-tower
     """
     from embedrec import steps
     from embedrec.cli.progress import Progress
     from embedrec.config import to_toml
+    from embedrec.data.room import parse_size
     from embedrec.models import recipe_class
 
     before = None if start is None else using(workspace.find("model", start))
@@ -61,15 +97,46 @@ def train(
         click.echo(to_toml(recipe, "train", model), nl=False)
         return
     source = using(workspace.find("sessions", sessions))
-    with Progress(f"train {model}") as report:
+    folder, checkpoint = (workspace.folder(kind, name or model) for kind in ("model", "checkpoint"))
+    with Progress(f"train {model}") as report, placed(recipe, device, checkpoint, resume, report) as run:
+        if not run.first:
+            steps.train_along(recipe, source, seed=seed, threads=threads, run=run)
+            return
         done = steps.train(
             recipe,
             source,
-            workspace.folder("model", name or model),
+            folder,
             start=before,
             seed=seed,
             threads=threads,
+            memory=None if memory is None else parse_size(memory),
             report=report,
+            run=run,
         )
     note(f"wrote model {done.name} ({done.folder})")
     emit([{"model": done.name, "items": done.about["items"], "seconds": done.about["seconds"]}], as_json)
+
+
+@contextmanager
+def placed(recipe: Any, device: str, checkpoint: Path, resume: bool, report: Report) -> Iterator[Run]:
+    """For a block that trains a recipe: on which device, with which checkpoint, beside which other processes."""
+    from embedrec.models.neural import Neural, device_of
+    from embedrec.reporting import quiet
+    from embedrec.training.run import HERE, Run, started_together
+
+    place, count = started_together(os.environ)
+    chosen = device_of(recipe, device, quiet if place else report, place=place)
+    if not isinstance(recipe, Neural):
+        if resume or count > 1:
+            given = "--resume" if resume else "torchrun"
+            raise SettingsError(f"{recipe.name} trains in one go and in one process; leave {given} out")
+        yield HERE
+    elif count == 1:
+        if checkpoint.exists() and not resume:
+            note(f"an interrupted training of this name is given up; --resume would go on with it ({checkpoint})")
+        yield Run(chosen, checkpoint, resume)
+    else:
+        from embedrec.training.processes import joined
+
+        with joined(chosen) as processes:
+            yield Run(chosen, checkpoint, resume, processes)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from embedrec.cli.common import json_option, note, seed_option, threads_option, use_threads, using, workspace_option
+from embedrec.cli.common import (
+    device_option,
+    json_option,
+    note,
+    seed_option,
+    threads_option,
+    use_threads,
+    using,
+    workspace_option,
+)
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -76,6 +85,7 @@ def trial_options(command: F) -> F:
         click.option("--through", metavar="TYPE", help="Search through an index of this type instead of exactly."),
         seed_option,
         threads_option,
+        device_option,
         json_option,
         workspace_option,
     ]
@@ -150,6 +160,7 @@ def judged(
     through: str | None,
     seed: int,
     threads: int,
+    device: str,
 ) -> tuple[Contender, Evaluation]:
     """Train the model where it must be, and ask it; says where it comes from."""
     from embedrec.cli.progress import Progress
@@ -161,7 +172,9 @@ def judged(
     use_threads(threads)
     table = None if labels is None else labels_of(trial, labels)
     with Progress(f"train {name}") as report:
-        model = contender(workspace, name, trial, config=config, pairs=pairs, seed=seed, threads=threads, report=report)
+        model = contender(
+            workspace, name, trial, config=config, pairs=pairs, seed=seed, threads=threads, device=device, report=report
+        )
     known, catalogue = len(model.model.vocab), len(trial.train.vocab)
     note(
         f"model {name}: {model.origin}" + (f"; it knows {known:,} of {catalogue:,} items" if known < catalogue else "")

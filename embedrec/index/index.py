@@ -16,7 +16,7 @@ from embedrec.errors import SettingsError
 from embedrec.faiss_index import fill, made
 from embedrec.index.specs import factory_string
 from embedrec.reporting import Report, quiet
-from embedrec.topk import TopK, best_first
+from embedrec.topk import TopK, best_first, check_others
 
 RECALL_K = 20
 TARGET_RECALL = 0.99
@@ -78,10 +78,7 @@ class Index:
 
         Raises SettingsError when the catalogue does not hold k other items.
         """
-        if not 1 <= k < len(self):
-            raise SettingsError(
-                f"in a catalogue of {len(self)} an item has {len(self) - 1} others, but {k} were asked for"
-            )
+        check_others(k, len(self))
         return self.search(self.embeddings.vectors[rows], k + 1, nprobe=nprobe).without(rows)
 
     def _ready(self, queries: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Four rows against one, in vector instructions: the innermost arithmetic of word2vec.
+"""Four rows against one, in vector instructions: the innermost arithmetic of word2vec and of least squares.
 
 Left to itself the compiler guards every loop over a row against overlapping rows and against odd lengths, which at 64
-dimensions costs more than the arithmetic. These two functions say what is meant instead: rows are multiples of
+dimensions costs more than the arithmetic. These functions say what is meant instead: rows are multiples of
 `LANES` floats, and each is read and written once. Measured, 64 dimensions in cache: 14 ns a row against 30 ns.
 """
 
@@ -84,6 +84,25 @@ def step4(_: Any, x: Any, i: Any, y: Any, a: Any, b: Any, c: Any, e: Any, ga: An
                     pointer,
                     k,
                 )
+            _store(builder, new, left, k)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def add4(_: Any, x: Any, i: Any, y: Any, a: Any, b: Any, c: Any, e: Any, ga: Any, gb: Any, gc: Any, ge: Any) -> Any:
+    """Row i of x += ga·y[a] + gb·y[b] + gc·y[c] + ge·y[e]."""
+    row, g = types.int64, types.float32
+    signature = types.void(x, row, y, row, row, row, row, g, g, g, g)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        width, left, right = _rows(context, builder, sig, args)
+        gains = [_splat(builder, gain) for gain in args[7:]]
+        with _every_lane(builder, width) as k:
+            new = _load(builder, left, k)
+            for gain, pointer in zip(gains, right, strict=True):
+                new = builder.fadd(new, builder.fmul(gain, _load(builder, pointer, k), flags=_fast), flags=_fast)
             _store(builder, new, left, k)
         return context.get_dummy_value()
 

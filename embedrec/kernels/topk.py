@@ -38,6 +38,48 @@ def sort_heap(heap_rows, heap_scores):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
+def keep_best(rows, scores, count, keys, best_rows, best_scores):  # type: ignore[no-untyped-def]
+    """The k best of `count` results, fewer where there are fewer, best first, ties by lower row; returns how many.
+
+    rows, scores  (≥ count,) uint32, float32 in any order; scores are positive, so that their bits order as they do
+    keys          (≥ count,) uint64, scratch
+    best_rows, best_scores  (k,), written as far as there are results
+    """
+    bits, size = scores.view(np.uint32), min(count, best_rows.shape[0])
+    for i in range(count):
+        keys[i] = (np.uint64(bits[i]) << np.uint64(32)) | np.uint64(~rows[i])
+    if size < count:
+        for hole in range(size // 2 - 1, -1, -1):
+            _sink_key(keys[:size], hole, keys[hole])
+        for i in range(size, count):
+            if keys[i] > keys[0]:
+                _sink_key(keys[:size], 0, keys[i])
+    keys[:size].sort()
+    for i in range(size):
+        key = keys[size - 1 - i]
+        best_rows[i] = ~np.uint32(key & np.uint64(0xFFFFFFFF))
+        bits[i] = np.uint32(key >> np.uint64(32))
+        best_scores[i] = scores[i]
+    return size
+
+
+@numba.njit(nogil=True, cache=True)
+def _sink_key(heap, hole, key):  # type: ignore[no-untyped-def]
+    """Put a key at `hole` of a heap whose smallest is at 0, or below where smaller ones move up."""
+    while True:
+        child = 2 * hole + 1
+        if child >= heap.shape[0]:
+            break
+        if child + 1 < heap.shape[0] and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[hole] = heap[child]
+        hole = child
+    heap[hole] = key
+
+
+@numba.njit(nogil=True, cache=True)
 def merge_best(scores, first, best_rows, best_scores):  # type: ignore[no-untyped-def]
     """Merge a block of scores into the running k best of each query.
 

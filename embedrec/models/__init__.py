@@ -11,6 +11,9 @@ from embedrec.registry import resolve
 
 MODELS: dict[str, str] = {
     "word2vec": "embedrec.models.word2vec:Word2Vec",
+    "cooccurrence": "embedrec.models.cooccurrence:Cooccurrence",
+    "svd": "embedrec.models.svd:Spectral",
+    "mf": "embedrec.models.mf:MatrixFactorisation",
     "popular": "embedrec.models.popular:Popular",
     "random": "embedrec.models.random:Random",
     "projection": "embedrec.models.projection:Projection",
@@ -23,7 +26,12 @@ MODELS: dict[str, str] = {
     "vmis": "embedrec.models.session_knn_recipes:VMIS",
     "sscf": "embedrec.models.session_knn_recipes:SSCF",
     "wsknn": "embedrec.models.wsknn:WSKNN",
+    "two-tower": "embedrec.models.two_tower:TwoTower",
+    "neural-cf": "embedrec.models.neural_cf:NeuralCF",
 }
+# recipes whose models are lists of item neighbours, asked as they are; others that know neighbours have other uses
+NEIGHBOURLY = ("cooccurrence",)
+CONTINUED = ("word2vec",)  # recipes whose `fit` goes on from a finished model
 RESTORERS: dict[str, str] = {**MODELS, "vectors": "embedrec.models.vectors:Vectors"}
 
 

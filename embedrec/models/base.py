@@ -13,7 +13,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings, Metric, unit
 from embedrec.errors import SettingsError
 from embedrec.reporting import Report
-from embedrec.topk import TopK, check_k
+from embedrec.topk import TopK, check_k, check_others
 
 if TYPE_CHECKING:
     from embedrec.models.encoders import Weights
@@ -120,8 +120,19 @@ class VectorModel:
         return replace(self, searcher=searcher)
 
     def by_similarity(self) -> VectorModel:
-        """The same model answering with the items most similar to the history, as if it had no other answers."""
-        return replace(self, answers=self.embeddings, searcher=self.embeddings)
+        """The same model answering with the items most similar to the history's, as if it had no other answers."""
+        from embedrec.models.encoders import mean_encoder
+
+        items = self.embeddings
+        return replace(self, encoder=mean_encoder(items.vectors, metric=items.metric), answers=items, searcher=items)
+
+    def dialled(self, share: float) -> VectorModel:
+        """The same model with the dial between popular and specific items set: similar items and answers are found by
+        dot product with vectors of norm |v| ** share, see `popularity.dialled`."""
+        from embedrec.models.popularity import dialled
+
+        items = dialled(self.embeddings, share)
+        return replace(self, embeddings=items, answers=items, searcher=items)
 
     def weighted(self, weights: Weights) -> VectorModel:
         """The same model, which takes the weighted mean of the item embeddings for the vector of a session."""
@@ -137,6 +148,11 @@ class VectorModel:
         sessions  in any vocabulary; items the model does not know are left out
         """
         return Embeddings(self.encoder(sessions.recoded(self.vocab)), Vocab(sessions.ids), self.embeddings.metric)
+
+    def neighbours(self, rows: np.ndarray, k: int) -> TopK:
+        """See `ItemNeighbours`; exact."""
+        check_others(k, len(self.vocab))
+        return self.embeddings.search(self.embeddings.vectors[rows], k + 1).without(rows)
 
     def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
         """See `Model.recommend`."""

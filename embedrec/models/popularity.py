@@ -6,10 +6,13 @@ large norm are the better answers; where sessions are long and personal, the cos
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.embeddings import Embeddings, unit
+from embedrec.errors import SettingsError
 from embedrec.models.base import Encoder
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # what is tried
@@ -22,9 +25,15 @@ def dialled(embeddings: Embeddings, share: float) -> Embeddings:
     """The same items to be found by dot product, each of norm |v| ** share.
 
     share  1 ranks as the dot product does; 0 is the cosine, which needs no other vectors
+
+    Raises SettingsError for a share not in 0 … 1, and for vectors that are compared by distance.
     """
+    if not 0 <= share <= 1:
+        raise SettingsError(f"popularity must lie between 0 and 1, but is {share!r}")
+    if embeddings.metric == "l2":
+        raise SettingsError("vectors that are compared by distance have no norm to dial; leave popularity out")
     if not share:
-        return embeddings
+        return embeddings if embeddings.metric == "cosine" else replace(embeddings, metric="cosine")
     vectors = unit(embeddings.vectors) * _norms(embeddings, share)[:, None].astype(np.float32)
     return Embeddings(vectors, embeddings.vocab, "dot")
 
@@ -62,5 +71,6 @@ def best_share(embeddings: Embeddings, encoder: Encoder, sessions: Sessions, *, 
 
 def _norms(embeddings: Embeddings, share: float) -> np.ndarray:
     """|v| ** share of each item: (n,) float64; 0 for a zero vector."""
-    norms = np.linalg.norm(embeddings.vectors.astype(np.float64), axis=1)
+    vectors = embeddings.vectors
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
     return np.where(norms > 0, np.where(norms > 0, norms, 1) ** share, 0)

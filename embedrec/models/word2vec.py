@@ -18,6 +18,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.counting import frequent
 from embedrec.models.encoders import mean_encoder
 from embedrec.models.popularity import best_share, dialled
 from embedrec.reporting import Report, quiet
@@ -175,17 +176,12 @@ def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tup
     Items of `before` come first, in their order and with their counts added.
     """
     given = sessions.vocab
-    mentions = np.bincount(sessions.items, minlength=len(given))
-    frequent = np.flatnonzero(mentions >= min_count)
     if before is None:
-        if not len(frequent):
-            raise DataError(
-                f"none of the {len(given)} items is mentioned min_count={min_count} times"
-                f" (the most frequent has {mentions.max(initial=0)}); lower min_count"
-            )
-        return given.take(frequent).with_counts(mentions[frequent]), mentions[frequent]
+        rows, mentions = frequent(sessions, min_count)
+        return given.take(rows).with_counts(mentions), mentions
+    mentions = np.bincount(sessions.items, minlength=len(given))
     old = given.rows(before.ids)  # (n_before,) rows in the sessions' vocabulary, −1 where they lack the item
-    new = frequent[before.rows(given.ids)[frequent] < 0]
+    new = np.flatnonzero((mentions >= min_count) & (before.rows(given.ids) < 0))
     counts = np.concatenate([np.where(old >= 0, mentions[old], 0), mentions[new]]).astype(np.int64)
     earlier = np.zeros(len(before), dtype=np.int64) if before.counts is None else before.counts
     names = None

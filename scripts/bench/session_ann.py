@@ -1,9 +1,10 @@
 """Session kNN over FAISS, where sessions number in the millions: what `candidates=ann` finds, takes and costs.
 
-usage: python scripts/bench/session_ann.py [--sessions 5_000_000] [--items 100_000] [--threads 2]
+usage: python scripts/bench/session_ann.py [--sessions 5_000_000] [--items 100_000] [--threads 2] [--keep FOLDER]
 
 Sessions are generated. SKNN with 100 neighbours looks through all of them (exact), or through the 1,000 that FAISS
-proposes. Asked are parts of fresh sessions, which neither the index nor its tuning has seen.
+proposes. Asked are parts of fresh sessions, which neither the index nor its tuning has seen. With --keep the model is
+saved in FOLDER, or, where it is there already, taken from it instead of being built.
 
   build      seconds, megabytes, and what was measured when the index was built
   neighbours one history at a time through the public API, the 100 nearest: median and 99th percentile, both ways
@@ -14,15 +15,18 @@ proposes. Asked are parts of fresh sessions, which neither the index nor its tun
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from generated import shopping
 
+from embedrec import artifacts
 from embedrec.data.questions import Questions
 from embedrec.data.sessions import Sessions
 from embedrec.evaluate.evaluation import Terms, evaluate
+from embedrec.models.files import load_model, save_model
 from embedrec.models.session_knn import SessionKnnModel
 from embedrec.models.session_knn_recipes import SKNN
 
@@ -36,20 +40,20 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=5_000_000)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     faiss.omp_set_num_threads(given.threads)
     train = shopping(given.sessions, given.items)
     print(f"{len(train):,} sessions, {len(train.items):,} events, {len(train.vocab):,} items", flush=True)
-    facts: dict[str, Any] = {}
-
-    def report(event: str, **numbers: Any) -> None:
-        if event == "candidates":
-            facts.update(numbers)
-
-    started = perf_counter()
-    ann = SKNN(NEAREST, 0, candidates="ann").fit(train, threads=given.threads, report=report)
-    seconds = perf_counter() - started
-    print(f"  build       {seconds:.0f} s, {ann.arrays['faiss'].nbytes / 1e6:,.0f} MB; {facts}", flush=True)
+    if given.keep is not None and given.keep.exists():
+        about = artifacts.read(given.keep, "model")
+        ann = cast(SessionKnnModel, load_model(about)).with_threads(given.threads)
+        facts = about.about["facts"]
+    else:
+        ann, facts = built(train, given.threads)
+        if given.keep is not None:
+            save_model(ann, given.keep, {"facts": facts})
+    print(f"  build       {facts}", flush=True)
     exact = SKNN(NEAREST, 0).fit(train, threads=given.threads)
     questions = asked(given.items).recoded(train.vocab)
     histories = questions.histories(0, ASKED_ALONE)
@@ -64,6 +68,20 @@ def main() -> None:
         f"MRR@20 {mrr:.4f}, {mrr_ann:.4f} ({mrr_ann / mrr - 1:+.2%})",
         flush=True,
     )
+
+
+def built(train: Sessions, threads: int) -> tuple[SessionKnnModel, dict[str, Any]]:
+    """The model over FAISS, and the facts of its build."""
+    facts: dict[str, Any] = {}
+
+    def report(event: str, **numbers: Any) -> None:
+        if event == "candidates":
+            facts.update(numbers)
+
+    started = perf_counter()
+    ann = SKNN(NEAREST, 0, candidates="ann").fit(train, threads=threads, report=report)
+    seconds, size = round(perf_counter() - started), round(ann.arrays["faiss"].nbytes / 1e6)
+    return ann, {"seconds": seconds, "megabytes": size, **facts}
 
 
 def asked(items: int) -> Questions:

@@ -141,3 +141,29 @@ def test_faiss_proposes(shop: Path, run: Run) -> None:
         assert walked(run, *command, "--model", "sknn").out == walked(run, *command, "--model", "exact").out
     said = json.loads((shop / "models" / "sknn" / "manifest.json").read_text())["about"]
     assert said["candidates"]["candidates"] == 1000 and said["settings"]["candidates"] == "ann"
+
+
+def test_the_dial(vectors: Path, run: Run) -> None:
+    """0 is the cosine, 1 the dot product; an index of dialled vectors finds what the dialled model does."""
+    exact = walked(run, "similar", "a", "--model", "word2vec", "--popularity", 1).out
+    assert exact != walked(run, "similar", "a", "--model", "word2vec", "--popularity", 0).out
+    assert walked(run, "similar", "a", "--model", "word2vec", "--popularity", 0).out == (
+        walked(run, "similar", "a", "--model", "word2vec").out
+    )
+    walked(run, "build-index", "--type", "flat", "--popularity", 1, "--name", "dialled")
+    assert walked(run, "similar", "a", "--index", "dialled").out == exact
+    walked(run, "export", "dialled.txt", "--index", "dialled")
+    walked(run, "export", "model.txt", "--model", "word2vec", "--popularity", 1)
+    assert (vectors / "dialled.txt").read_text() == (vectors / "model.txt").read_text()
+    whole = walked(run, "recommend", "a", "--popularity", 1).rows
+    cosine = walked(run, "recommend", "a", "--popularity", 0).rows
+    assert {row[1] for row in whole} == {row[1] for row in cosine}
+    assert [row[2] for row in whole] != [row[2] for row in cosine]
+    assert fails(run, "similar", "a", "--index", "dialled", "--popularity", 1) == (
+        "the vectors in index dialled are as they are; name a model with --model, or build the index with "
+        "`embedrec build-index --popularity`"
+    )
+    assert "model sr (sr) has no vectors; leave --popularity out" in fails(
+        run, "recommend", "a", "--model", "sr", "--popularity", 1
+    )
+    assert "leave --of sessions or --metric out" in fails(run, "build-index", "--popularity", 1, "--metric", "dot")

@@ -1,7 +1,7 @@
 """Write the golden artifacts of the current format: `python -m tests.golden.make`.
 
 Each folder `format<number>` is made once, by the version that introduced the format, and never again: every later
-version must load it and answer as `expected.json` says.
+version must load it and answer as `expected.json` says. What is new in the same format is added to it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from embedrec.data import Sessions, Vocab
 from embedrec.embeddings import Embeddings
 from embedrec.index.files import load_index, save_index
 from embedrec.index.index import build_index
+from embedrec.models.cooccurrence import Cooccurrence
 from embedrec.models.files import load_model, save_model
 from embedrec.models.popular import Popular
+from embedrec.models.svd import Spectral
 from embedrec.models.vectors import Vectors
 from embedrec.models.word2vec import Word2Vec
 from embedrec.topk import TopK
@@ -54,6 +56,8 @@ def make(root: Path) -> None:
     fits: dict[str, Any] = {
         "word2vec": Word2Vec(dim=6, epochs=5, min_count=1).fit(everything),
         "popular": Popular().fit(everything),
+        "cooccurrence": Cooccurrence().fit(everything),
+        "svd": Spectral(dim=4, min_count=1).fit(everything),
     }
     for name, model in fits.items():
         save_model(model, root / "models" / name, {"seed": 0})

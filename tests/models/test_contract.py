@@ -28,17 +28,23 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in MODELS),
     ("word2vec", {"architecture": "cbow", "vectors": "input", "ordered": False}),
     ("sr", {"steps": 1, "pruning": 2, "itself": False}),
+    *(("cooccurrence", {"measure": m, "window": 2}) for m in ("normalised", "ppmi", "bm25")),
+    ("cooccurrence", {"measure": "tf-idf", "top": 2, "decay": 0.5}),
+    ("svd", {"matrix": "ppmi", "popularity": 0.0, "dim": 3}),
     ("sknn", {"scoring": "followers", "similarity": "jaccard"}),
     ("vsknn", {"sample": 2, "neighbours": 1, "compat": "session-rec"}),
     ("vmis", {"compat": "serenade"}),
     ("wsknn", {"sampling": "common_items", "compat": "wsknn"}),
     ("projection", {"method": "svd", "dim": 5}),
     ("sknn", {"candidates": "ann", "sample": 0}),
+    ("two-tower", {"scoring": "dot", "temperature": 1.0, "query_layers": "5", "item_layers": "4"}),
+    ("neural-cf", {"layers": "4", "negatives": 2, "patience": 1}),
+    ("two-tower", {"loss": "bce", "attention": False, "patience": None}),
     *(("vectors", {"metric": metric}) for metric in ("cosine", "dot", "l2")),
 ]
 N = 6
 # models that answer with fewer than k where they know no more, an empty history with none
-FEWER = {"ar", "sr", "sknn", "vsknn", "stan", "vstan", "vmis", "sscf", "wsknn"}
+FEWER = {"ar", "sr", "cooccurrence", "sknn", "vsknn", "stan", "vstan", "vmis", "sscf", "wsknn"}
 
 
 def recipe_of(name: str, settings: dict[str, Any]) -> Any:
@@ -250,7 +256,7 @@ def test_training_tells_epochs_in_order(name: str) -> None:
     recipe_of(name, {}).fit(tiny_sessions(), seed=0, threads=2, report=lambda event, **n: told.append((event, n)))
     epochs = [n["epoch"] for event, n in told if event == "epoch"]
     assert epochs == list(range(1, len(epochs) + 1))
-    assert {event for event, _ in told} <= {"vocabulary", "epoch", "progress"}
+    assert {event for event, _ in told} <= {"vocabulary", "epoch", "progress", "best"}
     assert all({"done", "total", "unit"} == set(n) for event, n in told if event == "progress")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
 
@@ -12,9 +13,14 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from embedrec.data import Sessions, Vocab
+from embedrec.data.questions import Questions, companions, next_items
+from embedrec.data.splits import Random as RandomSplit
 from embedrec.errors import DataError, SettingsError
+from embedrec.evaluate.evaluation import Terms, evaluate
+from embedrec.models import recipe_class
 from embedrec.models.popular import Popular
 from embedrec.models.random import Random
+from embedrec.toy import make_world
 from tests.conftest import tiny_sessions
 from tests.data import strategies as draw
 
@@ -139,3 +145,18 @@ def test_popular_takes_the_first_unseen(lists: list[str], k: int, seen: bool) ->
     best = sorted("abcdef", key=lambda i: (-counts[i], i))
     answer = Popular().fit(sessions).recommend(sessions, k, seen=seen)
     assert answer.ids() == [[i for i in best if seen or i not in session][:k] for session in [*lists, "abcdef"]]
+
+
+@pytest.mark.parametrize("name", ["cooccurrence", "svd", "ar"])
+@pytest.mark.parametrize("ask", [next_items, companions])
+def test_counts_of_pairs_stand_above_the_floor(name: str, ask: Callable[..., Questions]) -> None:
+    """On playlists of genres, what stands beside an item is far from what is popular."""
+    world = make_world(seed=2, genres=6, artists_per_genre=12, playlists=400)
+    lists = [[artist.uri for artist, _ in playlist.tracks] for playlist in world.playlists]
+    train, test = RandomSplit(share=0.2).split(Sessions.of_lists(lists).compacted(), seed=1)
+    questions = ask(test) if ask is next_items else ask(test, train.vocab)
+    terms = Terms(at=(5,), seen=False, draws=0)
+    floor, found = (
+        evaluate(recipe_class(model)().fit(train), questions, train, terms).metrics for model in ("popular", name)
+    )
+    assert found["ndcg@5"] > 1.5 * floor["ndcg@5"]

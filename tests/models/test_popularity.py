@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import embedrec.models.popularity as module
 from embedrec.data import Sessions, Vocab
 from embedrec.embeddings import Embeddings
+from embedrec.errors import SettingsError
 from embedrec.models.encoders import mean_encoder
 from embedrec.models.popularity import SHARES, best_share, dialled
 from tests.conftest import read_only, slow_scores, some_embeddings
@@ -110,3 +113,21 @@ def test_the_seed_draws_the_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_item() -> None:
     only = Embeddings(np.ones((1, 2), dtype=np.float32), Vocab(["a"]))
     assert best_share(only, mean_encoder(only.vectors), Sessions.of_lists(["aa"], only.vocab), seed=0) == 0
+
+
+def test_share_0_of_inner_products_is_the_cosine() -> None:
+    embeddings = replace(with_zeros(), metric="dot")
+    assert dialled(embeddings, 0).metric == "cosine" and dialled(embeddings, 0).vectors is embeddings.vectors
+
+
+@pytest.mark.parametrize(
+    ("share", "metric", "message"),
+    [
+        (-0.1, "cosine", "popularity must lie between 0 and 1, but is -0.1"),
+        (float("nan"), "dot", "popularity must lie between 0 and 1, but is nan"),
+        (0.5, "l2", "vectors that are compared by distance have no norm to dial"),
+    ],
+)
+def test_refused_shares(share: float, metric: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        dialled(replace(with_zeros(), metric=metric), share)

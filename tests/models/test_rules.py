@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from embedrec.data import Sessions, Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.models import rules
+from embedrec.models import counting
 from embedrec.models.rules import AssociationRules, RulesModel, SequentialRules
 from tests.conftest import read_only
 from tests.data import strategies as draw
@@ -91,7 +91,7 @@ def test_in_small_parts_and_by_several_threads(lists: list[str], at_once: int) -
             told.append((numbers["done"], numbers["total"]))
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(rules, "_AT_ONCE", at_once)
+            patch.setattr(counting, "_AT_ONCE", at_once)
             parts = recipe.fit(sessions, threads=3, report=tell)
         assert all(parts.arrays[name].tobytes() == array.tobytes() for name, array in whole.arrays.items())
         assert told == sorted(told) and told[-1:] == [(len(sessions.items),) * 2]
@@ -134,7 +134,7 @@ def test_no_rule_at_all() -> None:
 
 
 def test_a_part_that_fails_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "_AT_ONCE", 1)
+    monkeypatch.setattr(counting, "_AT_ONCE", 1)
 
     def stop(event: str, **numbers: int) -> None:
         raise KeyboardInterrupt

@@ -1,0 +1,237 @@
+"""What stands in sessions together: pairs of mentions, added up item by item.
+
+An inverted index leads from an item to its mentions. One item at a time is counted in a dense scratch pad, so that
+memory does not grow with the number of pairs, and items can be dealt to threads in any way.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from embedrec.kernels.topk import keep_best
+
+# What becomes of the count c of the items a and b; x and y are numbers of items.
+COUNT, TIMES, RATIO, SUM, UNION, LOG = range(6)
+
+
+class Mentions(NamedTuple):
+    """Mentions of n items in S sessions, and what a pair of them counts.
+
+    offsets, items  the sessions: (S+1,) int64, (E,) int32
+    session         (E,) int32 session of each mention
+    starts, places  (n+1,) int64, (E,) int64: item r is mentioned at places[starts[r]:starts[r + 1]], ascending
+    gap             (g+1,) all positive: what a pair counts whose mentions stand 1 … g places apart, by that number;
+                    farther ones count nothing. Counts are float64, or float32 as this is, for whole numbers below 2²⁴
+    factor          (S,) float64, all positive: what the pairs of a session are multiplied with; (0,) for 1
+    back            whether what comes before an item counts as much as what comes after it
+    itself          whether an item can be paired with itself
+    ascending       whether rows ascend within each session, where all mentions of a session are paired
+    """
+
+    offsets: np.ndarray
+    items: np.ndarray
+    session: np.ndarray
+    starts: np.ndarray
+    places: np.ndarray
+    gap: np.ndarray
+    factor: np.ndarray
+    back: bool
+    itself: bool
+    ascending: bool
+
+
+class Formula(NamedTuple):
+    """How a count c becomes the score of b beside a. `kind` is one of
+
+    COUNT  c
+    TIMES  c · x[a] · y[b]
+    RATIO  c / (x[a] · y[b] + plus)
+    SUM    c / (x[a] + y[b])
+    UNION  c / (x[a] + y[b] − c + plus)
+    LOG    ln(c / (x[a] · y[b] + plus)) − less
+
+    x, y       (n,) float64; (0,) for COUNT
+    threshold  lower scores are left out, and all that are not positive
+    """
+
+    kind: int
+    x: np.ndarray
+    y: np.ndarray
+    plus: float
+    less: float
+    threshold: float
+
+
+@numba.njit(nogil=True, cache=True)
+def mentions(items, n, places):  # type: ignore[no-untyped-def]
+    """Where each item is mentioned (counting sort), see `Mentions`: starts (n + 1,) int64.
+
+    items   (E,) int32 rows below n
+    places  (E,) int64, written
+    """
+    starts = np.zeros(n + 1, np.int64)
+    for i in range(items.shape[0]):
+        starts[items[i] + 1] += 1
+    for r in range(n):
+        starts[r + 1] += starts[r]
+    free = starts[:n].copy()
+    for i in range(items.shape[0]):
+        places[free[items[i]]] = i
+        free[items[i]] += 1
+    return starts
+
+
+@numba.njit(nogil=True, cache=True)
+def reached(offsets, items, n, reach, back, factor):  # type: ignore[no-untyped-def]
+    """What the other mentions count that the mentions of each item reach: (n,) float64, every gap counting 1.
+
+    Their number where `factor` is (0,). Arguments as in `Mentions`.
+    """
+    total = np.zeros(n, np.float64)
+    for s in range(offsets.shape[0] - 1):
+        each = factor[s] if factor.shape[0] else 1.0
+        for i in range(offsets[s], offsets[s + 1]):
+            count = min(reach, offsets[s + 1] - 1 - i)
+            if back:
+                count += min(reach, i - offsets[s])
+            total[items[i]] += count * each
+    return total
+
+
+@numba.njit(nogil=True, cache=True)
+def weights(items, session, factor, n):  # type: ignore[no-untyped-def]
+    """The sum of the factors of the sessions that hold each item: (n,) float64."""
+    total = np.zeros(n, np.float64)
+    for i in range(items.shape[0]):
+        total[items[i]] += factor[session[i]]
+    return total
+
+
+@numba.njit(nogil=True, cache=True)
+def once(offsets, items, new, n, ascending, ends, kept, session):  # type: ignore[no-untyped-def]
+    """Each item once a session, where it is mentioned first.
+
+    offsets, items  the sessions
+    new             by which rows below n the items go, int32; −1 for those that are left out
+    ascending       whether the items of a session are to be sorted by row, where their order means nothing
+    ends            (S+1,) int64, written: the offsets of the result
+    kept, session   (E,) int32, written up to the number that is returned: items, and their sessions
+    """
+    last = np.full(n, -1, np.int64)  # the session that held the item last
+    at = 0
+    ends[0] = 0
+    for s in range(offsets.shape[0] - 1):
+        for i in range(offsets[s], offsets[s + 1]):
+            row = new[items[i]]
+            if row >= 0 and last[row] != s:
+                last[row] = s
+                kept[at] = row
+                session[at] = s
+                at += 1
+        ends[s + 1] = at
+        if ascending:
+            kept[ends[s] : at].sort()
+    return at
+
+
+@numba.njit(nogil=True, cache=True)
+def add_up(m, item, total, touched):  # type: ignore[no-untyped-def]
+    """Add up what stands near the mentions of an item.
+
+    m        Mentions
+    total    (n,) of 0, written: the count of each item beside it
+    touched  (> n,) uint32, written: the items that were met, in this order
+    Returns how many were.
+    """
+    reach, met = m.gap.shape[0] - 1, 0
+    for p in range(m.starts[item], m.starts[item + 1]):
+        here = m.places[p]
+        s = m.session[here]
+        each = m.factor[s] if m.factor.shape[0] else m.gap.dtype.type(1)
+        if m.back:
+            for i in range(max(m.offsets[s], here - reach), here):
+                row = np.uint32(m.items[i])  # without a sign there is one check less
+                touched[met] = row
+                met += total[row] == 0
+                total[row] += m.gap[here - i] * each
+        for i in range(here + 1, min(m.offsets[s + 1], here + reach + 1)):
+            row = np.uint32(m.items[i])
+            touched[met] = row
+            met += total[row] == 0
+            total[row] += m.gap[i - here] * each
+    if not m.itself:
+        total[item] = 0
+    return met
+
+
+@numba.njit(nogil=True, cache=True)
+def score(f, a, b, c):  # type: ignore[no-untyped-def]
+    """The score of b beside a, whose count is c, by a Formula: float32."""
+    if f.kind == COUNT:
+        return np.float32(c)
+    if f.kind == TIMES:
+        return np.float32(c * (f.x[a] * f.y[b]))
+    if f.kind == RATIO:
+        return np.float32(c / (f.x[a] * f.y[b] + f.plus))
+    if f.kind == SUM:
+        return np.float32(c / (f.x[a] + f.y[b]))
+    if f.kind == UNION:
+        return np.float32(c / (f.x[a] + f.y[b] - c + f.plus))
+    return np.float32(np.log(c / (f.x[a] * f.y[b] + f.plus)) - f.less)
+
+
+@numba.njit(nogil=True, cache=True)
+def scored(m, f, item, above, total, touched, rows, scores):  # type: ignore[no-untyped-def]
+    """What stands beside an item, in the order it was met; returns how many do.
+
+    m, f          Mentions, Formula
+    above         only higher rows count
+    total         as in `add_up`; of 0 again afterwards
+    touched       as in `add_up`
+    rows, scores  (≥ what there is,) int32 or uint32, float32, written; rows may be `touched` itself
+    """
+    found = 0
+    for t in range(add_up(m, item, total, touched)):
+        row = touched[t]
+        value = score(f, item, row, total[row])
+        total[row] = 0
+        if value > 0 and value >= f.threshold and np.int64(row) > above:
+            rows[found], scores[found] = row, value
+            found += 1
+    return found
+
+
+@numba.njit(nogil=True, cache=True)
+def best(m, f, first, last, rows, scores):  # type: ignore[no-untyped-def]
+    """The best beside each of the items first … last − 1.
+
+    m, f          Mentions, Formula
+    rows, scores  (n, w) int32 of −1, float32 of −inf, written in the rows of these items: best first, ties by lower row
+    Returns the length of the longest list.
+    """
+    n, longest = m.starts.shape[0] - 1, 0
+    total, touched, values = np.zeros(n, m.gap.dtype), np.empty(n + 1, np.uint32), np.empty(n, np.float32)
+    keys = np.empty(n, np.uint64)
+    for item in range(first, last):
+        found = scored(m, f, item, -1, total, touched, touched, values)
+        longest = max(longest, keep_best(touched, values, found, keys, rows[item], scores[item]))
+    return longest
+
+
+@numba.njit(nogil=True, cache=True)
+def pairs(m, f, first, last, starts, ends, rows, scores):  # type: ignore[no-untyped-def]
+    """The scores of the items first … last − 1 with items of higher rows, in the order they were met.
+
+    m, f          Mentions, Formula
+    starts        (n,) int64 places of each item's first in `rows` and `scores`
+    ends          (n,) int64, written: places after each item's last
+    rows, scores  int32 and float32, written
+    """
+    n = m.starts.shape[0] - 1
+    total, touched = np.zeros(n, m.gap.dtype), np.empty(n + 1, np.uint32)
+    for item in range(first, last):
+        at = starts[item]
+        ends[item] = at + scored(m, f, item, item, total, touched, rows[at:], scores[at:])

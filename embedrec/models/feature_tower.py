@@ -1,0 +1,81 @@
+"""What features say: the sum of an embedding of each word and a linear map of the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from embedrec.data.features import Features
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Features of m rows in one space of w words and f numbers.
+
+    offsets  (m+1,) int64; row r has the words `words[offsets[r]:offsets[r + 1]]`
+    words    (L,) int64
+    weights  (L,) float32: 1 for the word of a category, 1 / length for each of a list
+    count    w
+    numbers  (m, f) float32, standardised, 0 where nothing is known
+    """
+
+    offsets: np.ndarray
+    words: np.ndarray
+    weights: np.ndarray
+    count: int
+    numbers: np.ndarray
+
+
+def coded_features(features: Features, known: np.ndarray) -> Coded:
+    """Features as numbers; means and deviations are those of the rows of a mask (m,) bool."""
+    m = len(features)
+    rows, words, weights, count = [], [], [], 0
+    for column in features.categorical.values():
+        there = np.flatnonzero(column.codes >= 0)
+        rows.append(there)
+        words.append(column.codes[there].astype(np.int64) + count)
+        weights.append(np.ones(len(there)))
+        count += len(column.names)
+    for lists in features.lists.values():
+        lengths = np.diff(lists.offsets)
+        rows.append(np.repeat(np.arange(m), lengths))
+        words.append(lists.codes.astype(np.int64) + count)
+        weights.append(np.repeat(1 / np.maximum(lengths, 1), lengths))
+        count += len(lists.names)
+    row, word, weight = (np.concatenate([np.zeros(0, np.int64), *parts]) for parts in (rows, words, weights))
+    order = np.argsort(row, kind="stable")
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(row.astype(np.int64), minlength=m))])
+    scaling = features.scaling(features.vocab.take(np.flatnonzero(known)))
+    return Coded(
+        offsets, word[order].astype(np.int64), weight[order].astype(np.float32), count, scaling.matrix(features)
+    )
+
+
+class FeatureSum(nn.Module):
+    """Rows → the sum of what their features say, (u, d)."""
+
+    offsets: Tensor
+    words: Tensor
+    weights: Tensor
+    numbers: Tensor
+
+    def __init__(self, coded: Coded, dim: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(max(coded.count, 1), dim) / dim**0.5)
+        self.linear = nn.Linear(coded.numbers.shape[1], dim, bias=False) if coded.numbers.shape[1] else None
+        for name in ("offsets", "words", "weights", "numbers"):
+            self.register_buffer(name, torch.from_numpy(getattr(coded, name)), persistent=False)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        bags = torch.cumsum(lengths, 0) - lengths
+        at = torch.arange(int(lengths.sum()), device=rows.device)
+        at = at + torch.repeat_interleave(self.offsets[rows] - bags, lengths)
+        sums = functional.embedding_bag(
+            self.words[at], self.table, bags, mode="sum", per_sample_weights=self.weights[at], sparse=True
+        )
+        return sums if self.linear is None else sums + self.linear(self.numbers[rows])

@@ -1,0 +1,93 @@
+"""Neural collaborative filtering: a perceptron over a session's vector and an item's says whether both belong together.
+
+He et al. 2017 ("Neural Collaborative Filtering"); Rendle et al. 2020 ("Neural Collaborative Filtering vs. Matrix
+Factorization Revisited") found that a dot product does at least as well where both are tuned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.embeddings import Embeddings
+from embedrec.errors import DataError, SettingsError
+from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.encoders import mean_encoder
+from embedrec.models.neural import Neural
+from embedrec.models.two_tower import widths
+from embedrec.training.plan import Schedule
+
+
+@dataclass(frozen=True)
+class NeuralCF(Neural):
+    """Sessions and items have a vector each; both side by side go through `layers` to one number, and a sigmoid.
+
+    What is minimised is its squared error, against 1 for what sessions hold and 0 for random pairs.
+
+    dim            length of a vector
+    layers         hidden units of each layer, as in "50,50"
+    negatives      random pairs of a session and an item for each one observed
+    learning_rate  the highest, of AdamW
+    weight_decay   share of all weights, times the rate, that every step takes away
+    min_count      items mentioned less often are left out
+    decay          how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
+    epochs, batch, patience, watch, schedule, clip, precision   see `Plan`
+
+    What is kept are the item vectors: similar items and what comes next are found by their cosine, since the perceptron
+    knows no session but those it was trained on, and cannot be searched. Raises SettingsError for values that are not
+    allowed.
+    """
+
+    name: ClassVar[str] = "neural-cf"
+
+    epochs: int = 20
+    batch: int = 4096
+    patience: int | None = None
+    schedule: Schedule = "one-cycle"
+    dim: int = 50
+    layers: str = "50,50"
+    negatives: int = 4
+    learning_rate: float = 5e-3
+    weight_decay: float = 0.01
+    min_count: int = 2
+    decay: float = 0.8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field, low, high in _BOUNDS:
+            value = getattr(self, field)
+            if not low <= value <= high:  # also refuses NaN
+                bounds = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
+                raise SettingsError(f"{field} must be {bounds}, but is {value!r}")
+        if not widths(self.layers, "layers"):
+            raise SettingsError('a perceptron needs a layer; set layers as in "50,50"')
+
+    def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
+        """See `Neural.learner`."""
+        from embedrec.models.pair_training import PairLearner, Perceptron, Rated, known_items, vectors_of
+
+        vocab, sessions = known_items(sessions, self.min_count)
+        scorer = Perceptron(len(sessions), len(vocab), self.dim, widths(self.layers, "layers"))
+
+        def finished() -> VectorModel:
+            return self.restore(vocab, {"items": vectors_of(scorer.items)})
+
+        return PairLearner(self, sessions, Rated(scorer), finished, same=False, seed=seed)
+
+    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+        """The model of the array "items" (n, dim) float32. Raises DataError when it does not fit."""
+        items = arrays["items"]
+        if items.shape != (len(vocab), self.dim):
+            raise DataError(f"{len(vocab)} items need vectors of {self.dim} dimensions, but were given {items.shape}")
+        embeddings = Embeddings(items, vocab, "cosine")
+        return VectorModel(self, arrays, embeddings, mean_encoder(items, self.decay), embeddings, embeddings)
+
+
+_BOUNDS = (
+    ("dim", 1, 65536), ("negatives", 1, 10000), ("learning_rate", 1e-9, 10), ("weight_decay", 0, 100),
+    ("min_count", 1, np.inf), ("decay", 1e-6, 1),
+)  # fmt: skip

@@ -1,0 +1,93 @@
+"""The nearest items of an item: through an index, or from a model, which searches exactly or keeps them in lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from embedrec.artifacts import Artifact
+from embedrec.data.vocab import Vocab
+from embedrec.errors import SettingsError
+from embedrec.models import NEIGHBOURLY
+from embedrec.models.base import VectorModel
+from embedrec.models.files import load_model
+from embedrec.models.lists import ListsModel
+from embedrec.topk import TopK
+from embedrec.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """What item neighbours are taken from; an `ItemNeighbours`.
+
+    source      the artifact: an index or a model
+    neighbours  rows (q,) int64, k → TopK (q, k)
+    """
+
+    source: Artifact
+    vocab: Vocab
+    neighbours: Callable[[np.ndarray, int], TopK]
+
+    def model(self, workspace: Workspace) -> Artifact:
+        """The model it comes from."""
+        return self.source if self.source.kind == "model" else workspace.find("model", self._indexed)
+
+    @property
+    def _indexed(self) -> str:
+        return str(self.source.about["indexed"]["name"])
+
+
+def nearest_source(workspace: Workspace, model: str | None = None, index: str | None = None) -> Artifact:
+    """The artifact that item neighbours are taken from.
+
+    model, index  names; with neither, the newest of all indexes of items and models of co-occurrence, which need none
+
+    Raises ArtifactError for what is missing.
+    """
+    if model is not None:
+        return workspace.find("model", model)
+    if index is None:
+        indexes = [a for a in workspace.artifacts("index") if a.about.get("of", "items") == "items"]
+        lists = [a for a in workspace.artifacts("model") if a.about.get("recipe") in NEIGHBOURLY]
+        if indexes or lists:
+            return max(indexes + lists, key=lambda a: a.created)
+    return workspace.find("index", index, of="items")
+
+
+def open_nearest(source: Artifact, *, nprobe: int | None = None, popularity: float | None = None) -> Nearest:
+    """Item neighbours from an artifact.
+
+    nprobe      IVF cells to visit instead of the index's default
+    popularity  of a model with vectors: how much of an item's norm counts, see `VectorModel.dialled`
+
+    Raises SettingsError for a model that knows no neighbours, for an nprobe without cells, and for a popularity where
+    there are no vectors or an index of them is built already.
+    """
+    if popularity is not None and source.kind == "index":
+        raise SettingsError(
+            f"the vectors in index {source.name} are as they are; name a model with --model, or build the index with "
+            "`embedrec build-index --popularity`"
+        )
+    if source.kind == "index":
+        from embedrec.index.files import load_index
+
+        index = load_index(source)
+        return Nearest(source, index.vocab, partial(index.neighbours, nprobe=nprobe))
+    if nprobe is not None:
+        raise SettingsError(f"nprobe is a setting of IVF indexes, but {source.name} is a model; leave it out")
+    found = load_model(source)
+    if not isinstance(found, VectorModel | ListsModel):
+        raise SettingsError(
+            f"model {source.name} ({source.about['recipe']}) does not know which items are similar; "
+            "train word2vec or cooccurrence, or name another model with --model"
+        )
+    if popularity is not None:
+        if not isinstance(found, VectorModel):
+            raise SettingsError(
+                f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out"
+            )
+        found = found.dialled(popularity)
+    return Nearest(source, found.vocab, found.neighbours)

@@ -1,0 +1,99 @@
+"""`embedrec train` with torch: devices, checkpoints, resuming; a two-tower model on the whole road."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedrec import artifacts
+from embedrec.training import loop
+from tests.cli.conftest import Run, walked
+
+BRIEF = ("--set", "epochs=4", "--set", "dim=8", "--set", "negatives=32", "--threads", "1", "--device", "cpu")
+
+
+@pytest.fixture
+def prepared(run: Run, playlists: Path, tmp_path: Path) -> Path:
+    walked(run, "prepare", "mpd", playlists, "--level", "artist", "--workspace", tmp_path)
+    return tmp_path
+
+
+def test_the_road_of_a_two_tower_model(run: Run, prepared: Path) -> None:
+    trained = walked(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
+    lines = trained.err.splitlines()
+    assert lines[1].startswith("vocabulary items=") and lines[1].endswith(" cold=0")
+    assert lines[-2].startswith("best epoch=") and "recall@20=" in lines[-2]
+    assert lines[-1] == f"wrote model two-tower ({prepared}/models/two-tower)"
+    assert not list((prepared / "checkpoints").iterdir())  # the model is there, so its checkpoint is not needed
+    about = artifacts.read(prepared / "models" / "two-tower").about
+    assert [e["epoch"] for e in about["epochs"]] == list(range(1, len(about["epochs"]) + 1))
+    assert {"loss", "examples_per_second", "recall@20", "mrr@20"} <= set(about["epochs"][0])
+    assert walked(run, "build-index", "--workspace", prepared).rows[0][0] == "two-tower-ivf"
+    assert walked(run, "verify", "--workspace", prepared).code == 0
+    found = json.loads(
+        walked(run, "evaluate", "two-tower", *BRIEF, "--draws", 0, "--json", "--workspace", prepared).out
+    )
+    assert found["recall@20"] > 0
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_resumed_after_an_interruption(run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("train", "two-tower", *BRIEF, "--workspace", prepared)
+    walked(run, *words, "--name", "whole")
+    write = loop.checkpoints.write
+
+    def stopping(folder: Path, state: Any, identity: Any) -> None:
+        write(folder, state, identity)
+        if len(state.epochs) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.checkpoints, "write", stopping)
+    assert run(*words).code == 130
+    monkeypatch.undo()
+    assert (prepared / "checkpoints" / "two-tower").is_dir()
+    other = run(*words, "--seed", "1", "--resume")
+    assert other.code == 1 and "is of another training (seed was 0, but is 1)" in other.err
+    resumed = walked(run, *words, "--resume")
+    assert "resumed epoch=2 epochs=4\n" in resumed.err
+    prints = [artifacts.read(prepared / "models" / name).fingerprint for name in ("two-tower", "whole")]
+    assert prints[0] == prints[1]
+    again = run(*words, "--resume")
+    assert again.code == 1 and "there is no checkpoint in" in again.err
+
+
+def test_an_interrupted_training_is_told_when_it_is_given_up(run: Run, prepared: Path) -> None:
+    with artifacts.writing(prepared / "checkpoints" / "two-tower", "checkpoint", {"identity": {}}):
+        pass
+    done = walked(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
+    assert "an interrupted training of this name is given up; --resume would go on with it" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "sr", "--device", "cuda"), "sr trains on the CPU only; leave --device out"),
+        (("train", "sr", "--resume"), "sr trains in one go and in one process; leave --resume out"),
+        (("evaluate", "sr", "--device", "cuda"), "sr trains on the CPU only; leave --device out"),
+    ],
+)
+def test_what_cannot_be_met(run: Run, prepared: Path, words: tuple[str, ...], message: str) -> None:
+    done = run(*words, "--workspace", prepared)
+    assert (done.code, done.err.splitlines()[-1]) == (1, f"embedrec: {message}")
+
+
+def test_torchrun_for_a_model_of_one_process(run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, value)
+    done = run("train", "sr", "--workspace", prepared)
+    assert done.err.endswith("embedrec: sr trains in one go and in one process; leave torchrun out\n")
+
+
+def test_auto_says_what_it_chose(run: Run, prepared: Path) -> None:
+    assert "device chosen=" in walked(run, "train", "two-tower", *BRIEF[:-2], "--workspace", prepared).err
+    assert "device" not in walked(run, "train", "sr", "--workspace", prepared).err

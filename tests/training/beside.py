@@ -1,0 +1,52 @@
+"""One of the processes of `test_processes`: trains what it is told, and the first writes what came out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from embedrec.models.two_tower import TwoTower
+from embedrec.training.loop import train
+from embedrec.training.plan import Plan
+from embedrec.training.processes import Processes, joined
+from embedrec.training.run import Run
+from tests.training.toy import LineLearner, clustered_sessions
+
+
+def curves(settings: list[dict[str, Any]], run: Run) -> tuple[list[list[float]], list[np.ndarray]]:
+    """The losses of the epochs of two-tower networks and of the line, and the items and weights that came out."""
+    torch.set_num_threads(1)
+    losses: list[list[float]] = []
+
+    def report(event: str, **numbers: Any) -> None:
+        if event == "epoch":
+            losses[-1].append(numbers["loss"])
+
+    arrays = []
+    for one in settings:
+        losses.append([])
+        model = TwoTower(**one).fit(clustered_sessions(), seed=1, report=report, run=run)
+        arrays.append(model.arrays["items"])
+    losses.append([])
+    line = LineLearner(batch=9)  # the last batch has 3, the smallest part 1
+    train(line, Plan(epochs=3, patience=None, clip=0.5), seed=0, run=run, report=report, identity={})
+    lone = LineLearner(batch=1)  # a process without examples
+    train(lone, Plan(epochs=1, patience=None), seed=0, run=run, report=report, identity={})
+    tables = [learner.module.state_dict()["table"].numpy() for learner in (line, lone)]
+    return losses, [*arrays, *tables]
+
+
+if __name__ == "__main__":
+    with joined("cpu") as processes:
+        assert isinstance(processes, Processes)
+        losses, arrays = curves(json.loads(sys.argv[1]), Run(processes=processes))
+    if processes.rank == 0:
+        out = Path(sys.argv[2])
+        out.joinpath("losses.json").write_text(json.dumps(losses))
+        for number, array in enumerate(arrays):
+            np.save(out / f"{number}.npy", array)

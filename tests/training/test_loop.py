@@ -1,0 +1,240 @@
+"""The loop: what it tells, when it stops, what it keeps, and how it ends when numbers do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from embedrec.errors import SettingsError, TrainingError
+from embedrec.reporting import quiet
+from embedrec.training.devices import generator, resolve, seeded, threads
+from embedrec.training.loop import Batch, clip, train
+from embedrec.training.plan import Plan
+from embedrec.training.run import HERE, Run
+from tests.training.toy import POINTS, LineLearner
+
+Told = list[tuple[str, dict[str, Any]]]
+
+
+def run_line(learner: LineLearner, plan: Plan, **more: Any) -> Told:
+    told: Told = []
+    given: dict[str, Any] = {"seed": 3, "run": HERE, "identity": {}, **more}
+    train(learner, plan, report=lambda event, **n: told.append((event, n)), **given)
+    return told
+
+
+def epochs_of(told: Told) -> list[dict[str, Any]]:
+    return [numbers for event, numbers in told if event == "epoch"]
+
+
+def test_steps_against_a_plain_loop() -> None:
+    """The same steps by hand: mean loss of a batch, both optimisers, a gradient that is dense."""
+    learner, twin = LineLearner(), LineLearner()
+    told = run_line(learner, Plan(epochs=3, patience=None))
+    table, shift = (torch.zeros(6, 2, requires_grad=True), torch.zeros((), requires_grad=True))
+    optimizers = [torch.optim.Adagrad([table], 0.05), torch.optim.AdamW([shift], 0.05)]
+    for epoch in range(1, 4):
+        total = 0.0
+        for batch in twin.batches(epoch):
+            rows, x, y = batch.each
+            loss = (((table[rows] * x).sum(1) + shift - y) ** 2).mean()
+            total += float(loss.detach()) * len(batch)
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            loss.backward()
+            for optimizer in optimizers:
+                optimizer.step()
+        assert epochs_of(told)[epoch - 1]["loss"] == pytest.approx(total / POINTS, rel=1e-5)
+    for name, tensor in (("table", table), ("shift", shift)):
+        found = learner.module.state_dict()[name].numpy()
+        np.testing.assert_allclose(found, tensor.detach().numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_what_it_tells() -> None:
+    told = run_line(LineLearner(), Plan(epochs=2, patience=None))
+    at = [place for place, (event, _) in enumerate(told) if event == "epoch"]
+    for place in at:  # more often where the machine is busy
+        assert told[place - 1] == ("progress", {"done": POINTS, "total": POINTS, "unit": "examples"})
+    assert {event for event, _ in told} == {"progress", "epoch"} and at[-1] == len(told) - 1
+    epochs = epochs_of(told)
+    assert list(epochs[0]) == ["epoch", "epochs", "loss", "seconds", "examples_per_second"]
+    assert [e["epoch"] for e in epochs] == [1, 2] and epochs[1]["loss"] < epochs[0]["loss"]
+
+
+def judge_of(values: list[float]) -> Any:
+    found: Iterator[float] = iter(values)
+    return lambda: {"recall@20": next(found), "mrr@20": 0.5}
+
+
+def test_early_stop_keeps_the_best() -> None:
+    learner, twin = LineLearner(), LineLearner()
+    told = run_line(learner, Plan(epochs=9, patience=2), judge=judge_of([0.1, 0.3, 0.3, 0.2, 0.9]))
+    assert [e["recall@20"] for e in epochs_of(told)] == [0.1, 0.3, 0.3, 0.2]
+    assert told[-1] == ("best", {"epoch": 2, "recall@20": 0.3, "mrr@20": 0.5})
+    run_line(twin, Plan(epochs=2, patience=None))
+    assert learner.bytes() == twin.bytes()
+    assert not learner.module.training
+
+
+def test_the_best_may_be_the_last_and_another_metric_watched() -> None:
+    learner, twin = LineLearner(), LineLearner()
+    told = run_line(learner, Plan(epochs=3, patience=1), judge=judge_of([0.1, 0.2, 0.3]))
+    assert len(epochs_of(told)) == 3
+    run_line(twin, Plan(epochs=3, patience=None))
+    assert learner.bytes() == twin.bytes()
+    assert len(epochs_of(run_line(LineLearner(), Plan(patience=2, watch="mrr@20"), judge=judge_of([0.1] * 9)))) == 3
+
+
+def test_dropout_comes_from_the_seed_and_torch_keeps_its_own() -> None:
+    def trained(seed: int) -> list[bytes]:
+        learner = LineLearner(dropout=0.5)
+        run_line(learner, Plan(epochs=2, patience=None), seed=seed)
+        return learner.bytes()
+
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    one = trained(1)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.rand(5)
+    assert trained(1) == one != trained(2)
+    with seeded("cpu", 4, 5):
+        drawn = torch.rand(3)
+    with seeded("cpu", 4, 5):
+        assert torch.equal(torch.rand(3), drawn)
+    assert torch.equal(torch.rand(3, generator=generator(4, 5)), drawn)
+
+
+class Broken(LineLearner):
+    """One point of the third batch of the second epoch is not a number, or infinite."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        for number, batch in enumerate(super().batches(epoch), 1):
+            y = batch.each[2].clone()
+            if (epoch, number) == (2, 3):
+                y[0] = self.value
+            yield Batch((*batch.each[:2], y))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_a_loss_that_is_not_finite_names_the_step(value: float) -> None:
+    message = r"training diverged: the loss is (nan|inf) at step 3 of epoch 2; lower the learning rate, or set clip"
+    with pytest.raises(TrainingError, match=message):
+        run_line(Broken(value), Plan(epochs=3, patience=None))
+
+
+def test_a_last_step_that_breaks_the_weights() -> None:
+    class Overflowing(LineLearner):
+        def batches(self, epoch: int) -> Iterator[Batch]:
+            rows, x, y = next(super().batches(epoch)).each
+            yield Batch((rows, x * 1e25, y * 0))  # at first the loss is 0, with the shift of the second step 1e30 …
+            yield Batch((rows, x * 0 + 1e25, y * 0 + 1e18))
+
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 2 of epoch 1"):
+        run_line(Overflowing(rate=1e30), Plan(epochs=1, patience=None))
+
+
+def test_clipping_takes_sparse_and_dense_together() -> None:
+    table, shift = torch.nn.Parameter(torch.zeros(3, 2)), torch.nn.Parameter(torch.zeros(2))
+    rows = torch.tensor([[1, 1]])  # twice the same row: its gradient is the sum
+    table.grad = torch.sparse_coo_tensor(rows, torch.tensor([[1.0, 0.0], [2.0, 0.0]]), (3, 2), check_invariants=True)
+    shift.grad = torch.tensor([0.0, 4.0])
+    clip([table, shift], 10.0)
+    assert table.grad.to_dense().tolist() == [[0, 0], [3, 0], [0, 0]]
+    clip([table, shift], 1.0)
+    np.testing.assert_allclose(table.grad.to_dense(), [[0, 0], [0.6, 0], [0, 0]], rtol=1e-5)
+    np.testing.assert_allclose(shift.grad, [0, 0.8], rtol=1e-5)
+    clip([torch.nn.Parameter(torch.zeros(1))], 1.0)  # nothing to shorten
+    learner = LineLearner()
+    run_line(learner, Plan(epochs=1, patience=None, clip=1e-9))
+    told = run_line(LineLearner(), Plan(epochs=1, patience=None, clip=0.1))
+    assert epochs_of(told)[0]["loss"] > 0
+
+
+def test_schedules() -> None:
+    assert [Plan().rate(share) for share in (0, 0.5, 1)] == [1, 1, 1]
+    assert [Plan(schedule="linear").rate(share) for share in (0, 0.25, 1)] == [1, 0.75, 0]
+    cycle = [Plan(schedule="one-cycle").rate(share) for share in (0, 0.15, 0.3, 0.65, 1)]
+    assert cycle == pytest.approx([0.04, 0.5, 1, 0.5, 0])
+    learner = LineLearner()
+    run_line(learner, Plan(epochs=2, patience=None, schedule="linear"))
+    constant = LineLearner()
+    run_line(constant, Plan(epochs=2, patience=None))
+    assert learner.bytes() != constant.bytes()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, but is 0"),
+        ({"batch": 0}, "batch must be at least 1, but is 0"),
+        ({"patience": 0}, "patience must be at least 1, but is 0"),
+        ({"clip": float("nan")}, "clip must be at least 1e-09, but is nan"),
+        ({"watch": "auc"}, "watch must be one of recall@20, mrr@20, but is 'auc'"),
+        ({"schedule": "cosine"}, "schedule must be one of constant, linear, one-cycle, but is 'cosine'"),
+        ({"precision": "int8"}, "precision must be one of float32, bfloat16, float16, but is 'int8'"),
+    ],
+)
+def test_settings_that_are_not_allowed(settings: dict, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Plan(**settings)
+
+
+def test_devices() -> None:
+    assert resolve("cpu") == "cpu"
+    if torch.cuda.is_available():
+        assert resolve("auto").startswith("cuda") and resolve("cuda").startswith("cuda")
+        with pytest.raises(SettingsError, match="GPUs, none for it; start fewer processes"):
+            resolve("cuda", place=999)
+    else:
+        assert resolve("auto") == "cpu"
+        with pytest.raises(SettingsError, match=r"sees no GPU; take --device cpu, or install a CUDA build of torch"):
+            resolve("cuda")
+        with pytest.raises(SettingsError, match="precision=bfloat16 needs a GPU, but the device is cpu; set float32"):
+            run_line(LineLearner(), Plan(precision="bfloat16"))
+    with pytest.raises(SettingsError, match="device must be cpu, cuda or auto, but is 'tpu'"):
+        resolve("tpu")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_on_a_gpu(precision: Any) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU that torch can use")
+    on_gpu, on_cpu = LineLearner(), LineLearner()
+    told = run_line(on_gpu, Plan(epochs=3, patience=None, precision=precision), run=Run("cuda"))
+    want = run_line(on_cpu, Plan(epochs=3, patience=None))
+    for one, other in zip(epochs_of(told), epochs_of(want), strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5 if precision == "float32" else 0.05)
+
+
+def test_threads_are_given_back() -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        raise KeyError
+    assert torch.get_num_threads() == before
+    with pytest.raises(SettingsError, match="threads must be at least 1, but is 0"), threads(0):
+        pass
+
+
+def test_a_batch_is_shared_out() -> None:
+    batch = Batch((torch.arange(7), torch.arange(14).view(7, 2)), (torch.arange(3),))
+    parts = [batch.part(number, 3) for number in range(3)]
+    assert [len(part) for part in parts] == [2, 2, 3]
+    assert torch.cat([part.each[0] for part in parts]).tolist() == list(range(7))
+    assert torch.equal(torch.cat([part.each[1] for part in parts]), batch.each[1])
+    assert all(torch.equal(part.shared[0], batch.shared[0]) for part in parts)
+
+
+def test_nothing_to_resume_without_a_checkpoint() -> None:
+    with pytest.raises(SettingsError, match="there is nothing to resume without a checkpoint"):
+        Run(resume=True)
+    assert HERE.first
+    train(LineLearner(), Plan(epochs=1, patience=None), seed=0, run=HERE, report=quiet, identity={})
