@@ -69,6 +69,7 @@ def train(
     \b
     word2vec      vectors of items that occur in the same sessions
     two-tower     vectors of items and of histories, users and features, trained with torch
+    mf            matrix factorisation, of vectors whose products say what belongs into a session
     svd           vectors of items that occur in the same sessions, at once from their counts
     cooccurrence  lists of items that occur in the same sessions, for `similar` without an index
     ar            association rules: items of the same sessions as the last one

@@ -1,6 +1,6 @@
 """The road with its defaults on the playlists, and how good the similarity file is on playlists it has not seen.
 
-usage: python scripts/bench/mpd_quality.py [DATA] [--set KEY=VALUE]... [--seeds 0 1 2] [--threads 2]
+usage: python scripts/bench/mpd_quality.py [DATA] [--model word2vec] [--set KEY=VALUE]... [--seeds 0 1 2] [--threads 2]
 
 Trains on DATA/mpd/train; DATA/../tools/similar_quality.py measures on DATA/mpd/test and DATA/artist_genres.parquet.
 [default: ../shared/data beside the repository]
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--model", default="word2vec")
     parser.add_argument("--set", dest="pairs", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=2)
@@ -40,7 +41,7 @@ def main() -> None:
         print(f"prepare {embedrec('prepare', 'mpd', data / 'mpd' / 'train'):.1f} s")
         for seed in given.seeds:
             threads = ("--threads", given.threads)
-            train = embedrec("train", "word2vec", "--seed", seed, *threads, *sets)
+            train = embedrec("train", given.model, "--seed", seed, *threads, *sets)
             index = embedrec("build-index", "--type", "ivf", *threads)
             export = embedrec("export", similar, "-n", 20, *threads)
             tool = [sys.executable, data.parent / "tools" / "similar_quality.py", similar]

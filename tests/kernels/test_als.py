@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,9 +53,9 @@ class Problem:
         lengths[:2] = 0, 1
         self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         held = [np.sort(rng.permutation(n)[:length]) for length in lengths]
-        self.columns = read_only(np.concatenate(held).astype(np.int32))
-        self.weights = read_only(rng.uniform(0.1, 5, len(self.columns)).astype(np.float32))
-        self.ridge = read_only(rng.uniform(0.01, 3, rows).astype(np.float32))
+        self.columns = np.concatenate(held).astype(np.int32)
+        self.weights = rng.uniform(0.1, 5, len(self.columns)).astype(np.float32)
+        self.ridge = rng.uniform(0.01, 3, rows).astype(np.float32)
 
     def solved(self, steps: int, blocks: list[tuple[int, int]] | None = None) -> tuple[np.ndarray, np.ndarray]:
         x = padded(vectors(len(self.ridge), 16, 9), len(self.ridge))
@@ -116,7 +118,7 @@ def test_blocks_change_no_bit() -> None:
     problem = Problem(2, rows=30)
     whole, minima = problem.solved(3)
     for cuts in ([0, 30], [0, 1, 17, 30], list(range(31))):
-        x, found = problem.solved(3, list(zip(cuts[:-1], cuts[1:], strict=True)))
+        x, found = problem.solved(3, list(pairwise(cuts)))
         assert x.tobytes() == whole.tobytes() and found.tobytes() == minima.tobytes()
 
 
