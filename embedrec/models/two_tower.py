@@ -37,9 +37,6 @@ class TwoTower(Neural):
     decay          first weight of an item relative to the one after it; weights of places are learned from there
     attention      items have a weight of their own beside that of their place, learned
     users          a user has an embedding, where sessions name users; an unknown user's is zero
-    fresh          how long ago an event was is part of its query in training, in doublings of a day; who asks, asks
-                   about the last day, so that what is wanted now counts ("example age", Covington et al.). Needs times;
-                   nothing but that is known of an empty history
     features       features of items and of users count, where sessions have them. Items that have features and never
                    occur are part of the model, marked cold
     id_dropout     share of ids that are taken away in training: of users, and of items that have features, so that the
@@ -55,7 +52,6 @@ class TwoTower(Neural):
     temperature    scores are divided by it in training
     learning_rate  of embeddings (Adagrad; Duchi et al. 2011)
     layer_rate     of all else (AdamW; Loshchilov & Hutter 2019)
-    l2             what the squared lengths of an example's query and target add to its loss
     dropout        share of numbers of the history's vectors that are set to 0 in training
     epochs, batch, patience, watch, schedule, clip, precision   see `Plan`
 
@@ -72,7 +68,6 @@ class TwoTower(Neural):
     decay: float = 0.8
     attention: bool = True
     users: bool = False
-    fresh: bool = False
     features: bool = True
     id_dropout: float = 0.1
     loss: Literal["softmax", "bce"] = "softmax"
@@ -84,7 +79,6 @@ class TwoTower(Neural):
     temperature: float = 0.07
     learning_rate: float = 0.1
     layer_rate: float = 0.001
-    l2: float = 0.0
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
@@ -131,7 +125,6 @@ class QueryTower:
     attention  (d,) float32: an item's weight is exp(its vector · attention) times that of its place
     layers     pairs of a matrix (in, out) and a bias (out,); rectified in between
     users      (U, d) float32 of the users `user_ids`, or None
-    now        (d,) float32 what the last day adds to every query, or None
     """
 
     places: np.ndarray
@@ -139,7 +132,6 @@ class QueryTower:
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
     users: np.ndarray | None
     user_ids: Vocab | None
-    now: np.ndarray | None
 
     @classmethod
     def of(cls, recipe: TwoTower, arrays: Arrays) -> QueryTower:
@@ -154,8 +146,7 @@ class QueryTower:
             user_ids = unpacked_ids(arrays, "user")
             users = _checked(arrays, "users", (len(user_ids), recipe.dim))
         places = _checked(arrays, "places", (recipe.history,))
-        now = _checked(arrays, "now", (recipe.dim,)) if recipe.fresh else None
-        return cls(places, _checked(arrays, "attention", (recipe.dim,)), tuple(layers), users, user_ids, now)
+        return cls(places, _checked(arrays, "attention", (recipe.dim,)), tuple(layers), users, user_ids)
 
     def encoder(self, items: np.ndarray) -> Encoder:
         """Histories → queries (S, d) float32, over these item vectors (n, d). Of nothing known, the zero vector."""
@@ -168,9 +159,6 @@ class QueryTower:
                 rows = self.user_ids.rows(histories.users)
                 sums[rows >= 0] += self.users[rows[rows >= 0]]
                 known |= rows >= 0
-            if self.now is not None:
-                sums = sums + self.now
-                known[:] = True
             hidden = sums
             for number, (matrix, bias) in enumerate(self.layers):
                 hidden = (np.maximum(hidden, 0) if number else hidden) @ matrix + bias
@@ -214,5 +202,5 @@ def _checked(arrays: Arrays, name: str, shape: tuple[int, ...]) -> np.ndarray:
 _BOUNDS = (
     ("dim", 1, 65536), ("history", 0, 10000), ("decay", 1e-6, 1), ("id_dropout", 0, 0.99), ("negatives", 0, 10**7),
     ("ns_exponent", -100, 100), ("logq", 0, 1), ("half_life", 1e-6, np.inf), ("temperature", 1e-6, np.inf),
-    ("learning_rate", 1e-9, 100), ("layer_rate", 1e-9, 100), ("dropout", 0, 0.99), ("l2", 0, np.inf),
+    ("learning_rate", 1e-9, 100), ("layer_rate", 1e-9, 100), ("dropout", 0, 0.99),
 )  # fmt: skip

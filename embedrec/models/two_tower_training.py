@@ -122,24 +122,11 @@ def weights_of(sessions: Sessions, half_life: float | None) -> np.ndarray:
     """
     if half_life is None:
         return np.ones(len(sessions.items), dtype=np.float32)
-    weights = 0.5 ** (_days(sessions, "half_life") / half_life)
-    return (weights / max(weights.mean(), 1e-300)).astype(np.float32)
-
-
-def ages_of(sessions: Sessions) -> np.ndarray:
-    """How long before the last event each was: (E,) int64, 0 up to a day, 1 up to 2 days, 2 up to 4, 3 up to 8 …
-
-    Raises SettingsError where there are no times.
-    """
-    return np.ceil(np.log2(np.maximum(_days(sessions, "fresh"), 1))).astype(np.int64)
-
-
-def _days(sessions: Sessions, setting: str) -> np.ndarray:
-    """The ages of events in days: (E,) float64."""
     if sessions.times is None:
-        raise SettingsError(f"{setting} of two-tower needs times, but the sessions have none; leave it out")
-    ages: np.ndarray = (sessions.times.max(initial=np.iinfo(np.int64).min) - sessions.times) / DAY
-    return ages
+        raise SettingsError("half_life of two-tower needs times, but the sessions have none; leave it out")
+    ages = (sessions.times.max(initial=np.iinfo(np.int64).min) - sessions.times) / DAY
+    weights = 0.5 ** (ages / half_life)
+    return (weights / max(weights.mean(), 1e-300)).astype(np.float32)
 
 
 def noise(counts: np.ndarray, exponent: float) -> np.ndarray:
@@ -157,7 +144,6 @@ class Towers(nn.Module):
     starts: Tensor
     known: Tensor
     user_of: Tensor
-    age_of: Tensor
     expected: Tensor
 
     def __init__(
@@ -179,10 +165,6 @@ class Towers(nn.Module):
             "expected": np.log(expected_draws(recipe, counts)).astype(np.float32),  # (n,)
         }
         self.item_table = _table(n, d)
-        self.age_table = None
-        if recipe.fresh:
-            data["age_of"] = ages_of(sessions)  # (E,)
-            self.age_table = nn.Parameter(torch.zeros(int(data["age_of"].max(initial=0)) + 1, d))
         self.item_layers = Layers(d, widths(recipe.item_layers, "item_layers"))
         self.query_layers = Layers(d, widths(recipe.query_layers, "query_layers"))
         self.places = nn.Parameter(torch.arange(recipe.history) * float(np.log(recipe.decay)))
@@ -211,10 +193,6 @@ class Towers(nn.Module):
         queries = self._queries(vectors, place[: len(history)], ages, bags, events)  # (b, d)
         candidates = functional.embedding(place[len(history) :], vectors)  # (targets, then others; d)
         weights = self.weights[events]  # (b,)
-        penalty = torch.zeros((), device=events.device)
-        if self.recipe.l2:
-            own = candidates[: len(events)] if self.recipe.loss == "bce" else candidates[column]
-            penalty = self.recipe.l2 * (weights * (queries.square().sum(1) + own.square().sum(1))).sum()
         if self.recipe.scoring == "cosine":
             queries, candidates = functional.normalize(queries, dim=1), functional.normalize(candidates, dim=1)
         if self.recipe.loss == "bce":
@@ -222,9 +200,9 @@ class Towers(nn.Module):
             positive = (queries * right).sum(1) / self.recipe.temperature  # (b,)
             negative = torch.einsum("bd,bmd->bm", queries, wrong) / self.recipe.temperature
             losses = -functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(1)
-            return (weights * losses).sum() + penalty
+            return (weights * losses).sum()
         ids = torch.cat([targets, others])  # (c,)
-        loss = sampled_softmax(
+        return sampled_softmax(
             queries / self.recipe.temperature,
             candidates,
             -self.recipe.logq * self.expected[ids],
@@ -232,7 +210,6 @@ class Towers(nn.Module):
             column,
             weights,
         )
-        return loss + penalty
 
     def item_vectors(self, rows: Tensor) -> Tensor:
         """The item tower: (u, d)."""
@@ -268,8 +245,6 @@ class Towers(nn.Module):
             queries = self._mean(functional.dropout(vectors, self.recipe.dropout, self.training), history, ages, bags)
         if self.user_table is not None:
             queries = queries + self.user_vectors(self.user_of[events])
-        if self.age_table is not None:
-            queries = queries + self.age_table[self.age_of[events]]
         return self.query_layers(queries)
 
     def _mean(self, vectors: Tensor, history: Tensor, ages: Tensor, bags: Tensor) -> Tensor:
@@ -294,8 +269,6 @@ class Towers(nn.Module):
             found |= {f"layer{number}": layer.weight.T, f"bias{number}": layer.bias}
         if self.user_table is not None:
             found["users"] = self.user_vectors(torch.arange(len(self.user_table), device=device))
-        if self.age_table is not None:
-            found["now"] = self.age_table[0]
         self.train(before)
         return {name: tensor.detach().float().cpu().contiguous().numpy().copy() for name, tensor in found.items()}
 

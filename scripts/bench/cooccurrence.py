@@ -45,6 +45,11 @@ THREADS = 2
 LEAST = 5  # playlists of an artist
 MEASURES = {"raw": {}, "normalised": {}, "cosine": {"shrinkage": 0}, "cosine 20": {"shrinkage": 20}}
 SHOPPING = (4_000_000, 2_000_000)  # sessions, items
+BUDGETS = (
+    ("mpd-track", "cooccurrence", "256M"),
+    ("mpd-track", "svd", "512M"),
+    ("shopping", "cooccurrence", "1G"),
+)
 
 
 def main() -> None:
@@ -139,19 +144,14 @@ def timed(repeats: int, run: Callable[[], object]) -> float:
 def memory(data: Path, folder: Path, count: int, repeats: int) -> None:
     playlists(data, folder, "track")
     shopping(*SHOPPING).compacted().save(folder / "sessions" / "shopping", {})
-    for name, budgets in (("mpd-track", ("256M",)), ("shopping", ("1G",))):
-        for model in (("cooccurrence",), ("svd", "--set", "dim=16")):
-            if name == "shopping" and model[0] == "svd":
-                continue
-            for budget in ((), *(("--memory", b) for b in budgets)):
-                words = embedrec(folder, "train", *model, "--sessions", name, "--threads", THREADS, *budget)
-                run = measure(words)
-                said = budget[1] if budget else "none"
-                print(
-                    f"memory   {model[0]} of {name}, --memory {said}: {run.seconds:.1f} s, at most "
-                    f"{run.anonymous / 2**20:,.0f} MB resident without files, {run.peak / 2**20:,.0f} MB with them",
-                    flush=True,
-                )
+    for name, model, budget in BUDGETS:
+        for given in ((), ("--memory", budget)):
+            run = measure(embedrec(folder, "train", model, "--sessions", name, "--threads", THREADS, *given))
+            print(
+                f"memory   {model} of {name}, --memory {budget if given else 'none'}: {run.seconds:.1f} s, at most "
+                f"{run.anonymous / 2**20:,.0f} MB resident without files, {run.peak / 2**20:,.0f} MB with them",
+                flush=True,
+            )
 
 
 # ---------------------------------------------------------------------------------------------- quality

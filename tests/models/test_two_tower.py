@@ -129,20 +129,6 @@ def test_old_events_count_less(loss: Any) -> None:
         TwoTower(half_life=3.0).fit(plain)
 
 
-@pytest.mark.parametrize("loss", ["softmax", "bce"])
-def test_long_vectors_cost(loss: Any) -> None:
-    """l2 adds the squared lengths of each query and its target."""
-    sessions = Sessions.of_lists(["abc", "ab", "ca"]).compacted()
-    given: Any = {"loss": loss, "negatives": 2, "dropout": 0.0, "history": 1, "scoring": "dot"}
-    towers, free = (towers_of(learner_of(sessions, l2=l2, **given)) for l2 in (0.5, 0.0))
-    free.load_state_dict(towers.state_dict())
-    batch = next(learner_of(sessions, **given).batches(1))
-    events = batch.each[0].numpy()
-    squares = towers.item_table.detach().numpy()[sessions.items[np.append(events, events - 1)]] ** 2
-    more = float((towers(batch) - free(batch)).detach())
-    assert more == pytest.approx(0.5 * float(squares.sum()), rel=1e-4)
-
-
 def test_expected_draws_of_what_never_occurs() -> None:
     expected = expected_draws(TwoTower(negatives=0, batch=10), np.array([4, 0, 1]))
     assert expected.tolist() == [8, 1, 2]
