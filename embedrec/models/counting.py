@@ -191,7 +191,7 @@ def _in_parts(
     waiting: deque[tuple[int, Future[T]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
-            cuts = _cuts(work, max(_AT_ONCE, len(work)))  # a part clears a scratch pad of n, which must not outweigh it
+            cuts = _cuts(work, max(_AT_ONCE, 8 * len(work)))  # clearing a scratch pad of n must cost less
             while True:
                 for first, last in islice(cuts, threads + 1 - len(waiting)):
                     waiting.append((last, pool.submit(part, first, last)))
