@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _EXACT = 1 << 24  # sessions; single precision counts so far
-_AT_ONCE = 1 << 18  # pairs that a thread counts before it takes more
+_AT_ONCE = 1 << 18  # pairs that a thread counts before it takes more,
+_PADS = 8  # and pairs for each item: they must outweigh the scratch pad that is cleared for them
 NO_NUMBERS = locked(np.zeros(0))
 
 
@@ -191,7 +192,7 @@ def _in_parts(
     waiting: deque[tuple[int, Future[T]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
-            cuts = _cuts(work, max(_AT_ONCE, 8 * len(work)))  # clearing a scratch pad of n must cost less
+            cuts = _cuts(work, max(_AT_ONCE, _PADS * len(work)))
             while True:
                 for first, last in islice(cuts, threads + 1 - len(waiting)):
                     waiting.append((last, pool.submit(part, first, last)))

@@ -193,6 +193,7 @@ def test_parts_threads_and_files_change_no_byte(lists: list[str], measure: Any, 
     told: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counting, "_AT_ONCE", at_once)
+        patch.setattr(counting, "_PADS", 0)
         parts = recipe.fit(sessions, threads=3, report=lambda event, **n: told.append({"event": event, **n}))
     for name, array in whole.arrays.items():
         assert parts.arrays[name].tobytes() == array.tobytes()

@@ -92,6 +92,7 @@ def test_in_small_parts_and_by_several_threads(lists: list[str], at_once: int) -
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(counting, "_AT_ONCE", at_once)
+            patch.setattr(counting, "_PADS", 0)
             parts = recipe.fit(sessions, threads=3, report=tell)
         assert all(parts.arrays[name].tobytes() == array.tobytes() for name, array in whole.arrays.items())
         assert told == sorted(told) and told[-1:] == [(len(sessions.items),) * 2]
@@ -135,6 +136,7 @@ def test_no_rule_at_all() -> None:
 
 def test_a_part_that_fails_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "_AT_ONCE", 1)
+    monkeypatch.setattr(counting, "_PADS", 0)
 
     def stop(event: str, **numbers: int) -> None:
         raise KeyboardInterrupt

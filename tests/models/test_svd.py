@@ -154,6 +154,7 @@ def test_parts_threads_and_files_change_no_byte(
 ) -> None:
     whole = Spectral(dim=20, min_count=1).fit(world, seed=3)
     monkeypatch.setattr(counting, "_AT_ONCE", 50)
+    monkeypatch.setattr(counting, "_PADS", 0)
     told: list[tuple[str, dict[str, Any]]] = []
     parts = Spectral(dim=20, min_count=1).fit(
         world, seed=3, threads=3, room=Room(256 << 20, tmp_path), report=lambda event, **n: told.append((event, n))
