@@ -31,6 +31,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *(("cooccurrence", {"measure": m, "window": 2}) for m in ("normalised", "ppmi", "bm25")),
     ("cooccurrence", {"measure": "tf-idf", "top": 2, "decay": 0.5}),
     ("svd", {"matrix": "ppmi", "popularity": 0.0, "dim": 3}),
+    ("mf", {"popularity": 0.0, "plays": "once", "nu": 0.0}),
     ("sknn", {"scoring": "followers", "similarity": "jaccard"}),
     ("vsknn", {"sample": 2, "neighbours": 1, "compat": "session-rec"}),
     ("vmis", {"compat": "serenade"}),
