@@ -123,9 +123,12 @@ class Sessions:
         """The same sessions in another vocabulary; items it does not hold are left out."""
         if vocab is self.vocab:
             return self
-        new = vocab.rows(self.vocab.ids).astype(np.int32)  # (n,) −1 where unknown
-        kept = self.where((new >= 0)[self.items])
-        return replace(kept, items=new[kept.items], vocab=vocab)
+        if len(self.items) < len(self.vocab):  # a few histories: look up what they hold, not the whole vocabulary
+            new = vocab.rows(self.vocab.ids[self.items])
+        else:
+            new = vocab.rows(self.vocab.ids)[self.items]
+        known = new >= 0
+        return replace(self.where(known), items=new[known].astype(np.int32), vocab=vocab)
 
     def where(self, keep: np.ndarray) -> Sessions:
         """The same sessions with the events of a mask (E,) bool."""
