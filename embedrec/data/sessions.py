@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedrec import artifacts
-from embedrec.data.events import Events, check_rows, factorize
+from embedrec.data.events import DAY, Events, check_rows, factorize
 from embedrec.data.feature_files import load_features, save_features
 from embedrec.data.features import Features
 from embedrec.data.room import counted
@@ -92,6 +92,13 @@ class Sessions:
     def session_of(self) -> np.ndarray:
         """The session of each event: (E,) int64."""
         return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def days_ago(self) -> np.ndarray | None:
+        """How long before the last of all events each took place: (E,) float64; None where times are not known."""
+        if self.times is None:
+            return None
+        return np.asarray((self.times.max(initial=np.iinfo(np.int64).min) - self.times) / DAY)
 
     @property
     def place_of(self) -> np.ndarray:

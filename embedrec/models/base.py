@@ -89,8 +89,10 @@ class VectorModel:
     recipe      settings it was made with
     arrays      what `recipe.restore` needs
     embeddings  item embeddings (n, d): their neighbours are similar items
-    encoder     histories (S sessions in the model's vocabulary) → query vectors (S, d) float32
-    answers     what is compared with a query, (n, d): the embeddings, or for some models others of the same items
+    encoder     histories (S sessions in the model's vocabulary) → query vectors (S, e) float32; the first d of these
+                coordinates are a vector among the item embeddings
+    answers     what is compared with a query, (n, e): the embeddings, or for some models others of the same items, or
+                with more coordinates, such as a bias
     searcher    where to search for a query: the answers themselves (exact), or an index of them
     """
 
@@ -132,7 +134,7 @@ class VectorModel:
         from embedrec.models.popularity import dialled
 
         items = dialled(self.embeddings, share)
-        return replace(self, embeddings=items, answers=items, searcher=items)
+        return replace(self, embeddings=items, encoder=self._vector, answers=items, searcher=items)
 
     def weighted(self, weights: Weights) -> VectorModel:
         """The same model, which takes the weighted mean of the item embeddings for the vector of a session."""
@@ -147,7 +149,11 @@ class VectorModel:
 
         sessions  in any vocabulary; items the model does not know are left out
         """
-        return Embeddings(self.encoder(sessions.recoded(self.vocab)), Vocab(sessions.ids), self.embeddings.metric)
+        return Embeddings(self._vector(sessions.recoded(self.vocab)), Vocab(sessions.ids), self.embeddings.metric)
+
+    def _vector(self, histories: Sessions) -> np.ndarray:
+        """The vectors of histories among the item embeddings: (S, d)."""
+        return np.ascontiguousarray(self.encoder(histories)[:, : self.embeddings.dim])
 
     def neighbours(self, rows: np.ndarray, k: int) -> TopK:
         """See `ItemNeighbours`; exact."""

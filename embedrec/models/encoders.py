@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.embeddings import Metric, unit
+from embedrec.embeddings import Embeddings, Metric, unit
 from embedrec.errors import SettingsError
 from embedrec.models.base import Encoder
 
@@ -65,6 +65,21 @@ def _plays(sessions: Sessions, n: int, how: str) -> np.ndarray:
         return last.astype(np.float64)
     _, pair, counts = np.unique(sessions.session_of * n + sessions.items, return_inverse=True, return_counts=True)
     return np.where(last, 1 + np.log(counts)[pair], 0.0)
+
+
+def with_bias(answers: Embeddings, encoder: Encoder, bias: np.ndarray) -> tuple[Embeddings, Encoder]:
+    """Answers and queries of one more coordinate, so that a bias (n,) is added to each item's score.
+
+    Answers compared by cosine become unit vectors, and their queries too; both are found by dot product then.
+    """
+    cosine = answers.metric == "cosine"
+    vectors = unit(answers.vectors) if cosine else answers.vectors
+
+    def encode(histories: Sessions) -> np.ndarray:
+        queries = unit(encoder(histories)) if cosine else encoder(histories)
+        return np.hstack([queries, np.ones((len(queries), 1), dtype=np.float32)])
+
+    return Embeddings(np.hstack([vectors, bias[:, None].astype(np.float32)]), answers.vocab, "dot"), encode
 
 
 def mean_encoder(vectors: np.ndarray, decay: float = 1.0, metric: Metric = "cosine") -> Encoder:

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from embedrec.data.events import DAY
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
@@ -48,12 +47,12 @@ class Popular:
         """
         n, items, weights = len(sessions.vocab), sessions.items, None
         if self.days is not None or self.half_life is not None:
-            if sessions.times is None:
+            age = sessions.days_ago  # (E,)
+            if age is None:
                 raise SettingsError(
                     "days and half_life of popular need times, but the sessions have none; prepare data with a time "
                     "column, or leave both out"
                 )
-            age = (sessions.times.max(initial=np.iinfo(np.int64).min) - sessions.times) / DAY  # (E,) days
             recent = slice(None) if self.days is None else age <= self.days
             items = items[recent]
             weights = None if self.half_life is None else 0.5 ** (age[recent] / self.half_life)

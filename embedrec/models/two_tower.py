@@ -18,6 +18,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays, Encoder, VectorModel
+from embedrec.models.encoders import with_bias
 from embedrec.models.neural import Neural
 from embedrec.models.packed import unpacked_ids
 
@@ -48,6 +49,9 @@ class TwoTower(Neural):
                    are drawn more often as negatives, 0 leaves it, and favours rare items
     half_life      days in which an event counts half as much in training, back from the last one; None counts all
                    alike. It needs times
+    trend          half-life in days of what is popular now: an item's score gets the logarithm of how much more popular
+                   it is of late than over the whole training (Zhang et al. 2021 inject the popularity expected). None
+                   leaves it out. It needs times
     scoring        "cosine" or "dot"
     temperature    scores are divided by it in training
     learning_rate  of embeddings (Adagrad; Duchi et al. 2011)
@@ -75,6 +79,7 @@ class TwoTower(Neural):
     ns_exponent: float = 0.5
     logq: float = 1.0
     half_life: float | None = None
+    trend: float | None = None
     scoring: Literal["cosine", "dot"] = "cosine"
     temperature: float = 0.07
     learning_rate: float = 0.1
@@ -113,8 +118,12 @@ class TwoTower(Neural):
             raise DataError(
                 f"{len(vocab)} items of {self.dim} dimensions were given {embeddings.vectors.shape} numbers"
             )
+        encoder = tower.encoder(arrays["items"])
         answers = embeddings if self.scoring == "cosine" else Embeddings(arrays["items"], vocab, "dot")
-        return VectorModel(self, arrays, embeddings, tower.encoder(arrays["items"]), answers, answers)
+        if self.trend is not None:
+            rise = _checked(arrays, "trend", (len(vocab),)) * self.temperature
+            answers, encoder = with_bias(answers, encoder, rise)
+        return VectorModel(self, arrays, embeddings, encoder, answers, answers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +210,6 @@ def _checked(arrays: Arrays, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 _BOUNDS = (
     ("dim", 1, 65536), ("history", 0, 10000), ("decay", 1e-6, 1), ("id_dropout", 0, 0.99), ("negatives", 0, 10**7),
-    ("ns_exponent", -100, 100), ("logq", 0, 1), ("half_life", 1e-6, np.inf), ("temperature", 1e-6, np.inf),
-    ("learning_rate", 1e-9, 100), ("layer_rate", 1e-9, 100), ("dropout", 0, 0.99),
+    ("ns_exponent", -100, 100), ("logq", 0, 1), ("half_life", 1e-6, np.inf), ("trend", 1e-6, np.inf),
+    ("temperature", 1e-6, np.inf), ("learning_rate", 1e-9, 100), ("layer_rate", 1e-9, 100), ("dropout", 0, 0.99),
 )  # fmt: skip

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from embedrec.data.events import DAY
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
@@ -67,6 +66,7 @@ class TwoTowerLearner:
             )
         self.events = torch.from_numpy(asked)
         self.examples = len(asked)
+        self.rise = None if recipe.trend is None else risen(sessions, self.counts, recipe.trend)
         self.items = torch.from_numpy(sessions.items.astype(np.int64))
         self.module: nn.Module = Towers(recipe, sessions, self.counts, features, self.user_ids)
         self.drawn = torch.from_numpy(np.cumsum(self._noise()))
@@ -105,6 +105,8 @@ class TwoTowerLearner:
         arrays: dict[str, np.ndarray] = {"cold": (self.counts == 0).astype(np.uint8), **towers.arrays()}
         if self.user_ids is not None:
             arrays |= packed_ids(self.user_ids.ids, "user")
+        if self.rise is not None:
+            arrays["trend"] = self.rise
         return self.recipe.restore(self.vocab, arrays)
 
 
@@ -122,11 +124,27 @@ def weights_of(sessions: Sessions, half_life: float | None) -> np.ndarray:
     """
     if half_life is None:
         return np.ones(len(sessions.items), dtype=np.float32)
-    if sessions.times is None:
+    if sessions.days_ago is None:
         raise SettingsError("half_life of two-tower needs times, but the sessions have none; leave it out")
-    ages = (sessions.times.max(initial=np.iinfo(np.int64).min) - sessions.times) / DAY
-    weights = 0.5 ** (ages / half_life)
+    weights = 0.5 ** (sessions.days_ago / half_life)
     return (weights / max(weights.mean(), 1e-300)).astype(np.float32)
+
+
+def risen(sessions: Sessions, counts: np.ndarray, half_life: float) -> np.ndarray:
+    """How much more popular each item is of late: (n,) float32, ln(its share of events that fade / of all events).
+
+    counts     (n,) events of each item; 0 for what never occurs
+    half_life  days in which an event fades to a half. One event more, shared out as all events are, keeps the
+               logarithm finite
+
+    Raises SettingsError without times.
+    """
+    if sessions.days_ago is None:
+        raise SettingsError("trend of two-tower needs times, but the sessions have none; leave it out")
+    recent = np.bincount(sessions.items, 0.5 ** (sessions.days_ago / half_life), minlength=len(counts))
+    shares = np.maximum(counts, 1) / max(counts.sum(), 1)
+    rise = np.log((recent + shares) / (recent.sum() + 1) / shares)
+    return np.where(counts > 0, rise, 0).astype(np.float32)
 
 
 def noise(counts: np.ndarray, exponent: float) -> np.ndarray:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from embedrec.data import Features, Sessions, Vocab
+from embedrec.data.events import DAY
 from embedrec.data.features import Categories, Lists
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.feature_tower import FeatureSum, coded_features
@@ -20,6 +21,7 @@ from embedrec.models.two_tower_training import (
     catalogue,
     distinct,
     expected_draws,
+    risen,
     sampled_softmax,
     weights_of,
 )
@@ -127,6 +129,38 @@ def test_old_events_count_less(loss: Any) -> None:
     assert float(towers(batch).detach()) == pytest.approx(float(np.dot(alone, weights)), rel=1e-5)
     with pytest.raises(SettingsError, match="half_life of two-tower needs times, but the sessions have none"):
         TwoTower(half_life=3.0).fit(plain)
+
+
+def test_risen_by_hand() -> None:
+    """Days 0, 10, 20, 20 with a half-life of 10: of 2.75 recent events "a" has .25 + .5, "b" 2 · 1; "c" has none."""
+    plain = Sessions.of_lists(["aabb"], Vocab(list("abc")))
+    sessions = replace(plain, times=np.array([0, 10, 20, 20]) * DAY)
+    counts = np.array([2, 2, 0])
+    wanted = [np.log((0.75 + 0.5) / 3.75 / 0.5), np.log((2 + 0.5) / 3.75 / 0.5), 0]
+    np.testing.assert_allclose(risen(sessions, counts, 10.0), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scoring", ["cosine", "dot"])
+def test_trend_is_added_to_every_score(scoring: Any) -> None:
+    plain = clustered_sessions(20)
+    sessions = replace(plain, times=np.arange(len(plain.items)) * DAY)
+    settings: dict[str, Any] = {"scoring": scoring, "temperature": 0.5, "patience": None}
+    model = TwoTower(**{**SMALL, **settings, "trend": 5.0}).fit(sessions)
+    flat = TwoTower(**{**SMALL, **settings}).fit(sessions)
+    histories = sessions.taken(np.arange(6)).recoded(model.vocab)
+    rise, n = model.arrays["trend"], len(model.vocab)
+    assert rise.max() > 0 > rise.min()
+    with_trend, without = (m.recommend(histories, n, seen=True) for m in (model, flat))
+    for q in range(len(histories)):
+        scores = dict(zip(without.rows[q].tolist(), without.scores[q].tolist(), strict=True))
+        wanted = [scores[row] + 0.5 * rise[row] for row in with_trend.rows[q].tolist()]
+        np.testing.assert_allclose(with_trend.scores[q], wanted, rtol=1e-4, atol=1e-5)
+    assert model.encode(histories).vectors.shape == (6, 8)
+    assert model.dialled(0.5).recommend(histories, 3, seen=True).rows.tolist() == (
+        flat.dialled(0.5).recommend(histories, 3, seen=True).rows.tolist()
+    )
+    with pytest.raises(SettingsError, match="trend of two-tower needs times, but the sessions have none; leave it out"):
+        TwoTower(trend=3.0).fit(plain)
 
 
 def test_expected_draws_of_what_never_occurs() -> None:
