@@ -37,7 +37,8 @@ class TwoTower(Neural):
     history        last items of a session that a query sees; 0 for none, where `users` must be true
     decay          first weight of an item relative to the one after it; weights of places are learned from there
     attention      items have a weight of their own beside that of their place, learned
-    users          a user has an embedding, where sessions name users; an unknown user's is zero
+    users          a user has an embedding, where sessions name users; an unknown user's is zero. Users that have
+                   features and no session are part of the model, by their features
     features       features of items and of users count, where sessions have them. Items that have features and never
                    occur are part of the model, marked cold
     id_dropout     share of ids that are taken away in training: of users, and of items that have features, so that the

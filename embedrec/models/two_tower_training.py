@@ -45,6 +45,17 @@ def catalogue(sessions: Sessions, *, features: bool) -> tuple[Vocab, Features | 
     return vocab, known.aligned(vocab)
 
 
+def everybody(sessions: Sessions, *, features: bool) -> Vocab | None:
+    """The users of a model: those of the sessions, then those that have features only; None without users."""
+    if sessions.users is None:
+        return None
+    found, known = Vocab(np.unique(sessions.users)), sessions.user_features
+    if not features or known is None or known.vocab.integer != found.integer:
+        return found
+    new = known.vocab.ids[found.rows(known.vocab.ids) < 0]
+    return Vocab(np.append(found.ids, new)) if len(new) else found
+
+
 class TwoTowerLearner:
     """See `training.loop.Learner`. An example is an event and what came before it in its session."""
 
@@ -52,9 +63,7 @@ class TwoTowerLearner:
         self, recipe: TwoTower, sessions: Sessions, vocab: Vocab, features: Features | None, *, seed: int, device: str
     ) -> None:
         self.recipe, self.vocab, self.seed = recipe, vocab, seed
-        self.user_ids: Vocab | None = None
-        if recipe.users and sessions.users is not None:
-            self.user_ids = Vocab(np.unique(sessions.users))
+        self.user_ids = everybody(sessions, features=recipe.features) if recipe.users else None
         self.counts = np.bincount(sessions.items, minlength=len(vocab))
         asked = np.arange(len(sessions.items))
         if self.user_ids is None:
@@ -162,6 +171,7 @@ class Towers(nn.Module):
     starts: Tensor
     known: Tensor
     user_of: Tensor
+    met: Tensor
     expected: Tensor
 
     def __init__(
@@ -191,11 +201,13 @@ class Towers(nn.Module):
         self.user_table = self.user_features = None
         if user_ids is not None:
             assert sessions.users is not None
-            data["user_of"] = user_ids.rows(sessions.users)[sessions.session_of]  # (E,)
+            user_of = user_ids.rows(sessions.users)
+            met = np.isin(np.arange(len(user_ids)), user_of)  # (U,) others have features only
+            data |= {"user_of": user_of[sessions.session_of], "met": met.astype(np.float32)[:, None]}  # (E,), (U, 1)
             self.user_table = _table(len(user_ids), d)
             if recipe.features and sessions.user_features is not None:
                 told = sessions.user_features.aligned(user_ids)
-                self.user_features = FeatureSum(coded_features(told, np.ones(len(user_ids), dtype=bool)), d)
+                self.user_features = FeatureSum(coded_features(told, met), d)
         for name, array in data.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
 
@@ -242,7 +254,7 @@ class Towers(nn.Module):
     def user_vectors(self, rows: Tensor) -> Tensor:
         """What a user adds to a query: (u, d)."""
         assert self.user_table is not None
-        vectors = functional.embedding(rows, self.user_table, sparse=True)
+        vectors = functional.embedding(rows, self.user_table, sparse=True) * self.met[rows]
         if self.training and self.recipe.id_dropout:
             vectors = vectors * (torch.rand(len(rows), 1, device=rows.device) >= self.recipe.id_dropout)
         return vectors if self.user_features is None else vectors + self.user_features(rows)

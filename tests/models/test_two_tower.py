@@ -20,6 +20,7 @@ from embedrec.models.two_tower_training import (
     TwoTowerLearner,
     catalogue,
     distinct,
+    everybody,
     expected_draws,
     risen,
     sampled_softmax,
@@ -311,6 +312,29 @@ def test_cold_items_are_found() -> None:
     assert (answer >= n).any(axis=1).mean() > 0.9  # all seven of a group are answered, two of them cold
     plain = TwoTower(**{**SMALL, "features": False}).fit(sessions, seed=0)
     assert len(plain.vocab) == n and not plain.arrays["cold"].any()
+
+
+def test_users_that_have_features_only() -> None:
+    """Sessions of one group each, of users who say which; of users without a session nothing else is known."""
+    plain = clustered_sessions(240)
+    group_of = np.array([int(str(i)[1:]) // 5 for i in plain.vocab.ids])
+    groups = group_of[plain.items[plain.offsets[:-1]]]
+    names = np.array([f"g{g}" for g in range(6)], dtype=object)
+    ids = [*(f"u{g}{n}" for g in range(6) for n in range(3)), *(f"new{g}" for g in range(6))]
+    codes = np.array([*np.repeat(np.arange(6), 3), *range(6)], dtype=np.int32)
+    features = Features(Vocab(ids), categorical={"group": Categories(codes, names)})
+    users = np.array([f"u{g}{n % 3}" for n, g in enumerate(groups)], dtype=object)
+    sessions = replace(plain, users=users, user_features=features)
+    settings = {**SMALL, "epochs": 20, "users": True, "history": 0, "id_dropout": 0.5, "patience": None}
+    model = TwoTower(**settings).fit(sessions, seed=1)
+    empty = Sessions.of_lists([""] * 6, model.vocab)
+    asked = replace(empty, users=np.array([f"new{g}" for g in range(6)], dtype=object))
+    answer = model.recommend(asked, 4).rows
+    assert (group_of[answer] == np.arange(6)[:, None]).mean() > 0.9
+    without = TwoTower(**{**settings, "features": False}).fit(sessions, seed=1)
+    assert not without.encoder(asked).any()
+    numbered = replace(sessions, users=np.arange(len(sessions)))
+    assert everybody(numbered, features=True).ids.tolist() == list(range(len(sessions)))  # type: ignore[union-attr]
 
 
 def test_features_as_a_sum() -> None:
