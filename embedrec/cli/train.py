@@ -69,7 +69,9 @@ def train(
     \b
     word2vec      vectors of items that occur in the same sessions
     two-tower     vectors of items and of histories, users and features, trained with torch
-    mf            matrix factorisation, of vectors whose products say what belongs into a session
+    gru4rec       a recurrent network over sessions, whose state says what comes next, trained with torch
+    mf            matrix factorisation, of vectors whose products say what belongs into a session: by least squares,
+                  or from pairs with --set loss=bpr or loss=logistic
     svd           vectors of items that occur in the same sessions, at once from their counts
     cooccurrence  lists of items that occur in the same sessions, for `similar` without an index
     ar            association rules: items of the same sessions as the last one
@@ -121,16 +123,16 @@ def train(
 @contextmanager
 def placed(recipe: Any, device: str, checkpoint: Path, resume: bool, report: Report) -> Iterator[Run]:
     """For a block that trains a recipe: on which device, with which checkpoint, beside which other processes."""
-    from embedrec.models.neural import Neural, device_of
+    from embedrec.models.neural import called, device_of, in_steps
     from embedrec.reporting import quiet
     from embedrec.training.run import HERE, Run, started_together
 
     place, count = started_together(os.environ)
     chosen = device_of(recipe, device, quiet if place else report, place=place)
-    if not isinstance(recipe, Neural):
+    if not in_steps(recipe):
         if resume or count > 1:
             given = "--resume" if resume else "torchrun"
-            raise SettingsError(f"{recipe.name} trains in one go and in one process; leave {given} out")
+            raise SettingsError(f"{called(recipe)} trains in one go and in one process; leave {given} out")
         yield HERE
     elif count == 1:
         if checkpoint.exists() and not resume:

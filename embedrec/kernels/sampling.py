@@ -85,6 +85,15 @@ def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return threshold, other
 
 
+@numba.njit(nogil=True, cache=True)
+def draw(threshold, other, seed, epoch, block, rows):  # type: ignore[no-untyped-def]
+    """Fill rows (m,) int64 with draws from the alias table (`threshold`, `other`), as many as there are in a block."""
+    counter = stream(seed, epoch, block)
+    for i in range(rows.shape[0]):
+        counter += STEP
+        rows[i] = pick(mix(counter), threshold, other)
+
+
 def noise_weights(counts: np.ndarray, exponent: float) -> np.ndarray:
     """Weights (n,) float64 of negatives: counts (n,) to the power of `exponent`; an item without mentions has 0."""
     logs = np.log(np.maximum(counts, 1)) * exponent

@@ -29,15 +29,15 @@ def train(
     They are the same at any number of threads.
     """
     observed = cells(sessions, recipe.plays)  # (S, n)
-    (count, n), d = observed.shape, recipe.dim
+    (count, n), d, epochs = observed.shape, recipe.dim, recipe.value("epochs")
     unobserved = recipe.unobserved * float(observed.data.sum(dtype=np.float64)) / (count * n)
     objective = recipe.objective(unobserved)
-    start = np.random.default_rng(seed).normal(0, recipe.deviation / d**0.5, (n, d)).astype(np.float32)
+    start = np.random.default_rng(seed).normal(0, recipe.value("deviation") / d**0.5, (n, d)).astype(np.float32)
     rows = Side(objective, observed, np.zeros((count, d), dtype=np.float32))
     items = Side(objective, observed.T.tocsr(), start)
-    done, total = 0, 2 * recipe.epochs * observed.nnz
+    done, total = 0, 2 * epochs * observed.nnz
     with ThreadPoolExecutor(threads) as pool:
-        for epoch in range(1, recipe.epochs + 1):
+        for epoch in range(1, epochs + 1):
             started = perf_counter()
             for side, other in ((rows, items), (items, rows)):
                 loss = 0.0  # of all but the other side's penalty
@@ -46,5 +46,5 @@ def train(
                     done += solved
                     report("progress", done=done, total=total, unit="cells")
             loss += rows.penalty()
-            report("epoch", epoch=epoch, epochs=recipe.epochs, loss=loss, seconds=perf_counter() - started)
+            report("epoch", epoch=epoch, epochs=epochs, loss=loss, seconds=perf_counter() - started)
         return {"items": items.principal(pool), "unobserved": np.array([unobserved])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 
 import numpy as np
 
@@ -34,6 +34,16 @@ class Neural(Plan, ABC):
 
     name: ClassVar[str]
 
+    @property
+    def by_steps(self) -> bool:
+        """Whether these settings train in steps; otherwise `fit` goes another way, on the CPU and in one go."""
+        return True
+
+    @property
+    def plan(self) -> Plan:
+        """How it is trained: these settings, with what follows from others where they leave it open."""
+        return self
+
     @abstractmethod
     def learner(self, sessions: Sessions, *, seed: int, device: str) -> ModelLearner:
         """What is trained on these sessions, whose vocabulary is the model's; on that device.
@@ -60,7 +70,7 @@ class Neural(Plan, ABC):
         from embedrec.training import devices
         from embedrec.training.loop import train
 
-        asked = None if self.patience is None else held_back(sessions, seed)
+        asked, plan = None if self.patience is None else held_back(sessions, seed), self.plan
         with devices.threads(threads):
             with devices.seeded(run.device, seed, 0):
                 learner = self.learner(sessions if asked is None else asked.train, seed=seed, device=run.device)
@@ -69,11 +79,11 @@ class Neural(Plan, ABC):
 
             train(
                 learner,
-                self,
+                plan,
                 seed=seed,
                 run=run,
                 report=report,
-                identity={"recipe": self.name, "settings": settings_of(self), "seed": seed, "data": digest(sessions)},
+                identity={"recipe": self.name, "settings": settings_of(plan), "seed": seed, "data": digest(sessions)},
                 judge=None if asked is None else lambda: asked.judged(learner.model()),
             )
             return learner.model()
@@ -83,15 +93,30 @@ def fitted(
     recipe: Recipe, sessions: Sessions, *, seed: int, threads: int, report: Report, run: Run = HERE, **more: Any
 ) -> Model:
     """`recipe.fit`, for any recipe. Raises SettingsError when one that trains without torch is given what needs it."""
-    if isinstance(recipe, Neural):
+    if in_steps(recipe):
         if more:
             raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
         return recipe.fit(sessions, seed=seed, threads=threads, report=report, run=run)
+    check_here(recipe, run)
+    return recipe.fit(sessions, seed=seed, threads=threads, report=report, **more)
+
+
+def in_steps(recipe: Recipe) -> TypeGuard[Neural]:
+    """Whether a recipe trains with torch, in steps: on any device, resumable, in several processes."""
+    return isinstance(recipe, Neural) and recipe.by_steps
+
+
+def check_here(recipe: Recipe, run: Run) -> None:
+    """Raise SettingsError where a recipe that trains in one go is given what needs steps."""
     if run != HERE:
         raise SettingsError(
-            f"{recipe.name} trains in one go, on the CPU, in one process; leave --resume and torchrun out"
+            f"{called(recipe)} trains in one go, on the CPU, in one process; leave --resume and torchrun out"
         )
-    return recipe.fit(sessions, seed=seed, threads=threads, report=report, **more)
+
+
+def called(recipe: Recipe) -> str:
+    """What messages call a recipe that does not train in steps."""
+    return f"{recipe.name} with these settings" if isinstance(recipe, Neural) else recipe.name
 
 
 def device_of(recipe: Recipe, asked: str, report: Report = quiet, *, place: int = 0) -> str:
@@ -101,9 +126,9 @@ def device_of(recipe: Recipe, asked: str, report: Report = quiet, *, place: int 
 
     Raises SettingsError for a GPU that is not there, or that the recipe has no use for.
     """
-    if not isinstance(recipe, Neural):
+    if not in_steps(recipe):
         if asked == "cuda":
-            raise SettingsError(f"{recipe.name} trains on the CPU only; leave --device out")
+            raise SettingsError(f"{called(recipe)} trains on the CPU only; leave --device out")
         return "cpu"
     from embedrec.training.devices import resolve
 

@@ -31,9 +31,11 @@ class NeuralCF(Neural):
     dim            length of a vector
     layers         hidden units of each layer, as in "50,50"
     negatives      random pairs of a session and an item for each one observed
+    ns_exponent    their items are drawn in proportion to count ** ns_exponent; 0 is uniform
     learning_rate  the highest, of AdamW
     weight_decay   share of all weights, times the rate, that every step takes away
     min_count      items mentioned less often are left out
+    deviation      of the vectors at the start, times the root of dim
     decay          how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
     epochs, batch, patience, watch, schedule, clip, precision   see `Plan`
 
@@ -45,15 +47,17 @@ class NeuralCF(Neural):
     name: ClassVar[str] = "neural-cf"
 
     epochs: int = 20
-    batch: int = 4096
+    batch: int = 1024
     patience: int | None = None
     schedule: Schedule = "one-cycle"
     dim: int = 50
     layers: str = "50,50"
-    negatives: int = 4
-    learning_rate: float = 5e-3
-    weight_decay: float = 0.01
+    negatives: int = 2
+    ns_exponent: float = 0.0
+    learning_rate: float = 0.01
+    weight_decay: float = 0.1
     min_count: int = 2
+    deviation: float = 0.7
     decay: float = 0.8
 
     def __post_init__(self) -> None:
@@ -71,7 +75,8 @@ class NeuralCF(Neural):
         from embedrec.models.pair_training import PairLearner, Perceptron, Rated, known_items, vectors_of
 
         vocab, sessions = known_items(sessions, self.min_count)
-        scorer = Perceptron(len(sessions), len(vocab), self.dim, widths(self.layers, "layers"))
+        hidden, start = widths(self.layers, "layers"), self.deviation / self.dim**0.5
+        scorer = Perceptron(len(sessions), len(vocab), self.dim, hidden, deviation=start)
 
         def finished() -> VectorModel:
             return self.restore(vocab, {"items": vectors_of(scorer.items)})
@@ -88,6 +93,6 @@ class NeuralCF(Neural):
 
 
 _BOUNDS = (
-    ("dim", 1, 65536), ("negatives", 1, 10000), ("learning_rate", 1e-9, 10), ("weight_decay", 0, 100),
-    ("min_count", 1, np.inf), ("decay", 1e-6, 1),
+    ("dim", 1, 65536), ("negatives", 1, 10000), ("ns_exponent", -100, 100), ("learning_rate", 1e-9, 10),
+    ("weight_decay", 0, 100), ("min_count", 1, np.inf), ("deviation", 1e-6, 10), ("decay", 1e-6, 1),
 )  # fmt: skip

@@ -18,9 +18,11 @@ from torch.nn.functional import logsigmoid, relu
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
+from embedrec.kernels.sampling import noise_weights
 from embedrec.models.base import Model
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
+from embedrec.training.row_adagrad import RowAdagrad
 
 
 class PairSettings(Protocol):
@@ -33,6 +35,9 @@ class PairSettings(Protocol):
     def negatives(self) -> int: ...
 
     @property
+    def ns_exponent(self) -> float: ...
+
+    @property
     def learning_rate(self) -> float: ...
 
     @property
@@ -40,12 +45,16 @@ class PairSettings(Protocol):
 
 
 class Scorer(nn.Module):
-    """Tables of vectors of sessions and of items, and what a pair scores."""
+    """Tables of vectors of sessions and of items, and what a pair scores.
 
-    def __init__(self, sessions: int, items: int, dim: int) -> None:
+    deviation  of the vectors' numbers at the start
+    by_rows    whether a step touches only the rows of tables that its batch names, see `PairLearner.optimizers`
+    """
+
+    def __init__(self, sessions: int, items: int, dim: int, *, deviation: float = 0.01, by_rows: bool = False) -> None:
         super().__init__()
-        self.sessions = _table(sessions, dim)
-        self.items = _table(items, dim)
+        self.sessions = _table(sessions, dim, deviation, by_rows)
+        self.items = _table(items, dim, deviation, by_rows)
 
     def score(self, session: Tensor, item: Tensor) -> Tensor:
         """The score of every pair: rows (b,) and (b,) → (b,)."""
@@ -55,11 +64,9 @@ class Scorer(nn.Module):
 class Dot(Scorer):
     """The dot product and a bias of the item and of the session."""
 
-    def __init__(self, sessions: int, items: int, dim: int) -> None:
-        super().__init__(sessions, items, dim)
-        self.session_bias, self.item_bias = nn.Embedding(sessions, 1), nn.Embedding(items, 1)
-        for bias in (self.session_bias, self.item_bias):
-            nn.init.zeros_(bias.weight)
+    def __init__(self, sessions: int, items: int, dim: int, *, deviation: float = 0.01, by_rows: bool = False) -> None:
+        super().__init__(sessions, items, dim, deviation=deviation, by_rows=by_rows)
+        self.session_bias, self.item_bias = _table(sessions, 1, 0, by_rows), _table(items, 1, 0, by_rows)
 
     def score(self, session: Tensor, item: Tensor) -> Tensor:
         """See `Scorer.score`."""
@@ -70,8 +77,17 @@ class Dot(Scorer):
 class Perceptron(Scorer):
     """Both vectors side by side, through rectified layers to one number."""
 
-    def __init__(self, sessions: int, items: int, dim: int, hidden: Sequence[int]) -> None:
-        super().__init__(sessions, items, dim)
+    def __init__(
+        self,
+        sessions: int,
+        items: int,
+        dim: int,
+        hidden: Sequence[int],
+        *,
+        deviation: float = 0.01,
+        by_rows: bool = False,
+    ) -> None:
+        super().__init__(sessions, items, dim, deviation=deviation, by_rows=by_rows)
         shapes = [2 * dim, *hidden]
         layers = [nn.Linear(*pair) for pair in pairwise(shapes)]
         self.layers, self.last = nn.ModuleList(layers), nn.Linear(shapes[-1], 1)
@@ -100,24 +116,34 @@ class Rated(nn.Module):
 
 
 class Ordered(nn.Module):
-    """−ln σ(score − that of another item in the same session): BPR."""
+    """−ln σ(score − that of another item in the same session): BPR.
 
-    def __init__(self, scorer: Scorer) -> None:
+    decay  half of it times the squares of the vectors of an example is added
+    """
+
+    def __init__(self, scorer: Dot, decay: float = 0.0) -> None:
         super().__init__()
-        self.scorer = scorer
+        self.scorer, self.decay = scorer, decay
 
     def forward(self, batch: Batch) -> Tensor:
         """The sum over examples; each is an observed pair and other items of its session."""
-        session, item, others, strangers, known = batch.each
-        right = self.scorer.score(session, item)[:, None]  # (b, 1)
-        wrong = self.scorer.score(others.reshape(-1), strangers.reshape(-1)).view_as(others)
-        return -(logsigmoid(right - wrong) * ~known).sum() / others.shape[1]
+        session, item, _, strangers, known = batch.each
+        b, m = strangers.shape
+        rows = torch.cat([item, strangers.reshape(-1)])
+        vectors, biases = self.scorer.items(rows), self.scorer.item_bias(rows)[:, 0]
+        x = self.scorer.sessions(session)  # (b, d); the session's bias is the same on both sides
+        ahead = vectors[:b, None] - vectors[b:].view(b, m, -1)  # (b, m, d)
+        gap = (x[:, None] * ahead).sum(2) + biases[:b, None] - biases[b:].view(b, m)
+        loss = -(logsigmoid(gap) * ~known).sum() / m
+        if self.decay:
+            loss = loss + self.decay / 2 * (x.square().sum() + vectors.square().sum())
+        return loss
 
 
 class PairLearner:
     """See `training.loop.Learner`. An example is an item of a session, once, and `negatives` random pairs.
 
-    same     whether the random pairs are of the same session, or of random ones
+    same      whether the random pairs are of the same session, or of random ones
     finished  the module → the model
     """
 
@@ -137,12 +163,26 @@ class PairLearner:
             raise DataError("there are no events to learn from; lower min_count, or prepare sessions that hold items")
         self.settings, self.module, self.model = settings, module, finished
         self.same, self.seed, self.n, self.count = same, seed, n, len(sessions)
+        counts = np.bincount(sessions.items, minlength=n)
+        self.drawn = torch.from_numpy(np.cumsum(noise_weights(counts, settings.ns_exponent)))
         self.examples = len(self.keys)
 
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        """AdamW (Loshchilov & Hutter 2019): its decay pulls at all vectors, whether they are in the batch or not."""
+        """Adagrad (Duchi et al. 2011) of tables that are changed by rows: a step costs what its batch names.
+
+        AdamW (Loshchilov & Hutter 2019) of all else: its decay pulls at all vectors, whether they are in the batch or
+        not.
+        """
         rate, decay = self.settings.learning_rate, self.settings.weight_decay
-        return [torch.optim.AdamW(self.module.parameters(), rate, (0.9, 0.99), 1e-5, decay, fused=True)]
+        by_rows = {
+            f"{name}.weight" for name, m in self.module.named_modules() if isinstance(m, nn.Embedding) and m.sparse
+        }
+        tables = [p for name, p in self.module.named_parameters() if name in by_rows]
+        others = [p for name, p in self.module.named_parameters() if name not in by_rows]
+        found: list[torch.optim.Optimizer] = [RowAdagrad(tables, rate, eps=_TINY)] if tables else []
+        if others:
+            found.append(torch.optim.AdamW(others, rate, (0.9, 0.99), 1e-5, decay, fused=True))
+        return found
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Observed pairs in a new order, each with random ones, and which of these are observed too."""
@@ -152,13 +192,20 @@ class PairLearner:
             keys = self.keys[chosen]
             session, item = keys // self.n, keys % self.n
             shape = (len(keys), self.settings.negatives)
-            strangers = torch.randint(self.n, shape, generator=random)
+            strangers = self._draw(shape, random)
             others = session[:, None].expand(shape)
             if not self.same:
                 others = torch.randint(self.count, shape, generator=random)
             drawn = others * self.n + strangers
             place = torch.searchsorted(self.keys, drawn).clamp(max=len(self.keys) - 1)
             yield Batch((session, item, others.contiguous(), strangers, self.keys[place] == drawn))
+
+    def _draw(self, shape: tuple[int, int], random: torch.Generator) -> Tensor:
+        """Random items, in proportion to what they are mentioned to the power of `ns_exponent`."""
+        if not self.settings.ns_exponent:
+            return torch.randint(self.n, shape, generator=random)
+        chosen = torch.rand(shape, generator=random, dtype=torch.float64) * self.drawn[-1]
+        return torch.searchsorted(self.drawn, chosen, right=True).clamp(max=self.n - 1)
 
 
 def vectors_of(table: nn.Embedding) -> np.ndarray:
@@ -177,7 +224,13 @@ def known_items(sessions: Sessions, min_count: int) -> tuple[Vocab, Sessions]:
     return vocab, sessions.recoded(vocab)
 
 
-def _table(rows: int, dim: int) -> nn.Embedding:
-    table = nn.Embedding(rows, dim)
-    nn.init.trunc_normal_(table.weight, std=0.01)
+def _table(rows: int, dim: int, deviation: float, by_rows: bool) -> nn.Embedding:
+    table = nn.Embedding(rows, dim, sparse=by_rows)
+    if deviation:
+        nn.init.trunc_normal_(table.weight, std=deviation)
+    else:
+        nn.init.zeros_(table.weight)
     return table
+
+
+_TINY = 1e-20  # below the squares of all gradients, which are means over a batch

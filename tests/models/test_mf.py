@@ -226,7 +226,7 @@ def test_nothing_to_learn_from() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"loss": "hinge"}, "loss must be one of als, but is 'hinge'"),
+        ({"loss": "hinge"}, "loss must be one of als, logistic, bpr, but is 'hinge'"),
         ({"dim": 0}, "dim must be between 1 and 65536, but is 0"),
         ({"epochs": 0}, "epochs must be at least 1, but is 0"),
         ({"unobserved": 0.0}, "unobserved must be between 1e-06 and 1e"),
