@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from embedrec.index.index import Index, build_index
     from embedrec.models.cooccurrence import Cooccurrence
     from embedrec.models.files import load_model, save_model
+    from embedrec.models.gru4rec import GRU4Rec
     from embedrec.models.popular import Popular
     from embedrec.models.random import Random
     from embedrec.models.rules import AssociationRules, SequentialRules
@@ -34,6 +35,7 @@ _HOME = {
     "EmbedrecError": "embedrec.errors",
     "Events": "embedrec.data",
     "Features": "embedrec.data",
+    "GRU4Rec": "embedrec.models.gru4rec",
     "Index": "embedrec.index.index",
     "Popular": "embedrec.models.popular",
     "Random": "embedrec.models.random",
@@ -60,6 +62,7 @@ __all__ = [
     "EmbedrecError",
     "Events",
     "Features",
+    "GRU4Rec",
     "Index",
     "Popular",
     "Random",

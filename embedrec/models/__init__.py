@@ -28,6 +28,7 @@ MODELS: dict[str, str] = {
     "wsknn": "embedrec.models.wsknn:WSKNN",
     "two-tower": "embedrec.models.two_tower:TwoTower",
     "neural-cf": "embedrec.models.neural_cf:NeuralCF",
+    "gru4rec": "embedrec.models.gru4rec:GRU4Rec",
 }
 # recipes whose models are lists of item neighbours, asked as they are; others that know neighbours have other uses
 NEIGHBOURLY = ("cooccurrence",)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from embedrec.models.two_tower import TwoTower
+from embedrec.models import recipe_class
 from embedrec.training.loop import train
 from embedrec.training.plan import Plan
 from embedrec.training.processes import Processes, joined
@@ -19,7 +19,7 @@ from tests.training.toy import LineLearner, clustered_sessions
 
 
 def curves(settings: list[dict[str, Any]], run: Run) -> tuple[list[list[float]], list[np.ndarray]]:
-    """The losses of the epochs of two-tower networks and of the line, and the items and weights that came out."""
+    """The losses of the epochs of recipes and of the line, and the items and weights that came out."""
     torch.set_num_threads(1)
     losses: list[list[float]] = []
 
@@ -30,7 +30,8 @@ def curves(settings: list[dict[str, Any]], run: Run) -> tuple[list[list[float]],
     arrays = []
     for one in settings:
         losses.append([])
-        model = TwoTower(**one).fit(clustered_sessions(), seed=1, report=report, run=run)
+        recipe = recipe_class(one["recipe"])(**{key: value for key, value in one.items() if key != "recipe"})
+        model = recipe.fit(clustered_sessions(), seed=1, report=report, run=run)
         arrays.append(model.arrays["items"])
     losses.append([])
     line = LineLearner(batch=9)  # the last batch has 3, the smallest part 1

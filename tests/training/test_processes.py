@@ -18,15 +18,20 @@ from embedrec.training.processes import joined
 from embedrec.training.run import HERE, started_together
 from tests.training.beside import curves
 
-SMALL: dict[str, Any] = {"dim": 6, "epochs": 3, "batch": 31, "dropout": 0.0, "id_dropout": 0.0}
+SMALL: dict[str, Any] = {"recipe": "two-tower", "dim": 6, "epochs": 3, "batch": 31, "dropout": 0.0, "id_dropout": 0.0}
+STREAMS: dict[str, Any] = {"recipe": "gru4rec", "layers": "5,4", "epochs": 2, "n_sample": 6, "embedding_dropout": 0.0,
+                           "hidden_dropout": 0.0}  # fmt: skip
 SETTINGS: list[dict[str, Any]] = [
     {**SMALL, "negatives": 12, "users": True, "query_layers": "5", "patience": 2},
     {**SMALL, "negatives": 3, "loss": "bce", "scoring": "dot", "temperature": 1.0, "clip": 0.1, "patience": None},
+    {**STREAMS, "batch": 31},
+    {**STREAMS, "batch": 17, "loss": "cross-entropy", "input": "onehot", "patience": 1, "regularisation": 0.01},
 ]
 
 
 def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
-    """Gloo on this machine; sparse and dense gradients, in-batch negatives, a batch that does not divide, clipping."""
+    """Gloo on this machine; sparse and dense gradients, in-batch negatives, a batch that does not divide, clipping,
+    streams whose states go on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,0 +1,32 @@
+"""Sessions side by side: which event each of B streams is at, step by step."""
+
+from __future__ import annotations
+
+import numba
+
+
+@numba.njit(nogil=True, cache=True)
+def deal_steps(offsets, order, place, last, dealt, events):  # type: ignore[no-untyped-def]
+    """Walk B streams through the next steps; a stream whose session has ended takes the next one of the order.
+
+    offsets      (S+1,) of the sessions
+    order        sessions of two events or more, in the order in which they are dealt
+    place, last  (B,) int64, written: the next event of each stream, and the last event of its session, which is never
+                 stood at; equal where a session is over, as at the beginning
+    dealt        how many sessions are dealt
+    events       (t, B) int64, written: the event of each step and stream, −1 for a stream that has no more
+
+    Returns how many sessions are dealt then.
+    """
+    for t in range(events.shape[0]):
+        for b in range(place.shape[0]):
+            if place[b] == last[b] and dealt < order.shape[0]:
+                session = order[dealt]
+                dealt += 1
+                place[b], last[b] = offsets[session], offsets[session + 1] - 1
+            if place[b] == last[b]:
+                events[t, b] = -1
+            else:
+                events[t, b] = place[b]
+                place[b] += 1
+    return dealt
