@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from embedrec.embeddings import Embeddings
     from embedrec.errors import EmbedrecError
     from embedrec.export.similarity import write_similarity
+    from embedrec.index.building import build_index
     from embedrec.index.files import load_index, save_index
-    from embedrec.index.index import Index, build_index
+    from embedrec.index.index import Index
     from embedrec.models.cooccurrence import Cooccurrence
     from embedrec.models.files import load_model, save_model
     from embedrec.models.gru4rec import GRU4Rec
@@ -47,7 +48,7 @@ _HOME = {
     "Vocab": "embedrec.data",
     "Word2Vec": "embedrec.models.word2vec",
     "Workspace": "embedrec.workspace",
-    "build_index": "embedrec.index.index",
+    "build_index": "embedrec.index.building",
     "load_index": "embedrec.index.files",
     "load_model": "embedrec.models.files",
     "save_index": "embedrec.index.files",

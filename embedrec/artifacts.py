@@ -25,6 +25,7 @@ from threading import Lock
 from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any
 
+from embedrec import remembered
 from embedrec.atomic import atomic_folder, sha256
 from embedrec.errors import ArtifactError, EmbedrecError, reason
 
@@ -150,11 +151,11 @@ def _own_files(folder: Path) -> set[str]:
         return set()
     except (ValueError, OSError, RecursionError):
         data = {f.name for f in folder.iterdir() if f.suffix in (".npy", ".parquet", ".faiss")}
-        return {MANIFEST, *data}
+        return {MANIFEST, remembered.FILE, *data}
     if not (isinstance(manifest, dict) and {"format", "kind", "digest"} <= manifest.keys()):
         return set()
     files = manifest.get("files")
-    return {MANIFEST, *(files if isinstance(files, dict) else ())}
+    return {MANIFEST, remembered.FILE, *(files if isinstance(files, dict) else ())}
 
 
 def plain_from(text: str) -> str:
@@ -219,7 +220,7 @@ class Artifact:
         path = self.folder / name
         if name not in self._checked:
             try:
-                info = path.lstat()
+                before, info = remembered.state(path), path.lstat()
                 if not stat.S_ISREG(info.st_mode):
                     raise ArtifactError(f"{path} is not a plain file; write the artifact again")
                 if info.st_size != said["bytes"]:
@@ -227,14 +228,29 @@ class Artifact:
                         f"{path} is damaged ({info.st_size} bytes where the manifest says {said['bytes']}); "
                         "write the artifact again"
                     )
-                if sha256(path) != said["sha256"]:
-                    raise ArtifactError(f"{path} is damaged (its checksum differs); write the artifact again")
+                if info.st_size < remembered.LARGE or not self.known("sha256", name):
+                    if sha256(path) != said["sha256"]:
+                        raise ArtifactError(f"{path} is damaged (its checksum differs); write the artifact again")
+                    self.remember("sha256", {name: before})
             except FileNotFoundError:
                 raise ArtifactError(f"{path} is missing; write the artifact again") from None
             except OSError as e:
                 raise ArtifactError(f"{path} cannot be read ({e.strerror})") from e
             self._checked.add(name)
         return path
+
+    def state(self, *names: str) -> dict[str, list[int]]:
+        """The state of some of its files, for `remember`."""
+        return {name: remembered.state(self.folder / name) for name in names}
+
+    def known(self, check: str, *names: str) -> bool:
+        """Whether some of its files passed a check before, as they are now."""
+        return remembered.known(self.folder, self.digest, check, names)
+
+    def remember(self, check: str, before: dict[str, list[int]]) -> None:
+        """That files passed a check that takes long: only where one of them is large."""
+        if any(size >= remembered.LARGE for size, *_ in before.values()):
+            remembered.remember(self.folder, self.digest, check, before)
 
     def array(self, name: str, dtype: str | None = None) -> np.ndarray:
         """The array of `name`.npy, read-only and memory-mapped; of numbers, or of the given type ("int64")."""
@@ -253,11 +269,16 @@ class Artifact:
         return array
 
     def check(self) -> None:
-        """Check every file; raises ArtifactError at the first that is missing, damaged or not in the manifest."""
+        """Check every file; raises ArtifactError at the first that is missing, damaged or not in the manifest.
+
+        All bytes are read, whatever is remembered of them.
+        """
+        with suppress(OSError):
+            (self.folder / remembered.FILE).unlink()
         for name in self.files:
             self.path(name)
         for extra in sorted(f.name for f in self.folder.iterdir()):
-            if extra != MANIFEST and extra not in self.files:
+            if extra not in (MANIFEST, remembered.FILE) and extra not in self.files:
                 raise ArtifactError(f"{self.folder / extra} is not in the manifest; remove it")
 
 

@@ -29,7 +29,7 @@ def build(cls: type[T], values: Mapping[str, Any], *, given: str) -> T:
     values  field → value; texts are read as the field's type, so that `{"epochs": "5"}` works
     given   where the values come from, for messages: "--set", "config.toml"
 
-    Raises SettingsError for an unknown key (with the nearest valid one) or a value of the wrong type.
+    Raises SettingsError for an unknown key (with the nearest valid one), a missing one, or a value of the wrong type.
     """
     hints = get_type_hints(cls)
     valid = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
@@ -37,6 +37,10 @@ def build(cls: type[T], values: Mapping[str, Any], *, given: str) -> T:
         if key not in valid:
             hint = did_you_mean(key, valid) or (f"; valid are {', '.join(valid)}" if valid else "; there are none")
             raise SettingsError(f"unknown setting {key!r} in {given}{hint}")
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        needed = field.default is field.default_factory is dataclasses.MISSING
+        if needed and field.name not in values:
+            raise SettingsError(f"the setting {field.name!r} is missing in {given}")
     return cls(**{key: _as(hints[key], value, key, given) for key, value in values.items()})
 
 
@@ -77,7 +81,7 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def _as(kind: Any, value: Any, key: str, given: str) -> Any:
-    """`value` as `kind`, one of bool, int, float, str, Literal or a union with None."""
+    """`value` as `kind`: bool, int, float, str, Literal, a union with None, or what `_holding` takes."""
     if get_origin(kind) is Literal:
         allowed = get_args(kind)
         if value not in allowed:
@@ -86,6 +90,8 @@ def _as(kind: Any, value: Any, key: str, given: str) -> Any:
                 f"setting {key!r} in {given} is {value!r}, but must be one of {', '.join(map(str, allowed))}{near}"
             )
         return value
+    if kind is Any or get_origin(kind) in (tuple, dict) or dataclasses.is_dataclass(kind):
+        return _holding(kind, value, key, given)
     if get_origin(kind) is not None or not isinstance(kind, type):  # X | None
         kinds = [k for k in get_args(kind) if k is not type(None)]
         return None if value in (None, "none", "") else _as(kinds[0], value, key, given)
@@ -102,6 +108,21 @@ def _as(kind: Any, value: Any, key: str, given: str) -> Any:
         return kind(value) if isinstance(value, str) or kind is float else _exactly(kind, value)
     except (ValueError, OverflowError):
         raise wrong from None
+
+
+def _holding(kind: Any, value: Any, key: str, given: str) -> Any:
+    """`value` as `kind`, one of tuple[X, ...], dict[str, X], a dataclass or Any."""
+    if kind is Any:
+        return value
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple):
+            raise SettingsError(f"setting {key!r} in {given} must be a list, but is {value!r}")
+        return tuple(_as(get_args(kind)[0], one, key, given) for one in value)
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"setting {key!r} in {given} must be a table, but is {value!r}")
+    if dataclasses.is_dataclass(kind):
+        return build(kind, value, given=f"{key!r} of {given}")  # type: ignore[arg-type]
+    return {name: _as(get_args(kind)[1], one, key, given) for name, one in value.items()}
 
 
 def _exactly(kind: type, value: Any) -> Any:

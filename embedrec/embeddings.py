@@ -57,6 +57,14 @@ class Embeddings:
                 f"{self.vocab.ids[first]!r}; remove or repair them"
             )
 
+    @classmethod
+    def usable(cls, vectors: np.ndarray, vocab: Vocab, metric: Metric) -> Embeddings:
+        """Embeddings of vectors that were looked through before: float32, finite, as many as the ids."""
+        made = object.__new__(cls)
+        for name, value in (("vectors", vectors), ("vocab", vocab), ("metric", metric), ("about", {})):
+            object.__setattr__(made, name, value)
+        return made
+
     def __len__(self) -> int:
         return len(self.vectors)
 
@@ -133,8 +141,9 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 def exact_scores(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, metric: Metric) -> np.ndarray:
     """Scores (q, k) float32 of queries (q, d) with the vectors of rows (q, k).
 
-    Each is summed by itself in float64, so that it depends neither on other queries nor on threads, and equal vectors
-    have equal scores. What stands at a row of −1 is of no use.
+    Each is summed by itself in float64, in an order of its own (`_summed`), so that it depends neither on other queries
+    nor on threads, and equal vectors have equal scores; `kernels.exact` gives the same bits. What stands at a row of −1
+    is of no use.
     """
     scores = np.empty(rows.shape, dtype=np.float32)
     step = max(1, _GATHERED // max(1, rows.shape[1] * vectors.shape[1]))
@@ -143,11 +152,23 @@ def exact_scores(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, met
         found = vectors[rows[block]].astype(np.float64)  # (b, k, d)
         query = queries[block, None].astype(np.float64)  # (b, 1, d)
         if metric == "l2":
-            scores[block] = 0 - ((found - query) ** 2).sum(axis=2)
+            scores[block] = 0 - _summed((found - query) ** 2)
             continue
-        products = (found * query).sum(axis=2)
+        products = _summed(found * query)
         if metric == "cosine":
-            lengths = np.sqrt((found**2).sum(axis=2) * (query**2).sum(axis=2))
+            lengths = np.sqrt(_summed(found**2) * _summed(query**2))
             products /= np.where(lengths > 0, lengths, 1)
         scores[block] = products
     return scores
+
+
+def _summed(terms: np.ndarray) -> np.ndarray:
+    """Sums (…,) of terms (…, d) in eight lanes, the order of `kernels.exact`."""
+    lanes = np.zeros((*terms.shape[:-1], 8))
+    for start in range(0, terms.shape[-1], 8):
+        part = terms[..., start : start + 8]
+        lanes[..., : part.shape[-1]] += part
+    fours = lanes[..., :4] + lanes[..., 4:]
+    twos = fours[..., :2] + fours[..., 2:]
+    sums: np.ndarray = twos[..., 0] + twos[..., 1]
+    return sums

@@ -4,14 +4,17 @@ EmbedrecError
  ├── DataError           input files and rows that cannot be used
  ├── SettingsError       a setting, option or argument that cannot be met
  ├── UnknownItemError    an id or name that is not in the vocabulary
+ ├── PromiseError        an index that cannot be as good as it was asked to be
  ├── ArtifactError       a missing, damaged or unfitting artifact
- └── TrainingError       training that went wrong (loss not finite)
+ ├── TrainingError       training that went wrong (loss not finite)
+ └── PublishError        a service that cannot be reached, or refuses what is published
 
 A message says what is wrong, what was given, and what to do; it is one sentence, without a full stop where
 a path or an id ends it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class EmbedrecError(Exception):
@@ -30,12 +33,24 @@ class UnknownItemError(EmbedrecError):
     """An id or name that is not in the vocabulary."""
 
 
+class PromiseError(EmbedrecError):
+    """An index that cannot be as good as it was asked to be; `points` are what was measured, as JSON values."""
+
+    def __init__(self, message: str, points: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.points = points
+
+
 class ArtifactError(EmbedrecError):
     """A missing, damaged or unfitting artifact."""
 
 
 class TrainingError(EmbedrecError):
     """Training that went wrong."""
+
+
+class PublishError(EmbedrecError):
+    """A service that cannot be reached, or refuses what is published."""
 
 
 def reason(error: Exception) -> str:

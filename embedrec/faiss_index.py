@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import faiss
@@ -13,8 +14,9 @@ from embedrec.errors import SettingsError
 from embedrec.reporting import Report, quiet
 
 POINTS_PER_CELL = 39  # FAISS warns about k-means with fewer training points a cell
-MOST_PER_CELL = 256  # and takes no more than so many
-_ENOUGH = 1 << 17  # vectors that any quantiser is trained well on
+_PER_CELL = 64  # more take longer and find no more
+_ENOUGH = 1 << 16  # vectors that any quantiser is trained well on
+_OPQ_ROUNDS = 10  # of FAISS's 50: a third of the time, recall .9998 instead of .9999
 _ADD = 1 << 16  # vectors added at a time
 _METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "dot": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
 
@@ -33,35 +35,118 @@ def fill(
     n: int,
     vectors: Callable[[Any], np.ndarray],
     *,
-    per_cell: int = MOST_PER_CELL,
+    cells: np.ndarray | None = None,
     seed: int = 0,
     report: Report = quiet,
 ) -> None:
     """Train an index where it needs it, and add n vectors.
 
-    vectors   rows (m,) int64 or a slice → (m, d) float32; no more than a sample of them is held at a time
-    per_cell  vectors that a cell's centre is trained on
-    report    called as report("progress", done=, total=, unit="vectors")
+    vectors  rows (m,) int64 or a slice → (m, d) float32; no more than a sample of them is held at a time
+    cells    centres of cells (c, ≤ d) of another index of the same vectors, so that they are not sought again
+    report   called as report("progress", done=, total=, unit="vectors")
 
     Raises SettingsError when FAISS needs more vectors.
     """
-    cells = getattr(index, "nlist", 0)
-    if cells > n:
-        raise SettingsError(f"{spec} needs at least {cells} vectors, but there are {n}; take fewer cells or 'flat'")
-    if cells:
-        index.cp.seed = (seed + 1) % 2**31
-        index.cp.min_points_per_centroid = 1  # what is too few is decided by names and sizes, not by a warning
+    nlist = getattr(inner(index), "nlist", 0)
+    if nlist > n:
+        raise SettingsError(f"{spec} needs at least {nlist} vectors, but there are {n}; take fewer cells or 'flat'")
     try:
         if not index.is_trained:
-            enough = max(_ENOUGH, per_cell * cells)
+            lent = _settle(index, seed)
+            enough = max(_ENOUGH, _PER_CELL * nlist)
             some = np.random.default_rng(seed).choice(n, enough, replace=False) if enough < n else np.arange(n)
-            index.train(vectors(np.sort(some)))
+            _train(index, vectors(np.sort(some)), cells)
+            for transform, _ in lent:
+                transform.pq = None
         for start in range(0, n, _ADD):
             stop = min(start + _ADD, n)
             index.add(vectors(slice(start, stop)))
             report("progress", done=stop, total=n, unit="vectors")
     except RuntimeError as e:
         raise _refused(spec, f"{n} vectors of {index.d} dimensions", e) from None
+
+
+def cells_of(index: Any) -> np.ndarray | None:
+    """The centres of the cells of a trained index (c, d); None where there are none, or not as a list of vectors."""
+    quantizer = getattr(inner(index), "quantizer", None)
+    flat = None if quantizer is None else faiss.downcast_index(quantizer)
+    return flat.reconstruct_n(0, flat.ntotal) if isinstance(flat, faiss.IndexFlat) else None
+
+
+def _train(index: Any, vectors: np.ndarray, cells: np.ndarray | None) -> None:
+    """Train transforms, cells and codes. Only cells on several threads: the others are many small k-means, for which
+    threads that wait for each other take ten times as long as one."""
+    if isinstance(index, faiss.IndexPreTransform):
+        for transform in _transforms(index):
+            if not transform.is_trained:
+                with one_thread():
+                    transform.train(vectors)
+            vectors = transform.apply(vectors)
+        _train(faiss.downcast_index(index.index), vectors, cells)
+        index.is_trained = True
+        return
+    if isinstance(index, faiss.IndexRefine):
+        _train(faiss.downcast_index(index.base_index), vectors, cells)
+        index.is_trained = True
+        return
+    if isinstance(index, faiss.IndexIVF):
+        if cells is not None:
+            index.quantizer.add(np.pad(cells, ((0, 0), (0, index.d - cells.shape[1]))))
+        index.train_q1(len(vectors), faiss.swig_ptr(vectors), False, index.metric_type)  # type: ignore[attr-defined]
+    with one_thread():
+        index.train(vectors)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """For a block in which FAISS uses one thread; other threads of the process keep theirs."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def inner(index: Any) -> Any:
+    """The FAISS index that is searched, below transforms of vectors and refinements. Its owner must be kept."""
+    while isinstance(index, faiss.IndexPreTransform | faiss.IndexRefine):
+        index = faiss.downcast_index(index.index if isinstance(index, faiss.IndexPreTransform) else index.base_index)
+    return index
+
+
+def _settle(index: Any, seed: int) -> list[tuple[Any, Any]]:
+    """Seed every k-means below an index, and keep it from warning: what is too few is decided by names and sizes.
+
+    Returns OPQ transforms with the quantisers they were lent for their training, which must live that long.
+    """
+    deepest, lent = inner(index), []
+    quantiser = getattr(deepest, "pq", None)
+    means = [] if quantiser is None else [quantiser.cp]
+    if hasattr(deepest, "nlist"):
+        deepest.cp.max_points_per_centroid = _PER_CELL
+        means.append(deepest.cp)
+    while isinstance(index, faiss.IndexRefine):
+        index = faiss.downcast_index(index.base_index)
+    for transform in _transforms(index):
+        if isinstance(transform, faiss.OPQMatrix):
+            bits = 8 if quantiser is None else quantiser.nbits
+            transform.pq = own = faiss.ProductQuantizer(transform.d_out, transform.M, bits)
+            transform.niter = _OPQ_ROUNDS
+            lent.append((transform, own))
+            means.append(own.cp)
+    for mean in means:
+        mean.seed = (seed + 1) % 2**31
+        mean.min_points_per_centroid = 1
+    return lent
+
+
+def _transforms(index: Any) -> list[Any]:
+    """The transforms of vectors that stand before an index."""
+    if not isinstance(index, faiss.IndexPreTransform):
+        return []
+    chain: Any = index.chain
+    return [faiss.downcast_VectorTransform(chain.at(place)) for place in range(chain.size())]
 
 
 def _refused(spec: str, what: str, error: RuntimeError) -> SettingsError:

@@ -10,7 +10,9 @@ import numpy as np
 
 from embedrec.artifacts import Artifact
 from embedrec.data.vocab import Vocab
+from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
+from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.models import NEIGHBOURLY
 from embedrec.models.base import VectorModel
 from embedrec.models.files import load_model
@@ -25,11 +27,13 @@ class Nearest:
 
     source      the artifact: an index or a model
     neighbours  rows (q,) int64, k → TopK (q, k)
+    vectors     what is compared; None where neighbours are kept in lists
     """
 
     source: Artifact
     vocab: Vocab
     neighbours: Callable[[np.ndarray, int], TopK]
+    vectors: Embeddings | None = None
 
     def model(self, workspace: Workspace) -> Artifact:
         """The model it comes from."""
@@ -57,14 +61,14 @@ def nearest_source(workspace: Workspace, model: str | None = None, index: str | 
     return workspace.find("index", index, of="items")
 
 
-def open_nearest(source: Artifact, *, nprobe: int | None = None, popularity: float | None = None) -> Nearest:
+def open_nearest(source: Artifact, settings: SearchSettings = AS_BUILT, *, popularity: float | None = None) -> Nearest:
     """Item neighbours from an artifact.
 
-    nprobe      IVF cells to visit instead of the index's default
+    settings    of searches of an index, over those it was built with
     popularity  of a model with vectors: how much of an item's norm counts, see `VectorModel.dialled`
 
-    Raises SettingsError for a model that knows no neighbours, for an nprobe without cells, and for a popularity where
-    there are no vectors or an index of them is built already.
+    Raises SettingsError for a model that knows no neighbours, for settings that it does not have, and for a popularity
+    where there are no vectors or an index of them is built already.
     """
     if popularity is not None and source.kind == "index":
         raise SettingsError(
@@ -75,9 +79,8 @@ def open_nearest(source: Artifact, *, nprobe: int | None = None, popularity: flo
         from embedrec.index.files import load_index
 
         index = load_index(source)
-        return Nearest(source, index.vocab, partial(index.neighbours, nprobe=nprobe))
-    if nprobe is not None:
-        raise SettingsError(f"nprobe is a setting of IVF indexes, but {source.name} is a model; leave it out")
+        return Nearest(source, index.vocab, partial(index.neighbours, settings=settings), index.embeddings)
+    settings.need_index(source.name)
     found = load_model(source)
     if not isinstance(found, VectorModel | ListsModel):
         raise SettingsError(
@@ -90,4 +93,5 @@ def open_nearest(source: Artifact, *, nprobe: int | None = None, popularity: flo
                 f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out"
             )
         found = found.dialled(popularity)
-    return Nearest(source, found.vocab, found.neighbours)
+    vectors = found.embeddings if isinstance(found, VectorModel) else None
+    return Nearest(source, found.vocab, found.neighbours, vectors)

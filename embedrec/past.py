@@ -13,6 +13,7 @@ from embedrec.config import build
 from embedrec.data.lookup import find_items
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError, UnknownItemError, did_you_mean
+from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.models.encoders import Weights
 from embedrec.models.files import load_model
 from embedrec.models.session_knn import SessionKnnModel
@@ -54,18 +55,22 @@ class Past:
         return past.taken(at[:1])
 
 
-def open_past(workspace: Workspace, model: str | None, index: str | None) -> Past:
+def open_past(
+    workspace: Workspace, model: str | None, index: str | None, settings: SearchSettings = AS_BUILT
+) -> Past:
     """The past of a model: exact, or through an index of its sessions.
 
     model, index  names; with neither, the latest index of sessions, or where there is none the latest model
+    settings      of searches of an index, over those it was built with
 
     Raises SettingsError for a model that has no nearest sessions, ArtifactError for what is missing.
     """
     if index is None and model is None:
         index = next((a.name for a in reversed(workspace.artifacts("index")) if a.about.get("of") == "sessions"), None)
     if index is not None:
-        return _through(workspace, workspace.find("index", index))
+        return _through(workspace, workspace.find("index", index), settings)
     source = workspace.find("model", model)
+    settings.need_index(source.name)
     trained = trained_on(workspace, source)
     asked, sessions = load_model(source), Sessions.load(trained)
     if isinstance(asked, SessionKnnModel):
@@ -139,7 +144,7 @@ def trained_on(workspace: Workspace, model: Artifact) -> Artifact:
     return sessions
 
 
-def _through(workspace: Workspace, built: Artifact) -> Past:
+def _through(workspace: Workspace, built: Artifact, settings: SearchSettings) -> Past:
     from embedrec.index.files import load_index
 
     if built.about.get("of") != "sessions":
@@ -153,7 +158,7 @@ def _through(workspace: Workspace, built: Artifact) -> Past:
     trained = trained_on(workspace, source)
 
     def find(histories: Sessions, k: int) -> tuple[np.ndarray, np.ndarray]:
-        found = index.search(model.encode(histories).vectors, k)
+        found = index.search(model.encode(histories).vectors, k, settings)
         return found.rows, found.scores
 
     return Past((built, source, trained), Sessions.load(trained), find)

@@ -25,6 +25,8 @@ from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import ArtifactError, DataError, SettingsError, did_you_mean
+from embedrec.index.promise import Promise
+from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.models import CONTINUED
 from embedrec.models.base import Recipe, VectorModel
 from embedrec.models.counting import Bounded
@@ -224,7 +226,8 @@ def index(
     sessions: Artifact | None = None,
     weights: Weights | None = None,
     popularity: float | None = None,
-    nprobe: int | None = None,
+    settings: SearchSettings = AS_BUILT,
+    promise: Promise | None = None,
     metric: Metric | None = None,
     seed: int = 0,
     report: Report = quiet,
@@ -234,12 +237,14 @@ def index(
     sessions    index the model's vectors of these sessions instead of its items
     weights     what events count in those vectors, if not as in the model's queries
     popularity  how much of an item's norm counts, see `VectorModel.dialled`
+    settings    of searches that say nothing else; what it leaves open is tuned
+    promise     what must hold of it, see `tuner.tuned`
     metric      "cosine", "dot" or "l2" instead of the model's own
     """
     from dataclasses import replace
 
+    from embedrec.index.building import build_index
     from embedrec.index.files import save_index
-    from embedrec.index.index import build_index
 
     artifacts.check_place(folder)
     if weights is not None and sessions is None:
@@ -254,7 +259,7 @@ def index(
     embeddings = model.embeddings if sessions is None else model.encode(Sessions.load(sessions))
     if metric is not None:
         embeddings = replace(embeddings, metric=metric)
-    built = build_index(embeddings, kind, nprobe=nprobe, seed=seed, report=report)
+    built = build_index(embeddings, kind, settings, promise=promise, seed=seed, report=report)
     about: dict[str, Any] = {"type": kind, "of": "items", "indexed": provenance(source), "seed": seed}
     if sessions is not None:
         about |= {"of": "sessions", "sessions": provenance(sessions)}
@@ -264,6 +269,12 @@ def index(
         about["popularity"] = popularity
     save_index(built, folder, about)
     return artifacts.read(folder, "index")
+
+
+def index_name(model: str, kind: str, of: str) -> str:
+    """What an index of a model is called where nobody names it: "word2vec-ivf", "word2vec-sessions-ivf"."""
+    plain = "".join(c if c.isalnum() else "-" for c in kind.lower()).strip("-")
+    return f"{model}{'-sessions' if of == 'sessions' else ''}-{plain}"
 
 
 def verdict(folder: Path) -> str | None:
@@ -284,6 +295,27 @@ def verdict(folder: Path) -> str | None:
     except ArtifactError as e:
         return str(e)
     return None
+
+
+def recall_verdict(source: Artifact) -> tuple[str, bool]:
+    """What an index artifact finds of the exact answers to fresh questions, in words; and whether that is enough.
+
+    Asked are items that were not asked when it was built, as far as the catalogue goes. It is not enough when the upper
+    end of the interval lies below what was promised, or, of an index without a promise, below what was measured.
+    """
+    from embedrec.index.files import load_index
+    from embedrec.index.measuring import some_items
+
+    index = load_index(source)
+    said = index.facts.get("promise")
+    k, least = (20, index.facts.get("recall@20", 0.0)) if said is None else (said["k"], said["recall"])
+    asked = some_items(index.embeddings, int(source.about.get("seed", 0)) + 1, k=k)
+    found = asked.found_by(index)
+    told = f"recall@{k} {found.mean:.4f} on {len(asked.rows):,} fresh items"
+    kind = "measured" if said is None else "promised"
+    if found.high < least:
+        return f"{told}, below the {least:g} that was {kind}; build the index again", False
+    return f"ok, {told}, {least:g} {kind}", True
 
 
 def _load_parts(source: Artifact) -> tuple[Sessions, HeldOut | None]:

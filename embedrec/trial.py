@@ -23,7 +23,7 @@ from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.evaluate.evaluation import Evaluation, Terms, evaluate
 from embedrec.evaluate.similar import evaluate_similar
 from embedrec.models import MODELS, recipe_class, restorer_class
-from embedrec.models.base import Model, VectorModel
+from embedrec.models.base import Model, Recipe, VectorModel
 from embedrec.models.files import load_model
 from embedrec.models.neural import device_of, fitted
 from embedrec.models.session_knn import SessionKnnModel
@@ -190,9 +190,24 @@ def contender(
     else:
         settings = recipe_of(recipe_class(name), config, pairs)
         origin = "trained now on the training part"
+    return trained_now(settings, trial, name, origin=origin, seed=seed, threads=threads, device=device, report=report)
+
+
+def trained_now(
+    recipe: Recipe,
+    trial: Trial,
+    name: str,
+    *,
+    origin: str,
+    seed: int = 0,
+    threads: int = 1,
+    device: str = "cpu",
+    report: Report = quiet,
+) -> Contender:
+    """A recipe, trained on the training part."""
     started = perf_counter()
-    run = Run(device_of(settings, device, report))
-    model = fitted(settings, trial.train, seed=seed, threads=threads, report=report, run=run)
+    run = Run(device_of(recipe, device, report))
+    model = fitted(recipe, trial.train, seed=seed, threads=threads, report=report, run=run)
     return Contender(name, _asked_as(trial, model), perf_counter() - started, origin)
 
 
@@ -215,7 +230,7 @@ def check_session_knn(workspace: Workspace, name: str) -> None:
 
 def searching(contender: Contender, kind: str, *, seed: int = 0) -> Contender:
     """The same, its model searching through an index of that type. Raises SettingsError for a model without vectors."""
-    from embedrec.index.index import build_index
+    from embedrec.index.building import build_index
 
     model = contender.model
     if not isinstance(model, VectorModel):

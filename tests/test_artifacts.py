@@ -23,8 +23,8 @@ import pytest
 from embedrec import artifacts, atomic
 from embedrec.data import Sessions
 from embedrec.errors import ArtifactError
+from embedrec.index.building import build_index
 from embedrec.index.files import load_index, save_index
-from embedrec.index.index import build_index
 from embedrec.models.files import load_model, save_model
 from embedrec.models.popular import Popular
 from tests.conftest import read_only, some_embeddings

@@ -135,3 +135,45 @@ def test_unknown_models() -> None:
         restorer_class("42")
     assert set(MODELS) < set(RESTORERS)
     assert all(restorer_class(name).name == name for name in RESTORERS)
+
+
+@dataclass(frozen=True)
+class Inner:
+    name: str
+    share: float = 0.5
+
+
+@dataclass(frozen=True)
+class Outer:
+    sizes: tuple[int, ...]
+    parts: tuple[Inner, ...] = ()
+    counts: dict[str, int] | None = None
+    anything: Any = None
+
+
+def test_lists_tables_and_dataclasses_in_them() -> None:
+    values = {
+        "sizes": [1, "2"],
+        "parts": [{"name": "a"}, {"name": "b", "share": 1}],
+        "counts": {"x": 3},
+        "anything": [1],
+    }
+    assert build(Outer, values, given="f") == Outer((1, 2), (Inner("a"), Inner("b", 1.0)), {"x": 3}, [1])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "the setting 'sizes' is missing in f"),
+        ({"sizes": 3}, "setting 'sizes' in f must be a list, but is 3"),
+        ({"sizes": [1.5]}, "setting 'sizes' in f must be a whole number, but is 1.5"),
+        ({"sizes": [], "counts": 3}, "setting 'counts' in f must be a table, but is 3"),
+        ({"sizes": [], "parts": [3]}, "setting 'parts' in f must be a table, but is 3"),
+        ({"sizes": [], "parts": [{}]}, "the setting 'name' is missing in 'parts' of f"),
+        ({"sizes": [], "parts": [{"nme": "x"}]}, "unknown setting 'nme' in 'parts' of f; did you mean 'name'?"),
+    ],
+)
+def test_lists_and_tables_that_do_not_fit(values: dict, message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        build(Outer, values, given="f")
+    assert str(error.value) == message

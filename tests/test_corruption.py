@@ -22,8 +22,8 @@ from embedrec.data.features import Categories, Lists
 from embedrec.data.held_out import HeldOut
 from embedrec.data.vocab_files import save_ids
 from embedrec.errors import ArtifactError
+from embedrec.index.building import build_index
 from embedrec.index.files import load_index, save_index
-from embedrec.index.index import build_index
 from embedrec.models.files import load_model, save_model
 from embedrec.models.popular import Popular
 from embedrec.models.vectors import Vectors

@@ -12,6 +12,7 @@ from embedrec import artifacts, steps
 from tests.golden.make import HERE, answers, make
 
 FOLDERS = sorted(HERE.glob("format*"))
+LATER: dict[str, set[str]] = {"sessions": set(), "model": set(), "index": {"ef_search", "rerank"}}  # may be missing
 
 
 def test_every_format_so_far_has_its_folder() -> None:
@@ -47,7 +48,7 @@ def test_what_is_written_today_has_the_same_shape(tmp_path: Path) -> None:
 
     def shape(root: Path) -> dict[str, Any]:
         return {
-            str(a.folder.relative_to(root)): (sorted(a.files), sorted(a.about))
+            str(a.folder.relative_to(root)): (sorted(a.files), sorted(a.about.keys() - LATER[a.kind]))
             for a in map(artifacts.read, sorted(root.glob("*/*")))
         }
 

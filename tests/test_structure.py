@@ -17,7 +17,7 @@ ROOT = PACKAGE.parent
 
 # A module may import from its own layer's part and from the layers above its own line; never from below.
 LAYERS = [
-    {"atomic", "errors", "reporting", "kernels"},
+    {"atomic", "remembered", "errors", "reporting", "kernels"},
     {"registry", "config", "artifacts"},
     {"data", "toy", "datasets", "training"},
     {"readers", "topk"},
@@ -28,12 +28,14 @@ LAYERS = [
     {"workspace"},
     {"steps"},
     {"nearest", "past", "trial"},
-    {"demo"},
+    {"comparison", "exportable", "sweep", "page"},
+    {"demo", "study", "tune"},
     {"cli"},
 ]
 APART = [{"index", "models"}, {"evaluate", "export"}]  # parts of one layer that never import each other
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 HEAVY = {"torch", "faiss", "gensim", "matplotlib", "numba", "pandas", "scipy", "pyarrow", "numpy", "rich"}
+HEAVY |= {"redis", "psycopg", "qdrant_client"}
 
 
 def modules() -> list[Path]:

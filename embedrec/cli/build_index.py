@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,17 +18,23 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
+from embedrec.cli.searching import search_options
+from embedrec.index.promise import Promise
+from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
+
+_NOT_KEPT = 3  # exit code: no index keeps the promise
 
 
 @click.command("build-index", short_help="Build a FAISS index of a model, and measure it.")
 @click.option(
     "--type",
     "kind",
-    default="ivf",
+    default="auto",
     show_default=True,
     metavar="TYPE",
-    help="flat, ivf, or a FAISS factory string.",
+    help="flat, ivf, ivf-sq8, ivfpq, opq, fastscan, hnsw, hnsw-sq8, a FAISS factory string, or auto: the fastest that "
+    "keeps the promise.",
 )
 @click.option(
     "--of",
@@ -47,10 +54,18 @@ from embedrec.workspace import Workspace
 @popularity_option
 @click.option("--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: the model's].")
 @click.option(
-    "--nprobe",
-    type=click.IntRange(1),
-    help="IVF cells a search visits [default: as many as recall .99 takes].",
+    "--target-recall",
+    metavar="SHARE@K",
+    help="Promise: this share of the exact K nearest is found [default: .99@20].",
 )
+@click.option("--max-p95", metavar="TIME", help="Promise: 95 of 100 single searches take no longer, such as 2ms.")
+@click.option(
+    "--max-ram",
+    metavar="SIZE",
+    help="Promise: the FAISS index takes no more memory, such as 4G; exact vectors are mapped from disk beside it.",
+)
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw what was measured, as SVG.")
+@search_options("as many as the recall takes")
 @click.option("--model", metavar="NAME", help="Model whose items are indexed [default: the latest].")
 @click.option("--name", metavar="NAME", help="Name of the index [default: MODEL-TYPE].")
 @seed_option
@@ -63,7 +78,11 @@ def build_index(
     pairs: tuple[str, ...],
     popularity: float | None,
     metric: Any,
-    nprobe: int | None,
+    target_recall: str | None,
+    max_p95: str | None,
+    max_ram: str | None,
+    plot: Path | None,
+    settings: SearchSettings,
     model: str | None,
     name: str | None,
     seed: int,
@@ -73,7 +92,12 @@ def build_index(
 ) -> None:
     """Build a FAISS index of the latest model's items, or of its sessions for `neighbours`, and measure its recall.
 
+    With --type auto, or a promise, types and settings are tried, and the fastest of those that keep it is taken. All
+    that was measured is printed; where nothing keeps the promise, nothing is written, and the exit code is 3.
+
     \b
+    embedrec build-index
+    embedrec build-index --target-recall .98@20 --max-p95 2ms --max-ram 4G
     embedrec build-index --type ivf
     embedrec build-index --type flat --popularity .5
     embedrec build-index --of sessions --model projection
@@ -82,29 +106,54 @@ def build_index(
     from embedrec import steps
     from embedrec.cli.progress import Progress
     from embedrec.config import build, parse_pairs
+    from embedrec.errors import PromiseError
+    from embedrec.evaluate.plots import check_plots, draw_points
     from embedrec.models.encoders import Weights
     from embedrec.past import trained_on
 
+    promise = _promise(target_recall, max_p95, max_ram)
+    if plot is not None:
+        check_plots()
     source = using(workspace.find("model", model))
     use_threads(threads)
-    plain = "".join(c if c.isalnum() else "-" for c in kind.lower()).strip("-")
-    part = "-sessions" if of == "sessions" else ""
-    folder = workspace.folder("index", name or f"{source.name}{part}-{plain}")
+    folder = workspace.folder("index", name or steps.index_name(source.name, kind, of))
     sessions = using(trained_on(workspace, source)) if of == "sessions" else None
     weights = build(Weights, parse_pairs(pairs), given="--set") if pairs else None
-    with Progress("build-index") as report:
-        done = steps.index(
-            source,
-            folder,
-            kind,
-            sessions=sessions,
-            weights=weights,
-            popularity=popularity,
-            nprobe=nprobe,
-            metric=metric,
-            seed=seed,
-            report=report,
-        )
+    try:
+        with Progress("build-index") as report:
+            done = steps.index(
+                source,
+                folder,
+                kind,
+                sessions=sessions,
+                weights=weights,
+                popularity=popularity,
+                settings=settings,
+                promise=promise,
+                metric=metric,
+                seed=seed,
+                report=report,
+            )
+    except PromiseError as e:
+        emit([{"index": "", **point, "kept": False} for point in e.points], as_json)
+        note(f"embedrec: {e}")
+        raise click.exceptions.Exit(_NOT_KEPT) from None
     note(f"wrote index {done.name} ({done.folder})")
     about = done.about
-    emit([{"index": done.name, "spec": about["spec"], "items": about["items"], **about["facts"]}], as_json)
+    points = about["facts"].get("points")
+    one = {"spec": about["spec"], "items": about["items"], **about["facts"]}
+    emit([{"index": done.name, **point} for point in points or [one]], as_json)
+    if plot is not None and points:
+        draw_points(points, f"{done.name}: {about['items']:,} items", plot)
+        note(f"wrote {plot}")
+
+
+def _promise(recall: str | None, p95: str | None, ram: str | None) -> Promise | None:
+    """The promise of the options; None where none is given."""
+    from embedrec.data.room import parse_size
+    from embedrec.index.promise import milliseconds, recall_of
+
+    if recall is None and p95 is None and ram is None:
+        return None
+    share, k = (Promise.recall, Promise.k) if recall is None else recall_of(recall)
+    return Promise(share, k, None if p95 is None else milliseconds(p95), None if ram is None else parse_size(ram))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from math import isnan
 from pathlib import Path
 from typing import Any
 
 import click
 
 from embedrec.cli.common import emit, results
-from embedrec.cli.figures import breakdown, flat, spent
 from embedrec.cli.trials import judged, lengths_of, opened, terms_of, trial_options
 from embedrec.workspace import Workspace
 
@@ -72,64 +70,38 @@ def _compare(
     config: Path | None,
     **options: Any,
 ) -> None:
+    from embedrec.comparison import breakdown, check_metrics, flat, numbers, ranked, spent, usual_columns
     from embedrec.config import read_toml, table
-    from embedrec.errors import SettingsError
-    from embedrec.evaluate.differences import differences
     from embedrec.trial import about, check_names
 
     check_names(workspace, models)
     trial = opened(workspace, sessions, split, valid, protocol, given, seed)
     terms = terms_of(trial, at, ties, seen, unknown, draws, seed)
     own = {} if config is None else table(read_toml(config), "train")
-    shown = _columns(metrics, at[-1], labelled=options["labels"] is not None)
+    shown = _named(metrics) or usual_columns(at[-1], labelled=options["labels"] is not None)
     done = {}
     for name in models:
         one = config if name in own else None
         done[name] = judged(name, trial, terms, workspace=workspace, config=one, pairs=(), seed=seed, **options)
-        there = done[name][1].metrics
-        missing = [m for m in shown if m not in there]
-        if missing:
-            raise SettingsError(f"there is no metric {missing[0]!r}; there are {', '.join(there)}")
-    values = next(iter(done.values()))[1].values
-    lead = next((m for m in shown if m in values), None)
-    by_rank = {name: result.metrics[lead or shown[0]] for name, (_, result) in done.items()}
-    order = sorted(by_rank, key=lambda name: (isnan(by_rank[name]), -by_rank[name]))
-    best = done[order[0]][1]
-    rows = []
-    for name in order:
-        contender, result = done[name]
-        row: dict[str, Any] = {"model": name}
-        for metric in shown:
-            row[metric] = result.metrics[metric]
-            if metric == lead and terms.draws:
-                row["low"], row["high"] = result.intervals[metric]
-        if lead is not None:
-            gap = next(d for d in differences(result, best) if d.metric == lead)
-            row |= {"behind": 0 - gap.value, "behind_low": _negated(gap.high), "behind_high": _negated(gap.low)}
-        whole = {**about(trial, terms), **spent(contender, result), **flat(result)} if as_json else {}
-        seconds = {"train_seconds": contender.seconds, "seconds": result.seconds}
-        row |= {**seconds, **whole}
-        # JSON has no NaN
-        rows.append({k: None if as_json and isinstance(v, float) and isnan(v) else v for k, v in row.items()})
+        check_metrics(done[name][1], shown)
+    rows = ranked(done, shown)
+    if as_json:
+        asked = about(trial, terms)
+        rows = [numbers(row) | asked | spent(*done[row["model"]]) | flat(done[row["model"]][1]) for row in rows]
     _show(rows, form, as_json)
     if by is not None:
+        order = [row["model"] for row in rows]
         tables = ({"model": name, **line} for name in order for line in breakdown(by, done[name][1], trial.train))
         _show(list(tables), form, as_json)
 
 
-def _columns(metrics: str | None, k: int, *, labelled: bool) -> list[str]:
-    if metrics is not None:
-        names = [m.strip() for m in metrics.split(",") if m.strip()]
-        if not names:
-            raise click.BadParameter(f"names of metrics, as in recall@20,mrr@20, but given was {metrics!r}")
-        return names
-    from embedrec.evaluate.similar import LABEL_OVERLAP
-
-    return [f"{name}@{k}" for name in ("recall", "mrr", "ndcg", "coverage")] + [LABEL_OVERLAP] * labelled
-
-
-def _negated(value: float | None) -> float | None:
-    return None if value is None else 0 - value
+def _named(metrics: str | None) -> list[str] | None:
+    if metrics is None:
+        return None
+    names = [m.strip() for m in metrics.split(",") if m.strip()]
+    if not names:
+        raise click.BadParameter(f"names of metrics, as in recall@20,mrr@20, but given was {metrics!r}")
+    return names
 
 
 def _show(rows: Sequence[Mapping[str, Any]], form: str | None, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from embedrec.cli.common import emit, note
-from embedrec.cli.figures import breakdown, by_metric, flat, spent
+from embedrec.cli.figures import by_metric
 from embedrec.cli.grid import GRID_ONLY, NOT_FOR_GRIDS, evaluate_grid, grid_options
 from embedrec.cli.trials import judged, lengths_of, opened, terms_of, trial_options
 from embedrec.workspace import Workspace
@@ -92,6 +92,7 @@ def _now(
     **options: Any,
 ) -> None:
     from embedrec.artifacts import check_place
+    from embedrec.comparison import breakdown, flat, spent
     from embedrec.evaluate.runs import save_run as save
     from embedrec.trial import about, check_names, relevant_ids
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,51 +18,195 @@ from embedrec.cli.common import (
     whitespace_option,
     workspace_option,
 )
+from embedrec.cli.policies import policy_options
+from embedrec.cli.searching import search_options
 from embedrec.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.export.export import Exported
+    from embedrec.exportable import Exportable
 
 
 @click.command(short_help="Write every item's neighbours to a file.")
 @click.argument("file", metavar="FILE")
-@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Neighbours an item.")
+@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Results a list.")
+@click.option(
+    "--of",
+    type=click.Choice(["items", "sessions", "recommendations"]),
+    default="items",
+    show_default=True,
+    help="Neighbours of items, neighbours of training sessions, or what comes next for --histories.",
+)
 @click.option("--index", metavar="NAME", help="Index to search.")
 @click.option("--model", metavar="NAME", help="Model to ask, exactly: one with vectors, cooccurrence, ar or sr.")
+@click.option(
+    "--histories",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Table of histories to recommend for: session, item, and time where known.",
+)
+@click.option("--seen", is_flag=True, help="Items of a history may be recommended.")
+@click.option(
+    "--format",
+    "form",
+    metavar="NAME",
+    help="text, tsv, jsonl, redis, parquet, word2vec or word2vec-binary, also as in tsv.gz or jsonl.zst "
+    "[default: from the suffix, else text].",
+)
+@click.option("--shards", type=click.IntRange(1), metavar="N", help="Write FILE as a folder of N files and a manifest.")
+@click.option("--prefix", default="similar:", show_default=True, help="What keys begin with, in redis.")
+@policy_options
+@click.option(
+    "--candidates",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Results that policies choose from [default: three times -n].",
+)
+@click.option(
+    "--attributes",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Table of items' attributes for --cap [default: the features of the training sessions].",
+)
+@click.option("--resume", is_flag=True, help="Go on where an export to FILE that was killed had come to.")
 @popularity_option
+@search_options("the index's")
 @whitespace_option
 @threads_option
 @workspace_option
-def export(
-    file: str,
-    count: int,
-    index: str | None,
-    model: str | None,
-    popularity: float | None,
-    whitespace: Any,
-    threads: int,
-    workspace: Workspace,
-) -> None:
+def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     """Write every item's neighbours to FILE, one line an item; '-' is stdout.
 
     Takes the latest index, or the latest model of cooccurrence, which needs none, whichever is newer.
 
     \b
     embedrec export similar.txt -n 20
+    embedrec export similar.tsv.gz --min-score .5 --cap artist=2 --back-off
+    embedrec export similar/ --shards 8 --format jsonl.zst
+    embedrec export - --format redis | redis-cli --pipe
+    embedrec export next.parquet --of recommendations --histories carts.csv
+    embedrec export items.vec
 
-    A line is `seed_item similar_1 similar_2 ...`, separated by spaces, best first, the item itself left out.
+    \b
+    Formats, by suffix or --format; .gz and .zst pack them:
+      text      .txt      seed_item similar_1 similar_2 ..., the best first
+      tsv       .tsv      item, rank, similar, score; one line a result
+      jsonl     .jsonl    {"item": ..., "similar": [{"id": ..., "score": ...}, ...]}
+      redis     .redis    a list at the key similar:ITEM, in Redis' protocol
+      parquet   .parquet  the columns of tsv
+      word2vec  .vec      vectors instead of lists; word2vec-binary is .bin
+
+    Options that change lists work in the order they have here, on more candidates than are written; what they did is
+    told on stderr. A killed export leaves the old FILE as it was, and what was found in a hidden folder for --resume.
     """
-    from embedrec.atomic import atomic_file
     from embedrec.cli.progress import Progress
-    from embedrec.export.similarity import write_similarity
-    from embedrec.nearest import nearest_source, open_nearest
+    from embedrec.export.export import Wanted, export_lists, stream_lists
+    from embedrec.export.layout import layout_of
 
-    if model is not None and index is not None:
+    if given["model"] is not None and given["index"] is not None:
         raise click.UsageError("an index knows its model; leave out --model or --index")
-    opened = open_nearest(using(nearest_source(workspace, model, index)), popularity=popularity)
+    if file == "-" and (given["shards"] is not None or given["resume"]):
+        raise click.UsageError("stdout is one stream that cannot be resumed; leave out --shards and --resume")
+    layout = layout_of(
+        file.rstrip("/"),
+        given["form"],
+        shards=given["shards"],
+        whitespace=given["whitespace"],
+        prefix=given["prefix"],
+    )
+    given["policies"].check(given["of"])
+    wanted = Wanted(given["count"], given["policies"], given["candidates"], layout)
+    opened = _opened(workspace, given)
+    for artifact in opened.used:
+        using(artifact)
     use_threads(threads)
+    if not layout.of_lists:
+        _write_vectors(file, opened, given)
+        return
     with Progress("export") as report:
         if file == "-":
             with results():
-                write_similarity(opened, sys.stdout, count, whitespace=whitespace, report=report)
+                done = stream_lists(
+                    sys.stdout.buffer, opened.answers, wanted, opened.material, threads=threads, report=report
+                )
+            _tell(done, wanted.policies.described(), wanted.k)
             return
-        with atomic_file(Path(file)) as out:
-            lines = write_similarity(opened, out, count, whitespace=whitespace, report=report)
-    note(f"wrote {lines} lines to {file}")
+        done = export_lists(
+            Path(file),
+            opened.answers,
+            wanted,
+            opened.material,
+            opened.about,
+            resume=given["resume"],
+            threads=threads,
+            report=report,
+        )
+    if done.changed:
+        note("what an earlier run had kept came from another source or other settings; all was done anew")
+    if done.resumed:
+        note(f"resumed after {done.resumed:,} of {done.lists:,} lists")
+    _tell(done, wanted.policies.described(), wanted.k)
+    what = "lines" if layout.kind in ("text", "jsonl") and layout.shards is None else "lists"
+    shards = "" if layout.shards is None else f" ({layout.shards} shards)"
+    note(f"wrote {done.lists} {what} to {file}{shards}")
+
+
+def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
+    """What is exported. Raises UsageError for options that do not go together."""
+    from embedrec.exportable import exportable_items, exportable_recommendations, exportable_sessions
+
+    of = given["of"]
+    if (of == "recommendations") != (given["histories"] is not None):
+        raise click.UsageError("--of recommendations and --histories FILE go together; give both or neither")
+    if given["seen"] and of != "recommendations":
+        raise click.UsageError("--seen is for recommendations; leave it out")
+    if given["attributes"] is not None and not given["policies"].caps:
+        raise click.UsageError("--attributes are for --cap; give both or neither")
+    if of == "items":
+        return exportable_items(
+            workspace,
+            given["model"],
+            given["index"],
+            given["settings"],
+            popularity=given["popularity"],
+            attributes=given["attributes"],
+        )
+    if of == "sessions":
+        if given["popularity"] is not None:
+            raise click.UsageError("--popularity is of items; leave it out")
+        return exportable_sessions(workspace, given["model"], given["index"], given["settings"])
+    if given["index"] is not None or given["settings"].numbers():
+        raise click.UsageError("recommendations come from a model; leave out --index and its settings")
+    return exportable_recommendations(
+        workspace,
+        given["model"],
+        given["histories"],
+        popularity=given["popularity"],
+        seen=given["seen"],
+        attributes=given["attributes"],
+    )
+
+
+def _write_vectors(file: str, opened: Exportable, given: dict[str, Any]) -> None:
+    from embedrec.vector_files import save_vectors
+
+    if given["policies"].wanted() or given["resume"] or file == "-":
+        raise click.UsageError("vectors are written whole to a file, without policies; leave the options out")
+    vectors = opened.vectors()
+    kind = "binary" if file.endswith(".bin") or given["form"] == "word2vec-binary" else "text"
+    save_vectors(vectors, Path(file), kind, whitespace=given["whitespace"])  # type: ignore[arg-type]
+    note(f"wrote {len(vectors)} vectors to {file}")
+
+
+def _tell(done: Exported, policies: str, k: int) -> None:
+    """What the policies did."""
+    did = done.effect
+    if did is None:
+        return
+    note(f"policies: {policies}")
+    for when, coverage, gini, short in (
+        ("before", did.coverage_before, did.gini_before, did.short_before),
+        ("after", did.coverage_after, did.gini_after, did.short_after),
+    ):
+        note(f"{when}: coverage {coverage:.4f}, Gini {gini:.4f}, {short:,} lists of fewer than {k}")
+    note(f"overlap@{k} {did.overlap:.4f}")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -13,12 +12,7 @@ from embedrec.cli.common import emit, note
 from embedrec.cli.trials import opened, terms_of, whole_numbers
 from embedrec.workspace import Workspace
 
-if TYPE_CHECKING:
-    from embedrec.data.sessions import Sessions
-
 F = TypeVar("F", bound=Callable[..., Any])
-
-_PARTS = ".parts"  # in the folder of grids
 
 
 def grid_options(command: F) -> F:
@@ -86,68 +80,48 @@ def evaluate_grid(
     """Train the model, ask it with every number of neighbours, and write the table; `at` is None for the article's."""
     from embedrec.artifacts import check_place
     from embedrec.cli.progress import Progress
-    from embedrec.config import settings_of
-    from embedrec.evaluate import grid as grids
-    from embedrec.evaluate.grid_files import discard, save_grid
-    from embedrec.evaluate.plots import check_plots
-    from embedrec.trial import about, check_names, check_session_knn, contender
+    from embedrec.evaluate.grid import AT
+    from embedrec.sweep import check_sweep, sweep
 
     sizes = whole_numbers(neighbours, "numbers of neighbours")
     if any(pair.partition("=")[0].strip() == "neighbours" for pair in pairs):
         raise click.UsageError("a grid has many numbers of neighbours; name them with --neighbours instead of --set")
     if protocol == "similar":
         raise click.UsageError("a grid asks what comes next, not what is similar; choose another --protocol")
-    check_plots()
-    check_names(workspace, [name])
-    check_session_knn(workspace, name)
+    check_sweep(workspace, name, protocol)
     source = workspace.find("sessions", sessions)
     place = out or workspace.root / "grids" / f"{source.name}-{name}"
     check_place(place)
     trial = opened(workspace, source.name, split, valid, protocol, given, seed)
-    terms = terms_of(trial, at or grids.AT, ties, seen, unknown, 0, seed)
-    rows = _expanded(trial.train) if expanded else trial.train
-    with Progress(f"train {name}") as progress:
-        asked = contender(
-            workspace,
-            name,
-            replace(trial, train=rows, whole=False),
-            config=config,
-            pairs=[*pairs, f"neighbours={sizes[-1]}"],
-            seed=seed,
-            threads=threads,
-            report=progress,
-        )
-    note(f"model {name}: {asked.origin}")
-    parts = workspace.root / "grids" / _PARTS
+    terms = terms_of(trial, at or AT, ties, seen, unknown, 0, seed)
     with Progress(f"grid {name}") as progress:
 
         def report(event: str, **numbers: Any) -> None:
-            if event == "resumed":
-                note(f"resumed: {numbers['done']:,} of {numbers['total']:,} questions were done before")
+            if event in _TOLD:
+                note(_TOLD[event].format(name=name, **numbers))
             else:
                 progress(event, **numbers)
 
-        grid = grids.evaluate_grid(asked.model, trial.questions, rows, terms, sizes, parts=parts, report=report)
-    facts = {
-        "model": name,
-        "origin": asked.origin,
-        **about(trial, terms),
-        "sub_sessions": expanded,
-        "rows": len(rows),
-        "questions": grid.questions,
-        "seconds": round(grid.seconds, 3),
-    }
-    how = {"settings": settings_of(asked.model.recipe), "seed": seed, "neighbours": sizes, "at": terms.at}
-    save_grid(grid, place, facts | how, title=f"{name} on {source.name}: {grid.questions:,} questions")
-    discard(grid, parts)
+        grid, facts = sweep(
+            workspace,
+            name,
+            trial,
+            terms,
+            sizes,
+            place,
+            expanded=expanded,
+            config=config,
+            pairs=pairs,
+            seed=seed,
+            threads=threads,
+            report=report,
+        )
     note(f"wrote grid {place.name} ({place}): grid.csv, grid.svg")
     emit([{**row, **facts} for row in grid.rows()] if as_json else grid.rows(), as_json)
 
 
-def _expanded(train: Sessions) -> Sessions:
-    """All sub-sessions of the training part; says how many there are."""
-    from embedrec.data.sub_sessions import sub_sessions
-
-    rows = sub_sessions(train)
-    note(f"sub-sessions: {len(train):,} training sessions became {len(rows):,} rows of {len(rows.items):,} events")
-    return rows
+_TOLD = {
+    "expanded": "sub-sessions: {sessions:,} training sessions became {rows:,} rows of {events:,} events",
+    "model": "model {name}: {origin}",
+    "resumed": "resumed: {done:,} of {total:,} questions were done before",
+}

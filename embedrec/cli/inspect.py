@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from embedrec.artifacts import Artifact
-from embedrec.cli.common import emit, json_option, note, using, workspace_option
+from embedrec.artifacts import Artifact, read
+from embedrec.cli.common import emit, json_option, note, threads_option, use_threads, using, workspace_option
 from embedrec.errors import ArtifactError
 from embedrec.workspace import FOLDERS, Workspace
 
@@ -135,20 +135,34 @@ def _holds(a: Artifact) -> str:
 
 @click.command(short_help="Check every file against its checksum.")
 @click.argument("name", required=False)
+@click.option("--recall", is_flag=True, help="Also measure indexes again, on items that were not asked before.")
+@threads_option
 @json_option
 @workspace_option
-def verify(name: str | None, as_json: bool, workspace: Workspace) -> None:
+def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspace: Workspace) -> None:
     """Check every file of every artifact (or of those called NAME) against its checksum, and open them.
 
-    Exits with 1 when one is damaged. Columns: kind, name, verdict.
+    With --recall, indexes are measured again, against what they promise, or said when they were built.
+
+    Exits with 1 when one is damaged, or keeps no promise. Columns: kind, name, verdict.
     """
-    from embedrec.steps import verdict
+    from embedrec.steps import recall_verdict, verdict
 
     folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
     if name is not None and not folders:
         raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
+    if recall:
+        use_threads(threads)
     verdicts = [(f, verdict(f)) for f in folders]
-    emit(({"kind": f.parent.name, "name": f.name, "verdict": v or "ok"} for f, v in verdicts), as_json)
+    kept: dict[Any, tuple[str, bool]] = {}
+    for folder, wrong in verdicts if recall else ():
+        if wrong is None and folder.parent.name == FOLDERS["index"]:
+            kept[folder] = recall_verdict(read(folder, "index"))
+    said = [(f, v or kept.get(f, ("ok", True))[0]) for f, v in verdicts]
+    emit(({"kind": f.parent.name, "name": f.name, "verdict": v} for f, v in said), as_json)
     damaged = sum(v is not None for _, v in verdicts)
     if damaged:
         raise ArtifactError(f"{damaged} of {len(verdicts)} artifacts are damaged; write them again")
+    broken = sum(not good for _, good in kept.values())
+    if broken:
+        raise ArtifactError(f"{broken} of {len(kept)} indexes find less than they should; build them again")

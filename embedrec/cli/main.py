@@ -28,8 +28,13 @@ COMMANDS = {
     "recommend": "embedrec.cli.recommend",
     "neighbours": "embedrec.cli.neighbours",
     "export": "embedrec.cli.export",
+    "diff": "embedrec.cli.diff",
+    "publish": "embedrec.cli.publish",
     "evaluate": "embedrec.cli.evaluate",
     "compare": "embedrec.cli.compare",
+    "tune": "embedrec.cli.tune",
+    "report": "embedrec.cli.report",
+    "run": "embedrec.cli.run",
     "vectors": "embedrec.cli.vectors",
     "info": "embedrec.cli.inspect:info",
     "verify": "embedrec.cli.inspect:verify",
@@ -66,7 +71,7 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; exit with 0, 1 (our error), 2 (usage) or 130 (Ctrl-C)."""
+    """Run the command line; exit with 0, 1 (our error), 2 (usage), 3 (a promise that nothing keeps) or 130 (Ctrl-C)."""
     try:
         _cache_kernels()
         # not cli.main(), which has an exit code of its own for a closed pipe

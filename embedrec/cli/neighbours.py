@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import click
 
 from embedrec.cli.common import emit, json_option, threads_option, use_threads, using, workspace_option
+from embedrec.cli.searching import search_options
+from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
 
@@ -16,6 +18,7 @@ from embedrec.workspace import Workspace
 @click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="Sessions.")
 @click.option("--model", metavar="NAME", help="Model to ask, exactly: session kNN, or one with vectors.")
 @click.option("--index", metavar="NAME", help="Index of sessions to search through.")
+@search_options("the index's")
 @json_option
 @threads_option
 @workspace_option
@@ -25,6 +28,7 @@ def neighbours(
     count: int,
     model: str | None,
     index: str | None,
+    settings: SearchSettings,
     as_json: bool,
     threads: int,
     workspace: Workspace,
@@ -47,7 +51,7 @@ def neighbours(
         raise click.UsageError("give items, or a session with --session; not both")
     if model is not None and index is not None:
         raise click.UsageError("an index knows its model; leave out --model or --index")
-    past = open_past(workspace, model, index)
+    past = open_past(workspace, model, index, settings)
     for artifact in past.used:
         using(artifact)
     use_threads(threads)

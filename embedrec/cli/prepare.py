@@ -9,6 +9,7 @@ import click
 from embedrec.cli.named import Named
 from embedrec.cli.preparing import features_option, prepare_from, shared, stem_of, time_unit_option
 from embedrec.cli.sources import SOURCES
+from embedrec.readers import FILTERED
 
 
 @click.group(cls=Named)
@@ -31,7 +32,7 @@ def prepare() -> None:
     show_default=True,
     help="Keep or cut the prefix 'spotify:artist:'.",
 )
-@shared(duplicates="all", at="end")
+@shared(**FILTERED["mpd"])
 def mpd(level: str, uris: str, name: str | None, **given: Any) -> None:
     """Playlists in the layout of the Million Playlist Dataset: .json, .json.gz or .zip files, folders, globs.
 

@@ -15,7 +15,7 @@ from embedrec.workspace import Workspace
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def shared(duplicates: str = "none", at: str = "start") -> Callable[[F], F]:
+def shared(duplicates: str = "none", duplicates_at: str = "start") -> Callable[[F], F]:
     """Paths and the options that every source has, filters in their order; defaults of --duplicates and its place."""
     options = [
         click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
@@ -43,7 +43,7 @@ def shared(duplicates: str = "none", at: str = "start") -> Callable[[F], F]:
         click.option(
             "--duplicates-at",
             type=click.Choice(["start", "end"]),
-            default=at,
+            default=duplicates_at,
             show_default=True,
             help="Drop them here, before counting, or after all other filters.",
         ),

@@ -16,6 +16,8 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
+from embedrec.cli.searching import search_options
+from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
 _SHOWN = 10  # neighbours an item, unless -n says otherwise
@@ -27,7 +29,7 @@ _SHOWN = 10  # neighbours an item, unless -n says otherwise
 @click.option("--index", metavar="NAME", help="Index to search.")
 @click.option("--model", metavar="NAME", help="Model to ask, exactly: one with vectors, cooccurrence, ar or sr.")
 @popularity_option
-@click.option("--nprobe", type=click.IntRange(1), help="IVF cells to visit [default: the index's].")
+@search_options("the index's")
 @click.option("--why", is_flag=True, help="Also the smallest past sessions that hold both items.")
 @json_option
 @threads_option
@@ -38,7 +40,7 @@ def similar(
     index: str | None,
     model: str | None,
     popularity: float | None,
-    nprobe: int | None,
+    settings: SearchSettings,
     why: bool,
     as_json: bool,
     threads: int,
@@ -63,7 +65,7 @@ def similar(
 
     if model is not None and index is not None:
         raise click.UsageError("an index knows its model; leave out --model or --index")
-    opened = open_nearest(using(nearest_source(workspace, model, index)), nprobe=nprobe, popularity=popularity)
+    opened = open_nearest(using(nearest_source(workspace, model, index)), settings, popularity=popularity)
     use_threads(threads)
     vocab = opened.vocab
     rows = find_items(vocab, items)

@@ -136,13 +136,11 @@ def terms_of(
     trial: Trial, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
 ) -> Terms:
     """How answers are judged; says so. Raises SettingsError for lists longer than the catalogue."""
-    from embedrec.evaluate.evaluation import Terms, check_lengths
+    from embedrec import comparison
 
-    keep = trial.protocol != "similar" and trial.repeats() if seen is None else seen == "keep"
-    terms = Terms(at, keep, ties, unknown, draws, seed)
-    check_lengths(terms, trial.train)
+    terms = comparison.terms_of(trial, at, ties, seen, unknown, draws, seed)
     note(
-        f"all {len(trial.train.vocab):,} items ranked; ties {ties}; seen items {'kept' if keep else 'removed'}; "
+        f"all {len(trial.train.vocab):,} items ranked; ties {ties}; seen items {'kept' if terms.seen else 'removed'}; "
         f"unknown targets {'count as misses' if unknown == 'miss' else 'dropped'}"
     )
     return terms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,43 @@ def load_vocab(path: Path) -> Vocab:
         return Vocab(columns["id"], columns.get("name"), columns.get("count"))
     except DataError as e:
         raise ArtifactError(f"{path} holds no vocabulary ({e}); write the artifact again") from e
+
+
+def later_vocab(path: Path) -> Vocab:
+    """The same vocabulary, read when an id is asked for; of a file that `load_vocab` has read before as it is now."""
+    return _Later(path)
+
+
+class _Later(Vocab):
+    """A vocabulary that is still in its file."""
+
+    def __init__(self, path: Path) -> None:
+        object.__setattr__(self, "_path", path)
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        return _columns(self._path)  # type: ignore[attr-defined]
+
+    @cached_property
+    def ids(self) -> Ids:
+        return self._columns["id"]
+
+    @cached_property
+    def names(self) -> np.ndarray | None:
+        return self._columns.get("name")
+
+    @cached_property
+    def counts(self) -> np.ndarray | None:
+        return self._columns.get("count")
+
+    def __len__(self) -> int:
+        return self._rows if "ids" not in self.__dict__ else len(self.ids)
+
+    @cached_property
+    def _rows(self) -> int:
+        import pyarrow.parquet as pq
+
+        return int(pq.ParquetFile(self._path).metadata.num_rows)  # type: ignore[attr-defined]
 
 
 def save_ids(ids: Ids, path: Path) -> None:

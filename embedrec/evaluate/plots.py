@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,26 @@ def draw_grid(grid: Grid, title: str, path: Path) -> None:
         for k, line in zip(reversed(grid.at), values.T[::-1], strict=True):  # the longest list lies highest
             axes.plot(grid.neighbours, line, marker="o", markersize=3, label=f"@{k}")
         axes.set(xlabel="neighbours", ylabel=name, xticks=_ticks(grid.neighbours))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def draw_points(points: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
+    """Operating points of indexes as the SVG file `path`: speed, p95 against recall; the kept one is ringed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    figure.suptitle(title)
+    recall = next(key for key in points[0] if key.startswith("recall@"))
+    wanted = (("queries_per_second", "queries a second, in a batch"), ("query_ms_p95", "p95 of single queries, ms"))
+    for axes, (key, label) in zip(figure.subplots(1, 2), wanted, strict=True):
+        for spec in dict.fromkeys(point["spec"] for point in points):
+            own = [point for point in points if point["spec"] == spec]
+            axes.plot([p[recall] for p in own], [p[key] for p in own], marker="o", markersize=4, label=spec)
+        kept = [point for point in points if point.get("kept")]
+        axes.scatter([p[recall] for p in kept], [p[key] for p in kept], s=120, facecolors="none", edgecolors="black")
+        axes.set(xlabel=recall, ylabel=label, yscale="log")
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, format="svg", metadata={"Date": None})

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
 
+from embedrec.export.answers import BLOCK, item_answers, slices
+from embedrec.export.texts import encoder
 from embedrec.reporting import Report, quiet
 from embedrec.topk import ItemNeighbours
-from embedrec.vector_files import Whitespace, words_of
+from embedrec.vector_files import Whitespace
 
-_BLOCK = 4096  # items searched at a time
+_BLOCK = BLOCK
 
 
 def write_similarity(
@@ -25,16 +26,10 @@ def write_similarity(
     Returns the number of lines. Memory beside the source does not grow with the catalogue.
     Raises DataError for an id with white space unless they are encoded.
     """
-    vocab, n = source.vocab, len(source.vocab)
-    words = words_of(vocab, whitespace)
-    for rows in _blocks(n):
-        found = source.neighbours(rows, min(k, n - 1)).rows if n > 1 else np.empty((n, 0), dtype=np.int64)
-        seeds = words[rows]
-        out.writelines(" ".join([seed, *words[row[row >= 0]]]) + "\n" for seed, row in zip(seeds, found, strict=True))
-        report("progress", done=int(rows[-1]) + 1, total=n, unit="items")
-    return n
-
-
-def _blocks(n: int) -> Iterator[np.ndarray]:
-    for start in range(0, n, _BLOCK):
-        yield np.arange(start, min(start + _BLOCK, n))
+    answers = item_answers(source)
+    encode = encoder(answers, "text", min(k, answers.most), whitespace=whitespace, prefix="")
+    for here in slices(0, len(answers), _BLOCK):
+        found = answers.block(here, k)
+        out.write(str(encode(here, found.rows.astype(np.int32), found.scores), "utf-8"))
+        report("progress", done=here.stop, total=len(answers), unit="items")
+    return len(answers)

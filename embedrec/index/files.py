@@ -10,10 +10,14 @@ import faiss
 import msgspec
 
 from embedrec import artifacts
-from embedrec.data.vocab_files import load_vocab, save_vocab
+from embedrec.data.vocab_files import later_vocab, load_vocab, save_vocab
 from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import DataError
 from embedrec.index.index import Index
+from embedrec.index.parameters import check_settings
+from embedrec.index.settings import KINDS, SearchSettings
+
+_FIT = "vectors are usable and as many as the ids, which are distinct"
 
 
 def save_index(index: Index, folder: Path, about: Mapping[str, Any]) -> None:
@@ -24,7 +28,7 @@ def save_index(index: Index, folder: Path, about: Mapping[str, Any]) -> None:
         "items": len(index),
         "dim": index.dim,
         "augmented": index.augmented,
-        "nprobe": index.nprobe,
+        **{name: getattr(index.settings, name) or 0 for name in KINDS},
         "facts": dict(index.facts),
     }
     with artifacts.writing(folder, "index", {**said, **about}) as draft:
@@ -41,14 +45,24 @@ def load_index(artifact: artifacts.Artifact) -> Index:
     """
     with artifacts.opening(artifact, "build the index again"):
         about = msgspec.convert(artifact.about, _About)
-        vocab = load_vocab(artifact.path("vocab.parquet"))
-        embeddings = Embeddings(artifact.array("vectors", "float32"), vocab, about.metric)
-        stored = faiss.read_index(str(artifact.path("index.faiss")))
-        if stored.ntotal != len(vocab) or stored.d != embeddings.dim + about.augmented:
+        ids, vectors = artifact.path("vocab.parquet"), artifact.array("vectors", "float32")
+        before = artifact.state("vectors.npy", "vocab.parquet")
+        if artifact.known(_FIT, *before):  # looking through all of them takes long
+            vocab = later_vocab(ids)
+            embeddings = Embeddings.usable(vectors, vocab, about.metric)
+        else:
+            embeddings = Embeddings(vectors, load_vocab(ids), about.metric)
+            artifact.remember(_FIT, before)
+        # maps what FAISS can map (all but fast scan), so that processes share its pages
+        stored = faiss.read_index(str(artifact.path("index.faiss")), faiss.IO_FLAG_MMAP_IFC)
+        if stored.ntotal != len(embeddings) or stored.d != embeddings.dim + about.augmented:
             raise DataError(
-                f"it holds {stored.ntotal} × {stored.d} vectors for {len(vocab)} items in {embeddings.dim} dimensions"
+                f"it holds {stored.ntotal} × {stored.d} vectors "
+                f"for {len(embeddings)} items in {embeddings.dim} dimensions"
             )
-        return Index(embeddings, about.spec, stored, about.augmented, about.nprobe, about.facts)
+        settings = SearchSettings(**{name: getattr(about, name) or None for name in KINDS})
+        check_settings(settings, stored, about.spec)
+        return Index(embeddings, about.spec, stored, about.augmented, settings, about.facts)
 
 
 class _About(msgspec.Struct):
@@ -57,5 +71,7 @@ class _About(msgspec.Struct):
     spec: str
     metric: Metric
     augmented: bool
-    nprobe: int
     facts: dict[str, Any]
+    nprobe: int
+    ef_search: int = 0
+    rerank: int = 0

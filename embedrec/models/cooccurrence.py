@@ -67,6 +67,12 @@ class Cooccurrence(Bounded):
     """
 
     name: ClassVar[str] = "cooccurrence"
+    SPACE: ClassVar[dict[str, str]] = {
+        "measure": "raw,normalised,cosine,jaccard,lift,ppmi,tf-idf,bm25",
+        "window": "0,2,5,10,25",
+        "shrinkage": "0.5..100 log",
+        "decay": "0.4..1",
+    }
 
     # Chosen on playlists, listening sessions and clicks held out of training data; no test part was looked at.
     measure: Measure = "tf-idf"

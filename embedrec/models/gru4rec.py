@@ -52,6 +52,16 @@ class GRU4Rec(Neural):
     """
 
     name: ClassVar[str] = "gru4rec"
+    SPACE: ClassVar[dict[str, str]] = {
+        "layers": "96,192,256,384,512",
+        "batch": "32,64,128,256",
+        "learning_rate": "0.01..0.25 log",
+        "momentum": "0..0.9",
+        "embedding_dropout": "0..0.6",
+        "hidden_dropout": "0..0.7",
+        "sample_alpha": "0..1",
+        "bpreg": "0..2",
+    }
 
     epochs: int = 10
     batch: int = 128

@@ -66,6 +66,13 @@ class MatrixFactorisation(Neural):
     """
 
     name: ClassVar[str] = "mf"
+    SPACE: ClassVar[dict[str, str]] = {
+        "dim": "32..256 log",
+        "unobserved": "0.5..50 log",
+        "regularisation": "1e-3..0.1 log",
+        "nu": "0..1",
+        "decay": "0.5..1",
+    }
 
     # Chosen on playlists, listening sessions, clicks and ratings held out of training data; no test part was looked at.
     loss: Literal["als", "logistic", "bpr"] = "als"

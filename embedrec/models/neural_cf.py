@@ -45,6 +45,13 @@ class NeuralCF(Neural):
     """
 
     name: ClassVar[str] = "neural-cf"
+    SPACE: ClassVar[dict[str, str]] = {
+        "dim": "16..128 log",
+        "learning_rate": "1e-3..0.05 log",
+        "weight_decay": "1e-3..1 log",
+        "negatives": "1..8",
+        "decay": "0.5..1",
+    }
 
     epochs: int = 20
     batch: int = 1024

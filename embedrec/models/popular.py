@@ -30,6 +30,9 @@ class Popular:
     """
 
     name: ClassVar[str] = "popular"
+    SPACE: ClassVar[dict[str, str]] = {
+        "half_life": "0.5..60 log",
+    }
 
     days: float | None = None
     half_life: float | None = None

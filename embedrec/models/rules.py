@@ -64,6 +64,10 @@ class AssociationRules(_Rules):
     """
 
     name: ClassVar[str] = "ar"
+    SPACE: ClassVar[dict[str, str]] = {
+        "pruning": "5..200 log",
+        "itself": "true,false",
+    }
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RulesModel:
         """Count; nothing is drawn, so that `seed` changes nothing."""
@@ -84,6 +88,11 @@ class SequentialRules(_Rules):
     """
 
     name: ClassVar[str] = "sr"
+    SPACE: ClassVar[dict[str, str]] = {
+        "steps": "1..20",
+        "pruning": "5..200 log",
+        "itself": "true,false",
+    }
 
     steps: int = 10
 

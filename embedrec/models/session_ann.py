@@ -24,7 +24,6 @@ from embedrec.reporting import Report, quiet
 _ARRAYS = ("projection", "faiss", "nprobe")
 _ONCE = Weights(plays="once")
 _FEW = 20_000  # sessions that are looked through without cells
-_PER_CELL = 64  # more take longer and find no more
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +52,7 @@ class SessionAnn:
         rows, size = random_rows(sessions, dim, seed), len(sessions)
         spec = "Flat" if size < _FEW else f"IVF{2 * isqrt(size)},SQ8"
         index = made(spec, dim, "cosine")
-        fill(index, spec, size, _vectors(rows, sessions), per_cell=_PER_CELL, seed=seed, report=report)
+        fill(index, spec, size, _vectors(rows, sessions), seed=seed, report=report)
         return cls(rows, index, int(hasattr(index, "nlist")))
 
     @classmethod

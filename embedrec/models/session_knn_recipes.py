@@ -41,6 +41,11 @@ class SKNN(SessionKnn):
     """
 
     name: ClassVar[str] = "sknn"
+    SPACE: ClassVar[dict[str, str]] = {
+        "neighbours": "20..1500 log",
+        "sample": "500..10000 log",
+        "similarity": "cosine,jaccard",
+    }
 
     neighbours: int = 100
     sample: int = 1000
@@ -82,6 +87,13 @@ class VSKNN(SessionKnn):
     """
 
     name: ClassVar[str] = "vsknn"
+    SPACE: ClassVar[dict[str, str]] = {
+        "neighbours": "50..1500 log",
+        "sample": "500..10000 log",
+        "position": "same,div,linear,quadratic,log",
+        "decay": "same,div,linear,quadratic,log",
+        "idf": "0..10",
+    }
 
     neighbours: int = 500
     sample: int = 5000
@@ -131,6 +143,12 @@ class STAN(SessionKnn):
     """
 
     name: ClassVar[str] = "stan"
+    SPACE: ClassVar[dict[str, str]] = {
+        "neighbours": "50..2000 log",
+        "sample": "500..10000 log",
+        "spw": "0.1..10 log",
+        "inh": "0.5..20 log",
+    }
 
     neighbours: int = 100
     sample: int = 5000
@@ -185,6 +203,14 @@ class VSTAN(STAN):
     """
 
     name: ClassVar[str] = "vstan"
+    SPACE: ClassVar[dict[str, str]] = {
+        "neighbours": "50..2000 log",
+        "sample": "500..10000 log",
+        "spw": "0.1..10 log",
+        "inh": "0.5..20 log",
+        "ipw": "0.3..5 log",
+        "idf": "0..10",
+    }
 
     neighbours: int = 500
     spw: float | None = 5.0
@@ -227,6 +253,12 @@ class VMIS(SessionKnn):
     """
 
     name: ClassVar[str] = "vmis"
+    SPACE: ClassVar[dict[str, str]] = {
+        "neighbours": "50..1500 log",
+        "sample": "100..2500 log",
+        "last_items": "1..20",
+        "idf": "0..5",
+    }
 
     neighbours: int = 100
     sample: int = 500
@@ -285,6 +317,10 @@ class SSCF(SessionKnn):
     """
 
     name: ClassVar[str] = "sscf"
+    SPACE: ClassVar[dict[str, str]] = {
+        "neighbours": "10..500 log",
+        "center": "none,all,rated",
+    }
 
     neighbours: int = 150
     sample: int = 0

@@ -66,6 +66,14 @@ class Spectral(Bounded):
     """
 
     name: ClassVar[str] = "svd"
+    SPACE: ClassVar[dict[str, str]] = {
+        "dim": "32..512 log",
+        "window": "0,2,5,10,25",
+        "length_exponent": "-1..0",
+        "power": "0..1",
+        "popularity": "0..1",
+        "decay": "0.4..1",
+    }
 
     # Chosen on playlists, listening sessions and clicks held out of training data; no test part was looked at.
     dim: int = 256

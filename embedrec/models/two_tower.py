@@ -64,6 +64,14 @@ class TwoTower(Neural):
     """
 
     name: ClassVar[str] = "two-tower"
+    SPACE: ClassVar[dict[str, str]] = {
+        "learning_rate": "0.02..0.4 log",
+        "temperature": "0.03..0.2 log",
+        "dropout": "0..0.5",
+        "history": "5..50 log",
+        "logq": "0..1",
+        "batch": "256,512,1024",
+    }
 
     epochs: int = 20
     dim: int = 100

@@ -56,6 +56,14 @@ class Word2Vec:
     """
 
     name: ClassVar[str] = "word2vec"
+    SPACE: ClassVar[dict[str, str]] = {
+        "window": "2..50 log",
+        "epochs": "10..60 log",
+        "ns_exponent": "-1..1",
+        "sample": "1e-5..1e-2 log",
+        "alpha": "0.01..0.1 log",
+        "decay": "0.4..1",
+    }
 
     # Chosen on playlists, listening sessions, clicks and ratings held out of training data; no test part was looked at.
     dim: int = 64

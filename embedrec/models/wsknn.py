@@ -43,6 +43,12 @@ class WSKNN(SessionKnn):
     """
 
     name: ClassVar[str] = "wsknn"
+    SPACE: ClassVar[dict[str, str]] = {
+        "neighbours": "10..1000 log",
+        "sample": "100..5000 log",
+        "weighting": "linear,log,quadratic",
+        "ranking": "linear,inv,log,quadratic",
+    }
 
     neighbours: int = 100
     sample: int = 1000

@@ -10,7 +10,7 @@ from __future__ import annotations
 from embedrec.readers.bad_rows import BadRows
 from embedrec.registry import resolve
 
-__all__ = ["READERS", "BadRows", "reader"]
+__all__ = ["FILTERED", "READERS", "BadRows", "reader"]
 
 READERS: dict[str, str] = {
     "mpd": "embedrec.readers.mpd:Mpd",
@@ -23,6 +23,9 @@ READERS: dict[str, str] = {
     "sessions": "embedrec.readers.session_tables:SessionTables",
     "wsknn": "embedrec.readers.wsknn:Wsknn",
 }
+
+# filters that sources have where nothing is said, beside those of all
+FILTERED: dict[str, dict[str, str]] = {"mpd": {"duplicates": "all", "duplicates_at": "end"}}
 
 
 def reader(name: str) -> type:

@@ -155,7 +155,9 @@ def _load(
     state: State, module: torch.nn.Module, optimizers: list[torch.optim.Optimizer], scaler: torch.amp.GradScaler
 ) -> None:
     module.load_state_dict(state.weights)
-    for optimizer, values in zip(optimizers, state.optimizers, strict=True):
+    # of an optimiser that had nothing to do yet, nothing was written
+    states = state.optimizers + [{}] * (len(optimizers) - len(state.optimizers))
+    for optimizer, values in zip(optimizers, states, strict=True):
         optimizer.load_state_dict({**optimizer.state_dict(), "state": values})
     if state.scaler:
         scaler.load_state_dict(state.scaler)

@@ -11,6 +11,7 @@ import pytest
 
 from embedrec.cli.main import main
 from embedrec.toy import World, make_world, write_mpd
+from tests.export.publish.conftest import postgres, postgres_url, redis, redis_url  # noqa: F401
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def test_the_road_of_a_two_tower_model(run: Run, prepared: Path) -> None:
     about = artifacts.read(prepared / "models" / "two-tower").about
     assert [e["epoch"] for e in about["epochs"]] == list(range(1, len(about["epochs"]) + 1))
     assert {"loss", "examples_per_second", "recall@20", "mrr@20"} <= set(about["epochs"][0])
-    assert walked(run, "build-index", "--workspace", prepared).rows[0][0] == "two-tower-ivf"
+    assert walked(run, "build-index", "--workspace", prepared).rows[0][0] == "two-tower-auto"
     assert walked(run, "verify", "--workspace", prepared).code == 0
     found = json.loads(
         walked(run, "evaluate", "two-tower", *BRIEF, "--draws", 0, "--json", "--workspace", prepared).out

@@ -143,7 +143,7 @@ def test_no_items_to_answer() -> None:
 
 
 def test_vectors_and_an_index_of_them_give_the_same_ranks() -> None:
-    from embedrec.index.index import build_index
+    from embedrec.index.building import build_index
     from embedrec.models.vectors import Vectors
 
     embeddings = some_embeddings(60, 8)

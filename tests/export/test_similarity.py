@@ -13,7 +13,9 @@ from embedrec.data import Vocab
 from embedrec.embeddings import METRICS, Embeddings
 from embedrec.errors import DataError, SettingsError
 from embedrec.export.similarity import write_similarity
-from embedrec.index.index import Index, build_index
+from embedrec.index.building import build_index
+from embedrec.index.index import Index
+from embedrec.index.settings import SearchSettings
 from tests.conftest import slow_nearest, some_embeddings
 
 COMPASS = {
@@ -56,7 +58,7 @@ def test_fewer_items_than_asked_for() -> None:
 
 def test_fewer_neighbours_than_asked_for() -> None:
     """A search of one cell finds those of that cell; nothing stands where nothing was found."""
-    index = build_index(some_embeddings(40), "IVF20,Flat", nprobe=1)
+    index = build_index(some_embeddings(40), "IVF20,Flat", SearchSettings(nprobe=1))
     lines = [line.split(" ") for line in written(index, 39).splitlines()]
     assert [line[0] for line in lines] == index.vocab.ids.tolist()
     assert all(len(line) < 40 and "" not in line and line[0] not in line[1:] for line in lines)
@@ -135,7 +137,7 @@ def test_memory_does_not_grow_with_the_catalogue(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "_BLOCK", 64)
 
     def peak(n: int) -> int:
-        index = build_index(some_embeddings(n, 4), "ivf", nprobe=1)
+        index = build_index(some_embeddings(n, 4), "ivf", SearchSettings(nprobe=1))
         write_similarity(index, Nowhere(), 10)  # whatever is made once has been made
         tracemalloc.start()
         try:

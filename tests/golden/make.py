@@ -16,8 +16,8 @@ import numpy as np
 from embedrec import artifacts
 from embedrec.data import Sessions, Vocab
 from embedrec.embeddings import Embeddings
+from embedrec.index.building import build_index
 from embedrec.index.files import load_index, save_index
-from embedrec.index.index import build_index
 from embedrec.models.cooccurrence import Cooccurrence
 from embedrec.models.files import load_model, save_model
 from embedrec.models.popular import Popular
@@ -68,6 +68,9 @@ def make(root: Path) -> None:
         for kind in ("flat", "IVF4,Flat"):
             name = f"{metric}-{kind[:4].strip(',').lower()}"
             save_index(build_index(vectors, kind), root / "indexes" / name, {"seed": 0})
+    for name, kind in (("cosine-hnsw", "HNSW4"), ("dot-sq8", "IVF4,SQ8"), ("l2-fastscan", "Pad6,IVF4,PQ3x4fsr")):
+        built = build_index(embeddings(name.partition("-")[0]), kind)
+        save_index(built, root / "indexes" / name, {"seed": 0})
     said = json.dumps(answers(root), indent=1, ensure_ascii=False)
     (root / "expected.json").write_text(said + "\n", encoding="utf-8")
 
@@ -93,7 +96,8 @@ def answers(root: Path) -> dict[str, Any]:
         else:
             index = load_index(artifact)
             near = index.neighbours(np.arange(FIRST, FIRST + 5), 3)
-            found[key] = {"spec": index.spec, "metric": index.metric, "nprobe": index.nprobe, **_plain(near)}
+            nprobe = index.settings.nprobe or 0
+            found[key] = {"spec": index.spec, "metric": index.metric, "nprobe": nprobe, **_plain(near)}
     return found
 
 

@@ -7,15 +7,18 @@ import pytest
 from embedrec.data import Vocab
 from embedrec.embeddings import METRICS, Embeddings
 from embedrec.errors import SettingsError
-from embedrec.index.index import build_index, recall
+from embedrec.index.building import build_index
+from embedrec.index.measuring import Recall
+from embedrec.index.settings import SearchSettings
 from embedrec.index.specs import INDEXES, POINTS_PER_CELL, factory_string
 from embedrec.topk import TopK
 from tests.conftest import some_embeddings
 
 
-@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("type_", list(INDEXES))
-@pytest.mark.parametrize("n", [1, 2, 38, 39, 100, 5000])
+@pytest.mark.parametrize(
+    ("n", "metric"), [(1, "dot"), (2, "cosine"), (39, "l2"), (623, "dot"), (624, "cosine"), (625, "dot"), (2000, "l2")]
+)
 def test_faiss_has_nothing_to_say(type_: str, metric: str, n: int, capfd: pytest.CaptureFixture[str]) -> None:
     """Named types fit their number of vectors, so that nothing is warned about on stderr."""
     index = build_index(some_embeddings(n, 5, metric, spread=0.5), type_)
@@ -39,7 +42,7 @@ def test_types_that_there_are() -> None:
     assert factory_string("OPQ16_64,IVF4096,PQ16x4fsr", 10, 64) == "OPQ16_64,IVF4096,PQ16x4fsr"
     for kind, says in (
         ("ivff", "no index type is called 'ivff'; did you mean 'ivf'"),
-        ("lsh", "there are flat, ivf and FAISS factory strings"),
+        ("lsh", "there are flat, ivf, ivf-sq8, ivfpq, opq, fastscan, hnsw, hnsw-sq8, auto and FAISS"),
         ("", "no index type is called ''"),
     ):
         with pytest.raises(SettingsError, match=says):
@@ -68,31 +71,63 @@ def test_as_many_cells_as_vectors() -> None:
     assert build_index(some_embeddings(50), "IVF50,Flat").facts["recall@20"] >= 0.99
 
 
-def test_nprobe() -> None:
+def test_cells_that_are_visited() -> None:
     embeddings = some_embeddings(2000, 8)
     tuned = build_index(embeddings, "IVF64,Flat")
-    assert tuned.facts["recall@20"] >= 0.99 and 1 < tuned.nprobe <= 64
-    assert tuned.nprobe & (tuned.nprobe - 1) == 0  # doubled from 1
-    given = build_index(embeddings, "IVF64,Flat", nprobe=2)
-    assert given.nprobe == 2
+    nprobe = tuned.settings.nprobe
+    assert nprobe is not None and tuned.facts["recall_low"] >= 0.99 and 1 < nprobe <= 64
+    given = build_index(embeddings, "IVF64,Flat", SearchSettings(nprobe=2))
+    assert given.settings == SearchSettings(nprobe=2)
     assert given.facts["recall@20"] < tuned.facts["recall@20"]
     rows = np.arange(100)
     for nprobe in (1, 64, 1000):  # an argument of the search, not a state of the index
-        one = given.neighbours(rows, 5, nprobe=nprobe)
-        two = tuned.neighbours(rows, 5, nprobe=nprobe)
+        one = given.neighbours(rows, 5, SearchSettings(nprobe=nprobe))
+        two = tuned.neighbours(rows, 5, SearchSettings(nprobe=nprobe))
         assert (one.rows == two.rows).all()
-    assert given.nprobe == 2
-    for kind, nprobe, says in (
-        ("ivf", 0, "nprobe must be at least 1, but is 0"),
-        ("flat", 4, "nprobe is a setting of IVF indexes, but Flat is none"),
-    ):
-        with pytest.raises(SettingsError, match=says):
-            build_index(embeddings, kind, nprobe=nprobe)
+    assert given.settings == SearchSettings(nprobe=2)
+    with pytest.raises(SettingsError, match="nprobe is a setting of IVF indexes, but this one is Flat; leave it out"):
+        build_index(embeddings, "flat", SearchSettings(nprobe=4))
+
+
+@pytest.mark.parametrize("name", ["nprobe", "ef_search", "rerank"])
+def test_settings_below_one(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} must be at least 1, but is 0"):
+        SearchSettings(**{name: 0})
+
+
+def test_settings_over_others() -> None:
+    ours, theirs = SearchSettings(nprobe=3), SearchSettings(nprobe=1, rerank=4)
+    assert ours.over(theirs) == SearchSettings(nprobe=3, rerank=4)
+    assert ours.numbers() == {"nprobe": 3}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("OPQ4_8,IVF16,PQ4x4np", {"nprobe", "rerank"}),
+        ("PCA6,IVF16,Flat", {"nprobe", "rerank"}),
+        ("IVF16,PQ4x4fs,RFlat", {"nprobe", "rerank"}),
+        ("IVF16_HNSW8,Flat", {"nprobe"}),
+        ("HNSW8_SQ8", {"ef_search", "rerank"}),
+        ("PQ4x4np", {"rerank"}),
+    ],
+)
+def test_factory_strings_are_tuned_as_names_are(kind: str, settings: set[str]) -> None:
+    """More of any of their settings finds more, also below transforms and refinements."""
+    embeddings = some_embeddings(1000, 8)
+    tuned = build_index(embeddings, kind)
+    assert tuned.settings.numbers().keys() == settings
+    assert tuned.facts["recall_low"] >= 0.98
+    rows = np.arange(1000)
+    exact = embeddings.search(embeddings.vectors, 11).without(rows)
+    for name in settings & {"nprobe", "rerank"}:
+        less = tuned.neighbours(rows, 10, SearchSettings(**{name: 1}))
+        assert Recall.of(less, exact).mean <= Recall.of(tuned.neighbours(rows, 10), exact).mean
 
 
 def test_missing_results_are_padded() -> None:
     """One cell does not hold as many as were asked for."""
-    index = build_index(some_embeddings(60), "IVF30,Flat", nprobe=1)
+    index = build_index(some_embeddings(60), "IVF30,Flat", SearchSettings(nprobe=1))
     found = index.search(index.embeddings.vectors, 60)
     assert found.rows.shape == (60, 60)
     missing = found.rows < 0
@@ -113,15 +148,22 @@ def test_dot_products_of_vectors_that_differ_wildly_in_length(spread: float) -> 
     queries = np.random.default_rng(1).normal(size=(50, 8)).astype(np.float32)
     exact = embeddings.search(queries, 10)
     for scale in (1e-10, 1.0, 1e10):
-        found = index.search(queries * np.float32(scale), 10, nprobe=index.faiss.nlist)
-        assert recall(found, exact) == 1
+        found = index.search(queries * np.float32(scale), 10, SearchSettings(nprobe=index.faiss.nlist))
+        assert Recall.of(found, exact).mean == 1
         np.testing.assert_allclose(found.scores, exact.scores * scale, rtol=1e-4)
 
 
 def test_only_cells_need_augmented_vectors() -> None:
     augmented = {(t, m): build_index(some_embeddings(50, metric=m), t).augmented for t in INDEXES for m in METRICS}
-    assert {key for key, value in augmented.items() if value} == {("ivf", "dot")}
+    cells = {"ivf", "ivf-sq8", "ivfpq", "opq", "fastscan"}
+    assert {key for key, value in augmented.items() if value} == {(t, "dot") for t in cells}
+    assert build_index(some_embeddings(50, metric="dot"), "PCA4,IVF2,Flat").augmented
     assert not build_index(some_embeddings(50, metric="dot"), "HNSW16").augmented
+
+
+def test_parts_that_must_be_equal_are_padded_when_vectors_are_augmented() -> None:
+    assert build_index(some_embeddings(700, 8, "dot"), "IVF4,PQ4x4np").spec == "Pad12,IVF4,PQ4x4np"
+    assert build_index(some_embeddings(700, 8, "l2"), "IVF4,PQ4x4np").spec == "IVF4,PQ4x4np"
 
 
 @pytest.mark.parametrize("seed", [0, 2**31 - 1, 2**31, 2**63])
@@ -137,10 +179,25 @@ def test_recall() -> None:
         return TopK(np.array(rows), np.array(scores), vocab)
 
     exact = answer([0, 1, 2, 3], [8, 7, 6, -1])
-    assert recall(exact, exact) == 1
-    assert recall(answer([3, 2, 1, 0], [6, 7, 8, -1]), exact) == 1
-    assert recall(answer([0, 1, 8, 7], [-1, -1, -1, -1]), exact) == 2 / 7
-    assert recall(answer([8, 7, 6, 5], [0, 1, 2, 3]), exact) == 0  # another query's do not count
+    assert Recall.of(exact, exact) == Recall(1, 1)
+    assert Recall.of(answer([3, 2, 1, 0], [6, 7, 8, -1]), exact).mean == 1
+    assert Recall.of(answer([0, 1, 8, 7], [-1, -1, -1, -1]), exact).mean == 2 / 7
+    assert Recall.of(answer([8, 7, 6, 5], [0, 1, 2, 3]), exact).mean == 0  # another query's do not count
+
+
+def test_the_lower_end_of_recall() -> None:
+    """Against its meaning: of many samples, about 95 of 100 have their end below the recall of all."""
+    rng = np.random.default_rng(0)
+    everyone = rng.random((5000, 20)) < rng.beta(20, 1, size=(5000, 1))  # what each of all queries finds
+    wanted = np.ones_like(everyone)
+    below = 0
+    for _ in range(400):
+        some = rng.choice(5000, 500, replace=False)
+        below += Recall.of_hits(everyone[some], wanted[some], 5000).low <= everyone.mean()
+    assert 0.92 <= below / 400 <= 0.98
+    assert Recall.of_hits(everyone, wanted, 5000) == Recall(
+        everyone.mean(), everyone.mean()
+    )  # nothing is left to chance
 
 
 def test_what_faiss_does_is_not_changed_for_others() -> None:

@@ -15,7 +15,7 @@ from embedrec import artifacts
 from embedrec.config import build, settings_of
 from embedrec.data import Features, Sessions, Vocab
 from embedrec.errors import ArtifactError, SettingsError
-from embedrec.index.index import build_index
+from embedrec.index.building import build_index
 from embedrec.models import MODELS, RESTORERS, recipe_class, restorer_class
 from embedrec.models.base import Model, VectorModel
 from embedrec.models.files import load_model, save_model

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from embedrec import artifacts
 from embedrec.errors import ArtifactError, SettingsError
@@ -69,6 +70,24 @@ def test_resumed_is_uninterrupted(tmp_path: Path, stop: int, judged: bool) -> No
     assert told[0] == ("resumed", stop)
     assert [n for event, n in told if event == "epoch"] == [1, 2, 3, 4, 5, 6]
     assert {type(f) for f in folder.iterdir()} and all(f.suffix in (".npy", ".json") for f in folder.iterdir())
+
+
+def test_an_optimiser_that_had_nothing_to_do_is_resumed(tmp_path: Path) -> None:
+    """Its state is empty, so that no file says it is there; so it is with two towers of ids alone."""
+
+    class Idle(LineLearner):
+        def optimizers(self) -> list[torch.optim.Optimizer]:
+            unused = torch.nn.Parameter(torch.zeros(2))
+            return [*super().optimizers(), torch.optim.AdamW([unused], 0.1)]
+
+    def trained(run: Run, report: Any = quiet) -> LineLearner:
+        learner = Idle()
+        train(learner, Plan(epochs=3), seed=3, run=run, report=report, identity=WHO)
+        return learner
+
+    with pytest.raises(StoppedError):
+        trained(Run(checkpoint=tmp_path / "line"), stopping_at(2))
+    assert trained(Run(checkpoint=tmp_path / "line", resume=True)).bytes() == trained(HERE).bytes()
 
 
 @pytest.mark.parametrize(

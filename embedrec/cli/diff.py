@@ -1,0 +1,121 @@
+"""`embedrec diff`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from embedrec.cli.common import emit, json_option, results, workspace_option
+from embedrec.workspace import Workspace
+
+
+@click.command(short_help="How do two exports differ?")
+@click.argument("old", type=click.Path(path_type=Path), metavar="OLD")
+@click.argument("new", type=click.Path(path_type=Path), metavar="NEW")
+@click.option("-n", "count", type=click.IntRange(1), help="Results of a list to compare [default: all].")
+@click.option("--format", "form", metavar="NAME", help="Format of both, as in export [default: from the suffixes].")
+@click.option("--prefix", default="similar:", show_default=True, help="What keys begin with, in redis.")
+@click.option(
+    "--p", type=float, default=0.9, show_default=True, help="Weight of a rank over the one before it, in RBO."
+)
+@click.option(
+    "--counts",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Table of item and count, for the popularity of what is listed.",
+)
+@click.option("--sessions", metavar="NAME", help="Sessions whose counts say how popular items are.")
+@click.option("--worst", type=click.IntRange(0), default=10, show_default=True, help="Lists to name that changed most.")
+@click.option(
+    "--fail-under", type=click.FloatRange(0, 1), metavar="X", help="Exit with 1 when the mean overlap is lower."
+)
+@json_option
+@workspace_option
+def diff(
+    old: Path,
+    new: Path,
+    count: int | None,
+    form: str | None,
+    prefix: str,
+    p: float,
+    counts: Path | None,
+    sessions: str | None,
+    worst: int,
+    fail_under: float | None,
+    as_json: bool,
+    workspace: Workspace,
+) -> None:
+    """How the lists in NEW differ from those in OLD: exports in any format of lists, files or folders of shards.
+
+    \b
+    embedrec diff yesterday.txt today.txt
+    embedrec diff old.tsv.gz new.parquet -n 10 --sessions listens
+    embedrec diff live/ next/ --fail-under .7 && mv next/ live/
+
+    Overlap is the share of results that are in both lists of an item; rank-biased overlap (RBO) weighs the first ranks
+    most, and is 1 for equal rankings. Columns: the figure, then its values in OLD and in NEW, or one value of both.
+    After them the lists that changed most: item, overlap, RBO, what was lost and what was gained.
+    """
+    from embedrec.errors import DataError
+    from embedrec.export.difference import difference
+    from embedrec.export.reading import Codes, read_lists
+
+    if counts is not None and sessions is not None:
+        raise click.UsageError("counts come from a table or from sessions; leave out --counts or --sessions")
+    codes = Codes()
+    before, after = (read_lists(path, codes, form, prefix=prefix) for path in (old, new))
+    popular = _counts(codes.ids, workspace, counts, sessions)
+    found = difference(before, after, codes, k=count, p=p, counts=popular, worst=worst)
+    if as_json:
+        figures = {name: _rounded(value) for name, value in found.figures.items()}
+        with results():
+            click.echo(json.dumps({**figures, "worst": found.worst}, ensure_ascii=False))
+    else:
+        emit([_row(name, value) for name, value in found.figures.items()], False)
+        emit([{**row, "lost": " ".join(row["lost"]), "gained": " ".join(row["gained"])} for row in found.worst], False)
+    if fail_under is not None and found.overlap < fail_under:
+        raise DataError(
+            f"the mean overlap@{found.k} of {old} and {new} is {found.overlap:.4f}, which is under {fail_under:g}; "
+            "look at the lists that changed most before the new export is used"
+        )
+
+
+def _row(name: str, value: Any) -> dict[str, Any]:
+    pair = _rounded(value) if isinstance(value, tuple) else [_rounded(value), None]
+    return {"figure": name, "old": _said(pair[0]), "new": _said(pair[1])}
+
+
+def _said(value: Any) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_rounded(one) for one in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def _counts(ids: list[str], workspace: Workspace, table: Path | None, sessions: str | None) -> dict[str, float] | None:
+    """How popular items are, by id; None where nobody says."""
+    if sessions is not None:
+        from embedrec.data.sessions import Sessions
+
+        vocab = Sessions.load(workspace.find("sessions", sessions)).vocab
+        mentions = [0] * len(vocab) if vocab.counts is None else vocab.counts.tolist()
+        return dict(zip(map(str, vocab.ids.tolist()), mentions, strict=True))
+    if table is None:
+        return None
+    import numpy as np
+
+    from embedrec.data.vocab import Vocab
+    from embedrec.errors import DataError
+    from embedrec.readers.bad_rows import BadRows
+    from embedrec.readers.side_tables import side_table
+
+    features = side_table(table, "item", "item").read(Vocab(np.array(ids, dtype=object)), BadRows("fail"))[0]
+    if "count" not in features.numeric:
+        raise DataError(f"{table} must have a column 'count' of numbers beside its items; name it so")
+    return dict(zip(features.vocab.ids.tolist(), features.numeric["count"].tolist(), strict=True))

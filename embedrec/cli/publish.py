@@ -1,0 +1,202 @@
+"""`embedrec publish`: neighbours and vectors to what other services read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from embedrec.cli.common import emit, note, use_threads, using
+from embedrec.cli.publishing import Secretive, content_options, service_options
+from embedrec.errors import SettingsError
+from embedrec.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.export.publish.place import Place
+    from embedrec.export.publish.publication import Publication
+    from embedrec.export.publish.target import Target
+
+
+@click.group(cls=Secretive, short_help="Write neighbours and vectors to what other services read.")
+def publish() -> None:
+    """Write every item's neighbours, vectors, or both to Redis, PostgreSQL, Qdrant, or Parquet files.
+
+    Takes the latest index, or the latest model of cooccurrence, which needs none, whichever is newer. What is new is
+    loaded beside what is served and switched to in one step: readers get the old or the new at every moment, also when
+    a publish is killed. The same content is never written twice.
+
+    Credentials stand in the URL or in the environment, and are never printed. Other users of this machine may see the
+    arguments of a command: the environment is the better place.
+    """
+
+
+@publish.command("redis", short_help="A list or a JSON string a key.")
+@service_options("EMBEDREC_REDIS_URL")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["list", "json"]),
+    default="list",
+    show_default=True,
+    help="A value: a list of ids, best first, or a JSON string with scores.",
+)
+@content_options("")
+def redis(url: str, prefix: str, kind: Any, retries: int, **given: Any) -> None:
+    """Neighbours in Redis at URL: redis://, rediss:// (TLS), unix://. It may stand in EMBEDREC_REDIS_URL, the password
+    in REDISCLI_AUTH.
+
+    \b
+    embedrec publish redis redis://127.0.0.1:6379/0 -n 50
+    embedrec publish redis rediss://user@cache.example.com:6380/0 --format json --keep 2
+
+    The key of an item is PREFIX:GENERATION:ITEM. Readers get PREFIX:served, which holds the generation, then the key.
+    """
+    from embedrec.export.publish.redis import Redis
+
+    _publish(lambda place: Redis(place, prefix, kind), url, "REDISCLI_AUTH", retries, items="neighbours", **given)
+
+
+@publish.command("postgres", short_help="Tables of neighbours and vectors, with pgvector.")
+@service_options("EMBEDREC_POSTGRES_URL")
+@click.option("--schema", metavar="NAME", help="Schema of the tables [default: the connection's].")
+@click.option("--hnsw", is_flag=True, help="Give the vectors an HNSW index.")
+@content_options("both, or neighbours where there are no vectors")
+def postgres(url: str, prefix: str, schema: str | None, hnsw: bool, retries: int, **given: Any) -> None:
+    """Neighbours and vectors in PostgreSQL at URL: postgresql://. It may stand in EMBEDREC_POSTGRES_URL; the variables
+    of libpq, such as PGPASSWORD, hold too.
+
+    \b
+    embedrec publish postgres postgresql://127.0.0.1/shop
+    embedrec publish postgres "postgresql://user@db.example.com/shop?sslmode=verify-full" --hnsw
+
+    Readers ask the views PREFIX_neighbours (item, rank, other, score) and PREFIX_vectors (item, vector).
+    """
+    from embedrec.export.publish.postgres import Postgres
+
+    _publish(lambda place: Postgres(place, prefix, schema, hnsw), url, None, retries, **given)
+
+
+@publish.command("qdrant", short_help="A collection of vectors.")
+@service_options("EMBEDREC_QDRANT_URL")
+@content_options("both")
+def qdrant(url: str, prefix: str, retries: int, **given: Any) -> None:
+    """Vectors, with neighbours in their payloads, in Qdrant at URL: http://, https://, or a folder for the engine that
+    its client holds. It may stand in EMBEDREC_QDRANT_URL, the API key in QDRANT_API_KEY.
+
+    \b
+    embedrec publish qdrant http://127.0.0.1:6333
+    embedrec publish qdrant qdrant-data/ --items vectors
+
+    Readers ask the alias PREFIX. One publish at a time.
+    """
+    from embedrec.export.publish.qdrant import Qdrant
+
+    if given["items"] == "neighbours":
+        raise click.UsageError("qdrant takes vectors; give --items vectors or both")
+    _publish(lambda place: Qdrant(place, prefix), url, "QDRANT_API_KEY", retries, **given)
+
+
+@publish.command("parquet", short_help="A folder of Parquet files.")
+@click.argument("folder", type=click.Path(path_type=Path))
+@content_options("both, or neighbours where there are no vectors")
+def parquet(folder: Path, dry_run: bool, as_json: bool, threads: int, **given: Any) -> None:
+    """Neighbours (item, rank, other, score) and vectors as Parquet files in FOLDER, which is replaced as a whole.
+
+    \b
+    embedrec publish parquet similar/ -n 50
+    """
+    from embedrec.cli.progress import Progress
+    from embedrec.export.publish.parquet import measured_folder, publish_folder
+
+    publication = _publication(**given)
+    use_threads(threads)
+    with Progress("publish") as report:
+        if dry_run:
+            _say_planned("parquet", measured_folder(publication), as_json)
+            return
+        started = perf_counter()
+        done = publish_folder(publication, folder, report=report)
+    _say_done("parquet", str(folder), done.generation, done.written, perf_counter() - started, as_json)
+
+
+def _publish(
+    made: Callable[[Place], Target],
+    url: str,
+    secret: str | None,
+    retries: int,
+    *,
+    keep: int,
+    grace: float,
+    dry_run: bool,
+    as_json: bool,
+    threads: int,
+    **given: Any,
+) -> None:
+    """Publish to a service; `secret` names the variable that may hold a password or key."""
+    from embedrec.cli.progress import Progress
+    from embedrec.export.publish.place import Place, Retries
+    from embedrec.export.publish.target import publish as publish_to
+
+    with Progress("publish") as report:
+        found = os.environ.get(secret) if secret is not None else None
+        place = Place(url, found or None, Retries(retries), report)
+        target = made(place)
+        publication = _publication(**given)
+        use_threads(threads)
+        name = type(target).__name__.lower()
+        if dry_run:
+            _say_planned(name, target.measured(publication), as_json)
+            return
+        started = perf_counter()
+        done = publish_to(publication, target, keep=keep, grace=grace, report=report)
+    _say_done(name, str(place), done.generation, done.written, perf_counter() - started, as_json)
+
+
+def _publication(
+    *,
+    count: int,
+    items: str | None,
+    index: str | None,
+    model: str | None,
+    popularity: float | None,
+    settings: Any,
+    workspace: Workspace,
+) -> Publication:
+    """What is published, of an index or a model. Raises SettingsError for vectors where there are none."""
+    from embedrec.export.publish.publication import Publication
+    from embedrec.nearest import nearest_source, open_nearest
+
+    if model is not None and index is not None:
+        raise click.UsageError("an index knows its model; leave out --model or --index")
+    source = using(nearest_source(workspace, model, index))
+    opened = open_nearest(source, settings, popularity=popularity)
+    if items in ("vectors", "both") and opened.vectors is None:
+        raise SettingsError(
+            f"model {source.name} ({source.about['recipe']}) has no vectors; publish --items neighbours, or name "
+            "another model with --model"
+        )
+    made_from = {
+        "source": f"{source.kind} {source.name}",
+        "made_from": source.fingerprint,
+        "popularity": popularity,
+        "search": settings.numbers(),
+    }
+    neighbours = None if items == "vectors" else opened.neighbours
+    return Publication(opened.vocab, neighbours, None if items == "neighbours" else opened.vectors, count, made_from)
+
+
+def _say_planned(name: str, size: Any, as_json: bool) -> None:
+    note("nothing was written; this would be")
+    emit([{"target": name, **size}], as_json)
+
+
+def _say_done(name: str, place: str, generation: int, written: Any, seconds: float, as_json: bool) -> None:
+    if not written:
+        note(f"{place} serves this as generation {generation}; nothing had to be written")
+    else:
+        note(f"published generation {generation} to {place}")
+    emit([{"target": name, "generation": generation, **written, "seconds": round(seconds, 3)}], as_json)

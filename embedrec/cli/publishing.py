@@ -1,0 +1,101 @@
+"""What the commands of `embedrec publish` share: options, and usage errors without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from embedrec.cli.common import json_option, popularity_option, threads_option, workspace_option
+from embedrec.cli.named import Named
+from embedrec.cli.searching import search_options
+
+F = TypeVar("F", bound=Callable[..., Any])
+_MODEL = "Model to ask, exactly: one with vectors, cooccurrence, ar or sr."
+
+
+class Secretive(Named):
+    """A group whose usage errors show no secret of a URL, wherever on the command line it stands."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        words = list(args)
+        make = super().make_context
+        made: click.Context = _without_secrets(words, lambda: make(info_name, args, parent, **extra))
+        made.meta[__name__] = words
+        return made
+
+    def invoke(self, ctx: click.Context) -> Any:
+        invoke = super().invoke
+        return _without_secrets(ctx.meta[__name__], lambda: invoke(ctx))
+
+
+def _without_secrets(words: list[str], call: Callable[[], Any]) -> Any:
+    from embedrec.export.publish.place import Place
+
+    try:
+        return call()
+    except click.UsageError as e:
+        said = e.format_message()
+        for url in (word for word in words if "://" in word):
+            said = said.replace(repr(url), repr(str(Place(url))))
+            said = Place(url).hide(said)
+        raise click.UsageError(said, e.ctx) from None
+
+
+def content_options(parts: str) -> Callable[[F], F]:
+    """What is published, from where, and how it is told; `parts` is the default of --items, "" for no such option."""
+    options = [
+        click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Neighbours an item."),
+        click.option("--index", metavar="NAME", help="Index to search."),
+        click.option("--model", metavar="NAME", help=_MODEL),
+        popularity_option,
+        search_options("the index's"),
+        click.option("--dry-run", is_flag=True, help="Say what would be written; connect to nothing, write nothing."),
+        json_option,
+        threads_option,
+        workspace_option,
+    ]
+    if parts:
+        kinds = click.Choice(["neighbours", "vectors", "both"])
+        options.insert(1, click.option("--items", type=kinds, help=f"What of the items is written [default: {parts}]."))
+    return _together(options)
+
+
+def service_options(variable: str) -> Callable[[F], F]:
+    """The argument URL, which the variable may hold, and what goes with generations."""
+    return _together(
+        [
+            click.argument("url", metavar="URL", envvar=variable),
+            click.option("--prefix", default="embedrec", show_default=True, help="What all names there begin with."),
+            click.option(
+                "--keep", type=click.IntRange(0), default=1, show_default=True, help="Older generations that stay."
+            ),
+            click.option(
+                "--grace",
+                type=click.FloatRange(0),
+                default=10.0,
+                show_default=True,
+                metavar="SECONDS",
+                help="How long those that go outlive the switch.",
+            ),
+            click.option(
+                "--retries",
+                type=click.IntRange(0),
+                default=4,
+                show_default=True,
+                help="Tries after a lost connection: after 0.25, 0.5, 1, ... seconds.",
+            ),
+        ]
+    )
+
+
+def _together(options: list[Callable[[F], F]]) -> Callable[[F], F]:
+    def decorated(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated

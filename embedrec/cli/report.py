@@ -1,0 +1,124 @@
+"""`embedrec report`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from embedrec.cli.common import device_option, note, seed_option, threads_option, use_threads, using, workspace_option
+from embedrec.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.artifacts import Artifact
+
+
+@click.command(short_help="One HTML page about data, models and indexes.")
+@click.argument("file", type=click.Path(path_type=Path), default="report.html", metavar="[FILE]")
+@click.option("--sessions", metavar="NAME", help="Sessions it is about [default: the latest].")
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME", help="Models [default: all]; may be given repeatedly."
+)
+@click.option("--title", metavar="TEXT", help="Title [default: the sessions' name].")
+@click.option("--item", "items", multiple=True, metavar="ITEM", help="Show this item's neighbours; id or name.")
+@click.option(
+    "--label", metavar="FEATURE|FILE", help="What colours the map [default: a list feature, else popularity]."
+)
+@click.option(
+    "--map",
+    "way",
+    type=click.Choice(["auto", "pca", "umap"]),
+    default="auto",
+    show_default=True,
+    help="How items are placed: principal components, or UMAP; auto takes UMAP where it is installed.",
+)
+@click.option(
+    "--compare/--no-compare",
+    "compared",
+    default=True,
+    show_default=True,
+    help="Ask the models about the held-out part, where the sessions have one.",
+)
+@seed_option
+@threads_option
+@device_option
+@workspace_option
+def report(
+    file: Path,
+    sessions: str | None,
+    models: tuple[str, ...],
+    title: str | None,
+    items: tuple[str, ...],
+    label: str | None,
+    way: Any,
+    compared: bool,
+    seed: int,
+    threads: int,
+    device: str,
+    workspace: Workspace,
+) -> None:
+    """Write FILE, one HTML page that needs no network: the data and their skew, which model is best and for whom,
+    training curves, indexes, a map of the items, and neighbours of some items side by side.
+
+    \b
+    embedrec report
+    embedrec report page.html --model word2vec --model svd --item "Daft Punk" --label genres
+    """
+    from embedrec.cli.progress import Progress
+    from embedrec.page.page import write_page
+    from embedrec.page.subject import subject_of
+
+    source = using(workspace.find("sessions", sessions))
+    use_threads(threads)
+    chosen = [workspace.find("model", name) for name in models] if models else workspace.artifacts("model")
+    names = [artifact.name for artifact in chosen]
+    indexes = [a.name for a in workspace.artifacts("index") if a.about.get("indexed", {}).get("name") in names]
+    comparison = None
+    if compared and names and "test_given.npy" in source:
+        comparison = _compared(workspace, source, names, seed, threads, device)
+    with Progress("report") as progress:
+        subject = subject_of(
+            workspace,
+            source.name,
+            names,
+            indexes,
+            comparison=comparison,
+            items=items,
+            label=label,
+            way=way,
+            report=progress,
+        )
+    write_page(file, title or source.name, subject)
+    note(f"wrote {file}")
+
+
+def _compared(
+    workspace: Workspace, source: Artifact, names: Sequence[str], seed: int, threads: int, device: str
+) -> dict[str, Any]:
+    """The models' answers about the held-out part, judged as `compare` judges them."""
+    from embedrec.cli.trials import judged, opened, terms_of
+    from embedrec.comparison import recorded, usual_columns
+    from embedrec.trial import about
+
+    trial = opened(workspace, source.name, None, False, None, None, seed)
+    at = tuple(k for k in (1, 5, 10, 20) if k <= len(trial.train.vocab))
+    terms = terms_of(trial, at, "conservative", None, "miss", 1000, seed)
+    done = {
+        name: judged(
+            name,
+            trial,
+            terms,
+            workspace=workspace,
+            config=None,
+            pairs=(),
+            labels=None,
+            through=None,
+            seed=seed,
+            threads=threads,
+            device=device,
+        )
+        for name in names
+    }
+    return {**about(trial, terms), **recorded(done, usual_columns(at[-1], labelled=False), trial.train)}

@@ -1,0 +1,154 @@
+"""`embedrec run`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from embedrec.cli.common import (
+    device_option,
+    emit,
+    json_option,
+    note,
+    threads_option,
+    use_threads,
+    workspace_option,
+)
+from embedrec.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.study.step import Study, Where
+
+
+@click.command(short_help="Carry out a whole study.")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--data", metavar="FOLDER", help="What {data} stands for in the file.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and why, and stop.")
+@click.option("--from", "start", metavar="STEP", help="Do this step and all after it, whatever has changed.")
+@click.option("--log-json", is_flag=True, help="Notes and progress on stderr as JSON, one object a line.")
+@threads_option
+@device_option
+@json_option
+@workspace_option
+def run(
+    config: Path,
+    data: str | None,
+    dry_run: bool,
+    start: str | None,
+    log_json: bool,
+    threads: int,
+    device: str,
+    as_json: bool,
+    workspace: Workspace,
+) -> None:
+    """Carry out the study in the TOML file CONFIG: prepare, split, train, index, evaluate, compare, export, report.
+
+    A step whose inputs, settings and program are those of the last run, and whose output is still there, is skipped. A
+    run that was killed goes on where it was. Prints the tables of the study, else its comparison, else its steps.
+
+    \b
+    embedrec run configs/studies/movielens.toml --data ml-100k/
+    embedrec run study.toml --dry-run
+    embedrec run study.toml --from compare
+    embedrec run study.toml --from "train word2vec"
+    """
+    from embedrec.study.read import read_study
+    from embedrec.study.run import carry_out, plan, where
+
+    study = read_study(config, data=data)
+    place = where(study, workspace, threads=threads, device=device)
+    if dry_run:
+        planned = plan(study, place, start=start)
+        emit(({"step": p.step, "does": p.does, "why": p.why} for p in planned), as_json)
+        return
+    use_threads(threads)
+    log: Any = JsonLog() if log_json else Told()
+    with log as report:
+        done = carry_out(study, place, start=start, report=report)
+    results = list(_results(study, place))
+    for title, comment, rows in results:
+        if title and not log_json:
+            note(f"{title} ({comment})" if comment else title)
+        emit(({"table": title, **row} for row in rows) if title and as_json else rows, as_json)
+    if not results:
+        emit(({"step": p.step, "does": p.does, "why": p.why} for p in done), as_json)
+
+
+def _results(study: Study, place: Where) -> Any:
+    """Title, note and rows of each table of a study, else of its comparison."""
+    from embedrec import artifacts
+    from embedrec.study.judging import COMPARISON
+    from embedrec.study.published import TABLES
+
+    steps = {step.name: step for step in study.steps}
+    if "tables" in steps:
+        made = artifacts.read(steps["tables"].place(place), "tables").path(TABLES)
+        for table in json.loads(made.read_text(encoding="utf-8")):
+            yield table["title"], table["note"], table["rows"]
+    elif "compare" in steps:
+        made = artifacts.read(steps["compare"].place(place), "comparison").path(COMPARISON)
+        yield "", "", json.loads(made.read_text(encoding="utf-8"))["rows"]
+
+
+class Told:
+    """A report in words on stderr: a line a step, its progress, and what it says."""
+
+    def __init__(self) -> None:
+        self._progress: Any = None
+
+    def __enter__(self) -> Told:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        if self._progress is not None:
+            self._progress.clear()
+            self._progress = None
+
+    def __call__(self, event: str, **said: Any) -> None:
+        from embedrec.cli.progress import Progress
+
+        if event == "skip":
+            note(f"skip {said['step']}: {said['why']}")
+        elif event == "begin":
+            note(f"run {said['step']}: {said['why']}")
+            self._progress = Progress(said["step"])
+        elif event == "done":
+            self._clear()
+            note(f"done {said['step']}, {said['seconds']:.1f} s")
+        elif event == "note":
+            note(said["said"])
+        else:
+            self._progress(event, **said)
+
+
+class JsonLog:
+    """A report as JSON lines on stderr: `at` (UTC), `step`, `event` and its numbers; progress once a second."""
+
+    def __init__(self) -> None:
+        self._step: str | None = None
+        self._said = 0.0
+
+    def __enter__(self) -> JsonLog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __call__(self, event: str, **said: Any) -> None:
+        if event == "progress":
+            if monotonic() - self._said < 1:
+                return
+            self._said = monotonic()
+        step = said.pop("step", self._step)
+        self._step = step
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        click.echo(json.dumps({"at": at, "step": step, "event": event, **said}, default=str), file=sys.stderr)

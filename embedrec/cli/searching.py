@@ -1,0 +1,36 @@
+"""What commands that search an index share: its settings as options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+_HELP = {
+    "nprobe": "Cells of an IVF index to visit",
+    "ef_search": "Candidates that a walk through an HNSW graph keeps",
+    "rerank": "Candidates a result that are compared exactly, where vectors are compressed",
+}
+
+
+def search_options(default: str) -> Callable[[F], F]:
+    """`--nprobe`, `--ef-search`, `--rerank`: handed over as `settings`, a SearchSettings; `default` is for the help."""
+
+    def decorate(command: F) -> F:
+        @wraps(command)
+        def gathered(**given: Any) -> Any:
+            from embedrec.index.settings import SearchSettings
+
+            return command(settings=SearchSettings(**{name: given.pop(name) for name in _HELP}), **given)
+
+        for name, help_ in reversed(_HELP.items()):
+            option = click.option(
+                f"--{name.replace('_', '-')}", type=click.IntRange(1), help=f"{help_} [default: {default}]."
+            )
+            gathered = option(gathered)
+        return gathered  # type: ignore[return-value]
+
+    return decorate

@@ -1,0 +1,146 @@
+"""`embedrec tune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from embedrec.cli.common import (
+    device_option,
+    emit,
+    json_option,
+    note,
+    seed_option,
+    threads_option,
+    use_threads,
+    workspace_option,
+)
+from embedrec.cli.trials import lengths_of, opened, terms_of
+from embedrec.workspace import Workspace
+
+
+@click.command(short_help="Look for the settings that are best.")
+@click.argument("model")
+@click.option(
+    "--space",
+    "spaces",
+    multiple=True,
+    metavar="KEY=RANGE",
+    help="Where a setting is looked for: 16..256, '1e-4..0.1 log', or a,b,c [default: what the model declares].",
+)
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting that stays as it is.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [train.MODEL].")
+@click.option(
+    "--trials", type=click.IntRange(1), default=30, show_default=True, help="How many settings to try in all."
+)
+@click.option(
+    "--search",
+    "way",
+    type=click.Choice(["tpe", "random"]),
+    default="tpe",
+    show_default=True,
+    help="A tree of Parzen estimators, or at random.",
+)
+@click.option("--metric", default="recall@20", show_default=True, help="What is to be high.")
+@click.option(
+    "--prune/--no-prune",
+    default=True,
+    show_default=True,
+    help="End trials early that are worse after an epoch than half of those before, for models that train with torch.",
+)
+@click.option("--name", metavar="NAME", help="Name of the search and of what it finds [default: the model's].")
+@click.option("--anew", is_flag=True, help="Forget what was tried under this name.")
+@click.option("--sessions", metavar="NAME", help="Sessions to tune on [default: the latest].")
+@click.option("--split", metavar="RULE", help="How the validation part is cut [default: as the held-out part was].")
+@click.option(
+    "--protocol",
+    type=click.Choice(["next", "last", "rest", "users", "similar"]),
+    help="What is asked, see `embedrec evaluate --help` [default: what fits the split].",
+)
+@click.option("--given", type=click.IntRange(1), metavar="N", help="First items given, for rest [default: 1].")
+@click.option("--at", default="20", show_default=True, metavar="K,…", help="Lengths of lists to judge.")
+@seed_option
+@threads_option
+@device_option
+@json_option
+@workspace_option
+def tune(
+    model: str,
+    spaces: tuple[str, ...],
+    pairs: tuple[str, ...],
+    config: Path | None,
+    trials: int,
+    way: Any,
+    metric: str,
+    prune: bool,
+    name: str | None,
+    anew: bool,
+    sessions: str | None,
+    split: str | None,
+    protocol: str | None,
+    given: int | None,
+    at: str,
+    seed: int,
+    threads: int,
+    device: str,
+    as_json: bool,
+    workspace: Workspace,
+) -> None:
+    """Look for the settings of MODEL that are best on a validation part, cut from the training part; no test part is
+    asked. What it finds is written to tuning/NAME.toml in the workspace, which `train --config` takes.
+
+    A search that was ended goes on where it was, with the same outcome; with more --trials it goes further. Prints the
+    trials, the best first. Needs the extra `tune`.
+
+    \b
+    embedrec tune word2vec
+    embedrec tune vsknn --trials 60 --metric mrr@20
+    embedrec tune two-tower --space "learning_rate=0.01..0.3 log" --space dim=32,64,128 --set epochs=10
+    """
+    from embedrec.artifacts import plain_name
+    from embedrec.atomic import atomic_file
+    from embedrec.cli.progress import Progress
+    from embedrec.config import parse_pairs, to_toml
+    from embedrec.errors import SettingsError
+    from embedrec.models import recipe_class
+    from embedrec.steps import recipe_of
+    from embedrec.tune.journal import Journal
+    from embedrec.tune.search import Search, check_optuna
+    from embedrec.tune.search import tune as search_for
+    from embedrec.tune.space import own_space, space_of
+
+    check_optuna()
+    cls = recipe_class(model)
+    fixed = recipe_of(cls, config, pairs)
+    set_ = parse_pairs(pairs)
+    texts = parse_pairs(spaces) if spaces else {k: v for k, v in own_space(cls).items() if k not in set_}
+    twice = next((key for key in texts if key in set_), None)
+    if twice is not None:
+        raise SettingsError(f"{twice!r} stands both in --space and in --set; leave one of them out")
+    search = Search(fixed, space_of(cls, texts), metric, way, prune, seed)
+    name = name or model
+    if not plain_name(name):
+        raise SettingsError(f"{name!r} cannot name a search; use letters, digits, '.', '_' and '-'")
+    folder = workspace.root / "tuning"
+    use_threads(threads)
+    trial = opened(workspace, sessions, split, True, protocol, given, seed)
+    terms = terms_of(trial, lengths_of(at), "conservative", None, "miss", 0, seed)
+    if anew:
+        (folder / f"{name}.jsonl").unlink(missing_ok=True)
+    journal = Journal.open(folder / f"{name}.jsonl", search.about(trial, terms))
+    if journal.trials:
+        note(f"resumed: {len(journal.trials)} of {trials} trials were done before ({journal.path})")
+    with Progress(f"tune {model}") as report:
+        found = search_for(search, trial, terms, journal, trials, threads=threads, device=device, report=report)
+    with atomic_file(folder / f"{name}.toml") as out:
+        best = journal.best
+        out.write(f"# {metric} {0 if best is None else best.value:.4f} on the validation part, the best of ")
+        out.write(f"{len(journal.trials)} trials: embedrec tune {model}\n\n{to_toml(found, 'train', model)}")
+    note(f"wrote {folder / f'{name}.toml'}; train with it: embedrec train {model} --config {folder / f'{name}.toml'}")
+    order = sorted(journal.trials, key=lambda t: (t.value is None, -(t.value or 0), t.number))
+    emit(
+        ({"trial": t.number + 1, "state": t.state, metric: t.value, "seconds": t.seconds, **t.set} for t in order),
+        as_json,
+    )

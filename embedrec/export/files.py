@@ -1,0 +1,163 @@
+"""Kept lists to files: one file, a stream, or a folder of shards with a manifest; each appears whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from embedrec.atomic import atomic_file, atomic_folder, sha256
+from embedrec.data.arrow import to_arrow
+from embedrec.errors import ArtifactError
+from embedrec.export.answers import Answers, ListBlocks, in_order, slices
+from embedrec.export.compression import packed
+from embedrec.export.layout import Layout
+from embedrec.export.texts import encoder
+from embedrec.reporting import Report, quiet
+
+MANIFEST = "manifest.json"
+_FORMAT = 1  # of the manifest
+_ROWS = 1 << 20  # results in a row group of Parquet
+
+
+def write_file(
+    path: Path, answers: Answers, kept: ListBlocks, layout: Layout, *, threads: int = 1, report: Report = quiet
+) -> None:
+    """Write all lists to a file, atomically."""
+    with atomic_file(path, "wb") as out:
+        write_stream(out, answers, kept, layout, threads=threads, report=report)
+
+
+def write_stream(
+    out: IO[bytes], answers: Answers, kept: ListBlocks, layout: Layout, *, threads: int = 1, report: Report = quiet
+) -> None:
+    """Write all lists to an open file.
+
+    report  called as report("progress", done=, total=, unit="lists written")
+    """
+    whole = slice(0, kept.q)
+    if layout.kind == "parquet":
+        _write_parquet(out, answers, kept, whole, report)
+    else:
+        _write_blocks(out, _encoded(answers, kept, layout), whole, kept.q, threads, report)
+
+
+def write_shards(
+    folder: Path,
+    answers: Answers,
+    kept: ListBlocks,
+    layout: Layout,
+    about: Mapping[str, Any],
+    *,
+    threads: int = 1,
+    report: Report = quiet,
+) -> None:
+    """Write all lists to a folder of `layout.shards` files with a manifest; it appears whole, or replaces an old one.
+
+    The files end to end are what the single file would hold (unpacked; of Parquet: the same rows). The manifest has of
+    each file its lists, results, bytes and SHA-256, and beside them what is in `about`: where the lists come from.
+
+    Raises ArtifactError when other files stand in the folder.
+    """
+    check_folder(folder)
+    places = layout.shard_slices(kept.q)
+    with atomic_folder(folder) as draft:
+        names = [layout.shard_name(shard) for shard in range(len(places))]
+        block = None if layout.kind == "parquet" else _encoded(answers, kept, layout)
+        for name, here in zip(names, places, strict=True):
+            with (draft / name).open("wb") as out:
+                if block is None:
+                    _write_parquet(out, answers, kept, here, report)
+                else:
+                    _write_blocks(out, block, here, kept.q, threads, report)
+        files = {
+            name: {
+                "lists": here.stop - here.start,
+                "results": sum(int((kept.block(part)[0] >= 0).sum()) for part in slices(here.start, here.stop)),
+                "bytes": (draft / name).stat().st_size,
+                "sha256": sha256(draft / name),
+            }
+            for name, here in zip(names, places, strict=True)
+        }
+        totals = {what: sum(file[what] for file in files.values()) for what in ("lists", "results", "bytes")}
+        manifest = {"format": _FORMAT, "kind": "export", "layout": layout.kind, "packing": layout.packing}
+        manifest |= {"k": kept.k, **totals, **about, "files": files}
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        (draft / MANIFEST).write_text(text, encoding="utf-8", errors="surrogatepass")
+
+
+def check_folder(folder: Path) -> None:
+    """Raises ArtifactError unless `folder` is missing, empty, or an earlier export."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ArtifactError(f"{folder} is a file, but shards need a folder; move it away or name another")
+    there = {f.name for f in folder.iterdir()}
+    if there and not there <= {MANIFEST, *_manifest_files(folder)}:
+        raise ArtifactError(f"{folder} holds other files and no export; move it away or name another")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder of shards. Raises ArtifactError where there is none."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8", errors="surrogatepass"))
+        if manifest["kind"] == "export" and manifest["format"] == _FORMAT and isinstance(manifest["files"], dict):
+            return dict(manifest)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        pass
+    raise ArtifactError(f"{folder} holds no export (its {MANIFEST} is missing, damaged or of another version)")
+
+
+def fingerprint(about: Mapping[str, Any]) -> str:
+    """SHA-256 over JSON values."""
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _manifest_files(folder: Path) -> set[str]:
+    try:
+        return set(read_manifest(folder)["files"])
+    except ArtifactError:
+        return set()
+
+
+def _encoded(answers: Answers, kept: ListBlocks, layout: Layout) -> Callable[[slice], memoryview | bytes]:
+    """What gives the bytes of a slice of the lists."""
+    encode = encoder(answers, layout.kind, kept.k, whitespace=layout.whitespace, prefix=layout.prefix)  # type: ignore[arg-type]
+    return lambda here: packed(encode(here, *kept.block(here)), layout.packing)
+
+
+def _write_blocks(
+    out: IO[bytes], block: Callable[[slice], memoryview | bytes], whole: slice, q: int, threads: int, report: Report
+) -> None:
+    """Write a slice of the lists, blocks worked on side by side."""
+    parts = list(slices(whole.start, whole.stop))
+    for here, data in zip(parts, in_order(block, parts, threads), strict=True):
+        out.write(data)
+        report("progress", done=here.stop, total=q, unit="lists written")
+
+
+def _write_parquet(out: IO[bytes], answers: Answers, kept: ListBlocks, whole: slice, report: Report) -> None:
+    """Columns: the seed, rank from 1, the result, score; one row a result."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    seed, result = answers.columns
+    seeds, found = to_arrow(answers.seeds.ids, large=True), to_arrow(answers.vocab.ids, large=True)
+    fields = {seed: seeds.type, "rank": pa.int32(), result: found.type, "score": pa.float32()}
+    with pq.ParquetWriter(out, pa.schema(fields), compression="zstd") as writer:
+        for here in slices(whole.start, whole.stop, max(1, _ROWS // max(1, kept.k))):
+            rows, scores = kept.block(here)
+            there = rows >= 0
+            at, rank = np.nonzero(there)
+            columns = {
+                seed: seeds.take(pa.array(at + here.start)),
+                "rank": pa.array(rank + 1, pa.int32()),
+                result: found.take(pa.array(rows[there])),
+                "score": pa.array(scores[there]),
+            }
+            writer.write_table(pa.table(columns))
+            report("progress", done=here.stop, total=kept.q, unit="lists written")

@@ -1,0 +1,91 @@
+"""What files an export is: format, packing and shards, from a name and options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from embedrec.errors import SettingsError, did_you_mean
+from embedrec.export.compression import Packing, split_suffix
+from embedrec.vector_files import Whitespace
+
+ListFormat = Literal["text", "tsv", "jsonl", "redis", "parquet"]
+VectorFormat = Literal["word2vec", "word2vec-binary"]
+LISTS: tuple[str, ...] = get_args(ListFormat)
+FORMATS: tuple[str, ...] = (*LISTS, *get_args(VectorFormat))
+SUFFIXES = {
+    "txt": "text",
+    "tsv": "tsv",
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "redis": "redis",
+    "parquet": "parquet",
+    "vec": "word2vec",
+    "bin": "word2vec-binary",
+}
+_ENDING = {"text": "txt", "word2vec": "vec", "word2vec-binary": "bin"}
+_WHOLE = ("parquet", "word2vec", "word2vec-binary")  # packed inside, or of one piece
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How lists are written.
+
+    kind        one of FORMATS
+    packing     "gz", "zst", or "" for none
+    shards      number of files in a folder, or None for a single file
+    whitespace  of ids in "text": "refuse", or percent-"encode"
+    prefix      of keys in "redis"
+
+    Raises SettingsError for what does not go together.
+    """
+
+    kind: str = "text"
+    packing: Packing = ""
+    shards: int | None = None
+    whitespace: Whitespace = "refuse"
+    prefix: str = "similar:"
+
+    def __post_init__(self) -> None:
+        if self.kind not in FORMATS:
+            near = did_you_mean(self.kind, FORMATS)
+            raise SettingsError(f"no format is called {self.kind!r}{near or '; there are ' + ', '.join(FORMATS)}")
+        if self.packing and self.kind in _WHOLE:
+            raise SettingsError(f"{self.kind} is not packed from outside; leave .{self.packing} out")
+        if self.shards is not None and self.shards < 1:
+            raise SettingsError(f"shards must be at least 1, but are {self.shards}")
+        if self.shards is not None and not self.of_lists:
+            raise SettingsError(f"{self.kind} is a single file of vectors; leave --shards out")
+
+    @property
+    def of_lists(self) -> bool:
+        """Whether lists are written, not vectors."""
+        return self.kind in LISTS
+
+    def shard_name(self, shard: int) -> str:
+        """The name of a file in the folder of shards: "part-00001.tsv.gz"."""
+        ending = _ENDING.get(self.kind, self.kind)
+        return f"part-{shard:05d}.{ending}{'.' * bool(self.packing)}{self.packing}"
+
+    def shard_slices(self, q: int) -> list[slice]:
+        """Which of q lists each file holds: as many in each, in order."""
+        count = self.shards or 1
+        return [slice(shard * q // count, (shard + 1) * q // count) for shard in range(count)]
+
+
+def layout_of(
+    name: str,
+    given: str | None = None,
+    *,
+    shards: int | None = None,
+    whitespace: Whitespace = "refuse",
+    prefix: str = "similar:",
+) -> Layout:
+    """The layout that a file's name means, or a format such as "tsv" or "tsv.gz"; any other name is text.
+
+    Raises SettingsError for an unknown format.
+    """
+    said, packing = split_suffix(name if given is None else given)
+    kind = SUFFIXES.get(Path(said).suffix.removeprefix("."), "text") if given is None else said
+    return Layout(kind, packing, shards, whitespace, prefix)

@@ -1,0 +1,56 @@
+"""Something for lists that are too short."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.export.policies.holding import Holding
+from embedrec.topk import TopK
+
+
+@dataclass(frozen=True, eq=False)
+class BackOff:
+    """Short lists are filled: with items of the seed's training sessions, then with popular ones.
+
+    Items of the same sessions score the cosine of their sets of sessions with the seed's; popular ones their count as a
+    share of the most popular item's; neither more than what stands before them.
+
+    k         a list of fewer results is filled,
+    reach     up to so many; more than k where a cap comes after it
+    counts    (n,) training mentions of the items
+    sessions  the training sessions; None where seeds are histories, whose lists are filled with popular items at once
+    known     histories (q sessions) whose items are not filled in; None where a seed is an item, which is not
+    """
+
+    k: int
+    reach: int
+    counts: np.ndarray
+    sessions: Holding | None
+    known: Sessions | None = None
+
+    def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
+        """See `Policy`."""
+        from embedrec.kernels.policies import fill_popular, fill_together
+
+        spare = ((0, 0), (0, max(self.reach - found.k, 0)))
+        rows = np.pad(found.rows, spare, constant_values=-1)
+        scores = np.pad(found.scores.astype(np.float64), spare, constant_values=-np.inf)
+        short = np.flatnonzero((rows >= 0).sum(axis=1) < self.k)
+        some, values = rows[short, : self.reach], scores[short, : self.reach]
+        if self.sessions is not None:
+            pad, met = np.zeros((2, len(self.counts)), dtype=np.int64)
+            held = self.sessions
+            fill_together(held.starts, held.held, held.offsets, held.items, seeds[short], some, values, pad, met)
+        order = np.argsort(-self.counts, kind="stable")
+        shares = self.counts[order] / max(int(self.counts.max(initial=0)), 1)
+        if self.known is None:
+            offsets, known = np.arange(len(short) + 1), seeds[short]
+        else:
+            asked = self.known.taken(seeds[short])
+            offsets, known = asked.offsets, asked.items.astype(np.int64)
+        fill_popular(order, shares, offsets, known, some, values)
+        rows[short, : self.reach], scores[short, : self.reach] = some, values
+        return TopK(rows, scores, found.vocab)

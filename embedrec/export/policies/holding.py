@@ -1,0 +1,43 @@
+"""Which sessions hold which items, each once: what policies count in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+
+
+@dataclass(frozen=True, eq=False)
+class Holding:
+    """The sessions of n items, and the items of S sessions, as two lists of lists; nothing stands twice in one.
+
+    starts, held    the sessions of item a, ascending: held[starts[a]:starts[a + 1]]; (n+1,) int64, int32
+    offsets, items  the items of session s: items[offsets[s]:offsets[s + 1]]; (S+1,) int64, int32
+    """
+
+    starts: np.ndarray
+    held: np.ndarray
+    offsets: np.ndarray
+    items: np.ndarray
+
+
+NOTHING = Holding(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32))
+
+
+def holding(sessions: Sessions, vocab: Vocab) -> Holding:
+    """Of sessions in any vocabulary, the items of `vocab`."""
+    import scipy.sparse as sp
+
+    matrix = sessions.recoded(vocab).matrix()  # (S, n), sorted, nothing twice
+    columns = sp.csc_matrix(matrix)
+    columns.sort_indices()
+    arrays = (
+        columns.indptr.astype(np.int64),
+        columns.indices.astype(np.int32),
+        matrix.indptr.astype(np.int64),
+        matrix.indices.astype(np.int32),
+    )
+    return Holding(*arrays)

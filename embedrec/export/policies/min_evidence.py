@@ -1,0 +1,27 @@
+"""A minimum of evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedrec.export.policies.holding import Holding
+from embedrec.export.policies.policy import kept
+from embedrec.topk import TopK
+
+
+@dataclass(frozen=True, eq=False)
+class MinEvidence:
+    """Results that stand in fewer than `least` training sessions together with the seed go."""
+
+    least: int
+    sessions: Holding
+
+    def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
+        """See `Policy`."""
+        from embedrec.kernels.policies import count_shared
+
+        shared = np.empty(found.rows.shape, dtype=np.int64)
+        count_shared(self.sessions.starts, self.sessions.held, seeds, found.rows, shared)
+        return kept(found, shared >= self.least)

@@ -1,0 +1,115 @@
+"""The order of a publish, the same for every service: clean up, recognise, load beside, switch, drop what is old."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from embedrec.export.publish.publication import Publication
+from embedrec.reporting import Report, quiet
+
+Size = Mapping[str, int]  # what was written, by name; "bytes" among them
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A whole generation at a target.
+
+    number       1, 2, …: in the order of writing
+    fingerprint  of its content, see `Publication.fingerprint`
+    served       whether readers are led to it
+    retired      seconds since they no longer are; 0 while it is served
+    """
+
+    number: int
+    fingerprint: str
+    served: bool
+    retired: float = 0.0
+
+
+class Target(AbstractContextManager["Target"], Protocol):
+    """A service that generations are written to.
+
+    Used as a context manager, which connects and, where the service can tell, keeps a second publish out. Every call
+    raises PublishError for a service that cannot be reached or refuses; secrets of its URL stand in no message.
+    """
+
+    @property
+    def layout(self) -> str:
+        """How content is laid out there: part of the fingerprint."""
+        ...
+
+    def measured(self, publication: Publication) -> Size:
+        """What `write` would write; neither connects nor writes."""
+        ...
+
+    def clean(self) -> int:
+        """Remove generations that a killed publish left half-loaded; how many there were."""
+        ...
+
+    def generations(self) -> list[Generation]:
+        """The whole generations."""
+        ...
+
+    def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
+        """Load a new generation beside the others and switch readers to it in one step: its number and size."""
+        ...
+
+    def switch(self, number: int) -> None:
+        """Lead readers to a generation that is there already, in one step."""
+        ...
+
+    def drop(self, number: int) -> None:
+        """Remove a generation that is not served."""
+        ...
+
+
+@dataclass(frozen=True)
+class Published:
+    """How a publish ended: the generation that is served, and what was written, nothing where it was there already."""
+
+    generation: int
+    written: Size = field(default_factory=dict)
+
+
+def publish(
+    publication: Publication, target: Target, *, keep: int = 1, grace: float = 10.0, report: Report = quiet
+) -> Published:
+    """Publish: afterwards the target serves exactly this content, and readers met the old or the new at every moment.
+
+    keep   generations that were served before and stay, the latest of them
+    grace  seconds that others outlive the switch, for readers who had looked up the old one
+
+    Content that is served already is left alone; that of a generation which was kept is switched to. A publish
+    that was killed at any moment leaves the old generation served, and the next one removes what it left. Reports
+    "retry", "cleaned", "waiting", "dropped". Raises PublishError.
+    """
+    fingerprint = publication.fingerprint(target.layout)
+    with target:
+        left = target.clean()
+        if left:
+            report("cleaned", half_loaded=left)
+        same = next((g for g in target.generations() if g.fingerprint == fingerprint), None)
+        if same is None:
+            number, written = target.write(publication, fingerprint, report)
+        else:
+            number, written = same.number, {}
+            if not same.served:
+                target.switch(number)
+        for old in _due(target.generations(), keep):
+            wait = grace - old.retired
+            if wait > 0:
+                report("waiting", seconds=round(wait, 1))
+                time.sleep(wait)
+            target.drop(old.number)
+            report("dropped", generation=old.number)
+    return Published(number, written)
+
+
+def _due(generations: list[Generation], keep: int) -> list[Generation]:
+    """Those that have to go, the one that was retired first ahead."""
+    old = sorted((g for g in generations if not g.served), key=lambda g: (-g.retired, g.number))
+    return old[: max(0, len(old) - keep)]

@@ -1,0 +1,268 @@
+"""Exports read back, in any format of lists, packed or not, a file or a folder of shards."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from embedrec.atomic import sha256
+from embedrec.errors import DataError, SettingsError, reason
+from embedrec.export.files import MANIFEST, read_manifest
+from embedrec.export.layout import LISTS, Layout, layout_of
+
+_CHUNK = 1 << 24  # bytes read at a time
+_ESCAPED = re.compile(r"\\([\\tnr])")
+_PLAIN = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """q lists read from an export.
+
+    seeds    (q,) int64 codes of the seeds, each once
+    offsets  (q+1,) int64; list i is `items[offsets[i]:offsets[i + 1]]`, best first
+    items    (E,) int64 codes of the results
+    """
+
+    seeds: np.ndarray
+    offsets: np.ndarray
+    items: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+
+class Codes:
+    """Numbers for ids, as texts, shared by the files that are compared."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self._code: dict[str, int] = {}
+
+    def of(self, words: Any) -> np.ndarray:
+        """Codes (m,) int64 of an Arrow array of texts."""
+        coded = words.dictionary_encode()
+        new = np.fromiter(map(self._one, coded.dictionary.to_pylist()), dtype=np.int64, count=len(coded.dictionary))
+        return new[coded.indices.to_numpy()]
+
+    def _one(self, word: str) -> int:
+        code = self._code.setdefault(word, len(self.ids))
+        if code == len(self.ids):
+            self.ids.append(word)
+        return code
+
+
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # seeds (l,), lengths (l,), items (Σ lengths,): codes
+
+
+def read_lists(path: Path, codes: Codes, kind: str | None = None, *, prefix: str = "similar:") -> Ranked:
+    """The lists of an export.
+
+    kind    format; by default the suffix tells, or the manifest of a folder of shards
+    prefix  that keys in Redis' protocol begin with
+
+    Raises DataError for files that are missing, damaged, of another format, or have a list twice; SettingsError for
+    vectors.
+    """
+    parts: list[Part] = []
+    for file, layout in _files(path, kind):
+        if not layout.of_lists:
+            raise SettingsError(f"{path} holds vectors; compare exports of lists ({', '.join(LISTS)})")
+        with _opened(file, layout) as stream:
+            parts += _READ[layout.kind](stream, codes, file, prefix)
+    seeds, lengths, items = (
+        np.concatenate([np.zeros(0, np.int64), *column]) for column in (zip(*parts, strict=True) if parts else [()] * 3)
+    )
+    if len(np.unique(seeds)) < len(seeds):
+        twin = int(np.flatnonzero(np.bincount(seeds) > 1)[0])
+        raise DataError(f"{path} has two lists of {codes.ids[twin]!r}; it was put together wrongly")
+    return Ranked(seeds, np.concatenate([[0], np.cumsum(lengths)]), items)
+
+
+def _files(path: Path, kind: str | None) -> list[tuple[Path, Layout]]:
+    if not path.is_dir():
+        if not path.is_file():
+            raise DataError(f"no file {path}; check the path")
+        return [(path, layout_of(path.name, kind))]
+    manifest = read_manifest(path)
+    layout, found = Layout(manifest["layout"], manifest["packing"]), []
+    for name, said in manifest["files"].items():
+        file = path / Path(name).name
+        if not file.is_file() or sha256(file) != said["sha256"]:
+            raise DataError(f"{file} is missing or damaged (it does not fit {MANIFEST}); export it again")
+        found.append((file, layout))
+    return found
+
+
+@contextmanager
+def _opened(file: Path, layout: Layout) -> Iterator[IO[bytes]]:
+    """The unpacked bytes of a file. Raises DataError when they cannot be read, or hold something else."""
+    import pyarrow as pa
+
+    try:
+        if layout.packing == "zst":
+            with pa.CompressedInputStream(pa.OSFile(str(file)), "zstd") as stream:
+                yield stream
+        else:
+            with gzip.open(file) if layout.packing == "gz" else file.open("rb") as plain:
+                yield plain  # type: ignore[misc]
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as e:
+        raise DataError(f"{file} cannot be read as {layout.kind} ({reason(e)}); name its format with --format") from e
+
+
+# ------------------------------------------------------------------------------------------------ formats
+
+
+def _chunks(stream: IO[bytes], file: Path) -> Iterator[bytes]:
+    """Whole lines, many at a time. Raises DataError when the last one does not end."""
+    left = b""
+    while data := stream.read(_CHUNK):
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            yield left + data[:cut]
+            left = data[cut:]
+        else:
+            left += data
+    if left:
+        raise DataError(f"{file} is cut off: its last line does not end")
+
+
+def _text(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+    for chunk in _chunks(stream, file):
+        data = np.frombuffer(chunk, dtype=np.uint8)
+        spaces = np.concatenate([[0], np.cumsum(data == ord(" "))[data == ord("\n")]])
+        lengths = np.diff(spaces)  # (l,) results a line
+        found = codes.of(_words(chunk.replace(b"\n", b" ")[:-1].split(b" ")))
+        starts = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]])
+        yield found[starts], lengths, np.delete(found, starts)
+
+
+def _tsv(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+    width = 0
+    grouped = _Grouped()
+    for chunk in _chunks(stream, file):
+        width = width or chunk[: chunk.index(b"\n")].count(b"\t") + 1
+        cells = chunk.replace(b"\n", b"\t")[:-1].split(b"\t")
+        if width not in (3, 4) or len(cells) != width * chunk.count(b"\n"):
+            raise DataError(f"{file} is no table of item, rank, similar and score; name its format with --format")
+        yield from grouped.add(_unescaped(cells[::width], codes), _unescaped(cells[width - 2 :: width], codes))
+    yield from grouped.rest()
+
+
+def _jsonl(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+    import msgspec
+
+    for chunk in _chunks(stream, file):
+        seeds: list[str] = []
+        items: list[str] = []
+        lengths: list[int] = []
+        for line in chunk.splitlines():
+            try:
+                seed, results = msgspec.json.decode(line).values()
+                items += [str(result["id"]) for result in results]
+            except (ValueError, AttributeError, TypeError, KeyError, msgspec.DecodeError) as e:
+                raise DataError(f"{file} holds a line that is no list of results ({reason(e)})") from e
+            seeds.append(str(seed))
+            lengths.append(len(results))
+        yield codes.of(_words(seeds)), np.array(lengths, dtype=np.int64), codes.of(_words(items))
+
+
+def _redis(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+    seeds: list[bytes] = []
+    items: list[bytes] = []
+    lengths: list[int] = []
+    for command, *words in _commands(stream, file):
+        if command == b"DEL":
+            seeds.append(words[0].removeprefix(prefix.encode()))
+            lengths.append(0)
+        elif command == b"RPUSH":
+            lengths[-1] = len(words) - 1
+            items += words[1:]
+    yield codes.of(_words(seeds)), np.array(lengths, dtype=np.int64), codes.of(_words(items))
+
+
+def _commands(stream: IO[bytes], file: Path) -> Iterator[list[bytes]]:
+    """Commands of Redis' protocol: *COUNT, and so many times $LENGTH and a text, all ended by CR and LF."""
+    data, at = stream.read(), 0
+    try:
+        while at < len(data):
+            end = data.index(b"\r\n", at)
+            count, at, words = int(data[at:end].removeprefix(b"*")), end + 2, []
+            for _ in range(count):
+                end = data.index(b"\r\n", at)
+                size = int(data[at:end].removeprefix(b"$"))
+                words.append(data[end + 2 : end + 2 + size])
+                at = end + 4 + size
+                if data[at - 2 : at] != b"\r\n":
+                    raise ValueError("a text does not end")
+            yield words
+    except ValueError as e:
+        raise DataError(f"{file} is cut off, or no file of Redis' protocol ({reason(e)})") from e
+
+
+def _parquet(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    opened = pq.ParquetFile(stream)
+    names = opened.schema_arrow.names
+    if len(names) != 4 or names[1::2] != ["rank", "score"]:
+        raise DataError(f"{file} must have the columns item, rank, similar and score, but has {', '.join(names)}")
+    grouped = _Grouped()
+    for batch in opened.iter_batches(columns=[names[0], names[2]]):
+        seeds, items = (column.cast(pa.string()) for column in batch.columns)
+        yield from grouped.add(codes.of(seeds), codes.of(items))
+    yield from grouped.rest()
+
+
+class _Grouped:
+    """Lists from rows of a seed and a result, where a list may go on in the next rows."""
+
+    def __init__(self) -> None:
+        self.seeds = self.items = np.zeros(0, np.int64)
+
+    def add(self, seeds: np.ndarray, items: np.ndarray) -> Iterator[Part]:
+        """All lists but the last."""
+        seeds, items = np.concatenate([self.seeds, seeds]), np.concatenate([self.items, items])
+        starts = np.flatnonzero(np.diff(seeds, prepend=-1))
+        last = int(starts[-1]) if len(starts) else 0
+        self.seeds, self.items = seeds[last:], items[last:]
+        if last:
+            yield seeds[starts[:-1]], np.diff(starts), items[:last]
+
+    def rest(self) -> Iterator[Part]:
+        """The last list."""
+        if len(self.seeds):
+            yield self.seeds[:1], np.array([len(self.items)]), self.items
+
+
+def _words(words: Sequence[str] | Sequence[bytes]) -> Any:
+    import pyarrow as pa
+
+    if words and isinstance(words[0], bytes):
+        return pa.array(words, pa.large_binary()).cast(pa.large_string())
+    return pa.array(words, pa.large_string())
+
+
+def _unescaped(cells: list[bytes], codes: Codes) -> np.ndarray:
+    coded = _words(cells).dictionary_encode()
+    words = [_ESCAPED.sub(lambda m: _PLAIN[m[1]], word) for word in coded.dictionary.to_pylist()]
+    found: np.ndarray = codes.of(_words(words))[coded.indices.to_numpy()]
+    return found
+
+
+_READ: dict[str, Callable[[IO[bytes], Codes, Path, str], Iterator[Part]]] = {
+    "text": _text,
+    "tsv": _tsv,
+    "jsonl": _jsonl,
+    "redis": _redis,
+    "parquet": _parquet,
+}

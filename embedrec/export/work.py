@@ -1,0 +1,155 @@
+"""Lists kept on disk while an export is made, so that one that was killed goes on where it was.
+
+Beside FILE lies the hidden folder `.FILE.work` until FILE is there: what it was made of as a fingerprint, and for
+every step two arrays, rows (q, k) int32 and scores (q, k) float32, that grow by blocks, with a log of a checksum a
+block. What was cut off, or never reached the disk, does not fit its checksum and is made again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from embedrec.errors import SettingsError
+from embedrec.export.answers import slices
+from embedrec.reporting import Report, quiet
+from embedrec.topk import TopK
+
+_ENTRY = struct.Struct("<II")  # of the log: number of the block, CRC-32 of its rows and scores
+_FINGERPRINT, _LOCK = "fingerprint", "lock"
+
+
+@dataclass(frozen=True)
+class KeptLists:
+    """q finished lists of k results on disk, read in blocks: memory does not grow with them."""
+
+    folder: Path
+    name: str
+    q: int
+    k: int
+
+    def block(self, here: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (b, k) int32 and scores (b, k) float32 of a slice."""
+        shape = (here.stop - here.start, self.k)
+        size, at = shape[0] * self.k * 4, here.start * self.k * 4
+        found = []
+        for part, dtype in (("rows", "<i4"), ("scores", "<f4")):
+            with (self.folder / f"{self.name}.{part}").open("rb") as f:
+                f.seek(at)
+                found.append(np.frombuffer(f.read(size), dtype=dtype).reshape(shape))
+        return found[0], found[1]
+
+    def mapped(self) -> np.ndarray:
+        """All rows (q, k) int32, of which the system holds in memory what there is room for."""
+        if not self.q or not self.k:
+            return np.empty((self.q, self.k), dtype=np.int32)
+        return np.asarray(np.memmap(self.folder / f"{self.name}.rows", "<i4", "r", shape=(self.q, self.k)))
+
+
+class Work:
+    """The folder of an unfinished export.
+
+    changed  whether an earlier run kept lists of another source or other settings, which are gone
+    resumed  lists that an earlier run had finished, by step
+    """
+
+    def __init__(self, folder: Path, changed: bool = False) -> None:
+        self.folder = folder
+        self.changed = changed
+        self.resumed: dict[str, int] = {}
+
+    def lists(
+        self, name: str, q: int, k: int, made: Callable[[Iterable[slice]], Iterator[TopK]], report: Report = quiet
+    ) -> KeptLists:
+        """The lists of step `name`: those kept from an earlier run, and the rest from `made`.
+
+        made    slices of seeds → their lists (b, k), in the same order
+        report  called as report("progress", done=, total=, unit="lists")
+        """
+        kept = KeptLists(self.folder, name, q, k)
+        places = [self.folder / f"{name}.{part}" for part in ("rows", "scores", "log")]
+        for place in places:
+            place.touch()
+        with places[0].open("r+b") as rows, places[1].open("r+b") as scores, places[2].open("r+b") as log:
+            start, number = _finished(kept, log, rows, scores)
+            self.resumed[name] = start
+            left = list(slices(start, q))
+            for at, (here, found) in enumerate(zip(left, made(left), strict=True), number):
+                parts = _written(found.rows.astype("<i4"), rows), _written(found.scores.astype("<f4"), scores)
+                log.write(_ENTRY.pack(at, _checksum(*parts)))
+                log.flush()
+                report("progress", done=here.stop, total=q, unit="lists")
+        return kept
+
+
+@contextmanager
+def working(target: Path, fingerprint: str, *, resume: bool) -> Iterator[Work]:
+    """The work folder of a target; it is removed when the block ends or fails, and stays after a kill or Ctrl-C.
+
+    fingerprint  of all that decides the lists; what was kept for another one is made anew
+    resume       whether to go on with what an earlier run has kept
+
+    Raises SettingsError when another process works on the same target.
+    """
+    folder = target.parent / f".{target.name}.work"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SettingsError(f"another export to {target} is running; wait for it, or name another file") from None
+        try:
+            yield Work(folder, _changed(folder, fingerprint, resume))
+        except Exception:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _changed(folder: Path, fingerprint: str, resume: bool) -> bool:
+    """Empty the folder unless it is to be used; whether that was against the wish to resume."""
+    said = folder / _FINGERPRINT
+    before = said.read_text(encoding="utf-8") if said.is_file() else None
+    if resume and before == fingerprint:
+        return False
+    said.unlink(missing_ok=True)  # first, so that a kill here leaves nothing that is taken for finished
+    for left in folder.iterdir():
+        if left.name != _LOCK:
+            left.unlink()
+    said.write_text(fingerprint, encoding="utf-8")
+    return resume and before is not None
+
+
+def _finished(kept: KeptLists, log: IO[bytes], rows: IO[bytes], scores: IO[bytes]) -> tuple[int, int]:
+    """How many lists, and blocks of them, are whole; the files are cut off behind them, and ready to be written to."""
+    done = blocks = 0
+    for number, here in enumerate(slices(0, kept.q)):
+        size = (here.stop - here.start) * kept.k * 4
+        entry = log.read(_ENTRY.size)
+        if len(entry) < _ENTRY.size or _ENTRY.unpack(entry) != (number, _checksum(rows.read(size), scores.read(size))):
+            break
+        done, blocks = here.stop, number + 1
+    for file, size in ((log, blocks * _ENTRY.size), (rows, done * kept.k * 4), (scores, done * kept.k * 4)):
+        file.seek(size)
+        file.truncate()
+    return done, blocks
+
+
+def _written(part: np.ndarray, file: IO[bytes]) -> bytes:
+    data = part.tobytes()
+    file.write(data)
+    file.flush()
+    return data
+
+
+def _checksum(rows: bytes, scores: bytes) -> int:
+    return zlib.crc32(scores, zlib.crc32(rows))

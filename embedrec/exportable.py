@@ -1,0 +1,197 @@
+"""What can be exported from the artifacts of a workspace: similar items, neighbouring sessions, recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from embedrec.artifacts import Artifact
+from embedrec.atomic import sha256
+from embedrec.data.features import Features
+from embedrec.data.sessions import Sessions, sessionize
+from embedrec.data.vocab import Vocab
+from embedrec.embeddings import Embeddings
+from embedrec.errors import DataError, SettingsError
+from embedrec.export.answers import Answers, item_answers
+from embedrec.export.policies.settings import Material
+from embedrec.index.settings import AS_BUILT, SearchSettings
+from embedrec.models.base import VectorModel
+from embedrec.models.files import load_model
+from embedrec.nearest import nearest_source, open_nearest
+from embedrec.past import open_past, trained_on
+from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.side_tables import side_table
+from embedrec.readers.table import Table
+from embedrec.steps import provenance
+from embedrec.topk import TopK
+from embedrec.workspace import Workspace
+
+_TOLD = ("recipe", "spec", "metric", "settings", "facts")  # of a manifest
+
+
+@dataclass(frozen=True, eq=False)
+class Exportable:
+    """What an export takes.
+
+    used      the artifacts, for notes
+    answers   the lists
+    material  what policies look at
+    about     what tells these lists from others, as JSON values
+    vectors   vectors of the seeds; raises SettingsError where there are none
+    """
+
+    used: tuple[Artifact, ...]
+    answers: Answers
+    material: Material
+    about: dict[str, Any]
+    vectors: Callable[[], Embeddings]
+
+
+def exportable_items(
+    workspace: Workspace,
+    model: str | None,
+    index: str | None,
+    settings: SearchSettings = AS_BUILT,
+    *,
+    popularity: float | None = None,
+    attributes: Path | None = None,
+) -> Exportable:
+    """Every item's nearest others; arguments as of `nearest_source` and `open_nearest`.
+
+    attributes  table of what is known of items, for caps; None takes the features of the training sessions
+    """
+    source = nearest_source(workspace, model, index)
+    opened = open_nearest(source, settings, popularity=popularity)
+    answers = item_answers(opened)
+
+    def trained() -> Sessions:
+        return Sessions.load(trained_on(workspace, opened.model(workspace)))
+
+    def vectors() -> Embeddings:
+        if opened.vectors is None:
+            raise SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
+        return opened.vectors
+
+    material = Material(answers.vocab, trained, _features(trained, answers.vocab, attributes), opened.vectors)
+    about = _about("items", (source,), settings, attributes) | {"popularity": popularity}
+    return Exportable((source,), answers, material, about, vectors)
+
+
+def exportable_sessions(
+    workspace: Workspace, model: str | None, index: str | None, settings: SearchSettings = AS_BUILT
+) -> Exportable:
+    """The neighbours of every training session among the others; arguments as of `open_past`."""
+    past = open_past(workspace, model, index, settings)
+    sessions, vocab = past.sessions, Vocab(past.sessions.ids)
+
+    def best(rows: np.ndarray, k: int) -> TopK:
+        numbers, scores = past.find(sessions.taken(rows), k + 1)
+        return TopK(numbers, scores, vocab).without(rows)
+
+    def vectors() -> Embeddings:
+        source = next(a for a in past.used if a.kind == "model")
+        found = load_model(source)
+        if not isinstance(found, VectorModel):
+            raise SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
+        return found.encode(sessions)
+
+    def nothing() -> NoReturn:
+        raise SettingsError("sessions have no features; leave --cap out")
+
+    answers = Answers(vocab, vocab, best, max(len(vocab) - 1, 0), ("session", "similar"))
+    about = _about("sessions", past.used, settings)
+    return Exportable(past.used, answers, Material(vocab, lambda: sessions, nothing), about, vectors)
+
+
+def exportable_recommendations(
+    workspace: Workspace,
+    model: str | None,
+    histories: Path,
+    *,
+    popularity: float | None = None,
+    seen: bool = False,
+    attributes: Path | None = None,
+) -> Exportable:
+    """What a model recommends for each history of a file.
+
+    histories   a table of a session (or user), an item, and a time or position where known, see `Table`
+    popularity  see `VectorModel.dialled`
+    seen        whether items of the history may come back
+
+    Raises SettingsError for a popularity where there are no vectors, DataError for files that cannot be read.
+    """
+    source = workspace.find("model", model)
+    asked = load_model(source)
+    if popularity is not None:
+        if not isinstance(asked, VectorModel):
+            raise SettingsError(
+                f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out"
+            )
+        asked = asked.dialled(popularity)
+    given = sessionize(Table().read([histories], bad_rows=BadRows("fail")))
+    known = given.recoded(asked.vocab)
+    found, vocab = asked, asked.vocab
+
+    def best(rows: np.ndarray, k: int) -> TopK:
+        return found.recommend(known.taken(rows), k, seen=seen)
+
+    def trained() -> Sessions:
+        return Sessions.load(trained_on(workspace, source))
+
+    def vectors() -> Embeddings:
+        if not isinstance(found, VectorModel):
+            raise SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
+        return found.encode(known)
+
+    answers = Answers(Vocab(given.ids), vocab, best, len(vocab), ("history", "item"))
+    items = found.embeddings if isinstance(found, VectorModel) else None
+    none = Sessions(np.zeros(len(given) + 1, np.int64), np.zeros(0, np.int32), vocab, given.ids)
+    features = _features(trained, vocab, attributes)
+    material = Material(vocab, trained, features, items, none if seen else known)
+    about = _about("recommendations", (source,), AS_BUILT, attributes)
+    about |= {
+        "popularity": popularity,
+        "seen": seen,
+        "histories": _table(histories),
+    }
+    return Exportable((source,), answers, material, about, vectors)
+
+
+def _features(trained: Callable[[], Sessions], vocab: Vocab, attributes: Path | None) -> Callable[[], Features]:
+    """The features of items: of a table, or of the training sessions."""
+
+    def features() -> Features:
+        if attributes is not None:
+            return side_table(attributes, "item", "item").read(vocab, BadRows("fail"))[0]
+        found = trained().item_features
+        if found is None:
+            raise SettingsError(
+                "nothing is known of the items to cap; name a table with --attributes, or prepare the sessions with "
+                "--item-features"
+            )
+        return found
+
+    return features
+
+
+def _about(
+    of: str, used: tuple[Artifact, ...], settings: SearchSettings, attributes: Path | None = None
+) -> dict[str, Any]:
+    """What tells lists from others: artifacts with their measured recall, settings of the search, and a table."""
+    sources = []
+    for artifact in used:
+        said = {"kind": artifact.kind, **provenance(artifact)}
+        said |= {key: artifact.about[key] for key in _TOLD if key in artifact.about}
+        sources.append(said)
+    return {"of": of, "sources": sources, "search": settings.numbers(), "attributes": _table(attributes)}
+
+
+def _table(path: Path | None) -> dict[str, str] | None:
+    """What tells a table from others. Raises DataError when there is none."""
+    if path is not None and not path.is_file():
+        raise DataError(f"no file {path}; check the path")
+    return None if path is None else {"file": path.name, "sha256": sha256(path)}

@@ -1,0 +1,62 @@
+"""A FAISS index of embeddings: what FAISS gets of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import faiss
+import numpy as np
+
+from embedrec.embeddings import Embeddings, unit
+from embedrec.errors import SettingsError
+from embedrec.faiss_index import fill, inner, made
+from embedrec.index.index import Index
+from embedrec.index.specs import factory_string
+from embedrec.reporting import Report, quiet
+
+
+def filled(
+    embeddings: Embeddings, kind: str, *, cells: np.ndarray | None = None, seed: int = 0, report: Report = quiet
+) -> Index:
+    """An index that holds the embeddings, neither tuned nor measured.
+
+    cells  centres of cells of another index of the same embeddings, which are taken where their number fits
+
+    Raises SettingsError when there is nothing to index, the type is unknown, or it needs more vectors.
+    """
+    n, d = len(embeddings), embeddings.dim
+    if not n:
+        raise SettingsError("there are no vectors to index; train on sessions that hold items")
+    spec = factory_string(kind, n, d)
+    index = made(spec, d, embeddings.metric)
+    augmented = embeddings.metric == "dot" and isinstance(inner(index), faiss.IndexIVF)
+    if augmented:
+        spec, index = _with_one_more(factory_string(kind, n, d + 1), d)
+    if cells is not None and len(cells) != getattr(inner(index), "nlist", 0):
+        cells = None
+    fill(index, spec, n, _stored(embeddings, augmented), cells=cells, seed=seed, report=report)
+    return Index(embeddings, spec, index, augmented)
+
+
+def _with_one_more(spec: str, d: int) -> tuple[str, Any]:
+    """An index of d + 1 coordinates; of as many more as it takes where they are cut into equal parts."""
+    for width in range(d + 1, 2 * d + 1):
+        padded = spec if width == d + 1 else f"Pad{width},{spec}"
+        with suppress(SettingsError):
+            return padded, made(padded, d + 1, "l2")
+    return spec, made(spec, d + 1, "l2")
+
+
+def _stored(embeddings: Embeddings, augmented: bool) -> Callable[[Any], np.ndarray]:
+    """Rows (m,) or a slice → their vectors as FAISS gets them: (m, d) or, augmented, (m, d + 1)."""
+    vectors = embeddings.vectors
+    if embeddings.metric == "cosine":
+        return lambda rows: unit(vectors[rows])
+    if not augmented:
+        return lambda rows: vectors[rows]
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    largest = squares.max() or 1.0
+    last = np.sqrt(1 - squares / largest)[:, None]  # (n, 1)
+    return lambda rows: np.hstack([vectors[rows] / np.sqrt(largest), last[rows]]).astype(np.float32)

@@ -1,0 +1,47 @@
+"""What FAISS is told of a search; which settings a FAISS index has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import faiss
+
+from embedrec.errors import SettingsError
+from embedrec.faiss_index import inner
+from embedrec.index.settings import KINDS, SearchSettings
+
+_EXACT = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSWFlat)
+
+
+def settings_of_type(index: Any) -> set[str]:
+    """Names of the settings that searches of a FAISS index have."""
+    deepest, able = inner(index), set()
+    if isinstance(deepest, faiss.IndexIVF):
+        able.add("nprobe")
+    if isinstance(deepest, faiss.IndexHNSW):
+        able.add("ef_search")
+    if not isinstance(index, _EXACT):
+        able.add("rerank")
+    return able
+
+
+def check_settings(settings: SearchSettings, index: Any, spec: str) -> None:
+    """Raises SettingsError for a setting that a FAISS index does not have."""
+    odd = next((name for name in settings.numbers() if name not in settings_of_type(index)), None)
+    if odd is not None:
+        raise SettingsError(f"{odd} is a setting of {KINDS[odd]}, but this one is {spec}; leave it out")
+
+
+def faiss_parameters(index: Any, settings: SearchSettings) -> Any:
+    """FAISS's own object for a search; None where there is nothing to say."""
+    if isinstance(index, faiss.IndexPreTransform):
+        return faiss_parameters(faiss.downcast_index(index.index), settings)
+    if isinstance(index, faiss.IndexRefine):
+        below = faiss_parameters(faiss.downcast_index(index.base_index), settings)
+        return faiss.IndexRefineSearchParameters(k_factor=1, base_index_params=below)  # type: ignore[call-arg]
+    said = {} if settings.selector is None else {"sel": settings.selector}
+    if isinstance(index, faiss.IndexIVF):
+        return faiss.SearchParametersIVF(nprobe=settings.nprobe or 1, **said)  # type: ignore[call-arg]
+    if isinstance(index, faiss.IndexHNSW):
+        return faiss.SearchParametersHNSW(efSearch=settings.ef_search or 16, **said)  # type: ignore[attr-defined]
+    return faiss.SearchParameters(**said) if said else None

@@ -1,0 +1,50 @@
+"""What changes one search of an index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from embedrec.errors import SettingsError
+
+KINDS = {"nprobe": "IVF indexes", "ef_search": "HNSW indexes", "rerank": "indexes of compressed vectors"}
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The settings of one search; None leaves what the index was built with.
+
+    nprobe     cells of an IVF index that are visited; more is slower and finds more
+    ef_search  candidates that a walk through an HNSW graph keeps; the same
+    rerank     of an index of compressed vectors: so many candidates a result are scored again with the exact vectors
+    selector   a FAISS IDSelector of the rows that may be found; few of many are found badly by all types but flat
+
+    Raises SettingsError for numbers below 1.
+    """
+
+    nprobe: int | None = None
+    ef_search: int | None = None
+    rerank: int | None = None
+    selector: Any = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.numbers().items():
+            if value < 1:
+                raise SettingsError(f"{name} must be at least 1, but is {value}")
+
+    def numbers(self) -> dict[str, int]:
+        """The numbers that are set, by name."""
+        return {name: value for name in KINDS if (value := getattr(self, name)) is not None}
+
+    def need_index(self, name: str) -> None:
+        """Raises SettingsError where anything is set, but what is asked is the model of that name."""
+        for setting in self.numbers():
+            raise SettingsError(f"{setting} is a setting of {KINDS[setting]}, but {name} is a model; leave it out")
+
+    def over(self, others: SearchSettings) -> SearchSettings:
+        """The same, with what is not set here taken from others."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(others, **{name: value for name, value in given.items() if value is not None})
+
+
+AS_BUILT = SearchSettings()

@@ -1,0 +1,148 @@
+"""An index that keeps a promise: types and settings are tried until one does, the fastest of them is kept.
+
+What is tried is chosen so that trying takes no longer than building: cells are sought once and shared by the types
+that have them, settings are found on a sample of items whose exact neighbours are known, and types that are expensive
+to build come only when no other keeps the promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from embedrec.config import settings_of
+from embedrec.embeddings import Embeddings
+from embedrec.errors import PromiseError, SettingsError
+from embedrec.faiss_index import cells_of
+from embedrec.index.filling import filled
+from embedrec.index.index import Index
+from embedrec.index.measuring import Asked, faiss_bytes, measured, some_items
+from embedrec.index.parameters import check_settings
+from embedrec.index.promise import Promise
+from embedrec.index.settings import AS_BUILT, KINDS, SearchSettings
+from embedrec.index.specs import AUTO
+from embedrec.index.tuning import reaching
+from embedrec.reporting import Report, quiet
+
+_FEW = 8_000  # vectors through which exact search is as fast as any other
+_COMPRESSED = 50_000  # vectors from which it pays to compress them
+_NEAREST_MISSES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """What was built and measured.
+
+    index    with the settings of the point
+    point    its operating point: spec, settings, and what `measuring.measured` says
+    broken   what of the promise it does not keep
+    """
+
+    index: Index
+    point: dict[str, Any]
+    broken: list[str] = field(default_factory=list)
+
+
+def tuned(
+    embeddings: Embeddings,
+    promise: Promise,
+    kind: str = AUTO,
+    settings: SearchSettings = AS_BUILT,
+    *,
+    seed: int = 0,
+    report: Report = quiet,
+) -> Index:
+    """The fastest index, asked in batches, of those that keep the promise.
+
+    kind      the only type to try; "auto" tries what fits the size
+    settings  that stay as they are
+
+    Its facts hold the promise, and all "points" that were measured. Raises PromiseError, with the points, where none
+    keeps the promise, and as `filled`.
+    """
+    started = perf_counter()
+    if not len(embeddings):
+        raise SettingsError("there are no vectors to index; train on sessions that hold items")
+    asked: Asked | None = None
+    tried: list[Tried] = []
+    cells: np.ndarray | None = None
+    for kinds in _rounds(len(embeddings), embeddings.dim, promise, kind):
+        for name in kinds:
+            begun = perf_counter()
+            index = filled(embeddings, name, cells=cells, seed=seed, report=report)
+            seconds = perf_counter() - begun
+            check_settings(settings, index.faiss, index.spec)
+            cells = cells_of(index.faiss) if cells is None else cells
+            asked = asked or some_items(embeddings, seed, k=promise.k)
+            tried += _points(index, asked, promise, settings, seconds)
+        kept = [t for t in tried if not t.broken]
+        if kept:
+            best = max(kept, key=lambda t: t.point["queries_per_second"])
+            return _with_facts(best, tried, promise, perf_counter() - started)
+    raise PromiseError(_misses(tried, promise), points=[t.point for t in tried])
+
+
+def _rounds(n: int, d: int, promise: Promise, kind: str) -> Iterator[list[str]]:
+    """Types to try together, the most promising first; those that cannot fit into the memory are left out."""
+    if kind != AUTO:
+        yield [kind]
+        return
+    seen: set[str] = set()
+    rounds = [
+        ["ivf", "fastscan"] if n >= _COMPRESSED else ["ivf"],
+        ["ivf-sq8", "fastscan", "ivfpq"],
+        ["hnsw"],
+        ["hnsw-sq8"],
+    ]
+    for kinds in [["flat"], *rounds] if n < _FEW else rounds:
+        new = [k for k in kinds if k not in seen and (promise.ram is None or n * _least_bytes(k, d) <= promise.ram)]
+        seen.update(new)
+        if new:
+            yield new
+
+
+def _least_bytes(kind: str, d: int) -> float:
+    """Bytes that a vector takes in FAISS at least: its code, and 8 for its row in a cell or 256 for its links."""
+    code = {"flat": 4 * d, "ivf": 4 * d, "hnsw": 4 * d, "ivf-sq8": d, "hnsw-sq8": d}.get(kind, d / 4)
+    return code + (256 if "hnsw" in kind else 0 if kind == "flat" else 8)
+
+
+def _points(index: Index, asked: Asked, promise: Promise, given: SearchSettings, seconds: float) -> Iterator[Tried]:
+    """The operating points of an index that reach the recall; the nearest where none does."""
+    options, most = reaching(index, asked, promise.recall, given)
+    size = faiss_bytes(index)
+    for settings in options or [most]:
+        point = {
+            "spec": index.spec,
+            **{name: getattr(settings, name) for name in KINDS},
+            **measured(index, asked, settings),
+            "bytes_per_vector": round(size / len(index), 1),
+            "bytes": size,
+            "build_seconds": round(seconds, 3),
+        }
+        yield Tried(replace(index, settings=settings), point, promise.broken_by(point))
+
+
+def _with_facts(best: Tried, tried: Sequence[Tried], promise: Promise, seconds: float) -> Index:
+    facts = {name: value for name, value in best.point.items() if name not in ("spec", "bytes", *KINDS)}
+    facts["tuning_seconds"] = round(seconds - best.point["build_seconds"], 3)
+    points = [{**t.point, "kept": t is best} for t in tried]
+    return replace(best.index, facts={**facts, "promise": settings_of(promise), "points": points})
+
+
+def _misses(tried: Sequence[Tried], promise: Promise) -> str:
+    """What came nearest, in one sentence."""
+    if not tried:
+        return f"no index type fits into {promise.ram:,} bytes; allow more with --max-ram"
+    nearest = sorted(tried, key=lambda t: promise.distance(t.point))[:_NEAREST_MISSES]
+    said = "; ".join(f"{_named(t)}: {' and '.join(t.broken)}" for t in nearest)
+    return f"no index keeps the promise; the nearest are {said}"
+
+
+def _named(tried: Tried) -> str:
+    numbers = tried.index.settings.numbers()
+    return " ".join([tried.index.spec, *(f"{name} {value}" for name, value in numbers.items())])

@@ -1,0 +1,71 @@
+"""Sums over a row in eight lanes of float64, in vector instructions and in a fixed order.
+
+Left to itself the compiler adds one number after the other: it may not change the order of a sum. Here the order is
+that of eight sums, of every eighth number each, which is what one instruction does. 64 dimensions: 20 ns against 150.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 8
+
+_float, _double = ir.FloatType(), ir.DoubleType()
+_floats, _doubles = ir.VectorType(_float, LANES), ir.VectorType(_double, LANES)
+
+
+@intrinsic
+def products(_: Any, x: Any, i: Any, y: Any) -> Any:
+    """The eight lanes of the product of row i of x (n, d) float32 with y (d,) float64, up to the last whole eight."""
+    return _lanes(x, y, lambda builder, a, b: builder.fmul(a, b))
+
+
+@intrinsic
+def squares(_: Any, x: Any, i: Any, y: Any) -> Any:
+    """The same of the row with itself; y is not looked at."""
+    return _lanes(x, y, lambda builder, a, b: builder.fmul(a, a))
+
+
+@intrinsic
+def distances(_: Any, x: Any, i: Any, y: Any) -> Any:
+    """The same of the squared differences."""
+
+    def squared(builder: Any, a: Any, b: Any) -> Any:
+        apart = builder.fsub(a, b)
+        return builder.fmul(apart, apart)
+
+    return _lanes(x, y, squared)
+
+
+def _lanes(x: Any, y: Any, term: Callable[[Any, Any, Any], Any]) -> Any:
+    signature = types.UniTuple(types.float64, LANES)(x, types.int64, y)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        left = context.make_array(sig.args[0])(context, builder, args[0])
+        right = context.make_array(sig.args[2])(context, builder, args[2])
+        d = cgutils.unpack_tuple(builder, left.shape)[1]
+        row = builder.gep(left.data, [builder.mul(args[1], d)])
+        whole = builder.and_(d, ir.Constant(d.type, -LANES))
+        total = cgutils.alloca_once_value(builder, ir.Constant(_doubles, [0.0] * LANES))
+        bounds = (ir.Constant(d.type, 0), whole, ir.Constant(d.type, LANES))
+        with cgutils.for_range_slice(builder, *bounds, d.type) as (k, _):
+            a = builder.fpext(_load(builder, row, k, _floats, 4), _doubles)
+            b = _load(builder, right.data, k, _doubles, 8)
+            builder.store(builder.fadd(builder.load(total), term(builder, a, b)), total)
+        found = builder.load(total)
+        lanes = [builder.extract_element(found, ir.Constant(ir.IntType(32), lane)) for lane in range(LANES)]
+        return context.make_tuple(builder, sig.return_type, lanes)
+
+    return signature, generate
+
+
+def _load(builder: Any, data: Any, k: Any, vector: Any, align: int) -> Any:
+    value = builder.load(builder.bitcast(builder.gep(data, [k]), vector.as_pointer()))
+    value.align = align
+    return value

@@ -1,0 +1,212 @@
+"""What policies of exports count: shared sessions, values and likeness within a list, and what fills short ones."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+
+@numba.njit(nogil=True, cache=True)
+def count_shared(starts, held, seeds, rows, out):  # type: ignore[no-untyped-def]
+    """Sessions that hold both the seed and each result.
+
+    starts, held  the sessions of item a: held[starts[a]:starts[a + 1]], ascending, each once
+    seeds         (b,) items; rows (b, k) items, −1 for missing; out (b, k) int64, written, 0 for missing
+    """
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            out[i, j] = _shared(starts, held, seeds[i], rows[i, j]) if rows[i, j] >= 0 else 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _shared(starts, held, a, b):  # type: ignore[no-untyped-def]
+    """How many sessions hold both: the shorter list is walked, and the longer one too, or searched if far longer."""
+    if starts[a + 1] - starts[a] > starts[b + 1] - starts[b]:
+        a, b = b, a
+    low, end, count = starts[b], starts[b + 1], 0
+    search = end - low > 16 * (starts[a + 1] - starts[a])
+    for s in range(starts[a], starts[a + 1]):
+        wanted = held[s]
+        if search:
+            high = end
+            while low < high:
+                middle = (low + high) // 2
+                if held[middle] < wanted:
+                    low = middle + 1
+                else:
+                    high = middle
+        else:
+            while low < end and held[low] < wanted:
+                low += 1
+        if low < end and held[low] == wanted:
+            count += 1
+    return count
+
+
+@numba.njit(nogil=True, cache=True)
+def find_mutual(all_rows, seeds, rows, keep):  # type: ignore[no-untyped-def]
+    """Whether the seed stands in the list of its result: keep (b, k) bool, written.
+
+    all_rows (n, c) int32, the lists of all; seeds (b,), rows (b, k), −1 for missing
+    """
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            keep[i, j] = False
+            if rows[i, j] >= 0:
+                for c in range(all_rows.shape[1]):
+                    if all_rows[rows[i, j], c] == seeds[i]:
+                        keep[i, j] = True
+                        break
+
+
+@numba.njit(nogil=True, cache=True)
+def keep_capped(offsets, codes, most, rows, keep):  # type: ignore[no-untyped-def]
+    """At most `most` results of a list with the same value, the first ones: keep (b, k) bool, written.
+
+    offsets (n+1,), codes: the values of item a are codes[offsets[a]:offsets[a + 1]]; rows (b, k), −1 for missing
+    """
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            a = rows[i, j]
+            keep[i, j] = a >= 0
+            if a < 0:
+                continue
+            for v in range(offsets[a], offsets[a + 1]):
+                count = 0
+                for before in range(j):
+                    if keep[i, before]:
+                        b = rows[i, before]
+                        for w in range(offsets[b], offsets[b + 1]):
+                            if codes[w] == codes[v]:
+                                count += 1
+                                break
+                if count >= most:
+                    keep[i, j] = False
+                    break
+
+
+@numba.njit(nogil=True, cache=True)
+def choose_diverse(vectors, starts, held, rows, relevance, weight, best_rows, best_scores):  # type: ignore[no-untyped-def]
+    """Maximal marginal relevance: one after the other the best by (1 − weight)·relevance − weight·likeness.
+
+    Likeness is the highest cosine with what was chosen before, 0 at least.
+
+    vectors      (n, d) float32 of norm 1, or (0, 0): then likeness is the cosine of items' sets of sessions
+    starts, held the sessions of items, see `count_shared`; not looked at where there are vectors
+    rows         (b, c), best first, −1 for missing; relevance (b, c) float64
+    best_rows, best_scores  (b, k), written; −1 and −inf for missing
+    """
+    c = rows.shape[1]
+    alike = np.empty(c, dtype=np.float64)
+    left = np.empty(c, dtype=np.bool_)
+    for i in range(rows.shape[0]):
+        for j in range(c):
+            alike[j] = 0.0
+            left[j] = rows[i, j] >= 0
+        for place in range(best_rows.shape[1]):
+            best, value = -1, -np.inf
+            for j in range(c):
+                if left[j]:
+                    here = (1 - weight) * relevance[i, j] - weight * alike[j]
+                    if here > value:
+                        best, value = j, here
+            if best < 0:
+                best_rows[i, place], best_scores[i, place] = -1, -np.inf
+                continue
+            left[best] = False
+            best_rows[i, place], best_scores[i, place] = rows[i, best], value
+            if place + 1 < best_rows.shape[1]:
+                for j in range(c):
+                    if left[j]:
+                        near = _cosine(vectors, starts, held, rows[i, best], rows[i, j])
+                        alike[j] = max(alike[j], near)
+
+
+@numba.njit(nogil=True, cache=True)
+def _cosine(vectors, starts, held, a, b):  # type: ignore[no-untyped-def]
+    if vectors.shape[0] > 0:
+        total = 0.0
+        for d in range(vectors.shape[1]):
+            total += np.float64(vectors[a, d]) * vectors[b, d]
+        return total
+    sizes = np.float64(starts[a + 1] - starts[a]) * (starts[b + 1] - starts[b])
+    return _shared(starts, held, a, b) / np.sqrt(sizes) if sizes > 0 else 0.0
+
+
+@numba.njit(nogil=True, cache=True)
+def fill_together(starts, held, offsets, items, seeds, rows, scores, pad, met):  # type: ignore[no-untyped-def]
+    """Fill short lists with what stands in sessions with the seed, by the cosine of items' sets of sessions.
+
+    starts, held    the sessions of items; offsets, items: the items of sessions, each once
+    seeds           (b,) items; rows (b, k) int64, scores (b, k) float64: lists from the left, −1 and −inf for missing;
+                    written
+    pad             (n,) int64 of zeros; met (n,) int64: scratch
+    """
+    for i in range(rows.shape[0]):
+        count, seed = _length(rows[i]), seeds[i]
+        if count == rows.shape[1]:
+            continue
+        found = 0
+        for s in range(starts[seed], starts[seed + 1]):
+            for e in range(offsets[held[s]], offsets[held[s] + 1]):
+                if pad[items[e]] == 0:
+                    met[found] = items[e]
+                    found += 1
+                pad[items[e]] += 1
+        pad[seed] = 0
+        for j in range(count):
+            pad[rows[i, j]] = 0
+        own = np.float64(starts[seed + 1] - starts[seed])
+        while count < rows.shape[1]:
+            best, value = -1, 0.0
+            for m in range(found):
+                item = met[m]
+                if pad[item] > 0:
+                    here = pad[item] / np.sqrt(own * (starts[item + 1] - starts[item]))
+                    if here > value or (here == value and item < best):
+                        best, value = item, here
+            if best < 0:
+                break
+            pad[best] = 0
+            _add(rows[i], scores[i], count, best, value)
+            count += 1
+        for m in range(found):
+            pad[met[m]] = 0
+
+
+@numba.njit(nogil=True, cache=True)
+def fill_popular(popular, shares, offsets, known, rows, scores):  # type: ignore[no-untyped-def]
+    """Fill short lists with the most popular items that neither stand in them nor are known.
+
+    popular         (n,) items, the most popular first; shares (n,) float64, what they score
+    offsets, known  items of no use to list i: known[offsets[i]:offsets[i + 1]]
+    rows, scores    as of `fill_together`
+    """
+    for i in range(rows.shape[0]):
+        count = _length(rows[i])
+        for p in range(popular.shape[0]):
+            if count == rows.shape[1]:
+                break
+            item, there = popular[p], False
+            for j in range(count):
+                there = there or rows[i, j] == item
+            for e in range(offsets[i], offsets[i + 1]):
+                there = there or known[e] == item
+            if not there:
+                _add(rows[i], scores[i], count, item, shares[p])
+                count += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _length(row):  # type: ignore[no-untyped-def]
+    count = 0
+    while count < row.shape[0] and row[count] >= 0:
+        count += 1
+    return count
+
+
+@numba.njit(nogil=True, cache=True)
+def _add(row, scores, count, item, score):  # type: ignore[no-untyped-def]
+    """Put an item at the end of a list, scoring no more than what stands before it."""
+    row[count] = item
+    scores[count] = min(score, scores[count - 1]) if count > 0 else score

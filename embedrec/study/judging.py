@@ -1,0 +1,140 @@
+"""Steps that judge: one model or several on the same questions, or a grid of a session kNN."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from embedrec import artifacts
+from embedrec.comparison import check_metrics, recorded, spent, terms_of, usual_columns
+from embedrec.evaluate import grid
+from embedrec.reporting import Report
+from embedrec.study import tables
+from embedrec.study.grids import AT
+from embedrec.study.step import Where, files_among, fingerprints
+from embedrec.sweep import check_sweep, sweep
+from embedrec.trial import Trial, about, ask, contender, labels_of, open_trial, searching
+
+COMPARISON = "comparison.json"
+
+
+def evaluation(table: tables.Evaluate, sessions: str, before: str) -> Judge | Sweep:
+    """The step of an [[evaluate]]."""
+    asked = tables.Ask(**{f.name: getattr(table, f.name) for f in fields(tables.Ask)})
+    if table.grid:
+        return Sweep(table, asked, sessions, before)
+    return Judge(f"evaluate {table.name}", asked, (table.model,), (), sessions, (before,))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """`embedrec compare`, or `embedrec evaluate` of one model; the artifact holds `comparison.json`, see `recorded`."""
+
+    name: str
+    asked: tables.Ask
+    models: tuple[str, ...]
+    metrics: tuple[str, ...]
+    sessions: str
+    after: tuple[str, ...]
+
+    @property
+    def made(self) -> str:
+        return self.name.replace(" ", "-")
+
+    def settings(self) -> dict[str, Any]:
+        return {"ask": asdict(self.asked), "models": self.models, "metrics": self.metrics}
+
+    def files(self) -> dict[str, str]:
+        return fingerprints(files_among({"labels": self.asked.labels}))
+
+    def place(self, where: Where) -> Path:
+        return where.folder / self.made
+
+    def work(self, where: Where, report: Report) -> None:
+        trial, asked = opened(self.asked, self.sessions, where), self.asked
+        at = asked.at or AT
+        terms = terms_of(trial, at, asked.ties, asked.seen, asked.unknown, asked.draws, asked.seed)
+        labels = None if asked.labels is None else labels_of(trial, asked.labels)
+        shown = self.metrics or usual_columns(at[-1], labelled=labels is not None)
+        done = {}
+        for name in self.models:
+            model = contender(
+                where.workspace,
+                name,
+                trial,
+                seed=asked.seed,
+                threads=where.threads,
+                device=where.device,
+                report=report,
+            )
+            if asked.through is not None:
+                model = searching(model, asked.through, seed=asked.seed)
+            done[name] = model, ask(trial, model.model, terms, labels=labels, report=report)
+            check_metrics(done[name][1], shown)
+            report("judged", model=name, **{metric: done[name][1].metrics[metric] for metric in shown})
+        said = recorded(done, shown, trial.train)
+        facts = {name: {"origin": one[0].origin, **spent(*one)} for name, one in done.items()}
+        with artifacts.writing(self.place(where), "comparison", {**about(trial, terms), "models": facts}) as draft:
+            draft.path(COMPARISON).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """`embedrec evaluate --grid`: a session kNN with every number of neighbours."""
+
+    table: tables.Evaluate
+    asked: tables.Ask
+    sessions: str
+    before: str
+
+    @property
+    def name(self) -> str:
+        return f"evaluate {self.table.name}"
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        return (self.before,)
+
+    @property
+    def made(self) -> str:
+        return self.name.replace(" ", "-")
+
+    def settings(self) -> dict[str, Any]:
+        return asdict(self.table)
+
+    def files(self) -> dict[str, str]:
+        return {}
+
+    def place(self, where: Where) -> Path:
+        return where.folder / self.made
+
+    def work(self, where: Where, report: Report) -> None:
+        check_sweep(where.workspace, self.table.model, self.asked.protocol)
+        trial, asked = opened(self.asked, self.sessions, where), self.asked
+        terms = terms_of(trial, asked.at or grid.AT, asked.ties, asked.seen, asked.unknown, 0, asked.seed)
+        sweep(
+            where.workspace,
+            self.table.model,
+            trial,
+            terms,
+            grid.check_neighbours(self.table.neighbours),
+            self.place(where),
+            expanded=self.table.sub_sessions,
+            seed=asked.seed,
+            threads=where.threads,
+            report=report,
+        )
+
+
+def opened(asked: tables.Ask, sessions: str, where: Where) -> Trial:
+    """The trial that is asked for."""
+    return open_trial(
+        where.workspace.find("sessions", sessions),
+        split=asked.split,
+        valid=asked.valid,
+        protocol=asked.protocol,
+        given=asked.given,
+        seed=asked.seed,
+    )

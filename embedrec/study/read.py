@@ -1,0 +1,241 @@
+"""A study from its TOML file: tables checked, names resolved, and the steps in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, TypeVar
+
+from embedrec.artifacts import plain_from
+from embedrec.config import build, read_toml
+from embedrec.data.filters import Filters
+from embedrec.data.regroup import Regroup
+from embedrec.data.splits import SPLITS
+from embedrec.errors import SettingsError, did_you_mean
+from embedrec.models import recipe_class
+from embedrec.readers import FILTERED, reader
+from embedrec.steps import index_name
+from embedrec.study import tables, works
+from embedrec.study.step import Step, Study
+
+T = TypeVar("T")
+_TABLES = ("prepare", "split", "ask", "compare", "report")  # one of each at most
+_LISTS = ("train", "index", "evaluate", "export", "table")
+_KEYS = ("title", "name", "seed", *_TABLES, *_LISTS)
+
+
+def read_study(path: Path, *, data: str | None = None) -> Study:
+    """The study in a TOML file.
+
+    data  what "{data}" stands for in its texts
+
+    Raises SettingsError for a file that is no study: unknown tables and keys, with the nearest valid ones, names of
+    what is not in it, settings that a model does not take.
+    """
+    given = _filled(read_toml(path), data, path)
+    _check_shape(given, path)
+    seed = given.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise SettingsError(f"seed in {path} must be a whole number from 0, but is {seed!r}")
+    name = given.get("name", plain_from(path.stem))
+    steps: list[Step] = [_prepare(given["prepare"])]
+    if "split" in given:
+        steps.append(_split(given["split"], steps[0].name, steps[0].made, seed))
+    sessions, after = steps[-1].made, steps[-1].name
+    ask = {"seed": seed, **given.get("ask", {})}
+    build(tables.Ask, ask, given="[ask]")
+    trained: dict[str, works.Train] = {}
+    for one in given.get("train", ()):
+        step = _train({"seed": seed, **one}, sessions, after, build(tables.Ask, ask, given="[ask]"))
+        _once(step.made, trained, "[[train]]")
+        trained[step.made] = step
+    steps += trained.values()
+    indexed: dict[str, works.Index] = {}
+    for one in given.get("index", ()):
+        found = _index({"seed": seed, **one}, trained, sessions)
+        _once(found.made, indexed, "[[index]]")
+        indexed[found.made] = found
+    steps += indexed.values()
+    judged: dict[str, works.Judge | works.Sweep] = {}
+    for one in given.get("evaluate", ()):
+        table = build(tables.Evaluate, {**ask, **one}, given="[[evaluate]]")
+        _known(table.model, trained, "[[evaluate]]")
+        table = replace(table, name=table.name or table.model)
+        _once(table.name, judged, "[[evaluate]]")
+        judged[table.name] = works.evaluation(table, sessions, trained[table.model].name)
+    if "compare" in given:
+        judged[""] = _comparison({**ask, **given["compare"]}, sessions, trained)
+    steps += judged.values()
+    steps += [_export(one, trained, indexed) for one in given.get("export", ())]
+    _check_unique(steps)
+    if "table" in given:
+        steps.append(_tables(given["table"], judged, trained, steps[0].made, sessions, after))
+    if "report" in given:
+        shown = build(tables.Report, given["report"], given="[report]")
+        title = str(given.get("title", name))
+        comparison = next((s for s in reversed(judged.values()) if isinstance(s, works.Judge)), None)
+        shown_tables = steps[-1] if "table" in given else None
+        before = tuple(step.name for step in steps)
+        made = tuple(trained), tuple(indexed)
+        steps.append(works.Reported(shown, title, sessions, *made, comparison, shown_tables, before))
+    return Study(str(name), str(given.get("title", name)), tuple(steps))
+
+
+def _check_shape(given: Mapping[str, Any], path: Path) -> None:
+    for key, value in given.items():
+        if key not in _KEYS:
+            hint = did_you_mean(key, _KEYS) or f"; valid are {', '.join(_KEYS)}"
+            raise SettingsError(f"unknown table or key {key!r} in {path}{hint}")
+        if key in _TABLES and not isinstance(value, Mapping):
+            raise SettingsError(f"{key!r} in {path} must be one table, [{key}]")
+        if key in _LISTS and not (isinstance(value, list) and all(isinstance(one, Mapping) for one in value)):
+            raise SettingsError(f"{key!r} in {path} must be a list of tables, [[{key}]]")
+    if "prepare" not in given:
+        raise SettingsError(f"{path} has no table [prepare], which says what data it is about")
+
+
+def _filled(value: Any, data: str | None, path: Path) -> Any:
+    """The same with "{data}" in texts replaced."""
+    if isinstance(value, Mapping):
+        return {key: _filled(one, data, path) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, data, path) for one in value]
+    if isinstance(value, str) and "{data}" in value:
+        if data is None:
+            raise SettingsError(f"{path} asks for a folder of data ({value}); name it with --data")
+        return value.replace("{data}", data)
+    return value
+
+
+def _prepare(given: Mapping[str, Any]) -> works.Prepare:
+    own = [f.name for f in fields(tables.Prepare)]
+    table = build(tables.Prepare, {k: v for k, v in given.items() if k in own}, given="[prepare]")
+    read = reader(table.source)
+    settings = {f.name for f in fields(read)} - {"name"}  # [prepare] has a name of its own, and `title` for a column
+    parts = {Filters: {f.name for f in fields(Filters)}, Regroup: {"by", "gap"}, read: settings}
+    _check_keys(given, [*own, *(key for keys in parts.values() for key in keys)], "[prepare]")
+    if table.test is not None and not callable(getattr(read, "read_test", None)):
+        raise SettingsError(
+            f"source {table.source} reads no held-out part; leave test out of [prepare], and [split] it"
+        )
+    if table.title is not None and "name" not in {f.name for f in fields(read)}:
+        raise SettingsError(f"title in [prepare] is for the source table, but the source is {table.source}")
+    made: dict[Any, Any] = {
+        cls: build(cls, {k: given[k] for k in keys if k in given}, given="[prepare]") for cls, keys in parts.items()
+    }
+    usual = {k: v for k, v in FILTERED.get(table.source, {}).items() if k not in given}
+    if table.title is not None:
+        made[read] = replace(made[read], name=table.title)
+    return works.Prepare(
+        replace(table, name=table.name or table.source), made[read], replace(made[Filters], **usual), made[Regroup]
+    )
+
+
+def _split(given: Mapping[str, Any], after: str, sessions: str, seed: int) -> works.Split:
+    own = [f.name for f in fields(tables.Split)]
+    table = build(tables.Split, {"seed": seed, **{k: v for k, v in given.items() if k in own}}, given="[split]")
+    if table.rule not in SPLITS:
+        hint = did_you_mean(table.rule, SPLITS) or f"; there are {', '.join(SPLITS)}"
+        raise SettingsError(f"no split is called {table.rule!r}{hint}")
+    cls: Any = SPLITS[table.rule]
+    _check_keys(given, [*own, *(f.name for f in fields(cls))], "[split]")
+    rule = build(cls, {k: v for k, v in given.items() if k not in own}, given="[split]")
+    return works.Split(replace(table, name=table.name or f"{sessions}-{table.rule}"), rule, sessions, after)
+
+
+def _train(given: Mapping[str, Any], sessions: str, after: str, ask: tables.Ask) -> works.Train:
+    table = build(tables.Train, given, given="[[train]]")
+    table = replace(table, name=table.name or table.model)
+    where = f"[[train]] {table.name}"
+    cls = recipe_class(table.model)
+    twice = next((key for key in table.grid if key in table.set), None)
+    if twice is not None:
+        raise SettingsError(f"{twice!r} stands both in set and in grid of {where}; leave one of them out")
+    empty = next((key for key, values in table.grid.items() if not values), None)
+    if empty is not None:
+        raise SettingsError(f"{empty!r} in the grid of {where} has no values; name some")
+    combined = (dict(zip(table.grid, values, strict=True)) for values in product(*table.grid.values()))
+    recipes = tuple(build(cls, {**table.set, **values}, given=where) for values in combined)
+    return works.Train(table, recipes, ask, sessions, after)
+
+
+def _index(given: Mapping[str, Any], trained: Mapping[str, works.Train], sessions: str) -> works.Index:
+    table = build(tables.Index, given, given="[[index]]")
+    _known(table.model, trained, "[[index]]")
+    table = replace(table, name=table.name or index_name(table.model, table.type, table.of))
+    return works.Index(table, sessions, trained[table.model].name)
+
+
+def _comparison(given: Mapping[str, Any], sessions: str, trained: Mapping[str, works.Train]) -> works.Judge:
+    table = build(tables.Compare, given, given="[compare]")
+    models = table.models or tuple(trained)
+    for model in models:
+        _known(model, trained, "[compare]")
+    if len(set(models)) < len(models) or not models:
+        raise SettingsError("[compare] needs models, each once; check its `models`, or train some")
+    ask = tables.Ask(**{f.name: getattr(table, f.name) for f in fields(tables.Ask)})
+    return works.Judge("compare", ask, models, table.metrics, sessions, tuple(trained[m].name for m in models))
+
+
+def _export(
+    given: Mapping[str, Any], trained: Mapping[str, works.Train], indexed: Mapping[str, works.Index]
+) -> works.Export:
+    table = build(tables.Export, given, given="[[export]]")
+    if (table.model is None) == (table.index is None):
+        raise SettingsError(f"[[export]] {table.file} takes a model or an index; name one of them")
+    _known(table.model or table.index or "", trained if table.index is None else indexed, "[[export]]")
+    source: Step = trained[table.model] if table.model is not None else indexed[str(table.index)]
+    return works.Export(table, source.name)
+
+
+def _tables(
+    given: Iterable[Mapping[str, Any]],
+    judged: Mapping[str, works.Judge | works.Sweep],
+    trained: Mapping[str, works.Train],
+    prepared: str,
+    sessions: str,
+    after: str,
+) -> works.Tables:
+    shown = [build(tables.Table, one, given="[[table]]") for one in given]
+    for table in shown:
+        if table.of not in judged and not all(row.fact for row in table.rows):
+            what = f"no [[evaluate]] is called {table.of!r}" if table.of else "there is no [compare]"
+            raise SettingsError(f"table {table.title!r} needs figures, but {what}{did_you_mean(table.of, judged)}")
+        for row in table.rows:
+            for model in [*row.models, *([row.model] if row.model is not None else [])]:
+                _known(model, trained, f"table {table.title!r}")
+            if row.models and len(row.models) != len(table.columns):
+                raise SettingsError(
+                    f"row {row.label!r} of table {table.title!r} names {len(row.models)} models for "
+                    f"{len(table.columns)} columns"
+                )
+    return works.Tables(tuple(shown), prepared, sessions, after, tuple(judged.items()))
+
+
+def _known(name: str, valid: Iterable[str], where: str) -> None:
+    valid = list(valid)
+    if name not in valid:
+        hint = did_you_mean(name, valid) or f"; there are {', '.join(valid) or 'none'}"
+        raise SettingsError(f"{where} names {name!r}, which this study does not make{hint}")
+
+
+def _check_keys(given: Iterable[str], valid: list[str], where: str) -> None:
+    for key in given:
+        if key not in valid:
+            hint = did_you_mean(key, valid) or f"; valid are {', '.join(valid)}"
+            raise SettingsError(f"unknown setting {key!r} in {where}{hint}")
+
+
+def _once(name: str, there: Mapping[str, Any], where: str) -> None:
+    if name in there:
+        raise SettingsError(f"{where} has {name!r} twice; give one of them another name")
+
+
+def _check_unique(steps: Iterable[Step]) -> None:
+    seen: set[str] = set()
+    for step in steps:
+        if step.name in seen:
+            raise SettingsError(f"two steps are called {step.name!r}; give one of them another name")
+        seen.add(step.name)

@@ -1,0 +1,73 @@
+"""The step that writes a study's page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from embedrec import artifacts
+from embedrec.reporting import Report
+from embedrec.study import tables
+from embedrec.study.judging import COMPARISON, Judge
+from embedrec.study.published import TABLES
+from embedrec.study.step import Step, Where
+
+
+@dataclass(frozen=True)
+class Reported:
+    """`embedrec report` on what a study made.
+
+    models, indexes  names
+    comparison       the step [compare], else the first [[evaluate]] of a model; None without one
+    tables           the step of the tables; None without one
+    """
+
+    table: tables.Report
+    title: str
+    sessions: str
+    models: tuple[str, ...]
+    indexes: tuple[str, ...]
+    comparison: Judge | None
+    tables: Step | None
+    after: tuple[str, ...]
+    name: str = "report"
+
+    @property
+    def made(self) -> str:
+        return self.table.file
+
+    def settings(self) -> dict[str, Any]:
+        return {**asdict(self.table), "title": self.title}
+
+    def files(self) -> dict[str, str]:
+        return {}
+
+    def place(self, where: Where) -> Path:
+        return where.workspace.root / self.table.file
+
+    def work(self, where: Where, report: Report) -> None:
+        from embedrec.page.page import write_page
+        from embedrec.page.subject import subject_of
+
+        comparison = made = None
+        if self.comparison is not None:
+            artifact = artifacts.read(self.comparison.place(where), "comparison")
+            comparison = artifact.about | json.loads(artifact.path(COMPARISON).read_text(encoding="utf-8"))
+        if self.tables is not None:
+            made = json.loads(
+                artifacts.read(self.tables.place(where), "tables").path(TABLES).read_text(encoding="utf-8")
+            )
+        subject = subject_of(
+            where.workspace,
+            self.sessions,
+            self.models,
+            self.indexes,
+            comparison=comparison,
+            tables=made or [],
+            items=self.table.items,
+            label=self.table.label,
+            report=report,
+        )
+        write_page(self.place(where), self.title, subject)

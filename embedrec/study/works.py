@@ -1,0 +1,273 @@
+"""The steps of a study. Each calls the library function that its command calls."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from embedrec import steps
+from embedrec.config import build, settings_of
+from embedrec.data.filters import Filters
+from embedrec.data.regroup import Regroup
+from embedrec.data.room import parse_size
+from embedrec.data.splits import Rule
+from embedrec.index.settings import KINDS, SearchSettings
+from embedrec.models.base import Recipe
+from embedrec.models.neural import device_of, in_steps
+from embedrec.readers import BadRows
+from embedrec.reporting import Report
+from embedrec.study import tables
+from embedrec.study.grids import chosen
+from embedrec.study.judging import Judge, Sweep, evaluation
+from embedrec.study.published import Tables
+from embedrec.study.reports import Reported
+from embedrec.study.step import Where, files_among, fingerprints
+from embedrec.trial import write_split
+
+__all__ = ["Export", "Index", "Judge", "Prepare", "Reported", "Split", "Sweep", "Tables", "Train", "evaluation"]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """`embedrec prepare`."""
+
+    table: tables.Prepare
+    reader: Any
+    filters: Filters
+    regroup: Regroup
+    name: str = "prepare"
+    after: tuple[str, ...] = ()
+
+    @property
+    def made(self) -> str:
+        return self.table.name
+
+    def settings(self) -> dict[str, Any]:
+        parts = {"reader": self.reader, "filters": self.filters, "regroup": self.regroup}
+        return asdict(self.table) | {key: settings_of(part) for key, part in parts.items()}
+
+    def files(self) -> dict[str, str]:
+        test = [self.table.test] if self.table.test is not None else []
+        return fingerprints([*self.table.paths, *test, *files_among(settings_of(self.reader))])
+
+    def place(self, where: Where) -> Path:
+        return where.workspace.folder("sessions", self.made)
+
+    def work(self, where: Where, report: Report) -> None:
+        bad_rows = BadRows(self.table.on_bad_row)
+        steps.prepare(
+            self.table.source,
+            self.reader,
+            self.table.paths,
+            self.place(where),
+            self.filters,
+            regroup=self.regroup,
+            test=self.table.test,
+            bad_rows=bad_rows,
+            workers=where.threads,
+            memory=None if self.table.memory is None else parse_size(self.table.memory),
+            report=report,
+        )
+        for line in bad_rows.lines():
+            report("note", said=line)
+
+
+@dataclass(frozen=True)
+class Split:
+    """`embedrec split`."""
+
+    table: tables.Split
+    rule: Rule
+    sessions: str
+    before: str
+    name: str = "split"
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        return (self.before,)
+
+    @property
+    def made(self) -> str:
+        return self.table.name
+
+    def settings(self) -> dict[str, Any]:
+        return {**asdict(self.table), "settings": settings_of(self.rule)}
+
+    def files(self) -> dict[str, str]:
+        return {}
+
+    def place(self, where: Where) -> Path:
+        return where.workspace.folder("sessions", self.made)
+
+    def work(self, where: Where, report: Report) -> None:
+        source = where.workspace.find("sessions", self.sessions)
+        _, checked = write_split(source, self.place(where), self.rule, seed=self.table.seed)
+        for line in checked:
+            report("note", said=f"leak check: {line}")
+
+
+@dataclass(frozen=True)
+class Train:
+    """`embedrec train`; of a grid, the settings that are best on a validation part.
+
+    recipes  the settings, or those of every combination of the grid
+    ask      how a validation part is asked
+    """
+
+    table: tables.Train
+    recipes: tuple[Recipe, ...]
+    ask: tables.Ask
+    sessions: str
+    before: str
+
+    @property
+    def name(self) -> str:
+        return f"train {self.made}"
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        return (self.before,)
+
+    @property
+    def made(self) -> str:
+        return self.table.name
+
+    def settings(self) -> dict[str, Any]:
+        table = {key: getattr(self.table, key) for key in ("model", "memory", "seed")}
+        if not self.table.grid:
+            return {**table, "settings": settings_of(self.recipes[0])}
+        grid = {"grid": [settings_of(recipe) for recipe in self.recipes], "best": self.table.best}
+        return {**table, **grid, "ask": asdict(self.ask)}
+
+    def files(self) -> dict[str, str]:
+        return {}
+
+    def place(self, where: Where) -> Path:
+        return where.workspace.folder("model", self.made)
+
+    def work(self, where: Where, report: Report) -> None:
+        from embedrec.training.run import HERE, Run
+
+        source = where.workspace.find("sessions", self.sessions)
+        recipe: Any = self.recipes[0]
+        if self.table.grid:
+            recipe = chosen(self.table, self.recipes, self.ask, source, where, report)
+        run, stepwise = HERE, in_steps(recipe)
+        if stepwise:
+            checkpoint = where.workspace.folder("checkpoint", self.made)
+            run = Run(device_of(recipe, where.device, report), checkpoint, where.resumed and checkpoint.exists())
+        memory = None if self.table.memory is None else parse_size(self.table.memory)
+        steps.train(
+            recipe,
+            source,
+            self.place(where),
+            seed=self.table.seed,
+            threads=where.threads,
+            memory=memory,
+            report=report,
+            run=run,
+        )
+
+
+@dataclass(frozen=True)
+class Index:
+    """`embedrec build-index`."""
+
+    table: tables.Index
+    sessions: str
+    before: str
+
+    @property
+    def name(self) -> str:
+        return f"index {self.made}"
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        return (self.before,)
+
+    @property
+    def made(self) -> str:
+        return self.table.name
+
+    def settings(self) -> dict[str, Any]:
+        return asdict(self.table)
+
+    def files(self) -> dict[str, str]:
+        return {}
+
+    def place(self, where: Where) -> Path:
+        return where.workspace.folder("index", self.made)
+
+    def work(self, where: Where, report: Report) -> None:
+        from embedrec.models.encoders import Weights
+
+        table, of_sessions = self.table, self.table.of == "sessions"
+        steps.index(
+            where.workspace.find("model", table.model),
+            self.place(where),
+            table.type,
+            sessions=where.workspace.find("sessions", self.sessions) if of_sessions else None,
+            weights=build(Weights, table.set, given=f"[[index]] {table.name}") if table.set else None,
+            popularity=table.popularity,
+            settings=_search(table),
+            metric=table.metric,
+            seed=table.seed,
+            report=report,
+        )
+
+
+@dataclass(frozen=True)
+class Export:
+    """`embedrec export`."""
+
+    table: tables.Export
+    before: str
+
+    @property
+    def name(self) -> str:
+        return f"export {self.table.file}"
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        return (self.before,)
+
+    @property
+    def made(self) -> str:
+        return self.table.file
+
+    def settings(self) -> dict[str, Any]:
+        return asdict(self.table)
+
+    def files(self) -> dict[str, str]:
+        return {}
+
+    def place(self, where: Where) -> Path:
+        return where.workspace.root / self.table.file
+
+    def work(self, where: Where, report: Report) -> None:
+        from embedrec.export.export import Wanted, export_lists
+        from embedrec.export.layout import layout_of
+        from embedrec.export.policies.settings import Policies
+        from embedrec.exportable import exportable_items
+
+        table = self.table
+        policies = {f.name: getattr(table, f.name) for f in fields(Policies)} | {"caps": table.caps or None}
+        layout = layout_of(table.file, table.format, whitespace=table.whitespace, prefix=table.prefix)
+        opened = exportable_items(
+            where.workspace, table.model, table.index, _search(table), popularity=table.popularity
+        )
+        export_lists(
+            self.place(where),
+            opened.answers,
+            Wanted(table.n, Policies(**policies), table.candidates, layout),
+            opened.material,
+            opened.about,
+            resume=where.resumed,
+            threads=where.threads,
+            report=report,
+        )
+
+
+def _search(table: tables.Index | tables.Export) -> SearchSettings:
+    return SearchSettings(**{name: getattr(table, name) for name in KINDS})

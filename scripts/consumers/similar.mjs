@@ -1,0 +1,90 @@
+// How a service in Node.js reads what `embedrec publish redis` wrote: the neighbours of an item, best first.
+//
+// usage: node scripts/consumers/similar.mjs redis://[user:password@]host[:port]/[db] ITEM [PREFIX] [--json]
+//
+// It needs no package: a command of Redis is a few lines on a socket (TLS for rediss://). With the package `redis`, the
+// same two reads are `await client.get(...)` and `await client.lRange(...)`.
+
+import net from "node:net";
+import tls from "node:tls";
+
+const words = process.argv.slice(2).filter((word) => word !== "--json");
+const asJson = process.argv.includes("--json");
+const [place, item, prefix = "embedrec"] = words;
+if (!item) {
+  console.error("usage: node similar.mjs redis://host:6379/0 ITEM [PREFIX] [--json]");
+  process.exit(2);
+}
+
+/** One connection; `ask("GET", "key")` is a promise of what Redis answers. */
+function connect(url) {
+  const port = Number(url.port || 6379);
+  const secure = url.protocol === "rediss:";
+  const socket = secure ? tls.connect({ host: url.hostname, port, servername: url.hostname }) : net.connect(port, url.hostname);
+  let buffer = Buffer.alloc(0);
+  const waiting = [];
+  socket.on("data", (data) => {
+    buffer = Buffer.concat([buffer, data]);
+    for (let found; waiting.length && (found = parse(buffer, 0)); ) {
+      buffer = buffer.subarray(found.end);
+      const { resolve, reject } = waiting.shift();
+      if (found.value instanceof Error) reject(found.value);
+      else resolve(found.value);
+    }
+  });
+  socket.on("error", (error) => waiting.splice(0).forEach(({ reject }) => reject(error)));
+  return {
+    ask: (...args) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ resolve, reject });
+        socket.write(`*${args.length}\r\n` + args.map((a) => `$${Buffer.byteLength(a)}\r\n${a}\r\n`).join(""));
+      }),
+    close: () => socket.end(),
+  };
+}
+
+/** The answer that begins at `at`, and where it ends; null while it is not all there. */
+function parse(buffer, at) {
+  const line = buffer.indexOf("\r\n", at);
+  if (line < 0) return null;
+  const head = buffer.toString("utf8", at + 1, line);
+  const end = line + 2;
+  const kind = String.fromCharCode(buffer[at]);
+  if (kind === "+") return { value: head, end };
+  if (kind === "-") return { value: new Error(head), end };
+  if (kind === ":") return { value: Number(head), end };
+  const length = Number(head);
+  if (length < 0) return { value: null, end };
+  if (kind === "$") {
+    if (buffer.length < end + length + 2) return null;
+    return { value: buffer.toString("utf8", end, end + length), end: end + length + 2 };
+  }
+  const value = [];
+  let next = end;
+  for (let i = 0; i < length; i++) {
+    const found = parse(buffer, next);
+    if (!found) return null;
+    value.push(found.value);
+    next = found.end;
+  }
+  return { value, end: next };
+}
+
+const url = new URL(place);
+const client = connect(url);
+try {
+  if (url.password) {
+    const name = url.username ? [decodeURIComponent(url.username)] : [];
+    await client.ask("AUTH", ...name, decodeURIComponent(url.password));
+  }
+  if (url.pathname.length > 1) await client.ask("SELECT", url.pathname.slice(1));
+  const served = await client.ask("GET", `${prefix}:served`); // the generation that is served ...
+  const key = `${prefix}:${served}:${item}`; // ... and the key of the item in it
+  const found = asJson ? JSON.parse((await client.ask("GET", key)) ?? '{"items": []}').items : await client.ask("LRANGE", key, "0", "-1");
+  for (const other of found) console.log(String(other));
+} catch (error) {
+  console.error(`similar.mjs: ${error.message || error.code}`);
+  process.exitCode = 1;
+} finally {
+  client.close();
+}

@@ -1,0 +1,90 @@
+"""`embedrec diff`: exactly what it prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, walked
+
+
+@pytest.fixture
+def exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with an old export and a new one."""
+    monkeypatch.chdir(tmp_path)
+    Path("old.txt").write_text("a b c\nb a c\nc a b\n")
+    Path("new.tsv").write_text("a\t1\tb\t.9\na\t2\td\t.8\nb\t1\ta\t.9\nb\t2\tc\t.9\nd\t1\ta\t.5\n")
+    Path("counts.csv").write_text("item,count\na,10\nb,5\nc,5\nd,1\n")
+    return tmp_path
+
+
+def test_what_it_prints(run: Run, exports: Path) -> None:
+    ran = walked(run, "diff", "old.txt", "new.tsv", "--worst", 1, "--counts", "counts.csv")
+    assert ran.err == ""
+    assert ran.out == (
+        "lists\t3\t3\n"
+        "lists in both\t2\t\n"
+        "lists lost\t1\t\n"
+        "lists gained\t1\t\n"
+        "results\t6\t5\n"
+        "items listed\t3\t4\n"
+        "items lost\t0\t\n"
+        "items gained\t1\t\n"
+        "lists unchanged\t1\t\n"
+        "overlap@2\t0.7500\t\n"
+        "rank-biased overlap\t0.7750\t\n"
+        "popularity\t0.6667\t0.6200\n"
+        "a\t0.5000\t0.5500\tc\td\n"
+    )
+
+
+def test_as_json(run: Run, exports: Path) -> None:
+    said = json.loads(walked(run, "diff", "old.txt", "new.tsv", "--json", "-n", 1).out)
+    assert said["overlap@1"] == said["rank-biased overlap"] == 1.0
+    assert said["worst"] == [
+        {"item": "a", "overlap@1": 1.0, "rbo": 1.0, "lost": [], "gained": []},
+        {"item": "b", "overlap@1": 1.0, "rbo": 1.0, "lost": [], "gained": []},
+    ]
+
+
+def test_fail_under(run: Run, exports: Path) -> None:
+    assert run("diff", "old.txt", "new.tsv", "--fail-under", 0.75).code == 0
+    ran = run("diff", "old.txt", "new.tsv", "--fail-under", 0.8)
+    assert ran.code == 1
+    assert ran.out.startswith("lists\t3\t3\n")
+    assert ran.err == (
+        "embedrec: the mean overlap@2 of old.txt and new.tsv is 0.7500, which is under 0.8; "
+        "look at the lists that changed most before the new export is used\n"
+    )
+
+
+def test_counts_of_sessions(run: Run, exports: Path) -> None:
+    Path("log.csv").write_text("session,item\n1,a\n1,b\n2,a\n2,c\n")
+    walked(run, "prepare", "table", "log.csv")
+    said = json.loads(walked(run, "diff", "old.txt", "new.tsv", "--json", "--sessions", "log").out)
+    assert said["popularity"] == [0.6667, 0.6]
+
+
+def test_bad_input(run: Run, exports: Path) -> None:
+    Path("v.vec").write_text("1 1\na 1\n")
+    Path("names.csv").write_text("item,name\na,A\n")
+    for words, code, says in (
+        (("old.txt", "none.txt"), 1, "no file none.txt; check the path"),
+        (("old.txt", "v.vec"), 1, "v.vec holds vectors; compare exports of lists (text, tsv, jsonl, redis, parquet)"),
+        (("old.txt", "new.tsv", "--p", 1), 1, "p must lie between 0 and 1, but is 1.0"),
+        (
+            ("old.txt", "new.tsv", "--counts", "names.csv"),
+            1,
+            "names.csv must have a column 'count' of numbers beside its items; name it so",
+        ),
+        (
+            ("old.txt", "new.tsv", "--counts", "names.csv", "--sessions", "x"),
+            2,
+            "counts come from a table or from sessions; leave out --counts or --sessions",
+        ),
+    ):
+        ran = run("diff", *words)
+        assert (ran.code, ran.out) == (code, "")
+        assert ran.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == says

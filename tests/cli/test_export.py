@@ -1,0 +1,197 @@
+"""`embedrec export`: formats, shards, policies, sessions and recommendations, and being killed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, walked
+
+LOG = "session,item\n" + "".join(f"{s},{i}\n" for s, items in enumerate(["abc", "abc", "abd", "de"]) for i in items)
+RAW = "a b c\nb a c\nc a b\nd a b\ne d\n"
+
+
+@pytest.fixture
+def counted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace, and the current folder, of four sessions and the counts of their pairs."""
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text(LOG)
+    walked(run, "prepare", "table", "log.csv")
+    walked(run, "train", "cooccurrence", "--set", "measure=raw")
+    return tmp_path
+
+
+def test_every_format(run: Run, counted: Path) -> None:
+    using = "using model cooccurrence (models/cooccurrence)\n"
+    assert walked(run, "export", "l.tsv", "-n", 2).err == f"{using}wrote 5 lists to l.tsv\n"
+    tsv = "a\t1\tb\t3\na\t2\tc\t2\nb\t1\ta\t3\nb\t2\tc\t2\nc\t1\ta\t2\nc\t2\tb\t2\nd\t1\ta\t1\nd\t2\tb\t1\ne\t1\td\t1\n"
+    assert Path("l.tsv").read_text() == tsv
+    assert walked(run, "export", "-", "-n", 2, "--format", "tsv").out == tsv
+    assert walked(run, "export", "l.jsonl.gz", "-n", 1).err == f"{using}wrote 5 lines to l.jsonl.gz\n"
+    lines = gzip.decompress(Path("l.jsonl.gz").read_bytes()).splitlines()
+    assert lines[0] == b'{"item": "a", "similar": [{"id": "b", "score": 3}]}'
+    redis = walked(run, "export", "-", "-n", 1, "--format", "redis", "--prefix", "x:").out
+    assert redis.startswith(
+        "*1\r\n$5\r\nMULTI\r\n*2\r\n$3\r\nDEL\r\n$3\r\nx:a\r\n*3\r\n$5\r\nRPUSH\r\n$3\r\nx:a\r\n$1\r\nb\r\n"
+    )
+    walked(run, "export", "l.parquet", "-n", 2)
+    walked(run, "export", "l.txt", "-n", 2)
+    assert walked(run, "diff", "l.parquet", "l.txt", "--json", "--worst", 0).out == (
+        '{"lists": [5, 5], "lists in both": 5, "lists lost": 0, "lists gained": 0, "results": [9, 9], '
+        '"items listed": [4, 4], "items lost": 0, "items gained": 0, "lists unchanged": 5, "overlap@2": 1.0, '
+        '"rank-biased overlap": 1.0, "worst": []}\n'
+    )
+
+
+def test_shards(run: Run, counted: Path) -> None:
+    for _ in range(2):
+        ran = walked(run, "export", "out/", "-n", 2, "--shards", 2)
+        assert ran.err.splitlines()[-1] == "wrote 5 lists to out/ (2 shards)"
+    assert Path("out/part-00000.txt").read_text() + Path("out/part-00001.txt").read_text() == RAW
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    assert (manifest["of"], manifest["lists"], manifest["results"]) == ("items", 5, 9)
+    assert manifest["sources"][0]["name"] == "cooccurrence"
+    assert list(manifest["files"]["part-00000.txt"]) == ["lists", "results", "bytes", "sha256"]
+
+
+def test_the_manifest_tells_the_recall_of_an_index(run: Run, compass: Path) -> None:
+    walked(run, "export", compass / "out", "--shards", 2, "--format", "jsonl.zst", "--workspace", compass)
+    (source,) = json.loads((compass / "out" / "manifest.json").read_text())["sources"]
+    assert (source["kind"], source["spec"], source["facts"]["recall@20"]) == ("index", "Flat", 1.0)
+
+
+def test_vectors(run: Run, compass: Path) -> None:
+    at = ("--workspace", compass)
+    assert (
+        walked(run, "export", compass / "v.vec", *at).err.splitlines()[-1] == f"wrote 6 vectors to {compass / 'v.vec'}"
+    )
+    assert (compass / "v.vec").read_text().splitlines()[:2] == ["6 2", "north 0 1"]
+    walked(run, "export", compass / "v.bin", *at)
+    assert (compass / "v.bin").read_bytes().startswith(b"6 2\nnorth ")
+
+
+def test_policies(run: Run, counted: Path) -> None:
+    Path("artists.csv").write_text("item,artist\na,X\nb,X\nc,Y\nd,Y\n")
+    ran = walked(
+        run,
+        "export",
+        "l.txt",
+        "-n",
+        2,
+        "--min-score",
+        2,
+        "--cap",
+        "artist=1",
+        "--attributes",
+        "artists.csv",
+        "--back-off",
+    )
+    assert ran.err.splitlines() == [
+        "using model cooccurrence (models/cooccurrence)",
+        "policies: min-score 2, cap artist=1, back-off",
+        "before: coverage 0.8000, Gini 0.3556, 1 lists of fewer than 2",
+        "after: coverage 1.0000, Gini 0.2800, 0 lists of fewer than 2",
+        "overlap@2 0.7000",
+        "wrote 5 lines to l.txt",
+    ]
+    assert Path("l.txt").read_text() == "a b c\nb a c\nc a d\nd e a\ne d a\n"
+
+
+def test_more_policies(run: Run, counted: Path) -> None:
+    out = walked(run, "export", "-", "-n", 2, "--min-evidence", 2, "--model", "cooccurrence").out
+    assert out == "a b c\nb a c\nc a b\nd\ne\n"
+    assert walked(run, "export", "-", "-n", 2, "--discount", 1).out == "a b c\nb a c\nc a b\nd e a\ne d\n"
+    assert walked(run, "export", "-", "-n", 1, "--mutual", "--candidates", 1).out == "a b\nb a\nc\nd\ne\n"
+    assert walked(run, "export", "-", "-n", 2, "--csls", 1, "--mmr", 0.2).out.count("\n") == 5
+
+
+def test_sessions(run: Run, counted: Path) -> None:
+    walked(run, "train", "sknn")
+    ran = walked(run, "export", "l.tsv", "--of", "sessions", "-n", 1, "--model", "sknn")
+    assert ran.err.splitlines()[-1] == "wrote 4 lists to l.tsv"
+    rows = [line.split("\t")[:3] for line in Path("l.tsv").read_text().splitlines()]
+    assert rows == [["0", "1", "1"], ["1", "1", "0"], ["2", "1", "1"], ["3", "1", "2"]]
+
+
+def test_recommendations(run: Run, counted: Path) -> None:
+    Path("carts.csv").write_text("session,item\nx,a\nx,b\ny,e\nz,unknown\n")
+    words = ("export", "-", "--of", "recommendations", "--histories", "carts.csv", "--format", "jsonl", "-n", 2)
+    lines = [json.loads(line) for line in walked(run, *words).out.splitlines()]
+    assert [list(line) for line in lines] == [["history", "item"]] * 3
+    assert [[result["id"] for result in line["item"]] for line in lines] == [["c", "d"], ["d"], []]
+    ran = walked(run, *words, "--back-off")
+    assert [[r["id"] for r in json.loads(line)["item"]] for line in ran.out.splitlines()] == [
+        ["c", "d"],
+        ["d", "a"],
+        ["a", "b"],
+    ]
+    assert ran.err.splitlines()[1] == "policies: back-off"
+    seen = [json.loads(line) for line in walked(run, *words, "--seen").out.splitlines()]
+    assert {result["id"] for result in seen[0]["item"]} == {"a", "c"}
+
+
+def test_a_killed_export_is_resumed(run: Run, compass: Path) -> None:
+    """Killed when all lists are found and none is written."""
+    at = ["--workspace", str(compass)]
+    target = compass / "l.txt"
+    walked(run, "export", target, *at)
+    expected = target.read_bytes()
+    target.write_bytes(b"the old one")
+    script = (
+        "import os, signal\n"
+        "import embedrec.export.export as export\n"
+        "export.write_file = lambda *a, **b: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from embedrec.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script, "export", str(target), *at], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert target.read_bytes() == b"the old one"
+    assert (compass / ".l.txt.work").is_dir()
+    ran = walked(run, "export", target, "-n", 2, "--resume", *at)
+    assert "another source or other settings; all was done anew" in ran.err
+    subprocess.run([sys.executable, "-c", script, "export", str(target), *at], capture_output=True, check=False)
+    ran = walked(run, "export", target, "--resume", *at)
+    assert ran.err.splitlines()[1] == "resumed after 6 of 6 lists"
+    assert target.read_bytes() == expected
+    assert not list(compass.glob(".l.txt*"))
+
+
+def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
+    for words, code, says in (
+        (("-", "--shards", 2), 2, "stdout is one stream that cannot be resumed; leave out --shards and --resume"),
+        (
+            ("x", "--of", "recommendations"),
+            2,
+            "--of recommendations and --histories FILE go together; give both or neither",
+        ),
+        (("x", "--seen"), 2, "--seen is for recommendations; leave it out"),
+        (("x", "--attributes", "log.csv"), 2, "--attributes are for --cap; give both or neither"),
+        (("x", "--cap", "artist"), 2, "--cap takes ATTRIBUTE=N, such as artist=2, but was given 'artist'"),
+        (("x", "--of", "sessions", "--cap", "a=2"), 1, "--cap does not suit an export of sessions; leave it out"),
+        (
+            ("x", "--candidates", 50),
+            1,
+            "candidates are what policies choose from, but no policy is wanted; leave them out",
+        ),
+        (("x.vec", "--mutual"), 2, "vectors are written whole to a file, without policies; leave the options out"),
+        (("x.vec",), 1, "model cooccurrence has no vectors; export its lists, or name another model"),
+        (("x", "--cap", "a=2", "--attributes", "none.csv"), 1, "no file none.csv; check the path"),
+        (("x", "--format", "tvs"), 1, "no format is called 'tvs'; did you mean 'tsv'?"),
+        (
+            ("x", "--cap", "artist=2"),
+            1,
+            "nothing is known of the items to cap; name a table with --attributes, or prepare the sessions with "
+            "--item-features",
+        ),
+    ):
+        ran = run("export", *words)
+        assert (ran.code, ran.out) == (code, "")
+        assert ran.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == says
+    assert not Path("x").exists()
+    assert not list(counted.glob(".x*"))

@@ -1,0 +1,180 @@
+"""`embedrec publish`: from a workspace to servers, what it says, and what it never says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run, walked
+
+LISTS = {
+    "north": ["north-east", "east"],
+    "north-east": ["north", "east"],
+    "east": ["south-east", "north-east"],
+    "south-east": ["east", "south"],
+    "south": ["south-east", "east"],
+    "west": ["north", "south"],
+}
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in (
+        "EMBEDREC_REDIS_URL",
+        "EMBEDREC_POSTGRES_URL",
+        "EMBEDREC_QDRANT_URL",
+        "REDISCLI_AUTH",
+        "QDRANT_API_KEY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    yield
+
+
+def test_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
+    at = ("--workspace", compass)
+    planned = walked(run, "publish", "redis", redis_url, "-n", 2, "--dry-run", *at)
+    assert planned.rows == [["redis", "6", "388"]] and not redis.keys()
+    assert planned.err.splitlines()[1:] == ["nothing was written; this would be"]
+    ran = walked(run, "publish", "redis", redis_url, "-n", 2, *at)
+    assert ran.rows[0][:4] == ["redis", "1", "6", "388"]
+    shown = re.sub(r":\d+/0", ":PORT/0", ran.err)
+    assert shown.splitlines() == [
+        f"using index compass-flat ({compass}/indexes/compass-flat)",
+        "published generation 1 to redis://:***@127.0.0.1:PORT/0",
+    ]
+    assert {item: redis.lrange(f"embedrec:1:{item}", 0, -1) for item in LISTS} == LISTS
+    again = walked(run, "publish", "redis", redis_url, "-n", 2, *at, "--json")
+    assert "serves this as generation 1; nothing had to be written" in again.err
+    assert json.loads(again.out) == {"target": "redis", "generation": 1, "seconds": json.loads(again.out)["seconds"]}
+    walked(
+        run,
+        "publish",
+        "redis",
+        redis_url,
+        "-n",
+        2,
+        "--format",
+        "json",
+        "--keep",
+        0,
+        "--grace",
+        0,
+        "--prefix",
+        "as:json",
+        *at,
+    )
+    assert json.loads(redis.get("as:json:1:west"))["items"] == LISTS["west"]
+    assert "dropped generation=1" in walked(run, "publish", "redis", redis_url, "--keep", 0, "--grace", 0, *at).err
+
+
+def test_credentials_from_the_environment(
+    run: Run,
+    compass: Path,
+    redis: Any,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EMBEDREC_REDIS_URL", redis_url.replace(":s3cret-redis@", ""))
+    at = ("--workspace", compass, "--retries", 0)
+    refused = run("publish", "redis", *at)
+    assert refused.code == 1 and "Authentication required" in refused.err
+    monkeypatch.setenv("REDISCLI_AUTH", "s3cret-redis")
+    assert "s3cret" not in walked(run, "publish", "redis", *at).err
+    monkeypatch.setenv("REDISCLI_AUTH", "wr0ng-secret")
+    refused = run("publish", "redis", *at)
+    assert refused.code == 1 and "wr0ng" not in refused.err and refused.err.count("\n") == 2
+
+
+def test_postgres(run: Run, compass: Path, postgres: Any, postgres_url: str) -> None:
+    at = ("--workspace", compass)
+    planned = walked(run, "publish", "postgres", postgres_url, "-n", 2, "--dry-run", *at)
+    ran = walked(run, "publish", "postgres", postgres_url, "-n", 2, "--hnsw", *at)
+    assert ran.rows[0][:5] == ["postgres", "1", *planned.rows[0][1:]] == ["postgres", "1", "12", "6", ran.rows[0][4]]
+    assert "s3cret" not in ran.err + ran.out
+    found = postgres.execute(
+        "SELECT item, array_agg(other ORDER BY rank) FROM embedrec_neighbours GROUP BY item"
+    ).fetchall()
+    assert dict(found) == LISTS
+    near = postgres.execute("SELECT item FROM embedrec_nearest('[0,1]', 3)").fetchall()
+    assert near == [("north",), ("north-east",), ("east",)]
+    walked(run, "publish", "postgres", postgres_url, "--items", "neighbours", "--prefix", "other", *at)
+    assert postgres.execute("SELECT to_regclass('other_vectors')").fetchone() == (None,)
+
+
+def test_qdrant_and_parquet(run: Run, compass: Path, tmp_path: Path) -> None:
+    at = ("--workspace", compass)
+    planned = walked(run, "publish", "qdrant", ":memory:", "--dry-run", *at).rows[0]
+    assert walked(run, "publish", "qdrant", tmp_path / "qdrant", *at).rows[0][:4] == ["qdrant", "1", *planned[1:]]
+    ran = walked(run, "publish", "parquet", tmp_path / "files", "-n", 2, *at)
+    assert ran.rows[0][:4] == ["parquet", "1", "12", "6"]
+    planned = walked(run, "publish", "parquet", tmp_path / "none", "-n", 2, "--dry-run", *at).rows[0]
+    assert planned[:3] == ["parquet", "12", "6"] and not (tmp_path / "none").exists()
+    assert "nothing had to be written" in walked(run, "publish", "parquet", tmp_path / "files", "-n", 2, *at).err
+
+
+def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text(
+        "session,item\n" + "".join(f"{s},{i}\n" for s, items in enumerate(["abc", "abd"]) for i in items)
+    )
+    walked(run, "prepare", "table", "log.csv")
+    walked(run, "train", "cooccurrence", "--set", "measure=raw")
+    walked(run, "publish", "parquet", "out")
+    assert sorted(f.name for f in Path("out").iterdir()) == ["manifest.json", "neighbours.parquet"]
+    for words in (("parquet", "out", "--items", "both"), ("qdrant", "q")):
+        ran = run("publish", *words)
+        assert ran.code == 1 and ran.err.splitlines()[-1].startswith("embedrec: "), ran.err
+        assert "vectors" in ran.err.splitlines()[-1]
+    assert run("publish", "qdrant", "q", "--items", "neighbours").code == 2
+    walked(run, "train", "popular")
+    assert "does not know which items are similar" in run("publish", "parquet", "x", "--model", "popular").err
+    assert run("publish", "parquet", "x", "--model", "a", "--index", "b").code == 2
+    assert (
+        "--nprobe" in run("publish", "--help").out
+        or "nprobe is a setting" in run("publish", "parquet", "x", "--nprobe", 2).err
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("publish", "redis", "redis://:pa55word@127.0.0.1:1/0", "redis://me:pa55word@h"),
+        ("publish", "redis", "redis://:pa55word@127.0.0.1:1/0", "--retries", "0"),
+        ("publish", "redis", "redis://:pa55word@127.0.0.1:port/0"),
+        ("publish", "redis", "--keep", "redis://:pa55word@h"),
+        ("publish", "redis://:pa55word@h"),
+        ("redis://:pa55word@h",),
+        ("publish", "postgres", "postgresql://me:pa55word@127.0.0.1:1/db", "--retries", "0"),
+        ("publish", "postgres", "postgresql://127.0.0.1:1/db?password=pa55word&retries=0"),
+        ("publish", "postgres", "host=127.0.0.1 password=pa55word"),
+        ("publish", "qdrant", "https://:pa55word@127.0.0.1:1", "--retries", "0"),
+        ("publish", "qdrant", "https://:pa55word@127.0.0.1:port", "--retries", "0"),
+    ],
+)
+def test_secrets_are_never_printed(run: Run, compass: Path, words: tuple[str, ...]) -> None:
+    at = ("--workspace", compass) if len(words) > 2 else ()
+    ran = run(*words, *at)
+    assert ran.code in (1, 2) and "pa55word" not in ran.out + ran.err, ran.err
+    assert "Traceback" not in ran.err
+    for file in compass.rglob("*.json"):
+        assert "pa55word" not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("target", "module"), [("redis", "redis"), ("postgres", "psycopg"), ("qdrant", "qdrant_client")]
+)
+def test_a_missing_package(run: Run, compass: Path, monkeypatch: pytest.MonkeyPatch, target: str, module: str) -> None:
+    from embedrec.export.publish import place
+
+    monkeypatch.setattr(place, "find_spec", lambda name: None if name == module else object())
+    url = {"redis": "redis://h", "postgres": "postgresql://h/db", "qdrant": "http://h"}[target]
+    ran = run("publish", target, url, "--workspace", compass)
+    remedy = f"install it with `pip install 'embedrec[{target}]'`"
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1] == f"embedrec: publishing to {target} needs the package {module}; {remedy}"
+    assert walked(run, "publish", target, url, "--dry-run", "--workspace", compass).rows

@@ -1,0 +1,180 @@
+"""`embedrec run` and `report`: exactly what they print, as text and as JSON, and how they fail."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, walked
+from tests.page.reading import read_page
+
+LISTS = ["ab", "abc", "abd", "bd", "ad", "adb", "ca", "cab", "bc", "dab", "cd", "bda"]
+STUDY = """\
+[prepare]
+source = "table"
+paths = ["{data}/plays.csv"]
+name = "plays"
+
+[split]
+rule = "tail"
+share = 0.25
+
+[[train]]
+model = "popular"
+
+[[train]]
+model = "ar"
+
+[compare]
+at = [2]
+draws = 0
+metrics = ["recall@2"]
+
+[[export]]
+file = "similar.txt"
+model = "ar"
+"""
+TABLE = """
+[[table]]
+title = "A table"
+columns = ["recall@2"]
+rows = [{label = "most popular", model = "popular", article = [".5"]}]
+note = "A note."
+"""
+NEVER = """\
+prepare\trun\tnever done
+split\trun\tnever done
+train popular\trun\tnever done
+train ar\trun\tnever done
+compare\trun\tnever done
+export similar.txt\trun\tnever done
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder with study.toml and a folder of data."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    rows = [f"{s},{item}" for s, items in enumerate(LISTS) for item in items]
+    (tmp_path / "data" / "plays.csv").write_text("\n".join(["session,item", *rows]) + "\n")
+    (tmp_path / "study.toml").write_text(STUDY)
+    return tmp_path
+
+
+def said(run: Run, *args: object) -> str:
+    return walked(run, "run", "study.toml", "--data", "data", *args).out
+
+
+def test_a_dry_run_prints_the_plan_and_does_nothing(run: Run, study: Path) -> None:
+    ran = walked(run, "run", "study.toml", "--data", "data", "--dry-run")
+    assert (ran.out, ran.err) == (NEVER, "")
+    assert sorted(f.name for f in study.iterdir()) == ["data", "study.toml"]
+
+
+def test_plans_after_a_run(run: Run, study: Path) -> None:
+    said(run)
+    assert said(run, "--dry-run") == NEVER.replace("run\tnever done", "skip\tnothing changed")
+    assert said(run, "--dry-run", "--from", "compare") == NEVER.replace(
+        "run\tnever done", "skip\tnothing changed"
+    ).replace(
+        "compare\tskip\tnothing changed\nexport similar.txt\tskip\tnothing changed",
+        "compare\trun\t--from compare\nexport similar.txt\trun\t--from compare",
+    )
+    (study / "study.toml").write_text(STUDY.replace('model = "popular"\n', 'model = "popular"\nset = {days = 3}\n'))
+    assert said(run, "--dry-run", "--json").splitlines()[2:5] == [
+        '{"step": "train popular", "does": "run", "why": "settings changed: settings.days"}',
+        '{"step": "train ar", "does": "skip", "why": "nothing changed"}',
+        '{"step": "compare", "does": "may run", "why": "after train popular"}',
+    ]
+
+
+def test_what_it_tells_and_prints(run: Run, study: Path) -> None:
+    first = walked(run, "run", "study.toml", "--data", "data")
+    told = [line for line in first.err.splitlines() if line.startswith(("run", "done", "leak"))]
+    assert [line for line in told if line.startswith("run")] == [
+        f"run {line.split(chr(9))[0]}: never done" for line in NEVER.splitlines()
+    ]
+    assert "leak check: none of the 3 held-out sessions has the id of a training session" in told
+    compared = walked(run, "compare", "popular", "ar", "--sessions", "plays-tail", "--at", "2", "--draws", "0",
+                      "--metrics", "recall@2")  # fmt: skip
+    assert [row[:2] for row in first.rows] == [row[:2] for row in compared.rows]
+    again = walked(run, "run", "study.toml", "--data", "data")
+    assert again.out == first.out
+    assert again.err == "".join(f"skip {line.split(chr(9))[0]}: nothing changed\n" for line in NEVER.splitlines())
+    exported = (study / "similar.txt").read_text()
+    walked(run, "export", "other.txt", "--model", "ar")
+    assert (study / "other.txt").read_text() == exported
+
+
+def test_tables_are_the_result(run: Run, study: Path) -> None:
+    (study / "study.toml").write_text(STUDY + TABLE)
+    ran = walked(run, "run", "study.toml", "--data", "data")
+    (row,) = ran.rows
+    assert (row[0], row[2]) == ("most popular", ".5") and 0 <= float(row[1]) <= 1
+    assert ran.err.endswith("s\nA table (A note.)\n")
+    (line,) = walked(run, "run", "study.toml", "--data", "data", "--json").out.splitlines()
+    assert json.loads(line) == {"table": "A table", "": row[0], "recall@2": row[1], "recall@2, article": ".5"}
+
+
+def test_steps_are_the_result_where_nothing_is_compared(run: Run, study: Path) -> None:
+    (study / "study.toml").write_text(STUDY[: STUDY.index("[[train]]")])
+    assert said(run) == "prepare\trun\tnever done\nsplit\trun\tnever done\n"
+    assert said(run) == "prepare\tskip\tnothing changed\nsplit\tskip\tnothing changed\n"
+
+
+def test_the_log_as_json(run: Run, study: Path) -> None:
+    ran = walked(run, "run", "study.toml", "--data", "data", "--log-json")
+    events = [json.loads(line) for line in ran.err.splitlines()]
+    assert all(list(event)[:3] == ["at", "step", "event"] for event in events)
+    steps = [(e["step"], e["event"]) for e in events if e["event"] in ("begin", "done", "skip")]
+    names = [line.split("\t")[0] for line in NEVER.splitlines()]
+    assert steps == [(name, event) for name in names for event in ("begin", "done")]
+    judged = [e for e in events if e["event"] == "judged"]
+    assert [(e["step"], e["model"]) for e in judged] == [("compare", "popular"), ("compare", "ar")]
+    again = walked(run, "run", "study.toml", "--data", "data", "--log-json")
+    assert {json.loads(line)["event"] for line in again.err.splitlines()} == {"skip"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run none.toml", "no settings file none.toml; check the path"),
+        ("run study.toml", "study.toml asks for a folder of data ({data}/plays.csv); name it with --data"),
+        ("run study.toml --data data --from trian", "no step is called 'trian'; did you mean 'train'"),
+        ("run study.toml --data nowhere", "step prepare: "),
+    ],
+)
+def test_how_it_fails(run: Run, study: Path, words: str, message: str) -> None:
+    ran = run(*words.split())
+    assert ran.code == 1 and ran.out == ""
+    assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")
+
+
+def test_a_report_of_what_is_there(run: Run, study: Path) -> None:
+    said(run)
+    ran = walked(run, "report", "page.html", "--item", "a", "--title", "My <plays>")
+    assert ran.out == "" and ran.err.splitlines()[-1] == "wrote page.html"
+    read = read_page((study / "page.html").read_text())
+    assert read.texts.count("My <plays>") == 2  # title and heading
+    assert [item["id"] for item in read.data["near"]["items"]] == ["a"]
+    assert any("95%" in text for text in read.texts)
+    plain = walked(run, "report", "--no-compare", "--model", "popular", "--sessions", "plays")
+    assert plain.err == "using sessions plays (sessions/plays)\nwrote report.html\n"
+    wrong = run("report", "--model", "populr")
+    assert (wrong.code, wrong.err.splitlines()[-1]) == (
+        1, "embedrec: no model artifact is called 'populr' in models; did you mean 'popular'?"
+    )  # fmt: skip
+
+
+def test_plots_are_looked_for_before_the_work(run: Run, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = '[[train]]\nmodel = "sknn"\n[[evaluate]]\nmodel = "sknn"\ngrid = true\nneighbours = [1, 2]\nat = [1, 2]\n'
+    (study / "study.toml").write_text(STUDY[: STUDY.index("[[train]]")] + grid)
+    said(run)
+    assert (study / "studies" / "study" / "evaluate-sknn" / "grid.csv").is_file()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    ran = run("run", "study.toml", "--data", "data", "--from", "evaluate")
+    assert ran.code == 1 and "step evaluate sknn: " in ran.err and "pip install" in ran.err

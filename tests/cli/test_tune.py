@@ -1,0 +1,74 @@
+"""`embedrec tune`: what it prints and writes, that it goes on, and how it fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, walked
+
+
+@pytest.fixture
+def sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, playlists: Path, run: Run) -> Path:
+    monkeypatch.chdir(tmp_path)
+    walked(run, "prepare", "mpd", playlists)
+    walked(run, "split", "random:share=.2")
+    return tmp_path
+
+
+TUNE = ("tune", "sknn", "--space", "neighbours=1..200 log", "--at", "5", "--metric", "mrr@5")
+
+
+def test_it_writes_settings_that_train_takes(run: Run, sessions: Path) -> None:
+    ran = walked(run, *TUNE, "--trials", 4)
+    assert [row[0] for row in sorted(ran.rows)] == ["1", "2", "3", "4"]
+    values = [float(row[2]) for row in ran.rows]
+    assert values == sorted(values, reverse=True)
+    notes = ran.err.splitlines()
+    assert notes[0] == "using sessions mpd-artist-random (sessions/mpd-artist-random)"
+    assert notes[1].startswith(
+        "split random:share=0.2 of the training part: 256 training sessions, 64 in the validation"
+    )
+    assert notes[-1] == "wrote tuning/sknn.toml; train with it: embedrec train sknn --config tuning/sknn.toml"
+    text = (sessions / "tuning" / "sknn.toml").read_text()
+    assert text.startswith(
+        f"# mrr@5 {values[0]:.4f} on the validation part, the best of 4 trials: embedrec tune sknn\n"
+    )
+    assert f"neighbours = {ran.rows[0][4]}\n" in text
+    walked(run, "train", "sknn", "--config", "tuning/sknn.toml")
+    again = walked(run, "evaluate", "sknn", "--config", "tuning/sknn.toml", "--valid", "--at", "5", "--json")
+    assert json.loads(again.out)["mrr@5"] == pytest.approx(values[0], abs=1e-4)
+
+
+def test_it_goes_on(run: Run, sessions: Path) -> None:
+    walked(run, *TUNE, "--trials", 2)
+    ran = walked(run, *TUNE, "--trials", 3)
+    assert "resumed: 2 of 3 trials were done before (tuning/sknn.jsonl)" in ran.err
+    assert len(ran.rows) == 3
+    failed = run(*TUNE, "--trials", 3, "--seed", 5)
+    assert failed.code == 1
+    assert "tuning/sknn.jsonl holds a search with other seed" in failed.err
+    assert len(walked(run, *TUNE, "--trials", 1, "--seed", 5, "--anew").rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("random", "random declares no space of settings; name some, as in --space KEY=1..100"),
+        ("skn", "no model is called 'skn'; did you mean 'sknn'"),
+        ("sknn --space neighbours=5..1", "the space of neighbours must go up, but is '5..1'"),
+        ("sknn --space neighbours", "--set takes key=value, but 'neighbours' has no '='"),
+        (
+            "sknn --space neighbours=1..9 --set neighbours=3",
+            "'neighbours' stands both in --space and in --set; leave one",
+        ),
+        ("sknn --name ../x", "'../x' cannot name a search; use letters"),
+        ("sknn --trials 1 --metric recal@20", "there is no metric 'recal@20'; there are hit_rate@20"),
+    ],
+)
+def test_how_it_fails(run: Run, sessions: Path, words: str, message: str) -> None:
+    ran = run("tune", *words.split())
+    assert ran.code == 1 and ran.out == ""
+    assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")

@@ -1,0 +1,51 @@
+"""Lists to export, and what they are in Python's own lists."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from embedrec.data import Sessions, Vocab
+from embedrec.data.features import Features
+from embedrec.export.answers import Answers
+from embedrec.export.policies.settings import Material
+from embedrec.topk import TopK, best_first
+
+Lists = list[list[tuple[int, float]]]  # of each seed the rows of its results and their scores
+
+
+def some_lists(n: int, k: int, seed: int = 0, full: float = 0.7) -> TopK:
+    """Of each of n items some of the others, best first: `full` of the lists k results, others fewer; scores tie."""
+    rng = np.random.default_rng(seed)
+    rows = np.full((n, k), -1, dtype=np.int64)
+    for row in range(n):
+        others = rng.permutation(np.delete(np.arange(n), row))
+        count = k if rng.random() < full else int(rng.integers(0, k + 1))
+        rows[row, :count] = others[:k][:count]
+    scores = np.round(rng.normal(size=(n, k)), 1).astype(np.float32)
+    return best_first(rows, scores, Vocab([f"i{row}" for row in range(n)]))
+
+
+def answers_of(found: TopK, vocab: Vocab | None = None) -> Answers:
+    """Answers that give these lists, as often as they are asked."""
+    vocab = found.vocab if vocab is None else vocab
+
+    def best(rows: np.ndarray, k: int) -> TopK:
+        return TopK(found.rows[rows, :k], found.scores[rows, :k], vocab)
+
+    return Answers(vocab, vocab, best, found.k)
+
+
+def material_of(vocab: Vocab, sessions: Sessions | None = None, features: Features | None = None) -> Material:
+    return Material(
+        vocab,
+        lambda: Sessions.of_lists([], vocab) if sessions is None else sessions,
+        lambda: Features(vocab) if features is None else features,
+    )
+
+
+def plain(found: TopK) -> Lists:
+    """The lists in Python's own lists, without what is missing."""
+    return [
+        [(row, score) for row, score in zip(rows, scores, strict=True) if row >= 0]
+        for rows, scores in zip(found.rows.tolist(), found.scores.tolist(), strict=True)
+    ]

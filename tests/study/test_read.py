@@ -1,0 +1,123 @@
+"""Studies as they are written: what is taken from where, and every way to get it wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from embedrec.data.filters import Filters
+from embedrec.errors import ArtifactError, SettingsError
+from embedrec.models.word2vec import Word2Vec
+from embedrec.readers.mpd import Mpd
+from embedrec.readers.table import Table
+from embedrec.study import works
+from embedrec.study.read import read_study
+from tests.study.conftest import SMALL, Opened
+
+
+def test_the_steps_in_their_order(opened: Opened) -> None:
+    study, _ = opened()
+    assert study.title == "A small study"
+    assert [(step.name, step.after) for step in study.steps] == [
+        ("prepare", ()),
+        ("split", ("prepare",)),
+        ("train popular", ("split",)),
+        ("train vectors", ("split",)),
+        ("train two-tower", ("split",)),
+        ("train cooccurrence", ("split",)),
+        ("index vectors-flat", ("train vectors",)),
+        ("evaluate vectors", ("train vectors",)),
+        ("compare", ("train popular", "train vectors", "train two-tower")),
+        ("export similar.txt", ("train cooccurrence",)),
+        ("tables", ("split", "compare")),
+    ]
+
+
+def test_what_the_commands_would_take(opened: Opened) -> None:
+    study, _ = opened()
+    prepare, _, _, train, *_ = study.steps
+    assert isinstance(prepare, works.Prepare) and isinstance(train, works.Train)
+    assert prepare.reader == Mpd()
+    assert prepare.filters == Filters(duplicates="all", duplicates_at="end")  # as of `embedrec prepare mpd`
+    assert [(r.window, r.min_count) for r in train.recipes] == [(2, 1), (2, 2), (5, 1), (5, 2)]  # type: ignore[attr-defined]
+    assert train.recipes[0] == Word2Vec(dim=8, epochs=2, window=2, min_count=1)
+
+
+def test_keys_of_readers_filters_and_groups_stand_together(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(
+        'seed = 7\n[prepare]\nsource = "table"\npaths = ["x.csv"]\nname = "x"\ntitle = "film"\nitem = "sku"\n'
+        'kinds = ["buy"]\nmin_count = 3\ngap = "30min"\n[split]\nrule = "time"\ndays = 2\n'
+    )
+    prepare, split = read_study(tmp_path / "s.toml").steps
+    assert isinstance(prepare, works.Prepare) and isinstance(split, works.Split)
+    assert prepare.reader == Table(item="sku", name="film")
+    assert prepare.filters == Filters(kinds=("buy",), min_count=3)
+    assert (prepare.made, prepare.regroup.gap) == ("x", "30min")
+    assert (split.made, split.rule.days, split.table.seed) == ("x-time", 2.0, 7)  # type: ignore[attr-defined]
+
+
+def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
+    study, _ = opened(SMALL.replace('[split]\nrule = "random"\nshare = 0.2\n', ""))
+    assert [step.name for step in study.steps[:2]] == ["prepare", "train popular"]
+    assert study.steps[1].after == ("prepare",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[split]", "[splitt]", "unknown table or key 'splitt' in {file}; did you mean 'split'?"),
+        ("[split]", "[[split]]", "'split' in {file} must be one table, [split]"),
+        ('[[train]]\nmodel = "popular"', "[other]", "unknown table or key 'other' in {file}; valid are title, name"),
+        ('source = "mpd"', 'source = "mdp"', "no reader is called 'mdp'; did you mean 'mpd'?"),
+        ('source = "mpd"', "", "the setting 'source' is missing in [prepare]"),
+        ('source = "mpd"', 'source = "mpd"\nlevl = "x"', "unknown setting 'levl' in [prepare]; did you mean 'level'"),
+        ('source = "mpd"', 'source = "mpd"\nmin_cuont = 3', "unknown setting 'min_cuont' in [prepare]; did you mean"),
+        ('source = "mpd"', 'source = "mpd"\ntitle = "x"', "title in [prepare] is for the source table, but the "),
+        ('source = "mpd"', 'source = "mpd"\ntest = "x"', "source mpd reads no held-out part; leave test out of [prep"),
+        ("share = 0.2", "share = 0.2\nday = 3", "unknown setting 'day' in [split]; valid are rule, name, seed, share"),
+        ('rule = "random"', 'rule = "randm"', "no split is called 'randm'; did you mean 'random'?"),
+        ("draws = 20", "drawss = 20", "unknown setting 'drawss' in [ask]; did you mean 'draws'"),
+        ("at = [5, 10]", "at = 5", "setting 'at' in [ask] must be a list, but is 5"),
+        ("dim = 8, epochs = 2", "dmi = 8", "unknown setting 'dmi' in [[train]] vectors; did you mean 'dim'"),
+        ("window = [2, 5]", "widnow = [2]", "unknown setting 'widnow' in [[train]] vectors; did you mean 'window'"),
+        ("window = [2, 5]", "window = [2, -5]", "window must be between 0 and 1.07374e+09, but is -5"),
+        ("window = [2, 5]", "window = []", "'window' in the grid of [[train]] vectors has no values; name some"),
+        ("window = [2, 5]", "window = 5", "setting 'grid' in [[train]] must be a list, but is 5"),
+        ("window = [2, 5]", "dim = [2, 5]", "'dim' stands both in set and in grid of [[train]] vectors"),
+        ('name = "vectors"', 'name = "popular"', "[[train]] has 'popular' twice; give one of them another name"),
+        ('"vectors"\ntype', '"vector"\ntype', "[[index]] names 'vector', which this study does not make; did you"),
+        ('models = ["popular", ', 'models = ["sr", ', "[compare] names 'sr', which this study does not make; there"),
+        ('"vectors", "two-tower"]', '"popular"]', "[compare] needs models, each once"),
+        ('model = "cooccurrence"\nn = 5', "n = 5", "[[export]] similar.txt takes a model or an index; name one of"),
+        ('"word2vec", model', '"word2vec", modell', "unknown setting 'modell' in 'rows' of [[table]]; did you mean"),
+        ('comes next"', 'comes next"\nof = "vector"', "table 'What comes next' needs figures, but no [[evaluate]] is "),
+        ('small study"', 'small study"\nseed = -1', "seed in {file} must be a whole number from 0, but is -1"),
+        ('small study"', 'small study"\nname = "../x"', "'../x' cannot name a study; use letters, digits"),
+    ],
+)
+def test_refused(opened: Opened, tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SMALL
+    with pytest.raises((SettingsError, ArtifactError)) as error:
+        opened(SMALL.replace(old, new, 1))
+    assert str(error.value).startswith(message.format(file=tmp_path / "small.toml"))
+
+
+def test_a_folder_of_data_must_be_named(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL)
+    with pytest.raises(SettingsError, match=r"asks for a folder of data \(\{data\}/train\); name it with --data"):
+        read_study(tmp_path / "small.toml")
+
+
+def test_data_must_be_prepared(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text('[split]\nrule = "random"\n')
+    with pytest.raises(SettingsError, match=r"has no table \[prepare\]"):
+        read_study(tmp_path / "small.toml")
+
+
+def test_the_study_of_the_readme_is_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = [block for block in readme.split("```") if block.startswith("\n[prepare]")]
+    (tmp_path / "study.toml").write_text(block)
+    names = [step.name for step in read_study(tmp_path / "study.toml", data="ml").steps]
+    assert names == ["prepare", "split", "train popular", "train word2vec", "compare", "report"]

@@ -1,0 +1,189 @@
+"""The search: it finds what is best, goes on after a kill with the same outcome, and ends poor trials early."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedrec import artifacts
+from embedrec.comparison import terms_of
+from embedrec.errors import ArtifactError, SettingsError, TrainingError
+from embedrec.evaluate.evaluation import Terms
+from embedrec.models.popular import Popular
+from embedrec.models.session_knn_recipes import SKNN
+from embedrec.models.two_tower import TwoTower
+from embedrec.models.word2vec import Word2Vec
+from embedrec.reporting import quiet
+from embedrec.trial import Trial, open_trial
+from embedrec.tune import search as searches
+from embedrec.tune.journal import Journal
+from embedrec.tune.search import Search, tune
+from embedrec.tune.space import Choices, Range
+from tests.training.toy import clustered_sessions
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trial, Terms]:
+    folder = tmp_path_factory.mktemp("tune") / "sessions"
+    clustered_sessions().save(folder, {})
+    trial = open_trial(artifacts.read(folder, "sessions"), split="random:share=.2", valid=True)
+    return trial, terms_of(trial, (5,), "conservative", None, "miss", 0, 0)
+
+
+def searched(search: Search, asked: tuple[Trial, Terms], path: Path, trials: int, report: Any = quiet) -> Journal:
+    journal = Journal.open(path, search.about(*asked))
+    tune(search, *asked, journal, trials, report=report)
+    return journal
+
+
+NEIGHBOURS = Search(SKNN(), {"neighbours": Range(1, 100, True), "similarity": Choices(("cosine", "jaccard"))}, "mrr@5")
+
+
+@pytest.mark.parametrize("way", ["tpe", "random"])
+def test_the_best_trial_is_what_it_gives(asked: tuple[Trial, Terms], tmp_path: Path, way: Any) -> None:
+    search = Search(SKNN(), NEIGHBOURS.space, "mrr@5", way)
+    journal = Journal.open(tmp_path / "j", search.about(*asked))
+    found = tune(search, *asked, journal, 13)
+    assert len(journal.trials) == 13 and all(t.state == "done" for t in journal.trials)
+    assert journal.trials[0].set == {"neighbours": 100, "similarity": "cosine"}  # its own settings first
+    best = max(journal.trials, key=lambda t: t.value or 0)
+    assert found == SKNN(**best.set) and journal.best == best
+    assert best.value == best.metrics["mrr@5"]
+    assert len({json.dumps(t.set) for t in journal.trials}) > 6
+
+
+def test_what_is_judged_is_what_compare_would_say(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
+    from embedrec.trial import ask
+
+    trial, terms = asked
+    journal = searched(NEIGHBOURS, asked, tmp_path / "j", 2)
+    for tried in journal.trials:
+        model = SKNN(**tried.set).fit(trial.train, seed=0, threads=1, report=quiet)
+        assert tried.metrics["mrr@5"] == ask(trial, model, terms).metrics["mrr@5"]
+
+
+@pytest.mark.parametrize("way", ["tpe", "random"])
+def test_ended_at_any_trial_it_goes_on_to_the_same_end(asked: tuple[Trial, Terms], tmp_path: Path, way: Any) -> None:
+    space = {"neighbours": Range(1, 100, True), "idf": Range(0.0, 9.0)}
+    from embedrec.models.session_knn_recipes import VSKNN
+
+    search = Search(VSKNN(), space, "mrr@5", way, seed=4)
+    whole = searched(search, asked, tmp_path / "whole", 14)
+    for stop in (1, 5, 12):
+        path = tmp_path / f"stopped{stop}"
+
+        def report(event: str, stop: int = stop, **said: Any) -> None:
+            if event == "tried" and said["number"] == stop:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            searched(search, asked, path, 14, report)
+        assert len(Journal.open(path, search.about(*asked)).trials) == stop
+        again = searched(search, asked, path, 14)
+        assert [(t.set, t.value) for t in again.trials] == [(t.set, t.value) for t in whole.trials]
+    assert len(searched(search, asked, tmp_path / "whole", 5).trials) == 14  # nothing left to do
+
+
+def test_poor_trials_end_early(asked: tuple[Trial, Terms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial whose epochs are below the median of those before ends there; none before five are done."""
+    real = searches.trained_now
+
+    def trained_now(recipe: Any, *rest: Any, report: Any, **options: Any) -> Any:
+        for epoch in range(1, 7):
+            report("epoch", epoch=epoch, epochs=6, **{"recall@20": recipe.learning_rate * epoch / 6})
+        return real(Popular(), *rest, report=quiet, **options)
+
+    monkeypatch.setattr(searches, "trained_now", trained_now)
+    space = {"learning_rate": Choices((0.2, 0.3, 0.001)), "dim": Choices((8,))}
+    search = Search(TwoTower(dim=8, learning_rate=0.2), space, "mrr@5", "random", seed=2)
+    journal = searched(search, asked, tmp_path / "j", 16)
+    pruned = [t for t in journal.trials if t.state == "pruned"]
+    assert pruned and all(t.value is None and t.number >= 5 and 1 < len(t.epochs) < 6 for t in pruned)
+    assert {t.set["learning_rate"] for t in pruned} <= {0.001, 0.2}
+    assert all(len(t.epochs) == 6 for t in journal.trials if t.state == "done")
+    assert Journal.open(tmp_path / "j", search.about(*asked)).trials == journal.trials
+    whole = Search(search.recipe, space, "mrr@5", "random", prune=False, seed=2)
+    assert {t.state for t in searched(whole, asked, tmp_path / "whole", 16).trials} == {"done"}
+
+
+def test_every_epoch_is_judged_where_trials_may_end_early(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
+    settings = {"dim": 8, "epochs": 2, "batch": 64}
+    space = {"learning_rate": Range(0.01, 0.3, True)}
+    assert Search(TwoTower(**settings), space).recipe.patience == TwoTower().patience == 3
+    assert Search(TwoTower(**settings, patience=None), space).recipe.patience == 3
+    assert Search(TwoTower(**settings, patience=None), space, prune=False).recipe.patience is None
+    journal = searched(Search(TwoTower(**settings), space, "mrr@5"), asked, tmp_path / "j", 1)
+    assert list(journal.trials[0].epochs) == ["1", "2"]
+
+
+def test_settings_that_do_not_fit_are_failed_trials(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
+    space = {"alpha": Choices((0.05, 1e-5)), "dim": Choices((4,))}  # below min_alpha
+    search = Search(Word2Vec(dim=4, epochs=1, min_count=1), space, "mrr@5", "random")
+    journal = searched(search, asked, tmp_path / "j", 8)
+    failed = [t for t in journal.trials if t.state == "failed"]
+    assert failed and all(t.set["alpha"] == 1e-5 and "min_alpha" in t.reason for t in failed)
+    only = Search(Word2Vec(dim=4, epochs=1), {"alpha": Choices((1e-5, 1e-6))}, "mrr@5")
+    with pytest.raises(SettingsError, match="no settings could be judged; the first trial said: min_alpha must be"):
+        searched(only, asked, tmp_path / "none", 3)
+
+
+def test_a_training_that_diverges_is_a_failed_trial(
+    asked: tuple[Trial, Terms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = searches.trained_now
+
+    def trained_now(recipe: Any, *rest: Any, **options: Any) -> Any:
+        if recipe.neighbours < 50:
+            raise TrainingError("training diverged")
+        return real(recipe, *rest, **options)
+
+    monkeypatch.setattr(searches, "trained_now", trained_now)
+    journal = searched(NEIGHBOURS, asked, tmp_path / "j", 8)
+    assert {t.state for t in journal.trials} == {"done", "failed"}
+    assert {t.reason for t in journal.trials if t.state == "failed"} == {"training diverged"}
+
+
+def test_refused(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there is nothing to look for; name settings with --space"):
+        Search(Popular(), {})
+    wrong = Search(SKNN(), NEIGHBOURS.space, "mrr@7")
+    with pytest.raises(SettingsError, match="there is no metric 'mrr@7'; there are hit_rate@5, "):
+        searched(wrong, asked, tmp_path / "j", 1)
+    assert not (tmp_path / "j").exists()
+
+
+def test_another_search_of_the_same_name(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
+    searched(NEIGHBOURS, asked, tmp_path / "j", 1)
+    other = Search(SKNN(), NEIGHBOURS.space, "mrr@5", seed=9)
+    with pytest.raises(SettingsError, match="holds a search with other seed; give this one another --name, or --anew"):
+        Journal.open(tmp_path / "j", other.about(*asked))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "3\n", "[]\n", '{}\n{"number": 0}\n', '{}\n{"number": 7, "set": {}, "state": "done"}\n']
+)
+def test_a_damaged_journal(tmp_path: Path, text: str) -> None:
+    (tmp_path / "j").write_text(text)
+    with pytest.raises(ArtifactError, match="is damaged; remove it, and the search begins anew"):
+        Journal.open(tmp_path / "j", {})
+
+
+def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(SettingsError, match=r"tuning needs Optuna; install it with: pip install 'embedrec\[tune\]'"):
+        searches.check_optuna()
+
+
+def test_what_is_written_is_what_was_tried() -> None:
+    rng = np.random.default_rng(0)
+    where = {"x": Range(1e-5, 0.1, True), "n": Range(1, 9), "c": Choices(("a", "b"))}
+    for value in (10 ** rng.uniform(-5, -1, 200)).tolist():
+        plain = searches._plain({"x": value, "n": 3, "c": "a"}, where)
+        assert plain == json.loads(json.dumps(plain)) and 1e-5 <= plain["x"] <= 0.1
+        assert abs(plain["x"] / value - 1) < 1e-5
