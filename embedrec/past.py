@@ -55,9 +55,7 @@ class Past:
         return past.taken(at[:1])
 
 
-def open_past(
-    workspace: Workspace, model: str | None, index: str | None, settings: SearchSettings = AS_BUILT
-) -> Past:
+def open_past(workspace: Workspace, model: str | None, index: str | None, settings: SearchSettings = AS_BUILT) -> Past:
     """The past of a model: exact, or through an index of its sessions.
 
     model, index  names; with neither, the latest index of sessions, or where there is none the latest model
