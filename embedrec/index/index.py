@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings, Metric, check_queries, unit
+from embedrec.index.grouped import grouped, lists_of, pays
 from embedrec.index.parameters import check_settings, faiss_parameters
 from embedrec.index.scoring import rescored
 from embedrec.index.settings import AS_BUILT, SearchSettings
@@ -68,11 +70,18 @@ class Index:
         return rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
 
     def proposed(self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT) -> np.ndarray:
-        """What FAISS proposes for k results, in its own order: rows (q, c ≥ k) int64, −1 for missing."""
+        """What FAISS proposes for k results, or `grouped` in its place: rows (q, c ≥ k) int64, −1 for missing.
+
+        Those of compressed vectors come with the nearest first.
+        """
         chosen = settings.over(self.settings)
         reach = min(k * (chosen.rerank or 1) + SPARE, len(self))
-        parameters = faiss_parameters(self.faiss, chosen)
-        rows: np.ndarray = self.faiss.search(self._ready(queries), reach, params=parameters)[1]
+        ready, nprobe = self._ready(queries), chosen.nprobe or 1
+        lists = self._lists if chosen.selector is None else None
+        if lists is not None and pays(len(ready), nprobe, len(lists), len(self)):
+            rows = grouped(self.faiss, lists, ready, reach, nprobe)
+        else:
+            rows = self.faiss.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
         if self.metric != "l2" and chosen.selector is None:
             rows[~queries.any(axis=1)] = np.arange(reach)  # everything scores 0, of which FAISS may make nothing
         return rows
@@ -84,6 +93,11 @@ class Index:
         """
         check_others(k, len(self))
         return self.search(self.embeddings.vectors[rows], k + 1, settings).without(rows)
+
+    @cached_property
+    def _lists(self) -> np.ndarray | None:
+        """See `lists_of`; None where vectors are compared by distance and may be of any length."""
+        return None if self.metric == "l2" else lists_of(self.faiss)
 
     def _ready(self, queries: np.ndarray) -> np.ndarray:
         if self.augmented:  # the length of a query changes nothing but the digits that are left

@@ -63,7 +63,7 @@ def settled(index: Index, asked: Asked, target: float, given: SearchSettings) ->
 
 
 def _walks(index: Index, given: SearchSettings) -> Iterator[SearchSettings]:
-    """Settings with more and more cells, or candidates of a graph: 1, 2, 3, 4, 6, 8, 12 … to all."""
+    """Settings with more and more cells, or candidates of a graph: 1 to 8, then 10, 12, 14, 16, 20, 24 … to all."""
     able = settings_of_type(index.faiss)
     name = "nprobe" if "nprobe" in able else "ef_search" if "ef_search" in able else ""
     if not name or getattr(given, name) is not None:
@@ -72,10 +72,7 @@ def _walks(index: Index, given: SearchSettings) -> Iterator[SearchSettings]:
     value, last = (1, int(inner(index.faiss).nlist)) if name == "nprobe" else (_FIRST_EF, _LAST_EF)
     while value < last:
         yield replace(given, **{name: value})
-        between = 3 * value // 2
-        if value > 1 and between < last:
-            yield replace(given, **{name: between})
-        value *= 2
+        value += max(1, (1 << value.bit_length()) // 8)
     yield replace(given, **{name: last})
 
 

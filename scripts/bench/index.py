@@ -1,7 +1,7 @@
 """Indexes: `auto` against HNSW libraries, its promise over many builds, its time, all pairs, and opening.
 
 usage: python scripts/bench/index.py peers | promise | tuner | pairs | open [--data DATA] [--items 200000] [--dim 64]
-                                     [--threads 2] [--builds 20] [--seed 0]
+                                     [--threads 2] [--epochs 30] [--builds 20] [--seed 0]
 
   peers    recall@20 ≥ .99 on generated vectors (--items, --dim), on those trained from the tracks of DATA/mpd and from
            DATA/nowplaying: queries a second in one batch, and seconds of the build; hnswlib, usearch and voyager are
@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=30, help="of word2vec on what is in DATA")
     parser.add_argument("--builds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -171,7 +172,7 @@ def data_sets(given: argparse.Namespace) -> Iterator[tuple[str, Embeddings]]:
                 embedrec(workspace, "prepare", "mpd", given.data / "mpd" / "train", "--level", "track")
             else:
                 embedrec(workspace, "prepare", "sessions", given.data / name / "train_sessions.parquet")
-            sets = (f"dim={given.dim}", "min_count=1", "epochs=5")
+            sets = (f"dim={given.dim}", "min_count=1", f"epochs={given.epochs}")
             embedrec(workspace, "train", "word2vec", *(word for pair in sets for word in ("--set", pair)))
             yield name, item_vectors(Workspace(Path(workspace)).find("model"))
 
