@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -78,6 +78,31 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
             raise SettingsError(f"--set takes key=value, but {pair!r} has no '='")
         out[key.strip()] = value.strip()
     return out
+
+
+def check_bounds(recipe: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Check numbers of a dataclass instance; None, a setting that is left open, passes.
+
+    bounds  field → its lowest and its highest value; a highest one from 2**31 is as good as none, and not mentioned
+
+    Raises SettingsError for the first number that lies outside, or is NaN.
+    """
+    for field, (low, high) in bounds.items():
+        value = getattr(recipe, field)
+        if value is not None and not low <= value <= high:  # also refuses NaN
+            allowed = f"at least {low:g}" if high >= 2**31 else f"between {low:g} and {high:g}"
+            raise SettingsError(f"{field} must be {allowed}, but is {value!r}")
+
+
+def check_choices(recipe: Any, choices: Mapping[str, Sequence[str]]) -> None:
+    """Check texts of a dataclass instance; choices: field → what it may be.
+
+    Raises SettingsError for the first that is something else.
+    """
+    for field, allowed in choices.items():
+        value = getattr(recipe, field)
+        if value not in allowed:
+            raise SettingsError(f"{field} must be one of {', '.join(allowed)}, but is {value!r}")
 
 
 def _as(kind: Any, value: Any, key: str, given: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from embedrec.config import check_choices
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.topk import TopK, best_first, check_k
@@ -41,8 +42,7 @@ class Embeddings:
         with np.errstate(over="ignore"):
             vectors = np.ascontiguousarray(self.vectors, dtype=np.float32)
         object.__setattr__(self, "vectors", vectors)
-        if self.metric not in METRICS:
-            raise SettingsError(f"metric must be one of {', '.join(METRICS)}, but is {self.metric!r}")
+        check_choices(self, {"metric": METRICS})
         if vectors.ndim != 2 or len(vectors) != len(self.vocab) or not vectors.shape[1]:
             raise DataError(
                 f"vectors must have shape ({len(self.vocab)}, d) for a vocabulary of {len(self.vocab)}, "

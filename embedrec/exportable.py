@@ -20,7 +20,7 @@ from embedrec.export.answers import Answers, item_answers
 from embedrec.export.policies.settings import Material
 from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.models.base import VectorModel
-from embedrec.models.files import load_model
+from embedrec.models.files import dialled_model, load_model
 from embedrec.nearest import nearest_source, open_nearest
 from embedrec.past import open_past, trained_on
 from embedrec.readers.bad_rows import BadRows
@@ -73,7 +73,7 @@ def exportable_items(
 
     def vectors() -> Embeddings:
         if opened.vectors is None:
-            raise SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
+            raise _no_vectors(source)
         return opened.vectors
 
     material = Material(answers.vocab, trained, _features(trained, answers.vocab, attributes), opened.vectors)
@@ -96,7 +96,7 @@ def exportable_sessions(
         source = next(a for a in past.used if a.kind == "model")
         found = load_model(source)
         if not isinstance(found, VectorModel):
-            raise SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
+            raise _no_vectors(source)
         return found.encode(sessions)
 
     def nothing() -> NoReturn:
@@ -125,16 +125,10 @@ def exportable_recommendations(
     Raises SettingsError for a popularity where there are no vectors, DataError for files that cannot be read.
     """
     source = workspace.find("model", model)
-    asked = load_model(source)
-    if popularity is not None:
-        if not isinstance(asked, VectorModel):
-            raise SettingsError(
-                f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out"
-            )
-        asked = asked.dialled(popularity)
+    found = dialled_model(source, load_model(source), popularity)
     given = sessionize(Table().read([histories], bad_rows=BadRows("fail")))
-    known = given.recoded(asked.vocab)
-    found, vocab = asked, asked.vocab
+    vocab = found.vocab
+    known = given.recoded(vocab)
 
     def best(rows: np.ndarray, k: int) -> TopK:
         return found.recommend(known.taken(rows), k, seen=seen)
@@ -144,7 +138,7 @@ def exportable_recommendations(
 
     def vectors() -> Embeddings:
         if not isinstance(found, VectorModel):
-            raise SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
+            raise _no_vectors(source)
         return found.encode(known)
 
     answers = Answers(Vocab(given.ids), vocab, best, len(vocab), ("history", "item"))
@@ -159,6 +153,10 @@ def exportable_recommendations(
         "histories": _table(histories),
     }
     return Exportable((source,), answers, material, about, vectors)
+
+
+def _no_vectors(source: Artifact) -> SettingsError:
+    return SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
 
 
 def _features(trained: Callable[[], Sessions], vocab: Vocab, attributes: Path | None) -> Callable[[], Features]:

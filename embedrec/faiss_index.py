@@ -123,7 +123,7 @@ def _settle(index: Any, seed: int) -> list[tuple[Any, Any]]:
     deepest, lent = inner(index), []
     quantiser = getattr(deepest, "pq", None)
     means = [] if quantiser is None else [quantiser.cp]
-    if hasattr(deepest, "nlist"):
+    if isinstance(deepest, faiss.IndexIVF):
         deepest.cp.max_points_per_centroid = _PER_CELL
         means.append(deepest.cp)
     while isinstance(index, faiss.IndexRefine):

@@ -15,7 +15,7 @@ from embedrec.errors import SettingsError
 from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.models import NEIGHBOURLY
 from embedrec.models.base import VectorModel
-from embedrec.models.files import load_model
+from embedrec.models.files import dialled_model, load_model
 from embedrec.models.lists import ListsModel
 from embedrec.topk import TopK
 from embedrec.workspace import Workspace
@@ -87,11 +87,6 @@ def open_nearest(source: Artifact, settings: SearchSettings = AS_BUILT, *, popul
             f"model {source.name} ({source.about['recipe']}) does not know which items are similar; "
             "train word2vec or cooccurrence, or name another model with --model"
         )
-    if popularity is not None:
-        if not isinstance(found, VectorModel):
-            raise SettingsError(
-                f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out"
-            )
-        found = found.dialled(popularity)
-    vectors = found.embeddings if isinstance(found, VectorModel) else None
-    return Nearest(source, found.vocab, found.neighbours, vectors)
+    model = dialled_model(source, found, popularity)
+    vectors = model.embeddings if isinstance(model, VectorModel) else None
+    return Nearest(source, model.vocab, model.neighbours, vectors)

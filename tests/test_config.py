@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.config import build, parse_pairs, read_toml, settings_of, table, to_toml
+from embedrec.config import (
+    build,
+    check_bounds,
+    check_choices,
+    parse_pairs,
+    read_toml,
+    settings_of,
+    table,
+    to_toml,
+)
 from embedrec.errors import SettingsError
 from embedrec.models import MODELS, RESTORERS, recipe_class, restorer_class
 
@@ -177,3 +187,46 @@ def test_lists_and_tables_that_do_not_fit(values: dict, message: str) -> None:
     with pytest.raises(SettingsError) as error:
         build(Outer, values, given="f")
     assert str(error.value) == message
+
+
+@given(st.none() | st.integers() | st.floats(), st.integers(-5, 5), st.integers(0, 5) | st.just(2**31))
+def test_bounds_let_pass_what_lies_between(value: Any, low: int, width: int) -> None:
+    given_ = Settings(top=value)
+    if value is None or value in (low, low + width) or low < value < low + width:
+        check_bounds(given_, {"top": (low, low + width)})
+    else:
+        with pytest.raises(SettingsError, match=r"^top must be (at least|between) .*, but is "):
+            check_bounds(given_, {"top": (low, low + width)})
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "message"),
+    [
+        (0, (1, 65536), "alpha must be between 1 and 65536, but is 0"),
+        (2.0, (1e-9, 1), "alpha must be between 1e-09 and 1, but is 2.0"),
+        (float("nan"), (0, 1), "alpha must be between 0 and 1, but is nan"),
+        (-1, (0, 2**31 - 1), "alpha must be between 0 and 2.14748e+09, but is -1"),
+        (-1, (0, 2**31), "alpha must be at least 0, but is -1"),
+        (float("nan"), (1e-6, float("inf")), "alpha must be at least 1e-06, but is nan"),
+        (float("inf"), (1, sys.float_info.max), "alpha must be at least 1, but is inf"),
+    ],
+)
+def test_numbers_out_of_bounds_are_named(value: float, bounds: tuple[float, float], message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        check_bounds(Settings(alpha=value), {"dim": (1, 64), "top": (1, 2), "alpha": bounds})
+    assert str(error.value) == message
+
+
+def test_the_first_of_several_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"^top must be at least 1, but is 0$"):
+        check_bounds(Settings(top=0, dim=0), {"top": (1, float("inf")), "dim": (1, 2)})
+    check_bounds(Settings(top=0, dim=0), {})
+
+
+@pytest.mark.parametrize("value", ["inputs", "", None, 5])
+def test_choices(value: Any) -> None:
+    choices = {"side": ("input", "output")}
+    check_choices(Settings(side="output", note="anything"), choices)
+    with pytest.raises(SettingsError) as error:
+        check_choices(Settings(side=value), choices)
+    assert str(error.value) == f"side must be one of input, output, but is {value!r}"

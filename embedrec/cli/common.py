@@ -24,6 +24,17 @@ def _workspace(ctx: click.Context, param: click.Parameter, value: str) -> Worksp
     return Workspace(Path(value))
 
 
+def together(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    """Several options as one, in the order in which help shows them."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 def workspace_option(command: F) -> F:
     """`--workspace`: handed over as a Workspace."""
     return click.option(
@@ -72,6 +83,13 @@ def device_option(command: F) -> F:
 def json_option(command: F) -> F:
     """`--json`: one JSON object a line."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")(command)
+
+
+def config_option(command: F) -> F:
+    """`--config`: a file of settings."""
+    return click.option(
+        "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [train.MODEL]."
+    )(command)
 
 
 def popularity_option(command: F) -> F:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from embedrec.cli.common import emit, note
+from embedrec.cli.common import config_option, emit, note
 from embedrec.cli.figures import by_metric
 from embedrec.cli.grid import GRID_ONLY, NOT_FOR_GRIDS, evaluate_grid, grid_options
 from embedrec.cli.trials import judged, lengths_of, opened, terms_of, trial_options
@@ -17,7 +17,7 @@ from embedrec.workspace import Workspace
 
 @click.command(short_help="How good is a model?")
 @click.argument("model", required=False)
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [train.MODEL].")
+@config_option
 @click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of the model, when it is trained now."
 )

@@ -19,7 +19,7 @@ from embedrec.cli.common import (
     workspace_option,
 )
 from embedrec.cli.policies import policy_options
-from embedrec.cli.searching import search_options
+from embedrec.cli.searching import check_not_both, nearest_options, search_options
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Neighbours of items, neighbours of training sessions, or what comes next for --histories.",
 )
-@click.option("--index", metavar="NAME", help="Index to search.")
-@click.option("--model", metavar="NAME", help="Model to ask, exactly: one with vectors, cooccurrence, ar or sr.")
+@nearest_options
 @click.option(
     "--histories",
     type=click.Path(path_type=Path),
@@ -103,8 +102,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     from embedrec.export.export import Wanted, export_lists, stream_lists
     from embedrec.export.layout import layout_of
 
-    if given["model"] is not None and given["index"] is not None:
-        raise click.UsageError("an index knows its model; leave out --model or --index")
+    check_not_both(given["model"], given["index"])
     if file == "-" and (given["shards"] is not None or given["resume"]):
         raise click.UsageError("stdout is one stream that cannot be resumed; leave out --shards and --resume")
     layout = layout_of(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from embedrec.cli.common import emit, note
+from embedrec.cli.common import emit, note, together
 from embedrec.cli.trials import opened, terms_of, whole_numbers
 from embedrec.workspace import Workspace
 
@@ -46,9 +46,7 @@ def grid_options(command: F) -> F:
             help="For --grid: where table and plot go [default: grids/SESSIONS-MODEL in the workspace].",
         ),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return together(options)(command)
 
 
 GRID_ONLY = ("neighbours", "expanded", "out")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from embedrec.cli.common import emit, json_option, threads_option, use_threads, using, workspace_option
-from embedrec.cli.searching import search_options
+from embedrec.cli.searching import check_not_both, search_options
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
@@ -49,8 +49,7 @@ def neighbours(
 
     if bool(items) == (session is not None):
         raise click.UsageError("give items, or a session with --session; not both")
-    if model is not None and index is not None:
-        raise click.UsageError("an index knows its model; leave out --model or --index")
+    check_not_both(model, index)
     past = open_past(workspace, model, index, settings)
     for artifact in past.used:
         using(artifact)

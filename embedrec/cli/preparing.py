@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from embedrec.artifacts import plain_from
-from embedrec.cli.common import emit, json_option, note, threads_option, workspace_option
+from embedrec.cli.common import emit, json_option, note, threads_option, together, workspace_option
 from embedrec.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -86,13 +86,7 @@ def shared(duplicates: str = "none", duplicates_at: str = "start") -> Callable[[
         threads_option,
         workspace_option,
     ]
-
-    def decorate(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    return together(options)
 
 
 def features_option(role: str) -> Callable[[F], F]:

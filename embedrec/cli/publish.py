@@ -12,6 +12,7 @@ import click
 
 from embedrec.cli.common import emit, note, use_threads, using
 from embedrec.cli.publishing import Secretive, content_options, service_options
+from embedrec.cli.searching import check_not_both
 from embedrec.errors import SettingsError
 from embedrec.workspace import Workspace
 
@@ -170,8 +171,7 @@ def _publication(
     from embedrec.export.publish.publication import Publication
     from embedrec.nearest import nearest_source, open_nearest
 
-    if model is not None and index is not None:
-        raise click.UsageError("an index knows its model; leave out --model or --index")
+    check_not_both(model, index)
     source = using(nearest_source(workspace, model, index))
     opened = open_nearest(source, settings, popularity=popularity)
     if items in ("vectors", "both") and opened.vectors is None:

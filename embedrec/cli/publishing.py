@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
-from embedrec.cli.common import json_option, popularity_option, threads_option, workspace_option
+from embedrec.cli.common import json_option, popularity_option, threads_option, together, workspace_option
 from embedrec.cli.named import Named
-from embedrec.cli.searching import search_options
+from embedrec.cli.searching import nearest_options, search_options
 
 F = TypeVar("F", bound=Callable[..., Any])
-_MODEL = "Model to ask, exactly: one with vectors, cooccurrence, ar or sr."
 
 
 class Secretive(Named):
@@ -49,8 +48,7 @@ def content_options(parts: str) -> Callable[[F], F]:
     """What is published, from where, and how it is told; `parts` is the default of --items, "" for no such option."""
     options = [
         click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Neighbours an item."),
-        click.option("--index", metavar="NAME", help="Index to search."),
-        click.option("--model", metavar="NAME", help=_MODEL),
+        nearest_options,
         popularity_option,
         search_options("the index's"),
         click.option("--dry-run", is_flag=True, help="Say what would be written; connect to nothing, write nothing."),
@@ -61,12 +59,12 @@ def content_options(parts: str) -> Callable[[F], F]:
     if parts:
         kinds = click.Choice(["neighbours", "vectors", "both"])
         options.insert(1, click.option("--items", type=kinds, help=f"What of the items is written [default: {parts}]."))
-    return _together(options)
+    return together(options)
 
 
 def service_options(variable: str) -> Callable[[F], F]:
     """The argument URL, which the variable may hold, and what goes with generations."""
-    return _together(
+    return together(
         [
             click.argument("url", metavar="URL", envvar=variable),
             click.option("--prefix", default="embedrec", show_default=True, help="What all names there begin with."),
@@ -90,12 +88,3 @@ def service_options(variable: str) -> Callable[[F], F]:
             ),
         ]
     )
-
-
-def _together(options: list[Callable[[F], F]]) -> Callable[[F], F]:
-    def decorated(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorated

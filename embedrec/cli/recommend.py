@@ -55,19 +55,11 @@ def recommend(
 
     from embedrec.data.lookup import find_items
     from embedrec.data.sessions import Sessions
-    from embedrec.errors import SettingsError
-    from embedrec.models.base import VectorModel
-    from embedrec.models.files import load_model
+    from embedrec.models.files import dialled_model, load_model
     from embedrec.past import reasons, trained_on
 
     source = using(workspace.find("model", model))
-    asked = load_model(source)
-    if popularity is not None:
-        if not isinstance(asked, VectorModel):
-            raise SettingsError(
-                f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out"
-            )
-        asked = asked.dialled(popularity)
+    asked = dialled_model(source, load_model(source), popularity)
     use_threads(threads)
     vocab = asked.vocab
     rows = find_items(vocab, items)

@@ -8,12 +8,30 @@ from typing import Any, TypeVar
 
 import click
 
+from embedrec.cli.common import together
+
 F = TypeVar("F", bound=Callable[..., Any])
 _HELP = {
     "nprobe": "Cells of an IVF index to visit",
     "ef_search": "Candidates that a walk through an HNSW graph keeps",
     "rerank": "Candidates a result that are compared exactly, where vectors are compressed",
 }
+
+
+nearest_options = together(
+    [
+        click.option("--index", metavar="NAME", help="Index to search."),
+        click.option(
+            "--model", metavar="NAME", help="Model to ask, exactly: one with vectors, cooccurrence, ar or sr."
+        ),
+    ]
+)
+
+
+def check_not_both(model: str | None, index: str | None) -> None:
+    """Raises UsageError for the names of both."""
+    if model is not None and index is not None:
+        raise click.UsageError("an index knows its model; leave out --model or --index")
 
 
 def search_options(default: str) -> Callable[[F], F]:

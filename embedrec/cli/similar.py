@@ -16,7 +16,7 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
-from embedrec.cli.searching import search_options
+from embedrec.cli.searching import check_not_both, nearest_options, search_options
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
@@ -26,8 +26,7 @@ _SHOWN = 10  # neighbours an item, unless -n says otherwise
 @click.command(short_help="The nearest items of an item.")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Neighbours an item.")
-@click.option("--index", metavar="NAME", help="Index to search.")
-@click.option("--model", metavar="NAME", help="Model to ask, exactly: one with vectors, cooccurrence, ar or sr.")
+@nearest_options
 @popularity_option
 @search_options("the index's")
 @click.option("--why", is_flag=True, help="Also the smallest past sessions that hold both items.")
@@ -63,8 +62,7 @@ def similar(
     from embedrec.nearest import nearest_source, open_nearest
     from embedrec.past import together, trained_on
 
-    if model is not None and index is not None:
-        raise click.UsageError("an index knows its model; leave out --model or --index")
+    check_not_both(model, index)
     opened = open_nearest(using(nearest_source(workspace, model, index)), settings, popularity=popularity)
     use_threads(threads)
     vocab = opened.vocab

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedrec.cli.common import (
+    config_option,
     device_option,
     emit,
     json_option,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--sessions", metavar="NAME", help="Sessions to train on [default: the latest].")
 @click.option("--from", "start", metavar="NAME", help="Continue from this model and its settings; new items are added.")
 @click.option("--name", metavar="NAME", help="Name of the trained model [default: the model's].")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [train.MODEL].")
+@config_option
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting; may be given several times.")
 @click.option("--print-config", is_flag=True, help="Print the settings as TOML and stop.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted training, for models that train with torch.")

@@ -14,6 +14,7 @@ from embedrec.cli.common import (
     note,
     seed_option,
     threads_option,
+    together,
     use_threads,
     using,
     workspace_option,
@@ -89,9 +90,7 @@ def trial_options(command: F) -> F:
         json_option,
         workspace_option,
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return together(options)(command)
 
 
 def opened(

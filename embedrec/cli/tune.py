@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from embedrec.cli.common import (
+    config_option,
     device_option,
     emit,
     json_option,
@@ -31,7 +32,7 @@ from embedrec.workspace import Workspace
     help="Where a setting is looked for: 16..256, '1e-4..0.1 log', or a,b,c [default: what the model declares].",
 )
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting that stays as it is.")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [train.MODEL].")
+@config_option
 @click.option(
     "--trials", type=click.IntRange(1), default=30, show_default=True, help="How many settings to try in all."
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from math import inf
 from typing import Any
 
+from embedrec.config import check_bounds
 from embedrec.errors import SettingsError
 
 KINDS = {"nprobe": "IVF indexes", "ef_search": "HNSW indexes", "rerank": "indexes of compressed vectors"}
@@ -28,9 +30,7 @@ class SearchSettings:
     selector: Any = None
 
     def __post_init__(self) -> None:
-        for name, value in self.numbers().items():
-            if value < 1:
-                raise SettingsError(f"{name} must be at least 1, but is {value}")
+        check_bounds(self, dict.fromkeys(KINDS, (1, inf)))
 
     def numbers(self) -> dict[str, int]:
         """The numbers that are set, by name."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 
+from embedrec.config import check_bounds, check_choices
 from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
@@ -86,13 +87,8 @@ class Cooccurrence(Bounded):
     decay: float = 0.7
 
     def __post_init__(self) -> None:
-        if self.measure not in get_args(Measure):
-            raise SettingsError(f"measure must be one of {', '.join(get_args(Measure))}, but is {self.measure!r}")
-        for field, low, high in _BOUNDS:
-            value = getattr(self, field)
-            if value is not None and not low <= value <= high:  # also refuses NaN
-                bounds = f"at least {low:g}" if high >= 2**31 else f"between {low:g} and {high:g}"
-                raise SettingsError(f"{field} must be {bounds}, but is {value!r}")
+        check_choices(self, {"measure": get_args(Measure)})
+        check_bounds(self, _BOUNDS)
         if self.shrinkage and self.measure in ("raw", "normalised", "bm25"):
             raise SettingsError(f"{self.measure} has no shrinkage, but it is {self.shrinkage:g}; leave it out")
 
@@ -145,10 +141,10 @@ class Cooccurrence(Bounded):
         return mentions, kernels.Formula(kind, x, x if y is NO_NUMBERS else y, shrinkage, 0.0, self.threshold)
 
 
-_BOUNDS = (
-    ("window", 0, 2**31), ("min_count", 1, 2**31), ("shrinkage", 0, 2**31), ("threshold", 0, np.inf), ("top", 1, 2**31),
-    ("k1", 0, 2**31), ("b", 0, 1), ("decay", 1e-6, 1),
-)  # fmt: skip
+_BOUNDS = {
+    "window": (0, 2**31), "min_count": (1, 2**31), "shrinkage": (0, 2**31), "threshold": (0, np.inf), "top": (1, 2**31),
+    "k1": (0, 2**31), "b": (0, 1), "decay": (1e-6, 1),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from embedrec import artifacts
 from embedrec.config import build, settings_of
 from embedrec.data.vocab_files import load_vocab, save_vocab
+from embedrec.errors import SettingsError
 from embedrec.models import restorer_class
-from embedrec.models.base import Model
+from embedrec.models.base import Model, VectorModel
+
+M = TypeVar("M", bound=Model)
 
 # settings that older artifacts lack, and what they would have said
 _BEFORE: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
@@ -33,3 +36,15 @@ def load_model(artifact: artifacts.Artifact) -> Model:
         recipe = build(restorer_class(about["recipe"]), settings, given=str(artifact.folder))
         arrays = {name: artifact.array(name) for name in about["arrays"]}
         return recipe.restore(load_vocab(artifact.path("vocab.parquet")), arrays)
+
+
+def dialled_model(source: artifacts.Artifact, model: M, popularity: float | None) -> M | VectorModel:
+    """The model of an artifact with its dial set, see `VectorModel.dialled`; None leaves it as it is.
+
+    Raises SettingsError for a popularity where there are no vectors.
+    """
+    if popularity is None:
+        return model
+    if not isinstance(model, VectorModel):
+        raise SettingsError(f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out")
+    return model.dialled(popularity)

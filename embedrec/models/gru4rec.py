@@ -12,12 +12,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from embedrec.config import check_bounds, check_choices
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.neural import Neural
+from embedrec.models.packed import shaped
 from embedrec.models.recurrent import Layer, Recurrent, State
 from embedrec.models.two_tower import widths
 
@@ -84,14 +86,8 @@ class GRU4Rec(Neural):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for field, low, high in _BOUNDS:
-            value = getattr(self, field)
-            if not low <= value <= high:  # also refuses NaN
-                bounds = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
-                raise SettingsError(f"{field} must be {bounds}, but is {value!r}")
-        for field, allowed in _CHOICES.items():
-            if getattr(self, field) not in allowed:
-                raise SettingsError(f"{field} must be one of {', '.join(allowed)}, but is {getattr(self, field)!r}")
+        check_bounds(self, _BOUNDS)
+        check_choices(self, _CHOICES)
         if not widths(self.layers, "layers"):
             raise SettingsError('a recurrent network needs a layer; set layers as in "256"')
 
@@ -107,7 +103,7 @@ class GRU4Rec(Neural):
         Sessions are walked without torch.
         """
         units = widths(self.layers, "layers")
-        items = _checked(arrays, "items", (len(vocab), units[-1] + 1))
+        items = shaped(arrays, "items", (len(vocab), units[-1] + 1), self.name)
         embeddings = Embeddings(items[:, :-1], vocab, "cosine")
         inputs = embeddings.vectors if self.input == "constrained" else arrays["inputs"]
         layers = []
@@ -115,15 +111,15 @@ class GRU4Rec(Neural):
             width = units[number - 1] if number else inputs.shape[1]
             matrix = None
             if f"input{number}" in arrays or number or self.input == "constrained":
-                matrix = _checked(arrays, f"input{number}", (width, 3 * size))
+                matrix = shaped(arrays, f"input{number}", (width, 3 * size), self.name)
             elif width != 3 * size:
                 raise DataError(f"inputs of a gru4rec model must have {3 * size} columns, but have {width}")
             layers.append(
                 Layer(
                     matrix,
-                    _checked(arrays, f"hidden{number}", (size, 3 * size)),
-                    _checked(arrays, f"input_bias{number}", (3 * size,)),
-                    _checked(arrays, f"hidden_bias{number}", (3 * size,)),
+                    shaped(arrays, f"hidden{number}", (size, 3 * size), self.name),
+                    shaped(arrays, f"input_bias{number}", (3 * size,), self.name),
+                    shaped(arrays, f"hidden_bias{number}", (3 * size,), self.name),
                 )
             )
         if len(inputs) != len(vocab):
@@ -155,19 +151,12 @@ class RecurrentModel(VectorModel):
         return self.recurrent.step(state, rows)
 
 
-def _checked(arrays: Arrays, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    if name not in arrays or arrays[name].shape != shape:
-        there = arrays[name].shape if name in arrays else "missing"
-        raise DataError(f"{name} of a gru4rec model must have shape {shape}, but is {there}")
-    return arrays[name]
-
-
-_BOUNDS = (
-    ("embedding_dim", 1, 65536), ("n_sample", 0, 10**7), ("sample_alpha", -100, 100), ("elu", 0, 1000),
-    ("bpreg", 0, 1e6), ("logq", 0, 100), ("embedding_dropout", 0, 0.99), ("hidden_dropout", 0, 0.99),
-    ("regularisation", 0, 1e6), ("learning_rate", 1e-9, 100), ("momentum", 0, 0.9999),
-)  # fmt: skip
-_CHOICES: dict[str, tuple[str, ...]] = {
+_BOUNDS = {
+    "embedding_dim": (1, 65536), "n_sample": (0, 10**7), "sample_alpha": (-100, 100), "elu": (0, 1000),
+    "bpreg": (0, 1e6), "logq": (0, 100), "embedding_dropout": (0, 0.99), "hidden_dropout": (0, 0.99),
+    "regularisation": (0, 1e6), "learning_rate": (1e-9, 100), "momentum": (0, 0.9999),
+}  # fmt: skip
+_CHOICES = {
     "input": ("constrained", "embedding", "onehot", "content", "content-mlp"),
     "loss": ("bpr-max", "bpr", "cross-entropy"),
     "optimizer": ("adagrad", "adam"),

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from embedrec.config import check_bounds, check_choices
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
@@ -97,14 +98,8 @@ class MatrixFactorisation(Neural):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for field, low, high in _BOUNDS:
-            value = getattr(self, field)
-            if value is not None and not low <= value <= high:  # also refuses NaN
-                bounds = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
-                raise SettingsError(f"{field} must be {bounds}, but is {value!r}")
-        for field, allowed in _CHOICES:
-            if getattr(self, field) not in allowed:
-                raise SettingsError(f"{field} must be one of {', '.join(allowed)}, but is {getattr(self, field)!r}")
+        check_bounds(self, _BOUNDS)
+        check_choices(self, _CHOICES)
 
     @property
     def by_steps(self) -> bool:
@@ -202,9 +197,9 @@ _USUAL: dict[str, dict[str, Any]] = {
         "epochs": 8, "deviation": 1.0, "popularity": 0.0, "learning_rate": 0.2, "weight_decay": 0.01,
     },
 }  # fmt: skip
-_BOUNDS = (
-    ("dim", 1, 65536), ("epochs", 1, np.inf), ("unobserved", 1e-6, 1e6), ("regularisation", 1e-9, 1e6), ("nu", 0, 2),
-    ("deviation", 1e-6, 10), ("steps", 1, 1000), ("min_count", 1, np.inf), ("decay", 1e-6, 1), ("popularity", 0, 1),
-    ("negatives", 1, 10000), ("ns_exponent", -100, 100), ("learning_rate", 1e-9, 10), ("weight_decay", 0, 100),
-)  # fmt: skip
-_CHOICES = (("loss", ("als", "logistic", "bpr")), ("plays", ("each", "once", "log")))
+_BOUNDS = {
+    "dim": (1, 65536), "epochs": (1, np.inf), "unobserved": (1e-6, 1e6), "regularisation": (1e-9, 1e6), "nu": (0, 2),
+    "deviation": (1e-6, 10), "steps": (1, 1000), "min_count": (1, np.inf), "decay": (1e-6, 1), "popularity": (0, 1),
+    "negatives": (1, 10000), "ns_exponent": (-100, 100), "learning_rate": (1e-9, 10), "weight_decay": (0, 100),
+}  # fmt: skip
+_CHOICES = {"loss": ("als", "logistic", "bpr"), "plays": ("each", "once", "log")}

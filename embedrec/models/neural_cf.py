@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
@@ -69,11 +70,7 @@ class NeuralCF(Neural):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for field, low, high in _BOUNDS:
-            value = getattr(self, field)
-            if not low <= value <= high:  # also refuses NaN
-                bounds = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
-                raise SettingsError(f"{field} must be {bounds}, but is {value!r}")
+        check_bounds(self, _BOUNDS)
         if not widths(self.layers, "layers"):
             raise SettingsError('a perceptron needs a layer; set layers as in "50,50"')
 
@@ -99,7 +96,7 @@ class NeuralCF(Neural):
         return VectorModel(self, arrays, embeddings, mean_encoder(items, self.decay), embeddings, embeddings)
 
 
-_BOUNDS = (
-    ("dim", 1, 65536), ("negatives", 1, 10000), ("ns_exponent", -100, 100), ("learning_rate", 1e-9, 10),
-    ("weight_decay", 0, 100), ("min_count", 1, np.inf), ("deviation", 1e-6, 10), ("decay", 1e-6, 1),
-)  # fmt: skip
+_BOUNDS = {
+    "dim": (1, 65536), "negatives": (1, 10000), "ns_exponent": (-100, 100), "learning_rate": (1e-9, 10),
+    "weight_decay": (0, 100), "min_count": (1, np.inf), "deviation": (1e-6, 10), "decay": (1e-6, 1),
+}  # fmt: skip

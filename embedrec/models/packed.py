@@ -1,4 +1,4 @@
-"""Ids as arrays of numbers, which is all that a model keeps beside its vocabulary."""
+"""Arrays, which are all that a model keeps beside its vocabulary: ids among them, and checked shapes."""
 
 from __future__ import annotations
 
@@ -28,3 +28,11 @@ def unpacked_ids(arrays: Arrays, what: str) -> Vocab:
     bounds = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
     texts = [letters[start:stop].decode("utf-8", "surrogatepass") for start, stop in bounds]
     return Vocab(np.array(texts, dtype=object) if texts else np.zeros(0, dtype=object))
+
+
+def shaped(arrays: Arrays, name: str, shape: tuple[int, ...], model: str) -> np.ndarray:
+    """The array of that name of a `model`, which has this shape. Raises DataError when it is missing or has another."""
+    if name not in arrays or arrays[name].shape != shape:
+        there = arrays[name].shape if name in arrays else "missing"
+        raise DataError(f"{name} of a {model} model must have shape {shape}, but is {there}")
+    return arrays[name]

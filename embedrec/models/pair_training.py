@@ -6,6 +6,7 @@ Rendle et al. 2009 (BPR: an item of the session ahead of another one).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Protocol
@@ -44,7 +45,7 @@ class PairSettings(Protocol):
     def weight_decay(self) -> float: ...
 
 
-class Scorer(nn.Module):
+class Scorer(nn.Module, ABC):
     """Tables of vectors of sessions and of items, and what a pair scores.
 
     deviation  of the vectors' numbers at the start
@@ -56,9 +57,9 @@ class Scorer(nn.Module):
         self.sessions = _table(sessions, dim, deviation, by_rows)
         self.items = _table(items, dim, deviation, by_rows)
 
+    @abstractmethod
     def score(self, session: Tensor, item: Tensor) -> Tensor:
         """The score of every pair: rows (b,) and (b,) → (b,)."""
-        raise NotImplementedError
 
 
 class Dot(Scorer):

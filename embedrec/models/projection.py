@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings, unit
@@ -50,8 +51,7 @@ class Projection:
     dim: int = 256
 
     def __post_init__(self) -> None:
-        if not 1 <= self.dim <= 65536:
-            raise SettingsError(f"dim must be between 1 and 65536, but is {self.dim}")
+        check_bounds(self, {"dim": (1, 65536)})
         if self.method not in ("random", "svd"):
             raise SettingsError(f"method must be random or svd, but is {self.method!r}")
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.errors import SettingsError
 from embedrec.models.base import Arrays
 from embedrec.models.counting import NO_NUMBERS, best_lists, every_mention
 from embedrec.models.lists import ListsModel, check_lists
@@ -38,8 +38,7 @@ class _Rules:
     itself: bool = True
 
     def __post_init__(self) -> None:
-        if self.pruning < 1:
-            raise SettingsError(f"pruning must be at least 1, but is {self.pruning}")
+        check_bounds(self, {"pruning": (1, np.inf)})
 
     def restore(self, vocab: Vocab, arrays: Arrays) -> RulesModel:
         """The model of the arrays "items" and "scores", both (n, m). Raises DataError when they do not fit."""
@@ -98,8 +97,7 @@ class SequentialRules(_Rules):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps < 1:
-            raise SettingsError(f"steps must be at least 1, but is {self.steps}")
+        check_bounds(self, {"steps": (1, np.inf)})
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RulesModel:
         """Count; nothing is drawn, so that `seed` changes nothing."""

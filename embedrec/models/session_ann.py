@@ -47,13 +47,15 @@ class SessionAnn:
     @classmethod
     def of(cls, sessions: Sessions, dim: int, *, seed: int, report: Report = quiet) -> SessionAnn:
         """Build the index of sessions; a search visits one cell."""
+        import faiss
+
         from embedrec.faiss_index import fill, made
 
         rows, size = random_rows(sessions, dim, seed), len(sessions)
         spec = "Flat" if size < _FEW else f"IVF{2 * isqrt(size)},SQ8"
         index = made(spec, dim, "cosine")
         fill(index, spec, size, _vectors(rows, sessions), seed=seed, report=report)
-        return cls(rows, index, int(hasattr(index, "nlist")))
+        return cls(rows, index, int(isinstance(index, faiss.IndexIVF)))
 
     @classmethod
     def restored(cls, arrays: Mapping[str, np.ndarray], n: int, size: int) -> SessionAnn:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from embedrec.config import check_bounds
 from embedrec.data.events import DAY
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
@@ -269,8 +270,7 @@ class VMIS(SessionKnn):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.last_items < 1:
-            raise SettingsError(f"last_items must be at least 1, but is {self.last_items}")
+        check_bounds(self, {"last_items": (1, np.inf)})
         _check_not_negative("idf", self.idf)
         if not 0 < self.longest <= 1:
             raise SettingsError(f"longest must be a quantile above 0 and up to 1, but is {self.longest:g}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
@@ -46,14 +47,12 @@ class SessionKnn(ABC):
     dim: int = field(default=256, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.neighbours < 1:
-            raise SettingsError(f"neighbours must be at least 1, but is {self.neighbours}")
+        check_bounds(self, {"neighbours": (1, np.inf)})
         if self.sample < 0:
             raise SettingsError(f"sample must be a number of sessions, or 0 for all, but is {self.sample}")
         if self.candidates not in ("lists", "ann"):
             raise SettingsError(f"candidates must be lists or ann, but is {self.candidates!r}")
-        if not 1 <= self.dim <= 65536:
-            raise SettingsError(f"dim must be between 1 and 65536, but is {self.dim}")
+        check_bounds(self, {"dim": (1, 65536)})
 
     @abstractmethod
     def way(self) -> Way:

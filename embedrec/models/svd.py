@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from embedrec.config import check_bounds
 from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
@@ -92,11 +93,7 @@ class Spectral(Bounded):
     def __post_init__(self) -> None:
         if self.matrix not in ("cosine", "ppmi"):
             raise SettingsError(f"matrix must be cosine or ppmi, but is {self.matrix!r}")
-        for field, low, high in _BOUNDS:
-            value = getattr(self, field)
-            if value is not None and not low <= value <= high:  # also refuses NaN
-                bounds = f"at least {low:g}" if high >= 2**31 else f"between {low:g} and {high:g}"
-                raise SettingsError(f"{field} must be {bounds}, but is {value!r}")
+        check_bounds(self, _BOUNDS)
 
     def fit(
         self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet, room: Room = IN_MEMORY
@@ -159,11 +156,11 @@ class SpectralModel(VectorModel):
         return replace(self.recipe, popularity=share).restore(self.vocab, self.arrays)
 
 
-_BOUNDS = (
-    ("dim", 1, 65536), ("window", 0, 2**31), ("min_count", 1, 2**31), ("length_exponent", -10, 10),
-    ("shrinkage", 0, 2**31), ("shift", -100, 100), ("smoothing", 0, 1), ("power", 0, 10), ("popularity", 0, 1),
-    ("iterations", 1, 10000), ("decay", 1e-6, 1),
-)  # fmt: skip
+_BOUNDS = {
+    "dim": (1, 65536), "window": (0, 2**31), "min_count": (1, 2**31), "length_exponent": (-10, 10),
+    "shrinkage": (0, 2**31), "shift": (-100, 100), "smoothing": (0, 1), "power": (0, 10), "popularity": (0, 1),
+    "iterations": (1, 10000), "decay": (1e-6, 1),
+}  # fmt: skip
 
 
 def leading(

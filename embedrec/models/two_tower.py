@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from embedrec.config import check_bounds, check_choices
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
@@ -20,7 +21,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays, Encoder, VectorModel
 from embedrec.models.encoders import with_bias
 from embedrec.models.neural import Neural
-from embedrec.models.packed import unpacked_ids
+from embedrec.models.packed import shaped, unpacked_ids
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,8 @@ class TwoTower(Neural):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for field, low, high in _BOUNDS:
-            value = getattr(self, field)
-            if value is not None and not low <= value <= high:  # also refuses NaN
-                bounds = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
-                raise SettingsError(f"{field} must be {bounds}, but is {value!r}")
-        for field, allowed in (("loss", ("softmax", "bce")), ("scoring", ("cosine", "dot"))):
-            if getattr(self, field) not in allowed:
-                raise SettingsError(f"{field} must be one of {', '.join(allowed)}, but is {getattr(self, field)!r}")
+        check_bounds(self, _BOUNDS)
+        check_choices(self, _CHOICES)
         for field in ("item_layers", "query_layers"):
             widths(getattr(self, field), field)
         if not self.history and not self.users:
@@ -130,7 +125,7 @@ class TwoTower(Neural):
         encoder = tower.encoder(arrays["items"])
         answers = embeddings if self.scoring == "cosine" else Embeddings(arrays["items"], vocab, "dot")
         if self.trend is not None:
-            rise = _checked(arrays, "trend", (len(vocab),)) * self.temperature
+            rise = shaped(arrays, "trend", (len(vocab),), self.name) * self.temperature
             answers, encoder = with_bias(answers, encoder, rise)
         return VectorModel(self, arrays, embeddings, encoder, answers, answers)
 
@@ -157,14 +152,14 @@ class QueryTower:
         shapes = [recipe.dim, *widths(recipe.query_layers, "query_layers"), recipe.dim]
         layers = []
         for number in range(len(shapes) - 1 if recipe.query_layers else 0):
-            layers.append((_checked(arrays, f"layer{number}", (shapes[number], shapes[number + 1])),
-                           _checked(arrays, f"bias{number}", (shapes[number + 1],))))  # fmt: skip
+            layers.append((shaped(arrays, f"layer{number}", (shapes[number], shapes[number + 1]), recipe.name),
+                           shaped(arrays, f"bias{number}", (shapes[number + 1],), recipe.name)))  # fmt: skip
         users, user_ids = None, None
         if "users" in arrays:
             user_ids = unpacked_ids(arrays, "user")
-            users = _checked(arrays, "users", (len(user_ids), recipe.dim))
-        places = _checked(arrays, "places", (recipe.history,))
-        return cls(places, _checked(arrays, "attention", (recipe.dim,)), tuple(layers), users, user_ids)
+            users = shaped(arrays, "users", (len(user_ids), recipe.dim), recipe.name)
+        places = shaped(arrays, "places", (recipe.history,), recipe.name)
+        return cls(places, shaped(arrays, "attention", (recipe.dim,), recipe.name), tuple(layers), users, user_ids)
 
     def encoder(self, items: np.ndarray) -> Encoder:
         """Histories → queries (S, d) float32, over these item vectors (n, d). Of nothing known, the zero vector."""
@@ -210,15 +205,9 @@ def widths(text: str, field: str) -> list[int]:
     return found
 
 
-def _checked(arrays: Arrays, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    if name not in arrays or arrays[name].shape != shape:
-        there = arrays[name].shape if name in arrays else "missing"
-        raise DataError(f"{name} of a two-tower model must have shape {shape}, but is {there}")
-    return arrays[name]
-
-
-_BOUNDS = (
-    ("dim", 1, 65536), ("history", 0, 10000), ("decay", 1e-6, 1), ("id_dropout", 0, 0.99), ("negatives", 0, 10**7),
-    ("ns_exponent", -100, 100), ("logq", 0, 1), ("half_life", 1e-6, np.inf), ("trend", 1e-6, np.inf),
-    ("temperature", 1e-6, np.inf), ("learning_rate", 1e-9, 100), ("layer_rate", 1e-9, 100), ("dropout", 0, 0.99),
-)  # fmt: skip
+_BOUNDS = {
+    "dim": (1, 65536), "history": (0, 10000), "decay": (1e-6, 1), "id_dropout": (0, 0.99), "negatives": (0, 10**7),
+    "ns_exponent": (-100, 100), "logq": (0, 1), "half_life": (1e-6, np.inf), "trend": (1e-6, np.inf),
+    "temperature": (1e-6, np.inf), "learning_rate": (1e-9, 100), "layer_rate": (1e-9, 100), "dropout": (0, 0.99),
+}  # fmt: skip
+_CHOICES = {"loss": ("softmax", "bce"), "scoring": ("cosine", "dot")}

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from embedrec.config import check_bounds, check_choices
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
@@ -85,16 +86,10 @@ class Word2Vec:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        for field, low, high in _BOUNDS:
-            value = getattr(self, field)
-            if value is not None and not low <= value <= high:  # also refuses NaN
-                bounds = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
-                raise SettingsError(f"{field} must be {bounds}, but is {value!r}")
+        check_bounds(self, _BOUNDS)
         if self.min_alpha > self.alpha:
             raise SettingsError(f"min_alpha must be at most alpha ({self.alpha:g}), but is {self.min_alpha:g}")
-        for field, allowed in _CHOICES:
-            if getattr(self, field) not in allowed:
-                raise SettingsError(f"{field} must be one of {', '.join(allowed)}, but is {getattr(self, field)!r}")
+        check_choices(self, _CHOICES)
         if self.backend == "gensim" and self.deterministic:
             raise SettingsError("deterministic=true needs backend=embedrec; gensim repeats itself with 1 thread only")
 
@@ -166,16 +161,16 @@ class Word2Vec:
         return x, y
 
 
-_BOUNDS = (
-    ("dim", 1, 65536), ("window", 0, 2**30), ("epochs", 1, np.inf), ("negative", 1, 10000),
-    ("ns_exponent", -100, 100), ("sample", 0, 1), ("alpha", 1e-9, 10), ("min_alpha", 0, 10),
-    ("min_count", 1, np.inf), ("decay", 1e-6, 1), ("popularity", 0, 1),
-)  # fmt: skip
-_CHOICES = (
-    ("architecture", ("skip-gram", "cbow")),
-    ("vectors", ("input", "output", "sum")),
-    ("backend", ("embedrec", "gensim")),
-)
+_BOUNDS = {
+    "dim": (1, 65536), "window": (0, 2**30), "epochs": (1, np.inf), "negative": (1, 10000),
+    "ns_exponent": (-100, 100), "sample": (0, 1), "alpha": (1e-9, 10), "min_alpha": (0, 10),
+    "min_count": (1, np.inf), "decay": (1e-6, 1), "popularity": (0, 1),
+}  # fmt: skip
+_CHOICES = {
+    "architecture": ("skip-gram", "cbow"),
+    "vectors": ("input", "output", "sum"),
+    "backend": ("embedrec", "gensim"),
+}
 
 
 def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tuple[Vocab, np.ndarray]:

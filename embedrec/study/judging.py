@@ -13,7 +13,7 @@ from embedrec.evaluate import grid
 from embedrec.reporting import Report
 from embedrec.study import tables
 from embedrec.study.grids import AT
-from embedrec.study.step import Where, files_among, fingerprints
+from embedrec.study.step import Following, Where, files_among, fingerprints
 from embedrec.sweep import check_sweep, sweep
 from embedrec.trial import Trial, about, ask, contender, labels_of, open_trial, searching
 
@@ -81,7 +81,7 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Following):
     """`embedrec evaluate --grid`: a session kNN with every number of neighbours."""
 
     table: tables.Evaluate
@@ -94,18 +94,8 @@ class Sweep:
         return f"evaluate {self.table.name}"
 
     @property
-    def after(self) -> tuple[str, ...]:
-        return (self.before,)
-
-    @property
     def made(self) -> str:
         return self.name.replace(" ", "-")
-
-    def settings(self) -> dict[str, Any]:
-        return asdict(self.table)
-
-    def files(self) -> dict[str, str]:
-        return {}
 
     def place(self, where: Where) -> Path:
         return where.folder / self.made

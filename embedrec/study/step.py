@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,6 +65,27 @@ class Step(Protocol):
     def work(self, where: Where, report: Report) -> None:
         """Do it: the function that its command calls."""
         ...
+
+
+class Following:
+    """What steps have in common that do what one table of a study says, after the step `before`."""
+
+    table: Any
+    before: str
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        return (self.before,)
+
+    @property
+    def made(self) -> str:
+        return str(self.table.name)
+
+    def settings(self) -> dict[str, Any]:
+        return asdict(self.table)
+
+    def files(self) -> dict[str, str]:
+        return {}
 
 
 @dataclass(frozen=True)

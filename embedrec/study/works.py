@@ -22,7 +22,7 @@ from embedrec.study.grids import chosen
 from embedrec.study.judging import Judge, Sweep, evaluation
 from embedrec.study.published import Tables
 from embedrec.study.reports import Reported
-from embedrec.study.step import Where, files_among, fingerprints
+from embedrec.study.step import Following, Where, files_among, fingerprints
 from embedrec.trial import write_split
 
 __all__ = ["Export", "Index", "Judge", "Prepare", "Reported", "Split", "Sweep", "Tables", "Train", "evaluation"]
@@ -74,7 +74,7 @@ class Prepare:
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(Following):
     """`embedrec split`."""
 
     table: tables.Split
@@ -83,19 +83,8 @@ class Split:
     before: str
     name: str = "split"
 
-    @property
-    def after(self) -> tuple[str, ...]:
-        return (self.before,)
-
-    @property
-    def made(self) -> str:
-        return self.table.name
-
     def settings(self) -> dict[str, Any]:
         return {**asdict(self.table), "settings": settings_of(self.rule)}
-
-    def files(self) -> dict[str, str]:
-        return {}
 
     def place(self, where: Where) -> Path:
         return where.workspace.folder("sessions", self.made)
@@ -108,7 +97,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Following):
     """`embedrec train`; of a grid, the settings that are best on a validation part.
 
     recipes  the settings, or those of every combination of the grid
@@ -125,23 +114,12 @@ class Train:
     def name(self) -> str:
         return f"train {self.made}"
 
-    @property
-    def after(self) -> tuple[str, ...]:
-        return (self.before,)
-
-    @property
-    def made(self) -> str:
-        return self.table.name
-
     def settings(self) -> dict[str, Any]:
         table = {key: getattr(self.table, key) for key in ("model", "memory", "seed")}
         if not self.table.grid:
             return {**table, "settings": settings_of(self.recipes[0])}
         grid = {"grid": [settings_of(recipe) for recipe in self.recipes], "best": self.table.best}
         return {**table, **grid, "ask": asdict(self.ask)}
-
-    def files(self) -> dict[str, str]:
-        return {}
 
     def place(self, where: Where) -> Path:
         return where.workspace.folder("model", self.made)
@@ -171,7 +149,7 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Index:
+class Index(Following):
     """`embedrec build-index`."""
 
     table: tables.Index
@@ -181,20 +159,6 @@ class Index:
     @property
     def name(self) -> str:
         return f"index {self.made}"
-
-    @property
-    def after(self) -> tuple[str, ...]:
-        return (self.before,)
-
-    @property
-    def made(self) -> str:
-        return self.table.name
-
-    def settings(self) -> dict[str, Any]:
-        return asdict(self.table)
-
-    def files(self) -> dict[str, str]:
-        return {}
 
     def place(self, where: Where) -> Path:
         return where.workspace.folder("index", self.made)
@@ -218,7 +182,7 @@ class Index:
 
 
 @dataclass(frozen=True)
-class Export:
+class Export(Following):
     """`embedrec export`."""
 
     table: tables.Export
@@ -229,18 +193,8 @@ class Export:
         return f"export {self.table.file}"
 
     @property
-    def after(self) -> tuple[str, ...]:
-        return (self.before,)
-
-    @property
     def made(self) -> str:
         return self.table.file
-
-    def settings(self) -> dict[str, Any]:
-        return asdict(self.table)
-
-    def files(self) -> dict[str, str]:
-        return {}
 
     def place(self, where: Where) -> Path:
         return where.workspace.root / self.table.file

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, pi
+from sys import float_info
 from typing import Literal
 
-from embedrec.errors import SettingsError
+from embedrec.config import check_bounds, check_choices
 
 Schedule = Literal["constant", "linear", "one-cycle"]
 Watched = Literal["recall@20", "mrr@20"]
@@ -39,13 +40,8 @@ class Plan:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for field, low in (("epochs", 1), ("batch", 1), ("patience", 1), ("clip", 1e-9)):
-            value = getattr(self, field)
-            if value is not None and not low <= value < float("inf"):  # also refuses NaN
-                raise SettingsError(f"{field} must be at least {low:g}, but is {value!r}")
-        for field, allowed in _CHOICES.items():
-            if getattr(self, field) not in allowed:
-                raise SettingsError(f"{field} must be one of {', '.join(allowed)}, but is {getattr(self, field)!r}")
+        check_bounds(self, _BOUNDS)
+        check_choices(self, _CHOICES)
 
     def rate(self, share: float) -> float:
         """What learning rates are multiplied by when a share of the training, from 0 to 1, is done."""
@@ -58,7 +54,13 @@ class Plan:
 
 
 _RISE = 0.3
-_CHOICES: dict[str, tuple[str, ...]] = {
+_BOUNDS = {
+    "epochs": (1, float_info.max),  # infinity is refused
+    "batch": (1, float_info.max),
+    "patience": (1, float_info.max),
+    "clip": (1e-9, float_info.max),
+}
+_CHOICES = {
     "watch": ("recall@20", "mrr@20"),
     "schedule": ("constant", "linear", "one-cycle"),
     "precision": ("float32", "bfloat16", "float16"),

@@ -1,4 +1,4 @@
-"""The command line, run in this process, and two workspaces to run it on."""
+"""The command line, run in this process, and workspaces to run it on."""
 
 from __future__ import annotations
 
@@ -71,6 +71,19 @@ def compass(tmp_path: Path, run: Run) -> Path:
     (tmp_path / "compass.txt").write_text(VECTORS)
     walked(run, "vectors", "import", tmp_path / "compass.txt", "--workspace", tmp_path)
     walked(run, "build-index", "--type", "flat", "--workspace", tmp_path)
+    return tmp_path
+
+
+LOG = "session,item\n" + "".join(f"{s},{i}\n" for s, items in enumerate(["abc", "abc", "abd", "de"]) for i in items)
+
+
+@pytest.fixture
+def counted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace, and the current folder, of four sessions and the counts of their pairs."""
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text(LOG)
+    walked(run, "prepare", "table", "log.csv")
+    walked(run, "train", "cooccurrence", "--set", "measure=raw")
     return tmp_path
 
 

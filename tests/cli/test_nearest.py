@@ -9,18 +9,6 @@ import pytest
 
 from tests.cli.conftest import Run, walked
 
-LOG = "session,item\n" + "".join(f"{s},{i}\n" for s, items in enumerate(["abc", "abc", "abd", "de"]) for i in items)
-
-
-@pytest.fixture
-def counted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace, and the current folder, of four sessions and the counts of their pairs."""
-    monkeypatch.chdir(tmp_path)
-    Path("log.csv").write_text(LOG)
-    walked(run, "prepare", "table", "log.csv")
-    walked(run, "train", "cooccurrence", "--set", "measure=raw")
-    return tmp_path
-
 
 def test_train_says_what_it_left_out(run: Run, counted: Path) -> None:
     ran = walked(run, "train", "cooccurrence", "--set", "min_count=2", "--name", "few")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from embedrec.config import check_bounds
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
@@ -27,6 +28,7 @@ from embedrec.export.policies.policy import Policy
 from embedrec.export.work import KeptLists
 from embedrec.topk import TopK
 
+_BOUNDS = {"min_evidence": (1, 2**31), "csls": (1, 2**31), "discount": (0, 10), "mmr": (0, 1)}
 _SUITS = {
     "sessions": ("min_score", "mutual", "csls"),
     "recommendations": ("min_score", "discount", "caps", "mmr", "back_off"),
@@ -59,11 +61,7 @@ class Policies:
     back_off: bool = False
 
     def __post_init__(self) -> None:
-        for name, low, high in (("min_evidence", 1, 2**31), ("csls", 1, 2**31), ("discount", 0, 10), ("mmr", 0, 1)):
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:  # also refuses NaN
-                bounds = f"at least {low}" if high == 2**31 else f"between {low} and {high}"
-                raise SettingsError(f"{name} must be {bounds}, but is {value}")
+        check_bounds(self, _BOUNDS)
         for attribute, most in (self.caps or {}).items():
             if most < 1:
                 raise SettingsError(f"a cap must be at least 1, but is {most} for {attribute!r}")
