@@ -18,7 +18,8 @@ from embedrec.models.gru4rec import GRU4Rec
 from embedrec.models.gru4rec_network import Network
 from embedrec.models.session_batches import StreamBatch, Streams
 from embedrec.training.loop import Batch
-from embedrec.training.row_adagrad import RowAdagrad, RowAdam
+from embedrec.training.row_adagrad import RowAdagrad
+from embedrec.training.row_adamw import RowAdamW
 
 _DRAWN = 1 << 20  # negatives drawn at a time: 8 MB
 
@@ -49,7 +50,10 @@ class GRU4RecLearner:
             return [RowAdagrad(parameters.values(), recipe.learning_rate, recipe.momentum)]
         tables = [p for name, p in parameters.items() if name.endswith("table")]
         others = [p for name, p in parameters.items() if not name.endswith("table")]
-        return [RowAdam(tables, recipe.learning_rate), torch.optim.Adam(others, recipe.learning_rate)]
+        return [
+            RowAdamW(tables, recipe.learning_rate, (0.9, 0.999), 1e-8),
+            torch.optim.Adam(others, recipe.learning_rate),
+        ]
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Steps of all streams: their numbers, whether a session begins, its item, the place of the next one among the

@@ -152,7 +152,7 @@ class MatrixFactorisation(Neural):
         ordered = self.loss == "bpr"
         vocab, sessions = known_items(sessions, self.min_count)
         start = plan.deviation / self.dim**0.5
-        scorer = Dot(len(sessions), len(vocab), self.dim, deviation=start, by_rows=ordered)
+        scorer = Dot(len(sessions), len(vocab), self.dim, deviation=start)
         module = Ordered(scorer, plan.weight_decay) if ordered else Rated(scorer)
 
         def finished() -> VectorModel:

@@ -55,12 +55,12 @@ class NeuralCF(Neural):
     }
 
     epochs: int = 20
-    batch: int = 1024
+    batch: int = 2048
     patience: int | None = None
     schedule: Schedule = "one-cycle"
     dim: int = 50
     layers: str = "50,50"
-    negatives: int = 2
+    negatives: int = 6
     ns_exponent: float = 0.0
     learning_rate: float = 0.01
     weight_decay: float = 0.1

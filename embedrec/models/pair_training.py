@@ -24,6 +24,7 @@ from embedrec.models.base import Model
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
 from embedrec.training.row_adagrad import RowAdagrad
+from embedrec.training.row_adamw import RowAdamW
 
 
 class PairSettings(Protocol):
@@ -49,13 +50,12 @@ class Scorer(nn.Module, ABC):
     """Tables of vectors of sessions and of items, and what a pair scores.
 
     deviation  of the vectors' numbers at the start
-    by_rows    whether a step touches only the rows of tables that its batch names, see `PairLearner.optimizers`
     """
 
-    def __init__(self, sessions: int, items: int, dim: int, *, deviation: float = 0.01, by_rows: bool = False) -> None:
+    def __init__(self, sessions: int, items: int, dim: int, *, deviation: float = 0.01) -> None:
         super().__init__()
-        self.sessions = _table(sessions, dim, deviation, by_rows)
-        self.items = _table(items, dim, deviation, by_rows)
+        self.sessions = _table(sessions, dim, deviation)
+        self.items = _table(items, dim, deviation)
 
     @abstractmethod
     def score(self, session: Tensor, item: Tensor) -> Tensor:
@@ -65,9 +65,9 @@ class Scorer(nn.Module, ABC):
 class Dot(Scorer):
     """The dot product and a bias of the item and of the session."""
 
-    def __init__(self, sessions: int, items: int, dim: int, *, deviation: float = 0.01, by_rows: bool = False) -> None:
-        super().__init__(sessions, items, dim, deviation=deviation, by_rows=by_rows)
-        self.session_bias, self.item_bias = _table(sessions, 1, 0, by_rows), _table(items, 1, 0, by_rows)
+    def __init__(self, sessions: int, items: int, dim: int, *, deviation: float = 0.01) -> None:
+        super().__init__(sessions, items, dim, deviation=deviation)
+        self.session_bias, self.item_bias = _table(sessions, 1, 0), _table(items, 1, 0)
 
     def score(self, session: Tensor, item: Tensor) -> Tensor:
         """See `Scorer.score`."""
@@ -86,9 +86,8 @@ class Perceptron(Scorer):
         hidden: Sequence[int],
         *,
         deviation: float = 0.01,
-        by_rows: bool = False,
     ) -> None:
-        super().__init__(sessions, items, dim, deviation=deviation, by_rows=by_rows)
+        super().__init__(sessions, items, dim, deviation=deviation)
         shapes = [2 * dim, *hidden]
         layers = [nn.Linear(*pair) for pair in pairwise(shapes)]
         self.layers, self.last = nn.ModuleList(layers), nn.Linear(shapes[-1], 1)
@@ -169,20 +168,19 @@ class PairLearner:
         self.examples = len(self.keys)
 
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        """Adagrad (Duchi et al. 2011) of tables that are changed by rows: a step costs what its batch names.
+        """AdamW (Loshchilov & Hutter 2019), but Adagrad (Duchi et al. 2011) for items ahead of others in a session.
 
-        AdamW (Loshchilov & Hutter 2019) of all else: its decay pulls at all vectors, whether they are in the batch or
-        not.
+        Both change tables by rows, so that a step costs what its batch names.
         """
         rate, decay = self.settings.learning_rate, self.settings.weight_decay
-        by_rows = {
-            f"{name}.weight" for name, m in self.module.named_modules() if isinstance(m, nn.Embedding) and m.sparse
-        }
-        tables = [p for name, p in self.module.named_parameters() if name in by_rows]
-        others = [p for name, p in self.module.named_parameters() if name not in by_rows]
-        found: list[torch.optim.Optimizer] = [RowAdagrad(tables, rate, eps=_TINY)] if tables else []
+        by_rows = {id(m.weight) for m in self.module.modules() if isinstance(m, nn.Embedding)}
+        tables = [p for p in self.module.parameters() if id(p) in by_rows]
+        others = [p for p in self.module.parameters() if id(p) not in by_rows]
+        if self.same:
+            return [RowAdagrad(tables, rate, eps=_TINY)]
+        found: list[torch.optim.Optimizer] = [RowAdamW(tables, rate, _BETAS, _EPS, decay)]
         if others:
-            found.append(torch.optim.AdamW(others, rate, (0.9, 0.99), 1e-5, decay, fused=True))
+            found.append(torch.optim.AdamW(others, rate, _BETAS, _EPS, decay, fused=True))
         return found
 
     def batches(self, epoch: int) -> Iterator[Batch]:
@@ -225,8 +223,8 @@ def known_items(sessions: Sessions, min_count: int) -> tuple[Vocab, Sessions]:
     return vocab, sessions.recoded(vocab)
 
 
-def _table(rows: int, dim: int, deviation: float, by_rows: bool) -> nn.Embedding:
-    table = nn.Embedding(rows, dim, sparse=by_rows)
+def _table(rows: int, dim: int, deviation: float) -> nn.Embedding:
+    table = nn.Embedding(rows, dim, sparse=True)
     if deviation:
         nn.init.trunc_normal_(table.weight, std=deviation)
     else:
@@ -234,4 +232,5 @@ def _table(rows: int, dim: int, deviation: float, by_rows: bool) -> nn.Embedding
     return table
 
 
+_BETAS, _EPS = (0.9, 0.99), 1e-5  # of AdamW
 _TINY = 1e-20  # below the squares of all gradients, which are means over a batch

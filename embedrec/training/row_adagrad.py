@@ -40,15 +40,6 @@ class RowAdagrad(torch.optim.Optimizer):
                 step_rows(p, state["sum"], state.get("velocity"), rows, values, *numbers)
 
 
-class RowAdam(torch.optim.SparseAdam):
-    """Adam (Kingma & Ba 2015) of sparse gradients only; it counts steps in a whole number, also from a checkpoint."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        for state in self.state.values():
-            state["step"] = int(state["step"])
-
-
 def distinct_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
     """Rows (r,) of a sparse gradient, ascending, each once, and their values (r, d)."""
     rows = gradient._indices()[0]
@@ -61,7 +52,7 @@ def step_all(
     weights: Tensor, sums: Tensor, velocity: Tensor | None, gradient: Tensor, rate: float, momentum: float, eps: float
 ) -> None:
     """One step of a whole tensor, in place."""
-    if _compiled(weights):
+    if compiled(weights):
         step_rows(weights, sums, velocity, torch.arange(len(weights)), gradient, rate, momentum, eps)
         return
     sums.addcmul_(gradient, gradient)
@@ -84,12 +75,12 @@ def step_rows(
     eps: float,
 ) -> None:
     """One step of some rows (r,), each once, by their gradient (r, d), in place."""
-    if _compiled(weights):
-        from embedrec.kernels.row_adagrad import step_rows as compiled
+    if compiled(weights):
+        from embedrec.kernels.row_adagrad import step_rows as by_rows
 
         told = sums if velocity is None else velocity  # numba wants an array in its place
         arrays = [tensor.numpy() for tensor in (weights.detach(), sums, told, rows, gradient.contiguous())]
-        compiled(*arrays, rate, momentum, eps, velocity is not None)
+        by_rows(*arrays, rate, momentum, eps, velocity is not None)
         return
     there = sums.index_select(0, rows).addcmul_(gradient, gradient)
     sums.index_copy_(0, rows, there)
@@ -100,6 +91,6 @@ def step_rows(
     weights.index_add_(0, rows, change)
 
 
-def _compiled(weights: Tensor) -> bool:
+def compiled(weights: Tensor) -> bool:
     """Whether the kernel can do it, which goes over the rows once."""
     return weights.device.type == "cpu" and weights.dtype == torch.float32 and weights.ndim == 2

@@ -50,7 +50,7 @@ def test_sparse_is_dense_where_all_rows_are_named(
     momentum: float, compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not compiled:
-        monkeypatch.setattr(row_adagrad, "_compiled", lambda tensor: False)
+        monkeypatch.setattr(row_adagrad, "compiled", lambda tensor: False)
     random = torch.Generator().manual_seed(0)
     start = torch.randn(5, 3, generator=random)
     tables = [nn.Parameter(start.clone()) for _ in range(2)]

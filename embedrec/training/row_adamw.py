@@ -1,0 +1,82 @@
+"""AdamW for tables of which a step names few rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from embedrec.training.row_adagrad import compiled, distinct_rows
+
+
+class RowAdamW(torch.optim.Optimizer):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), whose steps touch the rows of a sparse gradient.
+
+    means of gradients and of their squares move where a row is named, corrected by the number of all steps as in
+    `torch.optim.SparseAdam`. Weight decay pulls at every row, named or not: at all of them together, once in `every`
+    steps, by the product of what these steps would have taken away.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        rate: float,
+        betas: tuple[float, float] = (0.9, 0.99),
+        eps: float = 1e-5,
+        decay: float = 0.0,
+        every: int = 64,
+    ) -> None:
+        super().__init__(parameters, {"lr": rate, "betas": betas, "eps": eps, "decay": decay, "every": every})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    left = torch.ones((), dtype=p.dtype, device=p.device)  # as `load_state_dict` makes it
+                    state |= {"step": 0, "left": left, "means": torch.zeros_like(p), "squares": torch.zeros_like(p)}
+                state["step"] += 1
+                state["left"] *= 1 - group["lr"] * group["decay"]
+                if not state["step"] % group["every"]:
+                    p.mul_(state["left"])
+                    state["left"].fill_(1)
+                rows, values = distinct_rows(p.grad)
+                step_rows(p, state, rows, values, group["lr"], group["betas"], group["eps"])
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The number of steps is a tensor in a checkpoint."""
+        super().load_state_dict(state_dict)
+        for state in self.state.values():
+            state["step"] = int(state["step"])
+
+
+def step_rows(
+    weights: Tensor,
+    state: dict[str, Any],
+    rows: Tensor,
+    gradient: Tensor,
+    rate: float,
+    betas: tuple[float, float],
+    eps: float,
+) -> None:
+    """One step of some rows (r,), each once, by their gradient (r, d), in place."""
+    first, second = betas
+    means, squares = state["means"], state["squares"]
+    root = (1 - second ** state["step"]) ** 0.5  # corrections of means that begin at zero
+    rate, eps = rate * root / (1 - first ** state["step"]), eps * root
+    if compiled(weights):
+        from embedrec.kernels import row_adamw
+
+        arrays = [tensor.numpy() for tensor in (weights.detach(), means, squares, rows, gradient.contiguous())]
+        row_adamw.step_rows(*arrays, rate, first, second, eps)
+        return
+    mean = means.index_select(0, rows).mul_(first).add_(gradient, alpha=1 - first)
+    square = squares.index_select(0, rows).mul_(second).addcmul_(gradient, gradient, value=1 - second)
+    means.index_copy_(0, rows, mean)
+    squares.index_copy_(0, rows, square)
+    weights.index_add_(0, rows, mean.div_(square.sqrt_().add_(eps)), alpha=-rate)
