@@ -97,5 +97,6 @@ def seven_digits(scores: np.ndarray) -> np.ndarray:
     """Scores (…) as float64 rounded to seven significant digits, which is what float32 knows; shorter as text."""
     wide = scores.astype(np.float64)
     finite = np.isfinite(wide) & (wide != 0)
-    scale = 10.0 ** (6 - np.floor(np.log10(np.abs(wide, where=finite, out=np.ones_like(wide)))))
-    return np.where(finite, np.round(wide * scale) / scale, wide)
+    places = 6 - np.floor(np.log10(np.abs(wide, where=finite, out=np.ones_like(wide))))
+    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)  # whole numbers, which are exact
+    return np.where(finite, np.round(wide * up / down) / up * down, wide)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from embedrec.data import Vocab
@@ -53,6 +53,7 @@ def test_bad_publications() -> None:
 
 
 @given(st.floats(width=32, allow_nan=False))
+@example(174180057088.0)
 def test_seven_digits(score: float) -> None:
     (short,) = seven_digits(np.array([score], dtype=np.float32)).tolist()
     assert short == pytest.approx(score, rel=1e-6, abs=0) or score == short
