@@ -145,12 +145,14 @@ class Contender:
 
     seconds  of its training now; None where it was trained before
     origin   where it comes from, in words
+    exact    the model that searches exactly, where this one searches through an index
     """
 
     name: str
     model: Model
     seconds: float | None
     origin: str
+    exact: Model | None = None
 
 
 def contender(
@@ -238,7 +240,18 @@ def searching(contender: Contender, kind: str, *, seed: int = 0) -> Contender:
             f"{contender.name} has no vectors, so there is nothing to index; leave --through out for it"
         )
     index = build_index(model.answers, kind, seed=seed)
-    return replace(contender, model=model.using(index), origin=f"{contender.origin}; through {index.spec}")
+    origin = f"{contender.origin}; through {index.spec}"
+    return replace(contender, model=model.using(index), origin=origin, exact=model)
+
+
+def exactly(contender: Contender, trial: Trial, terms: Terms, *, report: Report = quiet) -> dict[str, float]:
+    """Recall and reciprocal rank at the longest list of a contender that searches through an index, had it searched
+    exactly: what the index costs. {} for others."""
+    if contender.exact is None:
+        return {}
+    k = terms.at[-1]
+    metrics = ask(trial, contender.exact, replace(terms, at=(k,), draws=0), report=report).metrics
+    return {key: metrics[key] for key in (f"recall@{k}", f"mrr@{k}")}
 
 
 def labels_of(trial: Trial, text: str) -> Any:

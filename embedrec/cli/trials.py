@@ -162,7 +162,7 @@ def judged(
     """Train the model where it must be, and ask it; says where it comes from."""
     from embedrec.cli.progress import Progress
     from embedrec.errors import SettingsError
-    from embedrec.trial import ask, contender, labels_of, searching
+    from embedrec.trial import ask, contender, exactly, labels_of, searching
 
     if labels is not None and trial.protocol != "similar":
         raise SettingsError(f"--labels is for --protocol similar, but the protocol is {trial.protocol}")
@@ -179,4 +179,9 @@ def judged(
     if through is not None:
         model = searching(model, through, seed=seed)
     with Progress(f"evaluate {name}") as report:
-        return model, ask(trial, model.model, terms, labels=table, report=report)
+        result = ask(trial, model.model, terms, labels=table, report=report)
+        for key, exact in exactly(model, trial, terms, report=report).items():
+            found = result.metrics[key]
+            loss = f", a loss of {1 - found / exact:.2%}" if exact else ""
+            note(f"{key} of {name}: {found:.4f} through the index, {exact:.4f} exactly{loss}")
+    return model, result
