@@ -12,11 +12,14 @@ import numpy as np
 from embedrec.config import check_choices
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.topk import TopK, best_first, check_k
+from embedrec.topk import TopK, best_first, check_k, some_rows
 
 Metric = Literal["cosine", "dot", "l2"]
 METRICS: tuple[str, ...] = get_args(Metric)
 _BLOCK = 1 << 23  # scores computed at a time: 32 MB, and as many are looked through
+_TOGETHER = 1 << 15  # vectors made ready at a time
+_CENTRED = 1 << 16  # vectors whose mean is near enough to that of all
+_SAFE = 1e12  # lengths whose products with unit vectors keep their digits, as do those of their inverses
 _GATHERED = 1 << 20  # numbers gathered at a time: 8 MB
 _LONGEST = float(np.finfo(np.float32).max) / 64  # squared length, so that no distance overflows
 
@@ -72,14 +75,17 @@ class Embeddings:
     def dim(self) -> int:
         return int(self.vectors.shape[1])
 
-    def search(self, queries: np.ndarray, k: int) -> TopK:
+    def search(self, queries: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
         """The exactly nearest k items of each query.
 
         queries  (q, d) float32
-        Returns TopK (q, k). Raises SettingsError when k is not in 1 … n or dimensions differ.
+        allowed  what may be found: (n,) bool or rows (m,); all where it is None
+        Returns TopK (q, k), missing results −1 / −inf. Raises SettingsError when k is not in 1 … n, dimensions differ,
+        or a row that is allowed is not there.
         """
         queries = check_queries(queries, self.dim, k, len(self))
-        return exact_search(self.vectors, queries, k, self.metric, self.vocab)
+        rows = None if allowed is None else some_rows(allowed, len(self))
+        return exact_search(self.vectors, queries, k, self.metric, self.vocab, rows)
 
 
 def usable(vectors: np.ndarray) -> np.ndarray:
@@ -100,35 +106,61 @@ def check_queries(queries: np.ndarray, d: int, k: int, n: int) -> np.ndarray:
     return queries
 
 
-def exact_search(vectors: np.ndarray, queries: np.ndarray, k: int, metric: Metric, vocab: Vocab) -> TopK:
+def exact_search(
+    vectors: np.ndarray, queries: np.ndarray, k: int, metric: Metric, vocab: Vocab, some: np.ndarray | None = None
+) -> TopK:
     """Exact search by blocks of a matrix product.
 
     vectors (n, d), queries (q, d) float32 → TopK (q, k)
+    some  rows (m,) int64 that may be found, ascending; all where it is None
     """
     from embedrec.kernels.topk import empty_best, merge_best
 
-    if metric == "cosine":
-        vectors, queries = unit(vectors), unit(queries)
-    elif metric == "l2":  # distances stay what they are, but |v|² − 2q·v + |q|² loses fewer digits
-        centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-        vectors, queries = vectors - centre, queries - centre
-    squares = np.einsum("ij,ij->i", vectors, vectors) if metric == "l2" else None  # (n,)
+    n = len(vectors) if some is None else len(some)
     rows, scores = empty_best(len(queries), k)
-    step = max(1, _BLOCK // max(1, len(vectors)))
+    if metric == "cosine":
+        queries = unit(queries)
+    elif metric == "l2":  # distances stay what they are, but |v|² − 2q·v + |q|² loses fewer digits
+        centre = np.asarray(vectors[:: max(1, len(vectors) // _CENTRED)].mean(axis=0, dtype=np.float64), np.float32)
+        queries = queries - centre
+    step = max(1, _BLOCK // max(1, min(n, _TOGETHER)))
     merging: list[Future[None]] = []
     with ThreadPoolExecutor(1) as beside:  # finds the best of one block while the next is multiplied
-        for start in range(0, len(queries), step):
-            q = queries[start : start + step]
-            block = q @ vectors.T  # (b, n)
-            if squares is not None:
-                block = 2 * block - squares - np.einsum("ij,ij->i", q, q)[:, None]
-            while merging:
-                merging.pop().result()
-            here = slice(start, start + step)
-            merging.append(beside.submit(merge_best, block, 0, rows[here], scores[here]))
+        for first in range(0, n, _TOGETHER):
+            block = slice(first, first + _TOGETHER)
+            part = vectors[block] if some is None else vectors[some[block]]  # (b, d)
+            lengths = squares = None  # (b,)
+            if metric == "cosine":
+                part, lengths = _with_lengths(part)
+            elif metric == "l2":
+                part = part - centre
+                squares = np.einsum("ij,ij->i", part, part)
+            for start in range(0, len(queries), step):
+                here = slice(start, start + step)
+                q = queries[here]
+                found = q @ part.T  # (a, b)
+                if lengths is not None:
+                    found /= lengths
+                if squares is not None:
+                    found = 2 * found - squares - np.einsum("ij,ij->i", q, q)[:, None]
+                while merging:
+                    merging.pop().result()
+                merging.append(beside.submit(merge_best, found, first, rows[here], scores[here]))
         while merging:
             merging.pop().result()
+    if some is not None:
+        rows = np.where(rows < 0, -1, np.append(some, -1)[rows])
     return best_first(rows, scores, vocab)
+
+
+def _with_lengths(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Vectors (b, d) as they are and what to divide their products by (b,), which spares a copy; or, where products
+    could overflow or lose digits, vectors of norm 1 and nothing."""
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    norms[norms == 0] = 1
+    if not len(norms) or norms.min() < 1 / _SAFE or norms.max() > _SAFE:
+        return unit(vectors), None
+    return vectors, norms.astype(np.float32)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
+from embedrec.allowed import EVERYTHING, Allowed, item_features
 from embedrec.artifacts import Artifact
 from embedrec.atomic import sha256
-from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
@@ -21,10 +21,10 @@ from embedrec.export.policies.settings import Material
 from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.models.base import VectorModel
 from embedrec.models.files import dialled_model, load_model
+from embedrec.models.recommending import recommended
 from embedrec.nearest import nearest_source, open_nearest
 from embedrec.past import open_past, trained_on
 from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.side_tables import side_table
 from embedrec.readers.table import Table
 from embedrec.steps import provenance
 from embedrec.topk import TopK
@@ -42,6 +42,7 @@ class Exportable:
     material  what policies look at
     about     what tells these lists from others, as JSON values
     vectors   vectors of the seeds; raises SettingsError where there are none
+    told      what to say of the items that may be found
     """
 
     used: tuple[Artifact, ...]
@@ -49,6 +50,7 @@ class Exportable:
     material: Material
     about: dict[str, Any]
     vectors: Callable[[], Embeddings]
+    told: Sequence[str] = ()
 
 
 def exportable_items(
@@ -59,14 +61,19 @@ def exportable_items(
     *,
     popularity: float | None = None,
     attributes: Path | None = None,
+    allowed: Allowed = EVERYTHING,
+    device: str = "cpu",
 ) -> Exportable:
     """Every item's nearest others; arguments as of `nearest_source` and `open_nearest`.
 
     attributes  table of what is known of items, for caps; None takes the features of the training sessions
+    allowed     which items may stand in lists
     """
     source = nearest_source(workspace, model, index)
-    opened = open_nearest(source, settings, popularity=popularity)
-    answers = item_answers(opened)
+    opened = open_nearest(source, settings, popularity=popularity, device=device)
+    features = item_features(workspace, lambda: opened.model(workspace), opened.vocab, attributes)
+    mask = allowed.among(opened.vocab, features)
+    answers = item_answers(opened.among(mask))
 
     def trained() -> Sessions:
         return Sessions.load(trained_on(workspace, opened.model(workspace)))
@@ -76,9 +83,10 @@ def exportable_items(
             raise _no_vectors(source)
         return opened.vectors
 
-    material = Material(answers.vocab, trained, _features(trained, answers.vocab, attributes), opened.vectors)
-    about = _about("items", (source,), settings, attributes) | {"popularity": popularity}
-    return Exportable((source,), answers, material, about, vectors)
+    material = Material(answers.vocab, trained, features, opened.vectors, allowed=mask)
+    about = _about("items", (source,), settings, attributes) | {"popularity": popularity, **_filter(allowed)}
+    told = [] if mask is None else allowed.told(opened.vocab, mask)
+    return Exportable((source,), answers, material, about, vectors, told)
 
 
 def exportable_sessions(
@@ -115,12 +123,14 @@ def exportable_recommendations(
     popularity: float | None = None,
     seen: bool = False,
     attributes: Path | None = None,
+    allowed: Allowed = EVERYTHING,
 ) -> Exportable:
     """What a model recommends for each history of a file.
 
     histories   a table of a session (or user), an item, and a time or position where known, see `Table`
     popularity  see `VectorModel.dialled`
     seen        whether items of the history may come back
+    allowed     which items may be recommended
 
     Raises SettingsError for a popularity where there are no vectors, DataError for files that cannot be read.
     """
@@ -130,8 +140,11 @@ def exportable_recommendations(
     vocab = found.vocab
     known = given.recoded(vocab)
 
+    features = item_features(workspace, lambda: source, vocab, attributes)
+    mask = allowed.among(vocab, features)
+
     def best(rows: np.ndarray, k: int) -> TopK:
-        return found.recommend(known.taken(rows), k, seen=seen)
+        return recommended(found, known.taken(rows), k, seen=seen, allowed=mask)
 
     def trained() -> Sessions:
         return Sessions.load(trained_on(workspace, source))
@@ -144,36 +157,25 @@ def exportable_recommendations(
     answers = Answers(Vocab(given.ids), vocab, best, len(vocab), ("history", "item"))
     items = found.embeddings if isinstance(found, VectorModel) else None
     none = Sessions(np.zeros(len(given) + 1, np.int64), np.zeros(0, np.int32), vocab, given.ids)
-    features = _features(trained, vocab, attributes)
-    material = Material(vocab, trained, features, items, none if seen else known)
+    material = Material(vocab, trained, features, items, none if seen else known, mask)
     about = _about("recommendations", (source,), AS_BUILT, attributes)
     about |= {
         "popularity": popularity,
         "seen": seen,
         "histories": _table(histories),
+        **_filter(allowed),
     }
-    return Exportable((source,), answers, material, about, vectors)
+    told = [] if mask is None else allowed.told(vocab, mask)
+    return Exportable((source,), answers, material, about, vectors, told)
 
 
 def _no_vectors(source: Artifact) -> SettingsError:
     return SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
 
 
-def _features(trained: Callable[[], Sessions], vocab: Vocab, attributes: Path | None) -> Callable[[], Features]:
-    """The features of items: of a table, or of the training sessions."""
-
-    def features() -> Features:
-        if attributes is not None:
-            return side_table(attributes, "item", "item").read(vocab, BadRows("fail"))[0]
-        found = trained().item_features
-        if found is None:
-            raise SettingsError(
-                "nothing is known of the items to cap; name a table with --attributes, or prepare the sessions with "
-                "--item-features"
-            )
-        return found
-
-    return features
+def _filter(allowed: Allowed) -> dict[str, Any]:
+    """What tells a filter from others; nothing where there is none, so that what was kept without one stays good."""
+    return {"allowed": allowed.about()} if allowed else {}
 
 
 def _about(

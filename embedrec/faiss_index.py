@@ -17,6 +17,7 @@ POINTS_PER_CELL = 39  # FAISS warns about k-means with fewer training points a c
 _PER_CELL = 64  # more take longer and find no more
 _ENOUGH = 1 << 16  # vectors that any quantiser is trained well on
 _OPQ_ROUNDS = 10  # of FAISS's 50: a third of the time, recall .9998 instead of .9999
+_CONSTRUCTION = 64  # candidates for links of a graph: FAISS's 40 find less, 128 take twice the time
 _ADD = 1 << 16  # vectors added at a time
 _METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "dot": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
 
@@ -42,14 +43,18 @@ def fill(
     """Train an index where it needs it, and add n vectors.
 
     vectors  rows (m,) int64 or a slice → (m, d) float32; no more than a sample of them is held at a time
-    cells    centres of cells (c, ≤ d) of another index of the same vectors, so that they are not sought again
+    cells    centres of cells of another index of the same vectors, so that they are not sought again: (c, any width);
+             what they have more or less than d is the padding of one of both
     report   called as report("progress", done=, total=, unit="vectors")
 
     Raises SettingsError when FAISS needs more vectors.
     """
-    nlist = getattr(inner(index), "nlist", 0)
+    deepest = inner(index)
+    nlist = deepest.nlist if isinstance(deepest, faiss.IndexIVF) else 0
     if nlist > n:
         raise SettingsError(f"{spec} needs at least {nlist} vectors, but there are {n}; take fewer cells or 'flat'")
+    if isinstance(deepest, faiss.IndexHNSW):
+        deepest.hnsw.efConstruction = _CONSTRUCTION
     try:
         if not index.is_trained:
             lent = _settle(index, seed)
@@ -77,7 +82,7 @@ def _train(index: Any, vectors: np.ndarray, cells: np.ndarray | None) -> None:
     """Train transforms, cells and codes. Only cells on several threads: the others are many small k-means, for which
     threads that wait for each other take ten times as long as one."""
     if isinstance(index, faiss.IndexPreTransform):
-        for transform in _transforms(index):
+        for transform in transforms(index):
             if not transform.is_trained:
                 with one_thread():
                     transform.train(vectors)
@@ -91,7 +96,8 @@ def _train(index: Any, vectors: np.ndarray, cells: np.ndarray | None) -> None:
         return
     if isinstance(index, faiss.IndexIVF):
         if cells is not None:
-            index.quantizer.add(np.pad(cells, ((0, 0), (0, index.d - cells.shape[1]))))
+            wide = np.pad(cells, ((0, 0), (0, max(index.d - cells.shape[1], 0))))
+            index.quantizer.add(np.ascontiguousarray(wide[:, : index.d]))
         index.train_q1(len(vectors), faiss.swig_ptr(vectors), False, index.metric_type)  # type: ignore[attr-defined]
     with one_thread():
         index.train(vectors)
@@ -115,6 +121,15 @@ def inner(index: Any) -> Any:
     return index
 
 
+def transformed(index: Any, vectors: np.ndarray) -> np.ndarray:
+    """Vectors (m, d) as the index gets them that is searched, below transforms and refinements."""
+    while isinstance(index, faiss.IndexPreTransform | faiss.IndexRefine):
+        for transform in transforms(index):
+            vectors = transform.apply(vectors)
+        index = faiss.downcast_index(index.index if isinstance(index, faiss.IndexPreTransform) else index.base_index)
+    return vectors
+
+
 def _settle(index: Any, seed: int) -> list[tuple[Any, Any]]:
     """Seed every k-means below an index, and keep it from warning: what is too few is decided by names and sizes.
 
@@ -128,7 +143,7 @@ def _settle(index: Any, seed: int) -> list[tuple[Any, Any]]:
         means.append(deepest.cp)
     while isinstance(index, faiss.IndexRefine):
         index = faiss.downcast_index(index.base_index)
-    for transform in _transforms(index):
+    for transform in transforms(index):
         if isinstance(transform, faiss.OPQMatrix):
             bits = 8 if quantiser is None else quantiser.nbits
             transform.pq = own = faiss.ProductQuantizer(transform.d_out, transform.M, bits)
@@ -141,7 +156,7 @@ def _settle(index: Any, seed: int) -> list[tuple[Any, Any]]:
     return lent
 
 
-def _transforms(index: Any) -> list[Any]:
+def transforms(index: Any) -> list[Any]:
     """The transforms of vectors that stand before an index."""
     if not isinstance(index, faiss.IndexPreTransform):
         return []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -26,14 +27,18 @@ class Nearest:
     """What item neighbours are taken from; an `ItemNeighbours`.
 
     source      the artifact: an index or a model
-    neighbours  rows (q,) int64, k → TopK (q, k)
+    neighbours  rows (q,) int64, k → TopK (q, k); with allowed=, (n,) bool, among those only
     vectors     what is compared; None where neighbours are kept in lists
     """
 
     source: Artifact
     vocab: Vocab
-    neighbours: Callable[[np.ndarray, int], TopK]
+    neighbours: Callable[..., TopK]
     vectors: Embeddings | None = None
+
+    def among(self, allowed: np.ndarray | None) -> Nearest:
+        """The same, which finds only what is allowed: (n,) bool; all where it is None."""
+        return self if allowed is None else replace(self, neighbours=partial(self.neighbours, allowed=allowed))
 
     def model(self, workspace: Workspace) -> Artifact:
         """The model it comes from."""
@@ -61,14 +66,17 @@ def nearest_source(workspace: Workspace, model: str | None = None, index: str | 
     return workspace.find("index", index, of="items")
 
 
-def open_nearest(source: Artifact, settings: SearchSettings = AS_BUILT, *, popularity: float | None = None) -> Nearest:
+def open_nearest(
+    source: Artifact, settings: SearchSettings = AS_BUILT, *, popularity: float | None = None, device: str = "cpu"
+) -> Nearest:
     """Item neighbours from an artifact.
 
     settings    of searches of an index, over those it was built with
     popularity  of a model with vectors: how much of an item's norm counts, see `VectorModel.dialled`
+    device      where vectors are compared: "cpu", or "cuda" for a GPU, see `index.gpu.on_gpu`
 
-    Raises SettingsError for a model that knows no neighbours, for settings that it does not have, and for a popularity
-    where there are no vectors or an index of them is built already.
+    Raises SettingsError for a model that knows no neighbours, for settings that it does not have, for a popularity
+    where there are no vectors or an index of them is built already, and for a GPU that is not there or not needed.
     """
     if popularity is not None and source.kind == "index":
         raise SettingsError(
@@ -79,7 +87,8 @@ def open_nearest(source: Artifact, settings: SearchSettings = AS_BUILT, *, popul
         from embedrec.index.files import load_index
 
         index = load_index(source)
-        return Nearest(source, index.vocab, partial(index.neighbours, settings=settings), index.embeddings)
+        searched = index if device == "cpu" else _on_gpu(index)
+        return Nearest(source, index.vocab, partial(searched.neighbours, settings=settings), index.embeddings)
     settings.need_index(source.name)
     found = load_model(source)
     if not isinstance(found, VectorModel | ListsModel):
@@ -89,4 +98,14 @@ def open_nearest(source: Artifact, settings: SearchSettings = AS_BUILT, *, popul
         )
     model = dialled_model(source, found, popularity)
     vectors = model.embeddings if isinstance(model, VectorModel) else None
-    return Nearest(source, model.vocab, model.neighbours, vectors)
+    if device == "cpu":
+        return Nearest(source, model.vocab, model.neighbours, vectors)
+    if vectors is None:
+        raise SettingsError(f"model {source.name} ({source.about['recipe']}) keeps lists; leave --device out")
+    return Nearest(source, model.vocab, _on_gpu(vectors).neighbours, vectors)
+
+
+def _on_gpu(source: Any) -> Any:
+    from embedrec.index.gpu import on_gpu
+
+    return on_gpu(source)

@@ -229,6 +229,7 @@ def index(
     settings: SearchSettings = AS_BUILT,
     promise: Promise | None = None,
     metric: Metric | None = None,
+    device: str = "cpu",
     seed: int = 0,
     report: Report = quiet,
 ) -> Artifact:
@@ -240,6 +241,7 @@ def index(
     settings    of searches that say nothing else; what it leaves open is tuned
     promise     what must hold of it, see `tuner.tuned`
     metric      "cosine", "dot" or "l2" instead of the model's own
+    device      where cells are sought: "cpu", or "cuda" for a GPU
     """
     from dataclasses import replace
 
@@ -259,7 +261,7 @@ def index(
     embeddings = model.embeddings if sessions is None else model.encode(Sessions.load(sessions))
     if metric is not None:
         embeddings = replace(embeddings, metric=metric)
-    built = build_index(embeddings, kind, settings, promise=promise, seed=seed, report=report)
+    built = build_index(embeddings, kind, settings, promise=promise, device=device, seed=seed, report=report)
     about: dict[str, Any] = {"type": kind, "of": "items", "indexed": provenance(source), "seed": seed}
     if sessions is not None:
         about |= {"of": "sessions", "sessions": provenance(sessions)}

@@ -101,3 +101,38 @@ def check_others(k: int, n: int) -> None:
     """Raises SettingsError unless k lies in 1 … n − 1."""
     if not 1 <= k < n:
         raise SettingsError(f"in a catalogue of {n} an item has {n - 1} others, but {k} were asked for")
+
+
+def some_rows(allowed: np.ndarray, n: int) -> np.ndarray:
+    """The rows that may be among results: (m,) int64, each once, ascending.
+
+    allowed  (n,) bool, or rows (m,) integers in any order
+
+    Raises SettingsError for a mask of another length, and for rows that are not there.
+    """
+    given = np.asarray(allowed)
+    if given.dtype == bool:
+        if given.shape != (n,):
+            raise SettingsError(f"a mask of what is allowed must have shape ({n},), but has {given.shape}")
+        return np.flatnonzero(given)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise SettingsError(f"what is allowed must be a mask or rows, but is {given.dtype} of shape {given.shape}")
+    rows = np.unique(given.astype(np.int64))
+    if len(rows) and not 0 <= rows[0] <= rows[-1] < n:
+        odd = rows[0] if rows[0] < 0 else rows[-1]
+        raise SettingsError(f"rows that are allowed must lie between 0 and {n - 1}, but one is {odd}")
+    return rows
+
+
+def among(found: TopK, rows: np.ndarray) -> TopK:
+    """The same results (q, k) without those that are not among `rows` (m,), which are missing at the end."""
+    mask = np.zeros(len(found.vocab) + 1, dtype=bool)  # the last for row −1
+    mask[rows] = True
+    there = mask[found.rows]
+    order = np.argsort(~there, axis=1, kind="stable")
+    kept = np.take_along_axis(there, order, 1)
+    return TopK(
+        np.where(kept, np.take_along_axis(found.rows, order, 1), -1),
+        np.where(kept, np.take_along_axis(found.scores, order, 1), -np.inf),
+        found.vocab,
+    )

@@ -5,6 +5,7 @@ word2vec binary  the same header, then id, space, d little-endian float32
 npy              (n, d) float32 in X.npy, one id a line in X.ids.txt
 safetensors      tensor "vectors" (n, d); ids as int64 "ids", or as "ids_utf8" bytes cut at "ids_offsets" (n+1,)
 parquet          columns id, vector (fixed-size list of float32), and count, name where known
+fvecs, bvecs, ivecs, fbin   see `vector_records`; one id a line in X.ids.txt, and where there is none, row numbers
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.embeddings import METRICS, Embeddings, Metric
 from embedrec.errors import DataError, SettingsError, reason
+from embedrec.vector_records import RECORDS, read_records, write_records
 
-Format = Literal["text", "binary", "npy", "safetensors", "parquet"]
+Format = Literal["text", "binary", "npy", "safetensors", "parquet", "fvecs", "bvecs", "ivecs", "fbin"]
 Whitespace = Literal["refuse", "encode"]
 _SUFFIXES: dict[str, Format] = {
     ".txt": "text",
@@ -34,6 +36,10 @@ _SUFFIXES: dict[str, Format] = {
     ".npy": "npy",
     ".safetensors": "safetensors",
     ".parquet": "parquet",
+    ".fvecs": "fvecs",
+    ".bvecs": "bvecs",
+    ".ivecs": "ivecs",
+    ".fbin": "fbin",
 }
 _BLOCK = 8192  # rows written at a time
 _LONGEST_KEY = 4096  # bytes; a longer key in a binary file means that it is none
@@ -76,6 +82,8 @@ def save_vectors(
             for start in range(0, len(words), _BLOCK):
                 block = slice(start, start + _BLOCK)
                 f.write(_LINES[kind](words[block], embeddings.vectors[block]))
+    elif kind in RECORDS:
+        write_records(embeddings.vectors, path, kind, lambda: _save_ids(embeddings.vocab, path))
     else:
         _SAVE[kind](embeddings, path)
 
@@ -91,7 +99,7 @@ def load_vectors(path: Path, kind: Format | None = None, *, metric: Metric | Non
     kind = format_of(path, kind)
     if not path.is_file():
         raise DataError(f"no file {path}; check the path")
-    vocab, vectors, said = _LOAD[kind](path)
+    vocab, vectors, said = _load_records(path, kind) if kind in RECORDS else _LOAD[kind](path)
     return Embeddings(vectors, vocab, metric or said, {"file": path.name, "format": kind})
 
 
@@ -200,13 +208,34 @@ def ids_file(path: Path) -> Path:
     return path.with_suffix(".ids.txt")
 
 
-def _save_npy(embeddings: Embeddings, path: Path) -> None:
-    words = [str(i) for i in embeddings.vocab.ids.tolist()]
+def _save_ids(vocab: Vocab, path: Path) -> None:
+    words = [str(i) for i in vocab.ids.tolist()]
     bad = next((w for w in words if _BREAK.search(w)), None)
     if bad is not None:
         raise DataError(f"the id {bad!r} cannot stand in a line of {ids_file(path)}; write parquet instead")
     with atomic_file(ids_file(path)) as f:
         f.writelines(w + "\n" for w in words)
+
+
+def _load_ids(path: Path) -> Ids:
+    try:
+        words = ids_file(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as e:
+        raise DataError(f"{ids_file(path)} is not UTF-8 ({reason(e)})") from e
+    return np.array(words, dtype=object)
+
+
+def _load_records(path: Path, kind: Format) -> tuple[Vocab, np.ndarray, Metric]:
+    vectors = read_records(path, kind)
+    there = ids_file(path).is_file()  # collections of vectors to measure with come without
+    ids = _load_ids(path) if there else np.arange(len(vectors))
+    if len(ids) != len(vectors):
+        raise DataError(f"{path} holds {len(vectors)} vectors, but {ids_file(path)} {len(ids)} ids; one a line is due")
+    return Vocab(ids), vectors, "cosine"
+
+
+def _save_npy(embeddings: Embeddings, path: Path) -> None:
+    _save_ids(embeddings.vocab, path)
     with atomic_file(path, "wb") as f:
         write_array(f, embeddings.vectors)
 
@@ -224,11 +253,7 @@ def _load_npy(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
         raise DataError(f"{path} holds no array of numbers")
     if not ids_file(path).is_file():
         raise DataError(f"the ids of {path} are missing; put them into {ids_file(path)}, one a line")
-    try:
-        words = ids_file(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as e:
-        raise DataError(f"{ids_file(path)} is not UTF-8 ({reason(e)})") from e
-    return Vocab(np.array(words, dtype=object)), vectors, "cosine"
+    return Vocab(_load_ids(path)), vectors, "cosine"
 
 
 def _save_safetensors(embeddings: Embeddings, path: Path) -> None:
@@ -301,7 +326,7 @@ def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
 
     try:
         table = pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as e:
+    except (pa.ArrowException, *UNREADABLE) as e:
         raise DataError(f"{path} is no Parquet file ({reason(e)})") from e
     column = next((c for c in ("vector", "embedding") if c in table.column_names), None)
     if column is None or "id" not in table.column_names:

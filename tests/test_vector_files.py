@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import unquote
 
 import gensim.models
@@ -22,8 +22,14 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.vector_files import Format, format_of, ids_file, load_vectors, save_vectors
 from tests.conftest import read_only, some_embeddings
 
-FORMATS: tuple[Format, ...] = get_args(Format)
-SUFFIX = {"text": ".txt", "binary": ".bin", "npy": ".npy", "safetensors": ".safetensors", "parquet": ".parquet"}
+SUFFIX: dict[Format, str] = {
+    "text": ".txt",
+    "binary": ".bin",
+    "npy": ".npy",
+    "safetensors": ".safetensors",
+    "parquet": ".parquet",
+}
+FORMATS = tuple(SUFFIX)  # the others: test_vector_records
 
 odd = st.text(" \t\n\r%\u2028\xa0\x1c\x00:/é😀ab", max_size=4) | st.text(max_size=5) | st.just("x" * 5000)
 ids = st.lists(odd, min_size=1, max_size=5, unique=True) | st.lists(

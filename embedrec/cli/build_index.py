@@ -18,7 +18,7 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
-from embedrec.cli.searching import search_options
+from embedrec.cli.searching import gpu_option, search_options
 from embedrec.index.promise import Promise
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
@@ -68,6 +68,7 @@ _NOT_KEPT = 3  # exit code: no index keeps the promise
 @search_options("as many as the recall takes")
 @click.option("--model", metavar="NAME", help="Model whose items are indexed [default: the latest].")
 @click.option("--name", metavar="NAME", help="Name of the index [default: MODEL-TYPE].")
+@gpu_option
 @seed_option
 @threads_option
 @json_option
@@ -85,6 +86,7 @@ def build_index(
     settings: SearchSettings,
     model: str | None,
     name: str | None,
+    device: str,
     seed: int,
     threads: int,
     as_json: bool,
@@ -131,6 +133,7 @@ def build_index(
                 settings=settings,
                 promise=promise,
                 metric=metric,
+                device=device,
                 seed=seed,
                 report=report,
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from embedrec.cli.allowing import allowed_beside_attributes
 from embedrec.cli.common import (
     note,
     popularity_option,
@@ -19,10 +20,11 @@ from embedrec.cli.common import (
     workspace_option,
 )
 from embedrec.cli.policies import policy_options
-from embedrec.cli.searching import check_not_both, nearest_options, search_options
+from embedrec.cli.searching import check_not_both, gpu_option, nearest_options, search_options
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
+    from embedrec.allowed import Allowed
     from embedrec.export.export import Exported
     from embedrec.exportable import Exportable
 
@@ -65,11 +67,13 @@ if TYPE_CHECKING:
     "--attributes",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Table of items' attributes for --cap [default: the features of the training sessions].",
+    help="Table of items' features for --cap and --where [default: those of the training sessions].",
 )
+@allowed_beside_attributes
 @click.option("--resume", is_flag=True, help="Go on where an export to FILE that was killed had come to.")
 @popularity_option
 @search_options("the index's")
+@gpu_option
 @whitespace_option
 @threads_option
 @workspace_option
@@ -81,6 +85,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     \b
     embedrec export similar.txt -n 20
     embedrec export similar.tsv.gz --min-score .5 --cap artist=2 --back-off
+    embedrec export new.txt --where 'year>=2020' --exclude sold-out.txt
     embedrec export similar/ --shards 8 --format jsonl.zst
     embedrec export - --format redis | redis-cli --pipe
     embedrec export next.parquet --of recommendations --histories carts.csv
@@ -117,6 +122,8 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     opened = _opened(workspace, given)
     for artifact in opened.used:
         using(artifact)
+    for line in opened.told:
+        note(line)
     use_threads(threads)
     if not layout.of_lists:
         _write_vectors(file, opened, given)
@@ -158,8 +165,9 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
         raise click.UsageError("--of recommendations and --histories FILE go together; give both or neither")
     if given["seen"] and of != "recommendations":
         raise click.UsageError("--seen is for recommendations; leave it out")
-    if given["attributes"] is not None and not given["policies"].caps:
-        raise click.UsageError("--attributes are for --cap; give both or neither")
+    allowed: Allowed = given["allowed"]
+    if given["attributes"] is not None and not (given["policies"].caps or allowed.where):
+        raise click.UsageError("--attributes are for --cap and --where; leave them out")
     if of == "items":
         return exportable_items(
             workspace,
@@ -168,8 +176,14 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
             given["settings"],
             popularity=given["popularity"],
             attributes=given["attributes"],
+            allowed=allowed,
+            device=given["device"],
         )
+    if given["device"] != "cpu":
+        raise click.UsageError("--device is for neighbours of items; leave it out")
     if of == "sessions":
+        if allowed:
+            raise click.UsageError("--where, --only and --exclude are of items; leave them out")
         if given["popularity"] is not None:
             raise click.UsageError("--popularity is of items; leave it out")
         return exportable_sessions(workspace, given["model"], given["index"], given["settings"])
@@ -182,13 +196,14 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
         popularity=given["popularity"],
         seen=given["seen"],
         attributes=given["attributes"],
+        allowed=allowed,
     )
 
 
 def _write_vectors(file: str, opened: Exportable, given: dict[str, Any]) -> None:
     from embedrec.vector_files import save_vectors
 
-    if given["policies"].wanted() or given["resume"] or file == "-":
+    if given["policies"].wanted() or given["allowed"] or given["resume"] or file == "-":
         raise click.UsageError("vectors are written whole to a file, without policies; leave the options out")
     vectors = opened.vectors()
     kind = "binary" if file.endswith(".bin") or given["form"] == "word2vec-binary" else "text"

@@ -130,7 +130,8 @@ def _holds(a: Artifact) -> str:
         )
     facts = about["facts"]
     found = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))
-    return f"{about['spec']}, {about['items']:,} items, {about['metric']}, {found}, {facts['query_ms_p50']:.2f} ms"
+    speed = f"{facts['query_ms_p50']:.2f} ms" if "query_ms_p50" in facts else ""
+    return ", ".join(filter(None, [about["spec"], f"{about['items']:,} items", about["metric"], found, speed]))
 
 
 @click.command(short_help="Check every file against its checksum.")

@@ -24,6 +24,7 @@ COMMANDS = {
     "split": "embedrec.cli.split",
     "train": "embedrec.cli.train",
     "build-index": "embedrec.cli.build_index",
+    "update-index": "embedrec.cli.update_index",
     "similar": "embedrec.cli.similar",
     "recommend": "embedrec.cli.recommend",
     "neighbours": "embedrec.cli.neighbours",

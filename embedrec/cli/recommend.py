@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from embedrec.cli.allowing import allowed_options, tell
 from embedrec.cli.common import (
     emit,
     json_option,
@@ -18,6 +19,9 @@ from embedrec.cli.common import (
 )
 from embedrec.workspace import Workspace
 
+if TYPE_CHECKING:
+    from embedrec.allowed import Allowed
+
 _SHOWN = 10  # items, unless -n says otherwise
 
 
@@ -26,6 +30,7 @@ _SHOWN = 10  # items, unless -n says otherwise
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Items to recommend.")
 @click.option("--model", metavar="NAME", help="Model to ask [default: the latest].")
 @popularity_option
+@allowed_options
 @click.option("--seen", is_flag=True, help="Items of the history may come back.")
 @click.option("--why", is_flag=True, help="Also the nearest past sessions that hold the item; for session kNN.")
 @json_option
@@ -36,6 +41,7 @@ def recommend(
     count: int | None,
     model: str | None,
     popularity: float | None,
+    allowed: Allowed,
     seen: bool,
     why: bool,
     as_json: bool,
@@ -47,15 +53,18 @@ def recommend(
     \b
     embedrec recommend "Daft Punk" Justice "Röyksopp"
     embedrec recommend 21553 20071 8762 --model sr -n 20 --seen
+    embedrec recommend "Daft Punk" Justice --where genre=electronic --exclude sold-out.txt
 
     Columns: rank, the item, score, its name, and with --why the past sessions it comes from, the nearest first, with
     their similarity. Models that know only some items to come next may print fewer.
     """
     import numpy as np
 
+    from embedrec.allowed import item_features
     from embedrec.data.lookup import find_items
     from embedrec.data.sessions import Sessions
     from embedrec.models.files import dialled_model, load_model
+    from embedrec.models.recommending import recommended
     from embedrec.past import reasons, trained_on
 
     source = using(workspace.find("model", model))
@@ -64,7 +73,9 @@ def recommend(
     vocab = asked.vocab
     rows = find_items(vocab, items)
     history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
-    found = asked.recommend(history, min(count or _SHOWN, len(vocab)), seen=seen)
+    mask = allowed.among(vocab, item_features(workspace, lambda: source, vocab, allowed.attributes))
+    tell(allowed, vocab, mask)
+    found = recommended(asked, history, min(count or _SHOWN, len(vocab)), seen=seen, allowed=mask)
     records: list[dict[str, Any]] = [
         {"rank": rank, "item": vocab.id(row), "score": round(float(score), 4), "name": vocab.name(row)}
         for rank, (row, score) in enumerate(zip(found.rows[0].tolist(), found.scores[0], strict=True), 1)

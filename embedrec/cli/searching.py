@@ -28,6 +28,15 @@ nearest_options = together(
 )
 
 
+gpu_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where it is computed: cuda takes a GPU, through FAISS or torch, whichever sees one.",
+)
+
+
 def check_not_both(model: str | None, index: str | None) -> None:
     """Raises UsageError for the names of both."""
     if model is not None and index is not None:

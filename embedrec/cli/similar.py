@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from embedrec.cli.allowing import allowed_options, tell
 from embedrec.cli.common import (
     emit,
     json_option,
@@ -16,9 +17,12 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
-from embedrec.cli.searching import check_not_both, nearest_options, search_options
+from embedrec.cli.searching import check_not_both, gpu_option, nearest_options, search_options
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.allowed import Allowed
 
 _SHOWN = 10  # neighbours an item, unless -n says otherwise
 
@@ -29,7 +33,9 @@ _SHOWN = 10  # neighbours an item, unless -n says otherwise
 @nearest_options
 @popularity_option
 @search_options("the index's")
+@allowed_options
 @click.option("--why", is_flag=True, help="Also the smallest past sessions that hold both items.")
+@gpu_option
 @json_option
 @threads_option
 @workspace_option
@@ -40,7 +46,9 @@ def similar(
     model: str | None,
     popularity: float | None,
     settings: SearchSettings,
+    allowed: Allowed,
     why: bool,
+    device: str,
     as_json: bool,
     threads: int,
     workspace: Workspace,
@@ -53,21 +61,27 @@ def similar(
     embedrec similar spotify:artist:4gzpq5DPGxSnKTe4SA8HAU
     embedrec similar "The Beatles" Queen -n 5 --json
     embedrec similar "The Beatles" --model cooccurrence
+    embedrec similar "The Beatles" --where 'year>=2000' --where genre=rock --exclude sold-out.txt
 
     Columns: the item, rank, the similar item, score, its name, and with --why the training sessions that hold both, the
     smallest first, with the cosine between the pair and the session.
     """
+    from embedrec.allowed import item_features
     from embedrec.data.lookup import find_items
     from embedrec.data.sessions import Sessions
     from embedrec.nearest import nearest_source, open_nearest
     from embedrec.past import together, trained_on
 
     check_not_both(model, index)
-    opened = open_nearest(using(nearest_source(workspace, model, index)), settings, popularity=popularity)
+    opened = open_nearest(
+        using(nearest_source(workspace, model, index)), settings, popularity=popularity, device=device
+    )
     use_threads(threads)
     vocab = opened.vocab
     rows = find_items(vocab, items)
-    found = opened.neighbours(rows, count or max(1, min(_SHOWN, len(vocab) - 1)))
+    mask = allowed.among(vocab, item_features(workspace, lambda: opened.model(workspace), vocab, allowed.attributes))
+    tell(allowed, vocab, mask)
+    found = opened.among(mask).neighbours(rows, count or max(1, min(_SHOWN, len(vocab) - 1)))
     past = None
     if why:
         past = Sessions.load(using(trained_on(workspace, opened.model(workspace))))

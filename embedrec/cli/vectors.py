@@ -14,14 +14,17 @@ from embedrec.workspace import Workspace
 _format = click.option(
     "--format",
     "kind",
-    type=click.Choice(["text", "binary", "npy", "safetensors", "parquet"]),
-    help="Format [default: by suffix: .txt .vec, .bin, .npy, .safetensors, .parquet].",
+    type=click.Choice(["text", "binary", "npy", "safetensors", "parquet", "fvecs", "bvecs", "ivecs", "fbin"]),
+    help="Format [default: by suffix: .txt .vec, .bin, .npy, .safetensors, .parquet, .fvecs, .bvecs, .ivecs, .fbin].",
 )
 
 
 @click.group(short_help="Item vectors to and from files of other tools.")
 def vectors() -> None:
-    """Item vectors to and from word2vec text and binary, NumPy, safetensors and Parquet files."""
+    """Item vectors to and from word2vec text and binary, NumPy, safetensors, Parquet, fvecs, bvecs, ivecs and fbin.
+
+    Ids of .npy, .fvecs, .bvecs, .ivecs and .fbin stand in X.ids.txt beside X, one a line.
+    """
 
 
 @vectors.command("export")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,19 +37,26 @@ def load_vocab(path: Path) -> Vocab:
 
 
 def later_vocab(path: Path) -> Vocab:
-    """The same vocabulary, read when an id is asked for; of a file that `load_vocab` has read before as it is now."""
-    return _Later(path)
+    """The same vocabulary, read when an id is asked for; of a file that `load_vocab` has read before as it is now.
+
+    It stays the same when another file takes the place of this one.
+    """
+    with path.open("rb") as f:
+        return _Later(path, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 class _Later(Vocab):
     """A vocabulary that is still in its file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: mmap.mmap) -> None:
         object.__setattr__(self, "_path", path)
+        object.__setattr__(self, "_content", content)
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
-        return _columns(self._path)  # type: ignore[attr-defined]
+        import pyarrow as pa
+
+        return _columns(self._path, pa.BufferReader(self._content))  # type: ignore[attr-defined]
 
     @cached_property
     def ids(self) -> Ids:
@@ -66,9 +75,10 @@ class _Later(Vocab):
 
     @cached_property
     def _rows(self) -> int:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        return int(pq.ParquetFile(self._path).metadata.num_rows)  # type: ignore[attr-defined]
+        return int(pq.ParquetFile(pa.BufferReader(self._content)).metadata.num_rows)  # type: ignore[attr-defined]
 
 
 def save_ids(ids: Ids, path: Path) -> None:
@@ -84,12 +94,13 @@ def load_ids(path: Path) -> Ids:
     return _columns(path)["id"]
 
 
-def _columns(path: Path) -> dict[str, np.ndarray]:
+def _columns(path: Path, content: Any = None) -> dict[str, np.ndarray]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path, memory_map=True).read(use_threads=False)  # read_table would import pandas
+        file = pq.ParquetFile(content or path, memory_map=content is None)
+        table = file.read(use_threads=False)  # read_table would import pandas
     except (pa.ArrowException, OSError) as e:
         raise ArtifactError(f"{path} is no Parquet file ({reason(e)}); write the artifact again") from e
     if "id" not in table.column_names or any(table[c].null_count for c in table.column_names):

@@ -24,6 +24,7 @@ def build_index(
     settings: SearchSettings = AS_BUILT,
     *,
     promise: Promise | None = None,
+    device: str = "cpu",
     seed: int = 0,
     report: Report = quiet,
 ) -> Index:
@@ -32,14 +33,20 @@ def build_index(
     kind      a name in INDEXES, a FAISS factory string, or "auto": the fastest that keeps the promise
     settings  of searches that say nothing else; what it leaves open is tuned: the fastest that reach the recall
     promise   what must hold, see `tuner.tuned`; without one, a named type comes as near to recall@20 of .99 as it can
+    device    where cells are sought: "cpu", or "cuda" for a GPU; the index is one of the CPU
 
     Raises SettingsError when there is nothing to index, the type is unknown, it needs more vectors, or has no such
-    setting; PromiseError when nothing keeps the promise.
+    setting, or there is no GPU where one is asked for; PromiseError when nothing keeps the promise.
     """
-    if kind == AUTO or promise is not None:
-        return tuned(embeddings, promise or Promise(), kind, settings, seed=seed, report=report)
     started = perf_counter()
-    built = filled(embeddings, kind, seed=seed, report=report)
+    cells = None
+    if device != "cpu":
+        from embedrec.index.gpu import cells_on_gpu
+
+        cells = cells_on_gpu(embeddings, kind, seed=seed)
+    if kind == AUTO or promise is not None:
+        return tuned(embeddings, promise or Promise(), kind, settings, cells=cells, seed=seed, report=report)
+    built = filled(embeddings, kind, cells=cells, seed=seed, report=report)
     seconds = perf_counter() - started
     check_settings(settings, built.faiss, built.spec)
     asked = some_items(embeddings, seed)

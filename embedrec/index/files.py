@@ -8,6 +8,7 @@ from typing import Any
 
 import faiss
 import msgspec
+import numpy as np
 
 from embedrec import artifacts
 from embedrec.data.vocab_files import later_vocab, load_vocab, save_vocab
@@ -16,7 +17,9 @@ from embedrec.errors import DataError
 from embedrec.index.index import Index
 from embedrec.index.parameters import check_settings
 from embedrec.index.settings import KINDS, SearchSettings
+from embedrec.index.trust import check_file
 
+_SOUND = "FAISS may read it"
 _FIT = "vectors are usable and as many as the ids, which are distinct"
 
 
@@ -28,18 +31,21 @@ def save_index(index: Index, folder: Path, about: Mapping[str, Any]) -> None:
         "items": len(index),
         "dim": index.dim,
         "augmented": index.augmented,
+        "longest": index.longest,
         **{name: getattr(index.settings, name) or 0 for name in KINDS},
         "facts": dict(index.facts),
     }
     with artifacts.writing(folder, "index", {**said, **about}) as draft:
         save_vocab(index.vocab, draft.path("vocab.parquet"))
         draft.array("vectors", index.embeddings.vectors)
+        if index.rows is not None:
+            draft.array("rows", index.rows)
         with draft.path("index.faiss").open("wb") as f:  # FAISS itself would not notice a full disk when it closes
             faiss.write_index(index.faiss, faiss.PyCallbackIOWriter(f.write))  # type: ignore[attr-defined]
 
 
 def load_index(artifact: artifacts.Artifact) -> Index:
-    """The index of an artifact. FAISS sees the file only after its checksum was found right.
+    """The index of an artifact. FAISS sees the file only after its checksum was found right, and all sizes in it.
 
     Raises ArtifactError when its parts do not fit together.
     """
@@ -53,16 +59,24 @@ def load_index(artifact: artifacts.Artifact) -> Index:
         else:
             embeddings = Embeddings(vectors, load_vocab(ids), about.metric)
             artifact.remember(_FIT, before)
+        rows = artifact.array("rows", "int64") if "rows.npy" in artifact else None
+        most = len(embeddings) if rows is None else len(rows)
+        file, before = artifact.path("index.faiss"), artifact.state("index.faiss")
+        if not artifact.known(_SOUND, *before):
+            check_file(file, most)
+            artifact.remember(_SOUND, before)
         # maps what FAISS can map (all but fast scan), so that processes share its pages
-        stored = faiss.read_index(str(artifact.path("index.faiss")), faiss.IO_FLAG_MMAP_IFC)
-        if stored.ntotal != len(embeddings) or stored.d != embeddings.dim + about.augmented:
+        stored = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
+        if not len(embeddings) <= stored.ntotal <= most or stored.d != embeddings.dim + about.augmented:
             raise DataError(
                 f"it holds {stored.ntotal} × {stored.d} vectors "
                 f"for {len(embeddings)} items in {embeddings.dim} dimensions"
             )
         settings = SearchSettings(**{name: getattr(about, name) or None for name in KINDS})
         check_settings(settings, stored, about.spec)
-        return Index(embeddings, about.spec, stored, about.augmented, settings, about.facts)
+        if rows is not None:
+            check_rows(rows, len(embeddings))
+        return Index(embeddings, about.spec, stored, about.augmented, settings, about.facts, rows, about.longest)
 
 
 class _About(msgspec.Struct):
@@ -75,3 +89,11 @@ class _About(msgspec.Struct):
     nprobe: int
     ef_search: int = 0
     rerank: int = 0
+    longest: float = 0.0
+
+
+def check_rows(rows: np.ndarray, n: int) -> None:
+    """Raises DataError unless FAISS's labels stand for n rows, each once, or for none (−1)."""
+    there = rows[rows >= 0] if rows.ndim == 1 else rows[:0]
+    if rows.ndim != 1 or rows.min(initial=0) < -1 or not np.array_equal(np.sort(there), np.arange(n)):
+        raise DataError(f"its labels do not stand for {n} rows, each once")

@@ -36,8 +36,9 @@ def filled(
         spec, index = _with_one_more(factory_string(kind, n, d + 1), d)
     if cells is not None and len(cells) != getattr(inner(index), "nlist", 0):
         cells = None
-    fill(index, spec, n, _stored(embeddings, augmented), cells=cells, seed=seed, report=report)
-    return Index(embeddings, spec, index, augmented)
+    longest = largest_norm(embeddings.vectors) if augmented else 0.0
+    fill(index, spec, n, stored(embeddings, augmented, longest), cells=cells, seed=seed, report=report)
+    return Index(embeddings, spec, index, augmented, longest=longest)
 
 
 def _with_one_more(spec: str, d: int) -> tuple[str, Any]:
@@ -49,14 +50,26 @@ def _with_one_more(spec: str, d: int) -> tuple[str, Any]:
     return spec, made(spec, d + 1, "l2")
 
 
-def _stored(embeddings: Embeddings, augmented: bool) -> Callable[[Any], np.ndarray]:
-    """Rows (m,) or a slice → their vectors as FAISS gets them: (m, d) or, augmented, (m, d + 1)."""
+def stored(embeddings: Embeddings, augmented: bool, longest: float) -> Callable[[Any], np.ndarray]:
+    """Rows (m,) or a slice → their vectors as FAISS gets them: (m, d) or, augmented, (m, d + 1).
+
+    longest  what augmented vectors are divided by; none of them is longer
+    """
     vectors = embeddings.vectors
     if embeddings.metric == "cosine":
         return lambda rows: unit(vectors[rows])
     if not augmented:
         return lambda rows: vectors[rows]
+
+    def scaled(rows: Any) -> np.ndarray:
+        some = vectors[rows]
+        squares = np.einsum("ij,ij->i", some, some, dtype=np.float64) / longest**2
+        return np.hstack([some / longest, np.sqrt(np.maximum(1 - squares, 0))[:, None]]).astype(np.float32)
+
+    return scaled
+
+
+def largest_norm(vectors: np.ndarray) -> float:
+    """The largest norm of vectors (m, d); 1 where all are 0 or there are none."""
     squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    largest = squares.max() or 1.0
-    last = np.sqrt(1 - squares / largest)[:, None]  # (n, 1)
-    return lambda rows: np.hstack([vectors[rows] / np.sqrt(largest), last[rows]]).astype(np.float32)
+    return float(np.sqrt(squares.max(initial=0.0))) or 1.0

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings, Metric, check_queries, unit
+from embedrec.index import walked
+from embedrec.index.filters import Some, among, cells_of_labels, exactly
 from embedrec.index.grouped import grouped, lists_of, pays
 from embedrec.index.parameters import check_settings, faiss_parameters
 from embedrec.index.scoring import rescored
 from embedrec.index.settings import AS_BUILT, SearchSettings
-from embedrec.topk import TopK, check_others
+from embedrec.topk import TopK, check_others, some_rows
 
 SPARE = 8  # results beyond k that are scored again: the last digits of FAISS's scores vary with threads and batches
 
@@ -31,6 +33,9 @@ class Index:
                 (Bachrach et al. 2014): IVF cells of vectors that differ in norm need it
     settings    of searches that say nothing else; None where the type has no such setting
     facts       measured at the build: "recall@20", milliseconds a query, queries a second, seconds, bytes
+    rows        (f,) int64 the row that each of FAISS's labels stands for, −1 for what was removed; None where they are
+                the same, as in an index that was never changed
+    longest     M, where vectors are augmented; 0 where it is the largest norm of the embeddings
     """
 
     embeddings: Embeddings
@@ -39,6 +44,8 @@ class Index:
     augmented: bool = False
     settings: SearchSettings = AS_BUILT
     facts: Mapping[str, Any] = field(default_factory=dict)
+    rows: np.ndarray | None = None
+    longest: float = 0.0
 
     @property
     def vocab(self) -> Vocab:
@@ -55,49 +62,129 @@ class Index:
     def __len__(self) -> int:
         return len(self.embeddings)
 
-    def search(self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT) -> TopK:
+    def search(
+        self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None
+    ) -> TopK:
         """The nearest k items of each query.
 
         queries   (q, d) float32
         settings  of this search, over those of the index
+        allowed   what may be found: (n,) bool or rows (m,); all where it is None. k of them are found wherever there
+                  are k, and about as many of the nearest as without a filter, see `filters`
         Returns TopK (q, k), missing results −1 / −inf; scores are exact: cosine, inner product, or −squared distance.
-        Raises SettingsError when k is not in 1 … n, dimensions differ, or the type has no such setting; DataError for
-        queries that are not finite.
+        Raises SettingsError when k is not in 1 … n, dimensions differ, a row that is allowed is not there, or the type
+        has no such setting; DataError for queries that are not finite.
         """
         queries = check_queries(queries, self.dim, k, len(self))
         check_settings(settings, self.faiss, self.spec)
-        rows = self.proposed(queries, k, settings)
+        some = None if allowed is None else some_rows(allowed, len(self))
+        rows = self.proposed(queries, k, settings, some)
         return rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
 
-    def proposed(self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT) -> np.ndarray:
+    def proposed(
+        self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, some: np.ndarray | None = None
+    ) -> np.ndarray:
         """What FAISS proposes for k results, or `grouped` in its place: rows (q, c ≥ k) int64, −1 for missing.
+
+        some  rows (m,) that may be found, ascending; all where it is None
 
         Those of compressed vectors come with the nearest first.
         """
         chosen = settings.over(self.settings)
-        reach = min(k * (chosen.rerank or 1) + SPARE, len(self))
-        ready, nprobe = self._ready(queries), chosen.nprobe or 1
-        lists = self._lists if chosen.selector is None else None
-        if lists is not None and pays(len(ready), nprobe, len(lists), len(self)):
-            rows = grouped(self.faiss, lists, ready, reach, nprobe)
+        n = len(self) if some is None else len(some)
+        reach = min(k * (chosen.rerank or 1) + SPARE, n)
+        if some is None and self.faiss.ntotal == n:
+            rows = self._rows(self._found(self._ready(queries), reach, chosen))
         else:
-            rows = self.faiss.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
-        if self.metric != "l2" and chosen.selector is None:
-            rows[~queries.any(axis=1)] = np.arange(reach)  # everything scores 0, of which FAISS may make nothing
+            rows = self._among(queries, k, reach, chosen, np.arange(n) if some is None else some)
+        if self.metric != "l2":  # everything scores 0, of which FAISS may make nothing
+            first = np.full(rows.shape[1], -1)
+            first[:n] = (np.arange(n) if some is None else some)[: len(first)]
+            rows[~queries.any(axis=1)] = first
         return rows
 
-    def neighbours(self, rows: np.ndarray, k: int, settings: SearchSettings = AS_BUILT) -> TopK:
+    def neighbours(
+        self, rows: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None
+    ) -> TopK:
         """The k nearest other items of each row (q,) int64: TopK (q, k), the item itself left out.
 
-        Raises SettingsError when the catalogue does not hold k other items.
+        settings, allowed  as of `search`
+
+        Raises SettingsError when the catalogue does not hold k other items, and as `search` does.
         """
         check_others(k, len(self))
-        return self.search(self.embeddings.vectors[rows], k + 1, settings).without(rows)
+        return self.search(self.embeddings.vectors[rows], k + 1, settings, allowed=allowed).without(rows)
+
+    def added(self, more: Embeddings) -> Index:
+        """The index with more items, see `changes.added`."""
+        from embedrec.index.changes import added
+
+        return added(self, more)
+
+    def replaced(self, others: Embeddings) -> Index:
+        """The index with other vectors for some of its items, see `changes.replaced`."""
+        from embedrec.index.changes import replaced
+
+        return replaced(self, others)
+
+    def removed(self, ids: Iterable[Any]) -> Index:
+        """The index without some of its items, see `changes.removed`."""
+        from embedrec.index.changes import removed
+
+        return removed(self, ids)
+
+    def compacted(self, *, seed: int = 0) -> Index:
+        """The same items in an index that is built anew, see `changes.compacted`."""
+        from embedrec.index.changes import compacted
+
+        return compacted(self, seed=seed)
+
+    def _found(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
+        """FAISS's labels (q, reach) of what is nearest to queries that are ready for it, −1 for missing."""
+        lists, nprobe = self._lists, chosen.nprobe or 1
+        if lists is not None and pays(len(ready), nprobe, len(lists), len(self)):
+            return grouped(self.faiss, lists, ready, reach, nprobe)
+        graph = self._graph
+        if graph is not None and walked.pays(len(ready)):
+            return walked.walked(graph, ready, reach, chosen.ef_search or 16)
+        labels: np.ndarray = self.faiss.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
+        return labels
+
+    def _among(self, queries: np.ndarray, k: int, reach: int, chosen: SearchSettings, those: np.ndarray) -> np.ndarray:
+        """What is proposed of some rows (m,) only: rows (q, c ≥ k)."""
+        if not len(those) or not len(queries):
+            return np.full((len(queries), k), -1, dtype=np.int64)
+        mask = np.zeros(len(self), dtype=bool)
+        mask[those] = True
+        labels = mask if self.rows is None else mask[self.rows] & (self.rows >= 0)
+        some = Some(labels, len(those), self._cells)
+        search = partial(self._found, chosen=chosen)
+        rows = self._rows(among(self.faiss, some, search, self._ready(queries), reach, chosen))
+        short = (rows < 0).all(axis=1)
+        if short.any():
+            exact = exactly(self.embeddings, queries[short], min(k + SPARE, len(those)), those, alone=bool(short.all()))
+            spare = exact.shape[1] - rows.shape[1]
+            rows = np.pad(rows, ((0, 0), (0, max(spare, 0))), constant_values=-1)
+            rows[short] = np.pad(exact, ((0, 0), (0, max(-spare, 0))), constant_values=-1)
+        return np.pad(rows, ((0, 0), (0, max(k - rows.shape[1], 0))), constant_values=-1)
+
+    def _rows(self, labels: np.ndarray) -> np.ndarray:
+        """The rows that FAISS's labels stand for, −1 for missing."""
+        return labels if self.rows is None else np.where(labels < 0, -1, self.rows[labels])
 
     @cached_property
     def _lists(self) -> np.ndarray | None:
         """See `lists_of`; None where vectors are compared by distance and may be of any length."""
         return None if self.metric == "l2" else lists_of(self.faiss)
+
+    @cached_property
+    def _graph(self) -> walked.Graph | None:
+        return walked.graph_of(self.faiss)
+
+    @cached_property
+    def _cells(self) -> np.ndarray:
+        """The cell of each of FAISS's labels (f,) int64, −1 where it was removed; empty where there are no cells."""
+        return cells_of_labels(self.faiss, len(self) if self.rows is None else len(self.rows))
 
     def _ready(self, queries: np.ndarray) -> np.ndarray:
         if self.augmented:  # the length of a query changes nothing but the digits that are left

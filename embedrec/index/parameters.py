@@ -32,14 +32,17 @@ def check_settings(settings: SearchSettings, index: Any, spec: str) -> None:
         raise SettingsError(f"{odd} is a setting of {KINDS[odd]}, but this one is {spec}; leave it out")
 
 
-def faiss_parameters(index: Any, settings: SearchSettings) -> Any:
-    """FAISS's own object for a search; None where there is nothing to say."""
+def faiss_parameters(index: Any, settings: SearchSettings, selector: Any = None) -> Any:
+    """FAISS's own object for a search; None where there is nothing to say.
+
+    selector  a FAISS IDSelector of the labels that may be found: few of many are found badly, see `filters`
+    """
     if isinstance(index, faiss.IndexPreTransform):
-        return faiss_parameters(faiss.downcast_index(index.index), settings)
+        return faiss_parameters(faiss.downcast_index(index.index), settings, selector)
     if isinstance(index, faiss.IndexRefine):
-        below = faiss_parameters(faiss.downcast_index(index.base_index), settings)
+        below = faiss_parameters(faiss.downcast_index(index.base_index), settings, selector)
         return faiss.IndexRefineSearchParameters(k_factor=1, base_index_params=below)  # type: ignore[call-arg]
-    said = {} if settings.selector is None else {"sel": settings.selector}
+    said = {} if selector is None else {"sel": selector}
     if isinstance(index, faiss.IndexIVF):
         return faiss.SearchParametersIVF(nprobe=settings.nprobe or 1, **said)  # type: ignore[call-arg]
     if isinstance(index, faiss.IndexHNSW):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from math import inf
-from typing import Any
 
 from embedrec.config import check_bounds
 from embedrec.errors import SettingsError
@@ -19,7 +18,6 @@ class SearchSettings:
     nprobe     cells of an IVF index that are visited; more is slower and finds more
     ef_search  candidates that a walk through an HNSW graph keeps; the same
     rerank     of an index of compressed vectors: so many candidates a result are scored again with the exact vectors
-    selector   a FAISS IDSelector of the rows that may be found; few of many are found badly by all types but flat
 
     Raises SettingsError for numbers below 1.
     """
@@ -27,7 +25,6 @@ class SearchSettings:
     nprobe: int | None = None
     ef_search: int | None = None
     rerank: int | None = None
-    selector: Any = None
 
     def __post_init__(self) -> None:
         check_bounds(self, dict.fromkeys(KINDS, (1, inf)))

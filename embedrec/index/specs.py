@@ -52,13 +52,13 @@ def fastscan(n: int, d: int) -> str:
 
 
 def hnsw(n: int, d: int) -> str:
-    """A graph of near neighbours (Malkov and Yashunin 2018), 32 links a vector."""
-    return "HNSW32"
+    """A graph of near neighbours (Malkov and Yashunin 2018), 16 links a vector and 32 on the lowest level."""
+    return "HNSW16"
 
 
 def hnsw_sq8(n: int, d: int) -> str:
     """The same over a byte a coordinate."""
-    return "HNSW32_SQ8"
+    return "HNSW16_SQ8"
 
 
 INDEXES: dict[str, Callable[[int, int], str]] = {

@@ -1,8 +1,8 @@
 """An index that keeps a promise: types and settings are tried until one does, the fastest of them is kept.
 
-What is tried is chosen so that trying takes no longer than building: cells are sought once and shared by the types
-that have them, settings are found on a sample of items whose exact neighbours are known, and types that are expensive
-to build come only when no other keeps the promise.
+What is tried is chosen so that trying takes no longer than building: large catalogues are rehearsed on a sample, cells
+are sought once and shared by the types that have them, settings are found on a sample of items whose exact neighbours
+are known, and a type comes only when none before it keeps the promise.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from embedrec.index.index import Index
 from embedrec.index.measuring import Asked, faiss_bytes, measured, some_items
 from embedrec.index.parameters import check_settings
 from embedrec.index.promise import Promise
+from embedrec.index.rehearsal import fastest_first
 from embedrec.index.settings import AS_BUILT, KINDS, SearchSettings
 from embedrec.index.specs import AUTO
 from embedrec.index.tuning import reaching
 from embedrec.reporting import Report, quiet
 
 _FEW = 8_000  # vectors through which exact search is as fast as any other
-_COMPRESSED = 50_000  # vectors from which it pays to compress them
+_MANY = 50_000  # vectors from which it pays to try types on a sample first
 _NEAREST_MISSES = 3
+_TYPES = ("flat", "ivf", "fastscan", "hnsw", "ivf-sq8", "ivfpq", "hnsw-sq8")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ def tuned(
     kind: str = AUTO,
     settings: SearchSettings = AS_BUILT,
     *,
+    cells: np.ndarray | None = None,
     seed: int = 0,
     report: Report = quiet,
 ) -> Index:
@@ -60,6 +63,7 @@ def tuned(
 
     kind      the only type to try; "auto" tries what fits the size
     settings  that stay as they are
+    cells     centres of cells, which types that have so many need not seek
 
     Its facts hold the promise, and all "points" that were measured. Raises PromiseError, with the points, where none
     keeps the promise, and as `filled`.
@@ -69,8 +73,7 @@ def tuned(
         raise SettingsError("there are no vectors to index; train on sessions that hold items")
     asked: Asked | None = None
     tried: list[Tried] = []
-    cells: np.ndarray | None = None
-    for kinds in _rounds(len(embeddings), embeddings.dim, promise, kind):
+    for kinds in _rounds(embeddings, promise, kind, settings, seed):
         for name in kinds:
             begun = perf_counter()
             index = filled(embeddings, name, cells=cells, seed=seed, report=report)
@@ -86,23 +89,40 @@ def tuned(
     raise PromiseError(_misses(tried, promise), points=[t.point for t in tried])
 
 
-def _rounds(n: int, d: int, promise: Promise, kind: str) -> Iterator[list[str]]:
-    """Types to try together, the most promising first; those that cannot fit into the memory are left out."""
+def _rounds(
+    embeddings: Embeddings, promise: Promise, kind: str, given: SearchSettings, seed: int
+) -> Iterator[list[str]]:
+    """Types to try together, the most promising first; those that cannot fit into the memory are left out, and those
+    that have no such setting as is given."""
     if kind != AUTO:
         yield [kind]
         return
+    n, d = len(embeddings), embeddings.dim
+    left = [k for k in _TYPES if _able(k, given) and (promise.ram is None or n * _least_bytes(k, d) <= promise.ram)]
+    if not any(_able(k, given) for k in _TYPES):
+        raise SettingsError("no index type has both nprobe and ef_search; leave one out")
+    plain = [k for k in left if k in ("ivf", "hnsw")]
+    if n < _FEW:
+        rounds = [["flat"], ["ivf"], ["hnsw"]]
+    elif n < _MANY:
+        rounds = [plain]
+    else:
+        ranked = fastest_first(embeddings, promise, plain, given, seed=seed) if len(plain) > 1 else plain
+        rounds = [[k] for k in ranked]
     seen: set[str] = set()
-    rounds = [
-        ["ivf", "fastscan"] if n >= _COMPRESSED else ["ivf"],
-        ["ivf-sq8", "fastscan", "ivfpq"],
-        ["hnsw"],
-        ["hnsw-sq8"],
-    ]
-    for kinds in [["flat"], *rounds] if n < _FEW else rounds:
-        new = [k for k in kinds if k not in seen and (promise.ram is None or n * _least_bytes(k, d) <= promise.ram)]
+    for kinds in [*rounds, ["ivf-sq8", "fastscan", "ivfpq"], ["hnsw-sq8"]]:
+        new = [k for k in kinds if k in left and k not in seen]
         seen.update(new)
         if new:
             yield new
+
+
+def _able(kind: str, given: SearchSettings) -> bool:
+    """Whether a type has all settings that are given."""
+    cells, graph = kind.startswith("ivf") or kind == "fastscan", "hnsw" in kind
+    compressed = kind not in ("flat", "ivf", "hnsw")
+    return all(has or value is None for has, value in
+               ((cells, given.nprobe), (graph, given.ef_search), (compressed, given.rerank)))  # fmt: skip
 
 
 def _least_bytes(kind: str, d: int) -> float:

@@ -16,6 +16,8 @@ from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from embedrec.kernels.memory import floats, int64s
+
 _TOGETHER = 16  # queries in a vector instruction
 _VECTORS = 4  # sums that are under way at a time: one alone would wait for itself
 _ROOM = 4  # candidates, in units of k, that are kept until the worst are dropped
@@ -23,27 +25,6 @@ _ROOM = 4  # candidates, in units of k, that are kept until the worst are droppe
 _float = ir.FloatType()
 _lanes = ir.VectorType(_float, _TOGETHER)
 _i32 = ir.IntType(32)
-
-
-@intrinsic
-def _floats(_: Any, address: Any) -> Any:
-    """The float32 at an address."""
-    return _pointer(types.float32)
-
-
-@intrinsic
-def _integers(_: Any, address: Any) -> Any:
-    """The int64 at an address."""
-    return _pointer(types.int64)
-
-
-def _pointer(of: Any) -> Any:
-    pointer = types.CPointer(of)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(pointer))
-
-    return pointer(types.int64), generate
 
 
 @intrinsic
@@ -136,7 +117,7 @@ def _sweep(lists, visited, queries, k, kept_rows, kept_scores, counts, least):  
     scores = np.empty((_VECTORS, _TOGETHER), dtype=np.float32)
     for cell in range(c):
         size, end = lists[cell, 2], starts[cell + 1]
-        vectors, rows = carray(_floats(lists[cell, 0]), (size, d)), carray(_integers(lists[cell, 1]), (size,))
+        vectors, rows = carray(floats(lists[cell, 0]), (size, d)), carray(int64s(lists[cell, 1]), (size,))
         for first in range(starts[cell], end, _TOGETHER):
             m = min(_TOGETHER, end - first)
             for a in range(m):

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from embedrec.kernels.lanes8 import LANES, distances, products, squares
+from embedrec.kernels.memory import LINE, fetch
 
 
 @numba.njit(nogil=True, cache=True)
@@ -23,6 +24,10 @@ def rescore(vectors, queries, rows, metric, best_rows, best_scores):  # type: ig
     d, k = vectors.shape[1], best_rows.shape[1]
     query = np.empty(d, dtype=np.float64)
     for i in range(rows.shape[0]):
+        if i + 1 < rows.shape[0]:  # what the next query compares is far apart in memory
+            for c in range(rows.shape[1]):
+                for place in range(0, d, LINE // 4):
+                    fetch(vectors, max(rows[i + 1, c], 0) * d + place)
         for j in range(d):
             query[j] = queries[i, j]
         own = _total(squares(queries, i, query), queries[i], query, 0)

@@ -134,12 +134,12 @@ def _cosine(vectors, starts, held, a, b):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def fill_together(starts, held, offsets, items, seeds, rows, scores, pad, met):  # type: ignore[no-untyped-def]
+def fill_together(starts, held, offsets, items, seeds, free, rows, scores, pad, met):  # type: ignore[no-untyped-def]
     """Fill short lists with what stands in sessions with the seed, by the cosine of items' sets of sessions.
 
     starts, held    the sessions of items; offsets, items: the items of sessions, each once
-    seeds           (b,) items; rows (b, k) int64, scores (b, k) float64: lists from the left, −1 and −inf for missing;
-                    written
+    seeds           (b,) items; free (n,) bool, items that may be filled in
+    rows, scores    (b, k) int64, float64: lists from the left, −1 and −inf for missing; written
     pad             (n,) int64 of zeros; met (n,) int64: scratch
     """
     for i in range(rows.shape[0]):
@@ -149,6 +149,8 @@ def fill_together(starts, held, offsets, items, seeds, rows, scores, pad, met): 
         found = 0
         for s in range(starts[seed], starts[seed + 1]):
             for e in range(offsets[held[s]], offsets[held[s] + 1]):
+                if not free[items[e]]:
+                    continue
                 if pad[items[e]] == 0:
                     met[found] = items[e]
                     found += 1

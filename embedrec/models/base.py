@@ -70,7 +70,7 @@ class Recipe(Restorer, Protocol):
 class Searcher(Protocol):
     """Whatever finds nearest items: an Embeddings (exact), an Index."""
 
-    def search(self, queries: np.ndarray, k: int) -> TopK: ...
+    def search(self, queries: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK: ...
 
     @property
     def vocab(self) -> Vocab: ...
@@ -155,20 +155,20 @@ class VectorModel:
         """The vectors of histories among the item embeddings: (S, d)."""
         return np.ascontiguousarray(self.encoder(histories)[:, : self.embeddings.dim])
 
-    def neighbours(self, rows: np.ndarray, k: int) -> TopK:
-        """See `ItemNeighbours`; exact."""
+    def neighbours(self, rows: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
+        """See `ItemNeighbours`; exact. Of what is allowed, (n,) bool or rows (m,), where it is said."""
         check_others(k, len(self.vocab))
-        return self.embeddings.search(self.embeddings.vectors[rows], k + 1).without(rows)
+        return self.embeddings.search(self.embeddings.vectors[rows], k + 1, allowed=allowed).without(rows)
 
-    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
-        """See `Model.recommend`."""
+    def recommend(self, histories: Sessions, k: int, *, seen: bool = False, allowed: np.ndarray | None = None) -> TopK:
+        """See `Model.recommend`; of what is allowed, (n,) bool or rows (m,), where it is said."""
         check_k(k, len(self.vocab))
         histories = histories.recoded(self.vocab)
         queries = self.encoder(histories)
         if seen:
-            return self.searcher.search(queries, k)
+            return self.searcher.search(queries, k, allowed=allowed)
         reach = min(k + int(histories.lengths.max(initial=0)), len(self.vocab))
-        return excluding(self.searcher.search(queries, reach), histories, k)
+        return excluding(self.searcher.search(queries, reach, allowed=allowed), histories, k)
 
 
 def excluding(topk: TopK, histories: Sessions, k: int) -> TopK:

@@ -9,7 +9,7 @@ import numpy as np
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.base import Arrays, Restorer
-from embedrec.topk import TopK, check_others
+from embedrec.topk import TopK, among, check_others, some_rows
 
 _BLOCK = 1 << 19  # numbers checked at a time
 
@@ -25,11 +25,17 @@ class ListsModel:
     vocab: Vocab
     arrays: Arrays
 
-    def neighbours(self, rows: np.ndarray, k: int) -> TopK:
-        """See `ItemNeighbours`. Fewer than k where the list of an item is shorter."""
+    def neighbours(self, rows: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
+        """See `ItemNeighbours`. Fewer than k where the list of an item is shorter.
+
+        allowed  what may be found: (n,) bool or rows (m,); all where it is None
+        """
         check_others(k, len(self.vocab))
-        items = self.arrays["items"][rows, : k + 1]  # (q, ≤ k + 1)
-        scores = self.arrays["scores"][rows, : k + 1]
+        reach = None if allowed is not None else k + 1
+        items, scores = self.arrays["items"][rows, :reach], self.arrays["scores"][rows, :reach]  # (q, m or ≤ k + 1)
+        if allowed is not None:
+            found = among(TopK(items, scores, self.vocab), some_rows(allowed, len(self.vocab))).first(k + 1)
+            items, scores = found.rows, found.scores
         spare = ((0, 0), (0, k + 1 - items.shape[1]))
         wide = TopK(
             np.pad(items, spare, constant_values=-1), np.pad(scores, spare, constant_values=-np.inf), self.vocab

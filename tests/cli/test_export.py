@@ -158,7 +158,7 @@ def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
             "--of recommendations and --histories FILE go together; give both or neither",
         ),
         (("x", "--seen"), 2, "--seen is for recommendations; leave it out"),
-        (("x", "--attributes", "log.csv"), 2, "--attributes are for --cap; give both or neither"),
+        (("x", "--attributes", "log.csv"), 2, "--attributes are for --cap and --where; leave them out"),
         (("x", "--cap", "artist"), 2, "--cap takes ATTRIBUTE=N, such as artist=2, but was given 'artist'"),
         (("x", "--of", "sessions", "--cap", "a=2"), 1, "--cap does not suit an export of sessions; leave it out"),
         (
@@ -173,7 +173,7 @@ def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
         (
             ("x", "--cap", "artist=2"),
             1,
-            "nothing is known of the items to cap; name a table with --attributes, or prepare the sessions with "
+            "nothing is known of the items; name a table with --attributes, or prepare the sessions with "
             "--item-features",
         ),
     ):

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pytest
 
@@ -196,14 +195,35 @@ def test_all_of_the_catalogue(index: Index) -> None:
         assert (np.sort(found.rows, axis=1) == np.arange(N)).all()
 
 
-def test_only_rows_that_a_selector_lets_through(index: Index) -> None:
-    allowed = range(100, N)
-    settings = widest(index).over(SearchSettings(selector=faiss.IDSelectorRange(100, N)))
-    found = index.search(queries_for(index), 10, settings)
-    assert found.rows.min() >= 100
-    if not graph(index):
-        slow = slow_nearest(index.embeddings.vectors[100:], queries_for(index)[0], index.metric, 10)
-        assert found.rows[0].tolist() == [allowed[row] for row in slow]
+def test_only_rows_that_are_allowed(index: Index) -> None:
+    """Few rows and most of them; as rows in any order, and as a mask."""
+    queries = queries_for(index, 6)
+    for count in (0, 1, 4, 60, N - 1):
+        allowed = read_only(np.random.default_rng(count).permutation(N)[:count])
+        mask = np.isin(np.arange(N), allowed)
+        found, near = index.search(queries, 10, allowed=allowed), index.neighbours(SOME[:4], 10, allowed=mask)
+        assert (found.rows == index.search(queries, 10, allowed=mask).rows).all()
+        assert set(found.rows.ravel().tolist()) <= {*allowed.tolist(), -1}
+        assert ((found.rows >= 0).sum(axis=1) == min(10, count)).all()
+        for q, query in enumerate(queries):
+            slow = slow_nearest(index.embeddings.vectors[mask], query, index.metric, 10)
+            assert found.rows[q][: len(slow)].tolist() == np.flatnonzero(mask)[slow].tolist()
+        for row, rows in zip(SOME, near.rows, strict=False):
+            there = rows[rows >= 0].tolist()
+            assert row not in there and len(there) == min(10, count - int(mask[row])) and mask[there].all()
+
+
+def test_rows_that_are_not_there(index: Index) -> None:
+    queries = queries_for(index, 1)
+    for allowed, says in (
+        (np.ones(N + 1, dtype=bool), rf"a mask of what is allowed must have shape \({N},\), but has \({N + 1},\)"),
+        (np.array([0, N]), f"rows that are allowed must lie between 0 and {N - 1}, but one is {N}"),
+        (np.array([-1, 3]), f"rows that are allowed must lie between 0 and {N - 1}, but one is -1"),
+        (np.array([0.5]), "what is allowed must be a mask or rows, but is float64"),
+        (np.array([[1]]), "what is allowed must be a mask or rows, but is int64 of shape"),
+    ):
+        with pytest.raises(SettingsError, match=says):
+            index.search(queries, 1, allowed=allowed)
 
 
 def test_no_queries(index: Index) -> None:

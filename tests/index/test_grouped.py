@@ -69,7 +69,7 @@ def test_large_batches_of_whole_vectors_go_by_cells(monkeypatch: pytest.MonkeyPa
         alone = [index.neighbours(np.array([row]), 9) for row in range(100)]
         assert (batch.rows == np.concatenate([a.rows for a in alone])).all()
         assert (batch.scores == np.concatenate([a.scores for a in alone])).all()
-    index.search(index.embeddings.vectors, 3, SearchSettings(selector=faiss.IDSelectorRange(0, 9)))
+    index.search(index.embeddings.vectors, 3, allowed=np.arange(9))
     assert sizes == [100, 100]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from embedrec import artifacts
 from embedrec.embeddings import METRICS, Embeddings
 from embedrec.errors import PromiseError, SettingsError
-from embedrec.index import tuner
+from embedrec.index import rehearsal, tuner
 from embedrec.index.building import build_index
 from embedrec.index.files import load_index, save_index
 from embedrec.index.measuring import faiss_bytes, some_items
@@ -25,7 +26,8 @@ from tests.conftest import some_embeddings
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catalogues of hundreds are no longer few, and those of a thousand worth compressing."""
     monkeypatch.setattr(tuner, "_FEW", 300)
-    monkeypatch.setattr(tuner, "_COMPRESSED", 1000)
+    monkeypatch.setattr(tuner, "_MANY", 1000)
+    monkeypatch.setattr(rehearsal, "SAMPLES", (200, 500))
 
 
 def clustered(n: int, d: int = 16, metric: str = "cosine", seed: int = 0) -> Embeddings:
@@ -54,9 +56,9 @@ def test_the_promise_holds_on_fresh_queries(recall: float, k: int, seed: int, sm
 
 
 def test_what_is_kept_is_the_fastest_of_what_fulfils_it(small: None) -> None:
-    index = build_index(clustered(1500), promise=Promise(0.95, 10))
+    index = build_index(clustered(900), promise=Promise(0.95, 10))
     points = index.facts["points"]
-    assert {p["spec"] for p in points} == {"IVF38,Flat", "IVF38,PQ8x4fsr"}
+    assert {p["spec"] for p in points} == {"IVF23,Flat", "HNSW16"}
     (kept,) = [p for p in points if p["kept"]]
     assert kept["spec"] == index.spec and kept["recall_low"] >= 0.95
     assert SearchSettings(**{name: kept[name] for name in ("nprobe", "ef_search", "rerank")}) == index.settings
@@ -81,9 +83,42 @@ def test_memory_is_kept(small: None) -> None:
 def test_a_type_and_settings_that_are_given_are_kept(small: None) -> None:
     embeddings = clustered(1500)
     index = build_index(embeddings, "hnsw-sq8", SearchSettings(rerank=2), promise=Promise(0.9))
-    assert index.spec == "HNSW32_SQ8" and index.settings.rerank == 2 and index.facts["promise"]["recall"] == 0.9
+    assert index.spec == "HNSW16_SQ8" and index.settings.rerank == 2 and index.facts["promise"]["recall"] == 0.9
     with pytest.raises(SettingsError, match="ef_search is a setting of HNSW indexes"):
-        build_index(embeddings, "auto", SearchSettings(ef_search=20))
+        build_index(embeddings, "ivf", SearchSettings(ef_search=20))
+
+
+def test_auto_tries_types_that_have_the_settings_given(small: None) -> None:
+    for settings, kinds in (({"ef_search": 300}, {"HNSW16"}), ({"nprobe": 20}, {"IVF23,Flat"})):
+        index = build_index(clustered(900), "auto", SearchSettings(**settings), promise=Promise(0.9))
+        assert {p["spec"] for p in index.facts["points"]} == kinds
+        assert index.settings == SearchSettings(**settings)
+    with pytest.raises(SettingsError, match="no index type has both nprobe and ef_search; leave one out"):
+        build_index(clustered(900), "auto", SearchSettings(nprobe=2, ef_search=20))
+
+
+def test_a_sample_says_what_is_built_first(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What seems fastest is built, and only where it breaks the promise the next."""
+    for order, first in ((["ivf", "hnsw"], "IVF38,Flat"), (["hnsw", "ivf"], "HNSW16")):
+        monkeypatch.setattr(tuner, "fastest_first", lambda *given, seed, order=order: order)
+        index = build_index(clustered(1500), promise=Promise(0.9))
+        assert {p["spec"] for p in index.facts["points"]} == {first}
+    with pytest.raises(PromiseError) as said:
+        build_index(clustered(1500), promise=Promise(0.9, p95_ms=1e-6))
+    told = list(dict.fromkeys(p["spec"] for p in said.value.points))
+    assert told == ["HNSW16", "IVF38,Flat", "IVF38,SQ8", "IVF38,PQ8x4fsr", "IVF38,PQ4x4np", "HNSW16_SQ8"]
+
+
+def test_rehearsal() -> None:
+    """All types are ranked, and what cannot reach the recall comes last."""
+    embeddings, promise = clustered(1500), Promise(0.95)
+    assert sorted(rehearsal.fastest_first(embeddings, promise, ["ivf", "hnsw", "fastscan"])) == [
+        "fastscan",
+        "hnsw",
+        "ivf",
+    ]
+    given = SearchSettings(nprobe=1)
+    assert rehearsal.fastest_first(some_embeddings(1500), promise, ["ivf", "IVF1,Flat"], given) == ["IVF1,Flat", "ivf"]
 
 
 def test_when_nothing_keeps_it_the_nearest_are_told(small: None) -> None:
@@ -92,7 +127,7 @@ def test_when_nothing_keeps_it_the_nearest_are_told(small: None) -> None:
     message, points = str(said.value), said.value.points
     assert message.startswith("no index keeps the promise; the nearest are ")
     assert message.count(" ms is above 1e-06 ms") == 3 and "\n" not in message
-    assert {p["spec"] for p in points} >= {"IVF17,Flat", "IVF17,SQ8", "HNSW32", "HNSW32_SQ8"}
+    assert {p["spec"] for p in points} >= {"IVF17,Flat", "IVF17,SQ8", "HNSW16", "HNSW16_SQ8"}
     with pytest.raises(PromiseError, match=r"IVF2,Flat nprobe 1: recall@20 0\.\d+ is below 1") as said:
         build_index(clustered(700), "IVF2,Flat", SearchSettings(nprobe=1), promise=Promise(1.0))
     json.dumps(said.value.points)
@@ -107,10 +142,11 @@ def test_cells_are_sought_once(small: None, monkeypatch: pytest.MonkeyPatch) -> 
         return filled(*arguments, cells=cells, **more)
 
     monkeypatch.setattr(tuner, "filled", watched)
+    monkeypatch.setattr(tuner, "fastest_first", lambda *given, seed: ["ivf", "hnsw"])
     for metric in METRICS:  # with another width of its vectors where they are augmented
-        found = build_index(clustered(1500, 15, metric), promise=Promise(0.9))
-        assert len({p["spec"] for p in found.facts["points"]}) == 2
-    assert given == [False, True] * 3
+        with pytest.raises(PromiseError):
+            build_index(clustered(1500, 15, metric), promise=Promise(0.9, p95_ms=1e-6))
+    assert given == ([False] + [True] * 5) * 3
 
 
 def test_facts_are_saved(small: None, tmp_path: Path) -> None:
@@ -148,3 +184,12 @@ def test_recalls() -> None:
     ):
         with pytest.raises(SettingsError, match=says):
             Promise(**given)  # type: ignore[arg-type]
+
+
+def test_what_samples_take_is_extrapolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "SAMPLES", (100, 400))
+    assert rehearsal._extrapolated([1.0, 2.0], math.sqrt, 1600) == 4  # 10 → 20 → 40
+    assert rehearsal._extrapolated([1.0, 2.0], math.log, 1600) == pytest.approx(3)
+    assert rehearsal._extrapolated([3.0, 2.0], math.sqrt, 1600) == 2
+    assert rehearsal._extrapolated([math.inf, 2.0], math.sqrt, 1600) == 2
+    assert rehearsal._extrapolated([1.0, math.inf], math.sqrt, 1600) == math.inf

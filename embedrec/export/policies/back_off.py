@@ -23,6 +23,7 @@ class BackOff:
     counts    (n,) training mentions of the items
     sessions  the training sessions; None where seeds are histories, whose lists are filled with popular items at once
     known     histories (q sessions) whose items are not filled in; None where a seed is an item, which is not
+    allowed   which items may be filled in (n,) bool; None where all may
     """
 
     k: int
@@ -30,6 +31,7 @@ class BackOff:
     counts: np.ndarray
     sessions: Holding | None
     known: Sessions | None = None
+    allowed: np.ndarray | None = None
 
     def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
         """See `Policy`."""
@@ -40,11 +42,13 @@ class BackOff:
         scores = np.pad(found.scores.astype(np.float64), spare, constant_values=-np.inf)
         short = np.flatnonzero((rows >= 0).sum(axis=1) < self.k)
         some, values = rows[short, : self.reach], scores[short, : self.reach]
+        free = np.ones(len(self.counts), dtype=bool) if self.allowed is None else self.allowed
         if self.sessions is not None:
             pad, met = np.zeros((2, len(self.counts)), dtype=np.int64)
             held = self.sessions
-            fill_together(held.starts, held.held, held.offsets, held.items, seeds[short], some, values, pad, met)
+            fill_together(held.starts, held.held, held.offsets, held.items, seeds[short], free, some, values, pad, met)
         order = np.argsort(-self.counts, kind="stable")
+        order = order[free[order]]
         shares = self.counts[order] / max(int(self.counts.max(initial=0)), 1)
         if self.known is None:
             offsets, known = np.arange(len(short) + 1), seeds[short]

@@ -100,6 +100,7 @@ class Material:
     features  what is known of items; raises where nothing is
     vectors   of the items, where the source has them
     known     histories whose items must not be filled in; None where seeds are items
+    allowed   which items may be among results (n,) bool; None where all may
     """
 
     vocab: Vocab
@@ -107,6 +108,7 @@ class Material:
     features: Callable[[], Features]
     vectors: Embeddings | None = None
     known: Sessions | None = None
+    allowed: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +136,10 @@ def chained(wanted: Policies, k: int, candidates: KeptLists, material: Material)
 
     Raises SettingsError and ArtifactError where something that they need is missing.
     """
+    if wanted.mutual and material.allowed is not None:
+        raise SettingsError(
+            "mutual looks for items in the lists of those that are left out; leave it or the filter out"
+        )
     if (wanted.mutual or wanted.csls) and candidates.q != len(material.vocab):
         raise SettingsError("mutual and csls compare seeds with results, which must be the same items; leave them out")
     sessions, counts = NOTHING, np.zeros(0, dtype=np.int64)
@@ -163,6 +169,6 @@ def chained(wanted: Policies, k: int, candidates: KeptLists, material: Material)
         made.append(Diversity(wanted.mmr, k, vectors, sessions))
     if wanted.back_off:
         own: Holding | None = sessions if material.known is None else None
-        made.append(BackOff(k, candidates.k if caps else k, counts, own, material.known))
+        made.append(BackOff(k, candidates.k if caps else k, counts, own, material.known, material.allowed))
         made += caps
     return Chain(tuple(made), k)

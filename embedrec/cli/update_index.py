@@ -1,0 +1,69 @@
+"""`embedrec update-index`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from embedrec.cli.allowing import id_list
+from embedrec.cli.common import emit, json_option, note, threads_option, use_threads, using, workspace_option
+from embedrec.workspace import Workspace
+
+
+@click.command("update-index", short_help="Add, replace and remove items of an index.")
+@click.argument("index")
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="Take the vectors of this model; items that it does not have are removed, unless with --align.",
+)
+@click.option("--align", is_flag=True, help="Turn the model's vectors into the space of the index first (Procrustes).")
+@click.option("--remove", metavar="FILE", help="Remove these items: ids, one a line; '-' is stdin.")
+@click.option(
+    "--replace", type=click.Path(path_type=Path), metavar="VECTORS", help="Other vectors for items of the index."
+)
+@click.option("--add", type=click.Path(path_type=Path), metavar="VECTORS", help="Vectors of items that it lacks.")
+@click.option("--compact", is_flag=True, help="Then build the index again: without tombstones, keeping its promise.")
+@click.option("--name", metavar="NAME", help="Write the changed index under this name [default: in place of the old].")
+@threads_option
+@json_option
+@workspace_option
+def update_index(
+    index: str,
+    model: str | None,
+    align: bool,
+    remove: str | None,
+    replace: Path | None,
+    add: Path | None,
+    compact: bool,
+    name: str | None,
+    threads: int,
+    as_json: bool,
+    workspace: Workspace,
+) -> None:
+    """Change the items of INDEX without building it again, and measure its recall before and after.
+
+    VECTORS are files in any format that `embedrec vectors import` reads. What is asked for is done in the order of the
+    options. The new version appears in one step; who has the old one open keeps it.
+
+    \b
+    embedrec update-index word2vec-ivf --add new.parquet --remove gone.txt
+    embedrec update-index word2vec-ivf --model word2vec-today --align
+    embedrec update-index word2vec-hnsw --compact
+
+    FAISS cannot remove from graphs: what is gone stays there as tombstones, which searches pass over, until --compact.
+    """
+    from embedrec.changing import Changes, change_index
+    from embedrec.cli.progress import Progress
+
+    source = using(workspace.find("index", index))
+    trained = None if model is None else using(workspace.find("model", model))
+    changes = Changes(trained, align, None if remove is None else id_list(remove), replace, add, compact)
+    use_threads(threads)
+    with Progress("update-index") as report:
+        done = change_index(source, workspace.folder("index", name or source.name), changes, report=report)
+    for line in done.told:
+        note(line)
+    note(f"wrote index {done.artifact.name} ({done.artifact.folder})")
+    emit([done.row], as_json)

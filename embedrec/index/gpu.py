@@ -1,0 +1,236 @@
+"""Searches and k-means on a GPU: through FAISS where it is built for GPUs, else by blocks of a matrix product in torch.
+
+An index is always kept, saved and measured as one of the CPU. What is found is scored again there, so that scores are
+the same bits wherever a search ran.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import Any
+
+import faiss
+import numpy as np
+
+from embedrec.data.vocab import Vocab
+from embedrec.embeddings import Embeddings, Metric, check_queries, unit
+from embedrec.errors import SettingsError, reason
+from embedrec.index.filling import largest_norm, stored
+from embedrec.index.index import SPARE, Index
+from embedrec.index.parameters import faiss_parameters
+from embedrec.index.scoring import rescored
+from embedrec.index.settings import AS_BUILT, SearchSettings
+from embedrec.index.specs import AUTO, factory_string
+from embedrec.topk import TopK, check_others, some_rows
+
+MOST = 2048  # results, and cells visited, of a search on a GPU through FAISS
+_SUITED = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ)
+_SCORES = 1 << 26  # scores computed at a time: 256 MB
+_ROUNDS = 10  # of k-means, as FAISS does for cells
+_PER_CELL, _ENOUGH = 64, 1 << 16  # vectors that k-means takes
+_CELLS = re.compile(r"(?:Pad\d+,)?IVF(\d+),[^,]+")  # factory strings whose cells are of the vectors themselves
+
+
+def check_gpu() -> None:
+    """Raises SettingsError unless FAISS or torch sees a GPU."""
+    if not faiss_sees_one() and not torch_sees_one():
+        raise SettingsError(
+            f"device cuda was asked for, but neither FAISS ({faiss.__version__}) nor torch sees a GPU; "
+            "take --device cpu, or install builds for a GPU"
+        )
+
+
+def faiss_sees_one() -> bool:
+    """Whether FAISS is built for GPUs and there is one."""
+    return bool(faiss.get_num_gpus())
+
+
+def torch_sees_one() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def on_gpu(source: Index | Embeddings) -> OnGpu | Exact:
+    """An index, or exact search in embeddings, on the first GPU.
+
+    An index goes there as it is through FAISS; where only torch sees the GPU, its vectors do, and the search is exact.
+    Raises SettingsError where there is no GPU, and for types of FAISS indexes that cannot go there.
+    """
+    check_gpu()
+    if isinstance(source, Index) and faiss_sees_one():
+        return OnGpu.of(source)
+    if not torch_sees_one():
+        raise SettingsError("exact search on a GPU takes torch, which sees none; search an index, or take --device cpu")
+    return Exact.of(source.embeddings if isinstance(source, Index) else source, "cuda")
+
+
+@dataclass(frozen=True, eq=False)
+class OnGpu(Index):
+    """An index whose searches run on a GPU through FAISS; those among some items only, in part, on the CPU.
+
+    gpu  the same FAISS index there
+    """
+
+    gpu: Any = None
+
+    @classmethod
+    def of(cls, index: Index) -> OnGpu:
+        """Raises SettingsError for a type that cannot go to a GPU."""
+        below = index.faiss
+        if isinstance(below, faiss.IndexPreTransform):
+            below = faiss.downcast_index(below.index)
+        if not isinstance(below, _SUITED):
+            raise SettingsError(
+                f"{index.spec} cannot go to a GPU; build flat, ivf, ivf-sq8 or ivfpq, or take --device cpu"
+            )
+        try:
+            there = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index.faiss)
+        except RuntimeError as e:
+            said = reason(e).rpartition(": ")[2]
+            raise SettingsError(f"FAISS cannot bring {index.spec} to a GPU: {said}; take --device cpu") from e
+        return cls(**{f.name: getattr(index, f.name) for f in fields(Index)}, gpu=there)
+
+    def _found(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
+        """See `Index._found`; raises SettingsError for more than a GPU can."""
+        check_most(reach, chosen)
+        labels: np.ndarray = self.gpu.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
+        return labels
+
+
+def check_most(reach: int, chosen: SearchSettings) -> None:
+    """Raises SettingsError for more results, or cells, than FAISS finds on a GPU."""
+    nprobe = chosen.nprobe or 1
+    if reach > MOST or nprobe > MOST:
+        what = f"{reach} candidates (results times rerank, and {SPARE} more)" if reach > MOST else f"nprobe {nprobe}"
+        raise SettingsError(f"FAISS takes no more than {MOST} on a GPU, but is asked for {what}; take --device cpu")
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """Exact search by blocks of a matrix product in torch, on a GPU or not.
+
+    embeddings  what is searched
+    vectors     the same (n, d) on the device: cosine: of length 1; l2: less `centre`
+    centre      (d,) on the device; distances between vectors far from 0 lose fewer digits so
+    """
+
+    embeddings: Embeddings
+    vectors: Any
+    centre: Any
+
+    @classmethod
+    def of(cls, embeddings: Embeddings, device: str) -> Exact:
+        """device  "cpu", "cuda" or "cuda:1" """
+        import torch
+
+        metric, vectors = embeddings.metric, embeddings.vectors
+        there = torch.tensor(np.array(unit(vectors) if metric == "cosine" else vectors), device=device)
+        centre = there.mean(dim=0) if metric == "l2" else torch.zeros(embeddings.dim, device=device)
+        return cls(embeddings, there - centre if metric == "l2" else there, centre)
+
+    @property
+    def vocab(self) -> Vocab:
+        return self.embeddings.vocab
+
+    @property
+    def metric(self) -> Metric:
+        return self.embeddings.metric
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def search(
+        self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None
+    ) -> TopK:
+        """See `Index.search`; settings of indexes change nothing. Of more than a few equal scores at the end of the k
+        any may be kept."""
+        import torch
+
+        queries = check_queries(queries, self.embeddings.dim, k, len(self))
+        some = None if allowed is None else some_rows(allowed, len(self))
+        n = len(self) if some is None else len(some)
+        reach = min(k + SPARE, n)
+        rows = np.full((len(queries), max(k, reach)), -1, dtype=np.int64)
+        if n and len(queries):
+            there = torch.tensor(unit(queries) if self.metric == "cosine" else queries, device=self.vectors.device)
+            vectors = self.vectors if some is None else self.vectors[torch.tensor(some, device=there.device)]
+            squares = (vectors * vectors).sum(dim=1) if self.metric == "l2" else None  # (m,)
+            step = max(1, _SCORES // n)
+            for start in range(0, len(queries), step):
+                block = (
+                    2 * (there[start : start + step] - self.centre)
+                    if squares is not None
+                    else there[start : start + step]
+                )
+                scores = block @ vectors.T  # (b, m)
+                if squares is not None:
+                    scores -= squares
+                best = torch.topk(scores, reach, dim=1).indices.cpu().numpy()
+                rows[start : start + step, :reach] = best if some is None else some[best]
+        if self.metric != "l2":  # everything scores 0, the lowest rows come first
+            rows[~queries.any(axis=1), :reach] = np.arange(reach) if some is None else some[:reach]
+        return rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
+
+    def neighbours(
+        self, rows: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None
+    ) -> TopK:
+        """See `Index.neighbours`."""
+        check_others(k, len(self))
+        return self.search(self.embeddings.vectors[rows], k + 1, settings, allowed=allowed).without(rows)
+
+
+def cells_on_gpu(embeddings: Embeddings, kind: str, *, seed: int = 0) -> np.ndarray | None:
+    """The centres of the cells that an index of this type needs, found on a GPU; None where it has none, or its cells
+    come after a transform that is learned. Raises SettingsError where there is no GPU."""
+    check_gpu()
+    n, d = len(embeddings), embeddings.dim
+    name = "ivf" if kind == AUTO else kind
+    augmented = embeddings.metric == "dot"
+    match = _CELLS.fullmatch(factory_string(name, n, d + augmented))
+    if match is None or int(match[1]) > n:
+        return None
+    nlist = int(match[1])
+    count = min(n, max(_ENOUGH, _PER_CELL * nlist))
+    rows = np.sort(np.random.default_rng(seed).choice(n, count, replace=False))
+    longest = largest_norm(embeddings.vectors) if augmented else 0.0
+    vectors = stored(embeddings, augmented, longest)(rows)
+    if torch_sees_one():
+        return kmeans(vectors, nlist, "cuda", spherical=embeddings.metric == "cosine", seed=seed)
+    flat = faiss.IndexFlatL2(vectors.shape[1])
+    there = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, flat)
+    found = faiss.Clustering(vectors.shape[1], nlist)
+    found.niter, found.seed, found.spherical = _ROUNDS, (seed + 1) % 2**31, embeddings.metric == "cosine"
+    found.min_points_per_centroid, found.max_points_per_centroid = 1, _PER_CELL
+    found.train(vectors, there)
+    return faiss.vector_to_array(found.centroids).reshape(nlist, -1)
+
+
+def kmeans(vectors: np.ndarray, count: int, device: str, *, spherical: bool, seed: int = 0) -> np.ndarray:
+    """Centres (count, d) of a k-means (Lloyd 1982) of vectors (m ≥ count, d) float32 in torch.
+
+    spherical  centres have length 1
+
+    A centre that loses all its vectors goes beside that of the largest cell.
+    """
+    import torch
+
+    rng = np.random.default_rng(seed)
+    there = torch.tensor(vectors, device=device)
+    centres = there[torch.tensor(rng.permutation(len(vectors))[:count], device=device)].clone()
+    step = max(1, _SCORES // count)
+    for _ in range(_ROUNDS):
+        half = (centres * centres).sum(dim=1) / 2
+        nearest = torch.cat([(there[a : a + step] @ centres.T - half).argmax(1) for a in range(0, len(there), step)])
+        sizes = torch.bincount(nearest, minlength=count)
+        sums = torch.zeros_like(centres).index_add_(0, nearest, there)
+        centres = torch.where(sizes[:, None] > 0, sums / sizes.clamp(min=1)[:, None], centres)
+        empty = torch.nonzero(sizes == 0).flatten()
+        if len(empty):
+            largest = torch.argsort(sizes, descending=True, stable=True)[: len(empty)]
+            apart = torch.tensor(1 + 1e-3 * rng.choice([-1, 1], (len(largest), centres.shape[1])), device=device)
+            centres[empty[: len(largest)]] = centres[largest] * apart.to(centres.dtype)
+        if spherical:
+            centres = torch.nn.functional.normalize(centres, dim=1)
+    return np.ascontiguousarray(centres.cpu().numpy())

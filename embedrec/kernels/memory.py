@@ -1,0 +1,62 @@
+"""Memory, for compiled kernels: arrays of other libraries by their addresses, and lines that are asked for in advance.
+
+`carray(floats(address), shape)` is an array; it must live as long as the kernel runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LINE = 64  # bytes of memory that come at a time
+
+_i32 = ir.IntType(32)
+
+
+@intrinsic
+def floats(_: Any, address: Any) -> Any:
+    """Those of float32."""
+    return _pointer(types.float32)
+
+
+@intrinsic
+def int32s(_: Any, address: Any) -> Any:
+    """Those of int32."""
+    return _pointer(types.int32)
+
+
+@intrinsic
+def int64s(_: Any, address: Any) -> Any:
+    """Those of int64."""
+    return _pointer(types.int64)
+
+
+@intrinsic
+def fetch(_: Any, array: Any, place: Any) -> Any:
+    """Ask for the line of memory with the element at a place of a contiguous array, and do not wait for it."""
+    signature = types.void(array, types.int64)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        byte = ir.IntType(8).as_pointer()
+        address = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, _i32, _i32, _i32])
+        # to read (0), into all caches (3), data (1)
+        how = [ir.Constant(_i32, value) for value in (0, 3, 1)]
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [address, *how])
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _pointer(of: Any) -> Any:
+    pointer = types.CPointer(of)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(pointer))
+
+    return pointer(types.int64), generate

@@ -1,0 +1,48 @@
+"""`--device cuda` of build-index, similar and export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import pytest
+
+from embedrec.errors import SettingsError
+from embedrec.index import gpu
+from embedrec.index.gpu import on_gpu
+from tests.cli.conftest import VECTORS, Run, walked
+from tests.conftest import some_embeddings
+
+needs_none = pytest.mark.skipif(gpu.faiss_sees_one() or gpu.torch_sees_one(), reason="there is a GPU")
+
+
+@needs_none
+def test_where_there_is_none(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("compass.txt").write_text(VECTORS)
+    walked(run, "vectors", "import", "compass.txt")
+    walked(run, "build-index", "--type", "flat")
+    says = f"embedrec: device cuda was asked for, but neither FAISS ({faiss.__version__}) nor torch sees a GPU; "
+    says += "take --device cpu, or install builds for a GPU"
+    for words in (
+        ("build-index", "--device", "cuda"),
+        ("similar", "east", "--device", "cuda"),
+        ("similar", "east", "--model", "compass", "--device", "cuda"),
+        ("export", "x.txt", "--device", "cuda"),
+    ):
+        ran = run(*words)
+        assert (ran.code, ran.out, ran.err.splitlines()[-1]) == (1, "", says)
+    assert run("export", "x.txt", "--device", "cuda", "--of", "sessions").code == 2
+    with pytest.raises(SettingsError, match="sees a GPU"):
+        on_gpu(some_embeddings())
+
+
+def test_the_same_as_on_the_cpu(run: Run, compass: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With torch on the CPU in place of a GPU."""
+    monkeypatch.setattr(gpu, "torch_sees_one", lambda: True)
+    of = gpu.Exact.of
+    monkeypatch.setattr(gpu.Exact, "of", lambda embeddings, device: of(embeddings, "cpu"))
+    where = ("--workspace", compass)
+    for words in (("similar", "east", "-n", 3), ("similar", "east", "--model", "compass"), ("export", "-", "-n", 2)):
+        there = walked(run, *words, *where, "--device", "cuda")
+        assert there.out == walked(run, *words, *where).out != ""

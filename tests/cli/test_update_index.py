@@ -1,0 +1,216 @@
+"""`update-index`: items come, go and get other vectors, from files and from models."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedrec import artifacts, changing
+from embedrec.data import Vocab
+from embedrec.embeddings import Embeddings
+from embedrec.index import measuring
+from embedrec.index.files import load_index
+from embedrec.vector_files import save_vectors
+from tests.cli.conftest import Run, walked
+from tests.conftest import some_embeddings
+from tests.index.test_changes import rotated
+
+ROW = "v-hnsw\t{items}\t{added}\t{replaced}\t{removed}\t{tombstones}\t"
+
+
+@pytest.fixture
+def made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embeddings:
+    """The current folder: a model of 100 vectors, a graph and cells of it, 20 vectors more, ids that are gone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measuring, "_ALONE", 5)
+    embeddings = some_embeddings(100, 4)
+    save_vectors(embeddings, Path("v.parquet"))
+    new = some_embeddings(20, 4, seed=7)
+    save_vectors(Embeddings(new.vectors, Vocab([f"n{i}" for i in range(20)]), "cosine"), Path("new.vec"))
+    Path("gone.txt").write_text("i1\ni2\nnobody\n")
+    walked(run, "vectors", "import", "v.parquet")
+    walked(run, "build-index", "--type", "hnsw")
+    walked(run, "build-index", "--type", "IVF4,Flat")
+    return embeddings
+
+
+def test_add_and_remove(run: Run, made: Embeddings) -> None:
+    ran = walked(run, "update-index", "v-hnsw", "--add", "new.vec", "--remove", "gone.txt")
+    assert ran.out.startswith(ROW.format(items=118, added=20, replaced=0, removed=2, tombstones=2))
+    assert ran.err == (
+        "using index v-hnsw (indexes/v-hnsw)\n"
+        "1 of the 3 ids in gone.txt are not in the index\n"
+        "wrote index v-hnsw (indexes/v-hnsw)\n"
+    )
+    near = [row[2] for row in walked(run, "similar", "n3", "-n", 117, "--index", "v-hnsw").rows]
+    assert len(near) == 117 and not {"i1", "i2", "n3"} & set(near)
+    assert run("similar", "i1", "--index", "v-hnsw").code == 1
+    about = json.loads(walked(run, "info", "v-hnsw", "--json").out)
+    assert about["items"] == 118 and about["indexed"]["name"] == "v"
+    (said,) = about["changes"]
+    assert {key: said[key] for key in ("added", "replaced", "removed", "compacted")} == {
+        "added": 20,
+        "replaced": 0,
+        "removed": 2,
+        "compacted": False,
+    }
+    assert walked(run, "verify", "v-hnsw").rows == [["indexes", "v-hnsw", "ok"]]
+
+
+def test_columns(run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"i5\n")))
+    (row,) = map(json.loads, walked(run, "update-index", "v-hnsw", "--remove", "-", "--json").out.splitlines())
+    assert list(row) == [
+        "index",
+        "items",
+        "added",
+        "replaced",
+        "removed",
+        "tombstones",
+        "recall@20_before",
+        "query_ms_p50_before",
+        "recall@20",
+        "query_ms_p50",
+    ]
+    assert row["recall@20"] > 0.95 and row["query_ms_p50"] > 0
+
+
+def test_replace_under_another_name(run: Run, made: Embeddings) -> None:
+    other = Embeddings(-made.vectors[:10], made.vocab.take(np.arange(10)), "cosine")
+    save_vectors(other, Path("other.npy"))
+    walked(run, "update-index", "v-ivf4-flat", "--replace", "other.npy", "--name", "turned")
+    found, old = (load_index(artifacts.read(Path("indexes", name))) for name in ("turned", "v-ivf4-flat"))
+    assert (found.embeddings.vectors[:10] == -made.vectors[:10]).all() and (
+        old.embeddings.vectors == made.vectors
+    ).all()
+    assert found.rows is not None and old.rows is None
+
+
+def test_compact(run: Run, made: Embeddings) -> None:
+    Path("most.txt").write_text("".join(f"i{i}\n" for i in range(60)))
+    ran = walked(run, "update-index", "v-hnsw", "--remove", "most.txt")
+    assert "60 of 100 vectors in it are of no item any more; --compact drops them" in ran.err
+    ran = walked(run, "update-index", "v-hnsw", "--compact")
+    assert ran.out.startswith(ROW.format(items=40, added=0, replaced=0, removed=0, tombstones=0))
+    assert load_index(artifacts.read(Path("indexes/v-hnsw"))).rows is None
+
+
+def test_a_promise_is_kept_by_compacting(run: Run, made: Embeddings) -> None:
+    walked(run, "build-index", "--type", "IVF4,Flat", "--target-recall", ".9@10", "--name", "kept")
+    walked(run, "update-index", "kept", "--add", "new.vec")
+    facts = json.loads(walked(run, "info", "kept", "--json").out)["facts"]
+    assert facts["promise"]["recall"] == 0.9 and "points" not in facts and facts["recall@10"] > 0.5
+    walked(run, "update-index", "kept", "--compact")
+    facts = json.loads(walked(run, "info", "kept", "--json").out)["facts"]
+    assert facts["promise"]["recall"] == 0.9 and facts["recall_low"] >= 0.9
+
+
+def test_drift_is_told(run: Run, made: Embeddings) -> None:
+    """All new vectors lie where there are no cells."""
+    walked(run, "build-index", "--type", "IVF4,Flat", "--target-recall", ".9@10", "--nprobe", 4, "--name", "kept")
+    index = load_index(artifacts.read(Path("indexes/kept")))
+    from dataclasses import replace
+
+    from embedrec.index.files import save_index
+    from embedrec.index.settings import SearchSettings
+
+    about = artifacts.read(Path("indexes/kept")).about
+    poor = replace(index, settings=SearchSettings(nprobe=1))
+    save_index(poor, Path("indexes/kept"), {key: about[key] for key in ("type", "of", "indexed", "seed")})
+    ran = walked(run, "update-index", "kept", "--add", "new.vec")
+    assert " is below the 0.9 promised; --compact builds the index again" in ran.err
+
+
+def test_a_newer_model(run: Run, made: Embeddings) -> None:
+    """Of another training: its space is turned; aligned, it is the same again."""
+    turned = rotated(made)
+    part = Embeddings(turned.vectors[20:], turned.vocab.take(np.arange(20, 100)), "cosine")
+    more = Embeddings(np.concatenate([part.vectors, part.vectors[:1]]), Vocab([*part.vocab.ids, "twin"]), "cosine")
+    save_vectors(more, Path("today.parquet"))
+    walked(run, "vectors", "import", "today.parquet")
+    ran = walked(run, "update-index", "v-ivf4-flat", "--model", "today", "--align", "--name", "aligned")
+    assert ran.rows[0][:6] == ["aligned", "101", "1", "80", "0", "0"]
+    assert "aligned: the mean cosine between both vectors of a common item is 1.0000" in ran.err
+    aligned = load_index(artifacts.read(Path("indexes/aligned")))
+    np.testing.assert_allclose(aligned.embeddings.vectors[:100], made.vectors, atol=1e-5)
+    about = artifacts.read(Path("indexes/aligned")).about
+    assert about["indexed"]["name"] == "today" and about["aligned"] == 1
+    ran = walked(run, "update-index", "v-ivf4-flat", "--model", "today")
+    assert ran.rows[0][:6] == ["v-ivf4-flat", "81", "1", "80", "20", "0"]
+    assert "20 items that model today does not have are removed; --align keeps them" in ran.err
+    plain = load_index(artifacts.read(Path("indexes/v-ivf4-flat")))
+    assert (plain.embeddings.vectors == more.vectors).all() and plain.vocab.ids.tolist() == more.vocab.ids.tolist()
+
+
+def test_whole_numbers_as_ids(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of vectors hold texts; an index of numbers takes those that are."""
+    monkeypatch.chdir(tmp_path)
+    vectors = some_embeddings(30, 3).vectors
+    save_vectors(Embeddings(vectors, Vocab(np.arange(30)), "cosine"), Path("v.parquet"))
+    walked(run, "vectors", "import", "v.parquet")
+    walked(run, "build-index", "--type", "flat")
+    Path("more.txt").write_text("2 3\n30 1 0 0\n31 0 1 0\n")
+    assert walked(run, "update-index", "v-flat", "--add", "more.txt").rows[0][1] == "32"
+    Path("more.txt").write_text("1 3\nx 1 0 0\n")
+    ran = run("update-index", "v-flat", "--add", "more.txt")
+    assert (
+        ran.err.splitlines()[-1] == "embedrec: ids of the index are whole numbers, but more.txt holds 'x'; leave it out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "nothing is to change; take --add, --replace, --remove, --model or --compact"),
+        (("--align",), "only the vectors of another training are aligned; name its model with --model"),
+        (("--add", "v.parquet"), "100 ids ('i0', 'i1', 'i2' …) are in the index already; replace them instead"),
+        (("--replace", "new.vec"), "20 ids ('n0', 'n1', 'n2' …) are not in the index; leave them out"),
+        (("--remove", "nobody.txt"), "none of the 1 ids in nobody.txt are in the index; check them"),
+        (("--add", "none.vec"), "no file none.vec; check the path"),
+        (("--model", "vv"), "no model artifact is called 'vv' in models; did you mean 'v'?"),
+        (("--model", "other"), "model other has none of the items of the index; build a new one of it"),
+        (
+            ("--model", "other", "--align"),
+            "0 common items do not say how to turn vectors of 4 dimensions; take at least 4",
+        ),
+    ],
+)
+def test_bad_input(words: tuple[str, ...], says: str, run: Run, made: Embeddings) -> None:
+    Path("nobody.txt").write_text("nobody\n")
+    walked(run, "vectors", "import", "new.vec", "--name", "other")
+    before = artifacts.read(Path("indexes/v-hnsw")).digest
+    ran = run("update-index", "v-hnsw", *words)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1].startswith(f"embedrec: {says}")
+    assert artifacts.read(Path("indexes/v-hnsw")).digest == before
+
+
+def test_two_at_a_time(run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = changing.load_vectors
+
+    def meanwhile(path: Path, **given: object) -> Embeddings:
+        monkeypatch.setattr(changing, "load_vectors", load)
+        walked(run, "update-index", "v-hnsw", "--remove", "gone.txt")
+        return load(path, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(changing, "load_vectors", meanwhile)
+    ran = run("update-index", "v-hnsw", "--add", "new.vec")
+    assert ran.code == 1 and "indexes/v-hnsw was changed by somebody else meanwhile; try again" in ran.err
+    assert len(load_index(artifacts.read(Path("indexes/v-hnsw")))) == 98
+
+
+def test_indexes_of_sessions_stay(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text("session,item\n1,a\n1,b\n2,b\n2,c\n3,a\n3,c\n")
+    walked(run, "prepare", "table", "log.csv")
+    walked(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1")
+    walked(run, "build-index", "--of", "sessions", "--type", "flat", "--name", "s")
+    ran = run("update-index", "s", "--compact")
+    assert ran.err.splitlines()[-1] == (
+        "embedrec: index s is of sessions, whose rows are those of the training sessions; build it again"
+    )

@@ -1,0 +1,190 @@
+"""Files that FAISS must not see: cut off, random, changed, with wrong checksums and with right ones."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from embedrec import artifacts
+from embedrec.errors import ArtifactError, DataError
+from embedrec.faiss_file import UnknownTypeError, look_through
+from embedrec.index.files import load_index, save_index
+from embedrec.index.filling import filled
+from embedrec.index.specs import INDEXES
+from tests.conftest import some_embeddings
+from tests.test_corruption import sign
+
+ROOT = Path(__file__).parents[2]
+KNOWN = [
+    *INDEXES,
+    "SQ4",
+    "SQfp16",
+    "PQ3x4np",
+    "PQ3x4fs",
+    "HNSW8_PQ3x4",
+    "PCA5,Flat",
+    "L2norm,Flat",
+    "IVF400,Flat",
+    "IVF8_HNSW8,SQ8",
+    "Pad8,IVF8,PQ4x4fs",
+    "OPQ3_6,IVF8,PQ3x4np,RFlat",
+]
+N, D = 650, 6
+
+
+def damaged(content: bytes, seed: int) -> bytes:
+    """Cut off, random, random from some place on, with some bits or a number changed; mostly where the fields are."""
+    rng = np.random.default_rng(seed)
+    what = seed % 5
+    early = len(content) if rng.random() < 0.4 else min(400, len(content))
+    at = int(rng.integers(0, early))
+    if what == 0:
+        return content[:at]
+    if what == 1:
+        return rng.bytes(int(rng.integers(0, 400)))
+    if what == 2:
+        return content[:at] + rng.bytes(int(rng.integers(0, 2000)))
+    changed = bytearray(content)
+    if what == 3:
+        for place in rng.integers(0, early, 3):
+            changed[place] ^= 1 << int(rng.integers(0, 8))
+    else:
+        number = int(rng.choice([0, 1, -1, -2, 2**31 - 1, 2**40, 2**62, N, N + 1, 10**6]))
+        part = struct.pack("<q", number)[: int(rng.choice([1, 4, 8]))]
+        changed[at : at + len(part)] = part
+    return bytes(changed[: len(content)])
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_what_was_written_is_let_through(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "index.faiss"
+    for metric in ("cosine", "dot", "l2"):
+        index = filled(some_embeddings(N, D, metric, spread=0.5), kind)
+        faiss.write_index(index.faiss, str(path))
+        seen = look_through(path)
+        assert (seen.d, seen.ntotal) == (index.faiss.d, N)
+        path.write_bytes(path.read_bytes() + b"x")
+        with pytest.raises(DataError, match=r"1 bytes stand behind the index in index\.faiss"):
+            look_through(path)
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
+def test_wrong_checksums_are_refused_before_anything_reads(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_index(filled(some_embeddings(100, D), kind), tmp_path / "x", {})
+    path = tmp_path / "x" / "index.faiss"
+    content = path.read_bytes()
+
+    def never(*given: object) -> None:
+        raise AssertionError("FAISS has seen it")
+
+    monkeypatch.setattr(faiss, "read_index", never)
+    monkeypatch.setattr("embedrec.index.files.check_file", never)
+    for seed in range(400):
+        other = damaged(content, seed)
+        if other == content:
+            continue
+        path.write_bytes(other)
+        with pytest.raises(ArtifactError, match=r"index\.faiss is damaged"):
+            load_index(artifacts.read(tmp_path / "x"))
+
+
+_ATTEMPT = """\
+import sys
+from pathlib import Path
+import faiss
+import numpy as np
+from embedrec.errors import DataError
+from embedrec.faiss_file import UnknownTypeError, look_through
+from tests.index.test_trust import damaged
+faiss.omp_set_num_threads(1)
+refused = searched = 0
+queries = np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32)
+for path in map(Path, sys.argv[2:]):
+    content = path.read_bytes()
+    for seed in range(int(sys.argv[1])):
+        path.write_bytes(damaged(content, seed))
+        try:
+            look_through(path)
+        except (DataError, UnknownTypeError):
+            refused += 1
+            continue
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        for k in (3, index.ntotal):
+            index.search(queries[:, : index.d], k)
+        searched += 1
+print(refused, searched)
+"""
+
+
+def test_forged_files_crash_nothing(tmp_path: Path) -> None:
+    """What is let through, FAISS opens and searches. In another process, which would not come back from a crash."""
+    paths = []
+    for kind in ("flat", "ivf", "IVF400,Flat", "ivfpq", "fastscan", "hnsw", "HNSW8_SQ8", "OPQ3_6,IVF8,PQ3x4np,RFlat"):
+        paths.append(tmp_path / f"{len(paths)}.faiss")
+        faiss.write_index(filled(some_embeddings(N, D), kind).faiss, str(paths[-1]))
+    command = [sys.executable, "-c", _ATTEMPT, "260", *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    refused, searched = map(int, done.stdout.split())
+    assert refused > 1000 and searched > 250
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw", "fastscan"])
+def test_forged_artifacts_are_refused_in_a_sentence(kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    save_index(filled(some_embeddings(N, D), kind).removed(["i3"]), folder, {})
+    path = folder / "index.faiss"
+    content = path.read_bytes()
+    for seed in range(0, 60, 5):  # cut off
+        path.write_bytes(damaged(content, seed))
+        sign(folder)
+        with pytest.raises(ArtifactError) as said:
+            load_index(artifacts.read(folder))
+        assert str(said.value).startswith(f"{folder} cannot be opened (") and "\n" not in str(said.value)
+
+
+def test_links_that_lead_nowhere(tmp_path: Path) -> None:
+    """A graph whose links leave its arrays: FAISS opens it, and crashes when it is searched."""
+    path = tmp_path / "x.faiss"
+    index = filled(some_embeddings(N, D), "HNSW8").faiss
+    links = faiss.vector_to_array(index.hnsw.neighbors)
+    links[5] = 2_000_000_000
+    faiss.copy_array_to_vector(links, index.hnsw.neighbors)
+    faiss.write_index(index, str(path))
+    with pytest.raises(DataError, match="links lead to no vector"):
+        look_through(path)
+
+
+def test_labels_that_there_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "x.faiss"
+    index = filled(some_embeddings(N, D), "IVF8,Flat").faiss
+    index.remove_ids(np.array([3]))
+    index.add_with_ids(np.ones((1, D), dtype=np.float32), np.array([10**12]))
+    faiss.write_index(index, str(path))
+    for labels in (None, N + 1):
+        with pytest.raises(DataError, match="vectors in cells have labels that there are not"):
+            look_through(path, labels)
+
+
+def test_types_of_unknown_fields_are_tried_in_another_process(tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    save_index(filled(some_embeddings(200, D, "l2"), "NSG8"), folder, {})
+    path = folder / "index.faiss"
+    with pytest.raises(UnknownTypeError):
+        look_through(path)
+    index = load_index(artifacts.read(folder))
+    assert index.search(index.embeddings.vectors[:3], 1).rows[:, 0].tolist() == [0, 1, 2]
+    path.write_bytes(path.read_bytes()[:300])
+    sign(folder)
+    with pytest.raises(
+        ArtifactError, match=r"x cannot be opened \((FAISS cannot open index.faiss|index.faiss crashed)"
+    ):
+        load_index(artifacts.read(folder))
