@@ -15,6 +15,7 @@ import numpy as np
 
 _MANY = 64  # queries from which it pays to put them in order
 _LONG = 4096  # that take longer than the import of the compiled kernel
+_ROOM = 1 << 22  # candidates kept at a time: 32 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,9 @@ def walked(graph: Graph, queries: np.ndarray, reach: int, ef: int) -> np.ndarray
 
     places, steps = graph.places, graph.steps
     q, width, keep = len(queries), int(steps[1]), max(ef, reach)
+    block = max(_ROOM // keep, _MANY)
+    if q > block:
+        return np.vstack([walked(graph, queries[a : a + block], reach, ef) for a in range(0, q, block)])
     path = np.empty((q, max(int(places[5]), 1)), dtype=np.int64)
     found = np.empty((q, keep), dtype=np.int64)
     threads = faiss.omp_get_max_threads()

@@ -54,7 +54,7 @@ def test_it_finds_what_faiss_finds(metric: str, n: int, d: int) -> None:
             assert (np.diff(query[there]) <= 1e-3).all() and len(np.unique(there)) == len(there)
 
 
-def test_any_number_of_queries_and_threads() -> None:
+def test_any_number_of_queries_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     index, queries = graph(2000, 16, "product")
     found = walked.graph_of(index)
     assert found is not None
@@ -66,6 +66,8 @@ def test_any_number_of_queries_and_threads() -> None:
             np.testing.assert_array_equal(walked.walked(found, queries, 10, 20), whole)
     finally:
         faiss.omp_set_num_threads(before)
+    monkeypatch.setattr(walked, "_ROOM", 0)  # in blocks of 64
+    np.testing.assert_array_equal(walked.walked(found, queries, 10, 20), whole)
     for count in (0, 1, 7, 9):
         np.testing.assert_array_equal(walked.walked(found, queries[:count], 10, 20), whole[:count])
 
