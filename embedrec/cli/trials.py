@@ -182,6 +182,6 @@ def judged(
         result = ask(trial, model.model, terms, labels=table, report=report)
         for key, exact in exactly(model, trial, terms, report=report).items():
             found = result.metrics[key]
-            loss = f", a loss of {1 - found / exact:.2%}" if exact else ""
+            loss = f", a loss of {round(1 - found / exact, 4) or 0.0:.2%}" if exact else ""
             note(f"{key} of {name}: {found:.4f} through the index, {exact:.4f} exactly{loss}")
     return model, result

@@ -78,6 +78,14 @@ class Index:
         queries = check_queries(queries, self.dim, k, len(self))
         check_settings(settings, self.faiss, self.spec)
         some = None if allowed is None else some_rows(allowed, len(self))
+        if self._graph is None or not walked.pays(len(queries)):
+            return self._best(queries, k, settings, some)
+        order = walked.ordered(self._graph, self._ready(queries))
+        found, places = self._best(queries[order], k, settings, some), np.argsort(order)
+        return TopK(found.rows[places], found.scores[places], self.vocab)
+
+    def _best(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
+        """The k best of what is proposed, by their exact scores."""
         rows = self.proposed(queries, k, settings, some)
         return rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
 

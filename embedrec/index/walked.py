@@ -6,6 +6,7 @@ For graphs over whole vectors. It proposes what FAISS would with as many candida
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -50,30 +51,44 @@ def pays(queries: int) -> bool:
     return queries >= (_MANY if "numba" in sys.modules else _LONG)
 
 
+def ordered(graph: Graph, queries: np.ndarray) -> np.ndarray:
+    """The places of queries (q, d) in an order (q,) in which those that come down the graph the same way follow each
+    other: what one has read is still in the cache for the next."""
+    from embedrec.kernels.walk import descend
+
+    path = np.empty((len(queries), max(int(graph.places[5]), 1)), dtype=np.int64)
+    _shared(len(queries), lambda here: descend(graph.places, graph.steps, queries[here], graph.by_distance, path[here]))
+    return np.lexsort(path.T)
+
+
 def walked(graph: Graph, queries: np.ndarray, reach: int, ef: int) -> np.ndarray:
-    """The `reach` nearest vectors among the ef that a search keeps: rows (q, reach) int64, −1 for missing."""
+    """The `reach` nearest vectors among the ef that a search keeps: rows (q, reach) int64, −1 for missing.
+
+    queries  (q, d), best `ordered`
+    """
     from embedrec.kernels.walk import descend, walk
 
-    places, steps = graph.places, graph.steps
-    q, width, keep = len(queries), int(steps[1]), max(ef, reach)
+    places, steps, keep = graph.places, graph.steps, max(ef, reach)
     block = max(_ROOM // keep, _MANY)
-    if q > block:
-        return np.vstack([walked(graph, queries[a : a + block], reach, ef) for a in range(0, q, block)])
-    path = np.empty((q, max(int(places[5]), 1)), dtype=np.int64)
-    found = np.empty((q, keep), dtype=np.int64)
-    threads = faiss.omp_get_max_threads()
-    step = max(-(-q // threads), 1)
+    if len(queries) > block:
+        parts = range(0, len(queries), block)
+        return np.vstack([walked(graph, queries[a : a + block], reach, ef) for a in parts])
+    found = np.empty((len(queries), keep), dtype=np.int64)
 
-    def first(start: int) -> None:
-        here = slice(start, start + step)
-        descend(places, steps, queries[here], graph.by_distance, path[here])
-
-    def second(start: int) -> None:
+    def part(here: slice) -> None:
+        some = queries[here]
+        path = np.empty((len(some), max(int(places[5]), 1)), dtype=np.int64)
+        descend(places, steps, some, graph.by_distance, path)
         seen = np.zeros(places[3], dtype=np.uint8)
-        walk(places, width, order[start : start + step], path[:, 0], queries, graph.by_distance, seen, found)
+        walk(places, int(steps[1]), path[:, 0], some, graph.by_distance, seen, found[here])
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(first, range(0, q, step)))
-        order = np.lexsort(path.T)  # those that came down the same way follow each other
-        list(pool.map(second, range(0, q, step)))
+    _shared(len(queries), part)
     return found[:, :reach]
+
+
+def _shared(count: int, work: Callable[[slice], None]) -> None:
+    """Do the work on `count` queries, a part on each thread."""
+    threads = faiss.omp_get_max_threads()
+    step = max(-(-count // threads), 1)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, [slice(start, start + step) for start in range(0, count, step)]))

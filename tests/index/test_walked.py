@@ -58,6 +58,12 @@ def test_any_number_of_queries_and_threads(monkeypatch: pytest.MonkeyPatch) -> N
     index, queries = graph(2000, 16, "product")
     found = walked.graph_of(index)
     assert found is not None
+    order = walked.ordered(found, queries)
+    assert sorted(order) == list(range(200))
+    np.testing.assert_array_equal(
+        walked.walked(found, queries[order], 10, 20), walked.walked(found, queries, 10, 20)[order]
+    )
+    assert walked.ordered(found, queries[:0]).shape == (0,)
     whole = walked.walked(found, queries, 10, 20)
     before = faiss.omp_get_max_threads()
     try:

@@ -1,0 +1,25 @@
+"""What the program says to libraries before it loads them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from embedrec.cli import main as module
+
+
+@pytest.mark.parametrize(
+    ("given", "after"),
+    [
+        ({}, "3000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, None),
+    ],
+)
+def test_threads_share_cores(given: dict[str, str], after: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the user says how they wait."""
+    environment = dict(given)
+    monkeypatch.setattr(os, "environ", environment)
+    module._share_cores()
+    assert environment.get("GOMP_SPINCOUNT") == after
