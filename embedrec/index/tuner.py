@@ -1,14 +1,15 @@
 """An index that keeps a promise: types and settings are tried until one does, the fastest of them is kept.
 
-What is tried is chosen so that trying takes no longer than building: large catalogues are rehearsed on a sample, cells
-are sought once and shared by the types that have them, settings are found on a sample of items whose exact neighbours
-are known, and a type comes only when none before it keeps the promise.
+What is tried is chosen so that trying takes no longer than building: cells, which are built soon, come first, and
+graphs when cells keep the promise only by visiting many vectors; compressed types when neither keeps it. Cells are
+sought once and shared, and settings are found on a sample of items whose exact neighbours are known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from time import perf_counter
 from typing import Any
 
@@ -17,20 +18,20 @@ import numpy as np
 from embedrec.config import settings_of
 from embedrec.embeddings import Embeddings
 from embedrec.errors import PromiseError, SettingsError
-from embedrec.faiss_index import cells_of
+from embedrec.faiss_index import cells_of, inner
 from embedrec.index.filling import filled
 from embedrec.index.index import Index
 from embedrec.index.measuring import Asked, faiss_bytes, measured, some_items
 from embedrec.index.parameters import check_settings
 from embedrec.index.promise import Promise
-from embedrec.index.rehearsal import fastest_first
 from embedrec.index.settings import AS_BUILT, KINDS, SearchSettings
 from embedrec.index.specs import AUTO
 from embedrec.index.tuning import reaching
 from embedrec.reporting import Report, quiet
 
 _FEW = 8_000  # vectors through which exact search is as fast as any other
-_MANY = 50_000  # vectors from which it pays to try types on a sample first
+_VISITED = 1000  # vectors that a query is compared with in cells, up to which no graph is faster
+_CENTRES = 8  # centres of cells that are compared in the time of a vector
 _NEAREST_MISSES = 3
 _TYPES = ("flat", "ivf", "fastscan", "hnsw", "ivf-sq8", "ivfpq", "hnsw-sq8")
 
@@ -73,7 +74,8 @@ def tuned(
         raise SettingsError("there are no vectors to index; train on sessions that hold items")
     asked: Asked | None = None
     tried: list[Tried] = []
-    for kinds in _rounds(embeddings, promise, kind, settings, seed):
+    rounds = list(_rounds(embeddings, promise, kind, settings))
+    for kinds, following in zip_longest(rounds, rounds[1:]):
         for name in kinds:
             begun = perf_counter()
             index = filled(embeddings, name, cells=cells, seed=seed, report=report)
@@ -83,15 +85,13 @@ def tuned(
             asked = asked or some_items(embeddings, seed, k=promise.k)
             tried += _points(index, asked, promise, settings, seconds)
         kept = [t for t in tried if not t.broken]
-        if kept:
+        if kept and not (kinds == ["ivf"] and following == ["hnsw"] and _slow(kept, len(embeddings))):
             best = max(kept, key=lambda t: t.point["queries_per_second"])
             return _with_facts(best, tried, promise, perf_counter() - started)
     raise PromiseError(_misses(tried, promise), points=[t.point for t in tried])
 
 
-def _rounds(
-    embeddings: Embeddings, promise: Promise, kind: str, given: SearchSettings, seed: int
-) -> Iterator[list[str]]:
+def _rounds(embeddings: Embeddings, promise: Promise, kind: str, given: SearchSettings) -> Iterator[list[str]]:
     """Types to try together, the most promising first; those that cannot fit into the memory are left out, and those
     that have no such setting as is given."""
     if kind != AUTO:
@@ -101,20 +101,20 @@ def _rounds(
     left = [k for k in _TYPES if _able(k, given) and (promise.ram is None or n * _least_bytes(k, d) <= promise.ram)]
     if not any(_able(k, given) for k in _TYPES):
         raise SettingsError("no index type has both nprobe and ef_search; leave one out")
-    plain = [k for k in left if k in ("ivf", "hnsw")]
-    if n < _FEW:
-        rounds = [["flat"], ["ivf"], ["hnsw"]]
-    elif n < _MANY:
-        rounds = [plain]
-    else:
-        ranked = fastest_first(embeddings, promise, plain, given, seed=seed) if len(plain) > 1 else plain
-        rounds = [[k] for k in ranked]
+    rounds = [["ivf"], ["hnsw"]] if n >= _FEW else [["flat"], ["ivf"], ["hnsw"]]
     seen: set[str] = set()
     for kinds in [*rounds, ["ivf-sq8", "fastscan", "ivfpq"], ["hnsw-sq8"]]:
         new = [k for k in kinds if k in left and k not in seen]
         seen.update(new)
         if new:
             yield new
+
+
+def _slow(kept: Sequence[Tried], n: int) -> bool:
+    """Whether the fastest of these cells compare a query with so many vectors that a graph may be faster."""
+    best = max(kept, key=lambda t: t.point["queries_per_second"]).index
+    nlist = inner(best.faiss).nlist
+    return bool((best.settings.nprobe or 1) * n / nlist + nlist / _CENTRES > _VISITED)
 
 
 def _able(kind: str, given: SearchSettings) -> bool:

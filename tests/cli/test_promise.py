@@ -36,6 +36,7 @@ def made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedding
     """The current folder, with a model of 700 vectors, which are not few."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tuner, "_FEW", 300)
+    monkeypatch.setattr(tuner, "_VISITED", 0)
     monkeypatch.setattr(measuring, "_ALONE", 20)
     embeddings = some_embeddings(700, 8)
     save_vectors(embeddings, tmp_path / "v.parquet")

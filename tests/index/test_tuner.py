@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from embedrec import artifacts
 from embedrec.embeddings import METRICS, Embeddings
 from embedrec.errors import PromiseError, SettingsError
-from embedrec.index import rehearsal, tuner
+from embedrec.index import tuner
 from embedrec.index.building import build_index
 from embedrec.index.files import load_index, save_index
 from embedrec.index.measuring import faiss_bytes, some_items
@@ -26,8 +25,6 @@ from tests.conftest import some_embeddings
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catalogues of hundreds are no longer few, and those of a thousand worth compressing."""
     monkeypatch.setattr(tuner, "_FEW", 300)
-    monkeypatch.setattr(tuner, "_MANY", 1000)
-    monkeypatch.setattr(rehearsal, "SAMPLES", (200, 500))
 
 
 def clustered(n: int, d: int = 16, metric: str = "cosine", seed: int = 0) -> Embeddings:
@@ -55,7 +52,8 @@ def test_the_promise_holds_on_fresh_queries(recall: float, k: int, seed: int, sm
     assert some_items(embeddings, seed + 100, k=k).found_by(index).mean >= recall - 0.01
 
 
-def test_what_is_kept_is_the_fastest_of_what_fulfils_it(small: None) -> None:
+def test_what_is_kept_is_the_fastest_of_what_fulfils_it(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuner, "_VISITED", 0)
     index = build_index(clustered(900), promise=Promise(0.95, 10))
     points = index.facts["points"]
     assert {p["spec"] for p in points} == {"IVF23,Flat", "HNSW16"}
@@ -97,28 +95,19 @@ def test_auto_tries_types_that_have_the_settings_given(small: None) -> None:
         build_index(clustered(900), "auto", SearchSettings(nprobe=2, ef_search=20))
 
 
-def test_a_sample_says_what_is_built_first(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What seems fastest is built, and only where it breaks the promise the next."""
-    for order, first in ((["ivf", "hnsw"], "IVF38,Flat"), (["hnsw", "ivf"], "HNSW16")):
-        monkeypatch.setattr(tuner, "fastest_first", lambda *given, seed, order=order: order)
+def test_graphs_come_where_cells_visit_many(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for visited, specs in ((0, ["IVF38,Flat", "HNSW16"]), (1e9, ["IVF38,Flat"])):
+        monkeypatch.setattr(tuner, "_VISITED", visited)
         index = build_index(clustered(1500), promise=Promise(0.9))
-        assert {p["spec"] for p in index.facts["points"]} == {first}
+        assert list(dict.fromkeys(p["spec"] for p in index.facts["points"])) == specs
+    monkeypatch.setattr(tuner, "_VISITED", 0)
+    assert build_index(clustered(1500), "ivf", promise=Promise(0.9)).spec == "IVF38,Flat"
+    little = build_index(clustered(1500), promise=Promise(0.9, ram=150_000))  # a graph takes 480 kB
+    assert {p["spec"] for p in little.facts["points"]} == {"IVF38,Flat"}
     with pytest.raises(PromiseError) as said:
         build_index(clustered(1500), promise=Promise(0.9, p95_ms=1e-6))
     told = list(dict.fromkeys(p["spec"] for p in said.value.points))
-    assert told == ["HNSW16", "IVF38,Flat", "IVF38,SQ8", "IVF38,PQ8x4fsr", "IVF38,PQ4x4np", "HNSW16_SQ8"]
-
-
-def test_rehearsal() -> None:
-    """All types are ranked, and what cannot reach the recall comes last."""
-    embeddings, promise = clustered(1500), Promise(0.95)
-    assert sorted(rehearsal.fastest_first(embeddings, promise, ["ivf", "hnsw", "fastscan"])) == [
-        "fastscan",
-        "hnsw",
-        "ivf",
-    ]
-    given = SearchSettings(nprobe=1)
-    assert rehearsal.fastest_first(some_embeddings(1500), promise, ["ivf", "IVF1,Flat"], given) == ["IVF1,Flat", "ivf"]
+    assert told == ["IVF38,Flat", "HNSW16", "IVF38,SQ8", "IVF38,PQ8x4fsr", "IVF38,PQ4x4np", "HNSW16_SQ8"]
 
 
 def test_when_nothing_keeps_it_the_nearest_are_told(small: None) -> None:
@@ -142,7 +131,6 @@ def test_cells_are_sought_once(small: None, monkeypatch: pytest.MonkeyPatch) -> 
         return filled(*arguments, cells=cells, **more)
 
     monkeypatch.setattr(tuner, "filled", watched)
-    monkeypatch.setattr(tuner, "fastest_first", lambda *given, seed: ["ivf", "hnsw"])
     for metric in METRICS:  # with another width of its vectors where they are augmented
         with pytest.raises(PromiseError):
             build_index(clustered(1500, 15, metric), promise=Promise(0.9, p95_ms=1e-6))
@@ -184,12 +172,3 @@ def test_recalls() -> None:
     ):
         with pytest.raises(SettingsError, match=says):
             Promise(**given)  # type: ignore[arg-type]
-
-
-def test_what_samples_take_is_extrapolated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehearsal, "SAMPLES", (100, 400))
-    assert rehearsal._extrapolated([1.0, 2.0], math.sqrt, 1600) == 4  # 10 → 20 → 40
-    assert rehearsal._extrapolated([1.0, 2.0], math.log, 1600) == pytest.approx(3)
-    assert rehearsal._extrapolated([3.0, 2.0], math.sqrt, 1600) == 2
-    assert rehearsal._extrapolated([math.inf, 2.0], math.sqrt, 1600) == 2
-    assert rehearsal._extrapolated([1.0, math.inf], math.sqrt, 1600) == math.inf
