@@ -24,7 +24,7 @@ from embedrec.index.building import build_index
 from embedrec.index.changes import tombstones
 from embedrec.index.files import load_index, save_index
 from embedrec.index.index import Index
-from embedrec.index.measuring import faiss_bytes, measured, some_items
+from embedrec.index.measuring import facts_of, some_items
 from embedrec.index.promise import Promise
 from embedrec.index.specs import INDEXES
 from embedrec.reporting import Report, quiet
@@ -211,8 +211,7 @@ def _measured(index: Index, seed: int) -> Index:
     """The index with what is measured of it as it is now."""
     promise = index.facts.get("promise")
     asked = some_items(index.embeddings, seed, k=Promise.k if promise is None else promise["k"])
-    size = {"bytes_per_vector": round(faiss_bytes(index) / len(index), 1)}
-    return replace(index, facts={**index.facts, **measured(index, asked), **size})
+    return replace(index, facts={**index.facts, **facts_of(index, asked)})
 
 
 def _facts(index: Index, when: str) -> dict[str, Any]:

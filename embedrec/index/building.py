@@ -8,7 +8,7 @@ from time import perf_counter
 from embedrec.embeddings import Embeddings
 from embedrec.index.filling import filled
 from embedrec.index.index import Index
-from embedrec.index.measuring import faiss_bytes, measured, some_items
+from embedrec.index.measuring import facts_of, some_items
 from embedrec.index.parameters import check_settings
 from embedrec.index.promise import Promise
 from embedrec.index.settings import AS_BUILT, SearchSettings
@@ -51,5 +51,4 @@ def build_index(
     check_settings(settings, built.faiss, built.spec)
     asked = some_items(embeddings, seed)
     index = settled(built, asked, Promise.recall, settings)
-    size = {"bytes_per_vector": round(faiss_bytes(index) / len(index), 1), "build_seconds": round(seconds, 3)}
-    return replace(index, facts={**measured(index, asked), **size})
+    return replace(index, facts={**facts_of(index, asked), "build_seconds": round(seconds, 3)})

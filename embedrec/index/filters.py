@@ -141,10 +141,10 @@ def _ways(
     if not isinstance(deepest, _SELECTING):
         return ways
     if isinstance(deepest, faiss.IndexIVF):
-        met = max((settings.nprobe or 1) * index.ntotal / deepest.nlist, 2.0 * reach)
+        met = max(settings.cells * index.ntotal / deepest.nlist, 2.0 * reach)
         way, worth = partial(_by_cells, index, some, reach, met), some.count > met
     elif isinstance(deepest, faiss.IndexHNSW):
-        ef = ceil(max(settings.ef_search or 16, 2 * reach) / share)
+        ef = ceil(max(settings.candidates, 2 * reach) / share)
         walk = SearchSettings(ef_search=ef)
         way, worth = partial(_selected, index, some, reach, walk), some.count > _STEPS * ef
     else:

@@ -101,7 +101,7 @@ class OnGpu(Index):
 
 def check_most(reach: int, chosen: SearchSettings) -> None:
     """Raises SettingsError for more results, or cells, than FAISS finds on a GPU."""
-    nprobe = chosen.nprobe or 1
+    nprobe = chosen.cells
     if reach > MOST or nprobe > MOST:
         what = f"{reach} candidates (results times rerank, and {SPARE} more)" if reach > MOST else f"nprobe {nprobe}"
         raise SettingsError(f"FAISS takes no more than {MOST} on a GPU, but is asked for {what}; take --device cpu")

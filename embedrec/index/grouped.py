@@ -7,11 +7,12 @@ length 1. It proposes what FAISS would, but for the last digits of scores.
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import faiss
 import numpy as np
+
+from embedrec.index.sharing import shared
 
 _SHARED = 2  # queries that visit a cell, on average, from which it pays to go by cells
 _LONG = 1 << 26  # vectors compared in all, which take longer than the import of the compiled kernel
@@ -47,13 +48,5 @@ def grouped(index: Any, lists: np.ndarray, queries: np.ndarray, reach: int, npro
 
     visited = index.quantizer.search(queries, min(nprobe, len(lists)))[1]  # (q, p)
     rows = np.empty((len(queries), reach), dtype=np.int64)
-    threads = faiss.omp_get_max_threads()
-    step = -(-len(queries) // threads)
-
-    def part(start: int) -> None:
-        here = slice(start, start + step)
-        scan(lists, visited[here], queries[here], rows[here])
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(part, range(0, len(queries), step)))
+    shared(len(queries), lambda here: scan(lists, visited[here], queries[here], rows[here]))
     return rows

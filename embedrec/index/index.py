@@ -149,12 +149,12 @@ class Index:
 
     def _found(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
         """FAISS's labels (q, reach) of what is nearest to queries that are ready for it, −1 for missing."""
-        lists, nprobe = self._lists, chosen.nprobe or 1
+        lists, nprobe = self._lists, chosen.cells
         if lists is not None and pays(len(ready), nprobe, len(lists), len(self)):
             return grouped(self.faiss, lists, ready, reach, nprobe)
         graph = self._graph
         if graph is not None and walked.pays(len(ready)):
-            return walked.walked(graph, ready, reach, chosen.ef_search or 16)
+            return walked.walked(graph, ready, reach, chosen.candidates)
         labels: np.ndarray = self.faiss.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
         return labels
 

@@ -114,6 +114,11 @@ def measured(index: Index, asked: Asked, settings: SearchSettings = AS_BUILT) ->
     }
 
 
+def facts_of(index: Index, asked: Asked) -> dict[str, Any]:
+    """What is `measured` of an index as it is, and the bytes that a vector takes in it."""
+    return {**measured(index, asked), "bytes_per_vector": round(faiss_bytes(index) / len(index), 1)}
+
+
 def batch_seconds(index: Index, asked: Asked, settings: SearchSettings = AS_BUILT, runs: int = 2) -> float:
     """Seconds of all queries in one batch: the least of so many runs."""
     taken = []

@@ -44,7 +44,7 @@ def faiss_parameters(index: Any, settings: SearchSettings, selector: Any = None)
         return faiss.IndexRefineSearchParameters(k_factor=1, base_index_params=below)  # type: ignore[call-arg]
     said = {} if selector is None else {"sel": selector}
     if isinstance(index, faiss.IndexIVF):
-        return faiss.SearchParametersIVF(nprobe=settings.nprobe or 1, **said)  # type: ignore[call-arg]
+        return faiss.SearchParametersIVF(nprobe=settings.cells, **said)  # type: ignore[call-arg]
     if isinstance(index, faiss.IndexHNSW):
-        return faiss.SearchParametersHNSW(efSearch=settings.ef_search or 16, **said)  # type: ignore[attr-defined]
+        return faiss.SearchParametersHNSW(efSearch=settings.candidates, **said)  # type: ignore[attr-defined]
     return faiss.SearchParameters(**said) if said else None

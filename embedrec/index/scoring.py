@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
-import faiss
 import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import METRICS, Metric, exact_scores
+from embedrec.index.sharing import shared
 from embedrec.topk import TopK, best_first
 
 _FEW = 1 << 17  # candidates that take less time without the compiled kernel than numba takes to import
@@ -27,16 +26,12 @@ def rescored(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, k: int,
 
     best_rows, best_scores = np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k), dtype=np.float32)
     code = METRICS.index(metric)
-    threads = faiss.omp_get_max_threads() if rows.size > _ALONE else 1
-    if threads == 1:
-        rescore(vectors, queries, rows, code, best_rows, best_scores)
-        return TopK(best_rows, best_scores, vocab)
 
-    def part(start: int) -> None:
-        here = slice(start, start + step)
+    def part(here: slice) -> None:
         rescore(vectors, queries[here], rows[here], code, best_rows[here], best_scores[here])
 
-    step = -(-len(rows) // threads)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(part, range(0, len(rows), step)))
+    if rows.size > _ALONE:
+        shared(len(rows), part)
+    else:
+        part(slice(None))
     return TopK(best_rows, best_scores, vocab)

@@ -29,6 +29,16 @@ class SearchSettings:
     def __post_init__(self) -> None:
         check_bounds(self, dict.fromkeys(KINDS, (1, inf)))
 
+    @property
+    def cells(self) -> int:
+        """How many cells are visited: FAISS's own default is 1."""
+        return self.nprobe or 1
+
+    @property
+    def candidates(self) -> int:
+        """How many candidates a walk keeps: FAISS's own default is 16."""
+        return self.ef_search or 16
+
     def numbers(self) -> dict[str, int]:
         """The numbers that are set, by name."""
         return {name: value for name in KINDS if (value := getattr(self, name)) is not None}

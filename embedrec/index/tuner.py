@@ -114,7 +114,7 @@ def _slow(kept: Sequence[Tried], n: int) -> bool:
     """Whether the fastest of these cells compare a query with so many vectors that a graph may be faster."""
     best = max(kept, key=lambda t: t.point["queries_per_second"]).index
     nlist = inner(best.faiss).nlist
-    return bool((best.settings.nprobe or 1) * n / nlist + nlist / _CENTRES > _VISITED)
+    return bool(best.settings.cells * n / nlist + nlist / _CENTRES > _VISITED)
 
 
 def _able(kind: str, given: SearchSettings) -> bool:

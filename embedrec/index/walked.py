@@ -6,13 +6,13 @@ For graphs over whole vectors. It proposes what FAISS would with as many candida
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import faiss
 import numpy as np
+
+from embedrec.index.sharing import shared
 
 _MANY = 64  # queries from which it pays to put them in order
 _LONG = 4096  # that take longer than the import of the compiled kernel
@@ -57,7 +57,7 @@ def ordered(graph: Graph, queries: np.ndarray) -> np.ndarray:
     from embedrec.kernels.walk import descend
 
     path = np.empty((len(queries), max(int(graph.places[5]), 1)), dtype=np.int64)
-    _shared(len(queries), lambda here: descend(graph.places, graph.steps, queries[here], graph.by_distance, path[here]))
+    shared(len(queries), lambda here: descend(graph.places, graph.steps, queries[here], graph.by_distance, path[here]))
     return np.lexsort(path.T)
 
 
@@ -82,13 +82,5 @@ def walked(graph: Graph, queries: np.ndarray, reach: int, ef: int) -> np.ndarray
         seen = np.zeros(places[3], dtype=np.uint8)
         walk(places, int(steps[1]), path[:, 0], some, graph.by_distance, seen, found[here])
 
-    _shared(len(queries), part)
+    shared(len(queries), part)
     return found[:, :reach]
-
-
-def _shared(count: int, work: Callable[[slice], None]) -> None:
-    """Do the work on `count` queries, a part on each thread."""
-    threads = faiss.omp_get_max_threads()
-    step = max(-(-count // threads), 1)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, [slice(start, start + step) for start in range(0, count, step)]))

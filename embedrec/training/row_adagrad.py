@@ -1,15 +1,17 @@
-"""Optimisers that leave the rows of a table alone of which a step says nothing."""
+"""Adagrad with momentum for tables of which a step names few rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from embedrec.training.row_optimizer import RowOptimizer, compiled, distinct_rows
 
-class RowAdagrad(torch.optim.Optimizer):
+
+class RowAdagrad(RowOptimizer):
     """sum += g²; velocity = momentum · velocity − rate · g / √(sum + eps); weight += velocity.
 
     Duchi et al. 2011, and momentum as Hidasi & Karatzoglou 2018 combine it. Where the gradient is sparse, only its rows
@@ -21,31 +23,17 @@ class RowAdagrad(torch.optim.Optimizer):
     ) -> None:
         super().__init__(parameters, {"lr": rate, "momentum": momentum, "eps": eps})
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state["sum"] = torch.zeros_like(p)
-                    if group["momentum"]:
-                        state["velocity"] = torch.zeros_like(p)
-                numbers = (group["lr"], group["momentum"], group["eps"])
-                if not p.grad.is_sparse:
-                    step_all(p, state["sum"], state.get("velocity"), p.grad, *numbers)
-                    continue
-                rows, values = distinct_rows(p.grad)
-                step_rows(p, state["sum"], state.get("velocity"), rows, values, *numbers)
-
-
-def distinct_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (r,) of a sparse gradient, ascending, each once, and their values (r, d)."""
-    rows = gradient._indices()[0]
-    if not bool((rows[1:] > rows[:-1]).all()):  # torch forgets that it was so
-        gradient = gradient.coalesce()
-    return gradient._indices()[0], gradient._values()
+    def step_of(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """See `RowOptimizer.step_of`."""
+        if not state:
+            state["sum"] = torch.zeros_like(p)
+            if group["momentum"]:
+                state["velocity"] = torch.zeros_like(p)
+        numbers = (group["lr"], group["momentum"], group["eps"])
+        if gradient.is_sparse:
+            step_rows(p, state["sum"], state.get("velocity"), *distinct_rows(gradient), *numbers)
+        else:
+            step_all(p, state["sum"], state.get("velocity"), gradient, *numbers)
 
 
 def step_all(
@@ -89,8 +77,3 @@ def step_rows(
         change.add_(velocity.index_select(0, rows), alpha=momentum)
         velocity.index_copy_(0, rows, change)
     weights.index_add_(0, rows, change)
-
-
-def compiled(weights: Tensor) -> bool:
-    """Whether the kernel can do it, which goes over the rows once."""
-    return weights.device.type == "cpu" and weights.dtype == torch.float32 and weights.ndim == 2

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from embedrec.training.row_adagrad import compiled, distinct_rows
+from embedrec.training.row_optimizer import RowOptimizer, compiled, distinct_rows
 
 
-class RowAdamW(torch.optim.Optimizer):
+class RowAdamW(RowOptimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019), whose steps touch the rows of a sparse gradient.
 
     means of gradients and of their squares move where a row is named, corrected by the number of all steps as in
@@ -30,23 +30,18 @@ class RowAdamW(torch.optim.Optimizer):
     ) -> None:
         super().__init__(parameters, {"lr": rate, "betas": betas, "eps": eps, "decay": decay, "every": every})
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    left = torch.ones((), dtype=p.dtype, device=p.device)  # as `load_state_dict` makes it
-                    state |= {"step": 0, "left": left, "means": torch.zeros_like(p), "squares": torch.zeros_like(p)}
-                state["step"] += 1
-                state["left"] *= 1 - group["lr"] * group["decay"]
-                if not state["step"] % group["every"]:
-                    p.mul_(state["left"])
-                    state["left"].fill_(1)
-                rows, values = distinct_rows(p.grad)
-                step_rows(p, state, rows, values, group["lr"], group["betas"], group["eps"])
+    def step_of(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """See `RowOptimizer.step_of`."""
+        if not state:
+            left = torch.ones((), dtype=p.dtype, device=p.device)  # as `load_state_dict` makes it
+            state |= {"step": 0, "left": left, "means": torch.zeros_like(p), "squares": torch.zeros_like(p)}
+        state["step"] += 1
+        state["left"] *= 1 - group["lr"] * group["decay"]
+        if not state["step"] % group["every"]:
+            p.mul_(state["left"])
+            state["left"].fill_(1)
+        rows, values = distinct_rows(gradient)
+        step_rows(p, state, rows, values, group["lr"], group["betas"], group["eps"])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The number of steps is a tensor in a checkpoint."""
