@@ -94,6 +94,8 @@ class _About(msgspec.Struct):
 
 def check_rows(rows: np.ndarray, n: int) -> None:
     """Raises DataError unless FAISS's labels stand for n rows, each once, or for none (−1)."""
-    there = rows[rows >= 0] if rows.ndim == 1 else rows[:0]
-    if rows.ndim != 1 or rows.min(initial=0) < -1 or not np.array_equal(np.sort(there), np.arange(n)):
+    there, named = rows[rows >= 0] if rows.ndim == 1 else rows[:0], np.zeros(n, dtype=bool)
+    if len(there) == n > there.max(initial=-1):
+        named[there] = True
+    if rows.ndim != 1 or rows.min(initial=0) < -1 or not (len(there) == n and named.all()):
         raise DataError(f"its labels do not stand for {n} rows, each once")

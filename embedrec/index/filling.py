@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import faiss
@@ -13,6 +14,7 @@ from embedrec.embeddings import Embeddings, unit
 from embedrec.errors import SettingsError
 from embedrec.faiss_index import fill, inner, made
 from embedrec.index.index import Index
+from embedrec.index.locality import LEAF, local_order
 from embedrec.index.specs import factory_string
 from embedrec.reporting import Report, quiet
 
@@ -37,8 +39,17 @@ def filled(
     if cells is not None and len(cells) != getattr(inner(index), "nlist", 0):
         cells = None
     longest = largest_norm(embeddings.vectors) if augmented else 0.0
-    fill(index, spec, n, stored(embeddings, augmented, longest), cells=cells, seed=seed, report=report)
-    return Index(embeddings, spec, index, augmented, longest=longest)
+    vectors, rows = stored(embeddings, augmented, longest), None
+    if isinstance(inner(index), faiss.IndexHNSW) and n > LEAF:
+        rows = local_order(vectors, n, seed)
+        vectors = partial(_ordered, vectors, rows)
+    fill(index, spec, n, vectors, cells=cells, seed=seed, report=report)
+    return Index(embeddings, spec, index, augmented, rows=rows, longest=longest)
+
+
+def _ordered(vectors: Callable[[Any], np.ndarray], rows: np.ndarray, some: Any) -> np.ndarray:
+    """Vectors of some of the rows in their order."""
+    return vectors(rows[some])
 
 
 def _with_one_more(spec: str, d: int) -> tuple[str, Any]:

@@ -34,7 +34,7 @@ class Index:
     settings    of searches that say nothing else; None where the type has no such setting
     facts       measured at the build: "recall@20", milliseconds a query, queries a second, seconds, bytes
     rows        (f,) int64 the row that each of FAISS's labels stands for, −1 for what was removed; None where they are
-                the same, as in an index that was never changed
+                the same; see `changes` and `locality`
     longest     M, where vectors are augmented; 0 where it is the largest norm of the embeddings
     """
 
