@@ -37,7 +37,10 @@ def int64s(_: Any, address: Any) -> Any:
 
 @intrinsic
 def fetch(_: Any, array: Any, place: Any) -> Any:
-    """Ask for the line of memory with the element at a place of a contiguous array, and do not wait for it."""
+    """Ask for the line of memory with the element at a place of a contiguous array, and do not wait for it.
+
+    The place is not checked, and may lie outside.
+    """
     signature = types.void(array, types.int64)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:

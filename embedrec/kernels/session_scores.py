@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from embedrec.kernels.prefetch import prefetch
+from embedrec.kernels.memory import fetch
 from embedrec.kernels.session_formulas import (
     EACH_MENTION,
     LESS_MEAN_OF_ALL,
@@ -110,13 +110,13 @@ def add_up(index, way, chosen, session, dot, latest, steps, filtered, pad):  # t
     total = mean = 0.0
     count = chosen.shape[0]
     for c in range(min(_AHEAD, count)):
-        prefetch(offsets, session[chosen[c]])
+        fetch(offsets, session[chosen[c]])
     for c in range(count):
         i = chosen[c]
         if c + 2 * _AHEAD < count:
-            prefetch(offsets, session[chosen[c + 2 * _AHEAD]])
+            fetch(offsets, session[chosen[c + 2 * _AHEAD]])
         if c + _AHEAD < count:
-            prefetch(items, offsets[session[chosen[c + _AHEAD]]])
+            fetch(items, offsets[session[chosen[c + _AHEAD]]])
         if dot[i] <= 0:
             continue
         begin, end = offsets[session[i]], offsets[session[i] + 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from embedrec.kernels.prefetch import prefetch
+from embedrec.kernels.memory import fetch
 
 WIDTH = 32  # columns of a product; as a constant the compiler makes vector instructions of them: three times as fast
 _AHEAD = 8  # pairs whose rows are asked for before they are needed: among 50,000 items 1.7 times as fast
@@ -25,8 +25,8 @@ def add_product(starts, ends, rows, values, x, out):  # type: ignore[no-untyped-
             if p + _AHEAD < ends[a]:
                 soon = np.int64(rows[p + _AHEAD]) * WIDTH
                 for line in range(0, WIDTH, _LINE):
-                    prefetch(flat, soon + line)
-                    prefetch(flat_out, soon + line)
+                    fetch(flat, soon + line)
+                    fetch(flat_out, soon + line)
             b, value = np.uint32(rows[p]), values[p]
             for c in range(WIDTH):
                 out[a, c] += value * x[b, c]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from embedrec.kernels.prefetch import prefetch
+from embedrec.kernels.memory import fetch
 
 
 class Texts(NamedTuple):
@@ -104,7 +104,7 @@ def _ask_ahead(words, rows, i):  # type: ignore[no-untyped-def]
     """Words lie anywhere in memory: those of the next list are asked for now, and where they begin a list earlier."""
     if i + 2 < rows.shape[0]:
         for j in range(rows.shape[1]):
-            prefetch(words.ends, max(rows[i + 2, j], 0))
+            fetch(words.ends, max(rows[i + 2, j], 0))
     if i + 1 < rows.shape[0]:
         for j in range(rows.shape[1]):
-            prefetch(words.data, words.ends[max(rows[i + 1, j], 0)])
+            fetch(words.data, words.ends[max(rows[i + 1, j], 0)])
