@@ -22,8 +22,10 @@ STUDIES = Path(__file__).parents[2] / "configs" / "studies"
 LAYOUTS = {
     "a-sscf-lastfm1k": "lastfm1k",
     "b-wsknn-movielens": "movielens",
+    "c-gru4rec-movielens": "movielens",
     "c-gru4rec-mssd": "mssd",
     "c-gru4rec-mssd-sample": "mssd-sample",
+    "c-gru4rec-nowplaying": "sessions",
     "d-artists-mpd": "mpd",  # its thresholds are of the full data set
     "d-artists-mpd-sample": "mpd",
     "e-two-tower-movielens": "movielens",

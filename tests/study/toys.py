@@ -49,6 +49,12 @@ def write_toy(layout: str, folder: Path) -> Path:
     elif layout == "movielens":
         lines = [f"{u}\t{item}\t{3 + (item + u) % 3}\t{time}" for u, e in enumerate(plays()) for item, time in e]
         (folder / "u.data").write_text("\n".join(lines) + "\n")
+        films = [
+            f"{item}|Film {item} ({1970 + item})|01-Jan-{1970 + item}||http://example.org/{item}|"
+            + "|".join("1" if genre in (item // EACH + 1, item % 3 + 8) else "0" for genre in range(19))
+            for item in range(GROUPS * EACH)
+        ]
+        (folder / "u.item").write_text("\n".join(films) + "\n", encoding="latin-1")
     elif layout == "mpd":
         world = make_world(seed=2, genres=4, artists_per_genre=12, playlists=300)
         for part in ("train", "test"):
