@@ -1,0 +1,131 @@
+"""`embedrec run`, ended by SIGKILL at random moments and started again, against a run that nobody stopped.
+
+usage: python scripts/bench/study.py [--kills 200] [--data ml-100k] [--seed 0]
+
+The study prepares MovieLens, trains three models, one of them chosen from a grid and one in epochs that are kept, builds
+an index, compares, exports and writes its report. Every kill hits it within the time that it would take; three of four are
+followed by another start that is killed, the others by one that ends, whose every file must be as without kills; but
+for the report, which tells how long everything took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter, sleep
+
+STUDY = """\
+title = "Kills"
+[prepare]
+source = "movielens"
+paths = ["{data}"]
+[split]
+rule = "last-item"
+[ask]
+at = [20]
+[[train]]
+model = "popular"
+[[train]]
+model = "word2vec"
+set = {epochs = 2}
+grid = {window = [3, 5]}
+[[train]]
+model = "two-tower"
+set = {epochs = 2, dim = 16, patience = "none"}
+[[index]]
+model = "word2vec"
+type = "ivf"
+[compare]
+[[export]]
+file = "similar.txt"
+model = "word2vec"
+[report]
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--data", type=Path, default=Path.home() / ".cache" / "embedrec" / "ml-100k")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        kill(Path(folder), given.data, given.kills, random.Random(given.seed))
+
+
+def kill(folder: Path, data: Path, kills: int, rng: random.Random) -> None:
+    config = folder / "study.toml"
+    config.write_text(STUDY)
+
+    def command(name: str) -> list[str]:
+        return ["run", str(config), "--data", str(data), "--threads", "1", "--workspace", str(folder / name)]
+
+    ended(started(command("first")))  # whatever is compiled and loaded once is now
+    began = perf_counter()
+    assert ended(started(command("whole"))) == 0
+    seconds = perf_counter() - began
+    expected = outcome(config, data, folder / "whole")
+    done = goes_on = 0
+    while done < kills:
+        process = started(command("killed"))
+        sleep(rng.random() * seconds)
+        os.kill(process, signal.SIGKILL)
+        done += os.WIFSIGNALED(ended(process))
+        if rng.random() < 0.25:
+            began = perf_counter()
+            assert ended(started(command("killed"))) == 0
+            goes_on += perf_counter() - began < 0.9 * seconds
+            found = outcome(config, data, folder / "killed")
+            assert found == expected, f"{[step for step in expected if found[step] != expected[step]]} differ"
+            shutil.rmtree(folder / "killed")
+    print(f"{done} runs ended by SIGKILL, {goes_on} finished in less than nine tenths of {seconds:.1f} s: equal bytes")
+
+
+def outcome(config: Path, data: Path, workspace: Path) -> dict[str, str | None]:
+    """Digests of what every step has written; the report is there too, but tells how long everything took."""
+    from embedrec import Workspace
+    from embedrec.study.read import read_study
+    from embedrec.study.run import where
+    from embedrec.study.step import identity
+
+    study = read_study(config, data=str(data))
+    place = where(study, Workspace(workspace))
+    found = {step.name: identity(step.place(place)) for step in study.steps}
+    assert all(found.values()), found
+    return {name: said for name, said in found.items() if name != "report"}
+
+
+def ended(process: int) -> int:
+    """Wait for a process; its status."""
+    return os.waitpid(process, 0)[1]
+
+
+def started(command: list[str]) -> int:
+    """A process of the command line, which need not import again what this one has; its number."""
+    import faiss  # noqa: F401
+
+    from embedrec.cli.main import main as command_line
+
+    process = os.fork()
+    if process:
+        return process
+    with Path(os.devnull).open("w") as nowhere:
+        sys.argv, sys.stdout, sys.stderr = ["embedrec", *command], nowhere, nowhere
+        status = 1
+        try:
+            command_line()
+            status = 0
+        except SystemExit as e:
+            status = 1 if e.code else 0
+        finally:
+            os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
