@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 1
+_WRITTEN = 1 << 26  # bytes of an array written at a time
 MANIFEST = "manifest.json"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ONE_PARSER = Lock()  # CPython 3.11 may fail ("AST constructor recursion depth mismatch") where two threads parse
@@ -113,7 +114,9 @@ def write_array(file: IO[bytes], array: np.ndarray) -> None:
 
     array = np.asarray(array, order="C")
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-    file.write(array.reshape(-1).view(np.uint8).data)
+    content = array.reshape(-1).view(np.uint8)
+    for start in range(0, len(content), _WRITTEN):  # in one go a file of gigabytes could not be interrupted
+        file.write(content[start : start + _WRITTEN].data)
 
 
 def plain_name(name: str) -> bool:

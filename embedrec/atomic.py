@@ -68,6 +68,19 @@ def atomic_folder(place: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def scratch_folder(place: Path) -> Iterator[Path]:
+    """A hidden folder beside `place` for files that are moved elsewhere or not needed after the block."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sweep(place.parent)
+    folder = _beside(place)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def sweep(folder: Path) -> None:
     """Remove what killed writers left in `folder`; put back an old artifact that was moved aside."""
     for left in folder.iterdir() if folder.is_dir() else ():

@@ -80,12 +80,13 @@ def change_index(
 
     seed  of what is measured and built again; None takes that of the index
 
-    Raises SettingsError for an index of sessions, ArtifactError when `source` was changed by somebody else meanwhile,
-    and as the changes of `embedrec.index.changes` do.
+    Raises SettingsError for an index of sessions or answers, ArtifactError when `source` was changed by somebody else
+    meanwhile, and as the changes of `embedrec.index.changes` do.
     """
-    if source.about.get("of", "items") != "items":
+    of = source.about.get("of", "items")
+    if of != "items":
         raise SettingsError(
-            f"index {source.name} is of sessions, whose rows are those of the training sessions; build it again"
+            f"index {source.name} is of {of}, which only training its model again changes; build it again"
         )
     artifacts.check_place(folder)
     seed = int(source.about.get("seed", 0)) if seed is None else seed

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from embedrec.allowed import EVERYTHING, Allowed, item_features
+from embedrec.answering import open_answering
 from embedrec.artifacts import Artifact
 from embedrec.atomic import sha256
 from embedrec.data.sessions import Sessions, sessionize
@@ -20,7 +21,7 @@ from embedrec.export.answers import Answers, item_answers
 from embedrec.export.policies.settings import Material
 from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.models.base import VectorModel
-from embedrec.models.files import dialled_model, load_model
+from embedrec.models.files import load_model
 from embedrec.models.recommending import recommended
 from embedrec.nearest import nearest_source, open_nearest
 from embedrec.past import open_past, trained_on
@@ -118,24 +119,25 @@ def exportable_sessions(
 def exportable_recommendations(
     workspace: Workspace,
     model: str | None,
+    index: str | None,
     histories: Path,
+    settings: SearchSettings = AS_BUILT,
     *,
     popularity: float | None = None,
     seen: bool = False,
     attributes: Path | None = None,
     allowed: Allowed = EVERYTHING,
 ) -> Exportable:
-    """What a model recommends for each history of a file.
+    """What a model recommends for each history of a file; arguments as of `open_answering`.
 
     histories   a table of a session (or user), an item, and a time or position where known, see `Table`
-    popularity  see `VectorModel.dialled`
     seen        whether items of the history may come back
     allowed     which items may be recommended
 
-    Raises SettingsError for a popularity where there are no vectors, DataError for files that cannot be read.
+    Raises DataError for files that cannot be read.
     """
-    source = workspace.find("model", model)
-    found = dialled_model(source, load_model(source), popularity)
+    opened = open_answering(workspace, model, index, settings, popularity=popularity)
+    source, found = opened.source, opened.model
     given = sessionize(Table().read([histories], bad_rows=BadRows("fail")))
     vocab = found.vocab
     known = given.recoded(vocab)
@@ -158,7 +160,7 @@ def exportable_recommendations(
     items = found.embeddings if isinstance(found, VectorModel) else None
     none = Sessions(np.zeros(len(given) + 1, np.int64), np.zeros(0, np.int32), vocab, given.ids)
     material = Material(vocab, trained, features, items, none if seen else known, mask)
-    about = _about("recommendations", (source,), AS_BUILT, attributes)
+    about = _about("recommendations", opened.used, settings, attributes)
     about |= {
         "popularity": popularity,
         "seen": seen,
@@ -166,7 +168,7 @@ def exportable_recommendations(
         **_filter(allowed),
     }
     told = [] if mask is None else allowed.told(vocab, mask)
-    return Exportable((source,), answers, material, about, vectors, told)
+    return Exportable(opened.used, answers, material, about, vectors, told)
 
 
 def _no_vectors(source: Artifact) -> SettingsError:

@@ -286,11 +286,12 @@ class _Walk:
     def check_labels(self, found: list[np.ndarray], ntotal: int) -> None:
         """Labels in cells: as many as vectors, each once."""
         most = ntotal if self.labels is None else self.labels
-        labels = np.concatenate([np.zeros(0, np.int64), *found])
-        self.must(len(labels) == ntotal, f"{len(labels)} of {ntotal} vectors are in cells")
-        self.must((labels >= 0) & (labels < most), "vectors in cells have labels that there are not")
+        there = sum(map(len, found))
+        self.must(there == ntotal, f"{there} of {ntotal} vectors are in cells")
         times = np.zeros(most, dtype=bool)
-        times[labels] = True
+        for labels in found:  # one after the other, so that they stay in the file
+            self.must((labels >= 0) & (labels < most), "vectors in cells have labels that there are not")
+            times[labels] = True
         self.must(times.sum() == ntotal, "a label stands twice in cells")
 
     def transform(self, d: int) -> int:

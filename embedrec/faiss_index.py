@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -18,7 +19,8 @@ _PER_CELL = 64  # more take longer and find no more
 _ENOUGH = 1 << 16  # vectors that any quantiser is trained well on
 _OPQ_ROUNDS = 10  # of FAISS's 50: a third of the time, recall .9998 instead of .9999
 _CONSTRUCTION = 128  # candidates for links of a graph; with 64, searches for recall .99 keep four times as many
-_ADD = 1 << 16  # vectors added at a time
+ADD = 1 << 16  # vectors added at a time
+_LINK = 1 << 12  # to graphs, where they take half a second
 _METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "dot": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
 
 
@@ -36,6 +38,7 @@ def fill(
     n: int,
     vectors: Callable[[Any], np.ndarray],
     *,
+    most: int | None = None,
     cells: np.ndarray | None = None,
     seed: int = 0,
     report: Report = quiet,
@@ -43,32 +46,73 @@ def fill(
     """Train an index where it needs it, and add n vectors.
 
     vectors  rows (m,) int64 or a slice → (m, d) float32; no more than a sample of them is held at a time
+    most     vectors that it may be trained on; None for as many as do it good
     cells    centres of cells of another index of the same vectors, so that they are not sought again: (c, any width);
              what they have more or less than d is the padding of one of both
     report   called as report("progress", done=, total=, unit="vectors")
 
-    Raises SettingsError when FAISS needs more vectors.
+    Raises SettingsError when FAISS needs more vectors than there are, or cells more than `most`.
     """
+    train(index, spec, n, vectors, most=most, cells=cells, seed=seed)
+    try:
+        block = _LINK if isinstance(inner(index), faiss.IndexHNSW) else ADD
+        for start in range(0, n, block):
+            stop = min(start + block, n)
+            index.add(vectors(slice(start, stop)))
+            report("progress", done=stop, total=n, unit="vectors")
+    except RuntimeError as e:
+        raise _refused(spec, f"{n} vectors of {index.d} dimensions", e) from None
+
+
+def train(
+    index: Any,
+    spec: str,
+    n: int,
+    vectors: Callable[[Any], np.ndarray],
+    *,
+    most: int | None = None,
+    cells: np.ndarray | None = None,
+    seed: int = 0,
+) -> None:
+    """Train an index, where it needs it, for n vectors that are added elsewhere; see `fill`."""
     deepest = inner(index)
     nlist = deepest.nlist if isinstance(deepest, faiss.IndexIVF) else 0
     if nlist > n:
         raise SettingsError(f"{spec} needs at least {nlist} vectors, but there are {n}; take fewer cells or 'flat'")
     if isinstance(deepest, faiss.IndexHNSW):
         deepest.hnsw.efConstruction = _CONSTRUCTION
+    if index.is_trained:
+        return
+    enough = min(n, max(_ENOUGH, _PER_CELL * nlist))
+    if most is not None and most < enough:
+        least = min(n, POINTS_PER_CELL * nlist)
+        if most < least:
+            raise SettingsError(
+                f"{nlist} cells are sought among {least:,} vectors at least, but the memory holds {most:,} beside all "
+                "else; allow more, or name fewer cells, such as --type IVF1024,Flat"
+            )
+        enough = most
+    some = np.random.default_rng(seed).choice(n, enough, replace=False) if enough < n else np.arange(n)
     try:
-        if not index.is_trained:
-            lent = _settle(index, seed)
-            enough = max(_ENOUGH, _PER_CELL * nlist)
-            some = np.random.default_rng(seed).choice(n, enough, replace=False) if enough < n else np.arange(n)
-            _train(index, vectors(np.sort(some)), cells)
-            for transform, _ in lent:
-                transform.pq = None
-        for start in range(0, n, _ADD):
-            stop = min(start + _ADD, n)
-            index.add(vectors(slice(start, stop)))
-            report("progress", done=stop, total=n, unit="vectors")
+        lent = _settle(index, seed)
+        _train(index, _gathered(vectors, np.sort(some), index.d), cells)
+        for transform, _ in lent:
+            transform.pq = None
     except RuntimeError as e:
         raise _refused(spec, f"{n} vectors of {index.d} dimensions", e) from None
+
+
+def mapped(path: Path) -> Any:
+    """The index in a file that FAISS may read; all but fast scan is mapped, so that processes share its pages."""
+    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+
+
+def _gathered(vectors: Callable[[Any], np.ndarray], rows: np.ndarray, d: int) -> np.ndarray:
+    """Vectors of rows (m,) as one array (m, d), which alone is held."""
+    some = np.empty((len(rows), d), dtype=np.float32)
+    for start in range(0, len(rows), ADD):
+        some[start : start + ADD] = vectors(rows[start : start + ADD])
+    return some
 
 
 def cells_of(index: Any) -> np.ndarray | None:

@@ -54,7 +54,7 @@ def nearest_source(workspace: Workspace, model: str | None = None, index: str | 
 
     model, index  names; with neither, the newest of all indexes of items and models of co-occurrence, which need none
 
-    Raises ArtifactError for what is missing.
+    Raises ArtifactError for what is missing, SettingsError for an index of something else.
     """
     if model is not None:
         return workspace.find("model", model)
@@ -63,7 +63,11 @@ def nearest_source(workspace: Workspace, model: str | None = None, index: str | 
         lists = [a for a in workspace.artifacts("model") if a.about.get("recipe") in NEIGHBOURLY]
         if indexes or lists:
             return max(indexes + lists, key=lambda a: a.created)
-    return workspace.find("index", index, of="items")
+    found = workspace.find("index", index, of="items")
+    of = found.about.get("of", "items")
+    if of != "items":
+        raise SettingsError(f"index {found.name} is one of {of}; build one of items with `embedrec build-index`")
+    return found
 
 
 def open_nearest(

@@ -145,8 +145,9 @@ def trained_on(workspace: Workspace, model: Artifact) -> Artifact:
 def _through(workspace: Workspace, built: Artifact, settings: SearchSettings) -> Past:
     from embedrec.index.files import load_index
 
-    if built.about.get("of") != "sessions":
-        raise SettingsError(f"index {built.name} is one of items; build one with `embedrec build-index --of sessions`")
+    of = built.about.get("of", "items")
+    if of != "sessions":
+        raise SettingsError(f"index {built.name} is one of {of}; build one with `embedrec build-index --of sessions`")
     source = workspace.find("model", built.about["indexed"]["name"])
     if source.fingerprint != built.about["indexed"]["fingerprint"]:
         raise SettingsError(f"model {source.name} was trained anew since index {built.name} was built; build it again")

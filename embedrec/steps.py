@@ -6,22 +6,24 @@ The command line and `demo` call these; whoever wants nouns in memory calls the 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from embedrec import artifacts
 from embedrec.artifacts import Artifact
+from embedrec.atomic import scratch_folder
 from embedrec.config import build, parse_pairs, read_toml, settings_of, table
 from embedrec.data.features import Features
 from embedrec.data.filters import Filters
 from embedrec.data.held_out import HeldOut
 from embedrec.data.leaks import check_leaks
 from embedrec.data.regroup import AS_READ, Regroup
-from embedrec.data.room import IN_MEMORY, Room
+from embedrec.data.room import IN_MEMORY, Room, in_files
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import ArtifactError, DataError, SettingsError, did_you_mean
@@ -34,11 +36,14 @@ from embedrec.models.encoders import Weights
 from embedrec.models.files import load_model, save_model
 from embedrec.models.lists import ListsModel
 from embedrec.models.neural import fitted
+from embedrec.models.recommending import some_queries
 from embedrec.models.vectors import Vectors
 from embedrec.readers import BadRows
 from embedrec.reporting import Report, quiet
 from embedrec.training.run import HERE, Run
 from embedrec.vector_files import Format, load_vectors
+
+Indexed = Literal["items", "answers", "sessions"]
 
 
 def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str], start: Artifact | None = None) -> Any:
@@ -210,9 +215,12 @@ def train_along(recipe: Recipe, source: Artifact, *, seed: int, threads: int, ru
 
 
 def import_vectors(path: Path, folder: Path, *, kind: Format | None = None, metric: Metric | None = None) -> Artifact:
-    """Read item vectors from a file of another tool and write the model artifact `folder`."""
+    """Read item vectors from a file of another tool and write the model artifact `folder`.
+
+    Vectors of npy, fbin, fvecs, bvecs and ivecs may be larger than the memory.
+    """
     artifacts.check_place(folder)
-    embeddings = load_vectors(path, kind, metric=metric)
+    embeddings = load_vectors(path, kind, metric=metric, room=in_files(folder.parent))
     model = Vectors(metric=embeddings.metric).restore(embeddings.vocab, {"items": embeddings.vectors})
     save_model(model, folder, {"file": str(path)})
     return artifacts.read(folder, "model")
@@ -223,6 +231,7 @@ def index(
     folder: Path,
     kind: str,
     *,
+    of: Indexed = "items",
     sessions: Artifact | None = None,
     weights: Weights | None = None,
     popularity: float | None = None,
@@ -231,52 +240,88 @@ def index(
     metric: Metric | None = None,
     device: str = "cpu",
     seed: int = 0,
+    memory: int | None = None,
     report: Report = quiet,
 ) -> Artifact:
-    """Build an index of a model artifact's item vectors, measure it, and write the index artifact `folder`.
+    """Build an index of a model artifact's vectors, measure it, and write the index artifact `folder`.
 
-    sessions    index the model's vectors of these sessions instead of its items
+    of          its items; its answers, which histories are asked about; or sessions
+    sessions    the sessions to index; of="answers": those whose histories are asked to measure it, else items are
     weights     what events count in those vectors, if not as in the model's queries
     popularity  how much of an item's norm counts, see `VectorModel.dialled`
     settings    of searches that say nothing else; what it leaves open is tuned
     promise     what must hold of it, see `tuner.tuned`
     metric      "cosine", "dot" or "l2" instead of the model's own
     device      where cells are sought: "cpu", or "cuda" for a GPU
+    memory      a budget in bytes, under which cells of an index that does not fit are written to disk
     """
     from dataclasses import replace
 
     from embedrec.index.building import build_index
     from embedrec.index.files import save_index
+    from embedrec.index.measuring import ASKED
 
     artifacts.check_place(folder)
-    if weights is not None and sessions is None:
-        raise SettingsError("settings are of the vectors of sessions, but items are indexed; leave --set out")
-    if popularity is not None and (sessions is not None or metric is not None):
+    Room(memory)  # a budget that is too small is refused before anything is read
+    if weights is not None and of != "sessions":
+        raise SettingsError(f"settings are of the vectors of sessions, but {of} are indexed; leave --set out")
+    if popularity is not None and (of == "sessions" or metric is not None):
         raise SettingsError("popularity is of items, and sets the metric; leave --of sessions or --metric out")
+    if metric is not None and of == "answers":
+        raise SettingsError("answers are compared as their model does; leave --metric out")
     model = vector_model(source)
     if popularity is not None:
         model = model.dialled(popularity)
     if weights is not None:
         model = model.weighted(weights)
-    embeddings = model.embeddings if sessions is None else model.encode(Sessions.load(sessions))
+    embeddings = model.answers if of == "answers" else model.embeddings
+    asked: Sequence[np.ndarray | None] = None, None
+    if sessions is not None:
+        loaded = Sessions.load(sessions)
+        if of == "sessions":
+            embeddings = model.encode(loaded)
+        else:
+            some = [some_queries(model, loaded, ASKED, seed=number) for number in (seed, seed + 1)]
+            asked = [queries if len(queries) else None for queries in some]
     if metric is not None:
         embeddings = replace(embeddings, metric=metric)
-    built = build_index(embeddings, kind, settings, promise=promise, device=device, seed=seed, report=report)
-    about: dict[str, Any] = {"type": kind, "of": "items", "indexed": provenance(source), "seed": seed}
+    about: dict[str, Any] = {"type": kind, "of": of, "indexed": provenance(source), "seed": seed}
     if sessions is not None:
-        about |= {"of": "sessions", "sessions": provenance(sessions)}
+        about["sessions"] = provenance(sessions)
     if weights is not None:
         about["weights"] = settings_of(weights)
     if popularity is not None:
         about["popularity"] = popularity
-    save_index(built, folder, about)
+    with _room(memory, folder) as room:
+        built = build_index(
+            embeddings,
+            kind,
+            settings,
+            promise=promise,
+            queries=asked[0],
+            device=device,
+            seed=seed,
+            room=room,
+            report=report,
+        )
+        save_index(built, folder, about, queries=asked[1])
     return artifacts.read(folder, "index")
 
 
+@contextmanager
+def _room(memory: int | None, folder: Path) -> Iterator[Room]:
+    """Room in memory, or under a budget in a folder beside `folder` that goes when the block ends."""
+    if memory is None:
+        yield IN_MEMORY
+    else:
+        with scratch_folder(folder) as beside:
+            yield Room(memory, beside)
+
+
 def index_name(model: str, kind: str, of: str) -> str:
-    """What an index of a model is called where nobody names it: "word2vec-ivf", "word2vec-sessions-ivf"."""
+    """What an index of a model is called where nobody names it: "word2vec-ivf", "gru4rec-answers-ivf"."""
     plain = "".join(c if c.isalnum() else "-" for c in kind.lower()).strip("-")
-    return f"{model}{'-sessions' if of == 'sessions' else ''}-{plain}"
+    return f"{model}{'' if of == 'items' else f'-{of}'}-{plain}"
 
 
 def verdict(folder: Path) -> str | None:
@@ -307,15 +352,18 @@ def recall_verdict(source: Artifact) -> tuple[str, bool]:
     measured.
     """
     from embedrec.index.files import load_index
-    from embedrec.index.measuring import some_items
+    from embedrec.index.measuring import some_items, those_queries
 
     index = load_index(source)
     facts, said = index.facts, index.facts.get("promise")
     k, stated = (20, facts.get("recall@20", 0.0)) if said is None else (said["k"], said["recall"])
     least = facts.get("recall_low", stated) if said is None else stated
-    asked = some_items(index.embeddings, int(source.about.get("seed", 0)) + 1, k=k)
+    if "queries.npy" in source:
+        asked, fresh = those_queries(index.embeddings, source.array("queries", "float32"), k), "histories"
+    else:
+        asked, fresh = some_items(index.embeddings, int(source.about.get("seed", 0)) + 1, k=k), "items"
     found = asked.found_by(index)
-    told = f"recall@{k} {found.mean:.4f} on {len(asked.rows):,} fresh items"
+    told = f"recall@{k} {found.mean:.4f} on {len(asked.queries):,} fresh {fresh}"
     kind = "measured" if said is None else "promised"
     if found.high < least:
         return f"{told}, below the {stated:g} that was {kind}; build the index again", False

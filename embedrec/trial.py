@@ -26,6 +26,7 @@ from embedrec.models import MODELS, recipe_class, restorer_class
 from embedrec.models.base import Model, Recipe, VectorModel
 from embedrec.models.files import load_model
 from embedrec.models.neural import device_of, fitted
+from embedrec.models.recommending import some_queries
 from embedrec.models.session_knn import SessionKnnModel
 from embedrec.models.session_recipe import SessionKnn
 from embedrec.readers.labels import read_labels
@@ -230,16 +231,21 @@ def check_session_knn(workspace: Workspace, name: str) -> None:
         raise SettingsError(f"a grid is of numbers of neighbours, but {name} has none; session kNN has: {able}")
 
 
-def searching(contender: Contender, kind: str, *, seed: int = 0) -> Contender:
-    """The same, its model searching through an index of that type. Raises SettingsError for a model without vectors."""
+def searching(contender: Contender, kind: str, trial: Trial, *, seed: int = 0, report: Report = quiet) -> Contender:
+    """The same, its model searching through an index of that type, tuned on histories of the training part.
+
+    Raises SettingsError for a model without vectors.
+    """
     from embedrec.index.building import build_index
+    from embedrec.index.measuring import ASKED
 
     model = contender.model
     if not isinstance(model, VectorModel):
         raise SettingsError(
             f"{contender.name} has no vectors, so there is nothing to index; leave --through out for it"
         )
-    index = build_index(model.answers, kind, seed=seed)
+    queries = None if trial.protocol == "similar" else some_queries(model, trial.train, ASKED, seed=seed)
+    index = build_index(model.answers, kind, queries=queries, seed=seed, report=report)
     origin = f"{contender.origin}; through {index.spec}"
     return replace(contender, model=model.using(index), origin=origin, exact=model)
 

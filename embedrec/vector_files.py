@@ -22,10 +22,11 @@ import numpy as np
 from embedrec.artifacts import UNREADABLE, write_array
 from embedrec.atomic import atomic_file
 from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.embeddings import METRICS, Embeddings, Metric
 from embedrec.errors import DataError, SettingsError, reason
-from embedrec.vector_records import RECORDS, read_records, write_records
+from embedrec.vector_records import RECORDS, read_array, read_records, write_records
 
 Format = Literal["text", "binary", "npy", "safetensors", "parquet", "fvecs", "bvecs", "ivecs", "fbin"]
 Whitespace = Literal["refuse", "encode"]
@@ -88,18 +89,25 @@ def save_vectors(
         _SAVE[kind](embeddings, path)
 
 
-def load_vectors(path: Path, kind: Format | None = None, *, metric: Metric | None = None) -> Embeddings:
+def load_vectors(
+    path: Path, kind: Format | None = None, *, metric: Metric | None = None, room: Room = IN_MEMORY
+) -> Embeddings:
     """Read vectors from a file.
 
     kind    format; by default the suffix tells
     metric  by default what the file says, else cosine
+    room    under a budget, vectors of npy, fbin, fvecs, bvecs and ivecs stay in their file, which must not change
+            meanwhile, or are put into one of the room; those of other formats, and ids, are in memory
 
     Raises DataError when the file is missing, cut off or of another format, holds an id twice, or NaN.
     """
     kind = format_of(path, kind)
     if not path.is_file():
         raise DataError(f"no file {path}; check the path")
-    vocab, vectors, said = _load_records(path, kind) if kind in RECORDS else _LOAD[kind](path)
+    if kind == "npy" or kind in RECORDS:
+        vocab, vectors, said = _load_npy(path, room) if kind == "npy" else _load_records(path, kind, room)
+    else:
+        vocab, vectors, said = _LOAD[kind](path)
     return Embeddings(vectors, vocab, metric or said, {"file": path.name, "format": kind})
 
 
@@ -225,8 +233,8 @@ def _load_ids(path: Path) -> Ids:
     return np.array(words, dtype=object)
 
 
-def _load_records(path: Path, kind: Format) -> tuple[Vocab, np.ndarray, Metric]:
-    vectors = read_records(path, kind)
+def _load_records(path: Path, kind: Format, room: Room) -> tuple[Vocab, np.ndarray, Metric]:
+    vectors = read_records(path, kind, room)
     there = ids_file(path).is_file()  # collections of vectors to measure with come without
     ids = _load_ids(path) if there else np.arange(len(vectors))
     if len(ids) != len(vectors):
@@ -243,10 +251,9 @@ def _save_npy(embeddings: Embeddings, path: Path) -> None:
 _BREAK = re.compile(r"[\n\r\ud800-\udfff]")
 
 
-def _load_npy(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
+def _load_npy(path: Path, room: Room) -> tuple[Vocab, np.ndarray, Metric]:
     try:
-        with path.open("rb") as f:
-            vectors = np.lib.format.read_array(f, allow_pickle=False)
+        vectors = read_array(path, room)
     except UNREADABLE as e:
         raise DataError(f"{path} holds no array of numbers ({reason(e)})") from e
     if vectors.dtype.kind not in "fiu":
@@ -368,7 +375,6 @@ _SAVE: dict[str, Callable[[Embeddings, Path], None]] = {
 _LOAD: dict[str, Callable[[Path], tuple[Vocab, np.ndarray, Metric]]] = {
     "text": _load_text,
     "binary": _load_binary,
-    "npy": _load_npy,
     "safetensors": _load_safetensors,
     "parquet": _load_parquet,
 }

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.atomic import atomic_file
+from embedrec.data.room import IN_MEMORY, Room
 from embedrec.errors import DataError
 
 RECORDS: dict[str, np.dtype[Any]] = {
@@ -21,12 +22,14 @@ RECORDS: dict[str, np.dtype[Any]] = {
     "bvecs": np.dtype("u1"),
     "fbin": np.dtype("<f4"),
 }
-_BLOCK = 1 << 14  # vectors written at a time
+_BLOCK = 1 << 14  # vectors read or written at a time
 _EXACT = 1 << 24  # whole numbers up to here are float32 numbers
 
 
-def read_records(path: Path, kind: str) -> np.ndarray:
+def read_records(path: Path, kind: str, room: Room = IN_MEMORY) -> np.ndarray:
     """The vectors (n, d) of a file, as float32.
+
+    room  under a budget, those of fbin are mapped from the file, and others put into a file of the room
 
     Raises DataError for a file that is empty or cut off, and where dimensions are not above 0 or differ.
     """
@@ -39,6 +42,8 @@ def read_records(path: Path, kind: str) -> np.ndarray:
             raise DataError(f"{path} is no fbin file: it says {n} vectors of {d} dimensions")
         if size != 8 + 4 * n * d:
             raise DataError(f"{path} says {n} vectors of {d} dimensions, {8 + 4 * n * d} bytes, but has {size}")
+        if room.budget is not None:
+            return np.memmap(path, dtype="<f4", mode="r", offset=8, shape=(n, d))
         return np.fromfile(path, dtype="<f4", count=n * d, offset=8).reshape(n, d)
     numbers = RECORDS[kind]
     d = int(np.fromfile(path, dtype="<i4", count=1)[0])
@@ -50,17 +55,38 @@ def read_records(path: Path, kind: str) -> np.ndarray:
             f"{path} is cut off or no {kind} file: {size} bytes are no whole number of vectors of {d} dimensions, "
             f"{record} bytes each"
         )
-    records = np.fromfile(path, dtype=np.dtype([("d", "<i4"), ("vector", numbers, (d,))]))
-    odd = np.flatnonzero(records["d"] != d)
-    if len(odd):
-        raise DataError(
-            f"{path} is damaged or no {kind} file: vector {odd[0]} has {records['d'][odd[0]]} dimensions, "
-            f"but the first has {d}"
-        )
-    vectors: np.ndarray = records["vector"]
-    if kind == "ivecs" and not (np.abs(vectors.astype(np.int64)) <= _EXACT).all():
-        raise DataError(f"{path} holds whole numbers beyond ±{_EXACT}, which vectors of float32 cannot; scale them")
-    return vectors.astype(np.float32)
+    records = np.memmap(path, dtype=np.dtype([("d", "<i4"), ("vector", numbers, (d,))]), mode="r")
+    vectors = room.empty(len(records) * d, np.float32).reshape(len(records), d)
+    for start in range(0, len(records), _BLOCK):
+        block = records[start : start + _BLOCK]
+        odd = np.flatnonzero(block["d"] != d)
+        if len(odd):
+            raise DataError(
+                f"{path} is damaged or no {kind} file: vector {start + odd[0]} has {block['d'][odd[0]]} dimensions, "
+                f"but the first has {d}"
+            )
+        if kind == "ivecs" and not (np.abs(block["vector"].astype(np.int64)) <= _EXACT).all():
+            raise DataError(f"{path} holds whole numbers beyond ±{_EXACT}, which vectors of float32 cannot; scale them")
+        vectors[start : start + len(block)] = block["vector"]
+    return vectors
+
+
+def read_array(path: Path, room: Room = IN_MEMORY) -> np.ndarray:
+    """The array of a .npy file; under a budget, mapped from it, or as float32 in a file of the room.
+
+    Raises ValueError and what else NumPy raises for files that are none.
+    """
+    if room.budget is None:
+        with path.open("rb") as f:
+            return np.lib.format.read_array(f, allow_pickle=False)
+    array = np.lib.format.open_memmap(path, mode="r")
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or (array.dtype == np.float32 and array.flags.c_contiguous):
+        return array
+    vectors = room.empty(array.size, np.float32).reshape(array.shape)
+    with np.errstate(over="ignore"):
+        for start in range(0, len(array), _BLOCK):
+            vectors[start : start + _BLOCK] = array[start : start + _BLOCK]
+    return vectors
 
 
 def write_records(vectors: np.ndarray, path: Path, kind: str, before: Callable[[], None]) -> None:

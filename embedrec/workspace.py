@@ -52,7 +52,7 @@ class Workspace:
     def find(self, kind: str, name: str | None = None, *, of: str | None = None) -> Artifact:
         """The artifact of that name, or the latest of its kind.
 
-        of  the latest index of "items", or of "sessions"; of either where it is None
+        of  the latest index of "items", "answers" or "sessions"; of any where it is None
 
         Raises ArtifactError, with near misses or the command that makes one, when there is none.
         """

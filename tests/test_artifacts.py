@@ -284,6 +284,19 @@ def test_the_next_writer_sweeps(tmp_path: Path) -> None:
     assert names(tmp_path) == ["x", "y"]
 
 
+def test_a_scratch_folder_goes(tmp_path: Path) -> None:
+    (tmp_path / f".x.{DEAD}-00000000.tmp").mkdir()
+    with atomic.scratch_folder(tmp_path / "x") as folder:
+        (folder / "file").write_text("moved")
+        assert names(tmp_path) == [folder.name] and folder.name.startswith(".x.")
+        write(tmp_path / "y", 1)  # which sweeps
+        (folder / "file").rename(tmp_path / "file")
+    with pytest.raises(KeyboardInterrupt), atomic.scratch_folder(tmp_path / "new" / "x") as folder:
+        (folder / "file").write_text("half a file")
+        raise KeyboardInterrupt
+    assert names(tmp_path) == ["file", "new", "y"] and names(tmp_path / "new") == []
+
+
 def test_a_kill_between_the_two_renames(tmp_path: Path) -> None:
     write(tmp_path / "x", 1)
     killed = subprocess.run([sys.executable, "-c", WRITER + BETWEEN, tmp_path / "x", "two renames"], check=False)
@@ -388,6 +401,15 @@ def test_arrays_notice_every_write_that_fails() -> None:
     for size in (1, 100, 100_000):
         with pytest.raises(OSError, match="No space left on device"), Path("/dev/full").open("wb") as f:
             artifacts.write_array(f, np.arange(size))
+
+
+def test_arrays_are_written_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "_WRITTEN", 7)
+    array = np.arange(30.0).reshape(5, 6)
+    with (tmp_path / "x.npy").open("wb") as f:
+        artifacts.write_array(f, array)
+    np.save(tmp_path / "y.npy", array)
+    assert (tmp_path / "x.npy").read_bytes() == (tmp_path / "y.npy").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluate", "export"},
     {"workspace"},
     {"steps"},
-    {"nearest", "past", "trial", "allowed", "changing"},
+    {"nearest", "past", "trial", "allowed", "changing", "answering"},
     {"comparison", "exportable", "sweep", "page"},
     {"demo", "study", "tune"},
     {"cli"},

@@ -447,7 +447,7 @@ LISTED = ", ".join(MODELS)
 def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifact) -> None:
     asked = open_trial(split_source)
     exact = contender(workspace, "fair-vectors", asked)
-    found = trial.searching(exact, kind)
+    found = trial.searching(exact, kind, asked)
     assert found.origin.startswith("trained before, on the training part; through ")
     assert isinstance(found, Contender) and found.name == "fair-vectors"
     terms = Terms(at=(10,), draws=0)
@@ -458,8 +458,9 @@ def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifac
 
 
 def test_what_has_no_vectors_has_no_index(workspace: Workspace, split_source: Artifact) -> None:
+    asked = open_trial(split_source)
     with pytest.raises(SettingsError) as error:
-        trial.searching(contender(workspace, "fair", open_trial(split_source)), "flat")
+        trial.searching(contender(workspace, "fair", asked), "flat", asked)
     assert str(error.value) == "fair has no vectors, so there is nothing to index; leave --through out for it"
 
 

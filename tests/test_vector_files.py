@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from embedrec.data import Vocab
+from embedrec.data.room import IN_MEMORY, in_files
 from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError
 from embedrec.vector_files import Format, format_of, ids_file, load_vectors, save_vectors
@@ -236,9 +237,10 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
 )
 def test_files_that_are_no_vectors(name: str, content: bytes, says: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError) as said:
-        load_vectors(tmp_path / name)
-    assert says in str(said.value)
+    for room in (IN_MEMORY, in_files(tmp_path)):
+        with pytest.raises(DataError) as said:
+            load_vectors(tmp_path / name, room=room)
+        assert says in str(said.value)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -263,10 +265,11 @@ def test_damaged_files_are_refused_or_finite(kind: Format, data: st.DataObject, 
         ids_file(bad).write_bytes(ids_file(good).read_bytes())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy doubts some headers aloud
-        try:
-            assert np.isfinite(load_vectors(bad).vectors).all()
-        except DataError as e:
-            assert "\n" not in str(e)
+        for room in (IN_MEMORY, in_files(tmp_path)):
+            try:
+                assert np.isfinite(load_vectors(bad, room=room).vectors).all()
+            except DataError as e:
+                assert "\n" not in str(e)
 
 
 def test_arrays_that_are_no_vectors(tmp_path: Path) -> None:
@@ -279,8 +282,9 @@ def test_arrays_that_are_no_vectors(tmp_path: Path) -> None:
         (np.ones(2), r"vectors must have shape \(2, d\)"),
     ):
         np.save(path, array)
-        with pytest.raises(DataError, match=says):
-            load_vectors(path)
+        for room in (IN_MEMORY, in_files(tmp_path)):
+            with pytest.raises(DataError, match=says):
+                load_vectors(path, room=room)
     np.save(path, np.ones((2, 2)))
     assert load_vectors(path).vocab.ids.tolist() == ["a", "b"]
     ids_file(path).write_bytes(b"\xff\nb\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,9 @@ from embedrec.index.promise import Promise
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
+if TYPE_CHECKING:
+    from embedrec.steps import Indexed
+
 _NOT_KEPT = 3  # exit code: no index keeps the promise
 
 
@@ -39,10 +42,11 @@ _NOT_KEPT = 3  # exit code: no index keeps the promise
 @click.option(
     "--of",
     "of",
-    type=click.Choice(["items", "sessions"]),
+    type=click.Choice(["items", "answers", "sessions"]),
     default="items",
     show_default=True,
-    help="The model's items, or the sessions it was trained on.",
+    help="The model's items, for `similar`; its answers, for `recommend`: items as it ranks them, with biases, "
+    "measured on histories; or the sessions it was trained on, for `neighbours`.",
 )
 @click.option(
     "--set",
@@ -64,6 +68,12 @@ _NOT_KEPT = 3  # exit code: no index keeps the promise
     metavar="SIZE",
     help="Promise: the FAISS index takes no more memory, such as 4G; exact vectors are mapped from disk beside it.",
 )
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="Keep to so much memory (512M, 2G): cells of ivf, ivf-sq8, ivfpq and opq that do not fit are written to disk "
+    "[default: all in memory].",
+)
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw what was measured, as SVG.")
 @search_options("as many as the recall takes")
 @click.option("--model", metavar="NAME", help="Model whose items are indexed [default: the latest].")
@@ -75,13 +85,14 @@ _NOT_KEPT = 3  # exit code: no index keeps the promise
 @workspace_option
 def build_index(
     kind: str,
-    of: str,
+    of: Indexed,
     pairs: tuple[str, ...],
     popularity: float | None,
     metric: Any,
     target_recall: str | None,
     max_p95: str | None,
     max_ram: str | None,
+    memory: str | None,
     plot: Path | None,
     settings: SearchSettings,
     model: str | None,
@@ -92,7 +103,7 @@ def build_index(
     as_json: bool,
     workspace: Workspace,
 ) -> None:
-    """Build a FAISS index of the latest model's items, or of its sessions for `neighbours`, and measure its recall.
+    """Build a FAISS index of the latest model's items, of its answers or of its sessions, and measure its recall.
 
     With --type auto, or a promise, types and settings are tried, and the fastest of those that keep it is taken. All
     that was measured is printed; where nothing keeps the promise, nothing is written, and the exit code is 3.
@@ -101,13 +112,16 @@ def build_index(
     embedrec build-index
     embedrec build-index --target-recall .98@20 --max-p95 2ms --max-ram 4G
     embedrec build-index --type ivf
+    embedrec build-index --type ivf-sq8 --memory 2G
     embedrec build-index --type flat --popularity .5
+    embedrec build-index --of answers --model gru4rec
     embedrec build-index --of sessions --model projection
     embedrec build-index --of sessions --model word2vec --set idf=1 --set plays=once
     """
     from embedrec import steps
     from embedrec.cli.progress import Progress
     from embedrec.config import build, parse_pairs
+    from embedrec.data.room import parse_size
     from embedrec.errors import PromiseError
     from embedrec.evaluate.plots import check_plots, draw_points
     from embedrec.models.encoders import Weights
@@ -119,7 +133,8 @@ def build_index(
     source = using(workspace.find("model", model))
     use_threads(threads)
     folder = workspace.folder("index", name or steps.index_name(source.name, kind, of))
-    sessions = using(trained_on(workspace, source)) if of == "sessions" else None
+    known = of == "sessions" or (of == "answers" and source.about.get("trained_on") is not None)
+    sessions = using(trained_on(workspace, source)) if known else None
     weights = build(Weights, parse_pairs(pairs), given="--set") if pairs else None
     try:
         with Progress("build-index") as report:
@@ -127,6 +142,7 @@ def build_index(
                 source,
                 folder,
                 kind,
+                of=of,
                 sessions=sessions,
                 weights=weights,
                 popularity=popularity,
@@ -135,6 +151,7 @@ def build_index(
                 metric=metric,
                 device=device,
                 seed=seed,
+                memory=None if memory is None else parse_size(memory),
                 report=report,
             )
     except PromiseError as e:

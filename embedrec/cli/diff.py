@@ -59,6 +59,7 @@ def diff(
     most, and is 1 for equal rankings. Columns: the figure, then its values in OLD and in NEW, or one value of both.
     After them the lists that changed most: item, overlap, RBO, what was lost and what was gained.
     """
+    from embedrec.cli.progress import Progress
     from embedrec.errors import DataError
     from embedrec.export.difference import difference
     from embedrec.export.reading import Codes, read_lists
@@ -66,9 +67,10 @@ def diff(
     if counts is not None and sessions is not None:
         raise click.UsageError("counts come from a table or from sessions; leave out --counts or --sessions")
     codes = Codes()
-    before, after = (read_lists(path, codes, form, prefix=prefix) for path in (old, new))
-    popular = _counts(codes.ids, workspace, counts, sessions)
-    found = difference(before, after, codes, k=count, p=p, counts=popular, worst=worst)
+    with Progress("diff"):
+        before, after = (read_lists(path, codes, form, prefix=prefix) for path in (old, new))
+        popular = _counts(codes.ids, workspace, counts, sessions)
+        found = difference(before, after, codes, k=count, p=p, counts=popular, worst=worst)
     if as_json:
         figures = {name: _rounded(value) for name, value in found.figures.items()}
         with results():

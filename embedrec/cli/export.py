@@ -187,12 +187,12 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
         if given["popularity"] is not None:
             raise click.UsageError("--popularity is of items; leave it out")
         return exportable_sessions(workspace, given["model"], given["index"], given["settings"])
-    if given["index"] is not None or given["settings"].numbers():
-        raise click.UsageError("recommendations come from a model; leave out --index and its settings")
     return exportable_recommendations(
         workspace,
         given["model"],
+        given["index"],
         given["histories"],
+        given["settings"],
         popularity=given["popularity"],
         seen=given["seen"],
         attributes=given["attributes"],

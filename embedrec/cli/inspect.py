@@ -147,6 +147,7 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
 
     Exits with 1 when one is damaged, or keeps no promise. Columns: kind, name, verdict.
     """
+    from embedrec.cli.progress import Progress
     from embedrec.steps import recall_verdict, verdict
 
     folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
@@ -154,11 +155,14 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
         raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
     if recall:
         use_threads(threads)
-    verdicts = [(f, verdict(f)) for f in folders]
+    verdicts: list[tuple[Any, str | None]] = []
     kept: dict[Any, tuple[str, bool]] = {}
-    for folder, wrong in verdicts if recall else ():
-        if wrong is None and folder.parent.name == FOLDERS["index"]:
-            kept[folder] = recall_verdict(read(folder, "index"))
+    with Progress("verify") as report:
+        for number, folder in enumerate(folders, 1):
+            verdicts.append((folder, verdict(folder)))
+            if recall and verdicts[-1][1] is None and folder.parent.name == FOLDERS["index"]:
+                kept[folder] = recall_verdict(read(folder, "index"))
+            report("progress", done=number, total=len(folders), unit="artifacts")
     said = [(f, v or kept.get(f, ("ok", True))[0]) for f, v in verdicts]
     emit(({"kind": f.parent.name, "name": f.name, "verdict": v} for f, v in said), as_json)
     damaged = sum(v is not None for _, v in verdicts)

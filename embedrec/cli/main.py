@@ -9,12 +9,13 @@ import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from embedrec import __version__
 from embedrec.cli.interrupts import ending_soon
+from embedrec.cli.json_log import LOGGED, say
 from embedrec.cli.named import Named
 from embedrec.errors import EmbedrecError
 
@@ -73,11 +74,13 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; exit with 0, 1 (our error), 2 (usage), 3 (a promise that nothing keeps) or 130 (Ctrl-C)."""
+    meta: dict[str, Any] = {}
     try:
         _cache_kernels()
         _share_cores()
         # not cli.main(), which has an exit code of its own for a closed pipe
         with ending_soon(), cli.make_context("embedrec", sys.argv[1:]) as context:
+            meta = context.meta
             cli.invoke(context)
         code = 0
     except click.exceptions.Exit as e:
@@ -86,17 +89,17 @@ def main() -> NoReturn:
         e.show()
         code = e.exit_code
     except (click.Abort, KeyboardInterrupt):
-        code = _say("interrupted; nothing was left half-written", 130)
+        code = _say("interrupted; nothing was left half-written", 130, meta)
     except EmbedrecError as e:
-        code = _say(str(e), 1)
+        code = _say(str(e), 1, meta)
     except BrokenPipeError:  # whoever read notes and progress went away before the work was done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
         code = 1
     except OSError as e:
         place = f" ({e.filename})" if e.filename else ""
-        code = _say(f"the system said: {e.strerror or e}{place}; nothing was left half-written", 1)
+        code = _say(f"the system said: {e.strerror or e}{place}; nothing was left half-written", 1, meta)
     except MemoryError:
-        code = _say("memory ran out; nothing was left half-written", 1)
+        code = _say("memory ran out; nothing was left half-written", 1, meta)
     sys.exit(code)
 
 
@@ -120,8 +123,13 @@ def _cache_kernels() -> None:
     os.environ["NUMBA_CACHE_DIR"] = folder
 
 
-def _say(message: str, code: int) -> int:
-    click.echo(f"embedrec: {' '.join(message.split())}", err=True)
+def _say(message: str, code: int, meta: dict[str, Any]) -> int:
+    """Say why a command failed, as its context has it: in words, or as the last line of its log."""
+    message = " ".join(message.split())
+    if meta.get(LOGGED):
+        say(None, "failed", said=message)
+    else:
+        click.echo(f"embedrec: {message}", err=True)
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from threading import Event, RLock, Thread
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -10,35 +11,47 @@ from typing import Any
 import click
 
 _SECONDS_BETWEEN_LINES = 1.0
+_SILENCE = 1.0  # seconds without a count after which a bar says that work goes on
 
 
 class Progress:
     """A report for library calls; use as a context manager.
 
     "progress" events (done, total, unit) move a bar on a terminal and are silent in a pipe; other events are lines;
-    those of epochs one a second at most, and always the last.
+    those of epochs one a second at most, and always the last. On a terminal, work that does not count, or whose count
+    is at its end, shows a moving bar with the time since it began.
     """
 
     def __init__(self, what: str) -> None:
         self.what = what
         self._said = 0.0
-        self._at = ("", 0)  # unit and number of the last progress
+        self._at = ("", 0, 0)  # unit, number and total of the last progress
         self._bar: Any = None
         self._task: Any = None
+        self._terminal = bool(sys.stderr) and sys.stderr.isatty()
+        self._began = self._heard = monotonic()
+        self._ended = Event()
+        self._lock = RLock()  # of the bar, which the watch may show too
 
     def __enter__(self) -> Progress:
+        if self._terminal:
+            Thread(target=self._watch, name="progress", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
         self.clear()
 
     def clear(self) -> None:
         """Take the bar off the screen, before a result is printed."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        with self._lock:
+            self._heard = monotonic()
+            self._at = ("", 0, 0)
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
 
     def __call__(self, event: str, **numbers: Any) -> None:
         if event == "progress":
@@ -50,20 +63,34 @@ class Progress:
             self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))
 
     def _move(self, done: int, total: int, unit: str) -> None:
-        if not sys.stderr or not sys.stderr.isatty():
+        if not self._terminal:
             return
-        if unit != self._at[0] or done < self._at[1]:  # another step has begun
-            self.clear()
-        self._at = (unit, done)
-        if self._bar is None:
-            self._bar, self._task = _bar(self.what, unit)
-        self._bar.update(self._task, completed=done, total=total)
+        with self._lock:
+            if unit != self._at[0] or done < self._at[1]:  # another step has begun
+                self.clear()
+            self._heard, self._at = monotonic(), (unit, done, total)
+            if self._bar is None:
+                self._bar, self._task = _counting(self.what, unit)
+            self._bar.update(self._task, completed=done, total=total)
+
+    def _watch(self) -> None:
+        """Show that work goes on, where it has not been heard of."""
+        while not self._ended.wait(_SILENCE / 4):
+            with self._lock:
+                unit, done, total = self._at
+                counts = bool(unit) and done < total
+                if self._ended.is_set() or counts or monotonic() - self._heard < _SILENCE:
+                    continue
+                if self._bar is None or unit:
+                    self.clear()
+                    self._bar, self._task = _moving(self.what, self._began)
 
     def _line(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.console.print(text, highlight=False, markup=False)
-        else:
-            click.echo(text, err=True)
+        with self._lock:
+            if self._bar is not None:
+                self._bar.console.print(text, highlight=False, markup=False)
+            else:
+                click.echo(text, err=True)
 
 
 def _number(value: Any) -> str:
@@ -72,21 +99,45 @@ def _number(value: Any) -> str:
     return str(value)
 
 
-def _bar(what: str, unit: str) -> tuple[Any, Any]:
+def rate(speed: float | None, unit: str) -> str:
+    """How fast it goes: "24,310 events/s", "3.1 M events/s", "0.25 products/s", "42.0 MB/s"; "" where nobody knows."""
+    if not speed:
+        return ""
+    if unit == "B":
+        return f"{speed / 1e6:,.1f} MB/s"
+    if speed >= 1e6:
+        return f"{speed / 1e6:,.1f} M {unit}/s"
+    return f"{speed:,.0f} {unit}/s" if speed >= 10 else f"{speed:.2g} {unit}/s"
+
+
+def _counting(what: str, unit: str) -> tuple[Any, Any]:
+    """A bar with share, rate and time left."""
     from rich import progress
-    from rich.console import Console
 
     class Rate(progress.ProgressColumn):
         def render(self, task: progress.Task) -> str:
-            speed = task.finished_speed or task.speed or 0
-            return f"{speed / 1e6:,.1f} M{unit}/s" if speed >= 1e6 else f"{speed:,.0f} {unit}/s"
+            return rate(task.finished_speed or task.speed, unit)
+
+    return _bar(what, progress.TaskProgressColumn(), Rate(), progress.TimeRemainingColumn())
+
+
+def _moving(what: str, began: float) -> tuple[Any, Any]:
+    """A bar of work that nobody counts, with the time since it began."""
+    from rich import progress
+
+    bar, task = _bar(what, progress.TimeElapsedColumn())
+    bar.tasks[0].start_time = began
+    return bar, task
+
+
+def _bar(what: str, *columns: Any) -> tuple[Any, Any]:
+    from rich import progress
+    from rich.console import Console
 
     bar = progress.Progress(
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
-        progress.TaskProgressColumn(),
-        Rate(),
-        progress.TimeRemainingColumn(),
+        *columns,
         console=Console(stderr=True),
         transient=True,
     )

@@ -17,10 +17,12 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
+from embedrec.cli.searching import check_not_both, search_options
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
     from embedrec.allowed import Allowed
+    from embedrec.index.settings import SearchSettings
 
 _SHOWN = 10  # items, unless -n says otherwise
 
@@ -29,6 +31,8 @@ _SHOWN = 10  # items, unless -n says otherwise
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Items to recommend.")
 @click.option("--model", metavar="NAME", help="Model to ask [default: the latest].")
+@click.option("--index", metavar="NAME", help="Index of a model's answers to search.")
+@search_options("as the index was built")
 @popularity_option
 @allowed_options
 @click.option("--seen", is_flag=True, help="Items of the history may come back.")
@@ -40,6 +44,8 @@ def recommend(
     items: tuple[str, ...],
     count: int | None,
     model: str | None,
+    index: str | None,
+    settings: SearchSettings,
     popularity: float | None,
     allowed: Allowed,
     seen: bool,
@@ -53,6 +59,7 @@ def recommend(
     \b
     embedrec recommend "Daft Punk" Justice "Röyksopp"
     embedrec recommend 21553 20071 8762 --model sr -n 20 --seen
+    embedrec recommend "Daft Punk" Justice --index gru4rec-answers-ivf
     embedrec recommend "Daft Punk" Justice --where genre=electronic --exclude sold-out.txt
 
     Columns: rank, the item, score, its name, and with --why the past sessions it comes from, the nearest first, with
@@ -61,15 +68,18 @@ def recommend(
     import numpy as np
 
     from embedrec.allowed import item_features
+    from embedrec.answering import open_answering
     from embedrec.data.lookup import find_items
     from embedrec.data.sessions import Sessions
-    from embedrec.models.files import dialled_model, load_model
     from embedrec.models.recommending import recommended
     from embedrec.past import reasons, trained_on
 
-    source = using(workspace.find("model", model))
-    asked = dialled_model(source, load_model(source), popularity)
+    check_not_both(model, index)
     use_threads(threads)
+    opened = open_answering(workspace, model, index, settings, popularity=popularity)
+    for artifact in opened.used:
+        using(artifact)
+    source, asked = opened.source, opened.model
     vocab = asked.vocab
     rows = find_items(vocab, items)
     history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))

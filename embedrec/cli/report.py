@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Ask the models about the held-out part, where the sessions have one.",
 )
+@click.option(
+    "--curves/--no-curves",
+    default=True,
+    show_default=True,
+    help="Measure each index with several settings: what it finds, and how fast.",
+)
 @seed_option
 @threads_option
 @device_option
@@ -54,6 +60,7 @@ def report(
     label: str | None,
     way: Any,
     compared: bool,
+    curves: bool,
     seed: int,
     threads: int,
     device: str,
@@ -88,6 +95,7 @@ def report(
             items=items,
             label=label,
             way=way,
+            curves=curves,
             report=progress,
         )
     write_page(file, title or source.name, subject)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,18 +55,19 @@ def run(
     embedrec run study.toml --from compare
     embedrec run study.toml --from "train word2vec"
     """
+    from embedrec.cli.json_log import JsonLog
     from embedrec.study.read import read_study
     from embedrec.study.run import carry_out, plan, where
 
-    study = read_study(config, data=data)
-    place = where(study, workspace, threads=threads, device=device)
-    if dry_run:
-        planned = plan(study, place, start=start)
-        emit(({"step": p.step, "does": p.does, "why": p.why} for p in planned), as_json)
-        return
-    use_threads(threads)
     log: Any = JsonLog() if log_json else Told()
     with log as report:
+        study = read_study(config, data=data)
+        place = where(study, workspace, threads=threads, device=device)
+        if dry_run:
+            planned = plan(study, place, start=start)
+            emit(({"step": p.step, "does": p.does, "why": p.why} for p in planned), as_json)
+            return
+        use_threads(threads)
         done = carry_out(study, place, start=start, report=report)
     results = list(_results(study, place))
     for title, comment, rows in results:
@@ -106,11 +104,11 @@ class Told:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._clear()
+        self._end()
 
-    def _clear(self) -> None:
+    def _end(self) -> None:
         if self._progress is not None:
-            self._progress.clear()
+            self._progress.__exit__(None, None, None)
             self._progress = None
 
     def __call__(self, event: str, **said: Any) -> None:
@@ -120,35 +118,11 @@ class Told:
             note(f"skip {said['step']}: {said['why']}")
         elif event == "begin":
             note(f"run {said['step']}: {said['why']}")
-            self._progress = Progress(said["step"])
+            self._progress = Progress(said["step"]).__enter__()
         elif event == "done":
-            self._clear()
+            self._end()
             note(f"done {said['step']}, {said['seconds']:.1f} s")
         elif event == "note":
             note(said["said"])
         else:
             self._progress(event, **said)
-
-
-class JsonLog:
-    """A report as JSON lines on stderr: `at` (UTC), `step`, `event` and its numbers; progress once a second."""
-
-    def __init__(self) -> None:
-        self._step: str | None = None
-        self._said = 0.0
-
-    def __enter__(self) -> JsonLog:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def __call__(self, event: str, **said: Any) -> None:
-        if event == "progress":
-            if monotonic() - self._said < 1:
-                return
-            self._said = monotonic()
-        step = said.pop("step", self._step)
-        self._step = step
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        click.echo(json.dumps({"at": at, "step": step, "event": event, **said}, default=str), file=sys.stderr)

@@ -35,11 +35,13 @@ def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json:
     embedrec split last-item --sessions movielens
     """
     from embedrec import trial as trials
+    from embedrec.cli.progress import Progress
 
     source = using(workspace.find("sessions", sessions))
     chosen = trials.rule_of(rule)
     folder = workspace.folder("sessions", name or f"{source.name}-{chosen.name}")
-    done, checked = trials.write_split(source, folder, chosen, seed=seed)
+    with Progress("split"):
+        done, checked = trials.write_split(source, folder, chosen, seed=seed)
     for line in checked:
         note(f"leak check: {line}")
     note(f"wrote sessions {done.name} ({done.folder})")

@@ -103,10 +103,12 @@ def opened(
     seed: int,
 ) -> Trial:
     """The trial that the options ask for; says what it is and what the leak check found."""
+    from embedrec.cli.progress import Progress
     from embedrec.trial import PROTOCOLS, open_trial
 
     source = using(workspace.find("sessions", sessions))
-    trial = open_trial(source, split=split, valid=valid, protocol=protocol, given=given, seed=seed)
+    with Progress("split"):
+        trial = open_trial(source, split=split, valid=valid, protocol=protocol, given=given, seed=seed)
     part = "validation" if trial.part == "valid" else "test"
     note(f"split {trial.rule}: {len(trial.train):,} training sessions, {len(trial.test):,} in the {part} part")
     for line in trial.checked:
@@ -177,7 +179,8 @@ def judged(
         f"model {name}: {model.origin}" + (f"; it knows {known:,} of {catalogue:,} items" if known < catalogue else "")
     )
     if through is not None:
-        model = searching(model, through, seed=seed)
+        with Progress(f"index {name}") as report:
+            model = searching(model, through, trial, seed=seed, report=report)
     with Progress(f"evaluate {name}") as report:
         result = ask(trial, model.model, terms, labels=table, report=report)
         for key, exact in exactly(model, trial, terms, report=report).items():

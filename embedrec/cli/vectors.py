@@ -40,10 +40,13 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
     embedrec vectors export artists.bin
     """
     from embedrec import steps
+    from embedrec.cli.progress import Progress
     from embedrec.vector_files import save_vectors
 
-    embeddings = steps.item_vectors(using(workspace.find("model", model)))
-    save_vectors(embeddings, file, kind, whitespace=whitespace)
+    source = using(workspace.find("model", model))
+    with Progress("vectors export"):
+        embeddings = steps.item_vectors(source)
+        save_vectors(embeddings, file, kind, whitespace=whitespace)
     note(f"wrote {len(embeddings)} × {embeddings.dim} vectors to {file}")
 
 
@@ -56,12 +59,15 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
 def import_(file: Path, kind: Any, metric: Any, name: str | None, workspace: Workspace) -> None:
     """Read item vectors from FILE into a model, to be indexed and searched like a trained one.
 
+    Those of .npy, .fbin, .fvecs, .bvecs and .ivecs may be larger than the memory.
+
     \b
     embedrec vectors import GoogleNews-vectors-negative300.bin --name news
     """
     from embedrec import steps
+    from embedrec.cli.progress import Progress
 
-    done = steps.import_vectors(
-        file, workspace.folder("model", name or plain_from(file.stem) or "vectors"), kind=kind, metric=metric
-    )
+    folder = workspace.folder("model", name or plain_from(file.stem) or "vectors")
+    with Progress("vectors import"):
+        done = steps.import_vectors(file, folder, kind=kind, metric=metric)
     note(f"wrote model {done.name} ({done.folder})")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -52,20 +52,17 @@ class Room:
             return np.empty(count, dtype)
         with TemporaryFile(dir=self.folder) as file:
             with self.writing():
-                if sys.platform != "darwin":  # it has none; a disk that is full later would kill the process
-                    os.posix_fallocate(file.fileno(), 0, size)
-                else:
-                    file.truncate(size)
+                reserve(file, size)
             return np.frombuffer(mmap.mmap(file.fileno(), size), dtype)
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Turn what goes wrong while a file of columns is written into one sentence."""
+    def writing(self, what: str = "columns") -> Iterator[None]:
+        """Turn what goes wrong while a file is written into one sentence; `what` is put into files, in the plural."""
         try:
             yield
         except OSError as e:
             raise DataError(
-                f"columns cannot be put into {self.folder} ({e.strerror}); free some space, or use another workspace"
+                f"{what} cannot be put into {self.folder} ({e.strerror}); free some space, or use another workspace"
             ) from e
 
     def full(self, count: int, value: Any, dtype: Any) -> np.ndarray:
@@ -127,6 +124,19 @@ class Column:
         with self.file as file:
             size = file.tell()
             return np.frombuffer(mmap.mmap(file.fileno(), size) if size else b"", self.dtype)
+
+
+def reserve(file: IO[bytes], size: int) -> None:
+    """Give a file its whole size, so that a full disk is found now; later it would kill a process that maps it."""
+    if sys.platform != "darwin":  # which has no such call
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.truncate(size)
+
+
+def in_files(folder: Path) -> Room:
+    """Room in files for what is only passed on, however much memory there is."""
+    return Room(_LEAST, folder)
 
 
 def chunks(count: int) -> Iterator[slice]:

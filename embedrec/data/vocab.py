@@ -99,6 +99,8 @@ class Vocab:
 
     def _distinct(self) -> int:
         if self.integer:
+            if (self.ids[1:] > self.ids[:-1]).all():  # as row numbers do; nothing needs to be sorted
+                return len(self.ids)
             ids = self._sorted[0]
             return int((np.diff(ids) != 0).sum()) + min(len(ids), 1)
         return len(self._row_of)

@@ -121,6 +121,7 @@ def _changed(index: Index, embeddings: Embeddings, kept: np.ndarray, new: np.nda
         facts=_lasting(index),
         rows=None if same else rows,
         longest=longest,
+        file=None,
     )
 
 

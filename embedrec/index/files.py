@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from embedrec import artifacts
 from embedrec.data.vocab_files import later_vocab, load_vocab, save_vocab
 from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import DataError
+from embedrec.faiss_index import mapped
 from embedrec.index.index import Index
 from embedrec.index.parameters import check_settings
 from embedrec.index.settings import KINDS, SearchSettings
@@ -23,8 +25,12 @@ _SOUND = "FAISS may read it"
 _FIT = "vectors are usable and as many as the ids, which are distinct"
 
 
-def save_index(index: Index, folder: Path, about: Mapping[str, Any]) -> None:
-    """Write the artifact `folder`, kind "index"; `about` is provenance."""
+def save_index(index: Index, folder: Path, about: Mapping[str, Any], *, queries: np.ndarray | None = None) -> None:
+    """Write the artifact `folder`, kind "index"; `about` is provenance. The file of an index that was built on disk is
+    moved there.
+
+    queries  (q, d) float32 that were not asked yet, to measure on later; None asks the items for each other
+    """
     said = {
         "spec": index.spec,
         "metric": index.metric,
@@ -40,8 +46,14 @@ def save_index(index: Index, folder: Path, about: Mapping[str, Any]) -> None:
         draft.array("vectors", index.embeddings.vectors)
         if index.rows is not None:
             draft.array("rows", index.rows)
-        with draft.path("index.faiss").open("wb") as f:  # FAISS itself would not notice a full disk when it closes
-            faiss.write_index(index.faiss, faiss.PyCallbackIOWriter(f.write))  # type: ignore[attr-defined]
+        if queries is not None:
+            draft.array("queries", queries)
+        file = draft.path("index.faiss")
+        if index.file is not None and index.file.is_file():  # not saved before
+            shutil.move(index.file, file)
+        else:
+            with file.open("wb") as f:  # FAISS itself would not notice a full disk when it closes
+                faiss.write_index(index.faiss, faiss.PyCallbackIOWriter(f.write))  # type: ignore[attr-defined]
 
 
 def load_index(artifact: artifacts.Artifact) -> Index:
@@ -65,8 +77,7 @@ def load_index(artifact: artifacts.Artifact) -> Index:
         if not artifact.known(_SOUND, *before):
             check_file(file, most)
             artifact.remember(_SOUND, before)
-        # maps what FAISS can map (all but fast scan), so that processes share its pages
-        stored = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
+        stored = mapped(file)
         if not len(embeddings) <= stored.ntotal <= most or stored.d != embeddings.dim + about.augmented:
             raise DataError(
                 f"it holds {stored.ntotal} × {stored.d} vectors "

@@ -10,23 +10,33 @@ from typing import Any
 import faiss
 import numpy as np
 
+from embedrec.data.room import IN_MEMORY, Room
 from embedrec.embeddings import Embeddings, unit
 from embedrec.errors import SettingsError
-from embedrec.faiss_index import fill, inner, made
+from embedrec.faiss_index import fill, inner, made, train
 from embedrec.index.index import Index
 from embedrec.index.locality import LEAF, local_order
+from embedrec.index.on_disk import check_streams, fits, most_trained, streamed
 from embedrec.index.specs import factory_string
 from embedrec.reporting import Report, quiet
 
 
 def filled(
-    embeddings: Embeddings, kind: str, *, cells: np.ndarray | None = None, seed: int = 0, report: Report = quiet
+    embeddings: Embeddings,
+    kind: str,
+    *,
+    cells: np.ndarray | None = None,
+    seed: int = 0,
+    room: Room = IN_MEMORY,
+    report: Report = quiet,
 ) -> Index:
     """An index that holds the embeddings, neither tuned nor measured.
 
     cells  centres of cells of another index of the same embeddings, which are taken where their number fits
+    room   under a budget, an index that does not fit is written to a file in its folder, see `on_disk`
 
-    Raises SettingsError when there is nothing to index, the type is unknown, or it needs more vectors.
+    Raises SettingsError when there is nothing to index, the type is unknown, it needs more vectors, or must fit into
+    the budget and does not; DataError when the disk is full.
     """
     n, d = len(embeddings), embeddings.dim
     if not n:
@@ -40,10 +50,16 @@ def filled(
         cells = None
     longest = largest_norm(embeddings.vectors) if augmented else 0.0
     vectors, rows = stored(embeddings, augmented, longest), None
+    most = most_trained(index, room)
+    if not fits(index, n, room):
+        check_streams(index, spec, n, room)
+        train(index, spec, n, vectors, most=most, cells=cells, seed=seed)
+        there, file = streamed(index, n, vectors, room, report)
+        return Index(embeddings, spec, there, augmented, longest=longest, file=file)
     if isinstance(inner(index), faiss.IndexHNSW) and n > LEAF:
         rows = local_order(vectors, n, seed)
         vectors = partial(_ordered, vectors, rows)
-    fill(index, spec, n, vectors, cells=cells, seed=seed, report=report)
+    fill(index, spec, n, vectors, most=most, cells=cells, seed=seed, report=report)
     return Index(embeddings, spec, index, augmented, rows=rows, longest=longest)
 
 

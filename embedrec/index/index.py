@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class Index:
     rows        (f,) int64 the row that each of FAISS's labels stands for, −1 for what was removed; None where they are
                 the same; see `changes` and `locality`
     longest     M, where vectors are augmented; 0 where it is the largest norm of the embeddings
+    file        of an index that was built on disk, the file that `faiss` is mapped from until it is saved
     """
 
     embeddings: Embeddings
@@ -46,6 +48,7 @@ class Index:
     facts: Mapping[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
     longest: float = 0.0
+    file: Path | None = None
 
     @property
     def vocab(self) -> Vocab:
@@ -105,10 +108,11 @@ class Index:
             rows = self._rows(self._found(self._ready(queries), reach, chosen))
         else:
             rows = self._among(queries, k, reach, chosen, np.arange(n) if some is None else some)
-        if self.metric != "l2":  # everything scores 0, of which FAISS may make nothing
+        nowhere = ~queries.any(axis=1)
+        if self.metric != "l2" and nowhere.any():  # everything scores 0, of which FAISS may make nothing
             first = np.full(rows.shape[1], -1)
-            first[:n] = (np.arange(n) if some is None else some)[: len(first)]
-            rows[~queries.any(axis=1)] = first
+            first[:n] = np.arange(min(n, len(first))) if some is None else some[: len(first)]
+            rows[nowhere] = first
         return rows
 
     def neighbours(

@@ -22,15 +22,15 @@ _ONE_SIDED = 1.645  # standard errors below which a normal variable falls in 5 o
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Items that are asked for their nearest others.
+    """Items that are asked for their nearest others, or other queries.
 
-    rows     (q,) int64, ascending
+    rows     (q,) int64, ascending; None for queries that are no items
     queries  (q, d) their vectors
     exact    (q, k) the exact answers, the items themselves left out
     at       k as it was asked for; a small catalogue has fewer
     """
 
-    rows: np.ndarray
+    rows: np.ndarray | None
     queries: np.ndarray
     exact: TopK
     at: int
@@ -43,7 +43,8 @@ class Asked:
         """What an index finds of the exact answers."""
         if not self.k:  # a catalogue of one
             return Recall(1.0, 1.0)
-        return Recall.of(index.neighbours(self.rows, self.k, settings), self.exact)
+        found = index.search(self.queries, self.k + 1, settings)
+        return Recall.of(found.first(self.k) if self.rows is None else found.without(self.rows), self.exact)
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ def some_items(embeddings: Embeddings, seed: int, count: int = ASKED, k: int = 2
     return Asked(rows, queries, exact, k)
 
 
+def those_queries(embeddings: Embeddings, queries: np.ndarray, k: int = 20) -> Asked:
+    """Queries (q, d) with their exact answers; k fewer where the catalogue has fewer."""
+    return Asked(None, queries, embeddings.search(queries, min(k, len(embeddings) - 1)), k)
+
+
 def measured(index: Index, asked: Asked, settings: SearchSettings = AS_BUILT) -> dict[str, Any]:
     """Facts of an index with these settings: recall, milliseconds of single queries, queries a second in a batch."""
     k, queries = asked.k + 1, asked.queries
@@ -131,6 +137,8 @@ def batch_seconds(index: Index, asked: Asked, settings: SearchSettings = AS_BUIL
 
 def faiss_bytes(index: Index) -> int:
     """Bytes of the FAISS index as it is written; the exact vectors beside it are not counted."""
+    if index.file is not None:
+        return index.file.stat().st_size
     sizes: list[int] = []
     faiss.write_index(index.faiss, faiss.PyCallbackIOWriter(lambda part: sizes.append(len(part))))  # type: ignore[attr-defined]
     return sum(sizes)

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from embedrec.config import settings_of
+from embedrec.data.room import IN_MEMORY, Room
 from embedrec.embeddings import Embeddings
 from embedrec.errors import PromiseError, SettingsError
 from embedrec.faiss_index import cells_of, inner
 from embedrec.index.filling import filled
 from embedrec.index.index import Index
-from embedrec.index.measuring import Asked, faiss_bytes, measured, some_items
+from embedrec.index.measuring import Asked, faiss_bytes, measured, some_items, those_queries
 from embedrec.index.parameters import check_settings
 from embedrec.index.promise import Promise
 from embedrec.index.settings import AS_BUILT, KINDS, SearchSettings
@@ -56,15 +57,19 @@ def tuned(
     kind: str = AUTO,
     settings: SearchSettings = AS_BUILT,
     *,
+    queries: np.ndarray | None = None,
     cells: np.ndarray | None = None,
     seed: int = 0,
+    room: Room = IN_MEMORY,
     report: Report = quiet,
 ) -> Index:
     """The fastest index, asked in batches, of those that keep the promise.
 
     kind      the only type to try; "auto" tries what fits the size
     settings  that stay as they are
+    queries   (q, d) to measure on; None asks the items for each other
     cells     centres of cells, which types that have so many need not seek
+    room      see `filled`
 
     Its facts hold the promise, and all "points" that were measured. Raises PromiseError, with the points, where none
     keeps the promise, and as `filled`.
@@ -78,11 +83,13 @@ def tuned(
     for kinds, following in zip_longest(rounds, rounds[1:]):
         for name in kinds:
             begun = perf_counter()
-            index = filled(embeddings, name, cells=cells, seed=seed, report=report)
+            index = filled(embeddings, name, cells=cells, seed=seed, room=room, report=report)
             seconds = perf_counter() - begun
             check_settings(settings, index.faiss, index.spec)
             cells = cells_of(index.faiss) if cells is None else cells
-            asked = asked or some_items(embeddings, seed, k=promise.k)
+            if asked is None:
+                k = promise.k
+                asked = some_items(embeddings, seed, k=k) if queries is None else those_queries(embeddings, queries, k)
             tried += _points(index, asked, promise, settings, seconds)
         kept = [t for t in tried if not t.broken]
         if kept and not (kinds == ["ivf"] and following == ["hnsw"] and _slow(kept, len(embeddings))):

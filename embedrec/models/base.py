@@ -10,7 +10,7 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.embeddings import Embeddings, Metric, unit
+from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import SettingsError
 from embedrec.reporting import Report
 from embedrec.topk import TopK, check_k, check_others
@@ -140,9 +140,8 @@ class VectorModel:
         """The same model, which takes the weighted mean of the item embeddings for the vector of a session."""
         from embedrec.models.encoders import weighted_encoder
 
-        embeddings = self.embeddings
-        items = embeddings.vectors if embeddings.metric == "l2" else unit(embeddings.vectors)
-        return replace(self, encoder=weighted_encoder(items, weights))
+        items = self.embeddings
+        return replace(self, encoder=weighted_encoder(items.vectors, weights, items.metric))
 
     def encode(self, sessions: Sessions) -> Embeddings:
         """Session vectors: an Embeddings (S, d) whose vocabulary is the session ids.

@@ -88,19 +88,24 @@ def mean_encoder(vectors: np.ndarray, decay: float = 1.0, metric: Metric = "cosi
     vectors  (n, d) item vectors
     decay    weight of an item relative to the one after it, see `Weights`. An empty history is the zero vector.
     """
-    return weighted_encoder(vectors if metric == "l2" else unit(vectors), Weights(decay))
+    return weighted_encoder(vectors, Weights(decay), metric)
 
 
-def weighted_encoder(items: np.ndarray, weights: Weights) -> Encoder:
-    """A history's vector is the weighted mean of its items', (n, d) float32, as they are."""
+def weighted_encoder(items: np.ndarray, weights: Weights, metric: Metric = "l2") -> Encoder:
+    """A history's vector is the weighted mean of its items', (n, d) float32; "l2" takes them as they are, else they are
+    scaled to norm 1: those that are asked for, so that vectors may stay in their file."""
 
     def encode(histories: Sessions) -> np.ndarray:
         import scipy.sparse as sp
 
-        values = weights.of(histories)
-        shape = (len(histories), len(items))
-        sums = sp.csr_matrix((values, histories.items.copy(), histories.offsets.copy()), shape)
+        values, used, columns = weights.of(histories), items, histories.items.copy()
+        if metric != "l2":
+            if len(columns) < len(items):
+                rows, columns = np.unique(columns, return_inverse=True)
+                used = items[rows]
+            used = unit(used)
+        sums = sp.csr_matrix((values, columns, histories.offsets.copy()), (len(histories), len(used)))
         totals = np.asarray(sums.sum(axis=1)).reshape(-1, 1)  # (S, 1)
-        return ((sums @ items) / np.where(totals > 0, totals, 1)).astype(np.float32)
+        return ((sums @ used) / np.where(totals > 0, totals, 1)).astype(np.float32)
 
     return encode

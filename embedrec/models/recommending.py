@@ -1,4 +1,4 @@
-"""What comes next among some of the items only, from any model."""
+"""What comes next among some of the items only, from any model; and what models of vectors are asked."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ from embedrec.topk import TopK, among, check_k, some_rows
 
 _BLOCK = 1 << 22  # results asked for at a time
 _MORE = 4  # times as many are asked for where too few of them were allowed
+
+
+def some_queries(model: VectorModel, sessions: Sessions, count: int, *, seed: int = 0) -> np.ndarray:
+    """Queries (q ≤ count, e) as a model is asked them: of sessions drawn at random, each cut after one of its events.
+
+    Those of which the model knows nothing are left out.
+    """
+    rng = np.random.default_rng(seed)
+    there = np.flatnonzero(sessions.lengths)
+    chosen = np.sort(rng.choice(there, min(count, len(there)), replace=False))
+    histories = sessions.taken(chosen, rng.integers(1, sessions.lengths[chosen] + 1))
+    queries = model.encoder(histories.recoded(model.vocab))
+    return queries[queries.any(axis=1)]
 
 
 def recommended(

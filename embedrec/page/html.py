@@ -53,6 +53,11 @@ def table(rows: Sequence[Mapping[str, Any]], *, shade: Iterable[str] = ()) -> Sa
     return element("div", whole, class_="wide", tabindex="0")
 
 
+def card(name: str, *inside: Any) -> Safe:
+    """A frame with a heading."""
+    return element("div", element("h3", name), *inside, class_="card")
+
+
 def figure(value: Any) -> str:
     """A value as people read it: four digits after the point for shares, thousands apart, "–" for nothing."""
     if value is None:

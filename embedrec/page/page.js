@@ -21,7 +21,7 @@
 
     const colour = (g) => getComputedStyle(document.documentElement).getPropertyValue("--c" + paint(g)).trim();
     const paint = (g) => (about.by !== "popularity" && g === about.groups.length - 1 ? 7 : g);
-    const radius = (i) => 2 + 5 * Math.sqrt(items[i][2] / most);
+    const radius = (i) => (2 + 5 * Math.sqrt(items[i][2] / most)) * Math.max(0.5, Math.min(1, wide / 800));
     const place = (i) => [
       wide / 2 + ((items[i][3] - mid[0]) * zoom * (wide - 40)) / 2,
       tall / 2 - ((items[i][4] - mid[1]) * zoom * (tall - 40)) / 2,
@@ -34,7 +34,7 @@
       pen.setTransform(dense, 0, 0, dense, 0, 0);
       pen.clearRect(0, 0, wide, tall);
       const colours = about.groups.map((_, g) => colour(g));
-      const ink = getComputedStyle(document.body).color;
+      const ink = getComputedStyle(document.body).color, card = getComputedStyle(box.parentNode).backgroundColor;
       for (let i = items.length - 1; i >= 0; i--) {
         if (hidden.has(items[i][5])) continue;
         const [x, y] = place(i);
@@ -42,18 +42,22 @@
         pen.fillStyle = colours[items[i][5]];
         pen.beginPath(); pen.arc(x, y, radius(i), 0, 7); pen.fill();
       }
-      pen.globalAlpha = 1; pen.fillStyle = ink; pen.strokeStyle = ink; pen.font = "12px system-ui, sans-serif";
-      const named = found.size ? [...found].slice(0, 30) : items.map((_, i) => i).slice(0, wide > 600 ? 30 : 12);
+      pen.globalAlpha = 1; pen.fillStyle = ink; pen.strokeStyle = card; pen.lineWidth = 3; pen.lineJoin = "round";
+      pen.font = "12px system-ui, sans-serif";
+      const shown = (i) => { // of what is in sight
+        const [x, y] = place(i);
+        return !hidden.has(items[i][5]) && (!found.size || found.has(i)) && x >= 0 && x <= wide && y >= 8 && y <= tall - 8;
+      };
       const taken = [];
-      for (const i of named) {
-        if (hidden.has(items[i][5])) continue;
-        const [x, y] = place(i), text = items[i][1].slice(0, 28), long = pen.measureText(text).width + 6;
-        const left = Math.min(x + radius(i) + 3, wide - long);
+      for (const i of [...items.keys()].filter(shown).slice(0, wide > 600 ? 30 : 12)) {
+        const [x, y] = place(i), name = items[i][1], text = name.length > 28 ? name.slice(0, 27) + "…" : name;
+        const long = pen.measureText(text).width + 6, right = x + radius(i) + 3;
+        const left = right + long < wide ? right : Math.max(0, x - radius(i) - long + 3); // beside its dot, at the edge too
         if (taken.some(([u, v, w]) => left < u + w && u < left + long && Math.abs(y - v) < 13)) continue;
         taken.push([left, y, long]);
-        pen.fillText(text, left, y + 4);
+        pen.strokeText(text, left, y + 4); pen.fillText(text, left, y + 4); // readable over dots
       }
-      if (hovered >= 0) { const [x, y] = place(hovered); pen.lineWidth = 2; pen.beginPath(); pen.arc(x, y, radius(hovered) + 3, 0, 7); pen.stroke(); }
+      if (hovered >= 0) { const [x, y] = place(hovered); pen.strokeStyle = ink; pen.lineWidth = 2; pen.beginPath(); pen.arc(x, y, radius(hovered) + 3, 0, 7); pen.stroke(); }
     }
 
     function at(event) {
@@ -67,7 +71,7 @@
       return [best, x, y];
     }
 
-    canvas.addEventListener("pointermove", (event) => {
+    function point(event) {
       const [i, x, y] = at(event);
       if (i !== hovered) { hovered = i; draw(); }
       tip.style.display = i < 0 ? "none" : "block";
@@ -76,8 +80,10 @@
       tip.textContent = name + (id !== name ? " (" + id + ")" : "") + " · " + mentions.toLocaleString() + " events · " + about.groups[g];
       tip.style.left = Math.max(0, Math.min(x + 14, wide - tip.offsetWidth)) + "px";
       tip.style.top = y + 16 + "px";
-    });
-    canvas.addEventListener("pointerleave", () => { hovered = -1; tip.style.display = "none"; draw(); });
+    }
+    canvas.addEventListener("pointermove", point);
+    canvas.addEventListener("pointerdown", point); // a finger does not move before
+    canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "touch") return; hovered = -1; tip.style.display = "none"; draw(); });
     canvas.addEventListener("click", (event) => { // closer, around where it was clicked; a fourth time all again
       const [, x, y] = at(event);
       if (zoom >= 8) { zoom = 1; mid = [0, 0]; } else {
@@ -86,14 +92,15 @@
       }
       draw();
     });
-    byId("whole").addEventListener("click", () => { zoom = 1; mid = [0, 0]; search.value = ""; found = new Set(); draw(); });
-    search.addEventListener("input", () => {
+    byId("whole").addEventListener("click", () => { zoom = 1; mid = [0, 0]; search.value = ""; look(); });
+    function look() {
       const words = search.value.trim().toLowerCase();
       found = new Set();
       if (words) items.forEach((item, i) => { if ((item[0] + " " + item[1]).toLowerCase().includes(words)) found.add(i); });
-      byId("matches").textContent = words ? found.size + " found" : "";
+      byId("matches").textContent = words ? found.size.toLocaleString() + " found" : "";
       draw();
-    });
+    }
+    search.addEventListener("input", look);
     about.groups.forEach((name, g) => {
       const entry = make("label", null, byId("legend"));
       const box = make("input", null, entry); box.type = "checkbox"; box.checked = true;

@@ -14,7 +14,8 @@ import numpy as np
 from embedrec.atomic import atomic_file
 from embedrec.page import charts
 from embedrec.page.charts import Axis
-from embedrec.page.html import Safe, element, figure, joined, table
+from embedrec.page.html import Safe, card, element, figure, joined, table
+from embedrec.page.indexes import indexes_section
 from embedrec.page.subject import Subject
 
 _HERE = Path(__file__).parent
@@ -79,16 +80,19 @@ def _sections(subject: Subject) -> Iterator[tuple[str, str, list[Safe]]]:
         yield "tables", "Beside the article", [_published(one) for one in subject.tables]
     if subject.comparison is not None:
         yield "comparison", "Which model is best", list(_comparison(subject.comparison))
-        yield "kinds", "For whom, and for what", list(_kinds(subject.comparison))
+        kinds = list(_kinds(subject.comparison))
+        if kinds:
+            yield "kinds", "For whom, and for what", kinds
     curves = list(_curves(subject.models))
     if curves:
-        yield "training", "Training", [element("div", *curves, class_="grid")]
+        note = element("p", "A loss is the mean over an epoch, as it was met; losses of models are not of one kind.")
+        yield "training", "Training", [note, element("div", *curves, class_="grid")]
     if subject.indexes:
-        yield "indexes", "Indexes", list(_indexes(subject.indexes))
+        yield "indexes", "Indexes", list(indexes_section(subject.indexes))
     if subject.map is not None:
         yield "items", "A map of the items", list(_map(subject.map))
     if subject.near is not None and subject.near["items"]:
-        yield "near", "Neighbours side by side", list(_near())
+        yield "near", "Neighbours side by side", list(_near(subject))
     if subject.models:
         yield "models", "Models", [_models(subject.models)]
 
@@ -106,21 +110,24 @@ def _data(subject: Subject) -> Iterator[Safe]:
     yield element(
         "p",
         f"The most frequent 1% of items are {said['top_1']:.1%} of all events, the most frequent 10% are "
-        f"{said['top_10']:.1%}; the median item has {figure(said['median_item'])} events.",
+        f"{said['top_10']:.1%}; the median item has {said['median_item']:g} events.",
     )
     buckets = said["histogram"]
     labels = [str(b["least"]) if b["least"] == b["most"] else f"{b['least']}–{b['most']}" for b in buckets]
     counts = [b["sessions"] for b in buckets]
     cards = [
-        _card("Sessions by length", charts.bars(labels, counts, Axis.of([0, *counts], "sessions"), what="Sessions"))
+        card(
+            "Sessions by length",
+            charts.bars(labels, counts, Axis.of([0, *counts], "sessions"), below="events", what="Sessions by length"),
+        )
     ]
     if len(subject.ranks) > 1:
         ranks, mentions = zip(*subject.ranks, strict=True)
-        axes = Axis.of(ranks, "rank of the item", log=True), Axis.of(mentions, "events", log=True)
-        cards.append(_card("Events of an item, by rank", charts.line(ranks, mentions, *axes, what="Events by rank")))
+        axes = Axis.of(ranks, "rank of the item", log=True), charts.round_log(mentions, "events")
+        cards.append(card("Events of an item, by rank", charts.line(ranks, mentions, *axes, what="Events by rank")))
         share, events = zip(*subject.share, strict=True)
         axes = Axis(0, 1, "share of items, the most popular first"), Axis(0, 1, "share of events")
-        cards.append(_card("How much a few items are", charts.line(share, events, *axes, what="Skew")))
+        cards.append(card("How much of all a few items are", charts.line(share, events, *axes, what="Skew")))
     yield element("div", *cards, class_="grid")
 
 
@@ -132,13 +139,9 @@ def _tiles(tiles: Sequence[tuple[str, Any]]) -> Safe:
     return element("div", *one, class_="tiles")
 
 
-def _card(name: str, *inside: Any) -> Safe:
-    return element("div", element("h3", name), *inside, class_="card")
-
-
 def _published(one: Mapping[str, Any]) -> Safe:
     note = element("p", one["note"]) if one["note"] else None
-    return _card(one["title"], table(one["rows"]), note)
+    return card(one["title"], table(one["rows"]), note)
 
 
 def _comparison(said: Mapping[str, Any]) -> Iterator[Safe]:
@@ -149,14 +152,43 @@ def _comparison(said: Mapping[str, Any]) -> Iterator[Safe]:
             f"{figure(said['catalogue'])} items ranked; ties {said['ties']}; seen items {said['seen']}.",
         )
     rows = said["rows"]
-    lead = _lead(rows)
-    drawn = [(row["model"], row[lead], row.get("low"), row.get("high")) for row in rows if row[lead] is not None]
-    if drawn:
-        ends = [v for row in drawn for v in row[1:] if v is not None]
-        axis = Axis.of(ends, lead, zero=True)
-        yield _card(f"{lead}, with 95% intervals", charts.intervals(drawn, axis, what=lead))
-    shown = [name for name in rows[0] if "@" in name or name == "r_precision"]
-    yield _card("All figures", table(rows, shade=shown), element("p", "“behind” is the paired difference to the best."))
+    cards = [card(name, chart) for name, of in _measured(said) if (chart := _dots(name, of)) is not None]
+    yield element("div", *cards, class_="grid")
+    note = "“behind” is the difference to the best, paired by session, with its 95% interval."
+    yield card("All figures", table(rows, shade=_metrics(rows)), element("p", note))
+
+
+def _measured(said: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, Any, Any, Any]]]]:
+    """Name of a chart, and of each model the value and the ends of its interval: the first two metrics, and how far
+    models are behind the best."""
+    rows, lead = said["rows"], _lead(said["rows"])
+    yield lead, [(r["model"], r[lead], r.get("low"), r.get("high")) for r in rows]
+    if len(rows) > 1 and "behind" in rows[0]:
+        of = [(r["model"], r["behind"], r["behind_low"], r["behind_high"]) for r in rows[1:]]
+        yield f"Behind {rows[0]['model']} in {lead}", of
+    for name in [name for name in _metrics(rows) if name != lead][:1]:
+        told = [said.get("metrics", {}).get(r["model"], {}) for r in rows]
+        yield (
+            name,
+            [
+                (r["model"], r[name], t.get(f"{name}_low"), t.get(f"{name}_high"))
+                for r, t in zip(rows, told, strict=True)
+            ],
+        )
+
+
+def _dots(name: str, rows: Sequence[tuple[str, Any, Any, Any]]) -> Safe | None:
+    """A dot a model with its interval; None where nothing has a value."""
+    drawn = [row for row in rows if row[1] is not None]
+    ends = [v for row in drawn for v in row[1:] if v is not None]
+    if not drawn:
+        return None
+    said = "with 95% intervals" if len(ends) > len(drawn) else ""
+    return charts.intervals(drawn, Axis.of(ends, said, zero=True), what=name)
+
+
+def _metrics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [name for name in rows[0] if "@" in name or name == "r_precision"]
 
 
 def _lead(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -179,7 +211,7 @@ def _kinds(said: Mapping[str, Any]) -> Iterator[Safe]:
         kinds = [(line[head], line["questions"]) for line in found[order[0]]]
         rows: list[dict[str, Any]] = [{"model": m, **{line[head]: line[metric] for line in found[m]}} for m in order]
         counts = {"model": "questions", **dict(kinds)}
-        yield _card(f"{name}: {metric}", table([*rows, counts], shade=()) if not rows else _heat(rows, counts))
+        yield card(f"{name}: {metric}", table([*rows, counts], shade=()) if not rows else _heat(rows, counts))
 
 
 def _heat(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, Any]) -> Safe:
@@ -211,35 +243,9 @@ def _curves(models: Sequence[Mapping[str, Any]]) -> Iterator[Safe]:
                 continue
             xs, ys = zip(*told, strict=True)
             axes = Axis(xs[0], xs[-1], "epoch", whole=True), Axis.of(ys, name)
-            yield _card(
+            yield card(
                 f"{model['name']}: {name}", charts.line(xs, ys, *axes, what=f"{name} by epoch", points=len(xs) < 41)
             )
-
-
-def _indexes(indexes: Sequence[Mapping[str, Any]]) -> Iterator[Safe]:
-    """Recall against queries a second, and the facts."""
-    rows = []
-    for index in indexes:
-        plain = {k: v for k, v in (index["facts"] or {}).items() if isinstance(v, int | float | str)}
-        rows.append({"index": index["name"], "type": index["spec"], "items": index["items"], **plain})
-    named: list[tuple[str, list[tuple[float, float]]]] = []
-    for index in indexes:
-        facts: dict[str, Any] = index["facts"] or {}
-        recall = next((key for key in facts if key.startswith("recall@")), None)
-        curve: Any = facts.get("curve") or ()
-        points = [facts, *(p for p in curve if isinstance(p, dict))]
-        if recall is not None:
-            at = [(p[recall], p["queries_per_second"]) for p in points if recall in p and p.get("queries_per_second")]
-            named += [(index["name"], sorted(at))] if at else []
-    if named:
-        recalls, speeds = zip(*(point for _, at in named for point in at), strict=True)
-        x = Axis.of([*recalls, 1.0], "recall@20")
-        y = Axis(
-            10 ** int(np.floor(np.log10(min(speeds)))), 10 ** int(np.ceil(np.log10(max(speeds) + 1))), "queries/s", True
-        )
-        yield _card("Queries a second, by recall", charts.points(named, x, y, what="Speed by recall"))
-    heads = list(dict.fromkeys(key for row in rows for key in row))
-    yield _card("What was measured", table([{head: row.get(head) for head in heads} for row in rows]))
 
 
 def _map(said: Mapping[str, Any]) -> Iterator[Safe]:
@@ -260,8 +266,11 @@ def _map(said: Mapping[str, Any]) -> Iterator[Safe]:
     yield element("div", controls, plane, element("div", "", id="legend", class_="legend"), class_="card")
 
 
-def _near() -> Iterator[Safe]:
-    yield element("p", "The nearest items of one item, model by model; bold is what all of them name.")
+def _near(subject: Subject) -> Iterator[Safe]:
+    shown = set(subject.near["models"]) if subject.near is not None else set()
+    others = [model["name"] for model in subject.models if model["name"] not in shown]
+    told = f" Left out, as they answer histories and not items: {', '.join(others)}." if others else ""
+    yield element("p", f"The nearest items of one item, model by model; bold is what all of them name.{told}")
     controls = element(
         "div",
         element("button", "‹", id="before", type="button", aria_label="Item before"),
@@ -276,9 +285,16 @@ def _models(models: Sequence[Mapping[str, Any]]) -> Safe:
     rows = [{key: m.get(key) for key in ("name", "recipe", "items", "seconds")} for m in models]
     settings = [
         element(
-            "details", element("summary", m["name"]), table([{"setting": k, "value": str(v)} for k, v in said.items()])
+            "details",
+            element("summary", m["name"]),
+            table([{"setting": k, "value": _setting(v)} for k, v in said.items()]),
         )
         for m in models
         if (said := m.get("settings"))
     ]
     return element("div", table(rows), joined(settings), class_="card")
+
+
+def _setting(value: Any) -> str:
+    """A setting as TOML writes it, "–" for one that is not set."""
+    return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -40,7 +40,7 @@ class Subject:
     ranks       (rank, mentions) of some items, from the most popular
     share       (share of items, share of events) of the most popular ones, from 0 to 1
     models      name, recipe, items, seconds, settings, epochs of each
-    indexes     name, spec, facts of each
+    indexes     name, spec, facts of each, and its "curve" where it was measured, see `curves.curve_of`
     comparison  as `comparison.recorded` gives it, with what was asked; None without one
     tables      title, note and rows of texts
     map         model, way, groups, and of each item id, name, mentions, place and group; None without vectors
@@ -69,6 +69,7 @@ def subject_of(
     items: Sequence[str] = (),
     label: str | None = None,
     way: Way = "auto",
+    curves: bool = False,
     report: Report = quiet,
 ) -> Subject:
     """Gather what a page shows.
@@ -77,7 +78,8 @@ def subject_of(
     items   whose neighbours are shown, ids or names; some popular ones where there are none
     label   colours the map: a list or category among the items' features, or a file as of `compare --labels`; None
             takes the first such feature, else popularity
-    report  "progress" with `done` and `total` models
+    curves  whether indexes are measured, each with several settings
+    report  "progress" with `done` and `total` models, and indexes that are measured
 
     Raises ArtifactError and SettingsError for what is not there, UnknownItemError for items.
     """
@@ -106,7 +108,7 @@ def subject_of(
         [(rank + 1, int(counts[order[rank]])) for rank in ranks],
         [(0.0, 0.0), *(((rank + 1) / max(len(ranks) and ranks[-1] + 1, 1), float(cumulated[rank])) for rank in ranks)],
         [_of_model(artifact) for artifact in about],
-        [_of_index(workspace.find("index", name)) for name in indexes],
+        _of_indexes([workspace.find("index", name) for name in indexes], curves, report),
         comparison,
         list(tables),
         place,
@@ -120,8 +122,17 @@ def _of_model(artifact: Artifact) -> dict[str, Any]:
     return {"name": artifact.name, **{key: about[key] for key in keys if key in about}}
 
 
-def _of_index(artifact: Artifact) -> dict[str, Any]:
-    return {"name": artifact.name, **{key: artifact.about.get(key) for key in ("spec", "items", "metric", "facts")}}
+def _of_indexes(artifacts: Sequence[Artifact], curves: bool, report: Report) -> list[dict[str, Any]]:
+    found = []
+    for number, artifact in enumerate(artifacts, 1):
+        keys = ("spec", "items", "metric", "facts")
+        found.append({"name": artifact.name, **{key: artifact.about.get(key) for key in keys}})
+        if curves:
+            from embedrec.page.curves import curve_of
+
+            found[-1]["curve"] = curve_of(artifact)
+            report("progress", done=number, total=len(artifacts), unit="indexes")
+    return found
 
 
 def _spaced(n: int) -> list[int]:

@@ -70,7 +70,7 @@ class Judge:
                 report=report,
             )
             if asked.through is not None:
-                model = searching(model, asked.through, seed=asked.seed)
+                model = searching(model, asked.through, trial, seed=asked.seed)
             done[name] = model, ask(trial, model.model, terms, labels=labels, report=report)
             check_metrics(done[name][1], shown)
             report("judged", model=name, **{metric: done[name][1].metrics[metric] for metric in shown})

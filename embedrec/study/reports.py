@@ -68,6 +68,7 @@ class Reported:
             tables=made or [],
             items=self.table.items,
             label=self.table.label,
+            curves=True,
             report=report,
         )
         write_page(self.place(where), self.title, subject)

@@ -72,14 +72,14 @@ class Index:
 
     model  what is indexed, a trained model of this study
     type   a name in INDEXES, or a factory string
-    of     its items, or the sessions it was trained on
+    of     its items, its answers, or the sessions it was trained on
     set    with `of = "sessions"`, what events count
     """
 
     model: str
     type: str = "ivf"
     name: str = ""
-    of: Literal["items", "sessions"] = "items"
+    of: Literal["items", "answers", "sessions"] = "items"
     set: dict[str, Any] = field(default_factory=dict)
     popularity: float | None = None
     metric: Literal["cosine", "dot", "l2"] | None = None

@@ -166,12 +166,13 @@ class Index(Following):
     def work(self, where: Where, report: Report) -> None:
         from embedrec.models.encoders import Weights
 
-        table, of_sessions = self.table, self.table.of == "sessions"
+        table = self.table
         steps.index(
             where.workspace.find("model", table.model),
             self.place(where),
             table.type,
-            sessions=where.workspace.find("sessions", self.sessions) if of_sessions else None,
+            of=table.of,
+            sessions=None if table.of == "items" else where.workspace.find("sessions", self.sessions),
             weights=build(Weights, table.set, given=f"[[index]] {table.name}") if table.set else None,
             popularity=table.popularity,
             settings=_search(table),

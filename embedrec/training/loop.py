@@ -81,8 +81,9 @@ def train(
     seed      dropout in epoch e comes from (seed, e); the learner's batches come from its own
     report    called as report("epoch", epoch=, epochs=, loss=, seconds=, examples_per_second=, and what `judge` says)
               with the mean loss of an example as it was met, when the epoch is in the checkpoint; about ten times a
-              second as report("progress", done=, total=, unit="examples"); report("resumed", epoch=, epochs=) before
-              the epochs of a checkpoint are told again; at the end report("best", epoch=, and what `judge` said of it)
+              second as report("progress", done=, total=, unit="examples") of all epochs; report("resumed", epoch=,
+              epochs=) before the epochs of a checkpoint are told again; at the end report("best", epoch=, and what
+              `judge` said of it)
     identity  what a checkpoint must share with this training
     judge     metrics of the module as it is, by name, higher is better; needed where `plan.patience` is
 
@@ -186,6 +187,7 @@ class _Steps:
     def epoch(self, epoch: int) -> tuple[float, int]:
         """Take every step of an epoch: the mean loss of an example, and how many there were."""
         total = self.learner.examples
+        before, whole = (epoch - 1) * total, self.plan.epochs * total
         done, loss, told = 0, 0.0, perf_counter()
         waiting: list[torch.Tensor] = []  # losses of steps that nobody has looked at: a look waits for the device
         step = 0
@@ -195,11 +197,11 @@ class _Steps:
             done += len(batch)
             if perf_counter() - told >= _TELL:
                 loss += self._looked_at(waiting, epoch, step)
-                self.report("progress", done=done, total=total, unit="examples")
+                self.report("progress", done=before + min(done, total), total=whole, unit="examples")
                 told = perf_counter()
         loss += self._looked_at(waiting, epoch, step)
         self._check_weights(epoch, step)
-        self.report("progress", done=total, total=total, unit="examples")
+        self.report("progress", done=before + total, total=whole, unit="examples")
         return loss / max(done, 1), done
 
     def _step(self, batch: Batch, share: float) -> torch.Tensor:

@@ -2,10 +2,10 @@
 
 usage: python scripts/bench/study.py [--kills 200] [--data ml-100k] [--seed 0]
 
-The study prepares MovieLens, trains three models, one of them chosen from a grid and one in epochs that are kept, builds
-an index, compares, exports and writes its report. Every kill hits it within the time that it would take; three of four are
-followed by another start that is killed, the others by one that ends, whose every file must be as without kills; but
-for the report, which tells how long everything took.
+The study prepares MovieLens, trains three models, one of them from a grid and one in epochs that are kept, builds
+an index, compares, exports and writes its report. Every kill hits it within the time that it would take. Three of four
+are followed by another start that is killed, the others by one that ends: every file must be as without kills, but for
+the report, which tells how long everything took.
 """
 
 from __future__ import annotations

@@ -167,3 +167,23 @@ def test_the_dial(vectors: Path, run: Run) -> None:
         run, "recommend", "a", "--model", "sr", "--popularity", 1
     )
     assert "leave --of sessions or --metric out" in fails(run, "build-index", "--popularity", 1, "--metric", "dot")
+
+
+def test_recommend_and_export_through_an_index_of_answers(vectors: Path, run: Run) -> None:
+    exact = walked(run, "recommend", "a", "b", "-n", 3, "--model", "word2vec")
+    built = walked(run, "build-index", "--of", "answers", "--type", "flat")
+    assert built.rows[0][:3] == ["word2vec-answers-flat", "Flat", "7"]
+    through = walked(run, "recommend", "a", "b", "-n", 3, "--index", "word2vec-answers-flat")
+    assert through.out == exact.out
+    assert through.err == (
+        "using index word2vec-answers-flat (indexes/word2vec-answers-flat)\nusing model word2vec (models/word2vec)\n"
+    )
+    given = ["export", "-", "--of", "recommendations", "--histories", "shop.csv", "-n", 2]
+    exported = walked(run, *given, "--model", "word2vec").out
+    assert walked(run, *given, "--index", "word2vec-answers-flat").out == exported
+    both = run("recommend", "a", "--model", "word2vec", "--index", "word2vec-answers-flat")
+    assert both.code == 2 and "an index knows its model; leave out --model or --index" in both.err
+    assert "no index artifact" in fails(run, "similar", "a", "--index", "word2vec-flat")
+    assert "index word2vec-answers-flat is one of answers" in fails(
+        run, "similar", "a", "--index", "word2vec-answers-flat"
+    )

@@ -139,6 +139,15 @@ def test_the_log_as_json(run: Run, study: Path) -> None:
     assert {json.loads(line)["event"] for line in again.err.splitlines()} == {"skip"}
 
 
+@pytest.mark.parametrize(("words", "begun"), [("run none.toml", 0), ("run study.toml --data nowhere", 1)])
+def test_a_failure_is_the_last_line_of_the_log(run: Run, study: Path, words: str, begun: int) -> None:
+    ran = run(*words.split(), "--log-json")
+    events = [json.loads(line) for line in ran.err.splitlines()]
+    assert (ran.code, ran.out, [e["event"] for e in events]) == (1, "", [*["begin"] * begun, "failed"])
+    assert events[-1]["said"].startswith("step prepare: " if begun else "no settings file none.toml")
+    assert run(*words.split()).err.splitlines()[-1] == f"embedrec: {events[-1]['said']}"  # the next one is in words
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -212,5 +212,5 @@ def test_indexes_of_sessions_stay(run: Run, tmp_path: Path, monkeypatch: pytest.
     walked(run, "build-index", "--of", "sessions", "--type", "flat", "--name", "s")
     ran = run("update-index", "s", "--compact")
     assert ran.err.splitlines()[-1] == (
-        "embedrec: index s is of sessions, whose rows are those of the training sessions; build it again"
+        "embedrec: index s is of sessions, which only training its model again changes; build it again"
     )

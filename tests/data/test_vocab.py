@@ -32,6 +32,21 @@ def test_rows_of_unknown_ids_are_minus_one(ids: list, others: list) -> None:
     assert vocab.rows(as_ids(others)).tolist() == want
 
 
+@draw.given(draw.ids)
+def test_ids_that_stand_twice(ids: list) -> None:
+    if len(set(ids)) == len(ids):
+        assert len(Vocab(ids)) == len(ids)
+    else:
+        with pytest.raises(DataError, match="stands twice"):
+            Vocab(ids)
+
+
+def test_ascending_numbers_need_no_order() -> None:
+    assert "_sorted" not in vars(Vocab(np.arange(9))) and "_sorted" in vars(Vocab(np.arange(9)[::-1]))
+    with pytest.raises(DataError, match="but 2 stands twice"):
+        Vocab([1, 2, 2, 3])
+
+
 def test_integer_and_text_ids_are_different() -> None:
     assert Vocab([1, 2]).rows(["1", "x"]).tolist() == [-1, -1]
     assert Vocab(["1", "2"]).rows([1, 2]).tolist() == [-1, -1]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from embedrec.data import Sessions, Vocab
 from embedrec.errors import SettingsError
-from embedrec.models.encoders import Weights
+from embedrec.models.encoders import Weights, mean_encoder
 from embedrec.models.vectors import Vectors
 from tests.conftest import some_embeddings
 
@@ -52,6 +52,21 @@ def test_a_session_is_the_weighted_mean_of_its_items(metric: str) -> None:
         expected = counts @ items[[0, 1, 2, 0, 1]] / counts.sum()
         encoded = model.weighted(weights).encode(Sessions.of_lists(["abcab", ""], VOCAB)).vectors
         np.testing.assert_allclose(encoded, [expected, np.zeros(4)], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_items_that_are_asked_for_are_scaled(metric: str) -> None:
+    """The same bits, whether all items are scaled or those of a few histories."""
+    vectors = some_embeddings(6, 4, spread=0.7).vectors
+    lists = ["abcab", "fa", "", "edcbaf"]
+    encode = mean_encoder(vectors, 0.7, metric)  # type: ignore[arg-type]
+    together = encode(Sessions.of_lists(lists, VOCAB))
+    for history, row in zip(lists, together, strict=True):
+        assert encode(Sessions.of_lists([history], VOCAB))[0].tobytes() == row.tobytes()
+    spoilt = vectors.copy()
+    spoilt[4] = np.nan  # nobody asks for it
+    few = mean_encoder(spoilt, 0.7, metric)(Sessions.of_lists(["fab"], VOCAB))  # type: ignore[arg-type]
+    assert few.tobytes() == encode(Sessions.of_lists(["fab"], VOCAB)).tobytes()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,3 +67,47 @@ def test_attributes_and_cells_are_escaped() -> None:
         element("a", "<b>", title='"x" & y', class_="c") == '<a title="&quot;x&quot; &amp; y" class="c">&lt;b&gt;</a>'
     )
     assert '<td class="text">&lt;i&gt;</td>' in table([{"h<": "<i>", "n": 1.0}])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_shares_near_one_stand_apart(values: list[float]) -> None:
+    axis = charts.nines(values, "recall")
+    places = [axis.share(v) for v in sorted(values)]
+    assert places == sorted(places) and all(0 <= place <= 1 for place in places)
+    assert axis.ticks()[0] == axis.low and axis.ticks()[-1] == 1
+    assert len(axis.ticks()) >= 3
+
+
+def test_nines_are_evenly_spaced() -> None:
+    axis = charts.nines([0.9, 1.0], "recall")
+    assert [round(axis.share(v), 9) for v in (0.9, 0.99, 0.999, 0.9999, 1.0)] == [0, 0.333333333, 0.666666667, 1, 1]
+
+
+@given(st.lists(above, min_size=1, max_size=8))
+def test_a_round_axis_begins_and_ends_near_its_values(values: list[float]) -> None:
+    axis = charts.round_log(values, "ms")
+    assert axis.low <= min(values) * (1 + 1e-9) and axis.high >= max(values) * (1 - 1e-9)
+    assert axis.low * 2.5 >= min(values) * (1 - 1e-9)
+    assert axis.high / max(values) <= 5 * (1 + 1e-9)
+    assert 2 <= len(axis.ticks()) <= 6
+
+
+def test_curves_have_colours_tips_and_one_ring() -> None:
+    rows = [charts.Curve(f"i{n}", [(0.5, 10, "slow"), (0.9, 100, "fast")], 1 if n == 0 else None) for n in range(9)]
+    drawn = charts.curves(rows, charts.nines([0.5], "recall"), charts.round_log([10, 100], "queries/s"), what="w")
+    assert re.findall(r'<g class="([^"]+)">', drawn) == [*(f"c{n}" for n in range(7)), "c0 again", "c1 again"]
+    assert drawn.count('class="ring"') == 1 and drawn.count('class="line"') == 9
+    assert "i0: fast" in drawn and "queries/s</text>" in drawn
+    for x, y in re.findall(r'cx="([\d.-]+)" cy="([\d.-]+)"', drawn):
+        assert 0 <= float(x) <= WIDTH and 0 <= float(y) <= HEIGHT
+    named = charts.legend([row.label for row in rows])
+    assert re.findall(r'<span class="key ([^"]+)"></span>(\w+)', named)[7:] == [("c0 again", "i7"), ("c1 again", "i8")]
+
+
+def test_labels_of_bars_do_not_overlap() -> None:
+    labels = [f"{2**n + 1}–{2 ** (n + 1)}" for n in range(5, 17)]
+    drawn = charts.bars(labels, [1.0] * len(labels), Axis(0, 1, "sessions"), below="events", what="w")
+    shown = [(float(x), t) for x, t in re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="middle">([^<]+)', drawn)]
+    assert (shown[0][1], shown[1][1]) == ("events", labels[0])
+    for (x, text), (other, after) in pairwise(shown[1:]):
+        assert other - x > 3 * (len(text) + len(after))  # half of either, 6 a character

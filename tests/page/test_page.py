@@ -133,8 +133,40 @@ def test_the_figures_are_those_of_the_comparison(place: Workspace) -> None:
     subject = about_all(place)
     assert subject.comparison is not None
     texts = read_page(page("t", subject)).texts
-    for row in subject.comparison["rows"]:
+    rows = subject.comparison["rows"]
+    for row in rows:
         assert row["model"] in texts and f"{row['recall@5']:.4f}" in texts
+        mrr = [subject.comparison["metrics"][row["model"]][f"mrr@5{end}"] for end in ("", "_low", "_high")]
+        assert "{}: {:.4f} ({:.4f} to {:.4f})".format(row["model"], *mrr) in texts
+    best, other = rows
+    behind = [other[f"behind{end}"] for end in ("", "_low", "_high")]
+    assert f"Behind {best['model']} in recall@5" in texts
+    assert "{}: {:.4f} ({:.4f} to {:.4f})".format(other["model"], *behind) in texts
+
+
+def test_one_model_is_behind_nobody(place: Workspace) -> None:
+    said = compared(place)
+    said["rows"] = [{k: v for k, v in said["rows"][0].items() if not k.startswith("behind")}]
+    texts = read_page(page("t", subject_of(place, "part", ("popular",), (), comparison=said))).texts
+    assert not any(text.startswith("Behind") for text in texts) and "recall@5" in texts
+
+
+def test_models_without_neighbours_are_named(place: Workspace) -> None:
+    texts = read_page(page("t", about_all(place))).texts
+    assert any(text.endswith("Left out, as they answer histories and not items: popular.") for text in texts)
+
+
+def test_settings_are_as_toml_has_them(place: Workspace) -> None:
+    texts = read_page(page("t", about_all(place))).texts
+    assert {"false", "days", "–"} <= set(texts) and not {"False", "None"} & set(texts)
+
+
+def test_indexes_are_measured_when_asked(place: Workspace) -> None:
+    told: list[tuple[Any, ...]] = []
+    subject = about_all(place, curves=True, report=lambda event, **n: told.append((n["done"], n["total"], n["unit"])))
+    assert told[-1] == (1, 1, "indexes")
+    assert [point["recall@20"] for point in subject.indexes[0]["curve"]] == [1]
+    assert any("asked anew" in text for text in read_page(page("t", subject)).texts)
 
 
 def test_neighbours_are_those_of_the_models(place: Workspace) -> None:

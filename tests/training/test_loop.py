@@ -57,8 +57,8 @@ def test_steps_against_a_plain_loop() -> None:
 def test_what_it_tells() -> None:
     told = run_line(LineLearner(), Plan(epochs=2, patience=None))
     at = [place for place, (event, _) in enumerate(told) if event == "epoch"]
-    for place in at:  # more often where the machine is busy
-        assert told[place - 1] == ("progress", {"done": POINTS, "total": POINTS, "unit": "examples"})
+    for epoch, place in enumerate(at, 1):  # more often where the machine is busy
+        assert told[place - 1] == ("progress", {"done": epoch * POINTS, "total": 2 * POINTS, "unit": "examples"})
     assert {event for event, _ in told} == {"progress", "epoch"} and at[-1] == len(told) - 1
     epochs = epochs_of(told)
     assert list(epochs[0]) == ["epoch", "epochs", "loss", "seconds", "examples_per_second"]

@@ -1,0 +1,72 @@
+"""What recommends: a model, which looks at all its answers or searches an index of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from embedrec.artifacts import Artifact
+from embedrec.errors import SettingsError
+from embedrec.index.settings import AS_BUILT, SearchSettings
+from embedrec.models.base import Model
+from embedrec.models.files import dialled_model, load_model
+from embedrec.steps import vector_model
+from embedrec.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False)
+class Answering:
+    """A model that is asked what comes next.
+
+    source  its artifact
+    used    the artifacts it takes, for notes
+    """
+
+    source: Artifact
+    used: tuple[Artifact, ...]
+    model: Model
+
+
+def open_answering(
+    workspace: Workspace,
+    model: str | None,
+    index: str | None,
+    settings: SearchSettings = AS_BUILT,
+    *,
+    popularity: float | None = None,
+) -> Answering:
+    """A model, or an index of a model's answers with the model that it was built of.
+
+    model, index  names; with neither, the latest model
+    settings      of searches of an index, over those it was built with
+    popularity    of a model, see `VectorModel.dialled`
+
+    Raises SettingsError for an index of something else, settings that it does not have, a model that was trained anew
+    since, and a popularity beside an index; ArtifactError for what is missing.
+    """
+    if index is not None:
+        return _through(workspace, workspace.find("index", index), settings, popularity)
+    source = workspace.find("model", model)
+    settings.need_index(source.name)
+    return Answering(source, (source,), dialled_model(source, load_model(source), popularity))
+
+
+def _through(workspace: Workspace, built: Artifact, settings: SearchSettings, popularity: float | None) -> Answering:
+    from embedrec.index.files import load_index
+    from embedrec.index.parameters import check_settings
+
+    of = built.about.get("of", "items")
+    if of != "answers":
+        raise SettingsError(f"index {built.name} is one of {of}; build one with `embedrec build-index --of answers`")
+    if popularity is not None:
+        raise SettingsError(
+            f"the vectors in index {built.name} are as they are; leave --popularity out, or build the index with it"
+        )
+    source = workspace.find("model", built.about["indexed"]["name"])
+    if source.fingerprint != built.about["indexed"]["fingerprint"]:
+        raise SettingsError(f"model {source.name} was trained anew since index {built.name} was built; build it again")
+    index, found = load_index(built), vector_model(source)
+    check_settings(settings, index.faiss, index.spec)
+    if "popularity" in built.about:
+        found = found.dialled(built.about["popularity"])
+    searched = replace(index, settings=settings.over(index.settings))
+    return Answering(source, (built, source), found.using(searched))

@@ -1,0 +1,46 @@
+"""A log of JSON lines on stderr, for `--log-json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from math import isfinite
+from time import monotonic
+from typing import Any
+
+import click
+
+LOGGED = "embedrec.logged"  # in the context of a command whose stderr holds nothing but such lines
+_BETWEEN = 1.0  # seconds
+
+
+def say(step: str | None, event: str, **said: Any) -> None:
+    """One line: `at` (UTC), `step`, `event` and what is said, null for numbers that are none."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    plain = {key: None if isinstance(v, float) and not isfinite(v) else v for key, v in said.items()}
+    line = json.dumps({"at": at, "step": step, "event": event, **plain}, default=str, allow_nan=False)
+    click.echo(line, file=sys.stderr)
+
+
+class JsonLog:
+    """A report as such lines; progress once a second. How the command fails is one too: main says it."""
+
+    def __init__(self) -> None:
+        self._step: str | None = None
+        self._said = 0.0
+
+    def __enter__(self) -> JsonLog:
+        click.get_current_context().meta[LOGGED] = True
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __call__(self, event: str, **said: Any) -> None:
+        if event == "progress":
+            if monotonic() - self._said < _BETWEEN:
+                return
+            self._said = monotonic()
+        self._step = said.pop("step", self._step)
+        say(self._step, event, **said)
