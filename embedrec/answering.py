@@ -9,6 +9,7 @@ from embedrec.errors import SettingsError
 from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.models.base import Model
 from embedrec.models.files import dialled_model, load_model
+from embedrec.past import built_of
 from embedrec.steps import vector_model
 from embedrec.workspace import Workspace
 
@@ -44,7 +45,7 @@ def open_answering(
     since, and a popularity beside an index; ArtifactError for what is missing.
     """
     if index is not None:
-        return _through(workspace, workspace.find("index", index), settings, popularity)
+        return _through(workspace, workspace.find("index", index, of="answers"), settings, popularity)
     source = workspace.find("model", model)
     settings.need_index(source.name)
     return Answering(source, (source,), dialled_model(source, load_model(source), popularity))
@@ -54,16 +55,11 @@ def _through(workspace: Workspace, built: Artifact, settings: SearchSettings, po
     from embedrec.index.files import load_index
     from embedrec.index.parameters import check_settings
 
-    of = built.about.get("of", "items")
-    if of != "answers":
-        raise SettingsError(f"index {built.name} is one of {of}; build one with `embedrec build-index --of answers`")
     if popularity is not None:
         raise SettingsError(
             f"the vectors in index {built.name} are as they are; leave --popularity out, or build the index with it"
         )
-    source = workspace.find("model", built.about["indexed"]["name"])
-    if source.fingerprint != built.about["indexed"]["fingerprint"]:
-        raise SettingsError(f"model {source.name} was trained anew since index {built.name} was built; build it again")
+    source = built_of(workspace, built)
     index, found = load_index(built), vector_model(source)
     check_settings(settings, index.faiss, index.spec)
     if "popularity" in built.about:

@@ -66,7 +66,7 @@ def open_past(workspace: Workspace, model: str | None, index: str | None, settin
     if index is None and model is None:
         index = next((a.name for a in reversed(workspace.artifacts("index")) if a.about.get("of") == "sessions"), None)
     if index is not None:
-        return _through(workspace, workspace.find("index", index), settings)
+        return _through(workspace, workspace.find("index", index, of="sessions"), settings)
     source = workspace.find("model", model)
     settings.need_index(source.name)
     trained = trained_on(workspace, source)
@@ -142,15 +142,19 @@ def trained_on(workspace: Workspace, model: Artifact) -> Artifact:
     return sessions
 
 
+def built_of(workspace: Workspace, index: Artifact) -> Artifact:
+    """The model artifact that an index was built of. Raises SettingsError when it has changed since."""
+    said = index.about["indexed"]
+    source = workspace.find("model", said["name"])
+    if source.fingerprint != said["fingerprint"]:
+        raise SettingsError(f"model {source.name} was trained anew since index {index.name} was built; build it again")
+    return source
+
+
 def _through(workspace: Workspace, built: Artifact, settings: SearchSettings) -> Past:
     from embedrec.index.files import load_index
 
-    of = built.about.get("of", "items")
-    if of != "sessions":
-        raise SettingsError(f"index {built.name} is one of {of}; build one with `embedrec build-index --of sessions`")
-    source = workspace.find("model", built.about["indexed"]["name"])
-    if source.fingerprint != built.about["indexed"]["fingerprint"]:
-        raise SettingsError(f"model {source.name} was trained anew since index {built.name} was built; build it again")
+    source = built_of(workspace, built)
     model, index = vector_model(source), load_index(built)
     if "weights" in built.about:
         model = model.weighted(build(Weights, built.about["weights"], given=str(built.folder)))

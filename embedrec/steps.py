@@ -351,17 +351,16 @@ def recall_verdict(source: Artifact) -> tuple[str, bool]:
     end of the interval lies below what was promised, or, of an index without a promise, below the lower end of what was
     measured.
     """
-    from embedrec.index.files import load_index
-    from embedrec.index.measuring import some_items, those_queries
+    from embedrec.index.files import kept_queries, load_index
+    from embedrec.index.measuring import asked_of
 
     index = load_index(source)
     facts, said = index.facts, index.facts.get("promise")
     k, stated = (20, facts.get("recall@20", 0.0)) if said is None else (said["k"], said["recall"])
     least = facts.get("recall_low", stated) if said is None else stated
-    if "queries.npy" in source:
-        asked, fresh = those_queries(index.embeddings, source.array("queries", "float32"), k), "histories"
-    else:
-        asked, fresh = some_items(index.embeddings, int(source.about.get("seed", 0)) + 1, k=k), "items"
+    queries = kept_queries(source)
+    asked = asked_of(index.embeddings, queries, int(source.about.get("seed", 0)) + 1, k=k)
+    fresh = "items" if queries is None else "histories"
     found = asked.found_by(index)
     told = f"recall@{k} {found.mean:.4f} on {len(asked.queries):,} fresh {fresh}"
     kind = "measured" if said is None else "promised"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from embedrec import artifacts, atomic
 from embedrec.artifacts import Artifact
-from embedrec.errors import ArtifactError, did_you_mean
+from embedrec.errors import ArtifactError, SettingsError, did_you_mean
 
 FOLDERS = {"sessions": "sessions", "model": "models", "index": "indexes"}
 _PLACES = {**FOLDERS, "checkpoint": "checkpoints"}
@@ -52,13 +52,14 @@ class Workspace:
     def find(self, kind: str, name: str | None = None, *, of: str | None = None) -> Artifact:
         """The artifact of that name, or the latest of its kind.
 
-        of  the latest index of "items", "answers" or "sessions"; of any where it is None
+        of  an index of "items", "answers" or "sessions"; of any where it is None
 
-        Raises ArtifactError, with near misses or the command that makes one, when there is none.
+        Raises ArtifactError, with near misses or the command that makes one, when there is none; SettingsError when
+        that of the name is an index of something else.
         """
         for folder in self.folders(kind):
             if folder.name == name:
-                return artifacts.read(folder, kind)
+                return _of(of, artifacts.read(folder, kind))
         found = [a for a in self.artifacts(kind) if of in (None, a.about.get("of", "items"))]
         if name is None and found:
             return found[-1]
@@ -68,3 +69,11 @@ class Workspace:
         if not hint:
             hint = f"; there are {', '.join(names)}" if names else f"; make one with `{_MADE_BY[kind]}`"
         raise ArtifactError(f"{what} in {self.root / FOLDERS[kind]}{hint}")
+
+
+def _of(of: str | None, index: Artifact) -> Artifact:
+    """The same. Raises SettingsError for an index of something else, see `Workspace.find`."""
+    said = index.about.get("of", "items")
+    if of not in (None, said):
+        raise SettingsError(f"index {index.name} is one of {said}; build one with `embedrec build-index --of {of}`")
+    return index

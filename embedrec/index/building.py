@@ -13,7 +13,7 @@ from embedrec.errors import SettingsError
 from embedrec.faiss_index import made
 from embedrec.index.filling import filled
 from embedrec.index.index import Index
-from embedrec.index.measuring import facts_of, some_items, those_queries
+from embedrec.index.measuring import asked_of, facts_of
 from embedrec.index.on_disk import fits
 from embedrec.index.parameters import check_settings
 from embedrec.index.promise import Promise
@@ -72,7 +72,7 @@ def build_index(
     built = filled(embeddings, kind, cells=cells, seed=seed, room=room, report=report)
     seconds = perf_counter() - started
     check_settings(settings, built.faiss, built.spec)
-    asked = some_items(embeddings, seed) if queries is None else those_queries(embeddings, queries)
+    asked = asked_of(embeddings, queries, seed)
     index = settled(built, asked, Promise.recall, settings)
     return replace(index, facts={**facts_of(index, asked), "build_seconds": round(seconds, 3)})
 

@@ -90,6 +90,11 @@ def load_index(artifact: artifacts.Artifact) -> Index:
         return Index(embeddings, about.spec, stored, about.augmented, settings, about.facts, rows, about.longest)
 
 
+def kept_queries(artifact: artifacts.Artifact) -> np.ndarray | None:
+    """The queries (q, d) that were saved with an index to measure on later; None where there are none."""
+    return artifact.array("queries", "float32") if "queries.npy" in artifact else None
+
+
 class _About(msgspec.Struct):
     """What must stand in the manifest of an index."""
 

@@ -84,6 +84,15 @@ class Recall:
         return cls(float(mean), float(mean - _ONE_SIDED * spread))
 
 
+def asked_of(
+    embeddings: Embeddings, queries: np.ndarray | None, seed: int, *, count: int | None = None, k: int = 20
+) -> Asked:
+    """The first `count` of the queries (q, d), all where it is None; where there are no queries, so many items."""
+    if queries is None:
+        return some_items(embeddings, seed, ASKED if count is None else count, k)
+    return those_queries(embeddings, queries[:count], k)
+
+
 def some_items(embeddings: Embeddings, seed: int, count: int = ASKED, k: int = 20) -> Asked:
     """Items drawn at random, each once, with their exact neighbours; k fewer where the catalogue has fewer."""
     n = len(embeddings)

@@ -22,7 +22,7 @@ from embedrec.errors import PromiseError, SettingsError
 from embedrec.faiss_index import cells_of, inner
 from embedrec.index.filling import filled
 from embedrec.index.index import Index
-from embedrec.index.measuring import Asked, faiss_bytes, measured, some_items, those_queries
+from embedrec.index.measuring import Asked, asked_of, faiss_bytes, measured
 from embedrec.index.parameters import check_settings
 from embedrec.index.promise import Promise
 from embedrec.index.settings import AS_BUILT, KINDS, SearchSettings
@@ -87,9 +87,7 @@ def tuned(
             seconds = perf_counter() - begun
             check_settings(settings, index.faiss, index.spec)
             cells = cells_of(index.faiss) if cells is None else cells
-            if asked is None:
-                k = promise.k
-                asked = some_items(embeddings, seed, k=k) if queries is None else those_queries(embeddings, queries, k)
+            asked = asked or asked_of(embeddings, queries, seed, k=promise.k)
             tried += _points(index, asked, promise, settings, seconds)
         kept = [t for t in tried if not t.broken]
         if kept and not (kinds == ["ivf"] and following == ["hnsw"] and _slow(kept, len(embeddings))):

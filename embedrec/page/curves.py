@@ -8,9 +8,9 @@ from typing import Any
 
 from embedrec.artifacts import Artifact
 from embedrec.faiss_index import inner
-from embedrec.index.files import load_index
+from embedrec.index.files import kept_queries, load_index
 from embedrec.index.index import Index
-from embedrec.index.measuring import Asked, batch_seconds, measured, some_items, those_queries
+from embedrec.index.measuring import Asked, asked_of, batch_seconds, measured
 from embedrec.index.parameters import settings_of_type
 from embedrec.index.settings import KINDS, SearchSettings
 
@@ -30,10 +30,12 @@ def curve_of(artifact: Artifact, *, seed: int = 0) -> list[dict[str, Any]]:
     """
     index = load_index(artifact)
     k = int((index.facts.get("promise") or {}).get("k", 20))
-    few = _asked(index, artifact, _FIRST, k, seed)
+    queries = kept_queries(artifact)
+    few = asked_of(index.embeddings, queries, seed, count=_FIRST, k=k)
     batch_seconds(index, few, runs=1)  # also reads files
     each = batch_seconds(index, few, runs=1) / len(few.queries)
-    asked = _asked(index, artifact, min(max(_LEAST, int(1 / each)), _MOST), k, seed)
+    count = min(max(_LEAST, int(1 / each)), _MOST)
+    asked = asked_of(index.embeddings, queries, seed, count=count, k=k)
     own = {**_point(index, asked, index.settings), "kept": True}
     points, began = [], perf_counter()
     for settings in _walk(index):
@@ -53,12 +55,6 @@ def _point(index: Index, asked: Asked, settings: SearchSettings) -> dict[str, An
         fastest = round(count / batch_seconds(index, asked, settings, runs=_RUNS))
         said["queries_per_second"] = max(said["queries_per_second"], fastest)
     return {**{name: getattr(settings, name) for name in KINDS}, **said}
-
-
-def _asked(index: Index, artifact: Artifact, count: int, k: int, seed: int) -> Asked:
-    if "queries.npy" in artifact:
-        return those_queries(index.embeddings, artifact.array("queries", "float32")[:count], k)
-    return some_items(index.embeddings, seed, count, k)
 
 
 def _walk(index: Index) -> list[SearchSettings]:

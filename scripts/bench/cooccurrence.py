@@ -31,7 +31,7 @@ from time import perf_counter
 import numpy as np
 import scipy.sparse as sp
 from generated import shopping
-from prepare_table import measure
+from processes import measure
 
 from embedrec.artifacts import read
 from embedrec.data.sessions import Sessions

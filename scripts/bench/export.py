@@ -23,6 +23,7 @@ from time import perf_counter, process_time, sleep
 
 import numpy as np
 from generated import clustered, indexed
+from processes import started
 
 from embedrec import TopK, Vocab
 from embedrec.data.features import Features
@@ -113,23 +114,6 @@ def killed(times: int, n: int) -> None:
                 assert target.read_bytes() == expected, "the resumed file differs"
                 assert not list(Path(folder).glob(".similar*")), "something was left behind"
         print(f"{times} exports of {n:,} lists, {ended} ended by SIGKILL, {resumed} resumed: no torn file, equal bytes")
-
-
-def started(command: list[str]) -> int:
-    """A process of the command line, which need not import again what this one has; its number."""
-    import faiss  # noqa: F401
-
-    from embedrec.cli.main import main as command_line
-
-    process = os.fork()
-    if process:
-        return process
-    with Path(os.devnull).open("w") as nowhere:
-        sys.argv, sys.stderr = ["embedrec", *command], nowhere
-        try:
-            command_line()
-        finally:
-            os._exit(0)
 
 
 def main() -> None:

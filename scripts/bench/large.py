@@ -21,9 +21,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
+from processes import Run, measure
 
 _BLOCK = 1 << 18  # vectors generated at once
 _CLUSTERS, _NOISE = 500, 0.5  # as `generated.clustered` makes them
@@ -42,15 +43,6 @@ status = Path("/proc/self/status").read_text()
 anonymous = next(line for line in status.splitlines() if line.startswith("RssAnon")).split()[1]
 print(json.dumps([1000 * (opened - started), 1000 * (asked - opened), (int(anonymous) << 10) / 1e6]))
 """
-
-
-class Run(NamedTuple):
-    """What one step took: seconds, and bytes resident at most, all and without those of files."""
-
-    seconds: float
-    peak: int
-    anonymous: int
-    out: str
 
 
 def main() -> int:
@@ -118,25 +110,10 @@ def _write(file: IO[bytes], vectors: np.ndarray, suffix: str) -> None:
 
 
 def step(what: str, words: list[str]) -> Run:
-    """Run a command to its end, look at its memory every 10 ms, and print the line of the table."""
-    started, peak, anonymous = time.perf_counter(), 0, 0
-    command = [sys.executable, "-m", "embedrec.cli.main", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None:
-            try:
-                status = Path(f"/proc/{process.pid}/status").read_text()
-            except OSError:  # it has just ended
-                status = ""
-            sizes = dict(line.split(":") for line in status.splitlines() if line.startswith(("VmHWM", "RssAnon")))
-            peak = max(peak, int(sizes.get("VmHWM", "0 kB").split()[0]) << 10)
-            anonymous = max(anonymous, int(sizes.get("RssAnon", "0 kB").split()[0]) << 10)
-            time.sleep(0.01)
-        seconds = time.perf_counter() - started
-        out, log = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{log}")
-    print(f"{what:>12} {seconds:>8.1f} {anonymous / 1e6:>17.0f} {peak / 1e6:>13.0f}", flush=True)
-    return Run(seconds, peak, anonymous, out)
+    """Run a command to its end, and print the line of the table."""
+    run = measure([sys.executable, "-m", "embedrec.cli.main", *words])
+    print(f"{what:>12} {run.seconds:>8.1f} {run.anonymous / 1e6:>17.0f} {run.peak / 1e6:>13.0f}", flush=True)
+    return run
 
 
 def opened(folder: Path) -> str:

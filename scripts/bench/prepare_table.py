@@ -20,17 +20,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from processes import Run, measure
 
 _RATIO = 1.5  # figures to reach: times the seconds of the faster of the others,
 _TIMES_ARRAYS = 4  # times the columns as arrays
@@ -39,14 +37,6 @@ _EVENT = 24  # bytes: three columns of int64
 _ITEMS, _ZIPF, _EVENTS_A_SESSION = 500_000, 1.1, 5
 _BLOCK = 1 << 20  # rows generated at once
 _START, _SPAN, _SESSION = 1_600_000_000, 30_000_000, 3600  # seconds
-
-
-class Run(NamedTuple):
-    """What one run took: seconds, and bytes resident at most, all and without those of files."""
-
-    seconds: float
-    peak: int
-    anonymous: int
 
 
 def main() -> int:
@@ -165,26 +155,6 @@ def command(tool: str, log: Path, folder: Path) -> list[str]:
         return [sys.executable, __file__, "--run", tool, str(log), str(folder)]
     words = ["prepare", "table", str(log), "--session", "session", "--item", "item", "--time", "time"]
     return [sys.executable, "-m", "embedrec.cli.main", *words, "--min-length", "1", "--workspace", str(folder)]
-
-
-def measure(words: list[str]) -> Run:
-    """Run a command to its end, and look at its memory every 10 ms."""
-    started, peak, anonymous = time.perf_counter(), 0, 0
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None:
-            try:
-                status = Path(f"/proc/{process.pid}/status").read_text()
-            except OSError:  # it has just ended
-                status = ""
-            sizes = dict(line.split(":") for line in status.splitlines() if line.startswith(("VmHWM", "RssAnon")))
-            peak = max(peak, int(sizes.get("VmHWM", "0 kB").split()[0]) << 10)
-            anonymous = max(anonymous, int(sizes.get("RssAnon", "0 kB").split()[0]) << 10)
-            time.sleep(0.01)
-        seconds = time.perf_counter() - started
-        _, log = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(words)} failed:\n{log}")
-    return Run(seconds, peak, anonymous)
 
 
 def polars(log: str, folder: Path) -> None:

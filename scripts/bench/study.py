@@ -15,10 +15,11 @@ import os
 import random
 import shutil
 import signal
-import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter, sleep
+
+from processes import started
 
 STUDY = """\
 title = "Kills"
@@ -104,27 +105,6 @@ def outcome(config: Path, data: Path, workspace: Path) -> dict[str, str | None]:
 def ended(process: int) -> int:
     """Wait for a process; its status."""
     return os.waitpid(process, 0)[1]
-
-
-def started(command: list[str]) -> int:
-    """A process of the command line, which need not import again what this one has; its number."""
-    import faiss  # noqa: F401
-
-    from embedrec.cli.main import main as command_line
-
-    process = os.fork()
-    if process:
-        return process
-    with Path(os.devnull).open("w") as nowhere:
-        sys.argv, sys.stdout, sys.stderr = ["embedrec", *command], nowhere, nowhere
-        status = 1
-        try:
-            command_line()
-            status = 0
-        except SystemExit as e:
-            status = 1 if e.code else 0
-        finally:
-            os._exit(status)
 
 
 if __name__ == "__main__":
