@@ -20,8 +20,6 @@ _ENOUGH = 1 << 16  # vectors that any quantiser is trained well on
 _OPQ_ROUNDS = 10  # of FAISS's 50: a third of the time, recall .9998 instead of .9999
 _CONSTRUCTION = 128  # candidates for links of a graph; with 64, searches for recall .99 keep four times as many
 ADD = 1 << 16  # vectors added at a time
-_LINKED = 1 << 14  # vectors linked into a graph at a time, which takes about a second
-_PARTS = 16  # but no more parts than this
 _METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "dot": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
 
 
@@ -46,7 +44,8 @@ def fill(
 ) -> None:
     """Train an index where it needs it, and add n vectors.
 
-    vectors  rows (m,) int64 or a slice → (m, d) float32; no more than a sample of them is held at a time
+    vectors  rows (m,) int64 or a slice → (m, d) float32; no more than a sample of them is held at a time, but all of a
+             graph's
     most     vectors that it may be trained on; None for as many as do it good
     cells    centres of cells of another index of the same vectors, so that they are not sought again: (c, any width);
              what they have more or less than d is the padding of one of both
@@ -56,19 +55,13 @@ def fill(
     """
     train(index, spec, n, vectors, most=most, cells=cells, seed=seed)
     try:
-        block = added_at_a_time(index, n)
+        block = n if isinstance(inner(index), faiss.IndexHNSW) else ADD  # region by region, a graph would find little
         for start in range(0, n, block):
             stop = min(start + block, n)
             index.add(vectors(slice(start, stop)))
             report("progress", done=stop, total=n, unit="vectors")
     except RuntimeError as e:
         raise _refused(spec, f"{n} vectors of {index.d} dimensions", e) from None
-
-
-def added_at_a_time(index: Any, n: int) -> int:
-    """How many of n vectors `fill` adds at a time. FAISS links those of a part in random order; a graph to which they
-    come region by region finds little, so that each part should be of vectors from everywhere."""
-    return max(_LINKED, -(-n // _PARTS)) if isinstance(inner(index), faiss.IndexHNSW) else ADD
 
 
 def train(

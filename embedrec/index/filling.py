@@ -13,9 +13,10 @@ import numpy as np
 from embedrec.data.room import IN_MEMORY, Room
 from embedrec.embeddings import Embeddings, unit
 from embedrec.errors import SettingsError
-from embedrec.faiss_index import added_at_a_time, fill, inner, made, train
+from embedrec.faiss_index import fill, inner, made, train
 from embedrec.index.index import Index
-from embedrec.index.locality import LEAF, dealt, local_order
+from embedrec.index.linking import link, linkable
+from embedrec.index.locality import LEAF, local_order
 from embedrec.index.on_disk import check_streams, fits, most_trained, streamed
 from embedrec.index.specs import factory_string
 from embedrec.reporting import Report, quiet
@@ -56,9 +57,13 @@ def filled(
         train(index, spec, n, vectors, most=most, cells=cells, seed=seed)
         there, file = streamed(index, n, vectors, room, report)
         return Index(embeddings, spec, there, augmented, longest=longest, file=file)
-    if isinstance(inner(index), faiss.IndexHNSW) and n > LEAF:
-        rows = dealt(local_order(vectors, n, seed), -(-n // added_at_a_time(index, n)))
-        vectors = partial(_ordered, vectors, rows)
+    if linkable(index):
+        if n > LEAF:
+            rows = local_order(vectors, n, seed)
+            vectors = partial(_ordered, vectors, rows)
+        train(index, spec, n, vectors, most=most, seed=seed)
+        link(index, n, vectors, seed=seed, report=report)
+        return Index(embeddings, spec, index, augmented, rows=rows, longest=longest)
     fill(index, spec, n, vectors, most=most, cells=cells, seed=seed, report=report)
     return Index(embeddings, spec, index, augmented, rows=rows, longest=longest)
 

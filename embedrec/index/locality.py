@@ -38,12 +38,6 @@ def local_order(vectors: Callable[[np.ndarray], np.ndarray], n: int, seed: int =
     return order
 
 
-def dealt(order: np.ndarray, parts: int) -> np.ndarray:
-    """The same rows (n,) in so many parts of equal length, give or take one, each of which goes through all of the
-    order."""
-    return np.concatenate([order[part::parts] for part in range(parts)])
-
-
 def _axis(some: np.ndarray) -> np.ndarray:
     """About the direction (d,) in which vectors (m, d) differ most; zero where they do not differ."""
     apart = some - some.mean(axis=0)

@@ -23,14 +23,23 @@ _ROOM = 1 << 22  # candidates kept at a time: 32 MB
 class Graph:
     """Where FAISS holds a graph, for `kernels.walk`; the index must live as long as this is used.
 
-    places       (6,) int64 addresses and numbers, see `kernels.walk.descend`
+    places       (7,) int64 addresses and numbers, see `kernels.walk.descend`
     steps        (l + 1,) int64 where the links of each level begin among those of a row
     by_distance  whether vectors are compared by distance instead of product
+    begins       (n,) int64, what the second address is of
     """
 
     places: np.ndarray
     steps: np.ndarray
     by_distance: bool
+    begins: np.ndarray
+
+    def upwards(self, level: int, *, alone: bool = False) -> Graph:
+        """The graph without the levels below, and where it is `alone` without those above: a search begins at the row
+        with which all begin."""
+        begins, places = self.begins + self.steps[level], self.places.copy()
+        places[1], places[5] = begins.ctypes.data, 0 if alone else places[5] - level
+        return Graph(places, self.steps[level:] - self.steps[level], self.by_distance, begins)
 
 
 def graph_of(index: Any) -> Graph | None:
@@ -39,11 +48,20 @@ def graph_of(index: Any) -> Graph | None:
         return None
     held: Any = index.storage
     vectors: Any = faiss.downcast_index(held)
+    return graph_over(index, int(vectors.get_xb()))
+
+
+def graph_over(index: Any, vectors: int) -> Graph:
+    """The graph of an HNSW index, and at an address what its searches compare: (n, d) float32."""
     links: Any = index.hnsw
-    places = [vectors.get_xb(), links.offsets.data(), links.neighbors.data()]
-    numbers = [index.ntotal, links.entry_point, links.max_level]
-    steps = faiss.vector_to_array(links.cum_nneighbor_per_level).astype(np.int64)
-    return Graph(np.array([*map(int, places), *numbers], dtype=np.int64), steps, index.metric_type == faiss.METRIC_L2)
+    n, begins = index.ntotal, links.offsets.data()
+    numbers = [vectors, int(begins), int(links.neighbors.data()), n, links.entry_point, links.max_level, index.d]
+    return Graph(
+        np.array(numbers, dtype=np.int64),
+        faiss.vector_to_array(links.cum_nneighbor_per_level).astype(np.int64),
+        index.metric_type == faiss.METRIC_L2,
+        faiss.rev_swig_ptr(begins, n).view(np.int64),
+    )
 
 
 def pays(queries: int) -> bool:

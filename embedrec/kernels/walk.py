@@ -87,8 +87,9 @@ def _halved(builder: Any, value: Any) -> Any:
     return builder.extract_element(value, ir.Constant(_i32, 0))
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _score(vectors, row, query, by_distance):  # type: ignore[no-untyped-def]
+@numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")
+def similarity(vectors, row, query, by_distance):  # type: ignore[no-untyped-def]
+    """Of a row of vectors (n, d) and query (d,): their product, or with `by_distance` −their squared distance."""
     return -_apart(vectors, row, query) if by_distance else _product(vectors, row, query)
 
 
@@ -96,8 +97,8 @@ def _score(vectors, row, query, by_distance):  # type: ignore[no-untyped-def]
 def descend(graph, steps, queries, by_distance, path):  # type: ignore[no-untyped-def]
     """From the top of the graph to the nearest row of each level above the last, for each query.
 
-    graph    (6,) int64: addresses of vectors (n, d) float32, of the places (n,) int64 where each row's links begin, and
-             of the links int32; n, the row to begin with, and its level, the highest
+    graph    (7,) int64: addresses of vectors (n, d) float32, of the places (n,) int64 where each row's links begin, and
+             of the links int32; n, the row to begin with, its level, the highest, and d
     steps    (l + 1,) int64: where the links of each level begin among those of a row
     queries  (q, d) float32; scores are products, or with `by_distance` −squared distances
     path     (q, max(top, 1)) int64: written, level 1 first
@@ -106,7 +107,7 @@ def descend(graph, steps, queries, by_distance, path):  # type: ignore[no-untype
     vectors, begins = carray(floats(graph[0]), (graph[3], d)), carray(int64s(graph[1]), (graph[3],))
     for i in range(queries.shape[0]):
         row, query = graph[4], queries[i]
-        best = _score(vectors, row, query, by_distance)
+        best = similarity(vectors, row, query, by_distance)
         path[i, 0] = row
         for level in range(top, 0, -1):
             moved = True
@@ -118,7 +119,7 @@ def descend(graph, steps, queries, by_distance, path):  # type: ignore[no-untype
                     near = np.int64(links[e])
                     if near < 0:
                         break
-                    score = _score(vectors, near, query, by_distance)
+                    score = similarity(vectors, near, query, by_distance)
                     if score > best:
                         best, row, moved = score, near, True
             path[i, level - 1] = row
@@ -140,7 +141,7 @@ def walk(graph, width, starts, queries, by_distance, seen, found):  # type: igno
     kept, scores = np.empty((_TOGETHER, ef), dtype=np.int64), np.empty((_TOGETHER, ef), dtype=np.float32)
     fresh, counts = np.empty((_TOGETHER, width), dtype=np.int64), np.empty(_TOGETHER, dtype=np.int64)
     sizes, places = np.empty(_TOGETHER, dtype=np.int64), np.empty(_TOGETHER, dtype=np.int64)
-    under_way = np.empty(_TOGETHER, dtype=np.int64)
+    under_way, points = np.empty(_TOGETHER, dtype=np.int64), np.empty(width, dtype=np.float32)
     met = np.empty(1 << 12, dtype=np.int64)
     for first in range(0, queries.shape[0], _TOGETHER):
         together = min(_TOGETHER, queries.shape[0] - first)
@@ -151,7 +152,7 @@ def walk(graph, width, starts, queries, by_distance, seen, found):  # type: igno
             met[marks] = row
             marks += 1
             under_way[a] = a
-            kept[a, 0], scores[a, 0] = row, _score(vectors, row, queries[first + a], by_distance)
+            kept[a, 0], scores[a, 0] = row, similarity(vectors, row, queries[first + a], by_distance)
             sizes[a], places[a] = 1, 0
             fetch(begins, row)
         active = together
@@ -189,9 +190,10 @@ def walk(graph, width, starts, queries, by_distance, seen, found):  # type: igno
                 query, rows = queries[first + a], fresh[a]
                 row_kept, row_scores, size = kept[a], scores[a], sizes[a]
                 highest = size  # the best place that is new
+                for t in range(counts[a]):  # all before the first is compared, so that no wrong guess stops them
+                    points[t] = similarity(vectors, rows[t], query, by_distance)
                 for t in range(counts[a]):
-                    near = rows[t]
-                    score = _score(vectors, near, query, by_distance)
+                    near, score = rows[t], points[t]
                     if size == ef and score <= row_scores[ef - 1]:
                         continue
                     size = min(size + 1, ef)

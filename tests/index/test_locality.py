@@ -5,14 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedrec import faiss_index
-from embedrec.data.vocab import Vocab
-from embedrec.embeddings import Embeddings
 from embedrec.index import locality
-from embedrec.index.filling import filled
-from embedrec.index.locality import dealt, local_order
-from embedrec.index.measuring import some_items
-from embedrec.index.settings import SearchSettings
+from embedrec.index.locality import local_order
 
 
 @pytest.mark.parametrize("n", [0, 1, 256, 257, 3000])
@@ -46,22 +40,3 @@ def test_the_first_cut_is_across_the_longest_axis() -> None:
 def test_vectors_that_are_all_the_same_are_ordered_too() -> None:
     vectors = np.ones((1000, 4), dtype=np.float32)
     assert sorted(local_order(vectors.__getitem__, 1000)) == list(range(1000))
-
-
-def test_every_part_goes_through_all_of_the_order() -> None:
-    assert dealt(np.arange(7), 3).tolist() == [0, 3, 6, 1, 4, 2, 5]
-    assert dealt(np.arange(4), 1).tolist() == [0, 1, 2, 3]
-
-
-def test_a_graph_filled_in_parts_finds_what_one_filled_at_once_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of one region each would leave regions that few links lead to: .91."""
-    rng = np.random.default_rng(0)
-    centres = 8 * rng.normal(size=(20, 16)).astype(np.float32)
-    vectors = centres[rng.integers(0, 20, 6000)] + rng.normal(size=(6000, 16)).astype(np.float32)
-    embeddings = Embeddings(vectors, Vocab(np.arange(6000)), "l2")
-    asked, settings = some_items(embeddings, 0, 500, 10), SearchSettings(ef_search=16)
-    whole = asked.found_by(filled(embeddings, "hnsw"), settings).mean
-    monkeypatch.setattr(faiss_index, "_LINKED", 32)
-    monkeypatch.setattr(faiss_index, "_PARTS", 1000)
-    parts = asked.found_by(filled(embeddings, "hnsw"), settings).mean
-    assert parts > whole - 0.01 > 0.95
