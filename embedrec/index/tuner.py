@@ -1,14 +1,16 @@
 """An index that keeps a promise: types and settings are tried until one does, the fastest of them is kept.
 
 What is tried is chosen so that trying takes no longer than building: cells, which are built soon, come first, and
-graphs when cells keep the promise only by visiting many vectors; compressed types when neither keeps it. Cells are
-sought once and shared, and settings are found on a sample of items whose exact neighbours are known.
+graphs when cells do not keep the promise by visiting few vectors; cells by visiting many, and compressed types, when
+graphs do not keep it. Cells are sought once and shared, and settings are found on a sample of items whose exact
+neighbours are known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import zip_longest
 from time import perf_counter
 from typing import Any
@@ -23,7 +25,7 @@ from embedrec.faiss_index import cells_of, inner
 from embedrec.index.filling import filled
 from embedrec.index.index import Index
 from embedrec.index.measuring import Asked, asked_of, faiss_bytes, measured
-from embedrec.index.parameters import check_settings
+from embedrec.index.parameters import check_settings, settings_of_type
 from embedrec.index.promise import Promise
 from embedrec.index.settings import AS_BUILT, KINDS, SearchSettings
 from embedrec.index.specs import AUTO
@@ -34,6 +36,7 @@ _FEW = 8_000  # vectors through which exact search is as fast as any other
 _VISITED = 1000  # vectors that a query is compared with in cells, up to which no graph is faster
 _CENTRES = 8  # centres of cells that are compared in the time of a vector
 _NEAREST_MISSES = 3
+_TIMES = (2, 4)  # of its cells or candidates, with which what is kept is measured too
 _TYPES = ("flat", "ivf", "fastscan", "hnsw", "ivf-sq8", "ivfpq", "hnsw-sq8")
 
 
@@ -79,6 +82,7 @@ def tuned(
         raise SettingsError("there are no vectors to index; train on sessions that hold items")
     asked: Asked | None = None
     tried: list[Tried] = []
+    put_off: Callable[[], Iterator[Tried]] | None = None
     rounds = list(_rounds(embeddings, promise, kind, settings))
     for kinds, following in zip_longest(rounds, rounds[1:]):
         for name in kinds:
@@ -88,10 +92,17 @@ def tuned(
             check_settings(settings, index.faiss, index.spec)
             cells = cells_of(index.faiss) if cells is None else cells
             asked = asked or asked_of(embeddings, queries, seed, k=promise.k)
-            tried += _points(index, asked, promise, settings, seconds)
+            points = partial(_points, index, asked, promise, settings, seconds)
+            found = list(points(last=_few_cells(index) if kinds == ["ivf"] and following == ["hnsw"] else None))
+            put_off = put_off if found else points
+            tried += found
+        if put_off is not None and following != ["hnsw"] and all(t.broken for t in tried):
+            tried += put_off()
+            put_off = None
         kept = [t for t in tried if not t.broken]
-        if kept and not (kinds == ["ivf"] and following == ["hnsw"] and _slow(kept, len(embeddings))):
+        if kept:
             best = max(kept, key=lambda t: t.point["queries_per_second"])
+            tried += _beyond(best, asked, promise, settings) if asked is not None else []
             return _with_facts(best, tried, promise, perf_counter() - started)
     raise PromiseError(_misses(tried, promise), points=[t.point for t in tried])
 
@@ -115,11 +126,10 @@ def _rounds(embeddings: Embeddings, promise: Promise, kind: str, given: SearchSe
             yield new
 
 
-def _slow(kept: Sequence[Tried], n: int) -> bool:
-    """Whether the fastest of these cells compare a query with so many vectors that a graph may be faster."""
-    best = max(kept, key=lambda t: t.point["queries_per_second"]).index
-    nlist = inner(best.faiss).nlist
-    return bool(best.settings.cells * n / nlist + nlist / _CENTRES > _VISITED)
+def _few_cells(index: Index) -> int:
+    """How many cells may be visited before a graph is tried, at least one."""
+    nlist = inner(index.faiss).nlist
+    return max(1, int((_VISITED - nlist / _CENTRES) * nlist / len(index)))
 
 
 def _able(kind: str, given: SearchSettings) -> bool:
@@ -136,20 +146,43 @@ def _least_bytes(kind: str, d: int) -> float:
     return code + (256 if "hnsw" in kind else 0 if kind == "flat" else 8)
 
 
-def _points(index: Index, asked: Asked, promise: Promise, given: SearchSettings, seconds: float) -> Iterator[Tried]:
-    """The operating points of an index that reach the recall; the nearest where none does."""
-    options, most = reaching(index, asked, promise.recall, given)
-    size = faiss_bytes(index)
-    for settings in options or [most]:
-        point = {
-            "spec": index.spec,
-            **{name: getattr(settings, name) for name in KINDS},
-            **measured(index, asked, settings),
-            "bytes_per_vector": round(size / len(index), 1),
-            "bytes": size,
-            "build_seconds": round(seconds, 3),
-        }
-        yield Tried(replace(index, settings=settings), point, promise.broken_by(point))
+def _points(
+    index: Index, asked: Asked, promise: Promise, given: SearchSettings, seconds: float, *, last: int | None = None
+) -> Iterator[Tried]:
+    """The operating points of an index that reach the recall; the nearest where none does.
+
+    last  the most cells that are tried; where no point reaches the recall with these, there is none
+    """
+    options, most = reaching(index, asked, promise.recall, given, last=last)
+    built = {"bytes": faiss_bytes(index), "build_seconds": round(seconds, 3)}
+    for settings in options or [most] * (last is None):
+        yield _tried(index, asked, promise, settings, built)
+
+
+def _beyond(best: Tried, asked: Asked, promise: Promise, given: SearchSettings) -> list[Tried]:
+    """What more recall would cost: the operating points with two and four times the cells or candidates."""
+    index, built = best.index, {name: best.point[name] for name in ("bytes", "build_seconds")}
+    own, able = index.settings, settings_of_type(index.faiss)
+    if "nprobe" in able and given.nprobe is None:
+        nlist = inner(index.faiss).nlist
+        more = [replace(own, nprobe=n * own.cells) for n in _TIMES if n * own.cells <= nlist]
+    elif "ef_search" in able and given.ef_search is None:
+        least = max(own.candidates, promise.k)
+        more = [replace(own, ef_search=n * least) for n in _TIMES if n * least <= len(index)]
+    else:
+        more = []
+    return [_tried(index, asked, promise, settings, built) for settings in more]
+
+
+def _tried(index: Index, asked: Asked, promise: Promise, settings: SearchSettings, built: dict[str, Any]) -> Tried:
+    point = {
+        "spec": index.spec,
+        **{name: getattr(settings, name) for name in KINDS},
+        **measured(index, asked, settings),
+        "bytes_per_vector": round(built["bytes"] / len(index), 1),
+        **built,
+    }
+    return Tried(replace(index, settings=settings), point, promise.broken_by(point))
 
 
 def _with_facts(best: Tried, tried: Sequence[Tried], promise: Promise, seconds: float) -> Index:

@@ -22,19 +22,20 @@ _NO_GAIN = 1e-4  # of recall, from twice the cells: the rest is lost to compress
 
 
 def reaching(
-    index: Index, asked: Asked, target: float, given: SearchSettings
+    index: Index, asked: Asked, target: float, given: SearchSettings, *, last: int | None = None
 ) -> tuple[list[SearchSettings], SearchSettings]:
     """Settings whose recall (its lower bound) reaches the target on what is asked: few cells and many candidates first,
     then more cells and fewer candidates. And, where there are none, those that find most.
 
     given  settings that stay as they are
+    last   the most cells, or candidates of a graph, that are tried; None for as many as there are
     """
     able = settings_of_type(index.faiss)
     reranks: Sequence[int | None] = _RERANKS if "rerank" in able and given.rerank is None else (given.rerank,)
     options: list[SearchSettings] = []
     tries = _TRIES
     best, most = -1.0, given
-    for walk in _walks(index, given):
+    for walk in _walks(index, given, last):
         recalls = _recalls(index, asked, walk, reranks)
         enough = next((r for r, recall in zip(reranks, recalls, strict=True) if recall.low >= target), 0)
         if enough != 0 and (not options or enough != options[-1].rerank):
@@ -62,14 +63,16 @@ def settled(index: Index, asked: Asked, target: float, given: SearchSettings) ->
     return replace(index, settings=best)
 
 
-def _walks(index: Index, given: SearchSettings) -> Iterator[SearchSettings]:
-    """Settings with more and more cells, or candidates of a graph: 1 to 8, then 10, 12, 14, 16, 20, 24 … to all."""
+def _walks(index: Index, given: SearchSettings, last: int | None) -> Iterator[SearchSettings]:
+    """Settings with more and more cells, or candidates of a graph: 1 to 8, then 10, 12, 14, 16, 20, 24 … to the last,
+    or to all."""
     able = settings_of_type(index.faiss)
     name = "nprobe" if "nprobe" in able else "ef_search" if "ef_search" in able else ""
     if not name or getattr(given, name) is not None:
         yield given
         return
-    value, last = (1, int(inner(index.faiss).nlist)) if name == "nprobe" else (_FIRST_EF, _LAST_EF)
+    value, all_ = (1, int(inner(index.faiss).nlist)) if name == "nprobe" else (_FIRST_EF, _LAST_EF)
+    last = all_ if last is None else min(last, all_)
     while value < last:
         yield replace(given, **{name: value})
         value += max(1, (1 << value.bit_length()) // 8)
