@@ -10,6 +10,7 @@ import click
 from embedrec.cli.common import (
     emit,
     json_option,
+    log_option,
     note,
     popularity_option,
     seed_option,
@@ -80,6 +81,7 @@ _NOT_KEPT = 3  # exit code: no index keeps the promise
 @click.option("--name", metavar="NAME", help="Name of the index [default: MODEL-TYPE].")
 @gpu_option
 @seed_option
+@log_option
 @threads_option
 @json_option
 @workspace_option

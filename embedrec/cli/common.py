@@ -14,6 +14,7 @@ from unicodedata import combining, east_asian_width
 import click
 
 from embedrec.artifacts import Artifact
+from embedrec.cli.json_log import LOGGED, logged, say
 from embedrec.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,6 +86,23 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")(command)
 
 
+def _log(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[LOGGED] = True
+
+
+def log_option(command: F) -> F:
+    """`--log-json`: what else goes to stderr in words and bars."""
+    return click.option(
+        "--log-json",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_log,
+        help="Notes and progress on stderr as JSON, one object a line.",
+    )(command)
+
+
 def config_option(command: F) -> F:
     """`--config`: a file of settings."""
     return click.option(
@@ -120,7 +138,10 @@ def seed_option(command: F) -> F:
 
 def note(message: str) -> None:
     """A line on stderr."""
-    click.echo(message, err=True)
+    if logged():
+        say(None, "note", said=message)
+    else:
+        click.echo(message, err=True)
 
 
 def using(artifact: Artifact) -> Artifact:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from embedrec.cli.common import note, seed_option, threads_option, use_threads
+from embedrec.cli.common import log_option, note, seed_option, threads_option, use_threads
 from embedrec.workspace import Workspace
 
 
@@ -26,6 +26,7 @@ from embedrec.workspace import Workspace
     help="Workspace of the demo.",
 )
 @seed_option
+@log_option
 @threads_option
 def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> None:
     """Show the main job from data to similarity file, in about a minute.

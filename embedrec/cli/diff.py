@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import emit, json_option, results, workspace_option
+from embedrec.cli.common import emit, json_option, log_option, results, workspace_option
 from embedrec.workspace import Workspace
 
 
@@ -32,6 +32,7 @@ from embedrec.workspace import Workspace
 @click.option(
     "--fail-under", type=click.FloatRange(0, 1), metavar="X", help="Exit with 1 when the mean overlap is lower."
 )
+@log_option
 @json_option
 @workspace_option
 def diff(

@@ -10,6 +10,7 @@ import click
 
 from embedrec.cli.allowing import allowed_beside_attributes
 from embedrec.cli.common import (
+    log_option,
     note,
     popularity_option,
     results,
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
 @search_options("the index's")
 @gpu_option
 @whitespace_option
+@log_option
 @threads_option
 @workspace_option
 def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:

@@ -8,7 +8,16 @@ from typing import Any
 import click
 
 from embedrec.artifacts import Artifact, read
-from embedrec.cli.common import emit, json_option, note, threads_option, use_threads, using, workspace_option
+from embedrec.cli.common import (
+    emit,
+    json_option,
+    log_option,
+    note,
+    threads_option,
+    use_threads,
+    using,
+    workspace_option,
+)
 from embedrec.errors import ArtifactError
 from embedrec.workspace import FOLDERS, Workspace
 
@@ -137,6 +146,7 @@ def _holds(a: Artifact) -> str:
 @click.command(short_help="Check every file against its checksum.")
 @click.argument("name", required=False)
 @click.option("--recall", is_flag=True, help="Also measure indexes again, on items that were not asked before.")
+@log_option
 @threads_option
 @json_option
 @workspace_option

@@ -23,15 +23,23 @@ def say(step: str | None, event: str, **said: Any) -> None:
     click.echo(line, file=sys.stderr)
 
 
-class JsonLog:
-    """A report as such lines; progress once a second. How the command fails is one too: main says it."""
+def logged() -> bool:
+    """Whether the command that runs was asked for such lines."""
+    context = click.get_current_context(silent=True)
+    return context is not None and LOGGED in context.meta
 
-    def __init__(self) -> None:
-        self._step: str | None = None
+
+class JsonLog:
+    """A report as such lines; progress once a second. How the command fails is one too: main says it.
+
+    step  what is told of, until an event names another
+    """
+
+    def __init__(self, step: str | None = None) -> None:
+        self._step = step
         self._said = 0.0
 
     def __enter__(self) -> JsonLog:
-        click.get_current_context().meta[LOGGED] = True
         return self
 
     def __exit__(self, *error: object) -> None:

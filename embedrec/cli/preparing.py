@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from embedrec.artifacts import plain_from
-from embedrec.cli.common import emit, json_option, note, threads_option, together, workspace_option
+from embedrec.cli.common import emit, json_option, log_option, note, threads_option, together, workspace_option
 from embedrec.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -82,6 +82,7 @@ def shared(duplicates: str = "none", duplicates_at: str = "start") -> Callable[[
             help="Keep to so much memory (512M, 2G), with columns of events in files [default: all in memory].",
         ),
         click.option("--name", metavar="NAME", help="Name of the sessions [default: from the source]."),
+        log_option,
         json_option,
         threads_option,
         workspace_option,

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from embedrec.cli.json_log import JsonLog, logged
+
 _SECONDS_BETWEEN_LINES = 1.0
 _SILENCE = 1.0  # seconds without a count after which a bar says that work goes on
 
@@ -19,7 +21,7 @@ class Progress:
 
     "progress" events (done, total, unit) move a bar on a terminal and are silent in a pipe; other events are lines;
     those of epochs one a second at most, and always the last. On a terminal, work that does not count, or whose count
-    is at its end, shows a moving bar with the time since it began.
+    is at its end, shows a moving bar with the time since it began. With `--log-json` all are lines of the log.
     """
 
     def __init__(self, what: str) -> None:
@@ -28,7 +30,8 @@ class Progress:
         self._at = ("", 0, 0)  # unit, number and total of the last progress
         self._bar: Any = None
         self._task: Any = None
-        self._terminal = bool(sys.stderr) and sys.stderr.isatty()
+        self._log = JsonLog(what) if logged() else None
+        self._terminal = bool(sys.stderr) and sys.stderr.isatty() and self._log is None
         self._began = self._heard = monotonic()
         self._ended = Event()
         self._lock = RLock()  # of the bar, which the watch may show too
@@ -54,7 +57,9 @@ class Progress:
                 self._bar = None
 
     def __call__(self, event: str, **numbers: Any) -> None:
-        if event == "progress":
+        if self._log is not None:
+            self._log(event, **numbers)
+        elif event == "progress":
             self._move(**numbers)
         elif event != "epoch":
             self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))

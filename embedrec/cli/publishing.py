@@ -7,7 +7,14 @@ from typing import Any, TypeVar
 
 import click
 
-from embedrec.cli.common import json_option, popularity_option, threads_option, together, workspace_option
+from embedrec.cli.common import (
+    json_option,
+    log_option,
+    popularity_option,
+    threads_option,
+    together,
+    workspace_option,
+)
 from embedrec.cli.named import Named
 from embedrec.cli.searching import nearest_options, search_options
 
@@ -52,6 +59,7 @@ def content_options(parts: str) -> Callable[[F], F]:
         popularity_option,
         search_options("the index's"),
         click.option("--dry-run", is_flag=True, help="Say what would be written; connect to nothing, write nothing."),
+        log_option,
         json_option,
         threads_option,
         workspace_option,

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.common import device_option, note, seed_option, threads_option, use_threads, using, workspace_option
+from embedrec.cli.common import (
+    device_option,
+    log_option,
+    note,
+    seed_option,
+    threads_option,
+    use_threads,
+    using,
+    workspace_option,
+)
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -48,6 +57,7 @@ if TYPE_CHECKING:
     help="Measure each index with several settings: what it finds, and how fast.",
 )
 @seed_option
+@log_option
 @threads_option
 @device_option
 @workspace_option

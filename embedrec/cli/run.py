@@ -12,6 +12,7 @@ from embedrec.cli.common import (
     device_option,
     emit,
     json_option,
+    log_option,
     note,
     threads_option,
     use_threads,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--data", metavar="FOLDER", help="What {data} stands for in the file.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and why, and stop.")
 @click.option("--from", "start", metavar="STEP", help="Do this step and all after it, whatever has changed.")
-@click.option("--log-json", is_flag=True, help="Notes and progress on stderr as JSON, one object a line.")
+@log_option
 @threads_option
 @device_option
 @json_option
@@ -38,7 +39,6 @@ def run(
     data: str | None,
     dry_run: bool,
     start: str | None,
-    log_json: bool,
     threads: int,
     device: str,
     as_json: bool,
@@ -55,11 +55,11 @@ def run(
     embedrec run study.toml --from compare
     embedrec run study.toml --from "train word2vec"
     """
-    from embedrec.cli.json_log import JsonLog
+    from embedrec.cli.json_log import JsonLog, logged
     from embedrec.study.read import read_study
     from embedrec.study.run import carry_out, plan, where
 
-    log: Any = JsonLog() if log_json else Told()
+    log: Any = JsonLog() if logged() else Told()
     with log as report:
         study = read_study(config, data=data)
         place = where(study, workspace, threads=threads, device=device)
@@ -71,7 +71,7 @@ def run(
         done = carry_out(study, place, start=start, report=report)
     results = list(_results(study, place))
     for title, comment, rows in results:
-        if title and not log_json:
+        if title:
             note(f"{title} ({comment})" if comment else title)
         emit(({"table": title, **row} for row in rows) if title and as_json else rows, as_json)
     if not results:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from embedrec.cli.common import emit, json_option, note, seed_option, using, workspace_option
+from embedrec.cli.common import emit, json_option, log_option, note, seed_option, using, workspace_option
 from embedrec.workspace import Workspace
 
 
@@ -13,6 +13,7 @@ from embedrec.workspace import Workspace
 @click.option("--sessions", metavar="NAME", help="Sessions to split [default: the latest].")
 @click.option("--name", metavar="NAME", help="Name of the result [default: the sessions' name and the rule's].")
 @seed_option
+@log_option
 @json_option
 @workspace_option
 def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json: bool, workspace: Workspace) -> None:

@@ -15,6 +15,7 @@ from embedrec.cli.common import (
     device_option,
     emit,
     json_option,
+    log_option,
     note,
     seed_option,
     threads_option,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     "whose vectors must fit [default: all in memory].",
 )
 @seed_option
+@log_option
 @threads_option
 @device_option
 @json_option

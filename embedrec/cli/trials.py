@@ -11,6 +11,7 @@ import click
 from embedrec.cli.common import (
     device_option,
     json_option,
+    log_option,
     note,
     seed_option,
     threads_option,
@@ -87,6 +88,7 @@ def trial_options(command: F) -> F:
         seed_option,
         threads_option,
         device_option,
+        log_option,
         json_option,
         workspace_option,
     ]

@@ -12,6 +12,7 @@ from embedrec.cli.common import (
     device_option,
     emit,
     json_option,
+    log_option,
     note,
     seed_option,
     threads_option,
@@ -63,6 +64,7 @@ from embedrec.workspace import Workspace
 @click.option("--given", type=click.IntRange(1), metavar="N", help="First items given, for rest [default: 1].")
 @click.option("--at", default="20", show_default=True, metavar="K,…", help="Lengths of lists to judge.")
 @seed_option
+@log_option
 @threads_option
 @device_option
 @json_option

@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 
 from embedrec.cli.allowing import id_list
-from embedrec.cli.common import emit, json_option, note, threads_option, use_threads, using, workspace_option
+from embedrec.cli.common import (
+    emit,
+    json_option,
+    log_option,
+    note,
+    threads_option,
+    use_threads,
+    using,
+    workspace_option,
+)
 from embedrec.workspace import Workspace
 
 
@@ -26,6 +35,7 @@ from embedrec.workspace import Workspace
 @click.option("--add", type=click.Path(path_type=Path), metavar="VECTORS", help="Vectors of items that it lacks.")
 @click.option("--compact", is_flag=True, help="Then build the index again: without tombstones, keeping its promise.")
 @click.option("--name", metavar="NAME", help="Write the changed index under this name [default: in place of the old].")
+@log_option
 @threads_option
 @json_option
 @workspace_option

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from embedrec.artifacts import plain_from
-from embedrec.cli.common import note, using, whitespace_option, workspace_option
+from embedrec.cli.common import log_option, note, using, whitespace_option, workspace_option
 from embedrec.workspace import Workspace
 
 _format = click.option(
@@ -32,6 +32,7 @@ def vectors() -> None:
 @_format
 @click.option("--model", metavar="NAME", help="Model whose vectors are written [default: the latest].")
 @whitespace_option
+@log_option
 @workspace_option
 def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace: Workspace) -> None:
     """Write the latest model's item vectors to FILE.
@@ -55,6 +56,7 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
 @_format
 @click.option("--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: the file's, else cosine].")
 @click.option("--name", metavar="NAME", help="Name of the model [default: the file's, without its suffix].")
+@log_option
 @workspace_option
 def import_(file: Path, kind: Any, metric: Any, name: str | None, workspace: Workspace) -> None:
     """Read item vectors from FILE into a model, to be indexed and searched like a trained one.
