@@ -34,6 +34,7 @@ from embedrec.reporting import Report, quiet
 
 _FEW = 8_000  # vectors through which exact search is as fast as any other
 _VISITED = 1000  # vectors that a query is compared with in cells, up to which no graph is faster
+_CACHED = 1 << 26  # bytes of vectors; of larger ones a graph waits for memory, and so many times more may be visited
 _CENTRES = 8  # centres of cells that are compared in the time of a vector
 _NEAREST_MISSES = 3
 _TIMES = (2, 4)  # of its cells or candidates, with which what is kept is measured too
@@ -128,8 +129,8 @@ def _rounds(embeddings: Embeddings, promise: Promise, kind: str, given: SearchSe
 
 def _few_cells(index: Index) -> int:
     """How many cells may be visited before a graph is tried, at least one."""
-    nlist = inner(index.faiss).nlist
-    return max(1, int((_VISITED - nlist / _CENTRES) * nlist / len(index)))
+    nlist, size = inner(index.faiss).nlist, index.embeddings.vectors.nbytes
+    return max(1, int((_VISITED * max(1, size / _CACHED) - nlist / _CENTRES) * nlist / len(index)))
 
 
 def _able(kind: str, given: SearchSettings) -> bool:
