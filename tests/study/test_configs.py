@@ -21,6 +21,7 @@ from tests.study.toys import write_toy
 STUDIES = Path(__file__).parents[2] / "configs" / "studies"
 LAYOUTS = {
     "a-sscf-lastfm1k": "lastfm1k",
+    "a-sscf-nowplaying": "sessions",
     "b-wsknn-movielens": "movielens",
     "c-gru4rec-movielens": "movielens",
     "c-gru4rec-mssd": "mssd",
