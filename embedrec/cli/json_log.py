@@ -39,12 +39,6 @@ class JsonLog:
         self._step = step
         self._said = 0.0
 
-    def __enter__(self) -> JsonLog:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
     def __call__(self, event: str, **said: Any) -> None:
         if event == "progress":
             if monotonic() - self._said < _BETWEEN:

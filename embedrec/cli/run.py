@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from embedrec.cli.common import (
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
+    from embedrec.reporting import Report
     from embedrec.study.step import Study, Where
 
 
@@ -59,7 +61,7 @@ def run(
     from embedrec.study.read import read_study
     from embedrec.study.run import carry_out, plan, where
 
-    log: Any = JsonLog() if logged() else Told()
+    log: AbstractContextManager[Report] = nullcontext(JsonLog()) if logged() else Told()
     with log as report:
         study = read_study(config, data=data)
         place = where(study, workspace, threads=threads, device=device)
