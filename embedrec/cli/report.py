@@ -106,6 +106,7 @@ def report(
             label=label,
             way=way,
             curves=curves,
+            seed=seed,
             report=progress,
         )
     write_page(file, title or source.name, subject)

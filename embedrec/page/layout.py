@@ -49,5 +49,5 @@ def _components(vectors: np.ndarray) -> np.ndarray:
 def _umap(vectors: np.ndarray, seed: int) -> np.ndarray:
     from umap import UMAP
 
-    places: np.ndarray = UMAP(metric="euclidean", random_state=seed, n_jobs=1).fit_transform(vectors)
+    places: np.ndarray = UMAP(metric="euclidean", random_state=seed % 2**32, n_jobs=1).fit_transform(vectors)
     return places.astype(np.float64)

@@ -70,7 +70,9 @@ def _for_script(value: Any) -> str:
 def _subtitle(subject: Subject) -> Safe:
     said = subject.sessions
     source = f" from {said['source']}" if said.get("source") else ""
-    return element("p", f"{said['name']}{source}: {len(subject.models)} models, {len(subject.indexes)} indexes")
+    models, indexes = len(subject.models), len(subject.indexes)
+    counted = f"{models} model{'s' * (models != 1)}, {indexes} index{'es' * (indexes != 1)}"
+    return element("p", f"{said['name']}{source}: {counted}")
 
 
 def _sections(subject: Subject) -> Iterator[tuple[str, str, list[Safe]]]:

@@ -70,6 +70,7 @@ def subject_of(
     label: str | None = None,
     way: Way = "auto",
     curves: bool = False,
+    seed: int = 0,
     report: Report = quiet,
 ) -> Subject:
     """Gather what a page shows.
@@ -78,6 +79,7 @@ def subject_of(
     items   whose neighbours are shown, ids or names; some popular ones where there are none
     label   colours the map: a list or category among the items' features, or a file as of `compare --labels`; None
             takes the first such feature, else popularity
+    way     how items are placed, see `layout.on_a_plane`; so is seed
     curves  whether indexes are measured, each with several settings
     report  "progress" with `done` and `total` models, and indexes that are measured
 
@@ -98,7 +100,7 @@ def subject_of(
     vectors = next((name for name, model in opened.items() if isinstance(model, VectorModel)), None)
     place = None
     if vectors is not None:
-        place = {"model": vectors, **_map(opened[vectors], given, counts, order, label, way)}
+        place = {"model": vectors, **_map(opened[vectors], given, counts, order, label, way, seed)}
     elif label is not None:
         raise SettingsError("a label colours the map, but none of the models has vectors; leave it out")
     ranks = _spaced(int((counts > 0).sum()))
@@ -179,13 +181,13 @@ def _near(opened: dict[str, Any], vocab: Vocab, asked: np.ndarray, counts: np.nd
 
 
 def _map(
-    model: VectorModel, given: Sessions, counts: np.ndarray, order: np.ndarray, label: str | None, way: Way
+    model: VectorModel, given: Sessions, counts: np.ndarray, order: np.ndarray, label: str | None, way: Way, seed: int
 ) -> dict[str, Any]:
     """The most popular items of a model on a plane, with the group that colours each."""
     rows = model.vocab.rows(given.vocab.ids[order])
     here = np.flatnonzero(rows >= 0)[:_ON_MAP]
     own, rows = order[here], rows[here]  # rows in the sessions and in the model
-    places, name = on_a_plane(model.embeddings, rows, way)
+    places, name = on_a_plane(model.embeddings, rows, way, seed=seed)
     coloured, groups, group = _groups(given, counts, own, label)
     return {
         "way": name,

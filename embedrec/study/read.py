@@ -73,7 +73,7 @@ def read_study(path: Path, *, data: str | None = None) -> Study:
     if "table" in given:
         steps.append(_tables(given["table"], judged, trained, steps[0].made, sessions, after))
     if "report" in given:
-        shown = build(tables.Report, given["report"], given="[report]")
+        shown = build(tables.Report, {"seed": seed, **given["report"]}, given="[report]")
         title = str(given.get("title", name))
         comparison = next((s for s in reversed(judged.values()) if isinstance(s, works.Judge)), None)
         shown_tables = steps[-1] if "table" in given else None

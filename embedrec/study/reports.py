@@ -68,7 +68,9 @@ class Reported:
             tables=made or [],
             items=self.table.items,
             label=self.table.label,
+            way=self.table.map,
             curves=True,
+            seed=self.table.seed,
             report=report,
         )
         write_page(self.place(where), self.title, subject)

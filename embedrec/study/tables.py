@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from embedrec.page.layout import Way
 from embedrec.trial import Protocol
 
 Ties = Literal["conservative", "standard", "median"]
@@ -215,8 +216,12 @@ class Report:
     file   path of the page, from the workspace
     items  asked for their neighbours, ids or names; some popular ones where it is left out
     label  feature that colours the map
+    map    how items are placed: "pca", "umap", or "auto"
+    seed   of the places, where they are random
     """
 
     file: str = "report.html"
     items: tuple[str, ...] = ()
     label: str | None = None
+    map: Way = "auto"
+    seed: int = 0

@@ -112,6 +112,23 @@ def test_it_runs_no_script_but_its_own(place: Workspace) -> None:
     )
 
 
+def test_the_first_line_counts(place: Workspace) -> None:
+    assert "part: 1 model, 0 indexes" in page("t", subject_of(place, "part", ("popular",), ()))
+    assert "part: 0 models, 1 index<" in page("t", subject_of(place, "part", (), ("flat",)))
+
+
+def test_the_seed_places_the_map(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def on_a_plane(embeddings: Any, rows: np.ndarray, way: str, *, seed: int) -> tuple[np.ndarray, str]:
+        asked.append((way, seed))
+        return np.zeros((len(rows), 2)), "zeros"
+
+    monkeypatch.setattr("embedrec.page.subject.on_a_plane", on_a_plane)
+    found = subject_of(place, "part", ("word2vec",), (), way="umap", seed=7)
+    assert asked == [("umap", 7)] and found.map is not None and found.map["way"] == "zeros"
+
+
 def test_every_section_is_there_and_linked(place: Workspace) -> None:
     tables = [{"title": "T", "note": "", "rows": [{"": "a", "x": "1"}]}]
     text = page("t", about_all(place, tables=tables))

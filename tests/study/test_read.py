@@ -57,6 +57,13 @@ def test_keys_of_readers_filters_and_groups_stand_together(tmp_path: Path) -> No
     assert (split.made, split.rule.days, split.table.seed) == ("x-time", 2.0, 7)  # type: ignore[attr-defined]
 
 
+def test_a_report_takes_the_studys_seed(opened: Opened) -> None:
+    for more, seed in (("", 7), ("seed = 3\n", 3)):
+        study, _ = opened(f'seed = 7\n{SMALL}[report]\nmap = "pca"\n{more}')
+        report = study.steps[-1]
+        assert isinstance(report, works.Reported) and (report.table.map, report.table.seed) == ("pca", seed)
+
+
 def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
     study, _ = opened(SMALL.replace('[split]\nrule = "random"\nshare = 0.2\n', ""))
     assert [step.name for step in study.steps[:2]] == ["prepare", "train popular"]
