@@ -94,7 +94,7 @@ def change_index(
     before = load_index(source)
     index, about, told = before, dict(source.about), list[str]()
     counts = {"added": 0, "replaced": 0, "removed": 0}
-    for step in _steps(changes, index):
+    for step in _steps(changes, index, report):
         index = step(index, counts, about, told)
     changed = any(counts.values())
     if changes.compact:
@@ -127,7 +127,7 @@ _MANY = 0.2  # tombstones, of all vectors, that are worth a word
 Step = Callable[[Index, dict[str, int], dict[str, Any], list[str]], Index]
 
 
-def _steps(changes: Changes, index: Index) -> list[Step]:
+def _steps(changes: Changes, index: Index, report: Report) -> list[Step]:
     """The changes one by one; files are read before the first is made."""
     steps: list[Step] = []
     if changes.model is not None:
@@ -136,7 +136,7 @@ def _steps(changes: Changes, index: Index) -> list[Step]:
         steps.append(_removing(changes.remove))
     for path, how in ((changes.replace, "replaced"), (changes.add, "added")):
         if path is not None:
-            vectors = load_vectors(path, metric=index.metric)
+            vectors = load_vectors(path, metric=index.metric, report=report)
             steps.append(_with_vectors(replace(vectors, vocab=_like(index.vocab, vectors.vocab, path)), how))
     return steps
 

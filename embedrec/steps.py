@@ -214,13 +214,15 @@ def train_along(recipe: Recipe, source: Artifact, *, seed: int, threads: int, ru
     fitted(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, run=run)
 
 
-def import_vectors(path: Path, folder: Path, *, kind: Format | None = None, metric: Metric | None = None) -> Artifact:
+def import_vectors(
+    path: Path, folder: Path, *, kind: Format | None = None, metric: Metric | None = None, report: Report = quiet
+) -> Artifact:
     """Read item vectors from a file of another tool and write the model artifact `folder`.
 
     Vectors of npy, fbin, fvecs, bvecs and ivecs may be larger than the memory.
     """
     artifacts.check_place(folder)
-    embeddings = load_vectors(path, kind, metric=metric, room=in_files(folder.parent))
+    embeddings = load_vectors(path, kind, metric=metric, room=in_files(folder.parent), report=report)
     model = Vectors(metric=embeddings.metric).restore(embeddings.vocab, {"items": embeddings.vectors})
     save_model(model, folder, {"file": str(path)})
     return artifacts.read(folder, "model")

@@ -26,6 +26,7 @@ from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.embeddings import METRICS, Embeddings, Metric
 from embedrec.errors import DataError, SettingsError, reason
+from embedrec.reporting import Report, quiet
 from embedrec.vector_records import RECORDS, read_array, read_records, write_records
 
 Format = Literal["text", "binary", "npy", "safetensors", "parquet", "fvecs", "bvecs", "ivecs", "fbin"]
@@ -42,7 +43,7 @@ _SUFFIXES: dict[str, Format] = {
     ".ivecs": "ivecs",
     ".fbin": "fbin",
 }
-_BLOCK = 8192  # rows written at a time
+_BLOCK = 8192  # rows written at a time, and read between two reports
 _LONGEST_KEY = 4096  # bytes; a longer key in a binary file means that it is none
 
 
@@ -59,12 +60,18 @@ def format_of(path: Path, given: str | None = None) -> Format:
 
 
 def save_vectors(
-    embeddings: Embeddings, path: Path, kind: Format | None = None, *, whitespace: Whitespace = "refuse"
+    embeddings: Embeddings,
+    path: Path,
+    kind: Format | None = None,
+    *,
+    whitespace: Whitespace = "refuse",
+    report: Report = quiet,
 ) -> None:
     """Write vectors to a file, atomically.
 
     kind        format; by default the suffix tells
     whitespace  ids with white space cannot stand in the word2vec formats: "refuse", or percent-"encode" them
+    report      "progress" of those formats
 
     Raises DataError for ids that the format cannot hold, and when there are no vectors.
     """
@@ -83,6 +90,7 @@ def save_vectors(
             for start in range(0, len(words), _BLOCK):
                 block = slice(start, start + _BLOCK)
                 f.write(_LINES[kind](words[block], embeddings.vectors[block]))
+                report("progress", done=min(start + _BLOCK, len(words)), total=len(words), unit="vectors")
     elif kind in RECORDS:
         write_records(embeddings.vectors, path, kind, lambda: _save_ids(embeddings.vocab, path))
     else:
@@ -90,7 +98,12 @@ def save_vectors(
 
 
 def load_vectors(
-    path: Path, kind: Format | None = None, *, metric: Metric | None = None, room: Room = IN_MEMORY
+    path: Path,
+    kind: Format | None = None,
+    *,
+    metric: Metric | None = None,
+    room: Room = IN_MEMORY,
+    report: Report = quiet,
 ) -> Embeddings:
     """Read vectors from a file.
 
@@ -98,6 +111,7 @@ def load_vectors(
     metric  by default what the file says, else cosine
     room    under a budget, vectors of npy, fbin, fvecs, bvecs and ivecs stay in their file, which must not change
             meanwhile, or are put into one of the room; those of other formats, and ids, are in memory
+    report  "progress" of the word2vec formats
 
     Raises DataError when the file is missing, cut off or of another format, holds an id twice, or NaN.
     """
@@ -107,7 +121,7 @@ def load_vectors(
     if kind == "npy" or kind in RECORDS:
         vocab, vectors, said = _load_npy(path, room) if kind == "npy" else _load_records(path, kind, room)
     else:
-        vocab, vectors, said = _LOAD[kind](path)
+        vocab, vectors, said = _LOAD_WORDS[kind](path, report) if kind in _LOAD_WORDS else _LOAD[kind](path)
     return Embeddings(vectors, vocab, metric or said, {"file": path.name, "format": kind})
 
 
@@ -146,7 +160,7 @@ def _binary_lines(words: np.ndarray, vectors: np.ndarray) -> bytes:
     return b"".join(w.encode() + b" " + row.tobytes() for w, row in zip(words, rows, strict=True))
 
 
-def _load_text(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
+def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric]:
     words: list[str] = []
     rows: list[np.ndarray] = []
     said: tuple[int, int] | None = None
@@ -164,6 +178,8 @@ def _load_text(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
                     raise DataError(f"{path}, line {number}: {len(vector)} numbers where {d} are due; repair the file")
                 words.append(word)
                 rows.append(vector)
+                if said and not len(rows) % _BLOCK:
+                    report("progress", done=len(rows), total=said[0], unit="vectors")
         except (ValueError, UnicodeDecodeError) as e:
             raise DataError(f"{path} is no word2vec text file ({reason(e)}); name its format with --format") from e
     if not rows:
@@ -175,7 +191,7 @@ def _load_text(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
     return Vocab(np.array(words, dtype=object)), np.stack(rows), "cosine"
 
 
-def _load_binary(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
+def _load_binary(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric]:
     size = path.stat().st_size
     with path.open("rb") as f:
         try:
@@ -191,6 +207,8 @@ def _load_binary(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
             if len(data) < 4 * d:
                 raise DataError(f"{path} is cut off: it says {n} vectors and ends in the vector of {words[-1]!r}")
             vectors[row] = np.frombuffer(data, dtype="<f4")
+            if not len(words) % _BLOCK:
+                report("progress", done=len(words), total=n, unit="vectors")
         if f.read(2).strip(b"\n"):
             raise DataError(f"{path} says {n} × {d} vectors and holds more; its first line is wrong")
     return Vocab(np.array(words, dtype=object)), vectors, "cosine"
@@ -372,9 +390,11 @@ _SAVE: dict[str, Callable[[Embeddings, Path], None]] = {
     "safetensors": _save_safetensors,
     "parquet": _save_parquet,
 }
-_LOAD: dict[str, Callable[[Path], tuple[Vocab, np.ndarray, Metric]]] = {
+_LOAD_WORDS: dict[str, Callable[[Path, Report], tuple[Vocab, np.ndarray, Metric]]] = {
     "text": _load_text,
     "binary": _load_binary,
+}
+_LOAD: dict[str, Callable[[Path], tuple[Vocab, np.ndarray, Metric]]] = {
     "safetensors": _load_safetensors,
     "parquet": _load_parquet,
 }

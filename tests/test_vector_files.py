@@ -94,6 +94,21 @@ def test_refused_or_restored_exactly(kind: Format, embeddings: Embeddings, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["text", "binary"])
+def test_formats_of_words_count_their_vectors(kind: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embedrec.vector_files._BLOCK", 8)
+    told: list[tuple[str, int, int, str]] = []
+
+    def report(event: str, done: int, total: int, unit: str) -> None:
+        told.append((event, done, total, unit))
+
+    save_vectors(some_embeddings(20, 3), tmp_path / f"v{SUFFIX[kind]}", report=report)
+    assert told == [("progress", done, 20, "vectors") for done in (8, 16, 20)]
+    told.clear()
+    load_vectors(tmp_path / f"v{SUFFIX[kind]}", report=report)
+    assert told == [("progress", done, 20, "vectors") for done in (8, 16)]
+
+
+@pytest.mark.parametrize("kind", ["text", "binary"])
 @given(texts=st.lists(odd.filter(lambda t: t and len(t) < 100), min_size=1, max_size=5, unique=True))
 def test_encoded_white_space_comes_back(kind: Format, texts: list[str], tmp_path: Path) -> None:
     path = tmp_path / f"v{SUFFIX[kind]}"

@@ -68,8 +68,8 @@ def diff(
     if counts is not None and sessions is not None:
         raise click.UsageError("counts come from a table or from sessions; leave out --counts or --sessions")
     codes = Codes()
-    with Progress("diff"):
-        before, after = (read_lists(path, codes, form, prefix=prefix) for path in (old, new))
+    with Progress("diff") as report:
+        before, after = (read_lists(path, codes, form, prefix=prefix, report=report) for path in (old, new))
         popular = _counts(codes.ids, workspace, counts, sessions)
         found = difference(before, after, codes, k=count, p=p, counts=popular, worst=worst)
     if as_json:

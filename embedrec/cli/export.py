@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from embedrec.allowed import Allowed
     from embedrec.export.export import Exported
     from embedrec.exportable import Exportable
+    from embedrec.vector_files import Format
 
 
 @click.command(short_help="Write every item's neighbours to a file.")
@@ -203,13 +204,15 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
 
 
 def _write_vectors(file: str, opened: Exportable, given: dict[str, Any]) -> None:
+    from embedrec.cli.progress import Progress
     from embedrec.vector_files import save_vectors
 
     if given["policies"].wanted() or given["allowed"] or given["resume"] or file == "-":
         raise click.UsageError("vectors are written whole to a file, without policies; leave the options out")
     vectors = opened.vectors()
-    kind = "binary" if file.endswith(".bin") or given["form"] == "word2vec-binary" else "text"
-    save_vectors(vectors, Path(file), kind, whitespace=given["whitespace"])  # type: ignore[arg-type]
+    kind: Format = "binary" if file.endswith(".bin") or given["form"] == "word2vec-binary" else "text"
+    with Progress("export") as report:
+        save_vectors(vectors, Path(file), kind, whitespace=given["whitespace"], report=report)
     note(f"wrote {len(vectors)} vectors to {file}")
 
 

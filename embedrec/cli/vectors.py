@@ -45,9 +45,9 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
     from embedrec.vector_files import save_vectors
 
     source = using(workspace.find("model", model))
-    with Progress("vectors export"):
+    with Progress("vectors export") as report:
         embeddings = steps.item_vectors(source)
-        save_vectors(embeddings, file, kind, whitespace=whitespace)
+        save_vectors(embeddings, file, kind, whitespace=whitespace, report=report)
     note(f"wrote {len(embeddings)} × {embeddings.dim} vectors to {file}")
 
 
@@ -70,6 +70,6 @@ def import_(file: Path, kind: Any, metric: Any, name: str | None, workspace: Wor
     from embedrec.cli.progress import Progress
 
     folder = workspace.folder("model", name or plain_from(file.stem) or "vectors")
-    with Progress("vectors import"):
-        done = steps.import_vectors(file, folder, kind=kind, metric=metric)
+    with Progress("vectors import") as report:
+        done = steps.import_vectors(file, folder, kind=kind, metric=metric, report=report)
     note(f"wrote model {done.name} ({done.folder})")

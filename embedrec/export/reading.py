@@ -17,6 +17,7 @@ from embedrec.atomic import sha256
 from embedrec.errors import DataError, SettingsError, reason
 from embedrec.export.files import MANIFEST, read_manifest
 from embedrec.export.layout import LISTS, Layout, layout_of
+from embedrec.reporting import Report, quiet
 
 _CHUNK = 1 << 24  # bytes read at a time
 _ESCAPED = re.compile(r"\\([\\tnr])")
@@ -63,21 +64,29 @@ class Codes:
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # seeds (l,), lengths (l,), items (Σ lengths,): codes
 
 
-def read_lists(path: Path, codes: Codes, kind: str | None = None, *, prefix: str = "similar:") -> Ranked:
+def read_lists(
+    path: Path, codes: Codes, kind: str | None = None, *, prefix: str = "similar:", report: Report = quiet
+) -> Ranked:
     """The lists of an export.
 
     kind    format; by default the suffix tells, or the manifest of a folder of shards
     prefix  that keys in Redis' protocol begin with
+    report  "progress" in bytes of the files
 
     Raises DataError for files that are missing, damaged, of another format, or have a list twice; SettingsError for
     vectors.
     """
     parts: list[Part] = []
-    for file, layout in _files(path, kind):
+    files = _files(path, kind)
+    before, total = 0, sum(file.stat().st_size for file, _ in files)
+    for file, layout in files:
         if not layout.of_lists:
             raise SettingsError(f"{path} holds vectors; compare exports of lists ({', '.join(LISTS)})")
-        with _opened(file, layout) as stream:
-            parts += _READ[layout.kind](stream, codes, file, prefix)
+        with _opened(file, layout) as (stream, place):
+            for part in _READ[layout.kind](stream, codes, file, prefix):
+                parts.append(part)
+                report("progress", done=before + place(), total=total, unit="B")
+        before += file.stat().st_size
     seeds, lengths, items = (
         np.concatenate([np.zeros(0, np.int64), *column]) for column in (zip(*parts, strict=True) if parts else [()] * 3)
     )
@@ -103,17 +112,20 @@ def _files(path: Path, kind: str | None) -> list[tuple[Path, Layout]]:
 
 
 @contextmanager
-def _opened(file: Path, layout: Layout) -> Iterator[IO[bytes]]:
-    """The unpacked bytes of a file. Raises DataError when they cannot be read, or hold something else."""
+def _opened(file: Path, layout: Layout) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
+    """The unpacked bytes of a file, and what tells how many packed ones were read.
+
+    Raises DataError when they cannot be read, or hold something else.
+    """
     import pyarrow as pa
 
     try:
         if layout.packing == "zst":
-            with pa.CompressedInputStream(pa.OSFile(str(file)), "zstd") as stream:
-                yield stream
+            with pa.OSFile(str(file)) as packed, pa.CompressedInputStream(packed, "zstd") as stream:
+                yield stream, packed.tell
         else:
-            with gzip.open(file) if layout.packing == "gz" else file.open("rb") as plain:
-                yield plain  # type: ignore[misc]
+            with file.open("rb") as plain, gzip.GzipFile(fileobj=plain) if layout.packing == "gz" else plain as stream:
+                yield stream, plain.tell  # type: ignore[misc]
     except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as e:
         raise DataError(f"{file} cannot be read as {layout.kind} ({reason(e)}); name its format with --format") from e
 

@@ -57,6 +57,22 @@ def test_what_is_written_is_read(
     assert as_dict(found, codes) == expected(encoded if "txt" in name else ODD.ids.tolist(), empty=not tables)
 
 
+@pytest.mark.parametrize("shards", [None, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_reading_counts_the_bytes_of_files(
+    name: str, shards: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_module, "_CHUNK", 100)
+    place = write(tmp_path / name, shards=shards, name=name)
+    told: list[tuple[int, int, str]] = []
+    read_lists(place, Codes(), report=lambda event, done, total, unit: told.append((done, total, unit)))
+    size = sum(f.stat().st_size for f in place.glob("part-*")) if shards else place.stat().st_size
+    assert {total for _, total, _ in told} == {size} and {unit for *_, unit in told} == {"B"}
+    assert 0 < told[-1][0] <= size and all(done <= size for done, *_ in told)
+    if "parquet" not in name:  # its reader skips about
+        assert told == sorted(told) and told[-1][0] == size
+
+
 def test_numbers_as_ids(tmp_path: Path) -> None:
     for name in NAMES[:5]:
         codes = Codes()
