@@ -79,7 +79,7 @@ def _sections(subject: Subject) -> Iterator[tuple[str, str, list[Safe]]]:
     """Id, name and content of each section that has any."""
     yield "data", "The data", list(_data(subject))
     if subject.tables:
-        yield "tables", "Beside the article", [_published(one) for one in subject.tables]
+        yield "tables", "Tables", [_published(one) for one in subject.tables]
     if subject.comparison is not None:
         yield "comparison", "Which model is best", list(_comparison(subject.comparison))
         kinds = list(_kinds(subject.comparison))
