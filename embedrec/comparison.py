@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
 from typing import Any
 
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
+from embedrec.evaluate.beyond import LISTED, WHOLE
 from embedrec.evaluate.breakdown import by_length, by_popularity
 from embedrec.evaluate.differences import differences
 from embedrec.evaluate.evaluation import Evaluation, Terms, check_lengths
+from embedrec.evaluate.metrics import RANKED
 from embedrec.evaluate.similar import LABEL_OVERLAP
 from embedrec.trial import Contender, Trial
 
@@ -38,11 +40,23 @@ def usual_columns(k: int, *, labelled: bool) -> list[str]:
     return [f"{name}@{k}" for name in ("recall", "mrr", "ndcg", "coverage")] + [LABEL_OVERLAP] * labelled
 
 
-def check_metrics(result: Evaluation, shown: Sequence[str]) -> None:
-    """Raises SettingsError for a metric that an evaluation does not have."""
-    missing = next((m for m in shown if m not in result.metrics), None)
+def metric_names(terms: Terms, *, labelled: bool) -> list[str]:
+    """The metrics that an evaluation on these terms has, in its order; those of labels are last."""
+    ranked = [f"{name}@{k}" for k in terms.at for name in RANKED]
+    listed = [f"{name}@{k}" for k in terms.at for name in LISTED]
+    whole = [f"{name}@{k}" for k in terms.at for name in WHOLE if k > 1 or name != "diversity"]
+    return [*ranked, "r_precision", *listed, *whole, *[LABEL_OVERLAP] * labelled]
+
+
+def check_metrics(shown: Iterable[str], terms: Terms, *, labelled: bool = False, where: str = "") -> None:
+    """Raises SettingsError for a metric that an evaluation on these terms does not have, before anything is asked.
+
+    where  what the message says that it is named in
+    """
+    names = metric_names(terms, labelled=labelled)
+    missing = next((m for m in shown if m not in names), None)
     if missing is not None:
-        raise SettingsError(f"there is no metric {missing!r}; there are {', '.join(result.metrics)}")
+        raise SettingsError(f"{where and f'{where}: '}there is no metric {missing!r}; there are {', '.join(names)}")
 
 
 def ranked(done: Judged, shown: Sequence[str]) -> list[dict[str, Any]]:

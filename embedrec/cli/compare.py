@@ -79,11 +79,11 @@ def _compare(
     terms = terms_of(trial, at, ties, seen, unknown, draws, seed)
     own = {} if config is None else table(read_toml(config), "train")
     shown = _named(metrics) or usual_columns(at[-1], labelled=options["labels"] is not None)
+    check_metrics(shown, terms, labelled=options["labels"] is not None)
     done = {}
     for name in models:
         one = config if name in own else None
         done[name] = judged(name, trial, terms, workspace=workspace, config=one, pairs=(), seed=seed, **options)
-        check_metrics(done[name][1], shown)
     rows = ranked(done, shown)
     if as_json:
         asked = about(trial, terms)

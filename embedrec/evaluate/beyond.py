@@ -17,6 +17,8 @@ import numpy as np
 from embedrec.data.describe import gini
 from embedrec.data.sessions import Sessions
 
+WHOLE = ("coverage", "gini", "diversity")
+LISTED = ("popularity", "novelty")
 _SAMPLED = 1000  # lists whose diversity is measured
 _ITEMS = 1 << 10  # in so many lists at a time that they hold about so many: all pairs of more would need gigabytes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from embedrec import artifacts
-from embedrec.comparison import check_metrics, recorded, spent, terms_of, usual_columns
+from embedrec.comparison import recorded, spent, terms_of, usual_columns
 from embedrec.evaluate import grid
 from embedrec.reporting import Report
 from embedrec.study import tables
@@ -72,7 +72,6 @@ class Judge:
             if asked.through is not None:
                 model = searching(model, asked.through, trial, seed=asked.seed)
             done[name] = model, ask(trial, model.model, terms, labels=labels, report=report)
-            check_metrics(done[name][1], shown)
             report("judged", model=name, **{metric: done[name][1].metrics[metric] for metric in shown})
         said = recorded(done, shown, trial.train)
         facts = {name: {"origin": one[0].origin, **spent(*one)} for name, one in done.items()}

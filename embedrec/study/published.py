@@ -109,11 +109,6 @@ def _cells(
 
 
 def _figure(metrics: Mapping[str, Mapping[str, float | None]], model: str, metric: str, digits: int) -> str:
-    if model not in metrics:
-        raise SettingsError(f"a table shows {model!r}, which was not judged; there are {', '.join(metrics)}")
-    if metric not in metrics[model]:
-        near = did_you_mean(metric, metrics[model])
-        raise SettingsError(f"a table shows the metric {metric!r}, which there is none of{near}")
     value = metrics[model][metric]
     return _NONE if value is None else f"{value:.{digits}f}"
 

@@ -18,6 +18,7 @@ from embedrec.models import recipe_class
 from embedrec.readers import FILTERED, reader
 from embedrec.steps import index_name
 from embedrec.study import tables, works
+from embedrec.study.checks import check_known, check_shown, check_table
 from embedrec.study.step import Step, Study
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ def read_study(path: Path, *, data: str | None = None) -> Study:
     judged: dict[str, works.Judge | works.Sweep] = {}
     for one in given.get("evaluate", ()):
         table = build(tables.Evaluate, {**ask, **one}, given="[[evaluate]]")
-        _known(table.model, trained, "[[evaluate]]")
+        check_known(table.model, trained, "[[evaluate]]")
         table = replace(table, name=table.name or table.model)
         _once(table.name, judged, "[[evaluate]]")
         judged[table.name] = works.evaluation(table, sessions, trained[table.model].name)
@@ -156,6 +157,8 @@ def _train(given: Mapping[str, Any], sessions: str, after: str, ask: tables.Ask)
     empty = next((key for key, values in table.grid.items() if not values), None)
     if empty is not None:
         raise SettingsError(f"{empty!r} in the grid of {where} has no values; name some")
+    if table.grid:
+        check_shown([table.best], ask, where)
     combined = (dict(zip(table.grid, values, strict=True)) for values in product(*table.grid.values()))
     recipes = tuple(build(cls, {**table.set, **values}, given=where) for values in combined)
     return works.Train(table, recipes, ask, sessions, after)
@@ -163,7 +166,7 @@ def _train(given: Mapping[str, Any], sessions: str, after: str, ask: tables.Ask)
 
 def _index(given: Mapping[str, Any], trained: Mapping[str, works.Train], sessions: str) -> works.Index:
     table = build(tables.Index, given, given="[[index]]")
-    _known(table.model, trained, "[[index]]")
+    check_known(table.model, trained, "[[index]]")
     table = replace(table, name=table.name or index_name(table.model, table.type, table.of))
     return works.Index(table, sessions, trained[table.model].name)
 
@@ -172,10 +175,11 @@ def _comparison(given: Mapping[str, Any], sessions: str, trained: Mapping[str, w
     table = build(tables.Compare, given, given="[compare]")
     models = table.models or tuple(trained)
     for model in models:
-        _known(model, trained, "[compare]")
+        check_known(model, trained, "[compare]")
     if len(set(models)) < len(models) or not models:
         raise SettingsError("[compare] needs models, each once; check its `models`, or train some")
     ask = tables.Ask(**{f.name: getattr(table, f.name) for f in fields(tables.Ask)})
+    check_shown(table.metrics, ask, "[compare]")
     return works.Judge("compare", ask, models, table.metrics, sessions, tuple(trained[m].name for m in models))
 
 
@@ -185,7 +189,7 @@ def _export(
     table = build(tables.Export, given, given="[[export]]")
     if (table.model is None) == (table.index is None):
         raise SettingsError(f"[[export]] {table.file} takes a model or an index; name one of them")
-    _known(table.model or table.index or "", trained if table.index is None else indexed, "[[export]]")
+    check_known(table.model or table.index or "", trained if table.index is None else indexed, "[[export]]")
     source: Step = trained[table.model] if table.model is not None else indexed[str(table.index)]
     return works.Export(table, source.name)
 
@@ -200,25 +204,8 @@ def _tables(
 ) -> works.Tables:
     shown = [build(tables.Table, one, given="[[table]]") for one in given]
     for table in shown:
-        if table.of not in judged and not all(row.fact for row in table.rows):
-            what = f"no [[evaluate]] is called {table.of!r}" if table.of else "there is no [compare]"
-            raise SettingsError(f"table {table.title!r} needs figures, but {what}{did_you_mean(table.of, judged)}")
-        for row in table.rows:
-            for model in [*row.models, *([row.model] if row.model is not None else [])]:
-                _known(model, trained, f"table {table.title!r}")
-            if row.models and len(row.models) != len(table.columns):
-                raise SettingsError(
-                    f"row {row.label!r} of table {table.title!r} names {len(row.models)} models for "
-                    f"{len(table.columns)} columns"
-                )
+        check_table(table, judged, trained)
     return works.Tables(tuple(shown), prepared, sessions, after, tuple(judged.items()))
-
-
-def _known(name: str, valid: Iterable[str], where: str) -> None:
-    valid = list(valid)
-    if name not in valid:
-        hint = did_you_mean(name, valid) or f"; there are {', '.join(valid) or 'none'}"
-        raise SettingsError(f"{where} names {name!r}, which this study does not make{hint}")
 
 
 def _check_keys(given: Iterable[str], valid: list[str], where: str) -> None:

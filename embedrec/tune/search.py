@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from embedrec.comparison import flat
+from embedrec.comparison import check_metrics, flat
 from embedrec.config import build, settings_of
 from embedrec.errors import EmbedrecError, SettingsError
 from embedrec.evaluate.evaluation import Terms
@@ -99,6 +99,7 @@ def tune(
     What is proposed depends on the seed and the trials before only: a search that was killed and goes on ends as one
     that was not. Raises SettingsError for a metric that there is none of, and when no trial could be judged.
     """
+    check_metrics([search.metric], terms)
     while len(journal.trials) < trials:
         number = len(journal.trials)
         proposed = _proposed(search, journal)
@@ -110,14 +111,11 @@ def tune(
         try:
             recipe = build(type(search.recipe), {**settings_of(search.recipe), **settings}, given="the space")
             figures = _judged(search, recipe, trial, terms, proposed, told, threads, device, report)
-            _check_metric(figures, search.metric)
             value = figures[search.metric]
             state: Literal["done", "failed"] = "failed" if value is None else "done"
             tried = replace(tried, state=state, value=value, metrics=figures)
         except _PrunedError:
             tried = replace(tried, state="pruned")
-        except _NoMetricError as e:
-            raise SettingsError(str(e)) from None
         except EmbedrecError as e:  # settings that do not fit together, or a training that diverged
             tried = replace(tried, reason=str(e))
         journal.add(replace(tried, epochs=told, seconds=round(perf_counter() - started, 3)))
@@ -133,16 +131,6 @@ def tune(
             f"no settings could be judged; the first trial said: {reasons[0] if reasons else 'nothing'}"
         )
     return build(type(search.recipe), {**settings_of(search.recipe), **best.set}, given="the space")
-
-
-class _NoMetricError(Exception):
-    """A metric that there is none of: not the fault of the settings."""
-
-
-def _check_metric(figures: Mapping[str, Any], metric: str) -> None:
-    if metric not in figures:
-        names = [key for key in figures if not key.endswith(("_low", "_high"))]
-        raise _NoMetricError(f"there is no metric {metric!r}; there are {', '.join(names)}")
 
 
 def _judged(

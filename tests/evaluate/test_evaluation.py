@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedrec.comparison import metric_names
 from embedrec.data import Sessions, Vocab
 from embedrec.data.held_out import HeldOut
 from embedrec.data.questions import next_items, rest
@@ -53,7 +54,7 @@ def test_metrics_are_those_of_the_ranks(case: Case, at: tuple[int, ...], seen: b
         assert result.metrics[key] == pytest.approx(float(column.mean()))
         low, high = result.intervals[key]
         assert column.min() - 1e-9 <= low <= high <= column.max() + 1e-9
-    assert set(result.metrics) == {*result.values, *result.whole}
+    assert list(result.metrics) == [*result.values, *result.whole] == metric_names(terms, labelled=False)
     assert result.lists.shape[0] == len(questions) and result.lists.shape[1] >= at[-1]
     assert ((result.lists < 0) == np.isneginf(result.scores)).all()
 

@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 import embedrec.evaluate.similar as module
+from embedrec.comparison import metric_names
 from embedrec.data import Sessions, Vocab
 from embedrec.data.held_out import HeldOut
 from embedrec.data.questions import Questions, companions
@@ -93,6 +94,7 @@ def test_against_the_plain_twin(split: Split, model: Any) -> None:
         near = [b for b in top.get(item, [])[:20] if b in label][:10]
         overlaps.append(np.mean([len(own & label[b]) / len(own | label[b]) for b in near] or [0.0]))
     assert found.metrics["label_overlap@10"] == pytest.approx(np.mean(overlaps))
+    assert list(found.metrics) == metric_names(TERMS, labelled=True)
 
 
 def test_figures_are_of_every_item_of_the_catalogue(split: Split, model: Any) -> None:

@@ -99,6 +99,12 @@ def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
         ('model = "cooccurrence"\nn = 5', "n = 5", "[[export]] similar.txt takes a model or an index; name one of"),
         ('"word2vec", model', '"word2vec", modell', "unknown setting 'modell' in 'rows' of [[table]]; did you mean"),
         ('comes next"', 'comes next"\nof = "vector"', "table 'What comes next' needs figures, but no [[evaluate]] is "),
+        ('["recall@10", "mrr@10"]', '["recal@10"]', "table 'What comes next': there is no metric 'recal@10'; th"),
+        ('columns = ["recall@10", "mrr@10"]', 'columns = ["recall@20"]', "table 'What comes next': there is no metric"),
+        ('model = "vectors"},', 'model = "cooccurrence"},', "table 'What comes next' shows 'cooccurrence', which is "),
+        ('"mrr@10"\n', '"mrr@20"\n', "[[train]] vectors: there is no metric 'mrr@20'; there are hit_rate@5, "),
+        ("[compare]\n", '[compare]\nmetrics = ["mrr"]\n', "[compare]: there is no metric 'mrr'; there are hit_rate@5"),
+        ("[compare]\n", "[compare]\nat = [0]\n", "lists must be judged at lengths from 1, but were given (0,)"),
         ('small study"', 'small study"\nseed = -1', "seed in {file} must be a whole number from 0, but is -1"),
         ('small study"', 'small study"\nname = "../x"', "'../x' cannot name a study; use letters, digits"),
     ],
@@ -108,6 +114,12 @@ def test_refused(opened: Opened, tmp_path: Path, old: str, new: str, message: st
     with pytest.raises((SettingsError, ArtifactError)) as error:
         opened(SMALL.replace(old, new, 1))
     assert str(error.value).startswith(message.format(file=tmp_path / "small.toml"))
+
+
+def test_a_table_of_a_grid_has_no_rows_of_models(opened: Opened) -> None:
+    grid = '[[evaluate]]\nmodel = "popular"\nname = "grid"\ngrid = true\n\n[compare]'
+    with pytest.raises(SettingsError, match="table 'What comes next' shows a grid, whose rows are"):
+        opened(SMALL.replace("[compare]", grid).replace('comes next"', 'comes next"\nof = "grid"'))
 
 
 def test_a_folder_of_data_must_be_named(tmp_path: Path) -> None:

@@ -230,10 +230,10 @@ def test_from_a_step_on(finished: Finished) -> None:
 
 
 def test_errors_name_the_step(opened: Opened) -> None:
-    study, place = opened(LIGHT.replace('columns = ["recall@10"', 'columns = ["recal@10"'))
+    study, place = opened(LIGHT.replace('fact = "sessions"', 'fact = "sesions"'))
     with pytest.raises(SettingsError) as error:
         carry_out(study, place)
-    message = "step tables: a table shows the metric 'recal@10', which there is none of; did you mean 'recall@10'"
+    message = "step tables: no fact of the sessions is called 'sesions'; did you mean 'sessions'"
     assert str(error.value).startswith(message)
     assert why(study, place) == {"tables": "run: was interrupted"}
 

@@ -1,0 +1,56 @@
+"""What the tables of a study name must be there: found out before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from embedrec.comparison import check_metrics
+from embedrec.errors import SettingsError, did_you_mean
+from embedrec.evaluate.evaluation import Terms
+from embedrec.study import tables
+from embedrec.study.grids import AT
+from embedrec.study.judging import Judge, Sweep
+
+
+def check_known(name: str, valid: Iterable[str], where: str) -> None:
+    """Raises SettingsError for a name that a study does not make."""
+    valid = list(valid)
+    if name not in valid:
+        hint = did_you_mean(name, valid) or f"; there are {', '.join(valid) or 'none'}"
+        raise SettingsError(f"{where} names {name!r}, which this study does not make{hint}")
+
+
+def check_shown(metrics: Iterable[str], asked: tables.Ask, where: str) -> None:
+    """Raises SettingsError for a metric that is not measured where questions are asked so."""
+    check_metrics(metrics, Terms(asked.at or AT), labelled=asked.labels is not None, where=where)
+
+
+def check_table(table: tables.Table, judged: Mapping[str, Judge | Sweep], trained: Iterable[str]) -> None:
+    """Raises SettingsError for a table whose evaluation, models or metrics there are not.
+
+    judged   name of an evaluation, "" for the comparison → its step
+    trained  the models of the study
+    """
+    where = f"table {table.title!r}"
+    if table.of not in judged and not all(row.fact for row in table.rows):
+        what = f"no [[evaluate]] is called {table.of!r}" if table.of else "there is no [compare]"
+        raise SettingsError(f"{where} needs figures, but {what}{did_you_mean(table.of, judged)}")
+    step = judged.get(table.of)
+    for row in table.rows:
+        named = [*row.models, *([row.model] if row.model is not None else [])]
+        for model in named:
+            check_known(model, trained, where)
+        if row.models and len(row.models) != len(table.columns):
+            raise SettingsError(
+                f"row {row.label!r} of {where} names {len(row.models)} models for {len(table.columns)} columns"
+            )
+        if not named:
+            continue
+        if not isinstance(step, Judge):
+            raise SettingsError(f"{where} shows a grid, whose rows are numbers of neighbours; leave its rows out")
+        other = next((model for model in named if model not in step.models), None)
+        if other is not None:
+            raise SettingsError(
+                f"{where} shows {other!r}, which is not judged there; judged are {', '.join(step.models)}"
+            )
+        check_shown(table.metrics if row.models else table.columns, step.asked, where)
