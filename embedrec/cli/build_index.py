@@ -20,7 +20,6 @@ from embedrec.cli.common import (
     workspace_option,
 )
 from embedrec.cli.searching import gpu_option, search_options
-from embedrec.index.promise import Promise
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
@@ -126,10 +125,11 @@ def build_index(
     from embedrec.data.room import parse_size
     from embedrec.errors import PromiseError
     from embedrec.evaluate.plots import check_plots, draw_points
+    from embedrec.index.promise import promised
     from embedrec.models.encoders import Weights
     from embedrec.past import trained_on
 
-    promise = _promise(target_recall, max_p95, max_ram)
+    promise = promised(target_recall, max_p95, max_ram)
     if plot is not None:
         check_plots()
     source = using(workspace.find("model", model))
@@ -168,14 +168,3 @@ def build_index(
     if plot is not None and points:
         draw_points(points, f"{done.name}: {about['items']:,} items", plot)
         note(f"wrote {plot}")
-
-
-def _promise(recall: str | None, p95: str | None, ram: str | None) -> Promise | None:
-    """The promise of the options; None where none is given."""
-    from embedrec.data.room import parse_size
-    from embedrec.index.promise import milliseconds, recall_of
-
-    if recall is None and p95 is None and ram is None:
-        return None
-    share, k = (Promise.recall, Promise.k) if recall is None else recall_of(recall)
-    return Promise(share, k, None if p95 is None else milliseconds(p95), None if ram is None else parse_size(ram))

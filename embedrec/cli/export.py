@@ -129,7 +129,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         note(line)
     use_threads(threads)
     if not layout.of_lists:
-        _write_vectors(file, opened, given)
+        _write_vectors(file, layout.of_vectors, opened, given)
         return
     with Progress("export") as report:
         if file == "-":
@@ -203,14 +203,13 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
     )
 
 
-def _write_vectors(file: str, opened: Exportable, given: dict[str, Any]) -> None:
+def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str, Any]) -> None:
     from embedrec.cli.progress import Progress
     from embedrec.vector_files import save_vectors
 
     if given["policies"].wanted() or given["allowed"] or given["resume"] or file == "-":
         raise click.UsageError("vectors are written whole to a file, without policies; leave the options out")
     vectors = opened.vectors()
-    kind: Format = "binary" if file.endswith(".bin") or given["form"] == "word2vec-binary" else "text"
     with Progress("export") as report:
         save_vectors(vectors, Path(file), kind, whitespace=given["whitespace"], report=report)
     note(f"wrote {len(vectors)} vectors to {file}")

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.export.compression import Packing, split_suffix
-from embedrec.vector_files import Whitespace
+from embedrec.vector_files import Format, Whitespace
 
 ListFormat = Literal["text", "tsv", "jsonl", "redis", "parquet"]
 VectorFormat = Literal["word2vec", "word2vec-binary"]
@@ -62,6 +62,11 @@ class Layout:
     def of_lists(self) -> bool:
         """Whether lists are written, not vectors."""
         return self.kind in LISTS
+
+    @property
+    def of_vectors(self) -> Format:
+        """The format of vectors that are written instead of lists."""
+        return "binary" if self.kind == "word2vec-binary" else "text"
 
     def shard_name(self, shard: int) -> str:
         """The name of a file in the folder of shards: "part-00001.tsv.gz"."""

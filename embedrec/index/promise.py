@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from embedrec.data.room import parse_size
 from embedrec.errors import SettingsError
 
 _MS = {"": 1.0, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
@@ -54,6 +55,17 @@ class Promise:
         for most, taken in ((self.p95_ms, point["query_ms_p95"]), (self.ram, point["bytes"])):
             far += 0.0 if most is None else max(0.0, taken / most - 1)
         return far
+
+
+def promised(recall: str | None, p95: str | None, ram: str | None) -> Promise | None:
+    """The promise that texts mean (".98@20", "2ms", "4G"), with the usual recall where it is left out; None of nothing.
+
+    Raises SettingsError for other texts, and for what no index can keep.
+    """
+    if recall is None and p95 is None and ram is None:
+        return None
+    share, k = (Promise.recall, Promise.k) if recall is None else recall_of(recall)
+    return Promise(share, k, None if p95 is None else milliseconds(p95), None if ram is None else parse_size(ram))
 
 
 def recall_of(text: str) -> tuple[float, int]:

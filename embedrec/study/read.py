@@ -14,7 +14,14 @@ from embedrec.data.filters import Filters
 from embedrec.data.regroup import Regroup
 from embedrec.data.splits import SPLITS
 from embedrec.errors import SettingsError, did_you_mean
+from embedrec.export.export import Wanted
+from embedrec.export.layout import layout_of
+from embedrec.export.policies.settings import Policies
+from embedrec.index.promise import promised
+from embedrec.index.settings import KINDS, SearchSettings
+from embedrec.index.specs import AUTO, factory_string
 from embedrec.models import recipe_class
+from embedrec.models.encoders import Weights
 from embedrec.readers import FILTERED, reader
 from embedrec.steps import index_name
 from embedrec.study import tables, works
@@ -168,7 +175,11 @@ def _index(given: Mapping[str, Any], trained: Mapping[str, works.Train], session
     table = build(tables.Index, given, given="[[index]]")
     check_known(table.model, trained, "[[index]]")
     table = replace(table, name=table.name or index_name(table.model, table.type, table.of))
-    return works.Index(table, sessions, trained[table.model].name)
+    if table.type != AUTO:
+        factory_string(table.type, 1, 1)  # is there such a type?
+    promise = promised(table.target_recall, table.max_p95, table.max_ram)
+    weights = build(Weights, table.set, given=f"[[index]] {table.name}") if table.set else None
+    return works.Index(table, sessions, trained[table.model].name, _search(table), promise, weights)
 
 
 def _comparison(given: Mapping[str, Any], sessions: str, trained: Mapping[str, works.Train]) -> works.Judge:
@@ -191,7 +202,16 @@ def _export(
         raise SettingsError(f"[[export]] {table.file} takes a model or an index; name one of them")
     check_known(table.model or table.index or "", trained if table.index is None else indexed, "[[export]]")
     source: Step = trained[table.model] if table.model is not None else indexed[str(table.index)]
-    return works.Export(table, source.name)
+    policies = {f.name: getattr(table, f.name) for f in fields(Policies)} | {"caps": table.caps or None}
+    layout = layout_of(table.file, table.format, whitespace=table.whitespace, prefix=table.prefix)
+    wanted = Wanted(table.n, Policies(**policies), table.candidates, layout)
+    if not layout.of_lists and wanted.policies.wanted():
+        raise SettingsError(f"[[export]] {table.file} holds vectors, which no policy changes; leave those out")
+    return works.Export(table, source.name, wanted, _search(table))
+
+
+def _search(table: tables.Index | tables.Export) -> SearchSettings:
+    return SearchSettings(**{name: getattr(table, name) for name in KINDS})
 
 
 def _tables(

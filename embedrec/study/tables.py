@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from embedrec.data.room import parse_size
 from embedrec.page.layout import Way
 from embedrec.trial import Protocol
 
@@ -31,6 +32,9 @@ class Prepare:
     test: str | None = None
     on_bad_row: Literal["fail", "skip"] = "fail"
     memory: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_size(self.memory)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,28 +70,40 @@ class Train:
     memory: str | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _check_size(self.memory)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
     """[[index]]: see `embedrec build-index`.
 
     model  what is indexed, a trained model of this study
-    type   a name in INDEXES, or a factory string
+    type   a name in INDEXES, a factory string, or "auto"; what that takes depends on the machine's speed
     of     its items, its answers, or the sessions it was trained on
     set    with `of = "sessions"`, what events count
+    target_recall, max_p95, max_ram  promises as ".98@20", "2ms", "4G"; the study ends where none can be kept
+    memory  a budget as "2G"
     """
 
     model: str
-    type: str = "ivf"
+    type: str = "auto"
     name: str = ""
     of: Literal["items", "answers", "sessions"] = "items"
     set: dict[str, Any] = field(default_factory=dict)
     popularity: float | None = None
     metric: Literal["cosine", "dot", "l2"] | None = None
+    target_recall: str | None = None
+    max_p95: str | None = None
+    max_ram: str | None = None
+    memory: str | None = None
     nprobe: int | None = None
     ef_search: int | None = None
     rerank: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_size(self.memory)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +156,7 @@ class Compare(Ask):
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """[[export]]: neighbours of items in one file, see `embedrec export`.
+    """[[export]]: neighbours of items in one file, or their vectors, see `embedrec export`.
 
     file    path, from the workspace
     model   or index: what is asked, of this study
@@ -225,3 +241,8 @@ class Report:
     label: str | None = None
     map: Way = "auto"
     seed: int = 0
+
+
+def _check_size(memory: str | None) -> None:
+    if memory is not None:
+        parse_size(memory)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from embedrec import steps
-from embedrec.config import build, settings_of
+from embedrec.config import settings_of
 from embedrec.data.filters import Filters
 from embedrec.data.regroup import Regroup
 from embedrec.data.room import parse_size
 from embedrec.data.splits import Rule
-from embedrec.index.settings import KINDS, SearchSettings
+from embedrec.export.export import Wanted, export_lists
+from embedrec.index.promise import Promise
+from embedrec.index.settings import SearchSettings
 from embedrec.models.base import Recipe
+from embedrec.models.encoders import Weights
 from embedrec.models.neural import device_of, in_steps
 from embedrec.readers import BadRows
 from embedrec.reporting import Report
@@ -150,11 +153,17 @@ class Train(Following):
 
 @dataclass(frozen=True)
 class Index(Following):
-    """`embedrec build-index`."""
+    """`embedrec build-index`.
+
+    weights  what events count, of an index of sessions; None as in the model's queries
+    """
 
     table: tables.Index
     sessions: str
     before: str
+    search: SearchSettings
+    promise: Promise | None
+    weights: Weights | None
 
     @property
     def name(self) -> str:
@@ -164,8 +173,6 @@ class Index(Following):
         return where.workspace.folder("index", self.made)
 
     def work(self, where: Where, report: Report) -> None:
-        from embedrec.models.encoders import Weights
-
         table = self.table
         steps.index(
             where.workspace.find("model", table.model),
@@ -173,11 +180,13 @@ class Index(Following):
             table.type,
             of=table.of,
             sessions=None if table.of == "items" else where.workspace.find("sessions", self.sessions),
-            weights=build(Weights, table.set, given=f"[[index]] {table.name}") if table.set else None,
+            weights=self.weights,
             popularity=table.popularity,
-            settings=_search(table),
+            settings=self.search,
+            promise=self.promise,
             metric=table.metric,
             seed=table.seed,
+            memory=None if table.memory is None else parse_size(table.memory),
             report=report,
         )
 
@@ -188,6 +197,8 @@ class Export(Following):
 
     table: tables.Export
     before: str
+    wanted: Wanted
+    search: SearchSettings
 
     @property
     def name(self) -> str:
@@ -201,28 +212,23 @@ class Export(Following):
         return where.workspace.root / self.table.file
 
     def work(self, where: Where, report: Report) -> None:
-        from embedrec.export.export import Wanted, export_lists
-        from embedrec.export.layout import layout_of
-        from embedrec.export.policies.settings import Policies
         from embedrec.exportable import exportable_items
+        from embedrec.vector_files import save_vectors
 
-        table = self.table
-        policies = {f.name: getattr(table, f.name) for f in fields(Policies)} | {"caps": table.caps or None}
-        layout = layout_of(table.file, table.format, whitespace=table.whitespace, prefix=table.prefix)
-        opened = exportable_items(
-            where.workspace, table.model, table.index, _search(table), popularity=table.popularity
-        )
+        table, layout = self.table, self.wanted.layout
+        opened = exportable_items(where.workspace, table.model, table.index, self.search, popularity=table.popularity)
+        if not layout.of_lists:
+            save_vectors(
+                opened.vectors(), self.place(where), layout.of_vectors, whitespace=table.whitespace, report=report
+            )
+            return
         export_lists(
             self.place(where),
             opened.answers,
-            Wanted(table.n, Policies(**policies), table.candidates, layout),
+            self.wanted,
             opened.material,
             opened.about,
             resume=where.resumed,
             threads=where.threads,
             report=report,
         )
-
-
-def _search(table: tables.Index | tables.Export) -> SearchSettings:
-    return SearchSettings(**{name: getattr(table, name) for name in KINDS})

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec import artifacts
-from embedrec.errors import ArtifactError, SettingsError
+from embedrec import artifacts, steps
+from embedrec.errors import ArtifactError, PromiseError, SettingsError
 from embedrec.study.records import _file
 from embedrec.study.run import carry_out, plan
 from embedrec.study.step import Study, Where, identity
@@ -73,6 +73,30 @@ def test_exports_take_what_the_command_takes(opened: Opened, finished: Finished)
     assert done(study, place) == ["export near.tsv"]
     lines = [line.split("\t") for line in (place.workspace.root / "near.tsv").read_text().splitlines()]
     assert lines and max(int(rank) for _, rank, *_ in lines if rank.isdecimal()) <= 3
+
+
+@pytest.mark.parametrize("name", ["items.vec", "items.bin"])
+def test_exports_of_vectors(opened: Opened, finished: Finished, name: str) -> None:
+    from embedrec.vector_files import load_vectors
+
+    study, place = opened(LIGHT + f'[[export]]\nfile = "{name}"\nmodel = "vectors"\n')
+    assert done(study, place) == [f"export {name}"]
+    written, model = load_vectors(place.workspace.root / name), place.workspace.find("model", "vectors")
+    vectors = steps.item_vectors(model)
+    assert set(written.vocab.ids) == set(vectors.vocab.ids)
+    assert (written.vectors == vectors.vectors[vectors.vocab.rows(written.vocab.ids)]).all()
+    assert why(study, place) == {}
+
+
+def test_indexes_keep_promises(opened: Opened, finished: Finished) -> None:
+    more = '[[index]]\nmodel = "vectors"\ntarget_recall = ".9@5"\nmax_ram = "1G"\n'
+    study, place = opened(LIGHT + more + 'name = "promised"\n')
+    assert done(study, place) == ["index promised"]
+    facts = place.workspace.find("index", "promised").about["facts"]
+    assert facts["promise"] == {"recall": 0.9, "k": 5, "p95_ms": None, "ram": 1 << 30} and facts["recall@5"] >= 0.9
+    study, place = opened(LIGHT + (more + 'name = "small"\n').replace('"1G"', '"1K"'))
+    with pytest.raises(PromiseError, match="step index small: "):
+        carry_out(study, place)
 
 
 def test_the_best_of_a_grid_is_trained(finished: Finished) -> None:
