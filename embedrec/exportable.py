@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from embedrec.allowed import EVERYTHING, Allowed, item_features
+from embedrec.allowed import EVERYTHING, Allowed, ids_like, item_features
 from embedrec.answering import open_answering
 from embedrec.artifacts import Artifact
 from embedrec.atomic import sha256
@@ -140,8 +140,9 @@ def exportable_recommendations(
     source, found = opened.source, opened.model
     given = sessionize(Table().read([histories], bad_rows=BadRows("fail")))
     vocab = found.vocab
-    known = given.recoded(vocab)
-
+    known = _known(given, vocab)
+    if not len(known.items):
+        raise DataError(f"{histories} names no item that model {source.name} knows; check its column of items")
     features = item_features(workspace, lambda: source, vocab, attributes)
     mask = allowed.among(vocab, features)
 
@@ -168,7 +169,20 @@ def exportable_recommendations(
         **_filter(allowed),
     }
     told = [] if mask is None else allowed.told(vocab, mask)
+    if len(known.items) < len(given.items):
+        unknown, empty = len(given.items) - len(known.items), int((known.lengths == 0).sum())
+        told.append(
+            f"{unknown:,} of {len(given.items):,} events of the histories are of items that the model does not know; "
+            f"{empty:,} of {len(given):,} histories hold no other"
+        )
     return Exportable(opened.used, answers, material, about, vectors, told)
+
+
+def _known(given: Sessions, vocab: Vocab) -> Sessions:
+    """Histories in a model's vocabulary, without what that does not hold; ids are compared as they are written."""
+    rows = vocab.rows(ids_like(vocab, list(map(str, given.vocab.ids.tolist()))))[given.items]
+    keep = rows >= 0
+    return replace(given.where(keep), items=rows[keep].astype(np.int32), vocab=vocab)
 
 
 def _no_vectors(source: Artifact) -> SettingsError:

@@ -17,6 +17,7 @@ from embedrec.workspace import Workspace
 @click.argument("new", type=click.Path(path_type=Path), metavar="NEW")
 @click.option("-n", "count", type=click.IntRange(1), help="Results of a list to compare [default: all].")
 @click.option("--format", "form", metavar="NAME", help="Format of both, as in export [default: from the suffixes].")
+@click.option("--encoded", is_flag=True, help="Ids of text are percent-encoded, as by export --whitespace encode.")
 @click.option("--prefix", default="similar:", show_default=True, help="What keys begin with, in redis.")
 @click.option(
     "--p", type=float, default=0.9, show_default=True, help="Weight of a rank over the one before it, in RBO."
@@ -40,6 +41,7 @@ def diff(
     new: Path,
     count: int | None,
     form: str | None,
+    encoded: bool,
     prefix: str,
     p: float,
     counts: Path | None,
@@ -57,8 +59,9 @@ def diff(
     embedrec diff live/ next/ --fail-under .7 && mv next/ live/
 
     Overlap is the share of results that are in both lists of an item; rank-biased overlap (RBO) weighs the first ranks
-    most, and is 1 for equal rankings. Columns: the figure, then its values in OLD and in NEW, or one value of both.
-    After them the lists that changed most: item, overlap, RBO, what was lost and what was gained.
+    most, and is 1 for equal rankings; a shorter list is taken to go on as it agrees so far. Both are means over the
+    lists in OLD that hold results: one that NEW lacks has none. Columns: the figure, then its values in OLD and in
+    NEW, or one value of both. After them the lists that changed most: item, overlap, RBO, what was lost and gained.
     """
     from embedrec.cli.progress import Progress
     from embedrec.errors import DataError
@@ -69,7 +72,9 @@ def diff(
         raise click.UsageError("counts come from a table or from sessions; leave out --counts or --sessions")
     codes = Codes()
     with Progress("diff") as report:
-        before, after = (read_lists(path, codes, form, prefix=prefix, report=report) for path in (old, new))
+        before, after = (
+            read_lists(path, codes, form, prefix=prefix, encoded=encoded, report=report) for path in (old, new)
+        )
         popular = _counts(codes.ids, workspace, counts, sessions)
         found = difference(before, after, codes, k=count, p=p, counts=popular, worst=worst)
     if as_json:

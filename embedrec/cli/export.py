@@ -113,6 +113,8 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     check_not_both(given["model"], given["index"])
     if file == "-" and (given["shards"] is not None or given["resume"]):
         raise click.UsageError("stdout is one stream that cannot be resumed; leave out --shards and --resume")
+    if file.endswith("/") and given["shards"] is None:
+        raise click.UsageError(f"{file} names a folder, but lists go into one file; name a file, or add --shards")
     layout = layout_of(
         file.rstrip("/"),
         given["form"],
@@ -137,7 +139,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
                 done = stream_lists(
                     sys.stdout.buffer, opened.answers, wanted, opened.material, threads=threads, report=report
                 )
-            _tell(done, wanted.policies.described(), wanted.k)
+            _tell(done, wanted.policies.described(), min(wanted.k, opened.answers.most))
             return
         done = export_lists(
             Path(file),
@@ -153,7 +155,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         note("what an earlier run had kept came from another source or other settings; all was done anew")
     if done.resumed:
         note(f"resumed after {done.resumed:,} of {done.lists:,} lists")
-    _tell(done, wanted.policies.described(), wanted.k)
+    _tell(done, wanted.policies.described(), min(wanted.k, opened.answers.most))
     what = "lines" if layout.kind in ("text", "jsonl") and layout.shards is None else "lists"
     shards = "" if layout.shards is None else f" ({layout.shards} shards)"
     note(f"wrote {done.lists} {what} to {file}{shards}")

@@ -18,9 +18,9 @@ class Difference:
 
     k                    results of a list that were compared
     p                    of rank-biased overlap
-    overlap              mean overlap of the lists that are in both
+    overlap              mean overlap of the old lists; one that is not in the new export has none
     figures              name → number; a pair of numbers is that of the old and of the new export
-    worst                the lists that changed most: item, overlap, rank-biased overlap, what was lost and gained
+    worst                lists in both that changed most: item, overlap, rank-biased overlap, what was lost, gained
     """
 
     k: int
@@ -57,6 +57,8 @@ def difference(
     seeds, old_at, new_at = np.intersect1d(old.seeds, new.seeds, assume_unique=True, return_indices=True)
     order = np.argsort(old_at)
     seeds, old_at, new_at = seeds[order], old_at[order], new_at[order]
+    if not len(old):
+        raise SettingsError("the old export has no results, so that nothing can be compared with them")
     if not len(seeds):
         raise SettingsError("the exports have no list of the same item; compare exports of the same catalogue")
     longest = max(int(np.diff(side.offsets).max(initial=1)) for side in (old, new))
@@ -75,15 +77,16 @@ def difference(
         "items lost": len(np.setdiff1d(held[0], held[1], assume_unique=True)),
         "items gained": len(np.setdiff1d(held[1], held[0], assume_unique=True)),
         "lists unchanged": int(same.sum()),
-        f"overlap@{k}": float(overlap.mean()),
-        "rank-biased overlap": float(biased.mean()),
+        f"overlap@{k}": float(overlap.sum() / len(old)),
+        "rank-biased overlap": float(biased.sum() / len(old)),
     }
     if counts is not None:
         known = np.array([counts.get(i, 0.0) for i in codes.ids])
         share = known / max(counts.values(), default=1)
         means = [float(share[items].mean()) if len(items) else float("nan") for items in listed]
         figures["popularity"] = (means[0], means[1])
-    changed = np.lexsort((np.arange(len(seeds)), biased, overlap))[:worst]
+    changed = np.lexsort((np.arange(len(seeds)), biased, overlap))
+    changed = changed[~same[changed]][:worst]
     named = [
         {
             "item": codes.ids[seeds[i]],
@@ -94,7 +97,7 @@ def difference(
         }
         for i in changed.tolist()
     ]
-    return Difference(k, p, float(overlap.mean()), figures, named)
+    return Difference(k, p, float(overlap.sum() / len(old)), figures, named)
 
 
 def _ids(found: np.ndarray, codes: Codes) -> list[str]:

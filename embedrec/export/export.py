@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from embedrec import __version__
-from embedrec.errors import SettingsError
+from embedrec.errors import ArtifactError, SettingsError
 from embedrec.export.answers import Answers, Fresh, in_order
 from embedrec.export.effect import Effect, effect
 from embedrec.export.files import check_folder, fingerprint, write_file, write_shards, write_stream
@@ -96,6 +96,8 @@ def export_lists(
     """
     if wanted.layout.shards is not None:
         check_folder(target)
+    elif target.is_dir():
+        raise ArtifactError(f"{target} is a folder, but lists go into one file; name a file, or add --shards")
     if wanted.layout.kind == "text":  # ids that cannot stand there are told before the search
         for vocab in {id(v): v for v in (answers.vocab, answers.seeds)}.values():
             words_of(vocab, wanted.layout.whitespace)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -61,29 +62,48 @@ class Codes:
         return code
 
 
+class _Decoded(Codes):
+    """The numbers of ids that are written percent-encoded."""
+
+    def __init__(self, codes: Codes) -> None:
+        self.ids, self._code = codes.ids, codes._code
+
+    def _one(self, word: str) -> int:
+        return super()._one(unquote(word))
+
+
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # seeds (l,), lengths (l,), items (Σ lengths,): codes
 
 
 def read_lists(
-    path: Path, codes: Codes, kind: str | None = None, *, prefix: str = "similar:", report: Report = quiet
+    path: Path,
+    codes: Codes,
+    kind: str | None = None,
+    *,
+    prefix: str = "similar:",
+    encoded: bool = False,
+    report: Report = quiet,
 ) -> Ranked:
-    """The lists of an export.
+    """The lists of an export that hold results.
 
     kind    format; by default the suffix tells, or the manifest of a folder of shards
     prefix  that keys in Redis' protocol begin with
+    encoded  whether ids of "text" are percent-encoded
     report  "progress" in bytes of the files
 
     Raises DataError for files that are missing, damaged, of another format, or have a list twice; SettingsError for
     vectors.
     """
     parts: list[Part] = []
+    decoded = _Decoded(codes)
     files = _files(path, kind)
     before, total = 0, sum(file.stat().st_size for file, _ in files)
     for file, layout in files:
         if not layout.of_lists:
             raise SettingsError(f"{path} holds vectors; compare exports of lists ({', '.join(LISTS)})")
         with _opened(file, layout) as (stream, place):
-            for part in _READ[layout.kind](stream, codes, file, prefix):
+            own = decoded if encoded and layout.kind == "text" else codes
+            for part in _READ[layout.kind](stream, own, file, prefix):
                 parts.append(part)
                 report("progress", done=before + place(), total=total, unit="B")
         before += file.stat().st_size
@@ -93,7 +113,8 @@ def read_lists(
     if len(np.unique(seeds)) < len(seeds):
         twin = int(np.flatnonzero(np.bincount(seeds) > 1)[0])
         raise DataError(f"{path} has two lists of {codes.ids[twin]!r}; it was put together wrongly")
-    return Ranked(seeds, np.concatenate([[0], np.cumsum(lengths)]), items)
+    there = lengths > 0  # tables have no row of a list without results, so that no format may tell of one
+    return Ranked(seeds[there], np.concatenate([[0], np.cumsum(lengths[there])]), items)
 
 
 def _files(path: Path, kind: str | None) -> list[tuple[Path, Layout]]:

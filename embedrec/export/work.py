@@ -19,7 +19,7 @@ from typing import IO
 
 import numpy as np
 
-from embedrec.errors import SettingsError
+from embedrec.errors import DataError, SettingsError, reason
 from embedrec.export.answers import slices
 from embedrec.reporting import Report, quiet
 from embedrec.topk import TopK
@@ -93,12 +93,13 @@ class Work:
 
 @contextmanager
 def working(target: Path, fingerprint: str, *, resume: bool) -> Iterator[Work]:
-    """The work folder of a target; it is removed when the block ends or fails, and stays after a kill or Ctrl-C.
+    """The work folder of a target; it is removed when the block ends or fails, and stays after a kill or Ctrl-C, and
+    where the system said no.
 
     fingerprint  of all that decides the lists; what was kept for another one is made anew
     resume       whether to go on with what an earlier run has kept
 
-    Raises SettingsError when another process works on the same target.
+    Raises SettingsError when another process works on the same target, and DataError where the system says no.
     """
     folder = target.parent / f".{target.name}.work"
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,6 +110,10 @@ def working(target: Path, fingerprint: str, *, resume: bool) -> Iterator[Work]:
             raise SettingsError(f"another export to {target} is running; wait for it, or name another file") from None
         try:
             yield Work(folder, _changed(folder, fingerprint, resume))
+        except OSError as e:  # such as a disk that is full
+            raise DataError(
+                f"the export to {target} stopped ({e.strerror or reason(e)}); what was found is kept for --resume"
+            ) from e
         except Exception:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -33,8 +33,8 @@ def test_what_it_prints(run: Run, exports: Path) -> None:
         "items lost\t0\t\n"
         "items gained\t1\t\n"
         "lists unchanged\t1\t\n"
-        "overlap@2\t0.7500\t\n"
-        "rank-biased overlap\t0.7750\t\n"
+        "overlap@2\t0.5000\t\n"
+        "rank-biased overlap\t0.5167\t\n"
         "popularity\t0.6667\t0.6200\n"
         "a\t0.5000\t0.5500\tc\td\n"
     )
@@ -42,22 +42,36 @@ def test_what_it_prints(run: Run, exports: Path) -> None:
 
 def test_as_json(run: Run, exports: Path) -> None:
     said = json.loads(walked(run, "diff", "old.txt", "new.tsv", "--json", "-n", 1).out)
-    assert said["overlap@1"] == said["rank-biased overlap"] == 1.0
-    assert said["worst"] == [
-        {"item": "a", "overlap@1": 1.0, "rbo": 1.0, "lost": [], "gained": []},
-        {"item": "b", "overlap@1": 1.0, "rbo": 1.0, "lost": [], "gained": []},
-    ]
+    assert said["overlap@1"] == said["rank-biased overlap"] == 0.6667  # the list of c is gone
+    assert said["worst"] == []
+    (row,) = json.loads(walked(run, "diff", "old.txt", "new.tsv", "--json").out)["worst"]
+    assert row == {"item": "a", "overlap@2": 0.5, "rbo": 0.55, "lost": ["c"], "gained": ["d"]}
 
 
 def test_fail_under(run: Run, exports: Path) -> None:
-    assert run("diff", "old.txt", "new.tsv", "--fail-under", 0.75).code == 0
+    assert run("diff", "old.txt", "new.tsv", "--fail-under", 0.5).code == 0
     ran = run("diff", "old.txt", "new.tsv", "--fail-under", 0.8)
     assert ran.code == 1
     assert ran.out.startswith("lists\t3\t3\n")
     assert ran.err == (
-        "embedrec: the mean overlap@2 of old.txt and new.tsv is 0.7500, which is under 0.8; "
+        "embedrec: the mean overlap@2 of old.txt and new.tsv is 0.5000, which is under 0.8; "
         "look at the lists that changed most before the new export is used\n"
     )
+
+
+def test_lists_that_are_gone_count(run: Run, exports: Path) -> None:
+    """Nearly all lists are gone, and the rest is as it was."""
+    Path("one.txt").write_text("a b c\n")
+    assert run("diff", "old.txt", "one.txt", "--fail-under", 0.9).code == 1
+    assert run("diff", "one.txt", "old.txt", "--fail-under", 0.9).code == 0  # more is no loss
+
+
+def test_every_format_gives_the_same_verdict(run: Run, exports: Path) -> None:
+    """Lists without results stand in some formats only."""
+    Path("new.txt").write_text("a b d\nb a c\nc\nd a\n")
+    for old in ("old.txt", "new.txt"):
+        told = [walked(run, "diff", old, new).out for new in ("new.tsv", "new.txt")]
+        assert told[0] == told[1]
 
 
 def test_counts_of_sessions(run: Run, exports: Path) -> None:

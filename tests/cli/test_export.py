@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Run, walked
 
 RAW = "a b c\nb a c\nc a b\nd a b\ne d\n"
@@ -118,9 +120,39 @@ def test_recommendations(run: Run, counted: Path) -> None:
         ["d", "a"],
         ["a", "b"],
     ]
-    assert ran.err.splitlines()[1] == "policies: back-off"
+    assert ran.err.splitlines()[1:3] == [
+        "1 of 4 events of the histories are of items that the model does not know; 1 of 3 histories hold no other",
+        "policies: back-off",
+    ]
     seen = [json.loads(line) for line in walked(run, *words, "--seen").out.splitlines()]
     assert {result["id"] for result in seen[0]["item"]} == {"a", "c"}
+
+
+def test_histories_are_read_in_the_kind_of_the_models_ids(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One id that is no number makes a column of texts of all others."""
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text("session,item\n1,1\n1,2\n2,1\n2,2\n3,2\n3,3\n")
+    walked(run, "prepare", "table", "log.csv")
+    walked(run, "train", "ar")
+    plain, mixed = "session,item\nx,1\ny,2\n", "session,item\nx,1\ny,2\nz,2x\n"
+    told = []
+    for rows in (plain, mixed, "session,item\nx,a\n"):
+        Path("carts.csv").write_text(rows)
+        told.append(run("export", "-", "--of", "recommendations", "--histories", "carts.csv", "--format", "jsonl"))
+    assert [json.loads(line)["item"][0]["id"] for line in told[0].out.splitlines()] == [2, 1]
+    assert told[1].out.splitlines()[:2] == told[0].out.splitlines()
+    assert "1 of 3 events of the histories are of items that the model does not know; 1 of 3" in told[1].err
+    assert (told[2].code, told[2].out) == (1, "")
+    assert "carts.csv names no item that model ar knows; check its column of items" in told[2].err
+
+
+def test_folders_are_told_before_the_search(run: Run, compass: Path) -> None:
+    (compass / "there").mkdir()
+    ran = run("export", compass / "there", "--workspace", compass)
+    assert ran.code == 1 and "there is a folder, but lists go into one file; name a file, or add --shards" in ran.err
+    ran = run("export", f"{compass}/new/", "--workspace", compass)
+    assert ran.code == 2 and "names a folder, but lists go into one file; name a file, or add --shards" in ran.err
+    assert not (compass / "new").exists()
 
 
 def test_a_killed_export_is_resumed(run: Run, compass: Path) -> None:

@@ -37,9 +37,9 @@ def as_dict(found: Ranked, codes: Codes) -> dict[str, list[str]]:
     return dict(zip([codes.ids[code] for code in found.seeds], lists, strict=True))
 
 
-def expected(ids: list[str], empty: bool) -> dict[str, list[str]]:
+def expected(ids: list[str]) -> dict[str, list[str]]:
     lists = {ids[seed]: [ids[row] for row, _ in results] for seed, results in enumerate(plain(FOUND))}
-    return lists if empty else {seed: results for seed, results in lists.items() if results}
+    return {seed: results for seed, results in lists.items() if results}
 
 
 @pytest.mark.parametrize("chunk", [1 << 24, 100])
@@ -51,10 +51,9 @@ def test_what_is_written_is_read(
     monkeypatch.setattr(answers_module, "BLOCK", 7)
     monkeypatch.setattr(reading_module, "_CHUNK", chunk)
     encoded = [i.replace("\t", "%09").replace("\n", "%0A").replace("\r", "%0D").replace(" ", "%20") for i in ODD.ids]
-    tables = "tsv" in name or "parquet" in name
     codes = Codes()
     found = read_lists(write(tmp_path / name, shards=shards, name=name), codes)
-    assert as_dict(found, codes) == expected(encoded if "txt" in name else ODD.ids.tolist(), empty=not tables)
+    assert as_dict(found, codes) == expected(encoded if "txt" in name else ODD.ids.tolist())
 
 
 @pytest.mark.parametrize("shards", [None, 3])
@@ -78,7 +77,7 @@ def test_numbers_as_ids(tmp_path: Path) -> None:
         codes = Codes()
         found = read_lists(write(tmp_path / name, Vocab(np.arange(40) - 3)), codes)
         ids = [str(row - 3) for row in range(40)]
-        assert as_dict(found, codes) == expected(ids, empty="tsv" not in name and "parquet" not in name)
+        assert as_dict(found, codes) == expected(ids)
 
 
 @pytest.mark.parametrize("name", ["l.txt", "l.tsv", "l.jsonl", "l.redis", "l.parquet", "l.txt.gz", "l.tsv.zst"])
@@ -116,6 +115,14 @@ def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
             read_lists(tmp_path / name, Codes())
 
 
+def test_encoded_ids_are_those_of_other_formats(tmp_path: Path) -> None:
+    (tmp_path / "e.txt").write_text("a%20b c%25d\nc%25d a%20b\n")
+    (tmp_path / "o.tsv").write_text("a b\t1\tc%d\t.5\nc%d\t1\ta b\t.5\n")
+    codes = Codes()
+    old, new = (read_lists(tmp_path / name, codes, encoded=True) for name in ("e.txt", "o.tsv"))
+    assert difference(old, new, codes).overlap == 1 and codes.ids == ["a b", "c%d"]
+
+
 def ranked(lists: dict[str, str], codes: Codes) -> Ranked:
     import pyarrow as pa
 
@@ -148,8 +155,9 @@ def test_against_a_slow_twin(a: str, b: str, p: float, k: int) -> None:
     assert found.overlap == pytest.approx(len({*a} & {*b}) / max(len(a), len(b)) if a or b else 1)
     assert found.figures["rank-biased overlap"] == pytest.approx(slow_rbo(a, b, p))
     assert found.figures["lists unchanged"] == (a == b)
-    assert found.worst[0]["lost"] == [i for i in a if i not in b]
-    assert found.worst[0]["gained"] == [i for i in b if i not in a]
+    assert len(found.worst) == (a != b)
+    for row in found.worst:
+        assert row["lost"] == [i for i in a if i not in b] and row["gained"] == [i for i in b if i not in a]
     assert found.figures["items lost"] == len({*a} - {*b})
 
 
@@ -159,8 +167,8 @@ def test_rank_biased_overlap_of_known_rankings() -> None:
     new = ranked({"A": "abcd", "B": "efgh", "C": "ab"}, codes)
     found = difference(old, new, codes, p=0.9)
     rbo = {row["item"]: row["rbo"] for row in found.worst}
-    assert rbo == {"A": 1.0, "B": 0.0, "C": 1.0}  # the short one is taken to go on as it agrees so far
-    assert [row["item"] for row in found.worst] == ["B", "C", "A"]
+    assert rbo == {"B": 0.0, "C": 1.0}  # the short one is taken to go on as it agrees so far; A has not changed
+    assert [row["item"] for row in found.worst] == ["B", "C"]
 
 
 def test_figures() -> None:
@@ -178,12 +186,14 @@ def test_figures() -> None:
         "items lost": 0,
         "items gained": 3,
         "lists unchanged": 1,
-        "overlap@2": pytest.approx((0.5 + 1 + 1) / 3),
-        "rank-biased overlap": pytest.approx((slow_rbo("bc", "bd", 0.9) + slow_rbo("ac", "ca", 0.9) + 1) / 3),
+        "overlap@2": pytest.approx((0.5 + 1 + 1) / 4),
+        "rank-biased overlap": pytest.approx((slow_rbo("bc", "bd", 0.9) + slow_rbo("ac", "ca", 0.9) + 1) / 4),
         "popularity": (pytest.approx((5 + 0 + 10 + 0 + 10 + 5) / 20 / 6), pytest.approx((0 + 10 + 5 + 2) / 20 / 6)),
     }
     assert found.worst == [{"item": "a", "overlap@2": 0.5, "rbo": 0.55, "lost": ["c"], "gained": ["d"]}]
     with pytest.raises(SettingsError, match="no list of the same item"):
         difference(old, ranked({"q": "a"}, codes), codes)
+    with pytest.raises(SettingsError, match="the old export has no results"):
+        difference(Ranked(*np.zeros((3, 0), np.int64)), new, codes)
     with pytest.raises(SettingsError, match="p must lie between 0 and 1, but is 1"):
         difference(old, new, codes, p=1)

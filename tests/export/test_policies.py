@@ -13,7 +13,8 @@ from embedrec.data.features import Categories, Features
 from embedrec.data.features import Lists as ListFeature
 from embedrec.errors import SettingsError
 from embedrec.export.effect import effect
-from embedrec.export.policies.back_off import BackOff
+from embedrec.export.policies import back_off
+from embedrec.export.policies.back_off import BackOff, Refill
 from embedrec.export.policies.cap import Cap, cap
 from embedrec.export.policies.csls import Csls, mean_scores
 from embedrec.export.policies.discount import Discount
@@ -211,6 +212,32 @@ def test_back_off(reach: int) -> None:
     expected = [slow_back_off(seed, results, 8, reach) for seed, results in enumerate(plain(FOUND))]
     close(applied(BackOff(8, reach, counts, holding(sessions, ITEMS))), expected)
     assert all(len(results) >= 8 for results in expected)
+
+
+@pytest.mark.parametrize(("most", "values"), [(1, 10), (1, 5), (2, 4)])
+def test_filling_under_caps_goes_on_until_lists_are_full(
+    most: int, values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if every list had been filled with the whole catalogue before the cap."""
+    monkeypatch.setattr(back_off, "_BLOCK", 64)
+    monkeypatch.setattr(back_off, "_MORE", 2)
+    sessions, k = logs(), 8
+    counts, together = np.bincount(sessions.items, minlength=N), holding(sessions, ITEMS)
+    codes = (np.arange(N) % values).astype(np.int32)
+    capped = cap(
+        most,
+        "artist",
+        Features(ITEMS, categorical={"artist": Categories(codes, np.array([*"abcdefghij"[:values]]))}),
+        ITEMS,
+    )
+    start = capped.apply(SEEDS, FOUND.first(k))
+    found = Refill(BackOff(k, k, counts, together), N, (capped,)).apply(SEEDS, start)
+    slow = capped.apply(SEEDS, BackOff(k, N, counts, together).apply(SEEDS, start)).first(k)
+    assert np.array_equal(found.rows, slow.rows) and np.array_equal(found.scores, slow.scores)
+    full = (found.rows >= 0).sum(axis=1)
+    assert (full == min(k, most * values)).all() and (start.rows < 0).any()
+    near = Refill(BackOff(k, k, counts, together), k, (capped,)).apply(SEEDS, start)
+    assert ((near.rows >= 0).sum(axis=1) < full).any()
 
 
 def test_back_off_of_recommendations() -> None:

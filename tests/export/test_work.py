@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import random
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 import embedrec.export.answers as answers_module
+import embedrec.export.export as export_module
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.export.answers import Answers
@@ -123,6 +125,24 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
         assert work.folder.is_dir()
         raise DataError("something")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, asked = tmp_path / "l.txt", list[int]()
+    expected = export(tmp_path / "other.txt", answers_of(FOUND), Policies())
+    with monkeypatch.context() as patch:
+
+        def full(*given: object, **more: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(export_module, "write_file", full)
+        with pytest.raises(
+            DataError, match=r"l\.txt stopped \(No space left on device\); what was found is kept for --res"
+        ):
+            export(target, ending(99, asked), Policies())
+    asked.clear()
+    assert export(target, ending(99, asked), Policies()).lists == expected.lists and not asked
+    assert target.read_bytes() == (tmp_path / "other.txt").read_bytes()
 
 
 def test_ids_that_cannot_stand_in_text_are_told_before_the_search(tmp_path: Path) -> None:

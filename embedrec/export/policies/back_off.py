@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.export.policies.holding import Holding
+from embedrec.export.policies.policy import Policy
 from embedrec.topk import TopK
 
 
@@ -58,3 +59,39 @@ class BackOff:
         fill_popular(order, shares, offsets, known, some, values)
         rows[short, : self.reach], scores[short, : self.reach] = some, values
         return TopK(rows, scores, found.vocab)
+
+
+@dataclass(frozen=True, eq=False)
+class Refill:
+    """Filling and caps by turns, with more and more items, until a list is full or so many were looked at.
+
+    filling  reaches beyond k at first, then four times as far, and so on,
+    far      up to so many items a list
+    caps     take items away again
+    """
+
+    filling: BackOff
+    far: int
+    caps: tuple[Policy, ...]
+
+    def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
+        """See `Policy`."""
+        k, reach = self.filling.k, self.filling.reach
+        rows, scores = np.full((len(seeds), k), -1), np.full((len(seeds), k), -np.inf)
+        left = np.arange(len(seeds))
+        while len(left):
+            again = []
+            for part in np.array_split(left, -(-len(left) * reach // _BLOCK)):
+                some = TopK(found.rows[part], found.scores[part], found.vocab)
+                for policy in (replace(self.filling, reach=reach), *self.caps):
+                    some = policy.apply(seeds[part], some)
+                best = some.first(k)
+                rows[part, : best.k], scores[part, : best.k] = best.rows, best.scores
+                again.append(part[(rows[part] < 0).any(axis=1)])
+            left = np.concatenate(again) if reach < self.far else left[:0]
+            reach = min(self.far, _MORE * reach)
+        return TopK(rows, scores, found.vocab)
+
+
+_BLOCK = 1 << 22  # results looked at together
+_MORE = 4  # times as many where lists are short

@@ -15,7 +15,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings, unit
 from embedrec.errors import SettingsError
 from embedrec.export.answers import slices
-from embedrec.export.policies.back_off import BackOff
+from embedrec.export.policies.back_off import BackOff, Refill
 from embedrec.export.policies.cap import cap
 from embedrec.export.policies.csls import Csls, mean_scores
 from embedrec.export.policies.discount import Discount
@@ -27,6 +27,8 @@ from embedrec.export.policies.mutual import Mutual
 from embedrec.export.policies.policy import Policy
 from embedrec.export.work import KeptLists
 from embedrec.topk import TopK
+
+_FAR = 4096  # items that may be looked at to fill a list under caps
 
 _BOUNDS = {"min_evidence": (1, 2**31), "csls": (1, 2**31), "discount": (0, 10), "mmr": (0, 1)}
 _SUITS = {
@@ -169,6 +171,7 @@ def chained(wanted: Policies, k: int, candidates: KeptLists, material: Material)
         made.append(Diversity(wanted.mmr, k, vectors, sessions))
     if wanted.back_off:
         own: Holding | None = sessions if material.known is None else None
-        made.append(BackOff(k, candidates.k if caps else k, counts, own, material.known, material.allowed))
-        made += caps
+        filling = BackOff(k, candidates.k if caps else k, counts, own, material.known, material.allowed)
+        far = min(len(material.vocab), max(candidates.k, _FAR))
+        made.append(Refill(filling, far, tuple(caps)) if caps else filling)
     return Chain(tuple(made), k)
