@@ -25,6 +25,7 @@ SUFFIXES = {
     "bin": "word2vec-binary",
 }
 _ENDING = {"text": "txt", "word2vec": "vec", "word2vec-binary": "bin"}
+_OTHERS = ("csv", "json", "npy", "safetensors", "bz2", "xz", "zip", "html", "toml")  # no text, whoever asks for it
 _WHOLE = ("parquet", "word2vec", "word2vec-binary")  # packed inside, or of one piece
 
 
@@ -89,8 +90,12 @@ def layout_of(
 ) -> Layout:
     """The layout that a file's name means, or a format such as "tsv" or "tsv.gz"; any other name is text.
 
-    Raises SettingsError for an unknown format.
+    Raises SettingsError for an unknown format, and for names that mean one that is not written.
     """
     said, packing = split_suffix(name if given is None else given)
-    kind = SUFFIXES.get(Path(said).suffix.removeprefix("."), "text") if given is None else said
+    suffix = Path(said).suffix.removeprefix(".").lower()
+    if given is None and suffix in _OTHERS:
+        known = " ".join(f".{one}" for one in SUFFIXES)
+        raise SettingsError(f"{name}: exports are not .{suffix}; take one of {known}, or name a format with --format")
+    kind = SUFFIXES.get(suffix, "text") if given is None else said
     return Layout(kind, packing, shards, whitespace, prefix)

@@ -198,6 +198,8 @@ def test_an_item_alone_and_nothing_at_all() -> None:
         ("a.b.tsv.gz", None, "tsv", "gz"),
         ("a.ndjson.zst", None, "jsonl", "zst"),
         ("a.gz", None, "text", "gz"),
+        ("a.TSV", None, "tsv", ""),
+        ("a.csv", "tsv", "tsv", ""),
         ("a.vec", None, "word2vec", ""),
         ("a.txt", "jsonl.gz", "jsonl", "gz"),
         ("-", "redis", "redis", ""),
@@ -212,6 +214,13 @@ def test_layouts_that_are_none() -> None:
         ("a", "jsnl", None, "no format is called 'jsnl'; did you mean 'jsonl'"),
         ("a.parquet.gz", None, None, "parquet is not packed from outside; leave .gz out"),
         ("a.vec", None, 2, "word2vec is a single file of vectors; leave --shards out"),
+        (
+            "a.csv",
+            None,
+            None,
+            "a.csv: exports are not .csv; take one of .txt .tsv .jsonl .ndjson .redis .parquet .vec .b",
+        ),
+        ("a.tsv.bz2", None, None, "a.tsv.bz2: exports are not .bz2; take one of"),
         ("a", None, 0, "shards must be at least 1, but are 0"),
     ):
         with pytest.raises(SettingsError, match=says):
