@@ -28,7 +28,7 @@ def publish() -> None:
 
     Takes the latest index, or the latest model of cooccurrence, which needs none, whichever is newer. What is new is
     loaded beside what is served and switched to in one step: readers get the old or the new at every moment, also when
-    a publish is killed. The same content is never written twice.
+    a publish is killed. The same content is not written twice, unless some of it was lost there.
 
     Credentials stand in the URL or in the environment, and are never printed. Other users of this machine may see the
     arguments of a command: the environment is the better place.
@@ -98,6 +98,7 @@ def qdrant(url: str, prefix: str, retries: int, **given: Any) -> None:
 
     if given["items"] == "neighbours":
         raise click.UsageError("qdrant takes vectors; give --items vectors or both")
+    given["items"] = given["items"] or "both"
     _publish(lambda place: Qdrant(place, prefix), url, "QDRANT_API_KEY", retries, **given)
 
 
@@ -176,8 +177,8 @@ def _publication(
     opened = open_nearest(source, settings, popularity=popularity)
     if items in ("vectors", "both") and opened.vectors is None:
         raise SettingsError(
-            f"model {source.name} ({source.about['recipe']}) has no vectors; publish --items neighbours, or name "
-            "another model with --model"
+            f"model {source.name} ({source.about['recipe']}) has no vectors; publish --items neighbours, which "
+            "qdrant does not take, or name another model with --model"
         )
     made_from = {
         "source": f"{source.kind} {source.name}",

@@ -79,6 +79,7 @@ try {
   }
   if (url.pathname.length > 1) await client.ask("SELECT", url.pathname.slice(1));
   const served = await client.ask("GET", `${prefix}:served`); // the generation that is served ...
+  if (served === null) throw new Error(`nothing is published under ${prefix}`);
   const key = `${prefix}:${served}:${item}`; // ... and the key of the item in it
   const found = asJson ? JSON.parse((await client.ask("GET", key)) ?? '{"items": []}').items : await client.ask("LRANGE", key, "0", "-1");
   for (const other of found) console.log(String(other));

@@ -24,6 +24,8 @@ def from_redis(url: str, prefix: str, item: str, as_json: bool) -> list[str]:
 
     with redis.Redis.from_url(url, decode_responses=True) as client:
         served = client.get(f"{prefix}:served")
+        if served is None:
+            raise LookupError(f"nothing is published under {prefix}")
         if as_json:
             text = client.get(f"{prefix}:{served}:{item}")
             return [str(other) for other in json.loads(text)["items"]] if text else []
@@ -35,7 +37,10 @@ def from_redis_in_one_step(url: str, prefix: str, item: str) -> list[str]:
     import redis
 
     with redis.Redis.from_url(url, decode_responses=True) as client:
-        return client.eval(ONE_STEP, 0, prefix, item) or []
+        found = client.eval(ONE_STEP, 0, prefix, item)
+        if found is None:
+            raise LookupError(f"nothing is published under {prefix}")
+        return found
 
 
 def from_postgres(url: str, prefix: str, item: str) -> list[str]:
@@ -46,6 +51,8 @@ def from_postgres(url: str, prefix: str, item: str) -> list[str]:
     view = sql.Identifier(f"{prefix}_neighbours")
     query = sql.SQL("SELECT other FROM {} WHERE item = %s ORDER BY rank").format(view)
     with psycopg.connect(url) as connection:
+        if connection.execute("SELECT to_regclass(%s)", (view.as_string(connection),)).fetchone() == (None,):
+            raise LookupError(f"nothing is published under {prefix}")
         return [str(other) for (other,) in connection.execute(query, (item,))]
 
 
@@ -53,8 +60,12 @@ def from_qdrant(url: str, prefix: str, item: str) -> list[str]:
     """Whatever lies nearest to the item's own point, which is found by its id."""
     from qdrant_client import QdrantClient
 
+    if not url.startswith("http") and not (Path(url) / "meta.json").exists():  # the client would make the folder
+        raise LookupError(f"nothing is published in {url}")
     client = QdrantClient(url=url) if url.startswith("http") else QdrantClient(path=url)
     try:
+        if not client.collection_exists(prefix):
+            raise LookupError(f"nothing is published under {prefix}")
         found = client.query_points(prefix, query=str(uuid.uuid5(uuid.NAMESPACE_OID, item)), limit=20)
         return [str(point.payload["item"]) for point in found.points]
     finally:
@@ -79,16 +90,23 @@ def main() -> None:
     parser.add_argument("--prefix", default="embedrec")
     parser.add_argument("--json", action="store_true", help="Redis values are JSON strings")
     given = parser.parse_args()
-    scheme = given.url.partition("://")[0]
-    if scheme in ("redis", "rediss", "unix"):
-        found = from_redis(given.url, given.prefix, given.item, given.json)
-    elif scheme in ("postgres", "postgresql"):
-        found = from_postgres(given.url, given.prefix, given.item)
-    elif (Path(given.url) / "neighbours.parquet").exists():
-        found = from_parquet(given.url, given.item)
-    else:
-        found = from_qdrant(given.url, given.prefix, given.item)
+    try:
+        found = similar(given.url, given.prefix, given.item, given.json)
+    except Exception as error:  # of whichever client
+        said = str(error).strip() or type(error).__name__
+        raise SystemExit(f"similar.py: {said.splitlines()[0]}") from None
     print("\n".join(found))
+
+
+def similar(url: str, prefix: str, item: str, as_json: bool) -> list[str]:
+    scheme = url.partition("://")[0]
+    if scheme in ("redis", "rediss", "unix"):
+        return from_redis(url, prefix, item, as_json)
+    if scheme in ("postgres", "postgresql"):
+        return from_postgres(url, prefix, item)
+    if (Path(url) / "neighbours.parquet").exists():
+        return from_parquet(url, item)
+    return from_qdrant(url, prefix, item)
 
 
 if __name__ == "__main__":

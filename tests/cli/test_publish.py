@@ -130,6 +130,12 @@ def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
         ran = run("publish", *words)
         assert ran.code == 1 and ran.err.splitlines()[-1].startswith("embedrec: "), ran.err
         assert "vectors" in ran.err.splitlines()[-1]
+    assert ran.err.splitlines()[-1] == (
+        "embedrec: model cooccurrence (cooccurrence) has no vectors; publish --items neighbours, which qdrant does not "
+        "take, or name another model with --model"
+    )
+    ran = run("publish", "qdrant", "q")
+    assert ran.code == 1 and "has no vectors" in ran.err and not Path("q").exists()
     assert run("publish", "qdrant", "q", "--items", "neighbours").code == 2
     walked(run, "train", "popular")
     assert "does not know which items are similar" in run("publish", "parquet", "x", "--model", "popular").err
@@ -163,6 +169,60 @@ def test_secrets_are_never_printed(run: Run, compass: Path, words: tuple[str, ..
     assert "Traceback" not in ran.err
     for file in compass.rglob("*.json"):
         assert "pa55word" not in file.read_text()
+
+
+@pytest.mark.parametrize("password", ["pa55/w0rd", "pa55#w0rd", "pa55?w0rd", "[pa55]w0rd", "pa55@w0rd", "pa55%w0rd"])
+@pytest.mark.parametrize(
+    ("target", "start", "variable"),
+    [
+        ("redis", "redis://:", "REDISCLI_AUTH"),
+        ("postgres", "postgresql://u:", "PGPASSWORD"),
+        ("qdrant", "http://u:", "QDRANT_API_KEY"),
+    ],
+)
+def test_passwords_that_must_be_encoded(
+    run: Run, compass: Path, target: str, start: str, variable: str, password: str
+) -> None:
+    """No part of them is printed, also not by a usage error."""
+    url = f"{start}{password}@127.0.0.1:1/0"
+    ran = run("publish", target, url, "--retries", 0, "--workspace", compass)
+    assert ran.code == 1 and ran.err.splitlines()[-1] == (
+        "embedrec: the password in the URL holds a character that must be percent-encoded (such as / as %2F); "
+        f"or give it by {variable}"
+    )
+    for words in (("publish", target, url, url), ("publish", url), ("publish", target, "--keep", url), (url,)):
+        ran = run(*words)
+        assert ran.code == 2 and not re.search("pa55|w0rd", ran.out + ran.err), ran.err
+
+
+def test_mistyped_parameters(run: Run, compass: Path) -> None:
+    for target, url in (("redis", "redis://127.0.0.1:1/0"), ("postgres", "postgresql://127.0.0.1:1/db")):
+        ran = run("publish", target, f"{url}?pasword=pa55word", "--retries", 0, "--workspace", compass)
+        assert ran.code == 1 and "pa55word" not in ran.out + ran.err and f"{url}?pasword=***" in ran.err
+
+
+def test_what_was_lost_is_written_again(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
+    at = ("--workspace", compass, "--grace", 0, "-n", 2)
+    walked(run, "publish", "redis", redis_url, *at)
+    redis.delete("embedrec:1:west")
+    ran = walked(run, "publish", "redis", redis_url, *at)
+    assert re.sub(r":\d+/0", ":PORT/0", ran.err).splitlines()[1:] == [
+        "incomplete generation=1 missing=1",
+        "dropped generation=1",
+        "published generation 2 to redis://:***@127.0.0.1:PORT/0",
+    ]
+    assert redis.lrange("embedrec:2:west", 0, -1) == LISTS["west"]
+
+
+def test_more_neighbours_than_items(run: Run, compass: Path) -> None:
+    at = ("-n", 70_000, "--dry-run", "--workspace", compass)
+    for words in (
+        ("postgres", "postgresql://h/db"),
+        ("parquet", "out"),
+        ("redis", "redis://h"),
+        ("qdrant", ":memory:"),
+    ):
+        assert walked(run, "publish", *words, *at).rows
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ _LAYOUT = "parquet-1"
 
 def measured_folder(publication: Publication) -> Size:
     """What `publish_folder` would write: rows, and bytes, of neighbours as compressed, of vectors as they are."""
+    publication.check_ranks()
     size: dict[str, int] = {}
     total = 0
     if publication.neighbours is not None:
@@ -49,6 +50,7 @@ def publish_folder(publication: Publication, folder: Path, *, report: Report = q
     A folder that holds this content already, undamaged, is left alone. Raises ArtifactError when something else stands
     there, which is never overwritten.
     """
+    publication.check_ranks()
     artifacts.check_place(folder)
     atomic.sweep(folder.parent)
     fingerprint = publication.fingerprint(_LAYOUT)

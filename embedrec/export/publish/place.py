@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,15 +10,10 @@ from typing import NoReturn, TypeVar
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from embedrec.errors import PublishError, SettingsError, reason
+from embedrec.export.publish.url import HIDDEN, Url, secret_values, without_secrets
 from embedrec.reporting import Report, quiet
 
 T = TypeVar("T")
-_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^\s]*)@")  # up to the last @ of a word
-_SECRET_KEY = re.compile(
-    r"(?P<key>[\w.-]*(?:pass|pwd|secret|token|key|auth|credential)[\w.-]*)=(?P<value>[^&\s#'\"]+)", re.IGNORECASE
-)
-_NO_SECRETS = ("sslkey", "sslrootcert", "ssl_keyfile", "passfile", "channel_binding", "require_auth")
-_HIDDEN = "***"
 
 
 @dataclass(frozen=True)
@@ -49,13 +43,16 @@ class Place:
     report: Report = field(default=quiet, repr=False)
 
     def __str__(self) -> str:
-        return self.hide(self.url)
+        return Url.of(self.url).shown
+
+    def check(self, variable: str) -> None:
+        """Raises SettingsError for a URL whose password nobody can tell from the rest; it could stand in `variable`."""
+        Url.of(self.url).check(variable)
 
     def hide(self, text: str) -> str:
         """A text of others without the secrets of this place, however they are written."""
-        for secret in self._secrets():
-            text = text.replace(secret, _HIDDEN)
-        return without_secrets(text)
+        pieces = text.split(self.url) if self.url else [text]
+        return str(self).join(self._hidden(piece) for piece in pieces)
 
     def fail(self, error: Exception, remedy: str = "check the URL, and whether the service runs") -> NoReturn:
         """Raises PublishError with what a client library said, secrets left out."""
@@ -97,30 +94,17 @@ class Place:
                 time.sleep(wait)
                 ready = False
 
+    def _hidden(self, text: str) -> str:
+        for secret in self._secrets():
+            text = text.replace(secret, HIDDEN)
+        return without_secrets(text)
+
     def _secrets(self) -> list[str]:
         """Every way to write the secrets, the longest first."""
-        found = {self.secret or ""}
-        _, _, rest = self.url.partition("://")
-        user, at, _ = rest.rpartition("@")  # also of a password that holds what should be percent-encoded
-        if at:
-            found.add(user.partition(":")[2])
-        found |= {m["value"] for m in _SECRET_KEY.finditer(self.url) if m["key"].lower() not in _NO_SECRETS}
+        found = {self.secret or ""} | Url.of(self.url).secrets | secret_values(self.url)
         forms = {form(f) for f in found for form in (str, unquote, unquote_plus)}
         forms |= {form(f) for f in forms for form in (quote, quote_plus)}
         return sorted(forms - {""}, key=len, reverse=True)
-
-
-def without_secrets(text: str) -> str:
-    """A text with the passwords and tokens of the URLs in it left out; user names stay."""
-
-    def user(match: re.Match[str]) -> str:
-        name, colon, _ = match["user"].partition(":")
-        return f"{match['scheme']}{name if colon else ''}{':' if colon else ''}{_HIDDEN}@"
-
-    def value(match: re.Match[str]) -> str:
-        return match[0] if match["key"].lower() in _NO_SECRETS else f"{match['key']}={_HIDDEN}"
-
-    return _SECRET_KEY.sub(value, _USERINFO.sub(user, text))
 
 
 def check_installed(module: str, extra: str) -> None:

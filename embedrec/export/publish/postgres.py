@@ -2,7 +2,8 @@
 
 PREFIX_neighbours       view: item, rank (1 is the nearest), other, score
 PREFIX_vectors          view: item, vector (of pgvector)
-PREFIX_nearest(v, k)    function: item, distance of the k nearest vectors, through the HNSW index where there is one
+PREFIX_nearest(v, k)    function: item, distance of the k nearest vectors, by the metric of what is served, through its
+                        HNSW index where there is one
 PREFIX_generations      table: generation, fingerprint, parts, about, written_at, served, retired_at
 PREFIX_neighbours_all, PREFIX_vectors_all    tables: the rows of all generations
 
@@ -60,15 +61,23 @@ class Postgres:
             raise SettingsError(f"the prefix of tables must have 1 to {_PREFIX} bytes, but is {self.prefix!r}")
         if not self.place.url.startswith(("postgresql://", "postgres://")):
             raise SettingsError("write the URL as postgresql://user:password@host:5432/database")
+        self.place.check("PGPASSWORD")
         self._session = Session(self.place, self.prefix, self.schema)
 
     @property
     def layout(self) -> str:
         return f"postgres{'-hnsw' if self.hnsw else ''}-1"
 
+    def check(self, publication: Publication) -> None:
+        publication.check_ranks()
+        vectors = publication.vectors
+        if vectors is not None and vectors.dim > _MOST[self.hnsw]:
+            what = "an HNSW index of pgvector" if self.hnsw else "pgvector"
+            raise SettingsError(f"{what} takes {_MOST[self.hnsw]} dimensions at most, but vectors have {vectors.dim}")
+
     def measured(self, publication: Publication) -> Size:
         """Rows, and bytes as they are sent."""
-        self._check(publication)
+        self.check(publication)
         size = {**dict.fromkeys(publication.parts, 0), "bytes": 0}
         for part in publication.parts:
             for rows, text, _ in ROWS[part](publication, 1):
@@ -92,11 +101,19 @@ class Postgres:
     def generations(self) -> list[Generation]:
         return self._session.asked(self._generations)
 
+    def missing(self, number: int, publication: Publication) -> int:
+        return 0  # a table loses no rows by itself
+
     def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
-        self._check(publication)
+        self.check(publication)
 
         def written() -> tuple[int, Size]:
             with self._session.transaction():
+                same = [g for g in self._generations() if g.fingerprint == fingerprint]
+                if same:  # of another publish, or of ours when only the answer to COMMIT was lost
+                    if not any(g.served for g in same):
+                        self._serve(same[0].number)
+                    return next((g.number for g in same if g.served), same[0].number), {}
                 self._make_ready(publication)
                 number = int(self._session.one("SELECT coalesce(max(generation), 0) + 1 FROM {}", "generations"))
                 size = {**dict.fromkeys(publication.parts, 0), "bytes": 0}
@@ -111,7 +128,8 @@ class Postgres:
                 if self.hnsw and publication.vectors is not None:
                     self._make_index(number, publication.vectors.metric)
                 note = "INSERT INTO {} (generation, fingerprint, parts, about) VALUES (%s, %s, %s, %s)"
-                about = json.dumps(dict(publication.made_from))
+                metric = {} if publication.vectors is None else {"metric": publication.vectors.metric}
+                about = json.dumps({**publication.made_from, **metric})
                 self._session.do(note, "generations", values=(number, fingerprint, publication.parts, about))
                 self._serve(number)
                 return number, size
@@ -139,12 +157,6 @@ class Postgres:
         self._session.asked(self._drop_indexes)
 
     # ------------------------------------------------------------------------------------------ tables
-
-    def _check(self, publication: Publication) -> None:
-        vectors = publication.vectors
-        if vectors is not None and vectors.dim > _MOST[self.hnsw]:
-            what = "an HNSW index of pgvector" if self.hnsw else "pgvector"
-            raise SettingsError(f"{what} takes {_MOST[self.hnsw]} dimensions at most, but vectors have {vectors.dim}")
 
     def _generations(self) -> list[Generation]:
         if not self._session.there("generations"):
@@ -176,6 +188,8 @@ class Postgres:
             if not self._session.there(part):
                 self._make_table(part, publication)
             self._check_types(part, publication)
+        if publication.vectors is not None:
+            self._make_search(item_type(publication), publication.vectors.metric)
 
     def _make_table(self, part: str, publication: Publication) -> None:
         columns = [f"{name} {kind} NOT NULL" for name, kind in column_types(part, publication).items()]
@@ -191,22 +205,26 @@ class Postgres:
             table,
             "generations",
         )
-        if publication.vectors is not None and part == "vectors":
-            self._make_search(item_type(publication), _OPERATORS[publication.vectors.metric][0])
 
-    def _make_search(self, item: str, operator: str) -> None:
-        """The function that readers search with: its one statement names the generation, so that its index is used."""
+    def _make_search(self, item: str, metric: str) -> None:
+        """The function that readers search with: its one statement names the generation, so that its index is used.
+
+        It compares by the metric of the generation that a reader's snapshot serves. `metric` is that of generations
+        which do not say theirs, of earlier versions.
+        """
         from psycopg import sql
 
-        distance = f"vector {operator} $1"
-        search = f"SELECT item, ({distance})::real FROM {self._session.quoted('vectors_all')} WHERE generation = "
+        operators = " ".join(f"WHEN '{name}' THEN '{operator}'" for name, (operator, _) in _OPERATORS.items())
         body = sql.SQL(
-            "DECLARE number int := (SELECT generation FROM {} WHERE served); BEGIN IF number IS NOT NULL THEN "
-            "RETURN QUERY EXECUTE {} || number || {} USING v, k; END IF; END"
+            "DECLARE number int; compared text; BEGIN "
+            "SELECT generation, 'vector ' || CASE coalesce(about->>'metric', {}) {} END || ' $1' INTO number, compared "
+            "FROM {} WHERE served; IF number IS NOT NULL THEN RETURN QUERY EXECUTE 'SELECT item, (' || compared || {} "
+            "|| number || ' ORDER BY ' || compared || ' LIMIT $2' USING v, k; END IF; END"
         ).format(
+            sql.Literal(metric),
+            sql.SQL(operators),
             sql.SQL(self._session.quoted("generations")),
-            sql.Literal(search),
-            sql.Literal(f" ORDER BY {distance} LIMIT $2"),
+            sql.Literal(f")::real FROM {self._session.quoted('vectors_all')} WHERE generation = "),
         )
         self._session.connection.execute(
             sql.SQL(

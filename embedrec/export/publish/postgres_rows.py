@@ -39,7 +39,7 @@ def neighbour_rows(publication: Publication, generation: int) -> Iterator[tuple[
     ids = _fields(publication.vocab)
     seeds = np.array([_start(5, generation) + i for i in ids], dtype=object)
     others = np.array(ids, dtype=object)
-    ranks = np.array([b"\x00\x00\x00\x02" + r.to_bytes(2, "big") for r in range(1, publication.k + 1)], dtype=object)
+    ranks = np.array([b"\x00\x00\x00\x02" + r.to_bytes(2, "big") for r in range(1, publication.most + 1)], dtype=object)
     for rows, found in publication.neighbour_blocks():
         for start in range(0, len(rows), _ITEMS):
             here = slice(start, start + _ITEMS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from embedrec.export.publish.place import Place
 
 T = TypeVar("T")
+_QUIET = logging.NullHandler()  # otherwise psycopg's remarks on a lost connection go to stderr
 _FINAL_STATES = ("0A", "22", "23", "28", "3D", "42", "53100", "53200")  # SQLSTATE that another try does not change
 _FINAL_WORDS = (
     "authentication",
@@ -49,6 +51,8 @@ class Session:
         """What a call returns, also after the connection was lost for a while; transactions begin anew then."""
         import psycopg
 
+        logging.getLogger("psycopg").addHandler(_QUIET)
+
         def asked() -> T:
             try:
                 if self.connection is None:
@@ -73,7 +77,9 @@ class Session:
             self.connection = None
 
     def there(self, name: str) -> bool:
-        return bool(self.one("SELECT to_regclass(%s) IS NOT NULL", values=(self.quoted(name),)))
+        """Whether there is such a table or view; a look into pg_class also hears of what others made meanwhile."""
+        found = "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%s))"
+        return bool(self.one(found, values=(self.quoted(name),)))
 
     def quoted(self, name: str, *, bare: bool = False) -> str:
         """One of our names, as it stands in a statement; `bare` without its schema."""

@@ -17,6 +17,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.topk import TopK
 
 BLOCK = 4096  # items searched and written at a time
+MOST_RANKS = 2**15 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,16 @@ class Publication:
         held = {"neighbours": self.neighbours, "vectors": self.vectors}
         return [name for name, part in held.items() if part is not None]
 
+    def check_ranks(self) -> None:
+        """Raises SettingsError where ranks would not fit into 16 bits, which columns of ranks have."""
+        if self.neighbours is not None and self.most > MOST_RANKS:
+            raise SettingsError(f"ranks end at {MOST_RANKS:,}, but {self.most:,} neighbours an item were asked for")
+
+    @property
+    def most(self) -> int:
+        """Neighbours that an item can have: k, or all others in a smaller catalogue."""
+        return min(self.k, len(self.vocab) - 1)
+
     def neighbour_blocks(self) -> Iterator[tuple[np.ndarray, TopK]]:
         """Rows (b,) int64 in the order of the vocabulary, and their neighbours (b, k); nothing without neighbours."""
         n = len(self.vocab)
@@ -79,10 +90,9 @@ class Publication:
             yield rows, self.vectors.vectors[rows]
 
     def _found(self, rows: np.ndarray) -> TopK:
-        n = len(self.vocab)
-        if self.neighbours is None or n == 1:
+        if self.neighbours is None or not self.most:
             return TopK(np.empty((len(rows), 0)), np.empty((len(rows), 0)), self.vocab)
-        return self.neighbours(rows, min(self.k, n - 1))
+        return self.neighbours(rows, self.most)
 
 
 def encoded(vocab: Vocab) -> list[bytes]:

@@ -10,6 +10,7 @@ A point has the id `point_id(item)`, and in its payload `item`, and `neighbours`
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import uuid
@@ -18,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import repeat
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -34,6 +36,7 @@ _BATCH = 512  # points written between two answers
 _DISTANCES = {"cosine": "Cosine", "dot": "Dot", "l2": "Euclid"}
 _INDEXED_AFTER = 600  # seconds that a server may take to index what it got
 _TIMEOUT = 60  # seconds without an answer
+_OURS = {"meta.json", "collection", ".lock"}  # what the client's engine writes
 Point = tuple[str, list[float], dict[str, Any]]  # id, vector, payload
 
 
@@ -60,10 +63,19 @@ class Qdrant:
             raise SettingsError(
                 f"a prefix of collections must have 1 to 80 letters, digits, '_', '-' or '.', but is {self.prefix!r}"
             )
+        self.place.check("QDRANT_API_KEY")
+        url = self.place.url
+        if re.fullmatch(r"[^/\\]{2,}:[0-9]+(/.*)?", url):
+            raise SettingsError(f"a server needs a scheme; write {Place('http://' + url)}")
+        if "://" in url and not self._remote:
+            raise SettingsError("write the URL as http://host:6333 or https://host:6333, or name a folder")
 
     @property
     def layout(self) -> str:
         return "qdrant-1"
+
+    def check(self, publication: Publication) -> None:
+        _vectors(publication)
 
     def measured(self, publication: Publication) -> Size:
         """Points, and bytes of vectors and payloads."""
@@ -100,6 +112,10 @@ class Qdrant:
                 since = now - int(marks["retired"]) / 1000 if "retired" in marks else 0.0
                 found.append(Generation(number, marks["whole"], served == self._name(number), max(0.0, since)))
         return found
+
+    def missing(self, number: int, publication: Publication) -> int:
+        name = self._name(number)
+        return abs(len(publication.vocab) - self._asked(lambda: int(self.client.count(name, exact=True).count)))
 
     def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
         from qdrant_client import models
@@ -213,8 +229,10 @@ class Qdrant:
         from qdrant_client import QdrantClient
 
         if not self._remote:
-            memory = self.place.url == ":memory:"
-            return QdrantClient(":memory:") if memory else QdrantClient(path=self.place.url)
+            if self.place.url == ":memory:":
+                return QdrantClient(":memory:")
+            _check_folder(Path(self.place.url))
+            return QdrantClient(path=self.place.url)
         parts = urlsplit(self.place.url)
         _, _, host = parts.netloc.rpartition("@")
         key = unquote(parts.password) if parts.password else self.place.secret
@@ -239,6 +257,24 @@ class Qdrant:
                 self.place.fail(e, "name a server, ':memory:' or a folder that nobody else has open")
 
         return self.place.retrying(asked, (ResponseHandlingException, QdrantException), lambda: None)
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises PublishError for a folder of other things, and for a file."""
+    if folder.exists() and not folder.is_dir():
+        raise PublishError(f"{folder} is a file; move it away or choose another name")
+    others = sorted({file.name for file in folder.iterdir()} - _OURS) if folder.exists() else []
+    if others and not _is_storage(folder):
+        raise PublishError(
+            f"{folder} holds other files and no storage of Qdrant ({others[0]}); move it away or choose another name"
+        )
+
+
+def _is_storage(folder: Path) -> bool:
+    with suppress(OSError, ValueError):
+        about = json.loads((folder / "meta.json").read_bytes())
+        return isinstance(about, dict) and {"collections", "aliases"} <= about.keys()
+    return False
 
 
 def _vectors(publication: Publication) -> Embeddings:

@@ -24,13 +24,15 @@ from typing import Any, TypeVar
 
 from embedrec.errors import PublishError, SettingsError
 from embedrec.export.publish.place import Place, Retries, check_installed
-from embedrec.export.publish.publication import Publication
+from embedrec.export.publish.publication import Publication, encoded
 from embedrec.export.publish.redis_commands import HAND_OVER, SWITCH, Batch, Format, batches
 from embedrec.export.publish.target import Generation, Size
+from embedrec.export.publish.url import Url
 from embedrec.reporting import Report
 
 T = TypeVar("T")
 _SCANNED = 5000  # keys looked at in one step of SCAN
+_LOOKED_UP = 2048  # keys that one EXISTS asks for
 _TIMEOUT = 30  # seconds without an answer
 
 
@@ -49,17 +51,32 @@ class Redis:
     _client: Any = field(default=None, init=False, repr=False)
     _token: str = field(default_factory=lambda: secrets.token_hex(8), init=False, repr=False)
     _ours: bool = field(default=False, init=False, repr=False)  # whether we are the publisher
+    _began: str = field(default="", init=False, repr=False)  # the run of the server at the beginning
 
     def __post_init__(self) -> None:
         if not self.prefix:
             raise SettingsError("the prefix of keys must not be empty; choose one with --prefix")
+        if re.search(":[0-9]+(:|$)", self.prefix):
+            raise SettingsError(
+                f"the prefix {self.prefix!r} holds a number behind ':', as keys of generations do, and would be taken "
+                "for one of them; choose another --prefix"
+            )
+        self.place.check("REDISCLI_AUTH")
+        url = Url.of(self.place.url)
+        if url.scheme in ("redis://", "rediss://") and not re.fullmatch("(/[0-9]*)?", url.path):
+            raise SettingsError("the database in the URL is no number; write it as redis://user:password@host:6379/0")
 
     @property
     def layout(self) -> str:
         return f"redis-{self.format}-1"
 
+    def check(self, publication: Publication) -> None:
+        if publication.vectors is not None:
+            raise SettingsError("redis takes neighbours only; leave the vectors out")
+
     def measured(self, publication: Publication) -> Size:
         """Keys, and bytes as they are sent."""
+        self.check(publication)
         sizes = [(len(b.keys), len(b.commands)) for b in batches(publication, self._key("1", ""), self.format)]
         return {"keys": sum(keys for keys, _ in sizes), "bytes": sum(size for _, size in sizes)}
 
@@ -98,12 +115,24 @@ class Redis:
 
         served, retired, (seconds, micros) = self._asked(asked)
         now = seconds + micros / 1e6
-        since = {int(number): max(0.0, now - float(at)) for number, at in retired.items()}
+        try:
+            since = {int(number): max(0.0, now - float(at)) for number, at in retired.items()}
+        except ValueError:
+            raise self._others("retired") from None
         return [
             Generation(number, about["fingerprint"], served == b"%d" % number, since.get(number, 0.0))
             for number, about in sorted(self._known().items())
             if about["state"] == "whole"
         ]
+
+    def missing(self, number: int, publication: Publication) -> int:
+        """Keys that were evicted or deleted, by how many were written."""
+        start, items = self._key(str(number), "").encode(), encoded(publication.vocab)
+        found = 0
+        for at in range(0, len(items), _LOOKED_UP):
+            keys = [start + item for item in items[at : at + _LOOKED_UP]]
+            found += self._asked(lambda keys=keys: int(self._client.exists(*keys)))  # type: ignore[misc]
+        return abs(int(self._known()[number]["keys"]) - found)
 
     def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
         number = int(self._asked(lambda: self._client.incr(self._key("last"))))
@@ -136,11 +165,15 @@ class Redis:
     def _known(self) -> dict[int, dict[str, Any]]:
         said = self._asked(lambda: self._client.hgetall(self._key("generations")))
         try:
-            return {int(number): json.loads(about) for number, about in said.items()}
+            known = {int(number): json.loads(about) for number, about in said.items()}
         except ValueError:
-            raise PublishError(
-                f"{self.place} holds other things in {self._key('generations')}; choose another --prefix"
-            ) from None
+            raise self._others("generations") from None
+        if not all(map(_is_ours, known.values())):
+            raise self._others("generations")
+        return known
+
+    def _others(self, name: str) -> PublishError:
+        return PublishError(f"{self.place} holds other things in {self._key(name)}; choose another --prefix")
 
     def _note(self, number: int, about: dict[str, Any]) -> None:
         self._asked(lambda: self._client.hset(self._key("generations"), str(number), json.dumps(about)))
@@ -164,7 +197,7 @@ class Redis:
     def _lead_to(self, number: int, about: dict[str, Any]) -> None:
         keys = ["publisher", "generations", "served", "retired"]
         if not self._asked(lambda: self._script(SWITCH, keys, self._token, str(number), json.dumps(about))):
-            raise self._taken_over()
+            raise self._asked(self._taken_over)
 
     def _remove(self, number: int) -> None:
         """Remove the keys of a generation, then what is known of it."""
@@ -185,10 +218,13 @@ class Redis:
 
     def _forget(self, number: int) -> None:
         """After a failure: remove what was loaded, as far as the service allows; the next publish does it otherwise."""
+        import redis
+
         self._client.connection.disconnect()  # answers may still be on their way
         self.place = replace(self.place, retries=Retries(0))
-        with suppress(PublishError):
-            self._reconnected()
+        with suppress(PublishError, redis.RedisError):
+            with suppress(redis.ResponseError):  # where memory is used up; the keys go all the same
+                self._hand_over()
             self._remove(number)
 
     # ------------------------------------------------------------------------------------------ one publisher
@@ -197,17 +233,23 @@ class Redis:
         """What Redis says, also after the connection was lost for a while."""
         import redis
 
-        def asked() -> T:
-            try:
-                return call()
-            except redis.AuthenticationError as e:
-                self.place.fail(e, "check user and password")
-            except (redis.ConnectionError, redis.TimeoutError):
-                raise
-            except redis.RedisError as e:
-                self.place.fail(e, "see what the service says")
+        def again() -> None:
+            self._said(self._hand_over)
 
-        return self.place.retrying(asked, (redis.ConnectionError, redis.TimeoutError), self._reconnected)
+        return self.place.retrying(lambda: self._said(call), (redis.ConnectionError, redis.TimeoutError), again)
+
+    def _said(self, call: Callable[[], T]) -> T:
+        """What Redis says. Raises PublishError for what another try does not change."""
+        import redis
+
+        try:
+            return call()
+        except redis.AuthenticationError as e:
+            self.place.fail(e, "check user and password")
+        except (redis.ConnectionError, redis.TimeoutError):
+            raise
+        except redis.RedisError as e:
+            self.place.fail(e, "see what the service says")
 
     def _connect(self) -> None:
         import redis
@@ -227,15 +269,22 @@ class Redis:
         except (ValueError, TypeError, AttributeError) as e:
             self.place.fail(e, "write the URL as redis://user:password@host:6379/0, or rediss:// for TLS")
 
-    def _reconnected(self) -> None:
+    def _hand_over(self) -> None:
+        """Connect anew, and be the publisher there. Raises PublishError when that is impossible."""
         if self._client is None:
             return
         self._client.connection.disconnect()
-        if self._ours and not self._script(HAND_OVER, ["publisher"], self._token, self._me()):
-            raise self._taken_over()
+        if self._ours:
+            if self._run() != self._began:  # what was not saved is lost
+                raise PublishError(f"{self.place} was started anew during the publish; publish again")
+            if not self._script(HAND_OVER, ["publisher"], self._token, self._me()):
+                raise self._taken_over()
 
     def _taken_over(self) -> PublishError:
-        return PublishError(f"another publish to {self._key('')[:-1]} at {self.place} began meanwhile; try again")
+        """Why we are the publisher no more."""
+        if not self._client.exists(self._key("publisher")):
+            return PublishError(f"{self.place} lost keys of {self.prefix!r} during the publish; publish again")
+        return PublishError(f"another publish to {self.prefix} at {self.place} began meanwhile; try again")
 
     def _become_publisher(self) -> None:
         """Two that publish at a time would clean up after each other; one whose connection is gone is no publisher."""
@@ -248,6 +297,7 @@ class Redis:
             gone = other and not self._connected(other)
             return bool(gone and self._script(HAND_OVER, ["publisher"], other, self._me()))
 
+        self._began = self._run()
         self.place.take_turn(taken, self.prefix)
         self._ours = True
 
@@ -274,3 +324,10 @@ class Redis:
 
     def _script(self, script: str, keys: list[str], *values: str) -> Any:
         return self._client.eval(script, len(keys), *map(self._key, keys), *values)
+
+
+def _is_ours(about: Any) -> bool:
+    """Whether a value of PREFIX:generations is what `Redis.write` notes."""
+    if not isinstance(about, dict) or about.get("state") not in ("loading", "whole"):
+        return False
+    return about["state"] == "loading" or ("fingerprint" in about and isinstance(about.get("keys"), int))

@@ -42,6 +42,10 @@ class Target(AbstractContextManager["Target"], Protocol):
         """How content is laid out there: part of the fingerprint."""
         ...
 
+    def check(self, publication: Publication) -> None:
+        """Raises SettingsError for content that cannot be written there; does not connect."""
+        ...
+
     def measured(self, publication: Publication) -> Size:
         """What `write` would write; neither connects nor writes."""
         ...
@@ -54,8 +58,15 @@ class Target(AbstractContextManager["Target"], Protocol):
         """The whole generations."""
         ...
 
+    def missing(self, number: int, publication: Publication) -> int:
+        """How much of a generation with this content is no longer there, such as keys that were evicted; 0 for none."""
+        ...
+
     def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
-        """Load a new generation beside the others and switch readers to it in one step: its number and size."""
+        """Load a new generation beside the others and switch readers to it in one step: its number and size.
+
+        The size is empty where another publish wrote the same meanwhile.
+        """
         ...
 
     def switch(self, number: int) -> None:
@@ -83,16 +94,18 @@ def publish(
     keep   generations that were served before and stay, the latest of them
     grace  seconds that others outlive the switch, for readers who had looked up the old one
 
-    Content that is served already is left alone; that of a generation which was kept is switched to. A publish
-    that was killed at any moment leaves the old generation served, and the next one removes what it left. Reports
-    "retry", "cleaned", "waiting", "dropped". Raises PublishError.
+    Content that is served already is left alone; that of a generation which was kept is switched to. Where some of it
+    is no longer there, it is written again. A publish that was killed at any moment leaves the old generation served,
+    and the next one removes what it left. Reports "retry", "cleaned", "incomplete", "waiting", "dropped". Raises
+    PublishError.
     """
+    target.check(publication)
     fingerprint = publication.fingerprint(target.layout)
     with target:
         left = target.clean()
         if left:
             report("cleaned", half_loaded=left)
-        same = next((g for g in target.generations() if g.fingerprint == fingerprint), None)
+        same = _whole(publication, target, fingerprint, report)
         if same is None:
             number, written = target.write(publication, fingerprint, report)
         else:
@@ -109,7 +122,21 @@ def publish(
     return Published(number, written)
 
 
+def _whole(publication: Publication, target: Target, fingerprint: str, report: Report) -> Generation | None:
+    """The generation that holds this content, the one that is served ahead; those that lost some are reported."""
+    for found in sorted(target.generations(), key=lambda g: (not g.served, g.number)):
+        if found.fingerprint == fingerprint:
+            missing = target.missing(found.number, publication)
+            if not missing:
+                return found
+            report("incomplete", generation=found.number, missing=missing)
+    return None
+
+
 def _due(generations: list[Generation], keep: int) -> list[Generation]:
-    """Those that have to go, the one that was retired first ahead."""
+    """Those that have to go, the one that was retired first ahead; also those of the content that is served."""
     old = sorted((g for g in generations if not g.served), key=lambda g: (-g.retired, g.number))
-    return old[: max(0, len(old) - keep)]
+    served = {g.fingerprint for g in generations if g.served}
+    others = [g for g in old if g.fingerprint not in served]
+    kept = others[max(0, len(others) - keep) :]
+    return [g for g in old if g not in kept]

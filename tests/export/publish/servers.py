@@ -54,11 +54,11 @@ def redis_missing() -> str:
 
 
 @contextmanager
-def redis_server(password: str = "") -> Iterator[str]:
+def redis_server(password: str = "", port: int | None = None) -> Iterator[str]:
     """The URL of an empty Redis."""
     import redis
 
-    port = free_port()
+    port = port or free_port()
     url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{port}/0"
     words = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
     words += ["--requirepass", password] if password else []

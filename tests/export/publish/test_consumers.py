@@ -6,6 +6,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,6 +41,34 @@ def node(*words: str) -> list[str]:
     done = subprocess.run(["node", str(CONSUMERS / "similar.mjs"), *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+def refused(*words: str) -> str:
+    """What an example says in one line when it ends with 1."""
+    program = ["node", str(CONSUMERS / "similar.mjs")] if words[0] == "node" else [sys.executable, "similar.py"]
+    done = subprocess.run([*program, *words[1:]], capture_output=True, text=True, check=False, cwd=CONSUMERS)
+    assert done.returncode == 1 and not done.stdout and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr.strip()
+
+
+def test_nothing_is_published(
+    redis: Any, redis_url: str, postgres: Any, postgres_url: str, tmp_path: Path, python: ModuleType
+) -> None:
+    publish(SOME, Redis(Place(redis_url), prefix="text", format="json"))
+    assert refused("python", redis_url, ITEM) == "similar.py: nothing is published under embedrec"
+    assert "WRONGTYPE" in refused("python", redis_url, ITEM, "--prefix", "text")
+    assert refused("python", postgres_url, ITEM) == "similar.py: nothing is published under embedrec"
+    typo = str(tmp_path / "typo")
+    assert refused("python", typo, ITEM) == f"similar.py: nothing is published in {typo}"
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(LookupError, match="nothing is published under embedrec"):
+        python.from_redis_in_one_step(redis_url, "embedrec", ITEM)
+    publish(content(30, 4), Qdrant(Place(str(tmp_path / "qdrant"))))
+    with pytest.raises(LookupError, match="nothing is published under other"):
+        python.from_qdrant(str(tmp_path / "qdrant"), "other", ITEM)
+    if shutil.which("node") is not None:
+        assert refused("node", redis_url, ITEM) == "similar.mjs: nothing is published under embedrec"
+        assert "WRONGTYPE" in refused("node", redis_url, ITEM, "text")
 
 
 def test_redis(redis: Any, redis_url: str, python: ModuleType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import Any
@@ -150,6 +151,53 @@ def test_search_with_hnsw(postgres: Any, postgres_url: str, metric: Any, operato
     assert scans == {"embedrec_vectors_hnsw_1": 0, "embedrec_vectors_hnsw_2": 1}
 
 
+def with_metric(metric: Any, seed: int = 0) -> Publication:
+    """Vectors whose nearest differ from metric to metric."""
+    rng = np.random.default_rng(seed)
+    scaled = rng.normal(size=(300, 6)) * rng.uniform(0.1, 9, size=(300, 1))
+    made = Embeddings(scaled.astype(np.float32), Vocab(list(range(300))), metric)
+    return Publication(made.vocab, None, made, 1, {"made_from": f"{metric} {seed}"})
+
+
+def found_near(connection: Any, some: Publication, k: int = 7) -> list[int]:
+    assert some.vectors is not None
+    query = str(some.vectors.vectors[5].tolist())
+    return [i for (i,) in connection.execute("SELECT item FROM embedrec_nearest(%s::vector, %s)", (query, k))]
+
+
+def expected_near(some: Publication, k: int = 7) -> list[int]:
+    assert some.vectors is not None
+    return slow_nearest(some.vectors.vectors, some.vectors.vectors[5], some.vectors.metric, k)
+
+
+def test_search_follows_the_metric_that_is_served(postgres: Any, postgres_url: str) -> None:
+    """Also back to a generation that was kept, and for a transaction that sees the old one still."""
+    import psycopg
+
+    some = [with_metric(metric) for metric in ("cosine", "dot", "l2")]
+    assert len({tuple(expected_near(p)) for p in some}) == 3
+    postgres.execute("SET hnsw.ef_search = 300")
+    for publication in some:
+        publish(publication, target(postgres_url, hnsw=True), keep=2)
+        assert found_near(postgres, publication) == expected_near(publication)
+    with psycopg.connect(postgres_url) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        assert found_near(reader, some[2]) == expected_near(some[2])
+        assert publish(some[0], target(postgres_url, hnsw=True), keep=2) == Published(1)
+        assert found_near(reader, some[2]) == expected_near(some[2])
+        assert found_near(postgres, some[0]) == expected_near(some[0])
+    postgres.execute("SELECT pg_stat_force_next_flush()")
+    used = dict(postgres.execute("SELECT indexrelname, idx_scan FROM pg_stat_user_indexes").fetchall())
+    assert all(used[f"embedrec_vectors_hnsw_{number}"] for number in (1, 2, 3))
+
+
+def test_a_generation_that_does_not_say_its_metric(postgres: Any, postgres_url: str) -> None:
+    """Of an earlier version: the metric that is published counts."""
+    publish(with_metric("dot", 1), target(postgres_url))
+    postgres.execute("UPDATE embedrec_generations SET about = about - 'metric'")
+    assert found_near(postgres, with_metric("dot", 1)) == expected_near(with_metric("dot", 1))
+
+
 def test_indexes_go_with_their_generation(postgres: Any, postgres_url: str) -> None:
     indexes = "SELECT relname FROM pg_class WHERE relname LIKE '%hnsw%'"
     for seed in range(3):
@@ -200,7 +248,45 @@ def test_one_publisher_at_a_time(postgres: Any, postgres_url: str) -> None:
     assert publish(content(), second).generation == 1
 
 
-def test_lost_connections_begin_anew(postgres: Any, postgres_url: str) -> None:
+def test_two_that_publish_the_same_at_once(postgres: Any, postgres_url: str) -> None:
+    """The second, which looked before the first was done, looks again when its turn comes."""
+    from dataclasses import replace
+
+    some, second = content(), target(postgres_url)
+    second.place = replace(second.place, retries=Retries(8, 0.05))
+    second._session.place = second.place
+    asked, done = threading.Event(), []
+    looked = second._session.transaction
+
+    def transaction() -> Any:
+        asked.set()
+        return looked()
+
+    second._session.transaction = transaction  # type: ignore[method-assign]
+    with target(postgres_url) as first, first._session.transaction():
+        thread = threading.Thread(target=lambda: done.append(publish(some, second)))
+        thread.start()
+        assert asked.wait(10)
+        inner = first._session.transaction
+        first._session.transaction = first._session.connection.transaction  # type: ignore[method-assign]
+        assert first.write(some, some.fingerprint(first.layout), lambda *a, **k: None)[0] == 1
+        first._session.transaction = inner  # type: ignore[method-assign]
+    thread.join(10)
+    assert done == [Published(1)] and numbers(postgres, "neighbours") == {1} and served(postgres) == with_some(some)
+
+
+def test_more_neighbours_than_items(postgres: Any, postgres_url: str) -> None:
+    assert target(postgres_url).measured(content(k=70_000, short=False))["neighbours"] == 12 * 11
+    publish(content(k=70_000, short=False), target(postgres_url))
+    assert served(postgres) == with_some(content(k=70_000, short=False))
+
+
+def test_lost_connections_begin_anew(postgres: Any, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    remarks: list[logging.LogRecord] = []
+    last = logging.Handler()
+    monkeypatch.setattr(last, "emit", remarks.append)
+    monkeypatch.setattr(logging, "lastResort", last)  # prints what nobody asked for
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     said: list[str] = []
     others = "pid <> pg_backend_pid() AND backend_type = 'client backend'"
 
@@ -211,7 +297,7 @@ def test_lost_connections_begin_anew(postgres: Any, postgres_url: str) -> None:
 
     some = content(3000, 3)
     done = publish(some, Postgres(Place(postgres_url, retries=Retries(3, 0.01), report=kill)), report=kill)
-    assert said.count("retry") == 2
+    assert said.count("retry") == 2 and not remarks
     assert served(postgres) == with_some(some) and done.written["vectors"] == 3000
     assert numbers(postgres, "neighbours") == numbers(postgres, "vectors") == {done.generation}
 

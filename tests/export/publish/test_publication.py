@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.export.publish import target as module
+from embedrec.export.publish.parquet import measured_folder
+from embedrec.export.publish.place import Place
+from embedrec.export.publish.postgres import Postgres
 from embedrec.export.publish.publication import Publication, encoded, seven_digits
 from embedrec.export.publish.target import Generation, Published, Size, publish
 from embedrec.reporting import Report
@@ -76,6 +79,7 @@ class InMemory:
         self.now = 0.0
         self.half = 0
         self.inside = False
+        self.lost: dict[int, int] = {}
 
     def __enter__(self) -> InMemory:
         self.inside = True
@@ -86,8 +90,14 @@ class InMemory:
     ) -> None:
         self.inside = False
 
+    def check(self, publication: Publication) -> None:
+        assert not self.inside
+
     def measured(self, publication: Publication) -> Size:
         return {"bytes": 1}
+
+    def missing(self, number: int, publication: Publication) -> int:
+        return self.lost.get(number, 0)
 
     def clean(self) -> int:
         assert self.inside
@@ -139,3 +149,28 @@ def test_the_order_of_a_publish(monkeypatch: pytest.MonkeyPatch) -> None:
     ) == Published(3)
     assert place.serves == 3 and list(place.held) == [3, 5]  # 4 was retired before 5
     assert said[1:] == [("dropped", {"generation": 4})]
+
+
+def test_what_lost_some_is_written_again() -> None:
+    """The damaged generation goes, also where older ones stay: there is nothing to go back to."""
+    place, said = InMemory(), []
+    for seed in (1, 2):
+        publish(content(seed=seed), place, keep=2)
+    place.lost = {2: 7}
+    again = publish(content(seed=2), place, keep=2, grace=0, report=lambda event, **n: said.append((event, n)))
+    assert again == Published(3, {"bytes": 1}) and place.serves == 3 and list(place.held) == [1, 3]
+    assert said == [("incomplete", {"generation": 2, "missing": 7}), ("dropped", {"generation": 2})]
+    assert publish(content(seed=2), place, keep=2) == Published(3)
+
+
+def test_ranks_have_sixteen_bits() -> None:
+    ids = Vocab(list(range(40_000)))
+    many = Publication(ids, content().neighbours, None, 32_768, {})
+    with pytest.raises(SettingsError, match=r"^ranks end at 32,767, but 32,768 neighbours an item were asked for$"):
+        many.check_ranks()
+    for refuses in (measured_folder, Postgres(Place("postgresql://h/db")).measured):
+        with pytest.raises(SettingsError, match=r"^ranks end at"):
+            refuses(many)
+    Publication(ids, content().neighbours, None, 32_767, {}).check_ranks()
+    content(k=70_000).check_ranks()
+    assert content(12, k=70_000).most == 11

@@ -14,6 +14,7 @@ from embedrec.errors import PublishError, SettingsError
 from embedrec.export.publish.place import Place, Retries
 from embedrec.export.publish.publication import Publication
 from embedrec.export.publish.qdrant import Qdrant, point_id
+from embedrec.export.publish.qdrant import _check_folder as check_folder
 from embedrec.export.publish.target import Published, publish
 from tests.conftest import slow_nearest
 from tests.export.publish.content import content, scored
@@ -158,6 +159,43 @@ def test_a_folder(tmp_path: Path) -> None:
         assert points(client, some) == expected(some)
         with pytest.raises(PublishError, match="already accessed by another instance"):
             publish(content(seed=1), Qdrant(Place(where)))
+
+
+def test_points_that_were_lost_are_written_again(client: Any) -> None:
+    some, said = unscaled(content()), []
+    publish(some, target(client))
+    client.delete("embedrec", [point_id(some.vocab.id(3))])
+    again = publish(some, target(client), grace=0, report=lambda event, **n: said.append((event, n)))
+    assert again.generation == 2 and points(client, some) == expected(some)
+    assert said[0] == ("incomplete", {"generation": 1, "missing": 1}) and collections(client) == {"embedrec-2"}
+
+
+def test_places_that_are_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for bad, says in {
+        "localhost:6333": "a server needs a scheme; write http://localhost:6333",
+        "me:s3cret@db.example.com:6333/x": r"a server needs a scheme; write http://me:\*\*\*@db.example.com:6333/x",
+        "grpc://host:6334": "write the URL as http://host:6333 or https://host:6333, or name a folder",
+    }.items():
+        with pytest.raises(SettingsError, match=f"^{says}$"):
+            Qdrant(Place(bad))
+    models = tmp_path / "models"
+    (models / "word2vec").mkdir(parents=True)
+    with pytest.raises(PublishError, match=r"^models holds other files and no storage of Qdrant \(word2vec\); move it"):
+        publish(content(), Qdrant(Place("models")))
+    assert [f.name for f in models.iterdir()] == ["word2vec"]
+    (models / "meta.json").write_text("[]")
+    with pytest.raises(PublishError, match="no storage of Qdrant"):
+        publish(content(), Qdrant(Place("models")))
+    with pytest.raises(PublishError, match=r"^models/meta.json is a file"):
+        publish(content(), Qdrant(Place("models/meta.json")))
+    with pytest.raises(SettingsError, match="qdrant takes vectors"):
+        publish(content(parts="neighbours"), Qdrant(Place("qd2")))
+    assert [f.name for f in tmp_path.iterdir()] == ["models"]
+    for half in ([], [".lock"], [".lock", "collection"]):  # of a publish that was killed early
+        for name in half:
+            (tmp_path / "half" / name).mkdir(parents=True, exist_ok=True)
+        check_folder(tmp_path / "half")
 
 
 class QdrantClientOf:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from embedrec.export.publish.redis import Redis
 from embedrec.export.publish.redis_commands import READ_JSON, READ_LIST
 from embedrec.export.publish.target import Published, publish
 from tests.export.publish.content import content, lists, scored
-from tests.export.publish.servers import free_port, redis_missing, running
+from tests.export.publish.servers import free_port, redis_missing, redis_server, running
 
 
 def target(url: str, **more: Any) -> Redis:
@@ -184,6 +184,88 @@ def test_lost_connections_are_made_again(redis: Any, redis_url: str, monkeypatch
     assert ("retry", {"seconds": 0.01, "reason": "lost ***"}) in said
 
 
+def test_memory_that_is_used_up_during_the_load(redis: Any, redis_url: str) -> None:
+    """One sentence; what was loaded is removed at once."""
+    publish(content(seed=1, parts="neighbours"), target(redis_url))
+
+    def fill(event: str, **numbers: Any) -> None:
+        if event == "progress":
+            redis.config_set("maxmemory", 1)
+
+    try:
+        with pytest.raises(PublishError, match=r"used memory > 'maxmemory'.*; see what the service says$"):
+            publish(content(5000, 3, seed=2, parts="neighbours"), target(redis_url), report=fill)
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert generations(redis) == {"1"} and list(redis.hgetall("embedrec:generations")) == ["1"]
+    assert publish(content(seed=2, parts="neighbours"), target(redis_url)).generation == 3
+
+
+@pytest.mark.skipif(redis_missing() != "", reason="there is no redis-server")
+def test_a_server_that_goes_away() -> None:
+    """One sentence; and when it comes back empty, the truth."""
+    some = content(6000, 3, parts="neighbours")
+    with ExitStack() as stack:
+        url = stack.enter_context(redis_server())
+
+        def stop(event: str, **numbers: Any) -> None:
+            if event == "progress":
+                stack.close()
+
+        with pytest.raises(PublishError, match=r"refused.*; check the URL, and whether the service runs$") as raised:
+            publish(some, target(url), report=stop)
+        assert raised.value.__suppress_context__
+    with ExitStack() as first, ExitStack() as second:
+        url = first.enter_context(redis_server())
+
+        def restart(event: str, **numbers: Any) -> None:
+            if event == "progress":
+                first.close()
+                second.enter_context(redis_server(port=int(url.split(":")[2].split("/")[0])))
+
+        with pytest.raises(PublishError, match=r"was started anew during the publish; publish again$"):
+            publish(some, target(url), report=restart)
+
+
+def test_a_server_that_was_emptied(redis: Any, redis_url: str) -> None:
+    def empty(event: str, **numbers: Any) -> None:
+        redis.flushall()
+
+    with pytest.raises(PublishError, match=r"lost keys of 'embedrec' during the publish; publish again$"):
+        publish(content(parts="neighbours"), target(redis_url), report=empty)
+
+
+@pytest.mark.parametrize("kind", ["list", "json"])
+def test_keys_that_were_lost_are_written_again(redis: Any, redis_url: str, kind: Any) -> None:
+    some = content(5000, 3, parts="neighbours")  # lists of some items are empty, and no keys
+    publish(some, target(redis_url, format=kind))
+    assert publish(some, target(redis_url, format=kind)) == Published(1)
+    redis.delete(f"embedrec:1:{some.vocab.id(4321)}", f"embedrec:1:{some.vocab.id(3)}")
+    said: list[Any] = []
+    again = publish(some, target(redis_url, format=kind), grace=0, report=lambda event, **n: said.append((event, n)))
+    assert again.generation == 2 and again.written["keys"] == len(redis.keys("embedrec:2:*")) >= 4000
+    assert said[0] == ("incomplete", {"generation": 1, "missing": 2})
+    assert said[-1] == ("dropped", {"generation": 1}) and generations(redis) == {"2"}
+    assert publish(some, target(redis_url, format=kind)) == Published(2)
+
+
+def test_prefixes_that_look_like_a_generation() -> None:
+    """The keys of `embedrec:1` would go with generation 1 of `embedrec`."""
+    for bad in ("embedrec:1", "a:b:20", "shop:3:x"):
+        with pytest.raises(SettingsError, match=rf"^the prefix '{bad}' holds a number behind ':', .*; choose another"):
+            Redis(Place("redis://h"), prefix=bad)
+    for good in ("1", "a:b1", "v2:x", "a:1b"):
+        Redis(Place("redis://h"), prefix=good)
+
+
+def test_databases_are_numbers() -> None:
+    for bad in ("redis://h:7391/abc", "rediss://h/1/2", "redis://h/-1", "redis://h/0x"):
+        with pytest.raises(SettingsError, match=r"^the database in the URL is no number; write it as redis://"):
+            Redis(Place(bad))
+    for good in ("redis://h", "redis://h/", "redis://h:1/7?db=2", "unix:///run/redis.sock?db=1"):
+        Redis(Place(good))
+
+
 def test_a_connection_that_the_server_closes(redis: Any, redis_url: str) -> None:
     some = content(5000, 3, parts="neighbours")
     killed: list[int] = []
@@ -301,7 +383,17 @@ def test_other_things_are_not_touched(redis: Any, redis_url: str) -> None:
     redis.hset("embedrec:generations", "of", "people")
     with pytest.raises(PublishError, match="other things in embedrec:generations; choose another --prefix"):
         publish(some, target(redis_url))
+    for foreign in ('{"a": 1}', "[]", "7", '{"state": "whole"}', '{"state": "whole", "fingerprint": "f", "keys": "x"}'):
+        redis.delete("embedrec:generations")
+        redis.hset("embedrec:generations", "1", foreign)
+        with pytest.raises(PublishError, match="other things in embedrec:generations; choose another --prefix"):
+            publish(some, target(redis_url))
+        assert redis.hgetall("embedrec:generations") == {"1": foreign}
     redis.delete("embedrec:generations")
+    redis.hset("embedrec:retired", "of", "people")
+    with pytest.raises(PublishError, match="other things in embedrec:retired; choose another --prefix"):
+        publish(some, target(redis_url))
+    redis.delete("embedrec:retired")
     redis.rpush(f"embedrec:1:{some.vocab.id(1)}", "somebody else's")
     with pytest.raises(PublishError, match="holds other keys under 'embedrec'"):
         publish(some, target(redis_url))
