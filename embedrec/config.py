@@ -26,7 +26,8 @@ def settings_of(recipe: Any) -> dict[str, Any]:
 def build(cls: type[T], values: Mapping[str, Any], *, given: str) -> T:
     """An instance of the dataclass `cls` with these values over its defaults.
 
-    values  field → value; texts are read as the field's type, so that `{"epochs": "5"}` works
+    values  field → value; texts are read as the field's type, so that `{"epochs": "5"}` works, and whole numbers as
+            texts where those are meant, so that `{"layers": 16}` does
     given   where the values come from, for messages: "--set", "config.toml"
 
     Raises SettingsError for an unknown key (with the nearest valid one), a missing one, or a value of the wrong type.
@@ -129,8 +130,9 @@ def _as(kind: Any, value: Any, key: str, given: str) -> Any:
         raise wrong
     if isinstance(value, kind):
         return value
+    digits = kind is str and isinstance(value, int)  # a text of them is meant, as in layers = 16
     try:
-        return kind(value) if isinstance(value, str) or kind is float else _exactly(kind, value)
+        return kind(value) if isinstance(value, str) or kind is float or digits else _exactly(kind, value)
     except (ValueError, OverflowError):
         raise wrong from None
 

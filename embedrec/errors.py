@@ -62,5 +62,5 @@ def did_you_mean(given: str, valid: Iterable[str]) -> str:
     """The part of a message that names the nearest valid words: "; did you mean 'window'?" or ""."""
     import difflib
 
-    near = difflib.get_close_matches(given, list(valid), n=3, cutoff=0.6)
+    near = difflib.get_close_matches(given, list(dict.fromkeys(valid)), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

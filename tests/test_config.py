@@ -77,7 +77,8 @@ def test_texts_are_read_as_the_type_of_the_field(dim: int, alpha: float, ordered
         ("ordered", 1, "must be true or false, but is 1"),
         ("side", "inputs", "must be one of input, output; did you mean 'input'?"),
         ("side", ["input"], "must be one of input, output"),
-        ("note", 5, "must be a text, but is 5"),
+        ("note", 5.5, "must be a text, but is 5.5"),
+        ("note", True, "must be a text, but is True"),
         ("top", "some", "must be a whole number, but is 'some'"),
         ("top", [], "must be a whole number"),
         ("dims", 5, "unknown setting 'dims' in here; did you mean 'dim'?"),
@@ -95,6 +96,10 @@ def test_what_does_not_fit_is_named(key: str, value: Any, says: str) -> None:
 def test_a_whole_float_is_a_whole_number() -> None:
     assert build(Settings, {"dim": 5.0, "alpha": 1}, given="here") == Settings(dim=5, alpha=1.0)
     assert isinstance(build(Settings, {"dim": 5.0}, given="here").dim, int)
+
+
+def test_a_whole_number_is_a_text_of_digits() -> None:
+    assert build(Settings, {"note": 16}, given="here") == Settings(note="16")
 
 
 def test_pairs() -> None:

@@ -112,7 +112,8 @@ def working(target: Path, fingerprint: str, *, resume: bool) -> Iterator[Work]:
             yield Work(folder, _changed(folder, fingerprint, resume))
         except OSError as e:  # such as a disk that is full
             raise DataError(
-                f"the export to {target} stopped ({e.strerror or reason(e)}); what was found is kept for --resume"
+                f"the export to {target} stopped ({e.strerror or reason(e)}); "
+                f"what was found is in {folder.name} for --resume"
             ) from e
         except Exception:
             shutil.rmtree(folder, ignore_errors=True)

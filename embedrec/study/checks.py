@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import get_type_hints
 
 from embedrec.comparison import check_metrics
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.evaluate.evaluation import Terms
+from embedrec.evaluate.grid import check_neighbours
+from embedrec.export.layout import Layout
+from embedrec.models import MODELS, recipe_class
+from embedrec.models.base import Model, Recipe, VectorModel
+from embedrec.models.lists import ListsModel
+from embedrec.models.session_recipe import SessionKnn
 from embedrec.study import tables
 from embedrec.study.grids import AT
 from embedrec.study.judging import Judge, Sweep
@@ -25,6 +32,47 @@ def check_shown(metrics: Iterable[str], asked: tables.Ask, where: str) -> None:
     check_metrics(metrics, Terms(asked.at or AT), labelled=asked.labels is not None, where=where)
 
 
+def check_vectors(recipe: Recipe, model: str, where: str) -> None:
+    """Raises SettingsError for a model whose items have no vectors."""
+    if not issubclass(_made_by(recipe), VectorModel):
+        raise SettingsError(f"{where} needs vectors, but model {model} ({recipe.name}) has none; name another model")
+
+
+def check_exported(recipe: Recipe, model: str, layout: Layout, where: str) -> None:
+    """Raises SettingsError for a model that does not have what is exported: vectors, or neighbours of items."""
+    if not layout.of_lists:
+        check_vectors(recipe, model, where)
+    elif not issubclass(_made_by(recipe), VectorModel | ListsModel):
+        raise SettingsError(
+            f"{where} holds neighbours, but model {model} ({recipe.name}) does not know which items are similar; "
+            "train word2vec or cooccurrence, or name another model"
+        )
+
+
+def check_evaluation(table: tables.Evaluate, recipe: Recipe) -> None:
+    """Raises SettingsError where a model cannot be judged so: by a grid without neighbours, or through an index of
+    vectors that it does not have."""
+    where = f"[[evaluate]] {table.name}"
+    if not table.grid:
+        if table.through is not None:
+            check_vectors(recipe, table.model, f"through in {where}")
+        return
+    if table.protocol == "similar":
+        raise SettingsError(f"{where}: a grid asks what comes next, not what is similar; choose another protocol")
+    if not isinstance(recipe, SessionKnn):
+        able = ", ".join(name for name in MODELS if issubclass(recipe_class(name), SessionKnn))
+        raise SettingsError(
+            f"{where}: a grid is of numbers of neighbours, but {table.model} has none; session kNN has: {able}"
+        )
+    check_neighbours(table.neighbours)
+
+
+def _made_by(recipe: Recipe) -> type[Model]:
+    """The class of the models that a recipe makes, which is what its `restore` gives."""
+    made: type[Model] = get_type_hints(recipe.restore)["return"]
+    return made
+
+
 def check_table(table: tables.Table, judged: Mapping[str, Judge | Sweep], trained: Iterable[str]) -> None:
     """Raises SettingsError for a table whose evaluation, models or metrics there are not.
 
@@ -32,10 +80,12 @@ def check_table(table: tables.Table, judged: Mapping[str, Judge | Sweep], traine
     trained  the models of the study
     """
     where = f"table {table.title!r}"
-    if table.of not in judged and not all(row.fact for row in table.rows):
+    if table.of not in judged and not (table.rows and all(row.fact for row in table.rows)):
         what = f"no [[evaluate]] is called {table.of!r}" if table.of else "there is no [compare]"
         raise SettingsError(f"{where} needs figures, but {what}{did_you_mean(table.of, judged)}")
     step = judged.get(table.of)
+    if isinstance(step, Judge) and not table.rows:
+        raise SettingsError(f"{where} has no rows, and only that of a grid needs none; name the models it shows")
     for row in table.rows:
         named = [*row.models, *([row.model] if row.model is not None else [])]
         for model in named:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
@@ -21,11 +21,20 @@ from embedrec.index.promise import promised
 from embedrec.index.settings import KINDS, SearchSettings
 from embedrec.index.specs import AUTO, factory_string
 from embedrec.models import recipe_class
+from embedrec.models.counting import Bounded
 from embedrec.models.encoders import Weights
 from embedrec.readers import FILTERED, reader
 from embedrec.steps import index_name
 from embedrec.study import tables, works
-from embedrec.study.checks import check_known, check_shown, check_table
+from embedrec.study.checks import (
+    check_evaluation,
+    check_exported,
+    check_known,
+    check_shown,
+    check_table,
+    check_vectors,
+)
+from embedrec.study.places import check_apart, check_file
 from embedrec.study.step import Step, Study
 
 T = TypeVar("T")
@@ -45,10 +54,10 @@ def read_study(path: Path, *, data: str | None = None) -> Study:
     given = _filled(read_toml(path), data, path)
     _check_shape(given, path)
     seed = given.get("seed", 0)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise SettingsError(f"seed in {path} must be a whole number from 0, but is {seed!r}")
+    tables.check_seed(seed, f" in {path}")
     name = given.get("name", plain_from(path.stem))
-    steps: list[Step] = [_prepare(given["prepare"])]
+    prepare = _prepare(given["prepare"])
+    steps: list[Step] = [prepare]
     if "split" in given:
         steps.append(_split(given["split"], steps[0].name, steps[0].made, seed))
     sessions, after = steps[-1].made, steps[-1].name
@@ -72,23 +81,26 @@ def read_study(path: Path, *, data: str | None = None) -> Study:
         check_known(table.model, trained, "[[evaluate]]")
         table = replace(table, name=table.name or table.model)
         _once(table.name, judged, "[[evaluate]]")
+        check_evaluation(table, trained[table.model].recipes[0])
         judged[table.name] = works.evaluation(table, sessions, trained[table.model].name)
     if "compare" in given:
         judged[""] = _comparison({**ask, **given["compare"]}, sessions, trained)
     steps += judged.values()
     steps += [_export(one, trained, indexed) for one in given.get("export", ())]
-    _check_unique(steps)
     if "table" in given:
         steps.append(_tables(given["table"], judged, trained, steps[0].made, sessions, after))
     if "report" in given:
         shown = build(tables.Report, {"seed": seed, **given["report"]}, given="[report]")
+        check_file(shown.file, "[report]")
         title = str(given.get("title", name))
         comparison = next((s for s in reversed(judged.values()) if isinstance(s, works.Judge)), None)
         shown_tables = steps[-1] if "table" in given else None
         before = tuple(step.name for step in steps)
         made = tuple(trained), tuple(indexed)
         steps.append(works.Reported(shown, title, sessions, *made, comparison, shown_tables, before))
-    return Study(str(name), str(given.get("title", name)), tuple(steps))
+    _check_unique(steps)
+    test = () if prepare.table.test is None else (prepare.table.test,)
+    return Study(str(name), str(given.get("title", name)), tuple(steps), path, (*prepare.table.paths, *test))
 
 
 def _check_shape(given: Mapping[str, Any], path: Path) -> None:
@@ -168,6 +180,8 @@ def _train(given: Mapping[str, Any], sessions: str, after: str, ask: tables.Ask)
         check_shown([table.best], ask, where)
     combined = (dict(zip(table.grid, values, strict=True)) for values in product(*table.grid.values()))
     recipes = tuple(build(cls, {**table.set, **values}, given=where) for values in combined)
+    if table.memory is not None and not isinstance(recipes[0], Bounded):
+        raise SettingsError(f"{where}: {table.model} keeps all in memory; leave memory out")
     return works.Train(table, recipes, ask, sessions, after)
 
 
@@ -177,6 +191,7 @@ def _index(given: Mapping[str, Any], trained: Mapping[str, works.Train], session
     table = replace(table, name=table.name or index_name(table.model, table.type, table.of))
     if table.type != AUTO:
         factory_string(table.type, 1, 1)  # is there such a type?
+    check_vectors(trained[table.model].recipes[0], table.model, f"[[index]] {table.name}")
     promise = promised(table.target_recall, table.max_p95, table.max_ram)
     weights = build(Weights, table.set, given=f"[[index]] {table.name}") if table.set else None
     return works.Index(table, sessions, trained[table.model].name, _search(table), promise, weights)
@@ -191,6 +206,9 @@ def _comparison(given: Mapping[str, Any], sessions: str, trained: Mapping[str, w
         raise SettingsError("[compare] needs models, each once; check its `models`, or train some")
     ask = tables.Ask(**{f.name: getattr(table, f.name) for f in fields(tables.Ask)})
     check_shown(table.metrics, ask, "[compare]")
+    if table.through is not None:
+        for model in models:
+            check_vectors(trained[model].recipes[0], model, "through in [compare]")
     return works.Judge("compare", ask, models, table.metrics, sessions, tuple(trained[m].name for m in models))
 
 
@@ -198,6 +216,7 @@ def _export(
     given: Mapping[str, Any], trained: Mapping[str, works.Train], indexed: Mapping[str, works.Index]
 ) -> works.Export:
     table = build(tables.Export, given, given="[[export]]")
+    check_file(table.file, "[[export]]")
     if (table.model is None) == (table.index is None):
         raise SettingsError(f"[[export]] {table.file} takes a model or an index; name one of them")
     check_known(table.model or table.index or "", trained if table.index is None else indexed, "[[export]]")
@@ -207,6 +226,18 @@ def _export(
     wanted = Wanted(table.n, Policies(**policies), table.candidates, layout)
     if not layout.of_lists and wanted.policies.wanted():
         raise SettingsError(f"[[export]] {table.file} holds vectors, which no policy changes; leave those out")
+    if table.model is not None:
+        _search(table).need_index(table.model)
+        check_exported(trained[table.model].recipes[0], table.model, layout, f"[[export]] {table.file}")
+        if table.popularity is not None:
+            check_vectors(trained[table.model].recipes[0], table.model, f"popularity in [[export]] {table.file}")
+    elif table.popularity is not None:
+        raise SettingsError(f"[[export]] {table.file}: an index is as it was built; set popularity in its [[index]]")
+    elif indexed[str(table.index)].table.of != "items":
+        raise SettingsError(
+            f"[[export]] {table.file} takes an index of items, but {table.index} is one of "
+            f"{indexed[str(table.index)].table.of}; name another"
+        )
     return works.Export(table, source.name, wanted, _search(table))
 
 
@@ -240,9 +271,10 @@ def _once(name: str, there: Mapping[str, Any], where: str) -> None:
         raise SettingsError(f"{where} has {name!r} twice; give one of them another name")
 
 
-def _check_unique(steps: Iterable[Step]) -> None:
+def _check_unique(steps: Sequence[Step]) -> None:
     seen: set[str] = set()
     for step in steps:
         if step.name in seen:
             raise SettingsError(f"two steps are called {step.name!r}; give one of them another name")
         seen.add(step.name)
+    check_apart(step.made for step in steps if isinstance(step, works.Export | works.Reported))

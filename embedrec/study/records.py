@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,16 @@ def _loss(place: Path, output: str | None) -> str | None:
     if there is None:
         return f"{place} is missing or damaged"
     return None if there == output else f"{place} was replaced"
+
+
+def forget(steps: Iterable[Step], where: Where) -> None:
+    """Take back that these steps are done, so that a run which ends among them leaves the rest to be done; one that
+    was interrupted still goes on."""
+    for step in steps:
+        file = _file(step, where)
+        said = _read(file)
+        if said is not None and said.get("done"):
+            file.unlink(missing_ok=True)
 
 
 def begin(step: Step, key: Key, where: Where) -> bool:

@@ -13,11 +13,10 @@ from typing import Literal
 from embedrec import artifacts
 from embedrec.errors import ArtifactError, EmbedrecError, SettingsError, did_you_mean
 from embedrec.reporting import Report, quiet
-from embedrec.study.records import Key, begin, end, outputs, why
+from embedrec.study.places import FOLDER, check_files
+from embedrec.study.records import Key, begin, end, forget, outputs, why
 from embedrec.study.step import Step, Study, Where, identity
 from embedrec.workspace import Workspace
-
-FOLDER = "studies"  # in a workspace
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,11 @@ def where(study: Study, workspace: Workspace, *, threads: int = 1, device: str =
 
 
 def plan(study: Study, place: Where, *, start: str | None = None) -> list[Planned]:
-    """What `carry_out` would do now. Raises SettingsError when there is no step `start`."""
+    """What `carry_out` would do now.
+
+    Raises SettingsError when there is no step `start`, and what `check_files` does.
+    """
+    check_files(study, place)
     before = outputs(study.steps, place)
     forced = _from(study, start)
     planned: dict[str, Planned] = {}
@@ -58,11 +61,14 @@ def carry_out(study: Study, place: Where, *, start: str | None = None, report: R
     report  called as report("skip", step=, why=) or report("begin", step=, why=) … report("done", step=, seconds=),
             between them what the step itself reports
 
-    Raises SettingsError when there is no step `start`, and what steps raise, with the step before the message.
+    Raises SettingsError when there is no step `start`, what `check_files` does, and what steps raise, with the step
+    before the message; ArtifactError for an OSError in a step.
     """
+    check_files(study, place)
     forced = _from(study, start)
     done: list[Planned] = []
     with _alone(place.folder):
+        forget((step for step in study.steps if step.name in forced), place)
         made: dict[str, str | None] = {}
         for step in study.steps:
             key = Key.of(step, made)
@@ -101,6 +107,12 @@ def _named(step: Step) -> Iterator[None]:
         yield
     except EmbedrecError as e:
         raise type(e)(f"step {step.name}: {e}") from e
+    except BrokenPipeError:  # of whoever read what is told: not the step's
+        raise
+    except OSError as e:
+        at = f" ({e.filename})" if e.filename else ""
+        said = f"the system said: {e.strerror or e}{at}; nothing was left half-written"
+        raise ArtifactError(f"step {step.name}: {said}") from e
 
 
 @contextmanager

@@ -90,11 +90,17 @@ class Following:
 
 @dataclass(frozen=True)
 class Study:
-    """Steps in the order in which they are done."""
+    """Steps in the order in which they are done.
+
+    file  that it was read from
+    data  files, folders and patterns that its first step reads
+    """
 
     name: str
     title: str
     steps: tuple[Step, ...]
+    file: Path
+    data: tuple[str, ...]
 
 
 def identity(place: Path) -> str | None:

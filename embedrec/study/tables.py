@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from embedrec.config import check_bounds
 from embedrec.data.room import parse_size
+from embedrec.errors import SettingsError
+from embedrec.evaluate.evaluation import Terms
 from embedrec.page.layout import Way
 from embedrec.trial import Protocol
 
+_SEEDS = 2**63 - 1  # the highest
 Ties = Literal["conservative", "standard", "median"]
 
 
@@ -49,6 +53,9 @@ class Split:
     name: str = ""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
@@ -72,6 +79,7 @@ class Train:
 
     def __post_init__(self) -> None:
         _check_size(self.memory)
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +112,7 @@ class Index:
 
     def __post_init__(self) -> None:
         _check_size(self.memory)
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +132,12 @@ class Ask:
     labels: str | None = None
     through: str | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_bounds(self, {"given": (1, 2**31), "draws": (0, 2**31)})
+        if self.at is not None:
+            Terms(self.at)  # are there such lengths?
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +239,9 @@ class Table:
     rows: tuple[Row, ...] = ()
     note: str = ""
 
+    def __post_init__(self) -> None:
+        check_bounds(self, {"digits": (0, 17)})  # that a float has
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -241,6 +259,15 @@ class Report:
     label: str | None = None
     map: Way = "auto"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
+
+def check_seed(seed: Any, where: str = "") -> None:
+    """Raises SettingsError for a seed that the commands would not take either; where: of a file, for the message."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= _SEEDS:
+        raise SettingsError(f"seed{where} must be a whole number from 0 to {_SEEDS}, but is {seed!r}")
 
 
 def _check_size(memory: str | None) -> None:

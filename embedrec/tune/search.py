@@ -94,7 +94,8 @@ def tune(
     """Try settings until the journal holds so many trials; the recipe with the best ones.
 
     trial   the validation part, cut from the training part
-    report  report("tried", number=, of=, state=, value=, best=, and the settings), and what training reports
+    report  report("tried", number=, of=, state=, value=, best=, the settings, and of one that failed
+            reason=), and what training reports
 
     What is proposed depends on the seed and the trials before only: a search that was killed and goes on ends as one
     that was not. Raises SettingsError for a metric that there is none of, and when no trial could be judged.
@@ -112,8 +113,9 @@ def tune(
             recipe = build(type(search.recipe), {**settings_of(search.recipe), **settings}, given="the space")
             figures = _judged(search, recipe, trial, terms, proposed, told, threads, device, report)
             value = figures[search.metric]
-            state: Literal["done", "failed"] = "failed" if value is None else "done"
-            tried = replace(tried, state=state, value=value, metrics=figures)
+            tried = replace(tried, state="done", value=value, metrics=figures)
+            if value is None:
+                tried = replace(tried, state="failed", reason=f"there is no {search.metric} of these questions")
         except _PrunedError:
             tried = replace(tried, state="pruned")
         except EmbedrecError as e:  # settings that do not fit together, or a training that diverged
@@ -123,6 +125,7 @@ def tune(
         report(
             "tried", number=number + 1, of=trials, state=tried.state, **{search.metric: tried.value},
             best=None if best is None else best.value, **settings,
+            **({"reason": tried.reason} if tried.reason else {}),
         )  # fmt: skip
     best = journal.best
     if best is None:

@@ -128,7 +128,9 @@ def test_recommendations(run: Run, counted: Path) -> None:
     assert {result["id"] for result in seen[0]["item"]} == {"a", "c"}
 
 
-def test_histories_are_read_in_the_kind_of_the_models_ids(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_histories_are_read_in_the_kind_of_the_models_ids(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One id that is no number makes a column of texts of all others."""
     monkeypatch.chdir(tmp_path)
     Path("log.csv").write_text("session,item\n1,1\n1,2\n2,1\n2,2\n3,2\n3,3\n")

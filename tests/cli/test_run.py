@@ -139,8 +139,10 @@ def test_the_log_as_json(run: Run, study: Path) -> None:
     assert {json.loads(line)["event"] for line in again.err.splitlines()} == {"skip"}
 
 
-@pytest.mark.parametrize(("words", "begun"), [("run none.toml", 0), ("run study.toml --data nowhere", 1)])
+@pytest.mark.parametrize(("words", "begun"), [("run none.toml", 0), ("run study.toml --data bad", 1)])
 def test_a_failure_is_the_last_line_of_the_log(run: Run, study: Path, words: str, begun: int) -> None:
+    (study / "bad").mkdir()
+    (study / "bad" / "plays.csv").touch()
     ran = run(*words.split(), "--log-json")
     events = [json.loads(line) for line in ran.err.splitlines()]
     assert (ran.code, ran.out, [e["event"] for e in events]) == (1, "", [*["begin"] * begun, "failed"])
@@ -153,8 +155,9 @@ def test_a_failure_is_the_last_line_of_the_log(run: Run, study: Path, words: str
     [
         ("run none.toml", "no settings file none.toml; check the path"),
         ("run study.toml", "study.toml asks for a folder of data ({data}/plays.csv); name it with --data"),
-        ("run study.toml --data data --from trian", "no step is called 'trian'; did you mean 'train'"),
-        ("run study.toml --data nowhere", "step prepare: "),
+        ("run study.toml --data data --from trian", "no step is called 'trian'; did you mean 'train' or 'train ar'?"),
+        ("run study.toml --data nowhere", "there is no file or folder nowhere/plays.csv, which [prepare] names; check"),
+        ("run study.toml --data nowhere --dry-run", "there is no file or folder nowhere/plays.csv, which [prepare] n"),
     ],
 )
 def test_how_it_fails(run: Run, study: Path, words: str, message: str) -> None:

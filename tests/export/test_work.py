@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.M
 
         patch.setattr(export_module, "write_file", full)
         with pytest.raises(
-            DataError, match=r"l\.txt stopped \(No space left on device\); what was found is kept for --res"
+            DataError, match=r"l\.txt stopped \(No space left on device\); what was found is in \.l\.txt\.work for"
         ):
             export(target, ending(99, asked), Policies())
     asked.clear()

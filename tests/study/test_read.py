@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from embedrec.config import settings_of
 from embedrec.data.filters import Filters
 from embedrec.errors import ArtifactError, SettingsError
 from embedrec.models.word2vec import Word2Vec
@@ -14,6 +15,11 @@ from embedrec.readers.table import Table
 from embedrec.study import works
 from embedrec.study.read import read_study
 from tests.study.conftest import SMALL, Opened
+
+BIG = 10**23
+OUTSIDE = "file in [[export]] must be a path inside the workspace, such as out/similar.txt, but is "
+ROWS = SMALL[SMALL.rindex("rows = ") :]
+MORE = '[[export]]\nmodel = "cooccurrence"\nfile = "{}"\n\n[compare]\n'
 
 
 def test_the_steps_in_their_order(opened: Opened) -> None:
@@ -122,7 +128,123 @@ def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
             'similar.vec"\nmutual = true\n',
             "[[export]] similar.vec holds vectors, which no policy changes; leave those",
         ),
-        ('small study"', 'small study"\nseed = -1', "seed in {file} must be a whole number from 0, but is -1"),
+        (
+            'small study"',
+            'small study"\nseed = -1',
+            "seed in {file} must be a whole number from 0 to 9223372036854775807, but is -1",
+        ),
+        (
+            'small study"',
+            f'small study"\nseed = {BIG}',
+            f"seed in {{file}} must be a whole number from 0 to 9223372036854775807, but is {BIG}",
+        ),
+        (
+            "share = 0.2",
+            f"share = 0.2\nseed = {BIG}",
+            f"seed must be a whole number from 0 to 9223372036854775807, but is {BIG}",
+        ),
+        ("share = 0.2", "share = 0.2\nseed = -1\n", "seed must be a whole number from 0 to 92"),
+        ('model = "popular"\n', 'model = "popular"\n\nseed = -1\n', "seed must be a whole number from 0 to 92"),
+        ('type = "flat"', 'type = "flat"\nseed = -1\n', "seed must be a whole number from 0 to 92"),
+        ("draws = 20", "draws = 20\nseed = -1\n", "seed must be a whole number from 0 to 92"),
+        ('protocol = "similar"', 'protocol = "similar"\nseed = -1\n', "seed must be a whole number from 0 to 92"),
+        (
+            'models = ["popular", "vectors", "two-tower"]',
+            'models = ["popular", "vectors", "two-tower"]\nseed = -1\n',
+            "seed must be a whole number from 0 to 92",
+        ),
+        ("draws = 20", "draws = -5", "draws must be at least 0, but is -5"),
+        ("[compare]\n", "[compare]\ndraws = -5\n", "draws must be at least 0, but is -5"),
+        ("draws = 20", "given = 0", "given must be at least 1, but is 0"),
+        ("at = [5, 10]", "at = [0]", "lists must be judged at lengths from 1, but were given (0,)"),
+        ('note = "N', 'digits = -1\nnote = "N', "digits must be between 0 and 17, but is -1"),
+        ('similar.txt"', '"', OUTSIDE + "''"),
+        ('similar.txt"', '."', OUTSIDE + "'.'"),
+        ('similar.txt"', '../esc.txt"', OUTSIDE + "'../esc.txt'"),
+        ('similar.txt"', '/esc.txt"', OUTSIDE + "'/esc.txt'"),
+        ('similar.txt"', 'a/../../esc.txt"', OUTSIDE + "'a/../../esc.txt'"),
+        ('similar.txt"', 'a\\u0000b"', OUTSIDE + "'a\\x00b'"),
+        (
+            'similar.txt"',
+            'models/cooccurrence/model.json"',
+            "file in [[export]] is 'models/cooccurrence/model.json', but models/ holds what the",
+        ),
+        ('similar.txt"', './sessions/x"', "file in [[export]] is './sessions/x', but sessions/ holds what the"),
+        ('similar.txt"', 'studies/small"', "file in [[export]] is 'studies/small', but studies/ holds what the"),
+        ('similar.txt"', 'indexes"', "file in [[export]] is 'indexes', but indexes/ holds what the"),
+        ('similar.txt"', 'checkpoints/x"', "file in [[export]] is 'checkpoints/x', but checkpoints/ holds what the"),
+        ('similar.txt"', 'grids/x.txt"', "file in [[export]] is 'grids/x.txt', but grids/ holds what the"),
+        ('similar.txt"', 'tuning/x.toml"', "file in [[export]] is 'tuning/x.toml', but tuning/ holds what the"),
+        (
+            "[compare]\n",
+            '[report]\nfile = "../page.html"\n[compare]\n',
+            "file in [report] must be a path inside the workspace, such as",
+        ),
+        (
+            "[compare]\n",
+            '[report]\nfile = "./similar.txt"\n[compare]\n',
+            "two outputs of the study are the file similar.txt; give one",
+        ),
+        ("[compare]\n", MORE.format("./similar.txt"), "two outputs of the study are the file similar.txt; give one"),
+        (
+            "[compare]\n",
+            MORE.format("similar.txt/part.txt"),
+            "an output cannot lie in another: 'similar.txt/part.txt' and 'similar.txt'; rename one of",
+        ),
+        (ROWS, 'of = "cmp"', "table 'Data' needs figures, but no [[evaluate]] is called 'cmp'"),
+        (ROWS, 'of = "vectors"', "table 'Data' has no rows, and only that of a grid needs none; name the"),
+        (
+            '"vectors"\ntype',
+            '"cooccurrence"\ntype',
+            "[[index]] cooccurrence-flat needs vectors, but model cooccurrence (cooccurrence) has none; name",
+        ),
+        (
+            'model = "cooccurrence"\nn = 5',
+            'model = "popular"\nn = 5',
+            "[[export]] similar.txt holds neighbours, but model popular (popular) does not know which",
+        ),
+        (
+            'similar.txt"',
+            'similar.vec"',
+            "[[export]] similar.vec needs vectors, but model cooccurrence (cooccurrence) has none; name",
+        ),
+        ("n = 5", "n = 5\nnprobe = 3", "nprobe is a setting of IVF indexes, but cooccurrence is a model; leave it out"),
+        (
+            'type = "flat"',
+            'type = "flat"\nname = "s"\nof = "sessions"\n[[export]]\nfile = "s.txt"\nindex = "s"',
+            "[[export]] s.txt takes an index of items, but s is one of sessions; name another",
+        ),
+        (
+            'protocol = "similar"',
+            "grid = true",
+            "[[evaluate]] vectors: a grid is of numbers of neighbours, but vectors has none; session kNN",
+        ),
+        (
+            'model = "vectors"\nprotocol',
+            'grid = true\nmodel = "vectors"\nprotocol',
+            "[[evaluate]] vectors: a grid asks what comes next, not what is similar; choose another",
+        ),
+        (
+            "[compare]\n",
+            '[compare]\nthrough = "flat"\n',
+            "through in [compare] needs vectors, but model popular (popular) has none; name another",
+        ),
+        (
+            'model = "vectors"\nprotocol',
+            'through = "flat"\nmodel = "cooccurrence"\nprotocol',
+            "through in [[evaluate]] cooccurrence needs vectors, but",
+        ),
+        ("n = 5", "n = 5\npopularity = 0.5", "popularity in [[export]] similar.txt needs vectors, but model cooccur"),
+        (
+            'model = "cooccurrence"\nn = 5',
+            'index = "vectors-flat"\npopularity = 0.5',
+            "[[export]] similar.txt: an index is as it was built; set popularity in its [[index]]",
+        ),
+        (
+            "epochs = 2}",
+            'epochs = 2}\nmemory = "1G"',
+            "[[train]] vectors: word2vec keeps all in memory; leave memory out",
+        ),
         ('small study"', 'small study"\nname = "../x"', "'../x' cannot name a study; use letters, digits"),
     ],
 )
@@ -134,9 +256,27 @@ def test_refused(opened: Opened, tmp_path: Path, old: str, new: str, message: st
 
 
 def test_a_table_of_a_grid_has_no_rows_of_models(opened: Opened) -> None:
-    grid = '[[evaluate]]\nmodel = "popular"\nname = "grid"\ngrid = true\n\n[compare]'
+    grid = '[[train]]\nmodel = "sknn"\n[[evaluate]]\nmodel = "sknn"\nname = "grid"\ngrid = true\n\n[compare]'
     with pytest.raises(SettingsError, match="table 'What comes next' shows a grid, whose rows are"):
         opened(SMALL.replace("[compare]", grid).replace('comes next"', 'comes next"\nof = "grid"'))
+
+
+def test_a_grid_needs_numbers_of_neighbours(opened: Opened) -> None:
+    grid = '[[train]]\nmodel = "sknn"\n[[evaluate]]\nmodel = "sknn"\ngrid = true\nneighbours = [0]\n\n[compare]'
+    with pytest.raises(SettingsError, match=r"numbers of neighbours must be at least 1, but were given \(0,\)"):
+        opened(SMALL.replace("[compare]", grid))
+
+
+def test_the_highest_seed_is_one(opened: Opened) -> None:
+    study, _ = opened(f"seed = {2**63 - 1}\n{SMALL}")
+    assert all(step.table.seed == 2**63 - 1 for step in study.steps if isinstance(step, works.Train))
+
+
+def test_a_whole_number_is_a_text_where_one_is_meant(opened: Opened) -> None:
+    text = SMALL.replace('model = "two-tower"\nset = {dim = 8, epochs = 3}', 'model = "gru4rec"\nset = {layers = 16}')
+    study, _ = opened(text.replace(', "two-tower"]', "]"))
+    (step,) = [step for step in study.steps if step.name == "train gru4rec"]
+    assert isinstance(step, works.Train) and settings_of(step.recipes[0])["layers"] == "16"
 
 
 def test_a_folder_of_data_must_be_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from embedrec import artifacts, steps
 from embedrec.errors import ArtifactError, PromiseError, SettingsError
+from embedrec.study import works
 from embedrec.study.records import _file
 from embedrec.study.run import carry_out, plan
 from embedrec.study.step import Study, Where, identity
@@ -251,6 +252,50 @@ def test_from_a_step_on(finished: Finished) -> None:
     for call in (plan, carry_out):
         with pytest.raises(SettingsError, match="no step is called 'compar'; did you mean 'compare'"):
             call(study, place, start="compar")
+
+
+def test_from_a_step_on_is_kept_in_mind(finished: Finished) -> None:
+    """What --from asked for is done by the next run, where the first one was ended."""
+    study, place = finished
+
+    def report(event: str, **said: Any) -> None:
+        if event == "begin" and said["step"] == "evaluate vectors":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(study, place, start="index", report=report)
+    assert why(study, place) == dict.fromkeys(NAMES[6:], "run: never done")
+    assert done(study, place) == NAMES[6:]
+
+
+def test_from_goes_on_with_a_step_that_was_interrupted(opened: Opened) -> None:
+    study, place = opened(BRIEF)
+
+    def report(event: str, **said: Any) -> None:
+        if event == "epoch" and "examples_per_second" in said and said["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(study, place, report=report)
+    told: list[str] = []
+    carry_out(study, place, start="train", report=lambda event, **said: told.append(event))
+    assert "resumed" in told
+
+
+def test_what_the_system_says_of_a_step_names_it(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, place = opened(BRIEF)
+    error: OSError = IsADirectoryError(21, "Is a directory", "models")
+
+    def work(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(works.Prepare, "work", work)
+    with pytest.raises(ArtifactError) as said:
+        carry_out(study, place)
+    assert str(said.value) == "step prepare: the system said: Is a directory (models); nothing was left half-written"
+    error = BrokenPipeError(32, "Broken pipe")  # of stderr, which the command line knows what to do about
+    with pytest.raises(BrokenPipeError):
+        carry_out(study, place)
 
 
 def test_errors_name_the_step(opened: Opened) -> None:

@@ -123,12 +123,22 @@ def test_every_epoch_is_judged_where_trials_may_end_early(asked: tuple[Trial, Te
 def test_settings_that_do_not_fit_are_failed_trials(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
     space = {"alpha": Choices((0.05, 1e-5)), "dim": Choices((4,))}  # below min_alpha
     search = Search(Word2Vec(dim=4, epochs=1, min_count=1), space, "mrr@5", "random")
-    journal = searched(search, asked, tmp_path / "j", 8)
+    told: list[Any] = []
+    journal = searched(search, asked, tmp_path / "j", 8, lambda event, **said: told.append((event, said)))
     failed = [t for t in journal.trials if t.state == "failed"]
+    assert [said.get("reason", "") for event, said in told if event == "tried"] == [t.reason for t in journal.trials]
     assert failed and all(t.set["alpha"] == 1e-5 and "min_alpha" in t.reason for t in failed)
     only = Search(Word2Vec(dim=4, epochs=1), {"alpha": Choices((1e-5, 1e-6))}, "mrr@5")
     with pytest.raises(SettingsError, match="no settings could be judged; the first trial said: min_alpha must be"):
         searched(only, asked, tmp_path / "none", 3)
+
+
+def test_a_metric_without_a_value_is_a_reason(
+    asked: tuple[Trial, Terms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searches, "flat", lambda result: {"mrr@5": None})
+    with pytest.raises(SettingsError, match="the first trial said: there is no mrr@5 of these questions"):
+        searched(NEIGHBOURS, asked, tmp_path / "j", 1)
 
 
 def test_a_training_that_diverges_is_a_failed_trial(
