@@ -58,6 +58,12 @@ def reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def system_said(error: OSError) -> str:
+    """What the system says, and of which file, as a sentence for whoever ran a command."""
+    place = f" ({error.filename})" if error.filename else ""
+    return f"the system said: {error.strerror or error}{place}; nothing was left half-written"
+
+
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
     """The part of a message that names the nearest valid words: "; did you mean 'window'?" or ""."""
     import difflib

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -180,9 +180,8 @@ def exportable_recommendations(
 
 def _known(given: Sessions, vocab: Vocab) -> Sessions:
     """Histories in a model's vocabulary, without what that does not hold; ids are compared as they are written."""
-    rows = vocab.rows(ids_like(vocab, list(map(str, given.vocab.ids.tolist()))))[given.items]
-    keep = rows >= 0
-    return replace(given.where(keep), items=rows[keep].astype(np.int32), vocab=vocab)
+    rows = vocab.rows(ids_like(vocab, list(map(str, given.vocab.ids.tolist()))))
+    return given.renumbered(rows[given.items], vocab)
 
 
 def _no_vectors(source: Artifact) -> SettingsError:

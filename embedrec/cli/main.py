@@ -17,7 +17,7 @@ from embedrec import __version__
 from embedrec.cli.interrupts import ending_soon
 from embedrec.cli.json_log import LOGGED, say
 from embedrec.cli.named import Named
-from embedrec.errors import EmbedrecError
+from embedrec.errors import EmbedrecError, system_said
 
 COMMANDS = {
     "demo": "embedrec.cli.demo",
@@ -96,8 +96,7 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
         code = 1
     except OSError as e:
-        place = f" ({e.filename})" if e.filename else ""
-        code = _say(f"the system said: {e.strerror or e}{place}; nothing was left half-written", 1, meta)
+        code = _say(system_said(e), 1, meta)
     except MemoryError:
         code = _say("memory ran out; nothing was left half-written", 1, meta)
     sys.exit(code)

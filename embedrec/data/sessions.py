@@ -134,8 +134,12 @@ class Sessions:
             new = vocab.rows(self.vocab.ids[self.items])
         else:
             new = vocab.rows(self.vocab.ids)[self.items]
-        known = new >= 0
-        return replace(self.where(known), items=new[known].astype(np.int32), vocab=vocab)
+        return self.renumbered(new, vocab)
+
+    def renumbered(self, rows: np.ndarray, vocab: Vocab) -> Sessions:
+        """The same sessions with these rows (E,) of a vocabulary as items; events of negative rows are left out."""
+        known = rows >= 0
+        return replace(self.where(known), items=rows[known].astype(np.int32), vocab=vocab)
 
     def where(self, keep: np.ndarray) -> Sessions:
         """The same sessions with the events of a mask (E,) bool."""

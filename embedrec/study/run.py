@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Literal
 
 from embedrec import artifacts
-from embedrec.errors import ArtifactError, EmbedrecError, SettingsError, did_you_mean
+from embedrec.errors import ArtifactError, EmbedrecError, SettingsError, did_you_mean, system_said
 from embedrec.reporting import Report, quiet
 from embedrec.study.places import FOLDER, check_files
 from embedrec.study.records import Key, begin, end, forget, outputs, why
@@ -110,9 +110,7 @@ def _named(step: Step) -> Iterator[None]:
     except BrokenPipeError:  # of whoever read what is told: not the step's
         raise
     except OSError as e:
-        at = f" ({e.filename})" if e.filename else ""
-        said = f"the system said: {e.strerror or e}{at}; nothing was left half-written"
-        raise ArtifactError(f"step {step.name}: {said}") from e
+        raise ArtifactError(f"step {step.name}: {system_said(e)}") from e
 
 
 @contextmanager
