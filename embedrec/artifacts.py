@@ -328,6 +328,15 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
     return Artifact(folder=folder, digest=digest, **{key: manifest[key] for key in _FIELDS})
 
 
+def opened(source: Artifact | str | os.PathLike[str], kind: str) -> Artifact:
+    """An artifact of that kind, given as one or as its folder. Raises ArtifactError as `read` does."""
+    if not isinstance(source, Artifact):
+        return read(Path(source), kind)
+    if source.kind != kind:
+        raise ArtifactError(f"{source.folder} is an artifact of kind {source.kind}, but {kind} is needed here")
+    return source
+
+
 _FIELDS = {"kind": str, "created": str, "fingerprint": str, "about": dict, "versions": dict, "files": dict}
 
 

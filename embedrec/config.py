@@ -10,12 +10,25 @@ import dataclasses
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from embedrec.errors import SettingsError, did_you_mean
 
 T = TypeVar("T")
+
+
+class Settings:
+    """Base of a frozen dataclass of settings: the types of all fields are checked when one is made, see `check_types`.
+
+    A subclass that checks more calls `super().__post_init__()` first.
+    """
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
 
 def settings_of(recipe: Any) -> dict[str, Any]:
@@ -79,6 +92,62 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
             raise SettingsError(f"--set takes key=value, but {pair!r} has no '='")
         out[key.strip()] = value.strip()
     return out
+
+
+def check_types(settings: Any) -> None:
+    """Check that every field of a frozen dataclass instance holds what its annotation says.
+
+    NumPy's numbers become Python's, whole floats become int where a whole number is meant, lists become tuples.
+    Raises SettingsError, which names the setting, for a value of another type and for a text that is no choice.
+    """
+    for key, kind in _types_of(type(settings)).items():  # type: ignore[arg-type]
+        value = getattr(settings, key)
+        typed = _typed(kind, value, key)
+        if typed is not value:
+            object.__setattr__(settings, key, typed)
+
+
+@cache
+def _types_of(cls: type[Any]) -> dict[str, Any]:
+    """The types of the fields of a dataclass."""
+    hints = get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def _typed(kind: Any, value: Any, key: str) -> Any:
+    """`value` as the type `kind`, without reading texts as numbers; types that are not known here pass."""
+    origin = get_origin(kind)
+    if origin is Literal:
+        if value not in get_args(kind):
+            raise SettingsError(f"{key} must be one of {', '.join(map(str, get_args(kind)))}, but is {value!r}")
+        return value
+    if origin in (Union, UnionType):
+        kinds = [k for k in get_args(kind) if k is not NoneType]
+        return None if value is None else _typed(kinds[0], value, key)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise SettingsError(f"{key} must be a list, but is {value!r}")
+        return tuple(_typed(get_args(kind)[0], one, key) for one in value)
+    if origin in (dict, Mapping):
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"{key} must be a table, but is {value!r}")
+        return {name: _typed(get_args(kind)[1], one, key) for name, one in value.items()}
+    if kind not in _A:
+        return value
+    fits = {
+        bool: type(value).__name__ in ("bool", "bool_"),
+        int: _whole(value),
+        float: isinstance(value, Real) and not isinstance(value, bool),
+        str: isinstance(value, str) or _whole(value),  # digits are meant, as in layers=16
+    }
+    if not fits[kind]:
+        raise SettingsError(f"{key} must be {_A[kind]}, but is {value!r}")
+    return value if type(value) is kind or (kind is float and type(value) is int) else kind(value)
+
+
+def _whole(value: Any) -> bool:
+    """Whether a value is a whole number of any type but bool."""
+    return isinstance(value, Real) and not isinstance(value, bool) and (isinstance(value, Integral) or value % 1 == 0)
 
 
 def check_bounds(recipe: Any, bounds: Mapping[str, tuple[float, float]]) -> None:

@@ -14,6 +14,7 @@ a path or an id ends it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 
@@ -51,6 +52,21 @@ class TrainingError(EmbedrecError):
 
 class PublishError(EmbedrecError):
     """A service that cannot be reached, or refuses what is published."""
+
+
+def need_package(module: str, purpose: str, install: str) -> None:
+    """Raises SettingsError where the package `module` cannot be imported; long work checks it first.
+
+    purpose  what needs it: "training two-tower"
+    install  what pip installs: "torch", "embedrec[plots]"
+    """
+    try:
+        import_module(module)
+    except ImportError as e:
+        wanted = f"'{install}'" if "[" in install else install
+        absent = isinstance(e, ModuleNotFoundError) and e.name == module
+        why = "" if absent else f", which cannot be imported ({reason(e)})"
+        raise SettingsError(f"{purpose} needs the package {module}{why}; install it with `pip install {wanted}`") from e
 
 
 def reason(error: Exception) -> str:

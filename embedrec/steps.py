@@ -6,10 +6,11 @@ The command line and `demo` call these; whoever wants nouns in memory calls the 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import ArtifactError, DataError, SettingsError, did_you_mean
 from embedrec.index.promise import Promise
 from embedrec.index.settings import AS_BUILT, SearchSettings
-from embedrec.models import CONTINUED
+from embedrec.models import WARM_START
 from embedrec.models.base import Recipe, VectorModel
 from embedrec.models.counting import Bounded
 from embedrec.models.encoders import Weights
@@ -43,17 +44,16 @@ from embedrec.reporting import Report, quiet
 from embedrec.training.run import HERE, Run
 from embedrec.vector_files import Format, load_vectors
 
+AS_IS: Mapping[str, Any] = MappingProxyType({})
 Indexed = Literal["items", "answers", "sessions"]
 
 
-def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str], start: Artifact | None = None) -> Any:
-    """A recipe from defaults < the model it continues from < the table [train.NAME] of a TOML file < key=value pairs.
+def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str], base: Mapping[str, Any] = AS_IS) -> Any:
+    """A recipe from defaults < settings in `base` < the table [train.NAME] of a TOML file < key=value pairs.
 
     Raises SettingsError for unknown keys, and for a file that has no such table or anything beside [train].
     """
-    values = {}
-    if start is not None and start.about.get("recipe") == cls.name:
-        values = dict(start.about["settings"])
+    values = dict(base)
     if config is not None:
         tables = read_toml(config)
         trained = tables.get("train")
@@ -171,11 +171,8 @@ def train(
     sessions = Sessions.load(source)
     more: dict[str, Any] = {}
     if start is not None:
+        check_start(recipe, start)
         more["init"] = load_model(start)
-        if not isinstance(more["init"], VectorModel) or type(more["init"].recipe) is not type(recipe):
-            raise SettingsError(f"{recipe.name} cannot continue from {start.name}, which is a model of another kind")
-        if recipe.name not in CONTINUED:
-            raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
     if memory is not None:
         if not isinstance(recipe, Bounded):
             raise SettingsError(f"{recipe.name} keeps all in memory; leave --memory out")
@@ -207,6 +204,29 @@ def train(
     if run.checkpoint is not None:
         shutil.rmtree(run.checkpoint, ignore_errors=True)
     return artifacts.read(folder, "model")
+
+
+def continuing_settings(cls: type[Any], start: Artifact) -> dict[str, Any]:
+    """The settings with which a recipe of that class continues the model artifact `start`, see `Word2Vec.continuing`.
+
+    Raises SettingsError where it cannot.
+    """
+    check_start(cls, start)
+    return settings_of(build(cls, start.about["settings"], given=str(start.folder)).continuing())
+
+
+def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
+    """Raises SettingsError where the training of a recipe cannot continue the model artifact `start`."""
+    if recipe.name not in WARM_START:
+        able = ", ".join(WARM_START)
+        raise SettingsError(
+            f"{recipe.name} cannot continue from a finished model; leave --from out, or train one of: {able}"
+        )
+    if start.about.get("recipe") != recipe.name:
+        raise SettingsError(
+            f"{recipe.name} cannot continue from {start.name}, which is a model of another kind "
+            f"({start.about.get('recipe')}); name a model of {recipe.name} with --from"
+        )
 
 
 def train_along(recipe: Recipe, source: Artifact, *, seed: int, threads: int, run: Run) -> None:

@@ -25,7 +25,7 @@ from embedrec.evaluate.similar import evaluate_similar
 from embedrec.models import MODELS, recipe_class, restorer_class
 from embedrec.models.base import Model, Recipe, VectorModel
 from embedrec.models.files import load_model
-from embedrec.models.neural import device_of, fitted
+from embedrec.models.neural import check_torch, device_of, fitted
 from embedrec.models.recommending import some_queries
 from embedrec.models.session_knn import SessionKnnModel
 from embedrec.models.session_recipe import SessionKnn
@@ -188,7 +188,7 @@ def contender(
             if isinstance(model, SessionKnnModel):  # what was saved does not say how many threads there are now
                 model = model.with_threads(threads)
             return Contender(name, model, None, "trained before, on the training part")
-        settings = recipe_of(restorer_class(recipe), config, pairs, trained)
+        settings = recipe_of(restorer_class(recipe), config, pairs, trained.about["settings"])
         origin = "its settings, trained now on the training part"
     else:
         settings = recipe_of(recipe_class(name), config, pairs)
@@ -221,6 +221,8 @@ def check_names(workspace: Workspace, names: Iterable[str]) -> None:
         if name not in known:
             hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
             raise SettingsError(f"no model is called {name!r}{hint}")
+        if name in MODELS:
+            check_torch(recipe_class(name)())
 
 
 def check_session_knn(workspace: Workspace, name: str) -> None:

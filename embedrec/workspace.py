@@ -25,9 +25,12 @@ _MADE_BY = {
 
 @dataclass(frozen=True)
 class Workspace:
-    """The artifacts below `root`."""
+    """The artifacts below `root`, a path or its text."""
 
     root: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
 
     def folder(self, kind: str, name: str) -> Path:
         """Where the artifact of that kind ("sessions", "model", "index", "checkpoint") and name lies, or would lie.

@@ -22,11 +22,13 @@ import pytest
 
 from embedrec import artifacts, atomic
 from embedrec.data import Sessions
+from embedrec.data.held_out import HeldOut
 from embedrec.errors import ArtifactError
 from embedrec.index.building import build_index
 from embedrec.index.files import load_index, save_index
 from embedrec.models.files import load_model, save_model
 from embedrec.models.popular import Popular
+from embedrec.workspace import Workspace
 from tests.conftest import read_only, some_embeddings
 
 DEAD = 999_999_999  # no process has this number
@@ -562,3 +564,36 @@ def test_the_command_line_says_a_full_disk_in_one_sentence(tmp_path: Path) -> No
     assert ran.stderr.startswith("embedrec: the system said: ") and ran.stderr.count("\n") == 1
     assert names(tmp_path / "models") == ["x"]
     assert load_model(artifacts.read(tmp_path / "models" / "x")).vocab.ids.tolist() == ["a", "b"]
+
+
+# ---------------------------------------------------------------------------------------------- paths for artifacts
+
+
+def test_artifacts_are_opened_by_path_text_or_as_they_are(tmp_path: Path) -> None:
+    sessions = Sessions.of_lists([["a", "b"], ["b", "c"]])
+    model = Popular().fit(sessions)
+    save_model(model, str(tmp_path / "m"), {})
+    with artifacts.writing(tmp_path / "s", "sessions", {}) as draft:
+        sessions.write(draft)
+    save_index(build_index(some_embeddings(20, 4), "flat"), str(tmp_path / "i"), {})
+    for given in (tmp_path / "m", str(tmp_path / "m"), artifacts.read(tmp_path / "m")):
+        assert load_model(given).vocab.ids.tolist() == ["a", "b", "c"]
+    for given in (tmp_path / "s", str(tmp_path / "s"), artifacts.read(tmp_path / "s")):
+        assert Sessions.load(given).vocab.ids.tolist() == ["a", "b", "c"]
+        assert HeldOut.load(given) is None
+    for given in (tmp_path / "i", str(tmp_path / "i"), artifacts.read(tmp_path / "i")):
+        assert len(load_index(given)) == 20
+    assert Workspace(str(tmp_path)).root == tmp_path  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("load", [load_model, load_index, Sessions.load, HeldOut.load])
+def test_an_artifact_of_another_kind_is_refused(tmp_path: Path, load: Callable[..., Any]) -> None:
+    with artifacts.writing(tmp_path / "x", "other", {}):
+        pass
+    for given in (str(tmp_path / "x"), artifacts.read(tmp_path / "x")):
+        with pytest.raises(
+            ArtifactError, match=r"x is an artifact of kind other, but (model|index|sessions) is needed"
+        ):
+            load(given)
+    with pytest.raises(ArtifactError, match="is not an artifact of embedrec"):
+        load(str(tmp_path / "nothing"))

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import json
+import re
 import sys
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from importlib import import_module
+from inspect import isabstract
 from pathlib import Path
-from typing import Any, Literal
+from pkgutil import walk_packages
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import embedrec
+from embedrec import config
 from embedrec.config import (
     build,
     check_bounds,
@@ -20,8 +28,11 @@ from embedrec.config import (
     table,
     to_toml,
 )
+from embedrec.data.filters import Filters
+from embedrec.data.splits import SPLITS
 from embedrec.errors import SettingsError
 from embedrec.models import MODELS, RESTORERS, recipe_class, restorer_class
+from embedrec.models.word2vec import Word2Vec
 
 
 @dataclass(frozen=True)
@@ -235,3 +246,58 @@ def test_choices(value: Any) -> None:
     with pytest.raises(SettingsError) as error:
         check_choices(Settings(side=value), choices)
     assert str(error.value) == f"side must be one of input, output, but is {value!r}"
+
+
+# ---------------------------------------------------------------------------------------------- types of settings
+
+
+def settings_classes() -> list[type[Any]]:
+    """Every class of settings of the package, with all that is registered among them."""
+    for _, name, _ in walk_packages(embedrec.__path__, "embedrec."):
+        if name not in ("embedrec.__main__",) and "kernels" not in name:
+            import_module(name)
+    found: list[type[Any]] = []
+    waiting: list[type[Any]] = [config.Settings]
+    while waiting:
+        for cls in waiting.pop().__subclasses__():
+            waiting.append(cls)
+            if cls.__module__.startswith("embedrec.") and not isabstract(cls) and not cls.__name__.startswith("_"):
+                found.append(cls)
+    return found
+
+
+WRONG: dict[Any, list[Any]] = {
+    int: [1.5, "64", True, [3], float("nan"), float("inf"), None],
+    float: ["0.5", True, [0.5], None],
+    bool: [1, 0, "true", None],
+    str: [1.5, True, ["a"], None],
+}
+
+
+def test_every_recipe_and_split_is_a_class_of_settings() -> None:
+    assert {*map(restorer_class, RESTORERS), *SPLITS.values()} <= set(settings_classes())
+
+
+def test_settings_of_other_types_are_refused() -> None:
+    for cls in settings_classes():
+        hints = get_type_hints(cls)
+        for field in fields(cls):
+            kind = hints[field.name]
+            choices = [k for k in get_args(kind) if k is not type(None)]
+            optional = len(choices) < len(get_args(kind))
+            wrong = WRONG.get(choices[0] if optional else kind)
+            if get_origin(kind) is Literal:
+                wrong = ["no such choice", 5, None]
+            for value in wrong or []:
+                if value is None and optional:
+                    continue
+                with pytest.raises(SettingsError, match=rf"^{field.name} must be .*, but is {re.escape(repr(value))}$"):
+                    cls(**{field.name: value})
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    recipe = Word2Vec(dim=np.int64(32), epochs=3.0, alpha=np.float32(0.5), ordered=np.bool_(False))  # type: ignore[arg-type]
+    assert json.loads(json.dumps(settings_of(recipe))) == settings_of(
+        replace(Word2Vec(), dim=32, epochs=3, alpha=0.5, ordered=False)
+    )
+    assert Filters(kinds=["click", "buy"]).kinds == ("click", "buy")  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from embedrec.data.filters import Filters
 from embedrec.data.room import Room
 from embedrec.errors import ArtifactError, DataError, EmbedrecError, SettingsError
 from embedrec.index.files import load_index
+from embedrec.models import MODELS, WARM_START, recipe_class
 from embedrec.models.files import load_model
 from embedrec.models.popular import Popular
 from embedrec.models.word2vec import Word2Vec
@@ -83,9 +84,28 @@ def test_train_from_a_model(prepared: Artifact, tmp_path: Path) -> None:
     popular = steps.train(Popular(), prepared, tmp_path / "p")
     with pytest.raises(SettingsError, match="word2vec cannot continue from p, which is a model of another kind"):
         steps.train(SMALL, prepared, tmp_path / "again", start=popular)
-    with pytest.raises(SettingsError, match="popular cannot continue from m"):
+    with pytest.raises(SettingsError, match="popular cannot continue from a finished model; leave --from out"):
         steps.train(Popular(), prepared, tmp_path / "again", start=first)
     assert artifacts.read(tmp_path / "again").fingerprint == again.fingerprint
+
+
+def test_a_continued_model_has_settings_for_continuing(prepared: Artifact, tmp_path: Path) -> None:
+    long = Word2Vec(min_count=1, dim=4, epochs=30, alpha=0.05, min_alpha=0.01, window=3)
+    first = steps.train(long, prepared, tmp_path / "m")
+    base = steps.continuing_settings(Word2Vec, first)
+    continued = steps.recipe_of(Word2Vec, None, [], base)
+    assert continued == replace(load_model(first).recipe, epochs=2, alpha=0.005, min_alpha=0.005)  # type: ignore[type-var]
+    given = steps.recipe_of(Word2Vec, None, ["epochs=7", "alpha=.02"], base)
+    assert (given.epochs, given.alpha, given.window) == (7, 0.02, 3)
+    careful = replace(long, epochs=1, alpha=0.001, min_alpha=0.0001)
+    assert careful.continuing() == careful
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in WARM_START])
+def test_models_that_cannot_continue(prepared: Artifact, tmp_path: Path, name: str) -> None:
+    first = steps.train(Popular(), prepared, tmp_path / "p")
+    with pytest.raises(SettingsError, match=f"^{name} cannot continue from a finished model; leave --from out"):
+        steps.continuing_settings(recipe_class(name), first)
 
 
 def test_index(prepared: Artifact, tmp_path: Path) -> None:

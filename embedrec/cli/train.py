@@ -98,7 +98,9 @@ def train(
     from embedrec.models import recipe_class
 
     before = None if start is None else using(workspace.find("model", start))
-    recipe = steps.recipe_of(recipe_class(model), config, pairs, before)
+    cls = recipe_class(model)
+    base = steps.AS_IS if before is None else steps.continuing_settings(cls, before)
+    recipe = steps.recipe_of(cls, config, pairs, base)
     if print_config:
         click.echo(to_toml(recipe, "train", model), nl=False)
         return

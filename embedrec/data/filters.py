@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from embedrec.config import Settings
 from embedrec.data.events import DAY, Events
 from embedrec.data.kept import Kept, keep_first_mentions, keep_first_of_run, keep_last, keep_top
 from embedrec.errors import DataError, SettingsError, did_you_mean
@@ -31,7 +32,7 @@ class Removed:
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(Settings):
     """Filters, applied in this order; None leaves one out.
 
     kinds       only events of these kinds stay
@@ -67,6 +68,7 @@ class Filters:
     rounds: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("min_tracks", "top", *REPEATED, "rounds"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -45,8 +46,12 @@ class HeldOut:
         draft.array(f"{PART}given", self.given)
 
     @classmethod
-    def load(cls, artifact: artifacts.Artifact) -> HeldOut | None:
-        """The held-out part of a sessions artifact, None where it has none. Raises ArtifactError when it is damaged."""
+    def load(cls, source: artifacts.Artifact | str | Path) -> HeldOut | None:
+        """The held-out part of a sessions artifact, given as one or as its folder; None where it has none.
+
+        Raises ArtifactError when it is no sessions artifact, and when it is damaged.
+        """
+        artifact = artifacts.opened(source, "sessions")
         if f"{PART}given.npy" not in artifact:
             return None
         with artifacts.opening(artifact, "prepare the data again"):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from embedrec.config import Settings
 from embedrec.data.events import DAY, Events
 from embedrec.data.ordering import sort_events
 from embedrec.data.room import chunks
@@ -18,7 +19,7 @@ _UNITS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": DAY}  # milliseconds
 
 
 @dataclass(frozen=True)
-class Regroup:
+class Regroup(Settings):
     """What a session is: as it was read, or all events of a user; then cut at pauses.
 
     by   "session", or "user": a session is all of a user's events in order of time
@@ -32,6 +33,7 @@ class Regroup:
     gap: str | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.gap is not None:
             parse_gap(self.gap)
 

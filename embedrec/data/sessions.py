@@ -206,8 +206,12 @@ class Sessions:
                 save_features(getattr(self, name), draft.path(f"{part}{name}.parquet"))
 
     @classmethod
-    def load(cls, artifact: artifacts.Artifact, part: str = "") -> Sessions:
-        """The sessions of an artifact. Raises ArtifactError when its files do not fit together."""
+    def load(cls, source: artifacts.Artifact | str | Path, part: str = "") -> Sessions:
+        """The sessions of an artifact, given as one or as its folder.
+
+        Raises ArtifactError when it is no sessions artifact, and when its files do not fit together.
+        """
+        artifact = artifacts.opened(source, "sessions")
         with artifacts.opening(artifact, "prepare the data again"):
 
             def ids(name: str) -> Ids | None:

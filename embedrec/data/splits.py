@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from embedrec.config import Settings
 from embedrec.data.events import DAY
 from embedrec.data.held_out import HeldOut
 from embedrec.data.sessions import Sessions
@@ -37,7 +38,7 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True)
-class Time:
+class Time(Settings):
     """Sessions that end at or after a moment are held out, whole; training ends before it.
 
     at     the moment, ISO 8601, UTC where no zone is given
@@ -51,6 +52,7 @@ class Time:
     name: ClassVar[str] = "time"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_one(self)
 
     def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
@@ -63,7 +65,7 @@ class Time:
 
 
 @dataclass(frozen=True)
-class WarmTime:
+class WarmTime(Settings):
     """Events at or after a moment are held out, of users (sessions) and items that training knows.
 
     at, days, share  as in `Time`; .2 of the events where nothing is given
@@ -80,6 +82,7 @@ class WarmTime:
     name: ClassVar[str] = "warm-time"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_one(self)
 
     def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
@@ -102,7 +105,7 @@ class WarmTime:
 
 
 @dataclass(frozen=True)
-class LastItem:
+class LastItem(Settings):
     """The last item of every session of two or more is held out; training sees what comes before it."""
 
     name: ClassVar[str] = "last-item"
@@ -119,7 +122,7 @@ class LastItem:
 
 
 @dataclass(frozen=True)
-class LastSession:
+class LastSession(Settings):
     """The last session of every user with two or more is held out, whole."""
 
     name: ClassVar[str] = "last-session"
@@ -131,13 +134,14 @@ class LastSession:
 
 
 @dataclass(frozen=True)
-class UserShare:
+class UserShare(Settings):
     """Per user, the first ⌈share · n⌉ of n sessions are trained on, the rest is held out (as in the SSCF article)."""
 
     share: float = 0.8
     name: ClassVar[str] = "user-share"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_share(self.share)
 
     def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
@@ -147,13 +151,14 @@ class UserShare:
 
 
 @dataclass(frozen=True)
-class Random:
+class Random(Settings):
     """A random share of sessions is held out, whole: ⌊share · S⌋ of them, at least one."""
 
     share: float = 0.1
     name: ClassVar[str] = "random"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_share(self.share)
 
     def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
@@ -165,7 +170,7 @@ class Random:
 
 
 @dataclass(frozen=True)
-class Tail:
+class Tail(Settings):
     """The last share of sessions is held out, whole, in the order they stand in: for sessions in order of time
     that have no times."""
 
@@ -173,6 +178,7 @@ class Tail:
     name: ClassVar[str] = "tail"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_share(self.share)
 
     def split(self, sessions: Sessions, *, seed: int = 0) -> Split:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from embedrec.config import Settings
 from embedrec.data.events import factorize
 from embedrec.data.questions import Questions
 from embedrec.data.sessions import Sessions
@@ -23,7 +24,7 @@ from embedrec.reporting import Report, quiet
 
 
 @dataclass(frozen=True)
-class Terms:
+class Terms(Settings):
     """How answers are judged.
 
     at       lengths of the lists that are judged
@@ -42,6 +43,7 @@ class Terms:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.at or min(self.at) < 1:
             raise SettingsError(f"lists must be judged at lengths from 1, but were given {self.at}")
         object.__setattr__(self, "at", tuple(sorted(set(self.at))))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from embedrec.errors import SettingsError
+from embedrec.errors import need_package
 from embedrec.evaluate.grid import Grid
 
 
 def check_plots() -> None:
     """Raises SettingsError when matplotlib is missing: long work asks before it begins."""
-    if find_spec("matplotlib") is None:
-        raise SettingsError("the plot needs matplotlib; install it with `pip install 'embedrec[plots]'`")
+    need_package("matplotlib", "the plot", "embedrec[plots]")
 
 
 def draw_grid(grid: Grid, title: str, path: Path) -> None:

@@ -25,7 +25,9 @@ _SOUND = "FAISS may read it"
 _FIT = "vectors are usable and as many as the ids, which are distinct"
 
 
-def save_index(index: Index, folder: Path, about: Mapping[str, Any], *, queries: np.ndarray | None = None) -> None:
+def save_index(
+    index: Index, folder: str | Path, about: Mapping[str, Any], *, queries: np.ndarray | None = None
+) -> None:
     """Write the artifact `folder`, kind "index"; `about` is provenance. The file of an index that was built on disk is
     moved there.
 
@@ -41,7 +43,7 @@ def save_index(index: Index, folder: Path, about: Mapping[str, Any], *, queries:
         **{name: getattr(index.settings, name) or 0 for name in KINDS},
         "facts": dict(index.facts),
     }
-    with artifacts.writing(folder, "index", {**said, **about}) as draft:
+    with artifacts.writing(Path(folder), "index", {**said, **about}) as draft:
         save_vocab(index.vocab, draft.path("vocab.parquet"))
         draft.array("vectors", index.embeddings.vectors)
         if index.rows is not None:
@@ -56,11 +58,13 @@ def save_index(index: Index, folder: Path, about: Mapping[str, Any], *, queries:
                 faiss.write_index(index.faiss, faiss.PyCallbackIOWriter(f.write))  # type: ignore[attr-defined]
 
 
-def load_index(artifact: artifacts.Artifact) -> Index:
-    """The index of an artifact. FAISS sees the file only after its checksum was found right, and all sizes in it.
+def load_index(source: artifacts.Artifact | str | Path) -> Index:
+    """The index of an artifact, given as one or as its folder.
 
-    Raises ArtifactError when its parts do not fit together.
+    FAISS sees the file only after its checksum was found right, and all sizes in it. Raises ArtifactError when it is no
+    index artifact, and when its parts do not fit together.
     """
+    artifact = artifacts.opened(source, "index")
     with artifacts.opening(artifact, "build the index again"):
         about = msgspec.convert(artifact.about, _About)
         ids, vectors = artifact.path("vocab.parquet"), artifact.array("vectors", "float32")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from math import inf
 
-from embedrec.config import check_bounds
+from embedrec.config import Settings, check_bounds
 from embedrec.errors import SettingsError
 
 KINDS = {"nprobe": "IVF indexes", "ef_search": "HNSW indexes", "rerank": "indexes of compressed vectors"}
 
 
 @dataclass(frozen=True)
-class SearchSettings:
+class SearchSettings(Settings):
     """The settings of one search; None leaves what the index was built with.
 
     nprobe     cells of an IVF index that are visited; more is slower and finds more
@@ -27,6 +27,7 @@ class SearchSettings:
     rerank: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_bounds(self, dict.fromkeys(KINDS, (1, inf)))
 
     @property

@@ -32,7 +32,7 @@ MODELS: dict[str, str] = {
 }
 # recipes whose models are lists of item neighbours, asked as they are; others that know neighbours have other uses
 NEIGHBOURLY = ("cooccurrence",)
-CONTINUED = ("word2vec",)  # recipes whose `fit` goes on from a finished model
+WARM_START = ("word2vec",)  # recipes whose `fit` continues a finished model, with the settings of their `continuing()`
 RESTORERS: dict[str, str] = {**MODELS, "vectors": "embedrec.models.vectors:Vectors"}
 
 

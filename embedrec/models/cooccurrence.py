@@ -7,11 +7,11 @@ and so is what comes next. The formulas and their sources stand in `Cooccurrence
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from embedrec.config import check_bounds, check_choices
+from embedrec.config import check_bounds
 from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
@@ -87,7 +87,7 @@ class Cooccurrence(Bounded):
     decay: float = 0.7
 
     def __post_init__(self) -> None:
-        check_choices(self, {"measure": get_args(Measure)})
+        super().__post_init__()
         check_bounds(self, _BOUNDS)
         if self.shrinkage and self.measure in ("raw", "normalised", "bm25"):
             raise SettingsError(f"{self.measure} has no shrinkage, but it is {self.shrinkage:g}; leave it out")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
+from embedrec.config import Settings
 from embedrec.data.room import IN_MEMORY, Room, counted
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
@@ -45,7 +46,7 @@ class Pairs(NamedTuple):
     values: np.ndarray
 
 
-class Bounded(ABC):
+class Bounded(Settings, ABC):
     """A recipe that can be fitted under a budget of memory."""
 
     name: ClassVar[str]

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from embedrec.config import Settings
 from embedrec.data.sessions import Sessions
 from embedrec.embeddings import Embeddings, Metric, unit
 from embedrec.errors import SettingsError
@@ -14,7 +15,7 @@ from embedrec.models.base import Encoder
 
 
 @dataclass(frozen=True)
-class Weights:
+class Weights(Settings):
     """What an event counts in the vector of its session: the product of three. The defaults are the plain mean.
 
     decay  weight of an event relative to the one after it, in (0, 1]; small values listen to the last items only
@@ -30,12 +31,11 @@ class Weights:
     plays: Literal["each", "once", "log"] = "each"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.decay <= 1:
             raise SettingsError(f"decay must lie in (0, 1], but is {self.decay!r}")
         if not 0 <= self.idf < np.inf:
             raise SettingsError(f"idf must be a power from 0, but is {self.idf!r}")
-        if self.plays not in ("each", "once", "log"):
-            raise SettingsError(f"plays must be each, once or log, but is {self.plays!r}")
 
     def of(self, sessions: Sessions) -> np.ndarray:
         """What the events of sessions count: (E,) float32.

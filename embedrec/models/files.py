@@ -19,17 +19,21 @@ M = TypeVar("M", bound=Model)
 _BEFORE: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
 
 
-def save_model(model: Model, folder: Path, about: Mapping[str, Any]) -> None:
+def save_model(model: Model, folder: str | Path, about: Mapping[str, Any]) -> None:
     """Write the artifact `folder`, kind "model"; `about` is provenance."""
     recipe = {"recipe": model.recipe.name, "settings": settings_of(model.recipe), "items": len(model.vocab)}
-    with artifacts.writing(folder, "model", {**recipe, **about, "arrays": sorted(model.arrays)}) as draft:
+    with artifacts.writing(Path(folder), "model", {**recipe, **about, "arrays": sorted(model.arrays)}) as draft:
         save_vocab(model.vocab, draft.path("vocab.parquet"))
         for name, array in model.arrays.items():
             draft.array(name, array)
 
 
-def load_model(artifact: artifacts.Artifact) -> Model:
-    """The model of an artifact. Raises ArtifactError when its parts do not fit together."""
+def load_model(source: artifacts.Artifact | str | Path) -> Model:
+    """The model of an artifact, given as one or as its folder.
+
+    Raises ArtifactError when it is no model artifact, and when its parts do not fit together.
+    """
+    artifact = artifacts.opened(source, "model")
     about = artifact.about
     with artifacts.opening(artifact, "train the model again"):
         settings = _BEFORE.get(about["recipe"], {}) | about["settings"]

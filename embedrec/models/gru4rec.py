@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from embedrec.config import check_bounds, check_choices
+from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
@@ -87,7 +87,6 @@ class GRU4Rec(Neural):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_bounds(self, _BOUNDS)
-        check_choices(self, _CHOICES)
         if not widths(self.layers, "layers"):
             raise SettingsError('a recurrent network needs a layer; set layers as in "256"')
 
@@ -156,8 +155,3 @@ _BOUNDS = {
     "bpreg": (0, 1e6), "logq": (0, 100), "embedding_dropout": (0, 0.99), "hidden_dropout": (0, 0.99),
     "regularisation": (0, 1e6), "learning_rate": (1e-9, 100), "momentum": (0, 0.9999),
 }  # fmt: skip
-_CHOICES = {
-    "input": ("constrained", "embedding", "onehot", "content", "content-mlp"),
-    "loss": ("bpr-max", "bpr", "cross-entropy"),
-    "optimizer": ("adagrad", "adam"),
-}

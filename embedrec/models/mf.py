@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from embedrec.config import check_bounds, check_choices
+from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
@@ -99,7 +99,6 @@ class MatrixFactorisation(Neural):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_bounds(self, _BOUNDS)
-        check_choices(self, _CHOICES)
 
     @property
     def by_steps(self) -> bool:
@@ -202,4 +201,3 @@ _BOUNDS = {
     "deviation": (1e-6, 10), "steps": (1, 1000), "min_count": (1, np.inf), "decay": (1e-6, 1), "popularity": (0, 1),
     "negatives": (1, 10000), "ns_exponent": (-100, 100), "learning_rate": (1e-9, 10), "weight_decay": (0, 100),
 }  # fmt: skip
-_CHOICES = {"loss": ("als", "logistic", "bpr"), "plays": ("each", "once", "log")}

@@ -11,7 +11,7 @@ import numpy as np
 
 from embedrec.config import settings_of
 from embedrec.data.sessions import Sessions
-from embedrec.errors import SettingsError
+from embedrec.errors import SettingsError, need_package
 from embedrec.models.base import Model, Recipe
 from embedrec.reporting import Report, quiet
 from embedrec.training.plan import Plan
@@ -67,6 +67,7 @@ class Neural(Plan, ABC):
         validation. Raises DataError when nothing is left to learn from, SettingsError when `threads` or `run` does not
         fit, TrainingError when training diverges.
         """
+        check_torch(self)
         from embedrec.training import devices
         from embedrec.training.loop import train
 
@@ -106,6 +107,12 @@ def in_steps(recipe: Recipe) -> TypeGuard[Neural]:
     return isinstance(recipe, Neural) and recipe.by_steps
 
 
+def check_torch(recipe: Any) -> None:
+    """Raises SettingsError where torch is not installed, but the recipe trains with it: long work checks it first."""
+    if in_steps(recipe):
+        need_package("torch", f"training {recipe.name}", "torch")
+
+
 def check_here(recipe: Recipe, run: Run) -> None:
     """Raise SettingsError where a recipe that trains in one go is given what needs steps."""
     if run != HERE:
@@ -130,6 +137,7 @@ def device_of(recipe: Recipe, asked: str, report: Report = quiet, *, place: int 
         if asked == "cuda":
             raise SettingsError(f"{called(recipe)} trains on the CPU only; leave --device out")
         return "cpu"
+    check_torch(recipe)
     from embedrec.training.devices import resolve
 
     device = resolve(asked, place=place)

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from embedrec.config import Settings
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
@@ -20,7 +21,7 @@ from embedrec.topk import TopK, check_k
 
 
 @dataclass(frozen=True)
-class Popular:
+class Popular(Settings):
     """Items by the number of their mentions in the training sessions; both settings none: over all time.
 
     days       only mentions of the last so many days before the last event count
@@ -38,6 +39,7 @@ class Popular:
     half_life: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("days", "half_life"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from embedrec.config import check_bounds
+from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings, unit
@@ -31,7 +31,7 @@ _ONCE = Weights(plays="once")
 
 
 @dataclass(frozen=True)
-class Projection:
+class Projection(Settings):
     """A session is the set of its items; its vector is the mean of their rows in a matrix (n, dim).
 
     method  "random": see `random_rows`; it takes one look at every session for a round of two, and no decomposition
@@ -51,9 +51,8 @@ class Projection:
     dim: int = 256
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_bounds(self, {"dim": (1, 65536)})
-        if self.method not in ("random", "svd"):
-            raise SettingsError(f"method must be random or svd, but is {self.method!r}")
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> VectorModel:
         """Project; `report` hears report("progress", done=, total=, unit="sessions").

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from embedrec.config import Settings
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
@@ -16,7 +17,7 @@ from embedrec.topk import TopK, check_k
 
 
 @dataclass(frozen=True)
-class Random:
+class Random(Settings):
     """Every history has a random order of all items, of which it gets the first; all orders are equally likely."""
 
     name: ClassVar[str] = "random"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from embedrec.config import check_bounds
+from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.models.base import Arrays
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Rules:
+class _Rules(Settings):
     """What both kinds share.
 
     pruning  rules an item, the best; more than there are is allowed, but an array of that width is kept for every item
@@ -38,6 +38,7 @@ class _Rules:
     itself: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_bounds(self, {"pruning": (1, np.inf)})
 
     def restore(self, vocab: Vocab, arrays: Arrays) -> RulesModel:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from embedrec.config import check_bounds
+from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
@@ -26,7 +26,7 @@ _NO_ITEMS = np.zeros(0)
 
 
 @dataclass(frozen=True)
-class SessionKnn(ABC):
+class SessionKnn(Settings, ABC):
     """What all session kNNs share.
 
     neighbours  sessions that are listened to, the most similar; ties by recency
@@ -47,11 +47,10 @@ class SessionKnn(ABC):
     dim: int = field(default=256, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_bounds(self, {"neighbours": (1, np.inf)})
         if self.sample < 0:
             raise SettingsError(f"sample must be a number of sessions, or 0 for all, but is {self.sample}")
-        if self.candidates not in ("lists", "ann"):
-            raise SettingsError(f"candidates must be lists or ann, but is {self.candidates!r}")
         check_bounds(self, {"dim": (1, 65536)})
 
     @abstractmethod

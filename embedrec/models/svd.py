@@ -18,7 +18,7 @@ from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import DataError
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.counting import Bounded, Pairs, all_pairs, frequent, one_mention, totals, weighted
 from embedrec.models.encoders import mean_encoder
@@ -91,8 +91,7 @@ class Spectral(Bounded):
     decay: float = 0.7
 
     def __post_init__(self) -> None:
-        if self.matrix not in ("cosine", "ppmi"):
-            raise SettingsError(f"matrix must be cosine or ppmi, but is {self.matrix!r}")
+        super().__post_init__()
         check_bounds(self, _BOUNDS)
 
     def fit(

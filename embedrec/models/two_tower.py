@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from embedrec.config import check_bounds, check_choices
+from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
@@ -99,7 +99,6 @@ class TwoTower(Neural):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_bounds(self, _BOUNDS)
-        check_choices(self, _CHOICES)
         for field in ("item_layers", "query_layers"):
             widths(getattr(self, field), field)
         if not self.history and not self.users:
@@ -210,4 +209,3 @@ _BOUNDS = {
     "ns_exponent": (-100, 100), "logq": (0, 1), "half_life": (1e-6, np.inf), "trend": (1e-6, np.inf),
     "temperature": (1e-6, np.inf), "learning_rate": (1e-9, 100), "layer_rate": (1e-9, 100), "dropout": (0, 0.99),
 }  # fmt: skip
-_CHOICES = {"loss": ("softmax", "bce"), "scoring": ("cosine", "dot")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from embedrec.config import Settings
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import SettingsError
@@ -13,7 +14,7 @@ from embedrec.models.encoders import mean_encoder
 
 
 @dataclass(frozen=True)
-class Vectors:
+class Vectors(Settings):
     """Item vectors as they are.
 
     metric  how they are compared
@@ -26,6 +27,7 @@ class Vectors:
     decay: float = 0.8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.decay <= 1:
             raise SettingsError(f"decay must lie in (0, 1], but is {self.decay!r}")
 

@@ -13,11 +13,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from embedrec.config import check_bounds, check_choices
+from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import DataError, SettingsError, need_package
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.counting import frequent
 from embedrec.models.encoders import mean_encoder
@@ -30,7 +30,7 @@ Backend = Literal["embedrec", "gensim"]
 
 
 @dataclass(frozen=True)
-class Word2Vec:
+class Word2Vec(Settings):
     """word2vec with negative sampling.
 
     dim             length of a vector
@@ -86,12 +86,21 @@ class Word2Vec:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_bounds(self, _BOUNDS)
         if self.min_alpha > self.alpha:
             raise SettingsError(f"min_alpha must be at most alpha ({self.alpha:g}), but is {self.min_alpha:g}")
-        check_choices(self, _CHOICES)
         if self.backend == "gensim" and self.deterministic:
             raise SettingsError("deterministic=true needs backend=embedrec; gensim repeats itself with 1 thread only")
+
+    def continuing(self) -> Word2Vec:
+        """These settings for a training that continues a finished model on new sessions: few epochs at a low rate.
+
+        A whole training on few sessions would pull trained vectors towards them, see `scripts/bench/continue.py`.
+        """
+        alpha = min(self.alpha, _CONTINUING_ALPHA)
+        epochs = min(self.epochs, _CONTINUING_EPOCHS)
+        return replace(self, epochs=epochs, alpha=alpha, min_alpha=min(self.min_alpha, alpha))
 
     def fit(
         self,
@@ -110,7 +119,7 @@ class Word2Vec:
                  epochs=, loss=, seconds=, events_per_second=) with the true mean loss of a pair as it was met, and
                  about ten times a second as report("progress", done=, total=, unit="events")
         init     a word2vec model to continue: its items come first, in its order; new ones follow. Items that the
-                 sessions do not mention keep their vectors
+                 sessions do not mention keep their vectors. `model.recipe.continuing()` has the settings for it
 
         Returns a VectorModel with arrays "input" and "output" (n, dim) float32. Raises DataError when nothing is left
         to learn from, SettingsError when `init` or `threads` does not fit, TrainingError when training diverges.
@@ -127,6 +136,7 @@ class Word2Vec:
             )
         x, y = self._start(vocab, init, seed)
         if self.backend == "gensim":
+            need_package("gensim", "word2vec with backend=gensim", "gensim")
             from embedrec.models.word2vec_gensim import train_gensim as run
         else:
             from embedrec.models.word2vec_training import train as run
@@ -161,16 +171,12 @@ class Word2Vec:
         return x, y
 
 
+_CONTINUING_EPOCHS, _CONTINUING_ALPHA = 2, 0.005
 _BOUNDS = {
     "dim": (1, 65536), "window": (0, 2**30), "epochs": (1, np.inf), "negative": (1, 10000),
     "ns_exponent": (-100, 100), "sample": (0, 1), "alpha": (1e-9, 10), "min_alpha": (0, 10),
     "min_count": (1, np.inf), "decay": (1e-6, 1), "popularity": (0, 1),
 }  # fmt: skip
-_CHOICES = {
-    "architecture": ("skip-gram", "cbow"),
-    "vectors": ("input", "output", "sum"),
-    "backend": ("embedrec", "gensim"),
-}
 
 
 def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tuple[Vocab, np.ndarray]:

@@ -23,6 +23,7 @@ from embedrec.index.specs import AUTO, factory_string
 from embedrec.models import recipe_class
 from embedrec.models.counting import Bounded
 from embedrec.models.encoders import Weights
+from embedrec.models.neural import check_torch
 from embedrec.readers import FILTERED, reader
 from embedrec.steps import index_name
 from embedrec.study import tables, works
@@ -180,6 +181,7 @@ def _train(given: Mapping[str, Any], sessions: str, after: str, ask: tables.Ask)
         check_shown([table.best], ask, where)
     combined = (dict(zip(table.grid, values, strict=True)) for values in product(*table.grid.values()))
     recipes = tuple(build(cls, {**table.set, **values}, given=where) for values in combined)
+    check_torch(recipes[0])
     if table.memory is not None and not isinstance(recipes[0], Bounded):
         raise SettingsError(f"{where}: {table.model} keeps all in memory; leave memory out")
     return works.Train(table, recipes, ask, sessions, after)

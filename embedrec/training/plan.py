@@ -7,7 +7,7 @@ from math import cos, pi
 from sys import float_info
 from typing import Literal
 
-from embedrec.config import check_bounds, check_choices
+from embedrec.config import Settings, check_bounds
 
 Schedule = Literal["constant", "linear", "one-cycle"]
 Watched = Literal["recall@20", "mrr@20"]
@@ -15,7 +15,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Settings):
     """How long and how carefully; a recipe inherits these fields and sets its own defaults.
 
     epochs     passes over the examples, at most
@@ -40,8 +40,8 @@ class Plan:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_bounds(self, _BOUNDS)
-        check_choices(self, _CHOICES)
 
     def rate(self, share: float) -> float:
         """What learning rates are multiplied by when a share of the training, from 0 to 1, is done."""
@@ -59,9 +59,4 @@ _BOUNDS = {
     "batch": (1, float_info.max),
     "patience": (1, float_info.max),
     "clip": (1e-9, float_info.max),
-}
-_CHOICES = {
-    "watch": ("recall@20", "mrr@20"),
-    "schedule": ("constant", "linear", "one-cycle"),
-    "precision": ("float32", "bfloat16", "float16"),
 }

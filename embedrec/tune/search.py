@@ -11,7 +11,7 @@ import numpy as np
 
 from embedrec.comparison import check_metrics, flat
 from embedrec.config import build, settings_of
-from embedrec.errors import EmbedrecError, SettingsError
+from embedrec.errors import EmbedrecError, SettingsError, need_package
 from embedrec.evaluate.evaluation import Terms
 from embedrec.models.base import Recipe
 from embedrec.models.neural import in_steps
@@ -74,10 +74,7 @@ class _PrunedError(Exception):
 
 def check_optuna() -> None:
     """Raises SettingsError where Optuna is not installed."""
-    try:
-        import optuna  # noqa: F401
-    except ImportError:
-        raise SettingsError("tuning needs Optuna; install it with: pip install 'embedrec[tune]'") from None
+    need_package("optuna", "tuning", "embedrec[tune]")
 
 
 def tune(

@@ -161,7 +161,7 @@ def test_an_interrupted_grid_goes_on(run: Run, plays: Path, monkeypatch: pytest.
 def test_without_matplotlib(run: Run, plays: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     ran = run(*SMALL)
-    said = "embedrec: the plot needs matplotlib; install it with `pip install 'embedrec[plots]'`\n"
+    said = "embedrec: the plot needs the package matplotlib; install it with `pip install 'embedrec[plots]'`\n"
     assert (ran.code, ran.out, ran.err) == (1, "", said)  # before anything is split or trained
     assert not (plays / "grids").exists()
     walked(run, "evaluate", "sscf", "--at", "2")

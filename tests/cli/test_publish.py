@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -229,9 +230,7 @@ def test_more_neighbours_than_items(run: Run, compass: Path) -> None:
     ("target", "module"), [("redis", "redis"), ("postgres", "psycopg"), ("qdrant", "qdrant_client")]
 )
 def test_a_missing_package(run: Run, compass: Path, monkeypatch: pytest.MonkeyPatch, target: str, module: str) -> None:
-    from embedrec.export.publish import place
-
-    monkeypatch.setattr(place, "find_spec", lambda name: None if name == module else object())
+    monkeypatch.setitem(sys.modules, module, None)
     url = {"redis": "redis://h", "postgres": "postgresql://h/db", "qdrant": "http://h"}[target]
     ran = run("publish", target, url, "--workspace", compass)
     remedy = f"install it with `pip install 'embedrec[{target}]'`"

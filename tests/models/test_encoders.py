@@ -76,7 +76,7 @@ def test_items_that_are_asked_for_are_scaled(metric: str) -> None:
         ({"decay": 1.5}, r"decay must lie in \(0, 1\], but is 1.5"),
         ({"idf": -1}, "idf must be a power from 0, but is -1"),
         ({"idf": float("nan")}, "idf must be a power from 0, but is nan"),
-        ({"plays": "twice"}, "plays must be each, once or log, but is 'twice'"),
+        ({"plays": "twice"}, "plays must be one of each, once, log, but is 'twice'"),
     ],
 )
 def test_weights_that_there_are_not(settings: dict, message: str) -> None:

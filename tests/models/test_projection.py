@@ -92,7 +92,7 @@ def test_items_are_the_sums_of_their_sessions(method: str, monkeypatch: pytest.M
     ("make", "message"),
     [
         (lambda: Projection(dim=0), "dim must be between 1 and 65536, but is 0"),
-        (lambda: Projection(method="pca"), "method must be random or svd, but is 'pca'"),  # type: ignore[arg-type]
+        (lambda: Projection(method="pca"), "method must be one of random, svd, but is 'pca'"),  # type: ignore[arg-type]
         (
             lambda: Projection("svd", 6).fit(tiny_sessions()),
             "an svd of [0-9]+ sessions of 6 items has fewer dimensions than there are of either",

@@ -135,7 +135,7 @@ def test_few_sessions() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"candidates": "all"}, "candidates must be lists or ann, but is 'all'"),
+        ({"candidates": "all"}, "candidates must be one of lists, ann, but is 'all'"),
         ({"dim": 0}, "dim must be between 1 and 65536, but is 0"),
     ],
 )

@@ -206,7 +206,7 @@ def test_nothing_to_learn_from() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"matrix": "lift"}, "matrix must be cosine or ppmi, but is 'lift'"),
+        ({"matrix": "lift"}, "matrix must be one of cosine, ppmi, but is 'lift'"),
         ({"dim": 0}, "dim must be between 1 and 65536, but is 0"),
         ({"iterations": 0}, "iterations must be between 1 and 10000"),
         ({"popularity": 1.5}, "popularity must be between 0 and 1, but is 1.5"),

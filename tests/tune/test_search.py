@@ -186,7 +186,8 @@ def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(SettingsError, match=r"tuning needs Optuna; install it with: pip install 'embedrec\[tune\]'"):
+    remedy = r"install it with `pip install 'embedrec\[tune\]'`"
+    with pytest.raises(SettingsError, match=f"tuning needs the package optuna; {remedy}"):
         searches.check_optuna()
 
 

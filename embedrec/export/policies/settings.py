@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.config import check_bounds
+from embedrec.config import Settings, check_bounds
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
@@ -38,7 +38,7 @@ _SUITS = {
 
 
 @dataclass(frozen=True)
-class Policies:
+class Policies(Settings):
     """The policies of an export; None, False or empty for those that are not wanted.
 
     min_score     see `MinScore`
@@ -63,6 +63,7 @@ class Policies:
     back_off: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_bounds(self, _BOUNDS)
         for attribute, most in (self.caps or {}).items():
             if most < 1:

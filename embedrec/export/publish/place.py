@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import NoReturn, TypeVar
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from embedrec.errors import PublishError, SettingsError, reason
+from embedrec.errors import PublishError, need_package, reason
 from embedrec.export.publish.url import HIDDEN, Url, secret_values, without_secrets
 from embedrec.reporting import Report, quiet
 
@@ -109,7 +108,4 @@ class Place:
 
 def check_installed(module: str, extra: str) -> None:
     """Raises SettingsError when the package `module`, which comes with an extra of embedrec, is missing."""
-    if find_spec(module) is None:
-        raise SettingsError(
-            f"publishing to {extra} needs the package {module}; install it with `pip install 'embedrec[{extra}]'`"
-        )
+    need_package(module, f"publishing to {extra}", f"embedrec[{extra}]")
