@@ -16,9 +16,11 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from embedrec.decoding import decoding
 from embedrec.errors import SettingsError, did_you_mean
 
 T = TypeVar("T")
+_DEEPEST = 50  # tables and lists in each other: deeper ones could overflow the stack of what walks through them
 
 
 class Settings:
@@ -60,14 +62,25 @@ def build(cls: type[T], values: Mapping[str, Any], *, given: str) -> T:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises SettingsError when it is missing or no TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"no settings file {path}; check the path") from None
-    except OSError as e:
-        raise SettingsError(f"the settings file {path} cannot be read ({e.strerror})") from e
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise SettingsError(f"{path} is not valid TOML: {e}") from e
+    with decoding(lambda why: SettingsError(f"{path} is not valid TOML: {why}")):
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise SettingsError(f"no settings file {path}; check the path") from None
+        except OSError as e:
+            raise SettingsError(f"the settings file {path} cannot be read ({e.strerror})") from e
+    if _nested_beyond(tables, _DEEPEST):
+        raise SettingsError(f"{path} nests tables or lists more than {_DEEPEST} deep; settings never do")
+    return tables
+
+
+def _nested_beyond(tables: dict[str, Any], depth: int) -> bool:
+    """Whether tables and lists lie in each other more than `depth` deep, found level by level, without recursion."""
+    level: list[Any] = [tables]
+    for _ in range(depth):
+        values = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+        level = [value for value in values if isinstance(value, dict | list)]
+    return bool(level)
 
 
 def table(tables: Mapping[str, Any], *path: str) -> dict[str, Any]:

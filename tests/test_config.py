@@ -301,3 +301,26 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
         replace(Word2Vec(), dim=32, epochs=3, alpha=0.5, ordered=False)
     )
     assert Filters(kinds=["click", "buy"]).kinds == ("click", "buy")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"dim = " + b"9" * 5000, "is not valid TOML: Exceeds the limit"),
+        (b"dim = " + b"[" * 5000, "is not valid TOML"),
+        (b"dim = " + b"[" * 300 + b"]" * 300, "nests tables or lists more than 50 deep"),
+        (b"a." * 700 + b"b = 1", "nests tables or lists more than 50 deep"),
+        (b"a = " + b"{b = [" * 60 + b"]}" * 60, "nests tables or lists more than 50 deep"),
+        (b"\xff", "is not valid TOML"),
+        (b"\0", "is not valid TOML"),
+    ],
+)
+def test_toml_that_no_settings_could_be_is_one_sentence(content: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match=says):
+        read_toml(tmp_path / "s.toml")
+
+
+def test_tables_of_every_depth_that_is_needed_are_read(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("a." * 48 + "b = [1]")
+    assert read_toml(tmp_path / "s.toml")["a"]["a"]

@@ -17,7 +17,7 @@ ROOT = PACKAGE.parent
 
 # A module may import from its own layer's part and from the layers above its own line; never from below.
 LAYERS = [
-    {"atomic", "remembered", "errors", "reporting", "kernels"},
+    {"atomic", "remembered", "errors", "decoding", "reporting", "kernels"},
     {"registry", "config", "artifacts"},
     {"data", "toy", "datasets", "training"},
     {"readers", "topk"},

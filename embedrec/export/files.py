@@ -12,6 +12,7 @@ import numpy as np
 
 from embedrec.atomic import atomic_file, atomic_folder, sha256
 from embedrec.data.arrow import to_arrow
+from embedrec.decoding import decoding
 from embedrec.errors import ArtifactError
 from embedrec.export.answers import Answers, ListBlocks, in_order, slices
 from embedrec.export.compression import packed
@@ -103,13 +104,12 @@ def check_folder(folder: Path) -> None:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder of shards. Raises ArtifactError where there is none."""
-    try:
+    none = ArtifactError(f"{folder} holds no export (its {MANIFEST} is missing, damaged or of another version)")
+    with decoding(lambda _: none):
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8", errors="surrogatepass"))
         if manifest["kind"] == "export" and manifest["format"] == _FORMAT and isinstance(manifest["files"], dict):
             return dict(manifest)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        pass
-    raise ArtifactError(f"{folder} holds no export (its {MANIFEST} is missing, damaged or of another version)")
+    raise none
 
 
 def fingerprint(about: Mapping[str, Any]) -> str:

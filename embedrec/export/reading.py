@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from embedrec.atomic import sha256
-from embedrec.errors import DataError, SettingsError, reason
+from embedrec.decoding import checked_length, decoding
+from embedrec.errors import DataError, SettingsError
 from embedrec.export.files import MANIFEST, read_manifest
 from embedrec.export.layout import LISTS, Layout, layout_of
 from embedrec.reporting import Report, quiet
@@ -123,13 +123,14 @@ def _files(path: Path, kind: str | None) -> list[tuple[Path, Layout]]:
             raise DataError(f"no file {path}; check the path")
         return [(path, layout_of(path.name, kind))]
     manifest = read_manifest(path)
-    layout, found = Layout(manifest["layout"], manifest["packing"]), []
-    for name, said in manifest["files"].items():
-        file = path / Path(name).name
-        if not file.is_file() or sha256(file) != said["sha256"]:
-            raise DataError(f"{file} is missing or damaged (it does not fit {MANIFEST}); export it again")
-        found.append((file, layout))
-    return found
+    with decoding(lambda why: DataError(f"{path / MANIFEST} is damaged ({why}); export it again")):
+        layout, found = Layout(manifest["layout"], manifest["packing"]), []
+        for name, said in manifest["files"].items():
+            file = path / Path(name).name
+            if not file.is_file() or sha256(file) != said["sha256"]:
+                raise DataError(f"{file} is missing or damaged (it does not fit {MANIFEST}); export it again")
+            found.append((file, layout))
+        return found
 
 
 @contextmanager
@@ -140,15 +141,15 @@ def _opened(file: Path, layout: Layout) -> Iterator[tuple[IO[bytes], Callable[[]
     """
     import pyarrow as pa
 
-    try:
+    with decoding(
+        lambda why: DataError(f"{file} cannot be read as {layout.kind} ({why}); name its format with --format")
+    ):
         if layout.packing == "zst":
             with pa.OSFile(str(file)) as packed, pa.CompressedInputStream(packed, "zstd") as stream:
                 yield stream, packed.tell
         else:
             with file.open("rb") as plain, gzip.GzipFile(fileobj=plain) if layout.packing == "gz" else plain as stream:
                 yield stream, plain.tell  # type: ignore[misc]
-    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as e:
-        raise DataError(f"{file} cannot be read as {layout.kind} ({reason(e)}); name its format with --format") from e
 
 
 # ------------------------------------------------------------------------------------------------ formats
@@ -197,14 +198,12 @@ def _jsonl(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator
         seeds: list[str] = []
         items: list[str] = []
         lengths: list[int] = []
-        for line in chunk.splitlines():
-            try:
+        with decoding(lambda why: DataError(f"{file} holds a line that is no list of results ({why})")):
+            for line in chunk.splitlines():
                 seed, results = msgspec.json.decode(line).values()
                 items += [str(result["id"]) for result in results]
-            except (ValueError, AttributeError, TypeError, KeyError, msgspec.DecodeError) as e:
-                raise DataError(f"{file} holds a line that is no list of results ({reason(e)})") from e
-            seeds.append(str(seed))
-            lengths.append(len(results))
+                seeds.append(str(seed))
+                lengths.append(len(results))
         yield codes.of(_words(seeds)), np.array(lengths, dtype=np.int64), codes.of(_words(items))
 
 
@@ -212,12 +211,16 @@ def _redis(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator
     seeds: list[bytes] = []
     items: list[bytes] = []
     lengths: list[int] = []
+    key: bytes | None = None
     for command, *words in _commands(stream, file):
-        if command == b"DEL":
-            seeds.append(words[0].removeprefix(prefix.encode()))
+        if command == b"DEL" and words:
+            key = words[0]
+            seeds.append(key.removeprefix(prefix.encode()))
             lengths.append(0)
         elif command == b"RPUSH":
-            lengths[-1] = len(words) - 1
+            if words[:1] != [key]:
+                raise DataError(f"{file} is no export: it adds to a list that it did not delete before")
+            lengths[-1] += len(words) - 1
             items += words[1:]
     yield codes.of(_words(seeds)), np.array(lengths, dtype=np.int64), codes.of(_words(items))
 
@@ -225,20 +228,27 @@ def _redis(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator
 def _commands(stream: IO[bytes], file: Path) -> Iterator[list[bytes]]:
     """Commands of Redis' protocol: *COUNT, and so many times $LENGTH and a text, all ended by CR and LF."""
     data, at = stream.read(), 0
-    try:
+    with decoding(lambda why: DataError(f"{file} is cut off, or no file of Redis' protocol ({why})")):
         while at < len(data):
-            end = data.index(b"\r\n", at)
-            count, at, words = int(data[at:end].removeprefix(b"*")), end + 2, []
+            count, at = _number(data, at, b"*")
+            words = []
             for _ in range(count):
-                end = data.index(b"\r\n", at)
-                size = int(data[at:end].removeprefix(b"$"))
-                words.append(data[end + 2 : end + 2 + size])
-                at = end + 4 + size
+                size, start = _number(data, at, b"$")
+                words.append(data[start : start + size])
+                at = start + size + 2
                 if data[at - 2 : at] != b"\r\n":
                     raise ValueError("a text does not end")
+            if not words:
+                raise ValueError("a command is empty")
             yield words
-    except ValueError as e:
-        raise DataError(f"{file} is cut off, or no file of Redis' protocol ({reason(e)})") from e
+
+
+def _number(data: bytes, at: int, mark: bytes) -> tuple[int, int]:
+    """A count or length, and where its line ends."""
+    end = data.index(b"\r\n", at)
+    if data[at : at + 1] != mark:
+        raise ValueError(f"{data[at:end][:20]!r} where {mark!r} and a number are due")
+    return checked_length(data[at + 1 : end], len(data) - end), end + 2
 
 
 def _parquet(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:

@@ -197,3 +197,81 @@ def test_figures() -> None:
         difference(Ranked(*np.zeros((3, 0), np.int64)), new, codes)
     with pytest.raises(SettingsError, match="p must lie between 0 and 1, but is 1"):
         difference(old, new, codes, p=1)
+
+
+SOUND = b"*2\r\n$3\r\nDEL\r\n$9\r\nsimilar:x\r\n*3\r\n$5\r\nRPUSH\r\n$9\r\nsimilar:x\r\n$1\r\ny\r\n"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"*1\r\n$1\r\nA\r\n*1\r\n$-12\r\n",  # read backwards, for ever
+        b"*1\r\n$+1\r\nA\r\n",
+        b"*1\r\n$ 1\r\nA\r\n",
+        b"*1_0\r\n$1\r\nA\r\n",
+        b"*-1\r\n",
+        b"*0\r\n",
+        b"*99999999999\r\n$1\r\nA\r\n",
+        b"*1\r\n$" + b"9" * 5000 + b"\r\nA\r\n",
+        b"*1\r\n*1\r\nA\r\n",
+        b"*1\r\n$3\r\nDEL\r\n",
+        b"*3\r\n$5\r\nRPUSH\r\n$9\r\nsimilar:z\r\n$1\r\ny\r\n",
+        b"*1\r\n$5\r\nRPUSH\r\n",
+    ],
+)
+def test_lengths_in_redis_files_are_checked(odd: bytes, tmp_path: Path) -> None:
+    """A length that is negative, beyond the end, or no plain number is refused before anything loops over it."""
+    (tmp_path / "a.redis").write_bytes(odd if odd.startswith(b"*3") else SOUND + odd)
+    if b"DEL" in odd:  # deletes nothing
+        assert len(read_lists(tmp_path / "a.redis", Codes())) == 1
+        return
+    with pytest.raises(DataError, match=r"is cut off, or no file of Redis' protocol|is no export"):
+        read_lists(tmp_path / "a.redis", Codes())
+
+
+def test_a_list_of_redis_in_two_commands_is_one(tmp_path: Path) -> None:
+    more = b"*3\r\n$5\r\nRPUSH\r\n$9\r\nsimilar:x\r\n$1\r\nz\r\n"
+    (tmp_path / "a.redis").write_bytes(SOUND + more)
+    codes = Codes()
+    assert as_dict(read_lists(tmp_path / "a.redis", codes), codes) == {"x": ["y", "z"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", b'{"item": 1, "similar": ' + b"[" * 5000 + b"\n"),
+        ("a.jsonl", b'{"item": 1, "similar": [{"id": ' + b"9" * 5000 + b"}]}\n"),
+        ("a.jsonl", b"{}\n"),
+        ("a.jsonl", b"\xff\n"),
+        ("a.tsv", b"a\t1\t\xff\t.5\n"),
+        ("a.txt", b"\xff \xfe\n"),
+        ("a.redis", SOUND.replace(b"y", b"\xff")),
+        ("a.txt.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x00\xff\xff"),
+        ("a.txt.zst", b"\x28\xb5\x2f\xfd\xff\xff\xff"),
+        ("a.parquet", b"PAR1" + b"\xff" * 40 + b"PAR1"),
+    ],
+)
+def test_what_is_no_export_is_one_sentence(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=name) as said:
+        read_lists(tmp_path / name, Codes())
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        '{"kind": "export", "format": 1, "files": {"part-00000.tsv": 1}, "layout": "tsv", "packing": ""}',
+        '{"kind": "export", "format": 1, "files": {"part-00000.tsv": {}}, "layout": "tsv", "packing": ""}',
+        '{"kind": "export", "format": 1, "files": {}}',
+        '{"kind": "export", "format": 1, "files": {}, "layout": [], "packing": ""}',
+        "[" * 5000,
+        '{"kind": ' + "9" * 5000 + "}",
+        "[]",
+    ],
+)
+def test_a_damaged_manifest_of_shards_is_one_sentence(manifest: str, tmp_path: Path) -> None:
+    (tmp_path / "part-00000.tsv").write_bytes(b"i0\t1\ti1\t.5\n")
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(EmbedrecError, match=r"manifest\.json|holds no export|no format is called"):
+        read_lists(tmp_path, Codes())

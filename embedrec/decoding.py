@@ -1,0 +1,42 @@
+"""The one place that turns what a decoder raises into an error of ours.
+
+Parsers of JSON, TOML, NumPy, Parquet, Redis' protocol and archives raise many kinds of exceptions for bytes that are
+damaged or not their own: their documented ones, and ValueError for a number of too many digits, RecursionError for
+deep nesting, MemoryError for a forged length, KeyError, OverflowError and more. No list of them is complete, so that
+a block that does nothing but decode takes them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from embedrec.errors import EmbedrecError, reason
+
+
+@contextmanager
+def decoding(failed: Callable[[str], EmbedrecError]) -> Iterator[None]:
+    """For a block that hands bytes of others to a parser: what it raises becomes the error that `failed` makes of it.
+
+    failed  from the reason, one line, to the error: `lambda why: DataError(f"{path} is no Parquet file ({why})")`
+
+    Errors of embedrec pass as they are.
+    """
+    try:
+        yield
+    except EmbedrecError:
+        raise
+    except Exception as e:
+        raise failed(reason(e)) from e
+
+
+def checked_length(text: bytes, at_most: int) -> int:
+    """A length or count that a file states in decimal digits, before anything loops over it or allocates so much.
+
+    Raises ValueError for what is no such number, or a larger one than `at_most`.
+    """
+    if not text.isdigit() or len(text) > 19:  # int() also takes signs, spaces and underscores
+        raise ValueError(f"{text[:20]!r} is no length")
+    if int(text) > at_most:
+        raise ValueError(f"a length of {int(text)} goes beyond the end of the file")
+    return int(text)
