@@ -28,7 +28,7 @@ from embedrec.index.measuring import facts_of, some_items
 from embedrec.index.promise import Promise
 from embedrec.index.specs import INDEXES
 from embedrec.reporting import Report, quiet
-from embedrec.steps import provenance, vector_model
+from embedrec.steps import origin, provenance, vector_model
 from embedrec.vector_files import load_vectors
 
 
@@ -169,7 +169,7 @@ def _from_model(source: Artifact, align: bool) -> Step:
         model = vector_model(source)
         vectors = model.dialled(about["popularity"]).embeddings if "popularity" in about else model.embeddings
         vectors = replace(vectors, metric=index.metric)
-        about["indexed"] = provenance(source)
+        about |= {"indexed": provenance(source), **origin(source)}
         if align:
             vectors, fit = aligned(vectors, index.embeddings)
             about["aligned"] = round(fit, 4)

@@ -14,6 +14,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
 from embedrec.index.settings import AS_BUILT, SearchSettings
+from embedrec.lineage import newest_of_line
 from embedrec.models import NEIGHBOURLY
 from embedrec.models.base import VectorModel
 from embedrec.models.files import dialled_model, load_model
@@ -52,18 +53,25 @@ class Nearest:
 def nearest_source(workspace: Workspace, model: str | None = None, index: str | None = None) -> Artifact:
     """The artifact that item neighbours are taken from.
 
-    model, index  names; with neither, the newest of all indexes of items and models of co-occurrence, which need none
+    model, index  names; with neither, the newest of `item_sources` in the line of the newest index, see `lineage`
 
     Raises ArtifactError for what is missing, SettingsError for an index of something else.
     """
     if model is not None:
         return workspace.find("model", model)
     if index is None:
-        indexes = [a for a in workspace.artifacts("index") if a.about.get("of", "items") == "items"]
-        lists = [a for a in workspace.artifacts("model") if a.about.get("recipe") in NEIGHBOURLY]
-        if indexes or lists:
-            return max(indexes + lists, key=lambda a: a.created)
+        sources = item_sources(workspace)
+        if sources:
+            newest_index = [a for a in sources if a.kind == "index"][-1:]
+            return newest_of_line(workspace, (newest_index or sources)[-1], sources)
     return workspace.find("index", index, of="items")
+
+
+def item_sources(workspace: Workspace) -> list[Artifact]:
+    """All indexes of items, and models of co-occurrence, which need none; the oldest first."""
+    indexes = [a for a in workspace.artifacts("index") if a.about.get("of", "items") == "items"]
+    lists = [a for a in workspace.artifacts("model") if a.about.get("recipe") in NEIGHBOURLY]
+    return sorted(indexes + lists, key=lambda a: (a.created, a.name))
 
 
 def open_nearest(

@@ -64,7 +64,7 @@ def open_past(workspace: Workspace, model: str | None, index: str | None, settin
     Raises SettingsError for a model that has no nearest sessions, ArtifactError for what is missing.
     """
     if index is None and model is None:
-        index = next((a.name for a in reversed(workspace.artifacts("index")) if a.about.get("of") == "sessions"), None)
+        index = next((a.name for a in reversed(session_sources(workspace)) if a.kind == "index"), None)
     if index is not None:
         return _through(workspace, workspace.find("index", index, of="sessions"), settings)
     source = workspace.find("model", model)
@@ -81,6 +81,12 @@ def open_past(workspace: Workspace, model: str | None, index: str | None, settin
         return found.rows, found.scores
 
     return Past((source, trained), sessions, find)
+
+
+def session_sources(workspace: Workspace) -> list[Artifact]:
+    """What `open_past` chooses from without names: indexes of sessions, or where there are none, models."""
+    indexes = [a for a in workspace.artifacts("index") if a.about.get("of") == "sessions"]
+    return indexes or workspace.artifacts("model")
 
 
 def reasons(

@@ -307,7 +307,7 @@ def index(
             asked = [queries if len(queries) else None for queries in some]
     if metric is not None:
         embeddings = replace(embeddings, metric=metric)
-    about: dict[str, Any] = {"type": kind, "of": of, "indexed": provenance(source), "seed": seed}
+    about: dict[str, Any] = {"type": kind, "of": of, "indexed": provenance(source), **origin(source), "seed": seed}
     if sessions is not None:
         about["sessions"] = provenance(sessions)
     if weights is not None:
@@ -424,3 +424,8 @@ def counts(sessions: Sessions) -> dict[str, int]:
 def provenance(source: Artifact) -> dict[str, str]:
     """What names an artifact in the manifest of what was made from it."""
     return {"name": source.name, "fingerprint": source.fingerprint, "created": source.created}
+
+
+def origin(model: Artifact) -> dict[str, Any]:
+    """What an index keeps of its model beside `provenance`: the model may be trained again, or not come along."""
+    return {"trained_on": model.about.get("trained_on"), "model_settings": model.about.get("settings")}

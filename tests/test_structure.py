@@ -25,7 +25,7 @@ LAYERS = [
     {"vector_records", "vector_files", "faiss_index", "faiss_file"},
     {"index", "models"},
     {"evaluate", "export"},
-    {"workspace"},
+    {"workspace", "lineage"},
     {"steps"},
     {"nearest", "past", "trial", "allowed", "changing", "answering"},
     {"comparison", "exportable", "sweep", "page"},

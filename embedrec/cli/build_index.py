@@ -20,6 +20,7 @@ from embedrec.cli.common import (
     workspace_option,
 )
 from embedrec.cli.searching import gpu_option, search_options
+from embedrec.cli.taking import latest_model
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
@@ -132,7 +133,7 @@ def build_index(
     promise = promised(target_recall, max_p95, max_ram)
     if plot is not None:
         check_plots()
-    source = using(workspace.find("model", model))
+    source = latest_model(workspace, model)
     use_threads(threads)
     folder = workspace.folder("index", name or steps.index_name(source.name, kind, of))
     known = of == "sessions" or (of == "answers" and source.about.get("trained_on") is not None)

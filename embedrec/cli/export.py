@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,17 @@ from embedrec.cli.common import (
     results,
     threads_option,
     use_threads,
-    using,
     whitespace_option,
     workspace_option,
 )
 from embedrec.cli.policies import policy_options
 from embedrec.cli.searching import check_not_both, gpu_option, nearest_options, search_options
+from embedrec.cli.taking import stale_option, took_all
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
     from embedrec.allowed import Allowed
+    from embedrec.artifacts import Artifact
     from embedrec.export.export import Exported
     from embedrec.exportable import Exportable
     from embedrec.vector_files import Format
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
 )
 @allowed_beside_attributes
 @click.option("--resume", is_flag=True, help="Go on where an export to FILE that was killed had come to.")
+@stale_option
 @popularity_option
 @search_options("the index's")
 @gpu_option
@@ -83,7 +86,8 @@ if TYPE_CHECKING:
 def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     """Write every item's neighbours to FILE, one line an item; '-' is stdout.
 
-    Takes the latest index, or the latest model of cooccurrence, which needs none, whichever is newer.
+    Takes the latest index, or a newer model of cooccurrence of the same data, which needs none. One that is stale, as
+    what it was made of has changed since, is refused without --stale-ok.
 
     \b
     embedrec export similar.txt -n 20
@@ -125,8 +129,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     given["policies"].check(given["of"])
     wanted = Wanted(given["count"], given["policies"], given["candidates"], layout)
     opened = _opened(workspace, given)
-    for artifact in opened.used:
-        using(artifact)
+    took_all(workspace, opened.used, _choice(workspace, given), stale_ok=given["stale_ok"])
     for line in opened.told:
         note(line)
     use_threads(threads)
@@ -203,6 +206,17 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
         attributes=given["attributes"],
         allowed=allowed,
     )
+
+
+def _choice(workspace: Workspace, given: dict[str, Any]) -> Iterable[Artifact]:
+    """What the source was chosen from; nothing where it was named."""
+    from embedrec.nearest import item_sources
+    from embedrec.past import session_sources
+
+    if given["model"] is not None or given["index"] is not None:
+        return ()
+    chosen_from = {"items": item_sources, "sessions": session_sources}.get(given["of"])
+    return workspace.artifacts("model") if chosen_from is None else chosen_from(workspace)
 
 
 def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,10 +16,11 @@ from embedrec.cli.common import (
     note,
     threads_option,
     use_threads,
-    using,
     workspace_option,
 )
+from embedrec.cli.taking import latest_sessions
 from embedrec.errors import ArtifactError
+from embedrec.lineage import stale
 from embedrec.workspace import FOLDERS, Workspace
 
 _BAR = 40  # characters of the longest bar of a histogram
@@ -39,19 +41,22 @@ def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) 
     events; and a histogram of lengths.
     """
     if sessions:
-        _describe(using(workspace.find("sessions", name)), as_json)
+        _describe(latest_sessions(workspace, name), as_json)
         return
     artifacts = [a for kind in FOLDERS for a in workspace.artifacts(kind)]
     if name is not None:
         chosen = [a for a in artifacts if a.name == name]
         if not chosen:
             raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
-        emit(_facts(chosen, as_json), as_json)
+        emit(_facts(workspace, chosen, as_json), as_json)
     else:
         if not artifacts:
             note(f"no artifacts in {workspace.root}; make some with `embedrec prepare SOURCE PATH` or `embedrec demo`")
         emit(
-            ({"kind": a.kind, "name": a.name, "created": a.created[:19], "holds": _holds(a)} for a in artifacts),
+            (
+                {"kind": a.kind, "name": a.name, "created": a.created[:19], "holds": _holds(workspace, a)}
+                for a in artifacts
+            ),
             as_json,
         )
 
@@ -103,9 +108,11 @@ def _bar(share: float) -> str:
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
-def _facts(artifacts: list[Artifact], as_json: bool) -> Iterator[dict[str, Any]]:
+def _facts(workspace: Workspace, artifacts: list[Artifact], as_json: bool) -> Iterator[dict[str, Any]]:
     for a in artifacts:
-        whole = {"kind": a.kind, "name": a.name, "created": a.created, "fingerprint": a.fingerprint}
+        whole: dict[str, Any] = {"kind": a.kind, "name": a.name, "created": a.created, "fingerprint": a.fingerprint}
+        if (why := stale(workspace, a)) is not None:
+            whole["stale"] = why
         if as_json:
             yield {**whole, **a.about, "versions": a.versions}
         else:
@@ -127,7 +134,12 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
             )
 
 
-def _holds(a: Artifact) -> str:
+def _holds(workspace: Workspace, a: Artifact) -> str:
+    why = stale(workspace, a)
+    return _content(a) + ("" if why is None else f"; stale: {why}")
+
+
+def _content(a: Artifact) -> str:
     about = a.about
     if a.kind == "sessions":
         return f"{about['sessions']:,} sessions, {about['items']:,} items, {about['events']:,} events"
@@ -155,7 +167,8 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
 
     With --recall, indexes are measured again, against what they promise, or said when they were built.
 
-    Exits with 1 when one is damaged, or keeps no promise. Columns: kind, name, verdict.
+    Exits with 1 when one is damaged, or keeps no promise. What is whole but stale, as what it was made of has changed
+    since, is named. Columns: kind, name, verdict.
     """
     from embedrec.cli.progress import Progress
     from embedrec.steps import recall_verdict, verdict
@@ -173,7 +186,7 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
             if recall and verdicts[-1][1] is None and folder.parent.name == FOLDERS["index"]:
                 kept[folder] = recall_verdict(read(folder, "index"))
             report("progress", done=number, total=len(folders), unit="artifacts")
-    said = [(f, v or kept.get(f, ("ok", True))[0]) for f, v in verdicts]
+    said = [(f, v or _current(workspace, f, kept.get(f, ("ok", True))[0])) for f, v in verdicts]
     emit(({"kind": f.parent.name, "name": f.name, "verdict": v} for f, v in said), as_json)
     damaged = sum(v is not None for _, v in verdicts)
     if damaged:
@@ -181,3 +194,9 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
     broken = sum(not good for _, good in kept.values())
     if broken:
         raise ArtifactError(f"{broken} of {len(kept)} indexes find less than they should; build them again")
+
+
+def _current(workspace: Workspace, folder: Path, said: str) -> str:
+    """The verdict on an artifact that is whole, and that it is stale where it is."""
+    why = stale(workspace, read(folder))
+    return said if why is None else f"{said}, but stale: {why}"

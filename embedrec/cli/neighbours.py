@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import click
 
-from embedrec.cli.common import emit, json_option, threads_option, use_threads, using, workspace_option
+from embedrec.cli.common import emit, json_option, threads_option, use_threads, workspace_option
 from embedrec.cli.searching import check_not_both, search_options
+from embedrec.cli.taking import took_all
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
@@ -45,14 +46,13 @@ def neighbours(
     """
     import numpy as np
 
-    from embedrec.past import open_past
+    from embedrec.past import open_past, session_sources
 
     if bool(items) == (session is not None):
         raise click.UsageError("give items, or a session with --session; not both")
     check_not_both(model, index)
     past = open_past(workspace, model, index, settings)
-    for artifact in past.used:
-        using(artifact)
+    took_all(workspace, past.used, session_sources(workspace) if model is None and index is None else ())
     use_threads(threads)
     history, sessions = past.history(items, session), past.sessions
     reach = min(count + (session is not None), len(sessions))

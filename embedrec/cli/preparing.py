@@ -10,6 +10,7 @@ import click
 
 from embedrec.artifacts import plain_from
 from embedrec.cli.common import emit, json_option, log_option, note, threads_option, together, workspace_option
+from embedrec.cli.taking import tell_outdated
 from embedrec.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -161,6 +162,7 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
         for line in about["split"]["checked"]:
             note(f"leak check: {line}")
     note(f"wrote sessions {done.name} ({done.folder})")
+    tell_outdated(workspace, done)
     emit(
         [{"sessions": about["sessions"], "items": about["items"], "events": about["events"]}],
         given["as_json"],

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.common import emit, note, use_threads, using
+from embedrec.cli.common import emit, note, use_threads
 from embedrec.cli.publishing import Secretive, content_options, service_options
 from embedrec.cli.searching import check_not_both
+from embedrec.cli.taking import took_all
 from embedrec.errors import SettingsError
 from embedrec.workspace import Workspace
 
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 def publish() -> None:
     """Write every item's neighbours, vectors, or both to Redis, PostgreSQL, Qdrant, or Parquet files.
 
-    Takes the latest index, or the latest model of cooccurrence, which needs none, whichever is newer. What is new is
-    loaded beside what is served and switched to in one step: readers get the old or the new at every moment, also when
-    a publish is killed. The same content is not written twice, unless some of it was lost there.
+    Takes the latest index, or a newer model of cooccurrence of the same data, which needs none. One that is stale, as
+    what it was made of has changed since, is refused without --stale-ok.
+
+    What is new is loaded beside what is served and switched to in one step: readers get the old or the new at every
+    moment, also when a publish is killed. The same content is not written twice, unless some of it was lost there.
 
     Credentials stand in the URL or in the environment, and are never printed. Other users of this machine may see the
     arguments of a command: the environment is the better place.
@@ -166,14 +169,17 @@ def _publication(
     model: str | None,
     popularity: float | None,
     settings: Any,
+    stale_ok: bool,
     workspace: Workspace,
 ) -> Publication:
     """What is published, of an index or a model. Raises SettingsError for vectors where there are none."""
     from embedrec.export.publish.publication import Publication
-    from embedrec.nearest import nearest_source, open_nearest
+    from embedrec.nearest import item_sources, nearest_source, open_nearest
 
     check_not_both(model, index)
-    source = using(nearest_source(workspace, model, index))
+    source = nearest_source(workspace, model, index)
+    choice = item_sources(workspace) if model is None and index is None else ()
+    took_all(workspace, [source], choice, stale_ok=stale_ok)
     opened = open_nearest(source, settings, popularity=popularity)
     if items in ("vectors", "both") and opened.vectors is None:
         raise SettingsError(

@@ -17,6 +17,7 @@ from embedrec.cli.common import (
 )
 from embedrec.cli.named import Named
 from embedrec.cli.searching import nearest_options, search_options
+from embedrec.cli.taking import stale_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,6 +59,7 @@ def content_options(parts: str) -> Callable[[F], F]:
         nearest_options,
         popularity_option,
         search_options("the index's"),
+        stale_option,
         click.option("--dry-run", is_flag=True, help="Say what would be written; connect to nothing, write nothing."),
         log_option,
         json_option,

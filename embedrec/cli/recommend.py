@@ -18,6 +18,7 @@ from embedrec.cli.common import (
     workspace_option,
 )
 from embedrec.cli.searching import check_not_both, search_options
+from embedrec.cli.taking import took_all, unnamed
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def recommend(
     check_not_both(model, index)
     use_threads(threads)
     opened = open_answering(workspace, model, index, settings, popularity=popularity)
-    for artifact in opened.used:
-        using(artifact)
+    took_all(workspace, opened.used, unnamed(workspace, "model", model, index))
     source, asked = opened.source, opened.model
     vocab = asked.vocab
     rows = find_items(vocab, items)

@@ -15,9 +15,10 @@ from embedrec.cli.common import (
     seed_option,
     threads_option,
     use_threads,
-    using,
     workspace_option,
 )
+from embedrec.cli.taking import latest_sessions
+from embedrec.lineage import line_of
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path), default="report.html", metavar="[FILE]")
 @click.option("--sessions", metavar="NAME", help="Sessions it is about [default: the latest].")
 @click.option(
-    "--model", "models", multiple=True, metavar="NAME", help="Models [default: all]; may be given repeatedly."
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Models [default: all of the same data]; may be given repeatedly.",
 )
 @click.option("--title", metavar="TEXT", help="Title [default: the sessions' name].")
 @click.option("--item", "items", multiple=True, metavar="ITEM", help="Show this item's neighbours; id or name.")
@@ -87,9 +92,9 @@ def report(
     from embedrec.page.page import write_page
     from embedrec.page.subject import subject_of
 
-    source = using(workspace.find("sessions", sessions))
+    source = latest_sessions(workspace, sessions)
     use_threads(threads)
-    chosen = [workspace.find("model", name) for name in models] if models else workspace.artifacts("model")
+    chosen = [workspace.find("model", name) for name in models] if models else _models_of(workspace, source)
     names = [artifact.name for artifact in chosen]
     indexes = [a.name for a in workspace.artifacts("index") if a.about.get("indexed", {}).get("name") in names]
     comparison = None
@@ -111,6 +116,16 @@ def report(
         )
     write_page(file, title or source.name, subject)
     note(f"wrote {file}")
+
+
+def _models_of(workspace: Workspace, sessions: Artifact) -> list[Artifact]:
+    """The models of the same data as these sessions, and those of which the data are not known; names the others."""
+    line = line_of(workspace, sessions)
+    lines = [(artifact, line_of(workspace, artifact)) for artifact in workspace.artifacts("model")]
+    for artifact, other in lines:
+        if other[0] == "sessions" and other != line:
+            note(f"model {artifact.name} of sessions {other[1]} is left out; --model {artifact.name} takes it")
+    return [artifact for artifact, other in lines if other[0] != "sessions" or other == line]
 
 
 def _compared(

@@ -18,6 +18,7 @@ from embedrec.cli.common import (
     workspace_option,
 )
 from embedrec.cli.searching import check_not_both, gpu_option, nearest_options, search_options
+from embedrec.cli.taking import taken
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
@@ -55,7 +56,7 @@ def similar(
 ) -> None:
     """The nearest items of each ITEM: an id, an id without its URI prefix, or a name.
 
-    Takes the latest index, or the latest model of cooccurrence, which needs none, whichever is newer.
+    Takes the latest index, or a newer model of cooccurrence of the same data, which needs none.
 
     \b
     embedrec similar spotify:artist:4gzpq5DPGxSnKTe4SA8HAU
@@ -69,13 +70,13 @@ def similar(
     from embedrec.allowed import item_features
     from embedrec.data.lookup import find_items
     from embedrec.data.sessions import Sessions
-    from embedrec.nearest import nearest_source, open_nearest
+    from embedrec.nearest import item_sources, nearest_source, open_nearest
     from embedrec.past import together, trained_on
 
     check_not_both(model, index)
-    opened = open_nearest(
-        using(nearest_source(workspace, model, index)), settings, popularity=popularity, device=device
-    )
+    source = nearest_source(workspace, model, index)
+    taken(workspace, source, item_sources(workspace) if model is None and index is None else ())
+    opened = open_nearest(source, settings, popularity=popularity, device=device)
     use_threads(threads)
     vocab = opened.vocab
     rows = find_items(vocab, items)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from embedrec.cli.common import emit, json_option, log_option, note, seed_option, using, workspace_option
+from embedrec.cli.common import emit, json_option, log_option, note, seed_option, workspace_option
+from embedrec.cli.taking import latest_sessions, tell_outdated
 from embedrec.workspace import Workspace
 
 
@@ -38,7 +39,7 @@ def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json:
     from embedrec import trial as trials
     from embedrec.cli.progress import Progress
 
-    source = using(workspace.find("sessions", sessions))
+    source = latest_sessions(workspace, sessions)
     chosen = trials.rule_of(rule)
     folder = workspace.folder("sessions", name or f"{source.name}-{chosen.name}")
     with Progress("split"):
@@ -46,5 +47,6 @@ def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json:
     for line in checked:
         note(f"leak check: {line}")
     note(f"wrote sessions {done.name} ({done.folder})")
+    tell_outdated(workspace, done)
     keys = ("sessions", "items", "events", "test_sessions", "test_events")
     emit([{key: done.about[key] for key in keys}], as_json)

@@ -22,6 +22,7 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
+from embedrec.cli.taking import latest_sessions, tell_outdated, tell_replaced
 from embedrec.errors import SettingsError
 from embedrec.workspace import Workspace
 
@@ -104,8 +105,9 @@ def train(
     if print_config:
         click.echo(to_toml(recipe, "train", model), nl=False)
         return
-    source = using(workspace.find("sessions", sessions))
+    source = latest_sessions(workspace, sessions)
     folder, checkpoint = (workspace.folder(kind, name or model) for kind in ("model", "checkpoint"))
+    tell_replaced(workspace, folder, source)
     with Progress(f"train {model}") as report, placed(recipe, device, checkpoint, resume, report) as run:
         if not run.first:
             steps.train_along(recipe, source, seed=seed, threads=threads, run=run)
@@ -122,6 +124,7 @@ def train(
             run=run,
         )
     note(f"wrote model {done.name} ({done.folder})")
+    tell_outdated(workspace, done)
     emit([{"model": done.name, "items": done.about["items"], "seconds": done.about["seconds"]}], as_json)
 
 

@@ -17,9 +17,9 @@ from embedrec.cli.common import (
     threads_option,
     together,
     use_threads,
-    using,
     workspace_option,
 )
+from embedrec.cli.taking import latest_sessions
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def opened(
     from embedrec.cli.progress import Progress
     from embedrec.trial import PROTOCOLS, open_trial
 
-    source = using(workspace.find("sessions", sessions))
+    source = latest_sessions(workspace, sessions)
     with Progress("split"):
         trial = open_trial(source, split=split, valid=valid, protocol=protocol, given=given, seed=seed)
     part = "validation" if trial.part == "valid" else "test"

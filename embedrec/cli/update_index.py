@@ -14,9 +14,9 @@ from embedrec.cli.common import (
     note,
     threads_option,
     use_threads,
-    using,
     workspace_option,
 )
+from embedrec.cli.taking import taken
 from embedrec.workspace import Workspace
 
 
@@ -67,8 +67,8 @@ def update_index(
     from embedrec.changing import Changes, change_index
     from embedrec.cli.progress import Progress
 
-    source = using(workspace.find("index", index))
-    trained = None if model is None else using(workspace.find("model", model))
+    source = taken(workspace, workspace.find("index", index))
+    trained = None if model is None else taken(workspace, workspace.find("model", model))
     changes = Changes(trained, align, None if remove is None else id_list(remove), replace, add, compact)
     use_threads(threads)
     with Progress("update-index") as report:

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from embedrec.artifacts import plain_from
-from embedrec.cli.common import log_option, note, using, whitespace_option, workspace_option
+from embedrec.cli.common import log_option, note, whitespace_option, workspace_option
+from embedrec.cli.taking import latest_model, tell_outdated
 from embedrec.workspace import Workspace
 
 _format = click.option(
@@ -44,7 +45,7 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
     from embedrec.cli.progress import Progress
     from embedrec.vector_files import save_vectors
 
-    source = using(workspace.find("model", model))
+    source = latest_model(workspace, model)
     with Progress("vectors export") as report:
         embeddings = steps.item_vectors(source)
         save_vectors(embeddings, file, kind, whitespace=whitespace, report=report)
@@ -73,3 +74,4 @@ def import_(file: Path, kind: Any, metric: Any, name: str | None, workspace: Wor
     with Progress("vectors import") as report:
         done = steps.import_vectors(file, folder, kind=kind, metric=metric, report=report)
     note(f"wrote model {done.name} ({done.folder})")
+    tell_outdated(workspace, done)
