@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedrec.cli.common import emit, note, use_threads
-from embedrec.cli.publishing import Secretive, content_options, service_options
+from embedrec.cli.publishing import Secretive, content_options, list_option, service_options, undoes
 from embedrec.cli.searching import check_not_both
 from embedrec.cli.taking import took_all
 from embedrec.errors import SettingsError
@@ -20,7 +20,7 @@ from embedrec.workspace import Workspace
 if TYPE_CHECKING:
     from embedrec.export.publish.place import Place
     from embedrec.export.publish.publication import Publication
-    from embedrec.export.publish.target import Target
+    from embedrec.export.publish.target import Generation, Target
 
 
 @click.group(cls=Secretive, short_help="Write neighbours and vectors to what other services read.")
@@ -32,6 +32,9 @@ def publish() -> None:
 
     What is new is loaded beside what is served and switched to in one step: readers get the old or the new at every
     moment, also when a publish is killed. The same content is not written twice, unless some of it was lost there.
+
+    --list shows the generations that are there: number, served or kept, seconds since it was served, source,
+    fingerprint. --rollback goes back to one that was kept (--keep), without loading anything again.
 
     Credentials stand in the URL or in the environment, and are never printed. Other users of this machine may see the
     arguments of a command: the environment is the better place.
@@ -107,16 +110,21 @@ def qdrant(url: str, prefix: str, retries: int, **given: Any) -> None:
 
 @publish.command("parquet", short_help="A folder of Parquet files.")
 @click.argument("folder", type=click.Path(path_type=Path))
+@list_option
 @content_options("both, or neighbours where there are no vectors")
-def parquet(folder: Path, dry_run: bool, as_json: bool, threads: int, **given: Any) -> None:
-    """Neighbours (item, rank, other, score) and vectors as Parquet files in FOLDER, which is replaced as a whole.
+def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: int, **given: Any) -> None:
+    """Neighbours (item, rank, other, score) and vectors as Parquet files in FOLDER, which is replaced as a whole: it
+    keeps no older generation.
 
     \b
     embedrec publish parquet similar/ -n 50
     """
     from embedrec.cli.progress import Progress
-    from embedrec.export.publish.parquet import measured_folder, publish_folder
+    from embedrec.export.publish.parquet import measured_folder, publish_folder, published_folder
 
+    if undoes(listing, False, None):
+        _say_listed([published_folder(folder)], as_json)
+        return
     publication = _publication(**given)
     use_threads(threads)
     with Progress("publish") as report:
@@ -134,6 +142,9 @@ def _publish(
     secret: str | None,
     retries: int,
     *,
+    listing: bool,
+    rollback: bool,
+    generation: int | None,
     keep: int,
     grace: float,
     dry_run: bool,
@@ -144,15 +155,26 @@ def _publish(
     """Publish to a service; `secret` names the variable that may hold a password or key."""
     from embedrec.cli.progress import Progress
     from embedrec.export.publish.place import Place, Retries
+    from embedrec.export.publish.target import generations_at
     from embedrec.export.publish.target import publish as publish_to
+    from embedrec.export.publish.target import rollback as roll_back
 
+    undone = undoes(listing, rollback, generation)
     with Progress("publish") as report:
         found = os.environ.get(secret) if secret is not None else None
         place = Place(url, found or None, Retries(retries), report)
         target = made(place)
+        name = type(target).__name__.lower()
+        if undone and listing:
+            _say_listed(generations_at(target), as_json)
+            return
+        if undone:
+            now, before = roll_back(target, generation)
+            note(f"{place} serves generation {now} again, instead of {before or 'none'}; another --rollback goes back")
+            emit([{"target": name, "generation": now, "before": before}], as_json)
+            return
         publication = _publication(**given)
         use_threads(threads)
-        name = type(target).__name__.lower()
         if dry_run:
             _say_planned(name, target.measured(publication), as_json)
             return
@@ -194,6 +216,24 @@ def _publication(
     }
     neighbours = None if items == "vectors" else opened.neighbours
     return Publication(opened.vocab, neighbours, None if items == "neighbours" else opened.vectors, count, made_from)
+
+
+def _say_listed(found: Sequence[Generation], as_json: bool) -> None:
+    if not found:
+        note("no generation was published there")
+    emit(
+        (
+            {
+                "generation": g.number,
+                "state": "served" if g.served else "kept",
+                "retired_seconds": None if g.served else round(g.retired, 1),
+                "source": g.source,
+                "fingerprint": g.fingerprint,
+            }
+            for g in found
+        ),
+        as_json,
+    )
 
 
 def _say_planned(name: str, size: Any, as_json: bool) -> None:

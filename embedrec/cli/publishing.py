@@ -52,6 +52,30 @@ def _without_secrets(words: list[str], call: Callable[[], Any]) -> Any:
         raise click.UsageError(said, e.ctx) from None
 
 
+list_option = click.option(
+    "--list", "listing", is_flag=True, help="Publish nothing: list the generations that are there."
+)
+_UNDOING = {"url", "folder", "listing", "rollback", "generation", "prefix", "schema", "retries", "as_json"}
+_UNDOING |= {"workspace", "threads", "kind"}  # what says where, not what
+
+
+def undoes(listing: bool, rollback: bool, generation: int | None) -> bool:
+    """Whether nothing is published. Raises UsageError for options that do not go with that."""
+    if generation is not None and not rollback:
+        raise click.UsageError("--generation is for --rollback; give both or neither")
+    if listing and rollback:
+        raise click.UsageError("--list and --rollback do one thing each; leave one out")
+    if not (listing or rollback):
+        return False
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    for parameter in context.command.params:
+        if parameter.name not in _UNDOING and context.get_parameter_source(str(parameter.name)) is given:
+            name = "--list" if listing else "--rollback"
+            raise click.UsageError(f"{name} publishes nothing; leave out {parameter.opts[-1]}")
+    return True
+
+
 def content_options(parts: str) -> Callable[[F], F]:
     """What is published, from where, and how it is told; `parts` is the default of --items, "" for no such option."""
     options = [
@@ -77,6 +101,18 @@ def service_options(variable: str) -> Callable[[F], F]:
     return together(
         [
             click.argument("url", metavar="URL", envvar=variable),
+            list_option,
+            click.option(
+                "--rollback",
+                is_flag=True,
+                help="Publish nothing: lead readers back to the generation that was served before.",
+            ),
+            click.option(
+                "--generation",
+                type=click.IntRange(1),
+                metavar="N",
+                help="With --rollback, the generation that is served [default: the one before].",
+            ),
             click.option("--prefix", default="embedrec", show_default=True, help="What all names there begin with."),
             click.option(
                 "--keep", type=click.IntRange(0), default=1, show_default=True, help="Older generations that stay."

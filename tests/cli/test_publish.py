@@ -237,3 +237,64 @@ def test_a_missing_package(run: Run, compass: Path, monkeypatch: pytest.MonkeyPa
     assert ran.code == 1
     assert ran.err.splitlines()[-1] == f"embedrec: publishing to {target} needs the package {module}; {remedy}"
     assert walked(run, "publish", target, url, "--dry-run", "--workspace", compass).rows
+
+
+def gone_back(run: Run, words: tuple[object, ...], workspace: Path) -> None:
+    """Publish twice, list, go back, and publish again what was gone back to: nothing is lost, nothing written twice."""
+    at = ("--workspace", workspace, "--json")
+    for k in (1, 2):
+        walked(run, *words, "-n", k, "--grace", 0, *at)
+    before = [json.loads(line) for line in walked(run, *words, "--list", *at).out.splitlines()]
+    assert [(g["generation"], g["state"], g["retired_seconds"] is None) for g in before] == [
+        (1, "kept", False),
+        (2, "served", True),
+    ]
+    assert {g["source"] for g in before} <= {"index compass-flat", ""} and len({g["fingerprint"] for g in before}) == 2
+    ran = walked(run, *words, "--rollback", *at)
+    assert json.loads(ran.out)["generation"] == 1 and json.loads(ran.out)["before"] == 2
+    assert "serves generation 1 again, instead of 2" in ran.err and "using" not in ran.err
+    again = walked(run, *words, "-n", 1, "--grace", 0, *at)
+    assert "serves this as generation 1; nothing had to be written" in again.err
+    assert json.loads(walked(run, *words, "--rollback", "--generation", 2, *at).out)["generation"] == 2
+    for more, code, says in (
+        (("--rollback", "--generation", 2), 1, "generation 2 is served already"),
+        (("--rollback", "--generation", 7), 1, "there is no generation 7; there are 1, 2"),
+        (("--generation", 1), 2, "--generation is for --rollback"),
+        (("--rollback", "--list"), 2, "leave one out"),
+        (("--rollback", "-n", 3), 2, "--rollback publishes nothing; leave out -n"),
+        (("--list", "--index", "compass-flat"), 2, "--list publishes nothing; leave out --index"),
+    ):
+        ran = run(*words, *more, *at)
+        assert (ran.code, ran.out) == (code, "") and says in ran.err
+
+
+def test_rollback_of_qdrant(run: Run, compass: Path) -> None:
+    gone_back(run, ("publish", "qdrant", compass / "qdrant"), compass)
+    ran = run("publish", "qdrant", compass / "absent", "--list", "--workspace", compass)
+    assert ran.code == 1 and "is no folder; check the path" in ran.err and not (compass / "absent").exists()
+
+
+def test_rollback_of_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
+    words = ("publish", "redis", redis_url)
+    assert "no generation was published there" in walked(run, *words, "--list", "--workspace", compass).err
+    gone_back(run, words, compass)
+    assert (redis.get("embedrec:served"), redis.lrange("embedrec:2:north", 0, -1)) == ("2", LISTS["north"])
+    redis.delete("embedrec:1:west")
+    ran = run(*words, "--rollback", "--workspace", compass)
+    assert ran.code == 1 and "generation 1 is not whole, 1 of it were lost" in ran.err
+    assert redis.get("embedrec:served") == "2"
+
+
+def test_rollback_of_postgres(run: Run, compass: Path, postgres: Any, postgres_url: str) -> None:
+    gone_back(run, ("publish", "postgres", postgres_url), compass)
+    assert postgres.execute("SELECT count(*) FROM embedrec_neighbours").fetchone() == (12,)
+
+
+def test_a_folder_keeps_one_generation(run: Run, compass: Path) -> None:
+    at = ("--workspace", compass)
+    for k in (1, 2):
+        walked(run, "publish", "parquet", compass / "files", "-n", k, *at)
+    ((number, state, retired, source, _),) = walked(run, "publish", "parquet", compass / "files", "--list", *at).rows
+    assert (number, state, retired, source) == ("2", "served", "", "index compass-flat")
+    assert run("publish", "parquet", compass / "files", "--list", "-n", 3, *at).code == 2
+    assert run("publish", "parquet", compass / "absent", "--list", *at).code == 1

@@ -21,7 +21,7 @@ from embedrec import artifacts, atomic
 from embedrec.data.arrow import to_arrow
 from embedrec.errors import ArtifactError
 from embedrec.export.publish.publication import Publication
-from embedrec.export.publish.target import Published, Size
+from embedrec.export.publish.target import Generation, Published, Size
 from embedrec.reporting import Report, quiet
 from embedrec.vector_files import save_vectors
 
@@ -73,6 +73,19 @@ def publish_folder(publication: Publication, folder: Path, *, report: Report = q
         draft.about["rows"] = dict(size)
         size["bytes"] = sum(file.stat().st_size for file in draft.folder.iterdir())
     return Published(number, size)
+
+
+def published_folder(folder: Path) -> Generation:
+    """What a folder serves: the only generation, as the next one takes its place.
+
+    Raises ArtifactError where there is no such folder, or it is damaged.
+    """
+    there = artifacts.read(folder, _KIND)
+    about = there.about
+    number, fingerprint = about.get("generation"), about.get("published")
+    if not (isinstance(number, int) and isinstance(fingerprint, str)):
+        raise ArtifactError(f"{folder} does not say which generation it is; publish it again")
+    return Generation(number, fingerprint, True, source=str(about.get("source", "")))
 
 
 class _Counted(BytesIO):

@@ -95,6 +95,9 @@ class Postgres:
     ) -> None:
         self._session.hang_up()
 
+    def reading(self) -> Postgres:
+        return self  # looking at tables keeps nobody out
+
     def clean(self) -> int:
         return 0  # a transaction that did not end left nothing
 
@@ -102,6 +105,9 @@ class Postgres:
         return self._session.asked(self._generations)
 
     def missing(self, number: int, publication: Publication) -> int:
+        return self.lost(number)
+
+    def lost(self, number: int) -> int:
         return 0  # a table loses no rows by itself
 
     def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
@@ -162,11 +168,14 @@ class Postgres:
         if not self._session.there("generations"):
             return []
         rows = self._session.do(
-            "SELECT generation, fingerprint, served, coalesce(extract(epoch FROM now() - retired_at), 0) FROM {} "
+            "SELECT generation, fingerprint, served, coalesce(extract(epoch FROM now() - retired_at), 0), "
+            "coalesce(about->>'source', '') FROM {} "
             "ORDER BY generation",
             "generations",
         )
-        return [Generation(n, fingerprint, served, max(0.0, float(since))) for n, fingerprint, served, since in rows]
+        return [
+            Generation(n, print_, served, max(0.0, float(since)), source) for n, print_, served, since, source in rows
+        ]
 
     def _make_ready(self, publication: Publication) -> None:
         """The tables and views where there are none. Raises PublishError where other ones or no pgvector are there."""

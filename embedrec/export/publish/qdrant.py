@@ -95,6 +95,11 @@ class Qdrant:
         if self._opened and self.client is not None:
             self.client.close()
 
+    def reading(self) -> Qdrant:
+        if not self._remote and self.place.url != ":memory:" and not Path(self.place.url).is_dir():
+            raise PublishError(f"{self.place} is no folder; check the path")
+        return self
+
     def clean(self) -> int:
         whole = {generation.number for generation in self.generations()}
         half = [number for number in self._collections() if number not in whole]
@@ -116,6 +121,10 @@ class Qdrant:
     def missing(self, number: int, publication: Publication) -> int:
         name = self._name(number)
         return abs(len(publication.vocab) - self._asked(lambda: int(self.client.count(name, exact=True).count)))
+
+    def lost(self, number: int) -> int:
+        """A point where there are none at all: how many there were is not noted."""
+        return int(not self._asked(lambda: self.client.count(self._name(number), exact=True).count))
 
     def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
         from qdrant_client import models

@@ -16,8 +16,8 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, TypeVar
@@ -99,6 +99,15 @@ class Redis:
             self._script(HAND_OVER, ["publisher"], self._token, "")
         self._client.close()
 
+    @contextmanager
+    def reading(self) -> Iterator[Redis]:
+        check_installed("redis", "redis")
+        self._asked(self._connect)
+        try:
+            yield self
+        finally:
+            self._client.close()
+
     def clean(self) -> int:
         half = [number for number, about in self._known().items() if about["state"] != "whole"]
         for number in half:
@@ -120,7 +129,7 @@ class Redis:
         except ValueError:
             raise self._others("retired") from None
         return [
-            Generation(number, about["fingerprint"], served == b"%d" % number, since.get(number, 0.0))
+            Generation(number, about["fingerprint"], served == b"%d" % number, since.get(number, 0.0), _source(about))
             for number, about in sorted(self._known().items())
             if about["state"] == "whole"
         ]
@@ -133,6 +142,15 @@ class Redis:
             keys = [start + item for item in items[at : at + _LOOKED_UP]]
             found += self._asked(lambda keys=keys: int(self._client.exists(*keys)))  # type: ignore[misc]
         return abs(int(self._known()[number]["keys"]) - found)
+
+    def lost(self, number: int) -> int:
+        """Keys that were evicted or deleted; every key of the database is looked at."""
+        pattern, cursor, found = self._pattern(number), 0, set[bytes]()
+        while True:
+            cursor, keys = self._asked(lambda at=cursor: self._client.scan(at, match=pattern, count=_SCANNED))  # type: ignore[misc]
+            found.update(keys)
+            if not cursor:
+                return max(0, int(self._known()[number]["keys"]) - len(found))
 
     def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
         number = int(self._asked(lambda: self._client.incr(self._key("last"))))
@@ -161,6 +179,10 @@ class Redis:
 
     def _key(self, *parts: str) -> str:
         return ":".join((self.prefix, *parts))
+
+    def _pattern(self, number: int) -> str:
+        """What SCAN finds the keys of a generation by."""
+        return re.sub(r"([\\*?\[\]^])", r"\\\1", self._key(str(number), "")) + "*"
 
     def _known(self) -> dict[int, dict[str, Any]]:
         said = self._asked(lambda: self._client.hgetall(self._key("generations")))
@@ -201,7 +223,7 @@ class Redis:
 
     def _remove(self, number: int) -> None:
         """Remove the keys of a generation, then what is known of it."""
-        pattern = re.sub(r"([\\*?\[\]^])", r"\\\1", self._key(str(number), "")) + "*"
+        pattern = self._pattern(number)
 
         def removed() -> None:
             cursor = 0
@@ -331,3 +353,7 @@ def _is_ours(about: Any) -> bool:
     if not isinstance(about, dict) or about.get("state") not in ("loading", "whole"):
         return False
     return about["state"] == "loading" or ("fingerprint" in about and isinstance(about.get("keys"), int))
+
+
+def _source(about: dict[str, Any]) -> str:
+    return str(about.get("source", ""))

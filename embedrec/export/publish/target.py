@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from embedrec.errors import PublishError
 from embedrec.export.publish.publication import Publication
 from embedrec.reporting import Report, quiet
 
@@ -22,12 +23,14 @@ class Generation:
     fingerprint  of its content, see `Publication.fingerprint`
     served       whether readers are led to it
     retired      seconds since they no longer are; 0 while it is served
+    source       the index or model that it was made from; "" where the target does not know
     """
 
     number: int
     fingerprint: str
     served: bool
     retired: float = 0.0
+    source: str = ""
 
 
 class Target(AbstractContextManager["Target"], Protocol):
@@ -36,6 +39,10 @@ class Target(AbstractContextManager["Target"], Protocol):
     Used as a context manager, which connects and, where the service can tell, keeps a second publish out. Every call
     raises PublishError for a service that cannot be reached or refuses; secrets of its URL stand in no message.
     """
+
+    def reading(self) -> AbstractContextManager[Target]:
+        """Connect to look at what is there; keeps no publish out, and changes nothing."""
+        ...
 
     @property
     def layout(self) -> str:
@@ -60,6 +67,10 @@ class Target(AbstractContextManager["Target"], Protocol):
 
     def missing(self, number: int, publication: Publication) -> int:
         """How much of a generation with this content is no longer there, such as keys that were evicted; 0 for none."""
+        ...
+
+    def lost(self, number: int) -> int:
+        """The same as far as the target knows by itself what a generation held."""
         ...
 
     def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
@@ -120,6 +131,42 @@ def publish(
             target.drop(old.number)
             report("dropped", generation=old.number)
     return Published(number, written)
+
+
+def generations_at(target: Target) -> list[Generation]:
+    """The whole generations of a target, by number. Raises PublishError."""
+    with target.reading():
+        return sorted(target.generations(), key=lambda g: g.number)
+
+
+def rollback(target: Target, number: int | None = None) -> tuple[int, int]:
+    """Lead readers back to a generation that was kept, in one step: its number, and that of the one served until now.
+
+    number  of the generation; None takes the one that was served last, so that a second rollback undoes the first
+
+    Nothing is written or dropped. Raises PublishError where there is no such generation, it is served already, or some
+    of it was lost.
+    """
+    with target:
+        found = sorted(target.generations(), key=lambda g: g.number)
+        served = next((g.number for g in found if g.served), 0)
+        kept = [g for g in found if not g.served]
+        if number is not None and number == served:
+            raise PublishError(f"generation {number} is served already; --list shows all that there are")
+        if not kept:
+            raise PublishError("there is no older generation to go back to; publish what it held again")
+        chosen = min(kept, key=lambda g: (g.retired, -g.number))
+        if number is not None:
+            named = [g for g in kept if g.number == number]
+            if not named:
+                there = ", ".join(str(g.number) for g in found)
+                raise PublishError(f"there is no generation {number}; there are {there}")
+            chosen = named[0]
+        lost = target.lost(chosen.number)
+        if lost:
+            raise PublishError(f"generation {chosen.number} is not whole, {lost:,} of it were lost; publish it again")
+        target.switch(chosen.number)
+    return chosen.number, served
 
 
 def _whole(publication: Publication, target: Target, fingerprint: str, report: Report) -> Generation | None:

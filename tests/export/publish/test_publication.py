@@ -11,13 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from embedrec.data import Vocab
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import DataError, PublishError, SettingsError
 from embedrec.export.publish import target as module
 from embedrec.export.publish.parquet import measured_folder
 from embedrec.export.publish.place import Place
 from embedrec.export.publish.postgres import Postgres
 from embedrec.export.publish.publication import Publication, encoded, seven_digits
-from embedrec.export.publish.target import Generation, Published, Size, publish
+from embedrec.export.publish.target import Generation, Published, Size, generations_at, publish, rollback
 from embedrec.reporting import Report
 from tests.export.publish.content import content, lists
 
@@ -79,7 +79,7 @@ class InMemory:
         self.now = 0.0
         self.half = 0
         self.inside = False
-        self.lost: dict[int, int] = {}
+        self.lost_keys: dict[int, int] = {}
 
     def __enter__(self) -> InMemory:
         self.inside = True
@@ -97,7 +97,13 @@ class InMemory:
         return {"bytes": 1}
 
     def missing(self, number: int, publication: Publication) -> int:
-        return self.lost.get(number, 0)
+        return self.lost_keys.get(number, 0)
+
+    def reading(self) -> InMemory:
+        return self
+
+    def lost(self, number: int) -> int:
+        return self.lost_keys.get(number, 0)
 
     def clean(self) -> int:
         assert self.inside
@@ -156,7 +162,7 @@ def test_what_lost_some_is_written_again() -> None:
     place, said = InMemory(), []
     for seed in (1, 2):
         publish(content(seed=seed), place, keep=2)
-    place.lost = {2: 7}
+    place.lost_keys = {2: 7}
     again = publish(content(seed=2), place, keep=2, grace=0, report=lambda event, **n: said.append((event, n)))
     assert again == Published(3, {"bytes": 1}) and place.serves == 3 and list(place.held) == [1, 3]
     assert said == [("incomplete", {"generation": 2, "missing": 7}), ("dropped", {"generation": 2})]
@@ -174,3 +180,29 @@ def test_ranks_have_sixteen_bits() -> None:
     Publication(ids, content().neighbours, None, 32_767, {}).check_ranks()
     content(k=70_000).check_ranks()
     assert content(12, k=70_000).most == 11
+
+
+def test_rollback_goes_back_to_what_was_served_before() -> None:
+    target = InMemory()
+    with pytest.raises(PublishError, match="no older generation to go back to"):
+        rollback(target)
+    for seed in (1, 2, 3):
+        target.now += 100
+        publish(content(seed=seed), target, keep=2, grace=0)
+    assert [(g.number, g.served) for g in generations_at(target)] == [(1, False), (2, False), (3, True)]
+    target.now += 100
+    assert rollback(target) == (2, 3)
+    target.now += 100
+    assert rollback(target) == (3, 2)  # what was undone is done again
+    assert rollback(target, 1) == (1, 3)
+    assert sorted(target.held) == [1, 2, 3] and target.serves == 1
+    target.now += 100
+    publish(content(seed=4), target, keep=1, grace=0)  # the one that was gone back to stays
+    assert sorted(target.held) == [1, 4]
+    for number, says in ((4, "generation 4 is served already"), (9, "there is no generation 9; there are 1, 4")):
+        with pytest.raises(PublishError, match=says):
+            rollback(target, number)
+    target.lost_keys[1] = 7
+    with pytest.raises(PublishError, match="generation 1 is not whole, 7 of it were lost"):
+        rollback(target)
+    assert target.serves == 4 and not target.inside
