@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from embedrec.errors import DataError, did_you_mean
+from embedrec.readers.delimited import Delimited
 from embedrec.readers.files import Source
-from embedrec.readers.formats import Delimited, Format, JsonLines, Parquet
+from embedrec.readers.formats import Format, JsonLines, Parquet
 
 FormatName = Literal["auto", "csv", "tsv", "parquet", "jsonl"]
 NONE = "-"  # no column, where one would be guessed

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 
@@ -14,16 +13,19 @@ from embedrec.data.events import Events
 from embedrec.data.features import Features, Lists
 from embedrec.data.vocab import Vocab
 from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.delimited import Delimited
 from embedrec.readers.files import Source
 
 Film = tuple[str, str, list[str]]  # id, title with the year, genres
-Parse = Callable[[Iterable[str]], Iterator[Film]]
+Parse = Callable[[Source, BadRows], Iterator[tuple[int, Film]]]  # with the number of each row
+_LONGEST = 18  # digits of a whole number of 64 bits
 
 # the flags at the end of a line of u.item, in this order
 _GENRES = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
+_MOVIES = ("movieId", "title", "genres")  # columns of movies.csv
 _NO_GENRES = "(no genres listed)"
 _YEAR = re.compile(r"\(([0-9]{4})\)\s*$")
 
@@ -48,35 +50,40 @@ def with_films(events: Events, source: Source, parse: Parse, bad_rows: BadRows) 
     return replace(events, items=Vocab(events.items.ids, titles), item_features=features)
 
 
-def flagged(lines: Iterable[str]) -> Iterator[Film]:
+def flagged(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
     """u.item of 100K: id|title|released|on video|URL and a flag a genre."""
-    for line in lines:
+    for row, line in enumerate(_lines(source), 1):
         film, title, *rest = [*line.split("|"), ""][:24]
-        yield film, title, [genre for genre, flag in zip(_GENRES, rest[3:], strict=False) if flag == "1"]
+        yield row, (film, title, [genre for genre, flag in zip(_GENRES, rest[3:], strict=False) if flag == "1"])
 
 
-def joined(lines: Iterable[str]) -> Iterator[Film]:
+def joined(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
     """movies.dat of 1M and 10M: id::title::genre|genre."""
-    for line in lines:
+    for row, line in enumerate(_lines(source), 1):
         film, title, genres = [*line.split("::"), "", ""][:3]
-        yield film, title, _genres(genres)
+        yield row, (film, title, _genres(genres))
 
 
-def comma_separated(lines: Iterable[str]) -> Iterator[Film]:
+def comma_separated(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
     """movies.csv: movieId,title,genres."""
-    for row in csv.DictReader(lines):
-        yield row.get("movieId") or "", row.get("title") or "", _genres(row.get("genres") or "")
+    form = Delimited(",").decoding(source)
+    columns = [name for name in _MOVIES if name in form.columns(source)]
+    for batch in form.batches(source, columns, bad_rows):
+        given = {name: batch.columns[name].to_pylist() for name in columns}
+        for at, row in enumerate(batch.rows):
+            film, title, genres = (given[name][at] or "" if name in given else "" for name in _MOVIES)
+            yield int(row), (film, title, _genres(genres))
 
 
-def atomic(lines: Iterable[str]) -> Iterator[Film]:
+def atomic(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
     """RecBole's .item: title and year stand in columns of their own; they are joined as in the other layouts."""
-    rows = (line.split("\t") for line in lines)
+    rows = (line.split("\t") for line in _lines(source))
     columns = [name.partition(":")[0] for name in next(rows, [])]
-    for row in rows:
+    for number, row in enumerate(rows, 1):
         given = dict(zip(columns, row, strict=False))
         title, year = given.get("movie_title", ""), given.get("release_year", "")
         titled = f"{title} ({year})" if year.isdecimal() else title
-        yield given.get("item_id", ""), titled, given.get("class", given.get("genre", "")).split()
+        yield number, (given.get("item_id", ""), titled, given.get("class", given.get("genre", "")).split())
 
 
 def _genres(text: str) -> list[str]:
@@ -84,14 +91,20 @@ def _genres(text: str) -> list[str]:
 
 
 def _films(source: Source, parse: Parse, bad_rows: BadRows) -> Iterator[tuple[int, tuple[str, list[str]]]]:
+    for row, (film, title, genres) in parse(source, bad_rows):
+        if not film.isascii() or not film.isdecimal():
+            bad_rows.add(source, f"row {row}", "the film must be a whole number", f", but is {film[:40]!r}")
+        elif len(film) > _LONGEST:
+            bad_rows.add(source, f"row {row}", "the film must be a whole number of 64 bits", f", but is {film[:40]!r}…")
+        else:
+            yield int(film), (title, genres)
+
+
+def _lines(source: Source) -> Iterator[str]:
+    """The lines that are not blank, in UTF-8 or Latin-1."""
     content = source.read()
     try:
         text = content.decode()
     except UnicodeDecodeError:  # 100K and 1M are Latin-1; those bytes with accents are not valid UTF-8
         text = content.decode("latin-1")
-    lines = [line for line in text.split("\n") if line.strip()]
-    for row, (film, title, genres) in enumerate(parse(line.rstrip("\r") for line in lines), 1):
-        if not film.isascii() or not film.isdecimal():
-            bad_rows.add(source, f"row {row}", "the film must be a whole number", f", but is {film[:40]!r}")
-        else:
-            yield int(film), (title, genres)
+    return (line.rstrip("\r") for line in text.split("\n") if line.strip())

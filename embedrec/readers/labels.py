@@ -42,6 +42,11 @@ def read_labels(path: Path, vocab: Vocab) -> Lists:
 
 def _lists(table: SideTable, vocab: Vocab, rows: np.ndarray) -> Lists:
     """The lists of the ids at these rows (n,) of a vocabulary."""
-    features, _ = table.read(vocab, BadRows("skip"))  # a name that stands twice is left out the second time
+    bad_rows = BadRows("skip")
+    features, _ = table.read(vocab, bad_rows)
+    twice = f"{table.id} stands twice"  # of these the first counts
+    other = next((problem for problem in bad_rows.counts if problem != twice), None)
+    if other is not None:
+        raise DataError(f"{bad_rows.examples[other][0]}: {other}; correct the file")
     (lists,) = features.aligned(vocab).lists.values()
     return lists.take(rows)

@@ -18,9 +18,9 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.readers import values
 from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.delimited import Delimited
 from embedrec.readers.derived import Columns, Derived, Made
 from embedrec.readers.files import Source, beside, expand
-from embedrec.readers.formats import Delimited
 from embedrec.readers.rows import Plan, read_rows, without_bad
 from embedrec.readers.side_tables import SideTable, with_features
 from embedrec.readers.tags import tag_features

@@ -10,9 +10,9 @@ from embedrec.data.events import Events
 from embedrec.data.room import IN_MEMORY, Room
 from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.delimited import Delimited
 from embedrec.readers.files import Source, beside, expand
 from embedrec.readers.films import Parse, atomic, comma_separated, flagged, joined, with_films
-from embedrec.readers.formats import Delimited
 from embedrec.readers.rows import Plan, read_rows
 from embedrec.readers.side_tables import Kind, SideTable, plain_name, with_features
 from embedrec.reporting import Report, quiet

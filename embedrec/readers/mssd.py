@@ -16,9 +16,10 @@ from embedrec.errors import DataError
 from embedrec.readers import values
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import listed
+from embedrec.readers.delimited import Delimited
 from embedrec.readers.derived import Columns, Derived, Made
 from embedrec.readers.files import Source, expand
-from embedrec.readers.formats import Delimited, Format, Parquet
+from embedrec.readers.formats import Format, Parquet
 from embedrec.readers.rows import Plan, read_rows
 from embedrec.readers.side_tables import Kind, SideTable, with_features
 from embedrec.reporting import Report, quiet

@@ -11,8 +11,8 @@ from embedrec.data.room import IN_MEMORY, Room
 from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import plain
+from embedrec.readers.delimited import Delimited
 from embedrec.readers.files import Source, beside, expand
-from embedrec.readers.formats import Delimited
 from embedrec.readers.rows import Plan, read_rows
 from embedrec.readers.side_tables import Kind, Role, SideTable, with_features
 from embedrec.readers.table import Table

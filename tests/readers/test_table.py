@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError
-from embedrec.readers import BadRows, formats
+from embedrec.readers import BadRows, delimited, formats
 from embedrec.readers.table import Table
 from tests.data import strategies as draw
 
@@ -433,7 +433,12 @@ _REFUSED: dict[str, tuple[str, str | bytes, dict[str, str], str]] = {
     "header": ("csv", "session,item\n", {}, _NO_ROW),
     "cut-off header": ("csv", "session,item", {}, _NO_ROW),
     "empty": ("csv", "", {}, "{f} is empty; remove it or get it again"),
-    "not UTF-8": ("csv", b"session,item\n1,\xff\n", {}, "{f} is not UTF-8 text; convert it first"),
+    "not UTF-8": (
+        "csv",
+        b"session,item\n1,\xff\n",
+        {},
+        "{f}, row 1: the row is not UTF-8 text; convert it first; use --on-bad-row skip to leave such rows out",
+    ),
     "header not UTF-8": ("csv", b"session,\xff\n1,2\n", {}, "{f} is not UTF-8 text; convert it first"),
     "small times": (
         "csv",
@@ -526,7 +531,7 @@ def test_every_file_needs_the_columns(tmp_path: Path) -> None:
 
 
 def test_uneven_rows_over_several_blocks_keep_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "_BLOCK", 64)
+    monkeypatch.setattr(delimited, "_BLOCK", 64)
     lines = [f"{n},{n}" if n % 7 else f"{n}" for n in range(1, 200)]
     lines[99] = ",100"
     (tmp_path / "t.csv").write_text("session,item\n" + "\n".join(lines))
