@@ -33,16 +33,26 @@ class CleanText:
     header     whether the first row that is not blank is left out
     utf8       whether the text must be UTF-8; what is not becomes `NOT_UTF8`
     longest    bytes of a quoted value
+    many       whether there may be many quotes
     """
 
     closed = False
 
     def __init__(
-        self, stream: Counted, delimiter: bytes, *, quoted: bool, columns: int, header: bool, utf8: bool, longest: int
+        self,
+        stream: Counted,
+        delimiter: bytes,
+        *,
+        quoted: bool,
+        columns: int,
+        header: bool,
+        utf8: bool,
+        longest: int,
+        many: bool,
     ) -> None:
         self.stream = stream
         self.damaged = False  # whether there are bytes that are not UTF-8
-        self.quotes = Quotes(delimiter, lambda n: f"{_BROKEN}{n}".encode() + delimiter * columns, longest)
+        self.quotes = Quotes(delimiter, lambda n: f"{_BROKEN}{n}".encode() + delimiter * columns, longest, many=many)
         self._steps: list[Callable[[bytes, bool], bytes]] = [self._beginning(quoted, header)]
         if utf8:
             self._steps.append(self._decodable)

@@ -22,6 +22,7 @@ from embedrec.readers.files import Source
 from embedrec.readers.formats import Batch, Counted, decoding
 
 _BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded once a batch, so large ones are cheaper
+_MANY_BYTES = 64 << 20  # of a text in which there may be so many quotes that a compiled kernel is worth its start
 _NO_ROWS = ("Empty CSV", "cannot infer number of columns", "Could not skip initial")  # Arrow on a header alone
 _QUOTED = re.compile(r'"[^"]*+(?:""[^"]*+)*+"')
 
@@ -69,6 +70,7 @@ class Delimited:
                 header=self.names is None,
                 utf8=self.encoding == "utf-8",
                 longest=block,
+                many=source.unpacked >= _MANY_BYTES,
             )
             bad = _BadLines(source, bad_rows, text, self.encoding, len(delimiter))
             with _no_rows_allowed(bad), decoding(source, "delimited text"):

@@ -43,11 +43,13 @@ _BYTES = st.lists(st.sampled_from(b'",a\n\r '), max_size=40).map(bytes)
     st.lists(st.integers(1, 30), min_size=1, max_size=6),
     st.sampled_from([2, 4, 4096]),
     st.sampled_from([1, 2, 512]),
+    st.sampled_from([0, 1, 4, 50_000]),
 )
-def test_equals_its_slow_twin(text: bytes, sizes: list[int], window: int, one_by_one: int) -> None:
+def test_equals_its_slow_twin(text: bytes, sizes: list[int], window: int, one_by_one: int, few: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quotes, "_WINDOW", window)
         patch.setattr(quotes, "_ONE_BY_ONE", one_by_one)
+        patch.setattr(quotes, "_FEW", few)  # the compiled kernel does what is left
         look = Quotes(b",", lambda n: b"<%d>" % n, longest=1 << 20)
         found, at, block = b"", 0, 0
         while at < len(text):
