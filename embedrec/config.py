@@ -74,6 +74,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     return tables
 
 
+def check_unicode(text: str, what: str) -> None:
+    """Raises SettingsError for a text that UTF-8 cannot hold, as an argument of other bytes is; `what` names it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise SettingsError(f"{what} must be UTF-8, but is {text!r}") from None
+
+
 def _nested_beyond(tables: dict[str, Any], depth: int) -> bool:
     """Whether tables and lists lie in each other more than `depth` deep, found level by level, without recursion."""
     level: list[Any] = [tables]

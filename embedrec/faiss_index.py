@@ -12,6 +12,7 @@ import numpy as np
 
 from embedrec.embeddings import Metric
 from embedrec.errors import SettingsError
+from embedrec.native_text import native_text_dropped
 from embedrec.reporting import Report, quiet
 
 POINTS_PER_CELL = 39  # FAISS warns about k-means with fewer training points a cell
@@ -32,6 +33,7 @@ def made(spec: str, d: int, metric: Metric) -> Any:
         raise _refused(spec, f"{d} dimensions", e) from None
 
 
+@native_text_dropped()
 def fill(
     index: Any,
     spec: str,
@@ -65,6 +67,7 @@ def fill(
         raise _refused(spec, f"{n} vectors of {index.d} dimensions", e) from None
 
 
+@native_text_dropped()
 def train(
     index: Any,
     spec: str,

@@ -17,7 +17,7 @@ ROOT = PACKAGE.parent
 
 # A module may import from its own layer's part and from the layers above its own line; never from below.
 LAYERS = [
-    {"atomic", "remembered", "errors", "decoding", "reporting", "kernels"},
+    {"atomic", "remembered", "errors", "decoding", "native_text", "reporting", "kernels"},
     {"registry", "config", "artifacts"},
     {"data", "toy", "datasets", "training"},
     {"readers", "topk"},
@@ -116,3 +116,11 @@ def test_constraints_pin_exact_versions_of_all_dependencies() -> None:
     pinned = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
     assert {re.split(r"[<>=\[]", d)[0].lower() for d in wanted} <= pinned
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in (ROOT / "constraints.txt").read_text().splitlines())
+
+
+def test_text_leaves_the_program_in_one_place() -> None:
+    """So that no escape sequence of data reaches a terminal, and no password a message."""
+    for path in modules():
+        text = path.read_text()
+        if path != PACKAGE / "cli" / "terminal.py":
+            assert not [w for w in ("click.echo", "click.secho", "stdout.write", "stderr.write") if w in text], path

@@ -82,6 +82,8 @@ def id_list(where: str) -> IdList:
     from embedrec.errors import DataError
 
     if where == "-":
+        if sys.stdin is None:
+            raise DataError("stdin is closed; name a file of ids instead of '-'")
         return IdList.read("stdin", sys.stdin.buffer.read())
     path = Path(where)
     if not path.is_file():

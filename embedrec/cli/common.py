@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ import click
 
 from embedrec.artifacts import Artifact
 from embedrec.cli.json_log import LOGGED, logged, say
+from embedrec.cli.secrets import without_passwords
+from embedrec.cli.terminal import json_line, on_terminal, one_line, put, shortened, tell, visible
 from embedrec.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -141,7 +142,7 @@ def note(message: str) -> None:
     if logged():
         say(None, "note", said=message)
     else:
-        click.echo(message, err=True)
+        tell(one_line(shortened(without_passwords(message))))
 
 
 def using(artifact: Artifact) -> Artifact:
@@ -163,12 +164,12 @@ def emit(records: Iterable[Mapping[str, Any]], as_json: bool) -> None:
     with results():
         if as_json:
             for record in records:
-                click.echo(_printable(json.dumps(record, ensure_ascii=False)))
-        elif records and sys.stdout and sys.stdout.isatty():
+                put(json_line(record))
+        elif records and on_terminal():
             _table(records)
         else:
             for record in records:
-                click.echo("\t".join(_cell(v) for v in record.values()))
+                put("\t".join(_cell(v) for v in record.values()))
 
 
 def said(cause: Sequence[tuple[Any, float]], as_json: bool) -> Any:
@@ -202,8 +203,8 @@ def _cell(value: Any) -> str:
 
 def _table(records: list[Mapping[str, Any]]) -> None:
     """Aligned columns under their names; nothing is cut, so that ids can be copied."""
-    rows = [[_cell(v) for v in record.values()] for record in records]
-    names = list(records[0])
+    rows = [[visible(_cell(v)) for v in record.values()] for record in records]
+    names = [visible(name) for name in records[0]]
     right = [isinstance(v, int | float) for v in records[0].values()]
     widths = [max(map(_width, column)) for column in zip(names, *rows, strict=True)]
     for row in [names, *rows]:
@@ -211,7 +212,7 @@ def _table(records: list[Mapping[str, Any]]) -> None:
             " " * (w - _width(c)) + c if r else c + " " * (w - _width(c))
             for c, w, r in zip(row, widths, right, strict=True)
         ]
-        click.echo("  ".join(cells).rstrip())
+        put("  ".join(cells).rstrip())
 
 
 def _width(text: str) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import click
 
 from embedrec.cli.common import emit, results
+from embedrec.cli.terminal import put
 from embedrec.cli.trials import judged, lengths_of, opened, terms_of, trial_options
 from embedrec.workspace import Workspace
 
@@ -110,12 +111,14 @@ def _show(rows: Sequence[Mapping[str, Any]], form: str | None, as_json: bool) ->
         return
     with results():
         if form == "csv":
-            writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+            lines = StringIO()
+            writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+            put(lines.getvalue(), newline=False)
         else:
             for line in _markdown(rows):
-                click.echo(line)
+                put(line)
 
 
 def _markdown(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from embedrec.cli.common import log_option, note, seed_option, threads_option, use_threads
+from embedrec.cli.terminal import put
 from embedrec.workspace import Workspace
 
 
@@ -49,4 +50,4 @@ def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> N
             source = road.films(data or movielens_100k(user_cache()))
         for line in road.walk(source, workspace, seed=seed, threads=threads, report=report):
             report.clear()
-            click.echo(line)
+            put(line)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from embedrec.cli.common import emit, json_option, log_option, results, workspace_option
+from embedrec.cli.terminal import json_line, put
 from embedrec.workspace import Workspace
 
 
@@ -80,7 +80,7 @@ def diff(
     if as_json:
         figures = {name: _rounded(value) for name, value in found.figures.items()}
         with results():
-            click.echo(json.dumps({**figures, "worst": found.worst}, ensure_ascii=False))
+            put(json_line({**figures, "worst": found.worst}))
     else:
         emit([_row(name, value) for name, value in found.figures.items()], False)
         emit([{**row, "lost": " ".join(row["lost"]), "gained": " ".join(row["gained"])} for row in found.worst], False)

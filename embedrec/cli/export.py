@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from embedrec.cli.common import (
 from embedrec.cli.policies import policy_options
 from embedrec.cli.searching import check_not_both, gpu_option, nearest_options, search_options
 from embedrec.cli.taking import stale_option, took_all
+from embedrec.cli.terminal import result_stream
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         if file == "-":
             with results():
                 done = stream_lists(
-                    sys.stdout.buffer, opened.answers, wanted, opened.material, threads=threads, report=report
+                    result_stream(), opened.answers, wanted, opened.material, threads=threads, report=report
                 )
             _tell(done, wanted.policies.described(), min(wanted.k, opened.answers.most))
             return

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime
 from math import isfinite
 from time import monotonic
 from typing import Any
 
 import click
+
+from embedrec.cli.secrets import without_passwords
+from embedrec.cli.terminal import tell, visible_json
 
 LOGGED = "embedrec.logged"  # in the context of a command whose stderr holds nothing but such lines
 _BETWEEN = 1.0  # seconds
@@ -18,9 +20,15 @@ _BETWEEN = 1.0  # seconds
 def say(step: str | None, event: str, **said: Any) -> None:
     """One line: `at` (UTC), `step`, `event` and what is said, null for numbers that are none."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    plain = {key: None if isinstance(v, float) and not isfinite(v) else v for key, v in said.items()}
+    plain = {key: _plain(value) for key, value in said.items()}
     line = json.dumps({"at": at, "step": step, "event": event, **plain}, default=str, allow_nan=False)
-    click.echo(line, file=sys.stderr)
+    tell(visible_json(line))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_passwords(value)
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def logged() -> bool:

@@ -7,7 +7,10 @@ import os
 import shutil
 import sys
 import tempfile
+import traceback
+from contextlib import suppress
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +20,12 @@ from embedrec import __version__
 from embedrec.cli.interrupts import ending_soon
 from embedrec.cli.json_log import LOGGED, say
 from embedrec.cli.named import Named
+from embedrec.cli.secrets import without_passwords
+from embedrec.cli.streams import close_streams, flush_results, open_streams
+from embedrec.cli.terminal import shortened, tell
+from embedrec.cli.unforeseen import TRACEBACK, speak_for_libraries, unexpected
 from embedrec.errors import EmbedrecError, system_said
+from embedrec.native_text import set_stderr_apart
 
 COMMANDS = {
     "demo": "embedrec.cli.demo",
@@ -73,8 +81,14 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; exit with 0, 1 (our error), 2 (usage), 3 (a promise that nothing keeps) or 130 (Ctrl-C)."""
+    """Run the command line; exit with 0, 1 (our error), 2 (usage), 3 (a promise that nothing keeps) or 130 (Ctrl-C).
+
+    Whatever goes wrong is one sentence: also what nobody expected, of which EMBEDREC_TRACEBACK=1 shows the place.
+    """
     meta: dict[str, Any] = {}
+    open_streams()
+    set_stderr_apart()
+    speak_for_libraries()
     try:
         _cache_kernels()
         _share_cores()
@@ -82,24 +96,54 @@ def main() -> NoReturn:
         with ending_soon(), cli.make_context("embedrec", sys.argv[1:]) as context:
             meta = context.meta
             cli.invoke(context)
+        flush_results()
         code = 0
     except click.exceptions.Exit as e:
         code = e.exit_code
-    except click.ClickException as e:
-        e.show()
-        code = e.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = _say("interrupted; nothing was left half-written", 130, meta)
-    except EmbedrecError as e:
-        code = _say(str(e), 1, meta)
-    except BrokenPipeError:  # whoever read notes and progress went away before the work was done
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-        code = 1
-    except OSError as e:
-        code = _say(system_said(e), 1, meta)
-    except MemoryError:
-        code = _say("memory ran out; nothing was left half-written", 1, meta)
+    except SystemExit:
+        raise
+    except BaseException as e:
+        if os.environ.get(TRACEBACK):
+            tell("".join(traceback.format_exception(e)), newline=False)
+        code = _failed(e, meta)
+    close_streams()
     sys.exit(code)
+
+
+def _failed(error: BaseException, meta: dict[str, Any]) -> int:
+    """Say why a command failed; the exit code."""
+    code = 1
+    match error:
+        case BrokenPipeError():  # whoever read notes and progress went away before the work was done
+            return code
+        case click.ClickException():
+            _show(error)
+            return error.exit_code
+        case click.Abort() | KeyboardInterrupt():
+            message, code = "interrupted; nothing was left half-written", 130
+        case EmbedrecError():
+            message = str(error)
+        case OSError():
+            message = system_said(error)
+        case MemoryError():
+            message = "memory ran out; nothing was left half-written"
+        case _:
+            message = unexpected(error)
+    message = shortened(without_passwords(" ".join(message.split())))
+    with suppress(OSError):  # nobody reads stderr: the exit code remains
+        if meta.get(LOGGED):
+            say(None, "failed", said=message)
+        else:
+            tell(f"embedrec: {message}")
+    return code
+
+
+def _show(error: click.ClickException) -> None:
+    """What click says of a usage error."""
+    shown = StringIO()
+    error.show(shown)
+    with suppress(OSError):  # nobody reads stderr: the exit code remains
+        tell(shortened(without_passwords(shown.getvalue())), newline=False)
 
 
 def _share_cores() -> None:
@@ -120,16 +164,6 @@ def _cache_kernels() -> None:
     folder = tempfile.mkdtemp(prefix="embedrec-kernels-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["NUMBA_CACHE_DIR"] = folder
-
-
-def _say(message: str, code: int, meta: dict[str, Any]) -> int:
-    """Say why a command failed, as its context has it: in words, or as the last line of its log."""
-    message = " ".join(message.split())
-    if meta.get(LOGGED):
-        say(None, "failed", said=message)
-    else:
-        click.echo(f"embedrec: {message}", err=True)
-    return code
 
 
 if __name__ == "__main__":

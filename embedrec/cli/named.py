@@ -15,8 +15,6 @@ class Named(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
-            from embedrec.export.publish.place import Place  # a URL may stand in the wrong place
-
             hint = did_you_mean(args[0], names) or f"; there are {', '.join(names)}"
-            ctx.fail(f"no command is called {str(Place(args[0]))!r}{hint}")
+            ctx.fail(f"no command is called {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)

@@ -8,9 +8,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-import click
-
 from embedrec.cli.json_log import JsonLog, logged
+from embedrec.cli.secrets import without_passwords
+from embedrec.cli.terminal import one_line, shortened, tell
 
 _SECONDS_BETWEEN_LINES = 1.0
 _SILENCE = 1.0  # seconds without a count after which a bar says that work goes on
@@ -91,11 +91,12 @@ class Progress:
                     self._bar, self._task = _moving(self.what, self._began)
 
     def _line(self, text: str) -> None:
+        text = one_line(shortened(without_passwords(text)))
         with self._lock:
             if self._bar is not None:
                 self._bar.console.print(text, highlight=False, markup=False)
             else:
-                click.echo(text, err=True)
+                tell(text)
 
 
 def _number(value: Any) -> str:
@@ -140,11 +141,11 @@ def _bar(what: str, *columns: Any) -> tuple[Any, Any]:
     from rich.console import Console
 
     bar = progress.Progress(
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         *columns,
         console=Console(stderr=True),
         transient=True,
     )
     bar.start()
-    return bar, bar.add_task(what, total=None)
+    return bar, bar.add_task(one_line(what), total=None)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedrec.cli.common import emit, note, use_threads
-from embedrec.cli.publishing import Secretive, content_options, list_option, service_options, undoes
+from embedrec.cli.named import Named
+from embedrec.cli.publishing import content_options, list_option, service_options, undoes
 from embedrec.cli.searching import check_not_both
 from embedrec.cli.taking import took_all
 from embedrec.errors import SettingsError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from embedrec.export.publish.target import Generation, Target
 
 
-@click.group(cls=Secretive, short_help="Write neighbours and vectors to what other services read.")
+@click.group(cls=Named, short_help="Write neighbours and vectors to what other services read.")
 def publish() -> None:
     """Write every item's neighbours, vectors, or both to Redis, PostgreSQL, Qdrant, or Parquet files.
 

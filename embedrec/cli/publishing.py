@@ -1,4 +1,4 @@
-"""What the commands of `embedrec publish` share: options, and usage errors without secrets."""
+"""What the commands of `embedrec publish` share: their options."""
 
 from __future__ import annotations
 
@@ -15,41 +15,10 @@ from embedrec.cli.common import (
     together,
     workspace_option,
 )
-from embedrec.cli.named import Named
 from embedrec.cli.searching import nearest_options, search_options
 from embedrec.cli.taking import stale_option
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Secretive(Named):
-    """A group whose usage errors show no secret of a URL, wherever on the command line it stands."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        words = list(args)
-        make = super().make_context
-        made: click.Context = _without_secrets(words, lambda: make(info_name, args, parent, **extra))
-        made.meta[__name__] = words
-        return made
-
-    def invoke(self, ctx: click.Context) -> Any:
-        invoke = super().invoke
-        return _without_secrets(ctx.meta[__name__], lambda: invoke(ctx))
-
-
-def _without_secrets(words: list[str], call: Callable[[], Any]) -> Any:
-    from embedrec.export.publish.place import Place
-
-    try:
-        return call()
-    except click.UsageError as e:
-        said = e.format_message()
-        for url in (word for word in words if "://" in word):
-            said = said.replace(repr(url), repr(str(Place(url))))
-            said = Place(url).hide(said)
-        raise click.UsageError(said, e.ctx) from None
 
 
 list_option = click.option(

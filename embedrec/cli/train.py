@@ -23,6 +23,7 @@ from embedrec.cli.common import (
     workspace_option,
 )
 from embedrec.cli.taking import latest_sessions, tell_outdated, tell_replaced
+from embedrec.cli.terminal import put
 from embedrec.errors import SettingsError
 from embedrec.workspace import Workspace
 
@@ -103,7 +104,7 @@ def train(
     base = steps.AS_IS if before is None else steps.continuing_settings(cls, before)
     recipe = steps.recipe_of(cls, config, pairs, base)
     if print_config:
-        click.echo(to_toml(recipe, "train", model), nl=False)
+        put(to_toml(recipe, "train", model), newline=False)
         return
     source = latest_sessions(workspace, sessions)
     folder, checkpoint = (workspace.folder(kind, name or model) for kind in ("model", "checkpoint"))

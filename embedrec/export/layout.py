@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from embedrec.config import check_unicode
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.export.compression import Packing, split_suffix
 from embedrec.vector_files import Format, Whitespace
@@ -54,6 +55,7 @@ class Layout:
             raise SettingsError(f"no format is called {self.kind!r}{near or '; there are ' + ', '.join(FORMATS)}")
         if self.packing and self.kind in _WHOLE:
             raise SettingsError(f"{self.kind} is not packed from outside; leave .{self.packing} out")
+        check_unicode(self.prefix, "the prefix of keys")
         if self.shards is not None and self.shards < 1:
             raise SettingsError(f"shards must be at least 1, but are {self.shards}")
         if self.shards is not None and not self.of_lists:

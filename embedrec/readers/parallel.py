@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,7 @@ def in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -
         return
     count = min(workers, len(arguments))
     # spawned, not forked: a forked child of a process that has used OpenMP threads can hang for good
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_begin)
     try:
         waiting: deque[Future[R]] = deque()
         for argument in arguments:
@@ -44,5 +45,9 @@ def in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _begin() -> None:
+    """Leave interrupts to the parent, and what stderr is for: what goes wrong here is raised there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from embedrec.config import check_unicode
 from embedrec.errors import PublishError, need_package, reason
 from embedrec.export.publish.url import HIDDEN, Url, secret_values, without_secrets
 from embedrec.reporting import Report, quiet
@@ -46,12 +47,17 @@ class Place:
 
     def check(self, variable: str) -> None:
         """Raises SettingsError for a URL whose password nobody can tell from the rest; it could stand in `variable`."""
+        check_unicode(str(self), "the URL")
         Url.of(self.url).check(variable)
 
     def hide(self, text: str) -> str:
-        """A text of others without the secrets of this place, however they are written."""
-        pieces = text.split(self.url) if self.url else [text]
-        return str(self).join(self._hidden(piece) for piece in pieces)
+        """A text of others without the secrets of this place, however they are written, and without those of URLs and
+        after words such as `password=` in it."""
+        return self._without(text, without_secrets)
+
+    def mask(self, text: str) -> str:
+        """A text of ours without the secrets of this place, however they are written."""
+        return self._without(text, str)
 
     def fail(self, error: Exception, remedy: str = "check the URL, and whether the service runs") -> NoReturn:
         """Raises PublishError with what a client library said, secrets left out."""
@@ -93,10 +99,11 @@ class Place:
                 time.sleep(wait)
                 ready = False
 
-    def _hidden(self, text: str) -> str:
+    def _without(self, text: str, more: Callable[[str], str]) -> str:
+        pieces = text.split(self.url) if self.url else [text]
         for secret in self._secrets():
-            text = text.replace(secret, HIDDEN)
-        return without_secrets(text)
+            pieces = [piece.replace(secret, HIDDEN) for piece in pieces]
+        return str(self).join(map(more, pieces))
 
     def _secrets(self) -> list[str]:
         """Every way to write the secrets, the longest first."""

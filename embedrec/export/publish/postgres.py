@@ -22,6 +22,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+from embedrec.config import check_unicode
 from embedrec.errors import PublishError, SettingsError
 from embedrec.export.publish.place import Place, check_installed
 from embedrec.export.publish.postgres_rows import COLUMNS, HEAD, ROWS, TAIL, column_types, item_type
@@ -57,6 +58,8 @@ class Postgres:
     _session: Session = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_unicode(self.prefix, "the prefix of tables")
+        check_unicode(self.schema or "", "the schema")
         if not 1 <= len(self.prefix.encode()) <= _PREFIX:
             raise SettingsError(f"the prefix of tables must have 1 to {_PREFIX} bytes, but is {self.prefix!r}")
         if not self.place.url.startswith(("postgresql://", "postgres://")):

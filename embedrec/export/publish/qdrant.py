@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from embedrec.embeddings import Embeddings
-from embedrec.errors import PublishError, SettingsError
+from embedrec.errors import EmbedrecError, PublishError, SettingsError
 from embedrec.export.publish.place import Place, Retries, check_installed
 from embedrec.export.publish.publication import Publication, encoded, seven_digits
 from embedrec.export.publish.target import Generation, Size
@@ -262,8 +262,10 @@ class Qdrant:
                 if e.status_code == 429 or (e.status_code or 0) >= 500:
                     raise ResponseHandlingException(e) from None
                 self.place.fail(e, "check the URL, and the API key")
-            except (ValueError, RuntimeError, OSError) as e:
-                self.place.fail(e, "name a server, ':memory:' or a folder that nobody else has open")
+            except (EmbedrecError, ResponseHandlingException, QdrantException):
+                raise
+            except Exception as e:  # a folder is a database of SQLite, of which the client passes on what goes wrong
+                self.place.fail(e, "name a server, ':memory:' or a folder with room that nobody else has open")
 
         return self.place.retrying(asked, (ResponseHandlingException, QdrantException), lambda: None)
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, TypeVar
 
+from embedrec.config import check_unicode
 from embedrec.errors import PublishError, SettingsError
 from embedrec.export.publish.place import Place, Retries, check_installed
 from embedrec.export.publish.publication import Publication, encoded
@@ -56,6 +57,7 @@ class Redis:
     def __post_init__(self) -> None:
         if not self.prefix:
             raise SettingsError("the prefix of keys must not be empty; choose one with --prefix")
+        check_unicode(self.prefix, "the prefix of keys")
         if re.search(":[0-9]+(:|$)", self.prefix):
             raise SettingsError(
                 f"the prefix {self.prefix!r} holds a number behind ':', as keys of generations do, and would be taken "

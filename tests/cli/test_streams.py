@@ -1,0 +1,94 @@
+"""Standard streams that are closed, full, or of another encoding."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EMBEDREC = f"{sys.executable} -m embedrec"
+
+
+def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "EMBEDREC_WORKSPACE": str(folder), **environment}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=env, check=False)
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr, command
+    assert done.returncode in (0, 1, 2), command
+    return done
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("similar north > /dev/full", 1),
+        ("export - > /dev/full", 1),
+        ("--help > /dev/full", 1),
+        ("info 2> /dev/full", 0),
+        ("nothing 2> /dev/full", 2),
+        ("info none 2> /dev/full", 1),
+        ("similar north 2> /dev/full", 1),
+    ],
+)
+def test_a_full_stream_is_no_traceback(command: str, code: int, compass: Path) -> None:
+    done = shell(f"{EMBEDREC} {command}", compass)
+    assert done.returncode == code
+    if "2>" not in command:
+        assert done.stderr.endswith(
+            "embedrec: the system said: No space left on device; nothing was left half-written\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("similar north --model compass --only - <&-", 1, "stdin is closed; name a file of ids instead of '-'"),
+        ("export - >&-", 1, "stdout is closed; name a file for the result instead of '-'"),
+        ("similar north >&-", 0, "using index"),
+        ("nothing 2>&-", 2, ""),
+        ("export - <&- >&- 2>&-", 1, ""),
+        ("export out.txt <&- >&- 2>&-", 0, ""),
+    ],
+)
+def test_a_closed_stream_is_no_traceback(
+    command: str, code: int, says: str, compass: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(compass)
+    done = shell(f"{EMBEDREC} {command}", compass)
+    assert done.returncode == code
+    assert says in done.stderr
+    if "out.txt" in command:
+        assert (compass / "out.txt").read_text().startswith("north north-east ")
+
+
+def test_characters_that_stdout_lacks_are_escapes(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("2 2\nnorth 0 1\n日本😀 1 0\n")
+    assert shell(f"{EMBEDREC} vectors import {tmp_path}/v.txt", tmp_path).returncode == 0
+    for words, written in (("", "\\u65e5\\u672c\\U0001f600"), ("--json", '"\\u65e5\\u672c\\ud83d\\ude00"')):
+        done = shell(f"{EMBEDREC} similar north --model v {words}", tmp_path, PYTHONIOENCODING="latin-1")
+        assert done.returncode == 0 and written in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("export o.redis --prefix", "the prefix of keys must be UTF-8, but is '\\udcff'"),
+        ("publish redis redis://127.0.0.1:1/0 --dry-run --prefix", "the prefix of keys must be UTF-8"),
+        ("publish postgres postgresql://127.0.0.1:1/x --retries 0 --prefix", "the prefix of tables must be UTF-8"),
+        ("publish postgres postgresql://127.0.0.1:1/x --retries 0 --schema", "the schema must be UTF-8"),
+        ("similar", "no item '\\udcff' among the 6"),
+        ("prepare table", "there is no file or folder \\udcff"),
+    ],
+)
+def test_arguments_that_are_not_utf8_are_one_sentence(command: str, says: str, compass: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "embedrec", *command.split(), b"\xff"],
+        capture_output=True,
+        cwd=compass,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert says in done.stderr.decode().splitlines()[-1]
