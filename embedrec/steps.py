@@ -99,36 +99,37 @@ def prepare(
             "out, or prepare the whole and split it with `embedrec split`"
         )
     started = perf_counter()
-    held_out = None if test is None else reader.read_test(test, bad_rows=bad_rows)
     room = IN_MEMORY if memory is None else Room(memory, folder.parent)
-    events = reader.read(paths, bad_rows=bad_rows, workers=workers, report=report, room=room)
-    read = {"events": len(events), "sessions": len(events.sessions), "items": len(events.items)}
-    events = regroup.apply(events)
-    regrouped = {**settings_of(regroup), "sessions": len(events.sessions)}
-    events, removed = filters.apply(events)
-    sessions = sessionize(events)
-    about: dict[str, Any] = {
-        "source": source,
-        "reader": settings_of(reader),
-        "paths": [str(p) for p in paths],
-        "read": read,
-        "regrouped": regrouped,
-        "bad_rows": bad_rows.counts,
-        "filters": settings_of(filters),
-        "removed": [settings_of(r) for r in removed],
-        **counts(sessions),
-        "seconds": round(perf_counter() - started, 3),
-    }
-    for name in ("item_features", "user_features"):
-        features: Features | None = getattr(sessions, name)
-        if features is not None:
-            about[name] = features.about()
-    if held_out is not None:
-        about |= _given(held_out, sessions, test)
-    with artifacts.writing(folder, "sessions", about) as draft:
-        sessions.write(draft)
+    with room.returning():
+        held_out = None if test is None else reader.read_test(test, bad_rows=bad_rows, room=room)
+        events = reader.read(paths, bad_rows=bad_rows, workers=workers, report=report, room=room)
+        read = {"events": len(events), "sessions": len(events.sessions), "items": len(events.items)}
+        events = regroup.apply(events)
+        regrouped = {**settings_of(regroup), "sessions": len(events.sessions)}
+        events, removed = filters.apply(events)
+        sessions = sessionize(events)
+        about: dict[str, Any] = {
+            "source": source,
+            "reader": settings_of(reader),
+            "paths": [str(p) for p in paths],
+            "read": read,
+            "regrouped": regrouped,
+            "bad_rows": bad_rows.counts,
+            "filters": settings_of(filters),
+            "removed": [settings_of(r) for r in removed],
+            **counts(sessions),
+            "seconds": round(perf_counter() - started, 3),
+        }
+        for name in ("item_features", "user_features"):
+            features: Features | None = getattr(sessions, name)
+            if features is not None:
+                about[name] = features.about()
         if held_out is not None:
-            held_out.write(draft)
+            about |= _given(held_out, sessions, test)
+        with artifacts.writing(folder, "sessions", about) as draft:
+            sessions.write(draft)
+            if held_out is not None:
+                held_out.write(draft)
     return artifacts.read(folder, "sessions")
 
 

@@ -16,7 +16,7 @@ from embedrec import artifacts, steps
 from embedrec.data import ordering, room
 from embedrec.data.filters import Filters
 from embedrec.data.regroup import Regroup
-from embedrec.errors import DataError
+from embedrec.errors import EmbedrecError
 from embedrec.readers import BadRows, formats, ids
 from embedrec.readers.table import Table
 from tests.data import strategies as draw
@@ -61,7 +61,7 @@ def prepared(folder: Path, log: Path, reader: Any, memory: int | None, workers: 
     place = folder / f"with-{memory}"
     try:
         done = steps.prepare("table", reader, [log], place, bad_rows=bad_rows, workers=workers, memory=memory, **given)
-    except DataError as e:
+    except EmbedrecError as e:
         return str(e)
     finally:
         assert {p.name for p in folder.iterdir()} <= {log.name, "with-None", f"with-{BUDGET}"}
@@ -78,6 +78,7 @@ def test_the_result_is_the_same_to_the_byte(
         reader = Table(session="session", kind="kind")
         plain = prepared(Path(folder), log, reader, None, 1, filters=chosen, regroup=regroup)
         patch.setattr(formats, "_ROWS", 48)  # of which a budget leaves a sixteenth: 3
+        patch.setattr(formats, "_BYTES", 1600)  # and 100 bytes
         patch.setattr(room, "_CHUNK", 4)
         patch.setattr(ordering, "_MANY", 0)
         patch.setattr(ordering, "_PART", 5)

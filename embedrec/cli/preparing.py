@@ -80,7 +80,8 @@ def shared(duplicates: str = "none", duplicates_at: str = "start") -> Callable[[
         click.option(
             "--memory",
             metavar="SIZE",
-            help="Keep to so much memory (512M, 2G), with columns of events in files [default: all in memory].",
+            help="Keep to so much memory (512M, 2G), with columns of events in files; distinct ids must fit into it "
+            "[default: all in memory].",
         ),
         click.option("--name", metavar="NAME", help="Name of the sessions [default: from the source]."),
         log_option,

@@ -12,6 +12,8 @@ import numpy as np
 from embedrec.data.vocab import Ids
 from embedrec.errors import DataError
 
+_PART = 1 << 16  # texts converted together
+
 
 def to_arrow(ids: Ids, *, large: bool = False) -> Any:
     """Ids (n,), int64 or str, as an Arrow array of int64 or string (`large`: with 64-bit offsets).
@@ -34,6 +36,7 @@ def from_arrow(column: Any) -> np.ndarray:
 
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         texts = np.empty(len(column), dtype=object)
-        texts[:] = column.to_pylist()
+        for at in range(0, len(column), _PART):
+            texts[at : at + _PART] = column[at : at + _PART].to_pylist()
         return texts
     return column.to_numpy()

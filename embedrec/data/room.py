@@ -19,6 +19,8 @@ from embedrec.errors import DataError, SettingsError
 _CHUNK = 1 << 20  # events handled at once where a step goes through a whole column: temporaries stay small
 _LEAST = 256 << 20  # bytes; Python, NumPy, Arrow and compiled kernels alone take 200 MB
 _AMPLE = 4 << 30  # bytes; from here on batches are read in full size
+_PROGRAM = 96 << 20  # bytes; what is loaded when all is read
+_ID, _TEXT = 40, 56  # bytes for each id: counts and places; and the object of a text beside its own bytes
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -29,8 +31,9 @@ class Room:
     folder  where the files of columns lie under a budget; they have no names there and vanish with the process
 
     Under a budget, columns are memory-mapped files: the system may write them out and take their memory at any
-    time. What cannot be split stays in memory and must fit: the distinct ids of sessions, items and users, with about
-    200 bytes for each that is a text, and the events of one session.
+    time. What cannot be split stays in memory and must fit: the distinct ids of sessions, items and users, with 40
+    bytes each and 56 more than its length for each that is a text, and the events of one session. Ids that do not fit
+    are an error, see `hold_ids`.
 
     Raises SettingsError for a budget that is too small to work in.
     """
@@ -44,6 +47,7 @@ class Room:
             folder.mkdir(parents=True, exist_ok=True)
         self.depth = 4 if budget is None else 1  # batches that may wait while others are worked on
         self.share = 1.0 if budget is None else min(1.0, budget / _AMPLE)  # of the usual size of a batch
+        self._ids: dict[str, int] = {}  # what is held of each role, in bytes
 
     def empty(self, count: int, dtype: Any) -> np.ndarray:
         """An array (count,) to be written. Raises DataError when the disk is full."""
@@ -54,6 +58,39 @@ class Room:
             with self.writing():
                 reserve(file, size)
             return np.frombuffer(mmap.mmap(file.fileno(), size), dtype)
+
+    def hold_ids(self, role: str, count: int, texts: int | None) -> None:
+        """So many distinct ids of a role are held, whose texts take so many bytes; None for whole numbers.
+
+        Raises DataError when all that is held takes more than the budget leaves for it.
+        """
+        if self.budget is None:
+            return
+        self._ids[role] = count * _ID + (0 if texts is None else count * _TEXT + texts)
+        taken = sum(list(self._ids.values()))  # a list, as other threads hold other roles meanwhile
+        left = self.budget - _PROGRAM
+        if taken > left:
+            most = max(self._ids, key=lambda name: self._ids[name])
+            raise DataError(
+                f"the distinct ids take {taken >> 20:,}M so far ({self._ids[most] >> 20:,}M of them for {most}s), but "
+                f"a memory of {self.budget >> 20:,}M leaves {left >> 20:,}M for them; give more memory, or read fewer "
+                "files"
+            )
+
+    @contextmanager
+    def returning(self) -> Iterator[None]:
+        """Under a budget, memory of Arrow that is free goes back to the system at once; Arrow's own pool keeps it."""
+        if self.budget is None:
+            yield
+            return
+        import pyarrow as pa
+
+        before = pa.default_memory_pool()
+        pa.set_memory_pool(pa.system_memory_pool())
+        try:
+            yield
+        finally:
+            pa.set_memory_pool(before)
 
     @contextmanager
     def writing(self, what: str = "columns") -> Iterator[None]:
@@ -71,6 +108,16 @@ class Room:
         array[:] = value
         return array
 
+    def doubled(self, array: np.ndarray) -> np.ndarray:
+        """An array (2·count,) that begins with the values of one (count,). Raises DataError when the disk is full."""
+        longer = self.empty(2 * len(array), array.dtype)
+        for here in chunks(len(array)):
+            longer[here] = array[here]
+            if self.budget is not None:
+                resting(array)
+                resting(longer)
+        return longer
+
     def kept(self, column: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """The values of a column (E,) where a mask (E,) is true. Raises DataError when the disk is full."""
         out, at = self.empty(int(np.count_nonzero(mask)), column.dtype), 0
@@ -81,7 +128,9 @@ class Room:
         return out
 
     def recoded(self, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
-        """new[rows]: rows (E,) by other numbers `new` (n,). Raises DataError when the disk is full."""
+        """new[rows]: rows (E,) by other numbers, or ids, `new` (n,). Raises DataError when the disk is full."""
+        if new.dtype == object:  # which is in memory, and no file can hold it
+            return new[rows]
         out = self.empty(len(rows), new.dtype)
         for here in chunks(len(rows)):
             np.take(new, rows[here], out=out[here], mode="clip")
@@ -137,6 +186,12 @@ def reserve(file: IO[bytes], size: int) -> None:
 def in_files(folder: Path) -> Room:
     """Room in files for what is only passed on, however much memory there is."""
     return Room(_LEAST, folder)
+
+
+def resting(array: np.ndarray) -> None:
+    """Take the pages of a whole array of `Room.empty` that lies in a file out of the memory of this process."""
+    if isinstance(array.base, memoryview) and isinstance(array.base.obj, mmap.mmap):
+        array.base.obj.madvise(mmap.MADV_DONTNEED)
 
 
 def chunks(count: int) -> Iterator[slice]:

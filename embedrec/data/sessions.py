@@ -251,12 +251,13 @@ def sessionize(events: Events) -> Sessions:
     new[order] = np.arange(len(order), dtype=np.int32)
     users = None
     if events.user is not None and events.users is not None:
-        users = events.users.ids[events.user[offsets[:-1]]]
+        users = events.room.recoded(events.user[offsets[:-1]], events.users.ids)
+    names = events.items.names
     return Sessions(
         offsets,
         events.room.recoded(events.item, new),
-        events.items.take(order).with_counts(counts),
-        events.sessions.ids[present],
+        Vocab.distinct(events.items.ids[order], None if names is None else names[order], counts),
+        events.room.recoded(present, events.sessions.ids),
         times=events.time,
         weights=events.weight,
         kinds=events.kind,

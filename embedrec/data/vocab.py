@@ -12,6 +12,7 @@ import numpy as np
 from embedrec.errors import DataError
 
 Ids = np.ndarray  # (n,) int64, or object holding str
+_PART = 1 << 16  # ids looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +45,10 @@ class Vocab:
             raise DataError(f"vocabulary ids must be unique, but {self._first_twin()!r} stands twice")
 
     @classmethod
-    def distinct(cls, ids: Ids, names: np.ndarray | None = None) -> Vocab:
+    def distinct(cls, ids: Ids, names: np.ndarray | None = None, counts: np.ndarray | None = None) -> Vocab:
         """A vocabulary of ids that were told apart when they were read: they are not compared again."""
         made = object.__new__(cls)
-        for field, value in (("ids", ids), ("names", names), ("counts", None)):
+        for field, value in (("ids", ids), ("names", names), ("counts", counts)):
             object.__setattr__(made, field, value)
         return made
 
@@ -123,7 +124,8 @@ def as_ids(ids: Sequence[Any] | np.ndarray) -> Ids:
         return array.astype(np.int64, copy=False)
     if array.dtype.kind in "UT":
         return array.astype(object)
-    kinds = set(map(type, array.tolist()))
+    # not all at once: a list of many ids takes memory for nothing
+    kinds = {type(i) for at in range(0, len(array), _PART) for i in array[at : at + _PART].tolist()}
     if kinds <= {str}:
         return array.astype(object, copy=False)
     if kinds == {int}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,15 @@ from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.vocab import Ids, Vocab
 from embedrec.errors import ArtifactError, DataError, reason
 
+_ROWS = 1 << 20  # of a row group at most, which is Arrow's own number
+_CHARACTERS = 64 << 20  # of the texts of a row group, about
+_LOOKED_AT = 1 << 12  # rows counted together
+
 
 def save_vocab(vocab: Vocab, path: Path) -> None:
     """Write a vocabulary; row r of the file is row r of the vocabulary."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = {"id": to_arrow(vocab.ids)}
-    if vocab.names is not None:
-        columns["name"] = to_arrow(vocab.names)
-    if vocab.counts is not None:
-        columns["count"] = pa.array(vocab.counts, pa.int64())
-    pq.write_table(pa.table(columns), path, compression="zstd", use_dictionary=False)
+    columns = {"id": vocab.ids, "name": vocab.names, "count": vocab.counts}
+    _write(path, {name: column for name, column in columns.items() if column is not None})
 
 
 def load_vocab(path: Path) -> Vocab:
@@ -83,15 +81,37 @@ class _Later(Vocab):
 
 def save_ids(ids: Ids, path: Path) -> None:
     """Write ids (n,) that need not be distinct."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table({"id": to_arrow(ids)}), path, compression="zstd", use_dictionary=False)
+    _write(path, {"id": ids})
 
 
 def load_ids(path: Path) -> Ids:
     """Read ids (n,). Raises ArtifactError when the file is no such table."""
     return _columns(path)["id"]
+
+
+def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
+    """Write columns (n,) of int64 or texts, part by part, so that no second copy of all texts is made."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {name: pa.string() if column.dtype == object else pa.int64() for name, column in columns.items()}
+    with pq.ParquetWriter(path, pa.schema(kinds), compression="zstd", use_dictionary=False) as file:
+        for here in _parts([column for column in columns.values() if column.dtype == object], len(columns["id"])):
+            file.write_table(pa.table({name: to_arrow(column[here]) for name, column in columns.items()}))
+
+
+def _parts(texts: Sequence[np.ndarray], n: int) -> Iterator[slice]:
+    """Slices of n rows, of at most so many rows and characters of their texts; one where there are no rows."""
+    start = at = size = 0
+    while at < n:
+        end = min(at + _LOOKED_AT, start + _ROWS, n)
+        size += sum(sum(map(len, column[at:end])) for column in texts)
+        at = end
+        if size >= _CHARACTERS or at - start == _ROWS:
+            yield slice(start, at)
+            start, size = at, 0
+    if start < n or not n:
+        yield slice(start, n)
 
 
 def _columns(path: Path, content: Any = None) -> dict[str, np.ndarray]:

@@ -21,9 +21,11 @@ from embedrec.errors import DataError, reason
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.behind import ahead
 from embedrec.readers.files import Source
+from embedrec.readers.parquet_batches import packed_columns, sized, split
 
 _BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded once a batch, so large ones are cheaper
 _ROWS = 1 << 18  # rows of Parquet at once: parsing makes ten temporaries of them
+_BYTES = 32 << 20  # bytes of a batch of Parquet or of JSON lines, whose rows may be long
 _AHEAD = 16  # batches of Parquet decoded before they are asked for
 _BUFFER = 1 << 18  # bytes of each column read from disk at once
 _LINES = 1 << 17  # JSON lines at once, which are Python objects for a while
@@ -48,7 +50,7 @@ class Batch:
 class Format(Protocol):
     """What every format of tables can do. `typed` says whether numbers and texts are told apart.
 
-    Batches are of a size that is fast to read, or of a `share` of it where memory is short.
+    Batches are of a size that is fast to read, in rows and in bytes, or of a `share` of it where memory is short.
     """
 
     @property
@@ -74,25 +76,33 @@ class Parquet:
 
     def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
         """The rows in order."""
-        with self._open(source) as file:
+        rows, size = ceil(_ROWS * share), ceil(_BYTES * share)
+        with self._open(source, columns) as file:
             total, done = max(file.metadata.num_rows, 1), 0
-            # one thread: to share each small batch out among several takes longer than to decode it
-            decoded = file.iter_batches(batch_size=ceil(_ROWS * share), columns=list(columns), use_threads=False)
-            for batch in ahead(decoded, ceil(_AHEAD * share)):
-                found = {name: _plain(batch.column(name)) for name in columns}
-                numbers = range(done + 1, done + batch.num_rows + 1)
-                done += batch.num_rows
-                yield Batch(source, found, numbers, done / total)
+            for batch in ahead(sized(file, columns, rows, size), ceil(_AHEAD * share)):
+                for part in split(batch, size):
+                    found = {name: _plain(part.column(name)) for name in columns}
+                    numbers = range(done + 1, done + part.num_rows + 1)
+                    done += part.num_rows
+                    yield Batch(source, found, numbers, done / total)
 
     @contextmanager
-    def _open(self, source: Source) -> Iterator[Any]:
+    def _open(self, source: Source, columns: Sequence[str] = ()) -> Iterator[Any]:
+        """The file, in which those of these columns come as codes into a dictionary that are packed so well."""
         import pyarrow.parquet as pq
 
         with decoding(source, "Parquet"):
             plain = source.member is None and not source.path.name.endswith(".gz")
             content = source.path if plain else io.BytesIO(source.read())
             # by default Arrow holds the whole file in memory until its last batch
-            with pq.ParquetFile(content, pre_buffer=False, buffer_size=_BUFFER) as file:
+            given: dict[str, Any] = {"pre_buffer": False, "buffer_size": _BUFFER}
+            with pq.ParquetFile(content, **given) as file:
+                packed = packed_columns(file, columns)
+                if not packed:
+                    yield file
+                    return
+                metadata = file.metadata
+            with pq.ParquetFile(content, **given, metadata=metadata, read_dictionary=packed) as file:
                 yield file
 
 
@@ -109,7 +119,7 @@ class JsonLines:
     def columns(self, source: Source) -> list[str]:
         """The keys of the first hundred objects."""
         with source.open() as stream:
-            rows = [_json(line) for line in islice(_lines(stream), _LOOKED_AT)]
+            rows = [_json(line) for line in islice(_lines(stream, _BLOCK), _LOOKED_AT)]
         if not any(isinstance(row, dict) for row in rows):
             raise DataError(f"{source} holds no JSON objects, one a line; check the file")
         return list(dict.fromkeys(chain.from_iterable(row for row in rows if isinstance(row, dict))))
@@ -118,8 +128,8 @@ class JsonLines:
         """The rows in order; a missing key is null, and a line that is no JSON object is a bad row."""
         with source.open() as stream:
             counted = Counted(stream)
-            numbered = enumerate(_lines(counted), 1)
-            while lines := list(islice(numbered, ceil(_LINES * share))):
+            numbered = enumerate(_lines(counted, ceil(_BLOCK * share)), 1)
+            while lines := _some(numbered, ceil(_LINES * share), ceil(_BYTES * share)):
                 rows, numbers = [], []
                 for number, line in lines:
                     row = _json(line)
@@ -176,11 +186,22 @@ def _plain(column: Any) -> Any:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
-def _lines(stream: Any) -> Iterator[bytes]:
-    """Lines that are not blank, without byte order mark."""
-    rest = stream.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
+def _some(lines: Iterator[tuple[int, bytes]], most: int, size: int) -> list[tuple[int, bytes]]:
+    """The next lines with their numbers: at most so many, and no more once they are `size` bytes."""
+    taken = []
+    for numbered in lines:
+        taken.append(numbered)
+        size -= len(numbered[1])
+        if len(taken) == most or size <= 0:
+            break
+    return taken
+
+
+def _lines(stream: Any, size: int) -> Iterator[bytes]:
+    """Lines that are not blank, without byte order mark; so many bytes are read at once."""
+    rest = stream.read(size).removeprefix(b"\xef\xbb\xbf")
     while rest:
-        block = stream.read(_BLOCK)
+        block = stream.read(size)
         *whole, rest = rest.split(b"\n") if block else [*rest.split(b"\n"), b""]
         yield from (line for line in whole if line.strip())
         rest += block

@@ -8,10 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedrec.data.room import IN_MEMORY, Room, chunks, resting
 from embedrec.readers import values
 
 _FEW = 1 << 18  # ids that are looked up in a dict, 0.3 s; with more, compiled tables are worth their start of 0.7 s
+_SHORT = 64  # bytes; a longer id counts as several
+_RESTING = 8  # texts that take more than this part of the budget are taken out of memory between batches
 _SLOTS = 1 << 18  # of a table at first
+_WRITTEN_WHOLE = values.WHOLE.replace("$", r"(\.0+)?$")
 
 
 class Ids:
@@ -19,40 +23,69 @@ class Ids:
 
     typed  False for a format without types, whose texts are whole numbers if all of them look so
     many   whether many ids are expected, for which compiled kernels are started at once
+    role   whose ids they are, for a message
+    room   where the tables lie; it counts what the ids take in the end
     """
 
-    def __init__(self, *, typed: bool, many: bool = False) -> None:
+    def __init__(self, *, typed: bool, many: bool = False, role: str = "session", room: Room = IN_MEMORY) -> None:
         self.typed = typed
+        self.role = role
+        self.room = room
+        self.whole = not typed  # whether all may become whole numbers, which take less memory
         self.left = 0 if many else _FEW
         self.table: _Dict | _Numbers | _Texts = _Dict()
 
     def rows(self, column: Any) -> np.ndarray:
-        """Ids (b,) of int64, string or large_string, none of them null → rows (b,) int32."""
+        """Ids (b,) of int64, string or large_string, none of them null → rows (b,) int32.
+
+        Raises DataError for ids that do not fit into the memory of the room.
+        """
+        known = self.table.size()[0]
+        rows = self._rows(column)
+        if self.room.budget is not None:
+            count, texts = self.table.size()
+            if self.whole and texts is not None:
+                new = self.table.ids()[known:]
+                self.whole = pc.all(pc.match_substring_regex(new, _WRITTEN_WHOLE)).as_py()
+            self.room.hold_ids(self.role, count, None if self.whole else texts)
+            if isinstance(self.table, _Texts) and (texts or 0) > self.room.budget // _RESTING:
+                resting(self.table.known)
+        return rows
+
+    def _rows(self, column: Any) -> np.ndarray:
         if not len(column):
             return np.empty(0, dtype=np.int32)
         numeric = pa.types.is_int64(column.type) and self.table.numeric is not False
         if not numeric:
             column = pc.cast(column, pa.large_string())
             if self.table.numeric:
-                self.table = self.table.of_texts()
+                self.table = self.table.of_texts(self.room)
         if isinstance(self.table, _Dict):
             if self.left:
                 encoded = column.dictionary_encode()
-                self.left = max(0, self.left - len(encoded.dictionary))
+                distinct = encoded.dictionary
+                self.left = max(0, self.left - max(len(distinct), distinct.nbytes // _SHORT))
             if self.left:
                 self.table.numeric = numeric
                 return self.table.rows(encoded)
-            self.table = _compiled(self.table.ids(), numeric=numeric)
+            self.table = _compiled(self.table.ids(), self.room, numeric=numeric)
         return self.table.rows(column)
 
     def final(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Distinct ids, int64 or object array of str, and for every row its final row; None where rows stay."""
-        ids = self.table.ids()
+        ids, compiled = self.table.ids(), not isinstance(self.table, _Dict)
         self.table = _Dict()
         if self.typed or pa.types.is_int64(ids.type):
             return _numpy(ids), None
-        encoded = whole_or_text(ids).dictionary_encode()  # "12" and "12.0" are one
-        return _numpy(encoded.dictionary), encoded.indices.to_numpy()
+        whole = _whole(ids, self.room)
+        if whole is None:
+            return _numpy(ids), None
+        table = _compiled(pa.array([], pa.int64()), self.room, numeric=True) if compiled else _Dict()
+        rows = self.room.empty(len(whole), np.int32)
+        for here in chunks(len(whole)):  # "12" and "12.0" are one
+            part = pa.array(whole[here])
+            rows[here] = table.rows(part.dictionary_encode() if isinstance(table, _Dict) else part)
+        return _numpy(table.ids()), rows
 
 
 def start_kernels(numeric: bool) -> None:
@@ -60,19 +93,21 @@ def start_kernels(numeric: bool) -> None:
     Ids(typed=True, many=True).rows(pa.array([0]) if numeric else pa.array(["0"]))
 
 
-def whole_or_text(texts: Any) -> Any:
-    """Texts as int64 where all are whole numbers ("12"; "12.0" too, as float columns are written), else as they are."""
-    whole = pc.replace_substring_regex(texts, r"\.0+$", "")
-    if pc.all(pc.match_substring_regex(whole, values.WHOLE)).as_py():
+def _whole(texts: Any, room: Room) -> np.ndarray | None:
+    """Texts as int64 where all are whole numbers ("12"; "12.0" too, as float columns are written), else None."""
+    numbers = room.empty(len(texts), np.int64)
+    for here in chunks(len(texts)):
+        if not pc.all(pc.match_substring_regex(texts[here], _WRITTEN_WHOLE)).as_py():
+            return None
         try:
-            return pc.cast(whole, pa.int64())
+            numbers[here] = pc.cast(pc.replace_substring_regex(texts[here], r"\.0+$", ""), pa.int64()).to_numpy()
         except pa.ArrowInvalid:  # beyond 64 bits
-            return texts
-    return texts
+            return None
+    return numbers
 
 
-def _compiled(ids: Any, *, numeric: bool) -> _Numbers | _Texts:
-    table = _Numbers() if numeric else _Texts()
+def _compiled(ids: Any, room: Room, *, numeric: bool) -> _Numbers | _Texts:
+    table = _Numbers(room) if numeric else _Texts(room)
     if len(ids):
         table.rows(ids)
     return table
@@ -93,7 +128,11 @@ class _Dict:
     def ids(self) -> Any:
         return pa.array(list(self.row_of), pa.large_string() if self.numeric is False else pa.int64())
 
-    def of_texts(self) -> _Dict:
+    def size(self) -> tuple[int, int | None]:
+        """How many ids there are, and the bytes of texts where they are many; None for numbers."""
+        return len(self.row_of), None
+
+    def of_texts(self, _: Room) -> _Dict:
         table = _Dict()
         table.numeric, table.row_of = False, {str(number): row for number, row in self.row_of.items()}
         return table
@@ -104,10 +143,11 @@ class _Numbers:
 
     numeric = True
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         self.n = 0
-        self.slots = np.full(_SLOTS, -1, dtype=np.int32)
-        self.known = np.empty(_SLOTS // 2, dtype=np.int64)  # (≥ n,)
+        self.room = room
+        self.slots = room.full(_SLOTS, -1, np.int32)
+        self.known = room.empty(_SLOTS // 2, np.int64)  # (≥ n,)
 
     def rows(self, column: Any) -> np.ndarray:
         from embedrec.kernels.coding import code_numbers, fill_numbers
@@ -119,16 +159,20 @@ class _Numbers:
             done, self.n = code_numbers(ids, done, rows, self.slots, self.known, self.n)
             if done == len(ids):
                 return rows
-            self.slots = np.full(2 * len(self.slots), -1, dtype=np.int32)
-            self.known = _doubled(self.known)
+            self.slots = self.room.full(2 * len(self.slots), -1, np.int32)
+            self.known = self.room.doubled(self.known)
             fill_numbers(self.slots, self.known[: self.n])
 
     def ids(self) -> Any:
         return pa.array(self.known[: self.n])
 
-    def of_texts(self) -> _Texts:
-        table = _Texts()
-        table.rows(pc.cast(self.ids(), pa.large_string()))
+    def size(self) -> tuple[int, int | None]:
+        return self.n, None
+
+    def of_texts(self, room: Room) -> _Texts:
+        table = _Texts(room)
+        for here in chunks(self.n):
+            table.rows(pc.cast(pa.array(self.known[: self.n][here]), pa.large_string()))
         return table
 
 
@@ -137,12 +181,13 @@ class _Texts:
 
     numeric = False
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         self.n = 0
-        self.slots = np.full(_SLOTS, -1, dtype=np.int32)
-        self.hashes = np.empty(_SLOTS // 2, dtype=np.uint64)  # (≥ n,)
-        self.ends = np.zeros(_SLOTS // 2 + 1, dtype=np.int64)  # (≥ n + 1,) text r is known[ends[r]:ends[r + 1]]
-        self.known = np.empty(1 << 20, dtype=np.uint8)
+        self.room = room
+        self.slots = room.full(_SLOTS, -1, np.int32)
+        self.hashes = room.empty(_SLOTS // 2, np.uint64)  # (≥ n,)
+        self.ends = room.full(_SLOTS // 2 + 1, 0, np.int64)  # (≥ n + 1,) text r is known[ends[r]:ends[r + 1]]
+        self.known = room.empty(1 << 20, np.uint8)
 
     def rows(self, column: Any) -> np.ndarray:
         from embedrec.kernels.coding import code_texts, fill_hashed
@@ -151,7 +196,7 @@ class _Texts:
         offsets = np.frombuffer(offsets, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
         texts = np.frombuffer(texts or b"", dtype=np.uint8)
         while self.ends[self.n] + offsets[-1] - offsets[0] > len(self.known):
-            self.known = _doubled(self.known)
+            self.known = self.room.doubled(self.known)
         rows = np.empty(len(column), dtype=np.int32)
         done = 0
         while True:
@@ -160,22 +205,19 @@ class _Texts:
             )
             if done == len(rows):
                 return rows
-            self.slots = np.full(2 * len(self.slots), -1, dtype=np.int32)
-            self.hashes, self.ends = _doubled(self.hashes), _doubled(self.ends)
+            self.slots = self.room.full(2 * len(self.slots), -1, np.int32)
+            self.hashes, self.ends = self.room.doubled(self.hashes), self.room.doubled(self.ends)
             fill_hashed(self.slots, self.hashes[: self.n])
 
     def ids(self) -> Any:
         buffers = (pa.py_buffer(part) for part in (self.ends, self.known))
         return pa.LargeStringArray.from_buffers(self.n, *buffers)
 
-    def of_texts(self) -> _Texts:
+    def size(self) -> tuple[int, int | None]:
+        return self.n, int(self.ends[self.n])
+
+    def of_texts(self, _: Room) -> _Texts:
         return self
-
-
-def _doubled(array: np.ndarray) -> np.ndarray:
-    longer = np.empty(2 * len(array), dtype=array.dtype)
-    longer[: len(array)] = array
-    return longer
 
 
 def _numpy(ids: Any) -> np.ndarray:

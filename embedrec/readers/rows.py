@@ -115,7 +115,7 @@ class _Table:
         self.times = values.Times(plan.time, plan.time_unit)
         self.size = 0
         self.names: dict[int, str] = {}
-        self.ids = {role: Ids(typed=typed, many=many) for role in _CODED if getattr(plan, role)}
+        self.ids = {role: Ids(typed=typed, many=many, role=role, room=room) for role in _CODED if getattr(plan, role)}
         self.columns = {role: Column(np.int32, room) for role in self.ids}
         self.columns |= {role: Column(dtype, room) for role, dtype in _NUMBERS.items() if getattr(plan, role)}
 

@@ -66,7 +66,7 @@ class SessionTables:
             paths, bad_rows=bad_rows, workers=workers, room=room, report=report
         )
 
-    def read_test(self, path: str | Path, *, bad_rows: BadRows) -> HeldOut:
+    def read_test(self, path: str | Path, *, bad_rows: BadRows, room: Room = IN_MEMORY) -> HeldOut:
         """The held-out sessions of a test file.
 
         A table as that of the training part gives its sessions whole. A Parquet table of the columns `prefix` (lists of
@@ -77,9 +77,9 @@ class SessionTables:
         sources = expand([path], tuple(SUFFIXES), any_file=self._format([path]) != "auto")
         first = sources[0]
         if first.suffix not in (".parquet", ".pq") or not {_PREFIX, _TARGET} <= {*Parquet().columns(first)}:
-            whole = sessionize(self._table([path]).read([path], bad_rows=bad_rows))
+            whole = sessionize(self._table([path]).read([path], bad_rows=bad_rows, room=room))
             return HeldOut(whole, np.zeros(len(whole), dtype=np.int64))
-        parts = [_prefixes(source, bad_rows) for source in sources]
+        parts = [_prefixes(source, bad_rows, room.share) for source in sources]
         lengths, items, targets = (np.concatenate(column) for column in zip(*parts, strict=True))
         if not len(targets):
             raise DataError(f"no row of {path} can be used; check the file")
@@ -142,10 +142,10 @@ def chained(lengths: np.ndarray, items: Ids, targets: Ids) -> HeldOut:
     return HeldOut(sessions, np.where(shortest > 1, shortest, 0))
 
 
-def _prefixes(source: Source, bad_rows: BadRows) -> tuple[np.ndarray, Ids, Ids]:
+def _prefixes(source: Source, bad_rows: BadRows, share: float) -> tuple[np.ndarray, Ids, Ids]:
     """Lengths (R,), items (E,) and targets (R,) of the good rows. Raises DataError for columns of other types."""
     lengths, items, targets = [], [], []
-    for batch in Parquet().batches(source, [_PREFIX, _TARGET], bad_rows):
+    for batch in Parquet().batches(source, [_PREFIX, _TARGET], bad_rows, share):
         lists = batch.columns[_PREFIX]
         if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
             raise DataError(f"the column {_PREFIX!r} of {source} holds {lists.type}, but must hold lists of item ids")

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
 from embedrec.data import room as rooms
-from embedrec.data.room import IN_MEMORY, Column, Room, chunks, counted, parse_size
+from embedrec.data.room import IN_MEMORY, Column, Room, chunks, counted, parse_size, resting
 from embedrec.errors import DataError, SettingsError
 from tests.data import strategies as draw
 
@@ -87,3 +88,43 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_too_small_a_budget_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^the memory must be at least 256M, but is 104857600 bytes$"):
         Room(100 << 20, tmp_path)
+
+
+@draw.given(st.lists(st.integers(-9, 9), max_size=9))
+def test_a_doubled_array_begins_with_the_old_one(room: Room, values: list[int]) -> None:
+    array = room.empty(len(values), np.int32)
+    array[:] = values
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rooms, "_CHUNK", 4)
+        longer = room.doubled(array)
+    assert len(longer) == 2 * len(values)
+    assert longer[: len(values)].tolist() == values == array.tolist()
+
+
+def test_arrays_at_rest_keep_their_values(room: Room) -> None:
+    array = room.full(1 << 16, 7, np.int64)
+    resting(array)
+    assert (array == 7).all()
+
+
+def test_ids_are_counted_by_role(tmp_path: Path) -> None:
+    room = Room(BUDGET, tmp_path)
+    room.hold_ids("session", 1_000_000, None)
+    room.hold_ids("session", 2_000_000, None)  # instead of those before
+    room.hold_ids("item", 100, 10_000_000)
+    with pytest.raises(DataError) as refused:
+        room.hold_ids("user", 1_000_000, 20_000_000)
+    assert str(refused.value) == (
+        "the distinct ids take 196M so far (110M of them for users), but a memory of 256M leaves 160M for them; give "
+        "more memory, or read fewer files"
+    )
+    IN_MEMORY.hold_ids("user", 1 << 40, 1 << 50)
+
+
+def test_memory_of_arrow_goes_back_under_a_budget(tmp_path: Path) -> None:
+    before = pa.default_memory_pool().backend_name
+    with IN_MEMORY.returning():
+        assert pa.default_memory_pool().backend_name == before
+    with Room(BUDGET, tmp_path).returning():
+        assert pa.default_memory_pool().backend_name == "system"
+    assert pa.default_memory_pool().backend_name == before

@@ -1,0 +1,87 @@
+"""Batches of Parquet that are bounded in rows and in bytes, however long texts are and however well they are packed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_PACKED = 8  # bytes a row; texts stored in fewer are read as codes into a dictionary, which is decoded in parts
+_DICTIONARY = 2 << 20  # bytes that a dictionary may take beside them in each row group
+_FASTER = 4  # times the rows of a batch, at most, that the next one has
+
+
+def packed_columns(file: Any, columns: Sequence[str]) -> list[str]:
+    """Columns of texts of which a few bytes a row are stored: decoded, they might take any number of times as many."""
+    groups = [file.metadata.row_group(g) for g in range(file.metadata.num_row_groups)]
+    found = []
+    for at, path in enumerate(file.metadata.schema.column(c).path for c in range(file.metadata.num_columns)):
+        kind = file.schema_arrow.field(path).type if path in columns else pa.null()
+        if _has_texts(kind) and all(
+            group.column(at).total_uncompressed_size <= _DICTIONARY + _PACKED * group.num_rows for group in groups
+        ):
+            found.append(path)
+    return found
+
+
+def sized(file: Any, columns: Sequence[str], rows: int, size: int) -> Iterator[Any]:
+    """Batches of at most so many rows, which take about `size` bytes: as many as those before let expect.
+
+    What a file says of its columns is how much of them is stored, so that the first batches are short ones.
+    """
+    metadata = file.metadata
+    wanted = [c for c in range(metadata.num_columns) if metadata.schema.column(c).path.partition(".")[0] in columns]
+    each = 1.0  # bytes a row: in the row group that packs them least, then in the last batch
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        stored = sum(group.column(c).total_uncompressed_size for c in wanted)
+        each = max(each, stored / max(group.num_rows, 1))
+    count = _count(max(1, rows // _FASTER**2), size, each)
+    # one thread: to share each small batch out among several takes longer than to decode it
+    for batch in file.iter_batches(batch_size=count, columns=list(columns), use_threads=False):
+        taken = _nbytes(batch) / max(batch.num_rows, 1)
+        if taken * count > size or count < rows:
+            count = min(_count(rows, size, taken), _FASTER * count)
+            file.reader.set_batch_size(count)
+        yield batch
+
+
+def _count(rows: int, size: int, each: float) -> int:
+    return max(1, min(rows, int(size / max(each, 1.0))))
+
+
+def split(batch: Any, size: int) -> Iterator[Any]:
+    """Slices of a batch that take about `size` bytes each when their dictionaries are decoded."""
+    sizes = [_text_sizes(column) for column in batch.columns]
+    most = sum(int(lengths.max(initial=0)) for lengths, _ in sizes)
+    if _nbytes(batch) + most * batch.num_rows <= size:
+        yield batch
+        return
+    taken = np.full(batch.num_rows, _nbytes(batch) / max(batch.num_rows, 1))
+    for lengths, codes in sizes:
+        if len(lengths):
+            taken += lengths[codes]
+    part = (np.cumsum(taken) // size).astype(np.int64)
+    cuts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), batch.num_rows]
+    yield from (batch.slice(first, last - first) for first, last in pairwise(cuts))
+
+
+def _nbytes(batch: Any) -> int:
+    """Bytes of a batch without dictionaries, which batches share."""
+    return sum((c.indices if pa.types.is_dictionary(c.type) else c).nbytes for c in batch.columns)
+
+
+def _text_sizes(column: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes of the texts of a dictionary (m,), the last of them 0 for none, and the place of each row (b,) in it."""
+    if not pa.types.is_dictionary(column.type) or not _has_texts(column.type.value_type):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    lengths = pc.fill_null(pc.binary_length(column.dictionary), 0).to_numpy(zero_copy_only=False)
+    codes = pc.fill_null(pc.cast(column.indices, pa.int64()), len(lengths)).to_numpy(zero_copy_only=False)
+    return np.append(lengths, 0), codes
+
+
+def _has_texts(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))

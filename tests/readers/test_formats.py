@@ -1,0 +1,104 @@
+"""Batches of tables: every row once and in order, and bounded in bytes however long rows are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import strategies as st
+
+from embedrec.readers import formats
+from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.files import expand
+from embedrec.readers.formats import Batch, Format, JsonLines, Parquet
+from tests.data import strategies as draw
+
+MOST = 1 << 16  # bytes of a batch in these tests
+LONG = 2000  # characters
+
+
+def batches(form: Format, path: Path, columns: list[str], share: float = 1.0) -> list[Batch]:
+    (source,) = expand([path], (path.suffix,))
+    return list(form.batches(source, columns, BadRows(), share))
+
+
+def joined(found: list[Batch], column: str) -> list[Any]:
+    return [value for batch in found for value in batch.columns[column].to_pylist()]
+
+
+def text_bytes(found: list[Batch], column: str) -> list[int]:
+    return [batch.columns[column].nbytes for batch in found]
+
+
+long_texts = {
+    "alternating": ["a" * LONG, "b" * LONG, "c"] * 400,
+    "short ones first": ["c"] * 900 + ["a" * LONG, "b" * LONG] * 150,
+    "all of them": [f"{i:04}" + "x" * LONG for i in range(600)],
+}
+
+
+@pytest.mark.parametrize("given", long_texts.values(), ids=long_texts)
+@pytest.mark.parametrize("dictionary", [True, False], ids=["dictionary", "plain"])
+@pytest.mark.parametrize("stored", [True, False], ids=["categories", "texts"])
+def test_batches_of_parquet_are_bounded_in_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], dictionary: bool, stored: bool
+) -> None:
+    monkeypatch.setattr(formats, "_BYTES", MOST)
+    column = pa.array(given)
+    table = pa.table({"n": np.arange(len(given)), "text": column.dictionary_encode() if stored else column})
+    pq.write_table(table, tmp_path / "t.parquet", use_dictionary=dictionary, row_group_size=700)
+    found = batches(Parquet(), tmp_path / "t.parquet", ["n", "text"])
+    assert joined(found, "text") == given
+    assert joined(found, "n") == list(range(len(given)))
+    assert [n for batch in found for n in batch.rows] == list(range(1, len(given) + 1))
+    assert max(text_bytes(found, "text")) <= 2 * MOST  # the last row may be a long one
+
+
+def test_rows_that_grow_are_read_in_ever_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "_BYTES", MOST)
+    given = ["x" * (1 + i // 4) for i in range(9000)]
+    pq.write_table(pa.table({"text": given}), tmp_path / "t.parquet", use_dictionary=False)
+    found = batches(Parquet(), tmp_path / "t.parquet", ["text"])
+    assert joined(found, "text") == given
+    assert max(text_bytes(found, "text")) <= 2 * MOST
+
+
+def test_short_rows_come_in_batches_of_the_usual_size(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": np.arange(1_000_000)}), tmp_path / "t.parquet")
+    sizes = [len(batch.rows) for batch in batches(Parquet(), tmp_path / "t.parquet", ["n"])]
+    assert max(sizes) == formats._ROWS
+    assert len(sizes) < 8
+
+
+@draw.given(
+    st.lists(st.one_of(st.none(), st.just("x" * 50), draw.few, draw.texts), max_size=40),
+    st.integers(1, 12),
+    st.integers(1, 200),
+    st.booleans(),
+)
+def test_every_row_comes_once_and_in_order(
+    tmp_path: Path, given: list[str | None], rows: int, size: int, stored: bool
+) -> None:
+    column = pa.array(given, pa.string())
+    table = pa.table({"text": column.dictionary_encode() if stored else column, "n": pa.array(range(len(given)))})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats, "_ROWS", rows)
+        patch.setattr(formats, "_BYTES", size)
+        found = batches(Parquet(), tmp_path / "t.parquet", ["n", "text"])
+    assert joined(found, "text") == given
+    assert joined(found, "n") == list(range(len(given)))
+    assert all(len(batch.rows) <= rows for batch in found)
+
+
+def test_batches_of_json_lines_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "_BYTES", MOST)
+    given = ["a" * LONG, "b"] * 500
+    (tmp_path / "t.jsonl").write_text("".join(f'{{"text": "{text}"}}\n' for text in given))
+    found = batches(JsonLines(), tmp_path / "t.jsonl", ["text"])
+    assert joined(found, "text") == given
+    assert max(text_bytes(found, "text")) <= 2 * MOST
