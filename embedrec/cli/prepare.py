@@ -7,7 +7,14 @@ from typing import Any
 import click
 
 from embedrec.cli.named import Named
-from embedrec.cli.preparing import features_option, prepare_from, shared, stem_of, time_unit_option
+from embedrec.cli.preparing import (
+    feature_types_option,
+    features_option,
+    prepare_from,
+    shared,
+    stem_of,
+    time_unit_option,
+)
 from embedrec.cli.sources import SOURCES
 from embedrec.readers import FILTERED
 
@@ -80,6 +87,7 @@ def movielens(name: str | None, **given: Any) -> None:
 @time_unit_option
 @features_option("item")
 @features_option("user")
+@feature_types_option
 @shared()
 def table(name: str | None, names: str | None, **options: Any) -> None:
     """Any table with a session (or user) and an item a row: .csv, .tsv, .parquet, .jsonl, also .gz.
@@ -89,7 +97,7 @@ def table(name: str | None, names: str | None, **options: Any) -> None:
     embedrec prepare table clicks.csv --item sku --by user --gap 30min --min-count 5
     """
     columns = ("session", "item", "user", "time", "order", "weight", "kind", "format", "time_unit")
-    settings = {key: options.pop(key) for key in (*columns, "item_features", "user_features")}
+    settings = {key: options.pop(key) for key in (*columns, "item_features", "user_features", "feature_types")}
     prepare_from("table", {**settings, "name": names}, name or stem_of(options["paths"]) or "table", **options)
 
 

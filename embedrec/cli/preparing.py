@@ -102,6 +102,31 @@ def features_option(role: str) -> Callable[[F], F]:
     )
 
 
+def feature_types_option(command: F) -> F:
+    """--feature-type: what a column of features is, where the guess is wrong."""
+    return click.option(
+        "--feature-type",
+        "feature_types",
+        multiple=True,
+        callback=_feature_types,
+        metavar="NAME=TYPE",
+        help="A feature is a number, text, list or date; may be given repeatedly [default: guessed; ids and codes are "
+        "text].",
+    )(command)
+
+
+def _feature_types(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    from embedrec.readers.feature_columns import KINDS
+
+    types = {}
+    for value in values:
+        name, equals, kind = value.rpartition("=")
+        if not equals or kind not in KINDS:
+            raise click.BadParameter(f"{value!r} must be NAME=TYPE, where TYPE is one of {', '.join(KINDS)}")
+        types[name] = kind
+    return types
+
+
 time_unit_option = click.option(
     "--time-unit",
     type=click.Choice(["auto", "s", "ms", "iso"]),

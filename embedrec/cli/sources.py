@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from embedrec.cli.preparing import features_option, prepare_from, shared, stem_of, time_unit_option
+from embedrec.cli.preparing import (
+    feature_types_option,
+    features_option,
+    prepare_from,
+    shared,
+    stem_of,
+    time_unit_option,
+)
 
 
 @click.command(short_help="Spotify's Music Streaming Sessions Dataset.")
@@ -110,6 +117,7 @@ def recbole(name: str | None, **given: Any) -> None:
 )
 @time_unit_option
 @features_option("item")
+@feature_types_option
 @shared()
 def sessions(test: str | None, name: str | None, **given: Any) -> None:
     """Tables of SessionId, ItemId and Time (or pos) as in GRU4Rec and session-rec: .tsv, .csv, .parquet.
@@ -120,7 +128,7 @@ def sessions(test: str | None, name: str | None, **given: Any) -> None:
     embedrec prepare sessions rsc15_train_full.tsv --test rsc15_test.tsv
     embedrec prepare sessions train_sessions.parquet --test test_prefixes.parquet
     """
-    keys = ("session", "item", "time", "order", "format", "time_unit", "item_features")
+    keys = ("session", "item", "time", "order", "format", "time_unit", "item_features", "feature_types")
     settings = {key: given.pop(key) for key in keys}
     prepare_from("sessions", settings, name or stem_of(given["paths"]) or "sessions", test=test, **given)
 
@@ -134,6 +142,7 @@ def sessions(test: str | None, name: str | None, **given: Any) -> None:
 @click.option("--kind", metavar="COLUMN", help="Tables: column of the event's kind [default: guessed].")
 @time_unit_option
 @features_option("item")
+@feature_types_option
 @shared()
 def wsknn(name: str | None, **given: Any) -> None:
     """Sessions as the package wsknn has them: {session: [items, times, kinds, weights]} in JSON, or tables of events.
@@ -142,7 +151,7 @@ def wsknn(name: str | None, **given: Any) -> None:
     embedrec prepare wsknn sessions.json
     embedrec prepare wsknn events.jsonl.gz --actions view=1,cart=2,purchase=5
     """
-    keys = ("actions", "session", "item", "time", "weight", "kind", "time_unit", "item_features")
+    keys = ("actions", "session", "item", "time", "weight", "kind", "time_unit", "item_features", "feature_types")
     settings = {key: given.pop(key) for key in keys}
     prepare_from("wsknn", settings, name or stem_of(given["paths"]) or "wsknn", **given)
 

@@ -6,6 +6,7 @@ import operator
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Condition:
     """What is asked of a feature.
 
     feature  its name
-    sign     "=", "!=", or for numbers "<", "<=", ">", ">="
+    sign     "=", "!=", or for numbers and dates "<", "<=", ">", ">="
     values   texts or numbers, as they were written; several mean any of them, and with "!=" none of them
 
     Where nothing is known of an item, it fulfils no condition but "!=", which is the opposite of "=". A list fulfils
@@ -58,7 +59,7 @@ class Condition:
         """
         name = self.feature
         if name in features.numeric:
-            return self._numbers(features.numeric[name])
+            return self._numbers(features.numeric[name], dates=name in features.dates)
         coded = features.categorical.get(name, features.lists.get(name))
         if coded is None:
             names = [*features.numeric, *features.categorical, *features.lists]
@@ -68,12 +69,14 @@ class Condition:
             raise SettingsError(f"{name} holds texts, which {self.sign} does not order; use = or !=")
         return self._texts(coded)
 
-    def _numbers(self, column: np.ndarray) -> np.ndarray:
+    def _numbers(self, column: np.ndarray, *, dates: bool) -> np.ndarray:
         try:
-            values = np.array([np.float32(value) for value in self.values])
+            read = _days if dates else float
+            values = np.array([read(value) for value in self.values]).astype(column.dtype)
         except ValueError:
+            held = "dates, such as 2024-05-31" if dates else "numbers"
             raise SettingsError(
-                f"{self.feature} holds numbers, but is compared with {'|'.join(self.values)!r}"
+                f"{self.feature} holds {held}, but is compared with {'|'.join(self.values)!r}"
             ) from None
         met: np.ndarray
         if self.sign in _ORDER:
@@ -102,6 +105,20 @@ def all_met(conditions: Iterable[Condition], features: Features) -> np.ndarray:
     for condition in conditions:
         met &= condition.met(features)
     return met
+
+
+def _days(text: str) -> float:
+    """Days since 1970 of a date in ISO 8601, UTC where no zone is given; of a year or month its first day.
+
+    Other numbers are days already.
+    """
+    if re.fullmatch(r"[0-9]{4}(-[0-9]{2})?", text):
+        text = f"{text}-01-01" if len(text) == 4 else f"{text}-01"
+    elif re.fullmatch(r"[-+]?[0-9.]+", text):
+        return float(text)
+    moment = datetime.fromisoformat(text)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(days=1)
 
 
 def _some(names: list[str]) -> str:

@@ -1,8 +1,9 @@
 """Features as Parquet: `id` (string or int64), and one column a feature whose type says what it is.
 
-float is numeric (null where missing), string is a category (null where missing), a list of strings is a list. The
-names of categories in the order of their codes stand in the metadata of the schema as JSON, key `categories`; a file
-without them has those that occur, in order of text.
+A float of 32 or 64 bits is numeric (null where missing), string is a category (null where missing), a list of strings
+is a list. The column without a name holds the display names, where there are any. The names of categories in the order
+of their codes stand in the metadata of the schema as JSON, key `categories`; a file without them has those that occur,
+in order of text. The key `dates` lists the numeric columns that hold days since 1970.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from embedrec.data.features import ID, Categories, Features, Lists
 from embedrec.data.vocab import Vocab
 from embedrec.errors import ArtifactError, DataError, reason
 
-_NAMES = b"categories"
+_NAMES, _DATES = b"categories", b"dates"
+_DISPLAY = ""  # the column of display names: no feature is called so
 
 
 def save_features(features: Features, path: Path) -> None:
@@ -28,8 +30,10 @@ def save_features(features: Features, path: Path) -> None:
     import pyarrow.parquet as pq
 
     columns = {ID: to_arrow(features.vocab.ids)}
+    if features.vocab.names is not None:
+        columns[_DISPLAY] = to_arrow(features.vocab.names)
     for name, numbers in features.numeric.items():
-        columns[name] = pa.array(numbers, pa.float32(), from_pandas=True)  # NaN is null
+        columns[name] = pa.array(numbers, from_pandas=True)  # NaN is null
     for name, words in features.categorical.items():
         codes = pa.array(words.codes, mask=words.codes < 0)
         columns[name] = to_arrow(words.names).take(codes)
@@ -38,7 +42,8 @@ def save_features(features: Features, path: Path) -> None:
         columns[name] = pa.LargeListArray.from_arrays(pa.array(lists.offsets), texts)
     named: dict[str, Categories | Lists] = {**features.categorical, **features.lists}
     names = json.dumps({name: column.names.tolist() for name, column in named.items()}, ensure_ascii=False)
-    table = pa.table(columns).replace_schema_metadata({_NAMES: names.encode()})
+    dates = json.dumps(sorted(features.dates), ensure_ascii=False)
+    table = pa.table(columns).replace_schema_metadata({_NAMES: names.encode(), _DATES: dates.encode()})
     pq.write_table(table, path, compression="zstd")
 
 
@@ -64,15 +69,18 @@ def from_table(table: Any) -> Features:
     """
     import pyarrow as pa
 
-    known = json.loads((table.schema.metadata or {}).get(_NAMES, b"{}"))
+    metadata = table.schema.metadata or {}
+    known, dates = json.loads(metadata.get(_NAMES, b"{}")), json.loads(metadata.get(_DATES, b"[]"))
     if ID not in table.column_names or table[ID].null_count:
         raise DataError(f"the column {ID!r} must hold an id in every row")
-    numeric, categorical, lists = {}, {}, {}
+    numeric, categorical, lists, display = {}, {}, {}, None
     for name in table.column_names:
         column = table[name].combine_chunks()
         if name == ID:
             continue
-        if pa.types.is_float32(column.type):
+        if name == _DISPLAY:
+            display = np.array(column.to_pylist(), dtype=object)
+        elif pa.types.is_float32(column.type) or pa.types.is_float64(column.type):
             numeric[name] = column.to_numpy(zero_copy_only=False)
         elif _texts(column.type):
             names = _names(column, known.get(name))
@@ -85,7 +93,7 @@ def from_table(table: Any) -> Features:
             lists[name] = Lists(_offsets(column), _codes(words, names), names)
         else:
             raise DataError(f"the column {name!r} holds {column.type}, which is no feature")
-    return Features(Vocab(from_arrow(table[ID])), numeric, categorical, lists)
+    return Features(Vocab(from_arrow(table[ID]), display), numeric, categorical, lists, frozenset(dates))
 
 
 def _texts(kind: Any) -> bool:

@@ -81,10 +81,11 @@ class Lists:
 class Features:
     """Side information of m items or users; row r of every column belongs to `vocab.ids[r]`.
 
-    vocab        the ids
-    numeric      name → (m,) float32, NaN where nothing is known
+    vocab        the ids, with display names where the table has them
+    numeric      name → (m,) float64, NaN where nothing is known; float32 where the source holds that
     categorical  name → Categories of m rows
     lists        name → Lists of m rows
+    dates        names of numeric columns that hold days since 1970
 
     Raises DataError when a column is not of m rows, holds infinity, or its name is empty, "id" or given twice.
     """
@@ -93,9 +94,10 @@ class Features:
     numeric: Mapping[str, np.ndarray] = field(default_factory=dict)
     categorical: Mapping[str, Categories] = field(default_factory=dict)
     lists: Mapping[str, Lists] = field(default_factory=dict)
+    dates: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        numeric = {name: np.asarray(column, dtype=np.float32) for name, column in self.numeric.items()}
+        numeric = {name: _numbers(column) for name, column in self.numeric.items()}
         object.__setattr__(self, "numeric", numeric)
         object.__setattr__(self, "categorical", dict(self.categorical))
         object.__setattr__(self, "lists", dict(self.lists))
@@ -110,6 +112,8 @@ class Features:
         for name, numbers in self.numeric.items():
             if np.isinf(numbers).any():
                 raise DataError(f"the feature {name!r} holds infinity; leave such values out (NaN)")
+        if not self.dates <= self.numeric.keys():
+            raise DataError(f"dates must be numeric features, but {sorted(self.dates - self.numeric.keys())} are not")
 
     def __len__(self) -> int:
         return len(self.vocab)
@@ -121,13 +125,14 @@ class Features:
         rows = self.vocab.rows(vocab.ids)  # (n,) −1 where unknown
         numeric = {}
         for name, column in self.numeric.items():
-            numeric[name] = np.full(len(rows), np.nan, dtype=np.float32)
+            numeric[name] = np.full(len(rows), np.nan, dtype=column.dtype)
             numeric[name][rows >= 0] = column[rows[rows >= 0]]
         return Features(
             vocab,
             numeric,
             {name: column.take(rows) for name, column in self.categorical.items()},
             {name: column.take(rows) for name, column in self.lists.items()},
+            self.dates,
         )
 
     def scaling(self, vocab: Vocab) -> Scaling:
@@ -189,6 +194,12 @@ class Scaling:
             scaled = (features.numeric[name] - self.mean[f]) / self.std[f]
             out[:, f] = np.where(np.isnan(scaled), 0, scaled)
         return out
+
+
+def _numbers(column: np.ndarray) -> np.ndarray:
+    """Numbers as float64, or as float32 where they are, so that they equal what was written in their own precision."""
+    column = np.asarray(column)
+    return column if column.dtype == np.float32 else column.astype(np.float64)
 
 
 def _set_coded(column: Categories | Lists, lowest: int = -1) -> None:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from embedrec.data.features import Features
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,27 @@ def coded_features(features: Features, known: np.ndarray) -> Coded:
     return Coded(
         offsets, word[order].astype(np.int64), weight[order].astype(np.float32), count, scaling.matrix(features)
     )
+
+
+def catalogue(sessions: Sessions, *, features: bool) -> tuple[Vocab, Features | None]:
+    """The items of a model with their features: those of the sessions, then those that have features only."""
+    vocab, known = sessions.vocab, sessions.item_features
+    if not features or known is None:
+        return vocab, None
+    if known.vocab.integer == vocab.integer:
+        new = np.flatnonzero(vocab.rows(known.vocab.ids) < 0)
+        if len(new):
+            names = None
+            if vocab.names is not None or known.vocab.names is not None:
+                names = np.append(_names(vocab), _names(known.vocab)[new])
+            counts = None if vocab.counts is None else np.append(vocab.counts, np.zeros(len(new), dtype=np.int64))
+            vocab = Vocab(np.append(vocab.ids, known.vocab.ids[new]), names, counts)
+    return vocab, known.aligned(vocab)
+
+
+def _names(vocab: Vocab) -> np.ndarray:
+    """Display names (n,), empty where there are none."""
+    return np.full(len(vocab), "", dtype=object) if vocab.names is None else vocab.names
 
 
 class FeatureSum(nn.Module):

@@ -121,6 +121,8 @@ class GRU4Rec(Neural):
                     shaped(arrays, f"hidden_bias{number}", (3 * size,), self.name),
                 )
             )
+        if "cold" in arrays:
+            shaped(arrays, "cold", (len(vocab),), self.name)
         if len(inputs) != len(vocab):
             raise DataError(f"inputs of a gru4rec model must have {len(vocab)} rows, but have {len(inputs)}")
         recurrent = Recurrent(inputs, tuple(layers))

@@ -9,11 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError
 from embedrec.kernels.sampling import alias_table, draw, noise_weights
 from embedrec.models.base import Model
-from embedrec.models.feature_tower import Coded, coded_features
+from embedrec.models.feature_tower import Coded, catalogue, coded_features
 from embedrec.models.gru4rec import GRU4Rec
 from embedrec.models.gru4rec_network import Network
 from embedrec.models.session_batches import StreamBatch, Streams
@@ -21,6 +24,7 @@ from embedrec.training.loop import Batch
 from embedrec.training.row_adagrad import RowAdagrad
 from embedrec.training.row_adamw import RowAdamW
 
+_ALIKE = 10  # items whose output vectors a cold item gets the mean of
 _DRAWN = 1 << 20  # negatives drawn at a time: 8 MB
 
 
@@ -28,7 +32,8 @@ class GRU4RecLearner:
     """See `training.loop.Learner`. An example is an event and the one after it in its session."""
 
     def __init__(self, recipe: GRU4Rec, sessions: Sessions, *, seed: int) -> None:
-        self.recipe, self.vocab, self.seed = recipe, sessions.vocab, seed
+        self.recipe, self.seed = recipe, seed
+        self.vocab, features = catalogue(sessions, features=recipe.input in ("content", "content-mlp"))
         self.streams = Streams.of(sessions, recipe.batch)
         self.examples = self.streams.examples
         if not self.examples:
@@ -36,9 +41,9 @@ class GRU4RecLearner:
                 f"there is no next item to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
                 "sessions need two events"
             )
-        counts = np.bincount(sessions.items, minlength=len(sessions.vocab))
-        coded = content_of(sessions, counts) if recipe.input in ("content", "content-mlp") else None
-        self.module: nn.Module = Network(recipe, counts, self.streams.count, coded)
+        counts = np.bincount(sessions.items, minlength=len(self.vocab))
+        self.cold = counts == 0
+        self.module: nn.Module = Network(recipe, counts, self.streams.count, _coded(recipe, features, counts))
         self.items = sessions.items.astype(np.int64)
         self.begins = np.zeros(len(sessions.items), dtype=bool)
         self.begins[sessions.offsets[self.streams.order]] = True
@@ -86,17 +91,37 @@ class GRU4RecLearner:
             yield from torch.from_numpy(rows).view(steps, size)
 
     def model(self) -> Model:
-        """Arrays "items" (n, h + 1), "inputs" but for input=constrained, and those of the layers, see `restore`."""
+        """Arrays "items" (n, h + 1), "inputs" but for input=constrained, and those of the layers, see `restore`.
+
+        Where there are items without events, "cold" (n,) uint8 marks them; each gets the mean output vector of the
+        items whose inputs are nearest to its own.
+        """
         network = self.module
         assert isinstance(network, Network)
-        return self.recipe.restore(self.vocab, network.arrays())
+        arrays = dict(network.arrays())
+        if self.cold.any():
+            arrays["items"] = _with_cold(arrays["items"], arrays["inputs"], self.cold)
+            arrays["cold"] = self.cold.astype(np.uint8)
+        return self.recipe.restore(self.vocab, arrays)
 
 
-def content_of(sessions: Sessions, counts: np.ndarray) -> Coded:
-    """What is known of the items, as numbers. Raises DataError where nothing is."""
-    if sessions.item_features is None:
+def _coded(recipe: GRU4Rec, features: Features | None, counts: np.ndarray) -> Coded | None:
+    """What is known of the items, as numbers, where the input needs it. Raises DataError where nothing is known."""
+    if recipe.input not in ("content", "content-mlp"):
+        return None
+    if features is None:
         raise DataError(
             "these sessions know no features of items, which the input needs; prepare them with --item-features, or "
             "set input=constrained"
         )
-    return coded_features(sessions.item_features.aligned(sessions.vocab), counts > 0)
+    return coded_features(features, counts > 0)
+
+
+def _with_cold(items: np.ndarray, inputs: np.ndarray, cold: np.ndarray) -> np.ndarray:
+    """Output vectors (n, h + 1), those of cold items the mean of some warm items', whose inputs (n, m) are nearest."""
+    warm = np.flatnonzero(~cold)
+    known = Embeddings(inputs[warm], Vocab(np.arange(len(warm))), "cosine")
+    near = known.search(inputs[cold], min(_ALIKE, len(warm))).rows  # (c, k)
+    items = items.copy()
+    items[cold] = items[warm][near].mean(axis=1)
+    return items

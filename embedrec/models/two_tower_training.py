@@ -15,7 +15,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import VectorModel
-from embedrec.models.feature_tower import FeatureSum, coded_features
+from embedrec.models.feature_tower import FeatureSum, catalogue, coded_features
 from embedrec.models.packed import packed_ids
 from embedrec.models.two_tower import TwoTower, widths
 from embedrec.training.devices import generator
@@ -29,20 +29,6 @@ def learner_of(recipe: TwoTower, sessions: Sessions, *, seed: int, device: str) 
     """Towers for the items (and users, and features) of these sessions, and their examples."""
     vocab, item_features = catalogue(sessions, features=recipe.features)
     return TwoTowerLearner(recipe, sessions, vocab, item_features, seed=seed, device=device)
-
-
-def catalogue(sessions: Sessions, *, features: bool) -> tuple[Vocab, Features | None]:
-    """The items of a model with their features: those of the sessions, then those that have features only."""
-    vocab, known = sessions.vocab, sessions.item_features
-    if not features or known is None:
-        return vocab, None
-    if known.vocab.integer == vocab.integer:
-        new = np.flatnonzero(vocab.rows(known.vocab.ids) < 0)
-        if len(new):
-            names = None if vocab.names is None else np.append(vocab.names, np.full(len(new), "", dtype=object))
-            counts = None if vocab.counts is None else np.append(vocab.counts, np.zeros(len(new), dtype=np.int64))
-            vocab = Vocab(np.append(vocab.ids, known.vocab.ids[new]), names, counts)
-    return vocab, known.aligned(vocab)
 
 
 def everybody(sessions: Sessions, *, features: bool) -> Vocab | None:

@@ -39,6 +39,10 @@ class BadRows:
         """
         if self.mode == "fail":
             raise DataError(f"{file}, {place}: {problem}{detail}; use --on-bad-row skip to leave such rows out")
+        self.leave_out(file, place, problem, rows)
+
+    def leave_out(self, file: object, place: str, problem: str, rows: int = 1) -> None:
+        """Count `rows` rows that are left out in every mode, the first of them at `place` of `file`."""
         self.counts[problem] = self.counts.get(problem, 0) + rows
         kept = self.examples.setdefault(problem, [])
         if len(kept) < _KEPT:

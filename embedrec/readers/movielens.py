@@ -11,10 +11,11 @@ from embedrec.data.room import IN_MEMORY, Room
 from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.delimited import Delimited
+from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, beside, expand
 from embedrec.readers.films import Parse, atomic, comma_separated, flagged, joined, with_films
 from embedrec.readers.rows import Plan, read_rows
-from embedrec.readers.side_tables import Kind, SideTable, plain_name, with_features
+from embedrec.readers.side_tables import SideTable, plain_name, with_features
 from embedrec.reporting import Report, quiet
 
 

@@ -18,10 +18,11 @@ from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import listed
 from embedrec.readers.delimited import Delimited
 from embedrec.readers.derived import Columns, Derived, Made
+from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Format, Parquet
 from embedrec.readers.rows import Plan, read_rows
-from embedrec.readers.side_tables import Kind, SideTable, with_features
+from embedrec.readers.side_tables import SideTable, with_features
 from embedrec.reporting import Report, quiet
 
 _SUFFIXES = (".csv", ".parquet")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedrec.data.events import Events
@@ -12,9 +12,10 @@ from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import plain
 from embedrec.readers.delimited import Delimited
+from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, beside, expand
 from embedrec.readers.rows import Plan, read_rows
-from embedrec.readers.side_tables import Kind, Role, SideTable, with_features
+from embedrec.readers.side_tables import Role, SideTable, with_features
 from embedrec.readers.table import Table
 from embedrec.reporting import Report, quiet
 
@@ -70,7 +71,7 @@ class RecBole:
         for role, suffix in _SIDES.items():
             side = beside(given[0], found, given[0].name.removesuffix(".inter") + suffix)
             if side is not None and (role == "item" or plan.user):
-                events = with_features(events, role, _side(side, role, plan), bad_rows)
+                events = with_features(events, role, replace(_side(side, role, plan), cold=True), bad_rows)
         return events
 
 

@@ -6,7 +6,7 @@ The test part is another such table, or a table of prefixes with the item that f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from embedrec.errors import DataError
 from embedrec.readers import values
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import SUFFIXES, FormatName
+from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Parquet
 from embedrec.readers.rows import without_bad
@@ -41,7 +42,7 @@ class SessionTables:
     order      column of positions; None guesses (pos) where there is no time
     format     "auto" goes by the suffix; files named .txt are tables in delimited text, as GRU4Rec has them
     time_unit  as in `Table`
-    item_features  table of what is known of items, see `side_tables`; "" for none
+    item_features, feature_types  as in `Table`
     """
 
     session: str | None = None
@@ -51,6 +52,7 @@ class SessionTables:
     format: FormatName = "auto"
     time_unit: TimeUnit = "auto"
     item_features: str = ""
+    feature_types: dict[str, Kind] = field(default_factory=dict)
 
     def read(
         self,
@@ -101,6 +103,7 @@ class SessionTables:
             format=self._format(paths),
             time_unit=self.time_unit,
             item_features=item_features,
+            feature_types=self.feature_types if item_features else {},
         )
 
 

@@ -1,15 +1,13 @@
 """Side tables: what is known of items or users, one row an id, in any format of tables.
 
-Numbers become numeric features, texts categorical ones, and lists (of Parquet and JSON, or texts split at "|") lists;
-booleans are 0 and 1, dates days since 1970. Only ids that occur in the events are kept, and no column without a name,
-which is how an index of rows is written. A column that is named as names are (name, title, track_name) gives the items'
-display names where the events have none.
+See `feature_columns` for what a column is. A column without a name, as an index of rows is written, is left out.
+A column that is named as names are (name, title, track_name) gives the items' display names where the events have none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,20 +16,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.arrow import to_arrow
-from embedrec.data.events import DAY, Events
+from embedrec.data.events import Events
 from embedrec.data.feature_files import from_table
 from embedrec.data.features import ID, Features
-from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError
+from embedrec.data.vocab import Vocab, as_ids
+from embedrec.errors import DataError, did_you_mean
 from embedrec.readers import values
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import SUFFIXES, column_for, form_of, guess, listed, name_beside
+from embedrec.readers.feature_columns import FeatureColumn, Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Batch, Format, JsonLines
 from embedrec.readers.rows import Plan, check_columns, without_bad
 
 Role = Literal["item", "user"]
-Kind = Literal["number", "text", "list"]
 
 
 @dataclass(frozen=True)
@@ -42,17 +40,22 @@ class SideTable:
     id       the column of ids
     name     the column of display names, "" for none
     kinds    column → what it is; None guesses, and takes all columns
+    types    name of a feature → what it is, over the guess
     split    what stands between the words of a list that is a text
+    cold     whether ids that occur in no event are kept: items and users of which only features are known
     """
 
     sources: Sequence[tuple[Source, Format]]
     id: str
     name: str = ""
     kinds: Mapping[str, Kind] | None = None
+    types: Mapping[str, Kind] = field(default_factory=dict)
     split: str = "|"
+    cold: bool = False
 
     def read(self, vocab: Vocab, bad_rows: BadRows) -> tuple[Features, np.ndarray | None]:
-        """The features of the ids of `vocab` that stand in the table, and display names (n,) of all ids of `vocab`.
+        """The features of the ids of `vocab` that stand in the table, with `cold` those of others behind them; and
+        display names (n,) of all ids of `vocab`.
 
         Raises DataError for files that cannot be read, columns that are not there or are no features, and for bad rows
         (as `bad_rows` says): no id, an id that stands twice, a text where a number must stand.
@@ -61,35 +64,64 @@ class SideTable:
         there = form.columns(first)
         columns = [c for c in there if c not in (self.id, self.name, "")] if self.kinds is None else list(self.kinds)
         read = [self.id, *([self.name] if self.name else []), *columns]
-        rows, parts = _Rows(vocab), {c: _Column((self.kinds or {}).get(c), self.split) for c in columns}
-        names: np.ndarray | None = np.full(len(vocab), "", dtype=object) if self.name else None
+        rows, parts = _Rows(vocab, cold=self.cold), {c: self._column(c) for c in columns}
+        texts: list[Any] = []
         for source, form in self.sources:
             check_columns(read, source, form.columns(source))
             _check_names(columns, source)
             for batch in form.batches(source, read, bad_rows):
                 at = pa.array(rows.add(batch, self.id, parts, bad_rows))
-                if names is not None:
-                    texts = pc.fill_null(pc.cast(batch.columns[self.name], pa.string()), "").take(at)
-                    names[rows.parts[-1]] = texts.to_pylist()
+                if self.name:
+                    texts += pc.fill_null(pc.cast(batch.columns[self.name], pa.string()), "").take(at).to_pylist()
                 for column, part in parts.items():
                     part.add(batch.columns[column].take(at), column, source)
-        found = vocab.ids[np.concatenate([np.zeros(0, np.int64), *rows.parts])]
+        found = np.concatenate([np.zeros(0, np.int64), *rows.parts])
         features = {plain_name(column): part.whole() for column, part in parts.items()}
-        return from_table(pa.table({ID: to_arrow(found), **features})), names
+        ids = np.concatenate([vocab.ids, as_ids(list(rows.new))]) if rows.new else vocab.ids
+        read_features = from_table(pa.table({ID: to_arrow(ids[found]), **features}))
+        dates = frozenset(plain_name(column) for column, part in parts.items() if part.dated)
+        if not self.name:
+            return replace(read_features, dates=dates), None
+        names = np.full(len(ids), "", dtype=object)
+        names[found] = texts
+        named_ids = Vocab(read_features.vocab.ids, names[found])
+        return replace(read_features, vocab=named_ids, dates=dates), names[: len(vocab)]
+
+    def _column(self, column: str) -> FeatureColumn:
+        given = self.types.get(plain_name(column), (self.kinds or {}).get(column))
+        return FeatureColumn(plain_name(column), given, self.split)
+
+    def names(self) -> list[str]:
+        """The names of its features."""
+        first, form = self.sources[0]
+        columns = form.columns(first) if self.kinds is None else list(self.kinds)
+        return [plain_name(c) for c in columns if c not in (self.id, self.name, "")]
 
 
-def with_side_tables(events: Events, plan: Plan, items: str, users: str, bad_rows: BadRows) -> Events:
+def with_side_tables(
+    events: Events, plan: Plan, items: str, users: str, bad_rows: BadRows, types: Mapping[str, Kind]
+) -> Events:
     """The events with the features of two files, "" for none, in the format of their suffix.
+
+    types  name of a feature → what it is; the others are guessed
 
     The column of ids is called as in the events, or as ids of items or users are ("item_id", "id"). Raises DataError
     where there is none, when the events have no users, and as `SideTable.read` does.
     """
+    tables: dict[Role, SideTable] = {}
     if items:
-        events = with_features(events, "item", side_table(items, "item", plan.item), bad_rows)
+        tables["item"] = side_table(items, "item", plan.item)
     if users:
         if not plan.user:
             raise DataError(f"features of users were given ({users}), but the events name no user; name it with --user")
-        events = with_features(events, "user", side_table(users, "user", plan.user), bad_rows)
+        tables["user"] = side_table(users, "user", plan.user)
+    names = [name for table in tables.values() for name in table.names()]
+    odd = next((name for name in types if name not in names), None)
+    if odd is not None:
+        hint = did_you_mean(odd, names) or f"; there are {listed(names) or 'none'}"
+        raise DataError(f"no feature is called {odd!r}{hint}")
+    for role, table in tables.items():
+        events = with_features(events, role, replace(table, types=types, cold=True), bad_rows)
     return events
 
 
@@ -137,136 +169,71 @@ def _check_names(columns: Sequence[str], source: Source) -> None:
 
 
 class _Rows:
-    """Which rows of a side table are kept: those of known ids, each once."""
+    """Which rows of a side table are kept, each id once: those of known ids, with `cold` all.
 
-    def __init__(self, vocab: Vocab) -> None:
-        self.vocab = vocab
+    new  ids that the vocabulary lacks, in the order of their rows n, n + 1, …
+    """
+
+    def __init__(self, vocab: Vocab, *, cold: bool) -> None:
+        self.vocab, self.cold = vocab, cold
+        self.new: dict[Any, int] = {}
         self.known = to_arrow(vocab.ids)
         self.seen = np.zeros(len(vocab), dtype=bool)
         self.parts: list[np.ndarray] = []  # rows of the vocabulary, in the order of the table
 
-    def add(self, batch: Batch, id_: str, columns: Mapping[str, _Column], bad_rows: BadRows) -> np.ndarray:
+    def add(self, batch: Batch, id_: str, columns: Mapping[str, FeatureColumn], bad_rows: BadRows) -> np.ndarray:
         """The places (k,) of a batch that are kept; bad rows are handed over."""
         ids, problems = values.ids(batch.columns[id_], id_)
-        rows = self._rows(ids)
+        ids, rows = self._rows(ids)
+        odd = np.zeros(len(rows), dtype=bool)
         for mask, _ in problems:
-            rows[mask] = -1  # what stands under a mask means nothing
+            odd |= mask
+        rows[odd] = -1  # what stands under a mask means nothing
+        if self.cold:
+            other = pc.is_null(ids).to_numpy(zero_copy_only=False) & ~odd
+            if other.any():
+                place = f"row {batch.rows[int(np.argmax(other))]}"
+                problem = f"{id_} must be a whole number, as the ids of the events are"
+                bad_rows.leave_out(batch.source, place, problem, int(other.sum()))
+            self._add_new(ids, rows, ~odd & ~other)
         known = np.flatnonzero(rows >= 0)
         _, first = np.unique(rows[known], return_index=True)
         twin = np.zeros(len(rows), dtype=bool)
         twin[known] = True
         twin[known[first]] = False
-        twin[known] |= self.seen[rows[known]]
+        before = known[rows[known] < len(self.seen)]
+        twin[before] |= self.seen[rows[before]]
         found = [(id_, mask, problem) for mask, problem in (*problems, (twin, f"{id_} stands twice"))]
         for name, column in columns.items():
             if column.kind == "number" or pa.types.is_floating(batch.columns[name].type):
                 wrong = _wrong_numbers(batch.columns[name], name)
                 found += [(name, mask & (rows >= 0), problem) for mask, problem in wrong]
         kept = np.flatnonzero(without_bad(batch, found, bad_rows) & (rows >= 0))
+        self.seen = np.pad(self.seen, (0, max(0, len(self.vocab) + len(self.new) - len(self.seen))))
         self.seen[rows[kept]] = True
         self.parts.append(rows[kept])
         return kept
 
-    def _rows(self, ids: Any) -> np.ndarray:
-        """Rows (b,) of ids in the vocabulary, −1 where unknown; "12" is 12 where the vocabulary holds numbers."""
+    def _add_new(self, ids: Any, rows: np.ndarray, sound: np.ndarray) -> None:
+        """Give rows behind the vocabulary's to the ids (b,) that it lacks, where they are sound."""
+        unknown = np.flatnonzero(sound & (rows < 0))
+        next_row = len(self.vocab)
+        for at, one in zip(unknown.tolist(), ids.take(pa.array(unknown)).to_pylist(), strict=True):
+            rows[at] = self.new.setdefault(one, next_row + len(self.new))
+
+    def _rows(self, ids: Any) -> tuple[Any, np.ndarray]:
+        """Ids (b,) of the type of the vocabulary, null where they cannot be, and their rows in it, −1 where unknown;
+        "12" is 12 where the vocabulary holds numbers."""
         if self.vocab.integer and not pa.types.is_integer(ids.type):
             whole = pc.replace_substring_regex(ids, r"\.0+$", "")
             ids, _ = values.cast(pc.if_else(pc.match_substring_regex(whole, values.WHOLE), whole, None), pa.int64())
         if not self.vocab.integer:
             ids = pc.cast(ids, pa.string())
         rows = pc.index_in(ids, value_set=self.known, skip_nulls=True)
-        return np.array(pc.fill_null(rows, -1).to_numpy(zero_copy_only=False))
-
-
-class _Column:
-    """One column: its parts as numbers, texts or lists of texts, and what it is in the end."""
-
-    def __init__(self, kind: Kind | None, split: str) -> None:
-        self.kind = kind
-        self.split = split
-        self.parts: list[Any] = []
-
-    def add(self, part: Any, name: str, source: Source) -> None:
-        """Keep the values of a batch; raises DataError for a type that is no feature."""
-        if self.kind == "number":
-            part = pa.array(values.floats(part, name)[0].astype(np.float32))
-        elif self.kind == "list" and not _is_list(part.type):
-            part = self._split(pc.cast(part, pa.string()))
-        elif self.kind == "text":
-            part = pc.cast(part, pa.string())
-        else:
-            part = _plain(part, name, source)
-        self.parts.append(part)
-
-    def whole(self) -> Any:
-        """All parts as one Arrow array of float32, string or list of string."""
-        kinds = {part.type for part in self.parts}
-        if any(map(_is_list, kinds)) or self.kind == "list":
-            lists = [part if _is_list(part.type) else self._split(part) for part in self.parts]
-            return pa.chunked_array(lists, pa.list_(pa.string())).combine_chunks()
-        if not any(map(_is_text, kinds)) and self.kind != "text":
-            numbers = [pc.cast(part, pa.float32(), safe=False) for part in self.parts]
-            return pa.chunked_array(numbers, pa.float32()).combine_chunks()
-        parts = [pc.cast(part, pa.string()) for part in self.parts]
-        texts = pa.chunked_array(parts, pa.string()).combine_chunks()
-        texts = pc.utf8_trim_whitespace(texts)
-        texts = pc.if_else(pc.equal(texts, ""), None, texts)
-        if self.kind is None:
-            given = texts.drop_null()
-            if pc.all(pc.match_substring_regex(given, values.NUMBER)).as_py():
-                numbers, wrong = values.cast(texts, pa.float64())
-                narrow = pc.cast(numbers, pa.float32(), safe=False)
-                if not wrong.any() and pc.all(pc.is_finite(narrow)).as_py():
-                    return narrow
-            if pc.any(pc.match_substring(given, self.split)).as_py():
-                return self._split(texts)
-        return texts
-
-    def _split(self, texts: Any) -> Any:
-        return _words(pc.split_pattern(pc.cast(texts, pa.string()), self.split))
-
-
-def _plain(part: Any, name: str, source: Source) -> Any:
-    """Any column as float64, string, list of string, or nulls."""
-    kind = part.type
-    if _is_list(kind):
-        return _words(pc.cast(part, pa.list_(pa.string())))
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        stamps = pc.cast(pc.cast(part, pa.timestamp("ms"), safe=False), pa.int64())
-        return pc.divide(pc.cast(stamps, pa.float64(), safe=False), float(DAY))  # days since 1970
-    if _is_text(kind):
-        return pc.cast(part, pa.string())
-    if pa.types.is_boolean(kind):
-        return pc.cast(pc.cast(part, pa.int8()), pa.float64())
-    if _is_number(kind) or pa.types.is_null(kind):
-        return pc.cast(part, pa.float64(), safe=False)
-    raise DataError(f"the column {name!r} of {source} holds {kind}, but a feature is a number, a text or a list")
-
-
-def _words(lists: Any) -> Any:
-    """Lists of texts without spaces around them, empty ones left out."""
-    words = pc.utf8_trim_whitespace(lists.flatten())
-    rows = pc.list_parent_indices(lists).to_numpy()
-    good = np.flatnonzero(pc.fill_null(pc.not_equal(words, ""), False).to_numpy(zero_copy_only=False))
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[good], minlength=len(lists)))])
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), words.take(pa.array(good)))
+        return ids, np.array(pc.fill_null(rows, -1).to_numpy(zero_copy_only=False))
 
 
 def _wrong_numbers(column: Any, name: str) -> values.Problems:
     """What is no number, or infinite; a missing one is none of these."""
     numbers, (_, wrong) = values.floats(column, name)
-    with np.errstate(over="ignore"):
-        narrow = numbers.astype(np.float32)
-    return [wrong, (np.isinf(narrow), f"{name} must be a finite number")]
-
-
-def _is_list(kind: Any) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
-
-
-def _is_text(kind: Any) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_number(kind: Any) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+    return [wrong, (np.isinf(numbers), f"{name} must be a finite number")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedrec.data.events import Events
@@ -11,6 +11,7 @@ from embedrec.data.room import IN_MEMORY, Room
 from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import NONE, SUFFIXES, FormatName, column_for, form_of, listed, name_beside, named
+from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.rows import Plan, read_rows
 from embedrec.readers.side_tables import with_side_tables
@@ -28,7 +29,10 @@ class Table:
     kind       column of the kind of event (click, buy …)
     format     "auto" goes by the suffix; CSV finds its delimiter in the header, TSV knows no quotes
     time_unit  numbers are seconds or milliseconds since 1970, texts ISO 8601, UTC where no zone is given
-    item_features, user_features  tables of what is known of items and users, see `side_tables`; "" for none
+    item_features, user_features  tables of what is known of items and users, see `side_tables`; "" for none. Those that
+                     occur in no event are kept, too
+    feature_types    name of a feature → "number", "text", "list" or "date"; the others are guessed, see
+                     `feature_columns`
 
     Without a session column a user is a session; without times and order the order of files and rows counts. Ids are
     int64 where a column holds whole numbers only, else texts.
@@ -46,6 +50,7 @@ class Table:
     time_unit: TimeUnit = "auto"
     item_features: str = ""
     user_features: str = ""
+    feature_types: dict[str, Kind] = field(default_factory=dict)
 
     def read(
         self,
@@ -72,7 +77,7 @@ class Table:
         if None in (self.session, self.item, self.time):
             report("columns", session=plan.session, item=plan.item, time=plan.time or "none")
         events = read_rows(sources, plan, bad_rows, report, threads=workers, room=room)
-        return with_side_tables(events, plan, self.item_features, self.user_features, bad_rows)
+        return with_side_tables(events, plan, self.item_features, self.user_features, bad_rows, self.feature_types)
 
     def plan(self, source: Source, columns: list[str]) -> Plan:
         """What the columns of a source are. Raises DataError when one is missing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import SUFFIXES, form_of, guess
 from embedrec.readers.derived import Columns, Derived, Made
+from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Batch, Format, JsonLines, column_of
 from embedrec.readers.rows import Plan, read_rows
@@ -54,6 +55,7 @@ class Wsknn:
     actions: str = ""
     time_unit: TimeUnit = "auto"
     item_features: str = ""
+    feature_types: dict[str, Kind] = field(default_factory=dict)
 
     def read(
         self,
@@ -89,7 +91,7 @@ class Wsknn:
         odd = next((kind for kind in actions if kind not in there), None)
         if odd is not None:
             raise SettingsError(f"no event is of the kind {odd!r}; check --actions")
-        return with_side_tables(events, plan, self.item_features, "", bad_rows)
+        return with_side_tables(events, plan, self.item_features, "", bad_rows, self.feature_types)
 
 
 def _plan(settings: Wsknn, source: Source, form: Format) -> Plan:

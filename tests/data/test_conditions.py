@@ -89,3 +89,31 @@ def test_numbers_as_python_compares_them(column: list[int | None], sign: str, va
     features = Features(Vocab(np.arange(len(column))), {"x": numbers})
     met = Condition.of(f"x{sign}{value}").met(features)
     assert met.tolist() == [sign == "!=" if x is None else SIGNS[sign](x, value) for x in column]
+
+
+@pytest.mark.parametrize(
+    ("text", "met"),
+    [
+        ("released>=2020-01-01", "bc"),
+        ("released>2020-01-01", "c"),
+        ("released<2020", "a"),
+        ("released>=2020-06", "c"),
+        ("released=2020-01-01", "b"),
+        ("released>=2020-01-01T00:00:00+02:00", "bc"),
+        ("released!=2020-01-01", "acd"),
+        ("released>=18262", "bc"),
+        ("released<-3.5", ""),
+    ],
+)
+def test_dates(text: str, met: str) -> None:
+    days = {"released": np.array([0, 18262, 18444.5, np.nan])}
+    features = Features(Vocab(list("abcd")), days, dates=frozenset({"released"}))
+    assert features.vocab.ids[Condition.of(text).met(features)].tolist() == list(met)
+    with pytest.raises(SettingsError, match="released holds dates, such as 2024-05-31, but is compared with 'soon'"):
+        Condition.of("released>soon").met(features)
+
+
+def test_large_numbers_are_compared_exactly() -> None:
+    features = Features(Vocab(list("abc")), {"x": np.array([16777216, 16777217, 0.1])})
+    assert Condition.of("x=16777217").met(features).tolist() == [False, True, False]
+    assert Condition.of("x=0.1").met(features).tolist() == [False, False, True]

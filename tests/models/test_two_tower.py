@@ -13,12 +13,11 @@ from embedrec.data import Features, Sessions, Vocab
 from embedrec.data.events import DAY
 from embedrec.data.features import Categories, Lists
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.feature_tower import FeatureSum, coded_features
+from embedrec.models.feature_tower import FeatureSum, catalogue, coded_features
 from embedrec.models.two_tower import TwoTower, widths
 from embedrec.models.two_tower_training import (
     Towers,
     TwoTowerLearner,
-    catalogue,
     distinct,
     everybody,
     expected_draws,
@@ -356,6 +355,16 @@ def test_features_as_a_sum() -> None:
     rows = module(torch.tensor([2, 0, 1, 2])).detach().numpy()
     want = [table[0] + table[3], table[1] + (table[2] + table[3]) / 2 - year, year, table[0] + table[3]]
     np.testing.assert_allclose(rows, torch.stack(want).numpy(), rtol=1e-5, atol=1e-7)
+
+
+def test_names_of_items_without_events() -> None:
+    sessions = tiny_sessions()
+    assert sessions.vocab.names is not None
+    known = Features(Vocab(["new", str(sessions.vocab.ids[0])], ["New", "First"]), {"x": np.array([1.0, 2.0])})
+    vocab, features = catalogue(replace(sessions, item_features=known), features=True)
+    assert vocab.ids.tolist() == [*sessions.vocab.ids.tolist(), "new"] and vocab.names is not None
+    assert vocab.names.tolist() == [*sessions.vocab.names.tolist(), "New"]
+    assert features is not None and features.numeric["x"][-1] == 1
 
 
 def test_features_of_ids_of_another_type_are_of_nobody() -> None:

@@ -50,7 +50,9 @@ def test_features_come_from_the_files_beside(tmp_path: Path, given: str) -> None
     assert facts(events.item_features) == {
         "a": {"release_year": "1995", "class": ["Animation", "Children's"], "price": 1.5},
         "b": {},
+        "never": {"release_year": "1", "class": ["Y"], "price": 2.0},
     }
+    assert events.item_features.vocab.names.tolist() == ["Toy Story", "Heat", "X"]
     assert events.item_features.about() == {"numeric": ["price"], "categorical": ["release_year"], "lists": ["class"]}
     assert facts(events.user_features) == {"v": {"age": 24, "gender": "F"}}
 
