@@ -1,13 +1,13 @@
 """embedrec: similar items, neighbouring sessions and next items from sessions of items.
 
-The public names load what they need when they are first asked for, so that `import embedrec` is cheap.
+The public names load what they need when they are first asked for, so that `import embedrec` is cheap. The package
+itself imports nothing: `python -m embedrec` runs it while the current folder is still on the module path.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as `typing` has it
 if TYPE_CHECKING:
+    from typing import Any
+
     from embedrec.data import Events, Features, Sessions, Vocab
     from embedrec.embeddings import Embeddings
     from embedrec.errors import EmbedrecError
@@ -85,7 +85,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOME:
         raise AttributeError(f"module 'embedrec' has no attribute {name!r}")
     from importlib import import_module

@@ -1,5 +1,9 @@
 """`python -m embedrec` is the command line."""
 
-from embedrec.cli.main import main
+from embedrec.interpreters import leave_current_folder_out
+
+leave_current_folder_out()
+
+from embedrec.cli.main import main  # noqa: E402 (modules of the current folder must not be found before)
 
 main()

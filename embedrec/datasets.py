@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
 from embedrec.atomic import atomic_file, sha256
 from embedrec.errors import DataError
+from embedrec.interpreters import command
 
 _WHEEL = "recbole==1.2.1"
 _INSIDE = "recbole/dataset_example/ml-100k/"
@@ -50,8 +50,7 @@ def user_cache() -> Path:
 
 
 def _download(folder: Path) -> Path:
-    command = [
-        sys.executable,
+    words = [
         "-m",
         "pip",
         "download",
@@ -63,7 +62,7 @@ def _download(folder: Path) -> Path:
         "--retries",
         "1",
     ]
-    done = subprocess.run([*command, _WHEEL, "-d", str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run(command(*words, _WHEEL, "-d", str(folder)), capture_output=True, text=True, check=False)
     wheel = next(folder.glob("*.whl"), None)
     if done.returncode or wheel is None:
         said = (done.stderr.strip().splitlines() or ["nothing"])[-1].removeprefix("ERROR: ")

@@ -25,6 +25,7 @@ from embedrec.cli.streams import close_streams, flush_results, open_streams
 from embedrec.cli.terminal import shortened, tell
 from embedrec.cli.unforeseen import TRACEBACK, speak_for_libraries, unexpected
 from embedrec.errors import EmbedrecError, system_said
+from embedrec.interpreters import leave_current_folder_out, safe_children
 from embedrec.native_text import set_stderr_apart
 
 COMMANDS = {
@@ -93,7 +94,7 @@ def main() -> NoReturn:
         _cache_kernels()
         _share_cores()
         # not cli.main(), which has an exit code of its own for a closed pipe
-        with ending_soon(), cli.make_context("embedrec", sys.argv[1:]) as context:
+        with ending_soon(), safe_children(), cli.make_context("embedrec", sys.argv[1:]) as context:
             meta = context.meta
             cli.invoke(context)
         flush_results()
@@ -167,4 +168,5 @@ def _cache_kernels() -> None:
 
 
 if __name__ == "__main__":
+    leave_current_folder_out()
     main()

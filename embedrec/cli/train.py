@@ -91,7 +91,7 @@ def train(
     embedrec train popular --set days=14
     embedrec train cooccurrence --memory 2G
     embedrec train two-tower --resume
-    torchrun --nproc-per-node 2 -m embedrec train two-tower
+    torchrun --nproc-per-node 2 --no-python embedrec train two-tower
     """
     from embedrec import steps
     from embedrec.cli.progress import Progress

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,20 @@ def check_plots() -> None:
     need_package("matplotlib", "the plot", "embedrec[plots]")
 
 
+@contextmanager
+def _style() -> Iterator[None]:
+    """For a block that draws: a `matplotlibrc` in the current folder, which matplotlib prefers to the user's own, does
+    not apply. It may come with data from somebody else, and have matplotlib run other programs (`text.usetex`)."""
+    import matplotlib
+
+    if Path(matplotlib.matplotlib_fname()).absolute().parent != Path.cwd():
+        yield
+        return
+    with matplotlib.rc_context(matplotlib.rcParamsDefault):
+        yield
+
+
+@_style()
 def draw_grid(grid: Grid, title: str, path: Path) -> None:
     """Hit rate and MRR against the number of neighbours, a line a length of list, as the SVG file `path`."""
     from matplotlib.figure import Figure  # pyplot would keep figures, and look for a screen
@@ -32,6 +47,7 @@ def draw_grid(grid: Grid, title: str, path: Path) -> None:
     figure.savefig(path, format="svg", metadata={"Date": None})
 
 
+@_style()
 def draw_points(points: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
     """Operating points of indexes as the SVG file `path`: speed, p95 against recall; the kept one is ringed."""
     from matplotlib.figure import Figure

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from embedrec.errors import DataError, reason
 from embedrec.faiss_file import UnknownTypeError, look_through
+from embedrec.interpreters import command
 
 _LONG = 600  # seconds after which an attempt is given up
 _TRY = """\
@@ -39,7 +39,7 @@ def check_file(path: Path, labels: int) -> None:
 def _try_elsewhere(path: Path) -> None:
     """Open and search in another process; raises DataError when it does not come through."""
     try:
-        done = subprocess.run([sys.executable, "-c", _TRY, str(path)], capture_output=True, timeout=_LONG, check=False)
+        done = subprocess.run(command("-c", _TRY, str(path)), capture_output=True, timeout=_LONG, check=False)
     except (OSError, subprocess.TimeoutExpired) as e:
         raise DataError(
             f"{path.name} is of a type that is tried in another process first, which failed: {reason(e)}"

@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from embedrec.errors import EmbedrecError
+from embedrec.interpreters import safe_children
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -30,11 +31,13 @@ def in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -
         return
     count = min(workers, len(arguments))
     # spawned, not forked: a forked child of a process that has used OpenMP threads can hang for good
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_begin)
+    with safe_children():
+        pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_begin)
     try:
         waiting: deque[Future[R]] = deque()
         for argument in arguments:
-            waiting.append(pool.submit(function, argument))
+            with safe_children():
+                waiting.append(pool.submit(function, argument))
             if len(waiting) >= 2 * count:
                 yield waiting.popleft().result()
         while waiting:

@@ -1,0 +1,167 @@
+"""Code of the current folder, of the workspace and of the data never runs, in no process of any command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from embedrec.interpreters import command, leave_current_folder_out, safe_children
+from embedrec.toy import World
+from tests.cli.conftest import Run, walked
+
+PLANT = "import os\nopen(os.environ['OWNED'], 'a').write(__name__ + ' ran\\n')\nraise SystemExit(77)\n"
+INSTALLED = (
+    "click faiss gensim llvmlite matplotlib msgspec numba numpy optuna pandas pip psycopg pyarrow qdrant_client redis"
+)
+OTHERS = [*INSTALLED.split(), "rich", "safetensors", "scipy", "sitecustomize", "smart_open", "torch", "usercustomize"]
+
+# Every command, one after the other, in one process whose own path holds no folder of the test.
+WALK = """\
+import sys
+from embedrec.cli.main import main
+for line in open(sys.argv[1]).read().splitlines():
+    sys.argv = ["embedrec", *line.split()]
+    print("$", line, flush=True)
+    try:
+        main()
+    except SystemExit as e:
+        print("exit", e.code, flush=True)
+"""
+COMMANDS = """\
+demo
+prepare mpd {data} --level artist --threads 2
+info
+split last-item --sessions mpd-artist --name parts
+train word2vec --sessions mpd-artist --set epochs=1 --set dim=8 --threads 1
+train ar --sessions mpd-artist
+build-index --type RQ2x4 --model word2vec --name nsg
+similar {item} --index nsg
+update-index nsg --remove {removed}
+verify --recall
+recommend {item}
+train sknn --sessions mpd-artist
+neighbours {item} --model sknn
+export lists.txt --index nsg -n 3
+diff lists.txt lists.txt
+evaluate ar
+compare ar sknn
+vectors export v.txt --model word2vec
+vectors import v.txt
+report
+"""
+
+
+def planted(folder: Path, names: list[str]) -> None:
+    for name in names:
+        (folder / f"{name}.py").write_text(PLANT)
+
+
+def after(code: str, *options: str) -> set[str]:
+    """Modules that an interpreter has loaded after `code`."""
+    words = [sys.executable, *options, "-c", f"{code}\nimport sys\nprint(*sys.modules)"]
+    return set(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_no_command_runs_planted_modules(world: World, playlists: Path, tmp_path: Path) -> None:
+    """Also not in the processes that it starts: readers, `pip`, and the one that tries unknown indexes."""
+    data, place = tmp_path / "data", tmp_path / "workspace"
+    data.mkdir()
+    place.mkdir()
+    for file in playlists.iterdir():
+        (data / file.name).write_bytes(file.read_bytes())
+    names = sorted({*sys.stdlib_module_names, *OTHERS} - {"this", "antigravity"})
+    planted(place, names)
+    planted(data, names)
+    item = world.artists[0].uri
+    (tmp_path / "removed.txt").write_text(world.artists[1].uri + "\n")
+    walk = tmp_path / "walk" / "walk.py"
+    walk.parent.mkdir()
+    walk.write_text(WALK)
+    walk.with_name("commands").write_text(COMMANDS.format(data=data, item=item, removed=tmp_path / "removed.txt"))
+    owned = tmp_path / "owned"
+    env = {**os.environ, "OWNED": str(owned), "PIP_NO_INDEX": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    env.pop("PYTHONSAFEPATH", None)
+    done = subprocess.run(
+        [sys.executable, str(walk), str(walk.with_name("commands"))],
+        cwd=place, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert not owned.exists(), owned.read_text()
+    codes = [line for line in done.stdout.splitlines() if line.startswith("exit ")]
+    # `demo` cannot download; everything else was done, the index of an unknown type opened
+    assert codes == ["exit 1", *["exit 0"] * (len(COMMANDS.splitlines()) - 1)], done.stdout + done.stderr
+
+
+def test_python_m_takes_modules_from_the_installation(compass: Path, tmp_path: Path) -> None:
+    """Modules that Python itself needs to begin with `-m` are Python's own matter."""
+    names = {*sys.stdlib_module_names, *OTHERS} - after("import runpy")
+    planted(compass, sorted(names))
+    env = {**os.environ, "OWNED": str(tmp_path / "owned")}
+    env.pop("PYTHONSAFEPATH", None)
+    words = [sys.executable, "-m", "embedrec", "similar", "north", "-n", "1"]
+    done = subprocess.run(words, cwd=compass, env=env, capture_output=True, text=True, check=False)
+    assert not (tmp_path / "owned").exists(), (tmp_path / "owned").read_text()
+    assert done.returncode == 0 and "north-east" in done.stdout, done.stderr
+
+
+def test_python_m_from_a_checkout_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of the package stays on the path, behind everything else, for processes that read."""
+    home = Path(__file__).parents[2]
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(sys, "path", [str(home), "/elsewhere"])
+    leave_current_folder_out()
+    assert sys.path == ["/elsewhere", str(home)]
+
+
+@pytest.mark.parametrize("first", ["", "HERE"])
+def test_the_current_folder_leaves_the_path(first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path) if first else "", "/elsewhere"])
+    leave_current_folder_out()
+    assert sys.path == ["/elsewhere"]
+    leave_current_folder_out()  # which is no folder that Python put there
+    assert sys.path == ["/elsewhere"]
+
+
+def test_children_do_not_look_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    code = "import sys; print('' in sys.path)"
+    assert subprocess.check_output(command("-c", code), text=True) == "False\n"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
+    with safe_children():
+        assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
+def test_settings_of_numba_in_the_current_folder_are_not_read(compass: Path) -> None:
+    """They may name a folder of kernels that numba unpickles."""
+    pytest.importorskip("yaml")
+    (compass / ".numba_config.yaml").write_text("cache_dir: planted\ndisable_jit: 1\n")
+    code = "import embedrec.kernels.topk; from numba.core import config; config.reload_config()"
+    code += "; print(repr(config.CACHE_DIR), config.DISABLE_JIT)"
+    env = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    said = subprocess.run(command("-c", code), cwd=compass, env=env, capture_output=True, text=True, check=True)
+    assert (said.stdout, said.stderr) == ("'' 0\n", "")
+
+
+def test_a_matplotlibrc_in_the_current_folder_does_not_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    from embedrec.evaluate.plots import draw_points
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    points = [{"spec": "Flat", "recall@5": 1.0, "queries_per_second": 10.0, "query_ms_p95": 1.0, "kept": True}]
+    with matplotlib.rc_context({"text.usetex": True, "text.latex.preamble": r"\input{planted}"}):
+        draw_points(points, "points", tmp_path / "x.svg")
+    assert (tmp_path / "x.svg").read_text().startswith("<?xml")
+
+
+def test_a_library_finds_the_same(run: Run, compass: Path) -> None:
+    """What the command line puts into the environment of its children is gone when it ends."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    walked(run, "info", "--workspace", compass)
+    assert os.environ.get("PYTHONSAFEPATH") == before
