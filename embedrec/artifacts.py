@@ -256,7 +256,11 @@ class Artifact:
             remembered.remember(self.folder, self.digest, check, before)
 
     def array(self, name: str, dtype: str | None = None) -> np.ndarray:
-        """The array of `name`.npy, read-only and memory-mapped; of numbers, or of the given type ("int64")."""
+        """The array of `name`.npy, read-only and memory-mapped; of numbers, or of the given type ("int64").
+
+        Raises ArtifactError for anything else, and for another byte order or another order of axes than C's: compiled
+        kernels trust what they are given.
+        """
         import numpy as np
 
         path = self.path(f"{name}.npy")
@@ -268,6 +272,11 @@ class Artifact:
         if array.dtype.kind not in "iuf" or dtype not in (None, array.dtype):
             raise ArtifactError(
                 f"{path} must hold {dtype or 'numbers'}, but holds {array.dtype}; write the artifact again"
+            )
+        if not (array.dtype.isnative and array.flags.c_contiguous):
+            raise ArtifactError(
+                f"{path} holds {array.dtype.str} of shape {array.shape}, but must hold numbers of this machine's byte "
+                "order in the order of C; write the artifact again"
             )
         return array
 

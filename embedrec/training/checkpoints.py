@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import torch
 
 from embedrec import artifacts
 from embedrec.artifacts import Artifact
-from embedrec.errors import ArtifactError, SettingsError
+from embedrec.errors import DataError, SettingsError
+from embedrec.training.optimizer_states import check_states
 
 Weights = dict[str, torch.Tensor]
 
@@ -54,39 +58,83 @@ def write(folder: Path, state: State, identity: Mapping[str, Any]) -> None:
             draft.array(name, tensor.detach().cpu().numpy())
 
 
-def read(folder: Path, identity: Mapping[str, Any], weights: Weights) -> State:
-    """The state in `folder`. `weights` are those of a fresh module, whose names and shapes must be found.
+def read(
+    folder: Path,
+    identity: Mapping[str, Any],
+    weights: Weights,
+    optimizers: Sequence[torch.optim.Optimizer],
+    *,
+    most: int,
+    watched: str | None,
+) -> State:
+    """The state in `folder`.
 
-    Raises SettingsError when there is none, or when it is of another training: it says what differs.
+    weights     of a fresh module, whose names and shapes must be found
+    optimizers  fresh ones, whose tensors must be found
+    most        epochs that the training may take
+    watched     the metric that every epoch has; None where nothing is validated
+
+    Raises SettingsError when there is none, or when it is of another training: it says what differs. Raises
+    ArtifactError for arrays and numbers that this training cannot have left.
     """
     if not folder.exists():
         raise SettingsError(f"there is no checkpoint in {folder} to resume; train without --resume")
     artifact = artifacts.read(folder, "checkpoint")
-    different = _differences(artifact.about.get("identity", {}), identity)
+    with artifacts.opening(artifact, "train without --resume"):
+        about = msgspec.convert(artifact.about, _About)
+    different = _differences(about.identity, identity)
     if different:
         raise SettingsError(
             f"the checkpoint in {folder} is of another training ({'; '.join(different)}); train with the same, or "
             "without --resume"
         )
     with artifacts.opening(artifact, "train without --resume"):
-        has_best = artifact.about["best_epoch"] > 0
-        optimizers: list[dict[int, dict[str, Any]]] = []
+        _check_epochs(about, most, watched)
+        kept = {name: _like(artifact, f"weights.{name}", tensor) for name, tensor in weights.items()}
+        states: list[dict[int, dict[str, Any]]] = [{} for _ in optimizers]
         for name in sorted(artifact.files):
-            group, _, rest = name.removesuffix(".npy").partition(".")
-            if group.startswith("optimizer"):
-                number, (parameter, _, key) = int(group.removeprefix("optimizer")), rest.partition(".")
-                while len(optimizers) <= number:
-                    optimizers.append({})
-                values = optimizers[number].setdefault(int(parameter), {})
-                values[key] = _tensor(artifact, name.removesuffix(".npy"))
+            found = _OPTIMIZER.fullmatch(name)
+            if found is not None:
+                number, parameter = int(found["number"]), int(found["parameter"])
+                if number >= len(states):
+                    raise DataError(f"{name} is of an optimizer that there is not (there are {len(states)})")
+                states[number].setdefault(parameter, {})[found["key"]] = _tensor(artifact, name.removesuffix(".npy"))
+        check_states(states, optimizers)
         return State(
-            {name: _like(artifact, f"weights.{name}", tensor) for name, tensor in weights.items()},
-            optimizers,
-            artifact.about["scaler"],
-            artifact.about["epochs"],
-            {name: _like(artifact, f"best.{name}", t) for name, t in weights.items()} if has_best else None,
-            artifact.about["best_epoch"],
+            kept,
+            states,
+            about.scaler,
+            about.epochs,
+            {name: _like(artifact, f"best.{name}", t) for name, t in weights.items()} if about.best_epoch else None,
+            about.best_epoch,
         )
+
+
+_OPTIMIZER = re.compile(r"optimizer(?P<number>\d{1,9})\.(?P<parameter>\d{1,9})\.(?P<key>\w+)\.npy")
+_SCALER = {"scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"}  # of torch's GradScaler
+
+
+class _About(msgspec.Struct):
+    """What must stand in the manifest of a checkpoint."""
+
+    identity: dict[str, Any]
+    epochs: list[dict[str, int | float]]
+    best_epoch: Annotated[int, msgspec.Meta(ge=0)]
+    scaler: dict[str, int | float]
+
+    def __post_init__(self) -> None:
+        if any(not isfinite(number) for record in (*self.epochs, self.scaler) for number in record.values()):
+            raise ValueError("its numbers hold NaN or infinity")
+        if self.scaler and (self.scaler.keys() != _SCALER or min(self.scaler.values()) < 0):
+            raise ValueError("the state of its scaler is none")
+
+
+def _check_epochs(about: _About, most: int, watched: str | None) -> None:
+    """Raises ArtifactError for records that no such training leaves, see `read`."""
+    needed = {"epoch", "epochs", "loss", "seconds", "examples_per_second"} | ({watched} if watched else set())
+    good = all(needed <= record.keys() and record["epoch"] == n for n, record in enumerate(about.epochs, 1))
+    if not good or not about.best_epoch <= len(about.epochs) <= most:
+        raise DataError(f"its {len(about.epochs)} epochs are no record of this training")
 
 
 def _named(state: State) -> dict[str, torch.Tensor]:
@@ -100,14 +148,16 @@ def _named(state: State) -> dict[str, torch.Tensor]:
 
 
 def _tensor(artifact: Artifact, name: str) -> torch.Tensor:
-    return torch.from_numpy(np.array(artifact.array(name)))
+    return torch.from_numpy(np.array(artifact.array(name), order="C"))
 
 
 def _like(artifact: Artifact, name: str, like: torch.Tensor) -> torch.Tensor:
     tensor = _tensor(artifact, name)
     if tensor.shape != like.shape:
-        raise ArtifactError(f"{name} has shape {tuple(tensor.shape)} where {tuple(like.shape)} is needed")
-    return tensor.to(like.dtype)
+        raise DataError(f"{name} has shape {tuple(tensor.shape)} where {tuple(like.shape)} is needed")
+    if tensor.dtype != like.dtype or not bool(torch.isfinite(tensor).all()):
+        raise DataError(f"{name} must be finite and of type {like.dtype}, but is {tensor.dtype}")
+    return tensor
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any], of: str = "") -> list[str]:

@@ -97,7 +97,10 @@ def train(
     steps = _Steps(learner, plan, run, optimizers, report)
     epochs, best, best_epoch = [], None, 0
     if run.resume and run.checkpoint is not None:
-        state = checkpoints.read(run.checkpoint, identity, _weights(module))
+        watched = None if judge is None else plan.watch
+        state = checkpoints.read(
+            run.checkpoint, identity, _weights(module), optimizers, most=plan.epochs, watched=watched
+        )
         _load(state, module, optimizers, steps.scaler)
         epochs, best, best_epoch = list(state.epochs), state.best, state.best_epoch
         report("resumed", epoch=len(epochs), epochs=plan.epochs)
@@ -156,9 +159,7 @@ def _load(
     state: State, module: torch.nn.Module, optimizers: list[torch.optim.Optimizer], scaler: torch.amp.GradScaler
 ) -> None:
     module.load_state_dict(state.weights)
-    # of an optimiser that had nothing to do yet, nothing was written
-    states = state.optimizers + [{}] * (len(optimizers) - len(state.optimizers))
-    for optimizer, values in zip(optimizers, states, strict=True):
+    for optimizer, values in zip(optimizers, state.optimizers, strict=True):
         optimizer.load_state_dict({**optimizer.state_dict(), "state": values})
     if state.scaler:
         scaler.load_state_dict(state.scaler)

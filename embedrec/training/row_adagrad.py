@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -23,12 +23,13 @@ class RowAdagrad(RowOptimizer):
     ) -> None:
         super().__init__(parameters, {"lr": rate, "momentum": momentum, "eps": eps})
 
+    def fresh(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
+        """See `RowOptimizer.fresh`."""
+        names = ("sum", "velocity") if group["momentum"] else ("sum",)
+        return {name: torch.zeros_like(p) for name in names}
+
     def step_of(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """See `RowOptimizer.step_of`."""
-        if not state:
-            state["sum"] = torch.zeros_like(p)
-            if group["momentum"]:
-                state["velocity"] = torch.zeros_like(p)
         numbers = (group["lr"], group["momentum"], group["eps"])
         if gradient.is_sparse:
             step_rows(p, state["sum"], state.get("velocity"), *distinct_rows(gradient), *numbers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -30,11 +30,13 @@ class RowAdamW(RowOptimizer):
     ) -> None:
         super().__init__(parameters, {"lr": rate, "betas": betas, "eps": eps, "decay": decay, "every": every})
 
+    def fresh(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
+        """See `RowOptimizer.fresh`."""
+        left = torch.ones((), dtype=p.dtype, device=p.device)  # as `load_state_dict` makes it
+        return {"step": 0, "left": left, "means": torch.zeros_like(p), "squares": torch.zeros_like(p)}
+
     def step_of(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """See `RowOptimizer.step_of`."""
-        if not state:
-            left = torch.ones((), dtype=p.dtype, device=p.device)  # as `load_state_dict` makes it
-            state |= {"step": 0, "left": left, "means": torch.zeros_like(p), "squares": torch.zeros_like(p)}
         state["step"] += 1
         state["left"] *= 1 - group["lr"] * group["decay"]
         if not state["step"] % group["every"]:

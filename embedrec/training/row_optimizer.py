@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,11 +18,18 @@ class RowOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
+                    if not self.state[p]:
+                        self.state[p].update(self.fresh(p, group))
                     self.step_of(p, p.grad, self.state[p], group)
 
     @abstractmethod
+    def fresh(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
+        """What is kept of a parameter, before its first step: tensors of its shape, and numbers."""
+        ...
+
+    @abstractmethod
     def step_of(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """One step of a parameter, in place; its state is empty before the first."""
+        """One step of a parameter, and of what is kept of it, in place."""
 
 
 def distinct_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:

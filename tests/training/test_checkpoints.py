@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,6 +23,8 @@ from embedrec.models.two_tower import TwoTower
 from embedrec.reporting import quiet
 from embedrec.training.loop import train
 from embedrec.training.plan import Plan
+from embedrec.training.row_adagrad import RowAdagrad
+from embedrec.training.row_adamw import RowAdamW
 from embedrec.training.run import HERE, Run
 from tests.training.toy import LineLearner, clustered_sessions
 
@@ -126,6 +131,96 @@ def test_weights_of_another_shape(tmp_path: Path) -> None:
     other.module.table = torch.nn.Parameter(torch.zeros(7, 2))
     with pytest.raises(ArtifactError, match=r"weights.table has shape \(6, 2\) where \(7, 2\) is needed"):
         train(other, PLAN, seed=3, run=Run(checkpoint=tmp_path / "c", resume=True), report=quiet, identity=WHO)
+
+
+def sign(folder: Path, change: Callable[[dict[str, Any]], Any] = lambda about: None) -> None:
+    """Make the manifest fit the files, as whoever forges a checkpoint would."""
+    about = artifacts.read(folder).about
+    change(about)
+    arrays = {f.name: f.read_bytes() for f in folder.iterdir() if f.suffix == ".npy"}
+    shutil.rmtree(folder)
+    with artifacts.writing(folder, "checkpoint", about) as draft:
+        for name, content in arrays.items():
+            draft.path(name).write_bytes(content)
+
+
+class TableLearner(LineLearner):
+    """The same with an optimiser of ours, whose steps are compiled kernels."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        table, others = self.module.table, self.module.shift
+        assert isinstance(table, torch.nn.Parameter) and isinstance(others, torch.nn.Parameter)
+        ours = RowAdagrad([table], 0.05, 0.5) if self.kind == "adagrad" else RowAdamW([table], 0.05)
+        return [ours, torch.optim.AdamW([others], 0.05)]
+
+
+FORGED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "fewer rows": lambda a: a[: len(a) // 2] if a.ndim else np.zeros((0,), a.dtype),
+    "more rows": lambda a: np.stack([a, a]),
+    "no rows": lambda a: a[:0] if a.ndim else np.zeros((1, 1), a.dtype),
+    "other axes": lambda a: a.T if a.ndim == 2 else a[..., None],
+    "float64": lambda a: a.astype(np.float64) if a.dtype != np.float64 else a.astype(np.float32),
+    "whole numbers": lambda a: a.astype(np.int32),
+    "the other byte order": lambda a: a.astype(a.dtype.newbyteorder()),
+    "NaN": lambda a: np.full_like(a, np.nan) if a.dtype.kind == "f" else a - 10**6,
+    "infinity": lambda a: np.full_like(a, np.inf) if a.dtype.kind == "f" else a * 0,
+}
+
+
+@pytest.mark.parametrize("kind", ["adagrad", "adamw"])
+@pytest.mark.parametrize("how", FORGED)
+def test_arrays_that_do_not_fit_reach_no_kernel(tmp_path: Path, kind: str, how: str) -> None:
+    """The optimisers' steps write where these arrays are said to be."""
+    who = WHO | {"settings": {"epochs": 2}}
+    with pytest.raises(StoppedError):
+        run = Run(checkpoint=tmp_path / "c")
+        train(TableLearner(kind), Plan(epochs=2), seed=3, run=run, report=stopping_at(1), identity=who)
+    arrays = {f.name: f.read_bytes() for f in (tmp_path / "c").glob("*.npy")}
+    assert {name.split(".")[0] for name in arrays} == {"weights", "optimizer0", "optimizer1"}
+    for name, content in arrays.items():
+        np.save(tmp_path / "c" / name, FORGED[how](np.load(tmp_path / "c" / name)))
+        sign(tmp_path / "c")
+        with pytest.raises(ArtifactError, match=name.removesuffix(".npy")):
+            again = Run(checkpoint=tmp_path / "c", resume=True)
+            train(TableLearner(kind), Plan(epochs=2), seed=3, run=again, report=quiet, identity=who)
+        (tmp_path / "c" / name).write_bytes(content)
+    sign(tmp_path / "c")
+    again = Run(checkpoint=tmp_path / "c", resume=True)
+    train(TableLearner(kind), Plan(epochs=2), seed=3, run=again, report=quiet, identity=who)
+
+
+@pytest.mark.parametrize(
+    "name", ["optimizer0.0.means", "optimizer0.7.sum", "optimizer5.0.sum", "optimizer999999999.0.sum", "optimizer0.0.x"]
+)
+def test_arrays_that_no_optimiser_keeps(tmp_path: Path, name: str) -> None:
+    run = Run(checkpoint=tmp_path / "c")
+    train(TableLearner("adagrad"), PLAN, seed=3, run=run, report=quiet, identity=WHO)
+    np.save(tmp_path / "c" / f"{name}.npy", np.zeros(3, dtype=np.float32))
+    sign(tmp_path / "c")
+    with pytest.raises(ArtifactError, match=name.rpartition(".")[0]):
+        again = Run(checkpoint=tmp_path / "c", resume=True)
+        train(TableLearner("adagrad"), PLAN, seed=3, run=again, report=quiet, identity=WHO)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("identity", 5), ("identity", [WHO]), ("epochs", {}), ("epochs", [5]), ("epochs", [{"epoch": 1}]),
+        ("epochs", [{"epoch": "1", "epochs": 6, "loss": 1.0, "seconds": 1.0, "examples_per_second": 1}]),
+        ("best_epoch", -1), ("best_epoch", 7), ("best_epoch", "x"), ("best_epoch", None), ("scaler", [1]),
+        ("scaler", {"scale": "x"}), ("scaler", {"scale": 1.0}),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_training_leaves(tmp_path: Path, key: str, value: Any) -> None:
+    train(LineLearner(), PLAN, seed=3, run=Run(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
+    sign(tmp_path / "c", lambda about: about.update({key: value}))
+    with pytest.raises(ArtifactError, match="train without --resume"):
+        again = Run(checkpoint=tmp_path / "c", resume=True)
+        train(LineLearner(), PLAN, seed=3, run=again, report=quiet, identity=WHO)
 
 
 RECIPE = {"dim": 8, "epochs": 5, "batch": 32, "negatives": 16, "users": True, "query_layers": "6", "patience": 3}
