@@ -2,6 +2,9 @@
 
 What is written goes into a hidden file or folder beside its place (`.NAME.PID-RANDOM.tmp`), is flushed to disk, and
 takes the place in one rename. A kill at any moment leaves the old one or the new one; `sweep` removes what is left.
+
+A writer holds the lock of what it writes (`locks`), which tells `sweep` that it lives, in whichever container. Where
+the file system has no locks the name ends in `.unlocked`, and `sweep` leaves it.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-_LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,9})-[0-9a-f]{8}\.(?P<what>tmp|old)")
+from embedrec.locks import Lock, lock, still_there
+
+_LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,9})-[0-9a-f]{8}\.(?P<what>tmp|old|unlocked)")
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -37,16 +42,16 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
-    beside = _beside(path)
-    try:
-        with beside.open(mode, encoding=text, newline=text and "\n") as f:
-            yield f
-            f.flush()
-            os.fsync(f.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with _draft(path, folder=False) as (beside, descriptor):
+        try:
+            with open(os.dup(descriptor), mode, encoding=text, newline=text and "\n") as f:  # noqa: PTH123
+                yield f
+                f.flush()
+                os.fsync(f.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
     _flush(path.parent)
 
 
@@ -55,17 +60,16 @@ def atomic_folder(place: Path) -> Iterator[Path]:
     """A hidden folder beside `place` to write files into; it takes the place when the block ends without an error."""
     place.parent.mkdir(parents=True, exist_ok=True)
     sweep(place.parent)
-    draft = _beside(place)
-    draft.mkdir()
-    try:
-        yield draft
-        for file in sorted(draft.iterdir()):
-            _flush(file)
-        _flush(draft)
-        _swap_in(draft, place)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+    with _draft(place, folder=True) as (draft, _):
+        try:
+            yield draft
+            for file in sorted(draft.iterdir()):
+                _flush(file)
+            _flush(draft)
+            _swap_in(draft, place)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
 
 
 @contextmanager
@@ -73,27 +77,77 @@ def scratch_folder(place: Path) -> Iterator[Path]:
     """A hidden folder beside `place` for files that are moved elsewhere or not needed after the block."""
     place.parent.mkdir(parents=True, exist_ok=True)
     sweep(place.parent)
-    folder = _beside(place)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with _draft(place, folder=True) as (folder, _):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left in `folder`; put back an old artifact that was moved aside."""
+def sweep(folder: Path) -> list[Path]:
+    """Remove what killed writers left in `folder`; put back an old artifact that was moved aside.
+
+    Returns what may be written or may be left: the file system has no locks that would tell.
+    """
+    unknown = []
     for left in folder.iterdir() if folder.is_dir() else ():
         match = _LEFT.fullmatch(left.name)
-        if match is None or _alive(int(match["pid"])):
+        if match is None:
             continue
         with suppress(OSError):  # another process may sweep too, or the folder be read-only: it lies there, hidden
-            if match["what"] == "old" and not os.path.lexists(folder / match["name"]):
-                left.rename(folder / match["name"])
-            elif left.is_dir() and not left.is_symlink():
+            if _swept(left, match) is Lock.UNKNOWN:
+                unknown.append(left)
+    return sorted(unknown)
+
+
+def _swept(left: Path, match: re.Match[str]) -> Lock:
+    """Remove a draft, or put it back, where nobody holds its lock."""
+    place = left.parent / match["name"]
+    if match["what"] == "unlocked":
+        return Lock.UNKNOWN
+    if left.is_symlink():  # which no writer makes
+        left.unlink()
+        return Lock.TAKEN
+    written = left.is_file() and os.access(left, os.W_OK)  # as NFS wants files that are locked to be open
+    with _opened(left, os.O_RDWR if written else os.O_RDONLY) as descriptor:
+        taken = lock(descriptor)
+        back = match["what"] == "old" and not os.path.lexists(place)
+        if back and (taken is Lock.TAKEN or (taken is Lock.UNKNOWN and not _alive(int(match["pid"])))):
+            left.rename(place)
+            return Lock.TAKEN
+        if taken is Lock.TAKEN and still_there(descriptor, left):
+            if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink()
+    return taken
+
+
+@contextmanager
+def _draft(path: Path, *, folder: bool) -> Iterator[tuple[Path, int]]:
+    """A new hidden file or folder beside `path`, and its descriptor, which holds its lock."""
+    while True:
+        beside = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        descriptor = _made(beside, folder=folder)
+        try:
+            taken = lock(descriptor, wait=True)  # another process that sweeps may hold it until it has removed it
+            if taken is Lock.UNKNOWN:
+                beside = beside.rename(beside.with_suffix(".unlocked"))
+            if still_there(descriptor, beside):
+                yield beside, descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _made(beside: Path, *, folder: bool) -> int:
+    """The descriptor of a new file or folder."""
+    if not folder:
+        return os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    while True:
+        beside.mkdir()
+        with suppress(FileNotFoundError):  # another process that sweeps was faster
+            return os.open(beside, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def sha256(path: Path) -> str:
@@ -102,8 +156,14 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def _beside(path: Path) -> Path:
-    return path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """The descriptor of a file or folder, which is no link; a pipe is not waited for."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _alive(pid: int) -> bool:
@@ -143,14 +203,16 @@ def _swap_in(new: Path, place: Path) -> None:
 def _swap_in_two_steps(new: Path, place: Path) -> None:
     """Without an atomic exchange: `sweep` puts the old folder back after a kill between the two renames."""
     aside = new.with_suffix(".old")
-    try:
-        place.rename(aside)
-        new.rename(place)
-    except BaseException:
-        if aside.exists() and not place.exists():
-            aside.rename(place)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+    with _opened(place, os.O_RDONLY) as descriptor:
+        lock(descriptor, wait=True)  # nobody puts it back meanwhile
+        try:
+            place.rename(aside)
+            new.rename(place)
+        except BaseException:
+            if aside.exists() and not place.exists():
+                aside.rename(place)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _exchange(a: Path, b: Path) -> bool:

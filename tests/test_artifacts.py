@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import random
@@ -26,6 +27,7 @@ from embedrec.data.held_out import HeldOut
 from embedrec.errors import ArtifactError
 from embedrec.index.building import build_index
 from embedrec.index.files import load_index, save_index
+from embedrec.locks import Lock, lock
 from embedrec.models.files import load_model, save_model
 from embedrec.models.popular import Popular
 from embedrec.workspace import Workspace
@@ -311,9 +313,82 @@ def test_a_kill_between_the_two_renames(tmp_path: Path) -> None:
     assert number_in(tmp_path / "x") == 1
 
 
+HELD = """
+import sys, os
+from pathlib import Path
+from embedrec import atomic
+os.getpid = lambda: int(sys.argv[2])
+make = {"file": atomic.atomic_file, "folder": atomic.atomic_folder, "scratch": atomic.scratch_folder}[sys.argv[3]]
+with make(Path(sys.argv[1])) as out:
+    print("began", flush=True)
+    sys.stdin.readline()
+    if sys.argv[3] == "folder":
+        (out / "content").write_text("whole")
+"""
+
+
+@pytest.mark.parametrize("how", ["file", "folder", "scratch"])
+@pytest.mark.parametrize("pid", [1, DEAD], ids=["a number that lives", "a number that is dead"])
+def test_writers_in_other_containers(how: str, pid: int, tmp_path: Path) -> None:
+    """Numbers of processes say nothing there: what a writer holds stays, whatever its number, and goes after a kill."""
+    words = [sys.executable, "-c", HELD, tmp_path / "x", str(pid), how]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None and writer.stdout.readline() == "began\n"
+        assert atomic.sweep(tmp_path) == []
+        assert len(names(tmp_path)) == 1 and names(tmp_path)[0].startswith(f".x.{pid}-")
+        writer.communicate("\n")
+    assert writer.returncode == 0
+    assert names(tmp_path) == ([] if how == "scratch" else ["x"])
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None and writer.stdout.readline() == "began\n"
+        assert len(names(tmp_path)) == (1 if how == "scratch" else 2)
+        writer.kill()
+    assert atomic.sweep(tmp_path) == []
+    assert names(tmp_path) == ([] if how == "scratch" else ["x"])
+
+
+def test_a_draft_that_is_swept_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between making a folder and locking it, another process may take it for one that was left."""
+    calls = []
+
+    def late(descriptor: int, *, wait: bool = False) -> Lock:
+        if not calls:
+            calls.append(1)
+            assert atomic.sweep(tmp_path) == []
+            assert names(tmp_path) == []
+        return lock(descriptor, wait=wait)
+
+    monkeypatch.setattr(atomic, "lock", late)
+    write(tmp_path / "x", 1)
+    assert calls and names(tmp_path) == ["x"] and number_in(tmp_path / "x") == 1
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that may live is removed; an old artifact is put back where its writer is dead here."""
+
+    def none(descriptor: int, operation: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    left = [tmp_path / f".x.{DEAD}-00000000.tmp", tmp_path / f".x.{DEAD}-00000001.unlocked"]
+    for path in left:
+        path.mkdir()
+    assert atomic.sweep(tmp_path) == left
+    with atomic.scratch_folder(tmp_path / "y") as folder:
+        assert folder.name.endswith(".unlocked") and folder.is_dir()
+        assert atomic.sweep(tmp_path) == [*left, folder]
+    monkeypatch.setattr(atomic, "_exchange", lambda a, b: False)
+    write(tmp_path / "x", 1)
+    write(tmp_path / "x", 2)
+    assert number_in(tmp_path / "x") == 2 and names(tmp_path) == [*(path.name for path in left), "x"]
+    (tmp_path / "x").rename(tmp_path / f".x.{DEAD}-00000002.old")
+    assert atomic.sweep(tmp_path) == left and number_in(tmp_path / "x") == 2
+
+
 def test_sweep_takes_only_what_dead_writers_left(tmp_path: Path) -> None:
     kept = [
-        f".x.{os.getpid()}-00000000.tmp",  # a writer that lives
         f".x.{10**30}-00000000.tmp",  # no process number
         ".x.1-0000.tmp",
         ".x.tmp",

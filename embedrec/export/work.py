@@ -7,7 +7,6 @@ block. What was cut off, or never reached the disk, does not fit its checksum an
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import struct
 import zlib
@@ -21,6 +20,7 @@ import numpy as np
 
 from embedrec.errors import DataError, SettingsError, reason
 from embedrec.export.answers import slices
+from embedrec.locks import Lock, lock, still_there
 from embedrec.reporting import Report, quiet
 from embedrec.topk import TopK
 
@@ -103,11 +103,14 @@ def working(target: Path, fingerprint: str, *, resume: bool) -> Iterator[Work]:
     """
     folder = target.parent / f".{target.name}.work"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SettingsError(f"another export to {target} is running; wait for it, or name another file") from None
+    with (folder / _LOCK).open("w") as held:
+        taken = lock(held.fileno())
+        if taken is Lock.UNKNOWN:
+            raise DataError(
+                f"the file system of {target} has no locks, which tell exports from each other; name a file elsewhere"
+            )
+        if taken is Lock.HELD or not still_there(held.fileno(), folder / _LOCK):
+            raise SettingsError(f"another export to {target} is running; wait for it, or name another file")
         try:
             yield Work(folder, _changed(folder, fingerprint, resume))
         except OSError as e:  # such as a disk that is full
