@@ -138,7 +138,10 @@ time_unit_option = click.option(
 
 def stem_of(paths: Sequence[str]) -> str:
     """A name for sessions, from that of the first file or folder; "" where it has none that is plain."""
-    return plain_from(Path(Path(paths[0]).name.removesuffix(".gz").removesuffix(".tar")).stem)
+    from embedrec.readers.packing import without_packing
+
+    name = without_packing(Path(paths[0]).name)
+    return plain_from(Path(name[: -len(".tar")] if name.lower().endswith(".tar") else name).stem)
 
 
 def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str | None = None, **given: Any) -> None:

@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.clean_text import NOT_UTF8, CleanText, first_row, split_row
+from embedrec.readers.decoders import decoding
 from embedrec.readers.files import Source
-from embedrec.readers.formats import Batch, Counted, decoding
+from embedrec.readers.formats import Batch, Counted
 
 _BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded once a batch, so large ones are cheaper
 _MANY_BYTES = 64 << 20  # of a text in which there may be so many quotes that a compiled kernel is worth its start

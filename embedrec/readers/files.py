@@ -1,23 +1,23 @@
-"""Which files to read, and how to open them: plain, `.gz`, or members of archives, never unpacked to disk."""
+"""Which files to read, and how to open them: plain, packed, or members of archives, never unpacked to disk."""
 
 from __future__ import annotations
 
 import glob
 import gzip
 import re
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from embedrec.errors import DataError, did_you_mean
 from embedrec.readers import tar
+from embedrec.readers.decoders import unpacking
+from embedrec.readers.packing import FACTOR, packing, unpacked, without_packing
+from embedrec.readers.packing import SUFFIXES as PACKED
 
-_GZ_FACTOR = 6  # JSON and CSV logs pack about so well
 _ENCRYPTED = 0x1
 _ARCHIVES = (".zip", *tar.SUFFIXES)
 
@@ -29,8 +29,8 @@ class Source:
     path      the file on disk
     member    its name in the archive, or None
     size      bytes on disk (packed)
-    unpacked  bytes to expect when it is read (an estimate for .gz)
-    tarred    the member, where the archive is a .tar or .tar.gz
+    unpacked  bytes to expect when it is read (an estimate for what is packed)
+    tarred    the member, where the archive is a .tar, plain or packed
     """
 
     path: Path
@@ -44,8 +44,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        """File name without folders and without ".gz"."""
-        return (self.member or self.path.name).rpartition("/")[2].removesuffix(".gz")
+        """File name without folders and without the suffix of its packing, such as ".gz"."""
+        return without_packing((self.member or self.path.name).rpartition("/")[2])
 
     @property
     def suffix(self) -> str:
@@ -54,17 +54,22 @@ class Source:
 
     @property
     def forward_only(self) -> bool:
-        """Whether it lies in a .tar.gz, where what stands before it must be unpacked first."""
-        return self.tarred is not None and self.tarred.archive.packed
+        """Whether it lies in a packed .tar, where what stands before it must be unpacked first."""
+        return self.tarred is not None and bool(self.tarred.archive.packing)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a file on disk as it is, neither packed nor in an archive."""
+        return self.member is None and not packing(self.path.name)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         """The unpacked bytes as a stream. Raises DataError when the file cannot be read or is damaged."""
-        packed = (self.member or self.path.name).lower().endswith(".gz")
+        suffix = packing(self.member or self.path.name)
         with reading(self), self._stored() as stored:
-            if packed:
-                with gzip.open(stored) as stream:
-                    yield stream  # type: ignore[misc]
+            if suffix:
+                with unpacked(stored, suffix, self) as stream:
+                    yield stream
             else:
                 yield stored
 
@@ -87,13 +92,16 @@ class Source:
     def _stored(self) -> AbstractContextManager[IO[bytes]]:
         if self.tarred is not None:
             return self.tarred.open()
-        return self.path.open("rb") if self.member is None else _zipped(self.path, self.member)
+        return self.path.open("rb") if self.member is None else _zipped(self.path, self.member, self)
 
 
 @contextmanager
-def _zipped(path: Path, member: str) -> Iterator[IO[bytes]]:
-    with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-        yield stream
+def _zipped(path: Path, member: str, source: Source) -> Iterator[IO[bytes]]:
+    with ExitStack() as stack:
+        with unpacking(source):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            stream = stack.enter_context(archive.open(member))
+        yield stack.enter_context(unpacked(stream, "", source))
 
 
 @contextmanager
@@ -101,7 +109,7 @@ def reading(source: object) -> Iterator[None]:
     """Turn what goes wrong while `source` is read from disk into one sentence."""
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as e:
+    except (EOFError, gzip.BadGzipFile) as e:
         raise DataError(f"{source} is cut off or damaged ({e}); get it again") from e
     except PermissionError:
         raise DataError(f"{source} may not be read; check its permissions") from None
@@ -113,8 +121,9 @@ def expand(paths: Sequence[str | Path], suffixes: Sequence[str], *, any_file: bo
     """The sources that files, folders (with their sub-folders) and globs name, each once, in natural order.
 
     Natural order reads digits as numbers (slice.0-999 before slice.1000-1999), so that the same set of files
-    gives the same result however it was named. Every suffix is also found with ".gz" and inside ".zip", ".tar" and
-    ".tar.gz"; only the members of the last keep their order there, as going back would mean to unpack it anew.
+    gives the same result however it was named. Every suffix is also found packed (".gz", ".bz2", ".xz", ".zst")
+    and inside ".zip", ".tar" and packed ".tar"; only the members of the last keep their order there, as going back
+    would mean to unpack it anew.
 
     suffixes  what data files end with, such as ".json"
     any_file  take a file that is named itself whatever it ends with
@@ -122,7 +131,7 @@ def expand(paths: Sequence[str | Path], suffixes: Sequence[str], *, any_file: bo
     Raises DataError for a missing, empty, unreadable or unfitting file, an encrypted or damaged archive, a
     folder or glob without data files, and for a file that is named twice.
     """
-    inside = (*suffixes, *(f"{s}.gz" for s in suffixes))
+    inside = (*suffixes, *(f"{s}{packed}" for packed in PACKED for s in suffixes))
     found: list[Path] = []
     for given in paths:
         found += _files(Path(given), (*inside, *_ARCHIVES), any_file)
@@ -136,7 +145,7 @@ def expand(paths: Sequence[str | Path], suffixes: Sequence[str], *, any_file: bo
 
 
 def beside(source: Source, found: Sequence[Source], name: str) -> Source | None:
-    """The file of that name, or with ".gz", in the folder of a source; None where there is none.
+    """The file of that name, or that packed, in the folder of a source; None where there is none.
 
     found  sources among which a member of an archive looks
     """
@@ -144,19 +153,20 @@ def beside(source: Source, found: Sequence[Source], name: str) -> Source | None:
         folder = source.member.rpartition("/")[0]
         inside = [s for s in found if s.path == source.path and s.name == name and s.member is not None]
         return next((s for s in inside if str(s.member).rpartition("/")[0] == folder), None)
-    for path in (source.path.with_name(name), source.path.with_name(f"{name}.gz")):
+    for path in (source.path.with_name(f"{name}{packed}") for packed in ("", *PACKED)):
         if path.is_file():
             return expand([path], (), any_file=True)[0]
     return None
 
 
 def natural(text: str) -> list[tuple[int, str]]:
-    """A sort key that reads digits as numbers: "a9" before "a10"."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", text)]
+    """A sort key that reads digits as numbers, of which the longer is the larger: "a9" before "a10"."""
+    parts = re.split(r"([0-9]+)", text)
+    return [(len(n := part.lstrip("0")), n) if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
-    looked_for = ", ".join(wanted)
+    looked_for = _listed(wanted)
     if given.is_dir():
         with reading(given):
             inside = [p for p in given.rglob("*") if _fits(p.relative_to(given).as_posix(), wanted) and p.is_file()]
@@ -180,9 +190,14 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
     raise DataError(f"there is no file or folder {given}{did_you_mean(given.name, siblings) or '; check the path'}")
 
 
+def _listed(wanted: Sequence[str]) -> str:
+    """What files end with in a message: suffixes that are packed are left out, but for what packs them."""
+    return f"{', '.join(s for s in wanted if not packing(s) or s in _ARCHIVES)}, also in {', '.join(PACKED)}"
+
+
 def _fits(name: str, wanted: Sequence[str]) -> bool:
     """Whether a name ends as wanted and no part of it is hidden (".git", "._slice.json", "__MACOSX")."""
-    hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+    hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/") if part != ".")
     return not hidden and name.lower().endswith(tuple(wanted))
 
 
@@ -198,9 +213,9 @@ def _sources(path: Path, inside: Sequence[str]) -> list[Source]:
         elif name.endswith(tar.SUFFIXES):
             found = _members_of_tar(path, inside)
         else:
-            return [Source(path, None, size, size * (_GZ_FACTOR if name.endswith(".gz") else 1))]
+            return [Source(path, None, size, size * (FACTOR if packing(name) else 1))]
     if not found:
-        raise DataError(f"{path} holds no data files; looked for {', '.join(inside)}")
+        raise DataError(f"{path} holds no data files; looked for {_listed(inside)}")
     empty = next((source for source in found if not source.unpacked), None)
     if empty is not None:
         raise DataError(f"{empty} is empty; remove it or get it again")
@@ -208,7 +223,7 @@ def _sources(path: Path, inside: Sequence[str]) -> list[Source]:
 
 
 def _members_of_zip(path: Path, inside: Sequence[str]) -> list[Source]:
-    with zipfile.ZipFile(path) as archive:
+    with unpacking(path), zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir() and _fits(m.filename, inside)]
     for member in members:
         if member.flag_bits & _ENCRYPTED:
@@ -220,7 +235,7 @@ def _members_of_zip(path: Path, inside: Sequence[str]) -> list[Source]:
 def _members_of_tar(path: Path, inside: Sequence[str]) -> list[Source]:
     archive = tar.Tar(path)
     members = archive.members(lambda name: _fits(name, inside))
-    if not archive.packed:
+    if not archive.packing:
         members.sort(key=lambda m: natural(m.name))
-    factors = [_GZ_FACTOR if m.name.lower().endswith(".gz") else 1 for m in members]
+    factors = [FACTOR if packing(m.name) else 1 for m in members]
     return [Source(path, m.name, m.size, m.size * factor, tarred=m) for m, factor in zip(members, factors, strict=True)]

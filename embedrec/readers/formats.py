@@ -17,9 +17,10 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from embedrec.errors import DataError, reason
+from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.behind import ahead
+from embedrec.readers.decoders import decoding
 from embedrec.readers.files import Source
 from embedrec.readers.parquet_batches import packed_columns, sized, split
 
@@ -92,8 +93,7 @@ class Parquet:
         import pyarrow.parquet as pq
 
         with decoding(source, "Parquet"):
-            plain = source.member is None and not source.path.name.endswith(".gz")
-            content = source.path if plain else io.BytesIO(source.read())
+            content = source.path if source.plain else io.BytesIO(source.read())
             # by default Arrow holds the whole file in memory until its last batch
             given: dict[str, Any] = {"pre_buffer": False, "buffer_size": _BUFFER}
             with pq.ParquetFile(content, **given) as file:
@@ -169,17 +169,6 @@ class _NotJson:
     """What stands for a line that is no JSON."""
 
     message: str
-
-
-@contextmanager
-def decoding(source: Source, kind: str) -> Iterator[None]:
-    """Turn what Arrow raises while it decodes a source into one sentence."""
-    try:
-        yield
-    except pa.ArrowException as e:
-        if "UTF8" in str(e):
-            raise DataError(f"{source} is not UTF-8 text; convert it first") from e
-        raise DataError(f"{source} cannot be read as {kind} ({reason(e)}); get it again") from e
 
 
 def _plain(column: Any) -> Any:

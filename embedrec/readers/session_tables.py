@@ -26,6 +26,7 @@ from embedrec.readers.columns import SUFFIXES, FormatName
 from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Parquet
+from embedrec.readers.packing import without_packing
 from embedrec.readers.rows import without_bad
 from embedrec.readers.table import Table
 from embedrec.readers.values import TimeUnit
@@ -88,7 +89,7 @@ class SessionTables:
         return chained(lengths, items, targets)
 
     def _format(self, paths: Sequence[str | Path]) -> FormatName:
-        texts = all(str(path).lower().endswith((".txt", ".txt.gz")) for path in paths)
+        texts = all(without_packing(str(path)).lower().endswith(".txt") for path in paths)
         return "csv" if self.format == "auto" and texts else self.format
 
     def _table(self, paths: Sequence[str | Path], item_features: str = "") -> Table:

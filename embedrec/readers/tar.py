@@ -1,12 +1,11 @@
-"""Members of .tar and .tar.gz archives as streams; nothing is unpacked to disk.
+"""Members of .tar archives, plain or packed, as streams; nothing is unpacked to disk.
 
-A .tar.gz can only be read forward. Its members share one stream, so that reading them in the order of the archive
+A packed one can only be read forward. Its members share one stream, so that reading them in the order of the archive
 unpacks it once, and the first line of each is kept from when they are listed.
 """
 
 from __future__ import annotations
 
-import gzip
 import io
 import tarfile
 from collections.abc import Callable, Iterator
@@ -16,8 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from embedrec.errors import DataError
+from embedrec.readers import packing
+from embedrec.readers.decoders import unpacking
 
-SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_PACKED = {".tgz": ".gz", ".tbz2": ".bz2", ".tbz": ".bz2", ".txz": ".xz", ".tzst": ".zst"}  # by one suffix
+SUFFIXES = (".tar", *(f".tar{packed}" for packed in packing.SUFFIXES), *_PACKED)
 _FIRST_LINE = 1 << 16  # bytes; a longer one is read again when it is asked for
 
 
@@ -47,12 +49,12 @@ class TarMember:
 class Tar:
     """An archive on disk; may be sent to another process, where it opens its own stream.
 
-    packed  whether it is a .tar.gz
+    packing  the suffix of its packing, "" for a plain .tar
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.packed = path.suffix.lower() != ".tar"
+        self.packing = _PACKED.get(path.suffix.lower()) or packing.packing(path.name)
         self._idle: list[IO[bytes]] = []  # the packed stream, where the last member ended
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -61,11 +63,14 @@ class Tar:
     def members(self, fits: Callable[[str], bool]) -> list[TarMember]:
         """The plain files whose name fits, in the order of the archive.
 
-        Raises DataError for a name that leaves the archive and for a sparse file; tarfile.TarError and what reading
-        raises for a damaged archive.
+        Raises DataError for a damaged archive, for a name that leaves it and for a sparse file.
         """
         found = []
-        with tarfile.open(self.path, "r:gz" if self.packed else "r:", errorlevel=2) as archive:
+        with (
+            unpacking(self.path),
+            packing.unpacked(self.path, self.packing, self.path) as unpacked,
+            tarfile.open(fileobj=unpacked, mode="r:", errorlevel=2) as archive,
+        ):
             for entry in archive:
                 if not entry.isfile():
                     continue
@@ -73,6 +78,8 @@ class Tar:
                     raise DataError(
                         f"{self.path} names the file {entry.name[:80]!r} outside of itself; get the archive elsewhere"
                     )
+                if entry.size < 0:
+                    raise tarfile.ReadError("a file of a negative size")
                 name = entry.name.removeprefix("./")
                 if not fits(name):
                     continue
@@ -80,7 +87,7 @@ class Tar:
                     raise DataError(f"{self.path}:{name} is stored as a sparse file; pack the archive again without")
                 content = archive.extractfile(entry)
                 assert content is not None  # of a plain file
-                line = _first_line(content, name) if self.packed else b""
+                line = _first_line(content, name) if self.packing else b""
                 found.append(TarMember(self, name, entry.size, entry.offset_data, line))
         return found
 
@@ -88,12 +95,12 @@ class Tar:
     def at(self, offset: int) -> Iterator[IO[bytes]]:
         """The unpacked archive from an offset on."""
         stream: Any
-        if not self.packed:
+        if not self.packing:
             with self.path.open("rb") as stream:
                 stream.seek(offset)
                 yield stream
             return
-        stream = self._idle.pop() if self._idle else gzip.GzipFile(self.path)
+        stream = self._idle.pop() if self._idle else packing.unpacked(self.path, self.packing, self.path)
         try:
             stream.seek(offset)  # backwards: from the beginning again
             yield stream
@@ -126,7 +133,5 @@ class _Part(io.RawIOBase):
 
 
 def _first_line(content: IO[bytes], name: str) -> bytes:
-    if not name.lower().endswith(".gz"):
-        return content.readline(_FIRST_LINE)
-    with gzip.open(content) as unpacked:
+    with packing.unpacked(content, packing.packing(name), name) as unpacked:
         return unpacked.readline(_FIRST_LINE)

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from embedrec.data import Events, Features
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 
+# what archives and packed files end with
+PACKED = "also in .gz, .bz2, .xz, .zst"
+ARCHIVES = f".zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst, .tgz, .tbz2, .tbz, .txz, .tzst, {PACKED}"
 SKIP = "; use --on-bad-row skip to leave such rows out"
+
+
+def packed(content: bytes, suffix: str) -> bytes:
+    """Bytes as a file of that suffix holds them."""
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": _zstd}
+    return pack[suffix](content) if suffix in pack else content
+
+
+def _zstd(content: bytes) -> bytes:
+    return bytes(pa.Codec("zstd").compress(content))
 
 
 def write(folder: Path, files: dict[str, str | bytes]) -> Path:

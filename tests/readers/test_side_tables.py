@@ -18,7 +18,7 @@ from embedrec.data.feature_files import load_features, save_features
 from embedrec.errors import DataError
 from embedrec.readers import BadRows, formats
 from embedrec.readers.table import Table
-from tests.readers.reading import SKIP, facts, refusal, write
+from tests.readers.reading import ARCHIVES, SKIP, facts, refusal, write
 
 _ROWS: list[dict[str, Any]] = [
     {"item_id": "b", "price": 2.5, "brand": "X", "tags": ["new", "red"], "stock": 3},
@@ -257,7 +257,7 @@ def test_names_come_along_where_there_are_none(tmp_path: Path) -> None:
 
 
 _PLAIN = (".csv", ".tsv", ".inter", ".parquet", ".pq", ".jsonl", ".ndjson")
-_ENDINGS = ", ".join((*_PLAIN, *(f"{s}.gz" for s in _PLAIN), ".zip", ".tar", ".tar.gz", ".tgz"))
+_ENDINGS = ", ".join((*_PLAIN, ARCHIVES))
 
 
 @pytest.mark.parametrize(

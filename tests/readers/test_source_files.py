@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import random
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from embedrec.errors import DataError, EmbedrecError
-from embedrec.readers import files
+from embedrec.readers import BadRows, files
 from embedrec.readers.files import expand, natural
 from embedrec.readers.parallel import in_order
+from embedrec.readers.table import Table
+from tests.readers.reading import ARCHIVES, PACKED, packed
 
 _SUFFIXES = (".json",)
-_LOOKED_FOR = ".json, .json.gz, .zip, .tar, .tar.gz, .tgz"
+_LOOKED_FOR = f".json, {ARCHIVES}"
 
 
 def names(paths: list[Path | str]) -> list[str]:
@@ -146,7 +150,7 @@ _REFUSED = {
     "zip without data": (
         lambda d: zipped(d / "a.zip", a_txt="{}"),
         "a.zip",
-        "{d}/a.zip holds no data files; looked for .json, .json.gz",
+        "{d}/a.zip holds no data files; looked for .json, " + PACKED,
     ),
     "zip with an empty member": (
         lambda d: zipped(d / "a.zip", a_json=""),
@@ -179,6 +183,88 @@ def test_a_damaged_zip_member_is_refused(tmp_path: Path) -> None:
     assert str(refused.value) == (
         f"{tmp_path}/a.zip:a.json is cut off or damaged (Bad CRC-32 for file 'a.json'); get it again"
     )
+
+
+_CSV = b"session,item\n1,a\n1,b\n"
+
+
+@pytest.mark.parametrize("packing", ["", ".gz", ".bz2", ".xz", ".zst"])
+@pytest.mark.parametrize("capitals", [False, True])
+def test_every_packing_is_read(tmp_path: Path, packing: str, capitals: bool) -> None:
+    name = f"events.csv{packing}"
+    path = tmp_path / (name.upper() if capitals else name)
+    path.write_bytes(packed(_CSV, packing) + (packed(b"2,c\n", packing) if packing != "" else b"2,c\n"))
+    assert len(Table().read([path], bad_rows=BadRows()).session) == 3
+    assert len(Table().read([tmp_path], bad_rows=BadRows()).session) == 3
+    (source,) = expand([path], (".csv",))
+    assert (source.suffix, source.name.lower(), source.plain) == (".csv", "events.csv", packing == "")
+
+
+@pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
+def test_damaged_packed_files_are_one_sentence(tmp_path: Path, packing: str) -> None:
+    whole = packed(_CSV + random.Random(0).randbytes(5000), packing)
+    path = tmp_path / f"events.csv{packing}"
+    for damaged in (whole[:-9], whole[: len(whole) // 2], b"x" + whole, whole[:8], b"no archive"):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=rf"^{path} (is cut off or damaged|cannot be read) \(.+\)"):
+            expand([path], (".csv",))[0].read()
+
+
+def test_members_with_a_dot_before_them(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("./x.csv", _CSV)
+        archive.writestr("./.hidden.csv", _CSV)
+        archive.writestr("./__MACOSX/._x.csv", _CSV)
+    assert [str(source) for source in expand([tmp_path / "x.zip"], (".csv",))] == [f"{tmp_path}/x.zip:./x.csv"]
+    assert len(Table().read([tmp_path / "x.zip"], bad_rows=BadRows()).session) == 2
+
+
+def _zip(name: str, how: int = zipfile.ZIP_DEFLATED) -> bytearray:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", how) as archive:
+        archive.writestr(name, _CSV)
+    return bytearray(content.getvalue())
+
+
+def _tar(headers: dict[str, str], name: str = "x.csv") -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for entry in (tarfile.TarInfo(name), tarfile.TarInfo("y.csv")):
+            entry.size, entry.pax_headers = len(_CSV), headers if entry.name == name else {}
+            archive.addfile(entry, io.BytesIO(_CSV))
+    return content.getvalue()
+
+
+def _odd_archives() -> dict[str, bytes]:
+    lzma_, accents, nameless = _zip("x.csv", zipfile.ZIP_LZMA), _zip("éé.csv"), _zip("x.csv")
+    lzma_[56:60] = b"\x7f\0\xff\x13"
+    at = accents.rfind("éé.csv".encode())
+    accents[at : at + 2] = b"\xff\xff"
+    nameless[nameless.rfind(b"PK\x01\x02") + 46] = 0
+    return {
+        "lzma.zip": bytes(lzma_),
+        "accents.zip": bytes(accents),
+        "nameless.zip": bytes(nameless),
+        "sparse.tar": _tar({"GNU.sparse.map": "abc"}),
+        "sparse10.tar": _tar({"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "100"}),
+        "size.tar": _tar({"size": "-5"}),
+        "text.tar": _tar({"size": "many"}),
+    }
+
+
+@pytest.mark.parametrize("name", _odd_archives())
+def test_odd_archives_are_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(_odd_archives()[name])
+    with pytest.raises(DataError) as refused:
+        [source.read() for source in expand([tmp_path / name], (".csv",))]
+    assert str(refused.value).startswith(f"{tmp_path}/{name}")
+
+
+@pytest.mark.parametrize("suffix", ["zip", "tar"])
+def test_names_of_many_digits(tmp_path: Path, suffix: str) -> None:
+    name = "1" * 5000 + ".csv"
+    (tmp_path / f"d.{suffix}").write_bytes(_tar({}, name) if suffix == "tar" else _zip(name))
+    assert expand([tmp_path / f"d.{suffix}"], (".csv",))[-1].read() == _CSV
 
 
 def test_a_file_given_twice_is_refused(folder: Path) -> None:
