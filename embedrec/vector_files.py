@@ -19,13 +19,14 @@ from urllib.parse import quote
 
 import numpy as np
 
-from embedrec.artifacts import UNREADABLE, write_array
+from embedrec.artifacts import write_array
 from embedrec.atomic import atomic_file
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.vocab import Ids, Vocab, as_ids
+from embedrec.decoding import decoding
 from embedrec.embeddings import METRICS, Embeddings, Metric
-from embedrec.errors import DataError, SettingsError, reason
+from embedrec.errors import DataError, SettingsError
 from embedrec.reporting import Report, quiet
 from embedrec.vector_records import RECORDS, read_array, read_records, write_records
 
@@ -164,24 +165,24 @@ def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric]:
     words: list[str] = []
     rows: list[np.ndarray] = []
     said: tuple[int, int] | None = None
-    with path.open(encoding="utf-8", newline="\n") as f:
-        try:
-            for number, line in enumerate(f, start=1):
-                word, *numbers = line.rstrip("\r\n").rstrip(" ").split(" ")
-                if number == 1 and len(numbers) == 1 and word.isdigit() and numbers[0].isdigit():
-                    said = (int(word), int(numbers[0]))
-                    continue
-                with np.errstate(over="ignore"):
-                    vector = np.array(numbers, dtype=np.float32)
-                d = said[1] if said else len(rows[0]) if rows else len(vector)
-                if len(vector) != d or not d:
-                    raise DataError(f"{path}, line {number}: {len(vector)} numbers where {d} are due; repair the file")
-                words.append(word)
-                rows.append(vector)
-                if said and not len(rows) % _BLOCK:
-                    report("progress", done=len(rows), total=said[0], unit="vectors")
-        except (ValueError, UnicodeDecodeError) as e:
-            raise DataError(f"{path} is no word2vec text file ({reason(e)}); name its format with --format") from e
+    with (
+        decoding(lambda why: DataError(f"{path} is no word2vec text file ({why}); name its format with --format")),
+        path.open(encoding="utf-8", newline="\n") as f,
+    ):
+        for number, line in enumerate(f, start=1):
+            word, *numbers = line.rstrip("\r\n").rstrip(" ").split(" ")
+            if number == 1 and len(numbers) == 1 and word.isdigit() and numbers[0].isdigit():
+                said = (int(word), int(numbers[0]))
+                continue
+            with np.errstate(over="ignore"):
+                vector = np.array(numbers, dtype=np.float32)
+            d = said[1] if said else len(rows[0]) if rows else len(vector)
+            if len(vector) != d or not d:
+                raise DataError(f"{path}, line {number}: {len(vector)} numbers where {d} are due; repair the file")
+            words.append(word)
+            rows.append(vector)
+            if said and not len(rows) % _BLOCK:
+                report("progress", done=len(rows), total=said[0], unit="vectors")
     if not rows:
         raise DataError(f"{path} holds no vectors")
     if said and said[0] != len(rows):
@@ -220,10 +221,8 @@ def _key(f: object, path: Path) -> str:
         if not byte or len(key) > _LONGEST_KEY:
             raise DataError(f"{path} is cut off or no word2vec binary file: an id does not end")
         key += byte
-    try:
+    with decoding(lambda why: DataError(f"{path} holds an id that is not UTF-8 ({why})")):
         return key.removeprefix(b"\n").decode()  # some tools end a vector with a newline
-    except UnicodeDecodeError as e:
-        raise DataError(f"{path} holds an id that is not UTF-8 ({reason(e)})") from e
 
 
 # --------------------------------------------------------------------------------------------- arrays
@@ -244,10 +243,8 @@ def _save_ids(vocab: Vocab, path: Path) -> None:
 
 
 def _load_ids(path: Path) -> Ids:
-    try:
+    with decoding(lambda why: DataError(f"{ids_file(path)} is not UTF-8 ({why})")):
         words = ids_file(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as e:
-        raise DataError(f"{ids_file(path)} is not UTF-8 ({reason(e)})") from e
     return np.array(words, dtype=object)
 
 
@@ -270,10 +267,8 @@ _BREAK = re.compile(r"[\n\r\ud800-\udfff]")
 
 
 def _load_npy(path: Path, room: Room) -> tuple[Vocab, np.ndarray, Metric]:
-    try:
+    with decoding(lambda why: DataError(f"{path} holds no array of numbers ({why})")):
         vectors = read_array(path, room)
-    except UNREADABLE as e:
-        raise DataError(f"{path} holds no array of numbers ({reason(e)})") from e
     if vectors.dtype.kind not in "fiu":
         raise DataError(f"{path} holds no array of numbers")
     if not ids_file(path).is_file():
@@ -301,25 +296,25 @@ def _save_safetensors(embeddings: Embeddings, path: Path) -> None:
 
 
 def _load_safetensors(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
+    with decoding(lambda why: DataError(f"{path} is no safetensors file of vectors ({why})")):
         with safe_open(path, framework="numpy") as f:
             tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118
             about = f.metadata() or {}
         metric = about.get("metric", "cosine")
+        needed = ("vectors", "ids") if "ids" in tensors else ("vectors", "ids_utf8", "ids_offsets")
+        missing = next((name for name in needed if name not in tensors), None)
+        if missing is not None:
+            raise DataError(
+                f"{path} has no tensor {missing!r}; vectors need 'vectors' and 'ids' (or 'ids_utf8', 'ids_offsets')"
+            )
         if "ids" in tensors:
             ids: Ids = tensors["ids"]
         else:
             text, cuts = tensors["ids_utf8"].tobytes(), tensors["ids_offsets"].tolist()
             ids = as_ids([text[a:b].decode() for a, b in pairwise(cuts)])
         vectors = tensors["vectors"]
-    except KeyError as e:
-        raise DataError(
-            f"{path} has no tensor {e}; vectors need 'vectors' and 'ids' (or 'ids_utf8', 'ids_offsets')"
-        ) from e
-    except (SafetensorError, *UNREADABLE) as e:
-        raise DataError(f"{path} is no safetensors file of vectors ({reason(e)})") from e
     if vectors.dtype.kind not in "fiu":
         raise DataError(f"the vectors of {path} must be numbers, but are {vectors.dtype}")
     return Vocab(ids), vectors, metric if metric in METRICS else "cosine"
@@ -349,10 +344,8 @@ def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    try:
+    with decoding(lambda why: DataError(f"{path} is no Parquet file ({why})")):
         table = pq.ParquetFile(path).read()
-    except (pa.ArrowException, *UNREADABLE) as e:
-        raise DataError(f"{path} is no Parquet file ({reason(e)})") from e
     column = next((c for c in ("vector", "embedding") if c in table.column_names), None)
     if column is None or "id" not in table.column_names:
         raise DataError(f"{path} needs columns 'id' and 'vector', but has {', '.join(table.column_names)}")
@@ -362,13 +355,11 @@ def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
     lengths = pc.list_value_length(lists).unique()
     if lists.null_count or len(lengths) != 1:
         raise DataError(f"the vectors in column {column!r} of {path} are not all of one length")
-    try:
+    wanted = f"lists of numbers in {column!r}, whole numbers in 'count' and texts in 'name'"
+    with decoding(lambda why: DataError(f"{path} must hold {wanted} ({why})")):
         flat = pc.list_flatten(lists).cast(pa.float32(), safe=False).to_numpy()
         names = from_arrow(table["name"].cast(pa.string()).fill_null("")) if "name" in table.column_names else None
         counts = from_arrow(table["count"].cast(pa.int64()).fill_null(0)) if "count" in table.column_names else None
-    except pa.ArrowException as e:
-        wanted = f"lists of numbers in {column!r}, whole numbers in 'count' and texts in 'name'"
-        raise DataError(f"{path} must hold {wanted} ({reason(e)})") from e
     said = (table.schema.metadata or {}).get(b"metric", b"cosine").decode(errors="replace")
     vocab = Vocab(as_ids(ids), names, counts)
     return vocab, flat.reshape(len(ids), -1), said if said in METRICS else "cosine"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,12 +87,10 @@ def _results(study: Study, place: Where) -> Any:
 
     steps = {step.name: step for step in study.steps}
     if "tables" in steps:
-        made = artifacts.read(steps["tables"].place(place), "tables").path(TABLES)
-        for table in json.loads(made.read_text(encoding="utf-8")):
+        for table in artifacts.read(steps["tables"].place(place), "tables").json(TABLES):
             yield table["title"], table["note"], table["rows"]
     elif "compare" in steps:
-        made = artifacts.read(steps["compare"].place(place), "comparison").path(COMPARISON)
-        yield "", "", json.loads(made.read_text(encoding="utf-8"))["rows"]
+        yield "", "", artifacts.read(steps["compare"].place(place), "comparison").json(COMPARISON)["rows"]
 
 
 class Told:

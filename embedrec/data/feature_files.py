@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.artifacts import UNREADABLE
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.features import ID, Categories, Features, Lists
 from embedrec.data.vocab import Vocab
-from embedrec.errors import ArtifactError, DataError, reason
+from embedrec.decoding import decoding
+from embedrec.errors import ArtifactError, DataError
 
 _NAMES, _DATES = b"categories", b"dates"
 _DISPLAY = ""  # the column of display names: no feature is called so
@@ -49,17 +49,15 @@ def save_features(features: Features, path: Path) -> None:
 
 def load_features(path: Path) -> Features:
     """Read features. Raises ArtifactError when the file is no such table."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with decoding(lambda why: ArtifactError(f"{path} is no Parquet file ({why}); write the artifact again")):
         table = pq.ParquetFile(path, memory_map=True).read(use_threads=False)  # read_table would import pandas
-    except (pa.ArrowException, OSError) as e:
-        raise ArtifactError(f"{path} is no Parquet file ({reason(e)}); write the artifact again") from e
-    try:
-        return from_table(table)
-    except (DataError, *UNREADABLE) as e:
-        raise ArtifactError(f"{path} holds no features ({reason(e)}); write the artifact again") from e
+    with decoding(lambda why: ArtifactError(f"{path} holds no features ({why}); write the artifact again")):
+        try:
+            return from_table(table)
+        except DataError as e:
+            raise ArtifactError(f"{path} holds no features ({e}); write the artifact again") from e
 
 
 def from_table(table: Any) -> Features:

@@ -12,7 +12,8 @@ import numpy as np
 
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.vocab import Ids, Vocab
-from embedrec.errors import ArtifactError, DataError, reason
+from embedrec.decoding import decoding
+from embedrec.errors import ArtifactError, DataError
 
 _ROWS = 1 << 20  # of a row group at most, which is Arrow's own number
 _CHARACTERS = 64 << 20  # of the texts of a row group, about
@@ -115,14 +116,12 @@ def _parts(texts: Sequence[np.ndarray], n: int) -> Iterator[slice]:
 
 
 def _columns(path: Path, content: Any = None) -> dict[str, np.ndarray]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with decoding(lambda why: ArtifactError(f"{path} is no Parquet file ({why}); write the artifact again")):
         file = pq.ParquetFile(content or path, memory_map=content is None)
         table = file.read(use_threads=False)  # read_table would import pandas
-    except (pa.ArrowException, OSError) as e:
-        raise ArtifactError(f"{path} is no Parquet file ({reason(e)}); write the artifact again") from e
     if "id" not in table.column_names or any(table[c].null_count for c in table.column_names):
         raise ArtifactError(f"{path} holds no ids; write the artifact again")
-    return {c: from_arrow(table[c]) for c in table.column_names}
+    with decoding(lambda why: ArtifactError(f"{path} holds no ids ({why}); write the artifact again")):
+        return {c: from_arrow(table[c]) for c in table.column_names}

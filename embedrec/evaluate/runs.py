@@ -19,7 +19,8 @@ import numpy as np
 from embedrec import artifacts
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.vocab import Vocab, as_ids
-from embedrec.errors import DataError, SettingsError, reason
+from embedrec.decoding import decoding
+from embedrec.errors import DataError, SettingsError
 from embedrec.evaluate.evaluation import Evaluation
 from embedrec.evaluate.metrics import ranked_metrics
 
@@ -198,14 +199,11 @@ def _fields(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def _table(path: Path) -> dict[str, np.ndarray]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with decoding(lambda why: DataError(f"{path} is no Parquet file ({why}); save the run again")):
         table = pq.ParquetFile(path).read(use_threads=False)
         return {name: from_arrow(table[name]) for name in table.column_names}
-    except (pa.ArrowException, OSError) as e:
-        raise DataError(f"{path} is no Parquet file ({reason(e)}); save the run again") from e
 
 
 def _write_trec(path: Path, question: np.ndarray, items: np.ndarray, pattern: str, *more: np.ndarray) -> None:

@@ -199,7 +199,7 @@ def _lines(stream: Any, size: int) -> Iterator[bytes]:
 def _json(line: bytes) -> Any:
     try:
         return msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+    except Exception as e:  # see `decoding`, which takes longer a line
         return _NotJson(str(e))
 
 

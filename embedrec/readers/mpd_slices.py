@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
+from embedrec.decoding import decoding
 from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.files import Source
@@ -98,7 +99,7 @@ def read_slice(source: Source, level: Level, mode: Literal["fail", "skip"]) -> S
     content = source.read()
     try:
         playlists = _decoder(level).decode(content).playlists
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except Exception:  # see `decoding`
         return read_carefully(source, content, level, mode)
     tracks = [t for p in playlists for t in p.tracks]
     lengths = [len(p.tracks) for p in playlists]
@@ -167,12 +168,14 @@ def _collect(places: Iterable[int], pids: list[int], lengths: list[int], tracks:
 
 
 def _playlists(source: Source, content: bytes) -> list[Any]:
-    try:
+
+    def failed(why: str) -> DataError:
+        if "truncated" in why:
+            return DataError(f"{source} is cut off: its JSON ends too early; get the file again")
+        return DataError(f"{source} is not valid JSON ({why}); get the file again")
+
+    with decoding(failed):
         top = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        if "truncated" in str(e):
-            raise DataError(f"{source} is cut off: its JSON ends too early; get the file again") from e
-        raise DataError(f"{source} is not valid JSON ({e}); get the file again") from e
     if not isinstance(top, dict) or not isinstance(top.get("playlists"), list):
         raise DataError(
             f"{source} has not the layout of the Million Playlist Dataset, "

@@ -78,7 +78,7 @@ class Tar:
                     raise DataError(
                         f"{self.path} names the file {entry.name[:80]!r} outside of itself; get the archive elsewhere"
                     )
-                if entry.size < 0:
+                if entry.size < 0 or entry.offset_data < 0:
                     raise tarfile.ReadError("a file of a negative size")
                 name = entry.name.removeprefix("./")
                 if not fits(name):

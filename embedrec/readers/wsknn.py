@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from embedrec.data.events import Events
 from embedrec.data.room import IN_MEMORY, Room
-from embedrec.errors import DataError, SettingsError
+from embedrec.decoding import decoded_or_none, decoding
+from embedrec.errors import DataError, SettingsError, reason
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import SUFFIXES, form_of, guess
 from embedrec.readers.derived import Columns, Derived, Made
@@ -140,10 +141,8 @@ def _form(source: Source, bad_rows: BadRows) -> Format:
     """The format of a file: a map where the values of the first object are lists, else a table."""
     if source.suffix not in (".json", ".jsonl", ".ndjson"):
         return form_of(source)
-    try:
-        first = msgspec.json.decode(source.first_line(_BLOCK))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        first = None  # the first line of a whole map may be "{"
+    line = source.first_line(_BLOCK)
+    first = decoded_or_none(lambda: msgspec.json.decode(line))  # the first line of a whole map may be "{"
     flat = isinstance(first, dict) and first and not any(isinstance(value, list) for value in first.values())
     return JsonLines() if flat else _parsed(source, bad_rows)
 
@@ -186,11 +185,10 @@ def _sessions(source: Source) -> Iterator[tuple[str, Any]]:
     content = source.read()
     try:
         maps = [msgspec.json.decode(content)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as whole:
-        try:
+    except Exception as whole:  # see `decoding`
+        why = reason(whole)
+        with decoding(lambda _: DataError(f"{source} is neither JSON nor JSON lines ({why}); check the file")):
             maps = [msgspec.json.decode(line) for line in content.split(b"\n") if line.strip()]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise DataError(f"{source} is neither JSON nor JSON lines ({whole}); check the file") from None
     for sessions in maps:
         if not isinstance(sessions, dict):
             raise DataError(f"{source} must hold objects that map sessions to lists of items and times; check the file")

@@ -15,6 +15,7 @@ from embedrec.artifacts import Artifact
 from embedrec.atomic import atomic_file
 from embedrec.comparison import flat, terms_of
 from embedrec.config import settings_of
+from embedrec.decoding import decoded_or_none
 from embedrec.evaluate.evaluation import Terms
 from embedrec.models.base import Recipe
 from embedrec.models.neural import in_steps
@@ -84,10 +85,7 @@ def _worth(value: float | None) -> float:
 
 
 def _kept(file: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return None
+    found = decoded_or_none(lambda: json.loads(file.read_bytes()))
     return found if isinstance(found, dict) else None
 
 

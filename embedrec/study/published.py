@@ -78,8 +78,7 @@ def _rows(
         return
     metrics: dict[str, dict[str, float | None]] = {}
     if isinstance(step, Judge):
-        said = artifacts.read(step.place(where), "comparison").path(COMPARISON).read_text(encoding="utf-8")
-        metrics = json.loads(said)["metrics"]
+        metrics = artifacts.read(step.place(where), "comparison").json(COMPARISON)["metrics"]
     printed = any(row.article for row in table.rows)
     for row in table.rows:
         cells = list(_cells(row, table, metrics, found))

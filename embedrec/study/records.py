@@ -11,6 +11,7 @@ from typing import Any
 from embedrec import __version__
 from embedrec.artifacts import plain_from
 from embedrec.atomic import atomic_file
+from embedrec.decoding import decoded_or_none
 from embedrec.study.step import Step, Where, digest, identity
 
 
@@ -108,12 +109,12 @@ def _changed(old: Any, new: Any, name: str = "") -> list[str]:
 
 def _read(file: Path) -> dict[str, Any] | None:
     """What is kept of a step; None where there is nothing that can be read: the step is done again."""
-    try:
+
+    def decode() -> dict[str, Any] | None:
         said = json.loads(file.read_bytes())
-        whole = isinstance(said, dict) and {"version", "settings", "inputs"} <= said["key"].keys()
-    except (OSError, ValueError, KeyError, AttributeError, RecursionError):
-        return None
-    return said if whole else None
+        return said if {"version", "settings", "inputs"} <= said["key"].keys() else None
+
+    return decoded_or_none(decode)
 
 
 def _write(file: Path, said: dict[str, Any]) -> None:

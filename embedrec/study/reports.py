@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,11 +53,9 @@ class Reported:
         comparison = made = None
         if self.comparison is not None:
             artifact = artifacts.read(self.comparison.place(where), "comparison")
-            comparison = artifact.about | json.loads(artifact.path(COMPARISON).read_text(encoding="utf-8"))
+            comparison = artifact.about | artifact.json(COMPARISON)
         if self.tables is not None:
-            made = json.loads(
-                artifacts.read(self.tables.place(where), "tables").path(TABLES).read_text(encoding="utf-8")
-            )
+            made = artifacts.read(self.tables.place(where), "tables").json(TABLES)
         subject = subject_of(
             where.workspace,
             self.sessions,

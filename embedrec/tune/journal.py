@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from embedrec.atomic import atomic_file
-from embedrec.errors import ArtifactError, SettingsError
+import msgspec
 
-_STATES = ("done", "pruned", "failed")
+from embedrec.atomic import atomic_file
+from embedrec.decoding import decoding
+from embedrec.errors import ArtifactError, SettingsError
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,14 @@ class Journal:
         """The journal in a file, or a new one. Raises SettingsError where it is of another search, and ArtifactError
         where it is damaged."""
         about = dict(json.loads(json.dumps(about)))
-        try:
-            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-            before, trials = lines[0], [Tried(**line) for line in lines[1:]]
-            odd = any(t.state not in _STATES or t.number != n for n, t in enumerate(trials)) or not isinstance(
-                before, dict
-            )
-        except FileNotFoundError:
+        if not path.exists():
             return cls(path, about, [])
-        except (OSError, ValueError, TypeError, IndexError, RecursionError):
-            odd, before, trials = True, {}, []
-        if odd:
-            raise ArtifactError(f"{path} is damaged; remove it, and the search begins anew")
+        with decoding(lambda _: ArtifactError(f"{path} is damaged; remove it, and the search begins anew")):
+            before, *lines = (json.loads(line) for line in path.read_bytes().splitlines())
+            trials = msgspec.convert(lines, list[Tried])
+            before = msgspec.convert(before, dict[str, Any])
+            if [t.number for t in trials] != list(range(len(trials))):
+                raise ValueError("the trials are not numbered one by one")
         different = [key for key in {**before, **about} if before.get(key) != about.get(key)]
         if different:
             raise SettingsError(
