@@ -48,10 +48,15 @@ def look_through(path: Path, labels: int | None = None) -> Seen:
     labels  how many labels there may be in cells; None for as many as vectors
     """
     content = np.memmap(path, dtype=np.uint8, mode="r") if path.stat().st_size else np.zeros(0, np.uint8)
+    return look_through_content(content, labels, path.name)
+
+
+def look_through_content(content: np.ndarray, labels: int | None, name: str) -> Seen:
+    """The same for what stands in a file, as (m,) uint8; `name` is for messages."""
     walk = _Walk(content, labels)
     seen = walk.index()
     if walk.at != len(content):
-        raise DataError(f"{len(content) - walk.at} bytes stand behind the index in {path.name}")
+        raise DataError(f"{len(content) - walk.at} bytes stand behind the index in {name}")
     return seen
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from embedrec.data.offsets import check_offsets
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 
@@ -54,9 +55,7 @@ class Lists:
         _set_coded(self, lowest=0)
         offsets = np.asarray(self.offsets, dtype=np.int64)
         object.__setattr__(self, "offsets", offsets)
-        ends = offsets.ndim == 1 and len(offsets) > 0 and offsets[0] == 0 and offsets[-1] == len(self.codes)
-        if not ends or (np.diff(offsets) < 0).any():
-            raise DataError("offsets of lists must ascend from 0 to the number of codes")
+        check_offsets(offsets, len(self.codes), "lists", "codes")
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -13,6 +13,7 @@ from embedrec import artifacts
 from embedrec.data.events import DAY, Events, check_rows, factorize
 from embedrec.data.feature_files import load_features, save_features
 from embedrec.data.features import Features
+from embedrec.data.offsets import check_offsets
 from embedrec.data.room import counted
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
@@ -61,17 +62,11 @@ class Sessions:
         for name, dtype in _EVENT_COLUMNS.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
-        o = self.offsets
-        if (
-            o.ndim != 1
-            or self.items.ndim != 1
-            or not len(o)
-            or o[0] != 0
-            or o[-1] != len(self.items)
-            or (np.diff(o) < 0).any()
-        ):
-            raise DataError("offsets of sessions must ascend from 0 to the number of events")
-        for name, size in (("ids", len(self)), ("users", len(self)), *((c, o[-1]) for c in _EVENT_COLUMNS)):
+        if self.items.ndim != 1:
+            raise DataError(f"items of sessions must be one-dimensional, but their shape is {self.items.shape}")
+        check_offsets(self.offsets, len(self.items), "sessions", "events")
+        events = len(self.items)
+        for name, size in (("ids", len(self)), ("users", len(self)), *((c, events) for c in _EVENT_COLUMNS)):
             column = getattr(self, name)
             if column is not None and column.shape != (size,):
                 raise DataError(f"sessions need {size} values of {name!r}, but were given shape {column.shape}")

@@ -41,6 +41,8 @@ class Vocab:
             column = getattr(self, field)
             if column is not None and column.shape != self.ids.shape:
                 raise DataError(f"a vocabulary of {len(self.ids)} ids was given {len(column)} {field}")
+        if self.counts is not None and len(self.counts) and self.counts.min() < 0:
+            raise DataError(f"counts of a vocabulary cannot be negative, but one is {self.counts.min()}")
         if self._distinct() != len(self.ids):
             raise DataError(f"vocabulary ids must be unique, but {self._first_twin()!r} stands twice")
 

@@ -19,7 +19,7 @@ from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.neural import Neural
-from embedrec.models.packed import shaped
+from embedrec.models.packed import rows_of, shaped
 from embedrec.models.recurrent import Layer, Recurrent, State
 from embedrec.models.two_tower import widths
 
@@ -104,7 +104,9 @@ class GRU4Rec(Neural):
         units = widths(self.layers, "layers")
         items = shaped(arrays, "items", (len(vocab), units[-1] + 1), self.name)
         embeddings = Embeddings(items[:, :-1], vocab, "cosine")
-        inputs = embeddings.vectors if self.input == "constrained" else arrays["inputs"]
+        inputs = embeddings.vectors
+        if self.input != "constrained":
+            inputs = rows_of(arrays, "inputs", len(vocab), self.name)
         layers = []
         for number, size in enumerate(units):
             width = units[number - 1] if number else inputs.shape[1]
@@ -122,9 +124,7 @@ class GRU4Rec(Neural):
                 )
             )
         if "cold" in arrays:
-            shaped(arrays, "cold", (len(vocab),), self.name)
-        if len(inputs) != len(vocab):
-            raise DataError(f"inputs of a gru4rec model must have {len(vocab)} rows, but have {len(inputs)}")
+            shaped(arrays, "cold", (len(vocab),), self.name, "uint8")
         recurrent = Recurrent(inputs, tuple(layers))
         answers = Embeddings(items, vocab, "dot")
         return RecurrentModel(self, arrays, embeddings, recurrent, answers, answers, recurrent)

@@ -49,7 +49,9 @@ def check_lists(vocab: Vocab, arrays: Arrays, what: str) -> None:
     step = max(1, _BLOCK // max(1, items.size // max(1, len(items))))
     for start in range(0, max(len(items), 1), step):  # TopK checks shape, order, and what is missing
         TopK(items[start : start + step], scores[start : start + step], vocab)
-    if len(items) != len(vocab) or len(scores) != len(vocab) or items.dtype.kind != "i":
+    if len(items) != len(vocab) or len(scores) != len(vocab):
         raise DataError(f"{len(vocab)} items need so many rows of {what}, but were given {items.shape}")
+    if items.dtype != np.int32 or scores.dtype != np.float32:
+        raise DataError(f"{what} must be int32 with float32 scores, but are {items.dtype} with {scores.dtype}")
     if items.size and not -1 <= items.min() <= items.max() < len(vocab):
         raise DataError(f"{what} must lead to one of {len(vocab)} items, but some lead elsewhere")

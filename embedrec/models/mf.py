@@ -176,7 +176,7 @@ class MatrixFactorisation(Neural):
         if self.by_steps:
             return VectorModel(self, arrays, embeddings, mean_encoder(items, self.decay), answers, answers)
         unobserved = arrays["unobserved"]
-        if unobserved.shape != (1,) or not 0 < unobserved[0] < np.inf:
+        if unobserved.shape != (1,) or unobserved.dtype != np.float64 or not 0 < unobserved[0] < np.inf:
             raise DataError(f"the weight of a pair must be one positive number, but is {unobserved.tolist()}")
         encoder = fold_in(items, self.objective(float(unobserved[0])), self.plays, self.decay)
         return VectorModel(self, arrays, embeddings, encoder, answers, answers)

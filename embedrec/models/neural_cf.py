@@ -15,10 +15,11 @@ from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import SettingsError
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.encoders import mean_encoder
 from embedrec.models.neural import Neural
+from embedrec.models.packed import shaped
 from embedrec.models.two_tower import widths
 from embedrec.training.plan import Schedule
 
@@ -89,9 +90,7 @@ class NeuralCF(Neural):
 
     def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of the array "items" (n, dim) float32. Raises DataError when it does not fit."""
-        items = arrays["items"]
-        if items.shape != (len(vocab), self.dim):
-            raise DataError(f"{len(vocab)} items need vectors of {self.dim} dimensions, but were given {items.shape}")
+        items = shaped(arrays, "items", (len(vocab), self.dim), self.name)
         embeddings = Embeddings(items, vocab, "cosine")
         return VectorModel(self, arrays, embeddings, mean_encoder(items, self.decay), embeddings, embeddings)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from embedrec.data.offsets import check_offsets
 from embedrec.data.vocab import Ids, Vocab
 from embedrec.errors import DataError
 from embedrec.models.base import Arrays
@@ -23,16 +24,26 @@ def unpacked_ids(arrays: Arrays, what: str) -> Vocab:
     if f"{what}_ids" in arrays:
         return Vocab(np.asarray(arrays[f"{what}_ids"]))
     letters, offsets = arrays[f"{what}_letters"].tobytes(), arrays[f"{what}_offsets"]
-    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(letters) or (np.diff(offsets) < 0).any():
-        raise DataError(f"the ids of a model ({what}) are not complete")
+    check_offsets(offsets, len(letters), f"the ids of a model ({what})", "letters")
     bounds = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
     texts = [letters[start:stop].decode("utf-8", "surrogatepass") for start, stop in bounds]
     return Vocab(np.array(texts, dtype=object) if texts else np.zeros(0, dtype=object))
 
 
-def shaped(arrays: Arrays, name: str, shape: tuple[int, ...], model: str) -> np.ndarray:
-    """The array of that name of a `model`, which has this shape. Raises DataError when it is missing or has another."""
+def rows_of(arrays: Arrays, name: str, n: int, model: str) -> np.ndarray:
+    """The array of that name of a `model`: (n, d) float32 of any d above 0. Raises DataError when it is another."""
+    there = arrays[name].shape if name in arrays else ()
+    return shaped(arrays, name, (n, there[1] if len(there) == 2 and there[1] else 1), model)
+
+
+def shaped(arrays: Arrays, name: str, shape: tuple[int, ...], model: str, dtype: str = "float32") -> np.ndarray:
+    """The array of that name of a `model`, which has this shape and type.
+
+    Raises DataError when it is missing or has others.
+    """
     if name not in arrays or arrays[name].shape != shape:
         there = arrays[name].shape if name in arrays else "missing"
         raise DataError(f"{name} of a {model} model must have shape {shape}, but is {there}")
+    if arrays[name].dtype != dtype:
+        raise DataError(f"{name} of a {model} model must be {dtype}, but is {arrays[name].dtype}")
     return arrays[name]

@@ -68,6 +68,8 @@ class Popular(Settings):
         counts = arrays["counts"]
         if counts.shape != (len(vocab),):
             raise DataError(f"popularity needs {len(vocab)} counts, but was given shape {counts.shape}")
+        if counts.dtype not in (np.int64, np.float64):
+            raise DataError(f"counts of popularity must be int64 or float64, but are {counts.dtype}")
         scores = counts.astype(np.float32)
         if not np.isfinite(scores).all():
             raise DataError("counts of popularity must be finite, but some are not")

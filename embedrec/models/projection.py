@@ -19,6 +19,7 @@ from embedrec.embeddings import Embeddings, unit
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.encoders import Weights, weighted_encoder
+from embedrec.models.packed import rows_of, shaped
 from embedrec.reporting import Report, quiet
 
 if TYPE_CHECKING:
@@ -70,9 +71,10 @@ class Projection(Settings):
 
         Raises DataError when they do not fit.
         """
-        rows, items = arrays["projection"], arrays["items"]
-        if rows.shape != items.shape or rows.dtype != np.float32 or not np.isfinite(rows).all():
-            raise DataError(f"a projection of {items.shape} must be finite float32 of that shape, but is {rows.shape}")
+        items = rows_of(arrays, "items", len(vocab), self.name)
+        rows = shaped(arrays, "projection", items.shape, self.name)
+        if not np.isfinite(rows).all():
+            raise DataError(f"a projection of {items.shape} must be finite float32 of that shape, but is not")
         embeddings = Embeddings(items, vocab, "cosine")
         return VectorModel(self, arrays, embeddings, weighted_encoder(rows, _ONCE), embeddings, embeddings)
 

@@ -17,6 +17,7 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.embeddings import unit
 from embedrec.errors import DataError
+from embedrec.faiss_file import UnknownTypeError, look_through_content
 from embedrec.models.encoders import Weights, weighted_encoder
 from embedrec.models.projection import random_rows, signs
 from embedrec.reporting import Report, quiet
@@ -67,9 +68,20 @@ class SessionAnn:
             raise DataError(
                 f"a projection of {n} items must be finite float32 ({n}, d), not {given.dtype} {given.shape}"
             )
-        if stored.dtype != np.uint8 or probes.shape != (1,) or probes.dtype != np.int64 or probes[0] < 0:
+        if (
+            stored.dtype != np.uint8
+            or stored.ndim != 1
+            or probes.shape != (1,)
+            or probes.dtype != np.int64
+            or probes[0] < 0
+        ):
             raise DataError("an index of sessions needs its bytes, and how many of its cells are visited")
-        index = faiss.deserialize_index(np.array(stored))
+        stored = np.array(stored)
+        try:
+            look_through_content(stored, size, "faiss.npy")
+        except UnknownTypeError as e:
+            raise DataError(f"an index of sessions cannot be of the type {e}") from e
+        index = faiss.deserialize_index(stored)
         if index.d != given.shape[1] or index.ntotal != size:
             raise DataError(f"the index holds {index.ntotal} × {index.d} vectors for {size} sessions of {given.shape}")
         return cls(given, index, int(probes[0]))

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from embedrec.data.offsets import check_offsets
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
@@ -88,8 +89,7 @@ class SessionStore:
                 raise DataError(
                     f"{name} of {size} sessions must be {dtype} {shape}, but are {column.dtype} {column.shape}"
                 )
-        if store.offsets[0] != 0 or (np.diff(store.offsets) < 0).any():
-            raise DataError("offsets of sessions must ascend from 0 to the number of events")
+        check_offsets(store.offsets, len(store.items), "sessions", "events")
         if len(store.items) and not -n <= store.items.min() <= store.items.max() < n:
             raise DataError(f"sessions must hold some of {n} items, but some hold others")
         if not np.array_equal(np.sort(store.numbers), np.arange(size)):

@@ -22,6 +22,7 @@ from embedrec.errors import DataError
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.counting import Bounded, Pairs, all_pairs, frequent, one_mention, totals, weighted
 from embedrec.models.encoders import mean_encoder
+from embedrec.models.packed import rows_of
 from embedrec.models.popularity import dialled
 from embedrec.reporting import Report, quiet
 
@@ -125,7 +126,7 @@ class Spectral(Bounded):
 
         Raises DataError when it does not fit.
         """
-        whole = Embeddings(arrays["items"], vocab)
+        whole = Embeddings(rows_of(arrays, "items", len(vocab), self.name), vocab)
         items = dialled(whole, self.popularity)
         return SpectralModel(self, arrays, items, mean_encoder(whole.vectors, self.decay), items, items)
 

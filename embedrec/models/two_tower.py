@@ -17,7 +17,7 @@ from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import SettingsError
 from embedrec.models.base import Arrays, Encoder, VectorModel
 from embedrec.models.encoders import with_bias
 from embedrec.models.neural import Neural
@@ -116,11 +116,8 @@ class TwoTower(Neural):
         Queries are made without torch.
         """
         tower = QueryTower.of(self, arrays)
-        embeddings = Embeddings(arrays["items"], vocab, "cosine")
-        if arrays["cold"].shape != (len(vocab),) or embeddings.dim != self.dim:
-            raise DataError(
-                f"{len(vocab)} items of {self.dim} dimensions were given {embeddings.vectors.shape} numbers"
-            )
+        embeddings = Embeddings(shaped(arrays, "items", (len(vocab), self.dim), self.name), vocab, "cosine")
+        shaped(arrays, "cold", (len(vocab),), self.name, "uint8")
         encoder = tower.encoder(arrays["items"])
         answers = embeddings if self.scoring == "cosine" else Embeddings(arrays["items"], vocab, "dot")
         if self.trend is not None:

@@ -11,6 +11,7 @@ from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import SettingsError
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.encoders import mean_encoder
+from embedrec.models.packed import rows_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,6 @@ class Vectors(Settings):
 
     def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """arrays: "items" (n, d) float32."""
-        embeddings = Embeddings(arrays["items"], vocab, self.metric)
+        embeddings = Embeddings(rows_of(arrays, "items", len(vocab), self.name), vocab, self.metric)
         encoder = mean_encoder(embeddings.vectors, self.decay, self.metric)
         return VectorModel(self, arrays, embeddings, encoder, embeddings, embeddings)

@@ -153,6 +153,8 @@ class Word2Vec(Settings):
         x, y = arrays["input"], arrays["output"]
         if x.shape != y.shape:
             raise DataError(f"input vectors are {x.shape}, but output vectors {y.shape}")
+        if x.dtype != np.float32 or y.dtype != np.float32:
+            raise DataError(f"vectors must be float32, but are {x.dtype} and {y.dtype}")
         chosen = {"input": x, "output": y}.get(self.vectors)
         embeddings = Embeddings(x + y if chosen is None else chosen, vocab, "cosine")
         answers = dialled(embeddings, self.popularity or 0.0)

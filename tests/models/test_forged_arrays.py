@@ -1,0 +1,132 @@
+"""Arrays in the artifact of a model that no model has, with checksums that fit: no compiled kernel sees them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedrec import artifacts
+from embedrec.data.offsets import check_offsets
+from embedrec.errors import ArtifactError, DataError
+from embedrec.models.base import Model
+from embedrec.models.files import load_model, save_model
+from tests.conftest import tiny_sessions
+from tests.models.test_contract import VARIANTS, histories, made
+from tests.test_corruption import sign
+
+LARGEST = 2**63 - 1
+EACH = [next(v for v in VARIANTS if v[0] == name) for name in dict.fromkeys(v[0] for v in VARIANTS)]
+EACH += [v for v in VARIANTS if v[1].get("candidates") == "ann" or v[1].get("input") == "onehot" or "loss" in v[1]]
+
+
+@pytest.fixture(params=EACH, ids=lambda v: "-".join([v[0], *(str(s) for s in v[1].values())]), scope="module")
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("model") / "x"
+    save_model(made(*request.param), place, {})
+    return place
+
+
+FORGED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "half of it": lambda a: a[: len(a) // 2],
+    "nothing of it": lambda a: a[:0],
+    "twice": lambda a: np.concatenate([a, a]),
+    "another axis": lambda a: a[..., None],
+    "half precision": lambda a: a.astype(np.float16),
+    "the other byte order": lambda a: a.astype(a.dtype.newbyteorder()) if a.itemsize > 1 else a.astype(">i4"),
+    "the order of Fortran": lambda a: np.asfortranarray(a) if a.ndim == 2 and min(a.shape) > 1 else a[None, ::2],
+}
+
+
+@pytest.mark.parametrize("how", FORGED)
+def test_arrays_of_another_shape_or_type(folder: Path, how: str, tmp_path: Path) -> None:
+    for file in sorted(folder.glob("*.npy")):
+        copy = Path(shutil.copytree(folder, tmp_path / file.stem))
+        np.save(copy / file.name, FORGED[how](np.load(file)))
+        sign(copy)
+        with pytest.raises(ArtifactError) as said:
+            load_model(artifacts.read(copy))
+        assert str(copy) in str(said.value)
+
+
+def used(model: Any) -> None:
+    """What asks every kernel of a model."""
+    for seen in (True, False):
+        model.recommend(histories(model), 3, seen=seen)
+    if not hasattr(model, "with_threads") and hasattr(model, "neighbours"):
+        model.neighbours(np.arange(2), 2)
+
+
+@pytest.mark.parametrize("value", [-1, 2**31 - 1, -(2**31), LARGEST, -LARGEST - 1], ids=str)
+def test_numbers_that_lead_nowhere(folder: Path, value: int, tmp_path: Path) -> None:
+    """Each whole number of an array in turn, at its begin, middle and end: refused, or harmless."""
+    for file in sorted(folder.glob("*.npy")):
+        array = np.load(file)
+        if array.dtype.kind != "i" or not np.iinfo(array.dtype).min <= value <= np.iinfo(array.dtype).max:
+            continue
+        for at in {0, array.size // 2, array.size - 1}:
+            copy = Path(shutil.copytree(folder, tmp_path / f"{file.stem}-{at}"))
+            forged = array.copy()
+            forged.reshape(-1)[at] = value
+            np.save(copy / file.name, forged)
+            sign(copy)
+            try:
+                model: Model = load_model(artifacts.read(copy))
+            except ArtifactError:
+                continue
+            used(model)
+
+
+@pytest.mark.parametrize("name", ["sknn", "two-tower"])
+def test_offsets_whose_differences_overflow(name: str, tmp_path: Path) -> None:
+    """2⁶³ − 1 and −2⁶³ follow each other at a distance of 1, as int64 has it."""
+    save_model(made(name, {"users": True} if name == "two-tower" else {}), tmp_path / "x", {})
+    for file in (tmp_path / "x").glob("*offsets.npy"):
+        offsets = np.load(file)
+        offsets[1:4] = LARGEST, -LARGEST - 1, -1
+        np.save(file, offsets)
+        sign(tmp_path / "x")
+        with pytest.raises(ArtifactError, match="must ascend from 0"):
+            load_model(artifacts.read(tmp_path / "x"))
+
+
+def test_offsets_of_sessions_and_features() -> None:
+    wrong = np.array([0, LARGEST, -LARGEST - 1, -1, 5])
+    assert (np.diff(wrong) >= 0).all()
+    for offsets in (wrong, np.array([0, 6, 5]), np.array([1, 5]), np.array([0, 4]), np.array([]), np.array([[0, 5]])):
+        with pytest.raises(DataError, match="offsets of lists must ascend from 0 to the number of words"):
+            check_offsets(offsets, 5, "lists", "words")
+    check_offsets(np.array([0, 0, 5]), 5, "lists", "words")
+    sessions = tiny_sessions()
+    with pytest.raises(DataError, match="offsets of sessions must ascend"):
+        type(sessions)(np.array([0, LARGEST, -LARGEST - 1, -1, 3]), [0, 0, 0], sessions.vocab, [1, 2, 3, 4])
+
+
+def test_a_forged_index_of_sessions(tmp_path: Path) -> None:
+    """FAISS reads it out of an array: it is walked through first, as the files of indexes are."""
+    save_model(made("sknn", {"candidates": "ann", "sample": 0}), tmp_path / "x", {})
+    stored = np.load(tmp_path / "x" / "faiss.npy")
+    for at in range(4, len(stored), 7):
+        forged = stored.copy()
+        forged[at : at + 4] = 255
+        np.save(tmp_path / "x" / "faiss.npy", forged)
+        sign(tmp_path / "x")
+        try:
+            model = load_model(artifacts.read(tmp_path / "x"))
+        except ArtifactError as e:
+            assert "\n" not in str(e)
+            continue
+        model.recommend(histories(model), 3)
+    np.save(tmp_path / "x" / "faiss.npy", np.concatenate([np.frombuffer(b"IxXX", np.uint8), stored[4:]]))
+    sign(tmp_path / "x")
+    with pytest.raises(ArtifactError, match="cannot be of the type IxXX"):
+        load_model(artifacts.read(tmp_path / "x"))
+
+
+def test_counts_that_are_negative(sessions: Any) -> None:
+    with pytest.raises(DataError, match="counts of a vocabulary cannot be negative, but one is -1"):
+        sessions.vocab.with_counts(np.full(len(sessions.vocab), -1))
