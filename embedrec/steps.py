@@ -219,10 +219,7 @@ def continuing_settings(cls: type[Any], start: Artifact) -> dict[str, Any]:
 def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
     """Raises SettingsError where the training of a recipe cannot continue the model artifact `start`."""
     if recipe.name not in WARM_START:
-        able = ", ".join(WARM_START)
-        raise SettingsError(
-            f"{recipe.name} cannot continue from a finished model; leave --from out, or train one of: {able}"
-        )
+        raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
     if start.about.get("recipe") != recipe.name:
         raise SettingsError(
             f"{recipe.name} cannot continue from {start.name}, which is a model of another kind "
