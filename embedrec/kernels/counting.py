@@ -26,6 +26,8 @@ class Mentions(NamedTuple):
     gap             (g+1,) all positive: what a pair counts whose mentions stand 1 … g places apart, by that number;
                     farther ones count nothing. Counts are float64, or float32 as this is, for whole numbers below 2²⁴
     factor          (S,) float64, all positive: what the pairs of a session are multiplied with; (0,) for 1
+    times           (E,) float64: so many mentions are one, which a pair counts for each; (0,) for 1. Then every item is
+                    mentioned once a session, and pairs of an item with itself are those among its own mentions
     back            whether what comes before an item counts as much as what comes after it
     itself          whether an item can be paired with itself
     ascending       whether rows ascend within each session, where all mentions of a session are paired
@@ -38,6 +40,7 @@ class Mentions(NamedTuple):
     places: np.ndarray
     gap: np.ndarray
     factor: np.ndarray
+    times: np.ndarray
     back: bool
     itself: bool
     ascending: bool
@@ -138,6 +141,23 @@ def once(offsets, items, new, n, ascending, ends, kept, session):  # type: ignor
 
 
 @numba.njit(nogil=True, cache=True)
+def repeats(offsets, items, ends, kept, n, times):  # type: ignore[no-untyped-def]
+    """How often the items of the result of `once` are mentioned in their sessions, with all n rows as they are.
+
+    offsets, items  the sessions
+    ends, kept      the offsets and items of the result of `once`, these sorted or not
+    times           as long as `kept`, written
+    """
+    place = np.zeros(n, np.int64)
+    for s in range(offsets.shape[0] - 1):
+        for i in range(ends[s], ends[s + 1]):
+            place[kept[i]] = i
+            times[i] = 0
+        for i in range(offsets[s], offsets[s + 1]):
+            times[place[items[i]]] += 1
+
+
+@numba.njit(nogil=True, cache=True)
 def add_up(m, item, total, touched):  # type: ignore[no-untyped-def]
     """Add up what stands near the mentions of an item.
 
@@ -151,6 +171,16 @@ def add_up(m, item, total, touched):  # type: ignore[no-untyped-def]
         here = m.places[p]
         s = m.session[here]
         each = m.factor[s] if m.factor.shape[0] else m.gap.dtype.type(1)
+        if m.times.shape[0]:
+            for i in range(max(m.offsets[s], here - reach), min(m.offsets[s + 1], here + reach + 1)):
+                row = np.uint32(m.items[i])
+                other = m.times[i] - (i == here)
+                if other == 0:
+                    continue
+                touched[met] = row
+                met += total[row] == 0
+                total[row] += m.gap[abs(i - here)] * each * m.times[here] * other
+            continue
         if m.back:
             for i in range(max(m.offsets[s], here - reach), here):
                 row = np.uint32(m.items[i])  # without a sign there is one check less

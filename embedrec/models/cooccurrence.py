@@ -20,6 +20,7 @@ from embedrec.models.base import Arrays
 from embedrec.models.counting import NO_NUMBERS, Bounded, best_lists, frequent, one_mention, totals, weighted
 from embedrec.models.encoders import Weights
 from embedrec.models.lists import ListsModel, check_lists
+from embedrec.models.long_sessions import report_long
 from embedrec.reporting import Report, quiet
 from embedrec.topk import TopK, check_k
 
@@ -97,13 +98,15 @@ class Cooccurrence(Bounded):
     ) -> CooccurrenceModel:
         """Count; nothing is drawn, so that `seed` changes nothing, and neither do `threads` and `room`.
 
-        report  called as report("vocabulary", items=, left_out=) and report("progress", done=, total=, unit="events")
+        report  called as report("vocabulary", items=, left_out=), report("long_sessions", …), see `report_long`, and
+                report("progress", done=, total=, unit="events")
 
         Raises DataError when no item is mentioned often enough.
         """
         rows, counts = frequent(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
         mentions, formula = self._formula(one_mention(sessions, rows, self.window, room))
+        report_long(sessions, np.diff(mentions.offsets), self.window, report)
         lists = best_lists(mentions, formula, self.top, threads=threads, room=room, report=report)
         return self.restore(sessions.vocab.take(rows).with_counts(counts), lists)
 

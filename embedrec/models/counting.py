@@ -76,6 +76,22 @@ def frequent(sessions: Sessions, min_count: int) -> tuple[np.ndarray, np.ndarray
     return rows, mentions[rows]
 
 
+def every_pair(sessions: Sessions, *, itself: bool) -> Mentions:
+    """Mentions whose counts are those of every pair of mentions in a session, both ways.
+
+    An item that a session mentions again is counted once, and as often as it is: the work grows with the squared number
+    of different items of a session, not with its squared length.
+    """
+    from embedrec.kernels.counting import repeats
+
+    n = len(sessions.vocab)
+    once = one_mention(sessions, np.arange(n), 0)
+    times = np.empty(len(once.items), dtype=np.float64)
+    repeats(locked(sessions.offsets), locked(sessions.items), once.offsets, once.items, n, times)
+    gap = np.ones(len(once.gap))
+    return once._replace(gap=locked(gap), times=locked(times), itself=itself)
+
+
 def every_mention(sessions: Sessions, gap: np.ndarray, *, back: bool, itself: bool) -> Mentions:
     """All mentions of sessions, to be paired as `gap`, `back` and `itself` say; see `Mentions`."""
     session = np.repeat(np.arange(len(sessions), dtype=np.int32), sessions.lengths)
@@ -135,7 +151,8 @@ def best_lists(
     from embedrec.kernels.counting import best
 
     work, n = _work(mentions), len(mentions.starts) - 1
-    width = max(1, min(most, n, int(work.max(initial=0))))
+    # with `times`, an item may stand beside itself as well
+    width = max(1, min(most, n, int(work.max(initial=0)) + (mentions.itself and len(mentions.times) > 0)))
     rows = room.full(n * width, -1, np.int32).reshape(n, width)
     scores = room.full(n * width, -np.inf, np.float32).reshape(n, width)
 
@@ -176,7 +193,9 @@ def _indexed(events: tuple[np.ndarray, np.ndarray, np.ndarray], n: int, gap: np.
     places = room.empty(len(items), np.int64)
     starts = mentions(items, n, places)
     index = locked(starts), locked(places)
-    return Mentions(offsets, items, session, *index, locked(gap), NO_NUMBERS, back=True, itself=False, ascending=False)
+    return Mentions(
+        offsets, items, session, *index, locked(gap), NO_NUMBERS, NO_NUMBERS, back=True, itself=False, ascending=False
+    )
 
 
 def _work(m: Mentions) -> np.ndarray:
@@ -191,6 +210,9 @@ def _in_parts(
 ) -> Iterator[T]:
     """part(first, last) for ranges of items that cover all, in order; few are done before they are asked for."""
     waiting: deque[tuple[int, Future[T]]] = deque()
+    events = mentions.starts  # (n+1,) of all items before each
+    if len(mentions.times):
+        events = np.concatenate([[0], np.cumsum(np.bincount(mentions.items, mentions.times, len(work)))])
     with ThreadPoolExecutor(threads) as pool:
         try:
             cuts = _cuts(work, max(_AT_ONCE, _PADS * len(work)))
@@ -201,7 +223,7 @@ def _in_parts(
                     return
                 last, done = waiting.popleft()
                 yield done.result()
-                report("progress", done=int(mentions.starts[last]), total=len(mentions.items), unit="events")
+                report("progress", done=int(events[last]), total=int(events[-1]), unit="events")
         finally:
             pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C nobody starts another part
 

@@ -15,8 +15,9 @@ from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.models.base import Arrays
-from embedrec.models.counting import NO_NUMBERS, best_lists, every_mention
+from embedrec.models.counting import NO_NUMBERS, best_lists, every_mention, every_pair
 from embedrec.models.lists import ListsModel, check_lists
+from embedrec.models.long_sessions import report_long
 from embedrec.reporting import Report, quiet
 from embedrec.topk import TopK, check_k
 
@@ -60,7 +61,7 @@ class AssociationRules(_Rules):
     pruning  rules an item, the best; more than there are is allowed, but an array of that width is kept for every item
     itself   whether an item can come after itself: repeated clicks, which only count where seen items may come back
 
-    The work grows with the squared length of sessions. Raises SettingsError for a pruning below 1.
+    The work grows with the squared number of different items of a session. Raises SettingsError for a pruning below 1.
     """
 
     name: ClassVar[str] = "ar"
@@ -70,9 +71,13 @@ class AssociationRules(_Rules):
     }
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RulesModel:
-        """Count; nothing is drawn, so that `seed` changes nothing."""
-        gap = np.ones(max(1, int(sessions.lengths.max(initial=0))))
-        mentions = every_mention(sessions, gap, back=True, itself=self.itself)
+        """Count; nothing is drawn, so that `seed` changes nothing.
+
+        report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
+                unit="events")
+        """
+        mentions = every_pair(sessions, itself=self.itself)
+        report_long(sessions, np.diff(mentions.offsets), 0, report)
         return self._fit(mentions, sessions.vocab, threads, report)
 
 
@@ -101,8 +106,13 @@ class SequentialRules(_Rules):
         check_bounds(self, {"steps": (1, np.inf)})
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RulesModel:
-        """Count; nothing is drawn, so that `seed` changes nothing."""
+        """Count; nothing is drawn, so that `seed` changes nothing.
+
+        report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
+                unit="events")
+        """
         reach = min(self.steps, max(1, int(sessions.lengths.max(initial=0))))
+        report_long(sessions, sessions.lengths, reach, report)
         gap = 1 / np.maximum(np.arange(reach + 1), 1)
         mentions = every_mention(sessions, gap, back=False, itself=self.itself)
         return self._fit(mentions, sessions.vocab, threads, report)

@@ -22,6 +22,7 @@ from embedrec.errors import DataError
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.counting import Bounded, Pairs, all_pairs, frequent, one_mention, totals, weighted
 from embedrec.models.encoders import mean_encoder
+from embedrec.models.long_sessions import report_long
 from embedrec.models.packed import rows_of
 from embedrec.models.popularity import dialled
 from embedrec.reporting import Report, quiet
@@ -101,7 +102,8 @@ class Spectral(Bounded):
         """Count, and find the eigenvectors.
 
         seed     of the directions that the iteration starts from
-        report   called as report("vocabulary", items=, left_out=), report("progress", done=, total=, unit="events"),
+        report   called as report("vocabulary", items=, left_out=), report("long_sessions", …), see `report_long`,
+                 report("progress", done=, total=, unit="events"),
                  and after each iteration report("progress", done=, total=, unit="products")
 
         Raises DataError when no item is mentioned often enough or no two stand together.
@@ -109,6 +111,7 @@ class Spectral(Bounded):
         rows, counts = frequent(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
         mentions, formula = self._formula(one_mention(sessions, rows, self.window, room))
+        report_long(sessions, np.diff(mentions.offsets), self.window, report)
         pairs = all_pairs(mentions, formula, threads=threads, room=room, report=report)
         if not (pairs.ends > pairs.starts).any():
             raise DataError(

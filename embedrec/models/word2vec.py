@@ -21,6 +21,7 @@ from embedrec.errors import DataError, SettingsError, need_package
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.counting import frequent
 from embedrec.models.encoders import mean_encoder
+from embedrec.models.long_sessions import report_long
 from embedrec.models.popularity import best_share, dialled
 from embedrec.reporting import Report, quiet
 
@@ -115,9 +116,10 @@ class Word2Vec(Settings):
 
         seed     all randomness comes from it; the same seed and one thread give the same bytes
         threads  how many to use
-        report   called as report("vocabulary", items=, left_out=), then after each epoch as report("epoch", epoch=,
-                 epochs=, loss=, seconds=, events_per_second=) with the true mean loss of a pair as it was met, and
-                 about ten times a second as report("progress", done=, total=, unit="events")
+        report   called as report("vocabulary", items=, left_out=) and report("long_sessions", …), see `report_long`;
+                 after each epoch as report("epoch", epoch=, epochs=, loss=, seconds=, events_per_second=) with the true
+                 mean loss of a pair as it was met, and about ten times a second as report("progress", done=, total=,
+                 unit="events")
         init     a word2vec model to continue: its items come first, in its order; new ones follow. Items that the
                  sessions do not mention keep their vectors. `model.recipe.continuing()` has the settings for it
 
@@ -134,6 +136,7 @@ class Word2Vec(Settings):
                 f"no session has two items to learn from ({len(sessions)} sessions, {len(sessions.items)} events"
                 f" of {len(vocab)} items mentioned at least {self.min_count} times); lower min_count"
             )
+        report_long(sessions, sessions.lengths, self.window, report)
         x, y = self._start(vocab, init, seed)
         if self.backend == "gensim":
             need_package("gensim", "word2vec with backend=gensim", "gensim")

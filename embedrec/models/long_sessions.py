@@ -1,0 +1,39 @@
+"""Work that grows with the squared length of sessions: when it is mostly that of a few long ones, this is reported."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.reporting import Report
+
+_LONG = 1000  # items; a longer session is a long one
+_MANY = 1 << 31  # pairs, which take some seconds
+_ADVICE = "prepare the sessions again with --max-length, and --long cut to keep their last rows"
+
+
+def report_long(sessions: Sessions, lengths: np.ndarray, reach: int, report: Report) -> None:
+    """Report long sessions where most of the pairs, and many, are theirs.
+
+    lengths  (S,) items of each session that are paired
+    reach    how many places apart the items of a pair are at most; 0 for no limit
+
+    `report` is called as report("long_sessions", sessions=, share=, pairs=, longest=, items=, advice=): how many there
+    are, their share of all pairs, the number of these, the id of the longest session and its items.
+    """
+    apart = lengths - 1 if not reach else np.minimum(lengths - 1, 2 * reach)
+    pairs = lengths * np.maximum(apart, 0).astype(np.float64)
+    long = lengths > _LONG
+    of_long = float(pairs[long].sum())
+    if of_long <= max(_MANY, pairs.sum() / 2):
+        return
+    longest = int(np.argmax(lengths))
+    report(
+        "long_sessions",
+        sessions=int(long.sum()),
+        share=of_long / float(pairs.sum()),
+        pairs=of_long,
+        longest=sessions.ids[longest],
+        items=int(lengths[longest]),
+        advice=_ADVICE,
+    )

@@ -1,0 +1,81 @@
+"""Training whose work is mostly the pairs of a few long sessions reports these before it begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedrec.data import Sessions
+from embedrec.models import long_sessions
+from embedrec.models.cooccurrence import Cooccurrence
+from embedrec.models.long_sessions import report_long
+from embedrec.models.rules import AssociationRules, SequentialRules
+from embedrec.models.svd import Spectral
+from embedrec.models.word2vec import Word2Vec
+
+SESSIONS = Sessions.of_lists([[1, 2], [1, 3], [2, 3]])
+FOR_SHORT = {"epochs": 1, "dim": 2, "min_count": 1, "sample": 0.0}
+
+
+def reported(lengths: list[int], reach: int = 0) -> list[dict[str, Any]]:
+    calls: list[dict[str, Any]] = []
+
+    def report(event: str, **numbers: Any) -> None:
+        calls.append({"event": event, **numbers})
+
+    report_long(SESSIONS, np.array(lengths), reach, report)
+    return calls
+
+
+def test_the_longest_session_is_named() -> None:
+    (call,) = reported([100_000, 20, 50_000])
+    assert {**call, "share": round(call["share"], 6), "advice": ""} == {
+        "event": "long_sessions",
+        "sessions": 2,
+        "share": 1.0,
+        "pairs": 100_000 * 99_999 + 50_000 * 49_999,
+        "longest": 0,
+        "items": 100_000,
+        "advice": "",
+    }
+    assert "--max-length" in call["advice"]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "reach"),
+    [([900, 900, 900], 0), ([40_000, 2, 2], 0), ([1_000_000, 2, 2], 25)],
+    ids=["short ones", "not many pairs", "a window"],
+)
+def test_work_that_ends_soon_is_not_reported(lengths: list[int], reach: int) -> None:
+    assert reported(lengths, reach) == []
+
+
+def test_many_short_sessions_are_not_reported() -> None:
+    many = np.append(np.full(1_000_000, 1000), 40_000)
+    report_long(SESSIONS, many, 0, lambda *_, **__: pytest.fail("reported"))
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        AssociationRules(),
+        SequentialRules(),
+        Cooccurrence(min_count=1),
+        Spectral(dim=2, min_count=1),
+        Word2Vec(window=0, **FOR_SHORT),  # type: ignore[arg-type]
+    ],
+    ids=lambda recipe: recipe.name,
+)
+def test_models_of_pairs_report_it_before_they_count(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_sessions, "_LONG", 5)
+    monkeypatch.setattr(long_sessions, "_MANY", 10)
+    events: list[str] = []
+    recipe.fit(Sessions.of_lists([range(9), [1, 2]]), report=lambda event, **_: events.append(event))
+    assert events.index("long_sessions") < events.index("epoch" if recipe.name == "word2vec" else "progress")
+
+
+def test_an_item_that_comes_again_does_not_make_a_session_long() -> None:
+    sessions = Sessions.of_lists([np.tile([1, 2, 3], 40_000).tolist()])
+    AssociationRules().fit(sessions, report=lambda event, **_: event != "long_sessions" or pytest.fail("reported"))
