@@ -55,9 +55,13 @@ if TYPE_CHECKING:
     "--format",
     "form",
     metavar="NAME",
-    help="text, tsv, jsonl, redis, parquet, word2vec or word2vec-binary, also as in tsv.gz or jsonl.zst "
+    help="text, tsv, csv, jsonl, redis, parquet, word2vec or word2vec-binary, also as in tsv.gz or jsonl.zst "
     "[default: from the suffix, else text].",
 )
+@click.option(
+    "--header/--no-header", default=None, help="A line of column names above tsv and csv [default: above csv only]."
+)
+@click.option("--names", is_flag=True, help="Names beside ids, in tsv, csv, jsonl and parquet.")
 @click.option("--shards", type=click.IntRange(1), metavar="N", help="Write FILE as a folder of N files and a manifest.")
 @click.option("--prefix", default="similar:", show_default=True, help="What keys begin with, in redis.")
 @policy_options
@@ -102,10 +106,14 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     Formats, by suffix or --format; .gz and .zst pack them:
       text      .txt      seed_item similar_1 similar_2 ..., the best first
       tsv       .tsv      item, rank, similar, score; one line a result
+      csv       .csv      the columns of tsv, under their names
       jsonl     .jsonl    {"item": ..., "similar": [{"id": ..., "score": ...}, ...]}
       redis     .redis    a list at the key similar:ITEM, in Redis' protocol
       parquet   .parquet  the columns of tsv
       word2vec  .vec      vectors instead of lists; word2vec-binary is .bin
+
+    With --names, tables end with the columns item_name and similar_name, as far as there are names; jsonl has "name"
+    beside every id.
 
     Options that change lists work in the order they have here, on more candidates than are written; what they did is
     told on stderr. A killed export leaves the old FILE as it was, and what was found in a hidden folder for --resume.
@@ -125,6 +133,8 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         shards=given["shards"],
         whitespace=given["whitespace"],
         prefix=given["prefix"],
+        header=given["header"],
+        names=given["names"],
     )
     given["policies"].check(given["of"])
     wanted = Wanted(given["count"], given["policies"], given["candidates"], layout)

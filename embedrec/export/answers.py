@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
 from embedrec.topk import ItemNeighbours, TopK
 
 S = TypeVar("S")
@@ -38,6 +39,21 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.seeds)
+
+    def columns_with(self, names: bool) -> list[str]:
+        """What columns of a table are called: seed, rank, result, score, and names of those that have some.
+
+        Raises DataError where names are wanted, and neither seeds nor results have some.
+        """
+        seed, result = self.columns
+        named = [f"{column}_name" for column, held in self.named() if held.names is not None] if names else []
+        if names and not named:
+            raise DataError("these items have no names; leave --names out")
+        return [seed, "rank", result, "score", *named]
+
+    def named(self) -> list[tuple[str, Vocab]]:
+        """Seeds and results, by what they are called."""
+        return list(zip(self.columns, (self.seeds, self.vocab), strict=True))
 
     def block(self, here: slice, k: int) -> TopK:
         """The lists of a slice of the seeds: TopK (b, min(k, most))."""

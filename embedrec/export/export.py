@@ -101,6 +101,7 @@ def export_lists(
     if wanted.layout.kind == "text":  # ids that cannot stand there are told before the search
         for vocab in {id(v): v for v in (answers.vocab, answers.seeds)}.values():
             words_of(vocab, wanted.layout.whitespace)
+    answers.columns_with(wanted.layout.names)
     if target.exists() and not target.is_file() and not target.is_dir():  # a pipe, /dev/null
         with target.open("wb") as out:
             return stream_lists(out, answers, wanted, material, threads=threads, report=report)

@@ -17,7 +17,7 @@ from embedrec.errors import ArtifactError
 from embedrec.export.answers import Answers, ListBlocks, in_order, slices
 from embedrec.export.compression import packed
 from embedrec.export.layout import Layout
-from embedrec.export.texts import encoder
+from embedrec.export.texts import TextFormat, encoder, header
 from embedrec.reporting import Report, quiet
 
 MANIFEST = "manifest.json"
@@ -42,9 +42,11 @@ def write_stream(
     """
     whole = slice(0, kept.q)
     if layout.kind == "parquet":
-        _write_parquet(out, answers, kept, whole, report)
+        _write_parquet(out, answers, kept, whole, layout.names, report)
     else:
-        _write_blocks(out, _encoded(answers, kept, layout), whole, kept.q, threads, report)
+        block = _encoded(answers, kept, layout)
+        out.write(_header(answers, layout))
+        _write_blocks(out, block, whole, kept.q, threads, report)
 
 
 def write_shards(
@@ -59,8 +61,9 @@ def write_shards(
 ) -> None:
     """Write all lists to a folder of `layout.shards` files with a manifest; it appears whole, or replaces an old one.
 
-    The files end to end are what the single file would hold (unpacked; of Parquet: the same rows). The manifest has of
-    each file its lists, results, bytes and SHA-256, and beside them what is in `about`: where the lists come from.
+    The files end to end are what the single file would hold (unpacked; of Parquet: the same rows), but that each has
+    the header, where there is one. The manifest has of each file its lists, results, bytes and SHA-256, and beside them
+    what is in `about`: where the lists come from.
 
     Raises ArtifactError when other files stand in the folder.
     """
@@ -72,8 +75,9 @@ def write_shards(
         for name, here in zip(names, places, strict=True):
             with (draft / name).open("wb") as out:
                 if block is None:
-                    _write_parquet(out, answers, kept, here, report)
+                    _write_parquet(out, answers, kept, here, layout.names, report)
                 else:
+                    out.write(_header(answers, layout))
                     _write_blocks(out, block, here, kept.q, threads, report)
         files = {
             name: {
@@ -126,8 +130,16 @@ def _manifest_files(folder: Path) -> set[str]:
 
 def _encoded(answers: Answers, kept: ListBlocks, layout: Layout) -> Callable[[slice], memoryview | bytes]:
     """What gives the bytes of a slice of the lists."""
-    encode = encoder(answers, layout.kind, kept.k, whitespace=layout.whitespace, prefix=layout.prefix)  # type: ignore[arg-type]
+    kind: TextFormat = layout.kind  # type: ignore[assignment]
+    encode = encoder(answers, kind, kept.k, whitespace=layout.whitespace, prefix=layout.prefix, names=layout.names)
     return lambda here: packed(encode(here, *kept.block(here)), layout.packing)
+
+
+def _header(answers: Answers, layout: Layout) -> memoryview | bytes:
+    """The line of column names, packed like what follows it; nothing where there is none."""
+    if not layout.headed:
+        return b""
+    return packed(header(answers, layout.kind, layout.names), layout.packing)  # type: ignore[arg-type]
 
 
 def _write_blocks(
@@ -140,24 +152,31 @@ def _write_blocks(
         report("progress", done=here.stop, total=q, unit="lists written")
 
 
-def _write_parquet(out: IO[bytes], answers: Answers, kept: ListBlocks, whole: slice, report: Report) -> None:
-    """Columns: the seed, rank from 1, the result, score; one row a result."""
+def _write_parquet(
+    out: IO[bytes], answers: Answers, kept: ListBlocks, whole: slice, names: bool, report: Report
+) -> None:
+    """Columns: the seed, rank from 1, the result, score, and names; one row a result."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    seed, result = answers.columns
+    seed, _, result, *_ = columns = answers.columns_with(names)
+    labels = [to_arrow(held.names, large=True) if held.names is not None else None for _, held in answers.named()]
     seeds, found = to_arrow(answers.seeds.ids, large=True), to_arrow(answers.vocab.ids, large=True)
     fields = {seed: seeds.type, "rank": pa.int32(), result: found.type, "score": pa.float32()}
+    fields |= dict.fromkeys(columns[4:], pa.large_string())
     with pq.ParquetWriter(out, pa.schema(fields), compression="zstd") as writer:
         for here in slices(whole.start, whole.stop, max(1, _ROWS // max(1, kept.k))):
             rows, scores = kept.block(here)
             there = rows >= 0
             at, rank = np.nonzero(there)
-            columns = {
+            table = {
                 seed: seeds.take(pa.array(at + here.start)),
                 "rank": pa.array(rank + 1, pa.int32()),
                 result: found.take(pa.array(rows[there])),
                 "score": pa.array(scores[there]),
             }
-            writer.write_table(pa.table(columns))
+            for (column, _), label, where in zip(answers.named(), labels, (at + here.start, rows[there]), strict=True):
+                if f"{column}_name" in fields and label is not None:
+                    table[f"{column}_name"] = label.take(pa.array(where))
+            writer.write_table(pa.table(table))
             report("progress", done=here.stop, total=kept.q, unit="lists written")

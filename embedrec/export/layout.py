@@ -11,13 +11,14 @@ from embedrec.errors import SettingsError, did_you_mean
 from embedrec.export.compression import Packing, split_suffix
 from embedrec.vector_files import Format, Whitespace
 
-ListFormat = Literal["text", "tsv", "jsonl", "redis", "parquet"]
+ListFormat = Literal["text", "tsv", "csv", "jsonl", "redis", "parquet"]
 VectorFormat = Literal["word2vec", "word2vec-binary"]
 LISTS: tuple[str, ...] = get_args(ListFormat)
 FORMATS: tuple[str, ...] = (*LISTS, *get_args(VectorFormat))
 SUFFIXES = {
     "txt": "text",
     "tsv": "tsv",
+    "csv": "csv",
     "jsonl": "jsonl",
     "ndjson": "jsonl",
     "redis": "redis",
@@ -26,7 +27,9 @@ SUFFIXES = {
     "bin": "word2vec-binary",
 }
 _ENDING = {"text": "txt", "word2vec": "vec", "word2vec-binary": "bin"}
-_OTHERS = ("csv", "json", "npy", "safetensors", "bz2", "xz", "zip", "html", "toml")  # no text, whoever asks for it
+_OTHERS = ("json", "npy", "safetensors", "bz2", "xz", "zip", "html", "toml")  # no text, whoever asks for it
+_SEPARATED = ("tsv", "csv")  # columns with something between them, which may have a header
+_NAMED = (*_SEPARATED, "jsonl", "parquet")  # formats that have a place for names
 _WHOLE = ("parquet", "word2vec", "word2vec-binary")  # packed inside, or of one piece
 
 
@@ -39,6 +42,8 @@ class Layout:
     shards      number of files in a folder, or None for a single file
     whitespace  of ids in "text": "refuse", or percent-"encode"
     prefix      of keys in "redis"
+    header      whether the names of columns stand above; None: in "csv" only
+    names       whether the names of items stand beside their ids
 
     Raises SettingsError for what does not go together.
     """
@@ -48,6 +53,8 @@ class Layout:
     shards: int | None = None
     whitespace: Whitespace = "refuse"
     prefix: str = "similar:"
+    header: bool | None = None
+    names: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in FORMATS:
@@ -60,6 +67,17 @@ class Layout:
             raise SettingsError(f"shards must be at least 1, but are {self.shards}")
         if self.shards is not None and not self.of_lists:
             raise SettingsError(f"{self.kind} is a single file of vectors; leave --shards out")
+        if self.header and self.kind not in _SEPARATED:
+            raise SettingsError(f"{self.kind} has no line of column names; leave --header out, or take csv or tsv")
+        if self.names and self.kind not in _NAMED:
+            raise SettingsError(
+                f"{self.kind} has no place for names; leave --names out, or take one of {', '.join(_NAMED)}"
+            )
+
+    @property
+    def headed(self) -> bool:
+        """Whether a line of column names is written."""
+        return self.kind == "csv" if self.header is None else self.header and self.kind in _SEPARATED
 
     @property
     def of_lists(self) -> bool:
@@ -89,6 +107,8 @@ def layout_of(
     shards: int | None = None,
     whitespace: Whitespace = "refuse",
     prefix: str = "similar:",
+    header: bool | None = None,
+    names: bool = False,
 ) -> Layout:
     """The layout that a file's name means, or a format such as "tsv" or "tsv.gz"; any other name is text.
 
@@ -100,4 +120,4 @@ def layout_of(
         known = " ".join(f".{one}" for one in SUFFIXES)
         raise SettingsError(f"{name}: exports are not .{suffix}; take one of {known}, or name a format with --format")
     kind = SUFFIXES.get(suffix, "text") if given is None else said
-    return Layout(kind, packing, shards, whitespace, prefix)
+    return Layout(kind, packing, shards, whitespace, prefix, header, names)

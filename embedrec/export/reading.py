@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
@@ -21,6 +24,7 @@ from embedrec.export.layout import LISTS, Layout, layout_of
 from embedrec.reporting import Report, quiet
 
 _CHUNK = 1 << 24  # bytes read at a time
+_ROWS = 1 << 18  # rows of CSV read at a time
 _ESCAPED = re.compile(r"\\([\\tnr])")
 _PLAIN = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
 
@@ -180,15 +184,54 @@ def _text(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[
 
 
 def _tsv(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
-    width = 0
+    width, headed = 0, False
     grouped = _Grouped()
     for chunk in _chunks(stream, file):
-        width = width or chunk[: chunk.index(b"\n")].count(b"\t") + 1
+        if not width:
+            names = chunk[: chunk.index(b"\n")].decode(errors="replace").split("\t")
+            width, headed = len(names), _is_header(names)
         cells = chunk.replace(b"\n", b"\t")[:-1].split(b"\t")
-        if width not in (3, 4) or len(cells) != width * chunk.count(b"\n"):
-            raise DataError(f"{file} is no table of item, rank, similar and score; name its format with --format")
-        yield from grouped.add(_unescaped(cells[::width], codes), _unescaped(cells[width - 2 :: width], codes))
+        if width not in _WIDTHS or len(cells) != width * chunk.count(b"\n"):
+            raise _no_table(file)
+        cells, headed = cells[width * headed :], False
+        if cells:
+            result = _result_of(width)
+            yield from grouped.add(_unescaped(cells[::width], codes), _unescaped(cells[result::width], codes))
     yield from grouped.rest()
+
+
+def _csv(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+    lines = (line for chunk in _chunks(stream, file) for line in io.StringIO(chunk.decode(), newline=""))
+    rows: Iterator[list[str]] = csv.reader(lines, strict=True)
+    grouped = _Grouped()
+    first = next(rows, None)
+    if first is None:
+        return
+    width, result = len(first), _result_of(len(first))
+    rows = rows if _is_header(first) else chain([first], rows)
+    while some := list(islice(rows, _ROWS)):
+        if width not in _WIDTHS or any(len(row) != width for row in some):
+            raise _no_table(file)
+        seeds, items = ([row[column] for row in some] for column in (0, result))
+        yield from grouped.add(codes.of(_words(seeds)), codes.of(_words(items)))
+    yield from grouped.rest()
+
+
+_WIDTHS = (3, 4, 5, 6)  # columns: item, (rank,) similar, score, (item_name, similar_name)
+
+
+def _result_of(width: int) -> int:
+    """The column of results."""
+    return 1 if width == 3 else 2
+
+
+def _is_header(names: Sequence[str]) -> bool:
+    """Whether a line holds the names of columns: a rank and a score are numbers everywhere else."""
+    return list(names[1:4:2]) == ["rank", "score"]
+
+
+def _no_table(file: Path) -> DataError:
+    return DataError(f"{file} is no table of item, rank, similar and score; name its format with --format")
 
 
 def _jsonl(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
@@ -200,7 +243,7 @@ def _jsonl(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator
         lengths: list[int] = []
         with decoding(lambda why: DataError(f"{file} holds a line that is no list of results ({why})")):
             for line in chunk.splitlines():
-                seed, results = msgspec.json.decode(line).values()
+                seed, *_, results = msgspec.json.decode(line).values()
                 items += [str(result["id"]) for result in results]
                 seeds.append(str(seed))
                 lengths.append(len(results))
@@ -257,7 +300,7 @@ def _parquet(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterat
 
     opened = pq.ParquetFile(stream)
     names = opened.schema_arrow.names
-    if len(names) != 4 or names[1::2] != ["rank", "score"]:
+    if not (4 <= len(names) <= 6 and _is_header(names)):
         raise DataError(f"{file} must have the columns item, rank, similar and score, but has {', '.join(names)}")
     grouped = _Grouped()
     for batch in opened.iter_batches(columns=[names[0], names[2]]):
@@ -305,6 +348,7 @@ def _unescaped(cells: list[bytes], codes: Codes) -> np.ndarray:
 _READ: dict[str, Callable[[IO[bytes], Codes, Path, str], Iterator[Part]]] = {
     "text": _text,
     "tsv": _tsv,
+    "csv": _csv,
     "jsonl": _jsonl,
     "redis": _redis,
     "parquet": _parquet,

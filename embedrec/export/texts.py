@@ -2,8 +2,13 @@
 
 text   seed result_1 result_2 …, separated by spaces; white space in ids is refused, or percent-encoded
 tsv    seed, rank, result, score, one line a result; TAB, newline and backslash in ids as \\t, \\n, \\r and \\\\
+csv    the same columns under their names; ids with comma, quote or line break in quotes, as RFC 4180 has it
 jsonl  {"item": seed, "similar": [{"id": result, "score": score}, …]}, one line a seed
+
 redis  a list of results at PREFIXseed, replaced in one transaction, for `redis-cli --pipe`
+
+With names, tables have a column of them for seeds and one for results, as far as they have some; jsonl has "name"
+beside every id.
 
 Scores are written in the shortest way that gives the same float32.
 """
@@ -11,6 +16,7 @@ Scores are written in the shortest way that gives the same float32.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
@@ -24,21 +30,27 @@ from embedrec.vector_files import Whitespace, words_of
 if TYPE_CHECKING:
     from embedrec.kernels.weaving import Texts
 
-TextFormat = Literal["text", "tsv", "jsonl", "redis"]
+TextFormat = Literal["text", "tsv", "csv", "jsonl", "redis"]
 Encoder = Callable[[slice, np.ndarray, np.ndarray], memoryview]  # seeds, rows (b, k), scores (b, k) → bytes
+_SEPARATORS = {"tsv": "\t", "csv": ","}
+_SPECIAL = re.compile('[",\r\n]')
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def encoder(answers: Answers, kind: TextFormat, k: int, *, whitespace: Whitespace, prefix: str) -> Encoder:
+def encoder(
+    answers: Answers, kind: TextFormat, k: int, *, whitespace: Whitespace, prefix: str, names: bool = False
+) -> Encoder:
     """What turns a slice of the seeds with their lists (b, k) into bytes.
 
     whitespace  of ids in "text"
     prefix      of keys in "redis"
+    names       whether names stand beside ids, where there are some
 
     Raises DataError for ids that the format cannot hold.
     """
-    if kind == "tsv":
-        return _pairs(answers, k)
+    answers.columns_with(names)
+    if kind in _SEPARATORS:
+        return _pairs(answers, kind, k, names)
     from embedrec.kernels.weaving import Line, weave_lists
 
     parts: dict[str, bytes] = dict.fromkeys(("start", "first", "middle", "after", "between", "end"), b"")
@@ -48,8 +60,8 @@ def encoder(answers: Answers, kind: TextFormat, k: int, *, whitespace: Whitespac
         seeds = words if _same(answers) else _texts(words_of(answers.seeds, whitespace).tolist())
         parts |= {"first": b" ", "between": b" ", "end": b"\n"}
     elif kind == "jsonl":
-        words = _texts(map(_json, answers.vocab.ids.tolist()))
-        seeds = words if _same(answers) else _texts(map(_json, answers.seeds.ids.tolist()))
+        words = _texts(_objects(answers.vocab, names))
+        seeds = words if _same(answers) else _texts(_objects(answers.seeds, names))
         seed, result = answers.columns
         parts |= {"start": b'{"%s": ' % seed.encode(), "middle": b', "score": ', "after": b"}", "end": b"]}\n"}
         parts |= {"first": b'{"id": ', "between": b', {"id": '}
@@ -74,13 +86,23 @@ def encoder(answers: Answers, kind: TextFormat, k: int, *, whitespace: Whitespac
     return encode
 
 
-def _pairs(answers: Answers, k: int) -> Encoder:
+def header(answers: Answers, kind: TextFormat, names: bool) -> bytes:
+    """The line of column names of "tsv" and "csv"."""
+    return (_SEPARATORS[kind].join(answers.columns_with(names)) + "\n").encode()
+
+
+def _pairs(answers: Answers, kind: TextFormat, k: int, names: bool) -> Encoder:
     from embedrec.kernels.weaving import weave_pairs
 
-    words = _texts(i.translate(_ESCAPES) for i in map(str, answers.vocab.ids.tolist()))
+    separator, cell = _SEPARATORS[kind], _CELLS[kind]
+    words = _texts(map(cell, map(str, answers.vocab.ids.tolist())))
     seeds = words
     if not _same(answers):
-        seeds = _texts(i.translate(_ESCAPES) for i in map(str, answers.seeds.ids.tolist()))
+        seeds = _texts(map(cell, map(str, answers.seeds.ids.tolist())))
+    seed_ends, word_ends = (
+        _texts([separator + cell(str(name)) for name in held.names] if names and held.names is not None else [])
+        for held in (answers.seeds, answers.vocab)
+    )
     ranks = _texts(str(rank).encode() for rank in range(1, k + 1))
 
     def encode(here: slice, rows: np.ndarray, scores: np.ndarray) -> memoryview:
@@ -88,10 +110,35 @@ def _pairs(answers: Answers, k: int) -> Encoder:
         said = _score_texts(scores[there])
         asked = np.arange(here.start, here.stop)
         size = _size(words, rows[there]) + len(said.data) + _size(seeds, np.repeat(asked, there.sum(axis=1)))
+        if len(seed_ends.ends) > 1:
+            size += _size(seed_ends, np.repeat(asked, there.sum(axis=1)))
+        if len(word_ends.ends) > 1:
+            size += _size(word_ends, rows[there])
         out = np.empty(size + (4 + len(str(k))) * int(there.sum()), dtype=np.uint8)
-        return out.data[: weave_pairs(ranks, seeds, words, said, asked, rows, out)]
+        ends = seed_ends, word_ends
+        return out.data[: weave_pairs(ord(separator), ranks, seeds, words, said, *ends, asked, rows, out)]
 
     return encode
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES)
+
+
+def _in_quotes(text: str) -> str:
+    """A field of CSV (RFC 4180)."""
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+
+
+_CELLS: dict[str, Callable[[str], str]] = {"tsv": _escaped, "csv": _in_quotes}
+
+
+def _objects(vocab: Vocab, names: bool) -> Iterable[str]:
+    """The ids as JSON, each with what says its name behind it."""
+    ids = map(_json, vocab.ids.tolist())
+    if not names or vocab.names is None:
+        return ids
+    return (f'{i}, "name": {_json(str(name))}' for i, name in zip(ids, vocab.names.tolist(), strict=True))
 
 
 def _same(answers: Answers) -> bool:

@@ -67,11 +67,16 @@ def weave_lists(line, seeds, words, scores, asked, rows, out):  # type: ignore[n
 
 
 @numba.njit(nogil=True, cache=True)
-def weave_pairs(ranks, seeds, words, scores, asked, rows, out):  # type: ignore[no-untyped-def]
-    """A line for every result: seed, rank, result, score, with TABs between; returns how many bytes were written.
+def weave_pairs(separator, ranks, seeds, words, scores, seed_ends, word_ends, asked, rows, out):  # type: ignore[no-untyped-def]
+    """A line for every result: seed, rank, result, score, and what else is known; returns how many bytes were written.
 
-    ranks  Texts of 1 … k; other arguments as of `weave_lists`
+    separator             between these four: a byte
+    ranks                 Texts of 1 … k
+    seed_ends, word_ends  Texts that follow the score, one a seed and one a word, or none at all
+
+    Other arguments are as of `weave_lists`.
     """
+    seed_ended, word_ended = seed_ends.ends.shape[0] > 1, word_ends.ends.shape[0] > 1
     at, score = 0, 0
     for i in range(rows.shape[0]):
         _ask_ahead(words, rows, i)
@@ -79,12 +84,16 @@ def weave_pairs(ranks, seeds, words, scores, asked, rows, out):  # type: ignore[
             if rows[i, j] < 0:
                 break
             at = _put(out, at, seeds.data, seeds.ends[asked[i]], seeds.ends[asked[i] + 1])
-            out[at] = 9
+            out[at] = separator
             at = _put(out, at + 1, ranks.data, ranks.ends[j], ranks.ends[j + 1])
-            out[at] = 9
+            out[at] = separator
             at = _put(out, at + 1, words.data, words.ends[rows[i, j]], words.ends[rows[i, j] + 1])
-            out[at] = 9
+            out[at] = separator
             at = _put(out, at + 1, scores.data, scores.ends[score], scores.ends[score + 1])
+            if seed_ended:
+                at = _put(out, at, seed_ends.data, seed_ends.ends[asked[i]], seed_ends.ends[asked[i] + 1])
+            if word_ended:
+                at = _put(out, at, word_ends.data, word_ends.ends[rows[i, j]], word_ends.ends[rows[i, j] + 1])
             out[at] = 10
             at += 1
             score += 1

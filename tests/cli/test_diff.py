@@ -86,7 +86,11 @@ def test_bad_input(run: Run, exports: Path) -> None:
     Path("names.csv").write_text("item,name\na,A\n")
     for words, code, says in (
         (("old.txt", "none.txt"), 1, "no file none.txt; check the path"),
-        (("old.txt", "v.vec"), 1, "v.vec holds vectors; compare exports of lists (text, tsv, jsonl, redis, parquet)"),
+        (
+            ("old.txt", "v.vec"),
+            1,
+            "v.vec holds vectors; compare exports of lists (text, tsv, csv, jsonl, redis, parquet)",
+        ),
         (("old.txt", "new.tsv", "--p", 1), 1, "p must lie between 0 and 1, but is 1.0"),
         (
             ("old.txt", "new.tsv", "--counts", "names.csv"),

@@ -216,3 +216,28 @@ def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
         assert ran.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == says
     assert not Path("x").exists()
     assert not list(counted.glob(".x*"))
+
+
+def test_csv_headers_and_names(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text('session,item,title\n1,a,"The ""A"""\n1,b,"B, or not"\n2,a,x\n2,c,C\n')
+    walked(run, "prepare", "table", "log.csv", "--title", "title")
+    walked(run, "train", "cooccurrence", "--set", "measure=raw")
+    walked(run, "export", "similar.csv", "--names")
+    assert Path("similar.csv").read_text().splitlines()[:3] == [
+        "item,rank,similar,score,item_name,similar_name",
+        'a,1,b,1,"The ""A""","B, or not"',
+        'a,2,c,1,"The ""A""",C',
+    ]
+    assert walked(run, "export", "-", "--format", "tsv", "--header").out.splitlines()[0] == "item\trank\tsimilar\tscore"
+    assert walked(run, "export", "-", "--format", "csv", "--no-header").out.splitlines()[0] == "a,1,b,1"
+    walked(run, "export", "plain.txt")
+    figures = {row[0]: row[1] for row in walked(run, "diff", "plain.txt", "similar.csv", "-n", 2).rows}
+    assert figures["overlap@2"] == "1.0000"
+    for words, says in (
+        (("x.txt", "--header"), "text has no line of column names"),
+        (("x.txt", "--names"), "text has no place for names"),
+        (("x.vec", "--names"), "word2vec has no place for names"),
+    ):
+        ran = run("export", *words)
+        assert ran.code == 1 and says in ran.err and not Path(words[0]).exists()

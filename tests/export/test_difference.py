@@ -14,6 +14,7 @@ import embedrec.export.answers as answers_module
 import embedrec.export.reading as reading_module
 from embedrec.data import Vocab
 from embedrec.errors import DataError, EmbedrecError, SettingsError
+from embedrec.export.answers import Answers
 from embedrec.export.difference import difference
 from embedrec.export.export import Wanted, export_lists
 from embedrec.export.layout import layout_of
@@ -23,6 +24,7 @@ from tests.export.lists import answers_of, material_of, plain, some_lists
 FOUND = some_lists(40, 5)
 ODD = Vocab([*(f"i{row}" for row in range(36)), "tab\t\\t", "new\nline\r", "a b", "ç\\"])
 NAMES = ["l.txt", "l.tsv", "l.jsonl", "l.redis", "l.parquet", "l.txt.gz", "l.tsv.zst", "l.jsonl.gz"]
+NAMES += ["l.csv", "l.csv.zst"]
 
 
 def write(path: Path, vocab: Vocab = ODD, shards: int | None = None, name: str = "") -> Path:
@@ -56,6 +58,23 @@ def test_what_is_written_is_read(
     assert as_dict(found, codes) == expected(encoded if "txt" in name else ODD.ids.tolist())
 
 
+@pytest.mark.parametrize("name", ["l.tsv", "l.csv", "l.csv.gz", "l.jsonl", "l.parquet"])
+@pytest.mark.parametrize("head", [None, True, False])
+@pytest.mark.parametrize("named", ["both", "results", "none"])
+def test_headers_and_names_are_read_over(name: str, head: bool | None, named: str, tmp_path: Path) -> None:
+    if head is not None and "sv" not in name:
+        pytest.skip("a format without a header")
+    labels = np.array([f'"{i},\t' for i in ODD.ids], dtype=object)
+    vocab = ODD if named == "none" else Vocab(ODD.ids, labels)
+    answers = answers_of(FOUND, vocab)
+    if named == "results":
+        answers = Answers(ODD, vocab, answers.best, answers.most)
+    layout = layout_of(name, header=head, names=named != "none")
+    export_lists(tmp_path / name, answers, Wanted(5, layout=layout), material_of(vocab), {})
+    codes = Codes()
+    assert as_dict(read_lists(tmp_path / name, codes), codes) == expected(ODD.ids.tolist())
+
+
 @pytest.mark.parametrize("shards", [None, 3])
 @pytest.mark.parametrize("name", NAMES)
 def test_reading_counts_the_bytes_of_files(
@@ -80,7 +99,9 @@ def test_numbers_as_ids(tmp_path: Path) -> None:
         assert as_dict(found, codes) == expected(ids)
 
 
-@pytest.mark.parametrize("name", ["l.txt", "l.tsv", "l.jsonl", "l.redis", "l.parquet", "l.txt.gz", "l.tsv.zst"])
+@pytest.mark.parametrize(
+    "name", ["l.txt", "l.tsv", "l.jsonl", "l.redis", "l.parquet", "l.txt.gz", "l.tsv.zst", "l.csv"]
+)
 def test_damaged_files_are_told(name: str, tmp_path: Path) -> None:
     """Every way to cut a file off, or to put random bytes into it, gives lists or one of our errors."""
     data = write(tmp_path / name).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -200,6 +201,7 @@ def test_an_item_alone_and_nothing_at_all() -> None:
         ("a.gz", None, "text", "gz"),
         ("a.TSV", None, "tsv", ""),
         ("a.csv", "tsv", "tsv", ""),
+        ("a.csv.gz", None, "csv", "gz"),
         ("a.vec", None, "word2vec", ""),
         ("a.txt", "jsonl.gz", "jsonl", "gz"),
         ("-", "redis", "redis", ""),
@@ -214,12 +216,7 @@ def test_layouts_that_are_none() -> None:
         ("a", "jsnl", None, "no format is called 'jsnl'; did you mean 'jsonl'"),
         ("a.parquet.gz", None, None, "parquet is not packed from outside; leave .gz out"),
         ("a.vec", None, 2, "word2vec is a single file of vectors; leave --shards out"),
-        (
-            "a.csv",
-            None,
-            None,
-            "a.csv: exports are not .csv; take one of .txt .tsv .jsonl .ndjson .redis .parquet .vec .b",
-        ),
+        ("a.json", None, None, "a.json: exports are not .json; take one of .txt .tsv .csv .jsonl .ndjson .redis"),
         ("a.tsv.bz2", None, None, "a.tsv.bz2: exports are not .bz2; take one of"),
         ("a", None, 0, "shards must be at least 1, but are 0"),
     ):
@@ -236,4 +233,92 @@ def test_ids_that_are_no_unicode(tmp_path: Path) -> None:
     for name in ("l.tsv", "l.redis", "l.jsonl", "l.parquet"):
         with pytest.raises(DataError, match="is not valid Unicode; repair it"):
             export_lists(tmp_path / name, answers, Wanted(2, layout=layout_of(name)), material_of(answers.vocab), {})
+    assert not list(tmp_path.iterdir())
+
+
+def named(ids: object, *, some: bool = True) -> Vocab:
+    vocab = Vocab(ids)  # type: ignore[arg-type]
+    return Vocab(vocab.ids, np.array([f'"{i}", the\n{i}th' if some else "" for i in vocab.ids], dtype=object))
+
+
+@pytest.mark.parametrize("names", [False, True])
+@pytest.mark.parametrize("ids", [["a", 'b "c"', "d,e", "f\ng", "", "rank"], [1, -2, 30, 4, 5, 6]])
+def test_csv_is_what_a_reader_of_csv_takes(ids: object, names: bool) -> None:
+    found, vocab = some_lists(6, 5), named(ids)
+    answers = answers_of(found, vocab)
+    head, *rows = csv.reader(
+        io.StringIO(exported(answers, Layout("csv", names=names)).decode(), newline=""), strict=True
+    )
+    assert head == ["item", "rank", "similar", "score", *(["item_name", "similar_name"] if names else [])]
+    label = {str(vocab.id(row)): vocab.name(row) for row in range(6)}
+    assert rows == [
+        [str(vocab.id(seed)), str(rank), str(vocab.id(row)), short(score)]
+        + ([label[str(vocab.id(seed))], label[str(vocab.id(row))]] if names else [])
+        for seed, results in enumerate(plain(found))
+        for rank, (row, score) in enumerate(results, 1)
+    ]
+
+
+def test_the_very_bytes_of_headers_and_names() -> None:
+    vocab = Vocab(["a", "b", "c"], np.array(["A\t1", "", 'C "3"'], dtype=object))
+    answers = answers_of(TopK(np.array([[1, 2], [2, -1], [-1, -1]]), [[0.5, 0.25], [3, -np.inf], [-np.inf] * 2], vocab))
+    head = "item\trank\tsimilar\tscore"
+    assert (
+        exported(answers, Layout("tsv", header=True)).decode() == head + "\na\t1\tb\t0.5\na\t2\tc\t0.25\nb\t1\tc\t3\n"
+    )
+    assert exported(answers, Layout("tsv", names=True)).decode().splitlines() == [
+        "a\t1\tb\t0.5\tA\\t1\t",
+        'a\t2\tc\t0.25\tA\\t1\tC "3"',
+        'b\t1\tc\t3\t\tC "3"',
+    ]
+    assert exported(answers, Layout("csv", header=False)).decode() == "a,1,b,0.5\na,2,c,0.25\nb,1,c,3\n"
+    lines = exported(answers, Layout("jsonl", names=True)).decode().splitlines()
+    assert lines[1] == '{"item": "b", "name": "", "similar": [{"id": "c", "name": "C \\"3\\"", "score": 3}]}'
+    assert [json.loads(line)["name"] for line in lines] == ["A\t1", "", 'C "3"']
+    histories = Answers(Vocab(["u", "v", "w"]), vocab, answers.best, 2, ("history", "item"))
+    assert exported(histories, Layout("csv", names=True)).decode().splitlines()[:2] == [
+        "history,rank,item,score,item_name",
+        "u,1,b,0.5,",
+    ]
+
+
+def test_parquet_with_names(tmp_path: Path) -> None:
+    found = some_lists(40, 4)
+    vocab = named(found.vocab.ids)
+    wanted = Wanted(4, layout=Layout("parquet", names=True))
+    export_lists(tmp_path / "l.parquet", answers_of(found, vocab), wanted, material_of(vocab), {})
+    rows = pq.ParquetFile(tmp_path / "l.parquet").read().to_pylist()
+    label = dict(zip(vocab.ids.tolist(), (vocab.names if vocab.names is not None else vocab.ids).tolist(), strict=True))
+    assert rows and all(row["item_name"] == label[row["item"]] for row in rows)
+    assert all(row["similar_name"] == label[row["similar"]] for row in rows)
+
+
+def test_every_shard_has_the_header(tmp_path: Path) -> None:
+    found = some_lists(50, 5)
+    layout = layout_of("l.csv.gz", shards=3)
+    export_lists(tmp_path / "l", answers_of(found), Wanted(5, layout=layout), material_of(found.vocab), {})
+    parts = [
+        gzip.decompress(part.read_bytes()).decode().splitlines() for part in sorted((tmp_path / "l").glob("part-*"))
+    ]
+    assert {part[0] for part in parts} == {"item,rank,similar,score"} and len(parts) == 3
+    assert sum(len(part) - 1 for part in parts) == int((found.rows >= 0).sum())
+
+
+def test_headers_and_names_where_there_is_no_place(tmp_path: Path) -> None:
+    for layout, says in (
+        ({"kind": "text", "header": True}, "text has no line of column names; leave --header out, or take csv or tsv"),
+        ({"kind": "parquet", "header": True}, "parquet has no line of column names"),
+        (
+            {"kind": "redis", "names": True},
+            "redis has no place for names; leave --names out, or take one of tsv, csv, js",
+        ),
+        ({"kind": "word2vec", "names": True}, "word2vec has no place for names"),
+    ):
+        with pytest.raises(SettingsError, match=says):
+            Layout(**layout)  # type: ignore[arg-type]
+    assert not Layout("text", header=False).headed and not Layout("parquet", header=False).headed
+    found = some_lists(3, 2)
+    with pytest.raises(DataError, match="these items have no names; leave --names out"):
+        wanted = Wanted(2, layout=Layout("csv", names=True))
+        export_lists(tmp_path / "x.csv", answers_of(found), wanted, material_of(found.vocab), {})
     assert not list(tmp_path.iterdir())
