@@ -77,6 +77,10 @@ class Room:
                 "files"
             )
 
+    def whole(self, times: int) -> int | None:
+        """How many bytes a document may have that takes so many times as much memory when it is decoded, or None."""
+        return None if self.budget is None else (self.budget - _PROGRAM) // times
+
     @contextmanager
     def returning(self) -> Iterator[None]:
         """Under a budget, memory of Arrow that is free goes back to the system at once; Arrow's own pool keeps it."""

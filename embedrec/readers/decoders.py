@@ -11,12 +11,17 @@ from contextlib import contextmanager
 from embedrec import decoding as border
 from embedrec.errors import DataError
 
+_PASSING = (OSError, MemoryError)
+
 
 @contextmanager
 def unpacking(source: object) -> Iterator[None]:
     """What goes wrong while an archive or a packed file is unpacked; errors of the system go on."""
-    with border.decoding(
-        lambda why: DataError(f"{source} is cut off or damaged ({why}); get it again"), passing=(OSError,)
+    with (
+        _enough_memory(source),
+        border.decoding(
+            lambda why: DataError(f"{source} is cut off or damaged ({why}); get it again"), passing=_PASSING
+        ),
     ):
         yield
 
@@ -30,5 +35,16 @@ def decoding(source: object, kind: str) -> Iterator[None]:
             return DataError(f"{source} is not UTF-8 text; convert it first")
         return DataError(f"{source} cannot be read as {kind} ({why}); get it again")
 
-    with border.decoding(failed, passing=(OSError,)):
+    with _enough_memory(source), border.decoding(failed, passing=_PASSING):
         yield
+
+
+@contextmanager
+def _enough_memory(source: object) -> Iterator[None]:
+    """The file may be sound where memory runs out; Arrow's own error of it is one of its others as well."""
+    try:
+        yield
+    except MemoryError as e:
+        raise DataError(
+            f"memory ran out while {source} was read; free some, use --memory or --threads 1, or split the file"
+        ) from e

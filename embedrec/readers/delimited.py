@@ -23,8 +23,10 @@ from embedrec.readers.files import Source
 from embedrec.readers.formats import Batch, Counted
 
 _BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded once a batch, so large ones are cheaper
+_HEADER = 4 << 20  # bytes of the names of columns at most
 _MANY_BYTES = 64 << 20  # of a text in which there may be so many quotes that a compiled kernel is worth its start
 _NO_ROWS = ("Empty CSV", "cannot infer number of columns", "Could not skip initial")  # Arrow on a header alone
+_TOO_LONG = "straddling object straddles two block boundaries"  # Arrow on a row longer than a block
 _QUOTED = re.compile(r'"[^"]*+(?:""[^"]*+)*+"')
 
 
@@ -74,7 +76,7 @@ class Delimited:
                 many=source.unpacked >= _MANY_BYTES,
             )
             bad = _BadLines(source, bad_rows, text, self.encoding, len(delimiter))
-            with _no_rows_allowed(bad), decoding(source, "delimited text"):
+            with _no_rows_allowed(bad, block), decoding(source, "delimited text"):
                 reader = arrow.open_csv(
                     pa.PythonFile(text, mode="r"),
                     # one thread: only then are uneven rows numbered
@@ -144,6 +146,11 @@ class Delimited:
                 text = stream.read(_BLOCK)
             place = first_row(text, self.quoted, last=True)
         assert place is not None
+        if self.names is None and place[1] - place[0] > _HEADER:
+            raise DataError(
+                f"the first row of {source} has more than {_HEADER >> 20}M, but must name its columns; check that it "
+                "is a table in delimited text"
+            )
         try:
             return text[place[0] : place[1]].decode(self.encoding)
         except UnicodeDecodeError as e:
@@ -188,13 +195,22 @@ class _BadLines:
 
 
 @contextmanager
-def _no_rows_allowed(bad: _BadLines) -> Iterator[None]:
-    """Raise the bad row that ended the reading; a header alone is no error."""
+def _no_rows_allowed(bad: _BadLines, longest: int) -> Iterator[None]:
+    """Raise the bad row that ended the reading; a header alone is no error.
+
+    longest  bytes of a row at most
+    """
     try:
         yield
     except DataError as e:
         if bad.error:
             raise bad.error from None
+        if _TOO_LONG in str(e):
+            raise DataError(
+                f"{bad.source} has a row of more than {longest / 2**20:,.0f}M, the most that is read as one"
+                f"{'' if longest == _BLOCK else ' under this memory; give more'}; check that it is a table "
+                "in delimited text"
+            ) from None
         if not any(sign in str(e) for sign in _NO_ROWS):
             raise
 

@@ -18,6 +18,8 @@ from embedrec.readers.decoders import unpacking
 from embedrec.readers.packing import FACTOR, packing, unpacked, without_packing
 from embedrec.readers.packing import SUFFIXES as PACKED
 
+WHOLE = 2 << 30  # bytes of a packed file that is read as a whole: a few kilobytes may unpack to any number
+_PIECE = 1 << 24  # bytes read at once
 _ENCRYPTED = 0x1
 _ARCHIVES = (".zip", *tar.SUFFIXES)
 
@@ -81,11 +83,23 @@ class Source:
                 line = stream.readline(limit)
         return line.removeprefix(b"\xef\xbb\xbf")
 
-    def read(self) -> bytes:
-        """All unpacked bytes, without a byte order mark. Raises DataError, also when there are none."""
+    def read(self, most: int | None = None) -> bytes | bytearray:
+        """All unpacked bytes, without a byte order mark.
+
+        most  how many there may be; None for `WHOLE` of a packed file, and for any number of a plain one
+
+        Raises DataError, also when there are more, or none.
+        """
+        limit = WHOLE if most is None and not self.plain else most
         with self.open() as stream:
-            content = stream.read().removeprefix(b"\xef\xbb\xbf")
-        if not content.strip():
+            content: bytes | bytearray = stream.read() if limit is None else _at_most(stream, limit + 1)
+        if limit is not None and len(content) > limit:
+            raise DataError(
+                f"{self} holds more than {limit / 2**20:,.0f}M unpacked, the most that is read as one document"
+                f"{'; unpack it' if most is None else ' under this memory; give more'}, or split it"
+            )
+        content = content.removeprefix(b"\xef\xbb\xbf")
+        if not content or content.isspace():
             raise DataError(f"{self} is empty; remove it or get it again")
         return content
 
@@ -93,6 +107,14 @@ class Source:
         if self.tarred is not None:
             return self.tarred.open()
         return self.path.open("rb") if self.member is None else _zipped(self.path, self.member, self)
+
+
+def _at_most(stream: IO[bytes], most: int) -> bytearray:
+    """The bytes of a stream, the first `most` of them where there are more."""
+    content = bytearray()
+    while piece := stream.read(min(_PIECE, most - len(content))):
+        content += piece
+    return content
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from embedrec.readers.files import Source
 
 Film = tuple[str, str, list[str]]  # id, title with the year, genres
 Parse = Callable[[Source, BadRows], Iterator[tuple[int, Film]]]  # with the number of each row
+_MOST = 256 << 20  # bytes of all films; the largest data set has 3 MB
 _LONGEST = 18  # digits of a whole number of 64 bits
 
 # the flags at the end of a line of u.item, in this order
@@ -102,7 +103,7 @@ def _films(source: Source, parse: Parse, bad_rows: BadRows) -> Iterator[tuple[in
 
 def _lines(source: Source) -> Iterator[str]:
     """The lines that are not blank, in UTF-8 or Latin-1."""
-    content = source.read()
+    content = source.read(_MOST)
     try:
         text = content.decode()
     except UnicodeDecodeError:  # 100K and 1M are Latin-1; those bytes with accents are not valid UTF-8

@@ -29,6 +29,7 @@ _ROWS = 1 << 18  # rows of Parquet at once: parsing makes ten temporaries of the
 _BYTES = 32 << 20  # bytes of a batch of Parquet or of JSON lines, whose rows may be long
 _AHEAD = 16  # batches of Parquet decoded before they are asked for
 _BUFFER = 1 << 18  # bytes of each column read from disk at once
+_LINE = 64 << 20  # bytes of a JSON line at most
 _LINES = 1 << 17  # JSON lines at once, which are Python objects for a while
 _LOOKED_AT = 100  # JSON lines whose keys are the columns
 
@@ -119,7 +120,7 @@ class JsonLines:
     def columns(self, source: Source) -> list[str]:
         """The keys of the first hundred objects."""
         with source.open() as stream:
-            rows = [_json(line) for line in islice(_lines(stream, _BLOCK), _LOOKED_AT)]
+            rows = [_json(line) for line in islice(_lines(stream, source, 1.0), _LOOKED_AT)]
         if not any(isinstance(row, dict) for row in rows):
             raise DataError(f"{source} holds no JSON objects, one a line; check the file")
         return list(dict.fromkeys(chain.from_iterable(row for row in rows if isinstance(row, dict))))
@@ -128,7 +129,7 @@ class JsonLines:
         """The rows in order; a missing key is null, and a line that is no JSON object is a bad row."""
         with source.open() as stream:
             counted = Counted(stream)
-            numbered = enumerate(_lines(counted, ceil(_BLOCK * share)), 1)
+            numbered = enumerate(_lines(counted, source, share), 1)
             while lines := _some(numbered, ceil(_LINES * share), ceil(_BYTES * share)):
                 rows, numbers = [], []
                 for number, line in lines:
@@ -186,12 +187,18 @@ def _some(lines: Iterator[tuple[int, bytes]], most: int, size: int) -> list[tupl
     return taken
 
 
-def _lines(stream: Any, size: int) -> Iterator[bytes]:
-    """Lines that are not blank, without byte order mark; so many bytes are read at once."""
+def _lines(stream: Any, source: Source, share: float) -> Iterator[bytes]:
+    """Lines that are not blank, without byte order mark. Raises DataError for one that is too long."""
+    size, most = ceil(_BLOCK * share), ceil(_LINE * share)
     rest = stream.read(size).removeprefix(b"\xef\xbb\xbf")
     while rest:
         block = stream.read(size)
         *whole, rest = rest.split(b"\n") if block else [*rest.split(b"\n"), b""]
+        if len(rest) > most:
+            raise DataError(
+                f"{source} has a line of more than {most / 2**20:,.0f}M, the most that is read as one"
+                f"{'' if share == 1 else ' under this memory; give more'}; check that it holds one JSON object a line"
+            )
         yield from (line for line in whole if line.strip())
         rest += block
 

@@ -22,6 +22,8 @@ from embedrec.readers.parallel import in_order
 from embedrec.reporting import Report, quiet
 
 _WORTH_PROCESSES = 200_000_000  # bytes of JSON; starting processes takes as long as reading about 50 MB
+_PROCESS = 512 << 20  # bytes of a budget for each process
+_TIMES = 3  # a file decoded takes so many times its size at most
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class Mpd:
         says), and when no playlist has a track.
         """
         sources = expand(paths, (".json",))
+        if room.budget is not None:
+            workers = max(1, min(workers, room.budget // _PROCESS))
         if sum(s.unpacked for s in sources) < _WORTH_PROCESSES or any(s.forward_only for s in sources):
             workers = 1
         total, done = sum(s.size for s in sources), 0
         joined = _Joined(f"spotify:{self.level}:" if self.uris == "cut" else "", room)
         report("progress", done=0, total=total, unit="B")
-        read_one = partial(read_slice, level=self.level, mode=bad_rows.mode)
+        read_one = partial(read_slice, level=self.level, mode=bad_rows.mode, most=room.whole(_TIMES * workers))
         with closing(in_order(read_one, sources, workers)) as slices:  # type: ignore[type-var]
             for source, part in zip(sources, slices, strict=True):
                 joined.add(source, part, bad_rows)

@@ -91,12 +91,12 @@ class Slice:
     bad_rows: BadRows
 
 
-def read_slice(source: Source, level: Level, mode: Literal["fail", "skip"]) -> Slice:
-    """The playlists of one file.
+def read_slice(source: Source, level: Level, mode: Literal["fail", "skip"], most: int | None = None) -> Slice:
+    """The playlists of one file of at most so many bytes, see `Source.read`.
 
     Raises DataError for a file of another shape, and for bad rows in mode "fail".
     """
-    content = source.read()
+    content = source.read(most)
     try:
         playlists = _decoder(level).decode(content).playlists
     except Exception:  # see `decoding`
@@ -109,7 +109,7 @@ def read_slice(source: Source, level: Level, mode: Literal["fail", "skip"]) -> S
     return part
 
 
-def read_carefully(source: Source, content: bytes, level: Level, mode: Literal["fail", "skip"]) -> Slice:
+def read_carefully(source: Source, content: bytes | bytearray, level: Level, mode: Literal["fail", "skip"]) -> Slice:
     """The same as `read_slice`, row by row, so that every bad row is found and named."""
     playlists = _playlists(source, content)
     bad_rows = BadRows(mode)
@@ -167,7 +167,7 @@ def _collect(places: Iterable[int], pids: list[int], lengths: list[int], tracks:
     )
 
 
-def _playlists(source: Source, content: bytes) -> list[Any]:
+def _playlists(source: Source, content: bytes | bytearray) -> list[Any]:
 
     def failed(why: str) -> DataError:
         if "truncated" in why:

@@ -32,6 +32,7 @@ _SESSION, _ITEM, _TIME, _KIND, _WEIGHT = _COLUMNS = ("session", "item", "time", 
 _KINDS = ("action", "event", "eventtype", "kind", "type", "behavior")  # columns of kinds, as `plain` writes them
 _ACTION_WEIGHT = "weight of the kind"
 _BLOCK = 1 << 20  # bytes of a first line
+_TIMES = 12  # a map decoded takes so many times its size at most
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class Wsknn:
         be read or hold neither maps nor tables, columns that are not there, and bad rows (as `bad_rows` says).
         """
         actions = _actions(self.actions)
-        forms = [(source, _form(source, bad_rows)) for source in expand(paths, (".json", *SUFFIXES))]
+        forms = [
+            (source, _form(source, bad_rows, room.whole(_TIMES))) for source in expand(paths, (".json", *SUFFIXES))
+        ]
         first, form = forms[0]
         plan = _plan(self, first, form)
         if actions:
@@ -137,14 +140,17 @@ def _weighted(form: Format, kind: str, actions: dict[str, float]) -> Derived:
     return Derived(form, {_ACTION_WEIGHT: Made((kind,), weight)}, keep=Made((kind,), wanted))
 
 
-def _form(source: Source, bad_rows: BadRows) -> Format:
-    """The format of a file: a map where the values of the first object are lists, else a table."""
+def _form(source: Source, bad_rows: BadRows, most: int | None) -> Format:
+    """The format of a file: a map where the values of the first object are lists, else a table.
+
+    most  bytes of a map, see `Source.read`
+    """
     if source.suffix not in (".json", ".jsonl", ".ndjson"):
         return form_of(source)
     line = source.first_line(_BLOCK)
     first = decoded_or_none(lambda: msgspec.json.decode(line))  # the first line of a whole map may be "{"
     flat = isinstance(first, dict) and first and not any(isinstance(value, list) for value in first.values())
-    return JsonLines() if flat else _parsed(source, bad_rows)
+    return JsonLines() if flat else _parsed(source, bad_rows, most)
 
 
 @dataclass(frozen=True)
@@ -165,9 +171,9 @@ class _Maps:
         yield Batch(source, {name: self.found[name] for name in columns}, range(1, count + 1), 1.0)
 
 
-def _parsed(source: Source, bad_rows: BadRows) -> _Maps:
+def _parsed(source: Source, bad_rows: BadRows, most: int | None) -> _Maps:
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    for session, lists in _sessions(source):
+    for session, lists in _sessions(source, most):
         problem = _problem(lists)
         if problem:
             bad_rows.add(source, f"session {session[:40]!r}", problem)
@@ -181,8 +187,8 @@ def _parsed(source: Source, bad_rows: BadRows) -> _Maps:
     return _Maps({name: column_of(columns[name]) for name in known})
 
 
-def _sessions(source: Source) -> Iterator[tuple[str, Any]]:
-    content = source.read()
+def _sessions(source: Source, most: int | None) -> Iterator[tuple[str, Any]]:
+    content = source.read(most)
     try:
         maps = [msgspec.json.decode(content)]
     except Exception as whole:  # see `decoding`

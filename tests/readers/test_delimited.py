@@ -215,3 +215,31 @@ def test_films_that_python_refuses(tmp_path: Path, movies: str, problem: str) ->
     else:
         events = MovieLens().read([tmp_path], bad_rows=BadRows())
         assert events.items.names is not None and events.items.names[0] == "a" * 140_000
+
+
+def test_a_header_that_names_no_columns_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(20):
+            file.write(b"," * (1 << 20))
+    with pytest.raises(DataError) as refused:
+        Delimited().columns(*expand([path], (".csv",)))
+    assert str(refused.value) == (
+        f"the first row of {path} has more than 4M, but must name its columns; check that it is a table in delimited "
+        "text"
+    )
+
+
+@pytest.mark.parametrize(("share", "more"), [(1.0, ""), (0.5, " under this memory; give more")])
+def test_a_row_that_is_too_long_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, more: str
+) -> None:
+    monkeypatch.setattr(delimited, "_BLOCK", 2 << 20)
+    path = tmp_path / "t.csv"
+    path.write_text("session,item\n1,2\n3," + "x" * (9 << 20) + "\n")
+    with pytest.raises(DataError) as refused:
+        list(Delimited().batches(*expand([path], (".csv",)), ["item"], BadRows(), share))
+    assert str(refused.value) == (
+        f"{path} has a row of more than {2 * share:.0f}M, the most that is read as one{more}; check that it is a table "
+        "in delimited text"
+    )

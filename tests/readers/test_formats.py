@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
+from embedrec.errors import DataError
 from embedrec.readers import formats
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.files import expand
@@ -102,3 +103,34 @@ def test_batches_of_json_lines_are_bounded_in_bytes(tmp_path: Path, monkeypatch:
     found = batches(JsonLines(), tmp_path / "t.jsonl", ["text"])
     assert joined(found, "text") == given
     assert max(text_bytes(found, "text")) <= 2 * MOST
+
+
+def test_a_json_line_that_is_too_long_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "_LINE", 2 << 20)
+    monkeypatch.setattr(formats, "_BLOCK", 1 << 18)
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"text": "%s"}\n' % ("x" * (3 << 20)))
+    with pytest.raises(DataError) as refused:
+        JsonLines().columns(*expand([path], (".jsonl",)))
+    assert str(refused.value) == (
+        f"{path} has a line of more than 2M, the most that is read as one; check that it holds one JSON object a line"
+    )
+    path.write_text('{"text": "a"}\n{"text": "%s"}\n' % ("x" * (3 << 19)))
+    assert joined(batches(JsonLines(), path, ["text"]), "text") == ["a", "x" * (3 << 19)]
+    with pytest.raises(DataError, match="more than 1M, the most that is read as one under this memory; give more;"):
+        batches(JsonLines(), path, ["text"], share=0.5)
+
+
+def test_memory_that_runs_out_does_not_blame_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pq.write_table(pa.table({"n": [1]}), tmp_path / "t.parquet")
+
+    def fail(*_: Any) -> None:
+        raise pa.ArrowMemoryError("malloc of size 1 failed")
+
+    monkeypatch.setattr(formats, "sized", fail)
+    with pytest.raises(DataError) as refused:
+        batches(Parquet(), tmp_path / "t.parquet", ["n"])
+    assert str(refused.value) == (
+        f"memory ran out while {tmp_path / 't.parquet'} was read; free some, use --memory or --threads 1, or split the "
+        "file"
+    )

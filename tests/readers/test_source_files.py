@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from embedrec.data.room import Room
 from embedrec.errors import DataError, EmbedrecError
 from embedrec.readers import BadRows, files
 from embedrec.readers.files import expand, natural
+from embedrec.readers.mpd import Mpd
 from embedrec.readers.parallel import in_order
 from embedrec.readers.table import Table
+from embedrec.readers.wsknn import Wsknn
 from tests.readers.reading import ARCHIVES, PACKED, packed
 
 _SUFFIXES = (".json",)
@@ -319,3 +322,33 @@ def test_a_process_that_dies_is_one_sentence() -> None:
     with pytest.raises(EmbedrecError) as died:
         list(in_order(_die, [1, 2, 3], 2))
     assert str(died.value) == "a reading process died, perhaps for want of memory; use --threads 1"
+
+
+def test_a_packed_document_that_is_too_large_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "WHOLE", 1 << 20)
+    path, plain = tmp_path / "bomb.json.gz", tmp_path / "plain.json"
+    with gzip.open(path, "wb") as file:
+        file.write(b"[" * (1 << 24))
+    plain.write_bytes(b"[" * (1 << 21))
+    (source,), (other,) = expand([path], _SUFFIXES), expand([plain], _SUFFIXES)
+    for most, end in ((None, "; unpack it"), (1 << 20, " under this memory; give more")):
+        with pytest.raises(DataError) as refused:
+            source.read(most)
+        assert str(refused.value) == (
+            f"{path} holds more than 1M unpacked, the most that is read as one document{end}, or split it"
+        )
+    assert len(source.read(1 << 24)) == 1 << 24
+    assert len(other.read()) == 1 << 21
+    with pytest.raises(DataError, match="holds more than 1M"):
+        other.read(1 << 20)
+
+
+def test_readers_of_whole_documents_keep_to_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.json.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(64):
+            file.write(b"[" * (1 << 20))
+    room = Room(256 << 20, tmp_path / "room")
+    for reader in (Mpd(), Wsknn()):
+        with pytest.raises(DataError, match=r"bomb.json.gz holds more than [0-9]+M unpacked, .* under this memory"):
+            reader.read([path], bad_rows=BadRows(), room=room)
