@@ -20,7 +20,7 @@ from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.clean_text import NOT_UTF8, CleanText, first_row, split_row
 from embedrec.readers.decoders import decoding
 from embedrec.readers.files import Source
-from embedrec.readers.formats import Batch, Counted
+from embedrec.readers.formats import Batch, Counted, without_other_bytes
 
 _BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded once a batch, so large ones are cheaper
 _HEADER = 4 << 20  # bytes of the names of columns at most
@@ -220,13 +220,7 @@ def _in_utf8(batch: Batch, bad_rows: BadRows) -> Batch:
     wrong = np.zeros(len(batch.rows), dtype=bool)
     for column in batch.columns.values():
         wrong |= pc.fill_null(pc.match_substring(column, NOT_UTF8), False).to_numpy(zero_copy_only=False)
-    if not wrong.any():
-        return batch
-    for row in np.flatnonzero(wrong).tolist():
-        bad_rows.add(batch.source, f"row {batch.rows[row]}", "the row is not UTF-8 text", "; convert it first")
-    good = np.flatnonzero(~wrong)
-    columns = {name: column.take(pa.array(good)) for name, column in batch.columns.items()}
-    return replace(batch, columns=columns, rows=np.asarray(batch.rows)[good])
+    return without_other_bytes(batch, wrong, bad_rows)
 
 
 def _spaced(names: Sequence[str]) -> list[str]:

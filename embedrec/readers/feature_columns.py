@@ -132,7 +132,7 @@ class FeatureColumn:
 def _plain(part: Any, name: str, source: Source) -> Any:
     """Any column as int64, float64 or float32, string, list of string, or nulls."""
     kind = part.type
-    if _is_list(kind):
+    if _is_list(kind) and not pa.types.is_nested(kind.value_type):
         return _words(pc.cast(part, pa.list_(pa.string())))
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         stamps = pc.cast(pc.cast(part, pa.timestamp("ms"), safe=False), pa.int64())

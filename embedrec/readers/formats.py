@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from math import ceil
 from typing import IO, Any, ClassVar, Protocol
@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from embedrec.errors import DataError
+from embedrec.readers.arrow_columns import not_utf8, plain
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.behind import ahead
 from embedrec.readers.decoders import decoding
@@ -83,10 +84,12 @@ class Parquet:
             total, done = max(file.metadata.num_rows, 1), 0
             for batch in ahead(sized(file, columns, rows, size), ceil(_AHEAD * share)):
                 for part in split(batch, size):
-                    found = {name: _plain(part.column(name)) for name in columns}
+                    found = {name: plain(part.column(name)) for name in columns}
                     numbers = range(done + 1, done + part.num_rows + 1)
                     done += part.num_rows
-                    yield Batch(source, found, numbers, done / total)
+                    wrong = [mask for mask in map(not_utf8, found.values()) if mask is not None]
+                    read = Batch(source, found, numbers, done / total)
+                    yield without_other_bytes(read, np.logical_or.reduce(wrong), bad_rows) if wrong else read
 
     @contextmanager
     def _open(self, source: Source, columns: Sequence[str] = ()) -> Iterator[Any]:
@@ -172,8 +175,15 @@ class _NotJson:
     message: str
 
 
-def _plain(column: Any) -> Any:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+def without_other_bytes(batch: Batch, wrong: np.ndarray, bad_rows: BadRows) -> Batch:
+    """The batch without the rows (b,) that hold bytes that are not UTF-8, which are bad rows."""
+    if not wrong.any():
+        return batch
+    for row in np.flatnonzero(wrong).tolist():
+        bad_rows.add(batch.source, f"row {batch.rows[row]}", "the row is not UTF-8 text", "; convert it first")
+    good = np.flatnonzero(~wrong)
+    columns = {name: column.take(pa.array(good)) for name, column in batch.columns.items()}
+    return replace(batch, columns=columns, rows=np.asarray(batch.rows)[good])
 
 
 def _some(lines: Iterator[tuple[int, bytes]], most: int, size: int) -> list[tuple[int, bytes]]:

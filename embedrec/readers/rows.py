@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,8 @@ from embedrec.data.events import Events
 from embedrec.data.ordering import sort_events
 from embedrec.data.room import IN_MEMORY, Column, Room
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError
-from embedrec.readers import values
+from embedrec.errors import DataError, reason
+from embedrec.readers import arrow_columns, values
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.behind import Behind
 from embedrec.readers.columns import listed
@@ -82,7 +83,8 @@ def read_rows(
                 if many:  # in this thread, which keeps others from Python meanwhile, but not from decoding batches
                     start_kernels(pa.types.is_integer(batch.columns[plan.session].type))
                     many = False
-                table.add(batch, bad_rows)
+                with casting(source):
+                    table.add(batch, bad_rows)
                 report("progress", done=done + int(batch.read * source.unpacked), total=total, unit="B")
             done += source.unpacked
             report("progress", done=done, total=total, unit="B")
@@ -125,10 +127,8 @@ class _Table:
         problems: list[tuple[str, np.ndarray, str]] = []
         for role in self.columns:
             name = getattr(self.plan, role)
-            try:
+            with named_in(batch.source):
                 parsed[role], found = self._parse(role, batch.columns[name], name)
-            except DataError as e:
-                raise DataError(f"{batch.source}: {e}") from None
             problems += [(name, mask, problem) for mask, problem in found]
         keep = without_bad(batch, problems, bad_rows)
         rows = np.flatnonzero(keep)
@@ -138,7 +138,10 @@ class _Table:
             role: column if whole else column.take(pa.array(rows)) if role in self.ids else column[rows]
             for role, column in parsed.items()
         }
-        names = batch.columns[self.plan.name].take(pa.array(rows)) if self.plan.name else None
+        names = None
+        if self.plan.name:
+            with named_in(batch.source):
+                names = arrow_columns.names(batch.columns[self.plan.name], self.plan.name).take(pa.array(rows))
         self.behind.add(self._keep, [(role, column, names) for role, column in taken.items()])
 
     def events(self, threads: int) -> Events:
@@ -186,10 +189,9 @@ class _Table:
             self._keep_names(column, names)
 
     def _keep_names(self, rows: np.ndarray, column: Any) -> None:
-        texts = pc.fill_null(pc.cast(column, pa.string()), "")
-        given = np.flatnonzero(pc.not_equal(texts, "").to_numpy(zero_copy_only=False))
+        given = np.flatnonzero(pc.not_equal(column, "").to_numpy(zero_copy_only=False))
         items, at = np.unique(rows[given], return_index=True)
-        for item, text in zip(items.tolist(), texts.take(pa.array(given[at])).to_pylist(), strict=True):
+        for item, text in zip(items.tolist(), column.take(pa.array(given[at])).to_pylist(), strict=True):
             self.names.setdefault(item, text)
 
     def _names(self, final: np.ndarray | None, n: int) -> np.ndarray:
@@ -197,6 +199,24 @@ class _Table:
         for row in sorted(self.names, reverse=True):  # of two rows that became one, the first names it
             names[row if final is None else final[row]] = self.names[row]
         return names
+
+
+@contextmanager
+def named_in(source: Source) -> Iterator[None]:
+    """An error of a column of a source names the source."""
+    try:
+        yield
+    except DataError as e:
+        raise DataError(f"{source}: {e}") from None
+
+
+@contextmanager
+def casting(source: Source) -> Iterator[None]:
+    """A type that Arrow cannot cast to what is needed is one sentence."""
+    try:
+        yield
+    except pa.ArrowException as e:
+        raise DataError(f"{source} holds what cannot be read as events or features ({reason(e)}); check it") from e
 
 
 def without_bad(batch: Batch, problems: list[tuple[str, np.ndarray, str]], bad_rows: BadRows) -> np.ndarray:

@@ -22,12 +22,13 @@ from embedrec.data.features import ID, Features
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError, did_you_mean
 from embedrec.readers import values
+from embedrec.readers.arrow_columns import names
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import SUFFIXES, column_for, form_of, guess, listed, name_beside
 from embedrec.readers.feature_columns import FeatureColumn, Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Batch, Format, JsonLines
-from embedrec.readers.rows import Plan, check_columns, without_bad
+from embedrec.readers.rows import Plan, casting, check_columns, named_in, without_bad
 
 Role = Literal["item", "user"]
 
@@ -70,11 +71,13 @@ class SideTable:
             check_columns(read, source, form.columns(source))
             _check_names(columns, source)
             for batch in form.batches(source, read, bad_rows):
-                at = pa.array(rows.add(batch, self.id, parts, bad_rows))
+                with casting(source):
+                    at = pa.array(rows.add(batch, self.id, parts, bad_rows))
+                    for column, part in parts.items():
+                        part.add(batch.columns[column].take(at), column, source)
                 if self.name:
-                    texts += pc.fill_null(pc.cast(batch.columns[self.name], pa.string()), "").take(at).to_pylist()
-                for column, part in parts.items():
-                    part.add(batch.columns[column].take(at), column, source)
+                    with named_in(source):
+                        texts += names(batch.columns[self.name], self.name).take(at).to_pylist()
         found = np.concatenate([np.zeros(0, np.int64), *rows.parts])
         features = {plain_name(column): part.whole() for column, part in parts.items()}
         ids = np.concatenate([vocab.ids, as_ids(list(rows.new))]) if rows.new else vocab.ids
@@ -82,10 +85,10 @@ class SideTable:
         dates = frozenset(plain_name(column) for column, part in parts.items() if part.dated)
         if not self.name:
             return replace(read_features, dates=dates), None
-        names = np.full(len(ids), "", dtype=object)
-        names[found] = texts
-        named_ids = Vocab(read_features.vocab.ids, names[found])
-        return replace(read_features, vocab=named_ids, dates=dates), names[: len(vocab)]
+        named = np.full(len(ids), "", dtype=object)
+        named[found] = texts
+        named_ids = Vocab(read_features.vocab.ids, named[found])
+        return replace(read_features, vocab=named_ids, dates=dates), named[: len(vocab)]
 
     def _column(self, column: str) -> FeatureColumn:
         given = self.types.get(plain_name(column), (self.kinds or {}).get(column))
