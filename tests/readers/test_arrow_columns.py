@@ -124,3 +124,15 @@ def test_features_that_cannot_be(tmp_path: Path, given: Any) -> None:
             reading()
         except DataError as e:
             assert "f.parquet" in str(e) and "\n" not in str(e)
+
+
+def test_damaged_pages_are_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"session": list(range(5000)), "item": [str(i * i) for i in range(5000)]}), path)
+    whole = path.read_bytes()
+    for at in range(4, len(whole) - 600, len(whole) // 40):
+        path.write_bytes(whole[:at] + b"\xff" * 200 + whole[at + 200 :])
+        try:
+            Table().read([path], bad_rows=BadRows())
+        except DataError as e:
+            assert str(path) in str(e) and "\n" not in str(e)
