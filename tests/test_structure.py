@@ -137,7 +137,8 @@ def test_what_parsers_raise_is_listed_nowhere() -> None:
         "SafetensorError",
         "RecursionError",
     )
-    allowed = {PACKAGE / "readers" / "formats.py", PACKAGE / "cli" / "unforeseen.py"}  # a second try; a sentence of it
+    # a second try; types that cannot be cast, which no parser raises; a sentence of it
+    allowed = {PACKAGE / "readers" / name for name in ("formats.py", "rows.py")} | {PACKAGE / "cli" / "unforeseen.py"}
     for path in modules():
         for line in path.read_text().splitlines():
             if path not in allowed and line.strip().startswith("except ") and "UnicodeDecodeError" not in line:

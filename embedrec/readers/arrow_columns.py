@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedrec.decoding import decoding
 from embedrec.errors import DataError
 
 
@@ -56,12 +57,11 @@ def not_utf8(column: Any) -> np.ndarray | None:
 
 def names(column: Any, name: str) -> Any:
     """A column of display names as texts, "" where there is none. Raises DataError for lists and other nested types."""
+    odd = DataError(f"the column {name!r} holds {column.type}, but a name must be a text or a number")
     if pa.types.is_nested(column.type):
-        raise DataError(f"the column {name!r} holds {column.type}, but a name must be a text or a number")
-    try:
+        raise odd
+    with decoding(lambda why: odd):
         return pc.fill_null(pc.cast(column, pa.string()), "")
-    except pa.ArrowException:
-        raise DataError(f"the column {name!r} holds {column.type}, but a name must be a text or a number") from None
 
 
 def is_list(kind: Any) -> bool:
