@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from embedrec import decoding as border
-from embedrec.errors import DataError
+from embedrec.errors import DataError, reason
 
 _PASSING = (OSError, MemoryError)
 
@@ -35,8 +35,13 @@ def decoding(source: object, kind: str) -> Iterator[None]:
             return DataError(f"{source} is not UTF-8 text; convert it first")
         return DataError(f"{source} cannot be read as {kind} ({why}); get it again")
 
-    with _enough_memory(source), border.decoding(failed, passing=_PASSING):
-        yield
+    try:
+        with _enough_memory(source), border.decoding(failed, passing=_PASSING):
+            yield
+    except OSError as e:
+        if e.errno is None:  # Arrow's, of a damaged file; those of the system have a number
+            raise failed(reason(e)) from e
+        raise
 
 
 @contextmanager
