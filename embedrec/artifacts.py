@@ -24,7 +24,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any
 
-from embedrec import remembered
+from embedrec import manifests, remembered
 from embedrec.atomic import atomic_folder, sha256
 from embedrec.decoding import decoded_or_none, decoding
 from embedrec.errors import ArtifactError, reason
@@ -313,7 +313,7 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
     except OSError as e:
         raise ArtifactError(f"{path} cannot be read ({e.strerror})") from e
     with decoding(lambda why: ArtifactError(f"{path} is damaged ({why}); write the artifact again")):
-        manifest = json.loads(content)
+        manifest = manifests.parse(content)
     if not isinstance(manifest, dict) or "format" not in manifest:
         raise ArtifactError(f"{path} is damaged (it names no format); write the artifact again")
     if manifest["format"] != FORMAT:
@@ -329,6 +329,9 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
         odd = "files"
     if odd is not None:
         raise ArtifactError(f"{path} is damaged (its field {odd!r} is missing or odd); write the artifact again")
+    with decoding(lambda why: ArtifactError(f"{path} says what no artifact says ({why}); write the artifact again")):
+        manifests.check_created(manifest["created"])
+        manifests.check_about(manifest["kind"], manifest["about"])
     if kind is not None and manifest["kind"] != kind:
         raise ArtifactError(f"{folder} is an artifact of kind {manifest['kind']}, but {kind} is needed here")
     bad = next((name for name in manifest["files"] if not plain_name(name)), None)

@@ -317,7 +317,7 @@ class _Walk:
         elif kind == "RmDT":
             places = self.vector("<i4")
         elif kind == "VNrm":
-            self.array("<f4", 1)
+            self.must(self.array("<f4", 1) == 2, "vectors are shortened by a norm that is not used here")
         else:
             matrix = len(self.vector("<f4"))
         before, after, trained = self.number("<i4"), self.number("<i4"), self.switch()

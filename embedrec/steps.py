@@ -361,6 +361,8 @@ def verdict(folder: Path) -> str | None:
         openers[artifact.kind](artifact)
     except ArtifactError as e:
         return str(e)
+    except OSError as e:
+        return f"{folder} cannot be read ({e.strerror})"
     return None
 
 

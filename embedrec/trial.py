@@ -174,14 +174,14 @@ def contender(
     name of no trained model is that of a recipe in MODELS, trained now. Imported vectors are taken as they are: what
     they have seen is not known.
     """
-    trained = next((a for a in workspace.artifacts("model") if a.name == name), None)
+    trained = workspace.named("model", name)
     pairs = list(pairs)
     if trained is not None:
         recipe = trained.about["recipe"]
         if recipe not in MODELS:
             model = _asked_as(trial, _of_catalogue(trained, trial.train.vocab))
             return Contender(name, model, None, "imported; whether it has seen the held-out part is not known")
-        same = trained.about.get("trained_on", {}).get("fingerprint") == trial.source.fingerprint
+        same = (trained.about.get("trained_on") or {}).get("fingerprint") == trial.source.fingerprint
         fresh = trained.about.get("continued_from") is None
         if trial.whole and same and fresh and not pairs and config is None:
             model = _asked_as(trial, load_model(trained))
@@ -216,7 +216,7 @@ def trained_now(
 
 def check_names(workspace: Workspace, names: Iterable[str]) -> None:
     """Raises SettingsError, with near misses, for a name of no trained model and no recipe: before any is trained."""
-    known = list(dict.fromkeys([*(a.name for a in workspace.artifacts("model")), *MODELS]))
+    known = list(dict.fromkeys([*(f.name for f in workspace.folders("model")), *MODELS]))
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
@@ -227,7 +227,7 @@ def check_names(workspace: Workspace, names: Iterable[str]) -> None:
 
 def check_session_knn(workspace: Workspace, name: str) -> None:
     """Raises SettingsError for a model or recipe that listens to no neighbours: before it is trained."""
-    trained = next((a for a in workspace.artifacts("model") if a.name == name), None)
+    trained = workspace.named("model", name)
     if not issubclass(restorer_class(name if trained is None else trained.about["recipe"]), SessionKnn):
         able = ", ".join(key for key in MODELS if issubclass(recipe_class(key), SessionKnn))
         raise SettingsError(f"a grid is of numbers of neighbours, but {name} has none; session kNN has: {able}")

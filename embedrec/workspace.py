@@ -46,32 +46,67 @@ class Workspace:
         parent = self.root / FOLDERS[kind]
         atomic.sweep(parent)
         found = parent.iterdir() if parent.is_dir() else iter(())
-        return sorted(f for f in found if not f.name.startswith(".") and any((f / own).exists() for own in _OWN))
+        return sorted(f for f in found if not f.name.startswith(".") and _holds_artifact(f))
+
+    def left_over(self) -> list[Path]:
+        """Hidden files and folders that a command writes, or left when it was killed: the file system has no locks
+        that would tell, so that nobody removes them."""
+        return [path for place in _PLACES.values() for path in atomic.sweep(self.root / place)]
 
     def artifacts(self, kind: str) -> list[Artifact]:
-        """All artifacts of a kind, the oldest first. Raises ArtifactError when one has a damaged manifest."""
-        return sorted((artifacts.read(f, kind) for f in self.folders(kind)), key=lambda a: (a.created, a.name))
+        """The artifacts of a kind that can be read, the oldest first; see `unreadable`."""
+        return sorted(self._read(kind)[0], key=lambda a: (a.created, a.name))
+
+    def unreadable(self, kind: str) -> dict[Path, ArtifactError]:
+        """The folders of a kind whose manifest cannot be read, each with why."""
+        return self._read(kind)[1]
+
+    def named(self, kind: str, name: str) -> Artifact | None:
+        """The artifact of that name, None where there is none. Raises ArtifactError when it cannot be read."""
+        folder = next((f for f in self.folders(kind) if f.name == name), None)
+        return None if folder is None else artifacts.read(folder, kind)
+
+    def _read(self, kind: str) -> tuple[list[Artifact], dict[Path, ArtifactError]]:
+        read: list[Artifact] = []
+        failed: dict[Path, ArtifactError] = {}
+        for folder in self.folders(kind):
+            try:
+                read.append(artifacts.read(folder, kind))
+            except ArtifactError as e:
+                failed[folder] = e
+        return read, failed
 
     def find(self, kind: str, name: str | None = None, *, of: str | None = None) -> Artifact:
         """The artifact of that name, or the latest of its kind.
 
         of  an index of "items", "answers" or "sessions"; of any where it is None
 
-        Raises ArtifactError, with near misses or the command that makes one, when there is none; SettingsError when
-        that of the name is an index of something else.
+        Raises ArtifactError, with near misses or the command that makes one, when there is none, or none that can be
+        read; SettingsError when that of the name is an index of something else.
         """
-        for folder in self.folders(kind):
-            if folder.name == name:
-                return _of(of, artifacts.read(folder, kind))
+        chosen = None if name is None else self.named(kind, name)
+        if chosen is not None:
+            return _of(of, chosen)
         found = [a for a in self.artifacts(kind) if of in (None, a.about.get("of", "items"))]
-        if name is None and found:
-            return found[-1]
+        if name is None:
+            if found:
+                return found[-1]
+            for failed in self.unreadable(kind).values():
+                raise failed
         what = f"no {kind} artifact" + (f" is called {name!r}" if name is not None else "")
         names = [a.name for a in found]
         hint = did_you_mean(name, names) if name is not None else ""
         if not hint:
             hint = f"; there are {', '.join(names)}" if names else f"; make one with `{_MADE_BY[kind]}`"
         raise ArtifactError(f"{what} in {self.root / FOLDERS[kind]}{hint}")
+
+
+def _holds_artifact(folder: Path) -> bool:
+    """Whether a folder holds, or should hold, an artifact; one that may not be looked into should."""
+    try:
+        return any((folder / own).exists() for own in _OWN)
+    except OSError:
+        return True
 
 
 def _of(of: str | None, index: Artifact) -> Artifact:

@@ -9,6 +9,7 @@ import pytest
 
 from embedrec import artifacts
 from embedrec.artifacts import Artifact
+from embedrec.errors import ArtifactError
 from embedrec.lineage import line_of, newest_of_line, other_lines, outdated_by, stale
 from embedrec.nearest import item_sources, nearest_source
 from embedrec.steps import provenance
@@ -65,13 +66,20 @@ def test_the_source_of_neighbours_follows_the_newest_index(workspace: Workspace)
     assert [s.name for s in item_sources(workspace)] == ["old", "small", "i", "later", "newest"]
 
 
-@pytest.mark.parametrize(
-    "said", [None, "x", 3, [], {}, {"name": 3}, {"name": "../../etc"}, {"name": "absent"}, {"name": "m"}]
-)
+_ORIGINS = {"sessions": "of", "model": "trained_on", "index": "indexed"}
+
+
+@pytest.mark.parametrize("said", ["x", 3, [], {}, {"name": 3}])
+@pytest.mark.parametrize("kind", _ORIGINS)
+def test_manifests_that_name_no_origin(workspace: Workspace, kind: str, said: Any) -> None:
+    with pytest.raises(ArtifactError, match="says what no artifact says"):
+        put(workspace, kind, "m", **{_ORIGINS[kind]: said})
+
+
+@pytest.mark.parametrize("said", [None, {"name": "../../etc"}, {"name": "absent"}, {"name": "m"}])
 def test_manifests_that_say_what_is_not_so(workspace: Workspace, said: Any) -> None:
     """Old artifacts, forged ones, ones whose origin is gone, and circles: nothing is known to have changed."""
-    about = {"indexed": said, "trained_on": said, "of": said}
-    found = [put(workspace, kind, "m", **about) for kind in ("sessions", "model", "index")]
+    found = [put(workspace, kind, "m", **{key: said}) for kind, key in _ORIGINS.items()]
     for artifact in found:
         line_of(workspace, artifact)
         assert stale(workspace, artifact) is None

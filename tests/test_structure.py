@@ -18,7 +18,7 @@ ROOT = PACKAGE.parent
 # A module may import from its own layer's part and from the layers above its own line; never from below.
 LAYERS = [
     {"atomic", "interpreters", "locks", "remembered", "errors", "decoding", "native_text", "reporting", "kernels"},
-    {"registry", "config", "artifacts"},
+    {"registry", "config", "artifacts", "manifests"},
     {"data", "toy", "datasets", "training"},
     {"readers", "topk"},
     {"embeddings"},

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from embedrec import artifacts
 from embedrec.errors import ArtifactError
+from embedrec.steps import verdict
 from embedrec.workspace import FOLDERS, Workspace
 
 
@@ -76,9 +79,12 @@ def test_what_else_lies_there(workspace: Workspace) -> None:
     (parent / "torn").mkdir()
     (parent / "torn" / "vocab.parquet").touch()
     assert [f.name for f in workspace.folders("index")] == ["a", "torn"]
-    with pytest.raises(ArtifactError, match="torn is not an artifact of embedrec"):
-        workspace.find("index")
-    assert workspace.find("index", "a").name == "a"
+    assert workspace.find("index").name == workspace.find("index", "a").name == "a"
+    assert [f.name for f in workspace.unreadable("index")] == ["torn"]
+    shutil.rmtree(parent / "a")
+    for name in (None, "torn"):
+        with pytest.raises(ArtifactError, match="torn is not an artifact of embedrec"):
+            workspace.find("index", name)
 
 
 def test_an_old_artifact_that_a_kill_moved_aside_comes_back(workspace: Workspace) -> None:
@@ -86,6 +92,27 @@ def test_an_old_artifact_that_a_kill_moved_aside_comes_back(workspace: Workspace
     folder = workspace.folder("model", "m")
     folder.rename(folder.with_name(".m.999999999-00000000.old"))
     assert workspace.find("model").name == workspace.find("model", "m").name == "m"
+
+
+def test_a_folder_that_may_not_be_looked_into(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(workspace, "model", "a", "b")
+    exists, lstat = Path.exists, Path.lstat
+
+    def refuse(do: Any) -> Any:
+        def refused(self: Path) -> Any:
+            if self.parent.name == "b":
+                raise PermissionError(errno.EACCES, "Permission denied", str(self))
+            return do(self)
+
+        return refused
+
+    monkeypatch.setattr(Path, "exists", refuse(exists))
+    monkeypatch.setattr(Path, "lstat", refuse(lstat))
+    assert workspace.find("model").name == "a"
+    assert [str(e).endswith("cannot be read (Permission denied)") for e in workspace.unreadable("model").values()] == [
+        True
+    ]
+    assert str(verdict(workspace.folder("model", "b"))).endswith("cannot be read (Permission denied)")
 
 
 def test_an_artifact_in_the_wrong_place(workspace: Workspace) -> None:

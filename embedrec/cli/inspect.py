@@ -44,20 +44,32 @@ def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) 
         _describe(latest_sessions(workspace, name), as_json)
         return
     artifacts = [a for kind in FOLDERS for a in workspace.artifacts(kind)]
+    unreadable = [(kind, f, why) for kind in FOLDERS for f, why in workspace.unreadable(kind).items()]
     if name is not None:
         chosen = [a for a in artifacts if a.name == name]
+        for _, folder, why in unreadable:
+            if folder.name == name:
+                raise why
         if not chosen:
             raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
         emit(_facts(workspace, chosen, as_json), as_json)
     else:
-        if not artifacts:
+        for _, folder, why in unreadable:
+            note(f"{folder.parent.name}/{folder.name} is unreadable: {why}")
+        _tell_left_over(workspace)
+        if not artifacts and not unreadable:
             note(f"no artifacts in {workspace.root}; make some with `embedrec prepare SOURCE PATH` or `embedrec demo`")
-        emit(
-            (
-                {"kind": a.kind, "name": a.name, "created": a.created[:19], "holds": _holds(workspace, a)}
-                for a in artifacts
-            ),
-            as_json,
+        rows = [(a.kind, a.name, a.created[:19], _holds(workspace, a)) for a in artifacts]
+        rows += [(kind, folder.name, "", "unreadable") for kind, folder, _ in unreadable]
+        emit((dict(zip(("kind", "name", "created", "holds"), row, strict=True)) for row in rows), as_json)
+
+
+def _tell_left_over(workspace: Workspace) -> None:
+    """Say what a command may write, or may have left."""
+    for path in workspace.left_over():
+        note(
+            f"{path} is written by a command, or was left when one was killed: the file system has no locks that would "
+            "tell; remove it when no command runs"
         )
 
 
@@ -140,19 +152,20 @@ def _holds(workspace: Workspace, a: Artifact) -> str:
 
 
 def _content(a: Artifact) -> str:
+    """What its manifest says; one that was saved through the API may say little."""
     about = a.about
+    counts = [f"{about[key]:,} {key}" for key in ("sessions", "items", "events") if isinstance(about.get(key), int)]
     if a.kind == "sessions":
-        return f"{about['sessions']:,} sessions, {about['items']:,} items, {about['events']:,} events"
+        return ", ".join(counts)
     if a.kind == "model":
         last = about["epochs"][-1] if about.get("epochs") else {}
-        loss = f", loss {last['loss']:.4f}" if "loss" in last else ""
-        return f"{about['recipe']}, {about['items']:,} items{loss}" + (
-            f", {about['seconds']:.1f} s" if "seconds" in about else ""
-        )
-    facts = about["facts"]
+        loss = f"loss {last['loss']:.4f}" if "loss" in last else ""
+        seconds = f"{about['seconds']:.1f} s" if "seconds" in about else ""
+        return ", ".join(filter(None, [about.get("recipe"), *counts, loss, seconds]))
+    facts = about.get("facts", {})
     found = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))
     speed = f"{facts['query_ms_p50']:.2f} ms" if "query_ms_p50" in facts else ""
-    return ", ".join(filter(None, [about["spec"], f"{about['items']:,} items", about["metric"], found, speed]))
+    return ", ".join(filter(None, [about.get("spec"), *counts, about.get("metric"), found, speed]))
 
 
 @click.command(short_help="Check every file against its checksum.")
@@ -176,6 +189,7 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
     folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
     if name is not None and not folders:
         raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
+    _tell_left_over(workspace)
     if recall:
         use_threads(threads)
     verdicts: list[tuple[Any, str | None]] = []

@@ -96,7 +96,7 @@ def report(
     use_threads(threads)
     chosen = [workspace.find("model", name) for name in models] if models else _models_of(workspace, source)
     names = [artifact.name for artifact in chosen]
-    indexes = [a.name for a in workspace.artifacts("index") if a.about.get("indexed", {}).get("name") in names]
+    indexes = [a.name for a in workspace.artifacts("index") if (a.about.get("indexed") or {}).get("name") in names]
     comparison = None
     if compared and names and "test_given.npy" in source:
         comparison = _compared(workspace, source, names, seed, threads, device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from embedrec.lineage import check_current, line_of, other_lines, outdated_by, s
 from embedrec.workspace import Workspace
 
 _NAMED = 3  # other lines that are named
+_CLOCKS = timedelta(minutes=10)  # that clocks of machines may differ
 
 stale_option = click.option(
     "--stale-ok", is_flag=True, help="Take an index or a model although what it was made of has changed since."
@@ -27,6 +29,14 @@ def taken(workspace: Workspace, artifact: Artifact, among: Iterable[Artifact] = 
     using(artifact)
     if (why := stale(workspace, artifact)) is not None:
         note(f"{artifact.kind} {artifact.name} is stale: {why}")
+    if (year := _future(artifact)) is not None:
+        note(
+            f"{artifact.kind} {artifact.name} is dated {year}, which is in the future, so that it stays the latest; "
+            "name another one, or write it again"
+        )
+    among = list(among)
+    for folder, why in workspace.unreadable(artifact.kind).items() if among else ():
+        note(f"{artifact.kind} {folder.name} is passed over: {why}")
     others = other_lines(workspace, artifact, among)
     for other in others[:_NAMED]:
         kind, name = line_of(workspace, other)
@@ -36,6 +46,12 @@ def taken(workspace: Workspace, artifact: Artifact, among: Iterable[Artifact] = 
     if len(others) > _NAMED:
         note(f"there are {len(others) - _NAMED} more of other data; `embedrec info` lists them")
     return artifact
+
+
+def _future(artifact: Artifact) -> str | None:
+    """The day of an artifact that was written later than now, beyond what clocks differ; None for any other."""
+    written = datetime.fromisoformat(artifact.created)
+    return artifact.created[:10] if written > datetime.now(UTC) + _CLOCKS else None
 
 
 def took_all(

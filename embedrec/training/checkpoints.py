@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -115,16 +114,14 @@ _SCALER = {"scale", "growth_factor", "backoff_factor", "growth_interval", "_grow
 
 
 class _About(msgspec.Struct):
-    """What must stand in the manifest of a checkpoint."""
+    """What must stand in the manifest of a checkpoint; its numbers are finite, see `manifests`."""
 
     identity: dict[str, Any]
-    epochs: list[dict[str, int | float]]
-    best_epoch: Annotated[int, msgspec.Meta(ge=0)]
-    scaler: dict[str, int | float]
+    epochs: list[dict[str, int | float]] = []
+    best_epoch: Annotated[int, msgspec.Meta(ge=0)] = 0
+    scaler: dict[str, int | float] = {}
 
     def __post_init__(self) -> None:
-        if any(not isfinite(number) for record in (*self.epochs, self.scaler) for number in record.values()):
-            raise ValueError("its numbers hold NaN or infinity")
         if self.scaler and (self.scaler.keys() != _SCALER or min(self.scaler.values()) < 0):
             raise ValueError("the state of its scaler is none")
 

@@ -1,0 +1,86 @@
+"""One artifact that cannot be read stops no command that can take another; it is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from embedrec import artifacts, atomic
+from embedrec.data import Sessions
+from tests.cli.conftest import Run, walked
+from tests.test_corruption import sign
+
+
+@pytest.fixture
+def torn(counted: Path) -> Path:
+    """A workspace, and the current folder, with a model beside which another lies that is damaged, and sorts last."""
+    shutil.copytree("models/cooccurrence", "models/torn")
+    Path("models/torn/manifest.json").write_text("{")
+    return counted
+
+
+@pytest.mark.parametrize(
+    "words", [["similar", "a"], ["recommend", "a"], ["export", "-", "-n", "1"]], ids=lambda w: w[0]
+)
+def test_another_is_taken(words: list[str], run: Run, torn: Path) -> None:
+    ran = walked(run, *words)
+    assert ran.out
+    assert ran.err.startswith(
+        "using model cooccurrence (models/cooccurrence)\n"
+        "model torn is passed over: models/torn/manifest.json is damaged (Expecting property name"
+    )
+    named = walked(run, *words, "--model", "cooccurrence")
+    assert "torn" not in named.err
+    assert run(*words, "--model", "torn").err.startswith("embedrec: models/torn/manifest.json is damaged")
+
+
+def test_a_damaged_model_is_not_trained_again(run: Run, torn: Path) -> None:
+    """Its name is that of a recipe too, of which nothing is trained."""
+    Path("models/torn").rename("models/ar")
+    ran = run("compare", "ar", "cooccurrence", "--split", "last-item", "--at", 2)
+    assert (ran.code, ran.out) == (1, "") and ran.err.splitlines()[-1].startswith(
+        "embedrec: models/ar/manifest.json is"
+    )
+
+
+def test_info_and_verify_list_it(run: Run, torn: Path) -> None:
+    ran = walked(run, "info")
+    assert [row[:2] for row in ran.rows] == [["sessions", "log"], ["model", "cooccurrence"], ["model", "torn"]]
+    assert ran.rows[-1][2:] == ["", "unreadable"]
+    assert ran.err.startswith("models/torn is unreadable: models/torn/manifest.json is damaged (")
+    assert run("info", "torn").err.startswith("embedrec: models/torn/manifest.json is damaged (")
+    ran = run("verify")
+    assert ran.code == 1 and ran.err == "embedrec: 1 of 3 artifacts are damaged; write them again\n"
+    assert [row[2][:2] for row in ran.rows] == ["ok", "ok", "mo"]
+
+
+def test_where_there_is_no_other(run: Run, torn: Path) -> None:
+    shutil.rmtree("models/cooccurrence")
+    for words in (["recommend", "a"], ["build-index"]):
+        ran = run(*words)
+        assert ran.code == 1 and ran.err.splitlines()[-1].startswith("embedrec: models/torn/manifest.json is damaged (")
+
+
+def test_an_artifact_of_the_future_is_named(run: Run, counted: Path) -> None:
+    sign(Path("models/cooccurrence"), lambda m: m.update(created="2999-01-01T00:00:00.000000+00:00"))
+    ran = walked(run, "recommend", "a")
+    assert "model cooccurrence is dated 2999-01-01, which is in the future, so that it stays the latest" in ran.err
+
+
+def test_artifacts_that_say_little(run: Run, counted: Path) -> None:
+    """Those that are saved through the API say what they were told to."""
+    Sessions.load(Path("sessions/log")).save(Path("sessions/plain"), {})
+    assert ["sessions", "plain"] in [row[:2] for row in walked(run, "info").rows]
+    assert json.loads(walked(run, "info", "plain", "--json").out)["name"] == "plain"
+
+
+def test_what_nobody_can_tell_of_is_named(run: Run, counted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = Path("models/.x.1-00000000.unlocked")
+    left.mkdir()
+    for words in (["info"], ["verify"]):
+        assert f"{left} is written by a command, or was left when one was killed" in walked(run, *words).err
+    assert left.is_dir() and atomic.sweep(Path("models")) == [left]
+    assert artifacts.read(Path("models/cooccurrence")).name == "cooccurrence"
