@@ -28,18 +28,19 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 @contextmanager
-def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+def atomic_file(path: Path, mode: str = "w", *, follow: bool = True) -> Iterator[IO[Any]]:
     """Open a file beside `path` for writing and rename it to `path` when the block ends without an error.
 
-    A link stays, and the file it names is replaced. What exists and is no regular file (/dev/null, a pipe) is written
-    straight through.
+    follow  whether a link stays, and the file it names is replaced, and what exists and is no regular file (/dev/null,
+            a pipe) is written straight through: so it is with files that users name. Files that a command names
+            itself take the place of whatever stands there
     """
     text = None if "b" in mode else "utf-8"
-    if path.exists() and not path.is_file():
+    if follow and path.exists() and not path.is_file():
         with path.open(mode, encoding=text, newline=text and "\n") as f:
             yield f
         return
-    path = path.resolve() if path.is_symlink() else path
+    path = path.resolve() if follow and path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
     with _draft(path, folder=False) as (beside, descriptor):
@@ -148,6 +149,11 @@ def _made(beside: Path, *, folder: bool) -> int:
         beside.mkdir()
         with suppress(FileNotFoundError):  # another process that sweeps was faster
             return os.open(beside, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def no_link(path: str, flags: int) -> int:
+    """An opener of `open` for files that a command names itself: it follows no link to another file."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def sha256(path: Path) -> str:

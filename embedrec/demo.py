@@ -120,7 +120,7 @@ def walk(
         yield f"  {title:13} hit rate@{_K} {scores[f'hit_rate@{_K}']:.3f}   MRR@{_K} {scores[f'mrr@{_K}']:.3f}"
     yield ""
 
-    similar = workspace.root / "similar.txt"
+    similar = workspace.inside(workspace.root / "similar.txt")
     with atomic_file(similar) as out:
         lines = write_similarity(index, out, _K, report=report)
     yield f"exported  {lines:,} lines of neighbours to {similar}"

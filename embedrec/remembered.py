@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from embedrec.atomic import no_link
 from embedrec.decoding import decoded_or_none
 
 FILE = ".checked"
@@ -52,7 +53,8 @@ def remember(folder: Path, digest: str, check: str, before: dict[str, list[int]]
         checks = _read(folder, digest)
         checks[check] = {**checks.get(check, {}), **before}
         # in one small write; a torn one is no JSON, and says nothing
-        (folder / FILE).write_text(json.dumps({"digest": digest, "checks": checks}), encoding="utf-8")
+        with open(folder / FILE, "w", encoding="utf-8", opener=no_link) as out:
+            out.write(json.dumps({"digest": digest, "checks": checks}))
 
 
 def _read(folder: Path, digest: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def sweep(
         report=report,
     )
     report("model", origin=asked.origin)
-    parts = workspace.root / "grids" / _PARTS
+    parts = workspace.inside(workspace.root / "grids" / _PARTS)
     grid = evaluate_grid(asked.model, trial.questions, rows, terms, sizes, parts=parts, report=report)
     facts = {
         "model": name,

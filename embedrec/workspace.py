@@ -11,7 +11,7 @@ from pathlib import Path
 
 from embedrec import artifacts, atomic
 from embedrec.artifacts import Artifact
-from embedrec.errors import ArtifactError, SettingsError, did_you_mean
+from embedrec.errors import ArtifactError, SettingsError, did_you_mean, reason
 
 FOLDERS = {"sessions": "sessions", "model": "models", "index": "indexes"}
 _PLACES = {**FOLDERS, "checkpoint": "checkpoints"}
@@ -40,6 +40,19 @@ class Workspace:
         if not artifacts.plain_name(name):
             raise ArtifactError(f"{name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
         return self.root / _PLACES[kind] / name
+
+    def inside(self, path: Path) -> Path:
+        """The same path. Raises SettingsError where a link leads from it out of the workspace."""
+        try:
+            place = path.resolve()
+            inside = place.is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError) as e:  # such as links that lead in a circle
+            raise SettingsError(f"{path} leads nowhere ({reason(e)}); remove the link, or name another place") from e
+        if not inside:
+            raise SettingsError(
+                f"{path} leads out of the workspace, through a link to {place}; remove the link, or name another place"
+            )
+        return path
 
     def folders(self, kind: str) -> list[Path]:
         """The folders that hold, or should hold, the artifacts of a kind, by name; others are passed over."""

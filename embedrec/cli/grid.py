@@ -88,7 +88,7 @@ def evaluate_grid(
         raise click.UsageError("a grid asks what comes next, not what is similar; choose another --protocol")
     check_sweep(workspace, name, protocol)
     source = workspace.find("sessions", sessions)
-    place = out or workspace.root / "grids" / f"{source.name}-{name}"
+    place = out or workspace.inside(workspace.root / "grids" / f"{source.name}-{name}")
     check_place(place)
     trial = opened(workspace, source.name, split, valid, protocol, given, seed)
     terms = terms_of(trial, at or AT, ties, seen, unknown, 0, seed)

@@ -126,7 +126,7 @@ def tune(
     name = name or model
     if not plain_name(name):
         raise SettingsError(f"{name!r} cannot name a search; use letters, digits, '.', '_' and '-'")
-    folder = workspace.root / "tuning"
+    folder = workspace.inside(workspace.root / "tuning")
     use_threads(threads)
     trial = opened(workspace, sessions, split, True, protocol, given, seed)
     terms = terms_of(trial, lengths_of(at), "conservative", None, "miss", 0, seed)
@@ -137,7 +137,7 @@ def tune(
         note(f"resumed: {len(journal.trials)} of {trials} trials were done before ({journal.path})")
     with Progress(f"tune {model}") as report:
         found = search_for(search, trial, terms, journal, trials, threads=threads, device=device, report=report)
-    with atomic_file(folder / f"{name}.toml") as out:
+    with atomic_file(folder / f"{name}.toml", follow=False) as out:
         best = journal.best
         out.write(f"# {metric} {0 if best is None else best.value:.4f} on the validation part, the best of ")
         out.write(f"{len(journal.trials)} trials: embedrec tune {model}\n\n{to_toml(found, 'train', model)}")

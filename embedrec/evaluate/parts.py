@@ -49,7 +49,7 @@ class Parts:
     def save(self, start: int, numbers: np.ndarray) -> None:
         """Keep the rows from `start` on, (b, width) float64."""
         stop, content = start + len(numbers), _bytes(numbers)
-        with atomic_file(self.folder / f"{start}-{stop}.part", "wb") as file:
+        with atomic_file(self.folder / f"{start}-{stop}.part", "wb", follow=False) as file:
             file.write(self._digest(start, stop, content) + content)
 
     def _read(self, file: Path, start: int, stop: int) -> np.ndarray | None:

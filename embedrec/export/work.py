@@ -7,17 +7,19 @@ block. What was cut off, or never reached the disk, does not fit its checksum an
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
+from embedrec.atomic import no_link
 from embedrec.errors import DataError, SettingsError, reason
 from embedrec.export.answers import slices
 from embedrec.locks import Lock, lock, still_there
@@ -77,9 +79,8 @@ class Work:
         """
         kept = KeptLists(self.folder, name, q, k)
         places = [self.folder / f"{name}.{part}" for part in ("rows", "scores", "log")]
-        for place in places:
-            place.touch()
-        with places[0].open("r+b") as rows, places[1].open("r+b") as scores, places[2].open("r+b") as log:
+        with ExitStack() as stack:
+            rows, scores, log = (stack.enter_context(_read_and_written(place)) for place in places)
             start, number = _finished(kept, log, rows, scores)
             self.resumed[name] = start
             left = list(slices(start, q))
@@ -102,8 +103,10 @@ def working(target: Path, fingerprint: str, *, resume: bool) -> Iterator[Work]:
     Raises SettingsError when another process works on the same target, and DataError where the system says no.
     """
     folder = target.parent / f".{target.name}.work"
+    if folder.is_symlink():  # its files would be removed, wherever it leads
+        raise SettingsError(f"{folder} is a link, but exports keep unfinished work there; remove it")
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as held:
+    with open(folder / _LOCK, "w", opener=no_link) as held:
         taken = lock(held.fileno())
         if taken is Lock.UNKNOWN:
             raise DataError(
@@ -122,6 +125,11 @@ def working(target: Path, fingerprint: str, *, resume: bool) -> Iterator[Work]:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_and_written(path: Path) -> IO[bytes]:
+    """A file of ours to read and write, empty where it is new."""
+    return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r+b")  # noqa: PTH123
 
 
 def _changed(folder: Path, fingerprint: str, resume: bool) -> bool:

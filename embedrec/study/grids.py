@@ -45,7 +45,7 @@ def chosen(
         figures = _kept(file)
         if figures is None:
             figures = _figures(recipe, trial, terms, table, where, report)
-            with atomic_file(file) as out:
+            with atomic_file(file, follow=False) as out:
                 json.dump(figures, out)
         report("tried", number=number, of=len(recipes), **said, **{table.best: figures[table.best]})
         lines.append({**said, **figures})

@@ -43,13 +43,14 @@ def check_apart(files: Iterable[str]) -> None:
 def check_files(study: Study, place: Where) -> None:
     """Before a study is carried out: what it reads is there, and is none of what it writes.
 
-    Raises DataError for data that are not there, and SettingsError for an output that would replace what is read.
+    Raises DataError for data that are not there, and SettingsError for an output that would replace what is read, or
+    lie outside of the workspace, where a link leads.
     """
     for path in study.data:
         _check_there(path)
     read = {study.file.resolve(), *(Path(path).resolve() for path in study.data)}
     for step in study.steps:
-        target = step.place(place)
+        target = place.workspace.inside(step.place(place))
         if target.resolve() in read:
             raise SettingsError(f"step {step.name} would write over {target}, which the study is read from; rename it")
 

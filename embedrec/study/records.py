@@ -118,6 +118,6 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def _write(file: Path, said: dict[str, Any]) -> None:
-    with atomic_file(file) as out:
+    with atomic_file(file, follow=False) as out:
         json.dump(said, out, indent=1)
         out.write("\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +10,9 @@ from time import perf_counter
 from typing import Literal
 
 from embedrec import artifacts
+from embedrec.atomic import no_link
 from embedrec.errors import ArtifactError, EmbedrecError, SettingsError, did_you_mean, system_said
+from embedrec.locks import Lock, lock
 from embedrec.reporting import Report, quiet
 from embedrec.study.places import FOLDER, check_files
 from embedrec.study.records import Key, begin, end, forget, outputs, why
@@ -32,7 +33,7 @@ def where(study: Study, workspace: Workspace, *, threads: int = 1, device: str =
     """Where a study works in a workspace. Raises ArtifactError for a name that is no plain one."""
     if not artifacts.plain_name(study.name):
         raise ArtifactError(f"{study.name!r} cannot name a study; use letters, digits, '.', '_' and '-'")
-    return Where(workspace, workspace.root / FOLDER / study.name, threads, device)
+    return Where(workspace, workspace.inside(workspace.root / FOLDER / study.name), threads, device)
 
 
 def plan(study: Study, place: Where, *, start: str | None = None) -> list[Planned]:
@@ -117,9 +118,10 @@ def _named(step: Step) -> Iterator[None]:
 def _alone(folder: Path) -> Iterator[None]:
     """For a block that no other process runs in the same folder at the same time."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ArtifactError(f"another run of this study is at work in {folder}; wait for its end") from None
+    with open(folder / ".lock", "w", opener=no_link) as file:
+        taken = lock(file.fileno())
+        if taken is Lock.UNKNOWN:
+            raise ArtifactError(f"the file system of {folder} has no locks, which tell runs of a study from each other")
+        if taken is Lock.HELD:
+            raise ArtifactError(f"another run of this study is at work in {folder}; wait for its end")
         yield

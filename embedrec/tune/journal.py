@@ -68,7 +68,7 @@ class Journal:
     def add(self, tried: Tried) -> None:
         """Keep a trial: the file is replaced by one that holds it too."""
         self.trials.append(tried)
-        with atomic_file(self.path) as out:
+        with atomic_file(self.path, follow=False) as out:
             for line in (self.about, *map(asdict, self.trials)):
                 out.write(json.dumps(line, ensure_ascii=False) + "\n")
 

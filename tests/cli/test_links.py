@@ -1,0 +1,124 @@
+"""Links in a workspace from somebody else: files that a command names itself go nowhere else, nothing is emptied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from embedrec import remembered
+from embedrec.errors import SettingsError
+from embedrec.workspace import Workspace
+from tests.cli.conftest import LOG, Run, walked
+
+STUDY = """\
+[prepare]
+source = "table"
+paths = ["{data}/log.csv"]
+[[train]]
+model = "cooccurrence"
+[[export]]
+model = "cooccurrence"
+file = "out/x.txt"
+n = 2
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder beside the workspace `tmp_path / "ws"`, with a file that must stay as it is."""
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "log.csv").write_text(LOG)
+    (tmp_path / "study.toml").write_text(STUDY)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine").write_text("mine")
+    return tmp_path / "elsewhere"
+
+
+def studied(run: Run, elsewhere: Path) -> str:
+    place = elsewhere.parent
+    ran = run("run", place / "study.toml", "--data", place, "--workspace", place / "ws", "--threads", 1)
+    assert {f.name: f.read_text() for f in elsewhere.iterdir()} == {"mine": "mine"}
+    assert (ran.code == 0) == ("embedrec: " not in ran.err)
+    return ran.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("link", ["out", "out/x.txt", "studies", "studies/study", "circle"])
+def test_what_a_study_writes_stays_in_the_workspace(link: str, run: Run, elsewhere: Path) -> None:
+    at = elsewhere.parent / "ws" / ("out" if link == "circle" else link)
+    at.parent.mkdir(exist_ok=True)
+    at.symlink_to({"out/x.txt": elsewhere / "mine", "circle": at}.get(link, elsewhere))
+    said = studied(run, elsewhere)
+    assert said.startswith("embedrec: ") and "remove the link, or name another place" in said
+
+
+@pytest.mark.parametrize("name", [".lock", "steps"])
+def test_what_a_study_keeps_follows_no_link(name: str, run: Run, elsewhere: Path) -> None:
+    """The lock would empty the file, and what was done would replace it."""
+    assert not studied(run, elsewhere).startswith("embedrec: ")
+    folder = elsewhere.parent / "ws" / "studies" / "study"
+    for file in [folder / ".lock"] if name == ".lock" else list((folder / "steps").iterdir()):
+        file.unlink()
+        file.symlink_to(elsewhere / "mine")
+    said = studied(run, elsewhere)
+    if name == ".lock":
+        assert said.startswith("embedrec: ")
+    else:
+        assert all(file.is_file() and not file.is_symlink() for file in (folder / "steps").iterdir())
+
+
+def test_unfinished_exports_empty_no_folder(run: Run, counted: Path) -> None:
+    """The folder of an unfinished export is emptied before it is used."""
+    (counted / "mine").mkdir()
+    (counted / "mine" / "file").write_text("mine")
+    (counted / ".x.txt.work").symlink_to("mine")
+    ran = run("export", "x.txt", "-n", "2")
+    assert ran.code == 1 and ".x.txt.work is a link, but exports keep unfinished work there; remove it" in ran.err
+    assert (counted / "mine" / "file").read_text() == "mine"
+    (counted / ".x.txt.work").unlink()
+    (counted / ".x.txt.work").mkdir()
+    (counted / ".x.txt.work" / "lock").symlink_to("../mine/file")
+    assert run("export", "x.txt", "-n", "2").code == 1
+    assert (counted / "mine" / "file").read_text() == "mine"
+    (counted / ".x.txt.work" / "lock").unlink()
+    assert walked(run, "export", "x.txt", "-n", "2").out == ""
+    assert (counted / "x.txt").is_file()
+
+
+def test_what_is_remembered_of_an_artifact_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "vectors.npy").write_text("vectors")
+    (tmp_path / "mine").write_text("mine")
+    monkeypatch.setattr(remembered, "_SETTLED", -(2**62))
+    before = {"vectors.npy": remembered.state(tmp_path / "x" / "vectors.npy")}
+    (tmp_path / "x" / remembered.FILE).symlink_to(tmp_path / "mine")
+    remembered.remember(tmp_path / "x", "digest", "check", before)
+    assert (tmp_path / "mine").read_text() == "mine"
+    (tmp_path / "x" / remembered.FILE).unlink()
+    remembered.remember(tmp_path / "x", "digest", "check", before)
+    assert remembered.known(tmp_path / "x", "digest", "check", ["vectors.npy"])
+
+
+def test_searches_and_grids_stay_in_the_workspace(
+    run: Run, counted: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    away = tmp_path_factory.mktemp("away")
+    for folder in ("tuning", "grids"):
+        Path(folder).symlink_to(away)
+    words = ["--sessions", "log", "--split", "last-item", "--at", "2"]
+    for ran in (run("tune", "sr", "--trials", "1", *words), run("evaluate", "sknn", *words, "--grid", "--neighbours", "2")):
+        assert ran.code == 1 and "leads out of the workspace, through a link to " in ran.err
+    assert list(away.iterdir()) == []
+
+
+def test_links_of_a_workspace(tmp_path: Path) -> None:
+    (tmp_path / "ws" / "in").mkdir(parents=True)
+    (tmp_path / "ws" / "also").symlink_to("in")
+    (tmp_path / "ws" / "up").symlink_to("..")
+    (tmp_path / "name").symlink_to("ws")
+    for root in ("ws", "name"):
+        workspace = Workspace(tmp_path / root)
+        for inside in ("a/b", "in/b", "also/b"):
+            assert workspace.inside(workspace.root / inside) == workspace.root / inside
+        with pytest.raises(SettingsError, match="leads out of the workspace"):
+            workspace.inside(workspace.root / "up" / "b")
