@@ -22,7 +22,6 @@ _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _Maybe = UnsetType | None
 _MOMENT = 40  # characters of a moment, at most
-_LONG = 20  # characters of a whole number of 64 bits
 
 
 class _Made(msgspec.Struct):
@@ -118,13 +117,13 @@ _MEASURED = ("recall", "query_", "queries_", "bytes", "build_", "tuning_")  # wh
 
 
 def parse(content: bytes) -> Any:
-    """A manifest as JSON values. Raises ValueError where it is no JSON, or holds a number that is not finite, or a
-    whole one beyond 64 bits."""
-    return json.loads(content, parse_constant=_refuse, parse_float=_finite, parse_int=_fitting)
+    """A manifest as JSON values. Raises ValueError where it is no JSON, or holds a number that is not finite."""
+    return json.loads(content, parse_constant=_refuse, parse_float=_finite)
 
 
 def check_about(kind: str, about: dict[str, Any]) -> None:
     """Raises ValueError, which names the key, where what an artifact of a kind is about has a wrong type or bound."""
+    _check_whole(about)
     schema = _KINDS.get(kind)
     if schema is None:
         return
@@ -152,7 +151,10 @@ def _finite(text: str) -> float:
     return value if isfinite(value) else _refuse(text[:20])
 
 
-def _fitting(text: str) -> int:
-    if len(text) > _LONG or not -(2**63) <= int(text) < 2**64:
-        raise ValueError(f"{text[:20]} does not fit into 64 bits")
-    return int(text)
+def _check_whole(value: Any) -> None:
+    """Raises ValueError for a whole number anywhere in JSON values that does not fit into 64 bits."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_whole(inner)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ValueError(f"{str(value)[:20]} does not fit into 64 bits")

@@ -106,7 +106,10 @@ def test_searches_and_grids_stay_in_the_workspace(
     for folder in ("tuning", "grids"):
         Path(folder).symlink_to(away)
     words = ["--sessions", "log", "--split", "last-item", "--at", "2"]
-    for ran in (run("tune", "sr", "--trials", "1", *words), run("evaluate", "sknn", *words, "--grid", "--neighbours", "2")):
+    for ran in (
+        run("tune", "sr", "--trials", "1", *words),
+        run("evaluate", "sknn", *words, "--grid", "--neighbours", "2"),
+    ):
         assert ran.code == 1 and "leads out of the workspace, through a link to " in ran.err
     assert list(away.iterdir()) == []
 
