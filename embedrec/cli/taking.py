@@ -35,8 +35,8 @@ def taken(workspace: Workspace, artifact: Artifact, among: Iterable[Artifact] = 
             "name another one, or write it again"
         )
     among = list(among)
-    for folder, why in workspace.unreadable(artifact.kind).items() if among else ():
-        note(f"{artifact.kind} {folder.name} is passed over: {why}")
+    for folder, error in workspace.unreadable(artifact.kind).items() if among else ():
+        note(f"{artifact.kind} {folder.name} is passed over: {error}")
     others = other_lines(workspace, artifact, among)
     for other in others[:_NAMED]:
         kind, name = line_of(workspace, other)
