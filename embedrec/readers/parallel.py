@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -31,12 +32,12 @@ def in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -
         return
     count = min(workers, len(arguments))
     # spawned, not forked: a forked child of a process that has used OpenMP threads can hang for good
-    with safe_children():
+    with _quiet_start():
         pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_begin)
     try:
         waiting: deque[Future[R]] = deque()
         for argument in arguments:
-            with safe_children():
+            with _quiet_start():
                 waiting.append(pool.submit(function, argument))
             if len(waiting) >= 2 * count:
                 yield waiting.popleft().result()
@@ -46,6 +47,18 @@ def in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -
         raise EmbedrecError("a reading process died, perhaps for want of memory; use --threads 1") from e
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """For a block that starts processes. They inherit that Ctrl-C waits, which it does here for the moment: a process
+    that it meets while it imports would print a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        with safe_children():
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin() -> None:
