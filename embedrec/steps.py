@@ -169,7 +169,7 @@ def train(
     artifacts.check_place(folder)
     if run.checkpoint is not None:
         artifacts.check_place(run.checkpoint)
-    sessions = Sessions.load(source)
+    sessions = Sessions.load(source, named=memory is None)
     more: dict[str, Any] = {}
     if start is not None:
         check_start(recipe, start)
@@ -189,7 +189,8 @@ def train(
         report(event, **numbers)
 
     started = perf_counter()
-    model = fitted(recipe, sessions, seed=seed, threads=threads, report=keep, run=run, **more)
+    with more.get("room", IN_MEMORY).returning():
+        model = fitted(recipe, sessions, seed=seed, threads=threads, report=keep, run=run, **more)
     about = {
         "trained_on": provenance(source),
         "continued_from": None if start is None else provenance(start),

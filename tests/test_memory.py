@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -11,14 +15,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
+from pyarrow import csv
 
 from embedrec import artifacts, steps
 from embedrec.data import ordering, room
 from embedrec.data.filters import Filters
 from embedrec.data.regroup import Regroup
 from embedrec.errors import EmbedrecError
+from embedrec.models.cooccurrence import Cooccurrence
+from embedrec.models.svd import Spectral
 from embedrec.readers import BadRows, formats, ids
 from embedrec.readers.table import Table
+from tests.conftest import tiny_sessions
 from tests.data import strategies as draw
 
 BUDGET = 256 << 20
@@ -115,3 +123,61 @@ def test_nothing_is_left_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         steps.prepare("table", Table(), [log], tmp_path / "w" / "s", LOOSE, bad_rows=BadRows(), memory=BUDGET)
     assert not list((tmp_path / "w").iterdir())
+
+
+@pytest.mark.parametrize("recipe", [Cooccurrence(min_count=1), Spectral(dim=2, min_count=1)], ids=lambda r: r.name)
+def test_models_are_the_same_without_the_ids_of_sessions(tmp_path: Path, recipe: Any) -> None:
+    sessions = tiny_sessions()
+    named = replace(sessions, ids=np.array([f"session {s}" for s in range(len(sessions))], dtype=object))
+    named.save(tmp_path / "s", {})
+    source = artifacts.read(tmp_path / "s", "sessions")
+    models = [
+        steps.train(recipe, source, tmp_path / f"with-{memory}", memory=memory).folder for memory in (None, BUDGET)
+    ]
+    assert contents(models[0]) == contents(models[1])
+
+
+def measured(folder: Path, log: str, memory: str) -> tuple[int, int]:
+    """The most memory in MB that preparing a log takes: resident, and without what is of files."""
+    command = [sys.executable, "-m", "embedrec", "prepare", "table", log, "--memory", memory, "--threads", "2"]
+    peak = anonymous = 0
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while process.poll() is None:
+            try:
+                status = Path(f"/proc/{process.pid}/status").read_text()
+            except OSError:  # it has just ended
+                continue
+            sizes = dict(line.split(":") for line in status.splitlines() if line.startswith(("VmHWM", "RssAnon")))
+            peak = max(peak, int(sizes.get("VmHWM", "0 kB").split()[0]) >> 10)
+            anonymous = max(anonymous, int(sizes.get("RssAnon", "0 kB").split()[0]) >> 10)
+            sleep(0.02)
+        assert process.stderr is not None
+        assert process.returncode == 0, process.stderr.read().decode()
+    return peak, anonymous
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system has no /proc to measure by")
+
+
+@pytest.mark.slow
+@needs_proc
+def test_text_of_twelve_million_rows_keeps_to_256_megabytes(tmp_path: Path) -> None:
+    n = 12_000_000
+    rng = np.random.default_rng(0)
+    columns = {"session": np.sort(rng.integers(0, n // 10, n)), "item": rng.zipf(1.3, n) % (n // 30)}
+    csv.write_csv(pa.table({**columns, "time": 1_700_000_000 + np.arange(n)}), tmp_path / "t.csv")
+    assert measured(tmp_path, "t.csv", "256M")[1] <= 320
+
+
+@pytest.mark.slow
+@needs_proc
+@pytest.mark.parametrize("order", ["mixed", "sorted"])
+def test_a_dictionary_of_long_texts_keeps_to_512_megabytes(tmp_path: Path, order: str) -> None:
+    n = 2_000_000
+    codes = np.arange(n, dtype=np.int32) % 3
+    texts = pa.DictionaryArray.from_arrays(
+        pa.array(np.sort(codes) if order == "sorted" else codes), pa.array(["a" * 7000, "b" * 7000, "c"])
+    )
+    table = pa.table({"session": np.arange(n) // 5, "item": texts})
+    pq.write_table(table, tmp_path / "t.parquet", compression="zstd", store_schema=False)
+    assert measured(tmp_path, "t.parquet", "512M")[0] <= 620

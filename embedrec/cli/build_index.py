@@ -72,8 +72,8 @@ _NOT_KEPT = 3  # exit code: no index keeps the promise
 @click.option(
     "--memory",
     metavar="SIZE",
-    help="Keep to so much memory (512M, 2G): cells of ivf, ivf-sq8, ivfpq and opq that do not fit are written to disk "
-    "[default: all in memory].",
+    help="Keep to so much memory (512M, 2G): cells of ivf, ivf-sq8, ivfpq and opq that do not fit are written to disk; "
+    "the vectors of --of sessions, and all ids, must fit [default: all in memory].",
 )
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw what was measured, as SVG.")
 @search_options("as many as the recall takes")

@@ -201,8 +201,11 @@ class Sessions:
                 save_features(getattr(self, name), draft.path(f"{part}{name}.parquet"))
 
     @classmethod
-    def load(cls, source: artifacts.Artifact | str | Path, part: str = "") -> Sessions:
+    def load(cls, source: artifacts.Artifact | str | Path, part: str = "", *, named: bool = True) -> Sessions:
         """The sessions of an artifact, given as one or as its folder.
+
+        named  False: their ids are 0, 1, …, and neither users nor features are loaded; to count items, whose sessions
+               may be too many for their ids to be in memory
 
         Raises ArtifactError when it is no sessions artifact, and when its files do not fit together.
         """
@@ -216,14 +219,15 @@ class Sessions:
                 c: artifact.array(f"{part}{c}", t) for c, t in _EVENT_COLUMNS.items() if f"{part}{c}.npy" in artifact
             }
             for name in _FEATURES:
-                if f"{part}{name}.parquet" in artifact:
+                if named and f"{part}{name}.parquet" in artifact:
                     found[name] = load_features(artifact.path(f"{part}{name}.parquet"))
+            offsets = artifact.array(f"{part}offsets", "int64")
             return cls(
-                artifact.array(f"{part}offsets", "int64"),
+                offsets,
                 artifact.array(f"{part}items", "int32"),
                 load_vocab(artifact.path(f"{part}vocab.parquet")),
-                load_ids(artifact.path(f"{part}sessions.parquet")),
-                users=ids(f"{part}users.parquet"),
+                load_ids(artifact.path(f"{part}sessions.parquet")) if named else np.arange(max(len(offsets) - 1, 0)),
+                users=ids(f"{part}users.parquet") if named else None,
                 kind_names=ids(f"{part}kinds.parquet"),
                 **found,
             )

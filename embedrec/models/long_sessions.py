@@ -19,7 +19,8 @@ def report_long(sessions: Sessions, lengths: np.ndarray, reach: int, report: Rep
     reach    how many places apart the items of a pair are at most; 0 for no limit
 
     `report` is called as report("long_sessions", sessions=, share=, pairs=, longest=, items=, advice=): how many there
-    are, their share of all pairs, the number of these, the id of the longest session and its items.
+    are, their share of all pairs, the number of these, the id of the longest session (its number where
+    ids are not loaded) and its items.
     """
     apart = lengths - 1 if not reach else np.minimum(lengths - 1, 2 * reach)
     pairs = lengths * np.maximum(apart, 0).astype(np.float64)

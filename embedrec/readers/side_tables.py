@@ -54,9 +54,11 @@ class SideTable:
     split: str = "|"
     cold: bool = False
 
-    def read(self, vocab: Vocab, bad_rows: BadRows) -> tuple[Features, np.ndarray | None]:
+    def read(self, vocab: Vocab, bad_rows: BadRows, share: float = 1.0) -> tuple[Features, np.ndarray | None]:
         """The features of the ids of `vocab` that stand in the table, with `cold` those of others behind them; and
         display names (n,) of all ids of `vocab`.
+
+        share  of the usual size of a batch, where memory is short
 
         Raises DataError for files that cannot be read, columns that are not there or are no features, and for bad rows
         (as `bad_rows` says): no id, an id that stands twice, a text where a number must stand.
@@ -70,7 +72,7 @@ class SideTable:
         for source, form in self.sources:
             check_columns(read, source, form.columns(source))
             _check_names(columns, source)
-            for batch in form.batches(source, read, bad_rows):
+            for batch in form.batches(source, read, bad_rows, share):
                 with casting(source):
                     at = pa.array(rows.add(batch, self.id, parts, bad_rows))
                     for column, part in parts.items():
@@ -150,8 +152,8 @@ def with_features(events: Events, role: Role, table: SideTable, bad_rows: BadRow
     if role == "user":
         if events.users is None:
             raise DataError("features of users were given, but the events name no user")
-        return replace(events, user_features=table.read(events.users, bad_rows)[0])
-    features, names = table.read(events.items, bad_rows)
+        return replace(events, user_features=table.read(events.users, bad_rows, events.room.share)[0])
+    features, names = table.read(events.items, bad_rows, events.room.share)
     if names is not None and events.items.names is None:
         events = replace(events, items=Vocab(events.items.ids, names, events.items.counts))
     return replace(events, item_features=features)

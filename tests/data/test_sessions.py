@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from embedrec import artifacts
 from embedrec.data.events import Events
+from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.vocab import Vocab
 from embedrec.errors import ArtifactError, DataError
@@ -156,3 +158,16 @@ def test_offsets_that_do_not_fit(offsets: list[int], message: str) -> None:
     with pytest.raises(DataError) as refused:
         Sessions(np.array(offsets), np.array([0, 0, 0]), Vocab(["a"]), np.array([7]))
     assert str(refused.value) == message
+
+
+def test_sessions_are_loaded_without_what_names_them(tmp_path: Path) -> None:
+    events = Events.of(["b", "b", "a"], [3, 4, 3], user=["u", "u", "v"], kind=["x", "y", "x"])
+    features = Features(Vocab([3]), {"year": np.array([1990.0], dtype=np.float32)})
+    whole = sessionize(replace(events, item_features=features))
+    whole.save(tmp_path / "s", {})
+    loaded = Sessions.load(tmp_path / "s", named=False)
+    assert loaded.ids.tolist() == [0, 1]
+    assert loaded.users is None and loaded.item_features is None
+    assert (loaded.items.tolist(), loaded.offsets.tolist()) == (whole.items.tolist(), whole.offsets.tolist())
+    assert loaded.vocab.ids.tolist() == whole.vocab.ids.tolist()
+    assert Sessions.load(tmp_path / "s").ids.tolist() == ["b", "a"]
