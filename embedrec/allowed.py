@@ -13,10 +13,9 @@ import numpy as np
 from embedrec.artifacts import Artifact
 from embedrec.data.conditions import Condition, all_met
 from embedrec.data.features import Features
-from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, reason
-from embedrec.past import trained_on
+from embedrec.past import known_features
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.side_tables import side_table
 from embedrec.workspace import Workspace
@@ -122,9 +121,13 @@ def ids_like(vocab: Vocab, texts: Sequence[str]) -> list[Any]:
 
 
 def item_features(
-    workspace: Workspace, model: Callable[[], Artifact], vocab: Vocab, attributes: Path | None
+    workspace: Workspace,
+    model: Callable[[], Artifact],
+    vocab: Vocab,
+    attributes: Path | None,
+    index: Artifact | None = None,
 ) -> Callable[[], Features]:
-    """Makes the features of items: of a table, or of the sessions that a model was trained on.
+    """Makes the features of items: of a table, of an index that keeps some, or of a model's training sessions.
 
     Raises SettingsError, when it is called, where nothing is known of them.
     """
@@ -132,9 +135,11 @@ def item_features(
     def features() -> Features:
         if attributes is not None:
             return side_table(attributes, "item", "item").read(vocab, BadRows("fail"))[0]
-        source = model()
-        told = source.about.get("trained_on") is not None  # imported vectors come from no sessions
-        found = Sessions.load(trained_on(workspace, source)).item_features if told else None
+        from embedrec.index.files import kept_features
+
+        found = None if index is None else kept_features(index)
+        if found is None:
+            found = known_features(workspace, model())
         if found is None:
             raise SettingsError(
                 "nothing is known of the items; name a table with --attributes, or prepare the sessions with "

@@ -26,6 +26,11 @@ class Answering:
     used: tuple[Artifact, ...]
     model: Model
 
+    @property
+    def index(self) -> Artifact | None:
+        """The index that it searches; None where it looks at all answers."""
+        return next((artifact for artifact in self.used if artifact.kind == "index"), None)
+
 
 def open_answering(
     workspace: Workspace,

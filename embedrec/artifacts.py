@@ -62,18 +62,25 @@ class Draft:
 
 
 @contextmanager
-def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft]:
+def writing(folder: Path, kind: str, about: Mapping[str, Any], *, made_from: Artifact | None = None) -> Iterator[Draft]:
     """Write the artifact `folder`; it appears, or replaces the old one, when the block ends without an error.
 
-    kind   what it is: "sessions", "model", "index"
-    about  JSON values for the manifest; may be added to through `draft.about` inside the block
+    kind       what it is: "sessions", "model", "index"
+    about      JSON values for the manifest; may be added to through `draft.about` inside the block
+    made_from  an artifact that was read for it. Where that is the one to be replaced, it must not have been replaced
+               meanwhile, as what somebody else made of it would be lost
 
     A link to a folder stays, and the folder it names is replaced. Raises ArtifactError when something that is no
-    artifact stands there, which is never overwritten.
+    artifact stands there, which is never overwritten, and where `made_from` was replaced.
     """
     folder = folder.resolve() if folder.is_symlink() else folder
     check_place(folder)
-    with atomic_folder(folder) as draft_folder:
+
+    def check() -> None:
+        if made_from is not None and folder.exists() and folder.samefile(made_from.folder):
+            check_same(made_from)
+
+    with atomic_folder(folder, check) as draft_folder:
         draft = Draft(draft_folder, dict(about))
         yield draft
         files = {f.name: _describe(f) for f in sorted(draft_folder.iterdir())}
@@ -90,6 +97,12 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Draft
         with (draft_folder / MANIFEST).open("w", encoding="utf-8", errors=_SURROGATES) as f:
             json.dump(manifest, f, indent=2, ensure_ascii=False, allow_nan=False)
             f.write("\n")
+
+
+def check_same(artifact: Artifact) -> None:
+    """Raises ArtifactError where an artifact is not the one that was read any more."""
+    if read(artifact.folder).digest != artifact.digest:
+        raise ArtifactError(f"{artifact.folder} was changed by somebody else meanwhile; try again")
 
 
 def _versions() -> dict[str, str]:

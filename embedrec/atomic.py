@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +24,7 @@ from typing import IO, Any
 from embedrec.locks import Lock, lock, still_there
 
 _LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,9})-[0-9a-f]{8}\.(?P<what>tmp|old|unlocked)")
+_LOCK = ".lock"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -56,9 +57,17 @@ def atomic_file(path: Path, mode: str = "w", *, follow: bool = True) -> Iterator
     _flush(path.parent)
 
 
+def no_check() -> None:
+    """Lets everything pass."""
+
+
 @contextmanager
-def atomic_folder(place: Path) -> Iterator[Path]:
-    """A hidden folder beside `place` to write files into; it takes the place when the block ends without an error."""
+def atomic_folder(place: Path, check: Callable[[], None] = no_check) -> Iterator[Path]:
+    """A hidden folder beside `place` to write files into; it takes the place when the block ends without an error.
+
+    check  called just before; where it raises, the old folder stays. No other process replaces anything beside `place`
+           between the two
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
     sweep(place.parent)
     with _draft(place, folder=True) as (draft, _):
@@ -67,10 +76,34 @@ def atomic_folder(place: Path) -> Iterator[Path]:
             for file in sorted(draft.iterdir()):
                 _flush(file)
             _flush(draft)
-            _swap_in(draft, place)
+            with locked(place.parent):
+                check()
+                _swap_in(draft, place)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """For a block that no other process or thread enters for the same folder meanwhile; waits until it may.
+
+    The folder itself is locked, so that nothing is left behind; where its file system locks only files that are open
+    for writing (NFS), a hidden file in it. A file system without locks locks nothing. A draft is its writer's alone,
+    and locked already.
+    """
+    if _LEFT.fullmatch(folder.name):
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if lock(descriptor, wait=True) is Lock.UNKNOWN:
+            os.close(descriptor)
+            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            lock(descriptor, wait=True)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -16,13 +16,15 @@ import numpy as np
 from embedrec import artifacts
 from embedrec.allowed import IdList, ids_like
 from embedrec.artifacts import Artifact
+from embedrec.data.feature_files import joined
+from embedrec.data.features import Features
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
-from embedrec.errors import ArtifactError, DataError, SettingsError, UnknownItemError
+from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index.aligning import aligned
 from embedrec.index.building import build_index
 from embedrec.index.changes import tombstones
-from embedrec.index.files import load_index, save_index
+from embedrec.index.files import kept_features, load_index, save_index
 from embedrec.index.index import Index
 from embedrec.index.measuring import facts_of, some_items
 from embedrec.index.promise import Promise
@@ -43,6 +45,7 @@ class Changes:
     replace  a file of vectors for items that the index has
     add      a file of vectors for items that it does not have
     compact  build it again: cells, codes and graph of what is left, with its promise
+    features what is known of the model's items, which goes before what the index knows of them
     """
 
     model: Artifact | None = None
@@ -51,6 +54,7 @@ class Changes:
     replace: Path | None = None
     add: Path | None = None
     compact: bool = False
+    features: Features | None = None
 
     def __post_init__(self) -> None:
         if self.align and self.model is None:
@@ -116,10 +120,16 @@ def change_index(
     }
     about["changes"] = [*about.get("changes", []), {**counts, "compacted": changes.compact, "of": provenance(source)}]
     about["seconds"] = round(perf_counter() - started, 3)
-    if artifacts.read(source.folder).digest != source.digest:
-        raise ArtifactError(f"{source.folder} was changed by somebody else meanwhile; try again")
-    save_index(index, folder, {name: value for name, value in about.items() if name not in _WRITTEN})
+    artifacts.check_same(source)
+    kept = {name: value for name, value in about.items() if name not in _WRITTEN}
+    save_index(index, folder, kept, features=_features(source, changes.features), made_from=source)
     return Changed(artifacts.read(folder, "index"), row, told + ([] if changes.compact else _drift(before, index)))
+
+
+def _features(source: Artifact, newer: Features | None) -> Features | None:
+    """What is known of the items of a changed index."""
+    older = kept_features(source)
+    return older if newer is None else newer if older is None else joined(newer, older)
 
 
 _WRITTEN = {"spec", "metric", "items", "dim", "augmented", "longest", "nprobe", "ef_search", "rerank", "facts"}

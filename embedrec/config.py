@@ -64,7 +64,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises SettingsError when it is missing or no TOML."""
     with decoding(lambda why: SettingsError(f"{path} is not valid TOML: {why}")):
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+            tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise SettingsError(f"no settings file {path}; check the path") from None
         except OSError as e:

@@ -95,7 +95,10 @@ def walk(
     )
     yield f"  trained   word2vec on all but the last {source.item} of each, {trained.about['seconds']:.1f} s"
 
-    indexed = steps.index(trained, workspace.folder("index", "word2vec-ivf"), "ivf", seed=seed, report=report)
+    known = split.train.item_features
+    indexed = steps.index(
+        trained, workspace.folder("index", "word2vec-ivf"), "ivf", features=known, seed=seed, report=report
+    )
     index, facts = load_index(indexed), indexed.about["facts"]
     yield f"  indexed   {index.spec}, recall@20 {facts['recall@20']:.3f}, {facts['query_ms_p50']:.2f} ms a query"
     yield ""

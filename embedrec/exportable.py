@@ -72,7 +72,7 @@ def exportable_items(
     """
     source = nearest_source(workspace, model, index)
     opened = open_nearest(source, settings, popularity=popularity, device=device)
-    features = item_features(workspace, lambda: opened.model(workspace), opened.vocab, attributes)
+    features = item_features(workspace, lambda: opened.model(workspace), opened.vocab, attributes, opened.index)
     mask = allowed.among(opened.vocab, features)
     answers = item_answers(opened.among(mask))
 
@@ -143,7 +143,7 @@ def exportable_recommendations(
     known = _known(given, vocab)
     if not len(known.items):
         raise DataError(f"{histories} names no item that model {source.name} knows; check its column of items")
-    features = item_features(workspace, lambda: source, vocab, attributes)
+    features = item_features(workspace, lambda: source, vocab, attributes, opened.index)
     mask = allowed.among(vocab, features)
 
     def best(rows: np.ndarray, k: int) -> TopK:

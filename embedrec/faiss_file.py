@@ -19,6 +19,8 @@ from embedrec.errors import DataError
 
 _DEEP = 6  # indexes inside each other
 _WIDE = 1 << 20  # dimensions
+_LINKS = 1 << 18  # of a vector, on all levels that it may get
+_CANDIDATES = 1 << 20  # that a walk keeps
 _BLOCK = 32  # vectors that fast scan keeps together
 _NO_SIZE = 2**64 - 1  # bytes of a code that is only kept in blocks
 _RANGES = {0: 2, 1: 2, 2: 0, 3: 0, 4: 0, 5: 0, 6: 2, 7: 0, 8: 0}  # numbers a dimension that types of scalars train
@@ -191,12 +193,15 @@ class _Walk:
         self.blocks(nlist, ntotal, _BLOCK * parts // 2)
 
     def graph(self, d: int, ntotal: int) -> None:
-        self.vector("<f8")
+        odds = self.vector("<f8")
         until, levels = self.vector("<i4").astype(np.int64), self.vector("<i4", ntotal)
         offsets, links = self.vector("<u8", ntotal + 1), self.vector("<i4")
         entry, top = self.number("<i4"), self.number("<i4")
-        self.array("<i4", 3)
-        self.must(len(until) > 1 and until[0] == 0 and np.diff(until) >= 0, "links a level are odd")
+        candidates, kept, _ = self.array("<i4", 3).tolist()  # of vectors that are added, and of searches
+        self.must(len(until) > 1 and until[0] == 0 and np.diff(until) > 0, "links a level are odd")
+        self.must(until[-1] <= _LINKS, "links a level are odd")
+        self.must(len(odds) == len(until) - 1 and (odds >= 0) & (odds <= 1), "odds of levels do not fit the levels")
+        self.must(0 < candidates <= _CANDIDATES and 0 < kept <= _CANDIDATES, "a walk keeps an odd number of candidates")
         self.must((levels >= 1) & (levels < len(until)), "levels of vectors are odd")
         self.must(offsets[0] == 0 and offsets[-1] == len(links), "links do not begin and end where they should")
         self.must(np.diff(offsets.astype(np.int64)) == until[levels], "places of links are odd")

@@ -28,9 +28,14 @@ _METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "dot": faiss.METRIC_INNER_PROD
 def made(spec: str, d: int, metric: Metric) -> Any:
     """An empty index; "cosine" is for vectors that have length 1. Raises SettingsError for what FAISS cannot build."""
     try:
-        return faiss.index_factory(d, spec, _METRICS[metric])
+        index = faiss.index_factory(d, spec, _METRICS[metric])
     except RuntimeError as e:
         raise _refused(spec, f"{d} dimensions", e) from None
+    deepest = inner(index)
+    graphs = (deepest, faiss.downcast_index(deepest.quantizer) if isinstance(deepest, faiss.IndexIVF) else None)
+    if any(isinstance(graph, faiss.IndexHNSW) and not graph.hnsw.assign_probas.size() for graph in graphs):
+        raise SettingsError(f"a graph needs 2 links a vector at least, which {spec!r} does not have; take HNSW16")
+    return index
 
 
 @native_text_dropped()

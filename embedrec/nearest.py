@@ -46,6 +46,11 @@ class Nearest:
         return self.source if self.source.kind == "model" else workspace.find("model", self._indexed)
 
     @property
+    def index(self) -> Artifact | None:
+        """The index it comes from; None where it comes from a model."""
+        return self.source if self.source.kind == "index" else None
+
+    @property
     def _indexed(self) -> str:
         return str(self.source.about["indexed"]["name"])
 

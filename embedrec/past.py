@@ -10,6 +10,7 @@ import numpy as np
 
 from embedrec.artifacts import Artifact
 from embedrec.config import build
+from embedrec.data.features import Features
 from embedrec.data.lookup import find_items
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError, UnknownItemError, did_you_mean
@@ -146,6 +147,16 @@ def trained_on(workspace: Workspace, model: Artifact) -> Artifact:
             f"sessions {sessions.name} were written anew since model {model.name} was trained on them; train it again"
         )
     return sessions
+
+
+def known_features(workspace: Workspace, model: Artifact) -> Features | None:
+    """What is known of a model's items: the features of the sessions it was trained on; None where there are none.
+
+    Raises SettingsError and ArtifactError where the sessions have changed since, or are gone.
+    """
+    if model.about.get("trained_on") is None:  # imported vectors come from no sessions
+        return None
+    return Sessions.load(trained_on(workspace, model)).item_features
 
 
 def built_of(workspace: Workspace, index: Artifact) -> Artifact:

@@ -202,7 +202,7 @@ def train(
     }
     if run.device != "cpu":
         about["device"] = run.device
-    save_model(model, folder, about)
+    save_model(model, folder, about, made_from=start)
     if run.checkpoint is not None:
         shutil.rmtree(run.checkpoint, ignore_errors=True)
     return artifacts.read(folder, "model")
@@ -234,16 +234,23 @@ def train_along(recipe: Recipe, source: Artifact, *, seed: int, threads: int, ru
 
 
 def import_vectors(
-    path: Path, folder: Path, *, kind: Format | None = None, metric: Metric | None = None, report: Report = quiet
+    path: Path,
+    folder: Path,
+    *,
+    kind: Format | None = None,
+    metric: Metric | None = None,
+    encoded: bool = False,
+    report: Report = quiet,
 ) -> Artifact:
     """Read item vectors from a file of another tool and write the model artifact `folder`.
 
     Vectors of npy, fbin, fvecs, bvecs and ivecs may be larger than the memory.
     """
     artifacts.check_place(folder)
-    embeddings = load_vectors(path, kind, metric=metric, room=in_files(folder.parent), report=report)
+    room = in_files(folder.parent)
+    embeddings = load_vectors(path, kind, metric=metric, percent=encoded, room=room, report=report)
     model = Vectors(metric=embeddings.metric).restore(embeddings.vocab, {"items": embeddings.vectors})
-    save_model(model, folder, {"file": str(path)})
+    save_model(model, folder, {"file": str(path), "metric_from": embeddings.about["metric_from"]})
     return artifacts.read(folder, "model")
 
 
@@ -256,6 +263,7 @@ def index(
     sessions: Artifact | None = None,
     weights: Weights | None = None,
     popularity: float | None = None,
+    features: Features | None = None,
     settings: SearchSettings = AS_BUILT,
     promise: Promise | None = None,
     metric: Metric | None = None,
@@ -270,6 +278,7 @@ def index(
     sessions    the sessions to index; of="answers": those whose histories are asked to measure it, else items are
     weights     what events count in those vectors, if not as in the model's queries
     popularity  how much of an item's norm counts, see `VectorModel.dialled`
+    features    what is known of its items, which goes along
     settings    of searches that say nothing else; what it leaves open is tuned
     promise     what must hold of it, see `tuner.tuned`
     metric      "cosine", "dot" or "l2" instead of the model's own
@@ -325,7 +334,7 @@ def index(
             room=room,
             report=report,
         )
-        save_index(built, folder, about, queries=asked[1])
+        save_index(built, folder, about, queries=asked[1], features=features)
     return artifacts.read(folder, "index")
 
 

@@ -312,7 +312,7 @@ def write_split(source: Artifact, folder: Path, rule: Rule, *, seed: int = 0) ->
         "test_sessions": len(split.test),
         "test_events": len(split.test.sessions.items),
     }
-    with artifacts.writing(folder, "sessions", about) as draft:
+    with artifacts.writing(folder, "sessions", about, made_from=source) as draft:
         split.train.write(draft)
         split.test.write(draft)
     return artifacts.read(folder, "sessions"), checked

@@ -6,6 +6,8 @@ npy              (n, d) float32 in X.npy, one id a line in X.ids.txt
 safetensors      tensor "vectors" (n, d); ids as int64 "ids", or as "ids_utf8" bytes cut at "ids_offsets" (n+1,)
 parquet          columns id, vector (fixed-size list of float32), and count, name where known
 fvecs, bvecs, ivecs, fbin   see `vector_records`; one id a line in X.ids.txt, and where there is none, row numbers
+
+The metric stands in safetensors and parquet; of the others in X.meta.json beside X, see `vector_meta`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import quote
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from embedrec.decoding import decoding
 from embedrec.embeddings import METRICS, Embeddings, Metric
 from embedrec.errors import DataError, SettingsError
 from embedrec.reporting import Report, quiet
+from embedrec.vector_meta import Meta, Written, check_meta, decoded, encoded, load_meta, save_meta
 from embedrec.vector_records import RECORDS, read_array, read_records, write_records
 
 Format = Literal["text", "binary", "npy", "safetensors", "parquet", "fvecs", "bvecs", "ivecs", "fbin"]
@@ -44,6 +46,7 @@ _SUFFIXES: dict[str, Format] = {
     ".ivecs": "ivecs",
     ".fbin": "fbin",
 }
+_WITH_METRIC = ("safetensors", "parquet")
 _BLOCK = 8192  # rows written at a time, and read between two reports
 _LONGEST_KEY = 4096  # bytes; a longer key in a binary file means that it is none
 
@@ -96,6 +99,9 @@ def save_vectors(
         write_records(embeddings.vectors, path, kind, lambda: _save_ids(embeddings.vocab, path))
     else:
         _SAVE[kind](embeddings, path)
+    if kind not in _WITH_METRIC:
+        written: Written = "percent-encoded" if whitespace == "encode" and kind in _LINES else "as they are"
+        save_meta(Meta(embeddings.metric, len(embeddings), embeddings.dim, written), path)
 
 
 def load_vectors(
@@ -103,13 +109,15 @@ def load_vectors(
     kind: Format | None = None,
     *,
     metric: Metric | None = None,
+    percent: bool = False,
     room: Room = IN_MEMORY,
     report: Report = quiet,
 ) -> Embeddings:
     """Read vectors from a file.
 
     kind    format; by default the suffix tells
-    metric  by default what the file says, else cosine
+    metric  by default what the file says, or X.meta.json beside it; else cosine, and `about` says that it is assumed
+    percent whether ids are percent-encoded; where X.meta.json says so, they are
     room    under a budget, vectors of npy, fbin, fvecs, bvecs and ivecs stay in their file, which must not change
             meanwhile, or are put into one of the room; those of other formats, and ids, are in memory
     report  "progress" of the word2vec formats
@@ -123,7 +131,15 @@ def load_vectors(
         vocab, vectors, said = _load_npy(path, room) if kind == "npy" else _load_records(path, kind, room)
     else:
         vocab, vectors, said = _LOAD_WORDS[kind](path, report) if kind in _LOAD_WORDS else _LOAD[kind](path)
-    return Embeddings(vectors, vocab, metric or said, {"file": path.name, "format": kind})
+    meta = None if kind in _WITH_METRIC else load_meta(path)
+    if meta is not None:
+        check_meta(meta, path, *vectors.shape)
+        said, percent = meta.metric, percent or meta.ids == "percent-encoded"
+    if percent:
+        vocab = Vocab(as_ids(decoded(vocab.ids.tolist())), vocab.names, vocab.counts)
+    source = "given" if metric is not None else "assumed" if said is None else "file"
+    about = {"file": path.name, "format": kind, "metric_from": source}
+    return Embeddings(vectors, vocab, metric or said or "cosine", about)
 
 
 def words_of(vocab: Vocab, whitespace: Whitespace) -> np.ndarray:
@@ -133,7 +149,7 @@ def words_of(vocab: Vocab, whitespace: Whitespace) -> np.ndarray:
     """
     words = vocab.ids.astype(str).astype(object) if vocab.integer else vocab.ids
     if whitespace == "encode":
-        words = np.array([_SPACE.sub(lambda m: quote(m[0]), w.replace("%", "%25")) for w in words], dtype=object)
+        words = np.array(encoded(words.tolist()), dtype=object)
     bad = next((w for w in words if not w or _ODD.search(w)), None)
     if bad is not None:
         remedy = "encode such ids with --whitespace encode" if _SPACE.search(bad) else "repair it"
@@ -161,13 +177,13 @@ def _binary_lines(words: np.ndarray, vectors: np.ndarray) -> bytes:
     return b"".join(w.encode() + b" " + row.tobytes() for w, row in zip(words, rows, strict=True))
 
 
-def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric]:
+def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric | None]:
     words: list[str] = []
     rows: list[np.ndarray] = []
     said: tuple[int, int] | None = None
     with (
         decoding(lambda why: DataError(f"{path} is no word2vec text file ({why}); name its format with --format")),
-        path.open(encoding="utf-8", newline="\n") as f,
+        path.open(encoding="utf-8-sig", newline="\n") as f,
     ):
         for number, line in enumerate(f, start=1):
             word, *numbers = line.rstrip("\r\n").rstrip(" ").split(" ")
@@ -189,10 +205,10 @@ def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric]:
         raise DataError(
             f"{path} says {said[0]} vectors and holds {len(rows)}; it is cut off or was put together wrongly"
         )
-    return Vocab(np.array(words, dtype=object)), np.stack(rows), "cosine"
+    return Vocab(np.array(words, dtype=object)), np.stack(rows), None
 
 
-def _load_binary(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric]:
+def _load_binary(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric | None]:
     size = path.stat().st_size
     with path.open("rb") as f:
         try:
@@ -212,7 +228,7 @@ def _load_binary(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric]
                 report("progress", done=len(words), total=n, unit="vectors")
         if f.read(2).strip(b"\n"):
             raise DataError(f"{path} says {n} × {d} vectors and holds more; its first line is wrong")
-    return Vocab(np.array(words, dtype=object)), vectors, "cosine"
+    return Vocab(np.array(words, dtype=object)), vectors, None
 
 
 def _key(f: object, path: Path) -> str:
@@ -244,17 +260,17 @@ def _save_ids(vocab: Vocab, path: Path) -> None:
 
 def _load_ids(path: Path) -> Ids:
     with decoding(lambda why: DataError(f"{ids_file(path)} is not UTF-8 ({why})")):
-        words = ids_file(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        words = ids_file(path).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     return np.array(words, dtype=object)
 
 
-def _load_records(path: Path, kind: Format, room: Room) -> tuple[Vocab, np.ndarray, Metric]:
+def _load_records(path: Path, kind: Format, room: Room) -> tuple[Vocab, np.ndarray, Metric | None]:
     vectors = read_records(path, kind, room)
     there = ids_file(path).is_file()  # collections of vectors to measure with come without
     ids = _load_ids(path) if there else np.arange(len(vectors))
     if len(ids) != len(vectors):
         raise DataError(f"{path} holds {len(vectors)} vectors, but {ids_file(path)} {len(ids)} ids; one a line is due")
-    return Vocab(ids), vectors, "cosine"
+    return Vocab(ids), vectors, None
 
 
 def _save_npy(embeddings: Embeddings, path: Path) -> None:
@@ -266,14 +282,14 @@ def _save_npy(embeddings: Embeddings, path: Path) -> None:
 _BREAK = re.compile(r"[\n\r\ud800-\udfff]")
 
 
-def _load_npy(path: Path, room: Room) -> tuple[Vocab, np.ndarray, Metric]:
+def _load_npy(path: Path, room: Room) -> tuple[Vocab, np.ndarray, Metric | None]:
     with decoding(lambda why: DataError(f"{path} holds no array of numbers ({why})")):
         vectors = read_array(path, room)
     if vectors.dtype.kind not in "fiu":
         raise DataError(f"{path} holds no array of numbers")
     if not ids_file(path).is_file():
         raise DataError(f"the ids of {path} are missing; put them into {ids_file(path)}, one a line")
-    return Vocab(_load_ids(path)), vectors, "cosine"
+    return Vocab(_load_ids(path)), vectors, None
 
 
 def _save_safetensors(embeddings: Embeddings, path: Path) -> None:
@@ -295,14 +311,14 @@ def _save_safetensors(embeddings: Embeddings, path: Path) -> None:
         f.write(save(tensors, metadata=about))
 
 
-def _load_safetensors(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
+def _load_safetensors(path: Path) -> tuple[Vocab, np.ndarray, Metric | None]:
     from safetensors import safe_open
 
     with decoding(lambda why: DataError(f"{path} is no safetensors file of vectors ({why})")):
         with safe_open(path, framework="numpy") as f:
             tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118
             about = f.metadata() or {}
-        metric = about.get("metric", "cosine")
+        metric = about.get("metric")
         needed = ("vectors", "ids") if "ids" in tensors else ("vectors", "ids_utf8", "ids_offsets")
         missing = next((name for name in needed if name not in tensors), None)
         if missing is not None:
@@ -317,7 +333,7 @@ def _load_safetensors(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
         vectors = tensors["vectors"]
     if vectors.dtype.kind not in "fiu":
         raise DataError(f"the vectors of {path} must be numbers, but are {vectors.dtype}")
-    return Vocab(ids), vectors, metric if metric in METRICS else "cosine"
+    return Vocab(ids), vectors, metric if metric in METRICS else None
 
 
 def _save_parquet(embeddings: Embeddings, path: Path) -> None:
@@ -339,7 +355,7 @@ def _save_parquet(embeddings: Embeddings, path: Path) -> None:
         pq.write_table(table, f, compression="zstd")
 
 
-def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
+def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric | None]:
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -360,9 +376,9 @@ def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric]:
         flat = pc.list_flatten(lists).cast(pa.float32(), safe=False).to_numpy()
         names = from_arrow(table["name"].cast(pa.string()).fill_null("")) if "name" in table.column_names else None
         counts = from_arrow(table["count"].cast(pa.int64()).fill_null(0)) if "count" in table.column_names else None
-    said = (table.schema.metadata or {}).get(b"metric", b"cosine").decode(errors="replace")
+    said = (table.schema.metadata or {}).get(b"metric", b"").decode(errors="replace")
     vocab = Vocab(as_ids(ids), names, counts)
-    return vocab, flat.reshape(len(ids), -1), said if said in METRICS else "cosine"
+    return vocab, flat.reshape(len(ids), -1), said if said in METRICS else None
 
 
 def _is_other_list(kind: object) -> bool:
@@ -381,11 +397,11 @@ _SAVE: dict[str, Callable[[Embeddings, Path], None]] = {
     "safetensors": _save_safetensors,
     "parquet": _save_parquet,
 }
-_LOAD_WORDS: dict[str, Callable[[Path, Report], tuple[Vocab, np.ndarray, Metric]]] = {
+_LOAD_WORDS: dict[str, Callable[[Path, Report], tuple[Vocab, np.ndarray, Metric | None]]] = {
     "text": _load_text,
     "binary": _load_binary,
 }
-_LOAD: dict[str, Callable[[Path], tuple[Vocab, np.ndarray, Metric]]] = {
+_LOAD: dict[str, Callable[[Path], tuple[Vocab, np.ndarray, Metric | None]]] = {
     "safetensors": _load_safetensors,
     "parquet": _load_parquet,
 }

@@ -16,6 +16,7 @@ from embedrec.errors import SettingsError
 from embedrec.index.building import build_index
 from embedrec.index.files import load_index
 from embedrec.index.measuring import those_queries
+from embedrec.index.promise import Promise
 from embedrec.index.settings import SearchSettings
 from embedrec.models import recipe_class
 from embedrec.models.base import VectorModel
@@ -79,12 +80,13 @@ def test_it_recommends_what_the_model_does(workspace: Workspace, name: str, kind
 def test_an_index_of_answers_is_measured_on_histories(workspace: Workspace) -> None:
     """Recall of one cell of many, on states of the network instead of on items."""
     model = trained(workspace, "gru4rec")
-    built = indexed(workspace, "gru4rec", "IVF8,Flat", settings=SearchSettings(nprobe=1), seed=3)
+    settings = SearchSettings(nprobe=1)
+    built = indexed(workspace, "gru4rec", "IVF4,Flat", settings=settings, promise=Promise(0.01, 3), seed=3)
     queries = some_queries(model, Sessions.load(workspace.find("sessions")), 4000, seed=3)
     assert queries.shape == (80, 9) and (queries[:, -1] == 1).all()
     index = load_index(built)
-    expected = those_queries(model.answers, queries).found_by(index)
-    assert built.about["facts"]["recall@20"] == round(expected.mean, 4) < 1
+    expected = those_queries(model.answers, queries, 3).found_by(index)
+    assert built.about["facts"]["recall@3"] == round(expected.mean, 4) < 1
     kept = built.array("queries")
     np.testing.assert_array_equal(kept, some_queries(model, Sessions.load(workspace.find("sessions")), 4000, seed=4))
     told, _ = steps.recall_verdict(built)

@@ -9,6 +9,7 @@ import os
 import random
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec import artifacts, atomic
+from embedrec import artifacts, atomic, locks
 from embedrec.data import Sessions
 from embedrec.data.held_out import HeldOut
 from embedrec.errors import ArtifactError
@@ -217,6 +218,74 @@ def test_writers_at_once(tmp_path: Path) -> None:
     assert failed == []
     assert number_in(tmp_path / "x") % 100 == 14
     assert names(tmp_path) == ["x"]
+
+
+def test_no_update_is_lost(tmp_path: Path, swap: str) -> None:
+    """Several read an artifact and replace it by what they make of it: what stands there at the end has all of it."""
+    write(tmp_path / "x", 0)
+    succeeded = []
+
+    def work() -> None:
+        for _ in range(12):
+            try:
+                before = artifacts.read(tmp_path / "x")
+                with artifacts.writing(tmp_path / "x", "sessions", {"number": 1}, made_from=before) as draft:
+                    draft.about["count"] = before.about.get("count", 0) + 1
+            except ArtifactError as e:  # between two renames there is none
+                assert "x was changed by somebody else meanwhile" in str(e) or swap == "two renames"
+            else:
+                succeeded.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert artifacts.read(tmp_path / "x").about["count"] == len(succeeded) >= 12
+    assert names(tmp_path) == ["x"]
+
+
+def test_only_what_is_replaced_must_be_the_same(tmp_path: Path) -> None:
+    write(tmp_path / "x", 1)
+    before = artifacts.read(tmp_path / "x")
+    write(tmp_path / "x", 2)
+    with artifacts.writing(tmp_path / "y", "sessions", {}, made_from=before):
+        pass
+    (tmp_path / "link").symlink_to("x")
+    for name in ("x", "link"):
+        with (
+            pytest.raises(ArtifactError, match="changed by somebody else"),
+            artifacts.writing(tmp_path / name, "sessions", {}, made_from=before),
+        ):
+            pass
+    assert number_in(tmp_path / "x") == 2
+
+
+@pytest.mark.parametrize(("lockable", "left"), [("files", [".lock", "x"]), ("nothing", [".lock", "x"])])
+def test_folders_that_cannot_be_locked(
+    lockable: str, left: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS locks files that are open for writing only, and some file systems lock nothing."""
+    flock = locks.fcntl.flock
+
+    def of_files(descriptor: int, how: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) or lockable == "nothing":
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(descriptor, how)
+
+    monkeypatch.setattr(locks.fcntl, "flock", of_files)
+    for number in (1, 2):
+        write(tmp_path / "x", number)
+        assert number_in(tmp_path / "x") == number
+    assert names(tmp_path) == left
+
+
+def test_an_artifact_inside_a_draft(tmp_path: Path) -> None:
+    """The folder above it is locked by the same process."""
+    with atomic.scratch_folder(tmp_path / "x") as folder:
+        for number in (1, 2):
+            write(folder / "y", number)
+            assert number_in(folder / "y") == number
 
 
 # ------------------------------------------------------------------------------------------- kills

@@ -22,7 +22,7 @@ LAYERS = [
     {"data", "toy", "datasets", "training"},
     {"readers", "topk"},
     {"embeddings"},
-    {"vector_records", "vector_files", "faiss_index", "faiss_file"},
+    {"vector_meta", "vector_records", "vector_files", "faiss_index", "faiss_file"},
     {"index", "models"},
     {"evaluate", "export"},
     {"workspace", "lineage"},

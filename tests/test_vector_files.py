@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import unquote
 
 import gensim.models
@@ -18,9 +18,10 @@ from hypothesis.extra import numpy as hnp
 
 from embedrec.data import Vocab
 from embedrec.data.room import IN_MEMORY, in_files
-from embedrec.embeddings import Embeddings
+from embedrec.embeddings import METRICS, Embeddings, Metric
 from embedrec.errors import DataError, SettingsError
 from embedrec.vector_files import Format, format_of, ids_file, load_vectors, save_vectors
+from embedrec.vector_meta import meta_file
 from tests.conftest import read_only, some_embeddings
 
 SUFFIX: dict[Format, str] = {
@@ -114,16 +115,65 @@ def test_encoded_white_space_comes_back(kind: Format, texts: list[str], tmp_path
     path = tmp_path / f"v{SUFFIX[kind]}"
     embeddings = Embeddings(np.ones((len(texts), 2)), Vocab(texts))
     save_vectors(embeddings, path, whitespace="encode")
+    assert load_vectors(path).vocab.ids.tolist() == texts
+    meta_file(path).unlink()  # as from another tool
     assert [unquote(i) for i in load_vectors(path).vocab.ids] == texts
+    assert load_vectors(path, percent=True).vocab.ids.tolist() == texts
 
 
-@pytest.mark.parametrize("kind", FORMATS)
-def test_metric_and_names_that_files_hold(kind: Format, tmp_path: Path) -> None:
-    path = tmp_path / f"v{SUFFIX[kind]}"
-    save_vectors(some_embeddings(metric="l2"), path)
-    assert load_vectors(path).metric == ("l2" if kind in ("safetensors", "parquet") else "cosine")
-    assert load_vectors(path, metric="dot").metric == "dot"
-    assert load_vectors(path).about == {"file": path.name, "format": kind}
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", get_args(Format))
+def test_metrics_come_back(kind: Format, metric: Metric, tmp_path: Path) -> None:
+    path = tmp_path / f"v.{kind}"
+    embeddings = some_embeddings(20, 3, metric)
+    whole = Embeddings(np.round(np.abs(embeddings.vectors) * 9), embeddings.vocab, metric)
+    save_vectors(whole, path, kind)
+    back = load_vectors(path, kind)
+    assert back.metric == metric and (back.vectors == whole.vectors[expected_order(whole, kind)]).all()
+    beside = kind not in ("safetensors", "parquet")
+    assert meta_file(path).exists() == (beside and metric != "cosine")
+    assert back.about == {
+        "file": path.name,
+        "format": kind,
+        "metric_from": "assumed" if beside and metric == "cosine" else "file",
+    }
+    other = load_vectors(path, kind, metric="dot")
+    assert other.metric == "dot" and other.about["metric_from"] == "given"
+    save_vectors(some_embeddings(20, 3), path, "npy")  # what stands beside an older file is not of this one
+    assert load_vectors(path, "npy").metric == "cosine"
+
+
+def test_what_is_said_of_another_file(tmp_path: Path) -> None:
+    path = tmp_path / "v.npy"
+    save_vectors(some_embeddings(20, 3, "l2"), path)
+    np.save(path, np.ones((20, 4), dtype=np.float32))
+    with pytest.raises(
+        DataError, match=r"v\.npy\.meta\.json is of 20 × 3 vectors, but .*v\.npy holds 20 × 4; remove it"
+    ):
+        load_vectors(path)
+    for content in (b"", b"{}", b"[1]", b'{"metric": "far", "vectors": 20, "dim": 3}', b"\xff", b"[" * 10**5):
+        meta_file(path).write_bytes(content)
+        with pytest.raises(DataError, match=r"meta\.json does not say what v\.npy is \(.*\); remove it, or repair it"):
+            load_vectors(path)
+
+
+def test_a_failed_export_leaves_what_is_said_of_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "v.vec"
+    save_vectors(some_embeddings(2, 3, "l2"), path)
+    with pytest.raises(DataError, match="cannot stand in a file separated by spaces"):
+        save_vectors(Embeddings(np.ones((2, 3)), Vocab(["a b", "c"]), "dot"), path)
+    assert load_vectors(path).metric == "l2"
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_byte_order_mark_is_no_part_of_an_id(ends: str, tmp_path: Path) -> None:
+    """Notepad writes one before text."""
+    np.save(tmp_path / "x.npy", np.eye(3, dtype=np.float32))
+    (tmp_path / "x.ids.txt").write_bytes(b"\xef\xbb\xbf" + ends.join(["a", "b", "c", ""]).encode())
+    assert load_vectors(tmp_path / "x.npy").vocab.ids.tolist() == ["a", "b", "c"]
+    for name, first in (("x.vec", ""), ("y.vec", "2 1" + ends)):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + f"{first}a 1{ends}b 2{ends}".encode())
+        assert load_vectors(tmp_path / name).vocab.ids.tolist() == ["a", "b"]
 
 
 @pytest.mark.parametrize("kind", FORMATS)

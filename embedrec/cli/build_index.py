@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,13 @@ from embedrec.cli.common import (
 )
 from embedrec.cli.searching import gpu_option, search_options
 from embedrec.cli.taking import latest_model
+from embedrec.errors import ArtifactError, SettingsError
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
 if TYPE_CHECKING:
+    from embedrec.artifacts import Artifact
+    from embedrec.data.features import Features
     from embedrec.steps import Indexed
 
 _NOT_KEPT = 3  # exit code: no index keeps the promise
@@ -61,7 +65,8 @@ _NOT_KEPT = 3  # exit code: no index keeps the promise
 @click.option(
     "--target-recall",
     metavar="SHARE@K",
-    help="Promise: this share of the exact K nearest is found [default: .99@20].",
+    help="Promise: this share of the exact K nearest is found, in lists of up to K; searches for longer lists go "
+    "further, to find about as large a share, which is not measured [default: .99@20].",
 )
 @click.option("--max-p95", metavar="TIME", help="Promise: 95 of 100 single searches take no longer, such as 2ms.")
 @click.option(
@@ -125,7 +130,7 @@ def build_index(
     from embedrec.config import build, parse_pairs
     from embedrec.data.room import parse_size
     from embedrec.errors import PromiseError
-    from embedrec.evaluate.plots import check_plots, draw_points
+    from embedrec.evaluate.plots import check_plots
     from embedrec.index.promise import promised
     from embedrec.models.encoders import Weights
     from embedrec.past import trained_on
@@ -138,6 +143,7 @@ def build_index(
     folder = workspace.folder("index", name or steps.index_name(source.name, kind, of))
     known = of == "sessions" or (of == "answers" and source.about.get("trained_on") is not None)
     sessions = using(trained_on(workspace, source)) if known else None
+    features = None if of == "sessions" else features_to_keep(workspace, source)
     weights = build(Weights, parse_pairs(pairs), given="--set") if pairs else None
     try:
         with Progress("build-index") as report:
@@ -149,6 +155,7 @@ def build_index(
                 sessions=sessions,
                 weights=weights,
                 popularity=popularity,
+                features=features,
                 settings=settings,
                 promise=promise,
                 metric=metric,
@@ -159,6 +166,7 @@ def build_index(
             )
     except PromiseError as e:
         emit([{"index": "", **point, "kept": False} for point in e.points], as_json)
+        _draw(e.points, f"{source.name}: no index keeps the promise", plot)
         note(f"embedrec: {e}")
         raise click.exceptions.Exit(_NOT_KEPT) from None
     note(f"wrote index {done.name} ({done.folder})")
@@ -166,6 +174,28 @@ def build_index(
     points = about["facts"].get("points")
     one = {"spec": about["spec"], "items": about["items"], **about["facts"]}
     emit([{"index": done.name, **point} for point in points or [one]], as_json)
-    if plot is not None and points:
-        draw_points(points, f"{done.name}: {about['items']:,} items", plot)
-        note(f"wrote {plot}")
+    _draw(points or [{**one, "kept": True}], f"{done.name}: {about['items']:,} items", plot)
+
+
+def features_to_keep(workspace: Workspace, model: Artifact) -> Features | None:
+    """The features of a model's items, which go along with an index of it; says why where they cannot."""
+    from embedrec.past import known_features
+
+    try:
+        return known_features(workspace, model)
+    except (ArtifactError, SettingsError) as e:
+        note(f"features of the items do not go along with the index, so that it cannot be searched with --where: {e}")
+        return None
+
+
+def _draw(points: Sequence[Mapping[str, Any]], title: str, plot: Path | None) -> None:
+    """Draw what was measured, where that is wanted; says so."""
+    from embedrec.evaluate.plots import draw_points
+
+    if plot is None:
+        return
+    if not points:
+        note(f"nothing was measured, so that there is no plot to write to {plot}")
+        return
+    draw_points(points, title, plot)
+    note(f"wrote {plot}")

@@ -231,6 +231,7 @@ def _choice(workspace: Workspace, given: dict[str, Any]) -> Iterable[Artifact]:
 
 def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str, Any]) -> None:
     from embedrec.cli.progress import Progress
+    from embedrec.cli.vectors import tell_meta
     from embedrec.vector_files import save_vectors
 
     if given["policies"].wanted() or given["allowed"] or given["resume"] or file == "-":
@@ -239,6 +240,7 @@ def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str,
     with Progress("export") as report:
         save_vectors(vectors, Path(file), kind, whitespace=given["whitespace"], report=report)
     note(f"wrote {len(vectors)} vectors to {file}")
+    tell_meta(Path(file))
 
 
 def _tell(done: Exported, policies: str, k: int) -> None:

@@ -83,7 +83,8 @@ def recommend(
     vocab = asked.vocab
     rows = find_items(vocab, items)
     history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
-    mask = allowed.among(vocab, item_features(workspace, lambda: source, vocab, allowed.attributes))
+    features = item_features(workspace, lambda: source, vocab, allowed.attributes, opened.index)
+    mask = allowed.among(vocab, features)
     tell(allowed, vocab, mask)
     found = recommended(asked, history, min(count or _SHOWN, len(vocab)), seen=seen, allowed=mask)
     records: list[dict[str, Any]] = [

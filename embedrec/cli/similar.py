@@ -80,7 +80,8 @@ def similar(
     use_threads(threads)
     vocab = opened.vocab
     rows = find_items(vocab, items)
-    mask = allowed.among(vocab, item_features(workspace, lambda: opened.model(workspace), vocab, allowed.attributes))
+    features = item_features(workspace, lambda: opened.model(workspace), vocab, allowed.attributes, opened.index)
+    mask = allowed.among(vocab, features)
     tell(allowed, vocab, mask)
     found = opened.among(mask).neighbours(rows, count or max(1, min(_SHOWN, len(vocab) - 1)))
     past = None

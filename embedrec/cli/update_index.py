@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from embedrec.cli.allowing import id_list
+from embedrec.cli.build_index import features_to_keep
 from embedrec.cli.common import (
     emit,
     json_option,
@@ -69,7 +70,10 @@ def update_index(
 
     source = taken(workspace, workspace.find("index", index))
     trained = None if model is None else taken(workspace, workspace.find("model", model))
-    changes = Changes(trained, align, None if remove is None else id_list(remove), replace, add, compact)
+    features = None if trained is None else features_to_keep(workspace, trained)
+    changes = Changes(
+        trained, align, None if remove is None else id_list(remove), replace, add, compact, features=features
+    )
     use_threads(threads)
     with Progress("update-index") as report:
         done = change_index(source, workspace.folder("index", name or source.name), changes, report=report)

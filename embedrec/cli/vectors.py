@@ -20,11 +20,20 @@ _format = click.option(
 )
 
 
+def tell_meta(file: Path) -> None:
+    """Say what stands beside a file of vectors that was written."""
+    from embedrec.vector_meta import meta_file
+
+    if meta_file(file).is_file():
+        note(f"wrote the metric and how ids are written to {meta_file(file)}; keep it beside {file.name}")
+
+
 @click.group(short_help="Item vectors to and from files of other tools.")
 def vectors() -> None:
     """Item vectors to and from word2vec text and binary, NumPy, safetensors, Parquet, fvecs, bvecs, ivecs and fbin.
 
-    Ids of .npy, .fvecs, .bvecs, .ivecs and .fbin stand in X.ids.txt beside X, one a line.
+    Ids of .npy, .fvecs, .bvecs, .ivecs and .fbin stand in X.ids.txt beside X, one a line. A metric other than cosine,
+    and that ids are percent-encoded, stand in X.meta.json beside X where the format cannot hold them.
     """
 
 
@@ -50,16 +59,18 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
         embeddings = steps.item_vectors(source)
         save_vectors(embeddings, file, kind, whitespace=whitespace, report=report)
     note(f"wrote {len(embeddings)} × {embeddings.dim} vectors to {file}")
+    tell_meta(file)
 
 
 @vectors.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @_format
 @click.option("--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: the file's, else cosine].")
+@click.option("--encoded", is_flag=True, help="Ids are percent-encoded, as --whitespace encode writes them.")
 @click.option("--name", metavar="NAME", help="Name of the model [default: the file's, without its suffix].")
 @log_option
 @workspace_option
-def import_(file: Path, kind: Any, metric: Any, name: str | None, workspace: Workspace) -> None:
+def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None, workspace: Workspace) -> None:
     """Read item vectors from FILE into a model, to be indexed and searched like a trained one.
 
     Those of .npy, .fbin, .fvecs, .bvecs and .ivecs may be larger than the memory.
@@ -72,6 +83,8 @@ def import_(file: Path, kind: Any, metric: Any, name: str | None, workspace: Wor
 
     folder = workspace.folder("model", name or plain_from(file.stem) or "vectors")
     with Progress("vectors import") as report:
-        done = steps.import_vectors(file, folder, kind=kind, metric=metric, report=report)
+        done = steps.import_vectors(file, folder, kind=kind, metric=metric, encoded=encoded, report=report)
+    if done.about["metric_from"] == "assumed":
+        note(f"{file} does not say how its vectors are compared; taken as cosine, unless --metric says otherwise")
     note(f"wrote model {done.name} ({done.folder})")
     tell_outdated(workspace, done)

@@ -26,8 +26,14 @@ _DISPLAY = ""  # the column of display names: no feature is called so
 
 def save_features(features: Features, path: Path) -> None:
     """Write features; row r of the file is row r of the features. Raises DataError for a text that is not Unicode."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
+
+    pq.write_table(to_table(features), path, compression="zstd")
+
+
+def to_table(features: Features) -> Any:
+    """Features as an Arrow table, see `from_table`. Raises DataError for a text that is not Unicode."""
+    import pyarrow as pa
 
     columns = {ID: to_arrow(features.vocab.ids)}
     if features.vocab.names is not None:
@@ -43,8 +49,23 @@ def save_features(features: Features, path: Path) -> None:
     named: dict[str, Categories | Lists] = {**features.categorical, **features.lists}
     names = json.dumps({name: column.names.tolist() for name, column in named.items()}, ensure_ascii=False)
     dates = json.dumps(sorted(features.dates), ensure_ascii=False)
-    table = pa.table(columns).replace_schema_metadata({_NAMES: names.encode(), _DATES: dates.encode()})
-    pq.write_table(table, path, compression="zstd")
+    return pa.table(columns).replace_schema_metadata({_NAMES: names.encode(), _DATES: dates.encode()})
+
+
+def joined(first: Features, then: Features) -> Features:
+    """What is known of the ids of `first`, and behind them of those that only `then` has. Columns of one of both are
+    empty for the other; those whose types differ are as in `first`, and unknown for the others."""
+    import pyarrow as pa
+
+    fresh = np.flatnonzero(first.vocab.rows(then.vocab.ids) < 0)
+    if not len(fresh) or first.vocab.integer != then.vocab.integer:
+        return first
+    tables = [to_table(first), to_table(then).take(fresh)]
+    mine = {field.name: field.type for field in tables[0].schema}
+    odd = [field.name for field in tables[1].schema if mine.get(field.name, field.type) != field.type]
+    dates = json.dumps(sorted(first.dates | then.dates))
+    whole = pa.concat_tables([tables[0], tables[1].drop_columns(odd)], promote_options="default")
+    return from_table(whole.replace_schema_metadata({_DATES: dates.encode()}))
 
 
 def load_features(path: Path) -> Features:

@@ -185,7 +185,7 @@ def _number(kind: type[float], text: str) -> float:
 
 def _fields(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 parts = line.split()
                 if parts and len(parts) != count:

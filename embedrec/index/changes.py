@@ -16,10 +16,11 @@ import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
-from embedrec.errors import DataError, SettingsError, UnknownItemError
+from embedrec.errors import DataError, SettingsError, UnknownItemError, reason
 from embedrec.faiss_index import inner
 from embedrec.index.filling import filled, largest_norm, stored
 from embedrec.index.index import Index
+from embedrec.index.trust import check_changes
 
 _ADD = 1 << 16  # vectors added at a time
 _SHOWN = 3  # ids that a message names
@@ -97,22 +98,30 @@ def _changed(index: Index, embeddings: Embeddings, kept: np.ndarray, new: np.nda
         longest = longest or largest_norm(index.embeddings.vectors)
         if largest_norm(embeddings.vectors[new]) > longest:  # all are to be scaled otherwise
             return compacted(replace(index, embeddings=embeddings))
-    changed: Any = faiss.deserialize_index(faiss.serialize_index(index.faiss))
+    content = faiss.serialize_index(index.faiss)
+    check_changes(content, len(index) if index.rows is None else len(index.rows))
+    changed: Any = faiss.deserialize_index(content)
     rows = np.arange(len(index)) if index.rows is None else index.rows
     rows = np.where(rows < 0, -1, kept[rows])
     gone = np.flatnonzero(rows < 0) if index.rows is None else np.flatnonzero((rows < 0) & (index.rows >= 0))
-    if len(gone) and _removes(changed):
-        changed.remove_ids(gone)
-        if not _keeps_labels(changed):
-            rows = np.delete(rows, gone)
     vectors = stored(embeddings, index.augmented, longest)
-    for start in range(0, len(new), _ADD):
-        block = new[start : start + _ADD]
-        if _keeps_labels(changed):
-            changed.add_with_ids(vectors(block), len(rows) + np.arange(len(block)))
-        else:
-            changed.add(vectors(block))
-        rows = np.concatenate([rows, block])
+    try:
+        if len(gone) and removes(changed):
+            changed.remove_ids(gone)
+            if not keeps_labels(changed):
+                rows = np.delete(rows, gone)
+        for start in range(0, len(new), _ADD):
+            block = new[start : start + _ADD]
+            if keeps_labels(changed):
+                changed.add_with_ids(vectors(block), len(rows) + np.arange(len(block)))
+            else:
+                changed.add(vectors(block))
+            rows = np.concatenate([rows, block])
+    except (RuntimeError, MemoryError) as e:
+        raise SettingsError(
+            f"FAISS cannot change an index of type {index.spec} ({reason(e).rpartition(': ')[2]}); build it again with "
+            "what it is to hold, or take a type that can be changed, such as ivf or hnsw"
+        ) from e
     same = len(rows) == len(embeddings) and (rows == np.arange(len(rows))).all()
     return replace(
         index,
@@ -125,12 +134,12 @@ def _changed(index: Index, embeddings: Embeddings, kept: np.ndarray, new: np.nda
     )
 
 
-def _keeps_labels(index: Any) -> bool:
+def keeps_labels(index: Any) -> bool:
     """Whether vectors keep their labels when others go: in cells, not where labels are places."""
     return isinstance(inner(index), faiss.IndexIVF) and not _refined(index)
 
 
-def _removes(index: Any) -> bool:
+def removes(index: Any) -> bool:
     """Whether FAISS can remove vectors from an index of this type."""
     return isinstance(inner(index), faiss.IndexIVF | faiss.IndexFlatCodes) and not _refined(index)
 

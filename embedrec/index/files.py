@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 
 from embedrec import artifacts
+from embedrec.data.feature_files import load_features, save_features
+from embedrec.data.features import Features
 from embedrec.data.vocab_files import later_vocab, load_vocab, save_vocab
 from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import DataError
@@ -21,17 +23,26 @@ from embedrec.index.parameters import check_settings
 from embedrec.index.settings import KINDS, SearchSettings
 from embedrec.index.trust import check_file
 
+_FEATURES = "features.parquet"
 _SOUND = "FAISS may read it"
 _FIT = "vectors are usable and as many as the ids, which are distinct"
 
 
 def save_index(
-    index: Index, folder: str | Path, about: Mapping[str, Any], *, queries: np.ndarray | None = None
+    index: Index,
+    folder: str | Path,
+    about: Mapping[str, Any],
+    *,
+    queries: np.ndarray | None = None,
+    features: Features | None = None,
+    made_from: artifacts.Artifact | None = None,
 ) -> None:
     """Write the artifact `folder`, kind "index"; `about` is provenance. The file of an index that was built on disk is
     moved there.
 
-    queries  (q, d) float32 that were not asked yet, to measure on later; None asks the items for each other
+    features   what is known of the items, so that searches can be filtered without the sessions
+    queries    (q, d) float32 that were not asked yet, to measure on later; None asks the items for each other
+    made_from  see `artifacts.writing`
     """
     said = {
         "spec": index.spec,
@@ -43,13 +54,15 @@ def save_index(
         **{name: getattr(index.settings, name) or 0 for name in KINDS},
         "facts": dict(index.facts),
     }
-    with artifacts.writing(Path(folder), "index", {**said, **about}) as draft:
+    with artifacts.writing(Path(folder), "index", {**said, **about}, made_from=made_from) as draft:
         save_vocab(index.vocab, draft.path("vocab.parquet"))
         draft.array("vectors", index.embeddings.vectors)
         if index.rows is not None:
             draft.array("rows", index.rows)
         if queries is not None:
             draft.array("queries", queries)
+        if features is not None:
+            save_features(features.aligned(index.vocab), draft.path(_FEATURES))
         file = draft.path("index.faiss")
         if index.file is not None and index.file.is_file():  # not saved before
             shutil.move(index.file, file)
@@ -97,6 +110,14 @@ def load_index(source: artifacts.Artifact | str | Path) -> Index:
 def kept_queries(artifact: artifacts.Artifact) -> np.ndarray | None:
     """The queries (q, d) that were saved with an index to measure on later; None where there are none."""
     return artifact.array("queries", "float32") if "queries.npy" in artifact else None
+
+
+def kept_features(artifact: artifacts.Artifact) -> Features | None:
+    """What is known of the items of an index; None where nothing was saved with it."""
+    if _FEATURES not in artifact:
+        return None
+    with artifacts.opening(artifact, "build the index again"):
+        return load_features(artifact.path(_FEATURES))
 
 
 class _About(msgspec.Struct):

@@ -7,7 +7,7 @@ the same bits wherever a search ran.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import faiss
@@ -91,6 +91,17 @@ class OnGpu(Index):
             said = reason(e).rpartition(": ")[2]
             raise SettingsError(f"FAISS cannot bring {index.spec} to a GPU: {said}; take --device cpu") from e
         return cls(**{f.name: getattr(index, f.name) for f in fields(Index)}, gpu=there)
+
+    def _chosen(self, settings: SearchSettings, k: int) -> SearchSettings:
+        """See `Index._chosen`; cells do not grow beyond what a GPU can."""
+        chosen = super()._chosen(settings, k)
+        if settings.nprobe is None and self.settings.nprobe is not None and chosen.cells > MOST:
+            return replace(chosen, nprobe=max(self.settings.nprobe, MOST))
+        return chosen
+
+    def _exactly(self, k: int, settings: SearchSettings) -> bool:
+        """See `Index._exactly`; on a GPU a search through cells is faster."""
+        return False
 
     def _found(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
         """See `Index._found`; raises SettingsError for more than a GPU can."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings, Metric, check_queries, unit
-from embedrec.index import walked
+from embedrec.index import effort, walked
 from embedrec.index.filters import Some, among, cells_of_labels, exactly
 from embedrec.index.grouped import grouped, lists_of, pays
 from embedrec.index.parameters import check_settings, faiss_parameters
@@ -71,10 +71,11 @@ class Index:
         """The nearest k items of each query.
 
         queries   (q, d) float32
-        settings  of this search, over those of the index
-        allowed   what may be found: (n,) bool or rows (m,); all where it is None. k of them are found wherever there
-                  are k, and about as many of the nearest as without a filter, see `filters`
-        Returns TopK (q, k), missing results −1 / −inf; scores are exact: cosine, inner product, or −squared distance.
+        settings  of this search, over those of the index, which grow with k, see `effort`
+        allowed   what may be found: (n,) bool or rows (m,); all where it is None. About as many of the nearest are
+                  found as without a filter, see `filters`
+        Returns TopK (q, k), wherever there are k; else missing results are −1 / −inf. Scores are exact: cosine, inner
+        product, or −squared distance. Queries for which FAISS finds fewer than k are searched again, at last exactly.
         Raises SettingsError when k is not in 1 … n, dimensions differ, a row that is allowed is not there, or the type
         has no such setting; DataError for queries that are not finite.
         """
@@ -88,9 +89,42 @@ class Index:
         return TopK(found.rows[places], found.scores[places], self.vocab)
 
     def _best(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
-        """The k best of what is proposed, by their exact scores."""
+        """The k best, by their exact scores, of what is proposed, or of all."""
+        if some is None and self._exactly(k, settings):
+            return self.embeddings.search(queries, k)
+        found = self.once(queries, k, settings, some)
+        short = np.flatnonzero(found.rows[:, -1] < 0)
+        return found if some is not None or not len(short) else self._completed(found, short, queries, settings)
+
+    def once(
+        self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, some: np.ndarray | None = None
+    ) -> TopK:
+        """What one search finds: `search`, but with fewer than k results where FAISS finds fewer.
+
+        some  rows (m,) that may be found, ascending; all where it is None
+        """
         rows = self.proposed(queries, k, settings, some)
         return rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
+
+    def _exactly(self, k: int, settings: SearchSettings) -> bool:
+        """Whether an exact search takes no longer, for more results than settings were found for."""
+        if k <= self.covered or settings.nprobe is not None or settings.ef_search is not None:
+            return False
+        return effort.compares_most(self._chosen(settings, k), self.faiss)
+
+    def _completed(self, found: TopK, short: np.ndarray, queries: np.ndarray, settings: SearchSettings) -> TopK:
+        """Results (q, k) of which the queries `short` (m,) have fewer, with what harder searches find for these; where
+        they come short too, with what an exact search finds."""
+        rows, scores = found.rows.copy(), found.scores.copy()
+        for more in effort.harder(self._chosen(settings, found.k), self.faiss):
+            again = self.once(queries[short], found.k, more)
+            rows[short], scores[short] = again.rows, again.scores
+            short = short[again.rows[:, -1] < 0]
+            if not len(short):
+                return TopK(rows, scores, self.vocab)
+        exact = self.embeddings.search(queries[short], found.k)
+        rows[short], scores[short] = exact.rows, exact.scores
+        return TopK(rows, scores, self.vocab)
 
     def proposed(
         self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, some: np.ndarray | None = None
@@ -101,7 +135,7 @@ class Index:
 
         Those of compressed vectors come with the nearest first.
         """
-        chosen = settings.over(self.settings)
+        chosen = self._chosen(settings, k)
         n = len(self) if some is None else len(some)
         reach = min(k * (chosen.rerank or 1) + SPARE, n)
         if some is None and self.faiss.ntotal == n:
@@ -151,6 +185,15 @@ class Index:
 
         return compacted(self, seed=seed)
 
+    def _chosen(self, settings: SearchSettings, k: int) -> SearchSettings:
+        """The settings of a search for k results: those given, over those of the index, which grow with k."""
+        return settings.over(effort.grown(self.settings, self.faiss, k, self.covered))
+
+    @cached_property
+    def covered(self) -> int:
+        """The most results of a search that settings and facts are about, see `effort.covered`."""
+        return effort.covered(self.facts)
+
     def _found(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
         """FAISS's labels (q, reach) of what is nearest to queries that are ready for it, −1 for missing."""
         lists, nprobe = self._lists, chosen.cells
@@ -159,6 +202,8 @@ class Index:
         graph = self._graph
         if graph is not None and walked.pays(len(ready)):
             return walked.walked(graph, ready, reach, chosen.candidates)
+        if reach > self.covered * (chosen.rerank or 1) + SPARE:  # FAISS ends before it has found more than candidates
+            chosen = replace(chosen, ef_search=max(chosen.candidates, reach))
         labels: np.ndarray = self.faiss.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
         return labels
 

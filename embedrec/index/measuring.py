@@ -39,11 +39,11 @@ class Asked:
     def k(self) -> int:
         return self.exact.k
 
-    def found_by(self, index: Index, settings: SearchSettings = AS_BUILT) -> Recall:
-        """What an index finds of the exact answers."""
+    def found_by(self, index: Index, settings: SearchSettings = AS_BUILT, *, once: bool = False) -> Recall:
+        """What an index finds of the exact answers; with `once`, without another search where one comes short."""
         if not self.k:  # a catalogue of one
             return Recall(1.0, 1.0)
-        found = index.search(self.queries, self.k + 1, settings)
+        found = (index.once if once else index.search)(self.queries, self.k + 1, settings)
         return Recall.of(found.first(self.k) if self.rows is None else found.without(self.rows), self.exact)
 
 

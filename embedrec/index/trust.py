@@ -1,12 +1,15 @@
-"""Whether FAISS may read a file."""
+"""Whether FAISS may read a file, and change what stands in it."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 
 from embedrec.errors import DataError, reason
-from embedrec.faiss_file import UnknownTypeError, look_through
+from embedrec.faiss_file import UnknownTypeError, look_through, look_through_content
 from embedrec.interpreters import command
 
 _LONG = 600  # seconds after which an attempt is given up
@@ -19,6 +22,22 @@ index = faiss.read_index(sys.argv[1], faiss.IO_FLAG_MMAP_IFC)
 queries = numpy.random.default_rng(0).normal(size=(16, index.d)).astype(numpy.float32)
 for k in (1, min(100, index.ntotal)):
     index.search(queries, k)
+"""
+# What an index that cannot be changed says of it is said again where it is to be changed.
+_CHANGE = """\
+import sys
+import faiss
+import numpy
+faiss.omp_set_num_threads(1)
+index = faiss.read_index(sys.argv[1])
+vectors = numpy.random.default_rng(0).normal(size=(1000, index.d)).astype(numpy.float32)
+try:
+    if isinstance(index, (faiss.IndexIVF, faiss.IndexFlatCodes)):
+        index.remove_ids(numpy.arange(min(10, index.ntotal)))
+    index.add(vectors)
+    index.search(vectors[:16], min(100, index.ntotal))
+except RuntimeError:
+    pass
 """
 
 
@@ -33,19 +52,38 @@ def check_file(path: Path, labels: int) -> None:
     try:
         look_through(path, labels)
     except UnknownTypeError:
-        _try_elsewhere(path)
+        _try_elsewhere(_TRY, path, "open and search")
 
 
-def _try_elsewhere(path: Path) -> None:
-    """Open and search in another process; raises DataError when it does not come through."""
+def check_changes(content: np.ndarray, labels: int) -> None:
+    """Raises DataError for an index, as FAISS serialises it (m,) uint8, to which FAISS must not add in this process.
+
+    labels  how many labels there may be
+
+    Of types that are walked through, `check_file` knows all that only adding looks at. To others, another process adds
+    first.
+    """
     try:
-        done = subprocess.run(command("-c", _TRY, str(path)), capture_output=True, timeout=_LONG, check=False)
+        look_through_content(content, labels, "it")
+    except UnknownTypeError:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "index.faiss"
+            path.write_bytes(content.tobytes())
+            _try_elsewhere(_CHANGE, path, "change")
+
+
+def _try_elsewhere(script: str, path: Path, what: str) -> None:
+    """Try a file in another process; raises DataError when it does not come through."""
+    try:
+        done = subprocess.run(command("-c", script, str(path)), capture_output=True, timeout=_LONG, check=False)
     except (OSError, subprocess.TimeoutExpired) as e:
         raise DataError(
             f"{path.name} is of a type that is tried in another process first, which failed: {reason(e)}"
         ) from e
     if done.returncode < 0:
-        raise DataError(f"{path.name} crashed the process that tried to open and search it")
+        raise DataError(f"{path.name} crashed the process that tried to {what} it")
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise DataError(f"FAISS cannot open {path.name}: {said[-1] if said else 'it does not say why'}")
+        raise DataError(
+            f"FAISS cannot {what.partition(' ')[0]} {path.name}: {said[-1] if said else 'it does not say why'}"
+        )

@@ -90,6 +90,7 @@ def tuned(
             begun = perf_counter()
             index = filled(embeddings, name, cells=cells, seed=seed, room=room, report=report)
             seconds = perf_counter() - begun
+            index = replace(index, facts={"promise": settings_of(promise)})
             check_settings(settings, index.faiss, index.spec)
             cells = cells_of(index.faiss) if cells is None else cells
             asked = asked or asked_of(embeddings, queries, seed, k=promise.k)

@@ -81,9 +81,10 @@ def _walks(index: Index, given: SearchSettings, last: int | None) -> Iterator[Se
 
 def _recalls(index: Index, asked: Asked, walk: SearchSettings, reranks: Sequence[int | None]) -> list[Recall]:
     """Recall with each rerank. One search tells all, where fewer candidates are the first of more: an answer is found
-    when it is among them. In a graph, or behind FAISS's own refinement, they are not."""
+    when it is among them. In a graph, or behind FAISS's own refinement, they are not. Settings with which many queries
+    must be searched again would be slow."""
     if len(reranks) == 1 or walk.ef_search is not None or isinstance(index.faiss, faiss.IndexRefine):
-        return [asked.found_by(index, replace(walk, rerank=rerank)) for rerank in reranks]
+        return [asked.found_by(index, replace(walk, rerank=rerank), once=True) for rerank in reranks]
     k, exact = asked.k + 1, asked.exact.rows
     proposed = index.proposed(asked.queries, k, replace(walk, rerank=reranks[-1]))  # (q, c)
     same = proposed[:, None, :] == exact[:, :, None]  # (q, k, c)

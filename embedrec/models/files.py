@@ -19,10 +19,13 @@ M = TypeVar("M", bound=Model)
 _BEFORE: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
 
 
-def save_model(model: Model, folder: str | Path, about: Mapping[str, Any]) -> None:
-    """Write the artifact `folder`, kind "model"; `about` is provenance."""
+def save_model(
+    model: Model, folder: str | Path, about: Mapping[str, Any], *, made_from: artifacts.Artifact | None = None
+) -> None:
+    """Write the artifact `folder`, kind "model"; `about` is provenance, `made_from` as of `artifacts.writing`."""
     recipe = {"recipe": model.recipe.name, "settings": settings_of(model.recipe), "items": len(model.vocab)}
-    with artifacts.writing(Path(folder), "model", {**recipe, **about, "arrays": sorted(model.arrays)}) as draft:
+    said = {**recipe, **about, "arrays": sorted(model.arrays)}
+    with artifacts.writing(Path(folder), "model", said, made_from=made_from) as draft:
         save_vocab(model.vocab, draft.path("vocab.parquet"))
         for name, array in model.arrays.items():
             draft.array(name, array)

@@ -18,6 +18,7 @@ from embedrec.index.settings import SearchSettings
 from embedrec.models.base import Recipe
 from embedrec.models.encoders import Weights
 from embedrec.models.neural import device_of, in_steps
+from embedrec.past import known_features
 from embedrec.readers import BadRows
 from embedrec.reporting import Report
 from embedrec.study import tables
@@ -173,15 +174,16 @@ class Index(Following):
         return where.workspace.folder("index", self.made)
 
     def work(self, where: Where, report: Report) -> None:
-        table = self.table
+        table, model = self.table, where.workspace.find("model", self.table.model)
         steps.index(
-            where.workspace.find("model", table.model),
+            model,
             self.place(where),
             table.type,
             of=table.of,
             sessions=None if table.of == "items" else where.workspace.find("sessions", self.sessions),
             weights=self.weights,
             popularity=table.popularity,
+            features=None if table.of == "sessions" else known_features(where.workspace, model),
             settings=self.search,
             promise=self.promise,
             metric=table.metric,

@@ -68,6 +68,23 @@ def test_a_promise(run: Run, made: Embeddings) -> None:
     assert "items" in json.loads(one.out) and "kept" not in json.loads(one.out)
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (("--type", "flat"), 0, "wrote one.svg"),
+        (("--type", "IVF4,Flat", "--of", "items"), 0, "wrote one.svg"),
+        (("--max-p95", "0.01us", "--type", "flat"), 3, "wrote one.svg"),
+        (("--max-ram", "10"), 3, "nothing was measured, so that there is no plot to write to one.svg"),
+    ],
+)
+def test_a_plot_is_drawn_of_whatever_was_measured(
+    options: tuple[str, ...], code: int, says: str, run: Run, made: Embeddings
+) -> None:
+    ran = run("build-index", *options, "--plot", "one.svg")
+    assert ran.code == code and says in ran.err.splitlines()
+    assert Path("one.svg").exists() == says.startswith("wrote")
+
+
 def test_a_promise_that_nothing_keeps(run: Run, made: Embeddings) -> None:
     ran = run("build-index", "--max-p95", "0.01us", "--json")
     assert ran.code == 3

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from embedrec import artifacts, changing
+from embedrec import artifacts, atomic, changing
 from embedrec.data import Vocab
 from embedrec.embeddings import Embeddings
 from embedrec.index import measuring
@@ -202,6 +204,37 @@ def test_two_at_a_time(run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPat
     ran = run("update-index", "v-hnsw", "--add", "new.vec")
     assert ran.code == 1 and "indexes/v-hnsw was changed by somebody else meanwhile; try again" in ran.err
     assert len(load_index(artifacts.read(Path("indexes/v-hnsw")))) == 98
+
+
+@pytest.mark.parametrize(
+    ("folder", "first", "then"),
+    [
+        ("indexes/v-hnsw", "update-index v-hnsw --add new.vec", "update-index v-hnsw --remove gone.txt"),
+        ("models/w", "train word2vec --from w --name w --set epochs=1", "train word2vec --name w --set sample=0"),
+        ("sessions/p", "split last-item --sessions p --name p", "prepare table p.csv --name p"),
+    ],
+)
+def test_what_was_replaced_at_the_last_moment_is_not_replaced_again(
+    folder: str, first: str, then: str, run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the last look at an artifact and its replacement."""
+    Path("p.csv").write_text("session,item\n" + "".join(f"{n // 4},{n * 7 % 10}\n" for n in range(80)))
+    walked(run, "prepare", "table", "p.csv", "--name", "p")
+    walked(run, "train", "word2vec", "--set", "sample=0", "--set", "dim=4", "--name", "w")
+
+    @contextmanager
+    def late(place: Path) -> Iterator[None]:
+        monkeypatch.setattr(atomic, "locked", locked)
+        walked(run, *then.split())
+        with locked(place):
+            yield
+
+    locked = atomic.locked
+    monkeypatch.setattr(atomic, "locked", late)
+    ran = run(*first.split())
+    assert ran.code == 1 and f"{folder} was changed by somebody else meanwhile; try again" in ran.err
+    about = artifacts.read(Path(folder)).about
+    assert about.get("continued_from") is None and "split" not in about and about.get("items") != 120
 
 
 def test_indexes_of_sessions_stay(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

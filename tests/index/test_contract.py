@@ -189,9 +189,9 @@ def test_what_does_not_fit(index: Index) -> None:
 
 
 def test_all_of_the_catalogue(index: Index) -> None:
-    found = index.search(queries_for(index, 5), N, widest(index))
-    assert found.rows.shape == (5, N)
-    if not graph(index):
+    for settings in (widest(index), AS_BUILT):
+        found = index.search(queries_for(index, 5), N, settings)
+        assert found.rows.shape == (5, N)
         assert (np.sort(found.rows, axis=1) == np.arange(N)).all()
 
 

@@ -125,17 +125,26 @@ def test_factory_strings_are_tuned_as_names_are(kind: str, settings: set[str]) -
         assert Recall.of(less, exact).mean <= Recall.of(tuned.neighbours(rows, 10), exact).mean
 
 
+@pytest.mark.parametrize("kind", ["HNSW1", "HNSW1_SQ8", "IVF4_HNSW1,Flat", "PCA4,HNSW1"])
+def test_a_graph_of_one_link(kind: str) -> None:
+    """FAISS crashes when a vector is added to it."""
+    with pytest.raises(SettingsError, match="a graph needs 2 links a vector at least"):
+        build_index(some_embeddings(200), kind)
+
+
 def test_missing_results_are_padded() -> None:
-    """One cell does not hold as many as were asked for."""
+    """One cell does not hold as many as were asked for; a search goes on until it has them."""
     index = build_index(some_embeddings(60), "IVF30,Flat", SearchSettings(nprobe=1))
-    found = index.search(index.embeddings.vectors, 60)
+    found = index.once(index.embeddings.vectors, 60, SearchSettings(nprobe=1))
     assert found.rows.shape == (60, 60)
     missing = found.rows < 0
     assert missing.any(axis=1).all()
     assert (found.rows[missing] == -1).all() and np.isneginf(found.scores[missing]).all()
     assert (np.sort(missing, axis=1) == missing).all()  # they come last
+    whole = index.search(index.embeddings.vectors, 60)
+    assert (np.sort(whole.rows, axis=1) == np.arange(60)).all()
     near = index.neighbours(np.arange(60), 59)
-    assert near.rows.shape == (60, 59)
+    assert near.rows.shape == (60, 59) and (near.rows >= 0).all()
     assert not (near.rows == np.arange(60)[:, None]).any()
 
 

@@ -6,13 +6,16 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 import pytest
 
 from embedrec import artifacts
-from embedrec.errors import ArtifactError, DataError
+from embedrec.data import Vocab
+from embedrec.embeddings import Embeddings
+from embedrec.errors import ArtifactError, DataError, SettingsError
 from embedrec.faiss_file import UnknownTypeError, look_through
 from embedrec.index.files import load_index, save_index
 from embedrec.index.filling import filled
@@ -103,6 +106,7 @@ import faiss
 import numpy as np
 from embedrec.errors import DataError
 from embedrec.faiss_file import UnknownTypeError, look_through
+from embedrec.index.changes import keeps_labels, removes
 from tests.index.test_trust import damaged
 faiss.omp_set_num_threads(1)
 refused = searched = 0
@@ -117,15 +121,24 @@ for path in map(Path, sys.argv[2:]):
             refused += 1
             continue
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        own = np.ascontiguousarray(queries[:, : index.d])
         for k in (3, index.ntotal):
-            index.search(queries[:, : index.d], k)
+            index.search(own, k)
+        changed = faiss.deserialize_index(faiss.serialize_index(index))
+        if removes(changed):
+            changed.remove_ids(np.array([0, 3, 17]))
+        if keeps_labels(changed):
+            changed.add_with_ids(own, 10**6 + np.arange(len(own)))
+        else:
+            changed.add(own)
+        changed.search(own, 5)
         searched += 1
 print(refused, searched)
 """
 
 
 def test_forged_files_crash_nothing(tmp_path: Path) -> None:
-    """What is let through, FAISS opens and searches. In another process, which would not come back from a crash."""
+    """What is let through, FAISS opens, searches and changes. In another process, which a crash would end."""
     paths = []
     for kind in ("flat", "ivf", "IVF400,Flat", "ivfpq", "fastscan", "hnsw", "HNSW8_SQ8", "OPQ3_6,IVF8,PQ3x4np,RFlat"):
         paths.append(tmp_path / f"{len(paths)}.faiss")
@@ -161,6 +174,78 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     faiss.write_index(index, str(path))
     with pytest.raises(DataError, match="links lead to no vector"):
         look_through(path)
+
+
+def forged_graph(path: Path, **fields: Any) -> None:
+    """A graph with other fields, of those that only adding looks at."""
+    index = filled(some_embeddings(N, D), "HNSW8").faiss
+    for name, value in fields.items():
+        if isinstance(value, int):
+            setattr(index.hnsw, name, value)
+        else:
+            held = getattr(index.hnsw, name)
+            numbers = faiss.vector_to_array(held)
+            faiss.copy_array_to_vector(np.asarray(value(numbers), dtype=numbers.dtype), held)
+    faiss.write_index(index, str(path))
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"assign_probas": lambda p: []}, "odds of levels do not fit the levels"),
+        ({"assign_probas": lambda p: [0.0] * 199 + [1.0]}, "odds of levels do not fit the levels"),
+        ({"assign_probas": lambda p: p[:-1]}, "odds of levels do not fit the levels"),
+        ({"assign_probas": lambda p: [*p, 0.0]}, "odds of levels do not fit the levels"),
+        ({"assign_probas": lambda p: np.where(p == p[0], np.nan, p)}, "odds of levels do not fit the levels"),
+        ({"assign_probas": lambda p: -p}, "odds of levels do not fit the levels"),
+        ({"assign_probas": lambda p: [], "cum_nneighbor_per_level": lambda u: u[:1]}, "links a level are odd"),
+        ({"cum_nneighbor_per_level": lambda u: np.where(u == u[-1], 2**31 - 1, u)}, "links a level are odd"),
+        ({"cum_nneighbor_per_level": lambda u: np.where(u == u[-1], u[-2], u)}, "links a level are odd"),
+        ({"efConstruction": 0}, "a walk keeps an odd number of candidates"),
+        ({"efConstruction": -1}, "a walk keeps an odd number of candidates"),
+        ({"efConstruction": 2**31 - 1}, "a walk keeps an odd number of candidates"),
+        ({"efSearch": 0}, "a walk keeps an odd number of candidates"),
+        ({"efSearch": 2**31 - 1}, "a walk keeps an odd number of candidates"),
+    ],
+)
+def test_fields_that_only_adding_looks_at(fields: dict[str, Any], says: str, tmp_path: Path) -> None:
+    """FAISS opens and searches such a graph, and crashes, or takes all memory, when a vector is added."""
+    forged_graph(tmp_path / "x.faiss")
+    look_through(tmp_path / "x.faiss")
+    forged_graph(tmp_path / "x.faiss", **fields)
+    with pytest.raises(DataError, match=says):
+        look_through(tmp_path / "x.faiss")
+
+
+def test_graphs_of_all_numbers_of_links_are_let_through(tmp_path: Path) -> None:
+    for links in (2, 3, 64, 512):
+        index = faiss.IndexHNSWFlat(D, links)
+        index.add(some_embeddings(50, D).vectors)
+        faiss.write_index(index, str(tmp_path / "x.faiss"))
+        assert look_through(tmp_path / "x.faiss").ntotal == 50
+
+
+def test_types_of_unknown_fields_are_changed_in_another_process_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = filled(some_embeddings(200, D, "l2"), "LSH")
+    assert len(index.added(Embeddings(np.ones((1, D)), Vocab(["new"]), "l2"))) == 201
+    monkeypatch.setattr("embedrec.index.trust._CHANGE", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.raises(DataError, match=r"index\.faiss crashed the process that tried to change it"):
+        index.removed(["i3"])
+    known = filled(some_embeddings(200, D, "l2"), "HNSW8")
+    assert len(known.removed(["i3"])) == 199
+
+
+@pytest.mark.parametrize("kind", ["NSG8", "NSG8,Flat"])
+def test_types_that_cannot_be_changed(kind: str) -> None:
+    index = filled(some_embeddings(200, D, "l2"), kind)
+    with pytest.raises(
+        SettingsError,
+        match=r"FAISS cannot change an index of type NSG8\S* \(NSG does not support.*\); build it again with",
+    ):
+        index.added(Embeddings(np.ones((1, D)), Vocab(["new"]), "l2"))
+    assert len(index.removed(["i3"]).search(index.embeddings.vectors[:5], 50).rows) == 5
 
 
 def test_labels_that_there_are_not(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def publish_folder(publication: Publication, folder: Path, *, report: Report = q
     artifacts.check_place(folder)
     atomic.sweep(folder.parent)
     fingerprint = publication.fingerprint(_LAYOUT)
-    number = 1
+    number, there = 1, None
     with suppress(ArtifactError, KeyError):
         there = artifacts.read(folder, _KIND)
         number = there.about["generation"] + 1
@@ -63,7 +63,7 @@ def publish_folder(publication: Publication, folder: Path, *, report: Report = q
             return Published(there.about["generation"])
     size: dict[str, int] = {}
     about: dict[str, Any] = {"generation": number, "published": fingerprint, **publication.made_from}
-    with artifacts.writing(folder, _KIND, about) as draft:
+    with artifacts.writing(folder, _KIND, about, made_from=there) as draft:
         if publication.neighbours is not None:
             with draft.path("neighbours.parquet").open("wb") as file:
                 size["neighbours"] = _write_neighbours(publication, file, report)

@@ -1,0 +1,147 @@
+"""An index without the model and the sessions it was made of, as it is copied to where it serves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedrec import artifacts
+from embedrec.data import Vocab
+from embedrec.data.feature_files import joined, load_features
+from embedrec.data.features import Features
+from embedrec.embeddings import Embeddings
+from embedrec.index import measuring
+from embedrec.index.files import kept_features, load_index, save_index
+from embedrec.vector_files import save_vectors
+from tests.cli.conftest import Run, walked
+
+YEARS = {f"i{n}": 1990 + n for n in range(40)}
+
+
+@pytest.fixture
+def built(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder: sessions of 40 items with year, shelf code and name, a model and an index of it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measuring, "_ALONE", 2)
+    plays = [f"s{s},i{(s * 7 + k * k) % 40},Item {(s * 7 + k * k) % 40}\n" for s in range(60) for k in range(5)]
+    Path("plays.csv").write_text("session,item,title\n" + "".join(plays))
+    rows = "".join(
+        f"i{n},{year},{'old' if year < 2010 else 'new'},00{n % 3}\n" for n, year in enumerate(YEARS.values())
+    )
+    Path("items.csv").write_text("item,year,shelf,code\n" + rows)
+    walked(run, *["prepare", "table", "plays.csv", "--title", "title", "--item-features", "items.csv", "--name", "p"])
+    walked(run, *["train", "svd", "--set", "dim=4", "--name", "m"])
+    walked(run, *["build-index", "--type", "flat", "--name", "x"])
+
+
+def gone(*kinds: str) -> None:
+    for kind in kinds:
+        shutil.rmtree(kind)
+
+
+def similar(run: Run, *words: str) -> list[str]:
+    return [row[2] for row in walked(run, "similar", "i3", "-n", "39", "--index", "x", *words).rows]
+
+
+def test_filters_and_names_without_model_and_sessions(run: Run, built: None) -> None:
+    with_them = similar(run, "--where", "year>=2010")
+    assert set(with_them) == {item for item, year in YEARS.items() if year >= 2010}
+    gone("models", "sessions")
+    assert similar(run, "--where", "year>=2010") == with_them
+    assert similar(run, "--where", "shelf=new") == with_them
+    assert set(similar(run, "--where", "code=002")) == {f"i{n}" for n in range(40) if n % 3 == 2}
+    (named,) = walked(run, "similar", "Item 3", "-n", "1", "--index", "x").rows
+    assert named[0] == "i3" and named[4].startswith("Item ")
+    walked(run, "export", "out.tsv", "-n", "5", "--index", "x", "--where", "year<1995")
+    assert {line.split("\t")[2] for line in Path("out.tsv").read_text().splitlines()[-20:]} <= {
+        f"i{n}" for n in range(5)
+    }
+    assert walked(run, "verify", "x").rows == [["indexes", "x", "ok"]]
+
+
+def test_updates_keep_what_is_known(run: Run, built: None) -> None:
+    new = Embeddings(np.ones((2, 4), dtype=np.float32), Vocab(["n0", "n1"]), "dot")
+    save_vectors(new, Path("new.parquet"))
+    Path("gone.txt").write_text("i39\n")
+    gone("models", "sessions")
+    walked(run, "update-index", "x", "--add", "new.parquet", "--remove", "gone.txt")
+    assert set(similar(run, "--where", "year>=2010")) == {i for i, y in YEARS.items() if y >= 2010} - {"i39"}
+    walked(run, "update-index", "x", "--compact")
+    assert set(similar(run, "--where", "year>=2010")) == {i for i, y in YEARS.items() if y >= 2010} - {"i39"}
+    assert {"n0", "n1"} & set(similar(run))
+
+
+def test_a_newer_model_brings_its_own(run: Run, built: None) -> None:
+    """Of its items; those that it does not have keep what was known of them."""
+    rows = "".join(f"i{n},{2100 + n},far\n" for n in range(30))
+    Path("items.csv").write_text("item,year,shelf\n" + rows)
+    Path("plays.csv").write_text(
+        "\n".join(line for line in Path("plays.csv").read_text().split("\n") if ",i3" not in line)
+    )
+    walked(run, *["prepare", "table", "plays.csv", "--title", "title", "--item-features", "items.csv", "--name", "p"])
+    walked(run, *["train", "svd", "--set", "dim=4", "--name", "m2"])
+    walked(run, *["update-index", "x", "--model", "m2", "--align"])
+    gone("models", "sessions")
+    assert len(similar(run, "--where", "year>=2100")) > 20
+    far = similar(run, "--where", "shelf=far")
+    assert far == similar(run, "--where", "year>=2100") and not {"i30", "i35"} & set(far)
+    assert {"i30", "i35"} <= set(similar(run, "--where", "year>=2015", "--where", "year<2100"))
+
+
+def test_an_index_of_before_takes_those_of_the_model(run: Run, built: None) -> None:
+    old = artifacts.read(Path("indexes/x"))
+    save_index(
+        load_index(old), "indexes/x", {k: v for k, v in old.about.items() if k in ("type", "of", "indexed", "seed")}
+    )
+    assert kept_features(artifacts.read(Path("indexes/x"))) is None
+    assert set(similar(run, "--where", "year>=2010")) == {i for i, y in YEARS.items() if y >= 2010}
+    gone("models")
+    ran = run("similar", "i3", "--index", "x", "--where", "year>=2010")
+    assert ran.code == 1 and ran.err.splitlines()[-1].startswith("embedrec: no model artifact is called 'm'")
+
+
+def test_sessions_that_are_gone_when_it_is_built(run: Run, built: None) -> None:
+    gone("sessions")
+    ran = walked(run, *["build-index", "--type", "flat", "--name", "x"])
+    assert (
+        "features of the items do not go along with the index, so that it cannot be searched with --where: " in ran.err
+    )
+    assert len(similar(run)) == 39
+
+
+def test_answers_keep_them_too(run: Run, built: None) -> None:
+    walked(run, *["build-index", "--type", "flat", "--of", "answers", "--name", "a"])
+    gone("sessions")
+    found = walked(run, *["recommend", "i3", "i5", "-n", "40", "--index", "a", "--where", "year>=2010"]).rows
+    assert {row[1] for row in found} == {i for i, y in YEARS.items() if y >= 2010}
+
+
+def test_damaged_features_are_a_sentence(run: Run, built: None) -> None:
+    from tests.test_corruption import sign
+
+    Path("indexes/x/features.parquet").write_bytes(b"PAR1 no")
+    sign(Path("indexes/x"))
+    ran = run("similar", "i3", "--index", "x", "--where", "year>=2010")
+    assert ran.code == 1 and "features.parquet is no Parquet file" in ran.err
+
+
+def test_joined() -> None:
+    def known(ids: list[str], **columns: list[float]) -> Features:
+        return Features(Vocab(ids), {name: np.array(column, dtype=float) for name, column in columns.items()})
+
+    both = joined(known(["a", "b"], year=[1, 2]), known(["b", "c"], year=[5, 6], other=[7, 8]))
+    assert both.vocab.ids.tolist() == ["a", "b", "c"]
+    assert both.numeric["year"].tolist() == [1, 2, 6]
+    assert np.isnan(both.numeric["other"][:2]).all() and both.numeric["other"][2] == 8
+    first = known(["a"], year=[1])
+    assert joined(first, known(["a"], year=[5])) is first
+
+
+def test_the_file_is_documented(run: Run, built: None) -> None:
+    found = load_features(Path("indexes/x/features.parquet"))
+    assert set(found.vocab.ids.tolist()) == set(YEARS)
+    assert json.loads(Path("indexes/x/manifest.json").read_text())["files"].keys() >= {"features.parquet"}
