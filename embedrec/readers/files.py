@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import glob
 import gzip
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from glob import has_magic
 from pathlib import Path
 from typing import IO
 
 from embedrec.errors import DataError, did_you_mean
 from embedrec.readers import tar
 from embedrec.readers.decoders import unpacking
+from embedrec.readers.globs import files_below, matching
 from embedrec.readers.packing import FACTOR, packing, unpacked, without_packing
 from embedrec.readers.packing import SUFFIXES as PACKED
 
@@ -191,7 +192,7 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
     looked_for = _listed(wanted)
     if given.is_dir():
         with reading(given):
-            inside = [p for p in given.rglob("*") if _fits(p.relative_to(given).as_posix(), wanted) and p.is_file()]
+            inside = [p for p in files_below(given) if _fits(p.relative_to(given).as_posix(), wanted)]
         if not inside:
             raise DataError(f"the folder {given} holds no data files; looked for {looked_for}")
         return inside
@@ -199,8 +200,8 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
         if not any_file and not given.name.lower().endswith(tuple(wanted)):
             raise DataError(f"{given} is no data file of this layout; files end with {looked_for}")
         return [given]
-    if glob.has_magic(str(given)):
-        matches = [Path(p) for p in glob.glob(str(given), recursive=True)]  # noqa: PTH207 (absolute patterns too)
+    if has_magic(str(given)):
+        matches = matching(str(given))
         inside = [p for p in matches if p.is_file() and (any_file or _fits(p.name, wanted))]
         folders = [p for p in matches if p.is_dir()]
         for folder in folders:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path, PurePath
 
 from embedrec.errors import DataError, SettingsError, did_you_mean
+from embedrec.readers.globs import matching
 from embedrec.study.step import Study, Where
 from embedrec.workspace import FOLDERS
 
@@ -57,7 +58,7 @@ def check_files(study: Study, place: Where) -> None:
 
 def _check_there(given: str) -> None:
     path = Path(given)
-    if path.exists() or (has_magic(given) and glob(given, recursive=True)):  # noqa: PTH207 (absolute patterns too)
+    if path.exists() or (has_magic(given) and matching(given)):
         return
     if has_magic(given):
         raise DataError(f"no file fits {given}, which [prepare] names; check the path")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from embedrec import artifacts, atomic
 from embedrec.errors import ArtifactError
+from embedrec.readers.globs import files_below, matching
 from embedrec.reporting import Report
 from embedrec.workspace import Workspace
 
@@ -123,12 +124,12 @@ def fingerprints(paths: Iterable[str]) -> dict[str, str]:
 
 def _listed(path: Path) -> list[tuple[str, int, int]]:
     if path.is_dir():
-        found = [f for f in path.rglob("*") if f.is_file()]
+        found = files_below(path)
     elif path.is_file():
         found = [path]
     else:
-        found = [f for f in path.parent.glob(path.name) if f.is_file()]
-    stats = ((str(f.relative_to(path.parent)), f.stat()) for f in found)
+        found = [f for f in matching(str(path)) if f.is_file()]
+    stats = ((str(f.relative_to(path.parent) if path.parent in f.parents else f), f.stat()) for f in found)
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 

@@ -1,0 +1,104 @@
+"""Patterns that name files, such as `data/2026-*.csv` and `data/**/plays.csv`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from glob import glob, has_magic
+from pathlib import Path
+
+from embedrec.errors import DataError
+
+_MOST = 100_000  # folders that `**` looks through
+_ANY_DEPTH = "**"
+
+
+def matching(pattern: str) -> list[Path]:
+    """The files and folders that fit a pattern, as `glob` has it: `**` stands for any number of folders, and hidden
+    names are left out.
+
+    Raises DataError where `**` leads through so many folders that a whole disk may have been meant. Links to folders
+    that were passed already are not followed again.
+    """
+    parts = Path(pattern).parts
+    if _ANY_DEPTH not in parts:
+        return [Path(p) for p in glob(pattern)]  # noqa: PTH207 (absolute patterns too)
+    fixed = next(n for n, part in enumerate(parts) if has_magic(part))
+    walk = _Walk(pattern)
+    found = walk.below(Path(*parts[:fixed]), parts[fixed:])
+    return list(dict.fromkeys(found))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files in a folder and in all below it, hidden ones and links to folders left out.
+
+    Raises DataError where there are so many folders that a whole disk may have been meant, and OSError where the folder
+    itself may not be looked into.
+    """
+    os.scandir(folder).close()
+    walk, found = _Walk(str(folder)), list[Path]()
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        for entry in walk.entries(here):
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(here / entry.name)
+            elif entry.is_file():
+                found.append(here / entry.name)
+    return found
+
+
+@dataclass
+class _Walk:
+    """A look through folders; `passed` are those that `**` went into, each with what is looked for there."""
+
+    pattern: str
+    folders: int = 0
+    passed: set[tuple[int, int, tuple[str, ...]]] = field(default_factory=set)
+
+    def below(self, folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
+        """What fits `parts` below a folder."""
+        if not parts:
+            yield folder
+            return
+        first, rest = parts[0], parts[1:]
+        if first == _ANY_DEPTH:
+            yield from self.at_any_depth(folder, rest)
+        elif has_magic(first):
+            for entry in self.entries(folder):
+                if fnmatchcase(entry.name, first) and (not rest or entry.is_dir()):
+                    yield from self.below(folder / entry.name, rest)
+        elif os.path.lexists(folder / first):
+            yield from self.below(folder / first, rest)
+
+    def at_any_depth(self, folder: Path, rest: tuple[str, ...]) -> Iterator[Path]:
+        """What fits `rest` in a folder and in all below it; everything where there is no rest."""
+        try:
+            info = folder.stat()
+        except OSError:
+            return
+        key = (info.st_dev, info.st_ino, rest)
+        if key in self.passed:
+            return
+        self.passed.add(key)
+        yield from self.below(folder, rest)
+        for entry in self.entries(folder):
+            if entry.is_dir():
+                yield from self.at_any_depth(folder / entry.name, rest)
+            elif not rest:
+                yield folder / entry.name
+
+    def entries(self, folder: Path) -> list[os.DirEntry[str]]:
+        """What lies in a folder and is not hidden; nothing where it may not be looked into."""
+        self.folders += 1
+        if self.folders > _MOST:
+            raise DataError(
+                f"{self.pattern} leads through more than {_MOST:,} folders; name the folder in which the data lie"
+            )
+        try:
+            with os.scandir(folder) as found:
+                return [entry for entry in found if not entry.name.startswith(".")]
+        except OSError:
+            return []
