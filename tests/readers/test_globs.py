@@ -15,7 +15,8 @@ from embedrec.readers.files import expand
 from embedrec.readers.globs import files_below, matching
 from embedrec.study.step import fingerprints
 
-FILES = "a.csv b.txt .hidden.csv x/a.csv x/y/a.csv x/y/z/b.csv .git/a.csv x/.h/a.csv y/x/a.csv".split()
+FILES = ["a.csv", "b.txt", ".hidden.csv", "x/a.csv", "x/y/a.csv", "x/y/z/b.csv", ".git/a.csv"]
+FILES += ["x/.h/a.csv", "y/x/a.csv"]
 
 
 @pytest.fixture(scope="module")
