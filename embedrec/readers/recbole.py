@@ -14,6 +14,8 @@ from embedrec.readers.columns import plain
 from embedrec.readers.delimited import Delimited
 from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, beside, expand
+from embedrec.readers.formats import Format
+from embedrec.readers.item_lists import ItemLists, list_beside
 from embedrec.readers.rows import Plan, read_rows
 from embedrec.readers.side_tables import Role, SideTable, with_features
 from embedrec.readers.table import Table
@@ -33,6 +35,10 @@ class RecBole:
     Features of items and users are the columns of the files .item and .user: token is a category, float a number,
     token_seq (words with spaces between them) a list; float_seq is left out. A column of titles or names, such as
     `movie_title`, gives the items' names instead. Without a session column a user is a session.
+
+    x.train.inter, x.valid.inter and x.test.inter are one data set, read in this order. Where a list of the items before
+    stands beside the item (item_id_list:token_seq), as in data sets of sessions, rows that go on each other are one
+    session, and other columns are left out.
     """
 
     session: str | None = None
@@ -57,22 +63,48 @@ class RecBole:
         room     where the columns of the events lie
         report   "progress" with `done` and `total` bytes
 
-        Raises DataError where there is not one .inter file, for files that cannot be read, columns that are not there,
+        Raises DataError where there is not one data set, for files that cannot be read, columns that are not there,
         and for bad rows (as `bad_rows` says).
         """
         found = expand(paths, (".inter", ".item", ".user"))
         given = [source for source in found if source.suffix == ".inter"]
-        if len(given) != 1:
+        stems = {
+            (source.path.parent, source.member and source.member.rpartition("/")[0], _stem(source)) for source in given
+        }
+        if len(stems) != 1 or len({_part(source) for source in given}) != len(given):
             which = f"several .inter files ({', '.join(map(str, given))})" if given else "no .inter file"
             raise DataError(f"{', '.join(map(str, paths))} holds {which}; name one")
+        given.sort(key=_part)
         columns = Table(self.session, self.item, self.user, self.time, self.weight, name="-", kind=self.kind)
-        plan = columns.plan(given[0], _FORM.columns(given[0]))
-        events = read_rows([(given[0], _FORM)], plan, bad_rows, report, threads=workers, room=room)
+        there = _FORM.columns(given[0])
+        plan = columns.plan(given[0], there)
+        form: Format = _FORM
+        before = list_beside(plan.item, there)
+        if before:
+            plan = Plan(session=plan.session, item=plan.item)
+            form = ItemLists(_FORM, plan.session, before, plan.item)
+        sources = [(source, form) for source in given]
+        events = read_rows(sources, plan, bad_rows, report, threads=workers, room=room)
         for role, suffix in _SIDES.items():
-            side = beside(given[0], found, given[0].name.removesuffix(".inter") + suffix)
+            side = beside(given[0], found, _stem(given[0]) + suffix)
             if side is not None and (role == "item" or plan.user):
                 events = with_features(events, role, replace(_side(side, role, plan), cold=True), bad_rows)
         return events
+
+
+_PARTS = ("", "train", "valid", "test")  # x.inter, or x.train.inter … of a data set that is split
+
+
+def _part(source: Source) -> int:
+    """Which part of a data set a file holds, as a place in `_PARTS`."""
+    part = source.name[: -len(".inter")].rpartition(".")[2].lower()
+    return _PARTS.index(part) if part in _PARTS else 0
+
+
+def _stem(source: Source) -> str:
+    """The name of a data set: that of its .inter file, without suffix and part."""
+    name = source.name[: -len(".inter")]
+    return name.rpartition(".")[0] if _part(source) else name
 
 
 _SIDES: dict[Role, str] = {"item": ".item", "user": ".user"}

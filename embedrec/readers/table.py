@@ -13,6 +13,7 @@ from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import NONE, SUFFIXES, FormatName, column_for, form_of, listed, name_beside, named
 from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
+from embedrec.readers.item_lists import list_beside
 from embedrec.readers.rows import Plan, read_rows
 from embedrec.readers.side_tables import with_side_tables
 from embedrec.readers.values import TimeUnit
@@ -74,6 +75,12 @@ class Table:
         sources = [(source, form_of(source, self.format)) for source in found]
         first, form = sources[0]
         plan = self.plan(first, form.columns(first))
+        before = list_beside(plan.item, form.columns(first)) if self.item is None else ""
+        if before:
+            raise DataError(
+                f"{first} holds the items before each item ({before}), so that a row is no event; read it as recbole, or "
+                f"name the column of items if each row is one"
+            )
         if None in (self.session, self.item, self.time):
             report("columns", session=plan.session, item=plan.item, time=plan.time or "none")
         events = read_rows(sources, plan, bad_rows, report, threads=workers, room=room)

@@ -11,8 +11,10 @@ import pytest
 
 from embedrec.data.sessions import sessionize
 from embedrec.datasets import user_cache
+from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.recbole import RecBole
+from embedrec.readers.table import Table
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
 _INTER = """\
@@ -55,6 +57,51 @@ def test_features_come_from_the_files_beside(tmp_path: Path, given: str) -> None
     assert events.item_features.vocab.names.tolist() == ["Toy Story", "Heat", "X"]
     assert events.item_features.about() == {"numeric": ["price"], "categorical": ["release_year"], "lists": ["class"]}
     assert facts(events.user_features) == {"v": {"age": 24, "gender": "F"}}
+
+
+_LISTS = "session_id:token\titem_id_list:token_seq\titem_id:token\n"
+
+
+def test_lists_of_the_items_before_are_sessions(tmp_path: Path) -> None:
+    text = _LISTS + "s1\ta b c\td\ns1\ta b\tc\ns1\ta\tb\ns2\tc\ta\ns2\tc a\tbb\ns3\t\ta\n"
+    write(tmp_path, {"x.inter": text, "x.item": "item_id:token\tname:token\na\tA\n"})
+    bad_rows = BadRows("skip")
+    found = sessionize(RecBole().read([tmp_path], bad_rows=bad_rows))
+    lists = {i: found.vocab.ids[found[s]].tolist() for s, i in enumerate(found.ids.tolist())}
+    assert lists == {"s1": list("abcd"), "s2": ["c", "a", "bb"], "s3": ["a"]}
+    assert bad_rows.total == 0
+
+
+def test_lists_that_do_not_go_on_each_other(tmp_path: Path) -> None:
+    write(tmp_path, {"x.inter": _LISTS + "s1\ta b\tc\ns1\ta\tc\ns1\ta\tb\ns1\ta\t\n\ta\tb\n"})
+    problem = "the items of a row must go on those of the other rows of its session_id:token"
+    with pytest.raises(DataError, match=f"x.inter, row 2: {problem}, but row 1 of 's1' differs"):
+        read(tmp_path)
+    bad_rows = BadRows("skip")
+    assert rows(RecBole().read([tmp_path], bad_rows=bad_rows)) == [("s1", i) for i in "abc"]
+    assert bad_rows.counts == {problem: 1, "item_id:token is missing": 1, "session_id:token is missing": 1}
+
+
+def test_a_table_of_lists_is_no_table_of_events(tmp_path: Path) -> None:
+    write(tmp_path, {"x.inter": _LISTS + "s1\ta b\tc\ns1\ta\tb\n"})
+    with pytest.raises(DataError, match=r"holds the items before each item \(item_id_list:token_seq\)"):
+        Table().read([tmp_path], bad_rows=BadRows())
+    assert len(Table(item="item_id").read([tmp_path], bad_rows=BadRows()).item) == 2
+
+
+def test_parts_are_one_data_set(tmp_path: Path) -> None:
+    head = "user_id:token\titem_id:token\n"
+    parts = {"x.test.inter": "u\tc\n", "x.train.inter": "u\ta\nv\ta\n", "x.valid.inter": "u\tb\n"}
+    write(
+        tmp_path, {name: head + text for name, text in parts.items()} | {"x.user": "user_id:token\tage:float\nu\t9\n"}
+    )
+    assert rows(read(tmp_path)) == [("u", "a"), ("u", "b"), ("u", "c"), ("v", "a")]
+    assert facts(read(tmp_path).user_features)["u"] == {"age": 9.0}
+    assert rows(read(tmp_path / "x.train.inter")) == [("u", "a"), ("v", "a")]
+    assert facts(read(tmp_path / "x.train.inter").user_features)["u"] == {"age": 9.0}
+    write(tmp_path, {"y.inter": head + "u\tc\n"})
+    with pytest.raises(DataError, match=r"holds several \.inter files"):
+        read(tmp_path)
 
 
 def test_a_header_alone_gives_features_of_nothing(tmp_path: Path) -> None:
