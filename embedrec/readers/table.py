@@ -78,8 +78,8 @@ class Table:
         before = list_beside(plan.item, form.columns(first)) if self.item is None else ""
         if before:
             raise DataError(
-                f"{first} holds the items before each item ({before}), so that a row is no event; read it as recbole, or "
-                f"name the column of items if each row is one"
+                f"{first} holds the items before each item ({before}), so that a row is no event; read it as recbole, "
+                f"or name the column of items if each row is one"
             )
         if None in (self.session, self.item, self.time):
             report("columns", session=plan.session, item=plan.item, time=plan.time or "none")
