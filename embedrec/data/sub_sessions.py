@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.errors import SettingsError
+from embedrec.errors import DataError, SettingsError
 
+_MOST = 1 << 32  # events, which take 16 GB
 _EVENTS = 1 << 20  # written at a time, so that temporaries stay small beside the result
 
 
@@ -21,11 +22,22 @@ def sub_sessions(sessions: Sessions, shortest: int = 2) -> Sessions:
     included, so that it may hold items of no row. Rows are sessions of their own, with ids 0, 1, … in this order.
 
     Events grow with the square of the length: about L²/2 of a session, 4 bytes each, and 8 more where there are times.
-    Nothing else of that size is held meanwhile. Raises SettingsError when `shortest` is below 1.
+    Nothing else of that size is held meanwhile. Raises SettingsError when `shortest` is below 1, and DataError where
+    that would be more than 2³² events.
     """
     if shortest < 1:
         raise SettingsError(f"the shortest sub-sessions must have at least 1 event, but have {shortest}")
-    counts = np.maximum(sessions.lengths - (shortest - 1), 0)  # (S,) rows of each session
+    lengths = sessions.lengths
+    counts = np.maximum(lengths - (shortest - 1), 0)  # (S,) rows of each session
+    events = int((counts * (lengths + shortest) // 2).sum())
+    if events > _MOST:
+        longest = int(np.argmax(lengths))
+        id_, size = sessions.ids[longest : longest + 1].tolist()[0], int(lengths[longest])
+        raise DataError(
+            f"all sub-sessions of {len(sessions):,} sessions have {events:,} events, which are too many: they grow "
+            f"with the square of the length, and the longest session, {id_!r}, has {size:,} events; "
+            "prepare the sessions again with --max-length, or use --whole-sessions"
+        )
     session = np.repeat(np.arange(len(sessions)), counts)  # (R,)
     length = np.arange(len(session)) - np.repeat(np.cumsum(counts) - counts, counts) + shortest  # (R,)
     offsets = np.concatenate([[0], np.cumsum(length)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,7 @@ Ties = Literal["conservative", "standard", "median"]
 SHARE_BEFORE = {"standard": 0.0, "conservative": 1.0, "median": 0.5}  # of the items of equal score, of those no targets
 
 _BLOCK = 4096  # questions answered at a time
+_EVENTS = 1 << 22  # of their histories at a time: those of every prefix of a session grow with its squared length
 _WIDE = 1 << 22  # results held at a time where lists get long
 _WIDER = 8  # so many times longer lists are asked for until ties end inside of them
 
@@ -57,13 +59,23 @@ def rank(
     rows = np.empty((len(questions), k), dtype=np.int32)
     scores = np.empty((len(questions), k), dtype=np.float32)
     ranks = np.empty(len(questions.targets))
-    for start in range(0, len(questions), _BLOCK):
-        stop = min(start + _BLOCK, len(questions))
+    for start, stop in _blocks(questions.length):
         rows[start:stop], scores[start:stop], ranks[slice(*questions.offsets[[start, stop]])] = _answered(
             model, questions, start, stop, k, seen, ties
         )
         report("progress", done=stop, total=len(questions), unit="questions")
     return Ranking(model.vocab, rows, scores, questions.offsets, ranks)
+
+
+def _blocks(length: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Ranges that cover all questions, of `_BLOCK` at most, and fewer where their histories (Q,) are long."""
+    events = np.concatenate([[0], np.cumsum(length)])
+    start = 0
+    while start < len(length):
+        most = int(np.searchsorted(events, events[start] + _EVENTS, side="right")) - 1
+        stop = min(start + _BLOCK, max(most, start + 1), len(length))
+        yield start, stop
+        start = stop
 
 
 def _answered(

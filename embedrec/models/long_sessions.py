@@ -34,7 +34,7 @@ def report_long(sessions: Sessions, lengths: np.ndarray, reach: int, report: Rep
         sessions=int(long.sum()),
         share=of_long / float(pairs.sum()),
         pairs=of_long,
-        longest=sessions.ids[longest],
+        longest=sessions.ids[longest : longest + 1].tolist()[0],
         items=int(lengths[longest]),
         advice=_ADVICE,
     )

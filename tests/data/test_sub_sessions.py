@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from embedrec.data import Sessions
 from embedrec.data import sub_sessions as module
 from embedrec.data.sub_sessions import sub_sessions
-from embedrec.errors import SettingsError
+from embedrec.errors import DataError, SettingsError
 from tests.conftest import read_only
 from tests.data import strategies as draw
 
@@ -60,3 +60,14 @@ def test_what_sessions_lack_sub_sessions_lack() -> None:
 def test_the_shortest_has_an_event() -> None:
     with pytest.raises(SettingsError, match="the shortest sub-sessions must have at least 1 event, but have 0"):
         sub_sessions(Sessions.of_lists(["ab"]), 0)
+
+
+def test_too_many_events_are_refused_before_they_are_made() -> None:
+    sessions = Sessions.of_lists([np.zeros(200_000, dtype=np.int64).tolist(), [1, 2]])
+    with pytest.raises(DataError) as refused:
+        sub_sessions(sessions)
+    assert str(refused.value) == (
+        "all sub-sessions of 2 sessions have 20,000,100,001 events, which are too many: they grow with the square of "
+        "the length, and the longest session, 0, has 200,000 events; prepare the sessions again with --max-length, or "
+        "use --whole-sessions"
+    )

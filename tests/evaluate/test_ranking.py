@@ -160,3 +160,15 @@ def test_vectors_and_an_index_of_them_give_the_same_ranks() -> None:
     )
     case = Case(60, histories, np.split(questions.targets, questions.offsets[1:-1]), scores.tolist())
     assert exact.ranks.tolist() == slow_ranks(case, 20, seen=False, ties="conservative")
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 4), st.integers(1, 20))
+def test_blocks_are_bounded_in_questions_and_in_events(length: list[int], questions: int, events: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK", questions)
+        patch.setattr(module, "_EVENTS", events)
+        blocks = list(module._blocks(np.array(length, dtype=np.int64)))
+    assert [q for start, stop in blocks for q in range(start, stop)] == list(range(len(length)))
+    for start, stop in blocks:
+        assert 0 < stop - start <= questions
+        assert sum(length[start:stop]) <= events or stop - start == 1
