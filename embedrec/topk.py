@@ -86,9 +86,14 @@ def best_first(rows: np.ndarray, scores: np.ndarray, vocab: Vocab) -> TopK:
     rows    (q, k) int64, −1 for missing
     scores  (q, k) float32, higher is better; whatever stands beside a −1 is ignored
     """
-    scores = np.where(rows < 0, -np.inf, scores).astype(np.float32)
-    order = np.lexsort((rows, -scores), axis=1)
-    return TopK(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1), vocab)
+    return in_order(rows, scores.astype(np.float32), vocab)
+
+
+def in_order(rows: np.ndarray, keys: np.ndarray, vocab: Vocab) -> TopK:
+    """The same by keys (q, k) float64, which may tell apart what has the same score in float32."""
+    keys = np.where(rows < 0, -np.inf, keys)
+    order = np.lexsort((rows, -keys), axis=1)
+    return TopK(np.take_along_axis(rows, order, 1), np.take_along_axis(keys, order, 1), vocab)
 
 
 def check_k(k: int, n: int) -> None:

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import embedrec.embeddings as module
+import embedrec.exact as module
 from embedrec.data import Vocab
-from embedrec.embeddings import METRICS, Embeddings, exact_scores, unit
+from embedrec.embeddings import METRICS, Embeddings
 from embedrec.errors import DataError, SettingsError
+from embedrec.exact import exact_scores, unit
 from tests.conftest import read_only, slow_nearest, slow_scores, some_embeddings
 
 few = st.sampled_from([0.0, 0.5, -1.0, 2.0])  # exact in float32, and so few that vectors repeat

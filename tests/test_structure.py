@@ -21,6 +21,7 @@ LAYERS = [
     {"registry", "config", "artifacts", "manifests"},
     {"data", "toy", "datasets", "training"},
     {"readers", "topk"},
+    {"exact"},
     {"embeddings"},
     {"vector_meta", "vector_records", "vector_files", "faiss_index", "faiss_file"},
     {"index", "models"},

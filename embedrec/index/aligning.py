@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from embedrec.embeddings import Embeddings, unit
+from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
+from embedrec.exact import unit
 
 
 def aligned(embeddings: Embeddings, onto: Embeddings) -> tuple[Embeddings, float]:

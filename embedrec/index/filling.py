@@ -11,8 +11,9 @@ import faiss
 import numpy as np
 
 from embedrec.data.room import IN_MEMORY, Room
-from embedrec.embeddings import Embeddings, unit
+from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
+from embedrec.exact import unit
 from embedrec.faiss_index import fill, inner, made, train
 from embedrec.index.index import Index
 from embedrec.index.linking import link, linkable

@@ -18,7 +18,8 @@ from typing import Any
 import faiss
 import numpy as np
 
-from embedrec.embeddings import Embeddings, exact_search
+from embedrec.embeddings import Embeddings
+from embedrec.exact import exact_search
 from embedrec.faiss_index import inner, transformed
 from embedrec.index.parameters import faiss_parameters
 from embedrec.index.settings import SearchSettings
@@ -31,7 +32,6 @@ _WIDE = 2  # cells, in units of those that hold enough on average, that are look
 _NEAR = 8  # vectors that are meant, on average, among those that tell whether a query lies among them
 _STEPS = 32  # vectors that a walk through a graph compares for each candidate it keeps
 _BLOCK = 1 << 17  # candidates that are scored at once instead of being searched; more where kernels are loaded
-_ALONE = 16  # queries from which a matrix product is faster than FAISS with a selector
 _SELECTING = (
     faiss.IndexFlat,
     faiss.IndexScalarQuantizer,
@@ -98,7 +98,7 @@ def among(
     """
     labels = np.full((len(ready), reach), -1, dtype=np.int64)
     left = np.arange(len(ready))
-    for way in _ways(index, some, search, reach, settings, len(ready)):
+    for way in _ways(index, some, search, reach, settings):
         if not len(left):
             break
         found = way(ready[left])
@@ -120,20 +120,22 @@ def exactly(embeddings: Embeddings, queries: np.ndarray, k: int, rows: np.ndarra
     return exact_search(embeddings.vectors, queries, k, embeddings.metric, embeddings.vocab, rows).rows
 
 
+def few(count: int, n: int) -> bool:
+    """Whether so many of n vectors are compared exactly sooner than anything else is done."""
+    return count <= FEW or count / n <= EXACT
+
+
 def _ways(
     index: Any,
     some: Some,
     search: Callable[[np.ndarray, int], np.ndarray],
     reach: int,
     settings: SearchSettings,
-    queries: int,
 ) -> list[Way]:
     """How to find some vectors, the fastest first; none where comparing them all exactly is faster."""
     share = some.count / index.ntotal
-    if some.count <= FEW or share <= EXACT:
+    if few(some.count, index.ntotal):
         return []
-    if isinstance(index, faiss.IndexFlat):
-        return [partial(_selected, index, some, reach, settings)] if queries < _ALONE else []
     ways: list[Way] = []
     if share >= MOST:
         ways.append(partial(_left_out, search, some, min(ceil(_SPARE * reach / share), index.ntotal)))

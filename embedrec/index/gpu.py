@@ -14,8 +14,10 @@ import faiss
 import numpy as np
 
 from embedrec.data.vocab import Vocab
-from embedrec.embeddings import Embeddings, Metric, check_queries, unit
+from embedrec.embeddings import Embeddings, Metric, check_queries
 from embedrec.errors import SettingsError, reason
+from embedrec.exact import Comparison, unit
+from embedrec.index import flat
 from embedrec.index.filling import largest_norm, stored
 from embedrec.index.index import SPARE, Index
 from embedrec.index.parameters import faiss_parameters
@@ -109,6 +111,19 @@ class OnGpu(Index):
         labels: np.ndarray = self.gpu.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
         return labels
 
+    def _through_all(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
+        """See `Index._through_all`; among some rows only, on the CPU."""
+        if some is not None or not len(queries):
+            return super()._through_all(queries, k, settings, some)
+        reach = min(k + SPARE, len(self))
+        check_most(reach, settings)
+
+        def search(queries: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
+            scores, found = self.gpu.search(queries, reach)
+            return self._rows(found), -scores if self.metric == "l2" else scores
+
+        return flat.checked(self.embeddings, queries, k, None, self._ready(queries), search, reach, apart=False)
+
 
 def check_most(reach: int, chosen: SearchSettings) -> None:
     """Raises SettingsError for more results, or cells, than FAISS finds on a GPU."""
@@ -120,16 +135,17 @@ def check_most(reach: int, chosen: SearchSettings) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Exact:
-    """Exact search by blocks of a matrix product in torch, on a GPU or not.
+    """Exact search by blocks of a matrix product in torch, on a GPU or not; where its float32 leaves the answer open,
+    the search of `embedrec.exact` answers.
 
     embeddings  what is searched
-    vectors     the same (n, d) on the device: cosine: of length 1; l2: less `centre`
-    centre      (d,) on the device; distances between vectors far from 0 lose fewer digits so
+    vectors     the same (n, d) on the device, as `exact.Comparison` prepares them
+    less        (n,) on the device: what is subtracted from products of l2; None for others
     """
 
     embeddings: Embeddings
     vectors: Any
-    centre: Any
+    less: Any
 
     @classmethod
     def of(cls, embeddings: Embeddings, device: str) -> Exact:
@@ -137,9 +153,10 @@ class Exact:
         import torch
 
         metric, vectors = embeddings.metric, embeddings.vectors
-        there = torch.tensor(np.array(unit(vectors) if metric == "cosine" else vectors), device=device)
-        centre = there.mean(dim=0) if metric == "l2" else torch.zeros(embeddings.dim, device=device)
-        return cls(embeddings, there - centre if metric == "l2" else there, centre)
+        compared = Comparison.of(vectors[:0], metric, embeddings.frame)
+        ready = unit(vectors) if metric == "cosine" else compared.prepared(vectors)
+        less = None if compared.less is None else torch.tensor(compared.less, device=device)
+        return cls(embeddings, torch.tensor(np.array(ready), device=device), less)
 
     @property
     def vocab(self) -> Vocab:
@@ -155,8 +172,7 @@ class Exact:
     def search(
         self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None
     ) -> TopK:
-        """See `Index.search`; settings of indexes change nothing. Of more than a few equal scores at the end of the k
-        any may be kept."""
+        """See `Index.search`; settings of indexes change nothing."""
         import torch
 
         queries = check_queries(queries, self.embeddings.dim, k, len(self))
@@ -164,25 +180,30 @@ class Exact:
         n = len(self) if some is None else len(some)
         reach = min(k + SPARE, n)
         rows = np.full((len(queries), max(k, reach)), -1, dtype=np.int64)
+        rest = np.full(len(queries), -np.inf)
+        compared = Comparison.of(queries, self.metric, self.embeddings.frame, unit_error=_unit_error())
         if n and len(queries):
-            there = torch.tensor(unit(queries) if self.metric == "cosine" else queries, device=self.vectors.device)
-            vectors = self.vectors if some is None else self.vectors[torch.tensor(some, device=there.device)]
-            squares = (vectors * vectors).sum(dim=1) if self.metric == "l2" else None  # (m,)
+            device = self.vectors.device
+            ready = torch.tensor(compared.queries, device=device)
+            chosen = slice(None) if some is None else torch.tensor(some, device=device)
+            vectors, less = self.vectors[chosen], None if self.less is None else self.less[chosen]  # (m, d), (m,)
             step = max(1, _SCORES // n)
             for start in range(0, len(queries), step):
-                block = (
-                    2 * (there[start : start + step] - self.centre)
-                    if squares is not None
-                    else there[start : start + step]
-                )
-                scores = block @ vectors.T  # (b, m)
-                if squares is not None:
-                    scores -= squares
-                best = torch.topk(scores, reach, dim=1).indices.cpu().numpy()
-                rows[start : start + step, :reach] = best if some is None else some[best]
-        if self.metric != "l2":  # everything scores 0, the lowest rows come first
-            rows[~queries.any(axis=1), :reach] = np.arange(reach) if some is None else some[:reach]
-        return rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
+                scores = ready[start : start + step] @ vectors.T  # (b, m)
+                if less is not None:
+                    scores -= less
+                best = torch.topk(scores, reach, dim=1)
+                places = best.indices.cpu().numpy()
+                rows[start : start + step, :reach] = places if some is None else some[places]
+                rest[start : start + step] = best.values[:, -1].cpu().numpy()
+        nowhere = ~queries.any(axis=1) & (self.metric != "l2")  # everything scores 0, the lowest rows come first
+        rows[nowhere, :reach] = np.arange(reach) if some is None else some[:reach]
+        found = rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
+        if reach == n:
+            return found
+        last = found.scores[:, k - 1].astype(np.float64)
+        open_ = np.flatnonzero(~compared.bound.sure(last, rest) & ~nowhere)
+        return flat.mended(found, self.embeddings, queries, open_, some)
 
     def neighbours(
         self, rows: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None
@@ -190,6 +211,13 @@ class Exact:
         """See `Index.neighbours`."""
         check_others(k, len(self))
         return self.search(self.embeddings.vectors[rows], k + 1, settings, allowed=allowed).without(rows)
+
+
+def _unit_error() -> float:
+    """The relative error of one operation of torch's products: TF32, where it is allowed, has 10 bits."""
+    import torch
+
+    return 2.0**-24 if torch.get_float32_matmul_precision() == "highest" else 2.0**-8
 
 
 def cells_on_gpu(embeddings: Embeddings, kind: str, *, seed: int = 0) -> np.ndarray | None:

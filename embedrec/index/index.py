@@ -8,12 +8,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 
 from embedrec.data.vocab import Vocab
-from embedrec.embeddings import Embeddings, Metric, check_queries, unit
-from embedrec.index import effort, walked
-from embedrec.index.filters import Some, among, cells_of_labels, exactly
+from embedrec.embeddings import Embeddings, Metric, check_queries
+from embedrec.exact import unit
+from embedrec.index import effort, flat, walked
+from embedrec.index.filters import Some, among, cells_of_labels, exactly, few
 from embedrec.index.grouped import grouped, lists_of, pays
 from embedrec.index.parameters import check_settings, faiss_parameters
 from embedrec.index.scoring import rescored
@@ -103,6 +105,8 @@ class Index:
 
         some  rows (m,) that may be found, ascending; all where it is None
         """
+        if isinstance(self.faiss, faiss.IndexFlat) and self.faiss.ntotal == len(self):
+            return self._through_all(queries, k, settings, some)
         rows = self.proposed(queries, k, settings, some)
         return rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
 
@@ -125,6 +129,27 @@ class Index:
         exact = self.embeddings.search(queries[short], found.k)
         rows[short], scores[short] = exact.rows, exact.scores
         return TopK(rows, scores, self.vocab)
+
+    def _through_all(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
+        """The k best of all, or of some rows (m,), through a FAISS index that holds whole vectors in a row."""
+        n = len(self) if some is None else len(some)
+        if flat.by_product(len(queries), n):
+            return flat.exact(self.embeddings, queries, k, some)
+        if some is not None and few(len(some), len(self)):
+            rows = exactly(self.embeddings, queries, k, some, alone=True)
+            rows = np.pad(rows, ((0, 0), (0, max(k - rows.shape[1], 0))), constant_values=-1)
+            return rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
+        labels = None if some is None else self._labels(some).selector
+        parameters = faiss_parameters(self.faiss, settings, labels)
+
+        def search(queries: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
+            scores, found = self.faiss.search(queries, reach, params=parameters)
+            return self._rows(found), -scores if self.metric == "l2" else scores
+
+        parts = [queries[start : start + flat.ALONE] for start in range(0, max(len(queries), 1), flat.ALONE)]
+        reach = min(k + SPARE, n)
+        found = [flat.checked(self.embeddings, part, k, some, self._ready(part), search, reach) for part in parts]
+        return TopK(np.vstack([f.rows for f in found]), np.vstack([f.scores for f in found]), self.vocab)
 
     def proposed(
         self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, some: np.ndarray | None = None
@@ -211,19 +236,23 @@ class Index:
         """What is proposed of some rows (m,) only: rows (q, c ≥ k)."""
         if not len(those) or not len(queries):
             return np.full((len(queries), k), -1, dtype=np.int64)
-        mask = np.zeros(len(self), dtype=bool)
-        mask[those] = True
-        labels = mask if self.rows is None else mask[self.rows] & (self.rows >= 0)
-        some = Some(labels, len(those), self._cells)
+        some = self._labels(those)
         search = partial(self._found, chosen=chosen)
         rows = self._rows(among(self.faiss, some, search, self._ready(queries), reach, chosen))
         short = (rows < 0).all(axis=1)
         if short.any():
-            exact = exactly(self.embeddings, queries[short], min(k + SPARE, len(those)), those, alone=bool(short.all()))
+            exact = exactly(self.embeddings, queries[short], min(k, len(those)), those, alone=bool(short.all()))
             spare = exact.shape[1] - rows.shape[1]
             rows = np.pad(rows, ((0, 0), (0, max(spare, 0))), constant_values=-1)
             rows[short] = np.pad(exact, ((0, 0), (0, max(-spare, 0))), constant_values=-1)
         return np.pad(rows, ((0, 0), (0, max(k - rows.shape[1], 0))), constant_values=-1)
+
+    def _labels(self, those: np.ndarray) -> Some:
+        """Rows (m,) as FAISS's labels."""
+        mask = np.zeros(len(self), dtype=bool)
+        mask[those] = True
+        labels = mask if self.rows is None else mask[self.rows] & (self.rows >= 0)
+        return Some(labels, len(those), self._cells)
 
     def _rows(self, labels: np.ndarray) -> np.ndarray:
         """The rows that FAISS's labels stand for, −1 for missing."""

@@ -14,6 +14,7 @@ LEAF = 256  # vectors that are not parted any more
 _SAMPLE = 512  # of which the direction is found that parts them
 _ROUNDS = 2  # of the power iteration
 _BLOCK = 1 << 16  # vectors looked at at a time
+_RANGE = (1e-8, 1e8)
 
 
 def local_order(vectors: Callable[[np.ndarray], np.ndarray], n: int, seed: int = 0) -> np.ndarray:
@@ -41,6 +42,9 @@ def local_order(vectors: Callable[[np.ndarray], np.ndarray], n: int, seed: int =
 def _axis(some: np.ndarray) -> np.ndarray:
     """About the direction (d,) in which vectors (m, d) differ most; zero where they do not differ."""
     apart = some - some.mean(axis=0)
+    size = float(np.abs(apart).max(initial=0.0))
+    if size and not _RANGE[0] < size < _RANGE[1]:  # squares of squares would vanish or overflow
+        apart = apart / np.float32(size)
     axis: np.ndarray = apart[np.argmax(np.einsum("ij,ij->i", apart, apart))]
     for _ in range(_ROUNDS):
         axis = axis @ apart.T @ apart

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
 from embedrec.data.vocab import Vocab
-from embedrec.embeddings import METRICS, Metric, exact_scores
+from embedrec.embeddings import METRICS, Metric
+from embedrec.exact import exact_keys
 from embedrec.index.sharing import shared
-from embedrec.topk import TopK, best_first
+from embedrec.topk import TopK, in_order
 
 _FEW = 1 << 17  # candidates that take less time without the compiled kernel than numba takes to import
 _ALONE = 1 << 13  # candidates that one thread scores soon enough
@@ -20,18 +22,34 @@ def rescored(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, k: int,
 
     Few are scored by NumPy, many by a kernel on as many threads as FAISS uses; both give the same bits.
     """
-    if rows.size < _FEW and "numba" not in sys.modules:
-        return best_first(rows, exact_scores(vectors, queries, rows, metric), vocab).first(k)
+    if _few(rows):
+        return in_order(rows, exact_keys(vectors, queries, rows, metric), vocab).first(k)
     from embedrec.kernels.exact import rescore
 
-    best_rows, best_scores = np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k), dtype=np.float32)
+    best_rows, best_keys = np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k))
     code = METRICS.index(metric)
+    _by_parts(rows, lambda part: rescore(vectors, queries[part], rows[part], code, best_rows[part], best_keys[part]))
+    return TopK(best_rows, best_keys, vocab)
 
-    def part(here: slice) -> None:
-        rescore(vectors, queries[here], rows[here], code, best_rows[here], best_scores[here])
 
+def keys_of(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, metric: Metric) -> np.ndarray:
+    """What the candidates `rows` (q, c) are ordered by: (q, c) float64, −inf at −1; see `exact.exact_keys`."""
+    if _few(rows):
+        return np.where(rows < 0, -np.inf, exact_keys(vectors, queries, rows, metric))
+    from embedrec.kernels.exact import score
+
+    keys, code = np.empty(rows.shape), METRICS.index(metric)
+    _by_parts(rows, lambda part: score(vectors, queries[part], rows[part], code, keys[part]))
+    return keys
+
+
+def _few(rows: np.ndarray) -> bool:
+    return rows.size < _FEW and "numba" not in sys.modules
+
+
+def _by_parts(rows: np.ndarray, work: Callable[[slice], None]) -> None:
+    """Do the work on all queries, on several threads where that takes less time."""
     if rows.size > _ALONE:
-        shared(len(rows), part)
+        shared(len(rows), work)
     else:
-        part(slice(None))
-    return TopK(best_rows, best_scores, vocab)
+        work(slice(None))

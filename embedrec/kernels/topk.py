@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+_LOOKED_AT = 32  # scores looked at at a time
+
 
 @numba.njit(nogil=True, cache=True)
 def replace_worst(heap_rows, heap_scores, row, score):  # type: ignore[no-untyped-def]
@@ -88,11 +90,21 @@ def merge_best(scores, first, best_rows, best_scores):  # type: ignore[no-untype
     best_rows    (q, k) int64, written: a heap by (score, row), worst at 0; −1 for empty
     best_scores  (q, k) float32, written; −inf for empty
     """
+    b = scores.shape[1]
     for i in range(scores.shape[0]):
-        for j in range(scores.shape[1]):
-            # Columns come in ascending order, so that a tie with the worst never replaces it.
-            if scores[i, j] > best_scores[i, 0]:
-                replace_worst(best_rows[i], best_scores[i], first + j, scores[i, j])
+        row, heap_rows, heap_scores = scores[i], best_rows[i], best_scores[i]
+        worst = heap_scores[0]
+        for start in range(0, b, _LOOKED_AT):
+            stop = min(start + _LOOKED_AT, b)
+            above = 0
+            for j in range(start, stop):  # in vector instructions; few of the parts hold a score that counts
+                above += row[j] > worst
+            if above:
+                for j in range(start, stop):
+                    # Columns come in ascending order, so that a tie with the worst never replaces it.
+                    if row[j] > worst:
+                        replace_worst(heap_rows, heap_scores, first + j, row[j])
+                        worst = heap_scores[0]
 
 
 def empty_best(q: int, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from embedrec.config import Settings
 from embedrec.data.sessions import Sessions
-from embedrec.embeddings import Embeddings, Metric, unit
+from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import SettingsError
+from embedrec.exact import unit
 from embedrec.models.base import Encoder
 
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.embeddings import Embeddings, unit
+from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
+from embedrec.exact import unit
 from embedrec.models.base import Encoder
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # what is tried

@@ -15,8 +15,9 @@ import numpy as np
 from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.embeddings import Embeddings, unit
+from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError
+from embedrec.exact import unit
 from embedrec.models.base import Arrays, VectorModel
 from embedrec.models.encoders import Weights, weighted_encoder
 from embedrec.models.packed import rows_of, shaped

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.embeddings import unit
 from embedrec.errors import DataError
+from embedrec.exact import unit
 from embedrec.faiss_file import UnknownTypeError, look_through_content
 from embedrec.models.encoders import Weights, weighted_encoder
 from embedrec.models.projection import random_rows, signs

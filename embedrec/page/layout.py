@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from embedrec.embeddings import Embeddings, unit
+from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
+from embedrec.exact import unit
 
 Way = Literal["auto", "pca", "umap"]
 

@@ -20,8 +20,9 @@ import numpy as np
 from generated import clustered
 
 from embedrec import build_index
-from embedrec.embeddings import Embeddings, unit
+from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
+from embedrec.exact import unit
 from embedrec.index import gpu
 from embedrec.index.measuring import Recall
 

@@ -33,7 +33,7 @@ from generated import clustered
 from index_peers import EFS, LINKS, peers
 
 from embedrec import Embeddings, Workspace, artifacts, build_index, save_index
-from embedrec.embeddings import unit
+from embedrec.exact import unit
 from embedrec.index.filling import filled
 from embedrec.index.measuring import Asked, Recall, some_items
 from embedrec.index.promise import Promise

@@ -28,7 +28,8 @@ import pyarrow.parquet as pq
 from gensim.models import Word2Vec as Gensim
 
 from embedrec.data.sessions import Sessions
-from embedrec.embeddings import Embeddings, unit
+from embedrec.embeddings import Embeddings
+from embedrec.exact import unit
 from embedrec.models.word2vec import Word2Vec
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import pytest
 
 from embedrec.embeddings import METRICS
 from embedrec.faiss_index import inner
-from embedrec.index import filters
+from embedrec.index import filters, flat
 from embedrec.index.building import build_index
 from embedrec.index.filling import filled
 from embedrec.index.index import Index
@@ -119,14 +119,14 @@ def test_why_a_selector_alone_is_not_enough(kind: str) -> None:
 
 def test_which_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
-    for name in ("_left_out", "_selected", "_by_cells"):
-        way = getattr(filters, name)
+    for module, name in ((filters, "_left_out"), (filters, "_selected"), (filters, "_by_cells"), (flat, "checked")):
+        way = getattr(module, name)
 
         def watched(*given: object, name: str = name, way: object = way) -> object:
             taken.append(name)
             return way(*given)  # type: ignore[operator]
 
-        monkeypatch.setattr(filters, name, watched)
+        monkeypatch.setattr(module, name, watched)
     monkeypatch.setattr(filters, "FEW", 20)
     monkeypatch.setattr(filters, "_STEPS", 1)
 
@@ -136,7 +136,7 @@ def test_which_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         index.search(asked(index)[:queries], 10, SearchSettings(), allowed=masks(index, share)["random"])
         return list(taken)
 
-    assert ways("flat", 0.9) == ways("flat", 0.1) == ["_selected"]
+    assert ways("flat", 0.9) == ways("flat", 0.1) == ["checked"]
     assert ways("flat", 0.1, queries=50) == []  # a matrix product
     assert ways("ivf", 0.95)[0] == "_left_out" and ways("ivf", 0.6) == ["_by_cells"]
     assert ways("hnsw", 0.95)[0] == "_left_out" and ways("hnsw", 0.6) == ["_selected"]

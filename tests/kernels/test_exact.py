@@ -6,7 +6,8 @@ import faiss
 import numpy as np
 import pytest
 
-from embedrec.embeddings import METRICS, exact_scores
+from embedrec.embeddings import METRICS
+from embedrec.exact import exact_scores
 from embedrec.index import scoring
 from embedrec.kernels.exact import rescore
 from embedrec.topk import best_first
@@ -25,7 +26,7 @@ def test_the_same_bits_as_numpy(metric: str, d: int) -> None:
     rows[rng.random(rows.shape) < 0.2] = -1
     rows[7] = -1
     queries = np.concatenate([vectors[:15], rng.normal(size=(15, d)).astype(np.float32)])
-    found_rows, found_scores = np.empty((30, 12), dtype=np.int64), np.empty((30, 12), dtype=np.float32)
+    found_rows, found_scores = np.empty((30, 12), dtype=np.int64), np.empty((30, 12))
     rescore(read_only(vectors), read_only(queries), read_only(rows), METRICS.index(metric), found_rows, found_scores)
     expected = best_first(rows, exact_scores(vectors, queries, rows, metric), given.vocab).first(12)  # type: ignore[arg-type]
     assert (found_rows == expected.rows).all()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec.embeddings import unit
 from embedrec.errors import SettingsError
+from embedrec.exact import unit
 from embedrec.page.layout import on_a_plane
 from tests.conftest import some_embeddings
 

@@ -12,8 +12,9 @@ from embedrec.config import Settings, check_bounds
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.embeddings import Embeddings, unit
+from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
+from embedrec.exact import unit
 from embedrec.export.answers import slices
 from embedrec.export.policies.back_off import BackOff, Refill
 from embedrec.export.policies.cap import cap
