@@ -167,7 +167,8 @@ class _BadLines:
         self.encoding = encoding
         self.error: DataError | None = None
         self.step = step  # 2: between two delimiters stands an empty value
-        self.left_out: list[int] = []  # row numbers, ascending
+        self.left_out: list[int] = []  # row numbers, ascending, of those behind the last row that has its number
+        self.before = 0  # how many were left out before them
 
     def __call__(self, row: Any) -> str:
         problem, detail = self._problem(row)
@@ -190,8 +191,12 @@ class _BadLines:
         """Numbers of the next `count` rows after `done` even ones."""
         even = np.arange(done + 1, done + count + 1)  # (count,) numbers if all rows were even
         left_out = np.array(self.left_out, dtype=np.int64)
-        before = left_out - 1 - np.arange(len(left_out))  # even rows before each that was left out
-        return even + np.searchsorted(before, even)
+        before = left_out - 1 - np.arange(len(left_out)) - self.before  # even rows before each that was left out
+        numbers = even + self.before + np.searchsorted(before, even)
+        passed = int(np.searchsorted(before, done + count, side="right"))
+        del self.left_out[:passed]
+        self.before += passed
+        return numbers
 
 
 @contextmanager

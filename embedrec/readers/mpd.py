@@ -87,6 +87,7 @@ class _Joined:
         self.lengths: list[np.ndarray] = []  # (P,) tracks a playlist
         self.pids: list[tuple[Source, np.ndarray]] = []  # (P,) a file
         self.seen: set[int] = set()
+        self.texts = 0  # bytes of the ids and names of items, about
 
     def add(self, source: Source, part: Slice, bad_rows: BadRows) -> None:
         bad_rows.merge(part.bad_rows)
@@ -96,6 +97,8 @@ class _Joined:
         self.items.append(rows[part.items[keep]])
         self.lengths.append(part.lengths[fresh])
         self.pids.append((source, part.pids[fresh]))
+        self.room.hold_ids("item", 2 * len(self.names), self.texts)  # ids and names
+        self.room.hold_ids("session", 2 * len(self.seen), None)
 
     def events(self, paths: Sequence[str | Path]) -> Events:
         lengths = np.concatenate([np.zeros(0, np.int64), *self.lengths])
@@ -124,6 +127,7 @@ class _Joined:
     def _row(self, uri: str, name: str) -> int:
         row = self.row_of.setdefault(uri.removeprefix(self.prefix), len(self.names))
         if row == len(self.names):
+            self.texts += len(uri) + len(name)
             self.names.append(name)
         elif not self.names[row]:
             self.names[row] = name

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from embedrec.data import Vocab
 from embedrec.errors import DataError
@@ -243,3 +245,19 @@ def test_a_row_that_is_too_long_is_an_error(
         f"{path} has a row of more than {2 * share:.0f}M, the most that is read as one{more}; check that it is a table "
         "in delimited text"
     )
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
+def test_numbers_of_rows_behind_those_that_were_left_out(rows: list[tuple[bool, bool]]) -> None:
+    """Rows are even or left out; after some of them, a batch of the even ones so far is numbered."""
+    bad = delimited._BadLines(None, BadRows("skip"), None, "utf-8", 1)  # type: ignore[arg-type]
+    done, waiting = 0, []
+    for number, (even, ends) in enumerate(rows, 1):
+        if even:
+            waiting.append(number)
+        else:
+            bad.left_out.append(number)
+        if ends:
+            assert bad.numbers(done, len(waiting)).tolist() == waiting
+            done, waiting = done + len(waiting), []
+            assert not bad.left_out  # what lies behind is not kept

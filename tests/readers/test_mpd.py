@@ -16,10 +16,12 @@ import pytest
 from hypothesis import strategies as st
 
 from embedrec.data.events import Events
+from embedrec.data.room import Room
 from embedrec.errors import DataError
 from embedrec.readers import BadRows, mpd, mpd_slices
 from embedrec.readers.files import expand
 from embedrec.readers.mpd import Mpd
+from embedrec.readers.mpd_slices import Slice
 from embedrec.toy import make_world, write_mpd
 from tests.data import strategies as draw
 
@@ -312,3 +314,19 @@ def test_real_playlists() -> None:
     assert events.items.name(0) == "Elton John"
     with pytest.raises(DataError, match=r"has no album_uri, which --level album needs; use --level artist or track$"):
         Mpd("album").read([data / "mpd" / "train"], bad_rows=BadRows())
+
+
+def test_ids_that_do_not_fit_into_the_memory_are_an_error(tmp_path: Path) -> None:
+    room = Room(256 << 20, tmp_path / "room")
+    joined = mpd._Joined("", room)
+    one = np.array([0], dtype=np.int64)
+
+    def part(uris: list[str]) -> Slice:
+        rows = np.arange(len(uris), dtype=np.int32)
+        pid = one + len(joined.seen)
+        return Slice(one, pid, one + len(uris), rows, uris, ["n" * 9_000] * len(uris), BadRows())
+
+    (source,) = expand([slices(tmp_path, {"playlists": []})], (".json",))
+    joined.add(source, part([f"{i}" for i in range(9_000)]), BadRows())
+    with pytest.raises(DataError, match=r"^the distinct ids take 1[0-9]+M so far .* for items"):
+        joined.add(source, part([f"{i}" for i in range(9_000, 20_000)]), BadRows())
