@@ -13,8 +13,9 @@ import numpy as np
 from embedrec.artifacts import Artifact
 from embedrec.data.conditions import Condition, all_met
 from embedrec.data.features import Features
+from embedrec.data.telling import apart
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError, SettingsError, reason
+from embedrec.errors import DataError, EmbedrecError, SettingsError, reason
 from embedrec.past import known_features
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.side_tables import side_table
@@ -148,3 +149,15 @@ def item_features(
         return found
 
     return features
+
+
+def telling(features: Callable[[], Features], vocab: Vocab) -> Callable[[np.ndarray], Sequence[str]]:
+    """What tells items of one name apart, see `find_items`: features in which they differ, where some are known."""
+
+    def told(rows: np.ndarray) -> Sequence[str]:
+        try:
+            return apart(features(), vocab, rows)
+        except EmbedrecError:  # nothing is known of them, or no longer: their ids remain
+            return [""] * len(rows)
+
+    return told

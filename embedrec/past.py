@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from embedrec.config import build
 from embedrec.data.features import Features
 from embedrec.data.lookup import find_items
 from embedrec.data.sessions import Sessions
+from embedrec.data.telling import apart
 from embedrec.errors import SettingsError, UnknownItemError, did_you_mean
 from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.models.encoders import Weights
@@ -46,12 +48,14 @@ class Past:
         """
         past = self.sessions
         if session is None:
-            rows = find_items(past.vocab, items)
+            features = past.item_features
+            known = None if features is None else partial(apart, features, past.vocab)
+            rows = find_items(past.vocab, items, known)
             return Sessions(np.array([0, len(rows)]), rows, past.vocab, np.array([0]))
         wanted: Any = int(session) if past.ids.dtype == np.int64 and session.lstrip("-").isdecimal() else session
         at = np.flatnonzero(past.ids == wanted)
         if not len(at):
-            near = did_you_mean(session, map(str, past.ids[:100_000].tolist()))
+            near = did_you_mean(session, map(str, past.ids.tolist()))
             raise UnknownItemError(f"no training session is called {session!r}{near or '; check its id'}")
         return past.taken(at[:1])
 

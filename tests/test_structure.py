@@ -17,8 +17,19 @@ ROOT = PACKAGE.parent
 
 # A module may import from its own layer's part and from the layers above its own line; never from below.
 LAYERS = [
-    {"atomic", "interpreters", "locks", "remembered", "errors", "decoding", "native_text", "reporting", "kernels"},
-    {"registry", "config", "artifacts", "manifests"},
+    {
+        "atomic",
+        "near_misses",
+        "interpreters",
+        "locks",
+        "remembered",
+        "errors",
+        "decoding",
+        "native_text",
+        "reporting",
+        "kernels",
+    },
+    {"registry", "config", "descriptions", "artifacts", "manifests"},
     {"data", "toy", "datasets", "training"},
     {"readers", "topk"},
     {"exact"},
@@ -29,7 +40,7 @@ LAYERS = [
     {"workspace", "lineage"},
     {"steps"},
     {"nearest", "past", "trial", "allowed", "changing", "answering"},
-    {"comparison", "exportable", "sweep", "page"},
+    {"comparison", "exportable", "finding", "sweep", "page"},
     {"demo", "study", "tune"},
     {"cli"},
 ]

@@ -19,6 +19,7 @@ from embedrec.cli.terminal import json_line, on_terminal, one_line, put, shorten
 from embedrec.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
+_HEADER = "embedrec.header"  # in the context: whether names of columns are printed, where the user said so
 _SEED = "Seed of all randomness; training repeats itself to the byte with --threads 1 or deterministic=true."
 
 
@@ -82,8 +83,20 @@ def device_option(command: F) -> F:
     )(command)
 
 
+def _headed(ctx: click.Context, param: click.Parameter, value: bool | None) -> None:
+    if value is not None:
+        ctx.meta[_HEADER] = value
+
+
 def json_option(command: F) -> F:
-    """`--json`: one JSON object a line."""
+    """`--json`: one JSON object a line; `--header`: names of columns above TAB separated rows."""
+    command = click.option(
+        "--header/--no-header",
+        default=None,
+        expose_value=False,
+        callback=_headed,
+        help="Names of the columns above the rows [default: on a terminal, and of compare and run everywhere].",
+    )(command)
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")(command)
 
 
@@ -158,16 +171,23 @@ def use_threads(threads: int) -> None:
     faiss.omp_set_num_threads(threads)
 
 
-def emit(records: Iterable[Mapping[str, Any]], as_json: bool) -> None:
-    """Print records of the same keys: a table on a terminal, TAB separated in a pipe, or JSON lines."""
+def emit(records: Iterable[Mapping[str, Any]], as_json: bool, *, header: bool = False) -> None:
+    """Print records of the same keys: a table on a terminal, TAB separated in a pipe, or JSON lines.
+
+    header  whether the names of columns stand above the rows in a pipe too; `--header` and `--no-header` go before
+    """
     records = list(records)
+    context = click.get_current_context(silent=True)
+    asked = None if context is None else context.meta.get(_HEADER)
     with results():
         if as_json:
             for record in records:
                 put(json_line(record))
         elif records and on_terminal():
-            _table(records)
+            _table(records, asked is not False)
         else:
+            if records and (header if asked is None else asked):
+                put("\t".join(map(_cell, records[0])))
             for record in records:
                 put("\t".join(_cell(v) for v in record.values()))
 
@@ -201,13 +221,13 @@ def _cell(value: Any) -> str:
     return _printable(text).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def _table(records: list[Mapping[str, Any]]) -> None:
+def _table(records: list[Mapping[str, Any]], headed: bool) -> None:
     """Aligned columns under their names; nothing is cut, so that ids can be copied."""
     rows = [[visible(_cell(v)) for v in record.values()] for record in records]
     names = [visible(name) for name in records[0]]
     right = [isinstance(v, int | float) for v in records[0].values()]
     widths = [max(map(_width, column)) for column in zip(names, *rows, strict=True)]
-    for row in [names, *rows]:
+    for row in [names, *rows] if headed else rows:
         cells = [
             " " * (w - _width(c)) + c if r else c + " " * (w - _width(c))
             for c, w, r in zip(row, widths, right, strict=True)

@@ -107,7 +107,7 @@ def _named(metrics: str | None) -> list[str] | None:
 
 def _show(rows: Sequence[Mapping[str, Any]], form: str | None, as_json: bool) -> None:
     if form is None:
-        emit(rows, as_json)
+        emit(rows, as_json, header=True)
         return
     with results():
         if form == "csv":

@@ -11,11 +11,12 @@ from click.core import ParameterSource
 from embedrec.cli.common import config_option, emit, note
 from embedrec.cli.figures import by_metric
 from embedrec.cli.grid import GRID_ONLY, NOT_FOR_GRIDS, evaluate_grid, grid_options
+from embedrec.cli.settable import Settable
 from embedrec.cli.trials import judged, lengths_of, opened, terms_of, trial_options
 from embedrec.workspace import Workspace
 
 
-@click.command(short_help="How good is a model?")
+@click.command(cls=Settable, short_help="How good is a model?")
 @click.argument("model", required=False)
 @config_option
 @click.option(

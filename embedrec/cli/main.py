@@ -35,6 +35,7 @@ COMMANDS = {
     "train": "embedrec.cli.train",
     "build-index": "embedrec.cli.build_index",
     "update-index": "embedrec.cli.update_index",
+    "items": "embedrec.cli.items",
     "similar": "embedrec.cli.similar",
     "recommend": "embedrec.cli.recommend",
     "neighbours": "embedrec.cli.neighbours",
@@ -49,7 +50,11 @@ COMMANDS = {
     "vectors": "embedrec.cli.vectors",
     "info": "embedrec.cli.inspect:info",
     "verify": "embedrec.cli.inspect:verify",
+    "completion": "embedrec.cli.completion",
 }
+
+
+COMPLETES = "_EMBEDREC_COMPLETE"  # what a shell asks for, in the environment
 
 
 class Commands(Named):
@@ -91,6 +96,10 @@ def main() -> NoReturn:
     set_stderr_apart()
     speak_for_libraries()
     try:
+        if COMPLETES in os.environ:
+            from embedrec.cli.completion import complete
+
+            complete(cli, os.environ[COMPLETES])
         _cache_kernels()
         _share_cores()
         # not cli.main(), which has an exit code of its own for a closed pipe

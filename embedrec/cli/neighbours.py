@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 import click
 
 from embedrec.cli.common import emit, json_option, threads_option, use_threads, workspace_option
+from embedrec.cli.ids import TakesIds
 from embedrec.cli.searching import check_not_both, search_options
 from embedrec.cli.taking import took_all
 from embedrec.index.settings import SearchSettings
 from embedrec.workspace import Workspace
 
 
-@click.command(short_help="The nearest past sessions to a history.")
+@click.command(cls=TakesIds, short_help="The nearest past sessions to a history.")
 @click.argument("items", nargs=-1, metavar="[ITEM...]")
 @click.option("--session", metavar="ID", help="A past session instead of items; it is not among its own neighbours.")
 @click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="Sessions.")

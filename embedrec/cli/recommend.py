@@ -17,6 +17,7 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
+from embedrec.cli.ids import TakesIds
 from embedrec.cli.searching import check_not_both, search_options
 from embedrec.cli.taking import took_all, unnamed
 from embedrec.workspace import Workspace
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _SHOWN = 10  # items, unless -n says otherwise
 
 
-@click.command(short_help="What comes next after these items.")
+@click.command(cls=TakesIds, short_help="What comes next after these items.")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Items to recommend.")
 @click.option("--model", metavar="NAME", help="Model to ask [default: the latest].")
@@ -68,7 +69,7 @@ def recommend(
     """
     import numpy as np
 
-    from embedrec.allowed import item_features
+    from embedrec.allowed import item_features, telling
     from embedrec.answering import open_answering
     from embedrec.data.lookup import find_items
     from embedrec.data.sessions import Sessions
@@ -81,9 +82,9 @@ def recommend(
     took_all(workspace, opened.used, unnamed(workspace, "model", model, index))
     source, asked = opened.source, opened.model
     vocab = asked.vocab
-    rows = find_items(vocab, items)
-    history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
     features = item_features(workspace, lambda: source, vocab, allowed.attributes, opened.index)
+    rows = find_items(vocab, items, telling(features, vocab))
+    history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
     mask = allowed.among(vocab, features)
     tell(allowed, vocab, mask)
     found = recommended(asked, history, min(count or _SHOWN, len(vocab)), seen=seen, allowed=mask)

@@ -74,7 +74,7 @@ def run(
     for title, comment, rows in results:
         if title:
             note(f"{title} ({comment})" if comment else title)
-        emit(({"table": title, **row} for row in rows) if title and as_json else rows, as_json)
+        emit(({"table": title, **row} for row in rows) if title and as_json else rows, as_json, header=True)
     if not results:
         emit(({"step": p.step, "does": p.does, "why": p.why} for p in done), as_json)
 

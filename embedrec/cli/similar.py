@@ -17,6 +17,7 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
+from embedrec.cli.ids import TakesIds
 from embedrec.cli.searching import check_not_both, gpu_option, nearest_options, search_options
 from embedrec.cli.taking import taken
 from embedrec.index.settings import SearchSettings
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _SHOWN = 10  # neighbours an item, unless -n says otherwise
 
 
-@click.command(short_help="The nearest items of an item.")
+@click.command(cls=TakesIds, short_help="The nearest items of an item.")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Neighbours an item.")
 @nearest_options
@@ -67,7 +68,7 @@ def similar(
     Columns: the item, rank, the similar item, score, its name, and with --why the training sessions that hold both, the
     smallest first, with the cosine between the pair and the session.
     """
-    from embedrec.allowed import item_features
+    from embedrec.allowed import item_features, telling
     from embedrec.data.lookup import find_items
     from embedrec.data.sessions import Sessions
     from embedrec.nearest import item_sources, nearest_source, open_nearest
@@ -79,8 +80,8 @@ def similar(
     opened = open_nearest(source, settings, popularity=popularity, device=device)
     use_threads(threads)
     vocab = opened.vocab
-    rows = find_items(vocab, items)
     features = item_features(workspace, lambda: opened.model(workspace), vocab, allowed.attributes, opened.index)
+    rows = find_items(vocab, items, telling(features, vocab))
     mask = allowed.among(vocab, features)
     tell(allowed, vocab, mask)
     found = opened.among(mask).neighbours(rows, count or max(1, min(_SHOWN, len(vocab) - 1)))

@@ -22,6 +22,7 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
+from embedrec.cli.settable import Settable
 from embedrec.cli.taking import latest_sessions, tell_outdated, tell_replaced
 from embedrec.cli.terminal import put
 from embedrec.errors import SettingsError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from embedrec.training.run import Run
 
 
-@click.command(short_help="Train a model on sessions.")
+@click.command(cls=Settable, short_help="Train a model on sessions.")
 @click.argument("model")
 @click.option("--sessions", metavar="NAME", help="Sessions to train on [default: the latest].")
 @click.option("--from", "start", metavar="NAME", help="Continue from this model and its settings; new items are added.")

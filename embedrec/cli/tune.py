@@ -19,11 +19,12 @@ from embedrec.cli.common import (
     use_threads,
     workspace_option,
 )
+from embedrec.cli.settable import Settable
 from embedrec.cli.trials import lengths_of, opened, terms_of
 from embedrec.workspace import Workspace
 
 
-@click.command(short_help="Look for the settings that are best.")
+@click.command(cls=Settable, short_help="Look for the settings that are best.")
 @click.argument("model")
 @click.option(
     "--space",

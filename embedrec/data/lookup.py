@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import UnknownItemError
+from embedrec.near_misses import close_matches
 
 _NEAR = 5  # near misses shown
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
 
 
-def find_items(vocab: Vocab, texts: Sequence[str]) -> np.ndarray:
+def find_items(
+    vocab: Vocab, texts: Sequence[str], known: Callable[[np.ndarray], Sequence[str]] | None = None
+) -> np.ndarray:
     """Rows (m,) int64 of the items that the texts mean.
+
+    known  rows → what else is known of each, as texts: what tells items of one name apart
 
     A text is, in this order: an id; an id without its prefix (`x` for `spotify:artist:x`, and the other way round); a
     name; a name in other capitals. Raises UnknownItemError when several items fit or none does, naming the nearest.
     """
-    return np.array([_find(vocab, text) for text in texts], dtype=np.int64)
+    return np.array([_find(vocab, text, known) for text in texts], dtype=np.int64)
 
 
-def _find(vocab: Vocab, text: str) -> int:
+def _find(vocab: Vocab, text: str, known: Callable[[np.ndarray], Sequence[str]] | None) -> int:
     key = int(text) if vocab.integer and _NUMBER.fullmatch(text) else text
     row = int(vocab.rows([key])[0])
     if row >= 0:
@@ -40,7 +46,11 @@ def _find(vocab: Vocab, text: str) -> int:
         if len(fits) == 1:
             return fits[0]
         if fits:
-            shown = ", ".join(_label(vocab, r) for r in fits[:_NEAR]) + (" …" if len(fits) > _NEAR else "")
+            if vocab.counts is not None:
+                fits.sort(key=lambda r: -vocab.counts[r])  # type: ignore[index]
+            first = fits[:_NEAR]
+            told = [""] * len(first) if known is None else known(np.array(first, dtype=np.int64))
+            shown = ", ".join(map(partial(_label, vocab), first, told)) + (" …" if len(fits) > _NEAR else "")
             raise UnknownItemError(f"{text!r} may mean {len(fits)} items ({shown}); give the id")
     near = _nearest(vocab, text)
     hint = f"; did you mean {' or '.join(_label(vocab, r) for r in near)}?" if near else "; give an id or a name"
@@ -54,8 +64,6 @@ def _same_kind(item: str, text: str) -> bool:
 
 def _nearest(vocab: Vocab, text: str) -> list[int]:
     """Rows of the most similar names and ids: those that contain the text first, the most mentioned before others."""
-    import difflib
-
     folded = text.casefold()
     names = [str(n).casefold() for n in (vocab.ids if vocab.names is None else vocab.names).tolist()]
     holding = [r for r, name in enumerate(names) if folded in name]
@@ -63,15 +71,15 @@ def _nearest(vocab: Vocab, text: str) -> list[int]:
         holding.sort(key=lambda r: -vocab.counts[r])  # type: ignore[index]
     if holding:
         return holding[:3]
-    close = difflib.get_close_matches(folded, [n for n in names if abs(len(n) - len(folded)) <= 3], n=3, cutoff=0.7)
+    close = close_matches(folded, (n for n in names if abs(len(n) - len(folded)) <= 3), cutoff=0.7)
     if close or vocab.integer:
-        return [names.index(c) for c in dict.fromkeys(close)]
+        return [names.index(c) for c in close]
     bare = text.rsplit(":", 1)[-1]
     ids = [i.rsplit(":", 1)[-1] for i in vocab.ids.tolist()]
     alike = [i for i in ids if abs(len(i) - len(bare)) <= 1 and (i[:4] == bare[:4] or i[-4:] == bare[-4:])]
-    return [ids.index(c) for c in dict.fromkeys(difflib.get_close_matches(bare, alike, n=3, cutoff=0.8))]
+    return [ids.index(c) for c in close_matches(bare, alike, cutoff=0.8)]
 
 
-def _label(vocab: Vocab, row: int) -> str:
-    name = vocab.name(row)
-    return f"{vocab.ids[row]} ({name})" if name else f"{vocab.ids[row]}"
+def _label(vocab: Vocab, row: int, told: str = "") -> str:
+    known = "; ".join(filter(None, (vocab.name(row), told)))
+    return f"{vocab.ids[row]} ({known})" if known else f"{vocab.ids[row]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from embedrec.data.describe import describe
 from embedrec.data.features import Categories, Lists
 from embedrec.data.lookup import find_items
 from embedrec.data.sessions import Sessions
+from embedrec.data.telling import apart
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.models.base import VectorModel
@@ -90,7 +92,8 @@ def subject_of(
     about = [workspace.find("model", name) for name in models]
     counts = np.bincount(given.items, minlength=len(given.vocab))
     order = np.argsort(-counts, kind="stable")  # rows by mentions
-    asked = find_items(given.vocab, items) if items else _spread(order, counts)
+    known = None if given.item_features is None else partial(apart, given.item_features, given.vocab)
+    asked = find_items(given.vocab, items, known) if items else _spread(order, counts)
     opened = {}
     for number, artifact in enumerate(about, 1):
         model = load_model(artifact)

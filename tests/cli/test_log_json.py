@@ -13,7 +13,7 @@ import pytest
 from embedrec.cli.main import cli
 from tests.cli.conftest import Run
 
-QUICK = {"similar", "neighbours", "recommend", "info"}
+QUICK = {"items", "completion", "similar", "neighbours", "recommend", "info"}
 
 
 def commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:

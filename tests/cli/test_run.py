@@ -113,7 +113,9 @@ def test_what_it_tells_and_prints(run: Run, study: Path) -> None:
 def test_tables_are_the_result(run: Run, study: Path) -> None:
     (study / "study.toml").write_text(STUDY + TABLE)
     ran = walked(run, "run", "study.toml", "--data", "data")
-    (row,) = ran.rows
+    head, row = ran.rows
+    assert head == ["", "recall@2", "recall@2, article"]
+    assert walked(run, "run", "study.toml", "--data", "data", "--no-header").rows == [row]
     assert (row[0], row[2]) == ("most popular", ".5") and 0 <= float(row[1]) <= 1
     assert ran.err.endswith("s\nA table (A note.)\n")
     (line,) = walked(run, "run", "study.toml", "--data", "data", "--json").out.splitlines()

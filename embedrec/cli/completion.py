@@ -1,0 +1,89 @@
+"""Completion in shells: of commands, options, models, and the names of artifacts in the workspace."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class, shell_complete
+
+from embedrec.cli.terminal import put
+from embedrec.models import MODELS
+from embedrec.workspace import FOLDERS, Workspace
+
+VARIABLE = "_EMBEDREC_COMPLETE"  # as in `main`, which imports this only where it is set
+_KINDS: dict[str, tuple[str, ...]] = {
+    "sessions": ("sessions",),
+    "index": ("index",),
+    "model": ("model",),
+    "models": ("model",),
+    "start": ("model",),
+    "name": tuple(FOLDERS),
+}
+_SHELLS = ("bash", "zsh", "fish")
+
+
+class ArtifactName(click.ParamType):
+    """A name of an artifact, in completion.
+
+    kinds   of artifacts
+    models  whether names of models that can be trained are completed too
+    """
+
+    name = "text"
+
+    def __init__(self, kinds: tuple[str, ...], models: bool) -> None:
+        self.kinds = kinds
+        self.models = models
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        given = ctx.params.get("workspace")
+        root = given.root if isinstance(given, Workspace) else Path()
+        found = list(MODELS) if self.models else []
+        for kind in self.kinds:  # names of folders only: nothing is opened, and nothing is cleaned up
+            folder = root / FOLDERS[kind]
+            found += sorted(f.name for f in folder.iterdir() if f.is_dir()) if folder.is_dir() else []
+        return [CompletionItem(name) for name in dict.fromkeys(found) if name.startswith(incomplete) and name[0] != "."]
+
+
+def complete(cli: click.Group, instruction: str) -> NoReturn:
+    """Answer the shell that asks through the variable; ends the program."""
+    for command in _all_commands(cli):
+        for parameter in command.params:
+            kinds = _KINDS.get(str(parameter.name))
+            if kinds and isinstance(parameter.type, click.types.StringParamType):
+                argument = isinstance(parameter, click.Argument)
+                if argument or kinds != tuple(FOLDERS):
+                    parameter.type = ArtifactName(kinds, argument and kinds == ("model",))
+    sys.exit(shell_complete(cli, {}, "embedrec", VARIABLE, instruction))
+
+
+def _all_commands(cli: click.Group) -> list[click.Command]:
+    """The command that the line names, and those of a group."""
+    context = click.Context(cli, info_name="embedrec")
+    words = os.environ.get("COMP_WORDS", "").split()[1:2]
+    command = cli.get_command(context, words[0]) if words else None
+    if isinstance(command, click.Group):
+        return [found for name in command.list_commands(context) if (found := command.get_command(context, name))]
+    return [] if command is None else [command]
+
+
+@click.command(short_help="Print the completion of a shell.")
+@click.argument("shell", type=click.Choice(_SHELLS))
+def completion(shell: str) -> None:
+    """Print what completes commands, options and names of artifacts in SHELL.
+
+    \b
+    eval "$(embedrec completion bash)"       in ~/.bashrc
+    eval "$(embedrec completion zsh)"        in ~/.zshrc
+    embedrec completion fish > ~/.config/fish/completions/embedrec.fish
+    """
+    made = get_completion_class(shell)
+    if made is None:
+        raise click.UsageError(f"there is no completion for {shell}")
+    root = click.get_current_context().find_root().command
+    source = made(root, {}, "embedrec", VARIABLE)
+    put(source.source_template % source.source_vars(), newline=False)
