@@ -97,6 +97,18 @@ def test_the_result_is_the_same_to_the_byte(
             assert tiny == plain
 
 
+def test_names_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
+    n, long = 20_000, "x" * 10_000
+    table = pa.table({"session": np.arange(n) // 5, "item": np.arange(n), "title": [f"{i}{long}" for i in range(n)]})
+    pq.write_table(table, tmp_path / "log.parquet")
+    said = prepared(tmp_path, tmp_path / "log.parquet", Table(name="title"), BUDGET, 1, filters=LOOSE)
+    assert isinstance(said, str)
+    assert said.startswith("the distinct ids and names take 1")
+    assert said.endswith(
+        "M of them for names), but a memory of 256M leaves 160M for them; give more memory, or read fewer files"
+    )
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_every_format_under_a_budget(tmp_path: Path, suffix: str) -> None:
     rng = np.random.default_rng(0)

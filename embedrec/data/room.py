@@ -70,11 +70,11 @@ class Room:
         taken = sum(list(self._ids.values()))  # a list, as other threads hold other roles meanwhile
         left = self.budget - _PROGRAM
         if taken > left:
-            most = max(self._ids, key=lambda name: self._ids[name])
+            most = max(list(self._ids), key=lambda name: self._ids[name])
             raise DataError(
-                f"the distinct ids take {taken >> 20:,}M so far ({self._ids[most] >> 20:,}M of them for {most}s), but "
-                f"a memory of {self.budget >> 20:,}M leaves {left >> 20:,}M for them; give more memory, or read fewer "
-                "files"
+                f"the distinct ids and names take {taken >> 20:,}M so far ({self._ids[most] >> 20:,}M of them for "
+                f"{most}s), but a memory of {self.budget >> 20:,}M leaves {left >> 20:,}M for them; give more memory, "
+                "or read fewer files"
             )
 
     def whole(self, times: int) -> int | None:

@@ -117,6 +117,7 @@ class _Table:
         self.times = values.Times(plan.time, plan.time_unit)
         self.size = 0
         self.names: dict[int, str] = {}
+        self.names_size = 0  # characters of them
         self.ids = {role: Ids(typed=typed, many=many, role=role, room=room) for role in _CODED if getattr(plan, role)}
         self.columns = {role: Column(np.int32, room) for role in self.ids}
         self.columns |= {role: Column(dtype, room) for role, dtype in _NUMBERS.items() if getattr(plan, role)}
@@ -192,7 +193,9 @@ class _Table:
         given = np.flatnonzero(pc.not_equal(column, "").to_numpy(zero_copy_only=False))
         items, at = np.unique(rows[given], return_index=True)
         for item, text in zip(items.tolist(), column.take(pa.array(given[at])).to_pylist(), strict=True):
-            self.names.setdefault(item, text)
+            if self.names.setdefault(item, text) is text:
+                self.names_size += len(text)
+        self.room.hold_ids("name", len(self.names), self.names_size)
 
     def _names(self, final: np.ndarray | None, n: int) -> np.ndarray:
         names = np.full(n, "", dtype=object)

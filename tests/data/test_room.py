@@ -115,8 +115,8 @@ def test_ids_are_counted_by_role(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         room.hold_ids("user", 1_000_000, 20_000_000)
     assert str(refused.value) == (
-        "the distinct ids take 196M so far (110M of them for users), but a memory of 256M leaves 160M for them; give "
-        "more memory, or read fewer files"
+        "the distinct ids and names take 196M so far (110M of them for users), but a memory of 256M leaves 160M for "
+        "them; give more memory, or read fewer files"
     )
     IN_MEMORY.hold_ids("user", 1 << 40, 1 << 50)
 

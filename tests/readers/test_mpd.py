@@ -328,5 +328,5 @@ def test_ids_that_do_not_fit_into_the_memory_are_an_error(tmp_path: Path) -> Non
 
     (source,) = expand([slices(tmp_path, {"playlists": []})], (".json",))
     joined.add(source, part([f"{i}" for i in range(9_000)]), BadRows())
-    with pytest.raises(DataError, match=r"^the distinct ids take 1[0-9]+M so far .* for items"):
+    with pytest.raises(DataError, match=r"^the distinct ids and names take 1[0-9]+M so far .* for items"):
         joined.add(source, part([f"{i}" for i in range(9_000, 20_000)]), BadRows())
