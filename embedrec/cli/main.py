@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from embedrec import __version__
+from embedrec.cli.advice import fitting
 from embedrec.cli.interrupts import ending_soon
 from embedrec.cli.json_log import LOGGED, say
 from embedrec.cli.named import Named
@@ -132,7 +133,7 @@ def _failed(error: BaseException, meta: dict[str, Any]) -> int:
         case click.Abort() | KeyboardInterrupt():
             message, code = "interrupted; nothing was left half-written", 130
         case EmbedrecError():
-            message = str(error)
+            message = fitting(str(error), meta)
         case OSError():
             message = system_said(error)
         case MemoryError():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from embedrec.cli.advice import COMMAND
 from embedrec.errors import did_you_mean
 
 
@@ -17,4 +18,6 @@ class Named(click.Group):
         if args and args[0] not in names and not args[0].startswith("-"):
             hint = did_you_mean(args[0], names) or f"; there are {', '.join(names)}"
             ctx.fail(f"no command is called {args[0]!r}{hint}")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        ctx.meta[COMMAND] = command
+        return name, command, rest

@@ -91,6 +91,7 @@ def hetrec(min_tags: int, name: str | None, **given: Any) -> None:
 @click.option("--time", metavar="COLUMN", help="Column of the time [default: timestamp].")
 @click.option("--weight", metavar="COLUMN", help="Column of a weight [default: rating].")
 @click.option("--kind", metavar="COLUMN", help="Column of the event's kind.")
+@time_unit_option
 @shared()
 def recbole(name: str | None, **given: Any) -> None:
     """RecBole's atomic files: .inter, with the features in .item and .user beside it.
@@ -98,7 +99,7 @@ def recbole(name: str | None, **given: Any) -> None:
     \b
     embedrec prepare recbole ml-100k/
     """
-    settings = {key: given.pop(key) for key in ("session", "item", "user", "time", "weight", "kind")}
+    settings = {key: given.pop(key) for key in ("session", "item", "user", "time", "weight", "kind", "time_unit")}
     prepare_from("recbole", settings, name or stem_of(given["paths"]) or "recbole", **given)
 
 

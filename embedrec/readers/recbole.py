@@ -19,6 +19,7 @@ from embedrec.readers.item_lists import ItemLists, list_beside
 from embedrec.readers.rows import Plan, read_rows
 from embedrec.readers.side_tables import Role, SideTable, with_features
 from embedrec.readers.table import Table
+from embedrec.readers.values import TimeUnit
 from embedrec.reporting import Report, quiet
 
 _FORM = Delimited("\t", quoted=False)
@@ -31,6 +32,7 @@ class RecBole:
 
     session, item, user, time, weight, kind  columns of the .inter file, with or without their type; None guesses from
         RecBole's names (session_id, item_id, user_id, timestamp, rating), "-" is for none
+    time_unit  as in `Table`
 
     Features of items and users are the columns of the files .item and .user: token is a category, float a number,
     token_seq (words with spaces between them) a list; float_seq is left out. A column of titles or names, such as
@@ -47,6 +49,7 @@ class RecBole:
     time: str | None = None
     weight: str | None = None
     kind: str | None = None
+    time_unit: TimeUnit = "auto"
 
     def read(
         self,
@@ -76,6 +79,7 @@ class RecBole:
             raise DataError(f"{', '.join(map(str, paths))} holds {which}; name one")
         given.sort(key=_part)
         columns = Table(self.session, self.item, self.user, self.time, self.weight, name="-", kind=self.kind)
+        columns = replace(columns, time_unit=self.time_unit)
         there = _FORM.columns(given[0])
         plan = columns.plan(given[0], there)
         form: Format = _FORM

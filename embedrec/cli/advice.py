@@ -1,0 +1,45 @@
+"""What messages advise, as far as the command that failed can do it.
+
+The same error is raised below several commands. After its first clause a message says what to do, mostly by options;
+an option that the command lacks is left out, with the clause that names nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+import click
+
+COMMAND = "embedrec.command"  # key of a context's meta: the command that runs
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]")
+_VALUE = r"(?: (?!or\b)[^\s,;-][^\s,;]*)?"  # what may stand behind an option
+
+
+def options_of(command: click.Command) -> set[str]:
+    """The options that a command has."""
+    return {name for param in command.params for name in (*param.opts, *param.secondary_opts)} | {"--help"}
+
+
+def fitting(message: str, meta: dict[str, Any]) -> str:
+    """A message without the advice that the command which runs cannot follow."""
+    command = meta.get(COMMAND)
+    return message if command is None else advised(message, options_of(command))
+
+
+def advised(message: str, options: Collection[str]) -> str:
+    """A message that advises no other options than these."""
+    first, *clauses = message.split("; ")
+    return "; ".join([first, *filter(None, (_clause(clause, options) for clause in clauses))])
+
+
+def _clause(clause: str, options: Collection[str]) -> str:
+    for missing in {*OPTION.findall(clause)} - {*options}:
+        name = rf"{missing}(?![\w-])"
+        clause = re.sub(rf"{name}{_VALUE} or (?=--)", "", clause)  # --missing or --other
+        clause = re.sub(rf"({OPTION.pattern}{_VALUE}) or {name}{_VALUE}", r"\1", clause)  # --other or --missing
+    kept = [part for part in clause.split(", ") if not {*OPTION.findall(part)} - {*options}]
+    if len(kept) == clause.count(", ") + 1:
+        return clause
+    return ", ".join(kept).removeprefix("or ").removeprefix("and ")
