@@ -126,8 +126,9 @@ def as_ids(ids: Sequence[Any] | np.ndarray) -> Ids:
         return array.astype(np.int64, copy=False)
     if array.dtype.kind in "UT":
         return array.astype(object)
-    # not all at once: a list of many ids takes memory for nothing
-    kinds = {type(i) for at in range(0, len(array), _PART) for i in array[at : at + _PART].tolist()}
+    kinds: set[type] = set()
+    for at in range(0, len(array), _PART):  # not all at once: a list of many ids takes memory for nothing
+        kinds.update(map(type, array[at : at + _PART].tolist()))
     if kinds <= {str}:
         return array.astype(object, copy=False)
     if kinds == {int}:
