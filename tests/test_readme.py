@@ -20,6 +20,11 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.M | re.S)
 TOUR = [line[2:] for _, block in BLOCKS for line in block.splitlines() if line.startswith("$ ")]
+SHOWN = [  # the commands that the README shows a result of, with all that they print
+    (command, output)
+    for _, block in BLOCKS
+    for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.M)
+]
 OTHERS = [
     line.split("   ")[0].split(" #")[0].split(" > ")[0]
     for _, block in BLOCKS
@@ -52,11 +57,50 @@ def playlists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_tour_runs(playlists: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tour_prints_what_it_says(
+    playlists: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal, up to noise: numbers, ids, names of artists, how many epochs there are."""
     assert len(TOUR) >= 7
-    for line in TOUR:
+    monkeypatch.setattr("embedrec.cli.common.on_terminal", lambda: True)
+    for line, expected in SHOWN:
         assert shell(line) == 0, capsys.readouterr().err
+        printed = capsys.readouterr()
+        _same_lines(line, expected.splitlines(), [*printed.err.splitlines(), *printed.out.splitlines()])
     assert (playlists / "similar.txt").is_file()
+
+
+def _same_lines(command: str, expected: list[str], printed: list[str]) -> None:
+    """Raises AssertionError unless the lines are the same up to noise; "…" stands for any number of lines."""
+    wanted, found = ([without_noise(line) for line in lines] for lines in (expected, printed))
+    if "…" not in wanted:
+        assert found == wanted, command
+        return
+    at = wanted.index("…")
+    behind = wanted[at + 1 :]
+    assert len(found) >= len(wanted) - 1, command
+    assert found[:at] == wanted[:at], command
+    assert found[len(found) - len(behind) :] == behind, command
+
+
+def without_noise(line: str) -> str:
+    """A line without what differs from run to run and from data to data; columns with one space between."""
+    line = re.sub(r"spotify:artist:\w+", "ID", line)
+    line = re.sub(r"-?\b[0-9]+(?:[.,:T-][0-9]+)*", "N", re.sub("IVF[0-9]+", "IVFN", line))
+    return re.sub("(ID .*N) .*$", r"\1 NAME", re.sub(" +", " ", line)).strip()
+
+
+def test_noise_is_numbers_ids_and_names() -> None:
+    assert without_noise("  1  spotify:artist:a1  -0.5000  M83 & co") == "N ID N NAME"
+    assert without_noise("index  w-ivf  2026-11-22T03:21:46  IVF412,Flat, 16,106 items, recall@20 0.9936, 0.27 ms") == (
+        "index w-ivf N IVFN,Flat, N items, recall@N N, N ms"
+    )
+    assert without_noise("using model word2vec (models/word2vec)") == "using model word2vec (models/word2vec)"
+    with pytest.raises(AssertionError):
+        _same_lines("", ["a 1", "…", "b 2"], ["a 5", "c"])
+    with pytest.raises(AssertionError):
+        _same_lines("", ["a 1"], ["a 5", "a 6"])
+    _same_lines("", ["a 1", "…", "b 2"], ["a 5", "x", "y", "b 7"])
 
 
 @pytest.mark.parametrize("line", OTHERS)
