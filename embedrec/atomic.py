@@ -99,7 +99,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         if lock(descriptor, wait=True) is Lock.UNKNOWN:
             os.close(descriptor)
-            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
             lock(descriptor, wait=True)
         yield
     finally:

@@ -226,7 +226,7 @@ class Index:
             return grouped(self.faiss, lists, ready, reach, nprobe)
         graph = self._graph
         if graph is not None and walked.pays(len(ready)):
-            return walked.walked(graph, ready, reach, chosen.candidates)
+            return walked.walked(graph, ready, reach, min(chosen.candidates, self.faiss.ntotal))
         if reach > self.covered * (chosen.rerank or 1) + SPARE:  # FAISS ends before it has found more than candidates
             chosen = replace(chosen, ef_search=max(chosen.candidates, reach))
         labels: np.ndarray = self.faiss.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]

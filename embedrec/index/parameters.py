@@ -8,7 +8,7 @@ import faiss
 
 from embedrec.errors import SettingsError
 from embedrec.faiss_index import inner
-from embedrec.index.settings import KINDS, SearchSettings
+from embedrec.index.settings import AS_BUILT, KINDS, SearchSettings
 
 _EXACT = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSWFlat)
 
@@ -33,7 +33,8 @@ def check_settings(settings: SearchSettings, index: Any, spec: str) -> None:
 
 
 def faiss_parameters(index: Any, settings: SearchSettings, selector: Any = None) -> Any:
-    """FAISS's own object for a search; None where there is nothing to say.
+    """FAISS's own object for a search; None where there is nothing to say. Settings beyond what the index holds are
+    those of all of it: FAISS takes them as an int, and keeps room for as many.
 
     selector  a FAISS IDSelector of the labels that may be found: few of many are found badly, see `filters`
     """
@@ -44,7 +45,8 @@ def faiss_parameters(index: Any, settings: SearchSettings, selector: Any = None)
         return faiss.IndexRefineSearchParameters(k_factor=1, base_index_params=below)  # type: ignore[call-arg]
     said = {} if selector is None else {"sel": selector}
     if isinstance(index, faiss.IndexIVF):
-        return faiss.SearchParametersIVF(nprobe=settings.cells, **said)  # type: ignore[call-arg]
+        return faiss.SearchParametersIVF(nprobe=min(settings.cells, index.nlist), **said)  # type: ignore[call-arg]
     if isinstance(index, faiss.IndexHNSW):
-        return faiss.SearchParametersHNSW(efSearch=settings.candidates, **said)  # type: ignore[attr-defined]
+        most = min(settings.candidates, max(index.ntotal, AS_BUILT.candidates))
+        return faiss.SearchParametersHNSW(efSearch=most, **said)  # type: ignore[attr-defined]
     return faiss.SearchParameters(**said) if said else None

@@ -42,7 +42,7 @@ def chosen(
     for number, recipe in enumerate(recipes, 1):
         said = {key: getattr(recipe, key) for key in table.grid}
         file = folder / f"{digest({**fixed, 'recipe': recipe.name, 'settings': settings_of(recipe)})[:32]}.json"
-        figures = _kept(file)
+        figures = _kept(file, table.best)
         if figures is None:
             figures = _figures(recipe, trial, terms, table, where, report)
             with atomic_file(file, follow=False) as out:
@@ -84,9 +84,11 @@ def _worth(value: float | None) -> float:
     return -float("inf") if value is None or isnan(value) else value
 
 
-def _kept(file: Path) -> dict[str, Any] | None:
+def _kept(file: Path, best: str | None) -> dict[str, Any] | None:
+    """What a combination reached before; None where nothing is kept, or nothing that can be compared by `best`."""
     found = decoded_or_none(lambda: json.loads(file.read_bytes()))
-    return found if isinstance(found, dict) else None
+    whole = isinstance(found, dict) and best in found and isinstance(found[best], int | float | None)
+    return found if whole else None
 
 
 def _write(path: Path, lines: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import embedrec
 from embedrec.interpreters import command, leave_current_folder_out, safe_children
 from embedrec.toy import World
 from tests.cli.conftest import Run, walked
@@ -165,3 +166,10 @@ def test_a_library_finds_the_same(run: Run, compass: Path) -> None:
     before = os.environ.get("PYTHONSAFEPATH")
     walked(run, "info", "--workspace", compass)
     assert os.environ.get("PYTHONSAFEPATH") == before
+
+
+def test_interpreters_are_started_in_one_place() -> None:
+    """Whoever starts one says `interpreters.command`, which keeps the current folder off its path."""
+    package = Path(embedrec.__file__).parent
+    starting = {str(p.relative_to(package)) for p in package.rglob("*.py") if "sys.executable" in p.read_text()}
+    assert starting == {"interpreters.py"}

@@ -95,6 +95,20 @@ def test_settings_below_one(name: str) -> None:
         SearchSettings(**{name: 0})
 
 
+@pytest.mark.parametrize(("kind", "name"), [("ivf", "nprobe"), ("hnsw", "ef_search"), ("ivf-sq8", "rerank")])
+@pytest.mark.parametrize("count", [1, 9])
+def test_settings_beyond_what_an_index_holds(kind: str, name: str, count: int) -> None:
+    """They are those of all of it: FAISS has them as an int."""
+    index = build_index(some_embeddings(80, 8), kind)
+    queries = index.embeddings.vectors[:count]
+    exact = index.embeddings.search(queries, 5)
+    for value in (80, 2**31 - 1, 2**31, 2**62):
+        found = index.search(
+            queries, 5, SearchSettings(**{"nprobe": 80, name: value} if kind != "hnsw" else {name: value})
+        )
+        np.testing.assert_array_equal(found.rows, exact.rows)
+
+
 def test_settings_over_others() -> None:
     ours, theirs = SearchSettings(nprobe=3), SearchSettings(nprobe=1, rerank=4)
     assert ours.over(theirs) == SearchSettings(nprobe=3, rerank=4)
