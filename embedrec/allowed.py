@@ -13,6 +13,7 @@ import numpy as np
 from embedrec.artifacts import Artifact
 from embedrec.data.conditions import Condition, all_met
 from embedrec.data.features import Features
+from embedrec.data.lookup import id_like
 from embedrec.data.telling import apart
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, EmbedrecError, SettingsError, reason
@@ -116,9 +117,7 @@ EVERYTHING = Allowed()
 
 def ids_like(vocab: Vocab, texts: Sequence[str]) -> list[Any]:
     """Ids from texts, of the type that a vocabulary has; a text that is no whole number stays one, and is unknown."""
-    if not vocab.integer:
-        return list(texts)
-    return [int(text) if text.strip().lstrip("-").isdecimal() else text for text in texts]
+    return [id_like(vocab, text.strip()) for text in texts] if vocab.integer else list(texts)
 
 
 def item_features(

@@ -27,6 +27,8 @@ _METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "dot": faiss.METRIC_INNER_PROD
 
 def made(spec: str, d: int, metric: Metric) -> Any:
     """An empty index; "cosine" is for vectors that have length 1. Raises SettingsError for what FAISS cannot build."""
+    if not (spec.isascii() and spec.isprintable()):
+        raise SettingsError(f"a factory string of FAISS is of letters, digits and signs, but is {spec!r}")
     try:
         index = faiss.index_factory(d, spec, _METRICS[metric])
     except RuntimeError as e:

@@ -24,6 +24,7 @@ LAYERS = [
         "locks",
         "remembered",
         "errors",
+        "controls",
         "decoding",
         "native_text",
         "reporting",

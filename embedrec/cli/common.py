@@ -15,7 +15,8 @@ import click
 from embedrec.artifacts import Artifact
 from embedrec.cli.json_log import LOGGED, logged, say
 from embedrec.cli.secrets import without_passwords
-from embedrec.cli.terminal import json_line, on_terminal, one_line, put, shortened, tell, visible
+from embedrec.cli.terminal import json_line, on_terminal, one_line, put, shortened, tell
+from embedrec.controls import visible
 from embedrec.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])

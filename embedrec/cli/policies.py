@@ -59,8 +59,11 @@ def policy_options(command: F) -> F:
     return found
 
 
+_MOST_DIGITS = 9  # more results than a list could have
+
+
 def _cap(text: str) -> tuple[str, int]:
     attribute, _, most = text.rpartition("=")
-    if not attribute or not most.isdecimal():
+    if not attribute or not most.isdecimal() or len(most) > _MOST_DIGITS:
         raise click.UsageError(f"--cap takes ATTRIBUTE=N, such as artist=2, but was given {text!r}")
     return attribute, int(most)

@@ -17,14 +17,9 @@ from typing import IO, Any
 import click
 
 from embedrec.cli.secrets import without_passwords
+from embedrec.controls import HIDDEN, escape, visible
 from embedrec.errors import SettingsError
 
-# C0 but for TAB and newline, DEL and C1; marks, embeddings, overrides and isolates of direction; separators of lines
-# and paragraphs; the byte order mark; interlinear annotation; halves of surrogate pairs, which odd bytes of paths are.
-_HIDDEN = re.compile(
-    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ufff9-\\ufffb"
-    "\\ud800-\\udfff]"
-)
 # The same in UTF-8, and what no byte of UTF-8 is, so that it needs no whole characters.
 _HIDDEN_BYTES = re.compile(
     rb"[\x00-\x08\x0b-\x1f\x7f\xc0\xc1\xf5-\xff]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]"
@@ -34,11 +29,6 @@ _QUOTED = re.compile(r"""(?P<quote>['"])(?P<text>(?:(?!(?P=quote))[^\\]|\\.){200
 _WORD = re.compile(r"\S{1000,}")
 _LONGEST = 8000  # characters of a message
 _SHOWN = 80  # characters of a long text in it
-
-
-def visible(text: str) -> str:
-    """A text with controls written out, such as \\x1b; TABs and newlines stay."""
-    return _HIDDEN.sub(lambda match: _escape(ord(match[0])), text)
 
 
 def one_line(text: str) -> str:
@@ -53,7 +43,7 @@ def json_line(value: Any) -> str:
 
 def visible_json(text: str) -> str:
     """JSON of the same value in which all controls are written as \\u001b: also DEL, C1 and those of direction."""
-    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def shortened(message: str) -> str:
@@ -103,13 +93,9 @@ class VisibleBytes(BytesIO):
         self._stream.flush()
 
 
-def _escape(code: int) -> str:
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-
-
 def _escape_bytes(match: re.Match[bytes]) -> bytes:
     try:
-        return _escape(ord(match[0].decode())).encode()
+        return escape(ord(match[0].decode())).encode()
     except UnicodeDecodeError:
         return b"".join(b"\\x%02x" % byte for byte in match[0])
 

@@ -29,9 +29,13 @@ def find_items(
     return np.array([_find(vocab, text, known) for text in texts], dtype=np.int64)
 
 
+def id_like(vocab: Vocab, text: str) -> int | str:
+    """An id from a text, of the type that a vocabulary has; what is no whole number stays a text, and is unknown."""
+    return int(text) if vocab.integer and _NUMBER.fullmatch(text) else text
+
+
 def _find(vocab: Vocab, text: str, known: Callable[[np.ndarray], Sequence[str]] | None) -> int:
-    key = int(text) if vocab.integer and _NUMBER.fullmatch(text) else text
-    row = int(vocab.rows([key])[0])
+    row = int(vocab.rows([id_like(vocab, text)])[0])
     if row >= 0:
         return row
     ids = [] if vocab.integer else vocab.ids.tolist()

@@ -218,4 +218,7 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:
         raise SettingsError(f"a size of memory is a number with K, M, G or T, such as 512M or 2G, but is {text!r}")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    size = float(match[1]) * _UNITS[match[2].upper()]
+    if not size < 2**63:
+        raise SettingsError(f"a size of memory must be below {2**63 >> 40}T, but is {text!r}")
+    return int(size)

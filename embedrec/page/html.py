@@ -7,6 +7,8 @@ from html import escape
 from math import isnan
 from typing import Any
 
+from embedrec.controls import visible
+
 
 class Safe(str):
     """HTML that is as it should be; any other text is escaped."""
@@ -83,6 +85,7 @@ def _largest(rows: Sequence[Mapping[str, Any]], name: str) -> float:
 
 
 def _text(value: Any) -> str:
-    """A text that UTF-8 can hold, without characters that HTML forbids."""
+    """A text that UTF-8 can hold, without characters that HTML forbids, and with those written out that act unseen, as
+    an override of direction does: it would turn round what stands behind it."""
     text = str(value).encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c >= " " or c in "\t\n" else "\ufffd" for c in text)
+    return visible("".join(c if c >= " " or c in "\t\n" else "\ufffd" for c in text))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.atomic import atomic_file
+from embedrec.controls import visible
 from embedrec.page import charts
 from embedrec.page.charts import Axis
 from embedrec.page.html import Safe, card, element, figure, joined, table
@@ -63,8 +64,17 @@ def page(title: str, subject: Subject) -> str:
 
 def _for_script(value: Any) -> str:
     """JSON in which nothing can end the element that holds it."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_visible(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _visible(value: Any) -> Any:
+    """A JSON value whose texts hold no character that acts unseen, see `controls`."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {key: _visible(inner) for key, inner in value.items()}
+    return [_visible(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _subtitle(subject: Subject) -> Safe:

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec import Embeddings, Vocab
-from embedrec.cli.terminal import VisibleBytes, json_line, one_line, shortened, visible, visible_json
+from embedrec.cli.terminal import VisibleBytes, json_line, one_line, shortened, visible_json
+from embedrec.controls import visible
 from embedrec.vector_files import save_vectors
 from tests.cli.conftest import Run, walked
 

@@ -128,3 +128,9 @@ def test_memory_of_arrow_goes_back_under_a_budget(tmp_path: Path) -> None:
     with Room(BUDGET, tmp_path).returning():
         assert pa.default_memory_pool().backend_name == "system"
     assert pa.default_memory_pool().backend_name == before
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 20, "8388608T"])
+def test_a_size_beyond_all_memory_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="a size of memory must be below 8388608T"):
+        parse_size(text)

@@ -52,6 +52,7 @@ def test_types_that_there_are() -> None:
 @pytest.mark.parametrize(
     ("kind", "n", "says"),
     [
+        ("I\udcff", 50, "a factory string of FAISS is of letters, digits and signs, but is 'I"),
         ("Nonsense", 50, "FAISS cannot build 'Nonsense' for 8 dimensions"),
         ("IVF8,Nonsense", 50, "FAISS cannot build 'IVF8,Nonsense'"),
         ("PQ3", 50, "FAISS cannot build 'PQ3'"),  # 8 dimensions are not 3 equal parts

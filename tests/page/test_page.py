@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import embedrec.page.page as page_module
 from embedrec import artifacts, steps
 from embedrec.comparison import recorded, terms_of, usual_columns
 from embedrec.data.features import Features, Lists
@@ -233,3 +234,14 @@ def test_the_file_is_the_page(place: Workspace, tmp_path: Path) -> None:
     subject = about_all(place)
     write_page(tmp_path / "deep" / "r.html", "t", subject)
     assert (tmp_path / "deep" / "r.html").read_text(encoding="utf-8") == page("t", subject)
+
+
+def test_characters_that_act_unseen_are_written_out(place: Workspace) -> None:
+    """An override of direction would turn round what stands behind it; a table cell and the script's values alike."""
+    odd = "a\u202eb\x9bc\x7f"
+    tables = [{"title": odd, "note": odd, "rows": [{odd: odd, "x": "y"}]}]
+    text = page(odd, about_all(place, tables=tables))
+    assert not {"\u202e", "\x9b", "\x7f"} & set(text)
+    assert "a\\u202eb\\x9bc\\x7f" in read_page(text).texts
+    shown = "a\\u202eb\\x9bc\\x7f"
+    assert json.loads(page_module._for_script({"items": [(odd, 1.5)]})) == {"items": [[shown, 1.5]]}
