@@ -194,6 +194,11 @@ def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
         (("x", "--seen"), 2, "--seen is for recommendations; leave it out"),
         (("x", "--attributes", "log.csv"), 2, "--attributes are for --cap and --where; leave them out"),
         (("x", "--cap", "artist"), 2, "--cap takes ATTRIBUTE=N, such as artist=2, but was given 'artist'"),
+        (
+            ("x", "--cap", f"artist={'9' * 5000}"),
+            2,
+            f"--cap takes ATTRIBUTE=N, such as artist=2, but was given 'artist={'9' * 73}… (5,007 characters)'",
+        ),
         (("x", "--of", "sessions", "--cap", "a=2"), 1, "--cap does not suit an export of sessions; leave it out"),
         (
             ("x", "--candidates", 50),
