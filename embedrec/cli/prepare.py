@@ -95,6 +95,7 @@ def table(name: str | None, names: str | None, **options: Any) -> None:
     \b
     embedrec prepare table clicks.csv --session visit --item sku --time clicked_at
     embedrec prepare table clicks.csv --item sku --by user --gap 30min --min-count 5
+    embedrec prepare table otto.jsonl --item 'events[].aid' --time 'events[].ts'
     """
     columns = ("session", "item", "user", "time", "order", "weight", "kind", "format", "time_unit")
     settings = {key: options.pop(key) for key in (*columns, "item_features", "user_features", "feature_types")}

@@ -9,6 +9,7 @@ from embedrec.errors import DataError, did_you_mean
 from embedrec.readers.delimited import Delimited
 from embedrec.readers.files import Source
 from embedrec.readers.formats import Format, JsonLines, Parquet
+from embedrec.readers.nested_json import EACH
 
 FormatName = Literal["auto", "csv", "tsv", "parquet", "jsonl"]
 NONE = "-"  # no column, where one would be guessed
@@ -34,7 +35,7 @@ _GUESSES = {
     "session": ("sessionid", "session", "sid", "playlistid", "playlist", "pid", "basketid", "orderid", "visitid"),
     "item": (
         *("itemid", "item", "trackid", "trackuri", "trackidclean", "songid", "artisturi", "artistid", "albumuri"),
-        *("albumid", "movieid", "productid", "sku", "articleid", "track", "artist", "iid"),
+        *("albumid", "movieid", "productid", "sku", "articleid", "track", "artist", "iid", "aid"),
     ),
     "user": ("userid", "user", "uid", "visitorid", "customerid"),
     "time": ("timestamp", "time", "datetime", "eventtime", "playedat", "createdat", "ts", "date"),
@@ -85,8 +86,8 @@ def guess(candidates: Sequence[str], columns: Sequence[str]) -> str:
 
 
 def plain(column: str) -> str:
-    """A column's name without what differs between writers: "item_id:token" and "ItemId" are "itemid"."""
-    return "".join(c for c in column.partition(":")[0].lower() if c.isalnum())
+    """A column's name without what differs between writers: "item_id:token", "ItemId", "x[].item_id" are "itemid"."""
+    return "".join(c for c in column.rpartition(EACH)[2].partition(":")[0].lower() if c.isalnum())
 
 
 def listed(columns: Sequence[str]) -> str:

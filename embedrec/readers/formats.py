@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from embedrec.errors import DataError
+from embedrec.readers import nested_json
 from embedrec.readers.arrow_columns import not_utf8, plain
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.behind import ahead
@@ -121,28 +122,38 @@ class JsonLines:
     typed: ClassVar[bool] = True
 
     def columns(self, source: Source) -> list[str]:
-        """The keys of the first hundred objects."""
+        """The keys of the first hundred objects, also of those inside of them, see `nested_json`."""
         with source.open() as stream:
             rows = [_json(line) for line in islice(_lines(stream, source, 1.0), _LOOKED_AT)]
         if not any(isinstance(row, dict) for row in rows):
             raise DataError(f"{source} holds no JSON objects, one a line; check the file")
-        return list(dict.fromkeys(chain.from_iterable(row for row in rows if isinstance(row, dict))))
+        objects = [row for row in rows if isinstance(row, dict)]
+        keys = dict.fromkeys(chain.from_iterable(objects))
+        inside = () if self.lists else chain.from_iterable(map(nested_json.paths, objects))
+        return list(keys | dict.fromkeys(inside))
 
     def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
         """The rows in order; a missing key is null, and a line that is no JSON object is a bad row."""
         with source.open() as stream:
             counted = Counted(stream)
             numbered = enumerate(_lines(counted, source, share), 1)
+            nested = not self.lists and any("." in name for name in columns)
+            each = nested_json.list_of(columns) if nested else ""
             while lines := _some(numbered, ceil(_LINES * share), ceil(_BYTES * share)):
                 rows, numbers = [], []
                 for number, line in lines:
                     row = _json(line)
-                    problem = _json_problem(row, columns, dict if self.lists else list | dict | bool)
-                    if problem:
-                        bad_rows.add(source, f"row {number}", problem)
-                    else:
-                        rows.append(row)
-                        numbers.append(number)
+                    parts = nested_json.flat(row, columns, each) if nested and isinstance(row, dict) else [row]
+                    if parts is None:
+                        bad_rows.add(source, f"row {number}", f"{each} must be a list of objects")
+                        continue
+                    for part in parts:
+                        problem = _json_problem(part, columns, dict if self.lists else list | dict | bool)
+                        if problem:
+                            bad_rows.add(source, f"row {number}", problem)
+                        else:
+                            rows.append(part)
+                            numbers.append(number)
                 found = {name: column_of([row.get(name) for row in rows]) for name in columns}
                 yield Batch(source, found, numbers, min(counted.bytes / source.unpacked, 1))
 
