@@ -84,6 +84,12 @@ def movielens(name: str | None, **given: Any) -> None:
     show_default=True,
     help="Format of the files; auto goes by suffix.",
 )
+@click.option(
+    "--columns",
+    default="",
+    metavar="NAME,...",
+    help="Names of the columns, where delimited text has no header: session,item,time.",
+)
 @time_unit_option
 @features_option("item")
 @features_option("user")
@@ -97,7 +103,7 @@ def table(name: str | None, names: str | None, **options: Any) -> None:
     embedrec prepare table clicks.csv --item sku --by user --gap 30min --min-count 5
     embedrec prepare table otto.jsonl --item 'events[].aid' --time 'events[].ts'
     """
-    columns = ("session", "item", "user", "time", "order", "weight", "kind", "format", "time_unit")
+    columns = ("session", "item", "user", "time", "order", "weight", "kind", "format", "columns", "time_unit")
     settings = {key: options.pop(key) for key in (*columns, "item_features", "user_features", "feature_types")}
     prepare_from("table", {**settings, "name": names}, name or stem_of(options["paths"]) or "table", **options)
 

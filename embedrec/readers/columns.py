@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from embedrec.errors import DataError, did_you_mean
@@ -44,12 +45,22 @@ _GUESSES = {
 }
 
 
-def form_of(source: Source, given: FormatName = "auto") -> Format:
-    """The format of a source: the given one, or that of its suffix. Raises DataError for a suffix of no format."""
+def form_of(source: Source, given: FormatName = "auto", names: tuple[str, ...] = ()) -> Format:
+    """The format of a source: the given one, or that of its suffix.
+
+    names  the columns of delimited text without a header
+
+    Raises DataError for a suffix of no format, and for names of columns that a file names itself.
+    """
     kind = given if given != "auto" else SUFFIXES.get(source.suffix, "")
     if not kind:
         raise DataError(f"{source} is no table that can be read; files end with {', '.join(SUFFIXES)}")
-    return _FORMATS[kind]
+    form = _FORMATS[kind]
+    if not names:
+        return form
+    if not isinstance(form, Delimited):
+        raise DataError(f"{source} names its columns itself; leave out --columns")
+    return replace(form, names=names)
 
 
 def column_for(role: str, given: str | None, source: Source, columns: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ class Table:
     name       column of the item's display name; None takes the item column's sister (track_uri, track_name)
     kind       column of the kind of event (click, buy …)
     format     "auto" goes by the suffix; CSV finds its delimiter in the header, TSV knows no quotes
+    columns    names of the columns, with commas between them, of delimited text that has no header
     time_unit  numbers are seconds or milliseconds since 1970, texts ISO 8601, UTC where no zone is given
     item_features, user_features  tables of what is known of items and users, see `side_tables`; "" for none. Those that
                      occur in no event are kept, too
@@ -48,6 +49,7 @@ class Table:
     name: str | None = None
     kind: str | None = None
     format: FormatName = "auto"
+    columns: str = ""
     time_unit: TimeUnit = "auto"
     item_features: str = ""
     user_features: str = ""
@@ -72,7 +74,8 @@ class Table:
         told, and for bad rows (as `bad_rows` says): a missing id, a time or weight that is none.
         """
         found = expand(paths, tuple(SUFFIXES), any_file=self.format != "auto")
-        sources = [(source, form_of(source, self.format)) for source in found]
+        names = tuple(name.strip() for name in self.columns.split(",")) if self.columns else ()
+        sources = [(source, form_of(source, self.format, names)) for source in found]
         first, form = sources[0]
         plan = self.plan(first, form.columns(first))
         before = list_beside(plan.item, form.columns(first)) if self.item is None else ""

@@ -261,3 +261,12 @@ def test_numbers_of_rows_behind_those_that_were_left_out(rows: list[tuple[bool, 
             assert bad.numbers(done, len(waiting)).tolist() == waiting
             done, waiting = done + len(waiting), []
             assert not bad.left_out  # what lies behind is not kept
+
+
+def test_columns_of_files_without_a_header(tmp_path: Path) -> None:
+    items, bad_rows = read(tmp_path, "1,a,x\n1,b,y\n1,c\n", mode="skip", columns="session, item,title")
+    assert items == ["a", "b"] and bad_rows.total == 1
+    items, _ = read(tmp_path, '1;"a;b"\n1;b\n', columns="session,item")
+    assert items == ["a;b", "b"]
+    with pytest.raises(DataError, match=r"t\.jsonl names its columns itself; leave out --columns"):
+        read(tmp_path, '{"session": 1, "item": 2}\n', "t.jsonl", columns="session,item")
