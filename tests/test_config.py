@@ -324,3 +324,9 @@ def test_toml_that_no_settings_could_be_is_one_sentence(content: bytes, says: st
 def test_tables_of_every_depth_that_is_needed_are_read(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text("a." * 48 + "b = [1]")
     assert read_toml(tmp_path / "s.toml")["a"]["a"]
+
+
+def test_a_byte_order_mark_before_toml(tmp_path: Path) -> None:
+    """Notepad writes one before text."""
+    (tmp_path / "x.toml").write_bytes(b"\xef\xbb\xbf[train.word2vec]\r\ndim = 8\r\n")
+    assert read_toml(tmp_path / "x.toml") == {"train": {"word2vec": {"dim": 8}}}
