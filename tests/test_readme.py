@@ -103,6 +103,26 @@ def test_noise_is_numbers_ids_and_names() -> None:
     _same_lines("", ["a 1", "…", "b 2"], ["a 5", "x", "y", "b 7"])
 
 
+@pytest.mark.slow
+def test_the_tour_recommends_what_it_says(
+    data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the playlists of the README: most of the artists, and scores of the size that it shows."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [])
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mpd").symlink_to(data_folder / "mpd")
+    found: list[list[str]] = []
+    for command, _ in SHOWN[:5]:
+        assert shell(command) == 0, capsys.readouterr().err
+        found = [row.split("\t") for row in capsys.readouterr().out.splitlines()]
+    line, expected = SHOWN[4]
+    wanted = [re.split("  +", row.strip()) for row in expected.splitlines()[2:]]
+    assert line.startswith("embedrec recommend") and len(found) == len(wanted) == 5
+    assert len({row[1] for row in found} & {row[1] for row in wanted}) >= 3
+    assert float(found[0][2]) == pytest.approx(float(wanted[0][2]), rel=0.1)
+
+
 @pytest.mark.parametrize("line", OTHERS)
 def test_the_other_commands_parse(line: str) -> None:
     _, *words = shlex.split(line)
