@@ -46,7 +46,7 @@ class IdList:
 
     def rows(self, vocab: Vocab) -> np.ndarray:
         """Their rows: (m,) int64, −1 for an id that is not among the items."""
-        return vocab.rows(ids_like(vocab, self.lines))
+        return vocab.rows_of(ids_like(vocab, self.lines))
 
     @property
     def digest(self) -> str:

@@ -18,7 +18,7 @@ from embedrec.allowed import IdList, ids_like
 from embedrec.artifacts import Artifact
 from embedrec.data.feature_files import joined
 from embedrec.data.features import Features
-from embedrec.data.vocab import Vocab
+from embedrec.data.vocab import Ids, Vocab, in_kind, one_kind
 from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index.aligning import aligned
@@ -180,11 +180,17 @@ def _from_model(source: Artifact, align: bool) -> Step:
         vectors = model.dialled(about["popularity"]).embeddings if "popularity" in about else model.embeddings
         vectors = replace(vectors, metric=index.metric)
         about |= {"indexed": provenance(source), **origin(source)}
+        mine, theirs = one_kind(index.vocab.ids, vectors.vocab.ids)
+        if index.vocab.integer and mine.dtype != np.int64:
+            odd = next(i for i in theirs.tolist() if isinstance(in_kind(i, integer=True), str))
+            told.append(f"ids of the index become texts, as model {source.name} has an item {odd!r}")
+        index = replace(index, embeddings=_with_ids(index.embeddings, mine))
+        vectors = _with_ids(vectors, theirs)
         if align:
             vectors, fit = aligned(vectors, index.embeddings)
             about["aligned"] = round(fit, 4)
             told.append(f"aligned: the mean cosine between both vectors of a common item is {fit:.4f}")
-        rows = index.vocab.rows(vectors.vocab.ids)
+        rows = index.vocab.rows_of(vectors.vocab.ids)
         known = rows >= 0
         if not known.any():
             raise DataError(f"model {source.name} has none of the items of the index; build a new one of it")
@@ -201,6 +207,12 @@ def _from_model(source: Artifact, align: bool) -> Step:
         return index if known.all() else index.added(_taken(vectors, ~known))
 
     return step
+
+
+def _with_ids(vectors: Embeddings, ids: Ids) -> Embeddings:
+    """The same vectors under the same ids in another kind."""
+    same = ids.dtype == vectors.vocab.ids.dtype
+    return vectors if same else replace(vectors, vocab=Vocab(ids, vectors.vocab.names, vectors.vocab.counts))
 
 
 def _taken(vectors: Embeddings, which: np.ndarray) -> Embeddings:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from embedrec.allowed import EVERYTHING, Allowed, ids_like, item_features
+from embedrec.allowed import EVERYTHING, Allowed, item_features
 from embedrec.answering import open_answering
 from embedrec.artifacts import Artifact
 from embedrec.atomic import sha256
@@ -179,8 +179,8 @@ def exportable_recommendations(
 
 
 def _known(given: Sessions, vocab: Vocab) -> Sessions:
-    """Histories in a model's vocabulary, without what that does not hold; ids are compared as they are written."""
-    rows = vocab.rows(ids_like(vocab, list(map(str, given.vocab.ids.tolist()))))
+    """Histories in a model's vocabulary, without what that does not hold."""
+    rows = vocab.rows_of(given.vocab.ids)
     return given.renumbered(rows[given.items], vocab)
 
 

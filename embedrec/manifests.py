@@ -34,7 +34,7 @@ class _Made(msgspec.Struct):
 
 class _Split(msgspec.Struct):
     rule: str
-    settings: dict[str, Any]
+    settings: dict[str, Any] | UnsetType = UNSET  # a held-out part that was given has none
 
 
 class _Sessions(msgspec.Struct):

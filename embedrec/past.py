@@ -15,6 +15,7 @@ from embedrec.data.features import Features
 from embedrec.data.lookup import find_items
 from embedrec.data.sessions import Sessions
 from embedrec.data.telling import apart
+from embedrec.data.vocab import in_kind
 from embedrec.errors import SettingsError, UnknownItemError, did_you_mean
 from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.models.encoders import Weights
@@ -52,12 +53,22 @@ class Past:
             known = None if features is None else partial(apart, features, past.vocab)
             rows = find_items(past.vocab, items, known)
             return Sessions(np.array([0, len(rows)]), rows, past.vocab, np.array([0]))
-        wanted: Any = int(session) if past.ids.dtype == np.int64 and session.lstrip("-").isdecimal() else session
-        at = np.flatnonzero(past.ids == wanted)
+        row = _row(past.ids, session)
+        at = np.zeros(0, dtype=np.int64) if row < 0 else np.array([row])
         if not len(at):
             near = did_you_mean(session, map(str, past.ids.tolist()))
             raise UnknownItemError(f"no training session is called {session!r}{near or '; check its id'}")
         return past.taken(at[:1])
+
+
+def _row(ids: np.ndarray, session: str) -> int:
+    """The row of a session, as `Vocab.rows_of` finds it; −1 for none. Ids of sessions may stand twice."""
+    for wanted in (session, in_kind(session, integer=ids.dtype == np.int64)):
+        if isinstance(wanted, int) == (ids.dtype == np.int64):
+            at = np.flatnonzero(ids == wanted)
+            if len(at):
+                return int(at[0])
+    return -1
 
 
 def open_past(workspace: Workspace, model: str | None, index: str | None, settings: SearchSettings = AS_BUILT) -> Past:
@@ -127,7 +138,7 @@ def together(sessions: Sessions, item: Any, others: Sequence[Any]) -> list[list[
 
     item, others  ids. Three sessions at most, the most similar (the smallest) first, ties to the later session
     """
-    rows = sessions.vocab.rows([item, *others])
+    rows = sessions.vocab.rows_of([item, *others])
     holding = np.unique(sessions.session_of[sessions.items == rows[0]]) if rows[0] >= 0 else np.zeros(0, np.int64)
     beside = sessions.taken(holding)
     sizes = np.array([len(np.unique(beside[place])) for place in range(len(beside))], dtype=np.int64)

@@ -108,6 +108,8 @@ def prepare(
         regrouped = {**settings_of(regroup), "sessions": len(events.sessions)}
         events, removed = filters.apply(events)
         sessions = sessionize(events)
+        if held_out is not None:
+            sessions, held_out = held_out.beside(sessions)
         about: dict[str, Any] = {
             "source": source,
             "reader": settings_of(reader),
@@ -135,7 +137,7 @@ def prepare(
 
 def _given(test: HeldOut, train: Sessions, path: str | Path | None) -> dict[str, Any]:
     """What is known of a held-out part that was given, for the manifest."""
-    if not (train.vocab.rows(test.sessions.vocab.ids) >= 0).any():
+    if not (train.vocab.rows_of(test.sessions.vocab.ids) >= 0).any():
         raise DataError(
             f"no item of {path}, such as {test.sessions.vocab.id(0)!r}, is in training, whose items are such as "
             f"{train.vocab.id(0)!r}; check that both files have the same ids, and loosen the filters"

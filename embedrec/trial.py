@@ -349,14 +349,9 @@ def _asked_as(trial: Trial, model: Model) -> Model:
 
 
 def _of_catalogue(trained: Artifact, vocab: Vocab) -> Model:
-    """An imported model without the items that training lacks: only the catalogue is ranked.
-
-    Files of vectors know ids as texts only, so that a catalogue of whole numbers is compared by how they are written.
-    """
+    """An imported model without the items that training lacks: only the catalogue is ranked."""
     model = load_model(trained)
-    texts = vocab.integer and not model.vocab.integer
-    written = Vocab(np.array([str(i) for i in vocab.ids.tolist()], dtype=object)) if texts else vocab
-    rows = written.rows(model.vocab.ids)
+    rows = vocab.rows_of(model.vocab.ids)
     known = rows >= 0
     if not known.any():
         raise DataError(f"model {trained.name} has no item of the training part; check that their ids are the same")

@@ -8,11 +8,14 @@ import click
 
 from embedrec.cli.named import Named
 from embedrec.cli.preparing import (
+    VALUES,
     feature_types_option,
     features_option,
+    id_options,
     prepare_from,
     shared,
     stem_of,
+    time_format_option,
     time_unit_option,
 )
 from embedrec.cli.sources import SOURCES
@@ -91,6 +94,8 @@ def movielens(name: str | None, **given: Any) -> None:
     help="Names of the columns, where delimited text has no header: session,item,time.",
 )
 @time_unit_option
+@time_format_option
+@id_options
 @features_option("item")
 @features_option("user")
 @feature_types_option
@@ -103,7 +108,7 @@ def table(name: str | None, names: str | None, **options: Any) -> None:
     embedrec prepare table clicks.csv --item sku --by user --gap 30min --min-count 5
     embedrec prepare table otto.jsonl --item 'events[].aid' --time 'events[].ts'
     """
-    columns = ("session", "item", "user", "time", "order", "weight", "kind", "format", "columns", "time_unit")
+    columns = ("session", "item", "user", "time", "order", "weight", "kind", "format", "columns", *VALUES)
     settings = {key: options.pop(key) for key in (*columns, "item_features", "user_features", "feature_types")}
     prepare_from("table", {**settings, "name": names}, name or stem_of(options["paths"]) or "table", **options)
 

@@ -136,6 +136,33 @@ time_unit_option = click.option(
 )
 
 
+VALUES = ("time_unit", "time_format", "id_type", "missing")  # what those options say of values
+id_options = together(
+    [
+        click.option(
+            "--id-type",
+            type=click.Choice(["auto", "text", "number"]),
+            default="auto",
+            show_default=True,
+            help="Ids are texts as they are written, or whole numbers; auto takes numbers where all are.",
+        ),
+        click.option(
+            "--missing",
+            multiple=True,
+            metavar="TEXT",
+            help="This text is no value, in ids too, such as NA; may be given repeatedly. In times and numbers NA, "
+            "NULL, \\N and None never are.",
+        ),
+    ]
+)
+time_format_option = click.option(
+    "--time-format",
+    default="",
+    metavar="FORM",
+    help="How times are written, such as '%d.%m.%Y %H:%M' (the directives of strptime), in place of --time-unit.",
+)
+
+
 def stem_of(paths: Sequence[str]) -> str:
     """A name for sessions, from that of the first file or folder; "" where it has none that is plain."""
     from embedrec.readers.packing import without_packing
@@ -179,7 +206,7 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
             report=report,
         )
     about = done.about
-    for line in bad_rows.lines():
+    for line in (*bad_rows.lines(), *bad_rows.notes):
         note(line)
     for line in _told(about):
         note(line)

@@ -7,11 +7,14 @@ from typing import Any
 import click
 
 from embedrec.cli.preparing import (
+    VALUES,
     feature_types_option,
     features_option,
+    id_options,
     prepare_from,
     shared,
     stem_of,
+    time_format_option,
     time_unit_option,
 )
 
@@ -92,6 +95,8 @@ def hetrec(min_tags: int, name: str | None, **given: Any) -> None:
 @click.option("--weight", metavar="COLUMN", help="Column of a weight [default: rating].")
 @click.option("--kind", metavar="COLUMN", help="Column of the event's kind.")
 @time_unit_option
+@time_format_option
+@id_options
 @shared()
 def recbole(name: str | None, **given: Any) -> None:
     """RecBole's atomic files: .inter, with the features in .item and .user beside it.
@@ -99,7 +104,7 @@ def recbole(name: str | None, **given: Any) -> None:
     \b
     embedrec prepare recbole ml-100k/
     """
-    settings = {key: given.pop(key) for key in ("session", "item", "user", "time", "weight", "kind", "time_unit")}
+    settings = {key: given.pop(key) for key in ("session", "item", "user", "time", "weight", "kind", *VALUES)}
     prepare_from("recbole", settings, name or stem_of(given["paths"]) or "recbole", **given)
 
 
@@ -117,6 +122,8 @@ def recbole(name: str | None, **given: Any) -> None:
     help="Format of the files; auto goes by suffix.",
 )
 @time_unit_option
+@time_format_option
+@id_options
 @features_option("item")
 @feature_types_option
 @shared()
@@ -129,7 +136,7 @@ def sessions(test: str | None, name: str | None, **given: Any) -> None:
     embedrec prepare sessions rsc15_train_full.tsv --test rsc15_test.tsv
     embedrec prepare sessions train_sessions.parquet --test test_prefixes.parquet
     """
-    keys = ("session", "item", "time", "order", "format", "time_unit", "item_features", "feature_types")
+    keys = ("session", "item", "time", "order", "format", *VALUES, "item_features", "feature_types")
     settings = {key: given.pop(key) for key in keys}
     prepare_from("sessions", settings, name or stem_of(given["paths"]) or "sessions", test=test, **given)
 
@@ -142,6 +149,8 @@ def sessions(test: str | None, name: str | None, **given: Any) -> None:
 @click.option("--weight", metavar="COLUMN", help="Tables: column of a weight [default: guessed].")
 @click.option("--kind", metavar="COLUMN", help="Tables: column of the event's kind [default: guessed].")
 @time_unit_option
+@time_format_option
+@id_options
 @features_option("item")
 @feature_types_option
 @shared()
@@ -152,7 +161,7 @@ def wsknn(name: str | None, **given: Any) -> None:
     embedrec prepare wsknn sessions.json
     embedrec prepare wsknn events.jsonl.gz --actions view=1,cart=2,purchase=5
     """
-    keys = ("actions", "session", "item", "time", "weight", "kind", "time_unit", "item_features", "feature_types")
+    keys = ("actions", "session", "item", "time", "weight", "kind", *VALUES, "item_features", "feature_types")
     settings = {key: given.pop(key) for key in keys}
     prepare_from("wsknn", settings, name or stem_of(given["paths"]) or "wsknn", **given)
 

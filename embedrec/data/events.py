@@ -11,6 +11,7 @@ import numpy as np
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.features import Features
 from embedrec.data.room import IN_MEMORY, Room, chunks
+from embedrec.data.times import as_times, ordered_times
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError
 
@@ -52,6 +53,8 @@ class Events:
     room: Room = IN_MEMORY
 
     def __post_init__(self) -> None:
+        if self.time is not None and self.time.dtype != np.int64:
+            object.__setattr__(self, "time", as_times(self.time, "times of events"))
         for name in _COLUMNS:
             column = getattr(self, name)
             if column is not None and len(column) != len(self.item):
@@ -81,22 +84,29 @@ class Events:
         item: Sequence[Any] | np.ndarray,
         *,
         user: Sequence[Any] | np.ndarray | None = None,
-        time: np.ndarray | None = None,
-        weight: np.ndarray | None = None,
+        time: Sequence[Any] | np.ndarray | None = None,
+        weight: Sequence[float] | np.ndarray | None = None,
         kind: Sequence[Any] | np.ndarray | None = None,
         names: dict[Any, str] | None = None,
     ) -> Events:
-        """Events from columns of ids (each (E,)), in any order; `names` maps item ids to display names."""
+        """Events from columns of ids (each (E,)), in any order.
+
+        time   milliseconds since 1970, or dates as `times.as_times` takes them; what is finer than a millisecond
+               orders events, and is then cut off
+        names  item ids → display names
+        """
         session_rows, sessions = factorize(session)
         item_rows, items = factorize(item)
         if names is not None:
             items = Vocab(items.ids, np.array([names.get(i, "") for i in items.ids.tolist()], dtype=object))
         user_rows, users = (None, None) if user is None else factorize(user)
         kind_rows, kinds = (None, None) if kind is None else factorize(kind)
-        lengths = {len(c) for c in (session_rows, item_rows, user_rows, time, weight, kind_rows) if c is not None}
+        times, exact = (None, None) if time is None else ordered_times(time, "times of events")
+        weights = None if weight is None else as_weights(weight)
+        lengths = {len(c) for c in (session_rows, item_rows, user_rows, times, weights, kind_rows) if c is not None}
         if len(lengths) > 1:
             raise DataError(f"columns of events must be of one length, but they are {sorted(lengths)}")
-        keys = [session_rows] if time is None else [np.asarray(time), session_rows]
+        keys = [session_rows] if exact is None else [exact, session_rows]
         order = np.lexsort(keys)  # stable: equal times keep their order
         return cls(
             session=session_rows[order],
@@ -105,8 +115,8 @@ class Events:
             items=items,
             user=None if user_rows is None else user_rows[order],
             users=users,
-            time=None if time is None else np.asarray(time, dtype=np.int64)[order],
-            weight=None if weight is None else np.asarray(weight, dtype=np.float32)[order],
+            time=None if times is None else times[order],
+            weight=None if weights is None else weights[order],
             kind=None if kind_rows is None else kind_rows[order],
             kinds=kinds,
         )
@@ -125,6 +135,17 @@ def factorize(ids: Sequence[Any] | np.ndarray) -> tuple[np.ndarray, Vocab]:
     """Ids (E,) as rows (E,) int32 into the vocabulary of distinct ids, numbered by first appearance."""
     encoded = to_arrow(as_ids(ids), large=True).dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int32, copy=False), Vocab(from_arrow(encoded.dictionary))
+
+
+def as_weights(weights: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Weights (E,) as float32. Raises DataError for what is no number, and for another shape."""
+    try:
+        array = np.asarray(weights, dtype=np.float32)
+    except (TypeError, ValueError) as e:
+        raise DataError(f"weights must be numbers ({e})") from e
+    if array.ndim != 1:
+        raise DataError(f"weights must be one-dimensional, but their shape is {array.shape}")
+    return array
 
 
 def check_rows(rows: np.ndarray, n: int, what: str) -> None:

@@ -121,7 +121,7 @@ class Features:
         """The same features in the order of another vocabulary; of ids that are not here, nothing is known."""
         if vocab is self.vocab:
             return self
-        rows = self.vocab.rows(vocab.ids)  # (n,) −1 where unknown
+        rows = self.vocab.rows_of(vocab.ids)  # (n,) −1 where unknown
         numeric = {}
         for name, column in self.numeric.items():
             numeric[name] = np.full(len(rows), np.nan, dtype=column.dtype)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from embedrec import artifacts
 from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab, one_kind
 from embedrec.errors import DataError
 
 PART = "test_"  # before the names of its files in a sessions artifact
@@ -44,6 +45,22 @@ class HeldOut:
         """Write the files of this part into a sessions artifact, beside the training part."""
         self.sessions.write(draft, PART)
         draft.array(f"{PART}given", self.given)
+
+    def beside(self, train: Sessions) -> tuple[Sessions, HeldOut]:
+        """A training part and this one with ids of one kind: that of training, or texts where that cannot be.
+
+        So that an id is the same in both, whatever else stands in their files.
+        """
+        items = one_kind(train.vocab.ids, self.sessions.vocab.ids)
+        ids = one_kind(train.ids, self.sessions.ids)
+        users = [train.users, self.sessions.users]
+        if train.users is not None and self.sessions.users is not None:
+            users = [*one_kind(train.users, self.sessions.users)]
+        parts = [
+            replace(part, vocab=Vocab(items[n], part.vocab.names, part.vocab.counts), ids=ids[n], users=users[n])
+            for n, part in enumerate((train, self.sessions))
+        ]
+        return parts[0], replace(self, sessions=parts[1])
 
     @classmethod
     def load(cls, source: artifacts.Artifact | str | Path) -> HeldOut | None:

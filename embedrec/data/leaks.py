@@ -137,7 +137,7 @@ def _times(train: Sessions, test: HeldOut, *, in_time: bool) -> list[str]:
 
 def _codes(train: Sessions, other: Sessions) -> np.ndarray:
     """Training rows (n,) int32 of another vocabulary's items; −1 for unknown ones."""
-    return train.vocab.rows(other.vocab.ids).astype(np.int32)
+    return train.vocab.rows_of(other.vocab.ids).astype(np.int32)
 
 
 def _rows_of(ids: np.ndarray, wanted: np.ndarray) -> list[int]:

@@ -35,7 +35,7 @@ def id_like(vocab: Vocab, text: str) -> int | str:
 
 
 def _find(vocab: Vocab, text: str, known: Callable[[np.ndarray], Sequence[str]] | None) -> int:
-    row = int(vocab.rows([id_like(vocab, text)])[0])
+    row = int(vocab.rows_of([id_like(vocab, text)])[0])
     if row >= 0:
         return row
     ids = [] if vocab.integer else vocab.ids.tolist()

@@ -63,7 +63,7 @@ class Questions:
         """The same questions in another vocabulary: items it does not hold leave the histories, such targets are −1."""
         if vocab is self.sessions.vocab:
             return self
-        new = vocab.rows(self.sessions.vocab.ids)  # (n,) −1 where unknown
+        new = vocab.rows_of(self.sessions.vocab.ids)  # (n,) −1 where unknown
         sessions = self.sessions.recoded(vocab)
         known = np.concatenate([[0], np.cumsum((new >= 0)[self.sessions.items])])  # (E+1,) before each event
         first = self.sessions.offsets[self.session]

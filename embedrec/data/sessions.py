@@ -15,6 +15,7 @@ from embedrec.data.feature_files import load_features, save_features
 from embedrec.data.features import Features
 from embedrec.data.offsets import check_offsets
 from embedrec.data.room import counted
+from embedrec.data.times import as_times
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
 from embedrec.errors import DataError
@@ -59,6 +60,10 @@ class Sessions:
         object.__setattr__(self, "ids", as_ids(self.ids))
         if self.users is not None:
             object.__setattr__(self, "users", as_ids(self.users))
+        if self.times is not None:
+            given = np.asarray(self.times)
+            times = given if given.dtype == np.int64 else as_times(given, "times of sessions")
+            object.__setattr__(self, "times", times)
         for name, dtype in _EVENT_COLUMNS.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
@@ -117,7 +122,7 @@ class Sessions:
             rows, vocab = factorize(flat)
             vocab = vocab.with_counts(np.bincount(rows, minlength=len(vocab)))
         else:
-            rows = vocab.rows(flat).astype(np.int32)
+            rows = vocab.rows_of(flat).astype(np.int32)
         session = np.repeat(np.arange(len(lengths)), lengths)[rows >= 0]
         return cls(_offsets(session, len(lengths)), rows[rows >= 0], vocab, np.arange(len(lengths)))
 
@@ -126,9 +131,9 @@ class Sessions:
         if vocab is self.vocab:
             return self
         if len(self.items) < len(self.vocab):  # a few histories: look up what they hold, not the whole vocabulary
-            new = vocab.rows(self.vocab.ids[self.items])
+            new = vocab.rows_of(self.vocab.ids[self.items])
         else:
-            new = vocab.rows(self.vocab.ids)[self.items]
+            new = vocab.rows_of(self.vocab.ids)[self.items]
         return self.renumbered(new, vocab)
 
     def renumbered(self, rows: np.ndarray, vocab: Vocab) -> Sessions:

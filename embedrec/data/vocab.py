@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,10 @@ from embedrec.errors import DataError
 
 Ids = np.ndarray  # (n,) int64, or object holding str
 _PART = 1 << 16  # ids looked at together
+
+WHOLE = r"^(0|-?[1-9][0-9]{0,18})$"  # a whole number that is written in one way only
+POINT_ZERO = r"^(0|-?[1-9][0-9]*)\.0+$"  # the same, as columns of floats write it
+_WHOLE, _POINT_ZERO = re.compile(WHOLE), re.compile(POINT_ZERO)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +76,20 @@ class Vocab:
         row = self._row_of
         return np.fromiter((row.get(i, -1) for i in ids), dtype=np.int64)
 
+    def rows_of(self, ids: Ids | Iterable[Any]) -> np.ndarray:
+        """Rows of ids of either kind: (m,) int64, −1 for an unknown one.
+
+        The number 5, the text "5" and the text "5.0" are one id, unless the vocabulary tells them apart: what is in it
+        as it was given comes first.
+        """
+        given = ids if isinstance(ids, np.ndarray) else list(ids)
+        rows = self.rows(given)
+        unknown = np.flatnonzero(rows < 0)
+        if len(unknown) and len(self):
+            others = given[unknown].tolist() if isinstance(given, np.ndarray) else [given[m] for m in unknown.tolist()]
+            rows[unknown] = self.rows([in_kind(i, integer=self.integer) for i in others])
+        return rows
+
     def take(self, rows: np.ndarray) -> Vocab:
         """The vocabulary of these rows (m,), in this order."""
         return Vocab(
@@ -78,6 +97,10 @@ class Vocab:
             None if self.names is None else self.names[rows],
             None if self.counts is None else self.counts[rows],
         )
+
+    def as_texts(self) -> Vocab:
+        """The same vocabulary with texts for ids."""
+        return Vocab(as_texts(self.ids), self.names, self.counts) if self.integer else self
 
     def with_counts(self, counts: np.ndarray) -> Vocab:
         """The same ids with other counts (n,)."""
@@ -137,6 +160,39 @@ def as_ids(ids: Sequence[Any] | np.ndarray) -> Ids:
     raise DataError(
         f"ids must all be strings or all be integers, but they are {', '.join(sorted(k.__name__ for k in kinds))}"
     )
+
+
+def in_kind(given: Any, *, integer: bool) -> Any:
+    """An id as a vocabulary of whole numbers or of texts has it: 5 for "5" and "5.0", or "5" for 5 and "5.0".
+
+    What is no whole number of 64 bits stays as it is.
+    """
+    if isinstance(given, str):
+        whole = _POINT_ZERO.fullmatch(given)
+        text = whole[1] if whole else given
+        return int(text) if integer and _WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63 else text
+    return given if integer or isinstance(given, bool) or not isinstance(given, int | np.integer) else str(given)
+
+
+def as_texts(ids: Ids) -> Ids:
+    """Ids (n,) of either kind as texts: an object array of str."""
+    return ids if ids.dtype != np.int64 else np.array([str(i) for i in ids.tolist()], dtype=object)
+
+
+def one_kind(first: Ids, *others: Ids) -> list[Ids]:
+    """Columns of ids, all of one kind: that of the first where the others can be of it, else texts."""
+    columns = (first, *others)
+    kinds = {column.dtype == np.int64 for column in columns if len(column)}
+    if kinds == {True, False} and len(first) and first.dtype == np.int64:
+        numbers = [
+            [in_kind(i, integer=True) for i in column.tolist()] if column.dtype != np.int64 else column
+            for column in columns
+        ]
+        if not any(isinstance(i, str) for column in numbers if isinstance(column, list) for i in column):
+            return [np.asarray(column, dtype=np.int64) for column in numbers]
+    if kinds == {True}:
+        return [column if len(column) else np.zeros(0, dtype=np.int64) for column in columns]
+    return [as_texts(column) for column in columns]
 
 
 def _check_range(array: np.ndarray) -> None:

@@ -107,7 +107,7 @@ def evaluate(
     # R-precision needs lists as long as there are targets; longer than this they are not of use to anyone
     depth = max(k, min(int(questions.relevant.max()), _DEEPEST, len(train.vocab)))
     ranking = rank(model, questions, depth, seen=terms.seen, ties=terms.ties, report=report)
-    row_of = np.append(train.vocab.rows(ranking.vocab.ids), -1).astype(np.int32)
+    row_of = np.append(train.vocab.rows_of(ranking.vocab.ids), -1).astype(np.int32)
     lists = np.full((len(questions), depth), -1, dtype=np.int32)
     scores = np.full(lists.shape, -np.inf, dtype=np.float32)
     width = ranking.rows.shape[1]  # less where the model has fewer items

@@ -18,7 +18,7 @@ import numpy as np
 
 from embedrec import artifacts
 from embedrec.data.arrow import from_arrow, to_arrow
-from embedrec.data.vocab import Vocab, as_ids
+from embedrec.data.vocab import Vocab, as_ids, one_kind
 from embedrec.decoding import decoding
 from embedrec.errors import DataError, SettingsError
 from embedrec.evaluate.evaluation import Evaluation
@@ -48,6 +48,8 @@ class Run:
     def __post_init__(self) -> None:
         for name in ("item", "relevant"):
             object.__setattr__(self, name, as_ids(getattr(self, name)))
+        for name, ids in zip(("item", "relevant"), one_kind(self.item, self.relevant), strict=True):
+            object.__setattr__(self, name, ids)
         if not len(self.question) == len(self.place) == len(self.item) or len(self.asked) != len(self.relevant):
             raise DataError("every item of a run needs a question, and every ranked one a place")
         if any(column.dtype.kind not in "iu" for column in (self.question, self.place, self.asked)):

@@ -45,7 +45,7 @@ def evaluate_similar(
 def neighbours(model: Model, train: Sessions, k: int) -> np.ndarray:
     """What follows each item alone: (n, k) int32 rows in the training vocabulary, −1 for missing; the item is not in
     its own list. Items that the model does not know have none."""
-    row_of = np.append(train.vocab.rows(model.vocab.ids), -1).astype(np.int32)
+    row_of = np.append(train.vocab.rows_of(model.vocab.ids), -1).astype(np.int32)
     lists = np.full((len(train.vocab), k), -1, dtype=np.int32)
     reach = min(k, len(model.vocab))
     for start in range(0, len(model.vocab), _BLOCK):

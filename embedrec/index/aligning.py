@@ -24,7 +24,7 @@ def aligned(embeddings: Embeddings, onto: Embeddings) -> tuple[Embeddings, float
     d = onto.dim
     if embeddings.dim != d:
         raise SettingsError(f"the index has {d} dimensions, but these vectors have {embeddings.dim}")
-    rows = embeddings.vocab.rows(onto.vocab.ids)  # (n,) of the items in `onto`
+    rows = embeddings.vocab.rows_of(onto.vocab.ids)  # (n,) of the items in `onto`
     both = rows >= 0
     if both.sum() < d:
         raise SettingsError(

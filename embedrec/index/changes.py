@@ -169,7 +169,7 @@ def _check(index: Index, others: Embeddings) -> None:
 
 
 def _rows(vocab: Vocab, ids: Any) -> np.ndarray:
-    rows = vocab.rows(ids)
+    rows = vocab.rows_of(ids)
     if (rows < 0).any():
         unknown = [i for i, row in zip(ids, rows, strict=True) if row < 0]
         raise UnknownItemError(f"{_named(unknown)} are not in the index; leave them out")

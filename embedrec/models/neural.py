@@ -164,7 +164,7 @@ class HeldBack:
     def judged(self, model: Model) -> dict[str, float]:
         """recall@20 and mrr@20 of the held-back items, all items ranked."""
         answer = model.recommend(self.histories, min(_K, len(model.vocab)), seen=self.seen)
-        targets = model.vocab.rows(self.histories.vocab.ids)[self.targets]
+        targets = model.vocab.rows_of(self.histories.vocab.ids)[self.targets]
         query, place = np.nonzero(answer.rows == targets[:, None])
         reciprocal = np.zeros(len(targets))
         reciprocal[query] = 1 / (place + 1)

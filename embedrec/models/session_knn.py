@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError, SettingsError
+from embedrec.data.vocab import Vocab, one_kind
+from embedrec.errors import SettingsError
 from embedrec.models.base import Arrays
 from embedrec.models.session_store import SessionStore
 from embedrec.topk import TopK, check_k
@@ -259,16 +259,9 @@ def _fill(histories: Sessions, n: int, seed: int, seen: bool, rows: np.ndarray, 
 def _grown(vocab: Vocab, sessions: Sessions) -> Vocab:
     """The vocabulary with the items of these sessions that it lacks, and with their mentions counted."""
     used = np.bincount(sessions.items, minlength=len(sessions.vocab))
-    at = vocab.rows(sessions.vocab.ids)
+    at = vocab.rows_of(sessions.vocab.ids)
     new = np.flatnonzero((at < 0) & (used > 0))
-    if len(new) and len(vocab) and vocab.integer != sessions.vocab.integer:
-        raise DataError(
-            f"ids of the model's items are {_what(vocab)}, but those of the new sessions are {_what(sessions.vocab)}; "
-            "prepare both alike"
-        )
-    ids = [vocab.ids, sessions.vocab.ids[new]]
-    if not (len(vocab) and len(new)):  # ids of an empty vocabulary have no type
-        ids = ids[:1] if len(vocab) else ids[1:]
+    ids = one_kind(vocab.ids, sessions.vocab.ids[new])
     names = vocab.names
     if names is not None:
         more = np.full(len(new), "", dtype=object) if sessions.vocab.names is None else sessions.vocab.names[new]
@@ -279,10 +272,6 @@ def _grown(vocab: Vocab, sessions: Sessions) -> Vocab:
         counts = np.concatenate([counts, used[new]])
         counts[at[known]] += used[known]
     return Vocab(np.concatenate(ids), names, counts)
-
-
-def _what(vocab: Vocab) -> str:
-    return "numbers" if vocab.integer else "texts"
 
 
 def locked(array: np.ndarray) -> Any:

@@ -165,7 +165,7 @@ class QueryTower:
             sums = self._mean(histories, items, weights)
             known = histories.lengths > 0
             if self.users is not None and self.user_ids is not None and histories.users is not None:
-                rows = self.user_ids.rows(histories.users)
+                rows = self.user_ids.rows_of(histories.users)
                 sums[rows >= 0] += self.users[rows[rows >= 0]]
                 known |= rows >= 0
             hidden = sums

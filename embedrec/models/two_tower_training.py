@@ -187,7 +187,7 @@ class Towers(nn.Module):
         self.user_table = self.user_features = None
         if user_ids is not None:
             assert sessions.users is not None
-            user_of = user_ids.rows(sessions.users)
+            user_of = user_ids.rows_of(sessions.users)
             met = np.isin(np.arange(len(user_ids)), user_of)  # (U,) others have features only
             data |= {"user_of": user_of[sessions.session_of], "met": met.astype(np.float32)[:, None]}  # (E,), (U, 1)
             self.user_table = _table(len(user_ids), d)

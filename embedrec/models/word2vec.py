@@ -15,7 +15,7 @@ import numpy as np
 
 from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions
-from embedrec.data.vocab import Vocab
+from embedrec.data.vocab import Vocab, one_kind
 from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError, need_package
 from embedrec.models.base import Arrays, VectorModel
@@ -129,7 +129,7 @@ class Word2Vec(Settings):
         if threads < 1:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
         vocab, counts = _vocabulary(sessions, self.min_count, None if init is None else init.vocab)
-        report("vocabulary", items=len(vocab), left_out=int((vocab.rows(sessions.vocab.ids) < 0).sum()))
+        report("vocabulary", items=len(vocab), left_out=int((vocab.rows_of(sessions.vocab.ids) < 0).sum()))
         sessions = sessions.recoded(vocab)
         if not (sessions.lengths > 1).any():
             raise DataError(
@@ -194,14 +194,14 @@ def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tup
         rows, mentions = frequent(sessions, min_count)
         return given.take(rows).with_counts(mentions), mentions
     mentions = np.bincount(sessions.items, minlength=len(given))
-    old = given.rows(before.ids)  # (n_before,) rows in the sessions' vocabulary, −1 where they lack the item
-    new = np.flatnonzero((mentions >= min_count) & (before.rows(given.ids) < 0))
+    old = given.rows_of(before.ids)  # (n_before,) rows in the sessions' vocabulary, −1 where they lack the item
+    new = np.flatnonzero((mentions >= min_count) & (before.rows_of(given.ids) < 0))
     counts = np.concatenate([np.where(old >= 0, mentions[old], 0), mentions[new]]).astype(np.int64)
     earlier = np.zeros(len(before), dtype=np.int64) if before.counts is None else before.counts
     names = None
     if before.names is not None or given.names is not None:
         names = np.concatenate([_names(before), _names(given)[new]])
-    ids = np.concatenate([before.ids, given.ids[new]]) if len(new) else before.ids
+    ids = np.concatenate(one_kind(before.ids, given.ids[new])) if len(new) else before.ids
     total = counts + np.concatenate([earlier, np.zeros(len(new), dtype=np.int64)])
     return Vocab(ids, names, total), counts
 

@@ -163,7 +163,7 @@ def _near(opened: dict[str, Any], vocab: Vocab, asked: np.ndarray, counts: np.nd
     ids = vocab.ids[asked]
     lists: list[list[list[tuple[str, float]] | None]] = [[] for _ in asked]
     for model in opened.values():
-        rows = model.vocab.rows(ids)
+        rows = model.vocab.rows_of(ids)
         known = np.flatnonzero(rows >= 0)
         k = min(_NEAR, len(model.vocab) - 1)
         found = model.neighbours(rows[known], k) if len(known) and k else None
@@ -187,7 +187,7 @@ def _map(
     model: VectorModel, given: Sessions, counts: np.ndarray, order: np.ndarray, label: str | None, way: Way, seed: int
 ) -> dict[str, Any]:
     """The most popular items of a model on a plane, with the group that colours each."""
-    rows = model.vocab.rows(given.vocab.ids[order])
+    rows = model.vocab.rows_of(given.vocab.ids[order])
     here = np.flatnonzero(rows >= 0)[:_ON_MAP]
     own, rows = order[here], rows[here]  # rows in the sessions and in the model
     places, name = on_a_plane(model.embeddings, rows, way, seed=seed)

@@ -15,6 +15,7 @@ class BadRows:
     mode      "fail": the first bad row raises DataError; "skip": rows are left out and counted
     counts    problem → rows left out
     examples  problem → the first few places, "file, place"
+    notes     what else was noticed, a sentence each
 
     It can go to another process and back; `merge` joins what several processes have collected.
     """
@@ -23,6 +24,7 @@ class BadRows:
         self.mode = mode
         self.counts: dict[str, int] = {}
         self.examples: dict[str, list[str]] = {}
+        self.notes: list[str] = []
 
     @property
     def total(self) -> int:
@@ -50,6 +52,7 @@ class BadRows:
 
     def merge(self, other: BadRows) -> None:
         """Add what `other` has collected after this one."""
+        self.notes += other.notes
         for problem, count in other.counts.items():
             self.counts[problem] = self.counts.get(problem, 0) + count
             kept = self.examples.setdefault(problem, [])

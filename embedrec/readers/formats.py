@@ -25,6 +25,7 @@ from embedrec.readers.behind import ahead
 from embedrec.readers.decoders import decoding
 from embedrec.readers.files import Source
 from embedrec.readers.parquet_batches import packed_columns, sized, split
+from embedrec.readers.values import number_text
 
 _BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded once a batch, so large ones are cheaper
 _ROWS = 1 << 18  # rows of Parquet at once: parsing makes ten temporaries of them
@@ -43,12 +44,14 @@ class Batch:
     columns  name → Arrow array (b,), of the columns that were asked for
     rows     (b,) the number of each row in the source
     read     the share of the source that has been read with it, 0 to 1
+    written  whether numbers are written as texts in the source, so that 3.5 is as good an id as "3.5"
     """
 
     source: Source
     columns: dict[str, Any]
     rows: Sequence[int] | np.ndarray
     read: float
+    written: bool = False
 
 
 class Format(Protocol):
@@ -155,7 +158,7 @@ class JsonLines:
                             rows.append(part)
                             numbers.append(number)
                 found = {name: column_of([row.get(name) for row in rows]) for name in columns}
-                yield Batch(source, found, numbers, min(counted.bytes / source.unpacked, 1))
+                yield Batch(source, found, numbers, min(counted.bytes / source.unpacked, 1), written=True)
 
 
 class Counted:
@@ -245,5 +248,5 @@ def column_of(values: list[Any]) -> Any:
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
-        texts = [v if v is None or isinstance(v, str) else msgspec.json.encode(v).decode() for v in values]
+        texts = [v if v is None or isinstance(v, str) else number_text(v) for v in values]
         return pa.array(texts, pa.string())

@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.room import IN_MEMORY, Room, chunks, resting
-from embedrec.readers import values
+from embedrec.data.vocab import POINT_ZERO, WHOLE
+
+IdType = Literal["auto", "text", "number"]
 
 _FEW = 1 << 18  # ids that are looked up in a dict, 0.3 s; with more, compiled tables are worth their start of 0.7 s
 _SHORT = 64  # bytes; a longer id counts as several
 _RESTING = 8  # texts that take more than this part of the budget are taken out of memory between batches
 _SLOTS = 1 << 18  # of a table at first
-_WRITTEN_WHOLE = values.WHOLE.replace("$", r"(\.0+)?$")
+_WRITTEN_WHOLE = WHOLE.replace("$", r"(\.0+)?$")
 
 
 class Ids:
-    """A vocabulary that grows. Ids of int64 and of texts in one column are texts, all of them.
+    """A vocabulary that grows. Which id a value is depends on that value alone: "5.0", as columns of floats write whole
+    numbers, is "5", and 5 and "5" are one id.
 
-    typed  False for a format without types, whose texts are whole numbers if all of them look so
     many   whether many ids are expected, for which compiled kernels are started at once
+    kind   "text" keeps every text as it is written; "number" and "auto" see `final`
     role   whose ids they are, for a message
     room   where the tables lie; it counts what the ids take in the end
     """
 
-    def __init__(self, *, typed: bool, many: bool = False, role: str = "session", room: Room = IN_MEMORY) -> None:
-        self.typed = typed
+    def __init__(
+        self, *, many: bool = False, kind: IdType = "auto", role: str = "session", room: Room = IN_MEMORY
+    ) -> None:
+        self.kind = kind
         self.role = role
         self.room = room
-        self.whole = not typed  # whether all may become whole numbers, which take less memory
+        self.whole = kind != "text"  # whether all may become whole numbers, which take less memory
         self.left = 0 if many else _FEW
+        self.texts = False  # whether the data itself says that an id is a text
         self.table: _Dict | _Numbers | _Texts = _Dict()
 
-    def rows(self, column: Any) -> np.ndarray:
+    def rows(self, column: Any, *, texts: bool = False) -> np.ndarray:
         """Ids (b,) of int64, string or large_string, none of them null → rows (b,) int32.
+
+        texts  whether they are texts in the data itself, as in a format with types
 
         Raises DataError for ids that do not fit into the memory of the room.
         """
+        if texts and len(column) and self.kind != "number":
+            self.texts, self.whole = True, False
         known = self.table.size()[0]
         rows = self._rows(column)
         if self.room.budget is not None:
-            count, texts = self.table.size()
-            if self.whole and texts is not None:
+            count, texts_bytes = self.table.size()
+            if self.whole and texts_bytes is not None:
                 new = self.table.ids()[known:]
                 self.whole = pc.all(pc.match_substring_regex(new, _WRITTEN_WHOLE)).as_py()
-            self.room.hold_ids(self.role, count, None if self.whole else texts)
-            if isinstance(self.table, _Texts) and (texts or 0) > self.room.budget // _RESTING:
+            self.room.hold_ids(self.role, count, None if self.whole else texts_bytes)
+            if isinstance(self.table, _Texts) and (texts_bytes or 0) > self.room.budget // _RESTING:
                 resting(self.table.known)
         return rows
 
@@ -72,25 +82,41 @@ class Ids:
         return self.table.rows(column)
 
     def final(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Distinct ids, int64 or object array of str, and for every row its final row; None where rows stay."""
+        """Distinct ids, int64 or object array of str, and for every row its final row; None where rows stay.
+
+        They are int64 where all are whole numbers and the data does not say that they are texts.
+        """
         ids, compiled = self.table.ids(), not isinstance(self.table, _Dict)
         self.table = _Dict()
-        if self.typed or pa.types.is_int64(ids.type):
+        if pa.types.is_int64(ids.type):
+            return (_numpy(ids), None) if self.kind != "text" else (_numpy(pc.cast(ids, pa.string())), None)
+        if self.kind == "text":
             return _numpy(ids), None
-        whole = _whole(ids, self.room)
-        if whole is None:
+        whole = None if self.texts else _whole(ids, self.room)
+        if whole is None and not pc.any(pc.match_substring_regex(ids, POINT_ZERO)).as_py():
             return _numpy(ids), None
-        table = _compiled(pa.array([], pa.int64()), self.room, numeric=True) if compiled else _Dict()
-        rows = self.room.empty(len(whole), np.int32)
-        for here in chunks(len(whole)):  # "12" and "12.0" are one
-            part = pa.array(whole[here])
+        table: _Dict | _Numbers | _Texts = _Dict()
+        if compiled:
+            table = _compiled(pa.array([], pa.int64()), self.room, numeric=whole is not None)
+        else:
+            table.numeric = whole is not None
+        rows = self.room.empty(len(ids), np.int32)
+        for here in chunks(len(ids)):  # "12" and "12.0" are one
+            part = without_point_zero(ids[here]) if whole is None else pa.array(whole[here])
             rows[here] = table.rows(part.dictionary_encode() if isinstance(table, _Dict) else part)
         return _numpy(table.ids()), rows
 
 
 def start_kernels(numeric: bool) -> None:
     """Load what is compiled for ids, 0.6 s."""
-    Ids(typed=True, many=True).rows(pa.array([0]) if numeric else pa.array(["0"]))
+    Ids(many=True).rows(pa.array([0]) if numeric else pa.array(["0"]))
+
+
+def without_point_zero(texts: Any) -> Any:
+    """Texts with the whole numbers among them written in one way, "12" for "12.0"; the same array where none is."""
+    if not pc.any(pc.match_substring(texts, ".0")).as_py():
+        return texts
+    return pc.replace_substring_regex(texts, POINT_ZERO, r"\1")
 
 
 def _whole(texts: Any, room: Room) -> np.ndarray | None:
@@ -100,7 +126,7 @@ def _whole(texts: Any, room: Room) -> np.ndarray | None:
         if not pc.all(pc.match_substring_regex(texts[here], _WRITTEN_WHOLE)).as_py():
             return None
         try:
-            numbers[here] = pc.cast(pc.replace_substring_regex(texts[here], r"\.0+$", ""), pa.int64()).to_numpy()
+            numbers[here] = pc.cast(without_point_zero(texts[here]), pa.int64()).to_numpy()
         except pa.ArrowInvalid:  # beyond 64 bits
             return None
     return numbers

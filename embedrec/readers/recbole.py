@@ -15,11 +15,12 @@ from embedrec.readers.delimited import Delimited
 from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, beside, expand
 from embedrec.readers.formats import Format
+from embedrec.readers.ids import IdType
 from embedrec.readers.item_lists import ItemLists, list_beside
 from embedrec.readers.rows import Plan, read_rows
 from embedrec.readers.side_tables import Role, SideTable, with_features
 from embedrec.readers.table import Table
-from embedrec.readers.values import TimeUnit
+from embedrec.readers.times import TimeUnit
 from embedrec.reporting import Report, quiet
 
 _FORM = Delimited("\t", quoted=False)
@@ -32,7 +33,7 @@ class RecBole:
 
     session, item, user, time, weight, kind  columns of the .inter file, with or without their type; None guesses from
         RecBole's names (session_id, item_id, user_id, timestamp, rating), "-" is for none
-    time_unit  as in `Table`
+    time_unit, time_format, id_type, missing  as in `Table`
 
     Features of items and users are the columns of the files .item and .user: token is a category, float a number,
     token_seq (words with spaces between them) a list; float_seq is left out. A column of titles or names, such as
@@ -50,6 +51,9 @@ class RecBole:
     weight: str | None = None
     kind: str | None = None
     time_unit: TimeUnit = "auto"
+    time_format: str = ""
+    id_type: IdType = "auto"
+    missing: tuple[str, ...] = ()
 
     def read(
         self,
@@ -79,13 +83,14 @@ class RecBole:
             raise DataError(f"{', '.join(map(str, paths))} holds {which}; name one")
         given.sort(key=_part)
         columns = Table(self.session, self.item, self.user, self.time, self.weight, name="-", kind=self.kind)
-        columns = replace(columns, time_unit=self.time_unit)
+        how = {name: getattr(self, name) for name in ("time_unit", "time_format", "id_type", "missing")}
+        columns = replace(columns, **how)
         there = _FORM.columns(given[0])
         plan = columns.plan(given[0], there)
         form: Format = _FORM
         before = list_beside(plan.item, there)
         if before:
-            plan = Plan(session=plan.session, item=plan.item)
+            plan = Plan(session=plan.session, item=plan.item, id_type=self.id_type, missing=self.missing)
             form = ItemLists(_FORM, plan.session, before, plan.item)
         sources = [(source, form) for source in given]
         events = read_rows(sources, plan, bad_rows, report, threads=workers, room=room)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from embedrec.data.events import Events, factorize
 from embedrec.data.held_out import HeldOut
 from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.sessions import Sessions, sessionize
-from embedrec.data.vocab import Ids
+from embedrec.data.vocab import Ids, as_texts, one_kind
 from embedrec.errors import DataError
 from embedrec.readers import values
 from embedrec.readers.bad_rows import BadRows
@@ -26,10 +27,11 @@ from embedrec.readers.columns import SUFFIXES, FormatName
 from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Parquet
+from embedrec.readers.ids import IdType, without_point_zero
 from embedrec.readers.packing import without_packing
 from embedrec.readers.rows import without_bad
 from embedrec.readers.table import Table
-from embedrec.readers.values import TimeUnit
+from embedrec.readers.times import TimeUnit
 from embedrec.reporting import Report, quiet
 
 _PREFIX, _TARGET = "prefix", "target"
@@ -42,7 +44,7 @@ class SessionTables:
     session, item, time  columns; None guesses (SessionId, ItemId, Time), "-" is for no time
     order      column of positions; None guesses (pos) where there is no time
     format     "auto" goes by the suffix; files named .txt are tables in delimited text, as GRU4Rec has them
-    time_unit  as in `Table`
+    time_unit, time_format, id_type, missing  as in `Table`
     item_features, feature_types  as in `Table`
     """
 
@@ -52,6 +54,9 @@ class SessionTables:
     order: str | None = None
     format: FormatName = "auto"
     time_unit: TimeUnit = "auto"
+    time_format: str = ""
+    id_type: IdType = "auto"
+    missing: tuple[str, ...] = ()
     item_features: str = ""
     feature_types: dict[str, Kind] = field(default_factory=dict)
 
@@ -82,8 +87,8 @@ class SessionTables:
         if first.suffix not in (".parquet", ".pq") or not {_PREFIX, _TARGET} <= {*Parquet().columns(first)}:
             whole = sessionize(self._table([path]).read([path], bad_rows=bad_rows, room=room))
             return HeldOut(whole, np.zeros(len(whole), dtype=np.int64))
-        parts = [_prefixes(source, bad_rows, room.share) for source in sources]
-        lengths, items, targets = (np.concatenate(column) for column in zip(*parts, strict=True))
+        parts = [_prefixes(source, bad_rows, self.id_type, room.share) for source in sources]
+        lengths, items, targets = (np.concatenate(one_kind(*column)) for column in zip(*parts, strict=True))
         if not len(targets):
             raise DataError(f"no row of {path} can be used; check the file")
         return chained(lengths, items, targets)
@@ -96,13 +101,17 @@ class SessionTables:
         return Table(
             self.session,
             self.item,
-            "-",
+            None,
             self.time,
             "-",
             self.order,
             name="-",
             format=self._format(paths),
             time_unit=self.time_unit,
+            time_format=self.time_format,
+            id_type=self.id_type,
+            missing=self.missing,
+            keep_users=False,
             item_features=item_features,
             feature_types=self.feature_types if item_features else {},
         )
@@ -120,7 +129,7 @@ def chained(lengths: np.ndarray, items: Ids, targets: Ids) -> HeldOut:
     that belongs to no other is a session of its own. Asking, for every p from max(given, 1), what comes after the first
     p items gives back the rows.
     """
-    codes, vocab = factorize(np.concatenate([items, targets]))
+    codes, vocab = factorize(np.concatenate(one_kind(items, targets)))
     prefix, target = codes[: len(items)], codes[len(items) :]
     starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]  # (R,)
     linked = np.zeros(len(lengths), dtype=bool)  # whether a row goes on the row before
@@ -146,7 +155,7 @@ def chained(lengths: np.ndarray, items: Ids, targets: Ids) -> HeldOut:
     return HeldOut(sessions, np.where(shortest > 1, shortest, 0))
 
 
-def _prefixes(source: Source, bad_rows: BadRows, share: float) -> tuple[np.ndarray, Ids, Ids]:
+def _prefixes(source: Source, bad_rows: BadRows, kind: IdType, share: float) -> tuple[np.ndarray, Ids, Ids]:
     """Lengths (R,), items (E,) and targets (R,) of the good rows. Raises DataError for columns of other types."""
     lengths, items, targets = [], [], []
     for batch in Parquet().batches(source, [_PREFIX, _TARGET], bad_rows, share):
@@ -154,7 +163,7 @@ def _prefixes(source: Source, bad_rows: BadRows, share: float) -> tuple[np.ndarr
         if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
             raise DataError(f"the column {_PREFIX!r} of {source} holds {lists.type}, but must hold lists of item ids")
         inside = lists.flatten()
-        _, wrong = values.ids(inside, _PREFIX)
+        _, wrong = values.ids(inside, _PREFIX, kind=kind)
         owner = pc.list_parent_indices(lists).to_numpy()
         empty = pc.fill_null(pc.equal(pc.list_value_length(lists), 0), True).to_numpy(zero_copy_only=False)
         problems = [(_PREFIX, empty, f"{_PREFIX} is empty")]
@@ -162,13 +171,21 @@ def _prefixes(source: Source, bad_rows: BadRows, share: float) -> tuple[np.ndarr
             some = np.zeros(len(lists), dtype=bool)
             some[owner[mask]] = True
             problems.append((_PREFIX, some, f"an item of {_PREFIX} is missing"))
-        _, wrong = values.ids(batch.columns[_TARGET], _TARGET)
+        _, wrong = values.ids(batch.columns[_TARGET], _TARGET, kind=kind)
         problems += [(_TARGET, mask, problem) for mask, problem in wrong]
         good = pa.array(np.flatnonzero(without_bad(batch, problems, bad_rows)))
         kept = lists.take(good)
         lengths.append(pc.cast(pc.list_value_length(kept), pa.int64()).to_numpy())
-        items.append(from_arrow(values.ids(kept.flatten(), _PREFIX)[0]))
-        targets.append(from_arrow(values.ids(batch.columns[_TARGET].take(good), _TARGET)[0]))
+        items.append(_ids(kept.flatten(), kind))
+        targets.append(_ids(batch.columns[_TARGET].take(good), kind))
     if not lengths:
         raise DataError(f"{source} holds no rows; check the file")
-    return np.concatenate(lengths), np.concatenate(items), np.concatenate(targets)
+    return np.concatenate(lengths), np.concatenate(one_kind(*items)), np.concatenate(one_kind(*targets))
+
+
+def _ids(column: Any, kind: IdType) -> Ids:
+    """Good ids as they are told apart by `ids.Ids`."""
+    found, _ = values.ids(column, "", kind=kind)
+    if kind == "text":
+        return as_texts(from_arrow(found))
+    return from_arrow(without_point_zero(found) if values.is_text(found.type) else found)

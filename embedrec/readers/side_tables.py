@@ -19,7 +19,7 @@ from embedrec.data.arrow import to_arrow
 from embedrec.data.events import Events
 from embedrec.data.feature_files import from_table
 from embedrec.data.features import ID, Features
-from embedrec.data.vocab import Vocab, as_ids
+from embedrec.data.vocab import WHOLE, Vocab, as_ids
 from embedrec.errors import DataError, did_you_mean
 from embedrec.readers import values
 from embedrec.readers.arrow_columns import names
@@ -28,6 +28,7 @@ from embedrec.readers.columns import SUFFIXES, column_for, form_of, guess, liste
 from embedrec.readers.feature_columns import FeatureColumn, Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Batch, Format, JsonLines
+from embedrec.readers.ids import without_point_zero
 from embedrec.readers.rows import Plan, casting, check_columns, named_in, without_bad
 
 Role = Literal["item", "user"]
@@ -188,7 +189,7 @@ class _Rows:
 
     def add(self, batch: Batch, id_: str, columns: Mapping[str, FeatureColumn], bad_rows: BadRows) -> np.ndarray:
         """The places (k,) of a batch that are kept; bad rows are handed over."""
-        ids, problems = values.ids(batch.columns[id_], id_)
+        ids, problems = values.ids(batch.columns[id_], id_, written=batch.written)
         ids, rows = self._rows(ids)
         odd = np.zeros(len(rows), dtype=bool)
         for mask, _ in problems:
@@ -227,14 +228,18 @@ class _Rows:
             rows[at] = self.new.setdefault(one, next_row + len(self.new))
 
     def _rows(self, ids: Any) -> tuple[Any, np.ndarray]:
-        """Ids (b,) of the type of the vocabulary, null where they cannot be, and their rows in it, −1 where unknown;
-        "12" is 12 where the vocabulary holds numbers."""
+        """Ids (b,) of the kind of the vocabulary, null where they cannot be, and their rows in it, −1 where unknown, as
+        `Vocab.rows_of` gives them."""
         if self.vocab.integer and not pa.types.is_integer(ids.type):
-            whole = pc.replace_substring_regex(ids, r"\.0+$", "")
-            ids, _ = values.cast(pc.if_else(pc.match_substring_regex(whole, values.WHOLE), whole, None), pa.int64())
+            whole = without_point_zero(ids)
+            ids, _ = values.cast(pc.if_else(pc.match_substring_regex(whole, WHOLE), whole, None), pa.int64())
         if not self.vocab.integer:
             ids = pc.cast(ids, pa.string())
         rows = pc.index_in(ids, value_set=self.known, skip_nulls=True)
+        if not self.vocab.integer and rows.null_count:
+            plain = without_point_zero(ids)
+            ids = pc.if_else(pc.is_valid(rows), ids, plain)
+            rows = pc.coalesce(rows, pc.index_in(plain, value_set=self.known, skip_nulls=True))
         return ids, np.array(pc.fill_null(rows, -1).to_numpy(zero_copy_only=False))
 
 

@@ -13,10 +13,11 @@ from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.columns import NONE, SUFFIXES, FormatName, column_for, form_of, listed, name_beside, named
 from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
+from embedrec.readers.ids import IdType
 from embedrec.readers.item_lists import list_beside
 from embedrec.readers.rows import Plan, read_rows
 from embedrec.readers.side_tables import with_side_tables
-from embedrec.readers.values import TimeUnit
+from embedrec.readers.times import TimeUnit
 from embedrec.reporting import Report, quiet
 
 
@@ -31,13 +32,18 @@ class Table:
     format     "auto" goes by the suffix; CSV finds its delimiter in the header, TSV knows no quotes
     columns    names of the columns, with commas between them, of delimited text that has no header
     time_unit  numbers are seconds or milliseconds since 1970, texts ISO 8601, UTC where no zone is given
+    time_format  how times are written, as strptime has it ("%d.%m.%Y %H:%M"), in place of a unit; "" for none
+    id_type    ids are "text", as they are written, or whole "number"; "auto": see below
+    missing    texts that stand for no value, in all columns; NA, NULL, \\N, None in times and numbers always do
+    keep_users  whether users are read; else they only tell sessions apart whose numbers begin anew for each user
     item_features, user_features  tables of what is known of items and users, see `side_tables`; "" for none. Those that
                      occur in no event are kept, too
     feature_types    name of a feature → "number", "text", "list" or "date"; the others are guessed, see
                      `feature_columns`
 
     Without a session column a user is a session; without times and order the order of files and rows counts. Ids are
-    int64 where a column holds whole numbers only, else texts.
+    int64 where a column holds whole numbers only, else texts. Which id a value is depends on that value alone: 5 and
+    5.0 are "5", 05 and 5.5 are themselves. Where a session has events of several users, they are told apart.
     """
 
     session: str | None = None
@@ -51,9 +57,13 @@ class Table:
     format: FormatName = "auto"
     columns: str = ""
     time_unit: TimeUnit = "auto"
+    time_format: str = ""
+    id_type: IdType = "auto"
+    missing: tuple[str, ...] = ()
     item_features: str = ""
     user_features: str = ""
     feature_types: dict[str, Kind] = field(default_factory=dict)
+    keep_users: bool = True
 
     def read(
         self,
@@ -98,8 +108,8 @@ class Table:
         session, item, user, time = column("session"), column("item"), column("user"), column("time")
         if not item:
             raise DataError(f"{source} has no column of items; name one of {listed(columns)} with --item")
-        if not session and not user:
-            users, option = ("", "") if self.user == NONE else (" or users", " or --user")
+        if not session and not (user and self.keep_users):
+            users, option = ("", "") if self.user == NONE or not self.keep_users else (" or users", " or --user")
             raise DataError(
                 f"{source} has no column of sessions{users}; name one of {listed(columns)} with --session{option}"
             )
@@ -116,4 +126,9 @@ class Table:
             kind="" if self.kind is None else column("kind"),
             order="" if self.order is None and time else column("order"),
             time_unit=self.time_unit,
+            time_format=self.time_format,
+            id_type=self.id_type,
+            missing=self.missing,
+            guessed_user=self.user is None,
+            keep_users=self.keep_users,
         )

@@ -1,4 +1,4 @@
-"""Arrow columns as ids, numbers and times, with masks of the values that cannot be used.
+"""Arrow columns as ids and numbers, with masks of the values that cannot be used.
 
 Every function takes a column (b,) and gives (values, problems); a problem is a mask (b,) with a sentence. What
 stands in `values` under a mask means nothing.
@@ -6,58 +6,103 @@ stands in `values` under a mask means nothing.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedrec.data.vocab import WHOLE
 from embedrec.errors import DataError
+from embedrec.readers.ids import IdType, without_point_zero
 
 Problems = list[tuple[np.ndarray, str]]
-TimeUnit = Literal["auto", "s", "ms", "iso"]
 
-WHOLE = r"^(0|-?[1-9][0-9]{0,18})$"  # a whole number that is written in one way only
 NUMBER = r"^[-+]?[0-9.]+([eE][-+]?[0-9]+)?$"
-_ZONED = r"(Z|[+-][0-9]{2}:?([0-9]{2})?)$"
-_DATED = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_SECONDS = (1e8, 1e11)  # 1973 to 5138; milliseconds of those years start where seconds end
-_MILLISECONDS = (1e11, 1e14)
-_FINER = (("microseconds", "1,000", 1e14, 1e17), ("nanoseconds", "1,000,000", 1e17, 1e20))
-_LIMIT = 8.64e15  # ms; the years ±275,000
+_DAY = r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
+_POSSIBLE = {  # texts of which Arrow casts all but a few
+    "double": r"(?i)^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?$|^[-+]?(inf|nan)",
+    "int64": r"^[-+]?([0-9]+|0[xX][0-9a-fA-F]+)$",
+    "date32": rf"^[0-9]{{4}}-{_DAY}$",
+    "timestamp": rf"^(1[6-9]|2[0-2])[0-9]{{2}}-{_DAY}([ T]([01][0-9]|2[0-3])(:[0-5][0-9](:[0-6][0-9])?)?.*)?$",  # of ns
+}
 
 
-def ids(column: Any, name: str, *, whole: bool = False, one_line: bool = False) -> tuple[Any, Problems]:
-    """Ids as an Arrow array of int64 or string; floats that are whole numbers become integers.
+MISSING = ("NA", "N/A", "NULL", "null", r"\N", "None", "NaT", "<NA>")  # what stands for no value in times and numbers
 
-    whole     only whole numbers are ids
+
+def ids(
+    column: Any,
+    name: str,
+    *,
+    kind: IdType = "auto",
+    whole: bool = False,
+    one_line: bool = False,
+    written: bool = False,
+) -> tuple[Any, Problems]:
+    """Ids as an Arrow array of int64 or string; numbers that are whole become integers, beyond 64 bits texts.
+
+    kind      "number": only whole numbers of 64 bits are ids, "12" and "12.0" too
+    whole     only whole numbers that are written as such are ids
     one_line  no id may hold a line break: in delimited text, a quote was left open before it
+    written   numbers that are not whole are ids too, as texts
 
     Raises DataError for a column of another type.
     """
-    kind = column.type
     missing = _mask(pc.is_null(column))
     problems: Problems = [(missing, f"{name} is missing")]
-    if pa.types.is_null(kind):
+    if pa.types.is_null(column.type):
         return pc.cast(column, pa.int64()), problems
-    if pa.types.is_uint64(kind):
-        column, wrong = cast(column, pa.int64())
-        return column, [*problems, (wrong, f"{name} must be a whole number of 64 bits")]
-    if pa.types.is_integer(kind):
-        return pc.cast(column, pa.int64()), problems
-    if pa.types.is_floating(kind):
-        numbers = _numpy(pc.cast(column, pa.float64()))
-        uneven = ~missing & ~((numbers == np.floor(numbers)) & (np.abs(numbers) < 2**53))
-        problems.append((uneven, f"{name} must be a whole number or a text"))
-        return pa.array(np.where(missing | uneven, 0, numbers).astype(np.int64)), problems
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise DataError(f"the column {name!r} holds {kind}, but ids must be whole numbers or texts")
+    if not is_text(column.type):
+        column, wrong = _whole(column, missing, name, written=written)
+        problems.append((wrong, f"{name} must be a whole number or a text"))
+    if not is_text(column.type):
+        return column, problems
     problems.append((_mask(pc.equal(column, "")), f"{name} is missing"))
     if one_line:
         problems.append((_mask(pc.match_substring(column, "\n")), f"{name} holds a line break, as after an open quote"))
     if whole:
         problems.append((~_mask(pc.match_substring_regex(column, WHOLE)), f"{name} must be a whole number"))
+    if kind == "number":
+        written = pc.replace_substring_regex(without_point_zero(column), "^(-?)0+([0-9])", r"\1\2")
+        written = pc.if_else(pc.match_substring_regex(written, WHOLE), written, None)  # 0x10 is 16 for Arrow
+        column, _ = cast(written, pa.int64())
+        problems.append((_mask(pc.is_null(column)), f"{name} must be a whole number of 64 bits"))
     return column, problems
+
+
+def number_text(number: float) -> str:
+    """A number of JSON as an id: "5" for 5 and 5.0."""
+    whole = isinstance(number, float) and number.is_integer() and abs(number) < 2**53
+    return msgspec.json.encode(int(number) if whole else number).decode()
+
+
+def _whole(column: Any, missing: np.ndarray, name: str, *, written: bool) -> tuple[Any, np.ndarray]:
+    """Numbers (b,) as int64, or as texts where one is beyond 64 bits, and a mask (b,) of those that are not whole.
+
+    written  these are texts too
+    """
+    kind, even = column.type, np.zeros(len(column), dtype=bool)
+    if pa.types.is_floating(kind):
+        given = _numpy(pc.cast(column, pa.float64()))
+        uneven = ~missing & ~((given == np.floor(given)) & (np.abs(given) < 2**53))
+        if written and uneven.any():
+            return pa.array([None if n is None else number_text(n) for n in column.to_pylist()], pa.string()), even
+        return pa.array(np.where(missing | uneven, 0, given).astype(np.int64)), uneven
+    if not (pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
+        raise DataError(f"the column {name!r} holds {kind}, but ids must be whole numbers or texts")
+    try:
+        return pc.cast(column, pa.int64()), even
+    except pa.ArrowInvalid:
+        texts = without_point_zero(pc.cast(column, pa.string()))
+    return texts, ~missing & ~_mask(pc.match_substring_regex(texts, "^(0|-?[1-9][0-9]*)$"))
+
+
+def is_text(kind: Any) -> bool:
+    """Whether an Arrow type is one of texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def numbers(column: Any, name: str) -> tuple[np.ndarray, Problems]:
@@ -75,128 +120,52 @@ def positions(column: Any, name: str) -> tuple[np.ndarray, Problems]:
     return values, [*problems, (~np.isfinite(values), f"{name} must be a finite number")]
 
 
-class Times:
-    """A column of times over all batches: numbers since 1970, or dates; UTC where no zone is given.
-
-    unit  "s" or "ms" for numbers, "iso" for ISO 8601 texts; "auto" tells them apart by type and, for
-          numbers, by size: all must be of the size of the first
-    """
-
-    def __init__(self, name: str, unit: TimeUnit) -> None:
-        self.name = name
-        self.unit = unit
-        self.numeric: bool | None = None if unit == "auto" else unit != "iso"
-        self.low, self.high = np.inf, -np.inf  # of all that were kept
-
-    def parse(self, column: Any) -> tuple[np.ndarray, Problems]:
-        """Times (b,) float64: milliseconds where dates were given, else numbers as they are.
-
-        Raises DataError for a column of another type, and when numbers follow dates or the other way round.
-        """
-        kind = column.type
-        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-            self._decide(numeric=False)
-            stamps = pc.cast(column, pa.timestamp("ms"), safe=False)
-            missing = _mask(pc.is_null(column))
-            return _numpy(pc.cast(pc.cast(stamps, pa.int64()), pa.float64(), safe=False)), [
-                (missing, f"{self.name} is missing")
-            ]
-        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        if not text:
-            self._decide(numeric=True)
-        elif self.numeric is None:
-            given = column.drop_null()
-            if len(given):
-                self._decide(numeric=bool(pc.match_substring_regex(given[:1], NUMBER)[0].as_py()))
-        return self._dates(column) if text and self.numeric is False else self._numbers(column)
-
-    def milliseconds(self, times: np.ndarray) -> np.ndarray:
-        """Times (b,) of a batch, those to keep, as int64 milliseconds: right once `check` has seen that all are."""
-        if not len(times):
-            return np.empty(0, dtype=np.int64)
-        self.low, self.high = min(self.low, float(times.min())), max(self.high, float(times.max()))
-        if self.numeric and self.unit != "ms" and (self.unit == "s" or self.low < _SECONDS[1]):
-            times = times * 1000
-        with np.errstate(invalid="ignore"):  # beyond 64 bits, which `check` refuses
-            return np.rint(times).astype(np.int64)
-
-    def check(self) -> None:
-        """Raises DataError when the unit of the times that were kept cannot be told."""
-        low, high = self.low, self.high
-        if not self.numeric or self.unit != "auto" or low > high:
-            return
-        if (low >= _SECONDS[0] and high < _SECONDS[1]) or (low >= _MILLISECONDS[0] and high < _MILLISECONDS[1]):
-            return
-        for finer, by, least, end in _FINER:
-            if low >= least and high < end:
-                raise DataError(
-                    f"the times in {self.name!r} go from {low:.15g} to {high:.15g}, as {finer} since 1970 do; "
-                    f"divide them by {by} and use --time-unit ms"
-                )
-        raise DataError(
-            f"the times in {self.name!r} go from {low:.15g} to {high:.15g}, and it cannot be told whether "
-            "these are seconds or milliseconds since 1970; use --time-unit s or ms"
-        )
-
-    def _decide(self, *, numeric: bool) -> None:
-        if self.numeric is None:
-            self.numeric = numeric
-        if self.numeric != numeric:
-            is_, was = ("numbers", "dates") if numeric else ("dates", "numbers")
-            raise DataError(
-                f"the column {self.name!r} holds {is_} where {was} are expected; use --time-unit to say what it holds"
-            )
-
-    def _numbers(self, column: Any) -> tuple[np.ndarray, Problems]:
-        values, problems = floats(column, self.name)
-        limit = {"s": _LIMIT / 1000, "ms": _LIMIT}.get(self.unit, _FINER[-1][-1])
-        with np.errstate(invalid="ignore"):
-            wrong = ~(np.abs(values) <= limit)
-        problems.append((wrong, f"{self.name} must be a time in numbers since 1970"))
-        return values, problems
-
-    def _dates(self, column: Any) -> tuple[np.ndarray, Problems]:
-        missing = _mask(pc.or_(pc.is_null(column), pc.equal(column, "")))
-        zoned = _mask(pc.match_substring_regex(column, _ZONED)) & _mask(pc.match_substring_regex(column, "T|:"))
-        values = np.zeros(len(column))
-        wrong = np.ones(len(column), dtype=bool)
-        for rows, target in ((zoned, pa.timestamp("ns", "UTC")), (~zoned, pa.timestamp("ns"))):
-            at = np.flatnonzero(rows & ~missing)
-            stamps, unread = cast(column.take(pa.array(at)), target)
-            nanoseconds = _numpy(pc.cast(pc.fill_null(pc.cast(stamps, pa.int64()), 0), pa.int64()))
-            values[at] = nanoseconds // 1_000_000
-            wrong[at] = unread
-        return values, [
-            (missing, f"{self.name} is missing"),
-            (wrong, f"{self.name} must be a date as 2024-05-31 23:59:00"),
-        ]
-
-
 def floats(column: Any, name: str) -> tuple[np.ndarray, Problems]:
     """Numbers (b,) float64, NaN where missing. Raises DataError for a column that is no text and no number."""
     kind = column.type
-    missing = _mask(pc.is_null(column))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        missing |= _mask(pc.equal(column, ""))
-        column = pc.if_else(pa.array(missing), pa.scalar(None, kind), column)
+    if is_text(kind):
+        column = without_missing(column)
     elif not (
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
     ):
         raise DataError(f"the column {name!r} holds {kind}, but must hold numbers")
+    missing = _mask(pc.is_null(column))
     values, wrong = cast(column, pa.float64())
     return _numpy(values), [(missing, f"{name} is missing"), (wrong, f"{name} must be a number")]
+
+
+def without_missing(column: Any, words: Sequence[str] = MISSING) -> Any:
+    """Texts (b,), null where one is empty or a word that stands for no value."""
+    return pc.if_else(pc.is_in(column, value_set=pa.array(["", *words], column.type)), None, column)
 
 
 def cast(column: Any, target: Any) -> tuple[Any, np.ndarray]:
     """The column as another type, null where a value cannot be cast, and a mask (b,) of those."""
     try:
-        return pc.cast(column, target, safe=not pa.types.is_floating(target)), np.zeros(len(column), dtype=bool)
+        return _cast(column, target), np.zeros(len(column), dtype=bool)
+    except pa.ArrowInvalid:
+        if not is_text(column.type):
+            return _halved(column, target)
+    pattern = _POSSIBLE[str(target).partition("[")[0]]
+    possible = pc.if_else(pc.match_substring_regex(column, pattern), column, None)
+    values, wrong = _halved(possible, target)
+    return values, wrong | (_mask(pc.is_valid(column)) & _mask(pc.is_null(possible)))
+
+
+def _halved(column: Any, target: Any) -> tuple[Any, np.ndarray]:
+    """As `cast`, for a column of which few values cannot be cast: halving finds them in a few casts each."""
+    try:
+        return _cast(column, target), np.zeros(len(column), dtype=bool)
     except pa.ArrowInvalid:
         if len(column) == 1:
             return pa.nulls(1, target), np.ones(1, dtype=bool)
-        half = len(column) // 2  # few are wrong: halving finds them in a few casts each
-        (left, a), (right, b) = cast(column[:half], target), cast(column[half:], target)
+        half = len(column) // 2
+        (left, a), (right, b) = _halved(column[:half], target), _halved(column[half:], target)
         return pa.concat_arrays([left, right]), np.concatenate([a, b])
+
+
+def _cast(column: Any, target: Any) -> Any:
+    return pc.cast(column, target, safe=not pa.types.is_floating(target))
 
 
 def _mask(array: Any) -> np.ndarray:

@@ -22,10 +22,11 @@ from embedrec.readers.derived import Columns, Derived, Made
 from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Batch, Format, JsonLines, column_of
+from embedrec.readers.ids import IdType
 from embedrec.readers.rows import Plan, read_rows
 from embedrec.readers.side_tables import with_side_tables
 from embedrec.readers.table import Table
-from embedrec.readers.values import TimeUnit
+from embedrec.readers.times import TimeUnit
 from embedrec.reporting import Report, quiet
 
 _SESSION, _ITEM, _TIME, _KIND, _WEIGHT = _COLUMNS = ("session", "item", "time", "kind", "weight")
@@ -42,7 +43,7 @@ class Wsknn:
     session, item, time, weight, kind  columns of a table; None guesses
     actions    "view=1,cart=2,purchase=5": kinds of events that are read, and their weights; others are left out. ""
                reads all
-    time_unit  as in `Table`
+    time_unit, time_format, id_type, missing  as in `Table`
     item_features  table of what is known of items, see `side_tables`; "" for none
 
     A map stands whole in a file, or in lines of some sessions each. Of the lists of a session, items and times must be
@@ -56,6 +57,9 @@ class Wsknn:
     kind: str | None = None
     actions: str = ""
     time_unit: TimeUnit = "auto"
+    time_format: str = ""
+    id_type: IdType = "auto"
+    missing: tuple[str, ...] = ()
     item_features: str = ""
     feature_types: dict[str, Kind] = field(default_factory=dict)
 
@@ -100,14 +104,15 @@ class Wsknn:
 
 def _plan(settings: Wsknn, source: Source, form: Format) -> Plan:
     columns = form.columns(source)
+    how: dict[str, Any] = {name: getattr(settings, name) for name in ("time_unit", "time_format", "id_type", "missing")}
     if isinstance(form, _Maps):
         kind, weight = (name if name in columns else "" for name in (_KIND, _WEIGHT))
-        return Plan(_SESSION, _ITEM, time=_TIME, kind=kind, weight=weight, time_unit=settings.time_unit)
-    table = Table(settings.session, settings.item, "-", settings.time, settings.weight, name="-", kind=settings.kind)
-    plan = table.plan(source, columns)
+        return Plan(_SESSION, _ITEM, time=_TIME, kind=kind, weight=weight, **how)
+    given = (settings.session, settings.item, None, settings.time, settings.weight)
+    plan = Table(*given, name="-", kind=settings.kind, keep_users=False, **how).plan(source, columns)
     if settings.kind is None:
         plan = replace(plan, kind=guess(_KINDS, columns))
-    return replace(plan, time_unit=settings.time_unit)
+    return plan
 
 
 def _actions(given: str) -> dict[str, float]:

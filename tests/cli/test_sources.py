@@ -134,7 +134,7 @@ def test_sessions_are_not_made_anew_beside_a_test_part(run: Run, clicks: Path) -
 
 
 def test_a_test_part_of_other_items_is_refused(run: Run, clicks: Path) -> None:
-    pq.write_table(pa.table({"prefix": [["1"]], "target": ["2"]}), clicks / "test.parquet")
+    pq.write_table(pa.table({"prefix": [["x1"]], "target": ["x2"]}), clicks / "test.parquet")
     arguments = (
         "prepare",
         "sessions",
@@ -145,7 +145,7 @@ def test_a_test_part_of_other_items_is_refused(run: Run, clicks: Path) -> None:
         clicks,
     )
     assert fails(run, *arguments) == (
-        f"no item of {clicks}/test.parquet, such as '1', is in training, whose items are such as 2; check that both "
+        f"no item of {clicks}/test.parquet, such as 'x1', is in training, whose items are such as '2'; check that both "
         "files have the same ids, and loosen the filters"
     )
     assert not (clicks / "sessions").exists()
@@ -176,3 +176,39 @@ def test_help_names_every_source(run: Run) -> None:
 
     said = walked(run, "prepare", "--help").out
     assert all(f"\n  {name} " in said for name in READERS)
+
+
+def test_a_held_out_file_is_read_in_the_kind_of_training(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One id with a letter in it makes no others unknown."""
+    monkeypatch.chdir(tmp_path)
+    train = "".join(f"{s}\t{i}\t150000000{i}\n" for s in (1, 2, 3, 4) for i in (1, 2, 3))
+    test = "9\t1\t1500001000\n9\t2\t1500001001\n9\tX99\t1500001002\n8\t2\t1500001000\n8\t3\t1500001001\n"
+    head = "SessionId\tItemId\tTime\n"
+    write(tmp_path, {"a.tsv": head + train, "b.tsv": head + test, "c.tsv": head + test.replace("X99", "4")})
+    pq.write_table(pa.table({"prefix": [["1", "2"]], "target": ["3"]}), tmp_path / "d.parquet")
+    for file, kind, questions in (("b.tsv", "texts", 3), ("c.tsv", "numbers", 3), ("d.parquet", "numbers", 1)):
+        walked(run, "prepare", "sessions", "a.tsv", "--test", file, "--name", "s")
+        artifact = artifacts.read(tmp_path / "sessions" / "s")
+        sessions, held_out = Sessions.load(artifact), HeldOut.load(artifact)
+        assert held_out is not None and artifact.about["questions"] == questions
+        assert sessions.vocab.integer == held_out.sessions.vocab.integer == (kind == "numbers")
+        assert (sessions.vocab.rows(held_out.sessions.vocab.ids) >= 0).sum() == 3
+    walked(run, "prepare", "sessions", "a.tsv", "--test", "b.tsv", "--name", "s")
+    walked(run, "train", "cooccurrence")
+    ran = walked(run, "evaluate", "cooccurrence", "--at", "2", "--save-run", "runs/x", "--json")
+    assert json.loads(ran.out.splitlines()[0])["recall@2"] > 0
+
+
+def test_ids_are_what_the_user_knows_them_to_be(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, {"t.csv": "session,item\n1,5.0\n1,05\n1,5\n"})
+    for kind, want in (("auto", ["5", "05"]), ("text", ["05", "5", "5.0"]), ("number", [5])):
+        walked(run, "prepare", "table", "t.csv", "--id-type", kind)
+        assert Sessions.load(artifacts.read(tmp_path / "sessions" / "t")).vocab.ids.tolist() == want
+    write(tmp_path, {"t.csv": "session,item\n1,5.0\n1,x\n"})
+    says = (
+        "t.csv, row 2: item must be a whole number of 64 bits, but is 'x'; use --on-bad-row skip to leave such rows out"
+    )
+    assert fails(run, "prepare", "table", "t.csv", "--id-type", "number") == says

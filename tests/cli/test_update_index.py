@@ -165,6 +165,24 @@ def test_whole_numbers_as_ids(run: Run, tmp_path: Path, monkeypatch: pytest.Monk
     )
 
 
+def test_a_model_of_the_next_day_has_a_letter_in_an_id(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the index has is known again; its ids become texts, and stay so."""
+    monkeypatch.chdir(tmp_path)
+    vectors = some_embeddings(30, 3).vectors
+    for name, ids in (("v", np.arange(29)), ("w", np.array([*map(str, range(1, 30)), "x"], dtype=object))):
+        save_vectors(Embeddings(vectors[: len(ids)], Vocab(ids), "cosine"), Path(f"{name}.parquet"))
+        walked(run, "vectors", "import", f"{name}.parquet")
+    walked(run, "build-index", "--type", "flat", "--model", "v")
+    ran = walked(run, "update-index", "v-flat", "--model", "w")
+    assert ran.rows[0][:5] == ["v-flat", "30", "2", "28", "1"]
+    assert "ids of the index become texts, as model w has an item 'x'" in ran.err
+    assert set(load_index(artifacts.read(Path("indexes/v-flat"))).vocab.ids.tolist()) == {*map(str, range(1, 30)), "x"}
+    ran = walked(run, "update-index", "v-flat", "--model", "v")
+    assert ran.rows[0][:5] == ["v-flat", "29", "1", "28", "2"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

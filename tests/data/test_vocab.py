@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from embedrec.data.vocab import Vocab, as_ids
+from embedrec.data.vocab import Vocab, as_ids, one_kind
 from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
 from embedrec.errors import ArtifactError, DataError
 from tests.data import strategies as draw
@@ -118,3 +118,30 @@ def test_refused(make, message: str) -> None:
     with pytest.raises(DataError) as refused:
         make()
     assert str(refused.value) == message
+
+
+def test_ids_of_either_kind_are_found_by_how_they_are_written() -> None:
+    numbers, texts = Vocab([5, 7, -3]), Vocab(["5", "x", "7.0", "7"])
+    assert numbers.rows_of(["5", "5.0", "7.00", "-3", "05", "x", "5.5", 7, "9223372036854775808", "7\n"]).tolist() == [
+        *(0, 0, 1, 2, -1, -1, -1, 1, -1, -1)
+    ]
+    assert texts.rows_of(np.array([5, 7, 9])).tolist() == [0, 3, -1]
+    assert texts.rows_of(as_ids(["5.0", "7.0", "7.00", "x.0"])).tolist() == [0, 2, 3, -1]  # what is there comes first
+    assert Vocab([]).rows_of(["a"]).tolist() == [-1]
+
+
+@draw.given(draw.ids, draw.ids)
+def test_one_kind_loses_nothing(ids: list, others: list) -> None:
+    columns = [as_ids(ids), as_ids(others)]
+    made = one_kind(*columns)
+    assert len({column.dtype for column in made}) == 1
+    for column, new in zip(columns, made, strict=True):
+        assert [str(i) for i in new.tolist()] == [str(i) for i in column.tolist()]
+
+
+def test_the_kind_of_the_first_is_kept_where_it_can_be() -> None:
+    kinds = [column.tolist() for column in one_kind(as_ids([1, 2]), as_ids(["3", "4.0"]))]
+    assert kinds == [[1, 2], [3, 4]]
+    assert [column.tolist() for column in one_kind(as_ids([1]), as_ids(["x"]))] == [["1"], ["x"]]
+    assert [column.tolist() for column in one_kind(as_ids(["1"]), as_ids([2]))] == [["1"], ["2"]]
+    assert [column.tolist() for column in one_kind(as_ids([]), as_ids([2]))] == [[], [2]]

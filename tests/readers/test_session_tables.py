@@ -147,7 +147,6 @@ def test_prefixes_of_texts_and_bad_rows(tmp_path: Path) -> None:
         (pa.array([[1.5]]), [1], "{f}, row 1: an item of prefix is missing, but is '[1.5]'" + SKIP),
         (pa.array([], pa.list_(pa.int64())), pa.array([], pa.int64()), "{f} holds no rows; check the file"),
         (pa.array([[True]]), [1], "the column 'prefix' holds bool, but ids must be whole numbers or texts"),
-        (pa.array([[1]]), ["b"], "ids must all be strings or all be integers, but they are int, str"),
     ],
 )
 def test_odd_prefixes_are_refused(tmp_path: Path, prefix: Any, target: Any, message: str) -> None:
@@ -198,3 +197,10 @@ def test_the_splits_of_the_papers(data_folder: Path, name: str, train: tuple[int
     want = list(zip(table["prefix"].to_pylist(), table["target"].to_pylist(), strict=True))
     assert len(want) == asked
     assert questions(test) == want
+
+
+def test_prefixes_and_targets_of_two_kinds_are_texts(tmp_path: Path) -> None:
+    path = prefix_table(tmp_path / "t.parquet", pa.array([[1, 2]]), ["b"])
+    assert SessionTables().read_test(path, bad_rows=BadRows()).sessions.vocab.ids.tolist() == ["1", "2", "b"]
+    path = prefix_table(tmp_path / "u.parquet", pa.array([["1", "2.0"], ["2"]]), ["1.0", "3"])
+    assert sorted(SessionTables().read_test(path, bad_rows=BadRows()).sessions.vocab.ids.tolist()) == ["1", "2", "3"]
