@@ -75,7 +75,8 @@ class ItemNeighbours(Protocol):
     def neighbours(self, rows: np.ndarray, k: int) -> TopK:
         """The k nearest other items of each row (q,) int64: TopK (q, k), the item itself left out.
 
-        Raises SettingsError when the catalogue does not hold k other items.
+        Raises SettingsError when the catalogue does not hold k other items, UnknownItemError for rows that are not
+        there (−1 among them).
         """
         ...
 
@@ -113,9 +114,14 @@ def some_rows(allowed: np.ndarray, n: int) -> np.ndarray:
 
     allowed  (n,) bool, or rows (m,) integers in any order
 
-    Raises SettingsError for a mask of another length, and for rows that are not there.
+    Raises SettingsError for a mask of another length, for one of 0 and 1 that is not bool, and for rows that are not
+    there.
     """
     given = np.asarray(allowed)
+    if given.dtype.kind in "iu" and given.ndim == 1 and len(given) > 2 and given.min() >= 0 and given.max() <= 1:
+        raise SettingsError(
+            f"what is allowed holds {len(given)} numbers, all of them 0 or 1; a mask must be bool: mask.astype(bool)"
+        )
     if given.dtype == bool:
         if given.shape != (n,):
             raise SettingsError(f"a mask of what is allowed must have shape ({n},), but has {given.shape}")

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec.data import Sessions, Vocab
-from embedrec.errors import DataError
+from embedrec.errors import DataError, SettingsError
 from embedrec.kernels.topk import empty_best, merge_best
 from embedrec.models.base import excluding
-from embedrec.topk import TopK, best_first
+from embedrec.topk import TopK, best_first, some_rows
 from tests.conftest import read_only
 
 N = 12
@@ -128,3 +128,11 @@ def test_no_queries() -> None:
     top = best_first(np.empty((0, 3), dtype=np.int64), np.empty((0, 3), dtype=np.float32), VOCAB)
     assert (len(top), top.k, top.ids()) == (0, 3, [])
     assert top.without(np.empty(0, dtype=np.int64)).rows.shape == (0, 2)
+
+
+def test_a_mask_of_zeros_and_ones_is_not_rows() -> None:
+    for mask in (np.array([0, 1, 1, 0]), np.array([1, 1, 1], dtype=np.uint8), [0, 0, 1, 0, 0]):
+        with pytest.raises(SettingsError, match=r"all of them 0 or 1; a mask must be bool: mask.astype\(bool\)"):
+            some_rows(np.asarray(mask), 4)
+    assert some_rows(np.array([1, 0]), 4).tolist() == [0, 1]
+    assert some_rows(np.array([0, 1, 1, 0]).astype(bool), 4).tolist() == [1, 2]

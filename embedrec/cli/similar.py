@@ -10,6 +10,7 @@ from embedrec.cli.allowing import allowed_options, tell
 from embedrec.cli.common import (
     emit,
     json_option,
+    note,
     popularity_option,
     said,
     threads_option,
@@ -84,7 +85,11 @@ def similar(
     rows = find_items(vocab, items, telling(features, vocab))
     mask = allowed.among(vocab, features)
     tell(allowed, vocab, mask)
-    found = opened.among(mask).neighbours(rows, count or max(1, min(_SHOWN, len(vocab) - 1)))
+    others = len(vocab) - 1
+    if count is not None and count > others > 0:
+        note(f"an item has {others} others in a catalogue of {len(vocab)}, fewer than the {count} of -n")
+        count = others
+    found = opened.among(mask).neighbours(rows, count or max(1, min(_SHOWN, others)))
     past = None
     if why:
         past = Sessions.load(using(trained_on(workspace, opened.model(workspace))))

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.errors import DataError
+from embedrec.errors import DataError, UnknownItemError, did_you_mean
 
+_SOUGHT = 1 << 14  # ids among which near ones are sought for a message
 Ids = np.ndarray  # (n,) int64, or object holding str
 _PART = 1 << 16  # ids looked at together
 
@@ -67,8 +68,19 @@ class Vocab:
         """Whether ids are int64 (else they are strings)."""
         return self.ids.dtype == np.int64
 
-    def rows(self, ids: Iterable[Any]) -> np.ndarray:
-        """Rows of the given ids: (m,) int64, −1 for an unknown id. Ids of the wrong type are unknown."""
+    def rows(self, ids: Iterable[Any], *, strict: bool = False) -> np.ndarray:
+        """Rows of the given ids: (m,) int64, −1 for an unknown id. Ids of the wrong type are unknown.
+
+        Raises UnknownItemError for unknown ids where it is `strict`, naming the first and what is near it; DataError
+        for one text instead of several.
+        """
+        if isinstance(ids, str):
+            raise DataError(f"ids come as a list, but {ids!r} is one text; write [{ids!r}]")
+        if strict:
+            ids = ids if isinstance(ids, np.ndarray) else list(ids)
+            found = self.rows(ids)
+            self._check_known(ids, found)
+            return found
         if self.integer and isinstance(ids, np.ndarray) and ids.dtype.kind in "iu":
             at = np.minimum(np.searchsorted(self._sorted[0], ids), len(self) - 1)
             found = self._sorted[0][at] == ids if len(self) else np.zeros(len(ids), dtype=bool)
@@ -91,7 +103,8 @@ class Vocab:
         return rows
 
     def take(self, rows: np.ndarray) -> Vocab:
-        """The vocabulary of these rows (m,), in this order."""
+        """The vocabulary of these rows (m,), in this order. Raises UnknownItemError for rows that are not there."""
+        rows = known_rows(rows, len(self))
         return Vocab(
             self.ids[rows],
             None if self.names is None else self.names[rows],
@@ -107,12 +120,26 @@ class Vocab:
         return Vocab(self.ids, self.names, counts)
 
     def id(self, row: int) -> Any:
-        """The id of a row, as a Python int or str."""
+        """The id of a row, as a Python int or str. Raises UnknownItemError for a row that is not there."""
+        row = int(known_rows([row], len(self))[0])
         return self.ids[row : row + 1].tolist()[0]
 
     def name(self, row: int) -> str:
-        """The display name of a row, "" where there is none."""
+        """The display name of a row, "" where there is none. Raises UnknownItemError for a row that is not there."""
+        row = int(known_rows([row], len(self))[0])
         return "" if self.names is None else str(self.names[row])
+
+    def _check_known(self, ids: Sequence[Any] | np.ndarray, rows: np.ndarray) -> None:
+        """Raises UnknownItemError where a row is −1."""
+        unknown = np.flatnonzero(rows < 0)
+        if not len(unknown):
+            return
+        at = int(unknown[0])
+        first = ids[at : at + 1].tolist()[0] if isinstance(ids, np.ndarray) else ids[at]
+        texts = self.ids.tolist() if len(self) <= _SOUGHT and not self.integer and isinstance(first, str) else []
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        hint = did_you_mean(first, texts) if texts else ""
+        raise UnknownItemError(f"no item {first!r}{more} among the {len(self)} of the vocabulary{hint}")
 
     @cached_property
     def _row_of(self) -> dict[Any, int]:
@@ -134,6 +161,20 @@ class Vocab:
     def _first_twin(self) -> Any:
         seen: set[Any] = set()
         return next(i for i in self.ids.tolist() if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+
+
+def known_rows(rows: Any, n: int) -> np.ndarray:
+    """Rows (m,) as int64. Raises UnknownItemError unless each lies in 0 … n − 1, and for what is no list of rows."""
+    given = np.asarray(rows)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise UnknownItemError(f"rows must be whole numbers (m,), but are {given.dtype} of shape {given.shape}")
+    odd = np.flatnonzero((given < 0) | (given >= n))
+    if len(odd):
+        raise UnknownItemError(
+            f"rows must lie between 0 and {n - 1}, but {len(odd)} of {len(given)} do not, the first is {given[odd[0]]}"
+            + ("; -1 stands for an id that is not known" if given[odd[0]] == -1 else "")
+        )
+    return given.astype(np.int64, copy=False)
 
 
 def as_ids(ids: Sequence[Any] | np.ndarray) -> Ids:

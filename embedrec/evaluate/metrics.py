@@ -1,12 +1,14 @@
-"""Metrics of ranked lists, one value a question, from the ranks of its targets (binary relevance).
+"""Metrics of ranked lists, one value a question, from the ranks of its targets.
+
+Grades of relevance count in nDCG; for the others a target is relevant, whatever its grade.
 
 hit_rate@k   whether a target is among the first k; for one target it is recall
 precision@k  targets among the first k, divided by k
 recall@k     targets among the first k, divided by all targets
 mrr@k        1 / rank of the best target, 0 beyond k (Voorhees 1999)
 map@k        mean over all targets of the precision at its rank, 0 beyond k
-ndcg@k       Σ 1/log2(rank + 1) over targets among the first k, divided by the best possible (Järvelin & Kekäläinen
-             2002)
+ndcg@k       Σ grade/log2(rank + 1) over targets among the first k, divided by the best possible (Järvelin & Kekäläinen
+             2002, as trec_eval computes it); a grade is 1 unless it is given
 r_precision  targets among the first R, divided by R, the number of targets
 """
 
@@ -19,11 +21,14 @@ import numpy as np
 RANKED = ("hit_rate", "precision", "recall", "mrr", "map", "ndcg")
 
 
-def ranked_metrics(ranks: np.ndarray, offsets: np.ndarray, ks: Sequence[int]) -> dict[str, np.ndarray]:
+def ranked_metrics(
+    ranks: np.ndarray, offsets: np.ndarray, ks: Sequence[int], grades: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Every metric at every k: "recall@20" → (Q,) float64.
 
     ranks    (T,) places of the targets, 1 for the first, infinite where not found
     offsets  (Q+1,) int64: question q's are `ranks[offsets[q]:offsets[q + 1]]`, at least one
+    grades   (T,) how relevant each target is, above 0; None where all are alike
     """
     relevant = np.diff(offsets)  # (Q,)
     question = np.repeat(np.arange(len(relevant)), relevant)
@@ -31,6 +36,12 @@ def ranked_metrics(ranks: np.ndarray, offsets: np.ndarray, ks: Sequence[int]) ->
     ranks = ranks[order]  # ascending in each question
     nth = np.arange(1, len(ranks) + 1) - np.repeat(offsets[:-1], relevant)  # 1 for the best target
     gains = 1 / np.log2(ranks + 1)
+    falling = None
+    if grades is not None:
+        gains = gains * grades[order]
+        falling = grades[np.lexsort([-grades, question])] / np.log2(
+            np.arange(1, len(grades) + 1) - np.repeat(offsets[:-1], relevant) + 1
+        )  # gains in the best order
     precisions = nth / ranks
     best = 1 / ranks[offsets[:-1]]
     values: dict[str, np.ndarray] = {}
@@ -42,7 +53,10 @@ def ranked_metrics(ranks: np.ndarray, offsets: np.ndarray, ks: Sequence[int]) ->
         values[f"recall@{k}"] = hits / relevant
         values[f"mrr@{k}"] = np.where(hits > 0, best, 0)
         values[f"map@{k}"] = _sums(np.where(found, precisions, 0), offsets) / relevant
-        values[f"ndcg@{k}"] = _sums(np.where(found, gains, 0), offsets) / _ideal(k)[np.minimum(relevant, k)]
+        ideal = (
+            _ideal(k)[np.minimum(relevant, k)] if falling is None else _sums(np.where(nth <= k, falling, 0), offsets)
+        )
+        values[f"ndcg@{k}"] = _sums(np.where(found, gains, 0), offsets) / ideal
     values["r_precision"] = _sums((ranks <= relevant[question]).astype(np.float64), offsets) / relevant
     return values
 

@@ -37,6 +37,7 @@ class Run:
     item      (R,) ids
     asked     (T,) int64 question of each relevant item, ascending
     relevant  (T,) ids
+    grades    (T,) how relevant each is, above 0; None where all are alike
     """
 
     question: np.ndarray
@@ -44,6 +45,7 @@ class Run:
     item: np.ndarray
     asked: np.ndarray
     relevant: np.ndarray
+    grades: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name in ("item", "relevant"):
@@ -56,6 +58,8 @@ class Run:
             raise DataError("questions and places of a run must be whole numbers")
         if (self.place < 1).any():
             raise DataError("places of a run are numbered from 1")
+        if self.grades is not None and not (len(self.grades) == len(self.relevant) and (self.grades > 0).all()):
+            raise DataError("grades of relevance must be above 0, one for each relevant item")
 
     def metrics(self, ks: Sequence[int]) -> dict[str, np.ndarray]:
         """What `ranked_metrics` gives for the lists as they stand: metric → (Q,)."""
@@ -72,7 +76,7 @@ class Run:
         if len(place_of) < len(self.place) or len(set(wanted)) < len(wanted):
             raise DataError("an item stands twice in a list of the run, or in its qrels; leave one of them out")
         ranks = np.array([place_of.get(pair, np.inf) for pair in wanted], dtype=np.float64)
-        return ranked_metrics(ranks, offsets, ks)
+        return ranked_metrics(ranks, offsets, ks, self.grades)
 
 
 def save_run(
@@ -174,6 +178,7 @@ def _of_trec(path: Path, qrels: Path) -> Run:
         np.array([item for one in ranked for item in one], dtype=object),
         np.repeat(np.arange(len(found)), [len(items) for items in found.values()]),
         np.array([item for items in found.values() for item in items], dtype=object),
+        np.array([judged[q][item] for q, items in found.items() for item in items], dtype=np.float64),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from embedrec.data.vocab import Vocab
+from embedrec.data.vocab import Vocab, known_rows
 from embedrec.embeddings import Embeddings, Metric, check_queries
 from embedrec.errors import SettingsError, reason
 from embedrec.exact import Comparison, unit
@@ -209,6 +209,7 @@ class Exact:
         self, rows: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None
     ) -> TopK:
         """See `Index.neighbours`."""
+        rows = known_rows(rows, len(self))
         check_others(k, len(self))
         return self.search(self.embeddings.vectors[rows], k + 1, settings, allowed=allowed).without(rows)
 

@@ -11,7 +11,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from embedrec.data.vocab import Vocab
+from embedrec.data.vocab import Vocab, known_rows
 from embedrec.embeddings import Embeddings, Metric, check_queries
 from embedrec.exact import unit
 from embedrec.index import effort, flat, walked
@@ -181,8 +181,10 @@ class Index:
 
         settings, allowed  as of `search`
 
-        Raises SettingsError when the catalogue does not hold k other items, and as `search` does.
+        Raises SettingsError when the catalogue does not hold k other items, UnknownItemError for rows that are not
+        there, and as `search` does.
         """
+        rows = known_rows(rows, len(self))
         check_others(k, len(self))
         return self.search(self.embeddings.vectors[rows], k + 1, settings, allowed=allowed).without(rows)
 

@@ -12,11 +12,14 @@ import numpy as np
 
 from embedrec.embeddings import Embeddings
 from embedrec.index.index import Index
+from embedrec.index.scoring import keys_of
 from embedrec.index.settings import AS_BUILT, SearchSettings
 from embedrec.topk import TopK
 
 ASKED = 4000  # queries that recall is measured on: its error is about a thousandth
 _ALONE = 200  # of which so many are also asked one at a time
+TOLERANCE = 1e-6  # of a score: as near as the last exact result is what float32 cannot tell from it
+_SMALLEST = 2.0**-126  # scores below it are compared in float64
 _ONE_SIDED = 1.645  # standard errors below which a normal variable falls in 5 of 100 cases
 
 
@@ -44,12 +47,37 @@ class Asked:
         if not self.k:  # a catalogue of one
             return Recall(1.0, 1.0)
         found = (index.once if once else index.search)(self.queries, self.k + 1, settings)
-        return Recall.of(found.first(self.k) if self.rows is None else found.without(self.rows), self.exact)
+        found = found.first(self.k) if self.rows is None else found.without(self.rows)
+        keys, least = found.scores.astype(np.float64), self.least(index.embeddings)
+        small = np.flatnonzero(np.abs(least) < _SMALLEST)
+        if len(small):
+            keys[small] = self._keys(index.embeddings, small, found.rows)
+        return self.reached(keys, least)
+
+    def reached(self, keys: np.ndarray, least: np.ndarray) -> Recall:
+        """Recall of results with these keys (q, c), −inf for none; `least` (q,) is what counts."""
+        wanted = (self.exact.rows >= 0).sum(axis=1)
+        good = (keys >= least[:, None]) & (keys > -np.inf)
+        return Recall.of_counts(np.minimum(good.sum(axis=1), wanted), wanted, len(self.exact.vocab))
+
+    def least(self, embeddings: Embeddings) -> np.ndarray:
+        """What a result must reach to be as near as the last exact one: (q,) float64, less `TOLERANCE`."""
+        last = _last(self.exact)
+        small = np.flatnonzero(np.abs(last) < _SMALLEST)
+        if len(small):  # float32 shows 0 where float64 does not
+            keys = self._keys(embeddings, small, self.exact.rows)
+            last[small] = np.where(keys > -np.inf, keys, np.inf).min(axis=1)
+        return _near(last)
+
+    def _keys(self, embeddings: Embeddings, which: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The exact scores (m, c) float64 of rows (q, c) of some queries (m,)."""
+        return keys_of(embeddings.vectors, self.queries[which], rows[which], embeddings.metric)
 
 
 @dataclass(frozen=True)
 class Recall:
-    """Share of the exact answers that were found.
+    """Share of the exact answers that were found, or of others that are as near as the last of them: among equal scores
+    any is right.
 
     mean  over queries
     low   lower end of its one-sided 95 % interval over all queries that the catalogue could ask
@@ -66,22 +94,37 @@ class Recall:
     @classmethod
     def of(cls, found: TopK, exact: TopK) -> Recall:
         """Of results (q, k) against exact ones."""
-        n = len(exact.vocab)
-        query = n * np.arange(len(exact))[:, None]
-        there = np.isin(exact.rows + query, (found.rows + query)[found.rows >= 0])
-        return cls.of_hits(there & (exact.rows >= 0), exact.rows >= 0, n)
+        last, wanted = _last(exact), (exact.rows >= 0).sum(axis=1)
+        good = (found.scores >= _near(last)[:, None]) & (found.rows >= 0)
+        return cls.of_counts(np.minimum(good.sum(axis=1), wanted), wanted, len(exact.vocab))
 
     @classmethod
     def of_hits(cls, hits: np.ndarray, wanted: np.ndarray, n: int) -> Recall:
         """Of hits (q, k) among what was wanted (q, k), both bool, by q of n items."""
+        return cls.of_counts(hits.sum(axis=1), wanted.sum(axis=1), n)
+
+    @classmethod
+    def of_counts(cls, hits: np.ndarray, wanted: np.ndarray, n: int) -> Recall:
+        """Of how many (q,) were found of how many (q,), by q of n items."""
         total = int(wanted.sum())
         if not total:
             return cls(1.0, 1.0)
         mean, q = hits.sum() / total, len(hits)
         # a ratio of sums over queries: what each query misses of its share, and none where all items were asked
-        left = hits.sum(axis=1) - mean * wanted.sum(axis=1)
+        left = hits - mean * wanted
         spread = sqrt(float((left**2).sum()) / max(q - 1, 1)) * sqrt(q) / total * sqrt(max(0.0, 1 - q / n))
         return cls(float(mean), float(mean - _ONE_SIDED * spread))
+
+
+def _last(exact: TopK) -> np.ndarray:
+    """The score of the last result of each query: (q,) float64; infinite where there is none."""
+    last: np.ndarray = np.where(exact.rows >= 0, exact.scores, np.inf).min(axis=1, initial=np.inf).astype(np.float64)
+    return last
+
+
+def _near(last: np.ndarray) -> np.ndarray:
+    """Scores (q,) less `TOLERANCE`; infinite ones stay."""
+    return np.where(np.isinf(last), last, last - TOLERANCE * np.abs(np.where(np.isinf(last), 0, last)))
 
 
 def asked_of(

@@ -12,6 +12,7 @@ from embedrec.faiss_index import inner
 from embedrec.index.index import SPARE, Index
 from embedrec.index.measuring import Asked, Recall, batch_seconds
 from embedrec.index.parameters import settings_of_type
+from embedrec.index.scoring import keys_of
 from embedrec.index.settings import SearchSettings
 
 _RERANKS = (1, 2, 4, 8, 16, 32)
@@ -81,12 +82,13 @@ def _walks(index: Index, given: SearchSettings, last: int | None) -> Iterator[Se
 
 def _recalls(index: Index, asked: Asked, walk: SearchSettings, reranks: Sequence[int | None]) -> list[Recall]:
     """Recall with each rerank. One search tells all, where fewer candidates are the first of more: an answer is found
-    when it is among them. In a graph, or behind FAISS's own refinement, they are not. Settings with which many queries
-    must be searched again would be slow."""
+    when it, or another that is as near, is among them. In a graph, or behind FAISS's own refinement, they are not.
+    Settings with which many queries must be searched again would be slow."""
     if len(reranks) == 1 or walk.ef_search is not None or isinstance(index.faiss, faiss.IndexRefine):
         return [asked.found_by(index, replace(walk, rerank=rerank), once=True) for rerank in reranks]
-    k, exact = asked.k + 1, asked.exact.rows
+    k, embeddings = asked.k + 1, index.embeddings
     proposed = index.proposed(asked.queries, k, replace(walk, rerank=reranks[-1]))  # (q, c)
-    same = proposed[:, None, :] == exact[:, :, None]  # (q, k, c)
-    place = np.where(same.any(axis=2), same.argmax(axis=2), np.inf)
-    return [Recall.of_hits(place < k * (rerank or 1) + SPARE, exact >= 0, len(index)) for rerank in reranks]
+    keys, least = keys_of(embeddings.vectors, asked.queries, proposed, embeddings.metric), asked.least(embeddings)
+    if asked.rows is not None:
+        keys[proposed == asked.rows[:, None]] = -np.inf
+    return [asked.reached(keys[:, : k * (rerank or 1) + SPARE], least) for rerank in reranks]

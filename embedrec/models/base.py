@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.data.vocab import Vocab
+from embedrec.data.vocab import Vocab, known_rows
 from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import SettingsError
 from embedrec.reporting import Report
@@ -156,6 +156,7 @@ class VectorModel:
 
     def neighbours(self, rows: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
         """See `ItemNeighbours`; exact. Of what is allowed, (n,) bool or rows (m,), where it is said."""
+        rows = known_rows(rows, len(self.vocab))
         check_others(k, len(self.vocab))
         return self.embeddings.search(self.embeddings.vectors[rows], k + 1, allowed=allowed).without(rows)
 

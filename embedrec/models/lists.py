@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedrec.data.vocab import Vocab
+from embedrec.data.vocab import Vocab, known_rows
 from embedrec.errors import DataError
 from embedrec.models.base import Arrays, Restorer
 from embedrec.topk import TopK, among, check_others, some_rows
@@ -30,6 +30,7 @@ class ListsModel:
 
         allowed  what may be found: (n,) bool or rows (m,); all where it is None
         """
+        rows = known_rows(rows, len(self.vocab))
         check_others(k, len(self.vocab))
         reach = None if allowed is not None else k + 1
         items, scores = self.arrays["items"][rows, :reach], self.arrays["scores"][rows, :reach]  # (q, m or ≤ k + 1)

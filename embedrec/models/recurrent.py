@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import known_rows
 
 _BLOCK = 1 << 16  # sessions walked at a time
 _UNITS = 1 << 12  # of these, states that make a step at once, so that what is multiplied stays in cache
@@ -89,7 +90,8 @@ class Recurrent:
 
     def step(self, state: State, rows: np.ndarray) -> State:
         """The state after one more item each, rows (q,); −1 leaves a session as it is."""
-        rows = np.asarray(rows)
+        rows, n = np.asarray(rows), len(self.inputs)
+        known_rows(rows[rows != -1] if rows.dtype.kind in "iu" else rows, n)
         known = rows >= 0
         x, layers = self.inputs[np.maximum(rows, 0)], []
         for layer, before in zip(self.layers, state.layers, strict=True):

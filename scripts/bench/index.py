@@ -35,8 +35,9 @@ from index_peers import EFS, LINKS, peers
 from embedrec import Embeddings, Workspace, artifacts, build_index, save_index
 from embedrec.exact import unit
 from embedrec.index.filling import filled
-from embedrec.index.measuring import Asked, Recall, some_items
+from embedrec.index.measuring import Asked, some_items
 from embedrec.index.promise import Promise
+from embedrec.index.scoring import keys_of
 from embedrec.steps import item_vectors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +75,7 @@ def peers_(given: argparse.Namespace) -> None:
         ready, best = vectors[asked.rows], 0.0
         for peer in peers(vectors, given.threads):
             for ef in EFS:
-                found = recall(peer.search(ready, K + 1, ef), asked)
+                found = recall(peer.search(ready, K + 1, ef), asked, embeddings)
                 if found >= TARGET:
                     break
             taken = best_of(partial(peer.search, ready, K + 1, ef))
@@ -182,11 +183,11 @@ def embedrec(workspace: str, *arguments: object) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def recall(rows: np.ndarray, asked: Asked) -> float:
+def recall(rows: np.ndarray, asked: Asked, embeddings: Embeddings) -> float:
     """Of answers (q, k + 1) in any order, the items themselves among them."""
-    exact = asked.exact.rows
-    hits = (rows[:, None, :] == exact[:, :, None]).any(axis=2)
-    return Recall.of_hits(hits, exact >= 0, len(asked.exact.vocab)).mean
+    keys = keys_of(embeddings.vectors, asked.queries, rows, embeddings.metric)
+    keys[(rows == asked.rows[:, None]) | (rows < 0)] = -np.inf
+    return asked.reached(keys, asked.least(embeddings)).mean
 
 
 def best_of(search: Callable[[], object]) -> float:

@@ -92,7 +92,7 @@ def test_bad_input(run: Run, counted: Path) -> None:
     said = run("similar", "a", "--nprobe", 3).err.splitlines()[-1]
     assert said == "embedrec: nprobe is a setting of IVF indexes, but cooccurrence is a model; leave it out"
     said = run("similar", "a", "-n", 5).err.splitlines()[-1]
-    assert said == "embedrec: in a catalogue of 5 an item has 4 others, but 5 were asked for"
+    assert said == "an item has 4 others in a catalogue of 5, fewer than the 5 of -n"
     said = run("build-index", "--model", "cooccurrence").err.splitlines()[-1]
     assert said.startswith("embedrec: model cooccurrence (cooccurrence) has no vectors")
 

@@ -10,7 +10,7 @@ import pytest
 
 from embedrec.data.vocab import Vocab, as_ids, one_kind
 from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
-from embedrec.errors import ArtifactError, DataError
+from embedrec.errors import ArtifactError, DataError, UnknownItemError
 from tests.data import strategies as draw
 
 
@@ -145,3 +145,25 @@ def test_the_kind_of_the_first_is_kept_where_it_can_be() -> None:
     assert [column.tolist() for column in one_kind(as_ids([1]), as_ids(["x"]))] == [["1"], ["x"]]
     assert [column.tolist() for column in one_kind(as_ids(["1"]), as_ids([2]))] == [["1"], ["2"]]
     assert [column.tolist() for column in one_kind(as_ids([]), as_ids([2]))] == [[], [2]]
+
+
+@pytest.mark.parametrize("row", [-1, -7, 3, 2**40])
+def test_rows_that_are_not_there(row: int) -> None:
+    vocab = Vocab(["a", "b", "c"], names=np.array(["A", "B", "C"], dtype=object))
+    for call in (vocab.id, vocab.name, lambda r: vocab.take(np.array([0, r]))):
+        with pytest.raises(UnknownItemError, match=f"rows must lie between 0 and 2, .* the first is {row}"):
+            call(row)
+    with pytest.raises(UnknownItemError, match="rows must be whole numbers"):
+        vocab.take(np.array([True, False, True]))
+
+
+def test_strict_rows() -> None:
+    vocab = Vocab(["bread", "butter", "jam"])
+    assert vocab.rows(["jam", "bread"], strict=True).tolist() == [2, 0]
+    assert vocab.rows(iter(["jam"]), strict=True).tolist() == [2]
+    with pytest.raises(UnknownItemError, match=r"no item 'bred' and 1 more among the 3 .*did you mean 'bread'"):
+        vocab.rows(["jam", "bred", "x"], strict=True)
+    with pytest.raises(UnknownItemError, match="no item 5 among the 2"):
+        Vocab([1, 2]).rows(np.array([1, 5]), strict=True)
+    with pytest.raises(DataError, match="'jam' is one text"):
+        vocab.rows("jam")

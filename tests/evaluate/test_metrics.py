@@ -116,3 +116,25 @@ def test_agrees_with_pytrec_eval(seed: int) -> None:
         cut = {q: dict(sorted(own.items(), key=lambda pair: -pair[1])[:k]) for q, own in run.items()}
         first = pytrec_eval.RelevanceEvaluator(qrels, {"recip_rank"}).evaluate(cut)
         assert found[f"mrr@{k}"] == pytest.approx([first[f"q{q}"]["recip_rank"] for q in range(40)], abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_grades_count_as_in_trec_eval(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    qrels, run, ranks, grades = {}, {}, [], []
+    for q in range(30):
+        items = [f"i{i}" for i in range(40)]
+        relevant = rng.choice(items, int(rng.integers(1, 20)), replace=False).tolist()
+        listed = rng.permutation(items)[: int(rng.integers(1, 30))].tolist()
+        qrels[f"q{q}"] = {item: int(rng.integers(1, 5)) for item in relevant}
+        run[f"q{q}"] = {item: float(len(listed) - place) for place, item in enumerate(listed)}
+        ranks += [listed.index(i) + 1.0 if i in listed else inf for i in relevant]
+        grades += [qrels[f"q{q}"][i] for i in relevant]
+    offsets = np.cumsum([0, *(len(own) for own in qrels.values())])
+    found = ranked_metrics(np.array(ranks), offsets, KS, np.array(grades, dtype=float))
+    binary = ranked_metrics(np.array(ranks), offsets, KS)
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, {f"ndcg_cut.{','.join(map(str, KS))}"}).evaluate(run)
+    for k in KS:
+        assert found[f"ndcg@{k}"] == pytest.approx([theirs[f"q{q}"][f"ndcg_cut_{k}"] for q in range(30)], abs=1e-9)
+        for name in ("recall", "map", "mrr", "precision", "hit_rate"):
+            assert (found[f"{name}@{k}"] == binary[f"{name}@{k}"]).all()

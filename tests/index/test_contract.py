@@ -13,7 +13,7 @@ import pytest
 from embedrec import artifacts
 from embedrec.data import Vocab
 from embedrec.embeddings import METRICS, Embeddings
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index.building import build_index
 from embedrec.index.files import load_index, save_index
 from embedrec.index.index import Index
@@ -292,3 +292,11 @@ def test_all_vectors_are_one(type_: str, metric: str) -> None:
         there = near.rows >= 0
         assert there.any() and not (near.rows == np.arange(50)[:, None]).any()
         assert len(set(near.scores[there].tolist())) == 1
+
+
+def test_unknown_rows_are_refused(index: Index) -> None:
+    for rows in ([-1], [0, N], [-N]):
+        with pytest.raises(UnknownItemError, match=f"rows must lie between 0 and {N - 1}"):
+            index.neighbours(np.array(rows), 2)
+    with pytest.raises(UnknownItemError, match="-1 stands for an id that is not known"):
+        index.neighbours(index.vocab.rows(["nope"]), 2)

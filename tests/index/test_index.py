@@ -8,10 +8,11 @@ from embedrec.data import Vocab
 from embedrec.embeddings import METRICS, Embeddings
 from embedrec.errors import SettingsError
 from embedrec.index.building import build_index
-from embedrec.index.measuring import Recall
+from embedrec.index.measuring import Recall, some_items
+from embedrec.index.scoring import keys_of
 from embedrec.index.settings import SearchSettings
 from embedrec.index.specs import INDEXES, POINTS_PER_CELL, factory_string
-from embedrec.topk import TopK
+from embedrec.topk import TopK, best_first
 from tests.conftest import some_embeddings
 
 
@@ -173,7 +174,7 @@ def test_dot_products_of_vectors_that_differ_wildly_in_length(spread: float) -> 
     exact = embeddings.search(queries, 10)
     for scale in (1e-10, 1.0, 1e10):
         found = index.search(queries * np.float32(scale), 10, SearchSettings(nprobe=index.faiss.nlist))
-        assert Recall.of(found, exact).mean == 1
+        assert Recall.of(found, embeddings.search(queries * np.float32(scale), 10)).mean == 1
         np.testing.assert_allclose(found.scores, exact.scores * scale, rtol=1e-4)
 
 
@@ -198,9 +199,11 @@ def test_seeds_of_any_size(seed: int) -> None:
 def test_recall() -> None:
     vocab = Vocab(np.arange(9))
 
+    of_rows = np.array([[9, 8, 7, 6, 5, 4, 3, 2, 1], [0, 0, 0, 0, 0, 6, 7, 8, 9]])  # what each query gives each row
+
     def answer(*rows: list[int]) -> TopK:
-        scores = [[-float(i) if r >= 0 else -np.inf for i, r in enumerate(row)] for row in rows]
-        return TopK(np.array(rows), np.array(scores), vocab)
+        scores = [[of_rows[q, r] if r >= 0 else -np.inf for r in row] for q, row in enumerate(rows)]
+        return best_first(np.array(rows), np.array(scores), vocab)
 
     exact = answer([0, 1, 2, 3], [8, 7, 6, -1])
     assert Recall.of(exact, exact) == Recall(1, 1)
@@ -242,3 +245,28 @@ def test_arguments_are_not_written_into() -> None:
     index = build_index(Embeddings(vectors, Vocab(np.arange(100))), "ivf")
     index.search(vectors, 3)
     assert not vectors.flags.writeable and (vectors == before).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("size", [1.0, 1e-12])
+def test_recall_where_vectors_are_equal(metric: str, size: float) -> None:
+    """Among equal vectors any is right: what is measured is the share of results that are as near as the exact ones."""
+    vectors = np.repeat(np.random.default_rng(3).normal(size=(10, 8)) * size, 40, axis=0).astype(np.float32)
+    given = Embeddings(vectors, Vocab(np.arange(400)), metric)  # type: ignore[arg-type]
+    index = build_index(given, "IVF10,Flat", SearchSettings(nprobe=10))
+    asked = some_items(given, 1, 100)
+    assert asked.found_by(index) == Recall(1, 1)
+    among = index.search(vectors[::40], 20, allowed=np.arange(400) % 2 == 1)  # others than the lowest rows
+    assert Recall.of(among, given.search(vectors[::40], 20)).mean == 1
+    worse = best_first((asked.exact.rows + 40) % 400, asked.exact.scores - 1, given.vocab)
+    assert Recall.of(worse, asked.exact).mean == 0
+
+
+def test_recall_of_tiny_vectors_is_of_their_order() -> None:
+    """Squared distances of 1e-60 are 0 in float32, but not all are as near."""
+    vectors = (np.random.default_rng(0).normal(size=(300, 6)) * 1e-30).astype(np.float32)
+    given = Embeddings(vectors, Vocab(np.arange(300)), "l2")
+    asked = some_items(given, 0, 50, 10)
+    assert asked.found_by(build_index(given, "flat")) == Recall(1, 1)
+    keys = keys_of(vectors, asked.queries, (asked.exact.rows + 150) % 300, "l2")
+    assert asked.reached(keys, asked.least(given)).mean < 0.2
