@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -101,8 +102,9 @@ class Features:
         object.__setattr__(self, "categorical", dict(self.categorical))
         object.__setattr__(self, "lists", dict(self.lists))
         names = [*self.numeric, *self.categorical, *self.lists]
+        counts = Counter(names)
         for name in names:
-            if names.count(name) > 1 or name in ("", ID):
+            if counts[name] > 1 or name in ("", ID):
                 raise DataError(f"a feature cannot be called {name!r}: names are distinct, not empty and not {ID!r}")
         columns: dict[str, np.ndarray | Categories | Lists] = {**self.numeric, **self.categorical, **self.lists}
         for name, column in columns.items():

@@ -26,10 +26,11 @@ KINDS: tuple[str, ...] = get_args(Kind)
 _CODES = "id|ids|code|codes|uuid|guid|sku|isbn|ean|upc|gtin|asin|mbid|zip|zipcode|postcode"
 _CALLED = re.compile(rf"(^|_)({_CODES})$", re.I)
 _CAMEL = re.compile(r"[a-z0-9](ID|Id|Ids|Code|Codes|UUID|Uuid|SKU|Sku|Zip)$")
-_LEADING_ZERO = r"^[-+]?0[0-9]"
+_PLAIN_NUMBER = r"^[-+]?([1-9][0-9]*|0)?(\.[0-9]*)?([eE][-+]?[0-9]+)?$"  # without a leading zero, as in codes
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]*Z?)?$"
 _EXACT = 2**53  # below it, floats of 64 bits hold every whole number
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N")
+_MISSING = pa.array(MISSING)
 
 
 def called_as_codes(name: str) -> bool:
@@ -78,10 +79,14 @@ class FeatureColumn:
             number = pa.float32() if kinds == {pa.float32()} else pa.float64()
             numbers = [pc.cast(part, number, safe=False) for part in self.parts]
             return pa.chunked_array(numbers, number).combine_chunks()
-        parts = [pc.cast(part, pa.string()) for part in self.parts]
-        texts = pa.chunked_array(parts, pa.string()).combine_chunks()
+        parts = [part if part.type == pa.string() else pc.cast(part, pa.string()) for part in self.parts]
+        texts = parts[0] if len(parts) == 1 else pa.chunked_array(parts, pa.string()).combine_chunks()
+        if self.kind is None and (numbers := self._numbers(texts)) is not None:
+            return numbers  # most columns of a wide table, with few calls
         texts = pc.utf8_trim_whitespace(texts)
-        texts = pc.if_else(pc.is_in(texts, value_set=pa.array(MISSING)), None, texts)
+        absent = pc.is_in(texts, value_set=_MISSING)
+        if absent.true_count:
+            texts = pc.if_else(absent, None, texts)
         found = self._guessed(texts) if self.kind in (None, "date") else texts
         if self.kind == "date" and not self.dated:
             raise DataError(f"the column {self.name!r} must hold dates as 2024-05-31, but does not")
@@ -107,23 +112,36 @@ class FeatureColumn:
     def _guessed(self, texts: Any) -> Any:
         """Texts as numbers, dates or lists where all of them are such; else as they are."""
         given = texts.drop_null()
-        if len(given) and pc.all(pc.match_substring_regex(given, _DATE)).as_py():
+        first = given[0].as_py() if len(given) else ""  # which tells most columns apart
+        if re.search(_DATE, first) and pc.all(pc.match_substring_regex(given, _DATE)).as_py():
             days, wrong = values.cast(given, pa.timestamp("ms"))
             if not wrong.any():
                 self.dated = True
                 known = np.full(len(texts), np.nan)
                 known[texts.is_valid().to_numpy(zero_copy_only=False)] = pc.cast(days, pa.int64()).to_numpy() / DAY
                 return pa.array(known, from_pandas=True)
-        numeric = pc.all(pc.match_substring_regex(given, values.NUMBER)).as_py()
-        coded = self.code or pc.any(pc.match_substring_regex(given, _LEADING_ZERO)).as_py()
-        if numeric and not coded:
-            numbers, wrong = values.cast(texts, pa.float64())
-            whole = pc.all(pc.match_substring_regex(given, r"^[-+]?[0-9]+$")).as_py()
-            if not wrong.any() and pc.all(pc.is_finite(numbers)).as_py() and not (whole and _beyond_floats(numbers)):
-                return numbers
+        numbers = self._numbers(texts)
+        if numbers is not None:
+            return numbers
         if pc.any(pc.match_substring(given, self.split)).as_py():
             return self._split(texts)
         return texts
+
+    def _numbers(self, texts: Any) -> Any:
+        """Texts as float64 where all of them are finite numbers and no codes; else None."""
+        first = texts[0].as_py() if len(texts) else None
+        if self.code or (first is not None and not re.search(_PLAIN_NUMBER, first)):
+            return None
+        try:
+            numbers = pc.cast(texts, pa.float64())
+        except pa.ArrowInvalid:
+            return None
+        plain = numbers.to_numpy(zero_copy_only=False)
+        known = plain[~np.isnan(plain)] if numbers.null_count else plain
+        if not np.isfinite(known).all() or pc.all(pc.match_substring_regex(texts, _PLAIN_NUMBER)).as_py() is False:
+            return None
+        large = np.abs(known).max(initial=0) >= _EXACT
+        return None if large and pc.all(pc.match_substring_regex(texts, r"^[-+]?[0-9]+$")).as_py() else numbers
 
     def _split(self, texts: Any) -> Any:
         return _words(pc.split_pattern(pc.cast(texts, pa.string()), self.split))
@@ -156,13 +174,8 @@ def _whole_numbers(part: Any) -> Any:
 
 def _beyond_floats(numbers: Any) -> bool:
     """Whether some whole numbers lie where a float stands for several of them."""
-    largest = pc.max(pc.abs(numbers)).as_py() if not pa.types.is_int64(numbers.type) else _largest(numbers)
-    return largest is not None and largest >= _EXACT
-
-
-def _largest(numbers: Any) -> int | None:
     low, high = pc.min_max(numbers).as_py().values()
-    return None if low is None else max(-low, high)
+    return low is not None and max(-low, high) >= _EXACT
 
 
 def _words(lists: Any) -> Any:

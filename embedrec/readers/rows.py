@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,9 +112,10 @@ def _missing(column: str) -> str:
 
 def check_columns(wanted: Sequence[str], source: Source, columns: list[str]) -> None:
     """Raises DataError unless every wanted column stands once in a source of these columns."""
+    counts = Counter(columns)
     for column in wanted:
-        if columns.count(column) != 1:
-            how = "twice" if column in columns else "not"
+        if counts[column] != 1:
+            how = "twice" if counts[column] else "not"
             raise DataError(f"the column {column!r} stands {how} in {source}; there are {listed(columns)}")
 
 

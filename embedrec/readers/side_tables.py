@@ -6,6 +6,7 @@ A column that is named as names are (name, title, track_name) gives the items' d
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -167,10 +168,11 @@ def plain_name(column: str) -> str:
 
 def _check_names(columns: Sequence[str], source: Source) -> None:
     names = [plain_name(column) for column in columns]
+    counts = Counter(names)
     for name in names:
         if name == ID:
             raise DataError(f"{source} has a column of features called {name!r}; give it another name")
-        if names.count(name) > 1:
+        if counts[name] > 1:
             raise DataError(f"{source} has two features called {name!r}; rename one")
 
 
