@@ -26,6 +26,10 @@ def find_items(
     A text is, in this order: an id; an id without its prefix (`x` for `spotify:artist:x`, and the other way round); a
     name; a name in other capitals. Raises UnknownItemError when several items fit or none does, naming the nearest.
     """
+    if isinstance(texts, str):
+        raise UnknownItemError(
+            f"items must be a list, but are the text {texts[:40]!r}; write [{texts[:40]!r}] for one item"
+        )
     return np.array([_find(vocab, text, known) for text in texts], dtype=np.int64)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +115,7 @@ class Sessions:
 
         With a vocabulary, ids it does not hold are left out; without one, it is made by first appearance.
         """
-        rows_of = [list(items) for items in lists]
+        rows_of = _lists(lists)
         flat = [i for items in rows_of for i in items]
         lengths = np.array([len(items) for items in rows_of], dtype=np.int64)
         if vocab is None:
@@ -270,6 +270,30 @@ def sessionize(events: Events) -> Sessions:
         item_features=events.item_features,
         user_features=events.user_features,
     )
+
+
+def _lists(lists: Any) -> list[list[Any]]:
+    """Sessions as lists of item ids. Raises DataError for a text or a table in place of lists."""
+    if isinstance(lists, str | bytes | Mapping) or not isinstance(lists, Iterable):
+        raise DataError(f"sessions must be a list of lists of items, but are of type {type(lists).__name__}")
+    found = []
+    for number, items in enumerate(lists):
+        if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
+            raise DataError(
+                f"a session must be a list of items, but session {number} is {str(items)[:40]!r}, of type "
+                f"{type(items).__name__}; write [{str(items)[:40]!r}] for a session of one item"
+            )
+        found.append(list(items))
+    return found
+
+
+def check_sessions(sessions: Any) -> None:
+    """Raises DataError for anything but Sessions."""
+    if not isinstance(sessions, Sessions):
+        raise DataError(
+            f"a model is trained on Sessions, but was given {type(sessions).__name__}; make them with "
+            "Sessions.of_lists(lists) or sessionize(events)"
+        )
 
 
 def by_count(items: np.ndarray, vocab: Vocab) -> tuple[np.ndarray, np.ndarray]:

@@ -74,7 +74,7 @@ class Vocab:
         Raises UnknownItemError for unknown ids where it is `strict`, naming the first and what is near it; DataError
         for one text instead of several.
         """
-        if isinstance(ids, str):
+        if isinstance(ids, str | bytes):
             raise DataError(f"ids come as a list, but {ids!r} is one text; write [{ids!r}]")
         if strict:
             ids = ids if isinstance(ids, np.ndarray) else list(ids)
@@ -94,7 +94,7 @@ class Vocab:
         The number 5, the text "5" and the text "5.0" are one id, unless the vocabulary tells them apart: what is in it
         as it was given comes first.
         """
-        given = ids if isinstance(ids, np.ndarray) else list(ids)
+        given = ids if isinstance(ids, np.ndarray | str | bytes) else list(ids)
         rows = self.rows(given)
         unknown = np.flatnonzero(rows < 0)
         if len(unknown) and len(self):
@@ -110,10 +110,6 @@ class Vocab:
             None if self.names is None else self.names[rows],
             None if self.counts is None else self.counts[rows],
         )
-
-    def as_texts(self) -> Vocab:
-        """The same vocabulary with texts for ids."""
-        return Vocab(as_texts(self.ids), self.names, self.counts) if self.integer else self
 
     def with_counts(self, counts: np.ndarray) -> Vocab:
         """The same ids with other counts (n,)."""

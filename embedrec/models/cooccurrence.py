@@ -13,7 +13,7 @@ import numpy as np
 
 from embedrec.config import check_bounds
 from embedrec.data.room import IN_MEMORY, Room
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.models.base import Arrays
@@ -103,6 +103,7 @@ class Cooccurrence(Bounded):
 
         Raises DataError when no item is mentioned often enough.
         """
+        check_sessions(sessions)
         rows, counts = frequent(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
         mentions, formula = self._formula(one_mention(sessions, rows, self.window, room))

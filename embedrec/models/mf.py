@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from embedrec.config import check_bounds
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError
@@ -130,6 +130,7 @@ class MatrixFactorisation(Neural):
         Returns a VectorModel with the arrays that `restore` needs. Raises DataError when no item is mentioned often
         enough, SettingsError when `threads` or `run` does not fit.
         """
+        check_sessions(sessions)
         if self.by_steps:
             model: VectorModel = super().fit(sessions, seed=seed, threads=threads, report=report, run=run)
             return model

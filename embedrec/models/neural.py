@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 import numpy as np
 
 from embedrec.config import settings_of
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.errors import SettingsError, need_package
 from embedrec.models.base import Model, Recipe
 from embedrec.reporting import Report, quiet
@@ -67,6 +67,7 @@ class Neural(Plan, ABC):
         validation. Raises DataError when nothing is left to learn from, SettingsError when `threads` or `run` does not
         fit, TrainingError when training diverges.
         """
+        check_sessions(sessions)
         check_torch(self)
         from embedrec.training import devices
         from embedrec.training.loop import train

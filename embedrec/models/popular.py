@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from embedrec.config import Settings
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays
@@ -50,6 +50,7 @@ class Popular(Settings):
 
         Raises SettingsError when days or half_life is set and the sessions have no times.
         """
+        check_sessions(sessions)
         n, items, weights = len(sessions.vocab), sessions.items, None
         if self.days is not None or self.half_life is not None:
             age = sessions.days_ago  # (E,)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from embedrec.config import Settings, check_bounds
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError
@@ -61,6 +61,7 @@ class Projection(Settings):
 
         Raises SettingsError when an SVD has more dimensions than the matrix, DataError when there is nothing in it.
         """
+        check_sessions(sessions)
         if not len(sessions.items):
             raise DataError("there are no events to learn from; prepare sessions that hold items")
         rows = random_rows(sessions, self.dim, seed) if self.method == "random" else self._singular(sessions, seed)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from embedrec.config import Settings
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.base import Arrays
@@ -24,6 +24,7 @@ class Random(Settings):
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RandomModel:
         """Keep the items and the seed; `threads` and `report` change nothing."""
+        check_sessions(sessions)
         return self.restore(sessions.vocab, {"seed": np.array([seed], dtype=np.int64)})
 
     def restore(self, vocab: Vocab, arrays: Arrays) -> RandomModel:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from embedrec.config import Settings, check_bounds
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.models.base import Arrays
 from embedrec.models.counting import NO_NUMBERS, best_lists, every_mention, every_pair
@@ -76,6 +76,7 @@ class AssociationRules(_Rules):
         report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
                 unit="events")
         """
+        check_sessions(sessions)
         mentions = every_pair(sessions, itself=self.itself)
         report_long(sessions, np.diff(mentions.offsets), 0, report)
         return self._fit(mentions, sessions.vocab, threads, report)
@@ -111,6 +112,7 @@ class SequentialRules(_Rules):
         report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
                 unit="events")
         """
+        check_sessions(sessions)
         reach = min(self.steps, max(1, int(sessions.lengths.max(initial=0))))
         report_long(sessions, sessions.lengths, reach, report)
         gap = 1 / np.maximum(np.arange(reach + 1), 1)

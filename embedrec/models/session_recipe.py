@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from embedrec.config import Settings, check_bounds
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays
@@ -110,6 +110,7 @@ class SessionKnn(Settings, ABC):
 
         Raises DataError or SettingsError when the sessions lack times, weights or kinds that the settings need.
         """
+        check_sessions(sessions)
         store = self.store(sessions)
         arrays = store.arrays
         if self.draws:

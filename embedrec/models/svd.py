@@ -15,7 +15,7 @@ import numpy as np
 
 from embedrec.config import check_bounds
 from embedrec.data.room import IN_MEMORY, Room
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError
@@ -108,6 +108,7 @@ class Spectral(Bounded):
 
         Raises DataError when no item is mentioned often enough or no two stand together.
         """
+        check_sessions(sessions)
         rows, counts = frequent(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
         mentions, formula = self._formula(one_mention(sessions, rows, self.window, room))

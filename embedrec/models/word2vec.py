@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from embedrec.config import Settings, check_bounds
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab, one_kind
 from embedrec.embeddings import Embeddings
 from embedrec.errors import DataError, SettingsError, need_package
@@ -126,6 +126,7 @@ class Word2Vec(Settings):
         Returns a VectorModel with arrays "input" and "output" (n, dim) float32. Raises DataError when nothing is left
         to learn from, SettingsError when `init` or `threads` does not fit, TrainingError when training diverges.
         """
+        check_sessions(sessions)
         if threads < 1:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
         vocab, counts = _vocabulary(sessions, self.min_count, None if init is None else init.vocab)

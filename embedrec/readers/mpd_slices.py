@@ -31,6 +31,7 @@ class ArtistRow(msgspec.Struct, gc=False, rename={"uri": "artist_uri", "title": 
 
     uri: str
     title: str = ""
+    pos: Any = None
 
     def label(self) -> str:
         """The display name: "Artist"."""
@@ -43,6 +44,7 @@ class TrackRow(msgspec.Struct, gc=False, rename={"uri": "track_uri", "title": "t
     uri: str
     title: str = ""
     by: str = ""
+    pos: Any = None
 
     def label(self) -> str:
         """The display name: "Artist – Track"."""
@@ -55,6 +57,7 @@ class AlbumRow(msgspec.Struct, gc=False, rename={"uri": "album_uri", "title": "a
     uri: str
     title: str = ""
     by: str = ""
+    pos: Any = None
 
     def label(self) -> str:
         """The display name: "Artist – Album"."""
@@ -101,7 +104,7 @@ def read_slice(source: Source, level: Level, mode: Literal["fail", "skip"], most
         playlists = _decoder(level).decode(content).playlists
     except Exception:  # see `decoding`
         return read_carefully(source, content, level, mode)
-    tracks = [t for p in playlists for t in p.tracks]
+    tracks = [t for p in playlists for t in _by_pos(p.tracks)]
     lengths = [len(p.tracks) for p in playlists]
     part = _collect(range(len(lengths)), [p.pid for p in playlists], lengths, tracks, BadRows(mode))
     if not _EMPTY_IDS[level].isdisjoint(part.ids):
@@ -114,7 +117,7 @@ def read_carefully(source: Source, content: bytes | bytearray, level: Level, mod
     playlists = _playlists(source, content)
     bad_rows = BadRows(mode)
     row_type = ROWS[level]
-    fields = row_type.__struct_encode_fields__  # the id first
+    fields = row_type.__struct_encode_fields__[:-1]  # the id first; without pos
     places, pids, lengths = [], [], []
     tracks: list[Row] = []
     _check_field(source, playlists, level)
@@ -131,10 +134,20 @@ def read_carefully(source: Source, content: bytes | bytearray, level: Level, mod
                 bad_rows.add(source, place, problem, detail)
             else:
                 tracks.append(row_type(*(row.get(field, "") for field in fields)))
+                tracks[-1].pos = row.get("pos")
+        tracks[before:] = _by_pos(tracks[before:])
         places.append(at)
         pids.append(int(playlist["pid"]))
         lengths.append(len(tracks) - before)
     return _collect(places, pids, lengths, tracks, bad_rows)
+
+
+def _by_pos(tracks: list[Row]) -> list[Row]:
+    """The tracks of a playlist in the order of their numbers `pos`; as they stand where one has no number."""
+    places = [track.pos for track in tracks]
+    if places == list(range(len(places))) or not all(type(pos) in (int, float) for pos in places):
+        return tracks
+    return sorted(tracks, key=lambda track: track.pos)
 
 
 _EMPTY_IDS = {level: {"", f"spotify:{level}:"} for level in ROWS}

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 from embedrec import artifacts
 from embedrec.data.events import Events
 from embedrec.data.features import Features
+from embedrec.data.lookup import find_items
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.vocab import Vocab
-from embedrec.errors import ArtifactError, DataError
+from embedrec.errors import ArtifactError, DataError, EmbedrecError
+from embedrec.models import MODELS, recipe_class
 from tests.data import strategies as draw
 
 
@@ -171,3 +174,25 @@ def test_sessions_are_loaded_without_what_names_them(tmp_path: Path) -> None:
     assert (loaded.items.tolist(), loaded.offsets.tolist()) == (whole.items.tolist(), whole.offsets.tolist())
     assert loaded.vocab.ids.tolist() == whole.vocab.ids.tolist()
     assert Sessions.load(tmp_path / "s").ids.tolist() == ["b", "a"]
+
+
+@pytest.mark.parametrize("given", [["abc", "bcd"], "abc", [b"ab"], {"s": ["a"]}, [{"a": 1}], [1, 2], 5, [None]])
+def test_a_text_is_no_list_of_items(given: Any) -> None:
+    for vocab in (None, Vocab(["a"])):
+        with pytest.raises(DataError, match=r"must be a list of (items|lists of items)"):
+            Sessions.of_lists(given, vocab)
+
+
+def test_a_text_is_no_list_of_ids() -> None:
+    for find in (Vocab(["a"]).rows, Vocab(["a"]).rows_of, Vocab([1]).rows):
+        with pytest.raises(DataError, match="ids come as a list, but 'ab' is one text"):
+            find("ab")
+    with pytest.raises(EmbedrecError, match="items must be a list"):
+        find_items(Vocab(["a"]), "ab")
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_models_are_trained_on_sessions(name: str) -> None:
+    for given in ([["a", "b"]], np.zeros((2, 2)), None):
+        with pytest.raises(DataError, match="a model is trained on Sessions, but was given "):
+            recipe_class(name)().fit(given)

@@ -60,7 +60,12 @@ def as_rows(events: Events) -> list[tuple[int, str, str]]:
 def slowly(parts: list[list[dict]], level: str) -> list[tuple[int, str, str]]:
     """The twin: one loop over plain dicts."""
     uri, title, by = _LEVELS[level]
-    rows = [(p["pid"], t) for part in parts for p in part for t in p["tracks"]]
+    rows = []
+    for playlist in (p for part in parts for p in part):
+        tracks = playlist["tracks"]
+        if all("pos" in t for t in tracks):
+            tracks = sorted(tracks, key=lambda t: t["pos"])
+        rows += [(playlist["pid"], t) for t in tracks]
     names: dict[str, str] = {}
     for _, t in rows:
         words = [t.get(by, ""), t.get(title, "")] if by else [t.get(title, "")]
@@ -330,3 +335,26 @@ def test_ids_that_do_not_fit_into_the_memory_are_an_error(tmp_path: Path) -> Non
     joined.add(source, part([f"{i}" for i in range(9_000)]), BadRows())
     with pytest.raises(DataError, match=r"^the distinct ids and names take 1[0-9]+M so far .* for items"):
         joined.add(source, part([f"{i}" for i in range(9_000, 20_000)]), BadRows())
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_tracks_stand_in_the_order_of_pos(tmp_path: Path, careful: bool) -> None:
+    def tracks(*places: Any) -> list[dict]:
+        return [{"track_uri": f"t{n}", "pos": pos} for n, pos in enumerate(places)]
+
+    lists = {0: (2, 0, 1), 1: (0, 1, 2), 2: (5, 5, -1.5), 3: (1, None, 0), 4: (1, "0")}
+    content = {"playlists": [{"pid": pid, "tracks": tracks(*places)} for pid, places in lists.items()]}
+    if careful:
+        content["playlists"].append({"pid": 9, "tracks": [{}]})
+    (tmp_path / "mpd.slice.json").write_text(json.dumps(content))
+    events = Mpd(level="track").read([tmp_path / "mpd.slice.json"], bad_rows=BadRows("skip"))
+    found: dict[int, list[str]] = {}
+    for pid, item, *_ in as_rows(events):
+        found.setdefault(pid, []).append(item)
+    assert found == {
+        0: ["t1", "t2", "t0"],
+        1: ["t0", "t1", "t2"],
+        2: ["t2", "t0", "t1"],  # equal ones as they stand
+        3: ["t0", "t1", "t2"],  # where one has none, all stand as they are
+        4: ["t0", "t1"],
+    }
