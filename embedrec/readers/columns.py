@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from embedrec.errors import DataError, did_you_mean
@@ -45,6 +47,12 @@ _GUESSES = {
 }
 
 
+def table_suffixes(paths: Sequence[str | Path]) -> tuple[str, ...]:
+    """What files of tables end with; .json, which is much else in folders, only where a file is named itself."""
+    named = any(re.search(r"\.json(\.[a-z0-9]+)?$", str(path), re.I) for path in paths)
+    return (*SUFFIXES, ".json") if named else tuple(SUFFIXES)
+
+
 def form_of(source: Source, given: FormatName = "auto", names: tuple[str, ...] = ()) -> Format:
     """The format of a source: the given one, or that of its suffix.
 
@@ -52,7 +60,7 @@ def form_of(source: Source, given: FormatName = "auto", names: tuple[str, ...] =
 
     Raises DataError for a suffix of no format, and for names of columns that a file names itself.
     """
-    kind = given if given != "auto" else SUFFIXES.get(source.suffix, "")
+    kind = given if given != "auto" else SUFFIXES.get(source.suffix, "jsonl" if source.suffix == ".json" else "")
     if not kind:
         raise DataError(f"{source} is no table that can be read; files end with {', '.join(SUFFIXES)}")
     form = _FORMATS[kind]

@@ -33,6 +33,8 @@ _BYTES = 32 << 20  # bytes of a batch of Parquet or of JSON lines, whose rows ma
 _AHEAD = 16  # batches of Parquet decoded before they are asked for
 _BUFFER = 1 << 18  # bytes of each column read from disk at once
 _LINE = 64 << 20  # bytes of a JSON line at most
+_HEAD = 1 << 16  # bytes that tell an array from lines
+_ARRAY = 256 << 20  # bytes of an array of JSON, where memory is short times the share of it
 _LINES = 1 << 17  # JSON lines at once, which are Python objects for a while
 _LOOKED_AT = 100  # JSON lines whose keys are the columns
 
@@ -116,7 +118,7 @@ class Parquet:
 
 @dataclass(frozen=True)
 class JsonLines:
-    """One JSON object a line; a column that mixes numbers and texts comes as texts.
+    """One JSON object a line, or an array of objects; a column that mixes numbers and texts comes as texts.
 
     lists  whether a value may be a list or a boolean
     """
@@ -127,9 +129,9 @@ class JsonLines:
     def columns(self, source: Source) -> list[str]:
         """The keys of the first hundred objects, also of those inside of them, see `nested_json`."""
         with source.open() as stream:
-            rows = [_json(line) for line in islice(_lines(stream, source, 1.0), _LOOKED_AT)]
+            rows = [_json(line) for line in islice(_rows(stream, source, 1.0), _LOOKED_AT)]
         if not any(isinstance(row, dict) for row in rows):
-            raise DataError(f"{source} holds no JSON objects, one a line; check the file")
+            raise DataError(f"{source} holds no JSON objects, one a line or in an array; check the file")
         objects = [row for row in rows if isinstance(row, dict)]
         keys = dict.fromkeys(chain.from_iterable(objects))
         inside = () if self.lists else chain.from_iterable(map(nested_json.paths, objects))
@@ -139,7 +141,7 @@ class JsonLines:
         """The rows in order; a missing key is null, and a line that is no JSON object is a bad row."""
         with source.open() as stream:
             counted = Counted(stream)
-            numbered = enumerate(_lines(counted, source, share), 1)
+            numbered = enumerate(_rows(counted, source, share), 1)
             nested = not self.lists and any("." in name for name in columns)
             each = nested_json.list_of(columns) if nested else ""
             while lines := _some(numbered, ceil(_LINES * share), ceil(_BYTES * share)):
@@ -200,7 +202,9 @@ def without_other_bytes(batch: Batch, wrong: np.ndarray, bad_rows: BadRows) -> B
     return replace(batch, columns=columns, rows=np.asarray(batch.rows)[good])
 
 
-def _some(lines: Iterator[tuple[int, bytes]], most: int, size: int) -> list[tuple[int, bytes]]:
+def _some(
+    lines: Iterator[tuple[int, bytes | memoryview]], most: int, size: int
+) -> list[tuple[int, bytes | memoryview]]:
     """The next lines with their numbers: at most so many, and no more once they are `size` bytes."""
     taken = []
     for numbered in lines:
@@ -227,7 +231,26 @@ def _lines(stream: Any, source: Source, share: float) -> Iterator[bytes]:
         rest += block
 
 
-def _json(line: bytes) -> Any:
+def _rows(stream: Any, source: Source, share: float) -> Iterator[bytes | memoryview]:
+    """The JSON of each row: the elements of an array of objects, which is read whole, else the lines."""
+    array = _array(source, share)
+    return _lines(stream, source, share) if array is None else iter(array)
+
+
+def _array(source: Source, share: float) -> list[memoryview] | None:
+    """The elements of a source that is one JSON array with objects; None for another."""
+    with source.open() as stream:
+        if not stream.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+            return None
+    content = source.read(None if share >= 1 else ceil(_ARRAY * share))
+    try:
+        elements = [memoryview(element) for element in msgspec.json.decode(content, type=list[msgspec.Raw])]
+    except msgspec.DecodeError:  # lines that are lists, each a bad row
+        return None
+    return elements if any(element[0] == ord("{") for element in elements) else None
+
+
+def _json(line: bytes | memoryview) -> Any:
     try:
         return msgspec.json.decode(line)
     except Exception as e:  # see `decoding`, which takes longer a line

@@ -23,7 +23,7 @@ from embedrec.data.vocab import Ids, as_texts, one_kind
 from embedrec.errors import DataError
 from embedrec.readers import values
 from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.columns import SUFFIXES, FormatName
+from embedrec.readers.columns import FormatName, table_suffixes
 from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Parquet
@@ -82,7 +82,7 @@ class SessionTables:
 
         Raises DataError for files that cannot be read, and for bad rows (as `bad_rows` says).
         """
-        sources = expand([path], tuple(SUFFIXES), any_file=self._format([path]) != "auto")
+        sources = expand([path], table_suffixes([path]), any_file=self._format([path]) != "auto")
         first = sources[0]
         if first.suffix not in (".parquet", ".pq") or not {_PREFIX, _TARGET} <= {*Parquet().columns(first)}:
             whole = sessionize(self._table([path]).read([path], bad_rows=bad_rows, room=room))

@@ -25,7 +25,7 @@ from embedrec.errors import DataError, did_you_mean
 from embedrec.readers import values
 from embedrec.readers.arrow_columns import names
 from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.columns import SUFFIXES, column_for, form_of, guess, listed, name_beside
+from embedrec.readers.columns import column_for, form_of, guess, listed, name_beside, table_suffixes
 from embedrec.readers.feature_columns import FeatureColumn, Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.formats import Batch, Format, JsonLines
@@ -135,7 +135,7 @@ def with_side_tables(
 def side_table(path: str | Path, role: Role, column: str) -> SideTable:
     """The side table in a file, an archive or a folder. Raises DataError where no column can be that of the ids."""
     sources = []
-    for source in expand([path], tuple(SUFFIXES)):
+    for source in expand([path], table_suffixes([path])):
         form = form_of(source)
         sources.append((source, JsonLines(lists=True) if isinstance(form, JsonLines) else form))
     first, form = sources[0]

@@ -10,7 +10,7 @@ from embedrec.data.events import Events
 from embedrec.data.room import IN_MEMORY, Room
 from embedrec.errors import DataError
 from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.columns import NONE, SUFFIXES, FormatName, column_for, form_of, listed, name_beside, named
+from embedrec.readers.columns import NONE, FormatName, column_for, form_of, listed, name_beside, named, table_suffixes
 from embedrec.readers.feature_columns import Kind
 from embedrec.readers.files import Source, expand
 from embedrec.readers.ids import IdType
@@ -83,7 +83,7 @@ class Table:
         Raises DataError for files that cannot be read, columns that are not there, times whose unit cannot be
         told, and for bad rows (as `bad_rows` says): a missing id, a time or weight that is none.
         """
-        found = expand(paths, tuple(SUFFIXES), any_file=self.format != "auto")
+        found = expand(paths, table_suffixes(paths), any_file=self.format != "auto")
         names = tuple(name.strip() for name in self.columns.split(",")) if self.columns else ()
         sources = [(source, form_of(source, self.format, names)) for source in found]
         first, form = sources[0]

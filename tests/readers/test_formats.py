@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from embedrec.readers import formats
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.files import expand
 from embedrec.readers.formats import Batch, Format, JsonLines, Parquet
+from embedrec.readers.table import Table
 from tests.data import strategies as draw
+from tests.readers.reading import rows
 
 MOST = 1 << 16  # bytes of a batch in these tests
 LONG = 2000  # characters
@@ -134,3 +138,39 @@ def test_memory_that_runs_out_does_not_blame_the_file(tmp_path: Path, monkeypatc
         f"memory ran out while {tmp_path / 't.parquet'} was read; free some, use --memory or --threads 1, or split the "
         "file"
     )
+
+
+ROWS = [{"session": 1, "item": "a"}, {"session": 1, "item": "b"}, {"session": 2, "item": "a"}]
+
+
+@pytest.mark.parametrize("name", ["e.json", "e.jsonl", "e.json.gz", "E.JSON"])
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("before", ["", "\n\n ", "\ufeff"])
+def test_an_array_of_objects_is_read_as_lines_are(tmp_path: Path, name: str, indent: int | None, before: str) -> None:
+    content = (before + json.dumps(ROWS, indent=indent)).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    events = Table().read([tmp_path / name], bad_rows=BadRows())
+    assert rows(events) == [(1, "a"), (1, "b"), (2, "a")]
+
+
+def test_rows_of_an_array_are_numbered(tmp_path: Path) -> None:
+    (tmp_path / "e.json").write_text('[{"session": 1, "item": "a"},\n5, {"session": 1}, {"session": 1, "item": "b"}]')
+    bad_rows = BadRows("skip")
+    assert rows(Table().read([tmp_path / "e.json"], bad_rows=bad_rows)) == [(1, "a"), (1, "b")]
+    assert bad_rows.examples == {
+        "the line must be a JSON object": [f"{tmp_path}/e.json, row 2"],
+        "item is missing": [f"{tmp_path}/e.json, row 3"],
+    }
+
+
+def test_lists_and_halves_of_arrays_are_refused(tmp_path: Path) -> None:
+    for content in ("[1, 2]", "[[1, 2]]\n[[3]]", '[{"session": 1, "item": "a"}', "[]"):
+        (tmp_path / "e.json").write_text(content)
+        with pytest.raises(DataError, match="holds no JSON objects, one a line or in an array; check the file"):
+            Table().read([tmp_path / "e.json"], bad_rows=BadRows())
+
+
+def test_json_beside_tables_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_text("session,item\n1,a\n")
+    (tmp_path / "schema.json").write_text('{"columns": 2}')
+    assert rows(Table().read([tmp_path], bad_rows=BadRows())) == [(1, "a")]
