@@ -114,7 +114,7 @@ def _with_words_like(text: str, names: Iterable[str]) -> list[int]:
 def _counts(sessions: Sessions, vocab: Vocab) -> np.ndarray:
     """How often each item of a vocabulary is mentioned."""
     counts = np.bincount(sessions.items, minlength=len(sessions.vocab))
-    rows = sessions.vocab.rows(vocab.ids)
+    rows = sessions.vocab.rows_of(vocab.ids)
     return np.where(rows >= 0, counts[rows], 0) if len(counts) else np.zeros(len(vocab), dtype=np.int64)
 
 

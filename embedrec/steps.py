@@ -118,7 +118,9 @@ def prepare(
             "regrouped": regrouped,
             "bad_rows": bad_rows.counts,
             "filters": settings_of(filters),
-            "removed": [settings_of(r) for r in removed],
+            "removed": [
+                {key: value for key, value in settings_of(r).items() if key != "note" or value} for r in removed
+            ],
             **counts(sessions),
             "seconds": round(perf_counter() - started, 3),
         }

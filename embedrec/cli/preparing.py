@@ -239,6 +239,8 @@ def _told(about: dict[str, Any]) -> Iterator[str]:
             f"--{step['filter'].replace('_', '-')} {step['setting']} removed {step['sessions']:,} sessions, "
             f"{step['items']:,} items, {step['events']:,} events{rounds}"
         )
+        if "note" in step:
+            yield step["note"]
         if step["filter"] in repeated[-1:]:
             end = "stopped" if step["rounds"] == about["filters"]["rounds"] else "stable"
             yield f"{end} after {step['rounds']} rounds"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -11,8 +11,10 @@ import numpy as np
 from embedrec.config import Settings
 from embedrec.data.events import DAY, Events
 from embedrec.data.kept import Kept, keep_first_mentions, keep_first_of_run, keep_last, keep_top
+from embedrec.data.room import chunks
 from embedrec.errors import DataError, SettingsError, did_you_mean
 
+_WEEK = 7 * DAY  # so long nothing happens in data that is well
 REPEATED = ("min_count", "min_length", "max_length")  # filters that each may undo what another has made sure of
 
 
@@ -21,6 +23,7 @@ class Removed:
     """What one filter took away: its name and setting, and how many sessions, items and events are gone.
 
     rounds  in how many rounds of the repeated filters; 1 for the others
+    note    what is odd about it, "" for nothing
     """
 
     filter: str
@@ -29,6 +32,7 @@ class Removed:
     items: int
     events: int
     rounds: int = 1
+    note: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Filters(Settings):
         """
         kept = Kept(events)
         gone: dict[str, np.ndarray] = {}  # name → sessions, items and events
+        notes = {"days": _alone(kept, self.days)} if self.days else {}
         rounds = 1
         for number, name in self._order(kept):
             before = np.array(kept.sizes())
@@ -104,7 +109,15 @@ class Filters(Settings):
             if before[2] > after[2]:
                 rounds = max(rounds, number)
         removed = [
-            Removed(name, self._setting(name), int(s), int(n), int(e), rounds if name in REPEATED else 1)
+            Removed(
+                name,
+                self._setting(name),
+                int(s),
+                int(n),
+                int(e),
+                rounds if name in REPEATED else 1,
+                notes.get(name, ""),
+            )
             for name, (s, n, e) in gone.items()
         ]
         return (events if kept.mask.all() else events.take(kept.mask)), removed
@@ -154,6 +167,27 @@ def _days(kept: Kept, filters: Filters) -> None:
     if len(time):
         since = int(time.max()) - int((filters.days or 0) * DAY)
         kept.keep(lambda here: time[here] >= since)
+
+
+def _alone(kept: Kept, days: float | None) -> str:
+    """What to say where the last events come so long after all others that the last days hold few others."""
+    time, window = kept.events.time, int((days or 0) * DAY)
+    if time is None or not len(time):
+        return ""
+    last = int(time.max())
+    for cluster, least in ((min(DAY, window), window // 2), (window, window)):
+        parts = [time[here] for here in chunks(len(time))]
+        before = max((int(part[part < last - cluster].max(initial=-(2**62))) for part in parts), default=-(2**62))
+        first = min(int(part[part >= last - cluster].min(initial=last)) for part in parts)
+        count = sum(int((part >= last - cluster).sum()) for part in parts)
+        if before > -(2**62) and first - before > max(least, _WEEK) and 2 * count <= len(time):
+            dates = [str(np.datetime64(moment, "ms").astype("datetime64[D]")) for moment in (first, last, before)]
+            return (
+                f"the last {count:,} events ({dates[0]} to {dates[1]}) come {(first - before) / DAY:,.0f} days after "
+                f"all others, which end on {dates[2]}; days are counted back from the last event: leave it out if its "
+                "time is wrong"
+            )
+    return ""
 
 
 def _max_length(kept: Kept, filters: Filters) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from unicodedata import normalize
 
 import numpy as np
 
@@ -24,7 +25,8 @@ def find_items(
     known  rows → what else is known of each, as texts: what tells items of one name apart
 
     A text is, in this order: an id; an id without its prefix (`x` for `spotify:artist:x`, and the other way round); a
-    name; a name in other capitals. Raises UnknownItemError when several items fit or none does, naming the nearest.
+    name; an id or a name in another form of Unicode (ö in one character or in two); a name in other capitals. Raises
+    UnknownItemError when several items fit or none does, naming the nearest.
     """
     if isinstance(texts, str):
         raise UnknownItemError(
@@ -45,11 +47,13 @@ def _find(vocab: Vocab, text: str, known: Callable[[np.ndarray], Sequence[str]] 
     ids = [] if vocab.integer else vocab.ids.tolist()
     bare = text.rsplit(":", 1)[-1]
     names = [] if vocab.names is None else vocab.names.tolist()
-    folded = text.casefold()
+    composed, folded = normalize("NFC", text), _folded(text, text)
     for fits in (
         [r for r, i in enumerate(ids) if i.endswith(bare) and i.rsplit(":", 1)[-1] == bare and _same_kind(i, text)],
         [r for r, name in enumerate(names) if name == text],
-        [r for r, name in enumerate(names) if name.casefold() == folded],
+        [] if text.isascii() else [r for r, i in enumerate(ids) if normalize("NFC", i) == composed],
+        [] if text.isascii() else [r for r, name in enumerate(names) if normalize("NFC", name) == composed],
+        [r for r, name in enumerate(names) if _folded(name, text) == folded],
     ):
         if len(fits) == 1:
             return fits[0]
@@ -63,6 +67,11 @@ def _find(vocab: Vocab, text: str, known: Callable[[np.ndarray], Sequence[str]] 
     near = _nearest(vocab, text)
     hint = f"; did you mean {' or '.join(_label(vocab, r) for r in near)}?" if near else "; give an id or a name"
     raise UnknownItemError(f"no item {text!r} among the {len(vocab)} of the vocabulary{hint}")
+
+
+def _folded(name: str, text: str) -> str:
+    """A name without what capitals and forms of Unicode differ in; a text in ASCII has no other form."""
+    return name.casefold() if text.isascii() else normalize("NFC", name.casefold())
 
 
 def _same_kind(item: str, text: str) -> bool:

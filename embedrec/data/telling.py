@@ -15,7 +15,7 @@ _SHOWN = 3  # features that tell items apart, and words of a list
 
 def known_of(features: Features, vocab: Vocab, rows: np.ndarray) -> list[dict[str, Any]]:
     """Of items, by their rows (m,) in a vocabulary, the features that are known: texts, numbers, lists of texts."""
-    places = features.vocab.rows(vocab.ids[rows].tolist())
+    places = features.vocab.rows_of(vocab.ids[rows])
     columns: dict[str, Categories | Lists | np.ndarray]
     columns = {**features.categorical, **features.lists, **features.numeric}
     found: list[dict[str, Any]] = []

@@ -108,3 +108,15 @@ def test_a_text_in_a_list_that_is_no_id_of_numbers_is_unknown(text: str) -> None
 
 def test_ids_of_numbers_in_lists_may_have_blanks_around() -> None:
     assert IdList("x", (" 5 ", "-3", "3")).rows(Vocab(np.array([3, 5]))).tolist() == [1, -1, 0]
+
+
+def test_one_name_in_two_forms_of_unicode() -> None:
+    from unicodedata import normalize
+
+    for stored, asked in (("NFC", "NFD"), ("NFD", "NFC")):
+        names = np.array([normalize(stored, "Röyksopp"), "Roy"], dtype=object)
+        for vocab in (Vocab([1, 2], names), Vocab(names)):
+            for text in ("Röyksopp", "RÖYKSOPP") if vocab.names is not None else ("Röyksopp",):
+                assert find_items(vocab, [normalize(asked, text)]).tolist() == [0]
+    both = Vocab([normalize("NFC", "ö"), normalize("NFD", "ö")])
+    assert find_items(both, [normalize("NFD", "ö"), normalize("NFC", "ö")]).tolist() == [1, 0]  # ids stay as written
