@@ -101,7 +101,7 @@ def movielens(name: str | None, **given: Any) -> None:
 @feature_types_option
 @shared()
 def table(name: str | None, names: str | None, **options: Any) -> None:
-    """Any table with a session (or user) and an item a row: .csv, .tsv, .parquet, .jsonl, also as .gz, .bz2, .xz, .zst.
+    """A table with a session (or user) and an item a row: .csv, .tsv, .parquet, .jsonl, .json, .gz, .bz2, .xz, .zst.
 
     \b
     embedrec prepare table clicks.csv --session visit --item sku --time clicked_at
