@@ -84,7 +84,7 @@ class Index:
         queries = check_queries(queries, self.dim, k, len(self))
         check_settings(settings, self.faiss, self.spec)
         some = None if allowed is None else some_rows(allowed, len(self))
-        if self._graph is None or not walked.pays(len(queries)):
+        if self._graph is None or not self.walks(len(queries)):
             return self._best(queries, k, settings, some)
         order = walked.ordered(self._graph, self._ready(queries))
         found, places = self._best(queries[order], k, settings, some), np.argsort(order)
@@ -215,6 +215,10 @@ class Index:
     def _chosen(self, settings: SearchSettings, k: int) -> SearchSettings:
         """The settings of a search for k results: those given, over those of the index, which grow with k."""
         return settings.over(effort.grown(self.settings, self.faiss, k, self.covered))
+
+    def walks(self, queries: int) -> bool:
+        """Whether a batch of so many queries goes through a graph by `walked`, not by FAISS."""
+        return self._graph is not None and walked.pays(queries)
 
     @cached_property
     def covered(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from math import sqrt
 from time import perf_counter
 from typing import Any
@@ -11,6 +13,7 @@ import faiss
 import numpy as np
 
 from embedrec.embeddings import Embeddings
+from embedrec.index import walked
 from embedrec.index.index import Index
 from embedrec.index.scoring import keys_of
 from embedrec.index.settings import AS_BUILT, SearchSettings
@@ -20,6 +23,9 @@ ASKED = 4000  # queries that recall is measured on: its error is about a thousan
 _ALONE = 200  # of which so many are also asked one at a time
 TOLERANCE = 1e-6  # of a score: as near as the last exact result is what float32 cannot tell from it
 _SMALLEST = 2.0**-126  # scores below it are compared in float64
+_SMALL = walked.MANY - 1  # queries of a small batch
+_ONE_OF = 8  # queries of which one is also searched for in small batches
+_CHANCE = 0.005  # of recall, by which two ways through a graph differ
 _ONE_SIDED = 1.645  # standard errors below which a normal variable falls in 5 of 100 cases
 
 
@@ -43,35 +49,64 @@ class Asked:
         return self.exact.k
 
     def found_by(self, index: Index, settings: SearchSettings = AS_BUILT, *, once: bool = False) -> Recall:
-        """What an index finds of the exact answers; with `once`, without another search where one comes short."""
+        """What an index finds of the exact answers; with `once`, without another search where one comes short.
+
+        Large batches go through a graph another way than small ones. Where some of the queries show that small batches
+        find less, what these find counts.
+        """
         if not self.k:  # a catalogue of one
             return Recall(1.0, 1.0)
-        found = (index.once if once else index.search)(self.queries, self.k + 1, settings)
-        found = found.first(self.k) if self.rows is None else found.without(self.rows)
-        keys, least = found.scores.astype(np.float64), self.least(index.embeddings)
-        small = np.flatnonzero(np.abs(least) < _SMALLEST)
-        if len(small):
-            keys[small] = self._keys(index.embeddings, small, found.rows)
-        return self.reached(keys, least)
+        search, least = partial(index.once if once else index.search, settings=settings), self.least(index.embeddings)
+        q = len(self.queries)
+        hits = self._hits(index, search, least, np.arange(q), q)
+        some = np.arange(0, q, _ONE_OF)
+        if index.walks(q) and self._fewer(self._hits(index, search, least, some, _SMALL), hits[some]):
+            hits = np.minimum(hits, self._hits(index, search, least, np.arange(q), _SMALL))
+        return Recall.of_counts(hits, self._wanted, len(self.exact.vocab))
 
     def reached(self, keys: np.ndarray, least: np.ndarray) -> Recall:
         """Recall of results with these keys (q, c), −inf for none; `least` (q,) is what counts."""
-        wanted = (self.exact.rows >= 0).sum(axis=1)
-        good = (keys >= least[:, None]) & (keys > -np.inf)
-        return Recall.of_counts(np.minimum(good.sum(axis=1), wanted), wanted, len(self.exact.vocab))
+        hits = _reached(keys, least, self._wanted)
+        return Recall.of_counts(hits, self._wanted, len(self.exact.vocab))
+
+    def _hits(
+        self, index: Index, search: Callable[..., TopK], least: np.ndarray, which: np.ndarray, size: int
+    ) -> np.ndarray:
+        """How many of the exact answers, or as near ones, are found of some queries (m,), in batches of that size."""
+        hits = np.zeros(len(which), dtype=np.int64)
+        for start in range(0, len(which), size):
+            part = which[start : start + size]
+            found = search(self.queries[part], self.k + 1)
+            found = found.first(self.k) if self.rows is None else found.without(self.rows[part])
+            keys = found.scores.astype(np.float64)
+            small = np.flatnonzero(np.abs(least[part]) < _SMALLEST)
+            if len(small):
+                keys[small] = self._keys(index.embeddings, part[small], found.rows[small])
+            hits[start : start + size] = _reached(keys, least[part], self._wanted[part])
+        return hits
+
+    def _fewer(self, small: np.ndarray, large: np.ndarray) -> bool:
+        """Whether small batches find fewer, of some queries (m,), than chance makes of their order."""
+        return bool(small.sum() < large.sum() - _CHANCE * len(small) * self.k)
+
+    @cached_property
+    def _wanted(self) -> np.ndarray:
+        """How many exact answers each query has: (q,)."""
+        wanted: np.ndarray = (self.exact.rows >= 0).sum(axis=1)
+        return wanted
 
     def least(self, embeddings: Embeddings) -> np.ndarray:
         """What a result must reach to be as near as the last exact one: (q,) float64, less `TOLERANCE`."""
         last = _last(self.exact)
         small = np.flatnonzero(np.abs(last) < _SMALLEST)
         if len(small):  # float32 shows 0 where float64 does not
-            keys = self._keys(embeddings, small, self.exact.rows)
+            keys = self._keys(embeddings, small, self.exact.rows[small])
             last[small] = np.where(keys > -np.inf, keys, np.inf).min(axis=1)
         return _near(last)
 
     def _keys(self, embeddings: Embeddings, which: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """The exact scores (m, c) float64 of rows (q, c) of some queries (m,)."""
-        return keys_of(embeddings.vectors, self.queries[which], rows[which], embeddings.metric)
+        """The exact scores (m, c) float64 of rows (m, c) for some queries (m,)."""
+        return keys_of(embeddings.vectors, self.queries[which], rows, embeddings.metric)
 
 
 @dataclass(frozen=True)
@@ -114,6 +149,13 @@ class Recall:
         left = hits - mean * wanted
         spread = sqrt(float((left**2).sum()) / max(q - 1, 1)) * sqrt(q) / total * sqrt(max(0.0, 1 - q / n))
         return cls(float(mean), float(mean - _ONE_SIDED * spread))
+
+
+def _reached(keys: np.ndarray, least: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """How many of the results with these keys (q, c) reach what counts (q,), at most what is wanted (q,)."""
+    good = (keys >= least[:, None]) & (keys > -np.inf)
+    hits: np.ndarray = np.minimum(good.sum(axis=1), wanted)
+    return hits
 
 
 def _last(exact: TopK) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from embedrec.index.sharing import shared
 
-_MANY = 64  # queries from which it pays to put them in order
+MANY = 64  # queries from which it pays to put them in order
 _LONG = 4096  # that take longer than the import of the compiled kernel
 _ROOM = 1 << 22  # candidates kept at a time: 32 MB
 
@@ -66,7 +66,7 @@ def graph_over(index: Any, vectors: int) -> Graph:
 
 def pays(queries: int) -> bool:
     """Whether a batch is large enough."""
-    return queries >= (_MANY if "numba" in sys.modules else _LONG)
+    return queries >= (MANY if "numba" in sys.modules else _LONG)
 
 
 def ordered(graph: Graph, queries: np.ndarray) -> np.ndarray:
@@ -87,7 +87,7 @@ def walked(graph: Graph, queries: np.ndarray, reach: int, ef: int) -> np.ndarray
     from embedrec.kernels.walk import descend, walk
 
     places, steps, keep = graph.places, graph.steps, max(ef, reach)
-    block = max(_ROOM // keep, _MANY)
+    block = max(_ROOM // keep, MANY)
     if len(queries) > block:
         parts = range(0, len(queries), block)
         return np.vstack([walked(graph, queries[a : a + block], reach, ef) for a in parts])

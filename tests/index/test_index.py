@@ -270,3 +270,21 @@ def test_recall_of_tiny_vectors_is_of_their_order() -> None:
     assert asked.found_by(build_index(given, "flat")) == Recall(1, 1)
     keys = keys_of(vectors, asked.queries, (asked.exact.rows + 150) % 300, "l2")
     assert asked.reached(keys, asked.least(given)).mean < 0.2
+
+
+def test_recall_of_graphs_is_that_of_large_and_small_batches() -> None:
+    """Among many equal vectors a walk through a graph may end in another group, in large or in small batches."""
+    vectors = np.repeat(np.random.default_rng(3).normal(size=(20, 16)), 200, axis=0).astype(np.float32)
+    given = Embeddings(vectors, Vocab(np.arange(4000)), "cosine")
+    index = build_index(given, "hnsw")
+    index.search(np.tile(vectors, (2, 1)), 1)  # loads the compiled walk
+    assert index.walks(4000) and not index.walks(63)
+    asked = some_items(given, 0)
+    for ef in (16, 64, int(index.settings.candidates)):
+        settings = SearchSettings(ef_search=ef)
+        whole = index.once(vectors, 21, settings)
+        parts = [index.once(vectors[start : start + 63], 21, settings) for start in range(0, 4000, 63)]
+        shares = [float((found >= 1 - 1e-6).mean()) for found in (whole.scores, np.vstack([p.scores for p in parts]))]
+        recall = asked.found_by(index, settings, once=True).mean
+        assert recall <= min(shares) + 0.01, (ef, recall, shares)
+    assert index.facts["recall@20"] >= 0.99
