@@ -14,6 +14,7 @@ import click
 
 COMMAND = "embedrec.command"  # key of a context's meta: the command that runs
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]")
+_OTHERS = re.compile(r"`[^`]*`|\b(prepare|train|build|split) (the|them|it)\b[^,;]*")  # what another command is to do
 _VALUE = r"(?: (?!or\b)[^\s,;-][^\s,;]*)?"  # what may stand behind an option
 
 
@@ -34,12 +35,17 @@ def advised(message: str, options: Collection[str]) -> str:
     return "; ".join([first, *filter(None, (_clause(clause, options) for clause in clauses))])
 
 
+def own_options(part: str) -> set[str]:
+    """The options of the command that runs which a part of a clause names: none that another command is to be given."""
+    return {*OPTION.findall(_OTHERS.sub("", part))}
+
+
 def _clause(clause: str, options: Collection[str]) -> str:
-    for missing in {*OPTION.findall(clause)} - {*options}:
+    for missing in own_options(clause) - {*options}:
         name = rf"{missing}(?![\w-])"
         clause = re.sub(rf"{name}{_VALUE} or (?=--)", "", clause)  # --missing or --other
         clause = re.sub(rf"({OPTION.pattern}{_VALUE}) or {name}{_VALUE}", r"\1", clause)  # --other or --missing
-    kept = [part for part in clause.split(", ") if not {*OPTION.findall(part)} - {*options}]
+    kept = [part for part in clause.split(", ") if not own_options(part) - {*options}]
     if len(kept) == clause.count(", ") + 1:
         return clause
     return ", ".join(kept).removeprefix("or ").removeprefix("and ")

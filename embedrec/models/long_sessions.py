@@ -9,7 +9,7 @@ from embedrec.reporting import Report
 
 _LONG = 1000  # items; a longer session is a long one
 _MANY = 1 << 31  # pairs, which take some seconds
-_ADVICE = "prepare the sessions again with --max-length, and --long cut to keep their last rows"
+_ADVICE = "prepare the sessions again with --max-length and --long cut to keep their last rows"
 
 
 def report_long(sessions: Sessions, lengths: np.ndarray, reach: int, report: Report) -> None:
