@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,9 +41,14 @@ def read_only(array: np.ndarray) -> np.ndarray:
 LISTS = ["abac", "abd", "bca", "ab", "cd", "a", "dcb", "ef", "fe", "efa", "bd", "cab"]
 
 
+def of_lists(lists: Iterable[Any], vocab: Vocab | None = None) -> Sessions:
+    """Sessions of lists of ids; a text stands for its letters, which `Sessions.of_lists` refuses."""
+    return Sessions.of_lists([list(items) if isinstance(items, str) else items for items in lists], vocab)
+
+
 def tiny_sessions(lists: Sequence[str] = LISTS) -> Sessions:
     """Sessions whose items are letters, numbered by falling count; with names, and nothing in them writable."""
-    made = Sessions.of_lists(lists).compacted()
+    made = of_lists(lists).compacted()
     names = np.array([f"Item {i.upper()}" for i in made.vocab.ids], dtype=object)
     vocab = Vocab(read_only(made.vocab.ids), read_only(names), read_only(made.vocab.counts))
     return Sessions(read_only(made.offsets), read_only(made.items), vocab, read_only(made.ids))

@@ -32,7 +32,7 @@ from embedrec.locks import Lock, lock
 from embedrec.models.files import load_model, save_model
 from embedrec.models.popular import Popular
 from embedrec.workspace import Workspace
-from tests.conftest import read_only, some_embeddings
+from tests.conftest import of_lists, read_only, some_embeddings
 
 DEAD = 999_999_999  # no process has this number
 
@@ -451,7 +451,7 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(atomic, "_exchange", lambda a, b: False)
     write(tmp_path / "x", 1)
     write(tmp_path / "x", 2)
-    assert number_in(tmp_path / "x") == 2 and names(tmp_path) == [*(path.name for path in left), "x"]
+    assert number_in(tmp_path / "x") == 2 and names(tmp_path) == [".lock", *(path.name for path in left), "x"]
     (tmp_path / "x").rename(tmp_path / f".x.{DEAD}-00000002.old")
     assert atomic.sweep(tmp_path) == left and number_in(tmp_path / "x") == 2
 
@@ -519,7 +519,7 @@ def small_disk() -> Iterator[None]:
 
 def saver(kind: str, n: int) -> Callable[[Path], None]:
     """What writes an artifact of n items."""
-    sessions = Sessions.of_lists([[f"i{r}" for r in range(n)]])
+    sessions = of_lists([[f"i{r}" for r in range(n)]])
     if kind == "sessions":
         return lambda place: sessions.save(place, {"n": n})
     if kind == "model":
@@ -605,7 +605,7 @@ def test_an_artifact_replaced_while_it_is_read(tmp_path: Path, swap: str) -> Non
 def test_readers_while_one_writes(tmp_path: Path, swap: str) -> None:
     """Sessions of one letter each: a mixture would not load, or hold two letters."""
     place, done, failed = tmp_path / "x", threading.Event(), []
-    variants = [Sessions.of_lists([[letter] * 2] * (3 + i)) for i, letter in enumerate("ab")]
+    variants = [of_lists([[letter] * 2] * (3 + i)) for i, letter in enumerate("ab")]
     variants[0].save(place, {})
 
     def read() -> None:
@@ -692,7 +692,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_the_command_line_says_a_full_disk_in_one_sentence(tmp_path: Path) -> None:
-    save_model(Popular().fit(Sessions.of_lists([["a", "b"]])), tmp_path / "models" / "x", {"seconds": 0.0})
+    save_model(Popular().fit(of_lists([["a", "b"]])), tmp_path / "models" / "x", {"seconds": 0.0})
     (tmp_path / "v.txt").write_text("".join(f"i{i} {i} 1\n" for i in range(2000)))
     ran = subprocess.run(
         [sys.executable, "-m", "embedrec", "vectors", "import", "v.txt", "--name", "x"],
@@ -714,7 +714,7 @@ def test_the_command_line_says_a_full_disk_in_one_sentence(tmp_path: Path) -> No
 
 
 def test_artifacts_are_opened_by_path_text_or_as_they_are(tmp_path: Path) -> None:
-    sessions = Sessions.of_lists([["a", "b"], ["b", "c"]])
+    sessions = of_lists([["a", "b"], ["b", "c"]])
     model = Popular().fit(sessions)
     save_model(model, str(tmp_path / "m"), {})
     with artifacts.writing(tmp_path / "s", "sessions", {}) as draft:

@@ -117,10 +117,10 @@ def test_odd_notes_say_nothing(said: str, folder: Path, hashed: list[str]) -> No
 def test_a_folder_that_cannot_be_written_is_read_each_time(
     folder: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
+    def refuse(*_: object, **__: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(remembered, "no_link", refuse)
     opened(folder)
     opened(folder)
     assert len(hashed) == 6

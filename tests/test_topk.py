@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.kernels.topk import empty_best, merge_best
 from embedrec.models.base import excluding
 from embedrec.topk import TopK, best_first, some_rows
-from tests.conftest import read_only
+from tests.conftest import of_lists, read_only
 
 N = 12
 VOCAB = Vocab([f"i{r}" for r in range(N)])
@@ -82,7 +82,7 @@ def test_without(drawn: tuple[list[list[tuple[int, float]]], int], data: st.Data
 def test_excluding(drawn: tuple[list[list[tuple[int, float]]], int], k: int, data: st.DataObject) -> None:
     each, width = drawn
     seen = [data.draw(st.lists(st.integers(0, N - 1), max_size=5)) for _ in each]  # with repeats
-    histories = Sessions.of_lists([[f"i{r}" for r in rows] for rows in seen], VOCAB)
+    histories = of_lists([[f"i{r}" for r in rows] for rows in seen], VOCAB)
     top = excluding(best_first(*unsorted(each, width), VOCAB), histories, k)
     expected = [[p for p in slow_order(pairs) if p[0] not in rows] for pairs, rows in zip(each, seen, strict=True)]
     assert as_pairs(top) == [pairs[:k] for pairs in expected]

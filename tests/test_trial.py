@@ -27,7 +27,7 @@ from embedrec.models.vectors import Vectors
 from embedrec.models.word2vec import Word2Vec
 from embedrec.trial import PROTOCOLS, Contender, Protocol, Trial, contender, in_words, open_trial, rule_of
 from embedrec.workspace import Workspace
-from tests.conftest import some_embeddings
+from tests.conftest import of_lists, some_embeddings
 from tests.data.plain import plain_of
 
 SMALL = {"dim": "8", "epochs": "2", "min_count": "1"}  # of these, what a recipe knows
@@ -41,7 +41,7 @@ def world() -> Sessions:
     for s in range(120):
         half = (s % 2) * (N // 2)
         lists.append((half + np.minimum(rng.geometric(0.12, rng.integers(3, 11)) - 1, N // 2 - 1)).tolist())
-    sessions = Sessions.of_lists([[f"i{i:02}" for i in own] for own in lists]).compacted()
+    sessions = of_lists([[f"i{i:02}" for i in own] for own in lists]).compacted()
     vocab = Vocab(sessions.vocab.ids, np.array([i.upper() for i in sessions.vocab.ids], dtype=object))
     genre = np.array([int(i[1:]) >= N // 2 for i in vocab.ids], dtype=np.int32)
     genres = Lists(np.arange(len(vocab) + 1), genre, np.array(["first", "second"], dtype=object))
@@ -266,8 +266,8 @@ def test_whether_sessions_repeat_items(source: Artifact) -> None:
     found = open_trial(source)
     assert found.repeats()
     once = [list(dict.fromkeys(p.items)) for p in plain_of(found.train)]
-    assert not replace(found, train=Sessions.of_lists(once)).repeats()
-    assert not replace(found, train=Sessions.of_lists([])).repeats()
+    assert not replace(found, train=of_lists(once)).repeats()
+    assert not replace(found, train=of_lists([])).repeats()
 
 
 def test_written_and_read(source: Artifact, tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ def test_imported_vectors_know_whole_numbers_as_texts(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lists = [rng.choice(20, 6).tolist() for _ in range(30)]
     with artifacts.writing(tmp_path / "sessions" / "s", "sessions", {}) as draft:
-        Sessions.of_lists(lists).compacted().write(draft)
+        of_lists(lists).compacted().write(draft)
     vocab = Vocab([str(i) for i in [99, *range(20)]])  # one that training lacks
     embeddings = some_embeddings(21, 8)
     workspace = Workspace(tmp_path)
@@ -433,7 +433,7 @@ def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> N
         ("poplar", "no model is called 'poplar'; did you mean 'popular'?"),
         ("fair-vector", "no model is called 'fair-vector'; did you mean 'fair-vectors'?"),
         ("vectors", "no model is called 'vectors'; did you mean 'fair-vectors'?"),
-        ("zzz", f"no model is called 'zzz'; there are fair, knows-all, fair-vectors, continued, foreign, {LISTED}"),
+        ("zzz", f"no model is called 'zzz'; there are continued, fair, fair-vectors, foreign, knows-all, {LISTED}"),
     ):
         with pytest.raises(SettingsError) as error:
             trial.check_names(workspace, ["popular", name])
@@ -514,7 +514,7 @@ def test_labels_that_are_not_there(source: Artifact, tmp_path: Path) -> None:
 
 def test_labels_of_integer_ids(tmp_path: Path) -> None:
     vocab = Vocab([7, 8, 9], names=np.array(["seven", "eight", ""], dtype=object))
-    sessions = replace(Sessions.of_lists([[7, 8, 9]] * 10), vocab=vocab)
+    sessions = replace(of_lists([[7, 8, 9]] * 10), vocab=vocab)
     sessions.save(tmp_path / "s", {})
     asked = open_trial(artifacts.read(tmp_path / "s"), split="tail")
     for text, expected in (("7,x\n9,y\n", {7: 1, 9: 1}), ("eight,x\nseven,y|z\n", {7: 2, 8: 1})):
@@ -542,7 +542,7 @@ def test_what_was_asked(split_source: Artifact) -> None:
 
 
 def test_ids_of_targets_also_of_unknown_ones(tmp_path: Path) -> None:
-    Sessions.of_lists(["ab", "ba", "cab", "xay"]).save(tmp_path / "s", {})
+    of_lists(["ab", "ba", "cab", "xay"]).save(tmp_path / "s", {})
     asked = open_trial(artifacts.read(tmp_path / "s"), split="tail:share=.5", protocol="next")
     assert trial.relevant_ids(asked, Terms()).tolist() == ["a", "b", "a", "y"]
     assert trial.relevant_ids(asked, Terms(unknown="drop")).tolist() == ["a", "b", "a"]

@@ -30,7 +30,7 @@ _PLAIN_NUMBER = r"^[-+]?([1-9][0-9]*|0)?(\.[0-9]*)?([eE][-+]?[0-9]+)?$"  # witho
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]*Z?)?$"
 _EXACT = 2**53  # below it, floats of 64 bits hold every whole number
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N")
-_MISSING = pa.array(MISSING)
+_MISSING = pa.array(list(MISSING), pa.string())  # without a type, Arrow would import pandas
 
 
 def called_as_codes(name: str) -> bool:

@@ -13,6 +13,7 @@ from embedrec import artifacts
 from embedrec.data import Sessions
 from embedrec.data.held_out import HeldOut
 from tests.cli.conftest import Run, walked
+from tests.conftest import of_lists
 
 LISTS = ["ab", "aab", "abcdefgh", "aa", "ba", "abababab", "c"]
 
@@ -21,7 +22,7 @@ LISTS = ["ab", "aab", "abcdefgh", "aa", "ba", "abababab", "c"]
 def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sessions:
     """Sessions with times and users, as the artifact letters of the current folder."""
     monkeypatch.chdir(tmp_path)
-    sessions = Sessions.of_lists(LISTS).compacted()
+    sessions = of_lists(LISTS).compacted()
     times = 1_700_000_000_000 + np.arange(len(sessions.items)) * 60_000
     sessions = replace(sessions, times=times, users=np.arange(len(sessions)) % 4)
     sessions.save(Path("sessions", "letters"), {"sessions": 7, "items": 8, "events": 26})

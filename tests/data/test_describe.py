@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Vocab
 from embedrec.data.describe import Bucket, HeldOutCounts, Lengths, describe, describe_held_out
 from embedrec.data.held_out import HeldOut
 from embedrec.errors import DataError
-from tests.conftest import tiny_sessions
+from tests.conftest import of_lists, tiny_sessions
 from tests.data import strategies as draw
 
 
 @draw.given(st.lists(st.text("abcdefghij", max_size=40), min_size=1, max_size=12).filter(any), examples=150)
 def test_against_a_slow_twin(lists: list[str]) -> None:
-    said = describe(Sessions.of_lists(lists, Vocab(list("abcdefghijk"))))
+    said = describe(of_lists(lists, Vocab(list("abcdefghijk"))))
     lengths = sorted(map(len, lists))
     counts = sorted(Counter("".join(lists)).values(), reverse=True)
     events, n = sum(lengths), len(counts)
@@ -44,11 +44,11 @@ def test_against_a_slow_twin(lists: list[str]) -> None:
 
 
 def test_buckets_double() -> None:
-    said = describe(Sessions.of_lists(["a" * length for length in (1, 2, 3, 4, 5, 17)]))
+    said = describe(of_lists(["a" * length for length in (1, 2, 3, 4, 5, 17)]))
     assert said.histogram == (
         Bucket(1, 1, 1), Bucket(2, 2, 1), Bucket(3, 4, 2), Bucket(5, 8, 1), Bucket(9, 16, 0), Bucket(17, 32, 1)
     )  # fmt: skip
-    assert describe(Sessions.of_lists(["", "a"])).histogram == (Bucket(0, 0, 1), Bucket(1, 1, 1))
+    assert describe(of_lists(["", "a"])).histogram == (Bucket(0, 0, 1), Bucket(1, 1, 1))
 
 
 def test_users_and_times() -> None:
@@ -60,9 +60,9 @@ def test_users_and_times() -> None:
 
 def test_nothing_to_describe() -> None:
     with pytest.raises(DataError, match="there are no events to describe; prepare some sessions"):
-        describe(Sessions.of_lists([""]))
+        describe(of_lists([""]))
 
 
 def test_held_out() -> None:
-    held_out = HeldOut(Sessions.of_lists(["aab", "", "c"]), np.array([1, 0, 1]))
+    held_out = HeldOut(of_lists(["aab", "", "c"]), np.array([1, 0, 1]))
     assert describe_held_out(held_out) == HeldOutCounts(3, 3, 4, 2)

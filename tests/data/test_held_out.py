@@ -13,7 +13,7 @@ from embedrec.data import Sessions, Vocab
 from embedrec.data.features import Features
 from embedrec.data.held_out import HeldOut
 from embedrec.errors import ArtifactError, DataError
-from tests.conftest import read_only, tiny_sessions
+from tests.conftest import of_lists, read_only, tiny_sessions
 from tests.data.plain import plain_of, plain_sessions, sessions_of
 
 
@@ -34,7 +34,7 @@ def test_every_session_needs_a_length(given: object) -> None:
 
 @pytest.mark.parametrize("given", [-1, 3])
 def test_between_none_and_all_events_are_known(given: int) -> None:
-    sessions = Sessions.of_lists(["ab", ""])
+    sessions = of_lists(["ab", ""])
     assert len(HeldOut(sessions, np.array([2, 0]))) == 2
     for lengths in ([given, 0], [0, given]):
         with pytest.raises(DataError) as error:
@@ -44,8 +44,8 @@ def test_between_none_and_all_events_are_known(given: int) -> None:
 
 
 def test_none_at_all_and_other_integers() -> None:
-    assert len(HeldOut(Sessions.of_lists([]), np.zeros(0))) == 0
-    assert HeldOut(Sessions.of_lists(["ab"]), np.array([1], dtype=np.uint8)).given.dtype == np.int64
+    assert len(HeldOut(of_lists([]), np.zeros(0))) == 0
+    assert HeldOut(of_lists(["ab"]), np.array([1], dtype=np.uint8)).given.dtype == np.int64
 
 
 @given(train=plain_sessions(), test=plain_sessions(), data=st.data())
@@ -62,7 +62,7 @@ def test_both_parts_come_back(train: list, test: list, data: st.DataObject, tmp_
 
 
 def test_features_of_the_held_out_part_come_back(tmp_path: Path) -> None:
-    sessions = Sessions.of_lists(["ab"])
+    sessions = of_lists(["ab"])
     features = Features(Vocab(["b"]), {"year": np.array([1999.0])})
     with_them = Sessions(sessions.offsets, sessions.items, sessions.vocab, sessions.ids, item_features=features)
     again = HeldOut.load(written(tmp_path / "s", sessions, HeldOut(with_them, np.array([1]))))

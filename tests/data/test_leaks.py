@@ -15,11 +15,12 @@ from embedrec.data.held_out import HeldOut
 from embedrec.data.leaks import check_leaks
 from embedrec.data.splits import SPLITS, LastItem, Rule, Split, Tail, Time, WarmTime
 from embedrec.errors import DataError
+from tests.conftest import of_lists
 from tests.data.plain import Plain, plain_sessions, sessions_of
 
 
 def timed(lists: list[str], times: list[list[int]], ids: list[Any] | None = None) -> Sessions:
-    made = Sessions.of_lists(lists).compacted()
+    made = of_lists(lists).compacted()
     made = replace(made, times=np.array([t for one in times for t in one], dtype=np.int64))
     return made if ids is None else replace(made, ids=np.array(ids, dtype=object))
 
@@ -73,7 +74,7 @@ def test_a_vocabulary_of_more_than_training() -> None:
         "leak: 2 items of the training vocabulary, such as 'x', are in no training session; make the vocabulary from "
         "the training part only",
     )
-    whole = Sessions.of_lists(["ab", "bc"])
+    whole = of_lists(["ab", "bc"])
     not_compacted = Split(whole.taken(np.array([0])), Tail(0.5).split(whole).test)
     refused(
         *not_compacted,
@@ -83,10 +84,10 @@ def test_a_vocabulary_of_more_than_training() -> None:
 
 
 def test_integer_ids_are_named_as_integers() -> None:
-    train = Sessions.of_lists([[7]], Vocab([7, 8]))
+    train = of_lists([[7]], Vocab([7, 8]))
     refused(
         train,
-        HeldOut(Sessions.of_lists([[7, 7]]), np.zeros(1)),
+        HeldOut(of_lists([[7, 7]]), np.zeros(1)),
         "leak: 1 items of the training vocabulary, such as 8, are in no training session; make the vocabulary from the "
         "training part only",
     )
@@ -113,12 +114,12 @@ def test_another_session_of_the_same_id_and_items_is_none_at_other_times() -> No
 
 def test_without_times_one_in_a_hundred_may_agree_by_chance() -> None:
     lists = ["ab"] + ["ba"] * 99
-    test = HeldOut(Sessions.of_lists(["abb"] * 100), np.zeros(100))
-    assert check_leaks(Sessions.of_lists(lists).compacted(), test)[1] == (
+    test = HeldOut(of_lists(["abb"] * 100), np.zeros(100))
+    assert check_leaks(of_lists(lists).compacted(), test)[1] == (
         "1 of 100 held-out sessions have the id and items of a training session"
     )
     refused(
-        Sessions.of_lists(["ab", *lists[:-1]]).compacted(),
+        of_lists(["ab", *lists[:-1]]).compacted(),
         test,
         "leak: training holds session 0 beyond the 0 events that are given; split by session, or leave it out of "
         "training",
@@ -126,7 +127,7 @@ def test_without_times_one_in_a_hundred_may_agree_by_chance() -> None:
 
 
 def test_training_with_more_than_what_is_given() -> None:
-    sessions = Sessions.of_lists(["abc", "cab", "bb"]).compacted()
+    sessions = of_lists(["abc", "cab", "bb"]).compacted()
     test = LastItem().split(sessions).test
     refused(
         sessions,
@@ -135,7 +136,7 @@ def test_training_with_more_than_what_is_given() -> None:
         "training",
     )
     only_one = replace(test, given=np.array([2, 1, 1]))
-    known = Sessions.of_lists(["ab", "ca", "b"]).compacted()
+    known = of_lists(["ab", "ca", "b"]).compacted()
     refused(
         known,
         only_one,
@@ -149,8 +150,8 @@ def test_training_with_more_than_what_is_given() -> None:
 
 def test_the_same_id_of_another_session_is_no_leak() -> None:
     """Files of training and test sessions may both be numbered from 0."""
-    train = Sessions.of_lists(["ab", "bc", "xa"]).compacted()
-    test = HeldOut(Sessions.of_lists(["ba", "cb", "yab"]), np.zeros(3))
+    train = of_lists(["ab", "bc", "xa"]).compacted()
+    test = HeldOut(of_lists(["ba", "cb", "yab"]), np.zeros(3))
     assert check_leaks(train, test)[1] == (
         "training has the ids of 3 of the 3 held-out sessions too, but nothing beyond what is given"
     )
@@ -158,7 +159,7 @@ def test_the_same_id_of_another_session_is_no_leak() -> None:
     assert check_leaks(text, test) == check_leaks(train, test)
     refused(
         text,
-        HeldOut(Sessions.of_lists(["ab"]), np.zeros(1)),
+        HeldOut(of_lists(["ab"]), np.zeros(1)),
         "leak: training holds session 0 beyond the 0 events that are given; split by session, or leave it out of "
         "training",
     )
@@ -186,14 +187,14 @@ def test_filters_of_the_training_part_hide_no_leak(whole: str, kept: list[int], 
 @pytest.mark.parametrize("items", ["aa", "aaa", "abab", "aab", "abcc"])
 def test_repeated_items_are_no_leak(items: str) -> None:
     """Where the last item stands before too, training has it rightly."""
-    train, test = LastItem().split(Sessions.of_lists([items]))
+    train, test = LastItem().split(of_lists([items]))
     assert check_leaks(train, test)[1].endswith("but nothing beyond what is given")
 
 
 def test_copies_under_another_id_are_counted() -> None:
-    train = Sessions.of_lists(["abc", "ab", "cba", "abca"]).compacted()
+    train = of_lists(["abc", "ab", "cba", "abca"]).compacted()
     lists = ["abc", "abc", "ab", "cba", "acb", "abx", "abcab"]  # two of them too short, or with an unknown item
-    other = replace(Sessions.of_lists(lists), ids=np.arange(10, 17))
+    other = replace(of_lists(lists), ids=np.arange(10, 17))
     assert check_leaks(train, HeldOut(other, np.zeros(7)))[2] == (
         "3 of 6 held-out sessions of 3 items or more equal a training session item by item"
     )
@@ -240,7 +241,7 @@ def test_a_training_event_after_the_cut_by_user(when: int, leaks: bool) -> None:
 def test_no_times_and_nothing_asked() -> None:
     said = "there are no times, so the order of training and held-out events was not checked"
     for rule, part in ((LastItem(), ["ab", "bc"]), (Tail(0.5), ["abc", "bca"])):
-        assert check_leaks(*rule.split(Sessions.of_lists(part)))[-1] == said
+        assert check_leaks(*rule.split(of_lists(part)))[-1] == said
     train, test = SPLIT
     assert check_leaks(replace(train, times=None), test, in_time=True)[-1] == said
     assert check_leaks(train, replace(test, sessions=replace(test.sessions, times=None)))[-1] == said
@@ -249,8 +250,8 @@ def test_no_times_and_nothing_asked() -> None:
 
 
 def test_nothing_held_out() -> None:
-    none = HeldOut(Sessions.of_lists([]), np.zeros(0))
-    assert check_leaks(Sessions.of_lists(["ab"]), none)[:2] == [
+    none = HeldOut(of_lists([]), np.zeros(0))
+    assert check_leaks(of_lists(["ab"]), none)[:2] == [
         "all 2 items of the training vocabulary are in training sessions",
         "none of the 0 held-out sessions has the id of a training session",
     ]
@@ -258,7 +259,7 @@ def test_nothing_held_out() -> None:
 
 def test_copies_of_most_sessions_under_other_ids() -> None:
     lists = [f"abc{'def'[n % 3]}{'def'[n // 3 % 3]}" for n in range(120)]
-    sessions = Sessions.of_lists(lists).compacted()
+    sessions = of_lists(lists).compacted()
     test = HeldOut(replace(sessions, ids=np.arange(1000, 1120)), np.zeros(120))
     refused(
         sessions,

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Vocab
 from embedrec.data.held_out import HeldOut
 from embedrec.data.questions import Questions, companions, next_items, rest
 from embedrec.errors import DataError, SettingsError
-from tests.conftest import read_only
+from tests.conftest import of_lists, read_only
 from tests.data.plain import Plain, plain_sessions, sessions_of
 
 Asked = tuple[Any, list[Any], list[Any]]  # session id, history, targets; None for a target that is not known
@@ -123,7 +123,7 @@ def test_the_rest_of_what_is_given(held: tuple[list[Plain], list[int]]) -> None:
 @pytest.mark.parametrize("given", [0, -1])
 def test_at_least_one_item_is_given(given: int) -> None:
     with pytest.raises(SettingsError) as error:
-        rest(HeldOut(Sessions.of_lists(["ab"]), np.zeros(1)), given)
+        rest(HeldOut(of_lists(["ab"]), np.zeros(1)), given)
     assert str(error.value) == f"given must be at least 1, but is {given}"
 
 
@@ -160,7 +160,7 @@ def test_companions(held: tuple[list[Plain], list[int]], data: st.DataObject) ->
 
 
 def test_every_item_is_drawn_alike() -> None:
-    test = HeldOut(Sessions.of_lists(["aabcdefgh"]), np.zeros(1))
+    test = HeldOut(of_lists(["aabcdefgh"]), np.zeros(1))
     drawn = Counter(
         history[0]
         for seed in range(200)
@@ -197,7 +197,7 @@ def test_recoded(held: tuple[list[Plain], list[int]], data: st.DataObject) -> No
 
 
 def test_recoded_into_its_own_is_itself_and_into_another_type_knows_nothing() -> None:
-    questions = next_items(HeldOut(Sessions.of_lists(["abc"]), np.zeros(1)))
+    questions = next_items(HeldOut(of_lists(["abc"]), np.zeros(1)))
     assert questions.recoded(questions.sessions.vocab) is questions
     assert asked(questions.recoded(Vocab([1, 2]))) == [(0, [], [None]), (0, [], [None])]
     assert len(questions.recoded(Vocab([])).answerable()) == 0
@@ -238,7 +238,7 @@ def sessions_events() -> list[Any]:
 )
 def test_what_does_not_fit_together(change: dict[str, list[int]], says: str) -> None:
     parts = {"session": [0, 1], "length": [1, 2], "offsets": [0, 1, 2], "targets": [0, 1]}
-    sessions = Sessions.of_lists(["abc", "ab"])
+    sessions = of_lists(["abc", "ab"])
     assert len(Questions(sessions, **{k: np.array(v) for k, v in parts.items()})) == 2
     with pytest.raises(DataError) as error:
         Questions(sessions, **{k: np.array(v) for k, v in {**parts, **change}.items()})

@@ -33,6 +33,7 @@ from embedrec.datasets import user_cache
 from embedrec.errors import DataError, SettingsError
 from embedrec.readers import BadRows
 from embedrec.readers.movielens import MovieLens
+from tests.conftest import of_lists
 from tests.data.plain import Plain, plain_of, plain_sessions, sessions_of, vocabulary_of_its_own
 
 Parts = tuple[list[Plain], list[tuple[Plain, int]]]  # training sessions; held-out ones with what is given of them
@@ -151,7 +152,7 @@ def test_no_events_with_times() -> None:
 
 def timed(lists: list[str], times: list[list[int]], users: list[str] | None = None) -> Sessions:
     column = np.array([t for one in times for t in one], dtype=np.int64)
-    made = replace(Sessions.of_lists(lists), times=column)
+    made = replace(of_lists(lists), times=column)
     return made if users is None else replace(made, users=np.array(users, dtype=object))
 
 
@@ -219,7 +220,7 @@ def ids(split: Split) -> tuple[list[Any], list[Any]]:
 
 
 def test_the_seed_draws_evenly() -> None:
-    sessions = Sessions.of_lists(["ab"] * 10)
+    sessions = of_lists(["ab"] * 10)
     held = [ids(Random(0.3).split(sessions, seed=seed))[1] for seed in range(100)]
     counts = np.bincount(np.concatenate(held), minlength=10)
     assert counts.sum() == 300 and 12 < counts.min() <= counts.max() < 48  # 30 each, deviation 4.6
@@ -276,7 +277,7 @@ def test_a_share_lies_between(cls: Callable[..., Rule], share: float) -> None:
 
 
 def test_what_the_sessions_lack() -> None:
-    sessions = Sessions.of_lists(["ab", "bc", "cd"])
+    sessions = of_lists(["ab", "bc", "cd"])
     for rule in (Time(), WarmTime()):
         with pytest.raises(DataError) as error:
             rule.split(sessions)
@@ -292,14 +293,14 @@ def test_the_usual_rule() -> None:
     assert usual(alone) == Time()
     assert usual(timed(["ab", "bc"], [[0, 1], [2, 3]], ["u", "u"])) == Time()  # users of several sessions
     assert usual(timed(["ab", "bc"], [[0, 1], [2, 3]], ["u", "v"])) == LastItem()  # a session is a whole user
-    assert usual(Sessions.of_lists(["ab", "bc"])) == LastItem()
+    assert usual(of_lists(["ab", "bc"])) == LastItem()
 
 
 # ------------------------------------------------------------------------------------- what travels along
 
 
 def test_a_validation_part_is_cut_by_the_same_rule() -> None:
-    sessions = Sessions.of_lists(["ab", "bc", "ca", "cb", "ba"])
+    sessions = of_lists(["ab", "bc", "ca", "cb", "ba"])
     train, test = Tail(0.4).split(sessions)
     smaller, valid = Tail(0.4).split(train)
     assert [s.ids.tolist() for s in (smaller, valid.sessions, test.sessions)] == [[0, 1], [2], [3, 4]]

@@ -10,13 +10,13 @@ from embedrec.data import Sessions
 from embedrec.data import sub_sessions as module
 from embedrec.data.sub_sessions import sub_sessions
 from embedrec.errors import DataError, SettingsError
-from tests.conftest import read_only
+from tests.conftest import of_lists, read_only
 from tests.data import strategies as draw
 
 
 def with_columns(lists: list[list[str]]) -> Sessions:
     """Sessions whose events all differ in every column; nothing in them can be written into."""
-    made = Sessions.of_lists(lists)
+    made = of_lists(lists)
     e = np.arange(len(made.items))
     return replace(
         made,
@@ -50,20 +50,20 @@ def test_all_prefixes(lists: list[list[str]], shortest: int, events: int) -> Non
 
 
 def test_what_sessions_lack_sub_sessions_lack() -> None:
-    rows = sub_sessions(Sessions.of_lists(["abc", "d", "", "aa"]))
+    rows = sub_sessions(of_lists(["abc", "d", "", "aa"]))
     assert [rows.vocab.ids[rows[s]].tolist() for s in range(len(rows))] == [["a", "b"], ["a", "b", "c"], ["a", "a"]]
     assert rows.times is None and rows.weights is None and rows.kinds is None and rows.users is None
     assert rows.vocab.ids.tolist() == ["a", "b", "c", "d"]  # also what is in no row
-    assert len(sub_sessions(Sessions.of_lists(["a", ""]))) == 0
+    assert len(sub_sessions(of_lists(["a", ""]))) == 0
 
 
 def test_the_shortest_has_an_event() -> None:
     with pytest.raises(SettingsError, match="the shortest sub-sessions must have at least 1 event, but have 0"):
-        sub_sessions(Sessions.of_lists(["ab"]), 0)
+        sub_sessions(of_lists(["ab"]), 0)
 
 
 def test_too_many_events_are_refused_before_they_are_made() -> None:
-    sessions = Sessions.of_lists([np.zeros(200_000, dtype=np.int64).tolist(), [1, 2]])
+    sessions = of_lists([np.zeros(200_000, dtype=np.int64).tolist(), [1, 2]])
     with pytest.raises(DataError) as refused:
         sub_sessions(sessions)
     assert str(refused.value) == (

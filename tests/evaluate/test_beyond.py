@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import embedrec.evaluate.beyond as module
-from embedrec.data import Sessions
 from embedrec.evaluate.beyond import gini, list_metrics, whole_metrics
-from tests.conftest import read_only, tiny_sessions
+from tests.conftest import of_lists, read_only, tiny_sessions
 
 KS = (1, 2, 4)
 TRAIN = tiny_sessions()
@@ -80,7 +79,7 @@ def test_gini(counts: list[int], expected: float) -> None:
 
 def test_items_that_stand_in_the_same_sessions_are_alike() -> None:
     """a and b always together, c never with them; a session that repeats an item holds it once."""
-    train = Sessions.of_lists(["aabb", "ab", "c"])
+    train = of_lists(["aabb", "ab", "c"])
     rows = train.vocab.rows(["a", "b", "c"]).tolist()
     for own, expected in (([rows[0], rows[1]], 0), ([rows[0], rows[2]], 1), (rows, 2 / 3)):
         lists = np.array([[*own, *[-1] * (3 - len(own))]])

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.data import Sessions
 from embedrec.data.held_out import HeldOut
 from embedrec.data.questions import next_items
 from embedrec.evaluate.breakdown import by_length, by_popularity
 from embedrec.evaluate.evaluation import Evaluation, Terms, evaluate
 from embedrec.models.popular import Popular
+from tests.conftest import of_lists
 from tests.evaluate.told import Told, questions_of, some_vocab
 
 N = 200
-TRAIN = Sessions.of_lists([some_vocab(N).ids, *(some_vocab(N).ids[: N - r] for r in range(N))], some_vocab(N))
+TRAIN = of_lists([some_vocab(N).ids, *(some_vocab(N).ids[: N - r] for r in range(N))], some_vocab(N))
 METRICS = ("recall@20", "mrr@20")
 
 
@@ -51,8 +51,8 @@ def test_by_length(lengths: list[int]) -> None:
 
 
 def test_only_known_items_make_a_history_long() -> None:
-    train = Sessions.of_lists(["ab", "ba"])
-    questions = next_items(HeldOut(Sessions.of_lists(["xyab"]), np.zeros(1)))
+    train = of_lists(["ab", "ba"])
+    questions = next_items(HeldOut(of_lists(["xyab"]), np.zeros(1)))
     result = evaluate(Popular().fit(train), questions, train, Terms(at=(2,), draws=0))
     assert [(row["length"], row["questions"]) for row in by_length(result, ["recall@2"])] == [("0", 2), ("1", 1)]
 
@@ -84,6 +84,6 @@ def test_a_metric_without_a_value_in_a_kind() -> None:
     vocab = some_vocab(3)
     model = Told(vocab, np.array([[-np.inf] * 3, [1.0, 0.0, 0.0]]))
     questions = questions_of([[0], [0, 1]], [[2], [2]], vocab)
-    result = evaluate(model, questions, Sessions.of_lists([vocab.ids], vocab), Terms(at=(1,), draws=0))
+    result = evaluate(model, questions, of_lists([vocab.ids], vocab), Terms(at=(1,), draws=0))
     first, second = by_length(result, ["popularity@1"])
     assert np.isnan(first["popularity@1"]) and second["popularity@1"] == 1

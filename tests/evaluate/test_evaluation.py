@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec.comparison import metric_names
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Vocab
 from embedrec.data.held_out import HeldOut
 from embedrec.data.questions import next_items, rest
 from embedrec.data.splits import LastItem
@@ -19,12 +19,12 @@ from embedrec.evaluate.metrics import ranked_metrics
 from embedrec.evaluate.ranking import rank
 from embedrec.models.popular import Popular
 from embedrec.models.rules import AssociationRules
-from tests.conftest import tiny_sessions
+from tests.conftest import of_lists, tiny_sessions
 from tests.evaluate.told import Case, Told, cases, questions_of, some_vocab
 
 
 def test_popular_by_hand() -> None:
-    train, test = LastItem().split(Sessions.of_lists(["aab", "aba", "bca", "xb"]))
+    train, test = LastItem().split(of_lists(["aab", "aba", "bca", "xb"]))
     # trained on aa, ab, bc, x: a 3, b 2, c 1, x 1; asked after aa → b, ab → a, bc → a, x → b
     questions = next_items(test, "last")
     model = Popular().fit(train)
@@ -61,9 +61,9 @@ def test_metrics_are_those_of_the_ranks(case: Case, at: tuple[int, ...], seen: b
 
 def test_a_model_of_fewer_and_other_items() -> None:
     """The model knows c, z, a; training knows a to d: z takes a place, but is in no list, and d is never found."""
-    train = Sessions.of_lists(["abcd", "abc"])
+    train = of_lists(["abcd", "abc"])
     model = Told(Vocab(["c", "z", "a"]), np.array([[3.0, 2.0, 1.0]] * 3))
-    questions = next_items(HeldOut(Sessions.of_lists(["bacd"]), np.zeros(1)))  # b → a, ba → c, bac → d
+    questions = next_items(HeldOut(of_lists(["bacd"]), np.zeros(1)))  # b → a, ba → c, bac → d
     result = evaluate(model, questions, train, Terms(at=(4,), seen=True, draws=0))
     assert result.ranks.tolist() == [3, 1, np.inf]
     rows = train.vocab.rows(["c", "a"]).tolist()
@@ -72,8 +72,8 @@ def test_a_model_of_fewer_and_other_items() -> None:
 
 
 def test_unknown_targets_are_misses_or_dropped() -> None:
-    train = Sessions.of_lists(["ab", "ab", "ba"])
-    test = HeldOut(Sessions.of_lists(["axb", "xy", "ab"]), np.zeros(3))
+    train = of_lists(["ab", "ab", "ba"])
+    test = HeldOut(of_lists(["axb", "xy", "ab"]), np.zeros(3))
     questions = rest(test, 1)  # a → x, b; x → y; a → b
     model = Popular().fit(train)
     miss = evaluate(model, questions, train, Terms(at=(2,), seen=False, draws=0))
@@ -86,8 +86,8 @@ def test_unknown_targets_are_misses_or_dropped() -> None:
 
 @pytest.mark.parametrize("unknown", ["miss", "drop"])
 def test_all_targets_are_unknown(unknown: Any) -> None:
-    train = Sessions.of_lists(["ab", "ba"])
-    questions = next_items(HeldOut(Sessions.of_lists([[1, 2], [3, 4]]), np.zeros(2)))
+    train = of_lists(["ab", "ba"])
+    questions = next_items(HeldOut(of_lists([[1, 2], [3, 4]]), np.zeros(2)))
     terms = Terms(at=(1, 2), unknown=unknown, draws=10)
     if unknown == "drop":
         with pytest.raises(DataError) as error:
@@ -101,8 +101,8 @@ def test_all_targets_are_unknown(unknown: Any) -> None:
 
 def test_lists_that_are_all_empty() -> None:
     """Rules say nothing of unknown histories: what is measured of listed items has no value."""
-    train = Sessions.of_lists(["abc", "bca"])
-    questions = next_items(HeldOut(Sessions.of_lists(["xa", "yb"]), np.zeros(2)))
+    train = of_lists(["abc", "bca"])
+    questions = next_items(HeldOut(of_lists(["xa", "yb"]), np.zeros(2)))
     result = evaluate(AssociationRules().fit(train), questions, train, Terms(at=(1, 3), draws=10))
     assert (result.lists == -1).all() and result.metrics["recall@3"] == 0 == result.metrics["coverage@3"]
     assert isnan(result.metrics["popularity@3"]) and isnan(result.metrics["diversity@3"])
@@ -114,16 +114,16 @@ def test_more_targets_than_lists_are_long() -> None:
     vocab = some_vocab(10)
     model = Told(vocab, -np.arange(10.0)[None])
     questions = questions_of([[]], [[0, 2, 4, 6]], vocab)
-    train = Sessions.of_lists([vocab.ids], vocab)
+    train = of_lists([vocab.ids], vocab)
     result = evaluate(model, questions, train, Terms(at=(1,), draws=0))
     assert result.metrics["r_precision"] == 2 / 4 and result.metrics["precision@1"] == 1
 
 
 def test_questions_of_a_session_are_drawn_together() -> None:
     """Two sessions, one all hits and one all misses: a resample holds hits only, or half, or none."""
-    train = Sessions.of_lists(["abcd", "abcd"])
+    train = of_lists(["abcd", "abcd"])
     scores = np.zeros((6, 4))
-    questions = next_items(HeldOut(Sessions.of_lists(["abcd", "dcba"]), np.zeros(2)))
+    questions = next_items(HeldOut(of_lists(["abcd", "dcba"]), np.zeros(2)))
     recoded = asked(questions, train, Terms())
     scores[np.arange(3), recoded.targets[:3]] = 1
     scores[np.arange(3, 6), recoded.targets[3:]] = -1

@@ -26,6 +26,7 @@ from embedrec.models.session_knn import SessionKnnModel
 from embedrec.models.session_knn_recipes import SKNN, SSCF, STAN, VMIS, VSKNN, VSTAN
 from embedrec.models.session_recipe import SessionKnn
 from embedrec.models.wsknn import WSKNN
+from tests.conftest import of_lists
 from tests.data import strategies as draw
 
 LETTERS = Vocab(list("abcdef"))
@@ -73,8 +74,8 @@ texts = st.text("abcdef", max_size=7)
 def test_every_cell_is_what_evaluate_gives(
     lists: list[str], held: list[str], recipe: SessionKnn, terms: Terms, sizes: set[int], several: bool
 ) -> None:
-    train = sub_sessions(Sessions.of_lists(lists, LETTERS))
-    test = HeldOut(Sessions.of_lists([*held, "zaz"]), np.zeros(len(held) + 1))
+    train = sub_sessions(of_lists(lists, LETTERS))
+    test = HeldOut(of_lists([*held, "zaz"]), np.zeros(len(held) + 1))
     questions = rest(test, 1) if several else next_items(test)
     grid = evaluate_grid(recipe.fit(train, seed=5), questions, train, terms, sorted(sizes))
     assert grid.rows() == cells(recipe, questions, train, terms, sorted(sizes))
@@ -89,8 +90,8 @@ def world() -> tuple[Sessions, Questions]:
     for _ in range(440):
         theme = rng.integers(20) * 6
         lists.append((theme + 30 * rng.random(rng.integers(1, 12)) ** 2).astype(int).tolist())
-    test = HeldOut(Sessions.of_lists([*lists[400:], [0, 999, 1]]), np.zeros(41))  # 999 is not known
-    return sub_sessions(Sessions.of_lists(lists[:400])), next_items(test)
+    test = HeldOut(of_lists([*lists[400:], [0, 999, 1]]), np.zeros(41))  # 999 is not known
+    return sub_sessions(of_lists(lists[:400])), next_items(test)
 
 
 @pytest.mark.parametrize(
@@ -121,8 +122,8 @@ def test_threads_change_nothing(world: tuple[Sessions, Questions], monkeypatch: 
 
 
 def test_sessions_of_one_item_leave_nothing_to_answer_from() -> None:
-    train = sub_sessions(Sessions.of_lists(["a", "b"]))
-    questions = next_items(HeldOut(Sessions.of_lists(["ab"]), np.zeros(1)))
+    train = sub_sessions(of_lists(["a", "b"]))
+    questions = next_items(HeldOut(of_lists(["ab"]), np.zeros(1)))
     assert evaluate_grid(SSCF().fit(train), questions, train, Terms((2,)), [1]).rows() == [
         {"neighbours": 1, "k": 2, "hit_rate": 0.0, "mrr": 0.0}
     ]
@@ -140,8 +141,8 @@ def test_what_cannot_be_asked(world: tuple[Sessions, Questions]) -> None:
         evaluate_grid(WSKNN(recommend_any=True).fit(rows), questions, rows, Terms(AT))
     with pytest.raises(SettingsError, match="lists of 5000 are judged, but there are only"):
         evaluate_grid(model, questions, rows, Terms((5000,)))
-    unknown = next_items(HeldOut(Sessions.of_lists(["xy"]), np.zeros(1)))
-    letters = Sessions.of_lists(["ab"])
+    unknown = next_items(HeldOut(of_lists(["xy"]), np.zeros(1)))
+    letters = of_lists(["ab"])
     with pytest.raises(DataError, match="no question is left"):
         evaluate_grid(SSCF().fit(letters), unknown, letters, Terms((1,), unknown="drop"))
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import embedrec.evaluate.ranking as module
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Vocab
 from embedrec.data.questions import Questions
 from embedrec.errors import SettingsError
 from embedrec.evaluate.ranking import Ties, rank
 from embedrec.models.popular import Popular
-from tests.conftest import some_embeddings, tiny_sessions
+from tests.conftest import of_lists, some_embeddings, tiny_sessions
 from tests.evaluate.told import Case, Told, cases, questions_of, some_vocab
 
 TIES: list[Ties] = ["standard", "conservative", "median"]
@@ -121,7 +121,7 @@ def test_one_item() -> None:
 def test_targets_and_histories_of_another_vocabulary() -> None:
     """The model knows b, c, x; a and d are unknown to it: never found, and of no help."""
     model = Told(Vocab(["x", "c", "b"]), np.array([[3.0, 2.0, 1.0]] * 4))
-    sessions = Sessions.of_lists(["abcd"])
+    sessions = of_lists(["abcd"])
     lengths = np.array([1, 2, 3, 1])
     targets = sessions.vocab.rows(["a", "b", "c", "d"])
     questions = Questions(sessions, np.zeros(4, np.int64), lengths, np.arange(5), targets)

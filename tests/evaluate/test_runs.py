@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec import artifacts
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Vocab
 from embedrec.errors import ArtifactError, DataError, SettingsError
 from embedrec.evaluate.evaluation import Evaluation, Terms, evaluate
 from embedrec.evaluate.runs import load_run, save_run
+from tests.conftest import of_lists
 from tests.evaluate.told import Case, Told, cases, questions_of, some_vocab
 
 
@@ -93,7 +94,7 @@ def small(ids: list[Any], targets: list[list[int]], **terms: Any) -> tuple[Evalu
     vocab = Vocab(ids)
     model = Told(vocab, -np.arange(float(len(ids)))[None].repeat(len(targets), axis=0))
     questions = questions_of([[]] * len(targets), targets, vocab)
-    train = Sessions.of_lists([ids], vocab)
+    train = of_lists([ids], vocab)
     return evaluate(model, questions, train, Terms(**{"at": (1, 2), "draws": 0, **terms})), vocab
 
 
@@ -138,7 +139,7 @@ def test_ids_of_every_kind(ids: list[Any], tmp_path: Path) -> None:
 def test_lists_that_are_empty(tmp_path: Path) -> None:
     vocab = some_vocab(3)
     model = Told(vocab, np.full((2, 3), -np.inf))
-    train = Sessions.of_lists([vocab.ids], vocab)
+    train = of_lists([vocab.ids], vocab)
     result = evaluate(model, questions_of([[], []], [[0], [1]], vocab), train, Terms(at=(1, 2), draws=0))
     folder = saved(result, vocab, tmp_path / "run")
     assert (folder / "run.trec").read_text() == ""

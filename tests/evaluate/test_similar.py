@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 import embedrec.evaluate.similar as module
 from embedrec.comparison import metric_names
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Vocab
 from embedrec.data.held_out import HeldOut
 from embedrec.data.questions import Questions, companions
 from embedrec.data.splits import Random, Split
@@ -19,7 +19,7 @@ from embedrec.evaluate.evaluation import Evaluation, Terms
 from embedrec.evaluate.similar import evaluate_similar, label_overlap, neighbours
 from embedrec.models.rules import AssociationRules
 from embedrec.models.vectors import Vectors
-from tests.conftest import read_only
+from tests.conftest import of_lists, read_only
 
 TERMS = Terms(at=(5, 20), seen=False, draws=50)
 
@@ -31,7 +31,7 @@ def split() -> Split:
     chance = 1 / (2 + np.arange(40.0))
     lists = [rng.choice(40, rng.integers(2, 15), p=chance / chance.sum()).tolist() for _ in range(120)]
     lists[3].append(99)
-    return Random(0.3).split(Sessions.of_lists(lists).compacted(), seed=4)
+    return Random(0.3).split(of_lists(lists).compacted(), seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_neighbours_in_blocks(split: Split, model: Any, monkeypatch: pytest.Monk
 
 
 def test_neighbours_of_a_small_catalogue() -> None:
-    train = Sessions.of_lists(["ab", "cc"])
+    train = of_lists(["ab", "cc"])
     lists = neighbours(AssociationRules().fit(train), train, 5)
     assert lists.tolist() == [[1, -1, -1, -1, -1], [0, -1, -1, -1, -1], [-1] * 5]
 

@@ -12,7 +12,7 @@ from embedrec.data import Sessions, Vocab
 from embedrec.data.questions import Questions
 from embedrec.models.popular import Popular
 from embedrec.topk import TopK, best_first, check_k
-from tests.conftest import read_only
+from tests.conftest import of_lists, read_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Case:
 
     def train(self) -> Sessions:
         """Sessions that hold every item, the first ones more often."""
-        return Sessions.of_lists([self.vocab.ids[: r + 1] for r in range(self.n)], self.vocab)
+        return of_lists([self.vocab.ids[: r + 1] for r in range(self.n)], self.vocab)
 
 
 @st.composite

@@ -9,6 +9,7 @@ from embedrec.data.features import Features
 from embedrec.export.answers import Answers
 from embedrec.export.policies.settings import Material
 from embedrec.topk import TopK, best_first
+from tests.conftest import of_lists
 
 Lists = list[list[tuple[int, float]]]  # of each seed the rows of its results and their scores
 
@@ -38,7 +39,7 @@ def answers_of(found: TopK, vocab: Vocab | None = None) -> Answers:
 def material_of(vocab: Vocab, sessions: Sessions | None = None, features: Features | None = None) -> Material:
     return Material(
         vocab,
-        lambda: Sessions.of_lists([], vocab) if sessions is None else sessions,
+        lambda: of_lists([], vocab) if sessions is None else sessions,
         lambda: Features(vocab) if features is None else features,
     )
 

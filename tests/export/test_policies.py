@@ -27,7 +27,7 @@ from embedrec.export.policies.policy import Policy
 from embedrec.export.policies.settings import Policies, chained
 from embedrec.export.work import Work
 from embedrec.topk import TopK
-from tests.conftest import some_embeddings
+from tests.conftest import of_lists, some_embeddings
 from tests.export.lists import Lists, answers_of, material_of, plain, some_lists
 
 N = 40
@@ -40,7 +40,7 @@ def logs(seed: int = 0) -> Sessions:
     """Sessions of items of which low rows are popular; items come twice in some, and one item is in none."""
     rng = np.random.default_rng(seed)
     lists = [[f"i{int(row)}" for row in (N - 1) * rng.random(rng.integers(1, 9)) ** 2] for _ in range(150)]
-    return Sessions.of_lists(lists, ITEMS)
+    return of_lists(lists, ITEMS)
 
 
 def held(sessions: Sessions) -> list[set[int]]:
@@ -243,7 +243,7 @@ def test_filling_under_caps_goes_on_until_lists_are_full(
 def test_back_off_of_recommendations() -> None:
     """What a history holds is not filled in, and the most popular come first."""
     found = TopK(np.array([[3, -1], [-1, -1]]), [[0.2, -np.inf], [-np.inf, -np.inf]], Vocab([*"abcd"]))
-    known = Sessions.of_lists(["ab", "d"], found.vocab)
+    known = of_lists(["ab", "d"], found.vocab)
     changed = BackOff(2, 2, np.array([9, 8, 7, 1]), None, known).apply(np.arange(2), found)
     assert changed.rows.tolist() == [[3, 2], [0, 1]]
     assert changed.scores == pytest.approx(np.array([[0.2, 0.2], [1, 8 / 9]]))

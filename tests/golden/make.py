@@ -25,6 +25,7 @@ from embedrec.models.svd import Spectral
 from embedrec.models.vectors import Vectors
 from embedrec.models.word2vec import Word2Vec
 from embedrec.topk import TopK
+from tests.conftest import of_lists
 
 HERE = Path(__file__).parent
 HISTORIES = ["ab", "c", "", "abcdefgh", "xyz"]
@@ -34,7 +35,7 @@ FIRST, COUNT = 9, 40  # the first row searched for in an index, and how many vec
 
 def sessions() -> Sessions:
     """Sessions with every column, ids of text, and names beyond ASCII."""
-    made = Sessions.of_lists(LISTS).compacted()
+    made = of_lists(LISTS).compacted()
     names = np.array([f"Größe {i.upper()} ☃" for i in made.vocab.ids], dtype=object)
     vocab = Vocab(made.vocab.ids, names, made.vocab.counts)
     events = np.arange(len(made.items))
@@ -91,7 +92,7 @@ def answers(root: Path) -> dict[str, Any]:
         elif artifact.kind == "model":
             model = load_model(artifact)
             histories: list[Any] = HISTORIES if not model.vocab.integer else [[-7000, 0], [], [12000, 12000, 5]]
-            answer = model.recommend(Sessions.of_lists(histories, model.vocab), 4)
+            answer = model.recommend(of_lists(histories, model.vocab), 4)
             found[key] = {"settings": artifact.about["settings"], **_plain(answer)}
         else:
             index = load_index(artifact)

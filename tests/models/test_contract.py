@@ -22,7 +22,7 @@ from embedrec.models.files import load_model, save_model
 from embedrec.models.gru4rec import RecurrentModel
 from embedrec.models.vectors import Vectors
 from embedrec.topk import TopK
-from tests.conftest import read_only, some_embeddings, tiny_sessions
+from tests.conftest import of_lists, read_only, some_embeddings, tiny_sessions
 
 SMALL: dict[str, Any] = {"dim": 8, "epochs": 3, "min_count": 1, "sample": 0.0}  # of these, what a recipe knows
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
@@ -87,7 +87,7 @@ def model(make: Callable[..., Model]) -> Model:
 def histories(model: Model) -> Sessions:
     """Histories of every kind: usual, of one item, with repeats, empty, of all items, of unknown ones."""
     lists = ["ab", "c", "aaab", "", "abcdef", "xyz", "xay", "fedcba", "e"]
-    coded = Sessions.of_lists(lists).recoded(model.vocab)
+    coded = of_lists(lists).recoded(model.vocab)
     return Sessions(read_only(coded.offsets), read_only(coded.items), coded.vocab, read_only(coded.ids))
 
 
@@ -159,16 +159,16 @@ def test_alone_and_in_a_batch(model: Model) -> None:
 
 
 def test_unknown_items_say_nothing(model: Model) -> None:
-    known, strange = (Sessions.of_lists(lists).recoded(model.vocab) for lists in (["a", ""], ["xay", "xyz"]))
+    known, strange = (of_lists(lists).recoded(model.vocab) for lists in (["a", ""], ["xay", "xyz"]))
     assert same(model.recommend(known, 3), model.recommend(strange, 3))
 
 
 def test_an_empty_history_is_answered(model: Model) -> None:
-    empty = Sessions.of_lists([[], []], model.vocab)
+    empty = of_lists([[], []], model.vocab)
     answer = model.recommend(empty, 2)
     assert ((answer.rows >= 0) == (model.recipe.name not in FEWER)).all()
     assert (answer.rows[0] == answer.rows[1]).all()
-    none = Sessions.of_lists([], model.vocab)
+    none = of_lists([], model.vocab)
     assert model.recommend(none, 2).rows.shape == (0, 2)
 
 
@@ -284,13 +284,13 @@ def vector_model(make: Callable[..., Model], request: pytest.FixtureRequest) -> 
 def test_encode_makes_session_vectors(vector_model: VectorModel | None) -> None:
     if vector_model is None:
         return  # a model without vectors has no such method, and nobody asks for it
-    sessions = Sessions.of_lists(["ab", "xyz", "bxa", ""])
+    sessions = of_lists(["ab", "xyz", "bxa", ""])
     encoded = vector_model.encode(sessions)
     assert encoded.vocab.ids.tolist() == [0, 1, 2, 3]
     assert encoded.metric == vector_model.embeddings.metric and encoded.dim == vector_model.embeddings.dim
     assert not encoded.vectors[[1, 3]].any() and encoded.vectors[0].any()
-    one = vector_model.encode(Sessions.of_lists(["c"])).search(vector_model.embeddings.vectors, 1)
-    found = vector_model.embeddings.search(vector_model.encode(Sessions.of_lists(["c"])).vectors, 1)
+    one = vector_model.encode(of_lists(["c"])).search(vector_model.embeddings.vectors, 1)
+    found = vector_model.embeddings.search(vector_model.encode(of_lists(["c"])).vectors, 1)
     assert len(one) == N
     state = isinstance(vector_model, RecurrentModel)  # it lies near what comes next
     if vector_model.embeddings.metric != "dot" and not state:  # the item itself is nearest to a history of it alone
@@ -318,7 +318,7 @@ def test_using_an_index_is_the_same_model(vector_model: VectorModel | None) -> N
 
 def test_the_mean_listens_to_what_came_last() -> None:
     vectors = np.array([[1, 0, 0], [0, 2, 0], [0, 0, 4]], dtype=np.float32)
-    sessions = Sessions.of_lists(["ab", "abc", "aab", ""], Vocab(list("abc")))
+    sessions = of_lists(["ab", "abc", "aab", ""], Vocab(list("abc")))
     cosine = Vectors(metric="cosine", decay=0.5).restore(Vocab(list("abc")), {"items": vectors})
     expected = [[1 / 3, 2 / 3, 0], [1 / 7, 2 / 7, 4 / 7], [3 / 7, 4 / 7, 0], [0, 0, 0]]
     np.testing.assert_allclose(cosine.encode(sessions).vectors, expected, rtol=1e-6)

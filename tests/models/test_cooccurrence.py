@@ -18,7 +18,7 @@ from embedrec.data.room import Room
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import counting
 from embedrec.models.cooccurrence import Cooccurrence, CooccurrenceModel, Measure
-from tests.conftest import read_only, tiny_sessions
+from tests.conftest import of_lists, read_only, tiny_sessions
 from tests.data import strategies as draw
 
 LETTERS = Vocab(list("abcdef"))
@@ -28,7 +28,7 @@ lists = st.lists(st.text("abcdef", max_size=9), min_size=1, max_size=10).filter(
 
 
 def sessions_of(lists: list[str]) -> Sessions:
-    made = Sessions.of_lists(lists, LETTERS)
+    made = of_lists(lists, LETTERS)
     return Sessions(read_only(made.offsets), read_only(made.items), LETTERS, read_only(made.ids))
 
 
@@ -127,7 +127,7 @@ def with_repeats(seed: int = 0, n: int = 120) -> Sessions:
     rng = np.random.default_rng(seed)
     chance = 1 / (1 + np.arange(n))
     drawn = [rng.choice(n, rng.integers(1, 30), p=chance / chance.sum()).tolist() for _ in range(200)]
-    return Sessions.of_lists(drawn, Vocab(np.arange(n)))
+    return of_lists(drawn, Vocab(np.arange(n)))
 
 
 def dense(model: CooccurrenceModel) -> np.ndarray:

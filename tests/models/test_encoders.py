@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Vocab
 from embedrec.errors import SettingsError
 from embedrec.models.encoders import Weights, mean_encoder
 from embedrec.models.vectors import Vectors
-from tests.conftest import some_embeddings
+from tests.conftest import of_lists, some_embeddings
 
 VOCAB = Vocab(list("abcdef"), counts=np.array([8, 7, 5, 4, 3, 1]))
 LISTS = st.lists(st.text("abcdef", max_size=8), max_size=6)
@@ -39,7 +39,7 @@ def twin(weights: Weights, history: str) -> list[float]:
 def test_weights(lists: list[str], decay: float, idf: float, plays: str) -> None:
     weights = Weights(decay, idf, plays)  # type: ignore[arg-type]
     expected = [w for history in lists for w in twin(weights, history)]
-    np.testing.assert_allclose(weights.of(Sessions.of_lists(lists, VOCAB)), expected, rtol=1e-5)
+    np.testing.assert_allclose(weights.of(of_lists(lists, VOCAB)), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
@@ -50,7 +50,7 @@ def test_a_session_is_the_weighted_mean_of_its_items(metric: str) -> None:
     for weights in (Weights(), Weights(0.8), Weights(idf=1.0), Weights(plays="log"), Weights(0.5, 1.0, "once")):
         counts = np.array(twin(weights, "abcab"))
         expected = counts @ items[[0, 1, 2, 0, 1]] / counts.sum()
-        encoded = model.weighted(weights).encode(Sessions.of_lists(["abcab", ""], VOCAB)).vectors
+        encoded = model.weighted(weights).encode(of_lists(["abcab", ""], VOCAB)).vectors
         np.testing.assert_allclose(encoded, [expected, np.zeros(4)], rtol=1e-5, atol=1e-7)
 
 
@@ -60,13 +60,13 @@ def test_items_that_are_asked_for_are_scaled(metric: str) -> None:
     vectors = some_embeddings(6, 4, spread=0.7).vectors
     lists = ["abcab", "fa", "", "edcbaf"]
     encode = mean_encoder(vectors, 0.7, metric)  # type: ignore[arg-type]
-    together = encode(Sessions.of_lists(lists, VOCAB))
+    together = encode(of_lists(lists, VOCAB))
     for history, row in zip(lists, together, strict=True):
-        assert encode(Sessions.of_lists([history], VOCAB))[0].tobytes() == row.tobytes()
+        assert encode(of_lists([history], VOCAB))[0].tobytes() == row.tobytes()
     spoilt = vectors.copy()
     spoilt[4] = np.nan  # nobody asks for it
-    few = mean_encoder(spoilt, 0.7, metric)(Sessions.of_lists(["fab"], VOCAB))  # type: ignore[arg-type]
-    assert few.tobytes() == encode(Sessions.of_lists(["fab"], VOCAB)).tobytes()
+    few = mean_encoder(spoilt, 0.7, metric)(of_lists(["fab"], VOCAB))  # type: ignore[arg-type]
+    assert few.tobytes() == encode(of_lists(["fab"], VOCAB)).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_weights_that_there_are_not(settings: dict, message: str) -> None:
 
 def test_idf_needs_counts() -> None:
     with pytest.raises(SettingsError, match="how often items are mentioned is not known for these vectors; set idf=0"):
-        Weights(idf=1).of(Sessions.of_lists(["ab"], Vocab(list("abcdef"))))
+        Weights(idf=1).of(of_lists(["ab"], Vocab(list("abcdef"))))

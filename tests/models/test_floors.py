@@ -21,7 +21,7 @@ from embedrec.models import recipe_class
 from embedrec.models.popular import Popular
 from embedrec.models.random import Random
 from embedrec.toy import make_world
-from tests.conftest import tiny_sessions
+from tests.conftest import of_lists, tiny_sessions
 from tests.data import strategies as draw
 
 DAY = 86_400_000
@@ -32,7 +32,7 @@ events = st.lists(st.tuples(st.integers(0, 3), st.sampled_from("abcdef"), st.int
 def timed(rows: list[tuple[int, str, int]]) -> Sessions:
     """Sessions of (session, item, quarter days since 1970)."""
     rows = sorted(rows, key=lambda r: (r[0], r[2]))
-    made = Sessions.of_lists([[i for s, i, _ in rows if s == session] for session in range(4)], LETTERS)
+    made = of_lists([[i for s, i, _ in rows if s == session] for session in range(4)], LETTERS)
     return replace(made, times=np.array([t * DAY // 4 for _, _, t in rows]))
 
 
@@ -49,7 +49,7 @@ def test_popular_of_late_against_a_slow_twin(rows: list, days: float | None, hal
         age = (last - t) / 4
         if days is None or age <= days:
             want[item] += 1 if half_life is None else 0.5 ** (age / half_life)
-    answer = model.recommend(Sessions.of_lists([""], LETTERS), 6)
+    answer = model.recommend(of_lists([""], LETTERS), 6)
     (ids,) = answer.ids()
     assert answer.scores[0].tolist() == pytest.approx([want[i] for i in ids], rel=1e-6)
     order = sorted("abcdef", key=lambda i: (-np.float32(model.arrays["counts"]["abcdef".index(i)]), i))
@@ -64,7 +64,7 @@ def test_popular_of_all_time_counts() -> None:
 
 def test_popular_changes_with_the_days() -> None:
     sessions = timed([(0, "a", 0), (0, "a", 1), (0, "a", 2), (1, "b", 39), (1, "b", 40)])
-    asked = Sessions.of_lists([""], LETTERS)
+    asked = of_lists([""], LETTERS)
     assert Popular().fit(sessions).recommend(asked, 1).ids() == [["a"]]
     assert Popular(days=2).fit(sessions).recommend(asked, 1).ids() == [["b"]]
     assert Popular(half_life=1).fit(sessions).recommend(asked, 1).ids() == [["b"]]
@@ -94,7 +94,7 @@ def catalogue(n: int) -> Vocab:
 
 def test_a_random_list_is_that_of_its_history() -> None:
     vocab = catalogue(500)
-    histories = Sessions.of_lists([[1], [2], [1, 2], [2, 1], [1], []], vocab)
+    histories = of_lists([[1], [2], [1, 2], [2, 1], [1], []], vocab)
     fit = Random().fit(histories, seed=4)
     rows = fit.recommend(histories, 20).rows.tolist()
     assert rows[0] == rows[4]
@@ -105,7 +105,7 @@ def test_a_random_list_is_that_of_its_history() -> None:
 
 def test_all_orders_are_equally_likely() -> None:
     vocab = catalogue(4)
-    histories = Sessions.of_lists([[3] * length for length in range(2000)], vocab)
+    histories = of_lists([[3] * length for length in range(2000)], vocab)
     model = Random().fit(histories, seed=1)
     counts = Counter(map(tuple, model.recommend(histories, 4, seen=True).rows.tolist()))
     assert set(counts) == set(permutations(range(4)))
@@ -117,7 +117,7 @@ def test_all_orders_are_equally_likely() -> None:
 def test_all_items_are_equally_likely_at_every_place() -> None:
     n = 97
     vocab = catalogue(n)
-    histories = Sessions.of_lists([[i, j] for i in range(n) for j in range(n)], vocab)
+    histories = of_lists([[i, j] for i in range(n) for j in range(n)], vocab)
     rows = Random().fit(histories, seed=0).recommend(histories, 5, seen=True).rows
     assert all(len(set(row)) == 5 for row in rows.tolist())
     for place in range(5):
@@ -125,7 +125,7 @@ def test_all_items_are_equally_likely_at_every_place() -> None:
 
 
 def test_random_scores_fall_evenly() -> None:
-    answer = Random().fit(tiny_sessions()).recommend(Sessions.of_lists(["a"]), 6, seen=True)
+    answer = Random().fit(tiny_sessions()).recommend(of_lists(["a"]), 6, seen=True)
     assert answer.scores[0].tolist() == pytest.approx([6 / 6, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
 
 
@@ -137,7 +137,7 @@ def test_a_seed_of_another_type() -> None:
 
 @draw.given(st.lists(st.text("abcdef", max_size=8), max_size=6), st.integers(1, 6), st.booleans())
 def test_popular_takes_the_first_unseen(lists: list[str], k: int, seen: bool) -> None:
-    sessions = Sessions.of_lists([*lists, "abcdef"], LETTERS)
+    sessions = of_lists([*lists, "abcdef"], LETTERS)
     counts: dict[str, int] = defaultdict(int)
     for session in [*lists, "abcdef"]:
         for item in session:
@@ -153,7 +153,7 @@ def test_counts_of_pairs_stand_above_the_floor(name: str, ask: Callable[..., Que
     """On playlists of genres, what stands beside an item is far from what is popular."""
     world = make_world(seed=2, genres=6, artists_per_genre=12, playlists=400)
     lists = [[artist.uri for artist, _ in playlist.tracks] for playlist in world.playlists]
-    train, test = RandomSplit(share=0.2).split(Sessions.of_lists(lists).compacted(), seed=1)
+    train, test = RandomSplit(share=0.2).split(of_lists(lists).compacted(), seed=1)
     questions = ask(test) if ask is next_items else ask(test, train.vocab)
     terms = Terms(at=(5,), seen=False, draws=0)
     floor, found = (

@@ -18,7 +18,7 @@ from embedrec.models.gru4rec import GRU4Rec, RecurrentModel
 from embedrec.models.gru4rec_network import Network, dropped
 from embedrec.models.gru4rec_training import GRU4RecLearner
 from embedrec.training.run import Run
-from tests.conftest import read_only, tiny_sessions
+from tests.conftest import of_lists, read_only, tiny_sessions
 from tests.training.toy import clustered_sessions
 
 DRY: dict[str, Any] = {"embedding_dropout": 0.0, "hidden_dropout": 0.0}
@@ -82,7 +82,7 @@ def slow_loss(parts: dict[str, Tensor], recipe: GRU4Rec, inputs: list[int], targ
 @pytest.mark.parametrize("loss", ["bpr-max", "bpr", "cross-entropy"])
 def test_a_step_on_three_items_by_hand(loss: Any) -> None:
     """Loss, gradients, and the weights after the first two steps of training, against plain formulas in float64."""
-    sessions = Sessions.of_lists(["ab", "bc", "ac", "ba"]).compacted()  # rows a 0, b 1, c 2; counts 3, 3, 2
+    sessions = of_lists(["ab", "bc", "ac", "ba"]).compacted()  # rows a 0, b 1, c 2; counts 3, 3, 2
     recipe: Any = {"layers": "4", "batch": 2, "n_sample": 5, "loss": loss, "logq": 0.8, "elu": 0.5, **DRY}
     learner = learner_of(sessions, **recipe)
     network = network_of(learner)
@@ -236,7 +236,7 @@ def test_what_items_without_features_say() -> None:
 
 
 def test_batches_repeat_and_negatives_are_drawn_in_proportion() -> None:
-    sessions = Sessions.of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).recoded(Vocab(list("abcd")))
+    sessions = of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).recoded(Vocab(list("abcd")))
     learner, again = (learner_of(sessions, sample_alpha=2.0, n_sample=4000) for _ in range(2))
     one, same, other = (list(x.batches(epoch)) for x, epoch in ((learner, 1), (again, 1), (learner, 2)))
     for a, b, c in zip(one, same, other, strict=True):
@@ -282,7 +282,7 @@ def test_settings_that_are_not_allowed(settings: Any, message: str) -> None:
 
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(DataError, match=r"there is no next item to learn from \(2 sessions, 2 events\)"):
-        GRU4Rec(**SMALL).fit(Sessions.of_lists(["a", "b"]))
+        GRU4Rec(**SMALL).fit(of_lists(["a", "b"]))
 
 
 @pytest.mark.parametrize("settings", [{}, {"input": "onehot", "layers": "3,5"}, {"input": "embedding"}])

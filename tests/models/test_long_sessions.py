@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec.data import Sessions
 from embedrec.models import long_sessions
 from embedrec.models.cooccurrence import Cooccurrence
 from embedrec.models.long_sessions import report_long
 from embedrec.models.rules import AssociationRules, SequentialRules
 from embedrec.models.svd import Spectral
 from embedrec.models.word2vec import Word2Vec
+from tests.conftest import of_lists
 
-SESSIONS = Sessions.of_lists([[1, 2], [1, 3], [2, 3]])
+SESSIONS = of_lists([[1, 2], [1, 3], [2, 3]])
 FOR_SHORT = {"epochs": 1, "dim": 2, "min_count": 1, "sample": 0.0}
 
 
@@ -72,10 +72,10 @@ def test_models_of_pairs_report_it_before_they_count(recipe: Any, monkeypatch: p
     monkeypatch.setattr(long_sessions, "_LONG", 5)
     monkeypatch.setattr(long_sessions, "_MANY", 10)
     events: list[str] = []
-    recipe.fit(Sessions.of_lists([range(9), [1, 2]]), report=lambda event, **_: events.append(event))
+    recipe.fit(of_lists([range(9), [1, 2]]), report=lambda event, **_: events.append(event))
     assert events.index("long_sessions") < events.index("epoch" if recipe.name == "word2vec" else "progress")
 
 
 def test_an_item_that_comes_again_does_not_make_a_session_long() -> None:
-    sessions = Sessions.of_lists([np.tile([1, 2, 3], 40_000).tolist()])
+    sessions = of_lists([np.tile([1, 2, 3], 40_000).tolist()])
     AssociationRules().fit(sessions, report=lambda event, **_: event != "long_sessions" or pytest.fail("reported"))

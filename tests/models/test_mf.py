@@ -18,7 +18,7 @@ from embedrec.models import least_squares
 from embedrec.models.least_squares import Objective, Side, cells, fold_in
 from embedrec.models.mf import MatrixFactorisation
 from embedrec.models.popular import Popular
-from tests.conftest import tiny_sessions
+from tests.conftest import of_lists, tiny_sessions
 from tests.models.test_word2vec import SIZE, clusters, purity
 
 PLAYS = ("each", "once", "log")
@@ -28,7 +28,7 @@ def drawn(count: int = 40, n: int = 15, seed: int = 0) -> Sessions:
     """Sessions with repeats, some of them empty."""
     rng = np.random.default_rng(seed)
     lists = [rng.integers(0, n, rng.integers(0, 12)).tolist() for _ in range(count)]
-    return Sessions.of_lists([*lists, list(range(n))], Vocab(np.arange(n)))
+    return of_lists([*lists, list(range(n))], Vocab(np.arange(n)))
 
 
 def dense_cells(sessions: Sessions, plays: str) -> np.ndarray:
@@ -72,7 +72,7 @@ def test_what_sessions_hold_weighs(plays: Any, decay: float) -> None:
     if decay == 1:
         np.testing.assert_allclose(found, dense_cells(sessions, plays), rtol=1e-6)
         return
-    one = cells(Sessions.of_lists(["abab"]), plays, decay).toarray()[0]
+    one = cells(of_lists(["abab"]), plays, decay).toarray()[0]
     factor = {"each": [1.25, 1.25], "once": [1, 1], "log": [1 + np.log(2)] * 2}[plays]
     np.testing.assert_allclose(one, np.multiply(factor, [0.5, 1]), rtol=1e-6)
 
@@ -161,7 +161,7 @@ def test_the_same_bytes_at_any_number_of_threads(monkeypatch: pytest.MonkeyPatch
 def test_planted_groups_are_found(change: dict[str, Any]) -> None:
     model = MatrixFactorisation(**{"dim": 16, **change}).fit(clusters(), seed=1, threads=2)
     assert purity(model) > 0.9
-    histories = Sessions.of_lists([[0, 1, 2], [50, 51]], model.vocab)
+    histories = of_lists([[0, 1, 2], [50, 51]], model.vocab)
     assert (model.recommend(histories, 5).rows // SIZE == [[0], [4]]).mean() > 0.8
 
 
@@ -208,19 +208,19 @@ def test_progress_ends_at_the_total_and_loss_falls() -> None:
 
 
 def test_rare_items_are_left_out() -> None:
-    model = MatrixFactorisation(dim=4).fit(Sessions.of_lists([["a", "b", "a"], ["a", "b", "c"], []]))
+    model = MatrixFactorisation(dim=4).fit(of_lists([["a", "b", "a"], ["a", "b", "c"], []]))
     assert model.vocab.ids.tolist() == ["a", "b"] and model.vocab.counts.tolist() == [3, 2]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("lists", [[["a"]], [["a", "a"], []], [["a", "b"]] * 3])
 def test_little_to_learn_from(lists: list[list[str]]) -> None:
-    model = MatrixFactorisation(min_count=1).fit(Sessions.of_lists(lists))
+    model = MatrixFactorisation(min_count=1).fit(of_lists(lists))
     assert np.isfinite(model.arrays["items"]).all() and model.arrays["items"].any()
 
 
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(DataError, match=r"none of the 2 items is mentioned min_count=2 times .*; lower min_count"):
-        MatrixFactorisation().fit(Sessions.of_lists(["ab"]))
+        MatrixFactorisation().fit(of_lists(["ab"]))
 
 
 @pytest.mark.parametrize(

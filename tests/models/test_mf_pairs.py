@@ -24,7 +24,7 @@ from embedrec.reporting import quiet
 from embedrec.training.devices import seeded
 from embedrec.training.loop import Batch
 from embedrec.training.run import Run
-from tests.conftest import tiny_sessions
+from tests.conftest import of_lists, tiny_sessions
 from tests.models.test_word2vec import clusters, purity
 
 SMALL: dict[str, Any] = {"dim": 8, "batch": 64, "min_count": 1}
@@ -113,7 +113,7 @@ def test_decay_of_the_pairs_by_hand() -> None:
 
 @pytest.mark.parametrize("exponent", [-1.0, 0.0, 1.0])
 def test_negatives_are_drawn_by_their_count(exponent: float) -> None:
-    sessions = Sessions.of_lists(["a" * 8 + "b" * 4 + "cd"] * 400)
+    sessions = of_lists(["a" * 8 + "b" * 4 + "cd"] * 400)
     recipe = MatrixFactorisation(**SMALL, loss="logistic", negatives=9, ns_exponent=exponent)
     drawn = np.concatenate([b.each[3].numpy().ravel() for b in learned(recipe, sessions, 0)[0].batches(1)])
     weights = np.array([8, 4, 1, 1], dtype=float) ** exponent

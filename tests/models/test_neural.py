@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec.data import Sessions
 from embedrec.errors import SettingsError, TrainingError
 from embedrec.models.neural import device_of, digest, fitted, held_back
 from embedrec.models.popular import Popular
 from embedrec.models.two_tower import TwoTower
 from embedrec.reporting import quiet
 from embedrec.training.run import Run
-from tests.conftest import tiny_sessions
+from tests.conftest import of_lists, tiny_sessions
 from tests.training.toy import clustered_sessions
 
 SMALL: dict[str, Any] = {"dim": 8, "epochs": 3, "batch": 32, "negatives": 12}
@@ -35,8 +34,8 @@ def test_held_back_items_leave_training() -> None:
         assert asked.train[at[session]].tolist() == whole[:-1]
     assert asked.seen  # these sessions repeat items
     assert not set(sessions.items.tolist()) - set(asked.train.items.tolist())
-    assert held_back(Sessions.of_lists(["ab", "c"]), 0) is None
-    assert held_back(Sessions.of_lists(["abc", "ab"]), 0) is None  # c would be lost
+    assert held_back(of_lists(["ab", "c"]), 0) is None
+    assert held_back(of_lists(["abc", "ab"]), 0) is None  # c would be lost
 
 
 def test_validation_by_hand() -> None:

@@ -28,12 +28,12 @@ def test_ids_come_back(ids: np.ndarray) -> None:
 @pytest.mark.parametrize("offsets", [[], [1, 2], [0, 1], [0, 2, 1, 2]])
 def test_ids_that_are_not_whole(offsets: list[int]) -> None:
     arrays = {"user_letters": np.frombuffer(b"ab", dtype=np.uint8), "user_offsets": np.array(offsets, dtype=np.int64)}
-    with pytest.raises(DataError, match=r"the ids of a model \(user\) are not complete"):
+    with pytest.raises(DataError, match=r"offsets of the ids of a model \(user\) must ascend from 0 to"):
         unpacked_ids(arrays, "user")
 
 
 def test_shapes() -> None:
-    arrays = {"items": np.zeros((3, 2))}
+    arrays = {"items": np.zeros((3, 2), dtype=np.float32)}
     assert shaped(arrays, "items", (3, 2), "gru4rec") is arrays["items"]
     with pytest.raises(DataError) as error:
         shaped(arrays, "items", (2, 3), "gru4rec")

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.neural_cf import NeuralCF
 from embedrec.models.pair_training import Dot, Ordered, PairLearner, Perceptron, Rated
 from embedrec.training.loop import Batch
-from tests.conftest import tiny_sessions
+from tests.conftest import of_lists, tiny_sessions
 
 LISTS = ["abca", "bc", "", "dd", "ea"]
 
 
 def learner(same: bool, batch: int = 3, seed: int = 0) -> PairLearner:
-    sessions = Sessions.of_lists(LISTS)
+    sessions = of_lists(LISTS)
     settings = NeuralCF(batch=batch, negatives=2)
     module = Rated(Dot(len(sessions), len(sessions.vocab), 4))
     return PairLearner(settings, sessions, module, lambda: None, same=same, seed=seed)  # type: ignore[arg-type, return-value]
@@ -95,7 +95,7 @@ def test_a_perceptron_by_hand() -> None:
 
 def test_items_of_the_same_sessions_come_together() -> None:
     lists = ["abc", "acb", "bca", "xyz", "zyx", "yzx"] * 10
-    sessions = Sessions.of_lists(lists)
+    sessions = of_lists(lists)
     told: list[dict[str, Any]] = []
     recipe = NeuralCF(dim=8, layers="8", batch=32, epochs=60, learning_rate=0.02, weight_decay=0.0)
     model = recipe.fit(sessions, seed=1, report=lambda event, **numbers: told.append({"event": event, **numbers}))
@@ -124,10 +124,10 @@ def test_what_cannot_be_learned_from() -> None:
     with pytest.raises(DataError, match="min_count=9"):
         NeuralCF(min_count=9).fit(tiny_sessions())
     with pytest.raises(DataError):
-        NeuralCF().fit(Sessions.of_lists(["", ""], Vocab(["a"])))
+        NeuralCF().fit(of_lists(["", ""], Vocab(["a"])))
 
 
 def test_arrays_that_do_not_fit() -> None:
     vocab = tiny_sessions().vocab
-    with pytest.raises(DataError, match="6 items need vectors of 3 dimensions"):
+    with pytest.raises(DataError, match=r"items of a neural-cf model must have shape \(6, 3\), but is \(6, 4\)"):
         NeuralCF(dim=3).restore(vocab, {"items": np.zeros((6, 4), dtype=np.float32)})

@@ -13,7 +13,7 @@ from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
 from embedrec.models.encoders import mean_encoder
 from embedrec.models.popularity import SHARES, best_share, dialled
-from tests.conftest import read_only, slow_scores, some_embeddings
+from tests.conftest import of_lists, read_only, slow_scores, some_embeddings
 
 
 def with_zeros(n: int = 8, spread: float = 1.0) -> Embeddings:
@@ -56,7 +56,7 @@ def slow_hits(embeddings: Embeddings, sessions: Sessions, share: float) -> int:
         *history, target = sessions[s].tolist()
         if not history:
             continue
-        query = mean_encoder(vectors)(Sessions.of_lists([embeddings.vocab.ids[history]], embeddings.vocab))[0]
+        query = mean_encoder(vectors)(of_lists([embeddings.vocab.ids[history]], embeddings.vocab))[0]
         cosines = slow_scores(vectors, query, "cosine")
         scores = [c * (n**share if n else 0) for c, n in zip(cosines, norms, strict=True)]
         rivals = [i for i in range(len(vectors)) if scores[i] > scores[target] and (i == target or i not in history)]
@@ -77,7 +77,7 @@ def popular_sessions(count: int, kind: str) -> tuple[Embeddings, Sessions]:
         near = np.argsort(-(unit @ unit[history].sum(axis=0)))
         mixed = rng.choice(large) if kind == "popular" or (kind == "both" and rng.random() < 0.5) else near[5]
         lists.append(embeddings.vocab.ids[[*history, mixed]])
-    return embeddings, Sessions.of_lists(lists, embeddings.vocab)
+    return embeddings, of_lists(lists, embeddings.vocab)
 
 
 @pytest.mark.parametrize("kind", ["popular", "specific", "both"])
@@ -96,8 +96,8 @@ def test_nothing_to_choose_by() -> None:
     embeddings = with_zeros()
     encoder = mean_encoder(embeddings.vectors)
     for lists in ([], [[]], [["i1"], ["i2"]]):
-        assert best_share(embeddings, encoder, Sessions.of_lists(lists, embeddings.vocab), seed=0) == 0
-    same = Sessions.of_lists([["i1", "i2"], ["i2", "i2"]], embeddings.vocab)  # zero vectors, and all are hits
+        assert best_share(embeddings, encoder, of_lists(lists, embeddings.vocab), seed=0) == 0
+    same = of_lists([["i1", "i2"], ["i2", "i2"]], embeddings.vocab)  # zero vectors, and all are hits
     assert best_share(embeddings, encoder, same, seed=0) == 0
 
 
@@ -112,7 +112,7 @@ def test_the_seed_draws_the_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_item() -> None:
     only = Embeddings(np.ones((1, 2), dtype=np.float32), Vocab(["a"]))
-    assert best_share(only, mean_encoder(only.vectors), Sessions.of_lists(["aa"], only.vocab), seed=0) == 0
+    assert best_share(only, mean_encoder(only.vectors), of_lists(["aa"], only.vocab), seed=0) == 0
 
 
 def test_share_0_of_inner_products_is_the_cosine() -> None:

@@ -9,13 +9,13 @@ from embedrec.data import Sessions, Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import projection
 from embedrec.models.projection import Projection, random_rows, signs
-from tests.conftest import tiny_sessions
+from tests.conftest import of_lists, tiny_sessions
 
 
 def drawn(count: int, n: int, seed: int = 0) -> Sessions:
     rng = np.random.default_rng(seed)
     lists = [rng.integers(0, n, rng.integers(1, 8)).tolist() for _ in range(count)]
-    return Sessions.of_lists(lists, Vocab(np.arange(n)))
+    return of_lists(lists, Vocab(np.arange(n)))
 
 
 def set_cosines(sessions: Sessions) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_signs() -> None:
 def test_company_brings_items_together() -> None:
     """In the second half items of the same sessions are near each other; in the first no two items are."""
     lists = [["a", "b"], ["b", "c"], ["c", "a"], ["x", "y"], ["y", "z"], ["z", "x"]] * 5
-    sessions = Sessions.of_lists(lists)
+    sessions = of_lists(lists)
     rows = random_rows(sessions, 512, seed=0)
     same = np.kron(np.eye(2), np.ones((3, 3))).astype(bool) & ~np.eye(6, dtype=bool)
     apart, together = cosines(rows[:, :256]), cosines(rows[:, 256:])
@@ -106,11 +106,15 @@ def test_refused_settings(make: object, message: str) -> None:
 
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(DataError, match="there are no events to learn from"):
-        Projection().fit(Sessions.of_lists(["", ""], Vocab(["a"])))
+        Projection().fit(of_lists(["", ""], Vocab(["a"])))
 
 
 def test_arrays_that_do_not_fit() -> None:
     items = np.ones((6, 3), dtype=np.float32)
-    for rows in (items[:5], items.astype(np.float64), np.full((6, 3), np.nan, dtype=np.float32)):
-        with pytest.raises(DataError, match="must be finite float32 of that shape"):
+    for rows, says in (
+        (items[:5], r"projection of a projection model must have shape \(6, 3\), but is \(5, 3\)"),
+        (items.astype(np.float64), "projection of a projection model must be float32, but is float64"),
+        (np.full((6, 3), np.nan, dtype=np.float32), "must be finite float32 of that shape"),
+    ):
+        with pytest.raises(DataError, match=says):
             Projection(dim=3).restore(tiny_sessions().vocab, {"projection": rows, "items": items})

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.data import Sessions
 from embedrec.errors import SettingsError
 from embedrec.models import recipe_class, recommending
 from embedrec.models.lists import ListsModel
 from embedrec.models.recommending import recommended
-from tests.conftest import LISTS, tiny_sessions
+from tests.conftest import LISTS, of_lists, tiny_sessions
 
 SETTINGS: dict[str, dict[str, object]] = {
     "word2vec": {"min_count": 1, "dim": 4, "epochs": 1, "sample": 0},
@@ -28,7 +27,7 @@ MODELS = {name: recipe_class(name)(**given).fit(tiny_sessions(), seed=1) for nam
 @pytest.mark.parametrize("name", list(MODELS))
 @given(st.sets(st.integers(0, 5)), st.integers(1, 6), st.booleans())
 def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int], k: int, seen: bool) -> None:
-    model, histories = MODELS[name], Sessions.of_lists(LISTS)
+    model, histories = MODELS[name], of_lists(LISTS)
     n = len(model.vocab)
     allowed = np.array(sorted(row for row in some if row < n), dtype=np.int64)
     k = min(k, n)
@@ -64,6 +63,6 @@ def test_neighbours_from_lists() -> None:
 def test_bad_input() -> None:
     for model in MODELS.values():
         with pytest.raises(SettingsError, match="rows that are allowed must lie between"):
-            recommended(model, Sessions.of_lists(["ab"]), 1, allowed=np.array([99]))
+            recommended(model, of_lists(["ab"]), 1, allowed=np.array([99]))
         with pytest.raises(SettingsError, match="k must lie between 1 and"):
-            recommended(model, Sessions.of_lists(["ab"]), 99, allowed=np.array([0]))
+            recommended(model, of_lists(["ab"]), 99, allowed=np.array([0]))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from embedrec.data import Sessions, Vocab
 from embedrec.models import recurrent
 from embedrec.models.recurrent import Layer, Recurrent, State
+from tests.conftest import of_lists
 
 N = 5
 
@@ -30,7 +31,7 @@ def network(sizes: tuple[int, ...] = (4, 3), width: int | None = 2, seed: int = 
 
 
 def histories(lists: list[list[int]]) -> Sessions:
-    return Sessions.of_lists(lists, Vocab(np.arange(N)))
+    return of_lists(lists, Vocab(np.arange(N)))
 
 
 def slow(net: Recurrent, items: list[int]) -> list[float]:

@@ -13,7 +13,7 @@ from embedrec.data import Sessions, Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import counting
 from embedrec.models.rules import AssociationRules, RulesModel, SequentialRules
-from tests.conftest import read_only
+from tests.conftest import of_lists, read_only
 from tests.data import strategies as draw
 
 LETTERS = Vocab(list("abcdef"))
@@ -21,7 +21,7 @@ lists = st.lists(st.text("abcdef", max_size=14), max_size=10)
 
 
 def sessions_of(lists: list[str]) -> Sessions:
-    made = Sessions.of_lists(lists, LETTERS)
+    made = of_lists(lists, LETTERS)
     return Sessions(read_only(made.offsets), read_only(made.items), LETTERS, read_only(made.ids))
 
 
@@ -114,7 +114,7 @@ def test_by_hand() -> None:
 def test_a_large_pruning_keeps_all_there_are() -> None:
     rng = np.random.default_rng(0)
     n = 50
-    sessions = Sessions.of_lists(rng.integers(0, n, (40, 12)).tolist(), Vocab(np.arange(n)))
+    sessions = of_lists(rng.integers(0, n, (40, 12)).tolist(), Vocab(np.arange(n)))
     model = AssociationRules(pruning=10**9, itself=False).fit(sessions)
     matrix = np.zeros((n, n))
     for s in range(len(sessions)):
@@ -122,7 +122,7 @@ def test_a_large_pruning_keeps_all_there_are() -> None:
             for j, b in enumerate(sessions[s].tolist()):
                 matrix[a, b] += i != j and a != b
     assert model.arrays["items"].shape == (n, int((matrix > 0).sum(axis=1).max()))
-    answer = model.recommend(Sessions.of_lists([[i] for i in range(n)], sessions.vocab), n)
+    answer = model.recommend(of_lists([[i] for i in range(n)], sessions.vocab), n)
     for i in range(n):
         want = sorted(np.flatnonzero(matrix[i]).tolist(), key=lambda j: (-matrix[i, j], j))
         assert answer.rows[i][answer.rows[i] >= 0].tolist() == want
@@ -179,7 +179,7 @@ def test_a_session_of_few_items_is_counted_in_one_pass_however_long_it_is() -> N
     from embedrec.models.counting import every_pair
 
     length = 1_000_000  # whose pairs are 10¹²
-    sessions = Sessions.of_lists([np.tile([0, 1, 2, 0], length // 4).tolist()], Vocab(np.arange(3)))
+    sessions = of_lists([np.tile([0, 1, 2, 0], length // 4).tolist()], Vocab(np.arange(3)))
     assert len(every_pair(sessions, itself=True).items) == 3
     model = AssociationRules().fit(sessions)
     half, quarter = length // 2, length // 4

@@ -16,6 +16,7 @@ from embedrec.models.session_knn import Proposals, SessionKnnModel
 from embedrec.models.session_knn_recipes import SKNN, SSCF, STAN, VMIS, VSKNN, VSTAN
 from embedrec.models.session_recipe import SessionKnn
 from embedrec.models.wsknn import WSKNN
+from tests.conftest import of_lists
 
 RECIPES = [
     SKNN(5, 0),
@@ -36,7 +37,7 @@ def drawn(count: int, n: int = 60, seed: int = 0) -> Sessions:
     rng = np.random.default_rng(seed)
     topics = rng.integers(0, n // 10, count)
     lists = [(10 * t + rng.integers(0, 10, rng.integers(1, 9))).tolist() for t in topics]
-    sessions = Sessions.of_lists(lists, Vocab(np.arange(n), counts=np.full(n, 9)))
+    sessions = of_lists(lists, Vocab(np.arange(n), counts=np.full(n, 9)))
     times = np.sort(rng.integers(0, 10**10, count))
     return replace(sessions, times=np.repeat(times, sessions.lengths))
 
@@ -109,11 +110,11 @@ def test_cells_are_visited_until_enough_is_found(monkeypatch: pytest.MonkeyPatch
 
 def test_updated_and_aged() -> None:
     """New sessions, of items that are new, are proposed; aged ones are not."""
-    train, newer = drawn(300), Sessions.of_lists([[0, 1, 900, 901], [900, 901]], Vocab(np.array([0, 1, 900, 901])))
+    train, newer = drawn(300), of_lists([[0, 1, 900, 901], [900, 901]], Vocab(np.array([0, 1, 900, 901])))
     newer = replace(newer, times=np.repeat(10**11, 6))
     model = SKNN(20, 50, candidates="ann", dim=64).fit(train)
     grown = model.update(newer)
-    asked = Sessions.of_lists([[900]], Vocab(np.array([900])))
+    asked = of_lists([[900]], Vocab(np.array([900])))
     assert set(grown.neighbours(asked, 2)[0][0].tolist()) == {300, 301}
     old = grown.aged(newest=2)
     assert sorted(old.neighbours(asked, 2)[0][0].tolist()) == [0, 1]
@@ -123,12 +124,12 @@ def test_updated_and_aged() -> None:
 
 def test_few_sessions() -> None:
     for lists in ([], [[]], [[1]], [[1, 2]]):
-        sessions = Sessions.of_lists(lists, Vocab(np.array([1, 2])))
+        sessions = of_lists(lists, Vocab(np.array([1, 2])))
         told: dict[str, Any] = {}
         recipe = SKNN(20, 50, candidates="ann", dim=8)
         model = recipe.fit(sessions, report=lambda event, **numbers: told.update({event: numbers}))  # noqa: B023
         assert told["candidates"] == {"asked": 0, "candidates": 50, "nprobe": 0}
-        rows = model.recommend(Sessions.of_lists([[1]], Vocab(np.array([1]))), 1).rows.tolist()
+        rows = model.recommend(of_lists([[1]], Vocab(np.array([1]))), 1).rows.tolist()
         assert rows == ([[1]] if lists == [[1, 2]] else [[-1]])
 
 

@@ -19,7 +19,7 @@ from embedrec.models.base import VectorModel
 from embedrec.models.counting import Pairs, all_pairs, frequent, one_mention
 from embedrec.models.svd import Spectral, leading
 from embedrec.reporting import quiet
-from tests.conftest import read_only
+from tests.conftest import of_lists, read_only
 from tests.data import strategies as draw
 
 LETTERS = Vocab(list("abcdef"))
@@ -27,7 +27,7 @@ lists = st.lists(st.text("abcdef", max_size=9), min_size=1, max_size=10).filter(
 
 
 def sessions_of(lists: list[str]) -> Sessions:
-    made = Sessions.of_lists(lists, LETTERS)
+    made = of_lists(lists, LETTERS)
     return Sessions(read_only(made.offsets), read_only(made.items), LETTERS, read_only(made.ids))
 
 
@@ -115,7 +115,7 @@ def world() -> Sessions:
     rng = np.random.default_rng(0)
     chance = 1 / (1 + np.arange(30))
     drawn = [(30 * (s % 3) + rng.choice(30, rng.integers(2, 9), p=chance / chance.sum())).tolist() for s in range(600)]
-    return Sessions.of_lists([*drawn, [90], [90]], Vocab(np.arange(91)))
+    return of_lists([*drawn, [90], [90]], Vocab(np.arange(91)))
 
 
 @pytest.mark.parametrize("matrix", ["cosine", "ppmi"])
@@ -226,5 +226,5 @@ def test_refused_settings(settings: dict[str, Any], message: str) -> None:
 
 
 def test_vectors_that_do_not_fit() -> None:
-    with pytest.raises(DataError, match="vectors must have shape"):
+    with pytest.raises(DataError, match=r"items of a svd model must have shape \(6, 2\), but is \(5, 2\)"):
         Spectral().restore(LETTERS, {"items": np.ones((5, 2), dtype=np.float32)})

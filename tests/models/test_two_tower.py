@@ -26,7 +26,7 @@ from embedrec.models.two_tower_training import (
     weights_of,
 )
 from embedrec.training.loop import Batch
-from tests.conftest import tiny_sessions
+from tests.conftest import of_lists, tiny_sessions
 from tests.training.toy import clustered_sessions
 
 SMALL: dict[str, Any] = {"dim": 8, "epochs": 4, "batch": 32, "negatives": 12}
@@ -73,7 +73,7 @@ def test_sampled_softmax_against_cross_entropy() -> None:
 @pytest.mark.parametrize("scoring", ["cosine", "dot"])
 @pytest.mark.parametrize("loss", ["softmax", "bce"])
 def test_losses_by_hand_on_three_items(scoring: Any, loss: Any) -> None:
-    sessions = Sessions.of_lists(["abc", "ab", "ca"]).compacted()  # rows: a 0, b 1, c 2; counts 3, 2, 2
+    sessions = of_lists(["abc", "ab", "ca"]).compacted()  # rows: a 0, b 1, c 2; counts 3, 2, 2
     learner = learner_of(sessions, scoring=scoring, loss=loss, negatives=2, temperature=0.5, logq=0.7, dropout=0.0,
                          history=2, decay=0.5, batch=4)  # fmt: skip
     towers = towers_of(learner)
@@ -116,7 +116,7 @@ def test_losses_by_hand_on_three_items(scoring: Any, loss: Any) -> None:
 def test_old_events_count_less(loss: Any) -> None:
     """The loss of a batch is the sum of those of its examples, each times its weight."""
     day = 86_400_000
-    plain = Sessions.of_lists(["abc", "ab", "ca"]).compacted()
+    plain = of_lists(["abc", "ab", "ca"]).compacted()
     sessions = replace(plain, times=np.array([0, 0, 2, 4, 4, 1, 3]) * day)
     want = 0.5 ** (np.array([4, 4, 2, 0, 0, 3, 1]) / 2)
     np.testing.assert_allclose(weights_of(sessions, 2.0), want / want.mean(), rtol=1e-6)
@@ -133,7 +133,7 @@ def test_old_events_count_less(loss: Any) -> None:
 
 def test_risen_by_hand() -> None:
     """Days 0, 10, 20, 20 with a half-life of 10: of 2.75 recent events "a" has .25 + .5, "b" 2 · 1; "c" has none."""
-    plain = Sessions.of_lists(["aabb"], Vocab(list("abc")))
+    plain = of_lists(["aabb"], Vocab(list("abc")))
     sessions = replace(plain, times=np.array([0, 10, 20, 20]) * DAY)
     counts = np.array([2, 2, 0])
     wanted = [np.log((0.75 + 0.5) / 3.75 / 0.5), np.log((2 + 0.5) / 3.75 / 0.5), 0]
@@ -212,7 +212,7 @@ def test_batches_hold_every_example_once_and_repeat() -> None:
 
 
 def test_negatives_are_drawn_in_proportion() -> None:
-    sessions = Sessions.of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).recoded(Vocab(list("abcd")))
+    sessions = of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).recoded(Vocab(list("abcd")))
     learner = learner_of(sessions, ns_exponent=2.0)
     drawn = learner._draw(40_000, torch.Generator().manual_seed(0)).bincount(minlength=4) / 40_000
     assert drawn.tolist() == pytest.approx([25 / 35, 9 / 35, 1 / 35, 0], abs=0.01)
@@ -264,7 +264,7 @@ def test_users_count_and_unknown_ones_do_not() -> None:
     sessions = clustered_sessions(240)
     model = TwoTower(**{**SMALL, "epochs": 15, "users": True, "patience": None}).fit(sessions, seed=2)
     groups = np.array([int(str(i)[1:]) // 5 for i in sessions.vocab.ids])
-    empty = Sessions.of_lists([[]] * 13, sessions.vocab)
+    empty = of_lists([[]] * 13, sessions.vocab)
     users = replace(empty, users=np.array([f"u{i}" for i in range(12)] + ["nobody"], dtype=object))
     encoded = model.encoder(users)
     assert encoded[:12].any(axis=1).all() and not encoded[12].any()
@@ -326,7 +326,7 @@ def test_users_that_have_features_only() -> None:
     sessions = replace(plain, users=users, user_features=features)
     settings = {**SMALL, "epochs": 20, "users": True, "history": 0, "id_dropout": 0.5, "patience": None}
     model = TwoTower(**settings).fit(sessions, seed=1)
-    empty = Sessions.of_lists([""] * 6, model.vocab)
+    empty = of_lists([""] * 6, model.vocab)
     asked = replace(empty, users=np.array([f"new{g}" for g in range(6)], dtype=object))
     answer = model.recommend(asked, 4).rows
     assert (group_of[answer] == np.arange(6)[:, None]).mean() > 0.9
@@ -398,7 +398,7 @@ def test_settings_that_are_not_allowed(settings: Any, message: str) -> None:
 
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(DataError, match=r"there is no event to learn from \(2 sessions, 2 events\)"):
-        TwoTower(**SMALL).fit(Sessions.of_lists(["a", "b"]))
+        TwoTower(**SMALL).fit(of_lists(["a", "b"]))
     with pytest.raises(DataError, match="no event to learn from"):  # nobody says who they are
         TwoTower(**{**SMALL, "history": 0, "users": True}).fit(tiny_sessions())
 

@@ -8,6 +8,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, EmbedrecError, SettingsError, TrainingError
 from embedrec.models.word2vec import Word2Vec
 from embedrec.models.word2vec_gensim import _Pieces
+from tests.conftest import of_lists
 
 GROUPS, SIZE = 8, 12
 
@@ -90,7 +91,7 @@ def test_loss_falls_and_progress_ends_at_the_total():
 
 def test_init_continues_and_grows():
     old = Word2Vec(**SMALL).fit(clusters())
-    fresh = Sessions.of_lists([[0, 1, 1000, 1001], [1001, 2, 1000], [1000, 1001, 7777]] * 5)
+    fresh = of_lists([[0, 1, 1000, 1001], [1001, 2, 1000], [1000, 1001, 7777]] * 5)
     recipe = Word2Vec(**{**SMALL, "min_count": 6, "ns_exponent": 0.0})
     model = recipe.fit(fresh, init=old)
     assert model.vocab.ids.tolist() == [*old.vocab.ids.tolist(), 1000, 1001]  # 7777 is too rare
@@ -121,7 +122,7 @@ def test_init_continues_in_either_backend(backend):
 
 
 def test_min_count_drops_items_and_counts_mentions():
-    sessions = Sessions.of_lists([["a", "b", "a"], ["a", "b", "c"]])
+    sessions = of_lists([["a", "b", "a"], ["a", "b", "c"]])
     model = Word2Vec(dim=4, epochs=1, min_count=2, sample=0.0).fit(sessions)
     assert model.vocab.ids.tolist() == ["a", "b"]
     assert model.vocab.counts.tolist() == [3, 2]
@@ -130,13 +131,13 @@ def test_min_count_drops_items_and_counts_mentions():
 def test_short_and_empty_sessions_pass():
     lists = [[], ["a"], ["a", "b"], [], ["b", "a", "c"], ["c"]]
     for change in ({}, {"architecture": "cbow"}, {"deterministic": True}, {"backend": "gensim"}):
-        model = Word2Vec(dim=4, epochs=2, sample=0.0, min_count=1, **change).fit(Sessions.of_lists(lists), threads=2)
+        model = Word2Vec(dim=4, epochs=2, sample=0.0, min_count=1, **change).fit(of_lists(lists), threads=2)
         assert np.isfinite(model.embeddings.vectors).all()
         assert model.arrays["output"].any()
 
 
 def test_one_item_alone_can_be_trained_on_itself():
-    model = Word2Vec(dim=4, epochs=2, min_count=1, sample=0.0).fit(Sessions.of_lists([["a", "a", "a"]]))
+    model = Word2Vec(dim=4, epochs=2, min_count=1, sample=0.0).fit(of_lists([["a", "a", "a"]]))
     assert model.embeddings.vectors.shape == (1, 4)
 
 
@@ -150,23 +151,23 @@ def test_one_item_alone_can_be_trained_on_itself():
 )
 def test_nothing_to_learn_from(lists, settings, message):
     with pytest.raises(DataError, match=message):
-        Word2Vec(**settings).fit(Sessions.of_lists(lists))
+        Word2Vec(**settings).fit(of_lists(lists))
 
 
 def test_subsampling_that_leaves_nothing_is_no_training():
     with pytest.raises(DataError, match=r"sub-sampling \(sample=1e-12\) left no pair of the 4 events .* set sample=0"):
-        Word2Vec(dim=4, min_count=1, sample=1e-12).fit(Sessions.of_lists([["a", "b"], ["b", "a"]]))
+        Word2Vec(dim=4, min_count=1, sample=1e-12).fit(of_lists([["a", "b"], ["b", "a"]]))
 
 
 def test_no_sessions_at_all():
     with pytest.raises(DataError, match="none of the 0 items"):
-        Word2Vec().fit(Sessions.of_lists([]))
+        Word2Vec().fit(of_lists([]))
 
 
 def test_divergence_names_the_epoch():
     recipe = Word2Vec(dim=4, epochs=40, alpha=10, min_alpha=10, negative=200, sample=0.0)
     with pytest.raises(TrainingError, match=r"in epoch \d+ of 40; lower alpha \(now 10\)"):
-        recipe.fit(Sessions.of_lists([[i % 5, (i + 1) % 5, (i * 2) % 5] * 20 for i in range(50)]))
+        recipe.fit(of_lists([[i % 5, (i + 1) % 5, (i * 2) % 5] * 20 for i in range(50)]))
 
 
 @pytest.mark.parametrize(
@@ -225,13 +226,13 @@ def test_restore_gives_the_same_vectors():
 
 def test_recommends_from_the_group_of_the_history():
     model = Word2Vec(**SMALL).fit(clusters())
-    histories = Sessions.of_lists([[0, 1, 2], [50, 51]], model.vocab)
+    histories = of_lists([[0, 1, 2], [50, 51]], model.vocab)
     groups = model.recommend(histories, 5).rows // SIZE
     assert (groups == [[0], [4]]).mean() > 0.8
 
 
 def test_gensim_meets_every_item_of_a_long_session():
-    sessions = Sessions.of_lists([["a", "b"], [], list("abcde") * 5_000])
+    sessions = of_lists([["a", "b"], [], list("abcde") * 5_000])
     pieces = _Pieces(sessions, None)
     made = list(pieces)
     assert len(made) == len(pieces) == 5

@@ -21,6 +21,7 @@ from embedrec.models.session_knn import SessionKnnModel
 from embedrec.models.wsknn import WSKNN
 from embedrec.readers.bad_rows import BadRows
 from embedrec.readers.movielens import MovieLens
+from tests.conftest import of_lists
 
 WEIGHTINGS, RANKINGS = ("linear", "log", "quadratic"), ("linear", "inv", "log", "quadratic")
 SAMPLINGS = ("common_items", "recent", "weighted_events")
@@ -142,11 +143,11 @@ def test_the_other_parameters(split: Any, sampling: Any) -> None:
 
 
 def test_items_that_a_session_holds_twice_count_twice_there() -> None:
-    train = Sessions.of_lists(["abab", "acc"])
+    train = of_lists(["abab", "acc"])
     maps = {s: [train[s].tolist(), list(range(len(train[s])))] for s in range(2)}
     for compat, want in (("wsknn", {"a": 3, "b": 2, "c": 2}), ("none", {"a": 2, "b": 1, "c": 1})):
         model = WSKNN(weighting="quadratic", ranking="inv", compat=compat).fit(train)  # type: ignore[arg-type]
-        rows, weights = model.weights(Sessions.of_lists(["a"], train.vocab), 3, seen=True)
+        rows, weights = model.weights(of_lists(["a"], train.vocab), 3, seen=True)
         assert dict(zip(train.vocab.ids[rows[0]], weights[0].tolist(), strict=True)) == want
     peer = fit(maps, weighting_func="quadratic", ranking_strategy="inv")
     assert dict(peer.recommend([[0], [0]])) == {0: 3, 1: 2, 2: 2}
@@ -154,8 +155,8 @@ def test_items_that_a_session_holds_twice_count_twice_there() -> None:
 
 def test_random_samples_repeat_themselves() -> None:
     rng = np.random.default_rng(0)
-    train = Sessions.of_lists(rng.integers(0, 30, (300, 6)).tolist(), Vocab(np.arange(30)))
-    asked = Sessions.of_lists([[1, 2], [3], [1, 2]], train.vocab)
+    train = of_lists(rng.integers(0, 30, (300, 6)).tolist(), Vocab(np.arange(30)))
+    asked = of_lists([[1, 2], [3], [1, 2]], train.vocab)
     recipe = WSKNN(neighbours=30, sample=20, sampling="random")
     one, same, other = (recipe.fit(train, seed=seed) for seed in (1, 1, 2))
     numbers = one.neighbours(asked, 30)[0]
@@ -173,8 +174,8 @@ def test_random_samples_repeat_themselves() -> None:
 
 
 def test_recommend_any_fills_lists_with_other_items() -> None:
-    train = Sessions.of_lists(["ab", "cd", "ef"])
-    asked = Sessions.of_lists(["a", "", "abcdef"], train.vocab)
+    train = of_lists(["ab", "cd", "ef"])
+    asked = of_lists(["a", "", "abcdef"], train.vocab)
     model = WSKNN(recommend_any=True).fit(train, seed=3)
     answer = model.recommend(asked, 6)
     assert [len(ids) for ids in answer.ids()] == [5, 6, 0]
@@ -195,7 +196,7 @@ def test_recommend_any_fills_lists_with_other_items() -> None:
 )
 def test_sessions_that_lack_something(recipe: WSKNN, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        recipe.fit(Sessions.of_lists(["ab"]))
+        recipe.fit(of_lists(["ab"]))
 
 
 def test_a_kind_that_no_event_has(movielens: Sessions) -> None:

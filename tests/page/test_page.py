@@ -24,6 +24,7 @@ from embedrec.page.page import page, write_page
 from embedrec.page.subject import Subject, subject_of
 from embedrec.trial import about, ask, contender, open_trial
 from embedrec.workspace import Workspace
+from tests.conftest import of_lists
 from tests.page.reading import read_page
 
 EVIL = [
@@ -38,7 +39,7 @@ def evil_sessions(evil: list[str]) -> Sessions:
     rng = np.random.default_rng(0)
     vocab = Vocab([f"{text}{n}" for n, text in enumerate(evil * 2)], names=np.array(evil * 2, dtype=object))
     lists = [rng.choice(vocab.ids, 6, replace=False).tolist() for _ in range(60)]
-    made = Sessions.of_lists(lists, vocab)
+    made = of_lists(lists, vocab)
     offsets = np.arange(len(vocab) + 1)
     labels = Lists(offsets, np.arange(len(vocab)) % len(evil), np.array(evil, dtype=object))
     features = Features(vocab, lists={"<i>tags": labels})
