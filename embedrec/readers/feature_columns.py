@@ -9,6 +9,7 @@ the like are missing values (`MISSING`).
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -30,7 +31,12 @@ _PLAIN_NUMBER = r"^[-+]?([1-9][0-9]*|0)?(\.[0-9]*)?([eE][-+]?[0-9]+)?$"  # witho
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]*Z?)?$"
 _EXACT = 2**53  # below it, floats of 64 bits hold every whole number
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N")
-_MISSING = pa.array(list(MISSING), pa.string())  # without a type, Arrow would import pandas
+
+
+@cache
+def _missing() -> Any:
+    """`MISSING` as Arrow has it, made when it is needed: making it imports pandas."""
+    return pa.array(list(MISSING), pa.string())
 
 
 def called_as_codes(name: str) -> bool:
@@ -84,7 +90,7 @@ class FeatureColumn:
         if self.kind is None and (numbers := self._numbers(texts)) is not None:
             return numbers  # most columns of a wide table, with few calls
         texts = pc.utf8_trim_whitespace(texts)
-        absent = pc.is_in(texts, value_set=_MISSING)
+        absent = pc.is_in(texts, value_set=_missing())
         if absent.true_count:
             texts = pc.if_else(absent, None, texts)
         found = self._guessed(texts) if self.kind in (None, "date") else texts
