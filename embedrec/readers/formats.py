@@ -131,7 +131,7 @@ class JsonLines:
         with source.open() as stream:
             rows = [_json(line) for line in islice(_rows(stream, source, 1.0), _LOOKED_AT)]
         if not any(isinstance(row, dict) for row in rows):
-            raise DataError(f"{source} holds no JSON objects, one a line or in an array; check the file")
+            raise DataError(f"{source} holds no JSON objects, one a line; check the file")
         objects = [row for row in rows if isinstance(row, dict)]
         keys = dict.fromkeys(chain.from_iterable(objects))
         inside = () if self.lists else chain.from_iterable(map(nested_json.paths, objects))

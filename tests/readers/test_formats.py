@@ -166,7 +166,7 @@ def test_rows_of_an_array_are_numbered(tmp_path: Path) -> None:
 def test_lists_and_halves_of_arrays_are_refused(tmp_path: Path) -> None:
     for content in ("[1, 2]", "[[1, 2]]\n[[3]]", '[{"session": 1, "item": "a"}', "[]"):
         (tmp_path / "e.json").write_text(content)
-        with pytest.raises(DataError, match="holds no JSON objects, one a line or in an array; check the file"):
+        with pytest.raises(DataError, match="holds no JSON objects, one a line; check the file"):
             Table().read([tmp_path / "e.json"], bad_rows=BadRows())
 
 
