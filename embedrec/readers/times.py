@@ -91,7 +91,9 @@ class Times:
                 (np.abs(stamps.times) > _LIMIT, f"{self.name} must be a time within 270,000 years of 1970"),
             ]
         if is_text(kind):
-            column = without_missing(pc.ascii_trim_whitespace(column))
+            column = pc.ascii_trim_whitespace(column)
+            if self.form or not self.numeric:  # `floats` does so with numbers
+                column = without_missing(column)
         if self.form:
             return self._formed(column)
         if not is_text(kind):

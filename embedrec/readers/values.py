@@ -136,7 +136,8 @@ def floats(column: Any, name: str) -> tuple[np.ndarray, Problems]:
 
 def without_missing(column: Any, words: Sequence[str] = MISSING) -> Any:
     """Texts (b,), null where one is empty or a word that stands for no value."""
-    return pc.if_else(pc.is_in(column, value_set=pa.array(["", *words], column.type)), None, column)
+    absent = pc.is_in(column, value_set=pa.array(["", *words], column.type))
+    return pc.if_else(absent, None, column) if absent.true_count else column
 
 
 def cast(column: Any, target: Any) -> tuple[Any, np.ndarray]:
