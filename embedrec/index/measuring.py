@@ -25,7 +25,7 @@ TOLERANCE = 1e-6  # of a score: as near as the last exact result is what float32
 _SMALLEST = 2.0**-126  # scores below it are compared in float64
 _SMALL = walked.MANY - 1  # queries of a small batch
 _ONE_OF = 8  # queries of which one is also searched for in small batches
-_CHANCE = 0.005  # of recall, by which two ways through a graph differ
+_CHANCE = 0.02  # of recall, by which two ways through a graph may differ
 _ONE_SIDED = 1.645  # standard errors below which a normal variable falls in 5 of 100 cases
 
 

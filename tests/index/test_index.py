@@ -286,5 +286,5 @@ def test_recall_of_graphs_is_that_of_large_and_small_batches() -> None:
         parts = [index.once(vectors[start : start + 63], 21, settings) for start in range(0, 4000, 63)]
         shares = [float((found >= 1 - 1e-6).mean()) for found in (whole.scores, np.vstack([p.scores for p in parts]))]
         recall = asked.found_by(index, settings, once=True).mean
-        assert recall <= min(shares) + 0.01, (ef, recall, shares)
+        assert recall <= min(shares) + 0.025, (ef, recall, shares)
     assert index.facts["recall@20"] >= 0.99
