@@ -143,7 +143,7 @@ def first_row(text: bytes, quoted: bool, *, last: bool) -> tuple[int, int, int] 
 
 def split_row(row: str, delimiter: str, *, quoted: bool) -> list[str]:
     """The values of a row, without spaces around them. Raises DataError for a broken quote."""
-    if not quoted:
+    if not quoted or '"' not in row:
         return [value.strip() for value in row.split(delimiter)]
     value = re.compile(rf'"((?:[^"]|"")*+)"[ \t]*(?={re.escape(delimiter)}|\Z)')
     values, place = [], 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -104,6 +105,7 @@ def guess(candidates: Sequence[str], columns: Sequence[str]) -> str:
     return next((found[candidate] for candidate in candidates if candidate in found), "")
 
 
+@lru_cache(maxsize=1 << 16)  # every role is looked for among all columns
 def plain(column: str) -> str:
     """A column's name without what differs between writers: "item_id:token", "ItemId", "x[].item_id" are "itemid"."""
     return "".join(c for c in column.rpartition(EACH)[2].partition(":")[0].lower() if c.isalnum())

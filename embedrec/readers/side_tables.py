@@ -72,7 +72,7 @@ class SideTable:
         rows, parts = _Rows(vocab, cold=self.cold), {c: self._column(c) for c in columns}
         texts: list[Any] = []
         for source, form in self.sources:
-            check_columns(read, source, form.columns(source))
+            check_columns(read, source, there if source is first else form.columns(source))
             _check_names(columns, source)
             for batch in form.batches(source, read, bad_rows, share):
                 with casting(source):
@@ -122,7 +122,7 @@ def with_side_tables(
         if not plan.user:
             raise DataError(f"features of users were given ({users}), but the events name no user; name it with --user")
         tables["user"] = side_table(users, "user", plan.user)
-    names = [name for table in tables.values() for name in table.names()]
+    names = [name for table in tables.values() for name in table.names()] if types else []
     odd = next((name for name in types if name not in names), None)
     if odd is not None:
         hint = did_you_mean(odd, names) or f"; there are {listed(names) or 'none'}"
