@@ -29,6 +29,7 @@ _CALLED = re.compile(rf"(^|_)({_CODES})$", re.I)
 _CAMEL = re.compile(r"[a-z0-9](ID|Id|Ids|Code|Codes|UUID|Uuid|SKU|Sku|Zip)$")
 _PLAIN_NUMBER = r"^[-+]?([1-9][0-9]*|0)?(\.[0-9]*)?([eE][-+]?[0-9]+)?$"  # without a leading zero, as in codes
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]*Z?)?$"
+_FEW = 64
 _EXACT = 2**53  # below it, floats of 64 bits hold every whole number
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N")
 
@@ -144,13 +145,20 @@ class FeatureColumn:
             return None
         plain = numbers.to_numpy(zero_copy_only=False)
         known = plain[~np.isnan(plain)] if numbers.null_count else plain
-        if not np.isfinite(known).all() or pc.all(pc.match_substring_regex(texts, _PLAIN_NUMBER)).as_py() is False:
+        if not np.isfinite(known).all() or not _all_match(texts, _PLAIN_NUMBER):
             return None
         large = np.abs(known).max(initial=0) >= _EXACT
         return None if large and pc.all(pc.match_substring_regex(texts, r"^[-+]?[0-9]+$")).as_py() else numbers
 
     def _split(self, texts: Any) -> Any:
         return _words(pc.split_pattern(pc.cast(texts, pa.string()), self.split))
+
+
+def _all_match(texts: Any, pattern: str) -> bool:
+    """Whether all texts but the missing ones match; of few, without the start of Arrow's own matching."""
+    if len(texts) > _FEW:
+        return pc.all(pc.match_substring_regex(texts, pattern)).as_py() is not False
+    return all(text is None or re.search(pattern, text) for text in texts.to_pylist())
 
 
 def _plain(part: Any, name: str, source: Source) -> Any:
