@@ -9,7 +9,6 @@ the like are missing values (`MISSING`).
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -31,13 +30,7 @@ _PLAIN_NUMBER = r"^[-+]?([1-9][0-9]*|0)?(\.[0-9]*)?([eE][-+]?[0-9]+)?$"  # witho
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]*Z?)?$"
 _FEW = 64
 _EXACT = 2**53  # below it, floats of 64 bits hold every whole number
-MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N")
-
-
-@cache
-def _missing() -> Any:
-    """`MISSING` as Arrow has it, made when it is needed: making it imports pandas."""
-    return pa.array(list(MISSING), pa.string())
+MISSING = (*values.MISSING, "NaN", "nan")
 
 
 def called_as_codes(name: str) -> bool:
@@ -90,10 +83,7 @@ class FeatureColumn:
         texts = parts[0] if len(parts) == 1 else pa.chunked_array(parts, pa.string()).combine_chunks()
         if self.kind is None and (numbers := self._numbers(texts)) is not None:
             return numbers  # most columns of a wide table, with few calls
-        texts = pc.utf8_trim_whitespace(texts)
-        absent = pc.is_in(texts, value_set=_missing())
-        if absent.true_count:
-            texts = pc.if_else(absent, None, texts)
+        texts = values.without_missing(pc.utf8_trim_whitespace(texts), MISSING)
         found = self._guessed(texts) if self.kind in (None, "date") else texts
         if self.kind == "date" and not self.dated:
             raise DataError(f"the column {self.name!r} must hold dates as 2024-05-31, but does not")
