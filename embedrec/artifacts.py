@@ -25,7 +25,7 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING, Any
 
 from embedrec import manifests, remembered
-from embedrec.atomic import atomic_folder, sha256
+from embedrec.atomic import atomic_folder, other_file, sha256
 from embedrec.decoding import decoded_or_none, decoding
 from embedrec.errors import ArtifactError, reason
 
@@ -142,12 +142,10 @@ def check_place(folder: Path) -> None:
     above = next(p for p in folder.absolute().parents if p.exists())
     if not (above.is_dir() and os.access(above, os.W_OK)):
         raise ArtifactError(f"{above} cannot be written to; choose another workspace")
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise ArtifactError(f"{folder} is a file; move it away or choose another name")
-    ours = _own_files(folder)
-    other = next((name for name in sorted(f.name for f in folder.iterdir()) if name not in ours), None)
+    try:
+        other = other_file(folder, _own_files)
+    except NotADirectoryError:
+        raise ArtifactError(f"{folder} is a file; move it away or choose another name") from None
     if other is not None:
         raise ArtifactError(
             f"{folder} holds other files and no artifact ({other}); move it away or choose another name"
@@ -302,9 +300,9 @@ class Artifact:
             (self.folder / remembered.FILE).unlink()
         for name in self.files:
             self.path(name)
-        for extra in sorted(f.name for f in self.folder.iterdir()):
-            if extra not in (MANIFEST, remembered.FILE) and extra not in self.files:
-                raise ArtifactError(f"{self.folder / extra} is not in the manifest; remove it")
+        extra = other_file(self.folder, lambda _: {MANIFEST, remembered.FILE, *self.files})
+        if extra is not None:
+            raise ArtifactError(f"{self.folder / extra} is not in the manifest; remove it")
 
 
 def read(folder: Path, kind: str | None = None) -> Artifact:

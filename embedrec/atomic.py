@@ -189,6 +189,24 @@ def no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
+def other_file(folder: Path, own: Callable[[Path], set[str]]) -> str | None:
+    """The first file in a folder that is not among its own; None where there is none, or no folder.
+
+    own  the names that belong to what the folder holds. Where another writer replaces the folder between the two
+         looks, both are taken again, so that the old files are never compared with the new names
+    """
+    while True:
+        try:
+            before = folder.stat()
+            names, known = {file.name for file in folder.iterdir()}, own(folder)
+            other = min(names - known, default=None)
+            if other is None or os.path.samestat(before, folder.stat()):
+                return other
+        except FileNotFoundError:
+            if not folder.exists():
+                return None
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as f:

@@ -245,6 +245,32 @@ def test_no_update_is_lost(tmp_path: Path, swap: str) -> None:
     assert names(tmp_path) == ["x"]
 
 
+def test_a_place_is_checked_while_another_writer_replaces_it(tmp_path: Path, swap: str) -> None:
+    """Neither that the folder is missing for a moment, nor old files beside a new manifest, is taken for a fault."""
+    folder, done = tmp_path / "x", threading.Event()
+    write(folder, 0)
+
+    def replace() -> None:
+        try:
+            for number in range(40):
+                with artifacts.writing(folder, "model", {}) as draft:
+                    for name in range(8):
+                        draft.array(f"file{number % 2}{name}", np.zeros(1))
+        finally:
+            done.set()
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        while not done.is_set():
+            artifacts.check_place(folder)
+    finally:
+        writer.join()
+    (folder / "notes.txt").touch()
+    with pytest.raises(ArtifactError, match=r"other files and no artifact \(notes.txt\)"):
+        artifacts.check_place(folder)
+
+
 def test_only_what_is_replaced_must_be_the_same(tmp_path: Path) -> None:
     write(tmp_path / "x", 1)
     before = artifacts.read(tmp_path / "x")

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from embedrec.atomic import atomic_file, atomic_folder, sha256
+from embedrec.atomic import atomic_file, atomic_folder, other_file, sha256
 from embedrec.data.arrow import to_arrow
 from embedrec.decoding import decoding
 from embedrec.errors import ArtifactError
@@ -97,12 +97,11 @@ def write_shards(
 
 def check_folder(folder: Path) -> None:
     """Raises ArtifactError unless `folder` is missing, empty, or an earlier export."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise ArtifactError(f"{folder} is a file, but shards need a folder; move it away or name another")
-    there = {f.name for f in folder.iterdir()}
-    if there and not there <= {MANIFEST, *_manifest_files(folder)}:
+    try:
+        other = other_file(folder, lambda _: {MANIFEST, *_manifest_files(folder)})
+    except NotADirectoryError:
+        raise ArtifactError(f"{folder} is a file, but shards need a folder; move it away or name another") from None
+    if other is not None:
         raise ArtifactError(f"{folder} holds other files and no export; move it away or name another")
 
 
