@@ -9,51 +9,51 @@ if TYPE_CHECKING:
     from typing import Any
 
     from embedrec.data import Events, Features, Sessions, Vocab
-    from embedrec.embeddings import Embeddings
+    from embedrec.data.topk import TopK
     from embedrec.errors import EmbedrecError
-    from embedrec.export.similarity import write_similarity
-    from embedrec.index.building import build_index
-    from embedrec.index.files import load_index, save_index
+    from embedrec.export.similarity_file import write_similarity
+    from embedrec.index.build import build_index
     from embedrec.index.index import Index
-    from embedrec.models.cooccurrence import Cooccurrence
-    from embedrec.models.files import load_model, save_model
-    from embedrec.models.gru4rec import GRU4Rec
-    from embedrec.models.popular import Popular
-    from embedrec.models.random import Random
-    from embedrec.models.rules import AssociationRules, SequentialRules
-    from embedrec.models.svd import Spectral
-    from embedrec.models.two_tower import TwoTower
-    from embedrec.models.word2vec import Word2Vec
-    from embedrec.topk import TopK
-    from embedrec.workspace import Workspace
+    from embedrec.index.serialization import load_index, save_index
+    from embedrec.models.baselines.popular import Popular
+    from embedrec.models.baselines.random import Random
+    from embedrec.models.baselines.rules import AssociationRules, SequentialRules
+    from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
+    from embedrec.models.cooccurrence.svd import Spectral
+    from embedrec.models.gru4rec.recipe import GRU4Rec
+    from embedrec.models.serialization import load_model, save_model
+    from embedrec.models.two_tower.recipe import TwoTower
+    from embedrec.models.word2vec.recipe import Word2Vec
+    from embedrec.storage.workspace import Workspace
+    from embedrec.vectors.embeddings import Embeddings
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "AssociationRules": "embedrec.models.rules",
-    "Cooccurrence": "embedrec.models.cooccurrence",
-    "Embeddings": "embedrec.embeddings",
+    "AssociationRules": "embedrec.models.baselines.rules",
+    "Cooccurrence": "embedrec.models.cooccurrence.cooccurrence",
+    "Embeddings": "embedrec.vectors.embeddings",
     "EmbedrecError": "embedrec.errors",
     "Events": "embedrec.data",
     "Features": "embedrec.data",
-    "GRU4Rec": "embedrec.models.gru4rec",
+    "GRU4Rec": "embedrec.models.gru4rec.recipe",
     "Index": "embedrec.index.index",
-    "Popular": "embedrec.models.popular",
-    "Random": "embedrec.models.random",
-    "SequentialRules": "embedrec.models.rules",
+    "Popular": "embedrec.models.baselines.popular",
+    "Random": "embedrec.models.baselines.random",
+    "SequentialRules": "embedrec.models.baselines.rules",
     "Sessions": "embedrec.data",
-    "Spectral": "embedrec.models.svd",
-    "TopK": "embedrec.topk",
-    "TwoTower": "embedrec.models.two_tower",
+    "Spectral": "embedrec.models.cooccurrence.svd",
+    "TopK": "embedrec.data.topk",
+    "TwoTower": "embedrec.models.two_tower.recipe",
     "Vocab": "embedrec.data",
-    "Word2Vec": "embedrec.models.word2vec",
-    "Workspace": "embedrec.workspace",
-    "build_index": "embedrec.index.building",
-    "load_index": "embedrec.index.files",
-    "load_model": "embedrec.models.files",
-    "save_index": "embedrec.index.files",
-    "save_model": "embedrec.models.files",
-    "write_similarity": "embedrec.export.similarity",
+    "Word2Vec": "embedrec.models.word2vec.recipe",
+    "Workspace": "embedrec.storage.workspace",
+    "build_index": "embedrec.index.build",
+    "load_index": "embedrec.index.serialization",
+    "load_model": "embedrec.models.serialization",
+    "save_index": "embedrec.index.serialization",
+    "save_model": "embedrec.models.serialization",
+    "write_similarity": "embedrec.export.similarity_file",
 }
 
 __all__ = [

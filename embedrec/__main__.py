@@ -1,6 +1,6 @@
 """`python -m embedrec` is the command line."""
 
-from embedrec.interpreters import leave_current_folder_out
+from embedrec.runtime.child_interpreters import leave_current_folder_out
 
 leave_current_folder_out()
 

@@ -82,7 +82,7 @@ def system_said(error: OSError) -> str:
 
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
     """The part of a message that names the nearest valid words: "; did you mean 'window'?" or ""."""
-    from embedrec.near_misses import close_matches
+    from embedrec.text.near_misses import close_matches
 
     near = close_matches(given, valid)
     return f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

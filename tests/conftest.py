@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from embedrec.data import Sessions, Vocab
-from embedrec.embeddings import Embeddings
+from embedrec.vectors.embeddings import Embeddings
 
 # The default run repeats itself; HYPOTHESIS_PROFILE=search looks for new examples, and for longer.
 _CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}

@@ -29,10 +29,10 @@ from embedrec.config import (
     to_toml,
 )
 from embedrec.data.filters import Filters
-from embedrec.data.splits import SPLITS
 from embedrec.errors import SettingsError
 from embedrec.models import MODELS, RESTORERS, recipe_class, restorer_class
-from embedrec.models.word2vec import Word2Vec
+from embedrec.models.word2vec.recipe import Word2Vec
+from embedrec.splitting.rules import SPLITS
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedrec import artifacts, atomic
 from embedrec.data import Features, Sessions, Vocab
 from embedrec.data.features import Categories, Lists
-from embedrec.data.held_out import HeldOut
-from embedrec.data.vocab_files import save_ids
+from embedrec.data.parquet_io import save_ids
 from embedrec.errors import ArtifactError
-from embedrec.index.building import build_index
-from embedrec.index.files import load_index, save_index
-from embedrec.models.files import load_model, save_model
-from embedrec.models.popular import Popular
-from embedrec.models.vectors import Vectors
-from embedrec.steps import verdict
+from embedrec.index.build import build_index
+from embedrec.index.serialization import load_index, save_index
+from embedrec.models.baselines.popular import Popular
+from embedrec.models.imported import Vectors
+from embedrec.models.serialization import load_model, save_model
+from embedrec.splitting.holdout import HeldOut
+from embedrec.storage import artifacts, atomic
+from embedrec.workflows.prepare import verdict
 from tests.conftest import some_embeddings, tiny_sessions
 
 KINDS = ("sessions", "split", "popular", "vectors", "flat", "ivf")

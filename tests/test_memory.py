@@ -17,15 +17,17 @@ import pytest
 from hypothesis import strategies as st
 from pyarrow import csv
 
-from embedrec import artifacts, steps
-from embedrec.data import ordering, room
+from embedrec.data import sort_events
 from embedrec.data.filters import Filters
 from embedrec.data.regroup import Regroup
 from embedrec.errors import EmbedrecError
-from embedrec.models.cooccurrence import Cooccurrence
-from embedrec.models.svd import Spectral
-from embedrec.readers import BadRows, formats, ids
+from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
+from embedrec.models.cooccurrence.svd import Spectral
+from embedrec.readers import BadRows
 from embedrec.readers.table import Table
+from embedrec.readers.tabular import code_ids, formats
+from embedrec.storage import artifacts, memory_budget
+from embedrec.workflows import prepare
 from tests.conftest import tiny_sessions
 from tests.data import strategies as draw
 
@@ -68,7 +70,9 @@ def prepared(folder: Path, log: Path, reader: Any, memory: int | None, workers: 
     bad_rows = BadRows()
     place = folder / f"with-{memory}"
     try:
-        done = steps.prepare("table", reader, [log], place, bad_rows=bad_rows, workers=workers, memory=memory, **given)
+        done = prepare.prepare(
+            "table", reader, [log], place, bad_rows=bad_rows, workers=workers, memory=memory, **given
+        )
     except EmbedrecError as e:
         return str(e)
     finally:
@@ -87,11 +91,11 @@ def test_the_result_is_the_same_to_the_byte(
         plain = prepared(Path(folder), log, reader, None, 1, filters=chosen, regroup=regroup)
         patch.setattr(formats, "_ROWS", 48)  # of which a budget leaves a sixteenth: 3
         patch.setattr(formats, "_BYTES", 1600)  # and 100 bytes
-        patch.setattr(room, "_CHUNK", 4)
-        patch.setattr(ordering, "_MANY", 0)
-        patch.setattr(ordering, "_PART", 5)
-        patch.setattr(ids, "_FEW", 0)
-        patch.setattr(ids, "_SLOTS", 4)
+        patch.setattr(memory_budget, "_CHUNK", 4)
+        patch.setattr(sort_events, "_MANY", 0)
+        patch.setattr(sort_events, "_PART", 5)
+        patch.setattr(code_ids, "_FEW", 0)
+        patch.setattr(code_ids, "_SLOTS", 4)
         for memory in (None, BUDGET):
             tiny = prepared(Path(folder), log, reader, memory, workers, filters=chosen, regroup=regroup)
             assert tiny == plain
@@ -131,9 +135,9 @@ def test_nothing_is_left_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(steps, "sessionize", interrupt)
+    monkeypatch.setattr(prepare, "sessionize", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        steps.prepare("table", Table(), [log], tmp_path / "w" / "s", LOOSE, bad_rows=BadRows(), memory=BUDGET)
+        prepare.prepare("table", Table(), [log], tmp_path / "w" / "s", LOOSE, bad_rows=BadRows(), memory=BUDGET)
     assert not list((tmp_path / "w").iterdir())
 
 
@@ -144,7 +148,7 @@ def test_models_are_the_same_without_the_ids_of_sessions(tmp_path: Path, recipe:
     named.save(tmp_path / "s", {})
     source = artifacts.read(tmp_path / "s", "sessions")
     models = [
-        steps.train(recipe, source, tmp_path / f"with-{memory}", memory=memory).folder for memory in (None, BUDGET)
+        prepare.train(recipe, source, tmp_path / f"with-{memory}", memory=memory).folder for memory in (None, BUDGET)
     ]
     assert contents(models[0]) == contents(models[1])
 

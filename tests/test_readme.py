@@ -12,9 +12,9 @@ import click
 import pytest
 
 from embedrec.cli.main import cli, main
+from embedrec.datasets.synthetic import make_world, write_mpd
 from embedrec.models import MODELS, recipe_class
-from embedrec.steps import recipe_of
-from embedrec.toy import make_world, write_mpd
+from embedrec.workflows.prepare import recipe_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -62,7 +62,7 @@ def test_the_tour_prints_what_it_says(
 ) -> None:
     """On a terminal, up to noise: numbers, ids, names of artists, how many epochs there are."""
     assert len(TOUR) >= 7
-    monkeypatch.setattr("embedrec.cli.common.on_terminal", lambda: True)
+    monkeypatch.setattr("embedrec.cli.shared.options.on_terminal", lambda: True)
     for line, expected in SHOWN:
         assert shell(line) == 0, capsys.readouterr().err
         printed = capsys.readouterr()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.common import (
+from embedrec.cli.shared.artifacts import latest_model
+from embedrec.cli.shared.options import (
     emit,
     json_option,
     log_option,
@@ -20,16 +21,15 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
-from embedrec.cli.searching import gpu_option, search_options
-from embedrec.cli.taking import latest_model
+from embedrec.cli.shared.search_options import gpu_option, search_options
 from embedrec.errors import ArtifactError, SettingsError
-from embedrec.index.settings import SearchSettings
-from embedrec.workspace import Workspace
+from embedrec.index.search_settings import SearchSettings
+from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.artifacts import Artifact
     from embedrec.data.features import Features
-    from embedrec.steps import Indexed
+    from embedrec.storage.artifacts import Artifact
+    from embedrec.workflows.prepare import Indexed
 
 _NOT_KEPT = 3  # exit code: no index keeps the promise
 
@@ -125,29 +125,29 @@ def build_index(
     embedrec build-index --of sessions --model projection
     embedrec build-index --of sessions --model word2vec --set idf=1 --set plays=once
     """
-    from embedrec import steps
-    from embedrec.cli.progress import Progress
+    from embedrec.cli.shared.progress_bar import Progress
     from embedrec.config import build, parse_pairs
-    from embedrec.data.room import parse_size
     from embedrec.errors import PromiseError
-    from embedrec.evaluate.plots import check_plots
-    from embedrec.index.promise import promised
-    from embedrec.models.encoders import Weights
-    from embedrec.past import trained_on
+    from embedrec.evaluation.plots import check_plots
+    from embedrec.index.target import promised
+    from embedrec.models.session_encoders import Weights
+    from embedrec.storage.memory_budget import parse_size
+    from embedrec.workflows import prepare
+    from embedrec.workflows.neighbours import trained_on
 
     promise = promised(target_recall, max_p95, max_ram)
     if plot is not None:
         check_plots()
     source = latest_model(workspace, model)
     use_threads(threads)
-    folder = workspace.folder("index", name or steps.index_name(source.name, kind, of))
+    folder = workspace.folder("index", name or prepare.index_name(source.name, kind, of))
     known = of == "sessions" or (of == "answers" and source.about.get("trained_on") is not None)
     sessions = using(trained_on(workspace, source)) if known else None
     features = None if of == "sessions" else features_to_keep(workspace, source)
     weights = build(Weights, parse_pairs(pairs), given="--set") if pairs else None
     try:
         with Progress("build-index") as report:
-            done = steps.index(
+            done = prepare.index(
                 source,
                 folder,
                 kind,
@@ -179,7 +179,7 @@ def build_index(
 
 def features_to_keep(workspace: Workspace, model: Artifact) -> Features | None:
     """The features of a model's items, which go along with an index of it; says why where they cannot."""
-    from embedrec.past import known_features
+    from embedrec.workflows.neighbours import known_features
 
     try:
         return known_features(workspace, model)
@@ -190,7 +190,7 @@ def features_to_keep(workspace: Workspace, model: Artifact) -> Features | None:
 
 def _draw(points: Sequence[Mapping[str, Any]], title: str, plot: Path | None) -> None:
     """Draw what was measured, where that is wanted; says so."""
-    from embedrec.evaluate.plots import draw_points
+    from embedrec.evaluation.plots import draw_points
 
     if plot is None:
         return

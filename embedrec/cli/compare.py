@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import emit, results
-from embedrec.cli.terminal import put
-from embedrec.cli.trials import judged, lengths_of, opened, terms_of, trial_options
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.evaluation_options import judged, lengths_of, opened, terms_of, trial_options
+from embedrec.cli.shared.options import emit, results
+from embedrec.cli.shared.terminal import put
+from embedrec.storage.workspace import Workspace
 
 
 @click.command(short_help="Which model is best, and by how much?")
@@ -71,9 +71,9 @@ def _compare(
     config: Path | None,
     **options: Any,
 ) -> None:
-    from embedrec.comparison import breakdown, check_metrics, flat, numbers, ranked, spent, usual_columns
     from embedrec.config import read_toml, table
-    from embedrec.trial import about, check_names
+    from embedrec.workflows.compare import breakdown, check_metrics, flat, numbers, ranked, spent, usual_columns
+    from embedrec.workflows.evaluate import about, check_names
 
     check_names(workspace, models)
     trial = opened(workspace, sessions, split, valid, protocol, given, seed)

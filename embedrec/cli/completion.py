@@ -10,9 +10,9 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem, get_completion_class, shell_complete
 
-from embedrec.cli.terminal import put
+from embedrec.cli.shared.terminal import put
 from embedrec.models import MODELS
-from embedrec.workspace import FOLDERS, Workspace
+from embedrec.storage.workspace import FOLDERS, Workspace
 
 VARIABLE = "_EMBEDREC_COMPLETE"  # as in `main`, which imports this only where it is set
 _KINDS: dict[str, tuple[str, ...]] = {

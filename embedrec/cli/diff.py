@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import emit, json_option, log_option, results, workspace_option
-from embedrec.cli.terminal import json_line, put
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.options import emit, json_option, log_option, results, workspace_option
+from embedrec.cli.shared.terminal import json_line, put
+from embedrec.storage.workspace import Workspace
 
 
 @click.command(short_help="How do two exports differ?")
@@ -63,10 +63,10 @@ def diff(
     lists in OLD that hold results: one that NEW lacks has none. Columns: the figure, then its values in OLD and in
     NEW, or one value of both. After them the lists that changed most: item, overlap, RBO, what was lost and gained.
     """
-    from embedrec.cli.progress import Progress
+    from embedrec.cli.shared.progress_bar import Progress
     from embedrec.errors import DataError
-    from embedrec.export.difference import difference
-    from embedrec.export.reading import Codes, read_lists
+    from embedrec.export.diff import difference
+    from embedrec.export.read_lists import Codes, read_lists
 
     if counts is not None and sessions is not None:
         raise click.UsageError("counts come from a table or from sessions; leave out --counts or --sessions")
@@ -120,8 +120,8 @@ def _counts(ids: list[str], workspace: Workspace, table: Path | None, sessions: 
 
     from embedrec.data.vocab import Vocab
     from embedrec.errors import DataError
-    from embedrec.readers.bad_rows import BadRows
-    from embedrec.readers.side_tables import side_table
+    from embedrec.readers.tabular.bad_rows import BadRows
+    from embedrec.readers.tabular.feature_tables import side_table
 
     features = side_table(table, "item", "item").read(Vocab(np.array(ids, dtype=object)), BadRows("fail"))[0]
     if "count" not in features.numeric:

@@ -8,12 +8,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from embedrec.cli.common import config_option, emit, note
-from embedrec.cli.figures import by_metric
-from embedrec.cli.grid import GRID_ONLY, NOT_FOR_GRIDS, evaluate_grid, grid_options
-from embedrec.cli.settable import Settable
-from embedrec.cli.trials import judged, lengths_of, opened, terms_of, trial_options
-from embedrec.workspace import Workspace
+from embedrec.cli.evaluate_grid import GRID_ONLY, NOT_FOR_GRIDS, evaluate_grid, grid_options
+from embedrec.cli.shared.evaluation_options import judged, lengths_of, opened, terms_of, trial_options
+from embedrec.cli.shared.metric_table import by_metric
+from embedrec.cli.shared.options import config_option, emit, note
+from embedrec.cli.shared.settings_options import Settable
+from embedrec.storage.workspace import Workspace
 
 
 @click.command(cls=Settable, short_help="How good is a model?")
@@ -92,10 +92,10 @@ def _now(
     seed: int,
     **options: Any,
 ) -> None:
-    from embedrec.artifacts import check_place
-    from embedrec.comparison import breakdown, flat, spent
-    from embedrec.evaluate.runs import save_run as save
-    from embedrec.trial import about, check_names, relevant_ids
+    from embedrec.evaluation.trec_runs import save_run as save
+    from embedrec.storage.artifacts import check_place
+    from embedrec.workflows.compare import breakdown, flat, spent
+    from embedrec.workflows.evaluate import about, check_names, relevant_ids
 
     check_names(workspace, [name])
     if save_run is not None:
@@ -116,7 +116,7 @@ def _now(
 
 
 def _again(run: Path, qrels: Path | None, at: str, as_json: bool) -> None:
-    from embedrec.evaluate.runs import load_run
+    from embedrec.evaluation.trec_runs import load_run
 
     ks = lengths_of(at)
     loaded = load_run(run, qrels)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.allowing import allowed_beside_attributes
-from embedrec.cli.common import (
+from embedrec.cli.shared.artifacts import stale_option, took_all
+from embedrec.cli.shared.filter_options import allowed_beside_attributes
+from embedrec.cli.shared.options import (
     log_option,
     note,
     popularity_option,
@@ -19,18 +20,17 @@ from embedrec.cli.common import (
     whitespace_option,
     workspace_option,
 )
-from embedrec.cli.policies import policy_options
-from embedrec.cli.searching import check_not_both, gpu_option, nearest_options, search_options
-from embedrec.cli.taking import stale_option, took_all
-from embedrec.cli.terminal import result_stream
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.policy_options import policy_options
+from embedrec.cli.shared.search_options import check_not_both, gpu_option, nearest_options, search_options
+from embedrec.cli.shared.terminal import result_stream
+from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.allowed import Allowed
-    from embedrec.artifacts import Artifact
-    from embedrec.export.export import Exported
-    from embedrec.exportable import Exportable
-    from embedrec.vector_files import Format
+    from embedrec.data.item_filter import Allowed
+    from embedrec.export.write_lists import Exported
+    from embedrec.storage.artifacts import Artifact
+    from embedrec.vectors.file_formats import Format
+    from embedrec.workflows.export import Exportable
 
 
 @click.command(short_help="Write every item's neighbours to a file.")
@@ -118,9 +118,9 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     Options that change lists work in the order they have here, on more candidates than are written; what they did is
     told on stderr. A killed export leaves the old FILE as it was, and what was found in a hidden folder for --resume.
     """
-    from embedrec.cli.progress import Progress
-    from embedrec.export.export import Wanted, export_lists, stream_lists
-    from embedrec.export.layout import layout_of
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.export.file_format import layout_of
+    from embedrec.export.write_lists import Wanted, export_lists, stream_lists
 
     check_not_both(given["model"], given["index"])
     if file == "-" and (given["shards"] is not None or given["resume"]):
@@ -176,7 +176,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
 
 def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
     """What is exported. Raises UsageError for options that do not go together."""
-    from embedrec.exportable import exportable_items, exportable_recommendations, exportable_sessions
+    from embedrec.workflows.export import exportable_items, exportable_recommendations, exportable_sessions
 
     of = given["of"]
     if (of == "recommendations") != (given["histories"] is not None):
@@ -220,8 +220,8 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
 
 def _choice(workspace: Workspace, given: dict[str, Any]) -> Iterable[Artifact]:
     """What the source was chosen from; nothing where it was named."""
-    from embedrec.nearest import item_sources
-    from embedrec.past import session_sources
+    from embedrec.workflows.neighbours import session_sources
+    from embedrec.workflows.similar import item_sources
 
     if given["model"] is not None or given["index"] is not None:
         return ()
@@ -230,9 +230,9 @@ def _choice(workspace: Workspace, given: dict[str, Any]) -> Iterable[Artifact]:
 
 
 def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str, Any]) -> None:
-    from embedrec.cli.progress import Progress
+    from embedrec.cli.shared.progress_bar import Progress
     from embedrec.cli.vectors import tell_meta
-    from embedrec.vector_files import save_vectors
+    from embedrec.vectors.file_formats import save_vectors
 
     if given["policies"].wanted() or given["allowed"] or given["resume"] or file == "-":
         raise click.UsageError("vectors are written whole to a file, without policies; leave the options out")

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import emit, json_option, note, workspace_option
-from embedrec.cli.ids import TakesIds
-from embedrec.cli.searching import check_not_both
-from embedrec.cli.taking import latest_sessions, taken
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.artifacts import latest_sessions, taken
+from embedrec.cli.shared.id_arguments import TakesIds
+from embedrec.cli.shared.options import emit, json_option, note, workspace_option
+from embedrec.cli.shared.search_options import check_not_both
+from embedrec.storage.workspace import Workspace
 
 
 @click.command(cls=TakesIds, short_help="Find items by parts of their names or ids.")
@@ -39,8 +39,8 @@ def items(
     embedrec items scisor --json
     embedrec items 4gzpq5 --model word2vec
     """
-    from embedrec.data.telling import as_text
-    from embedrec.finding import find, open_catalogue
+    from embedrec.data.item_text import as_text
+    from embedrec.workflows.items import find, open_catalogue
 
     check_not_both(model, index)
     if sessions is not None and (model or index):

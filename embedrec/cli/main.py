@@ -17,17 +17,17 @@ from typing import Any, NoReturn
 import click
 
 from embedrec import __version__
-from embedrec.cli.advice import fitting
-from embedrec.cli.interrupts import ending_soon
-from embedrec.cli.json_log import LOGGED, say
-from embedrec.cli.named import Named
-from embedrec.cli.secrets import without_passwords
-from embedrec.cli.streams import close_streams, flush_results, open_streams
-from embedrec.cli.terminal import shortened, tell
-from embedrec.cli.unforeseen import TRACEBACK, speak_for_libraries, unexpected
+from embedrec.cli.shared.advice import fitting
+from embedrec.cli.shared.command_group import Named
+from embedrec.cli.shared.interrupts import ending_soon
+from embedrec.cli.shared.json_log import LOGGED, say
+from embedrec.cli.shared.secrets import without_passwords
+from embedrec.cli.shared.streams import close_streams, flush_results, open_streams
+from embedrec.cli.shared.terminal import shortened, tell
+from embedrec.cli.shared.unexpected_errors import TRACEBACK, speak_for_libraries, unexpected
 from embedrec.errors import EmbedrecError, system_said
-from embedrec.interpreters import leave_current_folder_out, safe_children
-from embedrec.native_text import set_stderr_apart
+from embedrec.runtime.child_interpreters import leave_current_folder_out, safe_children
+from embedrec.runtime.native_stderr import set_stderr_apart
 
 COMMANDS = {
     "demo": "embedrec.cli.demo",
@@ -49,8 +49,8 @@ COMMANDS = {
     "report": "embedrec.cli.report",
     "run": "embedrec.cli.run",
     "vectors": "embedrec.cli.vectors",
-    "info": "embedrec.cli.inspect:info",
-    "verify": "embedrec.cli.inspect:verify",
+    "info": "embedrec.cli.info:info",
+    "verify": "embedrec.cli.info:verify",
     "completion": "embedrec.cli.completion",
 }
 

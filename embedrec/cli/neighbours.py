@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import click
 
-from embedrec.cli.common import emit, json_option, threads_option, use_threads, workspace_option
-from embedrec.cli.ids import TakesIds
-from embedrec.cli.searching import check_not_both, search_options
-from embedrec.cli.taking import took_all
-from embedrec.index.settings import SearchSettings
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.artifacts import took_all
+from embedrec.cli.shared.id_arguments import TakesIds
+from embedrec.cli.shared.options import emit, json_option, threads_option, use_threads, workspace_option
+from embedrec.cli.shared.search_options import check_not_both, search_options
+from embedrec.index.search_settings import SearchSettings
+from embedrec.storage.workspace import Workspace
 
 
 @click.command(cls=TakesIds, short_help="The nearest past sessions to a history.")
@@ -47,7 +47,7 @@ def neighbours(
     """
     import numpy as np
 
-    from embedrec.past import open_past, session_sources
+    from embedrec.workflows.neighbours import open_past, session_sources
 
     if bool(items) == (session is not None):
         raise click.UsageError("give items, or a session with --session; not both")

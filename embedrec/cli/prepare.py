@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from embedrec.cli.named import Named
-from embedrec.cli.preparing import (
+from embedrec.cli.shared.command_group import Named
+from embedrec.cli.shared.prepare_options import (
     VALUES,
     feature_types_option,
     features_option,

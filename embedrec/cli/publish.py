@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.common import emit, note, use_threads
-from embedrec.cli.named import Named
-from embedrec.cli.publishing import content_options, list_option, service_options, undoes
-from embedrec.cli.searching import check_not_both
-from embedrec.cli.taking import took_all
+from embedrec.cli.shared.artifacts import took_all
+from embedrec.cli.shared.command_group import Named
+from embedrec.cli.shared.options import emit, note, use_threads
+from embedrec.cli.shared.publish_options import content_options, list_option, service_options, undoes
+from embedrec.cli.shared.search_options import check_not_both
 from embedrec.errors import SettingsError
-from embedrec.workspace import Workspace
+from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.export.publish.place import Place
-    from embedrec.export.publish.publication import Publication
-    from embedrec.export.publish.target import Generation, Target
+    from embedrec.publish.content import Publication
+    from embedrec.publish.endpoint import Place
+    from embedrec.publish.generations import Generation, Target
 
 
 @click.group(cls=Named, short_help="Write neighbours and vectors to what other services read.")
@@ -63,7 +63,7 @@ def redis(url: str, prefix: str, kind: Any, retries: int, **given: Any) -> None:
 
     The key of an item is PREFIX:GENERATION:ITEM. Readers get PREFIX:served, which holds the generation, then the key.
     """
-    from embedrec.export.publish.redis import Redis
+    from embedrec.publish.redis import Redis
 
     _publish(lambda place: Redis(place, prefix, kind), url, "REDISCLI_AUTH", retries, items="neighbours", **given)
 
@@ -83,7 +83,7 @@ def postgres(url: str, prefix: str, schema: str | None, hnsw: bool, retries: int
 
     Readers ask the views PREFIX_neighbours (item, rank, other, score) and PREFIX_vectors (item, vector).
     """
-    from embedrec.export.publish.postgres import Postgres
+    from embedrec.publish.postgres import Postgres
 
     _publish(lambda place: Postgres(place, prefix, schema, hnsw), url, None, retries, **given)
 
@@ -101,7 +101,7 @@ def qdrant(url: str, prefix: str, retries: int, **given: Any) -> None:
 
     Readers ask the alias PREFIX. One publish at a time.
     """
-    from embedrec.export.publish.qdrant import Qdrant
+    from embedrec.publish.qdrant import Qdrant
 
     if given["items"] == "neighbours":
         raise click.UsageError("qdrant takes vectors; give --items vectors or both")
@@ -120,8 +120,8 @@ def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: 
     \b
     embedrec publish parquet similar/ -n 50
     """
-    from embedrec.cli.progress import Progress
-    from embedrec.export.publish.parquet import measured_folder, publish_folder, published_folder
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.publish.parquet import measured_folder, publish_folder, published_folder
 
     if undoes(listing, False, None):
         _say_listed([published_folder(folder)], as_json)
@@ -154,11 +154,11 @@ def _publish(
     **given: Any,
 ) -> None:
     """Publish to a service; `secret` names the variable that may hold a password or key."""
-    from embedrec.cli.progress import Progress
-    from embedrec.export.publish.place import Place, Retries
-    from embedrec.export.publish.target import generations_at
-    from embedrec.export.publish.target import publish as publish_to
-    from embedrec.export.publish.target import rollback as roll_back
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.publish.endpoint import Place, Retries
+    from embedrec.publish.generations import generations_at
+    from embedrec.publish.generations import publish as publish_to
+    from embedrec.publish.generations import rollback as roll_back
 
     undone = undoes(listing, rollback, generation)
     with Progress("publish") as report:
@@ -196,8 +196,8 @@ def _publication(
     workspace: Workspace,
 ) -> Publication:
     """What is published, of an index or a model. Raises SettingsError for vectors where there are none."""
-    from embedrec.export.publish.publication import Publication
-    from embedrec.nearest import item_sources, nearest_source, open_nearest
+    from embedrec.publish.content import Publication
+    from embedrec.workflows.similar import item_sources, nearest_source, open_nearest
 
     check_not_both(model, index)
     source = nearest_source(workspace, model, index)

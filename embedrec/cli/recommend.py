@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.allowing import allowed_options, tell
-from embedrec.cli.common import (
+from embedrec.cli.shared.artifacts import took_all, unnamed
+from embedrec.cli.shared.filter_options import allowed_options, tell
+from embedrec.cli.shared.id_arguments import TakesIds
+from embedrec.cli.shared.options import (
     emit,
     json_option,
     popularity_option,
@@ -17,14 +19,12 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
-from embedrec.cli.ids import TakesIds
-from embedrec.cli.searching import check_not_both, search_options
-from embedrec.cli.taking import took_all, unnamed
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.search_options import check_not_both, search_options
+from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.allowed import Allowed
-    from embedrec.index.settings import SearchSettings
+    from embedrec.data.item_filter import Allowed
+    from embedrec.index.search_settings import SearchSettings
 
 _SHOWN = 10  # items, unless -n says otherwise
 
@@ -69,12 +69,12 @@ def recommend(
     """
     import numpy as np
 
-    from embedrec.allowed import item_features, telling
-    from embedrec.answering import open_answering
-    from embedrec.data.lookup import find_items
+    from embedrec.data.find_items import find_items
+    from embedrec.data.item_filter import item_features, telling
     from embedrec.data.sessions import Sessions
-    from embedrec.models.recommending import recommended
-    from embedrec.past import reasons, trained_on
+    from embedrec.models.filtered_recommend import recommended
+    from embedrec.workflows.neighbours import reasons, trained_on
+    from embedrec.workflows.recommend import open_answering
 
     check_not_both(model, index)
     use_threads(threads)

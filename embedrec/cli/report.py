@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.common import (
+from embedrec.cli.shared.artifacts import latest_sessions
+from embedrec.cli.shared.options import (
     device_option,
     log_option,
     note,
@@ -17,12 +18,11 @@ from embedrec.cli.common import (
     use_threads,
     workspace_option,
 )
-from embedrec.cli.taking import latest_sessions
-from embedrec.lineage import line_of
-from embedrec.workspace import Workspace
+from embedrec.storage.lineage import line_of
+from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.artifacts import Artifact
+    from embedrec.storage.artifacts import Artifact
 
 
 @click.command(short_help="One HTML page about data, models and indexes.")
@@ -88,9 +88,9 @@ def report(
     embedrec report
     embedrec report page.html --model word2vec --model svd --item "Daft Punk" --label genres
     """
-    from embedrec.cli.progress import Progress
-    from embedrec.page.page import write_page
-    from embedrec.page.subject import subject_of
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.html_report.content import subject_of
+    from embedrec.html_report.page import write_page
 
     source = latest_sessions(workspace, sessions)
     use_threads(threads)
@@ -132,9 +132,9 @@ def _compared(
     workspace: Workspace, source: Artifact, names: Sequence[str], seed: int, threads: int, device: str
 ) -> dict[str, Any]:
     """The models' answers about the held-out part, judged as `compare` judges them."""
-    from embedrec.cli.trials import judged, opened, terms_of
-    from embedrec.comparison import recorded, usual_columns
-    from embedrec.trial import about
+    from embedrec.cli.shared.evaluation_options import judged, opened, terms_of
+    from embedrec.workflows.compare import recorded, usual_columns
+    from embedrec.workflows.evaluate import about
 
     trial = opened(workspace, source.name, None, False, None, None, seed)
     at = tuple(k for k in (1, 5, 10, 20) if k <= len(trial.train.vocab))

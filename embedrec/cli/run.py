@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.common import (
+from embedrec.cli.shared.options import (
     device_option,
     emit,
     json_option,
@@ -18,11 +18,11 @@ from embedrec.cli.common import (
     use_threads,
     workspace_option,
 )
-from embedrec.workspace import Workspace
+from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.reporting import Report
-    from embedrec.study.step import Study, Where
+    from embedrec.experiments.step import Study, Where
+    from embedrec.progress import Report
 
 
 @click.command(short_help="Carry out a whole study.")
@@ -56,9 +56,9 @@ def run(
     embedrec run study.toml --from compare
     embedrec run study.toml --from "train word2vec"
     """
-    from embedrec.cli.json_log import JsonLog, logged
-    from embedrec.study.read import read_study
-    from embedrec.study.run import carry_out, plan, where
+    from embedrec.cli.shared.json_log import JsonLog, logged
+    from embedrec.experiments.parse import read_study
+    from embedrec.experiments.runner import carry_out, plan, where
 
     log: AbstractContextManager[Report] = nullcontext(JsonLog()) if logged() else Told()
     with log as report:
@@ -81,9 +81,9 @@ def run(
 
 def _results(study: Study, place: Where) -> Any:
     """Title, note and rows of each table of a study, else of its comparison."""
-    from embedrec import artifacts
-    from embedrec.study.judging import COMPARISON
-    from embedrec.study.published import TABLES
+    from embedrec.experiments.evaluation_steps import COMPARISON
+    from embedrec.experiments.result_tables import TABLES
+    from embedrec.storage import artifacts
 
     steps = {step.name: step for step in study.steps}
     if "tables" in steps:
@@ -111,7 +111,7 @@ class Told:
             self._progress = None
 
     def __call__(self, event: str, **said: Any) -> None:
-        from embedrec.cli.progress import Progress
+        from embedrec.cli.shared.progress_bar import Progress
 
         if event == "skip":
             note(f"skip {said['step']}: {said['why']}")

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.allowing import allowed_options, tell
-from embedrec.cli.common import (
+from embedrec.cli.shared.artifacts import taken
+from embedrec.cli.shared.filter_options import allowed_options, tell
+from embedrec.cli.shared.id_arguments import TakesIds
+from embedrec.cli.shared.options import (
     emit,
     json_option,
     note,
@@ -18,14 +20,12 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
-from embedrec.cli.ids import TakesIds
-from embedrec.cli.searching import check_not_both, gpu_option, nearest_options, search_options
-from embedrec.cli.taking import taken
-from embedrec.index.settings import SearchSettings
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.search_options import check_not_both, gpu_option, nearest_options, search_options
+from embedrec.index.search_settings import SearchSettings
+from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.allowed import Allowed
+    from embedrec.data.item_filter import Allowed
 
 _SHOWN = 10  # neighbours an item, unless -n says otherwise
 
@@ -69,11 +69,11 @@ def similar(
     Columns: the item, rank, the similar item, score, its name, and with --why the training sessions that hold both, the
     smallest first, with the cosine between the pair and the session.
     """
-    from embedrec.allowed import item_features, telling
-    from embedrec.data.lookup import find_items
+    from embedrec.data.find_items import find_items
+    from embedrec.data.item_filter import item_features, telling
     from embedrec.data.sessions import Sessions
-    from embedrec.nearest import item_sources, nearest_source, open_nearest
-    from embedrec.past import together, trained_on
+    from embedrec.workflows.neighbours import together, trained_on
+    from embedrec.workflows.similar import item_sources, nearest_source, open_nearest
 
     check_not_both(model, index)
     source = nearest_source(workspace, model, index)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from embedrec.cli.preparing import (
+from embedrec.cli.shared.prepare_options import (
     VALUES,
     feature_types_option,
     features_option,

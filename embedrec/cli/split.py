@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from embedrec.cli.common import emit, json_option, log_option, note, seed_option, workspace_option
-from embedrec.cli.taking import latest_sessions, tell_outdated
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.artifacts import latest_sessions, tell_outdated
+from embedrec.cli.shared.options import emit, json_option, log_option, note, seed_option, workspace_option
+from embedrec.storage.workspace import Workspace
 
 
 @click.command(short_help="Hold out a part of the sessions.")
@@ -36,8 +36,8 @@ def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json:
     embedrec split time:days=7
     embedrec split last-item --sessions movielens
     """
-    from embedrec import trial as trials
-    from embedrec.cli.progress import Progress
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.workflows import evaluate as trials
 
     source = latest_sessions(workspace, sessions)
     chosen = trials.rule_of(rule)

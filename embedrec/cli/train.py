@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.common import (
+from embedrec.cli.shared.artifacts import latest_sessions, tell_outdated, tell_replaced
+from embedrec.cli.shared.options import (
     config_option,
     device_option,
     emit,
@@ -22,15 +23,14 @@ from embedrec.cli.common import (
     using,
     workspace_option,
 )
-from embedrec.cli.settable import Settable
-from embedrec.cli.taking import latest_sessions, tell_outdated, tell_replaced
-from embedrec.cli.terminal import put
+from embedrec.cli.shared.settings_options import Settable
+from embedrec.cli.shared.terminal import put
 from embedrec.errors import SettingsError
-from embedrec.workspace import Workspace
+from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.reporting import Report
-    from embedrec.training.run import Run
+    from embedrec.progress import Report
+    from embedrec.training.context import Run
 
 
 @click.command(cls=Settable, short_help="Train a model on sessions.")
@@ -94,16 +94,16 @@ def train(
     embedrec train two-tower --resume
     torchrun --nproc-per-node 2 --no-python embedrec train two-tower
     """
-    from embedrec import steps
-    from embedrec.cli.progress import Progress
+    from embedrec.cli.shared.progress_bar import Progress
     from embedrec.config import to_toml
-    from embedrec.data.room import parse_size
     from embedrec.models import recipe_class
+    from embedrec.storage.memory_budget import parse_size
+    from embedrec.workflows import prepare
 
     before = None if start is None else using(workspace.find("model", start))
     cls = recipe_class(model)
-    base = steps.AS_IS if before is None else steps.continuing_settings(cls, before)
-    recipe = steps.recipe_of(cls, config, pairs, base)
+    base = prepare.AS_IS if before is None else prepare.continuing_settings(cls, before)
+    recipe = prepare.recipe_of(cls, config, pairs, base)
     if print_config:
         put(to_toml(recipe, "train", model), newline=False)
         return
@@ -112,9 +112,9 @@ def train(
     tell_replaced(workspace, folder, source)
     with Progress(f"train {model}") as report, placed(recipe, device, checkpoint, resume, report) as run:
         if not run.first:
-            steps.train_along(recipe, source, seed=seed, threads=threads, run=run)
+            prepare.train_along(recipe, source, seed=seed, threads=threads, run=run)
             return
-        done = steps.train(
+        done = prepare.train(
             recipe,
             source,
             folder,
@@ -133,9 +133,9 @@ def train(
 @contextmanager
 def placed(recipe: Any, device: str, checkpoint: Path, resume: bool, report: Report) -> Iterator[Run]:
     """For a block that trains a recipe: on which device, with which checkpoint, beside which other processes."""
-    from embedrec.models.neural import called, device_of, in_steps
-    from embedrec.reporting import quiet
-    from embedrec.training.run import HERE, Run, started_together
+    from embedrec.models.torch_recipe import called, device_of, in_steps
+    from embedrec.progress import quiet
+    from embedrec.training.context import HERE, Run, started_together
 
     place, count = started_together(os.environ)
     chosen = device_of(recipe, device, quiet if place else report, place=place)
@@ -149,7 +149,7 @@ def placed(recipe: Any, device: str, checkpoint: Path, resume: bool, report: Rep
             note(f"an interrupted training of this name is given up; --resume would go on with it ({checkpoint})")
         yield Run(chosen, checkpoint, resume)
     else:
-        from embedrec.training.processes import joined
+        from embedrec.training.distributed import joined
 
         with joined(chosen) as processes:
             yield Run(chosen, checkpoint, resume, processes)

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from embedrec.cli.common import (
+from embedrec.cli.shared.evaluation_options import lengths_of, opened, terms_of
+from embedrec.cli.shared.options import (
     config_option,
     device_option,
     emit,
@@ -19,9 +20,8 @@ from embedrec.cli.common import (
     use_threads,
     workspace_option,
 )
-from embedrec.cli.settable import Settable
-from embedrec.cli.trials import lengths_of, opened, terms_of
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.settings_options import Settable
+from embedrec.storage.workspace import Workspace
 
 
 @click.command(cls=Settable, short_help="Look for the settings that are best.")
@@ -103,17 +103,17 @@ def tune(
     embedrec tune vsknn --trials 60 --metric mrr@20
     embedrec tune two-tower --space "learning_rate=0.01..0.3 log" --space dim=32,64,128 --set epochs=10
     """
-    from embedrec.artifacts import plain_name
-    from embedrec.atomic import atomic_file
-    from embedrec.cli.progress import Progress
+    from embedrec.cli.shared.progress_bar import Progress
     from embedrec.config import parse_pairs, to_toml
     from embedrec.errors import SettingsError
     from embedrec.models import recipe_class
-    from embedrec.steps import recipe_of
+    from embedrec.storage.artifacts import plain_name
+    from embedrec.storage.atomic import atomic_file
     from embedrec.tune.journal import Journal
     from embedrec.tune.search import Search, check_optuna
     from embedrec.tune.search import tune as search_for
-    from embedrec.tune.space import own_space, space_of
+    from embedrec.tune.search_space import own_space, space_of
+    from embedrec.workflows.prepare import recipe_of
 
     check_optuna()
     cls = recipe_class(model)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from embedrec.cli.allowing import id_list
 from embedrec.cli.build_index import features_to_keep
-from embedrec.cli.common import (
+from embedrec.cli.shared.artifacts import taken
+from embedrec.cli.shared.filter_options import id_list
+from embedrec.cli.shared.options import (
     emit,
     json_option,
     log_option,
@@ -17,8 +18,7 @@ from embedrec.cli.common import (
     use_threads,
     workspace_option,
 )
-from embedrec.cli.taking import taken
-from embedrec.workspace import Workspace
+from embedrec.storage.workspace import Workspace
 
 
 @click.command("update-index", short_help="Add, replace and remove items of an index.")
@@ -65,8 +65,8 @@ def update_index(
 
     FAISS cannot remove from graphs: what is gone stays there as tombstones, which searches pass over, until --compact.
     """
-    from embedrec.changing import Changes, change_index
-    from embedrec.cli.progress import Progress
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.workflows.update_index import Changes, change_index
 
     source = taken(workspace, workspace.find("index", index))
     trained = None if model is None else taken(workspace, workspace.find("model", model))

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from embedrec.artifacts import plain_from
-from embedrec.cli.common import log_option, note, whitespace_option, workspace_option
-from embedrec.cli.taking import latest_model, tell_outdated
-from embedrec.workspace import Workspace
+from embedrec.cli.shared.artifacts import latest_model, tell_outdated
+from embedrec.cli.shared.options import log_option, note, whitespace_option, workspace_option
+from embedrec.storage.artifacts import plain_from
+from embedrec.storage.workspace import Workspace
 
 _format = click.option(
     "--format",
@@ -22,7 +22,7 @@ _format = click.option(
 
 def tell_meta(file: Path) -> None:
     """Say what stands beside a file of vectors that was written."""
-    from embedrec.vector_meta import meta_file
+    from embedrec.vectors.metadata import meta_file
 
     if meta_file(file).is_file():
         note(f"wrote the metric and how ids are written to {meta_file(file)}; keep it beside {file.name}")
@@ -50,13 +50,13 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
     \b
     embedrec vectors export artists.bin
     """
-    from embedrec import steps
-    from embedrec.cli.progress import Progress
-    from embedrec.vector_files import save_vectors
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.vectors.file_formats import save_vectors
+    from embedrec.workflows import prepare
 
     source = latest_model(workspace, model)
     with Progress("vectors export") as report:
-        embeddings = steps.item_vectors(source)
+        embeddings = prepare.item_vectors(source)
         save_vectors(embeddings, file, kind, whitespace=whitespace, report=report)
     note(f"wrote {len(embeddings)} × {embeddings.dim} vectors to {file}")
     tell_meta(file)
@@ -78,12 +78,12 @@ def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None,
     \b
     embedrec vectors import GoogleNews-vectors-negative300.bin --name news
     """
-    from embedrec import steps
-    from embedrec.cli.progress import Progress
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.workflows import prepare
 
     folder = workspace.folder("model", name or plain_from(file.stem) or "vectors")
     with Progress("vectors import") as report:
-        done = steps.import_vectors(file, folder, kind=kind, metric=metric, encoded=encoded, report=report)
+        done = prepare.import_vectors(file, folder, kind=kind, metric=metric, encoded=encoded, report=report)
     if done.about["metric_from"] == "assumed":
         note(f"{file} does not say how its vectors are compared; taken as cosine, unless --metric says otherwise")
     note(f"wrote model {done.name} ({done.folder})")

@@ -10,10 +10,10 @@ import numpy as np
 
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.features import Features
-from embedrec.data.room import IN_MEMORY, Room, chunks
 from embedrec.data.times import as_times, ordered_times
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError
+from embedrec.storage.memory_budget import IN_MEMORY, Room, chunks
 
 DAY = 86_400_000  # milliseconds
 

@@ -17,8 +17,8 @@ import numpy as np
 from embedrec.data.arrow import from_arrow, to_arrow
 from embedrec.data.features import ID, Categories, Features, Lists
 from embedrec.data.vocab import Vocab
-from embedrec.decoding import decoding
 from embedrec.errors import ArtifactError, DataError
+from embedrec.runtime.decoding import decoding
 
 _NAMES, _DATES = b"categories", b"dates"
 _DISPLAY = ""  # the column of display names: no feature is called so

@@ -10,9 +10,9 @@ import numpy as np
 
 from embedrec.config import Settings
 from embedrec.data.events import DAY, Events
-from embedrec.data.kept import Kept, keep_first_mentions, keep_first_of_run, keep_last, keep_top
-from embedrec.data.room import chunks
+from embedrec.data.filter_state import Kept, keep_first_mentions, keep_first_of_run, keep_last, keep_top
 from embedrec.errors import DataError, SettingsError, did_you_mean
+from embedrec.storage.memory_budget import chunks
 
 _WEEK = 7 * DAY  # so long nothing happens in data that is well
 REPEATED = ("min_count", "min_length", "max_length")  # filters that each may undo what another has made sure of

@@ -10,10 +10,10 @@ import numpy as np
 
 from embedrec.config import Settings
 from embedrec.data.events import DAY, Events
-from embedrec.data.ordering import sort_events
-from embedrec.data.room import chunks
+from embedrec.data.sort_events import sort_events
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
+from embedrec.storage.memory_budget import chunks
 
 _UNITS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": DAY}  # milliseconds
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedrec import artifacts
 from embedrec.data.events import DAY, Events, check_rows, factorize
 from embedrec.data.feature_files import load_features, save_features
 from embedrec.data.features import Features
 from embedrec.data.offsets import check_offsets
-from embedrec.data.room import counted
+from embedrec.data.parquet_io import load_ids, load_vocab, save_ids, save_vocab
 from embedrec.data.times import as_times
 from embedrec.data.vocab import Ids, Vocab, as_ids
-from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
 from embedrec.errors import DataError
+from embedrec.storage import artifacts
+from embedrec.storage.memory_budget import counted
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

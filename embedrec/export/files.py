@@ -10,15 +10,15 @@ from typing import IO, Any
 
 import numpy as np
 
-from embedrec.atomic import atomic_file, atomic_folder, other_file, sha256
 from embedrec.data.arrow import to_arrow
-from embedrec.decoding import decoding
 from embedrec.errors import ArtifactError
-from embedrec.export.answers import Answers, ListBlocks, in_order, slices
 from embedrec.export.compression import packed
-from embedrec.export.layout import Layout
-from embedrec.export.texts import TextFormat, encoder, header
-from embedrec.reporting import Report, quiet
+from embedrec.export.file_format import Layout
+from embedrec.export.result_lists import Answers, ListBlocks, in_order, slices
+from embedrec.export.text_formats import TextFormat, encoder, header
+from embedrec.progress import Report, quiet
+from embedrec.runtime.decoding import decoding
+from embedrec.storage.atomic import atomic_file, atomic_folder, other_file, sha256
 
 MANIFEST = "manifest.json"
 _FORMAT = 1  # of the manifest

@@ -13,18 +13,18 @@ from typing import Any
 import faiss
 import numpy as np
 
+from embedrec.data.topk import TopK, check_others, some_rows
 from embedrec.data.vocab import Vocab, known_rows
-from embedrec.embeddings import Embeddings, Metric, check_queries
 from embedrec.errors import SettingsError, reason
-from embedrec.exact import Comparison, unit
-from embedrec.index import flat
-from embedrec.index.filling import largest_norm, stored
+from embedrec.index import flat_search as flat
+from embedrec.index.construct import largest_norm, stored
 from embedrec.index.index import SPARE, Index
+from embedrec.index.index_types import AUTO, factory_string
 from embedrec.index.parameters import faiss_parameters
-from embedrec.index.scoring import rescored
-from embedrec.index.settings import AS_BUILT, SearchSettings
-from embedrec.index.specs import AUTO, factory_string
-from embedrec.topk import TopK, check_others, some_rows
+from embedrec.index.rescore import rescored
+from embedrec.index.search_settings import AS_BUILT, SearchSettings
+from embedrec.vectors.embeddings import Embeddings, Metric, check_queries
+from embedrec.vectors.exact_search import Comparison, unit
 
 MOST = 2048  # results, and cells visited, of a search on a GPU through FAISS
 _SUITED = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ)
@@ -136,7 +136,7 @@ def check_most(reach: int, chosen: SearchSettings) -> None:
 @dataclass(frozen=True, eq=False)
 class Exact:
     """Exact search by blocks of a matrix product in torch, on a GPU or not; where its float32 leaves the answer open,
-    the search of `embedrec.exact` answers.
+    the search of `embedrec.vectors.exact_search` answers.
 
     embeddings  what is searched
     vectors     the same (n, d) on the device, as `exact.Comparison` prepares them

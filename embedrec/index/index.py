@@ -11,16 +11,16 @@ from typing import Any
 import faiss
 import numpy as np
 
+from embedrec.data.topk import TopK, check_others, some_rows
 from embedrec.data.vocab import Vocab, known_rows
-from embedrec.embeddings import Embeddings, Metric, check_queries
-from embedrec.exact import unit
-from embedrec.index import effort, flat, walked
-from embedrec.index.filters import Some, among, cells_of_labels, exactly, few
-from embedrec.index.grouped import grouped, lists_of, pays
+from embedrec.index import flat_search, hnsw_batch, search_effort
+from embedrec.index.filtered_search import Some, among, cells_of_labels, exactly, few
+from embedrec.index.ivf_batch import grouped, lists_of, pays
 from embedrec.index.parameters import check_settings, faiss_parameters
-from embedrec.index.scoring import rescored
-from embedrec.index.settings import AS_BUILT, SearchSettings
-from embedrec.topk import TopK, check_others, some_rows
+from embedrec.index.rescore import rescored
+from embedrec.index.search_settings import AS_BUILT, SearchSettings
+from embedrec.vectors.embeddings import Embeddings, Metric, check_queries
+from embedrec.vectors.exact_search import unit
 
 SPARE = 8  # results beyond k that are scored again: the last digits of FAISS's scores vary with threads and batches
 
@@ -86,7 +86,7 @@ class Index:
         some = None if allowed is None else some_rows(allowed, len(self))
         if self._graph is None or not self.walks(len(queries)):
             return self._best(queries, k, settings, some)
-        order = walked.ordered(self._graph, self._ready(queries))
+        order = hnsw_batch.ordered(self._graph, self._ready(queries))
         found, places = self._best(queries[order], k, settings, some), np.argsort(order)
         return TopK(found.rows[places], found.scores[places], self.vocab)
 
@@ -114,13 +114,13 @@ class Index:
         """Whether an exact search takes no longer, for more results than settings were found for."""
         if k <= self.covered or settings.nprobe is not None or settings.ef_search is not None:
             return False
-        return effort.compares_most(self._chosen(settings, k), self.faiss)
+        return search_effort.compares_most(self._chosen(settings, k), self.faiss)
 
     def _completed(self, found: TopK, short: np.ndarray, queries: np.ndarray, settings: SearchSettings) -> TopK:
         """Results (q, k) of which the queries `short` (m,) have fewer, with what harder searches find for these; where
         they come short too, with what an exact search finds."""
         rows, scores = found.rows.copy(), found.scores.copy()
-        for more in effort.harder(self._chosen(settings, found.k), self.faiss):
+        for more in search_effort.harder(self._chosen(settings, found.k), self.faiss):
             again = self.once(queries[short], found.k, more)
             rows[short], scores[short] = again.rows, again.scores
             short = short[again.rows[:, -1] < 0]
@@ -133,8 +133,8 @@ class Index:
     def _through_all(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
         """The k best of all, or of some rows (m,), through a FAISS index that holds whole vectors in a row."""
         n = len(self) if some is None else len(some)
-        if flat.by_product(len(queries), n):
-            return flat.exact(self.embeddings, queries, k, some)
+        if flat_search.by_product(len(queries), n):
+            return flat_search.exact(self.embeddings, queries, k, some)
         if some is not None and few(len(some), len(self)):
             rows = exactly(self.embeddings, queries, k, some, alone=True)
             rows = np.pad(rows, ((0, 0), (0, max(k - rows.shape[1], 0))), constant_values=-1)
@@ -146,9 +146,13 @@ class Index:
             scores, found = self.faiss.search(queries, reach, params=parameters)
             return self._rows(found), -scores if self.metric == "l2" else scores
 
-        parts = [queries[start : start + flat.ALONE] for start in range(0, max(len(queries), 1), flat.ALONE)]
+        parts = [
+            queries[start : start + flat_search.ALONE] for start in range(0, max(len(queries), 1), flat_search.ALONE)
+        ]
         reach = min(k + SPARE, n)
-        found = [flat.checked(self.embeddings, part, k, some, self._ready(part), search, reach) for part in parts]
+        found = [
+            flat_search.checked(self.embeddings, part, k, some, self._ready(part), search, reach) for part in parts
+        ]
         return TopK(np.vstack([f.rows for f in found]), np.vstack([f.scores for f in found]), self.vocab)
 
     def proposed(
@@ -190,40 +194,40 @@ class Index:
 
     def added(self, more: Embeddings) -> Index:
         """The index with more items, see `changes.added`."""
-        from embedrec.index.changes import added
+        from embedrec.index.update import added
 
         return added(self, more)
 
     def replaced(self, others: Embeddings) -> Index:
         """The index with other vectors for some of its items, see `changes.replaced`."""
-        from embedrec.index.changes import replaced
+        from embedrec.index.update import replaced
 
         return replaced(self, others)
 
     def removed(self, ids: Iterable[Any]) -> Index:
         """The index without some of its items, see `changes.removed`."""
-        from embedrec.index.changes import removed
+        from embedrec.index.update import removed
 
         return removed(self, ids)
 
     def compacted(self, *, seed: int = 0) -> Index:
         """The same items in an index that is built anew, see `changes.compacted`."""
-        from embedrec.index.changes import compacted
+        from embedrec.index.update import compacted
 
         return compacted(self, seed=seed)
 
     def _chosen(self, settings: SearchSettings, k: int) -> SearchSettings:
         """The settings of a search for k results: those given, over those of the index, which grow with k."""
-        return settings.over(effort.grown(self.settings, self.faiss, k, self.covered))
+        return settings.over(search_effort.grown(self.settings, self.faiss, k, self.covered))
 
     def walks(self, queries: int) -> bool:
         """Whether a batch of so many queries goes through a graph by `walked`, not by FAISS."""
-        return self._graph is not None and walked.pays(queries)
+        return self._graph is not None and hnsw_batch.pays(queries)
 
     @cached_property
     def covered(self) -> int:
         """The most results of a search that settings and facts are about, see `effort.covered`."""
-        return effort.covered(self.facts)
+        return search_effort.covered(self.facts)
 
     def _found(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
         """FAISS's labels (q, reach) of what is nearest to queries that are ready for it, −1 for missing."""
@@ -231,8 +235,8 @@ class Index:
         if lists is not None and pays(len(ready), nprobe, len(lists), len(self)):
             return grouped(self.faiss, lists, ready, reach, nprobe)
         graph = self._graph
-        if graph is not None and walked.pays(len(ready)):
-            return walked.walked(graph, ready, reach, min(chosen.candidates, self.faiss.ntotal))
+        if graph is not None and hnsw_batch.pays(len(ready)):
+            return hnsw_batch.walked(graph, ready, reach, min(chosen.candidates, self.faiss.ntotal))
         if reach > self.covered * (chosen.rerank or 1) + SPARE:  # FAISS ends before it has found more than candidates
             chosen = replace(chosen, ef_search=max(chosen.candidates, reach))
         labels: np.ndarray = self.faiss.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
@@ -270,8 +274,8 @@ class Index:
         return None if self.metric == "l2" else lists_of(self.faiss)
 
     @cached_property
-    def _graph(self) -> walked.Graph | None:
-        return walked.graph_of(self.faiss)
+    def _graph(self) -> hnsw_batch.Graph | None:
+        return hnsw_batch.graph_of(self.faiss)
 
     @cached_property
     def _cells(self) -> np.ndarray:

@@ -7,8 +7,8 @@ from typing import Any
 import faiss
 
 from embedrec.errors import SettingsError
-from embedrec.faiss_index import inner
-from embedrec.index.settings import AS_BUILT, KINDS, SearchSettings
+from embedrec.index.search_settings import AS_BUILT, KINDS, SearchSettings
+from embedrec.vectors.faiss_factory import inner
 
 _EXACT = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSWFlat)
 

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from embedrec.errors import DataError, reason
-from embedrec.faiss_file import UnknownTypeError, look_through, look_through_content
-from embedrec.interpreters import command
+from embedrec.runtime.child_interpreters import command
+from embedrec.vectors.faiss_file_check import UnknownTypeError, look_through, look_through_content
 
 _LONG = 600  # seconds after which an attempt is given up
 _TRY = """\

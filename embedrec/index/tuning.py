@@ -8,12 +8,12 @@ from dataclasses import replace
 import faiss
 import numpy as np
 
-from embedrec.faiss_index import inner
 from embedrec.index.index import SPARE, Index
-from embedrec.index.measuring import Asked, Recall, batch_seconds
+from embedrec.index.measure import Asked, Recall, batch_seconds
 from embedrec.index.parameters import settings_of_type
-from embedrec.index.scoring import keys_of
-from embedrec.index.settings import SearchSettings
+from embedrec.index.rescore import keys_of
+from embedrec.index.search_settings import SearchSettings
+from embedrec.vectors.faiss_factory import inner
 
 _RERANKS = (1, 2, 4, 8, 16, 32)
 _FIRST_EF, _LAST_EF = 16, 4096

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from embedrec.kernels.rows import add4, dot4
+from embedrec.kernels.row_blas import add4, dot4
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")

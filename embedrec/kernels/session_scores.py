@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from embedrec.kernels.memory import fetch
+from embedrec.kernels.prefetch import fetch
 from embedrec.kernels.session_formulas import (
     EACH_MENTION,
     LESS_MEAN_OF_ALL,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from embedrec.kernels.rows import dot4, step4
+from embedrec.kernels.row_blas import dot4, step4
 from embedrec.kernels.sampling import STEP, below, mix, pick, stream
 
 # Measured on playlists and listening sessions: wider tiles are faster still, but cost quality.

@@ -10,30 +10,30 @@ from typing import Any
 from embedrec.registry import resolve
 
 MODELS: dict[str, str] = {
-    "word2vec": "embedrec.models.word2vec:Word2Vec",
-    "cooccurrence": "embedrec.models.cooccurrence:Cooccurrence",
-    "svd": "embedrec.models.svd:Spectral",
-    "mf": "embedrec.models.mf:MatrixFactorisation",
-    "popular": "embedrec.models.popular:Popular",
-    "random": "embedrec.models.random:Random",
-    "projection": "embedrec.models.projection:Projection",
-    "ar": "embedrec.models.rules:AssociationRules",
-    "sr": "embedrec.models.rules:SequentialRules",
-    "sknn": "embedrec.models.session_knn_recipes:SKNN",
-    "vsknn": "embedrec.models.session_knn_recipes:VSKNN",
-    "stan": "embedrec.models.session_knn_recipes:STAN",
-    "vstan": "embedrec.models.session_knn_recipes:VSTAN",
-    "vmis": "embedrec.models.session_knn_recipes:VMIS",
-    "sscf": "embedrec.models.session_knn_recipes:SSCF",
-    "wsknn": "embedrec.models.wsknn:WSKNN",
-    "two-tower": "embedrec.models.two_tower:TwoTower",
-    "neural-cf": "embedrec.models.neural_cf:NeuralCF",
-    "gru4rec": "embedrec.models.gru4rec:GRU4Rec",
+    "word2vec": "embedrec.models.word2vec.recipe:Word2Vec",
+    "cooccurrence": "embedrec.models.cooccurrence.cooccurrence:Cooccurrence",
+    "svd": "embedrec.models.cooccurrence.svd:Spectral",
+    "mf": "embedrec.models.factorization.mf:MatrixFactorisation",
+    "popular": "embedrec.models.baselines.popular:Popular",
+    "random": "embedrec.models.baselines.random:Random",
+    "projection": "embedrec.models.session_knn.projection:Projection",
+    "ar": "embedrec.models.baselines.rules:AssociationRules",
+    "sr": "embedrec.models.baselines.rules:SequentialRules",
+    "sknn": "embedrec.models.session_knn.variants:SKNN",
+    "vsknn": "embedrec.models.session_knn.variants:VSKNN",
+    "stan": "embedrec.models.session_knn.variants:STAN",
+    "vstan": "embedrec.models.session_knn.variants:VSTAN",
+    "vmis": "embedrec.models.session_knn.variants:VMIS",
+    "sscf": "embedrec.models.session_knn.variants:SSCF",
+    "wsknn": "embedrec.models.session_knn.wsknn:WSKNN",
+    "two-tower": "embedrec.models.two_tower.recipe:TwoTower",
+    "neural-cf": "embedrec.models.factorization.neural_cf:NeuralCF",
+    "gru4rec": "embedrec.models.gru4rec.recipe:GRU4Rec",
 }
 # recipes whose models are lists of item neighbours, asked as they are; others that know neighbours have other uses
 NEIGHBOURLY = ("cooccurrence",)
 WARM_START = ("word2vec",)  # recipes whose `fit` continues a finished model, with the settings of their `continuing()`
-RESTORERS: dict[str, str] = {**MODELS, "vectors": "embedrec.models.vectors:Vectors"}
+RESTORERS: dict[str, str] = {**MODELS, "vectors": "embedrec.models.imported:Vectors"}
 
 
 def recipe_class(name: str) -> Any:

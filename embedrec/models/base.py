@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from embedrec.data.sessions import Sessions
+from embedrec.data.topk import TopK, check_k, check_others
 from embedrec.data.vocab import Vocab, known_rows
-from embedrec.embeddings import Embeddings, Metric
 from embedrec.errors import SettingsError
-from embedrec.reporting import Report
-from embedrec.topk import TopK, check_k, check_others
+from embedrec.progress import Report
+from embedrec.vectors.embeddings import Embeddings, Metric
 
 if TYPE_CHECKING:
-    from embedrec.models.encoders import Weights
+    from embedrec.models.session_encoders import Weights
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -123,7 +123,7 @@ class VectorModel:
 
     def by_similarity(self) -> VectorModel:
         """The same model answering with the items most similar to the history's, as if it had no other answers."""
-        from embedrec.models.encoders import mean_encoder
+        from embedrec.models.session_encoders import mean_encoder
 
         items = self.embeddings
         return replace(self, encoder=mean_encoder(items.vectors, metric=items.metric), answers=items, searcher=items)
@@ -131,14 +131,14 @@ class VectorModel:
     def dialled(self, share: float) -> VectorModel:
         """The same model with the dial between popular and specific items set: similar items and answers are found by
         dot product with vectors of norm |v| ** share, see `popularity.dialled`."""
-        from embedrec.models.popularity import dialled
+        from embedrec.models.popularity_scaling import dialled
 
         items = dialled(self.embeddings, share)
         return replace(self, embeddings=items, encoder=self._vector, answers=items, searcher=items)
 
     def weighted(self, weights: Weights) -> VectorModel:
         """The same model, which takes the weighted mean of the item embeddings for the vector of a session."""
-        from embedrec.models.encoders import weighted_encoder
+        from embedrec.models.session_encoders import weighted_encoder
 
         items = self.embeddings
         return replace(self, encoder=weighted_encoder(items.vectors, weights, items.metric))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.reporting import Report
+from embedrec.progress import Report
 
 _LONG = 1000  # items; a longer session is a long one
 _MANY = 1 << 31  # pairs, which take some seconds

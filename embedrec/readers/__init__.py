@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.registry import resolve
 
 __all__ = ["FILTERED", "READERS", "BadRows", "reader"]

@@ -12,18 +12,18 @@ import pyarrow.compute as pc
 
 from embedrec.data.events import Events
 from embedrec.data.features import Features
-from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.readers import values
-from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.delimited import Delimited
-from embedrec.readers.files import Source, expand
-from embedrec.readers.formats import Format, Parquet
-from embedrec.readers.rows import Plan, check_columns, read_rows, without_bad
-from embedrec.readers.side_tables import SideTable, with_features
+from embedrec.progress import Report, quiet
+from embedrec.readers.tabular import parse_values
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.delimited import Delimited
+from embedrec.readers.tabular.feature_tables import SideTable, with_features
+from embedrec.readers.tabular.formats import Format, Parquet
+from embedrec.readers.tabular.read_rows import Plan, check_columns, read_rows, without_bad
+from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.readers.tags import tag_features
-from embedrec.reporting import Report, quiet
+from embedrec.storage.memory_budget import IN_MEMORY, Room
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def _rows(
     for batch in form.batches(source, wanted, bad_rows):
         columns, problems = {}, []
         for name in numbers:
-            ids, found = values.ids(batch.columns[name], name, whole=True)
-            columns[name] = values.cast(ids, pa.int64())[0]
+            ids, found = parse_values.ids(batch.columns[name], name, whole=True)
+            columns[name] = parse_values.cast(ids, pa.int64())[0]
             problems += [(name, mask, problem) for mask, problem in found]
         rows = pa.array(np.flatnonzero(without_bad(batch, problems, bad_rows)))
         texts = pc.fill_null(batch.columns[text].take(rows), "").to_pylist() if text else []

@@ -13,18 +13,18 @@ import pyarrow.compute as pc
 
 from embedrec.data.events import Events
 from embedrec.data.features import Features
-from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.readers import values
-from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.delimited import Delimited
-from embedrec.readers.derived import Columns, Derived, Made
-from embedrec.readers.files import Source, beside, expand
-from embedrec.readers.rows import Plan, read_rows, without_bad
-from embedrec.readers.side_tables import SideTable, with_features
+from embedrec.progress import Report, quiet
+from embedrec.readers.tabular import parse_values
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.computed_columns import Columns, Derived, Made
+from embedrec.readers.tabular.delimited import Delimited
+from embedrec.readers.tabular.feature_tables import SideTable, with_features
+from embedrec.readers.tabular.read_rows import Plan, read_rows, without_bad
+from embedrec.readers.tabular.source_files import Source, beside, expand
 from embedrec.readers.tags import tag_features
-from embedrec.reporting import Report, quiet
+from embedrec.storage.memory_budget import IN_MEMORY, Room
 
 Level = Literal["track", "artist"]
 
@@ -138,7 +138,7 @@ def _tags(path: str, items: Vocab, least: int, bad_rows: BadRows) -> Features:
             ]
             times = np.ones(len(batch.rows), np.float32)
             if there == 3:
-                times, problems = values.numbers(batch.columns["count"], "count")
+                times, problems = parse_values.numbers(batch.columns["count"], "count")
                 missing += [("count", mask, problem) for mask, problem in problems]
             good = without_bad(batch, missing, bad_rows)
             for at in np.flatnonzero(good).tolist():

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedrec.data.events import Events
-from embedrec.data.room import IN_MEMORY, Room
 from embedrec.errors import DataError
-from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.delimited import Delimited
-from embedrec.readers.feature_columns import Kind
-from embedrec.readers.files import Source, beside, expand
-from embedrec.readers.films import Parse, atomic, comma_separated, flagged, joined, with_films
-from embedrec.readers.rows import Plan, read_rows
-from embedrec.readers.side_tables import SideTable, plain_name, with_features
-from embedrec.reporting import Report, quiet
+from embedrec.progress import Report, quiet
+from embedrec.readers.movielens_items import Parse, atomic, comma_separated, flagged, joined, with_films
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.delimited import Delimited
+from embedrec.readers.tabular.feature_columns import Kind
+from embedrec.readers.tabular.feature_tables import SideTable, plain_name, with_features
+from embedrec.readers.tabular.read_rows import Plan, read_rows
+from embedrec.readers.tabular.source_files import Source, beside, expand
+from embedrec.storage.memory_budget import IN_MEMORY, Room
 
 
 @dataclass(frozen=True)

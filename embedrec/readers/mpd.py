@@ -12,14 +12,14 @@ from typing import Literal
 import numpy as np
 
 from embedrec.data.events import Events
-from embedrec.data.room import IN_MEMORY, Column, Room, chunks
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.files import Source, expand
+from embedrec.progress import Report, quiet
 from embedrec.readers.mpd_slices import Level, Slice, read_slice
-from embedrec.readers.parallel import in_order
-from embedrec.reporting import Report, quiet
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.process_pool import in_order
+from embedrec.readers.tabular.source_files import Source, expand
+from embedrec.storage.memory_budget import IN_MEMORY, Column, Room, chunks
 
 _WORTH_PROCESSES = 200_000_000  # bytes of JSON; starting processes takes as long as reading about 50 MB
 _PROCESS = 512 << 20  # bytes of a budget for each process

@@ -11,19 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.events import Events
-from embedrec.data.room import IN_MEMORY, Room
 from embedrec.errors import DataError
-from embedrec.readers import values
-from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.columns import listed
-from embedrec.readers.delimited import Delimited
-from embedrec.readers.derived import Columns, Derived, Made
-from embedrec.readers.feature_columns import Kind
-from embedrec.readers.files import Source, expand
-from embedrec.readers.formats import Format, Parquet
-from embedrec.readers.rows import Plan, read_rows
-from embedrec.readers.side_tables import SideTable, with_features
-from embedrec.reporting import Report, quiet
+from embedrec.progress import Report, quiet
+from embedrec.readers.tabular import parse_values
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.computed_columns import Columns, Derived, Made
+from embedrec.readers.tabular.delimited import Delimited
+from embedrec.readers.tabular.feature_columns import Kind
+from embedrec.readers.tabular.feature_tables import SideTable, with_features
+from embedrec.readers.tabular.formats import Format, Parquet
+from embedrec.readers.tabular.guess_columns import listed
+from embedrec.readers.tabular.read_rows import Plan, read_rows
+from embedrec.readers.tabular.source_files import Source, expand
+from embedrec.storage.memory_budget import IN_MEMORY, Room
 
 _SUFFIXES = (".csv", ".parquet")
 _FEATURE_FILES = ("tf_", "track_features")  # what files of track features start with
@@ -135,7 +135,7 @@ def _derived(source: Source, layout: _Layout, settings: Mssd) -> Derived:
             state = _state([_truth(columns[name]) for name in layout.skips])
         else:
             names = pa.array([*_SKIPS, "none"])
-            number = pc.cast(values.cast(columns[layout.skips[0]], pa.int64())[0], pa.int32())
+            number = pc.cast(parse_values.cast(columns[layout.skips[0]], pa.int64())[0], pa.int32())
             state = names.take(pc.if_else(pc.is_in(number, pa.array(range(5), pa.int32())), number, None))
         if settings.skips == "state":
             return state
@@ -162,7 +162,7 @@ def _state(skips: list[Any]) -> Any:
 
 def _hours(columns: Columns) -> Any:
     """Date and hour (0 to 23) as times, null where one is missing or odd."""
-    day = pc.cast(values.cast(columns["date"], pa.date32())[0], pa.timestamp("s"))
-    hour = values.cast(columns["hour_of_day"], pa.int64())[0]
+    day = pc.cast(parse_values.cast(columns["date"], pa.date32())[0], pa.timestamp("s"))
+    hour = parse_values.cast(columns["hour_of_day"], pa.int64())[0]
     hour = pc.if_else(pc.and_(pc.greater_equal(hour, 0), pc.less(hour, 24)), hour, None)
     return pc.cast(pc.add(pc.cast(day, pa.int64()), pc.multiply(hour, 3600)), pa.timestamp("s"))

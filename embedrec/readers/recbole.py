@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedrec.data.events import Events
-from embedrec.data.room import IN_MEMORY, Room
 from embedrec.errors import DataError
-from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.columns import plain
-from embedrec.readers.delimited import Delimited
-from embedrec.readers.feature_columns import Kind
-from embedrec.readers.files import Source, beside, expand
-from embedrec.readers.formats import Format
-from embedrec.readers.ids import IdType
-from embedrec.readers.item_lists import ItemLists, list_beside
-from embedrec.readers.rows import Plan, read_rows
-from embedrec.readers.side_tables import Role, SideTable, with_features
+from embedrec.progress import Report, quiet
 from embedrec.readers.table import Table
-from embedrec.readers.times import TimeUnit
-from embedrec.reporting import Report, quiet
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.code_ids import IdType
+from embedrec.readers.tabular.delimited import Delimited
+from embedrec.readers.tabular.feature_columns import Kind
+from embedrec.readers.tabular.feature_tables import Role, SideTable, with_features
+from embedrec.readers.tabular.formats import Format
+from embedrec.readers.tabular.guess_columns import plain
+from embedrec.readers.tabular.item_lists import ItemLists, list_beside
+from embedrec.readers.tabular.parse_times import TimeUnit
+from embedrec.readers.tabular.read_rows import Plan, read_rows
+from embedrec.readers.tabular.source_files import Source, beside, expand
+from embedrec.storage.memory_budget import IN_MEMORY, Room
 
 _FORM = Delimited("\t", quoted=False)
 _KINDS: dict[str, Kind] = {"token": "text", "float": "number", "token_seq": "list"}

@@ -16,23 +16,23 @@ import pyarrow.compute as pc
 
 from embedrec.data.arrow import from_arrow
 from embedrec.data.events import Events, factorize
-from embedrec.data.held_out import HeldOut
-from embedrec.data.room import IN_MEMORY, Room
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.vocab import Ids, as_texts, one_kind
 from embedrec.errors import DataError
-from embedrec.readers import values
-from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.columns import FormatName, table_suffixes
-from embedrec.readers.feature_columns import Kind
-from embedrec.readers.files import Source, expand
-from embedrec.readers.formats import Parquet
-from embedrec.readers.ids import IdType, without_point_zero
-from embedrec.readers.packing import without_packing
-from embedrec.readers.rows import without_bad
+from embedrec.progress import Report, quiet
 from embedrec.readers.table import Table
-from embedrec.readers.times import TimeUnit
-from embedrec.reporting import Report, quiet
+from embedrec.readers.tabular import parse_values
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.code_ids import IdType, without_point_zero
+from embedrec.readers.tabular.decompress import without_packing
+from embedrec.readers.tabular.feature_columns import Kind
+from embedrec.readers.tabular.formats import Parquet
+from embedrec.readers.tabular.guess_columns import FormatName, table_suffixes
+from embedrec.readers.tabular.parse_times import TimeUnit
+from embedrec.readers.tabular.read_rows import without_bad
+from embedrec.readers.tabular.source_files import Source, expand
+from embedrec.splitting.holdout import HeldOut
+from embedrec.storage.memory_budget import IN_MEMORY, Room
 
 _PREFIX, _TARGET = "prefix", "target"
 
@@ -163,7 +163,7 @@ def _prefixes(source: Source, bad_rows: BadRows, kind: IdType, share: float) -> 
         if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
             raise DataError(f"the column {_PREFIX!r} of {source} holds {lists.type}, but must hold lists of item ids")
         inside = lists.flatten()
-        _, wrong = values.ids(inside, _PREFIX, kind=kind)
+        _, wrong = parse_values.ids(inside, _PREFIX, kind=kind)
         owner = pc.list_parent_indices(lists).to_numpy()
         empty = pc.fill_null(pc.equal(pc.list_value_length(lists), 0), True).to_numpy(zero_copy_only=False)
         problems = [(_PREFIX, empty, f"{_PREFIX} is empty")]
@@ -171,7 +171,7 @@ def _prefixes(source: Source, bad_rows: BadRows, kind: IdType, share: float) -> 
             some = np.zeros(len(lists), dtype=bool)
             some[owner[mask]] = True
             problems.append((_PREFIX, some, f"an item of {_PREFIX} is missing"))
-        _, wrong = values.ids(batch.columns[_TARGET], _TARGET, kind=kind)
+        _, wrong = parse_values.ids(batch.columns[_TARGET], _TARGET, kind=kind)
         problems += [(_TARGET, mask, problem) for mask, problem in wrong]
         good = pa.array(np.flatnonzero(without_bad(batch, problems, bad_rows)))
         kept = lists.take(good)
@@ -185,7 +185,7 @@ def _prefixes(source: Source, bad_rows: BadRows, kind: IdType, share: float) -> 
 
 def _ids(column: Any, kind: IdType) -> Ids:
     """Good ids as they are told apart by `ids.Ids`."""
-    found, _ = values.ids(column, "", kind=kind)
+    found, _ = parse_values.ids(column, "", kind=kind)
     if kind == "text":
         return as_texts(from_arrow(found))
-    return from_arrow(without_point_zero(found) if values.is_text(found.type) else found)
+    return from_arrow(without_point_zero(found) if parse_values.is_text(found.type) else found)

@@ -7,18 +7,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedrec.data.events import Events
-from embedrec.data.room import IN_MEMORY, Room
 from embedrec.errors import DataError
-from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.columns import NONE, FormatName, column_for, form_of, listed, name_beside, named, table_suffixes
-from embedrec.readers.feature_columns import Kind
-from embedrec.readers.files import Source, expand
-from embedrec.readers.ids import IdType
-from embedrec.readers.item_lists import list_beside
-from embedrec.readers.rows import Plan, read_rows
-from embedrec.readers.side_tables import with_side_tables
-from embedrec.readers.times import TimeUnit
-from embedrec.reporting import Report, quiet
+from embedrec.progress import Report, quiet
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.code_ids import IdType
+from embedrec.readers.tabular.feature_columns import Kind
+from embedrec.readers.tabular.feature_tables import with_side_tables
+from embedrec.readers.tabular.guess_columns import (
+    NONE,
+    FormatName,
+    column_for,
+    form_of,
+    listed,
+    name_beside,
+    named,
+    table_suffixes,
+)
+from embedrec.readers.tabular.item_lists import list_beside
+from embedrec.readers.tabular.parse_times import TimeUnit
+from embedrec.readers.tabular.read_rows import Plan, read_rows
+from embedrec.readers.tabular.source_files import Source, expand
+from embedrec.storage.memory_budget import IN_MEMORY, Room
 
 
 @dataclass(frozen=True)

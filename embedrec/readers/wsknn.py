@@ -13,21 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.events import Events
-from embedrec.data.room import IN_MEMORY, Room
-from embedrec.decoding import decoded_or_none, decoding
 from embedrec.errors import DataError, SettingsError, reason
-from embedrec.readers.bad_rows import BadRows
-from embedrec.readers.columns import SUFFIXES, form_of, guess
-from embedrec.readers.derived import Columns, Derived, Made
-from embedrec.readers.feature_columns import Kind
-from embedrec.readers.files import Source, expand
-from embedrec.readers.formats import Batch, Format, JsonLines, column_of
-from embedrec.readers.ids import IdType
-from embedrec.readers.rows import Plan, read_rows
-from embedrec.readers.side_tables import with_side_tables
+from embedrec.progress import Report, quiet
 from embedrec.readers.table import Table
-from embedrec.readers.times import TimeUnit
-from embedrec.reporting import Report, quiet
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.code_ids import IdType
+from embedrec.readers.tabular.computed_columns import Columns, Derived, Made
+from embedrec.readers.tabular.feature_columns import Kind
+from embedrec.readers.tabular.feature_tables import with_side_tables
+from embedrec.readers.tabular.formats import Batch, Format, JsonLines, column_of
+from embedrec.readers.tabular.guess_columns import SUFFIXES, form_of, guess
+from embedrec.readers.tabular.parse_times import TimeUnit
+from embedrec.readers.tabular.read_rows import Plan, read_rows
+from embedrec.readers.tabular.source_files import Source, expand
+from embedrec.runtime.decoding import decoded_or_none, decoding
+from embedrec.storage.memory_budget import IN_MEMORY, Room
 
 _SESSION, _ITEM, _TIME, _KIND, _WEIGHT = _COLUMNS = ("session", "item", "time", "kind", "weight")
 _KINDS = ("action", "event", "eventtype", "kind", "type", "behavior")  # columns of kinds, as `plain` writes them

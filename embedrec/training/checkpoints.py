@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 import torch
 
-from embedrec import artifacts
-from embedrec.artifacts import Artifact
 from embedrec.errors import DataError, SettingsError
+from embedrec.storage import artifacts
+from embedrec.storage.artifacts import Artifact
 from embedrec.training.optimizer_states import check_states
 
 Weights = dict[str, torch.Tensor]

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import torch
 
 from embedrec.errors import SettingsError, TrainingError
-from embedrec.reporting import Report
+from embedrec.progress import Report
 from embedrec.training import checkpoints
 from embedrec.training.checkpoints import State, Weights
+from embedrec.training.context import Run
 from embedrec.training.devices import seeded
-from embedrec.training.plan import Plan
-from embedrec.training.run import Run
+from embedrec.training.settings import Plan
 
 
 @dataclass(frozen=True)

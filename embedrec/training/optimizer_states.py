@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from embedrec.errors import DataError
-from embedrec.training.row_optimizer import RowOptimizer
+from embedrec.training.sparse_optimizers import RowOptimizer
 
 _MOST_STEPS = 1 << 53
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from embedrec.training.row_optimizer import RowOptimizer, compiled, distinct_rows
+from embedrec.training.sparse_optimizers import RowOptimizer, compiled, distinct_rows
 
 
 class RowAdagrad(RowOptimizer):
@@ -65,7 +65,7 @@ def step_rows(
 ) -> None:
     """One step of some rows (r,), each once, by their gradient (r, d), in place."""
     if compiled(weights):
-        from embedrec.kernels.row_adagrad import step_rows as by_rows
+        from embedrec.kernels.sparse_optimizers import step_rows as by_rows
 
         told = sums if velocity is None else velocity  # numba wants an array in its place
         arrays = [tensor.numpy() for tensor in (weights.detach(), sums, told, rows, gradient.contiguous())]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from embedrec.training.row_optimizer import RowOptimizer, compiled, distinct_rows
+from embedrec.training.sparse_optimizers import RowOptimizer, compiled, distinct_rows
 
 
 class RowAdamW(RowOptimizer):

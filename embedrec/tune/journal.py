@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from embedrec.atomic import atomic_file
-from embedrec.decoding import decoding
 from embedrec.errors import ArtifactError, SettingsError
+from embedrec.runtime.decoding import decoding
+from embedrec.storage.atomic import atomic_file
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from embedrec.comparison import check_metrics, flat
 from embedrec.config import build, settings_of
 from embedrec.errors import EmbedrecError, SettingsError, need_package
-from embedrec.evaluate.evaluation import Terms
+from embedrec.evaluation.evaluate import Terms
 from embedrec.models.base import Recipe
-from embedrec.models.neural import in_steps
-from embedrec.reporting import Report, quiet
-from embedrec.trial import Trial, about, ask, trained_now
+from embedrec.models.torch_recipe import in_steps
+from embedrec.progress import Report, quiet
 from embedrec.tune.journal import Journal, Tried
-from embedrec.tune.space import Choices, Range, Space
+from embedrec.tune.search_space import Choices, Range, Space
+from embedrec.workflows.compare import check_metrics, flat
+from embedrec.workflows.evaluate import Trial, about, ask, trained_now
 
 Way = Literal["tpe", "random"]
 _PATIENCE = 3  # epochs without a gain, for recipes that set none

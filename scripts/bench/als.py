@@ -25,9 +25,9 @@ from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
 from embedrec.data.sessions import sessionize
-from embedrec.models.least_squares import Objective, Side, cells
+from embedrec.models.factorization.least_squares import Objective, Side, cells
 from embedrec.readers import reader
-from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.tabular.bad_rows import BadRows
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 3  # of conjugate gradient, as implicit has it

@@ -20,11 +20,11 @@ import numpy as np
 from generated import clustered
 
 from embedrec import build_index
-from embedrec.embeddings import Embeddings
 from embedrec.errors import SettingsError
-from embedrec.exact import unit
 from embedrec.index import gpu
-from embedrec.index.measuring import Recall
+from embedrec.index.measure import Recall
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import unit
 
 RUNS = 3
 

@@ -33,12 +33,12 @@ import scipy.sparse as sp
 from generated import shopping
 from processes import measure
 
-from embedrec.artifacts import read
 from embedrec.data.sessions import Sessions
-from embedrec.kernels.counting import COUNT, Formula
-from embedrec.models.cooccurrence import Cooccurrence
-from embedrec.models.counting import NO_NUMBERS, Pairs, all_pairs, one_mention
-from embedrec.reporting import quiet
+from embedrec.kernels.pair_counts import COUNT, Formula
+from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
+from embedrec.models.pair_counts import NO_NUMBERS, Pairs, all_pairs, one_mention
+from embedrec.progress import quiet
+from embedrec.storage.artifacts import read
 
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = 2

@@ -28,10 +28,10 @@ from processes import started
 from embedrec import TopK, Vocab
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
-from embedrec.export.answers import BLOCK, Answers
-from embedrec.export.export import Wanted, export_lists
-from embedrec.export.layout import layout_of
-from embedrec.export.policies.settings import Material, Policies
+from embedrec.export.file_format import layout_of
+from embedrec.export.policies.chain import Material, Policies
+from embedrec.export.result_lists import BLOCK, Answers
+from embedrec.export.write_lists import Wanted, export_lists
 
 _PEAK = """\
 import resource, sys

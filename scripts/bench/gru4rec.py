@@ -56,9 +56,9 @@ def main() -> None:
 
 def sessions(workspace: Path, source: Path, name: str, given: argparse.Namespace) -> None:
     """One data set: training, all prefixes answered, and judged."""
-    from embedrec.steps import vector_model
-    from embedrec.trial import open_trial
-    from embedrec.workspace import Workspace
+    from embedrec.storage.workspace import Workspace
+    from embedrec.workflows.evaluate import open_trial
+    from embedrec.workflows.prepare import vector_model
 
     test = () if given.valid else ("--test", source / "test_prefixes.parquet")
     embedrec(workspace, "prepare", "sessions", source / "train_sessions.parquet", *test)

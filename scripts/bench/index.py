@@ -32,13 +32,14 @@ import numpy as np
 from generated import clustered
 from index_peers import EFS, LINKS, peers
 
-from embedrec import Embeddings, Workspace, artifacts, build_index, save_index
-from embedrec.exact import unit
-from embedrec.index.filling import filled
-from embedrec.index.measuring import Asked, some_items
-from embedrec.index.promise import Promise
-from embedrec.index.scoring import keys_of
-from embedrec.steps import item_vectors
+from embedrec import Embeddings, Workspace, build_index, save_index
+from embedrec.index.construct import filled
+from embedrec.index.measure import Asked, some_items
+from embedrec.index.rescore import keys_of
+from embedrec.index.target import Promise
+from embedrec.storage import artifacts
+from embedrec.vectors.exact_search import unit
+from embedrec.workflows.prepare import item_vectors
 
 ROOT = Path(__file__).resolve().parents[2]
 K, TARGET, ASKED, RUNS = 20, 0.99, 10_000, 3
@@ -134,8 +135,9 @@ import sys
 from pathlib import Path
 from time import perf_counter
 import faiss, numpy, pyarrow.parquet
-import embedrec.index.files
-from embedrec import artifacts, load_index
+import embedrec.index.serialization
+from embedrec.storage import artifacts
+from embedrec import load_index
 folder, dim = Path(sys.argv[1]), int(sys.argv[2])
 started = perf_counter()
 index = load_index(artifacts.read(folder, "index"))

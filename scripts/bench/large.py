@@ -32,8 +32,8 @@ _OPEN = """\
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from embedrec import artifacts
-from embedrec.index.files import load_index
+from embedrec.storage import artifacts
+from embedrec.index.serialization import load_index
 started = time.perf_counter()
 index = load_index(artifacts.read(Path(sys.argv[1]), "index"))
 opened = time.perf_counter()
@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="threads of the build")
     parser.add_argument("--folder", help="where to work, in a folder that is removed [default: the system's]")
     given = parser.parse_args()
-    from embedrec.data.room import parse_size
+    from embedrec.storage.memory_budget import parse_size
 
     budget = parse_size(given.memory)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:

@@ -90,7 +90,7 @@ def compare(folder: Path, rows: int, texts: bool, repeats: int) -> int:
 
 def out_of_core(folder: Path, memory: str) -> int:
     """embedrec on a log ten times as large as the memory it is given."""
-    from embedrec.data.room import parse_size
+    from embedrec.storage.memory_budget import parse_size
 
     budget = parse_size(memory)
     rows = budget * _LONGER // _EVENT

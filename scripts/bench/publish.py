@@ -25,7 +25,7 @@ from typing import Any
 from generated import indexed
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # servers are started as in the tests
-from tests.export.publish.servers import redis_server
+from tests.publish.servers import redis_server
 
 READS = 1000  # a second
 _READER = """\
@@ -102,10 +102,10 @@ def at_hand(url: str, n: int, k: int) -> None:
     import numpy as np
 
     from embedrec import TopK, Vocab
-    from embedrec.export.publish.place import Place
-    from embedrec.export.publish.publication import Publication
-    from embedrec.export.publish.redis import Redis
-    from embedrec.export.publish.target import publish
+    from embedrec.publish.content import Publication
+    from embedrec.publish.endpoint import Place
+    from embedrec.publish.generations import publish
+    from embedrec.publish.redis import Redis
 
     vocab = Vocab(np.array([f"spotify:artist:{i:022d}" for i in range(n)], dtype=object))
     rows = np.random.default_rng(0).integers(0, n, (n, k))

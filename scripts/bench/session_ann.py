@@ -23,13 +23,13 @@ from typing import Any, cast
 import numpy as np
 from generated import shopping
 
-from embedrec import artifacts
-from embedrec.data.questions import Questions
 from embedrec.data.sessions import Sessions
-from embedrec.evaluate.evaluation import Terms, evaluate
-from embedrec.models.files import load_model, save_model
-from embedrec.models.session_knn import SessionKnnModel
-from embedrec.models.session_knn_recipes import SKNN
+from embedrec.evaluation.evaluate import Terms, evaluate
+from embedrec.models.serialization import load_model, save_model
+from embedrec.models.session_knn.model import SessionKnnModel
+from embedrec.models.session_knn.variants import SKNN
+from embedrec.splitting.test_cases import Questions
+from embedrec.storage import artifacts
 
 NEAREST, ASKED_ALONE, ASKED = 100, 1000, 10_000
 

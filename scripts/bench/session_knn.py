@@ -27,15 +27,15 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.data.questions import next_items
 from embedrec.data.sessions import Sessions, sessionize
-from embedrec.evaluate.evaluation import Terms, evaluate
+from embedrec.evaluation.evaluate import Terms, evaluate
 from embedrec.models import recipe_class
-from embedrec.models.session_knn import SessionKnnModel
-from embedrec.models.session_knn_recipes import SSCF, VSKNN
-from embedrec.models.wsknn import WSKNN
+from embedrec.models.session_knn.model import SessionKnnModel
+from embedrec.models.session_knn.variants import SSCF, VSKNN
+from embedrec.models.session_knn.wsknn import WSKNN
 from embedrec.readers import reader
-from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.splitting.test_cases import next_items
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = ("sknn", "vsknn", "stan", "vstan", "vmis", "sscf", "wsknn")

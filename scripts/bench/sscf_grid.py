@@ -26,15 +26,15 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.data.questions import Questions, next_items
 from embedrec.data.sessions import Sessions, sessionize
-from embedrec.data.sub_sessions import sub_sessions
-from embedrec.evaluate.evaluation import Terms
-from embedrec.evaluate.grid import AT, NEIGHBOURS, Grid, evaluate_grid
+from embedrec.evaluation.evaluate import Terms
+from embedrec.evaluation.neighbour_grid import AT, NEIGHBOURS, Grid, evaluate_grid
 from embedrec.kernels.session_formulas import rounded
-from embedrec.models.session_knn_recipes import SSCF
+from embedrec.models.session_knn.variants import SSCF
 from embedrec.readers import reader
-from embedrec.readers.bad_rows import BadRows
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.splitting.subsessions import sub_sessions
+from embedrec.splitting.test_cases import Questions, next_items
 
 ROOT = Path(__file__).resolve().parents[2]
 TERMS = Terms(AT, seen=True, ties="conservative", draws=0)

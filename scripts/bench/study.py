@@ -91,9 +91,9 @@ def kill(folder: Path, data: Path, kills: int, rng: random.Random) -> None:
 def outcome(config: Path, data: Path, workspace: Path) -> dict[str, str | None]:
     """Digests of what every step has written; the report is there too, but tells how long everything took."""
     from embedrec import Workspace
-    from embedrec.study.read import read_study
-    from embedrec.study.run import where
-    from embedrec.study.step import identity
+    from embedrec.experiments.parse import read_study
+    from embedrec.experiments.runner import where
+    from embedrec.experiments.step import identity
 
     study = read_study(config, data=str(data))
     place = where(study, Workspace(workspace))

@@ -85,8 +85,8 @@ def speed(workspace: Path, threads: int) -> None:
     import torch
 
     from embedrec.data.sessions import Sessions
-    from embedrec.models.two_tower import TwoTower
-    from embedrec.workspace import Workspace
+    from embedrec.models.two_tower.recipe import TwoTower
+    from embedrec.storage.workspace import Workspace
 
     torch.set_num_threads(threads)
     sessions = Sessions.load(Workspace(workspace).find("sessions"))

@@ -28,9 +28,9 @@ import pyarrow.parquet as pq
 from gensim.models import Word2Vec as Gensim
 
 from embedrec.data.sessions import Sessions
-from embedrec.embeddings import Embeddings
-from embedrec.exact import unit
-from embedrec.models.word2vec import Word2Vec
+from embedrec.models.word2vec.recipe import Word2Vec
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import unit
 
 ROOT = Path(__file__).resolve().parents[2]
 NOWPLAYING = Word2Vec(

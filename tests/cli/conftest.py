@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from embedrec.cli.main import main
-from embedrec.toy import World, make_world, write_mpd
-from tests.export.publish.conftest import postgres, postgres_url, redis, redis_url  # noqa: F401
+from embedrec.datasets.synthetic import World, make_world, write_mpd
+from tests.publish.conftest import postgres, postgres_url, redis, redis_url  # noqa: F401
 
 
 @dataclass(frozen=True)

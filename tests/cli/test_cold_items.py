@@ -69,7 +69,7 @@ def test_a_user_with_features_only_gets_answers(run: Run, shop: Path) -> None:
     features = ("--item-features", "tracks.csv", "--user-features", "users.csv")
     walked(run, "prepare", "table", "events.csv", "--user", "user", *features, "--name", "s")
     from embedrec.data import Sessions
-    from embedrec.workspace import Workspace
+    from embedrec.storage.workspace import Workspace
 
     users = Sessions.load(Workspace(shop).find("sessions")).user_features
     assert users is not None and users.vocab.ids.tolist() == ["u1", "newcomer"]

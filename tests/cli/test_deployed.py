@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedrec import artifacts
 from embedrec.data import Vocab
 from embedrec.data.feature_files import joined, load_features
 from embedrec.data.features import Features
-from embedrec.embeddings import Embeddings
-from embedrec.index import measuring
-from embedrec.index.files import kept_features, load_index, save_index
-from embedrec.vector_files import save_vectors
+from embedrec.index import measure
+from embedrec.index.serialization import kept_features, load_index, save_index
+from embedrec.storage import artifacts
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.file_formats import save_vectors
 from tests.cli.conftest import Run, walked
 
 YEARS = {f"i{n}": 1990 + n for n in range(40)}
@@ -26,7 +26,7 @@ YEARS = {f"i{n}": 1990 + n for n in range(40)}
 def built(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The current folder: sessions of 40 items with year, shelf code and name, a model and an index of it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measuring, "_ALONE", 2)
+    monkeypatch.setattr(measure, "_ALONE", 2)
     plays = [f"s{s},i{(s * 7 + k * k) % 40},Item {(s * 7 + k * k) % 40}\n" for s in range(60) for k in range(5)]
     Path("plays.csv").write_text("session,item,title\n" + "".join(plays))
     rows = "".join(

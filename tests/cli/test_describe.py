@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedrec import artifacts
 from embedrec.data import Sessions
-from embedrec.data.held_out import HeldOut
+from embedrec.splitting.holdout import HeldOut
+from embedrec.storage import artifacts
 from tests.cli.conftest import Run, walked
 from tests.conftest import of_lists
 

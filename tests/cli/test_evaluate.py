@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from embedrec import artifacts
 from embedrec.models import MODELS
+from embedrec.storage import artifacts
 from tests.cli.conftest import Ran, Run, walked
 from tests.cli.test_bad_input import fails
 

@@ -166,7 +166,7 @@ def test_a_killed_export_is_resumed(run: Run, compass: Path) -> None:
     target.write_bytes(b"the old one")
     script = (
         "import os, signal\n"
-        "import embedrec.export.export as export\n"
+        "import embedrec.export.write_lists as export\n"
         "export.write_file = lambda *a, **b: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from embedrec.cli.main import main; main()"
     )

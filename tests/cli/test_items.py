@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from embedrec.data import Vocab
-from embedrec.finding import Catalogue, find
+from embedrec.workflows.items import Catalogue, find
 from tests.cli.conftest import Run, walked
 
 LOG = """session,item

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from embedrec import remembered
 from embedrec.errors import SettingsError
-from embedrec.workspace import Workspace
+from embedrec.storage import checksum_cache
+from embedrec.storage.workspace import Workspace
 from tests.cli.conftest import LOG, Run, walked
 
 STUDY = """\
@@ -89,14 +89,14 @@ def test_what_is_remembered_of_an_artifact_follows_no_link(tmp_path: Path, monke
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "vectors.npy").write_text("vectors")
     (tmp_path / "mine").write_text("mine")
-    monkeypatch.setattr(remembered, "_SETTLED", -(2**62))
-    before = {"vectors.npy": remembered.state(tmp_path / "x" / "vectors.npy")}
-    (tmp_path / "x" / remembered.FILE).symlink_to(tmp_path / "mine")
-    remembered.remember(tmp_path / "x", "digest", "check", before)
+    monkeypatch.setattr(checksum_cache, "_SETTLED", -(2**62))
+    before = {"vectors.npy": checksum_cache.state(tmp_path / "x" / "vectors.npy")}
+    (tmp_path / "x" / checksum_cache.FILE).symlink_to(tmp_path / "mine")
+    checksum_cache.remember(tmp_path / "x", "digest", "check", before)
     assert (tmp_path / "mine").read_text() == "mine"
-    (tmp_path / "x" / remembered.FILE).unlink()
-    remembered.remember(tmp_path / "x", "digest", "check", before)
-    assert remembered.known(tmp_path / "x", "digest", "check", ["vectors.npy"])
+    (tmp_path / "x" / checksum_cache.FILE).unlink()
+    checksum_cache.remember(tmp_path / "x", "digest", "check", before)
+    assert checksum_cache.known(tmp_path / "x", "digest", "check", ["vectors.npy"])
 
 
 def test_searches_and_grids_stay_in_the_workspace(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from embedrec.index import building, measuring, on_disk
-from embedrec.vector_files import save_vectors
+from embedrec.index import build, measure, on_disk_ivf
+from embedrec.vectors.file_formats import save_vectors
 from tests.cli.conftest import Run, walked
 from tests.conftest import some_embeddings
 
@@ -21,8 +21,8 @@ TIMED = {"query_ms_p50", "query_ms_p95", "query_ms_p99", "queries_per_second", "
 def made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The current folder, with a model whose index does not fit into 256M: of which it gets 16 KB."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measuring, "_ALONE", 20)
-    monkeypatch.setattr(on_disk, "_PART", 16384)
+    monkeypatch.setattr(measure, "_ALONE", 20)
+    monkeypatch.setattr(on_disk_ivf, "_PART", 16384)
     save_vectors(some_embeddings(N, D), tmp_path / "v.fbin")
     walked(run, "vectors", "import", "v.fbin")
 
@@ -80,7 +80,7 @@ def test_nothing_is_left_of_an_interrupt(run: Run, monkeypatch: pytest.MonkeyPat
         assert index.file.is_file()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(building, "settled", interrupt)
+    monkeypatch.setattr(build, "settled", interrupt)
     ran = run("build-index", "--type", "IVF12,Flat", "--memory", "256M")
     assert ran.code == 130 and ran.err.splitlines()[-1] == "embedrec: interrupted; nothing was left half-written"
     assert len(seen) == 1 and left() == ["v"]

@@ -35,7 +35,7 @@ def test_similar_of_integer_ids_as_json(run: Run, tmp_path: Path) -> None:
     import numpy as np
 
     from embedrec import Embeddings, Vocab
-    from embedrec.vector_files import save_vectors
+    from embedrec.vectors.file_formats import save_vectors
 
     vectors = np.array([[0, 1], [0.6, 0.8], [1, 0]], dtype=np.float32)
     save_vectors(Embeddings(vectors, Vocab(np.array([7, 8, 9]))), tmp_path / "v.parquet")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import embedrec
-from embedrec.interpreters import command, leave_current_folder_out, safe_children
-from embedrec.toy import World
+from embedrec.datasets.synthetic import World
+from embedrec.runtime.child_interpreters import command, leave_current_folder_out, safe_children
 from tests.cli.conftest import Run, walked
 
 PLANT = "import os\nopen(os.environ['OWNED'], 'a').write(__name__ + ' ran\\n')\nraise SystemExit(77)\n"
@@ -151,7 +151,7 @@ def test_settings_of_numba_in_the_current_folder_are_not_read(compass: Path) -> 
 
 def test_a_matplotlibrc_in_the_current_folder_does_not_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     matplotlib = pytest.importorskip("matplotlib")
-    from embedrec.evaluate.plots import draw_points
+    from embedrec.evaluation.plots import draw_points
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")

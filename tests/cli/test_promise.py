@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from embedrec import artifacts
-from embedrec.embeddings import Embeddings
-from embedrec.index import measuring, tuner
-from embedrec.index.building import build_index
-from embedrec.index.files import load_index, save_index
-from embedrec.index.settings import SearchSettings
-from embedrec.vector_files import save_vectors
+from embedrec.index import autotune, measure
+from embedrec.index.build import build_index
+from embedrec.index.search_settings import SearchSettings
+from embedrec.index.serialization import load_index, save_index
+from embedrec.storage import artifacts
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.file_formats import save_vectors
 from tests.cli.conftest import Run, walked
 from tests.conftest import some_embeddings
 
@@ -35,9 +35,9 @@ COLUMNS = [
 def made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embeddings:
     """The current folder, with a model of 700 vectors, which are not few."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tuner, "_FEW", 300)
-    monkeypatch.setattr(tuner, "_VISITED", 0)
-    monkeypatch.setattr(measuring, "_ALONE", 20)
+    monkeypatch.setattr(autotune, "_FEW", 300)
+    monkeypatch.setattr(autotune, "_VISITED", 0)
+    monkeypatch.setattr(measure, "_ALONE", 20)
     embeddings = some_embeddings(700, 8)
     save_vectors(embeddings, tmp_path / "v.parquet")
     walked(run, "vectors", "import", "v.parquet")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedrec.toy import World
+from embedrec.datasets.synthetic import World
 from tests.cli.conftest import Run, walked
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run, walked
-from tests.page.reading import read_page
+from tests.html_report.reading import read_page
 
 LISTS = ["ab", "abc", "abd", "bd", "ad", "adb", "ca", "cab", "bc", "dab", "cd", "bda"]
 STUDY = """\

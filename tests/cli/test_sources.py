@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embedrec import artifacts
 from embedrec.data import Sessions
-from embedrec.data.held_out import HeldOut
+from embedrec.splitting.holdout import HeldOut
+from embedrec.storage import artifacts
 from tests.cli.conftest import Run, walked
 from tests.cli.test_bad_input import fails
 from tests.readers.reading import facts, write

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from embedrec import artifacts
+from embedrec.storage import artifacts
 from embedrec.training import loop
 from tests.cli.conftest import Run, walked
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from embedrec import artifacts, atomic
 from embedrec.data import Sessions
+from embedrec.storage import artifacts, atomic
 from tests.cli.conftest import Run, walked
 from tests.test_corruption import sign
 

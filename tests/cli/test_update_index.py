@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedrec import artifacts, atomic, changing
 from embedrec.data import Vocab
-from embedrec.embeddings import Embeddings
-from embedrec.index import measuring
-from embedrec.index.files import load_index
-from embedrec.vector_files import save_vectors
+from embedrec.index import measure
+from embedrec.index.serialization import load_index
+from embedrec.storage import artifacts, atomic
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.file_formats import save_vectors
+from embedrec.workflows import update_index
 from tests.cli.conftest import Run, walked
 from tests.conftest import some_embeddings
-from tests.index.test_changes import rotated
+from tests.index.test_update import rotated
 
 ROW = "v-hnsw\t{items}\t{added}\t{replaced}\t{removed}\t{tombstones}\t"
 
@@ -29,7 +30,7 @@ ROW = "v-hnsw\t{items}\t{added}\t{replaced}\t{removed}\t{tombstones}\t"
 def made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embeddings:
     """The current folder: a model of 100 vectors, a graph and cells of it, 20 vectors more, ids that are gone."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measuring, "_ALONE", 5)
+    monkeypatch.setattr(measure, "_ALONE", 5)
     embeddings = some_embeddings(100, 4)
     save_vectors(embeddings, Path("v.parquet"))
     new = some_embeddings(20, 4, seed=7)
@@ -118,8 +119,8 @@ def test_drift_is_told(run: Run, made: Embeddings) -> None:
     index = load_index(artifacts.read(Path("indexes/kept")))
     from dataclasses import replace
 
-    from embedrec.index.files import save_index
-    from embedrec.index.settings import SearchSettings
+    from embedrec.index.search_settings import SearchSettings
+    from embedrec.index.serialization import save_index
 
     about = artifacts.read(Path("indexes/kept")).about
     poor = replace(index, settings=SearchSettings(nprobe=1))
@@ -211,14 +212,14 @@ def test_bad_input(words: tuple[str, ...], says: str, run: Run, made: Embeddings
 
 
 def test_two_at_a_time(run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = changing.load_vectors
+    load = update_index.load_vectors
 
     def meanwhile(path: Path, **given: object) -> Embeddings:
-        monkeypatch.setattr(changing, "load_vectors", load)
+        monkeypatch.setattr(update_index, "load_vectors", load)
         walked(run, "update-index", "v-hnsw", "--remove", "gone.txt")
         return load(path, **given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(changing, "load_vectors", meanwhile)
+    monkeypatch.setattr(update_index, "load_vectors", meanwhile)
     ran = run("update-index", "v-hnsw", "--add", "new.vec")
     assert ran.code == 1 and "indexes/v-hnsw was changed by somebody else meanwhile; try again" in ran.err
     assert len(load_index(artifacts.read(Path("indexes/v-hnsw")))) == 98

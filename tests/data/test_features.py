@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
-from embedrec import artifacts
 from embedrec.data import Events, Features, Sessions, Vocab
 from embedrec.data.feature_files import load_features, save_features
 from embedrec.data.features import Categories, Lists, Scaling
 from embedrec.data.sessions import sessionize
 from embedrec.errors import ArtifactError, DataError
+from embedrec.storage import artifacts
 from tests.conftest import read_only
 from tests.data import strategies as draw
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from embedrec.data import kept, room
+from embedrec.data import filter_state
 from embedrec.data.events import Events
 from embedrec.data.filters import REPEATED, Filters, Removed
 from embedrec.errors import DataError, SettingsError
+from embedrec.storage import memory_budget
 from tests.conftest import read_only
 from tests.data import strategies as draw
 
@@ -174,8 +175,8 @@ def test_all_filters_against_a_slow_twin(rows: list[Row], settings: dict[str, An
 @draw.given(rows, settings, st.integers(1, 20), examples=100)
 def test_in_small_parts(rows: list[Row], settings: dict[str, Any], at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "_CHUNK", at_once)
-        patch.setattr(kept, "_SORTED_AT_ONCE", at_once)
+        patch.setattr(memory_budget, "_CHUNK", at_once)
+        patch.setattr(filter_state, "_SORTED_AT_ONCE", at_once)
         check(rows, settings)
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from embedrec.data import room
 from embedrec.data.events import Events
 from embedrec.data.regroup import AS_READ, Regroup, by_user, cut, parse_gap
 from embedrec.data.sessions import sessionize
 from embedrec.errors import SettingsError
+from embedrec.storage import memory_budget
 from tests.conftest import read_only
 from tests.data import strategies as draw
 
@@ -57,7 +57,7 @@ def test_cut_against_a_slow_twin(rows: list[tuple], gap: int, at_once: int, user
         want.append(f"{session}-{number}")
         last = (session, seconds[row])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "_CHUNK", at_once)
+        patch.setattr(memory_budget, "_CHUNK", at_once)
         got = cut(events, gap * 1000)
     assert [session for session, _, _ in told(got)] == want
     assert [t[1:] for t in told(got)] == [t[1:] for t in told(events)]

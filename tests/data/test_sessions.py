@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from embedrec import artifacts
 from embedrec.data.events import Events
 from embedrec.data.features import Features
-from embedrec.data.lookup import find_items
+from embedrec.data.find_items import find_items
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.vocab import Vocab
 from embedrec.errors import ArtifactError, DataError, EmbedrecError
 from embedrec.models import MODELS, recipe_class
+from embedrec.storage import artifacts
 from tests.data import strategies as draw
 
 

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
+from embedrec.data.parquet_io import load_ids, load_vocab, save_ids, save_vocab
 from embedrec.data.vocab import Vocab, as_ids, one_kind
-from embedrec.data.vocab_files import load_ids, load_vocab, save_ids, save_vocab
 from embedrec.errors import ArtifactError, DataError, UnknownItemError
 from tests.data import strategies as draw
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from embedrec.data import Sessions, Vocab
 from embedrec.data.features import Features
-from embedrec.export.answers import Answers
-from embedrec.export.policies.settings import Material
-from embedrec.topk import TopK, best_first
+from embedrec.data.topk import TopK, best_first
+from embedrec.export.policies.chain import Material
+from embedrec.export.result_lists import Answers
 from tests.conftest import of_lists
 
 Lists = list[list[tuple[int, float]]]  # of each seed the rows of its results and their scores

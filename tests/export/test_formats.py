@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import embedrec.export.answers as answers_module
+import embedrec.export.result_lists as answers_module
 from embedrec.data import Vocab
+from embedrec.data.topk import TopK
 from embedrec.errors import ArtifactError, DataError, SettingsError
-from embedrec.export.answers import Answers
-from embedrec.export.export import Wanted, export_lists, stream_lists
+from embedrec.export.file_format import Layout, layout_of
 from embedrec.export.files import MANIFEST, read_manifest
-from embedrec.export.layout import Layout, layout_of
-from embedrec.export.policies.settings import Policies
-from embedrec.topk import TopK
+from embedrec.export.policies.chain import Policies
+from embedrec.export.result_lists import Answers
+from embedrec.export.write_lists import Wanted, export_lists, stream_lists
 from tests.export.lists import answers_of, material_of, plain, some_lists
 
 NAMES = ("l.txt", "l.tsv", "l.jsonl", "l.redis")

@@ -11,22 +11,22 @@ import pytest
 from embedrec.data import Sessions, Vocab
 from embedrec.data.features import Categories, Features
 from embedrec.data.features import Lists as ListFeature
+from embedrec.data.topk import TopK
 from embedrec.errors import SettingsError
-from embedrec.export.effect import effect
-from embedrec.export.policies import back_off
-from embedrec.export.policies.back_off import BackOff, Refill
+from embedrec.export.list_statistics import effect
+from embedrec.export.policies import backfill
+from embedrec.export.policies.backfill import BackOff, Refill
+from embedrec.export.policies.base import Policy
 from embedrec.export.policies.cap import Cap, cap
-from embedrec.export.policies.csls import Csls, mean_scores
+from embedrec.export.policies.chain import Policies, chained
 from embedrec.export.policies.discount import Discount
 from embedrec.export.policies.diversity import Diversity
-from embedrec.export.policies.holding import NOTHING, holding
 from embedrec.export.policies.min_evidence import MinEvidence
-from embedrec.export.policies.min_score import MinScore
 from embedrec.export.policies.mutual import Mutual
-from embedrec.export.policies.policy import Policy
-from embedrec.export.policies.settings import Policies, chained
-from embedrec.export.work import Work
-from embedrec.topk import TopK
+from embedrec.export.policies.rerank import Csls, mean_scores
+from embedrec.export.policies.session_index import NOTHING, holding
+from embedrec.export.policies.thresholds import MinScore
+from embedrec.export.resume import Work
 from tests.conftest import of_lists, some_embeddings
 from tests.export.lists import Lists, answers_of, material_of, plain, some_lists
 
@@ -219,8 +219,8 @@ def test_filling_under_caps_goes_on_until_lists_are_full(
     most: int, values: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if every list had been filled with the whole catalogue before the cap."""
-    monkeypatch.setattr(back_off, "_BLOCK", 64)
-    monkeypatch.setattr(back_off, "_MORE", 2)
+    monkeypatch.setattr(backfill, "_BLOCK", 64)
+    monkeypatch.setattr(backfill, "_MORE", 2)
     sessions, k = logs(), 8
     counts, together = np.bincount(sessions.items, minlength=N), holding(sessions, ITEMS)
     codes = (np.arange(N) % values).astype(np.int32)

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from embedrec import artifacts
 from embedrec.data import Sessions, Vocab
-from embedrec.embeddings import Embeddings
-from embedrec.index.building import build_index
-from embedrec.index.files import load_index, save_index
-from embedrec.models.cooccurrence import Cooccurrence
-from embedrec.models.files import load_model, save_model
-from embedrec.models.popular import Popular
-from embedrec.models.svd import Spectral
-from embedrec.models.vectors import Vectors
-from embedrec.models.word2vec import Word2Vec
-from embedrec.topk import TopK
+from embedrec.data.topk import TopK
+from embedrec.index.build import build_index
+from embedrec.index.serialization import load_index, save_index
+from embedrec.models.baselines.popular import Popular
+from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
+from embedrec.models.cooccurrence.svd import Spectral
+from embedrec.models.imported import Vectors
+from embedrec.models.serialization import load_model, save_model
+from embedrec.models.word2vec.recipe import Word2Vec
+from embedrec.storage import artifacts
+from embedrec.vectors.embeddings import Embeddings
 from tests.conftest import of_lists
 
 HERE = Path(__file__).parent

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import faiss
 import pytest
 
-from embedrec.index import measuring
+from embedrec.index import measure
 
 
 @pytest.fixture(autouse=True)
 def briefly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
-    monkeypatch.setattr(measuring, "_ALONE", 20)
+    monkeypatch.setattr(measure, "_ALONE", 20)
     yield
     faiss.omp_set_num_threads(before)

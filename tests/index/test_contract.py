@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedrec import artifacts
 from embedrec.data import Vocab
-from embedrec.embeddings import METRICS, Embeddings
 from embedrec.errors import DataError, SettingsError, UnknownItemError
-from embedrec.index.building import build_index
-from embedrec.index.files import load_index, save_index
+from embedrec.index.build import build_index
 from embedrec.index.index import Index
+from embedrec.index.index_types import INDEXES
 from embedrec.index.parameters import settings_of_type
-from embedrec.index.settings import AS_BUILT, SearchSettings
-from embedrec.index.specs import INDEXES
+from embedrec.index.search_settings import AS_BUILT, SearchSettings
+from embedrec.index.serialization import load_index, save_index
+from embedrec.storage import artifacts
+from embedrec.vectors.embeddings import METRICS, Embeddings
 from tests.conftest import read_only, slow_nearest, slow_scores, some_embeddings
 
 # At 650 vectors every name is what it is at a million: below 624, codes are too few to train.

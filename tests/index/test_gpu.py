@@ -6,14 +6,14 @@ import faiss
 import numpy as np
 import pytest
 
-from embedrec.embeddings import METRICS
 from embedrec.errors import SettingsError
 from embedrec.index import gpu
-from embedrec.index.building import build_index
-from embedrec.index.filling import filled
+from embedrec.index.build import build_index
+from embedrec.index.construct import filled
 from embedrec.index.gpu import Exact, OnGpu, cells_on_gpu, check_most, kmeans, on_gpu
-from embedrec.index.measuring import Recall
-from embedrec.index.settings import SearchSettings
+from embedrec.index.measure import Recall
+from embedrec.index.search_settings import SearchSettings
+from embedrec.vectors.embeddings import METRICS
 from tests.conftest import some_embeddings
 
 needs_faiss = pytest.mark.skipif(not gpu.faiss_sees_one(), reason="FAISS sees no GPU")

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from embedrec.data import Vocab
-from embedrec.embeddings import METRICS, Embeddings
+from embedrec.data.topk import TopK, best_first
 from embedrec.errors import SettingsError
-from embedrec.index.building import build_index
-from embedrec.index.measuring import Recall, some_items
-from embedrec.index.scoring import keys_of
-from embedrec.index.settings import SearchSettings
-from embedrec.index.specs import INDEXES, POINTS_PER_CELL, factory_string
-from embedrec.topk import TopK, best_first
+from embedrec.index.build import build_index
+from embedrec.index.index_types import INDEXES, POINTS_PER_CELL, factory_string
+from embedrec.index.measure import Recall, some_items
+from embedrec.index.rescore import keys_of
+from embedrec.index.search_settings import SearchSettings
+from embedrec.vectors.embeddings import METRICS, Embeddings
 from tests.conftest import some_embeddings
 
 

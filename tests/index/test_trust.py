@@ -12,14 +12,14 @@ import faiss
 import numpy as np
 import pytest
 
-from embedrec import artifacts
 from embedrec.data import Vocab
-from embedrec.embeddings import Embeddings
 from embedrec.errors import ArtifactError, DataError, SettingsError
-from embedrec.faiss_file import UnknownTypeError, look_through
-from embedrec.index.files import load_index, save_index
-from embedrec.index.filling import filled
-from embedrec.index.specs import INDEXES
+from embedrec.index.construct import filled
+from embedrec.index.index_types import INDEXES
+from embedrec.index.serialization import load_index, save_index
+from embedrec.storage import artifacts
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.faiss_file_check import UnknownTypeError, look_through
 from tests.conftest import some_embeddings
 from tests.test_corruption import sign
 
@@ -89,7 +89,7 @@ def test_wrong_checksums_are_refused_before_anything_reads(
         raise AssertionError("FAISS has seen it")
 
     monkeypatch.setattr(faiss, "read_index", never)
-    monkeypatch.setattr("embedrec.index.files.check_file", never)
+    monkeypatch.setattr("embedrec.index.serialization.check_file", never)
     for seed in range(400):
         other = damaged(content, seed)
         if other == content:
@@ -105,8 +105,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 from embedrec.errors import DataError
-from embedrec.faiss_file import UnknownTypeError, look_through
-from embedrec.index.changes import keeps_labels, removes
+from embedrec.vectors.faiss_file_check import UnknownTypeError, look_through
+from embedrec.index.update import keeps_labels, removes
 from tests.index.test_trust import damaged
 faiss.omp_set_num_threads(1)
 refused = searched = 0

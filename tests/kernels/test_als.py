@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec.kernels.als import gram, solve, turn
-from embedrec.kernels.rows import padded
+from embedrec.kernels.row_blas import padded
 from tests.conftest import read_only
 
 

@@ -5,8 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from embedrec.kernels.lanes import add_up, deal, lane
-from embedrec.kernels.rows import LANES, padded
+from embedrec.kernels.row_blas import LANES, padded
 from embedrec.kernels.sampling import alias_table, keep_probabilities, noise_weights
 from embedrec.kernels.skipgram import (
     FILLERS,
@@ -17,6 +16,7 @@ from embedrec.kernels.skipgram import (
     plan,
     skipgram,
 )
+from embedrec.kernels.skipgram_deterministic import add_up, deal, lane
 
 MASK, STEP = 2**64 - 1, 0x9E3779B97F4A7C15
 N, NEGATIVE, HEAVIEST = 12, 5, 4

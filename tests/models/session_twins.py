@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.models.session_knn_recipes import SKNN, SSCF, STAN, VMIS, VSKNN, VSTAN
-from embedrec.models.wsknn import WSKNN
+from embedrec.models.session_knn.variants import SKNN, SSCF, STAN, VMIS, VSKNN, VSTAN
+from embedrec.models.session_knn.wsknn import WSKNN
 
 DAY = 86_400_000
 

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec import artifacts
 from embedrec.config import build, settings_of
 from embedrec.data import Features, Sessions, Vocab
+from embedrec.data.topk import TopK
 from embedrec.errors import ArtifactError, SettingsError
-from embedrec.index.building import build_index
+from embedrec.index.build import build_index
 from embedrec.models import MODELS, RESTORERS, recipe_class, restorer_class
 from embedrec.models.base import Model, VectorModel
-from embedrec.models.files import load_model, save_model
-from embedrec.models.gru4rec import RecurrentModel
-from embedrec.models.vectors import Vectors
-from embedrec.topk import TopK
+from embedrec.models.gru4rec.recipe import RecurrentModel
+from embedrec.models.imported import Vectors
+from embedrec.models.serialization import load_model, save_model
+from embedrec.storage import artifacts
 from tests.conftest import of_lists, read_only, some_embeddings, tiny_sessions
 
 SMALL: dict[str, Any] = {"dim": 8, "epochs": 3, "min_count": 1, "sample": 0.0}  # of these, what a recipe knows

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from embedrec.data import Sessions, Vocab
-from embedrec.data.questions import Questions, companions, next_items
-from embedrec.data.splits import Random as RandomSplit
+from embedrec.datasets.synthetic import make_world
 from embedrec.errors import DataError, SettingsError
-from embedrec.evaluate.evaluation import Terms, evaluate
+from embedrec.evaluation.evaluate import Terms, evaluate
 from embedrec.models import recipe_class
-from embedrec.models.popular import Popular
-from embedrec.models.random import Random
-from embedrec.toy import make_world
+from embedrec.models.baselines.popular import Popular
+from embedrec.models.baselines.random import Random
+from embedrec.splitting.rules import Random as RandomSplit
+from embedrec.splitting.test_cases import Questions, companions, next_items
 from tests.conftest import of_lists, tiny_sessions
 from tests.data import strategies as draw
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec import artifacts
 from embedrec.data.offsets import check_offsets
 from embedrec.errors import ArtifactError, DataError
 from embedrec.models.base import Model
-from embedrec.models.files import load_model, save_model
+from embedrec.models.serialization import load_model, save_model
+from embedrec.storage import artifacts
 from tests.conftest import tiny_sessions
 from tests.models.test_contract import VARIANTS, histories, made
 from tests.test_corruption import sign

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from embedrec.models import long_sessions
-from embedrec.models.cooccurrence import Cooccurrence
+from embedrec.models.baselines.rules import AssociationRules, SequentialRules
+from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
+from embedrec.models.cooccurrence.svd import Spectral
 from embedrec.models.long_sessions import report_long
-from embedrec.models.rules import AssociationRules, SequentialRules
-from embedrec.models.svd import Spectral
-from embedrec.models.word2vec import Word2Vec
+from embedrec.models.word2vec.recipe import Word2Vec
 from tests.conftest import of_lists
 
 SESSIONS = of_lists([[1, 2], [1, 3], [2, 3]])

@@ -12,20 +12,20 @@ import torch
 
 from embedrec.config import settings_of
 from embedrec.data import Sessions
-from embedrec.data.held_out import HeldOut
-from embedrec.data.questions import next_items
 from embedrec.errors import DataError, EmbedrecError, SettingsError
-from embedrec.evaluate.evaluation import Terms, evaluate
-from embedrec.models.mf import MatrixFactorisation
-from embedrec.models.neural import device_of, fitted
-from embedrec.models.pair_training import Dot, Ordered, PairLearner, Rated
-from embedrec.models.popular import Popular
-from embedrec.reporting import quiet
+from embedrec.evaluation.evaluate import Terms, evaluate
+from embedrec.models.baselines.popular import Popular
+from embedrec.models.factorization.mf import MatrixFactorisation
+from embedrec.models.factorization.pairwise_training import Dot, Ordered, PairLearner, Rated
+from embedrec.models.torch_recipe import device_of, fitted
+from embedrec.progress import quiet
+from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.test_cases import next_items
+from embedrec.training.context import Run
 from embedrec.training.devices import seeded
 from embedrec.training.loop import Batch
-from embedrec.training.run import Run
 from tests.conftest import of_lists, tiny_sessions
-from tests.models.test_word2vec import clusters, purity
+from tests.models.word2vec.test_recipe import clusters, purity
 
 SMALL: dict[str, Any] = {"dim": 8, "batch": 64, "min_count": 1}
 

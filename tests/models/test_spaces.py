@@ -7,7 +7,7 @@ import pytest
 from embedrec.config import build
 from embedrec.errors import SettingsError
 from embedrec.models import MODELS, recipe_class
-from embedrec.tune.space import Choices, Range, own_space, space_of
+from embedrec.tune.search_space import Choices, Range, own_space, space_of
 
 WITHOUT = {"random", "projection"}  # nothing to find
 

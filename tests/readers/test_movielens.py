@@ -11,7 +11,7 @@ import pytest
 
 from embedrec.data.events import Events
 from embedrec.data.sessions import sessionize
-from embedrec.datasets import user_cache
+from embedrec.datasets.movielens_100k import user_cache
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.movielens import MovieLens

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import strategies as st
 
 from embedrec.data.events import Events
-from embedrec.data.room import Room
+from embedrec.datasets.synthetic import make_world, write_mpd
 from embedrec.errors import DataError
 from embedrec.readers import BadRows, mpd, mpd_slices
-from embedrec.readers.files import expand
 from embedrec.readers.mpd import Mpd
 from embedrec.readers.mpd_slices import Slice
-from embedrec.toy import make_world, write_mpd
+from embedrec.readers.tabular.source_files import expand
+from embedrec.storage.memory_budget import Room
 from tests.data import strategies as draw
 
 _SKIP = "; use --on-bad-row skip to leave such rows out"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from embedrec.data.sessions import sessionize
-from embedrec.datasets import user_cache
+from embedrec.datasets.movielens_100k import user_cache
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.recbole import RecBole

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
-from embedrec.data.held_out import HeldOut
 from embedrec.data.sessions import sessionize
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.session_tables import SessionTables, chained
+from embedrec.splitting.holdout import HeldOut
 from tests.data import strategies as draw
 from tests.readers.reading import SKIP, refusal, rows, write
 

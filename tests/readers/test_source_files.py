@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from embedrec.data.room import Room
 from embedrec.errors import DataError, EmbedrecError
-from embedrec.readers import BadRows, files
-from embedrec.readers.files import expand, natural
+from embedrec.readers import BadRows
 from embedrec.readers.mpd import Mpd
-from embedrec.readers.parallel import in_order
 from embedrec.readers.table import Table
+from embedrec.readers.tabular import source_files as files
+from embedrec.readers.tabular.process_pool import in_order
+from embedrec.readers.tabular.source_files import expand, natural
 from embedrec.readers.wsknn import Wsknn
+from embedrec.storage.memory_budget import Room
 from tests.readers.reading import ARCHIVES, PACKED, packed
 
 _SUFFIXES = (".json",)

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError
-from embedrec.readers import BadRows, delimited, formats
+from embedrec.readers import BadRows
 from embedrec.readers.table import Table
+from embedrec.readers.tabular import delimited, formats
 from tests.data import strategies as draw
 from tests.readers.reading import ARCHIVES
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from embedrec.models import recipe_class
+from embedrec.training.context import Run
+from embedrec.training.distributed import Processes, joined
 from embedrec.training.loop import train
-from embedrec.training.plan import Plan
-from embedrec.training.processes import Processes, joined
-from embedrec.training.run import Run
+from embedrec.training.settings import Plan
 from tests.training.toy import LineLearner, clustered_sessions
 
 

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 import torch
 
-from embedrec import artifacts
 from embedrec.errors import ArtifactError, SettingsError
-from embedrec.models.files import save_model
-from embedrec.models.two_tower import TwoTower
-from embedrec.reporting import quiet
+from embedrec.models.serialization import save_model
+from embedrec.models.two_tower.recipe import TwoTower
+from embedrec.progress import quiet
+from embedrec.storage import artifacts
+from embedrec.training.context import HERE, Run
 from embedrec.training.loop import train
-from embedrec.training.plan import Plan
 from embedrec.training.row_adagrad import RowAdagrad
 from embedrec.training.row_adamw import RowAdamW
-from embedrec.training.run import HERE, Run
+from embedrec.training.settings import Plan
 from tests.training.toy import LineLearner, clustered_sessions
 
 PLAN = Plan(epochs=6, patience=None)
@@ -228,7 +228,7 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 from embedrec.models.two_tower import TwoTower
-from embedrec.training.run import Run
+from embedrec.training.context import Run
 from tests.training.toy import clustered_sessions
 
 done = 0

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from embedrec.errors import SettingsError, TrainingError
-from embedrec.reporting import quiet
+from embedrec.progress import quiet
+from embedrec.training.context import HERE, Run
 from embedrec.training.devices import generator, resolve, seeded, threads
 from embedrec.training.loop import Batch, clip, train
-from embedrec.training.plan import Plan
-from embedrec.training.run import HERE, Run
+from embedrec.training.settings import Plan
 from tests.training.toy import POINTS, LineLearner
 
 Told = list[tuple[str, dict[str, Any]]]

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec import artifacts
-from embedrec.comparison import terms_of
 from embedrec.errors import ArtifactError, SettingsError, TrainingError
-from embedrec.evaluate.evaluation import Terms
-from embedrec.models.popular import Popular
-from embedrec.models.session_knn_recipes import SKNN
-from embedrec.models.two_tower import TwoTower
-from embedrec.models.word2vec import Word2Vec
-from embedrec.reporting import quiet
-from embedrec.trial import Trial, open_trial
+from embedrec.evaluation.evaluate import Terms
+from embedrec.models.baselines.popular import Popular
+from embedrec.models.session_knn.variants import SKNN
+from embedrec.models.two_tower.recipe import TwoTower
+from embedrec.models.word2vec.recipe import Word2Vec
+from embedrec.progress import quiet
+from embedrec.storage import artifacts
 from embedrec.tune import search as searches
 from embedrec.tune.journal import Journal
 from embedrec.tune.search import Search, tune
-from embedrec.tune.space import Choices, Range
+from embedrec.tune.search_space import Choices, Range
+from embedrec.workflows.compare import terms_of
+from embedrec.workflows.evaluate import Trial, open_trial
 from tests.training.toy import clustered_sessions
 
 
@@ -57,7 +57,7 @@ def test_the_best_trial_is_what_it_gives(asked: tuple[Trial, Terms], tmp_path: P
 
 
 def test_what_is_judged_is_what_compare_would_say(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
-    from embedrec.trial import ask
+    from embedrec.workflows.evaluate import ask
 
     trial, terms = asked
     journal = searched(NEIGHBOURS, asked, tmp_path / "j", 2)
@@ -69,7 +69,7 @@ def test_what_is_judged_is_what_compare_would_say(asked: tuple[Trial, Terms], tm
 @pytest.mark.parametrize("way", ["tpe", "random"])
 def test_ended_at_any_trial_it_goes_on_to_the_same_end(asked: tuple[Trial, Terms], tmp_path: Path, way: Any) -> None:
     space = {"neighbours": Range(1, 100, True), "idf": Range(0.0, 9.0)}
-    from embedrec.models.session_knn_recipes import VSKNN
+    from embedrec.models.session_knn.variants import VSKNN
 
     search = Search(VSKNN(), space, "mrr@5", way, seed=4)
     whole = searched(search, asked, tmp_path / "whole", 14)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedrec.data.features import Features
+from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, did_you_mean
-from embedrec.export.policies.policy import kept
-from embedrec.topk import TopK
+from embedrec.export.policies.base import kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Cap:
 
     def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
         """See `Policy`."""
-        from embedrec.kernels.policies import keep_capped
+        from embedrec.kernels.rerank import keep_capped
 
         keep = np.empty(found.rows.shape, dtype=np.bool_)
         keep_capped(self.offsets, self.codes, self.most, found.rows, keep)

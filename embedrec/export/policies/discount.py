@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedrec.export.policies.policy import rescored
-from embedrec.topk import TopK
+from embedrec.data.topk import TopK
+from embedrec.export.policies.base import rescored
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedrec.export.policies.holding import Holding
-from embedrec.topk import TopK
+from embedrec.data.topk import TopK
+from embedrec.export.policies.session_index import Holding
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Diversity:
 
     def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
         """See `Policy`."""
-        from embedrec.kernels.policies import choose_diverse
+        from embedrec.kernels.rerank import choose_diverse
 
         scores = found.scores.astype(np.float64)
         there = found.rows >= 0

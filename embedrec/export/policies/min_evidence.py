@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedrec.export.policies.holding import Holding
-from embedrec.export.policies.policy import kept
-from embedrec.topk import TopK
+from embedrec.data.topk import TopK
+from embedrec.export.policies.base import kept
+from embedrec.export.policies.session_index import Holding
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class MinEvidence:
 
     def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
         """See `Policy`."""
-        from embedrec.kernels.policies import count_shared
+        from embedrec.kernels.rerank import count_shared
 
         shared = np.empty(found.rows.shape, dtype=np.int64)
         count_shared(self.sessions.starts, self.sessions.held, seeds, found.rows, shared)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedrec.export.policies.policy import kept
-from embedrec.topk import TopK
+from embedrec.data.topk import TopK
+from embedrec.export.policies.base import kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Mutual:
 
     def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
         """See `Policy`."""
-        from embedrec.kernels.policies import find_mutual
+        from embedrec.kernels.rerank import find_mutual
 
         keep = np.empty(found.rows.shape, dtype=np.bool_)
         find_mutual(self.rows, seeds, found.rows, keep)

@@ -1,0 +1,216 @@
+"""`embedrec info` and `embedrec verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from embedrec.cli.shared.artifacts import latest_sessions
+from embedrec.cli.shared.options import (
+    emit,
+    json_option,
+    log_option,
+    note,
+    threads_option,
+    use_threads,
+    workspace_option,
+)
+from embedrec.errors import ArtifactError
+from embedrec.storage.artifacts import Artifact, read
+from embedrec.storage.lineage import stale
+from embedrec.storage.workspace import FOLDERS, Workspace
+
+_BAR = 40  # characters of the longest bar of a histogram
+
+
+@click.command(short_help="What the artifacts hold.")
+@click.argument("name", required=False)
+@click.option("--sessions", is_flag=True, help="Statistics of the sessions called NAME [default: the latest].")
+@json_option
+@workspace_option
+def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) -> None:
+    """What the artifacts of the workspace hold, or all that is known of the one called NAME.
+
+    Columns: kind, name, when it was written (UTC), what it holds.
+
+    With --sessions: what sessions look like. Counts, lengths, time span; the share of pairs of session and item that
+    do not occur, and of events that repeat an item of their session; how much the most frequent items are of all
+    events; and a histogram of lengths.
+    """
+    if sessions:
+        _describe(latest_sessions(workspace, name), as_json)
+        return
+    artifacts = [a for kind in FOLDERS for a in workspace.artifacts(kind)]
+    unreadable = [(kind, f, why) for kind in FOLDERS for f, why in workspace.unreadable(kind).items()]
+    if name is not None:
+        chosen = [a for a in artifacts if a.name == name]
+        for _, folder, why in unreadable:
+            if folder.name == name:
+                raise why
+        if not chosen:
+            raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
+        emit(_facts(workspace, chosen, as_json), as_json)
+    else:
+        for _, folder, why in unreadable:
+            note(f"{folder.parent.name}/{folder.name} is unreadable: {why}")
+        _tell_left_over(workspace)
+        if not artifacts and not unreadable:
+            note(f"no artifacts in {workspace.root}; make some with `embedrec prepare SOURCE PATH` or `embedrec demo`")
+        rows = [(a.kind, a.name, a.created[:19], _holds(workspace, a)) for a in artifacts]
+        rows += [(kind, folder.name, "", "unreadable") for kind, folder, _ in unreadable]
+        emit((dict(zip(("kind", "name", "created", "holds"), row, strict=True)) for row in rows), as_json)
+
+
+def _tell_left_over(workspace: Workspace) -> None:
+    """Say what a command may write, or may have left."""
+    for path in workspace.left_over():
+        note(
+            f"{path} is written by a command, or was left when one was killed: the file system has no locks that would "
+            "tell; remove it when no command runs"
+        )
+
+
+def _describe(artifact: Artifact, as_json: bool) -> None:
+    """Statistics of sessions, and a histogram of their lengths."""
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from embedrec.data.sessions import Sessions
+    from embedrec.data.statistics import describe, describe_held_out
+    from embedrec.splitting.holdout import HeldOut
+
+    said = asdict(describe(Sessions.load(artifact)))
+    held_out = HeldOut.load(artifact)
+    said["held_out"] = None if held_out is None else asdict(describe_held_out(held_out))
+    if as_json:
+        emit([{"name": artifact.name, **said}], as_json)
+        return
+    buckets = said.pop("histogram")
+    for end in ("first", "last"):
+        if said[end] is not None:
+            said[end] = f"{np.datetime64(said[end], 'ms').astype('datetime64[s]')}Z"
+    emit(({"fact": f, "value": v} for f, v in _cells(said) if v is not None), as_json)
+    most = max(bucket["sessions"] for bucket in buckets)
+    lengths = [(b["least"], b["most"], b["sessions"]) for b in buckets]
+    emit(
+        (
+            {"length": str(a) if a == b else f"{a}-{b}", "sessions": count, "": _bar(count / most)}
+            for a, b, count in lengths
+        ),
+        as_json,
+    )
+
+
+def _cells(said: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Facts by name; those of a group are called GROUP.NAME."""
+    for key, value in said.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{name}", inner) for name, inner in value.items())
+        else:
+            yield key, value
+
+
+def _bar(share: float) -> str:
+    """A bar of blocks for a share of the longest one; what is there at all is seen."""
+    eighths = max(round(share * _BAR * 8), share > 0)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def _facts(workspace: Workspace, artifacts: list[Artifact], as_json: bool) -> Iterator[dict[str, Any]]:
+    for a in artifacts:
+        whole: dict[str, Any] = {"kind": a.kind, "name": a.name, "created": a.created, "fingerprint": a.fingerprint}
+        if (why := stale(workspace, a)) is not None:
+            whole["stale"] = why
+        if as_json:
+            yield {**whole, **a.about, "versions": a.versions}
+        else:
+            facts = _flat({**whole, **a.about, "versions": a.versions})
+            yield from ({"fact": key, "value": value} for key, value in facts)
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _flat(inner, f"{prefix}{key}.")
+        elif isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            for i, one in enumerate(inner):
+                yield from _flat(one, f"{prefix}{key}.{i}.")
+        else:
+            yield (
+                prefix + key,
+                ", ".join(map(str, inner if isinstance(inner, list) else [] if inner is None else [inner])),
+            )
+
+
+def _holds(workspace: Workspace, a: Artifact) -> str:
+    why = stale(workspace, a)
+    return _content(a) + ("" if why is None else f"; stale: {why}")
+
+
+def _content(a: Artifact) -> str:
+    """What its manifest says; one that was saved through the API may say little."""
+    about = a.about
+    counts = [f"{about[key]:,} {key}" for key in ("sessions", "items", "events") if isinstance(about.get(key), int)]
+    if a.kind == "sessions":
+        return ", ".join(counts)
+    if a.kind == "model":
+        last = about["epochs"][-1] if about.get("epochs") else {}
+        loss = f"loss {last['loss']:.4f}" if "loss" in last else ""
+        seconds = f"{about['seconds']:.1f} s" if "seconds" in about else ""
+        return ", ".join(filter(None, [about.get("recipe"), *counts, loss, seconds]))
+    facts = about.get("facts", {})
+    found = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))
+    speed = f"{facts['query_ms_p50']:.2f} ms" if "query_ms_p50" in facts else ""
+    return ", ".join(filter(None, [about.get("spec"), *counts, about.get("metric"), found, speed]))
+
+
+@click.command(short_help="Check every file against its checksum.")
+@click.argument("name", required=False)
+@click.option("--recall", is_flag=True, help="Also measure indexes again, on items that were not asked before.")
+@log_option
+@threads_option
+@json_option
+@workspace_option
+def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspace: Workspace) -> None:
+    """Check every file of every artifact (or of those called NAME) against its checksum, and open them.
+
+    With --recall, indexes are measured again, against what they promise, or said when they were built.
+
+    Exits with 1 when one is damaged, or keeps no promise. What is whole but stale, as what it was made of has changed
+    since, is named. Columns: kind, name, verdict.
+    """
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.workflows.prepare import recall_verdict, verdict
+
+    folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
+    if name is not None and not folders:
+        raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
+    _tell_left_over(workspace)
+    if recall:
+        use_threads(threads)
+    verdicts: list[tuple[Any, str | None]] = []
+    kept: dict[Any, tuple[str, bool]] = {}
+    with Progress("verify") as report:
+        for number, folder in enumerate(folders, 1):
+            verdicts.append((folder, verdict(folder)))
+            if recall and verdicts[-1][1] is None and folder.parent.name == FOLDERS["index"]:
+                kept[folder] = recall_verdict(read(folder, "index"))
+            report("progress", done=number, total=len(folders), unit="artifacts")
+    said = [(f, v or _current(workspace, f, kept.get(f, ("ok", True))[0])) for f, v in verdicts]
+    emit(({"kind": f.parent.name, "name": f.name, "verdict": v} for f, v in said), as_json)
+    damaged = sum(v is not None for _, v in verdicts)
+    if damaged:
+        raise ArtifactError(f"{damaged} of {len(verdicts)} artifacts are damaged; write them again")
+    broken = sum(not good for _, good in kept.values())
+    if broken:
+        raise ArtifactError(f"{broken} of {len(kept)} indexes find less than they should; build them again")
+
+
+def _current(workspace: Workspace, folder: Path, said: str) -> str:
+    """The verdict on an artifact that is whole, and that it is stale where it is."""
+    why = stale(workspace, read(folder))
+    return said if why is None else f"{said}, but stale: {why}"

@@ -1,0 +1,97 @@
+"""What commands say of the artifacts they take: which, whether one is stale, and which others they could mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from embedrec.cli.shared.options import note, using
+from embedrec.storage.artifacts import Artifact
+from embedrec.storage.lineage import check_current, line_of, other_lines, outdated_by, stale
+from embedrec.storage.workspace import Workspace
+
+_NAMED = 3  # other lines that are named
+_CLOCKS = timedelta(minutes=10)  # that clocks of machines may differ
+
+stale_option = click.option(
+    "--stale-ok", is_flag=True, help="Take an index or a model although what it was made of has changed since."
+)
+
+
+def taken(workspace: Workspace, artifact: Artifact, among: Iterable[Artifact] = ()) -> Artifact:
+    """Say which artifact a command took, why it is stale, and what of `among` comes from other data.
+
+    among  what was chosen from; nothing where the user gave a name
+    """
+    using(artifact)
+    if (why := stale(workspace, artifact)) is not None:
+        note(f"{artifact.kind} {artifact.name} is stale: {why}")
+    if (year := _future(artifact)) is not None:
+        note(
+            f"{artifact.kind} {artifact.name} is dated {year}, which is in the future, so that it stays the latest; "
+            "name another one, or write it again"
+        )
+    among = list(among)
+    for folder, error in workspace.unreadable(artifact.kind).items() if among else ():
+        note(f"{artifact.kind} {folder.name} is passed over: {error}")
+    others = other_lines(workspace, artifact, among)
+    for other in others[:_NAMED]:
+        kind, name = line_of(workspace, other)
+        origin = "" if name == other.name else f" of {kind} {name}"
+        newer = ", which is newer" if other.created > artifact.created else ""
+        note(f"there is also {other.kind} {other.name}{origin}{newer}; --{other.kind} {other.name} takes it")
+    if len(others) > _NAMED:
+        note(f"there are {len(others) - _NAMED} more of other data; `embedrec info` lists them")
+    return artifact
+
+
+def _future(artifact: Artifact) -> str | None:
+    """The day of an artifact that was written later than now, beyond what clocks differ; None for any other."""
+    written = datetime.fromisoformat(artifact.created)
+    return artifact.created[:10] if written > datetime.now(UTC) + _CLOCKS else None
+
+
+def took_all(
+    workspace: Workspace, artifacts: Sequence[Artifact], among: Iterable[Artifact] = (), *, stale_ok: bool = True
+) -> None:
+    """The same for an artifact and those that it needs. Raises SettingsError when it is stale, unless `stale_ok`."""
+    first, *rest = artifacts
+    if not stale_ok:
+        check_current(workspace, [first])
+    taken(workspace, first, among)
+    for artifact in rest:
+        using(artifact)
+
+
+def latest_sessions(workspace: Workspace, name: str | None) -> Artifact:
+    """The sessions of that name, or the latest; says which."""
+    return taken(workspace, workspace.find("sessions", name), unnamed(workspace, "sessions", name))
+
+
+def latest_model(workspace: Workspace, name: str | None) -> Artifact:
+    """The model of that name, or the latest; says which."""
+    return taken(workspace, workspace.find("model", name), unnamed(workspace, "model", name))
+
+
+def unnamed(workspace: Workspace, kind: str, *names: str | None) -> list[Artifact]:
+    """What there is of a kind, where no name was given; else nothing."""
+    return workspace.artifacts(kind) if all(name is None for name in names) else []
+
+
+def tell_replaced(workspace: Workspace, folder: Path, sessions: Artifact) -> None:
+    """Say that a model of other data is about to be replaced in `folder` by one of these sessions."""
+    old = next((a for a in workspace.artifacts("model") if a.folder == folder), None)
+    if old is None:
+        return
+    kind, name = line_of(workspace, old)
+    if kind == "sessions" and (kind, name) != line_of(workspace, sessions):
+        note(f"model {old.name} of sessions {name} will be replaced; give another --name to keep both")
+
+
+def tell_outdated(workspace: Workspace, done: Artifact) -> None:
+    """Say what is stale now that an artifact was written again."""
+    for artifact in outdated_by(workspace, done):
+        note(f"{artifact.kind} {artifact.name} was made of the old {done.kind} {done.name}, and is stale now")

@@ -1,0 +1,192 @@
+"""What `split`, `evaluate` and `compare` share: options, and how their words become a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from embedrec.cli.shared.artifacts import latest_sessions
+from embedrec.cli.shared.options import (
+    device_option,
+    json_option,
+    log_option,
+    note,
+    seed_option,
+    threads_option,
+    together,
+    use_threads,
+    workspace_option,
+)
+from embedrec.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.evaluation.evaluate import Evaluation, Terms
+    from embedrec.workflows.evaluate import Contender, Trial
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def trial_options(command: F) -> F:
+    """Which data, which split, which questions, how judged."""
+    options = [
+        click.option("--sessions", metavar="NAME", help="Sessions to split [default: the latest]."),
+        click.option(
+            "--split",
+            metavar="RULE",
+            help="How to split, see `embedrec split --help` [default: the held-out part that the sessions have, "
+            "else in time where there are times, else the last item of each].",
+        ),
+        click.option("--valid", is_flag=True, help="Ask about a validation part, cut from the training part alike."),
+        click.option(
+            "--protocol",
+            type=click.Choice(["next", "last", "rest", "users", "similar"]),
+            help="next: the next item after every prefix; last: the last item; rest: all after the first --given; "
+            "users: all held out of a user; similar: items beside an item [default: what fits the split].",
+        ),
+        click.option("--given", type=click.IntRange(1), metavar="N", help="First items given, for rest [default: 1]."),
+        click.option("--at", default="1,5,10,20", show_default=True, metavar="K,…", help="Lengths of lists to judge."),
+        click.option(
+            "--ties",
+            type=click.Choice(["conservative", "standard", "median"]),
+            default="conservative",
+            show_default=True,
+            help="A target among items of equal score is the last of them, the first, or in the middle.",
+        ),
+        click.option(
+            "--seen",
+            type=click.Choice(["keep", "remove"]),
+            help="Items of the history in the lists [default: keep where training sessions repeat items].",
+        ),
+        click.option(
+            "--unknown",
+            type=click.Choice(["miss", "drop"]),
+            default="miss",
+            show_default=True,
+            help="Targets that training does not know.",
+        ),
+        click.option(
+            "--draws",
+            type=click.IntRange(0),
+            default=1000,
+            show_default=True,
+            help="Bootstrap resamples for the 95% intervals; 0 for none.",
+        ),
+        click.option(
+            "--labels",
+            metavar="FEATURE|FILE",
+            help="For similar: a list feature of the items, or a table of item (id or name) and list of labels.",
+        ),
+        click.option(
+            "--by",
+            type=click.Choice(["length", "popularity"]),
+            help="Also a table by length of the history, or by popularity of the target.",
+        ),
+        click.option("--through", metavar="TYPE", help="Search through an index of this type instead of exactly."),
+        seed_option,
+        threads_option,
+        device_option,
+        log_option,
+        json_option,
+        workspace_option,
+    ]
+    return together(options)(command)
+
+
+def opened(
+    workspace: Workspace,
+    sessions: str | None,
+    split: str | None,
+    valid: bool,
+    protocol: Any,
+    given: int | None,
+    seed: int,
+) -> Trial:
+    """The trial that the options ask for; says what it is and what the leak check found."""
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.workflows.evaluate import PROTOCOLS, open_trial
+
+    source = latest_sessions(workspace, sessions)
+    with Progress("split"):
+        trial = open_trial(source, split=split, valid=valid, protocol=protocol, given=given, seed=seed)
+    part = "validation" if trial.part == "valid" else "test"
+    note(f"split {trial.rule}: {len(trial.train):,} training sessions, {len(trial.test):,} in the {part} part")
+    for line in trial.checked:
+        note(f"leak check: {line}")
+    note(f"protocol {trial.protocol}: {PROTOCOLS[trial.protocol]}; {len(trial.questions):,} questions")
+    return trial
+
+
+def lengths_of(at: str) -> tuple[int, ...]:
+    """Lengths of lists from "1,5,20". Raises a usage error for anything else."""
+    return whole_numbers(at, "lengths")
+
+
+def whole_numbers(text: str, what: str) -> tuple[int, ...]:
+    """Numbers from 1 as in "1,5,20", ascending, each once. Raises a usage error for anything else."""
+    try:
+        numbers = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        numbers = (0,)
+    if min(numbers) < 1:
+        raise click.BadParameter(f"{what} are whole numbers from 1, as in 5,10,20, but given was {text!r}")
+    return tuple(sorted(set(numbers)))
+
+
+def terms_of(
+    trial: Trial, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
+) -> Terms:
+    """How answers are judged; says so. Raises SettingsError for lists longer than the catalogue."""
+    from embedrec.workflows import compare
+
+    terms = compare.terms_of(trial, at, ties, seen, unknown, draws, seed)
+    note(
+        f"all {len(trial.train.vocab):,} items ranked; ties {ties}; seen items {'kept' if terms.seen else 'removed'}; "
+        f"unknown targets {'count as misses' if unknown == 'miss' else 'dropped'}"
+    )
+    return terms
+
+
+def judged(
+    name: str,
+    trial: Trial,
+    terms: Terms,
+    *,
+    workspace: Workspace,
+    config: Path | None,
+    pairs: Sequence[str],
+    labels: str | None,
+    through: str | None,
+    seed: int,
+    threads: int,
+    device: str,
+) -> tuple[Contender, Evaluation]:
+    """Train the model where it must be, and ask it; says where it comes from."""
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.errors import SettingsError
+    from embedrec.workflows.evaluate import ask, contender, exactly, labels_of, searching
+
+    if labels is not None and trial.protocol != "similar":
+        raise SettingsError(f"--labels is for --protocol similar, but the protocol is {trial.protocol}")
+    use_threads(threads)
+    table = None if labels is None else labels_of(trial, labels)
+    with Progress(f"train {name}") as report:
+        model = contender(
+            workspace, name, trial, config=config, pairs=pairs, seed=seed, threads=threads, device=device, report=report
+        )
+    known, catalogue = len(model.model.vocab), len(trial.train.vocab)
+    note(
+        f"model {name}: {model.origin}" + (f"; it knows {known:,} of {catalogue:,} items" if known < catalogue else "")
+    )
+    if through is not None:
+        with Progress(f"index {name}") as report:
+            model = searching(model, through, trial, seed=seed, report=report)
+    with Progress(f"evaluate {name}") as report:
+        result = ask(trial, model.model, terms, labels=table, report=report)
+        for key, exact in exactly(model, trial, terms, report=report).items():
+            found = result.metrics[key]
+            loss = f", a loss of {round(1 - found / exact, 4) or 0.0:.2%}" if exact else ""
+            note(f"{key} of {name}: {found:.4f} through the index, {exact:.4f} exactly{loss}")
+    return model, result

@@ -1,0 +1,151 @@
+"""Progress on stderr: a bar with rate and time left on a terminal, milestones as lines everywhere."""
+
+from __future__ import annotations
+
+import sys
+from threading import Event, RLock, Thread
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from embedrec.cli.shared.json_log import JsonLog, logged
+from embedrec.cli.shared.secrets import without_passwords
+from embedrec.cli.shared.terminal import one_line, shortened, tell
+
+_SECONDS_BETWEEN_LINES = 1.0
+_SILENCE = 1.0  # seconds without a count after which a bar says that work goes on
+
+
+class Progress:
+    """A report for library calls; use as a context manager.
+
+    "progress" events (done, total, unit) move a bar on a terminal and are silent in a pipe; other events are lines;
+    those of epochs one a second at most, and always the last. On a terminal, work that does not count, or whose count
+    is at its end, shows a moving bar with the time since it began. With `--log-json` all are lines of the log.
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._said = 0.0
+        self._at = ("", 0, 0)  # unit, number and total of the last progress
+        self._bar: Any = None
+        self._task: Any = None
+        self._log = JsonLog(what) if logged() else None
+        self._terminal = bool(sys.stderr) and sys.stderr.isatty() and self._log is None
+        self._began = self._heard = monotonic()
+        self._ended = Event()
+        self._lock = RLock()  # of the bar, which the watch may show too
+
+    def __enter__(self) -> Progress:
+        if self._terminal:
+            Thread(target=self._watch, name="progress", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the bar off the screen, before a result is printed."""
+        with self._lock:
+            self._heard = monotonic()
+            self._at = ("", 0, 0)
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
+
+    def __call__(self, event: str, **numbers: Any) -> None:
+        if self._log is not None:
+            self._log(event, **numbers)
+        elif event == "progress":
+            self._move(**numbers)
+        elif event != "epoch":
+            self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))
+        elif monotonic() - self._said >= _SECONDS_BETWEEN_LINES or numbers["epoch"] == numbers["epochs"]:
+            self._said = monotonic()
+            self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))
+
+    def _move(self, done: int, total: int, unit: str) -> None:
+        if not self._terminal:
+            return
+        with self._lock:
+            if unit != self._at[0] or done < self._at[1]:  # another step has begun
+                self.clear()
+            self._heard, self._at = monotonic(), (unit, done, total)
+            if self._bar is None:
+                self._bar, self._task = _counting(self.what, unit)
+            self._bar.update(self._task, completed=done, total=total)
+
+    def _watch(self) -> None:
+        """Show that work goes on, where it has not been heard of."""
+        while not self._ended.wait(_SILENCE / 4):
+            with self._lock:
+                unit, done, total = self._at
+                counts = bool(unit) and done < total
+                if self._ended.is_set() or counts or monotonic() - self._heard < _SILENCE:
+                    continue
+                if self._bar is None or unit:
+                    self.clear()
+                    self._bar, self._task = _moving(self.what, self._began)
+
+    def _line(self, text: str) -> None:
+        text = one_line(shortened(without_passwords(text)))
+        with self._lock:
+            if self._bar is not None:
+                self._bar.console.print(text, highlight=False, markup=False)
+            else:
+                tell(text)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
+
+
+def rate(speed: float | None, unit: str) -> str:
+    """How fast it goes: "24,310 events/s", "3.1 M events/s", "0.25 products/s", "42.0 MB/s"; "" where nobody knows."""
+    if not speed:
+        return ""
+    if unit == "B":
+        return f"{speed / 1e6:,.1f} MB/s"
+    if speed >= 1e6:
+        return f"{speed / 1e6:,.1f} M {unit}/s"
+    return f"{speed:,.0f} {unit}/s" if speed >= 10 else f"{speed:.2g} {unit}/s"
+
+
+def _counting(what: str, unit: str) -> tuple[Any, Any]:
+    """A bar with share, rate and time left."""
+    from rich import progress
+
+    class Rate(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> str:
+            return rate(task.finished_speed or task.speed, unit)
+
+    return _bar(what, progress.TaskProgressColumn(), Rate(), progress.TimeRemainingColumn())
+
+
+def _moving(what: str, began: float) -> tuple[Any, Any]:
+    """A bar of work that nobody counts, with the time since it began."""
+    from rich import progress
+
+    bar, task = _bar(what, progress.TimeElapsedColumn())
+    bar.tasks[0].start_time = began
+    return bar, task
+
+
+def _bar(what: str, *columns: Any) -> tuple[Any, Any]:
+    from rich import progress
+    from rich.console import Console
+
+    bar = progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+    )
+    bar.start()
+    return bar, bar.add_task(one_line(what), total=None)

@@ -1,0 +1,127 @@
+"""Vocabularies as Parquet: columns `id` (string or int64), and `name`, `count` where known."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.vocab import Ids, Vocab
+from embedrec.errors import ArtifactError, DataError
+from embedrec.runtime.decoding import decoding
+
+_ROWS = 1 << 20  # of a row group at most, which is Arrow's own number
+_CHARACTERS = 64 << 20  # of the texts of a row group, about
+_LOOKED_AT = 1 << 12  # rows counted together
+
+
+def save_vocab(vocab: Vocab, path: Path) -> None:
+    """Write a vocabulary; row r of the file is row r of the vocabulary."""
+    columns = {"id": vocab.ids, "name": vocab.names, "count": vocab.counts}
+    _write(path, {name: column for name, column in columns.items() if column is not None})
+
+
+def load_vocab(path: Path) -> Vocab:
+    """Read a vocabulary. Raises ArtifactError when the file is no such table."""
+    columns = _columns(path)
+    try:
+        return Vocab(columns["id"], columns.get("name"), columns.get("count"))
+    except DataError as e:
+        raise ArtifactError(f"{path} holds no vocabulary ({e}); write the artifact again") from e
+
+
+def later_vocab(path: Path) -> Vocab:
+    """The same vocabulary, read when an id is asked for; of a file that `load_vocab` has read before as it is now.
+
+    It stays the same when another file takes the place of this one.
+    """
+    with path.open("rb") as f:
+        return _Later(path, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+class _Later(Vocab):
+    """A vocabulary that is still in its file."""
+
+    def __init__(self, path: Path, content: mmap.mmap) -> None:
+        object.__setattr__(self, "_path", path)
+        object.__setattr__(self, "_content", content)
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        import pyarrow as pa
+
+        return _columns(self._path, pa.BufferReader(self._content))  # type: ignore[attr-defined]
+
+    @cached_property
+    def ids(self) -> Ids:
+        return self._columns["id"]
+
+    @cached_property
+    def names(self) -> np.ndarray | None:
+        return self._columns.get("name")
+
+    @cached_property
+    def counts(self) -> np.ndarray | None:
+        return self._columns.get("count")
+
+    def __len__(self) -> int:
+        return self._rows if "ids" not in self.__dict__ else len(self.ids)
+
+    @cached_property
+    def _rows(self) -> int:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        return int(pq.ParquetFile(pa.BufferReader(self._content)).metadata.num_rows)  # type: ignore[attr-defined]
+
+
+def save_ids(ids: Ids, path: Path) -> None:
+    """Write ids (n,) that need not be distinct."""
+    _write(path, {"id": ids})
+
+
+def load_ids(path: Path) -> Ids:
+    """Read ids (n,). Raises ArtifactError when the file is no such table."""
+    return _columns(path)["id"]
+
+
+def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
+    """Write columns (n,) of int64 or texts, part by part, so that no second copy of all texts is made."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {name: pa.string() if column.dtype == object else pa.int64() for name, column in columns.items()}
+    with pq.ParquetWriter(path, pa.schema(kinds), compression="zstd", use_dictionary=False) as file:
+        for here in _parts([column for column in columns.values() if column.dtype == object], len(columns["id"])):
+            file.write_table(pa.table({name: to_arrow(column[here]) for name, column in columns.items()}))
+
+
+def _parts(texts: Sequence[np.ndarray], n: int) -> Iterator[slice]:
+    """Slices of n rows, of at most so many rows and characters of their texts; one where there are no rows."""
+    start = at = size = 0
+    while at < n:
+        end = min(at + _LOOKED_AT, start + _ROWS, n)
+        size += sum(sum(map(len, column[at:end])) for column in texts)
+        at = end
+        if size >= _CHARACTERS or at - start == _ROWS:
+            yield slice(start, at)
+            start, size = at, 0
+    if start < n or not n:
+        yield slice(start, n)
+
+
+def _columns(path: Path, content: Any = None) -> dict[str, np.ndarray]:
+    import pyarrow.parquet as pq
+
+    with decoding(lambda why: ArtifactError(f"{path} is no Parquet file ({why}); write the artifact again")):
+        file = pq.ParquetFile(content or path, memory_map=content is None)
+        table = file.read(use_threads=False)  # read_table would import pandas
+    if "id" not in table.column_names or any(table[c].null_count for c in table.column_names):
+        raise ArtifactError(f"{path} holds no ids; write the artifact again")
+    with decoding(lambda why: ArtifactError(f"{path} holds no ids ({why}); write the artifact again")):
+        return {c: from_arrow(table[c]) for c in table.column_names}

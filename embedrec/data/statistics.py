@@ -1,0 +1,132 @@
+"""What sessions look like in numbers: lengths, span, sparsity, and how much of everything is a few items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from embedrec.data.filter_state import first_mentions
+from embedrec.data.sessions import Sessions
+from embedrec.errors import DataError
+from embedrec.splitting.holdout import HeldOut
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Events a session; of p90 and p99, the least length that 90 % and 99 % of sessions do not exceed."""
+
+    min: int
+    median: float
+    mean: float
+    p90: int
+    p99: int
+    max: int
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Sessions of `least` to `most` events."""
+
+    least: int
+    most: int
+    sessions: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """Statistics of sessions.
+
+    items         distinct items that occur
+    users         distinct users, or None where they are not known
+    first, last   times of the first and the last event, in milliseconds since 1970-01-01 UTC, or None
+    sparsity      share of all pairs of session and item that do not occur
+    repeats       share of events whose item stands earlier in the session
+    top_1, top_10 share of events that are of the most frequent 1 % and 10 % of items, rounded up
+    gini          of the items' counts: 0 where all are equally frequent, towards 1 where one is everything (Gini 1912)
+    median_item   events of the median item
+    histogram     sessions by length, in buckets that double: 1, 2, 3–4, 5–8, …
+    """
+
+    sessions: int
+    items: int
+    events: int
+    users: int | None
+    first: int | None
+    last: int | None
+    lengths: Lengths
+    sparsity: float
+    repeats: float
+    top_1: float
+    top_10: float
+    gini: float
+    median_item: float
+    histogram: tuple[Bucket, ...]
+
+
+@dataclass(frozen=True)
+class HeldOutCounts:
+    """Of a held-out part: its sessions, distinct items and events, and how many of the events are given."""
+
+    sessions: int
+    items: int
+    events: int
+    given: int
+
+
+def describe(sessions: Sessions) -> Description:
+    """Statistics of sessions. Raises DataError when they have no events."""
+    events, lengths = len(sessions.items), sessions.lengths
+    if not events:
+        raise DataError("there are no events to describe; prepare some sessions")
+    counts = np.bincount(sessions.items)
+    counts = np.sort(counts[counts > 0])  # (items,) ascending
+    n = len(counts)
+    session = np.repeat(np.arange(len(sessions), dtype=np.int32), lengths)
+    everything = np.ones(events, dtype=bool)
+    pairs = int(first_mentions(session, sessions.items, len(sessions), len(sessions.vocab), everything).sum())
+    times = sessions.times
+    p90, p99 = np.percentile(lengths, [90, 99], method="inverted_cdf").tolist()
+    return Description(
+        sessions=len(sessions),
+        items=n,
+        events=events,
+        users=None if sessions.users is None else len(set(sessions.users.tolist())),
+        first=None if times is None else int(times.min()),
+        last=None if times is None else int(times.max()),
+        lengths=Lengths(
+            int(lengths.min()), float(np.median(lengths)), float(lengths.mean()), p90, p99, int(lengths.max())
+        ),
+        sparsity=1 - pairs / (len(sessions) * n),
+        repeats=1 - pairs / events,
+        top_1=float(counts[-ceil(n / 100) :].sum() / events),
+        top_10=float(counts[-ceil(n / 10) :].sum() / events),
+        gini=gini(counts),
+        median_item=float(np.median(counts)),
+        histogram=_histogram(lengths),
+    )
+
+
+def gini(counts: np.ndarray) -> float:
+    """The Gini index (1912) of counts (n,): 0 when all are equal, (n − 1)/n when one has all; 0 when there are none."""
+    total, n = int(counts.sum()), len(counts)
+    if not total:
+        return 0.0
+    return float(2 * (np.arange(1, n + 1) @ np.sort(counts)) / (n * total) - (n + 1) / n)
+
+
+def describe_held_out(held_out: HeldOut) -> HeldOutCounts:
+    """Counts of a held-out part."""
+    items = held_out.sessions.items
+    return HeldOutCounts(len(held_out), len(np.unique(items)), len(items), int(held_out.given.sum()))
+
+
+def _histogram(lengths: np.ndarray) -> tuple[Bucket, ...]:
+    """Buckets from the shortest to the longest session, empty ones between them too."""
+    edges = [0, *(1 << b for b in range(int(lengths.max()).bit_length() + 1))]  # most of each bucket: 0, 1, 2, 4, …
+    counts = np.bincount(np.searchsorted(edges, lengths), minlength=len(edges)).tolist()
+    there = [b for b, count in enumerate(counts) if count]
+    return tuple(
+        Bucket(edges[b - 1] + 1 if b else 0, edges[b], counts[b]) for b in range(there[0], there[-1] + 1)
+    )  # fmt: skip

@@ -1,0 +1,157 @@
+"""One model, one set of questions: metrics with confidence intervals, and all they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+
+from embedrec.config import Settings
+from embedrec.data.events import factorize
+from embedrec.data.sessions import Sessions
+from embedrec.errors import DataError, SettingsError
+from embedrec.evaluation.beyond_accuracy import list_metrics, whole_metrics
+from embedrec.evaluation.bootstrap import DRAWS, interval, resampled_means
+from embedrec.evaluation.ranking_metrics import ranked_metrics
+from embedrec.evaluation.target_ranks import Ties, rank
+from embedrec.models.base import Model
+from embedrec.progress import Report, quiet
+from embedrec.splitting.test_cases import Questions
+
+
+@dataclass(frozen=True)
+class Terms(Settings):
+    """How answers are judged.
+
+    at       lengths of the lists that are judged
+    seen     whether items of the history may be answered
+    ties     where a target stands among items of equal score, see `rank`
+    unknown  targets that training does not know: "miss" counts them as not found, "drop" leaves them out
+    draws    resamples for the 95 % intervals; 0 for none
+    seed     of the resamples
+    """
+
+    at: tuple[int, ...] = (1, 5, 10, 20)
+    seen: bool = True
+    ties: Ties = "conservative"
+    unknown: Literal["miss", "drop"] = "miss"
+    draws: int = DRAWS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.at or min(self.at) < 1:
+            raise SettingsError(f"lists must be judged at lengths from 1, but were given {self.at}")
+        object.__setattr__(self, "at", tuple(sorted(set(self.at))))
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What came out.
+
+    questions  Q questions in the training vocabulary
+    lists      (Q, r) int32 rows in the training vocabulary, −1 for missing; at least max k long, and as long
+               as the most targets of a question, up to 500, since R-precision looks so far
+    scores     (Q, r) float32 beside them, −inf for missing
+    ranks      (T,) float64 places of the targets, infinite where not found
+    values     metric → (Q,), a value a question; NaN where it has none
+    whole      metric → figure of all lists together
+    resampled  (draws, len(values)) means of resampled sessions, columns in the order of `values`
+    seconds    what all of it took
+    """
+
+    terms: Terms
+    questions: Questions
+    lists: np.ndarray
+    scores: np.ndarray
+    ranks: np.ndarray
+    values: Mapping[str, np.ndarray]
+    whole: Mapping[str, float]
+    resampled: np.ndarray
+    seconds: float
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Every metric: means over questions, and figures of all lists."""
+        means = {key: mean_of(column) for key, column in self.values.items()}
+        return {**means, **self.whole}
+
+    @cached_property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % intervals of the means, by bootstrap over sessions; empty when none were asked for."""
+        if not self.terms.draws:
+            return {}
+        low, high = interval(self.resampled)
+        return {key: (float(low[i]), float(high[i])) for i, key in enumerate(self.values)}
+
+
+def evaluate(
+    model: Model, questions: Questions, train: Sessions, terms: Terms | None = None, *, report: Report = quiet
+) -> Evaluation:
+    """Ask a model questions and judge its answers, the whole catalogue ranked.
+
+    train   what the model was trained on: the catalogue, and what is popular
+    report  "progress" with `done` and `total` questions
+
+    Raises DataError when no question is left, SettingsError for lists longer than the catalogue.
+    """
+    terms = terms or Terms()
+    started = perf_counter()
+    questions = asked(questions, train, terms)
+    check_lengths(terms, train)
+    k = terms.at[-1]
+    # R-precision needs lists as long as there are targets; longer than this they are not of use to anyone
+    depth = max(k, min(int(questions.relevant.max()), _DEEPEST, len(train.vocab)))
+    ranking = rank(model, questions, depth, seen=terms.seen, ties=terms.ties, report=report)
+    row_of = np.append(train.vocab.rows_of(ranking.vocab.ids), -1).astype(np.int32)
+    lists = np.full((len(questions), depth), -1, dtype=np.int32)
+    scores = np.full(lists.shape, -np.inf, dtype=np.float32)
+    width = ranking.rows.shape[1]  # less where the model has fewer items
+    lists[:, :width], scores[:, :width] = row_of[ranking.rows], ranking.scores
+    values = {
+        **ranked_metrics(ranking.ranks, ranking.offsets, terms.at),
+        **list_metrics(lists, train, terms.at),
+    }
+    if ranking.rows.shape[1] < min(int(questions.relevant.max()), len(ranking.vocab)):
+        # a list must be as long as there are targets
+        values["r_precision"] = np.where(questions.relevant <= depth, values["r_precision"], np.nan)
+    whole = whole_metrics(lists, train, terms.at, seed=terms.seed)
+    table = np.stack(list(values.values()), axis=1)
+    # of "similar", several questions are of one held-out session, and each has a history of its own
+    session, _ = factorize(questions.sessions.ids)
+    resampled = resampled_means(table, session[questions.session], draws=terms.draws, seed=terms.seed)
+    seconds = perf_counter() - started
+    return Evaluation(terms, questions, lists, scores, ranking.ranks, values, whole, resampled, seconds)
+
+
+_DEEPEST = 500
+
+
+def check_lengths(terms: Terms, train: Sessions) -> None:
+    """Raises SettingsError for lists longer than the catalogue."""
+    k, n = terms.at[-1], len(train.vocab)
+    if k > n:
+        raise SettingsError(f"lists of {k} are judged, but there are only {n} items; use shorter ones")
+
+
+def asked(questions: Questions, train: Sessions, terms: Terms) -> Questions:
+    """The questions in the training vocabulary, unknown targets as the terms say.
+
+    Raises DataError when none is left.
+    """
+    questions = questions.recoded(train.vocab)
+    if terms.unknown == "drop":
+        questions = questions.answerable()
+    if not len(questions):
+        raise DataError("no question is left, since training knows none of the targets; check the split")
+    return questions
+
+
+def mean_of(column: np.ndarray) -> float:
+    """The mean of what is given of a metric (Q,); NaN where nothing is."""
+    given = column[~np.isnan(column)]
+    return float(given.mean()) if len(given) else float("nan")

@@ -1,0 +1,84 @@
+"""Similar items: against sessions nobody has seen, and against labels such as genres."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.errors import DataError
+from embedrec.evaluation.beyond_accuracy import whole_metrics
+from embedrec.evaluation.evaluate import Evaluation, Terms, evaluate
+from embedrec.models.base import Model
+from embedrec.progress import Report, quiet
+from embedrec.splitting.test_cases import Questions
+
+_BLOCK = 4096  # items asked at a time
+_LABELLED = 10  # neighbours with labels that are compared
+LABEL_OVERLAP = f"label_overlap@{_LABELLED}"
+_WITHIN = 20  # neighbours among which they are looked for
+
+
+def evaluate_similar(
+    model: Model,
+    questions: Questions,
+    train: Sessions,
+    terms: Terms,
+    *,
+    labels: Any = None,
+    report: Report = quiet,
+) -> Evaluation:
+    """Neighbours judged by `questions` (see `companions`); coverage, gini and diversity are of all items' neighbours.
+
+    labels  (n, g) sparse 0/1 matrix of the training vocabulary's labels, or None; they add "label_overlap@10"
+    """
+    result = evaluate(model, questions, train, terms, report=report)
+    lists = neighbours(model, train, max(terms.at[-1], _WITHIN))
+    whole = whole_metrics(lists, train, terms.at, seed=terms.seed)
+    if labels is not None:
+        whole[LABEL_OVERLAP] = float(label_overlap(lists[:, :_WITHIN], labels).mean())
+    return replace(result, whole=whole)
+
+
+def neighbours(model: Model, train: Sessions, k: int) -> np.ndarray:
+    """What follows each item alone: (n, k) int32 rows in the training vocabulary, −1 for missing; the item is not in
+    its own list. Items that the model does not know have none."""
+    row_of = np.append(train.vocab.rows_of(model.vocab.ids), -1).astype(np.int32)
+    lists = np.full((len(train.vocab), k), -1, dtype=np.int32)
+    reach = min(k, len(model.vocab))
+    for start in range(0, len(model.vocab), _BLOCK):
+        items = np.arange(start, min(start + _BLOCK, len(model.vocab)))
+        alone = Sessions(np.arange(len(items) + 1), items, model.vocab, items)
+        found = row_of[model.recommend(alone, reach, seen=False).rows]
+        known = row_of[items] >= 0
+        lists[row_of[items][known], :reach] = found[known]
+    return lists
+
+
+def label_overlap(lists: np.ndarray, labels: Any) -> np.ndarray:
+    """Jaccard overlap of an item's labels with those of its neighbours, mean over the first 10 that have labels.
+
+    lists   (n, k) rows of neighbours, −1 for missing
+    labels  (n, g) sparse 0/1 matrix
+
+    Returns (m,) float64, a value for every item with labels, in their order; 0 where no neighbour has any. Raises
+    DataError when no item has labels.
+    """
+    import scipy.sparse as sp
+
+    labels = sp.csr_array(labels, dtype=np.float32)
+    sizes = np.asarray(labels.sum(axis=1)).ravel()  # (n,) labels of each item
+    items = np.flatnonzero(sizes)
+    if not len(items):
+        raise DataError("none of the items has labels; check that the labels' ids or names are those of the items")
+    rows = lists[items]  # (m, k)
+    usable = (rows >= 0) & (sizes[rows] > 0)
+    usable &= np.cumsum(usable, axis=1) <= _LABELLED
+    query, place = np.nonzero(usable)
+    near = rows[query, place]
+    shared = np.asarray(labels[items[query]].multiply(labels[near]).sum(axis=1)).ravel()
+    jaccard = shared / (sizes[items[query]] + sizes[near] - shared)
+    total = np.bincount(query, jaccard, minlength=len(items))
+    return total / np.maximum(usable.sum(axis=1), 1)

@@ -1,0 +1,223 @@
+"""Runs: ranked lists and what was relevant, written so that anyone can compute the metrics again.
+
+A run is a folder: `run.parquet` (question, rank, item, score) and `qrels.parquet` (question, item), with ids; the same
+as `run.trec` (`question Q0 item rank score tag`) and `qrels.trec` (`question 0 item 1`), which trec_eval, ir-measures,
+ranx and pytrec-eval read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isnan, nan
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.vocab import Vocab, as_ids, one_kind
+from embedrec.errors import DataError, SettingsError
+from embedrec.evaluation.evaluate import Evaluation
+from embedrec.evaluation.ranking_metrics import ranked_metrics
+from embedrec.runtime.decoding import decoding
+from embedrec.storage import artifacts
+
+_AT_ONCE = 1 << 18  # lines of a TREC file written at a time
+_PLAIN = "".join(map(chr, range(33, 127))).replace("%", "")  # stays as it is; the rest is percent-encoded
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Q questions with ranked lists and T relevant items in all.
+
+    question  (R,) int64 question of each ranked item, ascending
+    place     (R,) int64 its rank in the list, from 1
+    item      (R,) ids
+    asked     (T,) int64 question of each relevant item, ascending
+    relevant  (T,) ids
+    grades    (T,) how relevant each is, above 0; None where all are alike
+    """
+
+    question: np.ndarray
+    place: np.ndarray
+    item: np.ndarray
+    asked: np.ndarray
+    relevant: np.ndarray
+    grades: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("item", "relevant"):
+            object.__setattr__(self, name, as_ids(getattr(self, name)))
+        for name, ids in zip(("item", "relevant"), one_kind(self.item, self.relevant), strict=True):
+            object.__setattr__(self, name, ids)
+        if not len(self.question) == len(self.place) == len(self.item) or len(self.asked) != len(self.relevant):
+            raise DataError("every item of a run needs a question, and every ranked one a place")
+        if any(column.dtype.kind not in "iu" for column in (self.question, self.place, self.asked)):
+            raise DataError("questions and places of a run must be whole numbers")
+        if (self.place < 1).any():
+            raise DataError("places of a run are numbered from 1")
+        if self.grades is not None and not (len(self.grades) == len(self.relevant) and (self.grades > 0).all()):
+            raise DataError("grades of relevance must be above 0, one for each relevant item")
+
+    def metrics(self, ks: Sequence[int]) -> dict[str, np.ndarray]:
+        """What `ranked_metrics` gives for the lists as they stand: metric → (Q,)."""
+        if not len(self.asked):
+            raise DataError("the run has no relevant items to look for; check its qrels")
+        _, counts = np.unique(self.asked, return_counts=True)
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        if (np.diff(self.asked) < 0).any():
+            raise DataError("relevant items must stand question by question; sort the qrels")
+        place_of = dict(
+            zip(zip(self.question.tolist(), self.item.tolist(), strict=True), self.place.tolist(), strict=True)
+        )
+        wanted = list(zip(self.asked.tolist(), self.relevant.tolist(), strict=True))
+        if len(place_of) < len(self.place) or len(set(wanted)) < len(wanted):
+            raise DataError("an item stands twice in a list of the run, or in its qrels; leave one of them out")
+        ranks = np.array([place_of.get(pair, np.inf) for pair in wanted], dtype=np.float64)
+        return ranked_metrics(ranks, offsets, ks, self.grades)
+
+
+def save_run(
+    evaluation: Evaluation, vocab: Vocab, folder: Path, about: dict[str, Any], *, relevant: np.ndarray
+) -> None:
+    """Write an evaluation as the artifact `folder`, kind "run".
+
+    vocab     the training vocabulary
+    relevant  (T,) ids of the targets, also of those that training does not know
+
+    Among items of equal score targets stand where the terms put them, so that the files give the same metrics. Raises
+    SettingsError for `ties="median"`, since a list has no middle places.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if evaluation.terms.ties == "median":
+        raise SettingsError("a ranked list has no middle places; save runs with --ties standard or conservative")
+    rows, scores = placed(evaluation)
+    question, place = np.nonzero(rows >= 0)
+    items = vocab.ids[rows[question, place]]
+    asked = np.repeat(np.arange(len(evaluation.questions)), evaluation.questions.relevant)
+    with artifacts.writing(folder, "run", about) as draft:
+        run = {"question": question, "rank": place + 1, "item": to_arrow(items), "score": scores[question, place]}
+        pq.write_table(pa.table(run), draft.path("run.parquet"), compression="zstd")
+        qrels = {"question": asked, "item": to_arrow(relevant)}
+        pq.write_table(pa.table(qrels), draft.path("qrels.parquet"), compression="zstd")
+        # trec_eval sorts by score and breaks ties by id; a score that falls with the rank keeps the order
+        falling = rows.shape[1] - place
+        _write_trec(draft.path("run.trec"), question, items, "%s Q0 %s %d %d embedrec\n", place + 1, falling)
+        _write_trec(draft.path("qrels.trec"), asked, relevant, "%s 0 %s 1\n")
+
+
+def placed(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    """Lists (Q, k) in which every target stands at its rank, and scores (Q, k) beside them.
+
+    Only items of equal score change places, so the scores stay where they are.
+    """
+    lists, questions = evaluation.lists, evaluation.questions
+    count, k = lists.shape
+    question = np.repeat(np.arange(count), questions.relevant)
+    n = int(max(lists.max(initial=0), questions.targets.max(initial=0))) + 1
+    known = questions.targets >= 0
+    keys = np.arange(count)[:, None] * n + lists
+    other = (lists >= 0) & ~np.isin(keys, (question * n + questions.targets)[known])  # (Q, k) listed, no target
+    hit = np.flatnonzero(evaluation.ranks <= k)
+    at = evaluation.ranks[hit].astype(np.int64) - 1
+    taken = np.zeros(lists.shape, dtype=bool)
+    taken[question[hit], at] = True
+    rows = np.full(lists.shape, -1, dtype=np.int64)
+    rows[question[hit], at] = questions.targets[hit]
+    room = np.minimum(other.sum(axis=1), (~taken).sum(axis=1))  # (Q,)
+    q, j = np.nonzero(np.arange(k) < room[:, None])
+    free, order = np.argsort(taken, axis=1, kind="stable"), np.argsort(~other, axis=1, kind="stable")
+    rows[q, free[q, j]] = lists[q, order[q, j]]  # what is no target keeps its order
+    return rows, np.where(rows < 0, -np.inf, evaluation.scores)
+
+
+def load_run(path: Path, qrels: Path | None = None) -> Run:
+    """A run of `save_run` (its folder), or TREC files of any tool: `path` the run, `qrels` what is relevant.
+
+    Raises DataError for files that are no such thing, ArtifactError for a damaged folder.
+    """
+    if path.is_dir():
+        artifact = artifacts.read(path, "run")
+        artifact.check()
+        with artifacts.opening(artifact, "save the run again"):
+            run, rels = _table(artifact.path("run.parquet")), _table(artifact.path("qrels.parquet"))
+            return Run(run["question"], run["rank"], run["item"], rels["question"], rels["item"])
+    if qrels is None and path.exists():
+        raise SettingsError(f"{path} holds ranked lists only; name the file of what is relevant with --qrels")
+    return _of_trec(path, qrels or path)
+
+
+def _of_trec(path: Path, qrels: Path) -> Run:
+    lists: dict[str, dict[str, float]] = {}
+    for number, (question, _, item, _, score, _) in _fields(path, 6):
+        scores = lists.setdefault(question, {})
+        if item in scores:
+            raise DataError(f"{path}, line {number}: {item!r} stands twice in the list of question {question!r}")
+        scores[item] = _number(float, score)
+        if isnan(scores[item]):
+            raise DataError(f"{path}, line {number}: the score must be a number, but is {score!r}")
+    judged: dict[str, dict[str, float]] = {}
+    for number, (question, _, item, grade) in _fields(qrels, 4):
+        grades = judged.setdefault(question, {})
+        if item in grades:
+            raise DataError(f"{qrels}, line {number}: {item!r} stands twice among what is judged for {question!r}")
+        grades[item] = _number(int, grade)
+        if isnan(grades[item]):
+            raise DataError(f"{qrels}, line {number}: the relevance must be a whole number, but is {grade!r}")
+    # questions without a list count as misses; lists without anything relevant are left out, as trec_eval does
+    found = {q: some for q, grades in judged.items() if (some := [i for i, grade in grades.items() if grade > 0])}
+    ranked = [sorted(lists.get(q, {}), key=lambda item, q=q: -lists[q][item]) for q in found]  # type: ignore[misc]
+    lengths = [len(one) for one in ranked]
+    return Run(
+        np.repeat(np.arange(len(found)), lengths),
+        np.array([place for n in lengths for place in range(1, n + 1)], dtype=np.int64),
+        np.array([item for one in ranked for item in one], dtype=object),
+        np.repeat(np.arange(len(found)), [len(items) for items in found.values()]),
+        np.array([item for items in found.values() for item in items], dtype=object),
+        np.array([judged[q][item] for q, items in found.items() for item in items], dtype=np.float64),
+    )
+
+
+def _number(kind: type[float], text: str) -> float:
+    """A text as a float or int; NaN where it is none."""
+    try:
+        return kind(text)
+    except ValueError:
+        return nan
+
+
+def _fields(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, 1):
+                parts = line.split()
+                if parts and len(parts) != count:
+                    raise DataError(f"{path}, line {number}: there must be {count} fields, but there are {len(parts)}")
+                if parts:
+                    yield number, parts
+    except UnicodeDecodeError as e:
+        raise DataError(f"{path} is not UTF-8 text; convert it first") from e
+    except OSError as e:
+        raise DataError(f"{path} cannot be read ({e.strerror}); check the path") from e
+
+
+def _table(path: Path) -> dict[str, np.ndarray]:
+    import pyarrow.parquet as pq
+
+    with decoding(lambda why: DataError(f"{path} is no Parquet file ({why}); save the run again")):
+        table = pq.ParquetFile(path).read(use_threads=False)
+        return {name: from_arrow(table[name]) for name in table.column_names}
+
+
+def _write_trec(path: Path, question: np.ndarray, items: np.ndarray, pattern: str, *more: np.ndarray) -> None:
+    """Lines of a TREC file: `pattern` with question, item, and what more there is, (R,) each."""
+    with path.open("w", encoding="utf-8") as out:
+        for start in range(0, len(question), _AT_ONCE):
+            here = slice(start, start + _AT_ONCE)
+            ids = (quote(str(i), safe=_PLAIN) for i in items[here].tolist())  # white space would part the fields
+            columns = zip(question[here].tolist(), ids, *(m[here].tolist() for m in more), strict=True)
+            out.writelines(pattern % fields for fields in columns)

@@ -1,0 +1,206 @@
+"""Searches among some of the items only, which find what an exact search among them would.
+
+A FAISS selector alone loses what it should find: cells and graphs visit as many vectors as before, of which few are
+left. Here a search goes as far as it takes to meet as many of the allowed vectors as one without a filter meets
+vectors; queries that still come short, or lie where little is allowed, are compared exactly. So are all where few
+vectors are allowed, which takes no longer.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from typing import Any
+
+import faiss
+import numpy as np
+
+from embedrec.index.parameters import faiss_parameters
+from embedrec.index.search_settings import SearchSettings
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import exact_search
+from embedrec.vectors.faiss_factory import inner, transformed
+
+FEW = 1 << 12  # vectors that are compared sooner than anything else is done
+EXACT = 0.02  # of the vectors: the same
+MOST = 0.8  # of the vectors: from here on a search finds the others too, and leaves them out
+_SPARE = 1.2  # results, in units of what is needed, that a search finds before the others are left out
+_WIDE = 2  # cells, in units of those that hold enough on average, that are looked at for a query
+_NEAR = 8  # vectors that are meant, on average, among those that tell whether a query lies among them
+_STEPS = 32  # vectors that a walk through a graph compares for each candidate it keeps
+_BLOCK = 1 << 17  # candidates that are scored at once instead of being searched; more where kernels are loaded
+_SELECTING = (
+    faiss.IndexFlat,
+    faiss.IndexScalarQuantizer,
+    faiss.IndexIVFFlat,
+    faiss.IndexIVFScalarQuantizer,
+    faiss.IndexIVFPQ,
+    faiss.IndexIVFPQFastScan,
+    faiss.IndexHNSW,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Some:
+    """Some vectors of a FAISS index.
+
+    labels    (f,) bool which of FAISS's labels are theirs
+    count     how many
+    cells     (f,) int64 the cell of each label of an IVF index, −1 for none; else empty
+    """
+
+    labels: np.ndarray
+    count: int
+    cells: np.ndarray
+
+    @property
+    def selector(self) -> Any:
+        """They, as FAISS has them said."""
+        return faiss.IDSelectorBitmap(np.packbits(self.labels, bitorder="little"))  # type: ignore[call-arg, arg-type]
+
+
+def cells_of_labels(index: Any, count: int) -> np.ndarray:
+    """The cell of each label below `count` of an IVF index: (count,) int64, −1 for none; empty for other types."""
+    ivf = inner(index)
+    if not isinstance(ivf, faiss.IndexIVF):
+        return np.zeros(0, dtype=np.int64)
+    held: Any = ivf.invlists
+    cells = np.full(count, -1, dtype=np.int64)
+    for cell in range(ivf.nlist):
+        size = held.list_size(cell)
+        if size:
+            labels = held.get_ids(cell)
+            cells[faiss.rev_swig_ptr(labels, size)] = cell
+            held.release_ids(cell, labels)
+    return cells
+
+
+Way = Callable[[np.ndarray], np.ndarray]
+
+
+def among(
+    index: Any,
+    some: Some,
+    search: Callable[[np.ndarray, int], np.ndarray],
+    ready: np.ndarray,
+    reach: int,
+    settings: SearchSettings,
+) -> np.ndarray:
+    """The `reach` nearest of some vectors, as FAISS finds them: labels (q, c ≥ reach), −1 for missing.
+
+    search  queries (b, d), k → labels (b, k) of all vectors: how the index is searched without a filter
+    ready   queries (q, d) as FAISS gets them
+
+    Those of compressed vectors come with the nearest first. A row of −1 throughout is that of a query that came short.
+    """
+    labels = np.full((len(ready), reach), -1, dtype=np.int64)
+    left = np.arange(len(ready))
+    for way in _ways(index, some, search, reach, settings):
+        if not len(left):
+            break
+        found = way(ready[left])
+        if found.shape[1] > labels.shape[1]:
+            labels = np.pad(labels, ((0, 0), (0, found.shape[1] - labels.shape[1])), constant_values=-1)
+        good = (found >= 0).sum(axis=1) >= reach
+        labels[left[good], : found.shape[1]] = found[good]
+        left = left[~good]
+    return labels
+
+
+def exactly(embeddings: Embeddings, queries: np.ndarray, k: int, rows: np.ndarray, *, alone: bool) -> np.ndarray:
+    """Rows (q, c ≥ k) among which the k nearest of `rows` (m ≥ k,) are, exactly.
+
+    alone  whether no other queries are answered beside them, so that it may be all of the rows
+    """
+    if alone and len(queries) * len(rows) <= (_BLOCK << 3 if "numba" in sys.modules else _BLOCK):
+        return np.tile(rows, (len(queries), 1))
+    return exact_search(embeddings.vectors, queries, k, embeddings.metric, embeddings.vocab, rows).rows
+
+
+def few(count: int, n: int) -> bool:
+    """Whether so many of n vectors are compared exactly sooner than anything else is done."""
+    return count <= FEW or count / n <= EXACT
+
+
+def _ways(
+    index: Any,
+    some: Some,
+    search: Callable[[np.ndarray, int], np.ndarray],
+    reach: int,
+    settings: SearchSettings,
+) -> list[Way]:
+    """How to find some vectors, the fastest first; none where comparing them all exactly is faster."""
+    share = some.count / index.ntotal
+    if few(some.count, index.ntotal):
+        return []
+    ways: list[Way] = []
+    if share >= MOST:
+        ways.append(partial(_left_out, search, some, min(ceil(_SPARE * reach / share), index.ntotal)))
+    deepest = inner(index)
+    if not isinstance(deepest, _SELECTING):
+        return ways
+    if isinstance(deepest, faiss.IndexIVF):
+        met = max(settings.cells * index.ntotal / deepest.nlist, 2.0 * reach)
+        way, worth = partial(_by_cells, index, some, reach, met), some.count > met
+    elif isinstance(deepest, faiss.IndexHNSW):
+        ef = ceil(max(settings.candidates, 2 * reach) / share)
+        walk = SearchSettings(ef_search=ef)
+        way, worth = partial(_selected, index, some, reach, walk), some.count > _STEPS * ef
+    else:
+        return [*ways, partial(_selected, index, some, reach, settings)]
+    return [*ways, partial(_inside, search, some, share, way)] if worth else ways
+
+
+def _left_out(search: Callable[[np.ndarray, int], np.ndarray], some: Some, wide: int, ready: np.ndarray) -> np.ndarray:
+    """What is found of all vectors, without those that are not meant."""
+    found = search(ready, wide)
+    return np.where((found >= 0) & some.labels[found], found, -1)
+
+
+def _selected(index: Any, some: Some, reach: int, settings: SearchSettings, ready: np.ndarray) -> np.ndarray:
+    """What FAISS finds with a selector."""
+    found: np.ndarray = index.search(ready, reach, params=faiss_parameters(index, settings, some.selector))[1]
+    return found
+
+
+def _inside(
+    search: Callable[[np.ndarray, int], np.ndarray], some: Some, share: float, way: Way, ready: np.ndarray
+) -> np.ndarray:
+    """What is found by a way of queries that have about as many of what is meant near them as there are elsewhere:
+    of the others, what is nearest lies scattered far away."""
+    near = search(ready, ceil(_NEAR / share))
+    met = ((near >= 0) & some.labels[near]).mean(axis=1)
+    good = met >= share / 2
+    found = way(ready[good])
+    all_ = np.full((len(ready), found.shape[1]), -1, dtype=np.int64)
+    all_[good] = found
+    return all_
+
+
+def _by_cells(index: Any, some: Some, reach: int, met: float, ready: np.ndarray) -> np.ndarray:
+    """What is found in the nearest cells of each query until they held as many as were to be met; nothing where the
+    nearest of them do not hold so many."""
+    ivf = inner(index)
+    ready = transformed(index, ready)
+    held = np.bincount(some.cells[some.labels], minlength=ivf.nlist)  # (c,) vectors that are meant
+    nprobe = min(ivf.nlist, ceil(_WIDE * met / some.count * ivf.nlist))
+    distances, cells = ivf.quantizer.search(ready, nprobe)
+    here = np.where(cells < 0, 0, held[cells])  # (q, p)
+    until = np.cumsum(here, axis=1)
+    cells[(until - here >= met) | (here == 0)] = -1
+    cells[until[:, -1] < met] = -1
+    found = np.full((len(ready), reach), -1, dtype=np.int64)
+    scores = np.empty(found.shape, dtype=np.float32)
+    parameters = faiss.SearchParametersIVF(nprobe=nprobe, sel=some.selector)  # type: ignore[call-arg]
+    ivf.search_preassigned_c(
+        len(ready),
+        *map(faiss.swig_ptr, (ready,)),
+        reach,
+        *map(faiss.swig_ptr, (cells, distances, scores, found)),
+        False,
+        parameters,
+    )
+    return found

@@ -1,0 +1,116 @@
+"""A graph of near neighbours, to which vectors are linked many at a time.
+
+As Malkov and Yashunin 2018 build it, but those of a batch look for neighbours in the graph as it was before them, so
+that they can do so side by side, and what comes of it is the same on any number of threads. A batch is small beside
+the graph, and its vectors are drawn from everywhere, so that few miss each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import faiss
+import numpy as np
+
+from embedrec.index.hnsw_batch import Graph, graph_over, walked
+from embedrec.index.sharing import shared
+from embedrec.progress import Report, quiet
+from embedrec.vectors.faiss_factory import transformed
+
+_FIRST = 256  # vectors that are all compared with each other
+_GROWTH = 8  # a batch is an eighth of what is linked
+_BATCH = 1 << 15  # and no larger than this
+_STORED = 1 << 16  # vectors that FAISS gets at a time
+
+
+def linkable(index: Any) -> bool:
+    """Whether an index is a graph over whole vectors or over codes of them, with or without transforms before it."""
+    while isinstance(index, faiss.IndexPreTransform):
+        index = faiss.downcast_index(index.index)
+    return isinstance(index, faiss.IndexHNSWFlat | faiss.IndexHNSWSQ | faiss.IndexHNSWPQ)
+
+
+def link(index: Any, n: int, vectors: Callable[[slice], np.ndarray], *, seed: int = 0, report: Report = quiet) -> None:
+    """Store n vectors in an empty index that is `linkable` and trained; each is linked to some of `efConstruction`
+    candidates.
+
+    vectors  rows → (m, d) float32; neighbours best lie near each other, which is faster
+    report   called as report("progress", done=, total=, unit="vectors")
+    """
+    graphed: Any = index
+    while isinstance(graphed, faiss.IndexPreTransform):
+        graphed.ntotal = n
+        graphed = faiss.downcast_index(graphed.index)
+    graphed.ntotal = n
+    whole, links = _stored(graphed, n, lambda here: transformed(index, vectors(here))), graphed.hnsw
+    rng = np.random.default_rng(seed)
+    levels = _levels(links, n, rng)
+    faiss.copy_array_to_vector(levels + 1, links.levels)
+    links.prepare_level_tab(n, True)
+    order = rng.permutation(n)
+    order = order[np.argsort(-levels[order], kind="stable")]
+    links.entry_point, links.max_level = int(order[0]), int(levels[order[0]])
+    graph = graph_over(graphed, whole.ctypes.data)
+    having = np.cumsum(np.bincount(levels)[::-1])[::-1]  # how many vectors have each level
+    for level in range(links.max_level, -1, -1):
+        above = 0 if level == links.max_level else int(having[level + 1])
+        _fill(graph, level, whole, order[: having[level]], above, links.efConstruction, report if level == 0 else quiet)
+
+
+def _stored(index: Any, n: int, vectors: Callable[[slice], np.ndarray]) -> np.ndarray:
+    """Give an index all vectors (n, d), unlinked, and return them: its own, where it keeps them whole."""
+    held: Any = faiss.downcast_index(index.storage)
+    codes = not isinstance(held, faiss.IndexFlat)
+    whole = np.empty((n if codes else 0, index.d), dtype=np.float32)
+    for start in range(0, n, _STORED):
+        here = slice(start, min(start + _STORED, n))
+        some = np.ascontiguousarray(vectors(here), dtype=np.float32)
+        held.add(some)
+        if codes:
+            whole[here] = some
+    return whole if codes else faiss.rev_swig_ptr(held.get_xb(), n * index.d).reshape(n, index.d)
+
+
+def _levels(links: Any, n: int, rng: np.random.Generator) -> np.ndarray:
+    """The highest level of each vector, (n,) int32, as often as FAISS draws it."""
+    upto = np.cumsum(faiss.vector_to_array(links.assign_probas))
+    return np.minimum(np.searchsorted(upto, rng.random(n), side="right"), len(upto) - 1).astype(np.int32)
+
+
+def _fill(
+    graph: Graph, level: int, vectors: np.ndarray, rows: np.ndarray, above: int, candidates: int, report: Report
+) -> None:
+    """Link the rows (m,) that have a level, on which there are no links yet; the levels above it are filled.
+
+    above  how many of them, the first ones, have a higher level; a search may begin at any of these once all are linked
+    """
+    here, alone = graph.upwards(level), graph.upwards(level, alone=True)
+    done = min(_FIRST, len(rows))
+    _join(here, rows[:done], np.broadcast_to(rows[:done], (done, done)))
+    while done < len(rows):
+        stop = min(done + min(max(done // _GROWTH, 1), _BATCH), above if done < above else len(rows))
+        some = np.sort(rows[done:stop])
+        _join(here, some, walked(alone if done < above else here, vectors[some], candidates, candidates))
+        done = stop
+        report("progress", done=done, total=len(rows), unit="vectors")
+
+
+def _join(graph: Graph, new: np.ndarray, found: np.ndarray) -> None:
+    """Link new rows (m,) to the best of what was found for each, (m, c), and these back to them."""
+    from embedrec.kernels.hnsw_link import link_back, link_new
+
+    places, by_distance, width = graph.places, graph.by_distance, int(graph.steps[1])
+    chosen = np.empty((len(new), width), dtype=np.int64)
+    shared(len(new), lambda some: link_new(places, width, new[some], found[some], by_distance, chosen[some]))
+    there = chosen >= 0
+    targets, sources = chosen[there], np.repeat(new, there.sum(axis=1))
+    order = np.argsort(targets, kind="stable")
+    targets, sources = targets[order], sources[order]
+    first = np.flatnonzero(np.diff(targets, prepend=-1))  # of each target: its links are one thread's
+
+    def back(some: slice) -> None:
+        pairs = slice(first[some.start], first[some.stop] if some.stop < len(first) else None)
+        link_back(places, width, targets[pairs], sources[pairs], by_distance)
+
+    shared(len(first), back)

@@ -1,0 +1,58 @@
+"""Random items: a second floor under every comparison, and what coverage and chance look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from embedrec.config import Settings
+from embedrec.data.sessions import Sessions, check_sessions
+from embedrec.data.topk import TopK, check_k
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
+from embedrec.models.base import Arrays
+from embedrec.progress import Report, quiet
+
+
+@dataclass(frozen=True)
+class Random(Settings):
+    """Every history has a random order of all items, of which it gets the first; all orders are equally likely."""
+
+    name: ClassVar[str] = "random"
+
+    def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RandomModel:
+        """Keep the items and the seed; `threads` and `report` change nothing."""
+        check_sessions(sessions)
+        return self.restore(sessions.vocab, {"seed": np.array([seed], dtype=np.int64)})
+
+    def restore(self, vocab: Vocab, arrays: Arrays) -> RandomModel:
+        """The model of the array "seed" (1,) int64. Raises DataError when it is anything else."""
+        if arrays["seed"].shape != (1,) or arrays["seed"].dtype != np.int64:
+            raise DataError(f"random lists need one seed, but were given shape {arrays['seed'].shape}")
+        return RandomModel(self, vocab, arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class RandomModel:
+    """arrays: "seed" (1,) int64. The same seed and history give the same list, alone and in any batch.
+
+    Scores fall evenly from 1 to 1/n along the order of all n items.
+    """
+
+    recipe: Random
+    vocab: Vocab
+    arrays: Arrays
+
+    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+        """See `Model.recommend`."""
+        from embedrec.kernels.first_unseen import shuffle
+        from embedrec.kernels.topk import empty_best
+
+        check_k(k, len(self.vocab))
+        histories = histories.recoded(self.vocab)
+        rows, scores = empty_best(len(histories), k)
+        seed = int(self.arrays["seed"][0])
+        shuffle(histories.offsets, histories.items, len(self.vocab), seed, seen, rows, scores)
+        return TopK(rows, scores, self.vocab)

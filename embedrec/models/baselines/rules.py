@@ -1,0 +1,140 @@
+"""Rules from the last item to the next: association rules and sequential rules.
+
+Ludewig & Jannach 2018 ("Evaluation of Session-based Recommendation Algorithms"), after Agrawal, Imieliński & Swami 1993
+for rules of two items. Simple, fast, and often near the best in published comparisons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from embedrec.config import Settings, check_bounds
+from embedrec.data.sessions import Sessions, check_sessions
+from embedrec.data.topk import TopK, check_k
+from embedrec.data.vocab import Vocab
+from embedrec.models.base import Arrays
+from embedrec.models.long_sessions import report_long
+from embedrec.models.neighbour_lists import ListsModel, check_lists
+from embedrec.models.pair_counts import NO_NUMBERS, best_lists, every_mention, every_pair
+from embedrec.progress import Report, quiet
+
+if TYPE_CHECKING:
+    from embedrec.kernels.pair_counts import Mentions
+
+
+@dataclass(frozen=True)
+class _Rules(Settings):
+    """What both kinds share.
+
+    pruning  rules an item, the best; more than there are is allowed, but an array of that width is kept for every item
+    itself   whether an item can come after itself: repeated clicks, which only count where seen items may come back
+    """
+
+    name: ClassVar[str]
+
+    pruning: int = 20
+    itself: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_bounds(self, {"pruning": (1, np.inf)})
+
+    def restore(self, vocab: Vocab, arrays: Arrays) -> RulesModel:
+        """The model of the arrays "items" and "scores", both (n, m). Raises DataError when they do not fit."""
+        check_lists(vocab, arrays, "rules")
+        return RulesModel(self, vocab, arrays)
+
+    def _fit(self, mentions: Mentions, vocab: Vocab, threads: int, report: Report) -> RulesModel:
+        from embedrec.kernels.pair_counts import COUNT, Formula
+
+        formula = Formula(COUNT, NO_NUMBERS, NO_NUMBERS, 0.0, 0.0, 0.0)
+        return self.restore(vocab, best_lists(mentions, formula, self.pruning, threads=threads, report=report))
+
+
+@dataclass(frozen=True)
+class AssociationRules(_Rules):
+    """Items of the same session, wherever in it: every pair of mentions counts 1, both ways.
+
+    pruning  rules an item, the best; more than there are is allowed, but an array of that width is kept for every item
+    itself   whether an item can come after itself: repeated clicks, which only count where seen items may come back
+
+    The work grows with the squared number of different items of a session. Raises SettingsError for a pruning below 1.
+    """
+
+    name: ClassVar[str] = "ar"
+    SPACE: ClassVar[dict[str, str]] = {
+        "pruning": "5..200 log",
+        "itself": "true,false",
+    }
+
+    def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RulesModel:
+        """Count; nothing is drawn, so that `seed` changes nothing.
+
+        report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
+                unit="events")
+        """
+        check_sessions(sessions)
+        mentions = every_pair(sessions, itself=self.itself)
+        report_long(sessions, np.diff(mentions.offsets), 0, report)
+        return self._fit(mentions, sessions.vocab, threads, report)
+
+
+@dataclass(frozen=True)
+class SequentialRules(_Rules):
+    """What comes up to `steps` mentions later in the session, weighted with 1 over the distance.
+
+    pruning  rules an item, the best; more than there are is allowed, but an array of that width is kept for every item
+    itself   whether an item can come after itself: repeated clicks, which only count where seen items may come back
+    steps    how many mentions later an item still counts
+
+    Raises SettingsError for a pruning or steps below 1.
+    """
+
+    name: ClassVar[str] = "sr"
+    SPACE: ClassVar[dict[str, str]] = {
+        "steps": "1..20",
+        "pruning": "5..200 log",
+        "itself": "true,false",
+    }
+
+    steps: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_bounds(self, {"steps": (1, np.inf)})
+
+    def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RulesModel:
+        """Count; nothing is drawn, so that `seed` changes nothing.
+
+        report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
+                unit="events")
+        """
+        check_sessions(sessions)
+        reach = min(self.steps, max(1, int(sessions.lengths.max(initial=0))))
+        report_long(sessions, sessions.lengths, reach, report)
+        gap = 1 / np.maximum(np.arange(reach + 1), 1)
+        mentions = every_mention(sessions, gap, back=False, itself=self.itself)
+        return self._fit(mentions, sessions.vocab, threads, report)
+
+
+@dataclass(frozen=True, eq=False)
+class RulesModel(ListsModel):
+    """The rules of the last item of a history answer it: fewer than k where there are fewer, none where it is empty."""
+
+    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+        """See `Model.recommend`."""
+        from embedrec.kernels.first_unseen import take
+        from embedrec.kernels.topk import empty_best
+
+        check_k(k, len(self.vocab))
+        histories = histories.recoded(self.vocab)
+        asked = histories.lengths > 0
+        last = np.full(len(histories), -1, dtype=np.int64)  # (q,) rows of the last items
+        last[asked] = histories.items[histories.offsets[1:][asked] - 1]
+        rows, scores = empty_best(len(histories), k)
+        lists = (self.arrays["items"], self.arrays["scores"], last)
+        take(*lists, histories.offsets, histories.items, len(self.vocab), seen, rows, scores)
+        return TopK(rows, scores, self.vocab)

@@ -1,0 +1,50 @@
+"""Matrix factorisation by alternating least squares, for what was heard, clicked or bought.
+
+Hu, Koren & Volinsky 2008 (implicit feedback: what was not observed counts a little); Takács, Pilászy & Tikk 2011 (a few
+steps of conjugate gradient instead of exact solutions); Rendle, Krichene, Zhang & Koren 2022 ("iALS revisited": the
+regularisation that grows with frequency, and the scale of the start).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.models.factorization.least_squares import Side, cells
+from embedrec.progress import Report
+
+if TYPE_CHECKING:
+    from embedrec.models.factorization.mf import MatrixFactorisation
+
+
+def train(
+    recipe: MatrixFactorisation, sessions: Sessions, *, seed: int, threads: int, report: Report
+) -> dict[str, np.ndarray]:
+    """The arrays "items" (n, dim) float32, in their principal axes, and "unobserved" (1,), the weight of one pair.
+
+    They are the same at any number of threads.
+    """
+    observed = cells(sessions, recipe.plays)  # (S, n)
+    (count, n), d, epochs = observed.shape, recipe.dim, recipe.value("epochs")
+    unobserved = recipe.unobserved * float(observed.data.sum(dtype=np.float64)) / (count * n)
+    objective = recipe.objective(unobserved)
+    start = np.random.default_rng(seed).normal(0, recipe.value("deviation") / d**0.5, (n, d)).astype(np.float32)
+    rows = Side(objective, observed, np.zeros((count, d), dtype=np.float32))
+    items = Side(objective, observed.T.tocsr(), start)
+    done, total = 0, 2 * epochs * observed.nnz
+    with ThreadPoolExecutor(threads) as pool:
+        for epoch in range(1, epochs + 1):
+            started = perf_counter()
+            for side, other in ((rows, items), (items, rows)):
+                loss = 0.0  # of all but the other side's penalty
+                for solved, minima in side.solve(other, recipe.steps, pool):
+                    loss += float(minima.sum())
+                    done += solved
+                    report("progress", done=done, total=total, unit="cells")
+            loss += rows.penalty()
+            report("epoch", epoch=epoch, epochs=epochs, loss=loss, seconds=perf_counter() - started)
+        return {"items": items.principal(pool), "unobserved": np.array([unobserved])}

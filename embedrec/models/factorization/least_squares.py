@@ -1,0 +1,179 @@
+"""Vectors by weighted least squares: sessions' from those of their items, and items' from those of their sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.models.base import Encoder
+from embedrec.models.session_encoders import Weights
+from embedrec.models.session_knn.model import locked
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+T = TypeVar("T")
+Plays = Literal["each", "once", "log"]
+
+_ROWS = 8192  # whose Gram matrix is summed in float32; the sums of such blocks, in float64
+_AT_ONCE = 1 << 15  # cells that a thread solves before it takes more
+_EXACT = 1e-6  # gradient, relative to that at zero, where a system counts as solved
+_MANY = 1000  # steps that no system needs
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised over vectors x of rows and y of columns, a cell being what was observed, with its weight w.
+
+    Σ_cells w·(1 − x·y)² + unobserved·Σ_all (x·y)² + Σ_rows ridge·|x|² + Σ_columns ridge·|y|²
+
+    (Hu, Koren & Volinsky 2008, in the form of Rendle, Krichene, Zhang & Koren 2022)
+
+    unobserved      weight of every pair of a row and a column
+    regularisation  ridge of a row: regularisation · (its cells' weights + unobserved · columns) ** nu; so of a column
+    nu              1: as its part of the other terms grows; 0: the same for all
+    """
+
+    unobserved: float
+    regularisation: float
+    nu: float
+
+    def ridge(self, matrix: sp.csr_matrix) -> np.ndarray:
+        """The ridge of every row: (rows,) float32."""
+        weight = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel() + self.unobserved * matrix.shape[1]
+        return (self.regularisation * weight**self.nu).astype(np.float32)
+
+
+def cells(sessions: Sessions, plays: Plays, decay: float = 1.0) -> sp.csr_matrix:
+    """What sessions hold, and how much it weighs: (S, n) CSR float32.
+
+    plays  "each" play of an item weighs 1; "once", all of them 1; "log", 1 + ln(plays)
+    decay  weight of an event relative to the one after it; with "once" and "log" the last one of an item is weighed
+    """
+    import scipy.sparse as sp
+
+    weights = Weights(decay, plays=plays).of(sessions)  # (E,)
+    shape = (len(sessions), len(sessions.vocab))
+    matrix = sp.csr_matrix((weights, sessions.items.copy(), sessions.offsets.copy()), shape)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
+
+
+class Side:
+    """The rows of a matrix with their vectors: sessions, or, of the transposed matrix, items.
+
+    matrix   cells and their weights, (r, c) CSR float32
+    vectors  (r, d) float32 to start from; they are copied
+    """
+
+    def __init__(self, objective: Objective, matrix: sp.csr_matrix, vectors: np.ndarray) -> None:
+        from embedrec.kernels.row_blas import padded
+
+        self.objective = objective
+        self.dim = vectors.shape[1]
+        self.vectors = padded(vectors, len(vectors))  # (r, w)
+        self.offsets = matrix.indptr.astype(np.int64)
+        self.cells = (self.offsets, matrix.indices.astype(np.int32, copy=False), matrix.data, objective.ridge(matrix))
+
+    def solve(self, other: Side, steps: int, pool: Executor) -> Iterator[tuple[int, np.ndarray]]:
+        """Replace the vectors by what is best beside the other side's; both are turned into the other's principal axes.
+
+        steps  of conjugate gradient for each row
+        pool   its threads share the rows, each of which is solved by itself
+
+        Yields of one block of rows after another how many cells it has and the minima it reached, see `kernels.als`.
+        """
+        from embedrec.kernels.als import solve
+
+        values = self._turn(other, steps, pool)
+        spread = (self.objective.unobserved * values).astype(np.float32)
+        fixed = locked(other.vectors)
+
+        def part(first: int, last: int) -> tuple[int, np.ndarray]:
+            minima = solve(*self.cells, fixed, spread, self.vectors, steps, _EXACT, first, last)
+            return int(self.offsets[last] - self.offsets[first]), minima
+
+        return _each(pool, part, self._blocks())
+
+    def penalty(self) -> float:
+        """Σ ridge·|x|² of all rows."""
+        squares = np.einsum("ij,ij->i", self.vectors, self.vectors)
+        return float(squares.astype(np.float64) @ self.cells[-1])
+
+    def principal(self, pool: Executor) -> np.ndarray:
+        """The vectors in their own principal axes, (r, d): their Gram matrix is diagonal, and falls."""
+        from embedrec.kernels.als import turn
+
+        _, axes = _principal_axes(self.vectors, self.dim, pool)
+        list(_each(pool, lambda *rows: turn(self.vectors, axes, self.offsets, -1, *rows), _ranges(len(self.vectors))))
+        return self.vectors[:, : self.dim].copy()
+
+    def _turn(self, other: Side, steps: int, pool: Executor) -> np.ndarray:
+        """Turn both sides into the principal axes of the other, and give its Gram matrix there: (w,) its diagonal."""
+        from embedrec.kernels.als import turn
+
+        values, axes = _principal_axes(other.vectors, self.dim, pool)
+        for side, least in ((other, -1), (self, steps)):  # rows of few cells are solved from nothing
+
+            def part(first: int, last: int, side: Side = side, least: int = least) -> None:
+                turn(side.vectors, axes, side.offsets, least, first, last)
+
+            list(_each(pool, part, _ranges(len(side.vectors))))
+        return values
+
+    def _blocks(self) -> list[tuple[int, int]]:
+        """Ranges of rows with about as many cells; a row costs about as much as four."""
+        cost = self.offsets + 4 * np.arange(len(self.offsets))
+        cuts = np.searchsorted(cost, np.arange(0, cost[-1], _AT_ONCE))
+        return list(pairwise(np.unique(np.append(cuts, len(self.offsets) - 1)).tolist()))
+
+
+def fold_in(items: np.ndarray, objective: Objective, plays: Plays, decay: float = 1.0) -> Encoder:
+    """A history's vector is the one that minimises the objective beside the items', which stay as they are.
+
+    items  (n, d) float32 in their principal axes
+    plays, decay  what a history holds weighs, see `cells`. An empty one has the zero vector
+    """
+    from embedrec.kernels.als import solve
+    from embedrec.kernels.row_blas import LANES, padded
+
+    n, d = items.shape
+    fixed = locked(padded(items, n) if d % LANES else items)  # (n, w)
+    spread = (objective.unobserved * np.einsum("ij,ij->j", fixed, fixed, dtype=np.float64)).astype(np.float32)
+
+    def encode(histories: Sessions) -> np.ndarray:
+        start = np.zeros((len(histories), d), dtype=np.float32)
+        asked = Side(objective, cells(histories, plays, decay), start)
+        solve(*asked.cells, fixed, spread, asked.vectors, _MANY, _EXACT, 0, len(histories))
+        return asked.vectors[:, :d].copy()
+
+    return encode
+
+
+def _principal_axes(vectors: np.ndarray, d: int, pool: Executor) -> tuple[np.ndarray, np.ndarray]:
+    """The Gram matrix of vectors (r, w ≥ d), zero beyond d: its eigenvalues (w,) float64, falling, and axes (w, w)."""
+    from embedrec.kernels.als import gram
+
+    parts = _each(pool, lambda first, last: gram(vectors, first, last).astype(np.float64), _ranges(len(vectors)))
+    width = vectors.shape[1]
+    total = sum(parts, np.zeros((width, width)))
+    found, vectors_of = np.linalg.eigh(total[:d, :d])
+    values, axes = np.zeros(width), np.zeros((width, width), dtype=np.float32)
+    values[:d], axes[:d, :d] = np.maximum(found[::-1], 0), vectors_of[:, ::-1]
+    return values, axes
+
+
+def _ranges(rows: int) -> list[tuple[int, int]]:
+    return [(start, min(start + _ROWS, rows)) for start in range(0, rows, _ROWS)]
+
+
+def _each(pool: Executor, work: Callable[..., T], ranges: list[tuple[int, int]]) -> Iterator[T]:
+    """work(first, last) of each range, in order."""
+    return pool.map(lambda rows: work(*rows), ranges)

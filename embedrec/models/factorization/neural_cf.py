@@ -1,0 +1,107 @@
+"""Neural collaborative filtering: a perceptron over a session's vector and an item's says whether both belong together.
+
+He et al. 2017 ("Neural Collaborative Filtering"); Rendle et al. 2020 ("Neural Collaborative Filtering vs. Matrix
+Factorization Revisited") found that a dot product does at least as well where both are tuned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from embedrec.config import check_bounds
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.errors import SettingsError
+from embedrec.models.array_packing import shaped
+from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.session_encoders import mean_encoder
+from embedrec.models.torch_recipe import Neural
+from embedrec.models.two_tower.recipe import widths
+from embedrec.training.settings import Schedule
+from embedrec.vectors.embeddings import Embeddings
+
+
+@dataclass(frozen=True)
+class NeuralCF(Neural):
+    """Sessions and items have a vector each; both side by side go through `layers` to one number, and a sigmoid.
+
+    What is minimised is its squared error, against 1 for what sessions hold and 0 for random pairs.
+
+    dim            length of a vector
+    layers         hidden units of each layer, as in "50,50"
+    negatives      random pairs of a session and an item for each one observed
+    ns_exponent    their items are drawn in proportion to count ** ns_exponent; 0 is uniform
+    learning_rate  the highest, of AdamW
+    weight_decay   share of all weights, times the rate, that every step takes away
+    min_count      items mentioned less often are left out
+    deviation      of the vectors at the start, times the root of dim
+    decay          how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
+    epochs, batch, patience, watch, schedule, clip, precision   see `Plan`
+
+    What is kept are the item vectors: similar items and what comes next are found by their cosine, since the perceptron
+    knows no session but those it was trained on, and cannot be searched. Raises SettingsError for values that are not
+    allowed.
+    """
+
+    name: ClassVar[str] = "neural-cf"
+    SPACE: ClassVar[dict[str, str]] = {
+        "dim": "16..128 log",
+        "learning_rate": "1e-3..0.05 log",
+        "weight_decay": "1e-3..1 log",
+        "negatives": "1..8",
+        "decay": "0.5..1",
+    }
+
+    epochs: int = 20
+    batch: int = 2048
+    patience: int | None = None
+    schedule: Schedule = "one-cycle"
+    dim: int = 50
+    layers: str = "50,50"
+    negatives: int = 6
+    ns_exponent: float = 0.0
+    learning_rate: float = 0.01
+    weight_decay: float = 0.1
+    min_count: int = 2
+    deviation: float = 0.7
+    decay: float = 0.8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_bounds(self, _BOUNDS)
+        if not widths(self.layers, "layers"):
+            raise SettingsError('a perceptron needs a layer; set layers as in "50,50"')
+
+    def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
+        """See `Neural.learner`."""
+        from embedrec.models.factorization.pairwise_training import (
+            PairLearner,
+            Perceptron,
+            Rated,
+            known_items,
+            vectors_of,
+        )
+
+        vocab, sessions = known_items(sessions, self.min_count)
+        hidden, start = widths(self.layers, "layers"), self.deviation / self.dim**0.5
+        scorer = Perceptron(len(sessions), len(vocab), self.dim, hidden, deviation=start)
+
+        def finished() -> VectorModel:
+            return self.restore(vocab, {"items": vectors_of(scorer.items)})
+
+        return PairLearner(self, sessions, Rated(scorer), finished, same=False, seed=seed)
+
+    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+        """The model of the array "items" (n, dim) float32. Raises DataError when it does not fit."""
+        items = shaped(arrays, "items", (len(vocab), self.dim), self.name)
+        embeddings = Embeddings(items, vocab, "cosine")
+        return VectorModel(self, arrays, embeddings, mean_encoder(items, self.decay), embeddings, embeddings)
+
+
+_BOUNDS = {
+    "dim": (1, 65536), "negatives": (1, 10000), "ns_exponent": (-100, 100), "learning_rate": (1e-9, 10),
+    "weight_decay": (0, 100), "min_count": (1, np.inf), "deviation": (1e-6, 10), "decay": (1e-6, 1),
+}  # fmt: skip

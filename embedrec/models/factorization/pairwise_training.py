@@ -1,0 +1,236 @@
+"""Training on pairs: a session's vector and an item's, told from random ones.
+
+Modules score a pair; `PairLearner` draws the pairs. He et al. 2017 (a perceptron in the place of the dot product);
+Rendle et al. 2009 (BPR: an item of the session ahead of another one).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid, relu
+
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
+from embedrec.kernels.sampling import noise_weights
+from embedrec.models.base import Model
+from embedrec.training.devices import generator
+from embedrec.training.loop import Batch
+from embedrec.training.row_adagrad import RowAdagrad
+from embedrec.training.row_adamw import RowAdamW
+
+
+class PairSettings(Protocol):
+    """What a recipe must say for its pairs to be drawn."""
+
+    @property
+    def batch(self) -> int: ...
+
+    @property
+    def negatives(self) -> int: ...
+
+    @property
+    def ns_exponent(self) -> float: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+
+class Scorer(nn.Module, ABC):
+    """Tables of vectors of sessions and of items, and what a pair scores.
+
+    deviation  of the vectors' numbers at the start
+    """
+
+    def __init__(self, sessions: int, items: int, dim: int, *, deviation: float = 0.01) -> None:
+        super().__init__()
+        self.sessions = _table(sessions, dim, deviation)
+        self.items = _table(items, dim, deviation)
+
+    @abstractmethod
+    def score(self, session: Tensor, item: Tensor) -> Tensor:
+        """The score of every pair: rows (b,) and (b,) → (b,)."""
+
+
+class Dot(Scorer):
+    """The dot product and a bias of the item and of the session."""
+
+    def __init__(self, sessions: int, items: int, dim: int, *, deviation: float = 0.01) -> None:
+        super().__init__(sessions, items, dim, deviation=deviation)
+        self.session_bias, self.item_bias = _table(sessions, 1, 0), _table(items, 1, 0)
+
+    def score(self, session: Tensor, item: Tensor) -> Tensor:
+        """See `Scorer.score`."""
+        product = (self.sessions(session) * self.items(item)).sum(1)
+        return product + (self.session_bias(session) + self.item_bias(item)).squeeze(1)
+
+
+class Perceptron(Scorer):
+    """Both vectors side by side, through rectified layers to one number."""
+
+    def __init__(
+        self,
+        sessions: int,
+        items: int,
+        dim: int,
+        hidden: Sequence[int],
+        *,
+        deviation: float = 0.01,
+    ) -> None:
+        super().__init__(sessions, items, dim, deviation=deviation)
+        shapes = [2 * dim, *hidden]
+        layers = [nn.Linear(*pair) for pair in pairwise(shapes)]
+        self.layers, self.last = nn.ModuleList(layers), nn.Linear(shapes[-1], 1)
+
+    def score(self, session: Tensor, item: Tensor) -> Tensor:
+        """See `Scorer.score`."""
+        hidden = torch.cat([self.sessions(session), self.items(item)], 1)
+        for layer in self.layers:
+            hidden = relu(layer(hidden))
+        return self.last(hidden).squeeze(1)
+
+
+class Rated(nn.Module):
+    """Squared errors of the scores through a sigmoid, against 1 for observed pairs and 0 for random ones."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        super().__init__()
+        self.scorer = scorer
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The sum over examples; each is an observed pair and its random ones."""
+        session, item, others, strangers, known = batch.each  # (b,), (b,), (b, m), (b, m), (b, m)
+        right = torch.sigmoid(self.scorer.score(session, item))
+        wrong = torch.sigmoid(self.scorer.score(others.reshape(-1), strangers.reshape(-1)))
+        return ((1 - right) ** 2).sum() + (wrong**2 * ~known.reshape(-1)).sum()
+
+
+class Ordered(nn.Module):
+    """−ln σ(score − that of another item in the same session): BPR.
+
+    decay  half of it times the squares of the vectors of an example is added
+    """
+
+    def __init__(self, scorer: Dot, decay: float = 0.0) -> None:
+        super().__init__()
+        self.scorer, self.decay = scorer, decay
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The sum over examples; each is an observed pair and other items of its session."""
+        session, item, _, strangers, known = batch.each
+        b, m = strangers.shape
+        rows = torch.cat([item, strangers.reshape(-1)])
+        vectors, biases = self.scorer.items(rows), self.scorer.item_bias(rows)[:, 0]
+        x = self.scorer.sessions(session)  # (b, d); the session's bias is the same on both sides
+        ahead = vectors[:b, None] - vectors[b:].view(b, m, -1)  # (b, m, d)
+        gap = (x[:, None] * ahead).sum(2) + biases[:b, None] - biases[b:].view(b, m)
+        loss = -(logsigmoid(gap) * ~known).sum() / m
+        if self.decay:
+            loss = loss + self.decay / 2 * (x.square().sum() + vectors.square().sum())
+        return loss
+
+
+class PairLearner:
+    """See `training.loop.Learner`. An example is an item of a session, once, and `negatives` random pairs.
+
+    same      whether the random pairs are of the same session, or of random ones
+    finished  the module → the model
+    """
+
+    def __init__(
+        self,
+        settings: PairSettings,
+        sessions: Sessions,
+        module: nn.Module,
+        finished: Callable[[], Model],
+        *,
+        same: bool,
+        seed: int,
+    ) -> None:
+        n = max(len(sessions.vocab), 1)
+        self.keys = torch.from_numpy(np.unique(sessions.session_of * n + sessions.items))  # (p,) ascending
+        if not len(self.keys):
+            raise DataError("there are no events to learn from; lower min_count, or prepare sessions that hold items")
+        self.settings, self.module, self.model = settings, module, finished
+        self.same, self.seed, self.n, self.count = same, seed, n, len(sessions)
+        counts = np.bincount(sessions.items, minlength=n)
+        self.drawn = torch.from_numpy(np.cumsum(noise_weights(counts, settings.ns_exponent)))
+        self.examples = len(self.keys)
+
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        """AdamW (Loshchilov & Hutter 2019), but Adagrad (Duchi et al. 2011) for items ahead of others in a session.
+
+        Both change tables by rows, so that a step costs what its batch names.
+        """
+        rate, decay = self.settings.learning_rate, self.settings.weight_decay
+        by_rows = {id(m.weight) for m in self.module.modules() if isinstance(m, nn.Embedding)}
+        tables = [p for p in self.module.parameters() if id(p) in by_rows]
+        others = [p for p in self.module.parameters() if id(p) not in by_rows]
+        if self.same:
+            return [RowAdagrad(tables, rate, eps=_TINY)]
+        found: list[torch.optim.Optimizer] = [RowAdamW(tables, rate, _BETAS, _EPS, decay)]
+        if others:
+            found.append(torch.optim.AdamW(others, rate, _BETAS, _EPS, decay, fused=True))
+        return found
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Observed pairs in a new order, each with random ones, and which of these are observed too."""
+        random = generator(self.seed, epoch)
+        order = torch.randperm(self.examples, generator=random)
+        for chosen in torch.split(order, self.settings.batch):
+            keys = self.keys[chosen]
+            session, item = keys // self.n, keys % self.n
+            shape = (len(keys), self.settings.negatives)
+            strangers = self._draw(shape, random)
+            others = session[:, None].expand(shape)
+            if not self.same:
+                others = torch.randint(self.count, shape, generator=random)
+            drawn = others * self.n + strangers
+            place = torch.searchsorted(self.keys, drawn).clamp(max=len(self.keys) - 1)
+            yield Batch((session, item, others.contiguous(), strangers, self.keys[place] == drawn))
+
+    def _draw(self, shape: tuple[int, int], random: torch.Generator) -> Tensor:
+        """Random items, in proportion to what they are mentioned to the power of `ns_exponent`."""
+        if not self.settings.ns_exponent:
+            return torch.randint(self.n, shape, generator=random)
+        chosen = torch.rand(shape, generator=random, dtype=torch.float64) * self.drawn[-1]
+        return torch.searchsorted(self.drawn, chosen, right=True).clamp(max=self.n - 1)
+
+
+def vectors_of(table: nn.Embedding) -> np.ndarray:
+    """The vectors of a table as they are: (n, d) float32."""
+    return table.weight.detach().float().cpu().numpy().copy()
+
+
+def known_items(sessions: Sessions, min_count: int) -> tuple[Vocab, Sessions]:
+    """Items mentioned often enough, and the sessions of them."""
+    from embedrec.models.pair_counts import frequent
+
+    rows, mentions = frequent(sessions, min_count)
+    vocab = sessions.vocab.take(rows)
+    if vocab.counts is None:
+        vocab = vocab.with_counts(mentions)
+    return vocab, sessions.recoded(vocab)
+
+
+def _table(rows: int, dim: int, deviation: float) -> nn.Embedding:
+    table = nn.Embedding(rows, dim, sparse=True)
+    if deviation:
+        nn.init.trunc_normal_(table.weight, std=deviation)
+    else:
+        nn.init.zeros_(table.weight)
+    return table
+
+
+_BETAS, _EPS = (0.9, 0.99), 1e-5  # of AdamW
+_TINY = 1e-20  # below the squares of all gradients, which are means over a batch

@@ -1,0 +1,127 @@
+"""Training of GRU4Rec: its batches, and the model that comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from embedrec.data.features import Features
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
+from embedrec.kernels.sampling import alias_table, draw, noise_weights
+from embedrec.models.base import Model
+from embedrec.models.feature_encoder import Coded, catalogue, coded_features
+from embedrec.models.gru4rec.network import Network
+from embedrec.models.gru4rec.recipe import GRU4Rec
+from embedrec.models.gru4rec.session_batches import StreamBatch, Streams
+from embedrec.training.loop import Batch
+from embedrec.training.row_adagrad import RowAdagrad
+from embedrec.training.row_adamw import RowAdamW
+from embedrec.vectors.embeddings import Embeddings
+
+_ALIKE = 10  # items whose output vectors a cold item gets the mean of
+_DRAWN = 1 << 20  # negatives drawn at a time: 8 MB
+
+
+class GRU4RecLearner:
+    """See `training.loop.Learner`. An example is an event and the one after it in its session."""
+
+    def __init__(self, recipe: GRU4Rec, sessions: Sessions, *, seed: int) -> None:
+        self.recipe, self.seed = recipe, seed
+        self.vocab, features = catalogue(sessions, features=recipe.input in ("content", "content-mlp"))
+        self.streams = Streams.of(sessions, recipe.batch)
+        self.examples = self.streams.examples
+        if not self.examples:
+            raise DataError(
+                f"there is no next item to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
+                "sessions need two events"
+            )
+        counts = np.bincount(sessions.items, minlength=len(self.vocab))
+        self.cold = counts == 0
+        self.module: nn.Module = Network(recipe, counts, self.streams.count, _coded(recipe, features, counts))
+        self.items = sessions.items.astype(np.int64)
+        self.begins = np.zeros(len(sessions.items), dtype=bool)
+        self.begins[sessions.offsets[self.streams.order]] = True
+        self.drawn = alias_table(noise_weights(counts, recipe.sample_alpha))
+
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        parameters, recipe = dict(self.module.named_parameters()), self.recipe
+        if recipe.optimizer == "adagrad":
+            return [RowAdagrad(parameters.values(), recipe.learning_rate, recipe.momentum)]
+        tables = [p for name, p in parameters.items() if name.endswith("table")]
+        others = [p for name, p in parameters.items() if not name.endswith("table")]
+        return [
+            RowAdamW(tables, recipe.learning_rate, (0.9, 0.999), 1e-8),
+            torch.optim.Adam(others, recipe.learning_rate),
+        ]
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Steps of all streams: their numbers, whether a session begins, its item, the place of the next one among the
+        targets; and these targets, and negatives."""
+        samples = self._samples(epoch)
+        streams = self.streams.count
+        whole = torch.arange(streams)
+        for events in self.streams.blocks():
+            there = events >= 0
+            full = int(there.all(axis=1).sum())  # the first steps; streams that have ended stay so
+            begins, items, targets = (
+                torch.from_numpy(array[places])
+                for array, places in ((self.begins, events), (self.items, events), (self.items, events + 1))
+            )
+            for t in range(len(events)):
+                if t < full:
+                    yield StreamBatch((whole, begins[t], items[t], whole), (targets[t], next(samples)), streams)
+                else:
+                    left = torch.from_numpy(np.flatnonzero(there[t]))
+                    each = (left, begins[t][left], items[t][left], torch.arange(len(left)))
+                    yield StreamBatch(each, (targets[t][left], next(samples)), streams)
+
+    def _samples(self, epoch: int) -> Iterator[Tensor]:
+        """Negatives of a step, drawn with replacement: (n_sample,)."""
+        size = self.recipe.n_sample
+        steps = max(1, min(_DRAWN // max(1, size), self.examples // self.streams.count))
+        for block in count():
+            rows = np.empty(steps * size, dtype=np.int64)
+            draw(*self.drawn, self.seed, epoch, block, rows)
+            yield from torch.from_numpy(rows).view(steps, size)
+
+    def model(self) -> Model:
+        """Arrays "items" (n, h + 1), "inputs" but for input=constrained, and those of the layers, see `restore`.
+
+        Where there are items without events, "cold" (n,) uint8 marks them; each gets the mean output vector of the
+        items whose inputs are nearest to its own.
+        """
+        network = self.module
+        assert isinstance(network, Network)
+        arrays = dict(network.arrays())
+        if self.cold.any():
+            arrays["items"] = _with_cold(arrays["items"], arrays["inputs"], self.cold)
+            arrays["cold"] = self.cold.astype(np.uint8)
+        return self.recipe.restore(self.vocab, arrays)
+
+
+def _coded(recipe: GRU4Rec, features: Features | None, counts: np.ndarray) -> Coded | None:
+    """What is known of the items, as numbers, where the input needs it. Raises DataError where nothing is known."""
+    if recipe.input not in ("content", "content-mlp"):
+        return None
+    if features is None:
+        raise DataError(
+            "these sessions know no features of items, which the input needs; prepare them with --item-features, or "
+            "set input=constrained"
+        )
+    return coded_features(features, counts > 0)
+
+
+def _with_cold(items: np.ndarray, inputs: np.ndarray, cold: np.ndarray) -> np.ndarray:
+    """Output vectors (n, h + 1), those of cold items the mean of some warm items', whose inputs (n, m) are nearest."""
+    warm = np.flatnonzero(~cold)
+    known = Embeddings(inputs[warm], Vocab(np.arange(len(warm))), "cosine")
+    near = known.search(inputs[cold], min(_ALIKE, len(warm))).rows  # (c, k)
+    items = items.copy()
+    items[cold] = items[warm][near].mean(axis=1)
+    return items

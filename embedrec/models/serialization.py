@@ -1,0 +1,57 @@
+"""One save and one load for every model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from embedrec.config import build, settings_of
+from embedrec.data.parquet_io import load_vocab, save_vocab
+from embedrec.errors import SettingsError
+from embedrec.models import restorer_class
+from embedrec.models.base import Model, VectorModel
+from embedrec.storage import artifacts
+
+M = TypeVar("M", bound=Model)
+
+# settings that older artifacts lack, and what they would have said
+_BEFORE: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
+
+
+def save_model(
+    model: Model, folder: str | Path, about: Mapping[str, Any], *, made_from: artifacts.Artifact | None = None
+) -> None:
+    """Write the artifact `folder`, kind "model"; `about` is provenance, `made_from` as of `artifacts.writing`."""
+    recipe = {"recipe": model.recipe.name, "settings": settings_of(model.recipe), "items": len(model.vocab)}
+    said = {**recipe, **about, "arrays": sorted(model.arrays)}
+    with artifacts.writing(Path(folder), "model", said, made_from=made_from) as draft:
+        save_vocab(model.vocab, draft.path("vocab.parquet"))
+        for name, array in model.arrays.items():
+            draft.array(name, array)
+
+
+def load_model(source: artifacts.Artifact | str | Path) -> Model:
+    """The model of an artifact, given as one or as its folder.
+
+    Raises ArtifactError when it is no model artifact, and when its parts do not fit together.
+    """
+    artifact = artifacts.opened(source, "model")
+    about = artifact.about
+    with artifacts.opening(artifact, "train the model again"):
+        settings = _BEFORE.get(about["recipe"], {}) | about["settings"]
+        recipe = build(restorer_class(about["recipe"]), settings, given=str(artifact.folder))
+        arrays = {name: artifact.array(name) for name in about["arrays"]}
+        return recipe.restore(load_vocab(artifact.path("vocab.parquet")), arrays)
+
+
+def dialled_model(source: artifacts.Artifact, model: M, popularity: float | None) -> M | VectorModel:
+    """The model of an artifact with its dial set, see `VectorModel.dialled`; None leaves it as it is.
+
+    Raises SettingsError for a popularity where there are no vectors.
+    """
+    if popularity is None:
+        return model
+    if not isinstance(model, VectorModel):
+        raise SettingsError(f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out")
+    return model.dialled(popularity)

@@ -1,0 +1,128 @@
+"""FAISS proposes the sessions that a session kNN looks at, where there are too many to look through.
+
+Sessions become vectors whose cosine is about that of their sets of items (a random projection, see `random_rows`); a
+FAISS index of them, 8 bits a coordinate, finds those near a history, and the session kNN compares and scores them
+exactly. What that costs is measured when the index is built, see `session_ann_check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.errors import DataError
+from embedrec.models.session_encoders import Weights, weighted_encoder
+from embedrec.models.session_knn.projection import random_rows, signs
+from embedrec.progress import Report, quiet
+from embedrec.vectors.exact_search import unit
+from embedrec.vectors.faiss_file_check import UnknownTypeError, look_through_content
+
+_ARRAYS = ("projection", "faiss", "nprobe")
+_ONCE = Weights(plays="once")
+_FEW = 20_000  # sessions that are looked through without cells
+
+
+@dataclass(frozen=True, eq=False)
+class SessionAnn:
+    """An index of the vectors of S sessions.
+
+    rows    (n, d) float32: what an item adds to the vector of its session
+    faiss   the FAISS index; row s is session s
+    nprobe  cells that a search visits; 0 where there are none
+    """
+
+    rows: np.ndarray
+    faiss: Any
+    nprobe: int
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are; 0 for none."""
+        return int(getattr(self.faiss, "nlist", 0))
+
+    @classmethod
+    def of(cls, sessions: Sessions, dim: int, *, seed: int, report: Report = quiet) -> SessionAnn:
+        """Build the index of sessions; a search visits one cell."""
+        import faiss
+
+        from embedrec.vectors.faiss_factory import fill, made
+
+        rows, size = random_rows(sessions, dim, seed), len(sessions)
+        spec = "Flat" if size < _FEW else f"IVF{2 * isqrt(size)},SQ8"
+        index = made(spec, dim, "cosine")
+        fill(index, spec, size, _vectors(rows, sessions), seed=seed, report=report)
+        return cls(rows, index, int(isinstance(index, faiss.IndexIVF)))
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, np.ndarray], n: int, size: int) -> SessionAnn:
+        """The index of its arrays, for n items and so many sessions. Raises DataError when they do not fit."""
+        import faiss
+
+        given, stored, probes = (arrays[name] for name in _ARRAYS)
+        if given.ndim != 2 or len(given) != n or given.dtype != np.float32 or not np.isfinite(given).all():
+            raise DataError(
+                f"a projection of {n} items must be finite float32 ({n}, d), not {given.dtype} {given.shape}"
+            )
+        if (
+            stored.dtype != np.uint8
+            or stored.ndim != 1
+            or probes.shape != (1,)
+            or probes.dtype != np.int64
+            or probes[0] < 0
+        ):
+            raise DataError("an index of sessions needs its bytes, and how many of its cells are visited")
+        stored = np.array(stored)
+        try:
+            look_through_content(stored, size, "faiss.npy")
+        except UnknownTypeError as e:
+            raise DataError(f"an index of sessions cannot be of the type {e}") from e
+        index = faiss.deserialize_index(stored)
+        if index.d != given.shape[1] or index.ntotal != size:
+            raise DataError(f"the index holds {index.ntotal} × {index.d} vectors for {size} sessions of {given.shape}")
+        return cls(given, index, int(probes[0]))
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What `restored` takes: "projection" (n, d) float32, "faiss" (bytes,) uint8, "nprobe" (1,) int64."""
+        import faiss
+
+        stored = faiss.serialize_index(self.faiss)
+        return dict(zip(_ARRAYS, (self.rows, stored, np.array([self.nprobe])), strict=True))
+
+    def refilled(self, sessions: Sessions, *, seed: int) -> SessionAnn:
+        """The same cells with other sessions in them, whose vocabulary begins with the same items.
+
+        New items get random signs, and no company.
+        """
+        import faiss
+
+        from embedrec.vectors.faiss_factory import fill
+
+        old, dim = self.rows.shape
+        more = np.zeros((len(sessions.vocab) - old, dim), dtype=np.float32)
+        more[:, : dim - dim // 2] = unit(signs(len(more), dim - dim // 2, seed))
+        rows = np.concatenate([self.rows, more])
+        index = faiss.clone_index(self.faiss)
+        index.reset()
+        fill(index, "the index", len(sessions), _vectors(rows, sessions))
+        return SessionAnn(rows, index, self.nprobe)
+
+    def near(self, histories: Sessions, count: int) -> np.ndarray:
+        """The sessions whose vectors are nearest to those of histories: (q, count) int32, −1 for missing."""
+        import faiss
+
+        queries = unit(weighted_encoder(self.rows, _ONCE)(histories))
+        parameters = faiss.SearchParametersIVF(nprobe=self.nprobe) if self.nprobe else None  # type: ignore[call-arg]
+        _, found = self.faiss.search(queries, count, params=parameters)
+        return found.astype(np.int32)
+
+
+def _vectors(rows: np.ndarray, sessions: Sessions) -> Callable[[Any], np.ndarray]:
+    """Numbers of sessions (m,), or a slice → their unit vectors (m, d) float32. Each item counts once."""
+    encode, everyone = weighted_encoder(rows, _ONCE), np.arange(len(sessions))
+    return lambda some: unit(encode(sessions.taken(everyone[some])))

@@ -1,0 +1,142 @@
+"""Session vectors whose cosine is that of session kNN: rows of the session–item matrix in fewer dimensions.
+
+Johnson & Lindenstrauss 1984 (random projections keep distances); Achlioptas 2003 (of signs, two thirds of them zero);
+Cremonesi, Koren & Turrin 2010 (PureSVD). An index of such vectors finds nearest sessions where there are too many to
+look through, see `SessionKnnModel.through`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from embedrec.config import Settings, check_bounds
+from embedrec.data.sessions import Sessions, check_sessions
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError, SettingsError
+from embedrec.models.array_packing import rows_of, shaped
+from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.session_encoders import Weights, weighted_encoder
+from embedrec.progress import Report, quiet
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import unit
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+_BLOCK = 1 << 16  # sessions whose vectors are held at a time
+_ROUNDS = 2  # fewer bring less together; after more, a handful of directions are left
+_SHARE = np.float32(0.5)  # length of the second half
+_ONCE = Weights(plays="once")
+
+
+@dataclass(frozen=True)
+class Projection(Settings):
+    """A session is the set of its items; its vector is the mean of their rows in a matrix (n, dim).
+
+    method  "random": see `random_rows`; it takes one look at every session for a round of two, and no decomposition
+            "svd": the leading right singular vectors of the matrix with rows of length 1. The error is least on the
+            average over all pairs, but rare items are lost first, and with them the nearest sessions
+    dim     length of a vector
+
+    An item's vector is the sum of the unit vectors of the training sessions that hold it: its product with a session's
+    is the sum of their similarities, the score of an SKNN whose neighbours are all sessions.
+
+    Raises SettingsError for values that are not allowed.
+    """
+
+    name: ClassVar[str] = "projection"
+
+    method: Literal["random", "svd"] = "random"
+    dim: int = 256
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_bounds(self, {"dim": (1, 65536)})
+
+    def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> VectorModel:
+        """Project; `report` hears report("progress", done=, total=, unit="sessions").
+
+        Raises SettingsError when an SVD has more dimensions than the matrix, DataError when there is nothing in it.
+        """
+        check_sessions(sessions)
+        if not len(sessions.items):
+            raise DataError("there are no events to learn from; prepare sessions that hold items")
+        rows = random_rows(sessions, self.dim, seed) if self.method == "random" else self._singular(sessions, seed)
+        items = _sums(sessions, rows, report)
+        return self.restore(sessions.vocab, {"projection": rows, "items": items})
+
+    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+        """The model of the arrays "projection" and "items", both (n, dim) float32.
+
+        Raises DataError when they do not fit.
+        """
+        items = rows_of(arrays, "items", len(vocab), self.name)
+        rows = shaped(arrays, "projection", items.shape, self.name)
+        if not np.isfinite(rows).all():
+            raise DataError(f"a projection of {items.shape} must be finite float32 of that shape, but is not")
+        embeddings = Embeddings(items, vocab, "cosine")
+        return VectorModel(self, arrays, embeddings, weighted_encoder(rows, _ONCE), embeddings, embeddings)
+
+    def _singular(self, sessions: Sessions, seed: int) -> np.ndarray:
+        """Right singular vectors, that of the largest value first: (n, dim) float32."""
+        from scipy.sparse.linalg import svds
+
+        matrix = _held(sessions)
+        lengths = np.sqrt(np.diff(matrix.indptr))
+        matrix.data /= np.repeat(np.maximum(lengths, 1), np.diff(matrix.indptr)).astype(np.float32)
+        if self.dim >= min(matrix.shape):
+            raise SettingsError(
+                f"an svd of {matrix.shape[0]} sessions of {matrix.shape[1]} items has fewer dimensions than there are "
+                f"of either, but dim is {self.dim}; lower it, or set method=random"
+            )
+        start = np.random.default_rng(seed).normal(size=min(matrix.shape)).astype(np.float32)
+        _, _, right = svds(matrix, k=self.dim, v0=start)
+        return np.ascontiguousarray(right[::-1].T, dtype=np.float32)
+
+
+def signs(n: int, dim: int, seed: int) -> np.ndarray:
+    """A sparse random projection (n, dim) int8: −1, 0 and 1, alike often; no row is zero."""
+    drawn = np.random.default_rng(seed).integers(-1, 2, (n, dim), dtype=np.int8)
+    drawn[~drawn.any(axis=1), 0] = 1  # of few dimensions all may be
+    return drawn
+
+
+def random_rows(sessions: Sessions, dim: int, seed: int) -> np.ndarray:
+    """What an item adds to the vector of its session: (n, dim) float32, in two halves.
+
+    The first half are random signs of length 1: sessions come near for the items they share. The second, of half that
+    length, is what random signs become when every item takes the mean direction of the sessions that hold it, twice:
+    sessions come near for items of the same company. So sessions that share an item and differ in others get into the
+    same cells of an IVF index. Of the 100 nearest among 187,000 sessions of clicks, 1,000 candidates from a quarter of
+    the cells hold .96, where signs alone hold .80; of 128,000 sessions of music .80 and .56.
+    """
+    half = dim // 2
+    apart = unit(signs(len(sessions.vocab), dim - half, seed))
+    if not half:
+        return apart
+    together = unit(signs(len(sessions.vocab), half, seed + 1))
+    for _ in range(_ROUNDS):
+        together = unit(_sums(sessions, together, quiet))
+    return np.hstack([apart, _SHARE * together])
+
+
+def _sums(sessions: Sessions, rows: np.ndarray, report: Report) -> np.ndarray:
+    """Of every item, the sum of the unit vectors of the sessions that hold it: (n, dim) float32."""
+    sums = np.zeros(rows.shape, dtype=np.float32)
+    encode = weighted_encoder(rows, _ONCE)
+    for start in range(0, len(sessions), _BLOCK):
+        stop = min(start + _BLOCK, len(sessions))
+        block = sessions.taken(np.arange(start, stop))
+        sums += _held(block).T @ unit(encode(block))
+        report("progress", done=stop, total=len(sessions), unit="sessions")
+    return sums
+
+
+def _held(sessions: Sessions) -> sp.csr_matrix:
+    """Which items a session holds: (S, n) float32 of 1."""
+    matrix = sessions.matrix().astype(np.float32)
+    matrix.data[:] = 1
+    return matrix

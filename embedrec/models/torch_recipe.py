@@ -1,0 +1,208 @@
+"""What recipes that train with torch share: settings of the training, held-back sessions, and `fit`."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
+
+import numpy as np
+
+from embedrec.config import settings_of
+from embedrec.data.sessions import Sessions, check_sessions
+from embedrec.errors import SettingsError, need_package
+from embedrec.models.base import Model, Recipe
+from embedrec.progress import Report, quiet
+from embedrec.training.context import HERE, Run
+from embedrec.training.settings import Plan
+
+if TYPE_CHECKING:
+    from embedrec.training.loop import Learner
+
+    class ModelLearner(Learner, Protocol):
+        """A learner that can say what model its module is at any time."""
+
+        def model(self) -> Model:
+            """The finished model of the weights as they are, through the recipe's `restore`."""
+            ...
+
+
+@dataclass(frozen=True)
+class Neural(Plan, ABC):
+    """A recipe that trains with torch: its fields are settings, `learner` says what is trained."""
+
+    name: ClassVar[str]
+
+    @property
+    def by_steps(self) -> bool:
+        """Whether these settings train in steps; otherwise `fit` goes another way, on the CPU and in one go."""
+        return True
+
+    @property
+    def plan(self) -> Plan:
+        """How it is trained: these settings, with what follows from others where they leave it open."""
+        return self
+
+    @abstractmethod
+    def learner(self, sessions: Sessions, *, seed: int, device: str) -> ModelLearner:
+        """What is trained on these sessions, whose vocabulary is the model's; on that device.
+
+        seed  first weights and batches come from it; torch's own randomness is seeded around this call
+
+        Raises DataError when there is nothing to learn from.
+        """
+
+    def fit(
+        self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet, run: Run = HERE
+    ) -> Any:
+        """Train on sessions.
+
+        seed     all randomness comes from it; the same seed and one thread give the same bytes
+        threads  how many to use
+        report   called as report("vocabulary", items=, cold=), then see `training.loop.train`
+        run      the device, the checkpoint, and other processes that train along
+
+        With `patience`, a twentieth of the sessions of three items or more, at most 2,000, keep their last items for
+        validation. Raises DataError when nothing is left to learn from, SettingsError when `threads` or `run` does not
+        fit, TrainingError when training diverges.
+        """
+        check_sessions(sessions)
+        check_torch(self)
+        from embedrec.training import devices
+        from embedrec.training.loop import train
+
+        asked, plan = None if self.patience is None else held_back(sessions, seed), self.plan
+        with devices.threads(threads):
+            with devices.seeded(run.device, seed, 0):
+                learner = self.learner(sessions if asked is None else asked.train, seed=seed, device=run.device)
+            model = learner.model()
+            report("vocabulary", items=len(model.vocab), cold=int(np.sum(model.arrays.get("cold", 0))))
+
+            train(
+                learner,
+                plan,
+                seed=seed,
+                run=run,
+                report=report,
+                identity={"recipe": self.name, "settings": settings_of(plan), "seed": seed, "data": digest(sessions)},
+                judge=None if asked is None else lambda: asked.judged(learner.model()),
+            )
+            return learner.model()
+
+
+def fitted(
+    recipe: Recipe, sessions: Sessions, *, seed: int, threads: int, report: Report, run: Run = HERE, **more: Any
+) -> Model:
+    """`recipe.fit`, for any recipe. Raises SettingsError when one that trains without torch is given what needs it."""
+    if in_steps(recipe):
+        if more:
+            raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
+        return recipe.fit(sessions, seed=seed, threads=threads, report=report, run=run)
+    check_here(recipe, run)
+    return recipe.fit(sessions, seed=seed, threads=threads, report=report, **more)
+
+
+def in_steps(recipe: Recipe) -> TypeGuard[Neural]:
+    """Whether a recipe trains with torch, in steps: on any device, resumable, in several processes."""
+    return isinstance(recipe, Neural) and recipe.by_steps
+
+
+def check_torch(recipe: Any) -> None:
+    """Raises SettingsError where torch is not installed, but the recipe trains with it: long work checks it first."""
+    if in_steps(recipe):
+        need_package("torch", f"training {recipe.name}", "torch")
+
+
+def check_here(recipe: Recipe, run: Run) -> None:
+    """Raise SettingsError where a recipe that trains in one go is given what needs steps."""
+    if run != HERE:
+        raise SettingsError(
+            f"{called(recipe)} trains in one go, on the CPU, in one process; leave --resume and torchrun out"
+        )
+
+
+def called(recipe: Recipe) -> str:
+    """What messages call a recipe that does not train in steps."""
+    return f"{recipe.name} with these settings" if isinstance(recipe, Neural) else recipe.name
+
+
+def device_of(recipe: Recipe, asked: str, report: Report = quiet, *, place: int = 0) -> str:
+    """The device that a recipe trains on for "cpu", "cuda" or "auto", see `training.devices.resolve`.
+
+    report  for "auto", report("device", chosen=), unless the recipe has no choice
+
+    Raises SettingsError for a GPU that is not there, or that the recipe has no use for.
+    """
+    if not in_steps(recipe):
+        if asked == "cuda":
+            raise SettingsError(f"{called(recipe)} trains on the CPU only; leave --device out")
+        return "cpu"
+    check_torch(recipe)
+    from embedrec.training.devices import resolve
+
+    device = resolve(asked, place=place)
+    if asked == "auto":
+        report("device", chosen=device)
+    return device
+
+
+@dataclass(frozen=True, eq=False)
+class HeldBack:
+    """Training sessions whose last items are held back for validation.
+
+    train      all S sessions, without these items
+    histories  q sessions without their last items
+    targets    (q,) the last items, rows in the sessions' vocabulary
+    seen       whether items of the history may come back, as they do in these sessions
+    """
+
+    train: Sessions
+    histories: Sessions
+    targets: np.ndarray
+    seen: bool
+
+    def judged(self, model: Model) -> dict[str, float]:
+        """recall@20 and mrr@20 of the held-back items, all items ranked."""
+        answer = model.recommend(self.histories, min(_K, len(model.vocab)), seen=self.seen)
+        targets = model.vocab.rows_of(self.histories.vocab.ids)[self.targets]
+        query, place = np.nonzero(answer.rows == targets[:, None])
+        reciprocal = np.zeros(len(targets))
+        reciprocal[query] = 1 / (place + 1)
+        return {f"recall@{_K}": len(query) / len(targets), f"mrr@{_K}": float(reciprocal.mean())}
+
+
+def held_back(sessions: Sessions, seed: int) -> HeldBack | None:
+    """The last items of some training sessions of three items or more; None where there are no such sessions."""
+    long = np.flatnonzero(sessions.lengths >= _LONG)
+    count = min(_MOST, -(-len(long) // _ONE_OF))
+    chosen = np.sort(np.random.default_rng(seed).permutation(long)[:count])
+    keep = np.ones(len(sessions.items), dtype=bool)
+    last = sessions.offsets[chosen + 1] - 1
+    keep[last] = False
+    left = np.bincount(sessions.items[keep], minlength=len(sessions.vocab))
+    chosen = chosen[left[sessions.items[last]] > 0]  # training keeps every item
+    keep[last] = True
+    last = sessions.offsets[chosen + 1] - 1
+    keep[last] = False
+    if not len(chosen):
+        return None
+    histories = sessions.taken(chosen, sessions.lengths[chosen] - 1)
+    pairs = sessions.session_of * len(sessions.vocab) + sessions.items
+    return HeldBack(sessions.where(keep), histories, sessions.items[last], len(np.unique(pairs)) < len(pairs))
+
+
+def digest(sessions: Sessions) -> str:
+    """The SHA-256 of what is learned from: the order of sessions and items, ids and users."""
+    sha = hashlib.sha256()
+    for array in (sessions.offsets, sessions.items, sessions.vocab.ids, sessions.users):
+        if array is not None:
+            plain = "\n".join(map(str, array.tolist())).encode() if array.dtype == object else array.tobytes()
+            sha.update(hashlib.sha256(plain).digest())
+    return sha.hexdigest()
+
+
+_K = 20
+_LONG = 3  # items of a session that can give one away
+_MOST = 2000
+_ONE_OF = 20

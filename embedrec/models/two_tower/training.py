@@ -1,0 +1,378 @@
+"""Training of the two towers: the module, its batches, and the model that comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from embedrec.data.features import Features
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError, SettingsError
+from embedrec.models.array_packing import packed_ids
+from embedrec.models.base import VectorModel
+from embedrec.models.feature_encoder import FeatureSum, catalogue, coded_features
+from embedrec.models.two_tower.recipe import TwoTower, widths
+from embedrec.training.devices import generator
+from embedrec.training.loop import Batch
+
+_BLOCK = 1 << 14  # items whose vectors are made at a time
+_SPARSE = 50  # of a table with so many times as many rows as are named, these are sorted
+
+
+def learner_of(recipe: TwoTower, sessions: Sessions, *, seed: int, device: str) -> TwoTowerLearner:
+    """Towers for the items (and users, and features) of these sessions, and their examples."""
+    vocab, item_features = catalogue(sessions, features=recipe.features)
+    return TwoTowerLearner(recipe, sessions, vocab, item_features, seed=seed, device=device)
+
+
+def everybody(sessions: Sessions, *, features: bool) -> Vocab | None:
+    """The users of a model: those of the sessions, then those that have features only; None without users."""
+    if sessions.users is None:
+        return None
+    found, known = Vocab(np.unique(sessions.users)), sessions.user_features
+    if not features or known is None or known.vocab.integer != found.integer:
+        return found
+    new = known.vocab.ids[found.rows(known.vocab.ids) < 0]
+    return Vocab(np.append(found.ids, new)) if len(new) else found
+
+
+class TwoTowerLearner:
+    """See `training.loop.Learner`. An example is an event and what came before it in its session."""
+
+    def __init__(
+        self, recipe: TwoTower, sessions: Sessions, vocab: Vocab, features: Features | None, *, seed: int, device: str
+    ) -> None:
+        self.recipe, self.vocab, self.seed = recipe, vocab, seed
+        self.user_ids = everybody(sessions, features=recipe.features) if recipe.users else None
+        self.counts = np.bincount(sessions.items, minlength=len(vocab))
+        asked = np.arange(len(sessions.items))
+        if self.user_ids is None:
+            asked = asked[sessions.place_of > 0]
+        if not len(asked) or not (recipe.history or self.user_ids):
+            raise DataError(
+                f"there is no event to learn from ({len(sessions)} sessions, {len(sessions.items)} events): a query "
+                "needs items before it in its session, or a user"
+            )
+        self.events = torch.from_numpy(asked)
+        self.examples = len(asked)
+        self.rise = None if recipe.trend is None else risen(sessions, self.counts, recipe.trend)
+        self.items = torch.from_numpy(sessions.items.astype(np.int64))
+        self.module: nn.Module = Towers(recipe, sessions, self.counts, features, self.user_ids)
+        self.drawn = torch.from_numpy(np.cumsum(self._noise()))
+
+    def _noise(self) -> np.ndarray:
+        """In proportion to what items are drawn as negatives: (n,) float64; cold ones never."""
+        return noise(self.counts, self.recipe.ns_exponent)
+
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        tables = [p for name, p in self.module.named_parameters() if name.endswith("table")]
+        others = [p for name, p in self.module.named_parameters() if not name.endswith("table")]
+        found: list[torch.optim.Optimizer] = [torch.optim.Adagrad(tables, self.recipe.learning_rate)]
+        return [*found, torch.optim.AdamW(others, self.recipe.layer_rate)] if others else found
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Events in a new order; their numbers, their place among the batch's targets, and negatives."""
+        random, recipe = generator(self.seed, epoch), self.recipe
+        order = self.events[torch.randperm(self.examples, generator=random)]
+        for events in torch.split(order, recipe.batch):
+            if recipe.loss == "bce":
+                drawn = self._draw(len(events) * negatives_of(recipe), random)
+                yield Batch((events, drawn.view(len(events), -1)))
+            else:
+                drawn = self._draw(negatives_of(recipe), random)
+                yield Batch((events, torch.arange(len(events))), (self.items[events], drawn))
+
+    def _draw(self, count: int, random: torch.Generator) -> Tensor:
+        """Items drawn with replacement: (count,)."""
+        chosen = torch.rand(count, generator=random, dtype=torch.float64) * self.drawn[-1]
+        return torch.searchsorted(self.drawn, chosen, right=True).clamp(max=len(self.vocab) - 1)
+
+    def model(self) -> VectorModel:
+        """Arrays "items" (n, dim), "cold" (n,) uint8, those of `QueryTower`, and "users" (U, dim) with their ids."""
+        towers = self.module
+        assert isinstance(towers, Towers)
+        arrays: dict[str, np.ndarray] = {"cold": (self.counts == 0).astype(np.uint8), **towers.arrays()}
+        if self.user_ids is not None:
+            arrays |= packed_ids(self.user_ids.ids, "user")
+        if self.rise is not None:
+            arrays["trend"] = self.rise
+        return self.recipe.restore(self.vocab, arrays)
+
+
+def negatives_of(recipe: TwoTower) -> int:
+    """How many negatives are drawn: for a batch of softmax, for an example of bce."""
+    if recipe.negatives is not None:
+        return recipe.negatives
+    return 2048 if recipe.loss == "softmax" else 10
+
+
+def weights_of(sessions: Sessions, half_life: float | None) -> np.ndarray:
+    """What each event counts in training: (E,) float32, 1 on the average.
+
+    Raises SettingsError where a half-life needs times and there are none.
+    """
+    if half_life is None:
+        return np.ones(len(sessions.items), dtype=np.float32)
+    if sessions.days_ago is None:
+        raise SettingsError("half_life of two-tower needs times, but the sessions have none; leave it out")
+    weights = 0.5 ** (sessions.days_ago / half_life)
+    return (weights / max(weights.mean(), 1e-300)).astype(np.float32)
+
+
+def risen(sessions: Sessions, counts: np.ndarray, half_life: float) -> np.ndarray:
+    """How much more popular each item is of late: (n,) float32, ln(its share of events that fade / of all events).
+
+    counts     (n,) events of each item; 0 for what never occurs
+    half_life  days in which an event fades to a half. One event more, shared out as all events are, keeps the
+               logarithm finite
+
+    Raises SettingsError without times.
+    """
+    if sessions.days_ago is None:
+        raise SettingsError("trend of two-tower needs times, but the sessions have none; leave it out")
+    recent = np.bincount(sessions.items, 0.5 ** (sessions.days_ago / half_life), minlength=len(counts))
+    shares = np.maximum(counts, 1) / max(counts.sum(), 1)
+    rise = np.log((recent + shares) / (recent.sum() + 1) / shares)
+    return np.where(counts > 0, rise, 0).astype(np.float32)
+
+
+def noise(counts: np.ndarray, exponent: float) -> np.ndarray:
+    """counts ** exponent of what occurs, 0 for what does not: (n,) float64."""
+    found = np.zeros(len(counts))
+    found[counts > 0] = counts[counts > 0].astype(np.float64) ** exponent
+    return found
+
+
+class Towers(nn.Module):
+    """Both towers, and the data that examples are made from. `forward` gives the sum of a batch's losses."""
+
+    items: Tensor
+    weights: Tensor
+    starts: Tensor
+    known: Tensor
+    user_of: Tensor
+    met: Tensor
+    expected: Tensor
+
+    def __init__(
+        self,
+        recipe: TwoTower,
+        sessions: Sessions,
+        counts: np.ndarray,
+        features: Features | None,
+        user_ids: Vocab | None,
+    ) -> None:
+        super().__init__()
+        self.recipe = recipe
+        n, d = len(counts), recipe.dim
+        data: dict[str, np.ndarray] = {
+            "items": sessions.items.astype(np.int64),  # (E,)
+            "weights": weights_of(sessions, recipe.half_life),  # (E,)
+            "starts": np.repeat(sessions.offsets[:-1], sessions.lengths),  # (E,) first event of the session
+            "known": (counts > 0).astype(np.float32)[:, None],  # (n, 1) whether an id can be learned
+            "expected": np.log(expected_draws(recipe, counts)).astype(np.float32),  # (n,)
+        }
+        self.item_table = _table(n, d)
+        self.item_layers = Layers(d, widths(recipe.item_layers, "item_layers"))
+        self.query_layers = Layers(d, widths(recipe.query_layers, "query_layers"))
+        self.places = nn.Parameter(torch.arange(recipe.history) * float(np.log(recipe.decay)))
+        self.attention = nn.Parameter(torch.zeros(d), requires_grad=recipe.attention)
+        self.item_features = None if features is None else FeatureSum(coded_features(features, counts > 0), d)
+        self.user_table = self.user_features = None
+        if user_ids is not None:
+            assert sessions.users is not None
+            user_of = user_ids.rows_of(sessions.users)
+            met = np.isin(np.arange(len(user_ids)), user_of)  # (U,) others have features only
+            data |= {"user_of": user_of[sessions.session_of], "met": met.astype(np.float32)[:, None]}  # (E,), (U, 1)
+            self.user_table = _table(len(user_ids), d)
+            if recipe.features and sessions.user_features is not None:
+                told = sessions.user_features.aligned(user_ids)
+                self.user_features = FeatureSum(coded_features(told, met), d)
+        for name, array in data.items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
+
+    def forward(self, batch: Batch) -> Tensor:
+        if self.recipe.loss == "bce":
+            events, negatives = batch.each
+            targets, others = self.items[events], negatives.reshape(-1)
+        else:
+            (events, column), (targets, others) = batch.each, batch.shared
+        history, ages, bags = self._histories(events)
+        rows, place = distinct(torch.cat([history, targets, others]), len(self.known))
+        vectors = self.item_vectors(rows)  # (u, d)
+        queries = self._queries(vectors, place[: len(history)], ages, bags, events)  # (b, d)
+        candidates = functional.embedding(place[len(history) :], vectors)  # (targets, then others; d)
+        weights = self.weights[events]  # (b,)
+        if self.recipe.scoring == "cosine":
+            queries, candidates = functional.normalize(queries, dim=1), functional.normalize(candidates, dim=1)
+        if self.recipe.loss == "bce":
+            right, wrong = candidates[: len(events)], candidates[len(events) :].view(*negatives.shape, -1)
+            positive = (queries * right).sum(1) / self.recipe.temperature  # (b,)
+            negative = torch.einsum("bd,bmd->bm", queries, wrong) / self.recipe.temperature
+            losses = -functional.logsigmoid(positive) - functional.logsigmoid(-negative).sum(1)
+            return (weights * losses).sum()
+        ids = torch.cat([targets, others])  # (c,)
+        return sampled_softmax(
+            queries / self.recipe.temperature,
+            candidates,
+            -self.recipe.logq * self.expected[ids],
+            ids,
+            column,
+            weights,
+        )
+
+    def item_vectors(self, rows: Tensor) -> Tensor:
+        """The item tower: (u, d)."""
+        known = self.known[rows]
+        if self.training and self.item_features is not None and self.recipe.id_dropout:
+            known = known * (torch.rand_like(known) >= self.recipe.id_dropout)
+        vectors = functional.embedding(rows, self.item_table, sparse=True) * known
+        if self.item_features is not None:
+            vectors = vectors + self.item_features(rows)
+        return self.item_layers(vectors)
+
+    def user_vectors(self, rows: Tensor) -> Tensor:
+        """What a user adds to a query: (u, d)."""
+        assert self.user_table is not None
+        vectors = functional.embedding(rows, self.user_table, sparse=True) * self.met[rows]
+        if self.training and self.recipe.id_dropout:
+            vectors = vectors * (torch.rand(len(rows), 1, device=rows.device) >= self.recipe.id_dropout)
+        return vectors if self.user_features is None else vectors + self.user_features(rows)
+
+    def _histories(self, events: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The last items before each event (t,), their ages from 0 for the last, and where each history begins (b,)."""
+        lengths = torch.clamp(events - self.starts[events], max=self.recipe.history)  # (b,)
+        ends = torch.cumsum(lengths, 0)
+        bags = ends - lengths
+        ages = torch.arange(int(lengths.sum()), device=events.device) - torch.repeat_interleave(bags, lengths)
+        return self.items[torch.repeat_interleave(events, lengths) - 1 - ages], ages, bags
+
+    def _queries(self, vectors: Tensor, history: Tensor, ages: Tensor, bags: Tensor, events: Tensor) -> Tensor:
+        """The query tower: (b, d). `history` (t,) are rows of `vectors`."""
+        if not len(history):
+            queries = torch.zeros(len(bags), self.recipe.dim, device=bags.device)
+        else:
+            queries = self._mean(functional.dropout(vectors, self.recipe.dropout, self.training), history, ages, bags)
+        if self.user_table is not None:
+            queries = queries + self.user_vectors(self.user_of[events])
+        return self.query_layers(queries)
+
+    def _mean(self, vectors: Tensor, history: Tensor, ages: Tensor, bags: Tensor) -> Tensor:
+        """The weighted mean of each history, (b, d); zero for an empty one."""
+        weights = torch.exp(self.places[ages] + (vectors @ self.attention)[history])  # (t,)
+        bag = torch.repeat_interleave(torch.arange(len(bags), device=bags.device), _lengths(bags, len(history)))
+        totals = torch.zeros(len(bags), device=bags.device).index_add(0, bag, weights)
+        sums = functional.embedding_bag(history, vectors, bags, mode="sum", per_sample_weights=weights)
+        return sums / torch.where(totals > 0, totals, 1.0)[:, None]
+
+    @torch.no_grad()
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """What the model keeps of both towers; those of evaluation, without dropout."""
+        before = self.training
+        self.eval()
+        device = self.item_table.device
+        rows = torch.split(torch.arange(len(self.item_table), device=device), _BLOCK)
+        found = {"items": torch.cat([self.item_vectors(r) for r in rows])}
+        found |= {"places": self.places, "attention": self.attention}
+        for number, layer in enumerate(self.query_layers.layers):
+            assert isinstance(layer, nn.Linear)
+            found |= {f"layer{number}": layer.weight.T, f"bias{number}": layer.bias}
+        if self.user_table is not None:
+            found["users"] = self.user_vectors(torch.arange(len(self.user_table), device=device))
+        self.train(before)
+        return {name: tensor.detach().float().cpu().contiguous().numpy().copy() for name, tensor in found.items()}
+
+
+class Layers(nn.Module):
+    """x + a perceptron of x; nothing is added at first, since its last layer begins at zero."""
+
+    def __init__(self, dim: int, hidden: list[int]) -> None:
+        super().__init__()
+        shapes = [dim, *hidden, dim] if hidden else []
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(shapes))
+        if hidden:
+            nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+            nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = x
+        for number, layer in enumerate(self.layers):
+            hidden = layer(functional.relu(hidden) if number else hidden)
+        return x + hidden if len(self.layers) else x
+
+
+def distinct(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """The rows (u,) that occur among these (t,) of a table of n, ascending, and where in them each is (t,)."""
+    if n > _SPARSE * len(rows):
+        found, place = torch.unique(rows, return_inverse=True)
+        return found, place
+    there = torch.zeros(n, dtype=torch.int64, device=rows.device)  # quicker than sorting them
+    there[rows] = 1
+    return torch.nonzero(there)[:, 0], torch.cumsum(there, 0)[rows] - 1
+
+
+def sampled_softmax(
+    queries: Tensor, candidates: Tensor, bias: Tensor, ids: Tensor, column: Tensor, weights: Tensor
+) -> Tensor:
+    """The weighted sum of cross-entropies of the right candidates among all; others of the same item are no rivals.
+
+    queries     (b, d), column (b,) which candidate is right, weights (b,) what that counts
+    candidates  (c, d), ids (c,) their items, bias (c,) what is added to their scores
+    """
+    loss: Tensor = _SampledSoftmax.apply(queries, candidates, bias, ids, column, weights)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _SampledSoftmax(torch.autograd.Function):
+    """Gradients come with the loss, so that the (b, c) scores are gone through four times rather than twelve."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        queries: Tensor,
+        candidates: Tensor,
+        bias: Tensor,
+        ids: Tensor,
+        column: Tensor,
+        weights: Tensor,
+    ) -> Tensor:
+        scores = torch.addmm(bias, queries, candidates.T).float()  # (b, c)
+        right = torch.arange(len(queries), device=ids.device), column
+        score = scores[right]
+        scores.masked_fill_(ids[None, :] == ids[column][:, None], -torch.inf)
+        scores[right] = score
+        total = torch.logsumexp(scores, 1)
+        share = scores.sub_(total[:, None]).exp_()  # d loss / d score
+        share[right] -= 1
+        share = share.mul_(weights[:, None]).to(queries.dtype)
+        ctx.save_for_backward(share @ candidates, share.T @ queries)
+        return ((total - score) * weights).sum()
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *above: Tensor) -> tuple[Tensor | None, ...]:
+        queries, candidates = ctx.saved_tensors  # type: ignore[attr-defined]
+        return above[0] * queries, above[0] * candidates, None, None, None, None
+
+
+def expected_draws(recipe: TwoTower, counts: np.ndarray) -> np.ndarray:
+    """How often each item is expected among the candidates of a batch: (n,) float64; 1 for what never is.
+
+    As a target in proportion to its count (Yi et al. 2019), and as one of the further negatives.
+    """
+    drawn = noise(counts, recipe.ns_exponent)
+    expected = recipe.batch * counts / max(counts.sum(), 1) + negatives_of(recipe) * drawn / max(drawn.sum(), 1e-300)
+    return np.where(expected > 0, expected, 1)
+
+
+def _table(rows: int, dim: int) -> nn.Parameter:
+    return nn.Parameter(torch.randn(rows, dim) / dim**0.5)
+
+
+def _lengths(bags: Tensor, total: int) -> Tensor:
+    return torch.diff(bags, append=torch.tensor([total], device=bags.device))

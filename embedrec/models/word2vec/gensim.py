@@ -1,0 +1,93 @@
+"""word2vec's settings carried out by gensim (Řehůřek & Sojka 2010), to compare and for those who trust it more."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.errors import TrainingError
+from embedrec.progress import Report
+
+if TYPE_CHECKING:
+    from embedrec.models.word2vec.recipe import Word2Vec
+
+LONGEST = 10_000  # gensim drops what stands behind this word of a sentence, without a word
+
+
+def train_gensim(
+    recipe: Word2Vec,
+    sessions: Sessions,
+    counts: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    seed: int,
+    threads: int,
+    report: Report,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train from input and output vectors x and y (n, d); returns the new ones. See `word2vec_training.train`.
+
+    Sessions longer than gensim's sentences are cut into pieces of 10,000, so that pairs across a cut are missing;
+    nothing else is. gensim's own loss is not a mean and stops counting at 2²⁷, so that epochs report none.
+    """
+    from gensim.models import Word2Vec as Gensim
+
+    model = Gensim(
+        vector_size=recipe.dim,
+        window=recipe.window or LONGEST,
+        shrink_windows=recipe.shrink_windows and recipe.window > 0,
+        sg=int(recipe.architecture == "skip-gram"),
+        hs=0,
+        negative=recipe.negative,
+        ns_exponent=recipe.ns_exponent,
+        sample=recipe.sample,
+        min_count=1,
+        alpha=recipe.alpha,
+        min_alpha=recipe.min_alpha,
+        seed=seed % 2**32,
+        workers=threads,
+    )
+    model.build_vocab_from_freq({str(row): int(counts[row]) for row in np.flatnonzero(counts)})
+    present = np.array([int(word) for word in model.wv.index_to_key])  # (m,) row of each of gensim's words
+    model.wv.vectors[:], model.syn1neg[:] = x[present], y[present]
+    pieces, total = _Pieces(sessions, None if recipe.ordered else np.random.default_rng(seed)), len(sessions.items)
+    for epoch in range(recipe.epochs):
+        started = perf_counter()
+        span = recipe.min_alpha - recipe.alpha
+        model.train(
+            pieces,
+            total_examples=len(pieces),
+            epochs=1,
+            start_alpha=recipe.alpha + span * epoch / recipe.epochs,
+            end_alpha=recipe.alpha + span * (epoch + 1) / recipe.epochs,
+        )
+        seconds = perf_counter() - started
+        report("progress", done=(epoch + 1) * total, total=recipe.epochs * total, unit="events")
+        report("epoch", epoch=epoch + 1, epochs=recipe.epochs, seconds=seconds, events_per_second=total / seconds)
+        if not (np.isfinite(model.wv.vectors).all() and np.isfinite(model.syn1neg).all()):
+            raise TrainingError(f"vectors ceased to be finite in epoch {epoch + 1} of {recipe.epochs}; lower alpha")
+    x, y = x.copy(), y.copy()
+    x[present], y[present] = model.wv.vectors, model.syn1neg
+    return x, y
+
+
+class _Pieces:
+    """The sessions as gensim's sentences, shuffled inside when they have no order."""
+
+    def __init__(self, sessions: Sessions, shuffle: np.random.Generator | None) -> None:
+        self.sessions, self.shuffle = sessions, shuffle
+        self.words = np.array([str(row) for row in range(len(sessions.vocab))], dtype=object)
+
+    def __len__(self) -> int:
+        return int(np.maximum(-(-self.sessions.lengths // LONGEST), 1).sum())
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        for s in range(len(self.sessions)):
+            items = self.sessions[s]
+            if self.shuffle is not None:
+                items = self.shuffle.permutation(items)
+            for at in range(0, max(len(items), 1), LONGEST):
+                yield self.words[items[at : at + LONGEST]].tolist()

@@ -1,0 +1,211 @@
+"""word2vec over sessions: items that occur in the same sessions get vectors that point the same way.
+
+Mikolov et al. 2013a, 2013b (skip-gram and CBOW with negative sampling); Barkan & Koenigstein 2016 (item2vec:
+baskets for sentences); Caselles-Dupré, Lesaint & Royo-Letelier 2018 (what must be tuned: the noise exponent,
+sub-sampling, epochs); Levy & Goldberg 2014 (what it factorises); Pennington, Socher & Manning 2014 (the sum of both
+vectors).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from embedrec.config import Settings, check_bounds
+from embedrec.data.sessions import Sessions, check_sessions
+from embedrec.data.vocab import Vocab, one_kind
+from embedrec.errors import DataError, SettingsError, need_package
+from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.long_sessions import report_long
+from embedrec.models.pair_counts import frequent
+from embedrec.models.popularity_scaling import best_share, dialled
+from embedrec.models.session_encoders import mean_encoder
+from embedrec.progress import Report, quiet
+from embedrec.vectors.embeddings import Embeddings
+
+Architecture = Literal["skip-gram", "cbow"]
+Side = Literal["input", "output", "sum"]
+Backend = Literal["embedrec", "gensim"]
+
+
+@dataclass(frozen=True)
+class Word2Vec(Settings):
+    """word2vec with negative sampling.
+
+    dim             length of a vector
+    window          items each side that are contexts; 0 is the whole session, whose work grows with its squared length
+    shrink_windows  every centre draws its own window from 1 … window, so that near items count more
+    ordered         sessions in their order; false shuffles each anew every epoch, so that a window samples pairs of it
+    epochs          passes over the sessions
+    negative        negatives a pair
+    ns_exponent     negatives are drawn in proportion to count ** ns_exponent; may be 0 or negative
+    sample          mentions of frequent items are left out at random: the smaller, the more; 0 keeps all
+    alpha           learning rate of the first session; falls linearly
+    min_alpha       learning rate of the last
+    min_count       items mentioned less often are left out
+    architecture    "skip-gram", or "cbow": contexts' mean predicts the centre
+    vectors         which vectors are the items': "input", "output", or their "sum"
+    decay           how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
+    popularity      how much of an item's norm, which grows with its popularity, counts in what comes next: from 0, the
+                    cosine, to 1, the dot product; None takes what fits the training sessions best (`best_share`), and
+                    the model's recipe says what it was. Similar items are found by the cosine
+    backend         "embedrec", or "gensim": the same settings there, to compare
+    deterministic   the same bytes at any number of threads (otherwise: with one thread)
+
+    Raises SettingsError for values that are not allowed.
+    """
+
+    name: ClassVar[str] = "word2vec"
+    SPACE: ClassVar[dict[str, str]] = {
+        "window": "2..50 log",
+        "epochs": "10..60 log",
+        "ns_exponent": "-1..1",
+        "sample": "1e-5..1e-2 log",
+        "alpha": "0.01..0.1 log",
+        "decay": "0.4..1",
+    }
+
+    # Chosen on playlists, listening sessions, clicks and ratings held out of training data; no test part was looked at.
+    dim: int = 64
+    window: int = 25
+    shrink_windows: bool = False
+    ordered: bool = True
+    epochs: int = 30
+    negative: int = 5
+    ns_exponent: float = -0.5
+    sample: float = 1e-3
+    alpha: float = 0.05
+    min_alpha: float = 0.0001
+    min_count: int = 2
+    architecture: Architecture = "skip-gram"
+    vectors: Side = "sum"
+    decay: float = 0.7
+    popularity: float | None = None
+    backend: Backend = "embedrec"
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_bounds(self, _BOUNDS)
+        if self.min_alpha > self.alpha:
+            raise SettingsError(f"min_alpha must be at most alpha ({self.alpha:g}), but is {self.min_alpha:g}")
+        if self.backend == "gensim" and self.deterministic:
+            raise SettingsError("deterministic=true needs backend=embedrec; gensim repeats itself with 1 thread only")
+
+    def continuing(self) -> Word2Vec:
+        """These settings for a training that continues a finished model on new sessions: few epochs at a low rate.
+
+        A whole training on few sessions would pull trained vectors towards them, see `scripts/bench/continue.py`.
+        """
+        alpha = min(self.alpha, _CONTINUING_ALPHA)
+        epochs = min(self.epochs, _CONTINUING_EPOCHS)
+        return replace(self, epochs=epochs, alpha=alpha, min_alpha=min(self.min_alpha, alpha))
+
+    def fit(
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        init: VectorModel | None = None,
+    ) -> VectorModel:
+        """Train on S sessions of E events.
+
+        seed     all randomness comes from it; the same seed and one thread give the same bytes
+        threads  how many to use
+        report   called as report("vocabulary", items=, left_out=) and report("long_sessions", …), see `report_long`;
+                 after each epoch as report("epoch", epoch=, epochs=, loss=, seconds=, events_per_second=) with the true
+                 mean loss of a pair as it was met, and about ten times a second as report("progress", done=, total=,
+                 unit="events")
+        init     a word2vec model to continue: its items come first, in its order; new ones follow. Items that the
+                 sessions do not mention keep their vectors. `model.recipe.continuing()` has the settings for it
+
+        Returns a VectorModel with arrays "input" and "output" (n, dim) float32. Raises DataError when nothing is left
+        to learn from, SettingsError when `init` or `threads` does not fit, TrainingError when training diverges.
+        """
+        check_sessions(sessions)
+        if threads < 1:
+            raise SettingsError(f"threads must be at least 1, but is {threads}")
+        vocab, counts = _vocabulary(sessions, self.min_count, None if init is None else init.vocab)
+        report("vocabulary", items=len(vocab), left_out=int((vocab.rows_of(sessions.vocab.ids) < 0).sum()))
+        sessions = sessions.recoded(vocab)
+        if not (sessions.lengths > 1).any():
+            raise DataError(
+                f"no session has two items to learn from ({len(sessions)} sessions, {len(sessions.items)} events"
+                f" of {len(vocab)} items mentioned at least {self.min_count} times); lower min_count"
+            )
+        report_long(sessions, sessions.lengths, self.window, report)
+        x, y = self._start(vocab, init, seed)
+        if self.backend == "gensim":
+            need_package("gensim", "word2vec with backend=gensim", "gensim")
+            from embedrec.models.word2vec.gensim import train_gensim as run
+        else:
+            from embedrec.models.word2vec.training import train as run
+        x, y = run(self, sessions, counts, x, y, seed=seed, threads=threads, report=report)
+        arrays = {"input": x, "output": y}
+        if self.popularity is not None:
+            return self.restore(vocab, arrays)
+        model = replace(self, popularity=0.0).restore(vocab, arrays)
+        share = best_share(model.embeddings, model.encoder, sessions, seed=seed)
+        return replace(self, popularity=share).restore(vocab, arrays)
+
+    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+        """The model of arrays "input" and "output", both (n, dim) float32. Raises DataError when they do not fit."""
+        x, y = arrays["input"], arrays["output"]
+        if x.shape != y.shape:
+            raise DataError(f"input vectors are {x.shape}, but output vectors {y.shape}")
+        if x.dtype != np.float32 or y.dtype != np.float32:
+            raise DataError(f"vectors must be float32, but are {x.dtype} and {y.dtype}")
+        chosen = {"input": x, "output": y}.get(self.vectors)
+        embeddings = Embeddings(x + y if chosen is None else chosen, vocab, "cosine")
+        answers = dialled(embeddings, self.popularity or 0.0)
+        return VectorModel(self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay), answers, answers)
+
+    def _start(self, vocab: Vocab, init: VectorModel | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors to start from (n, dim): random inputs, zero outputs, and those of `init` over them."""
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(-1 / self.dim, 1 / self.dim, (len(vocab), self.dim)).astype(np.float32)
+        y = np.zeros_like(x)
+        if init is not None:
+            before = init.arrays["input"].shape[1] if "input" in init.arrays else None
+            if before != self.dim:
+                raise SettingsError(f"a model of {before} dimensions cannot be continued with dim={self.dim}")
+            x[: len(init.vocab)], y[: len(init.vocab)] = init.arrays["input"], init.arrays["output"]
+        return x, y
+
+
+_CONTINUING_EPOCHS, _CONTINUING_ALPHA = 2, 0.005
+_BOUNDS = {
+    "dim": (1, 65536), "window": (0, 2**30), "epochs": (1, np.inf), "negative": (1, 10000),
+    "ns_exponent": (-100, 100), "sample": (0, 1), "alpha": (1e-9, 10), "min_alpha": (0, 10),
+    "min_count": (1, np.inf), "decay": (1e-6, 1), "popularity": (0, 1),
+}  # fmt: skip
+
+
+def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tuple[Vocab, np.ndarray]:
+    """The items to train, and their mentions (n,) in these sessions.
+
+    Items of `before` come first, in their order and with their counts added.
+    """
+    given = sessions.vocab
+    if before is None:
+        rows, mentions = frequent(sessions, min_count)
+        return given.take(rows).with_counts(mentions), mentions
+    mentions = np.bincount(sessions.items, minlength=len(given))
+    old = given.rows_of(before.ids)  # (n_before,) rows in the sessions' vocabulary, −1 where they lack the item
+    new = np.flatnonzero((mentions >= min_count) & (before.rows_of(given.ids) < 0))
+    counts = np.concatenate([np.where(old >= 0, mentions[old], 0), mentions[new]]).astype(np.int64)
+    earlier = np.zeros(len(before), dtype=np.int64) if before.counts is None else before.counts
+    names = None
+    if before.names is not None or given.names is not None:
+        names = np.concatenate([_names(before), _names(given)[new]])
+    ids = np.concatenate(one_kind(before.ids, given.ids[new])) if len(new) else before.ids
+    total = counts + np.concatenate([earlier, np.zeros(len(new), dtype=np.int64)])
+    return Vocab(ids, names, total), counts
+
+
+def _names(vocab: Vocab) -> np.ndarray:
+    return np.full(len(vocab), "", dtype=object) if vocab.names is None else vocab.names

@@ -1,0 +1,213 @@
+"""The training loops of word2vec: epochs, threads, learning rate and progress around the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Lock
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedrec.data.sessions import Sessions
+from embedrec.errors import DataError, TrainingError
+from embedrec.kernels.row_blas import padded
+from embedrec.kernels.sampling import alias_table, keep_probabilities, noise_weights
+from embedrec.kernels.skipgram import FILLERS, SIGMOID, cbow, plan, skipgram
+from embedrec.kernels.skipgram_deterministic import add_up, deal, lane
+from embedrec.progress import Report
+
+if TYPE_CHECKING:
+    from embedrec.models.word2vec.recipe import Word2Vec
+
+# A step of learning rate × weight much above this throws a negative past its goal: at 0.5 long sessions diverge.
+HEAVIEST_STEP = 0.1
+CHUNK = 2048  # events that a thread takes at once, give or take a session
+# Deterministic training: lanes that learn apart, and rows (a share of all items; at most) that each meets until they
+# are added up. A popular item moves in every lane; at six times the share it is thrown too far and training diverges.
+LANES, LANE_SHARE, LANE_ROWS = 8, 1.0, 30_000
+_TICK = 0.1  # seconds between two reports of progress
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What the kernels read: settings, sessions, and the tables drawn from."""
+
+    recipe: Word2Vec
+    sessions: Sessions
+    seed: int
+    keep: np.ndarray  # (n,) float32
+    threshold: np.ndarray  # (n,) uint32
+    other: np.ndarray  # (n,) int32
+
+    @classmethod
+    def of(cls, recipe: Word2Vec, sessions: Sessions, counts: np.ndarray, seed: int) -> Corpus:
+        table = alias_table(noise_weights(counts, recipe.ns_exponent))
+        return cls(recipe, sessions, seed, keep_probabilities(counts, recipe.sample), *table)
+
+    def chunks(self, size: int) -> list[tuple[int, int]]:
+        """Ranges of sessions with about `size` events each, one session at least."""
+        offsets = self.sessions.offsets
+        cuts = np.searchsorted(offsets, np.arange(0, offsets[-1], size))
+        cuts = np.unique(np.append(cuts, len(self.sessions)))
+        return list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
+
+    def plan(self, chunk: tuple[int, int], epoch: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """The plan of a chunk without its sessions, and the learning rate (t,) of its tiles."""
+        r, s = self.recipe, self.sessions
+        heaviest = max(1, int(HEAVIEST_STEP / r.alpha + 1e-9))
+        centre, left, right, tiles, session, drawn, noise = plan(
+            s.offsets, s.items, *chunk, self.seed, epoch, r.window, r.shrink_windows, not r.ordered, r.negative,
+            heaviest, r.architecture == "skip-gram", self.keep, self.threshold, self.other,
+        )  # fmt: skip
+        progress = (epoch + s.offsets[session] / s.offsets[-1]) / r.epochs
+        rate = (r.alpha + (r.min_alpha - r.alpha) * progress).astype(np.float32)
+        return (centre, left, right, tiles, drawn, noise), rate
+
+
+class Tally:
+    """Loss and pairs of an epoch so far, and events done; threads add to it."""
+
+    def __init__(self) -> None:
+        self.loss, self.pairs, self.events = 0.0, 0, 0
+        self._lock = Lock()
+
+    def add(self, loss: float, pairs: int, events: int) -> None:
+        with self._lock:
+            self.loss, self.pairs, self.events = self.loss + loss, self.pairs + pairs, self.events + events
+
+
+Epoch = Callable[[ThreadPoolExecutor, int, int, Tally, Callable[[], None]], None]
+
+
+def train(
+    recipe: Word2Vec,
+    sessions: Sessions,
+    counts: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    seed: int,
+    threads: int,
+    report: Report,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train from input and output vectors x and y (n, d); returns the new ones.
+
+    counts  (n,) mentions of the items in the sessions
+
+    Raises TrainingError, naming the epoch, when vectors or loss cease to be finite.
+    """
+    (n, d), r = x.shape, recipe
+    corpus = Corpus.of(recipe, sessions, counts, seed)
+    x, y = padded(x, n), padded(y, n + FILLERS)
+    learn = skipgram if r.architecture == "skip-gram" else cbow
+    run = (_Lanes if r.deterministic else _Together)(corpus, learn, x, y)
+    total = len(sessions.items)
+    met = 0
+    with ThreadPoolExecutor(threads) as pool:
+        for epoch in range(r.epochs):
+            started, tally = perf_counter(), Tally()
+
+            def tick(epoch: int = epoch, tally: Tally = tally) -> None:
+                report("progress", done=epoch * total + tally.events, total=r.epochs * total, unit="events")
+
+            run(pool, threads, epoch, tally, tick)
+            tick()
+            seconds = perf_counter() - started
+            loss = tally.loss / max(tally.pairs, 1)
+            met += tally.pairs
+            report(
+                "epoch", epoch=epoch + 1, epochs=r.epochs, loss=loss, seconds=seconds,
+                events_per_second=total / seconds,
+            )  # fmt: skip
+            if not (np.isfinite(loss) and np.isfinite(x).all() and np.isfinite(y).all()):
+                raise TrainingError(
+                    f"vectors ceased to be finite in epoch {epoch + 1} of {r.epochs}; lower alpha (now {r.alpha:g})"
+                )
+    if not met:
+        raise DataError(
+            f"sub-sampling (sample={r.sample:g}) left no pair of the {total} events to learn from; set sample=0"
+        )
+    return x[:, :d].copy(), y[:n, :d].copy()
+
+
+class _Together:
+    """All threads learn in the same vectors, chunk after chunk."""
+
+    def __init__(self, corpus: Corpus, learn: Callable, x: np.ndarray, y: np.ndarray) -> None:
+        self.corpus, self.learn, self.x, self.y = corpus, learn, x, y
+        self.chunks = corpus.chunks(CHUNK)
+
+    def __call__(
+        self, pool: ThreadPoolExecutor, threads: int, epoch: int, tally: Tally, tick: Callable[[], None]
+    ) -> None:
+        left = iter(self.chunks)
+        workers = [pool.submit(self._work, left, epoch, tally) for _ in range(threads)]
+        try:
+            while wait(workers, _TICK, FIRST_EXCEPTION).not_done:
+                tick()
+        finally:
+            for _ in left:  # after an error or Ctrl-C nobody starts another chunk
+                pass
+        for worker in workers:
+            worker.result()
+
+    def _work(self, chunks: Iterator[tuple[int, int]], epoch: int, tally: Tally) -> None:
+        offsets, negative = self.corpus.sessions.offsets, self.corpus.recipe.negative
+        for chunk in chunks:
+            made, rate = self.corpus.plan(chunk, epoch)
+            loss, pairs = self.learn(self.x, self.y, *made, rate, negative, SIGMOID)
+            tally.add(loss, pairs, int(offsets[chunk[1]] - offsets[chunk[0]]))
+
+
+class _Lanes:
+    """The same bytes at any number of threads.
+
+    Plans are cut into lanes of a fixed size, taken eight at a time. Each learns on a copy of the rows it touches, and
+    what they changed is added up in their order, rows divided among threads.
+    """
+
+    def __init__(self, corpus: Corpus, learn: Callable, x: np.ndarray, y: np.ndarray) -> None:
+        self.corpus, self.x, self.y = corpus, x, y
+        self.fixed = (corpus.recipe.negative, SIGMOID, learn is skipgram)
+        self.chunks = corpus.chunks(CHUNK)
+        self.budget = int(min(LANE_ROWS, max(1, LANE_SHARE * len(x))))
+        self.slots = [np.full(len(x), -1, dtype=np.int32) for _ in range(LANES)]
+
+    def __call__(
+        self, pool: ThreadPoolExecutor, threads: int, epoch: int, tally: Tally, tick: Callable[[], None]
+    ) -> None:
+        ticked, offsets = perf_counter(), self.corpus.sessions.offsets
+        for c in range(0, len(self.chunks), threads):
+            plans = list(pool.map(self.corpus.plan, self.chunks[c : c + threads], [epoch] * threads))
+            for (start, stop), (made, rate) in zip(self.chunks[c : c + threads], plans, strict=True):
+                cuts = deal(*made[1:5], self.budget).tolist()
+                for at in range(0, len(cuts) - 1, LANES):
+                    self._block(pool, threads, cuts[at : at + LANES + 1], made, rate, tally)
+                    if perf_counter() - ticked > _TICK:
+                        ticked = perf_counter()
+                        tick()
+                tally.add(0.0, 0, int(offsets[stop] - offsets[start]))
+
+    def _block(
+        self, pool: ThreadPoolExecutor, threads: int, cuts: list[int], made: tuple, rate: np.ndarray, tally: Tally
+    ) -> None:
+        lanes: list[tuple] = [()] * (len(cuts) - 1)
+
+        def learn(part: int) -> None:
+            for i in range(part, len(lanes), threads):
+                lanes[i] = lane(self.x, self.y, *made, rate, *self.fixed, cuts[i], cuts[i + 1], self.slots[i])
+
+        def merge(part: int) -> None:
+            for *changes, _, _ in lanes:
+                add_up(self.x, self.y, *changes, part, threads)
+
+        for step in (learn, merge):
+            if threads == 1:
+                step(0)
+            else:
+                list(pool.map(step, range(threads)))
+        for *_, loss, pairs in lanes:
+            tally.add(loss, pairs, 0)

@@ -1,0 +1,252 @@
+"""Ids of a column that comes in batches, as rows: numbered by first appearance."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embedrec.data.vocab import POINT_ZERO, WHOLE
+from embedrec.storage.memory_budget import IN_MEMORY, Room, chunks, resting
+
+IdType = Literal["auto", "text", "number"]
+
+_FEW = 1 << 18  # ids that are looked up in a dict, 0.3 s; with more, compiled tables are worth their start of 0.7 s
+_SHORT = 64  # bytes; a longer id counts as several
+_RESTING = 8  # texts that take more than this part of the budget are taken out of memory between batches
+_SLOTS = 1 << 18  # of a table at first
+_WRITTEN_WHOLE = WHOLE.replace("$", r"(\.0+)?$")
+
+
+class Ids:
+    """A vocabulary that grows. Which id a value is depends on that value alone: "5.0", as columns of floats write whole
+    numbers, is "5", and 5 and "5" are one id.
+
+    many   whether many ids are expected, for which compiled kernels are started at once
+    kind   "text" keeps every text as it is written; "number" and "auto" see `final`
+    role   whose ids they are, for a message
+    room   where the tables lie; it counts what the ids take in the end
+    """
+
+    def __init__(
+        self, *, many: bool = False, kind: IdType = "auto", role: str = "session", room: Room = IN_MEMORY
+    ) -> None:
+        self.kind = kind
+        self.role = role
+        self.room = room
+        self.whole = kind != "text"  # whether all may become whole numbers, which take less memory
+        self.left = 0 if many else _FEW
+        self.texts = False  # whether the data itself says that an id is a text
+        self.table: _Dict | _Numbers | _Texts = _Dict()
+
+    def rows(self, column: Any, *, texts: bool = False) -> np.ndarray:
+        """Ids (b,) of int64, string or large_string, none of them null → rows (b,) int32.
+
+        texts  whether they are texts in the data itself, as in a format with types
+
+        Raises DataError for ids that do not fit into the memory of the room.
+        """
+        if texts and len(column) and self.kind != "number":
+            self.texts, self.whole = True, False
+        known = self.table.size()[0]
+        rows = self._rows(column)
+        if self.room.budget is not None:
+            count, texts_bytes = self.table.size()
+            if self.whole and texts_bytes is not None:
+                new = self.table.ids()[known:]
+                self.whole = pc.all(pc.match_substring_regex(new, _WRITTEN_WHOLE)).as_py()
+            self.room.hold_ids(self.role, count, None if self.whole else texts_bytes)
+            if isinstance(self.table, _Texts) and (texts_bytes or 0) > self.room.budget // _RESTING:
+                resting(self.table.known)
+        return rows
+
+    def _rows(self, column: Any) -> np.ndarray:
+        if not len(column):
+            return np.empty(0, dtype=np.int32)
+        numeric = pa.types.is_int64(column.type) and self.table.numeric is not False
+        if not numeric:
+            column = pc.cast(column, pa.large_string())
+            if self.table.numeric:
+                self.table = self.table.of_texts(self.room)
+        if isinstance(self.table, _Dict):
+            if self.left:
+                encoded = column.dictionary_encode()
+                distinct = encoded.dictionary
+                self.left = max(0, self.left - max(len(distinct), distinct.nbytes // _SHORT))
+            if self.left:
+                self.table.numeric = numeric
+                return self.table.rows(encoded)
+            self.table = _compiled(self.table.ids(), self.room, numeric=numeric)
+        return self.table.rows(column)
+
+    def final(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Distinct ids, int64 or object array of str, and for every row its final row; None where rows stay.
+
+        They are int64 where all are whole numbers and the data does not say that they are texts.
+        """
+        ids, compiled = self.table.ids(), not isinstance(self.table, _Dict)
+        self.table = _Dict()
+        if pa.types.is_int64(ids.type):
+            return (_numpy(ids), None) if self.kind != "text" else (_numpy(pc.cast(ids, pa.string())), None)
+        if self.kind == "text":
+            return _numpy(ids), None
+        whole = None if self.texts else _whole(ids, self.room)
+        if whole is None and not pc.any(pc.match_substring_regex(ids, POINT_ZERO)).as_py():
+            return _numpy(ids), None
+        table: _Dict | _Numbers | _Texts = _Dict()
+        if compiled:
+            table = _compiled(pa.array([], pa.int64()), self.room, numeric=whole is not None)
+        else:
+            table.numeric = whole is not None
+        rows = self.room.empty(len(ids), np.int32)
+        for here in chunks(len(ids)):  # "12" and "12.0" are one
+            part = without_point_zero(ids[here]) if whole is None else pa.array(whole[here])
+            rows[here] = table.rows(part.dictionary_encode() if isinstance(table, _Dict) else part)
+        return _numpy(table.ids()), rows
+
+
+def start_kernels(numeric: bool) -> None:
+    """Load what is compiled for ids, 0.6 s."""
+    Ids(many=True).rows(pa.array([0]) if numeric else pa.array(["0"]))
+
+
+def without_point_zero(texts: Any) -> Any:
+    """Texts with the whole numbers among them written in one way, "12" for "12.0"; the same array where none is."""
+    if not pc.any(pc.match_substring(texts, ".0")).as_py():
+        return texts
+    return pc.replace_substring_regex(texts, POINT_ZERO, r"\1")
+
+
+def _whole(texts: Any, room: Room) -> np.ndarray | None:
+    """Texts as int64 where all are whole numbers ("12"; "12.0" too, as float columns are written), else None."""
+    numbers = room.empty(len(texts), np.int64)
+    for here in chunks(len(texts)):
+        if not pc.all(pc.match_substring_regex(texts[here], _WRITTEN_WHOLE)).as_py():
+            return None
+        try:
+            numbers[here] = pc.cast(without_point_zero(texts[here]), pa.int64()).to_numpy()
+        except pa.ArrowInvalid:  # beyond 64 bits
+            return None
+    return numbers
+
+
+def _compiled(ids: Any, room: Room, *, numeric: bool) -> _Numbers | _Texts:
+    table = _Numbers(room) if numeric else _Texts(room)
+    if len(ids):
+        table.rows(ids)
+    return table
+
+
+class _Dict:
+    """Few ids: nothing is compiled."""
+
+    def __init__(self) -> None:
+        self.row_of: dict[Any, int] = {}
+        self.numeric: bool | None = None  # not known before the first id
+
+    def rows(self, encoded: Any) -> np.ndarray:
+        row_of = self.row_of
+        distinct = [row_of.setdefault(i, len(row_of)) for i in encoded.dictionary.to_pylist()]
+        return np.array(distinct, dtype=np.int32)[encoded.indices.to_numpy()]
+
+    def ids(self) -> Any:
+        return pa.array(list(self.row_of), pa.large_string() if self.numeric is False else pa.int64())
+
+    def size(self) -> tuple[int, int | None]:
+        """How many ids there are, and the bytes of texts where they are many; None for numbers."""
+        return len(self.row_of), None
+
+    def of_texts(self, _: Room) -> _Dict:
+        table = _Dict()
+        table.numeric, table.row_of = False, {str(number): row for number, row in self.row_of.items()}
+        return table
+
+
+class _Numbers:
+    """Many ids of int64."""
+
+    numeric = True
+
+    def __init__(self, room: Room) -> None:
+        self.n = 0
+        self.room = room
+        self.slots = room.full(_SLOTS, -1, np.int32)
+        self.known = room.empty(_SLOTS // 2, np.int64)  # (≥ n,)
+
+    def rows(self, column: Any) -> np.ndarray:
+        from embedrec.kernels.id_hash_table import code_numbers, fill_numbers
+
+        ids = column.to_numpy()
+        rows = np.empty(len(ids), dtype=np.int32)
+        done = 0
+        while True:
+            done, self.n = code_numbers(ids, done, rows, self.slots, self.known, self.n)
+            if done == len(ids):
+                return rows
+            self.slots = self.room.full(2 * len(self.slots), -1, np.int32)
+            self.known = self.room.doubled(self.known)
+            fill_numbers(self.slots, self.known[: self.n])
+
+    def ids(self) -> Any:
+        return pa.array(self.known[: self.n])
+
+    def size(self) -> tuple[int, int | None]:
+        return self.n, None
+
+    def of_texts(self, room: Room) -> _Texts:
+        table = _Texts(room)
+        for here in chunks(self.n):
+            table.rows(pc.cast(pa.array(self.known[: self.n][here]), pa.large_string()))
+        return table
+
+
+class _Texts:
+    """Many ids that are texts."""
+
+    numeric = False
+
+    def __init__(self, room: Room) -> None:
+        self.n = 0
+        self.room = room
+        self.slots = room.full(_SLOTS, -1, np.int32)
+        self.hashes = room.empty(_SLOTS // 2, np.uint64)  # (≥ n,)
+        self.ends = room.full(_SLOTS // 2 + 1, 0, np.int64)  # (≥ n + 1,) text r is known[ends[r]:ends[r + 1]]
+        self.known = room.empty(1 << 20, np.uint8)
+
+    def rows(self, column: Any) -> np.ndarray:
+        from embedrec.kernels.id_hash_table import code_texts, fill_hashed
+
+        _, offsets, texts = column.buffers()
+        offsets = np.frombuffer(offsets, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
+        texts = np.frombuffer(texts or b"", dtype=np.uint8)
+        while self.ends[self.n] + offsets[-1] - offsets[0] > len(self.known):
+            self.known = self.room.doubled(self.known)
+        rows = np.empty(len(column), dtype=np.int32)
+        done = 0
+        while True:
+            done, self.n = code_texts(
+                texts, offsets, done, rows, self.slots, self.hashes, self.ends, self.known, self.n
+            )
+            if done == len(rows):
+                return rows
+            self.slots = self.room.full(2 * len(self.slots), -1, np.int32)
+            self.hashes, self.ends = self.room.doubled(self.hashes), self.room.doubled(self.ends)
+            fill_hashed(self.slots, self.hashes[: self.n])
+
+    def ids(self) -> Any:
+        buffers = (pa.py_buffer(part) for part in (self.ends, self.known))
+        return pa.LargeStringArray.from_buffers(self.n, *buffers)
+
+    def size(self) -> tuple[int, int | None]:
+        return self.n, int(self.ends[self.n])
+
+    def of_texts(self, _: Room) -> _Texts:
+        return self
+
+
+def _numpy(ids: Any) -> np.ndarray:
+    from embedrec.data.arrow import from_arrow
+
+    return from_arrow(ids)

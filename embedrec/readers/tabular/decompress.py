@@ -1,0 +1,108 @@
+"""Packed files: .gz, .bz2, .xz and .zst as streams of what is in them."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+from pathlib import Path
+from typing import IO, Any
+
+from embedrec.readers.tabular.text_decoders import unpacking
+
+SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+FACTOR = 6  # JSON and CSV logs pack about so well
+_BUFFER = 1 << 18
+
+
+def packing(name: str) -> str:
+    """The suffix of a packed file in lower case, "" for a plain one."""
+    return next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+
+
+def without_packing(name: str) -> str:
+    """A name without the suffix of its packing, in whatever case."""
+    return name[: len(name) - len(packing(name))]
+
+
+def unpacked(stored: IO[bytes] | Path, suffix: str, source: object) -> IO[bytes]:
+    """A stream of what a packed stream or file holds; what goes wrong in it is a DataError that names the source.
+
+    suffix  of its packing, "" for a plain one
+    """
+    return io.BufferedReader(_Unpacked(stored, suffix, source), _BUFFER)
+
+
+class _Unpacked(io.RawIOBase):
+    """Reads forward; to seek backwards begins anew."""
+
+    def __init__(self, stored: IO[bytes] | Path, suffix: str, source: object) -> None:
+        self.stored = stored.open("rb") if isinstance(stored, Path) else stored
+        self.suffix = suffix
+        self.source = source
+        self.place = 0
+        self.stream = self._opened()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.place
+
+    def readinto(self, buffer: Any) -> int:
+        with unpacking(self.source):
+            content = self.stream.read(len(buffer))
+        buffer[: len(content)] = content
+        self.place += len(content)
+        return len(content)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        target = offset + (self.place if whence == io.SEEK_CUR else 0)
+        if target < self.place:
+            self.stored.seek(0)
+            self.stream, self.place = self._opened(), 0
+        while self.place < target and (step := min(target - self.place, _BUFFER)):
+            if not self.readinto(memoryview(bytearray(step))):
+                break
+        return self.place
+
+    def close(self) -> None:
+        if not self.closed:
+            self.stored.close()
+        super().close()
+
+    def _opened(self) -> Any:
+        if not self.suffix:
+            return self.stored
+        if self.suffix == ".gz":
+            return gzip.GzipFile(fileobj=self.stored)
+        if self.suffix == ".bz2":
+            return bz2.BZ2File(self.stored)
+        if self.suffix == ".xz":
+            return lzma.LZMAFile(self.stored)
+        import pyarrow as pa
+
+        # the stream stays open when Arrow closes its own
+        return pa.CompressedInputStream(pa.PythonFile(_Open(self.stored), mode="r"), "zstd")
+
+
+class _Open:
+    """A stream for Arrow, which closes what it is given."""
+
+    closed = False
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
+
+    def read(self, size: int) -> bytes:
+        return self.stream.read(size)
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing: whoever opened the stream closes it."""

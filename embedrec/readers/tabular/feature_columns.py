@@ -1,0 +1,199 @@
+"""Columns of feature tables: what is a number, a text, a list of texts, or a date.
+
+Numbers become numeric features, texts categorical ones, and lists (of Parquet and JSON, or texts split at "|") lists;
+booleans are 0 and 1, dates days since 1970. Ids and codes are texts: columns that are called so (category_id, zip),
+digits with a leading zero (007), and whole numbers from 2**53, which a float would merge with others. NA, NULL and
+the like are missing values (`MISSING`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embedrec.data.events import DAY
+from embedrec.errors import DataError
+from embedrec.readers.tabular import parse_values
+from embedrec.readers.tabular.source_files import Source
+
+Kind = Literal["number", "text", "list", "date"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+_CODES = "id|ids|code|codes|uuid|guid|sku|isbn|ean|upc|gtin|asin|mbid|zip|zipcode|postcode"
+_CALLED = re.compile(rf"(^|_)({_CODES})$", re.I)
+_CAMEL = re.compile(r"[a-z0-9](ID|Id|Ids|Code|Codes|UUID|Uuid|SKU|Sku|Zip)$")
+_PLAIN_NUMBER = r"^[-+]?([1-9][0-9]*|0)?(\.[0-9]*)?([eE][-+]?[0-9]+)?$"  # without a leading zero, as in codes
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]*Z?)?$"
+_FEW = 64
+_EXACT = 2**53  # below it, floats of 64 bits hold every whole number
+MISSING = (*parse_values.MISSING, "NaN", "nan")
+
+
+def called_as_codes(name: str) -> bool:
+    """Whether a column is called as ids and codes are: "category_id", "zip", "storeId"."""
+    return _CALLED.search(name) is not None or _CAMEL.search(name) is not None
+
+
+class FeatureColumn:
+    """One column: its parts as numbers, texts or lists of texts, and what it is in the end.
+
+    code   whether it is called as ids and codes are, which are texts
+    dated  whether its numbers are days since 1970
+    """
+
+    def __init__(self, name: str, kind: Kind | None, split: str) -> None:
+        self.name = name
+        self.kind: Kind | None = kind
+        self.split = split
+        self.code = called_as_codes(name)
+        self.dated = False
+        self.parts: list[Any] = []
+
+    def add(self, part: Any, name: str, source: Source) -> None:
+        """Keep the values of a batch; raises DataError for a type that is no feature."""
+        if self.kind == "number" and not pa.types.is_floating(part.type):
+            part = pa.array(parse_values.floats(part, name)[0], from_pandas=True)
+        elif self.kind == "list" and not _is_list(part.type):
+            part = self._split(pc.cast(part, pa.string()))
+        elif self.kind == "text":
+            part = pc.cast(part, pa.string())
+        else:
+            self.dated |= pa.types.is_timestamp(part.type) or pa.types.is_date(part.type)
+            part = _plain(part, name, source)
+        self.parts.append(part)
+
+    def whole(self) -> Any:
+        """All parts as one Arrow array of float64 (or float32, as the source has it), string or list of string.
+
+        Raises DataError where dates are meant, and texts are none.
+        """
+        kinds = {part.type for part in self.parts}
+        if any(map(_is_list, kinds)) or self.kind == "list":
+            lists = [part if _is_list(part.type) else self._split(part) for part in self.parts]
+            return pa.chunked_array(lists, pa.list_(pa.string())).combine_chunks()
+        if not any(map(_is_text, kinds)) and self.kind != "text" and not self._are_codes():
+            number = pa.float32() if kinds == {pa.float32()} else pa.float64()
+            numbers = [pc.cast(part, number, safe=False) for part in self.parts]
+            return pa.chunked_array(numbers, number).combine_chunks()
+        parts = [part if part.type == pa.string() else pc.cast(part, pa.string()) for part in self.parts]
+        texts = parts[0] if len(parts) == 1 else pa.chunked_array(parts, pa.string()).combine_chunks()
+        if self.kind is None and (numbers := self._numbers(texts)) is not None:
+            return numbers  # most columns of a wide table, with few calls
+        texts = parse_values.without_missing(pc.utf8_trim_whitespace(texts), MISSING)
+        found = self._guessed(texts) if self.kind in (None, "date") else texts
+        if self.kind == "date" and not self.dated:
+            raise DataError(f"the column {self.name!r} must hold dates as 2024-05-31, but does not")
+        return found
+
+    def _are_codes(self) -> bool:
+        """Whether numbers are ids or codes: by the name of their column, or since a float would merge some of them.
+
+        Ids in a column of floats, as where some are missing, become whole numbers again.
+        """
+        if self.kind is not None or self.dated:
+            return False
+        if self.code:
+            casts = [
+                parse_values.cast(part, pa.int64()) if pa.types.is_floating(part.type) else (part, None)
+                for part in self.parts
+            ]
+            if all(wrong is None or not wrong.any() for _, wrong in casts):
+                self.parts = [part for part, _ in casts]
+                return True
+        return any(_beyond_floats(part) for part in self.parts if pa.types.is_integer(part.type))
+
+    def _guessed(self, texts: Any) -> Any:
+        """Texts as numbers, dates or lists where all of them are such; else as they are."""
+        given = texts.drop_null()
+        first = given[0].as_py() if len(given) else ""  # which tells most columns apart
+        if re.search(_DATE, first) and pc.all(pc.match_substring_regex(given, _DATE)).as_py():
+            days, wrong = parse_values.cast(given, pa.timestamp("ms"))
+            if not wrong.any():
+                self.dated = True
+                known = np.full(len(texts), np.nan)
+                known[texts.is_valid().to_numpy(zero_copy_only=False)] = pc.cast(days, pa.int64()).to_numpy() / DAY
+                return pa.array(known, from_pandas=True)
+        numbers = self._numbers(texts)
+        if numbers is not None:
+            return numbers
+        if pc.any(pc.match_substring(given, self.split)).as_py():
+            return self._split(texts)
+        return texts
+
+    def _numbers(self, texts: Any) -> Any:
+        """Texts as float64 where all of them are finite numbers and no codes; else None."""
+        first = texts[0].as_py() if len(texts) else None
+        if self.code or (first is not None and not re.search(_PLAIN_NUMBER, first)):
+            return None
+        try:
+            numbers = pc.cast(texts, pa.float64())
+        except pa.ArrowInvalid:
+            return None
+        plain = numbers.to_numpy(zero_copy_only=False)
+        known = plain[~np.isnan(plain)] if numbers.null_count else plain
+        if not np.isfinite(known).all() or not _all_match(texts, _PLAIN_NUMBER):
+            return None
+        large = np.abs(known).max(initial=0) >= _EXACT
+        return None if large and pc.all(pc.match_substring_regex(texts, r"^[-+]?[0-9]+$")).as_py() else numbers
+
+    def _split(self, texts: Any) -> Any:
+        return _words(pc.split_pattern(pc.cast(texts, pa.string()), self.split))
+
+
+def _all_match(texts: Any, pattern: str) -> bool:
+    """Whether all texts but the missing ones match; of few, without the start of Arrow's own matching."""
+    if len(texts) > _FEW:
+        return pc.all(pc.match_substring_regex(texts, pattern)).as_py() is not False
+    return all(text is None or re.search(pattern, text) for text in texts.to_pylist())
+
+
+def _plain(part: Any, name: str, source: Source) -> Any:
+    """Any column as int64, float64 or float32, string, list of string, or nulls."""
+    kind = part.type
+    if _is_list(kind) and not pa.types.is_nested(kind.value_type):
+        return _words(pc.cast(part, pa.list_(pa.string())))
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        stamps = pc.cast(pc.cast(part, pa.timestamp("ms"), safe=False), pa.int64())
+        return pc.divide(pc.cast(stamps, pa.float64(), safe=False), float(DAY))  # days since 1970
+    if _is_text(kind):
+        return pc.cast(part, pa.string())
+    if pa.types.is_boolean(kind):
+        return pc.cast(pc.cast(part, pa.int8()), pa.float64())
+    if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
+        return _whole_numbers(part)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        return part if pa.types.is_float32(kind) else pc.cast(part, pa.float64(), safe=False)
+    raise DataError(f"the column {name!r} of {source} holds {kind}, but a feature is a number, a text or a list")
+
+
+def _whole_numbers(part: Any) -> Any:
+    """Whole numbers that may be longer than 64 bits: int64 where they fit, else their texts."""
+    numbers, wrong = parse_values.cast(part, pa.int64())
+    return pc.cast(part, pa.string()) if wrong.any() else numbers
+
+
+def _beyond_floats(numbers: Any) -> bool:
+    """Whether some whole numbers lie where a float stands for several of them."""
+    low, high = pc.min_max(numbers).as_py().values()
+    return low is not None and max(-low, high) >= _EXACT
+
+
+def _words(lists: Any) -> Any:
+    """Lists of texts without spaces around them, empty ones left out."""
+    words = pc.utf8_trim_whitespace(lists.flatten())
+    rows = pc.list_parent_indices(lists).to_numpy()
+    good = np.flatnonzero(pc.fill_null(pc.not_equal(words, ""), False).to_numpy(zero_copy_only=False))
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[good], minlength=len(lists)))])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), words.take(pa.array(good)))
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

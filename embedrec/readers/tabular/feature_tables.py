@@ -1,0 +1,251 @@
+"""Side tables: what is known of items or users, one row an id, in any format of tables.
+
+See `feature_columns` for what a column is. A column without a name, as an index of rows is written, is left out.
+A column that is named as names are (name, title, track_name) gives the items' display names where the events have none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embedrec.data.arrow import to_arrow
+from embedrec.data.events import Events
+from embedrec.data.feature_files import from_table
+from embedrec.data.features import ID, Features
+from embedrec.data.vocab import WHOLE, Vocab, as_ids
+from embedrec.errors import DataError, did_you_mean
+from embedrec.readers.tabular import parse_values
+from embedrec.readers.tabular.arrow_columns import names
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.code_ids import without_point_zero
+from embedrec.readers.tabular.feature_columns import FeatureColumn, Kind
+from embedrec.readers.tabular.formats import Batch, Format, JsonLines
+from embedrec.readers.tabular.guess_columns import column_for, form_of, guess, listed, name_beside, table_suffixes
+from embedrec.readers.tabular.read_rows import Plan, casting, check_columns, named_in, without_bad
+from embedrec.readers.tabular.source_files import Source, expand
+
+Role = Literal["item", "user"]
+
+
+@dataclass(frozen=True)
+class SideTable:
+    """One table, in one file or several of the same columns.
+
+    sources  the files
+    id       the column of ids
+    name     the column of display names, "" for none
+    kinds    column → what it is; None guesses, and takes all columns
+    types    name of a feature → what it is, over the guess
+    split    what stands between the words of a list that is a text
+    cold     whether ids that occur in no event are kept: items and users of which only features are known
+    """
+
+    sources: Sequence[tuple[Source, Format]]
+    id: str
+    name: str = ""
+    kinds: Mapping[str, Kind] | None = None
+    types: Mapping[str, Kind] = field(default_factory=dict)
+    split: str = "|"
+    cold: bool = False
+
+    def read(self, vocab: Vocab, bad_rows: BadRows, share: float = 1.0) -> tuple[Features, np.ndarray | None]:
+        """The features of the ids of `vocab` that stand in the table, with `cold` those of others behind them; and
+        display names (n,) of all ids of `vocab`.
+
+        share  of the usual size of a batch, where memory is short
+
+        Raises DataError for files that cannot be read, columns that are not there or are no features, and for bad rows
+        (as `bad_rows` says): no id, an id that stands twice, a text where a number must stand.
+        """
+        first, form = self.sources[0]
+        there = form.columns(first)
+        columns = [c for c in there if c not in (self.id, self.name, "")] if self.kinds is None else list(self.kinds)
+        read = [self.id, *([self.name] if self.name else []), *columns]
+        rows, parts = _Rows(vocab, cold=self.cold), {c: self._column(c) for c in columns}
+        texts: list[Any] = []
+        for source, form in self.sources:
+            check_columns(read, source, there if source is first else form.columns(source))
+            _check_names(columns, source)
+            for batch in form.batches(source, read, bad_rows, share):
+                with casting(source):
+                    at = pa.array(rows.add(batch, self.id, parts, bad_rows))
+                    for column, part in parts.items():
+                        part.add(batch.columns[column].take(at), column, source)
+                if self.name:
+                    with named_in(source):
+                        texts += names(batch.columns[self.name], self.name).take(at).to_pylist()
+        found = np.concatenate([np.zeros(0, np.int64), *rows.parts])
+        features = {plain_name(column): part.whole() for column, part in parts.items()}
+        ids = np.concatenate([vocab.ids, as_ids(list(rows.new))]) if rows.new else vocab.ids
+        read_features = from_table(pa.table({ID: to_arrow(ids[found]), **features}))
+        dates = frozenset(plain_name(column) for column, part in parts.items() if part.dated)
+        if not self.name:
+            return replace(read_features, dates=dates), None
+        named = np.full(len(ids), "", dtype=object)
+        named[found] = texts
+        named_ids = Vocab(read_features.vocab.ids, named[found])
+        return replace(read_features, vocab=named_ids, dates=dates), named[: len(vocab)]
+
+    def _column(self, column: str) -> FeatureColumn:
+        given = self.types.get(plain_name(column), (self.kinds or {}).get(column))
+        return FeatureColumn(plain_name(column), given, self.split)
+
+    def names(self) -> list[str]:
+        """The names of its features."""
+        first, form = self.sources[0]
+        columns = form.columns(first) if self.kinds is None else list(self.kinds)
+        return [plain_name(c) for c in columns if c not in (self.id, self.name, "")]
+
+
+def with_side_tables(
+    events: Events, plan: Plan, items: str, users: str, bad_rows: BadRows, types: Mapping[str, Kind]
+) -> Events:
+    """The events with the features of two files, "" for none, in the format of their suffix.
+
+    types  name of a feature → what it is; the others are guessed
+
+    The column of ids is called as in the events, or as ids of items or users are ("item_id", "id"). Raises DataError
+    where there is none, when the events have no users, and as `SideTable.read` does.
+    """
+    tables: dict[Role, SideTable] = {}
+    if items:
+        tables["item"] = side_table(items, "item", plan.item)
+    if users:
+        if not plan.user:
+            raise DataError(f"features of users were given ({users}), but the events name no user; name it with --user")
+        tables["user"] = side_table(users, "user", plan.user)
+    names = [name for table in tables.values() for name in table.names()] if types else []
+    odd = next((name for name in types if name not in names), None)
+    if odd is not None:
+        hint = did_you_mean(odd, names) or f"; there are {listed(names) or 'none'}"
+        raise DataError(f"no feature is called {odd!r}{hint}")
+    for role, table in tables.items():
+        events = with_features(events, role, replace(table, types=types, cold=True), bad_rows)
+    return events
+
+
+def side_table(path: str | Path, role: Role, column: str) -> SideTable:
+    """The side table in a file, an archive or a folder. Raises DataError where no column can be that of the ids."""
+    sources = []
+    for source in expand([path], table_suffixes([path])):
+        form = form_of(source)
+        sources.append((source, JsonLines(lists=True) if isinstance(form, JsonLines) else form))
+    first, form = sources[0]
+    columns = form.columns(first)
+    key = column if column in columns else column_for(role, None, first, columns) or guess(("id",), columns)
+    if not key:
+        raise DataError(
+            f"{first} has no column of {role} ids; call it {column!r} as in the events (there are {listed(columns)})"
+        )
+    name = name_beside(key, columns) or guess(("name", "title"), columns) if role == "item" else ""
+    return SideTable(sources, key, name)
+
+
+def with_features(events: Events, role: Role, table: SideTable, bad_rows: BadRows) -> Events:
+    """The events with the features of a table, and the items' names where they have none."""
+    if role == "user":
+        if events.users is None:
+            raise DataError("features of users were given, but the events name no user")
+        return replace(events, user_features=table.read(events.users, bad_rows, events.room.share)[0])
+    features, names = table.read(events.items, bad_rows, events.room.share)
+    if names is not None and events.items.names is None:
+        events = replace(events, items=Vocab(events.items.ids, names, events.items.counts))
+    return replace(events, item_features=features)
+
+
+def plain_name(column: str) -> str:
+    """The name of a feature: that of its column, without RecBole's type."""
+    return column.partition(":")[0]
+
+
+def _check_names(columns: Sequence[str], source: Source) -> None:
+    names = [plain_name(column) for column in columns]
+    counts = Counter(names)
+    for name in names:
+        if name == ID:
+            raise DataError(f"{source} has a column of features called {name!r}; give it another name")
+        if counts[name] > 1:
+            raise DataError(f"{source} has two features called {name!r}; rename one")
+
+
+class _Rows:
+    """Which rows of a side table are kept, each id once: those of known ids, with `cold` all.
+
+    new  ids that the vocabulary lacks, in the order of their rows n, n + 1, …
+    """
+
+    def __init__(self, vocab: Vocab, *, cold: bool) -> None:
+        self.vocab, self.cold = vocab, cold
+        self.new: dict[Any, int] = {}
+        self.known = to_arrow(vocab.ids)
+        self.seen = np.zeros(len(vocab), dtype=bool)
+        self.parts: list[np.ndarray] = []  # rows of the vocabulary, in the order of the table
+
+    def add(self, batch: Batch, id_: str, columns: Mapping[str, FeatureColumn], bad_rows: BadRows) -> np.ndarray:
+        """The places (k,) of a batch that are kept; bad rows are handed over."""
+        ids, problems = parse_values.ids(batch.columns[id_], id_, written=batch.written)
+        ids, rows = self._rows(ids)
+        odd = np.zeros(len(rows), dtype=bool)
+        for mask, _ in problems:
+            odd |= mask
+        rows[odd] = -1  # what stands under a mask means nothing
+        if self.cold:
+            other = pc.is_null(ids).to_numpy(zero_copy_only=False) & ~odd
+            if other.any():
+                place = f"row {batch.rows[int(np.argmax(other))]}"
+                problem = f"{id_} must be a whole number, as the ids of the events are"
+                bad_rows.leave_out(batch.source, place, problem, int(other.sum()))
+            self._add_new(ids, rows, ~odd & ~other)
+        known = np.flatnonzero(rows >= 0)
+        _, first = np.unique(rows[known], return_index=True)
+        twin = np.zeros(len(rows), dtype=bool)
+        twin[known] = True
+        twin[known[first]] = False
+        before = known[rows[known] < len(self.seen)]
+        twin[before] |= self.seen[rows[before]]
+        found = [(id_, mask, problem) for mask, problem in (*problems, (twin, f"{id_} stands twice"))]
+        for name, column in columns.items():
+            if column.kind == "number" or pa.types.is_floating(batch.columns[name].type):
+                wrong = _wrong_numbers(batch.columns[name], name)
+                found += [(name, mask & (rows >= 0), problem) for mask, problem in wrong]
+        kept = np.flatnonzero(without_bad(batch, found, bad_rows) & (rows >= 0))
+        self.seen = np.pad(self.seen, (0, max(0, len(self.vocab) + len(self.new) - len(self.seen))))
+        self.seen[rows[kept]] = True
+        self.parts.append(rows[kept])
+        return kept
+
+    def _add_new(self, ids: Any, rows: np.ndarray, sound: np.ndarray) -> None:
+        """Give rows behind the vocabulary's to the ids (b,) that it lacks, where they are sound."""
+        unknown = np.flatnonzero(sound & (rows < 0))
+        next_row = len(self.vocab)
+        for at, one in zip(unknown.tolist(), ids.take(pa.array(unknown)).to_pylist(), strict=True):
+            rows[at] = self.new.setdefault(one, next_row + len(self.new))
+
+    def _rows(self, ids: Any) -> tuple[Any, np.ndarray]:
+        """Ids (b,) of the kind of the vocabulary, null where they cannot be, and their rows in it, −1 where unknown, as
+        `Vocab.rows_of` gives them."""
+        if self.vocab.integer and not pa.types.is_integer(ids.type):
+            whole = without_point_zero(ids)
+            ids, _ = parse_values.cast(pc.if_else(pc.match_substring_regex(whole, WHOLE), whole, None), pa.int64())
+        if not self.vocab.integer:
+            ids = pc.cast(ids, pa.string())
+        rows = pc.index_in(ids, value_set=self.known, skip_nulls=True)
+        if not self.vocab.integer and rows.null_count:
+            plain = without_point_zero(ids)
+            ids = pc.if_else(pc.is_valid(rows), ids, plain)
+            rows = pc.coalesce(rows, pc.index_in(plain, value_set=self.known, skip_nulls=True))
+        return ids, np.array(pc.fill_null(rows, -1).to_numpy(zero_copy_only=False))
+
+
+def _wrong_numbers(column: Any, name: str) -> parse_values.Problems:
+    """What is no number, or infinite; a missing one is none of these."""
+    numbers, (_, wrong) = parse_values.floats(column, name)
+    return [wrong, (np.isinf(numbers), f"{name} must be a finite number")]

@@ -1,0 +1,116 @@
+"""Which column of a table is what, and which format a file has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from embedrec.errors import DataError, did_you_mean
+from embedrec.readers.tabular.delimited import Delimited
+from embedrec.readers.tabular.formats import Format, JsonLines, Parquet
+from embedrec.readers.tabular.nested_json import EACH
+from embedrec.readers.tabular.source_files import Source
+
+FormatName = Literal["auto", "csv", "tsv", "parquet", "jsonl"]
+NONE = "-"  # no column, where one would be guessed
+
+_FORMATS: dict[str, Format] = {
+    "csv": Delimited(),
+    "tsv": Delimited("\t", quoted=False),
+    "parquet": Parquet(),
+    "jsonl": JsonLines(),
+}
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".inter": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+
+# names in common use, most telling first, as `plain` writes them
+_GUESSES = {
+    "session": ("sessionid", "session", "sid", "playlistid", "playlist", "pid", "basketid", "orderid", "visitid"),
+    "item": (
+        *("itemid", "item", "trackid", "trackuri", "trackidclean", "songid", "artisturi", "artistid", "albumuri"),
+        *("albumid", "movieid", "productid", "sku", "articleid", "track", "artist", "iid", "aid"),
+    ),
+    "user": ("userid", "user", "uid", "visitorid", "customerid"),
+    "time": ("timestamp", "time", "datetime", "eventtime", "playedat", "createdat", "ts", "date"),
+    "weight": ("weight", "rating", "playcount", "plays"),
+    "order": ("pos", "sessionposition"),
+}
+
+
+def table_suffixes(paths: Sequence[str | Path]) -> tuple[str, ...]:
+    """What files of tables end with; .json, which is much else in folders, only where a file is named itself."""
+    named = any(re.search(r"\.json(\.[a-z0-9]+)?$", str(path), re.I) for path in paths)
+    return (*SUFFIXES, ".json") if named else tuple(SUFFIXES)
+
+
+def form_of(source: Source, given: FormatName = "auto", names: tuple[str, ...] = ()) -> Format:
+    """The format of a source: the given one, or that of its suffix.
+
+    names  the columns of delimited text without a header
+
+    Raises DataError for a suffix of no format, and for names of columns that a file names itself.
+    """
+    kind = given if given != "auto" else SUFFIXES.get(source.suffix, "jsonl" if source.suffix == ".json" else "")
+    if not kind:
+        raise DataError(f"{source} is no table that can be read; files end with {', '.join(SUFFIXES)}")
+    form = _FORMATS[kind]
+    if not names:
+        return form
+    if not isinstance(form, Delimited):
+        raise DataError(f"{source} names its columns itself; leave out --columns")
+    return replace(form, names=names)
+
+
+def column_for(role: str, given: str | None, source: Source, columns: Sequence[str]) -> str:
+    """The column of a role ("session", "item" …): the one given, "" for "-", a guess for None, "" where there is none.
+
+    Raises DataError, with near misses, for a column that is not there.
+    """
+    if given is None:
+        return guess(_GUESSES[role], columns)
+    return "" if given == NONE else named(given, role, source, columns)
+
+
+def name_beside(item: str, columns: Sequence[str]) -> str:
+    """The column of display names that is the sister of an id column (track_uri, track_name), "" for none."""
+    stem = plain(item).removesuffix("id").removesuffix("uri")
+    return guess((f"{stem}name", f"{stem}title"), [c for c in columns if c != item])
+
+
+def named(given: str, role: str, source: Source, columns: Sequence[str]) -> str:
+    """The column of that name, with or without RecBole's ":token". Raises DataError when there is none."""
+    if given in columns:
+        return given
+    typed = [column for column in columns if column.partition(":")[0] == given]
+    if len(typed) == 1:
+        return typed[0]
+    hint = did_you_mean(given, columns) or f"; there are {listed(columns)}"
+    raise DataError(f"{source} has no column {given!r} for the {role}{hint}")
+
+
+def guess(candidates: Sequence[str], columns: Sequence[str]) -> str:
+    """The first column that has one of these plain names, most telling first; "" where there is none."""
+    found = {plain(column): column for column in reversed(columns)}
+    return next((found[candidate] for candidate in candidates if candidate in found), "")
+
+
+@lru_cache(maxsize=1 << 16)  # every role is looked for among all columns
+def plain(column: str) -> str:
+    """A column's name without what differs between writers: "item_id:token", "ItemId", "x[].item_id" are "itemid"."""
+    return "".join(c for c in column.rpartition(EACH)[2].partition(":")[0].lower() if c.isalnum())
+
+
+def listed(columns: Sequence[str]) -> str:
+    """The columns of a file in a message."""
+    return ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")

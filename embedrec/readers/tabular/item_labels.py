@@ -1,0 +1,52 @@
+"""Labels of items from a table of their own: genres by artist, categories by product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from embedrec.data.features import Lists
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.feature_tables import SideTable
+from embedrec.readers.tabular.formats import JsonLines
+from embedrec.readers.tabular.guess_columns import SUFFIXES, form_of, listed
+from embedrec.readers.tabular.source_files import expand
+
+
+def read_labels(path: Path, vocab: Vocab) -> Lists:
+    """The lists of labels (n rows) that a table of two columns, item and labels, gives n items.
+
+    The first column holds ids or display names, whichever fit more items; the other holds lists (of Parquet and JSON
+    lines, or texts split at "|"). Of a name that stands twice in the table, the first row counts. Raises DataError for
+    another layout, and when no item is found.
+    """
+    source = expand([path], tuple(SUFFIXES))[0]
+    form = form_of(source)
+    sources = [(source, JsonLines(lists=True) if isinstance(form, JsonLines) else form)]
+    columns = sources[0][1].columns(source)
+    if len(columns) != 2:
+        raise DataError(f"{path} must have two columns, of items and of labels, but has {listed(columns)}")
+    table = SideTable(sources, columns[0], kinds={columns[1]: "list"})
+    found = [_lists(table, vocab, np.arange(len(vocab)))]
+    if vocab.names is not None:
+        names, row = np.unique(vocab.names.astype(str), return_inverse=True)
+        found.append(_lists(table, Vocab(names.astype(object)), row))
+    best = max(found, key=lambda lists: int((np.diff(lists.offsets) > 0).sum()))
+    if not len(best.codes):
+        raise DataError(f"no id and no name of an item stands in the column {columns[0]!r} of {path}; check the file")
+    return best
+
+
+def _lists(table: SideTable, vocab: Vocab, rows: np.ndarray) -> Lists:
+    """The lists of the ids at these rows (n,) of a vocabulary."""
+    bad_rows = BadRows("skip")
+    features, _ = table.read(vocab, bad_rows)
+    twice = f"{table.id} stands twice"  # of these the first counts
+    other = next((problem for problem in bad_rows.counts if problem != twice), None)
+    if other is not None:
+        raise DataError(f"{bad_rows.examples[other][0]}: {other}; correct the file")
+    (lists,) = features.aligned(vocab).lists.values()
+    return lists.take(rows)

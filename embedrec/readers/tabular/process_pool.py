@@ -1,0 +1,69 @@
+"""One function over many files in several processes, results in the order of the files."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import TypeVar
+
+from embedrec.errors import EmbedrecError
+from embedrec.runtime.child_interpreters import safe_children
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+def in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -> Iterator[R]:
+    """Yield `function(argument)` for every argument, in order, from `workers` processes (1: this one).
+
+    At most two results a worker wait to be taken, so that memory does not grow with the number of arguments.
+    Close the generator (`contextlib.closing`) to end the processes early.
+
+    Raises what `function` raises, at that argument's turn; EmbedrecError when a process dies.
+    """
+    if workers <= 1 or len(arguments) <= 1:
+        yield from map(function, arguments)
+        return
+    count = min(workers, len(arguments))
+    # spawned, not forked: a forked child of a process that has used OpenMP threads can hang for good
+    with _quiet_start():
+        pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_begin)
+    try:
+        waiting: deque[Future[R]] = deque()
+        for argument in arguments:
+            with _quiet_start():
+                waiting.append(pool.submit(function, argument))
+            if len(waiting) >= 2 * count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as e:
+        raise EmbedrecError("a reading process died, perhaps for want of memory; use --threads 1") from e
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """For a block that starts processes. They inherit that Ctrl-C waits, which it does here for the moment: a process
+    that it meets while it imports would print a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        with safe_children():
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin() -> None:
+    """Leave interrupts to the parent, and what stderr is for: what goes wrong here is raised there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)

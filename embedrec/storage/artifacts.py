@@ -1,0 +1,387 @@
+"""Artifacts: folders of plain files with a manifest, written atomically and checked when read.
+
+An artifact is a folder that holds data files and `manifest.json`, which names the format number, the kind, every
+file with its size and SHA-256, and what the artifact is about (settings, provenance, measured facts). Nothing in it is
+a pickle. `indexes/README.md` documents the format field by field.
+
+A kill at any moment of writing leaves the old artifact or the new one, see `atomic`. Reading trusts nothing: names
+that leave the folder, links, sizes and checksums are refused before any parser sees the bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any
+
+from embedrec.errors import ArtifactError, reason
+from embedrec.runtime.decoding import decoded_or_none, decoding
+from embedrec.storage import checksum_cache, manifest_schema
+from embedrec.storage.atomic import atomic_folder, other_file, sha256
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMAT = 1
+_WRITTEN = 1 << 26  # bytes of an array written at a time
+MANIFEST = "manifest.json"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ONE_PARSER = Lock()  # CPython 3.11 may fail ("AST constructor recursion depth mismatch") where two threads parse
+
+
+# ---------------------------------------------------------------------------------------------- writing
+
+
+class Draft:
+    """An artifact being written: a folder to put files into, and what will stand in the manifest."""
+
+    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+        self.folder = folder
+        self.about = about
+
+    def path(self, name: str) -> Path:
+        """Where to write the file `name`."""
+        if not plain_name(name):
+            raise ArtifactError(f"{name!r} is no plain file name")
+        return self.folder / name
+
+    def array(self, name: str, array: np.ndarray) -> None:
+        """Write `array` as `name`.npy."""
+        with self.path(f"{name}.npy").open("wb") as f:
+            write_array(f, array)
+
+
+@contextmanager
+def writing(folder: Path, kind: str, about: Mapping[str, Any], *, made_from: Artifact | None = None) -> Iterator[Draft]:
+    """Write the artifact `folder`; it appears, or replaces the old one, when the block ends without an error.
+
+    kind       what it is: "sessions", "model", "index"
+    about      JSON values for the manifest; may be added to through `draft.about` inside the block
+    made_from  an artifact that was read for it. Where that is the one to be replaced, it must not have been replaced
+               meanwhile, as what somebody else made of it would be lost
+
+    A link to a folder stays, and the folder it names is replaced. Raises ArtifactError when something that is no
+    artifact stands there, which is never overwritten, and where `made_from` was replaced.
+    """
+    folder = folder.resolve() if folder.is_symlink() else folder
+    check_place(folder)
+
+    def check() -> None:
+        if made_from is not None and folder.exists() and folder.samefile(made_from.folder):
+            check_same(made_from)
+
+    with atomic_folder(folder, check) as draft_folder:
+        draft = Draft(draft_folder, dict(about))
+        yield draft
+        files = {f.name: _describe(f) for f in sorted(draft_folder.iterdir())}
+        manifest = {
+            "format": FORMAT,
+            "kind": kind,
+            "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "fingerprint": _digest({"kind": kind, "files": files}),
+            "about": draft.about,
+            "versions": _versions(),
+            "files": files,
+        }
+        manifest["digest"] = _digest(manifest)
+        with (draft_folder / MANIFEST).open("w", encoding="utf-8", errors=_SURROGATES) as f:
+            json.dump(manifest, f, indent=2, ensure_ascii=False, allow_nan=False)
+            f.write("\n")
+
+
+def check_same(artifact: Artifact) -> None:
+    """Raises ArtifactError where an artifact is not the one that was read any more."""
+    if read(artifact.folder).digest != artifact.digest:
+        raise ArtifactError(f"{artifact.folder} was changed by somebody else meanwhile; try again")
+
+
+def _versions() -> dict[str, str]:
+    """Versions of Python and of those packages, of what makes artifacts, that are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": sys.version.split()[0]}
+    for package in ("embedrec", "faiss-cpu", "gensim", "numba", "numpy", "pyarrow"):
+        with suppress(PackageNotFoundError):  # FAISS has other names where it is built for a GPU
+            versions[package] = version(package)
+    return versions
+
+
+def write_array(file: IO[bytes], array: np.ndarray) -> None:
+    """Write numbers in NumPy's format; numpy.save does not notice a full disk when its own buffer takes them all."""
+    import numpy as np
+
+    array = np.asarray(array, order="C")
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+    content = array.reshape(-1).view(np.uint8)
+    for start in range(0, len(content), _WRITTEN):  # in one go a file of gigabytes could not be interrupted
+        file.write(content[start : start + _WRITTEN].data)
+
+
+def plain_name(name: str) -> bool:
+    """Whether a name stays inside its folder on every system: letters, digits, '.', '_', '-', no leading dot."""
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
+def check_place(folder: Path) -> None:
+    """Raises ArtifactError when no artifact can be written to `folder`: a bad name, no permission, or other files.
+
+    Long work asks before it begins. An old artifact there will be replaced; what is no artifact never is.
+    """
+    if not plain_name(folder.name):
+        raise ArtifactError(f"{folder.name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
+    above = next(p for p in folder.absolute().parents if p.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise ArtifactError(f"{above} cannot be written to; choose another workspace")
+    try:
+        other = other_file(folder, _own_files)
+    except NotADirectoryError:
+        raise ArtifactError(f"{folder} is a file; move it away or choose another name") from None
+    if other is not None:
+        raise ArtifactError(
+            f"{folder} holds other files and no artifact ({other}); move it away or choose another name"
+        )
+
+
+def _own_files(folder: Path) -> set[str]:
+    """The names in a folder that belong to an artifact: those in its manifest; by suffix where that is damaged."""
+    if not (folder / MANIFEST).exists():
+        return set()
+    manifest = decoded_or_none(lambda: json.loads((folder / MANIFEST).read_bytes()))
+    if manifest is None:
+        data = {f.name for f in folder.iterdir() if f.suffix in (".npy", ".parquet", ".faiss")}
+        return {MANIFEST, checksum_cache.FILE, *data}
+    if not (isinstance(manifest, dict) and {"format", "kind", "digest"} <= manifest.keys()):
+        return set()
+    files = manifest.get("files")
+    return {MANIFEST, checksum_cache.FILE, *(files if isinstance(files, dict) else ())}
+
+
+def plain_from(text: str) -> str:
+    """The nearest plain name to a text, such as a file's name; "" where nothing is left of it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _digest(value: Any) -> str:
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode(errors=_SURROGATES)).hexdigest()
+
+
+_SURROGATES = "surrogatepass"  # paths that are not UTF-8 hold lone surrogates; `json.loads` reads them so too
+
+
+# ---------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact on disk, opened for reading; files are checked against the manifest when they are asked for.
+
+    folder       where it lies
+    kind         "sessions", "model" or "index"
+    created      when it was written, UTC, ISO 8601 with microseconds
+    fingerprint  SHA-256 over the kind and the checksums of all files: equal content, equal fingerprint
+    about        settings, provenance and measured facts
+    versions     versions of the software that wrote it
+    files        name → {"bytes", "sha256"}
+    digest       SHA-256 over the manifest: it tells this artifact from one that replaces it
+    """
+
+    folder: Path
+    kind: str
+    created: str
+    fingerprint: str
+    about: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, dict[str, Any]]
+    digest: str
+    _checked: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.files
+
+    def path(self, name: str) -> Path:
+        """The path of one of its files, after checking kind, size and checksum.
+
+        Raises ArtifactError when the file is not in the manifest, missing, a link, or damaged.
+        """
+        said = self.files.get(name)
+        if said is None:
+            raise ArtifactError(f"{self.folder} has no file {name!r} in its manifest; write the artifact again")
+        path = self.folder / name
+        if name not in self._checked:
+            try:
+                before, info = checksum_cache.state(path), path.lstat()
+                if not stat.S_ISREG(info.st_mode):
+                    raise ArtifactError(f"{path} is not a plain file; write the artifact again")
+                if info.st_size != said["bytes"]:
+                    raise ArtifactError(
+                        f"{path} is damaged ({info.st_size} bytes where the manifest says {said['bytes']}); "
+                        "write the artifact again"
+                    )
+                if info.st_size < checksum_cache.LARGE or not self.known("sha256", name):
+                    if sha256(path) != said["sha256"]:
+                        raise ArtifactError(f"{path} is damaged (its checksum differs); write the artifact again")
+                    self.remember("sha256", {name: before})
+            except FileNotFoundError:
+                raise ArtifactError(f"{path} is missing; write the artifact again") from None
+            except OSError as e:
+                raise ArtifactError(f"{path} cannot be read ({e.strerror})") from e
+            self._checked.add(name)
+        return path
+
+    def state(self, *names: str) -> dict[str, list[int]]:
+        """The state of some of its files, for `remember`."""
+        return {name: checksum_cache.state(self.folder / name) for name in names}
+
+    def known(self, check: str, *names: str) -> bool:
+        """Whether some of its files passed a check before, as they are now."""
+        return checksum_cache.known(self.folder, self.digest, check, names)
+
+    def remember(self, check: str, before: dict[str, list[int]]) -> None:
+        """That files passed a check that takes long: only where one of them is large."""
+        if any(size >= checksum_cache.LARGE for size, *_ in before.values()):
+            checksum_cache.remember(self.folder, self.digest, check, before)
+
+    def array(self, name: str, dtype: str | None = None) -> np.ndarray:
+        """The array of `name`.npy, read-only and memory-mapped; of numbers, or of the given type ("int64").
+
+        Raises ArtifactError for anything else, and for another byte order or another order of axes than C's: compiled
+        kernels trust what they are given.
+        """
+        import numpy as np
+
+        path = self.path(f"{name}.npy")
+        with (
+            decoding(lambda why: ArtifactError(f"{path} holds no array ({why}); write the artifact again")),
+            _ONE_PARSER,
+        ):
+            array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would also take archives
+        if array.dtype.kind not in "iuf" or dtype not in (None, array.dtype):
+            raise ArtifactError(
+                f"{path} must hold {dtype or 'numbers'}, but holds {array.dtype}; write the artifact again"
+            )
+        if not (array.dtype.isnative and array.flags.c_contiguous):
+            raise ArtifactError(
+                f"{path} holds {array.dtype.str} of shape {array.shape}, but must hold numbers of this machine's byte "
+                "order in the order of C; write the artifact again"
+            )
+        return array
+
+    def json(self, name: str) -> Any:
+        """The value in one of its files of JSON."""
+        path = self.path(name)
+        with decoding(lambda why: ArtifactError(f"{path} is damaged ({why}); write the artifact again")):
+            return json.loads(path.read_bytes())
+
+    def check(self) -> None:
+        """Check every file; raises ArtifactError at the first that is missing, damaged or not in the manifest.
+
+        All bytes are read, whatever is remembered of them.
+        """
+        with suppress(OSError):
+            (self.folder / checksum_cache.FILE).unlink()
+        for name in self.files:
+            self.path(name)
+        extra = other_file(self.folder, lambda _: {MANIFEST, checksum_cache.FILE, *self.files})
+        if extra is not None:
+            raise ArtifactError(f"{self.folder / extra} is not in the manifest; remove it")
+
+
+def read(folder: Path, kind: str | None = None) -> Artifact:
+    """Open the artifact in `folder`, of the given kind or of any.
+
+    Raises ArtifactError when there is none, when its manifest is damaged, or when kind or format do not fit.
+    """
+    path = folder / MANIFEST
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise ArtifactError(f"{path} is not a plain file; write the artifact again")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{folder} is not an artifact of embedrec (it has no {MANIFEST}); move it away or write it again"
+        ) from None
+    except NotADirectoryError:
+        raise ArtifactError(f"{folder} is a file, not the folder of an artifact") from None
+    except OSError as e:
+        raise ArtifactError(f"{path} cannot be read ({e.strerror})") from e
+    with decoding(lambda why: ArtifactError(f"{path} is damaged ({why}); write the artifact again")):
+        manifest = manifest_schema.parse(content)
+    if not isinstance(manifest, dict) or "format" not in manifest:
+        raise ArtifactError(f"{path} is damaged (it names no format); write the artifact again")
+    if manifest["format"] != FORMAT:
+        raise ArtifactError(
+            f"{folder} has format {manifest['format']!r}, but this version of embedrec reads format {FORMAT}; "
+            "update embedrec or write the artifact again"
+        )
+    digest = manifest.pop("digest", None)
+    if digest != _digest(manifest):
+        raise ArtifactError(f"{path} is damaged (its digest differs); write the artifact again")
+    odd = next((key for key, type_ in _FIELDS.items() if not isinstance(manifest.get(key), type_)), None)
+    if odd is None and not all(map(_is_described, manifest["files"].values())):
+        odd = "files"
+    if odd is not None:
+        raise ArtifactError(f"{path} is damaged (its field {odd!r} is missing or odd); write the artifact again")
+    with decoding(lambda why: ArtifactError(f"{path} says what no artifact says ({why}); write the artifact again")):
+        manifest_schema.check_created(manifest["created"])
+        manifest_schema.check_about(manifest["kind"], manifest["about"])
+    if kind is not None and manifest["kind"] != kind:
+        raise ArtifactError(f"{folder} is an artifact of kind {manifest['kind']}, but {kind} is needed here")
+    bad = next((name for name in manifest["files"] if not plain_name(name)), None)
+    if bad is not None:
+        raise ArtifactError(f"{path} names the file {bad!r}, which may not stand in an artifact")
+    return Artifact(folder=folder, digest=digest, **{key: manifest[key] for key in _FIELDS})
+
+
+def opened(source: Artifact | str | os.PathLike[str], kind: str) -> Artifact:
+    """An artifact of that kind, given as one or as its folder. Raises ArtifactError as `read` does."""
+    if not isinstance(source, Artifact):
+        return read(Path(source), kind)
+    if source.kind != kind:
+        raise ArtifactError(f"{source.folder} is an artifact of kind {source.kind}, but {kind} is needed here")
+    return source
+
+
+_FIELDS = {"kind": str, "created": str, "fingerprint": str, "about": dict, "versions": dict, "files": dict}
+
+
+def _is_described(said: Any) -> bool:
+    return isinstance(said, dict) and isinstance(said.get("bytes"), int) and isinstance(said.get("sha256"), str)
+
+
+@contextmanager
+def opening(artifact: Artifact, remedy: str) -> Iterator[None]:
+    """For a block that opens the files of an artifact and puts them together.
+
+    Whatever a parser says of bytes that are not its own becomes an ArtifactError with the `remedy`. So does a
+    replacement of the artifact meanwhile, after which some files may be of the old one and some of the new.
+    """
+    try:
+        yield
+        problem: Exception | None = None
+    except Exception as e:  # see `decoding`; whether the artifact was replaced is to be found out first
+        problem = e
+    if read(artifact.folder).digest != artifact.digest:
+        raise ArtifactError(f"{artifact.folder} was replaced while it was being read; try again") from problem
+    if isinstance(problem, ArtifactError):
+        raise problem
+    if problem is not None:
+        raise ArtifactError(f"{artifact.folder} cannot be opened ({reason(problem)}); {remedy}") from problem

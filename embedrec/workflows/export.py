@@ -1,0 +1,212 @@
+"""What can be exported from the artifacts of a workspace: similar items, neighbouring sessions, recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from embedrec.data.item_filter import EVERYTHING, Allowed, item_features
+from embedrec.data.sessions import Sessions, sessionize
+from embedrec.data.topk import TopK
+from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError, SettingsError
+from embedrec.export.policies.chain import Material
+from embedrec.export.result_lists import Answers, item_answers
+from embedrec.index.search_settings import AS_BUILT, SearchSettings
+from embedrec.models.base import VectorModel
+from embedrec.models.filtered_recommend import recommended
+from embedrec.models.serialization import load_model
+from embedrec.readers.table import Table
+from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.storage.artifacts import Artifact
+from embedrec.storage.atomic import sha256
+from embedrec.storage.workspace import Workspace
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.workflows.neighbours import open_past, trained_on
+from embedrec.workflows.prepare import provenance
+from embedrec.workflows.recommend import open_answering
+from embedrec.workflows.similar import nearest_source, open_nearest
+
+_TOLD = ("recipe", "spec", "metric", "settings", "facts")  # of a manifest
+
+
+@dataclass(frozen=True, eq=False)
+class Exportable:
+    """What an export takes.
+
+    used      the artifacts, for notes
+    answers   the lists
+    material  what policies look at
+    about     what tells these lists from others, as JSON values
+    vectors   vectors of the seeds; raises SettingsError where there are none
+    told      what to say of the items that may be found
+    """
+
+    used: tuple[Artifact, ...]
+    answers: Answers
+    material: Material
+    about: dict[str, Any]
+    vectors: Callable[[], Embeddings]
+    told: Sequence[str] = ()
+
+
+def exportable_items(
+    workspace: Workspace,
+    model: str | None,
+    index: str | None,
+    settings: SearchSettings = AS_BUILT,
+    *,
+    popularity: float | None = None,
+    attributes: Path | None = None,
+    allowed: Allowed = EVERYTHING,
+    device: str = "cpu",
+) -> Exportable:
+    """Every item's nearest others; arguments as of `nearest_source` and `open_nearest`.
+
+    attributes  table of what is known of items, for caps; None takes the features of the training sessions
+    allowed     which items may stand in lists
+    """
+    source = nearest_source(workspace, model, index)
+    opened = open_nearest(source, settings, popularity=popularity, device=device)
+    features = item_features(workspace, lambda: opened.model(workspace), opened.vocab, attributes, opened.index)
+    mask = allowed.among(opened.vocab, features)
+    answers = item_answers(opened.among(mask))
+
+    def trained() -> Sessions:
+        return Sessions.load(trained_on(workspace, opened.model(workspace)))
+
+    def vectors() -> Embeddings:
+        if opened.vectors is None:
+            raise _no_vectors(source)
+        return opened.vectors
+
+    material = Material(answers.vocab, trained, features, opened.vectors, allowed=mask)
+    about = _about("items", (source,), settings, attributes) | {"popularity": popularity, **_filter(allowed)}
+    told = [] if mask is None else allowed.told(opened.vocab, mask)
+    return Exportable((source,), answers, material, about, vectors, told)
+
+
+def exportable_sessions(
+    workspace: Workspace, model: str | None, index: str | None, settings: SearchSettings = AS_BUILT
+) -> Exportable:
+    """The neighbours of every training session among the others; arguments as of `open_past`."""
+    past = open_past(workspace, model, index, settings)
+    sessions, vocab = past.sessions, Vocab(past.sessions.ids)
+
+    def best(rows: np.ndarray, k: int) -> TopK:
+        numbers, scores = past.find(sessions.taken(rows), k + 1)
+        return TopK(numbers, scores, vocab).without(rows)
+
+    def vectors() -> Embeddings:
+        source = next(a for a in past.used if a.kind == "model")
+        found = load_model(source)
+        if not isinstance(found, VectorModel):
+            raise _no_vectors(source)
+        return found.encode(sessions)
+
+    def nothing() -> NoReturn:
+        raise SettingsError("sessions have no features; leave --cap out")
+
+    answers = Answers(vocab, vocab, best, max(len(vocab) - 1, 0), ("session", "similar"))
+    about = _about("sessions", past.used, settings)
+    return Exportable(past.used, answers, Material(vocab, lambda: sessions, nothing), about, vectors)
+
+
+def exportable_recommendations(
+    workspace: Workspace,
+    model: str | None,
+    index: str | None,
+    histories: Path,
+    settings: SearchSettings = AS_BUILT,
+    *,
+    popularity: float | None = None,
+    seen: bool = False,
+    attributes: Path | None = None,
+    allowed: Allowed = EVERYTHING,
+) -> Exportable:
+    """What a model recommends for each history of a file; arguments as of `open_answering`.
+
+    histories   a table of a session (or user), an item, and a time or position where known, see `Table`
+    seen        whether items of the history may come back
+    allowed     which items may be recommended
+
+    Raises DataError for files that cannot be read.
+    """
+    opened = open_answering(workspace, model, index, settings, popularity=popularity)
+    source, found = opened.source, opened.model
+    given = sessionize(Table().read([histories], bad_rows=BadRows("fail")))
+    vocab = found.vocab
+    known = _known(given, vocab)
+    if not len(known.items):
+        raise DataError(f"{histories} names no item that model {source.name} knows; check its column of items")
+    features = item_features(workspace, lambda: source, vocab, attributes, opened.index)
+    mask = allowed.among(vocab, features)
+
+    def best(rows: np.ndarray, k: int) -> TopK:
+        return recommended(found, known.taken(rows), k, seen=seen, allowed=mask)
+
+    def trained() -> Sessions:
+        return Sessions.load(trained_on(workspace, source))
+
+    def vectors() -> Embeddings:
+        if not isinstance(found, VectorModel):
+            raise _no_vectors(source)
+        return found.encode(known)
+
+    answers = Answers(Vocab(given.ids), vocab, best, len(vocab), ("history", "item"))
+    items = found.embeddings if isinstance(found, VectorModel) else None
+    none = Sessions(np.zeros(len(given) + 1, np.int64), np.zeros(0, np.int32), vocab, given.ids)
+    material = Material(vocab, trained, features, items, none if seen else known, mask)
+    about = _about("recommendations", opened.used, settings, attributes)
+    about |= {
+        "popularity": popularity,
+        "seen": seen,
+        "histories": _table(histories),
+        **_filter(allowed),
+    }
+    told = [] if mask is None else allowed.told(vocab, mask)
+    if len(known.items) < len(given.items):
+        unknown, empty = len(given.items) - len(known.items), int((known.lengths == 0).sum())
+        told.append(
+            f"{unknown:,} of {len(given.items):,} events of the histories are of items that the model does not know; "
+            f"{empty:,} of {len(given):,} histories hold no other"
+        )
+    return Exportable(opened.used, answers, material, about, vectors, told)
+
+
+def _known(given: Sessions, vocab: Vocab) -> Sessions:
+    """Histories in a model's vocabulary, without what that does not hold."""
+    rows = vocab.rows_of(given.vocab.ids)
+    return given.renumbered(rows[given.items], vocab)
+
+
+def _no_vectors(source: Artifact) -> SettingsError:
+    return SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
+
+
+def _filter(allowed: Allowed) -> dict[str, Any]:
+    """What tells a filter from others; nothing where there is none, so that what was kept without one stays good."""
+    return {"allowed": allowed.about()} if allowed else {}
+
+
+def _about(
+    of: str, used: tuple[Artifact, ...], settings: SearchSettings, attributes: Path | None = None
+) -> dict[str, Any]:
+    """What tells lists from others: artifacts with their measured recall, settings of the search, and a table."""
+    sources = []
+    for artifact in used:
+        said = {"kind": artifact.kind, **provenance(artifact)}
+        said |= {key: artifact.about[key] for key in _TOLD if key in artifact.about}
+        sources.append(said)
+    return {"of": of, "sources": sources, "search": settings.numbers(), "attributes": _table(attributes)}
+
+
+def _table(path: Path | None) -> dict[str, str] | None:
+    """What tells a table from others. Raises DataError when there is none."""
+    if path is not None and not path.is_file():
+        raise DataError(f"no file {path}; check the path")
+    return None if path is None else {"file": path.name, "sha256": sha256(path)}

@@ -1,0 +1,126 @@
+"""The items of an artifact, found by parts of their ids and names, also with typos."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embedrec.data.features import Features
+from embedrec.data.item_text import known_of
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
+from embedrec.errors import EmbedrecError, UnknownItemError
+from embedrec.models.serialization import load_model
+from embedrec.storage.artifacts import Artifact
+from embedrec.storage.workspace import Workspace
+from embedrec.text.near_misses import close_matches
+from embedrec.workflows.neighbours import trained_on
+
+_SPELLINGS = 5  # words of names that a mistyped word may mean
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Items, and what is known of them.
+
+    counts    (n,) mentions in the data; None where they are not known
+    features  None where nothing is known
+    """
+
+    vocab: Vocab
+    counts: np.ndarray | None = None
+    features: Features | None = None
+
+    def known(self, rows: np.ndarray) -> list[dict[str, Any]]:
+        """What is known of items by their rows (m,)."""
+        return [{}] * len(rows) if self.features is None else known_of(self.features, self.vocab, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Rows (m,) of items, the best first; `nearly` where none holds the text, but something like it."""
+
+    rows: np.ndarray
+    nearly: bool
+
+
+def open_catalogue(workspace: Workspace, source: Artifact) -> Catalogue:
+    """The items of sessions, of a model or of an index of items."""
+    if source.kind == "sessions":
+        sessions = Sessions.load(source)
+        return Catalogue(sessions.vocab, _counts(sessions, sessions.vocab), sessions.item_features)
+    if source.kind == "index":
+        from embedrec.index.serialization import kept_features, load_index
+
+        vocab, origin = load_index(source).vocab, _model_of(workspace, source)
+        features = kept_features(source)
+        if features is not None and origin is None:
+            return Catalogue(vocab, vocab.counts, features)
+    else:
+        vocab, origin = load_model(source).vocab, source
+    if origin is None:
+        return Catalogue(vocab, vocab.counts)
+    try:
+        sessions = Sessions.load(trained_on(workspace, origin))
+    except EmbedrecError:  # what the model was trained on is gone or changed, so that only its items are known
+        return Catalogue(vocab, vocab.counts)
+    return Catalogue(vocab, _counts(sessions, vocab), sessions.item_features)
+
+
+def find(catalogue: Catalogue, text: str) -> Found:
+    """The items whose id or name holds a text, in any capitals and accents; else those that hold words like its own.
+
+    Those whose id or name is the text come first, then the most mentioned. Raises UnknownItemError for none.
+    """
+    vocab = catalogue.vocab
+    wanted = folded(text)
+    ids = list(map(folded, map(str, vocab.ids.tolist())))
+    names = [""] * len(ids) if vocab.names is None else list(map(folded, vocab.names.tolist()))
+    rows = [r for r, (i, name) in enumerate(zip(ids, names, strict=True)) if wanted in i or wanted in name]
+    nearly = not rows
+    if nearly:
+        rows = _with_words_like(wanted, names if any(names) else ids)
+    if nearly and not rows:
+        near = close_matches(wanted, ids, n=_SPELLINGS, cutoff=0.7)
+        rows = [ids.index(one) for one in near]
+    if not rows:
+        raise UnknownItemError(f"no item holds {text!r}, or words like it, among the {len(vocab):,}; try a part of it")
+    counts = np.zeros(len(vocab), dtype=np.int64) if catalogue.counts is None else catalogue.counts
+    rows.sort(key=lambda r: (wanted not in (ids[r], names[r]), -counts[r], r))
+    return Found(np.array(rows, dtype=np.int64), nearly)
+
+
+def folded(text: str) -> str:
+    """A text without capitals and accents."""
+    if text.isascii():
+        return text.casefold()
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
+
+
+def _with_words_like(text: str, names: Iterable[str]) -> list[int]:
+    """Rows of the names that hold, for every word of a text, one that is spelled much like it."""
+    split = [name.split() for name in names]
+    words = dict.fromkeys(word for name in split for word in name)
+    alike = [set(close_matches(word, words, n=_SPELLINGS, cutoff=0.75)) for word in text.split()]
+    if not alike or not all(alike):
+        return []
+    return [r for r, name in enumerate(split) if all(not spellings.isdisjoint(name) for spellings in alike)]
+
+
+def _counts(sessions: Sessions, vocab: Vocab) -> np.ndarray:
+    """How often each item of a vocabulary is mentioned."""
+    counts = np.bincount(sessions.items, minlength=len(sessions.vocab))
+    rows = sessions.vocab.rows_of(vocab.ids)
+    return np.where(rows >= 0, counts[rows], 0) if len(counts) else np.zeros(len(vocab), dtype=np.int64)
+
+
+def _model_of(workspace: Workspace, index: Artifact) -> Artifact | None:
+    said = index.about.get("indexed")
+    try:
+        return workspace.find("model", said["name"]) if isinstance(said, dict) and "name" in said else None
+    except EmbedrecError:  # an index serves without its model
+        return None

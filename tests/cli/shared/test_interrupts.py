@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from embedrec.cli.shared import interrupts
+from embedrec.cli.shared.interrupts import ending_soon
+
+LOST = """
+import os, signal, threading
+from embedrec.cli.shared import interrupts
+interrupts._GRACE = 1
+lock = threading.Lock()
+lock.acquire()
+with interrupts.ending_soon():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        lock.acquire()  # nobody gives it back
+"""
+
+
+def test_an_interrupt_that_leaves_a_lock_taken_ends_all_the_same() -> None:
+    done = subprocess.run([sys.executable, "-c", LOST], timeout=30, check=False)
+    assert done.returncode == 130
+
+
+def test_an_interrupt_ends_the_block_and_leaves_the_alarm_for_the_end_of_python() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        with pytest.raises(KeyboardInterrupt), ending_soon():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.alarm(0) > 0
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_without_an_interrupt_everything_is_as_before() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(ValueError, match="x"), ending_soon():
+        raise ValueError("x")
+    assert signal.alarm(0) == 0
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_handlers_of_others_are_left_alone() -> None:
+    def own(number: int, frame: object) -> None: ...
+
+    before = signal.signal(signal.SIGINT, own)
+    try:
+        with ending_soon():
+            assert signal.getsignal(signal.SIGINT) is own
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+PLANTED = """
+import os, signal, sys, time
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["INTERRUPTED"]:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+            except BaseException as e:  # as modules do that try what there is
+                print("swallowed", type(e).__name__, file=sys.stderr)
+        return None
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["click", "embedrec.cli.main", "embedrec.cli.info", "embedrec.storage.lineage", "embedrec.storage.workspace"],
+)
+def test_an_interrupt_during_an_import(module: str, tmp_path: Path) -> None:
+    """It is neither swallowed by what is imported, nor a traceback."""
+    (tmp_path / "sitecustomize.py").write_text(PLANTED)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "INTERRUPTED": module}
+    words = [sys.executable, "-m", "embedrec", "info", "--workspace", str(tmp_path)]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    *told, last = done.stderr.splitlines()
+    assert last == "embedrec: interrupted; nothing was left half-written"
+    assert all(line.startswith("no artifacts in ") for line in told)  # what was said before the import was over
+
+
+def test_an_import_that_does_not_end_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alarm looks again; what is imported is left where it takes too long."""
+    monkeypatch.setattr(interrupts, "_IMPORTING", __file__)  # every frame of this file
+    monkeypatch.setattr(interrupts, "_IMPORT", 0.2)
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        with pytest.raises(KeyboardInterrupt), ending_soon():
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+            while True:
+                pass
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_an_interrupt_that_waits_when_the_command_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "_IMPORTING", __file__)
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        with pytest.raises(KeyboardInterrupt), ending_soon():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_processes_that_read_are_started_without_interrupts() -> None:
+    from embedrec.readers.tabular.process_pool import _quiet_start
+
+    code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    with _quiet_start():
+        assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"

@@ -1,0 +1,126 @@
+"""Progress: what a terminal sees, what a pipe sees, and the log as JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Callable
+from time import monotonic, sleep
+
+import pytest
+
+from embedrec.cli.shared import json_log, progress_bar
+from embedrec.cli.shared.progress_bar import Progress, rate
+
+
+class Terminal(io.StringIO):
+    """What a terminal was sent."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def seen(self) -> str:
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.getvalue())
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Puts a terminal in the place of stderr, which pytest has taken anew since fixtures were made."""
+    found = Terminal()
+    monkeypatch.setattr(sys, "stderr", found)
+    for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    return found
+
+
+def until(there: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    end = monotonic() + 20
+    while not there():
+        assert monotonic() < end, "it never came"
+        sleep(0.01)
+
+
+def test_a_bar_has_share_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_a_terminal(monkeypatch)
+    with Progress("train x") as report:
+        for done in (0, 100, 200):
+            report("progress", done=done, total=400, unit="events")
+        until(lambda: bool(re.search(r"train x .* 50% [\d,.]+ (M )?events/s 0:00:0\d", terminal.seen)))
+        report("best", epoch=2)
+    assert "best epoch=2\n" in terminal.seen
+    assert terminal.getvalue().rstrip("\r\n").endswith("\x1b[2K")  # the bar is gone
+
+
+def test_work_that_nobody_counts_has_a_bar_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setattr(progress_bar, "_SILENCE", 0.02)
+    with Progress("save") as report:
+        until(lambda: bool(re.search(r"save ━+ 0:00:00", terminal.seen)))
+        report("progress", done=1, total=1, unit="lists")
+        until(lambda: "100%" in terminal.seen)
+        before = len(terminal.seen)
+        until(lambda: bool(re.search(r"save ━+ 0:00:00", terminal.seen[before:])))  # what comes after the count
+    after = terminal.getvalue()
+    sleep(0.1)
+    assert terminal.getvalue() == after  # nothing comes when it is over
+
+
+def test_a_bar_that_counts_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setattr(progress_bar, "_SILENCE", 0.02)
+    with Progress("build") as report:
+        report("progress", done=1, total=3, unit="vectors")
+        until(lambda: "33%" in terminal.seen)
+        before = len(terminal.seen)
+        sleep(0.1)
+        report("progress", done=2, total=3, unit="vectors")
+        until(lambda: "67%" in terminal.seen)
+    assert not re.search(r"build ━+ 0:00:00", terminal.seen[before:])
+
+
+def test_short_work_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setattr(progress_bar, "_SILENCE", 60)
+    with Progress("split"):
+        pass
+    assert terminal.getvalue() == ""
+
+
+def test_pipes_see_lines_only(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_bar, "_SILENCE", 0.01)
+    with Progress("train x") as report:
+        report("vocabulary", items=5)
+        report("progress", done=1, total=2, unit="events")
+        sleep(0.05)
+        report("epoch", epoch=1, epochs=1, loss=0.5)
+    assert capsys.readouterr().err == "vocabulary items=5\nepoch epoch=1 epochs=1 loss=0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("speed", "unit", "text"),
+    [
+        (None, "events", ""),
+        (0, "events", ""),
+        (0.25, "products", "0.25 products/s"),
+        (9.96, "products", "10 products/s"),
+        (24310.4, "events", "24,310 events/s"),
+        (3.14e6, "lists written", "3.1 M lists written/s"),
+        (42.04e6, "B", "42.0 MB/s"),
+        (4e5, "B", "0.4 MB/s"),
+    ],
+)
+def test_rates_read_well(speed: float | None, unit: str, text: str) -> None:
+    assert rate(speed, unit) == text
+
+
+def test_a_line_of_the_log_is_json_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    json_log.say("compare", "judged", model="é\n", mrr=float("nan"), loss=float("inf"), at_20=0.5)
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert list(said)[:3] == ["at", "step", "event"]
+    assert (said["model"], said["mrr"], said["loss"], said["at_20"]) == ("é\n", None, None, 0.5)

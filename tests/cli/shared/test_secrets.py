@@ -1,0 +1,72 @@
+"""A URL with a password in the wrong place: no command, argument or option repeats the password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from embedrec.cli.main import cli
+from embedrec.cli.shared.secrets import without_passwords
+from tests.cli.conftest import Run
+
+URL = "redis://user:geh%40im+x@example.invalid:6379/0?password=quer-geheim"
+
+
+def leaves(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    context, found = click.Context(group), []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        found += leaves(command, (*path, name)) if isinstance(command, click.Group) else [((*path, name), command)]
+    return found
+
+
+COMMANDS = leaves(cli)
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS])
+def test_no_password_is_repeated(
+    path: tuple[str, ...], command: click.Command, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    publishes = path[0] == "publish"
+    tries: list[tuple[str, ...]] = [(f"--{URL}",), ("--nothing", URL), (URL, URL, URL, "--nothing")]
+    arguments = [p for p in command.params if isinstance(p, click.Argument)]
+    if arguments and not publishes:
+        tries.append(tuple(URL for _ in arguments))
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.is_flag and (path, option.name) != (("demo",), "into"):
+            words = tuple("x" for _ in arguments)
+            tries += [(*words, option.opts[-1], URL), (*words, f"{option.opts[-1]}={URL}")]
+    for words in tries:
+        ran = run(*path, *words)
+        assert ran.code in (1, 2), words
+        for secret in ("geh%40im", "geh@im", "quer-geheim"):
+            assert secret not in ran.out + ran.err, (words, ran.err)
+    ran = run(*path[:-1], URL)
+    assert ran.code == 2 and "geh" not in ran.err
+
+
+def test_a_password_in_the_environment(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMBEDREC_WORKSPACE", URL)
+    for words in (("info",), ("similar", "x"), ("train", "word2vec")):
+        ran = run(*words)
+        assert "geh%40im" not in ran.err and "user:***@" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("no file redis:/u:p@h/x; check", "no file redis:/u:***@h/x; check"),
+        ("no file https://tok@h/x; check", "no file https://***@h/x; check"),
+        ("no item 'https://example.com/@somebody' here", "no item 'https://example.com/@somebody' here"),
+        ("no item 'a@b:c' and spotify:artist:1@2", "no item 'a@b:c' and spotify:artist:1@2"),
+        ("--set takes key=value, but 'x' has no '='", "--set takes key=value, but 'x' has no '='"),
+    ],
+)
+def test_what_of_a_message_is_hidden(message: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["embedrec"])
+    assert without_passwords(message) == shown

@@ -1,0 +1,149 @@
+"""What data of others may do to a terminal: nothing. In a pipe they stay as they are."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import sys
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedrec import Embeddings, Vocab
+from embedrec.cli.shared.terminal import VisibleBytes, json_line, one_line, shortened, visible_json
+from embedrec.text.control_characters import visible
+from embedrec.vectors.file_formats import save_vectors
+from tests.cli.conftest import Run, walked
+
+TITLE = "\x1b]0;owned\x07\x1b[2Jx"  # renames the window, and wipes it
+ODD = [TITLE, "\x9b31mc1", "\u202eevil", "\u2066a\u2069", "\u200fr", "a\u2028b", "\x7fdel", "\ufeffbom", "\x85nel"]
+
+
+def is_harmful(character: str) -> bool:
+    """The slow twin of the pattern: controls, separators of lines, and what sets a direction."""
+    sets_direction = unicodedata.bidirectional(character) in {
+        "LRE",
+        "RLE",
+        "LRO",
+        "RLO",
+        "PDF",
+        "LRI",
+        "RLI",
+        "FSI",
+        "PDI",
+    }
+    is_mark = character in "\u200e\u200f\u061c"
+    return unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"} or sets_direction or is_mark
+
+
+def test_every_control_is_written_out() -> None:
+    for code in range(0x110000):
+        character = chr(code)
+        if is_harmful(character) and character not in "\t\n":
+            assert visible(character) != character, hex(code)
+    assert visible("Bjo\u0308rk 日本 👩‍👩‍👧 نمی‌خواهم a\tb\nc") == "Bjo\u0308rk 日本 👩‍👩‍👧 نمی‌خواهم a\tb\nc"
+    assert visible(TITLE) == "\\x1b]0;owned\\x07\\x1b[2Jx"
+    assert visible("\x9b\u202e\udcff") == "\\x9b\\u202e\\udcff"
+    assert one_line("a\nembedrec: b\r") == "a\\nembedrec: b\\r"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_bytes_are_made_visible_as_text_is(text: str) -> None:
+    out = io.BytesIO()
+    assert VisibleBytes(out).write(memoryview(text.encode())) == len(text.encode())
+    assert out.getvalue().decode() == visible(text)
+
+
+@given(st.text())
+def test_json_is_visible_and_the_same_value(text: str) -> None:
+    line = json_line({"id": text})
+    assert visible(line) == line and "\n" not in line
+    assert json.loads(line) == {"id": text}
+    assert json.loads(visible_json(json.dumps(text))) == text
+
+
+def test_long_texts_of_data_are_cut_in_messages() -> None:
+    assert shortened("no item 'a b' among the 6; did you mean 'c'?") == "no item 'a b' among the 6; did you mean 'c'?"
+    said = shortened(f"no item {'word ' * 2000!r} among the 6; give an id")
+    assert said.startswith("no item 'word word") and said.endswith("… (10,000 characters)' among the 6; give an id")
+    assert len(said) < 200
+    said = shortened(f"no item {'q' * 5000} here, nor {'it' + chr(39) * 10_000!r}; end")
+    assert len(said) < 400 and said.endswith("; end")
+    words = " ".join(f"w{n}" for n in range(10_000))
+    assert len(shortened(words)) < 9000
+    path = "/" + "x" * 250
+    assert shortened(f"no file {path}; check the path") == f"no file {path}; check the path"
+
+
+def test_a_long_id_is_cut_in_the_message_and_whole_in_the_result(run: Run, tmp_path: Path) -> None:
+    long = "i" * 10_000
+    (tmp_path / "v.txt").write_text(f"3 2\n{long} 0 1\nb 1 1\nc 1 0\n")
+    at = ("--workspace", tmp_path)
+    walked(run, "vectors", "import", tmp_path / "v.txt", *at)
+    assert long in walked(run, "similar", "b", "--model", "v", *at).out
+    for asked in (long + "x", "word " * 2000):
+        ran = run("similar", asked, "--model", "v", *at)
+        assert ran.code == 1 and len(ran.err) < 600
+
+
+def on_terminal(*args: object) -> bytes:
+    """Everything that a command shows on a terminal: stdout and stderr."""
+    child, ours = pty.fork()
+    if not child:
+        command = [sys.executable, "-m", "embedrec", *map(str, args)]
+        os.execve(sys.executable, command, {**os.environ, "TERM": "dumb"})  # where a bar needs no sequences
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # the terminal is gone with the process
+        pass
+    os.close(ours)
+    os.waitpid(child, 0)
+    return shown
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of items that are called like escape sequences, and names of files that are."""
+    folder = tmp_path_factory.mktemp("odd")
+    ids = ["n1", *ODD]
+    vectors = np.array([[1, number / 10] for number in range(len(ids))], dtype=np.float32)
+    save_vectors(Embeddings(vectors, Vocab(ids, ids)), folder / "v.parquet")
+    (folder / f"c{TITLE}.csv").write_text(f"session,{TITLE}\ns,i\n")
+    return folder
+
+
+def harmful(shown: bytes) -> list[str]:
+    return sorted({hex(ord(c)) for c in shown.decode(errors="replace").replace("\r\n", "\n") if visible(c) != c})
+
+
+def test_no_command_passes_escape_sequences_to_a_terminal(odd: Path, run: Run) -> None:
+    at = ("--workspace", odd)
+    walked(run, "vectors", "import", odd / "v.parquet", *at)
+    for command in (
+        ("similar", "n1", "--model", "v", *at),
+        ("similar", "n1", "--model", "v", "--json", *at),
+        ("export", "-", "--model", "v", "--format", "tsv", *at),
+        ("similar", TITLE + "?", "--model", "v", *at),
+        ("prepare", "table", next(odd.glob("c*.csv")), *at),
+        ("info", TITLE, *at),
+        ("similar", "--" + TITLE, *at),
+        (TITLE,),
+    ):
+        shown = on_terminal(*command)
+        assert harmful(shown) == [], command
+        assert b"\\x1b" in shown or b"\\u001b" in shown, command
+
+
+def test_in_a_pipe_results_are_exact(odd: Path, run: Run) -> None:
+    at = ("--workspace", odd)
+    walked(run, "vectors", "import", odd / "v.parquet", *at)
+    lines = walked(run, "similar", "n1", "--model", "v", *at).out.removesuffix("\n").split("\n")
+    assert {line.split("\t")[2] for line in lines} == set(ODD)

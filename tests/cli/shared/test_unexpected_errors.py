@@ -1,0 +1,120 @@
+"""Errors that nobody foresaw, and what libraries say on their own: sentences of ours, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import warnings
+from pathlib import Path
+
+import pytest
+
+from embedrec.cli import info
+from embedrec.cli.shared.unexpected_errors import TRACEBACK
+from embedrec.storage.workspace import Workspace
+from tests.cli.conftest import Run
+
+
+class PanicException(BaseException):
+    """As Rust's libraries raise it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (RuntimeError("odd\nand more"), "something unexpected went wrong (RuntimeError: odd); this is a defect"),
+        (RuntimeError(), "something unexpected went wrong (RuntimeError: RuntimeError); this is a defect"),
+        (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "no"), "(UnicodeEncodeError: 'utf-8' codec can't encode"),
+        (RecursionError("maximum recursion depth exceeded"), "something is nested too deeply; this is a defect"),
+        (MemoryError(), "memory ran out; nothing was left half-written"),
+        (PanicException("rust"), "something unexpected went wrong (PanicException: rust)"),
+        (KeyError("a"), "something unexpected went wrong (KeyError: 'a')"),
+        (OSError(28, "No space left on device", "x"), "the system said: No space left on device (x)"),
+    ],
+)
+def test_whatever_is_raised_is_one_sentence(
+    error: BaseException, says: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Workspace, "artifacts", fail)
+    ran = run("info", "--workspace", tmp_path)
+    assert (ran.code, ran.out) == (1, "")
+    assert says in ran.err and ran.err.startswith("embedrec: ") and ran.err.count("\n") == 1
+    monkeypatch.setenv(TRACEBACK, "1")
+    ran = run("info", "--workspace", tmp_path)
+    assert "Traceback (most recent call last)" in ran.err and says in ran.err.splitlines()[-1]
+
+
+def test_warnings_stay_errors_in_tests(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line must not hide them from the test run: what warns fails."""
+
+    def warn(*_: object) -> list[object]:
+        warnings.warn("overflow encountered", RuntimeWarning, stacklevel=1)
+        return []
+
+    monkeypatch.setattr(info.Workspace, "artifacts", warn)
+    assert run("info", "--workspace", tmp_path).code == 1
+
+
+NOISE = """
+import ctypes, gc, logging, sys, threading, warnings
+from embedrec.cli import main as module
+from embedrec.runtime.native_stderr import native_text_dropped
+from embedrec.storage.workspace import Workspace
+
+class Loud:
+    def __del__(self):
+        raise ValueError("in a finaliser")
+
+def thread():
+    raise ValueError("in a thread")
+
+def noisy(*_):
+    Workspace.artifacts = lambda *_: []
+    import numpy as np
+    warnings.warn("twice"); warnings.warn("twice"); warnings.warn("of developers", FutureWarning)
+    np.float32(1e38) * np.float32(10)
+    logging.getLogger("a.library").warning("logged"); logging.error("logged")
+    one = threading.Thread(target=thread); one.start(); one.join()
+    Loud(); gc.collect()
+    with native_text_dropped(), native_text_dropped():
+        ctypes.CDLL(None).puts  # the C library is there
+        ctypes.CDLL(None).write(2, b"native text\\n", 12)
+        print("ours", file=sys.stderr)
+    ctypes.CDLL(None).write(2, b"after\\n", 6)
+    return []
+
+Workspace.artifacts = noisy
+sys.argv = ["embedrec", "info"]
+module.main()
+"""
+
+
+def test_what_libraries_say_becomes_sentences(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", NOISE], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stderr.splitlines() == [
+        "embedrec: a library warns: twice",
+        "embedrec: a library warns: overflow encountered in scalar multiply",
+        f"embedrec: a step in the background failed (ValueError: in a thread); {TRACEBACK}=1 shows where",
+        f"embedrec: a step in the background failed (ValueError: in a finaliser); {TRACEBACK}=1 shows where",
+        "ours",
+        "after",
+        "no artifacts in .; make some with `embedrec prepare SOURCE PATH` or `embedrec demo`",
+    ]
+    assert done.returncode == 0
+
+
+def test_an_index_that_faiss_warns_about_is_built_quietly(compass: Path, tmp_path: Path) -> None:
+    """k-means of residual codes with few points: FAISS writes to stderr from C++."""
+    lines = "".join(f"i{n} {n % 7} {n % 5} {n % 3} {n % 11}\n" for n in range(60))
+    (tmp_path / "few.txt").write_text(f"60 4\n{lines}")
+    env = {**os.environ, "EMBEDREC_WORKSPACE": str(tmp_path / "w")}
+    script = Path(sysconfig.get_path("scripts")) / "embedrec"
+    for words in (["vectors", "import", "few.txt"], ["build-index", "--type", "RQ2x4", "--threads", "1"]):
+        done = subprocess.run([script, *words], capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "WARNING" not in done.stderr

@@ -1,0 +1,218 @@
+"""`evaluate --grid`: exactly what it prints and writes, that it resumes, and how it fails."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedrec.cli.shared.progress_bar import Progress
+from embedrec.evaluation import neighbour_grid
+from embedrec.storage import artifacts
+from tests.cli.conftest import Run, walked
+from tests.cli.test_bad_input import fails
+
+# the first two sessions of each user train, the third is held out
+LISTS = {"u": ["abc", "abd", "abc"], "v": ["bd", "adb", "bda"], "w": ["ca", "ab", "cax"]}
+GRID = ("evaluate", "sscf", "--grid", "--split", "user-share:share=.5")
+SMALL = (*GRID, "--neighbours", "3,1", "--at", "2,1")
+
+
+@pytest.fixture
+def plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
+    """The current folder, a workspace with nine sessions of three users, without times."""
+    monkeypatch.chdir(tmp_path)
+    rows = ["session,user,item"]
+    for user, lists in LISTS.items():
+        rows += [f"{user}{s},{user},{item}" for s, items in enumerate(lists) for item in items]
+    (tmp_path / "plays.csv").write_text("\n".join(rows) + "\n")
+    walked(run, "prepare", "table", "plays.csv", "--user", "user")
+    return tmp_path
+
+
+NOTES = """\
+using sessions plays (sessions/plays)
+split user-share:share=0.5: 6 training sessions, 3 in the test part
+leak check: all 4 items of the training vocabulary are in training sessions
+leak check: none of the 3 held-out sessions has the id of a training session
+leak check: 1 of 3 held-out sessions of 3 items or more equal a training session item by item
+leak check: there are no times, so the order of training and held-out events was not checked
+protocol next: the next item after every prefix of every held-out session; 6 questions
+all 4 items ranked; ties conservative; seen items removed; unknown targets count as misses
+"""
+EXPANDED = "sub-sessions: 6 training sessions became 9 rows of 21 events\n"
+TRAINED = "model sscf: trained now on the training part\n"
+WROTE = "wrote grid plays-sscf (grids/plays-sscf): grid.csv, grid.svg\n"
+# The rows are ab abc ab abd bd ad adb ca ab; where two are equally near, the later one is the nearer. The questions:
+#   a → b  the nearest is ab: b first; the three nearest are ab ca ad: b and c and d are equal, b is the last of them
+#   ab → c  the nearest three are ab ab ab, and hold nothing else
+#   b → d  the nearest is ab: nothing; the three are ab bd ab: a before d
+#   bd → a  the nearest is bd: nothing; the three are bd adb abd: a
+#   c → a  the nearest is ca: a; the three are ca abc: a is first
+#   ca → x  is not known
+TABLE = """\
+1\t1\t0.3333\t0.3333
+1\t2\t0.3333\t0.3333
+3\t1\t0.3333\t0.3333
+3\t2\t0.5000\t0.4167
+"""
+
+
+def test_in_a_pipe(run: Run, plays: Path) -> None:
+    ran = walked(run, *SMALL)
+    assert ran.out == TABLE
+    assert ran.err == NOTES + EXPANDED + TRAINED + WROTE
+
+
+def test_the_files(run: Run, plays: Path) -> None:
+    ran = walked(run, *SMALL, "--json")
+    folder = plays / "grids" / "plays-sscf"
+    assert sorted(f.name for f in folder.iterdir()) == ["grid.csv", "grid.svg", "manifest.json"]
+    assert [f.name for f in folder.parent.iterdir()] == ["plays-sscf"]  # finished parts are gone
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    with (folder / "grid.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["neighbours", "k", "hit_rate", "mrr"]
+    assert [{key: float(row[key]) for key in row} for row in rows] == [
+        {key: line[key] for key in rows[0]} for line in lines
+    ]
+    found = artifacts.read(folder, "grid")
+    found.check()
+    seconds = [line.pop("seconds") for line in lines]
+    facts = {key: value for key, value in lines[0].items() if key not in rows[0]}
+    assert facts == {
+        "model": "sscf", "origin": "trained now on the training part", "sessions": "plays",
+        "split": "user-share:share=0.5", "part": "test", "protocol": "next", "ties": "conservative", "seen": "removed",
+        "unknown": "miss", "train_sessions": 6, "train_events": 15, "catalogue": 4, "test_sessions": 3,
+        "source": artifacts.read(plays / "sessions" / "plays").fingerprint, "sub_sessions": True, "rows": 9,
+        "questions": 6,
+    }  # fmt: skip
+    assert found.about["seconds"] == seconds[0] and found.about["neighbours"] == [1, 3] and found.about["at"] == [1, 2]
+    assert found.about["settings"]["center"] == "all" and found.about["seed"] == 0
+    drawn = (folder / "grid.svg").read_text()
+    assert drawn.startswith("<?xml") and drawn.rstrip().endswith("</svg>")
+    elsewhere = walked(run, *SMALL, "--out", "results/first")
+    assert elsewhere.out == TABLE
+    assert elsewhere.err.endswith("wrote grid first (results/first): grid.csv, grid.svg\n")
+    assert (plays / "results" / "first" / "grid.csv").read_text() == (folder / "grid.csv").read_text()
+
+
+@pytest.mark.parametrize("model", ["sscf", "vsknn", "mine"])
+def test_cells_are_what_evaluate_prints(model: str, run: Run, plays: Path) -> None:
+    walked(run, "train", "vmis", "--name", "mine", "--set", "last_items=1")
+    options = ("--split", "random:share=.4", "--at", "1,2,3", "--ties", "median", "--seen", "keep", "--json")
+    ran = walked(run, "evaluate", model, "--grid", "--whole-sessions", *options, "--neighbours", "1,2,5")
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert [(line["neighbours"], line["k"]) for line in lines] == [(n, k) for n in (1, 2, 5) for k in (1, 2, 3)]
+    for line in lines:
+        given = ("--set", f"neighbours={line['neighbours']}", "--draws", 0)
+        alone = json.loads(walked(run, "evaluate", model, *options, *given).out)
+        assert (line["hit_rate"], line["mrr"]) == (alone[f"hit_rate@{line['k']}"], alone[f"mrr@{line['k']}"])
+    assert "sub-sessions: " not in ran.err
+
+
+def test_the_grid_of_the_article_is_the_default(run: Run, playlists: Path, tmp_path: Path) -> None:
+    walked(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
+    ran = walked(run, "evaluate", "sscf", "--grid", "--split", "random", "--workspace", tmp_path)
+    assert [row[:2] for row in ran.rows] == [
+        [str(n), str(k)] for n in (10, 25, 50, 75, 100, 125, 150) for k in (10, 20, 30, 40, 50)
+    ]
+    assert all(0 < float(mrr) < float(hit_rate) < 1 for _, _, hit_rate, mrr in ran.rows)
+
+
+# ------------------------------------------------------------------------------------------- ended and resumed
+
+
+def test_an_interrupted_grid_goes_on(run: Run, plays: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbour_grid, "_BLOCK", 1)
+    options = (*SMALL, "--threads", 1)
+    heard: list[int] = []
+
+    def interrupt(self: Progress, event: str, **numbers: Any) -> None:
+        heard.append(numbers["done"])
+        if len(heard) == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "__call__", interrupt)
+        ran = run(*options)
+    assert (ran.code, ran.out) == (130, "")
+    assert not (plays / "grids" / "plays-sscf").exists()
+    other = walked(run, *options, "--ties", "standard", "--out", "other")
+    assert "resumed" not in other.err and other.out != TABLE
+    (folder,) = (plays / "grids" / ".parts").iterdir()
+    assert sorted(f.name for f in folder.iterdir()) == [f"{q}-{q + 1}.part" for q in range(4)]
+    (folder / "1-2.part").write_bytes(b"torn")
+    ran = walked(run, *options)
+    assert ran.out == TABLE
+    resumed = "resumed: 3 of 6 questions were done before\n"
+    assert ran.err == NOTES + EXPANDED + TRAINED + resumed + WROTE
+    assert not (plays / "grids" / ".parts").exists()
+    assert walked(run, *options).err == NOTES + EXPANDED + TRAINED + WROTE
+
+
+# ---------------------------------------------------------------------------------------------------- mistakes
+
+
+def test_without_matplotlib(run: Run, plays: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    ran = run(*SMALL)
+    said = "embedrec: the plot needs the package matplotlib; install it with `pip install 'embedrec[plots]'`\n"
+    assert (ran.code, ran.out, ran.err) == (1, "", said)  # before anything is split or trained
+    assert not (plays / "grids").exists()
+    walked(run, "evaluate", "sscf", "--at", "2")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (
+            "sscf --grid --neighbours 0,5",
+            "numbers of neighbours are whole numbers from 1, as in 5,10,20, but given was",
+        ),
+        ("sscf --grid --at x", "lengths are whole numbers from 1, as in 5,10,20, but given was 'x'"),
+        (
+            "sscf --grid --set neighbours=5",
+            "a grid has many numbers of neighbours; name them with --neighbours instead",
+        ),
+        ("sscf --grid --protocol similar", "a grid asks what comes next, not what is similar; choose another --protoc"),
+        ("sscf --grid --by length", "a grid has hit rate and MRR of exact answers only; leave out --by"),
+        ("sscf --grid --save-run r", "a grid has hit rate and MRR of exact answers only; leave out --save-run"),
+        ("sscf --grid --draws 5", "a grid has hit rate and MRR of exact answers only; leave out --draws"),
+        ("sscf --neighbours 5", "only a grid has a use for it; leave out --neighbours"),
+        ("sscf --whole-sessions", "only a grid has a use for it; leave out --sub-sessions/--whole-sessions"),
+        ("sscf --out x", "only a grid has a use for it; leave out --out"),
+        ("--grid", "name a model, or a run with --run; not both"),
+        ("--run r --grid", "a saved run is judged as it stands; leave out --grid"),
+        ("--run r --set days=3", "a saved run is judged as it stands; leave out --set"),
+    ],
+)
+def test_usage(args: str, says: str, run: Run, plays: Path) -> None:
+    assert says in fails(run, "evaluate", *args.split(), code=2)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ("ssfc", "no model is called 'ssfc'; did you mean 'sscf'?"),
+        ("popular", "a grid is of numbers of neighbours, but popular has none; session kNN has: sknn, vsknn, stan, "),
+        ("counted", "a grid is of numbers of neighbours, but counted has none; session kNN has: sknn, vsknn, stan, "),
+        ("sscf --set centre=all", "unknown setting 'centre' in --set; did you mean 'center'?"),
+        ("sscf", "lists of 50 are judged, but there are only 4 items; use shorter ones"),
+        ("wsknn --set recommend_any=true --at 2", "wsknn fills its lists at random, so that its answers have no rank"),
+        ("sscf --out plays.csv", "plays.csv is a file; move it away or choose another name"),
+        ("sscf --out sessions", "sessions holds other files and no artifact (plays); move it away or choose another"),
+        ("sscf --sessions play", "no sessions artifact is called 'play' in sessions; did you mean 'plays'?"),
+    ],
+)
+def test_what_cannot_be_met(args: str, says: str, run: Run, plays: Path) -> None:
+    walked(run, "train", "popular", "--name", "counted")
+    name, *options = args.split()
+    more = () if "--at" in args or args == "sscf" else ("--at", "2")
+    said = fails(run, "evaluate", name, "--grid", "--split", "user-share:share=.5", *options, *more)
+    assert said.startswith(says)
+    assert not (plays / "grids" / "plays-sscf").exists()

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedrec.data import Features, Vocab
+from embedrec.data.feature_conditions import Condition, all_met
+from embedrec.data.features import Categories, Lists
+from embedrec.errors import SettingsError
+
+WORDS = np.array(["rock", "pop", "Jazz & Blues"], dtype=object)
+SIGNS = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+@pytest.fixture
+def features() -> Features:
+    """Five items; of the last nothing is known."""
+    return Features(
+        Vocab(list("abcde")),
+        {"year": np.array([1999, 2000, 2001, 2000.5, np.nan])},
+        {"genre": Categories(np.array([0, 1, 2, 0, -1]), WORDS)},
+        {"tags": Lists(np.array([0, 2, 3, 3, 4, 4]), np.array([0, 1, 1, 2]), WORDS)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "met"),
+    [
+        ("year>=2000", "bcd"),
+        ("year > 2000", "cd"),
+        ("year<2e3", "a"),
+        ("year<=2000", "ab"),
+        ("year=2000", "b"),
+        ("year=2000|2001", "bc"),
+        ("year!=2000", "acde"),
+        ("genre=rock", "ad"),
+        ("genre = rock | pop ", "abd"),
+        ("genre!=rock", "bce"),
+        ("genre=Jazz & Blues", "c"),
+        ("tags=pop", "ab"),
+        ("tags=rock|Jazz & Blues", "ad"),
+        ("tags!=pop", "cde"),
+    ],
+)
+def test_what_meets_them(text: str, met: str, features: Features) -> None:
+    condition = Condition.of(text)
+    assert features.vocab.ids[condition.met(features)].tolist() == list(met)
+    assert Condition.of(str(condition)) == condition
+
+
+def test_all_of_several(features: Features) -> None:
+    conditions = map(Condition.of, ("year>=2000", "genre!=pop", "tags!=rock"))
+    assert features.vocab.ids[all_met(conditions, features)].tolist() == ["c", "d"]
+    assert all_met([], features).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("year", "a condition is a feature, one of = != < <= > >= and a value, such as year>=2000 .*, but is 'year'"),
+        ("=rock", "but is '=rock'"),
+        ("year>=", "but is 'year>='"),
+        ("genre=rock|", r"but is 'genre=rock\|'"),
+        ("year>1|2", r"> compares with one number, but was given '1\|2'"),
+        ("yeah=1", "no feature of items is called 'yeah'; did you mean 'year'"),
+        ("xyz=1", "no feature of items is called 'xyz'; there are year, genre, tags"),
+        ("year=old", "year holds numbers, but is compared with 'old'"),
+        ("genre>rock", "genre holds texts, which > does not order; use = or !="),
+        ("genre=Rock", "no item has 'Rock' in 'genre'; did you mean 'rock'"),
+        ("tags=folk", "no item has 'folk' in 'tags'; there are rock, pop, Jazz & Blues"),
+    ],
+)
+def test_bad_input(text: str, says: str, features: Features) -> None:
+    with pytest.raises(SettingsError, match=says):
+        Condition.of(text).met(features)
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.integers(-3, 3)), min_size=1, max_size=8),
+    st.sampled_from(sorted(SIGNS)),
+    st.integers(-3, 3),
+)
+def test_numbers_as_python_compares_them(column: list[int | None], sign: str, value: int) -> None:
+    numbers = np.array([np.nan if x is None else x for x in column], dtype=np.float32)
+    features = Features(Vocab(np.arange(len(column))), {"x": numbers})
+    met = Condition.of(f"x{sign}{value}").met(features)
+    assert met.tolist() == [sign == "!=" if x is None else SIGNS[sign](x, value) for x in column]
+
+
+@pytest.mark.parametrize(
+    ("text", "met"),
+    [
+        ("released>=2020-01-01", "bc"),
+        ("released>2020-01-01", "c"),
+        ("released<2020", "a"),
+        ("released>=2020-06", "c"),
+        ("released=2020-01-01", "b"),
+        ("released>=2020-01-01T00:00:00+02:00", "bc"),
+        ("released!=2020-01-01", "acd"),
+        ("released>=18262", "bc"),
+        ("released<-3.5", ""),
+    ],
+)
+def test_dates(text: str, met: str) -> None:
+    days = {"released": np.array([0, 18262, 18444.5, np.nan])}
+    features = Features(Vocab(list("abcd")), days, dates=frozenset({"released"}))
+    assert features.vocab.ids[Condition.of(text).met(features)].tolist() == list(met)
+    with pytest.raises(SettingsError, match="released holds dates, such as 2024-05-31, but is compared with 'soon'"):
+        Condition.of("released>soon").met(features)
+
+
+def test_large_numbers_are_compared_exactly() -> None:
+    features = Features(Vocab(list("abc")), {"x": np.array([16777216, 16777217, 0.1])})
+    assert Condition.of("x=16777217").met(features).tolist() == [False, True, False]
+    assert Condition.of("x=0.1").met(features).tolist() == [False, False, True]

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedrec.data import Vocab
+from embedrec.errors import DataError, SettingsError
+from embedrec.evaluation.evaluate import Evaluation, Terms, asked, evaluate
+from embedrec.evaluation.ranking_metrics import ranked_metrics
+from embedrec.evaluation.target_ranks import rank
+from embedrec.models.baselines.popular import Popular
+from embedrec.models.baselines.rules import AssociationRules
+from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.rules import LastItem
+from embedrec.splitting.test_cases import next_items, rest
+from embedrec.workflows.compare import metric_names
+from tests.conftest import of_lists, tiny_sessions
+from tests.evaluation.told import Case, Told, cases, questions_of, some_vocab
+
+
+def test_popular_by_hand() -> None:
+    train, test = LastItem().split(of_lists(["aab", "aba", "bca", "xb"]))
+    # trained on aa, ab, bc, x: a 3, b 2, c 1, x 1; asked after aa → b, ab → a, bc → a, x → b
+    questions = next_items(test, "last")
+    model = Popular().fit(train)
+    result = evaluate(model, questions, train, Terms(at=(1, 4), seen=False, draws=0))
+    assert result.ranks.tolist() == [1, np.inf, 1, 2]
+    assert result.metrics["hit_rate@1"] == 2 / 4 and result.metrics["mrr@4"] == (1 + 1 + 1 / 2) / 4
+    seen = evaluate(model, questions, train, Terms(at=(4,), seen=True, draws=0))
+    assert seen.ranks.tolist() == [2, 1, 1, 2]
+    assert train.vocab.ids[seen.lists].tolist() == [["a", "b", "c", "x"]] * 4
+    assert seen.scores.tolist() == [[3, 2, 1, 1]] * 4
+    assert seen.intervals == {}
+
+
+@given(cases(), st.sampled_from([(1,), (2, 5), (1, 3, 9)]), st.booleans())
+def test_metrics_are_those_of_the_ranks(case: Case, at: tuple[int, ...], seen: bool) -> None:
+    train, questions = case.train(), case.questions()
+    terms = Terms(at=at, seen=seen, draws=20)
+    if at[-1] > case.n:
+        with pytest.raises(SettingsError) as error:
+            evaluate(case.model(), questions, train, terms)
+        assert str(error.value) == f"lists of {at[-1]} are judged, but there are only {case.n} items; use shorter ones"
+        return
+    result = evaluate(case.model(), questions, train, terms)
+    ranks = rank(case.model(), questions, case.n, seen=seen).ranks
+    for key, column in ranked_metrics(ranks, questions.offsets, at).items():
+        assert result.values[key].tolist() == column.tolist(), key
+        assert result.metrics[key] == pytest.approx(float(column.mean()))
+        low, high = result.intervals[key]
+        assert column.min() - 1e-9 <= low <= high <= column.max() + 1e-9
+    assert list(result.metrics) == [*result.values, *result.whole] == metric_names(terms, labelled=False)
+    assert result.lists.shape[0] == len(questions) and result.lists.shape[1] >= at[-1]
+    assert ((result.lists < 0) == np.isneginf(result.scores)).all()
+
+
+def test_a_model_of_fewer_and_other_items() -> None:
+    """The model knows c, z, a; training knows a to d: z takes a place, but is in no list, and d is never found."""
+    train = of_lists(["abcd", "abc"])
+    model = Told(Vocab(["c", "z", "a"]), np.array([[3.0, 2.0, 1.0]] * 3))
+    questions = next_items(HeldOut(of_lists(["bacd"]), np.zeros(1)))  # b → a, ba → c, bac → d
+    result = evaluate(model, questions, train, Terms(at=(4,), seen=True, draws=0))
+    assert result.ranks.tolist() == [3, 1, np.inf]
+    rows = train.vocab.rows(["c", "a"]).tolist()
+    assert [[i for i in own if i >= 0] for own in result.lists.tolist()] == [rows] * 3
+    assert result.metrics["coverage@4"] == 2 / 4
+
+
+def test_unknown_targets_are_misses_or_dropped() -> None:
+    train = of_lists(["ab", "ab", "ba"])
+    test = HeldOut(of_lists(["axb", "xy", "ab"]), np.zeros(3))
+    questions = rest(test, 1)  # a → x, b; x → y; a → b
+    model = Popular().fit(train)
+    miss = evaluate(model, questions, train, Terms(at=(2,), seen=False, draws=0))
+    assert len(miss.questions) == 3 and miss.questions.targets.tolist().count(-1) == 2
+    assert miss.values["recall@2"].tolist() == [1 / 2, 0, 1]
+    drop = evaluate(model, questions, train, Terms(at=(2,), seen=False, unknown="drop", draws=0))
+    assert drop.values["recall@2"].tolist() == [1, 1]
+    assert drop.questions.session.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("unknown", ["miss", "drop"])
+def test_all_targets_are_unknown(unknown: Any) -> None:
+    train = of_lists(["ab", "ba"])
+    questions = next_items(HeldOut(of_lists([[1, 2], [3, 4]]), np.zeros(2)))
+    terms = Terms(at=(1, 2), unknown=unknown, draws=10)
+    if unknown == "drop":
+        with pytest.raises(DataError) as error:
+            evaluate(Popular().fit(train), questions, train, terms)
+        assert str(error.value) == "no question is left, since training knows none of the targets; check the split"
+        return
+    result = evaluate(Popular().fit(train), questions, train, terms)
+    assert result.metrics["recall@2"] == 0 and result.intervals["recall@2"] == (0, 0)
+    assert result.metrics["coverage@2"] == 1  # it was asked, and answered
+
+
+def test_lists_that_are_all_empty() -> None:
+    """Rules say nothing of unknown histories: what is measured of listed items has no value."""
+    train = of_lists(["abc", "bca"])
+    questions = next_items(HeldOut(of_lists(["xa", "yb"]), np.zeros(2)))
+    result = evaluate(AssociationRules().fit(train), questions, train, Terms(at=(1, 3), draws=10))
+    assert (result.lists == -1).all() and result.metrics["recall@3"] == 0 == result.metrics["coverage@3"]
+    assert isnan(result.metrics["popularity@3"]) and isnan(result.metrics["diversity@3"])
+    assert all(isnan(end) for end in result.intervals["novelty@3"])
+
+
+def test_more_targets_than_lists_are_long() -> None:
+    """R-precision looks as far as there are targets."""
+    vocab = some_vocab(10)
+    model = Told(vocab, -np.arange(10.0)[None])
+    questions = questions_of([[]], [[0, 2, 4, 6]], vocab)
+    train = of_lists([vocab.ids], vocab)
+    result = evaluate(model, questions, train, Terms(at=(1,), draws=0))
+    assert result.metrics["r_precision"] == 2 / 4 and result.metrics["precision@1"] == 1
+
+
+def test_questions_of_a_session_are_drawn_together() -> None:
+    """Two sessions, one all hits and one all misses: a resample holds hits only, or half, or none."""
+    train = of_lists(["abcd", "abcd"])
+    scores = np.zeros((6, 4))
+    questions = next_items(HeldOut(of_lists(["abcd", "dcba"]), np.zeros(2)))
+    recoded = asked(questions, train, Terms())
+    scores[np.arange(3), recoded.targets[:3]] = 1
+    scores[np.arange(3, 6), recoded.targets[3:]] = -1
+    result = evaluate(Told(train.vocab, scores), questions, train, Terms(at=(1,), draws=100))
+    column = list(result.values).index("hit_rate@1")
+    assert set(result.resampled[:, column].tolist()) == {0.0, 0.5, 1.0}
+
+
+@pytest.mark.parametrize(("at", "kept"), [((20, 5, 5, 1), (1, 5, 20)), ((3,), (3,))])
+def test_lengths_are_put_in_order(at: tuple[int, ...], kept: tuple[int, ...]) -> None:
+    assert Terms(at=at).at == kept
+
+
+@pytest.mark.parametrize("at", [(), (0,), (5, -1)])
+def test_lengths_that_are_none(at: tuple[int, ...]) -> None:
+    with pytest.raises(SettingsError) as error:
+        Terms(at=at)
+    assert str(error.value) == f"lists must be judged at lengths from 1, but were given {at}"
+
+
+def test_the_same_seed_the_same_figures() -> None:
+    train, test = LastItem().split(tiny_sessions())
+
+    def run(seed: int) -> Evaluation:
+        return evaluate(Popular().fit(train), next_items(test), train, Terms(at=(1, 3), draws=50, seed=seed))
+
+    assert run(1).intervals == run(1).intervals != run(2).intervals
+    assert run(1).metrics == run(1).metrics

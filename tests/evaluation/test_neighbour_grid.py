@@ -1,0 +1,263 @@
+"""The grid of session kNN: every cell is what the ordinary evaluation gives, and a run that was ended goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from embedrec.data import Sessions, Vocab
+from embedrec.errors import DataError, SettingsError
+from embedrec.evaluation import neighbour_grid as module
+from embedrec.evaluation.evaluate import Terms, evaluate
+from embedrec.evaluation.grid_artifact import discard
+from embedrec.evaluation.neighbour_grid import AT, NEIGHBOURS, Grid, evaluate_grid
+from embedrec.models.baselines.popular import Popular
+from embedrec.models.session_knn.base import SessionKnn
+from embedrec.models.session_knn.model import SessionKnnModel
+from embedrec.models.session_knn.variants import SKNN, SSCF, STAN, VMIS, VSKNN, VSTAN
+from embedrec.models.session_knn.wsknn import WSKNN
+from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.subsessions import sub_sessions
+from embedrec.splitting.test_cases import Questions, next_items, rest
+from tests.conftest import of_lists
+from tests.data import strategies as draw
+
+LETTERS = Vocab(list("abcdef"))
+TIES = ("conservative", "standard", "median")
+
+
+def cells(recipe: SessionKnn, questions: Questions, train: Sessions, terms: Terms, sizes: Any) -> list[dict[str, Any]]:
+    """The slow twin: an ordinary evaluation for every number of neighbours."""
+    rows = []
+    for size in sizes:
+        found = evaluate(replace(recipe, neighbours=size).fit(train, seed=5), questions, train, terms).metrics
+        rows += [
+            {"neighbours": size, "k": k, "hit_rate": found[f"hit_rate@{k}"], "mrr": found[f"mrr@{k}"]} for k in terms.at
+        ]
+    return rows
+
+
+# ------------------------------------------------------------------------------------------------ every cell
+
+recipes = st.one_of(
+    st.builds(SSCF, sample=st.sampled_from([0, 3]), center=st.sampled_from(["all", "rated", "none"])),
+    st.sampled_from(
+        [
+            SKNN(sample=4, scoring="followers"),
+            VSKNN(compat="session-rec"),
+            STAN(snh=None),
+            VSTAN(snh=None, sample=2),
+            VMIS(compat="serenade"),
+            WSKNN(sampling="random", sample=3),
+        ]
+    ),
+)
+texts = st.text("abcdef", max_size=7)
+
+
+@draw.given(
+    st.lists(texts, min_size=1, max_size=12),
+    st.lists(texts, min_size=1, max_size=5),
+    recipes,
+    st.sampled_from([Terms((1, 2, 5), s, t, u, 0) for s, t, u in product([True, False], TIES, ["miss", "drop"])]),
+    st.sets(st.integers(1, 20), min_size=1, max_size=4),
+    st.booleans(),
+    examples=100,
+)
+def test_every_cell_is_what_evaluate_gives(
+    lists: list[str], held: list[str], recipe: SessionKnn, terms: Terms, sizes: set[int], several: bool
+) -> None:
+    train = sub_sessions(of_lists(lists, LETTERS))
+    test = HeldOut(of_lists([*held, "zaz"]), np.zeros(len(held) + 1))
+    questions = rest(test, 1) if several else next_items(test)
+    grid = evaluate_grid(recipe.fit(train, seed=5), questions, train, terms, sorted(sizes))
+    assert grid.rows() == cells(recipe, questions, train, terms, sorted(sizes))
+    assert grid.neighbours == tuple(sorted(sizes)) and grid.at == terms.at
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[Sessions, Questions]:
+    """Sub-sessions of 400 sessions around themes, and questions after prefixes of others."""
+    rng = np.random.default_rng(0)
+    lists = []
+    for _ in range(440):
+        theme = rng.integers(20) * 6
+        lists.append((theme + 30 * rng.random(rng.integers(1, 12)) ** 2).astype(int).tolist())
+    test = HeldOut(of_lists([*lists[400:], [0, 999, 1]]), np.zeros(41))  # 999 is not known
+    return sub_sessions(of_lists(lists[:400])), next_items(test)
+
+
+@pytest.mark.parametrize(
+    ("center", "ties", "seen"),
+    [
+        ("all", "conservative", True), ("all", "standard", False), ("rated", "median", True),
+        ("rated", "conservative", False), ("none", "standard", True), ("none", "median", False),
+    ],
+)  # fmt: skip
+def test_the_grid_of_the_article(world: tuple[Sessions, Questions], center: Any, ties: Any, seen: bool) -> None:
+    rows, questions = world
+    assert len(rows) > 2000
+    terms = Terms(AT, seen, ties, draws=0)
+    grid = evaluate_grid(SSCF(center=center).fit(rows, threads=2), questions, rows, terms)
+    assert grid.rows() == cells(SSCF(center=center), questions, rows, terms, NEIGHBOURS)
+    assert grid.questions == len(questions) and grid.hit_rate.shape == grid.mrr.shape == (7, 5)
+    assert (np.diff(grid.hit_rate, axis=1) >= 0).all() and len(np.unique(grid.mrr)) > 10
+
+
+def test_threads_change_nothing(world: tuple[Sessions, Questions], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, questions = world
+    monkeypatch.setattr("embedrec.models.session_knn.model._PART", 7)
+    grids = [
+        evaluate_grid(VSKNN().fit(rows, threads=threads), questions, rows, Terms(AT), [3, 30]).rows()
+        for threads in (1, 3)
+    ]
+    assert grids[0] == grids[1]
+
+
+def test_sessions_of_one_item_leave_nothing_to_answer_from() -> None:
+    train = sub_sessions(of_lists(["a", "b"]))
+    questions = next_items(HeldOut(of_lists(["ab"]), np.zeros(1)))
+    assert evaluate_grid(SSCF().fit(train), questions, train, Terms((2,)), [1]).rows() == [
+        {"neighbours": 1, "k": 2, "hit_rate": 0.0, "mrr": 0.0}
+    ]
+
+
+def test_what_cannot_be_asked(world: tuple[Sessions, Questions]) -> None:
+    rows, questions = world
+    model = SSCF().fit(rows)
+    for sizes in ([], [5, 0]):
+        with pytest.raises(SettingsError, match="numbers of neighbours must be at least 1, but were given"):
+            evaluate_grid(model, questions, rows, Terms(AT), sizes)
+    with pytest.raises(SettingsError, match=r"a grid is of numbers of neighbours, but popular has none; ask a session"):
+        evaluate_grid(Popular().fit(rows), questions, rows, Terms(AT))
+    with pytest.raises(SettingsError, match="wsknn fills its lists at random, so that its answers have no rank"):
+        evaluate_grid(WSKNN(recommend_any=True).fit(rows), questions, rows, Terms(AT))
+    with pytest.raises(SettingsError, match="lists of 5000 are judged, but there are only"):
+        evaluate_grid(model, questions, rows, Terms((5000,)))
+    unknown = next_items(HeldOut(of_lists(["xy"]), np.zeros(1)))
+    letters = of_lists(["ab"])
+    with pytest.raises(DataError, match="no question is left"):
+        evaluate_grid(SSCF().fit(letters), unknown, letters, Terms((1,), unknown="drop"))
+
+
+# ------------------------------------------------------------------------------------------ ended and resumed
+
+
+class Ear:
+    """Hears what is reported, and ends the work at the n-th progress."""
+
+    def __init__(self, ends: int = 0) -> None:
+        self.ends = ends
+        self.done: list[int] = []
+        self.resumed: tuple[int, int] | None = None
+
+    def __call__(self, event: str, **numbers: Any) -> None:
+        if event == "resumed":
+            self.resumed = numbers["done"], numbers["total"]
+        elif event == "progress":
+            self.done.append(numbers["done"])
+            if len(self.done) == self.ends:
+                raise KeyboardInterrupt
+
+
+@pytest.fixture
+def asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How many histories a session kNN is asked each time."""
+    counts: list[int] = []
+    standings = SessionKnnModel.standings
+
+    def counted(model: SessionKnnModel, histories: Sessions, *args: Any, **options: Any) -> Any:
+        counts.append(len(histories))
+        return standings(model, histories, *args, **options)
+
+    monkeypatch.setattr(SessionKnnModel, "standings", counted)
+    yield counts
+
+
+def run(world: tuple[Sessions, Questions], parts: Path | None, ear: Ear, **other: Any) -> Grid:
+    given: dict[str, Any] = {"recipe": SSCF(), "terms": Terms((5, 10)), "sizes": (2, 9), "threads": 1, **other}
+    rows, questions = world
+    model = given["recipe"].fit(rows, threads=given["threads"])
+    return evaluate_grid(model, questions, rows, given["terms"], given["sizes"], parts=parts, report=ear)
+
+
+def test_a_run_that_was_ended_goes_on(
+    world: tuple[Sessions, Questions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[int]
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK", 40)
+    whole, total = run(world, None, Ear()), len(world[1])
+    assert not list(tmp_path.iterdir())
+    asked_for.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run(world, tmp_path, Ear(ends=2))
+    second = Ear(ends=1)
+    with pytest.raises(KeyboardInterrupt):
+        run(world, tmp_path, second, threads=2)  # whose parts are twice as long
+    assert second.resumed == (80, total) and second.done == [160]
+    third = Ear()
+    grid = run(world, tmp_path, third)
+    assert third.resumed == (160, total) and third.done[-1] == total
+    assert all(after - before <= 40 for before, after in pairwise(third.done))
+    assert sum(asked_for) == total  # nothing was asked twice
+    assert grid.rows() == whole.rows() and grid.fingerprint == whole.fingerprint
+    again = Ear()
+    assert run(world, tmp_path, again).rows() == whole.rows()
+    assert again.resumed == (total, total) and not again.done and sum(asked_for) == total
+    assert [f.name for f in tmp_path.iterdir()] == [grid.fingerprint]
+    discard(grid, tmp_path)
+    assert not tmp_path.exists()
+    discard(grid, tmp_path)
+
+
+def test_a_damaged_part_is_done_again(
+    world: tuple[Sessions, Questions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[int]
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK", 40)
+    whole = run(world, tmp_path, Ear())
+    folder = tmp_path / whole.fingerprint
+    (folder / "40-80.part").write_bytes((folder / "40-80.part").read_bytes()[:-8])  # torn
+    (folder / "120-160.part").write_bytes((folder / "0-40.part").read_bytes())  # another's
+    (folder / "80-120.part").unlink()
+    asked_for.clear()
+    ear = Ear()
+    assert run(world, tmp_path, ear).rows() == whole.rows()
+    assert ear.resumed == (len(world[1]) - 120, len(world[1])) and asked_for == [40, 40, 40]
+
+
+def test_another_question_never_takes_old_parts(world: tuple[Sessions, Questions], tmp_path: Path) -> None:
+    rows, questions = world
+    first = run(world, tmp_path, Ear())
+    fewer, others = rows.taken(np.arange(len(rows) - 1)), questions.where(np.arange(len(questions)) != 3)
+    turned = replace(questions, targets=np.roll(questions.targets, 1))
+    different: list[tuple[tuple[Sessions, Questions], dict[str, Any]]] = [
+        ((fewer, questions), {}),
+        ((rows, others), {}),
+        ((rows, turned), {}),
+        (world, {"recipe": SSCF(center="none")}),
+        (world, {"recipe": SKNN(sample=0)}),
+        (world, {"sizes": (2, 8)}),
+        (world, {"terms": Terms((5, 10), ties="median")}),
+        (world, {"terms": Terms((5, 10), seen=False)}),
+        (world, {"terms": Terms((5, 10), unknown="drop")}),
+    ]
+    fingerprints = {first.fingerprint}
+    for asked, other in different:
+        ear = Ear()
+        grid = run(asked, tmp_path, ear, **other)
+        assert ear.resumed is None
+        assert grid.rows() == run(asked, None, Ear(), **other).rows()
+        fingerprints.add(grid.fingerprint)
+    dropped = len(questions.recoded(rows.vocab).answerable()) < len(questions)
+    assert dropped and len(fingerprints) == len(different) + 1
+    ear = Ear()  # the ranks are those of all lengths
+    longer = run(world, tmp_path, ear, terms=Terms((1, 20)), threads=2)
+    assert ear.resumed == (len(questions), len(questions)) and longer.fingerprint == first.fingerprint
+    discard(first, tmp_path)
+    assert len(list(tmp_path.iterdir())) == len(different)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embedrec.errors import DataError
+from embedrec.evaluation.evaluate import Evaluation, Terms, evaluate
+from embedrec.evaluation.paired_differences import differences
+from embedrec.models.baselines.popular import Popular
+from embedrec.models.baselines.random import Random
+from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.rules import LastItem, Tail
+from embedrec.splitting.test_cases import next_items
+from tests.conftest import tiny_sessions
+
+SPLIT = LastItem().split(tiny_sessions())
+TERMS = Terms(at=(1, 3), draws=200)
+
+
+def asked(model: str = "popular", terms: Terms = TERMS, test: HeldOut = SPLIT.test) -> Evaluation:
+    recipe = Popular() if model == "popular" else Random()
+    return evaluate(recipe.fit(SPLIT.train), next_items(test), SPLIT.train, terms)
+
+
+def test_of_a_model_and_itself() -> None:
+    one = asked()
+    found = differences(one, asked())
+    assert [d.metric for d in found] == list(one.values)
+    assert all((d.value, d.low, d.high, d.clear) == (0, 0, 0, False) for d in found)
+
+
+def test_paired() -> None:
+    """The interval of a difference is that of the differences of questions, drawn alike."""
+    one, other = asked(), asked("random")
+    for d, back in zip(differences(one, other), differences(other, one), strict=True):
+        gap = one.values[d.metric] - other.values[d.metric]
+        assert d.value == pytest.approx(one.metrics[d.metric] - other.metrics[d.metric]) == pytest.approx(gap.mean())
+        assert d.low is not None and d.high is not None and back.low is not None and back.high is not None
+        assert gap.min() - 1e-9 <= d.low <= d.value <= d.high <= gap.max() + 1e-9
+        assert (back.value, back.low, back.high) == pytest.approx((-d.value, -d.high, -d.low))
+        assert d.clear == (d.low > 0 or d.high < 0)
+    wide = np.ptp(one.intervals["recall@3"]) + np.ptp(other.intervals["recall@3"])
+    recall = next(d for d in differences(one, other) if d.metric == "recall@3")
+    assert recall.high is not None and recall.low is not None and recall.high - recall.low < wide
+
+
+def test_without_draws() -> None:
+    terms = Terms(at=(1, 3), draws=0)
+    found = differences(asked(terms=terms), asked("random", terms))
+    assert all(d.low is None and d.high is None and not d.clear for d in found)
+    assert any(d.value for d in found)
+
+
+def test_other_terms_or_other_questions() -> None:
+    said = "two models can be compared only where they answered the same questions on the same terms"
+    other_part = Tail(0.5).split(tiny_sessions()).test
+    as_many = SPLIT.test.sessions.taken(np.arange(len(SPLIT.test))[::-1])
+    others = [
+        asked(terms=Terms(at=(1, 3), draws=200, seed=1)),
+        asked(terms=Terms(at=(3,), draws=200)),
+        asked(test=other_part),
+        asked(test=HeldOut(as_many, as_many.lengths - 1)),  # as many questions, but others
+    ]
+    for other in others:
+        with pytest.raises(DataError) as error:
+            differences(asked(), other)
+        assert str(error.value) == said

@@ -1,0 +1,115 @@
+"""A small study, and what tests of studies share."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from embedrec.experiments.parse import read_study
+from embedrec.experiments.runner import carry_out, where
+from embedrec.experiments.step import Study, Where
+from embedrec.storage.workspace import Workspace
+from tests.experiments.toys import write_toy
+
+SMALL = """\
+title = "A small study"
+
+[prepare]
+source = "mpd"
+paths = ["{data}/train"]
+
+[split]
+rule = "random"
+share = 0.2
+
+[ask]
+at = [5, 10]
+draws = 20
+
+[[train]]
+model = "popular"
+
+[[train]]
+model = "word2vec"
+name = "vectors"
+set = {dim = 8, epochs = 2}
+grid = {window = [2, 5], min_count = [1, 2]}
+best = "mrr@10"
+
+[[train]]
+model = "two-tower"
+set = {dim = 8, epochs = 3}
+
+[[train]]
+model = "cooccurrence"
+
+[[index]]
+model = "vectors"
+type = "flat"
+
+[[evaluate]]
+model = "vectors"
+protocol = "similar"
+
+[compare]
+models = ["popular", "vectors", "two-tower"]
+
+[[export]]
+file = "similar.txt"
+model = "cooccurrence"
+n = 5
+
+[[table]]
+title = "What comes next"
+columns = ["recall@10", "mrr@10"]
+rows = [
+  {label = "most popular", model = "popular", article = [".1", ".2"]},
+  {label = "word2vec", model = "vectors"},
+]
+note = "Nothing is like it."
+
+[[table]]
+title = "Data"
+rows = [{label = "playlists", fact = "sessions", article = ["400"]}, {label = "asked", fact = "test.sessions"}]
+"""
+LIGHT = SMALL.replace('[[train]]\nmodel = "two-tower"\nset = {dim = 8, epochs = 3}\n', "").replace(
+    ', "two-tower"]', "]"
+)
+Opened = Callable[..., tuple[Study, Where]]
+
+
+@pytest.fixture(scope="session")
+def toy_mpd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy("mpd", tmp_path_factory.mktemp("mpd"))
+
+
+@pytest.fixture(scope="session")
+def light_work(tmp_path_factory: pytest.TempPathFactory, toy_mpd: Path) -> Path:
+    """A workspace in which LIGHT was carried out."""
+    folder = tmp_path_factory.mktemp("light")
+    (folder / "small.toml").write_text(LIGHT)
+    study = read_study(folder / "small.toml", data=str(toy_mpd))
+    carry_out(study, where(study, Workspace(folder / "work")))
+    return folder / "work"
+
+
+@pytest.fixture
+def finished(opened: Opened, light_work: Path, tmp_path: Path) -> tuple[Study, Where]:
+    """LIGHT, carried out in a workspace of the test."""
+    shutil.copytree(light_work, tmp_path / "work")
+    return opened(LIGHT)
+
+
+@pytest.fixture
+def opened(tmp_path: Path, toy_mpd: Path) -> Opened:
+    """A study from a text, in a workspace of the test."""
+
+    def opened(text: str = SMALL, *, folder: str = "work") -> tuple[Study, Where]:
+        (tmp_path / "small.toml").write_text(text)
+        study = read_study(tmp_path / "small.toml", data=str(toy_mpd))
+        return study, where(study, Workspace(tmp_path / folder))
+
+    return opened

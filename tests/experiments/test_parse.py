@@ -1,0 +1,299 @@
+"""Studies as they are written: what is taken from where, and every way to get it wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from embedrec.config import settings_of
+from embedrec.data.filters import Filters
+from embedrec.errors import ArtifactError, SettingsError
+from embedrec.experiments import steps
+from embedrec.experiments.parse import read_study
+from embedrec.models.word2vec.recipe import Word2Vec
+from embedrec.readers.mpd import Mpd
+from embedrec.readers.table import Table
+from tests.experiments.conftest import SMALL, Opened
+
+BIG = 10**23
+OUTSIDE = "file in [[export]] must be a path inside the workspace, such as out/similar.txt, but is "
+ROWS = SMALL[SMALL.rindex("rows = ") :]
+MORE = '[[export]]\nmodel = "cooccurrence"\nfile = "{}"\n\n[compare]\n'
+
+
+def test_the_steps_in_their_order(opened: Opened) -> None:
+    study, _ = opened()
+    assert study.title == "A small study"
+    assert [(step.name, step.after) for step in study.steps] == [
+        ("prepare", ()),
+        ("split", ("prepare",)),
+        ("train popular", ("split",)),
+        ("train vectors", ("split",)),
+        ("train two-tower", ("split",)),
+        ("train cooccurrence", ("split",)),
+        ("index vectors-flat", ("train vectors",)),
+        ("evaluate vectors", ("train vectors",)),
+        ("compare", ("train popular", "train vectors", "train two-tower")),
+        ("export similar.txt", ("train cooccurrence",)),
+        ("tables", ("split", "compare")),
+    ]
+
+
+def test_what_the_commands_would_take(opened: Opened) -> None:
+    study, _ = opened()
+    prepare, _, _, train, *_ = study.steps
+    assert isinstance(prepare, steps.Prepare) and isinstance(train, steps.Train)
+    assert prepare.reader == Mpd()
+    assert prepare.filters == Filters(duplicates="all", duplicates_at="end")  # as of `embedrec prepare mpd`
+    assert [(r.window, r.min_count) for r in train.recipes] == [(2, 1), (2, 2), (5, 1), (5, 2)]  # type: ignore[attr-defined]
+    assert train.recipes[0] == Word2Vec(dim=8, epochs=2, window=2, min_count=1)
+
+
+def test_keys_of_readers_filters_and_groups_stand_together(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(
+        'seed = 7\n[prepare]\nsource = "table"\npaths = ["x.csv"]\nname = "x"\ntitle = "film"\nitem = "sku"\n'
+        'kinds = ["buy"]\nmin_count = 3\ngap = "30min"\n[split]\nrule = "time"\ndays = 2\n'
+    )
+    prepare, split = read_study(tmp_path / "s.toml").steps
+    assert isinstance(prepare, steps.Prepare) and isinstance(split, steps.Split)
+    assert prepare.reader == Table(item="sku", name="film")
+    assert prepare.filters == Filters(kinds=("buy",), min_count=3)
+    assert (prepare.made, prepare.regroup.gap) == ("x", "30min")
+    assert (split.made, split.rule.days, split.table.seed) == ("x-time", 2.0, 7)  # type: ignore[attr-defined]
+
+
+def test_a_report_takes_the_studys_seed(opened: Opened) -> None:
+    for more, seed in (("", 7), ("seed = 3\n", 3)):
+        study, _ = opened(f'seed = 7\n{SMALL}[report]\nmap = "pca"\n{more}')
+        report = study.steps[-1]
+        assert isinstance(report, steps.Reported) and (report.table.map, report.table.seed) == ("pca", seed)
+
+
+def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
+    study, _ = opened(SMALL.replace('[split]\nrule = "random"\nshare = 0.2\n', ""))
+    assert [step.name for step in study.steps[:2]] == ["prepare", "train popular"]
+    assert study.steps[1].after == ("prepare",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[split]", "[splitt]", "unknown table or key 'splitt' in {file}; did you mean 'split'?"),
+        ("[split]", "[[split]]", "'split' in {file} must be one table, [split]"),
+        ('[[train]]\nmodel = "popular"', "[other]", "unknown table or key 'other' in {file}; valid are title, name"),
+        ('source = "mpd"', 'source = "mdp"', "no reader is called 'mdp'; did you mean 'mpd'?"),
+        ('source = "mpd"', "", "the setting 'source' is missing in [prepare]"),
+        ('source = "mpd"', 'source = "mpd"\nlevl = "x"', "unknown setting 'levl' in [prepare]; did you mean 'level'"),
+        ('source = "mpd"', 'source = "mpd"\nmin_cuont = 3', "unknown setting 'min_cuont' in [prepare]; did you mean"),
+        ('source = "mpd"', 'source = "mpd"\ntitle = "x"', "title in [prepare] is for the source table, but the "),
+        ('source = "mpd"', 'source = "mpd"\ntest = "x"', "source mpd reads no held-out part; leave test out of [prep"),
+        ("share = 0.2", "share = 0.2\nday = 3", "unknown setting 'day' in [split]; valid are rule, name, seed, share"),
+        ('rule = "random"', 'rule = "randm"', "no split is called 'randm'; did you mean 'random'?"),
+        ("draws = 20", "drawss = 20", "unknown setting 'drawss' in [ask]; did you mean 'draws'"),
+        ("at = [5, 10]", "at = 5", "setting 'at' in [ask] must be a list, but is 5"),
+        ("dim = 8, epochs = 2", "dmi = 8", "unknown setting 'dmi' in [[train]] vectors; did you mean 'dim'"),
+        ("window = [2, 5]", "widnow = [2]", "unknown setting 'widnow' in [[train]] vectors; did you mean 'window'"),
+        ("window = [2, 5]", "window = [2, -5]", "window must be between 0 and 1.07374e+09, but is -5"),
+        ("window = [2, 5]", "window = []", "'window' in the grid of [[train]] vectors has no values; name some"),
+        ("window = [2, 5]", "window = 5", "setting 'grid' in [[train]] must be a list, but is 5"),
+        ("window = [2, 5]", "dim = [2, 5]", "'dim' stands both in set and in grid of [[train]] vectors"),
+        ('name = "vectors"', 'name = "popular"', "[[train]] has 'popular' twice; give one of them another name"),
+        ('"vectors"\ntype', '"vector"\ntype', "[[index]] names 'vector', which this study does not make; did you"),
+        ('models = ["popular", ', 'models = ["sr", ', "[compare] names 'sr', which this study does not make; there"),
+        ('"vectors", "two-tower"]', '"popular"]', "[compare] needs models, each once"),
+        ('model = "cooccurrence"\nn = 5', "n = 5", "[[export]] similar.txt takes a model or an index; name one of"),
+        ('"word2vec", model', '"word2vec", modell', "unknown setting 'modell' in 'rows' of [[table]]; did you mean"),
+        ('comes next"', 'comes next"\nof = "vector"', "table 'What comes next' needs figures, but no [[evaluate]] is "),
+        ('["recall@10", "mrr@10"]', '["recal@10"]', "table 'What comes next': there is no metric 'recal@10'; th"),
+        ('columns = ["recall@10", "mrr@10"]', 'columns = ["recall@20"]', "table 'What comes next': there is no metric"),
+        ('model = "vectors"},', 'model = "cooccurrence"},', "table 'What comes next' shows 'cooccurrence', which is "),
+        ('"mrr@10"\n', '"mrr@20"\n', "[[train]] vectors: there is no metric 'mrr@20'; there are hit_rate@5, "),
+        ("[compare]\n", '[compare]\nmetrics = ["mrr"]\n', "[compare]: there is no metric 'mrr'; there are hit_rate@5"),
+        ("[compare]\n", "[compare]\nat = [0]\n", "lists must be judged at lengths from 1, but were given (0,)"),
+        ('"flat"', '"flatt"', "no index type is called 'flatt'; did you mean 'flat'?"),
+        ('"flat"', '"flat"\nnprobe = 0', "nprobe must be at least 1, but is 0"),
+        (
+            '"flat"',
+            '"flat"\nmemory = "2X"',
+            "a size of memory is a number with K, M, G or T, such as 512M or 2G, but is",
+        ),
+        ('"flat"', '"flat"\ntarget_recall = "9@2"', "a recall lies between 0 and 1, but is 9"),
+        ('"flat"', '"flat"\nset = {idff = 1}', "unknown setting 'idff' in [[index]] vectors-flat; did you mean 'idf'"),
+        ("n = 5", "n = 5\nmmr = 2.0", "mmr must be between 0 and 1, but is 2"),
+        ("n = 5", 'n = 5\nformat = "tvs"', "no format is called 'tvs'; did you mean 'tsv'?"),
+        ("n = 5", "n = 5\ncandidates = 9", "candidates are what policies choose from, but no policy is wanted; leave"),
+        (
+            'similar.txt"\n',
+            'similar.vec"\nmutual = true\n',
+            "[[export]] similar.vec holds vectors, which no policy changes; leave those",
+        ),
+        (
+            'small study"',
+            'small study"\nseed = -1',
+            "seed in {file} must be a whole number from 0 to 9223372036854775807, but is -1",
+        ),
+        (
+            'small study"',
+            f'small study"\nseed = {BIG}',
+            f"seed in {{file}} must be a whole number from 0 to 9223372036854775807, but is {BIG}",
+        ),
+        (
+            "share = 0.2",
+            f"share = 0.2\nseed = {BIG}",
+            f"seed must be a whole number from 0 to 9223372036854775807, but is {BIG}",
+        ),
+        ("share = 0.2", "share = 0.2\nseed = -1\n", "seed must be a whole number from 0 to 92"),
+        ('model = "popular"\n', 'model = "popular"\n\nseed = -1\n', "seed must be a whole number from 0 to 92"),
+        ('type = "flat"', 'type = "flat"\nseed = -1\n', "seed must be a whole number from 0 to 92"),
+        ("draws = 20", "draws = 20\nseed = -1\n", "seed must be a whole number from 0 to 92"),
+        ('protocol = "similar"', 'protocol = "similar"\nseed = -1\n', "seed must be a whole number from 0 to 92"),
+        (
+            'models = ["popular", "vectors", "two-tower"]',
+            'models = ["popular", "vectors", "two-tower"]\nseed = -1\n',
+            "seed must be a whole number from 0 to 92",
+        ),
+        ("draws = 20", "draws = -5", "draws must be at least 0, but is -5"),
+        ("[compare]\n", "[compare]\ndraws = -5\n", "draws must be at least 0, but is -5"),
+        ("draws = 20", "given = 0", "given must be at least 1, but is 0"),
+        ("at = [5, 10]", "at = [0]", "lists must be judged at lengths from 1, but were given (0,)"),
+        ('note = "N', 'digits = -1\nnote = "N', "digits must be between 0 and 17, but is -1"),
+        ('similar.txt"', '"', OUTSIDE + "''"),
+        ('similar.txt"', '."', OUTSIDE + "'.'"),
+        ('similar.txt"', '../esc.txt"', OUTSIDE + "'../esc.txt'"),
+        ('similar.txt"', '/esc.txt"', OUTSIDE + "'/esc.txt'"),
+        ('similar.txt"', 'a/../../esc.txt"', OUTSIDE + "'a/../../esc.txt'"),
+        ('similar.txt"', 'a\\u0000b"', OUTSIDE + "'a\\x00b'"),
+        (
+            'similar.txt"',
+            'models/cooccurrence/model.json"',
+            "file in [[export]] is 'models/cooccurrence/model.json', but models/ holds what the",
+        ),
+        ('similar.txt"', './sessions/x"', "file in [[export]] is './sessions/x', but sessions/ holds what the"),
+        ('similar.txt"', 'studies/small"', "file in [[export]] is 'studies/small', but studies/ holds what the"),
+        ('similar.txt"', 'indexes"', "file in [[export]] is 'indexes', but indexes/ holds what the"),
+        ('similar.txt"', 'checkpoints/x"', "file in [[export]] is 'checkpoints/x', but checkpoints/ holds what the"),
+        ('similar.txt"', 'grids/x.txt"', "file in [[export]] is 'grids/x.txt', but grids/ holds what the"),
+        ('similar.txt"', 'tuning/x.toml"', "file in [[export]] is 'tuning/x.toml', but tuning/ holds what the"),
+        (
+            "[compare]\n",
+            '[report]\nfile = "../page.html"\n[compare]\n',
+            "file in [report] must be a path inside the workspace, such as",
+        ),
+        (
+            "[compare]\n",
+            '[report]\nfile = "./similar.txt"\n[compare]\n',
+            "two outputs of the study are the file similar.txt; give one",
+        ),
+        ("[compare]\n", MORE.format("./similar.txt"), "two outputs of the study are the file similar.txt; give one"),
+        (
+            "[compare]\n",
+            MORE.format("similar.txt/part.txt"),
+            "an output cannot lie in another: 'similar.txt/part.txt' and 'similar.txt'; rename one of",
+        ),
+        (ROWS, 'of = "cmp"', "table 'Data' needs figures, but no [[evaluate]] is called 'cmp'"),
+        (ROWS, 'of = "vectors"', "table 'Data' has no rows, and only that of a grid needs none; name the"),
+        (
+            '"vectors"\ntype',
+            '"cooccurrence"\ntype',
+            "[[index]] cooccurrence-flat needs vectors, but model cooccurrence (cooccurrence) has none; name",
+        ),
+        (
+            'model = "cooccurrence"\nn = 5',
+            'model = "popular"\nn = 5',
+            "[[export]] similar.txt holds neighbours, but model popular (popular) does not know which",
+        ),
+        (
+            'similar.txt"',
+            'similar.vec"',
+            "[[export]] similar.vec needs vectors, but model cooccurrence (cooccurrence) has none; name",
+        ),
+        ("n = 5", "n = 5\nnprobe = 3", "nprobe is a setting of IVF indexes, but cooccurrence is a model; leave it out"),
+        (
+            'type = "flat"',
+            'type = "flat"\nname = "s"\nof = "sessions"\n[[export]]\nfile = "s.txt"\nindex = "s"',
+            "[[export]] s.txt takes an index of items, but s is one of sessions; name another",
+        ),
+        (
+            'protocol = "similar"',
+            "grid = true",
+            "[[evaluate]] vectors: a grid is of numbers of neighbours, but vectors has none; session kNN",
+        ),
+        (
+            'model = "vectors"\nprotocol',
+            'grid = true\nmodel = "vectors"\nprotocol',
+            "[[evaluate]] vectors: a grid asks what comes next, not what is similar; choose another",
+        ),
+        (
+            "[compare]\n",
+            '[compare]\nthrough = "flat"\n',
+            "through in [compare] needs vectors, but model popular (popular) has none; name another",
+        ),
+        (
+            'model = "vectors"\nprotocol',
+            'through = "flat"\nmodel = "cooccurrence"\nprotocol',
+            "through in [[evaluate]] cooccurrence needs vectors, but",
+        ),
+        ("n = 5", "n = 5\npopularity = 0.5", "popularity in [[export]] similar.txt needs vectors, but model cooccur"),
+        (
+            'model = "cooccurrence"\nn = 5',
+            'index = "vectors-flat"\npopularity = 0.5',
+            "[[export]] similar.txt: an index is as it was built; set popularity in its [[index]]",
+        ),
+        (
+            "epochs = 2}",
+            'epochs = 2}\nmemory = "1G"',
+            "[[train]] vectors: word2vec keeps all in memory; leave memory out",
+        ),
+        ('small study"', 'small study"\nname = "../x"', "'../x' cannot name a study; use letters, digits"),
+    ],
+)
+def test_refused(opened: Opened, tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SMALL
+    with pytest.raises((SettingsError, ArtifactError)) as error:
+        opened(SMALL.replace(old, new, 1))
+    assert str(error.value).startswith(message.format(file=tmp_path / "small.toml"))
+
+
+def test_a_table_of_a_grid_has_no_rows_of_models(opened: Opened) -> None:
+    grid = '[[train]]\nmodel = "sknn"\n[[evaluate]]\nmodel = "sknn"\nname = "grid"\ngrid = true\n\n[compare]'
+    with pytest.raises(SettingsError, match="table 'What comes next' shows a grid, whose rows are"):
+        opened(SMALL.replace("[compare]", grid).replace('comes next"', 'comes next"\nof = "grid"'))
+
+
+def test_a_grid_needs_numbers_of_neighbours(opened: Opened) -> None:
+    grid = '[[train]]\nmodel = "sknn"\n[[evaluate]]\nmodel = "sknn"\ngrid = true\nneighbours = [0]\n\n[compare]'
+    with pytest.raises(SettingsError, match=r"numbers of neighbours must be at least 1, but were given \(0,\)"):
+        opened(SMALL.replace("[compare]", grid))
+
+
+def test_the_highest_seed_is_one(opened: Opened) -> None:
+    study, _ = opened(f"seed = {2**63 - 1}\n{SMALL}")
+    assert all(step.table.seed == 2**63 - 1 for step in study.steps if isinstance(step, steps.Train))
+
+
+def test_a_whole_number_is_a_text_where_one_is_meant(opened: Opened) -> None:
+    text = SMALL.replace('model = "two-tower"\nset = {dim = 8, epochs = 3}', 'model = "gru4rec"\nset = {layers = 16}')
+    study, _ = opened(text.replace(', "two-tower"]', "]"))
+    (step,) = [step for step in study.steps if step.name == "train gru4rec"]
+    assert isinstance(step, steps.Train) and settings_of(step.recipes[0])["layers"] == "16"
+
+
+def test_a_folder_of_data_must_be_named(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL)
+    with pytest.raises(SettingsError, match=r"asks for a folder of data \(\{data\}/train\); name it with --data"):
+        read_study(tmp_path / "small.toml")
+
+
+def test_data_must_be_prepared(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text('[split]\nrule = "random"\n')
+    with pytest.raises(SettingsError, match=r"has no table \[prepare\]"):
+        read_study(tmp_path / "small.toml")
+
+
+def test_the_study_of_the_readme_is_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = [block for block in readme.split("```") if block.startswith("\n[prepare]")]
+    (tmp_path / "study.toml").write_text(block)
+    names = [step.name for step in read_study(tmp_path / "study.toml", data="ml").steps]
+    assert names == ["prepare", "split", "train popular", "train word2vec", "compare", "report"]

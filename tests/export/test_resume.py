@@ -1,0 +1,229 @@
+"""Exports that were cut off go on where they were, and end as if nothing had happened."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import random
+import signal
+import time
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import embedrec.export.result_lists as answers_module
+import embedrec.export.write_lists as export_module
+from embedrec.data import Vocab
+from embedrec.data.topk import TopK
+from embedrec.errors import DataError, SettingsError
+from embedrec.export.file_format import layout_of
+from embedrec.export.policies.chain import Policies
+from embedrec.export.result_lists import Answers
+from embedrec.export.resume import Work, working
+from embedrec.export.write_lists import Exported, Wanted, export_lists
+from tests.export.lists import answers_of, material_of, some_lists
+
+FOUND = some_lists(50, 6)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers_module, "BLOCK", 7)
+
+
+class Ended(KeyboardInterrupt):
+    """What a Ctrl-C is."""
+
+
+def ending(after: int, asked: list[int]) -> Answers:
+    """Answers that are interrupted after so many blocks, and keep what they were asked for."""
+    whole = answers_of(FOUND)
+
+    def best(rows: np.ndarray, k: int) -> TopK:
+        if len(asked) == after:
+            raise Ended
+        asked.append(int(rows[0]))
+        return whole.best(rows, k)
+
+    return Answers(whole.seeds, whole.vocab, best, whole.most)
+
+
+def export(target: Path, answers: Answers, policies: Policies, about: object = 1, resume: bool = True) -> Exported:
+    wanted = Wanted(3, policies, layout=layout_of(target.name))
+    return export_lists(target, answers, wanted, material_of(FOUND.vocab), {"about": about}, resume=resume)
+
+
+@pytest.mark.parametrize(
+    "policies", [Policies(), Policies(min_score=-0.2, mutual=True, csls=2)], ids=["plain", "policies"]
+)
+@pytest.mark.parametrize("name", ["l.txt", "l.tsv.gz", "l.parquet"])
+def test_it_goes_on_where_it_was(tmp_path: Path, policies: Policies, name: str) -> None:
+    target = tmp_path / name
+    export(target, answers_of(FOUND), policies)
+    expected = target.read_bytes()
+    target.write_bytes(b"the old one")
+    for stops in range(1, 8):
+        asked: list[int] = []
+        with pytest.raises(Ended):
+            export(target, ending(stops, asked), policies, resume=False)
+        assert target.read_bytes() == b"the old one"
+        asked = []
+        done = export(target, ending(99, asked), policies)
+        assert target.read_bytes() == expected
+        assert asked == list(range(7 * stops, 50, 7))
+        assert (done.resumed, done.changed) == (7 * stops, False)
+        assert [p.name for p in tmp_path.iterdir()] == [name]
+        target.write_bytes(b"the old one")
+
+
+def test_another_source_starts_anew(tmp_path: Path) -> None:
+    target = tmp_path / "l.txt"
+    for about, resume in (("other", True), ("same", False)):
+        with pytest.raises(Ended):
+            export(target, ending(3, []), Policies(), "same")
+        asked: list[int] = []
+        done = export(target, ending(99, asked), Policies(), about, resume=resume)
+        assert (len(asked), done.resumed, done.changed) == (8, 0, resume)
+
+
+@pytest.mark.parametrize("name", ["lists.rows", "lists.scores", "lists.log"])
+@pytest.mark.parametrize("damage", ["cut off", "flipped", "more"])
+def test_damaged_blocks_are_made_again(tmp_path: Path, name: str, damage: str) -> None:
+    target = tmp_path / "l.tsv"
+    export(target, answers_of(FOUND), Policies())
+    expected = target.read_bytes()
+    with pytest.raises(Ended):
+        export(target, ending(5, []), Policies())
+    file = tmp_path / ".l.tsv.work" / name
+    data = bytearray(file.read_bytes())
+    if damage == "flipped":
+        data[len(data) // 2] ^= 1
+    file.write_bytes(data[:-3] if damage == "cut off" else data + b"xyz" * (damage == "more"))
+    asked: list[int] = []
+    done = export(target, ending(99, asked), Policies())
+    assert target.read_bytes() == expected
+    assert done.resumed == {"cut off": 28, "flipped": 14, "more": 35}[damage]
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / ".l.txt.work"
+    folder.mkdir()
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(SettingsError, match=r"another export to .*l\.txt is running; wait for it"):
+            export(tmp_path / "l.txt", answers_of(FOUND), Policies())
+    assert folder.is_dir()
+
+
+def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError), working(tmp_path / "l.txt", "x", resume=False) as work:
+        assert work.folder.is_dir()
+        raise DataError("something")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, asked = tmp_path / "l.txt", list[int]()
+    expected = export(tmp_path / "other.txt", answers_of(FOUND), Policies())
+    with monkeypatch.context() as patch:
+
+        def full(*given: object, **more: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(export_module, "write_file", full)
+        with pytest.raises(
+            DataError, match=r"l\.txt stopped \(No space left on device\); what was found is in \.l\.txt\.work for"
+        ):
+            export(target, ending(99, asked), Policies())
+    asked.clear()
+    assert export(target, ending(99, asked), Policies()).lists == expected.lists and not asked
+    assert target.read_bytes() == (tmp_path / "other.txt").read_bytes()
+
+
+def test_ids_that_cannot_stand_in_text_are_told_before_the_search(tmp_path: Path) -> None:
+    vocab, asked = Vocab(["a b", *map(str, range(49))]), ending(0, [])
+    with pytest.raises(DataError, match="the id 'a b' cannot stand in a file separated by spaces"):
+        export(tmp_path / "l.txt", Answers(vocab, vocab, asked.best, asked.most), Policies())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("the old one")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    export(tmp_path / "link.txt", answers_of(FOUND), Policies())
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text().startswith("i0 ")
+
+
+def test_kept_lists_are_what_was_made(tmp_path: Path) -> None:
+    def made(parts: Iterable[slice]) -> Iterator[TopK]:
+        return (answers_of(FOUND).block(here, 6) for here in parts)
+
+    kept = Work(tmp_path).lists("x", 50, 6, made)
+    rows, scores = kept.block(slice(3, 20))
+    assert np.array_equal(rows, FOUND.rows[3:20]) and np.array_equal(scores, FOUND.scores[3:20])
+    assert np.array_equal(kept.mapped(), FOUND.rows)
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    """SIGKILL, twenty times: the target holds the old bytes or the new ones, and what is resumed ends the same."""
+    target, rng, policies = tmp_path / "l.tsv", random.Random(0), Policies(mutual=True)
+    whole = answers_of(FOUND)
+
+    def slowly(rows: np.ndarray, k: int) -> TopK:
+        time.sleep(0.002)
+        return whole.best(rows, k)
+
+    slow = Answers(whole.seeds, whole.vocab, slowly, whole.most)
+    started = time.perf_counter()
+    export(target, slow, policies)  # kernels are compiled
+    export(target, slow, policies)
+    took, expected = time.perf_counter() - started, target.read_bytes()
+    target.write_bytes(b"the old one")
+    ended = 0
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            with suppress(BaseException):
+                export(target, slow, policies)
+            os._exit(0)
+        time.sleep(rng.random() * min(took, 0.06))
+        os.kill(child, signal.SIGKILL)
+        ended += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        assert target.read_bytes() in (b"the old one", expected)
+        if rng.random() < 0.3:
+            export(target, slow, policies)
+            assert target.read_bytes() == expected
+            target.write_bytes(b"the old one")
+    assert ended > 3
+    export(target, slow, policies)
+    assert target.read_bytes() == expected
+    assert [p.name for p in tmp_path.iterdir()] == ["l.tsv"]
+
+
+def test_memory_does_not_grow_with_the_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers_module, "BLOCK", 64)
+    found = some_lists(64, 20)
+
+    def peak(q: int) -> int:
+        vocab = Vocab(np.arange(q))
+
+        def best(rows: np.ndarray, k: int) -> TopK:
+            return TopK(found.rows[: len(rows), :k], found.scores[: len(rows), :k], vocab)
+
+        answers, wanted = Answers(vocab, vocab, best, 20), Wanted(20, Policies(min_score=-9), layout=layout_of("l.tsv"))
+        export_lists(tmp_path / "l.tsv", answers, wanted, material_of(vocab), {})  # whatever is made once has been made
+        tracemalloc.start()
+        try:
+            export_lists(tmp_path / "l.tsv", answers, wanted, material_of(vocab), {})
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few, many = peak(500), peak(4000)
+    assert many - few < 3500 * 20 * 8  # below the lists themselves, of which there are two

@@ -1,0 +1,206 @@
+"""Graphs that are linked in batches: FAISS, which links one after the other, is the slow twin of what they find."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from embedrec.index import hnsw_build
+from embedrec.index.hnsw_build import link, linkable
+from embedrec.index.sharing import shared
+from embedrec.kernels.hnsw_link import link_back, link_new
+from embedrec.vectors.faiss_factory import inner
+
+METRICS = {"product": faiss.METRIC_INNER_PRODUCT, "distance": faiss.METRIC_L2}
+
+
+def some(n: int, d: int, seed: int = 0) -> np.ndarray:
+    """Clusters of unequal sizes, in order."""
+    rng = np.random.default_rng(seed)
+    centres = 3 * rng.normal(size=(max(n // 100, 1), d))
+    of = np.sort(rng.zipf(1.5, size=n) % len(centres))
+    made: np.ndarray = (centres[of] + rng.normal(size=(n, d))).astype(np.float32)
+    return made
+
+
+def linked(spec: str, vectors: np.ndarray, metric: str = "distance", seed: int = 0) -> Any:
+    index = faiss.index_factory(vectors.shape[1], spec, METRICS[metric])
+    index.train(vectors)
+    inner(index).hnsw.efConstruction = 64
+    link(index, len(vectors), lambda rows: vectors[rows], seed=seed)
+    return index
+
+
+def recall(index: Any, vectors: np.ndarray, queries: np.ndarray, ef: int) -> float:
+    exact = faiss.IndexFlat(vectors.shape[1], index.metric_type)
+    exact.add(vectors)
+    inner(index).hnsw.efSearch = ef
+    found, right = index.search(queries, 10)[1], exact.search(queries, 10)[1]
+    return float((found[:, :, None] == right[:, None, :]).any(axis=1).mean())
+
+
+def links_of(index: Any) -> list[list[np.ndarray]]:
+    """Of each row, and each of its levels, the lowest first."""
+    links = inner(index).hnsw
+    all_, begins = faiss.vector_to_array(links.neighbors), faiss.vector_to_array(links.offsets).astype(int)
+    steps, levels = faiss.vector_to_array(links.cum_nneighbor_per_level), faiss.vector_to_array(links.levels)
+    return [
+        [all_[begin + steps[level] : begin + steps[level + 1]] for level in range(count)]
+        for begin, count in zip(begins, levels, strict=False)
+    ]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(("n", "d"), [(3000, 8), (6000, 33)])
+def test_it_finds_as_much_as_what_faiss_links(metric: str, n: int, d: int) -> None:
+    vectors = some(n, d)
+    if metric == "product":
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    queries = vectors[:: n // 500] + 0.1 * np.random.default_rng(1).normal(size=(500, d)).astype(np.float32)
+    theirs = faiss.IndexHNSWFlat(d, 8, METRICS[metric])
+    theirs.hnsw.efConstruction = 64
+    theirs.add(vectors)
+    ours = linked("HNSW8", vectors, metric)
+    for ef in (10, 40):
+        assert recall(ours, vectors, queries, ef) > recall(theirs, vectors, queries, ef) - 0.01
+    assert recall(ours, vectors, queries, 200) > 0.98
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 256, 257, 300, 2500])
+def test_links_lead_to_other_rows_of_the_level_each_once(n: int) -> None:
+    index = linked("HNSW4", some(n, 5))
+    found, levels = links_of(index), faiss.vector_to_array(inner(index).hnsw.levels)
+    assert len(found) == n == index.ntotal
+    assert levels[index.hnsw.entry_point] == levels.max() == index.hnsw.max_level + 1
+    for row, each in enumerate(found):
+        assert len(each) == levels[row]
+        for level, links in enumerate(each):
+            there = links[links >= 0]
+            assert (links[len(there) :] == -1).all() and len(links) == (4 if level else 8)
+            assert row not in there and len(set(there)) == len(there)
+            assert (levels[there] > level).all()
+            assert len(there) or (levels > level).sum() == 1
+
+
+def test_levels_are_as_often_as_with_faiss() -> None:
+    ours, theirs = linked("HNSW4", some(20_000, 2)), faiss.IndexHNSWFlat(2, 4)
+    theirs.hnsw.set_default_probas(4, 1 / np.log(4))
+    share = np.bincount(faiss.vector_to_array(ours.hnsw.levels))[1:] / 20_000
+    np.testing.assert_allclose(share[:3], faiss.vector_to_array(theirs.hnsw.assign_probas)[:3], atol=0.02)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_it_is_the_same_on_any_number_of_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = some(3000, 8)
+    first, other = linked("HNSW8", vectors), linked("HNSW8", vectors, seed=1)
+    monkeypatch.setattr(faiss, "omp_get_max_threads", lambda: threads)
+    again = linked("HNSW8", vectors)
+    before, now, otherwise = (faiss.vector_to_array(index.hnsw.neighbors) for index in (first, again, other))
+    np.testing.assert_array_equal(now, before)
+    assert (otherwise[:1000] != before[:1000]).any()
+
+
+@pytest.mark.parametrize("spec", ["HNSW8", "HNSW8_SQ8", "HNSW8_PQ4", "PCA8,HNSW8", "PCA12,PCA8,HNSW8_SQ8"])
+def test_codes_and_transforms(spec: str) -> None:
+    vectors, queries = some(3000, 16), some(200, 16, 1)
+    index = linked(spec, vectors)
+    theirs = faiss.index_factory(16, spec)
+    theirs.train(vectors)
+    inner(theirs).hnsw.efConstruction = 64
+    theirs.add(vectors)
+    assert recall(index, vectors, queries, 50) > recall(theirs, vectors, queries, 50) - 0.02
+    index.add(queries)  # FAISS goes on from what it finds
+    exact = faiss.IndexFlat(16)
+    exact.add(np.vstack([vectors, queries]))
+    assert index.ntotal == 3200
+    assert recall(index, np.vstack([vectors, queries]), queries, 100) > recall(index, vectors, queries, 50) - 0.5
+    found = index.search(queries, 1)[1][:, 0]
+    assert (found == np.arange(3000, 3200)).mean() > (0.5 if "PQ" in spec else 0.95)
+
+
+def test_what_is_linked() -> None:
+    kinds = {"HNSW8": True, "PCA4,HNSW8_SQ8": True, "HNSW8,RFlat": False, "IVF4,Flat": False, "Flat": False}
+    assert {spec: linkable(faiss.index_factory(8, spec)) for spec in kinds} == kinds
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_vectors(seed: int) -> None:
+    """More of them than links: all are found, and ways lead out of them."""
+    vectors = np.vstack([np.ones((60, 4)), some(900, 4, seed)]).astype(np.float32)
+    index = linked("HNSW8", vectors, seed=seed)
+    inner(index).hnsw.efSearch = 100
+    found = index.search(np.ones((1, 4), dtype=np.float32), 60)[1][0]
+    assert sorted(found) == list(range(60))
+    assert recall(index, vectors, vectors[60:], 100) > 0.98
+
+
+def chosen_slowly(vectors: np.ndarray, row: int, rows: list[int], most: int, least: int, metric: str) -> list[int]:
+    """Algorithm 4 of Malkov and Yashunin."""
+
+    def similar(a: int, b: int) -> float:
+        return float(vectors[a] @ vectors[b] if metric == "product" else -((vectors[a] - vectors[b]) ** 2).sum())
+
+    chosen: list[int] = []
+    passed: list[int] = []
+    for near in sorted(rows, key=lambda near: -similar(row, near)):
+        if len(chosen) < most and all(similar(near, s) <= similar(near, row) for s in chosen):
+            chosen.append(near)
+        else:
+            passed.append(near)
+    return chosen + passed[: max(least - len(chosen), 0)]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_choice_is_that_of_the_paper(metric: str) -> None:
+    """Rows 0 to 9 get links; then 30 others to each of them, one after the other."""
+    rng = np.random.default_rng(3)
+    vectors = rng.integers(-9, 9, size=(60, 6)).astype(np.float32) + rng.normal(size=(60, 6)).astype(np.float32)
+    width = 8
+    links, begins = np.full(60 * width, -1, dtype=np.int32), np.arange(60) * width
+    graph = np.array([vectors.ctypes.data, begins.ctypes.data, links.ctypes.data, 60, 0, 0, 6], dtype=np.int64)
+    new, found = np.arange(10), rng.permuted(np.tile(np.arange(10, 40), (10, 1)), axis=1)
+    found[3, 5:] = -1
+    given = found.copy()
+    found[:, 0] = np.where(new == 4, 4, found[:, 0])  # itself, which is passed over
+    chosen = np.empty((10, width), dtype=np.int64)
+    link_new(graph, width, new, found, metric == "distance", chosen)
+    expected = [[near for near in given[i] if near >= 0] for i in new]
+    expected[4] = expected[4][1:]
+    lists = [chosen_slowly(vectors, i, rows, width, 0, metric) for i, rows in enumerate(expected)]
+    table = links.reshape(60, width)
+    for i, rows in enumerate(lists):
+        assert table[i].tolist() == chosen[i].tolist() == rows + [-1] * (width - len(rows))
+    back = np.arange(30, 60)
+    link_back(graph, width, np.repeat(new, 30), np.tile(back, 10), metric == "distance")
+    for i, rows in enumerate(lists):
+        now = rows
+        for near in back.tolist():
+            now = now if near in now else [*now, near]
+            if len(now) > width:
+                now = chosen_slowly(vectors, i, now, width, width - width // 8, metric)
+        assert [near for near in table[i] if near >= 0] == now
+    assert (table[10:] == -1).all()
+
+
+def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hnsw_build, "_BATCH", 700)
+    vectors, told = some(3000, 4), []
+    index = faiss.IndexHNSWFlat(4, 8)
+    link(index, 3000, lambda rows: vectors[rows], report=lambda event, **numbers: told.append((event, numbers)))
+    assert [event for event, _ in told] == ["progress"] * len(told)
+    done = [numbers["done"] for _, numbers in told]
+    assert done == sorted(done) and done[-1] == 3000 and max(np.diff(done)) <= 700
+    assert told[0][1].keys() == {"done", "total", "unit"} and told[0][1]["unit"] == "vectors"
+
+
+def test_shared_work_covers_all() -> None:
+    seen = np.zeros(10, dtype=int)
+
+    def work(here: slice) -> None:
+        seen[here] += 1
+
+    shared(10, work)
+    assert (seen == 1).all()

@@ -1,0 +1,87 @@
+"""Going by cells finds what FAISS finds, query by query."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from embedrec.index import ivf_batch as module
+from embedrec.index.build import build_index
+from embedrec.index.index import Index
+from embedrec.index.ivf_batch import grouped, lists_of, pays
+from embedrec.index.search_settings import SearchSettings
+from embedrec.index.serialization import load_index, save_index
+from embedrec.storage import artifacts
+from embedrec.vectors.embeddings import Embeddings
+from tests.conftest import some_embeddings
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("n", "d", "cells", "nprobe", "reach"), [
+    (600, 6, 20, 4, 12), (600, 64, 20, 20, 29), (600, 17, 20, 1, 9), (50, 3, 1, 1, 50), (300, 16, 150, 9, 25),
+])  # fmt: skip
+def test_against_faiss(metric: str, threads: int, n: int, d: int, cells: int, nprobe: int, reach: int) -> None:
+    index = build_index(some_embeddings(n, d, metric, spread=0.5), f"IVF{cells},Flat", SearchSettings(nprobe=nprobe))
+    queries = index._ready(np.random.default_rng(1).normal(size=(101, d)).astype(np.float32))
+    lists = lists_of(index.faiss)
+    assert lists is not None and lists[:, 2].sum() == n
+    faiss.omp_set_num_threads(threads)
+    found = grouped(index.faiss, lists, queries, reach, nprobe)
+    parameters = faiss.SearchParametersIVF(nprobe=nprobe)  # type: ignore[call-arg]
+    assert (np.sort(found) == np.sort(index.faiss.search(queries, reach, params=parameters)[1])).all()
+
+
+def test_more_candidates_than_are_kept_at_a_time() -> None:
+    """Scores that rise along a cell: every vector displaces another."""
+    vectors = np.outer(np.linspace(0.1, 1, 500), np.ones(4)).astype(np.float32)
+    index = build_index(Embeddings(vectors, some_embeddings(500).vocab, "dot"), "IVF1,Flat")
+    lists, query = lists_of(index.faiss), index._ready(np.ones((40, 4), dtype=np.float32))
+    assert lists is not None
+    for reach in (1, 2, 7, 100):
+        assert (np.sort(grouped(index.faiss, lists, query, reach, 1)) == np.arange(500 - reach, 500)).all()
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the batches that go by cells."""
+    sizes: list[int] = []
+    go = module.grouped
+
+    def grouped(index: object, lists: np.ndarray, queries: np.ndarray, reach: int, nprobe: int) -> np.ndarray:
+        sizes.append(len(queries))
+        return go(index, lists, queries, reach, nprobe)
+
+    monkeypatch.setattr("embedrec.index.index.grouped", grouped)
+    return sizes
+
+
+def test_large_batches_of_whole_vectors_go_by_cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    built = build_index(some_embeddings(600, 6), "IVF20,Flat", SearchSettings(nprobe=5))
+    save_index(built, tmp_path / "x", {})
+    loaded = load_index(artifacts.read(tmp_path / "x"))  # mapped from disk
+    sizes = watched(monkeypatch)
+    for index in (built, loaded):
+        batch = index.neighbours(np.arange(100), 9)
+        alone = [index.neighbours(np.array([row]), 9) for row in range(100)]
+        assert (batch.rows == np.concatenate([a.rows for a in alone])).all()
+        assert (batch.scores == np.concatenate([a.scores for a in alone])).all()
+    index.search(index.embeddings.vectors, 3, allowed=np.arange(9))
+    assert sizes == [100, 100]
+
+
+def test_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = watched(monkeypatch)
+    for kind, metric in (("IVF20,Flat", "l2"), ("IVF20,SQ8", "cosine"), ("PCA4,IVF20,Flat", "cosine"), ("Flat", "dot")):
+        index: Index = build_index(some_embeddings(600, 6, metric), kind)
+        index.neighbours(np.arange(600), 5)
+    assert sizes == []
+
+
+def test_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pays(1000, 4, 1000, 10**6) and not pays(100, 4, 1000, 10**6)
+    monkeypatch.delitem(sys.modules, "numba")  # then it must be imported first
+    assert not pays(1000, 4, 1000, 10**6) and pays(100_000, 4, 1000, 10**6)

@@ -1,0 +1,338 @@
+"""An index that is written to its file block by block is byte for byte the one that FAISS writes from memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embedrec.errors import DataError, PromiseError, SettingsError
+from embedrec.index import on_disk_ivf
+from embedrec.index.build import build_index
+from embedrec.index.construct import filled
+from embedrec.index.on_disk_ivf import held, streamed
+from embedrec.index.search_settings import SearchSettings
+from embedrec.index.serialization import load_index, save_index
+from embedrec.index.target import Promise
+from embedrec.storage import artifacts
+from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.vectors.embeddings import METRICS
+from embedrec.vectors.faiss_factory import fill, made, train
+from embedrec.vectors.faiss_file_check import look_through
+from tests.conftest import some_embeddings
+
+BUDGET = 256 << 20
+N, D = 1200, 16
+SPECS = [
+    "IVF16,Flat",
+    "IVF16,SQ8",
+    "IVF16,SQ4",
+    "IVF16,SQfp16",
+    "IVF16,PQ4np",
+    "IVF16,PQ8x4np",
+    "IVF16_HNSW8,Flat",
+    "Pad20,IVF16,PQ5x4np",
+    "OPQ4_16,IVF16,PQ4x4np",
+    "L2norm,IVF16,SQ8",
+]
+
+
+def few_at_a_time(monkeypatch: pytest.MonkeyPatch, vectors: int, d: int = D) -> None:
+    """So many vectors are made ready at a time, and codes of twice as many, or a few more, are sorted by cell."""
+    monkeypatch.setattr(on_disk_ivf, "_BLOCK_PART", BUDGET // (4 * d * vectors))
+    monkeypatch.setattr(on_disk_ivf, "_PART", BUDGET // (4 * d * 2 * vectors))
+
+
+def written(spec: str, vectors: np.ndarray, metric: Any, folder: Path) -> tuple[bytes, bytes]:
+    """The file of an index filled in memory, and the one that was written by blocks."""
+    n, d = vectors.shape
+    index = made(spec, d, metric)
+    train(index, spec, n, lambda rows: vectors[rows])
+    plain: Any = faiss.deserialize_index(faiss.serialize_index(index))
+    fill(plain, spec, n, lambda rows: vectors[rows])
+    told: list[int] = []
+
+    def report(event: str, **numbers: Any) -> None:
+        told.append(numbers["done"])
+
+    there, file = streamed(index, n, lambda rows: vectors[rows], Room(BUDGET, folder), report)
+    assert there.ntotal == told[-1] == n
+    assert look_through(file).ntotal == n
+    return faiss.serialize_index(plain).tobytes(), file.read_bytes()
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_file_is_what_faiss_writes(spec: str, metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few_at_a_time(monkeypatch, 70)
+    plain, ours = written(spec, some_embeddings(N, D).vectors, metric, tmp_path)
+    assert plain == ours
+
+
+@pytest.mark.parametrize("spec", [*SPECS, "PCA8,IVF16,Flat"])
+def test_in_one_block(spec: str, tmp_path: Path) -> None:
+    plain, ours = written(spec, some_embeddings(N, D).vectors, "l2", tmp_path)
+    assert plain == ours
+
+
+@given(
+    st.integers(1, 60), st.integers(1, 20), st.integers(1, 5), st.integers(1, 9), st.integers(1, 30), st.integers(0, 99)
+)
+@settings(max_examples=60)
+def test_any_cells(n: int, nlist: int, d: int, at_once: int, kinds: int, seed: int) -> None:
+    """Cells may be empty, where vectors are alike; of few that are not, FAISS writes which they are."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(kinds, d)).astype(np.float32)[rng.integers(0, kinds, n)]
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        few_at_a_time(patch, at_once, d)
+        plain, ours = written(f"IVF{min(nlist, n)},Flat", vectors, "l2", Path(folder))
+    assert plain == ours
+
+
+def test_both_forms_of_sizes_occur(tmp_path: Path) -> None:
+    vectors = np.repeat(np.eye(4, 8, dtype=np.float32), 10, axis=0)
+    few = written("IVF16,Flat", vectors, "l2", tmp_path)[1]
+    many = written("IVF4,Flat", vectors, "l2", tmp_path)[1]
+    assert (b"sprs" in few, b"full" in few, b"sprs" in many, b"full" in many) == (True, False, False, True)
+
+
+# ------------------------------------------------------------------------------------------ indexes under a budget
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
+    """Room for 60 KB: what is larger goes to disk, and cells are sought among 1,000 vectors."""
+    monkeypatch.setattr(on_disk_ivf, "_PART", 4096)
+    return Room(BUDGET, tmp_path / "room")
+
+
+def files(room: Room) -> list[Path]:
+    assert room.folder is not None
+    return list(room.folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric"), [*(("ivf", metric) for metric in METRICS), ("ivf-sq8", "dot"), ("ivfpq", "dot"), ("opq", "l2")]
+)
+def test_searches_are_the_same(
+    kind: str, metric: str, room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedrec.index.construct.most_trained", lambda index, room: None)
+    monkeypatch.setattr("embedrec.index.construct.fits", lambda index, n, room: room.budget is None)
+    embeddings = some_embeddings(700, 12, metric, spread=0.5)
+    plain, ours = build_index(embeddings, kind), build_index(embeddings, kind, room=room)
+    assert ours.file is not None and files(room) == [ours.file] and plain.file is None
+    assert (ours.spec, ours.augmented, ours.longest) == (plain.spec, plain.augmented, plain.longest)
+    same = ("recall@20", "recall_low", "bytes_per_vector")
+    assert {name: ours.facts[name] for name in same} == {name: plain.facts[name] for name in same}
+    some = SearchSettings(nprobe=3)
+    for index in (ours, saved(ours, tmp_path / "index")):
+        found = index.neighbours(np.arange(0, 700, 9), 10, some)
+        expected = plain.neighbours(np.arange(0, 700, 9), 10, some)
+        assert found.rows.tobytes() == expected.rows.tobytes()
+        assert found.scores.tobytes() == expected.scores.tobytes()
+
+
+def saved(index: Any, folder: Path) -> Any:
+    save_index(index, folder, {})
+    return load_index(artifacts.read(folder))
+
+
+def test_saving_moves_the_file(room: Room, tmp_path: Path) -> None:
+    index = build_index(some_embeddings(N, D), "IVF16,Flat", room=room)
+    (file,) = files(room)
+    content, mode = file.read_bytes(), file.stat().st_mode
+    first = saved(index, tmp_path / "first")
+    assert not files(room)
+    kept, other = (tmp_path / "first" / name for name in ("index.faiss", "vectors.npy"))
+    assert kept.read_bytes() == content and kept.stat().st_mode == mode == other.stat().st_mode
+    assert first.file is None
+    saved(index, tmp_path / "again")  # from what is mapped
+    assert (tmp_path / "again" / "index.faiss").read_bytes() == content
+
+
+def test_a_changed_index_is_another(room: Room, tmp_path: Path) -> None:
+    index = build_index(some_embeddings(N, D), "IVF16,Flat", room=room)
+    less = index.removed(["i7"])
+    assert less.file is None and len(saved(less, tmp_path / "less")) == N - 1
+    assert files(room) == [index.file]
+
+
+def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
+    room = Room(BUDGET, tmp_path)
+    for kind in ("ivf", "hnsw", "fastscan", "auto"):
+        assert build_index(some_embeddings(N, D), kind, room=room).file is None
+    assert not files(room)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (
+            "hnsw",
+            "HNSW16 is built in memory, where it takes 249,600 bytes, and twice as many while it grows; 268,435,456 "
+            "are too few for that and all else: take ivf, ivf-sq8 or ivfpq, whose cells are written to disk, or allow "
+            "more",
+        ),
+        ("flat", "Flat is built in memory, where it takes 76,800 bytes"),
+        ("IVF16,PQ4np,RFlat", "IVF16,PQ4np,RFlat is built in memory, where it takes 91,200 bytes"),
+        ("IVF16,SQ8,Refine(SQfp16)", "IVF16,SQ8,Refine(SQfp16) is built in memory, where it takes 67,200 bytes"),
+        ("HNSW16_SQ8", "HNSW16_SQ8 is built in memory, where it takes 192,000 bytes"),
+        ("NSG16,Flat", "NSG16,Flat is built in memory, where it takes 76,800 bytes"),
+        ("IVF16,PQ16x4fsr", "IVF16,PQ16x4fsr is built in memory, where it takes 19,200 bytes"),
+        ("auto", "auto tries graphs too, which are built in memory, too little of which is allowed for 1,200 vectors"),
+    ],
+)
+def test_types_that_are_built_in_memory(kind: str, says: str, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_disk_ivf, "_PART", BUDGET // 19_000)
+    with pytest.raises(SettingsError) as said:
+        build_index(some_embeddings(N, D), kind, room=room)
+    assert str(said.value).startswith(says) and "ivf, ivf-sq8 or ivfpq" in str(said.value)
+    assert not files(room)
+
+
+def test_too_little_for_training(room: Room) -> None:
+    assert build_index(some_embeddings(N, D), "IVF26,Flat", room=room).file is not None  # 26 × 39 vectors: 1,014
+    with pytest.raises(SettingsError) as said:
+        build_index(some_embeddings(N, D), "IVF27,Flat", room=room)
+    assert str(said.value) == (
+        "27 cells are sought among 1,053 vectors at least, but the memory holds 1,024 beside all else; allow more, or "
+        "name fewer cells, such as --type IVF1024,Flat"
+    )
+
+
+def test_a_promise_under_a_budget(room: Room) -> None:
+    index = build_index(some_embeddings(N, D), "IVF16,Flat", promise=Promise(0.9), room=room)
+    (kept,) = (point for point in index.facts["points"] if point["kept"])
+    assert index.file is not None and kept["bytes"] == index.file.stat().st_size
+    with pytest.raises(PromiseError):
+        build_index(some_embeddings(N, D), "IVF16,Flat", promise=Promise(ram=9), room=room)
+
+
+@pytest.mark.parametrize(("size", "expected"), [("IVF4,Flat", 72), ("Flat", 64), ("IVF4,SQ8", 24), ("PQ4", 4)])
+def test_bytes_that_vectors_take(size: str, expected: int) -> None:
+    assert held(made(size, D, "l2"), 100) == 100 * expected
+
+
+@pytest.mark.parametrize("spec", ["HNSW16", "HNSW32_SQ8"])
+def test_bytes_of_graphs(spec: str) -> None:
+    index = made(spec, D, "l2")
+    fill(index, spec, 5000, lambda rows: some_embeddings(5000, D).vectors[rows])
+    assert held(made(spec, D, "l2"), 5000) == pytest.approx(len(faiss.serialize_index(index)), rel=0.15)
+
+
+# ---------------------------------------------------------------------------------------------- what goes wrong
+
+
+def test_writes_may_be_short(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = filled(some_embeddings(N, D), "IVF16,Flat", room=room).file
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:1000], at))
+    short = filled(some_embeddings(N, D), "IVF16,Flat", room=room).file
+    assert whole is not None and short is not None and whole.read_bytes() == short.read_bytes()
+
+
+@pytest.mark.parametrize("call", ["posix_fallocate", "pwrite"])
+def test_a_full_disk(call: str, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(DataError, match=r"^cells cannot be put into .* \(No space left on device\); free some space"):
+        filled(some_embeddings(N, D), "IVF16,Flat", room=room)
+    assert not files(room)
+
+
+@pytest.mark.parametrize("after", [1, 2, 5, 9])
+def test_nothing_is_left_after_an_interrupt(after: int, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_disk_ivf, "_BLOCK_PART", BUDGET // (4 * D * 200))  # six blocks, gone through twice
+    left = after
+
+    def report(event: str, **numbers: Any) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        filled(some_embeddings(N, D), "IVF16,Flat", room=room, report=report)
+    assert not files(room)
+
+
+def test_a_budget_is_needed() -> None:
+    with pytest.raises(SettingsError, match="under a budget of memory only"):
+        streamed(made("IVF1,Flat", D, "l2"), 9, lambda rows: np.zeros((9, D), np.float32)[rows], IN_MEMORY)
+
+
+def test_other_lists_of_faiss(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_disk_ivf, "_NO_LISTS", b"another form")
+    with pytest.raises(SettingsError, match="writes cells in an unknown way; build the index in memory"):
+        filled(some_embeddings(N, D), "IVF16,Flat", room=room)
+    assert not files(room)
+
+
+# ------------------------------------------------------------------------------------------------------- memory
+
+LARGE = """\
+import resource, sys
+from pathlib import Path
+import faiss, numpy as np
+from embedrec.storage import artifacts
+from embedrec.workflows import prepare as steps
+from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.index import on_disk_ivf as on_disk
+from embedrec.index.build import build_index
+from embedrec.index.serialization import load_index, save_index
+
+faiss.omp_set_num_threads(1)
+on_disk._PART, on_disk._BLOCK_PART = 64, 64  # 4 MB each
+folder = Path(sys.argv[1])
+
+def road(name, room):
+    done = steps.import_vectors(folder / f"{name}.fvecs", folder / "models" / name)
+    vectors = steps.item_vectors(done)
+    index = build_index(vectors, "IVF16,Flat", queries=vectors.vectors[:50], room=room)
+    save_index(index, folder / "indexes" / name, {})
+    again = load_index(artifacts.read(folder / "indexes" / name))
+    assert again.neighbours(np.array([5]), 3).rows.shape == (1, 3)
+    return index.file
+
+road("small", IN_MEMORY)  # all that is imported and compiled once is now
+status = Path("/proc/self/status").read_text()
+data = int(next(line for line in status.splitlines() if line.startswith("VmData")).split()[1]) << 10
+resource.setrlimit(resource.RLIMIT_DATA, (data + (int(sys.argv[2]) << 20),) * 2)
+room = Room(256 << 20, folder) if sys.argv[3] == "disk" else IN_MEMORY
+assert (road("large", room) is None) == (sys.argv[3] != "disk")
+"""
+
+
+def road(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", LARGE, str(folder), *words], capture_output=True, text=True, env=env, check=False
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the memory of a process")
+def test_a_road_through_less_memory_than_the_vectors(tmp_path: Path) -> None:
+    """Import, build, save, open and search 51 MB of vectors where 42 MB more than at the start may be taken."""
+    rng = np.random.default_rng(0)
+    for name, n in (("small", 2000), ("large", 200_000)):
+        records = np.empty(n, dtype=[("d", "<i4"), ("vector", "<f4", (64,))])
+        records["d"], records["vector"] = 64, rng.standard_normal((n, 64), dtype=np.float32)
+        records.tofile(tmp_path / f"{name}.fvecs")
+    done = road(tmp_path, "42", "disk")
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in tmp_path.iterdir()} == {"small.fvecs", "large.fvecs", "models", "indexes"}
+    done = road(tmp_path, "42", "memory")
+    assert done.returncode != 0 and ("MemoryError" in done.stderr or "bad_alloc" in done.stderr)

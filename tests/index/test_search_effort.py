@@ -1,0 +1,140 @@
+"""Lists that are longer than those whose recall was measured: as long as they should be, and as good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import faiss
+import numpy as np
+import pytest
+
+from embedrec.data import Vocab
+from embedrec.index import hnsw_batch, search_effort
+from embedrec.index.build import build_index
+from embedrec.index.index import Index
+from embedrec.index.measure import Recall, some_items
+from embedrec.index.search_settings import AS_BUILT, SearchSettings
+from embedrec.index.target import Promise
+from embedrec.vectors.embeddings import Embeddings
+from tests.conftest import some_embeddings
+
+TYPES = ["hnsw", "hnsw-sq8", "ivf", "ivf-sq8", "ivfpq", "fastscan", "IVF64,PQ4x4np,RFlat", "OPQ4_8,IVF64,PQ4x4np"]
+N = 3000
+
+
+def clustered(n: int, d: int = 8, metric: str = "cosine") -> Embeddings:
+    """Vectors in clusters of 60, so that long lists reach beyond one."""
+    rng = np.random.default_rng(n)
+    centres = rng.normal(size=(n // 60, d))
+    vectors = centres[np.arange(n) % len(centres)] + 0.4 * rng.normal(size=(n, d))
+    return Embeddings(vectors.astype(np.float32), Vocab(np.arange(n)), metric)  # type: ignore[arg-type]
+
+
+@cache
+def built(type_: str) -> Index:
+    return build_index(clustered(N), type_, seed=1)
+
+
+@pytest.mark.parametrize("type_", TYPES)
+@pytest.mark.parametrize("k", [60, 200, 1000, N - 1])
+@pytest.mark.parametrize("count", [1, 80])
+def test_long_lists_are_whole_and_keep_the_recall(type_: str, k: int, count: int) -> None:
+    """Alone and in a batch, which kernels answer."""
+    index = built(type_)
+    rows = np.arange(0, N, N // count)[:count]
+    found = index.neighbours(rows, k)
+    assert found.rows.shape == (count, k) and (found.rows >= 0).all()
+    assert all(len({row, *near}) == k + 1 for row, near in zip(rows.tolist(), found.rows.tolist(), strict=True))
+    exact = index.embeddings.search(index.embeddings.vectors[rows], k + 1).without(rows)
+    assert Recall.of(found, exact).mean >= min(0.99, index.facts["recall@20"]) - 0.01
+
+
+def test_a_graph_of_vectors_without_clusters() -> None:
+    """FAISS ends its own walk at as many candidates as it keeps, with fewer results than k."""
+    index = build_index(some_embeddings(2000, 16), "hnsw")
+    for row in (5, 900):
+        found = index.neighbours(np.array([row]), 500)
+        exact = index.embeddings.search(index.embeddings.vectors[[row]], 501).without(np.array([row]))
+        assert (found.rows >= 0).all() and Recall.of(found, exact).mean > 0.98
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_settings_of_one_search_are_kept_and_lists_are_whole(type_: str) -> None:
+    index = built(type_)
+    least = SearchSettings(**dict.fromkeys(index.settings.numbers(), 1))
+    for count in (1, 80):
+        found = index.search(index.embeddings.vectors[:count], 700, least)
+        assert (found.rows >= 0).all()
+    assert index._chosen(least, 700) == least
+
+
+@pytest.mark.parametrize("type_", ["hnsw", "ivf", "ivfpq", "fastscan"])
+def test_whole_after_removals_and_among_some(type_: str) -> None:
+    index = built(type_)
+    left = index.removed(range(0, N, 2))
+    assert (left.neighbours(np.arange(5), len(left) - 1).rows >= 0).all()
+    assert (left.search(index.embeddings.vectors[:80], 400).rows >= 0).all()
+    for share in (0.05, 0.5, 0.9):
+        allowed = np.random.default_rng(3).random(N) < share
+        for count in (1, 80):
+            found = index.search(index.embeddings.vectors[:count], 600, allowed=allowed)
+            assert ((found.rows >= 0).sum(axis=1) == min(600, allowed.sum())).all() and allowed[
+                found.rows[:, :100]
+            ].all()
+
+
+@pytest.mark.parametrize("count", [1, 80])
+def test_a_graph_in_pieces(count: int) -> None:
+    """Vectors that no link leads to are found by an exact search."""
+    whole = build_index(clustered(N), "hnsw")
+    links = whole.faiss.hnsw.neighbors
+    faiss.copy_array_to_vector(np.full(links.size(), -1, dtype=np.int32), links)
+    queries = whole.embeddings.vectors[:count]
+    assert ((whole.once(queries, 30).rows >= 0).sum(axis=1) == 1).all()
+    assert hnsw_batch.pays(count) == (count == 80)
+    assert (whole.search(queries, 30).rows == whole.embeddings.search(queries, 30).rows).all()
+
+
+def test_nothing_changes_up_to_what_was_measured() -> None:
+    for type_ in TYPES:
+        index = built(type_)
+        assert index.covered == 21
+        assert index._chosen(AS_BUILT, 21) == index.settings and not index._exactly(21, AS_BUILT)
+    promised = build_index(clustered(N), "ivf", promise=Promise(0.9, 100))
+    assert promised.covered == 101 and promised._chosen(AS_BUILT, 101) == promised.settings
+    more = promised._chosen(AS_BUILT, 200)
+    assert promised.settings.cells < more.cells <= promised.faiss.nlist
+
+
+@pytest.mark.parametrize("name", ["nprobe", "ef_search"])
+def test_settings_grow_with_k(name: str) -> None:
+    index = built("ivf" if name == "nprobe" else "hnsw")
+    grown = [
+        getattr(search_effort.grown(index.settings, index.faiss, k, 21), name)
+        for k in (1, 21, 22, 50, 200, 2000, 10**6)
+    ]
+    assert grown[0] == grown[1] == getattr(index.settings, name)
+    assert grown == sorted(grown) and grown[2] <= 2 * grown[1] + 2 and grown[3] > grown[1]
+    assert grown[-1] == (index.faiss.nlist if name == "nprobe" else N)
+
+
+def test_what_came_short_is_searched_harder_before_it_is_searched_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = replace(built("IVF64,Flat"), settings=SearchSettings(nprobe=1))
+    asked: list[int | None] = []
+    once = Index.once
+
+    def counted(self: Index, queries: np.ndarray, k: int, settings: SearchSettings, *more: object) -> object:
+        asked.append(settings.nprobe)
+        return once(self, queries, k, settings, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Index, "once", counted)
+    assert (index.search(index.embeddings.vectors[:5], 100, SearchSettings(nprobe=1)).rows >= 0).all()
+    assert asked[:2] == [1, 4] and len(asked) <= 3
+
+
+def test_recall_at_other_k_is_what_a_twin_counts() -> None:
+    """On a sample, so that the growth of settings cannot be wrong without a word."""
+    index = built("ivf")
+    for k in (20, 100, 300):
+        assert some_items(index.embeddings, 7, 200, k).found_by(index).mean > 0.98

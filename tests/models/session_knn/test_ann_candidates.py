@@ -1,0 +1,170 @@
+"""FAISS proposes, the exact scorer ranks: with all sessions proposed nothing changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedrec.data import Sessions, Vocab
+from embedrec.errors import DataError, SettingsError
+from embedrec.models.session_knn import ann_candidates, ann_recall
+from embedrec.models.session_knn.ann_candidates import SessionAnn
+from embedrec.models.session_knn.base import SessionKnn
+from embedrec.models.session_knn.model import Proposals, SessionKnnModel
+from embedrec.models.session_knn.variants import SKNN, SSCF, STAN, VMIS, VSKNN, VSTAN
+from embedrec.models.session_knn.wsknn import WSKNN
+from tests.conftest import of_lists
+
+RECIPES = [
+    SKNN(5, 0),
+    SKNN(5, 0, "jaccard", "last-shared"),
+    SKNN(3, 0, scoring="followers"),
+    VSKNN(5, 0),
+    VSKNN(5, 0, similarity="vec", decay="same"),
+    STAN(5, 0, snh=2.0),
+    VSTAN(5, 0),
+    VMIS(5, 0, longest=0.9),
+    SSCF(5),
+    WSKNN(5, 0, compat="wsknn"),
+]
+
+
+def drawn(count: int, n: int = 60, seed: int = 0) -> Sessions:
+    """Sessions with repeats and times, around topics of ten items."""
+    rng = np.random.default_rng(seed)
+    topics = rng.integers(0, n // 10, count)
+    lists = [(10 * t + rng.integers(0, 10, rng.integers(1, 9))).tolist() for t in topics]
+    sessions = of_lists(lists, Vocab(np.arange(n), counts=np.full(n, 9)))
+    times = np.sort(rng.integers(0, 10**10, count))
+    return replace(sessions, times=np.repeat(times, sessions.lengths))
+
+
+def proposing(model: SessionKnnModel, some: np.ndarray) -> SessionKnnModel:
+    """The model with the same proposals for every history."""
+    return replace(model, proposals=Proposals(lambda h, k: np.tile(some.astype(np.int32), (len(h), 1)), len(some)))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: r.name)
+def test_all_sessions_proposed_are_all_sessions(recipe: SessionKnn) -> None:
+    train, asked = drawn(300), drawn(40, seed=1)
+    model = recipe.fit(train)
+    store = np.random.default_rng(0).permutation(300)
+    if isinstance(recipe, VMIS):  # long sessions can be no neighbours, whoever proposes
+        found = recipe.found(session_ann_store(model))
+        store = store[found[store]]
+    through = proposing(model, np.concatenate([store, [-1, -1]]))
+    for exact, near in zip(model.neighbours(asked, 30), through.neighbours(asked, 30), strict=True):
+        np.testing.assert_allclose(near, exact, rtol=1e-12)
+    for seen in (False, True):
+        rows, scores = model.weights(asked, 20, seen=seen)
+        other, close = through.weights(asked, 20, seen=seen)
+        np.testing.assert_array_equal(other, rows)
+        np.testing.assert_allclose(close, scores, rtol=1e-11)
+
+
+def session_ann_store(model: SessionKnnModel) -> Any:
+    from embedrec.models.session_knn.store import SessionStore
+
+    return SessionStore.restored(model.arrays, len(model.vocab))
+
+
+def test_what_is_not_proposed_is_no_neighbour() -> None:
+    train, asked = drawn(300), drawn(40, seed=1)
+    model = SKNN(5, 0).fit(train)
+    some = np.arange(0, 300, 3)
+    near, similar = proposing(model, some).neighbours(asked, 20)
+    numbers, similarities = model.neighbours(asked, 300)
+    for q in range(40):
+        kept = [(n, s) for n, s in zip(numbers[q], similarities[q], strict=True) if n >= 0 and n % 3 == 0][:20]
+        assert near[q][near[q] >= 0].tolist() == [n for n, _ in kept]
+        np.testing.assert_allclose(similar[q][: len(kept)], [s for _, s in kept])
+
+
+@pytest.mark.parametrize("recipe", [SKNN, VSKNN, VMIS, SSCF, WSKNN])
+def test_ann_finds_what_lists_find(recipe: Any) -> None:
+    """So few sessions are all proposed: the answers are those of the exact search."""
+    train, asked = drawn(400), drawn(50, seed=1)
+    told: dict[str, Any] = {}
+    ann = recipe(20, 400, candidates="ann", dim=64).fit(train, report=lambda event, **numbers: told.update(numbers))
+    exact = recipe(20, 400).fit(train)
+    np.testing.assert_array_equal(ann.recommend(asked, 10).rows, exact.recommend(asked, 10).rows)
+    assert told["asked"] > 20 and told["candidates"] == 400 and told["nprobe"] == 0
+    assert told["nearest_found"] == 1.0 and told["recall@20"] == told["recall@20_lists"] > 0.3
+    assert told["mrr@20"] == told["mrr@20_lists"] > 0.05
+
+
+def test_cells_are_visited_until_enough_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ann_candidates, "_FEW", 100)
+    train, asked, told = drawn(3000, 600), drawn(50, 600, seed=1), {}
+    ann = SKNN(20, 300, candidates="ann", dim=64).fit(train, report=lambda event, **numbers: told.update(numbers))
+    assert told["nprobe"] > 1 and told["nearest_found"] >= 0.95
+    exact = SKNN(20, 0).fit(train)
+    reached = ann.neighbours(asked, 20)[1] >= exact.neighbours(asked, 20)[1].min(axis=1, keepdims=True) - 1e-9
+    assert reached.mean() > 0.9
+    monkeypatch.setattr(ann_recall, "_TARGET", 0.0)
+    assert SKNN(20, 300, candidates="ann", dim=64).fit(train).arrays["nprobe"].tolist() == [1]
+
+
+def test_updated_and_aged() -> None:
+    """New sessions, of items that are new, are proposed; aged ones are not."""
+    train, newer = drawn(300), of_lists([[0, 1, 900, 901], [900, 901]], Vocab(np.array([0, 1, 900, 901])))
+    newer = replace(newer, times=np.repeat(10**11, 6))
+    model = SKNN(20, 50, candidates="ann", dim=64).fit(train)
+    grown = model.update(newer)
+    asked = of_lists([[900]], Vocab(np.array([900])))
+    assert set(grown.neighbours(asked, 2)[0][0].tolist()) == {300, 301}
+    old = grown.aged(newest=2)
+    assert sorted(old.neighbours(asked, 2)[0][0].tolist()) == [0, 1]
+    assert (old.recipe, len(old.arrays["numbers"])) == (model.recipe, 2)
+    assert SessionAnn.restored(old.arrays, len(old.vocab), 2).faiss.ntotal == 2
+
+
+def test_few_sessions() -> None:
+    for lists in ([], [[]], [[1]], [[1, 2]]):
+        sessions = of_lists(lists, Vocab(np.array([1, 2])))
+        told: dict[str, Any] = {}
+        recipe = SKNN(20, 50, candidates="ann", dim=8)
+        model = recipe.fit(sessions, report=lambda event, **numbers: told.update({event: numbers}))  # noqa: B023
+        assert told["candidates"] == {"asked": 0, "candidates": 50, "nprobe": 0}
+        rows = model.recommend(of_lists([[1]], Vocab(np.array([1]))), 1).rows.tolist()
+        assert rows == ([[1]] if lists == [[1, 2]] else [[-1]])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"candidates": "all"}, "candidates must be one of lists, ann, but is 'all'"),
+        ({"dim": 0}, "dim must be between 1 and 65536, but is 0"),
+    ],
+)
+def test_refused_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        SKNN(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("projection", lambda a: a[:-1]),
+        ("projection", lambda a: np.full_like(a, np.inf)),
+        ("projection", lambda a: a.astype(np.float64)),
+        ("projection", lambda a: np.ascontiguousarray(a[:, 1:])),
+        ("faiss", lambda a: a.astype(np.int8)),
+        ("nprobe", lambda a: np.array([-1])),
+        ("nprobe", lambda a: np.array([1, 2])),
+    ],
+)
+def test_arrays_that_do_not_fit(name: str, change: Any) -> None:
+    model = SKNN(5, 50, candidates="ann", dim=8).fit(drawn(100))
+    with pytest.raises(DataError):
+        model.recipe.restore(model.vocab, dict(model.arrays) | {name: change(model.arrays[name])})
+
+
+def test_another_number_of_sessions() -> None:
+    model = SKNN(5, 50, candidates="ann", dim=8).fit(drawn(100))
+    other = SKNN(5, 50, candidates="ann", dim=8).fit(drawn(90))
+    with pytest.raises(DataError, match="the index holds 90 × 8 vectors for 100 sessions"):
+        model.recipe.restore(model.vocab, dict(model.arrays) | {"faiss": other.arrays["faiss"]})

@@ -1,0 +1,68 @@
+"""Recommendations among some of the items, from models of vectors, lists, counts and past sessions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedrec.errors import SettingsError
+from embedrec.models import filtered_recommend, recipe_class
+from embedrec.models.filtered_recommend import recommended
+from embedrec.models.neighbour_lists import ListsModel
+from tests.conftest import LISTS, of_lists, tiny_sessions
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "word2vec": {"min_count": 1, "dim": 4, "epochs": 1, "sample": 0},
+    "mf": {"dim": 3, "epochs": 1},
+    "popular": {},
+    "ar": {},
+    "cooccurrence": {},
+    "vsknn": {},
+}
+MODELS = {name: recipe_class(name)(**given).fit(tiny_sessions(), seed=1) for name, given in SETTINGS.items()}
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@given(st.sets(st.integers(0, 5)), st.integers(1, 6), st.booleans())
+def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int], k: int, seen: bool) -> None:
+    model, histories = MODELS[name], of_lists(LISTS)
+    n = len(model.vocab)
+    allowed = np.array(sorted(row for row in some if row < n), dtype=np.int64)
+    k = min(k, n)
+    mask = np.isin(np.arange(n), allowed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filtered_recommend, "_BLOCK", 7)
+        found = recommended(model, histories, k, seen=seen, allowed=allowed[::-1])
+    whole = model.recommend(histories, n, seen=seen)
+    for q in range(len(histories)):
+        wanted = [row for row in whole.rows[q].tolist() if row in set(allowed.tolist())][:k]
+        assert found.rows[q].tolist() == wanted + [-1] * (k - len(wanted))
+        np.testing.assert_allclose(
+            found.scores[q][: len(wanted)], whole.scores[q][np.isin(whole.rows[q], wanted)], 1e-5
+        )
+    again = recommended(model, histories, k, seen=seen, allowed=mask)
+    assert (again.rows == found.rows).all()
+    plain = recommended(model, histories, k, seen=seen)
+    assert (plain.rows == model.recommend(histories, k, seen=seen).rows).all()
+
+
+def test_neighbours_from_lists() -> None:
+    model = MODELS["cooccurrence"]
+    assert isinstance(model, ListsModel)
+    n = len(model.vocab)
+    whole, rows = model.neighbours(np.arange(n), n - 1), np.arange(n)
+    for allowed in (np.array([0, 2, 5]), np.array([], dtype=np.int64), np.arange(n)):
+        found = model.neighbours(rows, 2, allowed=allowed)
+        for row in range(n):
+            wanted = [r for r in whole.rows[row].tolist() if r in allowed][:2]
+            assert found.rows[row].tolist() == wanted + [-1] * (2 - len(wanted))
+
+
+def test_bad_input() -> None:
+    for model in MODELS.values():
+        with pytest.raises(SettingsError, match="rows that are allowed must lie between"):
+            recommended(model, of_lists(["ab"]), 1, allowed=np.array([99]))
+        with pytest.raises(SettingsError, match="k must lie between 1 and"):
+            recommended(model, of_lists(["ab"]), 99, allowed=np.array([0]))

@@ -1,0 +1,133 @@
+"""The dial from specific to popular, against a twin in plain Python."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import embedrec.models.popularity_scaling as module
+from embedrec.data import Sessions, Vocab
+from embedrec.errors import SettingsError
+from embedrec.models.popularity_scaling import SHARES, best_share, dialled
+from embedrec.models.session_encoders import mean_encoder
+from embedrec.vectors.embeddings import Embeddings
+from tests.conftest import of_lists, read_only, slow_scores, some_embeddings
+
+
+def with_zeros(n: int = 8, spread: float = 1.0) -> Embeddings:
+    embeddings = some_embeddings(n, 4, spread=spread)
+    vectors = embeddings.vectors.copy()
+    vectors[2] = 0
+    return Embeddings(read_only(vectors), embeddings.vocab)
+
+
+def test_share_0_is_the_same_object() -> None:
+    embeddings = with_zeros()
+    assert dialled(embeddings, 0) is embeddings and dialled(embeddings, 0.0) is embeddings
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_directions_stay_and_norms_are_dialled(share: float) -> None:
+    embeddings = with_zeros()
+    found = dialled(embeddings, share)
+    assert found.metric == "dot" and found.vocab is embeddings.vocab
+    for before, after in zip(embeddings.vectors.tolist(), found.vectors.tolist(), strict=True):
+        norm = sum(x * x for x in before) ** 0.5
+        assert after == pytest.approx([x / norm * norm**share if norm else 0 for x in before], abs=1e-6)
+    if share == 1:
+        np.testing.assert_allclose(found.vectors, embeddings.vectors, rtol=1e-5)
+
+
+def test_nearly_0_ranks_as_the_cosine() -> None:
+    embeddings = some_embeddings(30, 4, spread=1.0)
+    queries = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    cosine, nearly = embeddings.search(queries, 10), dialled(embeddings, 1e-6).search(queries, 10)
+    assert (cosine.rows == nearly.rows).all()
+
+
+def slow_hits(embeddings: Embeddings, sessions: Sessions, share: float) -> int:
+    """How many last items are among the 20 best of their history; items of the history are no rivals."""
+    vectors = embeddings.vectors
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1).tolist()
+    hits = 0
+    for s in range(len(sessions)):
+        *history, target = sessions[s].tolist()
+        if not history:
+            continue
+        query = mean_encoder(vectors)(of_lists([embeddings.vocab.ids[history]], embeddings.vocab))[0]
+        cosines = slow_scores(vectors, query, "cosine")
+        scores = [c * (n**share if n else 0) for c, n in zip(cosines, norms, strict=True)]
+        rivals = [i for i in range(len(vectors)) if scores[i] > scores[target] and (i == target or i not in history)]
+        hits += len(rivals) < 20
+    return hits
+
+
+def popular_sessions(count: int, kind: str) -> tuple[Embeddings, Sessions]:
+    """Sessions that end with an item of large norm, or with one that points where the history points."""
+    embeddings = some_embeddings(100, 6, spread=1.0)
+    rng = np.random.default_rng(3)
+    norms = np.linalg.norm(embeddings.vectors, axis=1)
+    unit = embeddings.vectors / norms[:, None]
+    large = np.argsort(-norms)[:25]
+    lists = []
+    for _ in range(count):
+        history = rng.choice(100, 3, replace=False)
+        near = np.argsort(-(unit @ unit[history].sum(axis=0)))
+        mixed = rng.choice(large) if kind == "popular" or (kind == "both" and rng.random() < 0.5) else near[5]
+        lists.append(embeddings.vocab.ids[[*history, mixed]])
+    return embeddings, of_lists(lists, embeddings.vocab)
+
+
+@pytest.mark.parametrize("kind", ["popular", "specific", "both"])
+def test_the_best_share_is_that_of_a_plain_twin(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings, sessions = popular_sessions(40, kind)
+    hits = {share: slow_hits(embeddings, sessions, share) for share in SHARES}
+    best = min(share for share, found in hits.items() if found == max(hits.values()))
+    encoder = mean_encoder(embeddings.vectors)
+    assert best_share(embeddings, encoder, sessions, seed=0) == best
+    assert (best > 0) == (kind != "specific")
+    monkeypatch.setattr(module, "_BLOCK", 700)  # seven sessions at a time
+    assert best_share(embeddings, encoder, sessions, seed=0) == best
+
+
+def test_nothing_to_choose_by() -> None:
+    embeddings = with_zeros()
+    encoder = mean_encoder(embeddings.vectors)
+    for lists in ([], [[]], [["i1"], ["i2"]]):
+        assert best_share(embeddings, encoder, of_lists(lists, embeddings.vocab), seed=0) == 0
+    same = of_lists([["i1", "i2"], ["i2", "i2"]], embeddings.vocab)  # zero vectors, and all are hits
+    assert best_share(embeddings, encoder, same, seed=0) == 0
+
+
+def test_the_seed_draws_the_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings, sessions = popular_sessions(30, "both")
+    monkeypatch.setattr(module, "_ASKED", 2)
+    encoder = mean_encoder(embeddings.vectors)
+    found = [best_share(embeddings, encoder, sessions, seed=seed) for seed in range(12)]
+    assert found == [best_share(embeddings, encoder, sessions, seed=seed) for seed in range(12)]
+    assert len(set(found)) > 1
+
+
+def test_one_item() -> None:
+    only = Embeddings(np.ones((1, 2), dtype=np.float32), Vocab(["a"]))
+    assert best_share(only, mean_encoder(only.vectors), of_lists(["aa"], only.vocab), seed=0) == 0
+
+
+def test_share_0_of_inner_products_is_the_cosine() -> None:
+    embeddings = replace(with_zeros(), metric="dot")
+    assert dialled(embeddings, 0).metric == "cosine" and dialled(embeddings, 0).vectors is embeddings.vectors
+
+
+@pytest.mark.parametrize(
+    ("share", "metric", "message"),
+    [
+        (-0.1, "cosine", "popularity must lie between 0 and 1, but is -0.1"),
+        (float("nan"), "dot", "popularity must lie between 0 and 1, but is nan"),
+        (0.5, "l2", "vectors that are compared by distance have no norm to dial"),
+    ],
+)
+def test_refused_shares(share: float, metric: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        dialled(replace(with_zeros(), metric=metric), share)

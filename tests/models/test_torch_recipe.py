@@ -1,0 +1,98 @@
+"""What recipes with torch share: held-back sessions, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedrec.errors import SettingsError, TrainingError
+from embedrec.models.baselines.popular import Popular
+from embedrec.models.torch_recipe import device_of, digest, fitted, held_back
+from embedrec.models.two_tower.recipe import TwoTower
+from embedrec.progress import quiet
+from embedrec.training.context import Run
+from tests.conftest import of_lists, tiny_sessions
+from tests.training.toy import clustered_sessions
+
+SMALL: dict[str, Any] = {"dim": 8, "epochs": 3, "batch": 32, "negatives": 12}
+
+
+def test_held_back_items_leave_training() -> None:
+    sessions = clustered_sessions(200)
+    asked = held_back(sessions, 1)
+    assert asked is not None
+    long = int((sessions.lengths >= 3).sum())
+    assert 0 < len(asked.histories) <= -(-long // 20)
+    assert len(asked.train.items) == len(sessions.items) - len(asked.histories)
+    at = {i: s for s, i in enumerate(sessions.ids.tolist())}
+    for number, session in enumerate(asked.histories.ids.tolist()):
+        whole = sessions[at[session]].tolist()
+        assert [*asked.histories[number].tolist(), int(asked.targets[number])] == whole and len(whole) >= 3
+        assert asked.train[at[session]].tolist() == whole[:-1]
+    assert asked.seen  # these sessions repeat items
+    assert not set(sessions.items.tolist()) - set(asked.train.items.tolist())
+    assert held_back(of_lists(["ab", "c"]), 0) is None
+    assert held_back(of_lists(["abc", "ab"]), 0) is None  # c would be lost
+
+
+def test_validation_by_hand() -> None:
+    sessions = clustered_sessions(200)
+    asked = held_back(sessions, 1)
+    assert asked is not None
+    model = Popular().fit(asked.train)
+    order = model.recommend(asked.histories, 20, seen=True).ids()
+    targets = [sessions.vocab.id(int(t)) for t in asked.targets]
+    ranks = [ids.index(t) + 1 if t in ids else None for ids, t in zip(order, targets, strict=True)]
+    judged = asked.judged(model)
+    assert judged["recall@20"] == pytest.approx(np.mean([r is not None for r in ranks]))
+    assert judged["mrr@20"] == pytest.approx(np.mean([1 / r if r else 0 for r in ranks]))
+
+
+def test_early_stop_restores_what_was_best() -> None:
+    told: list[dict[str, Any]] = []
+    recipe = TwoTower(**{**SMALL, "epochs": 12, "patience": 1, "learning_rate": 5.0})
+    sessions = clustered_sessions(200)
+    model = recipe.fit(sessions, seed=3, report=lambda event, **n: told.append({"event": event, **n}))
+    epochs = [t for t in told if t["event"] == "epoch"]
+    best = told[-1]
+    assert best["event"] == "best" and len(epochs) in (best["epoch"] + 1, 12)
+    assert best["recall@20"] == max(e["recall@20"] for e in epochs)
+    asked = held_back(sessions, 3)
+    assert asked is not None and asked.judged(model)["recall@20"] == best["recall@20"]
+
+
+def test_divergence_ends_with_a_clear_error() -> None:
+    recipe = TwoTower(**{**SMALL, "attention": True, "layer_rate": 100.0})  # weights are exponentials of attention
+    with pytest.raises(TrainingError, match=r"the loss is \S+ at step \d+ of epoch \d+; lower the learning rate"):
+        recipe.fit(clustered_sessions(), seed=0)
+
+
+def test_a_digest_tells_sessions_apart() -> None:
+    sessions = clustered_sessions(30)
+    same = clustered_sessions(30)
+    assert digest(sessions) == digest(same) and len(digest(sessions)) == 64
+    other = replace(sessions, users=sessions.users[::-1])  # type: ignore[index]
+    assert len({digest(sessions), digest(other), digest(sessions.taken(np.arange(29))), digest(tiny_sessions())}) == 4
+
+
+def test_recipes_without_torch_have_one_way_to_train() -> None:
+    given: dict[str, Any] = {"seed": 0, "threads": 1, "report": quiet}
+    assert len(fitted(Popular(), tiny_sessions(), **given).vocab) == 6
+    with pytest.raises(SettingsError, match="popular trains in one go, on the CPU, in one process"):
+        fitted(Popular(), tiny_sessions(), **given, run=Run("cuda"))
+    with pytest.raises(SettingsError, match="two-tower cannot continue from a finished model; leave --from out"):
+        fitted(TwoTower(**SMALL), tiny_sessions(), **given, init=None)
+
+
+def test_devices_of_recipes() -> None:
+    told: list[Any] = []
+    for asked in ("auto", "cpu"):
+        assert device_of(Popular(), asked) == "cpu"
+    with pytest.raises(SettingsError, match="popular trains on the CPU only; leave --device out"):
+        device_of(Popular(), "cuda")
+    assert device_of(TwoTower(), "cpu", lambda *a, **n: told.append(n)) == "cpu" and not told
+    chosen = device_of(TwoTower(), "auto", lambda *a, **n: told.append(n))
+    assert told == [{"chosen": chosen}]

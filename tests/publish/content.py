@@ -1,0 +1,65 @@
+"""Publications whose content is known, in Python's own lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from embedrec.data import Vocab
+from embedrec.data.topk import TopK
+from embedrec.publish.content import Publication
+from embedrec.vectors.embeddings import Embeddings
+
+
+def content(
+    n: int = 12, k: int = 3, seed: int = 0, *, d: int = 4, ids: Any = None, parts: str = "both", short: bool = True
+) -> Publication:
+    """n items with neighbours drawn at random, and random vectors; `short` lists of some items end early."""
+    rng = np.random.default_rng(seed)
+    rows = read_only(
+        np.argsort(rng.random((n, n)) + np.eye(n) * 9, axis=1)[:, : min(k, n - 1)] if n < 3000 else _far(n, k, rng)
+    )
+    scores = read_only(-np.sort(-rng.random(rows.shape).astype(np.float32), axis=1))
+    if short:
+        rows, scores = rows.copy(), scores.copy()
+        for r in range(0, n, 5):
+            rows[r, r % rows.shape[1] :], scores[r, r % rows.shape[1] :] = -1, -np.inf
+    vocab = Vocab([f"item:{i} ä" for i in range(n)] if ids is None else ids)
+    vectors = Embeddings(read_only(rng.normal(size=(n, d)).astype(np.float32)), vocab)
+
+    def neighbours(asked: np.ndarray, most: int) -> TopK:
+        return TopK(rows[asked, :most], scores[asked, :most], vocab)
+
+    return Publication(
+        vocab,
+        None if parts == "vectors" else neighbours,
+        None if parts == "neighbours" else vectors,
+        k,
+        {"made_from": f"{n} {k} {seed} {d} {ids}"},
+    )
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+def _far(n: int, k: int, rng: np.random.Generator) -> np.ndarray:
+    """(n, k) neighbours of many items: those at k distances, not the item itself."""
+    return (np.arange(n)[:, None] + 1 + rng.choice(n - 1, size=k, replace=False)) % n
+
+
+def lists(publication: Publication) -> dict[Any, list[Any]]:
+    """The slow twin of what is published: every item's neighbours."""
+    return {item: [other for other, _ in pairs] for item, pairs in scored(publication).items()}
+
+
+def scored(publication: Publication) -> dict[Any, list[tuple[Any, float]]]:
+    """The same with scores."""
+    ids, found = publication.vocab.ids.tolist(), {}
+    assert publication.neighbours is not None
+    top = publication.neighbours(np.arange(len(ids)), min(publication.k, len(ids) - 1))
+    for item, rows, scores in zip(ids, top.rows.tolist(), top.scores.tolist(), strict=True):
+        found[item] = [(ids[row], score) for row, score in zip(rows, scores, strict=True) if row >= 0]
+    return found

@@ -1,0 +1,48 @@
+"""A publish in a process of its own, to be killed: python -m tests.publish.killed TARGET URL SEED."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from embedrec.publish.content import Publication
+from embedrec.publish.endpoint import Place
+from embedrec.publish.generations import Target, publish
+from tests.publish.content import content
+
+ITEMS = {"redis": 5000, "postgres": 3000, "parquet": 3000, "qdrant": 150}
+
+
+def published(kind: str, seed: int) -> Publication:
+    return content(ITEMS[kind], 10, seed=seed, parts="neighbours" if kind == "redis" else "both", short=False)
+
+
+def target(kind: str, url: str) -> Target:
+    if kind == "redis":
+        from embedrec.publish.redis import Redis
+
+        return Redis(Place(url))
+    if kind == "postgres":
+        from embedrec.publish.postgres import Postgres
+
+        return Postgres(Place(url))
+    from embedrec.publish.qdrant import Qdrant
+
+    return Qdrant(Place(url))
+
+
+def main() -> None:
+    kind, url, seed = sys.argv[1:]
+    made = published(kind, int(seed))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    if kind == "parquet":
+        from embedrec.publish.parquet import publish_folder
+
+        publish_folder(made, Path(url))
+    else:
+        publish(made, target(kind, url), keep=0, grace=0)
+
+
+if __name__ == "__main__":
+    main()

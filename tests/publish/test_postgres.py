@@ -1,0 +1,381 @@
+"""PostgreSQL with pgvector, a real one: rows, transactions, readers in every isolation, and what is refused."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedrec.data import Vocab
+from embedrec.errors import DataError, PublishError, SettingsError
+from embedrec.publish.content import Publication
+from embedrec.publish.endpoint import Place, Retries
+from embedrec.publish.generations import Published, publish
+from embedrec.publish.postgres import Postgres
+from embedrec.vectors.embeddings import Embeddings
+from tests.conftest import slow_nearest
+from tests.publish.content import content, lists, scored
+
+
+def target(url: str, **more: Any) -> Postgres:
+    return Postgres(Place(url, retries=Retries(2, 0.01)), **more)
+
+
+def served(connection: Any, prefix: str = "embedrec") -> dict[Any, list[tuple[Any, float]]]:
+    """What the view of neighbours says of every item that has some."""
+    found: dict[Any, list[tuple[Any, float]]] = {}
+    rows = connection.execute(
+        f'SELECT item, other, score::float8, rank FROM "{prefix}_neighbours" ORDER BY item, rank'
+    ).fetchall()
+    for item, other, score, rank in rows:
+        found.setdefault(item, []).append((other, score))
+        assert rank == len(found[item])
+    return found
+
+
+def with_some(publication: Publication) -> dict[Any, list[tuple[Any, float]]]:
+    return {item: pairs for item, pairs in scored(publication).items() if pairs}
+
+
+def vectors(connection: Any, prefix: str = "embedrec") -> dict[Any, list[float]]:
+    rows = connection.execute(f'SELECT item, vector::real[]::float8[] FROM "{prefix}_vectors"').fetchall()
+    return dict(rows)
+
+
+def numbers(connection: Any, part: str) -> set[int]:
+    """The generations that have rows."""
+    return {number for (number,) in connection.execute(f"SELECT DISTINCT generation FROM embedrec_{part}_all")}
+
+
+@pytest.mark.parametrize("ids", [None, list(range(-3, 17)), ["a\tb", "\\N", "'; DROP TABLE", *map(str, range(17))]])
+def test_rows(postgres: Any, postgres_url: str, ids: Any) -> None:
+    some = content(20, 4, ids=ids)
+    done = publish(some, target(postgres_url))
+    assert served(postgres) == with_some(some)
+    assert some.vectors is not None
+    assert vectors(postgres) == dict(zip(some.vocab.ids.tolist(), some.vectors.vectors.tolist(), strict=True))
+    assert done.generation == 1 and done.written["vectors"] == 20
+    assert done.written["neighbours"] == sum(map(len, lists(some).values()))
+    assert done.written == target(postgres_url).measured(some)
+    (about,) = postgres.execute("SELECT fingerprint, about->>'made_from', parts FROM embedrec_generations").fetchall()
+    assert about == (some.fingerprint("postgres-1"), some.made_from["made_from"], ["neighbours", "vectors"])
+
+
+@pytest.mark.parametrize("parts", ["neighbours", "vectors"])
+def test_one_of_both(postgres: Any, postgres_url: str, parts: str) -> None:
+    publish(content(parts=parts), target(postgres_url))
+    assert numbers(postgres, parts) == {1}
+    publish(content(seed=1), target(postgres_url))
+    assert served(postgres) == with_some(content(seed=1)) and len(vectors(postgres)) == 12
+    publish(content(seed=2, parts=parts), target(postgres_url), grace=0)
+    assert parts == "vectors" or not vectors(postgres)
+
+
+def test_names_are_quoted(postgres: Any, postgres_url: str) -> None:
+    odd = 'Si"mi%s {lar}'
+    postgres.execute('CREATE SCHEMA "my schema"')
+    for seed in (1, 2, 3):
+        publish(content(seed=seed), target(postgres_url, prefix=odd, schema="my schema"), grace=0)
+    postgres.execute('SET search_path TO "my schema"')
+    assert served(postgres, odd.replace('"', '""')) == with_some(content(seed=3))
+    with pytest.raises(PublishError, match=r"schema .nowhere. does not exist\); see what the server says"):
+        publish(content(), target(postgres_url, schema="nowhere"))
+    for bad in ("", "é" * 21):
+        with pytest.raises(SettingsError, match="1 to 40 bytes"):
+            target(postgres_url, prefix=bad)
+
+
+def test_many_rows(postgres: Any, postgres_url: str) -> None:
+    many = content(5000, 5)
+    publish(many, target(postgres_url))
+    assert served(postgres) == with_some(many)
+
+
+def test_generations_stay_and_go(postgres: Any, postgres_url: str) -> None:
+    some = [content(seed=seed) for seed in range(4)]
+    for number, publication in enumerate(some[:3], 1):
+        assert publish(publication, target(postgres_url), grace=0).generation == number
+        assert served(postgres) == with_some(publication)
+    assert numbers(postgres, "neighbours") == numbers(postgres, "vectors") == {2, 3}
+    assert publish(some[2], target(postgres_url)) == Published(3)
+    assert publish(some[1], target(postgres_url), grace=0) == Published(2)  # back to one that was kept
+    assert served(postgres) == with_some(some[1])
+    began = time.monotonic()
+    publish(some[3], target(postgres_url), keep=0, grace=0.3)
+    assert time.monotonic() - began >= 0.3
+    assert numbers(postgres, "neighbours") == numbers(postgres, "vectors") == {4}
+
+
+def test_a_long_transaction_sees_what_it_saw(postgres: Any, postgres_url: str) -> None:
+    """In REPEATABLE READ the old generation stays in sight, even of one that first looks after the switch."""
+    import psycopg
+
+    first, second, third = (content(seed=seed) for seed in range(3))
+    publish(first, target(postgres_url))
+    with psycopg.connect(postgres_url) as early, psycopg.connect(postgres_url) as reader:
+        for connection in (early, reader):
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        assert early.execute("SELECT 1").fetchone() == (1,)
+        assert served(reader) == with_some(first)
+        publish(second, target(postgres_url))
+        assert served(early) == served(reader) == with_some(first)
+        assert served(postgres) == with_some(second)
+        publish(third, target(postgres_url), keep=0, grace=0)
+        assert served(early) == served(reader) == with_some(first)
+        assert numbers(postgres, "neighbours") == {3}
+    assert served(postgres) == with_some(third)
+
+
+@pytest.mark.parametrize(("metric", "operator"), [("cosine", "<=>"), ("dot", "<#>"), ("l2", "<->")])
+def test_search_with_hnsw(postgres: Any, postgres_url: str, metric: Any, operator: str) -> None:
+    """Readers' searches go through the index of the generation that is served, and find the nearest."""
+    rng = np.random.default_rng(0)
+    for seed in (1, 2):
+        made = Embeddings(rng.normal(size=(400, 8)).astype(np.float32), Vocab(list(range(400))), metric)
+        publish(Publication(made.vocab, None, made, 1, {"made_from": seed}), target(postgres_url, hnsw=True))
+    asked = made.vectors[7]
+    query = str(asked.tolist())
+    exact = f"SELECT item FROM embedrec_vectors ORDER BY vector {operator} %s::vector LIMIT 5"
+    assert [item for (item,) in postgres.execute(exact, (query,))] == slow_nearest(made.vectors, asked, metric, 5)
+    postgres.execute("SET hnsw.ef_search = 200")
+    found = postgres.execute("SELECT item, distance FROM embedrec_nearest(%s, 5)", (query,)).fetchall()
+    assert [item for item, _ in found] == slow_nearest(made.vectors, asked, metric, 5)
+    assert found == sorted(found, key=lambda pair: pair[1])
+    used = "SELECT indexrelname, idx_scan FROM pg_stat_user_indexes"
+    postgres.execute("SELECT pg_stat_force_next_flush()")
+    scans = {name: scans for name, scans in postgres.execute(used) if "hnsw" in name}
+    assert scans == {"embedrec_vectors_hnsw_1": 0, "embedrec_vectors_hnsw_2": 1}
+
+
+def with_metric(metric: Any, seed: int = 0) -> Publication:
+    """Vectors whose nearest differ from metric to metric."""
+    rng = np.random.default_rng(seed)
+    scaled = rng.normal(size=(300, 6)) * rng.uniform(0.1, 9, size=(300, 1))
+    made = Embeddings(scaled.astype(np.float32), Vocab(list(range(300))), metric)
+    return Publication(made.vocab, None, made, 1, {"made_from": f"{metric} {seed}"})
+
+
+def found_near(connection: Any, some: Publication, k: int = 7) -> list[int]:
+    assert some.vectors is not None
+    query = str(some.vectors.vectors[5].tolist())
+    return [i for (i,) in connection.execute("SELECT item FROM embedrec_nearest(%s::vector, %s)", (query, k))]
+
+
+def expected_near(some: Publication, k: int = 7) -> list[int]:
+    assert some.vectors is not None
+    return slow_nearest(some.vectors.vectors, some.vectors.vectors[5], some.vectors.metric, k)
+
+
+def test_search_follows_the_metric_that_is_served(postgres: Any, postgres_url: str) -> None:
+    """Also back to a generation that was kept, and for a transaction that sees the old one still."""
+    import psycopg
+
+    some = [with_metric(metric) for metric in ("cosine", "dot", "l2")]
+    assert len({tuple(expected_near(p)) for p in some}) == 3
+    postgres.execute("SET hnsw.ef_search = 300")
+    for publication in some:
+        publish(publication, target(postgres_url, hnsw=True), keep=2)
+        assert found_near(postgres, publication) == expected_near(publication)
+    with psycopg.connect(postgres_url) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        assert found_near(reader, some[2]) == expected_near(some[2])
+        assert publish(some[0], target(postgres_url, hnsw=True), keep=2) == Published(1)
+        assert found_near(reader, some[2]) == expected_near(some[2])
+        assert found_near(postgres, some[0]) == expected_near(some[0])
+    postgres.execute("SELECT pg_stat_force_next_flush()")
+    used = dict(postgres.execute("SELECT indexrelname, idx_scan FROM pg_stat_user_indexes").fetchall())
+    assert all(used[f"embedrec_vectors_hnsw_{number}"] for number in (1, 2, 3))
+
+
+def test_a_generation_that_does_not_say_its_metric(postgres: Any, postgres_url: str) -> None:
+    """Of an earlier version: the metric that is published counts."""
+    publish(with_metric("dot", 1), target(postgres_url))
+    postgres.execute("UPDATE embedrec_generations SET about = about - 'metric'")
+    assert found_near(postgres, with_metric("dot", 1)) == expected_near(with_metric("dot", 1))
+
+
+def test_indexes_go_with_their_generation(postgres: Any, postgres_url: str) -> None:
+    indexes = "SELECT relname FROM pg_class WHERE relname LIKE '%hnsw%'"
+    for seed in range(3):
+        publish(content(seed=seed), target(postgres_url, hnsw=True), grace=0)
+    assert {name for (name,) in postgres.execute(indexes)} == {"embedrec_vectors_hnsw_2", "embedrec_vectors_hnsw_3"}
+    import psycopg
+
+    with psycopg.connect(postgres_url) as reader:  # in whose way no index is dropped
+        vectors(reader)
+        publish(content(seed=3), target(postgres_url, hnsw=True), grace=0)
+    assert len(postgres.execute(indexes).fetchall()) == 3
+    publish(content(seed=4), target(postgres_url, hnsw=True), grace=0)
+    assert len(postgres.execute(indexes).fetchall()) == 2
+    publish(content(seed=3), target(postgres_url, hnsw=True), keep=0, grace=0)
+    publish(content(seed=5), target(postgres_url, hnsw=True), keep=0, grace=0)  # its number was another's before
+    assert served(postgres) == with_some(content(seed=5))
+
+
+def test_neighbours_are_looked_up_by_index(postgres: Any, postgres_url: str) -> None:
+    for seed in (1, 2):
+        publish(content(3000, 5, seed=seed), target(postgres_url))
+    query = "SELECT other FROM embedrec_neighbours WHERE item = 'item:7 ä' ORDER BY rank"
+    plan = "\n".join(line for (line,) in postgres.execute(f"EXPLAIN (ANALYZE) {query}"))
+    assert "embedrec_neighbours_all_pkey" in plan and "Seq Scan on embedrec_neighbours" not in plan
+    assert [other for (other,) in postgres.execute(query)] == lists(content(3000, 5, seed=2))["item:7 ä"]
+
+
+def test_what_readers_rely_on_stays(postgres: Any, postgres_url: str) -> None:
+    publish(content(), target(postgres_url))
+    with pytest.raises(PublishError, match=r"get vector\(4\) vector, but what is published has vector\(5\); choose"):
+        publish(content(d=5), target(postgres_url))
+    with pytest.raises(PublishError, match="get text item, but what is published has bigint; choose another --prefix"):
+        publish(content(ids=list(range(12))), target(postgres_url))
+    assert served(postgres) == with_some(content())
+    assert numbers(postgres, "neighbours") == numbers(postgres, "vectors") == {1}
+    with pytest.raises(
+        SettingsError, match="an HNSW index of pgvector takes 2000 dimensions at most, but vectors have 2001"
+    ):
+        publish(content(d=2001), target(postgres_url, hnsw=True))
+    with pytest.raises(DataError, match=r"the id 'a\\x00b' holds a zero byte"):
+        publish(content(3, ids=["a\0b", "c", "d"]), target(postgres_url))
+
+
+def test_one_publisher_at_a_time(postgres: Any, postgres_url: str) -> None:
+    first, second = target(postgres_url), target(postgres_url)
+    with first, first._session.transaction(), pytest.raises(PublishError, match=r"another publish to 'embedrec' at .*"):
+        publish(content(), second)
+    assert publish(content(), second).generation == 1
+
+
+def test_two_that_publish_the_same_at_once(postgres: Any, postgres_url: str) -> None:
+    """The second, which looked before the first was done, looks again when its turn comes."""
+    from dataclasses import replace
+
+    some, second = content(), target(postgres_url)
+    second.place = replace(second.place, retries=Retries(8, 0.05))
+    second._session.place = second.place
+    asked, done = threading.Event(), []
+    looked = second._session.transaction
+
+    def transaction() -> Any:
+        asked.set()
+        return looked()
+
+    second._session.transaction = transaction  # type: ignore[method-assign]
+    with target(postgres_url) as first, first._session.transaction():
+        thread = threading.Thread(target=lambda: done.append(publish(some, second)))
+        thread.start()
+        assert asked.wait(10)
+        inner = first._session.transaction
+        first._session.transaction = first._session.connection.transaction  # type: ignore[method-assign]
+        assert first.write(some, some.fingerprint(first.layout), lambda *a, **k: None)[0] == 1
+        first._session.transaction = inner  # type: ignore[method-assign]
+    thread.join(10)
+    assert done == [Published(1)] and numbers(postgres, "neighbours") == {1} and served(postgres) == with_some(some)
+
+
+def test_more_neighbours_than_items(postgres: Any, postgres_url: str) -> None:
+    assert target(postgres_url).measured(content(k=70_000, short=False))["neighbours"] == 12 * 11
+    publish(content(k=70_000, short=False), target(postgres_url))
+    assert served(postgres) == with_some(content(k=70_000, short=False))
+
+
+def test_lost_connections_begin_anew(postgres: Any, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    remarks: list[logging.LogRecord] = []
+    last = logging.Handler()
+    monkeypatch.setattr(last, "emit", remarks.append)
+    monkeypatch.setattr(logging, "lastResort", last)  # prints what nobody asked for
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    said: list[str] = []
+    others = "pid <> pg_backend_pid() AND backend_type = 'client backend'"
+
+    def kill(event: str, **numbers: Any) -> None:
+        said.append(event)
+        if event == "progress" and said.count("retry") < 2:
+            postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+
+    some = content(3000, 3)
+    done = publish(some, Postgres(Place(postgres_url, retries=Retries(3, 0.01), report=kill)), report=kill)
+    assert said.count("retry") == 2 and not remarks
+    assert served(postgres) == with_some(some) and done.written["vectors"] == 3000
+    assert numbers(postgres, "neighbours") == numbers(postgres, "vectors") == {done.generation}
+
+
+def test_an_interrupt_leaves_the_old_generation(postgres: Any, postgres_url: str) -> None:
+    publish(content(), target(postgres_url))
+
+    def stop(event: str, **numbers: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        publish(content(seed=1), target(postgres_url), report=stop)
+    assert served(postgres) == with_some(content()) and numbers(postgres, "neighbours") == {1}
+
+
+def test_readers_miss_nothing(postgres: Any, postgres_url: str) -> None:
+    import psycopg
+
+    contents = [content(100, 5, seed=seed, short=False) for seed in range(2)]
+    publish(contents[0], target(postgres_url))
+    right = {item: {tuple(lists(c)[item]) for c in contents} for item in contents[0].vocab.ids.tolist()}
+    items, reads, wrong, over = list(right), [0], [], threading.Event()
+
+    def reader() -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            while not over.is_set():
+                item = items[reads[0] % len(items)]
+                asked = "SELECT other FROM embedrec_neighbours WHERE item = %s ORDER BY rank"
+                found = tuple(other for (other,) in connection.execute(asked, (item,)))
+                reads[0] += 1
+                if found not in right[item]:
+                    wrong.append((item, found))
+                time.sleep(0.0005)
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    switches, began = 0, time.perf_counter()
+    try:
+        while time.perf_counter() - began < 1.5 or reads[0] < 200:
+            switches += 1
+            again = target(postgres_url, hnsw=switches % 4 > 1)  # so that it is another content each time
+            publish(contents[switches % 2], again, keep=0, grace=0.05)
+    finally:
+        over.set()
+        thread.join()
+    assert switches >= 3 and not wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            ("s3cret", "wr0ng"),
+            r"postgresql://shop:\*\*\*@127.0.0.1:\d+/postgres cannot be .*; check the URL, user and password",
+        ),
+        (("/postgres", "/nothing"), 'database "nothing" does not exist'),
+        (("/postgres", "/postgres?sslmode=much"), "invalid sslmode value"),
+        (("/postgres", "/postgres?sslmode=require"), "does not support SSL"),
+    ],
+)
+def test_bad_places(postgres_url: str, change: tuple[str, str], says: str) -> None:
+    with pytest.raises(PublishError, match=says) as raised:
+        publish(content(), Postgres(Place(postgres_url.replace(*change))))
+    assert not any(secret in str(raised.value) for secret in ("s3cret", "wr0ng", "secret "))
+
+
+def test_no_url() -> None:
+    with pytest.raises(SettingsError, match=r"^write the URL as postgresql://user:password@host:5432/database$"):
+        Postgres(Place("host=db password=s3cret"))
+
+
+def test_no_pgvector(postgres: Any, postgres_url: str) -> None:
+    """A server that has none says so; neighbours need none."""
+    first = target(postgres_url)
+    with first:
+        session = first._session
+        do = session.do
+        session.do = lambda text, *names, **more: [] if "'vector'" in text else do(text, *names, **more)  # type: ignore[method-assign]
+        with pytest.raises(PublishError, match="has no pgvector; install it there, or leave the vectors out"):
+            first.write(content(), "", lambda *a, **k: None)
+        assert first.write(content(parts="neighbours"), "", lambda *a, **k: None)[0] == 1

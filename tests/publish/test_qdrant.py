@@ -1,0 +1,232 @@
+"""Qdrant, the engine within its client: points, aliases, generations, and what is cleaned up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from embedrec.errors import PublishError, SettingsError
+from embedrec.publish.content import Publication
+from embedrec.publish.endpoint import Place, Retries
+from embedrec.publish.generations import Published, publish
+from embedrec.publish.qdrant import Qdrant, point_id
+from embedrec.publish.qdrant import _check_folder as check_folder
+from tests.conftest import slow_nearest
+from tests.publish.content import content, scored
+
+
+@pytest.fixture
+def client() -> Any:
+    with_nothing = QdrantClient(":memory:")
+    yield with_nothing
+    with_nothing.close()
+
+
+def target(client: Any, **more: Any) -> Qdrant:
+    return Qdrant(Place(":memory:", retries=Retries(2, 0.01)), client=client, **more)
+
+
+def points(client: Any, publication: Publication, name: str = "embedrec") -> dict[Any, tuple[Any, list[float]]]:
+    found = client.scroll(name, limit=len(publication.vocab) + 1, with_vectors=True)[0]
+    return {p.payload["item"]: (p.payload.get("neighbours"), p.vector) for p in found}
+
+
+def expected(publication: Publication) -> dict[Any, tuple[Any, list[float]]]:
+    assert publication.vectors is not None
+    vectors = publication.vectors.vectors.tolist()
+    pairs = scored(publication) if publication.neighbours else {}
+    return {
+        item: ([{"item": o, "score": pytest.approx(s, rel=1e-6)} for o, s in pairs[item]] if pairs else None, vector)
+        for item, vector in zip(publication.vocab.ids.tolist(), vectors, strict=True)
+    }
+
+
+def unscaled(publication: Publication) -> Publication:
+    """The same, compared by dot product, so that Qdrant stores the vectors as they are."""
+    from dataclasses import replace
+
+    assert publication.vectors is not None
+    return replace(publication, vectors=replace(publication.vectors, metric="dot"))
+
+
+@pytest.mark.parametrize("parts", ["both", "vectors"])
+@pytest.mark.parametrize("ids", [None, list(range(-3, 9))])
+def test_points(client: Any, parts: str, ids: Any) -> None:
+    some = unscaled(content(parts=parts, ids=ids))
+    done = publish(some, target(client))
+    assert points(client, some) == expected(some)
+    assert done == Published(1, target(client).measured(some)) and done.written["points"] == 12
+    assert publish(some, target(client)) == Published(1)
+    (found,) = client.retrieve("embedrec", [point_id(some.vocab.id(3))])
+    assert found.payload["item"] == some.vocab.id(3)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_search(client: Any, metric: Any) -> None:
+    from dataclasses import replace
+
+    some = content(1500, 2, d=8)
+    assert some.vectors is not None
+    some = replace(some, vectors=replace(some.vectors, metric=metric))
+    publish(some, target(client))
+    assert some.vectors is not None
+    asked = some.vectors.vectors[3]
+    found = [p.payload["item"] for p in client.query_points("embedrec", query=asked.tolist(), limit=5).points]
+    assert found == [f"item:{r} ä" for r in slow_nearest(some.vectors.vectors, asked, metric, 5)]
+
+
+def collections(client: Any) -> set[str]:
+    return {c.name for c in client.get_collections().collections}
+
+
+def aliases(client: Any) -> set[str]:
+    return {a.alias_name for a in client.get_aliases().aliases}
+
+
+def test_generations_stay_and_go(client: Any) -> None:
+    client.create_collection("embedrec-not-ours", models.VectorParams(size=2, distance=models.Distance.DOT))
+    some = [unscaled(content(seed=seed)) for seed in range(4)]
+    for number, publication in enumerate(some[:3], 1):
+        assert publish(publication, target(client), grace=0).generation == number
+        assert points(client, publication) == expected(publication)
+    assert collections(client) == {"embedrec-not-ours", "embedrec-2", "embedrec-3"}
+    assert publish(some[1], target(client), grace=0) == Published(2)  # back to one that was kept
+    assert points(client, some[1]) == expected(some[1])
+    assert sum("retired" in alias for alias in aliases(client)) == 1
+    publish(some[3], target(client), keep=0, grace=0)
+    assert collections(client) == {"embedrec-not-ours", "embedrec-4"} and len(aliases(client)) == 2
+
+
+def test_what_is_half_loaded_goes(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = unscaled(content(seed=1)), unscaled(content(seed=2))
+    publish(first, target(client))
+
+    def stop(*args: Any, **more: Any) -> None:
+        assert collections(client) == {"embedrec-1", "embedrec-2"}
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        publish(second, target(client), report=stop)
+    assert collections(client) == {"embedrec-1"} and points(client, first) == expected(first)
+    client.create_collection("embedrec-2", models.VectorParams(size=4, distance=models.Distance.DOT))
+    said: list[str] = []
+    publish(second, target(client), report=lambda event, **numbers: said.append(event))
+    assert said[0] == "cleaned" and points(client, second) == expected(second)
+    monkeypatch.setattr(client, "upsert", lambda *args, **more: None)
+    with pytest.raises(PublishError, match=r"holds 0 of 12 points in embedrec-3; publish again"):
+        publish(content(seed=3), target(client))
+    assert points(client, second) == expected(second)
+
+
+def test_answers_that_are_tried_again(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    some, real, failed = unscaled(content()), client.upsert, []
+
+    def sometimes(*args: Any, **more: Any) -> Any:
+        if len(failed) < 2:
+            failed.append(1)
+            real(*args, **more)  # it arrived, but the answer did not
+            raise [ResponseHandlingException(OSError("reset")), UnexpectedResponse(503, "busy", b"", None)][
+                len(failed) - 1
+            ]
+        return real(*args, **more)
+
+    monkeypatch.setattr(client, "upsert", sometimes)
+    publish(some, target(client))
+    assert len(failed) == 2 and points(client, some) == expected(some)
+
+    def refused(*args: Any, **more: Any) -> Any:
+        raise UnexpectedResponse(403, "Forbidden", b"no s3cret", None)
+
+    monkeypatch.setattr(client, "upsert", refused)
+    ours = Qdrant(Place("https://:s3cret@db:6333"), client=client)
+    with pytest.raises(
+        PublishError, match=r"https://:\*\*\*@db:6333 cannot be .*403 .*; check the URL, and the API key"
+    ):
+        ours._asked(refused)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaves its lock file open
+def test_a_folder(tmp_path: Path) -> None:
+    some, where = unscaled(content()), str(tmp_path / "qdrant")
+    publish(some, Qdrant(Place(where)))
+    assert publish(some, Qdrant(Place(where))) == Published(1)
+    with QdrantClientOf(where) as client:
+        assert points(client, some) == expected(some)
+        with pytest.raises(PublishError, match="already accessed by another instance"):
+            publish(content(seed=1), Qdrant(Place(where)))
+
+
+def test_points_that_were_lost_are_written_again(client: Any) -> None:
+    some, said = unscaled(content()), []
+    publish(some, target(client))
+    client.delete("embedrec", [point_id(some.vocab.id(3))])
+    again = publish(some, target(client), grace=0, report=lambda event, **n: said.append((event, n)))
+    assert again.generation == 2 and points(client, some) == expected(some)
+    assert said[0] == ("incomplete", {"generation": 1, "missing": 1}) and collections(client) == {"embedrec-2"}
+
+
+def test_places_that_are_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for bad, says in {
+        "localhost:6333": "a server needs a scheme; write http://localhost:6333",
+        "me:s3cret@db.example.com:6333/x": r"a server needs a scheme; write http://me:\*\*\*@db.example.com:6333/x",
+        "grpc://host:6334": "write the URL as http://host:6333 or https://host:6333, or name a folder",
+    }.items():
+        with pytest.raises(SettingsError, match=f"^{says}$"):
+            Qdrant(Place(bad))
+    models = tmp_path / "models"
+    (models / "word2vec").mkdir(parents=True)
+    with pytest.raises(PublishError, match=r"^models holds other files and no storage of Qdrant \(word2vec\); move it"):
+        publish(content(), Qdrant(Place("models")))
+    assert [f.name for f in models.iterdir()] == ["word2vec"]
+    (models / "meta.json").write_text("[]")
+    with pytest.raises(PublishError, match="no storage of Qdrant"):
+        publish(content(), Qdrant(Place("models")))
+    with pytest.raises(PublishError, match=r"^models/meta.json is a file"):
+        publish(content(), Qdrant(Place("models/meta.json")))
+    with pytest.raises(SettingsError, match="qdrant takes vectors"):
+        publish(content(parts="neighbours"), Qdrant(Place("qd2")))
+    assert [f.name for f in tmp_path.iterdir()] == ["models"]
+    for half in ([], [".lock"], [".lock", "collection"]):  # of a publish that was killed early
+        for name in half:
+            (tmp_path / "half" / name).mkdir(parents=True, exist_ok=True)
+        check_folder(tmp_path / "half")
+
+
+class QdrantClientOf:
+    """A client that is closed at the end."""
+
+    def __init__(self, folder: str) -> None:
+        self.client = QdrantClient(path=folder)
+
+    def __enter__(self) -> Any:
+        return self.client
+
+    def __exit__(self, *raised: object) -> None:
+        self.client.close()
+
+
+def test_bad_settings(client: Any) -> None:
+    for bad in ("", "a/b", "ä"):
+        with pytest.raises(SettingsError, match="1 to 80 letters"):
+            target(client, prefix=bad)
+    with pytest.raises(SettingsError, match="qdrant takes vectors"):
+        publish(content(parts="neighbours"), target(client))
+    with pytest.raises(PublishError, match=r"http://127.0.0.1:1 cannot be .*refused"):
+        publish(content(), Qdrant(Place("http://127.0.0.1:1", retries=Retries(1, 0.01))))
+    client.create_collection("taken", models.VectorParams(size=2, distance=models.Distance.DOT))
+    with pytest.raises(PublishError, match="Collection taken already exists"):
+        publish(content(), target(client, prefix="taken"))
+
+
+def test_the_id_of_a_point_is_a_name_based_uuid() -> None:
+    import uuid
+
+    assert point_id("a") == str(uuid.uuid5(uuid.UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8"), "a"))
+    assert point_id(7) == point_id("7")
+    assert len({point_id(i) for i in np.arange(50)}) == 50

@@ -1,0 +1,417 @@
+"""Redis, a real one: what is written, switched, kept and cleaned up, and what a reader sees meanwhile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedrec.errors import PublishError, SettingsError
+from embedrec.publish.content import Publication
+from embedrec.publish.endpoint import Place, Retries
+from embedrec.publish.generations import Published, publish
+from embedrec.publish.redis import Redis
+from embedrec.publish.redis_commands import READ_JSON, READ_LIST
+from tests.publish.content import content, lists, scored
+from tests.publish.servers import free_port, redis_missing, redis_server, running
+
+
+def target(url: str, **more: Any) -> Redis:
+    return Redis(Place(url, retries=Retries(2, 0.01)), **more)
+
+
+def read(client: Any, item: str, prefix: str = "embedrec") -> list[str]:
+    """The two steps of a reader."""
+    found: list[str] = client.lrange(f"{prefix}:{client.get(f'{prefix}:served')}:{item}", 0, -1)
+    return found
+
+
+def served(client: Any, publication: Publication, prefix: str = "embedrec") -> dict[str, list[str]]:
+    items, pipe = publication.vocab.ids.tolist(), client.pipeline()
+    for item in items:
+        pipe.lrange(f"{prefix}:{client.get(f'{prefix}:served')}:{item}", 0, -1)
+    return dict(zip(items, pipe.execute(), strict=True))
+
+
+def generations(client: Any) -> set[str]:
+    """The generations that have keys."""
+    return {key.split(":")[1] for key in client.keys("embedrec:[0-9]*")}
+
+
+def test_the_very_keys(redis: Any, redis_url: str) -> None:
+    small = content(3, 2, ids=["a", "b:c", "d"], parts="neighbours", short=False)
+    done = publish(small, target(redis_url))
+    assert done.generation == 1 and done.written["keys"] == 3
+    assert sorted(redis.keys()) == [
+        "embedrec:1:a", "embedrec:1:b:c", "embedrec:1:d", "embedrec:generations", "embedrec:last", "embedrec:served",
+    ]  # fmt: skip
+    assert redis.get("embedrec:served") == "1"
+    assert served(redis, small) == lists(small)
+    about = json.loads(redis.hget("embedrec:generations", "1"))
+    assert about["state"] == "whole" and about["keys"] == 3
+
+
+@pytest.mark.parametrize("ids", [None, list(range(-3, 17))])
+def test_lists_and_texts(redis: Any, redis_url: str, ids: Any) -> None:
+    some = content(20, 4, ids=ids, parts="neighbours")
+    publish(some, target(redis_url))
+    assert served(redis, some) == {item: [str(o) for o in others] for item, others in lists(some).items()}
+    publish(some, target(redis_url, prefix="as-json", format="json"))
+    for item, pairs in scored(some).items():
+        text = json.loads(redis.eval(READ_JSON, 0, "as-json", item))
+        assert text["items"] == [other for other, _ in pairs]
+        assert text["scores"] == pytest.approx([score for _, score in pairs], rel=1e-6)
+        assert redis.eval(READ_LIST, 0, "embedrec", item) == [str(o) for o, _ in pairs]
+
+
+def test_many_batches_and_one_item(redis: Any, redis_url: str) -> None:
+    many = content(5000, 3, parts="neighbours")
+    said: list[int] = []
+    done = publish(many, target(redis_url), report=lambda event, **numbers: said.append(numbers["done"]))
+    assert served(redis, many) == lists(many) and said == [2048, 4096, 5000]
+    assert done.written == target(redis_url).measured(many)
+    alone = content(1, 3, parts="neighbours", short=False)
+    assert publish(alone, target(redis_url, prefix="alone")).written["keys"] == 0
+    assert redis.eval(READ_LIST, 0, "alone", alone.vocab.id(0)) == []
+
+
+def test_the_same_again_changes_nothing(redis: Any, redis_url: str) -> None:
+    some = content(parts="neighbours")
+    publish(some, target(redis_url))
+    before = {key: redis.dump(key) for key in redis.keys("*")}
+    assert publish(some, target(redis_url)) == Published(1)
+    assert {key: redis.dump(key) for key in redis.keys("*")} == before
+
+
+def test_generations_stay_and_go(redis: Any, redis_url: str) -> None:
+    some = [content(seed=seed, parts="neighbours") for seed in range(4)]
+    for number, publication in enumerate(some[:3], 1):
+        assert publish(publication, target(redis_url), grace=0).generation == number
+        assert served(redis, publication) == lists(publication)
+    assert generations(redis) == {"2", "3"}
+    assert publish(some[1], target(redis_url), grace=0).written == {}  # back to one that was kept
+    assert redis.get("embedrec:served") == "2" and served(redis, some[1]) == lists(some[1])
+    publish(some[3], target(redis_url), keep=2, grace=0)
+    assert generations(redis) == {"2", "3", "4"}
+    publish(some[3], target(redis_url), keep=0, grace=0)
+    assert generations(redis) == {"4"} and redis.hlen("embedrec:retired") == 0
+
+
+def test_grace(redis: Any, redis_url: str) -> None:
+    """The old generation is there until the grace is over, counted from the switch."""
+    first, second = content(seed=1, parts="neighbours"), content(seed=2, parts="neighbours")
+    publish(first, target(redis_url))
+    said: list[tuple[str, Any, set[str]]] = []
+    publish(
+        second,
+        target(redis_url),
+        keep=0,
+        grace=0.3,
+        report=lambda event, **numbers: said.append((event, redis.get("embedrec:served"), generations(redis))),
+    )
+    assert [s for s in said if s[0] != "progress"] == [("waiting", "2", {"1", "2"}), ("dropped", "2", {"2"})]
+
+
+def test_what_is_half_loaded_goes(redis: Any, redis_url: str) -> None:
+    first, second = content(seed=1, parts="neighbours"), content(3000, 2, seed=2, parts="neighbours")
+    publish(first, target(redis_url))
+
+    def stop(event: str, **numbers: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        publish(second, target(redis_url), report=stop)
+    assert generations(redis) == {"1"} and served(redis, first) == lists(first)  # it cleaned up itself
+    half = target(redis_url)
+    half.__enter__()
+    half._note(7, {"state": "loading"})
+    redis.rpush("embedrec:7:x", "y")
+    redis.set("embedrec:70:x", "no part of generation 7")
+    half._client.connection.disconnect()  # as if it had been killed: nothing is handed over
+    said: list[Any] = []
+    publish(first, target(redis_url), report=lambda event, **numbers: said.append((event, numbers)))
+    assert said == [("cleaned", {"half_loaded": 1})] and generations(redis) == {"1", "70"}
+
+
+def test_one_publisher_at_a_time(redis: Any, redis_url: str) -> None:
+    with target(redis_url), pytest.raises(PublishError, match=r"another publish to 'embedrec' at .* is going on"):
+        publish(content(parts="neighbours"), target(redis_url))
+    with target(redis_url, prefix="other"):
+        publish(content(parts="neighbours"), target(redis_url))
+    first = target(redis_url)
+    first.__enter__()
+    redis.set("embedrec:publisher", "somebody:1:else")
+    with pytest.raises(PublishError, match="began meanwhile"):
+        first._lead_to(1, {})
+    redis.delete("embedrec:publisher")
+    first._client.close()
+
+
+def test_lost_connections_are_made_again(redis: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch may have arrived when the connection is lost before the answer: it is written once all the same."""
+    from redis import ConnectionError
+
+    some = content(3000, 3, parts="neighbours")
+    said: list[Any] = []
+    ours = Redis(Place(redis_url, retries=Retries(2, 0.01), report=lambda event, **n: said.append((event, n))))
+    send, failed = Redis._send, []
+
+    def sometimes(self: Redis, batch: Any) -> None:
+        connection = self._client.connection
+        answer = connection.read_response
+
+        def lost(*args: Any, **more: Any) -> Any:
+            if len(failed) < 3 and failed.count(batch.done) < 1:
+                failed.append(batch.done)
+                raise ConnectionError("lost s3cret-redis")
+            return answer(*args, **more)
+
+        monkeypatch.setattr(connection, "read_response", lost)
+        send(self, batch)
+        monkeypatch.undo()
+
+    monkeypatch.setattr(Redis, "_send", sometimes)
+    publish(some, ours)
+    assert len(failed) >= 1
+    assert served(redis, some) == lists(some)
+    assert ("retry", {"seconds": 0.01, "reason": "lost ***"}) in said
+
+
+def test_memory_that_is_used_up_during_the_load(redis: Any, redis_url: str) -> None:
+    """One sentence; what was loaded is removed at once."""
+    publish(content(seed=1, parts="neighbours"), target(redis_url))
+
+    def fill(event: str, **numbers: Any) -> None:
+        if event == "progress":
+            redis.config_set("maxmemory", 1)
+
+    try:
+        with pytest.raises(PublishError, match=r"used memory > 'maxmemory'.*; see what the service says$"):
+            publish(content(5000, 3, seed=2, parts="neighbours"), target(redis_url), report=fill)
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert generations(redis) == {"1"} and list(redis.hgetall("embedrec:generations")) == ["1"]
+    assert publish(content(seed=2, parts="neighbours"), target(redis_url)).generation == 3
+
+
+@pytest.mark.skipif(redis_missing() != "", reason="there is no redis-server")
+def test_a_server_that_goes_away() -> None:
+    """One sentence; and when it comes back empty, the truth."""
+    some = content(6000, 3, parts="neighbours")
+    with ExitStack() as stack:
+        url = stack.enter_context(redis_server())
+
+        def stop(event: str, **numbers: Any) -> None:
+            if event == "progress":
+                stack.close()
+
+        with pytest.raises(PublishError, match=r"refused.*; check the URL, and whether the service runs$") as raised:
+            publish(some, target(url), report=stop)
+        assert raised.value.__suppress_context__
+    with ExitStack() as first, ExitStack() as second:
+        url = first.enter_context(redis_server())
+
+        def restart(event: str, **numbers: Any) -> None:
+            if event == "progress":
+                first.close()
+                second.enter_context(redis_server(port=int(url.split(":")[2].split("/")[0])))
+
+        with pytest.raises(PublishError, match=r"was started anew during the publish; publish again$"):
+            publish(some, target(url), report=restart)
+
+
+def test_a_server_that_was_emptied(redis: Any, redis_url: str) -> None:
+    def empty(event: str, **numbers: Any) -> None:
+        redis.flushall()
+
+    with pytest.raises(PublishError, match=r"lost keys of 'embedrec' during the publish; publish again$"):
+        publish(content(parts="neighbours"), target(redis_url), report=empty)
+
+
+@pytest.mark.parametrize("kind", ["list", "json"])
+def test_keys_that_were_lost_are_written_again(redis: Any, redis_url: str, kind: Any) -> None:
+    some = content(5000, 3, parts="neighbours")  # lists of some items are empty, and no keys
+    publish(some, target(redis_url, format=kind))
+    assert publish(some, target(redis_url, format=kind)) == Published(1)
+    redis.delete(f"embedrec:1:{some.vocab.id(4321)}", f"embedrec:1:{some.vocab.id(3)}")
+    said: list[Any] = []
+    again = publish(some, target(redis_url, format=kind), grace=0, report=lambda event, **n: said.append((event, n)))
+    assert again.generation == 2 and again.written["keys"] == len(redis.keys("embedrec:2:*")) >= 4000
+    assert said[0] == ("incomplete", {"generation": 1, "missing": 2})
+    assert said[-1] == ("dropped", {"generation": 1}) and generations(redis) == {"2"}
+    assert publish(some, target(redis_url, format=kind)) == Published(2)
+
+
+def test_prefixes_that_look_like_a_generation() -> None:
+    """The keys of `embedrec:1` would go with generation 1 of `embedrec`."""
+    for bad in ("embedrec:1", "a:b:20", "shop:3:x"):
+        with pytest.raises(SettingsError, match=rf"^the prefix '{bad}' holds a number behind ':', .*; choose another"):
+            Redis(Place("redis://h"), prefix=bad)
+    for good in ("1", "a:b1", "v2:x", "a:1b"):
+        Redis(Place("redis://h"), prefix=good)
+
+
+def test_databases_are_numbers() -> None:
+    for bad in ("redis://h:7391/abc", "rediss://h/1/2", "redis://h/-1", "redis://h/0x"):
+        with pytest.raises(SettingsError, match=r"^the database in the URL is no number; write it as redis://"):
+            Redis(Place(bad))
+    for good in ("redis://h", "redis://h/", "redis://h:1/7?db=2", "unix:///run/redis.sock?db=1"):
+        Redis(Place(good))
+
+
+def test_a_connection_that_the_server_closes(redis: Any, redis_url: str) -> None:
+    some = content(5000, 3, parts="neighbours")
+    killed: list[int] = []
+
+    def kill(event: str, **numbers: Any) -> None:
+        if event == "progress" and len(killed) < 2:
+            killed.append(redis.client_kill_filter(_type="normal", skipme=True))
+
+    publish(some, target(redis_url), report=kill)
+    assert sum(killed) >= 2 and served(redis, some) == lists(some)
+
+
+def test_readers_miss_nothing(redis: Any, redis_url: str) -> None:
+    """1,000 reads a second during switches: every one gets the old list or the new one."""
+    contents = [content(300, 5, seed=seed, parts="neighbours", short=False) for seed in range(2)]
+    publish(contents[0], target(redis_url))
+    right = {item: {tuple(lists(c)[item]) for c in contents} for item in contents[0].vocab.ids.tolist()}
+    items = list(right)
+    reads, wrong = [0], []
+    over = threading.Event()
+
+    def reader() -> None:
+        began = time.perf_counter()
+        while not over.is_set():
+            item = items[reads[0] % len(items)]
+            found = tuple(read(redis, item))
+            reads[0] += 1
+            if found not in right[item]:
+                wrong.append((item, found))
+            time.sleep(max(0.0, began + reads[0] / 1000 - time.perf_counter()))
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    switches = 0
+    began = time.perf_counter()
+    try:
+        while time.perf_counter() - began < 1.5 or reads[0] < 300:
+            switches += 1
+            publish(contents[switches % 2], fresh(redis_url, switches), keep=3, grace=0.5)
+    finally:
+        over.set()
+        thread.join()
+    assert switches >= 3 and not wrong
+
+
+def fresh(url: str, number: int) -> Redis:
+    """A target that takes nothing for the same as before."""
+
+    class Again(Redis):
+        @property
+        def layout(self) -> str:
+            return f"test-{number}"
+
+    return Again(Place(url))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            ("s3cret-redis", "wr0ng-redis"),
+            r"redis://:\*\*\*@127.0.0.1:\d+/0 cannot be published to .*; check user and password",
+        ),
+        (("127.0.0.1:", "127.0.0.1:1"), "Port out of range 0-65535.; write the URL as redis://"),
+        (("redis://", "radis://"), r"write the URL as redis://"),
+        (("/0", "/0?socket_timeout=much"), r"write the URL as redis://"),
+        (("/0", "/99"), "DB index is out of range"),
+    ],
+)
+def test_bad_places(redis_url: str, change: tuple[str, str], says: str) -> None:
+    bad = redis_url.replace(*change)
+    with pytest.raises(PublishError, match=says) as raised:
+        publish(content(parts="neighbours"), Redis(Place(bad, retries=Retries(0))))
+    assert "s3cret" not in str(raised.value) and "wr0ng" not in str(raised.value)
+
+
+@pytest.mark.skipif(
+    redis_missing() != "" or shutil.which("openssl") is None, reason="there is no redis-server or openssl"
+)
+def test_tls(tmp_path: Path) -> None:
+    import redis as package
+
+    key, made, port = str(tmp_path / "key.pem"), str(tmp_path / "made.pem"), str(free_port())
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    words += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", made]
+    subprocess.run(words, check=True, capture_output=True)
+    url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={made}"
+
+    def ready() -> bool:
+        with suppress(package.ConnectionError), package.Redis.from_url(url) as client:
+            return bool(client.ping())
+        return False
+
+    server = ["redis-server", "--bind", "127.0.0.1", "--port", "0", "--tls-port", port, "--tls-auth-clients", "no"]
+    server += ["--tls-cert-file", made, "--tls-key-file", key, "--tls-ca-cert-file", made, "--save", ""]
+    with running(server, ready, tmp_path):
+        assert publish(content(parts="neighbours"), target(url)).generation == 1
+        with pytest.raises(PublishError, match="certificate verify failed") as raised:
+            publish(content(parts="neighbours"), target(f"rediss://:s3cret@127.0.0.1:{port}/0"))
+        assert "s3cret" not in str(raised.value)
+
+
+def test_nobody_there() -> None:
+    said: list[Any] = []
+    place = Place(
+        f"redis://me:s3cret@127.0.0.1:{free_port()}", retries=Retries(2, 0.01), report=lambda event, **n: said.append(n)
+    )
+    with pytest.raises(PublishError, match=r"me:\*\*\*@.*refused.*; check the URL, and whether the service runs"):
+        publish(content(parts="neighbours"), Redis(place))
+    assert [n["seconds"] for n in said] == [0.01, 0.02] and "s3cret" not in str(said)
+
+
+def test_other_things_are_not_touched(redis: Any, redis_url: str) -> None:
+    some = content(parts="neighbours")
+    redis.hset("embedrec:generations", "of", "people")
+    with pytest.raises(PublishError, match="other things in embedrec:generations; choose another --prefix"):
+        publish(some, target(redis_url))
+    for foreign in ('{"a": 1}', "[]", "7", '{"state": "whole"}', '{"state": "whole", "fingerprint": "f", "keys": "x"}'):
+        redis.delete("embedrec:generations")
+        redis.hset("embedrec:generations", "1", foreign)
+        with pytest.raises(PublishError, match="other things in embedrec:generations; choose another --prefix"):
+            publish(some, target(redis_url))
+        assert redis.hgetall("embedrec:generations") == {"1": foreign}
+    redis.delete("embedrec:generations")
+    redis.hset("embedrec:retired", "of", "people")
+    with pytest.raises(PublishError, match="other things in embedrec:retired; choose another --prefix"):
+        publish(some, target(redis_url))
+    redis.delete("embedrec:retired")
+    redis.rpush(f"embedrec:1:{some.vocab.id(1)}", "somebody else's")
+    with pytest.raises(PublishError, match="holds other keys under 'embedrec'"):
+        publish(some, target(redis_url))
+    redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(PublishError, match=r"used memory > 'maxmemory'.; see what the service says"):
+            publish(some, target(redis_url))
+    finally:
+        redis.config_set("maxmemory", 0)
+    with pytest.raises(SettingsError, match="redis takes neighbours only"):
+        publish(content(), target(redis_url))
+    with pytest.raises(SettingsError, match="must not be empty"):
+        Redis(Place(redis_url), prefix="")
+
+
+def test_prefixes_are_no_patterns(redis: Any, redis_url: str) -> None:
+    publish(content(seed=1, parts="neighbours"), target(redis_url, prefix="abc"))
+    for seed in (1, 2, 3):
+        publish(content(seed=seed, parts="neighbours"), target(redis_url, prefix="a*c[x]?^\\"), keep=0, grace=0)
+    assert len(redis.keys("abc:1:*")) == len(redis.keys("a[*]*:3:*"))
+    assert not redis.keys("a[*]*:2:*")

@@ -1,0 +1,269 @@
+"""Every leak is caught, and what is none passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from embedrec.data import Sessions, Vocab
+from embedrec.errors import DataError
+from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.leakage import check_leaks
+from embedrec.splitting.rules import SPLITS, LastItem, Rule, Split, Tail, Time, WarmTime
+from tests.conftest import of_lists
+from tests.data.plain import Plain, plain_sessions, sessions_of
+
+
+def timed(lists: list[str], times: list[list[int]], ids: list[Any] | None = None) -> Sessions:
+    made = of_lists(lists).compacted()
+    made = replace(made, times=np.array([t for one in times for t in one], dtype=np.int64))
+    return made if ids is None else replace(made, ids=np.array(ids, dtype=object))
+
+
+SPLIT = Time(at="1970-01-01T00:00:00.010").split(
+    timed(["abc", "bca", "cab", "bcc"], [[1, 2, 3], [4, 5, 6], [8, 11, 12], [13, 14, 15]], ["p", "q", "r", "s"])
+)
+
+
+def refused(train: Sessions, test: HeldOut, says: str, *, in_time: bool = False) -> None:
+    with pytest.raises(DataError) as error:
+        check_leaks(train, test, in_time=in_time)
+    assert str(error.value) == says
+
+
+def test_a_clean_split_in_time() -> None:
+    assert check_leaks(*SPLIT, in_time=True) == [
+        "all 3 items of the training vocabulary are in training sessions",
+        "none of the 2 held-out sessions has the id of a training session",
+        "0 of 2 held-out sessions of 3 items or more equal a training session item by item",
+        "all training events are before the end of every held-out session",
+    ]
+
+
+@pytest.mark.parametrize("rule", [r for name, r in SPLITS.items() if "time" not in name], ids=lambda r: r.name)
+@given(plain=plain_sessions(users=True))
+def test_no_rule_leaks(rule: Callable[..., Rule], plain: list[Plain]) -> None:
+    passes(rule(), sessions_of(plain))
+
+
+@pytest.mark.parametrize("rule", [Time(share=0.3), WarmTime(share=0.3), WarmTime(min_rating=3)], ids=str)
+@given(plain=plain_sessions(times=True, weights=True))
+def test_no_rule_in_time_leaks(rule: Rule, plain: list[Plain]) -> None:
+    passes(rule, sessions_of(plain))
+
+
+def passes(rule: Rule, sessions: Sessions) -> None:
+    try:
+        split = rule.split(sessions)
+    except DataError:  # parts would be empty; see the tests of the rules
+        return
+    found = check_leaks(*split, in_time=isinstance(rule, Time | WarmTime))
+    assert found[0].startswith(f"all {len(split.train.vocab)} items ")
+
+
+def test_a_vocabulary_of_more_than_training() -> None:
+    vocab = Vocab([*SPLIT.train.vocab.ids, "x", "y"])
+    refused(
+        replace(SPLIT.train, vocab=vocab),
+        SPLIT.test,
+        "leak: 2 items of the training vocabulary, such as 'x', are in no training session; make the vocabulary from "
+        "the training part only",
+    )
+    whole = of_lists(["ab", "bc"])
+    not_compacted = Split(whole.taken(np.array([0])), Tail(0.5).split(whole).test)
+    refused(
+        *not_compacted,
+        "leak: 1 items of the training vocabulary, such as 'c', are in no training session; make the vocabulary from "
+        "the training part only",
+    )
+
+
+def test_integer_ids_are_named_as_integers() -> None:
+    train = of_lists([[7]], Vocab([7, 8]))
+    refused(
+        train,
+        HeldOut(of_lists([[7, 7]]), np.zeros(1)),
+        "leak: 1 items of the training vocabulary, such as 8, are in no training session; make the vocabulary from the "
+        "training part only",
+    )
+
+
+@pytest.mark.parametrize("known", ["cab", "ca", "c"])
+def test_training_with_a_held_out_session(known: str) -> None:
+    """Also with the beginning of one, of which nothing is given."""
+    train = timed(["abc", "bca", known], [[1, 2, 3], [4, 5, 6], [8, 11, 12][: len(known)]], ["p", "q", "r"])
+    refused(
+        train,
+        SPLIT.test,
+        "leak: training holds session 'r' beyond the 0 events that are given; split by session, or leave it out of "
+        "training",
+    )
+
+
+def test_another_session_of_the_same_id_and_items_is_none_at_other_times() -> None:
+    train = timed(["abc", "bca", "cab"], [[1, 2, 3], [4, 5, 6], [7, 8, 9]], ["p", "q", "r"])
+    assert check_leaks(train, SPLIT.test)[1] == (
+        "training has the ids of 1 of the 2 held-out sessions too, but nothing beyond what is given"
+    )
+
+
+def test_without_times_one_in_a_hundred_may_agree_by_chance() -> None:
+    lists = ["ab"] + ["ba"] * 99
+    test = HeldOut(of_lists(["abb"] * 100), np.zeros(100))
+    assert check_leaks(of_lists(lists).compacted(), test)[1] == (
+        "1 of 100 held-out sessions have the id and items of a training session"
+    )
+    refused(
+        of_lists(["ab", *lists[:-1]]).compacted(),
+        test,
+        "leak: training holds session 0 beyond the 0 events that are given; split by session, or leave it out of "
+        "training",
+    )
+
+
+def test_training_with_more_than_what_is_given() -> None:
+    sessions = of_lists(["abc", "cab", "bb"]).compacted()
+    test = LastItem().split(sessions).test
+    refused(
+        sessions,
+        test,
+        "leak: training holds session 0 beyond the 2 events that are given; split by session, or leave it out of "
+        "training",
+    )
+    only_one = replace(test, given=np.array([2, 1, 1]))
+    known = of_lists(["ab", "ca", "b"]).compacted()
+    refused(
+        known,
+        only_one,
+        "leak: training holds session 1 beyond the 1 events that are given; split by session, or leave it out of "
+        "training",
+    )
+    assert check_leaks(known, test)[1] == (
+        "training has the ids of 3 of the 3 held-out sessions too, but nothing beyond what is given"
+    )
+
+
+def test_the_same_id_of_another_session_is_no_leak() -> None:
+    """Files of training and test sessions may both be numbered from 0."""
+    train = of_lists(["ab", "bc", "xa"]).compacted()
+    test = HeldOut(of_lists(["ba", "cb", "yab"]), np.zeros(3))
+    assert check_leaks(train, test)[1] == (
+        "training has the ids of 3 of the 3 held-out sessions too, but nothing beyond what is given"
+    )
+    text = replace(train, ids=np.array(["0", "1", "2"], dtype=object))
+    assert check_leaks(text, test) == check_leaks(train, test)
+    refused(
+        text,
+        HeldOut(of_lists(["ab"]), np.zeros(1)),
+        "leak: training holds session 0 beyond the 0 events that are given; split by session, or leave it out of "
+        "training",
+    )
+
+
+@pytest.mark.parametrize("with_times", [False, True])
+@pytest.mark.parametrize(
+    ("whole", "kept"),
+    [("xaybz", [1, 3]), ("abcabd", [0, 1, 2, 5]), ("aabbc", [0, 2, 4]), ("abcd", [2, 3]), ("xabcyd", [2, 3, 5])],
+    ids=["rare items", "all duplicates", "consecutive duplicates", "cut", "rare items and cut"],
+)
+def test_filters_of_the_training_part_hide_no_leak(whole: str, kept: list[int], with_times: bool) -> None:
+    """`prepare --test` filters the training part only."""
+    test, train = timed([whole], [[*range(len(whole))]]), timed(["".join(whole[p] for p in kept)], [kept])
+    if not with_times:
+        test, train = replace(test, times=None), replace(train, times=None)
+    refused(
+        train,
+        HeldOut(test, np.zeros(1)),
+        "leak: training holds session 0 beyond the 0 events that are given; split by session, or leave it out of "
+        "training",
+    )
+
+
+@pytest.mark.parametrize("items", ["aa", "aaa", "abab", "aab", "abcc"])
+def test_repeated_items_are_no_leak(items: str) -> None:
+    """Where the last item stands before too, training has it rightly."""
+    train, test = LastItem().split(of_lists([items]))
+    assert check_leaks(train, test)[1].endswith("but nothing beyond what is given")
+
+
+def test_copies_under_another_id_are_counted() -> None:
+    train = of_lists(["abc", "ab", "cba", "abca"]).compacted()
+    lists = ["abc", "abc", "ab", "cba", "acb", "abx", "abcab"]  # two of them too short, or with an unknown item
+    other = replace(of_lists(lists), ids=np.arange(10, 17))
+    assert check_leaks(train, HeldOut(other, np.zeros(7)))[2] == (
+        "3 of 6 held-out sessions of 3 items or more equal a training session item by item"
+    )
+    partly = HeldOut(other, np.array([1, 0, 0, 1, 1, 1, 1]))  # training has the beginning of those anyway
+    assert check_leaks(train, partly)[2] == (
+        "1 of 1 held-out sessions of 3 items or more equal a training session item by item"
+    )
+    assert not any("equal" in line for line in check_leaks(train, HeldOut(other, np.ones(7))))
+
+
+LATE = "leak: a training event is not before all that is held out, though the split is one in time"
+
+
+@pytest.mark.parametrize(("when", "leaks"), [(11, False), (12, True), (99, True)])
+def test_a_training_event_after_the_cut(when: int, leaks: bool) -> None:
+    """Held-out sessions end at 12 and 15."""
+    train = timed(["abc", "bca", "a"], [[1, 2, 3], [4, 5, 6], [when]], ["p", "q", "late"])
+    if leaks:
+        refused(train, SPLIT.test, LATE, in_time=True)
+    else:
+        assert check_leaks(train, SPLIT.test, in_time=True)[-1].startswith("all training events are before")
+    assert check_leaks(train, SPLIT.test)[-1] == (
+        "14.3% of training events are not before the first one asked for: the split is none in time"
+    )
+
+
+def test_a_given_part_may_lie_behind_the_training_part() -> None:
+    """Also where no split promises it."""
+    train = timed(["abc", "bca"], [[1, 2, 3], [4, 5, 6]], ["p", "q"])
+    assert check_leaks(train, SPLIT.test)[-1] == "all training events are before the first one asked for"
+
+
+@pytest.mark.parametrize(("when", "leaks"), [(5, False), (6, True), (7, True)])
+def test_a_training_event_after_the_cut_by_user(when: int, leaks: bool) -> None:
+    """What is asked for begins at 6; what is given may be as late."""
+    test = HeldOut(timed(["abc", "cb"], [[1, 6, 8], [2, 7]], ["p", "q"]), np.array([1, 1]))
+    train = timed(["a", "c", "b"], [[1], [2], [when]], ["p", "q", "other"])
+    if leaks:
+        refused(train, test, LATE, in_time=True)
+    else:
+        assert check_leaks(train, test, in_time=True)[-1] == "all training events are before all that is held out"
+
+
+def test_no_times_and_nothing_asked() -> None:
+    said = "there are no times, so the order of training and held-out events was not checked"
+    for rule, part in ((LastItem(), ["ab", "bc"]), (Tail(0.5), ["abc", "bca"])):
+        assert check_leaks(*rule.split(of_lists(part)))[-1] == said
+    train, test = SPLIT
+    assert check_leaks(replace(train, times=None), test, in_time=True)[-1] == said
+    assert check_leaks(train, replace(test, sessions=replace(test.sessions, times=None)))[-1] == said
+    single = HeldOut(timed(["a", "b"], [[20], [21]], ["y", "z"]), np.zeros(2))
+    assert len(check_leaks(train, single)) == 2  # neither long enough to be copies, nor to be asked about
+
+
+def test_nothing_held_out() -> None:
+    none = HeldOut(of_lists([]), np.zeros(0))
+    assert check_leaks(of_lists(["ab"]), none)[:2] == [
+        "all 2 items of the training vocabulary are in training sessions",
+        "none of the 0 held-out sessions has the id of a training session",
+    ]
+
+
+def test_copies_of_most_sessions_under_other_ids() -> None:
+    lists = [f"abc{'def'[n % 3]}{'def'[n // 3 % 3]}" for n in range(120)]
+    sessions = of_lists(lists).compacted()
+    test = HeldOut(replace(sessions, ids=np.arange(1000, 1120)), np.zeros(120))
+    refused(
+        sessions,
+        test,
+        "leak: 120 of 120 held-out sessions of 3 items or more equal a training session item by item, under other ids; "
+        "leave the held-out part out of training",
+    )

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from embedrec.data import Sessions
+from embedrec.errors import DataError, SettingsError
+from embedrec.splitting import subsessions as module
+from embedrec.splitting.subsessions import sub_sessions
+from tests.conftest import of_lists, read_only
+from tests.data import strategies as draw
+
+
+def with_columns(lists: list[list[str]]) -> Sessions:
+    """Sessions whose events all differ in every column; nothing in them can be written into."""
+    made = of_lists(lists)
+    e = np.arange(len(made.items))
+    return replace(
+        made,
+        offsets=read_only(made.offsets),
+        items=read_only(made.items),
+        ids=np.array([f"s{s}" for s in range(len(made))], dtype=object),
+        times=read_only(e * 1000),
+        weights=read_only((e / 2).astype(np.float32)),
+        kinds=read_only((e % 2).astype(np.int32)),
+        kind_names=np.array(["buy", "view"], dtype=object),
+        users=np.array([f"u{s % 3}" for s in range(len(made))], dtype=object),
+    )
+
+
+@draw.given(draw.lists, st.integers(1, 4), st.sampled_from([1, 3, 1 << 20]), examples=100)
+def test_all_prefixes(lists: list[list[str]], shortest: int, events: int) -> None:
+    sessions = with_columns(lists)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_EVENTS", events)
+        rows = sub_sessions(sessions, shortest)
+    want = [(s, length) for s, items in enumerate(lists) for length in range(shortest, len(items) + 1)]
+    assert len(rows) == len(want) and rows.ids.tolist() == list(range(len(want)))
+    assert rows.vocab is sessions.vocab and rows.kind_names is sessions.kind_names
+    assert rows.users is not None and rows.users.tolist() == [f"u{s % 3}" for s, _ in want]
+    assert rows.items.dtype == np.int32 and rows.offsets.dtype == np.int64
+    for name in ("items", "times", "weights", "kinds"):
+        given, found = getattr(sessions, name), getattr(rows, name)
+        prefixes = [given[sessions.offsets[s] :][:length].tolist() for s, length in want]
+        assert [part.tolist() for part in np.split(found, rows.offsets[1:-1]) if len(part)] == prefixes
+        assert found.dtype == given.dtype
+
+
+def test_what_sessions_lack_sub_sessions_lack() -> None:
+    rows = sub_sessions(of_lists(["abc", "d", "", "aa"]))
+    assert [rows.vocab.ids[rows[s]].tolist() for s in range(len(rows))] == [["a", "b"], ["a", "b", "c"], ["a", "a"]]
+    assert rows.times is None and rows.weights is None and rows.kinds is None and rows.users is None
+    assert rows.vocab.ids.tolist() == ["a", "b", "c", "d"]  # also what is in no row
+    assert len(sub_sessions(of_lists(["a", ""]))) == 0
+
+
+def test_the_shortest_has_an_event() -> None:
+    with pytest.raises(SettingsError, match="the shortest sub-sessions must have at least 1 event, but have 0"):
+        sub_sessions(of_lists(["ab"]), 0)
+
+
+def test_too_many_events_are_refused_before_they_are_made() -> None:
+    sessions = of_lists([np.zeros(200_000, dtype=np.int64).tolist(), [1, 2]])
+    with pytest.raises(DataError) as refused:
+        sub_sessions(sessions)
+    assert str(refused.value) == (
+        "all sub-sessions of 2 sessions have 20,000,100,001 events, which are too many: they grow with the square of "
+        "the length, and the longest session, 0, has 200,000 events; prepare the sessions again with --max-length, or "
+        "use --whole-sessions"
+    )

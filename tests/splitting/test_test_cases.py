@@ -1,0 +1,245 @@
+"""What is asked, against twins in plain lists."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedrec.data import Vocab
+from embedrec.errors import DataError, SettingsError
+from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.test_cases import Questions, companions, next_items, rest
+from tests.conftest import of_lists, read_only
+from tests.data.plain import Plain, plain_sessions, sessions_of
+
+Asked = tuple[Any, list[Any], list[Any]]  # session id, history, targets; None for a target that is not known
+NONE_LEFT = "no held-out session has an item to ask for after the first; hold out longer sessions"
+
+
+@st.composite
+def held_out(draw: st.DrawFn, *, given: bool | None = None) -> tuple[list[Plain], list[int]]:
+    """Held-out sessions, and how much of each is given; False: nothing."""
+    plain = draw(plain_sessions())
+    return plain, [0 if given is False else draw(st.integers(0, len(p.events))) for p in plain]
+
+
+def made(plain: list[Plain], given: list[int]) -> HeldOut:
+    return HeldOut(sessions_of(plain), read_only(np.array(given, dtype=np.int64)))
+
+
+def asked(questions: Questions) -> list[Asked]:
+    """Questions as plain lists."""
+    ids = questions.sessions.vocab.ids
+    histories = questions.histories(0, len(questions))
+    assert histories.ids.tolist() == list(range(len(questions)))
+    return [
+        (
+            questions.sessions.ids[questions.session[q] :][:1].tolist()[0],
+            ids[histories[q]].tolist(),
+            [None if t < 0 else ids[t] for t in questions.targets[slice(*questions.offsets[q : q + 2])].tolist()],
+        )
+        for q in range(len(questions))
+    ]
+
+
+def same(found: list[Asked], expected: list[Asked]) -> bool:
+    """Equal, whatever the order of the targets of a question."""
+    return [(s, h, sorted(map(str, t))) for s, h, t in found] == [(s, h, sorted(map(str, t))) for s, h, t in expected]
+
+
+# ------------------------------------------------------------------------------------------------ next items
+
+
+@given(held_out())
+def test_every_next_item(held: tuple[list[Plain], list[int]]) -> None:
+    expected = [
+        (p.id, p.items[:n], [p.items[n]])
+        for p, given in zip(*held, strict=True)
+        for n in range(max(given, 1), len(p.events))
+    ]
+    if not expected:
+        with pytest.raises(DataError) as error:
+            next_items(made(*held))
+        assert str(error.value) == NONE_LEFT
+        return
+    questions = next_items(made(*held))
+    assert asked(questions) == expected
+    assert questions.targets.dtype == np.int64 and questions.relevant.tolist() == [1] * len(expected)
+
+
+@given(held_out())
+def test_the_last_item(held: tuple[list[Plain], list[int]]) -> None:
+    expected = [
+        (p.id, p.items[:-1], [p.items[-1]]) for p, given in zip(*held, strict=True) if len(p.events) > max(given, 1)
+    ]
+    if not expected:
+        with pytest.raises(DataError) as error:
+            next_items(made(*held), "last")
+        assert str(error.value) == NONE_LEFT
+        return
+    assert asked(next_items(made(*held), "last")) == expected
+
+
+# -------------------------------------------------------------------------------------------------- the rest
+
+
+@given(held_out(), st.integers(1, 4))
+def test_the_rest_after_so_many(held: tuple[list[Plain], list[int]], first: int) -> None:
+    lengths = [max(first, given) for given in held[1]]
+    expected = [
+        (p.id, p.items[:n], list(set(p.items[n:]))) for p, n in zip(held[0], lengths, strict=True) if p.items[n:]
+    ]
+    if not expected:
+        with pytest.raises(DataError) as error:
+            rest(made(*held), first)
+        said = "no held-out session is longer than what is given of it; hold out longer sessions"
+        assert str(error.value) == said
+        return
+    assert same(asked(rest(made(*held), first)), expected)
+
+
+@given(held_out())
+def test_the_rest_of_what_is_given(held: tuple[list[Plain], list[int]]) -> None:
+    kept = [(p, n) for p, n in zip(*held, strict=True) if n]
+    expected = [(p.id, p.items[:n], list(set(p.items[n:]))) for p, n in kept if p.items[n:]]
+    some = made([p for p, _ in kept], [n for _, n in kept])
+    if expected:
+        assert same(asked(rest(some)), expected)
+    if len(kept) < len(held[0]):
+        with pytest.raises(SettingsError) as error:
+            rest(made(*held))
+        assert str(error.value) == (
+            "nothing of these held-out sessions is given; split in time by user (warm-time), or ask with "
+            "--protocol rest, where --given says how many first items are"
+        )
+
+
+@pytest.mark.parametrize("given", [0, -1])
+def test_at_least_one_item_is_given(given: int) -> None:
+    with pytest.raises(SettingsError) as error:
+        rest(HeldOut(of_lists(["ab"]), np.zeros(1)), given)
+    assert str(error.value) == f"given must be at least 1, but is {given}"
+
+
+# ------------------------------------------------------------------------------------------------ companions
+
+
+@given(held_out(), st.data())
+def test_companions(held: tuple[list[Plain], list[int]], data: st.DataObject) -> None:
+    plain = [p._replace(events=p.events[given:]) for p, given in zip(*held, strict=True)]
+    items = sorted({i for p in plain for i in p.items})
+    known = data.draw(st.lists(st.sampled_from(items), unique=True) if items else st.just([]))
+    queries, seed = data.draw(st.integers(1, 4)), data.draw(st.integers(0, 2**63 - 1))
+    sets = {p.id: set(p.items) & set(known) for p in plain}
+    long = [s for s, own in sets.items() if len(own) >= max(queries, 2)]
+    test, vocab = made(*held), Vocab(known)
+    if not long:
+        with pytest.raises(DataError) as error:
+            companions(test, vocab, queries=queries, seed=seed)
+        said = f"no session has {max(queries, 2)} items that are held out and known from training"
+        assert str(error.value) == f"{said}; hold out longer sessions"
+        return
+    questions = companions(test, vocab, queries=queries, seed=seed)
+    assert questions.sessions.vocab is vocab
+    found = asked(questions)
+    assert [s for s, _ in groupby(found, key=lambda q: q[0])] == long
+    for session, group in groupby(found, key=lambda q: q[0]):
+        of_session = list(group)
+        alone = [h[0] for _, h, _ in of_session]
+        assert len(set(alone)) == len(alone) == queries  # drawn without putting back
+        for _, history, targets in of_session:
+            assert len(history) == 1
+            assert Counter(targets) == Counter(sets[session] - set(history))
+    assert asked(companions(test, vocab, queries=queries, seed=seed)) == found
+
+
+def test_every_item_is_drawn_alike() -> None:
+    test = HeldOut(of_lists(["aabcdefgh"]), np.zeros(1))
+    drawn = Counter(
+        history[0]
+        for seed in range(200)
+        for _, history, _ in asked(companions(test, test.sessions.vocab, queries=2, seed=seed))
+    )
+    assert sorted(drawn) == list("abcdefgh") and 28 < min(drawn.values()) <= max(drawn.values()) < 72  # 50 each, ± 6
+
+
+# --------------------------------------------------------------------------------------- in other vocabularies
+
+
+@given(held_out(), st.data())
+def test_recoded(held: tuple[list[Plain], list[int]], data: st.DataObject) -> None:
+    test = made(*held)
+    if not any(len(p.events) > 1 for p in held[0]):
+        return
+    questions = rest(HeldOut(test.sessions, np.zeros(len(test))), 1)
+    known = data.draw(st.permutations(test.sessions.vocab.ids.tolist()))
+    known = known[: data.draw(st.integers(0, len(known)))]
+    found = questions.recoded(Vocab(known))
+    expected = [
+        (s, [i for i in h if i in known], [i if i in known else None for i in t]) for s, h, t in asked(questions)
+    ]
+    assert asked(found) == expected  # also the order of targets
+    assert found.length.tolist() == [len(h) for _, h, _ in expected]
+    kept = [(s, h, [i for i in t if i is not None]) for s, h, t in expected]
+    assert asked(found.answerable()) == [q for q in kept if q[2]]
+    assert len(found.answerable().answerable()) == len(found.answerable())
+    keep = np.array(data.draw(st.lists(st.booleans(), min_size=len(found), max_size=len(found))), dtype=bool)
+    assert asked(found.where(keep)) == [q for q, k in zip(expected, keep, strict=True) if k]
+    if len(questions):
+        start = data.draw(st.integers(0, len(questions)))
+        assert found.histories(start, len(questions)).ids.tolist() == list(range(start, len(questions)))
+
+
+def test_recoded_into_its_own_is_itself_and_into_another_type_knows_nothing() -> None:
+    questions = next_items(HeldOut(of_lists(["abc"]), np.zeros(1)))
+    assert questions.recoded(questions.sessions.vocab) is questions
+    assert asked(questions.recoded(Vocab([1, 2]))) == [(0, [], [None]), (0, [], [None])]
+    assert len(questions.recoded(Vocab([])).answerable()) == 0
+
+
+def test_histories_copy_columns_of_their_events() -> None:
+    plain = [Plain("s1", "u", ()), Plain("s2", "v", tuple(sessions_events()))]
+    questions = next_items(made(plain, [0, 2]))
+    histories = questions.histories(0, 1)
+    assert histories.times is not None and histories.times.tolist() == [1, 2]
+    assert histories.weights is not None and histories.weights.tolist() == [3, 4]
+    assert histories.users is not None and histories.users.tolist() == ["v"]
+
+
+def sessions_events() -> list[Any]:
+    from tests.data.plain import Event
+
+    return [Event("a", 1, 3.0), Event("b", 2, 4.0), Event("c", 3, 5.0)]
+
+
+# ---------------------------------------------------------------------------------------------- bad questions
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"length": [1]}, "questions need a session, a length and targets each"),
+        ({"session": [0, 1, 1]}, "questions need a session, a length and targets each"),
+        ({"offsets": [0, 2]}, "questions need a session, a length and targets each"),
+        ({"offsets": [0, 0, 2]}, "every question needs a target"),
+        ({"offsets": [0, 1, 3]}, "every question needs a target"),
+        ({"offsets": [1, 1, 2]}, "every question needs a target"),
+        ({"length": [1, 3]}, "histories must be prefixes of the sessions"),
+        ({"length": [-1, 1]}, "histories must be prefixes of the sessions"),
+        ({"session": [0, 2]}, "histories must be prefixes of the sessions"),
+        ({"session": [-1, 0]}, "histories must be prefixes of the sessions"),
+    ],
+)
+def test_what_does_not_fit_together(change: dict[str, list[int]], says: str) -> None:
+    parts = {"session": [0, 1], "length": [1, 2], "offsets": [0, 1, 2], "targets": [0, 1]}
+    sessions = of_lists(["abc", "ab"])
+    assert len(Questions(sessions, **{k: np.array(v) for k, v in parts.items()})) == 2
+    with pytest.raises(DataError) as error:
+        Questions(sessions, **{k: np.array(v) for k, v in {**parts, **change}.items()})
+    assert str(error.value) == says

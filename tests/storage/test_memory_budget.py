@@ -1,0 +1,136 @@
+"""Room: columns in files are the columns in memory; sizes and full disks are said plainly."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import strategies as st
+
+from embedrec.errors import DataError, SettingsError
+from embedrec.storage import memory_budget as rooms
+from embedrec.storage.memory_budget import IN_MEMORY, Column, Room, chunks, counted, parse_size, resting
+from tests.data import strategies as draw
+
+BUDGET = 256 << 20
+
+
+@pytest.fixture(params=["memory", "files"])
+def room(request: pytest.FixtureRequest, tmp_path: Path) -> Room:
+    return IN_MEMORY if request.param == "memory" else Room(BUDGET, tmp_path)
+
+
+@draw.given(st.lists(st.lists(st.integers(-9, 9), max_size=5), max_size=5))
+def test_a_column_is_its_parts(room: Room, parts: list[list[int]]) -> None:
+    column = Column(np.int32, room)
+    for part in parts:
+        column.append(np.array(part, dtype=np.int64))
+    whole = column.array()
+    assert whole.dtype == np.int32
+    assert whole.tolist() == [value for part in parts for value in part]
+
+
+@draw.given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=20))
+def test_part_by_part_is_as_at_once(room: Room, rows: list[tuple[int, bool]]) -> None:
+    column = np.array([row for row, _ in rows], dtype=np.int32)
+    mask = np.array([keep for _, keep in rows], dtype=bool)
+    new = np.arange(10, 17, dtype=np.int32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rooms, "_CHUNK", 3)
+        assert [i for here in chunks(len(rows)) for i in range(len(rows))[here]] == list(range(len(rows)))
+        assert room.kept(column, mask).tolist() == column[mask].tolist()
+        assert room.recoded(column, new).tolist() == new[column].tolist()
+        assert counted(column, 7).tolist() == np.bincount(column, minlength=7).tolist()
+        assert room.full(len(rows), 4, np.int64).tolist() == [4] * len(rows)
+
+
+def test_files_of_columns_have_no_names(tmp_path: Path) -> None:
+    room = Room(BUDGET, tmp_path / "new")
+    held = [room.full(1000, 1, np.int64), Column(np.int8, room)]
+    assert len(held) == 2
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DataError) as refused:
+        Room(BUDGET, tmp_path).empty(1 << 20, np.int64)
+    assert str(refused.value) == (
+        f"columns cannot be put into {tmp_path} (No space left on device); free some space, or use another workspace"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512M", 512 << 20), ("2G", 2 << 30), ("1.5 GiB", 3 << 29), ("300mb", 300 << 20), ("268435456", 1 << 28)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "M", "-1G", "1X", "1e9", "two"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        parse_size(text)
+    assert str(refused.value) == (
+        f"a size of memory is a number with K, M, G or T, such as 512M or 2G, but is {text!r}"
+    )
+
+
+def test_too_small_a_budget_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^the memory must be at least 256M, but is 104857600 bytes$"):
+        Room(100 << 20, tmp_path)
+
+
+@draw.given(st.lists(st.integers(-9, 9), max_size=9))
+def test_a_doubled_array_begins_with_the_old_one(room: Room, values: list[int]) -> None:
+    array = room.empty(len(values), np.int32)
+    array[:] = values
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rooms, "_CHUNK", 4)
+        longer = room.doubled(array)
+    assert len(longer) == 2 * len(values)
+    assert longer[: len(values)].tolist() == values == array.tolist()
+
+
+def test_arrays_at_rest_keep_their_values(room: Room) -> None:
+    array = room.full(1 << 16, 7, np.int64)
+    resting(array)
+    assert (array == 7).all()
+
+
+def test_ids_are_counted_by_role(tmp_path: Path) -> None:
+    room = Room(BUDGET, tmp_path)
+    room.hold_ids("session", 1_000_000, None)
+    room.hold_ids("session", 2_000_000, None)  # instead of those before
+    room.hold_ids("item", 100, 10_000_000)
+    with pytest.raises(DataError) as refused:
+        room.hold_ids("user", 1_000_000, 20_000_000)
+    assert str(refused.value) == (
+        "the distinct ids and names take 196M so far (110M of them for users), but a memory of 256M leaves 160M for "
+        "them; give more memory, or read fewer files"
+    )
+    IN_MEMORY.hold_ids("user", 1 << 40, 1 << 50)
+
+
+def test_memory_of_arrow_goes_back_under_a_budget(tmp_path: Path) -> None:
+    before = pa.default_memory_pool().backend_name
+    with IN_MEMORY.returning():
+        assert pa.default_memory_pool().backend_name == before
+    with Room(BUDGET, tmp_path).returning():
+        assert pa.default_memory_pool().backend_name == "system"
+    assert pa.default_memory_pool().backend_name == before
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 20, "8388608T"])
+def test_a_size_beyond_all_memory_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="a size of memory must be below 8388608T"):
+        parse_size(text)

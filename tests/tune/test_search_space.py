@@ -1,0 +1,53 @@
+"""Spaces from texts: what they mean, and every way to get them wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from embedrec.errors import SettingsError
+from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
+from embedrec.models.session_knn.variants import VSKNN
+from embedrec.models.word2vec.recipe import Word2Vec
+from embedrec.tune.search_space import Choices, Range, space_of
+
+
+def test_ranges_and_choices_take_the_type_of_the_setting() -> None:
+    space = space_of(
+        Word2Vec,
+        {"dim": "16..256 log", "alpha": "1e-3..0.1", "epochs": "5,10", "ordered": "true,false", "ns_exponent": "-1..1"},
+    )
+    assert space == {
+        "dim": Range(16, 256, True),
+        "alpha": Range(0.001, 0.1),
+        "epochs": Choices((5, 10)),
+        "ordered": Choices((True, False)),
+        "ns_exponent": Range(-1.0, 1.0),
+    }
+    assert [r.whole for r in space.values() if isinstance(r, Range)] == [True, False, False]
+    assert space_of(VSKNN, {"decay": "div, log"}) == {"decay": Choices(("div", "log"))}
+    assert space_of(Cooccurrence, {"shrinkage": ".5..20"}) == {"shrinkage": Range(0.5, 20.0)}  # None or a number
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        ("dmi", "1..2", "unknown setting 'dmi' in the space of word2vec; did you mean 'dim'?"),
+        ("dim", "", "the space of dim must be as 1..100, as 1e-4..0.1 log, or as a,b,c, but is ''"),
+        ("dim", "1..", "the space of dim must be as 1..100, as 1e-4..0.1 log, or as a,b,c, but is '1..'"),
+        ("dim", "5..5", "the space of dim must go up, but is '5..5'"),
+        ("alpha", "0..1 log", "the space of alpha must go up from above 0, but is '0..1 log'"),
+        ("dim", "1.5..3", "dim is a whole number, and so are the ends of its space; but given was '1.5..3'"),
+        ("dim", "8,x", "setting 'dim' in the space must be a whole number, but is 'x'"),
+        ("dim", "8,0", "dim must be "),
+        (
+            "architecture",
+            "1..2",
+            "architecture is no number, so its space is a list of choices, as a,b,c; but given was",
+        ),
+        ("architecture", "cbow,bow", "setting 'architecture' in the space is 'bow', but must be one of"),
+    ],
+)
+def test_refused(key: str, text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        space_of(Word2Vec, {key: text})
+    assert str(error.value).startswith(message)
