@@ -11,6 +11,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
@@ -260,3 +261,12 @@ def to_toml(recipe: Any, *path: str) -> str:
             text = text.replace("\x7f", "\\u007f")  # the one character that may stand in JSON but not in TOML
             lines.append(f"{key} = {text}")
     return "\n".join(lines) + "\n"
+
+
+def resolve(registry: Mapping[str, str], name: str, what: str) -> Any:
+    """What `registry[name]` names. Raises SettingsError, with near misses, for an unknown name."""
+    if name not in registry:
+        hint = did_you_mean(name, registry) or f"; there are {', '.join(registry)}"
+        raise SettingsError(f"no {what} is called {name!r}{hint}")
+    module, _, attribute = registry[name].partition(":")
+    return getattr(import_module(module), attribute)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.parquet_io import from_arrow, to_arrow
 from embedrec.data.features import Features
 from embedrec.data.times import as_times, ordered_times
 from embedrec.data.vocab import Vocab, as_ids

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.parquet_io import from_arrow, to_arrow
 from embedrec.data.vocab import Vocab, as_ids, one_kind
 from embedrec.errors import DataError, SettingsError
 from embedrec.evaluation.evaluate import Evaluation

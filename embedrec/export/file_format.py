@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from embedrec.config import check_unicode
 from embedrec.errors import SettingsError, did_you_mean
-from embedrec.export.compression import Packing, split_suffix
 from embedrec.vectors.file_formats import Format, Whitespace
 
 ListFormat = Literal["text", "tsv", "csv", "jsonl", "redis", "parquet"]
@@ -121,3 +121,31 @@ def layout_of(
         raise SettingsError(f"{name}: exports are not .{suffix}; take one of {known}, or name a format with --format")
     kind = SUFFIXES.get(suffix, "text") if given is None else said
     return Layout(kind, packing, shards, whitespace, prefix, header, names)
+
+
+Packing = Literal["", "gz", "zst"]
+
+
+PACKINGS: tuple[str, ...] = get_args(Packing)
+
+
+_LEVEL = 6  # of gzip
+
+
+def packed(data: memoryview | bytes, packing: Packing) -> memoryview | bytes:
+    """The bytes packed; equal bytes give equal bytes, at any time."""
+    if not packing:
+        return data
+    if packing == "gz":
+        return gzip.compress(data, _LEVEL, mtime=0)
+    import pyarrow as pa
+
+    return bytes(pa.Codec("zstd").compress(data, asbytes=True))
+
+
+def split_suffix(name: str) -> tuple[str, Packing]:
+    """A name without the suffix of its packing, and the packing: "x.tsv.gz" → ("x.tsv", "gz")."""
+    for packing in PACKINGS[1:]:
+        if name.endswith(f".{packing}"):
+            return name.removesuffix(f".{packing}"), packing  # type: ignore[return-value]
+    return name, ""

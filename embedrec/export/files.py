@@ -10,9 +10,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from embedrec.data.arrow import to_arrow
+from embedrec.data.parquet_io import to_arrow
 from embedrec.errors import ArtifactError
-from embedrec.export.compression import packed
+from embedrec.export.file_format import packed
 from embedrec.export.file_format import Layout
 from embedrec.export.result_lists import Answers, ListBlocks, in_order, slices
 from embedrec.export.text_formats import TextFormat, encoder, header

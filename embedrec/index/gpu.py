@@ -20,7 +20,7 @@ from embedrec.index import flat_search as flat
 from embedrec.index.construct import largest_norm, stored
 from embedrec.index.index import SPARE, Index
 from embedrec.index.index_types import AUTO, factory_string
-from embedrec.index.parameters import faiss_parameters
+from embedrec.index.search_settings import faiss_parameters
 from embedrec.index.rescore import rescored
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.vectors.embeddings import Embeddings, Metric, check_queries

@@ -12,7 +12,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from embedrec.index.sharing import shared
+from embedrec.vectors.faiss_factory import shared
 
 MANY = 64  # queries from which it pays to put them in order
 _LONG = 4096  # that take longer than the import of the compiled kernel

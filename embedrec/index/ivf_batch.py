@@ -12,7 +12,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from embedrec.index.sharing import shared
+from embedrec.vectors.faiss_factory import shared
 
 _SHARED = 2  # queries that visit a cell, on average, from which it pays to go by cells
 _LONG = 1 << 26  # vectors compared in all, which take longer than the import of the compiled kernel

@@ -9,7 +9,7 @@ import numpy as np
 
 from embedrec.data.topk import TopK, in_order
 from embedrec.data.vocab import Vocab
-from embedrec.index.sharing import shared
+from embedrec.vectors.faiss_factory import shared
 from embedrec.vectors.embeddings import METRICS, Metric
 from embedrec.vectors.exact_search import exact_keys
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from embedrec.index.index import SPARE, Index
 from embedrec.index.measure import Asked, Recall, batch_seconds
-from embedrec.index.parameters import settings_of_type
+from embedrec.index.search_settings import settings_of_type
 from embedrec.index.rescore import keys_of
 from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.faiss_factory import inner

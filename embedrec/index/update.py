@@ -18,7 +18,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, UnknownItemError, reason
 from embedrec.index.construct import filled, largest_norm, stored
 from embedrec.index.index import Index
-from embedrec.index.trust import check_changes
+from embedrec.vectors.faiss_file_check import check_changes
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.faiss_factory import inner
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from embedrec.registry import resolve
+from embedrec.config import resolve
 
 MODELS: dict[str, str] = {
     "word2vec": "embedrec.models.word2vec.recipe:Word2Vec",

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from embedrec.data.arrow import to_arrow
+from embedrec.data.parquet_io import to_arrow
 from embedrec.errors import ArtifactError
 from embedrec.progress import Report, quiet
 from embedrec.publish.content import Publication

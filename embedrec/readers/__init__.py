@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.registry import resolve
+from embedrec.config import resolve
 
 __all__ = ["FILTERED", "READERS", "BadRows", "reader"]
 

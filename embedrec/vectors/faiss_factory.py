@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -223,3 +224,11 @@ def transforms(index: Any) -> list[Any]:
 def _refused(spec: str, what: str, error: RuntimeError) -> SettingsError:
     """What FAISS says, without the place in its source that stands before it."""
     return SettingsError(f"FAISS cannot build {spec!r} for {what}: {str(error).strip().rpartition(': ')[2]}")
+
+
+def shared(count: int, work: Callable[[slice], None]) -> None:
+    """Do the work on `count` queries, a part on each of as many threads as FAISS uses."""
+    threads = faiss.omp_get_max_threads()
+    step = max(-(-count // threads), 1)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, [slice(start, start + step) for start in range(0, count, step)]))

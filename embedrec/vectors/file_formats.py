@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from embedrec.data.arrow import from_arrow, to_arrow
+from embedrec.data.parquet_io import from_arrow, to_arrow
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.errors import DataError, SettingsError
 from embedrec.progress import Report, quiet

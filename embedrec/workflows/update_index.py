@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.data.feature_files import joined
+from embedrec.data.parquet_io import joined
 from embedrec.data.features import Features
 from embedrec.data.item_filter import IdList, ids_like
 from embedrec.data.vocab import Ids, Vocab, in_kind, one_kind

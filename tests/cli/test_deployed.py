@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embedrec.data import Vocab
-from embedrec.data.feature_files import joined, load_features
+from embedrec.data.parquet_io import joined, load_features
 from embedrec.data.features import Features
 from embedrec.index import measure
 from embedrec.index.serialization import kept_features, load_index, save_index

@@ -17,12 +17,12 @@ from embedrec.export.list_statistics import effect
 from embedrec.export.policies import backfill
 from embedrec.export.policies.backfill import BackOff, Refill
 from embedrec.export.policies.base import Policy
-from embedrec.export.policies.cap import Cap, cap
+from embedrec.export.policies.thresholds import Cap, cap
 from embedrec.export.policies.chain import Policies, chained
-from embedrec.export.policies.discount import Discount
-from embedrec.export.policies.diversity import Diversity
-from embedrec.export.policies.min_evidence import MinEvidence
-from embedrec.export.policies.mutual import Mutual
+from embedrec.export.policies.rerank import Discount
+from embedrec.export.policies.rerank import Diversity
+from embedrec.export.policies.thresholds import MinEvidence
+from embedrec.export.policies.thresholds import Mutual
 from embedrec.export.policies.rerank import Csls, mean_scores
 from embedrec.export.policies.session_index import NOTHING, holding
 from embedrec.export.policies.thresholds import MinScore

@@ -15,7 +15,7 @@ from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index.build import build_index
 from embedrec.index.index import Index
 from embedrec.index.index_types import INDEXES
-from embedrec.index.parameters import settings_of_type
+from embedrec.index.search_settings import settings_of_type
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts

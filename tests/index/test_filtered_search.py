@@ -14,7 +14,7 @@ from embedrec.index.build import build_index
 from embedrec.index.construct import filled
 from embedrec.index.index import Index
 from embedrec.index.measure import Recall
-from embedrec.index.parameters import faiss_parameters, settings_of_type
+from embedrec.index.search_settings import faiss_parameters, settings_of_type
 from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.embeddings import METRICS
 from embedrec.vectors.faiss_factory import inner

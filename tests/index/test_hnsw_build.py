@@ -10,7 +10,7 @@ import pytest
 
 from embedrec.index import hnsw_build
 from embedrec.index.hnsw_build import link, linkable
-from embedrec.index.sharing import shared
+from embedrec.vectors.faiss_factory import shared
 from embedrec.kernels.hnsw_link import link_back, link_new
 from embedrec.vectors.faiss_factory import inner
 

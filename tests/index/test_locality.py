@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedrec.index import locality
-from embedrec.index.locality import local_order
+from embedrec.index import hnsw_build
+from embedrec.index.hnsw_build import local_order
 
 
 @pytest.mark.parametrize("n", [0, 1, 256, 257, 3000])
@@ -19,8 +19,8 @@ def test_every_row_comes_once(n: int) -> None:
 
 
 def test_those_that_follow_each_other_are_near(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locality, "LEAF", 8)
-    monkeypatch.setattr(locality, "_BLOCK", 100)
+    monkeypatch.setattr(hnsw_build, "LEAF", 8)
+    monkeypatch.setattr(hnsw_build, "_BLOCK", 100)
     vectors = np.random.default_rng(0).normal(size=(2000, 3)).astype(np.float32)
     found = vectors[local_order(vectors.__getitem__, 2000)]
     apart, apart_as_given = (np.linalg.norm(np.diff(v, axis=0), axis=1).mean() for v in (found, vectors))

@@ -19,7 +19,7 @@ from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index import filtered_search
 from embedrec.index.construct import filled
 from embedrec.index.index import Index
-from embedrec.index.parameters import settings_of_type
+from embedrec.index.search_settings import settings_of_type
 from embedrec.index.procrustes import aligned
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index

@@ -247,6 +247,6 @@ class _Texts:
 
 
 def _numpy(ids: Any) -> np.ndarray:
-    from embedrec.data.arrow import from_arrow
+    from embedrec.data.parquet_io import from_arrow
 
     return from_arrow(ids)

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedrec.data.arrow import to_arrow
+from embedrec.data.parquet_io import to_arrow
 from embedrec.data.events import Events
-from embedrec.data.feature_files import from_table
+from embedrec.data.parquet_io import from_table
 from embedrec.data.features import ID, Features
 from embedrec.data.vocab import WHOLE, Vocab, as_ids
 from embedrec.errors import DataError, did_you_mean
