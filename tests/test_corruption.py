@@ -27,7 +27,7 @@ from embedrec.models.imported import Vectors
 from embedrec.models.serialization import load_model, save_model
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts, atomic
-from embedrec.workflows.prepare import verdict
+from embedrec.workflows.verify import verdict
 from tests.conftest import some_embeddings, tiny_sessions
 
 KINDS = ("sessions", "split", "popular", "vectors", "flat", "ivf")

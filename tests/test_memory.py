@@ -27,7 +27,7 @@ from embedrec.readers import BadRows
 from embedrec.readers.table import Table
 from embedrec.readers.tabular import code_ids, formats
 from embedrec.storage import artifacts, memory_budget
-from embedrec.workflows import prepare
+from embedrec.workflows import prepare, train
 from tests.conftest import tiny_sessions
 from tests.data import strategies as draw
 
@@ -148,7 +148,7 @@ def test_models_are_the_same_without_the_ids_of_sessions(tmp_path: Path, recipe:
     named.save(tmp_path / "s", {})
     source = artifacts.read(tmp_path / "s", "sessions")
     models = [
-        prepare.train(recipe, source, tmp_path / f"with-{memory}", memory=memory).folder for memory in (None, BUDGET)
+        train.train(recipe, source, tmp_path / f"with-{memory}", memory=memory).folder for memory in (None, BUDGET)
     ]
     assert contents(models[0]) == contents(models[1])
 

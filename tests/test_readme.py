@@ -14,7 +14,7 @@ import pytest
 from embedrec.cli.main import cli, main
 from embedrec.datasets.synthetic import make_world, write_mpd
 from embedrec.models import MODELS, recipe_class
-from embedrec.workflows.prepare import recipe_of
+from embedrec.workflows.train import recipe_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

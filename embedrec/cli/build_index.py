@@ -29,7 +29,7 @@ from embedrec.storage.workspace import Workspace
 if TYPE_CHECKING:
     from embedrec.data.features import Features
     from embedrec.storage.artifacts import Artifact
-    from embedrec.workflows.prepare import Indexed
+    from embedrec.workflows.build_index import Indexed
 
 _NOT_KEPT = 3  # exit code: no index keeps the promise
 
@@ -132,22 +132,22 @@ def build_index(
     from embedrec.index.target import promised
     from embedrec.models.session_encoders import Weights
     from embedrec.storage.memory_budget import parse_size
-    from embedrec.workflows import prepare
-    from embedrec.workflows.neighbours import trained_on
+    from embedrec.workflows import build_index as build_index_workflow
+    from embedrec.workflows.lineage import trained_on
 
     promise = promised(target_recall, max_p95, max_ram)
     if plot is not None:
         check_plots()
     source = latest_model(workspace, model)
     use_threads(threads)
-    folder = workspace.folder("index", name or prepare.index_name(source.name, kind, of))
+    folder = workspace.folder("index", name or build_index_workflow.index_name(source.name, kind, of))
     known = of == "sessions" or (of == "answers" and source.about.get("trained_on") is not None)
     sessions = using(trained_on(workspace, source)) if known else None
     features = None if of == "sessions" else features_to_keep(workspace, source)
     weights = build(Weights, parse_pairs(pairs), given="--set") if pairs else None
     try:
         with Progress("build-index") as report:
-            done = prepare.index(
+            done = build_index_workflow.index(
                 source,
                 folder,
                 kind,
@@ -179,7 +179,7 @@ def build_index(
 
 def features_to_keep(workspace: Workspace, model: Artifact) -> Features | None:
     """The features of a model's items, which go along with an index of it; says why where they cannot."""
-    from embedrec.workflows.neighbours import known_features
+    from embedrec.workflows.lineage import known_features
 
     try:
         return known_features(workspace, model)

@@ -73,7 +73,8 @@ def _compare(
 ) -> None:
     from embedrec.config import read_toml, table
     from embedrec.workflows.compare import breakdown, check_metrics, flat, numbers, ranked, spent, usual_columns
-    from embedrec.workflows.evaluate import about, check_names
+    from embedrec.workflows.contenders import check_names
+    from embedrec.workflows.evaluate import about
 
     check_names(workspace, models)
     trial = opened(workspace, sessions, split, valid, protocol, given, seed)

@@ -10,6 +10,7 @@ import click
 from embedrec.cli.shared.options import emit, json_option, log_option, results, workspace_option
 from embedrec.cli.shared.terminal import json_line, put
 from embedrec.storage.workspace import Workspace
+from embedrec.workflows.diff import _counts
 
 
 @click.command(short_help="How do two exports differ?")
@@ -104,26 +105,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_rounded(one) for one in value]
     return round(value, 4) if isinstance(value, float) else value
-
-
-def _counts(ids: list[str], workspace: Workspace, table: Path | None, sessions: str | None) -> dict[str, float] | None:
-    """How popular items are, by id; None where nobody says."""
-    if sessions is not None:
-        from embedrec.data.sessions import Sessions
-
-        vocab = Sessions.load(workspace.find("sessions", sessions)).vocab
-        mentions = [0] * len(vocab) if vocab.counts is None else vocab.counts.tolist()
-        return dict(zip(map(str, vocab.ids.tolist()), mentions, strict=True))
-    if table is None:
-        return None
-    import numpy as np
-
-    from embedrec.data.vocab import Vocab
-    from embedrec.errors import DataError
-    from embedrec.readers.tabular.bad_rows import BadRows
-    from embedrec.readers.tabular.feature_tables import side_table
-
-    features = side_table(table, "item", "item").read(Vocab(np.array(ids, dtype=object)), BadRows("fail"))[0]
-    if "count" not in features.numeric:
-        raise DataError(f"{table} must have a column 'count' of numbers beside its items; name it so")
-    return dict(zip(features.vocab.ids.tolist(), features.numeric["count"].tolist(), strict=True))

@@ -95,7 +95,8 @@ def _now(
     from embedrec.evaluation.trec_runs import save_run as save
     from embedrec.storage.artifacts import check_place
     from embedrec.workflows.compare import breakdown, flat, spent
-    from embedrec.workflows.evaluate import about, check_names, relevant_ids
+    from embedrec.workflows.contenders import check_names
+    from embedrec.workflows.evaluate import about, relevant_ids
 
     check_names(workspace, [name])
     if save_run is not None:

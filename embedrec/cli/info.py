@@ -80,8 +80,8 @@ def _describe(artifact: Artifact, as_json: bool) -> None:
     import numpy as np
 
     from embedrec.data.sessions import Sessions
-    from embedrec.data.statistics import describe, describe_held_out
-    from embedrec.splitting.holdout import HeldOut
+    from embedrec.data.statistics import describe
+    from embedrec.splitting.holdout import HeldOut, describe_held_out
 
     said = asdict(describe(Sessions.load(artifact)))
     held_out = HeldOut.load(artifact)
@@ -184,7 +184,7 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
     since, is named. Columns: kind, name, verdict.
     """
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.workflows.prepare import recall_verdict, verdict
+    from embedrec.workflows.verify import recall_verdict, verdict
 
     folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
     if name is not None and not folders:

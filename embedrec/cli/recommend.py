@@ -70,10 +70,10 @@ def recommend(
     import numpy as np
 
     from embedrec.data.find_items import find_items
-    from embedrec.data.item_filter import item_features, telling
     from embedrec.data.sessions import Sessions
     from embedrec.models.filtered_recommend import recommended
-    from embedrec.workflows.neighbours import reasons, trained_on
+    from embedrec.workflows.explain import reasons
+    from embedrec.workflows.lineage import item_features, telling, trained_on
     from embedrec.workflows.recommend import open_answering
 
     check_not_both(model, index)

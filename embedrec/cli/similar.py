@@ -70,9 +70,9 @@ def similar(
     smallest first, with the cosine between the pair and the session.
     """
     from embedrec.data.find_items import find_items
-    from embedrec.data.item_filter import item_features, telling
     from embedrec.data.sessions import Sessions
-    from embedrec.workflows.neighbours import together, trained_on
+    from embedrec.workflows.explain import together
+    from embedrec.workflows.lineage import item_features, telling, trained_on
     from embedrec.workflows.similar import item_sources, nearest_source, open_nearest
 
     check_not_both(model, index)

@@ -37,13 +37,14 @@ def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json:
     embedrec split last-item --sessions movielens
     """
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.workflows import evaluate as trials
+    from embedrec.splitting import rules
+    from embedrec.workflows import split as split_workflow
 
     source = latest_sessions(workspace, sessions)
-    chosen = trials.rule_of(rule)
+    chosen = rules.rule_of(rule)
     folder = workspace.folder("sessions", name or f"{source.name}-{chosen.name}")
     with Progress("split"):
-        done, checked = trials.write_split(source, folder, chosen, seed=seed)
+        done, checked = split_workflow.write_split(source, folder, chosen, seed=seed)
     for line in checked:
         note(f"leak check: {line}")
     note(f"wrote sessions {done.name} ({done.folder})")

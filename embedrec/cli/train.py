@@ -98,12 +98,12 @@ def train(
     from embedrec.config import to_toml
     from embedrec.models import recipe_class
     from embedrec.storage.memory_budget import parse_size
-    from embedrec.workflows import prepare
+    from embedrec.workflows import train as train_workflow
 
     before = None if start is None else using(workspace.find("model", start))
     cls = recipe_class(model)
-    base = prepare.AS_IS if before is None else prepare.continuing_settings(cls, before)
-    recipe = prepare.recipe_of(cls, config, pairs, base)
+    base = train_workflow.AS_IS if before is None else train_workflow.continuing_settings(cls, before)
+    recipe = train_workflow.recipe_of(cls, config, pairs, base)
     if print_config:
         put(to_toml(recipe, "train", model), newline=False)
         return
@@ -112,9 +112,9 @@ def train(
     tell_replaced(workspace, folder, source)
     with Progress(f"train {model}") as report, placed(recipe, device, checkpoint, resume, report) as run:
         if not run.first:
-            prepare.train_along(recipe, source, seed=seed, threads=threads, run=run)
+            train_workflow.train_along(recipe, source, seed=seed, threads=threads, run=run)
             return
-        done = prepare.train(
+        done = train_workflow.train(
             recipe,
             source,
             folder,

@@ -113,7 +113,7 @@ def tune(
     from embedrec.tune.search import Search, check_optuna
     from embedrec.tune.search import tune as search_for
     from embedrec.tune.search_space import own_space, space_of
-    from embedrec.workflows.prepare import recipe_of
+    from embedrec.workflows.train import recipe_of
 
     check_optuna()
     cls = recipe_class(model)

@@ -52,11 +52,11 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.vectors.file_formats import save_vectors
-    from embedrec.workflows import prepare
+    from embedrec.workflows import lineage
 
     source = latest_model(workspace, model)
     with Progress("vectors export") as report:
-        embeddings = prepare.item_vectors(source)
+        embeddings = lineage.item_vectors(source)
         save_vectors(embeddings, file, kind, whitespace=whitespace, report=report)
     note(f"wrote {len(embeddings)} × {embeddings.dim} vectors to {file}")
     tell_meta(file)
@@ -79,11 +79,11 @@ def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None,
     embedrec vectors import GoogleNews-vectors-negative300.bin --name news
     """
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.workflows import prepare
+    from embedrec.workflows import train
 
     folder = workspace.folder("model", name or plain_from(file.stem) or "vectors")
     with Progress("vectors import") as report:
-        done = prepare.import_vectors(file, folder, kind=kind, metric=metric, encoded=encoded, report=report)
+        done = train.import_vectors(file, folder, kind=kind, metric=metric, encoded=encoded, report=report)
     if done.about["metric_from"] == "assumed":
         note(f"{file} does not say how its vectors are compared; taken as cosine, unless --metric says otherwise")
     note(f"wrote model {done.name} ({done.folder})")

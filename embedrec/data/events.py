@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.data.parquet_io import from_arrow, to_arrow
 from embedrec.data.features import Features
+from embedrec.data.parquet_io import from_arrow, to_arrow
 from embedrec.data.times import as_times, ordered_times
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError

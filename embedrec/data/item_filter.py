@@ -13,14 +13,8 @@ import numpy as np
 from embedrec.data.feature_conditions import Condition, all_met
 from embedrec.data.features import Features
 from embedrec.data.find_items import id_like
-from embedrec.data.item_text import apart
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError, EmbedrecError, SettingsError, reason
-from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.readers.tabular.feature_tables import side_table
-from embedrec.storage.artifacts import Artifact
-from embedrec.storage.workspace import Workspace
-from embedrec.workflows.neighbours import known_features
+from embedrec.errors import DataError, SettingsError, reason
 
 
 @dataclass(frozen=True)
@@ -118,45 +112,3 @@ EVERYTHING = Allowed()
 def ids_like(vocab: Vocab, texts: Sequence[str]) -> list[Any]:
     """Ids from texts, of the type that a vocabulary has; a text that is no whole number stays one, and is unknown."""
     return [id_like(vocab, text.strip()) for text in texts] if vocab.integer else list(texts)
-
-
-def item_features(
-    workspace: Workspace,
-    model: Callable[[], Artifact],
-    vocab: Vocab,
-    attributes: Path | None,
-    index: Artifact | None = None,
-) -> Callable[[], Features]:
-    """Makes the features of items: of a table, of an index that keeps some, or of a model's training sessions.
-
-    Raises SettingsError, when it is called, where nothing is known of them.
-    """
-
-    def features() -> Features:
-        if attributes is not None:
-            return side_table(attributes, "item", "item").read(vocab, BadRows("fail"))[0]
-        from embedrec.index.serialization import kept_features
-
-        found = None if index is None else kept_features(index)
-        if found is None:
-            found = known_features(workspace, model())
-        if found is None:
-            raise SettingsError(
-                "nothing is known of the items; name a table with --attributes, or prepare the sessions with "
-                "--item-features"
-            )
-        return found
-
-    return features
-
-
-def telling(features: Callable[[], Features], vocab: Vocab) -> Callable[[np.ndarray], Sequence[str]]:
-    """What tells items of one name apart, see `find_items`: features in which they differ, where some are known."""
-
-    def told(rows: np.ndarray) -> Sequence[str]:
-        try:
-            return apart(features(), vocab, rows)
-        except EmbedrecError:  # nothing is known of them, or no longer: their ids remain
-            return [""] * len(rows)
-
-    return told

@@ -10,7 +10,6 @@ import numpy as np
 from embedrec.data.filter_state import first_mentions
 from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError
-from embedrec.splitting.holdout import HeldOut
 
 
 @dataclass(frozen=True)
@@ -65,16 +64,6 @@ class Description:
     histogram: tuple[Bucket, ...]
 
 
-@dataclass(frozen=True)
-class HeldOutCounts:
-    """Of a held-out part: its sessions, distinct items and events, and how many of the events are given."""
-
-    sessions: int
-    items: int
-    events: int
-    given: int
-
-
 def describe(sessions: Sessions) -> Description:
     """Statistics of sessions. Raises DataError when they have no events."""
     events, lengths = len(sessions.items), sessions.lengths
@@ -114,12 +103,6 @@ def gini(counts: np.ndarray) -> float:
     if not total:
         return 0.0
     return float(2 * (np.arange(1, n + 1) @ np.sort(counts)) / (n * total) - (n + 1) / n)
-
-
-def describe_held_out(held_out: HeldOut) -> HeldOutCounts:
-    """Counts of a held-out part."""
-    items = held_out.sessions.items
-    return HeldOutCounts(len(held_out), len(np.unique(items)), len(items), int(held_out.given.sum()))
 
 
 def _histogram(lengths: np.ndarray) -> tuple[Bucket, ...]:

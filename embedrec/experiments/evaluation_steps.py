@@ -14,7 +14,8 @@ from embedrec.experiments.step import Following, Where, files_among, fingerprint
 from embedrec.progress import Report
 from embedrec.storage import artifacts
 from embedrec.workflows.compare import recorded, spent, terms_of, usual_columns
-from embedrec.workflows.evaluate import Trial, about, ask, contender, labels_of, open_trial, searching
+from embedrec.workflows.contenders import contender, searching
+from embedrec.workflows.evaluate import Trial, about, ask, labels_of, open_trial
 from embedrec.workflows.neighbour_grid import check_sweep, sweep
 
 COMPARISON = "comparison.json"

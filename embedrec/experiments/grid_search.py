@@ -22,7 +22,8 @@ from embedrec.runtime.decoding import decoded_or_none
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import atomic_file
 from embedrec.workflows.compare import flat, terms_of
-from embedrec.workflows.evaluate import Trial, ask, open_trial, trained_now
+from embedrec.workflows.contenders import trained_now
+from embedrec.workflows.evaluate import Trial, ask, open_trial
 
 AT = (1, 5, 10, 20)  # lengths of lists where none are named, as of the commands
 

@@ -37,7 +37,7 @@ from embedrec.models.torch_recipe import check_torch
 from embedrec.readers import FILTERED, reader
 from embedrec.splitting.rules import SPLITS
 from embedrec.storage.artifacts import plain_from
-from embedrec.workflows.prepare import index_name
+from embedrec.workflows.build_index import index_name
 
 T = TypeVar("T")
 _TABLES = ("prepare", "split", "ask", "compare", "report")  # one of each at most

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.data.statistics import describe, describe_held_out
+from embedrec.data.statistics import describe
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.experiments import schema as tables
 from embedrec.experiments.evaluation_steps import COMPARISON, Judge, Sweep
 from embedrec.experiments.step import Where
 from embedrec.progress import Report
-from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.holdout import HeldOut, describe_held_out
 from embedrec.storage import artifacts
 
 TABLES = "tables.json"

@@ -25,9 +25,9 @@ from embedrec.progress import Report
 from embedrec.readers import BadRows
 from embedrec.splitting.rules import Rule
 from embedrec.storage.memory_budget import parse_size
-from embedrec.workflows import prepare
-from embedrec.workflows.evaluate import write_split
-from embedrec.workflows.neighbours import known_features
+from embedrec.workflows import build_index, prepare, train
+from embedrec.workflows.lineage import known_features
+from embedrec.workflows.split import write_split
 
 __all__ = ["Export", "Index", "Judge", "Prepare", "Reported", "Split", "Sweep", "Tables", "Train", "evaluation"]
 
@@ -140,7 +140,7 @@ class Train(Following):
             checkpoint = where.workspace.folder("checkpoint", self.made)
             run = Run(device_of(recipe, where.device, report), checkpoint, where.resumed and checkpoint.exists())
         memory = None if self.table.memory is None else parse_size(self.table.memory)
-        prepare.train(
+        train.train(
             recipe,
             source,
             self.place(where),
@@ -175,7 +175,7 @@ class Index(Following):
 
     def work(self, where: Where, report: Report) -> None:
         table, model = self.table, where.workspace.find("model", self.table.model)
-        prepare.index(
+        build_index.index(
             model,
             self.place(where),
             table.type,

@@ -13,9 +13,10 @@ from embedrec.experiments.evaluation_steps import Judge, Sweep
 from embedrec.experiments.grid_search import AT
 from embedrec.export.file_format import Layout
 from embedrec.models import MODELS, recipe_class
-from embedrec.models.base import Model, Recipe, VectorModel
+from embedrec.models.base import Model, Recipe
 from embedrec.models.neighbour_lists import ListsModel
 from embedrec.models.session_knn.base import SessionKnn
+from embedrec.models.vector_model import VectorModel
 from embedrec.workflows.compare import check_metrics
 
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from embedrec.data.parquet_io import to_arrow
 from embedrec.errors import ArtifactError
-from embedrec.export.file_format import packed
-from embedrec.export.file_format import Layout
+from embedrec.export.file_format import Layout, packed
 from embedrec.export.result_lists import Answers, ListBlocks, in_order, slices
 from embedrec.export.text_formats import TextFormat, encoder, header
 from embedrec.progress import Report, quiet

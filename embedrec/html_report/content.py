@@ -18,9 +18,9 @@ from embedrec.data.statistics import describe
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.html_report.item_map import Way, on_a_plane
-from embedrec.models.base import VectorModel
 from embedrec.models.neighbour_lists import ListsModel
 from embedrec.models.serialization import load_model
+from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.readers.tabular.item_labels import read_labels
 from embedrec.storage.artifacts import Artifact

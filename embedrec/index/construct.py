@@ -11,10 +11,9 @@ import faiss
 import numpy as np
 
 from embedrec.errors import SettingsError
-from embedrec.index.hnsw_build import link, linkable
+from embedrec.index.hnsw_build import LEAF, link, linkable, local_order
 from embedrec.index.index import Index
 from embedrec.index.index_types import factory_string
-from embedrec.index.hnsw_build import LEAF, local_order
 from embedrec.index.on_disk_ivf import check_streams, fits, most_trained, streamed
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, Room

@@ -20,11 +20,10 @@ from embedrec.index import flat_search as flat
 from embedrec.index.construct import largest_norm, stored
 from embedrec.index.index import SPARE, Index
 from embedrec.index.index_types import AUTO, factory_string
-from embedrec.index.search_settings import faiss_parameters
 from embedrec.index.rescore import rescored
-from embedrec.index.search_settings import AS_BUILT, SearchSettings
-from embedrec.vectors.embeddings import Embeddings, Metric, check_queries
-from embedrec.vectors.exact_search import Comparison, unit
+from embedrec.index.search_settings import AS_BUILT, SearchSettings, faiss_parameters
+from embedrec.vectors.embeddings import Embeddings, Metric
+from embedrec.vectors.exact_search import Comparison, check_queries, unit
 
 MOST = 2048  # results, and cells visited, of a search on a GPU through FAISS
 _SUITED = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ)

@@ -14,9 +14,8 @@ import faiss
 import numpy as np
 
 from embedrec.index.hnsw_batch import Graph, graph_over, walked
-from embedrec.vectors.faiss_factory import shared
 from embedrec.progress import Report, quiet
-from embedrec.vectors.faiss_factory import transformed
+from embedrec.vectors.faiss_factory import shared, transformed
 
 _FIRST = 256  # vectors that are all compared with each other
 _GROWTH = 8  # a batch is an eighth of what is linked

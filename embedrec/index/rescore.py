@@ -9,9 +9,9 @@ import numpy as np
 
 from embedrec.data.topk import TopK, in_order
 from embedrec.data.vocab import Vocab
+from embedrec.vectors.embeddings import Metric
+from embedrec.vectors.exact_search import METRICS, exact_keys
 from embedrec.vectors.faiss_factory import shared
-from embedrec.vectors.embeddings import METRICS, Metric
-from embedrec.vectors.exact_search import exact_keys
 
 _FEW = 1 << 17  # candidates that take less time without the compiled kernel than numba takes to import
 _ALONE = 1 << 13  # candidates that one thread scores soon enough

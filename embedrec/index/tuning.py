@@ -10,9 +10,8 @@ import numpy as np
 
 from embedrec.index.index import SPARE, Index
 from embedrec.index.measure import Asked, Recall, batch_seconds
-from embedrec.index.search_settings import settings_of_type
 from embedrec.index.rescore import keys_of
-from embedrec.index.search_settings import SearchSettings
+from embedrec.index.search_settings import SearchSettings, settings_of_type
 from embedrec.vectors.faiss_factory import inner
 
 _RERANKS = (1, 2, 4, 8, 16, 32)

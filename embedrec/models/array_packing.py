@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from embedrec.data.offsets import check_offsets
-from embedrec.data.vocab import Ids, Vocab
-from embedrec.errors import DataError
+from embedrec.data.vocab import Vocab
 from embedrec.models.base import Arrays
+
+if TYPE_CHECKING:
+    pass
+
+
+from embedrec.data.offsets import check_offsets
+from embedrec.data.vocab import Ids
+from embedrec.errors import DataError
 
 
 def packed_ids(ids: Ids, what: str) -> dict[str, np.ndarray]:
@@ -47,3 +55,10 @@ def shaped(arrays: Arrays, name: str, shape: tuple[int, ...], model: str, dtype:
     if arrays[name].dtype != dtype:
         raise DataError(f"{name} of a {model} model must be {dtype}, but is {arrays[name].dtype}")
     return arrays[name]
+
+
+def locked(array: np.ndarray) -> Any:
+    """The array so that nothing can be written into it, whatever it was: compiled code then has one form."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

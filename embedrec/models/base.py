@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.data.topk import TopK, check_k, check_others
-from embedrec.data.vocab import Vocab, known_rows
-from embedrec.errors import SettingsError
+from embedrec.data.topk import TopK
+from embedrec.data.vocab import Vocab
 from embedrec.progress import Report
-from embedrec.vectors.embeddings import Embeddings, Metric
 
 if TYPE_CHECKING:
-    from embedrec.models.session_encoders import Weights
+    pass
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -65,124 +62,3 @@ class Recipe(Restorer, Protocol):
         report   called as `report("epoch", epoch=…, loss=…, …)`
         """
         ...
-
-
-class Searcher(Protocol):
-    """Whatever finds nearest items: an Embeddings (exact), an Index."""
-
-    def search(self, queries: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK: ...
-
-    @property
-    def vocab(self) -> Vocab: ...
-
-    @property
-    def metric(self) -> Metric: ...
-
-
-Encoder = Callable[[Sessions], np.ndarray]
-
-
-@dataclass(frozen=True, eq=False)
-class VectorModel:
-    """A model whose items are vectors; recommendation is a search for the vector of the history.
-
-    recipe      settings it was made with
-    arrays      what `recipe.restore` needs
-    embeddings  item embeddings (n, d): their neighbours are similar items
-    encoder     histories (S sessions in the model's vocabulary) → query vectors (S, e) float32; the first d of these
-                coordinates are a vector among the item embeddings
-    answers     what is compared with a query, (n, e): the embeddings, or for some models others of the same items, or
-                with more coordinates, such as a bias
-    searcher    where to search for a query: the answers themselves (exact), or an index of them
-    """
-
-    recipe: Restorer
-    arrays: Arrays
-    embeddings: Embeddings
-    encoder: Encoder
-    answers: Embeddings
-    searcher: Searcher
-
-    @property
-    def vocab(self) -> Vocab:
-        return self.embeddings.vocab
-
-    def using(self, searcher: Searcher) -> VectorModel:
-        """The same model, searching in an index of its `answers`.
-
-        Raises SettingsError when the index has another vocabulary or metric.
-        """
-        if not np.array_equal(searcher.vocab.ids, self.vocab.ids):
-            raise SettingsError("the index was built from another vocabulary than the model's; build it again")
-        if searcher.metric != self.answers.metric:
-            raise SettingsError(
-                f"the index compares by {searcher.metric}, but the model's answers by {self.answers.metric}; "
-                "build it from model.answers"
-            )
-        return replace(self, searcher=searcher)
-
-    def by_similarity(self) -> VectorModel:
-        """The same model answering with the items most similar to the history's, as if it had no other answers."""
-        from embedrec.models.session_encoders import mean_encoder
-
-        items = self.embeddings
-        return replace(self, encoder=mean_encoder(items.vectors, metric=items.metric), answers=items, searcher=items)
-
-    def dialled(self, share: float) -> VectorModel:
-        """The same model with the dial between popular and specific items set: similar items and answers are found by
-        dot product with vectors of norm |v| ** share, see `popularity.dialled`."""
-        from embedrec.models.popularity_scaling import dialled
-
-        items = dialled(self.embeddings, share)
-        return replace(self, embeddings=items, encoder=self._vector, answers=items, searcher=items)
-
-    def weighted(self, weights: Weights) -> VectorModel:
-        """The same model, which takes the weighted mean of the item embeddings for the vector of a session."""
-        from embedrec.models.session_encoders import weighted_encoder
-
-        items = self.embeddings
-        return replace(self, encoder=weighted_encoder(items.vectors, weights, items.metric))
-
-    def encode(self, sessions: Sessions) -> Embeddings:
-        """Session vectors: an Embeddings (S, d) whose vocabulary is the session ids.
-
-        sessions  in any vocabulary; items the model does not know are left out
-        """
-        return Embeddings(self._vector(sessions.recoded(self.vocab)), Vocab(sessions.ids), self.embeddings.metric)
-
-    def _vector(self, histories: Sessions) -> np.ndarray:
-        """The vectors of histories among the item embeddings: (S, d)."""
-        return np.ascontiguousarray(self.encoder(histories)[:, : self.embeddings.dim])
-
-    def neighbours(self, rows: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
-        """See `ItemNeighbours`; exact. Of what is allowed, (n,) bool or rows (m,), where it is said."""
-        rows = known_rows(rows, len(self.vocab))
-        check_others(k, len(self.vocab))
-        return self.embeddings.search(self.embeddings.vectors[rows], k + 1, allowed=allowed).without(rows)
-
-    def recommend(self, histories: Sessions, k: int, *, seen: bool = False, allowed: np.ndarray | None = None) -> TopK:
-        """See `Model.recommend`; of what is allowed, (n,) bool or rows (m,), where it is said."""
-        check_k(k, len(self.vocab))
-        histories = histories.recoded(self.vocab)
-        queries = self.encoder(histories)
-        if seen:
-            return self.searcher.search(queries, k, allowed=allowed)
-        reach = min(k + int(histories.lengths.max(initial=0)), len(self.vocab))
-        return excluding(self.searcher.search(queries, reach, allowed=allowed), histories, k)
-
-
-def excluding(topk: TopK, histories: Sessions, k: int) -> TopK:
-    """The k best of each row of `topk` (q, m) that are not in the history beside it: TopK (q, k)."""
-    n = len(topk.vocab)
-    query = histories.session_of
-    seen = np.isin(topk.rows + n * np.arange(len(topk))[:, None], histories.items + n * query)  # (q, m)
-    rows = np.where(seen, -1, topk.rows)
-    order = np.argsort(rows < 0, axis=1, kind="stable")[:, :k]  # keeps what is best first
-    rows = np.take_along_axis(rows, order, 1)
-    scores = np.where(rows < 0, -np.inf, np.take_along_axis(topk.scores, order, 1))
-    return TopK(_wide(rows, k, -1), _wide(scores, k, -np.inf), topk.vocab)
-
-
-def _wide(array: np.ndarray, k: int, fill: Any) -> np.ndarray:
-    """`array` (q, m ≤ k) with columns of `fill` added up to k."""
-    return np.pad(array, ((0, 0), (0, k - array.shape[1])), constant_values=fill)

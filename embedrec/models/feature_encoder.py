@@ -102,3 +102,16 @@ class FeatureSum(nn.Module):
             self.words[at], self.table, bags, mode="sum", per_sample_weights=self.weights[at], sparse=True
         )
         return sums if self.linear is None else sums + self.linear(self.numbers[rows])
+
+
+_SPARSE = 50  # of a table with so many times as many rows as are named, these are sorted
+
+
+def distinct(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """The rows (u,) that occur among these (t,) of a table of n, ascending, and where in them each is (t,)."""
+    if n > _SPARSE * len(rows):
+        found, place = torch.unique(rows, return_inverse=True)
+        return found, place
+    there = torch.zeros(n, dtype=torch.int64, device=rows.device)  # quicker than sorting them
+    there[rows] = 1
+    return torch.nonzero(there)[:, 0], torch.cumsum(there, 0)[rows] - 1

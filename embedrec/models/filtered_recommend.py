@@ -6,7 +6,8 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK, among, check_k, some_rows
-from embedrec.models.base import Model, VectorModel
+from embedrec.models.base import Model
+from embedrec.models.vector_model import VectorModel
 
 _BLOCK = 1 << 22  # results asked for at a time
 _MORE = 4  # times as many are asked for where too few of them were allowed

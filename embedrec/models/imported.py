@@ -9,8 +9,9 @@ from embedrec.config import Settings
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.models.array_packing import rows_of
-from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.base import Arrays
 from embedrec.models.session_encoders import mean_encoder
+from embedrec.models.vector_model import VectorModel
 from embedrec.vectors.embeddings import Embeddings, Metric
 
 

@@ -18,8 +18,8 @@ from embedrec.config import Settings
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
+from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays, Model
-from embedrec.models.session_knn.model import locked
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, Room, counted
 

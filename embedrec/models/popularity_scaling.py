@@ -12,7 +12,7 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
-from embedrec.models.base import Encoder
+from embedrec.models.session_encoders import Encoder
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
 

@@ -10,7 +10,8 @@ from embedrec.config import build, settings_of
 from embedrec.data.parquet_io import load_vocab, save_vocab
 from embedrec.errors import SettingsError
 from embedrec.models import restorer_class
-from embedrec.models.base import Model, VectorModel
+from embedrec.models.base import Model
+from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
 
 M = TypeVar("M", bound=Model)

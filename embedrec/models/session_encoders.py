@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedrec.config import Settings
 from embedrec.data.sessions import Sessions
+
+if TYPE_CHECKING:
+    pass
+
+from dataclasses import dataclass
+from typing import Literal
+
+from embedrec.config import Settings
 from embedrec.errors import SettingsError
-from embedrec.models.base import Encoder
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import unit
 
@@ -110,3 +116,6 @@ def weighted_encoder(items: np.ndarray, weights: Weights, metric: Metric = "l2")
         return ((sums @ used) / np.where(totals > 0, totals, 1)).astype(np.float32)
 
     return encode
+
+
+Encoder = Callable[[Sessions], np.ndarray]

@@ -206,3 +206,14 @@ _K = 20
 _LONG = 3  # items of a session that can give one away
 _MOST = 2000
 _ONE_OF = 20
+
+
+def widths(text: str, field: str) -> list[int]:
+    """Hidden units of layers: "128,64" → [128, 64]. Raises SettingsError for anything else."""
+    try:
+        found = [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        found = [0]
+    if found and min(found) < 1:
+        raise SettingsError(f'{field} must be whole numbers as in "128,64", or empty for none, but is {text!r}')
+    return found

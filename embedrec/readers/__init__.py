@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.config import resolve
+from embedrec.readers.tabular.bad_rows import BadRows
 
 __all__ = ["FILTERED", "READERS", "BadRows", "reader"]
 

@@ -20,9 +20,9 @@ from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.delimited import Delimited
 from embedrec.readers.tabular.feature_tables import SideTable, with_features
 from embedrec.readers.tabular.formats import Format, Parquet
+from embedrec.readers.tabular.item_labels import tag_features
 from embedrec.readers.tabular.read_rows import Plan, check_columns, read_rows, without_bad
 from embedrec.readers.tabular.source_files import Source, expand
-from embedrec.readers.tabular.item_labels import tag_features
 from embedrec.storage.memory_budget import IN_MEMORY, Room
 
 

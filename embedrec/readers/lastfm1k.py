@@ -21,9 +21,9 @@ from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.computed_columns import Columns, Derived, Made
 from embedrec.readers.tabular.delimited import Delimited
 from embedrec.readers.tabular.feature_tables import SideTable, with_features
+from embedrec.readers.tabular.item_labels import tag_features
 from embedrec.readers.tabular.read_rows import Plan, read_rows, without_bad
 from embedrec.readers.tabular.source_files import Source, beside, expand
-from embedrec.readers.tabular.item_labels import tag_features
 from embedrec.storage.memory_budget import IN_MEMORY, Room
 
 Level = Literal["track", "artist"]

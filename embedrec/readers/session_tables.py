@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedrec.data.parquet_io import from_arrow
 from embedrec.data.events import Events, factorize
+from embedrec.data.parquet_io import from_arrow
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.vocab import Ids, as_texts, one_kind
 from embedrec.errors import DataError

@@ -73,3 +73,19 @@ class HeldOut:
             return None
         with artifacts.opening(artifact, "prepare the data again"):
             return cls(Sessions.load(artifact, PART), artifact.array(f"{PART}given", "int64"))
+
+
+@dataclass(frozen=True)
+class HeldOutCounts:
+    """Of a held-out part: its sessions, distinct items and events, and how many of the events are given."""
+
+    sessions: int
+    items: int
+    events: int
+    given: int
+
+
+def describe_held_out(held_out: HeldOut) -> HeldOutCounts:
+    """Counts of a held-out part."""
+    items = held_out.sessions.items
+    return HeldOutCounts(len(held_out), len(np.unique(items)), len(items), int(held_out.given.sum()))

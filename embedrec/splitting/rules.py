@@ -13,10 +13,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from embedrec.config import Settings
+from embedrec.config import Settings, build, parse_pairs, settings_of
 from embedrec.data.events import DAY
 from embedrec.data.sessions import Sessions
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.splitting.holdout import HeldOut
 
 
@@ -280,3 +280,23 @@ def _check_parts(train: int, test: int) -> None:
     for count, what in ((train, "training"), (test, "held-out")):
         if not count:
             raise DataError(f"the split leaves no session in the {what} part; choose another rule or setting")
+
+
+def rule_of(text: str) -> Rule:
+    """A rule from "time" or "time:days=7". Raises SettingsError for an unknown rule or setting."""
+    name, _, settings = text.partition(":")
+    if name not in SPLITS:
+        hint = did_you_mean(name, SPLITS) or f"; there are {', '.join(SPLITS)}"
+        raise SettingsError(f"no split is called {name!r}{hint}")
+    parts = [part for part in settings.split(",") if part]
+    odd = next((part for part in parts if "=" not in part), None)
+    if odd is not None:
+        raise SettingsError(f"settings of a split are key=value, as in time:days=7, but {odd!r} has no '='")
+    pairs = parse_pairs(parts)
+    return build(SPLITS[name], pairs, given=f"--split {text}")  # type: ignore[arg-type]
+
+
+def in_words(rule: Rule) -> str:
+    """A rule as `rule_of` reads it: "time:days=7"."""
+    given = ",".join(f"{k}={v}" for k, v in settings_of(rule).items() if v is not None)
+    return rule.name + (f":{given}" if given else "")

@@ -18,7 +18,8 @@ from embedrec.progress import Report, quiet
 from embedrec.tune.journal import Journal, Tried
 from embedrec.tune.search_space import Choices, Range, Space
 from embedrec.workflows.compare import check_metrics, flat
-from embedrec.workflows.evaluate import Trial, about, ask, trained_now
+from embedrec.workflows.contenders import trained_now
+from embedrec.workflows.evaluate import Trial, about, ask
 
 Way = Literal["tpe", "random"]
 _PATIENCE = 3  # epochs without a gain, for recipes that set none

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from embedrec.config import check_choices
-from embedrec.data.topk import TopK, check_k, some_rows
+from embedrec.data.topk import TopK, some_rows
 from embedrec.data.vocab import Vocab
-from embedrec.errors import DataError, SettingsError
-from embedrec.vectors.exact_search import Frame, Metric, exact_search, frame_of
+from embedrec.errors import DataError
+from embedrec.vectors.exact_search import METRICS, Frame, Metric, check_queries, exact_search, frame_of, usable
 
 __all__ = ["METRICS", "Embeddings", "Metric", "check_queries", "usable"]
-METRICS: tuple[str, ...] = get_args(Metric)
-_LONGEST = float(np.finfo(np.float32).max) / 64  # squared length, so that no distance overflows
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,21 +86,3 @@ class Embeddings:
     def frame(self) -> Frame:
         """How the vectors are compared; found once, at the first search."""
         return frame_of(self.vectors, self.metric)
-
-
-def usable(vectors: np.ndarray) -> np.ndarray:
-    """Which vectors (n, d) can be compared: (n,) bool, false for NaN, infinity, and lengths whose square overflows."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.einsum("ij,ij->i", vectors, vectors) <= _LONGEST
-
-
-def check_queries(queries: np.ndarray, d: int, k: int, n: int) -> np.ndarray:
-    """Queries as contiguous (q, d) float32; raises SettingsError when they or k do not fit n vectors of d."""
-    with np.errstate(over="ignore"):
-        queries = np.ascontiguousarray(queries, dtype=np.float32)
-    if queries.ndim != 2 or queries.shape[1] != d:
-        raise SettingsError(f"queries must have shape (q, {d}), but have {queries.shape}")
-    if not usable(queries).all():
-        raise DataError("queries hold NaN, infinity or vectors longer than 2e18; remove or repair them")
-    check_k(k, n)
-    return queries

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import frexp
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from embedrec.data.topk import TopK
+from embedrec.data.topk import TopK, check_k
 from embedrec.data.vocab import Vocab
+from embedrec.errors import DataError, SettingsError
 
 Metric = Literal["cosine", "dot", "l2"]
 _CODES = {"cosine": 0, "dot": 1, "l2": 2}  # of metrics, for kernels
@@ -297,3 +298,27 @@ def _rescanned(
         )  # fmt: skip
     sort_heaps(rows, keys)
     return rows, keys
+
+
+METRICS: tuple[str, ...] = get_args(Metric)
+
+
+_LONGEST = float(np.finfo(np.float32).max) / 64  # squared length, so that no distance overflows
+
+
+def usable(vectors: np.ndarray) -> np.ndarray:
+    """Which vectors (n, d) can be compared: (n,) bool, false for NaN, infinity, and lengths whose square overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.einsum("ij,ij->i", vectors, vectors) <= _LONGEST
+
+
+def check_queries(queries: np.ndarray, d: int, k: int, n: int) -> np.ndarray:
+    """Queries as contiguous (q, d) float32; raises SettingsError when they or k do not fit n vectors of d."""
+    with np.errstate(over="ignore"):
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+    if queries.ndim != 2 or queries.shape[1] != d:
+        raise SettingsError(f"queries must have shape (q, {d}), but have {queries.shape}")
+    if not usable(queries).all():
+        raise DataError("queries hold NaN, infinity or vectors longer than 2e18; remove or repair them")
+    check_k(k, n)
+    return queries

@@ -29,7 +29,8 @@ from embedrec.storage.artifacts import write_array
 from embedrec.storage.atomic import atomic_file
 from embedrec.storage.memory_budget import IN_MEMORY, Room
 from embedrec.vectors.benchmark_formats import RECORDS, read_array, read_records, write_records
-from embedrec.vectors.embeddings import METRICS, Embeddings, Metric
+from embedrec.vectors.embeddings import Embeddings, Metric
+from embedrec.vectors.exact_search import METRICS
 from embedrec.vectors.metadata import Meta, Written, check_meta, decoded, encoded, load_meta, save_meta
 
 Format = Literal["text", "binary", "npy", "safetensors", "parquet", "fvecs", "bvecs", "ivecs", "fbin"]

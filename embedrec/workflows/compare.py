@@ -14,7 +14,8 @@ from embedrec.evaluation.evaluate import Evaluation, Terms, check_lengths
 from embedrec.evaluation.item_similarity import LABEL_OVERLAP
 from embedrec.evaluation.paired_differences import differences
 from embedrec.evaluation.ranking_metrics import RANKED
-from embedrec.workflows.evaluate import Contender, Trial
+from embedrec.workflows.contenders import Contender
+from embedrec.workflows.evaluate import Trial
 
 _SHOWN = ("recall", "mrr", "ndcg")  # in tables by kind of question
 Judged = Mapping[str, tuple[Contender, Evaluation]]

@@ -25,7 +25,8 @@ from embedrec.splitting.test_cases import next_items
 from embedrec.storage.artifacts import read
 from embedrec.storage.atomic import atomic_file
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows import prepare
+from embedrec.workflows import build_index, lineage, prepare
+from embedrec.workflows import train as train_workflow
 
 _SHOWN = 5  # neighbours printed a title
 _K = 20
@@ -87,16 +88,16 @@ def walk(
     yield f"  prepared  {about['sessions']:,} sessions, {about['events']:,} events, {about['items']:,} {source.item}s"
 
     split = LastItem().split(Sessions.load(prepared))
-    held = {"held_out": "the last item of every session", "of": prepare.provenance(prepared)}
-    split.train.save(workspace.folder("sessions", "train"), {**prepare.counts(split.train), **held})
+    held = {"held_out": "the last item of every session", "of": lineage.provenance(prepared)}
+    split.train.save(workspace.folder("sessions", "train"), {**lineage.counts(split.train), **held})
     train = read(workspace.folder("sessions", "train"), "sessions")
-    trained = prepare.train(
+    trained = train_workflow.train(
         Word2Vec(), train, workspace.folder("model", "word2vec"), seed=seed, threads=threads, report=report
     )
     yield f"  trained   word2vec on all but the last {source.item} of each, {trained.about['seconds']:.1f} s"
 
     known = split.train.item_features
-    indexed = prepare.index(
+    indexed = build_index.index(
         trained, workspace.folder("index", "word2vec-ivf"), "ivf", features=known, seed=seed, report=report
     )
     index, facts = load_index(indexed), indexed.about["facts"]

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from embedrec.data.item_filter import EVERYTHING, Allowed, item_features
+from embedrec.data.item_filter import EVERYTHING, Allowed
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
@@ -17,17 +17,17 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.export.policies.chain import Material
 from embedrec.export.result_lists import Answers, item_answers
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
-from embedrec.models.base import VectorModel
 from embedrec.models.filtered_recommend import recommended
 from embedrec.models.serialization import load_model
+from embedrec.models.vector_model import VectorModel
 from embedrec.readers.table import Table
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import sha256
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Embeddings
-from embedrec.workflows.neighbours import open_past, trained_on
-from embedrec.workflows.prepare import provenance
+from embedrec.workflows.lineage import item_features, provenance, trained_on
+from embedrec.workflows.neighbours import open_past
 from embedrec.workflows.recommend import open_answering
 from embedrec.workflows.similar import nearest_source, open_nearest
 

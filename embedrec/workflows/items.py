@@ -18,7 +18,7 @@ from embedrec.models.serialization import load_model
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.text.near_misses import close_matches
-from embedrec.workflows.neighbours import trained_on
+from embedrec.workflows.lineage import trained_on
 
 _SPELLINGS = 5  # words of names that a mistyped word may mean
 

@@ -16,7 +16,8 @@ from embedrec.evaluation.plots import check_plots
 from embedrec.progress import Report, quiet
 from embedrec.splitting.subsessions import sub_sessions
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.evaluate import Trial, about, check_names, check_session_knn, contender
+from embedrec.workflows.contenders import check_names, check_session_knn, contender
+from embedrec.workflows.evaluate import Trial, about
 
 _PARTS = ".parts"  # in the folder of grids
 

@@ -5,26 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from embedrec.config import build
-from embedrec.data.features import Features
 from embedrec.data.find_items import find_items
 from embedrec.data.item_text import apart
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import in_kind
-from embedrec.errors import SettingsError, UnknownItemError, did_you_mean
+from embedrec.errors import UnknownItemError, did_you_mean
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.serialization import load_model
 from embedrec.models.session_encoders import Weights
 from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.prepare import vector_model
-
-_REASONS = 3  # sessions named an answer
+from embedrec.workflows.lineage import built_of, trained_on, vector_model
 
 Finder = Callable[[Sessions, int], tuple[np.ndarray, np.ndarray]]
 
@@ -103,84 +99,6 @@ def session_sources(workspace: Workspace) -> list[Artifact]:
     """What `open_past` chooses from without names: indexes of sessions, or where there are none, models."""
     indexes = [a for a in workspace.artifacts("index") if a.about.get("of") == "sessions"]
     return indexes or workspace.artifacts("model")
-
-
-def reasons(
-    source: Artifact, model: Any, sessions: Sessions, history: Sessions, items: np.ndarray
-) -> list[list[tuple[Any, float]]]:
-    """Of each recommended item, the nearest past sessions that hold it: ids and similarities, three at most.
-
-    model     the model of `source`; must be one of session kNN
-    sessions  what it was trained on
-    history   the one history that was answered
-    items     (k,) rows of the answers in the model's vocabulary
-
-    Raises SettingsError for a model of another kind.
-    """
-    if not isinstance(model, SessionKnnModel):
-        raise SettingsError(
-            f"{source.about['recipe']} does not answer from single past sessions; ask a session-kNN model why"
-        )
-    numbers, similarities = model.neighbours(history, min(model.recipe.neighbours, len(sessions)))
-    near = [(n, s) for n, s in zip(numbers[0].tolist(), similarities[0].tolist(), strict=True) if n >= 0]
-    past = sessions.taken(np.array([n for n, _ in near], dtype=np.int64)).recoded(model.vocab)
-    held = [set(past[place].tolist()) for place in range(len(near))]
-    return [
-        [(past.ids[place : place + 1].tolist()[0], near[place][1]) for place in range(len(near)) if row in held[place]][
-            :_REASONS
-        ]
-        for row in items.tolist()
-    ]
-
-
-def together(sessions: Sessions, item: Any, others: Sequence[Any]) -> list[list[tuple[Any, float]]]:
-    """Of each other item, the sessions that hold it beside `item`: ids and cosines between the pair and the session.
-
-    item, others  ids. Three sessions at most, the most similar (the smallest) first, ties to the later session
-    """
-    rows = sessions.vocab.rows_of([item, *others])
-    holding = np.unique(sessions.session_of[sessions.items == rows[0]]) if rows[0] >= 0 else np.zeros(0, np.int64)
-    beside = sessions.taken(holding)
-    sizes = np.array([len(np.unique(beside[place])) for place in range(len(beside))], dtype=np.int64)
-    found = []
-    for row in rows[1:].tolist():
-        places = np.unique(beside.session_of[beside.items == row]) if row >= 0 else np.zeros(0, np.int64)
-        best = places[np.lexsort((-places, sizes[places]))][:_REASONS]
-        cosines = np.sqrt(2 / sizes[best])
-        found.append(list(zip(beside.ids[best].tolist(), cosines.tolist(), strict=True)))
-    return found
-
-
-def trained_on(workspace: Workspace, model: Artifact) -> Artifact:
-    """The sessions artifact that a model was trained on. Raises SettingsError when it has changed since."""
-    said = model.about.get("trained_on")
-    if said is None:
-        raise SettingsError(f"model {model.name} came from a file, so its past sessions are not known")
-    sessions = workspace.find("sessions", said["name"])
-    if sessions.fingerprint != said["fingerprint"]:
-        raise SettingsError(
-            f"sessions {sessions.name} were written anew since model {model.name} was trained on them; train it again"
-        )
-    return sessions
-
-
-def known_features(workspace: Workspace, model: Artifact) -> Features | None:
-    """What is known of a model's items: the features of the sessions it was trained on; None where there are none.
-
-    Raises SettingsError and ArtifactError where the sessions have changed since, or are gone.
-    """
-    if model.about.get("trained_on") is None:  # imported vectors come from no sessions
-        return None
-    return Sessions.load(trained_on(workspace, model)).item_features
-
-
-def built_of(workspace: Workspace, index: Artifact) -> Artifact:
-    """The model artifact that an index was built of. Raises SettingsError when it has changed since."""
-    said = index.about["indexed"]
-    source = workspace.find("model", said["name"])
-    if source.fingerprint != said["fingerprint"]:
-        raise SettingsError(f"model {source.name} was trained anew since index {index.name} was built; build it again")
-    return source
 
 
 def _through(workspace: Workspace, built: Artifact, settings: SearchSettings) -> Past:

@@ -10,8 +10,7 @@ from embedrec.models.base import Model
 from embedrec.models.serialization import dialled_model, load_model
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.neighbours import built_of
-from embedrec.workflows.prepare import vector_model
+from embedrec.workflows.lineage import built_of, vector_model
 
 
 @dataclass(frozen=True, eq=False)

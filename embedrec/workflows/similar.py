@@ -14,9 +14,9 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models import NEIGHBOURLY
-from embedrec.models.base import VectorModel
 from embedrec.models.neighbour_lists import ListsModel
 from embedrec.models.serialization import dialled_model, load_model
+from embedrec.models.vector_model import VectorModel
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.lineage import newest_of_line
 from embedrec.storage.workspace import Workspace

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.data.parquet_io import joined
 from embedrec.data.features import Features
 from embedrec.data.item_filter import IdList, ids_like
+from embedrec.data.parquet_io import joined
 from embedrec.data.vocab import Ids, Vocab, in_kind, one_kind
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index.build import build_index
@@ -31,7 +31,7 @@ from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.file_formats import load_vectors
-from embedrec.workflows.prepare import origin, provenance, vector_model
+from embedrec.workflows.lineage import origin, provenance, vector_model
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 
 from embedrec.data.filters import Filters
 from embedrec.data.sessions import Sessions, sessionize
-from embedrec.models.base import VectorModel
+from embedrec.models.vector_model import VectorModel
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.readers import BadRows
 from embedrec.readers.mpd import Mpd

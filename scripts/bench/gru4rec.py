@@ -58,7 +58,7 @@ def sessions(workspace: Path, source: Path, name: str, given: argparse.Namespace
     """One data set: training, all prefixes answered, and judged."""
     from embedrec.storage.workspace import Workspace
     from embedrec.workflows.evaluate import open_trial
-    from embedrec.workflows.prepare import vector_model
+    from embedrec.workflows.lineage import vector_model
 
     test = () if given.valid else ("--test", source / "test_prefixes.parquet")
     embedrec(workspace, "prepare", "sessions", source / "train_sessions.parquet", *test)

@@ -39,7 +39,7 @@ from embedrec.index.rescore import keys_of
 from embedrec.index.target import Promise
 from embedrec.storage import artifacts
 from embedrec.vectors.exact_search import unit
-from embedrec.workflows.prepare import item_vectors
+from embedrec.workflows.lineage import item_vectors
 
 ROOT = Path(__file__).resolve().parents[2]
 K, TARGET, ASKED, RUNS = 20, 0.99, 10_000, 3

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from embedrec.data import Vocab
-from embedrec.data.parquet_io import joined, load_features
 from embedrec.data.features import Features
+from embedrec.data.parquet_io import joined, load_features
 from embedrec.index import measure
 from embedrec.index.serialization import kept_features, load_index, save_index
 from embedrec.storage import artifacts

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import strategies as st
 
 from embedrec.data import Vocab
-from embedrec.data.statistics import Bucket, HeldOutCounts, Lengths, describe, describe_held_out
+from embedrec.data.statistics import Bucket, Lengths, describe
 from embedrec.errors import DataError
-from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.holdout import HeldOut, HeldOutCounts, describe_held_out
 from tests.conftest import of_lists, tiny_sessions
 from tests.data import strategies as draw
 

@@ -11,7 +11,7 @@ from embedrec.data import Vocab
 from embedrec.data.topk import TopK, best_first, some_rows
 from embedrec.errors import DataError, SettingsError
 from embedrec.kernels.topk import empty_best, merge_best
-from embedrec.models.base import excluding
+from embedrec.models.vector_model import excluding
 from tests.conftest import of_lists, read_only
 
 N = 12

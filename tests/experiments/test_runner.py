@@ -22,7 +22,7 @@ from embedrec.experiments.runner import carry_out, plan
 from embedrec.experiments.step import Study, Where, identity
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import FOLDERS
-from embedrec.workflows import prepare
+from embedrec.workflows import lineage
 from tests.experiments.conftest import LIGHT, Opened
 
 Finished = tuple[Study, Where]
@@ -84,7 +84,7 @@ def test_exports_of_vectors(opened: Opened, finished: Finished, name: str) -> No
     study, place = opened(LIGHT + f'[[export]]\nfile = "{name}"\nmodel = "vectors"\n')
     assert done(study, place) == [f"export {name}"]
     written, model = load_vectors(place.workspace.root / name), place.workspace.find("model", "vectors")
-    vectors = prepare.item_vectors(model)
+    vectors = lineage.item_vectors(model)
     assert set(written.vocab.ids) == set(vectors.vocab.ids)
     assert (written.vectors == vectors.vectors[vectors.vocab.rows(written.vocab.ids)]).all()
     assert why(study, place) == {}

@@ -17,15 +17,10 @@ from embedrec.export.list_statistics import effect
 from embedrec.export.policies import backfill
 from embedrec.export.policies.backfill import BackOff, Refill
 from embedrec.export.policies.base import Policy
-from embedrec.export.policies.thresholds import Cap, cap
 from embedrec.export.policies.chain import Policies, chained
-from embedrec.export.policies.rerank import Discount
-from embedrec.export.policies.rerank import Diversity
-from embedrec.export.policies.thresholds import MinEvidence
-from embedrec.export.policies.thresholds import Mutual
-from embedrec.export.policies.rerank import Csls, mean_scores
+from embedrec.export.policies.rerank import Csls, Discount, Diversity, mean_scores
 from embedrec.export.policies.session_index import NOTHING, holding
-from embedrec.export.policies.thresholds import MinScore
+from embedrec.export.policies.thresholds import Cap, MinEvidence, MinScore, Mutual, cap
 from embedrec.export.resume import Work
 from tests.conftest import of_lists, some_embeddings
 from tests.export.lists import Lists, answers_of, material_of, plain, some_lists

@@ -15,7 +15,8 @@ from embedrec.export.similarity_file import write_similarity
 from embedrec.index.build import build_index
 from embedrec.index.index import Index
 from embedrec.index.search_settings import SearchSettings
-from embedrec.vectors.embeddings import METRICS, Embeddings
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import METRICS
 from tests.conftest import slow_nearest, some_embeddings
 
 COMPASS = {

@@ -22,9 +22,10 @@ from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows import prepare
+from embedrec.workflows import build_index, lineage, train
 from embedrec.workflows.compare import recorded, terms_of, usual_columns
-from embedrec.workflows.evaluate import about, ask, contender, open_trial
+from embedrec.workflows.contenders import contender
+from embedrec.workflows.evaluate import about, ask, open_trial
 from tests.conftest import of_lists
 from tests.html_report.reading import read_page
 
@@ -51,15 +52,15 @@ def evil_sessions(evil: list[str]) -> Sessions:
 def workspace_of(sessions: Sessions, folder: Path) -> Workspace:
     """Sessions with a held-out part, three models, an index."""
     from embedrec.splitting.rules import Random
-    from embedrec.workflows.evaluate import write_split
+    from embedrec.workflows.split import write_split
 
     workspace = Workspace(folder)
-    sessions.save(workspace.folder("sessions", "all"), {**prepare.counts(sessions), "source": "<u>table"})
+    sessions.save(workspace.folder("sessions", "all"), {**lineage.counts(sessions), "source": "<u>table"})
     whole = artifacts.read(workspace.folder("sessions", "all"), "sessions")
     source, _ = write_split(whole, workspace.folder("sessions", "part"), Random(0.2))
     for recipe in (Popular(), Word2Vec(dim=4, epochs=3, min_count=1), Cooccurrence()):
-        prepare.train(recipe, source, workspace.folder("model", recipe.name))
-    prepare.index(workspace.find("model", "word2vec"), workspace.folder("index", "flat"), "flat")
+        train.train(recipe, source, workspace.folder("model", recipe.name))
+    build_index.index(workspace.find("model", "word2vec"), workspace.folder("index", "flat"), "flat")
     return workspace
 
 

@@ -18,7 +18,8 @@ from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.index.target import Promise, milliseconds, recall_of
 from embedrec.storage import artifacts
-from embedrec.vectors.embeddings import METRICS, Embeddings
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import METRICS
 from tests.conftest import some_embeddings
 
 

@@ -15,11 +15,11 @@ from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index.build import build_index
 from embedrec.index.index import Index
 from embedrec.index.index_types import INDEXES
-from embedrec.index.search_settings import settings_of_type
-from embedrec.index.search_settings import AS_BUILT, SearchSettings
+from embedrec.index.search_settings import AS_BUILT, SearchSettings, settings_of_type
 from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts
-from embedrec.vectors.embeddings import METRICS, Embeddings
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import METRICS
 from tests.conftest import read_only, slow_nearest, slow_scores, some_embeddings
 
 # At 650 vectors every name is what it is at a million: below 624, codes are too few to train.

@@ -14,9 +14,8 @@ from embedrec.index.build import build_index
 from embedrec.index.construct import filled
 from embedrec.index.index import Index
 from embedrec.index.measure import Recall
-from embedrec.index.search_settings import faiss_parameters, settings_of_type
-from embedrec.index.search_settings import SearchSettings
-from embedrec.vectors.embeddings import METRICS
+from embedrec.index.search_settings import SearchSettings, faiss_parameters, settings_of_type
+from embedrec.vectors.exact_search import METRICS
 from embedrec.vectors.faiss_factory import inner
 from tests.conftest import some_embeddings
 

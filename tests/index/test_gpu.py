@@ -13,7 +13,7 @@ from embedrec.index.construct import filled
 from embedrec.index.gpu import Exact, OnGpu, cells_on_gpu, check_most, kmeans, on_gpu
 from embedrec.index.measure import Recall
 from embedrec.index.search_settings import SearchSettings
-from embedrec.vectors.embeddings import METRICS
+from embedrec.vectors.exact_search import METRICS
 from tests.conftest import some_embeddings
 
 needs_faiss = pytest.mark.skipif(not gpu.faiss_sees_one(), reason="FAISS sees no GPU")

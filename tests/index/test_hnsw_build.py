@@ -10,9 +10,8 @@ import pytest
 
 from embedrec.index import hnsw_build
 from embedrec.index.hnsw_build import link, linkable
-from embedrec.vectors.faiss_factory import shared
 from embedrec.kernels.hnsw_link import link_back, link_new
-from embedrec.vectors.faiss_factory import inner
+from embedrec.vectors.faiss_factory import inner, shared
 
 METRICS = {"product": faiss.METRIC_INNER_PRODUCT, "distance": faiss.METRIC_L2}
 

@@ -12,7 +12,8 @@ from embedrec.index.index_types import INDEXES, POINTS_PER_CELL, factory_string
 from embedrec.index.measure import Recall, some_items
 from embedrec.index.rescore import keys_of
 from embedrec.index.search_settings import SearchSettings
-from embedrec.vectors.embeddings import METRICS, Embeddings
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import METRICS
 from tests.conftest import some_embeddings
 
 

@@ -26,7 +26,7 @@ from embedrec.index.serialization import load_index, save_index
 from embedrec.index.target import Promise
 from embedrec.storage import artifacts
 from embedrec.storage.memory_budget import IN_MEMORY, Room
-from embedrec.vectors.embeddings import METRICS
+from embedrec.vectors.exact_search import METRICS
 from embedrec.vectors.faiss_factory import fill, made, train
 from embedrec.vectors.faiss_file_check import look_through
 from tests.conftest import some_embeddings

@@ -19,13 +19,13 @@ from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index import filtered_search
 from embedrec.index.construct import filled
 from embedrec.index.index import Index
-from embedrec.index.search_settings import settings_of_type
 from embedrec.index.procrustes import aligned
-from embedrec.index.search_settings import SearchSettings
+from embedrec.index.search_settings import SearchSettings, settings_of_type
 from embedrec.index.serialization import load_index, save_index
 from embedrec.index.update import tombstones
 from embedrec.storage import artifacts
-from embedrec.vectors.embeddings import METRICS, Embeddings
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import METRICS
 from tests.conftest import read_only, slow_nearest, some_embeddings
 
 D = 4

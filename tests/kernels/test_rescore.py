@@ -9,8 +9,7 @@ import pytest
 from embedrec.data.topk import best_first
 from embedrec.index import rescore as scoring
 from embedrec.kernels.rescore import rescore
-from embedrec.vectors.embeddings import METRICS
-from embedrec.vectors.exact_search import exact_scores
+from embedrec.vectors.exact_search import METRICS, exact_scores
 from tests.conftest import read_only, slow_scores, some_embeddings
 
 

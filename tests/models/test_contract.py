@@ -17,10 +17,11 @@ from embedrec.data.topk import TopK
 from embedrec.errors import ArtifactError, SettingsError
 from embedrec.index.build import build_index
 from embedrec.models import MODELS, RESTORERS, recipe_class, restorer_class
-from embedrec.models.base import Model, VectorModel
+from embedrec.models.base import Model
 from embedrec.models.gru4rec.recipe import RecurrentModel
 from embedrec.models.imported import Vectors
 from embedrec.models.serialization import load_model, save_model
+from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
 from tests.conftest import of_lists, read_only, some_embeddings, tiny_sessions
 

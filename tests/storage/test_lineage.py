@@ -12,7 +12,7 @@ from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.lineage import line_of, newest_of_line, other_lines, outdated_by, stale
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.prepare import provenance
+from embedrec.workflows.lineage import provenance
 from embedrec.workflows.similar import item_sources, nearest_source
 
 

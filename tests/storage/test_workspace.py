@@ -10,7 +10,7 @@ import pytest
 from embedrec.errors import ArtifactError
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import FOLDERS, Workspace
-from embedrec.workflows.prepare import verdict
+from embedrec.workflows.verify import verdict
 
 
 @pytest.fixture

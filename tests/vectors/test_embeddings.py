@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as hnp
 import embedrec.vectors.exact_search as module
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.vectors.embeddings import METRICS, Embeddings
-from embedrec.vectors.exact_search import exact_scores, unit
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import METRICS, exact_scores, unit
 from tests.conftest import read_only, slow_nearest, slow_scores, some_embeddings
 
 few = st.sampled_from([0.0, 0.5, -1.0, 2.0])  # exact in float32, and so few that vectors repeat

@@ -14,8 +14,8 @@ from embedrec.index import flat_search
 from embedrec.index.build import build_index
 from embedrec.index.gpu import Exact
 from embedrec.index.index import Index
-from embedrec.vectors.embeddings import METRICS, Embeddings
-from embedrec.vectors.exact_search import exact_keys, exact_search, rounded
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.exact_search import METRICS, exact_keys, exact_search, rounded
 from tests.conftest import read_only
 
 SIZES = [1e-44, 1e-38, 1e-30, 1e-20, 1.0, 1e10, 1e15, 3e17]

@@ -19,7 +19,8 @@ from hypothesis.extra import numpy as hnp
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.storage.memory_budget import IN_MEMORY, in_files
-from embedrec.vectors.embeddings import METRICS, Embeddings, Metric
+from embedrec.vectors.embeddings import Embeddings, Metric
+from embedrec.vectors.exact_search import METRICS
 from embedrec.vectors.file_formats import Format, format_of, ids_file, load_vectors, save_vectors
 from embedrec.vectors.metadata import meta_file
 from tests.conftest import read_only, some_embeddings

@@ -21,13 +21,16 @@ from embedrec.models.imported import Vectors
 from embedrec.models.serialization import load_model, save_model
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.splitting.holdout import HeldOut
-from embedrec.splitting.rules import SPLITS, LastItem, Random, Rule, Tail, Time, UserShare, WarmTime
+from embedrec.splitting.rules import SPLITS, LastItem, Random, Rule, Tail, Time, UserShare, WarmTime, in_words, rule_of
 from embedrec.splitting.test_cases import companions, next_items, rest
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows import evaluate, prepare
-from embedrec.workflows.evaluate import PROTOCOLS, Contender, Protocol, Trial, contender, in_words, open_trial, rule_of
+from embedrec.workflows import contenders, evaluate, lineage
+from embedrec.workflows import split as split_workflow
+from embedrec.workflows import train as train_workflow
+from embedrec.workflows.contenders import Contender, contender
+from embedrec.workflows.evaluate import PROTOCOLS, Protocol, Trial, open_trial
 from tests.conftest import of_lists, some_embeddings
 from tests.data.plain import plain_of
 
@@ -60,7 +63,9 @@ def world() -> Sessions:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("trial")
     world().save(root / "sessions" / "world", {})
-    evaluate.write_split(artifacts.read(root / "sessions" / "world"), root / "sessions" / "split", Time(share=0.2))
+    split_workflow.write_split(
+        artifacts.read(root / "sessions" / "world"), root / "sessions" / "split", Time(share=0.2)
+    )
     return root
 
 
@@ -273,26 +278,26 @@ def test_whether_sessions_repeat_items(source: Artifact) -> None:
 
 def test_written_and_read(source: Artifact, tmp_path: Path) -> None:
     rule = WarmTime(share=0.3, min_rating=2)
-    done, checked = evaluate.write_split(source, tmp_path / "w", rule, seed=5)
+    done, checked = split_workflow.write_split(source, tmp_path / "w", rule, seed=5)
     train, test = rule.split(world())
     held = HeldOut.load(done)
     assert held is not None and same(Sessions.load(done), train) and same(held.sessions, test.sessions)
     assert held.given.tolist() == test.given.tolist()
     assert done.about == {
-        "of": prepare.provenance(source),
+        "of": lineage.provenance(source),
         "split": {"rule": "warm-time", "settings": dataclasses.asdict(rule), "seed": 5, "checked": checked},
-        **prepare.counts(train),
+        **lineage.counts(train),
         "test_sessions": len(test),
         "test_events": len(test.sessions.items),
     }
     assert checked[-1] == "all training events are before all that is held out"
     assert open_trial(done).protocol == "users"
     with pytest.raises(DataError) as error:
-        evaluate.write_split(done, tmp_path / "x", rule)
+        split_workflow.write_split(done, tmp_path / "x", rule)
     said = "sessions w have a held-out part already; split the sessions they were made from"
     assert str(error.value) == said
     with pytest.raises(ArtifactError, match="cannot name an artifact"):
-        evaluate.write_split(source, tmp_path / "a b", rule)
+        split_workflow.write_split(source, tmp_path / "a b", rule)
 
 
 # ------------------------------------------------------------------------------------------------- who answers
@@ -347,10 +352,10 @@ def workspace(tmp_path: Path, split_source: Artifact, source: Artifact) -> Works
     """One model of the training part, one of everything, one continued, and imported vectors."""
     workspace = Workspace(tmp_path)
     recipe = Word2Vec(dim=8, epochs=1, min_count=1)
-    prepare.train(Popular(), split_source, workspace.folder("model", "fair"))
-    prepare.train(recipe, source, workspace.folder("model", "knows-all"), seed=1)
-    fair = prepare.train(recipe, split_source, workspace.folder("model", "fair-vectors"), seed=1)
-    prepare.train(recipe, split_source, workspace.folder("model", "continued"), start=fair, seed=1)
+    train_workflow.train(Popular(), split_source, workspace.folder("model", "fair"))
+    train_workflow.train(recipe, source, workspace.folder("model", "knows-all"), seed=1)
+    fair = train_workflow.train(recipe, split_source, workspace.folder("model", "fair-vectors"), seed=1)
+    train_workflow.train(recipe, split_source, workspace.folder("model", "continued"), start=fair, seed=1)
     embeddings = some_embeddings(N, 8)
     vocab = Vocab([f"i{r:02}" for r in range(N)])
     save_model(Vectors().restore(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})
@@ -422,14 +427,14 @@ def test_imported_vectors_know_whole_numbers_as_texts(tmp_path: Path) -> None:
 
 
 def test_a_trained_model_goes_before_a_recipe(workspace: Workspace, split_source: Artifact) -> None:
-    prepare.train(Popular(days=2), split_source, workspace.folder("model", "popular"))
+    train_workflow.train(Popular(days=2), split_source, workspace.folder("model", "popular"))
     found = contender(workspace, "popular", open_trial(split_source))
     assert found.seconds is None and found.model.recipe == Popular(days=2)
 
 
 def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> None:
-    evaluate.check_names(workspace, ["fair", "popular", "foreign", *MODELS])
-    evaluate.check_names(workspace, [])
+    contenders.check_names(workspace, ["fair", "popular", "foreign", *MODELS])
+    contenders.check_names(workspace, [])
     for name, says in (
         ("poplar", "no model is called 'poplar'; did you mean 'popular'?"),
         ("fair-vector", "no model is called 'fair-vector'; did you mean 'fair-vectors'?"),
@@ -437,7 +442,7 @@ def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> N
         ("zzz", f"no model is called 'zzz'; there are continued, fair, fair-vectors, foreign, knows-all, {LISTED}"),
     ):
         with pytest.raises(SettingsError) as error:
-            evaluate.check_names(workspace, ["popular", name])
+            contenders.check_names(workspace, ["popular", name])
         assert str(error.value) == says
 
 
@@ -448,7 +453,7 @@ LISTED = ", ".join(MODELS)
 def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifact) -> None:
     asked = open_trial(split_source)
     exact = contender(workspace, "fair-vectors", asked)
-    found = evaluate.searching(exact, kind, asked)
+    found = contenders.searching(exact, kind, asked)
     assert found.origin.startswith("trained before, on the training part; through ")
     assert isinstance(found, Contender) and found.name == "fair-vectors"
     terms = Terms(at=(10,), draws=0)
@@ -461,7 +466,7 @@ def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifac
 def test_what_has_no_vectors_has_no_index(workspace: Workspace, split_source: Artifact) -> None:
     asked = open_trial(split_source)
     with pytest.raises(SettingsError) as error:
-        evaluate.searching(contender(workspace, "fair", asked), "flat", asked)
+        contenders.searching(contender(workspace, "fair", asked), "flat", asked)
     assert str(error.value) == "fair has no vectors, so there is nothing to index; leave --through out for it"
 
 

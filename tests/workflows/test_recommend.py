@@ -17,12 +17,13 @@ from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index
 from embedrec.index.target import Promise
 from embedrec.models import recipe_class
-from embedrec.models.base import VectorModel
 from embedrec.models.filtered_recommend import some_queries
 from embedrec.models.serialization import load_model
+from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows import prepare
+from embedrec.workflows import build_index as build_index_workflow
+from embedrec.workflows import train, verify
 from embedrec.workflows.recommend import open_answering
 from tests.conftest import some_embeddings, tiny_sessions
 
@@ -50,7 +51,7 @@ def many_sessions() -> Any:
 def trained(workspace: Workspace, name: str) -> VectorModel:
     recipe = build(recipe_class(name), SMALL[name], given="test")
     folder = workspace.folder("model", name)
-    prepare.train(recipe, workspace.find("sessions"), folder)
+    train.train(recipe, workspace.find("sessions"), folder)
     model = load_model(artifacts.read(folder))
     assert isinstance(model, VectorModel)
     return model
@@ -58,8 +59,8 @@ def trained(workspace: Workspace, name: str) -> VectorModel:
 
 def indexed(workspace: Workspace, name: str, kind: str, **more: Any) -> artifacts.Artifact:
     source = workspace.find("model", name)
-    folder = workspace.folder("index", prepare.index_name(name, kind, "answers"))
-    return prepare.index(source, folder, kind, of="answers", sessions=workspace.find("sessions"), **more)
+    folder = workspace.folder("index", build_index_workflow.index_name(name, kind, "answers"))
+    return build_index_workflow.index(source, folder, kind, of="answers", sessions=workspace.find("sessions"), **more)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -90,7 +91,7 @@ def test_an_index_of_answers_is_measured_on_histories(workspace: Workspace) -> N
     assert built.about["facts"]["recall@3"] == round(expected.mean, 4) < 1
     kept = built.array("queries")
     np.testing.assert_array_equal(kept, some_queries(model, Sessions.load(workspace.find("sessions")), 4000, seed=4))
-    told, _ = prepare.recall_verdict(built)
+    told, _ = verify.recall_verdict(built)
     assert "on 80 fresh histories" in told
 
 
@@ -111,17 +112,17 @@ def test_recall_of_queries_that_are_no_items() -> None:
 def test_a_model_from_a_file_is_measured_on_its_items(workspace: Workspace, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32))
     (tmp_path / "x.ids.txt").write_text("".join(f"i{n}\n" for n in range(40)))
-    source = prepare.import_vectors(tmp_path / "x.npy", workspace.folder("model", "x"), metric="dot")
-    built = prepare.index(source, workspace.folder("index", "x"), "flat", of="answers")
+    source = train.import_vectors(tmp_path / "x.npy", workspace.folder("model", "x"), metric="dot")
+    built = build_index_workflow.index(source, workspace.folder("index", "x"), "flat", of="answers")
     assert "queries.npy" not in built and built.about["facts"]["recall_queries"] == 40
-    assert "on 40 fresh items" in prepare.recall_verdict(built)[0]
+    assert "on 40 fresh items" in verify.recall_verdict(built)[0]
 
 
 def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
     trained(workspace, "gru4rec")
     built = indexed(workspace, "gru4rec", "flat")
     source = workspace.find("model", "gru4rec")
-    prepare.index(source, workspace.folder("index", "items"), "flat")
+    build_index_workflow.index(source, workspace.folder("index", "items"), "flat")
 
     def refused(*given: Any, **more: Any) -> str:
         with pytest.raises(SettingsError) as caught:
@@ -136,7 +137,7 @@ def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
     assert refused("gru4rec", None, cells) == said
     assert refused(None, "items") == "index items is one of items; build one with `embedrec build-index --of answers`"
     with pytest.raises(SettingsError, match="answers are compared as their model does"):
-        prepare.index(source, workspace.folder("index", "y"), "flat", of="answers", metric="l2")
+        build_index_workflow.index(source, workspace.folder("index", "y"), "flat", of="answers", metric="l2")
     recipe = build(recipe_class("gru4rec"), SMALL["gru4rec"] | {"epochs": 3}, given="test")
-    prepare.train(recipe, workspace.find("sessions"), source.folder)
+    train.train(recipe, workspace.find("sessions"), source.folder)
     assert refused(*through).startswith("model gru4rec was trained anew since index gru4rec-answers-flat was built;")

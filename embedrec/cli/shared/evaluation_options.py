@@ -24,7 +24,8 @@ from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from embedrec.evaluation.evaluate import Evaluation, Terms
-    from embedrec.workflows.evaluate import Contender, Trial
+    from embedrec.workflows.contenders import Contender
+    from embedrec.workflows.evaluate import Trial
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -166,7 +167,8 @@ def judged(
     """Train the model where it must be, and ask it; says where it comes from."""
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.errors import SettingsError
-    from embedrec.workflows.evaluate import ask, contender, exactly, labels_of, searching
+    from embedrec.workflows.contenders import contender, exactly, searching
+    from embedrec.workflows.evaluate import ask, labels_of
 
     if labels is not None and trial.protocol != "similar":
         raise SettingsError(f"--labels is for --protocol similar, but the protocol is {trial.protocol}")

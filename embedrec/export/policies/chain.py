@@ -16,14 +16,9 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.export.policies.backfill import BackOff, Refill
 from embedrec.export.policies.base import Policy
-from embedrec.export.policies.thresholds import cap
-from embedrec.export.policies.rerank import Discount
-from embedrec.export.policies.rerank import Diversity
-from embedrec.export.policies.thresholds import MinEvidence
-from embedrec.export.policies.thresholds import Mutual
-from embedrec.export.policies.rerank import Csls, mean_scores
+from embedrec.export.policies.rerank import Csls, Discount, Diversity, mean_scores
 from embedrec.export.policies.session_index import NOTHING, Holding, holding
-from embedrec.export.policies.thresholds import MinScore
+from embedrec.export.policies.thresholds import MinEvidence, MinScore, Mutual, cap
 from embedrec.export.result_lists import slices
 from embedrec.export.resume import KeptLists
 from embedrec.vectors.embeddings import Embeddings

@@ -18,11 +18,12 @@ from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.array_packing import rows_of
-from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.base import Arrays
 from embedrec.models.long_sessions import report_long
 from embedrec.models.pair_counts import Bounded, Pairs, all_pairs, frequent, one_mention, totals, weighted
 from embedrec.models.popularity_scaling import dialled
 from embedrec.models.session_encoders import mean_encoder
+from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, Room
 from embedrec.vectors.embeddings import Embeddings

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.models.base import Encoder
-from embedrec.models.session_encoders import Weights
-from embedrec.models.session_knn.model import locked
+from embedrec.models.array_packing import locked
+from embedrec.models.session_encoders import Encoder, Weights
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -15,12 +15,13 @@ from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.base import Arrays
 from embedrec.models.factorization.least_squares import Objective, fold_in
 from embedrec.models.pair_counts import frequent
 from embedrec.models.popularity_scaling import dialled
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.torch_recipe import Neural, check_here
+from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.training.context import HERE, Run
 from embedrec.training.settings import Schedule

@@ -16,10 +16,10 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.models.array_packing import shaped
-from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.base import Arrays
 from embedrec.models.session_encoders import mean_encoder
-from embedrec.models.torch_recipe import Neural
-from embedrec.models.two_tower.recipe import widths
+from embedrec.models.torch_recipe import Neural, widths
+from embedrec.models.vector_model import VectorModel
 from embedrec.training.settings import Schedule
 from embedrec.vectors.embeddings import Embeddings
 

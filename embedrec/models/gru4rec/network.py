@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from embedrec.models.feature_encoder import Coded, FeatureSum
+from embedrec.models.feature_encoder import Coded, FeatureSum, distinct
 from embedrec.models.gru4rec import losses
 from embedrec.models.gru4rec.recipe import GRU4Rec
-from embedrec.models.two_tower.recipe import widths
-from embedrec.models.two_tower.training import distinct
+from embedrec.models.torch_recipe import widths
 from embedrec.training.loop import Batch
 
 _BLOCK = 1 << 14  # items whose inputs are made at a time

@@ -17,10 +17,10 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import rows_of, shaped
-from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.base import Arrays
 from embedrec.models.gru4rec.numpy_gru import Layer, Recurrent, State
-from embedrec.models.torch_recipe import Neural
-from embedrec.models.two_tower.recipe import widths
+from embedrec.models.torch_recipe import Neural, widths
+from embedrec.models.vector_model import VectorModel
 from embedrec.vectors.embeddings import Embeddings
 
 

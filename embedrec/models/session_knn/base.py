@@ -12,9 +12,10 @@ from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
+from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays
 from embedrec.models.session_knn.ann_candidates import SessionAnn
-from embedrec.models.session_knn.model import NO_SESSIONS, Proposals, SessionKnnModel, locked
+from embedrec.models.session_knn.model import NO_SESSIONS, Proposals, SessionKnnModel
 from embedrec.models.session_knn.store import Order, SessionStore
 from embedrec.progress import Report, quiet
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK, check_k
 from embedrec.data.vocab import Vocab, one_kind
 from embedrec.errors import SettingsError
+from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays
 from embedrec.models.session_knn.store import SessionStore
 
@@ -272,10 +273,3 @@ def _grown(vocab: Vocab, sessions: Sessions) -> Vocab:
         counts = np.concatenate([counts, used[new]])
         counts[at[known]] += used[known]
     return Vocab(np.concatenate(ids), names, counts)
-
-
-def locked(array: np.ndarray) -> Any:
-    """The array so that nothing can be written into it, whatever it was: compiled code then has one form."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view

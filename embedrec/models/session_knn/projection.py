@@ -17,8 +17,9 @@ from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import rows_of, shaped
-from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.base import Arrays
 from embedrec.models.session_encoders import Weights, weighted_encoder
+from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit

@@ -18,9 +18,10 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.models.array_packing import shaped, unpacked_ids
-from embedrec.models.base import Arrays, Encoder, VectorModel
-from embedrec.models.session_encoders import with_bias
-from embedrec.models.torch_recipe import Neural
+from embedrec.models.base import Arrays
+from embedrec.models.session_encoders import Encoder, with_bias
+from embedrec.models.torch_recipe import Neural, widths
+from embedrec.models.vector_model import VectorModel
 from embedrec.vectors.embeddings import Embeddings
 
 
@@ -188,17 +189,6 @@ class QueryTower:
         sums = sp.csr_matrix((values, histories.items.copy(), histories.offsets.copy()), shape)
         totals = np.asarray(sums.sum(axis=1)).reshape(-1, 1)
         return np.asarray((sums @ items) / np.where(totals > 0, totals, 1), dtype=np.float32)
-
-
-def widths(text: str, field: str) -> list[int]:
-    """Hidden units of layers: "128,64" → [128, 64]. Raises SettingsError for anything else."""
-    try:
-        found = [int(part) for part in text.split(",")] if text else []
-    except ValueError:
-        found = [0]
-    if found and min(found) < 1:
-        raise SettingsError(f'{field} must be whole numbers as in "128,64", or empty for none, but is {text!r}')
-    return found
 
 
 _BOUNDS = {

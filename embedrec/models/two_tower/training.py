@@ -15,14 +15,14 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import packed_ids
-from embedrec.models.base import VectorModel
-from embedrec.models.feature_encoder import FeatureSum, catalogue, coded_features
-from embedrec.models.two_tower.recipe import TwoTower, widths
+from embedrec.models.feature_encoder import FeatureSum, catalogue, coded_features, distinct
+from embedrec.models.torch_recipe import widths
+from embedrec.models.two_tower.recipe import TwoTower
+from embedrec.models.vector_model import VectorModel
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
 
 _BLOCK = 1 << 14  # items whose vectors are made at a time
-_SPARSE = 50  # of a table with so many times as many rows as are named, these are sorted
 
 
 def learner_of(recipe: TwoTower, sessions: Sessions, *, seed: int, device: str) -> TwoTowerLearner:
@@ -305,16 +305,6 @@ class Layers(nn.Module):
         for number, layer in enumerate(self.layers):
             hidden = layer(functional.relu(hidden) if number else hidden)
         return x + hidden if len(self.layers) else x
-
-
-def distinct(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """The rows (u,) that occur among these (t,) of a table of n, ascending, and where in them each is (t,)."""
-    if n > _SPARSE * len(rows):
-        found, place = torch.unique(rows, return_inverse=True)
-        return found, place
-    there = torch.zeros(n, dtype=torch.int64, device=rows.device)  # quicker than sorting them
-    there[rows] = 1
-    return torch.nonzero(there)[:, 0], torch.cumsum(there, 0)[rows] - 1
 
 
 def sampled_softmax(

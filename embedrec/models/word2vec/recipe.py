@@ -17,11 +17,12 @@ from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab, one_kind
 from embedrec.errors import DataError, SettingsError, need_package
-from embedrec.models.base import Arrays, VectorModel
+from embedrec.models.base import Arrays
 from embedrec.models.long_sessions import report_long
 from embedrec.models.pair_counts import frequent
 from embedrec.models.popularity_scaling import best_share, dialled
 from embedrec.models.session_encoders import mean_encoder
+from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
 

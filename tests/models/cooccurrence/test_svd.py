@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from embedrec.data import Sessions, Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import pair_counts
-from embedrec.models.base import VectorModel
 from embedrec.models.cooccurrence import svd
 from embedrec.models.cooccurrence.svd import Spectral, leading
 from embedrec.models.pair_counts import Pairs, all_pairs, frequent, one_mention
+from embedrec.models.vector_model import VectorModel
 from embedrec.progress import quiet
 from embedrec.storage.memory_budget import Room
 from tests.conftest import of_lists, read_only

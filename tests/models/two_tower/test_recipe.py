@@ -13,12 +13,12 @@ from embedrec.data import Features, Sessions, Vocab
 from embedrec.data.events import DAY
 from embedrec.data.features import Categories, Lists
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.feature_encoder import FeatureSum, catalogue, coded_features
-from embedrec.models.two_tower.recipe import TwoTower, widths
+from embedrec.models.feature_encoder import FeatureSum, catalogue, coded_features, distinct
+from embedrec.models.torch_recipe import widths
+from embedrec.models.two_tower.recipe import TwoTower
 from embedrec.models.two_tower.training import (
     Towers,
     TwoTowerLearner,
-    distinct,
     everybody,
     expected_draws,
     risen,

@@ -1,0 +1,30 @@
+"""Differences between two exports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from embedrec.storage.workspace import Workspace
+
+
+def _counts(ids: list[str], workspace: Workspace, table: Path | None, sessions: str | None) -> dict[str, float] | None:
+    """How popular items are, by id; None where nobody says."""
+    if sessions is not None:
+        from embedrec.data.sessions import Sessions
+
+        vocab = Sessions.load(workspace.find("sessions", sessions)).vocab
+        mentions = [0] * len(vocab) if vocab.counts is None else vocab.counts.tolist()
+        return dict(zip(map(str, vocab.ids.tolist()), mentions, strict=True))
+    if table is None:
+        return None
+    import numpy as np
+
+    from embedrec.data.vocab import Vocab
+    from embedrec.errors import DataError
+    from embedrec.readers.tabular.bad_rows import BadRows
+    from embedrec.readers.tabular.feature_tables import side_table
+
+    features = side_table(table, "item", "item").read(Vocab(np.array(ids, dtype=object)), BadRows("fail"))[0]
+    if "count" not in features.numeric:
+        raise DataError(f"{table} must have a column 'count' of numbers beside its items; name it so")
+    return dict(zip(features.vocab.ids.tolist(), features.numeric["count"].tolist(), strict=True))

@@ -1,0 +1,48 @@
+"""Split a sessions artifact into a training and a held-out part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from embedrec.config import settings_of
+from embedrec.data.sessions import Sessions
+from embedrec.errors import DataError
+from embedrec.splitting.holdout import HeldOut
+from embedrec.splitting.leakage import check_leaks
+from embedrec.splitting.rules import (
+    Rule,
+    Split,
+    Time,
+    WarmTime,
+)
+from embedrec.storage import artifacts
+from embedrec.storage.artifacts import Artifact
+from embedrec.workflows.lineage import counts, provenance
+
+
+def checked_split(rule: Rule, sessions: Sessions, *, seed: int = 0) -> tuple[Split, list[str]]:
+    """The parts, and what the leak check found. Raises DataError for a leak."""
+    split = rule.split(sessions, seed=seed)
+    return split, check_leaks(*split, in_time=isinstance(rule, Time | WarmTime))
+
+
+def write_split(source: Artifact, folder: Path, rule: Rule, *, seed: int = 0) -> tuple[Artifact, list[str]]:
+    """Split a sessions artifact and write both parts as the sessions artifact `folder`; and what the leak check found.
+
+    Raises DataError when the artifact has a held-out part already, or the rule does not fit.
+    """
+    artifacts.check_place(folder)
+    if HeldOut.load(source) is not None:
+        raise DataError(f"sessions {source.name} have a held-out part already; split the sessions they were made from")
+    split, checked = checked_split(rule, Sessions.load(source), seed=seed)
+    about = {
+        "of": provenance(source),
+        "split": {"rule": rule.name, "settings": settings_of(rule), "seed": seed, "checked": checked},
+        **counts(split.train),
+        "test_sessions": len(split.test),
+        "test_events": len(split.test.sessions.items),
+    }
+    with artifacts.writing(folder, "sessions", about, made_from=source) as draft:
+        split.train.write(draft)
+        split.test.write(draft)
+    return artifacts.read(folder, "sessions"), checked

@@ -1,0 +1,156 @@
+"""Train a model on a sessions artifact, or import one, and write the model artifact."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from time import perf_counter
+from types import MappingProxyType
+from typing import Any
+
+from embedrec.config import build, parse_pairs, read_toml, settings_of, table
+from embedrec.data.sessions import Sessions
+from embedrec.errors import SettingsError, did_you_mean
+from embedrec.models import WARM_START
+from embedrec.models.base import Recipe
+from embedrec.models.imported import Vectors
+from embedrec.models.pair_counts import Bounded
+from embedrec.models.serialization import load_model, save_model
+from embedrec.models.torch_recipe import fitted
+from embedrec.progress import Report, quiet
+from embedrec.storage import artifacts
+from embedrec.storage.artifacts import Artifact
+from embedrec.storage.memory_budget import IN_MEMORY, Room, in_files
+from embedrec.training.context import HERE, Run
+from embedrec.vectors.embeddings import Metric
+from embedrec.vectors.file_formats import Format, load_vectors
+from embedrec.workflows.lineage import provenance
+
+AS_IS: Mapping[str, Any] = MappingProxyType({})
+
+
+def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str], base: Mapping[str, Any] = AS_IS) -> Any:
+    """A recipe from defaults < settings in `base` < the table [train.NAME] of a TOML file < key=value pairs.
+
+    Raises SettingsError for unknown keys, and for a file that has no such table or anything beside [train].
+    """
+    values = dict(base)
+    if config is not None:
+        tables = read_toml(config)
+        trained = tables.get("train")
+        found = [f"train.{name}" for name in trained] if isinstance(trained, dict) else []
+        odd = next((key for key in tables if key != "train"), None)
+        if odd is not None or f"train.{cls.name}" not in found:
+            wrong = f"has {odd!r} outside of it" if odd is not None else "has none"
+            near = did_you_mean(f"train.{cls.name}", found)
+            raise SettingsError(f"{config} must hold the settings in a table [train.{cls.name}], but {wrong}{near}")
+        values |= table(tables, "train", cls.name)
+        build(cls, values, given=str(config))  # names the file when the file is wrong
+    return build(cls, {**values, **parse_pairs(pairs)}, given="--set")
+
+
+def train(
+    recipe: Recipe,
+    source: Artifact,
+    folder: Path,
+    *,
+    start: Artifact | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    memory: int | None = None,
+    report: Report = quiet,
+    run: Run = HERE,
+) -> Artifact:
+    """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`.
+
+    memory  a budget in bytes, for recipes that are `Bounded`, under which what is large lies in files beside `folder`;
+            the result is the same
+    run     where a recipe that trains with torch does so; its checkpoint is removed when the model is written
+    """
+    artifacts.check_place(folder)
+    if run.checkpoint is not None:
+        artifacts.check_place(run.checkpoint)
+    sessions = Sessions.load(source, named=memory is None)
+    more: dict[str, Any] = {}
+    if start is not None:
+        check_start(recipe, start)
+        more["init"] = load_model(start)
+    if memory is not None:
+        if not isinstance(recipe, Bounded):
+            raise SettingsError(f"{recipe.name} keeps all in memory; leave --memory out")
+        more["room"] = Room(memory, folder.parent)
+    epochs: list[dict[str, Any]] = []
+    measured: dict[str, Any] = {}
+
+    def keep(event: str, **numbers: Any) -> None:
+        if event == "epoch":
+            epochs.append(numbers)
+        if event == "candidates":
+            measured[event] = numbers
+        report(event, **numbers)
+
+    started = perf_counter()
+    with more.get("room", IN_MEMORY).returning():
+        model = fitted(recipe, sessions, seed=seed, threads=threads, report=keep, run=run, **more)
+    about = {
+        "trained_on": provenance(source),
+        "continued_from": None if start is None else provenance(start),
+        "seed": seed,
+        "threads": threads,
+        "seconds": round(perf_counter() - started, 3),
+        "epochs": epochs,
+        **measured,
+    }
+    if run.device != "cpu":
+        about["device"] = run.device
+    save_model(model, folder, about, made_from=start)
+    if run.checkpoint is not None:
+        shutil.rmtree(run.checkpoint, ignore_errors=True)
+    return artifacts.read(folder, "model")
+
+
+def continuing_settings(cls: type[Any], start: Artifact) -> dict[str, Any]:
+    """The settings with which a recipe of that class continues the model artifact `start`, see `Word2Vec.continuing`.
+
+    Raises SettingsError where it cannot.
+    """
+    check_start(cls, start)
+    return settings_of(build(cls, start.about["settings"], given=str(start.folder)).continuing())
+
+
+def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
+    """Raises SettingsError where the training of a recipe cannot continue the model artifact `start`."""
+    if recipe.name not in WARM_START:
+        raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
+    if start.about.get("recipe") != recipe.name:
+        raise SettingsError(
+            f"{recipe.name} cannot continue from {start.name}, which is a model of another kind "
+            f"({start.about.get('recipe')}); name a model of {recipe.name} with --from"
+        )
+
+
+def train_along(recipe: Recipe, source: Artifact, *, seed: int, threads: int, run: Run) -> None:
+    """What the other processes of a training do while the first one runs `train`: all but report and write."""
+    fitted(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, run=run)
+
+
+def import_vectors(
+    path: Path,
+    folder: Path,
+    *,
+    kind: Format | None = None,
+    metric: Metric | None = None,
+    encoded: bool = False,
+    report: Report = quiet,
+) -> Artifact:
+    """Read item vectors from a file of another tool and write the model artifact `folder`.
+
+    Vectors of npy, fbin, fvecs, bvecs and ivecs may be larger than the memory.
+    """
+    artifacts.check_place(folder)
+    room = in_files(folder.parent)
+    embeddings = load_vectors(path, kind, metric=metric, percent=encoded, room=room, report=report)
+    model = Vectors(metric=embeddings.metric).restore(embeddings.vocab, {"items": embeddings.vectors})
+    save_model(model, folder, {"file": str(path), "metric_from": embeddings.about["metric_from"]})
+    return artifacts.read(folder, "model")
