@@ -1,8 +1,11 @@
 """embedrec: similar items, neighbouring sessions and next items from sessions of items.
 
 The public names load what they need when they are first asked for, so that `import embedrec` is cheap. The package
-itself imports nothing: `python -m embedrec` runs it while the current folder is still on the module path.
+itself imports nothing but its version: `python -m embedrec` runs it while the current folder is still on the module
+path.
 """
+
+from embedrec.version import __version__
 
 TYPE_CHECKING = False  # as `typing` has it
 if TYPE_CHECKING:
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from embedrec.storage.workspace import Workspace
     from embedrec.vectors.embeddings import Embeddings
 
-__version__ = "0.1.0"
 
 _HOME = {
     "AssociationRules": "embedrec.models.baselines.rules",

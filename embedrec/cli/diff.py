@@ -10,7 +10,7 @@ import click
 from embedrec.cli.shared.options import emit, json_option, log_option, results, workspace_option
 from embedrec.cli.shared.terminal import json_line, put
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.diff import _counts
+from embedrec.workflows.diff import counts_of
 
 
 @click.command(short_help="How do two exports differ?")
@@ -76,7 +76,7 @@ def diff(
         before, after = (
             read_lists(path, codes, form, prefix=prefix, encoded=encoded, report=report) for path in (old, new)
         )
-        popular = _counts(codes.ids, workspace, counts, sessions)
+        popular = counts_of(codes.ids, workspace, counts, sessions)
         found = difference(before, after, codes, k=count, p=p, counts=popular, worst=worst)
     if as_json:
         figures = {name: _rounded(value) for name, value in found.figures.items()}

@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 
 import click
 
-from embedrec import __version__
 from embedrec.cli.shared.advice import fitting
 from embedrec.cli.shared.command_group import Named
 from embedrec.cli.shared.interrupts import ending_soon
@@ -28,6 +27,7 @@ from embedrec.cli.shared.unexpected_errors import TRACEBACK, speak_for_libraries
 from embedrec.errors import EmbedrecError, system_said
 from embedrec.runtime.child_interpreters import leave_current_folder_out, safe_children
 from embedrec.runtime.native_stderr import set_stderr_apart
+from embedrec.version import __version__
 
 COMMANDS = {
     "demo": "embedrec.cli.demo",

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from embedrec.cli.shared.artifacts import took_all
 from embedrec.cli.shared.command_group import Named
 from embedrec.cli.shared.options import emit, note, use_threads
 from embedrec.cli.shared.publish_options import content_options, list_option, service_options, undoes
-from embedrec.workflows.publish import _publication
+from embedrec.cli.shared.search_options import check_not_both
 
 if TYPE_CHECKING:
+    from embedrec.publish.content import Publication
     from embedrec.publish.endpoint import Place
     from embedrec.publish.generations import Generation, Target
+    from embedrec.storage.workspace import Workspace
 
 
 @click.group(cls=Named, short_help="Write neighbours and vectors to what other services read.")
@@ -209,3 +212,17 @@ def _say_done(name: str, place: str, generation: int, written: Any, seconds: flo
     else:
         note(f"published generation {generation} to {place}")
     emit([{"target": name, "generation": generation, **written, "seconds": round(seconds, 3)}], as_json)
+
+
+def _publication(
+    *, index: str | None, model: str | None, stale_ok: bool, workspace: Workspace, **content: Any
+) -> Publication:
+    """The content of the artifact that the options name, or of the newest one."""
+    from embedrec.workflows.publish import publication_of
+    from embedrec.workflows.similar import item_sources, nearest_source
+
+    check_not_both(model, index)
+    source = nearest_source(workspace, model, index)
+    choice = item_sources(workspace) if model is None and index is None else ()
+    took_all(workspace, [source], choice, stale_ok=stale_ok)
+    return publication_of(source, **content)

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from embedrec import __version__
 from embedrec.config import settings_of
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
@@ -28,6 +27,7 @@ from embedrec.models.base import Model
 from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.progress import Report, quiet
 from embedrec.splitting.test_cases import Questions
+from embedrec.version import __version__
 
 NEIGHBOURS = (10, 25, 50, 75, 100, 125, 150)  # of the article
 AT = (10, 20, 30, 40, 50)

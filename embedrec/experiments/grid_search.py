@@ -10,7 +10,6 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from embedrec import __version__
 from embedrec.config import settings_of
 from embedrec.evaluation.evaluate import Terms
 from embedrec.experiments import schema
@@ -21,6 +20,7 @@ from embedrec.progress import Report
 from embedrec.runtime.decoding import decoded_or_none
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import atomic_file
+from embedrec.version import __version__
 from embedrec.workflows.compare import flat, terms_of
 from embedrec.workflows.contenders import trained_now
 from embedrec.workflows.evaluate import Trial, ask, open_trial

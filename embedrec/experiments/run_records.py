@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedrec import __version__
 from embedrec.experiments.step import Step, Where, digest, identity
 from embedrec.runtime.decoding import decoded_or_none
 from embedrec.storage.artifacts import plain_from
 from embedrec.storage.atomic import atomic_file
+from embedrec.version import __version__
 
 
 @dataclass(frozen=True)

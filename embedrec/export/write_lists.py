@@ -10,7 +10,6 @@ from typing import IO, Any
 
 import numpy as np
 
-from embedrec import __version__
 from embedrec.data.topk import TopK
 from embedrec.errors import ArtifactError, SettingsError
 from embedrec.export.file_format import Layout
@@ -21,6 +20,7 @@ from embedrec.export.result_lists import Answers, Fresh, in_order
 from embedrec.export.resume import KeptLists, Work, working
 from embedrec.progress import Report, quiet
 from embedrec.vectors.file_formats import words_of
+from embedrec.version import __version__
 
 _MORE = 3  # candidates a result that policies choose from, unless it is said
 

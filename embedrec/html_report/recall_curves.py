@@ -6,9 +6,10 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
+from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.measure import Asked, asked_of, batch_seconds, measured
-from embedrec.index.search_settings import KINDS, SearchSettings, settings_of_type
+from embedrec.index.search_settings import KINDS, SearchSettings
 from embedrec.index.serialization import kept_queries, load_index
 from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.faiss_factory import inner

@@ -20,10 +20,11 @@ import numpy as np
 from embedrec.config import settings_of
 from embedrec.errors import PromiseError, SettingsError
 from embedrec.index.construct import filled
+from embedrec.index.faiss_parameters import check_settings, settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.index_types import AUTO
 from embedrec.index.measure import Asked, asked_of, faiss_bytes, measured
-from embedrec.index.search_settings import AS_BUILT, KINDS, SearchSettings, check_settings, settings_of_type
+from embedrec.index.search_settings import AS_BUILT, KINDS, SearchSettings
 from embedrec.index.target import Promise
 from embedrec.index.tuning import reaching
 from embedrec.progress import Report, quiet

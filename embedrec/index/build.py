@@ -10,11 +10,12 @@ import numpy as np
 from embedrec.errors import SettingsError
 from embedrec.index.autotune import tuned
 from embedrec.index.construct import filled
+from embedrec.index.faiss_parameters import check_settings
 from embedrec.index.index import Index
 from embedrec.index.index_types import AUTO, factory_string
 from embedrec.index.measure import asked_of, facts_of
 from embedrec.index.on_disk_ivf import fits
-from embedrec.index.search_settings import AS_BUILT, SearchSettings, check_settings
+from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.index.target import Promise
 from embedrec.index.tuning import settled
 from embedrec.progress import Report, quiet

@@ -18,7 +18,8 @@ from typing import Any
 import faiss
 import numpy as np
 
-from embedrec.index.search_settings import SearchSettings, faiss_parameters
+from embedrec.index.faiss_parameters import faiss_parameters
+from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import exact_search
 from embedrec.vectors.faiss_factory import inner, transformed

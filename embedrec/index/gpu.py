@@ -18,10 +18,11 @@ from embedrec.data.vocab import Vocab, known_rows
 from embedrec.errors import SettingsError, reason
 from embedrec.index import flat_search as flat
 from embedrec.index.construct import largest_norm, stored
+from embedrec.index.faiss_parameters import faiss_parameters
 from embedrec.index.index import SPARE, Index
 from embedrec.index.index_types import AUTO, factory_string
 from embedrec.index.rescore import rescored
-from embedrec.index.search_settings import AS_BUILT, SearchSettings, faiss_parameters
+from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import Comparison, check_queries, unit
 

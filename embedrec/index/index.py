@@ -14,10 +14,11 @@ import numpy as np
 from embedrec.data.topk import TopK, check_others, some_rows
 from embedrec.data.vocab import Vocab, known_rows
 from embedrec.index import flat_search, hnsw_batch, search_effort
+from embedrec.index.faiss_parameters import check_settings, faiss_parameters
 from embedrec.index.filtered_search import Some, among, cells_of_labels, exactly, few
 from embedrec.index.ivf_batch import grouped, lists_of, pays
 from embedrec.index.rescore import rescored
-from embedrec.index.search_settings import AS_BUILT, SearchSettings, check_settings, faiss_parameters
+from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import check_queries, unit
 

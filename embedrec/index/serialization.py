@@ -14,12 +14,13 @@ import numpy as np
 from embedrec.data.features import Features
 from embedrec.data.parquet_io import later_vocab, load_features, load_vocab, save_features, save_vocab
 from embedrec.errors import DataError
+from embedrec.index.faiss_parameters import check_settings
 from embedrec.index.index import Index
-from embedrec.index.search_settings import KINDS, SearchSettings, check_settings
+from embedrec.index.search_settings import KINDS, SearchSettings
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings, Metric
+from embedrec.vectors.faiss_child_check import check_file
 from embedrec.vectors.faiss_factory import mapped
-from embedrec.vectors.faiss_file_check import check_file
 
 _FEATURES = "features.parquet"
 _SOUND = "FAISS may read it"

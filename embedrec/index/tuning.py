@@ -8,10 +8,11 @@ from dataclasses import replace
 import faiss
 import numpy as np
 
+from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import SPARE, Index
 from embedrec.index.measure import Asked, Recall, batch_seconds
 from embedrec.index.rescore import keys_of
-from embedrec.index.search_settings import SearchSettings, settings_of_type
+from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.faiss_factory import inner
 
 _RERANKS = (1, 2, 4, 8, 16, 32)

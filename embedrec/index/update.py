@@ -19,8 +19,8 @@ from embedrec.errors import DataError, SettingsError, UnknownItemError, reason
 from embedrec.index.construct import filled, largest_norm, stored
 from embedrec.index.index import Index
 from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.faiss_child_check import check_changes
 from embedrec.vectors.faiss_factory import inner
-from embedrec.vectors.faiss_file_check import check_changes
 
 _ADD = 1 << 16  # vectors added at a time
 _SHOWN = 3  # ids that a message names

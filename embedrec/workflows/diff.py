@@ -1,4 +1,4 @@
-"""Differences between two exports."""
+"""How popular the items of two exports are, for their differences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 from embedrec.storage.workspace import Workspace
 
 
-def _counts(ids: list[str], workspace: Workspace, table: Path | None, sessions: str | None) -> dict[str, float] | None:
+def counts_of(
+    ids: list[str], workspace: Workspace, table: Path | None, sessions: str | None
+) -> dict[str, float] | None:
     """How popular items are, by id; None where nobody says."""
     if sessions is not None:
         from embedrec.data.sessions import Sessions

@@ -1,37 +1,26 @@
-"""Publish an artifact: its content, and what it is."""
+"""What is published of an artifact: neighbours, vectors, or both."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from embedrec.cli.shared.artifacts import took_all
-from embedrec.cli.shared.search_options import check_not_both
 from embedrec.errors import SettingsError
-from embedrec.storage.workspace import Workspace
+from embedrec.publish.content import Publication
+from embedrec.storage.artifacts import Artifact
+from embedrec.workflows.similar import open_nearest
 
-if TYPE_CHECKING:
-    from embedrec.publish.content import Publication
 
-
-def _publication(
-    *,
-    count: int,
-    items: str | None,
-    index: str | None,
-    model: str | None,
-    popularity: float | None,
-    settings: Any,
-    stale_ok: bool,
-    workspace: Workspace,
+def publication_of(
+    source: Artifact, *, count: int, items: str | None, popularity: float | None, settings: Any
 ) -> Publication:
-    """What is published, of an index or a model. Raises SettingsError for vectors where there are none."""
-    from embedrec.publish.content import Publication
-    from embedrec.workflows.similar import item_sources, nearest_source, open_nearest
+    """What is published, of an index or a model.
 
-    check_not_both(model, index)
-    source = nearest_source(workspace, model, index)
-    choice = item_sources(workspace) if model is None and index is None else ()
-    took_all(workspace, [source], choice, stale_ok=stale_ok)
+    count     neighbours of an item
+    items     "neighbours", "vectors" or "both"; None takes both, or neighbours where there are no vectors
+    settings  of searches of an index, see `open_nearest`, as the popularity
+
+    Raises SettingsError for vectors where there are none.
+    """
     opened = open_nearest(source, settings, popularity=popularity)
     if items in ("vectors", "both") and opened.vectors is None:
         raise SettingsError(

@@ -56,7 +56,7 @@ def open_answering(
 
 
 def _through(workspace: Workspace, built: Artifact, settings: SearchSettings, popularity: float | None) -> Answering:
-    from embedrec.index.search_settings import check_settings
+    from embedrec.index.faiss_parameters import check_settings
     from embedrec.index.serialization import load_index
 
     if popularity is not None:

@@ -13,9 +13,10 @@ import pytest
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index.build import build_index
+from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.index_types import INDEXES
-from embedrec.index.search_settings import AS_BUILT, SearchSettings, settings_of_type
+from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings

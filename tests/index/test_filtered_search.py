@@ -12,9 +12,10 @@ import pytest
 from embedrec.index import filtered_search, flat_search
 from embedrec.index.build import build_index
 from embedrec.index.construct import filled
+from embedrec.index.faiss_parameters import faiss_parameters, settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.measure import Recall
-from embedrec.index.search_settings import SearchSettings, faiss_parameters, settings_of_type
+from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.exact_search import METRICS
 from embedrec.vectors.faiss_factory import inner
 from tests.conftest import some_embeddings

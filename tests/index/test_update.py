@@ -18,9 +18,10 @@ from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index import filtered_search
 from embedrec.index.construct import filled
+from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.procrustes import aligned
-from embedrec.index.search_settings import SearchSettings, settings_of_type
+from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.index.update import tombstones
 from embedrec.storage import artifacts

@@ -107,7 +107,7 @@ import numpy as np
 from embedrec.errors import DataError
 from embedrec.vectors.faiss_file_check import UnknownTypeError, look_through
 from embedrec.index.update import keeps_labels, removes
-from tests.index.test_trust import damaged
+from tests.vectors.test_faiss_child_check import damaged
 faiss.omp_set_num_threads(1)
 refused = searched = 0
 queries = np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32)
@@ -230,7 +230,7 @@ def test_types_of_unknown_fields_are_changed_in_another_process_first(
 ) -> None:
     index = filled(some_embeddings(200, D, "l2"), "LSH")
     assert len(index.added(Embeddings(np.ones((1, D)), Vocab(["new"]), "l2"))) == 201
-    monkeypatch.setattr("embedrec.index.trust._CHANGE", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    monkeypatch.setattr("embedrec.vectors.faiss_child_check._CHANGE", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     with pytest.raises(DataError, match=r"index\.faiss crashed the process that tried to change it"):
         index.removed(["i3"])
     known = filled(some_embeddings(200, D, "l2"), "HNSW8")
