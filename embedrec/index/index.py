@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -191,30 +191,6 @@ class Index:
         rows = known_rows(rows, len(self))
         check_others(k, len(self))
         return self.search(self.embeddings.vectors[rows], k + 1, settings, allowed=allowed).without(rows)
-
-    def added(self, more: Embeddings) -> Index:
-        """The index with more items, see `changes.added`."""
-        from embedrec.index.update import added
-
-        return added(self, more)
-
-    def replaced(self, others: Embeddings) -> Index:
-        """The index with other vectors for some of its items, see `changes.replaced`."""
-        from embedrec.index.update import replaced
-
-        return replaced(self, others)
-
-    def removed(self, ids: Iterable[Any]) -> Index:
-        """The index without some of its items, see `changes.removed`."""
-        from embedrec.index.update import removed
-
-        return removed(self, ids)
-
-    def compacted(self, *, seed: int = 0) -> Index:
-        """The same items in an index that is built anew, see `changes.compacted`."""
-        from embedrec.index.update import compacted
-
-        return compacted(self, seed=seed)
 
     def _chosen(self, settings: SearchSettings, k: int) -> SearchSettings:
         """The settings of a search for k results: those given, over those of the index, which grow with k."""

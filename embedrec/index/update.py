@@ -7,8 +7,8 @@ over, until the index is compacted.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import faiss
@@ -26,7 +26,7 @@ _ADD = 1 << 16  # vectors added at a time
 _SHOWN = 3  # ids that a message names
 
 
-def added(index: Index, more: Embeddings) -> Index:
+def add(index: Index, more: Embeddings) -> Index:
     """The index with more items, in the rows after those it has.
 
     Raises DataError for ids that it has already or of another type, SettingsError for another dimension.
@@ -36,7 +36,7 @@ def added(index: Index, more: Embeddings) -> Index:
     if (twins >= 0).any():
         raise DataError(f"{_named(index.vocab.ids[twins[twins >= 0]])} are in the index already; replace them instead")
     n, m = len(index), len(more)
-    embeddings = replace(
+    embeddings = dataclasses.replace(
         index.embeddings,
         vectors=np.concatenate([index.embeddings.vectors, more.vectors]),
         vocab=_joined(index.vocab, more.vocab),
@@ -44,7 +44,7 @@ def added(index: Index, more: Embeddings) -> Index:
     return _changed(index, embeddings, np.arange(n), np.arange(n, n + m))
 
 
-def replaced(index: Index, others: Embeddings) -> Index:
+def replace(index: Index, others: Embeddings) -> Index:
     """The index with other vectors for some of its items, in the rows they had.
 
     Raises UnknownItemError for ids that it does not have, SettingsError for another dimension.
@@ -55,10 +55,10 @@ def replaced(index: Index, others: Embeddings) -> Index:
     vectors[rows] = others.vectors
     kept = np.arange(len(index))
     kept[rows] = -1
-    return _changed(index, replace(index.embeddings, vectors=vectors), kept, rows)
+    return _changed(index, dataclasses.replace(index.embeddings, vectors=vectors), kept, rows)
 
 
-def removed(index: Index, ids: Iterable[Any]) -> Index:
+def remove(index: Index, ids: Iterable[Any]) -> Index:
     """The index without some of its items; those after them move up.
 
     Raises UnknownItemError for ids that it does not have, SettingsError when none is left.
@@ -69,17 +69,19 @@ def removed(index: Index, ids: Iterable[Any]) -> Index:
         raise SettingsError(f"without these {len(index)} items nothing would be left in the index; keep one")
     rows = np.flatnonzero(left)
     kept = np.where(left, np.cumsum(left) - 1, -1)
-    embeddings = replace(index.embeddings, vectors=index.embeddings.vectors[rows], vocab=index.vocab.take(rows))
+    embeddings = dataclasses.replace(
+        index.embeddings, vectors=index.embeddings.vectors[rows], vocab=index.vocab.take(rows)
+    )
     return _changed(index, embeddings, kept, np.zeros(0, dtype=np.int64))
 
 
-def compacted(index: Index, *, seed: int = 0) -> Index:
+def compact(index: Index, *, seed: int = 0) -> Index:
     """The same items in an index that is built anew, with the same factory string and settings of searches.
 
     Raises SettingsError when there are too few vectors left for it.
     """
     built = filled(index.embeddings, index.spec, seed=seed)
-    return replace(built, settings=index.settings, facts=_lasting(index))
+    return dataclasses.replace(built, settings=index.settings, facts=_lasting(index))
 
 
 def tombstones(index: Index) -> int:
@@ -97,7 +99,7 @@ def _changed(index: Index, embeddings: Embeddings, kept: np.ndarray, new: np.nda
     if index.augmented:
         longest = longest or largest_norm(index.embeddings.vectors)
         if largest_norm(embeddings.vectors[new]) > longest:  # all are to be scaled otherwise
-            return compacted(replace(index, embeddings=embeddings))
+            return compact(dataclasses.replace(index, embeddings=embeddings))
     content = faiss.serialize_index(index.faiss)
     check_changes(content, len(index) if index.rows is None else len(index.rows))
     changed: Any = faiss.deserialize_index(content)
@@ -123,7 +125,7 @@ def _changed(index: Index, embeddings: Embeddings, kept: np.ndarray, new: np.nda
             "what it is to hold, or take a type that can be changed, such as ivf or hnsw"
         ) from e
     same = len(rows) == len(embeddings) and (rows == np.arange(len(rows))).all()
-    return replace(
+    return dataclasses.replace(
         index,
         embeddings=embeddings,
         faiss=changed,

@@ -11,8 +11,9 @@ import numpy as np
 
 from embedrec.config import settings_of
 from embedrec.data.sessions import Sessions, check_sessions
+from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, need_package
-from embedrec.models.base import Model, Recipe
+from embedrec.models.base import Arrays, Model, Recipe
 from embedrec.progress import Report, quiet
 from embedrec.training.context import HERE, Run
 from embedrec.training.settings import Plan
@@ -52,6 +53,10 @@ class Neural(Plan, ABC):
 
         Raises DataError when there is nothing to learn from.
         """
+
+    @abstractmethod
+    def restore(self, vocab: Vocab, arrays: Arrays) -> Any:
+        """See `Restorer.restore`."""
 
     def fit(
         self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet, run: Run = HERE

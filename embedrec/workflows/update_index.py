@@ -18,6 +18,7 @@ from embedrec.data.item_filter import IdList, ids_like
 from embedrec.data.parquet_io import joined
 from embedrec.data.vocab import Ids, Vocab, in_kind, one_kind
 from embedrec.errors import DataError, SettingsError, UnknownItemError
+from embedrec.index import update
 from embedrec.index.build import build_index
 from embedrec.index.index import Index
 from embedrec.index.index_types import INDEXES
@@ -154,7 +155,7 @@ def _steps(changes: Changes, index: Index, report: Report) -> list[Step]:
 def _with_vectors(vectors: Embeddings, how: str) -> Step:
     def step(index: Index, counts: dict[str, int], about: dict[str, Any], told: list[str]) -> Index:
         counts[how] += len(vectors)
-        return index.added(vectors) if how == "added" else index.replaced(vectors)
+        return update.add(index, vectors) if how == "added" else update.replace(index, vectors)
 
     return step
 
@@ -169,7 +170,7 @@ def _removing(ids: IdList) -> Step:
             told.append(f"{unknown:,} of the {len(rows):,} ids in {ids.name} are not in the index")
         rows = np.unique(rows[rows >= 0])
         counts["removed"] += len(rows)
-        return index.removed(index.vocab.ids[rows].tolist())
+        return update.remove(index, index.vocab.ids[rows].tolist())
 
     return step
 
@@ -200,11 +201,11 @@ def _from_model(source: Artifact, align: bool) -> Step:
             gone = index.vocab.ids[old].tolist()
             told.append(f"{len(gone):,} items that model {source.name} does not have are removed; --align keeps them")
             counts["removed"] += len(gone)
-            index = index.removed(gone)
+            index = update.remove(index, gone)
         counts["replaced"] += int(known.sum())
         counts["added"] += int((~known).sum())
-        index = index.replaced(_taken(vectors, known))
-        return index if known.all() else index.added(_taken(vectors, ~known))
+        index = update.replace(index, _taken(vectors, known))
+        return index if known.all() else update.add(index, _taken(vectors, ~known))
 
     return step
 

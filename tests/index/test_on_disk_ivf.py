@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedrec.errors import DataError, PromiseError, SettingsError
-from embedrec.index import on_disk_ivf
+from embedrec.index import on_disk_ivf, update
 from embedrec.index.build import build_index
 from embedrec.index.construct import filled
 from embedrec.index.on_disk_ivf import held, streamed
@@ -163,7 +163,7 @@ def test_saving_moves_the_file(room: Room, tmp_path: Path) -> None:
 
 def test_a_changed_index_is_another(room: Room, tmp_path: Path) -> None:
     index = build_index(some_embeddings(N, D), "IVF16,Flat", room=room)
-    less = index.removed(["i7"])
+    less = update.remove(index, ["i7"])
     assert less.file is None and len(saved(less, tmp_path / "less")) == N - 1
     assert files(room) == [index.file]
 
@@ -288,19 +288,20 @@ import resource, sys
 from pathlib import Path
 import faiss, numpy as np
 from embedrec.storage import artifacts
-from embedrec.workflows import prepare as steps
+from embedrec.workflows.lineage import item_vectors
+from embedrec.workflows.train import import_vectors
 from embedrec.storage.memory_budget import IN_MEMORY, Room
-from embedrec.index import on_disk_ivf as on_disk
+from embedrec.index import on_disk_ivf
 from embedrec.index.build import build_index
 from embedrec.index.serialization import load_index, save_index
 
 faiss.omp_set_num_threads(1)
-on_disk._PART, on_disk._BLOCK_PART = 64, 64  # 4 MB each
+on_disk_ivf._PART, on_disk_ivf._BLOCK_PART = 64, 64  # 4 MB each
 folder = Path(sys.argv[1])
 
 def road(name, room):
-    done = steps.import_vectors(folder / f"{name}.fvecs", folder / "models" / name)
-    vectors = steps.item_vectors(done)
+    done = import_vectors(folder / f"{name}.fvecs", folder / "models" / name)
+    vectors = item_vectors(done)
     index = build_index(vectors, "IVF16,Flat", queries=vectors.vectors[:50], room=room)
     save_index(index, folder / "indexes" / name, {})
     again = load_index(artifacts.read(folder / "indexes" / name))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embedrec.data import Vocab
-from embedrec.index import hnsw_batch, search_effort
+from embedrec.index import hnsw_batch, search_effort, update
 from embedrec.index.build import build_index
 from embedrec.index.index import Index
 from embedrec.index.measure import Recall, some_items
@@ -72,7 +72,7 @@ def test_settings_of_one_search_are_kept_and_lists_are_whole(type_: str) -> None
 @pytest.mark.parametrize("type_", ["hnsw", "ivf", "ivfpq", "fastscan"])
 def test_whole_after_removals_and_among_some(type_: str) -> None:
     index = built(type_)
-    left = index.removed(range(0, N, 2))
+    left = update.remove(index, range(0, N, 2))
     assert (left.neighbours(np.arange(5), len(left) - 1).rows >= 0).all()
     assert (left.search(index.embeddings.vectors[:80], 400).rows >= 0).all()
     for share in (0.05, 0.5, 0.9):

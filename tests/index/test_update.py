@@ -16,7 +16,7 @@ from embedrec.data import Vocab
 from embedrec.data.parquet_io import later_vocab
 from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError, UnknownItemError
-from embedrec.index import filtered_search
+from embedrec.index import filtered_search, update
 from embedrec.index.construct import filled
 from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
@@ -78,14 +78,14 @@ class Life(RuleBasedStateMachine):
         vectors = (longer * self.rng.normal(size=(count, D))).astype(np.float32)
         self.next += count
         self.held |= dict(zip(ids, vectors, strict=True))
-        self.index = self.index.added(these(ids, vectors, self.metric))
+        self.index = update.add(self.index, these(ids, vectors, self.metric))
 
     @rule(share=st.sampled_from([0.1, 0.5]))
     def replace(self, share: float) -> None:
         ids = self._some(share)
         vectors = self.rng.normal(size=(len(ids), D)).astype(np.float32)
         self.held |= dict(zip(ids, vectors, strict=True))
-        self.index = self.index.replaced(these(ids, vectors, self.metric))
+        self.index = update.replace(self.index, these(ids, vectors, self.metric))
 
     @precondition(lambda self: len(self.held) > 25)
     @rule(share=st.sampled_from([0.1, 0.4]))
@@ -93,11 +93,11 @@ class Life(RuleBasedStateMachine):
         ids = self._some(share)
         for i in ids:
             del self.held[i]
-        self.index = self.index.removed(ids)
+        self.index = update.remove(self.index, ids)
 
     @rule()
     def compact(self) -> None:
-        self.index = self.index.compacted(seed=1)
+        self.index = update.compact(self.index, seed=1)
         assert tombstones(self.index) == 0 and self.index.rows is None
 
     def _some(self, share: float) -> list[int]:
@@ -141,25 +141,25 @@ def test_any_sequence_of_changes(kind: str, metric: str, few: int, monkeypatch: 
 @pytest.mark.parametrize(("kind", "stones"), [("Flat", 0), ("IVF4,Flat", 0), ("HNSW8", 30), ("SQ8,RFlat", 30)])
 def test_tombstones_where_faiss_cannot_remove(kind: str, stones: int) -> None:
     index = filled(some_embeddings(100, D), kind)
-    gone = index.removed([f"i{r}" for r in range(30)])
+    gone = update.remove(index, [f"i{r}" for r in range(30)])
     assert tombstones(gone) == stones and len(gone) == 70
-    assert tombstones(gone.replaced(turned(gone, 5))) == stones + (5 if stones else 0)
-    assert tombstones(gone.compacted()) == 0
+    assert tombstones(update.replace(gone, turned(gone, 5))) == stones + (5 if stones else 0)
+    assert tombstones(update.compact(gone)) == 0
     assert len(index) == 100 and index.rows is None  # as it was
     assert index.search(index.embeddings.vectors[:30], 1).rows[:, 0].tolist() == list(range(30))
 
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_saved_and_loaded_after_changes(kind: str, tmp_path: Path) -> None:
-    index = filled(some_embeddings(60, D), kind).removed(["i3", "i50"]).added(texts(["x", "y"]))
-    index = index.replaced(turned(index, 4))
+    index = update.add(update.remove(filled(some_embeddings(60, D), kind), ["i3", "i50"]), texts(["x", "y"]))
+    index = update.replace(index, turned(index, 4))
     save_index(index, tmp_path / "x", {})
     loaded = load_index(artifacts.read(tmp_path / "x", "index"))
     queries = index.embeddings.vectors
     for allowed in (None, np.arange(0, 60, 2)):
         a, b = (one.search(queries, 7, widest(index), allowed=allowed) for one in (index, loaded))
         assert (a.rows == b.rows).all() and (a.scores == b.scores).all()
-    again = loaded.removed(["x"]).added(texts(["z"]))  # what is mapped from disk can be changed too
+    again = update.add(update.remove(loaded, ["x"]), texts(["z"]))  # what is mapped from disk can be changed too
     wanted = slow_nearest(again.embeddings.vectors, queries[9], "cosine", 5)
     assert again.search(queries[9:10], 5, widest(index)).rows[0].tolist() == wanted
 
@@ -179,14 +179,14 @@ def test_whoever_has_the_old_one_open_keeps_it(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=search)
     thread.start()
-    save_index(old.removed([f"i{r}" for r in range(250)]), tmp_path / "x", {})
+    save_index(update.remove(old, [f"i{r}" for r in range(250)]), tmp_path / "x", {})
     thread.join()
     assert not failed and len(load_index(artifacts.read(tmp_path / "x"))) == 250
     assert len(later) == 500 and later.id(3) == "i3"
 
 
 def test_names_and_counts_of_what_is_added() -> None:
-    index = filled(some_embeddings(50, D), "Flat").added(texts(["x"]))
+    index = update.add(filled(some_embeddings(50, D), "Flat"), texts(["x"]))
     assert index.vocab.names is not None and index.vocab.counts is not None
     assert (index.vocab.name(3), index.vocab.name(50)) == ("", "X")
     assert index.vocab.counts.tolist() == [*range(50, 0, -1), 0]
@@ -196,33 +196,45 @@ def test_longer_vectors_than_all_before_are_found() -> None:
     """Augmented vectors are divided by the longest norm there is."""
     index = filled(some_embeddings(200, D, "dot"), "IVF4,Flat")
     ids = [f"x{i}" for i in range(D)]
-    more = index.added(Embeddings(100 * np.eye(D, dtype=np.float32), Vocab(ids), "dot"))
+    more = update.add(index, Embeddings(100 * np.eye(D, dtype=np.float32), Vocab(ids), "dot"))
     assert more.longest == 100 and index.longest < 100
     found = more.search(np.eye(D, dtype=np.float32), 1, SearchSettings(nprobe=1))
     assert found.rows[:, 0].tolist() == [200, 201, 202, 203]
-    assert more.removed(ids).longest == 100  # what is left is still divided by it
+    assert update.remove(more, ids).longest == 100  # what is left is still divided by it
 
 
 @pytest.mark.parametrize("kind", ["Flat", "IVF4,Flat", "HNSW8"])
 def test_bad_input(kind: str) -> None:
     index = filled(some_embeddings(60, D), kind)
     for change, error, says in (
-        (lambda: index.added(turned(index, 4)), DataError, r"4 ids \('i0', 'i1', 'i2' …\) are in the index already"),
-        (lambda: index.added(some_embeddings(3, D + 1)), SettingsError, "has 4 dimensions, but these vectors have 5"),
         (
-            lambda: index.added(these([1], np.ones((1, D)))),
+            lambda: update.add(index, turned(index, 4)),
+            DataError,
+            r"4 ids \('i0', 'i1', 'i2' …\) are in the index already",
+        ),
+        (
+            lambda: update.add(index, some_embeddings(3, D + 1)),
+            SettingsError,
+            "has 4 dimensions, but these vectors have 5",
+        ),
+        (
+            lambda: update.add(index, these([1], np.ones((1, D)))),
             DataError,
             "ids of the index are texts, but those of ",
         ),
-        (lambda: index.replaced(texts(["x"])), UnknownItemError, r"1 ids \('x'\) are not in the index"),
-        (lambda: index.removed(["i1", "y"]), UnknownItemError, r"1 ids \('y'\) are not in the index; leave them out"),
-        (lambda: index.removed(index.vocab.ids.tolist()), SettingsError, "nothing would be left in the index"),
+        (lambda: update.replace(index, texts(["x"])), UnknownItemError, r"1 ids \('x'\) are not in the index"),
+        (
+            lambda: update.remove(index, ["i1", "y"]),
+            UnknownItemError,
+            r"1 ids \('y'\) are not in the index; leave them out",
+        ),
+        (lambda: update.remove(index, index.vocab.ids.tolist()), SettingsError, "nothing would be left in the index"),
     ):
         with pytest.raises(error, match=says):
             change()
     if kind.startswith("IVF"):
         with pytest.raises(SettingsError, match="IVF4,Flat needs at least 4 vectors, but there are 3"):
-            index.removed(index.vocab.ids[3:].tolist()).compacted()
+            update.compact(update.remove(index, index.vocab.ids[3:].tolist()))
 
 
 def rotated(embeddings: Embeddings) -> Embeddings:

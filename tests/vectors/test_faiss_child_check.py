@@ -14,6 +14,7 @@ import pytest
 
 from embedrec.data import Vocab
 from embedrec.errors import ArtifactError, DataError, SettingsError
+from embedrec.index import update
 from embedrec.index.construct import filled
 from embedrec.index.index_types import INDEXES
 from embedrec.index.serialization import load_index, save_index
@@ -153,7 +154,7 @@ def test_forged_files_crash_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["ivf", "hnsw", "fastscan"])
 def test_forged_artifacts_are_refused_in_a_sentence(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "x"
-    save_index(filled(some_embeddings(N, D), kind).removed(["i3"]), folder, {})
+    save_index(update.remove(filled(some_embeddings(N, D), kind), ["i3"]), folder, {})
     path = folder / "index.faiss"
     content = path.read_bytes()
     for seed in range(0, 60, 5):  # cut off
@@ -229,12 +230,14 @@ def test_types_of_unknown_fields_are_changed_in_another_process_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = filled(some_embeddings(200, D, "l2"), "LSH")
-    assert len(index.added(Embeddings(np.ones((1, D)), Vocab(["new"]), "l2"))) == 201
-    monkeypatch.setattr("embedrec.vectors.faiss_child_check._CHANGE", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    assert len(update.add(index, Embeddings(np.ones((1, D)), Vocab(["new"]), "l2"))) == 201
+    monkeypatch.setattr(
+        "embedrec.vectors.faiss_child_check._CHANGE", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    )
     with pytest.raises(DataError, match=r"index\.faiss crashed the process that tried to change it"):
-        index.removed(["i3"])
+        update.remove(index, ["i3"])
     known = filled(some_embeddings(200, D, "l2"), "HNSW8")
-    assert len(known.removed(["i3"])) == 199
+    assert len(update.remove(known, ["i3"])) == 199
 
 
 @pytest.mark.parametrize("kind", ["NSG8", "NSG8,Flat"])
@@ -244,8 +247,8 @@ def test_types_that_cannot_be_changed(kind: str) -> None:
         SettingsError,
         match=r"FAISS cannot change an index of type NSG8\S* \(NSG does not support.*\); build it again with",
     ):
-        index.added(Embeddings(np.ones((1, D)), Vocab(["new"]), "l2"))
-    assert len(index.removed(["i3"]).search(index.embeddings.vectors[:5], 50).rows) == 5
+        update.add(index, Embeddings(np.ones((1, D)), Vocab(["new"]), "l2"))
+    assert len(update.remove(index, ["i3"]).search(index.embeddings.vectors[:5], 50).rows) == 5
 
 
 def test_labels_that_there_are_not(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from embedrec.models.factorization.least_squares import Side, cells
 from embedrec.progress import Report
 
 if TYPE_CHECKING:
-    from embedrec.models.factorization.mf import MatrixFactorisation
+    from embedrec.models.factorization.settings import FactorisationSettings
 
 
 def train(
-    recipe: MatrixFactorisation, sessions: Sessions, *, seed: int, threads: int, report: Report
+    recipe: FactorisationSettings, sessions: Sessions, *, seed: int, threads: int, report: Report
 ) -> dict[str, np.ndarray]:
     """The arrays "items" (n, dim) float32, in their principal axes, and "unobserved" (1,), the weight of one pair.
 

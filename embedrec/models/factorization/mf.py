@@ -6,115 +6,30 @@ session and an item in `pair_training`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from embedrec.config import check_bounds
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays
-from embedrec.models.factorization.least_squares import Objective, fold_in
+from embedrec.models.factorization.least_squares import fold_in
+from embedrec.models.factorization.settings import FactorisationSettings
 from embedrec.models.pair_counts import frequent
 from embedrec.models.popularity_scaling import dialled
 from embedrec.models.session_encoders import mean_encoder
-from embedrec.models.torch_recipe import Neural, check_here
+from embedrec.models.torch_recipe import check_here
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.training.context import HERE, Run
-from embedrec.training.settings import Schedule
 from embedrec.vectors.embeddings import Embeddings
 
 
 @dataclass(frozen=True)
-class MatrixFactorisation(Neural):
-    """Rows of the matrix are sessions; `prepare --by user` makes a session of all events of a user.
-
-    loss            "als": weighted least squares over all pairs of a session and an item, see `Objective`;
-                    "logistic": squared errors of the product and a bias of both, through a sigmoid, against 1 for what
-                    sessions hold and 0 for random pairs;
-                    "bpr": what a session holds ahead of other items (Rendle et al. 2009)
-    dim             length of a vector
-    epochs          als: times that all vectors of sessions, then of items are found anew. The objective falls on for
-                    dozens, but sessions that are not trained on are best served after few. Otherwise passes over the
-                    pairs. None is 3 for als, 10 for logistic, 8 for bpr
-    min_count       items mentioned less often are left out
-    decay           how a history becomes a query: weight of an event relative to the next, 1 as in training
-    popularity      how much of an item's norm, which grows with its popularity, counts in what comes next: from 0, the
-                    cosine, to 1, the dot product that is fitted. Similar items are found by the cosine. None is
-                    0.5 for als, 0 for the others
-    deviation       of the vectors at the start, times the root of dim. None is 0.1 for als, 1 for the others
-
-    als:
-    unobserved      weight of all pairs as such, relative to that of all that was observed, so that it fits matrices of
-                    any sparsity; α0 of Rendle et al. is this · what was observed / pairs, and alpha of Hu et al. 1 / α0
-    regularisation  how vectors are kept short; tune it together with `unobserved`
-    nu              how regularisation grows with the length of a session and the frequency of an item, see `Objective`
-    plays           items that come again: "each" play weighs 1; "once", all of them 1; "log", 1 + ln(plays)
-    steps           of conjugate gradient each time; a session or item with at most so many is solved exactly
-
-    logistic and bpr:
-    negatives       random pairs for each one observed, in bpr of the same session
-    ns_exponent     their items are drawn in proportion to count ** ns_exponent; 0 is uniform
-    learning_rate   the highest: logistic, of AdamW, None is 0.01; bpr, of Adagrad, None is 0.2
-    weight_decay    logistic: share of all weights, times the rate, that every step takes away, None is 0.1; bpr:
-                    half of it times the squares of an example's vectors is added to its loss, None is 0.01
-    batch, patience, watch, schedule, clip, precision   see `Plan`
-
-    A history, whether trained on or not, becomes a query: with als by the same least squares with the items' vectors as
-    they are, otherwise as the mean of its items' unit vectors. Raises SettingsError for values that are not allowed.
-    """
-
-    name: ClassVar[str] = "mf"
-    SPACE: ClassVar[dict[str, str]] = {
-        "dim": "32..256 log",
-        "unobserved": "0.5..50 log",
-        "regularisation": "1e-3..0.1 log",
-        "nu": "0..1",
-        "decay": "0.5..1",
-    }
-
-    # Chosen on playlists, listening sessions, clicks and ratings held out of training data; no test part was looked at.
-    loss: Literal["als", "logistic", "bpr"] = "als"
-    dim: int = 128
-    epochs: int | None = None  # type: ignore[assignment]  # `plan` has a number
-    batch: int = 4096
-    patience: int | None = None
-    schedule: Schedule = "one-cycle"
-    unobserved: float = 5.0
-    regularisation: float = 0.015
-    nu: float = 1.0
-    plays: Literal["each", "once", "log"] = "log"
-    deviation: float | None = None
-    steps: int = 3
-    min_count: int = 2
-    decay: float = 0.8
-    popularity: float | None = None
-    negatives: int = 2
-    ns_exponent: float = 0.0
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_bounds(self, _BOUNDS)
-
-    @property
-    def by_steps(self) -> bool:
-        """See `Neural.by_steps`: not with als."""
-        return self.loss != "als"
-
-    @property
-    def plan(self) -> MatrixFactorisation:
-        """These settings, each with its `value`."""
-        return replace(self, **{field: self.value(field) for field in _USUAL[self.loss]})
-
-    def value(self, field: str) -> Any:
-        """A setting, or what is good for the loss where it is None."""
-        value = getattr(self, field)
-        return _USUAL[self.loss].get(field) if value is None else value
+class MatrixFactorisation(FactorisationSettings):
+    """Matrix factorisation; its settings stand in `FactorisationSettings`."""
 
     def fit(
         self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet, run: Run = HERE
@@ -189,24 +104,3 @@ class MatrixFactorisation(Neural):
             raise DataError(f"the weight of a pair must be one positive number, but is {unobserved.tolist()}")
         encoder = fold_in(items, self.objective(float(unobserved[0])), self.plays, self.decay)
         return VectorModel(self, arrays, embeddings, encoder, answers, answers)
-
-    def objective(self, unobserved: float) -> Objective:
-        """What is minimised; `unobserved` is the weight of one pair."""
-        return Objective(unobserved, self.regularisation, self.nu)
-
-
-# what None is
-_USUAL: dict[str, dict[str, Any]] = {
-    "als": {"epochs": 3, "deviation": 0.1, "popularity": 0.5},
-    "logistic": {
-        "epochs": 10, "deviation": 1.0, "popularity": 0.0, "learning_rate": 0.01, "weight_decay": 0.1,
-    },
-    "bpr": {
-        "epochs": 8, "deviation": 1.0, "popularity": 0.0, "learning_rate": 0.2, "weight_decay": 0.01,
-    },
-}  # fmt: skip
-_BOUNDS = {
-    "dim": (1, 65536), "epochs": (1, np.inf), "unobserved": (1e-6, 1e6), "regularisation": (1e-9, 1e6), "nu": (0, 2),
-    "deviation": (1e-6, 10), "steps": (1, 1000), "min_count": (1, np.inf), "decay": (1e-6, 1), "popularity": (0, 1),
-    "negatives": (1, 10000), "ns_exponent": (-100, 100), "learning_rate": (1e-9, 10), "weight_decay": (0, 100),
-}  # fmt: skip

@@ -1,4 +1,4 @@
-"""The network of GRU4Rec in training: states of streams, what they are told, and the loss of a batch."""
+"""The network of GRU4RecSettings in training: states of streams, what they are told, and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from embedrec.models.feature_encoder import Coded, FeatureSum, distinct
 from embedrec.models.gru4rec import losses
-from embedrec.models.gru4rec.recipe import GRU4Rec
+from embedrec.models.gru4rec.settings import GRU4RecSettings
 from embedrec.models.torch_recipe import widths
 from embedrec.training.loop import Batch
 
@@ -25,7 +25,7 @@ class Network(nn.Module):
 
     log_counts: Tensor
 
-    def __init__(self, recipe: GRU4Rec, counts: np.ndarray, streams: int, coded: Coded | None) -> None:
+    def __init__(self, recipe: GRU4RecSettings, counts: np.ndarray, streams: int, coded: Coded | None) -> None:
         super().__init__()
         self.recipe, self.n = recipe, len(counts)
         units = widths(recipe.layers, "layers")

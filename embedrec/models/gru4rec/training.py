@@ -17,8 +17,8 @@ from embedrec.kernels.sampling import alias_table, draw, noise_weights
 from embedrec.models.base import Model
 from embedrec.models.feature_encoder import Coded, catalogue, coded_features
 from embedrec.models.gru4rec.network import Network
-from embedrec.models.gru4rec.recipe import GRU4Rec
 from embedrec.models.gru4rec.session_batches import StreamBatch, Streams
+from embedrec.models.gru4rec.settings import GRU4RecSettings
 from embedrec.training.loop import Batch
 from embedrec.training.row_adagrad import RowAdagrad
 from embedrec.training.row_adamw import RowAdamW
@@ -31,7 +31,7 @@ _DRAWN = 1 << 20  # negatives drawn at a time: 8 MB
 class GRU4RecLearner:
     """See `training.loop.Learner`. An example is an event and the one after it in its session."""
 
-    def __init__(self, recipe: GRU4Rec, sessions: Sessions, *, seed: int) -> None:
+    def __init__(self, recipe: GRU4RecSettings, sessions: Sessions, *, seed: int) -> None:
         self.recipe, self.seed = recipe, seed
         self.vocab, features = catalogue(sessions, features=recipe.input in ("content", "content-mlp"))
         self.streams = Streams.of(sessions, recipe.batch)
@@ -105,7 +105,7 @@ class GRU4RecLearner:
         return self.recipe.restore(self.vocab, arrays)
 
 
-def _coded(recipe: GRU4Rec, features: Features | None, counts: np.ndarray) -> Coded | None:
+def _coded(recipe: GRU4RecSettings, features: Features | None, counts: np.ndarray) -> Coded | None:
     """What is known of the items, as numbers, where the input needs it. Raises DataError where nothing is known."""
     if recipe.input not in ("content", "content-mlp"):
         return None

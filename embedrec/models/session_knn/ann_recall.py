@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,17 +15,20 @@ from embedrec.models.session_knn.ann_candidates import SessionAnn
 from embedrec.models.session_knn.model import Proposals, SessionKnnModel
 from embedrec.models.session_knn.store import SessionStore
 
-if TYPE_CHECKING:
-    from embedrec.models.session_knn.base import SessionKnn
-
 NEAREST = 100  # neighbours that ought to be proposed
 _TARGET = 0.95  # share of them that are
 _ASKED = 1000  # sessions
 _K = 20
 
 
+class Restore(Protocol):
+    """Makes the model of a recipe with some other settings."""
+
+    def __call__(self, arrays: Arrays, **changes: Any) -> SessionKnnModel: ...
+
+
 def checked(
-    recipe: SessionKnn, vocab: Vocab, arrays: Arrays, ann: SessionAnn, *, seed: int, threads: int
+    restore: Restore, proposed: int, vocab: Vocab, arrays: Arrays, ann: SessionAnn, *, seed: int
 ) -> tuple[SessionAnn, dict[str, Any]]:
     """The index with as many cells a search as it takes, and what was measured.
 
@@ -40,16 +43,16 @@ def checked(
     keep = np.ones(len(store), dtype=bool)
     keep[len(store) - min(_ASKED, len(store) // 10) :] = False
     histories, targets = _questions(store, keep, vocab, np.random.default_rng(seed))
-    facts: dict[str, Any] = {"asked": len(targets), "candidates": recipe.proposed}
+    facts: dict[str, Any] = {"asked": len(targets), "candidates": proposed}
     if not len(targets):
         return ann, {**facts, "nprobe": ann.nprobe}
     rest = dict(arrays) | store.where(keep).arrays
-    lists = replace(recipe, candidates="lists").restore(vocab, rest).with_threads(threads)
-    everyone = replace(recipe, candidates="lists", sample=0).restore(vocab, rest).with_threads(threads)
+    lists = restore(rest, candidates="lists")
+    everyone = restore(rest, candidates="lists", sample=0)
     nearest = min(NEAREST, int(keep.sum()))
     exact = everyone.neighbours(histories, nearest)[1]
     while True:
-        model = _proposing(lists, ann, recipe.proposed, keep)
+        model = _proposing(lists, ann, proposed, keep)
         found = _share(model.neighbours(histories, nearest)[1], exact)
         if found >= _TARGET or 4 * ann.nprobe >= ann.cells:
             break

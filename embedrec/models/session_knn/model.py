@@ -26,7 +26,7 @@ from embedrec.models.session_knn.store import SessionStore
 
 if TYPE_CHECKING:
     from embedrec.kernels.session_formulas import Index, Pad, Way
-    from embedrec.models.session_knn.base import SessionKnn
+    from embedrec.models.session_knn.settings import SessionKnnSettings
 
 NO_SESSIONS = np.zeros(0, dtype=np.int64)
 _PART = 256  # histories that a thread answers before it takes more
@@ -55,15 +55,17 @@ class SessionKnnModel:
                the sessions or the variant have them, "times", "weights", "found" (S,)
     index      the inverted index, and what is derived from the sessions beside it
     way        the formulas
+    rebuild    model, vocabulary that begins with its items, store → a model of the same recipe of other sessions
     threads    how many answer a batch of histories
     proposals  where candidates come from, None for the index
     """
 
-    recipe: SessionKnn
+    recipe: SessionKnnSettings
     vocab: Vocab
     arrays: Arrays
     index: Index
     way: Way
+    rebuild: Callable[[SessionKnnModel, Vocab, SessionStore], SessionKnnModel]
     threads: int = 1
     proposals: Proposals | None = None
     pads: deque[Pad] = field(default_factory=deque, repr=False)  # scratch, one for every thread at work
@@ -153,7 +155,7 @@ class SessionKnnModel:
         """
         vocab = _grown(self.vocab, sessions)
         store = SessionStore.restored(self.arrays, len(self.vocab)).joined(self.recipe.store(sessions.recoded(vocab)))
-        return self.recipe.again(self, vocab, store)
+        return self.rebuild(self, vocab, store)
 
     def aged(self, *, before_ms: int | None = None, newest: int | None = None) -> SessionKnnModel:
         """The model without old sessions: without those whose time is before a moment, or with the newest n only.
@@ -170,7 +172,7 @@ class SessionKnnModel:
             keep = store.times >= before_ms
         else:
             keep = store.newest(max(0, newest or 0))
-        return self.recipe.again(self, self.vocab, store.where(keep))
+        return self.rebuild(self, self.vocab, store.where(keep))
 
     def _answers(self, histories: Sessions, k: int, seen: bool, *, single: bool) -> tuple[np.ndarray, np.ndarray]:
         from embedrec.kernels.session_scores import answer

@@ -17,7 +17,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import packed_ids
 from embedrec.models.feature_encoder import FeatureSum, catalogue, coded_features, distinct
 from embedrec.models.torch_recipe import widths
-from embedrec.models.two_tower.recipe import TwoTower
+from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
@@ -25,7 +25,7 @@ from embedrec.training.loop import Batch
 _BLOCK = 1 << 14  # items whose vectors are made at a time
 
 
-def learner_of(recipe: TwoTower, sessions: Sessions, *, seed: int, device: str) -> TwoTowerLearner:
+def learner_of(recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, device: str) -> TwoTowerLearner:
     """Towers for the items (and users, and features) of these sessions, and their examples."""
     vocab, item_features = catalogue(sessions, features=recipe.features)
     return TwoTowerLearner(recipe, sessions, vocab, item_features, seed=seed, device=device)
@@ -46,7 +46,14 @@ class TwoTowerLearner:
     """See `training.loop.Learner`. An example is an event and what came before it in its session."""
 
     def __init__(
-        self, recipe: TwoTower, sessions: Sessions, vocab: Vocab, features: Features | None, *, seed: int, device: str
+        self,
+        recipe: TwoTowerSettings,
+        sessions: Sessions,
+        vocab: Vocab,
+        features: Features | None,
+        *,
+        seed: int,
+        device: str,
     ) -> None:
         self.recipe, self.vocab, self.seed = recipe, vocab, seed
         self.user_ids = everybody(sessions, features=recipe.features) if recipe.users else None
@@ -105,7 +112,7 @@ class TwoTowerLearner:
         return self.recipe.restore(self.vocab, arrays)
 
 
-def negatives_of(recipe: TwoTower) -> int:
+def negatives_of(recipe: TwoTowerSettings) -> int:
     """How many negatives are drawn: for a batch of softmax, for an example of bce."""
     if recipe.negatives is not None:
         return recipe.negatives
@@ -162,7 +169,7 @@ class Towers(nn.Module):
 
     def __init__(
         self,
-        recipe: TwoTower,
+        recipe: TwoTowerSettings,
         sessions: Sessions,
         counts: np.ndarray,
         features: Features | None,
@@ -350,7 +357,7 @@ class _SampledSoftmax(torch.autograd.Function):
         return above[0] * queries, above[0] * candidates, None, None, None, None
 
 
-def expected_draws(recipe: TwoTower, counts: np.ndarray) -> np.ndarray:
+def expected_draws(recipe: TwoTowerSettings, counts: np.ndarray) -> np.ndarray:
     """How often each item is expected among the candidates of a batch: (n,) float64; 1 for what never is.
 
     As a target in proportion to its count (Yi et al. 2019), and as one of the further negatives.

@@ -12,13 +12,13 @@ from embedrec.errors import TrainingError
 from embedrec.progress import Report
 
 if TYPE_CHECKING:
-    from embedrec.models.word2vec.recipe import Word2Vec
+    from embedrec.models.word2vec.settings import Word2VecSettings
 
 LONGEST = 10_000  # gensim drops what stands behind this word of a sentence, without a word
 
 
 def train_gensim(
-    recipe: Word2Vec,
+    recipe: Word2VecSettings,
     sessions: Sessions,
     counts: np.ndarray,
     x: np.ndarray,
@@ -33,7 +33,7 @@ def train_gensim(
     Sessions longer than gensim's sentences are cut into pieces of 10,000, so that pairs across a cut are missing;
     nothing else is. gensim's own loss is not a mean and stops counting at 2²⁷, so that epochs report none.
     """
-    from gensim.models import Word2Vec as Gensim
+    from gensim.models import Word2VecSettings as Gensim
 
     model = Gensim(
         vector_size=recipe.dim,

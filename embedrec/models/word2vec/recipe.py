@@ -9,11 +9,9 @@ vectors).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
 
 import numpy as np
 
-from embedrec.config import Settings, check_bounds
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab, one_kind
 from embedrec.errors import DataError, SettingsError, need_package
@@ -23,77 +21,14 @@ from embedrec.models.pair_counts import frequent
 from embedrec.models.popularity_scaling import best_share, dialled
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
+from embedrec.models.word2vec.settings import Word2VecSettings
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
 
-Architecture = Literal["skip-gram", "cbow"]
-Side = Literal["input", "output", "sum"]
-Backend = Literal["embedrec", "gensim"]
-
 
 @dataclass(frozen=True)
-class Word2Vec(Settings):
-    """word2vec with negative sampling.
-
-    dim             length of a vector
-    window          items each side that are contexts; 0 is the whole session, whose work grows with its squared length
-    shrink_windows  every centre draws its own window from 1 … window, so that near items count more
-    ordered         sessions in their order; false shuffles each anew every epoch, so that a window samples pairs of it
-    epochs          passes over the sessions
-    negative        negatives a pair
-    ns_exponent     negatives are drawn in proportion to count ** ns_exponent; may be 0 or negative
-    sample          mentions of frequent items are left out at random: the smaller, the more; 0 keeps all
-    alpha           learning rate of the first session; falls linearly
-    min_alpha       learning rate of the last
-    min_count       items mentioned less often are left out
-    architecture    "skip-gram", or "cbow": contexts' mean predicts the centre
-    vectors         which vectors are the items': "input", "output", or their "sum"
-    decay           how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
-    popularity      how much of an item's norm, which grows with its popularity, counts in what comes next: from 0, the
-                    cosine, to 1, the dot product; None takes what fits the training sessions best (`best_share`), and
-                    the model's recipe says what it was. Similar items are found by the cosine
-    backend         "embedrec", or "gensim": the same settings there, to compare
-    deterministic   the same bytes at any number of threads (otherwise: with one thread)
-
-    Raises SettingsError for values that are not allowed.
-    """
-
-    name: ClassVar[str] = "word2vec"
-    SPACE: ClassVar[dict[str, str]] = {
-        "window": "2..50 log",
-        "epochs": "10..60 log",
-        "ns_exponent": "-1..1",
-        "sample": "1e-5..1e-2 log",
-        "alpha": "0.01..0.1 log",
-        "decay": "0.4..1",
-    }
-
-    # Chosen on playlists, listening sessions, clicks and ratings held out of training data; no test part was looked at.
-    dim: int = 64
-    window: int = 25
-    shrink_windows: bool = False
-    ordered: bool = True
-    epochs: int = 30
-    negative: int = 5
-    ns_exponent: float = -0.5
-    sample: float = 1e-3
-    alpha: float = 0.05
-    min_alpha: float = 0.0001
-    min_count: int = 2
-    architecture: Architecture = "skip-gram"
-    vectors: Side = "sum"
-    decay: float = 0.7
-    popularity: float | None = None
-    backend: Backend = "embedrec"
-    deterministic: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_bounds(self, _BOUNDS)
-        if self.min_alpha > self.alpha:
-            raise SettingsError(f"min_alpha must be at most alpha ({self.alpha:g}), but is {self.min_alpha:g}")
-        if self.backend == "gensim" and self.deterministic:
-            raise SettingsError("deterministic=true needs backend=embedrec; gensim repeats itself with 1 thread only")
+class Word2Vec(Word2VecSettings):
+    """word2vec with negative sampling; its settings stand in `Word2VecSettings`."""
 
     def continuing(self) -> Word2Vec:
         """These settings for a training that continues a finished model on new sessions: few epochs at a low rate.
@@ -179,11 +114,6 @@ class Word2Vec(Settings):
 
 
 _CONTINUING_EPOCHS, _CONTINUING_ALPHA = 2, 0.005
-_BOUNDS = {
-    "dim": (1, 65536), "window": (0, 2**30), "epochs": (1, np.inf), "negative": (1, 10000),
-    "ns_exponent": (-100, 100), "sample": (0, 1), "alpha": (1e-9, 10), "min_alpha": (0, 10),
-    "min_count": (1, np.inf), "decay": (1e-6, 1), "popularity": (0, 1),
-}  # fmt: skip
 
 
 def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tuple[Vocab, np.ndarray]:

@@ -20,7 +20,7 @@ from embedrec.kernels.skipgram_deterministic import add_up, deal, lane
 from embedrec.progress import Report
 
 if TYPE_CHECKING:
-    from embedrec.models.word2vec.recipe import Word2Vec
+    from embedrec.models.word2vec.settings import Word2VecSettings
 
 # A step of learning rate × weight much above this throws a negative past its goal: at 0.5 long sessions diverge.
 HEAVIEST_STEP = 0.1
@@ -35,7 +35,7 @@ _TICK = 0.1  # seconds between two reports of progress
 class Corpus:
     """What the kernels read: settings, sessions, and the tables drawn from."""
 
-    recipe: Word2Vec
+    recipe: Word2VecSettings
     sessions: Sessions
     seed: int
     keep: np.ndarray  # (n,) float32
@@ -43,7 +43,7 @@ class Corpus:
     other: np.ndarray  # (n,) int32
 
     @classmethod
-    def of(cls, recipe: Word2Vec, sessions: Sessions, counts: np.ndarray, seed: int) -> Corpus:
+    def of(cls, recipe: Word2VecSettings, sessions: Sessions, counts: np.ndarray, seed: int) -> Corpus:
         table = alias_table(noise_weights(counts, recipe.ns_exponent))
         return cls(recipe, sessions, seed, keep_probabilities(counts, recipe.sample), *table)
 
@@ -83,7 +83,7 @@ Epoch = Callable[[ThreadPoolExecutor, int, int, Tally, Callable[[], None]], None
 
 
 def train(
-    recipe: Word2Vec,
+    recipe: Word2VecSettings,
     sessions: Sessions,
     counts: np.ndarray,
     x: np.ndarray,
