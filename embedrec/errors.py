@@ -4,7 +4,7 @@ EmbedrecError
  ├── DataError           input files and rows that cannot be used
  ├── SettingsError       a setting, option or argument that cannot be met
  ├── UnknownItemError    an id or name that is not in the vocabulary
- ├── PromiseError        an index that cannot be as good as it was asked to be
+ ├── TargetNotMet        an index that cannot be as good as it was asked to be
  ├── ArtifactError       a missing, damaged or unfitting artifact
  ├── TrainingError       training that went wrong (loss not finite)
  └── PublishError        a service that cannot be reached, or refuses what is published
@@ -34,7 +34,7 @@ class UnknownItemError(EmbedrecError):
     """An id or name that is not in the vocabulary."""
 
 
-class PromiseError(EmbedrecError):
+class TargetNotMet(EmbedrecError):
     """An index that cannot be as good as it was asked to be; `points` are what was measured, as JSON values."""
 
     def __init__(self, message: str, points: Sequence[Mapping[str, Any]] = ()) -> None:

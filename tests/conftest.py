@@ -48,7 +48,7 @@ def of_lists(lists: Iterable[Any], vocab: Vocab | None = None) -> Sessions:
 
 def tiny_sessions(lists: Sequence[str] = LISTS) -> Sessions:
     """Sessions whose items are letters, numbered by falling count; with names, and nothing in them writable."""
-    made = of_lists(lists).compacted()
+    made = of_lists(lists).drop_unused_items()
     names = np.array([f"Item {i.upper()}" for i in made.vocab.ids], dtype=object)
     vocab = Vocab(read_only(made.vocab.ids), read_only(names), read_only(made.vocab.counts))
     return Sessions(read_only(made.offsets), read_only(made.items), vocab, read_only(made.ids))

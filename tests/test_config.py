@@ -30,7 +30,7 @@ from embedrec.config import (
 )
 from embedrec.data.filters import Filters
 from embedrec.errors import SettingsError
-from embedrec.models import MODELS, RESTORERS, recipe_class, restorer_class
+from embedrec.models import MODELS, SAVED_MODELS, recipe_class, settings_class
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.splitting.rules import SPLITS
 
@@ -158,9 +158,9 @@ def test_unknown_models() -> None:
     with pytest.raises(SettingsError, match="no model is called 'wordvec'; did you mean 'word2vec'"):
         recipe_class("wordvec")
     with pytest.raises(SettingsError, match="there are word2vec"):
-        restorer_class("42")
-    assert set(MODELS) < set(RESTORERS)
-    assert all(restorer_class(name).name == name for name in RESTORERS)
+        settings_class("42")
+    assert set(MODELS) < set(SAVED_MODELS)
+    assert all(settings_class(name).name == name for name in SAVED_MODELS)
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ WRONG: dict[Any, list[Any]] = {
 
 
 def test_every_recipe_and_split_is_a_class_of_settings() -> None:
-    assert {*map(restorer_class, RESTORERS), *SPLITS.values()} <= set(settings_classes())
+    assert {*map(settings_class, SAVED_MODELS), *SPLITS.values()} <= set(settings_classes())
 
 
 def test_settings_of_other_types_are_refused() -> None:

@@ -67,16 +67,16 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("good")
     for suffix, n in (("", 60), ("-other", 50)):
         sessions, embeddings = whole_sessions(), some_embeddings(n, 4)
-        sessions.taken(np.arange(len(sessions) - (n == 50))).save(root / f"sessions{suffix}", {"n": n})
+        sessions.take(np.arange(len(sessions) - (n == 50))).save(root / f"sessions{suffix}", {"n": n})
         with artifacts.writing(root / f"split{suffix}", "sessions", {"n": n}) as draft:
-            sessions.taken(np.arange(6 if n == 60 else 1)).compacted().write(draft)
-            HeldOut(sessions.taken(np.arange(6, 6 + n // 10)), np.ones(n // 10)).write(draft)
+            sessions.take(np.arange(6 if n == 60 else 1)).drop_unused_items().write(draft)
+            HeldOut(sessions.take(np.arange(6, 6 + n // 10)), np.ones(n // 10)).write(draft)
         save_model(
-            Popular().fit(sessions if n == 60 else sessions.taken(np.arange(3)).compacted()),
+            Popular().fit(sessions if n == 60 else sessions.take(np.arange(3)).drop_unused_items()),
             root / f"popular{suffix}",
             {},
         )
-        vectors = Vectors().restore(embeddings.vocab, {"items": embeddings.vectors})
+        vectors = Vectors().from_arrays(embeddings.vocab, {"items": embeddings.vectors})
         save_model(vectors, root / f"vectors{suffix}", {})
         save_index(build_index(embeddings, "flat"), root / f"flat{suffix}", {})
         save_index(build_index(some_embeddings(n, 4, "dot"), "IVF4,Flat"), root / f"ivf{suffix}", {})

@@ -127,7 +127,7 @@ def build_index(
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.config import build, parse_pairs
-    from embedrec.errors import PromiseError
+    from embedrec.errors import TargetNotMet
     from embedrec.evaluation.plots import check_plots
     from embedrec.index.target import promised
     from embedrec.models.session_encoders import Weights
@@ -164,7 +164,7 @@ def build_index(
                 memory=None if memory is None else parse_size(memory),
                 report=report,
             )
-    except PromiseError as e:
+    except TargetNotMet as e:
         emit([{"index": "", **point, "kept": False} for point in e.points], as_json)
         _draw(e.points, f"{source.name}: no index keeps the promise", plot)
         note(f"embedrec: {e}")

@@ -26,7 +26,7 @@ from embedrec.cli.shared.terminal import result_stream
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.data.item_filter import Allowed
+    from embedrec.data.item_filter import ItemFilter
     from embedrec.export.write_lists import Exported
     from embedrec.storage.artifacts import Artifact
     from embedrec.vectors.file_formats import Format
@@ -120,7 +120,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.export.file_format import layout_of
-    from embedrec.export.write_lists import Wanted, export_lists, stream_lists
+    from embedrec.export.write_lists import ExportSettings, export_lists, stream_lists
 
     check_not_both(given["model"], given["index"])
     if file == "-" and (given["shards"] is not None or given["resume"]):
@@ -137,7 +137,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         names=given["names"],
     )
     given["policies"].check(given["of"])
-    wanted = Wanted(given["count"], given["policies"], given["candidates"], layout)
+    wanted = ExportSettings(given["count"], given["policies"], given["candidates"], layout)
     opened = _opened(workspace, given)
     took_all(workspace, opened.used, _choice(workspace, given), stale_ok=given["stale_ok"])
     for line in opened.told:
@@ -183,7 +183,7 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
         raise click.UsageError("--of recommendations and --histories FILE go together; give both or neither")
     if given["seen"] and of != "recommendations":
         raise click.UsageError("--seen is for recommendations; leave it out")
-    allowed: Allowed = given["allowed"]
+    allowed: ItemFilter = given["allowed"]
     if given["attributes"] is not None and not (given["policies"].caps or allowed.where):
         raise click.UsageError("--attributes are for --cap and --where; leave them out")
     if of == "items":

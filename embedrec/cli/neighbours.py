@@ -65,7 +65,7 @@ def neighbours(
         if number >= 0 and number != itself
     ][:count]
     vocab = sessions.vocab
-    asked = set(history.recoded(vocab).items.tolist())
+    asked = set(history.reindex(vocab).items.tolist())
     records = []
     for rank, (number, score) in enumerate(kept, 1):
         held = sessions[number].tolist()

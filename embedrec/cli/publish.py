@@ -17,8 +17,8 @@ from embedrec.cli.shared.publish_options import content_options, list_option, se
 from embedrec.cli.shared.search_options import check_not_both
 
 if TYPE_CHECKING:
-    from embedrec.publish.content import Publication
-    from embedrec.publish.endpoint import Place
+    from embedrec.publish.content import PublishContent
+    from embedrec.publish.endpoint import Endpoint
     from embedrec.publish.generations import Generation, Target
     from embedrec.storage.workspace import Workspace
 
@@ -137,7 +137,7 @@ def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: 
 
 
 def _publish(
-    made: Callable[[Place], Target],
+    made: Callable[[Endpoint], Target],
     url: str,
     secret: str | None,
     retries: int,
@@ -154,7 +154,7 @@ def _publish(
 ) -> None:
     """Publish to a service; `secret` names the variable that may hold a password or key."""
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.publish.endpoint import Place, Retries
+    from embedrec.publish.endpoint import Endpoint, Retries
     from embedrec.publish.generations import generations_at
     from embedrec.publish.generations import publish as publish_to
     from embedrec.publish.generations import rollback as roll_back
@@ -162,7 +162,7 @@ def _publish(
     undone = undoes(listing, rollback, generation)
     with Progress("publish") as report:
         found = os.environ.get(secret) if secret is not None else None
-        place = Place(url, found or None, Retries(retries), report)
+        place = Endpoint(url, found or None, Retries(retries), report)
         target = made(place)
         name = type(target).__name__.lower()
         if undone and listing:
@@ -216,7 +216,7 @@ def _say_done(name: str, place: str, generation: int, written: Any, seconds: flo
 
 def _publication(
     *, index: str | None, model: str | None, stale_ok: bool, workspace: Workspace, **content: Any
-) -> Publication:
+) -> PublishContent:
     """The content of the artifact that the options name, or of the newest one."""
     from embedrec.workflows.publish import publication_of
     from embedrec.workflows.similar import item_sources, nearest_source

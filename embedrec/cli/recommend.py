@@ -23,7 +23,7 @@ from embedrec.cli.shared.search_options import check_not_both, search_options
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.data.item_filter import Allowed
+    from embedrec.data.item_filter import ItemFilter
     from embedrec.index.search_settings import SearchSettings
 
 _SHOWN = 10  # items, unless -n says otherwise
@@ -49,7 +49,7 @@ def recommend(
     index: str | None,
     settings: SearchSettings,
     popularity: float | None,
-    allowed: Allowed,
+    allowed: ItemFilter,
     seen: bool,
     why: bool,
     as_json: bool,

@@ -21,7 +21,7 @@ from embedrec.cli.shared.options import (
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.experiments.step import Study, Where
+    from embedrec.experiments.step import StepContext, Study
     from embedrec.progress import Report
 
 
@@ -79,7 +79,7 @@ def run(
         emit(({"step": p.step, "does": p.does, "why": p.why} for p in done), as_json)
 
 
-def _results(study: Study, place: Where) -> Any:
+def _results(study: Study, place: StepContext) -> Any:
     """Title, note and rows of each table of a study, else of its comparison."""
     from embedrec.experiments.evaluation_steps import COMPARISON
     from embedrec.experiments.result_tables import TABLES

@@ -25,7 +25,7 @@ from embedrec.index.search_settings import SearchSettings
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.data.item_filter import Allowed
+    from embedrec.data.item_filter import ItemFilter
 
 _SHOWN = 10  # neighbours an item, unless -n says otherwise
 
@@ -49,7 +49,7 @@ def similar(
     model: str | None,
     popularity: float | None,
     settings: SearchSettings,
-    allowed: Allowed,
+    allowed: ItemFilter,
     why: bool,
     device: str,
     as_json: bool,

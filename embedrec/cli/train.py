@@ -30,7 +30,7 @@ from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from embedrec.progress import Report
-    from embedrec.training.context import Run
+    from embedrec.training.context import TrainingContext
 
 
 @click.command(cls=Settable, short_help="Train a model on sessions.")
@@ -131,11 +131,11 @@ def train(
 
 
 @contextmanager
-def placed(recipe: Any, device: str, checkpoint: Path, resume: bool, report: Report) -> Iterator[Run]:
+def placed(recipe: Any, device: str, checkpoint: Path, resume: bool, report: Report) -> Iterator[TrainingContext]:
     """For a block that trains a recipe: on which device, with which checkpoint, beside which other processes."""
     from embedrec.models.torch_recipe import called, device_of, in_steps
     from embedrec.progress import quiet
-    from embedrec.training.context import HERE, Run, started_together
+    from embedrec.training.context import HERE, TrainingContext, started_together
 
     place, count = started_together(os.environ)
     chosen = device_of(recipe, device, quiet if place else report, place=place)
@@ -147,9 +147,9 @@ def placed(recipe: Any, device: str, checkpoint: Path, resume: bool, report: Rep
     elif count == 1:
         if checkpoint.exists() and not resume:
             note(f"an interrupted training of this name is given up; --resume would go on with it ({checkpoint})")
-        yield Run(chosen, checkpoint, resume)
+        yield TrainingContext(chosen, checkpoint, resume)
     else:
         from embedrec.training.distributed import joined
 
         with joined(chosen) as processes:
-            yield Run(chosen, checkpoint, resume, processes)
+            yield TrainingContext(chosen, checkpoint, resume, processes)

@@ -13,7 +13,7 @@ from embedrec.data.parquet_io import from_arrow, to_arrow
 from embedrec.data.times import as_times, ordered_times
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError
-from embedrec.storage.memory_budget import IN_MEMORY, Room, chunks
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks
 
 DAY = 86_400_000  # milliseconds
 
@@ -50,7 +50,7 @@ class Events:
     kinds: Vocab | None = None
     item_features: Features | None = None
     user_features: Features | None = None
-    room: Room = IN_MEMORY
+    room: MemoryBudget = IN_MEMORY
 
     def __post_init__(self) -> None:
         if self.time is not None and self.time.dtype != np.int64:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 
 from embedrec.data.events import Events
-from embedrec.storage.memory_budget import IN_MEMORY, Room, chunks, counted
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks, counted
 
 _SORTED_AT_ONCE = 1 << 13  # events, in the cache; session, item and position fit into one int64 (13 + 31 + 13 bits)
 
 
-class Kept:
+class FilterState:
     """Events of which ever fewer are kept.
 
     mask     (E,) bool
@@ -54,7 +54,7 @@ class Kept:
                 self.lengths[session[0] : session[-1] + 1] -= np.bincount(session - session[0])
 
 
-def keep_top(kept: Kept, most: int) -> None:
+def keep_top(kept: FilterState, most: int) -> None:
     """Keep the so many items of most events; among equals, those of smaller id."""
     counts = kept.counts
     if most >= (counts > 0).sum():
@@ -67,7 +67,7 @@ def keep_top(kept: Kept, most: int) -> None:
     kept.keep_items(keep)
 
 
-def keep_last(kept: Kept, most: int) -> None:
+def keep_last(kept: FilterState, most: int) -> None:
     """Keep the last so many events of every session."""
     surplus = np.maximum(kept.lengths - most, 0)  # (S,) first events that go
     if not surplus.any():
@@ -85,7 +85,7 @@ def keep_last(kept: Kept, most: int) -> None:
     kept.keep(late)
 
 
-def keep_first_of_run(kept: Kept) -> None:
+def keep_first_of_run(kept: FilterState) -> None:
     """Of events of the same item that follow each other in a session, keep the first."""
     last = (-1, -1)  # session and item of the kept event before
 
@@ -103,7 +103,7 @@ def keep_first_of_run(kept: Kept) -> None:
     kept.keep(first)
 
 
-def keep_first_mentions(kept: Kept) -> None:
+def keep_first_mentions(kept: FilterState) -> None:
     """Of all events of an item in a session, keep the first."""
     events = kept.events
     first = first_mentions(
@@ -113,7 +113,13 @@ def keep_first_mentions(kept: Kept) -> None:
 
 
 def first_mentions(
-    session: np.ndarray, item: np.ndarray, sessions: int, items: int, mask: np.ndarray, *, room: Room = IN_MEMORY
+    session: np.ndarray,
+    item: np.ndarray,
+    sessions: int,
+    items: int,
+    mask: np.ndarray,
+    *,
+    room: MemoryBudget = IN_MEMORY,
 ) -> np.ndarray:
     """Which events (E,) are the first mention of their item in their session, among those of `mask` (E,) bool.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from embedrec.config import Settings
 from embedrec.data.events import DAY, Events
-from embedrec.data.filter_state import Kept, keep_first_mentions, keep_first_of_run, keep_last, keep_top
+from embedrec.data.filter_state import FilterState, keep_first_mentions, keep_first_of_run, keep_last, keep_top
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.storage.memory_budget import chunks
 
@@ -90,7 +90,7 @@ class Filters(Settings):
         Raises SettingsError for a filter of a column that the events do not have, and for a kind that is none of
         theirs; DataError when nothing is left, naming the filter that took the last events.
         """
-        kept = Kept(events)
+        kept = FilterState(events)
         gone: dict[str, np.ndarray] = {}  # name → sessions, items and events
         notes = {"days": _alone(kept, self.days)} if self.days else {}
         rounds = 1
@@ -122,7 +122,7 @@ class Filters(Settings):
         ]
         return (events if kept.mask.all() else events.take(kept.mask)), removed
 
-    def _order(self, kept: Kept) -> Iterator[tuple[int, str]]:
+    def _order(self, kept: FilterState) -> Iterator[tuple[int, str]]:
         """The round, from 1, and the name of each filter that is on, as they are to be run."""
         at_start = self.duplicates_at == "start"
         first = ("kinds", "min_rating", "days", "min_tracks", *(("duplicates",) if at_start else ()), "top")
@@ -145,7 +145,7 @@ class Filters(Settings):
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _kinds(kept: Kept, filters: Filters) -> None:
+def _kinds(kept: FilterState, filters: Filters) -> None:
     column, kinds, wanted = _column(kept.events, "kind", "kinds"), kept.events.kinds, filters.kinds or ()
     known = [] if kinds is None else [str(kind) for kind in kinds.ids.tolist()]
     for kind in wanted:
@@ -157,19 +157,19 @@ def _kinds(kept: Kept, filters: Filters) -> None:
     kept.keep(lambda here: keep[column[here]])
 
 
-def _min_rating(kept: Kept, filters: Filters) -> None:
+def _min_rating(kept: FilterState, filters: Filters) -> None:
     weight = _column(kept.events, "weight", "min_rating")
     kept.keep(lambda here: weight[here] >= filters.min_rating)
 
 
-def _days(kept: Kept, filters: Filters) -> None:
+def _days(kept: FilterState, filters: Filters) -> None:
     time = _column(kept.events, "time", "days")
     if len(time):
         since = int(time.max()) - int((filters.days or 0) * DAY)
         kept.keep(lambda here: time[here] >= since)
 
 
-def _alone(kept: Kept, days: float | None) -> str:
+def _alone(kept: FilterState, days: float | None) -> str:
     """What to say where the last events come so long after all others that the last days hold few others."""
     time, window = kept.events.time, int((days or 0) * DAY)
     if time is None or not len(time):
@@ -190,7 +190,7 @@ def _alone(kept: Kept, days: float | None) -> str:
     return ""
 
 
-def _max_length(kept: Kept, filters: Filters) -> None:
+def _max_length(kept: FilterState, filters: Filters) -> None:
     most = filters.max_length or 0
     if filters.long == "cut":
         keep_last(kept, most)

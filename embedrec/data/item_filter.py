@@ -49,7 +49,7 @@ class IdList:
 
 
 @dataclass(frozen=True)
-class Allowed:
+class ItemFilter:
     """What items must be to be found; without any of it, all may be.
 
     where       conditions on their features
@@ -106,7 +106,7 @@ class Allowed:
         }
 
 
-EVERYTHING = Allowed()
+EVERYTHING = ItemFilter()
 
 
 def ids_like(vocab: Vocab, texts: Sequence[str]) -> list[Any]:

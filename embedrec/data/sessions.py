@@ -125,7 +125,7 @@ class Sessions:
         session = np.repeat(np.arange(len(lengths)), lengths)[rows >= 0]
         return cls(_offsets(session, len(lengths)), rows[rows >= 0], vocab, np.arange(len(lengths)))
 
-    def recoded(self, vocab: Vocab) -> Sessions:
+    def reindex(self, vocab: Vocab) -> Sessions:
         """The same sessions in another vocabulary; items it does not hold are left out."""
         if vocab is self.vocab:
             return self
@@ -138,9 +138,9 @@ class Sessions:
     def renumbered(self, rows: np.ndarray, vocab: Vocab) -> Sessions:
         """The same sessions with these rows (E,) of a vocabulary as items; events of negative rows are left out."""
         known = rows >= 0
-        return replace(self.where(known), items=rows[known].astype(np.int32), vocab=vocab)
+        return replace(self.filter_events(known), items=rows[known].astype(np.int32), vocab=vocab)
 
-    def where(self, keep: np.ndarray) -> Sessions:
+    def filter_events(self, keep: np.ndarray) -> Sessions:
         """The same sessions with the events of a mask (E,) bool."""
         session = self.session_of[keep]
         columns: dict[str, Any] = {
@@ -148,7 +148,7 @@ class Sessions:
         }
         return replace(self, offsets=_offsets(session, len(self)), items=self.items[keep], **columns)
 
-    def taken(self, sessions: np.ndarray, lengths: np.ndarray | None = None) -> Sessions:
+    def take(self, sessions: np.ndarray, lengths: np.ndarray | None = None) -> Sessions:
         """The sessions of these numbers (m,) int64, in this order; with `lengths` (m,), so many first events each."""
         lengths = self.lengths[sessions] if lengths is None else lengths
         starts = np.repeat(self.offsets[sessions] - np.cumsum(lengths) + lengths, lengths)
@@ -166,7 +166,7 @@ class Sessions:
             **columns,
         )
 
-    def compacted(self) -> Sessions:
+    def drop_unused_items(self) -> Sessions:
         """The same sessions with only the items that occur, by falling count, ties by id."""
         order, counts = by_count(self.items, self.vocab)
         new = np.full(len(self.vocab), -1, dtype=np.int32)
@@ -254,13 +254,13 @@ def sessionize(events: Events) -> Sessions:
     new[order] = np.arange(len(order), dtype=np.int32)
     users = None
     if events.user is not None and events.users is not None:
-        users = events.room.recoded(events.user[offsets[:-1]], events.users.ids)
+        users = events.room.reindex(events.user[offsets[:-1]], events.users.ids)
     names = events.items.names
     return Sessions(
         offsets,
-        events.room.recoded(events.item, new),
+        events.room.reindex(events.item, new),
         Vocab.distinct(events.items.ids[order], None if names is None else names[order], counts),
-        events.room.recoded(present, events.sessions.ids),
+        events.room.reindex(present, events.sessions.ids),
         times=events.time,
         weights=events.weight,
         kinds=events.kind,

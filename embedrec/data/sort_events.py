@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from embedrec.storage.memory_budget import Room, chunks
+from embedrec.storage.memory_budget import MemoryBudget, chunks
 
 _MANY = 1 << 21  # events for which compiled kernels are worth their start of 0.7 s
 _PART = 1 << 16  # events of a part: its columns stay in a core's cache while they are sorted
@@ -16,7 +16,7 @@ _PARTS = 1 << 10  # at most: so many places are written to in turn
 Columns = dict[str, np.ndarray]  # role → (E,); "session" is always there
 
 
-def sort_events(columns: Columns, sessions: int, key: str | None, room: Room, threads: int = 1) -> Columns:
+def sort_events(columns: Columns, sessions: int, key: str | None, room: MemoryBudget, threads: int = 1) -> Columns:
     """The columns sorted by session and, inside a session, by the column `key`; equals keep their order.
 
     columns   role → (E,), session int32; emptied, so that memory is free as soon as it can be
@@ -32,7 +32,7 @@ def sort_events(columns: Columns, sessions: int, key: str | None, room: Room, th
     return _sort_parts(columns, sessions, key, room, threads)
 
 
-def sort_finer(columns: Columns, finer: np.ndarray, sessions: int, room: Room, threads: int = 1) -> Columns:
+def sort_finer(columns: Columns, finer: np.ndarray, sessions: int, room: MemoryBudget, threads: int = 1) -> Columns:
     """The columns sorted by session, "time" and, where that is equal, `finer`; equals keep their order.
 
     finer  (E,) int32 from 0 to 999,999: nanoseconds inside of the millisecond of each time
@@ -62,7 +62,7 @@ def _is_sorted(session: np.ndarray, key: np.ndarray | None) -> bool:
     return True
 
 
-def _sort_parts(columns: Columns, sessions: int, key: str | None, room: Room, threads: int) -> Columns:
+def _sort_parts(columns: Columns, sessions: int, key: str | None, room: MemoryBudget, threads: int) -> Columns:
     from embedrec.kernels import sort_events as ordering
 
     session = columns.pop("session")

@@ -20,11 +20,11 @@ from embedrec.evaluation.ranking_metrics import ranked_metrics
 from embedrec.evaluation.target_ranks import Ties, rank
 from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
-from embedrec.splitting.test_cases import Questions
+from embedrec.splitting.test_cases import TestCases
 
 
 @dataclass(frozen=True)
-class Terms(Settings):
+class EvaluationSettings(Settings):
     """How answers are judged.
 
     at       lengths of the lists that are judged
@@ -64,8 +64,8 @@ class Evaluation:
     seconds    what all of it took
     """
 
-    terms: Terms
-    questions: Questions
+    terms: EvaluationSettings
+    questions: TestCases
     lists: np.ndarray
     scores: np.ndarray
     ranks: np.ndarray
@@ -90,7 +90,12 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model, questions: Questions, train: Sessions, terms: Terms | None = None, *, report: Report = quiet
+    model: Model,
+    questions: TestCases,
+    train: Sessions,
+    terms: EvaluationSettings | None = None,
+    *,
+    report: Report = quiet,
 ) -> Evaluation:
     """Ask a model questions and judge its answers, the whole catalogue ranked.
 
@@ -99,7 +104,7 @@ def evaluate(
 
     Raises DataError when no question is left, SettingsError for lists longer than the catalogue.
     """
-    terms = terms or Terms()
+    terms = terms or EvaluationSettings()
     started = perf_counter()
     questions = asked(questions, train, terms)
     check_lengths(terms, train)
@@ -131,19 +136,19 @@ def evaluate(
 _DEEPEST = 500
 
 
-def check_lengths(terms: Terms, train: Sessions) -> None:
+def check_lengths(terms: EvaluationSettings, train: Sessions) -> None:
     """Raises SettingsError for lists longer than the catalogue."""
     k, n = terms.at[-1], len(train.vocab)
     if k > n:
         raise SettingsError(f"lists of {k} are judged, but there are only {n} items; use shorter ones")
 
 
-def asked(questions: Questions, train: Sessions, terms: Terms) -> Questions:
+def asked(questions: TestCases, train: Sessions, terms: EvaluationSettings) -> TestCases:
     """The questions in the training vocabulary, unknown targets as the terms say.
 
     Raises DataError when none is left.
     """
-    questions = questions.recoded(train.vocab)
+    questions = questions.reindex(train.vocab)
     if terms.unknown == "drop":
         questions = questions.answerable()
     if not len(questions):

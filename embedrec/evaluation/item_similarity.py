@@ -10,10 +10,10 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError
 from embedrec.evaluation.beyond_accuracy import whole_metrics
-from embedrec.evaluation.evaluate import Evaluation, Terms, evaluate
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
 from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
-from embedrec.splitting.test_cases import Questions
+from embedrec.splitting.test_cases import TestCases
 
 _BLOCK = 4096  # items asked at a time
 _LABELLED = 10  # neighbours with labels that are compared
@@ -23,9 +23,9 @@ _WITHIN = 20  # neighbours among which they are looked for
 
 def evaluate_similar(
     model: Model,
-    questions: Questions,
+    questions: TestCases,
     train: Sessions,
-    terms: Terms,
+    terms: EvaluationSettings,
     *,
     labels: Any = None,
     report: Report = quiet,

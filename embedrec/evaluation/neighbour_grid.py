@@ -19,14 +19,14 @@ import numpy as np
 from embedrec.config import settings_of
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
-from embedrec.evaluation.evaluate import Terms, asked, check_lengths, mean_of
+from embedrec.evaluation.evaluate import EvaluationSettings, asked, check_lengths, mean_of
 from embedrec.evaluation.partial_results import Parts, missing
 from embedrec.evaluation.ranking_metrics import ranked_metrics
 from embedrec.evaluation.target_ranks import SHARE_BEFORE
 from embedrec.models.base import Model
 from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.progress import Report, quiet
-from embedrec.splitting.test_cases import Questions
+from embedrec.splitting.test_cases import TestCases
 from embedrec.version import __version__
 
 NEIGHBOURS = (10, 25, 50, 75, 100, 125, 150)  # of the article
@@ -66,9 +66,9 @@ class Grid:
 
 def evaluate_grid(
     model: Model,
-    questions: Questions,
+    questions: TestCases,
     train: Sessions,
-    terms: Terms,
+    terms: EvaluationSettings,
     neighbours: Sequence[int] = NEIGHBOURS,
     *,
     parts: Path | None = None,
@@ -91,7 +91,7 @@ def evaluate_grid(
         raise SettingsError(f"a grid is of numbers of neighbours, but {model.recipe.name} has none; ask a session kNN")
     sizes = check_neighbours(neighbours)
     check_lengths(terms, train)
-    questions = asked(questions, train, terms).recoded(model.vocab)
+    questions = asked(questions, train, terms).reindex(model.vocab)
     fingerprint = _fingerprint(model, questions, terms, sizes)
     kept = None if parts is None else Parts(parts / fingerprint, fingerprint, len(questions), len(sizes))
     ranks = np.full((len(questions), len(sizes)), np.nan)  # (Q, g) place of the best target, infinite where none is
@@ -119,7 +119,7 @@ def check_neighbours(neighbours: Sequence[int]) -> tuple[int, ...]:
 
 
 def _ranks(
-    model: SessionKnnModel, questions: Questions, block: slice, sizes: tuple[int, ...], terms: Terms
+    model: SessionKnnModel, questions: TestCases, block: slice, sizes: tuple[int, ...], terms: EvaluationSettings
 ) -> np.ndarray:
     """The rank of the best target of each question of a block, as of `ranking.rank` with each size: (b, g) float64."""
     ends = questions.offsets[block.start : block.stop + 1]
@@ -135,7 +135,9 @@ def _cells(ranks: np.ndarray, at: tuple[int, ...]) -> list[tuple[float, float]]:
     return [(mean_of(values[f"hit_rate@{k}"]), mean_of(values[f"mrr@{k}"])) for k in at]
 
 
-def _fingerprint(model: SessionKnnModel, questions: Questions, terms: Terms, sizes: tuple[int, ...]) -> str:
+def _fingerprint(
+    model: SessionKnnModel, questions: TestCases, terms: EvaluationSettings, sizes: tuple[int, ...]
+) -> str:
     """SHA-256 of what ranks depend on: training data, questions, settings, grid, ties, seen, and the version."""
     sessions = questions.sessions
     said = {

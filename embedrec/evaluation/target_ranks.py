@@ -12,7 +12,7 @@ from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
-from embedrec.splitting.test_cases import Questions
+from embedrec.splitting.test_cases import TestCases
 
 Ties = Literal["conservative", "standard", "median"]
 SHARE_BEFORE = {"standard": 0.0, "conservative": 1.0, "median": 0.5}  # of the items of equal score, of those no targets
@@ -31,7 +31,7 @@ class Ranking:
     rows     (Q, k) int32 the first k of each list, −1 where it is shorter; a list that is cut among items of equal
              score holds those targets of that score whose rank is within it, and no others
     scores   (Q, k) float32
-    offsets  (Q+1,) int64 targets of each question, as in `Questions`
+    offsets  (Q+1,) int64 targets of each question, as in `TestCases`
     ranks    (T,) float64 place of each target, 1 for the first; infinite beyond k
     """
 
@@ -43,7 +43,7 @@ class Ranking:
 
 
 def rank(
-    model: Model, questions: Questions, k: int, *, seen: bool, ties: Ties = "conservative", report: Report = quiet
+    model: Model, questions: TestCases, k: int, *, seen: bool, ties: Ties = "conservative", report: Report = quiet
 ) -> Ranking:
     """The lists of a model and the ranks of the targets, among all items of the model.
 
@@ -54,7 +54,7 @@ def rank(
           gives no score is never a hit.
     report  "progress" with `done` and `total` questions
     """
-    questions = questions.recoded(model.vocab)
+    questions = questions.reindex(model.vocab)
     k = min(k, len(model.vocab))
     rows = np.empty((len(questions), k), dtype=np.int32)
     scores = np.empty((len(questions), k), dtype=np.float32)
@@ -79,7 +79,7 @@ def _blocks(length: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _answered(
-    model: Model, questions: Questions, start: int, stop: int, k: int, seen: bool, ties: Ties
+    model: Model, questions: TestCases, start: int, stop: int, k: int, seen: bool, ties: Ties
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lists (b, k), their scores (b, k), and ranks of the targets (t,) of questions start … stop − 1."""
     n = len(model.vocab)
@@ -94,7 +94,7 @@ def _answered(
     while len(left):
         reach = min(reach * _WIDER, n)
         for part in np.array_split(left, -(-len(left) * reach // _WIDE)):
-            wide = model.recommend(histories.taken(part), reach, seen=seen)
+            wide = model.recommend(histories.take(part), reach, seen=seen)
             counts = np.diff(offsets)[part]
             some = np.concatenate([[0], np.cumsum(counts)])
             at = np.repeat(offsets[part] - some[:-1], counts) + np.arange(some[-1])

@@ -10,12 +10,12 @@ from typing import Any
 from embedrec.evaluation import neighbour_grid
 from embedrec.experiments import schema
 from embedrec.experiments.grid_search import AT
-from embedrec.experiments.step import Following, Where, files_among, fingerprints
+from embedrec.experiments.step import Following, StepContext, files_among, fingerprints
 from embedrec.progress import Report
 from embedrec.storage import artifacts
 from embedrec.workflows.compare import recorded, spent, terms_of, usual_columns
-from embedrec.workflows.contenders import contender, searching
-from embedrec.workflows.evaluate import Trial, about, ask, labels_of, open_trial
+from embedrec.workflows.contenders import evaluated_model, searching
+from embedrec.workflows.evaluate import EvaluationTask, about, ask, labels_of, open_trial
 from embedrec.workflows.neighbour_grid import check_sweep, sweep
 
 COMPARISON = "comparison.json"
@@ -50,10 +50,10 @@ class Judge:
     def files(self) -> dict[str, str]:
         return fingerprints(files_among({"labels": self.asked.labels}))
 
-    def place(self, where: Where) -> Path:
+    def place(self, where: StepContext) -> Path:
         return where.folder / self.made
 
-    def work(self, where: Where, report: Report) -> None:
+    def work(self, where: StepContext, report: Report) -> None:
         trial, asked = opened(self.asked, self.sessions, where), self.asked
         at = asked.at or AT
         terms = terms_of(trial, at, asked.ties, asked.seen, asked.unknown, asked.draws, asked.seed)
@@ -61,7 +61,7 @@ class Judge:
         shown = self.metrics or usual_columns(at[-1], labelled=labels is not None)
         done = {}
         for name in self.models:
-            model = contender(
+            model = evaluated_model(
                 where.workspace,
                 name,
                 trial,
@@ -97,10 +97,10 @@ class Sweep(Following):
     def made(self) -> str:
         return self.name.replace(" ", "-")
 
-    def place(self, where: Where) -> Path:
+    def place(self, where: StepContext) -> Path:
         return where.folder / self.made
 
-    def work(self, where: Where, report: Report) -> None:
+    def work(self, where: StepContext, report: Report) -> None:
         check_sweep(where.workspace, self.table.model, self.asked.protocol)
         trial, asked = opened(self.asked, self.sessions, where), self.asked
         terms = terms_of(trial, asked.at or neighbour_grid.AT, asked.ties, asked.seen, asked.unknown, 0, asked.seed)
@@ -118,7 +118,7 @@ class Sweep(Following):
         )
 
 
-def opened(asked: schema.Ask, sessions: str, where: Where) -> Trial:
+def opened(asked: schema.Ask, sessions: str, where: StepContext) -> EvaluationTask:
     """The trial that is asked for."""
     return open_trial(
         where.workspace.find("sessions", sessions),

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from embedrec.config import settings_of
-from embedrec.evaluation.evaluate import Terms
+from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.experiments import schema
-from embedrec.experiments.step import Where, digest
+from embedrec.experiments.step import StepContext, digest
 from embedrec.models.base import Recipe
 from embedrec.models.torch_recipe import in_steps
 from embedrec.progress import Report
@@ -23,13 +23,18 @@ from embedrec.storage.atomic import atomic_file
 from embedrec.version import __version__
 from embedrec.workflows.compare import flat, terms_of
 from embedrec.workflows.contenders import trained_now
-from embedrec.workflows.evaluate import Trial, ask, open_trial
+from embedrec.workflows.evaluate import EvaluationTask, ask, open_trial
 
 AT = (1, 5, 10, 20)  # lengths of lists where none are named, as of the commands
 
 
 def chosen(
-    table: schema.Train, recipes: Sequence[Recipe], asked: schema.Ask, source: Artifact, where: Where, report: Report
+    table: schema.Train,
+    recipes: Sequence[Recipe],
+    asked: schema.Ask,
+    source: Artifact,
+    where: StepContext,
+    report: Report,
 ) -> Recipe:
     """The recipe that is best on a validation part cut from the training part; the first among equals.
 
@@ -56,7 +61,7 @@ def chosen(
     return recipes[order[0]]
 
 
-def validation(source: Artifact, asked: schema.Ask) -> tuple[Trial, Terms]:
+def validation(source: Artifact, asked: schema.Ask) -> tuple[EvaluationTask, EvaluationSettings]:
     """Questions about a part of the training part, and how they are judged, without intervals."""
     trial = open_trial(
         source, split=asked.split, valid=True, protocol=asked.protocol, given=asked.given, seed=asked.seed
@@ -65,7 +70,12 @@ def validation(source: Artifact, asked: schema.Ask) -> tuple[Trial, Terms]:
 
 
 def _figures(
-    recipe: Recipe, trial: Trial, terms: Terms, table: schema.Train, where: Where, report: Report
+    recipe: Recipe,
+    trial: EvaluationTask,
+    terms: EvaluationSettings,
+    table: schema.Train,
+    where: StepContext,
+    report: Report,
 ) -> dict[str, Any]:
     contender = trained_now(
         recipe,

@@ -26,7 +26,7 @@ from embedrec.experiments.validate import (
 )
 from embedrec.export.file_format import layout_of
 from embedrec.export.policies.chain import Policies
-from embedrec.export.write_lists import Wanted
+from embedrec.export.write_lists import ExportSettings
 from embedrec.index.index_types import AUTO, factory_string
 from embedrec.index.search_settings import KINDS, SearchSettings
 from embedrec.index.target import promised
@@ -226,7 +226,7 @@ def _export(
     source: Step = trained[table.model] if table.model is not None else indexed[str(table.index)]
     policies = {f.name: getattr(table, f.name) for f in fields(Policies)} | {"caps": table.caps or None}
     layout = layout_of(table.file, table.format, whitespace=table.whitespace, prefix=table.prefix)
-    wanted = Wanted(table.n, Policies(**policies), table.candidates, layout)
+    wanted = ExportSettings(table.n, Policies(**policies), table.candidates, layout)
     if not layout.of_lists and wanted.policies.wanted():
         raise SettingsError(f"[[export]] {table.file} holds vectors, which no policy changes; leave those out")
     if table.model is not None:

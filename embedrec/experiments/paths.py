@@ -7,7 +7,7 @@ from glob import has_magic
 from pathlib import Path, PurePath
 
 from embedrec.errors import DataError, SettingsError, did_you_mean
-from embedrec.experiments.step import Study, Where
+from embedrec.experiments.step import StepContext, Study
 from embedrec.readers.tabular.globs import matching
 from embedrec.storage.workspace import FOLDERS
 
@@ -41,7 +41,7 @@ def check_apart(files: Iterable[str]) -> None:
         seen[path] = file
 
 
-def check_files(study: Study, place: Where) -> None:
+def check_files(study: Study, place: StepContext) -> None:
     """Before a study is carried out: what it reads is there, and is none of what it writes.
 
     Raises DataError for data that are not there, and SettingsError for an output that would replace what is read, or

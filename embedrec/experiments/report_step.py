@@ -9,7 +9,7 @@ from typing import Any
 from embedrec.experiments import schema as tables
 from embedrec.experiments.evaluation_steps import COMPARISON, Judge
 from embedrec.experiments.result_tables import TABLES
-from embedrec.experiments.step import Step, Where
+from embedrec.experiments.step import Step, StepContext
 from embedrec.progress import Report
 from embedrec.storage import artifacts
 
@@ -43,10 +43,10 @@ class Reported:
     def files(self) -> dict[str, str]:
         return {}
 
-    def place(self, where: Where) -> Path:
+    def place(self, where: StepContext) -> Path:
         return where.workspace.root / self.table.file
 
-    def work(self, where: Where, report: Report) -> None:
+    def work(self, where: StepContext, report: Report) -> None:
         from embedrec.html_report.content import subject_of
         from embedrec.html_report.page import write_page
 

@@ -16,7 +16,7 @@ from embedrec.data.statistics import describe
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.experiments import schema as tables
 from embedrec.experiments.evaluation_steps import COMPARISON, Judge, Sweep
-from embedrec.experiments.step import Where
+from embedrec.experiments.step import StepContext
 from embedrec.progress import Report
 from embedrec.splitting.holdout import HeldOut, describe_held_out
 from embedrec.storage import artifacts
@@ -52,10 +52,10 @@ class Tables:
     def files(self) -> dict[str, str]:
         return {}
 
-    def place(self, where: Where) -> Path:
+    def place(self, where: StepContext) -> Path:
         return where.folder / self.made
 
-    def work(self, where: Where, report: Report) -> None:
+    def work(self, where: StepContext, report: Report) -> None:
         found: dict[str, str] = {}
         if any(row.fact for table in self.tables for row in table.rows):
             found = facts(where, self.prepared, self.sessions)
@@ -70,7 +70,7 @@ class Tables:
 
 
 def _rows(
-    table: tables.Table, step: Judge | Sweep | None, where: Where, found: Mapping[str, str]
+    table: tables.Table, step: Judge | Sweep | None, where: StepContext, found: Mapping[str, str]
 ) -> Iterator[dict[str, str]]:
     """Rows of texts under the same heads."""
     if isinstance(step, Sweep) and not table.rows:
@@ -125,7 +125,7 @@ def _grid(table: tables.Table, place: Path) -> Iterator[dict[str, str]]:
         yield line
 
 
-def facts(where: Where, prepared: str, sessions: str) -> dict[str, str]:
+def facts(where: StepContext, prepared: str, sessions: str) -> dict[str, str]:
     """What is known of the sessions as they were prepared, and (train., test.) of their parts, as texts."""
     whole = Sessions.load(where.workspace.find("sessions", prepared))
     said = asdict(describe(whole))

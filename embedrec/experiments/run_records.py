@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedrec.experiments.step import Step, Where, digest, identity
+from embedrec.experiments.step import Step, StepContext, digest, identity
 from embedrec.runtime.decoding import decoded_or_none
 from embedrec.storage.artifacts import plain_from
 from embedrec.storage.atomic import atomic_file
@@ -34,12 +34,12 @@ class Key:
         return cls(__version__, json.loads(json.dumps(step.settings())), {**step.files(), **made})
 
 
-def outputs(steps: tuple[Step, ...], where: Where) -> dict[str, str | None]:
+def outputs(steps: tuple[Step, ...], where: StepContext) -> dict[str, str | None]:
     """What every step has written, by name."""
     return {step.name: identity(step.place(where)) for step in steps}
 
 
-def why(step: Step, key: Key, where: Where) -> str | None:
+def why(step: Step, key: Key, where: StepContext) -> str | None:
     """Why a step must be done, in words; None where what it would do is there."""
     said = _read(_file(step, where))
     if said is None:
@@ -66,7 +66,7 @@ def _loss(place: Path, output: str | None) -> str | None:
     return None if there == output else f"{place} was replaced"
 
 
-def forget(steps: Iterable[Step], where: Where) -> None:
+def forget(steps: Iterable[Step], where: StepContext) -> None:
     """Take back that these steps are done, so that a run which ends among them leaves the rest to be done; one that
     was interrupted still goes on."""
     for step in steps:
@@ -76,7 +76,7 @@ def forget(steps: Iterable[Step], where: Where) -> None:
             file.unlink(missing_ok=True)
 
 
-def begin(step: Step, key: Key, where: Where) -> bool:
+def begin(step: Step, key: Key, where: StepContext) -> bool:
     """Note that a step is begun; whether it was begun before like this, and did not end."""
     said = _read(_file(step, where))
     resumed = said is not None and not said.get("done") and said.get("key") == _json(key)
@@ -84,13 +84,13 @@ def begin(step: Step, key: Key, where: Where) -> bool:
     return resumed
 
 
-def end(step: Step, key: Key, where: Where, seconds: float) -> None:
+def end(step: Step, key: Key, where: StepContext, seconds: float) -> None:
     """Note that a step is done."""
     output = identity(step.place(where))
     _write(_file(step, where), {"key": _json(key), "done": True, "output": output, "seconds": round(seconds, 3)})
 
 
-def _file(step: Step, where: Where) -> Path:
+def _file(step: Step, where: StepContext) -> Path:
     """Names of steps may differ in what a file name cannot hold."""
     return where.folder / "steps" / f"{plain_from(step.name)}-{digest(step.name)[:8]}.json"
 

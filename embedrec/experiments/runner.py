@@ -12,7 +12,7 @@ from typing import Literal
 from embedrec.errors import ArtifactError, EmbedrecError, SettingsError, did_you_mean, system_said
 from embedrec.experiments.paths import FOLDER, check_files
 from embedrec.experiments.run_records import Key, begin, end, forget, outputs, why
-from embedrec.experiments.step import Step, Study, Where, identity
+from embedrec.experiments.step import Step, StepContext, Study, identity
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.atomic import no_link
@@ -29,14 +29,14 @@ class Planned:
     why: str
 
 
-def where(study: Study, workspace: Workspace, *, threads: int = 1, device: str = "cpu") -> Where:
+def where(study: Study, workspace: Workspace, *, threads: int = 1, device: str = "cpu") -> StepContext:
     """Where a study works in a workspace. Raises ArtifactError for a name that is no plain one."""
     if not artifacts.plain_name(study.name):
         raise ArtifactError(f"{study.name!r} cannot name a study; use letters, digits, '.', '_' and '-'")
-    return Where(workspace, workspace.inside(workspace.root / FOLDER / study.name), threads, device)
+    return StepContext(workspace, workspace.inside(workspace.root / FOLDER / study.name), threads, device)
 
 
-def plan(study: Study, place: Where, *, start: str | None = None) -> list[Planned]:
+def plan(study: Study, place: StepContext, *, start: str | None = None) -> list[Planned]:
     """What `carry_out` would do now.
 
     Raises SettingsError when there is no step `start`, and what `check_files` does.
@@ -55,7 +55,7 @@ def plan(study: Study, place: Where, *, start: str | None = None) -> list[Planne
     return list(planned.values())
 
 
-def carry_out(study: Study, place: Where, *, start: str | None = None, report: Report = quiet) -> list[Planned]:
+def carry_out(study: Study, place: StepContext, *, start: str | None = None, report: Report = quiet) -> list[Planned]:
     """Do what must be done of a study; what was done, step by step.
 
     start   this step and all after it are done, whatever has changed

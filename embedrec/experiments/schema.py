@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from embedrec.config import check_bounds
 from embedrec.errors import SettingsError
-from embedrec.evaluation.evaluate import Terms
-from embedrec.html_report.item_map import Way
+from embedrec.evaluation.evaluate import EvaluationSettings
+from embedrec.html_report.item_map import Method
 from embedrec.storage.memory_budget import parse_size
 from embedrec.workflows.evaluate import Protocol
 
@@ -136,7 +136,7 @@ class Ask:
     def __post_init__(self) -> None:
         check_bounds(self, {"given": (1, 2**31), "draws": (0, 2**31)})
         if self.at is not None:
-            Terms(self.at)  # are there such lengths?
+            EvaluationSettings(self.at)  # are there such lengths?
         check_seed(self.seed)
 
 
@@ -257,7 +257,7 @@ class Report:
     file: str = "report.html"
     items: tuple[str, ...] = ()
     label: str | None = None
-    map: Way = "auto"
+    map: Method = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ _ABOUT = {
 
 
 @dataclass(frozen=True)
-class Where:
+class StepContext:
     """Where a study works.
 
     workspace  in which its artifacts lie
@@ -59,11 +59,11 @@ class Step(Protocol):
         """Fingerprints of the files that it reads and no step made, by path."""
         ...
 
-    def place(self, where: Where) -> Path:
+    def place(self, where: StepContext) -> Path:
         """The folder or file that it writes."""
         ...
 
-    def work(self, where: Where, report: Report) -> None:
+    def work(self, where: StepContext, report: Report) -> None:
         """Do it: the function that its command calls."""
         ...
 

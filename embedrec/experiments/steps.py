@@ -14,10 +14,10 @@ from embedrec.experiments.evaluation_steps import Judge, Sweep, evaluation
 from embedrec.experiments.grid_search import chosen
 from embedrec.experiments.report_step import Reported
 from embedrec.experiments.result_tables import Tables
-from embedrec.experiments.step import Following, Where, files_among, fingerprints
-from embedrec.export.write_lists import Wanted, export_lists
+from embedrec.experiments.step import Following, StepContext, files_among, fingerprints
+from embedrec.export.write_lists import ExportSettings, export_lists
 from embedrec.index.search_settings import SearchSettings
-from embedrec.index.target import Promise
+from embedrec.index.target import SearchTarget
 from embedrec.models.base import Recipe
 from embedrec.models.session_encoders import Weights
 from embedrec.models.torch_recipe import device_of, in_steps
@@ -55,10 +55,10 @@ class Prepare:
         test = [self.table.test] if self.table.test is not None else []
         return fingerprints([*self.table.paths, *test, *files_among(settings_of(self.reader))])
 
-    def place(self, where: Where) -> Path:
+    def place(self, where: StepContext) -> Path:
         return where.workspace.folder("sessions", self.made)
 
-    def work(self, where: Where, report: Report) -> None:
+    def work(self, where: StepContext, report: Report) -> None:
         bad_rows = BadRows(self.table.on_bad_row)
         prepare.prepare(
             self.table.source,
@@ -90,10 +90,10 @@ class Split(Following):
     def settings(self) -> dict[str, Any]:
         return {**asdict(self.table), "settings": settings_of(self.rule)}
 
-    def place(self, where: Where) -> Path:
+    def place(self, where: StepContext) -> Path:
         return where.workspace.folder("sessions", self.made)
 
-    def work(self, where: Where, report: Report) -> None:
+    def work(self, where: StepContext, report: Report) -> None:
         source = where.workspace.find("sessions", self.sessions)
         _, checked = write_split(source, self.place(where), self.rule, seed=self.table.seed)
         for line in checked:
@@ -125,11 +125,11 @@ class Train(Following):
         grid = {"grid": [settings_of(recipe) for recipe in self.recipes], "best": self.table.best}
         return {**table, **grid, "ask": asdict(self.ask)}
 
-    def place(self, where: Where) -> Path:
+    def place(self, where: StepContext) -> Path:
         return where.workspace.folder("model", self.made)
 
-    def work(self, where: Where, report: Report) -> None:
-        from embedrec.training.context import HERE, Run
+    def work(self, where: StepContext, report: Report) -> None:
+        from embedrec.training.context import HERE, TrainingContext
 
         source = where.workspace.find("sessions", self.sessions)
         recipe: Any = self.recipes[0]
@@ -138,7 +138,9 @@ class Train(Following):
         run, stepwise = HERE, in_steps(recipe)
         if stepwise:
             checkpoint = where.workspace.folder("checkpoint", self.made)
-            run = Run(device_of(recipe, where.device, report), checkpoint, where.resumed and checkpoint.exists())
+            run = TrainingContext(
+                device_of(recipe, where.device, report), checkpoint, where.resumed and checkpoint.exists()
+            )
         memory = None if self.table.memory is None else parse_size(self.table.memory)
         train.train(
             recipe,
@@ -163,17 +165,17 @@ class Index(Following):
     sessions: str
     before: str
     search: SearchSettings
-    promise: Promise | None
+    promise: SearchTarget | None
     weights: Weights | None
 
     @property
     def name(self) -> str:
         return f"index {self.made}"
 
-    def place(self, where: Where) -> Path:
+    def place(self, where: StepContext) -> Path:
         return where.workspace.folder("index", self.made)
 
-    def work(self, where: Where, report: Report) -> None:
+    def work(self, where: StepContext, report: Report) -> None:
         table, model = self.table, where.workspace.find("model", self.table.model)
         build_index.index(
             model,
@@ -199,7 +201,7 @@ class Export(Following):
 
     table: schema.Export
     before: str
-    wanted: Wanted
+    wanted: ExportSettings
     search: SearchSettings
 
     @property
@@ -210,10 +212,10 @@ class Export(Following):
     def made(self) -> str:
         return self.table.file
 
-    def place(self, where: Where) -> Path:
+    def place(self, where: StepContext) -> Path:
         return where.workspace.root / self.table.file
 
-    def work(self, where: Where, report: Report) -> None:
+    def work(self, where: StepContext, report: Report) -> None:
         from embedrec.vectors.file_formats import save_vectors
         from embedrec.workflows.export import exportable_items
 

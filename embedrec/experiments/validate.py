@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import get_type_hints
 
 from embedrec.errors import SettingsError, did_you_mean
-from embedrec.evaluation.evaluate import Terms
+from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.evaluation.neighbour_grid import check_neighbours
 from embedrec.experiments import schema
 from embedrec.experiments.evaluation_steps import Judge, Sweep
@@ -30,7 +30,7 @@ def check_known(name: str, valid: Iterable[str], where: str) -> None:
 
 def check_shown(metrics: Iterable[str], asked: schema.Ask, where: str) -> None:
     """Raises SettingsError for a metric that is not measured where questions are asked so."""
-    check_metrics(metrics, Terms(asked.at or AT), labelled=asked.labels is not None, where=where)
+    check_metrics(metrics, EvaluationSettings(asked.at or AT), labelled=asked.labels is not None, where=where)
 
 
 def check_vectors(recipe: Recipe, model: str, where: str) -> None:
@@ -69,8 +69,8 @@ def check_evaluation(table: schema.Evaluate, recipe: Recipe) -> None:
 
 
 def _made_by(recipe: Recipe) -> type[Model]:
-    """The class of the models that a recipe makes, which is what its `restore` gives."""
-    made: type[Model] = get_type_hints(recipe.restore)["return"]
+    """The class of the models that a recipe makes, which is what its `from_arrays` gives."""
+    made: type[Model] = get_type_hints(recipe.from_arrays)["return"]
     return made
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from embedrec.data.parquet_io import to_arrow
 from embedrec.errors import ArtifactError
 from embedrec.export.file_format import Layout, packed
-from embedrec.export.result_lists import Answers, ListBlocks, in_order, slices
+from embedrec.export.result_lists import ListBlocks, ResultLists, in_order, slices
 from embedrec.export.text_formats import TextFormat, encoder, header
 from embedrec.progress import Report, quiet
 from embedrec.runtime.decoding import decoding
@@ -25,7 +25,7 @@ _ROWS = 1 << 20  # results in a row group of Parquet
 
 
 def write_file(
-    path: Path, answers: Answers, kept: ListBlocks, layout: Layout, *, threads: int = 1, report: Report = quiet
+    path: Path, answers: ResultLists, kept: ListBlocks, layout: Layout, *, threads: int = 1, report: Report = quiet
 ) -> None:
     """Write all lists to a file, atomically."""
     with atomic_file(path, "wb") as out:
@@ -33,7 +33,7 @@ def write_file(
 
 
 def write_stream(
-    out: IO[bytes], answers: Answers, kept: ListBlocks, layout: Layout, *, threads: int = 1, report: Report = quiet
+    out: IO[bytes], answers: ResultLists, kept: ListBlocks, layout: Layout, *, threads: int = 1, report: Report = quiet
 ) -> None:
     """Write all lists to an open file.
 
@@ -50,7 +50,7 @@ def write_stream(
 
 def write_shards(
     folder: Path,
-    answers: Answers,
+    answers: ResultLists,
     kept: ListBlocks,
     layout: Layout,
     about: Mapping[str, Any],
@@ -126,14 +126,14 @@ def _manifest_files(folder: Path) -> set[str]:
         return set()
 
 
-def _encoded(answers: Answers, kept: ListBlocks, layout: Layout) -> Callable[[slice], memoryview | bytes]:
+def _encoded(answers: ResultLists, kept: ListBlocks, layout: Layout) -> Callable[[slice], memoryview | bytes]:
     """What gives the bytes of a slice of the lists."""
     kind: TextFormat = layout.kind  # type: ignore[assignment]
     encode = encoder(answers, kind, kept.k, whitespace=layout.whitespace, prefix=layout.prefix, names=layout.names)
     return lambda here: packed(encode(here, *kept.block(here)), layout.packing)
 
 
-def _header(answers: Answers, layout: Layout) -> memoryview | bytes:
+def _header(answers: ResultLists, layout: Layout) -> memoryview | bytes:
     """The line of column names, packed like what follows it; nothing where there is none."""
     if not layout.headed:
         return b""
@@ -151,7 +151,7 @@ def _write_blocks(
 
 
 def _write_parquet(
-    out: IO[bytes], answers: Answers, kept: ListBlocks, whole: slice, names: bool, report: Report
+    out: IO[bytes], answers: ResultLists, kept: ListBlocks, whole: slice, names: bool, report: Report
 ) -> None:
     """Columns: the seed, rank from 1, the result, score, and names; one row a result."""
     import pyarrow as pa

@@ -21,7 +21,7 @@ BLOCK = 4096  # lists asked for and written at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ResultLists:
     """The best results of each of q seeds: similar items, neighbouring sessions, or recommendations for histories.
 
     seeds    ids of what is asked about
@@ -64,9 +64,9 @@ class Answers:
         return self.best(rows, min(k, self.most))
 
 
-def item_answers(source: ItemNeighbours) -> Answers:
+def item_answers(source: ItemNeighbours) -> ResultLists:
     """Every item's nearest others."""
-    return Answers(source.vocab, source.vocab, source.neighbours, max(len(source.vocab) - 1, 0))
+    return ResultLists(source.vocab, source.vocab, source.neighbours, max(len(source.vocab) - 1, 0))
 
 
 class ListBlocks(Protocol):
@@ -87,7 +87,7 @@ class ListBlocks(Protocol):
 class Fresh:
     """Lists of answers that are found when they are asked for."""
 
-    answers: Answers
+    answers: ResultLists
     most: int
 
     @property

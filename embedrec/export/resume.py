@@ -57,7 +57,7 @@ class KeptLists:
         return np.asarray(np.memmap(self.folder / f"{self.name}.rows", "<i4", "r", shape=(self.q, self.k)))
 
 
-class Work:
+class ResumableExport:
     """The folder of an unfinished export.
 
     changed  whether an earlier run kept lists of another source or other settings, which are gone
@@ -93,7 +93,7 @@ class Work:
 
 
 @contextmanager
-def working(target: Path, fingerprint: str, *, resume: bool) -> Iterator[Work]:
+def working(target: Path, fingerprint: str, *, resume: bool) -> Iterator[ResumableExport]:
     """The work folder of a target; it is removed when the block ends or fails, and stays after a kill or Ctrl-C, and
     where the system said no.
 
@@ -115,7 +115,7 @@ def working(target: Path, fingerprint: str, *, resume: bool) -> Iterator[Work]:
         if taken is Lock.HELD or not still_there(held.fileno(), folder / _LOCK):
             raise SettingsError(f"another export to {target} is running; wait for it, or name another file")
         try:
-            yield Work(folder, _changed(folder, fingerprint, resume))
+            yield ResumableExport(folder, _changed(folder, fingerprint, resume))
         except OSError as e:  # such as a disk that is full
             raise DataError(
                 f"the export to {target} stopped ({e.strerror or reason(e)}); "

@@ -24,7 +24,7 @@ import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.export.result_lists import Answers
+from embedrec.export.result_lists import ResultLists
 from embedrec.vectors.file_formats import Whitespace, words_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def encoder(
-    answers: Answers, kind: TextFormat, k: int, *, whitespace: Whitespace, prefix: str, names: bool = False
+    answers: ResultLists, kind: TextFormat, k: int, *, whitespace: Whitespace, prefix: str, names: bool = False
 ) -> Encoder:
     """What turns a slice of the seeds with their lists (b, k) into bytes.
 
@@ -86,12 +86,12 @@ def encoder(
     return encode
 
 
-def header(answers: Answers, kind: TextFormat, names: bool) -> bytes:
+def header(answers: ResultLists, kind: TextFormat, names: bool) -> bytes:
     """The line of column names of "tsv" and "csv"."""
     return (_SEPARATORS[kind].join(answers.columns_with(names)) + "\n").encode()
 
 
-def _pairs(answers: Answers, kind: TextFormat, k: int, names: bool) -> Encoder:
+def _pairs(answers: ResultLists, kind: TextFormat, k: int, names: bool) -> Encoder:
     from embedrec.kernels.format_lists import weave_pairs
 
     separator, cell = _SEPARATORS[kind], _CELLS[kind]
@@ -141,7 +141,7 @@ def _objects(vocab: Vocab, names: bool) -> Iterable[str]:
     return (f'{i}, "name": {_json(str(name))}' for i, name in zip(ids, vocab.names.tolist(), strict=True))
 
 
-def _same(answers: Answers) -> bool:
+def _same(answers: ResultLists) -> bool:
     return answers.seeds is answers.vocab
 
 

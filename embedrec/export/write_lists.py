@@ -15,9 +15,9 @@ from embedrec.errors import ArtifactError, SettingsError
 from embedrec.export.file_format import Layout
 from embedrec.export.files import check_folder, fingerprint, write_file, write_shards, write_stream
 from embedrec.export.list_statistics import Effect, effect
-from embedrec.export.policies.chain import Material, Policies, chained
-from embedrec.export.result_lists import Answers, Fresh, in_order
-from embedrec.export.resume import KeptLists, Work, working
+from embedrec.export.policies.chain import Policies, PolicyInputs, chained
+from embedrec.export.result_lists import Fresh, ResultLists, in_order
+from embedrec.export.resume import KeptLists, ResumableExport, working
 from embedrec.progress import Report, quiet
 from embedrec.vectors.file_formats import words_of
 from embedrec.version import __version__
@@ -26,7 +26,7 @@ _MORE = 3  # candidates a result that policies choose from, unless it is said
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExportSettings:
     """What is wanted of an export.
 
     k           results a list
@@ -76,9 +76,9 @@ class Exported:
 
 def export_lists(
     target: Path,
-    answers: Answers,
-    wanted: Wanted,
-    material: Material,
+    answers: ResultLists,
+    wanted: ExportSettings,
+    material: PolicyInputs,
     about: Mapping[str, Any],
     *,
     resume: bool = False,
@@ -120,9 +120,9 @@ def export_lists(
 
 def stream_lists(
     out: IO[bytes],
-    answers: Answers,
-    wanted: Wanted,
-    material: Material,
+    answers: ResultLists,
+    wanted: ExportSettings,
+    material: PolicyInputs,
     *,
     threads: int = 1,
     report: Report = quiet,
@@ -132,13 +132,18 @@ def stream_lists(
         write_stream(out, answers, Fresh(answers, wanted.k), wanted.layout, report=report)
         return Exported(len(answers), 0, False, None)
     with TemporaryDirectory(prefix="embedrec-export-") as folder:
-        kept, done = _made(Work(Path(folder)), answers, wanted, material, threads, report)
+        kept, done = _made(ResumableExport(Path(folder)), answers, wanted, material, threads, report)
         write_stream(out, answers, kept, wanted.layout, threads=threads, report=report)
     return done
 
 
 def _made(
-    work: Work, answers: Answers, wanted: Wanted, material: Material, threads: int, report: Report
+    work: ResumableExport,
+    answers: ResultLists,
+    wanted: ExportSettings,
+    material: PolicyInputs,
+    threads: int,
+    report: Report,
 ) -> tuple[KeptLists, Exported]:
     """The lists, kept in the work folder, and how it went."""
     q, k = len(answers), min(wanted.k, answers.most)

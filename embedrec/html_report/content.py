@@ -17,7 +17,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.statistics import describe
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, did_you_mean
-from embedrec.html_report.item_map import Way, on_a_plane
+from embedrec.html_report.item_map import Method, on_a_plane
 from embedrec.models.neighbour_lists import ListsModel
 from embedrec.models.serialization import load_model
 from embedrec.models.vector_model import VectorModel
@@ -70,7 +70,7 @@ def subject_of(
     tables: Sequence[dict[str, Any]] = (),
     items: Sequence[str] = (),
     label: str | None = None,
-    way: Way = "auto",
+    way: Method = "auto",
     curves: bool = False,
     seed: int = 0,
     report: Report = quiet,
@@ -184,7 +184,13 @@ def _near(opened: dict[str, Any], vocab: Vocab, asked: np.ndarray, counts: np.nd
 
 
 def _map(
-    model: VectorModel, given: Sessions, counts: np.ndarray, order: np.ndarray, label: str | None, way: Way, seed: int
+    model: VectorModel,
+    given: Sessions,
+    counts: np.ndarray,
+    order: np.ndarray,
+    label: str | None,
+    way: Method,
+    seed: int,
 ) -> dict[str, Any]:
     """The most popular items of a model on a plane, with the group that colours each."""
     rows = model.vocab.rows_of(given.vocab.ids[order])

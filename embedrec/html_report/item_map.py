@@ -11,10 +11,12 @@ from embedrec.errors import SettingsError
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
 
-Way = Literal["auto", "pca", "umap"]
+Method = Literal["auto", "pca", "umap"]
 
 
-def on_a_plane(embeddings: Embeddings, rows: np.ndarray, way: Way = "auto", *, seed: int = 0) -> tuple[np.ndarray, str]:
+def on_a_plane(
+    embeddings: Embeddings, rows: np.ndarray, way: Method = "auto", *, seed: int = 0
+) -> tuple[np.ndarray, str]:
     """Places (m, 2) float64 between −1 and 1 of the items in these rows (m,), and the way they were found.
 
     way  "pca", "umap", or "auto": UMAP (McInnes, Healy & Melville 2018) where it is installed

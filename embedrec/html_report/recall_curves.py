@@ -8,7 +8,7 @@ from typing import Any
 
 from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
-from embedrec.index.measure import Asked, asked_of, batch_seconds, measured
+from embedrec.index.measure import RecallSample, asked_of, batch_seconds, measured
 from embedrec.index.search_settings import KINDS, SearchSettings
 from embedrec.index.serialization import kept_queries, load_index
 from embedrec.storage.artifacts import Artifact
@@ -48,7 +48,7 @@ def curve_of(artifact: Artifact, *, seed: int = 0) -> list[dict[str, Any]]:
     return points
 
 
-def _point(index: Index, asked: Asked, settings: SearchSettings) -> dict[str, Any]:
+def _point(index: Index, asked: RecallSample, settings: SearchSettings) -> dict[str, Any]:
     said = measured(index, asked, settings)
     count = len(asked.queries)
     if count / said["queries_per_second"] < _QUICK:

@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 
 from embedrec.config import settings_of
-from embedrec.errors import PromiseError, SettingsError
+from embedrec.errors import SettingsError, TargetNotMet
 from embedrec.index.construct import filled
 from embedrec.index.faiss_parameters import check_settings, settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.index_types import AUTO
-from embedrec.index.measure import Asked, asked_of, faiss_bytes, measured
+from embedrec.index.measure import RecallSample, asked_of, faiss_bytes, measured
 from embedrec.index.search_settings import AS_BUILT, KINDS, SearchSettings
-from embedrec.index.target import Promise
+from embedrec.index.target import SearchTarget
 from embedrec.index.tuning import reaching
 from embedrec.progress import Report, quiet
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.faiss_factory import cells_of, inner
 
@@ -42,7 +42,7 @@ _TYPES = ("flat", "ivf", "fastscan", "hnsw", "ivf-sq8", "ivfpq", "hnsw-sq8")
 
 
 @dataclass(frozen=True, eq=False)
-class Tried:
+class OperatingPoint:
     """What was built and measured.
 
     index    with the settings of the point
@@ -57,14 +57,14 @@ class Tried:
 
 def tuned(
     embeddings: Embeddings,
-    promise: Promise,
+    promise: SearchTarget,
     kind: str = AUTO,
     settings: SearchSettings = AS_BUILT,
     *,
     queries: np.ndarray | None = None,
     cells: np.ndarray | None = None,
     seed: int = 0,
-    room: Room = IN_MEMORY,
+    room: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
 ) -> Index:
     """The fastest index, asked in batches, of those that keep the promise.
@@ -75,15 +75,15 @@ def tuned(
     cells     centres of cells, which types that have so many need not seek
     room      see `filled`
 
-    Its facts hold the promise, and all "points" that were measured. Raises PromiseError, with the points, where none
+    Its facts hold the promise, and all "points" that were measured. Raises TargetNotMet, with the points, where none
     keeps the promise, and as `filled`.
     """
     started = perf_counter()
     if not len(embeddings):
         raise SettingsError("there are no vectors to index; train on sessions that hold items")
-    asked: Asked | None = None
-    tried: list[Tried] = []
-    put_off: Callable[[], Iterator[Tried]] | None = None
+    asked: RecallSample | None = None
+    tried: list[OperatingPoint] = []
+    put_off: Callable[[], Iterator[OperatingPoint]] | None = None
     rounds = list(_rounds(embeddings, promise, kind, settings))
     for kinds, following in zip_longest(rounds, rounds[1:]):
         for name in kinds:
@@ -106,10 +106,10 @@ def tuned(
             best = max(kept, key=lambda t: t.point["queries_per_second"])
             tried += _beyond(best, asked, promise, settings) if asked is not None else []
             return _with_facts(best, tried, promise, perf_counter() - started)
-    raise PromiseError(_misses(tried, promise), points=[t.point for t in tried])
+    raise TargetNotMet(_misses(tried, promise), points=[t.point for t in tried])
 
 
-def _rounds(embeddings: Embeddings, promise: Promise, kind: str, given: SearchSettings) -> Iterator[list[str]]:
+def _rounds(embeddings: Embeddings, promise: SearchTarget, kind: str, given: SearchSettings) -> Iterator[list[str]]:
     """Types to try together, the most promising first; those that cannot fit into the memory are left out, and those
     that have no such setting as is given."""
     if kind != AUTO:
@@ -149,8 +149,14 @@ def _least_bytes(kind: str, d: int) -> float:
 
 
 def _points(
-    index: Index, asked: Asked, promise: Promise, given: SearchSettings, seconds: float, *, last: int | None = None
-) -> Iterator[Tried]:
+    index: Index,
+    asked: RecallSample,
+    promise: SearchTarget,
+    given: SearchSettings,
+    seconds: float,
+    *,
+    last: int | None = None,
+) -> Iterator[OperatingPoint]:
     """The operating points of an index that reach the recall; the nearest where none does.
 
     last  the most cells that are tried; where no point reaches the recall with these, there is none
@@ -161,7 +167,9 @@ def _points(
         yield _tried(index, asked, promise, settings, built)
 
 
-def _beyond(best: Tried, asked: Asked, promise: Promise, given: SearchSettings) -> list[Tried]:
+def _beyond(
+    best: OperatingPoint, asked: RecallSample, promise: SearchTarget, given: SearchSettings
+) -> list[OperatingPoint]:
     """What more recall would cost: the operating points with two and four times the cells or candidates."""
     index, built = best.index, {name: best.point[name] for name in ("bytes", "build_seconds")}
     own, able = index.settings, settings_of_type(index.faiss)
@@ -176,7 +184,9 @@ def _beyond(best: Tried, asked: Asked, promise: Promise, given: SearchSettings) 
     return [_tried(index, asked, promise, settings, built) for settings in more]
 
 
-def _tried(index: Index, asked: Asked, promise: Promise, settings: SearchSettings, built: dict[str, Any]) -> Tried:
+def _tried(
+    index: Index, asked: RecallSample, promise: SearchTarget, settings: SearchSettings, built: dict[str, Any]
+) -> OperatingPoint:
     point = {
         "spec": index.spec,
         **{name: getattr(settings, name) for name in KINDS},
@@ -184,17 +194,17 @@ def _tried(index: Index, asked: Asked, promise: Promise, settings: SearchSetting
         "bytes_per_vector": round(built["bytes"] / len(index), 1),
         **built,
     }
-    return Tried(replace(index, settings=settings), point, promise.broken_by(point))
+    return OperatingPoint(replace(index, settings=settings), point, promise.broken_by(point))
 
 
-def _with_facts(best: Tried, tried: Sequence[Tried], promise: Promise, seconds: float) -> Index:
+def _with_facts(best: OperatingPoint, tried: Sequence[OperatingPoint], promise: SearchTarget, seconds: float) -> Index:
     facts = {name: value for name, value in best.point.items() if name not in ("spec", "bytes", *KINDS)}
     facts["tuning_seconds"] = round(seconds - best.point["build_seconds"], 3)
     points = [{**t.point, "kept": t is best} for t in tried]
     return replace(best.index, facts={**facts, "promise": settings_of(promise), "points": points})
 
 
-def _misses(tried: Sequence[Tried], promise: Promise) -> str:
+def _misses(tried: Sequence[OperatingPoint], promise: SearchTarget) -> str:
     """What came nearest, in one sentence."""
     if not tried:
         return f"no index type fits into {promise.ram:,} bytes; allow more with --max-ram"
@@ -203,6 +213,6 @@ def _misses(tried: Sequence[Tried], promise: Promise) -> str:
     return f"no index keeps the promise; the nearest are {said}"
 
 
-def _named(tried: Tried) -> str:
+def _named(tried: OperatingPoint) -> str:
     numbers = tried.index.settings.numbers()
     return " ".join([tried.index.spec, *(f"{name} {value}" for name, value in numbers.items())])

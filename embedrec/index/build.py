@@ -16,10 +16,10 @@ from embedrec.index.index_types import AUTO, factory_string
 from embedrec.index.measure import asked_of, facts_of
 from embedrec.index.on_disk_ivf import fits
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
-from embedrec.index.target import Promise
+from embedrec.index.target import SearchTarget
 from embedrec.index.tuning import settled
 from embedrec.progress import Report, quiet
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.faiss_factory import made
 
@@ -29,11 +29,11 @@ def build_index(
     kind: str = AUTO,
     settings: SearchSettings = AS_BUILT,
     *,
-    promise: Promise | None = None,
+    promise: SearchTarget | None = None,
     queries: np.ndarray | None = None,
     device: str = "cpu",
     seed: int = 0,
-    room: Room = IN_MEMORY,
+    room: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
 ) -> Index:
     """Build an index of embeddings and measure it.
@@ -46,7 +46,7 @@ def build_index(
     room      under a budget, cells that do not fit into it are written to a file in its folder; `save_index` moves it
 
     Raises SettingsError when there is nothing to index, the type is unknown, it needs more vectors, or has no such
-    setting, must fit into the budget and does not, or there is no GPU where one is asked for; PromiseError when nothing
+    setting, must fit into the budget and does not, or there is no GPU where one is asked for; TargetNotMet when nothing
     keeps the promise.
     """
     started = perf_counter()
@@ -60,7 +60,7 @@ def build_index(
     if kind == AUTO or promise is not None:
         return tuned(
             embeddings,
-            promise or Promise(),
+            promise or SearchTarget(),
             kind,
             settings,
             queries=queries,
@@ -73,11 +73,11 @@ def build_index(
     seconds = perf_counter() - started
     check_settings(settings, built.faiss, built.spec)
     asked = asked_of(embeddings, queries, seed)
-    index = settled(built, asked, Promise.recall, settings)
+    index = settled(built, asked, SearchTarget.recall, settings)
     return replace(index, facts={**facts_of(index, asked), "build_seconds": round(seconds, 3)})
 
 
-def _check_graphs(embeddings: Embeddings, room: Room) -> None:
+def _check_graphs(embeddings: Embeddings, room: MemoryBudget) -> None:
     """Raises SettingsError where a graph, which "auto" may try, does not fit."""
     n, d = len(embeddings), embeddings.dim
     if room.budget is not None and n and not fits(made(factory_string("hnsw", n, d), d, embeddings.metric), n, room):

@@ -16,7 +16,7 @@ from embedrec.index.index import Index
 from embedrec.index.index_types import factory_string
 from embedrec.index.on_disk_ivf import check_streams, fits, most_trained, streamed
 from embedrec.progress import Report, quiet
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
 from embedrec.vectors.faiss_factory import fill, inner, made, train
@@ -28,7 +28,7 @@ def filled(
     *,
     cells: np.ndarray | None = None,
     seed: int = 0,
-    room: Room = IN_MEMORY,
+    room: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
 ) -> Index:
     """An index that holds the embeddings, neither tuned nor measured.

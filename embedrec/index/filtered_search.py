@@ -78,7 +78,7 @@ def cells_of_labels(index: Any, count: int) -> np.ndarray:
     return cells
 
 
-Way = Callable[[np.ndarray], np.ndarray]
+Method = Callable[[np.ndarray], np.ndarray]
 
 
 def among(
@@ -131,12 +131,12 @@ def _ways(
     search: Callable[[np.ndarray, int], np.ndarray],
     reach: int,
     settings: SearchSettings,
-) -> list[Way]:
+) -> list[Method]:
     """How to find some vectors, the fastest first; none where comparing them all exactly is faster."""
     share = some.count / index.ntotal
     if few(some.count, index.ntotal):
         return []
-    ways: list[Way] = []
+    ways: list[Method] = []
     if share >= MOST:
         ways.append(partial(_left_out, search, some, min(ceil(_SPARE * reach / share), index.ntotal)))
     deepest = inner(index)
@@ -167,7 +167,7 @@ def _selected(index: Any, some: Some, reach: int, settings: SearchSettings, read
 
 
 def _inside(
-    search: Callable[[np.ndarray, int], np.ndarray], some: Some, share: float, way: Way, ready: np.ndarray
+    search: Callable[[np.ndarray, int], np.ndarray], some: Some, share: float, way: Method, ready: np.ndarray
 ) -> np.ndarray:
     """What is found by a way of queries that have about as many of what is meant near them as there are elsewhere:
     of the others, what is nearest lies scattered far away."""

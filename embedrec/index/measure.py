@@ -30,7 +30,7 @@ _ONE_SIDED = 1.645  # standard errors below which a normal variable falls in 5 o
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class RecallSample:
     """Items that are asked for their nearest others, or other queries.
 
     rows     (q,) int64, ascending; None for queries that are no items
@@ -171,29 +171,29 @@ def _near(last: np.ndarray) -> np.ndarray:
 
 def asked_of(
     embeddings: Embeddings, queries: np.ndarray | None, seed: int, *, count: int | None = None, k: int = 20
-) -> Asked:
+) -> RecallSample:
     """The first `count` of the queries (q, d), all where it is None; where there are no queries, so many items."""
     if queries is None:
         return some_items(embeddings, seed, ASKED if count is None else count, k)
     return those_queries(embeddings, queries[:count], k)
 
 
-def some_items(embeddings: Embeddings, seed: int, count: int = ASKED, k: int = 20) -> Asked:
+def some_items(embeddings: Embeddings, seed: int, count: int = ASKED, k: int = 20) -> RecallSample:
     """Items drawn at random, each once, with their exact neighbours; k fewer where the catalogue has fewer."""
     n = len(embeddings)
     there = min(k, n - 1)
     rows = np.sort(np.random.default_rng(seed).choice(n, min(count, n), replace=False))
     queries = embeddings.vectors[rows]
     exact = embeddings.search(queries, there + 1).without(rows)
-    return Asked(rows, queries, exact, k)
+    return RecallSample(rows, queries, exact, k)
 
 
-def those_queries(embeddings: Embeddings, queries: np.ndarray, k: int = 20) -> Asked:
+def those_queries(embeddings: Embeddings, queries: np.ndarray, k: int = 20) -> RecallSample:
     """Queries (q, d) with their exact answers; k fewer where the catalogue has fewer."""
-    return Asked(None, queries, embeddings.search(queries, min(k, len(embeddings) - 1)), k)
+    return RecallSample(None, queries, embeddings.search(queries, min(k, len(embeddings) - 1)), k)
 
 
-def measured(index: Index, asked: Asked, settings: SearchSettings = AS_BUILT) -> dict[str, Any]:
+def measured(index: Index, asked: RecallSample, settings: SearchSettings = AS_BUILT) -> dict[str, Any]:
     """Facts of an index with these settings: recall, milliseconds of single queries, queries a second in a batch."""
     k, queries = asked.k + 1, asked.queries
     recall = asked.found_by(index, settings)
@@ -214,12 +214,12 @@ def measured(index: Index, asked: Asked, settings: SearchSettings = AS_BUILT) ->
     }
 
 
-def facts_of(index: Index, asked: Asked) -> dict[str, Any]:
+def facts_of(index: Index, asked: RecallSample) -> dict[str, Any]:
     """What is `measured` of an index as it is, and the bytes that a vector takes in it."""
     return {**measured(index, asked), "bytes_per_vector": round(faiss_bytes(index) / len(index), 1)}
 
 
-def batch_seconds(index: Index, asked: Asked, settings: SearchSettings = AS_BUILT, runs: int = 2) -> float:
+def batch_seconds(index: Index, asked: RecallSample, settings: SearchSettings = AS_BUILT, runs: int = 2) -> float:
     """Seconds of all queries in one batch: the least of so many runs."""
     taken = []
     for _ in range(runs):

@@ -19,7 +19,7 @@ import numpy as np
 
 from embedrec.errors import SettingsError
 from embedrec.progress import Report, quiet
-from embedrec.storage.memory_budget import Room, reserve
+from embedrec.storage.memory_budget import MemoryBudget, reserve
 from embedrec.vectors.faiss_factory import ADD, inner, mapped, transformed
 
 _PART = 4  # the memory has so many parts: one for an index, which takes two while it grows, or for what is trained on
@@ -32,7 +32,7 @@ _NO_LISTS = b"sprs" + bytes(8)  # how FAISS ends the file of an IVF index that i
 Vectors = Callable[[Any], np.ndarray]
 
 
-def fits(index: Any, n: int, room: Room) -> bool:
+def fits(index: Any, n: int, room: MemoryBudget) -> bool:
     """Whether n vectors may be added to an index in memory."""
     return room.budget is None or held(index, n) <= room.budget // _PART
 
@@ -51,12 +51,12 @@ def held(index: Any, n: int) -> int:
     return n * int(index.code_size if isinstance(index, faiss.IndexFlatCodes) else 4 * index.d)
 
 
-def most_trained(index: Any, room: Room) -> int | None:
+def most_trained(index: Any, room: MemoryBudget) -> int | None:
     """Vectors that an index may be trained on under a budget; None for any number."""
     return None if room.budget is None else room.budget // _PART // (4 * index.d)
 
 
-def check_streams(index: Any, spec: str, n: int, room: Room) -> None:
+def check_streams(index: Any, spec: str, n: int, room: MemoryBudget) -> None:
     """Raises SettingsError for a type that is built in memory, where it does not fit."""
     deepest = index
     while isinstance(deepest, faiss.IndexPreTransform):
@@ -69,7 +69,7 @@ def check_streams(index: Any, spec: str, n: int, room: Room) -> None:
         )
 
 
-def streamed(index: Any, n: int, vectors: Vectors, room: Room, report: Report = quiet) -> tuple[Any, Path]:
+def streamed(index: Any, n: int, vectors: Vectors, room: MemoryBudget, report: Report = quiet) -> tuple[Any, Path]:
     """Fill a trained, empty index of a type that `check_streams` lets pass into a file in the folder of a room with a
     budget.
 

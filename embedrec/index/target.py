@@ -13,7 +13,7 @@ _MS = {"": 1.0, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 
 
 @dataclass(frozen=True)
-class Promise:
+class SearchTarget:
     """What holds of an index when it is built, on items that are asked for their nearest others.
 
     recall   least share of the exact k nearest that are found; its lower bound on a sample must reach it
@@ -57,22 +57,22 @@ class Promise:
         return far
 
 
-def promised(recall: str | None, p95: str | None, ram: str | None) -> Promise | None:
+def promised(recall: str | None, p95: str | None, ram: str | None) -> SearchTarget | None:
     """The promise that texts mean (".98@20", "2ms", "4G"), with the usual recall where it is left out; None of nothing.
 
     Raises SettingsError for other texts, and for what no index can keep.
     """
     if recall is None and p95 is None and ram is None:
         return None
-    share, k = (Promise.recall, Promise.k) if recall is None else recall_of(recall)
-    return Promise(share, k, None if p95 is None else milliseconds(p95), None if ram is None else parse_size(ram))
+    share, k = (SearchTarget.recall, SearchTarget.k) if recall is None else recall_of(recall)
+    return SearchTarget(share, k, None if p95 is None else milliseconds(p95), None if ram is None else parse_size(ram))
 
 
 def recall_of(text: str) -> tuple[float, int]:
     """(.98, 10) from ".98@10"; without "@", of 20. Raises SettingsError for another text."""
     share, _, k = text.partition("@")
     try:
-        return float(share), int(k or Promise.k)
+        return float(share), int(k or SearchTarget.k)
     except ValueError:
         raise SettingsError(f"a recall is a share and a number of results, such as .98@20, but is {text!r}") from None
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import SPARE, Index
-from embedrec.index.measure import Asked, Recall, batch_seconds
+from embedrec.index.measure import Recall, RecallSample, batch_seconds
 from embedrec.index.rescore import keys_of
 from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.faiss_factory import inner
@@ -23,7 +23,7 @@ _NO_GAIN = 1e-4  # of recall, from twice the cells: the rest is lost to compress
 
 
 def reaching(
-    index: Index, asked: Asked, target: float, given: SearchSettings, *, last: int | None = None
+    index: Index, asked: RecallSample, target: float, given: SearchSettings, *, last: int | None = None
 ) -> tuple[list[SearchSettings], SearchSettings]:
     """Settings whose recall (its lower bound) reaches the target on what is asked: few cells and many candidates first,
     then more cells and fewer candidates. And, where there are none, those that find most.
@@ -53,7 +53,7 @@ def reaching(
     return options, most
 
 
-def settled(index: Index, asked: Asked, target: float, given: SearchSettings) -> Index:
+def settled(index: Index, asked: RecallSample, target: float, given: SearchSettings) -> Index:
     """The index with the fastest settings that reach the target; where none do, with those that find most."""
     options, most = reaching(index, asked, target, given)
     best, least = options[0] if options else most, np.inf
@@ -80,7 +80,7 @@ def _walks(index: Index, given: SearchSettings, last: int | None) -> Iterator[Se
     yield replace(given, **{name: last})
 
 
-def _recalls(index: Index, asked: Asked, walk: SearchSettings, reranks: Sequence[int | None]) -> list[Recall]:
+def _recalls(index: Index, asked: RecallSample, walk: SearchSettings, reranks: Sequence[int | None]) -> list[Recall]:
     """Recall with each rerank. One search tells all, where fewer candidates are the first of more: an answer is found
     when it, or another that is as near, is among them. In a graph, or behind FAISS's own refinement, they are not.
     Settings with which many queries must be searched again would be slow."""

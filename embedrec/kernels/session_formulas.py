@@ -48,7 +48,7 @@ class Index(NamedTuple):
     nearness: np.ndarray
 
 
-class Way(NamedTuple):
+class KnnFormula(NamedTuple):
     """How neighbours are found and listened to; numbers name the formulas above.
 
     neighbours  how many are listened to
@@ -80,7 +80,7 @@ class Way(NamedTuple):
     seed: int = 0
 
 
-class Pad(NamedTuple):
+class Scratch(NamedTuple):
     """Scratch of one thread, left as it was found.
 
     slot     (S,) int32 of −1: where a session stands among the candidates
@@ -95,9 +95,9 @@ class Pad(NamedTuple):
     touched: np.ndarray
 
 
-def new_pad(sessions: int, n: int) -> Pad:
+def new_pad(sessions: int, n: int) -> Scratch:
     """Scratch for an index of so many sessions and n items."""
-    return Pad(
+    return Scratch(
         np.full(sessions, -1, dtype=np.int32),
         np.zeros(n, dtype=np.uint8),
         np.full(n, -np.inf),

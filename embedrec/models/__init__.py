@@ -31,9 +31,9 @@ MODELS: dict[str, str] = {
     "gru4rec": "embedrec.models.gru4rec.recipe:GRU4Rec",
 }
 # recipes whose models are lists of item neighbours, asked as they are; others that know neighbours have other uses
-NEIGHBOURLY = ("cooccurrence",)
+ITEM_NEIGHBOUR_MODELS = ("cooccurrence",)
 WARM_START = ("word2vec",)  # recipes whose `fit` continues a finished model, with the settings of their `continuing()`
-RESTORERS: dict[str, str] = {**MODELS, "vectors": "embedrec.models.imported:Vectors"}
+SAVED_MODELS: dict[str, str] = {**MODELS, "vectors": "embedrec.models.imported:Vectors"}
 
 
 def recipe_class(name: str) -> Any:
@@ -41,6 +41,6 @@ def recipe_class(name: str) -> Any:
     return resolve(MODELS, name, "model")
 
 
-def restorer_class(name: str) -> Any:
+def settings_class(name: str) -> Any:
     """What restores saved models of that name: a recipe, or `vectors`, which came from a file."""
-    return resolve(RESTORERS, name, "model")
+    return resolve(SAVED_MODELS, name, "model")

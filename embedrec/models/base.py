@@ -23,14 +23,14 @@ class Model(Protocol):
     """A finished model: immutable, safe to share between threads."""
 
     @property
-    def recipe(self) -> Restorer: ...
+    def recipe(self) -> ModelSettings: ...
 
     @property
     def vocab(self) -> Vocab: ...
 
     @property
     def arrays(self) -> Arrays:
-        """Everything `recipe.restore` needs beside the vocabulary."""
+        """Everything `recipe.from_arrays` needs beside the vocabulary."""
         ...
 
     def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
@@ -43,19 +43,19 @@ class Model(Protocol):
         ...
 
 
-class Restorer(Protocol):
+class ModelSettings(Protocol):
     """Settings that turn a vocabulary and arrays back into a model."""
 
     name: ClassVar[str]
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> Model: ...
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> Model: ...
 
 
-class Recipe(Restorer, Protocol):
+class Recipe(ModelSettings, Protocol):
     """Settings that train a model; a frozen dataclass."""
 
     def fit(self, sessions: Sessions, *, seed: int, threads: int, report: Report) -> Model:
-        """Train on sessions; ends in `restore`, so that trained and loaded models cannot differ.
+        """Train on sessions; ends in `from_arrays`, so that trained and loaded models cannot differ.
 
         seed     all randomness comes from it
         threads  how many to use

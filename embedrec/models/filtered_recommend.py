@@ -21,8 +21,8 @@ def some_queries(model: VectorModel, sessions: Sessions, count: int, *, seed: in
     rng = np.random.default_rng(seed)
     there = np.flatnonzero(sessions.lengths)
     chosen = np.sort(rng.choice(there, min(count, len(there)), replace=False))
-    histories = sessions.taken(chosen, rng.integers(1, sessions.lengths[chosen] + 1))
-    queries = model.encoder(histories.recoded(model.vocab))
+    histories = sessions.take(chosen, rng.integers(1, sessions.lengths[chosen] + 1))
+    queries = model.encoder(histories.reindex(model.vocab))
     return queries[queries.any(axis=1)]
 
 
@@ -48,7 +48,7 @@ def recommended(
     while len(left):
         again = []
         for part in np.array_split(left, -(-len(left) * reach // _BLOCK)):
-            found = model.recommend(histories.taken(part), reach, seen=seen)
+            found = model.recommend(histories.take(part), reach, seen=seen)
             best = among(found, some).first(k)
             rows[part], scores[part] = best.rows, best.scores
             more = (best.rows[:, -1] < 0) & (found.rows[:, -1] >= 0)

@@ -33,7 +33,7 @@ class Vectors(Settings):
         if not 0 < self.decay <= 1:
             raise SettingsError(f"decay must lie in (0, 1], but is {self.decay!r}")
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """arrays: "items" (n, d) float32."""
         embeddings = Embeddings(rows_of(arrays, "items", len(vocab), self.name), vocab, self.metric)
         encoder = mean_encoder(embeddings.vectors, self.decay, self.metric)

@@ -9,7 +9,7 @@ import numpy as np
 from embedrec.data.topk import TopK, among, check_others, some_rows
 from embedrec.data.vocab import Vocab, known_rows
 from embedrec.errors import DataError
-from embedrec.models.base import Arrays, Restorer
+from embedrec.models.base import Arrays, ModelSettings
 
 _BLOCK = 1 << 19  # numbers checked at a time
 
@@ -21,7 +21,7 @@ class ListsModel:
     arrays  "items" (n, m) int32: what stands in the list of each item, best first, −1 for none; "scores" (n, m) float32
     """
 
-    recipe: Restorer
+    recipe: ModelSettings
     vocab: Vocab
     arrays: Arrays
 

@@ -21,7 +21,7 @@ from embedrec.errors import DataError
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays, Model
 from embedrec.progress import Report, quiet
-from embedrec.storage.memory_budget import IN_MEMORY, Room, counted
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, counted
 
 if TYPE_CHECKING:
     from embedrec.kernels.pair_counts import Formula, Mentions
@@ -53,12 +53,18 @@ class Bounded(Settings, ABC):
 
     @abstractmethod
     def fit(
-        self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet, room: Room = IN_MEMORY
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        room: MemoryBudget = IN_MEMORY,
     ) -> Model:
         """As `Recipe.fit`; room is where what grows with events, items or pairs is put. It changes no result."""
 
     @abstractmethod
-    def restore(self, vocab: Vocab, arrays: Arrays) -> Model: ...
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> Model: ...
 
 
 def frequent(sessions: Sessions, min_count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +105,7 @@ def every_mention(sessions: Sessions, gap: np.ndarray, *, back: bool, itself: bo
     return _indexed(events, n, gap, IN_MEMORY)._replace(back=back, itself=itself)
 
 
-def one_mention(sessions: Sessions, rows: np.ndarray, window: int, room: Room = IN_MEMORY) -> Mentions:
+def one_mention(sessions: Sessions, rows: np.ndarray, window: int, room: MemoryBudget = IN_MEMORY) -> Mentions:
     """The first mention in each session of each of n items; all others are left out.
 
     rows    (n,) int64 rows of the items in the sessions' vocabulary, whose numbers here are 0 … n − 1
@@ -142,7 +148,7 @@ def totals(mentions: Mentions) -> np.ndarray:
 
 
 def best_lists(
-    mentions: Mentions, formula: Formula, most: int, *, threads: int, room: Room = IN_MEMORY, report: Report
+    mentions: Mentions, formula: Formula, most: int, *, threads: int, room: MemoryBudget = IN_MEMORY, report: Report
 ) -> dict[str, np.ndarray]:
     """The `most` best beside each item: "items" (n, m) int32 rows, −1 for none, and "scores" (n, m) float32.
 
@@ -163,7 +169,9 @@ def best_lists(
     return {"items": _narrowed(rows, longest, room), "scores": _narrowed(scores, longest, room)}
 
 
-def all_pairs(mentions: Mentions, formula: Formula, *, threads: int, room: Room = IN_MEMORY, report: Report) -> Pairs:
+def all_pairs(
+    mentions: Mentions, formula: Formula, *, threads: int, room: MemoryBudget = IN_MEMORY, report: Report
+) -> Pairs:
     """The scores of all pairs, each once; for formulas that are the same both ways. Arguments as of `best_lists`."""
     from embedrec.kernels.pair_counts import pairs
 
@@ -182,7 +190,9 @@ def all_pairs(mentions: Mentions, formula: Formula, *, threads: int, room: Room 
     return Pairs(starts, ends, rows, values)
 
 
-def _indexed(events: tuple[np.ndarray, np.ndarray, np.ndarray], n: int, gap: np.ndarray, room: Room) -> Mentions:
+def _indexed(
+    events: tuple[np.ndarray, np.ndarray, np.ndarray], n: int, gap: np.ndarray, room: MemoryBudget
+) -> Mentions:
     """Mentions of n items (offsets, items, session) with the index that leads from an item to them.
 
     Pairs go both ways, none of an item with itself, and sessions count 1.
@@ -235,7 +245,7 @@ def _cuts(work: np.ndarray, at_once: int) -> Iterator[tuple[int, int]]:
     yield from pairwise(np.unique(np.concatenate([[0], ends, [len(work)]])).tolist())
 
 
-def _narrowed(lists: np.ndarray, width: int, room: Room) -> np.ndarray:
+def _narrowed(lists: np.ndarray, width: int, room: MemoryBudget) -> np.ndarray:
     """The first columns of an array (n, m): (n, width)."""
     if width == lists.shape[1]:
         return lists

@@ -22,7 +22,7 @@ _K = 20
 _BLOCK = 1 << 24  # scores held at a time
 
 
-def dialled(embeddings: Embeddings, share: float) -> Embeddings:
+def scale_norms(embeddings: Embeddings, share: float) -> Embeddings:
     """The same items to be found by dot product, each of norm |v| ** share.
 
     share  1 ranks as the dot product does; 0 is the cosine, which needs no other vectors
@@ -49,8 +49,8 @@ def best_share(embeddings: Embeddings, encoder: Encoder, sessions: Sessions, *, 
     asked = np.sort(np.random.default_rng(seed).permutation(long)[:_ASKED])
     if not len(asked):
         return 0.0
-    whole = sessions.taken(asked)
-    histories = sessions.taken(asked, whole.lengths - 1)
+    whole = sessions.take(asked)
+    histories = sessions.take(asked, whole.lengths - 1)
     targets = whole.items[whole.offsets[1:] - 1]  # (q,)
     queries, items = encoder(histories), unit(embeddings.vectors)
     hits = np.zeros(len(SHARES))

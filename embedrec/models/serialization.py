@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from embedrec.config import build, settings_of
 from embedrec.data.parquet_io import load_vocab, save_vocab
 from embedrec.errors import SettingsError
-from embedrec.models import restorer_class
+from embedrec.models import settings_class
 from embedrec.models.base import Model
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
@@ -17,7 +17,7 @@ from embedrec.storage import artifacts
 M = TypeVar("M", bound=Model)
 
 # settings that older artifacts lack, and what they would have said
-_BEFORE: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
+LEGACY_DEFAULTS: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
 
 
 def save_model(
@@ -40,14 +40,14 @@ def load_model(source: artifacts.Artifact | str | Path) -> Model:
     artifact = artifacts.opened(source, "model")
     about = artifact.about
     with artifacts.opening(artifact, "train the model again"):
-        settings = _BEFORE.get(about["recipe"], {}) | about["settings"]
-        recipe = build(restorer_class(about["recipe"]), settings, given=str(artifact.folder))
+        settings = LEGACY_DEFAULTS.get(about["recipe"], {}) | about["settings"]
+        recipe = build(settings_class(about["recipe"]), settings, given=str(artifact.folder))
         arrays = {name: artifact.array(name) for name in about["arrays"]}
-        return recipe.restore(load_vocab(artifact.path("vocab.parquet")), arrays)
+        return recipe.from_arrays(load_vocab(artifact.path("vocab.parquet")), arrays)
 
 
-def dialled_model(source: artifacts.Artifact, model: M, popularity: float | None) -> M | VectorModel:
-    """The model of an artifact with its dial set, see `VectorModel.dialled`; None leaves it as it is.
+def with_popularity(source: artifacts.Artifact, model: M, popularity: float | None) -> M | VectorModel:
+    """The model of an artifact with its dial set, see `VectorModel.scale_norms`; None leaves it as it is.
 
     Raises SettingsError for a popularity where there are no vectors.
     """
@@ -55,4 +55,4 @@ def dialled_model(source: artifacts.Artifact, model: M, popularity: float | None
         return model
     if not isinstance(model, VectorModel):
         raise SettingsError(f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out")
-    return model.dialled(popularity)
+    return model.scale_norms(popularity)

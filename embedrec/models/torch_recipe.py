@@ -15,8 +15,8 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, need_package
 from embedrec.models.base import Arrays, Model, Recipe
 from embedrec.progress import Report, quiet
-from embedrec.training.context import HERE, Run
-from embedrec.training.settings import Plan
+from embedrec.training.context import HERE, TrainingContext
+from embedrec.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from embedrec.training.loop import Learner
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
         """A learner that can say what model its module is at any time."""
 
         def model(self) -> Model:
-            """The finished model of the weights as they are, through the recipe's `restore`."""
+            """The finished model of the weights as they are, through the recipe's `from_arrays`."""
             ...
 
 
 @dataclass(frozen=True)
-class Neural(Plan, ABC):
+class Neural(TrainingSettings, ABC):
     """A recipe that trains with torch: its fields are settings, `learner` says what is trained."""
 
     name: ClassVar[str]
@@ -41,7 +41,7 @@ class Neural(Plan, ABC):
         return True
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> TrainingSettings:
         """How it is trained: these settings, with what follows from others where they leave it open."""
         return self
 
@@ -55,11 +55,17 @@ class Neural(Plan, ABC):
         """
 
     @abstractmethod
-    def restore(self, vocab: Vocab, arrays: Arrays) -> Any:
-        """See `Restorer.restore`."""
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> Any:
+        """See `ModelSettings.from_arrays`."""
 
     def fit(
-        self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet, run: Run = HERE
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        run: TrainingContext = HERE,
     ) -> Any:
         """Train on sessions.
 
@@ -97,7 +103,14 @@ class Neural(Plan, ABC):
 
 
 def fitted(
-    recipe: Recipe, sessions: Sessions, *, seed: int, threads: int, report: Report, run: Run = HERE, **more: Any
+    recipe: Recipe,
+    sessions: Sessions,
+    *,
+    seed: int,
+    threads: int,
+    report: Report,
+    run: TrainingContext = HERE,
+    **more: Any,
 ) -> Model:
     """`recipe.fit`, for any recipe. Raises SettingsError when one that trains without torch is given what needs it."""
     if in_steps(recipe):
@@ -119,7 +132,7 @@ def check_torch(recipe: Any) -> None:
         need_package("torch", f"training {recipe.name}", "torch")
 
 
-def check_here(recipe: Recipe, run: Run) -> None:
+def check_here(recipe: Recipe, run: TrainingContext) -> None:
     """Raise SettingsError where a recipe that trains in one go is given what needs steps."""
     if run != HERE:
         raise SettingsError(
@@ -192,9 +205,9 @@ def held_back(sessions: Sessions, seed: int) -> HeldBack | None:
     keep[last] = False
     if not len(chosen):
         return None
-    histories = sessions.taken(chosen, sessions.lengths[chosen] - 1)
+    histories = sessions.take(chosen, sessions.lengths[chosen] - 1)
     pairs = sessions.session_of * len(sessions.vocab) + sessions.items
-    return HeldBack(sessions.where(keep), histories, sessions.items[last], len(np.unique(pairs)) < len(pairs))
+    return HeldBack(sessions.filter_events(keep), histories, sessions.items[last], len(np.unique(pairs)) < len(pairs))
 
 
 def digest(sessions: Sessions) -> str:

@@ -15,7 +15,7 @@ from embedrec.vectors.embeddings import Embeddings, Metric
 
 if TYPE_CHECKING:
     from embedrec.models.session_encoders import Weights
-from embedrec.models.base import Arrays, Restorer
+from embedrec.models.base import Arrays, ModelSettings
 from embedrec.models.session_encoders import Encoder
 
 
@@ -36,7 +36,7 @@ class VectorModel:
     """A model whose items are vectors; recommendation is a search for the vector of the history.
 
     recipe      settings it was made with
-    arrays      what `recipe.restore` needs
+    arrays      what `recipe.from_arrays` needs
     embeddings  item embeddings (n, d): their neighbours are similar items
     encoder     histories (S sessions in the model's vocabulary) → query vectors (S, e) float32; the first d of these
                 coordinates are a vector among the item embeddings
@@ -45,7 +45,7 @@ class VectorModel:
     searcher    where to search for a query: the answers themselves (exact), or an index of them
     """
 
-    recipe: Restorer
+    recipe: ModelSettings
     arrays: Arrays
     embeddings: Embeddings
     encoder: Encoder
@@ -77,12 +77,12 @@ class VectorModel:
         items = self.embeddings
         return replace(self, encoder=mean_encoder(items.vectors, metric=items.metric), answers=items, searcher=items)
 
-    def dialled(self, share: float) -> VectorModel:
+    def scale_norms(self, share: float) -> VectorModel:
         """The same model with the dial between popular and specific items set: similar items and answers are found by
-        dot product with vectors of norm |v| ** share, see `popularity.dialled`."""
-        from embedrec.models.popularity_scaling import dialled
+        dot product with vectors of norm |v| ** share, see `popularity.scale_norms`."""
+        from embedrec.models.popularity_scaling import scale_norms
 
-        items = dialled(self.embeddings, share)
+        items = scale_norms(self.embeddings, share)
         return replace(self, embeddings=items, encoder=self._vector, answers=items, searcher=items)
 
     def weighted(self, weights: Weights) -> VectorModel:
@@ -97,7 +97,7 @@ class VectorModel:
 
         sessions  in any vocabulary; items the model does not know are left out
         """
-        return Embeddings(self._vector(sessions.recoded(self.vocab)), Vocab(sessions.ids), self.embeddings.metric)
+        return Embeddings(self._vector(sessions.reindex(self.vocab)), Vocab(sessions.ids), self.embeddings.metric)
 
     def _vector(self, histories: Sessions) -> np.ndarray:
         """The vectors of histories among the item embeddings: (S, d)."""
@@ -112,7 +112,7 @@ class VectorModel:
     def recommend(self, histories: Sessions, k: int, *, seen: bool = False, allowed: np.ndarray | None = None) -> TopK:
         """See `Model.recommend`; of what is allowed, (n,) bool or rows (m,), where it is said."""
         check_k(k, len(self.vocab))
-        histories = histories.recoded(self.vocab)
+        histories = histories.reindex(self.vocab)
         queries = self.encoder(histories)
         if seen:
             return self.searcher.search(queries, k, allowed=allowed)

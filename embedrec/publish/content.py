@@ -21,7 +21,7 @@ MOST_RANKS = 2**15 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class Publication:
+class PublishContent:
     """The neighbours and vectors of n items.
 
     vocab       the items

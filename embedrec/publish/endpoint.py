@@ -28,7 +28,7 @@ class Retries:
 
 
 @dataclass(frozen=True)
-class Place:
+class Endpoint:
     """A URL to publish to; as text it is what may be shown.
 
     url      with its credentials

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from embedrec.errors import PublishError
 from embedrec.progress import Report, quiet
-from embedrec.publish.content import Publication
+from embedrec.publish.content import PublishContent
 
 Size = Mapping[str, int]  # what was written, by name; "bytes" among them
 
@@ -20,7 +20,7 @@ class Generation:
     """A whole generation at a target.
 
     number       1, 2, …: in the order of writing
-    fingerprint  of its content, see `Publication.fingerprint`
+    fingerprint  of its content, see `PublishContent.fingerprint`
     served       whether readers are led to it
     retired      seconds since they no longer are; 0 while it is served
     source       the index or model that it was made from; "" where the target does not know
@@ -49,11 +49,11 @@ class Target(AbstractContextManager["Target"], Protocol):
         """How content is laid out there: part of the fingerprint."""
         ...
 
-    def check(self, publication: Publication) -> None:
+    def check(self, publication: PublishContent) -> None:
         """Raises SettingsError for content that cannot be written there; does not connect."""
         ...
 
-    def measured(self, publication: Publication) -> Size:
+    def measured(self, publication: PublishContent) -> Size:
         """What `write` would write; neither connects nor writes."""
         ...
 
@@ -65,7 +65,7 @@ class Target(AbstractContextManager["Target"], Protocol):
         """The whole generations."""
         ...
 
-    def missing(self, number: int, publication: Publication) -> int:
+    def missing(self, number: int, publication: PublishContent) -> int:
         """How much of a generation with this content is no longer there, such as keys that were evicted; 0 for none."""
         ...
 
@@ -73,7 +73,7 @@ class Target(AbstractContextManager["Target"], Protocol):
         """The same as far as the target knows by itself what a generation held."""
         ...
 
-    def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
+    def write(self, publication: PublishContent, fingerprint: str, report: Report) -> tuple[int, Size]:
         """Load a new generation beside the others and switch readers to it in one step: its number and size.
 
         The size is empty where another publish wrote the same meanwhile.
@@ -98,7 +98,7 @@ class Published:
 
 
 def publish(
-    publication: Publication, target: Target, *, keep: int = 1, grace: float = 10.0, report: Report = quiet
+    publication: PublishContent, target: Target, *, keep: int = 1, grace: float = 10.0, report: Report = quiet
 ) -> Published:
     """Publish: afterwards the target serves exactly this content, and readers met the old or the new at every moment.
 
@@ -169,7 +169,7 @@ def rollback(target: Target, number: int | None = None) -> tuple[int, int]:
     return chosen.number, served
 
 
-def _whole(publication: Publication, target: Target, fingerprint: str, report: Report) -> Generation | None:
+def _whole(publication: PublishContent, target: Target, fingerprint: str, report: Report) -> Generation | None:
     """The generation that holds this content, the one that is served ahead; those that lost some are reported."""
     for found in sorted(target.generations(), key=lambda g: (not g.served, g.number)):
         if found.fingerprint == fingerprint:

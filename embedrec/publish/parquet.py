@@ -20,7 +20,7 @@ import numpy as np
 from embedrec.data.parquet_io import to_arrow
 from embedrec.errors import ArtifactError
 from embedrec.progress import Report, quiet
-from embedrec.publish.content import Publication
+from embedrec.publish.content import PublishContent
 from embedrec.publish.generations import Generation, Published, Size
 from embedrec.storage import artifacts, atomic
 from embedrec.vectors.file_formats import save_vectors
@@ -29,7 +29,7 @@ _KIND = "publication"
 _LAYOUT = "parquet-1"
 
 
-def measured_folder(publication: Publication) -> Size:
+def measured_folder(publication: PublishContent) -> Size:
     """What `publish_folder` would write: rows, and bytes, of neighbours as compressed, of vectors as they are."""
     publication.check_ranks()
     size: dict[str, int] = {}
@@ -44,7 +44,7 @@ def measured_folder(publication: Publication) -> Size:
     return {**size, "bytes": total}
 
 
-def publish_folder(publication: Publication, folder: Path, *, report: Report = quiet) -> Published:
+def publish_folder(publication: PublishContent, folder: Path, *, report: Report = quiet) -> Published:
     """Write the folder; it appears, or takes the place of the old one, whole, and who reads the old one reads on.
 
     A folder that holds this content already, undamaged, is left alone. Raises ArtifactError when something else stands
@@ -102,7 +102,7 @@ class _Counted(BytesIO):
         return self.bytes
 
 
-def _write_neighbours(publication: Publication, file: IO[bytes], report: Report) -> int:
+def _write_neighbours(publication: PublishContent, file: IO[bytes], report: Report) -> int:
     """Write a row a pair; how many there were. Memory does not grow with the catalogue."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -25,8 +25,8 @@ from typing import Any
 from embedrec.config import check_unicode
 from embedrec.errors import PublishError, SettingsError
 from embedrec.progress import Report
-from embedrec.publish.content import Publication
-from embedrec.publish.endpoint import Place, check_installed
+from embedrec.publish.content import PublishContent
+from embedrec.publish.endpoint import Endpoint, check_installed
 from embedrec.publish.generations import Generation, Size
 from embedrec.publish.postgres_rows import COLUMNS, HEAD, ROWS, TAIL, column_types, item_type
 from embedrec.publish.postgres_session import Session
@@ -51,7 +51,7 @@ class Postgres:
     hnsw    whether vectors get an HNSW index, by the metric they have
     """
 
-    place: Place
+    place: Endpoint
     prefix: str = "embedrec"
     schema: str | None = None
     hnsw: bool = False
@@ -71,14 +71,14 @@ class Postgres:
     def layout(self) -> str:
         return f"postgres{'-hnsw' if self.hnsw else ''}-1"
 
-    def check(self, publication: Publication) -> None:
+    def check(self, publication: PublishContent) -> None:
         publication.check_ranks()
         vectors = publication.vectors
         if vectors is not None and vectors.dim > _MOST[self.hnsw]:
             what = "an HNSW index of pgvector" if self.hnsw else "pgvector"
             raise SettingsError(f"{what} takes {_MOST[self.hnsw]} dimensions at most, but vectors have {vectors.dim}")
 
-    def measured(self, publication: Publication) -> Size:
+    def measured(self, publication: PublishContent) -> Size:
         """Rows, and bytes as they are sent."""
         self.check(publication)
         size = {**dict.fromkeys(publication.parts, 0), "bytes": 0}
@@ -107,13 +107,13 @@ class Postgres:
     def generations(self) -> list[Generation]:
         return self._session.asked(self._generations)
 
-    def missing(self, number: int, publication: Publication) -> int:
+    def missing(self, number: int, publication: PublishContent) -> int:
         return self.lost(number)
 
     def lost(self, number: int) -> int:
         return 0  # a table loses no rows by itself
 
-    def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
+    def write(self, publication: PublishContent, fingerprint: str, report: Report) -> tuple[int, Size]:
         self.check(publication)
 
         def written() -> tuple[int, Size]:
@@ -180,7 +180,7 @@ class Postgres:
             Generation(n, print_, served, max(0.0, float(since)), source) for n, print_, served, since, source in rows
         ]
 
-    def _make_ready(self, publication: Publication) -> None:
+    def _make_ready(self, publication: PublishContent) -> None:
         """The tables and views where there are none. Raises PublishError where other ones or no pgvector are there."""
         if publication.vectors is not None and not self._session.do(
             "SELECT 1 FROM pg_extension WHERE extname = 'vector'"
@@ -203,7 +203,7 @@ class Postgres:
         if publication.vectors is not None:
             self._make_search(item_type(publication), publication.vectors.metric)
 
-    def _make_table(self, part: str, publication: Publication) -> None:
+    def _make_table(self, part: str, publication: PublishContent) -> None:
         columns = [f"{name} {kind} NOT NULL" for name, kind in column_types(part, publication).items()]
         key = "generation, item, rank" if part == "neighbours" else "generation, item"
         table = f"{part}_all"
@@ -249,7 +249,7 @@ class Postgres:
             )
         )
 
-    def _check_types(self, part: str, publication: Publication) -> None:
+    def _check_types(self, part: str, publication: PublishContent) -> None:
         """Raises PublishError where readers expect another kind of ids, or vectors of another dimension."""
         there = dict(
             self._session.do(

@@ -13,7 +13,7 @@ import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.publish.content import Publication, encoded
+from embedrec.publish.content import PublishContent, encoded
 
 COLUMNS = {"neighbours": ("item", "rank", "other", "score"), "vectors": ("item", "vector")}
 HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -21,12 +21,12 @@ TAIL = b"\xff\xff"
 _ITEMS = 256  # whose rows make one piece
 
 
-def item_type(publication: Publication) -> str:
+def item_type(publication: PublishContent) -> str:
     """The type of ids."""
     return "bigint" if publication.vocab.integer else "text"
 
 
-def column_types(part: str, publication: Publication) -> dict[str, str]:
+def column_types(part: str, publication: PublishContent) -> dict[str, str]:
     """The columns of "neighbours" or "vectors" and their types."""
     item, vectors = item_type(publication), publication.vectors
     types = {"item": item, "rank": "smallint", "other": item, "score": "real"}
@@ -34,7 +34,7 @@ def column_types(part: str, publication: Publication) -> dict[str, str]:
     return {name: types[name] for name in COLUMNS[part]}
 
 
-def neighbour_rows(publication: Publication, generation: int) -> Iterator[tuple[int, bytes, int]]:
+def neighbour_rows(publication: PublishContent, generation: int) -> Iterator[tuple[int, bytes, int]]:
     """Rows of (generation, item, rank, other, score): how many, their bytes, and items so far."""
     ids = _fields(publication.vocab)
     seeds = np.array([_start(5, generation) + i for i in ids], dtype=object)
@@ -52,7 +52,7 @@ def neighbour_rows(publication: Publication, generation: int) -> Iterator[tuple[
             yield len(query), text, int(rows[here][-1]) + 1
 
 
-def vector_rows(publication: Publication, generation: int) -> Iterator[tuple[int, bytes, int]]:
+def vector_rows(publication: PublishContent, generation: int) -> Iterator[tuple[int, bytes, int]]:
     """Rows of (generation, item, vector): how many, their bytes, and items so far."""
     seeds = [_start(3, generation) + i for i in _fields(publication.vocab)]
     for rows, vectors in publication.vector_blocks():

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from embedrec.publish.endpoint import Place
+from embedrec.publish.endpoint import Endpoint
 
 T = TypeVar("T")
 _QUIET = logging.NullHandler()  # otherwise psycopg's remarks on a lost connection go to stderr
@@ -33,7 +33,7 @@ class Session:
     schema  where they are; None for the connection's own
     """
 
-    place: Place
+    place: Endpoint
     prefix: str
     schema: str | None
     connection: Any = field(default=None, init=False, repr=False)

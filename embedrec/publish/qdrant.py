@@ -26,8 +26,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from embedrec.errors import EmbedrecError, PublishError, SettingsError
 from embedrec.progress import Report
-from embedrec.publish.content import Publication, encoded, seven_digits
-from embedrec.publish.endpoint import Place, Retries, check_installed
+from embedrec.publish.content import PublishContent, encoded, seven_digits
+from embedrec.publish.endpoint import Endpoint, Retries, check_installed
 from embedrec.publish.generations import Generation, Size
 from embedrec.vectors.embeddings import Embeddings
 
@@ -53,7 +53,7 @@ class Qdrant:
     prefix  the alias, and what all names begin with
     """
 
-    place: Place
+    place: Endpoint
     prefix: str = "embedrec"
     client: Any = field(default=None, repr=False)
     _opened: bool = field(default=False, init=False, repr=False)
@@ -66,7 +66,7 @@ class Qdrant:
         self.place.check("QDRANT_API_KEY")
         url = self.place.url
         if re.fullmatch(r"[^/\\]{2,}:[0-9]+(/.*)?", url):
-            raise SettingsError(f"a server needs a scheme; write {Place('http://' + url)}")
+            raise SettingsError(f"a server needs a scheme; write {Endpoint('http://' + url)}")
         if "://" in url and not self._remote:
             raise SettingsError("write the URL as http://host:6333 or https://host:6333, or name a folder")
 
@@ -74,10 +74,10 @@ class Qdrant:
     def layout(self) -> str:
         return "qdrant-1"
 
-    def check(self, publication: Publication) -> None:
+    def check(self, publication: PublishContent) -> None:
         _vectors(publication)
 
-    def measured(self, publication: Publication) -> Size:
+    def measured(self, publication: PublishContent) -> Size:
         """Points, and bytes of vectors and payloads."""
         sizes = [(len(batch), _bytes(batch)) for batch, _ in _batches(publication)]
         return {"points": sum(points for points, _ in sizes), "bytes": sum(size for _, size in sizes)}
@@ -118,7 +118,7 @@ class Qdrant:
                 found.append(Generation(number, marks["whole"], served == self._name(number), max(0.0, since)))
         return found
 
-    def missing(self, number: int, publication: Publication) -> int:
+    def missing(self, number: int, publication: PublishContent) -> int:
         name = self._name(number)
         return abs(len(publication.vocab) - self._asked(lambda: int(self.client.count(name, exact=True).count)))
 
@@ -126,7 +126,7 @@ class Qdrant:
         """A point where there are none at all: how many there were is not noted."""
         return int(not self._asked(lambda: self.client.count(self._name(number), exact=True).count))
 
-    def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
+    def write(self, publication: PublishContent, fingerprint: str, report: Report) -> tuple[int, Size]:
         from qdrant_client import models
 
         number = max(self._collections(), default=0) + 1
@@ -178,7 +178,7 @@ class Qdrant:
 
     # ------------------------------------------------------------------------------------------ steps
 
-    def _create(self, number: int, publication: Publication) -> None:
+    def _create(self, number: int, publication: PublishContent) -> None:
         from qdrant_client import models
 
         vectors = _vectors(publication)
@@ -288,13 +288,13 @@ def _is_storage(folder: Path) -> bool:
     return False
 
 
-def _vectors(publication: Publication) -> Embeddings:
+def _vectors(publication: PublishContent) -> Embeddings:
     if publication.vectors is None:
         raise SettingsError("qdrant takes vectors; publish them, alone or with neighbours")
     return publication.vectors
 
 
-def _batches(publication: Publication) -> Iterator[tuple[list[Point], int]]:
+def _batches(publication: PublishContent) -> Iterator[tuple[list[Point], int]]:
     """The points of a generation, and items so far."""
     _vectors(publication)
     encoded(publication.vocab)  # ids that are no Unicode could not be sent

@@ -25,9 +25,9 @@ from typing import Any, TypeVar
 from embedrec.config import check_unicode
 from embedrec.errors import PublishError, SettingsError
 from embedrec.progress import Report
-from embedrec.publish.content import Publication, encoded
+from embedrec.publish.content import PublishContent, encoded
 from embedrec.publish.credentials import Url
-from embedrec.publish.endpoint import Place, Retries, check_installed
+from embedrec.publish.endpoint import Endpoint, Retries, check_installed
 from embedrec.publish.generations import Generation, Size
 from embedrec.publish.redis_commands import HAND_OVER, SWITCH, Batch, Format, batches
 
@@ -46,7 +46,7 @@ class Redis:
     format  "list", ids only, or "json", ids and scores
     """
 
-    place: Place
+    place: Endpoint
     prefix: str = "embedrec"
     format: Format = "list"
     _client: Any = field(default=None, init=False, repr=False)
@@ -72,11 +72,11 @@ class Redis:
     def layout(self) -> str:
         return f"redis-{self.format}-1"
 
-    def check(self, publication: Publication) -> None:
+    def check(self, publication: PublishContent) -> None:
         if publication.vectors is not None:
             raise SettingsError("redis takes neighbours only; leave the vectors out")
 
-    def measured(self, publication: Publication) -> Size:
+    def measured(self, publication: PublishContent) -> Size:
         """Keys, and bytes as they are sent."""
         self.check(publication)
         sizes = [(len(b.keys), len(b.commands)) for b in batches(publication, self._key("1", ""), self.format)]
@@ -136,7 +136,7 @@ class Redis:
             if about["state"] == "whole"
         ]
 
-    def missing(self, number: int, publication: Publication) -> int:
+    def missing(self, number: int, publication: PublishContent) -> int:
         """Keys that were evicted or deleted, by how many were written."""
         start, items = self._key(str(number), "").encode(), encoded(publication.vocab)
         found = 0
@@ -154,7 +154,7 @@ class Redis:
             if not cursor:
                 return max(0, int(self._known()[number]["keys"]) - len(found))
 
-    def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
+    def write(self, publication: PublishContent, fingerprint: str, report: Report) -> tuple[int, Size]:
         number = int(self._asked(lambda: self._client.incr(self._key("last"))))
         about = {"state": "loading", "fingerprint": fingerprint, "format": self.format, **publication.made_from}
         self._note(number, about)
@@ -285,7 +285,7 @@ class Redis:
                 self.place.url,
                 single_connection_client=True,  # whose id tells whether we are still there
                 protocol=2,
-                retry=Retry(NoBackoff(), 0),  # those of `Place` are told of
+                retry=Retry(NoBackoff(), 0),  # those of `Endpoint` are told of
                 socket_timeout=_TIMEOUT,
                 socket_connect_timeout=_TIMEOUT,
                 **({"password": self.place.secret} if self.place.secret else {}),

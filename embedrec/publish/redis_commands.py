@@ -13,7 +13,7 @@ import numpy as np
 
 from embedrec.data.topk import TopK
 from embedrec.errors import SettingsError
-from embedrec.publish.content import Publication, encoded, seven_digits
+from embedrec.publish.content import PublishContent, encoded, seven_digits
 
 Format = Literal["list", "json"]
 _BATCH = 2048  # keys written between two answers
@@ -61,7 +61,7 @@ class Batch:
     done: int
 
 
-def batches(publication: Publication, start: str, kind: Format) -> Iterator[Batch]:
+def batches(publication: PublishContent, start: str, kind: Format) -> Iterator[Batch]:
     """The commands that write a generation whose keys begin with `start`.
 
     Raises SettingsError for vectors, DataError for ids that are not Unicode.

@@ -23,7 +23,7 @@ from embedrec.readers.tabular.formats import Format, Parquet
 from embedrec.readers.tabular.item_labels import tag_features
 from embedrec.readers.tabular.read_rows import Plan, check_columns, read_rows, without_bad
 from embedrec.readers.tabular.source_files import Source, expand
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class HetRec:
         *,
         bad_rows: BadRows,
         workers: int = 1,
-        room: Room = IN_MEMORY,
+        room: MemoryBudget = IN_MEMORY,
         report: Report = quiet,
     ) -> Events:
         """The play counts as events: paths name the folder, its archive, or the files.

@@ -24,7 +24,7 @@ from embedrec.readers.tabular.feature_tables import SideTable, with_features
 from embedrec.readers.tabular.item_labels import tag_features
 from embedrec.readers.tabular.read_rows import Plan, read_rows, without_bad
 from embedrec.readers.tabular.source_files import Source, beside, expand
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 Level = Literal["track", "artist"]
 
@@ -57,7 +57,7 @@ class LastFm1K:
         *,
         bad_rows: BadRows,
         workers: int = 1,
-        room: Room = IN_MEMORY,
+        room: MemoryBudget = IN_MEMORY,
         report: Report = quiet,
     ) -> Events:
         """The plays of all logs as events.

@@ -16,7 +16,7 @@ from embedrec.readers.tabular.feature_columns import Kind
 from embedrec.readers.tabular.feature_tables import SideTable, plain_name, with_features
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.source_files import Source, beside, expand
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class MovieLens:
         bad_rows: BadRows,
         workers: int = 1,
         report: Report = quiet,
-        room: Room = IN_MEMORY,
+        room: MemoryBudget = IN_MEMORY,
     ) -> Events:
         """The ratings of one data set as events: paths name its folder, its zip archive or its file of ratings.
 

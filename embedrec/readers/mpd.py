@@ -19,7 +19,7 @@ from embedrec.readers.mpd_slices import Level, Slice, read_slice
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.process_pool import in_order
 from embedrec.readers.tabular.source_files import Source, expand
-from embedrec.storage.memory_budget import IN_MEMORY, Column, Room, chunks
+from embedrec.storage.memory_budget import IN_MEMORY, Column, MemoryBudget, chunks
 
 _WORTH_PROCESSES = 200_000_000  # bytes of JSON; starting processes takes as long as reading about 50 MB
 _PROCESS = 512 << 20  # bytes of a budget for each process
@@ -47,7 +47,7 @@ class Mpd:
         bad_rows: BadRows,
         workers: int = 1,
         report: Report = quiet,
-        room: Room = IN_MEMORY,
+        room: MemoryBudget = IN_MEMORY,
     ) -> Events:
         """The tracks of all playlists as events, in the order of files, playlists and tracks.
 
@@ -78,7 +78,7 @@ class Mpd:
 class _Joined:
     """Slices joined one by one; memory grows by 4 bytes a track, and with distinct playlists and items."""
 
-    def __init__(self, prefix: str, room: Room) -> None:
+    def __init__(self, prefix: str, room: MemoryBudget) -> None:
         self.room = room
         self.prefix = prefix
         self.row_of: dict[str, int] = {}

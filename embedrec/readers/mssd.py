@@ -23,7 +23,7 @@ from embedrec.readers.tabular.formats import Format, Parquet
 from embedrec.readers.tabular.guess_columns import listed
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.source_files import Source, expand
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 _SUFFIXES = (".csv", ".parquet")
 _FEATURE_FILES = ("tf_", "track_features")  # what files of track features start with
@@ -56,7 +56,7 @@ class Mssd:
         *,
         bad_rows: BadRows,
         workers: int = 1,
-        room: Room = IN_MEMORY,
+        room: MemoryBudget = IN_MEMORY,
         report: Report = quiet,
     ) -> Events:
         """The plays of all logs as events, with the features of the tracks that occur.

@@ -21,7 +21,7 @@ from embedrec.readers.tabular.item_lists import ItemLists, list_beside
 from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.source_files import Source, beside, expand
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 _FORM = Delimited("\t", quoted=False)
 _KINDS: dict[str, Kind] = {"token": "text", "float": "number", "token_seq": "list"}
@@ -61,7 +61,7 @@ class RecBole:
         *,
         bad_rows: BadRows,
         workers: int = 1,
-        room: Room = IN_MEMORY,
+        room: MemoryBudget = IN_MEMORY,
         report: Report = quiet,
     ) -> Events:
         """The interactions of one data set as events: paths name its .inter file, its folder or its archive.

@@ -32,7 +32,7 @@ from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import without_bad
 from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.splitting.holdout import HeldOut
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 _PREFIX, _TARGET = "prefix", "target"
 
@@ -66,7 +66,7 @@ class SessionTables:
         *,
         bad_rows: BadRows,
         workers: int = 1,
-        room: Room = IN_MEMORY,
+        room: MemoryBudget = IN_MEMORY,
         report: Report = quiet,
     ) -> Events:
         """The rows of all files as events, see `Table.read`."""
@@ -74,7 +74,7 @@ class SessionTables:
             paths, bad_rows=bad_rows, workers=workers, room=room, report=report
         )
 
-    def read_test(self, path: str | Path, *, bad_rows: BadRows, room: Room = IN_MEMORY) -> HeldOut:
+    def read_test(self, path: str | Path, *, bad_rows: BadRows, room: MemoryBudget = IN_MEMORY) -> HeldOut:
         """The held-out sessions of a test file.
 
         A table as that of the training part gives its sessions whole. A Parquet table of the columns `prefix` (lists of
@@ -151,7 +151,7 @@ def chained(lengths: np.ndarray, items: Ids, targets: Ids) -> HeldOut:
     events[~inside] = target[first]
     shortest = lengths[last]
     ids = np.array([f"test-{s}" for s in range(1, len(first) + 1)], dtype=object)
-    sessions = Sessions(offsets, events, vocab, ids).compacted()
+    sessions = Sessions(offsets, events, vocab, ids).drop_unused_items()
     return HeldOut(sessions, np.where(shortest > 1, shortest, 0))
 
 

@@ -27,7 +27,7 @@ from embedrec.readers.tabular.item_lists import list_beside
 from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.source_files import Source, expand
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Table:
         bad_rows: BadRows,
         workers: int = 1,
         report: Report = quiet,
-        room: Room = IN_MEMORY,
+        room: MemoryBudget = IN_MEMORY,
     ) -> Events:
         """The rows of all files as events; the same columns are read in every file.
 

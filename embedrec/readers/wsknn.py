@@ -27,7 +27,7 @@ from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.runtime.decoding import decoded_or_none, decoding
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 _SESSION, _ITEM, _TIME, _KIND, _WEIGHT = _COLUMNS = ("session", "item", "time", "kind", "weight")
 _KINDS = ("action", "event", "eventtype", "kind", "type", "behavior")  # columns of kinds, as `plain` writes them
@@ -69,7 +69,7 @@ class Wsknn:
         *,
         bad_rows: BadRows,
         workers: int = 1,
-        room: Room = IN_MEMORY,
+        room: MemoryBudget = IN_MEMORY,
         report: Report = quiet,
     ) -> Events:
         """The events of all files.

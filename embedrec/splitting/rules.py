@@ -94,14 +94,14 @@ class WarmTime(Settings):
             if sessions.weights is None:
                 raise DataError("the events have no ratings, so min_rating cannot choose among them; leave it out")
             asked &= sessions.weights >= self.min_rating
-        train = sessions.where(early)
+        train = sessions.filter_events(early)
         known = np.bincount(train.items, minlength=len(sessions.vocab)) > 0  # (n,)
         asked &= known[sessions.items]
-        parts = sessions.where(early | asked)
+        parts = sessions.filter_events(early | asked)
         held = np.flatnonzero((train.lengths > 0) & (parts.lengths > train.lengths))
         _check_parts(int((train.lengths > 0).sum()), len(held))
-        kept = train.taken(np.flatnonzero(train.lengths)).compacted()
-        return Split(kept, HeldOut(parts.taken(held).compacted(), train.lengths[held]))
+        kept = train.take(np.flatnonzero(train.lengths)).drop_unused_items()
+        return Split(kept, HeldOut(parts.take(held).drop_unused_items(), train.lengths[held]))
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ class LastItem(Settings):
             raise DataError("no session has two items, so none can be held out; prepare longer sessions")
         last = np.zeros(len(sessions.items), dtype=bool)
         last[sessions.offsets[1:][asked] - 1] = True
-        held = sessions.taken(np.flatnonzero(asked)).compacted()
-        return Split(sessions.where(~last).compacted(), HeldOut(held, held.lengths - 1))
+        held = sessions.take(np.flatnonzero(asked)).drop_unused_items()
+        return Split(sessions.filter_events(~last).drop_unused_items(), HeldOut(held, held.lengths - 1))
 
 
 @dataclass(frozen=True)
@@ -271,8 +271,8 @@ def _nth_of_user(sessions: Sessions) -> tuple[np.ndarray, np.ndarray]:
 def _whole(sessions: Sessions, held: np.ndarray) -> Split:
     """Hold out the sessions of a mask (S,), whole."""
     _check_parts(int((~held).sum()), int(held.sum()))
-    train = sessions.taken(np.flatnonzero(~held)).compacted()
-    test = sessions.taken(np.flatnonzero(held)).compacted()
+    train = sessions.take(np.flatnonzero(~held)).drop_unused_items()
+    test = sessions.take(np.flatnonzero(held)).drop_unused_items()
     return Split(train, HeldOut(test, np.zeros(len(test), dtype=np.int64)))
 
 

@@ -49,7 +49,7 @@ def sub_sessions(sessions: Sessions, shortest: int = 2) -> Sessions:
     start = 0
     while start < len(session):
         stop = max(start + 1, int(np.searchsorted(offsets, offsets[start] + _EVENTS, side="right")) - 1)
-        part = sessions.taken(session[start:stop], length[start:stop])
+        part = sessions.take(session[start:stop], length[start:stop])
         for name, column in columns.items():
             column[offsets[start] : offsets[stop]] = getattr(part, name)
         start = stop

@@ -15,7 +15,7 @@ from embedrec.splitting.holdout import HeldOut
 
 
 @dataclass(frozen=True, eq=False)
-class Questions:
+class TestCases:
     """Q questions with T right answers in all.
 
     sessions  what histories are prefixes of
@@ -56,15 +56,15 @@ class Questions:
 
     def histories(self, start: int, stop: int) -> Sessions:
         """The histories of questions start … stop − 1, as sessions numbered by question."""
-        prefixes = self.sessions.taken(self.session[start:stop], self.length[start:stop])
+        prefixes = self.sessions.take(self.session[start:stop], self.length[start:stop])
         return replace(prefixes, ids=np.arange(start, start + len(prefixes)))
 
-    def recoded(self, vocab: Vocab) -> Questions:
+    def reindex(self, vocab: Vocab) -> TestCases:
         """The same questions in another vocabulary: items it does not hold leave the histories, such targets are −1."""
         if vocab is self.sessions.vocab:
             return self
         new = vocab.rows_of(self.sessions.vocab.ids)  # (n,) −1 where unknown
-        sessions = self.sessions.recoded(vocab)
+        sessions = self.sessions.reindex(vocab)
         known = np.concatenate([[0], np.cumsum((new >= 0)[self.sessions.items])])  # (E+1,) before each event
         first = self.sessions.offsets[self.session]
         length = known[first + self.length] - known[first]
@@ -75,7 +75,7 @@ class Questions:
             targets=np.where(self.targets >= 0, new[self.targets], -1),
         )
 
-    def where(self, keep: np.ndarray) -> Questions:
+    def where(self, keep: np.ndarray) -> TestCases:
         """The questions of a mask (Q,) bool."""
         counts = self.relevant[keep]
         return replace(
@@ -86,7 +86,7 @@ class Questions:
             targets=self.targets[np.repeat(keep, self.relevant)],
         )
 
-    def answerable(self) -> Questions:
+    def answerable(self) -> TestCases:
         """Without unknown targets, and without the questions that had no other."""
         known = self.targets >= 0  # (T,)
         counts = np.add.reduceat(known, self.offsets[:-1], dtype=np.int64) if len(self) else np.zeros(0, np.int64)
@@ -100,7 +100,7 @@ class Questions:
         )
 
 
-def next_items(test: HeldOut, which: Literal["every", "last"] = "every") -> Questions:
+def next_items(test: HeldOut, which: Literal["every", "last"] = "every") -> TestCases:
     """After every prefix (or the longest one only) of every held-out session: which item comes next?
 
     At least one item is given, and all that `test.given` says. Raises DataError when no session has two items.
@@ -114,10 +114,10 @@ def next_items(test: HeldOut, which: Literal["every", "last"] = "every") -> Ques
     length = np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())
     _check_some(len(session), "no held-out session has an item to ask for after the first")
     targets = test.sessions.items[test.sessions.offsets[session] + length].astype(np.int64)
-    return Questions(test.sessions, session, length, np.arange(len(session) + 1), targets)
+    return TestCases(test.sessions, session, length, np.arange(len(session) + 1), targets)
 
 
-def rest(test: HeldOut, given: int | None = None) -> Questions:
+def remaining_items(test: HeldOut, given: int | None = None) -> TestCases:
     """After the first items of every held-out session: which items come in the rest of it, in any order?
 
     given  so many first items are the history; None takes `test.given`, as after a split in time by user, and raises
@@ -141,17 +141,17 @@ def rest(test: HeldOut, given: int | None = None) -> Questions:
     late = sessions.place_of >= history[session]
     pairs = np.unique(session[late] * n + sessions.items[late])  # each item once a session
     counts = np.bincount(pairs // n, minlength=len(sessions))[asked]
-    return Questions(sessions, asked, history[asked], np.concatenate([[0], np.cumsum(counts)]), pairs % n)
+    return TestCases(sessions, asked, history[asked], np.concatenate([[0], np.cumsum(counts)]), pairs % n)
 
 
-def companions(test: HeldOut, vocab: Vocab, *, queries: int = 5, seed: int = 0) -> Questions:
+def cooccurring_items(test: HeldOut, vocab: Vocab, *, queries: int = 5, seed: int = 0) -> TestCases:
     """Which items stand beside this one in a session nobody has seen?
 
     Of every held-out session with at least `queries` distinct items in `vocab` beyond what is given of it, so many are
     drawn; each is asked alone, and the others are the targets. Raises DataError when no session has so many.
     """
-    held = test.sessions.where(test.sessions.place_of >= np.repeat(test.given, test.sessions.lengths))
-    sessions, n = held.recoded(vocab), max(len(vocab), 1)
+    held = test.sessions.filter_events(test.sessions.place_of >= np.repeat(test.given, test.sessions.lengths))
+    sessions, n = held.reindex(vocab), max(len(vocab), 1)
     pairs = np.unique(sessions.session_of * n + sessions.items)
     session, item = pairs // n, pairs % n
     counts = np.bincount(session, minlength=len(sessions))  # (S,) distinct items
@@ -167,7 +167,7 @@ def companions(test: HeldOut, vocab: Vocab, *, queries: int = 5, seed: int = 0) 
     alone = Sessions(np.arange(len(drawn) + 1), item[drawn], vocab, test.sessions.ids[session[drawn]])
     offsets = np.concatenate([[0], np.cumsum(sizes - 1)])
     one = np.ones(len(drawn), dtype=np.int64)
-    return Questions(alone, np.arange(len(drawn)), one, offsets, item[beside[other]])
+    return TestCases(alone, np.arange(len(drawn)), one, offsets, item[beside[other]])
 
 
 def _check_some(count: int, problem: str) -> None:

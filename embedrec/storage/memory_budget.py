@@ -24,7 +24,7 @@ _ID, _TEXT = 40, 56  # bytes for each id: counts and places; and the object of a
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-class Room:
+class MemoryBudget:
     """Where columns of events are put.
 
     budget  bytes of memory for the whole process, or None for columns in memory
@@ -131,7 +131,7 @@ class Room:
             at += len(part)
         return out
 
-    def recoded(self, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
+    def reindex(self, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
         """new[rows]: rows (E,) by other numbers, or ids, `new` (n,). Raises DataError when the disk is full."""
         if new.dtype == object:  # which is in memory, and no file can hold it
             return new[rows]
@@ -141,13 +141,13 @@ class Room:
         return out
 
 
-IN_MEMORY = Room()
+IN_MEMORY = MemoryBudget()
 
 
 class Column:
     """A column that grows by parts."""
 
-    def __init__(self, dtype: Any, room: Room) -> None:
+    def __init__(self, dtype: Any, room: MemoryBudget) -> None:
         self.dtype = np.dtype(dtype)
         self.room = room
         self.parts: list[np.ndarray] = []
@@ -187,13 +187,13 @@ def reserve(file: IO[bytes], size: int) -> None:
         file.truncate(size)
 
 
-def in_files(folder: Path) -> Room:
+def spill(folder: Path) -> MemoryBudget:
     """Room in files for what is only passed on, however much memory there is."""
-    return Room(_LEAST, folder)
+    return MemoryBudget(_LEAST, folder)
 
 
 def resting(array: np.ndarray) -> None:
-    """Take the pages of a whole array of `Room.empty` that lies in a file out of the memory of this process."""
+    """Take the pages of a whole array of `MemoryBudget.empty` that lies in a file out of the memory of this process."""
     if isinstance(array.base, memoryview) and isinstance(array.base.obj, mmap.mmap):
         array.base.obj.madvise(mmap.MADV_DONTNEED)
 

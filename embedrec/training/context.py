@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingContext:
     """How one training is carried out.
 
     device      "cpu", "cuda" or "cuda:1", as `devices.resolve` gives it
@@ -40,7 +40,7 @@ class Run:
         return self.processes is None or self.processes.rank == 0
 
 
-HERE = Run()
+HERE = TrainingContext()
 
 
 def started_together(environment: Mapping[str, str]) -> tuple[int, int]:

@@ -14,9 +14,9 @@ from embedrec.errors import SettingsError, TrainingError
 from embedrec.progress import Report
 from embedrec.training import checkpoints
 from embedrec.training.checkpoints import State, Weights
-from embedrec.training.context import Run
+from embedrec.training.context import TrainingContext
 from embedrec.training.devices import seeded
-from embedrec.training.settings import Plan
+from embedrec.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ Judge = Callable[[], dict[str, float]]
 
 def train(
     learner: Learner,
-    plan: Plan,
+    plan: TrainingSettings,
     *,
     seed: int,
-    run: Run,
+    run: TrainingContext,
     report: Report,
     identity: Mapping[str, Any],
     judge: Judge | None = None,
@@ -136,11 +136,11 @@ def measured_of(record: Mapping[str, Any]) -> list[str]:
     return [key for key in record if "@" in key]
 
 
-def _stale(plan: Plan, done: int, best_epoch: int) -> bool:
+def _stale(plan: TrainingSettings, done: int, best_epoch: int) -> bool:
     return plan.patience is not None and best_epoch > 0 and done - best_epoch >= plan.patience
 
 
-def _judged(judge: Judge, module: torch.nn.Module, plan: Plan, run: Run) -> dict[str, float]:
+def _judged(judge: Judge, module: torch.nn.Module, plan: TrainingSettings, run: TrainingContext) -> dict[str, float]:
     """What the first process measures; the others hear of it."""
     module.eval()
     if run.processes is None:
@@ -173,7 +173,12 @@ class _Steps:
     """The steps of an epoch, and what they share."""
 
     def __init__(
-        self, learner: Learner, plan: Plan, run: Run, optimizers: list[torch.optim.Optimizer], report: Report
+        self,
+        learner: Learner,
+        plan: TrainingSettings,
+        run: TrainingContext,
+        optimizers: list[torch.optim.Optimizer],
+        report: Report,
     ) -> None:
         self.learner, self.plan, self.run, self.report = learner, plan, run, report
         self.optimizers = optimizers

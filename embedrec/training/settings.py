@@ -15,7 +15,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
-class Plan(Settings):
+class TrainingSettings(Settings):
     """How long and how carefully; a recipe inherits these fields and sets its own defaults.
 
     epochs     passes over the examples, at most

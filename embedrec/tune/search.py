@@ -11,7 +11,7 @@ import numpy as np
 
 from embedrec.config import build, settings_of
 from embedrec.errors import EmbedrecError, SettingsError, need_package
-from embedrec.evaluation.evaluate import Terms
+from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.models.base import Recipe
 from embedrec.models.torch_recipe import in_steps
 from embedrec.progress import Report, quiet
@@ -19,9 +19,9 @@ from embedrec.tune.journal import Journal, Tried
 from embedrec.tune.search_space import Choices, Range, Space
 from embedrec.workflows.compare import check_metrics, flat
 from embedrec.workflows.contenders import trained_now
-from embedrec.workflows.evaluate import Trial, about, ask
+from embedrec.workflows.evaluate import EvaluationTask, about, ask
 
-Way = Literal["tpe", "random"]
+Method = Literal["tpe", "random"]
 _PATIENCE = 3  # epochs without a gain, for recipes that set none
 _FIRST = 5  # trials before any is ended early
 _WARM = 2  # the first epoch that may end one
@@ -42,7 +42,7 @@ class Search:
     recipe: Any
     space: Space
     metric: str = "recall@20"
-    way: Way = "tpe"
+    way: Method = "tpe"
     prune: bool = True
     seed: int = 0
 
@@ -52,7 +52,7 @@ class Search:
         if self.prune and in_steps(self.recipe) and self.recipe.patience is None and "patience" not in self.space:
             object.__setattr__(self, "recipe", replace(self.recipe, patience=_PATIENCE))
 
-    def about(self, trial: Trial, terms: Terms) -> dict[str, Any]:
+    def about(self, trial: EvaluationTask, terms: EvaluationSettings) -> dict[str, Any]:
         """What all trials share, and a later run must share to go on."""
         space = {
             key: list(r.values) if isinstance(r, Choices) else [r.low, r.high, r.log] for key, r in self.space.items()
@@ -80,8 +80,8 @@ def check_optuna() -> None:
 
 def tune(
     search: Search,
-    trial: Trial,
-    terms: Terms,
+    trial: EvaluationTask,
+    terms: EvaluationSettings,
     journal: Journal,
     trials: int,
     *,
@@ -137,8 +137,8 @@ def tune(
 def _judged(
     search: Search,
     recipe: Recipe,
-    trial: Trial,
-    terms: Terms,
+    trial: EvaluationTask,
+    terms: EvaluationSettings,
     proposed: Any,
     told: dict[str, float],
     threads: int,

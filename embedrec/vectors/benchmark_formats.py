@@ -14,7 +14,7 @@ import numpy as np
 
 from embedrec.errors import DataError
 from embedrec.storage.atomic import atomic_file
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 RECORDS: dict[str, np.dtype[Any]] = {
     "fvecs": np.dtype("<f4"),
@@ -26,7 +26,7 @@ _BLOCK = 1 << 14  # vectors read or written at a time
 _EXACT = 1 << 24  # whole numbers up to here are float32 numbers
 
 
-def read_records(path: Path, kind: str, room: Room = IN_MEMORY) -> np.ndarray:
+def read_records(path: Path, kind: str, room: MemoryBudget = IN_MEMORY) -> np.ndarray:
     """The vectors (n, d) of a file, as float32.
 
     room  under a budget, those of fbin are mapped from the file, and others put into a file of the room
@@ -71,7 +71,7 @@ def read_records(path: Path, kind: str, room: Room = IN_MEMORY) -> np.ndarray:
     return vectors
 
 
-def read_array(path: Path, room: Room = IN_MEMORY) -> np.ndarray:
+def read_array(path: Path, room: MemoryBudget = IN_MEMORY) -> np.ndarray:
     """The array of a .npy file; under a budget, mapped from it, or as float32 in a file of the room.
 
     Raises ValueError and what else NumPy raises for files that are none.

@@ -27,7 +27,7 @@ from embedrec.progress import Report, quiet
 from embedrec.runtime.decoding import decoding
 from embedrec.storage.artifacts import write_array
 from embedrec.storage.atomic import atomic_file
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.benchmark_formats import RECORDS, read_array, read_records, write_records
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import METRICS
@@ -111,7 +111,7 @@ def load_vectors(
     *,
     metric: Metric | None = None,
     percent: bool = False,
-    room: Room = IN_MEMORY,
+    room: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
 ) -> Embeddings:
     """Read vectors from a file.
@@ -265,7 +265,7 @@ def _load_ids(path: Path) -> Ids:
     return np.array(words, dtype=object)
 
 
-def _load_records(path: Path, kind: Format, room: Room) -> tuple[Vocab, np.ndarray, Metric | None]:
+def _load_records(path: Path, kind: Format, room: MemoryBudget) -> tuple[Vocab, np.ndarray, Metric | None]:
     vectors = read_records(path, kind, room)
     there = ids_file(path).is_file()  # collections of vectors to measure with come without
     ids = _load_ids(path) if there else np.arange(len(vectors))
@@ -283,7 +283,7 @@ def _save_npy(embeddings: Embeddings, path: Path) -> None:
 _BREAK = re.compile(r"[\n\r\ud800-\udfff]")
 
 
-def _load_npy(path: Path, room: Room) -> tuple[Vocab, np.ndarray, Metric | None]:
+def _load_npy(path: Path, room: MemoryBudget) -> tuple[Vocab, np.ndarray, Metric | None]:
     with decoding(lambda why: DataError(f"{path} holds no array of numbers ({why})")):
         vectors = read_array(path, room)
     if vectors.dtype.kind not in "fiu":

@@ -14,14 +14,14 @@ from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
-from embedrec.index.target import Promise
+from embedrec.index.target import SearchTarget
 from embedrec.models.filtered_recommend import some_queries
 from embedrec.models.session_encoders import Weights
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import scratch_folder
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.embeddings import Metric
 from embedrec.workflows.lineage import origin, provenance, vector_model
 
@@ -39,7 +39,7 @@ def index(
     popularity: float | None = None,
     features: Features | None = None,
     settings: SearchSettings = AS_BUILT,
-    promise: Promise | None = None,
+    promise: SearchTarget | None = None,
     metric: Metric | None = None,
     device: str = "cpu",
     seed: int = 0,
@@ -51,7 +51,7 @@ def index(
     of          its items; its answers, which histories are asked about; or sessions
     sessions    the sessions to index; of="answers": those whose histories are asked to measure it, else items are
     weights     what events count in those vectors, if not as in the model's queries
-    popularity  how much of an item's norm counts, see `VectorModel.dialled`
+    popularity  how much of an item's norm counts, see `VectorModel.scale_norms`
     features    what is known of its items, which goes along
     settings    of searches that say nothing else; what it leaves open is tuned
     promise     what must hold of it, see `tuner.tuned`
@@ -66,7 +66,7 @@ def index(
     from embedrec.index.serialization import save_index
 
     artifacts.check_place(folder)
-    Room(memory)  # a budget that is too small is refused before anything is read
+    MemoryBudget(memory)  # a budget that is too small is refused before anything is read
     if weights is not None and of != "sessions":
         raise SettingsError(f"settings are of the vectors of sessions, but {of} are indexed; leave --set out")
     if popularity is not None and (of == "sessions" or metric is not None):
@@ -75,7 +75,7 @@ def index(
         raise SettingsError("answers are compared as their model does; leave --metric out")
     model = vector_model(source)
     if popularity is not None:
-        model = model.dialled(popularity)
+        model = model.scale_norms(popularity)
     if weights is not None:
         model = model.weighted(weights)
     embeddings = model.answers if of == "answers" else model.embeddings
@@ -113,13 +113,13 @@ def index(
 
 
 @contextmanager
-def _room(memory: int | None, folder: Path) -> Iterator[Room]:
+def _room(memory: int | None, folder: Path) -> Iterator[MemoryBudget]:
     """Room in memory, or under a budget in a folder beside `folder` that goes when the block ends."""
     if memory is None:
         yield IN_MEMORY
     else:
         with scratch_folder(folder) as beside:
-            yield Room(memory, beside)
+            yield MemoryBudget(memory, beside)
 
 
 def index_name(model: str, kind: str, of: str) -> str:

@@ -10,20 +10,20 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.evaluation.beyond_accuracy import LISTED, WHOLE
 from embedrec.evaluation.breakdown import by_length, by_popularity
-from embedrec.evaluation.evaluate import Evaluation, Terms, check_lengths
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, check_lengths
 from embedrec.evaluation.item_similarity import LABEL_OVERLAP
 from embedrec.evaluation.paired_differences import differences
 from embedrec.evaluation.ranking_metrics import RANKED
-from embedrec.workflows.contenders import Contender
-from embedrec.workflows.evaluate import Trial
+from embedrec.workflows.contenders import EvaluatedModel
+from embedrec.workflows.evaluate import EvaluationTask
 
 _SHOWN = ("recall", "mrr", "ndcg")  # in tables by kind of question
-Judged = Mapping[str, tuple[Contender, Evaluation]]
+Judged = Mapping[str, tuple[EvaluatedModel, Evaluation]]
 
 
 def terms_of(
-    trial: Trial, at: Sequence[int], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
-) -> Terms:
+    trial: EvaluationTask, at: Sequence[int], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
+) -> EvaluationSettings:
     """How answers are judged.
 
     seen  items of the history: "keep" or "remove"; None keeps them where training sessions repeat items
@@ -31,7 +31,7 @@ def terms_of(
     Raises SettingsError for lists longer than the catalogue.
     """
     keep = trial.protocol != "similar" and trial.repeats() if seen is None else seen == "keep"
-    terms = Terms(tuple(at), keep, ties, unknown, draws, seed)
+    terms = EvaluationSettings(tuple(at), keep, ties, unknown, draws, seed)
     check_lengths(terms, trial.train)
     return terms
 
@@ -41,7 +41,7 @@ def usual_columns(k: int, *, labelled: bool) -> list[str]:
     return [f"{name}@{k}" for name in ("recall", "mrr", "ndcg", "coverage")] + [LABEL_OVERLAP] * labelled
 
 
-def metric_names(terms: Terms, *, labelled: bool) -> list[str]:
+def metric_names(terms: EvaluationSettings, *, labelled: bool) -> list[str]:
     """The metrics that an evaluation on these terms has, in its order; those of labels are last."""
     ranked = [f"{name}@{k}" for k in terms.at for name in RANKED]
     listed = [f"{name}@{k}" for k in terms.at for name in LISTED]
@@ -49,7 +49,7 @@ def metric_names(terms: Terms, *, labelled: bool) -> list[str]:
     return [*ranked, "r_precision", *listed, *whole, *[LABEL_OVERLAP] * labelled]
 
 
-def check_metrics(shown: Iterable[str], terms: Terms, *, labelled: bool = False, where: str = "") -> None:
+def check_metrics(shown: Iterable[str], terms: EvaluationSettings, *, labelled: bool = False, where: str = "") -> None:
     """Raises SettingsError for a metric that an evaluation on these terms does not have, before anything is asked.
 
     where  what the message says that it is named in
@@ -101,7 +101,7 @@ def recorded(done: Judged, shown: Sequence[str], train: Sessions) -> dict[str, A
     return said
 
 
-def spent(contender: Contender, result: Evaluation) -> dict[str, Any]:
+def spent(contender: EvaluatedModel, result: Evaluation) -> dict[str, Any]:
     """How many questions, and how long it took; no training seconds where the model was there already."""
     return {
         "questions": len(result.questions),

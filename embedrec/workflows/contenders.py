@@ -9,8 +9,8 @@ from time import perf_counter
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, did_you_mean
-from embedrec.evaluation.evaluate import Terms
-from embedrec.models import MODELS, recipe_class, restorer_class
+from embedrec.evaluation.evaluate import EvaluationSettings
+from embedrec.models import MODELS, recipe_class, settings_class
 from embedrec.models.base import Model, Recipe
 from embedrec.models.filtered_recommend import some_queries
 from embedrec.models.serialization import load_model
@@ -21,13 +21,13 @@ from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
-from embedrec.training.context import Run
-from embedrec.workflows.evaluate import Trial, ask
+from embedrec.training.context import TrainingContext
+from embedrec.workflows.evaluate import EvaluationTask, ask
 from embedrec.workflows.train import recipe_of
 
 
 @dataclass(frozen=True, eq=False)
-class Contender:
+class EvaluatedModel:
     """A model that answers.
 
     seconds  of its training now; None where it was trained before
@@ -42,10 +42,10 @@ class Contender:
     exact: Model | None = None
 
 
-def contender(
+def evaluated_model(
     workspace: Workspace,
     name: str,
-    trial: Trial,
+    trial: EvaluationTask,
     *,
     config: Path | None = None,
     pairs: Iterable[str] = (),
@@ -53,7 +53,7 @@ def contender(
     threads: int = 1,
     device: str = "cpu",
     report: Report = quiet,
-) -> Contender:
+) -> EvaluatedModel:
     """The model of that name, trained on the training part and nothing else.
 
     A trained model is asked as it is when it was trained on exactly that part; else its settings are trained again. A
@@ -66,15 +66,15 @@ def contender(
         recipe = trained.about["recipe"]
         if recipe not in MODELS:
             model = _asked_as(trial, _of_catalogue(trained, trial.train.vocab))
-            return Contender(name, model, None, "imported; whether it has seen the held-out part is not known")
+            return EvaluatedModel(name, model, None, "imported; whether it has seen the held-out part is not known")
         same = (trained.about.get("trained_on") or {}).get("fingerprint") == trial.source.fingerprint
         fresh = trained.about.get("continued_from") is None
         if trial.whole and same and fresh and not pairs and config is None:
             model = _asked_as(trial, load_model(trained))
             if isinstance(model, SessionKnnModel):  # what was saved does not say how many threads there are now
                 model = model.with_threads(threads)
-            return Contender(name, model, None, "trained before, on the training part")
-        settings = recipe_of(restorer_class(recipe), config, pairs, trained.about["settings"])
+            return EvaluatedModel(name, model, None, "trained before, on the training part")
+        settings = recipe_of(settings_class(recipe), config, pairs, trained.about["settings"])
         origin = "its settings, trained now on the training part"
     else:
         settings = recipe_of(recipe_class(name), config, pairs)
@@ -84,7 +84,7 @@ def contender(
 
 def trained_now(
     recipe: Recipe,
-    trial: Trial,
+    trial: EvaluationTask,
     name: str,
     *,
     origin: str,
@@ -92,12 +92,12 @@ def trained_now(
     threads: int = 1,
     device: str = "cpu",
     report: Report = quiet,
-) -> Contender:
+) -> EvaluatedModel:
     """A recipe, trained on the training part."""
     started = perf_counter()
-    run = Run(device_of(recipe, device, report))
+    run = TrainingContext(device_of(recipe, device, report))
     model = fitted(recipe, trial.train, seed=seed, threads=threads, report=report, run=run)
-    return Contender(name, _asked_as(trial, model), perf_counter() - started, origin)
+    return EvaluatedModel(name, _asked_as(trial, model), perf_counter() - started, origin)
 
 
 def check_names(workspace: Workspace, names: Iterable[str]) -> None:
@@ -114,12 +114,14 @@ def check_names(workspace: Workspace, names: Iterable[str]) -> None:
 def check_session_knn(workspace: Workspace, name: str) -> None:
     """Raises SettingsError for a model or recipe that listens to no neighbours: before it is trained."""
     trained = workspace.named("model", name)
-    if not issubclass(restorer_class(name if trained is None else trained.about["recipe"]), SessionKnn):
+    if not issubclass(settings_class(name if trained is None else trained.about["recipe"]), SessionKnn):
         able = ", ".join(key for key in MODELS if issubclass(recipe_class(key), SessionKnn))
         raise SettingsError(f"a grid is of numbers of neighbours, but {name} has none; session kNN has: {able}")
 
 
-def searching(contender: Contender, kind: str, trial: Trial, *, seed: int = 0, report: Report = quiet) -> Contender:
+def searching(
+    evaluated: EvaluatedModel, kind: str, trial: EvaluationTask, *, seed: int = 0, report: Report = quiet
+) -> EvaluatedModel:
     """The same, its model searching through an index of that type, tuned on histories of the training part.
 
     Raises SettingsError for a model without vectors.
@@ -127,28 +129,30 @@ def searching(contender: Contender, kind: str, trial: Trial, *, seed: int = 0, r
     from embedrec.index.build import build_index
     from embedrec.index.measure import ASKED
 
-    model = contender.model
+    model = evaluated.model
     if not isinstance(model, VectorModel):
         raise SettingsError(
-            f"{contender.name} has no vectors, so there is nothing to index; leave --through out for it"
+            f"{evaluated.name} has no vectors, so there is nothing to index; leave --through out for it"
         )
     queries = None if trial.protocol == "similar" else some_queries(model, trial.train, ASKED, seed=seed)
     index = build_index(model.answers, kind, queries=queries, seed=seed, report=report)
-    origin = f"{contender.origin}; through {index.spec}"
-    return replace(contender, model=model.using(index), origin=origin, exact=model)
+    origin = f"{evaluated.origin}; through {index.spec}"
+    return replace(evaluated, model=model.using(index), origin=origin, exact=model)
 
 
-def exactly(contender: Contender, trial: Trial, terms: Terms, *, report: Report = quiet) -> dict[str, float]:
+def exactly(
+    evaluated: EvaluatedModel, trial: EvaluationTask, terms: EvaluationSettings, *, report: Report = quiet
+) -> dict[str, float]:
     """Recall and reciprocal rank at the longest list of a contender that searches through an index, had it searched
     exactly: what the index costs. {} for others."""
-    if contender.exact is None:
+    if evaluated.exact is None:
         return {}
     k = terms.at[-1]
-    metrics = ask(trial, contender.exact, replace(terms, at=(k,), draws=0), report=report).metrics
+    metrics = ask(trial, evaluated.exact, replace(terms, at=(k,), draws=0), report=report).metrics
     return {key: metrics[key] for key in (f"recall@{k}", f"mrr@{k}")}
 
 
-def _asked_as(trial: Trial, model: Model) -> Model:
+def _asked_as(trial: EvaluationTask, model: Model) -> Model:
     """For "similar", the model that answers as `embedrec similar` does."""
     return model.by_similarity() if trial.protocol == "similar" and isinstance(model, VectorModel) else model
 
@@ -161,4 +165,4 @@ def _of_catalogue(trained: Artifact, vocab: Vocab) -> Model:
     if not known.any():
         raise DataError(f"model {trained.name} has no item of the training part; check that their ids are the same")
     arrays = {name: array[known] for name, array in model.arrays.items()}
-    return model.recipe.restore(vocab.take(rows[known]), arrays)
+    return model.recipe.from_arrays(vocab.take(rows[known]), arrays)

@@ -12,7 +12,7 @@ from embedrec.data.filters import Filters
 from embedrec.data.find_items import find_items
 from embedrec.data.sessions import Sessions
 from embedrec.datasets.synthetic import make_world, write_mpd
-from embedrec.evaluation.evaluate import Terms, evaluate
+from embedrec.evaluation.evaluate import EvaluationSettings, evaluate
 from embedrec.export.similarity_file import write_similarity
 from embedrec.index.serialization import load_index
 from embedrec.models.baselines.popular import Popular
@@ -114,7 +114,7 @@ def walk(
             yield f"  {score:.3f}  {name}{source.label(name)}"
     yield ""
 
-    questions, terms = next_items(split.test, "last"), Terms(at=(_K,), seen=False, draws=0)
+    questions, terms = next_items(split.test, "last"), EvaluationSettings(at=(_K,), seen=False, draws=0)
     yield f"next {source.item}, all {source.item}s ranked, {len(questions):,} held-out ones:"
     for title, model in (
         ("word2vec", load_model(trained)),

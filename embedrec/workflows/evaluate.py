@@ -11,7 +11,7 @@ import numpy as np
 from embedrec.config import build
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
-from embedrec.evaluation.evaluate import Evaluation, Terms, evaluate
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
 from embedrec.evaluation.item_similarity import evaluate_similar
 from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
@@ -30,7 +30,7 @@ from embedrec.splitting.rules import (
     rule_of,
     usual,
 )
-from embedrec.splitting.test_cases import Questions, companions, next_items, rest
+from embedrec.splitting.test_cases import TestCases, cooccurring_items, next_items, remaining_items
 from embedrec.storage.artifacts import Artifact
 from embedrec.workflows.lineage import provenance
 from embedrec.workflows.split import checked_split
@@ -46,7 +46,7 @@ PROTOCOLS: dict[str, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class EvaluationTask:
     """What is trained on and what is asked.
 
     source    the sessions artifact
@@ -65,7 +65,7 @@ class Trial:
     test: HeldOut
     checked: list[str]
     protocol: Protocol
-    questions: Questions
+    questions: TestCases
 
     def repeats(self) -> bool:
         """Whether training sessions hold an item twice, so that seen items may come back."""
@@ -81,7 +81,7 @@ def open_trial(
     protocol: Protocol | None = None,
     given: int | None = None,
     seed: int = 0,
-) -> Trial:
+) -> EvaluationTask:
     """Split a sessions artifact and make the questions.
 
     split     a rule, as "time:days=7"; None takes the held-out part of the artifact, else what fits the data (`usual`)
@@ -111,10 +111,10 @@ def open_trial(
         words, whole = f"{in_words(again)} of the training part", False
     chosen = protocol or _usual_protocol(rule)
     questions = _questions(chosen, test, train, given, seed)
-    return Trial(source, words, "valid" if valid else "test", whole, train, test, checked, chosen, questions)
+    return EvaluationTask(source, words, "valid" if valid else "test", whole, train, test, checked, chosen, questions)
 
 
-def labels_of(trial: Trial, text: str) -> Any:
+def labels_of(trial: EvaluationTask, text: str) -> Any:
     """Labels of the training vocabulary: (n, g) sparse 0/1 matrix.
 
     text  the name of a list feature of the items, or a file with ids (or names) in one column and lists in another
@@ -139,23 +139,25 @@ def labels_of(trial: Trial, text: str) -> Any:
     return codes
 
 
-def relevant_ids(trial: Trial, terms: Terms) -> np.ndarray:
+def relevant_ids(trial: EvaluationTask, terms: EvaluationSettings) -> np.ndarray:
     """The ids of the targets that are asked for, (T,), as `evaluate` asks: also those that training does not know."""
     questions = trial.questions
     ids = questions.sessions.vocab.ids[questions.targets]
     if terms.unknown == "drop":
-        ids = ids[questions.recoded(trial.train.vocab).targets >= 0]
+        ids = ids[questions.reindex(trial.train.vocab).targets >= 0]
     return ids
 
 
-def ask(trial: Trial, model: Model, terms: Terms, *, labels: Any = None, report: Report = quiet) -> Evaluation:
+def ask(
+    trial: EvaluationTask, model: Model, terms: EvaluationSettings, *, labels: Any = None, report: Report = quiet
+) -> Evaluation:
     """Ask a model the questions of a trial; `labels` are for "similar"."""
     if trial.protocol == "similar":
         return evaluate_similar(model, trial.questions, trial.train, terms, labels=labels, report=report)
     return evaluate(model, trial.questions, trial.train, terms, report=report)
 
 
-def about(trial: Trial, terms: Terms) -> dict[str, Any]:
+def about(trial: EvaluationTask, terms: EvaluationSettings) -> dict[str, Any]:
     """What was asked, and how it was judged: flat, for JSON and for the manifest of a run."""
     return {
         "sessions": trial.source.name,
@@ -192,13 +194,13 @@ def _usual_protocol(rule: Rule | None) -> Protocol:
     return usual.get("" if rule is None else rule.name, "next")
 
 
-def _questions(protocol: Protocol, test: HeldOut, train: Sessions, given: int | None, seed: int) -> Questions:
+def _questions(protocol: Protocol, test: HeldOut, train: Sessions, given: int | None, seed: int) -> TestCases:
     if given is not None and protocol != "rest":
         raise SettingsError(f"--given is for --protocol rest, but the protocol is {protocol}")
     if protocol in ("next", "last"):
         return next_items(test, "every" if protocol == "next" else "last")
     if protocol == "similar":
-        return companions(test, train.vocab, seed=seed)
+        return cooccurring_items(test, train.vocab, seed=seed)
     if protocol == "users":
-        return rest(test)
-    return rest(test, 1 if given is None else given)
+        return remaining_items(test)
+    return remaining_items(test, 1 if given is None else given)

@@ -33,7 +33,7 @@ def reasons(
         )
     numbers, similarities = model.neighbours(history, min(model.recipe.neighbours, len(sessions)))
     near = [(n, s) for n, s in zip(numbers[0].tolist(), similarities[0].tolist(), strict=True) if n >= 0]
-    past = sessions.taken(np.array([n for n, _ in near], dtype=np.int64)).recoded(model.vocab)
+    past = sessions.take(np.array([n for n, _ in near], dtype=np.int64)).reindex(model.vocab)
     held = [set(past[place].tolist()) for place in range(len(near))]
     return [
         [(past.ids[place : place + 1].tolist()[0], near[place][1]) for place in range(len(near)) if row in held[place]][
@@ -50,7 +50,7 @@ def together(sessions: Sessions, item: Any, others: Sequence[Any]) -> list[list[
     """
     rows = sessions.vocab.rows_of([item, *others])
     holding = np.unique(sessions.session_of[sessions.items == rows[0]]) if rows[0] >= 0 else np.zeros(0, np.int64)
-    beside = sessions.taken(holding)
+    beside = sessions.take(holding)
     sizes = np.array([len(np.unique(beside[place])) for place in range(len(beside))], dtype=np.int64)
     found = []
     for row in rows[1:].tolist():

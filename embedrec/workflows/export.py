@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from embedrec.data.item_filter import EVERYTHING, Allowed
+from embedrec.data.item_filter import EVERYTHING, ItemFilter
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.export.policies.chain import Material
-from embedrec.export.result_lists import Answers, item_answers
+from embedrec.export.policies.chain import PolicyInputs
+from embedrec.export.result_lists import ResultLists, item_answers
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.filtered_recommend import recommended
 from embedrec.models.serialization import load_model
@@ -47,8 +47,8 @@ class Exportable:
     """
 
     used: tuple[Artifact, ...]
-    answers: Answers
-    material: Material
+    answers: ResultLists
+    material: PolicyInputs
     about: dict[str, Any]
     vectors: Callable[[], Embeddings]
     told: Sequence[str] = ()
@@ -62,7 +62,7 @@ def exportable_items(
     *,
     popularity: float | None = None,
     attributes: Path | None = None,
-    allowed: Allowed = EVERYTHING,
+    allowed: ItemFilter = EVERYTHING,
     device: str = "cpu",
 ) -> Exportable:
     """Every item's nearest others; arguments as of `nearest_source` and `open_nearest`.
@@ -84,7 +84,7 @@ def exportable_items(
             raise _no_vectors(source)
         return opened.vectors
 
-    material = Material(answers.vocab, trained, features, opened.vectors, allowed=mask)
+    material = PolicyInputs(answers.vocab, trained, features, opened.vectors, allowed=mask)
     about = _about("items", (source,), settings, attributes) | {"popularity": popularity, **_filter(allowed)}
     told = [] if mask is None else allowed.told(opened.vocab, mask)
     return Exportable((source,), answers, material, about, vectors, told)
@@ -98,7 +98,7 @@ def exportable_sessions(
     sessions, vocab = past.sessions, Vocab(past.sessions.ids)
 
     def best(rows: np.ndarray, k: int) -> TopK:
-        numbers, scores = past.find(sessions.taken(rows), k + 1)
+        numbers, scores = past.find(sessions.take(rows), k + 1)
         return TopK(numbers, scores, vocab).without(rows)
 
     def vectors() -> Embeddings:
@@ -111,9 +111,9 @@ def exportable_sessions(
     def nothing() -> NoReturn:
         raise SettingsError("sessions have no features; leave --cap out")
 
-    answers = Answers(vocab, vocab, best, max(len(vocab) - 1, 0), ("session", "similar"))
+    answers = ResultLists(vocab, vocab, best, max(len(vocab) - 1, 0), ("session", "similar"))
     about = _about("sessions", past.used, settings)
-    return Exportable(past.used, answers, Material(vocab, lambda: sessions, nothing), about, vectors)
+    return Exportable(past.used, answers, PolicyInputs(vocab, lambda: sessions, nothing), about, vectors)
 
 
 def exportable_recommendations(
@@ -126,7 +126,7 @@ def exportable_recommendations(
     popularity: float | None = None,
     seen: bool = False,
     attributes: Path | None = None,
-    allowed: Allowed = EVERYTHING,
+    allowed: ItemFilter = EVERYTHING,
 ) -> Exportable:
     """What a model recommends for each history of a file; arguments as of `open_answering`.
 
@@ -147,7 +147,7 @@ def exportable_recommendations(
     mask = allowed.among(vocab, features)
 
     def best(rows: np.ndarray, k: int) -> TopK:
-        return recommended(found, known.taken(rows), k, seen=seen, allowed=mask)
+        return recommended(found, known.take(rows), k, seen=seen, allowed=mask)
 
     def trained() -> Sessions:
         return Sessions.load(trained_on(workspace, source))
@@ -157,10 +157,10 @@ def exportable_recommendations(
             raise _no_vectors(source)
         return found.encode(known)
 
-    answers = Answers(Vocab(given.ids), vocab, best, len(vocab), ("history", "item"))
+    answers = ResultLists(Vocab(given.ids), vocab, best, len(vocab), ("history", "item"))
     items = found.embeddings if isinstance(found, VectorModel) else None
     none = Sessions(np.zeros(len(given) + 1, np.int64), np.zeros(0, np.int32), vocab, given.ids)
-    material = Material(vocab, trained, features, items, none if seen else known, mask)
+    material = PolicyInputs(vocab, trained, features, items, none if seen else known, mask)
     about = _about("recommendations", opened.used, settings, attributes)
     about |= {
         "popularity": popularity,
@@ -188,7 +188,7 @@ def _no_vectors(source: Artifact) -> SettingsError:
     return SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
 
 
-def _filter(allowed: Allowed) -> dict[str, Any]:
+def _filter(allowed: ItemFilter) -> dict[str, Any]:
     """What tells a filter from others; nothing where there is none, so that what was kept without one stays good."""
     return {"allowed": allowed.about()} if allowed else {}
 

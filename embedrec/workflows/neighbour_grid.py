@@ -9,15 +9,15 @@ from typing import Any
 
 from embedrec.config import settings_of
 from embedrec.errors import SettingsError
-from embedrec.evaluation.evaluate import Terms
+from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.evaluation.grid_artifact import discard, save_grid
 from embedrec.evaluation.neighbour_grid import Grid, evaluate_grid
 from embedrec.evaluation.plots import check_plots
 from embedrec.progress import Report, quiet
 from embedrec.splitting.subsessions import sub_sessions
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.contenders import check_names, check_session_knn, contender
-from embedrec.workflows.evaluate import Trial, about
+from embedrec.workflows.contenders import check_names, check_session_knn, evaluated_model
+from embedrec.workflows.evaluate import EvaluationTask, about
 
 _PARTS = ".parts"  # in the folder of grids
 
@@ -34,8 +34,8 @@ def check_sweep(workspace: Workspace, name: str, protocol: str | None) -> None:
 def sweep(
     workspace: Workspace,
     name: str,
-    trial: Trial,
-    terms: Terms,
+    trial: EvaluationTask,
+    terms: EvaluationSettings,
     sizes: Sequence[int],
     place: Path,
     *,
@@ -58,7 +58,7 @@ def sweep(
     rows = sub_sessions(trial.train) if expanded else trial.train
     if expanded:
         report("expanded", sessions=len(trial.train), rows=len(rows), events=len(rows.items))
-    asked = contender(
+    asked = evaluated_model(
         workspace,
         name,
         replace(trial, train=rows, whole=False),

@@ -26,7 +26,7 @@ Finder = Callable[[Sessions, int], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
-class Past:
+class SessionNeighbourSource:
     """The sessions a model was trained on, and how the nearest of them are found.
 
     used      the artifacts it takes, for notes
@@ -54,7 +54,7 @@ class Past:
         if not len(at):
             near = did_you_mean(session, map(str, past.ids.tolist()))
             raise UnknownItemError(f"no training session is called {session!r}{near or '; check its id'}")
-        return past.taken(at[:1])
+        return past.take(at[:1])
 
 
 def _row(ids: np.ndarray, session: str) -> int:
@@ -67,7 +67,9 @@ def _row(ids: np.ndarray, session: str) -> int:
     return -1
 
 
-def open_past(workspace: Workspace, model: str | None, index: str | None, settings: SearchSettings = AS_BUILT) -> Past:
+def open_past(
+    workspace: Workspace, model: str | None, index: str | None, settings: SearchSettings = AS_BUILT
+) -> SessionNeighbourSource:
     """The past of a model: exact, or through an index of its sessions.
 
     model, index  names; with neither, the latest index of sessions, or where there is none the latest model
@@ -84,7 +86,7 @@ def open_past(workspace: Workspace, model: str | None, index: str | None, settin
     trained = trained_on(workspace, source)
     asked, sessions = load_model(source), Sessions.load(trained)
     if isinstance(asked, SessionKnnModel):
-        return Past((source, trained), sessions, asked.neighbours)
+        return SessionNeighbourSource((source, trained), sessions, asked.neighbours)
     vectors = vector_model(source)
     encoded = vectors.encode(sessions)
 
@@ -92,7 +94,7 @@ def open_past(workspace: Workspace, model: str | None, index: str | None, settin
         found = encoded.search(vectors.encode(histories).vectors, k)
         return found.rows, found.scores
 
-    return Past((source, trained), sessions, find)
+    return SessionNeighbourSource((source, trained), sessions, find)
 
 
 def session_sources(workspace: Workspace) -> list[Artifact]:
@@ -101,7 +103,7 @@ def session_sources(workspace: Workspace) -> list[Artifact]:
     return indexes or workspace.artifacts("model")
 
 
-def _through(workspace: Workspace, built: Artifact, settings: SearchSettings) -> Past:
+def _through(workspace: Workspace, built: Artifact, settings: SearchSettings) -> SessionNeighbourSource:
     from embedrec.index.serialization import load_index
 
     source = built_of(workspace, built)
@@ -114,4 +116,4 @@ def _through(workspace: Workspace, built: Artifact, settings: SearchSettings) ->
         found = index.search(model.encode(histories).vectors, k, settings)
         return found.rows, found.scores
 
-    return Past((built, source, trained), Sessions.load(trained), find)
+    return SessionNeighbourSource((built, source, trained), Sessions.load(trained), find)

@@ -24,7 +24,7 @@ from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.leakage import check_leaks
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.workflows.lineage import counts
 
 
@@ -59,7 +59,7 @@ def prepare(
             "out, or prepare the whole and split it with `embedrec split`"
         )
     started = perf_counter()
-    room = IN_MEMORY if memory is None else Room(memory, folder.parent)
+    room = IN_MEMORY if memory is None else MemoryBudget(memory, folder.parent)
     with room.returning():
         held_out = None if test is None else reader.read_test(test, bad_rows=bad_rows, room=room)
         events = reader.read(paths, bad_rows=bad_rows, workers=workers, report=report, room=room)

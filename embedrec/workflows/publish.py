@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from embedrec.errors import SettingsError
-from embedrec.publish.content import Publication
+from embedrec.publish.content import PublishContent
 from embedrec.storage.artifacts import Artifact
 from embedrec.workflows.similar import open_nearest
 
 
 def publication_of(
     source: Artifact, *, count: int, items: str | None, popularity: float | None, settings: Any
-) -> Publication:
+) -> PublishContent:
     """What is published, of an index or a model.
 
     count     neighbours of an item
@@ -34,4 +34,4 @@ def publication_of(
         "search": settings.numbers(),
     }
     neighbours = None if items == "vectors" else opened.neighbours
-    return Publication(opened.vocab, neighbours, None if items == "neighbours" else opened.vectors, count, made_from)
+    return PublishContent(opened.vocab, neighbours, None if items == "neighbours" else opened.vectors, count, made_from)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.base import Model
-from embedrec.models.serialization import dialled_model, load_model
+from embedrec.models.serialization import load_model, with_popularity
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.lineage import built_of, vector_model
 
 
 @dataclass(frozen=True, eq=False)
-class Answering:
+class Recommender:
     """A model that is asked what comes next.
 
     source  its artifact
@@ -38,12 +38,12 @@ def open_answering(
     settings: SearchSettings = AS_BUILT,
     *,
     popularity: float | None = None,
-) -> Answering:
+) -> Recommender:
     """A model, or an index of a model's answers with the model that it was built of.
 
     model, index  names; with neither, the latest model
     settings      of searches of an index, over those it was built with
-    popularity    of a model, see `VectorModel.dialled`
+    popularity    of a model, see `VectorModel.scale_norms`
 
     Raises SettingsError for an index of something else, settings that it does not have, a model that was trained anew
     since, and a popularity beside an index; ArtifactError for what is missing.
@@ -52,10 +52,10 @@ def open_answering(
         return _through(workspace, workspace.find("index", index, of="answers"), settings, popularity)
     source = workspace.find("model", model)
     settings.need_index(source.name)
-    return Answering(source, (source,), dialled_model(source, load_model(source), popularity))
+    return Recommender(source, (source,), with_popularity(source, load_model(source), popularity))
 
 
-def _through(workspace: Workspace, built: Artifact, settings: SearchSettings, popularity: float | None) -> Answering:
+def _through(workspace: Workspace, built: Artifact, settings: SearchSettings, popularity: float | None) -> Recommender:
     from embedrec.index.faiss_parameters import check_settings
     from embedrec.index.serialization import load_index
 
@@ -67,6 +67,6 @@ def _through(workspace: Workspace, built: Artifact, settings: SearchSettings, po
     index, found = load_index(built), vector_model(source)
     check_settings(settings, index.faiss, index.spec)
     if "popularity" in built.about:
-        found = found.dialled(built.about["popularity"])
+        found = found.scale_norms(built.about["popularity"])
     searched = replace(index, settings=settings.over(index.settings))
-    return Answering(source, (built, source), found.using(searched))
+    return Recommender(source, (built, source), found.using(searched))

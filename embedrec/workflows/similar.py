@@ -13,9 +13,9 @@ from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
-from embedrec.models import NEIGHBOURLY
+from embedrec.models import ITEM_NEIGHBOUR_MODELS
 from embedrec.models.neighbour_lists import ListsModel
-from embedrec.models.serialization import dialled_model, load_model
+from embedrec.models.serialization import load_model, with_popularity
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.lineage import newest_of_line
@@ -24,7 +24,7 @@ from embedrec.vectors.embeddings import Embeddings
 
 
 @dataclass(frozen=True, eq=False)
-class Nearest:
+class ItemNeighbourSource:
     """What item neighbours are taken from; an `ItemNeighbours`.
 
     source      the artifact: an index or a model
@@ -37,7 +37,7 @@ class Nearest:
     neighbours: Callable[..., TopK]
     vectors: Embeddings | None = None
 
-    def among(self, allowed: np.ndarray | None) -> Nearest:
+    def among(self, allowed: np.ndarray | None) -> ItemNeighbourSource:
         """The same, which finds only what is allowed: (n,) bool; all where it is None."""
         return self if allowed is None else replace(self, neighbours=partial(self.neighbours, allowed=allowed))
 
@@ -75,17 +75,17 @@ def nearest_source(workspace: Workspace, model: str | None = None, index: str | 
 def item_sources(workspace: Workspace) -> list[Artifact]:
     """All indexes of items, and models of co-occurrence, which need none; the oldest first."""
     indexes = [a for a in workspace.artifacts("index") if a.about.get("of", "items") == "items"]
-    lists = [a for a in workspace.artifacts("model") if a.about.get("recipe") in NEIGHBOURLY]
+    lists = [a for a in workspace.artifacts("model") if a.about.get("recipe") in ITEM_NEIGHBOUR_MODELS]
     return sorted(indexes + lists, key=lambda a: (a.created, a.name))
 
 
 def open_nearest(
     source: Artifact, settings: SearchSettings = AS_BUILT, *, popularity: float | None = None, device: str = "cpu"
-) -> Nearest:
+) -> ItemNeighbourSource:
     """Item neighbours from an artifact.
 
     settings    of searches of an index, over those it was built with
-    popularity  of a model with vectors: how much of an item's norm counts, see `VectorModel.dialled`
+    popularity  of a model with vectors: how much of an item's norm counts, see `VectorModel.scale_norms`
     device      where vectors are compared: "cpu", or "cuda" for a GPU, see `index.gpu.on_gpu`
 
     Raises SettingsError for a model that knows no neighbours, for settings that it does not have, for a popularity
@@ -101,7 +101,9 @@ def open_nearest(
 
         index = load_index(source)
         searched = index if device == "cpu" else _on_gpu(index)
-        return Nearest(source, index.vocab, partial(searched.neighbours, settings=settings), index.embeddings)
+        return ItemNeighbourSource(
+            source, index.vocab, partial(searched.neighbours, settings=settings), index.embeddings
+        )
     settings.need_index(source.name)
     found = load_model(source)
     if not isinstance(found, VectorModel | ListsModel):
@@ -109,13 +111,13 @@ def open_nearest(
             f"model {source.name} ({source.about['recipe']}) does not know which items are similar; "
             "train word2vec or cooccurrence, or name another model with --model"
         )
-    model = dialled_model(source, found, popularity)
+    model = with_popularity(source, found, popularity)
     vectors = model.embeddings if isinstance(model, VectorModel) else None
     if device == "cpu":
-        return Nearest(source, model.vocab, model.neighbours, vectors)
+        return ItemNeighbourSource(source, model.vocab, model.neighbours, vectors)
     if vectors is None:
         raise SettingsError(f"model {source.name} ({source.about['recipe']}) keeps lists; leave --device out")
-    return Nearest(source, model.vocab, _on_gpu(vectors).neighbours, vectors)
+    return ItemNeighbourSource(source, model.vocab, _on_gpu(vectors).neighbours, vectors)
 
 
 def _on_gpu(source: Any) -> Any:

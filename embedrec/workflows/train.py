@@ -21,8 +21,8 @@ from embedrec.models.torch_recipe import fitted
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
-from embedrec.storage.memory_budget import IN_MEMORY, Room, in_files
-from embedrec.training.context import HERE, Run
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, spill
+from embedrec.training.context import HERE, TrainingContext
 from embedrec.vectors.embeddings import Metric
 from embedrec.vectors.file_formats import Format, load_vectors
 from embedrec.workflows.lineage import provenance
@@ -60,7 +60,7 @@ def train(
     threads: int = 1,
     memory: int | None = None,
     report: Report = quiet,
-    run: Run = HERE,
+    run: TrainingContext = HERE,
 ) -> Artifact:
     """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`.
 
@@ -79,7 +79,7 @@ def train(
     if memory is not None:
         if not isinstance(recipe, Bounded):
             raise SettingsError(f"{recipe.name} keeps all in memory; leave --memory out")
-        more["room"] = Room(memory, folder.parent)
+        more["room"] = MemoryBudget(memory, folder.parent)
     epochs: list[dict[str, Any]] = []
     measured: dict[str, Any] = {}
 
@@ -130,7 +130,7 @@ def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
         )
 
 
-def train_along(recipe: Recipe, source: Artifact, *, seed: int, threads: int, run: Run) -> None:
+def train_along(recipe: Recipe, source: Artifact, *, seed: int, threads: int, run: TrainingContext) -> None:
     """What the other processes of a training do while the first one runs `train`: all but report and write."""
     fitted(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, run=run)
 
@@ -149,8 +149,8 @@ def import_vectors(
     Vectors of npy, fbin, fvecs, bvecs and ivecs may be larger than the memory.
     """
     artifacts.check_place(folder)
-    room = in_files(folder.parent)
+    room = spill(folder.parent)
     embeddings = load_vectors(path, kind, metric=metric, percent=encoded, room=room, report=report)
-    model = Vectors(metric=embeddings.metric).restore(embeddings.vocab, {"items": embeddings.vectors})
+    model = Vectors(metric=embeddings.metric).from_arrays(embeddings.vocab, {"items": embeddings.vectors})
     save_model(model, folder, {"file": str(path), "metric_from": embeddings.about["metric_from"]})
     return artifacts.read(folder, "model")

@@ -25,7 +25,7 @@ from embedrec.index.index_types import INDEXES
 from embedrec.index.measure import facts_of, some_items
 from embedrec.index.procrustes import aligned
 from embedrec.index.serialization import kept_features, load_index, save_index
-from embedrec.index.target import Promise
+from embedrec.index.target import SearchTarget
 from embedrec.index.update import tombstones
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
@@ -104,7 +104,7 @@ def change_index(
     changed = any(counts.values())
     if changes.compact:
         said = before.facts.get("promise")
-        promise = None if said is None else Promise(**said)
+        promise = None if said is None else SearchTarget(**said)
         kind = about.get("type") if about.get("type") in INDEXES else before.spec
         index = build_index(index.embeddings, str(kind), promise=promise, seed=seed, report=report)
     elif changed:
@@ -178,7 +178,7 @@ def _removing(ids: IdList) -> Step:
 def _from_model(source: Artifact, align: bool) -> Step:
     def step(index: Index, counts: dict[str, int], about: dict[str, Any], told: list[str]) -> Index:
         model = vector_model(source)
-        vectors = model.dialled(about["popularity"]).embeddings if "popularity" in about else model.embeddings
+        vectors = model.scale_norms(about["popularity"]).embeddings if "popularity" in about else model.embeddings
         vectors = replace(vectors, metric=index.metric)
         about |= {"indexed": provenance(source), **origin(source)}
         mine, theirs = one_kind(index.vocab.ids, vectors.vocab.ids)
@@ -234,7 +234,7 @@ def _like(vocab: Vocab, given: Vocab, path: Path) -> Vocab:
 def _measured(index: Index, seed: int) -> Index:
     """The index with what is measured of it as it is now."""
     promise = index.facts.get("promise")
-    asked = some_items(index.embeddings, seed, k=Promise.k if promise is None else promise["k"])
+    asked = some_items(index.embeddings, seed, k=SearchTarget.k if promise is None else promise["k"])
     return replace(index, facts={**index.facts, **facts_of(index, asked)})
 
 
@@ -248,7 +248,7 @@ def _drift(before: Index, index: Index) -> list[str]:
     """What to say where the index finds less than it should, or holds much that is gone."""
     told = []
     said = index.facts.get("promise")
-    name = f"recall@{Promise.k if said is None else said['k']}"
+    name = f"recall@{SearchTarget.k if said is None else said['k']}"
     least = before.facts.get("recall_low", 0.0) if said is None else said["recall"]
     found = index.facts.get(name, 1.0)
     high = 2 * found - index.facts.get("recall_low", found)  # the upper end of the interval

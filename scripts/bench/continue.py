@@ -64,8 +64,8 @@ def main() -> None:
     sessions = sessionize(Filters(duplicates="all").apply(events)[0])
     order = np.random.default_rng(7).permutation(len(sessions))
     held, new = len(sessions) // 10, int(given.share * len(sessions))
-    test, later, first = (sessions.taken(np.sort(part)) for part in np.split(order, [held, held + new]))
-    before = Word2Vec().fit(first.compacted(), seed=1, threads=given.threads)
+    test, later, first = (sessions.take(np.sort(part)) for part in np.split(order, [held, held + new]))
+    before = Word2Vec().fit(first.drop_unused_items(), seed=1, threads=given.threads)
     fresh = np.bincount(later.items, minlength=len(sessions.vocab)) >= Word2Vec().min_count
     fresh &= before.vocab.rows(sessions.vocab.ids) < 0
 
@@ -79,9 +79,9 @@ def main() -> None:
     for epochs in given.epochs:
         for alpha in given.alphas:
             recipe = replace(before.recipe, epochs=epochs, alpha=alpha)
-            model = recipe.fit(later.compacted(), seed=2, threads=given.threads, init=before)
+            model = recipe.fit(later.drop_unused_items(), seed=2, threads=given.threads, init=before)
             line(f"epochs={epochs} alpha={alpha:g}", model)
-    whole = sessions.taken(np.sort(order[held:])).compacted()
+    whole = sessions.take(np.sort(order[held:])).drop_unused_items()
     line("trained on everything", Word2Vec().fit(whole, seed=1, threads=given.threads))
 
 

@@ -83,7 +83,7 @@ def playlists(data: Path, folder: Path, level: str) -> Sessions:
 
 def counter(data: Path, folder: Path, count: int, repeats: int) -> None:
     sessions = playlists(data, folder, "track")
-    sessions = sessions.taken(np.arange(min(count, len(sessions)))).compacted()
+    sessions = sessions.take(np.arange(min(count, len(sessions)))).drop_unused_items()
     lists = [
         sorted(set(sessions.vocab.ids[items].tolist())) for items in map(sessions.__getitem__, range(len(sessions)))
     ]
@@ -143,7 +143,7 @@ def timed(repeats: int, run: Callable[[], object]) -> float:
 
 def memory(data: Path, folder: Path, count: int, repeats: int) -> None:
     playlists(data, folder, "track")
-    shopping(*SHOPPING).compacted().save(folder / "sessions" / "shopping", {})
+    shopping(*SHOPPING).drop_unused_items().save(folder / "sessions" / "shopping", {})
     for name, model, budget in BUDGETS:
         for given in ((), ("--memory", budget)):
             run = measure(embedrec(folder, "train", model, "--sessions", name, "--threads", THREADS, *given))

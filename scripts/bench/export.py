@@ -29,9 +29,9 @@ from embedrec import TopK, Vocab
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.export.file_format import layout_of
-from embedrec.export.policies.chain import Material, Policies
-from embedrec.export.result_lists import BLOCK, Answers
-from embedrec.export.write_lists import Wanted, export_lists
+from embedrec.export.policies.chain import Policies, PolicyInputs
+from embedrec.export.result_lists import BLOCK, ResultLists
+from embedrec.export.write_lists import ExportSettings, export_lists
 
 _PEAK = """\
 import resource, sys
@@ -58,9 +58,9 @@ def beyond(n: int, k: int, names: list[str], policies: Policies) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             target = Path(folder, f"lists.{name}")
-            wanted = Wanted(k, policies, layout=layout_of(target.name))
+            wanted = ExportSettings(k, policies, layout=layout_of(target.name))
             for answers in (some, many):  # kernels are compiled with a few
-                material = Material(answers.vocab, lambda: Sessions.of_lists([]), lambda: Features(Vocab([])))
+                material = PolicyInputs(answers.vocab, lambda: Sessions.of_lists([]), lambda: Features(Vocab([])))
                 before, started, used = peak(), perf_counter(), process_time()
                 export_lists(target, answers, wanted, material, {}, threads=2)
                 seconds, used = perf_counter() - started, process_time() - used
@@ -74,7 +74,7 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def ready(n: int, k: int) -> Answers:
+def ready(n: int, k: int) -> ResultLists:
     """Answers that take no search: random rows and scores, the same of every block but for their place."""
     vocab = clustered(n, 1, clusters=1).vocab
     rng = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def ready(n: int, k: int) -> Answers:
     def best(asked: np.ndarray, width: int) -> TopK:
         return TopK((rows[: len(asked), :width] + asked[:, None]) % n, scores[: len(asked), :width], vocab)
 
-    return Answers(vocab, vocab, best, n - 1)
+    return ResultLists(vocab, vocab, best, n - 1)
 
 
 def killed(times: int, n: int) -> None:

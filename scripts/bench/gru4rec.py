@@ -71,7 +71,7 @@ def sessions(workspace: Path, source: Path, name: str, given: argparse.Namespace
     trained = place.find("model", "gru4rec")
     epochs = [told["seconds"] for told in trained.about["epochs"]]
     model, questions = vector_model(trained), open_trial(place.find("sessions")).questions
-    histories = questions.histories(0, len(questions)).recoded(model.vocab)
+    histories = questions.histories(0, len(questions)).reindex(model.vocab)
     started = perf_counter()
     model.searcher.search(model.encoder(histories), 20)
     answered = perf_counter() - started

@@ -34,9 +34,9 @@ from index_peers import EFS, LINKS, peers
 
 from embedrec import Embeddings, Workspace, build_index, save_index
 from embedrec.index.construct import filled
-from embedrec.index.measure import Asked, some_items
+from embedrec.index.measure import RecallSample, some_items
 from embedrec.index.rescore import keys_of
-from embedrec.index.target import Promise
+from embedrec.index.target import SearchTarget
 from embedrec.storage import artifacts
 from embedrec.vectors.exact_search import unit
 from embedrec.workflows.lineage import item_vectors
@@ -96,7 +96,7 @@ def promise_(given: argparse.Namespace) -> None:
         made = clustered(n, d, clusters=clusters, seed=build)
         vectors = made.vectors * np.exp(0.5 * rng.normal(size=(n, 1))).astype(np.float32)
         embeddings = Embeddings(vectors, made.vocab, metric)
-        promise = Promise(float(rng.choice([0.9, 0.95, 0.98, 0.99])), K)
+        promise = SearchTarget(float(rng.choice([0.9, 0.95, 0.98, 0.99])), K)
         index = build_index(embeddings, promise=promise, seed=build)
         found = some_items(embeddings, build + 1000, 2000, K).found_by(index).mean
         worst = min(worst, found - promise.recall)
@@ -119,7 +119,7 @@ def pairs_(given: argparse.Namespace) -> None:
     embeddings = clustered(given.items, given.dim)
     before = peak()
     started = perf_counter()
-    index = build_index(embeddings, promise=Promise(0.95, K), seed=given.seed)
+    index = build_index(embeddings, promise=SearchTarget(0.95, K), seed=given.seed)
     built = perf_counter() - started
     rows = np.arange(len(embeddings))
     for start in range(0, len(rows), 4096):
@@ -185,7 +185,7 @@ def embedrec(workspace: str, *arguments: object) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def recall(rows: np.ndarray, asked: Asked, embeddings: Embeddings) -> float:
+def recall(rows: np.ndarray, asked: RecallSample, embeddings: Embeddings) -> float:
     """Of answers (q, k + 1) in any order, the items themselves among them."""
     keys = keys_of(embeddings.vectors, asked.queries, rows, embeddings.metric)
     keys[(rows == asked.rows[:, None]) | (rows < 0)] = -np.inf

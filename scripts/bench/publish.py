@@ -102,18 +102,18 @@ def at_hand(url: str, n: int, k: int) -> None:
     import numpy as np
 
     from embedrec import TopK, Vocab
-    from embedrec.publish.content import Publication
-    from embedrec.publish.endpoint import Place
+    from embedrec.publish.content import PublishContent
+    from embedrec.publish.endpoint import Endpoint
     from embedrec.publish.generations import publish
     from embedrec.publish.redis import Redis
 
     vocab = Vocab(np.array([f"spotify:artist:{i:022d}" for i in range(n)], dtype=object))
     rows = np.random.default_rng(0).integers(0, n, (n, k))
     scores = np.broadcast_to(np.arange(k, 0, -1, dtype=np.float32), (n, k))
-    found = Publication(vocab, lambda asked, most: TopK(rows[asked], scores[asked], vocab), None, k, {})
+    found = PublishContent(vocab, lambda asked, most: TopK(rows[asked], scores[asked], vocab), None, k, {})
     for kind in ("list", "json"):
         began = time.perf_counter()
-        written = publish(found, Redis(Place(url), prefix=f"hand-{kind}", format=kind)).written  # type: ignore[arg-type]
+        written = publish(found, Redis(Endpoint(url), prefix=f"hand-{kind}", format=kind)).written  # type: ignore[arg-type]
         seconds = time.perf_counter() - began
         print(f"{written['keys']:,} keys ({kind}), neighbours at hand: {seconds:.2f} s")
 

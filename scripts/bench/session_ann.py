@@ -24,11 +24,11 @@ import numpy as np
 from generated import shopping
 
 from embedrec.data.sessions import Sessions
-from embedrec.evaluation.evaluate import Terms, evaluate
+from embedrec.evaluation.evaluate import EvaluationSettings, evaluate
 from embedrec.models.serialization import load_model, save_model
 from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.models.session_knn.variants import SKNN
-from embedrec.splitting.test_cases import Questions
+from embedrec.splitting.test_cases import TestCases
 from embedrec.storage import artifacts
 
 NEAREST, ASKED_ALONE, ASKED = 100, 1000, 10_000
@@ -56,12 +56,12 @@ def main() -> None:
             save_model(ann, given.keep, {"facts": facts})
     print(f"  build       {facts}", flush=True)
     exact = SKNN(NEAREST, 0).fit(train, threads=given.threads)
-    questions = asked(given.items).recoded(train.vocab)
+    questions = asked(given.items).reindex(train.vocab)
     warm, histories = questions.histories(0, ASKED_ALONE), questions.histories(ASKED_ALONE, 2 * ASKED_ALONE)
     alone(exact, warm, histories, "exact")
     alone(ann, warm, histories, "FAISS")
     found(exact, ann, histories)
-    terms = Terms(at=(20,), seen=True, ties="conservative", draws=0)
+    terms = EvaluationSettings(at=(20,), seen=True, ties="conservative", draws=0)
     scores = [evaluate(model, questions, train, terms).metrics for model in (exact, ann)]
     (recall, mrr), (recall_ann, mrr_ann) = [(s["recall@20"], s["mrr@20"]) for s in scores]
     print(
@@ -85,21 +85,21 @@ def built(train: Sessions, threads: int) -> tuple[SessionKnnModel, dict[str, Any
     return ann, {"seconds": seconds, "megabytes": size, **facts}
 
 
-def asked(items: int) -> Questions:
+def asked(items: int) -> TestCases:
     """The item after a part of each of ten thousand fresh sessions."""
     fresh = shopping(ASKED, items, seed=1)
     length = np.random.default_rng(2).integers(1, fresh.lengths)
     targets = fresh.items[fresh.offsets[:-1] + length].astype(np.int64)
-    return Questions(fresh, np.arange(ASKED), length, np.arange(ASKED + 1), targets)
+    return TestCases(fresh, np.arange(ASKED), length, np.arange(ASKED + 1), targets)
 
 
 def alone(model: SessionKnnModel, warm: Sessions, histories: Sessions, name: str) -> None:
     """Ask one history at a time; others go before, so that memory a service has long touched is not met anew."""
     for q in range(len(warm)):
-        model.neighbours(warm.taken(np.array([q])), NEAREST)
+        model.neighbours(warm.take(np.array([q])), NEAREST)
     taken = []
     for q in range(len(histories)):
-        one = histories.taken(np.array([q]))
+        one = histories.take(np.array([q]))
         started = perf_counter()
         model.neighbours(one, NEAREST)
         taken.append(1000 * (perf_counter() - started))

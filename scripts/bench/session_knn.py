@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.sessions import Sessions, sessionize
-from embedrec.evaluation.evaluate import Terms, evaluate
+from embedrec.evaluation.evaluate import EvaluationSettings, evaluate
 from embedrec.models import recipe_class
 from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.models.session_knn.variants import SSCF, VSKNN
@@ -50,12 +50,12 @@ class Data:
         self.name = folder.name
         self.train = sessionize(read.read([folder / "train_sessions.parquet"], bad_rows=BadRows()))
         test = read.read_test(folder / "test_prefixes.parquet", bad_rows=BadRows())
-        self.questions = next_items(test).recoded(self.train.vocab)
+        self.questions = next_items(test).reindex(self.train.vocab)
         self.histories = self.questions.histories(0, len(self.questions))
 
     def some(self, count: int) -> Sessions:
         """So many histories, drawn at random."""
-        return self.histories.taken(np.random.default_rng(0).permutation(len(self.histories))[:count])
+        return self.histories.take(np.random.default_rng(0).permutation(len(self.histories))[:count])
 
 
 def main() -> None:
@@ -114,7 +114,7 @@ def memory(data: Data, threads: int, repeats: int) -> None:
 
 
 def quality(data: Data, threads: int, repeats: int) -> None:
-    terms = Terms(at=(20,), seen=True, ties="conservative", draws=0)
+    terms = EvaluationSettings(at=(20,), seen=True, ties="conservative", draws=0)
     for name, recipe in {"vsknn, vec": V_SKNN, **{name: recipe_class(name)() for name in VARIANTS}}.items():
         found = evaluate(recipe.fit(data.train, threads=threads), data.questions, data.train, terms).metrics
         print(f"  quality  {name:<11} Recall@20 {found['recall@20']:.4f}  MRR@20 {found['mrr@20']:.4f}", flush=True)
@@ -135,7 +135,7 @@ def against_wsknn(data: Data, threads: int, repeats: int) -> None:
     recipe = WSKNN(100, 1000, "recent", "linear", "linear", compat="wsknn")
     model, histories = recipe.fit(train), data.some(1000)
     streams = [[items.tolist(), [0] * len(items)] for items in each(histories)]
-    singles = [histories.taken(np.array([q])) for q in range(len(histories))]
+    singles = [histories.take(np.array([q])) for q in range(len(histories))]
     model.weights(histories, 20, seen=True)
     theirs, ours, together = timed(
         repeats,

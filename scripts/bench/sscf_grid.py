@@ -27,17 +27,17 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.sessions import Sessions, sessionize
-from embedrec.evaluation.evaluate import Terms
+from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.evaluation.neighbour_grid import AT, NEIGHBOURS, Grid, evaluate_grid
 from embedrec.kernels.session_formulas import rounded
 from embedrec.models.session_knn.variants import SSCF
 from embedrec.readers import reader
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.splitting.subsessions import sub_sessions
-from embedrec.splitting.test_cases import Questions, next_items
+from embedrec.splitting.test_cases import TestCases, next_items
 
 ROOT = Path(__file__).resolve().parents[2]
-TERMS = Terms(AT, seen=True, ties="conservative", draws=0)
+TERMS = EvaluationSettings(AT, seen=True, ties="conservative", draws=0)
 BLOCK = 20  # dense rows of cosines at a time
 SHOWN = AT.index(20)
 
@@ -54,7 +54,7 @@ def main() -> None:
     read = reader("sessions")()
     train = sessionize(read.read([folder / "train_sessions.parquet"], bad_rows=BadRows()))
     test = read.read_test(folder / "test_prefixes.parquet", bad_rows=BadRows())
-    questions = next_items(test).recoded(train.vocab)
+    questions = next_items(test).reindex(train.vocab)
     rows, expanding = timed(lambda: sub_sessions(train))
     model, fitting = timed(lambda: SSCF().fit(rows))
     print(
@@ -93,7 +93,7 @@ def told(grid: Grid) -> None:
     print(f"  best cell   {grid.neighbours[g]} neighbours, lists of {grid.at[a]}: hit rate {grid.hit_rate[g, a]:.4f}")
 
 
-def articles_way(rows: Sessions, questions: Questions) -> tuple[np.ndarray, np.ndarray]:
+def articles_way(rows: Sessions, questions: TestCases) -> tuple[np.ndarray, np.ndarray]:
     """Hit rate and MRR of every cell, (g, a) each."""
     counts, asked = (s.matrix().astype(np.float64) for s in (rows, questions.histories(0, len(questions))))
     norms, lengths = (np.sqrt(m.multiply(m).sum(axis=1).A1) for m in (counts, asked))

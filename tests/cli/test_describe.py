@@ -22,7 +22,7 @@ LISTS = ["ab", "aab", "abcdefgh", "aa", "ba", "abababab", "c"]
 def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sessions:
     """Sessions with times and users, as the artifact letters of the current folder."""
     monkeypatch.chdir(tmp_path)
-    sessions = of_lists(LISTS).compacted()
+    sessions = of_lists(LISTS).drop_unused_items()
     times = 1_700_000_000_000 + np.arange(len(sessions.items)) * 60_000
     sessions = replace(sessions, times=times, users=np.arange(len(sessions)) % 4)
     sessions.save(Path("sessions", "letters"), {"sessions": 7, "items": 8, "events": 26})
@@ -74,7 +74,7 @@ def test_as_json(run: Run, prepared: Sessions) -> None:
 
 
 def test_with_a_held_out_part(run: Run, prepared: Sessions) -> None:
-    held_out = HeldOut(prepared.taken(np.array([1, 2])), np.array([1, 4]))
+    held_out = HeldOut(prepared.take(np.array([1, 2])), np.array([1, 4]))
     with artifacts.writing(Path("sessions", "split"), "sessions", {"sessions": 7, "items": 8, "events": 26}) as draft:
         prepared.write(draft)
         held_out.write(draft)

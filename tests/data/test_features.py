@@ -220,10 +220,10 @@ def test_features_go_along() -> None:
     sessions = sessionize(events.take(np.array([True, True, False])))
     for other in (
         sessions,
-        sessions.where(np.array([True, False])),
-        sessions.taken(np.array([0])),
-        sessions.compacted(),
-        sessions.recoded(Vocab(["a"])),
+        sessions.filter_events(np.array([True, False])),
+        sessions.take(np.array([0])),
+        sessions.drop_unused_items(),
+        sessions.reindex(Vocab(["a"])),
     ):
         assert other.item_features is events.item_features
         assert other.user_features is events.user_features

@@ -41,9 +41,9 @@ def test_recoded_leaves_out_what_the_vocabulary_does_not_hold(lists: list[list[s
     vocab = Vocab([*known, "never seen"])
     want = [[i for i in items if i in known] for items in lists]
     sessions = Sessions.of_lists(lists)
-    assert as_lists(sessions.recoded(vocab)) == want
+    assert as_lists(sessions.reindex(vocab)) == want
     assert as_lists(Sessions.of_lists(lists, vocab)) == want
-    assert sessions.recoded(vocab).vocab is vocab
+    assert sessions.reindex(vocab).vocab is vocab
     assert as_lists(sessions) == lists
 
 
@@ -61,7 +61,7 @@ def test_recoded_keeps_the_columns_of_events(lists: list[list[str]]) -> None:
         kinds=np.zeros(size, dtype=np.int32),
         users=plain.ids,
     )
-    part = timed.recoded(Vocab(["a", "b"]))
+    part = timed.reindex(Vocab(["a", "b"]))
     want = [n for n, item in enumerate(i for items in lists for i in items) if item in "ab"]
     assert part.times.tolist() == part.weights.tolist() == want
     assert part.users is timed.users and len(part.kinds) == len(want)

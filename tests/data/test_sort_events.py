@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from embedrec.data import sort_events as ordering
 from embedrec.data.sort_events import sort_events
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from tests.conftest import read_only
 from tests.data import strategies as draw
 
@@ -34,7 +34,7 @@ def test_as_numpy_sorts(
         patch.setattr(ordering, "_MANY", 0)
         patch.setattr(ordering, "_PART", part)
         patch.setattr(ordering, "_BLOCK_BITS", 2)
-        room = IN_MEMORY if memory else Room(256 << 20, tmp_path)
+        room = IN_MEMORY if memory else MemoryBudget(256 << 20, tmp_path)
         fast = sort_events(dict(columns), 6, "key" if kind else None, room, threads)
     slow = sort_events(dict(columns), 6, "key" if kind else None, IN_MEMORY)
     for found in (fast, slow):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec.evaluation.breakdown import by_length, by_popularity
-from embedrec.evaluation.evaluate import Evaluation, Terms, evaluate
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
 from embedrec.models.baselines.popular import Popular
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.test_cases import next_items
@@ -26,7 +26,7 @@ def evaluated(lengths: list[int], targets: list[list[int]]) -> Evaluation:
     """Items stand in the vocabulary by falling count; histories of these lengths."""
     model = Told(TRAIN.vocab, np.random.default_rng(0).random((len(lengths), N)))
     questions = questions_of([list(range(n)) for n in lengths], targets, TRAIN.vocab)
-    return evaluate(model, questions, TRAIN, Terms(at=(20,), draws=0))
+    return evaluate(model, questions, TRAIN, EvaluationSettings(at=(20,), draws=0))
 
 
 def slow(kinds: list[str], order: list[str], what: str, result: Evaluation) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ def test_by_length(lengths: list[int]) -> None:
 def test_only_known_items_make_a_history_long() -> None:
     train = of_lists(["ab", "ba"])
     questions = next_items(HeldOut(of_lists(["xyab"]), np.zeros(1)))
-    result = evaluate(Popular().fit(train), questions, train, Terms(at=(2,), draws=0))
+    result = evaluate(Popular().fit(train), questions, train, EvaluationSettings(at=(2,), draws=0))
     assert [(row["length"], row["questions"]) for row in by_length(result, ["recall@2"])] == [("0", 2), ("1", 1)]
 
 
@@ -84,6 +84,6 @@ def test_a_metric_without_a_value_in_a_kind() -> None:
     vocab = some_vocab(3)
     model = Told(vocab, np.array([[-np.inf] * 3, [1.0, 0.0, 0.0]]))
     questions = questions_of([[0], [0, 1]], [[2], [2]], vocab)
-    result = evaluate(model, questions, of_lists([vocab.ids], vocab), Terms(at=(1,), draws=0))
+    result = evaluate(model, questions, of_lists([vocab.ids], vocab), EvaluationSettings(at=(1,), draws=0))
     first, second = by_length(result, ["popularity@1"])
     assert np.isnan(first["popularity@1"]) and second["popularity@1"] == 1

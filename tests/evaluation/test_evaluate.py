@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.evaluation.evaluate import Evaluation, Terms, asked, evaluate
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, asked, evaluate
 from embedrec.evaluation.ranking_metrics import ranked_metrics
 from embedrec.evaluation.target_ranks import rank
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.baselines.rules import AssociationRules
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.rules import LastItem
-from embedrec.splitting.test_cases import next_items, rest
+from embedrec.splitting.test_cases import next_items, remaining_items
 from embedrec.workflows.compare import metric_names
 from tests.conftest import of_lists, tiny_sessions
 from tests.evaluation.told import Case, Told, cases, questions_of, some_vocab
@@ -28,10 +28,10 @@ def test_popular_by_hand() -> None:
     # trained on aa, ab, bc, x: a 3, b 2, c 1, x 1; asked after aa → b, ab → a, bc → a, x → b
     questions = next_items(test, "last")
     model = Popular().fit(train)
-    result = evaluate(model, questions, train, Terms(at=(1, 4), seen=False, draws=0))
+    result = evaluate(model, questions, train, EvaluationSettings(at=(1, 4), seen=False, draws=0))
     assert result.ranks.tolist() == [1, np.inf, 1, 2]
     assert result.metrics["hit_rate@1"] == 2 / 4 and result.metrics["mrr@4"] == (1 + 1 + 1 / 2) / 4
-    seen = evaluate(model, questions, train, Terms(at=(4,), seen=True, draws=0))
+    seen = evaluate(model, questions, train, EvaluationSettings(at=(4,), seen=True, draws=0))
     assert seen.ranks.tolist() == [2, 1, 1, 2]
     assert train.vocab.ids[seen.lists].tolist() == [["a", "b", "c", "x"]] * 4
     assert seen.scores.tolist() == [[3, 2, 1, 1]] * 4
@@ -41,7 +41,7 @@ def test_popular_by_hand() -> None:
 @given(cases(), st.sampled_from([(1,), (2, 5), (1, 3, 9)]), st.booleans())
 def test_metrics_are_those_of_the_ranks(case: Case, at: tuple[int, ...], seen: bool) -> None:
     train, questions = case.train(), case.questions()
-    terms = Terms(at=at, seen=seen, draws=20)
+    terms = EvaluationSettings(at=at, seen=seen, draws=20)
     if at[-1] > case.n:
         with pytest.raises(SettingsError) as error:
             evaluate(case.model(), questions, train, terms)
@@ -64,7 +64,7 @@ def test_a_model_of_fewer_and_other_items() -> None:
     train = of_lists(["abcd", "abc"])
     model = Told(Vocab(["c", "z", "a"]), np.array([[3.0, 2.0, 1.0]] * 3))
     questions = next_items(HeldOut(of_lists(["bacd"]), np.zeros(1)))  # b → a, ba → c, bac → d
-    result = evaluate(model, questions, train, Terms(at=(4,), seen=True, draws=0))
+    result = evaluate(model, questions, train, EvaluationSettings(at=(4,), seen=True, draws=0))
     assert result.ranks.tolist() == [3, 1, np.inf]
     rows = train.vocab.rows(["c", "a"]).tolist()
     assert [[i for i in own if i >= 0] for own in result.lists.tolist()] == [rows] * 3
@@ -74,12 +74,12 @@ def test_a_model_of_fewer_and_other_items() -> None:
 def test_unknown_targets_are_misses_or_dropped() -> None:
     train = of_lists(["ab", "ab", "ba"])
     test = HeldOut(of_lists(["axb", "xy", "ab"]), np.zeros(3))
-    questions = rest(test, 1)  # a → x, b; x → y; a → b
+    questions = remaining_items(test, 1)  # a → x, b; x → y; a → b
     model = Popular().fit(train)
-    miss = evaluate(model, questions, train, Terms(at=(2,), seen=False, draws=0))
+    miss = evaluate(model, questions, train, EvaluationSettings(at=(2,), seen=False, draws=0))
     assert len(miss.questions) == 3 and miss.questions.targets.tolist().count(-1) == 2
     assert miss.values["recall@2"].tolist() == [1 / 2, 0, 1]
-    drop = evaluate(model, questions, train, Terms(at=(2,), seen=False, unknown="drop", draws=0))
+    drop = evaluate(model, questions, train, EvaluationSettings(at=(2,), seen=False, unknown="drop", draws=0))
     assert drop.values["recall@2"].tolist() == [1, 1]
     assert drop.questions.session.tolist() == [0, 2]
 
@@ -88,7 +88,7 @@ def test_unknown_targets_are_misses_or_dropped() -> None:
 def test_all_targets_are_unknown(unknown: Any) -> None:
     train = of_lists(["ab", "ba"])
     questions = next_items(HeldOut(of_lists([[1, 2], [3, 4]]), np.zeros(2)))
-    terms = Terms(at=(1, 2), unknown=unknown, draws=10)
+    terms = EvaluationSettings(at=(1, 2), unknown=unknown, draws=10)
     if unknown == "drop":
         with pytest.raises(DataError) as error:
             evaluate(Popular().fit(train), questions, train, terms)
@@ -103,7 +103,7 @@ def test_lists_that_are_all_empty() -> None:
     """Rules say nothing of unknown histories: what is measured of listed items has no value."""
     train = of_lists(["abc", "bca"])
     questions = next_items(HeldOut(of_lists(["xa", "yb"]), np.zeros(2)))
-    result = evaluate(AssociationRules().fit(train), questions, train, Terms(at=(1, 3), draws=10))
+    result = evaluate(AssociationRules().fit(train), questions, train, EvaluationSettings(at=(1, 3), draws=10))
     assert (result.lists == -1).all() and result.metrics["recall@3"] == 0 == result.metrics["coverage@3"]
     assert isnan(result.metrics["popularity@3"]) and isnan(result.metrics["diversity@3"])
     assert all(isnan(end) for end in result.intervals["novelty@3"])
@@ -115,7 +115,7 @@ def test_more_targets_than_lists_are_long() -> None:
     model = Told(vocab, -np.arange(10.0)[None])
     questions = questions_of([[]], [[0, 2, 4, 6]], vocab)
     train = of_lists([vocab.ids], vocab)
-    result = evaluate(model, questions, train, Terms(at=(1,), draws=0))
+    result = evaluate(model, questions, train, EvaluationSettings(at=(1,), draws=0))
     assert result.metrics["r_precision"] == 2 / 4 and result.metrics["precision@1"] == 1
 
 
@@ -124,23 +124,23 @@ def test_questions_of_a_session_are_drawn_together() -> None:
     train = of_lists(["abcd", "abcd"])
     scores = np.zeros((6, 4))
     questions = next_items(HeldOut(of_lists(["abcd", "dcba"]), np.zeros(2)))
-    recoded = asked(questions, train, Terms())
+    recoded = asked(questions, train, EvaluationSettings())
     scores[np.arange(3), recoded.targets[:3]] = 1
     scores[np.arange(3, 6), recoded.targets[3:]] = -1
-    result = evaluate(Told(train.vocab, scores), questions, train, Terms(at=(1,), draws=100))
+    result = evaluate(Told(train.vocab, scores), questions, train, EvaluationSettings(at=(1,), draws=100))
     column = list(result.values).index("hit_rate@1")
     assert set(result.resampled[:, column].tolist()) == {0.0, 0.5, 1.0}
 
 
 @pytest.mark.parametrize(("at", "kept"), [((20, 5, 5, 1), (1, 5, 20)), ((3,), (3,))])
 def test_lengths_are_put_in_order(at: tuple[int, ...], kept: tuple[int, ...]) -> None:
-    assert Terms(at=at).at == kept
+    assert EvaluationSettings(at=at).at == kept
 
 
 @pytest.mark.parametrize("at", [(), (0,), (5, -1)])
 def test_lengths_that_are_none(at: tuple[int, ...]) -> None:
     with pytest.raises(SettingsError) as error:
-        Terms(at=at)
+        EvaluationSettings(at=at)
     assert str(error.value) == f"lists must be judged at lengths from 1, but were given {at}"
 
 
@@ -148,7 +148,9 @@ def test_the_same_seed_the_same_figures() -> None:
     train, test = LastItem().split(tiny_sessions())
 
     def run(seed: int) -> Evaluation:
-        return evaluate(Popular().fit(train), next_items(test), train, Terms(at=(1, 3), draws=50, seed=seed))
+        return evaluate(
+            Popular().fit(train), next_items(test), train, EvaluationSettings(at=(1, 3), draws=50, seed=seed)
+        )
 
     assert run(1).intervals == run(1).intervals != run(2).intervals
     assert run(1).metrics == run(1).metrics

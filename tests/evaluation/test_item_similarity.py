@@ -11,17 +11,17 @@ import scipy.sparse as sp
 import embedrec.evaluation.item_similarity as module
 from embedrec.data import Vocab
 from embedrec.errors import DataError
-from embedrec.evaluation.evaluate import Evaluation, Terms
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings
 from embedrec.evaluation.item_similarity import evaluate_similar, label_overlap, neighbours
 from embedrec.models.baselines.rules import AssociationRules
 from embedrec.models.imported import Vectors
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.rules import Random, Split
-from embedrec.splitting.test_cases import Questions, companions
+from embedrec.splitting.test_cases import TestCases, cooccurring_items
 from embedrec.workflows.compare import metric_names
 from tests.conftest import of_lists, read_only
 
-TERMS = Terms(at=(5, 20), seen=False, draws=50)
+TERMS = EvaluationSettings(at=(5, 20), seen=False, draws=50)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def split() -> Split:
     chance = 1 / (2 + np.arange(40.0))
     lists = [rng.choice(40, rng.integers(2, 15), p=chance / chance.sum()).tolist() for _ in range(120)]
     lists[3].append(99)
-    return Random(0.3).split(of_lists(lists).compacted(), seed=4)
+    return Random(0.3).split(of_lists(lists).drop_unused_items(), seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def model(split: Split) -> Any:
     """Vectors of all items but two, in an order of their own; and of one that nobody knows."""
     ids = np.append(split.train.vocab.ids[:-2][::-1], 1000)
     vectors = np.random.default_rng(1).normal(size=(len(ids), 6)).astype(np.float32)
-    return Vectors().restore(Vocab(ids), {"items": vectors})
+    return Vectors().from_arrays(Vocab(ids), {"items": vectors})
 
 
 def similar_of(model: Any) -> dict[Any, list[Any]]:
@@ -52,7 +52,7 @@ def similar_of(model: Any) -> dict[Any, list[Any]]:
     }
 
 
-def measured(model: Any, split: Split, questions: Questions, labels: Any = None) -> Evaluation:
+def measured(model: Any, split: Split, questions: TestCases, labels: Any = None) -> Evaluation:
     return evaluate_similar(model, questions, split.train, TERMS, labels=labels)
 
 
@@ -66,7 +66,7 @@ def labels_of(split: Split) -> tuple[list[set[int]], Any]:
 
 def test_against_the_plain_twin(split: Split, model: Any) -> None:
     top = similar_of(model)
-    questions = companions(split.test, split.train.vocab, seed=1)
+    questions = cooccurring_items(split.test, split.train.vocab, seed=1)
     sets, matrix = labels_of(split)
     found = measured(model, split, questions, matrix)
     catalogue = split.train.vocab.ids.tolist()
@@ -99,7 +99,7 @@ def test_against_the_plain_twin(split: Split, model: Any) -> None:
 
 def test_figures_are_of_every_item_of_the_catalogue(split: Split, model: Any) -> None:
     """Not of the items only that were asked about."""
-    questions = companions(split.test, split.train.vocab, seed=1)
+    questions = cooccurring_items(split.test, split.train.vocab, seed=1)
     few = questions.where(np.arange(len(questions)) < 2)
     assert measured(model, split, few).whole == measured(model, split, questions).whole
     assert "label_overlap@10" not in measured(model, split, few).metrics
@@ -109,7 +109,7 @@ def test_questions_of_one_session_are_drawn_together(split: Split, model: Any) -
     """Five items of a held-out session are asked alone: their hits are no independent evidence."""
     test = split.test
     longest = np.argsort(-test.sessions.lengths)[:1]
-    of_one = companions(HeldOut(test.sessions.taken(longest), test.given[longest]), split.train.vocab)
+    of_one = cooccurring_items(HeldOut(test.sessions.take(longest), test.given[longest]), split.train.vocab)
     result = measured(model, split, of_one)
     assert np.ptp(result.values["recall@20"]) > 0
     low, high = result.intervals["recall@20"]

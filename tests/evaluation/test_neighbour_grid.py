@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from embedrec.data import Sessions, Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.evaluation import neighbour_grid as module
-from embedrec.evaluation.evaluate import Terms, evaluate
+from embedrec.evaluation.evaluate import EvaluationSettings, evaluate
 from embedrec.evaluation.grid_artifact import discard
 from embedrec.evaluation.neighbour_grid import AT, NEIGHBOURS, Grid, evaluate_grid
 from embedrec.models.baselines.popular import Popular
@@ -25,7 +25,7 @@ from embedrec.models.session_knn.variants import SKNN, SSCF, STAN, VMIS, VSKNN, 
 from embedrec.models.session_knn.wsknn import WSKNN
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.subsessions import sub_sessions
-from embedrec.splitting.test_cases import Questions, next_items, rest
+from embedrec.splitting.test_cases import TestCases, next_items, remaining_items
 from tests.conftest import of_lists
 from tests.data import strategies as draw
 
@@ -33,7 +33,9 @@ LETTERS = Vocab(list("abcdef"))
 TIES = ("conservative", "standard", "median")
 
 
-def cells(recipe: SessionKnn, questions: Questions, train: Sessions, terms: Terms, sizes: Any) -> list[dict[str, Any]]:
+def cells(
+    recipe: SessionKnn, questions: TestCases, train: Sessions, terms: EvaluationSettings, sizes: Any
+) -> list[dict[str, Any]]:
     """The slow twin: an ordinary evaluation for every number of neighbours."""
     rows = []
     for size in sizes:
@@ -66,24 +68,26 @@ texts = st.text("abcdef", max_size=7)
     st.lists(texts, min_size=1, max_size=12),
     st.lists(texts, min_size=1, max_size=5),
     recipes,
-    st.sampled_from([Terms((1, 2, 5), s, t, u, 0) for s, t, u in product([True, False], TIES, ["miss", "drop"])]),
+    st.sampled_from(
+        [EvaluationSettings((1, 2, 5), s, t, u, 0) for s, t, u in product([True, False], TIES, ["miss", "drop"])]
+    ),
     st.sets(st.integers(1, 20), min_size=1, max_size=4),
     st.booleans(),
     examples=100,
 )
 def test_every_cell_is_what_evaluate_gives(
-    lists: list[str], held: list[str], recipe: SessionKnn, terms: Terms, sizes: set[int], several: bool
+    lists: list[str], held: list[str], recipe: SessionKnn, terms: EvaluationSettings, sizes: set[int], several: bool
 ) -> None:
     train = sub_sessions(of_lists(lists, LETTERS))
     test = HeldOut(of_lists([*held, "zaz"]), np.zeros(len(held) + 1))
-    questions = rest(test, 1) if several else next_items(test)
+    questions = remaining_items(test, 1) if several else next_items(test)
     grid = evaluate_grid(recipe.fit(train, seed=5), questions, train, terms, sorted(sizes))
     assert grid.rows() == cells(recipe, questions, train, terms, sorted(sizes))
     assert grid.neighbours == tuple(sorted(sizes)) and grid.at == terms.at
 
 
 @pytest.fixture(scope="module")
-def world() -> tuple[Sessions, Questions]:
+def world() -> tuple[Sessions, TestCases]:
     """Sub-sessions of 400 sessions around themes, and questions after prefixes of others."""
     rng = np.random.default_rng(0)
     lists = []
@@ -101,21 +105,21 @@ def world() -> tuple[Sessions, Questions]:
         ("rated", "conservative", False), ("none", "standard", True), ("none", "median", False),
     ],
 )  # fmt: skip
-def test_the_grid_of_the_article(world: tuple[Sessions, Questions], center: Any, ties: Any, seen: bool) -> None:
+def test_the_grid_of_the_article(world: tuple[Sessions, TestCases], center: Any, ties: Any, seen: bool) -> None:
     rows, questions = world
     assert len(rows) > 2000
-    terms = Terms(AT, seen, ties, draws=0)
+    terms = EvaluationSettings(AT, seen, ties, draws=0)
     grid = evaluate_grid(SSCF(center=center).fit(rows, threads=2), questions, rows, terms)
     assert grid.rows() == cells(SSCF(center=center), questions, rows, terms, NEIGHBOURS)
     assert grid.questions == len(questions) and grid.hit_rate.shape == grid.mrr.shape == (7, 5)
     assert (np.diff(grid.hit_rate, axis=1) >= 0).all() and len(np.unique(grid.mrr)) > 10
 
 
-def test_threads_change_nothing(world: tuple[Sessions, Questions], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_change_nothing(world: tuple[Sessions, TestCases], monkeypatch: pytest.MonkeyPatch) -> None:
     rows, questions = world
     monkeypatch.setattr("embedrec.models.session_knn.model._PART", 7)
     grids = [
-        evaluate_grid(VSKNN().fit(rows, threads=threads), questions, rows, Terms(AT), [3, 30]).rows()
+        evaluate_grid(VSKNN().fit(rows, threads=threads), questions, rows, EvaluationSettings(AT), [3, 30]).rows()
         for threads in (1, 3)
     ]
     assert grids[0] == grids[1]
@@ -124,27 +128,27 @@ def test_threads_change_nothing(world: tuple[Sessions, Questions], monkeypatch: 
 def test_sessions_of_one_item_leave_nothing_to_answer_from() -> None:
     train = sub_sessions(of_lists(["a", "b"]))
     questions = next_items(HeldOut(of_lists(["ab"]), np.zeros(1)))
-    assert evaluate_grid(SSCF().fit(train), questions, train, Terms((2,)), [1]).rows() == [
+    assert evaluate_grid(SSCF().fit(train), questions, train, EvaluationSettings((2,)), [1]).rows() == [
         {"neighbours": 1, "k": 2, "hit_rate": 0.0, "mrr": 0.0}
     ]
 
 
-def test_what_cannot_be_asked(world: tuple[Sessions, Questions]) -> None:
+def test_what_cannot_be_asked(world: tuple[Sessions, TestCases]) -> None:
     rows, questions = world
     model = SSCF().fit(rows)
     for sizes in ([], [5, 0]):
         with pytest.raises(SettingsError, match="numbers of neighbours must be at least 1, but were given"):
-            evaluate_grid(model, questions, rows, Terms(AT), sizes)
+            evaluate_grid(model, questions, rows, EvaluationSettings(AT), sizes)
     with pytest.raises(SettingsError, match=r"a grid is of numbers of neighbours, but popular has none; ask a session"):
-        evaluate_grid(Popular().fit(rows), questions, rows, Terms(AT))
+        evaluate_grid(Popular().fit(rows), questions, rows, EvaluationSettings(AT))
     with pytest.raises(SettingsError, match="wsknn fills its lists at random, so that its answers have no rank"):
-        evaluate_grid(WSKNN(recommend_any=True).fit(rows), questions, rows, Terms(AT))
+        evaluate_grid(WSKNN(recommend_any=True).fit(rows), questions, rows, EvaluationSettings(AT))
     with pytest.raises(SettingsError, match="lists of 5000 are judged, but there are only"):
-        evaluate_grid(model, questions, rows, Terms((5000,)))
+        evaluate_grid(model, questions, rows, EvaluationSettings((5000,)))
     unknown = next_items(HeldOut(of_lists(["xy"]), np.zeros(1)))
     letters = of_lists(["ab"])
     with pytest.raises(DataError, match="no question is left"):
-        evaluate_grid(SSCF().fit(letters), unknown, letters, Terms((1,), unknown="drop"))
+        evaluate_grid(SSCF().fit(letters), unknown, letters, EvaluationSettings((1,), unknown="drop"))
 
 
 # ------------------------------------------------------------------------------------------ ended and resumed
@@ -181,15 +185,21 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     yield counts
 
 
-def run(world: tuple[Sessions, Questions], parts: Path | None, ear: Ear, **other: Any) -> Grid:
-    given: dict[str, Any] = {"recipe": SSCF(), "terms": Terms((5, 10)), "sizes": (2, 9), "threads": 1, **other}
+def run(world: tuple[Sessions, TestCases], parts: Path | None, ear: Ear, **other: Any) -> Grid:
+    given: dict[str, Any] = {
+        "recipe": SSCF(),
+        "terms": EvaluationSettings((5, 10)),
+        "sizes": (2, 9),
+        "threads": 1,
+        **other,
+    }
     rows, questions = world
     model = given["recipe"].fit(rows, threads=given["threads"])
     return evaluate_grid(model, questions, rows, given["terms"], given["sizes"], parts=parts, report=ear)
 
 
 def test_a_run_that_was_ended_goes_on(
-    world: tuple[Sessions, Questions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[int]
+    world: tuple[Sessions, TestCases], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[int]
 ) -> None:
     monkeypatch.setattr(module, "_BLOCK", 40)
     whole, total = run(world, None, Ear()), len(world[1])
@@ -217,7 +227,7 @@ def test_a_run_that_was_ended_goes_on(
 
 
 def test_a_damaged_part_is_done_again(
-    world: tuple[Sessions, Questions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[int]
+    world: tuple[Sessions, TestCases], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[int]
 ) -> None:
     monkeypatch.setattr(module, "_BLOCK", 40)
     whole = run(world, tmp_path, Ear())
@@ -231,21 +241,21 @@ def test_a_damaged_part_is_done_again(
     assert ear.resumed == (len(world[1]) - 120, len(world[1])) and asked_for == [40, 40, 40]
 
 
-def test_another_question_never_takes_old_parts(world: tuple[Sessions, Questions], tmp_path: Path) -> None:
+def test_another_question_never_takes_old_parts(world: tuple[Sessions, TestCases], tmp_path: Path) -> None:
     rows, questions = world
     first = run(world, tmp_path, Ear())
-    fewer, others = rows.taken(np.arange(len(rows) - 1)), questions.where(np.arange(len(questions)) != 3)
+    fewer, others = rows.take(np.arange(len(rows) - 1)), questions.where(np.arange(len(questions)) != 3)
     turned = replace(questions, targets=np.roll(questions.targets, 1))
-    different: list[tuple[tuple[Sessions, Questions], dict[str, Any]]] = [
+    different: list[tuple[tuple[Sessions, TestCases], dict[str, Any]]] = [
         ((fewer, questions), {}),
         ((rows, others), {}),
         ((rows, turned), {}),
         (world, {"recipe": SSCF(center="none")}),
         (world, {"recipe": SKNN(sample=0)}),
         (world, {"sizes": (2, 8)}),
-        (world, {"terms": Terms((5, 10), ties="median")}),
-        (world, {"terms": Terms((5, 10), seen=False)}),
-        (world, {"terms": Terms((5, 10), unknown="drop")}),
+        (world, {"terms": EvaluationSettings((5, 10), ties="median")}),
+        (world, {"terms": EvaluationSettings((5, 10), seen=False)}),
+        (world, {"terms": EvaluationSettings((5, 10), unknown="drop")}),
     ]
     fingerprints = {first.fingerprint}
     for asked, other in different:
@@ -254,10 +264,10 @@ def test_another_question_never_takes_old_parts(world: tuple[Sessions, Questions
         assert ear.resumed is None
         assert grid.rows() == run(asked, None, Ear(), **other).rows()
         fingerprints.add(grid.fingerprint)
-    dropped = len(questions.recoded(rows.vocab).answerable()) < len(questions)
+    dropped = len(questions.reindex(rows.vocab).answerable()) < len(questions)
     assert dropped and len(fingerprints) == len(different) + 1
     ear = Ear()  # the ranks are those of all lengths
-    longer = run(world, tmp_path, ear, terms=Terms((1, 20)), threads=2)
+    longer = run(world, tmp_path, ear, terms=EvaluationSettings((1, 20)), threads=2)
     assert ear.resumed == (len(questions), len(questions)) and longer.fingerprint == first.fingerprint
     discard(first, tmp_path)
     assert len(list(tmp_path.iterdir())) == len(different)

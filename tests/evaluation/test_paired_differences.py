@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from embedrec.errors import DataError
-from embedrec.evaluation.evaluate import Evaluation, Terms, evaluate
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
 from embedrec.evaluation.paired_differences import differences
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.baselines.random import Random
@@ -14,10 +14,10 @@ from embedrec.splitting.test_cases import next_items
 from tests.conftest import tiny_sessions
 
 SPLIT = LastItem().split(tiny_sessions())
-TERMS = Terms(at=(1, 3), draws=200)
+TERMS = EvaluationSettings(at=(1, 3), draws=200)
 
 
-def asked(model: str = "popular", terms: Terms = TERMS, test: HeldOut = SPLIT.test) -> Evaluation:
+def asked(model: str = "popular", terms: EvaluationSettings = TERMS, test: HeldOut = SPLIT.test) -> Evaluation:
     recipe = Popular() if model == "popular" else Random()
     return evaluate(recipe.fit(SPLIT.train), next_items(test), SPLIT.train, terms)
 
@@ -45,7 +45,7 @@ def test_paired() -> None:
 
 
 def test_without_draws() -> None:
-    terms = Terms(at=(1, 3), draws=0)
+    terms = EvaluationSettings(at=(1, 3), draws=0)
     found = differences(asked(terms=terms), asked("random", terms))
     assert all(d.low is None and d.high is None and not d.clear for d in found)
     assert any(d.value for d in found)
@@ -54,10 +54,10 @@ def test_without_draws() -> None:
 def test_other_terms_or_other_questions() -> None:
     said = "two models can be compared only where they answered the same questions on the same terms"
     other_part = Tail(0.5).split(tiny_sessions()).test
-    as_many = SPLIT.test.sessions.taken(np.arange(len(SPLIT.test))[::-1])
+    as_many = SPLIT.test.sessions.take(np.arange(len(SPLIT.test))[::-1])
     others = [
-        asked(terms=Terms(at=(1, 3), draws=200, seed=1)),
-        asked(terms=Terms(at=(3,), draws=200)),
+        asked(terms=EvaluationSettings(at=(1, 3), draws=200, seed=1)),
+        asked(terms=EvaluationSettings(at=(3,), draws=200)),
         asked(test=other_part),
         asked(test=HeldOut(as_many, as_many.lengths - 1)),  # as many questions, but others
     ]

@@ -15,7 +15,7 @@ from embedrec.data import Vocab
 from embedrec.errors import SettingsError
 from embedrec.evaluation.target_ranks import Ties, rank
 from embedrec.models.baselines.popular import Popular
-from embedrec.splitting.test_cases import Questions
+from embedrec.splitting.test_cases import TestCases
 from tests.conftest import of_lists, some_embeddings, tiny_sessions
 from tests.evaluation.told import Case, Told, cases, questions_of, some_vocab
 
@@ -124,7 +124,7 @@ def test_targets_and_histories_of_another_vocabulary() -> None:
     sessions = of_lists(["abcd"])
     lengths = np.array([1, 2, 3, 1])
     targets = sessions.vocab.rows(["a", "b", "c", "d"])
-    questions = Questions(sessions, np.zeros(4, np.int64), lengths, np.arange(5), targets)
+    questions = TestCases(sessions, np.zeros(4, np.int64), lengths, np.arange(5), targets)
     assert rank(model, questions, 3, seen=True).ranks.tolist() == [inf, 3, 2, inf]
     assert rank(model, questions, 3, seen=False).rows.tolist() == [[0, 1, 2], [0, 1, -1], [0, -1, -1], [0, 1, 2]]
 
@@ -147,7 +147,7 @@ def test_vectors_and_an_index_of_them_give_the_same_ranks() -> None:
     from embedrec.models.imported import Vectors
 
     embeddings = some_embeddings(60, 8)
-    model = Vectors().restore(embeddings.vocab, {"items": embeddings.vectors})
+    model = Vectors().from_arrays(embeddings.vocab, {"items": embeddings.vectors})
     rng = np.random.default_rng(0)
     histories = [rng.choice(60, 3, replace=False).tolist() for _ in range(30)]
     questions = questions_of(histories, [rng.choice(60, 4, replace=False).tolist() for _ in range(30)], model.vocab)

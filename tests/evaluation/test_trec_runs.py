@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from embedrec.data import Vocab
 from embedrec.errors import ArtifactError, DataError, SettingsError
-from embedrec.evaluation.evaluate import Evaluation, Terms, evaluate
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
 from embedrec.evaluation.trec_runs import load_run, save_run
 from embedrec.storage import artifacts
 from tests.conftest import of_lists
@@ -25,7 +25,7 @@ from tests.evaluation.told import Case, Told, cases, questions_of, some_vocab
 
 
 def evaluated(case: Case, at: tuple[int, ...], ties: Any, seen: bool) -> Evaluation:
-    terms = Terms(at=tuple({min(k, case.n) for k in at}), ties=ties, seen=seen, draws=0)
+    terms = EvaluationSettings(at=tuple({min(k, case.n) for k in at}), ties=ties, seen=seen, draws=0)
     return evaluate(case.model(), case.questions(), case.train(), terms)
 
 
@@ -95,7 +95,7 @@ def small(ids: list[Any], targets: list[list[int]], **terms: Any) -> tuple[Evalu
     model = Told(vocab, -np.arange(float(len(ids)))[None].repeat(len(targets), axis=0))
     questions = questions_of([[]] * len(targets), targets, vocab)
     train = of_lists([ids], vocab)
-    return evaluate(model, questions, train, Terms(**{"at": (1, 2), "draws": 0, **terms})), vocab
+    return evaluate(model, questions, train, EvaluationSettings(**{"at": (1, 2), "draws": 0, **terms})), vocab
 
 
 def test_the_files_as_they_stand(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_lists_that_are_empty(tmp_path: Path) -> None:
     vocab = some_vocab(3)
     model = Told(vocab, np.full((2, 3), -np.inf))
     train = of_lists([vocab.ids], vocab)
-    result = evaluate(model, questions_of([[], []], [[0], [1]], vocab), train, Terms(at=(1, 2), draws=0))
+    result = evaluate(model, questions_of([[], []], [[0], [1]], vocab), train, EvaluationSettings(at=(1, 2), draws=0))
     folder = saved(result, vocab, tmp_path / "run")
     assert (folder / "run.trec").read_text() == ""
     agrees(folder, result)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from embedrec.data import Sessions, Vocab
 from embedrec.data.topk import TopK, best_first, check_k
 from embedrec.models.baselines.popular import Popular
-from embedrec.splitting.test_cases import Questions
+from embedrec.splitting.test_cases import TestCases
 from tests.conftest import of_lists, read_only
 
 
@@ -29,7 +29,7 @@ class Told:
     def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
         check_k(k, len(self.vocab))
         self.asked.append((len(histories), k))
-        histories = histories.recoded(self.vocab)
+        histories = histories.reindex(self.vocab)
         scores = self.scores[histories.ids].astype(np.float32)
         for q in range(len(histories)):
             if not seen:
@@ -42,7 +42,7 @@ def some_vocab(n: int) -> Vocab:
     return Vocab([f"item {r}" for r in range(n)])
 
 
-def questions_of(histories: list[list[int]], targets: list[list[int]], vocab: Vocab) -> Questions:
+def questions_of(histories: list[list[int]], targets: list[list[int]], vocab: Vocab) -> TestCases:
     """Questions after whole sessions; rows of items, −1 for targets that are not known."""
     sessions = Sessions(
         np.cumsum([0, *map(len, histories)]),
@@ -50,7 +50,7 @@ def questions_of(histories: list[list[int]], targets: list[list[int]], vocab: Vo
         vocab,
         np.arange(len(histories)),
     )
-    return Questions(
+    return TestCases(
         sessions,
         read_only(np.arange(len(histories))),
         read_only(sessions.lengths),
@@ -75,7 +75,7 @@ class Case:
     def model(self) -> Told:
         return Told(self.vocab, read_only(np.array(self.scores, dtype=np.float32).reshape(-1, self.n)))
 
-    def questions(self) -> Questions:
+    def questions(self) -> TestCases:
         return questions_of(self.histories, self.targets, self.vocab)
 
     def train(self) -> Sessions:

@@ -10,7 +10,7 @@ import pytest
 
 from embedrec.experiments.parse import read_study
 from embedrec.experiments.runner import carry_out, where
-from embedrec.experiments.step import Study, Where
+from embedrec.experiments.step import StepContext, Study
 from embedrec.storage.workspace import Workspace
 from tests.experiments.toys import write_toy
 
@@ -78,7 +78,7 @@ rows = [{label = "playlists", fact = "sessions", article = ["400"]}, {label = "a
 LIGHT = SMALL.replace('[[train]]\nmodel = "two-tower"\nset = {dim = 8, epochs = 3}\n', "").replace(
     ', "two-tower"]', "]"
 )
-Opened = Callable[..., tuple[Study, Where]]
+Opened = Callable[..., tuple[Study, StepContext]]
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +97,7 @@ def light_work(tmp_path_factory: pytest.TempPathFactory, toy_mpd: Path) -> Path:
 
 
 @pytest.fixture
-def finished(opened: Opened, light_work: Path, tmp_path: Path) -> tuple[Study, Where]:
+def finished(opened: Opened, light_work: Path, tmp_path: Path) -> tuple[Study, StepContext]:
     """LIGHT, carried out in a workspace of the test."""
     shutil.copytree(light_work, tmp_path / "work")
     return opened(LIGHT)
@@ -107,7 +107,7 @@ def finished(opened: Opened, light_work: Path, tmp_path: Path) -> tuple[Study, W
 def opened(tmp_path: Path, toy_mpd: Path) -> Opened:
     """A study from a text, in a workspace of the test."""
 
-    def opened(text: str = SMALL, *, folder: str = "work") -> tuple[Study, Where]:
+    def opened(text: str = SMALL, *, folder: str = "work") -> tuple[Study, StepContext]:
         (tmp_path / "small.toml").write_text(text)
         study = read_study(tmp_path / "small.toml", data=str(toy_mpd))
         return study, where(study, Workspace(tmp_path / folder))

@@ -15,29 +15,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec.errors import ArtifactError, PromiseError, SettingsError
+from embedrec.errors import ArtifactError, SettingsError, TargetNotMet
 from embedrec.experiments import steps as works
 from embedrec.experiments.run_records import _file
 from embedrec.experiments.runner import carry_out, plan
-from embedrec.experiments.step import Study, Where, identity
+from embedrec.experiments.step import StepContext, Study, identity
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import FOLDERS
 from embedrec.workflows import lineage
 from tests.experiments.conftest import LIGHT, Opened
 
-Finished = tuple[Study, Where]
+Finished = tuple[Study, StepContext]
 NAMES = [
     "prepare", "split", "train popular", "train vectors", "train cooccurrence", "index vectors-flat",
     "evaluate vectors", "compare", "export similar.txt", "tables",
 ]  # fmt: skip
 
 
-def done(study: Study, place: Where, **options: Any) -> list[str]:
+def done(study: Study, place: StepContext, **options: Any) -> list[str]:
     """The names of the steps that a run did."""
     return [p.step for p in carry_out(study, place, **options) if p.does == "run"]
 
 
-def why(study: Study, place: Where, **options: Any) -> dict[str, str]:
+def why(study: Study, place: StepContext, **options: Any) -> dict[str, str]:
     """What a run would do: step → "run", "skip" or "may run", and why."""
     return {p.step: f"{p.does}: {p.why}" for p in plan(study, place, **options) if p.does != "skip"}
 
@@ -55,7 +55,7 @@ def test_all_at_first_and_nothing_after(opened: Opened) -> None:
 
 def test_what_the_figures_say(finished: Finished) -> None:
     """The comparison of a study is that of the command's own functions."""
-    from embedrec.evaluation.evaluate import Terms
+    from embedrec.evaluation.evaluate import EvaluationSettings
     from embedrec.models.serialization import load_model
     from embedrec.workflows.evaluate import ask, open_trial
 
@@ -63,7 +63,11 @@ def test_what_the_figures_say(finished: Finished) -> None:
     said = json.loads((place.folder / "compare" / "comparison.json").read_text())
     assert sorted(row["model"] for row in said["rows"]) == ["popular", "vectors"]
     trial = open_trial(place.workspace.find("sessions", "mpd-random"))
-    result = ask(trial, load_model(place.workspace.find("model", "vectors")), Terms((5, 10), trial.repeats(), draws=20))
+    result = ask(
+        trial,
+        load_model(place.workspace.find("model", "vectors")),
+        EvaluationSettings((5, 10), trial.repeats(), draws=20),
+    )
     assert said["metrics"]["vectors"]["mrr@10"] == result.metrics["mrr@10"]
     assert sum(line["questions"] for line in said["by_length"]["vectors"]) == len(result.questions)
 
@@ -97,7 +101,7 @@ def test_indexes_keep_promises(opened: Opened, finished: Finished) -> None:
     facts = place.workspace.find("index", "promised").about["facts"]
     assert facts["promise"] == {"recall": 0.9, "k": 5, "p95_ms": None, "ram": 1 << 30} and facts["recall@5"] >= 0.9
     study, place = opened(LIGHT + (more + 'name = "small"\n').replace('"1G"', '"1K"'))
-    with pytest.raises(PromiseError, match="step index small: "):
+    with pytest.raises(TargetNotMet, match="step index small: "):
         carry_out(study, place)
 
 
@@ -319,7 +323,7 @@ def test_two_runs_at_once(opened: Opened) -> None:
         carry_out(study, place, report=again)
 
 
-def outcome(study: Study, place: Where) -> dict[str, Any]:
+def outcome(study: Study, place: StepContext) -> dict[str, Any]:
     """What every step has written, whatever the hour."""
     return {step.name: identity(step.place(place)) for step in study.steps}
 

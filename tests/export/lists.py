@@ -7,8 +7,8 @@ import numpy as np
 from embedrec.data import Sessions, Vocab
 from embedrec.data.features import Features
 from embedrec.data.topk import TopK, best_first
-from embedrec.export.policies.chain import Material
-from embedrec.export.result_lists import Answers
+from embedrec.export.policies.chain import PolicyInputs
+from embedrec.export.result_lists import ResultLists
 from tests.conftest import of_lists
 
 Lists = list[list[tuple[int, float]]]  # of each seed the rows of its results and their scores
@@ -26,18 +26,18 @@ def some_lists(n: int, k: int, seed: int = 0, full: float = 0.7) -> TopK:
     return best_first(rows, scores, Vocab([f"i{row}" for row in range(n)]))
 
 
-def answers_of(found: TopK, vocab: Vocab | None = None) -> Answers:
+def answers_of(found: TopK, vocab: Vocab | None = None) -> ResultLists:
     """Answers that give these lists, as often as they are asked."""
     vocab = found.vocab if vocab is None else vocab
 
     def best(rows: np.ndarray, k: int) -> TopK:
         return TopK(found.rows[rows, :k], found.scores[rows, :k], vocab)
 
-    return Answers(vocab, vocab, best, found.k)
+    return ResultLists(vocab, vocab, best, found.k)
 
 
-def material_of(vocab: Vocab, sessions: Sessions | None = None, features: Features | None = None) -> Material:
-    return Material(
+def material_of(vocab: Vocab, sessions: Sessions | None = None, features: Features | None = None) -> PolicyInputs:
+    return PolicyInputs(
         vocab,
         lambda: of_lists([], vocab) if sessions is None else sessions,
         lambda: Features(vocab) if features is None else features,

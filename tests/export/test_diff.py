@@ -17,8 +17,8 @@ from embedrec.errors import DataError, EmbedrecError, SettingsError
 from embedrec.export.diff import difference
 from embedrec.export.file_format import layout_of
 from embedrec.export.read_lists import Codes, Ranked, read_lists
-from embedrec.export.result_lists import Answers
-from embedrec.export.write_lists import Wanted, export_lists
+from embedrec.export.result_lists import ResultLists
+from embedrec.export.write_lists import ExportSettings, export_lists
 from tests.export.lists import answers_of, material_of, plain, some_lists
 
 FOUND = some_lists(40, 5)
@@ -29,7 +29,7 @@ NAMES += ["l.csv", "l.csv.zst"]
 
 def write(path: Path, vocab: Vocab = ODD, shards: int | None = None, name: str = "") -> Path:
     layout = layout_of(name or path.name, shards=shards, whitespace="encode")
-    export_lists(path, answers_of(FOUND, vocab), Wanted(5, layout=layout), material_of(vocab), {})
+    export_lists(path, answers_of(FOUND, vocab), ExportSettings(5, layout=layout), material_of(vocab), {})
     return path
 
 
@@ -72,9 +72,9 @@ def test_headers_and_names_are_read_over(name: str, head: bool | None, named: st
     vocab = ODD if named == "none" else Vocab(ODD.ids, labels)
     answers = answers_of(FOUND, vocab)
     if named == "results":
-        answers = Answers(ODD, vocab, answers.best, answers.most)
+        answers = ResultLists(ODD, vocab, answers.best, answers.most)
     layout = layout_of(name, header=head, names=named != "none")
-    export_lists(tmp_path / name, answers, Wanted(5, layout=layout), material_of(vocab), {})
+    export_lists(tmp_path / name, answers, ExportSettings(5, layout=layout), material_of(vocab), {})
     codes = Codes()
     assert as_dict(read_lists(tmp_path / name, codes), codes) == expected(ODD.ids.tolist())
 

@@ -22,22 +22,22 @@ from embedrec.errors import ArtifactError, DataError, SettingsError
 from embedrec.export.file_format import Layout, layout_of
 from embedrec.export.files import MANIFEST, read_manifest
 from embedrec.export.policies.chain import Policies
-from embedrec.export.result_lists import Answers
-from embedrec.export.write_lists import Wanted, export_lists, stream_lists
+from embedrec.export.result_lists import ResultLists
+from embedrec.export.write_lists import ExportSettings, export_lists, stream_lists
 from tests.export.lists import answers_of, material_of, plain, some_lists
 
 NAMES = ("l.txt", "l.tsv", "l.jsonl", "l.redis")
 
 
-def exported(answers: Answers, layout: Layout, k: int = 5, **options: object) -> bytes:
+def exported(answers: ResultLists, layout: Layout, k: int = 5, **options: object) -> bytes:
     out = io.BytesIO()
-    wanted = Wanted(k, layout=layout)
+    wanted = ExportSettings(k, layout=layout)
     done = stream_lists(out, answers, wanted, material_of(answers.vocab), **options)  # type: ignore[arg-type]
     assert done.lists == len(answers)
     return out.getvalue()
 
 
-def slow(kind: str, answers: Answers, found: TopK) -> str:
+def slow(kind: str, answers: ResultLists, found: TopK) -> str:
     """The obvious twin."""
     ids, lines = [str(i) for i in answers.vocab.ids], []
     for seed, results in enumerate(plain(found)):
@@ -64,7 +64,7 @@ def escaped(word: str) -> str:
     return word.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def quoted(answers: Answers, row: int) -> str:
+def quoted(answers: ResultLists, row: int) -> str:
     return json.dumps(answers.vocab.id(row), ensure_ascii=False)
 
 
@@ -122,7 +122,11 @@ def test_scores_come_back() -> None:
 def test_parquet(tmp_path: Path) -> None:
     found = some_lists(40, 4)
     export_lists(
-        tmp_path / "l.parquet", answers_of(found), Wanted(4, layout=Layout("parquet")), material_of(found.vocab), {}
+        tmp_path / "l.parquet",
+        answers_of(found),
+        ExportSettings(4, layout=Layout("parquet")),
+        material_of(found.vocab),
+        {},
     )
     table = pq.ParquetFile(tmp_path / "l.parquet").read()
     assert table.column_names == ["item", "rank", "similar", "score"]
@@ -140,7 +144,7 @@ def test_the_same_bytes_from_any_threads_and_shards(name: str, tmp_path: Path, m
     answers, contents = answers_of(found), set()
     for threads, shards in ((1, None), (3, None), (1, 1), (2, 4), (2, 50)):
         target, layout = tmp_path / f"{threads}{shards}" / name, layout_of(name, shards=shards)
-        wanted = Wanted(4, Policies(min_score=-0.5), layout=layout)
+        wanted = ExportSettings(4, Policies(min_score=-0.5), layout=layout)
         export_lists(target, answers, wanted, material_of(found.vocab), {}, threads=threads)
         parts = [target] if shards is None else sorted(target.glob("part-*"))
         assert len(parts) == (shards or 1)
@@ -155,7 +159,7 @@ def test_shards_have_a_manifest(name: str, tmp_path: Path, monkeypatch: pytest.M
     folder, layout = tmp_path / "out", layout_of(name, shards=3)
     for _ in range(2):  # an earlier export is replaced
         about = {"of": "items"}
-        export_lists(folder, answers_of(found), Wanted(5, layout=layout), material_of(found.vocab), about)
+        export_lists(folder, answers_of(found), ExportSettings(5, layout=layout), material_of(found.vocab), about)
     manifest = read_manifest(folder)
     assert [file["lists"] for file in manifest["files"].values()] == [16, 17, 17]
     assert {file.name for file in folder.iterdir()} == {MANIFEST, *manifest["files"]}
@@ -169,7 +173,7 @@ def test_shards_have_a_manifest(name: str, tmp_path: Path, monkeypatch: pytest.M
     assert not list(tmp_path.glob(".*"))
     (folder / "mine.txt").touch()
     with pytest.raises(ArtifactError, match="holds other files and no export; move it away"):
-        export_lists(folder, answers_of(found), Wanted(5, layout=layout), material_of(found.vocab), {})
+        export_lists(folder, answers_of(found), ExportSettings(5, layout=layout), material_of(found.vocab), {})
 
 
 def test_packing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,16 +227,18 @@ def test_layouts_that_are_none() -> None:
         with pytest.raises(SettingsError, match=says):
             layout_of(name, form, shards=shards)
     with pytest.raises(SettingsError, match="candidates must be at least the 20 results a list, but are 5"):
-        Wanted(candidates=5, policies=Policies(mutual=True))
+        ExportSettings(candidates=5, policies=Policies(mutual=True))
     with pytest.raises(SettingsError, match="but no policy is wanted"):
-        Wanted(candidates=50)
+        ExportSettings(candidates=50)
 
 
 def test_ids_that_are_no_unicode(tmp_path: Path) -> None:
     answers = answers_of(some_lists(3, 2, full=1), Vocab(["a", "b\udc80", "c"]))
     for name in ("l.tsv", "l.redis", "l.jsonl", "l.parquet"):
         with pytest.raises(DataError, match="is not valid Unicode; repair it"):
-            export_lists(tmp_path / name, answers, Wanted(2, layout=layout_of(name)), material_of(answers.vocab), {})
+            export_lists(
+                tmp_path / name, answers, ExportSettings(2, layout=layout_of(name)), material_of(answers.vocab), {}
+            )
     assert not list(tmp_path.iterdir())
 
 
@@ -275,7 +281,7 @@ def test_the_very_bytes_of_headers_and_names() -> None:
     lines = exported(answers, Layout("jsonl", names=True)).decode().splitlines()
     assert lines[1] == '{"item": "b", "name": "", "similar": [{"id": "c", "name": "C \\"3\\"", "score": 3}]}'
     assert [json.loads(line)["name"] for line in lines] == ["A\t1", "", 'C "3"']
-    histories = Answers(Vocab(["u", "v", "w"]), vocab, answers.best, 2, ("history", "item"))
+    histories = ResultLists(Vocab(["u", "v", "w"]), vocab, answers.best, 2, ("history", "item"))
     assert exported(histories, Layout("csv", names=True)).decode().splitlines()[:2] == [
         "history,rank,item,score,item_name",
         "u,1,b,0.5,",
@@ -285,7 +291,7 @@ def test_the_very_bytes_of_headers_and_names() -> None:
 def test_parquet_with_names(tmp_path: Path) -> None:
     found = some_lists(40, 4)
     vocab = named(found.vocab.ids)
-    wanted = Wanted(4, layout=Layout("parquet", names=True))
+    wanted = ExportSettings(4, layout=Layout("parquet", names=True))
     export_lists(tmp_path / "l.parquet", answers_of(found, vocab), wanted, material_of(vocab), {})
     rows = pq.ParquetFile(tmp_path / "l.parquet").read().to_pylist()
     label = dict(zip(vocab.ids.tolist(), (vocab.names if vocab.names is not None else vocab.ids).tolist(), strict=True))
@@ -296,7 +302,7 @@ def test_parquet_with_names(tmp_path: Path) -> None:
 def test_every_shard_has_the_header(tmp_path: Path) -> None:
     found = some_lists(50, 5)
     layout = layout_of("l.csv.gz", shards=3)
-    export_lists(tmp_path / "l", answers_of(found), Wanted(5, layout=layout), material_of(found.vocab), {})
+    export_lists(tmp_path / "l", answers_of(found), ExportSettings(5, layout=layout), material_of(found.vocab), {})
     parts = [
         gzip.decompress(part.read_bytes()).decode().splitlines() for part in sorted((tmp_path / "l").glob("part-*"))
     ]
@@ -319,6 +325,6 @@ def test_headers_and_names_where_there_is_no_place(tmp_path: Path) -> None:
     assert not Layout("text", header=False).headed and not Layout("parquet", header=False).headed
     found = some_lists(3, 2)
     with pytest.raises(DataError, match="these items have no names; leave --names out"):
-        wanted = Wanted(2, layout=Layout("csv", names=True))
+        wanted = ExportSettings(2, layout=Layout("csv", names=True))
         export_lists(tmp_path / "x.csv", answers_of(found), wanted, material_of(found.vocab), {})
     assert not list(tmp_path.iterdir())

@@ -21,7 +21,7 @@ from embedrec.export.policies.chain import Policies, chained
 from embedrec.export.policies.rerank import Csls, Discount, Diversity, mean_scores
 from embedrec.export.policies.session_index import NOTHING, holding
 from embedrec.export.policies.thresholds import Cap, MinEvidence, MinScore, Mutual, cap
-from embedrec.export.resume import Work
+from embedrec.export.resume import ResumableExport
 from tests.conftest import of_lists, some_embeddings
 from tests.export.lists import Lists, answers_of, material_of, plain, some_lists
 
@@ -251,7 +251,9 @@ def test_the_order_of_policies(tmp_path: Path) -> None:
     features = Features(ITEMS, categorical={"artist": Categories(codes, np.array([*"abcd"], dtype=object))})
     material = material_of(ITEMS, sessions, features)
     wanted = Policies(-0.5, 1, True, 3, 0.2, {"artist": 2}, 0.3, True)
-    kept = Work(tmp_path).lists("candidates", N, 12, lambda parts: (answers.block(here, 12) for here in parts))
+    kept = ResumableExport(tmp_path).lists(
+        "candidates", N, 12, lambda parts: (answers.block(here, 12) for here in parts)
+    )
     chain = chained(wanted, 5, kept, material)
     found, counts = FOUND, np.bincount(sessions.items, minlength=N)
     capped = cap(2, "artist", features, ITEMS)
@@ -282,7 +284,9 @@ def test_effect(tmp_path: Path) -> None:
     for name, rows in (("before", before), ("after", after)):
         scores = np.where(rows < 0, -np.inf, 1)
         found = TopK(rows, scores, Vocab([*"abcd"]))
-        kept.append(Work(tmp_path).lists(name, 4, rows.shape[1], lambda parts, found=found: (found for _ in parts)))
+        kept.append(
+            ResumableExport(tmp_path).lists(name, 4, rows.shape[1], lambda parts, found=found: (found for _ in parts))
+        )
     did = effect(*kept, 4)
     assert (did.coverage_before, did.coverage_after, did.short_before, did.short_after) == (0.75, 1, 1, 2)
     assert did.overlap == pytest.approx((1 + 0 + 1 + 1) / 4)

@@ -23,9 +23,9 @@ from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError
 from embedrec.export.file_format import layout_of
 from embedrec.export.policies.chain import Policies
-from embedrec.export.result_lists import Answers
-from embedrec.export.resume import Work, working
-from embedrec.export.write_lists import Exported, Wanted, export_lists
+from embedrec.export.result_lists import ResultLists
+from embedrec.export.resume import ResumableExport, working
+from embedrec.export.write_lists import Exported, ExportSettings, export_lists
 from tests.export.lists import answers_of, material_of, some_lists
 
 FOUND = some_lists(50, 6)
@@ -40,7 +40,7 @@ class Ended(KeyboardInterrupt):
     """What a Ctrl-C is."""
 
 
-def ending(after: int, asked: list[int]) -> Answers:
+def ending(after: int, asked: list[int]) -> ResultLists:
     """Answers that are interrupted after so many blocks, and keep what they were asked for."""
     whole = answers_of(FOUND)
 
@@ -50,11 +50,11 @@ def ending(after: int, asked: list[int]) -> Answers:
         asked.append(int(rows[0]))
         return whole.best(rows, k)
 
-    return Answers(whole.seeds, whole.vocab, best, whole.most)
+    return ResultLists(whole.seeds, whole.vocab, best, whole.most)
 
 
-def export(target: Path, answers: Answers, policies: Policies, about: object = 1, resume: bool = True) -> Exported:
-    wanted = Wanted(3, policies, layout=layout_of(target.name))
+def export(target: Path, answers: ResultLists, policies: Policies, about: object = 1, resume: bool = True) -> Exported:
+    wanted = ExportSettings(3, policies, layout=layout_of(target.name))
     return export_lists(target, answers, wanted, material_of(FOUND.vocab), {"about": about}, resume=resume)
 
 
@@ -148,7 +148,7 @@ def test_a_full_disk_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.M
 def test_ids_that_cannot_stand_in_text_are_told_before_the_search(tmp_path: Path) -> None:
     vocab, asked = Vocab(["a b", *map(str, range(49))]), ending(0, [])
     with pytest.raises(DataError, match="the id 'a b' cannot stand in a file separated by spaces"):
-        export(tmp_path / "l.txt", Answers(vocab, vocab, asked.best, asked.most), Policies())
+        export(tmp_path / "l.txt", ResultLists(vocab, vocab, asked.best, asked.most), Policies())
     assert not list(tmp_path.iterdir())
 
 
@@ -164,7 +164,7 @@ def test_kept_lists_are_what_was_made(tmp_path: Path) -> None:
     def made(parts: Iterable[slice]) -> Iterator[TopK]:
         return (answers_of(FOUND).block(here, 6) for here in parts)
 
-    kept = Work(tmp_path).lists("x", 50, 6, made)
+    kept = ResumableExport(tmp_path).lists("x", 50, 6, made)
     rows, scores = kept.block(slice(3, 20))
     assert np.array_equal(rows, FOUND.rows[3:20]) and np.array_equal(scores, FOUND.scores[3:20])
     assert np.array_equal(kept.mapped(), FOUND.rows)
@@ -179,7 +179,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         time.sleep(0.002)
         return whole.best(rows, k)
 
-    slow = Answers(whole.seeds, whole.vocab, slowly, whole.most)
+    slow = ResultLists(whole.seeds, whole.vocab, slowly, whole.most)
     started = time.perf_counter()
     export(target, slow, policies)  # kernels are compiled
     export(target, slow, policies)
@@ -216,7 +216,10 @@ def test_memory_does_not_grow_with_the_lists(tmp_path: Path, monkeypatch: pytest
         def best(rows: np.ndarray, k: int) -> TopK:
             return TopK(found.rows[: len(rows), :k], found.scores[: len(rows), :k], vocab)
 
-        answers, wanted = Answers(vocab, vocab, best, 20), Wanted(20, Policies(min_score=-9), layout=layout_of("l.tsv"))
+        answers, wanted = (
+            ResultLists(vocab, vocab, best, 20),
+            ExportSettings(20, Policies(min_score=-9), layout=layout_of("l.tsv")),
+        )
         export_lists(tmp_path / "l.tsv", answers, wanted, material_of(vocab), {})  # whatever is made once has been made
         tracemalloc.start()
         try:

@@ -35,7 +35,7 @@ FIRST, COUNT = 9, 40  # the first row searched for in an index, and how many vec
 
 def sessions() -> Sessions:
     """Sessions with every column, ids of text, and names beyond ASCII."""
-    made = of_lists(LISTS).compacted()
+    made = of_lists(LISTS).drop_unused_items()
     names = np.array([f"Größe {i.upper()} ☃" for i in made.vocab.ids], dtype=object)
     vocab = Vocab(made.vocab.ids, names, made.vocab.counts)
     events = np.arange(len(made.items))
@@ -64,7 +64,7 @@ def make(root: Path) -> None:
         save_model(model, root / "models" / name, {"seed": 0})
     for metric in ("cosine", "dot", "l2"):
         vectors = embeddings(metric)
-        model = Vectors(metric=vectors.metric).restore(vectors.vocab, {"items": vectors.vectors})
+        model = Vectors(metric=vectors.metric).from_arrays(vectors.vocab, {"items": vectors.vectors})
         save_model(model, root / "models" / f"vectors-{metric}", {"seed": 0})
         for kind in ("flat", "IVF4,Flat"):
             name = f"{metric}-{kind[:4].strip(',').lower()}"

@@ -24,7 +24,7 @@ from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows import build_index, lineage, train
 from embedrec.workflows.compare import recorded, terms_of, usual_columns
-from embedrec.workflows.contenders import contender
+from embedrec.workflows.contenders import evaluated_model
 from embedrec.workflows.evaluate import about, ask, open_trial
 from tests.conftest import of_lists
 from tests.html_report.reading import read_page
@@ -69,7 +69,7 @@ def compared(workspace: Workspace) -> dict[str, Any]:
     terms = terms_of(trial, (1, 5), "conservative", None, "miss", 20, 0)
     done = {}
     for name in ("popular", "word2vec"):
-        model = contender(workspace, name, trial)
+        model = evaluated_model(workspace, name, trial)
         done[name] = model, ask(trial, model.model, terms)
     return {**about(trial, terms), **recorded(done, usual_columns(5, labelled=False), trial.train)}
 

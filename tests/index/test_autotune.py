@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec.errors import PromiseError, SettingsError
+from embedrec.errors import SettingsError, TargetNotMet
 from embedrec.index import autotune
 from embedrec.index.build import build_index
 from embedrec.index.measure import faiss_bytes, some_items
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
-from embedrec.index.target import Promise, milliseconds, recall_of
+from embedrec.index.target import SearchTarget, milliseconds, recall_of
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import METRICS
@@ -49,13 +49,13 @@ def test_few_vectors_are_searched_exactly() -> None:
 @pytest.mark.parametrize(("recall", "k"), [(0.9, 20), (0.98, 10), (1.0, 5)])
 def test_the_promise_holds_on_fresh_queries(recall: float, k: int, seed: int, small: None) -> None:
     embeddings = clustered(1500, metric=METRICS[seed % 3], seed=seed)
-    index = build_index(embeddings, promise=Promise(recall, k), seed=seed)
+    index = build_index(embeddings, promise=SearchTarget(recall, k), seed=seed)
     assert index.facts["recall_low"] >= recall and f"recall@{k}" in index.facts
     assert some_items(embeddings, seed + 100, k=k).found_by(index).mean >= recall - 0.01
 
 
 def test_what_is_kept_is_the_fastest_of_what_fulfils_it(small: None) -> None:
-    index = build_index(clustered(1500), promise=Promise(0.95, 10, ram=60_000))  # only compressed types fit
+    index = build_index(clustered(1500), promise=SearchTarget(0.95, 10, ram=60_000))  # only compressed types fit
     points = index.facts["points"]
     assert {p["spec"] for p in points} == {"IVF38,SQ8", "IVF38,PQ8x4fsr", "IVF38,PQ4x4np"}
     (kept,) = [p for p in points if p["kept"]]
@@ -72,18 +72,18 @@ def test_what_is_kept_is_the_fastest_of_what_fulfils_it(small: None) -> None:
 def test_memory_is_kept(small: None) -> None:
     embeddings = clustered(1500)
     plain, most = 1500 * 16 * 4, 60_000
-    index = build_index(embeddings, promise=Promise(0.95, ram=most))
+    index = build_index(embeddings, promise=SearchTarget(0.95, ram=most))
     assert faiss_bytes(index) <= most < plain
     assert index.facts["recall_low"] >= 0.95
     assert all(p["spec"] != "IVF38,Flat" for p in index.facts["points"])  # known beforehand not to fit
-    with pytest.raises(PromiseError, match="no index type fits into 1,000 bytes; allow more with --max-ram") as said:
-        build_index(embeddings, promise=Promise(ram=1000))
+    with pytest.raises(TargetNotMet, match="no index type fits into 1,000 bytes; allow more with --max-ram") as said:
+        build_index(embeddings, promise=SearchTarget(ram=1000))
     assert said.value.points == []
 
 
 def test_a_type_and_settings_that_are_given_are_kept(small: None) -> None:
     embeddings = clustered(1500)
-    index = build_index(embeddings, "hnsw-sq8", SearchSettings(rerank=2), promise=Promise(0.9))
+    index = build_index(embeddings, "hnsw-sq8", SearchSettings(rerank=2), promise=SearchTarget(0.9))
     assert index.spec == "HNSW16_SQ8" and index.settings.rerank == 2 and index.facts["promise"]["recall"] == 0.9
     with pytest.raises(SettingsError, match="ef_search is a setting of HNSW indexes"):
         build_index(embeddings, "ivf", SearchSettings(ef_search=20))
@@ -91,7 +91,7 @@ def test_a_type_and_settings_that_are_given_are_kept(small: None) -> None:
 
 def test_auto_tries_types_that_have_the_settings_given(small: None) -> None:
     for settings, kinds in (({"ef_search": 300}, {"HNSW16"}), ({"nprobe": 20}, {"IVF23,Flat"})):
-        index = build_index(clustered(900), "auto", SearchSettings(**settings), promise=Promise(0.9))
+        index = build_index(clustered(900), "auto", SearchSettings(**settings), promise=SearchTarget(0.9))
         assert {p["spec"] for p in index.facts["points"]} == kinds
         assert index.settings == SearchSettings(**settings)
     with pytest.raises(SettingsError, match="no index type has both nprobe and ef_search; leave one out"):
@@ -101,14 +101,14 @@ def test_auto_tries_types_that_have_the_settings_given(small: None) -> None:
 def test_graphs_come_where_cells_visit_many(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for visited, specs in ((0, ["HNSW16"]), (1e9, ["IVF38,Flat"])):
         monkeypatch.setattr(autotune, "_VISITED", visited)
-        index = build_index(clustered(1500), promise=Promise(0.9))
+        index = build_index(clustered(1500), promise=SearchTarget(0.9))
         assert list(dict.fromkeys(p["spec"] for p in index.facts["points"])) == specs
     monkeypatch.setattr(autotune, "_VISITED", 0)
-    assert build_index(clustered(1500), "ivf", promise=Promise(0.9)).spec == "IVF38,Flat"
-    little = build_index(clustered(1500), promise=Promise(0.9, ram=150_000))  # a graph takes 480 kB
+    assert build_index(clustered(1500), "ivf", promise=SearchTarget(0.9)).spec == "IVF38,Flat"
+    little = build_index(clustered(1500), promise=SearchTarget(0.9, ram=150_000))  # a graph takes 480 kB
     assert {p["spec"] for p in little.facts["points"]} == {"IVF38,Flat"}
-    with pytest.raises(PromiseError) as said:
-        build_index(clustered(1500), promise=Promise(0.9, p95_ms=1e-6))
+    with pytest.raises(TargetNotMet) as said:
+        build_index(clustered(1500), promise=SearchTarget(0.9, p95_ms=1e-6))
     told = list(dict.fromkeys(p["spec"] for p in said.value.points))
     assert told == ["HNSW16", "IVF38,Flat", "IVF38,SQ8", "IVF38,PQ8x4fsr", "IVF38,PQ4x4np", "HNSW16_SQ8"]
 
@@ -122,20 +122,20 @@ def test_where_a_graph_does_not_keep_it_many_cells_may(small: None, monkeypatch:
             yield replace(tried, broken=["it is a graph"]) if index.spec == "HNSW16" else tried
 
     monkeypatch.setattr(autotune, "_points", slow)
-    index = build_index(clustered(1500), promise=Promise(0.9))
+    index = build_index(clustered(1500), promise=SearchTarget(0.9))
     assert index.spec == "IVF38,Flat" and index.settings.cells > 1
     assert [p["spec"] for p in index.facts["points"][:2]] == ["HNSW16", "IVF38,Flat"]
 
 
 def test_when_nothing_keeps_it_the_nearest_are_told(small: None) -> None:
-    with pytest.raises(PromiseError) as said:
-        build_index(clustered(700), promise=Promise(0.9, 10, p95_ms=1e-6))
+    with pytest.raises(TargetNotMet) as said:
+        build_index(clustered(700), promise=SearchTarget(0.9, 10, p95_ms=1e-6))
     message, points = str(said.value), said.value.points
     assert message.startswith("no index keeps the promise; the nearest are ")
     assert message.count(" ms is above 1e-06 ms") == 3 and "\n" not in message
     assert {p["spec"] for p in points} >= {"IVF17,Flat", "IVF17,SQ8", "HNSW16", "HNSW16_SQ8"}
-    with pytest.raises(PromiseError, match=r"IVF2,Flat nprobe 1: recall@20 0\.\d+ is below 1") as said:
-        build_index(clustered(700), "IVF2,Flat", SearchSettings(nprobe=1), promise=Promise(1.0))
+    with pytest.raises(TargetNotMet, match=r"IVF2,Flat nprobe 1: recall@20 0\.\d+ is below 1") as said:
+        build_index(clustered(700), "IVF2,Flat", SearchSettings(nprobe=1), promise=SearchTarget(1.0))
     json.dumps(said.value.points)
 
 
@@ -149,13 +149,13 @@ def test_cells_are_sought_once(small: None, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(autotune, "filled", watched)
     for metric in METRICS:  # with another width of its vectors where they are augmented
-        with pytest.raises(PromiseError):
-            build_index(clustered(1500, 15, metric), promise=Promise(0.9, p95_ms=1e-6))
+        with pytest.raises(TargetNotMet):
+            build_index(clustered(1500, 15, metric), promise=SearchTarget(0.9, p95_ms=1e-6))
     assert given == ([False] + [True] * 5) * 3
 
 
 def test_facts_are_saved(small: None, tmp_path: Path) -> None:
-    index = build_index(clustered(1500), promise=Promise(0.95, 10, 1e6, 10**9))
+    index = build_index(clustered(1500), promise=SearchTarget(0.95, 10, 1e6, 10**9))
     save_index(index, tmp_path / "x", {})
     loaded = load_index(artifacts.read(tmp_path / "x"))
     assert loaded.facts == index.facts and loaded.settings == index.settings
@@ -188,4 +188,4 @@ def test_recalls() -> None:
         ({"p95_ms": 0.0}, "a search takes more than no time"),
     ):
         with pytest.raises(SettingsError, match=says):
-            Promise(**given)  # type: ignore[arg-type]
+            SearchTarget(**given)  # type: ignore[arg-type]

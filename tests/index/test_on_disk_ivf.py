@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedrec.errors import DataError, PromiseError, SettingsError
+from embedrec.errors import DataError, SettingsError, TargetNotMet
 from embedrec.index import on_disk_ivf, update
 from embedrec.index.build import build_index
 from embedrec.index.construct import filled
 from embedrec.index.on_disk_ivf import held, streamed
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
-from embedrec.index.target import Promise
+from embedrec.index.target import SearchTarget
 from embedrec.storage import artifacts
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.exact_search import METRICS
 from embedrec.vectors.faiss_factory import fill, made, train
 from embedrec.vectors.faiss_file_check import look_through
@@ -65,7 +65,7 @@ def written(spec: str, vectors: np.ndarray, metric: Any, folder: Path) -> tuple[
     def report(event: str, **numbers: Any) -> None:
         told.append(numbers["done"])
 
-    there, file = streamed(index, n, lambda rows: vectors[rows], Room(BUDGET, folder), report)
+    there, file = streamed(index, n, lambda rows: vectors[rows], MemoryBudget(BUDGET, folder), report)
     assert there.ntotal == told[-1] == n
     assert look_through(file).ntotal == n
     return faiss.serialize_index(plain).tobytes(), file.read_bytes()
@@ -110,13 +110,13 @@ def test_both_forms_of_sizes_occur(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryBudget:
     """Room for 60 KB: what is larger goes to disk, and cells are sought among 1,000 vectors."""
     monkeypatch.setattr(on_disk_ivf, "_PART", 4096)
-    return Room(BUDGET, tmp_path / "room")
+    return MemoryBudget(BUDGET, tmp_path / "room")
 
 
-def files(room: Room) -> list[Path]:
+def files(room: MemoryBudget) -> list[Path]:
     assert room.folder is not None
     return list(room.folder.iterdir())
 
@@ -125,7 +125,7 @@ def files(room: Room) -> list[Path]:
     ("kind", "metric"), [*(("ivf", metric) for metric in METRICS), ("ivf-sq8", "dot"), ("ivfpq", "dot"), ("opq", "l2")]
 )
 def test_searches_are_the_same(
-    kind: str, metric: str, room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, metric: str, room: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("embedrec.index.construct.most_trained", lambda index, room: None)
     monkeypatch.setattr("embedrec.index.construct.fits", lambda index, n, room: room.budget is None)
@@ -148,7 +148,7 @@ def saved(index: Any, folder: Path) -> Any:
     return load_index(artifacts.read(folder))
 
 
-def test_saving_moves_the_file(room: Room, tmp_path: Path) -> None:
+def test_saving_moves_the_file(room: MemoryBudget, tmp_path: Path) -> None:
     index = build_index(some_embeddings(N, D), "IVF16,Flat", room=room)
     (file,) = files(room)
     content, mode = file.read_bytes(), file.stat().st_mode
@@ -161,7 +161,7 @@ def test_saving_moves_the_file(room: Room, tmp_path: Path) -> None:
     assert (tmp_path / "again" / "index.faiss").read_bytes() == content
 
 
-def test_a_changed_index_is_another(room: Room, tmp_path: Path) -> None:
+def test_a_changed_index_is_another(room: MemoryBudget, tmp_path: Path) -> None:
     index = build_index(some_embeddings(N, D), "IVF16,Flat", room=room)
     less = update.remove(index, ["i7"])
     assert less.file is None and len(saved(less, tmp_path / "less")) == N - 1
@@ -169,7 +169,7 @@ def test_a_changed_index_is_another(room: Room, tmp_path: Path) -> None:
 
 
 def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
-    room = Room(BUDGET, tmp_path)
+    room = MemoryBudget(BUDGET, tmp_path)
     for kind in ("ivf", "hnsw", "fastscan", "auto"):
         assert build_index(some_embeddings(N, D), kind, room=room).file is None
     assert not files(room)
@@ -193,7 +193,9 @@ def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
         ("auto", "auto tries graphs too, which are built in memory, too little of which is allowed for 1,200 vectors"),
     ],
 )
-def test_types_that_are_built_in_memory(kind: str, says: str, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_types_that_are_built_in_memory(
+    kind: str, says: str, room: MemoryBudget, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(on_disk_ivf, "_PART", BUDGET // 19_000)
     with pytest.raises(SettingsError) as said:
         build_index(some_embeddings(N, D), kind, room=room)
@@ -201,7 +203,7 @@ def test_types_that_are_built_in_memory(kind: str, says: str, room: Room, monkey
     assert not files(room)
 
 
-def test_too_little_for_training(room: Room) -> None:
+def test_too_little_for_training(room: MemoryBudget) -> None:
     assert build_index(some_embeddings(N, D), "IVF26,Flat", room=room).file is not None  # 26 × 39 vectors: 1,014
     with pytest.raises(SettingsError) as said:
         build_index(some_embeddings(N, D), "IVF27,Flat", room=room)
@@ -211,12 +213,12 @@ def test_too_little_for_training(room: Room) -> None:
     )
 
 
-def test_a_promise_under_a_budget(room: Room) -> None:
-    index = build_index(some_embeddings(N, D), "IVF16,Flat", promise=Promise(0.9), room=room)
+def test_a_promise_under_a_budget(room: MemoryBudget) -> None:
+    index = build_index(some_embeddings(N, D), "IVF16,Flat", promise=SearchTarget(0.9), room=room)
     (kept,) = (point for point in index.facts["points"] if point["kept"])
     assert index.file is not None and kept["bytes"] == index.file.stat().st_size
-    with pytest.raises(PromiseError):
-        build_index(some_embeddings(N, D), "IVF16,Flat", promise=Promise(ram=9), room=room)
+    with pytest.raises(TargetNotMet):
+        build_index(some_embeddings(N, D), "IVF16,Flat", promise=SearchTarget(ram=9), room=room)
 
 
 @pytest.mark.parametrize(("size", "expected"), [("IVF4,Flat", 72), ("Flat", 64), ("IVF4,SQ8", 24), ("PQ4", 4)])
@@ -234,7 +236,7 @@ def test_bytes_of_graphs(spec: str) -> None:
 # ---------------------------------------------------------------------------------------------- what goes wrong
 
 
-def test_writes_may_be_short(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_may_be_short(room: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = filled(some_embeddings(N, D), "IVF16,Flat", room=room).file
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:1000], at))
@@ -243,7 +245,7 @@ def test_writes_may_be_short(room: Room, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("call", ["posix_fallocate", "pwrite"])
-def test_a_full_disk(call: str, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(call: str, room: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -254,7 +256,7 @@ def test_a_full_disk(call: str, room: Room, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("after", [1, 2, 5, 9])
-def test_nothing_is_left_after_an_interrupt(after: int, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_left_after_an_interrupt(after: int, room: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_disk_ivf, "_BLOCK_PART", BUDGET // (4 * D * 200))  # six blocks, gone through twice
     left = after
 
@@ -274,7 +276,7 @@ def test_a_budget_is_needed() -> None:
         streamed(made("IVF1,Flat", D, "l2"), 9, lambda rows: np.zeros((9, D), np.float32)[rows], IN_MEMORY)
 
 
-def test_other_lists_of_faiss(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_lists_of_faiss(room: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_disk_ivf, "_NO_LISTS", b"another form")
     with pytest.raises(SettingsError, match="writes cells in an unknown way; build the index in memory"):
         filled(some_embeddings(N, D), "IVF16,Flat", room=room)

@@ -15,7 +15,7 @@ from embedrec.index.build import build_index
 from embedrec.index.index import Index
 from embedrec.index.measure import Recall, some_items
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
-from embedrec.index.target import Promise
+from embedrec.index.target import SearchTarget
 from embedrec.vectors.embeddings import Embeddings
 from tests.conftest import some_embeddings
 
@@ -101,7 +101,7 @@ def test_nothing_changes_up_to_what_was_measured() -> None:
         index = built(type_)
         assert index.covered == 21
         assert index._chosen(AS_BUILT, 21) == index.settings and not index._exactly(21, AS_BUILT)
-    promised = build_index(clustered(N), "ivf", promise=Promise(0.9, 100))
+    promised = build_index(clustered(N), "ivf", promise=SearchTarget(0.9, 100))
     assert promised.covered == 101 and promised._chosen(AS_BUILT, 101) == promised.settings
     more = promised._chosen(AS_BUILT, 200)
     assert promised.settings.cells < more.cells <= promised.faiss.nlist

@@ -16,7 +16,7 @@ from embedrec.data import Features, Sessions, Vocab
 from embedrec.data.topk import TopK
 from embedrec.errors import ArtifactError, SettingsError
 from embedrec.index.build import build_index
-from embedrec.models import MODELS, RESTORERS, recipe_class, restorer_class
+from embedrec.models import MODELS, SAVED_MODELS, recipe_class, settings_class
 from embedrec.models.base import Model
 from embedrec.models.gru4rec.recipe import RecurrentModel
 from embedrec.models.imported import Vectors
@@ -58,7 +58,7 @@ FEWER = {"ar", "sr", "cooccurrence", "sknn", "vsknn", "stan", "vstan", "vmis", "
 
 
 def recipe_of(name: str, settings: dict[str, Any]) -> Any:
-    cls = restorer_class(name)
+    cls = settings_class(name)
     known = {f.name for f in dataclasses.fields(cls)}
     return build(cls, {**{k: v for k, v in SMALL.items() if k in known}, **settings}, given="the tests")
 
@@ -72,7 +72,7 @@ def made(name: str, settings: dict[str, Any], seed: int = 0) -> Model:
     if name in MODELS:
         return recipe.fit(sessions, seed=seed, threads=1, report=lambda event, **numbers: None)
     vectors = some_embeddings(N, 4, seed=seed, spread=0.7).vectors
-    return recipe.restore(sessions.vocab, {"items": vectors})
+    return recipe.from_arrays(sessions.vocab, {"items": vectors})
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda v: "-".join([v[0], *(str(s) for s in v[1].values())]), scope="module")
@@ -88,7 +88,7 @@ def model(make: Callable[..., Model]) -> Model:
 def histories(model: Model) -> Sessions:
     """Histories of every kind: usual, of one item, with repeats, empty, of all items, of unknown ones."""
     lists = ["ab", "c", "aaab", "", "abcdef", "xyz", "xay", "fedcba", "e"]
-    coded = of_lists(lists).recoded(model.vocab)
+    coded = of_lists(lists).reindex(model.vocab)
     return Sessions(read_only(coded.offsets), read_only(coded.items), coded.vocab, read_only(coded.ids))
 
 
@@ -97,13 +97,13 @@ def same(a: TopK, b: TopK) -> bool:
 
 
 def test_the_tests_know_every_model() -> None:
-    assert {name for name, _ in VARIANTS} == set(RESTORERS) >= set(MODELS)
+    assert {name for name, _ in VARIANTS} == set(SAVED_MODELS) >= set(MODELS)
 
 
 def test_a_finished_model_has_what_the_protocol_says(model: Model) -> None:
     assert isinstance(model, Model)
     assert dataclasses.is_dataclass(model.recipe) and settings_of(model.recipe) is not None
-    assert RESTORERS[model.recipe.name].endswith(f":{type(model.recipe).__name__}")
+    assert SAVED_MODELS[model.recipe.name].endswith(f":{type(model.recipe).__name__}")
     with pytest.raises(dataclasses.FrozenInstanceError):
         model.recipe.name = "other"  # type: ignore[misc]
     with pytest.raises((dataclasses.FrozenInstanceError, AttributeError)):
@@ -154,13 +154,13 @@ def test_alone_and_in_a_batch(model: Model) -> None:
     asked = histories(model)
     batch = model.recommend(asked, 3)
     for q in range(len(asked)):
-        alone = model.recommend(asked.taken(np.array([q])), 3)
+        alone = model.recommend(asked.take(np.array([q])), 3)
         assert (alone.rows[0] == batch.rows[q]).all()
         np.testing.assert_allclose(alone.scores[0], batch.scores[q], rtol=1e-5, atol=1e-6)
 
 
 def test_unknown_items_say_nothing(model: Model) -> None:
-    known, strange = (of_lists(lists).recoded(model.vocab) for lists in (["a", ""], ["xay", "xyz"]))
+    known, strange = (of_lists(lists).reindex(model.vocab) for lists in (["a", ""], ["xay", "xyz"]))
     assert same(model.recommend(known, 3), model.recommend(strange, 3))
 
 
@@ -193,7 +193,7 @@ def test_nothing_is_written_into(make: Callable[..., Model]) -> None:
 
 
 def test_trained_models_end_in_restore(model: Model) -> None:
-    again = model.recipe.restore(model.vocab, {name: read_only(a) for name, a in model.arrays.items()})
+    again = model.recipe.from_arrays(model.vocab, {name: read_only(a) for name, a in model.arrays.items()})
     assert type(again) is type(model)
     assert same(again.recommend(histories(model), N), model.recommend(histories(model), N))
 
@@ -320,10 +320,10 @@ def test_using_an_index_is_the_same_model(vector_model: VectorModel | None) -> N
 def test_the_mean_listens_to_what_came_last() -> None:
     vectors = np.array([[1, 0, 0], [0, 2, 0], [0, 0, 4]], dtype=np.float32)
     sessions = of_lists(["ab", "abc", "aab", ""], Vocab(list("abc")))
-    cosine = Vectors(metric="cosine", decay=0.5).restore(Vocab(list("abc")), {"items": vectors})
+    cosine = Vectors(metric="cosine", decay=0.5).from_arrays(Vocab(list("abc")), {"items": vectors})
     expected = [[1 / 3, 2 / 3, 0], [1 / 7, 2 / 7, 4 / 7], [3 / 7, 4 / 7, 0], [0, 0, 0]]
     np.testing.assert_allclose(cosine.encode(sessions).vectors, expected, rtol=1e-6)
-    l2 = Vectors(metric="l2", decay=0.5).restore(Vocab(list("abc")), {"items": vectors})
+    l2 = Vectors(metric="l2", decay=0.5).from_arrays(Vocab(list("abc")), {"items": vectors})
     expected = [[1 / 3, 4 / 3, 0], [1 / 7, 4 / 7, 16 / 7], [3 / 7, 8 / 7, 0], [0, 0, 0]]
     np.testing.assert_allclose(l2.encode(sessions).vectors, expected, rtol=1e-6)
     for decay in (0.0, 1.5, -1.0, float("nan")):

@@ -15,12 +15,12 @@ from scipy.stats import chisquare
 from embedrec.data import Sessions, Vocab
 from embedrec.datasets.synthetic import make_world
 from embedrec.errors import DataError, SettingsError
-from embedrec.evaluation.evaluate import Terms, evaluate
+from embedrec.evaluation.evaluate import EvaluationSettings, evaluate
 from embedrec.models import recipe_class
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.baselines.random import Random
 from embedrec.splitting.rules import Random as RandomSplit
-from embedrec.splitting.test_cases import Questions, companions, next_items
+from embedrec.splitting.test_cases import TestCases, cooccurring_items, next_items
 from tests.conftest import of_lists, tiny_sessions
 from tests.data import strategies as draw
 
@@ -82,7 +82,7 @@ def test_popular_of_late_needs_times(settings: dict) -> None:
 
 def test_popular_counts_that_are_no_numbers() -> None:
     with pytest.raises(DataError, match="must be finite"):
-        Popular().restore(LETTERS, {"counts": np.array([1, 2, np.nan, 4, 5, 6])})
+        Popular().from_arrays(LETTERS, {"counts": np.array([1, 2, np.nan, 4, 5, 6])})
 
 
 # ------------------------------------------------------------------------------------------------ random
@@ -100,7 +100,7 @@ def test_a_random_list_is_that_of_its_history() -> None:
     assert rows[0] == rows[4]
     assert len(set(map(tuple, rows))) == 5
     assert Random().fit(histories, seed=5).recommend(histories, 20).rows.tolist()[0] != rows[0]
-    assert fit.recommend(histories.taken(np.array([3])), 20).rows[0].tolist() == rows[3]
+    assert fit.recommend(histories.take(np.array([3])), 20).rows[0].tolist() == rows[3]
 
 
 def test_all_orders_are_equally_likely() -> None:
@@ -132,7 +132,7 @@ def test_random_scores_fall_evenly() -> None:
 def test_a_seed_of_another_type() -> None:
     for seed in (np.array([1.0]), np.array([1, 2]), np.array([1], dtype=np.int32)):
         with pytest.raises(DataError, match="random lists need one seed"):
-            Random().restore(LETTERS, {"seed": seed})
+            Random().from_arrays(LETTERS, {"seed": seed})
 
 
 @draw.given(st.lists(st.text("abcdef", max_size=8), max_size=6), st.integers(1, 6), st.booleans())
@@ -148,14 +148,14 @@ def test_popular_takes_the_first_unseen(lists: list[str], k: int, seen: bool) ->
 
 
 @pytest.mark.parametrize("name", ["cooccurrence", "svd", "ar"])
-@pytest.mark.parametrize("ask", [next_items, companions])
-def test_counts_of_pairs_stand_above_the_floor(name: str, ask: Callable[..., Questions]) -> None:
+@pytest.mark.parametrize("ask", [next_items, cooccurring_items])
+def test_counts_of_pairs_stand_above_the_floor(name: str, ask: Callable[..., TestCases]) -> None:
     """On playlists of genres, what stands beside an item is far from what is popular."""
     world = make_world(seed=2, genres=6, artists_per_genre=12, playlists=400)
     lists = [[artist.uri for artist, _ in playlist.tracks] for playlist in world.playlists]
-    train, test = RandomSplit(share=0.2).split(of_lists(lists).compacted(), seed=1)
+    train, test = RandomSplit(share=0.2).split(of_lists(lists).drop_unused_items(), seed=1)
     questions = ask(test) if ask is next_items else ask(test, train.vocab)
-    terms = Terms(at=(5,), seen=False, draws=0)
+    terms = EvaluationSettings(at=(5,), seen=False, draws=0)
     floor, found = (
         evaluate(recipe_class(model)().fit(train), questions, train, terms).metrics for model in ("popular", name)
     )

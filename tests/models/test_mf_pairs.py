@@ -13,7 +13,7 @@ import torch
 from embedrec.config import settings_of
 from embedrec.data import Sessions
 from embedrec.errors import DataError, EmbedrecError, SettingsError
-from embedrec.evaluation.evaluate import Terms, evaluate
+from embedrec.evaluation.evaluate import EvaluationSettings, evaluate
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.factorization.mf import MatrixFactorisation
 from embedrec.models.factorization.pairwise_training import Dot, Ordered, PairLearner, Rated
@@ -21,7 +21,7 @@ from embedrec.models.torch_recipe import device_of, fitted
 from embedrec.progress import quiet
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.test_cases import next_items
-from embedrec.training.context import Run
+from embedrec.training.context import TrainingContext
 from embedrec.training.devices import seeded
 from embedrec.training.loop import Batch
 from tests.conftest import of_lists, tiny_sessions
@@ -133,10 +133,10 @@ def test_planted_groups_are_found(change: dict[str, Any]) -> None:
 def test_it_beats_popularity(loss: Any) -> None:
     rate = {"learning_rate": 0.03, "weight_decay": 0.01} if loss == "logistic" else {}
     train, held = clusters(), clusters(seed=1, count=100)
-    questions = next_items(HeldOut(held, np.zeros(len(held)))).recoded(train.vocab)
+    questions = next_items(HeldOut(held, np.zeros(len(held)))).reindex(train.vocab)
     recipe = MatrixFactorisation(loss=loss, dim=16, batch=256, epochs=15, **rate)
     found, popular = (
-        evaluate(r.fit(train), questions, train, Terms(at=(10,), draws=0)).metrics["recall@10"]
+        evaluate(r.fit(train), questions, train, EvaluationSettings(at=(10,), draws=0)).metrics["recall@10"]
         for r in (recipe, Popular())
     )
     assert found > 0.5 > 3 * popular
@@ -155,7 +155,7 @@ def test_what_is_left_open_depends_on_the_loss() -> None:
 def test_only_als_trains_in_one_go() -> None:
     als, bpr = MatrixFactorisation(), MatrixFactorisation(**SMALL, loss="bpr", epochs=1)
     given: dict[str, Any] = {"seed": 0, "threads": 1, "report": quiet}
-    for run in (Run("cuda"), Run(checkpoint=Path("c"), resume=True)):
+    for run in (TrainingContext("cuda"), TrainingContext(checkpoint=Path("c"), resume=True)):
         with pytest.raises(SettingsError, match="mf with these settings trains in one go, on the CPU, in one process"):
             fitted(als, tiny_sessions(), **given, run=run)
         with pytest.raises(SettingsError, match="mf with these settings trains in one go"):
@@ -163,7 +163,7 @@ def test_only_als_trains_in_one_go() -> None:
     assert device_of(als, "auto") == device_of(bpr, "cpu") == "cpu"
     with pytest.raises(SettingsError, match="mf with these settings trains on the CPU only; leave --device out"):
         device_of(als, "cuda")
-    assert len(fitted(bpr, tiny_sessions(), **given, run=Run("cpu")).vocab) == 6
+    assert len(fitted(bpr, tiny_sessions(), **given, run=TrainingContext("cpu")).vocab) == 6
 
 
 @pytest.mark.parametrize("loss", ["bpr", "logistic"])
@@ -177,8 +177,8 @@ def test_resumed_is_uninterrupted(loss: Any, tmp_path: Path) -> None:
 
     recipe = MatrixFactorisation(**SMALL, loss=loss, epochs=4)
     with pytest.raises(StopHereError):
-        recipe.fit(clusters(count=60), seed=3, report=stop, run=Run(checkpoint=tmp_path / "c"))
-    again = recipe.fit(clusters(count=60), seed=3, run=Run(checkpoint=tmp_path / "c", resume=True))
+        recipe.fit(clusters(count=60), seed=3, report=stop, run=TrainingContext(checkpoint=tmp_path / "c"))
+    again = recipe.fit(clusters(count=60), seed=3, run=TrainingContext(checkpoint=tmp_path / "c", resume=True))
     whole = recipe.fit(clusters(count=60), seed=3)
     assert again.arrays["items"].tobytes() == whole.arrays["items"].tobytes()
 
@@ -197,7 +197,7 @@ def test_arrays_that_do_not_fit(recipe: MatrixFactorisation) -> None:
     vocab, items = tiny_sessions().vocab, np.ones((6, 3), dtype=np.float32)
     for wrong in (items[:5], items[:, :2], items.astype(np.float64)):
         with pytest.raises(DataError, match=r"6 items need float32 vectors of shape \(6, 3\)"):
-            recipe.restore(vocab, {"items": wrong})
+            recipe.from_arrays(vocab, {"items": wrong})
 
 
 @pytest.mark.parametrize(

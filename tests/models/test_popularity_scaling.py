@@ -10,7 +10,7 @@ import pytest
 import embedrec.models.popularity_scaling as module
 from embedrec.data import Sessions, Vocab
 from embedrec.errors import SettingsError
-from embedrec.models.popularity_scaling import SHARES, best_share, dialled
+from embedrec.models.popularity_scaling import SHARES, best_share, scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.vectors.embeddings import Embeddings
 from tests.conftest import of_lists, read_only, slow_scores, some_embeddings
@@ -25,13 +25,13 @@ def with_zeros(n: int = 8, spread: float = 1.0) -> Embeddings:
 
 def test_share_0_is_the_same_object() -> None:
     embeddings = with_zeros()
-    assert dialled(embeddings, 0) is embeddings and dialled(embeddings, 0.0) is embeddings
+    assert scale_norms(embeddings, 0) is embeddings and scale_norms(embeddings, 0.0) is embeddings
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
 def test_directions_stay_and_norms_are_dialled(share: float) -> None:
     embeddings = with_zeros()
-    found = dialled(embeddings, share)
+    found = scale_norms(embeddings, share)
     assert found.metric == "dot" and found.vocab is embeddings.vocab
     for before, after in zip(embeddings.vectors.tolist(), found.vectors.tolist(), strict=True):
         norm = sum(x * x for x in before) ** 0.5
@@ -43,7 +43,7 @@ def test_directions_stay_and_norms_are_dialled(share: float) -> None:
 def test_nearly_0_ranks_as_the_cosine() -> None:
     embeddings = some_embeddings(30, 4, spread=1.0)
     queries = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-    cosine, nearly = embeddings.search(queries, 10), dialled(embeddings, 1e-6).search(queries, 10)
+    cosine, nearly = embeddings.search(queries, 10), scale_norms(embeddings, 1e-6).search(queries, 10)
     assert (cosine.rows == nearly.rows).all()
 
 
@@ -117,7 +117,7 @@ def test_one_item() -> None:
 
 def test_share_0_of_inner_products_is_the_cosine() -> None:
     embeddings = replace(with_zeros(), metric="dot")
-    assert dialled(embeddings, 0).metric == "cosine" and dialled(embeddings, 0).vectors is embeddings.vectors
+    assert scale_norms(embeddings, 0).metric == "cosine" and scale_norms(embeddings, 0).vectors is embeddings.vectors
 
 
 @pytest.mark.parametrize(
@@ -130,4 +130,4 @@ def test_share_0_of_inner_products_is_the_cosine() -> None:
 )
 def test_refused_shares(share: float, metric: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        dialled(replace(with_zeros(), metric=metric), share)
+        scale_norms(replace(with_zeros(), metric=metric), share)

@@ -45,7 +45,7 @@ def test_weights(lists: list[str], decay: float, idf: float, plays: str) -> None
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
 def test_a_session_is_the_weighted_mean_of_its_items(metric: str) -> None:
     vectors = some_embeddings(6, 4, spread=0.7).vectors
-    model = Vectors(metric=metric, decay=0.5).restore(VOCAB, {"items": vectors})  # type: ignore[arg-type]
+    model = Vectors(metric=metric, decay=0.5).from_arrays(VOCAB, {"items": vectors})  # type: ignore[arg-type]
     items = vectors if metric == "l2" else vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     for weights in (Weights(), Weights(0.8), Weights(idf=1.0), Weights(plays="log"), Weights(0.5, 1.0, "once")):
         counts = np.array(twin(weights, "abcab"))

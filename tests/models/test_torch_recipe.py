@@ -13,7 +13,7 @@ from embedrec.models.baselines.popular import Popular
 from embedrec.models.torch_recipe import device_of, digest, fitted, held_back
 from embedrec.models.two_tower.recipe import TwoTower
 from embedrec.progress import quiet
-from embedrec.training.context import Run
+from embedrec.training.context import TrainingContext
 from tests.conftest import of_lists, tiny_sessions
 from tests.training.toy import clustered_sessions
 
@@ -75,14 +75,14 @@ def test_a_digest_tells_sessions_apart() -> None:
     same = clustered_sessions(30)
     assert digest(sessions) == digest(same) and len(digest(sessions)) == 64
     other = replace(sessions, users=sessions.users[::-1])  # type: ignore[index]
-    assert len({digest(sessions), digest(other), digest(sessions.taken(np.arange(29))), digest(tiny_sessions())}) == 4
+    assert len({digest(sessions), digest(other), digest(sessions.take(np.arange(29))), digest(tiny_sessions())}) == 4
 
 
 def test_recipes_without_torch_have_one_way_to_train() -> None:
     given: dict[str, Any] = {"seed": 0, "threads": 1, "report": quiet}
     assert len(fitted(Popular(), tiny_sessions(), **given).vocab) == 6
     with pytest.raises(SettingsError, match="popular trains in one go, on the CPU, in one process"):
-        fitted(Popular(), tiny_sessions(), **given, run=Run("cuda"))
+        fitted(Popular(), tiny_sessions(), **given, run=TrainingContext("cuda"))
     with pytest.raises(SettingsError, match="two-tower cannot continue from a finished model; leave --from out"):
         fitted(TwoTower(**SMALL), tiny_sessions(), **given, init=None)
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from embedrec.data import Vocab
 from embedrec.data.topk import TopK
-from embedrec.publish.content import Publication
+from embedrec.publish.content import PublishContent
 from embedrec.vectors.embeddings import Embeddings
 
 
 def content(
     n: int = 12, k: int = 3, seed: int = 0, *, d: int = 4, ids: Any = None, parts: str = "both", short: bool = True
-) -> Publication:
+) -> PublishContent:
     """n items with neighbours drawn at random, and random vectors; `short` lists of some items end early."""
     rng = np.random.default_rng(seed)
     rows = read_only(
@@ -31,7 +31,7 @@ def content(
     def neighbours(asked: np.ndarray, most: int) -> TopK:
         return TopK(rows[asked, :most], scores[asked, :most], vocab)
 
-    return Publication(
+    return PublishContent(
         vocab,
         None if parts == "vectors" else neighbours,
         None if parts == "neighbours" else vectors,
@@ -50,12 +50,12 @@ def _far(n: int, k: int, rng: np.random.Generator) -> np.ndarray:
     return (np.arange(n)[:, None] + 1 + rng.choice(n - 1, size=k, replace=False)) % n
 
 
-def lists(publication: Publication) -> dict[Any, list[Any]]:
+def lists(publication: PublishContent) -> dict[Any, list[Any]]:
     """The slow twin of what is published: every item's neighbours."""
     return {item: [other for other, _ in pairs] for item, pairs in scored(publication).items()}
 
 
-def scored(publication: Publication) -> dict[Any, list[tuple[Any, float]]]:
+def scored(publication: PublishContent) -> dict[Any, list[tuple[Any, float]]]:
     """The same with scores."""
     ids, found = publication.vocab.ids.tolist(), {}
     assert publication.neighbours is not None

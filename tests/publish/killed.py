@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from embedrec.publish.content import Publication
-from embedrec.publish.endpoint import Place
+from embedrec.publish.content import PublishContent
+from embedrec.publish.endpoint import Endpoint
 from embedrec.publish.generations import Target, publish
 from tests.publish.content import content
 
 ITEMS = {"redis": 5000, "postgres": 3000, "parquet": 3000, "qdrant": 150}
 
 
-def published(kind: str, seed: int) -> Publication:
+def published(kind: str, seed: int) -> PublishContent:
     return content(ITEMS[kind], 10, seed=seed, parts="neighbours" if kind == "redis" else "both", short=False)
 
 
@@ -21,14 +21,14 @@ def target(kind: str, url: str) -> Target:
     if kind == "redis":
         from embedrec.publish.redis import Redis
 
-        return Redis(Place(url))
+        return Redis(Endpoint(url))
     if kind == "postgres":
         from embedrec.publish.postgres import Postgres
 
-        return Postgres(Place(url))
+        return Postgres(Endpoint(url))
     from embedrec.publish.qdrant import Qdrant
 
-    return Qdrant(Place(url))
+    return Qdrant(Endpoint(url))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from embedrec.publish.endpoint import Place
+from embedrec.publish.endpoint import Endpoint
 from embedrec.publish.generations import publish
 from embedrec.publish.parquet import publish_folder
 from embedrec.publish.postgres import Postgres
@@ -54,7 +54,7 @@ def refused(*words: str) -> str:
 def test_nothing_is_published(
     redis: Any, redis_url: str, postgres: Any, postgres_url: str, tmp_path: Path, python: ModuleType
 ) -> None:
-    publish(SOME, Redis(Place(redis_url), prefix="text", format="json"))
+    publish(SOME, Redis(Endpoint(redis_url), prefix="text", format="json"))
     assert refused("python", redis_url, ITEM) == "similar.py: nothing is published under embedrec"
     assert "WRONGTYPE" in refused("python", redis_url, ITEM, "--prefix", "text")
     assert refused("python", postgres_url, ITEM) == "similar.py: nothing is published under embedrec"
@@ -63,7 +63,7 @@ def test_nothing_is_published(
     assert not list(tmp_path.iterdir())
     with pytest.raises(LookupError, match="nothing is published under embedrec"):
         python.from_redis_in_one_step(redis_url, "embedrec", ITEM)
-    publish(content(30, 4), Qdrant(Place(str(tmp_path / "qdrant"))))
+    publish(content(30, 4), Qdrant(Endpoint(str(tmp_path / "qdrant"))))
     with pytest.raises(LookupError, match="nothing is published under other"):
         python.from_qdrant(str(tmp_path / "qdrant"), "other", ITEM)
     if shutil.which("node") is not None:
@@ -72,19 +72,19 @@ def test_nothing_is_published(
 
 
 def test_redis(redis: Any, redis_url: str, python: ModuleType) -> None:
-    publish(SOME, Redis(Place(redis_url)))
+    publish(SOME, Redis(Endpoint(redis_url)))
     assert python.from_redis(redis_url, "embedrec", ITEM, False) == lists(SOME)[ITEM]
     assert python.from_redis_in_one_step(redis_url, "embedrec", ITEM) == lists(SOME)[ITEM]
     assert python.from_redis(redis_url, "embedrec", "nobody", False) == []
     assert python.ONE_STEP.strip() == READ_LIST
-    publish(SOME, Redis(Place(redis_url), format="json"), grace=0)
+    publish(SOME, Redis(Endpoint(redis_url), format="json"), grace=0)
     assert python.from_redis(redis_url, "embedrec", ITEM, True) == lists(SOME)[ITEM]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
 def test_redis_from_node(redis: Any, redis_url: str) -> None:
-    publish(SOME, Redis(Place(redis_url)))
-    publish(SOME, Redis(Place(redis_url), format="json", prefix="json"))
+    publish(SOME, Redis(Endpoint(redis_url)))
+    publish(SOME, Redis(Endpoint(redis_url), format="json", prefix="json"))
     assert node(redis_url, ITEM) == node(redis_url, ITEM, "json", "--json") == lists(SOME)[ITEM]
     assert node(redis_url, "nobody") == node(redis_url, "nobody", "json", "--json") == []
     done = subprocess.run(["node", str(CONSUMERS / "similar.mjs"), redis_url.replace("s3cret", "wr0ng"), ITEM],
@@ -93,7 +93,7 @@ def test_redis_from_node(redis: Any, redis_url: str) -> None:
 
 
 def test_postgres(postgres: Any, postgres_url: str, python: ModuleType) -> None:
-    publish(SOME, Postgres(Place(postgres_url)))
+    publish(SOME, Postgres(Endpoint(postgres_url)))
     assert python.from_postgres(postgres_url, "embedrec", ITEM) == lists(SOME)[ITEM]
 
 
@@ -101,7 +101,7 @@ def test_files(tmp_path: Path, python: ModuleType) -> None:
     publish_folder(SOME, tmp_path / "files")
     assert python.from_parquet(str(tmp_path / "files"), ITEM) == lists(SOME)[ITEM]
     both = content(30, 4)
-    publish(both, Qdrant(Place(str(tmp_path / "qdrant"))))
+    publish(both, Qdrant(Endpoint(str(tmp_path / "qdrant"))))
     assert both.vectors is not None
     near = slow_nearest(both.vectors.vectors, both.vectors.vectors[3], "cosine", 20, without=3)
     assert python.from_qdrant(str(tmp_path / "qdrant"), "embedrec", ITEM) == [both.vocab.id(r) for r in near]
@@ -110,7 +110,7 @@ def test_files(tmp_path: Path, python: ModuleType) -> None:
 def test_what_the_readme_says(redis: Any, redis_url: str) -> None:
     readme = (CONSUMERS.parents[1] / "README.md").read_text()
     (script,) = re.findall(r'^EVAL "(.*)" 0 embedrec ITEM$', readme, flags=re.MULTILINE)
-    publish(SOME, Redis(Place(redis_url)))
+    publish(SOME, Redis(Endpoint(redis_url)))
     assert redis.eval(script, 0, "embedrec", ITEM) == lists(SOME)[ITEM]
     with redis.pipeline() as pipe:
         pipe.watch("embedrec:served")

@@ -14,8 +14,8 @@ from embedrec.data import Vocab
 from embedrec.errors import DataError, PublishError, SettingsError
 from embedrec.progress import Report
 from embedrec.publish import generations as module
-from embedrec.publish.content import Publication, encoded, seven_digits
-from embedrec.publish.endpoint import Place
+from embedrec.publish.content import PublishContent, encoded, seven_digits
+from embedrec.publish.endpoint import Endpoint
 from embedrec.publish.generations import Generation, Published, Size, generations_at, publish, rollback
 from embedrec.publish.parquet import measured_folder
 from embedrec.publish.postgres import Postgres
@@ -47,9 +47,9 @@ def test_blocks_hold_every_item_once() -> None:
 
 def test_bad_publications() -> None:
     with pytest.raises(SettingsError, match="given neither"):
-        Publication(Vocab(["a"]), None, None, 1, {})
+        PublishContent(Vocab(["a"]), None, None, 1, {})
     with pytest.raises(DataError, match="no items to publish"):
-        Publication(Vocab([]), content().neighbours, None, 1, {})
+        PublishContent(Vocab([]), content().neighbours, None, 1, {})
     assert encoded(Vocab([1, -2])) == [b"1", b"-2"]
     with pytest.raises(DataError, match="not valid Unicode"):
         encoded(Vocab(["a", "\ud800"]))
@@ -90,13 +90,13 @@ class InMemory:
     ) -> None:
         self.inside = False
 
-    def check(self, publication: Publication) -> None:
+    def check(self, publication: PublishContent) -> None:
         assert not self.inside
 
-    def measured(self, publication: Publication) -> Size:
+    def measured(self, publication: PublishContent) -> Size:
         return {"bytes": 1}
 
-    def missing(self, number: int, publication: Publication) -> int:
+    def missing(self, number: int, publication: PublishContent) -> int:
         return self.lost_keys.get(number, 0)
 
     def reading(self) -> InMemory:
@@ -115,7 +115,7 @@ class InMemory:
             Generation(n, f, n == self.serves, self.now - self.retired.get(n, self.now)) for n, f in self.held.items()
         ]
 
-    def write(self, publication: Publication, fingerprint: str, report: Report) -> tuple[int, Size]:
+    def write(self, publication: PublishContent, fingerprint: str, report: Report) -> tuple[int, Size]:
         number = max(self.held, default=0) + 1
         self.held[number] = fingerprint
         self.switch(number)
@@ -171,13 +171,13 @@ def test_what_lost_some_is_written_again() -> None:
 
 def test_ranks_have_sixteen_bits() -> None:
     ids = Vocab(list(range(40_000)))
-    many = Publication(ids, content().neighbours, None, 32_768, {})
+    many = PublishContent(ids, content().neighbours, None, 32_768, {})
     with pytest.raises(SettingsError, match=r"^ranks end at 32,767, but 32,768 neighbours an item were asked for$"):
         many.check_ranks()
-    for refuses in (measured_folder, Postgres(Place("postgresql://h/db")).measured):
+    for refuses in (measured_folder, Postgres(Endpoint("postgresql://h/db")).measured):
         with pytest.raises(SettingsError, match=r"^ranks end at"):
             refuses(many)
-    Publication(ids, content().neighbours, None, 32_767, {}).check_ranks()
+    PublishContent(ids, content().neighbours, None, 32_767, {}).check_ranks()
     content(k=70_000).check_ranks()
     assert content(12, k=70_000).most == 11
 

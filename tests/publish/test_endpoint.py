@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec.errors import PublishError, SettingsError
-from embedrec.publish.endpoint import Place, Retries, check_installed, without_secrets
+from embedrec.publish.endpoint import Endpoint, Retries, check_installed, without_secrets
 
 SECRETS = st.text(alphabet=string.ascii_letters + string.digits + "!$%&/()=?+~#'@:;, ä", min_size=5)
 
@@ -20,7 +20,7 @@ SECRETS = st.text(alphabet=string.ascii_letters + string.digits + "!$%&/()=?+~#'
 def test_no_secret_is_shown(secret: str, written: Any, user: str) -> None:
     """However the password is written in the URL, and however a client library repeats it."""
     in_url = written(secret, safe="") if written is not str else secret
-    place = Place(f"redis://{user}:{in_url}@host:6379/0", secret="fr0m-outside")
+    place = Endpoint(f"redis://{user}:{in_url}@host:6379/0", secret="fr0m-outside")
     if written is not str:
         place.check("X")
     said = place.hide(
@@ -58,14 +58,14 @@ def test_no_secret_is_shown(secret: str, written: Any, user: str) -> None:
     ],
 )
 def test_what_is_shown(url: str, shown: str) -> None:
-    assert str(Place(url)) == shown
+    assert str(Endpoint(url)) == shown
 
 
 @pytest.mark.parametrize("password", ["s3c/r3t#x?y", "[sec]ret", "a b", "p@w", "100%", "a%00b", "a\u2100b"])
 @pytest.mark.parametrize("start", ["redis://:", "redis://", "http://u:", "postgresql://u:"])
 def test_passwords_that_must_be_encoded(start: str, password: str) -> None:
     """No library sees them, which would cite the half that it takes for something else."""
-    place = Place(f"{start}{password}@127.0.0.1:7391/0")
+    place = Endpoint(f"{start}{password}@127.0.0.1:7391/0")
     with pytest.raises(SettingsError) as raised:
         place.check("REDISCLI_AUTH")
     assert str(raised.value) == (
@@ -73,19 +73,19 @@ def test_passwords_that_must_be_encoded(start: str, password: str) -> None:
         "or give it by REDISCLI_AUTH"
     )
     assert str(place) == place.url.partition("://")[0] + "://***"
-    Place(f"{start}{quote('x' + password, safe='').replace('%00', '')}@127.0.0.1:7391/0").check("REDISCLI_AUTH")
+    Endpoint(f"{start}{quote('x' + password, safe='').replace('%00', '')}@127.0.0.1:7391/0").check("REDISCLI_AUTH")
 
 
 def test_no_port() -> None:
     for url in ("redis://me:s3cret", "redis://me:s3c/ret", "http://[s3cret", "postgresql://a:1,b:s3cret/db"):
         with pytest.raises(SettingsError, match=r"^the port in the URL is no number; write the URL as scheme://user:"):
-            Place(url).check("X")
+            Endpoint(url).check("X")
     for url in ("redis://h", "redis://[::1]:6379", "postgresql://a:1,b/db", "postgresql:///db?user=a@b", "folder", ""):
-        Place(url).check("X")
+        Endpoint(url).check("X")
 
 
 def test_unknown_parameters_are_hidden_from_texts() -> None:
-    place = Place("redis://h/0?pasword=s%2Fecret&socket_timeout=much")
+    place = Endpoint("redis://h/0?pasword=s%2Fecret&socket_timeout=much")
     assert place.hide("no s/ecret nor s%2Fecret, much of redis://h/0?pasword=s%2Fecret&socket_timeout=much") == (
         "no *** nor ***, much of redis://h/0?pasword=***&socket_timeout=much"
     )
@@ -99,7 +99,9 @@ def test_texts_of_others() -> None:
 
 def test_trying_again() -> None:
     said: list[dict[str, Any]] = []
-    place = Place("redis://:s3cret@h", retries=Retries(2, 0.001), report=lambda event, **numbers: said.append(numbers))
+    place = Endpoint(
+        "redis://:s3cret@h", retries=Retries(2, 0.001), report=lambda event, **numbers: said.append(numbers)
+    )
     calls: list[str] = []
 
     def call() -> str:

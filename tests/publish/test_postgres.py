@@ -12,8 +12,8 @@ import pytest
 
 from embedrec.data import Vocab
 from embedrec.errors import DataError, PublishError, SettingsError
-from embedrec.publish.content import Publication
-from embedrec.publish.endpoint import Place, Retries
+from embedrec.publish.content import PublishContent
+from embedrec.publish.endpoint import Endpoint, Retries
 from embedrec.publish.generations import Published, publish
 from embedrec.publish.postgres import Postgres
 from embedrec.vectors.embeddings import Embeddings
@@ -22,7 +22,7 @@ from tests.publish.content import content, lists, scored
 
 
 def target(url: str, **more: Any) -> Postgres:
-    return Postgres(Place(url, retries=Retries(2, 0.01)), **more)
+    return Postgres(Endpoint(url, retries=Retries(2, 0.01)), **more)
 
 
 def served(connection: Any, prefix: str = "embedrec") -> dict[Any, list[tuple[Any, float]]]:
@@ -37,7 +37,7 @@ def served(connection: Any, prefix: str = "embedrec") -> dict[Any, list[tuple[An
     return found
 
 
-def with_some(publication: Publication) -> dict[Any, list[tuple[Any, float]]]:
+def with_some(publication: PublishContent) -> dict[Any, list[tuple[Any, float]]]:
     return {item: pairs for item, pairs in scored(publication).items() if pairs}
 
 
@@ -136,7 +136,7 @@ def test_search_with_hnsw(postgres: Any, postgres_url: str, metric: Any, operato
     rng = np.random.default_rng(0)
     for seed in (1, 2):
         made = Embeddings(rng.normal(size=(400, 8)).astype(np.float32), Vocab(list(range(400))), metric)
-        publish(Publication(made.vocab, None, made, 1, {"made_from": seed}), target(postgres_url, hnsw=True))
+        publish(PublishContent(made.vocab, None, made, 1, {"made_from": seed}), target(postgres_url, hnsw=True))
     asked = made.vectors[7]
     query = str(asked.tolist())
     exact = f"SELECT item FROM embedrec_vectors ORDER BY vector {operator} %s::vector LIMIT 5"
@@ -151,21 +151,21 @@ def test_search_with_hnsw(postgres: Any, postgres_url: str, metric: Any, operato
     assert scans == {"embedrec_vectors_hnsw_1": 0, "embedrec_vectors_hnsw_2": 1}
 
 
-def with_metric(metric: Any, seed: int = 0) -> Publication:
+def with_metric(metric: Any, seed: int = 0) -> PublishContent:
     """Vectors whose nearest differ from metric to metric."""
     rng = np.random.default_rng(seed)
     scaled = rng.normal(size=(300, 6)) * rng.uniform(0.1, 9, size=(300, 1))
     made = Embeddings(scaled.astype(np.float32), Vocab(list(range(300))), metric)
-    return Publication(made.vocab, None, made, 1, {"made_from": f"{metric} {seed}"})
+    return PublishContent(made.vocab, None, made, 1, {"made_from": f"{metric} {seed}"})
 
 
-def found_near(connection: Any, some: Publication, k: int = 7) -> list[int]:
+def found_near(connection: Any, some: PublishContent, k: int = 7) -> list[int]:
     assert some.vectors is not None
     query = str(some.vectors.vectors[5].tolist())
     return [i for (i,) in connection.execute("SELECT item FROM embedrec_nearest(%s::vector, %s)", (query, k))]
 
 
-def expected_near(some: Publication, k: int = 7) -> list[int]:
+def expected_near(some: PublishContent, k: int = 7) -> list[int]:
     assert some.vectors is not None
     return slow_nearest(some.vectors.vectors, some.vectors.vectors[5], some.vectors.metric, k)
 
@@ -296,7 +296,7 @@ def test_lost_connections_begin_anew(postgres: Any, postgres_url: str, monkeypat
             postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
 
     some = content(3000, 3)
-    done = publish(some, Postgres(Place(postgres_url, retries=Retries(3, 0.01), report=kill)), report=kill)
+    done = publish(some, Postgres(Endpoint(postgres_url, retries=Retries(3, 0.01), report=kill)), report=kill)
     assert said.count("retry") == 2 and not remarks
     assert served(postgres) == with_some(some) and done.written["vectors"] == 3000
     assert numbers(postgres, "neighbours") == numbers(postgres, "vectors") == {done.generation}
@@ -360,13 +360,13 @@ def test_readers_miss_nothing(postgres: Any, postgres_url: str) -> None:
 )
 def test_bad_places(postgres_url: str, change: tuple[str, str], says: str) -> None:
     with pytest.raises(PublishError, match=says) as raised:
-        publish(content(), Postgres(Place(postgres_url.replace(*change))))
+        publish(content(), Postgres(Endpoint(postgres_url.replace(*change))))
     assert not any(secret in str(raised.value) for secret in ("s3cret", "wr0ng", "secret "))
 
 
 def test_no_url() -> None:
     with pytest.raises(SettingsError, match=r"^write the URL as postgresql://user:password@host:5432/database$"):
-        Postgres(Place("host=db password=s3cret"))
+        Postgres(Endpoint("host=db password=s3cret"))
 
 
 def test_no_pgvector(postgres: Any, postgres_url: str) -> None:

@@ -11,8 +11,8 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from embedrec.errors import PublishError, SettingsError
-from embedrec.publish.content import Publication
-from embedrec.publish.endpoint import Place, Retries
+from embedrec.publish.content import PublishContent
+from embedrec.publish.endpoint import Endpoint, Retries
 from embedrec.publish.generations import Published, publish
 from embedrec.publish.qdrant import Qdrant, point_id
 from embedrec.publish.qdrant import _check_folder as check_folder
@@ -28,15 +28,15 @@ def client() -> Any:
 
 
 def target(client: Any, **more: Any) -> Qdrant:
-    return Qdrant(Place(":memory:", retries=Retries(2, 0.01)), client=client, **more)
+    return Qdrant(Endpoint(":memory:", retries=Retries(2, 0.01)), client=client, **more)
 
 
-def points(client: Any, publication: Publication, name: str = "embedrec") -> dict[Any, tuple[Any, list[float]]]:
+def points(client: Any, publication: PublishContent, name: str = "embedrec") -> dict[Any, tuple[Any, list[float]]]:
     found = client.scroll(name, limit=len(publication.vocab) + 1, with_vectors=True)[0]
     return {p.payload["item"]: (p.payload.get("neighbours"), p.vector) for p in found}
 
 
-def expected(publication: Publication) -> dict[Any, tuple[Any, list[float]]]:
+def expected(publication: PublishContent) -> dict[Any, tuple[Any, list[float]]]:
     assert publication.vectors is not None
     vectors = publication.vectors.vectors.tolist()
     pairs = scored(publication) if publication.neighbours else {}
@@ -46,7 +46,7 @@ def expected(publication: Publication) -> dict[Any, tuple[Any, list[float]]]:
     }
 
 
-def unscaled(publication: Publication) -> Publication:
+def unscaled(publication: PublishContent) -> PublishContent:
     """The same, compared by dot product, so that Qdrant stores the vectors as they are."""
     from dataclasses import replace
 
@@ -143,7 +143,7 @@ def test_answers_that_are_tried_again(client: Any, monkeypatch: pytest.MonkeyPat
         raise UnexpectedResponse(403, "Forbidden", b"no s3cret", None)
 
     monkeypatch.setattr(client, "upsert", refused)
-    ours = Qdrant(Place("https://:s3cret@db:6333"), client=client)
+    ours = Qdrant(Endpoint("https://:s3cret@db:6333"), client=client)
     with pytest.raises(
         PublishError, match=r"https://:\*\*\*@db:6333 cannot be .*403 .*; check the URL, and the API key"
     ):
@@ -153,12 +153,12 @@ def test_answers_that_are_tried_again(client: Any, monkeypatch: pytest.MonkeyPat
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaves its lock file open
 def test_a_folder(tmp_path: Path) -> None:
     some, where = unscaled(content()), str(tmp_path / "qdrant")
-    publish(some, Qdrant(Place(where)))
-    assert publish(some, Qdrant(Place(where))) == Published(1)
+    publish(some, Qdrant(Endpoint(where)))
+    assert publish(some, Qdrant(Endpoint(where))) == Published(1)
     with QdrantClientOf(where) as client:
         assert points(client, some) == expected(some)
         with pytest.raises(PublishError, match="already accessed by another instance"):
-            publish(content(seed=1), Qdrant(Place(where)))
+            publish(content(seed=1), Qdrant(Endpoint(where)))
 
 
 def test_points_that_were_lost_are_written_again(client: Any) -> None:
@@ -178,19 +178,19 @@ def test_places_that_are_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "grpc://host:6334": "write the URL as http://host:6333 or https://host:6333, or name a folder",
     }.items():
         with pytest.raises(SettingsError, match=f"^{says}$"):
-            Qdrant(Place(bad))
+            Qdrant(Endpoint(bad))
     models = tmp_path / "models"
     (models / "word2vec").mkdir(parents=True)
     with pytest.raises(PublishError, match=r"^models holds other files and no storage of Qdrant \(word2vec\); move it"):
-        publish(content(), Qdrant(Place("models")))
+        publish(content(), Qdrant(Endpoint("models")))
     assert [f.name for f in models.iterdir()] == ["word2vec"]
     (models / "meta.json").write_text("[]")
     with pytest.raises(PublishError, match="no storage of Qdrant"):
-        publish(content(), Qdrant(Place("models")))
+        publish(content(), Qdrant(Endpoint("models")))
     with pytest.raises(PublishError, match=r"^models/meta.json is a file"):
-        publish(content(), Qdrant(Place("models/meta.json")))
+        publish(content(), Qdrant(Endpoint("models/meta.json")))
     with pytest.raises(SettingsError, match="qdrant takes vectors"):
-        publish(content(parts="neighbours"), Qdrant(Place("qd2")))
+        publish(content(parts="neighbours"), Qdrant(Endpoint("qd2")))
     assert [f.name for f in tmp_path.iterdir()] == ["models"]
     for half in ([], [".lock"], [".lock", "collection"]):  # of a publish that was killed early
         for name in half:
@@ -218,7 +218,7 @@ def test_bad_settings(client: Any) -> None:
     with pytest.raises(SettingsError, match="qdrant takes vectors"):
         publish(content(parts="neighbours"), target(client))
     with pytest.raises(PublishError, match=r"http://127.0.0.1:1 cannot be .*refused"):
-        publish(content(), Qdrant(Place("http://127.0.0.1:1", retries=Retries(1, 0.01))))
+        publish(content(), Qdrant(Endpoint("http://127.0.0.1:1", retries=Retries(1, 0.01))))
     client.create_collection("taken", models.VectorParams(size=2, distance=models.Distance.DOT))
     with pytest.raises(PublishError, match="Collection taken already exists"):
         publish(content(), target(client, prefix="taken"))

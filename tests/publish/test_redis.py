@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from embedrec.errors import PublishError, SettingsError
-from embedrec.publish.content import Publication
-from embedrec.publish.endpoint import Place, Retries
+from embedrec.publish.content import PublishContent
+from embedrec.publish.endpoint import Endpoint, Retries
 from embedrec.publish.generations import Published, publish
 from embedrec.publish.redis import Redis
 from embedrec.publish.redis_commands import READ_JSON, READ_LIST
@@ -24,7 +24,7 @@ from tests.publish.servers import free_port, redis_missing, redis_server, runnin
 
 
 def target(url: str, **more: Any) -> Redis:
-    return Redis(Place(url, retries=Retries(2, 0.01)), **more)
+    return Redis(Endpoint(url, retries=Retries(2, 0.01)), **more)
 
 
 def read(client: Any, item: str, prefix: str = "embedrec") -> list[str]:
@@ -33,7 +33,7 @@ def read(client: Any, item: str, prefix: str = "embedrec") -> list[str]:
     return found
 
 
-def served(client: Any, publication: Publication, prefix: str = "embedrec") -> dict[str, list[str]]:
+def served(client: Any, publication: PublishContent, prefix: str = "embedrec") -> dict[str, list[str]]:
     items, pipe = publication.vocab.ids.tolist(), client.pipeline()
     for item in items:
         pipe.lrange(f"{prefix}:{client.get(f'{prefix}:served')}:{item}", 0, -1)
@@ -160,7 +160,7 @@ def test_lost_connections_are_made_again(redis: Any, redis_url: str, monkeypatch
 
     some = content(3000, 3, parts="neighbours")
     said: list[Any] = []
-    ours = Redis(Place(redis_url, retries=Retries(2, 0.01), report=lambda event, **n: said.append((event, n))))
+    ours = Redis(Endpoint(redis_url, retries=Retries(2, 0.01), report=lambda event, **n: said.append((event, n))))
     send, failed = Redis._send, []
 
     def sometimes(self: Redis, batch: Any) -> None:
@@ -253,17 +253,17 @@ def test_prefixes_that_look_like_a_generation() -> None:
     """The keys of `embedrec:1` would go with generation 1 of `embedrec`."""
     for bad in ("embedrec:1", "a:b:20", "shop:3:x"):
         with pytest.raises(SettingsError, match=rf"^the prefix '{bad}' holds a number behind ':', .*; choose another"):
-            Redis(Place("redis://h"), prefix=bad)
+            Redis(Endpoint("redis://h"), prefix=bad)
     for good in ("1", "a:b1", "v2:x", "a:1b"):
-        Redis(Place("redis://h"), prefix=good)
+        Redis(Endpoint("redis://h"), prefix=good)
 
 
 def test_databases_are_numbers() -> None:
     for bad in ("redis://h:7391/abc", "rediss://h/1/2", "redis://h/-1", "redis://h/0x"):
         with pytest.raises(SettingsError, match=r"^the database in the URL is no number; write it as redis://"):
-            Redis(Place(bad))
+            Redis(Endpoint(bad))
     for good in ("redis://h", "redis://h/", "redis://h:1/7?db=2", "unix:///run/redis.sock?db=1"):
-        Redis(Place(good))
+        Redis(Endpoint(good))
 
 
 def test_a_connection_that_the_server_closes(redis: Any, redis_url: str) -> None:
@@ -319,7 +319,7 @@ def fresh(url: str, number: int) -> Redis:
         def layout(self) -> str:
             return f"test-{number}"
 
-    return Again(Place(url))
+    return Again(Endpoint(url))
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def fresh(url: str, number: int) -> Redis:
 def test_bad_places(redis_url: str, change: tuple[str, str], says: str) -> None:
     bad = redis_url.replace(*change)
     with pytest.raises(PublishError, match=says) as raised:
-        publish(content(parts="neighbours"), Redis(Place(bad, retries=Retries(0))))
+        publish(content(parts="neighbours"), Redis(Endpoint(bad, retries=Retries(0))))
     assert "s3cret" not in str(raised.value) and "wr0ng" not in str(raised.value)
 
 
@@ -370,7 +370,7 @@ def test_tls(tmp_path: Path) -> None:
 
 def test_nobody_there() -> None:
     said: list[Any] = []
-    place = Place(
+    place = Endpoint(
         f"redis://me:s3cret@127.0.0.1:{free_port()}", retries=Retries(2, 0.01), report=lambda event, **n: said.append(n)
     )
     with pytest.raises(PublishError, match=r"me:\*\*\*@.*refused.*; check the URL, and whether the service runs"):
@@ -406,7 +406,7 @@ def test_other_things_are_not_touched(redis: Any, redis_url: str) -> None:
     with pytest.raises(SettingsError, match="redis takes neighbours only"):
         publish(content(), target(redis_url))
     with pytest.raises(SettingsError, match="must not be empty"):
-        Redis(Place(redis_url), prefix="")
+        Redis(Endpoint(redis_url), prefix="")
 
 
 def test_prefixes_are_no_patterns(redis: Any, redis_url: str) -> None:

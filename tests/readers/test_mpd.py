@@ -22,7 +22,7 @@ from embedrec.readers import BadRows, mpd, mpd_slices
 from embedrec.readers.mpd import Mpd
 from embedrec.readers.mpd_slices import Slice
 from embedrec.readers.tabular.source_files import expand
-from embedrec.storage.memory_budget import Room
+from embedrec.storage.memory_budget import MemoryBudget
 from tests.data import strategies as draw
 
 _SKIP = "; use --on-bad-row skip to leave such rows out"
@@ -322,7 +322,7 @@ def test_real_playlists() -> None:
 
 
 def test_ids_that_do_not_fit_into_the_memory_are_an_error(tmp_path: Path) -> None:
-    room = Room(256 << 20, tmp_path / "room")
+    room = MemoryBudget(256 << 20, tmp_path / "room")
     joined = mpd._Joined("", room)
     one = np.array([0], dtype=np.int64)
 

@@ -20,7 +20,7 @@ from embedrec.readers.tabular import source_files as files
 from embedrec.readers.tabular.process_pool import in_order
 from embedrec.readers.tabular.source_files import expand, natural
 from embedrec.readers.wsknn import Wsknn
-from embedrec.storage.memory_budget import Room
+from embedrec.storage.memory_budget import MemoryBudget
 from tests.readers.reading import ARCHIVES, PACKED, packed
 
 _SUFFIXES = (".json",)
@@ -349,7 +349,7 @@ def test_readers_of_whole_documents_keep_to_the_memory(tmp_path: Path) -> None:
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(64):
             file.write(b"[" * (1 << 20))
-    room = Room(256 << 20, tmp_path / "room")
+    room = MemoryBudget(256 << 20, tmp_path / "room")
     for reader in (Mpd(), Wsknn()):
         with pytest.raises(DataError, match=r"bomb.json.gz holds more than [0-9]+M unpacked, .* under this memory"):
             reader.read([path], bad_rows=BadRows(), room=room)

@@ -20,7 +20,7 @@ from tests.data.plain import Plain, plain_sessions, sessions_of
 
 
 def timed(lists: list[str], times: list[list[int]], ids: list[Any] | None = None) -> Sessions:
-    made = of_lists(lists).compacted()
+    made = of_lists(lists).drop_unused_items()
     made = replace(made, times=np.array([t for one in times for t in one], dtype=np.int64))
     return made if ids is None else replace(made, ids=np.array(ids, dtype=object))
 
@@ -75,7 +75,7 @@ def test_a_vocabulary_of_more_than_training() -> None:
         "the training part only",
     )
     whole = of_lists(["ab", "bc"])
-    not_compacted = Split(whole.taken(np.array([0])), Tail(0.5).split(whole).test)
+    not_compacted = Split(whole.take(np.array([0])), Tail(0.5).split(whole).test)
     refused(
         *not_compacted,
         "leak: 1 items of the training vocabulary, such as 'c', are in no training session; make the vocabulary from "
@@ -115,11 +115,11 @@ def test_another_session_of_the_same_id_and_items_is_none_at_other_times() -> No
 def test_without_times_one_in_a_hundred_may_agree_by_chance() -> None:
     lists = ["ab"] + ["ba"] * 99
     test = HeldOut(of_lists(["abb"] * 100), np.zeros(100))
-    assert check_leaks(of_lists(lists).compacted(), test)[1] == (
+    assert check_leaks(of_lists(lists).drop_unused_items(), test)[1] == (
         "1 of 100 held-out sessions have the id and items of a training session"
     )
     refused(
-        of_lists(["ab", *lists[:-1]]).compacted(),
+        of_lists(["ab", *lists[:-1]]).drop_unused_items(),
         test,
         "leak: training holds session 0 beyond the 0 events that are given; split by session, or leave it out of "
         "training",
@@ -127,7 +127,7 @@ def test_without_times_one_in_a_hundred_may_agree_by_chance() -> None:
 
 
 def test_training_with_more_than_what_is_given() -> None:
-    sessions = of_lists(["abc", "cab", "bb"]).compacted()
+    sessions = of_lists(["abc", "cab", "bb"]).drop_unused_items()
     test = LastItem().split(sessions).test
     refused(
         sessions,
@@ -136,7 +136,7 @@ def test_training_with_more_than_what_is_given() -> None:
         "training",
     )
     only_one = replace(test, given=np.array([2, 1, 1]))
-    known = of_lists(["ab", "ca", "b"]).compacted()
+    known = of_lists(["ab", "ca", "b"]).drop_unused_items()
     refused(
         known,
         only_one,
@@ -150,7 +150,7 @@ def test_training_with_more_than_what_is_given() -> None:
 
 def test_the_same_id_of_another_session_is_no_leak() -> None:
     """Files of training and test sessions may both be numbered from 0."""
-    train = of_lists(["ab", "bc", "xa"]).compacted()
+    train = of_lists(["ab", "bc", "xa"]).drop_unused_items()
     test = HeldOut(of_lists(["ba", "cb", "yab"]), np.zeros(3))
     assert check_leaks(train, test)[1] == (
         "training has the ids of 3 of the 3 held-out sessions too, but nothing beyond what is given"
@@ -192,7 +192,7 @@ def test_repeated_items_are_no_leak(items: str) -> None:
 
 
 def test_copies_under_another_id_are_counted() -> None:
-    train = of_lists(["abc", "ab", "cba", "abca"]).compacted()
+    train = of_lists(["abc", "ab", "cba", "abca"]).drop_unused_items()
     lists = ["abc", "abc", "ab", "cba", "acb", "abx", "abcab"]  # two of them too short, or with an unknown item
     other = replace(of_lists(lists), ids=np.arange(10, 17))
     assert check_leaks(train, HeldOut(other, np.zeros(7)))[2] == (
@@ -259,7 +259,7 @@ def test_nothing_held_out() -> None:
 
 def test_copies_of_most_sessions_under_other_ids() -> None:
     lists = [f"abc{'def'[n % 3]}{'def'[n // 3 % 3]}" for n in range(120)]
-    sessions = of_lists(lists).compacted()
+    sessions = of_lists(lists).drop_unused_items()
     test = HeldOut(replace(sessions, ids=np.arange(1000, 1120)), np.zeros(120))
     refused(
         sessions,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.splitting.holdout import HeldOut
-from embedrec.splitting.test_cases import Questions, companions, next_items, rest
+from embedrec.splitting.test_cases import TestCases, cooccurring_items, next_items, remaining_items
 from tests.conftest import of_lists, read_only
 from tests.data.plain import Plain, plain_sessions, sessions_of
 
@@ -33,7 +33,7 @@ def made(plain: list[Plain], given: list[int]) -> HeldOut:
     return HeldOut(sessions_of(plain), read_only(np.array(given, dtype=np.int64)))
 
 
-def asked(questions: Questions) -> list[Asked]:
+def asked(questions: TestCases) -> list[Asked]:
     """Questions as plain lists."""
     ids = questions.sessions.vocab.ids
     histories = questions.histories(0, len(questions))
@@ -97,11 +97,11 @@ def test_the_rest_after_so_many(held: tuple[list[Plain], list[int]], first: int)
     ]
     if not expected:
         with pytest.raises(DataError) as error:
-            rest(made(*held), first)
+            remaining_items(made(*held), first)
         said = "no held-out session is longer than what is given of it; hold out longer sessions"
         assert str(error.value) == said
         return
-    assert same(asked(rest(made(*held), first)), expected)
+    assert same(asked(remaining_items(made(*held), first)), expected)
 
 
 @given(held_out())
@@ -110,10 +110,10 @@ def test_the_rest_of_what_is_given(held: tuple[list[Plain], list[int]]) -> None:
     expected = [(p.id, p.items[:n], list(set(p.items[n:]))) for p, n in kept if p.items[n:]]
     some = made([p for p, _ in kept], [n for _, n in kept])
     if expected:
-        assert same(asked(rest(some)), expected)
+        assert same(asked(remaining_items(some)), expected)
     if len(kept) < len(held[0]):
         with pytest.raises(SettingsError) as error:
-            rest(made(*held))
+            remaining_items(made(*held))
         assert str(error.value) == (
             "nothing of these held-out sessions is given; split in time by user (warm-time), or ask with "
             "--protocol rest, where --given says how many first items are"
@@ -123,7 +123,7 @@ def test_the_rest_of_what_is_given(held: tuple[list[Plain], list[int]]) -> None:
 @pytest.mark.parametrize("given", [0, -1])
 def test_at_least_one_item_is_given(given: int) -> None:
     with pytest.raises(SettingsError) as error:
-        rest(HeldOut(of_lists(["ab"]), np.zeros(1)), given)
+        remaining_items(HeldOut(of_lists(["ab"]), np.zeros(1)), given)
     assert str(error.value) == f"given must be at least 1, but is {given}"
 
 
@@ -141,11 +141,11 @@ def test_companions(held: tuple[list[Plain], list[int]], data: st.DataObject) ->
     test, vocab = made(*held), Vocab(known)
     if not long:
         with pytest.raises(DataError) as error:
-            companions(test, vocab, queries=queries, seed=seed)
+            cooccurring_items(test, vocab, queries=queries, seed=seed)
         said = f"no session has {max(queries, 2)} items that are held out and known from training"
         assert str(error.value) == f"{said}; hold out longer sessions"
         return
-    questions = companions(test, vocab, queries=queries, seed=seed)
+    questions = cooccurring_items(test, vocab, queries=queries, seed=seed)
     assert questions.sessions.vocab is vocab
     found = asked(questions)
     assert [s for s, _ in groupby(found, key=lambda q: q[0])] == long
@@ -156,7 +156,7 @@ def test_companions(held: tuple[list[Plain], list[int]], data: st.DataObject) ->
         for _, history, targets in of_session:
             assert len(history) == 1
             assert Counter(targets) == Counter(sets[session] - set(history))
-    assert asked(companions(test, vocab, queries=queries, seed=seed)) == found
+    assert asked(cooccurring_items(test, vocab, queries=queries, seed=seed)) == found
 
 
 def test_every_item_is_drawn_alike() -> None:
@@ -164,7 +164,7 @@ def test_every_item_is_drawn_alike() -> None:
     drawn = Counter(
         history[0]
         for seed in range(200)
-        for _, history, _ in asked(companions(test, test.sessions.vocab, queries=2, seed=seed))
+        for _, history, _ in asked(cooccurring_items(test, test.sessions.vocab, queries=2, seed=seed))
     )
     assert sorted(drawn) == list("abcdefgh") and 28 < min(drawn.values()) <= max(drawn.values()) < 72  # 50 each, ± 6
 
@@ -177,10 +177,10 @@ def test_recoded(held: tuple[list[Plain], list[int]], data: st.DataObject) -> No
     test = made(*held)
     if not any(len(p.events) > 1 for p in held[0]):
         return
-    questions = rest(HeldOut(test.sessions, np.zeros(len(test))), 1)
+    questions = remaining_items(HeldOut(test.sessions, np.zeros(len(test))), 1)
     known = data.draw(st.permutations(test.sessions.vocab.ids.tolist()))
     known = known[: data.draw(st.integers(0, len(known)))]
-    found = questions.recoded(Vocab(known))
+    found = questions.reindex(Vocab(known))
     expected = [
         (s, [i for i in h if i in known], [i if i in known else None for i in t]) for s, h, t in asked(questions)
     ]
@@ -198,9 +198,9 @@ def test_recoded(held: tuple[list[Plain], list[int]], data: st.DataObject) -> No
 
 def test_recoded_into_its_own_is_itself_and_into_another_type_knows_nothing() -> None:
     questions = next_items(HeldOut(of_lists(["abc"]), np.zeros(1)))
-    assert questions.recoded(questions.sessions.vocab) is questions
-    assert asked(questions.recoded(Vocab([1, 2]))) == [(0, [], [None]), (0, [], [None])]
-    assert len(questions.recoded(Vocab([])).answerable()) == 0
+    assert questions.reindex(questions.sessions.vocab) is questions
+    assert asked(questions.reindex(Vocab([1, 2]))) == [(0, [], [None]), (0, [], [None])]
+    assert len(questions.reindex(Vocab([])).answerable()) == 0
 
 
 def test_histories_copy_columns_of_their_events() -> None:
@@ -239,7 +239,7 @@ def sessions_events() -> list[Any]:
 def test_what_does_not_fit_together(change: dict[str, list[int]], says: str) -> None:
     parts = {"session": [0, 1], "length": [1, 2], "offsets": [0, 1, 2], "targets": [0, 1]}
     sessions = of_lists(["abc", "ab"])
-    assert len(Questions(sessions, **{k: np.array(v) for k, v in parts.items()})) == 2
+    assert len(TestCases(sessions, **{k: np.array(v) for k, v in parts.items()})) == 2
     with pytest.raises(DataError) as error:
-        Questions(sessions, **{k: np.array(v) for k, v in {**parts, **change}.items()})
+        TestCases(sessions, **{k: np.array(v) for k, v in {**parts, **change}.items()})
     assert str(error.value) == says

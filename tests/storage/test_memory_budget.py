@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 
 from embedrec.errors import DataError, SettingsError
 from embedrec.storage import memory_budget as rooms
-from embedrec.storage.memory_budget import IN_MEMORY, Column, Room, chunks, counted, parse_size, resting
+from embedrec.storage.memory_budget import IN_MEMORY, Column, MemoryBudget, chunks, counted, parse_size, resting
 from tests.data import strategies as draw
 
 BUDGET = 256 << 20
 
 
 @pytest.fixture(params=["memory", "files"])
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Room:
-    return IN_MEMORY if request.param == "memory" else Room(BUDGET, tmp_path)
+def room(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryBudget:
+    return IN_MEMORY if request.param == "memory" else MemoryBudget(BUDGET, tmp_path)
 
 
 @draw.given(st.lists(st.lists(st.integers(-9, 9), max_size=5), max_size=5))
-def test_a_column_is_its_parts(room: Room, parts: list[list[int]]) -> None:
+def test_a_column_is_its_parts(room: MemoryBudget, parts: list[list[int]]) -> None:
     column = Column(np.int32, room)
     for part in parts:
         column.append(np.array(part, dtype=np.int64))
@@ -36,7 +36,7 @@ def test_a_column_is_its_parts(room: Room, parts: list[list[int]]) -> None:
 
 
 @draw.given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=20))
-def test_part_by_part_is_as_at_once(room: Room, rows: list[tuple[int, bool]]) -> None:
+def test_part_by_part_is_as_at_once(room: MemoryBudget, rows: list[tuple[int, bool]]) -> None:
     column = np.array([row for row, _ in rows], dtype=np.int32)
     mask = np.array([keep for _, keep in rows], dtype=bool)
     new = np.arange(10, 17, dtype=np.int32)
@@ -44,13 +44,13 @@ def test_part_by_part_is_as_at_once(room: Room, rows: list[tuple[int, bool]]) ->
         patch.setattr(rooms, "_CHUNK", 3)
         assert [i for here in chunks(len(rows)) for i in range(len(rows))[here]] == list(range(len(rows)))
         assert room.kept(column, mask).tolist() == column[mask].tolist()
-        assert room.recoded(column, new).tolist() == new[column].tolist()
+        assert room.reindex(column, new).tolist() == new[column].tolist()
         assert counted(column, 7).tolist() == np.bincount(column, minlength=7).tolist()
         assert room.full(len(rows), 4, np.int64).tolist() == [4] * len(rows)
 
 
 def test_files_of_columns_have_no_names(tmp_path: Path) -> None:
-    room = Room(BUDGET, tmp_path / "new")
+    room = MemoryBudget(BUDGET, tmp_path / "new")
     held = [room.full(1000, 1, np.int64), Column(np.int8, room)]
     assert len(held) == 2
     assert not list((tmp_path / "new").iterdir())
@@ -62,7 +62,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(DataError) as refused:
-        Room(BUDGET, tmp_path).empty(1 << 20, np.int64)
+        MemoryBudget(BUDGET, tmp_path).empty(1 << 20, np.int64)
     assert str(refused.value) == (
         f"columns cannot be put into {tmp_path} (No space left on device); free some space, or use another workspace"
     )
@@ -87,11 +87,11 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 def test_too_small_a_budget_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^the memory must be at least 256M, but is 104857600 bytes$"):
-        Room(100 << 20, tmp_path)
+        MemoryBudget(100 << 20, tmp_path)
 
 
 @draw.given(st.lists(st.integers(-9, 9), max_size=9))
-def test_a_doubled_array_begins_with_the_old_one(room: Room, values: list[int]) -> None:
+def test_a_doubled_array_begins_with_the_old_one(room: MemoryBudget, values: list[int]) -> None:
     array = room.empty(len(values), np.int32)
     array[:] = values
     with pytest.MonkeyPatch.context() as patch:
@@ -101,14 +101,14 @@ def test_a_doubled_array_begins_with_the_old_one(room: Room, values: list[int]) 
     assert longer[: len(values)].tolist() == values == array.tolist()
 
 
-def test_arrays_at_rest_keep_their_values(room: Room) -> None:
+def test_arrays_at_rest_keep_their_values(room: MemoryBudget) -> None:
     array = room.full(1 << 16, 7, np.int64)
     resting(array)
     assert (array == 7).all()
 
 
 def test_ids_are_counted_by_role(tmp_path: Path) -> None:
-    room = Room(BUDGET, tmp_path)
+    room = MemoryBudget(BUDGET, tmp_path)
     room.hold_ids("session", 1_000_000, None)
     room.hold_ids("session", 2_000_000, None)  # instead of those before
     room.hold_ids("item", 100, 10_000_000)
@@ -125,7 +125,7 @@ def test_memory_of_arrow_goes_back_under_a_budget(tmp_path: Path) -> None:
     before = pa.default_memory_pool().backend_name
     with IN_MEMORY.returning():
         assert pa.default_memory_pool().backend_name == before
-    with Room(BUDGET, tmp_path).returning():
+    with MemoryBudget(BUDGET, tmp_path).returning():
         assert pa.default_memory_pool().backend_name == "system"
     assert pa.default_memory_pool().backend_name == before
 

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from embedrec.models import recipe_class
-from embedrec.training.context import Run
+from embedrec.training.context import TrainingContext
 from embedrec.training.distributed import Processes, joined
 from embedrec.training.loop import train
-from embedrec.training.settings import Plan
+from embedrec.training.settings import TrainingSettings
 from tests.training.toy import LineLearner, clustered_sessions
 
 
-def curves(settings: list[dict[str, Any]], run: Run) -> tuple[list[list[float]], list[np.ndarray]]:
+def curves(settings: list[dict[str, Any]], run: TrainingContext) -> tuple[list[list[float]], list[np.ndarray]]:
     """The losses of the epochs of recipes and of the line, and the items and weights that came out."""
     torch.set_num_threads(1)
     losses: list[list[float]] = []
@@ -35,9 +35,9 @@ def curves(settings: list[dict[str, Any]], run: Run) -> tuple[list[list[float]],
         arrays.append(model.arrays["items"])
     losses.append([])
     line = LineLearner(batch=9)  # the last batch has 3, the smallest part 1
-    train(line, Plan(epochs=3, patience=None, clip=0.5), seed=0, run=run, report=report, identity={})
+    train(line, TrainingSettings(epochs=3, patience=None, clip=0.5), seed=0, run=run, report=report, identity={})
     lone = LineLearner(batch=1)  # a process without examples
-    train(lone, Plan(epochs=1, patience=None), seed=0, run=run, report=report, identity={})
+    train(lone, TrainingSettings(epochs=1, patience=None), seed=0, run=run, report=report, identity={})
     tables = [learner.module.state_dict()["table"].numpy() for learner in (line, lone)]
     return losses, [*arrays, *tables]
 
@@ -45,7 +45,7 @@ def curves(settings: list[dict[str, Any]], run: Run) -> tuple[list[list[float]],
 if __name__ == "__main__":
     with joined("cpu") as processes:
         assert isinstance(processes, Processes)
-        losses, arrays = curves(json.loads(sys.argv[1]), Run(processes=processes))
+        losses, arrays = curves(json.loads(sys.argv[1]), TrainingContext(processes=processes))
     if processes.rank == 0:
         out = Path(sys.argv[2])
         out.joinpath("losses.json").write_text(json.dumps(losses))

@@ -21,14 +21,14 @@ from embedrec.models.serialization import save_model
 from embedrec.models.two_tower.recipe import TwoTower
 from embedrec.progress import quiet
 from embedrec.storage import artifacts
-from embedrec.training.context import HERE, Run
+from embedrec.training.context import HERE, TrainingContext
 from embedrec.training.loop import train
 from embedrec.training.row_adagrad import RowAdagrad
 from embedrec.training.row_adamw import RowAdamW
-from embedrec.training.settings import Plan
+from embedrec.training.settings import TrainingSettings
 from tests.training.toy import LineLearner, clustered_sessions
 
-PLAN = Plan(epochs=6, patience=None)
+PLAN = TrainingSettings(epochs=6, patience=None)
 WHO: dict[str, Any] = {"recipe": "line", "settings": {"epochs": 6, "dim": 2}, "seed": 3, "data": "d" * 64}
 
 
@@ -48,9 +48,9 @@ def stopping_at(epoch: int) -> Any:
 @pytest.mark.parametrize("judged", [False, True])
 def test_resumed_is_uninterrupted(tmp_path: Path, stop: int, judged: bool) -> None:
     """With dropout, a schedule, the moments of two optimisers, and an early stop that looks back."""
-    plan = Plan(epochs=6, patience=4 if judged else None, schedule="linear")
+    plan = TrainingSettings(epochs=6, patience=4 if judged else None, schedule="linear")
 
-    def trained(run: Run, report: Any = quiet) -> LineLearner:
+    def trained(run: TrainingContext, report: Any = quiet) -> LineLearner:
         learner = LineLearner(dropout=0.3)
         values = [0.1, 0.9, 0.3, 0.3, 0.4, 0.2]
         state = {"epoch": len(artifacts.read(folder).about["epochs"]) if run.resume else 0}
@@ -65,12 +65,14 @@ def test_resumed_is_uninterrupted(tmp_path: Path, stop: int, judged: bool) -> No
     folder = tmp_path / "checkpoints" / "line"
     whole = trained(HERE)
     with pytest.raises(StoppedError):
-        trained(Run(checkpoint=folder), stopping_at(stop))
+        trained(TrainingContext(checkpoint=folder), stopping_at(stop))
     artifact = artifacts.read(folder, "checkpoint")
     artifact.check()
     assert len(artifact.about["epochs"]) == stop
     told: list[tuple[str, Any]] = []
-    again = trained(Run(checkpoint=folder, resume=True), lambda event, **n: told.append((event, n.get("epoch"))))
+    again = trained(
+        TrainingContext(checkpoint=folder, resume=True), lambda event, **n: told.append((event, n.get("epoch")))
+    )
     assert again.bytes() == whole.bytes()
     assert told[0] == ("resumed", stop)
     assert [n for event, n in told if event == "epoch"] == [1, 2, 3, 4, 5, 6]
@@ -85,14 +87,14 @@ def test_an_optimiser_that_had_nothing_to_do_is_resumed(tmp_path: Path) -> None:
             unused = torch.nn.Parameter(torch.zeros(2))
             return [*super().optimizers(), torch.optim.AdamW([unused], 0.1)]
 
-    def trained(run: Run, report: Any = quiet) -> LineLearner:
+    def trained(run: TrainingContext, report: Any = quiet) -> LineLearner:
         learner = Idle()
-        train(learner, Plan(epochs=3), seed=3, run=run, report=report, identity=WHO)
+        train(learner, TrainingSettings(epochs=3), seed=3, run=run, report=report, identity=WHO)
         return learner
 
     with pytest.raises(StoppedError):
-        trained(Run(checkpoint=tmp_path / "line"), stopping_at(2))
-    assert trained(Run(checkpoint=tmp_path / "line", resume=True)).bytes() == trained(HERE).bytes()
+        trained(TrainingContext(checkpoint=tmp_path / "line"), stopping_at(2))
+    assert trained(TrainingContext(checkpoint=tmp_path / "line", resume=True)).bytes() == trained(HERE).bytes()
 
 
 @pytest.mark.parametrize(
@@ -105,32 +107,34 @@ def test_an_optimiser_that_had_nothing_to_do_is_resumed(tmp_path: Path) -> None:
     ],
 )
 def test_a_checkpoint_of_another_training(tmp_path: Path, key: str, value: Any, message: str) -> None:
-    run = Run(checkpoint=tmp_path / "c")
+    run = TrainingContext(checkpoint=tmp_path / "c")
     train(LineLearner(), PLAN, seed=3, run=run, report=quiet, identity=WHO)
     with pytest.raises(SettingsError, match=rf"is of another training \({message}\); train with the same, or without"):
         other = {**WHO, key: value}
-        again = Run(checkpoint=tmp_path / "c", resume=True)
+        again = TrainingContext(checkpoint=tmp_path / "c", resume=True)
         train(LineLearner(), PLAN, seed=3, run=again, report=quiet, identity=other)
 
 
 def test_no_checkpoint_and_a_damaged_one(tmp_path: Path) -> None:
-    run = Run(checkpoint=tmp_path / "c", resume=True)
+    run = TrainingContext(checkpoint=tmp_path / "c", resume=True)
     with pytest.raises(SettingsError, match=r"there is no checkpoint in .*c to resume; train without --resume"):
         train(LineLearner(), PLAN, seed=3, run=run, report=quiet, identity=WHO)
-    train(LineLearner(), PLAN, seed=3, run=Run(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
+    train(LineLearner(), PLAN, seed=3, run=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
     (tmp_path / "c" / "weights.table.npy").write_bytes(b"x")
     with pytest.raises(ArtifactError, match="is damaged"):
         train(LineLearner(), PLAN, seed=3, run=run, report=quiet, identity=WHO)
 
 
 def test_weights_of_another_shape(tmp_path: Path) -> None:
-    train(LineLearner(), PLAN, seed=3, run=Run(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
+    train(LineLearner(), PLAN, seed=3, run=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
     other = LineLearner()
     import torch
 
     other.module.table = torch.nn.Parameter(torch.zeros(7, 2))
     with pytest.raises(ArtifactError, match=r"weights.table has shape \(6, 2\) where \(7, 2\) is needed"):
-        train(other, PLAN, seed=3, run=Run(checkpoint=tmp_path / "c", resume=True), report=quiet, identity=WHO)
+        train(
+            other, PLAN, seed=3, run=TrainingContext(checkpoint=tmp_path / "c", resume=True), report=quiet, identity=WHO
+        )
 
 
 def sign(folder: Path, change: Callable[[dict[str, Any]], Any] = lambda about: None) -> None:
@@ -177,32 +181,32 @@ def test_arrays_that_do_not_fit_reach_no_kernel(tmp_path: Path, kind: str, how: 
     """The optimisers' steps write where these arrays are said to be."""
     who = WHO | {"settings": {"epochs": 2}}
     with pytest.raises(StoppedError):
-        run = Run(checkpoint=tmp_path / "c")
-        train(TableLearner(kind), Plan(epochs=2), seed=3, run=run, report=stopping_at(1), identity=who)
+        run = TrainingContext(checkpoint=tmp_path / "c")
+        train(TableLearner(kind), TrainingSettings(epochs=2), seed=3, run=run, report=stopping_at(1), identity=who)
     arrays = {f.name: f.read_bytes() for f in (tmp_path / "c").glob("*.npy")}
     assert {name.split(".")[0] for name in arrays} == {"weights", "optimizer0", "optimizer1"}
     for name, content in arrays.items():
         np.save(tmp_path / "c" / name, FORGED[how](np.load(tmp_path / "c" / name)))
         sign(tmp_path / "c")
         with pytest.raises(ArtifactError, match=name.removesuffix(".npy")):
-            again = Run(checkpoint=tmp_path / "c", resume=True)
-            train(TableLearner(kind), Plan(epochs=2), seed=3, run=again, report=quiet, identity=who)
+            again = TrainingContext(checkpoint=tmp_path / "c", resume=True)
+            train(TableLearner(kind), TrainingSettings(epochs=2), seed=3, run=again, report=quiet, identity=who)
         (tmp_path / "c" / name).write_bytes(content)
     sign(tmp_path / "c")
-    again = Run(checkpoint=tmp_path / "c", resume=True)
-    train(TableLearner(kind), Plan(epochs=2), seed=3, run=again, report=quiet, identity=who)
+    again = TrainingContext(checkpoint=tmp_path / "c", resume=True)
+    train(TableLearner(kind), TrainingSettings(epochs=2), seed=3, run=again, report=quiet, identity=who)
 
 
 @pytest.mark.parametrize(
     "name", ["optimizer0.0.means", "optimizer0.7.sum", "optimizer5.0.sum", "optimizer999999999.0.sum", "optimizer0.0.x"]
 )
 def test_arrays_that_no_optimiser_keeps(tmp_path: Path, name: str) -> None:
-    run = Run(checkpoint=tmp_path / "c")
+    run = TrainingContext(checkpoint=tmp_path / "c")
     train(TableLearner("adagrad"), PLAN, seed=3, run=run, report=quiet, identity=WHO)
     np.save(tmp_path / "c" / f"{name}.npy", np.zeros(3, dtype=np.float32))
     sign(tmp_path / "c")
     with pytest.raises(ArtifactError, match=name.rpartition(".")[0]):
-        again = Run(checkpoint=tmp_path / "c", resume=True)
+        again = TrainingContext(checkpoint=tmp_path / "c", resume=True)
         train(TableLearner("adagrad"), PLAN, seed=3, run=again, report=quiet, identity=WHO)
 
 
@@ -216,10 +220,10 @@ def test_arrays_that_no_optimiser_keeps(tmp_path: Path, name: str) -> None:
     ],
 )  # fmt: skip
 def test_numbers_that_no_training_leaves(tmp_path: Path, key: str, value: Any) -> None:
-    train(LineLearner(), PLAN, seed=3, run=Run(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
+    train(LineLearner(), PLAN, seed=3, run=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
     sign(tmp_path / "c", lambda about: about.update({key: value}))
     with pytest.raises(ArtifactError, match="train without --resume"):
-        again = Run(checkpoint=tmp_path / "c", resume=True)
+        again = TrainingContext(checkpoint=tmp_path / "c", resume=True)
         train(LineLearner(), PLAN, seed=3, run=again, report=quiet, identity=WHO)
 
 
@@ -253,7 +257,7 @@ def test_after_a_kill_the_same_bytes(tmp_path: Path) -> None:
     assert len(artifacts.read(folder).about["epochs"]) == 2
     recipe = TwoTower(**RECIPE)  # type: ignore[arg-type]
     prints = []
-    for name, run in (("resumed", Run(checkpoint=folder, resume=True)), ("whole", HERE)):
+    for name, run in (("resumed", TrainingContext(checkpoint=folder, resume=True)), ("whole", HERE)):
         save_model(recipe.fit(clustered_sessions(), seed=7, run=run), tmp_path / name, {})
         prints.append(artifacts.read(tmp_path / name).fingerprint)
     assert prints[0] == prints[1]

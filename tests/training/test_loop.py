@@ -11,16 +11,16 @@ import torch
 
 from embedrec.errors import SettingsError, TrainingError
 from embedrec.progress import quiet
-from embedrec.training.context import HERE, Run
+from embedrec.training.context import HERE, TrainingContext
 from embedrec.training.devices import generator, resolve, seeded, threads
 from embedrec.training.loop import Batch, clip, train
-from embedrec.training.settings import Plan
+from embedrec.training.settings import TrainingSettings
 from tests.training.toy import POINTS, LineLearner
 
 Told = list[tuple[str, dict[str, Any]]]
 
 
-def run_line(learner: LineLearner, plan: Plan, **more: Any) -> Told:
+def run_line(learner: LineLearner, plan: TrainingSettings, **more: Any) -> Told:
     told: Told = []
     given: dict[str, Any] = {"seed": 3, "run": HERE, "identity": {}, **more}
     train(learner, plan, report=lambda event, **n: told.append((event, n)), **given)
@@ -34,7 +34,7 @@ def epochs_of(told: Told) -> list[dict[str, Any]]:
 def test_steps_against_a_plain_loop() -> None:
     """The same steps by hand: mean loss of a batch, both optimisers, a gradient that is dense."""
     learner, twin = LineLearner(), LineLearner()
-    told = run_line(learner, Plan(epochs=3, patience=None))
+    told = run_line(learner, TrainingSettings(epochs=3, patience=None))
     table, shift = (torch.zeros(6, 2, requires_grad=True), torch.zeros((), requires_grad=True))
     optimizers = [torch.optim.Adagrad([table], 0.05), torch.optim.AdamW([shift], 0.05)]
     for epoch in range(1, 4):
@@ -55,7 +55,7 @@ def test_steps_against_a_plain_loop() -> None:
 
 
 def test_what_it_tells() -> None:
-    told = run_line(LineLearner(), Plan(epochs=2, patience=None))
+    told = run_line(LineLearner(), TrainingSettings(epochs=2, patience=None))
     at = [place for place, (event, _) in enumerate(told) if event == "epoch"]
     for epoch, place in enumerate(at, 1):  # more often where the machine is busy
         assert told[place - 1] == ("progress", {"done": epoch * POINTS, "total": 2 * POINTS, "unit": "examples"})
@@ -72,27 +72,30 @@ def judge_of(values: list[float]) -> Any:
 
 def test_early_stop_keeps_the_best() -> None:
     learner, twin = LineLearner(), LineLearner()
-    told = run_line(learner, Plan(epochs=9, patience=2), judge=judge_of([0.1, 0.3, 0.3, 0.2, 0.9]))
+    told = run_line(learner, TrainingSettings(epochs=9, patience=2), judge=judge_of([0.1, 0.3, 0.3, 0.2, 0.9]))
     assert [e["recall@20"] for e in epochs_of(told)] == [0.1, 0.3, 0.3, 0.2]
     assert told[-1] == ("best", {"epoch": 2, "recall@20": 0.3, "mrr@20": 0.5})
-    run_line(twin, Plan(epochs=2, patience=None))
+    run_line(twin, TrainingSettings(epochs=2, patience=None))
     assert learner.bytes() == twin.bytes()
     assert not learner.module.training
 
 
 def test_the_best_may_be_the_last_and_another_metric_watched() -> None:
     learner, twin = LineLearner(), LineLearner()
-    told = run_line(learner, Plan(epochs=3, patience=1), judge=judge_of([0.1, 0.2, 0.3]))
+    told = run_line(learner, TrainingSettings(epochs=3, patience=1), judge=judge_of([0.1, 0.2, 0.3]))
     assert len(epochs_of(told)) == 3
-    run_line(twin, Plan(epochs=3, patience=None))
+    run_line(twin, TrainingSettings(epochs=3, patience=None))
     assert learner.bytes() == twin.bytes()
-    assert len(epochs_of(run_line(LineLearner(), Plan(patience=2, watch="mrr@20"), judge=judge_of([0.1] * 9)))) == 3
+    assert (
+        len(epochs_of(run_line(LineLearner(), TrainingSettings(patience=2, watch="mrr@20"), judge=judge_of([0.1] * 9))))
+        == 3
+    )
 
 
 def test_dropout_comes_from_the_seed_and_torch_keeps_its_own() -> None:
     def trained(seed: int) -> list[bytes]:
         learner = LineLearner(dropout=0.5)
-        run_line(learner, Plan(epochs=2, patience=None), seed=seed)
+        run_line(learner, TrainingSettings(epochs=2, patience=None), seed=seed)
         return learner.bytes()
 
     torch.manual_seed(1)
@@ -127,7 +130,7 @@ class Broken(LineLearner):
 def test_a_loss_that_is_not_finite_names_the_step(value: float) -> None:
     message = r"training diverged: the loss is (nan|inf) at step 3 of epoch 2; lower the learning rate, or set clip"
     with pytest.raises(TrainingError, match=message):
-        run_line(Broken(value), Plan(epochs=3, patience=None))
+        run_line(Broken(value), TrainingSettings(epochs=3, patience=None))
 
 
 def test_a_last_step_that_breaks_the_weights() -> None:
@@ -138,7 +141,7 @@ def test_a_last_step_that_breaks_the_weights() -> None:
             yield Batch((rows, x * 0 + 1e25, y * 0 + 1e18))
 
     with pytest.raises(TrainingError, match=r"the loss is nan at step 2 of epoch 1"):
-        run_line(Overflowing(rate=1e30), Plan(epochs=1, patience=None))
+        run_line(Overflowing(rate=1e30), TrainingSettings(epochs=1, patience=None))
 
 
 def test_clipping_takes_sparse_and_dense_together() -> None:
@@ -153,20 +156,20 @@ def test_clipping_takes_sparse_and_dense_together() -> None:
     np.testing.assert_allclose(shift.grad, [0, 0.8], rtol=1e-5)
     clip([torch.nn.Parameter(torch.zeros(1))], 1.0)  # nothing to shorten
     learner = LineLearner()
-    run_line(learner, Plan(epochs=1, patience=None, clip=1e-9))
-    told = run_line(LineLearner(), Plan(epochs=1, patience=None, clip=0.1))
+    run_line(learner, TrainingSettings(epochs=1, patience=None, clip=1e-9))
+    told = run_line(LineLearner(), TrainingSettings(epochs=1, patience=None, clip=0.1))
     assert epochs_of(told)[0]["loss"] > 0
 
 
 def test_schedules() -> None:
-    assert [Plan().rate(share) for share in (0, 0.5, 1)] == [1, 1, 1]
-    assert [Plan(schedule="linear").rate(share) for share in (0, 0.25, 1)] == [1, 0.75, 0]
-    cycle = [Plan(schedule="one-cycle").rate(share) for share in (0, 0.15, 0.3, 0.65, 1)]
+    assert [TrainingSettings().rate(share) for share in (0, 0.5, 1)] == [1, 1, 1]
+    assert [TrainingSettings(schedule="linear").rate(share) for share in (0, 0.25, 1)] == [1, 0.75, 0]
+    cycle = [TrainingSettings(schedule="one-cycle").rate(share) for share in (0, 0.15, 0.3, 0.65, 1)]
     assert cycle == pytest.approx([0.04, 0.5, 1, 0.5, 0])
     learner = LineLearner()
-    run_line(learner, Plan(epochs=2, patience=None, schedule="linear"))
+    run_line(learner, TrainingSettings(epochs=2, patience=None, schedule="linear"))
     constant = LineLearner()
-    run_line(constant, Plan(epochs=2, patience=None))
+    run_line(constant, TrainingSettings(epochs=2, patience=None))
     assert learner.bytes() != constant.bytes()
 
 
@@ -184,7 +187,7 @@ def test_schedules() -> None:
 )
 def test_settings_that_are_not_allowed(settings: dict, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        Plan(**settings)
+        TrainingSettings(**settings)
 
 
 def test_devices() -> None:
@@ -198,7 +201,7 @@ def test_devices() -> None:
         with pytest.raises(SettingsError, match=r"sees no GPU; take --device cpu, or install a CUDA build of torch"):
             resolve("cuda")
         with pytest.raises(SettingsError, match="precision=bfloat16 needs a GPU, but the device is cpu; set float32"):
-            run_line(LineLearner(), Plan(precision="bfloat16"))
+            run_line(LineLearner(), TrainingSettings(precision="bfloat16"))
     with pytest.raises(SettingsError, match="device must be cpu, cuda or auto, but is 'tpu'"):
         resolve("tpu")
 
@@ -208,8 +211,8 @@ def test_on_a_gpu(precision: Any) -> None:
     if not torch.cuda.is_available():
         pytest.skip("there is no GPU that torch can use")
     on_gpu, on_cpu = LineLearner(), LineLearner()
-    told = run_line(on_gpu, Plan(epochs=3, patience=None, precision=precision), run=Run("cuda"))
-    want = run_line(on_cpu, Plan(epochs=3, patience=None))
+    told = run_line(on_gpu, TrainingSettings(epochs=3, patience=None, precision=precision), run=TrainingContext("cuda"))
+    want = run_line(on_cpu, TrainingSettings(epochs=3, patience=None))
     for one, other in zip(epochs_of(told), epochs_of(want), strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-5 if precision == "float32" else 0.05)
 
@@ -235,6 +238,6 @@ def test_a_batch_is_shared_out() -> None:
 
 def test_nothing_to_resume_without_a_checkpoint() -> None:
     with pytest.raises(SettingsError, match="there is nothing to resume without a checkpoint"):
-        Run(resume=True)
+        TrainingContext(resume=True)
     assert HERE.first
-    train(LineLearner(), Plan(epochs=1, patience=None), seed=0, run=HERE, report=quiet, identity={})
+    train(LineLearner(), TrainingSettings(epochs=1, patience=None), seed=0, run=HERE, report=quiet, identity={})

@@ -23,7 +23,7 @@ def clustered_sessions(count: int = 120, *, seed: int = 0) -> Sessions:
     for session in range(count):
         group = session % 6
         lists.append([f"i{group * 5 + i}" for i in rng.integers(0, 5, rng.integers(2, 9))])
-    made = of_lists(lists, Vocab([f"i{i}" for i in range(30)])).compacted()
+    made = of_lists(lists, Vocab([f"i{i}" for i in range(30)])).drop_unused_items()
     users = np.array([f"u{session % 12}" for session in range(count)], dtype=object)
     return Sessions(made.offsets, made.items, made.vocab, made.ids, users=users)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embedrec.errors import ArtifactError, SettingsError, TrainingError
-from embedrec.evaluation.evaluate import Terms
+from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.session_knn.variants import SKNN
 from embedrec.models.two_tower.recipe import TwoTower
@@ -22,19 +22,21 @@ from embedrec.tune.journal import Journal
 from embedrec.tune.search import Search, tune
 from embedrec.tune.search_space import Choices, Range
 from embedrec.workflows.compare import terms_of
-from embedrec.workflows.evaluate import Trial, open_trial
+from embedrec.workflows.evaluate import EvaluationTask, open_trial
 from tests.training.toy import clustered_sessions
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trial, Terms]:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluationTask, EvaluationSettings]:
     folder = tmp_path_factory.mktemp("tune") / "sessions"
     clustered_sessions().save(folder, {})
     trial = open_trial(artifacts.read(folder, "sessions"), split="random:share=.2", valid=True)
     return trial, terms_of(trial, (5,), "conservative", None, "miss", 0, 0)
 
 
-def searched(search: Search, asked: tuple[Trial, Terms], path: Path, trials: int, report: Any = quiet) -> Journal:
+def searched(
+    search: Search, asked: tuple[EvaluationTask, EvaluationSettings], path: Path, trials: int, report: Any = quiet
+) -> Journal:
     journal = Journal.open(path, search.about(*asked))
     tune(search, *asked, journal, trials, report=report)
     return journal
@@ -44,7 +46,9 @@ NEIGHBOURS = Search(SKNN(), {"neighbours": Range(1, 100, True), "similarity": Ch
 
 
 @pytest.mark.parametrize("way", ["tpe", "random"])
-def test_the_best_trial_is_what_it_gives(asked: tuple[Trial, Terms], tmp_path: Path, way: Any) -> None:
+def test_the_best_trial_is_what_it_gives(
+    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, way: Any
+) -> None:
     search = Search(SKNN(), NEIGHBOURS.space, "mrr@5", way)
     journal = Journal.open(tmp_path / "j", search.about(*asked))
     found = tune(search, *asked, journal, 13)
@@ -56,7 +60,9 @@ def test_the_best_trial_is_what_it_gives(asked: tuple[Trial, Terms], tmp_path: P
     assert len({json.dumps(t.set) for t in journal.trials}) > 6
 
 
-def test_what_is_judged_is_what_compare_would_say(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
+def test_what_is_judged_is_what_compare_would_say(
+    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path
+) -> None:
     from embedrec.workflows.evaluate import ask
 
     trial, terms = asked
@@ -67,7 +73,9 @@ def test_what_is_judged_is_what_compare_would_say(asked: tuple[Trial, Terms], tm
 
 
 @pytest.mark.parametrize("way", ["tpe", "random"])
-def test_ended_at_any_trial_it_goes_on_to_the_same_end(asked: tuple[Trial, Terms], tmp_path: Path, way: Any) -> None:
+def test_ended_at_any_trial_it_goes_on_to_the_same_end(
+    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, way: Any
+) -> None:
     space = {"neighbours": Range(1, 100, True), "idf": Range(0.0, 9.0)}
     from embedrec.models.session_knn.variants import VSKNN
 
@@ -88,7 +96,9 @@ def test_ended_at_any_trial_it_goes_on_to_the_same_end(asked: tuple[Trial, Terms
     assert len(searched(search, asked, tmp_path / "whole", 5).trials) == 14  # nothing left to do
 
 
-def test_poor_trials_end_early(asked: tuple[Trial, Terms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_poor_trials_end_early(
+    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A trial whose epochs are below the median of those before ends there; none before five are done."""
     real = searches.trained_now
 
@@ -110,7 +120,9 @@ def test_poor_trials_end_early(asked: tuple[Trial, Terms], tmp_path: Path, monke
     assert {t.state for t in searched(whole, asked, tmp_path / "whole", 16).trials} == {"done"}
 
 
-def test_every_epoch_is_judged_where_trials_may_end_early(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
+def test_every_epoch_is_judged_where_trials_may_end_early(
+    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path
+) -> None:
     settings = {"dim": 8, "epochs": 2, "batch": 64}
     space = {"learning_rate": Range(0.01, 0.3, True)}
     assert Search(TwoTower(**settings), space).recipe.patience == TwoTower().patience == 3
@@ -120,7 +132,9 @@ def test_every_epoch_is_judged_where_trials_may_end_early(asked: tuple[Trial, Te
     assert list(journal.trials[0].epochs) == ["1", "2"]
 
 
-def test_settings_that_do_not_fit_are_failed_trials(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
+def test_settings_that_do_not_fit_are_failed_trials(
+    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path
+) -> None:
     space = {"alpha": Choices((0.05, 1e-5)), "dim": Choices((4,))}  # below min_alpha
     search = Search(Word2Vec(dim=4, epochs=1, min_count=1), space, "mrr@5", "random")
     told: list[Any] = []
@@ -134,7 +148,7 @@ def test_settings_that_do_not_fit_are_failed_trials(asked: tuple[Trial, Terms], 
 
 
 def test_a_metric_without_a_value_is_a_reason(
-    asked: tuple[Trial, Terms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searches, "flat", lambda result: {"mrr@5": None})
     with pytest.raises(SettingsError, match="the first trial said: there is no mrr@5 of these questions"):
@@ -142,7 +156,7 @@ def test_a_metric_without_a_value_is_a_reason(
 
 
 def test_a_training_that_diverges_is_a_failed_trial(
-    asked: tuple[Trial, Terms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = searches.trained_now
 
@@ -157,7 +171,7 @@ def test_a_training_that_diverges_is_a_failed_trial(
     assert {t.reason for t in journal.trials if t.state == "failed"} == {"training diverged"}
 
 
-def test_refused(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
+def test_refused(asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is nothing to look for; name settings with --space"):
         Search(Popular(), {})
     wrong = Search(SKNN(), NEIGHBOURS.space, "mrr@7")
@@ -166,7 +180,7 @@ def test_refused(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
     assert not (tmp_path / "j").exists()
 
 
-def test_another_search_of_the_same_name(asked: tuple[Trial, Terms], tmp_path: Path) -> None:
+def test_another_search_of_the_same_name(asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path) -> None:
     searched(NEIGHBOURS, asked, tmp_path / "j", 1)
     other = Search(SKNN(), NEIGHBOURS.space, "mrr@5", seed=9)
     with pytest.raises(SettingsError, match="holds a search with other seed; give this one another --name, or --anew"):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from embedrec.data import Vocab
 from embedrec.errors import DataError
-from embedrec.storage.memory_budget import IN_MEMORY, Room, in_files
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, spill
 from embedrec.vectors import benchmark_formats
 from embedrec.vectors.benchmark_formats import RECORDS
 from embedrec.vectors.embeddings import Embeddings
@@ -22,9 +22,9 @@ from embedrec.vectors.file_formats import ids_file, load_vectors, save_vectors
 
 
 @pytest.fixture(params=["memory", "files"])
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> Room:
+def room(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryBudget:
     """Where vectors are put: in memory, or in their file or another."""
-    return IN_MEMORY if request.param == "memory" else in_files(tmp_path)
+    return IN_MEMORY if request.param == "memory" else spill(tmp_path)
 
 
 LETTERS = {"fvecs": "f", "ivecs": "i", "bvecs": "B", "fbin": "f"}
@@ -40,7 +40,7 @@ def packed(kind: str, rows: list[list[float]]) -> bytes:
 
 @pytest.mark.parametrize("kind", RECORDS)
 @given(n=st.integers(1, 5), d=st.integers(1, 4), seed=st.integers(0, 99))
-def test_there_and_back(kind: str, n: int, d: int, seed: int, room: Room, tmp_path: Path) -> None:
+def test_there_and_back(kind: str, n: int, d: int, seed: int, room: MemoryBudget, tmp_path: Path) -> None:
     whole = kind in ("ivecs", "bvecs")
     rng = np.random.default_rng(seed)
     vectors = (rng.integers(0, 256, (n, d)) if whole else rng.normal(size=(n, d))).astype(np.float32)
@@ -59,7 +59,7 @@ def test_there_and_back(kind: str, n: int, d: int, seed: int, room: Room, tmp_pa
 
 
 @pytest.mark.parametrize("kind", RECORDS)
-def test_cut_off_anywhere(kind: str, room: Room, tmp_path: Path) -> None:
+def test_cut_off_anywhere(kind: str, room: MemoryBudget, tmp_path: Path) -> None:
     path, content = tmp_path / f"x.{kind}", packed(kind, [[1, 2, 3]] * 4)
     for end in range(len(content)):
         path.write_bytes(content[:end])
@@ -88,14 +88,14 @@ def test_cut_off_anywhere(kind: str, room: Room, tmp_path: Path) -> None:
         ("fbin", struct.pack("<iif", 2**30, 2**30, 1.0), "but has 12"),
     ],
 )
-def test_odd_files(kind: str, content: bytes, says: str, room: Room, tmp_path: Path) -> None:
+def test_odd_files(kind: str, content: bytes, says: str, room: MemoryBudget, tmp_path: Path) -> None:
     path = tmp_path / f"x.{kind}"
     path.write_bytes(content)
     with pytest.raises(DataError, match=says):
         load_vectors(path, room=room)
 
 
-def test_blocks_of_a_file(room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_a_file(room: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark_formats, "_BLOCK", 2)
     rows = [[1.0], [2.0], [3.0], [4.0], [5.0]]
     path = tmp_path / "x.fvecs"
@@ -113,7 +113,7 @@ def test_vectors_stay_in_their_file(tmp_path: Path) -> None:
     for kind in ("fbin", "npy", "fvecs", "bvecs"):
         path = tmp_path / f"x.{kind}"
         save_vectors(Embeddings(np.eye(3), Vocab(["a", "b", "c"])), path)
-        vectors = load_vectors(path, room=in_files(tmp_path)).vectors
+        vectors = load_vectors(path, room=spill(tmp_path)).vectors
         assert (vectors == np.eye(3)).all()
         held = vectors
         while isinstance(held, np.ndarray) and held.base is not None:
@@ -125,7 +125,7 @@ def test_vectors_stay_in_their_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f2", "<f8", "<i8", "u1"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_arrays_of_other_numbers(
-    dtype: str, order: Any, room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dtype: str, order: Any, room: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmark_formats, "_BLOCK", 2)
     rows = np.arange(15).reshape(5, 3)

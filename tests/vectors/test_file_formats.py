@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.storage.memory_budget import IN_MEMORY, in_files
+from embedrec.storage.memory_budget import IN_MEMORY, spill
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import METRICS
 from embedrec.vectors.file_formats import Format, format_of, ids_file, load_vectors, save_vectors
@@ -303,7 +303,7 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
 )
 def test_files_that_are_no_vectors(name: str, content: bytes, says: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    for room in (IN_MEMORY, in_files(tmp_path)):
+    for room in (IN_MEMORY, spill(tmp_path)):
         with pytest.raises(DataError) as said:
             load_vectors(tmp_path / name, room=room)
         assert says in str(said.value)
@@ -331,7 +331,7 @@ def test_damaged_files_are_refused_or_finite(kind: Format, data: st.DataObject, 
         ids_file(bad).write_bytes(ids_file(good).read_bytes())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy doubts some headers aloud
-        for room in (IN_MEMORY, in_files(tmp_path)):
+        for room in (IN_MEMORY, spill(tmp_path)):
             try:
                 assert np.isfinite(load_vectors(bad, room=room).vectors).all()
             except DataError as e:
@@ -348,7 +348,7 @@ def test_arrays_that_are_no_vectors(tmp_path: Path) -> None:
         (np.ones(2), r"vectors must have shape \(2, d\)"),
     ):
         np.save(path, array)
-        for room in (IN_MEMORY, in_files(tmp_path)):
+        for room in (IN_MEMORY, spill(tmp_path)):
             with pytest.raises(DataError, match=says):
                 load_vectors(path, room=room)
     np.save(path, np.ones((2, 2)))

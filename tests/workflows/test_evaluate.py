@@ -14,7 +14,7 @@ from embedrec.config import build
 from embedrec.data import Features, Sessions, Vocab
 from embedrec.data.features import Lists
 from embedrec.errors import ArtifactError, DataError, SettingsError
-from embedrec.evaluation.evaluate import Terms
+from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.models import MODELS, recipe_class
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.imported import Vectors
@@ -22,15 +22,15 @@ from embedrec.models.serialization import load_model, save_model
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.rules import SPLITS, LastItem, Random, Rule, Tail, Time, UserShare, WarmTime, in_words, rule_of
-from embedrec.splitting.test_cases import companions, next_items, rest
+from embedrec.splitting.test_cases import cooccurring_items, next_items, remaining_items
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows import contenders, evaluate, lineage
 from embedrec.workflows import split as split_workflow
 from embedrec.workflows import train as train_workflow
-from embedrec.workflows.contenders import Contender, contender
-from embedrec.workflows.evaluate import PROTOCOLS, Protocol, Trial, open_trial
+from embedrec.workflows.contenders import EvaluatedModel, evaluated_model
+from embedrec.workflows.evaluate import PROTOCOLS, EvaluationTask, Protocol, open_trial
 from tests.conftest import of_lists, some_embeddings
 from tests.data.plain import plain_of
 
@@ -45,7 +45,7 @@ def world() -> Sessions:
     for s in range(120):
         half = (s % 2) * (N // 2)
         lists.append((half + np.minimum(rng.geometric(0.12, rng.integers(3, 11)) - 1, N // 2 - 1)).tolist())
-    sessions = of_lists([[f"i{i:02}" for i in own] for own in lists]).compacted()
+    sessions = of_lists([[f"i{i:02}" for i in own] for own in lists]).drop_unused_items()
     vocab = Vocab(sessions.vocab.ids, np.array([i.upper() for i in sessions.vocab.ids], dtype=object))
     genre = np.array([int(i[1:]) >= N // 2 for i in vocab.ids], dtype=np.int32)
     genres = Lists(np.arange(len(vocab) + 1), genre, np.array(["first", "second"], dtype=object))
@@ -140,14 +140,14 @@ def same(a: Sessions, b: Sessions) -> bool:
     return plain_of(a) == plain_of(b) and a.vocab.ids.tolist() == b.vocab.ids.tolist()
 
 
-def asks(one: Trial, protocol: Protocol) -> bool:
+def asks(one: EvaluationTask, protocol: Protocol) -> bool:
     """Whether the trial asks what its protocol says of its held-out part."""
     expected = {
         "next": lambda: next_items(one.test),
         "last": lambda: next_items(one.test, "last"),
-        "rest": lambda: rest(one.test, 1),
-        "users": lambda: rest(one.test),
-        "similar": lambda: companions(one.test, one.train.vocab),
+        "rest": lambda: remaining_items(one.test, 1),
+        "users": lambda: remaining_items(one.test),
+        "similar": lambda: cooccurring_items(one.test, one.train.vocab),
     }[protocol]()
     return one.protocol == protocol and all(
         np.array_equal(getattr(one.questions, c), getattr(expected, c))
@@ -262,8 +262,8 @@ def test_a_leak_stops_the_trial(tmp_path: Path) -> None:
         open_trial(artifacts.read(tmp_path / "leaky"))
     late = replace(train, times=np.full(len(train.items), 2**50))
     with artifacts.writing(tmp_path / "late", "sessions", {"split": {"rule": "time", "settings": {}}}) as draft:
-        late.taken(np.arange(5, 120)).compacted().write(draft)
-        HeldOut(test.sessions.taken(np.arange(5)), np.zeros(5)).write(draft)
+        late.take(np.arange(5, 120)).drop_unused_items().write(draft)
+        HeldOut(test.sessions.take(np.arange(5)), np.zeros(5)).write(draft)
     with pytest.raises(DataError, match="leak: a training event is not before all that is held out"):
         open_trial(artifacts.read(tmp_path / "late"))
 
@@ -324,10 +324,10 @@ def test_every_model_under_every_protocol(
 ) -> None:
     found = open_trial(source, split=split, protocol=protocol)
     assert asks(found, protocol)
-    model = contender(Workspace(root), name, found, pairs=small(name))
+    model = evaluated_model(Workspace(root), name, found, pairs=small(name))
     assert model.seconds is not None and model.origin == "trained now on the training part"
     assert set(model.model.vocab.ids) <= set(found.train.vocab.ids)
-    terms = Terms(at=(1, 10), seen=False, draws=20)
+    terms = EvaluationSettings(at=(1, 10), seen=False, draws=20)
     result = evaluate.ask(found, model.model, terms)
     assert len(result.questions) == len(found.questions)
     for key, column in result.values.items():
@@ -339,7 +339,7 @@ def test_every_model_under_every_protocol(
     assert 0 <= low <= result.metrics["recall@10"] <= high <= 1
     if name == "random" and len(result.questions) > 20:  # 10 of about 30 items
         assert result.metrics["coverage@10"] > 0.9
-    again = evaluate.ask(found, contender(Workspace(root), name, found, pairs=small(name)).model, terms)
+    again = evaluate.ask(found, evaluated_model(Workspace(root), name, found, pairs=small(name)).model, terms)
     assert again.ranks.tolist() == result.ranks.tolist()
 
 
@@ -358,14 +358,14 @@ def workspace(tmp_path: Path, split_source: Artifact, source: Artifact) -> Works
     train_workflow.train(recipe, split_source, workspace.folder("model", "continued"), start=fair, seed=1)
     embeddings = some_embeddings(N, 8)
     vocab = Vocab([f"i{r:02}" for r in range(N)])
-    save_model(Vectors().restore(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})
+    save_model(Vectors().from_arrays(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})
     return workspace
 
 
 def test_a_model_of_the_training_part_is_asked_as_it_is(workspace: Workspace, split_source: Artifact) -> None:
-    found = contender(workspace, "fair", open_trial(split_source))
+    found = evaluated_model(workspace, "fair", open_trial(split_source))
     assert (found.seconds, found.origin) == (None, "trained before, on the training part")
-    vectors = contender(workspace, "fair-vectors", open_trial(split_source))
+    vectors = evaluated_model(workspace, "fair-vectors", open_trial(split_source))
     stored = load_model(workspace.find("model", "fair-vectors"))
     assert vectors.seconds is None
     assert vectors.model.arrays["input"].tobytes() == stored.arrays["input"].tobytes()
@@ -384,7 +384,7 @@ def test_a_model_that_knows_more_is_trained_again(
     name: str, trial_of: dict[str, Any], workspace: Workspace, split_source: Artifact
 ) -> None:
     asked = open_trial(split_source, **trial_of)
-    found = contender(workspace, name, asked, seed=3)
+    found = evaluated_model(workspace, name, asked, seed=3)
     assert found.seconds is not None and found.origin == "its settings, trained now on the training part"
     assert isinstance(found.model.recipe, Word2Vec) and found.model.recipe.dim == 8
     assert set(found.model.vocab.ids) == set(asked.train.vocab.ids)
@@ -395,17 +395,17 @@ def test_a_model_that_knows_more_is_trained_again(
 
 def test_other_settings_are_trained_again(workspace: Workspace, split_source: Artifact, tmp_path: Path) -> None:
     asked = open_trial(split_source)
-    found = contender(workspace, "fair-vectors", asked, pairs=["dim=4"])
+    found = evaluated_model(workspace, "fair-vectors", asked, pairs=["dim=4"])
     assert found.seconds is not None and found.model.arrays["input"].shape[1] == 4
     (tmp_path / "c.toml").write_text("[train.word2vec]\ndim = 5\n")
-    found = contender(workspace, "fair-vectors", asked, config=tmp_path / "c.toml")
+    found = evaluated_model(workspace, "fair-vectors", asked, config=tmp_path / "c.toml")
     assert found.model.arrays["input"].shape[1] == 5
 
 
 def test_imported_vectors_are_taken_as_they_are(workspace: Workspace, split_source: Artifact) -> None:
-    found = contender(workspace, "foreign", open_trial(split_source))
+    found = evaluated_model(workspace, "foreign", open_trial(split_source))
     assert (found.seconds, found.origin) == (None, "imported; whether it has seen the held-out part is not known")
-    result = evaluate.ask(open_trial(split_source), found.model, Terms(draws=0))
+    result = evaluate.ask(open_trial(split_source), found.model, EvaluationSettings(draws=0))
     assert 0 < result.metrics["recall@20"] < 1
 
 
@@ -413,22 +413,22 @@ def test_imported_vectors_know_whole_numbers_as_texts(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lists = [rng.choice(20, 6).tolist() for _ in range(30)]
     with artifacts.writing(tmp_path / "sessions" / "s", "sessions", {}) as draft:
-        of_lists(lists).compacted().write(draft)
+        of_lists(lists).drop_unused_items().write(draft)
     vocab = Vocab([str(i) for i in [99, *range(20)]])  # one that training lacks
     embeddings = some_embeddings(21, 8)
     workspace = Workspace(tmp_path)
-    save_model(Vectors().restore(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})
+    save_model(Vectors().from_arrays(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})
     asked = open_trial(workspace.find("sessions", "s"))
-    found = contender(workspace, "foreign", asked)
+    found = evaluated_model(workspace, "foreign", asked)
     assert sorted(found.model.vocab.ids.tolist()) == sorted(asked.train.vocab.ids.tolist())
     nine = found.model.vocab.rows([9])[0]
     assert (found.model.arrays["items"][nine] == embeddings.vectors[10]).all()
-    assert evaluate.ask(asked, found.model, Terms(at=(5,), draws=0)).metrics["recall@5"] > 0
+    assert evaluate.ask(asked, found.model, EvaluationSettings(at=(5,), draws=0)).metrics["recall@5"] > 0
 
 
 def test_a_trained_model_goes_before_a_recipe(workspace: Workspace, split_source: Artifact) -> None:
     train_workflow.train(Popular(days=2), split_source, workspace.folder("model", "popular"))
-    found = contender(workspace, "popular", open_trial(split_source))
+    found = evaluated_model(workspace, "popular", open_trial(split_source))
     assert found.seconds is None and found.model.recipe == Popular(days=2)
 
 
@@ -452,11 +452,11 @@ LISTED = ", ".join(MODELS)
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
 def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifact) -> None:
     asked = open_trial(split_source)
-    exact = contender(workspace, "fair-vectors", asked)
+    exact = evaluated_model(workspace, "fair-vectors", asked)
     found = contenders.searching(exact, kind, asked)
     assert found.origin.startswith("trained before, on the training part; through ")
-    assert isinstance(found, Contender) and found.name == "fair-vectors"
-    terms = Terms(at=(10,), draws=0)
+    assert isinstance(found, EvaluatedModel) and found.name == "fair-vectors"
+    terms = EvaluationSettings(at=(10,), draws=0)
     one, other = (evaluate.ask(asked, c.model, terms) for c in (exact, found))
     if kind == "flat":
         assert one.metrics["recall@10"] == pytest.approx(other.metrics["recall@10"], abs=0.02)
@@ -466,14 +466,14 @@ def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifac
 def test_what_has_no_vectors_has_no_index(workspace: Workspace, split_source: Artifact) -> None:
     asked = open_trial(split_source)
     with pytest.raises(SettingsError) as error:
-        contenders.searching(contender(workspace, "fair", asked), "flat", asked)
+        contenders.searching(evaluated_model(workspace, "fair", asked), "flat", asked)
     assert str(error.value) == "fair has no vectors, so there is nothing to index; leave --through out for it"
 
 
 # -------------------------------------------------------------------------------------- labels and what is told
 
 
-def label_sets(trial_: Trial, labels: Any) -> dict[str, int]:
+def label_sets(trial_: EvaluationTask, labels: Any) -> dict[str, int]:
     """Item → number of labels."""
     return dict(zip(trial_.train.vocab.ids.tolist(), np.asarray(labels.sum(axis=1)).ravel().tolist(), strict=True))
 
@@ -484,7 +484,7 @@ def test_labels_of_a_feature(source: Artifact) -> None:
     assert labels.shape == (len(asked.train.vocab), 2)
     for row, item in enumerate(asked.train.vocab.ids.tolist()):
         assert labels[[row]].toarray().tolist() == [[float(item < "i15"), float(item >= "i15")]]
-    result = evaluate.ask(asked, Popular().fit(asked.train), Terms(seen=False, draws=0), labels=labels)
+    result = evaluate.ask(asked, Popular().fit(asked.train), EvaluationSettings(seen=False, draws=0), labels=labels)
     assert 0 < result.metrics["label_overlap@10"] < 1
 
 
@@ -531,7 +531,7 @@ def test_labels_of_integer_ids(tmp_path: Path) -> None:
 
 def test_what_was_asked(split_source: Artifact) -> None:
     asked = open_trial(split_source, protocol="rest", given=2)
-    assert evaluate.about(asked, Terms(seen=False, unknown="drop")) == {
+    assert evaluate.about(asked, EvaluationSettings(seen=False, unknown="drop")) == {
         "sessions": "split",
         "split": "time:share=0.2",
         "part": "test",
@@ -550,8 +550,8 @@ def test_what_was_asked(split_source: Artifact) -> None:
 def test_ids_of_targets_also_of_unknown_ones(tmp_path: Path) -> None:
     of_lists(["ab", "ba", "cab", "xay"]).save(tmp_path / "s", {})
     asked = open_trial(artifacts.read(tmp_path / "s"), split="tail:share=.5", protocol="next")
-    assert evaluate.relevant_ids(asked, Terms()).tolist() == ["a", "b", "a", "y"]
-    assert evaluate.relevant_ids(asked, Terms(unknown="drop")).tolist() == ["a", "b", "a"]
+    assert evaluate.relevant_ids(asked, EvaluationSettings()).tolist() == ["a", "b", "a", "y"]
+    assert evaluate.relevant_ids(asked, EvaluationSettings(unknown="drop")).tolist() == ["a", "b", "a"]
 
 
 def test_every_recipe_is_built_from_the_small_settings() -> None:

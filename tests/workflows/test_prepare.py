@@ -20,7 +20,7 @@ from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.readers import BadRows
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
-from embedrec.storage.memory_budget import Room
+from embedrec.storage.memory_budget import MemoryBudget
 from embedrec.vectors.file_formats import save_vectors
 from embedrec.workflows import build_index, lineage, prepare, train, verify
 from tests.conftest import LISTS, some_embeddings, tiny_sessions
@@ -32,7 +32,7 @@ class Letters:
 
     upper: bool = False
 
-    def read(self, paths: Any, *, bad_rows: BadRows, workers: int, report: Any, room: Room) -> Events:
+    def read(self, paths: Any, *, bad_rows: BadRows, workers: int, report: Any, room: MemoryBudget) -> Events:
         words = [w.upper() if self.upper else w for w in Path(paths[0]).read_text().split()]
         report("progress", done=1, total=1, unit="files")
         return Events.of([s for s, w in enumerate(words) for _ in w], [i for w in words for i in w])

@@ -15,7 +15,7 @@ from embedrec.index.build import build_index
 from embedrec.index.measure import those_queries
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index
-from embedrec.index.target import Promise
+from embedrec.index.target import SearchTarget
 from embedrec.models import recipe_class
 from embedrec.models.filtered_recommend import some_queries
 from embedrec.models.serialization import load_model
@@ -83,7 +83,7 @@ def test_an_index_of_answers_is_measured_on_histories(workspace: Workspace) -> N
     """Recall of one cell of many, on states of the network instead of on items."""
     model = trained(workspace, "gru4rec")
     settings = SearchSettings(nprobe=1)
-    built = indexed(workspace, "gru4rec", "IVF4,Flat", settings=settings, promise=Promise(0.01, 3), seed=3)
+    built = indexed(workspace, "gru4rec", "IVF4,Flat", settings=settings, promise=SearchTarget(0.01, 3), seed=3)
     queries = some_queries(model, Sessions.load(workspace.find("sessions")), 4000, seed=3)
     assert queries.shape == (80, 9) and (queries[:, -1] == 1).all()
     index = load_index(built)

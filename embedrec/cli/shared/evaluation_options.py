@@ -23,9 +23,9 @@ from embedrec.cli.shared.options import (
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.evaluation.evaluate import Evaluation, Terms
-    from embedrec.workflows.contenders import Contender
-    from embedrec.workflows.evaluate import Trial
+    from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings
+    from embedrec.workflows.contenders import EvaluatedModel
+    from embedrec.workflows.evaluate import EvaluationTask
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -104,7 +104,7 @@ def opened(
     protocol: Any,
     given: int | None,
     seed: int,
-) -> Trial:
+) -> EvaluationTask:
     """The trial that the options ask for; says what it is and what the leak check found."""
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.workflows.evaluate import PROTOCOLS, open_trial
@@ -137,8 +137,8 @@ def whole_numbers(text: str, what: str) -> tuple[int, ...]:
 
 
 def terms_of(
-    trial: Trial, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
-) -> Terms:
+    trial: EvaluationTask, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
+) -> EvaluationSettings:
     """How answers are judged; says so. Raises SettingsError for lists longer than the catalogue."""
     from embedrec.workflows import compare
 
@@ -152,8 +152,8 @@ def terms_of(
 
 def judged(
     name: str,
-    trial: Trial,
-    terms: Terms,
+    trial: EvaluationTask,
+    terms: EvaluationSettings,
     *,
     workspace: Workspace,
     config: Path | None,
@@ -163,11 +163,11 @@ def judged(
     seed: int,
     threads: int,
     device: str,
-) -> tuple[Contender, Evaluation]:
+) -> tuple[EvaluatedModel, Evaluation]:
     """Train the model where it must be, and ask it; says where it comes from."""
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.errors import SettingsError
-    from embedrec.workflows.contenders import contender, exactly, searching
+    from embedrec.workflows.contenders import evaluated_model, exactly, searching
     from embedrec.workflows.evaluate import ask, labels_of
 
     if labels is not None and trial.protocol != "similar":
@@ -175,7 +175,7 @@ def judged(
     use_threads(threads)
     table = None if labels is None else labels_of(trial, labels)
     with Progress(f"train {name}") as report:
-        model = contender(
+        model = evaluated_model(
             workspace, name, trial, config=config, pairs=pairs, seed=seed, threads=threads, device=device, report=report
         )
     known, catalogue = len(model.model.vocab), len(trial.train.vocab)

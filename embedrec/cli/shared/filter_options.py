@@ -15,7 +15,7 @@ from embedrec.cli.shared.options import note, together
 if TYPE_CHECKING:
     import numpy as np
 
-    from embedrec.data.item_filter import Allowed, IdList
+    from embedrec.data.item_filter import IdList, ItemFilter
     from embedrec.data.vocab import Vocab
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,17 +63,17 @@ def allowed_beside_attributes(command: F) -> F:
     return _options(gathered)  # type: ignore[return-value]
 
 
-def _allowed(given: dict[str, Any], attributes: Path | None) -> Allowed:
+def _allowed(given: dict[str, Any], attributes: Path | None) -> ItemFilter:
     """What the options say, which are taken out of `given`."""
     from embedrec.data.feature_conditions import Condition
-    from embedrec.data.item_filter import Allowed
+    from embedrec.data.item_filter import ItemFilter
 
     only, exclude = given.pop("only"), given.pop("exclude")
     if only == exclude == "-":
         raise click.UsageError("stdin holds one list of ids; name a file for the other")
     conditions = tuple(Condition.of(text) for text in given.pop("where"))
     named, left_out = (None if where is None else id_list(where) for where in (only, exclude))
-    return Allowed(conditions, named, left_out, attributes)
+    return ItemFilter(conditions, named, left_out, attributes)
 
 
 def id_list(where: str) -> IdList:
@@ -91,7 +91,7 @@ def id_list(where: str) -> IdList:
     return IdList.read(where, path.read_bytes())
 
 
-def tell(allowed: Allowed, vocab: Vocab, mask: np.ndarray | None) -> None:
+def tell(allowed: ItemFilter, vocab: Vocab, mask: np.ndarray | None) -> None:
     """Say on stderr how many items may be found."""
     if mask is not None:
         for line in allowed.told(vocab, mask):

@@ -12,10 +12,10 @@ def without_passwords(message: str) -> str:
     """A message without the secrets of the URLs that stand in it or on the command line, however it cites them."""
     words = {word for word in sys.argv[1:] if "://" in word}
     if words:
-        from embedrec.publish.endpoint import Place
+        from embedrec.publish.endpoint import Endpoint
 
         for word in sorted(words, key=len, reverse=True):
-            place = Place(word)
+            place = Endpoint(word)
             message = place.mask(message.replace(repr(word), repr(str(place))))
     return _URL.sub(_hidden, message) if "@" in message else message
 

@@ -9,7 +9,7 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK
 from embedrec.export.policies.base import Policy
-from embedrec.export.policies.session_index import Holding
+from embedrec.export.policies.session_index import ItemSessionIndex
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class BackOff:
     k: int
     reach: int
     counts: np.ndarray
-    sessions: Holding | None
+    sessions: ItemSessionIndex | None
     known: Sessions | None = None
     allowed: np.ndarray | None = None
 
@@ -54,7 +54,7 @@ class BackOff:
         if self.known is None:
             offsets, known = np.arange(len(short) + 1), seeds[short]
         else:
-            asked = self.known.taken(seeds[short])
+            asked = self.known.take(seeds[short])
             offsets, known = asked.offsets, asked.items.astype(np.int64)
         fill_popular(order, shares, offsets, known, some, values)
         rows[short, : self.reach], scores[short, : self.reach] = some, values

@@ -17,7 +17,7 @@ from embedrec.errors import SettingsError
 from embedrec.export.policies.backfill import BackOff, Refill
 from embedrec.export.policies.base import Policy
 from embedrec.export.policies.rerank import Csls, Discount, Diversity, mean_scores
-from embedrec.export.policies.session_index import NOTHING, Holding, holding
+from embedrec.export.policies.session_index import NOTHING, ItemSessionIndex, holding
 from embedrec.export.policies.thresholds import MinEvidence, MinScore, Mutual, cap
 from embedrec.export.result_lists import slices
 from embedrec.export.resume import KeptLists
@@ -91,7 +91,7 @@ class Policies(Settings):
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class PolicyInputs:
     """What policies look at; what takes long to make is made when it is asked for.
 
     vocab     the items (or sessions) that results are rows of
@@ -130,7 +130,7 @@ class Chain:
         return TopK(rows, np.pad(found.scores, spare, constant_values=-np.inf)[:, : self.k], found.vocab)
 
 
-def chained(wanted: Policies, k: int, candidates: KeptLists, material: Material) -> Chain:
+def chained(wanted: Policies, k: int, candidates: KeptLists, material: PolicyInputs) -> Chain:
     """The policies that are wanted, ready to be applied to the lists `candidates`.
 
     Raises SettingsError and ArtifactError where something that they need is missing.
@@ -145,7 +145,7 @@ def chained(wanted: Policies, k: int, candidates: KeptLists, material: Material)
     plain = wanted.mmr is not None and material.vectors is None
     together = wanted.min_evidence is not None or plain or (wanted.back_off and material.known is None)
     if together or wanted.discount is not None or wanted.back_off:
-        trained = material.sessions().recoded(material.vocab)
+        trained = material.sessions().reindex(material.vocab)
         counts = np.bincount(trained.items, minlength=len(material.vocab))
         sessions = holding(trained, material.vocab) if together else NOTHING
     made: list[Policy] = []
@@ -167,7 +167,7 @@ def chained(wanted: Policies, k: int, candidates: KeptLists, material: Material)
         vectors = np.zeros((0, 0), np.float32) if material.vectors is None else unit(material.vectors.vectors)
         made.append(Diversity(wanted.mmr, k, vectors, sessions))
     if wanted.back_off:
-        own: Holding | None = sessions if material.known is None else None
+        own: ItemSessionIndex | None = sessions if material.known is None else None
         filling = BackOff(k, candidates.k if caps else k, counts, own, material.known, material.allowed)
         far = min(len(material.vocab), max(candidates.k, _FAR))
         made.append(Refill(filling, far, tuple(caps)) if caps else filling)

@@ -9,7 +9,7 @@ import numpy as np
 
 from embedrec.data.topk import TopK
 from embedrec.export.policies.base import rescored
-from embedrec.export.policies.session_index import Holding
+from embedrec.export.policies.session_index import ItemSessionIndex
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Diversity:
     weight: float
     k: int
     vectors: np.ndarray
-    sessions: Holding
+    sessions: ItemSessionIndex
 
     def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
         """See `Policy`."""

@@ -11,7 +11,7 @@ from embedrec.data.vocab import Vocab
 
 
 @dataclass(frozen=True, eq=False)
-class Holding:
+class ItemSessionIndex:
     """The sessions of n items, and the items of S sessions, as two lists of lists; nothing stands twice in one.
 
     starts, held    the sessions of item a, ascending: held[starts[a]:starts[a + 1]]; (n+1,) int64, int32
@@ -24,14 +24,14 @@ class Holding:
     items: np.ndarray
 
 
-NOTHING = Holding(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32))
+NOTHING = ItemSessionIndex(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32))
 
 
-def holding(sessions: Sessions, vocab: Vocab) -> Holding:
+def holding(sessions: Sessions, vocab: Vocab) -> ItemSessionIndex:
     """Of sessions in any vocabulary, the items of `vocab`."""
     import scipy.sparse as sp
 
-    matrix = sessions.recoded(vocab).matrix()  # (S, n), sorted, nothing twice
+    matrix = sessions.reindex(vocab).matrix()  # (S, n), sorted, nothing twice
     columns = sp.csc_matrix(matrix)
     columns.sort_indices()
     arrays = (
@@ -40,4 +40,4 @@ def holding(sessions: Sessions, vocab: Vocab) -> Holding:
         matrix.indptr.astype(np.int64),
         matrix.indices.astype(np.int32),
     )
-    return Holding(*arrays)
+    return ItemSessionIndex(*arrays)

@@ -11,7 +11,7 @@ from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.export.policies.base import kept
-from embedrec.export.policies.session_index import Holding
+from embedrec.export.policies.session_index import ItemSessionIndex
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class MinEvidence:
     """Results that stand in fewer than `least` training sessions together with the seed go."""
 
     least: int
-    sessions: Holding
+    sessions: ItemSessionIndex
 
     def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
         """See `Policy`."""

@@ -62,9 +62,9 @@ class Popular(Settings):
             recent = slice(None) if self.days is None else age <= self.days
             items = items[recent]
             weights = None if self.half_life is None else 0.5 ** (age[recent] / self.half_life)
-        return self.restore(sessions.vocab, {"counts": np.bincount(items, weights, minlength=n)})
+        return self.from_arrays(sessions.vocab, {"counts": np.bincount(items, weights, minlength=n)})
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> PopularModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> PopularModel:
         """The model of the array "counts" (n,). Raises DataError when it is no such array."""
         counts = arrays["counts"]
         if counts.shape != (len(vocab),):
@@ -99,7 +99,7 @@ class PopularModel:
         from embedrec.kernels.topk import empty_best
 
         check_k(k, len(self.vocab))
-        histories = histories.recoded(self.vocab)
+        histories = histories.reindex(self.vocab)
         rows, scores = empty_best(len(histories), k)
         lists = (self.best, self.scores, np.zeros(len(histories), dtype=np.int64))
         take(*lists, histories.offsets, histories.items, len(self.vocab), seen, rows, scores)

@@ -25,9 +25,9 @@ class Random(Settings):
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RandomModel:
         """Keep the items and the seed; `threads` and `report` change nothing."""
         check_sessions(sessions)
-        return self.restore(sessions.vocab, {"seed": np.array([seed], dtype=np.int64)})
+        return self.from_arrays(sessions.vocab, {"seed": np.array([seed], dtype=np.int64)})
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> RandomModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> RandomModel:
         """The model of the array "seed" (1,) int64. Raises DataError when it is anything else."""
         if arrays["seed"].shape != (1,) or arrays["seed"].dtype != np.int64:
             raise DataError(f"random lists need one seed, but were given shape {arrays['seed'].shape}")
@@ -51,7 +51,7 @@ class RandomModel:
         from embedrec.kernels.topk import empty_best
 
         check_k(k, len(self.vocab))
-        histories = histories.recoded(self.vocab)
+        histories = histories.reindex(self.vocab)
         rows, scores = empty_best(len(histories), k)
         seed = int(self.arrays["seed"][0])
         shuffle(histories.offsets, histories.items, len(self.vocab), seed, seen, rows, scores)

@@ -42,7 +42,7 @@ class _Rules(Settings):
         super().__post_init__()
         check_bounds(self, {"pruning": (1, np.inf)})
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> RulesModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> RulesModel:
         """The model of the arrays "items" and "scores", both (n, m). Raises DataError when they do not fit."""
         check_lists(vocab, arrays, "rules")
         return RulesModel(self, vocab, arrays)
@@ -51,7 +51,7 @@ class _Rules(Settings):
         from embedrec.kernels.pair_counts import COUNT, Formula
 
         formula = Formula(COUNT, NO_NUMBERS, NO_NUMBERS, 0.0, 0.0, 0.0)
-        return self.restore(vocab, best_lists(mentions, formula, self.pruning, threads=threads, report=report))
+        return self.from_arrays(vocab, best_lists(mentions, formula, self.pruning, threads=threads, report=report))
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class RulesModel(ListsModel):
         from embedrec.kernels.topk import empty_best
 
         check_k(k, len(self.vocab))
-        histories = histories.recoded(self.vocab)
+        histories = histories.reindex(self.vocab)
         asked = histories.lengths > 0
         last = np.full(len(histories), -1, dtype=np.int64)  # (q,) rows of the last items
         last[asked] = histories.items[histories.offsets[1:][asked] - 1]

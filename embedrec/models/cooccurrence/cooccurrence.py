@@ -22,7 +22,7 @@ from embedrec.models.neighbour_lists import ListsModel, check_lists
 from embedrec.models.pair_counts import NO_NUMBERS, Bounded, best_lists, frequent, one_mention, totals, weighted
 from embedrec.models.session_encoders import Weights
 from embedrec.progress import Report, quiet
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 if TYPE_CHECKING:
     from embedrec.kernels.pair_counts import Formula, Mentions
@@ -94,7 +94,13 @@ class Cooccurrence(Bounded):
             raise SettingsError(f"{self.measure} has no shrinkage, but it is {self.shrinkage:g}; leave it out")
 
     def fit(
-        self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet, room: Room = IN_MEMORY
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        room: MemoryBudget = IN_MEMORY,
     ) -> CooccurrenceModel:
         """Count; nothing is drawn, so that `seed` changes nothing, and neither do `threads` and `room`.
 
@@ -109,9 +115,9 @@ class Cooccurrence(Bounded):
         mentions, formula = self._formula(one_mention(sessions, rows, self.window, room))
         report_long(sessions, np.diff(mentions.offsets), self.window, report)
         lists = best_lists(mentions, formula, self.top, threads=threads, room=room, report=report)
-        return self.restore(sessions.vocab.take(rows).with_counts(counts), lists)
+        return self.from_arrays(sessions.vocab.take(rows).with_counts(counts), lists)
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> CooccurrenceModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> CooccurrenceModel:
         """The model of the arrays "items" and "scores", both (n, m). Raises DataError when they do not fit."""
         check_lists(vocab, arrays, "neighbours")
         return CooccurrenceModel(self, vocab, arrays)
@@ -164,7 +170,7 @@ class CooccurrenceModel(ListsModel):
         from embedrec.kernels.topk import empty_best
 
         check_k(k, len(self.vocab))
-        histories = histories.recoded(self.vocab)
+        histories = histories.reindex(self.vocab)
         rows, scores = empty_best(len(histories), k)
         lists = (self.arrays["items"], self.arrays["scores"], Weights(self.recipe.decay).of(histories))
         add_lists(*lists, histories.offsets, histories.items, len(self.vocab), seen, rows, scores)

@@ -21,11 +21,11 @@ from embedrec.models.array_packing import rows_of
 from embedrec.models.base import Arrays
 from embedrec.models.long_sessions import report_long
 from embedrec.models.pair_counts import Bounded, Pairs, all_pairs, frequent, one_mention, totals, weighted
-from embedrec.models.popularity_scaling import dialled
+from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.embeddings import Embeddings
 
 if TYPE_CHECKING:
@@ -98,7 +98,13 @@ class Spectral(Bounded):
         check_bounds(self, _BOUNDS)
 
     def fit(
-        self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet, room: Room = IN_MEMORY
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        room: MemoryBudget = IN_MEMORY,
     ) -> SpectralModel:
         """Count, and find the eigenvectors.
 
@@ -124,15 +130,15 @@ class Spectral(Bounded):
             pairs, self.dim, self.iterations, seed=seed, threads=threads, room=room, report=report
         )
         vectors *= np.where(values > 0, np.where(values > 0, values, 1) ** self.power, 0).astype(np.float32)
-        return self.restore(sessions.vocab.take(rows).with_counts(counts), {"items": vectors})
+        return self.from_arrays(sessions.vocab.take(rows).with_counts(counts), {"items": vectors})
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> SpectralModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> SpectralModel:
         """The model of the array "items" (n, d) float32: the scaled eigenvectors, whole in norm.
 
         Raises DataError when it does not fit.
         """
         whole = Embeddings(rows_of(arrays, "items", len(vocab), self.name), vocab)
-        items = dialled(whole, self.popularity)
+        items = scale_norms(whole, self.popularity)
         return SpectralModel(self, arrays, items, mean_encoder(whole.vectors, self.decay), items, items)
 
     def _formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
@@ -156,9 +162,9 @@ class SpectralModel(VectorModel):
 
     recipe: Spectral
 
-    def dialled(self, share: float) -> VectorModel:
-        """See `VectorModel.dialled`; it starts from the whole vectors again."""
-        return replace(self.recipe, popularity=share).restore(self.vocab, self.arrays)
+    def scale_norms(self, share: float) -> VectorModel:
+        """See `VectorModel.scale_norms`; it starts from the whole vectors again."""
+        return replace(self.recipe, popularity=share).from_arrays(self.vocab, self.arrays)
 
 
 _BOUNDS = {
@@ -175,7 +181,7 @@ def leading(
     *,
     seed: int,
     threads: int,
-    room: Room = IN_MEMORY,
+    room: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The largest eigenvalues, falling, and their eigenvectors: (d,) float64 and (n, d) float32, d = min(dim, n).

@@ -18,12 +18,12 @@ from embedrec.models.base import Arrays
 from embedrec.models.factorization.least_squares import fold_in
 from embedrec.models.factorization.settings import FactorisationSettings
 from embedrec.models.pair_counts import frequent
-from embedrec.models.popularity_scaling import dialled
+from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.torch_recipe import check_here
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
-from embedrec.training.context import HERE, Run
+from embedrec.training.context import HERE, TrainingContext
 from embedrec.vectors.embeddings import Embeddings
 
 
@@ -32,7 +32,13 @@ class MatrixFactorisation(FactorisationSettings):
     """Matrix factorisation; its settings stand in `FactorisationSettings`."""
 
     def fit(
-        self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet, run: Run = HERE
+        self,
+        sessions: Sessions,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report = quiet,
+        run: TrainingContext = HERE,
     ) -> VectorModel:
         """Train on S sessions of E events; for logistic and bpr, see `Neural.fit`, for als:
 
@@ -43,7 +49,7 @@ class MatrixFactorisation(FactorisationSettings):
                  total=, unit="cells")
         run      nothing but this process and the CPU
 
-        Returns a VectorModel with the arrays that `restore` needs. Raises DataError when no item is mentioned often
+        Returns a VectorModel with the arrays that `from_arrays` needs. Raises DataError when no item is mentioned often
         enough, SettingsError when `threads` or `run` does not fit.
         """
         check_sessions(sessions)
@@ -58,7 +64,7 @@ class MatrixFactorisation(FactorisationSettings):
         rows, counts = frequent(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
         vocab = sessions.vocab.take(rows).with_counts(counts)
-        return self.restore(vocab, train(self, sessions.recoded(vocab), seed=seed, threads=threads, report=report))
+        return self.from_arrays(vocab, train(self, sessions.reindex(vocab), seed=seed, threads=threads, report=report))
 
     def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
         """See `Neural.learner`; logistic and bpr only."""
@@ -79,11 +85,11 @@ class MatrixFactorisation(FactorisationSettings):
         module = Ordered(scorer, plan.weight_decay) if ordered else Rated(scorer)
 
         def finished() -> VectorModel:
-            return self.restore(vocab, {"items": vectors_of(scorer.items)})
+            return self.from_arrays(vocab, {"items": vectors_of(scorer.items)})
 
         return PairLearner(plan, sessions, module, finished, same=ordered, seed=seed)
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of the array "items" (n, dim) float32; with als in their principal axes, and "unobserved" (1,)
         float64, α0.
 
@@ -96,7 +102,7 @@ class MatrixFactorisation(FactorisationSettings):
                 f"{items.dtype} of {items.shape}"
             )
         embeddings = Embeddings(items, vocab, "cosine")
-        answers = dialled(embeddings, self.value("popularity"))
+        answers = scale_norms(embeddings, self.value("popularity"))
         if self.by_steps:
             return VectorModel(self, arrays, embeddings, mean_encoder(items, self.decay), answers, answers)
         unobserved = arrays["unobserved"]

@@ -90,11 +90,11 @@ class NeuralCF(Neural):
         scorer = Perceptron(len(sessions), len(vocab), self.dim, hidden, deviation=start)
 
         def finished() -> VectorModel:
-            return self.restore(vocab, {"items": vectors_of(scorer.items)})
+            return self.from_arrays(vocab, {"items": vectors_of(scorer.items)})
 
         return PairLearner(self, sessions, Rated(scorer), finished, same=False, seed=seed)
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of the array "items" (n, dim) float32. Raises DataError when it does not fit."""
         items = shaped(arrays, "items", (len(vocab), self.dim), self.name)
         embeddings = Embeddings(items, vocab, "cosine")

@@ -220,7 +220,7 @@ def known_items(sessions: Sessions, min_count: int) -> tuple[Vocab, Sessions]:
     vocab = sessions.vocab.take(rows)
     if vocab.counts is None:
         vocab = vocab.with_counts(mentions)
-    return vocab, sessions.recoded(vocab)
+    return vocab, sessions.reindex(vocab)
 
 
 def _table(rows: int, dim: int, deviation: float) -> nn.Embedding:

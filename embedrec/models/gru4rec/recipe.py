@@ -34,7 +34,7 @@ class GRU4Rec(GRU4RecSettings):
 
         return GRU4RecLearner(self, sessions, seed=seed)
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> RecurrentModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> RecurrentModel:
         """The model of its arrays, see `GRU4RecLearner.model`. Raises DataError when they do not fit.
 
         Sessions are walked without torch.

@@ -91,7 +91,7 @@ class GRU4RecLearner:
             yield from torch.from_numpy(rows).view(steps, size)
 
     def model(self) -> Model:
-        """Arrays "items" (n, h + 1), "inputs" but for input=constrained, and those of the layers, see `restore`.
+        """Arrays "items" (n, h + 1), "inputs" but for input=constrained, and those of the layers, see `from_arrays`.
 
         Where there are items without events, "cold" (n,) uint8 marks them; each gets the mean output vector of the
         items whose inputs are nearest to its own.
@@ -102,7 +102,7 @@ class GRU4RecLearner:
         if self.cold.any():
             arrays["items"] = _with_cold(arrays["items"], arrays["inputs"], self.cold)
             arrays["cold"] = self.cold.astype(np.uint8)
-        return self.recipe.restore(self.vocab, arrays)
+        return self.recipe.from_arrays(self.vocab, arrays)
 
 
 def _coded(recipe: GRU4RecSettings, features: Features | None, counts: np.ndarray) -> Coded | None:

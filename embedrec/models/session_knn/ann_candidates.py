@@ -125,4 +125,4 @@ class SessionAnn:
 def _vectors(rows: np.ndarray, sessions: Sessions) -> Callable[[Any], np.ndarray]:
     """Numbers of sessions (m,), or a slice → their unit vectors (m, d) float32. Each item counts once."""
     encode, everyone = weighted_encoder(rows, _ONCE), np.arange(len(sessions))
-    return lambda some: unit(encode(sessions.taken(everyone[some])))
+    return lambda some: unit(encode(sessions.take(everyone[some])))

@@ -74,7 +74,7 @@ def _questions(
     sessions = store.sessions(vocab)
     asked = np.flatnonzero(~keep & (sessions.lengths > 1))
     lengths = rng.integers(1, sessions.lengths[asked])
-    return sessions.taken(asked, lengths), sessions.items[sessions.offsets[asked] + lengths]
+    return sessions.take(asked, lengths), sessions.items[sessions.offsets[asked] + lengths]
 
 
 def _proposing(model: SessionKnnModel, ann: SessionAnn, count: int, keep: np.ndarray) -> SessionKnnModel:

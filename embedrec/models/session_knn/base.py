@@ -19,7 +19,7 @@ from embedrec.models.session_knn.store import SessionStore
 from embedrec.progress import Report, quiet
 
 if TYPE_CHECKING:
-    from embedrec.kernels.session_formulas import Index, Way
+    from embedrec.kernels.session_formulas import Index, KnnFormula
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SessionKnn(SessionKnnSettings):
             ann = SessionAnn.of(store.sessions(sessions.vocab), self.dim, seed=seed, report=report)
             ann, facts = checked(
                 lambda arrays, **changes: (
-                    replace(self, **changes).restore(sessions.vocab, arrays).with_threads(threads)
+                    replace(self, **changes).from_arrays(sessions.vocab, arrays).with_threads(threads)
                 ),
                 self.proposed,
                 sessions.vocab,
@@ -57,9 +57,9 @@ class SessionKnn(SessionKnnSettings):
             )
             report("candidates", **facts)
             arrays |= ann.arrays
-        return self.restore(sessions.vocab, arrays).with_threads(threads)
+        return self.from_arrays(sessions.vocab, arrays).with_threads(threads)
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> SessionKnnModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> SessionKnnModel:
         """The model of the arrays of a `SessionStore`. Raises DataError when they do not fit together."""
         store, way = SessionStore.restored(arrays, len(vocab)), self.way()
         if self.draws:
@@ -85,10 +85,10 @@ class SessionKnn(SessionKnnSettings):
         if self.candidates == "ann":
             ann = SessionAnn.restored(arrays, len(model.vocab), len(model.arrays["numbers"]))
             arrays |= ann.refilled(store.sessions(vocab), seed=len(model.vocab)).arrays
-        return self.restore(vocab, arrays).with_threads(model.threads)
+        return self.from_arrays(vocab, arrays).with_threads(model.threads)
 
 
-def _indexed(recipe: SessionKnn, store: SessionStore, way: Way, n: int) -> Index:
+def _indexed(recipe: SessionKnn, store: SessionStore, way: KnnFormula, n: int) -> Index:
     """The inverted index of a store, and what else the way looks up."""
     from embedrec.kernels import session_formulas as kernels
     from embedrec.kernels.inverted_index import posted, sizes_of

@@ -25,7 +25,7 @@ from embedrec.models.base import Arrays
 from embedrec.models.session_knn.store import SessionStore
 
 if TYPE_CHECKING:
-    from embedrec.kernels.session_formulas import Index, Pad, Way
+    from embedrec.kernels.session_formulas import Index, KnnFormula, Scratch
     from embedrec.models.session_knn.settings import SessionKnnSettings
 
 NO_SESSIONS = np.zeros(0, dtype=np.int64)
@@ -64,11 +64,11 @@ class SessionKnnModel:
     vocab: Vocab
     arrays: Arrays
     index: Index
-    way: Way
+    way: KnnFormula
     rebuild: Callable[[SessionKnnModel, Vocab, SessionStore], SessionKnnModel]
     threads: int = 1
     proposals: Proposals | None = None
-    pads: deque[Pad] = field(default_factory=deque, repr=False)  # scratch, one for every thread at work
+    pads: deque[Scratch] = field(default_factory=deque, repr=False)  # scratch, one for every thread at work
 
     def with_threads(self, threads: int) -> SessionKnnModel:
         """The same model, answering batches with so many threads. Raises SettingsError when there are none."""
@@ -104,12 +104,12 @@ class SessionKnnModel:
         numbers = self.arrays["numbers"]
         if not 1 <= k <= len(numbers):
             raise SettingsError(f"k must lie between 1 and the {len(numbers)} sessions there are, but is {k}")
-        histories = histories.recoded(self.vocab)
+        histories = histories.reindex(self.vocab)
         rows = np.full((len(histories), k), -1, dtype=np.int64)
         scores = np.full((len(histories), k), -np.inf)
         offsets, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
 
-        def run(part: slice, proposed: np.ndarray, pad: Pad) -> None:
+        def run(part: slice, proposed: np.ndarray, pad: Scratch) -> None:
             ends = slice(part.start, part.stop + 1)
             nearest(self.index, self.way, offsets[ends], items, now[part], proposed, pad, rows[part], scores[part])
 
@@ -133,12 +133,12 @@ class SessionKnnModel:
         if self.recipe.fills:
             raise SettingsError(f"{self.recipe.name} fills its lists at random, so that its answers have no rank")
         way = self.way._replace(neighbours=int(sizes[-1]))
-        histories, seen = histories.recoded(self.vocab), self.recipe.returned(seen)
+        histories, seen = histories.reindex(self.vocab), self.recipe.returned(seen)
         higher, equal, own = np.zeros((3, len(histories), len(sizes)), dtype=np.int64)
         starts, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
         ends, wanted, many = locked(offsets), locked(targets), locked(np.array(sizes, dtype=np.int64))
 
-        def run(part: slice, proposed: np.ndarray, pad: Pad) -> None:
+        def run(part: slice, proposed: np.ndarray, pad: Scratch) -> None:
             to = slice(part.start, part.stop + 1)
             asked = (starts[to], items, now[part], proposed, ends[to], wanted, many, seen)
             stand(self.index, way, *asked, pad, higher[part], equal[part], own[part])
@@ -154,7 +154,7 @@ class SessionKnnModel:
         Raises DataError when they lack times, weights or kinds that the others have.
         """
         vocab = _grown(self.vocab, sessions)
-        store = SessionStore.restored(self.arrays, len(self.vocab)).joined(self.recipe.store(sessions.recoded(vocab)))
+        store = SessionStore.restored(self.arrays, len(self.vocab)).joined(self.recipe.store(sessions.reindex(vocab)))
         return self.rebuild(self, vocab, store)
 
     def aged(self, *, before_ms: int | None = None, newest: int | None = None) -> SessionKnnModel:
@@ -178,12 +178,12 @@ class SessionKnnModel:
         from embedrec.kernels.session_scores import answer
 
         check_k(k, len(self.vocab))
-        histories, seen = histories.recoded(self.vocab), self.recipe.returned(seen)
+        histories, seen = histories.reindex(self.vocab), self.recipe.returned(seen)
         rows = np.full((len(histories), k), -1, dtype=np.int64)
         scores = np.full((len(histories), k), -np.inf)
         offsets, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
 
-        def run(part: slice, proposed: np.ndarray, pad: Pad) -> None:
+        def run(part: slice, proposed: np.ndarray, pad: Scratch) -> None:
             ends = slice(part.start, part.stop + 1)
             asked = (offsets[ends], items, now[part], proposed, seen, single)
             answer(self.index, self.way, *asked, pad, rows[part], scores[part])
@@ -193,14 +193,14 @@ class SessionKnnModel:
             _fill(histories, len(self.vocab), self.way.seed, seen, rows, scores)
         return rows, scores
 
-    def _each(self, histories: Sessions, run: Callable[[slice, np.ndarray, Pad], None]) -> None:
+    def _each(self, histories: Sessions, run: Callable[[slice, np.ndarray, Scratch], None]) -> None:
         """Run parts of the histories, each with what is proposed for it, (q, c) int32 rows, and a scratch pad."""
         step = max(1, len(histories)) if self.proposals is None else _PROPOSED
         for start in range(0, len(histories), step):
             block = slice(start, min(start + step, len(histories)))
             proposed = self._proposed(histories, block)
 
-            def part(part: slice, pad: Pad, start: int = start, proposed: np.ndarray = proposed) -> None:
+            def part(part: slice, pad: Scratch, start: int = start, proposed: np.ndarray = proposed) -> None:
                 run(part, proposed[part.start - start : part.stop - start], pad)
 
             self._in_parts(block, part)
@@ -209,10 +209,10 @@ class SessionKnnModel:
         """The candidates of a block of histories: (q, c) int32 rows, −1 for none; c is 0 where the index is asked."""
         if self.proposals is None:
             return locked(np.empty((block.stop - block.start, 0), dtype=np.int32))
-        asked = histories.taken(np.arange(block.start, block.stop))
+        asked = histories.take(np.arange(block.start, block.stop))
         return locked(self.proposals.propose(asked, max(1, min(self.proposals.count, len(self.arrays["numbers"])))))
 
-    def _in_parts(self, block: slice, run: Callable[[slice, Pad], None]) -> None:
+    def _in_parts(self, block: slice, run: Callable[[slice, Scratch], None]) -> None:
         """Run parts of a block of histories, each with a scratch pad that no other thread uses."""
 
         def alone(part: slice) -> None:

@@ -67,9 +67,9 @@ class Projection(Settings):
             raise DataError("there are no events to learn from; prepare sessions that hold items")
         rows = random_rows(sessions, self.dim, seed) if self.method == "random" else self._singular(sessions, seed)
         items = _sums(sessions, rows, report)
-        return self.restore(sessions.vocab, {"projection": rows, "items": items})
+        return self.from_arrays(sessions.vocab, {"projection": rows, "items": items})
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of the arrays "projection" and "items", both (n, dim) float32.
 
         Raises DataError when they do not fit.
@@ -130,7 +130,7 @@ def _sums(sessions: Sessions, rows: np.ndarray, report: Report) -> np.ndarray:
     encode = weighted_encoder(rows, _ONCE)
     for start in range(0, len(sessions), _BLOCK):
         stop = min(start + _BLOCK, len(sessions))
-        block = sessions.taken(np.arange(start, stop))
+        block = sessions.take(np.arange(start, stop))
         sums += _held(block).T @ unit(encode(block))
         report("progress", done=stop, total=len(sessions), unit="sessions")
     return sums

@@ -14,7 +14,7 @@ from embedrec.errors import SettingsError
 from embedrec.models.session_knn.store import Order, SessionStore
 
 if TYPE_CHECKING:
-    from embedrec.kernels.session_formulas import Way
+    from embedrec.kernels.session_formulas import KnnFormula
 
 CANDIDATES = 1000  # that FAISS proposes where the settings do not say how many
 _NO_ITEMS = np.zeros(0)
@@ -48,7 +48,7 @@ class SessionKnnSettings(Settings, ABC):
         check_bounds(self, {"dim": (1, 65536)})
 
     @abstractmethod
-    def way(self) -> Way:
+    def way(self) -> KnnFormula:
         """The formulas of this variant, with its constants."""
 
     @property

@@ -20,7 +20,7 @@ from embedrec.models.session_knn.base import SessionKnn
 from embedrec.models.session_knn.store import SessionStore
 
 if TYPE_CHECKING:
-    from embedrec.kernels.session_formulas import Way
+    from embedrec.kernels.session_formulas import KnnFormula
 
 Curve = Literal["same", "div", "linear", "quadratic", "log"]
 Compat = Literal["none", "session-rec"]
@@ -55,14 +55,14 @@ class SKNN(SessionKnn):
     decay: Curve = "div"
     compat: Compat = "none"
 
-    def way(self) -> Way:
+    def way(self) -> KnnFormula:
         """See `SessionKnn.way`."""
         from embedrec.kernels import session_formulas as k
 
         peer = self.compat == "session-rec"
         cosine = k.S_PEER_COSINE if peer else k.S_COSINE
         similarity = {"cosine": cosine, "jaccard": k.S_JACCARD, "binary": k.S_BINARY}[self.similarity]
-        way = k.Way(self.neighbours, self.sample, similarity=similarity)
+        way = k.KnnFormula(self.neighbours, self.sample, similarity=similarity)
         return _decaying(way, self.decay, peer) if self.scoring == "last-shared" else way
 
     @property
@@ -108,7 +108,7 @@ class VSKNN(SessionKnn):
         super().__post_init__()
         _check_not_negative("idf", self.idf)
 
-    def way(self) -> Way:
+    def way(self) -> KnnFormula:
         """See `SessionKnn.way`."""
         from embedrec.kernels import session_formulas as k
 
@@ -117,7 +117,9 @@ class VSKNN(SessionKnn):
         curves = {"same": k.W_SAME, "div": k.W_DIV, "linear": linear, "quadratic": k.W_QUADRATIC, "log": k.W_LOG}
         shift = 1.7 if self.position == "log" else 0.0
         similarity = k.S_VEC if self.similarity == "vec" else k.S_COSINE
-        way = k.Way(self.neighbours, self.sample, weight=curves[self.position], shift=shift, similarity=similarity)
+        way = k.KnnFormula(
+            self.neighbours, self.sample, weight=curves[self.position], shift=shift, similarity=similarity
+        )
         return _decaying(way, self.decay, peer)
 
     def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
@@ -172,11 +174,11 @@ class STAN(SessionKnn):
             )
         return super().store(sessions)
 
-    def way(self) -> Way:
+    def way(self) -> KnnFormula:
         """See `SessionKnn.way`."""
         from embedrec.kernels import session_formulas as k
 
-        return k.Way(
+        return k.KnnFormula(
             self.neighbours,
             self.sample,
             weight=k.W_SAME if self.spw is None else k.W_EXP,
@@ -223,7 +225,7 @@ class VSTAN(STAN):
         _check_positive("ipw", self.ipw)
         _check_not_negative("idf", self.idf)
 
-    def way(self) -> Way:
+    def way(self) -> KnnFormula:
         """See `SessionKnn.way`."""
         from embedrec.kernels import session_formulas as k
 
@@ -275,12 +277,12 @@ class VMIS(SessionKnn):
         if not 0 < self.longest <= 1:
             raise SettingsError(f"longest must be a quantile above 0 and up to 1, but is {self.longest:g}")
 
-    def way(self) -> Way:
+    def way(self) -> KnnFormula:
         """See `SessionKnn.way`."""
         from embedrec.kernels import session_formulas as k
 
         peer = self.compat == "serenade"
-        return k.Way(
+        return k.KnnFormula(
             self.neighbours,
             self.sample,
             last=self.last_items,
@@ -326,16 +328,16 @@ class SSCF(SessionKnn):
     sample: int = 0
     center: Literal["all", "rated", "none"] = "all"
 
-    def way(self) -> Way:
+    def way(self) -> KnnFormula:
         """See `SessionKnn.way`."""
         from embedrec.kernels import session_formulas as k
 
         score = {"all": k.LESS_MEAN_OF_ALL, "rated": k.LESS_MEAN_OF_RATED, "none": k.MEAN}[self.center]
-        way = k.Way(self.neighbours, self.sample, weight=k.W_COUNT, similarity=k.S_COSINE)
+        way = k.KnnFormula(self.neighbours, self.sample, weight=k.W_COUNT, similarity=k.S_COSINE)
         return way._replace(adds=k.EACH_MENTION, score=score)
 
 
-def _decaying(way: Way, decay: Curve, peer: bool) -> Way:
+def _decaying(way: KnnFormula, decay: Curve, peer: bool) -> KnnFormula:
     """The way with a decay; `peer` lets a linear one go below 0, up to the hundredth step."""
     from embedrec.kernels import session_formulas as k
 

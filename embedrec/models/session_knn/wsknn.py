@@ -11,7 +11,7 @@ from embedrec.models.session_knn.base import SessionKnn
 from embedrec.models.session_knn.store import Order, SessionStore
 
 if TYPE_CHECKING:
-    from embedrec.kernels.session_formulas import Way
+    from embedrec.kernels.session_formulas import KnnFormula
 
 _LOG = log10(2.7)
 
@@ -60,7 +60,7 @@ class WSKNN(SessionKnn):
     recommend_any: bool = False
     compat: Literal["none", "wsknn"] = "none"
 
-    def way(self) -> Way:
+    def way(self) -> KnnFormula:
         """See `SessionKnn.way`."""
         from embedrec.kernels import session_formulas as k
 
@@ -78,7 +78,7 @@ class WSKNN(SessionKnn):
             "log": (k.D_LOG, _LOG),
             "quadratic": (k.D_QUADRATIC, 1.0),
         }[self.ranking]
-        return k.Way(
+        return k.KnnFormula(
             self.neighbours,
             self.sample,
             sampling=samplings[self.sampling],

@@ -34,7 +34,7 @@ class TwoTower(TwoTowerSettings):
 
         return learner_of(self, sessions, seed=seed, device=device)
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of its arrays, see `TwoTowerLearner.model`. Raises DataError when they do not fit.
 
         Queries are made without torch.

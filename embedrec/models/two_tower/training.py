@@ -109,7 +109,7 @@ class TwoTowerLearner:
             arrays |= packed_ids(self.user_ids.ids, "user")
         if self.rise is not None:
             arrays["trend"] = self.rise
-        return self.recipe.restore(self.vocab, arrays)
+        return self.recipe.from_arrays(self.vocab, arrays)
 
 
 def negatives_of(recipe: TwoTowerSettings) -> int:

@@ -18,7 +18,7 @@ from embedrec.errors import DataError, SettingsError, need_package
 from embedrec.models.base import Arrays
 from embedrec.models.long_sessions import report_long
 from embedrec.models.pair_counts import frequent
-from embedrec.models.popularity_scaling import best_share, dialled
+from embedrec.models.popularity_scaling import best_share, scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
 from embedrec.models.word2vec.settings import Word2VecSettings
@@ -67,7 +67,7 @@ class Word2Vec(Word2VecSettings):
             raise SettingsError(f"threads must be at least 1, but is {threads}")
         vocab, counts = _vocabulary(sessions, self.min_count, None if init is None else init.vocab)
         report("vocabulary", items=len(vocab), left_out=int((vocab.rows_of(sessions.vocab.ids) < 0).sum()))
-        sessions = sessions.recoded(vocab)
+        sessions = sessions.reindex(vocab)
         if not (sessions.lengths > 1).any():
             raise DataError(
                 f"no session has two items to learn from ({len(sessions)} sessions, {len(sessions.items)} events"
@@ -83,12 +83,12 @@ class Word2Vec(Word2VecSettings):
         x, y = run(self, sessions, counts, x, y, seed=seed, threads=threads, report=report)
         arrays = {"input": x, "output": y}
         if self.popularity is not None:
-            return self.restore(vocab, arrays)
-        model = replace(self, popularity=0.0).restore(vocab, arrays)
+            return self.from_arrays(vocab, arrays)
+        model = replace(self, popularity=0.0).from_arrays(vocab, arrays)
         share = best_share(model.embeddings, model.encoder, sessions, seed=seed)
-        return replace(self, popularity=share).restore(vocab, arrays)
+        return replace(self, popularity=share).from_arrays(vocab, arrays)
 
-    def restore(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of arrays "input" and "output", both (n, dim) float32. Raises DataError when they do not fit."""
         x, y = arrays["input"], arrays["output"]
         if x.shape != y.shape:
@@ -97,7 +97,7 @@ class Word2Vec(Word2VecSettings):
             raise DataError(f"vectors must be float32, but are {x.dtype} and {y.dtype}")
         chosen = {"input": x, "output": y}.get(self.vectors)
         embeddings = Embeddings(x + y if chosen is None else chosen, vocab, "cosine")
-        answers = dialled(embeddings, self.popularity or 0.0)
+        answers = scale_norms(embeddings, self.popularity or 0.0)
         return VectorModel(self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay), answers, answers)
 
     def _start(self, vocab: Vocab, init: VectorModel | None, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ Work = Callable[..., None]
 T = TypeVar("T")
 
 
-def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
+def prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
     """The items, of which up to `depth` are made by another thread before they are asked for."""
     end = object()
     pool = ThreadPoolExecutor(1)
@@ -25,7 +25,7 @@ def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
         pool.shutdown(cancel_futures=True)
 
 
-class Behind:
+class BackgroundPipeline:
     """Lanes of work, each done in order and by a thread of its own; Arrow and compiled kernels let others run.
 
     lanes  0: everything is done at once
@@ -37,7 +37,7 @@ class Behind:
         self.depth = depth
         self.waiting: deque[list[Future[None]]] = deque()
 
-    def __enter__(self) -> Behind:
+    def __enter__(self) -> BackgroundPipeline:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.vocab import POINT_ZERO, WHOLE
-from embedrec.storage.memory_budget import IN_MEMORY, Room, chunks, resting
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks, resting
 
 IdType = Literal["auto", "text", "number"]
 
@@ -31,7 +31,7 @@ class Ids:
     """
 
     def __init__(
-        self, *, many: bool = False, kind: IdType = "auto", role: str = "session", room: Room = IN_MEMORY
+        self, *, many: bool = False, kind: IdType = "auto", role: str = "session", room: MemoryBudget = IN_MEMORY
     ) -> None:
         self.kind = kind
         self.role = role
@@ -119,7 +119,7 @@ def without_point_zero(texts: Any) -> Any:
     return pc.replace_substring_regex(texts, POINT_ZERO, r"\1")
 
 
-def _whole(texts: Any, room: Room) -> np.ndarray | None:
+def _whole(texts: Any, room: MemoryBudget) -> np.ndarray | None:
     """Texts as int64 where all are whole numbers ("12"; "12.0" too, as float columns are written), else None."""
     numbers = room.empty(len(texts), np.int64)
     for here in chunks(len(texts)):
@@ -132,7 +132,7 @@ def _whole(texts: Any, room: Room) -> np.ndarray | None:
     return numbers
 
 
-def _compiled(ids: Any, room: Room, *, numeric: bool) -> _Numbers | _Texts:
+def _compiled(ids: Any, room: MemoryBudget, *, numeric: bool) -> _Numbers | _Texts:
     table = _Numbers(room) if numeric else _Texts(room)
     if len(ids):
         table.rows(ids)
@@ -158,7 +158,7 @@ class _Dict:
         """How many ids there are, and the bytes of texts where they are many; None for numbers."""
         return len(self.row_of), None
 
-    def of_texts(self, _: Room) -> _Dict:
+    def of_texts(self, _: MemoryBudget) -> _Dict:
         table = _Dict()
         table.numeric, table.row_of = False, {str(number): row for number, row in self.row_of.items()}
         return table
@@ -169,7 +169,7 @@ class _Numbers:
 
     numeric = True
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: MemoryBudget) -> None:
         self.n = 0
         self.room = room
         self.slots = room.full(_SLOTS, -1, np.int32)
@@ -195,7 +195,7 @@ class _Numbers:
     def size(self) -> tuple[int, int | None]:
         return self.n, None
 
-    def of_texts(self, room: Room) -> _Texts:
+    def of_texts(self, room: MemoryBudget) -> _Texts:
         table = _Texts(room)
         for here in chunks(self.n):
             table.rows(pc.cast(pa.array(self.known[: self.n][here]), pa.large_string()))
@@ -207,7 +207,7 @@ class _Texts:
 
     numeric = False
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: MemoryBudget) -> None:
         self.n = 0
         self.room = room
         self.slots = room.full(_SLOTS, -1, np.int32)
@@ -242,7 +242,7 @@ class _Texts:
     def size(self) -> tuple[int, int | None]:
         return self.n, int(self.ends[self.n])
 
-    def of_texts(self, _: Room) -> _Texts:
+    def of_texts(self, _: MemoryBudget) -> _Texts:
         return self
 
 

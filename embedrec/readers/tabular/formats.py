@@ -20,7 +20,7 @@ import pyarrow as pa
 from embedrec.errors import DataError
 from embedrec.readers.tabular import nested_json
 from embedrec.readers.tabular.arrow_columns import not_utf8, plain
-from embedrec.readers.tabular.background import ahead
+from embedrec.readers.tabular.background import prefetch
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.parquet_batches import packed_columns, sized, split
 from embedrec.readers.tabular.parse_values import number_text
@@ -88,7 +88,7 @@ class Parquet:
         rows, size = ceil(_ROWS * share), ceil(_BYTES * share)
         with self._open(source, columns) as file:
             total, done = max(file.metadata.num_rows, 1), 0
-            for batch in ahead(sized(file, columns, rows, size), ceil(_AHEAD * share)):
+            for batch in prefetch(sized(file, columns, rows, size), ceil(_AHEAD * share)):
                 for part in split(batch, size):
                     found = {name: plain(part.column(name)) for name in columns}
                     numbers = range(done + 1, done + part.num_rows + 1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from embedrec.data.sort_events import Columns
 from embedrec.data.vocab import Vocab
-from embedrec.storage.memory_budget import Room, chunks
+from embedrec.storage.memory_budget import MemoryBudget, chunks
 
 
 def shared_sessions(columns: Columns, sessions: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def shared_sessions(columns: Columns, sessions: int) -> np.ndarray:
 
 
 def by_user_too(
-    columns: Columns, sessions: Vocab, users: Vocab, shared: np.ndarray, room: Room
+    columns: Columns, sessions: Vocab, users: Vocab, shared: np.ndarray, room: MemoryBudget
 ) -> tuple[Columns, Vocab]:
     """The columns, and the sessions, of which each has one user.
 

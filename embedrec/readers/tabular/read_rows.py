@@ -18,7 +18,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, reason
 from embedrec.progress import Report
 from embedrec.readers.tabular import arrow_columns, parse_values
-from embedrec.readers.tabular.background import Behind
+from embedrec.readers.tabular.background import BackgroundPipeline
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.code_ids import Ids, IdType, start_kernels
 from embedrec.readers.tabular.formats import Batch, Format
@@ -26,7 +26,7 @@ from embedrec.readers.tabular.given_sessions import by_user_too, shared_sessions
 from embedrec.readers.tabular.guess_columns import listed
 from embedrec.readers.tabular.parse_times import Times, TimeUnit
 from embedrec.readers.tabular.source_files import Source
-from embedrec.storage.memory_budget import IN_MEMORY, Column, Room, chunks
+from embedrec.storage.memory_budget import IN_MEMORY, Column, MemoryBudget, chunks
 
 _MANY_BYTES = 64 << 20  # of files in which there may be so many ids that compiled kernels are worth their start
 
@@ -72,7 +72,7 @@ def read_rows(
     report: Report,
     *,
     threads: int = 1,
-    room: Room = IN_MEMORY,
+    room: MemoryBudget = IN_MEMORY,
 ) -> Events:
     """The rows of all sources as events, in their order where there is no time.
 
@@ -86,7 +86,7 @@ def read_rows(
         check_columns(plan.columns(), source, form.columns(source))
     report("progress", done=0, total=total, unit="B")
     many = total >= _MANY_BYTES
-    with Behind(min(threads, 2) if threads > 1 else 0, room.depth) as behind:
+    with BackgroundPipeline(min(threads, 2) if threads > 1 else 0, room.depth) as behind:
         table = _Table(plan, many, room, behind)
         for source, form in sources:
             for batch in form.batches(source, plan.columns(), bad_rows, room.share):
@@ -124,7 +124,7 @@ _NUMBERS = {"time": np.int64, "weight": np.float32, "order": np.float64}
 
 
 class _Table:
-    def __init__(self, plan: Plan, many: bool, room: Room, behind: Behind) -> None:
+    def __init__(self, plan: Plan, many: bool, room: MemoryBudget, behind: BackgroundPipeline) -> None:
         self.plan = plan
         self.room = room
         self.behind = behind
@@ -197,7 +197,7 @@ class _Table:
             if role in self.ids:
                 ids, final = self.ids.pop(role).final()
                 if final is not None:
-                    columns[role] = self.room.recoded(columns[role], final)
+                    columns[role] = self.room.reindex(columns[role], final)
                 names = self._names(final, len(ids)) if role == "item" and self.plan.name else None
                 vocabs[role] = Vocab.distinct(ids, names)
         key = next((role for role in ("order", "time") if role in columns), None)

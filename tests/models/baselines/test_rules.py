@@ -172,7 +172,7 @@ def test_refused_settings(make, message: str) -> None:
 def test_arrays_that_are_no_rules(items: list, scores: list, message: str) -> None:
     arrays = {"items": np.array(items, dtype=np.int32), "scores": np.array(scores, dtype=np.float32)}
     with pytest.raises(DataError, match=message):
-        AssociationRules().restore(LETTERS, arrays)
+        AssociationRules().from_arrays(LETTERS, arrays)
 
 
 def test_a_session_of_few_items_is_counted_in_one_pass_however_long_it_is() -> None:

@@ -17,7 +17,7 @@ from embedrec.data import Sessions, Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import pair_counts
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence, CooccurrenceModel, Measure
-from embedrec.storage.memory_budget import Room
+from embedrec.storage.memory_budget import MemoryBudget
 from tests.conftest import of_lists, read_only, tiny_sessions
 from tests.data import strategies as draw
 
@@ -205,7 +205,7 @@ def test_parts_threads_and_files_change_no_byte(lists: list[str], measure: Any, 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_a_budget_of_memory_changes_no_byte(measure: Any, tmp_path: Path) -> None:
     sessions, recipe = with_repeats(), Cooccurrence(measure, min_count=2, top=7)
-    plain, files = recipe.fit(sessions), recipe.fit(sessions, room=Room(256 << 20, tmp_path), threads=2)
+    plain, files = recipe.fit(sessions), recipe.fit(sessions, room=MemoryBudget(256 << 20, tmp_path), threads=2)
     for name, array in plain.arrays.items():
         assert files.arrays[name].tobytes() == array.tobytes()
         assert not isinstance(array.base, memoryview)
@@ -305,4 +305,4 @@ def test_nothing_to_count() -> None:
 def test_arrays_that_are_no_lists(items: list, scores: list, message: str) -> None:
     arrays = {"items": np.array(items, dtype=np.int32), "scores": np.array(scores, dtype=np.float32)}
     with pytest.raises(DataError, match=message):
-        Cooccurrence().restore(LETTERS, arrays)
+        Cooccurrence().from_arrays(LETTERS, arrays)

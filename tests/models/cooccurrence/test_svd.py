@@ -19,7 +19,7 @@ from embedrec.models.cooccurrence.svd import Spectral, leading
 from embedrec.models.pair_counts import Pairs, all_pairs, frequent, one_mention
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import quiet
-from embedrec.storage.memory_budget import Room
+from embedrec.storage.memory_budget import MemoryBudget
 from tests.conftest import of_lists, read_only
 from tests.data import strategies as draw
 
@@ -158,7 +158,11 @@ def test_parts_threads_and_files_change_no_byte(
     monkeypatch.setattr(pair_counts, "_PADS", 0)
     told: list[tuple[str, dict[str, Any]]] = []
     parts = Spectral(dim=20, min_count=1).fit(
-        world, seed=3, threads=3, room=Room(256 << 20, tmp_path), report=lambda event, **n: told.append((event, n))
+        world,
+        seed=3,
+        threads=3,
+        room=MemoryBudget(256 << 20, tmp_path),
+        report=lambda event, **n: told.append((event, n)),
     )
     assert parts.arrays["items"].tobytes() == whole.arrays["items"].tobytes()
     assert list(tmp_path.iterdir()) == []
@@ -175,16 +179,16 @@ def test_the_dial_from_specific_to_popular(world: Sessions) -> None:
     full = norms(whole)
     assert full[30 * np.arange(3)].min() > np.median(full)  # popular items have large norms
     for share in (0.0, 0.2, 1.0):
-        model = Spectral(dim=8, min_count=1, popularity=share).restore(whole.vocab, whole.arrays)
+        model = Spectral(dim=8, min_count=1, popularity=share).from_arrays(whole.vocab, whole.arrays)
         assert model.embeddings.metric == ("dot" if share else "cosine")
         assert model.answers is model.embeddings and model.searcher is model.embeddings
         if share:
             np.testing.assert_allclose(norms(model), np.where(full > 0, full**share, 0), rtol=1e-4)
-        again = Spectral(dim=8, min_count=1, popularity=0.7).restore(whole.vocab, whole.arrays).dialled(share)
+        again = Spectral(dim=8, min_count=1, popularity=0.7).from_arrays(whole.vocab, whole.arrays).scale_norms(share)
         assert again.embeddings.metric == model.embeddings.metric
         assert (again.embeddings.vectors == model.embeddings.vectors).all()
     popular, specific = (
-        Spectral(dim=8, min_count=1, popularity=share).restore(whole.vocab, whole.arrays) for share in (1.0, 0.0)
+        Spectral(dim=8, min_count=1, popularity=share).from_arrays(whole.vocab, whole.arrays) for share in (1.0, 0.0)
     )
     met = [np.bincount(m.neighbours(np.arange(90), 5).rows.ravel(), minlength=91) for m in (popular, specific)]
     assert (met[0] > 0).sum() < (met[1] > 0).sum()
@@ -228,4 +232,4 @@ def test_refused_settings(settings: dict[str, Any], message: str) -> None:
 
 def test_vectors_that_do_not_fit() -> None:
     with pytest.raises(DataError, match=r"items of a svd model must have shape \(6, 2\), but is \(5, 2\)"):
-        Spectral().restore(LETTERS, {"items": np.ones((5, 2), dtype=np.float32)})
+        Spectral().from_arrays(LETTERS, {"items": np.ones((5, 2), dtype=np.float32)})

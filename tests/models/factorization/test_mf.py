@@ -11,7 +11,7 @@ import pytest
 
 from embedrec.data import Sessions, Vocab
 from embedrec.errors import DataError, EmbedrecError, SettingsError
-from embedrec.evaluation.evaluate import Terms, evaluate
+from embedrec.evaluation.evaluate import EvaluationSettings, evaluate
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.factorization import least_squares
 from embedrec.models.factorization.least_squares import Objective, Side, cells, fold_in
@@ -131,7 +131,7 @@ def test_a_history_nobody_trained_on_has_the_best_vector(plays: Any, dim: int) -
     recipe = MatrixFactorisation(dim=dim, plays=plays, decay=1.0, regularisation=0.05)
     model = recipe.fit(sessions)
     objective = recipe.objective(float(model.arrays["unobserved"][0]))
-    w = dense_cells(fresh.recoded(model.vocab), plays)
+    w = dense_cells(fresh.reindex(model.vocab), plays)
     expected = dense_half(objective, w, model.arrays["items"].astype(np.float64))
     np.testing.assert_allclose(model.encode(fresh).vectors, expected, rtol=1e-3, atol=1e-5)
 
@@ -167,9 +167,9 @@ def test_planted_groups_are_found(change: dict[str, Any]) -> None:
 
 def test_it_beats_popularity() -> None:
     train, held = clusters(), clusters(seed=1, count=100)
-    questions = next_items(HeldOut(held, np.zeros(len(held)))).recoded(train.vocab)
+    questions = next_items(HeldOut(held, np.zeros(len(held)))).reindex(train.vocab)
     mf, popular = (
-        evaluate(recipe.fit(train), questions, train, Terms(at=(10,), draws=0)).metrics["recall@10"]
+        evaluate(recipe.fit(train), questions, train, EvaluationSettings(at=(10,), draws=0)).metrics["recall@10"]
         for recipe in (MatrixFactorisation(dim=16), Popular())
     )
     assert mf > 0.5 > 3 * popular
@@ -266,7 +266,7 @@ def test_arrays_that_do_not_fit() -> None:
     recipe = MatrixFactorisation(dim=3)
     for wrong in (items[:5], items[:, :2], items.astype(np.float64)):
         with pytest.raises(DataError, match=r"6 items need float32 vectors of shape \(6, 3\)"):
-            recipe.restore(vocab, {"items": wrong, "unobserved": np.ones(1)})
+            recipe.from_arrays(vocab, {"items": wrong, "unobserved": np.ones(1)})
     for weight in (np.ones(2), np.zeros(1), np.full(1, np.inf), np.full(1, np.nan)):
         with pytest.raises(DataError, match="the weight of a pair must be one positive number"):
-            recipe.restore(vocab, {"items": items, "unobserved": weight})
+            recipe.from_arrays(vocab, {"items": items, "unobserved": weight})

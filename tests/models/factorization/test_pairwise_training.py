@@ -130,4 +130,4 @@ def test_what_cannot_be_learned_from() -> None:
 def test_arrays_that_do_not_fit() -> None:
     vocab = tiny_sessions().vocab
     with pytest.raises(DataError, match=r"items of a neural-cf model must have shape \(6, 3\), but is \(6, 4\)"):
-        NeuralCF(dim=3).restore(vocab, {"items": np.zeros((6, 4), dtype=np.float32)})
+        NeuralCF(dim=3).from_arrays(vocab, {"items": np.zeros((6, 4), dtype=np.float32)})

@@ -17,7 +17,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.models.gru4rec.network import Network, dropped
 from embedrec.models.gru4rec.recipe import GRU4Rec, RecurrentModel
 from embedrec.models.gru4rec.training import GRU4RecLearner
-from embedrec.training.context import Run
+from embedrec.training.context import TrainingContext
 from tests.conftest import of_lists, read_only, tiny_sessions
 from tests.training.toy import clustered_sessions
 
@@ -82,7 +82,7 @@ def slow_loss(parts: dict[str, Tensor], recipe: GRU4Rec, inputs: list[int], targ
 @pytest.mark.parametrize("loss", ["bpr-max", "bpr", "cross-entropy"])
 def test_a_step_on_three_items_by_hand(loss: Any) -> None:
     """Loss, gradients, and the weights after the first two steps of training, against plain formulas in float64."""
-    sessions = of_lists(["ab", "bc", "ac", "ba"]).compacted()  # rows a 0, b 1, c 2; counts 3, 3, 2
+    sessions = of_lists(["ab", "bc", "ac", "ba"]).drop_unused_items()  # rows a 0, b 1, c 2; counts 3, 3, 2
     recipe: Any = {"layers": "4", "batch": 2, "n_sample": 5, "loss": loss, "logq": 0.8, "elu": 0.5, **DRY}
     learner = learner_of(sessions, **recipe)
     network = network_of(learner)
@@ -147,7 +147,7 @@ def test_streams_against_a_loop_over_sessions(input: Any) -> None:
     assert [row for row, _ in met] == sessions.items[order].tolist()
     wanted = [e for e in range(len(sessions.items)) if e + 1 not in sessions.offsets[1:]]
     assert sorted(order) == wanted and learner.examples == len(wanted)
-    alone = model.encoder(sessions.taken(sessions.session_of[order], sessions.place_of[order] + 1))
+    alone = model.encoder(sessions.take(sessions.session_of[order], sessions.place_of[order] + 1))
     np.testing.assert_allclose(torch.stack([q for _, q in met]).numpy(), alone[:, :-1], rtol=1e-4, atol=1e-6)
 
 
@@ -164,9 +164,9 @@ def test_resumed_is_uninterrupted(tmp_path: Path, settings: Any) -> None:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        recipe.fit(sessions, seed=3, report=stopping, run=Run(checkpoint=tmp_path / "c"))
+        recipe.fit(sessions, seed=3, report=stopping, run=TrainingContext(checkpoint=tmp_path / "c"))
     whole = recipe.fit(sessions, seed=3)
-    again = recipe.fit(sessions, seed=3, run=Run(checkpoint=tmp_path / "c", resume=True))
+    again = recipe.fit(sessions, seed=3, run=TrainingContext(checkpoint=tmp_path / "c", resume=True))
     for name, array in whole.arrays.items():
         assert array.tobytes() == again.arrays[name].tobytes(), name
 
@@ -200,12 +200,12 @@ def test_a_live_session_is_answered_like_its_history() -> None:
     sessions = clustered_sessions(60)
     model = GRU4Rec(**SMALL).fit(sessions, seed=0)
     assert isinstance(model, RecurrentModel)
-    lists = sessions.taken(np.flatnonzero(sessions.lengths >= 3)[:4])
+    lists = sessions.take(np.flatnonzero(sessions.lengths >= 3)[:4])
     state = model.start(4)
     for place in range(3):
         state = model.step(state, np.array([lists[s][place] for s in range(4)]))
         found = model.searcher.search(state.queries, 5)
-        want = model.recommend(lists.taken(np.arange(4), np.full(4, place + 1)), 5, seen=True)
+        want = model.recommend(lists.take(np.arange(4), np.full(4, place + 1)), 5, seen=True)
         assert (found.rows == want.rows).all()
         np.testing.assert_allclose(found.scores, want.scores, rtol=1e-4, atol=1e-5)
 
@@ -215,7 +215,7 @@ def test_the_dial_takes_states_without_their_bias() -> None:
     model = GRU4Rec(**SMALL).fit(sessions, seed=0)
     assert model.embeddings.dim == 8 and model.answers.dim == 9
     np.testing.assert_array_equal(model.answers.vectors[:, :8], model.embeddings.vectors)
-    answer = model.dialled(1.0).recommend(sessions, 30, seen=True)
+    answer = model.scale_norms(1.0).recommend(sessions, 30, seen=True)
     want = model.embeddings.vectors @ model.encoder(sessions)[:, :8].T
     np.testing.assert_allclose(answer.scores, -np.sort(-want.T, axis=1), rtol=1e-4, atol=1e-5)
 
@@ -236,7 +236,7 @@ def test_what_items_without_features_say() -> None:
 
 
 def test_batches_repeat_and_negatives_are_drawn_in_proportion() -> None:
-    sessions = of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).recoded(Vocab(list("abcd")))
+    sessions = of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).reindex(Vocab(list("abcd")))
     learner, again = (learner_of(sessions, sample_alpha=2.0, n_sample=4000) for _ in range(2))
     one, same, other = (list(x.batches(epoch)) for x, epoch in ((learner, 1), (again, 1), (learner, 2)))
     for a, b, c in zip(one, same, other, strict=True):
@@ -291,7 +291,7 @@ def test_arrays_that_do_not_fit(settings: Any) -> None:
     for name, array in model.arrays.items():
         for wrong in (array[:-1], array[..., :-1]):
             with pytest.raises(DataError):
-                model.recipe.restore(model.vocab, {**model.arrays, name: wrong})
+                model.recipe.from_arrays(model.vocab, {**model.arrays, name: wrong})
     less = {name: array for name, array in model.arrays.items() if name != "hidden0"}
     with pytest.raises(DataError, match="hidden0 of a gru4rec model must have shape"):
-        model.recipe.restore(model.vocab, less)
+        model.recipe.from_arrays(model.vocab, less)

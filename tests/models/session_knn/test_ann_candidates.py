@@ -160,11 +160,11 @@ def test_refused_settings(settings: dict[str, Any], message: str) -> None:
 def test_arrays_that_do_not_fit(name: str, change: Any) -> None:
     model = SKNN(5, 50, candidates="ann", dim=8).fit(drawn(100))
     with pytest.raises(DataError):
-        model.recipe.restore(model.vocab, dict(model.arrays) | {name: change(model.arrays[name])})
+        model.recipe.from_arrays(model.vocab, dict(model.arrays) | {name: change(model.arrays[name])})
 
 
 def test_another_number_of_sessions() -> None:
     model = SKNN(5, 50, candidates="ann", dim=8).fit(drawn(100))
     other = SKNN(5, 50, candidates="ann", dim=8).fit(drawn(90))
     with pytest.raises(DataError, match="the index holds 90 × 8 vectors for 100 sessions"):
-        model.recipe.restore(model.vocab, dict(model.arrays) | {"faiss": other.arrays["faiss"]})
+        model.recipe.from_arrays(model.vocab, dict(model.arrays) | {"faiss": other.arrays["faiss"]})

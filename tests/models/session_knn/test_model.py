@@ -220,7 +220,7 @@ def same(one: SessionKnnModel, other: SessionKnnModel) -> None:
     assert one.arrays.keys() == other.arrays.keys()
     for name, array in one.arrays.items():
         assert array.dtype == other.arrays[name].dtype and array.tolist() == other.arrays[name].tolist(), name
-    asked = asked_of(ASKED).recoded(one.vocab)
+    asked = asked_of(ASKED).reindex(one.vocab)
     k = len(one.vocab)
     for seen in (False, True):
         for mine, yours in zip(*(model.weights(asked, k, seen=seen) for model in (one, other)), strict=True):
@@ -264,7 +264,7 @@ def test_aged_is_as_fitted_on_the_rest(past: list[Past], newest: int, quarter: i
 def emptied(model: SessionKnnModel) -> SessionKnnModel:
     """The model without any session; a fit on none would not know which columns there were."""
     none = {name: array[: 1 if name in ("offsets", "seed") else 0] for name, array in model.arrays.items()}
-    return model.recipe.restore(model.vocab, none)
+    return model.recipe.from_arrays(model.vocab, none)
 
 
 def test_an_update_brings_new_items() -> None:
@@ -336,7 +336,7 @@ def test_threads_and_batches_change_nothing(name: str) -> None:
         assert (again[0] == rows).all() and (again[1] == weights).all()
     near = model.neighbours(asked, 20)
     for q in range(0, len(asked), 7):
-        alone = asked.taken(np.array([q]))
+        alone = asked.take(np.array([q]))
         found = (*model.weights(alone, 40), *model.neighbours(alone, 20))
         for one, batch in zip(found, (rows, weights, *near), strict=True):
             assert (one[0] == batch[q]).all()
@@ -445,7 +445,7 @@ def test_arrays_that_are_no_sessions(name: str, array: list[int], message: str) 
     arrays = dict(SKNN().fit(sessions_of([Past(list("ab"), [1, 2]), Past(list("bc"), [3, 4])])).arrays)
     arrays[name] = np.array(array, dtype=arrays[name].dtype)
     with pytest.raises(DataError, match=message):
-        SKNN().restore(LETTERS, arrays)
+        SKNN().from_arrays(LETTERS, arrays)
 
 
 def test_every_recipe_is_tested_here() -> None:

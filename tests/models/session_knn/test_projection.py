@@ -117,4 +117,4 @@ def test_arrays_that_do_not_fit() -> None:
         (np.full((6, 3), np.nan, dtype=np.float32), "must be finite float32 of that shape"),
     ):
         with pytest.raises(DataError, match=says):
-            Projection(dim=3).restore(tiny_sessions().vocab, {"projection": rows, "items": items})
+            Projection(dim=3).from_arrays(tiny_sessions().vocab, {"projection": rows, "items": items})

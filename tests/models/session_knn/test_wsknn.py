@@ -71,7 +71,7 @@ def movielens() -> Sessions:
 def split(movielens: Sessions) -> tuple[Sessions, dict[int, list[Any]], Sessions]:
     """Every tenth user is held out: training sessions, as the package takes them, and histories of 1 … 40 items."""
     held = np.arange(len(movielens)) % 10 == 9
-    train = movielens.taken(np.flatnonzero(~held))
+    train = movielens.take(np.flatnonzero(~held))
     assert train.times is not None and train.weights is not None and train.kinds is not None
     columns = (train.items, train.times, train.kinds, train.weights)
     maps = {
@@ -79,7 +79,7 @@ def split(movielens: Sessions) -> tuple[Sessions, dict[int, list[Any]], Sessions
     }
     numbers = np.flatnonzero(held)[:24]
     lengths = np.minimum(movielens.lengths[numbers], np.array([1, 2, 5, 12, 25, 40] * 4))
-    return train, maps, movielens.taken(numbers, lengths)
+    return train, maps, movielens.take(numbers, lengths)
 
 
 def agree(peer: package.WSKNN, recipe: WSKNN, train: Sessions, histories: Sessions) -> None:
@@ -205,7 +205,7 @@ def test_a_kind_that_no_event_has(movielens: Sessions) -> None:
 
 
 def test_saved_with_all_its_columns(tmp_path: Path, movielens: Sessions) -> None:
-    train, asked = movielens.taken(np.arange(200)), movielens.taken(np.arange(200, 205))
+    train, asked = movielens.take(np.arange(200)), movielens.take(np.arange(200, 205))
     model = WSKNN(sampling="weighted_events", required_event="like", recommend_any=True).fit(train, seed=4)
     assert {"times", "weights", "found", "seed"} < set(model.arrays)
     save_model(model, tmp_path / "m", {})

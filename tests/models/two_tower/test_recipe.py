@@ -73,7 +73,7 @@ def test_sampled_softmax_against_cross_entropy() -> None:
 @pytest.mark.parametrize("scoring", ["cosine", "dot"])
 @pytest.mark.parametrize("loss", ["softmax", "bce"])
 def test_losses_by_hand_on_three_items(scoring: Any, loss: Any) -> None:
-    sessions = of_lists(["abc", "ab", "ca"]).compacted()  # rows: a 0, b 1, c 2; counts 3, 2, 2
+    sessions = of_lists(["abc", "ab", "ca"]).drop_unused_items()  # rows: a 0, b 1, c 2; counts 3, 2, 2
     learner = learner_of(sessions, scoring=scoring, loss=loss, negatives=2, temperature=0.5, logq=0.7, dropout=0.0,
                          history=2, decay=0.5, batch=4)  # fmt: skip
     towers = towers_of(learner)
@@ -116,7 +116,7 @@ def test_losses_by_hand_on_three_items(scoring: Any, loss: Any) -> None:
 def test_old_events_count_less(loss: Any) -> None:
     """The loss of a batch is the sum of those of its examples, each times its weight."""
     day = 86_400_000
-    plain = of_lists(["abc", "ab", "ca"]).compacted()
+    plain = of_lists(["abc", "ab", "ca"]).drop_unused_items()
     sessions = replace(plain, times=np.array([0, 0, 2, 4, 4, 1, 3]) * day)
     want = 0.5 ** (np.array([4, 4, 2, 0, 0, 3, 1]) / 2)
     np.testing.assert_allclose(weights_of(sessions, 2.0), want / want.mean(), rtol=1e-6)
@@ -147,7 +147,7 @@ def test_trend_is_added_to_every_score(scoring: Any) -> None:
     settings: dict[str, Any] = {"scoring": scoring, "temperature": 0.5, "patience": None}
     model = TwoTower(**{**SMALL, **settings, "trend": 5.0}).fit(sessions)
     flat = TwoTower(**{**SMALL, **settings}).fit(sessions)
-    histories = sessions.taken(np.arange(6)).recoded(model.vocab)
+    histories = sessions.take(np.arange(6)).reindex(model.vocab)
     rise, n = model.arrays["trend"], len(model.vocab)
     assert rise.max() > 0 > rise.min()
     with_trend, without = (m.recommend(histories, n, seen=True) for m in (model, flat))
@@ -156,8 +156,8 @@ def test_trend_is_added_to_every_score(scoring: Any) -> None:
         wanted = [scores[row] + 0.5 * rise[row] for row in with_trend.rows[q].tolist()]
         np.testing.assert_allclose(with_trend.scores[q], wanted, rtol=1e-4, atol=1e-5)
     assert model.encode(histories).vectors.shape == (6, 8)
-    assert model.dialled(0.5).recommend(histories, 3, seen=True).rows.tolist() == (
-        flat.dialled(0.5).recommend(histories, 3, seen=True).rows.tolist()
+    assert model.scale_norms(0.5).recommend(histories, 3, seen=True).rows.tolist() == (
+        flat.scale_norms(0.5).recommend(histories, 3, seen=True).rows.tolist()
     )
     with pytest.raises(SettingsError, match="trend of two-tower needs times, but the sessions have none; leave it out"):
         TwoTower(trend=3.0).fit(plain)
@@ -212,7 +212,7 @@ def test_batches_hold_every_example_once_and_repeat() -> None:
 
 
 def test_negatives_are_drawn_in_proportion() -> None:
-    sessions = of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).recoded(Vocab(list("abcd")))
+    sessions = of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).reindex(Vocab(list("abcd")))
     learner = learner_of(sessions, ns_exponent=2.0)
     drawn = learner._draw(40_000, torch.Generator().manual_seed(0)).bincount(minlength=4) / 40_000
     assert drawn.tolist() == pytest.approx([25 / 35, 9 / 35, 1 / 35, 0], abs=0.01)
@@ -244,7 +244,7 @@ def test_queries_without_torch_are_those_of_torch(settings: Any) -> None:
     want = towers._queries(vectors, history, ages, bags, events).detach().numpy()
     model = learner.model()
     session, place = sessions.session_of[events.numpy()], sessions.place_of[events.numpy()]
-    found = model.encoder(sessions.taken(session, place))
+    found = model.encoder(sessions.take(session, place))
     np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.embeddings.vectors, vectors.detach().numpy(), rtol=1e-6)
 
@@ -270,7 +270,7 @@ def test_users_count_and_unknown_ones_do_not() -> None:
     assert encoded[:12].any(axis=1).all() and not encoded[12].any()
     answer = groups[model.recommend(users, 4).rows[:12]]
     assert (answer == (np.arange(12) % 6)[:, None]).mean() > 0.9
-    some = sessions.taken(np.arange(5))
+    some = sessions.take(np.arange(5))
     stranger = replace(some, users=np.array(["nobody"] * 5, dtype=object))
     np.testing.assert_array_equal(model.encoder(stranger), model.encoder(replace(some, users=None)))
     assert (model.encoder(some) != model.encoder(stranger)).any()
@@ -306,7 +306,7 @@ def test_cold_items_are_found() -> None:
     assert np.linalg.norm(model.embeddings.vectors[n:], axis=1).min() > 0.1
     near = model.embeddings.search(model.embeddings.vectors[n:], 5).rows
     assert (groups[near] == groups[n:, None]).mean() > 0.9
-    histories = sessions.taken(np.arange(60))
+    histories = sessions.take(np.arange(60))
     answer = model.recommend(histories, 7, seen=True).rows
     assert (answer >= n).any(axis=1).mean() > 0.9  # all seven of a group are answered, two of them cold
     plain = TwoTower(**{**SMALL, "features": False}).fit(sessions, seed=0)
@@ -407,7 +407,7 @@ def test_arrays_that_do_not_fit() -> None:
     model = TwoTower(**{**SMALL, "users": True, "query_layers": "5"}).fit(clustered_sessions(), seed=0)
     for name, array in model.arrays.items():
         with pytest.raises(DataError):
-            model.recipe.restore(model.vocab, {**model.arrays, name: array[:-1]})
+            model.recipe.from_arrays(model.vocab, {**model.arrays, name: array[:-1]})
     less = {name: array for name, array in model.arrays.items() if name != "layer1"}
     with pytest.raises(DataError, match=r"layer1 of a two-tower model must have shape \(5, 8\), but is missing"):
-        model.recipe.restore(model.vocab, less)
+        model.recipe.from_arrays(model.vocab, less)

@@ -217,11 +217,11 @@ def test_restore_gives_the_same_vectors():
         ("output", model.arrays["output"]),
         ("sum", model.arrays["input"] + model.arrays["output"]),
     ):
-        restored = Word2Vec(**SMALL, vectors=side).restore(model.vocab, model.arrays)
+        restored = Word2Vec(**SMALL, vectors=side).from_arrays(model.vocab, model.arrays)
         assert (restored.embeddings.vectors == vectors).all()
         assert restored.embeddings.metric == "cosine"
     with pytest.raises(DataError, match="input vectors are"):
-        Word2Vec().restore(model.vocab, {"input": np.zeros((3, 2)), "output": np.zeros((3, 4))})
+        Word2Vec().from_arrays(model.vocab, {"input": np.zeros((3, 2)), "output": np.zeros((3, 4))})
 
 
 def test_recommends_from_the_group_of_the_history():

@@ -150,13 +150,13 @@ _ORDERS = {
 @pytest.mark.parametrize("texts", _ORDERS.values(), ids=_ORDERS)
 @pytest.mark.parametrize("budget", [False, True])
 def test_what_is_finer_than_a_millisecond_orders(tmp_path: Path, texts: list[str], budget: bool) -> None:
-    from embedrec.storage.memory_budget import IN_MEMORY, Room
+    from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
     whole = "2014-04-07 10:51:00" if "-" in texts[0] else texts[0][: len(texts[0].partition(".")[0])]
     files = {"a.csv": f"session,item,time\n2,first,{whole}\n", "b.csv": "session,item,time\n"}
     files["b.csv"] += "".join(f"1,{name},{text}\n" for name, text in zip("cba", texts, strict=True))
     write(tmp_path, files)
-    room = Room(256 << 20, tmp_path) if budget else IN_MEMORY
+    room = MemoryBudget(256 << 20, tmp_path) if budget else IN_MEMORY
     events = Table().read([tmp_path / "a.csv", tmp_path / "b.csv"], bad_rows=BadRows(), room=room)
     assert [row[1] for row in rows(events)] == ["first", "a", "b", "c"]
     assert set((events.time[1:] - 1_396_867_869_123).tolist()) <= {0, 1}
