@@ -34,7 +34,7 @@ class UnknownItemError(EmbedrecError):
     """An id or name that is not in the vocabulary."""
 
 
-class TargetNotMet(EmbedrecError):
+class TargetNotMet(EmbedrecError):  # noqa: N818 (the name of the plan)
     """An index that cannot be as good as it was asked to be; `points` are what was measured, as JSON values."""
 
     def __init__(self, message: str, points: Sequence[Mapping[str, Any]] = ()) -> None:

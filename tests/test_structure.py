@@ -83,12 +83,12 @@ def test_imports_point_down(path: Path) -> None:
 def test_there_are_no_import_cycles() -> None:
     """Whoever reads a module has read all that it stands on: imports in functions and for types count."""
     imports = {dotted(path): imported_by(path) for path in modules()}
-    for start in imports:
-        reached, new = set(), imports[start]
+    for start, direct in imports.items():
+        reached, new = set(), direct
         while new:
             reached |= new
             new = {other for name in new for other in imports.get(name, ())} - reached
-        assert start not in reached, f"{start} imports itself through {sorted(reached & imports[start])}"
+        assert start not in reached, f"{start} imports itself through {sorted(reached & direct)}"
 
 
 def loaded_by(code: str) -> set[str]:

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from typing import Any
 
 _FILE = ".numba_config.yaml"  # numba's settings in the current folder, see `load_numba`
 
@@ -29,4 +30,24 @@ def load_numba() -> None:
     config._config_fname = os.devnull  # numba looks again whenever it compiles
 
 
+def recompile_what_cannot_be_read() -> None:
+    """Make numba compile kernels again where it cannot read its index of those that were compiled before.
+
+    An index names the types of arguments. After an upgrade that renames one, reading it raises AttributeError or
+    ImportError before numba compares the time stamp that says it is out of date.
+    """
+    from numba.core.caching import IndexDataCacheFile
+
+    read = IndexDataCacheFile._load_index
+
+    def read_or_none(file: IndexDataCacheFile) -> Any:
+        try:
+            return read(file)
+        except (AttributeError, ImportError):
+            return {}
+
+    IndexDataCacheFile._load_index = read_or_none
+
+
 load_numba()
+recompile_what_cannot_be_read()

@@ -61,7 +61,7 @@ def space_of(cls: type[Any], texts: Mapping[str, str]) -> Space:
 
 def own_space(cls: type[Any]) -> dict[str, str]:
     """The texts that a recipe declares. Raises SettingsError for one that declares none."""
-    declared: dict[str, str] = cls.__dict__.get("SPACE", {})
+    declared: dict[str, str] = getattr(cls, "SPACE", {})
     if not declared:
         raise SettingsError(f"{cls.name} declares no space of settings; name some, as in --space KEY=1..100")
     return dict(declared)

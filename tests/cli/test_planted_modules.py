@@ -169,7 +169,7 @@ def test_a_library_finds_the_same(run: Run, compass: Path) -> None:
 
 
 def test_interpreters_are_started_in_one_place() -> None:
-    """Whoever starts one says `interpreters.command`, which keeps the current folder off its path."""
+    """Whoever starts one says `child_interpreters.command`, which keeps the current folder off its path."""
     package = Path(embedrec.__file__).parent
     starting = {str(p.relative_to(package)) for p in package.rglob("*.py") if "sys.executable" in p.read_text()}
-    assert starting == {"interpreters.py"}
+    assert starting == {"runtime/child_interpreters.py"}

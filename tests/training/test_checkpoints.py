@@ -231,8 +231,8 @@ RECIPE = {"dim": 8, "epochs": 5, "batch": 32, "negatives": 16, "users": True, "q
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from embedrec.models.two_tower import TwoTower
-from embedrec.training.context import Run
+from embedrec.models.two_tower.recipe import TwoTower
+from embedrec.training.context import TrainingContext
 from tests.training.toy import clustered_sessions
 
 done = 0
@@ -243,7 +243,7 @@ def report(event, **numbers):
     if event == "progress" and done == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
-run = Run(checkpoint=Path(sys.argv[2]))
+run = TrainingContext(checkpoint=Path(sys.argv[2]))
 TwoTower(**json.loads(sys.argv[1])).fit(clustered_sessions(), seed=7, report=report, run=run)
 """
 

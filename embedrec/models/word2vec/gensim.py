@@ -33,7 +33,7 @@ def train_gensim(
     Sessions longer than gensim's sentences are cut into pieces of 10,000, so that pairs across a cut are missing;
     nothing else is. gensim's own loss is not a mean and stops counting at 2²⁷, so that epochs report none.
     """
-    from gensim.models import Word2VecSettings as Gensim
+    from gensim.models import Word2Vec as Gensim
 
     model = Gensim(
         vector_size=recipe.dim,

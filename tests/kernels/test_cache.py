@@ -1,0 +1,24 @@
+"""Kernels that were compiled by another version."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TYPES = "from typing import NamedTuple\n\n\nclass {name}(NamedTuple):\n    a: int\n"
+KERNEL = "import numba\n\n\n@numba.njit(cache=True)\ndef first(pair):\n    return pair.a + 1\n"
+
+
+def test_a_renamed_type_does_not_stop_an_upgrade(tmp_path: Path) -> None:
+    """The index of compiled kernels names a type that is gone; the kernel is compiled again."""
+    (tmp_path / "kernel_of_test.py").write_text(KERNEL)
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    for name in ("Old", "New"):
+        (tmp_path / "types_of_test.py").write_text(TYPES.format(name=name))
+        code = "import embedrec.kernels, kernel_of_test, types_of_test\n"
+        code += f"print(kernel_of_test.first(types_of_test.{name}(1)))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+        assert done.stdout == "2\n", done.stderr
+    assert list((tmp_path / "cache").rglob("*.nbi"))
