@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from embedrec.cli.shared.artifacts import latest_model, tell_outdated
+from embedrec.cli.shared.command_group import Named
 from embedrec.cli.shared.options import log_option, note, whitespace_option, workspace_option
 from embedrec.storage.artifacts import plain_from
 from embedrec.storage.workspace import Workspace
@@ -28,7 +29,7 @@ def tell_meta(file: Path) -> None:
         note(f"wrote the metric and how ids are written to {meta_file(file)}; keep it beside {file.name}")
 
 
-@click.group(short_help="Item vectors to and from files of other tools.")
+@click.group(cls=Named, short_help="Item vectors to and from files of other tools.")
 def vectors() -> None:
     """Item vectors to and from word2vec text and binary, NumPy, safetensors, Parquet, fvecs, bvecs, ivecs and fbin.
 

@@ -59,8 +59,8 @@ def format_of(path: Path, given: str | None = None) -> Format:
     if given is None and path.suffix in _SUFFIXES:
         return _SUFFIXES[path.suffix]
     raise SettingsError(
-        f"the format of {path} is not known; name it with --format ({', '.join(get_args(Format))}) "
-        f"or by a suffix ({', '.join(_SUFFIXES)})"
+        f"unknown format of {path}; use one of the suffixes {' '.join(_SUFFIXES)}, "
+        f"or name the format with --format ({', '.join(get_args(Format))})"
     )
 
 

@@ -17,6 +17,8 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]")
 _OTHERS = re.compile(r"`[^`]*`|\b(prepare|train|build|split) (the|them|it)\b[^,;]*")  # what another command is to do
 _VALUE = r"(?: (?!or\b)[^\s,;-][^\s,;]*)?"  # what may stand behind an option
 
+_PARTS = re.compile(r", (?![^(]*\))")  # the commas outside parentheses separate the parts of a clause
+
 
 def options_of(command: click.Command) -> set[str]:
     """The options that a command has."""
@@ -45,7 +47,8 @@ def _clause(clause: str, options: Collection[str]) -> str:
         name = rf"{missing}(?![\w-])"
         clause = re.sub(rf"{name}{_VALUE} or (?=--)", "", clause)  # --missing or --other
         clause = re.sub(rf"({OPTION.pattern}{_VALUE}) or {name}{_VALUE}", r"\1", clause)  # --other or --missing
-    kept = [part for part in clause.split(", ") if not own_options(part) - {*options}]
-    if len(kept) == clause.count(", ") + 1:
+    parts = _PARTS.split(clause)
+    kept = [part for part in parts if not own_options(part) - {*options}]
+    if len(kept) == len(parts):
         return clause
     return ", ".join(kept).removeprefix("or ").removeprefix("and ")

@@ -84,6 +84,8 @@ def test_every_advice_fits_every_command() -> None:
         ("a; build one with `embedrec build-index --xx`", [], "a; build one with `embedrec build-index --xx`"),
         ("a; prepare it again with --xx, or use --yy", [], "a; prepare it again with --xx"),
         ("a; use --xx-y", ["--xx"], "a"),
+        ("a; use b c, or --xx (d, e)", [], "a; use b c"),
+        ("a; use b c, or --xx (d, e)", ["--xx"], "a; use b c, or --xx (d, e)"),
     ],
 )
 def test_advice_that_cannot_be_followed_is_left_out(message: str, options: list[str], said: str) -> None:
