@@ -429,7 +429,7 @@ def test_formats_and_suffixes(tmp_path: Path) -> None:
     assert format_of(Path("v.vec")) == "text"
     assert format_of(Path("v.txt"), "parquet") == "parquet"
     for path, kind in ((Path("v.dat"), None), (Path("v.txt"), "texts")):
-        with pytest.raises(SettingsError, match="name it with --format"):
+        with pytest.raises(SettingsError, match="name the format with --format"):
             format_of(path, kind)
     with pytest.raises(DataError, match="no file"):
         load_vectors(tmp_path / "none.txt")
