@@ -263,10 +263,22 @@ def to_toml(recipe: Any, *path: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def resolve(registry: Mapping[str, str], name: str, what: str) -> Any:
-    """What `registry[name]` names. Raises SettingsError, with near misses, for an unknown name."""
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One line of a registry: what a name stands for.
+
+    path     "module:attribute", imported when it is needed
+    summary  its line in the help of commands
+    """
+
+    path: str
+    summary: str
+
+
+def resolve(registry: Mapping[str, Entry], name: str, what: str) -> Any:
+    """The object that `registry[name]` names. Raises SettingsError, with near misses, for an unknown name."""
     if name not in registry:
         hint = did_you_mean(name, registry) or f"; there are {', '.join(registry)}"
         raise SettingsError(f"no {what} is called {name!r}{hint}")
-    module, _, attribute = registry[name].partition(":")
+    module, _, attribute = registry[name].path.partition(":")
     return getattr(import_module(module), attribute)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
@@ -18,13 +19,69 @@ from embedrec.cli.shared.prepare_options import (
     time_format_option,
     time_unit_option,
 )
-from embedrec.cli.sources import SOURCES
-from embedrec.readers import FILTERED
+from embedrec.readers import READERS, reader
+from embedrec.text.setting_descriptions import described
 
 
-@click.group(cls=Named)
+class ReaderCommand(click.Command):
+    """A command with an option for each setting of the reader of its name, which is imported only for that."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*setting_options(reader(str(self.name))), *super().get_params(ctx)]
+
+
+class Sources(Named):
+    """A command for every reader: one written below, else one made from the reader's settings."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(READERS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in READERS:
+            return None
+        command = super().get_command(ctx, cmd_name) or reader_command(cmd_name)
+        command.short_help = READERS[cmd_name].summary
+        return command
+
+
+@click.group(cls=Sources)
 def prepare() -> None:
     """Read files, filter, and write sessions."""
+
+
+def reader_command(source: str) -> click.Command:
+    """The command of a reader from its entry in the registry and its settings."""
+    entry = READERS[source]
+
+    @click.command(source, cls=ReaderCommand, help=f"{entry.summary}\n\n\b\nembedrec prepare {source} PATH...")
+    @shared(**entry.filters)
+    def command(name: str | None, **options: Any) -> None:
+        shared_names = {parameter.name for parameter in command.params}
+        settings = {key: options.pop(key) for key in list(options) if key not in shared_names}
+        prepare_from(source, settings, name or source, **options)
+
+    return command
+
+
+def setting_options(cls: type) -> list[click.Parameter]:
+    """An option for each setting of a dataclass, described in its docstring: of texts, numbers, choices and flags."""
+    texts, kinds = described(cls), get_type_hints(cls)
+    options: list[click.Parameter] = []
+    for field in fields(cls):
+        flag = f"--{field.name.replace('_', '-')}"
+        common: dict[str, Any] = {
+            "default": field.default,
+            "help": f"{texts[field.name][:1].upper()}{texts[field.name][1:]}.",
+        }
+        if get_origin(kinds[field.name]) is Literal:
+            options.append(
+                click.Option([flag], type=click.Choice(get_args(kinds[field.name])), show_default=True, **common)
+            )
+        elif kinds[field.name] is bool:
+            options.append(click.Option([f"{flag}/--no-{flag[2:]}"], show_default=True, **common))
+        elif get_origin(kinds[field.name]) not in (tuple, dict):
+            options.append(click.Option([flag], type=str, show_default=field.default not in (None, ""), **common))
+    return options
 
 
 @prepare.command()
@@ -42,7 +99,7 @@ def prepare() -> None:
     show_default=True,
     help="Keep or cut the prefix 'spotify:artist:'.",
 )
-@shared(**FILTERED["mpd"])
+@shared(**READERS["mpd"].filters)
 def mpd(level: str, uris: str, name: str | None, **given: Any) -> None:
     """Playlists in the layout of the Million Playlist Dataset: .json, .json.gz or .zip files, folders, globs.
 
@@ -53,18 +110,6 @@ def mpd(level: str, uris: str, name: str | None, **given: Any) -> None:
     Filters work in the order of their options, --duplicates at the end. The article's single pass is --rounds 1.
     """
     prepare_from("mpd", {"level": level, "uris": uris}, name or f"mpd-{level}", **given)
-
-
-@prepare.command()
-@shared()
-def movielens(name: str | None, **given: Any) -> None:
-    """MovieLens: a folder (or its ratings file) of 100K, 1M, or a layout with ratings.csv. A session is a user.
-
-    \b
-    embedrec prepare movielens ml-100k/
-    embedrec prepare movielens ml-100k/ --min-rating 4 --gap 30min
-    """
-    prepare_from("movielens", {}, name or "movielens", **given)
 
 
 @prepare.command()
@@ -113,5 +158,148 @@ def table(name: str | None, names: str | None, **options: Any) -> None:
     prepare_from("table", {**settings, "name": names}, name or stem_of(options["paths"]) or "table", **options)
 
 
-for command in SOURCES:
-    prepare.add_command(command)
+@prepare.command()
+@click.option(
+    "--features",
+    default="",
+    metavar="PATH",
+    help="Track features [default: tf_*.csv, track_features* among the paths].",
+)
+@click.option(
+    "--skips",
+    type=click.Choice(["state", "binary", "none"]),
+    default="state",
+    show_default=True,
+    help="The kind of an event: which of skip_1 to not_skipped holds, skipped or played, or none.",
+)
+@click.option(
+    "--time",
+    type=click.Choice(["none", "hour"]),
+    default="none",
+    show_default=True,
+    help="Times: none, or the date and hour of day.",
+)
+@shared()
+def mssd(features: str, skips: str, time: str, name: str | None, **given: Any) -> None:
+    """Spotify's Music Streaming Sessions Dataset: logs and track features, .csv, .parquet, also in .gz, .tar.gz, .zip.
+
+    \b
+    embedrec prepare mssd training_set.tar.gz --features track_features.tar.gz
+    embedrec prepare mssd mssd/ --skips binary --time hour
+    """
+    prepare_from("mssd", {"features": features, "skips": skips, "time": time}, name or "mssd", **given)
+
+
+@prepare.command()
+@click.option(
+    "--level", type=click.Choice(["track", "artist"]), default="track", show_default=True, help="What an item is."
+)
+@click.option("--tags", default="", metavar="FILE", help="Tags: item id or name, tag, count, with TABs between them.")
+@click.option(
+    "--min-tags", type=click.IntRange(1), default=1, show_default=True, help="Leave out rarer tags of an item."
+)
+@shared()
+def lastfm1k(level: str, tags: str, min_tags: int, name: str | None, **given: Any) -> None:
+    """Last.fm 1K: userid-timestamp-artid-artname-traid-traname.tsv, its folder or archive. A session is a user.
+
+    \b
+    embedrec prepare lastfm1k lastfm-dataset-1K.tar.gz --gap 30min --on-bad-row skip
+    embedrec prepare lastfm1k lastfm-dataset-1K/ --level artist --tags tags.tsv
+    """
+    settings = {"level": level, "tags": tags, "min_tags": min_tags}
+    prepare_from("lastfm1k", settings, name or f"lastfm1k-{level}", **given)
+
+
+@prepare.command()
+@click.option(
+    "--min-tags", type=click.IntRange(1), default=1, show_default=True, help="Tags that fewer users gave are left out."
+)
+@shared()
+def hetrec(min_tags: int, name: str | None, **given: Any) -> None:
+    """HetRec 2011 Last.fm 2K: play counts of artists, names and tags, as .dat or .parquet. A session is a user.
+
+    There are no times: the order of a user's artists is that of the file.
+
+    \b
+    embedrec prepare hetrec hetrec2011-lastfm-2k.zip --min-tags 2
+    """
+    prepare_from("hetrec", {"min_tags": min_tags}, name or "hetrec", **given)
+
+
+@prepare.command()
+@click.option("--session", metavar="COLUMN", help="Column of the session id [default: session_id, else the user].")
+@click.option("--item", metavar="COLUMN", help="Column of the item id [default: item_id].")
+@click.option("--user", metavar="COLUMN", help="Column of the user id [default: user_id].")
+@click.option("--time", metavar="COLUMN", help="Column of the time [default: timestamp].")
+@click.option("--weight", metavar="COLUMN", help="Column of a weight [default: rating].")
+@click.option("--kind", metavar="COLUMN", help="Column of the event's kind.")
+@time_unit_option
+@time_format_option
+@id_options
+@shared()
+def recbole(name: str | None, **given: Any) -> None:
+    """RecBole's atomic files: .inter, with the features in .item and .user beside it.
+
+    \b
+    embedrec prepare recbole ml-100k/
+    """
+    settings = {key: given.pop(key) for key in ("session", "item", "user", "time", "weight", "kind", *VALUES)}
+    prepare_from("recbole", settings, name or stem_of(given["paths"]) or "recbole", **given)
+
+
+@prepare.command()
+@click.option("--test", metavar="FILE", help="The held-out part: another such table, or prefixes with targets.")
+@click.option("--session", metavar="COLUMN", help="Column of the session id [default: SessionId, in any writing].")
+@click.option("--item", metavar="COLUMN", help="Column of the item id [default: ItemId].")
+@click.option("--time", metavar="COLUMN", help="Column of the time [default: Time].")
+@click.option("--order", metavar="COLUMN", help="Column of positions [default: pos, where there is no time].")
+@click.option(
+    "--format",
+    type=click.Choice(["auto", "csv", "tsv", "parquet", "jsonl"]),
+    default="auto",
+    show_default=True,
+    help="Format of the files; auto goes by suffix.",
+)
+@time_unit_option
+@time_format_option
+@id_options
+@features_option("item")
+@feature_types_option
+@shared()
+def sessions(test: str | None, name: str | None, **given: Any) -> None:
+    """Tables of SessionId, ItemId and Time (or pos) as in GRU4Rec and session-rec: .tsv, .csv, .parquet.
+
+    Filters apply to the training part only; --by and --gap do not go with --test.
+
+    \b
+    embedrec prepare sessions rsc15_train_full.tsv --test rsc15_test.tsv
+    embedrec prepare sessions train_sessions.parquet --test test_prefixes.parquet
+    """
+    keys = ("session", "item", "time", "order", "format", *VALUES, "item_features", "feature_types")
+    settings = {key: given.pop(key) for key in keys}
+    prepare_from("sessions", settings, name or stem_of(given["paths"]) or "sessions", test=test, **given)
+
+
+@prepare.command()
+@click.option("--actions", default="", metavar="KIND=WEIGHT,...", help="Kinds that are read, and their weights.")
+@click.option("--session", metavar="COLUMN", help="Tables: column of the session id [default: guessed].")
+@click.option("--item", metavar="COLUMN", help="Tables: column of the item id [default: guessed].")
+@click.option("--time", metavar="COLUMN", help="Tables: column of the time [default: guessed].")
+@click.option("--weight", metavar="COLUMN", help="Tables: column of a weight [default: guessed].")
+@click.option("--kind", metavar="COLUMN", help="Tables: column of the event's kind [default: guessed].")
+@time_unit_option
+@time_format_option
+@id_options
+@features_option("item")
+@feature_types_option
+@shared()
+def wsknn(name: str | None, **given: Any) -> None:
+    """Sessions as the package wsknn has them: {session: [items, times, kinds, weights]} in JSON, or tables of events.
+
+    \b
+    embedrec prepare wsknn sessions.json
+    embedrec prepare wsknn events.jsonl.gz --actions view=1,cart=2,purchase=5
+    """
+    keys = ("actions", "session", "item", "time", "weight", "kind", *VALUES, "item_features", "feature_types")
+    settings = {key: given.pop(key) for key in keys}
+    prepare_from("wsknn", settings, name or stem_of(given["paths"]) or "wsknn", **given)

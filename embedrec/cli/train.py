@@ -73,19 +73,6 @@ def train(
     """Train MODEL on the latest sessions.
 
     \b
-    word2vec      vectors of items that occur in the same sessions
-    two-tower     vectors of items and of histories, users and features, trained with torch
-    gru4rec       a recurrent network over sessions, whose state says what comes next, trained with torch
-    mf            matrix factorisation, of vectors whose products say what belongs into a session: by least squares,
-                  or from pairs with --set loss=bpr or loss=logistic
-    svd           vectors of items that occur in the same sessions, at once from their counts
-    cooccurrence  lists of items that occur in the same sessions, for `similar` without an index
-    ar            association rules: items of the same sessions as the last one
-    sr            sequential rules: items that soon came after the last one
-    popular       the most mentioned items, over all time or of late
-    random        random items
-
-    \b
     embedrec train word2vec
     embedrec train word2vec --set dim=128 --set epochs=40
     embedrec train word2vec --set backend=gensim

@@ -34,7 +34,7 @@ from embedrec.models import recipe_class
 from embedrec.models.pair_counts import Bounded
 from embedrec.models.session_encoders import Weights
 from embedrec.models.torch_recipe import check_torch
-from embedrec.readers import FILTERED, reader
+from embedrec.readers import READERS, reader
 from embedrec.splitting.rules import SPLITS
 from embedrec.storage.artifacts import plain_from
 from embedrec.workflows.build_index import index_name
@@ -147,7 +147,7 @@ def _prepare(given: Mapping[str, Any]) -> works.Prepare:
     made: dict[Any, Any] = {
         cls: build(cls, {k: given[k] for k in keys if k in given}, given="[prepare]") for cls, keys in parts.items()
     }
-    usual = {k: v for k, v in FILTERED.get(table.source, {}).items() if k not in given}
+    usual = {k: v for k, v in READERS[table.source].filters.items() if k not in given}
     if table.title is not None:
         made[read] = replace(made[read], name=table.title)
     return works.Prepare(

@@ -1,39 +1,88 @@
-"""Recipes and models. A recipe is a frozen dataclass of settings; its `fit` gives an immutable model.
+"""Recipes and models. A recipe is a frozen dataclass of settings; its `fit` returns an immutable model.
 
-`MODELS` names every recipe; a new model is one file and one line here.
+`MODELS` is the only list of recipes: the command line, the public names of the package, and the tests use it. A new
+model is one file and one line here. `scripts/registries.py` writes what is generated from it.
 """
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from embedrec.config import resolve
+from embedrec.config import Entry, resolve
 
-MODELS: dict[str, str] = {
-    "word2vec": "embedrec.models.word2vec.recipe:Word2Vec",
-    "cooccurrence": "embedrec.models.cooccurrence.cooccurrence:Cooccurrence",
-    "svd": "embedrec.models.cooccurrence.svd:Spectral",
-    "mf": "embedrec.models.factorization.mf:MatrixFactorisation",
-    "popular": "embedrec.models.baselines.popular:Popular",
-    "random": "embedrec.models.baselines.random:Random",
-    "projection": "embedrec.models.session_knn.projection:Projection",
-    "ar": "embedrec.models.baselines.rules:AssociationRules",
-    "sr": "embedrec.models.baselines.rules:SequentialRules",
-    "sknn": "embedrec.models.session_knn.variants:SKNN",
-    "vsknn": "embedrec.models.session_knn.variants:VSKNN",
-    "stan": "embedrec.models.session_knn.variants:STAN",
-    "vstan": "embedrec.models.session_knn.variants:VSTAN",
-    "vmis": "embedrec.models.session_knn.variants:VMIS",
-    "sscf": "embedrec.models.session_knn.variants:SSCF",
-    "wsknn": "embedrec.models.session_knn.wsknn:WSKNN",
-    "two-tower": "embedrec.models.two_tower.recipe:TwoTower",
-    "neural-cf": "embedrec.models.factorization.neural_cf:NeuralCF",
-    "gru4rec": "embedrec.models.gru4rec.recipe:GRU4Rec",
+
+@dataclass(frozen=True)
+class ModelEntry(Entry):
+    """A recipe.
+
+    warm_start       its `fit` continues a finished model, with the settings of the recipe's `continuing()`
+    item_neighbours  `similar` and `export` use its models by default, as lists of item neighbours without an index
+    """
+
+    warm_start: bool = False
+    item_neighbours: bool = False
+
+
+MODELS: dict[str, ModelEntry] = {
+    "word2vec": ModelEntry(
+        "embedrec.models.word2vec.recipe:Word2Vec", "item vectors from items of the same sessions", warm_start=True
+    ),
+    "cooccurrence": ModelEntry(
+        "embedrec.models.cooccurrence.cooccurrence:Cooccurrence",
+        "lists of co-occurring items; `similar` needs no index",
+        item_neighbours=True,
+    ),
+    "svd": ModelEntry(
+        "embedrec.models.cooccurrence.svd:Spectral", "item vectors: eigenvectors of co-occurrence counts"
+    ),
+    "mf": ModelEntry(
+        "embedrec.models.factorization.mf:MatrixFactorisation", "matrix factorisation: ALS, BPR or logistic loss"
+    ),
+    "popular": ModelEntry(
+        "embedrec.models.baselines.popular:Popular", "the most frequent items, over all time or recently"
+    ),
+    "random": ModelEntry("embedrec.models.baselines.random:Random", "random items"),
+    "projection": ModelEntry(
+        "embedrec.models.session_knn.projection:Projection", "session vectors whose cosine is that of session kNN"
+    ),
+    "ar": ModelEntry(
+        "embedrec.models.baselines.rules:AssociationRules", "association rules: items that share sessions with the last"
+    ),
+    "sr": ModelEntry(
+        "embedrec.models.baselines.rules:SequentialRules", "sequential rules: items that soon follow the last"
+    ),
+    "sknn": ModelEntry(
+        "embedrec.models.session_knn.variants:SKNN", "session kNN over sets of items; also S-SKNN and SF-SKNN"
+    ),
+    "vsknn": ModelEntry(
+        "embedrec.models.session_knn.variants:VSKNN", "session kNN, recent items of the session weigh more"
+    ),
+    "stan": ModelEntry(
+        "embedrec.models.session_knn.variants:STAN", "session kNN with decay by position and by session age"
+    ),
+    "vstan": ModelEntry("embedrec.models.session_knn.variants:VSTAN", "STAN, rare and recent shared items weigh more"),
+    "vmis": ModelEntry(
+        "embedrec.models.session_knn.variants:VMIS", "session kNN over a bounded index of sessions (Serenade)"
+    ),
+    "sscf": ModelEntry("embedrec.models.session_knn.variants:SSCF", "session-based CF: play counts are ratings"),
+    "wsknn": ModelEntry(
+        "embedrec.models.session_knn.wsknn:WSKNN", "session kNN with weights of events, as the package wsknn"
+    ),
+    "two-tower": ModelEntry(
+        "embedrec.models.two_tower.recipe:TwoTower", "towers of items and of histories, users, features (torch)"
+    ),
+    "neural-cf": ModelEntry(
+        "embedrec.models.factorization.neural_cf:NeuralCF", "a perceptron over session and item vectors (torch)"
+    ),
+    "gru4rec": ModelEntry("embedrec.models.gru4rec.recipe:GRU4Rec", "a recurrent network over sessions (torch)"),
 }
-# recipes whose models are lists of item neighbours, asked as they are; others that know neighbours have other uses
-ITEM_NEIGHBOUR_MODELS = ("cooccurrence",)
-WARM_START = ("word2vec",)  # recipes whose `fit` continues a finished model, with the settings of their `continuing()`
-SAVED_MODELS: dict[str, str] = {**MODELS, "vectors": "embedrec.models.imported:Vectors"}
+# with `vectors`, the models that `embedrec vectors import` makes of files
+SAVED_MODELS: Mapping[str, ModelEntry] = ChainMap(
+    {"vectors": ModelEntry("embedrec.models.imported:Vectors", "item vectors of a file")}, MODELS
+)
 
 
 def recipe_class(name: str) -> Any:
@@ -42,5 +91,5 @@ def recipe_class(name: str) -> Any:
 
 
 def settings_class(name: str) -> Any:
-    """What restores saved models of that name: a recipe, or `vectors`, which came from a file."""
+    """The class that restores saved models of that name: a recipe, or `vectors`."""
     return resolve(SAVED_MODELS, name, "model")

@@ -2,30 +2,50 @@
 
     read(paths, *, bad_rows, workers=1, room=IN_MEMORY, report=quiet) -> Events
 
-`READERS` names every reader; a new source is one file and one line here.
+`READERS` is the only list of readers: the command line, experiments, and the tests use it. A new source is one file and
+one line here; `embedrec prepare NAME` then has an option for each of its settings.
 """
 
 from __future__ import annotations
 
-from embedrec.config import resolve
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from embedrec.config import Entry, resolve
 from embedrec.readers.tabular.bad_rows import BadRows
 
-__all__ = ["FILTERED", "READERS", "BadRows", "reader"]
+__all__ = ["READERS", "BadRows", "ReaderEntry", "reader"]
 
-READERS: dict[str, str] = {
-    "mpd": "embedrec.readers.mpd:Mpd",
-    "movielens": "embedrec.readers.movielens:MovieLens",
-    "table": "embedrec.readers.table:Table",
-    "mssd": "embedrec.readers.mssd:Mssd",
-    "lastfm1k": "embedrec.readers.lastfm1k:LastFm1K",
-    "hetrec": "embedrec.readers.hetrec:HetRec",
-    "recbole": "embedrec.readers.recbole:RecBole",
-    "sessions": "embedrec.readers.session_tables:SessionTables",
-    "wsknn": "embedrec.readers.wsknn:Wsknn",
+
+@dataclass(frozen=True)
+class ReaderEntry(Entry):
+    """A reader.
+
+    filters  defaults of `Filters` that differ for this source
+    """
+
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+READERS: dict[str, ReaderEntry] = {
+    "mpd": ReaderEntry(
+        "embedrec.readers.mpd:Mpd",
+        "Playlists in the layout of the Million Playlist Dataset.",
+        {"duplicates": "all", "duplicates_at": "end"},
+    ),
+    "movielens": ReaderEntry(
+        "embedrec.readers.movielens:MovieLens", "MovieLens 100K, 1M, or ratings.csv; a session is a user."
+    ),
+    "table": ReaderEntry("embedrec.readers.table:Table", "A table with a session (or user) and an item a row."),
+    "mssd": ReaderEntry("embedrec.readers.mssd:Mssd", "Spotify's Music Streaming Sessions Dataset."),
+    "lastfm1k": ReaderEntry("embedrec.readers.lastfm1k:LastFm1K", "Last.fm 1K: histories of 992 listeners."),
+    "hetrec": ReaderEntry("embedrec.readers.hetrec:HetRec", "HetRec 2011 Last.fm 2K: play counts and tags."),
+    "recbole": ReaderEntry("embedrec.readers.recbole:RecBole", "RecBole's atomic files: .inter, .item, .user."),
+    "sessions": ReaderEntry(
+        "embedrec.readers.session_tables:SessionTables", "Tables of SessionId, ItemId, Time or pos."
+    ),
+    "wsknn": ReaderEntry("embedrec.readers.wsknn:Wsknn", "Session maps of wsknn; weighted events."),
 }
-
-# filters that sources have where nothing is said, beside those of all
-FILTERED: dict[str, dict[str, str]] = {"mpd": {"duplicates": "all", "duplicates_at": "end"}}
 
 
 def reader(name: str) -> type:

@@ -13,7 +13,7 @@ from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
-from embedrec.models import ITEM_NEIGHBOUR_MODELS
+from embedrec.models import MODELS
 from embedrec.models.neighbour_lists import ListsModel
 from embedrec.models.serialization import load_model, with_popularity
 from embedrec.models.vector_model import VectorModel
@@ -75,7 +75,8 @@ def nearest_source(workspace: Workspace, model: str | None = None, index: str | 
 def item_sources(workspace: Workspace) -> list[Artifact]:
     """All indexes of items, and models of co-occurrence, which need none; the oldest first."""
     indexes = [a for a in workspace.artifacts("index") if a.about.get("of", "items") == "items"]
-    lists = [a for a in workspace.artifacts("model") if a.about.get("recipe") in ITEM_NEIGHBOUR_MODELS]
+    listing = {name for name, entry in MODELS.items() if entry.item_neighbours}
+    lists = [a for a in workspace.artifacts("model") if a.about.get("recipe") in listing]
     return sorted(indexes + lists, key=lambda a: (a.created, a.name))
 
 

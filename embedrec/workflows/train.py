@@ -12,7 +12,7 @@ from typing import Any
 from embedrec.config import build, parse_pairs, read_toml, settings_of, table
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError, did_you_mean
-from embedrec.models import WARM_START
+from embedrec.models import MODELS
 from embedrec.models.base import Recipe
 from embedrec.models.imported import Vectors
 from embedrec.models.pair_counts import Bounded
@@ -121,7 +121,7 @@ def continuing_settings(cls: type[Any], start: Artifact) -> dict[str, Any]:
 
 def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
     """Raises SettingsError where the training of a recipe cannot continue the model artifact `start`."""
-    if recipe.name not in WARM_START:
+    if not MODELS[recipe.name].warm_start:
         raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
     if start.about.get("recipe") != recipe.name:
         raise SettingsError(

@@ -13,7 +13,7 @@ from embedrec.data import Events, Sessions
 from embedrec.data.filters import Filters
 from embedrec.errors import ArtifactError, DataError, EmbedrecError, SettingsError
 from embedrec.index.serialization import load_index
-from embedrec.models import MODELS, WARM_START, recipe_class
+from embedrec.models import MODELS, recipe_class
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.serialization import load_model
 from embedrec.models.word2vec.recipe import Word2Vec
@@ -102,7 +102,7 @@ def test_a_continued_model_has_settings_for_continuing(prepared: Artifact, tmp_p
     assert careful.continuing() == careful
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in WARM_START])
+@pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if not entry.warm_start])
 def test_models_that_cannot_continue(prepared: Artifact, tmp_path: Path, name: str) -> None:
     first = train.train(Popular(), prepared, tmp_path / "p")
     with pytest.raises(SettingsError, match=f"^{name} cannot continue from a finished model; leave --from out"):

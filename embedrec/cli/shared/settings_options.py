@@ -40,6 +40,11 @@ class Settable(click.Command):
                 raise
             raise click.UsageError(f"settings are given with --set; write --set {pair[0]}", ctx) from None
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Models"):
+            formatter.write_dl([(name, entry.summary) for name, entry in MODELS.items()])
+        super().format_options(ctx, formatter)
+
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help(ctx, formatter)
         named = next((word for word in ctx.meta.get(_WORDS, ()) if word in MODELS), None)

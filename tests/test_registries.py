@@ -1,0 +1,162 @@
+"""The registries are the only lists: help, public names, completion, configs and README follow them."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import embedrec
+from embedrec.cli.main import cli
+from embedrec.config import Entry
+from embedrec.models import MODELS, SAVED_MODELS, ModelEntry, recipe_class
+from embedrec.models.serialization import load_model
+from embedrec.readers import READERS, ReaderEntry, reader
+from embedrec.storage import artifacts
+from scripts.registries import ROOT, files
+from tests.cli.conftest import Run, run, walked  # noqa: F401
+
+WIDTH = 62  # characters of a summary beside names in help of 80 columns
+NEW_MODEL = '''"""A model of a test."""
+from dataclasses import dataclass
+from typing import ClassVar
+
+from embedrec.models.baselines.popular import Popular
+
+
+@dataclass(frozen=True)
+class Newest(Popular):
+    """Items by their counts.
+
+    bonus  a setting
+    """
+
+    name: ClassVar[str] = "newest"
+
+    bonus: float = 0.5
+'''
+NEW_READER = '''"""A reader of a test."""
+from dataclasses import dataclass
+from typing import Literal
+
+from embedrec.readers.table import Table
+
+
+@dataclass(frozen=True)
+class Log:
+    """Lines of session and item.
+
+    separator  "tab" or "comma"
+    upper      whether ids are upper case
+    """
+
+    separator: Literal["tab", "comma"] = "comma"
+    upper: bool = False
+
+    def read(self, paths, **given):
+        assert self.separator == "tab" and self.upper
+        return Table(format="tsv", columns="session,item").read(paths, **given)
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, and one of modules that can be imported."""
+    (tmp_path / "modules").mkdir()
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (tmp_path / "log.tsv").write_text("1\ta\n1\tb\n2\ta\n2\tc\n3\ta\n3\tb\n")
+    return tmp_path
+
+
+def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What bash is given for a line whose last word is to be completed."""
+    from embedrec.cli.completion import complete
+
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        complete(cli, "bash_complete")
+    return [row.split(",", 1)[1] for row in capsys.readouterr().out.splitlines()]
+
+
+def test_generated_files_are_up_to_date() -> None:
+    old = [str(path.relative_to(ROOT)) for path, text in files().items() if path.read_text() != text]
+    assert not old, "run python scripts/registries.py"
+    assert {path.stem for path in (ROOT / "configs").glob("*.toml")} == set(MODELS)
+
+
+@pytest.mark.parametrize("registry", [SAVED_MODELS, READERS], ids=["models", "readers"])
+def test_summaries_fit_a_line(registry: dict[str, Entry]) -> None:
+    assert all(0 < len(entry.summary) <= WIDTH for entry in registry.values())
+
+
+def test_recipes_are_public() -> None:
+    recipes = [recipe_class(name) for name in MODELS]
+    assert len(set(recipes)) == len(MODELS) >= 19
+    for recipe in recipes:
+        assert recipe.__name__ in embedrec.__all__ and getattr(embedrec, recipe.__name__) is recipe
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "evaluate"])
+def test_help_lists_every_model(run: Run, command: str) -> None:  # noqa: F811
+    lines = [" ".join(line.split()) for line in walked(run, command, "--help").out.splitlines()]
+    assert {f"{name} {entry.summary}" for name, entry in MODELS.items()} <= set(lines)
+
+
+def test_models_that_continue_have_settings_for_it() -> None:
+    for name, entry in MODELS.items():
+        assert entry.warm_start == hasattr(recipe_class(name), "continuing")
+        assert entry.warm_start == ("init" in inspect.signature(recipe_class(name).fit).parameters)
+
+
+def test_a_model_is_a_file_and_a_line(
+    run: Run,  # noqa: F811
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder / "modules" / "newest_model.py").write_text(NEW_MODEL)
+    monkeypatch.setitem(MODELS, "newest", ModelEntry("newest_model:Newest", "counts of a test"))
+    assert "newest        counts of a test" in walked(run, "train", "--help").out
+    assert "bonus=0.5" in walked(run, "train", "newest", "--help").out
+    assert "Newest" in embedrec.__all__ and "Newest" in dir(embedrec)
+    assert embedrec.Newest().bonus == 0.5
+    assert completed("embedrec train new", monkeypatch, capsys) == ["newest"]
+    walked(run, "prepare", "table", "log.tsv", "--columns", "session,item")
+    walked(run, "train", "newest", "--set", "bonus=2")
+    model = load_model(artifacts.read(folder / "models" / "newest"))
+    assert type(model.recipe) is embedrec.Newest and model.recipe.bonus == 2
+    assert walked(run, "recommend", "b", "-n", 1).rows[0][1] == "a"
+    assert "newest" in walked(run, "compare", "newest", "random", "--split", "random", "--at", 1, "--draws", 0).out
+
+
+def test_a_reader_is_a_file_and_a_line(
+    run: Run,  # noqa: F811
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder / "modules" / "log_reader.py").write_text(NEW_READER)
+    entry = ReaderEntry("log_reader:Log", "Logs of a test.", {"duplicates": "all"})
+    monkeypatch.setitem(READERS, "log", entry)
+    assert "log        Logs of a test." in walked(run, "prepare", "--help").out
+    shown = walked(run, "prepare", "log", "--help").out
+    assert "--separator [tab|comma]" in shown and "--upper / --no-upper" in shown and "Whether ids are upper" in shown
+    assert completed("embedrec prepare lo", monkeypatch, capsys) == ["log"]
+    assert completed("embedrec prepare log --sep", monkeypatch, capsys) == ["--separator"]
+    walked(run, "prepare", "log", "log.tsv", "--separator", "tab", "--upper", "--min-length", 1)
+    about = artifacts.read(folder / "sessions" / "log").about
+    assert about["reader"] == {"separator": "tab", "upper": True} and about["filters"]["duplicates"] == "all"
+
+
+def test_every_reader_has_its_command_and_options(run: Run) -> None:  # noqa: F811
+    prepare = cli.get_command(None, "prepare")  # type: ignore[arg-type]
+    assert prepare.list_commands(None) == list(READERS)
+    for name in READERS:
+        assert {"PATH...", "--min-length"} <= set(walked(run, "prepare", name, "--help").out.split()), name
+        assert callable(reader(name).read)
