@@ -16,6 +16,7 @@ from embedrec.readers import READERS, ReaderEntry, reader
 from embedrec.storage import artifacts
 from scripts.registries import ROOT, files
 from tests.cli.conftest import Run, run, walked  # noqa: F401
+from tests.models import test_contract
 
 WIDTH = 62  # characters of a summary beside names in help of 80 columns
 NEW_MODEL = '''"""A model of a test."""
@@ -33,6 +34,8 @@ class Newest(Popular):
     """
 
     name: ClassVar[str] = "newest"
+    SMALL: ClassVar[dict[str, object]] = {"bonus": 1.0}
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"bonus": 2.0},)
 
     bonus: float = 0.5
 '''
@@ -125,6 +128,7 @@ def test_a_model_is_a_file_and_a_line(
     assert "bonus=0.5" in walked(run, "train", "newest", "--help").out
     assert "Newest" in embedrec.__all__ and "Newest" in dir(embedrec)
     assert embedrec.Newest().bonus == 0.5
+    assert [settings for name, settings in test_contract.cases() if name == "newest"] == [{}, {"bonus": 2.0}]
     assert completed("embedrec train new", monkeypatch, capsys) == ["newest"]
     walked(run, "prepare", "table", "log.tsv", "--columns", "session,item")
     walked(run, "train", "newest", "--set", "bonus=2")

@@ -2,6 +2,14 @@
 
 `MODELS` is the only list of recipes: the command line, the public names of the package, and the tests use it. A new
 model is one file and one line here. `scripts/registries.py` writes what is generated from it.
+
+Beside its settings a recipe may declare, as class variables:
+
+SPACE     where `tune` searches, see `embedrec.tune.search_space`
+SMALL     settings that train on a few sessions within a second, for tests
+VARIANTS  further settings, over those of SMALL, under which the tests of all models run too
+
+A model class whose lists may end before k, as it ranks only the items it has evidence for, declares PARTIAL = True.
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ class Vectors(Settings):
     """
 
     name: ClassVar[str] = "vectors"
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
+        {"metric": "dot"},
+        {"metric": "l2"},
+    )
 
     metric: Metric = "cosine"
     decay: float = 0.8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,6 +21,8 @@ class ListsModel:
 
     arrays  "items" (n, m) int32: what stands in the list of each item, best first, −1 for none; "scores" (n, m) float32
     """
+
+    PARTIAL: ClassVar[bool] = True
 
     recipe: ModelSettings
     vocab: Vocab

@@ -47,8 +47,6 @@ def briefly(config: Path) -> dict[str, Any]:
     for one in given["train"]:
         names = {f.name for f in fields(recipe_class(one["model"]))}
         small = {key: UNLIKE.get(key, {}).get(one["model"], value) for key, value in SMALL.items() if key in names}
-        if one["model"] in ("projection", "sknn", "vsknn", "stan", "vstan", "vmis", "sscf", "wsknn"):
-            small = {}
         one["set"] = one.get("set", {}) | small
         one["grid"] = {key: values[:1] for key, values in one.get("grid", {}).items() if key not in small}
         one["grid"] = dict(list(one["grid"].items())[:1]) if one in given["train"][:3] else {}

@@ -99,6 +99,7 @@ class SequentialRules(_Rules):
         "pruning": "5..200 log",
         "itself": "true,false",
     }
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"steps": 1, "pruning": 2, "itself": False},)
 
     steps: int = 10
 

@@ -75,6 +75,12 @@ class Cooccurrence(Bounded):
         "shrinkage": "0.5..100 log",
         "decay": "0.4..1",
     }
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
+        {"measure": "normalised", "window": 2},
+        {"measure": "ppmi", "window": 2},
+        {"measure": "bm25", "window": 2},
+        {"measure": "tf-idf", "top": 2, "decay": 0.5},
+    )
 
     # Chosen on playlists, listening sessions and clicks held out of training data; no test part was looked at.
     measure: Measure = "tf-idf"

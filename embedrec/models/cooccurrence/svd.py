@@ -78,6 +78,8 @@ class Spectral(Bounded):
         "popularity": "0..1",
         "decay": "0.4..1",
     }
+    SMALL: ClassVar[dict[str, object]] = {"dim": 8, "min_count": 1}
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"matrix": "ppmi", "popularity": 0.0, "dim": 3},)
 
     # Chosen on playlists, listening sessions and clicks held out of training data; no test part was looked at.
     dim: int = 256

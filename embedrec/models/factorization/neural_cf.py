@@ -54,6 +54,8 @@ class NeuralCF(Neural):
         "negatives": "1..8",
         "decay": "0.5..1",
     }
+    SMALL: ClassVar[dict[str, object]] = {"dim": 8, "epochs": 3, "min_count": 1}
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"layers": "4", "negatives": 2, "patience": 1},)
 
     epochs: int = 20
     batch: int = 2048

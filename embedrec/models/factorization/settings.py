@@ -60,6 +60,12 @@ class FactorisationSettings(Neural):
         "nu": "0..1",
         "decay": "0.5..1",
     }
+    SMALL: ClassVar[dict[str, object]] = {"dim": 8, "epochs": 3, "min_count": 1}
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
+        {"popularity": 0.0, "plays": "once", "nu": 0.0},
+        {"loss": "bpr"},
+        {"loss": "logistic", "popularity": 0.5, "patience": 1},
+    )
     # Chosen on playlists, listening sessions, clicks and ratings held out of training data; no test part was looked at.
     loss: Literal["als", "logistic", "bpr"] = "als"
     dim: int = 128

@@ -50,6 +50,14 @@ class GRU4RecSettings(Neural):
         "sample_alpha": "0..1",
         "bpreg": "0..2",
     }
+    SMALL: ClassVar[dict[str, object]] = {"epochs": 3, "layers": "8"}
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
+        {"layers": "5", "input": "embedding", "embedding_dim": 3, "loss": "bpr", "optimizer": "adam"},
+        {"layers": "4,5", "input": "onehot", "loss": "cross-entropy", "logq": 1.0, "n_sample": 3},
+        {"layers": "3", "input": "content", "loss": "cross-entropy"},
+        {"layers": "3", "input": "content-mlp", "elu": 0.0},
+        {"layers": "4", "batch": 2, "patience": 1, "momentum": 0.0, "regularisation": 0.01},
+    )
     epochs: int = 10
     batch: int = 128
     patience: int | None = None

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class SessionKnnModel:
     threads    how many answer a batch of histories
     proposals  where candidates come from, None for the index
     """
+
+    PARTIAL: ClassVar[bool] = True
 
     recipe: SessionKnnSettings
     vocab: Vocab

@@ -49,6 +49,8 @@ class Projection(Settings):
     """
 
     name: ClassVar[str] = "projection"
+    SMALL: ClassVar[dict[str, object]] = {"dim": 8}
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"method": "svd", "dim": 5},)
 
     method: Literal["random", "svd"] = "random"
     dim: int = 256

@@ -35,6 +35,7 @@ class SessionKnnSettings(Settings, ABC):
     """
 
     name: ClassVar[str]
+    SMALL: ClassVar[dict[str, object]] = {"dim": 8, "sample": 0}
     neighbours: int = 100
     sample: int = 1000
     candidates: Literal["lists", "ann"] = field(default="lists", kw_only=True)

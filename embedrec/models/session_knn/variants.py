@@ -47,6 +47,10 @@ class SKNN(SessionKnn):
         "sample": "500..10000 log",
         "similarity": "cosine,jaccard",
     }
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
+        {"scoring": "followers", "similarity": "jaccard"},
+        {"candidates": "ann", "sample": 0},
+    )
 
     neighbours: int = 100
     sample: int = 1000
@@ -95,6 +99,7 @@ class VSKNN(SessionKnn):
         "decay": "same,div,linear,quadratic,log",
         "idf": "0..10",
     }
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"sample": 2, "neighbours": 1, "compat": "session-rec"},)
 
     neighbours: int = 500
     sample: int = 5000
@@ -262,6 +267,7 @@ class VMIS(SessionKnn):
         "last_items": "1..20",
         "idf": "0..5",
     }
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"compat": "serenade"},)
 
     neighbours: int = 100
     sample: int = 500

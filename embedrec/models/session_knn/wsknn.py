@@ -49,6 +49,7 @@ class WSKNN(SessionKnn):
         "weighting": "linear,log,quadratic",
         "ranking": "linear,inv,log,quadratic",
     }
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = ({"sampling": "common_items", "compat": "wsknn"},)
 
     neighbours: int = 100
     sample: int = 1000

@@ -61,6 +61,11 @@ class TwoTowerSettings(Neural):
         "logq": "0..1",
         "batch": "256,512,1024",
     }
+    SMALL: ClassVar[dict[str, object]] = {"dim": 8, "epochs": 3}
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
+        {"scoring": "dot", "temperature": 1.0, "query_layers": "5", "item_layers": "4"},
+        {"loss": "bce", "attention": False, "patience": None},
+    )
     epochs: int = 20
     dim: int = 100
     item_layers: str = ""

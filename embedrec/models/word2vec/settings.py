@@ -51,6 +51,10 @@ class Word2VecSettings(Settings):
         "alpha": "0.01..0.1 log",
         "decay": "0.4..1",
     }
+    SMALL: ClassVar[dict[str, object]] = {"dim": 8, "epochs": 3, "min_count": 1, "sample": 0.0}
+    VARIANTS: ClassVar[tuple[dict[str, object], ...]] = (
+        {"architecture": "cbow", "vectors": "input", "ordered": False},
+    )
     # Chosen on playlists, listening sessions, clicks and ratings held out of training data; no test part was looked at.
     dim: int = 64
     window: int = 25
