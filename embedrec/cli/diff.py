@@ -66,18 +66,18 @@ def diff(
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.errors import DataError
-    from embedrec.export.diff import difference
-    from embedrec.export.read_lists import Codes, read_lists
+    from embedrec.export.diff import compare_exports
+    from embedrec.export.read_lists import IdCodes, read_lists
 
     if counts is not None and sessions is not None:
         raise click.UsageError("counts come from a table or from sessions; leave out --counts or --sessions")
-    codes = Codes()
+    codes = IdCodes()
     with Progress("diff") as report:
         before, after = (
             read_lists(path, codes, form, prefix=prefix, encoded=encoded, report=report) for path in (old, new)
         )
         popular = counts_of(codes.ids, workspace, counts, sessions)
-        found = difference(before, after, codes, k=count, p=p, counts=popular, worst=worst)
+        found = compare_exports(before, after, codes, k=count, p=p, counts=popular, worst=worst)
     if as_json:
         figures = {name: _rounded(value) for name, value in found.figures.items()}
         with results():

@@ -27,7 +27,7 @@ from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from embedrec.data.item_filter import ItemFilter
-    from embedrec.export.write_lists import Exported
+    from embedrec.export.write_lists import ExportResult
     from embedrec.storage.artifacts import Artifact
     from embedrec.vectors.file_formats import Format
     from embedrec.workflows.export import Exportable
@@ -143,8 +143,8 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     for line in opened.told:
         note(line)
     use_threads(threads)
-    if not layout.of_lists:
-        _write_vectors(file, layout.of_vectors, opened, given)
+    if not layout.holds_lists:
+        _write_vectors(file, layout.vector_format, opened, given)
         return
     with Progress("export") as report:
         if file == "-":
@@ -152,7 +152,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
                 done = stream_lists(
                     result_stream(), opened.answers, wanted, opened.material, threads=threads, report=report
                 )
-            _tell(done, wanted.policies.described(), min(wanted.k, opened.answers.most))
+            _tell(done, wanted.policies.describe(), min(wanted.k, opened.answers.max_k))
             return
         done = export_lists(
             Path(file),
@@ -168,7 +168,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         note("what an earlier run had kept came from another source or other settings; all was done anew")
     if done.resumed:
         note(f"resumed after {done.resumed:,} of {done.lists:,} lists")
-    _tell(done, wanted.policies.described(), min(wanted.k, opened.answers.most))
+    _tell(done, wanted.policies.describe(), min(wanted.k, opened.answers.max_k))
     what = "lines" if layout.kind in ("text", "jsonl") and layout.shards is None else "lists"
     shards = "" if layout.shards is None else f" ({layout.shards} shards)"
     note(f"wrote {done.lists} {what} to {file}{shards}")
@@ -234,7 +234,7 @@ def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str,
     from embedrec.cli.vectors import tell_meta
     from embedrec.vectors.file_formats import save_vectors
 
-    if given["policies"].wanted() or given["allowed"] or given["resume"] or file == "-":
+    if given["policies"].enabled() or given["allowed"] or given["resume"] or file == "-":
         raise click.UsageError("vectors are written whole to a file, without policies; leave the options out")
     vectors = opened.vectors()
     with Progress("export") as report:
@@ -243,7 +243,7 @@ def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str,
     tell_meta(Path(file))
 
 
-def _tell(done: Exported, policies: str, k: int) -> None:
+def _tell(done: ExportResult, policies: str, k: int) -> None:
     """What the policies did."""
     did = done.effect
     if did is None:

@@ -227,7 +227,7 @@ def _export(
     policies = {f.name: getattr(table, f.name) for f in fields(Policies)} | {"caps": table.caps or None}
     layout = layout_of(table.file, table.format, whitespace=table.whitespace, prefix=table.prefix)
     wanted = ExportSettings(table.n, Policies(**policies), table.candidates, layout)
-    if not layout.of_lists and wanted.policies.wanted():
+    if not layout.holds_lists and wanted.policies.enabled():
         raise SettingsError(f"[[export]] {table.file} holds vectors, which no policy changes; leave those out")
     if table.model is not None:
         _search(table).need_index(table.model)

@@ -221,9 +221,9 @@ class Export(Following):
 
         table, layout = self.table, self.wanted.layout
         opened = exportable_items(where.workspace, table.model, table.index, self.search, popularity=table.popularity)
-        if not layout.of_lists:
+        if not layout.holds_lists:
             save_vectors(
-                opened.vectors(), self.place(where), layout.of_vectors, whitespace=table.whitespace, report=report
+                opened.vectors(), self.place(where), layout.vector_format, whitespace=table.whitespace, report=report
             )
             return
         export_lists(

@@ -41,7 +41,7 @@ def check_vectors(recipe: Recipe, model: str, where: str) -> None:
 
 def check_exported(recipe: Recipe, model: str, layout: Layout, where: str) -> None:
     """Raises SettingsError for a model that does not have what is exported: vectors, or neighbours of items."""
-    if not layout.of_lists:
+    if not layout.holds_lists:
         check_vectors(recipe, model, where)
     elif not issubclass(_made_by(recipe), VectorModel | ListsModel):
         raise SettingsError(

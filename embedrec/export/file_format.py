@@ -1,4 +1,4 @@
-"""What files an export is: format, packing and shards, from a name and options."""
+"""The layout of export files (format, compression, shards), from a file name and options; compression of bytes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ SUFFIXES = {
     "bin": "word2vec-binary",
 }
 _ENDING = {"text": "txt", "word2vec": "vec", "word2vec-binary": "bin"}
-_OTHERS = ("json", "npy", "safetensors", "bz2", "xz", "zip", "html", "toml")  # no text, whoever asks for it
-_SEPARATED = ("tsv", "csv")  # columns with something between them, which may have a header
-_NAMED = (*_SEPARATED, "jsonl", "parquet")  # formats that have a place for names
-_WHOLE = ("parquet", "word2vec", "word2vec-binary")  # packed inside, or of one piece
+_UNSUPPORTED = ("json", "npy", "safetensors", "bz2", "xz", "zip", "html", "toml")  # never written as text by accident
+_SEPARATED = ("tsv", "csv")  # separated columns, which may have a header
+_NAMED = (*_SEPARATED, "jsonl", "parquet")  # formats that can hold names
+_UNPACKED = ("parquet", "word2vec", "word2vec-binary")  # compressed inside, or never
+Packing = Literal["", "gz", "zst"]
+PACKINGS: tuple[str, ...] = get_args(Packing)
+_LEVEL = 6  # of gzip
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,14 @@ class Layout:
     """How lists are written.
 
     kind        one of FORMATS
-    packing     "gz", "zst", or "" for none
+    packing     compression: "gz", "zst", or "" for none
     shards      number of files in a folder, or None for a single file
     whitespace  of ids in "text": "refuse", or percent-"encode"
     prefix      of keys in "redis"
-    header      whether the names of columns stand above; None: in "csv" only
-    names       whether the names of items stand beside their ids
+    header      whether the first line holds the column names; None: in "csv" only
+    names       whether item names are written next to the ids
 
-    Raises SettingsError for what does not go together.
+    Raises SettingsError for an unknown format and for options that exclude each other.
     """
 
     kind: str = "text"
@@ -59,43 +62,41 @@ class Layout:
     def __post_init__(self) -> None:
         if self.kind not in FORMATS:
             near = did_you_mean(self.kind, FORMATS)
-            raise SettingsError(f"no format is called {self.kind!r}{near or '; there are ' + ', '.join(FORMATS)}")
-        if self.packing and self.kind in _WHOLE:
-            raise SettingsError(f"{self.kind} is not packed from outside; leave .{self.packing} out")
+            raise SettingsError(f"unknown format {self.kind!r}{near or '; the formats are ' + ', '.join(FORMATS)}")
+        if self.packing and self.kind in _UNPACKED:
+            raise SettingsError(f"{self.kind} files cannot be compressed; leave out .{self.packing}")
         check_unicode(self.prefix, "the prefix of keys")
         if self.shards is not None and self.shards < 1:
-            raise SettingsError(f"shards must be at least 1, but are {self.shards}")
-        if self.shards is not None and not self.of_lists:
-            raise SettingsError(f"{self.kind} is a single file of vectors; leave --shards out")
+            raise SettingsError(f"shards must be at least 1; it is {self.shards}")
+        if self.shards is not None and not self.holds_lists:
+            raise SettingsError(f"{self.kind} is a single file of vectors; leave out --shards")
         if self.header and self.kind not in _SEPARATED:
-            raise SettingsError(f"{self.kind} has no line of column names; leave --header out, or take csv or tsv")
+            raise SettingsError(f"{self.kind} has no header line; leave out --header, or use csv or tsv")
         if self.names and self.kind not in _NAMED:
-            raise SettingsError(
-                f"{self.kind} has no place for names; leave --names out, or take one of {', '.join(_NAMED)}"
-            )
+            raise SettingsError(f"{self.kind} cannot hold names; leave out --names, or use one of {', '.join(_NAMED)}")
 
     @property
-    def headed(self) -> bool:
-        """Whether a line of column names is written."""
+    def has_header(self) -> bool:
+        """Whether a header line is written."""
         return self.kind == "csv" if self.header is None else self.header and self.kind in _SEPARATED
 
     @property
-    def of_lists(self) -> bool:
-        """Whether lists are written, not vectors."""
+    def holds_lists(self) -> bool:
+        """Whether the files hold lists, not vectors."""
         return self.kind in LISTS
 
     @property
-    def of_vectors(self) -> Format:
-        """The format of vectors that are written instead of lists."""
+    def vector_format(self) -> Format:
+        """The format of the vectors, for layouts without lists."""
         return "binary" if self.kind == "word2vec-binary" else "text"
 
     def shard_name(self, shard: int) -> str:
-        """The name of a file in the folder of shards: "part-00001.tsv.gz"."""
+        """The file name of a shard: "part-00001.tsv.gz"."""
         ending = _ENDING.get(self.kind, self.kind)
         return f"part-{shard:05d}.{ending}{'.' * bool(self.packing)}{self.packing}"
 
     def shard_slices(self, q: int) -> list[slice]:
-        """Which of q lists each file holds: as many in each, in order."""
+        """The slice of q lists in each file: equal sizes, in order."""
         count = self.shards or 1
         return [slice(shard * q // count, (shard + 1) * q // count) for shard in range(count)]
 
@@ -110,30 +111,21 @@ def layout_of(
     header: bool | None = None,
     names: bool = False,
 ) -> Layout:
-    """The layout that a file's name means, or a format such as "tsv" or "tsv.gz"; any other name is text.
+    """The layout by the suffix of a file name, or by a given format such as "tsv" or "tsv.gz"; other names are text.
 
-    Raises SettingsError for an unknown format, and for names that mean one that is not written.
+    Raises SettingsError for an unknown format, and for a suffix of a format that is not supported.
     """
-    said, packing = split_suffix(name if given is None else given)
-    suffix = Path(said).suffix.removeprefix(".").lower()
-    if given is None and suffix in _OTHERS:
+    stem, packing = split_suffix(name if given is None else given)
+    suffix = Path(stem).suffix.removeprefix(".").lower()
+    if given is None and suffix in _UNSUPPORTED:
         known = " ".join(f".{one}" for one in SUFFIXES)
-        raise SettingsError(f"{name}: exports are not .{suffix}; take one of {known}, or name a format with --format")
-    kind = SUFFIXES.get(suffix, "text") if given is None else said
+        raise SettingsError(f"{name}: .{suffix} is no export format; use one of {known}, or set --format")
+    kind = SUFFIXES.get(suffix, "text") if given is None else stem
     return Layout(kind, packing, shards, whitespace, prefix, header, names)
 
 
-Packing = Literal["", "gz", "zst"]
-
-
-PACKINGS: tuple[str, ...] = get_args(Packing)
-
-
-_LEVEL = 6  # of gzip
-
-
-def packed(data: memoryview | bytes, packing: Packing) -> memoryview | bytes:
-    """The bytes packed; equal bytes give equal bytes, at any time."""
+def compress(data: memoryview | bytes, packing: Packing) -> memoryview | bytes:
+    """Compress bytes; deterministic, without a time stamp."""
     if not packing:
         return data
     if packing == "gz":
@@ -144,7 +136,7 @@ def packed(data: memoryview | bytes, packing: Packing) -> memoryview | bytes:
 
 
 def split_suffix(name: str) -> tuple[str, Packing]:
-    """A name without the suffix of its packing, and the packing: "x.tsv.gz" → ("x.tsv", "gz")."""
+    """A name without the suffix of its compression, and the compression: "x.tsv.gz" → ("x.tsv", "gz")."""
     for packing in PACKINGS[1:]:
         if name.endswith(f".{packing}"):
             return name.removesuffix(f".{packing}"), packing  # type: ignore[return-value]

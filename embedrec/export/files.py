@@ -1,4 +1,4 @@
-"""Kept lists to files: one file, a stream, or a folder of shards with a manifest; each appears whole or not at all."""
+"""Write lists to a file, a stream, or a folder of shards with a manifest; files and folders appear atomically."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from embedrec.data.parquet_io import to_arrow
 from embedrec.errors import ArtifactError
-from embedrec.export.file_format import Layout, packed
-from embedrec.export.result_lists import ListBlocks, ResultLists, in_order, slices
+from embedrec.export.file_format import Layout, compress
+from embedrec.export.result_lists import ListBlocks, ResultLists, map_in_order, slices
 from embedrec.export.text_formats import TextFormat, encoder, header
 from embedrec.progress import Report, quiet
 from embedrec.runtime.decoding import decoding
@@ -25,71 +25,71 @@ _ROWS = 1 << 20  # results in a row group of Parquet
 
 
 def write_file(
-    path: Path, answers: ResultLists, kept: ListBlocks, layout: Layout, *, threads: int = 1, report: Report = quiet
+    path: Path, lists: ResultLists, blocks: ListBlocks, layout: Layout, *, threads: int = 1, report: Report = quiet
 ) -> None:
     """Write all lists to a file, atomically."""
     with atomic_file(path, "wb") as out:
-        write_stream(out, answers, kept, layout, threads=threads, report=report)
+        write_stream(out, lists, blocks, layout, threads=threads, report=report)
 
 
 def write_stream(
-    out: IO[bytes], answers: ResultLists, kept: ListBlocks, layout: Layout, *, threads: int = 1, report: Report = quiet
+    out: IO[bytes], lists: ResultLists, blocks: ListBlocks, layout: Layout, *, threads: int = 1, report: Report = quiet
 ) -> None:
     """Write all lists to an open file.
 
     report  called as report("progress", done=, total=, unit="lists written")
     """
-    whole = slice(0, kept.q)
+    whole = slice(0, blocks.q)
     if layout.kind == "parquet":
-        _write_parquet(out, answers, kept, whole, layout.names, report)
+        _write_parquet(out, lists, blocks, whole, layout.names, report)
     else:
-        block = _encoded(answers, kept, layout)
-        out.write(_header(answers, layout))
-        _write_blocks(out, block, whole, kept.q, threads, report)
+        encode = _block_encoder(lists, blocks, layout)
+        out.write(_header(lists, layout))
+        _write_blocks(out, encode, whole, blocks.q, threads, report)
 
 
 def write_shards(
     folder: Path,
-    answers: ResultLists,
-    kept: ListBlocks,
+    lists: ResultLists,
+    blocks: ListBlocks,
     layout: Layout,
     about: Mapping[str, Any],
     *,
     threads: int = 1,
     report: Report = quiet,
 ) -> None:
-    """Write all lists to a folder of `layout.shards` files with a manifest; it appears whole, or replaces an old one.
+    """Write all lists atomically to a folder of `layout.shards` files with a manifest, replacing an earlier export.
 
-    The files end to end are what the single file would hold (unpacked; of Parquet: the same rows), but that each has
-    the header, where there is one. The manifest has of each file its lists, results, bytes and SHA-256, and beside them
-    what is in `about`: where the lists come from.
+    The concatenated files equal the single file (uncompressed; for Parquet: the same rows), except that each has the
+    header, if there is one. The manifest holds the lists, results, bytes and SHA-256 of each file, and `about`: the
+    source of the lists.
 
-    Raises ArtifactError when other files stand in the folder.
+    Raises ArtifactError if the folder holds other files.
     """
     check_folder(folder)
-    places = layout.shard_slices(kept.q)
+    parts = layout.shard_slices(blocks.q)
     with atomic_folder(folder) as draft:
-        names = [layout.shard_name(shard) for shard in range(len(places))]
-        block = None if layout.kind == "parquet" else _encoded(answers, kept, layout)
-        for name, here in zip(names, places, strict=True):
+        names = [layout.shard_name(shard) for shard in range(len(parts))]
+        encode = None if layout.kind == "parquet" else _block_encoder(lists, blocks, layout)
+        for name, part in zip(names, parts, strict=True):
             with (draft / name).open("wb") as out:
-                if block is None:
-                    _write_parquet(out, answers, kept, here, layout.names, report)
+                if encode is None:
+                    _write_parquet(out, lists, blocks, part, layout.names, report)
                 else:
-                    out.write(_header(answers, layout))
-                    _write_blocks(out, block, here, kept.q, threads, report)
+                    out.write(_header(lists, layout))
+                    _write_blocks(out, encode, part, blocks.q, threads, report)
         files = {
             name: {
-                "lists": here.stop - here.start,
-                "results": sum(int((kept.block(part)[0] >= 0).sum()) for part in slices(here.start, here.stop)),
+                "lists": part.stop - part.start,
+                "results": sum(int((blocks.block(at)[0] >= 0).sum()) for at in slices(part.start, part.stop)),
                 "bytes": (draft / name).stat().st_size,
                 "sha256": sha256(draft / name),
             }
-            for name, here in zip(names, places, strict=True)
+            for name, part in zip(names, parts, strict=True)
         }
-        totals = {what: sum(file[what] for file in files.values()) for what in ("lists", "results", "bytes")}
+        totals = {key: sum(file[key] for file in files.values()) for key in ("lists", "results", "bytes")}
         manifest = {"format": _FORMAT, "kind": "export", "layout": layout.kind, "packing": layout.packing}
-        manifest |= {"k": kept.k, **totals, **about, "files": files}
+        manifest |= {"k": blocks.k, **totals, **about, "files": files}
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         (draft / MANIFEST).write_text(text, encoding="utf-8", errors="surrogatepass")
 
@@ -99,19 +99,21 @@ def check_folder(folder: Path) -> None:
     try:
         other = other_file(folder, lambda _: {MANIFEST, *_manifest_files(folder)})
     except NotADirectoryError:
-        raise ArtifactError(f"{folder} is a file, but shards need a folder; move it away or name another") from None
+        raise ArtifactError(f"{folder} is a file, but shards need a folder; move it or name another") from None
     if other is not None:
-        raise ArtifactError(f"{folder} holds other files and no export; move it away or name another")
+        raise ArtifactError(f"{folder} holds other files and no export; move it or name another")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder of shards. Raises ArtifactError where there is none."""
-    none = ArtifactError(f"{folder} holds no export (its {MANIFEST} is missing, damaged or of another version)")
-    with decoding(lambda _: none):
+    """The manifest of a folder of shards. Raises ArtifactError without a valid one."""
+    error = ArtifactError(
+        f"{folder} holds no export (its {MANIFEST} is missing, damaged or of another version); export it again"
+    )
+    with decoding(lambda _: error):
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8", errors="surrogatepass"))
         if manifest["kind"] == "export" and manifest["format"] == _FORMAT and isinstance(manifest["files"], dict):
             return dict(manifest)
-    raise none
+    raise error
 
 
 def fingerprint(about: Mapping[str, Any]) -> str:
@@ -126,55 +128,56 @@ def _manifest_files(folder: Path) -> set[str]:
         return set()
 
 
-def _encoded(answers: ResultLists, kept: ListBlocks, layout: Layout) -> Callable[[slice], memoryview | bytes]:
-    """What gives the bytes of a slice of the lists."""
+def _block_encoder(lists: ResultLists, blocks: ListBlocks, layout: Layout) -> Callable[[slice], memoryview | bytes]:
+    """A function from a slice of the lists to its bytes."""
     kind: TextFormat = layout.kind  # type: ignore[assignment]
-    encode = encoder(answers, kind, kept.k, whitespace=layout.whitespace, prefix=layout.prefix, names=layout.names)
-    return lambda here: packed(encode(here, *kept.block(here)), layout.packing)
+    encode = encoder(lists, kind, blocks.k, whitespace=layout.whitespace, prefix=layout.prefix, names=layout.names)
+    return lambda part: compress(encode(part, *blocks.block(part)), layout.packing)
 
 
-def _header(answers: ResultLists, layout: Layout) -> memoryview | bytes:
-    """The line of column names, packed like what follows it; nothing where there is none."""
-    if not layout.headed:
+def _header(lists: ResultLists, layout: Layout) -> memoryview | bytes:
+    """The header line, compressed like the rows; empty if the layout has none."""
+    if not layout.has_header:
         return b""
-    return packed(header(answers, layout.kind, layout.names), layout.packing)  # type: ignore[arg-type]
+    return compress(header(lists, layout.kind, layout.names), layout.packing)  # type: ignore[arg-type]
 
 
 def _write_blocks(
-    out: IO[bytes], block: Callable[[slice], memoryview | bytes], whole: slice, q: int, threads: int, report: Report
+    out: IO[bytes], encode: Callable[[slice], memoryview | bytes], whole: slice, q: int, threads: int, report: Report
 ) -> None:
-    """Write a slice of the lists, blocks worked on side by side."""
+    """Write a slice of the lists, blocks encoded in parallel."""
     parts = list(slices(whole.start, whole.stop))
-    for here, data in zip(parts, in_order(block, parts, threads), strict=True):
+    for part, data in zip(parts, map_in_order(encode, parts, threads), strict=True):
         out.write(data)
-        report("progress", done=here.stop, total=q, unit="lists written")
+        report("progress", done=part.stop, total=q, unit="lists written")
 
 
 def _write_parquet(
-    out: IO[bytes], answers: ResultLists, kept: ListBlocks, whole: slice, names: bool, report: Report
+    out: IO[bytes], lists: ResultLists, blocks: ListBlocks, whole: slice, names: bool, report: Report
 ) -> None:
-    """Columns: the seed, rank from 1, the result, score, and names; one row a result."""
+    """One row per result, with the columns seed, rank (from 1), result, score, and names."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    seed, _, result, *_ = columns = answers.columns_with(names)
-    labels = [to_arrow(held.names, large=True) if held.names is not None else None for _, held in answers.named()]
-    seeds, found = to_arrow(answers.seeds.ids, large=True), to_arrow(answers.vocab.ids, large=True)
-    fields = {seed: seeds.type, "rank": pa.int32(), result: found.type, "score": pa.float32()}
+    seed, _, result, *_ = columns = lists.column_names(names)
+    labels = [to_arrow(vocab.names, large=True) if vocab.names is not None else None for _, vocab in lists.vocabs()]
+    seeds, results = to_arrow(lists.seeds.ids, large=True), to_arrow(lists.vocab.ids, large=True)
+    fields = {seed: seeds.type, "rank": pa.int32(), result: results.type, "score": pa.float32()}
     fields |= dict.fromkeys(columns[4:], pa.large_string())
     with pq.ParquetWriter(out, pa.schema(fields), compression="zstd") as writer:
-        for here in slices(whole.start, whole.stop, max(1, _ROWS // max(1, kept.k))):
-            rows, scores = kept.block(here)
-            there = rows >= 0
-            at, rank = np.nonzero(there)
+        for part in slices(whole.start, whole.stop, max(1, _ROWS // max(1, blocks.k))):
+            rows, scores = blocks.block(part)
+            valid = rows >= 0
+            at, rank = np.nonzero(valid)
             table = {
-                seed: seeds.take(pa.array(at + here.start)),
+                seed: seeds.take(pa.array(at + part.start)),
                 "rank": pa.array(rank + 1, pa.int32()),
-                result: found.take(pa.array(rows[there])),
-                "score": pa.array(scores[there]),
+                result: results.take(pa.array(rows[valid])),
+                "score": pa.array(scores[valid]),
             }
-            for (column, _), label, where in zip(answers.named(), labels, (at + here.start, rows[there]), strict=True):
+            sides = zip(lists.vocabs(), labels, (at + part.start, rows[valid]), strict=True)
+            for (column, _), label, label_rows in sides:
                 if f"{column}_name" in fields and label is not None:
-                    table[f"{column}_name"] = label.take(pa.array(where))
+                    table[f"{column}_name"] = label.take(pa.array(label_rows))
             writer.write_table(pa.table(table))
-            report("progress", done=here.stop, total=kept.q, unit="lists written")
+            report("progress", done=part.stop, total=blocks.q, unit="lists written")

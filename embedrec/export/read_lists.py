@@ -1,4 +1,4 @@
-"""Exports read back, in any format of lists, packed or not, a file or a folder of shards."""
+"""Read exports: any format of lists, compressed or not, a file or a folder of shards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PLAIN = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
 
 
 @dataclass(frozen=True, eq=False)
-class Ranked:
+class RankedLists:
     """q lists read from an export.
 
     seeds    (q,) int64 codes of the seeds, each once
@@ -46,8 +46,8 @@ class Ranked:
         return len(self.seeds)
 
 
-class Codes:
-    """Numbers for ids, as texts, shared by the files that are compared."""
+class IdCodes:
+    """Integer codes of ids (as texts), shared by the exports to compare."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
@@ -56,24 +56,24 @@ class Codes:
     def of(self, words: Any) -> np.ndarray:
         """Codes (m,) int64 of an Arrow array of texts."""
         coded = words.dictionary_encode()
-        new = np.fromiter(map(self._one, coded.dictionary.to_pylist()), dtype=np.int64, count=len(coded.dictionary))
-        return new[coded.indices.to_numpy()]
+        codes = np.fromiter(map(self._code_of, coded.dictionary.to_pylist()), np.int64, count=len(coded.dictionary))
+        return codes[coded.indices.to_numpy()]
 
-    def _one(self, word: str) -> int:
+    def _code_of(self, word: str) -> int:
         code = self._code.setdefault(word, len(self.ids))
         if code == len(self.ids):
             self.ids.append(word)
         return code
 
 
-class _Decoded(Codes):
-    """The numbers of ids that are written percent-encoded."""
+class _PercentDecoded(IdCodes):
+    """The codes of percent-encoded ids."""
 
-    def __init__(self, codes: Codes) -> None:
+    def __init__(self, codes: IdCodes) -> None:
         self.ids, self._code = codes.ids, codes._code
 
-    def _one(self, word: str) -> int:
-        return super()._one(unquote(word))
+    def _code_of(self, word: str) -> int:
+        return super()._code_of(unquote(word))
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # seeds (l,), lengths (l,), items (Σ lengths,): codes
@@ -81,44 +81,44 @@ Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # seeds (l,), lengths (l,), it
 
 def read_lists(
     path: Path,
-    codes: Codes,
+    codes: IdCodes,
     kind: str | None = None,
     *,
     prefix: str = "similar:",
     encoded: bool = False,
     report: Report = quiet,
-) -> Ranked:
-    """The lists of an export that hold results.
+) -> RankedLists:
+    """The non-empty lists of an export.
 
-    kind    format; by default the suffix tells, or the manifest of a folder of shards
-    prefix  that keys in Redis' protocol begin with
+    kind     format; by default from the suffix, or from the manifest of a folder of shards
+    prefix   of the keys in the Redis protocol
     encoded  whether ids of "text" are percent-encoded
-    report  "progress" in bytes of the files
+    report   called as report("progress", done=, total=, unit="B"), in bytes of the files
 
-    Raises DataError for files that are missing, damaged, of another format, or have a list twice; SettingsError for
-    vectors.
+    Raises DataError for files that are missing, damaged, of another format, or contain two lists of an item;
+    SettingsError for vectors.
     """
     parts: list[Part] = []
-    decoded = _Decoded(codes)
+    decoded = _PercentDecoded(codes)
     files = _files(path, kind)
     before, total = 0, sum(file.stat().st_size for file, _ in files)
     for file, layout in files:
-        if not layout.of_lists:
+        if not layout.holds_lists:
             raise SettingsError(f"{path} holds vectors; compare exports of lists ({', '.join(LISTS)})")
-        with _opened(file, layout) as (stream, place):
-            own = decoded if encoded and layout.kind == "text" else codes
-            for part in _READ[layout.kind](stream, own, file, prefix):
+        with _open_unpacked(file, layout) as (stream, position):
+            file_codes = decoded if encoded and layout.kind == "text" else codes
+            for part in _READ[layout.kind](stream, file_codes, file, prefix):
                 parts.append(part)
-                report("progress", done=before + place(), total=total, unit="B")
+                report("progress", done=before + position(), total=total, unit="B")
         before += file.stat().st_size
     seeds, lengths, items = (
         np.concatenate([np.zeros(0, np.int64), *column]) for column in (zip(*parts, strict=True) if parts else [()] * 3)
     )
     if len(np.unique(seeds)) < len(seeds):
         twin = int(np.flatnonzero(np.bincount(seeds) > 1)[0])
-        raise DataError(f"{path} has two lists of {codes.ids[twin]!r}; it was put together wrongly")
-    there = lengths > 0  # tables have no row of a list without results, so that no format may tell of one
-    return Ranked(seeds[there], np.concatenate([[0], np.cumsum(lengths[there])]), items)
+        raise DataError(f"{path} has two lists of {codes.ids[twin]!r}; export it again")
+    non_empty = lengths > 0  # tables cannot represent an empty list, so all formats ignore them
+    return RankedLists(seeds[non_empty], np.concatenate([[0], np.cumsum(lengths[non_empty])]), items)
 
 
 def _files(path: Path, kind: str | None) -> list[tuple[Path, Layout]]:
@@ -128,25 +128,25 @@ def _files(path: Path, kind: str | None) -> list[tuple[Path, Layout]]:
         return [(path, layout_of(path.name, kind))]
     manifest = read_manifest(path)
     with decoding(lambda why: DataError(f"{path / MANIFEST} is damaged ({why}); export it again")):
-        layout, found = Layout(manifest["layout"], manifest["packing"]), []
-        for name, said in manifest["files"].items():
+        layout, files = Layout(manifest["layout"], manifest["packing"]), []
+        for name, expected in manifest["files"].items():
             file = path / Path(name).name
-            if not file.is_file() or sha256(file) != said["sha256"]:
-                raise DataError(f"{file} is missing or damaged (it does not fit {MANIFEST}); export it again")
-            found.append((file, layout))
-        return found
+            if not file.is_file() or sha256(file) != expected["sha256"]:
+                raise DataError(f"{file} is missing or damaged (it does not match {MANIFEST}); export it again")
+            files.append((file, layout))
+        return files
 
 
 @contextmanager
-def _opened(file: Path, layout: Layout) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
-    """The unpacked bytes of a file, and what tells how many packed ones were read.
+def _open_unpacked(file: Path, layout: Layout) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
+    """The uncompressed stream of a file, and a function that returns the position in the compressed file.
 
-    Raises DataError when they cannot be read, or hold something else.
+    Raises DataError if the file cannot be read or has another format.
     """
     import pyarrow as pa
 
     with decoding(
-        lambda why: DataError(f"{file} cannot be read as {layout.kind} ({why}); name its format with --format")
+        lambda why: DataError(f"{file} cannot be read as {layout.kind} ({why}); set its format with --format")
     ):
         if layout.packing == "zst":
             with pa.OSFile(str(file)) as packed, pa.CompressedInputStream(packed, "zstd") as stream:
@@ -160,7 +160,7 @@ def _opened(file: Path, layout: Layout) -> Iterator[tuple[IO[bytes], Callable[[]
 
 
 def _chunks(stream: IO[bytes], file: Path) -> Iterator[bytes]:
-    """Whole lines, many at a time. Raises DataError when the last one does not end."""
+    """Chunks of complete lines. Raises DataError if the last line is incomplete."""
     left = b""
     while data := stream.read(_CHUNK):
         cut = data.rfind(b"\n") + 1
@@ -170,78 +170,78 @@ def _chunks(stream: IO[bytes], file: Path) -> Iterator[bytes]:
         else:
             left += data
     if left:
-        raise DataError(f"{file} is cut off: its last line does not end")
+        raise DataError(f"{file} is truncated: its last line is incomplete; export it again")
 
 
-def _text(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+def _text(stream: IO[bytes], codes: IdCodes, file: Path, prefix: str) -> Iterator[Part]:
     for chunk in _chunks(stream, file):
         data = np.frombuffer(chunk, dtype=np.uint8)
         spaces = np.concatenate([[0], np.cumsum(data == ord(" "))[data == ord("\n")]])
-        lengths = np.diff(spaces)  # (l,) results a line
-        found = codes.of(_words(chunk.replace(b"\n", b" ")[:-1].split(b" ")))
+        lengths = np.diff(spaces)  # (l,) results per line
+        words = codes.of(_words(chunk.replace(b"\n", b" ")[:-1].split(b" ")))
         starts = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]])
-        yield found[starts], lengths, np.delete(found, starts)
+        yield words[starts], lengths, np.delete(words, starts)
 
 
-def _tsv(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+def _tsv(stream: IO[bytes], codes: IdCodes, file: Path, prefix: str) -> Iterator[Part]:
     width, headed = 0, False
-    grouped = _Grouped()
+    builder = _ListBuilder()
     for chunk in _chunks(stream, file):
         if not width:
             names = chunk[: chunk.index(b"\n")].decode(errors="replace").split("\t")
             width, headed = len(names), _is_header(names)
         cells = chunk.replace(b"\n", b"\t")[:-1].split(b"\t")
         if width not in _WIDTHS or len(cells) != width * chunk.count(b"\n"):
-            raise _no_table(file)
+            raise _not_a_table(file)
         cells, headed = cells[width * headed :], False
         if cells:
-            result = _result_of(width)
-            yield from grouped.add(_unescaped(cells[::width], codes), _unescaped(cells[result::width], codes))
-    yield from grouped.rest()
+            result = _result_column(width)
+            yield from builder.add(_unescape(cells[::width], codes), _unescape(cells[result::width], codes))
+    yield from builder.last_list()
 
 
-def _csv(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+def _csv(stream: IO[bytes], codes: IdCodes, file: Path, prefix: str) -> Iterator[Part]:
     lines = (line for chunk in _chunks(stream, file) for line in io.StringIO(chunk.decode(), newline=""))
     rows: Iterator[list[str]] = csv.reader(lines, strict=True)
-    grouped = _Grouped()
+    builder = _ListBuilder()
     first = next(rows, None)
     if first is None:
         return
-    width, result = len(first), _result_of(len(first))
+    width, result = len(first), _result_column(len(first))
     rows = rows if _is_header(first) else chain([first], rows)
-    while some := list(islice(rows, _ROWS)):
-        if width not in _WIDTHS or any(len(row) != width for row in some):
-            raise _no_table(file)
-        seeds, items = ([row[column] for row in some] for column in (0, result))
-        yield from grouped.add(codes.of(_words(seeds)), codes.of(_words(items)))
-    yield from grouped.rest()
+    while block := list(islice(rows, _ROWS)):
+        if width not in _WIDTHS or any(len(row) != width for row in block):
+            raise _not_a_table(file)
+        seeds, items = ([row[column] for row in block] for column in (0, result))
+        yield from builder.add(codes.of(_words(seeds)), codes.of(_words(items)))
+    yield from builder.last_list()
 
 
 _WIDTHS = (3, 4, 5, 6)  # columns: item, (rank,) similar, score, (item_name, similar_name)
 
 
-def _result_of(width: int) -> int:
-    """The column of results."""
+def _result_column(width: int) -> int:
+    """The number of the column of results."""
     return 1 if width == 3 else 2
 
 
 def _is_header(names: Sequence[str]) -> bool:
-    """Whether a line holds the names of columns: a rank and a score are numbers everywhere else."""
+    """Whether a line holds column names: rank and score are numbers in all other lines."""
     return list(names[1:4:2]) == ["rank", "score"]
 
 
-def _no_table(file: Path) -> DataError:
-    return DataError(f"{file} is no table of item, rank, similar and score; name its format with --format")
+def _not_a_table(file: Path) -> DataError:
+    return DataError(f"{file} is no table of item, rank, similar and score; set its format with --format")
 
 
-def _jsonl(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+def _jsonl(stream: IO[bytes], codes: IdCodes, file: Path, prefix: str) -> Iterator[Part]:
     import msgspec
 
     for chunk in _chunks(stream, file):
         seeds: list[str] = []
         items: list[str] = []
         lengths: list[int] = []
-        with decoding(lambda why: DataError(f"{file} holds a line that is no list of results ({why})")):
+        with decoding(lambda why: DataError(f"{file} has a line that is no list of results ({why}); export it again")):
             for line in chunk.splitlines():
                 seed, *_, results = msgspec.json.decode(line).values()
                 items += [str(result["id"]) for result in results]
@@ -250,7 +250,7 @@ def _jsonl(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator
         yield codes.of(_words(seeds)), np.array(lengths, dtype=np.int64), codes.of(_words(items))
 
 
-def _redis(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+def _redis(stream: IO[bytes], codes: IdCodes, file: Path, prefix: str) -> Iterator[Part]:
     seeds: list[bytes] = []
     items: list[bytes] = []
     lengths: list[int] = []
@@ -262,16 +262,16 @@ def _redis(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator
             lengths.append(0)
         elif command == b"RPUSH":
             if words[:1] != [key]:
-                raise DataError(f"{file} is no export: it adds to a list that it did not delete before")
+                raise DataError(f"{file} is no export: an RPUSH does not follow the DEL of its key; export it again")
             lengths[-1] += len(words) - 1
             items += words[1:]
     yield codes.of(_words(seeds)), np.array(lengths, dtype=np.int64), codes.of(_words(items))
 
 
 def _commands(stream: IO[bytes], file: Path) -> Iterator[list[bytes]]:
-    """Commands of Redis' protocol: *COUNT, and so many times $LENGTH and a text, all ended by CR and LF."""
+    """Commands of the Redis protocol: *COUNT, then COUNT times $LENGTH and a text, all terminated by CR LF."""
     data, at = stream.read(), 0
-    with decoding(lambda why: DataError(f"{file} is cut off, or no file of Redis' protocol ({why})")):
+    with decoding(lambda why: DataError(f"{file} is truncated or not in the Redis protocol ({why}); export it again")):
         while at < len(data):
             count, at = _number(data, at, b"*")
             words = []
@@ -280,43 +280,43 @@ def _commands(stream: IO[bytes], file: Path) -> Iterator[list[bytes]]:
                 words.append(data[start : start + size])
                 at = start + size + 2
                 if data[at - 2 : at] != b"\r\n":
-                    raise ValueError("a text does not end")
+                    raise ValueError("a text is not terminated")
             if not words:
                 raise ValueError("a command is empty")
             yield words
 
 
 def _number(data: bytes, at: int, mark: bytes) -> tuple[int, int]:
-    """A count or length, and where its line ends."""
+    """A count or length, and the position after its line."""
     end = data.index(b"\r\n", at)
     if data[at : at + 1] != mark:
-        raise ValueError(f"{data[at:end][:20]!r} where {mark!r} and a number are due")
+        raise ValueError(f"expected {mark!r} and a number, not {data[at:end][:20]!r}")
     return checked_length(data[at + 1 : end], len(data) - end), end + 2
 
 
-def _parquet(stream: IO[bytes], codes: Codes, file: Path, prefix: str) -> Iterator[Part]:
+def _parquet(stream: IO[bytes], codes: IdCodes, file: Path, prefix: str) -> Iterator[Part]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     opened = pq.ParquetFile(stream)
     names = opened.schema_arrow.names
     if not (4 <= len(names) <= 6 and _is_header(names)):
-        raise DataError(f"{file} must have the columns item, rank, similar and score, but has {', '.join(names)}")
-    grouped = _Grouped()
+        raise DataError(f"{file} must have the columns item, rank, similar and score; it has {', '.join(names)}")
+    builder = _ListBuilder()
     for batch in opened.iter_batches(columns=[names[0], names[2]]):
         seeds, items = (column.cast(pa.string()) for column in batch.columns)
-        yield from grouped.add(codes.of(seeds), codes.of(items))
-    yield from grouped.rest()
+        yield from builder.add(codes.of(seeds), codes.of(items))
+    yield from builder.last_list()
 
 
-class _Grouped:
-    """Lists from rows of a seed and a result, where a list may go on in the next rows."""
+class _ListBuilder:
+    """Lists from rows of a seed and a result; the last list of a block may continue in the next one."""
 
     def __init__(self) -> None:
         self.seeds = self.items = np.zeros(0, np.int64)
 
     def add(self, seeds: np.ndarray, items: np.ndarray) -> Iterator[Part]:
-        """All lists but the last."""
+        """All complete lists: those before the last one."""
         seeds, items = np.concatenate([self.seeds, seeds]), np.concatenate([self.items, items])
         starts = np.flatnonzero(np.diff(seeds, prepend=-1))
         last = int(starts[-1]) if len(starts) else 0
@@ -324,7 +324,7 @@ class _Grouped:
         if last:
             yield seeds[starts[:-1]], np.diff(starts), items[:last]
 
-    def rest(self) -> Iterator[Part]:
+    def last_list(self) -> Iterator[Part]:
         """The last list."""
         if len(self.seeds):
             yield self.seeds[:1], np.array([len(self.items)]), self.items
@@ -338,14 +338,14 @@ def _words(words: Sequence[str] | Sequence[bytes]) -> Any:
     return pa.array(words, pa.large_string())
 
 
-def _unescaped(cells: list[bytes], codes: Codes) -> np.ndarray:
+def _unescape(cells: list[bytes], codes: IdCodes) -> np.ndarray:
     coded = _words(cells).dictionary_encode()
     words = [_ESCAPED.sub(lambda m: _PLAIN[m[1]], word) for word in coded.dictionary.to_pylist()]
-    found: np.ndarray = codes.of(_words(words))[coded.indices.to_numpy()]
-    return found
+    unescaped: np.ndarray = codes.of(_words(words))[coded.indices.to_numpy()]
+    return unescaped
 
 
-_READ: dict[str, Callable[[IO[bytes], Codes, Path, str], Iterator[Part]]] = {
+_READ: dict[str, Callable[[IO[bytes], IdCodes, Path, str], Iterator[Part]]] = {
     "text": _text,
     "tsv": _tsv,
     "csv": _csv,

@@ -1,4 +1,4 @@
-"""Answers: whatever can be exported, and its lists in blocks."""
+"""Result lists: what an export writes, computed and read in blocks."""
 
 from __future__ import annotations
 
@@ -17,60 +17,60 @@ from embedrec.errors import DataError
 S = TypeVar("S")
 T = TypeVar("T")
 
-BLOCK = 4096  # lists asked for and written at a time
+BLOCK = 4096  # lists computed and written at a time
 
 
 @dataclass(frozen=True, eq=False)
 class ResultLists:
     """The best results of each of q seeds: similar items, neighbouring sessions, or recommendations for histories.
 
-    seeds    ids of what is asked about
-    vocab    what the results are rows of; the seeds themselves where an item or a session is compared with others
+    seeds    ids of the queries
+    vocab    ids of the results; the seeds themselves when items or sessions are compared with each other
     best     rows (b,) int64 of seeds, k → TopK (b, k)
-    most     the largest k there is
-    columns  what a seed and a result are called in files
+    max_k    the largest possible k
+    columns  names of the columns of seeds and results in files
     """
 
     seeds: Vocab
     vocab: Vocab
     best: Callable[[np.ndarray, int], TopK]
-    most: int
+    max_k: int
     columns: tuple[str, str] = ("item", "similar")
 
     def __len__(self) -> int:
         return len(self.seeds)
 
-    def columns_with(self, names: bool) -> list[str]:
-        """What columns of a table are called: seed, rank, result, score, and names of those that have some.
+    def column_names(self, names: bool) -> list[str]:
+        """The columns of a table: seed, rank, result, score, and with `names` those of the vocabularies with names.
 
-        Raises DataError where names are wanted, and neither seeds nor results have some.
+        Raises DataError for `names` if neither seeds nor results have names.
         """
         seed, result = self.columns
-        named = [f"{column}_name" for column, held in self.named() if held.names is not None] if names else []
+        named = [f"{column}_name" for column, vocab in self.vocabs() if vocab.names is not None] if names else []
         if names and not named:
-            raise DataError("these items have no names; leave --names out")
+            raise DataError("these items have no names; leave out --names")
         return [seed, "rank", result, "score", *named]
 
-    def named(self) -> list[tuple[str, Vocab]]:
-        """Seeds and results, by what they are called."""
+    def vocabs(self) -> list[tuple[str, Vocab]]:
+        """The vocabularies of seeds and results, each with its column."""
         return list(zip(self.columns, (self.seeds, self.vocab), strict=True))
 
-    def block(self, here: slice, k: int) -> TopK:
-        """The lists of a slice of the seeds: TopK (b, min(k, most))."""
-        rows = np.arange(here.start, here.stop)
-        if not self.most:  # an item alone
-            nothing = np.empty((len(rows), 0))
-            return TopK(nothing, nothing, self.vocab)
-        return self.best(rows, min(k, self.most))
+    def block(self, part: slice, k: int) -> TopK:
+        """The lists of a slice of the seeds: TopK (b, min(k, max_k))."""
+        rows = np.arange(part.start, part.stop)
+        if not self.max_k:  # a catalogue of one item
+            empty = np.empty((len(rows), 0))
+            return TopK(empty, empty, self.vocab)
+        return self.best(rows, min(k, self.max_k))
 
 
-def item_answers(source: ItemNeighbours) -> ResultLists:
-    """Every item's nearest others."""
+def item_lists(source: ItemNeighbours) -> ResultLists:
+    """The nearest neighbours of every item."""
     return ResultLists(source.vocab, source.vocab, source.neighbours, max(len(source.vocab) - 1, 0))
 
 
 class ListBlocks(Protocol):
-    """q lists of k results, whatever they are kept in or made by."""
+    """q lists of k results, stored or computed."""
 
     @property
     def q(self) -> int: ...
@@ -78,40 +78,40 @@ class ListBlocks(Protocol):
     @property
     def k(self) -> int: ...
 
-    def block(self, here: slice) -> tuple[np.ndarray, np.ndarray]:
+    def block(self, part: slice) -> tuple[np.ndarray, np.ndarray]:
         """Rows (b, k) int32 and scores (b, k) float32 of a slice."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class Fresh:
-    """Lists of answers that are found when they are asked for."""
+class LazyLists:
+    """Lists that are computed on access, with at most `limit` results."""
 
-    answers: ResultLists
-    most: int
+    lists: ResultLists
+    limit: int
 
     @property
     def q(self) -> int:
-        return len(self.answers)
+        return len(self.lists)
 
     @property
     def k(self) -> int:
-        return min(self.most, self.answers.most)
+        return min(self.limit, self.lists.max_k)
 
-    def block(self, here: slice) -> tuple[np.ndarray, np.ndarray]:
+    def block(self, part: slice) -> tuple[np.ndarray, np.ndarray]:
         """See `ListBlocks`."""
-        found = self.answers.block(here, self.k)
-        return found.rows.astype(np.int32), found.scores
+        block = self.lists.block(part, self.k)
+        return block.rows.astype(np.int32), block.scores
 
 
 def slices(start: int, stop: int, step: int | None = None) -> Iterator[slice]:
-    """Slices that go from start to stop in steps, of a block by default."""
+    """Slices from start to stop of `step` elements, BLOCK by default."""
     step = BLOCK if step is None else step
     return (slice(at, min(at + step, stop)) for at in range(start, stop, step))
 
 
-def in_order(function: Callable[[S], T], values: Iterable[S], threads: int) -> Iterator[T]:
-    """function(value) of all values in their order, worked on by several threads; few results wait at a time."""
+def map_in_order(function: Callable[[S], T], values: Iterable[S], threads: int) -> Iterator[T]:
+    """function(value) of all values in their order, computed by several threads; few results are held at a time."""
     waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:

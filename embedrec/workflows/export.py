@@ -15,7 +15,7 @@ from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.export.policies.chain import PolicyInputs
-from embedrec.export.result_lists import ResultLists, item_answers
+from embedrec.export.result_lists import ResultLists, item_lists
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.filtered_recommend import recommended
 from embedrec.models.serialization import load_model
@@ -74,7 +74,7 @@ def exportable_items(
     opened = open_nearest(source, settings, popularity=popularity, device=device)
     features = item_features(workspace, lambda: opened.model(workspace), opened.vocab, attributes, opened.index)
     mask = allowed.among(opened.vocab, features)
-    answers = item_answers(opened.among(mask))
+    answers = item_lists(opened.among(mask))
 
     def trained() -> Sessions:
         return Sessions.load(trained_on(workspace, opened.model(workspace)))

@@ -52,7 +52,7 @@ def measured(*arguments: str) -> tuple[float, float]:
 
 def beyond(n: int, k: int, names: list[str], policies: Policies) -> None:
     """Export lists that lie ready: everything but the search."""
-    print(f"{n:,} lists of {k}{policies.described() and ', ' + policies.described()}, beyond the search")
+    print(f"{n:,} lists of {k}{policies.describe() and ', ' + policies.describe()}, beyond the search")
     print(f"{'format':>10}  {'seconds':>7}  {'processor':>9}  {'MB':>6}  {'more memory, MB':>15}")
     some, many = ready(5000, k), ready(n, k)
     with tempfile.TemporaryDirectory() as folder:

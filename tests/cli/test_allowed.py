@@ -130,7 +130,7 @@ def test_what_does_not_go_together(run: Run, counted: Path) -> None:
         (
             ("x.txt", "--where", "year>1", "--mutual"),
             1,
-            "mutual looks for items in the lists of those that are left out",
+            "mutual needs the lists of all items, but a filter excludes some",
         ),
         (("x.txt", "--where", "year>1", "--of", "sessions"), 2, "--where, --only and --exclude are of items; leave"),
         (("x.vec", "--where", "year>1"), 2, "vectors are written whole to a file"),

@@ -147,7 +147,7 @@ def test_a_full_disk_keeps_the_old_file(compass: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         f"embedrec: the export to {target} stopped (File too large); "
-        "what was found is in .similar.txt.work for --resume"
+        "continue it with --resume (the lists so far are in .similar.txt.work)"
     )
     assert target.read_text() == "the old one\n"
     assert [found.name for found in compass.glob(".similar*")] == [".similar.txt.work"]

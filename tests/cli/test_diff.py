@@ -91,7 +91,7 @@ def test_bad_input(run: Run, exports: Path) -> None:
             1,
             "v.vec holds vectors; compare exports of lists (text, tsv, csv, jsonl, redis, parquet)",
         ),
-        (("old.txt", "new.tsv", "--p", 1), 1, "p must lie between 0 and 1, but is 1.0"),
+        (("old.txt", "new.tsv", "--p", 1), 1, "p must be between 0 and 1; it is 1.0"),
         (
             ("old.txt", "new.tsv", "--counts", "names.csv"),
             1,

@@ -199,16 +199,16 @@ def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
             2,
             f"--cap takes ATTRIBUTE=N, such as artist=2, but was given 'artist={'9' * 73}… (5,007 characters)'",
         ),
-        (("x", "--of", "sessions", "--cap", "a=2"), 1, "--cap does not suit an export of sessions; leave it out"),
+        (("x", "--of", "sessions", "--cap", "a=2"), 1, "--cap cannot be used with --of sessions; leave it out"),
         (
             ("x", "--candidates", 50),
             1,
-            "candidates are what policies choose from, but no policy is wanted; leave them out",
+            "candidates need a policy that selects from them; add a policy or leave them out",
         ),
         (("x.vec", "--mutual"), 2, "vectors are written whole to a file, without policies; leave the options out"),
         (("x.vec",), 1, "model cooccurrence has no vectors; export its lists, or name another model"),
         (("x", "--cap", "a=2", "--attributes", "none.csv"), 1, "no file none.csv; check the path"),
-        (("x", "--format", "tvs"), 1, "no format is called 'tvs'; did you mean 'tsv'?"),
+        (("x", "--format", "tvs"), 1, "unknown format 'tvs'; did you mean 'tsv'?"),
         (
             ("x", "--cap", "artist=2"),
             1,
@@ -240,9 +240,9 @@ def test_csv_headers_and_names(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
     figures = {row[0]: row[1] for row in walked(run, "diff", "plain.txt", "similar.csv", "-n", 2).rows}
     assert figures["overlap@2"] == "1.0000"
     for words, says in (
-        (("x.txt", "--header"), "text has no line of column names"),
-        (("x.txt", "--names"), "text has no place for names"),
-        (("x.vec", "--names"), "word2vec has no place for names"),
+        (("x.txt", "--header"), "text has no header line"),
+        (("x.txt", "--names"), "text cannot hold names"),
+        (("x.vec", "--names"), "word2vec cannot hold names"),
     ):
         ran = run("export", *words)
         assert ran.code == 1 and says in ran.err and not Path(words[0]).exists()

@@ -73,7 +73,7 @@ def test_unfinished_exports_empty_no_folder(run: Run, counted: Path) -> None:
     (counted / "mine" / "file").write_text("mine")
     (counted / ".x.txt.work").symlink_to("mine")
     ran = run("export", "x.txt", "-n", "2")
-    assert ran.code == 1 and ".x.txt.work is a link, but exports keep unfinished work there; remove it" in ran.err
+    assert ran.code == 1 and ".x.txt.work is a link, but exports store unfinished work there; remove it" in ran.err
     assert (counted / "mine" / "file").read_text() == "mine"
     (counted / ".x.txt.work").unlink()
     (counted / ".x.txt.work").mkdir()

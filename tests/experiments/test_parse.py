@@ -121,8 +121,8 @@ def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
         ('"flat"', '"flat"\ntarget_recall = "9@2"', "a recall lies between 0 and 1, but is 9"),
         ('"flat"', '"flat"\nset = {idff = 1}', "unknown setting 'idff' in [[index]] vectors-flat; did you mean 'idf'"),
         ("n = 5", "n = 5\nmmr = 2.0", "mmr must be between 0 and 1, but is 2"),
-        ("n = 5", 'n = 5\nformat = "tvs"', "no format is called 'tvs'; did you mean 'tsv'?"),
-        ("n = 5", "n = 5\ncandidates = 9", "candidates are what policies choose from, but no policy is wanted; leave"),
+        ("n = 5", 'n = 5\nformat = "tvs"', "unknown format 'tvs'; did you mean 'tsv'?"),
+        ("n = 5", "n = 5\ncandidates = 9", "candidates need a policy that selects from them; add a policy"),
         (
             'similar.txt"\n',
             'similar.vec"\nmutual = true\n',

@@ -172,7 +172,7 @@ def test_shards_have_a_manifest(name: str, tmp_path: Path, monkeypatch: pytest.M
     assert manifest["policies"] == {}
     assert not list(tmp_path.glob(".*"))
     (folder / "mine.txt").touch()
-    with pytest.raises(ArtifactError, match="holds other files and no export; move it away"):
+    with pytest.raises(ArtifactError, match="holds other files and no export; move it"):
         export_lists(folder, answers_of(found), ExportSettings(5, layout=layout), material_of(found.vocab), {})
 
 
@@ -217,18 +217,18 @@ def test_layout_of(name: str, given: str | None, kind: str, packing: str) -> Non
 
 def test_layouts_that_are_none() -> None:
     for name, form, shards, says in (
-        ("a", "jsnl", None, "no format is called 'jsnl'; did you mean 'jsonl'"),
-        ("a.parquet.gz", None, None, "parquet is not packed from outside; leave .gz out"),
-        ("a.vec", None, 2, "word2vec is a single file of vectors; leave --shards out"),
-        ("a.json", None, None, "a.json: exports are not .json; take one of .txt .tsv .csv .jsonl .ndjson .redis"),
-        ("a.tsv.bz2", None, None, "a.tsv.bz2: exports are not .bz2; take one of"),
-        ("a", None, 0, "shards must be at least 1, but are 0"),
+        ("a", "jsnl", None, "unknown format 'jsnl'; did you mean 'jsonl'"),
+        ("a.parquet.gz", None, None, "parquet files cannot be compressed; leave out .gz"),
+        ("a.vec", None, 2, "word2vec is a single file of vectors; leave out --shards"),
+        ("a.json", None, None, "a.json: .json is no export format; use one of .txt .tsv .csv .jsonl .ndjson .redis"),
+        ("a.tsv.bz2", None, None, "a.tsv.bz2: .bz2 is no export format; use one of"),
+        ("a", None, 0, "shards must be at least 1; it is 0"),
     ):
         with pytest.raises(SettingsError, match=says):
             layout_of(name, form, shards=shards)
-    with pytest.raises(SettingsError, match="candidates must be at least the 20 results a list, but are 5"):
+    with pytest.raises(SettingsError, match="candidates must be at least k = 20; it is 5"):
         ExportSettings(candidates=5, policies=Policies(mutual=True))
-    with pytest.raises(SettingsError, match="but no policy is wanted"):
+    with pytest.raises(SettingsError, match="candidates need a policy that selects from them"):
         ExportSettings(candidates=50)
 
 
@@ -312,19 +312,19 @@ def test_every_shard_has_the_header(tmp_path: Path) -> None:
 
 def test_headers_and_names_where_there_is_no_place(tmp_path: Path) -> None:
     for layout, says in (
-        ({"kind": "text", "header": True}, "text has no line of column names; leave --header out, or take csv or tsv"),
-        ({"kind": "parquet", "header": True}, "parquet has no line of column names"),
+        ({"kind": "text", "header": True}, "text has no header line; leave out --header, or use csv or tsv"),
+        ({"kind": "parquet", "header": True}, "parquet has no header line"),
         (
             {"kind": "redis", "names": True},
-            "redis has no place for names; leave --names out, or take one of tsv, csv, js",
+            "redis cannot hold names; leave out --names, or use one of tsv, csv, js",
         ),
-        ({"kind": "word2vec", "names": True}, "word2vec has no place for names"),
+        ({"kind": "word2vec", "names": True}, "word2vec cannot hold names"),
     ):
         with pytest.raises(SettingsError, match=says):
             Layout(**layout)  # type: ignore[arg-type]
-    assert not Layout("text", header=False).headed and not Layout("parquet", header=False).headed
+    assert not Layout("text", header=False).has_header and not Layout("parquet", header=False).has_header
     found = some_lists(3, 2)
-    with pytest.raises(DataError, match="these items have no names; leave --names out"):
+    with pytest.raises(DataError, match="these items have no names; leave out --names"):
         wanted = ExportSettings(2, layout=Layout("csv", names=True))
         export_lists(tmp_path / "x.csv", answers_of(found), wanted, material_of(found.vocab), {})
     assert not list(tmp_path.iterdir())

@@ -13,14 +13,14 @@ from embedrec.data.features import Categories, Features
 from embedrec.data.features import Lists as ListFeature
 from embedrec.data.topk import TopK
 from embedrec.errors import SettingsError
-from embedrec.export.list_statistics import effect
+from embedrec.export.list_statistics import measure_effect
 from embedrec.export.policies import backfill
-from embedrec.export.policies.backfill import BackOff, Refill
+from embedrec.export.policies.backfill import BackOff, CappedBackOff
 from embedrec.export.policies.base import Policy
-from embedrec.export.policies.chain import Policies, chained
+from embedrec.export.policies.chain import Policies, build_chain
 from embedrec.export.policies.rerank import Csls, Discount, Diversity, mean_scores
-from embedrec.export.policies.session_index import NOTHING, holding
-from embedrec.export.policies.thresholds import Cap, MinEvidence, MinScore, Mutual, cap
+from embedrec.export.policies.session_index import EMPTY, index_sessions
+from embedrec.export.policies.thresholds import Cap, MinEvidence, MinScore, Mutual, cap_feature
 from embedrec.export.resume import ResumableExport
 from tests.conftest import of_lists, some_embeddings
 from tests.export.lists import Lists, answers_of, material_of, plain, some_lists
@@ -69,7 +69,7 @@ def test_min_evidence() -> None:
     sessions = logs()
     of = held(sessions)
     expected = [[r for r in results if len(of[seed] & of[r[0]]) >= 2] for seed, results in enumerate(plain(FOUND))]
-    assert applied(MinEvidence(2, holding(sessions, ITEMS))) == expected
+    assert applied(MinEvidence(2, index_sessions(sessions, ITEMS))) == expected
     assert 0 < sum(map(len, expected)) < sum(map(len, plain(FOUND)))
 
 
@@ -139,10 +139,10 @@ def test_cap_of_features() -> None:
         ("year", [0, 1, 1, 1, 2], [0, 0]),
         ("tags", [0, 1, 1, 1, 3], [1, 0, 1]),
     ):
-        made = cap(2, name, features, vocab)
+        made = cap_feature(2, name, features, vocab)
         assert (made.offsets.tolist(), made.codes.tolist()) == (offsets, codes)
     with pytest.raises(SettingsError, match="items have no feature 'artits' to cap; did you mean 'artist'"):
-        cap(2, "artits", features, vocab)
+        cap_feature(2, "artits", features, vocab)
 
 
 def slow_mmr(results: list[tuple[int, float]], cosine: np.ndarray, weight: float, k: int) -> list[tuple[int, float]]:
@@ -167,7 +167,7 @@ def test_diversity_by_vectors(weight: float) -> None:
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     cosine = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
     expected = [slow_mmr(results, cosine, weight, 5) for results in plain(FOUND)]
-    close(applied(Diversity(weight, 5, vectors, NOTHING)), expected)
+    close(applied(Diversity(weight, 5, vectors, EMPTY)), expected)
     if weight == 0:
         assert [[row for row, _ in r] for r in expected] == [[row for row, _ in r[:5]] for r in plain(FOUND)]
 
@@ -177,7 +177,7 @@ def test_diversity_by_sessions() -> None:
     of = held(sessions)
     cosine = np.array([[len(a & b) / max((len(a) * len(b)) ** 0.5, 1) for b in of] for a in of])
     expected = [slow_mmr(results, cosine, 0.5, 4) for results in plain(FOUND)]
-    close(applied(Diversity(0.5, 4, np.zeros((0, 0), np.float32), holding(sessions, ITEMS))), expected)
+    close(applied(Diversity(0.5, 4, np.zeros((0, 0), np.float32), index_sessions(sessions, ITEMS))), expected)
 
 
 def slow_back_off(seed: int, results: list[tuple[int, float]], k: int, reach: int) -> list[tuple[int, float]]:
@@ -205,7 +205,7 @@ def test_back_off(reach: int) -> None:
     sessions = logs()
     counts = np.bincount(sessions.items, minlength=N)
     expected = [slow_back_off(seed, results, 8, reach) for seed, results in enumerate(plain(FOUND))]
-    close(applied(BackOff(8, reach, counts, holding(sessions, ITEMS))), expected)
+    close(applied(BackOff(8, reach, counts, index_sessions(sessions, ITEMS))), expected)
     assert all(len(results) >= 8 for results in expected)
 
 
@@ -214,24 +214,24 @@ def test_filling_under_caps_goes_on_until_lists_are_full(
     most: int, values: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if every list had been filled with the whole catalogue before the cap."""
-    monkeypatch.setattr(backfill, "_BLOCK", 64)
-    monkeypatch.setattr(backfill, "_MORE", 2)
+    monkeypatch.setattr(backfill, "_BLOCK_RESULTS", 64)
+    monkeypatch.setattr(backfill, "_REACH_FACTOR", 2)
     sessions, k = logs(), 8
-    counts, together = np.bincount(sessions.items, minlength=N), holding(sessions, ITEMS)
+    counts, together = np.bincount(sessions.items, minlength=N), index_sessions(sessions, ITEMS)
     codes = (np.arange(N) % values).astype(np.int32)
-    capped = cap(
+    capped = cap_feature(
         most,
         "artist",
         Features(ITEMS, categorical={"artist": Categories(codes, np.array([*"abcdefghij"[:values]]))}),
         ITEMS,
     )
     start = capped.apply(SEEDS, FOUND.first(k))
-    found = Refill(BackOff(k, k, counts, together), N, (capped,)).apply(SEEDS, start)
+    found = CappedBackOff(BackOff(k, k, counts, together), N, (capped,)).apply(SEEDS, start)
     slow = capped.apply(SEEDS, BackOff(k, N, counts, together).apply(SEEDS, start)).first(k)
     assert np.array_equal(found.rows, slow.rows) and np.array_equal(found.scores, slow.scores)
     full = (found.rows >= 0).sum(axis=1)
     assert (full == min(k, most * values)).all() and (start.rows < 0).any()
-    near = Refill(BackOff(k, k, counts, together), k, (capped,)).apply(SEEDS, start)
+    near = CappedBackOff(BackOff(k, k, counts, together), k, (capped,)).apply(SEEDS, start)
     assert ((near.rows >= 0).sum(axis=1) < full).any()
 
 
@@ -254,25 +254,25 @@ def test_the_order_of_policies(tmp_path: Path) -> None:
     kept = ResumableExport(tmp_path).lists(
         "candidates", N, 12, lambda parts: (answers.block(here, 12) for here in parts)
     )
-    chain = chained(wanted, 5, kept, material)
+    chain = build_chain(wanted, 5, kept, material)
     found, counts = FOUND, np.bincount(sessions.items, minlength=N)
-    capped = cap(2, "artist", features, ITEMS)
+    capped = cap_feature(2, "artist", features, ITEMS)
     for policy in (
         MinScore(-0.5),
-        MinEvidence(1, holding(sessions, ITEMS)),
+        MinEvidence(1, index_sessions(sessions, ITEMS)),
         Mutual(FOUND.rows.astype(np.int32)),
         Csls(mean_scores([FOUND.scores], 3)),
         Discount(0.2, counts),
         capped,
-        Diversity(0.3, 5, np.zeros((0, 0), np.float32), holding(sessions, ITEMS)),
-        BackOff(5, 12, counts, holding(sessions, ITEMS)),
+        Diversity(0.3, 5, np.zeros((0, 0), np.float32), index_sessions(sessions, ITEMS)),
+        BackOff(5, 12, counts, index_sessions(sessions, ITEMS)),
         capped,
     ):
         found = policy.apply(SEEDS, found)
     lists = chain.apply(SEEDS, FOUND)
     assert np.array_equal(lists.rows, found.rows[:, :5])
     assert max(Counter(codes[row] for row, _ in results).most_common(1)[0][1] for results in plain(lists)) == 2
-    assert wanted.described() == (
+    assert wanted.describe() == (
         "min-score -0.5, min-evidence 1, mutual, csls 3, discount 0.2, cap artist=2, mmr 0.3, back-off"
     )
 
@@ -287,7 +287,7 @@ def test_effect(tmp_path: Path) -> None:
         kept.append(
             ResumableExport(tmp_path).lists(name, 4, rows.shape[1], lambda parts, found=found: (found for _ in parts))
         )
-    did = effect(*kept, 4)
+    did = measure_effect(*kept, 4)
     assert (did.coverage_before, did.coverage_after, did.short_before, did.short_after) == (0.75, 1, 1, 2)
     assert did.overlap == pytest.approx((1 + 0 + 1 + 1) / 4)
 
@@ -297,12 +297,12 @@ def test_bad_settings() -> None:
         ({"csls": 0}, "csls must be at least 1, but is 0"),
         ({"mmr": 1.5}, "mmr must be between 0 and 1, but is 1.5"),
         ({"mmr": float("nan")}, "mmr must be between 0 and 1, but is nan"),
-        ({"min_score": float("nan")}, "min_score must be a number, but is nan"),
-        ({"caps": {"artist": 0}}, "a cap must be at least 1, but is 0 for 'artist'"),
+        ({"min_score": float("nan")}, "min_score must be a finite number; it is nan"),
+        ({"caps": {"artist": 0}}, "a cap must be at least 1; it is 0 for 'artist'"),
     ):
         with pytest.raises(SettingsError, match=says):
             Policies(**given)  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match="--mmr does not suit an export of sessions; leave it out"):
+    with pytest.raises(SettingsError, match="--mmr cannot be used with --of sessions; leave it out"):
         Policies(mmr=0.5).check("sessions")
-    assert Policies().wanted() == {}
-    assert Policies(min_score=0.0, mmr=0.0).wanted() == {"min_score": 0.0, "mmr": 0.0}
+    assert Policies().enabled() == {}
+    assert Policies(min_score=0.0, mmr=0.0).enabled() == {"min_score": 0.0, "mmr": 0.0}

@@ -24,8 +24,8 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.export.file_format import layout_of
 from embedrec.export.policies.chain import Policies
 from embedrec.export.result_lists import ResultLists
-from embedrec.export.resume import ResumableExport, working
-from embedrec.export.write_lists import Exported, ExportSettings, export_lists
+from embedrec.export.resume import ResumableExport, open_export
+from embedrec.export.write_lists import ExportResult, ExportSettings, export_lists
 from tests.export.lists import answers_of, material_of, some_lists
 
 FOUND = some_lists(50, 6)
@@ -50,10 +50,12 @@ def ending(after: int, asked: list[int]) -> ResultLists:
         asked.append(int(rows[0]))
         return whole.best(rows, k)
 
-    return ResultLists(whole.seeds, whole.vocab, best, whole.most)
+    return ResultLists(whole.seeds, whole.vocab, best, whole.max_k)
 
 
-def export(target: Path, answers: ResultLists, policies: Policies, about: object = 1, resume: bool = True) -> Exported:
+def export(
+    target: Path, answers: ResultLists, policies: Policies, about: object = 1, resume: bool = True
+) -> ExportResult:
     wanted = ExportSettings(3, policies, layout=layout_of(target.name))
     return export_lists(target, answers, wanted, material_of(FOUND.vocab), {"about": about}, resume=resume)
 
@@ -121,7 +123,7 @@ def test_two_at_once_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DataError), working(tmp_path / "l.txt", "x", resume=False) as work:
+    with pytest.raises(DataError), open_export(tmp_path / "l.txt", "x", resume=False) as work:
         assert work.folder.is_dir()
         raise DataError("something")
     assert not list(tmp_path.iterdir())
@@ -137,7 +139,9 @@ def test_a_full_disk_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.M
 
         patch.setattr(export_module, "write_file", full)
         with pytest.raises(
-            DataError, match=r"l\.txt stopped \(No space left on device\); what was found is in \.l\.txt\.work for"
+            DataError,
+            match=r"l\.txt stopped \(No space left on device\); continue it with --resume "
+            r"\(the lists so far are in \.l\.txt\.work\)",
         ):
             export(target, ending(99, asked), Policies())
     asked.clear()
@@ -148,7 +152,7 @@ def test_a_full_disk_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.M
 def test_ids_that_cannot_stand_in_text_are_told_before_the_search(tmp_path: Path) -> None:
     vocab, asked = Vocab(["a b", *map(str, range(49))]), ending(0, [])
     with pytest.raises(DataError, match="the id 'a b' cannot stand in a file separated by spaces"):
-        export(tmp_path / "l.txt", ResultLists(vocab, vocab, asked.best, asked.most), Policies())
+        export(tmp_path / "l.txt", ResultLists(vocab, vocab, asked.best, asked.max_k), Policies())
     assert not list(tmp_path.iterdir())
 
 
@@ -179,7 +183,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         time.sleep(0.002)
         return whole.best(rows, k)
 
-    slow = ResultLists(whole.seeds, whole.vocab, slowly, whole.most)
+    slow = ResultLists(whole.seeds, whole.vocab, slowly, whole.max_k)
     started = time.perf_counter()
     export(target, slow, policies)  # kernels are compiled
     export(target, slow, policies)

@@ -8,9 +8,9 @@ import faiss
 import numpy as np
 import pytest
 
-import embedrec.export.similarity_file as module
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
+from embedrec.export import result_lists
 from embedrec.export.similarity_file import write_similarity
 from embedrec.index.build import build_index
 from embedrec.index.index import Index
@@ -85,7 +85,7 @@ def test_the_same_bytes_from_any_threads_and_blocks(kind: str, metric: str, monk
     try:
         for threads, block in ((1, 4096), (2, 4096), (2, 100), (1, 19), (1, 7)):
             faiss.omp_set_num_threads(threads)
-            monkeypatch.setattr(module, "_BLOCK", block)
+            monkeypatch.setattr(result_lists, "BLOCK", block)
             texts.add(written(index, 10))
     finally:
         faiss.omp_set_num_threads(before)
@@ -124,7 +124,7 @@ def test_k_that_does_not_fit() -> None:
 
 
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 4)
+    monkeypatch.setattr(result_lists, "BLOCK", 4)
     told: list[dict[str, object]] = []
     write_similarity(compass(), io.StringIO(), 2, report=lambda event, **n: told.append({"event": event, **n}))
     assert told == [{"event": "progress", "done": d, "total": 6, "unit": "items"} for d in (4, 6)]
@@ -135,7 +135,7 @@ def test_memory_does_not_grow_with_the_catalogue(monkeypatch: pytest.MonkeyPatch
         def write(self, text: str) -> int:
             return len(text)
 
-    monkeypatch.setattr(module, "_BLOCK", 64)
+    monkeypatch.setattr(result_lists, "BLOCK", 64)
 
     def peak(n: int) -> int:
         index = build_index(some_embeddings(n, 4), "ivf", SearchSettings(nprobe=1))

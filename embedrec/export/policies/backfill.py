@@ -1,4 +1,4 @@
-"""Something for lists that are too short."""
+"""Back-off: short lists are filled with co-occurring items, then with popular ones."""
 
 from __future__ import annotations
 
@@ -14,84 +14,84 @@ from embedrec.export.policies.session_index import ItemSessionIndex
 
 @dataclass(frozen=True, eq=False)
 class BackOff:
-    """Short lists are filled: with items of the seed's training sessions, then with popular ones.
+    """Fill short lists with items of the seed's training sessions, then with popular items.
 
-    Items of the same sessions score the cosine of their sets of sessions with the seed's; popular ones their count as a
-    share of the most popular item's; neither more than what stands before them.
+    A co-occurring item scores the cosine between its set of sessions and the seed's; a popular one its count as a share
+    of the highest count. No score exceeds the one before it.
 
-    k         a list of fewer results is filled,
-    reach     up to so many; more than k where a cap comes after it
-    counts    (n,) training mentions of the items
-    sessions  the training sessions; None where seeds are histories, whose lists are filled with popular items at once
-    known     histories (q sessions) whose items are not filled in; None where a seed is an item, which is not
-    allowed   which items may be filled in (n,) bool; None where all may
+    k              lists with fewer results are filled
+    reach          the length to which they are filled; more than k if a cap follows
+    counts         (n,) occurrences of the items in training
+    item_sessions  the training sessions; None if the seeds are histories, which are filled with popular items only
+    known          histories (q sessions) whose items are not added; None if the seeds are items, which are not added
+    allowed        which items may be added (n,) bool; None for all
     """
 
     k: int
     reach: int
     counts: np.ndarray
-    sessions: ItemSessionIndex | None
+    item_sessions: ItemSessionIndex | None
     known: Sessions | None = None
     allowed: np.ndarray | None = None
 
-    def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
+    def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
         from embedrec.kernels.rerank import fill_popular, fill_together
 
-        spare = ((0, 0), (0, max(self.reach - found.k, 0)))
-        rows = np.pad(found.rows, spare, constant_values=-1)
-        scores = np.pad(found.scores.astype(np.float64), spare, constant_values=-np.inf)
+        spare = ((0, 0), (0, max(self.reach - lists.k, 0)))
+        rows = np.pad(lists.rows, spare, constant_values=-1)
+        scores = np.pad(lists.scores.astype(np.float64), spare, constant_values=-np.inf)
         short = np.flatnonzero((rows >= 0).sum(axis=1) < self.k)
-        some, values = rows[short, : self.reach], scores[short, : self.reach]
-        free = np.ones(len(self.counts), dtype=bool) if self.allowed is None else self.allowed
-        if self.sessions is not None:
-            pad, met = np.zeros((2, len(self.counts)), dtype=np.int64)
-            held = self.sessions
-            fill_together(held.starts, held.held, held.offsets, held.items, seeds[short], free, some, values, pad, met)
+        results, values = rows[short, : self.reach], scores[short, : self.reach]
+        allowed = np.ones(len(self.counts), dtype=bool) if self.allowed is None else self.allowed
+        if self.item_sessions is not None:
+            index, scratch = self.item_sessions, np.zeros((2, len(self.counts)), dtype=np.int64)
+            arrays = index.starts, index.sessions, index.offsets, index.items
+            fill_together(*arrays, seeds[short], allowed, results, values, *scratch)
         order = np.argsort(-self.counts, kind="stable")
-        order = order[free[order]]
+        order = order[allowed[order]]
         shares = self.counts[order] / max(int(self.counts.max(initial=0)), 1)
         if self.known is None:
             offsets, known = np.arange(len(short) + 1), seeds[short]
         else:
-            asked = self.known.take(seeds[short])
-            offsets, known = asked.offsets, asked.items.astype(np.int64)
-        fill_popular(order, shares, offsets, known, some, values)
-        rows[short, : self.reach], scores[short, : self.reach] = some, values
-        return TopK(rows, scores, found.vocab)
+            histories = self.known.take(seeds[short])
+            offsets, known = histories.offsets, histories.items.astype(np.int64)
+        fill_popular(order, shares, offsets, known, results, values)
+        rows[short, : self.reach], scores[short, : self.reach] = results, values
+        return TopK(rows, scores, lists.vocab)
 
 
 @dataclass(frozen=True, eq=False)
-class Refill:
-    """Filling and caps by turns, with more and more items, until a list is full or so many were looked at.
+class CappedBackOff:
+    """Back-off under caps: fill lists and apply the caps, with a growing reach, until the lists are full.
 
-    filling  reaches beyond k at first, then four times as far, and so on,
-    far      up to so many items a list
-    caps     take items away again
+    back_off   its reach grows by a factor of 4 in each round,
+    max_reach  up to this many items a list
+    caps       applied after each round
     """
 
-    filling: BackOff
-    far: int
+    back_off: BackOff
+    max_reach: int
     caps: tuple[Policy, ...]
 
-    def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
+    def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
-        k, reach = self.filling.k, self.filling.reach
+        k, reach = self.back_off.k, self.back_off.reach
         rows, scores = np.full((len(seeds), k), -1), np.full((len(seeds), k), -np.inf)
-        left = np.arange(len(seeds))
-        while len(left):
-            again = []
-            for part in np.array_split(left, -(-len(left) * reach // _BLOCK)):
-                some = TopK(found.rows[part], found.scores[part], found.vocab)
-                for policy in (replace(self.filling, reach=reach), *self.caps):
-                    some = policy.apply(seeds[part], some)
-                best = some.first(k)
+        pending = np.arange(len(seeds))
+        while len(pending):
+            short = []
+            for part in np.array_split(pending, -(-len(pending) * reach // _BLOCK_RESULTS)):
+                block = TopK(lists.rows[part], lists.scores[part], lists.vocab)
+                for policy in (replace(self.back_off, reach=reach), *self.caps):
+                    block = policy.apply(seeds[part], block)
+                best = block.first(k)
                 rows[part, : best.k], scores[part, : best.k] = best.rows, best.scores
-                again.append(part[(rows[part] < 0).any(axis=1)])
-            left = np.concatenate(again) if reach < self.far else left[:0]
-            reach = min(self.far, _MORE * reach)
-        return TopK(rows, scores, found.vocab)
+                short.append(part[(rows[part] < 0).any(axis=1)])
+            pending = np.concatenate(short) if reach < self.max_reach else pending[:0]
+            reach = min(self.max_reach, _REACH_FACTOR * reach)
+        return TopK(rows, scores, lists.vocab)
 
 
-_BLOCK = 1 << 22  # results looked at together
-_MORE = 4  # times as many where lists are short
+_BLOCK_RESULTS = 1 << 22  # results in memory at a time
+_REACH_FACTOR = 4  # growth of the reach in each round

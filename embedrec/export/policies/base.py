@@ -1,4 +1,4 @@
-"""What a policy is."""
+"""The interface of a policy, and the two ways to change lists: filter and rescore."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from embedrec.data.topk import TopK, best_first
 
 
 class Policy(Protocol):
-    """One thing that is done to lists before they are written."""
+    """One change to lists before they are written."""
 
-    def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
-        """The lists of seeds, changed.
+    def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
+        """The changed lists.
 
         seeds  (b,) int64 rows of the seeds
-        found  (b, c) more results than will be written, best first
+        lists  (b, c) candidates, more than are written, best first
         """
         ...
 
 
-def kept(found: TopK, keep: np.ndarray) -> TopK:
+def filter_results(lists: TopK, keep: np.ndarray) -> TopK:
     """The results where keep (b, c) is true, moved to the left."""
-    keep = keep & (found.rows >= 0)
+    keep = keep & (lists.rows >= 0)
     order = np.argsort(~keep, axis=1, kind="stable")
-    rows = np.take_along_axis(np.where(keep, found.rows, -1), order, 1)
-    scores = np.take_along_axis(np.where(keep, found.scores, -np.inf), order, 1)
-    return TopK(rows, scores, found.vocab)
+    rows = np.take_along_axis(np.where(keep, lists.rows, -1), order, 1)
+    scores = np.take_along_axis(np.where(keep, lists.scores, -np.inf), order, 1)
+    return TopK(rows, scores, lists.vocab)
 
 
-def rescored(found: TopK, scores: np.ndarray) -> TopK:
-    """The same results with other scores (b, c), in their order."""
-    return best_first(found.rows, scores, found.vocab)
+def rescore(lists: TopK, scores: np.ndarray) -> TopK:
+    """The same results with other scores (b, c), sorted by them."""
+    return best_first(lists.rows, scores, lists.vocab)

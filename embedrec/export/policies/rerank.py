@@ -1,4 +1,4 @@
-"""Hubness correction."""
+"""Policies that rescore or reorder: hubness correction (CSLS), popularity discount, diversity (MMR)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedrec.data.topk import TopK
-from embedrec.export.policies.base import rescored
+from embedrec.export.policies.base import rescore
 from embedrec.export.policies.session_index import ItemSessionIndex
 
 
@@ -16,14 +16,16 @@ from embedrec.export.policies.session_index import ItemSessionIndex
 class Csls:
     """Cross-domain similarity local scaling (Conneau et al. 2018): 2·score(x, y) − r(x) − r(y).
 
-    means  r (n,) float32, the mean score of an item's nearest few: what is near to everything (a hub) is held back
+    Hubs, items that are close to many others, are down-weighted.
+
+    means  r (n,) float32, the mean score of each item's nearest neighbours
     """
 
     means: np.ndarray
 
-    def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
+    def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
-        return rescored(found, 2 * found.scores - self.means[seeds][:, None] - self.means[found.rows])
+        return rescore(lists, 2 * lists.scores - self.means[seeds][:, None] - self.means[lists.rows])
 
 
 def mean_scores(blocks: Iterable[np.ndarray], nearest: int) -> np.ndarray:
@@ -31,59 +33,59 @@ def mean_scores(blocks: Iterable[np.ndarray], nearest: int) -> np.ndarray:
     means = [np.zeros(0)]
     for block in blocks:
         best = block[:, :nearest].astype(np.float64)
-        there = np.isfinite(best)
-        means.append(np.where(there, best, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1))
+        valid = np.isfinite(best)
+        means.append(np.where(valid, best, 0).sum(axis=1) / np.maximum(valid.sum(axis=1), 1))
     return np.concatenate(means).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Discount:
-    """Scores above 0 are divided by (1 + count) ** exponent, those below are multiplied by it: both fall.
+    """Popularity discount: positive scores are divided by (1 + count) ** exponent, negative ones multiplied by it.
 
-    counts  (n,) training mentions of the items
+    counts  (n,) occurrences of the items in training
     """
 
     exponent: float
     counts: np.ndarray
 
-    def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
+    def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
-        factor = (1.0 + self.counts[found.rows]) ** self.exponent
-        scores = np.where(found.rows < 0, 0, found.scores).astype(np.float64)
-        return rescored(found, np.where(scores > 0, scores / factor, scores * factor))
+        factor = (1.0 + self.counts[lists.rows]) ** self.exponent
+        scores = np.where(lists.rows < 0, 0, lists.scores).astype(np.float64)
+        return rescore(lists, np.where(scores > 0, scores / factor, scores * factor))
 
 
 @dataclass(frozen=True, eq=False)
 class Diversity:
-    """Maximal marginal relevance (Carbonell & Goldstein 1998): one after the other, what is relevant and new.
+    """Maximal marginal relevance (Carbonell & Goldstein 1998): a greedy selection of relevant and dissimilar results.
 
-    The next result is the one of highest (1 − weight)·relevance − weight·likeness. Relevance is its score between the
-    worst (0) and the best (1) of its list; likeness its highest cosine with what stands before it, 0 at least. This
-    value is its new score.
+    The next result is the one of highest (1 − weight)·relevance − weight·similarity. Relevance is the score, scaled so
+    that the worst of the list has 0 and the best 1; similarity is the highest cosine with the results selected before,
+    at least 0. This value is the new score.
 
-    weight    0: the list as it is; 1: the first, and then what is most unlike
-    k         results chosen of each list
-    vectors   (n, d) float32 of norm 1, or (0, 0): then likeness is the cosine of items' sets of training sessions
-    sessions  those, where there are no vectors
+    weight         0 leaves the list unchanged; 1 selects by dissimilarity only, after the first
+    k              results selected of each list
+    vectors        (n, d) float32 of norm 1, or (0, 0) to use the cosine of the items' sets of training sessions
+    item_sessions  the training sessions, used without vectors
     """
 
     weight: float
     k: int
     vectors: np.ndarray
-    sessions: ItemSessionIndex
+    item_sessions: ItemSessionIndex
 
-    def apply(self, seeds: np.ndarray, found: TopK) -> TopK:
+    def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
         from embedrec.kernels.rerank import choose_diverse
 
-        scores = found.scores.astype(np.float64)
-        there = found.rows >= 0
-        worst = np.where(there, scores, np.inf).min(axis=1, initial=np.inf)[:, None]
-        best = np.where(there, scores, -np.inf).max(axis=1, initial=-np.inf)[:, None]
+        scores = lists.scores.astype(np.float64)
+        valid = lists.rows >= 0
+        worst = np.where(valid, scores, np.inf).min(axis=1, initial=np.inf)[:, None]
+        best = np.where(valid, scores, -np.inf).max(axis=1, initial=-np.inf)[:, None]
         span = np.where(best > worst, best - worst, 1)
-        relevance = np.where(there & (best > worst), (scores - worst) / span, 1)
-        rows = np.empty((len(found), self.k), dtype=np.int64)
-        values = np.empty((len(found), self.k), dtype=np.float64)
-        held = self.sessions
-        choose_diverse(self.vectors, held.starts, held.held, found.rows, relevance, self.weight, rows, values)
-        return TopK(rows, values, found.vocab)
+        relevance = np.where(valid & (best > worst), (scores - worst) / span, 1)
+        rows = np.empty((len(lists), self.k), dtype=np.int64)
+        values = np.empty((len(lists), self.k), dtype=np.float64)
+        index = self.item_sessions
+        choose_diverse(self.vectors, index.starts, index.sessions, lists.rows, relevance, self.weight, rows, values)
+        return TopK(rows, values, lists.vocab)
