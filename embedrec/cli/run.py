@@ -21,15 +21,15 @@ from embedrec.cli.shared.options import (
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.experiments.step import StepContext, Study
+    from embedrec.experiments.step import Experiment, StepContext
     from embedrec.progress import Report
 
 
-@click.command(short_help="Carry out a whole study.")
+@click.command(short_help="Run a whole experiment.")
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--data", metavar="FOLDER", help="What {data} stands for in the file.")
-@click.option("--dry-run", is_flag=True, help="Print what would be done, and why, and stop.")
-@click.option("--from", "start", metavar="STEP", help="Do this step and all after it, whatever has changed.")
+@click.option("--data", metavar="FOLDER", help="Replaces {data} in the file.")
+@click.option("--dry-run", is_flag=True, help="Print what would run, and why, and stop.")
+@click.option("--from", "start", metavar="STEP", help="Run this step and all after it, even if nothing changed.")
 @log_option
 @threads_option
 @device_option
@@ -45,10 +45,10 @@ def run(
     as_json: bool,
     workspace: Workspace,
 ) -> None:
-    """Carry out the study in the TOML file CONFIG: prepare, split, train, index, evaluate, compare, export, report.
+    """Run the experiment in the TOML file CONFIG: prepare, split, train, index, evaluate, compare, export, report.
 
-    A step whose inputs, settings and program are those of the last run, and whose output is still there, is skipped. A
-    run that was killed goes on where it was. Prints the tables of the study, else its comparison, else its steps.
+    A step is skipped if its inputs, settings and program version are those of the last run and its output exists. A
+    run that was interrupted resumes. Prints the tables of the experiment, else its comparison, else its steps.
 
     \b
     embedrec run configs/studies/movielens.toml --data ml-100k/
@@ -57,20 +57,20 @@ def run(
     embedrec run study.toml --from "train word2vec"
     """
     from embedrec.cli.shared.json_log import JsonLog, logged
-    from embedrec.experiments.parse import read_study
-    from embedrec.experiments.runner import carry_out, plan, where
+    from embedrec.experiments.parse import read_experiment
+    from embedrec.experiments.runner import plan, run_experiment, step_context
 
-    log: AbstractContextManager[Report] = nullcontext(JsonLog()) if logged() else Told()
+    log: AbstractContextManager[Report] = nullcontext(JsonLog()) if logged() else StepLog()
     with log as report:
-        study = read_study(config, data=data)
-        place = where(study, workspace, threads=threads, device=device)
+        experiment = read_experiment(config, data=data)
+        context = step_context(experiment, workspace, threads=threads, device=device)
         if dry_run:
-            planned = plan(study, place, start=start)
+            planned = plan(experiment, context, start=start)
             emit(({"step": p.step, "does": p.does, "why": p.why} for p in planned), as_json)
             return
         use_threads(threads)
-        done = carry_out(study, place, start=start, report=report)
-    results = list(_results(study, place))
+        done = run_experiment(experiment, context, start=start, report=report)
+    results = list(_results(experiment, context))
     for title, comment, rows in results:
         if title:
             note(f"{title} ({comment})" if comment else title)
@@ -79,27 +79,27 @@ def run(
         emit(({"step": p.step, "does": p.does, "why": p.why} for p in done), as_json)
 
 
-def _results(study: Study, place: StepContext) -> Any:
-    """Title, note and rows of each table of a study, else of its comparison."""
+def _results(experiment: Experiment, context: StepContext) -> Any:
+    """Title, note and rows of each table of an experiment, else of its comparison."""
     from embedrec.experiments.evaluation_steps import COMPARISON
     from embedrec.experiments.result_tables import TABLES
     from embedrec.storage import artifacts
 
-    steps = {step.name: step for step in study.steps}
+    steps = {step.id: step for step in experiment.steps}
     if "tables" in steps:
-        for table in artifacts.read(steps["tables"].place(place), "tables").json(TABLES):
+        for table in artifacts.read(steps["tables"].path(context), "tables").json(TABLES):
             yield table["title"], table["note"], table["rows"]
     elif "compare" in steps:
-        yield "", "", artifacts.read(steps["compare"].place(place), "comparison").json(COMPARISON)["rows"]
+        yield "", "", artifacts.read(steps["compare"].path(context), "comparison").json(COMPARISON)["rows"]
 
 
-class Told:
-    """A report in words on stderr: a line a step, its progress, and what it says."""
+class StepLog:
+    """Reports to stderr: a line a step, its progress, and its messages."""
 
     def __init__(self) -> None:
         self._progress: Any = None
 
-    def __enter__(self) -> Told:
+    def __enter__(self) -> StepLog:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -110,18 +110,18 @@ class Told:
             self._progress.__exit__(None, None, None)
             self._progress = None
 
-    def __call__(self, event: str, **said: Any) -> None:
+    def __call__(self, event: str, **values: Any) -> None:
         from embedrec.cli.shared.progress_bar import Progress
 
         if event == "skip":
-            note(f"skip {said['step']}: {said['why']}")
+            note(f"skip {values['step']}: {values['why']}")
         elif event == "begin":
-            note(f"run {said['step']}: {said['why']}")
-            self._progress = Progress(said["step"]).__enter__()
+            note(f"run {values['step']}: {values['why']}")
+            self._progress = Progress(values["step"]).__enter__()
         elif event == "done":
             self._end()
-            note(f"done {said['step']}, {said['seconds']:.1f} s")
+            note(f"done {values['step']}, {values['seconds']:.1f} s")
         elif event == "note":
-            note(said["said"])
+            note(values["message"])
         else:
-            self._progress(event, **said)
+            self._progress(event, **values)

@@ -1,1 +1,1 @@
-"""Studies: a whole experiment in one TOML file, of which a run does again only what changed."""
+"""Experiments: one TOML file describes all steps, and a run repeats only the steps that changed."""

@@ -1,4 +1,4 @@
-"""Steps that judge: one model or several on the same questions, or a grid of a session kNN."""
+"""The steps [compare] and [[evaluate]]: models on the same test cases, or a grid of a session-kNN model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from embedrec.evaluation import neighbour_grid
 from embedrec.experiments import schema
 from embedrec.experiments.grid_search import AT
-from embedrec.experiments.step import Following, StepContext, files_among, fingerprints
+from embedrec.experiments.step import StepContext, existing_files, fingerprints
 from embedrec.progress import Report
 from embedrec.storage import artifacts
 from embedrec.workflows.compare import recorded, spent, terms_of, usual_columns
@@ -21,110 +21,121 @@ from embedrec.workflows.neighbour_grid import check_sweep, sweep
 COMPARISON = "comparison.json"
 
 
-def evaluation(table: schema.Evaluate, sessions: str, before: str) -> Judge | Sweep:
-    """The step of an [[evaluate]]."""
-    asked = schema.Ask(**{f.name: getattr(table, f.name) for f in fields(schema.Ask)})
-    if table.grid:
-        return Sweep(table, asked, sessions, before)
-    return Judge(f"evaluate {table.name}", asked, (table.model,), (), sessions, (before,))
-
-
 @dataclass(frozen=True)
-class Judge:
-    """`embedrec compare`, or `embedrec evaluate` of one model; the artifact holds `comparison.json`, see `recorded`."""
+class Comparison:
+    """`embedrec compare`, or `embedrec evaluate` of one model. The artifact holds `comparison.json`, see `recorded`."""
 
-    name: str
-    asked: schema.Ask
+    id: str
+    evaluation: schema.Evaluation
     models: tuple[str, ...]
     metrics: tuple[str, ...]
     sessions: str
     after: tuple[str, ...]
 
     @property
-    def made(self) -> str:
-        return self.name.replace(" ", "-")
+    def output(self) -> str:
+        return self.id.replace(" ", "-")
 
     def settings(self) -> dict[str, Any]:
-        return {"ask": asdict(self.asked), "models": self.models, "metrics": self.metrics}
+        return {"ask": asdict(self.evaluation), "models": self.models, "metrics": self.metrics}
 
     def files(self) -> dict[str, str]:
-        return fingerprints(files_among({"labels": self.asked.labels}))
+        return fingerprints(existing_files({"labels": self.evaluation.labels}))
 
-    def place(self, where: StepContext) -> Path:
-        return where.folder / self.made
+    def path(self, context: StepContext) -> Path:
+        return context.folder / self.output
 
-    def work(self, where: StepContext, report: Report) -> None:
-        trial, asked = opened(self.asked, self.sessions, where), self.asked
-        at = asked.at or AT
-        terms = terms_of(trial, at, asked.ties, asked.seen, asked.unknown, asked.draws, asked.seed)
-        labels = None if asked.labels is None else labels_of(trial, asked.labels)
-        shown = self.metrics or usual_columns(at[-1], labelled=labels is not None)
-        done = {}
+    def run(self, context: StepContext, report: Report) -> None:
+        e = self.evaluation
+        task = open_task(e, self.sessions, context)
+        at = e.at or AT
+        settings = terms_of(task, at, e.ties, e.seen, e.unknown, e.draws, e.seed)
+        labels = None if e.labels is None else labels_of(task, e.labels)
+        columns = self.metrics or usual_columns(at[-1], labelled=labels is not None)
+        results = {}
         for name in self.models:
             model = evaluated_model(
-                where.workspace,
+                context.workspace,
                 name,
-                trial,
-                seed=asked.seed,
-                threads=where.threads,
-                device=where.device,
+                task,
+                seed=e.seed,
+                threads=context.threads,
+                device=context.device,
                 report=report,
             )
-            if asked.through is not None:
-                model = searching(model, asked.through, trial, seed=asked.seed)
-            done[name] = model, ask(trial, model.model, terms, labels=labels, report=report)
-            report("judged", model=name, **{metric: done[name][1].metrics[metric] for metric in shown})
-        said = recorded(done, shown, trial.train)
-        facts = {name: {"origin": one[0].origin, **spent(*one)} for name, one in done.items()}
-        with artifacts.writing(self.place(where), "comparison", {**about(trial, terms), "models": facts}) as draft:
-            draft.path(COMPARISON).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            if e.through is not None:
+                model = searching(model, e.through, task, seed=e.seed)
+            results[name] = model, ask(task, model.model, settings, labels=labels, report=report)
+            report("judged", model=name, **{metric: results[name][1].metrics[metric] for metric in columns})
+        record = recorded(results, columns, task.train)
+        models = {name: {"origin": model.origin, **spent(model, result)} for name, (model, result) in results.items()}
+        manifest = {**about(task, settings), "models": models}
+        with artifacts.writing(self.path(context), "comparison", manifest) as draft:
+            draft.path(COMPARISON).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
-class Sweep(Following):
-    """`embedrec evaluate --grid`: a session kNN with every number of neighbours."""
+class NeighbourGrid:
+    """`embedrec evaluate --grid`: a session-kNN model with every number of neighbours."""
 
     table: schema.Evaluate
-    asked: schema.Ask
     sessions: str
-    before: str
+    after: tuple[str, ...]
 
     @property
-    def name(self) -> str:
+    def id(self) -> str:
         return f"evaluate {self.table.name}"
 
     @property
-    def made(self) -> str:
-        return self.name.replace(" ", "-")
+    def output(self) -> str:
+        return self.id.replace(" ", "-")
 
-    def place(self, where: StepContext) -> Path:
-        return where.folder / self.made
+    def settings(self) -> dict[str, Any]:
+        return asdict(self.table)
 
-    def work(self, where: StepContext, report: Report) -> None:
-        check_sweep(where.workspace, self.table.model, self.asked.protocol)
-        trial, asked = opened(self.asked, self.sessions, where), self.asked
-        terms = terms_of(trial, asked.at or neighbour_grid.AT, asked.ties, asked.seen, asked.unknown, 0, asked.seed)
+    def files(self) -> dict[str, str]:
+        return {}
+
+    def path(self, context: StepContext) -> Path:
+        return context.folder / self.output
+
+    def run(self, context: StepContext, report: Report) -> None:
+        table = self.table
+        check_sweep(context.workspace, table.model, table.protocol)
+        task = open_task(table, self.sessions, context)
+        at = table.at or neighbour_grid.AT
         sweep(
-            where.workspace,
-            self.table.model,
-            trial,
-            terms,
-            neighbour_grid.check_neighbours(self.table.neighbours),
-            self.place(where),
-            expanded=self.table.sub_sessions,
-            seed=asked.seed,
-            threads=where.threads,
+            context.workspace,
+            table.model,
+            task,
+            terms_of(task, at, table.ties, table.seen, table.unknown, 0, table.seed),
+            neighbour_grid.check_neighbours(table.neighbours),
+            self.path(context),
+            expanded=table.sub_sessions,
+            seed=table.seed,
+            threads=context.threads,
             report=report,
         )
 
 
-def opened(asked: schema.Ask, sessions: str, where: StepContext) -> EvaluationTask:
-    """The trial that is asked for."""
+def evaluation_step(table: schema.Evaluate, sessions: str, after: str) -> Comparison | NeighbourGrid:
+    """The step of an [[evaluate]]."""
+    if table.grid:
+        return NeighbourGrid(table, sessions, (after,))
+    return Comparison(f"evaluate {table.name}", base_of(table), (table.model,), (), sessions, (after,))
+
+
+def base_of(table: schema.Evaluation) -> schema.Evaluation:
+    """The keys that [[evaluate]] and [compare] share with [ask]."""
+    return schema.Evaluation(**{f.name: getattr(table, f.name) for f in fields(schema.Evaluation)})
+
+
+def open_task(evaluation: schema.Evaluation, sessions: str, context: StepContext) -> EvaluationTask:
     return open_trial(
-        where.workspace.find("sessions", sessions),
-        split=asked.split,
-        valid=asked.valid,
-        protocol=asked.protocol,
-        given=asked.given,
-        seed=asked.seed,
+        context.workspace.find("sessions", sessions),
+        split=evaluation.split,
+        valid=evaluation.valid,
+        protocol=evaluation.protocol,
+        given=evaluation.given,
+        seed=evaluation.seed,
     )

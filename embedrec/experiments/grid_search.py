@@ -1,18 +1,17 @@
-"""A grid of settings: every combination trained and judged on a validation part, each kept, the best one chosen."""
+"""A grid of settings: train and evaluate every combination on a validation part, and choose the best."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 from embedrec.config import settings_of
 from embedrec.evaluation.evaluate import EvaluationSettings
-from embedrec.experiments import schema
+from embedrec.experiments.schema import Evaluation
 from embedrec.experiments.step import StepContext, digest
 from embedrec.models.base import Recipe
 from embedrec.models.torch_recipe import in_steps
@@ -25,81 +24,92 @@ from embedrec.workflows.compare import flat, terms_of
 from embedrec.workflows.contenders import trained_now
 from embedrec.workflows.evaluate import EvaluationTask, ask, open_trial
 
-AT = (1, 5, 10, 20)  # lengths of lists where none are named, as of the commands
+AT = (1, 5, 10, 20)  # default list lengths, as of the commands
 
 
-def chosen(
-    table: schema.Train,
-    recipes: Sequence[Recipe],
-    asked: schema.Ask,
-    source: Artifact,
-    where: StepContext,
-    report: Report,
-) -> Recipe:
-    """The recipe that is best on a validation part cut from the training part; the first among equals.
+@dataclass(frozen=True)
+class SettingsGrid:
+    """Combinations of settings of one recipe.
 
-    What each combination reached is kept in the study's folder, `grids/NAME/`, and found again there when the study is
-    started again; all of them are in `grids/NAME.csv`, the best first.
+    name  of the trained model
+    keys  the settings that vary
+    best  the metric that chooses
+    seed  of training
     """
-    folder = where.folder / "grids" / table.name
-    fixed = {"version": __version__, "source": source.fingerprint, "ask": asdict(asked), "seed": table.seed}
-    trial, terms = validation(source, asked)
+
+    name: str
+    keys: tuple[str, ...]
+    recipes: tuple[Recipe, ...]
+    best: str
+    seed: int
+
+
+def best_recipe(
+    grid: SettingsGrid, evaluation: Evaluation, source: Artifact, context: StepContext, report: Report
+) -> Recipe:
+    """The best recipe on a validation part cut from the training part; the first among equals.
+
+    The metrics of each combination are stored in the experiment's folder, `grids/NAME/`, where a later run reuses
+    them. `grids/NAME.csv` lists all of them, the best first.
+    """
+    folder = context.folder / "grids" / grid.name
+    fixed = {"version": __version__, "source": source.fingerprint, "ask": asdict(evaluation), "seed": grid.seed}
+    task, settings = validation(source, evaluation)
     lines = []
-    for number, recipe in enumerate(recipes, 1):
-        said = {key: getattr(recipe, key) for key in table.grid}
+    for number, recipe in enumerate(grid.recipes, 1):
+        values = {key: getattr(recipe, key) for key in grid.keys}
         file = folder / f"{digest({**fixed, 'recipe': recipe.name, 'settings': settings_of(recipe)})[:32]}.json"
-        figures = _kept(file, table.best)
-        if figures is None:
-            figures = _figures(recipe, trial, terms, table, where, report)
+        metrics = _stored(file, grid.best)
+        if metrics is None:
+            metrics = _evaluate(recipe, task, settings, grid, context, report)
             with atomic_file(file, follow=False) as out:
-                json.dump(figures, out)
-        report("tried", number=number, of=len(recipes), **said, **{table.best: figures[table.best]})
-        lines.append({**said, **figures})
-    order = sorted(range(len(recipes)), key=lambda r: -_worth(lines[r][table.best]))
-    _write(where.folder / "grids" / f"{table.name}.csv", [lines[r] for r in order])
-    report("chosen", **{key: lines[order[0]][key] for key in table.grid})
-    return recipes[order[0]]
+                json.dump(metrics, out)
+        report("tried", number=number, of=len(grid.recipes), **values, **{grid.best: metrics[grid.best]})
+        lines.append({**values, **metrics})
+    order = sorted(range(len(lines)), key=lambda r: -_rank_value(lines[r][grid.best]))
+    _write(context.folder / "grids" / f"{grid.name}.csv", [lines[r] for r in order])
+    report("chosen", **{key: lines[order[0]][key] for key in grid.keys})
+    return grid.recipes[order[0]]
 
 
-def validation(source: Artifact, asked: schema.Ask) -> tuple[EvaluationTask, EvaluationSettings]:
-    """Questions about a part of the training part, and how they are judged, without intervals."""
-    trial = open_trial(
-        source, split=asked.split, valid=True, protocol=asked.protocol, given=asked.given, seed=asked.seed
-    )
-    return trial, terms_of(trial, asked.at or AT, asked.ties, asked.seen, asked.unknown, 0, asked.seed)
+def validation(source: Artifact, evaluation: Evaluation) -> tuple[EvaluationTask, EvaluationSettings]:
+    """An evaluation task on a part of the training part, and its settings, without confidence intervals."""
+    e = evaluation
+    task = open_trial(source, split=e.split, valid=True, protocol=e.protocol, given=e.given, seed=e.seed)
+    return task, terms_of(task, e.at or AT, e.ties, e.seen, e.unknown, 0, e.seed)
 
 
-def _figures(
+def _evaluate(
     recipe: Recipe,
-    trial: EvaluationTask,
-    terms: EvaluationSettings,
-    table: schema.Train,
-    where: StepContext,
+    task: EvaluationTask,
+    settings: EvaluationSettings,
+    grid: SettingsGrid,
+    context: StepContext,
     report: Report,
 ) -> dict[str, Any]:
-    contender = trained_now(
+    trained = trained_now(
         recipe,
-        trial,
-        table.name,
+        task,
+        grid.name,
         origin="",
-        seed=table.seed,
-        threads=where.threads,
-        device=where.device if in_steps(recipe) else "cpu",
+        seed=grid.seed,
+        threads=context.threads,
+        device=context.device if in_steps(recipe) else "cpu",
         report=report,
     )
-    result = ask(trial, contender.model, terms, report=report)
-    return {**flat(result), "train_seconds": round(contender.seconds or 0, 3)}
+    result = ask(task, trained.model, settings, report=report)
+    return {**flat(result), "train_seconds": round(trained.seconds or 0, 3)}
 
 
-def _worth(value: float | None) -> float:
+def _rank_value(value: float | None) -> float:
     return -float("inf") if value is None or isnan(value) else value
 
 
-def _kept(file: Path, best: str | None) -> dict[str, Any] | None:
-    """What a combination reached before; None where nothing is kept, or nothing that can be compared by `best`."""
-    found = decoded_or_none(lambda: json.loads(file.read_bytes()))
-    whole = isinstance(found, dict) and best in found and isinstance(found[best], int | float | None)
-    return found if whole else None
+def _stored(file: Path, best: str | None) -> dict[str, Any] | None:
+    """The stored metrics of a combination; None if there are none, or none that `best` can compare."""
+    metrics = decoded_or_none(lambda: json.loads(file.read_bytes()))
+    valid = isinstance(metrics, dict) and best in metrics and isinstance(metrics[best], int | float | None)
+    return metrics if valid else None
 
 
 def _write(path: Path, lines: list[dict[str, Any]]) -> None:

@@ -1,112 +1,105 @@
-"""A study from its TOML file: tables checked, names resolved, and the steps in their order."""
+"""Parse an experiment's TOML file: check the tables, resolve the names, order the steps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
-from itertools import product
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from embedrec.config import build, read_toml
-from embedrec.data.filters import Filters
-from embedrec.data.regroup import Regroup
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.experiments import schema
-from embedrec.experiments import steps as works
+from embedrec.experiments.evaluation_steps import Comparison, NeighbourGrid, base_of, evaluation_step
 from embedrec.experiments.paths import check_apart, check_file
-from embedrec.experiments.step import Step, Study
+from embedrec.experiments.report_step import ReportStep
+from embedrec.experiments.result_tables import ResultTables
+from embedrec.experiments.step import Experiment, Links, Step, check_keys, from_table, toml_keys
+from embedrec.experiments.steps import Export, Index, Prepare, Split, Train
 from embedrec.experiments.validate import (
     check_evaluation,
     check_exported,
     check_known,
-    check_shown,
+    check_measured,
     check_table,
     check_vectors,
 )
-from embedrec.export.file_format import layout_of
-from embedrec.export.policies.chain import Policies
-from embedrec.export.write_lists import ExportSettings
 from embedrec.index.index_types import AUTO, factory_string
-from embedrec.index.search_settings import KINDS, SearchSettings
-from embedrec.index.target import promised
-from embedrec.models import recipe_class
 from embedrec.models.pair_counts import Bounded
-from embedrec.models.session_encoders import Weights
 from embedrec.models.torch_recipe import check_torch
-from embedrec.readers import READERS, reader
-from embedrec.splitting.rules import SPLITS
 from embedrec.storage.artifacts import plain_from
 from embedrec.workflows.build_index import index_name
 
-T = TypeVar("T")
-_TABLES = ("prepare", "split", "ask", "compare", "report")  # one of each at most
+_TABLES = ("prepare", "split", "ask", "compare", "report")  # at most one of each
 _LISTS = ("train", "index", "evaluate", "export", "table")
 _KEYS = ("title", "name", "seed", *_TABLES, *_LISTS)
 
 
-def read_study(path: Path, *, data: str | None = None) -> Study:
-    """The study in a TOML file.
+@dataclass
+class _Tables:
+    """The tables parsed so far.
 
-    data  what "{data}" stands for in its texts
-
-    Raises SettingsError for a file that is no study: unknown tables and keys, with the nearest valid ones, names of
-    what is not in it, settings that a model does not take.
+    seed, evaluation  defaults of the tables
+    sessions          the step whose sessions are trained on
+    evaluations       name, "" for [compare] → step
     """
-    given = _filled(read_toml(path), data, path)
-    _check_shape(given, path)
-    seed = given.get("seed", 0)
+
+    seed: int
+    evaluation: Mapping[str, Any]
+    prepare: Prepare
+    sessions: Prepare | Split
+    trained: dict[str, Train] = field(default_factory=dict)
+    indexed: dict[str, Index] = field(default_factory=dict)
+    evaluations: dict[str, Comparison | NeighbourGrid] = field(default_factory=dict)
+
+    def links(self, model: str) -> Links:
+        """The links of a step that takes a model."""
+        return Links(sessions=self.sessions.name, after=(self.trained[model].id,))
+
+
+def read_experiment(path: Path, *, data: str | None = None) -> Experiment:
+    """The experiment in a TOML file.
+
+    data  replaces "{data}" in its texts
+
+    Raises SettingsError for unknown tables and keys, with the nearest valid ones, for references to artifacts that the
+    experiment does not write, and for settings that a model does not have.
+    """
+    content = _substitute(read_toml(path), data, path)
+    _check_shape(content, path)
+    seed = content.get("seed", 0)
     schema.check_seed(seed, f" in {path}")
-    name = given.get("name", plain_from(path.stem))
-    prepare = _prepare(given["prepare"])
+    name = str(content.get("name", plain_from(path.stem)))
+    title = str(content.get("title", name))
+    prepare = _prepare(content["prepare"])
+    sessions = _split(content["split"], prepare, seed) if "split" in content else prepare
+    evaluation = {"seed": seed, **content.get("ask", {})}
+    build(schema.Evaluation, evaluation, given="[ask]")
+    tables = _Tables(seed, evaluation, prepare, sessions)
+    for values in content.get("train", ()):
+        _add(_train(values, tables), tables.trained, "[[train]]")
+    for values in content.get("index", ()):
+        _add(_index(values, tables), tables.indexed, "[[index]]")
+    for values in content.get("evaluate", ()):
+        _add_evaluation(values, tables)
+    if "compare" in content:
+        tables.evaluations[""] = _compare(content["compare"], tables)
     steps: list[Step] = [prepare]
-    if "split" in given:
-        steps.append(_split(given["split"], steps[0].name, steps[0].made, seed))
-    sessions, after = steps[-1].made, steps[-1].name
-    ask = {"seed": seed, **given.get("ask", {})}
-    build(schema.Ask, ask, given="[ask]")
-    trained: dict[str, works.Train] = {}
-    for one in given.get("train", ()):
-        step = _train({"seed": seed, **one}, sessions, after, build(schema.Ask, ask, given="[ask]"))
-        _once(step.made, trained, "[[train]]")
-        trained[step.made] = step
-    steps += trained.values()
-    indexed: dict[str, works.Index] = {}
-    for one in given.get("index", ()):
-        found = _index({"seed": seed, **one}, trained, sessions)
-        _once(found.made, indexed, "[[index]]")
-        indexed[found.made] = found
-    steps += indexed.values()
-    judged: dict[str, works.Judge | works.Sweep] = {}
-    for one in given.get("evaluate", ()):
-        table = build(schema.Evaluate, {**ask, **one}, given="[[evaluate]]")
-        check_known(table.model, trained, "[[evaluate]]")
-        table = replace(table, name=table.name or table.model)
-        _once(table.name, judged, "[[evaluate]]")
-        check_evaluation(table, trained[table.model].recipes[0])
-        judged[table.name] = works.evaluation(table, sessions, trained[table.model].name)
-    if "compare" in given:
-        judged[""] = _comparison({**ask, **given["compare"]}, sessions, trained)
-    steps += judged.values()
-    steps += [_export(one, trained, indexed) for one in given.get("export", ())]
-    if "table" in given:
-        steps.append(_tables(given["table"], judged, trained, steps[0].made, sessions, after))
-    if "report" in given:
-        shown = build(schema.Report, {"seed": seed, **given["report"]}, given="[report]")
-        check_file(shown.file, "[report]")
-        title = str(given.get("title", name))
-        comparison = next((s for s in reversed(judged.values()) if isinstance(s, works.Judge)), None)
-        shown_tables = steps[-1] if "table" in given else None
-        before = tuple(step.name for step in steps)
-        made = tuple(trained), tuple(indexed)
-        steps.append(works.Reported(shown, title, sessions, *made, comparison, shown_tables, before))
+    if sessions is not prepare:
+        steps.append(sessions)
+    steps += [*tables.trained.values(), *tables.indexed.values(), *tables.evaluations.values()]
+    steps += [_export(values, tables) for values in content.get("export", ())]
+    if "table" in content:
+        steps.append(_result_tables(content["table"], tables))
+    if "report" in content:
+        steps.append(_report(content["report"], title, tables, steps))
     _check_unique(steps)
-    test = () if prepare.table.test is None else (prepare.table.test,)
-    return Study(str(name), str(given.get("title", name)), tuple(steps), path, (*prepare.table.paths, *test))
+    test = () if prepare.test is None else (prepare.test,)
+    return Experiment(name, title, tuple(steps), path, (*prepare.paths, *test))
 
 
-def _check_shape(given: Mapping[str, Any], path: Path) -> None:
-    for key, value in given.items():
+def _check_shape(content: Mapping[str, Any], path: Path) -> None:
+    for key, value in content.items():
         if key not in _KEYS:
             hint = did_you_mean(key, _KEYS) or f"; valid are {', '.join(_KEYS)}"
             raise SettingsError(f"unknown table or key {key!r} in {path}{hint}")
@@ -114,170 +107,181 @@ def _check_shape(given: Mapping[str, Any], path: Path) -> None:
             raise SettingsError(f"{key!r} in {path} must be one table, [{key}]")
         if key in _LISTS and not (isinstance(value, list) and all(isinstance(one, Mapping) for one in value)):
             raise SettingsError(f"{key!r} in {path} must be a list of tables, [[{key}]]")
-    if "prepare" not in given:
-        raise SettingsError(f"{path} has no table [prepare], which says what data it is about")
+    if "prepare" not in content:
+        raise SettingsError(f"{path} has no table [prepare]; add one with the source and the paths of the data")
 
 
-def _filled(value: Any, data: str | None, path: Path) -> Any:
-    """The same with "{data}" in texts replaced."""
+def _substitute(value: Any, data: str | None, path: Path) -> Any:
+    """The same value, with "{data}" replaced in its texts."""
     if isinstance(value, Mapping):
-        return {key: _filled(one, data, path) for key, one in value.items()}
+        return {key: _substitute(one, data, path) for key, one in value.items()}
     if isinstance(value, list):
-        return [_filled(one, data, path) for one in value]
+        return [_substitute(one, data, path) for one in value]
     if isinstance(value, str) and "{data}" in value:
         if data is None:
-            raise SettingsError(f"{path} asks for a folder of data ({value}); name it with --data")
+            raise SettingsError(f"{path} needs a data folder ({value}); pass it with --data")
         return value.replace("{data}", data)
     return value
 
 
-def _prepare(given: Mapping[str, Any]) -> works.Prepare:
-    own = [f.name for f in fields(schema.Prepare)]
-    table = build(schema.Prepare, {k: v for k, v in given.items() if k in own}, given="[prepare]")
-    read = reader(table.source)
-    settings = {f.name for f in fields(read)} - {"name"}  # [prepare] has a name of its own, and `title` for a column
-    parts = {Filters: {f.name for f in fields(Filters)}, Regroup: {"by", "gap"}, read: settings}
-    _check_keys(given, [*own, *(key for keys in parts.values() for key in keys)], "[prepare]")
-    if table.test is not None and not callable(getattr(read, "read_test", None)):
-        raise SettingsError(
-            f"source {table.source} reads no held-out part; leave test out of [prepare], and [split] it"
-        )
-    if table.title is not None and "name" not in {f.name for f in fields(read)}:
-        raise SettingsError(f"title in [prepare] is for the source table, but the source is {table.source}")
-    made: dict[Any, Any] = {
-        cls: build(cls, {k: given[k] for k in keys if k in given}, given="[prepare]") for cls, keys in parts.items()
-    }
-    usual = {k: v for k, v in READERS[table.source].filters.items() if k not in given}
-    if table.title is not None:
-        made[read] = replace(made[read], name=table.title)
-    return works.Prepare(
-        replace(table, name=table.name or table.source), made[read], replace(made[Filters], **usual), made[Regroup]
-    )
+def _prepare(values: Mapping[str, Any]) -> Prepare:
+    own = toml_keys(Prepare)
+    options = {k: v for k, v in values.items() if k not in own}
+    step = from_table(Prepare, {k: v for k, v in values.items() if k in own}, "[prepare]", options=options)
+    step = replace(step, name=step.name or step.source)
+    check_keys(values, [*own, *(key for keys in step.keys().values() for key in keys)], "[prepare]")
+    read = next(reversed(step.keys()))
+    if step.test is not None and not callable(getattr(read, "read_test", None)):
+        raise SettingsError(f"source {step.source} cannot read a held-out file; remove test, and use [split]")
+    if step.title is not None and "name" not in {f.name for f in fields(read)}:
+        raise SettingsError(f"title in [prepare] is for the source table, but the source is {step.source}; remove it")
+    step.settings()  # builds and checks all parts
+    return step
 
 
-def _split(given: Mapping[str, Any], after: str, sessions: str, seed: int) -> works.Split:
-    own = [f.name for f in fields(schema.Split)]
-    table = build(schema.Split, {"seed": seed, **{k: v for k, v in given.items() if k in own}}, given="[split]")
-    if table.rule not in SPLITS:
-        hint = did_you_mean(table.rule, SPLITS) or f"; there are {', '.join(SPLITS)}"
-        raise SettingsError(f"no split is called {table.rule!r}{hint}")
-    cls: Any = SPLITS[table.rule]
-    _check_keys(given, [*own, *(f.name for f in fields(cls))], "[split]")
-    rule = build(cls, {k: v for k, v in given.items() if k not in own}, given="[split]")
-    return works.Split(replace(table, name=table.name or f"{sessions}-{table.rule}"), rule, sessions, after)
+def _split(values: Mapping[str, Any], prepare: Prepare, seed: int) -> Split:
+    own = toml_keys(Split)
+    options = {k: v for k, v in values.items() if k not in own}
+    links = Links(sessions=prepare.name, after=(prepare.id,))
+    table = {"seed": seed, **{k: v for k, v in values.items() if k in own}}
+    step = from_table(Split, table, "[split]", options=options, links=links)
+    check_keys(values, [*own, *(f.name for f in fields(step.rule_class))], "[split]")
+    step = replace(step, name=step.name or f"{prepare.name}-{step.rule}")
+    step.settings()  # builds and checks the rule
+    return step
 
 
-def _train(given: Mapping[str, Any], sessions: str, after: str, ask: schema.Ask) -> works.Train:
-    table = build(schema.Train, given, given="[[train]]")
-    table = replace(table, name=table.name or table.model)
-    where = f"[[train]] {table.name}"
-    cls = recipe_class(table.model)
-    twice = next((key for key in table.grid if key in table.set), None)
+def _train(values: Mapping[str, Any], tables: _Tables) -> Train:
+    evaluation = build(schema.Evaluation, tables.evaluation, given="[ask]")
+    links = Links(sessions=tables.sessions.name, after=(tables.sessions.id,), evaluation=evaluation)
+    step = from_table(Train, {"seed": tables.seed, **values}, "[[train]]", links=links)
+    step = replace(step, name=step.name or step.model)
+    where = f"[[train]] {step.name}"
+    twice = next((key for key in step.grid if key in step.set), None)
     if twice is not None:
-        raise SettingsError(f"{twice!r} stands both in set and in grid of {where}; leave one of them out")
-    empty = next((key for key, values in table.grid.items() if not values), None)
+        raise SettingsError(f"{twice!r} is both in set and in grid of {where}; remove one of them")
+    empty = next((key for key, options in step.grid.items() if not options), None)
     if empty is not None:
-        raise SettingsError(f"{empty!r} in the grid of {where} has no values; name some")
-    if table.grid:
-        check_shown([table.best], ask, where)
-    combined = (dict(zip(table.grid, values, strict=True)) for values in product(*table.grid.values()))
-    recipes = tuple(build(cls, {**table.set, **values}, given=where) for values in combined)
-    check_torch(recipes[0])
-    if table.memory is not None and not isinstance(recipes[0], Bounded):
-        raise SettingsError(f"{where}: {table.model} keeps all in memory; leave memory out")
-    return works.Train(table, recipes, ask, sessions, after)
+        raise SettingsError(f"{empty!r} in the grid of {where} has no values; add some")
+    if step.grid:
+        check_measured([step.best], evaluation, where)
+    check_torch(step.recipes[0])
+    if step.memory is not None and not isinstance(step.recipes[0], Bounded):
+        raise SettingsError(f"{where}: {step.model} has no memory budget; remove memory")
+    return step
 
 
-def _index(given: Mapping[str, Any], trained: Mapping[str, works.Train], sessions: str) -> works.Index:
-    table = build(schema.Index, given, given="[[index]]")
-    check_known(table.model, trained, "[[index]]")
-    table = replace(table, name=table.name or index_name(table.model, table.type, table.of))
-    if table.type != AUTO:
-        factory_string(table.type, 1, 1)  # is there such a type?
-    check_vectors(trained[table.model].recipes[0], table.model, f"[[index]] {table.name}")
-    promise = promised(table.target_recall, table.max_p95, table.max_ram)
-    weights = build(Weights, table.set, given=f"[[index]] {table.name}") if table.set else None
-    return works.Index(table, sessions, trained[table.model].name, _search(table), promise, weights)
+def _index(values: Mapping[str, Any], tables: _Tables) -> Index:
+    step = from_table(Index, {"seed": tables.seed, **values}, "[[index]]")
+    check_known(step.model, tables.trained, "[[index]]")
+    name = step.name or index_name(step.model, step.type, step.of)
+    step = replace(step, name=name, links=tables.links(step.model))
+    if step.type != AUTO:
+        factory_string(step.type, 1, 1)  # checks the type
+    check_vectors(tables.trained[step.model].recipes[0], step.model, f"[[index]] {name}")
+    _ = step.target, step.weights, step.search  # checks the settings
+    return step
 
 
-def _comparison(given: Mapping[str, Any], sessions: str, trained: Mapping[str, works.Train]) -> works.Judge:
-    table = build(schema.Compare, given, given="[compare]")
+def _add_evaluation(values: Mapping[str, Any], tables: _Tables) -> None:
+    table = build(schema.Evaluate, {**tables.evaluation, **values}, given="[[evaluate]]")
+    check_known(table.model, tables.trained, "[[evaluate]]")
+    table = replace(table, name=table.name or table.model)
+    _check_new(table.name, tables.evaluations, "[[evaluate]]")
+    trained = tables.trained[table.model]
+    check_evaluation(table, trained.recipes[0])
+    tables.evaluations[table.name] = evaluation_step(table, tables.sessions.name, trained.id)
+
+
+def _compare(values: Mapping[str, Any], tables: _Tables) -> Comparison:
+    table = build(schema.Compare, {**tables.evaluation, **values}, given="[compare]")
+    trained = tables.trained
     models = table.models or tuple(trained)
     for model in models:
         check_known(model, trained, "[compare]")
     if len(set(models)) < len(models) or not models:
-        raise SettingsError("[compare] needs models, each once; check its `models`, or train some")
-    ask = schema.Ask(**{f.name: getattr(table, f.name) for f in fields(schema.Ask)})
-    check_shown(table.metrics, ask, "[compare]")
+        raise SettingsError("[compare] needs models, each once; check its `models`, or add [[train]]")
+    evaluation = base_of(table)
+    check_measured(table.metrics, evaluation, "[compare]")
     if table.through is not None:
         for model in models:
             check_vectors(trained[model].recipes[0], model, "through in [compare]")
-    return works.Judge("compare", ask, models, table.metrics, sessions, tuple(trained[m].name for m in models))
+    after = tuple(trained[m].id for m in models)
+    return Comparison("compare", evaluation, models, table.metrics, tables.sessions.name, after)
 
 
-def _export(
-    given: Mapping[str, Any], trained: Mapping[str, works.Train], indexed: Mapping[str, works.Index]
-) -> works.Export:
-    table = build(schema.Export, given, given="[[export]]")
-    check_file(table.file, "[[export]]")
-    if (table.model is None) == (table.index is None):
-        raise SettingsError(f"[[export]] {table.file} takes a model or an index; name one of them")
-    check_known(table.model or table.index or "", trained if table.index is None else indexed, "[[export]]")
-    source: Step = trained[table.model] if table.model is not None else indexed[str(table.index)]
-    policies = {f.name: getattr(table, f.name) for f in fields(Policies)} | {"caps": table.caps or None}
-    layout = layout_of(table.file, table.format, whitespace=table.whitespace, prefix=table.prefix)
-    wanted = ExportSettings(table.n, Policies(**policies), table.candidates, layout)
-    if not layout.holds_lists and wanted.policies.enabled():
-        raise SettingsError(f"[[export]] {table.file} holds vectors, which no policy changes; leave those out")
-    if table.model is not None:
-        _search(table).need_index(table.model)
-        check_exported(trained[table.model].recipes[0], table.model, layout, f"[[export]] {table.file}")
-        if table.popularity is not None:
-            check_vectors(trained[table.model].recipes[0], table.model, f"popularity in [[export]] {table.file}")
-    elif table.popularity is not None:
-        raise SettingsError(f"[[export]] {table.file}: an index is as it was built; set popularity in its [[index]]")
-    elif indexed[str(table.index)].table.of != "items":
+def _export(values: Mapping[str, Any], tables: _Tables) -> Export:
+    step = from_table(Export, values, "[[export]]")
+    check_file(step.file, "[[export]]")
+    where = f"[[export]] {step.file}"
+    if (step.model is None) == (step.index is None):
+        raise SettingsError(f"{where} takes either a model or an index; set one of them")
+    layout = step.lists.layout
+    if step.model is not None:
+        check_known(step.model, tables.trained, "[[export]]")
+        _check_policies(step, where)
+        step.search.need_index(step.model)
+        recipe = tables.trained[step.model].recipes[0]
+        check_exported(recipe, step.model, layout, where)
+        if step.popularity is not None:
+            check_vectors(recipe, step.model, f"popularity in {where}")
+        return replace(step, links=tables.links(step.model))
+    index = str(step.index)
+    check_known(index, tables.indexed, "[[export]]")
+    _check_policies(step, where)
+    if step.popularity is not None:
+        raise SettingsError(f"{where}: popularity cannot change an existing index; set it in its [[index]]")
+    if tables.indexed[index].of != "items":
         raise SettingsError(
-            f"[[export]] {table.file} takes an index of items, but {table.index} is one of "
-            f"{indexed[str(table.index)].table.of}; name another"
+            f"{where} needs an index of items, but {index} is one of {tables.indexed[index].of}; choose another"
         )
-    return works.Export(table, source.name, wanted, _search(table))
+    return replace(step, links=Links(after=(tables.indexed[index].id,)))
 
 
-def _search(table: schema.Index | schema.Export) -> SearchSettings:
-    return SearchSettings(**{name: getattr(table, name) for name in KINDS})
+def _check_policies(step: Export, where: str) -> None:
+    if not step.lists.layout.holds_lists and step.lists.policies.enabled():
+        raise SettingsError(f"{where} holds vectors, to which policies do not apply; remove them")
 
 
-def _tables(
-    given: Iterable[Mapping[str, Any]],
-    judged: Mapping[str, works.Judge | works.Sweep],
-    trained: Mapping[str, works.Train],
-    prepared: str,
-    sessions: str,
-    after: str,
-) -> works.Tables:
-    shown = [build(schema.Table, one, given="[[table]]") for one in given]
-    for table in shown:
-        check_table(table, judged, trained)
-    return works.Tables(tuple(shown), prepared, sessions, after, tuple(judged.items()))
+def _result_tables(values: Iterable[Mapping[str, Any]], tables: _Tables) -> ResultTables:
+    parsed = [build(schema.Table, one, given="[[table]]") for one in values]
+    for table in parsed:
+        check_table(table, tables.evaluations, tables.trained)
+    sessions = tables.sessions
+    evaluations = tuple(tables.evaluations.items())
+    return ResultTables(tuple(parsed), tables.prepare.name, sessions.name, sessions.id, evaluations)
 
 
-def _check_keys(given: Iterable[str], valid: list[str], where: str) -> None:
-    for key in given:
-        if key not in valid:
-            hint = did_you_mean(key, valid) or f"; valid are {', '.join(valid)}"
-            raise SettingsError(f"unknown setting {key!r} in {where}{hint}")
+def _report(values: Mapping[str, Any], title: str, tables: _Tables, steps: list[Step]) -> ReportStep:
+    table = build(schema.Report, {"seed": tables.seed, **values}, given="[report]")
+    check_file(table.file, "[report]")
+    comparisons = (step for step in reversed(tables.evaluations.values()) if isinstance(step, Comparison))
+    return ReportStep(
+        table,
+        title,
+        tables.sessions.name,
+        tuple(tables.trained),
+        tuple(tables.indexed),
+        next(comparisons, None),
+        next((step for step in steps if isinstance(step, ResultTables)), None),
+        tuple(step.id for step in steps),
+    )
 
 
-def _once(name: str, there: Mapping[str, Any], where: str) -> None:
-    if name in there:
-        raise SettingsError(f"{where} has {name!r} twice; give one of them another name")
+def _add(step: Any, steps: dict[str, Any], where: str) -> None:
+    _check_new(step.name, steps, where)
+    steps[step.name] = step
 
 
-def _check_unique(steps: Sequence[Step]) -> None:
-    seen: set[str] = set()
+def _check_new(name: str, earlier: Mapping[str, Any], where: str) -> None:
+    if name in earlier:
+        raise SettingsError(f"{where} has {name!r} twice; rename one of them")
+
+
+def _check_unique(steps: Iterable[Step]) -> None:
+    ids: set[str] = set()
     for step in steps:
-        if step.name in seen:
-            raise SettingsError(f"two steps are called {step.name!r}; give one of them another name")
-        seen.add(step.name)
-    check_apart(step.made for step in steps if isinstance(step, works.Export | works.Reported))
+        if step.id in ids:
+            raise SettingsError(f"two steps are called {step.id!r}; rename one of them")
+        ids.add(step.id)
+    check_apart(step.output for step in steps if isinstance(step, Export | ReportStep))

@@ -1,4 +1,4 @@
-"""The step that writes a study's page."""
+"""The step [report], which writes the HTML report of an experiment."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from embedrec.experiments import schema as tables
-from embedrec.experiments.evaluation_steps import COMPARISON, Judge
+from embedrec.experiments import schema
+from embedrec.experiments.evaluation_steps import COMPARISON, Comparison
 from embedrec.experiments.result_tables import TABLES
 from embedrec.experiments.step import Step, StepContext
 from embedrec.progress import Report
@@ -15,26 +15,26 @@ from embedrec.storage import artifacts
 
 
 @dataclass(frozen=True)
-class Reported:
-    """`embedrec report` on what a study made.
+class ReportStep:
+    """`embedrec report` on the outputs of an experiment.
 
     models, indexes  names
-    comparison       the step [compare], else the first [[evaluate]] of a model; None without one
+    comparison       the step [compare], else the last [[evaluate]] without a grid; None without one
     tables           the step of the tables; None without one
     """
 
-    table: tables.Report
+    table: schema.Report
     title: str
     sessions: str
     models: tuple[str, ...]
     indexes: tuple[str, ...]
-    comparison: Judge | None
+    comparison: Comparison | None
     tables: Step | None
     after: tuple[str, ...]
-    name: str = "report"
+    id: str = "report"
 
     @property
-    def made(self) -> str:
+    def output(self) -> str:
         return self.table.file
 
     def settings(self) -> dict[str, Any]:
@@ -43,26 +43,26 @@ class Reported:
     def files(self) -> dict[str, str]:
         return {}
 
-    def place(self, where: StepContext) -> Path:
-        return where.workspace.root / self.table.file
+    def path(self, context: StepContext) -> Path:
+        return context.workspace.root / self.table.file
 
-    def work(self, where: StepContext, report: Report) -> None:
+    def run(self, context: StepContext, report: Report) -> None:
         from embedrec.html_report.content import subject_of
         from embedrec.html_report.page import write_page
 
-        comparison = made = None
+        comparison, tables = None, []
         if self.comparison is not None:
-            artifact = artifacts.read(self.comparison.place(where), "comparison")
+            artifact = artifacts.read(self.comparison.path(context), "comparison")
             comparison = artifact.about | artifact.json(COMPARISON)
         if self.tables is not None:
-            made = artifacts.read(self.tables.place(where), "tables").json(TABLES)
+            tables = artifacts.read(self.tables.path(context), "tables").json(TABLES)
         subject = subject_of(
-            where.workspace,
+            context.workspace,
             self.sessions,
             self.models,
             self.indexes,
             comparison=comparison,
-            tables=made or [],
+            tables=tables,
             items=self.table.items,
             label=self.table.label,
             way=self.table.map,
@@ -70,4 +70,4 @@ class Reported:
             seed=self.table.seed,
             report=report,
         )
-        write_page(self.place(where), self.title, subject)
+        write_page(self.path(context), self.title, subject)

@@ -1,4 +1,4 @@
-"""What was done of a study: a JSON file a step, in the study's folder, by which a later run knows what to skip."""
+"""Run records: a JSON file a step in the experiment's folder, by which a later run knows what to skip."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from embedrec.version import __version__
 class Key:
     """All that the output of a step depends on.
 
-    inputs  name of a step, or path of a file → what tells it from another
+    inputs  id of a step, or path of a file → its digest
     """
 
     version: str
@@ -27,97 +27,98 @@ class Key:
     inputs: dict[str, str | None]
 
     @classmethod
-    def of(cls, step: Step, before: Mapping[str, str | None]) -> Key:
-        """`before` is what the steps before it have written, by name."""
-        made = {name: before[name] for name in step.after}
-        # through JSON, as it is read back
-        return cls(__version__, json.loads(json.dumps(step.settings())), {**step.files(), **made})
+    def of(cls, step: Step, outputs: Mapping[str, str | None]) -> Key:
+        """`outputs` has the identity of each earlier step's output, by id."""
+        inputs = {id_: outputs[id_] for id_ in step.after}
+        # through JSON, so that it equals what is read back
+        return cls(__version__, json.loads(json.dumps(step.settings())), {**step.files(), **inputs})
+
+    def json(self) -> dict[str, Any]:
+        return {"version": self.version, "settings": self.settings, "inputs": self.inputs}
 
 
-def outputs(steps: tuple[Step, ...], where: StepContext) -> dict[str, str | None]:
-    """What every step has written, by name."""
-    return {step.name: identity(step.place(where)) for step in steps}
+def read_outputs(steps: tuple[Step, ...], context: StepContext) -> dict[str, str | None]:
+    """The identity of every step's output, by id."""
+    return {step.id: identity(step.path(context)) for step in steps}
 
 
-def why(step: Step, key: Key, where: StepContext) -> str | None:
-    """Why a step must be done, in words; None where what it would do is there."""
-    said = _read(_file(step, where))
-    if said is None:
+def reason_to_run(step: Step, key: Key, context: StepContext) -> str | None:
+    """Why a step must run, in words; None if its output is up to date."""
+    record = _read(record_file(step, context))
+    if record is None:
         return "never done"
-    if not said.get("done"):
-        return "was interrupted" if said.get("key") == _json(key) else "was interrupted, and other since"
-    return _difference(said["key"], key) or _loss(step.place(where), said.get("output"))
+    if not record.get("done"):
+        return "was interrupted" if record.get("key") == key.json() else "was interrupted, and its inputs changed"
+    return _difference(record["key"], key) or _loss(step.path(context), record.get("output"))
 
 
 def _difference(old: Mapping[str, Any], key: Key) -> str | None:
     if old["version"] != key.version:
         return f"made by version {old['version']}"
     for what, before, now in (("settings", old["settings"], key.settings), ("input", old["inputs"], key.inputs)):
-        changed = _changed(before, now)
+        changed = _changed_keys(before, now)
         if changed:
             return f"{what} changed: {', '.join(changed)}"
     return None
 
 
-def _loss(place: Path, output: str | None) -> str | None:
-    there = identity(place)
-    if there is None:
-        return f"{place} is missing or damaged"
-    return None if there == output else f"{place} was replaced"
+def _loss(path: Path, output: str | None) -> str | None:
+    current = identity(path)
+    if current is None:
+        return f"{path} is missing or damaged"
+    return None if current == output else f"{path} was replaced"
 
 
-def forget(steps: Iterable[Step], where: StepContext) -> None:
-    """Take back that these steps are done, so that a run which ends among them leaves the rest to be done; one that
-    was interrupted still goes on."""
+def forget(steps: Iterable[Step], context: StepContext) -> None:
+    """Delete the records of finished steps, so that a run interrupted among them leaves the rest to the next run. The
+    record of an interrupted step stays, so that the step resumes."""
     for step in steps:
-        file = _file(step, where)
-        said = _read(file)
-        if said is not None and said.get("done"):
+        file = record_file(step, context)
+        record = _read(file)
+        if record is not None and record.get("done"):
             file.unlink(missing_ok=True)
 
 
-def begin(step: Step, key: Key, where: StepContext) -> bool:
-    """Note that a step is begun; whether it was begun before like this, and did not end."""
-    said = _read(_file(step, where))
-    resumed = said is not None and not said.get("done") and said.get("key") == _json(key)
-    _write(_file(step, where), {"key": _json(key), "done": False})
-    return resumed
+def begin(step: Step, key: Key, context: StepContext) -> bool:
+    """Record that a step begins; returns whether it was interrupted before with the same key."""
+    file = record_file(step, context)
+    record = _read(file)
+    _write(file, {"key": key.json(), "done": False})
+    return record is not None and not record.get("done") and record.get("key") == key.json()
 
 
-def end(step: Step, key: Key, where: StepContext, seconds: float) -> None:
-    """Note that a step is done."""
-    output = identity(step.place(where))
-    _write(_file(step, where), {"key": _json(key), "done": True, "output": output, "seconds": round(seconds, 3)})
+def end(step: Step, key: Key, context: StepContext, seconds: float) -> None:
+    """Record that a step is finished."""
+    output = identity(step.path(context))
+    entry = {"key": key.json(), "done": True, "output": output, "seconds": round(seconds, 3)}
+    _write(record_file(step, context), entry)
 
 
-def _file(step: Step, where: StepContext) -> Path:
-    """Names of steps may differ in what a file name cannot hold."""
-    return where.folder / "steps" / f"{plain_from(step.name)}-{digest(step.name)[:8]}.json"
+def record_file(step: Step, context: StepContext) -> Path:
+    """The record of a step. The digest keeps ids apart that differ only in characters that a file name cannot hold."""
+    return context.folder / "steps" / f"{plain_from(step.id)}-{digest(step.id)[:8]}.json"
 
 
-def _json(key: Key) -> dict[str, Any]:
-    return {"version": key.version, "settings": key.settings, "inputs": key.inputs}
-
-
-def _changed(old: Any, new: Any, name: str = "") -> list[str]:
-    """The names of what differs, those of tables as "set.dim"."""
+def _changed_keys(old: Any, new: Any, name: str = "") -> list[str]:
+    """The keys whose values differ, those of tables as "set.dim"."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        inner = f"{name}." if name else ""
-        return [c for key in dict.fromkeys([*old, *new]) for c in _changed(old.get(key), new.get(key), inner + key)]
+        prefix = f"{name}." if name else ""
+        keys = dict.fromkeys([*old, *new])
+        return [c for key in keys for c in _changed_keys(old.get(key), new.get(key), prefix + key)]
     return [name] if old != new else []
 
 
 def _read(file: Path) -> dict[str, Any] | None:
-    """What is kept of a step; None where there is nothing that can be read: the step is done again."""
+    """The record in a file; None if there is none that can be read."""
 
     def decode() -> dict[str, Any] | None:
-        said = json.loads(file.read_bytes())
-        return said if {"version", "settings", "inputs"} <= said["key"].keys() else None
+        record = json.loads(file.read_bytes())
+        return record if {"version", "settings", "inputs"} <= record["key"].keys() else None
 
     return decoded_or_none(decode)
 
 
-def _write(file: Path, said: dict[str, Any]) -> None:
+def _write(file: Path, record: dict[str, Any]) -> None:
     with atomic_file(file, follow=False) as out:
-        json.dump(said, out, indent=1)
+        json.dump(record, out, indent=1)
         out.write("\n")

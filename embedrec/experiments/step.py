@@ -1,35 +1,39 @@
-"""What a step of a study is, where it works, and what tells its output from another."""
+"""The steps of an experiment: their interface, their context, and the digests that identify their outputs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from embedrec.errors import ArtifactError
+from embedrec.config import build, settings_of
+from embedrec.errors import ArtifactError, SettingsError, did_you_mean
+from embedrec.experiments.schema import Evaluation
 from embedrec.progress import Report
 from embedrec.readers.tabular.globs import files_below, matching
 from embedrec.storage import artifacts, atomic
 from embedrec.storage.workspace import Workspace
 
-# what matters of an artifact beside its files
-_ABOUT = {
+# parts of an artifact's manifest that belong to its identity, beside its files
+_MANIFEST_KEYS = {
     "sessions": ("split",),
     "model": ("recipe", "settings"),
     "index": ("spec", "metric", "of", "nprobe", "ef_search", "rerank"),
 }
+_NO_KEY = {"toml": False}  # metadata of a field that is no TOML key
+Table = TypeVar("Table", bound="TableStep")
 
 
 @dataclass(frozen=True)
 class StepContext:
-    """Where a study works.
+    """Where an experiment runs.
 
-    workspace  in which its artifacts lie
-    folder     its own: what was done, and evaluations
-    resumed    whether the step was begun before with the same inputs and settings, and did not end
+    workspace  holds its artifacts
+    folder     its own folder, for run records and evaluations
+    resumed    whether the step was interrupted before, with the same inputs and settings
     """
 
     workspace: Workspace
@@ -40,61 +44,131 @@ class StepContext:
 
 
 class Step(Protocol):
-    """A step: its name, the steps whose output it takes, and the name of what it makes."""
+    """A step of an experiment: its id, the ids of the steps that it depends on, and the name of its output."""
 
     @property
-    def name(self) -> str: ...
+    def id(self) -> str: ...
 
     @property
     def after(self) -> tuple[str, ...]: ...
 
     @property
-    def made(self) -> str: ...
+    def output(self) -> str: ...
 
     def settings(self) -> dict[str, Any]:
-        """All that its output depends on beside its inputs and the program, as JSON values."""
+        """All that the output depends on, except inputs and program version, as JSON values."""
         ...
 
     def files(self) -> dict[str, str]:
-        """Fingerprints of the files that it reads and no step made, by path."""
+        """Fingerprints of the input files that no step writes, by path."""
         ...
 
-    def place(self, where: StepContext) -> Path:
-        """The folder or file that it writes."""
+    def path(self, context: StepContext) -> Path:
+        """The folder or file that the step writes."""
         ...
 
-    def work(self, where: StepContext, report: Report) -> None:
-        """Do it: the function that its command calls."""
+    def run(self, context: StepContext, report: Report) -> None:
+        """Call the workflow that the step's command calls."""
         ...
 
 
-class Following:
-    """What steps have in common that do what one table of a study says, after the step `before`."""
+@dataclass(frozen=True, kw_only=True)
+class Links:
+    """What a step takes from other tables of the file.
 
-    table: Any
-    before: str
+    sessions    name of the input sessions
+    after       ids of the steps that the step depends on
+    evaluation  how the models of a grid are evaluated
+    """
+
+    sessions: str = ""
+    after: tuple[str, ...] = ()
+    evaluation: Evaluation = field(default_factory=Evaluation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableStep:
+    """Base of steps that are a table of the TOML file: each field without the metadata `toml=False` is a key."""
+
+    kind: ClassVar[str]
+    links: Links = field(default=Links(), metadata=_NO_KEY)
 
     @property
     def after(self) -> tuple[str, ...]:
-        return (self.before,)
-
-    @property
-    def made(self) -> str:
-        return str(self.table.name)
+        return self.links.after
 
     def settings(self) -> dict[str, Any]:
-        return asdict(self.table)
+        values = settings_of(self)
+        return {key: values[key] for key in toml_keys(type(self))}
 
     def files(self) -> dict[str, str]:
         return {}
 
 
-@dataclass(frozen=True)
-class Study:
-    """Steps in the order in which they are done.
+@dataclass(frozen=True, kw_only=True)
+class ArtifactStep(TableStep):
+    """Base of steps that write an artifact of the workspace; `artifact` is its kind."""
 
-    file  that it was read from
-    data  files, folders and patterns that its first step reads
+    artifact: ClassVar[str]
+    name: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    @property
+    def output(self) -> str:
+        return self.name
+
+    def path(self, context: StepContext) -> Path:
+        return context.workspace.folder(self.artifact, self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionsStep(ArtifactStep):
+    """Base of steps that write sessions: an experiment has one of each kind.
+
+    options  the keys of the table that belong to other settings: of a reader, a filter, a split rule
+    """
+
+    artifact: ClassVar[str] = "sessions"
+    options: Mapping[str, Any] = field(default_factory=dict, metadata=_NO_KEY)
+
+    @property
+    def id(self) -> str:
+        return self.kind
+
+
+def toml_keys(cls: type[TableStep]) -> list[str]:
+    return [f.name for f in fields(cls) if f.metadata.get("toml", True)]
+
+
+def from_table(cls: type[Table], values: Mapping[str, Any], where: str, **other: Any) -> Table:
+    """The step of a TOML table.
+
+    where  the table's name, for messages
+    other  fields that are no TOML keys
+
+    Raises SettingsError for unknown or missing keys and values of the wrong type.
+    """
+    check_keys(values, toml_keys(cls), where)
+    return replace(build(cls, values, given=where), **other)
+
+
+def check_keys(keys: Iterable[str], valid: list[str], where: str) -> None:
+    """Raises SettingsError for an unknown key, with the nearest valid one."""
+    for key in keys:
+        if key not in valid:
+            hint = did_you_mean(key, valid) or f"; valid are {', '.join(valid)}"
+            raise SettingsError(f"unknown setting {key!r} in {where}{hint}")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Steps in the order in which they run.
+
+    file  the TOML file
+    data  files, folders and patterns that the first step reads
     """
 
     name: str
@@ -104,40 +178,40 @@ class Study:
     data: tuple[str, ...]
 
 
-def identity(place: Path) -> str | None:
-    """A digest of what a step wrote, None where it is not there or lacks a file."""
-    if place.is_file():
-        return atomic.sha256(place)
+def identity(path: Path) -> str | None:
+    """A digest of a step's output, None if it is missing or incomplete."""
+    if path.is_file():
+        return atomic.sha256(path)
     try:
-        artifact = artifacts.read(place)
-        whole = all((place / name).lstat().st_size == said["bytes"] for name, said in artifact.files.items())
+        artifact = artifacts.read(path)
+        whole = all((path / name).lstat().st_size == entry["bytes"] for name, entry in artifact.files.items())
     except (ArtifactError, OSError):
         return None
-    about = {key: artifact.about.get(key) for key in _ABOUT.get(artifact.kind, ())}
-    return digest({"fingerprint": artifact.fingerprint, **about}) if whole else None
+    manifest = {key: artifact.about.get(key) for key in _MANIFEST_KEYS.get(artifact.kind, ())}
+    return digest({"fingerprint": artifact.fingerprint, **manifest}) if whole else None
 
 
 def fingerprints(paths: Iterable[str]) -> dict[str, str]:
-    """What tells the files of these paths, folders and patterns from others: names, sizes and times of change."""
-    return {path: digest(sorted(_listed(Path(path)))) for path in paths}
+    """A digest for each file, folder or pattern: of the names, sizes and modification times of its files."""
+    return {path: digest(sorted(_stats(Path(path)))) for path in paths}
 
 
-def _listed(path: Path) -> list[tuple[str, int, int]]:
+def _stats(path: Path) -> list[tuple[str, int, int]]:
     if path.is_dir():
-        found = files_below(path)
+        files = files_below(path)
     elif path.is_file():
-        found = [path]
+        files = [path]
     else:
-        found = [f for f in matching(str(path)) if f.is_file()]
-    stats = ((str(f.relative_to(path.parent) if path.parent in f.parents else f), f.stat()) for f in found)
+        files = [f for f in matching(str(path)) if f.is_file()]
+    stats = ((str(f.relative_to(path.parent) if path.parent in f.parents else f), f.stat()) for f in files)
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 def digest(value: Any) -> str:
-    """The SHA-256 of JSON values, the order of keys left aside."""
+    """The SHA-256 of JSON values, independent of the order of keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
-def files_among(settings: Mapping[str, Any]) -> list[str]:
-    """The values that name a file or folder which is there."""
+def existing_files(settings: Mapping[str, Any]) -> list[str]:
+    """The values that name an existing file or folder."""
     return [value for value in settings.values() if isinstance(value, str) and value and Path(value).exists()]

@@ -1,238 +1,369 @@
-"""The steps of a study. Each calls the library function that its command calls."""
+"""The steps [prepare], [split], [[train]], [[index]] and [[export]]. Each calls the workflow that its command calls."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from embedrec.config import settings_of
+from embedrec.config import build, settings_of
 from embedrec.data.filters import Filters
 from embedrec.data.regroup import Regroup
-from embedrec.experiments import schema
-from embedrec.experiments.evaluation_steps import Judge, Sweep, evaluation
-from embedrec.experiments.grid_search import chosen
-from embedrec.experiments.report_step import Reported
-from embedrec.experiments.result_tables import Tables
-from embedrec.experiments.step import Following, StepContext, files_among, fingerprints
+from embedrec.errors import SettingsError, did_you_mean
+from embedrec.experiments.grid_search import SettingsGrid, best_recipe
+from embedrec.experiments.schema import check_seed
+from embedrec.experiments.step import (
+    ArtifactStep,
+    SessionsStep,
+    StepContext,
+    TableStep,
+    existing_files,
+    fingerprints,
+)
+from embedrec.export.file_format import layout_of
+from embedrec.export.policies.chain import Policies
 from embedrec.export.write_lists import ExportSettings, export_lists
-from embedrec.index.search_settings import SearchSettings
-from embedrec.index.target import SearchTarget
+from embedrec.index.search_settings import KINDS, SearchSettings
+from embedrec.index.target import SearchTarget, promised
+from embedrec.models import recipe_class
 from embedrec.models.base import Recipe
 from embedrec.models.session_encoders import Weights
 from embedrec.models.torch_recipe import device_of, in_steps
 from embedrec.progress import Report
-from embedrec.readers import BadRows
-from embedrec.splitting.rules import Rule
+from embedrec.readers import READERS, BadRows, reader
+from embedrec.splitting.rules import SPLITS, Rule
 from embedrec.storage.memory_budget import parse_size
 from embedrec.workflows import build_index, prepare, train
 from embedrec.workflows.lineage import known_features
 from embedrec.workflows.split import write_split
 
-__all__ = ["Export", "Index", "Judge", "Prepare", "Reported", "Split", "Sweep", "Tables", "Train", "evaluation"]
 
+@dataclass(frozen=True, kw_only=True)
+class Prepare(SessionsStep):
+    """[prepare], `embedrec prepare`: also all settings of the source's reader and of the filters, `by` and `gap`.
 
-@dataclass(frozen=True)
-class Prepare:
-    """`embedrec prepare`."""
+    source      a name in READERS
+    paths       files and folders
+    name        of the sessions; by default the source's
+    title       column of display names, for the source "table"
+    test        file of the held-out part, for sources that have one
+    on_bad_row  "fail", or "skip"
+    memory      a budget such as "2G"
+    """
 
-    table: schema.Prepare
-    reader: Any
-    filters: Filters
-    regroup: Regroup
-    name: str = "prepare"
-    after: tuple[str, ...] = ()
+    kind: ClassVar[str] = "prepare"
+    source: str
+    paths: tuple[str, ...]
+    title: str | None = None
+    test: str | None = None
+    on_bad_row: Literal["fail", "skip"] = "fail"
+    memory: str | None = None
 
-    @property
-    def made(self) -> str:
-        return self.table.name
+    def __post_init__(self) -> None:
+        _bytes(self.memory)
+
+    def keys(self) -> dict[type[Any], set[str]]:
+        """The keys of the table that belong to other settings, by their class."""
+        read: Any = reader(self.source)
+        own = {f.name for f in fields(read)} - {"name"}  # `name` is a key of [prepare]; the column's is `title`
+        return {Filters: {f.name for f in fields(Filters)}, Regroup: {"by", "gap"}, read: own}
+
+    def _build(self, cls: Any) -> Any:
+        keys = self.keys()[cls]
+        return build(cls, {k: v for k, v in self.options.items() if k in keys}, given="[prepare]")
+
+    @cached_property
+    def reader(self) -> Any:
+        read = self._build(reader(self.source))
+        return read if self.title is None else replace(read, name=self.title)
+
+    @cached_property
+    def filters(self) -> Filters:
+        """The filters: keys of the table over the source's defaults."""
+        defaults = {k: v for k, v in READERS[self.source].filters.items() if k not in self.options}
+        return replace(self._build(Filters), **defaults)
+
+    @cached_property
+    def regroup(self) -> Regroup:
+        regroup: Regroup = self._build(Regroup)
+        return regroup
 
     def settings(self) -> dict[str, Any]:
         parts = {"reader": self.reader, "filters": self.filters, "regroup": self.regroup}
-        return asdict(self.table) | {key: settings_of(part) for key, part in parts.items()}
+        return super().settings() | {key: settings_of(part) for key, part in parts.items()}
 
     def files(self) -> dict[str, str]:
-        test = [self.table.test] if self.table.test is not None else []
-        return fingerprints([*self.table.paths, *test, *files_among(settings_of(self.reader))])
+        test = [self.test] if self.test is not None else []
+        return fingerprints([*self.paths, *test, *existing_files(settings_of(self.reader))])
 
-    def place(self, where: StepContext) -> Path:
-        return where.workspace.folder("sessions", self.made)
-
-    def work(self, where: StepContext, report: Report) -> None:
-        bad_rows = BadRows(self.table.on_bad_row)
+    def run(self, context: StepContext, report: Report) -> None:
+        bad_rows = BadRows(self.on_bad_row)
         prepare.prepare(
-            self.table.source,
+            self.source,
             self.reader,
-            self.table.paths,
-            self.place(where),
+            self.paths,
+            self.path(context),
             self.filters,
             regroup=self.regroup,
-            test=self.table.test,
+            test=self.test,
             bad_rows=bad_rows,
-            workers=where.threads,
-            memory=None if self.table.memory is None else parse_size(self.table.memory),
+            workers=context.threads,
+            memory=_bytes(self.memory),
             report=report,
         )
         for line in bad_rows.lines():
-            report("note", said=line)
+            report("note", message=line)
 
 
-@dataclass(frozen=True)
-class Split(Following):
-    """`embedrec split`."""
+@dataclass(frozen=True, kw_only=True)
+class Split(SessionsStep):
+    """[split], `embedrec split`: also the settings of the rule.
 
-    table: schema.Split
-    rule: Rule
-    sessions: str
-    before: str
-    name: str = "split"
-
-    def settings(self) -> dict[str, Any]:
-        return {**asdict(self.table), "settings": settings_of(self.rule)}
-
-    def place(self, where: StepContext) -> Path:
-        return where.workspace.folder("sessions", self.made)
-
-    def work(self, where: StepContext, report: Report) -> None:
-        source = where.workspace.find("sessions", self.sessions)
-        _, checked = write_split(source, self.place(where), self.rule, seed=self.table.seed)
-        for line in checked:
-            report("note", said=f"leak check: {line}")
-
-
-@dataclass(frozen=True)
-class Train(Following):
-    """`embedrec train`; of a grid, the settings that are best on a validation part.
-
-    recipes  the settings, or those of every combination of the grid
-    ask      how a validation part is asked
+    rule  a name in SPLITS
+    name  of the result; by default SESSIONS-RULE
     """
 
-    table: schema.Train
-    recipes: tuple[Recipe, ...]
-    ask: schema.Ask
-    sessions: str
-    before: str
+    kind: ClassVar[str] = "split"
+    rule: str
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
     @property
-    def name(self) -> str:
-        return f"train {self.made}"
+    def rule_class(self) -> Any:
+        """Raises SettingsError, with near misses, for an unknown rule."""
+        if self.rule not in SPLITS:
+            hint = did_you_mean(self.rule, SPLITS) or f"; valid rules are {', '.join(SPLITS)}"
+            raise SettingsError(f"no split rule is called {self.rule!r}{hint}")
+        return SPLITS[self.rule]
+
+    @cached_property
+    def split_rule(self) -> Rule:
+        rule: Rule = build(self.rule_class, self.options, given="[split]")
+        return rule
 
     def settings(self) -> dict[str, Any]:
-        table = {key: getattr(self.table, key) for key in ("model", "memory", "seed")}
-        if not self.table.grid:
+        return super().settings() | {"settings": settings_of(self.split_rule)}
+
+    def run(self, context: StepContext, report: Report) -> None:
+        source = context.workspace.find("sessions", self.links.sessions)
+        _, messages = write_split(source, self.path(context), self.split_rule, seed=self.seed)
+        for message in messages:
+            report("note", message=f"leak check: {message}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(ArtifactStep):
+    """[[train]], `embedrec train`.
+
+    model   a name in MODELS
+    name    of the trained model; by default the recipe's
+    set     settings of the model
+    grid    setting → values: every combination is evaluated on a validation part of the training sessions, and the
+            best one is trained
+    best    the metric that chooses
+    memory  a budget such as "2G", for models that can be bounded
+    """
+
+    kind: ClassVar[str] = "train"
+    artifact: ClassVar[str] = "model"
+    model: str
+    set: dict[str, Any] = field(default_factory=dict)
+    grid: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    best: str = "recall@20"
+    memory: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _bytes(self.memory)
+        check_seed(self.seed)
+
+    @cached_property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The recipe, or those of every combination of the grid."""
+        cls = recipe_class(self.model)
+        combinations = (dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values()))
+        return tuple(build(cls, {**self.set, **values}, given=f"[[train]] {self.name}") for values in combinations)
+
+    def settings(self) -> dict[str, Any]:
+        table = {"model": self.model, "memory": self.memory, "seed": self.seed}
+        if not self.grid:
             return {**table, "settings": settings_of(self.recipes[0])}
-        grid = {"grid": [settings_of(recipe) for recipe in self.recipes], "best": self.table.best}
-        return {**table, **grid, "ask": asdict(self.ask)}
+        grid = {"grid": [settings_of(recipe) for recipe in self.recipes], "best": self.best}
+        return {**table, **grid, "ask": asdict(self.links.evaluation)}
 
-    def place(self, where: StepContext) -> Path:
-        return where.workspace.folder("model", self.made)
-
-    def work(self, where: StepContext, report: Report) -> None:
+    def run(self, context: StepContext, report: Report) -> None:
         from embedrec.training.context import HERE, TrainingContext
 
-        source = where.workspace.find("sessions", self.sessions)
+        source = context.workspace.find("sessions", self.links.sessions)
         recipe: Any = self.recipes[0]
-        if self.table.grid:
-            recipe = chosen(self.table, self.recipes, self.ask, source, where, report)
-        run, stepwise = HERE, in_steps(recipe)
-        if stepwise:
-            checkpoint = where.workspace.folder("checkpoint", self.made)
-            run = TrainingContext(
-                device_of(recipe, where.device, report), checkpoint, where.resumed and checkpoint.exists()
-            )
-        memory = None if self.table.memory is None else parse_size(self.table.memory)
+        if self.grid:
+            grid = SettingsGrid(self.name, tuple(self.grid), self.recipes, self.best, self.seed)
+            recipe = best_recipe(grid, self.links.evaluation, source, context, report)
+        training = HERE
+        if in_steps(recipe):
+            checkpoint = context.workspace.folder("checkpoint", self.name)
+            device = device_of(recipe, context.device, report)
+            training = TrainingContext(device, checkpoint, context.resumed and checkpoint.exists())
         train.train(
             recipe,
             source,
-            self.place(where),
-            seed=self.table.seed,
-            threads=where.threads,
-            memory=memory,
+            self.path(context),
+            seed=self.seed,
+            threads=context.threads,
+            memory=_bytes(self.memory),
             report=report,
-            run=run,
+            run=training,
         )
 
 
-@dataclass(frozen=True)
-class Index(Following):
-    """`embedrec build-index`.
+@dataclass(frozen=True, kw_only=True)
+class Index(ArtifactStep):
+    """[[index]], `embedrec build-index`.
 
-    weights  what events count, of an index of sessions; None as in the model's queries
+    model   a model trained in this experiment
+    type    a name in INDEXES, a factory string, or "auto", whose choice depends on the machine's speed
+    of      its items, its answers, or the sessions that it was trained on
+    set     with `of = "sessions"`: weights of events; by default those of the model's queries
+    target_recall, max_p95, max_ram  search targets such as ".98@20", "2ms", "4G"; the run fails if they are not met
+    memory  a budget such as "2G"
     """
 
-    table: schema.Index
-    sessions: str
-    before: str
-    search: SearchSettings
-    promise: SearchTarget | None
-    weights: Weights | None
+    kind: ClassVar[str] = "index"
+    artifact: ClassVar[str] = "index"
+    model: str
+    type: str = "auto"
+    of: Literal["items", "answers", "sessions"] = "items"
+    set: dict[str, Any] = field(default_factory=dict)
+    popularity: float | None = None
+    metric: Literal["cosine", "dot", "l2"] | None = None
+    target_recall: str | None = None
+    max_p95: str | None = None
+    max_ram: str | None = None
+    memory: str | None = None
+    nprobe: int | None = None
+    ef_search: int | None = None
+    rerank: int | None = None
+    seed: int = 0
 
-    @property
-    def name(self) -> str:
-        return f"index {self.made}"
+    def __post_init__(self) -> None:
+        _bytes(self.memory)
+        check_seed(self.seed)
 
-    def place(self, where: StepContext) -> Path:
-        return where.workspace.folder("index", self.made)
+    @cached_property
+    def target(self) -> SearchTarget | None:
+        return promised(self.target_recall, self.max_p95, self.max_ram)
 
-    def work(self, where: StepContext, report: Report) -> None:
-        table, model = self.table, where.workspace.find("model", self.table.model)
+    @cached_property
+    def weights(self) -> Weights | None:
+        return build(Weights, self.set, given=f"[[index]] {self.name}") if self.set else None
+
+    @cached_property
+    def search(self) -> SearchSettings:
+        return _search(self)
+
+    def run(self, context: StepContext, report: Report) -> None:
+        model = context.workspace.find("model", self.model)
         build_index.index(
             model,
-            self.place(where),
-            table.type,
-            of=table.of,
-            sessions=None if table.of == "items" else where.workspace.find("sessions", self.sessions),
+            self.path(context),
+            self.type,
+            of=self.of,
+            sessions=None if self.of == "items" else context.workspace.find("sessions", self.links.sessions),
             weights=self.weights,
-            popularity=table.popularity,
-            features=None if table.of == "sessions" else known_features(where.workspace, model),
+            popularity=self.popularity,
+            features=None if self.of == "sessions" else known_features(context.workspace, model),
             settings=self.search,
-            promise=self.promise,
-            metric=table.metric,
-            seed=table.seed,
-            memory=None if table.memory is None else parse_size(table.memory),
+            promise=self.target,
+            metric=self.metric,
+            seed=self.seed,
+            memory=_bytes(self.memory),
             report=report,
         )
 
 
-@dataclass(frozen=True)
-class Export(Following):
-    """`embedrec export`."""
+@dataclass(frozen=True, kw_only=True)
+class Export(TableStep):
+    """[[export]], `embedrec export`: similar items, or item vectors, in one file.
 
-    table: schema.Export
-    before: str
-    wanted: ExportSettings
-    search: SearchSettings
+    file    path, relative to the workspace
+    model   or index: the source, a model or an index of this experiment
+    n       neighbours an item
+    format  "text", "tsv", "jsonl" …; by default as the file's name implies
+    caps    attribute → results with the same value; `caps` and the keys after it are policies
+    """
+
+    kind: ClassVar[str] = "export"
+    file: str
+    model: str | None = None
+    index: str | None = None
+    n: int = 20
+    format: str | None = None
+    prefix: str = "similar:"
+    popularity: float | None = None
+    nprobe: int | None = None
+    ef_search: int | None = None
+    rerank: int | None = None
+    whitespace: Literal["refuse", "encode"] = "refuse"
+    candidates: int | None = None
+    caps: dict[str, int] = field(default_factory=dict)
+    min_score: float | None = None
+    min_evidence: int | None = None
+    mutual: bool = False
+    csls: int | None = None
+    discount: float | None = None
+    mmr: float | None = None
+    back_off: bool = False
 
     @property
-    def name(self) -> str:
-        return f"export {self.table.file}"
+    def id(self) -> str:
+        return f"{self.kind} {self.file}"
 
     @property
-    def made(self) -> str:
-        return self.table.file
+    def output(self) -> str:
+        return self.file
 
-    def place(self, where: StepContext) -> Path:
-        return where.workspace.root / self.table.file
+    @cached_property
+    def lists(self) -> ExportSettings:
+        policies = {f.name: getattr(self, f.name) for f in fields(Policies)} | {"caps": self.caps or None}
+        layout = layout_of(self.file, self.format, whitespace=self.whitespace, prefix=self.prefix)
+        return ExportSettings(self.n, Policies(**policies), self.candidates, layout)
 
-    def work(self, where: StepContext, report: Report) -> None:
+    @cached_property
+    def search(self) -> SearchSettings:
+        return _search(self)
+
+    def path(self, context: StepContext) -> Path:
+        return context.workspace.root / self.file
+
+    def run(self, context: StepContext, report: Report) -> None:
         from embedrec.vectors.file_formats import save_vectors
         from embedrec.workflows.export import exportable_items
 
-        table, layout = self.table, self.wanted.layout
-        opened = exportable_items(where.workspace, table.model, table.index, self.search, popularity=table.popularity)
+        path, layout = self.path(context), self.lists.layout
+        items = exportable_items(context.workspace, self.model, self.index, self.search, popularity=self.popularity)
         if not layout.holds_lists:
-            save_vectors(
-                opened.vectors(), self.place(where), layout.vector_format, whitespace=table.whitespace, report=report
-            )
+            save_vectors(items.vectors(), path, layout.vector_format, whitespace=self.whitespace, report=report)
             return
         export_lists(
-            self.place(where),
-            opened.answers,
-            self.wanted,
-            opened.material,
-            opened.about,
-            resume=where.resumed,
-            threads=where.threads,
+            path,
+            items.answers,
+            self.lists,
+            items.material,
+            items.about,
+            resume=context.resumed,
+            threads=context.threads,
             report=report,
         )
+
+
+def _search(table: Index | Export) -> SearchSettings:
+    return SearchSettings(**{name: getattr(table, name) for name in KINDS})
+
+
+def _bytes(memory: str | None) -> int | None:
+    """Raises SettingsError for a text that is no size."""
+    return None if memory is None else parse_size(memory)

@@ -91,13 +91,13 @@ def kill(folder: Path, data: Path, kills: int, rng: random.Random) -> None:
 def outcome(config: Path, data: Path, workspace: Path) -> dict[str, str | None]:
     """Digests of what every step has written; the report is there too, but tells how long everything took."""
     from embedrec import Workspace
-    from embedrec.experiments.parse import read_study
-    from embedrec.experiments.runner import where
+    from embedrec.experiments.parse import read_experiment
+    from embedrec.experiments.runner import step_context
     from embedrec.experiments.step import identity
 
-    study = read_study(config, data=str(data))
-    place = where(study, Workspace(workspace))
-    found = {step.name: identity(step.place(place)) for step in study.steps}
+    experiment = read_experiment(config, data=str(data))
+    context = step_context(experiment, Workspace(workspace))
+    found = {step.id: identity(step.path(context)) for step in experiment.steps}
     assert all(found.values()), found
     return {name: said for name, said in found.items() if name != "report"}
 

@@ -156,10 +156,10 @@ def test_a_failure_is_the_last_line_of_the_log(run: Run, study: Path, words: str
     ("words", "message"),
     [
         ("run none.toml", "no settings file none.toml; check the path"),
-        ("run study.toml", "study.toml asks for a folder of data ({data}/plays.csv); name it with --data"),
+        ("run study.toml", "study.toml needs a data folder ({data}/plays.csv); pass it with --data"),
         ("run study.toml --data data --from trian", "no step is called 'trian'; did you mean 'train' or 'train ar'?"),
-        ("run study.toml --data nowhere", "there is no file or folder nowhere/plays.csv, which [prepare] names; check"),
-        ("run study.toml --data nowhere --dry-run", "there is no file or folder nowhere/plays.csv, which [prepare] n"),
+        ("run study.toml --data nowhere", "no file or folder nowhere/plays.csv, which [prepare] reads; check the path"),
+        ("run study.toml --data nowhere --dry-run", "no file or folder nowhere/plays.csv, which [prepare] reads"),
     ],
 )
 def test_how_it_fails(run: Run, study: Path, words: str, message: str) -> None:

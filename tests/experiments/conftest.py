@@ -1,4 +1,4 @@
-"""A small study, and what tests of studies share."""
+"""A small experiment, and what tests of experiments share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from embedrec.experiments.parse import read_study
-from embedrec.experiments.runner import carry_out, where
-from embedrec.experiments.step import StepContext, Study
+from embedrec.experiments.parse import read_experiment
+from embedrec.experiments.runner import run_experiment, step_context
+from embedrec.experiments.step import Experiment, StepContext
 from embedrec.storage.workspace import Workspace
 from tests.experiments.toys import write_toy
 
@@ -78,7 +78,7 @@ rows = [{label = "playlists", fact = "sessions", article = ["400"]}, {label = "a
 LIGHT = SMALL.replace('[[train]]\nmodel = "two-tower"\nset = {dim = 8, epochs = 3}\n', "").replace(
     ', "two-tower"]', "]"
 )
-Opened = Callable[..., tuple[Study, StepContext]]
+Opened = Callable[..., tuple[Experiment, StepContext]]
 
 
 @pytest.fixture(scope="session")
@@ -91,13 +91,13 @@ def light_work(tmp_path_factory: pytest.TempPathFactory, toy_mpd: Path) -> Path:
     """A workspace in which LIGHT was carried out."""
     folder = tmp_path_factory.mktemp("light")
     (folder / "small.toml").write_text(LIGHT)
-    study = read_study(folder / "small.toml", data=str(toy_mpd))
-    carry_out(study, where(study, Workspace(folder / "work")))
+    experiment = read_experiment(folder / "small.toml", data=str(toy_mpd))
+    run_experiment(experiment, step_context(experiment, Workspace(folder / "work")))
     return folder / "work"
 
 
 @pytest.fixture
-def finished(opened: Opened, light_work: Path, tmp_path: Path) -> tuple[Study, StepContext]:
+def finished(opened: Opened, light_work: Path, tmp_path: Path) -> tuple[Experiment, StepContext]:
     """LIGHT, carried out in a workspace of the test."""
     shutil.copytree(light_work, tmp_path / "work")
     return opened(LIGHT)
@@ -105,11 +105,11 @@ def finished(opened: Opened, light_work: Path, tmp_path: Path) -> tuple[Study, S
 
 @pytest.fixture
 def opened(tmp_path: Path, toy_mpd: Path) -> Opened:
-    """A study from a text, in a workspace of the test."""
+    """An experiment from a text, in a workspace of the test."""
 
-    def opened(text: str = SMALL, *, folder: str = "work") -> tuple[Study, StepContext]:
+    def opened(text: str = SMALL, *, folder: str = "work") -> tuple[Experiment, StepContext]:
         (tmp_path / "small.toml").write_text(text)
-        study = read_study(tmp_path / "small.toml", data=str(toy_mpd))
-        return study, where(study, Workspace(tmp_path / folder))
+        experiment = read_experiment(tmp_path / "small.toml", data=str(toy_mpd))
+        return experiment, step_context(experiment, Workspace(tmp_path / folder))
 
     return opened

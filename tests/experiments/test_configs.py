@@ -12,7 +12,7 @@ import pytest
 
 from embedrec.config import read_toml
 from embedrec.experiments import parse
-from embedrec.experiments.runner import carry_out, where
+from embedrec.experiments.runner import run_experiment, step_context
 from embedrec.models import MODELS, recipe_class
 from embedrec.storage.workspace import Workspace
 from tests.experiments.toys import write_toy
@@ -42,7 +42,7 @@ UNLIKE = {"layers": {"neural-cf": "8,8"}, "n_sample": {}}
 
 
 def briefly(config: Path) -> dict[str, Any]:
-    """The tables of a study with small models, short training, and the first values of its grids."""
+    """The tables of an experiment with small models, short training, and the first values of its grids."""
     given = read_toml(config)
     for one in given["train"]:
         names = {f.name for f in fields(recipe_class(one["model"]))}
@@ -61,10 +61,10 @@ def briefly(config: Path) -> dict[str, Any]:
 
 def shown(config: Path, folder: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     monkeypatch.setattr(parse, "read_toml", briefly)
-    study = parse.read_study(config, data=str(data))
-    place = where(study, Workspace(folder))
-    carry_out(study, place)
-    yield from json.loads((place.folder / "tables" / "tables.json").read_text())
+    experiment = parse.read_experiment(config, data=str(data))
+    context = step_context(experiment, Workspace(folder))
+    run_experiment(experiment, context)
+    yield from json.loads((context.folder / "tables" / "tables.json").read_text())
 
 
 def test_all_studies_are_tested() -> None:

@@ -1,4 +1,4 @@
-"""Studies as they are written: what is taken from where, and every way to get it wrong."""
+"""Parsing of experiment files, and the message of every mistake."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from embedrec.config import settings_of
 from embedrec.data.filters import Filters
 from embedrec.errors import ArtifactError, SettingsError
 from embedrec.experiments import steps
-from embedrec.experiments.parse import read_study
+from embedrec.experiments.parse import read_experiment
+from embedrec.experiments.report_step import ReportStep
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.readers.mpd import Mpd
 from embedrec.readers.table import Table
@@ -23,9 +24,9 @@ MORE = '[[export]]\nmodel = "cooccurrence"\nfile = "{}"\n\n[compare]\n'
 
 
 def test_the_steps_in_their_order(opened: Opened) -> None:
-    study, _ = opened()
-    assert study.title == "A small study"
-    assert [(step.name, step.after) for step in study.steps] == [
+    experiment, _ = opened()
+    assert experiment.title == "A small study"
+    assert [(step.id, step.after) for step in experiment.steps] == [
         ("prepare", ()),
         ("split", ("prepare",)),
         ("train popular", ("split",)),
@@ -41,8 +42,8 @@ def test_the_steps_in_their_order(opened: Opened) -> None:
 
 
 def test_what_the_commands_would_take(opened: Opened) -> None:
-    study, _ = opened()
-    prepare, _, _, train, *_ = study.steps
+    experiment, _ = opened()
+    prepare, _, _, train, *_ = experiment.steps
     assert isinstance(prepare, steps.Prepare) and isinstance(train, steps.Train)
     assert prepare.reader == Mpd()
     assert prepare.filters == Filters(duplicates="all", duplicates_at="end")  # as of `embedrec prepare mpd`
@@ -55,25 +56,25 @@ def test_keys_of_readers_filters_and_groups_stand_together(tmp_path: Path) -> No
         'seed = 7\n[prepare]\nsource = "table"\npaths = ["x.csv"]\nname = "x"\ntitle = "film"\nitem = "sku"\n'
         'kinds = ["buy"]\nmin_count = 3\ngap = "30min"\n[split]\nrule = "time"\ndays = 2\n'
     )
-    prepare, split = read_study(tmp_path / "s.toml").steps
+    prepare, split = read_experiment(tmp_path / "s.toml").steps
     assert isinstance(prepare, steps.Prepare) and isinstance(split, steps.Split)
     assert prepare.reader == Table(item="sku", name="film")
     assert prepare.filters == Filters(kinds=("buy",), min_count=3)
-    assert (prepare.made, prepare.regroup.gap) == ("x", "30min")
-    assert (split.made, split.rule.days, split.table.seed) == ("x-time", 2.0, 7)  # type: ignore[attr-defined]
+    assert (prepare.name, prepare.regroup.gap) == ("x", "30min")
+    assert (split.name, split.split_rule.days, split.seed) == ("x-time", 2.0, 7)  # type: ignore[attr-defined]
 
 
-def test_a_report_takes_the_studys_seed(opened: Opened) -> None:
+def test_a_report_takes_the_experiments_seed(opened: Opened) -> None:
     for more, seed in (("", 7), ("seed = 3\n", 3)):
-        study, _ = opened(f'seed = 7\n{SMALL}[report]\nmap = "pca"\n{more}')
-        report = study.steps[-1]
-        assert isinstance(report, steps.Reported) and (report.table.map, report.table.seed) == ("pca", seed)
+        experiment, _ = opened(f'seed = 7\n{SMALL}[report]\nmap = "pca"\n{more}')
+        report = experiment.steps[-1]
+        assert isinstance(report, ReportStep) and (report.table.map, report.table.seed) == ("pca", seed)
 
 
-def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
-    study, _ = opened(SMALL.replace('[split]\nrule = "random"\nshare = 0.2\n', ""))
-    assert [step.name for step in study.steps[:2]] == ["prepare", "train popular"]
-    assert study.steps[1].after == ("prepare",)
+def test_without_a_split_the_prepared_sessions_are_trained_on(opened: Opened) -> None:
+    experiment, _ = opened(SMALL.replace('[split]\nrule = "random"\nshare = 0.2\n', ""))
+    assert [step.id for step in experiment.steps[:2]] == ["prepare", "train popular"]
+    assert experiment.steps[1].after == ("prepare",)
 
 
 @pytest.mark.parametrize(
@@ -87,24 +88,32 @@ def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
         ('source = "mpd"', 'source = "mpd"\nlevl = "x"', "unknown setting 'levl' in [prepare]; did you mean 'level'"),
         ('source = "mpd"', 'source = "mpd"\nmin_cuont = 3', "unknown setting 'min_cuont' in [prepare]; did you mean"),
         ('source = "mpd"', 'source = "mpd"\ntitle = "x"', "title in [prepare] is for the source table, but the "),
-        ('source = "mpd"', 'source = "mpd"\ntest = "x"', "source mpd reads no held-out part; leave test out of [prep"),
-        ("share = 0.2", "share = 0.2\nday = 3", "unknown setting 'day' in [split]; valid are rule, name, seed, share"),
-        ('rule = "random"', 'rule = "randm"', "no split is called 'randm'; did you mean 'random'?"),
+        ('source = "mpd"', 'source = "mpd"\ntest = "x"', "source mpd cannot read a held-out file; remove test, and"),
+        ("share = 0.2", "share = 0.2\nday = 3", "unknown setting 'day' in [split]; valid are name, rule, seed, share"),
+        ('rule = "random"', 'rule = "randm"', "no split rule is called 'randm'; did you mean 'random'?"),
         ("draws = 20", "drawss = 20", "unknown setting 'drawss' in [ask]; did you mean 'draws'"),
         ("at = [5, 10]", "at = 5", "setting 'at' in [ask] must be a list, but is 5"),
         ("dim = 8, epochs = 2", "dmi = 8", "unknown setting 'dmi' in [[train]] vectors; did you mean 'dim'"),
         ("window = [2, 5]", "widnow = [2]", "unknown setting 'widnow' in [[train]] vectors; did you mean 'window'"),
         ("window = [2, 5]", "window = [2, -5]", "window must be between 0 and 1.07374e+09, but is -5"),
-        ("window = [2, 5]", "window = []", "'window' in the grid of [[train]] vectors has no values; name some"),
+        ("window = [2, 5]", "window = []", "'window' in the grid of [[train]] vectors has no values; add some"),
         ("window = [2, 5]", "window = 5", "setting 'grid' in [[train]] must be a list, but is 5"),
-        ("window = [2, 5]", "dim = [2, 5]", "'dim' stands both in set and in grid of [[train]] vectors"),
-        ('name = "vectors"', 'name = "popular"', "[[train]] has 'popular' twice; give one of them another name"),
-        ('"vectors"\ntype', '"vector"\ntype', "[[index]] names 'vector', which this study does not make; did you"),
-        ('models = ["popular", ', 'models = ["sr", ', "[compare] names 'sr', which this study does not make; there"),
+        ("window = [2, 5]", "dim = [2, 5]", "'dim' is both in set and in grid of [[train]] vectors"),
+        ('name = "vectors"', 'name = "popular"', "[[train]] has 'popular' twice; rename one of them"),
+        (
+            '"vectors"\ntype',
+            '"vector"\ntype',
+            "[[index]] names 'vector', which this experiment does not write",
+        ),
+        (
+            'models = ["popular", ',
+            'models = ["sr", ',
+            "[compare] names 'sr', which this experiment does not write; v",
+        ),
         ('"vectors", "two-tower"]', '"popular"]', "[compare] needs models, each once"),
-        ('model = "cooccurrence"\nn = 5', "n = 5", "[[export]] similar.txt takes a model or an index; name one of"),
+        ('model = "cooccurrence"\nn = 5', "n = 5", "[[export]] similar.txt takes either a model or an index; set"),
         ('"word2vec", model', '"word2vec", modell', "unknown setting 'modell' in 'rows' of [[table]]; did you mean"),
-        ('comes next"', 'comes next"\nof = "vector"', "table 'What comes next' needs figures, but no [[evaluate]] is "),
+        ('comes next"', 'comes next"\nof = "vector"', "table 'What comes next' needs metrics, but no [[evaluate]] is "),
         ('["recall@10", "mrr@10"]', '["recal@10"]', "table 'What comes next': there is no metric 'recal@10'; th"),
         ('columns = ["recall@10", "mrr@10"]', 'columns = ["recall@20"]', "table 'What comes next': there is no metric"),
         ('model = "vectors"},', 'model = "cooccurrence"},', "table 'What comes next' shows 'cooccurrence', which is "),
@@ -126,7 +135,7 @@ def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
         (
             'similar.txt"\n',
             'similar.vec"\nmutual = true\n',
-            "[[export]] similar.vec holds vectors, which no policy changes; leave those",
+            "[[export]] similar.vec holds vectors, to which policies do not apply; remove",
         ),
         (
             'small study"',
@@ -167,14 +176,14 @@ def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
         (
             'similar.txt"',
             'models/cooccurrence/model.json"',
-            "file in [[export]] is 'models/cooccurrence/model.json', but models/ holds what the",
+            "file in [[export]] is 'models/cooccurrence/model.json', but models/ is reserved for",
         ),
-        ('similar.txt"', './sessions/x"', "file in [[export]] is './sessions/x', but sessions/ holds what the"),
-        ('similar.txt"', 'studies/small"', "file in [[export]] is 'studies/small', but studies/ holds what the"),
-        ('similar.txt"', 'indexes"', "file in [[export]] is 'indexes', but indexes/ holds what the"),
-        ('similar.txt"', 'checkpoints/x"', "file in [[export]] is 'checkpoints/x', but checkpoints/ holds what the"),
-        ('similar.txt"', 'grids/x.txt"', "file in [[export]] is 'grids/x.txt', but grids/ holds what the"),
-        ('similar.txt"', 'tuning/x.toml"', "file in [[export]] is 'tuning/x.toml', but tuning/ holds what the"),
+        ('similar.txt"', './sessions/x"', "file in [[export]] is './sessions/x', but sessions/ is reserved for"),
+        ('similar.txt"', 'studies/small"', "file in [[export]] is 'studies/small', but studies/ is reserved for"),
+        ('similar.txt"', 'indexes"', "file in [[export]] is 'indexes', but indexes/ is reserved for"),
+        ('similar.txt"', 'checkpoints/x"', "file in [[export]] is 'checkpoints/x', but checkpoints/ is reserved for"),
+        ('similar.txt"', 'grids/x.txt"', "file in [[export]] is 'grids/x.txt', but grids/ is reserved for"),
+        ('similar.txt"', 'tuning/x.toml"', "file in [[export]] is 'tuning/x.toml', but tuning/ is reserved for"),
         (
             "[compare]\n",
             '[report]\nfile = "../page.html"\n[compare]\n',
@@ -183,51 +192,55 @@ def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
         (
             "[compare]\n",
             '[report]\nfile = "./similar.txt"\n[compare]\n',
-            "two outputs of the study are the file similar.txt; give one",
+            "two outputs of the experiment are the file similar.txt; rename one",
         ),
-        ("[compare]\n", MORE.format("./similar.txt"), "two outputs of the study are the file similar.txt; give one"),
+        (
+            "[compare]\n",
+            MORE.format("./similar.txt"),
+            "two outputs of the experiment are the file similar.txt; rename one",
+        ),
         (
             "[compare]\n",
             MORE.format("similar.txt/part.txt"),
-            "an output cannot lie in another: 'similar.txt/part.txt' and 'similar.txt'; rename one of",
+            "an output cannot be inside another: 'similar.txt/part.txt' and 'similar.txt'; rename one of",
         ),
-        (ROWS, 'of = "cmp"', "table 'Data' needs figures, but no [[evaluate]] is called 'cmp'"),
-        (ROWS, 'of = "vectors"', "table 'Data' has no rows, and only that of a grid needs none; name the"),
+        (ROWS, 'of = "cmp"', "table 'Data' needs metrics, but no [[evaluate]] is called 'cmp'"),
+        (ROWS, 'of = "vectors"', "table 'Data' has no rows, which only the table of a grid may omit; add"),
         (
             '"vectors"\ntype',
             '"cooccurrence"\ntype',
-            "[[index]] cooccurrence-flat needs vectors, but model cooccurrence (cooccurrence) has none; name",
+            "[[index]] cooccurrence-flat needs vectors, but model cooccurrence (cooccurrence) has none; choose",
         ),
         (
             'model = "cooccurrence"\nn = 5',
             'model = "popular"\nn = 5',
-            "[[export]] similar.txt holds neighbours, but model popular (popular) does not know which",
+            "[[export]] similar.txt needs similar items, but model popular (popular) has none; train",
         ),
         (
             'similar.txt"',
             'similar.vec"',
-            "[[export]] similar.vec needs vectors, but model cooccurrence (cooccurrence) has none; name",
+            "[[export]] similar.vec needs vectors, but model cooccurrence (cooccurrence) has none; choose",
         ),
         ("n = 5", "n = 5\nnprobe = 3", "nprobe is a setting of IVF indexes, but cooccurrence is a model; leave it out"),
         (
             'type = "flat"',
             'type = "flat"\nname = "s"\nof = "sessions"\n[[export]]\nfile = "s.txt"\nindex = "s"',
-            "[[export]] s.txt takes an index of items, but s is one of sessions; name another",
+            "[[export]] s.txt needs an index of items, but s is one of sessions; choose another",
         ),
         (
             'protocol = "similar"',
             "grid = true",
-            "[[evaluate]] vectors: a grid is of numbers of neighbours, but vectors has none; session kNN",
+            "[[evaluate]] vectors: a grid needs a session-kNN model; vectors is not one; choose from",
         ),
         (
             'model = "vectors"\nprotocol',
             'grid = true\nmodel = "vectors"\nprotocol',
-            "[[evaluate]] vectors: a grid asks what comes next, not what is similar; choose another",
+            "[[evaluate]] vectors: a grid evaluates next items, not similar ones; choose another",
         ),
         (
             "[compare]\n",
             '[compare]\nthrough = "flat"\n',
-            "through in [compare] needs vectors, but model popular (popular) has none; name another",
+            "through in [compare] needs vectors, but model popular (popular) has none; choose another",
         ),
         (
             'model = "vectors"\nprotocol',
@@ -238,14 +251,14 @@ def test_the_sessions_are_asked_whole_without_a_split(opened: Opened) -> None:
         (
             'model = "cooccurrence"\nn = 5',
             'index = "vectors-flat"\npopularity = 0.5',
-            "[[export]] similar.txt: an index is as it was built; set popularity in its [[index]]",
+            "[[export]] similar.txt: popularity cannot change an existing index; set it in its [[index]]",
         ),
         (
             "epochs = 2}",
             'epochs = 2}\nmemory = "1G"',
-            "[[train]] vectors: word2vec keeps all in memory; leave memory out",
+            "[[train]] vectors: word2vec has no memory budget; remove memory",
         ),
-        ('small study"', 'small study"\nname = "../x"', "'../x' cannot name a study; use letters, digits"),
+        ('small study"', 'small study"\nname = "../x"', "'../x' cannot name an experiment; use letters, digits"),
     ],
 )
 def test_refused(opened: Opened, tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -268,32 +281,32 @@ def test_a_grid_needs_numbers_of_neighbours(opened: Opened) -> None:
 
 
 def test_the_highest_seed_is_one(opened: Opened) -> None:
-    study, _ = opened(f"seed = {2**63 - 1}\n{SMALL}")
-    assert all(step.table.seed == 2**63 - 1 for step in study.steps if isinstance(step, steps.Train))
+    experiment, _ = opened(f"seed = {2**63 - 1}\n{SMALL}")
+    assert all(step.seed == 2**63 - 1 for step in experiment.steps if isinstance(step, steps.Train))
 
 
 def test_a_whole_number_is_a_text_where_one_is_meant(opened: Opened) -> None:
     text = SMALL.replace('model = "two-tower"\nset = {dim = 8, epochs = 3}', 'model = "gru4rec"\nset = {layers = 16}')
-    study, _ = opened(text.replace(', "two-tower"]', "]"))
-    (step,) = [step for step in study.steps if step.name == "train gru4rec"]
+    experiment, _ = opened(text.replace(', "two-tower"]', "]"))
+    (step,) = [step for step in experiment.steps if step.id == "train gru4rec"]
     assert isinstance(step, steps.Train) and settings_of(step.recipes[0])["layers"] == "16"
 
 
-def test_a_folder_of_data_must_be_named(tmp_path: Path) -> None:
+def test_a_data_folder_must_be_passed(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(SMALL)
-    with pytest.raises(SettingsError, match=r"asks for a folder of data \(\{data\}/train\); name it with --data"):
-        read_study(tmp_path / "small.toml")
+    with pytest.raises(SettingsError, match=r"needs a data folder \(\{data\}/train\); pass it with --data"):
+        read_experiment(tmp_path / "small.toml")
 
 
 def test_data_must_be_prepared(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text('[split]\nrule = "random"\n')
     with pytest.raises(SettingsError, match=r"has no table \[prepare\]"):
-        read_study(tmp_path / "small.toml")
+        read_experiment(tmp_path / "small.toml")
 
 
-def test_the_study_of_the_readme_is_one(tmp_path: Path) -> None:
+def test_the_readmes_experiment_is_valid(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (block,) = [block for block in readme.split("```") if block.startswith("\n[prepare]")]
     (tmp_path / "study.toml").write_text(block)
-    names = [step.name for step in read_study(tmp_path / "study.toml", data="ml").steps]
+    names = [step.id for step in read_experiment(tmp_path / "study.toml", data="ml").steps]
     assert names == ["prepare", "split", "train popular", "train word2vec", "compare", "report"]

@@ -1,4 +1,4 @@
-"""Files that a study reads and writes: told before anything is done, in a run and where one is planned."""
+"""Checks of the files that an experiment reads and writes, in a run and in a plan."""
 
 from __future__ import annotations
 
@@ -9,73 +9,73 @@ from typing import Any
 import pytest
 
 from embedrec.errors import DataError, SettingsError
-from embedrec.experiments.parse import read_study
-from embedrec.experiments.runner import carry_out, plan, where
+from embedrec.experiments.parse import read_experiment
+from embedrec.experiments.runner import plan, run_experiment, step_context
 from embedrec.storage.workspace import Workspace
 from tests.experiments.conftest import LIGHT
 
-BOTH = pytest.mark.parametrize("asked", [plan, carry_out])
+BOTH = pytest.mark.parametrize("call", [plan, run_experiment])
 
 
-def refused(asked: Callable[..., Any], folder: Path, text: str, data: Path) -> str:
-    """What a study in `folder`, which is its workspace too, is refused with; nothing else is written there."""
+def refused(call: Callable[..., Any], folder: Path, text: str, data: Path) -> str:
+    """The error message of an experiment in `folder`, also its workspace; checks that nothing else is written."""
     (folder / "study.toml").write_text(text)
-    study = read_study(folder / "study.toml", data=str(data))
+    experiment = read_experiment(folder / "study.toml", data=str(data))
     before = sorted(f.name for f in folder.iterdir())
     with pytest.raises((SettingsError, DataError)) as error:
-        asked(study, where(study, Workspace(folder)))
+        call(experiment, step_context(experiment, Workspace(folder)))
     assert sorted(f.name for f in folder.iterdir()) == before and (folder / "study.toml").read_text() == text
     return str(error.value)
 
 
 def written_to(file: str) -> str:
-    """LIGHT, its export written to another file, whatever its name ends with."""
+    """LIGHT with another export file, of any extension."""
     return LIGHT.replace('"similar.txt"', f'"{file}"\nformat = "text"')
 
 
 @BOTH
-def test_the_study_is_not_written_over(asked: Any, tmp_path: Path, toy_mpd: Path) -> None:
+def test_the_experiments_file_is_not_overwritten(call: Any, tmp_path: Path, toy_mpd: Path) -> None:
     for name in ("study.toml", "./study.toml"):
-        said = refused(asked, tmp_path, written_to(name), toy_mpd)
-        assert said == (
-            f"step export {name} would write over {tmp_path}/study.toml, which the study is read from; rename it"
+        message = refused(call, tmp_path, written_to(name), toy_mpd)
+        assert message == (
+            f"step export {name} would overwrite {tmp_path}/study.toml, an input of the experiment; rename it"
         )
-    said = refused(asked, tmp_path, LIGHT + '[report]\nfile = "study.toml"\n', toy_mpd)
-    assert said.startswith("step report would write over ")
+    message = refused(call, tmp_path, LIGHT + '[report]\nfile = "study.toml"\n', toy_mpd)
+    assert message.startswith("step report would overwrite ")
 
 
 @BOTH
-def test_nor_are_its_data(asked: Any, tmp_path: Path, toy_mpd: Path) -> None:
+def test_the_data_are_not_overwritten(call: Any, tmp_path: Path, toy_mpd: Path) -> None:
     (file,) = (toy_mpd / "train").iterdir()
     (tmp_path / "lists.json").write_bytes(file.read_bytes())
     text = written_to("lists.json").replace("{data}/train", "{data}/lists.json")
-    assert refused(asked, tmp_path, text, tmp_path).startswith("step export lists.json would write over ")
+    assert refused(call, tmp_path, text, tmp_path).startswith("step export lists.json would overwrite ")
     (tmp_path / "same.json").symlink_to("lists.json")
-    assert refused(asked, tmp_path, text.replace('file = "lists', 'file = "same'), tmp_path).startswith("step export s")
+    assert refused(call, tmp_path, text.replace('file = "lists', 'file = "same'), tmp_path).startswith("step export s")
 
 
 @BOTH
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("{data}/trian", "there is no file or folder {data}/trian, which [prepare] names; did you mean 'train'?"),
-        ("none/at/all", "there is no file or folder none/at/all, which [prepare] names; check the path"),
-        ("{data}/train/*.csv", "no file fits {data}/train/*.csv, which [prepare] names; check the path"),
+        ("{data}/trian", "no file or folder {data}/trian, which [prepare] reads; did you mean 'train'?"),
+        ("none/at/all", "no file or folder none/at/all, which [prepare] reads; check the path"),
+        ("{data}/train/*.csv", "no file matches {data}/train/*.csv in [prepare]; check the path"),
     ],
 )
-def test_data_that_are_not_there(asked: Any, tmp_path: Path, toy_mpd: Path, path: str, message: str) -> None:
-    said = refused(asked, tmp_path, LIGHT.replace('"{data}/train"', f'"{{data}}/train", "{path}"'), toy_mpd)
-    assert said == message.format(data=toy_mpd)
+def test_missing_data(call: Any, tmp_path: Path, toy_mpd: Path, path: str, message: str) -> None:
+    refusal = refused(call, tmp_path, LIGHT.replace('"{data}/train"', f'"{{data}}/train", "{path}"'), toy_mpd)
+    assert refusal == message.format(data=toy_mpd)
 
 
 @BOTH
-def test_a_held_out_part_that_is_not_there(asked: Any, tmp_path: Path) -> None:
+def test_a_missing_held_out_part(call: Any, tmp_path: Path) -> None:
     (tmp_path / "train.csv").touch()
     text = '[prepare]\nsource = "sessions"\npaths = ["{data}/train.csv"]\ntest = "{data}/tset.csv"\n'
-    assert refused(asked, tmp_path, text, tmp_path).startswith(f"there is no file or folder {tmp_path}/tset.csv, which")
+    assert refused(call, tmp_path, text, tmp_path).startswith(f"no file or folder {tmp_path}/tset.csv, which")
 
 
-def test_a_pattern_is_there(tmp_path: Path, toy_mpd: Path) -> None:
+def test_a_pattern_that_matches(tmp_path: Path, toy_mpd: Path) -> None:
     (tmp_path / "study.toml").write_text(LIGHT.replace("{data}/train", "{data}/tr*/*.json"))
-    study = read_study(tmp_path / "study.toml", data=str(toy_mpd))
-    assert {p.does for p in plan(study, where(study, Workspace(tmp_path)))} == {"run"}
+    experiment = read_experiment(tmp_path / "study.toml", data=str(toy_mpd))
+    assert {p.does for p in plan(experiment, step_context(experiment, Workspace(tmp_path)))} == {"run"}

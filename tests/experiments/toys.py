@@ -37,7 +37,7 @@ def sittings() -> list[list[int]]:
 
 
 def write_toy(layout: str, folder: Path) -> Path:
-    """Data in a layout; what a study takes as its data."""
+    """Data in a layout; what an experiment takes as its data."""
     folder.mkdir(parents=True, exist_ok=True)
     if layout == "lastfm1k":
         lines = [
