@@ -8,12 +8,15 @@ README.md              the tables between <!-- NAME --> and <!-- end -->, see `T
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import embedrec
 from embedrec.config import to_toml
+from embedrec.index.index_types import INDEXES
 from embedrec.models import MODELS, recipe_class
+from embedrec.readers import READERS
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,19 +37,20 @@ def config(name: str, text: str) -> str:
     return f"{head}\n{to_toml(recipe_class(name)(), 'train', name)}"
 
 
-def models() -> str:
-    """The table of models."""
-    rows = (f"| `{name}` | {entry.summary} |\n" for name, entry in MODELS.items())
-    return "| model | what it is |\n|---|---|\n" + "".join(rows)
+def table(what: str, registry: Mapping[str, Any]) -> str:
+    """The Markdown table of a registry."""
+    rows = (f"| `{name}` | {entry.summary} |\n" for name, entry in registry.items())
+    return f"| {what} | what it is |\n|---|---|\n" + "".join(rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"models": models}
+TABLES = {"models": ("model", MODELS), "readers": ("source", READERS), "index types": ("type", INDEXES)}
 
 
 def readme(text: str) -> str:
     """The text of README.md with the tables of the registries."""
-    for name, table in TABLES.items():
-        text, found = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", rf"\1{table()}\2", text, flags=re.DOTALL)
+    for name, (what, registry) in TABLES.items():
+        block = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+        text, found = re.subn(block, rf"\1{table(what, registry)}\2", text, flags=re.DOTALL)
         if not found:
             raise SystemExit(f"README.md has no <!-- {name} --> for the table of {name}; add it, and <!-- end -->")
     return text

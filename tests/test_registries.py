@@ -10,12 +10,13 @@ import pytest
 import embedrec
 from embedrec.cli.main import cli
 from embedrec.config import Entry
+from embedrec.index.index_types import INDEXES, IndexType
 from embedrec.models import MODELS, SAVED_MODELS, ModelEntry, recipe_class
 from embedrec.models.serialization import load_model
 from embedrec.readers import READERS, ReaderEntry, reader
 from embedrec.storage import artifacts
 from scripts.registries import ROOT, files
-from tests.cli.conftest import Run, run, walked  # noqa: F401
+from tests.cli.conftest import Run, compass, run, walked  # noqa: F401
 from tests.models import test_contract
 
 WIDTH = 62  # characters of a summary beside names in help of 80 columns
@@ -92,8 +93,8 @@ def test_generated_files_are_up_to_date() -> None:
     assert {path.stem for path in (ROOT / "configs").glob("*.toml")} == set(MODELS)
 
 
-@pytest.mark.parametrize("registry", [SAVED_MODELS, READERS], ids=["models", "readers"])
-def test_summaries_fit_a_line(registry: dict[str, Entry]) -> None:
+@pytest.mark.parametrize("registry", [SAVED_MODELS, READERS, INDEXES], ids=["models", "readers", "index types"])
+def test_summaries_fit_a_line(registry: dict[str, Entry | IndexType]) -> None:
     assert all(0 < len(entry.summary) <= WIDTH for entry in registry.values())
 
 
@@ -163,3 +164,18 @@ def test_every_reader_has_its_command_and_options(run: Run) -> None:  # noqa: F8
     for name in READERS:
         assert {"PATH...", "--min-length"} <= set(walked(run, "prepare", name, "--help").out.split()), name
         assert callable(reader(name).read)
+
+
+def test_an_index_type_is_a_function_and_a_line(
+    run: Run,  # noqa: F811
+    compass: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(INDEXES, "small", IndexType(lambda n, d: f"IVF{n // 6},Flat", "a type of a test", cells=True))
+    assert "small     a type of a test" in walked(run, "build-index", "--help").out
+    assert completed("embedrec build-index --type sm", monkeypatch, capsys) == ["small"]
+    assert completed("embedrec evaluate x --through sm", monkeypatch, capsys) == ["small"]
+    row = walked(run, "build-index", "--type", "small", "--workspace", compass, "--name", "s", "--json").out
+    assert '"spec": "IVF1,Flat"' in row
+    assert "there are flat, ivf" in run("build-index", "--type", "zzz", "--workspace", compass).err

@@ -23,6 +23,7 @@ from embedrec.cli.shared.options import (
 )
 from embedrec.cli.shared.search_options import gpu_option, search_options
 from embedrec.errors import ArtifactError, SettingsError
+from embedrec.index.index_types import AUTO, INDEXES
 from embedrec.index.search_settings import SearchSettings
 from embedrec.storage.workspace import Workspace
 
@@ -31,18 +32,28 @@ if TYPE_CHECKING:
     from embedrec.storage.artifacts import Artifact
     from embedrec.workflows.build_index import Indexed
 
+_AUTO_SUMMARY = "the fastest of these and their settings that meets the target"
+_ON_DISK = ", ".join(name for name, entry in INDEXES.items() if entry.on_disk)
 _NOT_KEPT = 3  # exit code: no index keeps the promise
 
 
-@click.command("build-index", short_help="Build a FAISS index of a model, and measure it.")
+class IndexTypeHelp(click.Command):
+    """A command whose help lists the index types."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Types"):
+            formatter.write_dl([*((name, entry.summary) for name, entry in INDEXES.items()), (AUTO, _AUTO_SUMMARY)])
+        super().format_options(ctx, formatter)
+
+
+@click.command("build-index", cls=IndexTypeHelp, short_help="Build a FAISS index of a model, and measure it.")
 @click.option(
     "--type",
     "kind",
-    default="auto",
+    default=AUTO,
     show_default=True,
     metavar="TYPE",
-    help="flat, ivf, ivf-sq8, ivfpq, opq, fastscan, hnsw, hnsw-sq8, a FAISS factory string, or auto: the fastest that "
-    "keeps the promise.",
+    help="A type listed above, or a FAISS factory string.",
 )
 @click.option(
     "--of",
@@ -77,8 +88,8 @@ _NOT_KEPT = 3  # exit code: no index keeps the promise
 @click.option(
     "--memory",
     metavar="SIZE",
-    help="Keep to so much memory (512M, 2G): cells of ivf, ivf-sq8, ivfpq and opq that do not fit are written to disk; "
-    "the vectors of --of sessions, and all ids, must fit [default: all in memory].",
+    help=f"Keep to so much memory (512M, 2G): cells of {_ON_DISK} that do not fit "
+    "are written to disk; the vectors of --of sessions, and all ids, must fit [default: all in memory].",
 )
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw what was measured, as SVG.")
 @search_options("as many as the recall takes")

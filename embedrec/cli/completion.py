@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class, shell_complete
 
 from embedrec.cli.shared.terminal import put
+from embedrec.index.index_types import AUTO, INDEXES
 from embedrec.models import MODELS
 from embedrec.storage.workspace import FOLDERS, Workspace
 
@@ -23,26 +25,27 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "start": ("model",),
     "name": tuple(FOLDERS),
 }
+_INDEX_TYPES = ("kind", "through")  # options that take an index type
 _SHELLS = ("bash", "zsh", "fish")
 
 
 class ArtifactName(click.ParamType):
-    """A name of an artifact, in completion.
+    """A name of an artifact or of a registry, in completion.
 
-    kinds   of artifacts
-    models  whether names of models that can be trained are completed too
+    kinds  of artifacts
+    names  of the registry
     """
 
     name = "text"
 
-    def __init__(self, kinds: tuple[str, ...], models: bool) -> None:
+    def __init__(self, kinds: Iterable[str], names: Iterable[str] = ()) -> None:
         self.kinds = kinds
-        self.models = models
+        self.names = names
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         given = ctx.params.get("workspace")
         root = given.root if isinstance(given, Workspace) else Path()
-        found = list(MODELS) if self.models else []
+        found = [*self.names]
         for kind in self.kinds:  # names of folders only: nothing is opened, and nothing is cleaned up
             folder = root / FOLDERS[kind]
             found += sorted(f.name for f in folder.iterdir() if f.is_dir()) if folder.is_dir() else []
@@ -57,7 +60,9 @@ def complete(cli: click.Group, instruction: str) -> NoReturn:
             if kinds and isinstance(parameter.type, click.types.StringParamType):
                 argument = isinstance(parameter, click.Argument)
                 if argument or kinds != tuple(FOLDERS):
-                    parameter.type = ArtifactName(kinds, argument and kinds == ("model",))
+                    parameter.type = ArtifactName(kinds, MODELS if argument and kinds == ("model",) else ())
+            elif parameter.name in _INDEX_TYPES and isinstance(parameter.type, click.types.StringParamType):
+                parameter.type = ArtifactName((), [*INDEXES, AUTO])
     sys.exit(shell_complete(cli, {}, "embedrec", VARIABLE, instruction))
 
 

@@ -1,20 +1,47 @@
 """Names of index types, and the FAISS factory string that each means for a given size.
 
-A new type is a factory string (`--type "IVF256,Flat"`); one that deserves a name and defaults that fit the size is one
-line in `INDEXES`. All keep the exact vectors beside FAISS, so that a compressed type only proposes.
+Any FAISS factory string is a type (`--type "IVF256,Flat"`). A named one, whose defaults fit the size, is a function and
+one line in `INDEXES`, the only list of index types. All keep the exact vectors beside FAISS; compressed types generate
+candidates only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import isqrt
 
 from embedrec.errors import SettingsError, did_you_mean
-from embedrec.vectors.faiss_factory import POINTS_PER_CELL
+from embedrec.vectors import POINTS_PER_CELL
 
 AUTO = "auto"
 _BYTE_CODES = 256 * POINTS_PER_CELL  # vectors that codes of 8 bits are trained on without a warning
 _HALF_BYTE_CODES = 16 * POINTS_PER_CELL  # the same of 4 bits
+
+
+Factory = Callable[[int, int], str]  # n vectors of d coordinates → FAISS factory string
+
+
+@dataclass(frozen=True)
+class IndexType:
+    """A named index type.
+
+    factory     its FAISS factory string for a size
+    summary     its line in the help of `build-index`
+    auto        round in which "auto" tries it, from 1; 0 for never
+    cells       searches have `nprobe`
+    graph       searches have `ef_search`
+    code_bytes  bytes a coordinate in FAISS; below 4 the type is compressed, and searches have `rerank`
+    on_disk     under a memory budget, cells that do not fit are written to disk
+    """
+
+    factory: Factory
+    summary: str
+    auto: int = 0
+    cells: bool = False
+    graph: bool = False
+    code_bytes: float = 4
+    on_disk: bool = False
 
 
 def flat(n: int, d: int) -> str:
@@ -61,15 +88,15 @@ def hnsw_sq8(n: int, d: int) -> str:
     return "HNSW16_SQ8"
 
 
-INDEXES: dict[str, Callable[[int, int], str]] = {
-    "flat": flat,
-    "ivf": ivf,
-    "ivf-sq8": ivf_sq8,
-    "ivfpq": ivfpq,
-    "opq": opq,
-    "fastscan": fastscan,
-    "hnsw": hnsw,
-    "hnsw-sq8": hnsw_sq8,
+INDEXES: dict[str, IndexType] = {
+    "flat": IndexType(flat, "exact search", auto=1),
+    "ivf": IndexType(ivf, "cells, of which a search visits nprobe", auto=2, cells=True, on_disk=True),
+    "ivf-sq8": IndexType(ivf_sq8, "cells, a byte a coordinate", auto=4, cells=True, code_bytes=1, on_disk=True),
+    "ivfpq": IndexType(ivfpq, "cells, a byte for 4 coordinates", auto=4, cells=True, code_bytes=1 / 4, on_disk=True),
+    "opq": IndexType(opq, "cells, a byte for 4 rotated coordinates", cells=True, code_bytes=1 / 4, on_disk=True),
+    "fastscan": IndexType(fastscan, "cells, half a byte for 2 coordinates", auto=4, cells=True, code_bytes=1 / 4),
+    "hnsw": IndexType(hnsw, "a graph of nearest neighbours, walked with ef_search", auto=3, graph=True),
+    "hnsw-sq8": IndexType(hnsw_sq8, "a graph over a byte a coordinate", auto=5, graph=True, code_bytes=1),
 }
 
 
@@ -79,7 +106,7 @@ def factory_string(kind: str, n: int, d: int) -> str:
     Raises SettingsError for what is neither.
     """
     if kind in INDEXES:
-        return INDEXES[kind](n, d)
+        return INDEXES[kind].factory(n, d)
     if not kind[:1].isupper():
         names = [*INDEXES, AUTO]
         hint = did_you_mean(kind, names)

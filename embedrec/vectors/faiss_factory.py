@@ -14,9 +14,9 @@ import numpy as np
 from embedrec.errors import SettingsError
 from embedrec.progress import Report, quiet
 from embedrec.runtime.native_stderr import native_text_dropped
+from embedrec.vectors import POINTS_PER_CELL
 from embedrec.vectors.embeddings import Metric
 
-POINTS_PER_CELL = 39  # FAISS warns about k-means with fewer training points a cell
 _PER_CELL = 64  # more take longer and find no more
 _ENOUGH = 1 << 16  # vectors that any quantiser is trained well on
 _ROUNDS = 12  # of k-means for cells, of FAISS's 25: half the time, recall .0015 less with 4 cells, .0003 with 64
