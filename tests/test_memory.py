@@ -23,10 +23,11 @@ from embedrec.data.regroup import Regroup
 from embedrec.errors import EmbedrecError
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.cooccurrence.svd import Spectral
-from embedrec.readers import BadRows
 from embedrec.readers.table import Table
 from embedrec.readers.tabular import code_ids, formats
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage import artifacts, memory_budget
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.workflows import prepare, train
 from tests.conftest import tiny_sessions
 from tests.data import strategies as draw
@@ -67,12 +68,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def prepared(folder: Path, log: Path, reader: Any, memory: int | None, workers: int, **given: Any) -> Any:
     """The files that were written and what is said about them, or the error."""
-    bad_rows = BadRows()
     place = folder / f"with-{memory}"
     try:
-        done = prepare.prepare(
-            "table", reader, [log], place, bad_rows=bad_rows, workers=workers, memory=memory, **given
-        )
+        budget = IN_MEMORY if memory is None else MemoryBudget(memory, folder)
+        settings = ReadSettings(workers=workers, memory=budget)
+        done = prepare.prepare("table", reader, [log], place, settings=settings, **given)
     except EmbedrecError as e:
         return str(e)
     finally:
@@ -137,7 +137,8 @@ def test_nothing_is_left_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(prepare, "sessionize", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        prepare.prepare("table", Table(), [log], tmp_path / "w" / "s", LOOSE, bad_rows=BadRows(), memory=BUDGET)
+        settings = ReadSettings(memory=MemoryBudget(BUDGET, tmp_path / "w"))
+        prepare.prepare("table", Table(), [log], tmp_path / "w" / "s", LOOSE, settings)
     assert not list((tmp_path / "w").iterdir())
 
 

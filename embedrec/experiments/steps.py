@@ -33,8 +33,9 @@ from embedrec.models.session_encoders import Weights
 from embedrec.models.torch_recipe import device_of, in_steps
 from embedrec.progress import Report
 from embedrec.readers import READERS, BadRows, reader
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.rules import SPLITS, Rule
-from embedrec.storage.memory_budget import parse_size
+from embedrec.storage.memory_budget import budget_of, parse_size
 from embedrec.workflows import build_index, prepare, train
 from embedrec.workflows.lineage import known_features
 from embedrec.workflows.split import write_split
@@ -99,19 +100,16 @@ class Prepare(SessionsStep):
         return fingerprints([*self.paths, *test, *existing_files(settings_of(self.reader))])
 
     def run(self, context: StepContext, report: Report) -> None:
-        bad_rows = BadRows(self.on_bad_row)
+        folder, bad_rows = self.path(context), BadRows(self.on_bad_row)
         prepare.prepare(
             self.source,
             self.reader,
             self.paths,
-            self.path(context),
+            folder,
             self.filters,
+            ReadSettings(bad_rows, context.threads, budget_of(self.memory, folder.parent), report),
             regroup=self.regroup,
             test=self.test,
-            bad_rows=bad_rows,
-            workers=context.threads,
-            memory=_bytes(self.memory),
-            report=report,
         )
         for line in bad_rows.lines():
             report("note", message=line)

@@ -1,6 +1,6 @@
 """Readers: from files of one layout to `Events`. A reader is a frozen dataclass of settings with one method,
 
-    read(paths, *, bad_rows, workers=1, room=IN_MEMORY, report=quiet) -> Events
+    read(paths, settings: ReadSettings) -> Events    (see `tabular.read_settings`)
 
 `READERS` is the only list of readers: the command line, experiments, and the tests use it. A new source is one file and
 one line here; `embedrec prepare NAME` then has an option for each of its settings.

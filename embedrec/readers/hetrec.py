@@ -14,7 +14,6 @@ from embedrec.data.events import Events
 from embedrec.data.features import Features
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.progress import Report, quiet
 from embedrec.readers.tabular import parse_values
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.delimited import Delimited
@@ -22,8 +21,8 @@ from embedrec.readers.tabular.feature_tables import SideTable, with_features
 from embedrec.readers.tabular.formats import Format, Parquet
 from embedrec.readers.tabular.item_labels import tag_features
 from embedrec.readers.tabular.read_rows import Plan, check_columns, read_rows, without_bad
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 
 @dataclass(frozen=True)
@@ -38,33 +37,23 @@ class HetRec:
 
     min_tags: int = 1
 
-    def read(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        bad_rows: BadRows,
-        workers: int = 1,
-        room: MemoryBudget = IN_MEMORY,
-        report: Report = quiet,
-    ) -> Events:
+    def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The play counts as events: paths name the folder, its archive, or the files.
-
-        workers  threads; the result does not depend on them
-        room     where the columns of the events lie
-        report   "progress" with `done` and `total` bytes
 
         Raises DataError when there is no or more than one user_artists, for files that cannot be read, and for bad
         rows (as `bad_rows` says).
         """
-        files = _files(paths)
+        files, bad_rows = _files(paths), settings.bad_rows
         plan = Plan(session="userID", user="userID", item="artistID", weight="weight", whole_ids=True)
-        events = read_rows([files["user_artists"]], plan, bad_rows, report, threads=workers, room=room)
+        events = read_rows([files["user_artists"]], plan, settings)
         if "artists" in files:
             events = with_features(events, "item", SideTable([files["artists"]], "id", "name", {}), bad_rows)
         if not {"tags", "user_taggedartists"} <= files.keys():
             return events
         given = files["user_taggedartists"]
-        return replace(events, item_features=_tags(files["tags"], given, events.items, self.min_tags, bad_rows))
+        return replace(
+            events, item_features=_tags(files["tags"], given, events.items, self.min_tags, settings.bad_rows)
+        )
 
 
 _NAMES = ("user_artists", "artists", "tags", "user_taggedartists")

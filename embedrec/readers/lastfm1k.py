@@ -15,7 +15,6 @@ from embedrec.data.events import Events
 from embedrec.data.features import Features
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.progress import Report, quiet
 from embedrec.readers.tabular import parse_values
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.computed_columns import Columns, Derived, Made
@@ -23,8 +22,8 @@ from embedrec.readers.tabular.delimited import Delimited
 from embedrec.readers.tabular.feature_tables import SideTable, with_features
 from embedrec.readers.tabular.item_labels import tag_features
 from embedrec.readers.tabular.read_rows import Plan, read_rows, without_bad
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, beside, expand
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 Level = Literal["track", "artist"]
 
@@ -51,20 +50,8 @@ class LastFm1K:
     tags: str = ""
     min_tags: int = 1
 
-    def read(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        bad_rows: BadRows,
-        workers: int = 1,
-        room: MemoryBudget = IN_MEMORY,
-        report: Report = quiet,
-    ) -> Events:
+    def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The plays of all logs as events.
-
-        workers  threads; the result does not depend on them
-        room     where the columns of the events lie
-        report   "progress" with `done` and `total` bytes
 
         Raises DataError for files that cannot be read or have another layout, and for bad rows (as `bad_rows` says).
         """
@@ -76,12 +63,12 @@ class LastFm1K:
         plan = Plan(session=_USER, user=_USER, item="item", name="item name", time=_TIME, time_unit="iso")
         for source in logs:
             _check_layout(source)
-        events = read_rows([(s, form) for s in logs], plan, bad_rows, report, threads=workers, room=room)
+        events = read_rows([(s, form) for s in logs], plan, settings)
         profiles = beside(logs[0], found, _PROFILES)
         if profiles is not None:
-            events = with_features(events, "user", _profiles(profiles), bad_rows)
+            events = with_features(events, "user", _profiles(profiles), settings.bad_rows)
         if self.tags:
-            events = replace(events, item_features=_tags(self.tags, events.items, self.min_tags, bad_rows))
+            events = replace(events, item_features=_tags(self.tags, events.items, self.min_tags, settings.bad_rows))
         return events
 
 

@@ -8,15 +8,13 @@ from pathlib import Path
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError
-from embedrec.progress import Report, quiet
 from embedrec.readers.movielens_items import Parse, atomic, comma_separated, flagged, joined, with_films
-from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.delimited import Delimited
 from embedrec.readers.tabular.feature_columns import Kind
 from embedrec.readers.tabular.feature_tables import SideTable, plain_name, with_features
 from embedrec.readers.tabular.read_rows import Plan, read_rows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, beside, expand
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 
 @dataclass(frozen=True)
@@ -33,20 +31,8 @@ class MovieLens:
 
     titles: str = ""
 
-    def read(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        bad_rows: BadRows,
-        workers: int = 1,
-        report: Report = quiet,
-        room: MemoryBudget = IN_MEMORY,
-    ) -> Events:
+    def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The ratings of one data set as events: paths name its folder, its zip archive or its file of ratings.
-
-        workers  threads; the result does not depend on them
-        report   "progress" with `done` and `total` bytes
-        room     where the columns of the events lie
 
         Raises DataError when there are no or several files of ratings, for files that cannot be read, and for
         bad rows (as `bad_rows` says).
@@ -57,15 +43,17 @@ class MovieLens:
         films = beside(ratings, sources, layout.films.replace("*", stem))
         if self.titles:
             films = expand([self.titles], (), any_file=True)[0]
-        events = read_rows([(ratings, layout.format)], layout.plan, bad_rows, report, threads=workers, room=room)
+        events = read_rows([(ratings, layout.format)], layout.plan, settings)
         if films is not None:
-            events = with_films(events, films, layout.parse, bad_rows)
+            events = with_films(events, films, layout.parse, settings.bad_rows)
         users = beside(ratings, sources, layout.users.replace("*", stem)) if layout.users else None
         if users is None:
             return events
         key, *columns = layout.user_format.columns(users)
         kinds = {column: _USER_KINDS[plain_name(column)] for column in columns if plain_name(column) in _USER_KINDS}
-        return with_features(events, "user", SideTable([(users, layout.user_format)], key, "", kinds), bad_rows)
+        return with_features(
+            events, "user", SideTable([(users, layout.user_format)], key, "", kinds), settings.bad_rows
+        )
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ import numpy as np
 from embedrec.data.events import Events
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.progress import Report, quiet
 from embedrec.readers.mpd_slices import Level, Slice, read_slice
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.process_pool import in_order
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
-from embedrec.storage.memory_budget import IN_MEMORY, Column, MemoryBudget, chunks
+from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
 
 _WORTH_PROCESSES = 200_000_000  # bytes of JSON; starting processes takes as long as reading about 50 MB
 _PROCESS = 512 << 20  # bytes of a budget for each process
@@ -40,38 +40,29 @@ class Mpd:
     level: Level = "artist"
     uris: Literal["keep", "cut"] = "keep"
 
-    def read(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        bad_rows: BadRows,
-        workers: int = 1,
-        report: Report = quiet,
-        room: MemoryBudget = IN_MEMORY,
-    ) -> Events:
+    def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The tracks of all playlists as events, in the order of files, playlists and tracks.
-
-        workers  processes; the result does not depend on it, and little data is read in this one
-        report   "progress" with `done` and `total` bytes
-        room     where the columns of the events lie
 
         Raises DataError for files that cannot be read or have another layout, for bad rows (as `bad_rows`
         says), and when no playlist has a track.
         """
         sources = expand(paths, (".json",))
-        if room.budget is not None:
-            workers = max(1, min(workers, room.budget // _PROCESS))
+        workers, memory = settings.workers, settings.memory
+        if memory.budget is not None:
+            workers = max(1, min(workers, memory.budget // _PROCESS))
         if sum(s.unpacked for s in sources) < _WORTH_PROCESSES or any(s.forward_only for s in sources):
             workers = 1
         total, done = sum(s.size for s in sources), 0
-        joined = _Joined(f"spotify:{self.level}:" if self.uris == "cut" else "", room)
-        report("progress", done=0, total=total, unit="B")
-        read_one = partial(read_slice, level=self.level, mode=bad_rows.mode, most=room.whole(_TIMES * workers))
+        joined = _Joined(f"spotify:{self.level}:" if self.uris == "cut" else "", memory)
+        settings.report("progress", done=0, total=total, unit="B")
+        read_one = partial(
+            read_slice, level=self.level, mode=settings.bad_rows.mode, most=memory.whole(_TIMES * workers)
+        )
         with closing(in_order(read_one, sources, workers)) as slices:  # type: ignore[type-var]
             for source, part in zip(sources, slices, strict=True):
-                joined.add(source, part, bad_rows)
+                joined.add(source, part, settings.bad_rows)
                 done += source.size
-                report("progress", done=done, total=total, unit="B")
+                settings.report("progress", done=done, total=total, unit="B")
         return joined.events(paths)
 
 

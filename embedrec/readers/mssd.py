@@ -12,9 +12,7 @@ import pyarrow.compute as pc
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError
-from embedrec.progress import Report, quiet
 from embedrec.readers.tabular import parse_values
-from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.computed_columns import Columns, Derived, Made
 from embedrec.readers.tabular.delimited import Delimited
 from embedrec.readers.tabular.feature_columns import Kind
@@ -22,8 +20,8 @@ from embedrec.readers.tabular.feature_tables import SideTable, with_features
 from embedrec.readers.tabular.formats import Format, Parquet
 from embedrec.readers.tabular.guess_columns import listed
 from embedrec.readers.tabular.read_rows import Plan, read_rows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 _SUFFIXES = (".csv", ".parquet")
 _FEATURE_FILES = ("tf_", "track_features")  # what files of track features start with
@@ -50,20 +48,8 @@ class Mssd:
     skips: Literal["state", "binary", "none"] = "state"
     time: Literal["none", "hour"] = "none"
 
-    def read(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        bad_rows: BadRows,
-        workers: int = 1,
-        room: MemoryBudget = IN_MEMORY,
-        report: Report = quiet,
-    ) -> Events:
+    def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The plays of all logs as events, with the features of the tracks that occur.
-
-        workers  threads; the result does not depend on them
-        room     where the columns of the events lie
-        report   "progress" with `done` and `total` bytes
 
         Raises DataError for files that cannot be read or have other columns, and for bad rows (as `bad_rows` says).
         """
@@ -77,13 +63,13 @@ class Mssd:
         layout = _layout(logs[0])
         plan = layout.plan(self, logs[0])
         sources: list[tuple[Source, Format]] = [(source, _derived(source, layout, self)) for source in logs]
-        events = read_rows(sources, plan, bad_rows, report, threads=workers, room=room)
+        events = read_rows(sources, plan, settings)
         if not tracks:
             return events
         columns = [c for c in _form(tracks[0]).columns(tracks[0]) if c != "track_id"]
         kinds: dict[str, Kind] = {column: "text" if column in _WORDS else "number" for column in columns}
         table = SideTable([(source, _form(source)) for source in tracks], "track_id", "", kinds)
-        return with_features(events, "item", table, bad_rows)
+        return with_features(events, "item", table, settings.bad_rows)
 
 
 @dataclass(frozen=True)

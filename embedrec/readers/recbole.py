@@ -8,9 +8,7 @@ from pathlib import Path
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError
-from embedrec.progress import Report, quiet
 from embedrec.readers.table import Table
-from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.code_ids import IdType
 from embedrec.readers.tabular.delimited import Delimited
 from embedrec.readers.tabular.feature_columns import Kind
@@ -20,8 +18,8 @@ from embedrec.readers.tabular.guess_columns import plain
 from embedrec.readers.tabular.item_lists import ItemLists, list_beside
 from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import Plan, read_rows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, beside, expand
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 _FORM = Delimited("\t", quoted=False)
 _KINDS: dict[str, Kind] = {"token": "text", "float": "number", "token_seq": "list"}
@@ -55,20 +53,8 @@ class RecBole:
     id_type: IdType = "auto"
     missing: tuple[str, ...] = ()
 
-    def read(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        bad_rows: BadRows,
-        workers: int = 1,
-        room: MemoryBudget = IN_MEMORY,
-        report: Report = quiet,
-    ) -> Events:
+    def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The interactions of one data set as events: paths name its .inter file, its folder or its archive.
-
-        workers  threads; the result does not depend on them
-        room     where the columns of the events lie
-        report   "progress" with `done` and `total` bytes
 
         Raises DataError where there is not one data set, for files that cannot be read, columns that are not there,
         and for bad rows (as `bad_rows` says).
@@ -93,11 +79,11 @@ class RecBole:
             plan = Plan(session=plan.session, item=plan.item, id_type=self.id_type, missing=self.missing)
             form = ItemLists(_FORM, plan.session, before, plan.item)
         sources = [(source, form) for source in given]
-        events = read_rows(sources, plan, bad_rows, report, threads=workers, room=room)
+        events = read_rows(sources, plan, settings)
         for role, suffix in _SIDES.items():
             side = beside(given[0], found, _stem(given[0]) + suffix)
             if side is not None and (role == "item" or plan.user):
-                events = with_features(events, role, replace(_side(side, role, plan), cold=True), bad_rows)
+                events = with_features(events, role, replace(_side(side, role, plan), cold=True), settings.bad_rows)
         return events
 
 

@@ -19,7 +19,6 @@ from embedrec.data.parquet_io import from_arrow
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.vocab import Ids, as_texts, one_kind
 from embedrec.errors import DataError
-from embedrec.progress import Report, quiet
 from embedrec.readers.table import Table
 from embedrec.readers.tabular import parse_values
 from embedrec.readers.tabular.bad_rows import BadRows
@@ -30,9 +29,9 @@ from embedrec.readers.tabular.formats import Parquet
 from embedrec.readers.tabular.guess_columns import FormatName, table_suffixes
 from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import without_bad
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.splitting.holdout import HeldOut
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 _PREFIX, _TARGET = "prefix", "target"
 
@@ -60,21 +59,11 @@ class SessionTables:
     item_features: str = ""
     feature_types: dict[str, Kind] = field(default_factory=dict)
 
-    def read(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        bad_rows: BadRows,
-        workers: int = 1,
-        room: MemoryBudget = IN_MEMORY,
-        report: Report = quiet,
-    ) -> Events:
+    def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The rows of all files as events, see `Table.read`."""
-        return self._table(paths, self.item_features).read(
-            paths, bad_rows=bad_rows, workers=workers, room=room, report=report
-        )
+        return self._table(paths, self.item_features).read(paths, settings)
 
-    def read_test(self, path: str | Path, *, bad_rows: BadRows, room: MemoryBudget = IN_MEMORY) -> HeldOut:
+    def read_test(self, path: str | Path, settings: ReadSettings) -> HeldOut:
         """The held-out sessions of a test file.
 
         A table as that of the training part gives its sessions whole. A Parquet table of the columns `prefix` (lists of
@@ -85,9 +74,9 @@ class SessionTables:
         sources = expand([path], table_suffixes([path]), any_file=self._format([path]) != "auto")
         first = sources[0]
         if first.suffix not in (".parquet", ".pq") or not {_PREFIX, _TARGET} <= {*Parquet().columns(first)}:
-            whole = sessionize(self._table([path]).read([path], bad_rows=bad_rows, room=room))
+            whole = sessionize(self._table([path]).read([path], settings))
             return HeldOut(whole, np.zeros(len(whole), dtype=np.int64))
-        parts = [_prefixes(source, bad_rows, self.id_type, room.share) for source in sources]
+        parts = [_prefixes(source, settings.bad_rows, self.id_type, settings.memory.share) for source in sources]
         lengths, items, targets = (np.concatenate(one_kind(*column)) for column in zip(*parts, strict=True))
         if not len(targets):
             raise DataError(f"no row of {path} can be used; check the file")

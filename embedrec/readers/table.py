@@ -8,8 +8,6 @@ from pathlib import Path
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError
-from embedrec.progress import Report, quiet
-from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.code_ids import IdType
 from embedrec.readers.tabular.feature_columns import Kind
 from embedrec.readers.tabular.feature_tables import with_side_tables
@@ -26,8 +24,8 @@ from embedrec.readers.tabular.guess_columns import (
 from embedrec.readers.tabular.item_lists import list_beside
 from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import Plan, read_rows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 
 @dataclass(frozen=True)
@@ -74,20 +72,8 @@ class Table:
     feature_types: dict[str, Kind] = field(default_factory=dict)
     keep_users: bool = True
 
-    def read(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        bad_rows: BadRows,
-        workers: int = 1,
-        report: Report = quiet,
-        room: MemoryBudget = IN_MEMORY,
-    ) -> Events:
+    def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The rows of all files as events; the same columns are read in every file.
-
-        workers  threads; the result does not depend on them
-        report   "columns" with what was guessed, then "progress" with `done` and `total` bytes
-        room     where the columns of the events lie
 
         Raises DataError for files that cannot be read, columns that are not there, times whose unit cannot be
         told, and for bad rows (as `bad_rows` says): a missing id, a time or weight that is none.
@@ -104,9 +90,11 @@ class Table:
                 f"or name the column of items if each row is one"
             )
         if None in (self.session, self.item, self.time):
-            report("columns", session=plan.session, item=plan.item, time=plan.time or "none")
-        events = read_rows(sources, plan, bad_rows, report, threads=workers, room=room)
-        return with_side_tables(events, plan, self.item_features, self.user_features, bad_rows, self.feature_types)
+            settings.report("columns", session=plan.session, item=plan.item, time=plan.time or "none")
+        events = read_rows(sources, plan, settings)
+        return with_side_tables(
+            events, plan, self.item_features, self.user_features, settings.bad_rows, self.feature_types
+        )
 
     def plan(self, source: Source, columns: list[str]) -> Plan:
         """What the columns of a source are. Raises DataError when one is missing."""

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError, SettingsError, reason
-from embedrec.progress import Report, quiet
 from embedrec.readers.table import Table
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.code_ids import IdType
@@ -25,9 +24,9 @@ from embedrec.readers.tabular.formats import Batch, Format, JsonLines, column_of
 from embedrec.readers.tabular.guess_columns import SUFFIXES, form_of, guess
 from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import Plan, read_rows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.runtime.decoding import decoded_or_none, decoding
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 _SESSION, _ITEM, _TIME, _KIND, _WEIGHT = _COLUMNS = ("session", "item", "time", "kind", "weight")
 _KINDS = ("action", "event", "eventtype", "kind", "type", "behavior")  # columns of kinds, as `plain` writes them
@@ -63,28 +62,15 @@ class Wsknn:
     item_features: str = ""
     feature_types: dict[str, Kind] = field(default_factory=dict)
 
-    def read(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        bad_rows: BadRows,
-        workers: int = 1,
-        room: MemoryBudget = IN_MEMORY,
-        report: Report = quiet,
-    ) -> Events:
+    def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The events of all files.
-
-        workers  threads; the result does not depend on them
-        room     where the columns of the events lie
-        report   "progress" with `done` and `total` bytes
 
         Raises SettingsError for `actions` that name no weights or a kind of no event, DataError for files that cannot
         be read or hold neither maps nor tables, columns that are not there, and bad rows (as `bad_rows` says).
         """
         actions = _actions(self.actions)
-        forms = [
-            (source, _form(source, bad_rows, room.whole(_TIMES))) for source in expand(paths, (".json", *SUFFIXES))
-        ]
+        most = settings.memory.whole(_TIMES)
+        forms = [(source, _form(source, settings.bad_rows, most)) for source in expand(paths, (".json", *SUFFIXES))]
         first, form = forms[0]
         plan = _plan(self, first, form)
         if actions:
@@ -94,12 +80,12 @@ class Wsknn:
                 )
             plan = replace(plan, weight=_ACTION_WEIGHT)
             forms = [(source, _weighted(form, plan.kind, actions)) for source, form in forms]
-        events = read_rows(forms, plan, bad_rows, report, threads=workers, room=room)
+        events = read_rows(forms, plan, settings)
         there = [] if events.kinds is None else [str(kind) for kind in events.kinds.ids.tolist()]
         odd = next((kind for kind in actions if kind not in there), None)
         if odd is not None:
             raise SettingsError(f"no event is of the kind {odd!r}; check --actions")
-        return with_side_tables(events, plan, self.item_features, "", bad_rows, self.feature_types)
+        return with_side_tables(events, plan, self.item_features, "", settings.bad_rows, self.feature_types)
 
 
 def _plan(settings: Wsknn, source: Source, form: Format) -> Plan:

@@ -213,6 +213,11 @@ def counted(rows: np.ndarray, n: int) -> np.ndarray:
     return counts
 
 
+def budget_of(size: str | None, folder: Path) -> MemoryBudget:
+    """The budget of a size such as "512M", with spill files in `folder`; `IN_MEMORY` for None. Raises SettingsError."""
+    return IN_MEMORY if size is None else MemoryBudget(parse_size(size), folder)
+
+
 def parse_size(text: str) -> int:
     """Bytes of "512M", "2G", "1.5 GiB" or "1000000"; K, M, G and T are powers of 1024. Raises SettingsError."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)

@@ -19,7 +19,8 @@ from embedrec.models.baselines.popular import Popular
 from embedrec.models.serialization import load_model
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.progress import Report, quiet
-from embedrec.readers import BadRows, reader
+from embedrec.readers import reader
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.rules import LastItem
 from embedrec.splitting.test_cases import next_items
 from embedrec.storage.artifacts import read
@@ -81,8 +82,7 @@ def walk(
         [source.path],
         workspace.folder("sessions", "all"),
         source.filters,
-        bad_rows=BadRows(),
-        report=report,
+        ReadSettings(report=report),
     )
     about = prepared.about
     yield f"  prepared  {about['sessions']:,} sessions, {about['events']:,} events, {about['items']:,} {source.item}s"

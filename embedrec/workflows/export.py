@@ -21,7 +21,7 @@ from embedrec.models.filtered_recommend import recommended
 from embedrec.models.serialization import load_model
 from embedrec.models.vector_model import VectorModel
 from embedrec.readers.table import Table
-from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import sha256
 from embedrec.storage.workspace import Workspace
@@ -138,7 +138,7 @@ def exportable_recommendations(
     """
     opened = open_answering(workspace, model, index, settings, popularity=popularity)
     source, found = opened.source, opened.model
-    given = sessionize(Table().read([histories], bad_rows=BadRows("fail")))
+    given = sessionize(Table().read([histories], ReadSettings()))
     vocab = found.vocab
     known = _known(given, vocab)
     if not len(known.items):

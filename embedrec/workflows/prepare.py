@@ -1,7 +1,4 @@
-"""The steps of the road, from artifact to artifact: read, do, write with provenance.
-
-The command line and `demo` call these; whoever wants nouns in memory calls the library below them.
-"""
+"""`embedrec prepare`: read files, regroup, filter and sessionise events, and write the sessions artifact."""
 
 from __future__ import annotations
 
@@ -18,13 +15,11 @@ from embedrec.data.filters import Filters
 from embedrec.data.regroup import AS_READ, Regroup
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.errors import DataError, SettingsError
-from embedrec.progress import Report, quiet
-from embedrec.readers import BadRows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.leakage import check_leaks
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.workflows.lineage import counts
 
 
@@ -34,35 +29,31 @@ def prepare(
     paths: Sequence[str | Path],
     folder: Path,
     filters: Filters,
+    settings: ReadSettings,
     *,
     regroup: Regroup = AS_READ,
     test: str | Path | None = None,
-    bad_rows: BadRows,
-    workers: int = 1,
-    memory: int | None = None,
-    report: Report = quiet,
 ) -> Artifact:
     """Read files, regroup, filter, sessionise, and write the sessions artifact `folder`.
 
-    source   name of the reader in READERS
-    regroup  what a session is
-    test     file of the held-out part, for readers that have `read_test`; it is neither regrouped nor filtered
-    memory   a budget in bytes, under which columns of events lie in files beside `folder`; the result is the same
+    source    name of the reader in READERS
+    settings  how files are read; its memory budget covers all steps
+    regroup   what a session is
+    test      file of the held-out part, for readers that have `read_test`; it is neither regrouped nor filtered
 
     Raises DataError when training knows none of the items that are held out, and for a leak; SettingsError for a
-    held-out part beside sessions that are made anew.
+    held-out part together with regrouped sessions.
     """
     artifacts.check_place(folder)
     if test is not None and regroup != AS_READ:
         raise SettingsError(
-            "--by and --gap would make other sessions of the training part only, not of the held-out one; leave them "
-            "out, or prepare the whole and split it with `embedrec split`"
+            "--by and --gap regroup only the training part, not the held-out part of --test; leave them out, or "
+            "prepare all sessions and split them with `embedrec split`"
         )
     started = perf_counter()
-    room = IN_MEMORY if memory is None else MemoryBudget(memory, folder.parent)
-    with room.returning():
-        held_out = None if test is None else reader.read_test(test, bad_rows=bad_rows, room=room)
-        events = reader.read(paths, bad_rows=bad_rows, workers=workers, report=report, room=room)
+    with settings.memory.returning():
+        held_out = None if test is None else reader.read_test(test, settings)
+        events = reader.read(paths, settings)
         read = {"events": len(events), "sessions": len(events.sessions), "items": len(events.items)}
         events = regroup.apply(events)
         regrouped = {**settings_of(regroup), "sessions": len(events.sessions)}
@@ -76,7 +67,7 @@ def prepare(
             "paths": [str(p) for p in paths],
             "read": read,
             "regrouped": regrouped,
-            "bad_rows": bad_rows.counts,
+            "bad_rows": settings.bad_rows.counts,
             "filters": settings_of(filters),
             "removed": [
                 {key: value for key, value in settings_of(r).items() if key != "note" or value} for r in removed
@@ -89,7 +80,7 @@ def prepare(
             if features is not None:
                 about[name] = features.about()
         if held_out is not None:
-            about |= _given(held_out, sessions, test)
+            about |= _describe_test(held_out, sessions, test)
         with artifacts.writing(folder, "sessions", about) as draft:
             sessions.write(draft)
             if held_out is not None:
@@ -97,12 +88,12 @@ def prepare(
     return artifacts.read(folder, "sessions")
 
 
-def _given(test: HeldOut, train: Sessions, path: str | Path | None) -> dict[str, Any]:
-    """What is known of a held-out part that was given, for the manifest."""
+def _describe_test(test: HeldOut, train: Sessions, path: str | Path | None) -> dict[str, Any]:
+    """Manifest entries of a held-out part."""
     if not (train.vocab.rows_of(test.sessions.vocab.ids) >= 0).any():
         raise DataError(
-            f"no item of {path}, such as {test.sessions.vocab.id(0)!r}, is in training, whose items are such as "
-            f"{train.vocab.id(0)!r}; check that both files have the same ids, and loosen the filters"
+            f"no item of {path} (first: {test.sessions.vocab.id(0)!r}) is in the training part (first: "
+            f"{train.vocab.id(0)!r}); check that both files use the same ids, and loosen the filters"
         )
     return {
         "split": {"rule": "given", "test": str(path), "checked": check_leaks(train, test)},

@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from embedrec.data.sessions import sessionize
 from embedrec.models.factorization.least_squares import Objective, Side, cells
 from embedrec.readers import reader
-from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.read_settings import ReadSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 3  # of conjugate gradient, as implicit has it
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--unobserved", type=float, default=5.0, help="weight of all pairs, relative to the observed")
     parser.add_argument("--regularisation", type=float, default=1.0)
     given = parser.parse_args()
-    playlists = sessionize(reader("mpd")(level="track").read([given.data / "mpd" / "train"], bad_rows=BadRows()))
+    playlists = sessionize(reader("mpd")(level="track").read([given.data / "mpd" / "train"], ReadSettings()))
     matrix = cells(playlists, "once")
     unobserved = given.unobserved * matrix.nnz / (matrix.shape[0] * matrix.shape[1])
     objective = Objective(unobserved, given.regularisation, nu=0.0)

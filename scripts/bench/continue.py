@@ -22,8 +22,8 @@ from embedrec.data.filters import Filters
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.models.vector_model import VectorModel
 from embedrec.models.word2vec.recipe import Word2Vec
-from embedrec.readers import BadRows
 from embedrec.readers.mpd import Mpd
+from embedrec.readers.tabular.read_settings import ReadSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, nargs="+", default=[1, 2, 4, 30])
     parser.add_argument("--alphas", type=float, nargs="+", default=[0.0025, 0.005, 0.01, 0.05])
     given = parser.parse_args()
-    events = Mpd(level="artist").read([given.data / "mpd" / "train"], bad_rows=BadRows())
+    events = Mpd(level="artist").read([given.data / "mpd" / "train"], ReadSettings())
     sessions = sessionize(Filters(duplicates="all").apply(events)[0])
     order = np.random.default_rng(7).permutation(len(sessions))
     held, new = len(sessions) // 10, int(given.share * len(sessions))

@@ -34,7 +34,7 @@ from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.models.session_knn.variants import SSCF, VSKNN
 from embedrec.models.session_knn.wsknn import WSKNN
 from embedrec.readers import reader
-from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.test_cases import next_items
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,8 +48,8 @@ class Data:
     def __init__(self, folder: Path) -> None:
         read = reader("sessions")()
         self.name = folder.name
-        self.train = sessionize(read.read([folder / "train_sessions.parquet"], bad_rows=BadRows()))
-        test = read.read_test(folder / "test_prefixes.parquet", bad_rows=BadRows())
+        self.train = sessionize(read.read([folder / "train_sessions.parquet"], ReadSettings()))
+        test = read.read_test(folder / "test_prefixes.parquet", ReadSettings())
         self.questions = next_items(test).reindex(self.train.vocab)
         self.histories = self.questions.histories(0, len(self.questions))
 

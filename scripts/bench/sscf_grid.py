@@ -32,7 +32,7 @@ from embedrec.evaluation.neighbour_grid import AT, NEIGHBOURS, Grid, evaluate_gr
 from embedrec.kernels.session_formulas import rounded
 from embedrec.models.session_knn.variants import SSCF
 from embedrec.readers import reader
-from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.subsessions import sub_sessions
 from embedrec.splitting.test_cases import TestCases, next_items
 
@@ -52,8 +52,8 @@ def main() -> None:
     given = parser.parse_args()
     folder = given.data / given.data_set
     read = reader("sessions")()
-    train = sessionize(read.read([folder / "train_sessions.parquet"], bad_rows=BadRows()))
-    test = read.read_test(folder / "test_prefixes.parquet", bad_rows=BadRows())
+    train = sessionize(read.read([folder / "train_sessions.parquet"], ReadSettings()))
+    test = read.read_test(folder / "test_prefixes.parquet", ReadSettings())
     questions = next_items(test).reindex(train.vocab)
     rows, expanding = timed(lambda: sub_sessions(train))
     model, fitting = timed(lambda: SSCF().fit(rows))

@@ -129,7 +129,7 @@ def test_a_test_part_is_held_out_and_not_filtered(run: Run, clicks: Path) -> Non
 def test_sessions_are_not_made_anew_beside_a_test_part(run: Run, clicks: Path) -> None:
     paths = (clicks / "train.parquet", "--test", clicks / "test.parquet")
     said = fails(run, "prepare", "sessions", *paths, "--gap", "30min", "--workspace", clicks)
-    assert said.startswith("--by and --gap would make other sessions of the training part only")
+    assert said.startswith("--by and --gap regroup only the training part")
     assert not (clicks / "sessions").exists()
 
 
@@ -145,8 +145,8 @@ def test_a_test_part_of_other_items_is_refused(run: Run, clicks: Path) -> None:
         clicks,
     )
     assert fails(run, *arguments) == (
-        f"no item of {clicks}/test.parquet, such as 'x1', is in training, whose items are such as '2'; check that both "
-        "files have the same ids, and loosen the filters"
+        f"no item of {clicks}/test.parquet (first: 'x1') is in the training part (first: '2'); check that both "
+        "files use the same ids, and loosen the filters"
     )
     assert not (clicks / "sessions").exists()
     assert fails(run, *arguments[:4], clicks / "no.parquet", *arguments[5:]).startswith("there is no file or folder")

@@ -11,8 +11,8 @@ import pytest
 
 from embedrec.datasets.synthetic import World, make_world, write_mpd
 from embedrec.errors import SettingsError
-from embedrec.readers import BadRows
 from embedrec.readers.mpd import Mpd
+from embedrec.readers.tabular.read_settings import ReadSettings
 
 _TRACK = {"pos", "artist_name", "track_uri", "artist_uri", "track_name", "album_uri", "duration_ms", "album_name"}
 _PLAYLIST = {"name", "collaborative", "pid", "modified_at", "num_tracks", "num_albums", "num_followers", "tracks"} | {
@@ -75,7 +75,7 @@ def test_written_files_have_every_field_and_read_back(world: World, tmp_path: Pa
         assert all(set(track) == _TRACK for track in playlist["tracks"])
         assert [track["pos"] for track in playlist["tracks"]] == list(range(playlist["num_tracks"]))
         assert playlist["num_artists"] == len({track["artist_uri"] for track in playlist["tracks"]})
-    events = Mpd().read([tmp_path / "mpd"], bad_rows=BadRows())
+    events = Mpd().read([tmp_path / "mpd"], ReadSettings())
     assert events.items.ids[events.item].tolist() == [a.uri for p in world.playlists for a, _ in p.tracks]
     assert events.sessions.ids.tolist() == list(range(300))
     names = {a.uri: a.name for a in world.artists}

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from embedrec.data import Events, Features
 from embedrec.errors import DataError
-from embedrec.readers import BadRows
+from embedrec.readers.tabular.read_settings import ReadSettings
 
 # what archives and packed files end with
 PACKED = "also in .gz, .bz2, .xz, .zst"
@@ -65,7 +65,7 @@ def facts(features: Features | None) -> dict[Any, dict[str, Any]]:
 def refusal(reader: Any, paths: Sequence[Path]) -> str:
     """What the reader says of files that it refuses."""
     try:
-        reader.read(paths, bad_rows=BadRows())
+        reader.read(paths, ReadSettings())
     except DataError as e:
         return str(e)
     raise AssertionError("nothing was refused")

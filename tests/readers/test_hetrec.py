@@ -12,8 +12,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from embedrec.readers import BadRows
 from embedrec.readers.hetrec import HetRec
+from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
 _PLAYS = "userID\tartistID\tweight\r\n2\t51\t13883\r\n2\t52\t11690\r\n3\t51\t1\r\n"
@@ -31,7 +31,7 @@ _WANT = [(2, 51, 13883), (2, 52, 11690), (3, 51, 1)]
 
 
 def read(path: Path, **settings: Any) -> Any:
-    return HetRec(**settings).read([path], bad_rows=BadRows())
+    return HetRec(**settings).read([path], ReadSettings())
 
 
 @pytest.mark.parametrize("kind", ["dat", "zip", "parquet"])

@@ -11,6 +11,7 @@ import pytest
 
 from embedrec.readers import BadRows
 from embedrec.readers.lastfm1k import LastFm1K
+from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
 _NAME = "userid-timestamp-artid-artname-traid-traname.tsv"
@@ -36,7 +37,7 @@ _TRACKS = [
 
 
 def read(*paths: Path, **settings: Any) -> Any:
-    return LastFm1K(**settings).read(paths, bad_rows=BadRows())
+    return LastFm1K(**settings).read(paths, ReadSettings())
 
 
 def names(events: Any) -> dict[str, str]:
@@ -112,7 +113,7 @@ def test_bad_rows(tmp_path: Path, line: str, message: str) -> None:
     write(tmp_path, {"log.tsv": f"{_LOG}{line}\n"})
     assert refusal(LastFm1K(), [tmp_path]) == f"{tmp_path}/log.tsv, row 5: {message}{SKIP}"
     bad_rows = BadRows("skip")
-    assert len(LastFm1K().read([tmp_path], bad_rows=bad_rows)) == 4 and bad_rows.total == 1
+    assert len(LastFm1K().read([tmp_path], ReadSettings(bad_rows))) == 4 and bad_rows.total == 1
 
 
 @pytest.mark.parametrize(

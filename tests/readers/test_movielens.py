@@ -15,6 +15,7 @@ from embedrec.datasets.movielens_100k import user_cache
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.movielens import MovieLens
+from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.readers import reading
 from tests.readers.reading import ARCHIVES
 
@@ -94,17 +95,17 @@ def test_every_layout_reads_the_same(tmp_path: Path, layout: str, given: str) ->
         with zipfile.ZipFile(path, "w") as archive:
             for name, content in _FILES[layout].items():
                 archive.writestr(f"ml/{name}", content)
-    events = MovieLens().read([path], bad_rows=BadRows())
+    events = MovieLens().read([path], ReadSettings())
     assert as_rows(events) == _WANT
     assert events.items.integer and events.sessions.integer
 
 
 def test_titles_may_be_missing_or_elsewhere(tmp_path: Path) -> None:
     folder = write(tmp_path / "ml", {"u.data": _FILES["100k"]["u.data"]})
-    assert MovieLens().read([folder], bad_rows=BadRows()).items.names is None
+    assert MovieLens().read([folder], ReadSettings()).items.names is None
     other = tmp_path / "titles"
     other.write_bytes(b"50|Fifty (1950)|\n")
-    names = MovieLens(titles=str(other)).read([folder], bad_rows=BadRows()).items.names
+    names = MovieLens(titles=str(other)).read([folder], ReadSettings()).items.names
     assert names.tolist() == ["Fifty (1950)", "", ""]
 
 
@@ -136,7 +137,7 @@ _FEATURES: dict[str, dict[str, str | bytes]] = {
 
 @pytest.mark.parametrize("layout", _FEATURES)
 def test_features_of_films_and_users(tmp_path: Path, layout: str) -> None:
-    events = MovieLens().read([reading.write(tmp_path, _FEATURES[layout])], bad_rows=BadRows())
+    events = MovieLens().read([reading.write(tmp_path, _FEATURES[layout])], ReadSettings())
     assert reading.facts(events.item_features) == {
         50: {},
         9: {"release_year": 1995, "genres": ["Drama", "War"]},
@@ -196,7 +197,7 @@ _ENDINGS = ".data, .dat, .csv, .inter, .item, .user, " + ARCHIVES
 def test_refused(tmp_path: Path, files: dict[str, str], message: str) -> None:
     write(tmp_path, {name: content.encode() for name, content in files.items()})
     with pytest.raises(DataError) as refused:
-        MovieLens().read([tmp_path], bad_rows=BadRows())
+        MovieLens().read([tmp_path], ReadSettings())
     assert str(refused.value) == message.replace("{d}", str(tmp_path))
 
 
@@ -206,7 +207,7 @@ def test_bad_rows_are_skipped(tmp_path: Path) -> None:
         "u.item": b"x|X\n",
     }
     bad_rows = BadRows("skip")
-    events = MovieLens().read([write(tmp_path, files)], bad_rows=bad_rows)
+    events = MovieLens().read([write(tmp_path, files)], ReadSettings(bad_rows))
     assert events.sessions.ids.tolist() == [7, 3]
     assert sorted(bad_rows.counts.values()) == [1, 1, 1, 1]
     assert bad_rows.examples["rating must be a finite number"] == [f"{tmp_path}/u.data, row 4"]
@@ -216,7 +217,7 @@ def test_real_movielens_100k() -> None:
     folder = user_cache() / "ml-100k"
     if not (folder / "ml-100k.inter").is_file():
         pytest.skip(f"needs MovieLens 100K in {folder}, where `embedrec demo` puts it")
-    events = MovieLens().read([folder], bad_rows=BadRows())
+    events = MovieLens().read([folder], ReadSettings())
     sessions = sessionize(events)
     assert (len(events), len(sessions), len(sessions.vocab)) == (100_000, 943, 1682)
     assert sessions.lengths.max() == 737

@@ -21,6 +21,7 @@ from embedrec.errors import DataError
 from embedrec.readers import BadRows, mpd, mpd_slices
 from embedrec.readers.mpd import Mpd
 from embedrec.readers.mpd_slices import Slice
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import expand
 from embedrec.storage.memory_budget import MemoryBudget
 from tests.data import strategies as draw
@@ -82,10 +83,10 @@ def test_against_a_plain_twin(lists: list[dict], level: str, files: int) -> None
         slices(Path(folder), *({"playlists": part, "info": {"x": [1]}} for part in parts))
         if not want:
             with pytest.raises(DataError, match="has a track that can be used"):
-                Mpd(level).read([folder], bad_rows=BadRows())
+                Mpd(level).read([folder], ReadSettings())
             return
-        assert as_rows(Mpd(level).read([folder], bad_rows=BadRows())) == want
-        cut = Mpd(level, uris="cut").read([folder], bad_rows=BadRows())
+        assert as_rows(Mpd(level).read([folder], ReadSettings())) == want
+        cut = Mpd(level, uris="cut").read([folder], ReadSettings())
     assert as_rows(cut) == [(pid, uri.removeprefix(f"spotify:{level}:"), name) for pid, uri, name in want]
 
 
@@ -148,8 +149,8 @@ def test_packed_and_listed_forms_read_the_same(tmp_path: Path, form: str) -> Non
         for file in plain:
             (tmp_path / "gz" / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
         given = [tmp_path / "gz"]
-    want = Mpd("track").read([tmp_path / "plain"], bad_rows=BadRows())
-    assert as_rows(Mpd("track").read(given, bad_rows=BadRows())) == as_rows(want)
+    want = Mpd("track").read([tmp_path / "plain"], ReadSettings())
+    assert as_rows(Mpd("track").read(given, ReadSettings())) == as_rows(want)
 
 
 def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,8 +163,8 @@ def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.Mon
     files[2].write_text(json.dumps(content), encoding="utf-8")
     one, two = BadRows("skip"), BadRows("skip")
     reports: list[dict] = []
-    a = Mpd().read([tmp_path], bad_rows=one, workers=1)
-    b = Mpd().read([tmp_path], bad_rows=two, workers=2, report=lambda event, **n: reports.append(n))
+    a = Mpd().read([tmp_path], ReadSettings(one))
+    b = Mpd().read([tmp_path], ReadSettings(two, 2, report=lambda event, **n: reports.append(n)))
     for name in ("session", "item"):
         assert getattr(a, name).tolist() == getattr(b, name).tolist()
         assert getattr(b, name).dtype == np.int32
@@ -183,14 +184,14 @@ def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.Mon
     errors = []
     for workers in (1, 2):
         with pytest.raises(DataError) as refused:
-            Mpd().read([tmp_path], bad_rows=BadRows(), workers=workers)
+            Mpd().read([tmp_path], ReadSettings(workers=workers))
         errors.append(str(refused.value))
     assert errors[0] == errors[1]
 
 
 def test_playlists_without_tracks_are_no_sessions(tmp_path: Path) -> None:
     part = {"playlists": [{"pid": 4, "tracks": []}, {"pid": 2, "tracks": [{"artist_uri": "a"}]}]}
-    events = Mpd().read([slices(tmp_path, part)], bad_rows=BadRows())
+    events = Mpd().read([slices(tmp_path, part)], ReadSettings())
     assert (events.sessions.ids.tolist(), events.session.tolist()) == ([2], [0])
 
 
@@ -278,7 +279,7 @@ def test_refused(tmp_path: Path, content: Any, message: str) -> None:
     slices(tmp_path, content)
     want = message.replace("{f}", f"{tmp_path}/mpd.slice.0.json").replace("{d}", str(tmp_path))
     with pytest.raises(DataError) as refused:
-        Mpd().read([tmp_path], bad_rows=BadRows())
+        Mpd().read([tmp_path], ReadSettings())
     assert str(refused.value) == want
 
 
@@ -287,7 +288,7 @@ def test_skipped(tmp_path: Path, name: str) -> None:
     """The same files with the bad row left out, beside a good file."""
     slices(tmp_path, _BAD[name][0], {"playlists": [{"pid": 9, "tracks": [_A]}]})
     bad_rows = BadRows("skip")
-    events = Mpd().read([tmp_path], bad_rows=bad_rows)
+    events = Mpd().read([tmp_path], ReadSettings(bad_rows))
     assert bad_rows.total == 1
     assert events.sessions.ids.tolist()[-1] == 9
     assert events.items.ids.tolist() == ["a"]
@@ -296,17 +297,17 @@ def test_skipped(tmp_path: Path, name: str) -> None:
 def test_a_playlist_id_in_two_files_names_both(tmp_path: Path) -> None:
     slices(tmp_path, {"playlists": [{"pid": 3, "tracks": [_A]}]}, {"playlists": [{"pid": 3, "tracks": [_A, _A]}]})
     with pytest.raises(DataError) as refused:
-        Mpd().read([tmp_path], bad_rows=BadRows())
+        Mpd().read([tmp_path], ReadSettings())
     assert str(refused.value) == (
         f"{tmp_path}/mpd.slice.1.json, playlists[0]: the playlist id stands twice "
         f"(pid 3 also in {tmp_path}/mpd.slice.0.json)" + _SKIP
     )
-    assert len(Mpd().read([tmp_path], bad_rows=BadRows("skip"))) == 1
+    assert len(Mpd().read([tmp_path], ReadSettings(BadRows("skip")))) == 1
 
 
 def test_cut_ids_that_become_equal_are_one_item(tmp_path: Path) -> None:
     tracks = [{"artist_uri": "spotify:artist:x"}, {"artist_uri": "x", "artist_name": "X"}]
-    events = Mpd(uris="cut").read([slices(tmp_path, {"playlists": [{"pid": 1, "tracks": tracks}]})], bad_rows=BadRows())
+    events = Mpd(uris="cut").read([slices(tmp_path, {"playlists": [{"pid": 1, "tracks": tracks}]})], ReadSettings())
     assert as_rows(events) == [(1, "x", "X"), (1, "x", "X")]
 
 
@@ -314,11 +315,11 @@ def test_real_playlists() -> None:
     data = Path(os.environ.get("EMBEDREC_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
     if not (data / "mpd" / "train").is_dir():
         pytest.skip(f"needs the playlists in {data}/mpd/train; set EMBEDREC_DATA")
-    events = Mpd().read([data / "mpd" / "train"], bad_rows=BadRows())
+    events = Mpd().read([data / "mpd" / "train"], ReadSettings())
     assert (len(events), len(events.sessions), len(events.items)) == (494_800, 5_000, 35_245)
     assert events.items.name(0) == "Elton John"
     with pytest.raises(DataError, match=r"has no album_uri, which --level album needs; use --level artist or track$"):
-        Mpd("album").read([data / "mpd" / "train"], bad_rows=BadRows())
+        Mpd("album").read([data / "mpd" / "train"], ReadSettings())
 
 
 def test_ids_that_do_not_fit_into_the_memory_are_an_error(tmp_path: Path) -> None:
@@ -347,7 +348,7 @@ def test_tracks_stand_in_the_order_of_pos(tmp_path: Path, careful: bool) -> None
     if careful:
         content["playlists"].append({"pid": 9, "tracks": [{}]})
     (tmp_path / "mpd.slice.json").write_text(json.dumps(content))
-    events = Mpd(level="track").read([tmp_path / "mpd.slice.json"], bad_rows=BadRows("skip"))
+    events = Mpd(level="track").read([tmp_path / "mpd.slice.json"], ReadSettings(BadRows("skip")))
     found: dict[int, list[str]] = {}
     for pid, item, *_ in as_rows(events):
         found.setdefault(pid, []).append(item)

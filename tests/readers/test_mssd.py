@@ -18,6 +18,7 @@ import pytest
 from embedrec.data.sessions import sessionize
 from embedrec.readers import BadRows
 from embedrec.readers.mssd import Mssd
+from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
 _COLUMNS = (
@@ -52,7 +53,7 @@ _WANT = [
 
 
 def read(path: Path, **settings: Any) -> Any:
-    return Mssd(**settings).read([path], bad_rows=BadRows())
+    return Mssd(**settings).read([path], ReadSettings())
 
 
 def packed(folder: Path, kind: str) -> Path:
@@ -148,7 +149,7 @@ def test_bad_rows(tmp_path: Path, row: str, settings: dict, message: str) -> Non
     write(tmp_path, {"log.csv": _LOG + row + "\n"})
     assert refusal(Mssd(**settings), [tmp_path]) == f"{tmp_path}/log.csv, {message}{SKIP}"
     bad_rows = BadRows("skip")
-    assert len(Mssd(**settings).read([tmp_path], bad_rows=bad_rows)) == 5
+    assert len(Mssd(**settings).read([tmp_path], ReadSettings(bad_rows))) == 5
     assert bad_rows.total == 1
 
 

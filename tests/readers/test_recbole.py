@@ -15,6 +15,7 @@ from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.recbole import RecBole
 from embedrec.readers.table import Table
+from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
 _INTER = """\
@@ -33,7 +34,7 @@ _WANT = [("u", "b", 5.0, 881250940000), ("u", "a", 4.0, 881250949000), ("v", "a"
 
 
 def read(path: Path, **settings: Any) -> Any:
-    return RecBole(**settings).read([path], bad_rows=BadRows())
+    return RecBole(**settings).read([path], ReadSettings())
 
 
 @pytest.mark.parametrize("given", ["folder", "file", "zip"])
@@ -66,7 +67,7 @@ def test_lists_of_the_items_before_are_sessions(tmp_path: Path) -> None:
     text = _LISTS + "s1\ta b c\td\ns1\ta b\tc\ns1\ta\tb\ns2\tc\ta\ns2\tc a\tbb\ns3\t\ta\n"
     write(tmp_path, {"x.inter": text, "x.item": "item_id:token\tname:token\na\tA\n"})
     bad_rows = BadRows("skip")
-    found = sessionize(RecBole().read([tmp_path], bad_rows=bad_rows))
+    found = sessionize(RecBole().read([tmp_path], ReadSettings(bad_rows)))
     lists = {i: found.vocab.ids[found[s]].tolist() for s, i in enumerate(found.ids.tolist())}
     assert lists == {"s1": list("abcd"), "s2": ["c", "a", "bb"], "s3": ["a"]}
     assert bad_rows.total == 0
@@ -78,15 +79,15 @@ def test_lists_that_do_not_go_on_each_other(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"x.inter, row 2: {problem}, but row 1 of 's1' differs"):
         read(tmp_path)
     bad_rows = BadRows("skip")
-    assert rows(RecBole().read([tmp_path], bad_rows=bad_rows)) == [("s1", i) for i in "abc"]
+    assert rows(RecBole().read([tmp_path], ReadSettings(bad_rows))) == [("s1", i) for i in "abc"]
     assert bad_rows.counts == {problem: 1, "item_id:token is missing": 1, "session_id:token is missing": 1}
 
 
 def test_a_table_of_lists_is_no_table_of_events(tmp_path: Path) -> None:
     write(tmp_path, {"x.inter": _LISTS + "s1\ta b\tc\ns1\ta\tb\n"})
     with pytest.raises(DataError, match=r"holds the items before each item \(item_id_list:token_seq\)"):
-        Table().read([tmp_path], bad_rows=BadRows())
-    assert len(Table(item="item_id").read([tmp_path], bad_rows=BadRows()).item) == 2
+        Table().read([tmp_path], ReadSettings())
+    assert len(Table(item="item_id").read([tmp_path], ReadSettings()).item) == 2
 
 
 def test_parts_are_one_data_set(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from embedrec.data.sessions import sessionize
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.session_tables import SessionTables, chained
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.holdout import HeldOut
 from tests.data import strategies as draw
 from tests.readers.reading import SKIP, refusal, rows, write
@@ -102,7 +103,7 @@ def test_columns_are_found_in_any_writing(tmp_path: Path, columns: str, suffix: 
     delimiter = next(c for c in "\t,;|" if c in columns)
     lines = [columns, *(delimiter.join(("7", item, time)) for item, time in zip("abc", times, strict=True))]
     write(tmp_path, {f"train.{suffix}": "\n".join(lines)})
-    events = SessionTables().read([tmp_path / f"train.{suffix}"], bad_rows=BadRows())
+    events = SessionTables().read([tmp_path / f"train.{suffix}"], ReadSettings())
     assert rows(events, "time") == [(7, "c", 1462752000000), (7, "b", 1462752001000), (7, "a", 1462752003500)]
     assert events.user is None and events.weight is None
 
@@ -110,14 +111,14 @@ def test_columns_are_found_in_any_writing(tmp_path: Path, columns: str, suffix: 
 def test_positions_order_where_there_is_no_time(tmp_path: Path) -> None:
     table = {"session": [1, 0, 1, 0], "pos": [1, 0, 0, 10], "item": [5, 6, 7, 8]}
     pq.write_table(pa.table(table), tmp_path / "train.parquet")
-    events = SessionTables().read([tmp_path], bad_rows=BadRows())
+    events = SessionTables().read([tmp_path], ReadSettings())
     assert rows(events) == [(1, 7), (1, 5), (0, 6), (0, 8)]
     assert events.time is None
 
 
 def test_a_test_file_of_the_same_layout_is_held_out_whole(tmp_path: Path) -> None:
     write(tmp_path, {"test.tsv": "SessionId\tItemId\tTime\n1\ta\t1462752001\n1\tb\t1462752000\n2\tnew\t1462752000\n"})
-    test = SessionTables().read_test(tmp_path / "test.tsv", bad_rows=BadRows())
+    test = SessionTables().read_test(tmp_path / "test.tsv", ReadSettings())
     assert test.given.tolist() == [0, 0]
     assert questions(test) == [(["b"], "a")]
     assert test.sessions.times.tolist() == [1462752000000, 1462752001000, 1462752000000]
@@ -132,11 +133,11 @@ def test_prefixes_of_texts_and_bad_rows(tmp_path: Path) -> None:
     lists = pa.array([["a", "b"], [], None, ["a", None], ["a"], ["a", ""]], pa.large_list(pa.string()))
     path = prefix_table(tmp_path / "t.parquet", lists, ["c", "x", "x", "x", None, "x"])
     bad_rows = BadRows("skip")
-    test = SessionTables().read_test(path, bad_rows=bad_rows)
+    test = SessionTables().read_test(path, ReadSettings(bad_rows))
     assert questions(test) == [(["a", "b"], "c")] and test.given.tolist() == [2]
     assert bad_rows.counts == {"prefix is empty": 2, "an item of prefix is missing": 2, "target is missing": 1}
     with pytest.raises(DataError) as refused:
-        SessionTables().read_test(path, bad_rows=BadRows())
+        SessionTables().read_test(path, ReadSettings())
     assert str(refused.value) == f"{path}, row 2: prefix is empty, but is '[]'{SKIP}"
 
 
@@ -152,7 +153,7 @@ def test_prefixes_of_texts_and_bad_rows(tmp_path: Path) -> None:
 def test_odd_prefixes_are_refused(tmp_path: Path, prefix: Any, target: Any, message: str) -> None:
     path = prefix_table(tmp_path / "t.parquet", prefix, target)
     with pytest.raises(DataError) as refused:
-        SessionTables().read_test(path, bad_rows=BadRows())
+        SessionTables().read_test(path, ReadSettings())
     assert str(refused.value) == message.replace("{f}", str(path))
 
 
@@ -188,10 +189,10 @@ def test_refused(tmp_path: Path, content: str, message: str) -> None:
 )
 def test_the_splits_of_the_papers(data_folder: Path, name: str, train: tuple[int, ...], asked: int) -> None:
     folder = data_folder / name
-    sessions = sessionize(SessionTables().read([folder / "train_sessions.parquet"], bad_rows=BadRows()))
+    sessions = sessionize(SessionTables().read([folder / "train_sessions.parquet"], ReadSettings()))
     assert (len(sessions), len(sessions.items), len(sessions.vocab)) == train
     began = perf_counter()
-    test = SessionTables().read_test(folder / "test_prefixes.parquet", bad_rows=BadRows())
+    test = SessionTables().read_test(folder / "test_prefixes.parquet", ReadSettings())
     assert perf_counter() - began < 5  # a fraction of a second where nothing else runs
     table = pq.ParquetFile(folder / "test_prefixes.parquet").read()
     want = list(zip(table["prefix"].to_pylist(), table["target"].to_pylist(), strict=True))
@@ -201,6 +202,6 @@ def test_the_splits_of_the_papers(data_folder: Path, name: str, train: tuple[int
 
 def test_prefixes_and_targets_of_two_kinds_are_texts(tmp_path: Path) -> None:
     path = prefix_table(tmp_path / "t.parquet", pa.array([[1, 2]]), ["b"])
-    assert SessionTables().read_test(path, bad_rows=BadRows()).sessions.vocab.ids.tolist() == ["1", "2", "b"]
+    assert SessionTables().read_test(path, ReadSettings()).sessions.vocab.ids.tolist() == ["1", "2", "b"]
     path = prefix_table(tmp_path / "u.parquet", pa.array([["1", "2.0"], ["2"]]), ["1.0", "3"])
-    assert sorted(SessionTables().read_test(path, bad_rows=BadRows()).sessions.vocab.ids.tolist()) == ["1", "2", "3"]
+    assert sorted(SessionTables().read_test(path, ReadSettings()).sessions.vocab.ids.tolist()) == ["1", "2", "3"]

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from embedrec.errors import DataError, EmbedrecError
-from embedrec.readers import BadRows
 from embedrec.readers.mpd import Mpd
 from embedrec.readers.table import Table
 from embedrec.readers.tabular import source_files as files
 from embedrec.readers.tabular.process_pool import in_order
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import expand, natural
 from embedrec.readers.wsknn import Wsknn
 from embedrec.storage.memory_budget import MemoryBudget
@@ -198,8 +198,8 @@ def test_every_packing_is_read(tmp_path: Path, packing: str, capitals: bool) -> 
     name = f"events.csv{packing}"
     path = tmp_path / (name.upper() if capitals else name)
     path.write_bytes(packed(_CSV, packing) + (packed(b"2,c\n", packing) if packing != "" else b"2,c\n"))
-    assert len(Table().read([path], bad_rows=BadRows()).session) == 3
-    assert len(Table().read([tmp_path], bad_rows=BadRows()).session) == 3
+    assert len(Table().read([path], ReadSettings()).session) == 3
+    assert len(Table().read([tmp_path], ReadSettings()).session) == 3
     (source,) = expand([path], (".csv",))
     assert (source.suffix, source.name.lower(), source.plain) == (".csv", "events.csv", packing == "")
 
@@ -220,7 +220,7 @@ def test_members_with_a_dot_before_them(tmp_path: Path) -> None:
         archive.writestr("./.hidden.csv", _CSV)
         archive.writestr("./__MACOSX/._x.csv", _CSV)
     assert [str(source) for source in expand([tmp_path / "x.zip"], (".csv",))] == [f"{tmp_path}/x.zip:./x.csv"]
-    assert len(Table().read([tmp_path / "x.zip"], bad_rows=BadRows()).session) == 2
+    assert len(Table().read([tmp_path / "x.zip"], ReadSettings()).session) == 2
 
 
 def _zip(name: str, how: int = zipfile.ZIP_DEFLATED) -> bytearray:
@@ -352,4 +352,4 @@ def test_readers_of_whole_documents_keep_to_the_memory(tmp_path: Path) -> None:
     room = MemoryBudget(256 << 20, tmp_path / "room")
     for reader in (Mpd(), Wsknn()):
         with pytest.raises(DataError, match=r"bomb.json.gz holds more than [0-9]+M unpacked, .* under this memory"):
-            reader.read([path], bad_rows=BadRows(), room=room)
+            reader.read([path], ReadSettings(memory=room))

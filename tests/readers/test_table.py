@@ -22,6 +22,7 @@ from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.table import Table
 from embedrec.readers.tabular import delimited, formats
+from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.data import strategies as draw
 from tests.readers.reading import ARCHIVES
 
@@ -84,7 +85,7 @@ _WRITERS = {
 def read(folder: Path | str, content: bytes | str, suffix: str, mode: Any = "fail", **settings: Any) -> Events:
     path = Path(folder) / f"t.{suffix}"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return Table(**settings).read([path], bad_rows=BadRows(mode))
+    return Table(**settings).read([path], ReadSettings(BadRows(mode)))
 
 
 def as_rows(events: Events) -> list[tuple]:
@@ -128,7 +129,7 @@ def test_files_in_natural_order_are_one_table(rows: list[tuple[str, str]], parts
         for n, begin in enumerate(range(0, len(rows), size), 8):  # 8, 9, 10, 11
             lines = [f"{s},{i}\n" for s, i in rows[begin : begin + size]]
             (Path(folder) / f"part-{n}.csv").write_text("session,item\n" + "".join(lines))
-        events = Table().read([folder], bad_rows=BadRows())
+        events = Table().read([folder], ReadSettings())
     assert as_rows(events) == as_rows(Events.of([r[0] for r in rows], [r[1] for r in rows]))
 
 
@@ -177,7 +178,7 @@ def test_mixed_times_are_bad_rows(tmp_path: Path, times: list[str], unit: Any, g
         read(tmp_path, content, "csv", time_unit=unit)
     (tmp_path / "t.csv").write_text(content)
     bad_rows = BadRows("skip")
-    events = Table(time_unit=unit).read([tmp_path / "t.csv"], bad_rows=bad_rows)
+    events = Table(time_unit=unit).read([tmp_path / "t.csv"], ReadSettings(bad_rows))
     assert len(events) == good and set(bad_rows.counts) == {problem}
 
 
@@ -185,7 +186,7 @@ def test_files_of_seconds_and_of_milliseconds_are_not_mixed(tmp_path: Path) -> N
     for n, time in enumerate((_T, _T * 1000)):
         (tmp_path / f"{n}.csv").write_text(f"session,item,time\n1,2,{time}\n")
     with pytest.raises(DataError, match="cannot be told whether these are seconds or milliseconds"):
-        Table().read([tmp_path], bad_rows=BadRows())
+        Table().read([tmp_path], ReadSettings())
 
 
 def test_an_order_column_orders_and_is_guessed_where_there_is_no_time(tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def test_typed_times(tmp_path: Path, unit: str, zone: str | None) -> None:
     stamps = pa.array([datetime(2016, 5, 9, tzinfo=UTC)], pa.timestamp("us", "UTC")).cast(pa.timestamp(unit, "UTC"))
     stamps = stamps.cast(pa.timestamp(unit, zone))
     pq.write_table(pa.table({"session": [1], "item": [2], "time": stamps}), tmp_path / "t.parquet")
-    assert Table().read([tmp_path], bad_rows=BadRows()).time.tolist() == [_T * 1000]
+    assert Table().read([tmp_path], ReadSettings()).time.tolist() == [_T * 1000]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_typed_times(tmp_path: Path, unit: str, zone: str | None) -> None:
 )
 def test_typed_ids_keep_their_type(tmp_path: Path, column: Any, want: list) -> None:
     pq.write_table(pa.table({"session": [1, 1], "item": column}), tmp_path / "t.parquet")
-    assert Table().read([tmp_path], bad_rows=BadRows()).items.ids.tolist() == want
+    assert Table().read([tmp_path], ReadSettings()).items.ids.tolist() == want
 
 
 @pytest.mark.parametrize(
@@ -250,7 +251,7 @@ def test_ids_that_become_one_keep_the_first_name(tmp_path: Path) -> None:
 def test_integers_and_texts_of_two_files_are_texts(tmp_path: Path) -> None:
     pq.write_table(pa.table({"session": [1, 1], "item": [12, 7]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"session": [2, 2], "item": ["12", "x"]}), tmp_path / "b.parquet")
-    events = Table().read([tmp_path], bad_rows=BadRows())
+    events = Table().read([tmp_path], ReadSettings())
     assert events.items.ids.tolist() == ["12", "7", "x"]
     assert events.item.tolist() == [0, 1, 0, 2]
     assert events.sessions.ids.tolist() == [1, 2]
@@ -319,7 +320,7 @@ def test_bad_rows_are_found_each_in_its_place(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(_BAD_ROWS)
     bad_rows = BadRows("skip")
-    events = Table().read([path], bad_rows=bad_rows)
+    events = Table().read([path], ReadSettings(bad_rows))
     assert as_rows(events) == [(1, 2, "", 1462752000000, 1.0), (13, 14, "", 1462752001000, 3.0)]
     found = {problem: [place.rpartition(" ")[2] for place in places] for problem, places in bad_rows.examples.items()}
     assert found == {
@@ -369,7 +370,7 @@ def test_bad_dates_and_json_lines(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text("\n".join(lines))
     bad_rows = BadRows("skip")
-    events = Table().read([path], bad_rows=bad_rows)
+    events = Table().read([path], ReadSettings(bad_rows))
     assert [row[:2] for row in as_rows(events)] == [(1, "a"), (5, "3.5")]
     assert {problem: places[0].rpartition(" ")[2] for problem, places in bad_rows.examples.items()} == {
         "the line is not valid JSON (Input data was truncated)": "2",
@@ -388,7 +389,7 @@ def test_bad_rows_of_typed_columns(tmp_path: Path) -> None:
     }
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     bad_rows = BadRows("skip")
-    assert as_rows(Table().read([tmp_path], bad_rows=bad_rows)) == [(1, "a", "", 1.0)]
+    assert as_rows(Table().read([tmp_path], ReadSettings(bad_rows))) == [(1, "a", "", 1.0)]
     assert bad_rows.counts == {
         "session must be a whole number or a text": 3,
         "session is missing": 1,
@@ -526,7 +527,7 @@ def test_every_file_needs_the_columns(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("session,item\n1,2\n")
     (tmp_path / "b.csv").write_text("session,track\n1,2\n")
     with pytest.raises(DataError) as refused:
-        Table().read([tmp_path], bad_rows=BadRows())
+        Table().read([tmp_path], ReadSettings())
     assert str(refused.value) == f"the column 'item' stands not in {tmp_path}/b.csv; there are session, track"
 
 
@@ -538,7 +539,7 @@ def test_uneven_rows_over_several_blocks_keep_their_numbers(tmp_path: Path, monk
     bad_rows = BadRows("skip")
     reports: list[dict] = []
     events = Table().read(
-        [tmp_path], bad_rows=bad_rows, report=lambda event, **n: reports.append({"event": event, **n})
+        [tmp_path], ReadSettings(bad_rows, report=lambda event, **n: reports.append({"event": event, **n}))
     )
     assert reports.pop(0) == {"event": "columns", "session": "session", "item": "item", "time": "none"}
     assert events.items.ids.tolist() == [n for n in range(1, 200) if n % 7 and n != 100]

@@ -11,6 +11,7 @@ import pytest
 
 from embedrec.errors import SettingsError
 from embedrec.readers import BadRows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.wsknn import Wsknn
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
@@ -29,7 +30,7 @@ _WANT = [
 
 
 def read(*paths: Path, **settings: Any) -> Any:
-    return Wsknn(**settings).read(paths, bad_rows=BadRows())
+    return Wsknn(**settings).read(paths, ReadSettings())
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_bad_sessions(tmp_path: Path, session: Any, problem: str) -> None:
     write(tmp_path, {"a.json": json.dumps({**_MAP, "bad": session})})
     assert refusal(Wsknn(), [tmp_path]) == f"{tmp_path}/a.json, session 'bad': {problem}{SKIP}"
     bad_rows = BadRows("skip")
-    assert len(Wsknn().read([tmp_path], bad_rows=bad_rows)) == 4 and bad_rows.counts == {problem: 1}
+    assert len(Wsknn().read([tmp_path], ReadSettings(bad_rows))) == 4 and bad_rows.counts == {problem: 1}
 
 
 @pytest.mark.parametrize(

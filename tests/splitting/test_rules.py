@@ -18,8 +18,8 @@ from embedrec.data.features import Features
 from embedrec.data.sessions import sessionize
 from embedrec.datasets.movielens_100k import user_cache
 from embedrec.errors import DataError, SettingsError
-from embedrec.readers import BadRows
 from embedrec.readers.movielens import MovieLens
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.rules import (
     SPLITS,
     LastItem,
@@ -333,7 +333,7 @@ def movielens() -> Sessions:
     folder = user_cache() / "ml-100k"
     if not (folder / "ml-100k.inter").is_file():
         pytest.skip(f"needs MovieLens 100K in {folder}, where `embedrec demo` puts it")
-    return sessionize(MovieLens().read([folder], bad_rows=BadRows()))
+    return sessionize(MovieLens().read([folder], ReadSettings()))
 
 
 def test_movielens_in_time_for_warm_users_and_items(movielens: Sessions) -> None:

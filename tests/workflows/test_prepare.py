@@ -17,10 +17,9 @@ from embedrec.models import MODELS, recipe_class
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.serialization import load_model
 from embedrec.models.word2vec.recipe import Word2Vec
-from embedrec.readers import BadRows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
-from embedrec.storage.memory_budget import MemoryBudget
 from embedrec.vectors.file_formats import save_vectors
 from embedrec.workflows import build_index, lineage, prepare, train, verify
 from tests.conftest import LISTS, some_embeddings, tiny_sessions
@@ -32,9 +31,9 @@ class Letters:
 
     upper: bool = False
 
-    def read(self, paths: Any, *, bad_rows: BadRows, workers: int, report: Any, room: MemoryBudget) -> Events:
+    def read(self, paths: Any, settings: ReadSettings) -> Events:
         words = [w.upper() if self.upper else w for w in Path(paths[0]).read_text().split()]
-        report("progress", done=1, total=1, unit="files")
+        settings.report("progress", done=1, total=1, unit="files")
         return Events.of([s for s, w in enumerate(words) for _ in w], [i for w in words for i in w])
 
 
@@ -42,7 +41,7 @@ class Letters:
 def prepared(tmp_path: Path) -> Artifact:
     (tmp_path / "words").write_text(" ".join(LISTS))
     return prepare.prepare(
-        "letters", Letters(upper=True), [tmp_path / "words"], tmp_path / "s", Filters(min_length=2), bad_rows=BadRows()
+        "letters", Letters(upper=True), [tmp_path / "words"], tmp_path / "s", Filters(min_length=2), ReadSettings()
     )
 
 

@@ -183,27 +183,25 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
     from embedrec.data.filters import Filters
     from embedrec.data.regroup import Regroup
     from embedrec.readers import BadRows, reader
-    from embedrec.storage.memory_budget import parse_size
+    from embedrec.readers.tabular.read_settings import ReadSettings
+    from embedrec.storage.memory_budget import budget_of
     from embedrec.workflows import prepare
 
     workspace: Workspace = given["workspace"]
     given["kinds"] = given["kinds"] or None
     filters = Filters(**{f.name: given[f.name] for f in fields(Filters)})
     regroup = Regroup(given["by"], given["gap"])
-    bad_rows = BadRows(given["on_bad_row"])
+    folder, bad_rows = workspace.folder("sessions", name), BadRows(given["on_bad_row"])
     with Progress("prepare") as report:
         done = prepare.prepare(
             source,
             build(reader(source), settings, given="the options"),
             given["paths"],
-            workspace.folder("sessions", name),
+            folder,
             filters,
+            ReadSettings(bad_rows, given["threads"], budget_of(given["memory"], folder.parent), report),
             regroup=regroup,
             test=test,
-            bad_rows=bad_rows,
-            workers=given["threads"],
-            memory=None if given["memory"] is None else parse_size(given["memory"]),
-            report=report,
         )
     about = done.about
     for line in (*bad_rows.lines(), *bad_rows.notes):

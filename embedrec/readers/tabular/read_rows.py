@@ -16,7 +16,6 @@ from embedrec.data.events import Events
 from embedrec.data.sort_events import Columns, sort_events, sort_finer
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, reason
-from embedrec.progress import Report
 from embedrec.readers.tabular import arrow_columns, parse_values
 from embedrec.readers.tabular.background import BackgroundPipeline
 from embedrec.readers.tabular.bad_rows import BadRows
@@ -25,8 +24,9 @@ from embedrec.readers.tabular.formats import Batch, Format
 from embedrec.readers.tabular.given_sessions import by_user_too, shared_sessions
 from embedrec.readers.tabular.guess_columns import listed
 from embedrec.readers.tabular.parse_times import Times, TimeUnit
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source
-from embedrec.storage.memory_budget import IN_MEMORY, Column, MemoryBudget, chunks
+from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
 
 _MANY_BYTES = 64 << 20  # of files in which there may be so many ids that compiled kernels are worth their start
 
@@ -68,28 +68,24 @@ class Plan:
 def read_rows(
     sources: Sequence[tuple[Source, Format]],
     plan: Plan,
-    bad_rows: BadRows,
-    report: Report,
-    *,
-    threads: int = 1,
-    room: MemoryBudget = IN_MEMORY,
+    settings: ReadSettings,
 ) -> Events:
     """The rows of all sources as events, in their order where there is no time.
 
-    threads  more than one code ids and sort while the next rows are read; the result does not depend on it
-    room     where the columns of the events lie
+    With more than one worker, threads code ids and sort while the next rows are read.
 
     Raises DataError for what cannot be read, for bad rows (as `bad_rows` says), and when no row is left.
     """
+    bad_rows, memory, report = settings.bad_rows, settings.memory, settings.report
     total, done = sum(source.unpacked for source, _ in sources), 0
     for source, form in sources:
         check_columns(plan.columns(), source, form.columns(source))
     report("progress", done=0, total=total, unit="B")
     many = total >= _MANY_BYTES
-    with BackgroundPipeline(min(threads, 2) if threads > 1 else 0, room.depth) as behind:
-        table = _Table(plan, many, room, behind)
+    with BackgroundPipeline(min(settings.workers, 2) if settings.workers > 1 else 0, memory.depth) as behind:
+        table = _Table(plan, many, memory, behind)
         for source, form in sources:
-            for batch in form.batches(source, plan.columns(), bad_rows, room.share):
+            for batch in form.batches(source, plan.columns(), bad_rows, memory.share):
                 if many:  # in this thread, which keeps others from Python meanwhile, but not from decoding batches
                     start_kernels(pa.types.is_integer(batch.columns[plan.session].type))
                     many = False
@@ -103,7 +99,7 @@ def read_rows(
             raise DataError(f"no row of {given} can be used; check the files and the filters")
         behind.finish()
     pa.default_memory_pool().release_unused()
-    return table.events(threads, bad_rows.notes)
+    return table.events(settings.workers, bad_rows.notes)
 
 
 def _missing(column: str) -> str:

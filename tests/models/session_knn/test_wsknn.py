@@ -19,7 +19,7 @@ from embedrec.models.serialization import load_model, save_model
 from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.models.session_knn.wsknn import WSKNN
 from embedrec.readers.movielens import MovieLens
-from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage import artifacts
 from tests.conftest import of_lists
 
@@ -53,7 +53,7 @@ def movielens() -> Sessions:
     folder = user_cache() / "ml-100k"
     if not (folder / "ml-100k.inter").is_file():
         pytest.skip(f"needs MovieLens 100K in {folder}, where `embedrec demo` puts it")
-    sessions = sessionize(MovieLens().read([folder], bad_rows=BadRows()))
+    sessions = sessionize(MovieLens().read([folder], ReadSettings()))
     assert sessions.weights is not None
     return Sessions(
         sessions.offsets,

@@ -12,6 +12,7 @@ from embedrec.readers import BadRows
 from embedrec.readers.table import Table
 from embedrec.readers.tabular.arrow_columns import not_utf8, plain
 from embedrec.readers.tabular.item_labels import read_labels
+from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.readers.reading import facts, rows
 
 _TEXTS = [
@@ -30,7 +31,7 @@ def test_texts_of_every_type(tmp_path: Path, kind: Any) -> None:
     pq.write_table(table, tmp_path / "t.parquet")
     features = pa.table({"item": given[:2], "genre": _cast(pa.array(["b", "é"]), kind)})
     pq.write_table(features, tmp_path / "f.parquet")
-    events = Table(item_features=str(tmp_path / "f.parquet")).read([tmp_path / "t.parquet"], bad_rows=BadRows())
+    events = Table(item_features=str(tmp_path / "f.parquet")).read([tmp_path / "t.parquet"], ReadSettings())
     assert rows(events) == [(1, "é"), (1, "b")]
     assert facts(events.item_features) == {"é": {"genre": "b"}, "b": {"genre": "é"}}
 
@@ -80,9 +81,9 @@ def test_rows_of_parquet_that_are_not_utf8(tmp_path: Path) -> None:
     item = pa.array([b"a", b"\xff", b"c"]).view(pa.string())
     pq.write_table(pa.table({"session": [1, 1, 1], "item": item}), tmp_path / "t.parquet")
     with pytest.raises(DataError, match=r"t.parquet, row 2: the row is not UTF-8 text; convert it first"):
-        Table().read([tmp_path], bad_rows=BadRows())
+        Table().read([tmp_path], ReadSettings())
     bad_rows = BadRows("skip")
-    assert rows(Table().read([tmp_path], bad_rows=bad_rows)) == [(1, "a"), (1, "c")]
+    assert rows(Table().read([tmp_path], ReadSettings(bad_rows))) == [(1, "a"), (1, "c")]
     assert bad_rows.counts == {"the row is not UTF-8 text": 1}
 
 
@@ -105,7 +106,7 @@ def test_columns_that_cannot_be_what_they_are_named(tmp_path: Path, role: str, g
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     settings: dict[str, Any] = {role: "other"}
     try:
-        Table(**settings).read([tmp_path], bad_rows=BadRows())
+        Table(**settings).read([tmp_path], ReadSettings())
     except DataError as e:
         assert str(e).startswith(f"{tmp_path}/t.parquet") and "\n" not in str(e)
     else:
@@ -117,8 +118,8 @@ def test_features_that_cannot_be(tmp_path: Path, given: Any) -> None:
     pq.write_table(pa.table({"session": [1, 1], "item": ["a", "b"]}), tmp_path / "t.parquet")
     pq.write_table(pa.table({"item": ["a", "b"], "other": given}), tmp_path / "f.parquet")
     for reading in (
-        lambda: Table(item_features=str(tmp_path / "f.parquet")).read([tmp_path / "t.parquet"], bad_rows=BadRows()),
-        lambda: read_labels(tmp_path / "f.parquet", Table().read([tmp_path / "t.parquet"], bad_rows=BadRows()).items),
+        lambda: Table(item_features=str(tmp_path / "f.parquet")).read([tmp_path / "t.parquet"], ReadSettings()),
+        lambda: read_labels(tmp_path / "f.parquet", Table().read([tmp_path / "t.parquet"], ReadSettings()).items),
     ):
         try:
             reading()
@@ -133,6 +134,6 @@ def test_damaged_pages_are_one_sentence(tmp_path: Path) -> None:
     for at in range(4, len(whole) - 600, len(whole) // 40):
         path.write_bytes(whole[:at] + b"\xff" * 200 + whole[at + 200 :])
         try:
-            Table().read([path], bad_rows=BadRows())
+            Table().read([path], ReadSettings())
         except DataError as e:
             assert str(path) in str(e) and "\n" not in str(e)

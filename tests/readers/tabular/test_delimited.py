@@ -22,6 +22,7 @@ from embedrec.readers.tabular import delimited
 from embedrec.readers.tabular.delimited import Delimited
 from embedrec.readers.tabular.feature_tables import side_table
 from embedrec.readers.tabular.item_labels import read_labels
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import expand
 from tests.readers.reading import SKIP, rows, write
 
@@ -33,7 +34,7 @@ def read(folder: Path, content: bytes | str, name: str = "t.csv", mode: Any = "f
     """The items of the events in their order, and the rows that were left out."""
     write(folder, {name: content})
     bad_rows = BadRows(mode)
-    events = Table(**settings).read([folder / name], bad_rows=bad_rows)
+    events = Table(**settings).read([folder / name], ReadSettings(bad_rows))
     return [item for _, item in rows(events)], bad_rows
 
 
@@ -86,7 +87,7 @@ def _labels(folder: Path) -> None:
 
 def _features(folder: Path) -> None:
     write(folder, {"events.csv": _EVENTS})
-    Table(item_features=str(folder / "t.csv")).read([folder / "events.csv"], bad_rows=BadRows())
+    Table(item_features=str(folder / "t.csv")).read([folder / "events.csv"], ReadSettings())
 
 
 def _attributes(folder: Path) -> None:
@@ -95,15 +96,15 @@ def _attributes(folder: Path) -> None:
 
 def _films(folder: Path) -> None:
     write(folder, {"ratings.csv": "userId,movieId,rating,timestamp\n1,1,3,880000000\n1,2,3,880000001\n"})
-    MovieLens(titles=str(folder / "t.csv")).read([folder / "ratings.csv"], bad_rows=BadRows())
+    MovieLens(titles=str(folder / "t.csv")).read([folder / "ratings.csv"], ReadSettings())
 
 
 def _held_out(folder: Path) -> None:
-    SessionTables().read_test(folder / "t.csv", bad_rows=BadRows())
+    SessionTables().read_test(folder / "t.csv", ReadSettings())
 
 
 def _logs(folder: Path) -> None:
-    Mssd().read([folder / "t.csv"], bad_rows=BadRows())
+    Mssd().read([folder / "t.csv"], ReadSettings())
 
 
 _STATE = "false,false,false,true"
@@ -214,9 +215,9 @@ def test_films_that_python_refuses(tmp_path: Path, movies: str, problem: str) ->
     write(tmp_path, {"ratings.csv": ratings, "movies.csv": f"movieId,title,genres\n{movies}"})
     if problem:
         with pytest.raises(DataError, match=problem):
-            MovieLens().read([tmp_path], bad_rows=BadRows())
+            MovieLens().read([tmp_path], ReadSettings())
     else:
-        events = MovieLens().read([tmp_path], bad_rows=BadRows())
+        events = MovieLens().read([tmp_path], ReadSettings())
         assert events.items.names is not None and events.items.names[0] == "a" * 140_000
 
 

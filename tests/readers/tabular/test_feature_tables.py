@@ -19,6 +19,7 @@ from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.table import Table
 from embedrec.readers.tabular import formats
+from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.readers.reading import ARCHIVES, SKIP, facts, refusal, write
 
 _ROWS: list[dict[str, Any]] = [
@@ -61,7 +62,7 @@ def read(folder: Path, files: dict[str, str | bytes], ids: tuple[Any, ...] = ("b
     events = "who,item_id\n" + "".join(f"u,{i}\n" for i in ids)
     write(folder, {"events/e.csv": events, **files})
     given = {key: str(folder / value) if key.endswith("features") else value for key, value in settings.items()}
-    return Table(session="who", **given).read([folder / "events"], bad_rows=BadRows())
+    return Table(session="who", **given).read([folder / "events"], ReadSettings())
 
 
 @pytest.mark.parametrize("suffix", _WRITERS)
@@ -240,7 +241,7 @@ def test_features_of_what_never_occurs_are_kept(tmp_path: Path) -> None:
 def test_ids_of_another_kind_are_counted(tmp_path: Path) -> None:
     write(tmp_path, {"e.csv": "session,item\n1,1\n1,2\n", "f.csv": "item,x\n3,5\nz,6\nw,7\n1,8\n"})
     bad_rows = BadRows()
-    events = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "e.csv"], bad_rows=bad_rows)
+    events = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "e.csv"], ReadSettings(bad_rows))
     assert facts(events.item_features) == {3: {"x": 5}, 1: {"x": 8}}
     first = f"{tmp_path}/f.csv, row 2"
     assert bad_rows.lines() == [
@@ -253,7 +254,7 @@ def test_names_come_along_where_there_are_none(tmp_path: Path) -> None:
     events = read(tmp_path, files, ("a", "b"), item_features="f.csv")
     assert events.items.names.tolist() == ["Ay", ""] and events.item_features.about()["numeric"] == ["x"]
     write(tmp_path, {"named.csv": "session,item_id,item_name\n1,a,Mine\n"})
-    named = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "named.csv"], bad_rows=BadRows())
+    named = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "named.csv"], ReadSettings())
     assert named.items.names.tolist() == ["Mine"]
 
 
@@ -313,7 +314,7 @@ def test_an_odd_id_is_not_another_ids_twin(tmp_path: Path) -> None:
     write(tmp_path, {"e.csv": "session,item\n1,0\n1,2\n"})
     pq.write_table(pa.table({"item": [0.5, None, 0.0, 2.0], "x": [1, 2, 3, 4]}), tmp_path / "f.parquet")
     bad_rows = BadRows("skip")
-    events = Table(item_features=str(tmp_path / "f.parquet")).read([tmp_path / "e.csv"], bad_rows=bad_rows)
+    events = Table(item_features=str(tmp_path / "f.parquet")).read([tmp_path / "e.csv"], ReadSettings(bad_rows))
     assert facts(events.item_features) == {0: {"x": 3}, 2: {"x": 4}}
     assert bad_rows.counts == {"item must be a whole number or a text": 1, "item is missing": 1}
 
@@ -321,6 +322,6 @@ def test_an_odd_id_is_not_another_ids_twin(tmp_path: Path) -> None:
 def test_bad_rows_are_left_out(tmp_path: Path) -> None:
     write(tmp_path, {"e.csv": "session,item\n1,a\n1,b\n", "f.csv": "item,x\na,1\na,2\n,3\nb,4\n"})
     bad_rows = BadRows("skip")
-    events = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "e.csv"], bad_rows=bad_rows)
+    events = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "e.csv"], ReadSettings(bad_rows))
     assert facts(events.item_features) == {"a": {"x": 1}, "b": {"x": 4}}
     assert bad_rows.counts == {"item stands twice": 1, "item is missing": 1}

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import strategies as st
 
 from embedrec.errors import DataError
+from embedrec.readers import BadRows
 from embedrec.readers.table import Table
 from embedrec.readers.tabular import formats
-from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.formats import Batch, Format, JsonLines, Parquet
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import expand
 from tests.data import strategies as draw
 from tests.readers.reading import rows
@@ -149,14 +150,14 @@ ROWS = [{"session": 1, "item": "a"}, {"session": 1, "item": "b"}, {"session": 2,
 def test_an_array_of_objects_is_read_as_lines_are(tmp_path: Path, name: str, indent: int | None, before: str) -> None:
     content = (before + json.dumps(ROWS, indent=indent)).encode()
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    events = Table().read([tmp_path / name], bad_rows=BadRows())
+    events = Table().read([tmp_path / name], ReadSettings())
     assert rows(events) == [(1, "a"), (1, "b"), (2, "a")]
 
 
 def test_rows_of_an_array_are_numbered(tmp_path: Path) -> None:
     (tmp_path / "e.json").write_text('[{"session": 1, "item": "a"},\n5, {"session": 1}, {"session": 1, "item": "b"}]')
     bad_rows = BadRows("skip")
-    assert rows(Table().read([tmp_path / "e.json"], bad_rows=bad_rows)) == [(1, "a"), (1, "b")]
+    assert rows(Table().read([tmp_path / "e.json"], ReadSettings(bad_rows))) == [(1, "a"), (1, "b")]
     assert bad_rows.examples == {
         "the line must be a JSON object": [f"{tmp_path}/e.json, row 2"],
         "item is missing": [f"{tmp_path}/e.json, row 3"],
@@ -167,10 +168,10 @@ def test_lists_and_halves_of_arrays_are_refused(tmp_path: Path) -> None:
     for content in ("[1, 2]", "[[1, 2]]\n[[3]]", '[{"session": 1, "item": "a"}', "[]"):
         (tmp_path / "e.json").write_text(content)
         with pytest.raises(DataError, match="holds no JSON objects, one a line; check the file"):
-            Table().read([tmp_path / "e.json"], bad_rows=BadRows())
+            Table().read([tmp_path / "e.json"], ReadSettings())
 
 
 def test_json_beside_tables_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text("session,item\n1,a\n")
     (tmp_path / "schema.json").write_text('{"columns": 2}')
-    assert rows(Table().read([tmp_path], bad_rows=BadRows())) == [(1, "a")]
+    assert rows(Table().read([tmp_path], ReadSettings())) == [(1, "a")]

@@ -12,6 +12,7 @@ from embedrec.readers import BadRows
 from embedrec.readers.recbole import RecBole
 from embedrec.readers.session_tables import SessionTables
 from embedrec.readers.table import Table
+from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.wsknn import Wsknn
 from tests.data import strategies as draw
 from tests.readers.reading import SKIP, refusal, rows, write
@@ -25,7 +26,7 @@ _NOTE = (
 def read(tmp_path: Path, content: str, reader: Any = None) -> tuple[Any, list[str]]:
     bad_rows = BadRows()
     write(tmp_path, {"t.csv": content})
-    return (reader or Table()).read([tmp_path / "t.csv"], bad_rows=bad_rows), bad_rows.notes
+    return (reader or Table()).read([tmp_path / "t.csv"], ReadSettings(bad_rows)), bad_rows.notes
 
 
 def test_session_numbers_that_begin_anew(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_a_column_of_users_that_is_named_is_strict(tmp_path: Path) -> None:
     says = "row 2: user_id is missing; --user - reads all rows without users"
     assert refusal(Table(user="user_id"), [tmp_path / "t.csv"]) == f"{tmp_path}/t.csv, {says}{SKIP}"
     assert refusal(RecBole(user="user_id"), [tmp_path / "t.inter"]) == f"{tmp_path}/t.inter, {says}{SKIP}"
-    assert len(Table(user="-").read([tmp_path / "t.csv"], bad_rows=BadRows())) == 4
+    assert len(Table(user="-").read([tmp_path / "t.csv"], ReadSettings())) == 4
     # where a user is the session, nothing is known of a row without one
     alone = "user_id,item_id\nu1,a\n,b\n"
     write(tmp_path, {"t.csv": alone})
@@ -114,6 +115,6 @@ def test_ids_that_are_missing_by_name(tmp_path: Path, word: str) -> None:
     assert read(tmp_path, content)[0].items.ids.tolist() == [word, "b", "c"]  # an id like any other, unless it is said
     write(tmp_path, {"t.csv": content})
     bad_rows = BadRows("skip")
-    events = Table(missing=(word,)).read([tmp_path / "t.csv"], bad_rows=bad_rows)
+    events = Table(missing=(word,)).read([tmp_path / "t.csv"], ReadSettings(bad_rows))
     assert (rows(events), events.items.names.tolist()) == ([(1, "b")], [""])
     assert bad_rows.counts == {"item is missing": 1, "session is missing": 1}

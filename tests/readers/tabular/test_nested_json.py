@@ -9,6 +9,7 @@ import pytest
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.table import Table
+from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.readers.reading import rows, write
 
 _OTTO = """\
@@ -22,17 +23,17 @@ _WANT = [(1, 5, 1661724000270, "carts"), (1, 7, 1661724000278, "clicks"), (3, 7,
 def test_events_of_otto(tmp_path: Path) -> None:
     write(tmp_path, {"t.jsonl": _OTTO})
     named = Table(item="events[].aid", time="events[].ts", kind="events[].type")
-    assert rows(named.read([tmp_path], bad_rows=BadRows()), "time", "kind") == _WANT
+    assert rows(named.read([tmp_path], ReadSettings()), "time", "kind") == _WANT
     guessed = Table(kind="events[].type")
-    assert rows(guessed.read([tmp_path], bad_rows=BadRows()), "time", "kind") == _WANT
+    assert rows(guessed.read([tmp_path], ReadSettings()), "time", "kind") == _WANT
 
 
 def test_keys_of_objects(tmp_path: Path) -> None:
     text = '{"user": {"id": "u"}, "a.b": 1, "a": {"b": 2, "c": 3}}\n{"user": {"id": "u"}, "a": {"b": 4}}\n'
     write(tmp_path, {"t.jsonl": text})
-    assert rows(Table(session="user.id", item="a.b").read([tmp_path], bad_rows=BadRows())) == [("u", 1), ("u", 4)]
+    assert rows(Table(session="user.id", item="a.b").read([tmp_path], ReadSettings())) == [("u", 1), ("u", 4)]
     bad_rows = BadRows("skip")
-    assert rows(Table(session="user.id", item="a.c").read([tmp_path], bad_rows=bad_rows)) == [("u", 3)]
+    assert rows(Table(session="user.id", item="a.c").read([tmp_path], ReadSettings(bad_rows))) == [("u", 3)]
     assert bad_rows.counts == {"a.c is missing": 1}
 
 
@@ -42,7 +43,7 @@ def test_what_is_no_list_of_objects(tmp_path: Path) -> None:
     )
     bad_rows = BadRows("skip")
     table = Table(item="events[].aid", time="-")
-    assert [session for session, _ in rows(table.read([tmp_path], bad_rows=bad_rows))] == [1, 1, 3]
+    assert [session for session, _ in rows(table.read([tmp_path], ReadSettings(bad_rows)))] == [1, 1, 3]
     assert bad_rows.counts == {"events must be a list of objects": 2, "events[].aid must be a text or a number": 1}
     assert bad_rows.examples["events must be a list of objects"][0].endswith("row 4")
 
@@ -50,4 +51,4 @@ def test_what_is_no_list_of_objects(tmp_path: Path) -> None:
 def test_columns_of_two_lists(tmp_path: Path) -> None:
     write(tmp_path, {"t.jsonl": '{"session":1,"a":[{"x":1}],"b":[{"y":1}]}\n'})
     with pytest.raises(DataError, match="stand in several lists; name those of one"):
-        Table(item="a[].x", weight="b[].y").read([tmp_path], bad_rows=BadRows())
+        Table(item="a[].x", weight="b[].y").read([tmp_path], ReadSettings())

@@ -19,6 +19,7 @@ from embedrec.readers.table import Table
 from embedrec.readers.tabular import parse_values
 from embedrec.readers.tabular.parse_times import Times
 from embedrec.readers.tabular.parse_values import cast
+from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.data import strategies as draw
 from tests.readers.reading import SKIP, refusal, rows, write
 
@@ -28,7 +29,7 @@ _NOON = 1_494_244_800_000  # 2017-05-08 12:00:00 UTC
 def times_of(tmp_path: Path, texts: list[str], **settings: Any) -> list[int]:
     lines = [f"1,{n},{text}" for n, text in enumerate(texts)]
     write(tmp_path, {"t.csv": "\n".join(["session,item,time", *lines, ""])})
-    return Table(**settings).read([tmp_path / "t.csv"], bad_rows=BadRows()).time.tolist()
+    return Table(**settings).read([tmp_path / "t.csv"], ReadSettings()).time.tolist()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_days_and_compact_numbers(tmp_path: Path) -> None:
     for column, want in (([20170508120000], _NOON), ([20170508], midnight), ([20170508120000.0], _NOON)):
         pq.write_table(pa.table({"session": [1], "item": [1], "time": column}), tmp_path / "t.parquet")
         for unit in ("auto", "iso"):
-            assert Table(time_unit=unit).read([tmp_path / "t.parquet"], bad_rows=BadRows()).time.tolist() == [want]
+            assert Table(time_unit=unit).read([tmp_path / "t.parquet"], ReadSettings()).time.tolist() == [want]
     assert times_of(tmp_path, ["20170508120000"], time_unit="ms") == [20170508120000]  # as the user says
 
 
@@ -134,7 +135,7 @@ def test_words_for_nothing_are_missing_times(tmp_path: Path, word: str) -> None:
     for good in ("2017-05-08 12:00:00", "1494244800", "20170508120000"):
         bad_rows = BadRows("skip")
         write(tmp_path, {"t.csv": f"session,item,time,weight\n1,a,{word},1\n1,b,{good},{word}\n1,c,{good},2\n"})
-        events = Table().read([tmp_path / "t.csv"], bad_rows=bad_rows)
+        events = Table().read([tmp_path / "t.csv"], ReadSettings(bad_rows))
         assert rows(events, "time", "weight") == [(1, "c", _NOON, 2)]
         assert bad_rows.counts == {"time is missing": 1, "weight is missing": 1}
 
@@ -157,7 +158,7 @@ def test_what_is_finer_than_a_millisecond_orders(tmp_path: Path, texts: list[str
     files["b.csv"] += "".join(f"1,{name},{text}\n" for name, text in zip("cba", texts, strict=True))
     write(tmp_path, files)
     room = MemoryBudget(256 << 20, tmp_path) if budget else IN_MEMORY
-    events = Table().read([tmp_path / "a.csv", tmp_path / "b.csv"], bad_rows=BadRows(), room=room)
+    events = Table().read([tmp_path / "a.csv", tmp_path / "b.csv"], ReadSettings(memory=room))
     assert [row[1] for row in rows(events)] == ["first", "a", "b", "c"]
     assert set((events.time[1:] - 1_396_867_869_123).tolist()) <= {0, 1}
 
@@ -167,7 +168,7 @@ def test_timestamps_are_cut_off_exactly(tmp_path: Path, unit: str) -> None:
     fine = 1 if unit == "us" else 1000
     stamps = pa.array([-1 * fine, 0, 999 * fine, 1000 * fine], pa.timestamp(unit))
     pq.write_table(pa.table({"session": [1] * 4, "item": list("abcd"), "time": stamps}), tmp_path / "t.parquet")
-    events = Table().read([tmp_path / "t.parquet"], bad_rows=BadRows())
+    events = Table().read([tmp_path / "t.parquet"], ReadSettings())
     assert events.time.tolist() == [-1, 0, 0, 1]
 
 
