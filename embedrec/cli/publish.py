@@ -120,16 +120,16 @@ def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: 
     embedrec publish parquet similar/ -n 50
     """
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.publish.parquet import measured_folder, publish_folder, published_folder
+    from embedrec.publish.parquet import folder_generation, measure_folder, publish_folder
 
     if undoes(listing, False, None):
-        _say_listed([published_folder(folder)], as_json)
+        _say_listed([folder_generation(folder)], as_json)
         return
     publication = _publication(**given)
     use_threads(threads)
     with Progress("publish") as report:
         if dry_run:
-            _say_planned("parquet", measured_folder(publication), as_json)
+            _say_planned("parquet", measure_folder(publication), as_json)
             return
         started = perf_counter()
         done = publish_folder(publication, folder, report=report)
@@ -176,7 +176,7 @@ def _publish(
         publication = _publication(**given)
         use_threads(threads)
         if dry_run:
-            _say_planned(name, target.measured(publication), as_json)
+            _say_planned(name, target.measure(publication), as_json)
             return
         started = perf_counter()
         done = publish_to(publication, target, keep=keep, grace=grace, report=report)

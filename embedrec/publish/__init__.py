@@ -1,5 +1,5 @@
-"""Publishing: neighbours and vectors into what other services read, and a switch that readers do not notice.
+"""Publishing: neighbours and vectors to other services, with an atomic switch for their readers.
 
-`publication` says what is published, `target` in which order, and one file a service how: `redis`, `postgres`,
-`qdrant`, `parquet`. A new generation is loaded beside the one that is served; readers see the one or the other.
+`content` holds what is published, `generations` the steps, and one file per service its implementation: `redis`,
+`postgres`, `qdrant`, `parquet`. A new generation is loaded next to the served one; readers see one of the two.
 """

@@ -1,4 +1,4 @@
-"""What is published: every item's nearest others, its vector, or both."""
+"""What is published: the nearest neighbours of every item, their vectors, or both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.vectors.embeddings import Embeddings
 
 BLOCK = 4096  # items searched and written at a time
-MOST_RANKS = 2**15 - 1
+MAX_RANK = 2**15 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +25,12 @@ class PublishContent:
     """The neighbours and vectors of n items.
 
     vocab       the items
-    neighbours  rows (q,) int64, k → TopK (q, k), see `ItemNeighbours`; None where only vectors are published
-    vectors     (n, d), of the same vocabulary; None where only neighbours are published
-    k           neighbours an item; all others in a smaller catalogue
-    made_from   JSON values that tell this content from other content: fingerprints and settings
+    neighbours  rows (q,) int64, k → TopK (q, k), see `ItemNeighbours`; None to publish vectors only
+    vectors     (n, d), of the same vocabulary; None to publish neighbours only
+    k           neighbours per item; all other items in a smaller catalogue
+    made_from   JSON values that identify the content: fingerprints and settings
 
-    Raises SettingsError when there is nothing to publish, DataError when there is no item.
+    Raises SettingsError without neighbours and vectors, DataError without items.
     """
 
     vocab: Vocab
@@ -41,61 +41,63 @@ class PublishContent:
 
     def __post_init__(self) -> None:
         if self.neighbours is None and self.vectors is None:
-            raise SettingsError("a publication must hold neighbours, vectors or both, but was given neither")
+            raise SettingsError("neither neighbours nor vectors were given; publish at least one of them")
         if not len(self.vocab):
-            raise DataError("there are no items to publish; train on sessions that hold items")
+            raise DataError("there are no items to publish; train on sessions with items")
 
     def fingerprint(self, layout: str) -> str:
-        """SHA-256 over what it is made from and how it is laid out at its target: equal content, equal fingerprint."""
-        said = {**self.made_from, "k": self.k, "parts": self.parts, "layout": layout}
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the content and its layout at the target: equal content has an equal fingerprint."""
+        identity = {**self.made_from, "k": self.k, "parts": self.parts, "layout": layout}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     @property
     def parts(self) -> list[str]:
-        """What it holds: "neighbours", "vectors", or both."""
-        held = {"neighbours": self.neighbours, "vectors": self.vectors}
-        return [name for name, part in held.items() if part is not None]
+        """The parts of the content: "neighbours", "vectors", or both."""
+        values = {"neighbours": self.neighbours, "vectors": self.vectors}
+        return [name for name, value in values.items() if value is not None]
 
     def check_ranks(self) -> None:
-        """Raises SettingsError where ranks would not fit into 16 bits, which columns of ranks have."""
-        if self.neighbours is not None and self.most > MOST_RANKS:
-            raise SettingsError(f"ranks end at {MOST_RANKS:,}, but {self.most:,} neighbours an item were asked for")
+        """Raises SettingsError if ranks do not fit into the 16 bits of their column."""
+        if self.neighbours is not None and self.max_k > MAX_RANK:
+            raise SettingsError(
+                f"the number of neighbours must be at most {MAX_RANK:,}, the largest rank; it is {self.max_k:,}"
+            )
 
     @property
-    def most(self) -> int:
-        """Neighbours that an item can have: k, or all others in a smaller catalogue."""
+    def max_k(self) -> int:
+        """Neighbours per item: k, or all other items in a smaller catalogue."""
         return min(self.k, len(self.vocab) - 1)
 
     def neighbour_blocks(self) -> Iterator[tuple[np.ndarray, TopK]]:
-        """Rows (b,) int64 in the order of the vocabulary, and their neighbours (b, k); nothing without neighbours."""
+        """Rows (b,) int64 in vocabulary order, and their neighbours (b, k); empty without neighbours."""
         n = len(self.vocab)
         if self.neighbours is None:
             return
-        ahead: tuple[np.ndarray, Future[TopK]] | None = None
-        with ThreadPoolExecutor(1) as beside:  # searches for one block while the block before is written
+        upcoming: tuple[np.ndarray, Future[TopK]] | None = None
+        with ThreadPoolExecutor(1) as executor:  # searches one block while the previous one is written
             for start in range(0, n, BLOCK):
                 rows = np.arange(start, min(start + BLOCK, n))
-                this, ahead = ahead, (rows, beside.submit(self._found, rows))
-                if this is not None:
-                    yield this[0], this[1].result()
-            if ahead is not None:
-                yield ahead[0], ahead[1].result()
+                current, upcoming = upcoming, (rows, executor.submit(self._search, rows))
+                if current is not None:
+                    yield current[0], current[1].result()
+            if upcoming is not None:
+                yield upcoming[0], upcoming[1].result()
 
     def vector_blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows (b,) int64 in the order of the vocabulary, and their vectors (b, d); nothing without vectors."""
+        """Rows (b,) int64 in vocabulary order, and their vectors (b, d); empty without vectors."""
         if self.vectors is None:
             return
         for start in range(0, len(self.vocab), BLOCK):
             rows = np.arange(start, min(start + BLOCK, len(self.vocab)))
             yield rows, self.vectors.vectors[rows]
 
-    def _found(self, rows: np.ndarray) -> TopK:
-        if self.neighbours is None or not self.most:
+    def _search(self, rows: np.ndarray) -> TopK:
+        if self.neighbours is None or not self.max_k:
             return TopK(np.empty((len(rows), 0)), np.empty((len(rows), 0)), self.vocab)
-        return self.neighbours(rows, self.most)
+        return self.neighbours(rows, self.max_k)
 
 
-def encoded(vocab: Vocab) -> list[bytes]:
+def encode_ids(vocab: Vocab) -> list[bytes]:
     """The ids as UTF-8. Raises DataError for a text that is not Unicode (a lone surrogate)."""
     try:
         return [str(i).encode() for i in vocab.ids.tolist()]
@@ -103,10 +105,13 @@ def encoded(vocab: Vocab) -> list[bytes]:
         raise DataError(f"the text {e.object!r} is not valid Unicode; repair it") from None
 
 
-def seven_digits(scores: np.ndarray) -> np.ndarray:
-    """Scores (…) as float64 rounded to seven significant digits, which is what float32 knows; shorter as text."""
+def round_to_seven_digits(scores: np.ndarray) -> np.ndarray:
+    """Scores (…) as float64, rounded to the seven significant digits of float32, for a shorter text."""
     wide = scores.astype(np.float64)
     finite = np.isfinite(wide) & (wide != 0)
     places = 6 - np.floor(np.log10(np.abs(wide, where=finite, out=np.ones_like(wide))))
-    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)  # whole numbers, which are exact
-    return np.where(finite, np.round(wide * up / down) / up * down, wide)
+    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)  # integers, exact up to 10 ** 22
+    rounded = np.where(finite, np.round(wide * up / down) / up * down, wide)
+    inexact = finite & (np.abs(places) > 22)
+    rounded[inexact] = [float(f"{score:.6e}") for score in wide[inexact].tolist()]
+    return rounded

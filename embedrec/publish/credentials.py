@@ -1,4 +1,4 @@
-"""A URL taken apart by ourselves, before any library sees it: what of it may be shown, and what is refused."""
+"""Parse a URL before any client library does: the form that may be shown, its secrets, and malformed URLs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from unicodedata import normalize
 from embedrec.errors import SettingsError
 
 HIDDEN = "***"
-_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^\s]*)@")  # up to the last @ of a word
+_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^\s]*)@")  # up to the last "@" of a word
 _SECRET_KEY = re.compile(
     r"(?P<key>[\w.-]*(?:pass|pwd|secret|token|key|auth|credential)[\w.-]*)=(?P<value>[^&\s#'\"]+)", re.IGNORECASE
 )
-_HARMLESS = frozenset(  # parameters of Redis' client and of libpq; the values of all others are hidden
+_HARMLESS = frozenset(  # parameters of the Redis client and of libpq; the values of all others are hidden
     re.findall(
         r"\w+",
         "db ssl_cert_reqs ssl_ca_certs ssl_ca_path ssl_certfile ssl_keyfile ssl_check_hostname ssl_min_version "
@@ -27,18 +27,18 @@ _HARMLESS = frozenset(  # parameters of Redis' client and of libpq; the values o
 )
 _NOT_PLAIN = re.compile(r"[/#?\[\]@\s\x00-\x1f]|%(?![0-9a-fA-F]{2})|%00")
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
-_NAMES_ALONE = ("postgresql://", "postgres://")  # elsewhere a user name without a password may be a token
+_USER_SCHEMES = ("postgresql://", "postgres://")  # elsewhere a user name without a password may be a token
 
 
 @dataclass(frozen=True)
 class Url:
     """The parts of a URL.
 
-    scheme  with its "://"; "" where there is none, and all else stands in path
-    user    what stands before the last "@": name:password; None without an "@"
+    scheme  with its "://"; "" if there is none, and everything is in path
+    user    the text before the last "@": name:password; None without an "@"
     host    with its port
     path    from its "/"
-    tail    from the first "?" or "#" behind the path
+    tail    from the first "?" or "#" after the path
     """
 
     scheme: str
@@ -55,22 +55,24 @@ class Url:
         user = None
         if "@" in rest and not rest.startswith("/"):
             user, _, rest = rest.rpartition("@")
-        found = re.match(r"(?s)([^/?#]*)([^?#]*)(.*)", rest)
-        host, path, tail = ("", "", "") if found is None else found.groups()
+        match = re.match(r"(?s)([^/?#]*)([^?#]*)(.*)", rest)
+        host, path, tail = ("", "", "") if match is None else match.groups()
         return cls(start + colon, user, host, path, tail)
 
     def check(self, variable: str) -> None:
-        """Raises SettingsError, which cites nothing, for what a library would take apart in another way.
+        """Raises SettingsError, without citing the URL, for a URL that a client library would parse differently.
 
-        variable  the environment variable that may hold the password instead
+        variable  the environment variable that can hold the password instead
         """
         if not self._plain_user:
             raise SettingsError(
                 "the password in the URL holds a character that must be percent-encoded (such as / as %2F); "
-                f"or give it by {variable}"
+                f"encode it, or set {variable}"
             )
         if not self._plain_host:
-            raise SettingsError("the port in the URL is no number; write the URL as scheme://user:password@host:port")
+            raise SettingsError(
+                "the port in the URL is not a number; write the URL as scheme://user:password@host:port"
+            )
 
     @property
     def shown(self) -> str:
@@ -78,17 +80,17 @@ class Url:
         if not self.scheme:
             return HIDDEN if re.search(r":.*@", self.path, re.DOTALL) else without_secrets(self.path)
         if not (self._plain_user and self._plain_host):
-            return self.scheme + HIDDEN  # nobody can tell where the password ends
+            return self.scheme + HIDDEN  # the end of the password is ambiguous
         user = "" if self.user is None else _shown_user(self.scheme, self.user) + "@"
         tail = "&".join(_shown_parameter(word) for word in self.tail.split("&")) if self.tail else ""
         return f"{self.scheme}{user}{self.host}{self.path}{tail}"
 
     @property
     def secrets(self) -> set[str]:
-        """The password, and the values of parameters that are not known to be harmless."""
+        """The password, and the values of all parameters outside the list of harmless ones."""
         values = [word.partition("=") for word in self.tail.lstrip("?#").split("&")]
-        found = {value or key for key, _, value in values if not _is_harmless(key, value)}
-        return (found | {(self.user or "").partition(":")[2]}) - {""}
+        hidden = {value or key for key, _, value in values if not _is_harmless(key, value)}
+        return (hidden | {(self.user or "").partition(":")[2]}) - {""}
 
     @property
     def _plain_user(self) -> bool:
@@ -101,9 +103,9 @@ class Url:
 
 
 def without_secrets(text: str) -> str:
-    """A text with the passwords and tokens of the URLs in it left out; user names stay.
+    """Replace the passwords and tokens of all URLs in a text; user names remain.
 
-    A name without a password stays in URLs of PostgreSQL; elsewhere it may be a token, and does not.
+    A name without a password remains in URLs of PostgreSQL; elsewhere it may be a token and is hidden.
     """
 
     def user(match: re.Match[str]) -> str:
@@ -116,7 +118,7 @@ def without_secrets(text: str) -> str:
 
 
 def secret_values(text: str) -> set[str]:
-    """What stands behind words such as `password=`."""
+    """The values after words such as `password=`."""
     return {m["value"] for m in _SECRET_KEY.finditer(text) if m["key"].lower() not in _HARMLESS}
 
 
@@ -124,11 +126,11 @@ def _shown_user(scheme: str, user: str) -> str:
     name, colon, _ = user.partition(":")
     if colon:
         return f"{name}:{HIDDEN}"
-    return name if scheme in _NAMES_ALONE else HIDDEN
+    return name if scheme in _USER_SCHEMES else HIDDEN
 
 
 def _shown_parameter(word: str) -> str:
-    """`?key=value`, or only `key=value`, with its value hidden where it could be a secret."""
+    """`?key=value` or `key=value`, its value hidden if it could be a secret."""
     key, equals, value = word.partition("=")
     start = key[:1] if key[:1] in ("?", "#") else ""
     if _is_harmless(key[len(start) :], value):

@@ -1,4 +1,4 @@
-"""Where to publish: a URL whose secrets stand in no message, and trying again when it does not answer."""
+"""The endpoint of a publish: a URL whose secrets appear in no message, and retries of lost connections."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a call that lost its connection is tried again: after `first` seconds, then twice as long each time."""
+    """Retries of a call that lost its connection, with exponential backoff: `first` seconds, doubled each time."""
 
     again: int = 4
     first: float = 0.25
 
-    def waits(self) -> Iterator[float]:
+    def delays(self) -> Iterator[float]:
         yield from (self.first * 2**i for i in range(self.again))
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A URL to publish to; as text it is what may be shown.
+    """A URL to publish to; its `str` hides secrets.
 
     url      with its credentials
-    secret   a password or API key from elsewhere than the URL, such as the environment
-    retries  how often to try again
-    report   is told of every retry: "retry" with seconds and reason
+    secret   a password or API key from outside the URL, such as the environment
+    retries  number and delays of retries
+    report   called for every retry as report("retry", seconds=, reason=)
     """
 
     url: str = field(repr=False)
@@ -46,44 +46,44 @@ class Endpoint:
         return Url.of(self.url).shown
 
     def check(self, variable: str) -> None:
-        """Raises SettingsError for a URL whose password nobody can tell from the rest; it could stand in `variable`."""
+        """Raises SettingsError for a URL whose password is ambiguous; `variable` can hold the password instead."""
         check_unicode(str(self), "the URL")
         Url.of(self.url).check(variable)
 
     def hide(self, text: str) -> str:
-        """A text of others without the secrets of this place, however they are written, and without those of URLs and
-        after words such as `password=` in it."""
+        """Hide secrets in the text of a library: those of this endpoint in any encoding, of other URLs, and after words
+        such as `password=`."""
         return self._without(text, without_secrets)
 
     def mask(self, text: str) -> str:
-        """A text of ours without the secrets of this place, however they are written."""
+        """Hide the secrets of this endpoint, in any encoding, in a text of embedrec."""
         return self._without(text, str)
 
     def fail(self, error: Exception, remedy: str = "check the URL, and whether the service runs") -> NoReturn:
-        """Raises PublishError with what a client library said, secrets left out."""
-        said = self.hide(reason(error)).rstrip(".")
-        raise PublishError(f"{self} cannot be published to ({said}); {remedy}") from None
+        """Raises PublishError with the message of a client library, secrets hidden."""
+        message = self.hide(reason(error)).rstrip(".")
+        raise PublishError(f"{self} cannot be published to ({message}); {remedy}") from None
 
-    def take_turn(self, taken: Callable[[], bool], what: str) -> None:
-        """Wait for `taken` to become true: the server may not know yet that the publisher before us was killed.
+    def wait_for_turn(self, taken: Callable[[], bool], what: str) -> None:
+        """Wait for `taken` to become true: the server may not have noticed yet that a previous publisher was killed.
 
-        Raises PublishError when the tries are used up: somebody else publishes `what`.
+        Raises PublishError after the last retry: another process publishes to `what`.
         """
-        waits = self.retries.waits()
+        delays = self.retries.delays()
         while not taken():
-            wait = next(waits, None)
-            if wait is None:
+            delay = next(delays, None)
+            if delay is None:
                 raise PublishError(
-                    f"another publish to {what!r} at {self} is going on; wait for it, or choose another --prefix"
+                    f"another publish to {what!r} at {self} is running; wait for it, or choose another --prefix"
                 )
-            time.sleep(wait)
+            time.sleep(delay)
 
-    def retrying(self, call: Callable[[], T], lost: tuple[type[Exception], ...], again: Callable[[], None]) -> T:
-        """What `call` returns; after a failure that means a lost connection, `again` and `call` are tried once more.
+    def retry(self, call: Callable[[], T], lost: tuple[type[Exception], ...], again: Callable[[], None]) -> T:
+        """The result of `call`; after an error of `lost`, a lost connection, calls `again` and retries.
 
-        Raises PublishError when the tries are used up.
+        Raises PublishError after the last retry.
         """
-        waits = self.retries.waits()
+        delays = self.retries.delays()
         ready = True
         while True:
             try:
@@ -92,11 +92,11 @@ class Endpoint:
                     ready = True
                 return call()
             except lost as e:
-                wait = next(waits, None)
-                if wait is None:
+                delay = next(delays, None)
+                if delay is None:
                     self.fail(e)
-                self.report("retry", seconds=wait, reason=self.hide(reason(e)))
-                time.sleep(wait)
+                self.report("retry", seconds=delay, reason=self.hide(reason(e)))
+                time.sleep(delay)
                 ready = False
 
     def _without(self, text: str, more: Callable[[str], str]) -> str:
@@ -106,13 +106,13 @@ class Endpoint:
         return str(self).join(map(more, pieces))
 
     def _secrets(self) -> list[str]:
-        """Every way to write the secrets, the longest first."""
-        found = {self.secret or ""} | Url.of(self.url).secrets | secret_values(self.url)
-        forms = {form(f) for f in found for form in (str, unquote, unquote_plus)}
+        """The secrets in every encoding, longest first."""
+        secrets = {self.secret or ""} | Url.of(self.url).secrets | secret_values(self.url)
+        forms = {form(f) for f in secrets for form in (str, unquote, unquote_plus)}
         forms |= {form(f) for f in forms for form in (quote, quote_plus)}
         return sorted(forms - {""}, key=len, reverse=True)
 
 
 def check_installed(module: str, extra: str) -> None:
-    """Raises SettingsError when the package `module`, which comes with an extra of embedrec, is missing."""
+    """Raises SettingsError if the package `module` of an extra of embedrec is missing."""
     need_package(module, f"publishing to {extra}", f"embedrec[{extra}]")

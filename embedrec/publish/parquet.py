@@ -1,11 +1,11 @@
-"""Neighbours and vectors as a folder of Parquet files, which takes the place of the old one in one step.
+"""Neighbours and vectors as a folder of Parquet files, which replaces the old one atomically.
 
 neighbours.parquet  item, rank (1 is the nearest), other, score
-vectors.parquet     id, vector, and count, name where known: see `vector_files`
-manifest.json       what the files hold, with checksums: the folder is an artifact of kind "publication"
+vectors.parquet     id, vector, and count, name if known: see `file_formats.save_vectors`
+manifest.json       contents and checksums of the files: the folder is an artifact of kind "publication"
 
-Who has a file open reads the old one on. A reader that opens it twice by its name, as pyarrow.parquet.read_table does,
-may meet two: open it once, as in `scripts/consumers/similar.py`.
+A reader with an open file continues to read the old one. A reader that opens a file twice by its name, as
+pyarrow.parquet.read_table does, may get two versions: open it once, as in `scripts/consumers/similar.py`.
 """
 
 from __future__ import annotations
@@ -29,67 +29,67 @@ _KIND = "publication"
 _LAYOUT = "parquet-1"
 
 
-def measured_folder(publication: PublishContent) -> Size:
-    """What `publish_folder` would write: rows, and bytes, of neighbours as compressed, of vectors as they are."""
-    publication.check_ranks()
+def measure_folder(content: PublishContent) -> Size:
+    """The size that `publish_folder` would write: rows, and bytes (neighbours compressed, vectors uncompressed)."""
+    content.check_ranks()
     size: dict[str, int] = {}
     total = 0
-    if publication.neighbours is not None:
-        counted = _Counted()
-        size["neighbours"] = _write_neighbours(publication, counted, quiet)
-        total += counted.bytes
-    if publication.vectors is not None:
-        size["vectors"] = len(publication.vectors)
-        total += publication.vectors.vectors.nbytes
+    if content.neighbours is not None:
+        file = _CountingFile()
+        size["neighbours"] = _write_neighbours(content, file, quiet)
+        total += file.bytes
+    if content.vectors is not None:
+        size["vectors"] = len(content.vectors)
+        total += content.vectors.vectors.nbytes
     return {**size, "bytes": total}
 
 
-def publish_folder(publication: PublishContent, folder: Path, *, report: Report = quiet) -> Published:
-    """Write the folder; it appears, or takes the place of the old one, whole, and who reads the old one reads on.
+def publish_folder(content: PublishContent, folder: Path, *, report: Report = quiet) -> Published:
+    """Write the folder, or replace an old one, atomically; open files of the old one stay readable.
 
-    A folder that holds this content already, undamaged, is left alone. Raises ArtifactError when something else stands
-    there, which is never overwritten.
+    A folder that already holds this content, undamaged, is not written again. Raises ArtifactError if something else
+    exists at the path, which is never overwritten.
     """
-    publication.check_ranks()
+    content.check_ranks()
     artifacts.check_place(folder)
     atomic.sweep(folder.parent)
-    fingerprint = publication.fingerprint(_LAYOUT)
-    number, there = 1, None
+    fingerprint = content.fingerprint(_LAYOUT)
+    number, published = 1, None
     with suppress(ArtifactError, KeyError):
-        there = artifacts.read(folder, _KIND)
-        number = there.about["generation"] + 1
-        there.check()
-        if there.about["published"] == fingerprint:
-            return Published(there.about["generation"])
+        published = artifacts.read(folder, _KIND)
+        number = published.about["generation"] + 1
+        published.check()
+        if published.about["published"] == fingerprint:
+            return Published(published.about["generation"])
     size: dict[str, int] = {}
-    about: dict[str, Any] = {"generation": number, "published": fingerprint, **publication.made_from}
-    with artifacts.writing(folder, _KIND, about, made_from=there) as draft:
-        if publication.neighbours is not None:
+    about: dict[str, Any] = {"generation": number, "published": fingerprint, **content.made_from}
+    with artifacts.writing(folder, _KIND, about, made_from=published) as draft:
+        if content.neighbours is not None:
             with draft.path("neighbours.parquet").open("wb") as file:
-                size["neighbours"] = _write_neighbours(publication, file, report)
-        if publication.vectors is not None:
-            save_vectors(publication.vectors, draft.path("vectors.parquet"), "parquet")
-            size["vectors"] = len(publication.vectors)
+                size["neighbours"] = _write_neighbours(content, file, report)
+        if content.vectors is not None:
+            save_vectors(content.vectors, draft.path("vectors.parquet"), "parquet")
+            size["vectors"] = len(content.vectors)
         draft.about["rows"] = dict(size)
         size["bytes"] = sum(file.stat().st_size for file in draft.folder.iterdir())
     return Published(number, size)
 
 
-def published_folder(folder: Path) -> Generation:
-    """What a folder serves: the only generation, as the next one takes its place.
+def folder_generation(folder: Path) -> Generation:
+    """The generation that a folder holds; the next one replaces it.
 
-    Raises ArtifactError where there is no such folder, or it is damaged.
+    Raises ArtifactError if the folder is missing or damaged.
     """
-    there = artifacts.read(folder, _KIND)
-    about = there.about
+    published = artifacts.read(folder, _KIND)
+    about = published.about
     number, fingerprint = about.get("generation"), about.get("published")
     if not (isinstance(number, int) and isinstance(fingerprint, str)):
-        raise ArtifactError(f"{folder} does not say which generation it is; publish it again")
+        raise ArtifactError(f"the manifest of {folder} has no generation; publish it again")
     return Generation(number, fingerprint, True, source=str(about.get("source", "")))
 
 
-class _Counted(BytesIO):
-    """A file that keeps nothing but its length."""
+class _CountingFile(BytesIO):
+    """A file that only counts its bytes."""
 
     bytes = 0
 
@@ -102,24 +102,24 @@ class _Counted(BytesIO):
         return self.bytes
 
 
-def _write_neighbours(publication: PublishContent, file: IO[bytes], report: Report) -> int:
-    """Write a row a pair; how many there were. Memory does not grow with the catalogue."""
+def _write_neighbours(content: PublishContent, file: IO[bytes], report: Report) -> int:
+    """Write one row per pair; returns their number. Memory does not grow with the catalogue."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    ids = to_arrow(publication.vocab.ids)
+    ids = to_arrow(content.vocab.ids)
     schema = pa.schema([("item", ids.type), ("rank", pa.int16()), ("other", ids.type), ("score", pa.float32())])
     total = 0
     with pq.ParquetWriter(file, schema, compression="zstd") as out:
-        for rows, found in publication.neighbour_blocks():
-            query, rank = np.nonzero(found.rows >= 0)
+        for rows, neighbours in content.neighbour_blocks():
+            query, rank = np.nonzero(neighbours.rows >= 0)
             columns = [
                 ids.take(pa.array(rows[query])),
                 pa.array((rank + 1).astype(np.int16)),
-                ids.take(pa.array(found.rows[query, rank])),
-                pa.array(found.scores[query, rank]),
+                ids.take(pa.array(neighbours.rows[query, rank])),
+                pa.array(neighbours.scores[query, rank]),
             ]
             out.write_table(pa.table(columns, schema=schema))
             total += len(query)
-            report("progress", done=int(rows[-1]) + 1, total=len(publication.vocab), unit="items")
+            report("progress", done=int(rows[-1]) + 1, total=len(content.vocab), unit="items")
     return total

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that comes back, names that are quoted, and transactions of one publisher at a time."""
+"""A PostgreSQL connection with reconnects, quoted names, and transactions that exclude other publishers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from embedrec.publish.endpoint import Endpoint
 
 T = TypeVar("T")
-_QUIET = logging.NullHandler()  # otherwise psycopg's remarks on a lost connection go to stderr
-_FINAL_STATES = ("0A", "22", "23", "28", "3D", "42", "53100", "53200")  # SQLSTATE that another try does not change
+_QUIET = logging.NullHandler()  # otherwise psycopg logs a lost connection to stderr
+_FINAL_STATES = ("0A", "22", "23", "28", "3D", "42", "53100", "53200")  # SQLSTATE of errors that a retry cannot fix
 _FINAL_WORDS = (
     "authentication",
     "does not exist",
@@ -26,75 +26,75 @@ _FINAL_WORDS = (
 
 @dataclass(eq=False)
 class Session:
-    """What talks to the server.
+    """A session with the server.
 
-    place   postgresql://
-    prefix  what our names begin with
-    schema  where they are; None for the connection's own
+    endpoint  postgresql://
+    prefix    of the names of tables and views
+    schema    of the tables and views; None for the connection's default
     """
 
-    place: Endpoint
+    endpoint: Endpoint
     prefix: str
     schema: str | None
     connection: Any = field(default=None, init=False, repr=False)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One transaction, and one publisher at a time. Raises PublishError when there is another."""
+        """A transaction that excludes other publishers. Raises PublishError if there is another one."""
         with self.connection.transaction():
             name = f"embedrec {self.schema or ''} {self.prefix}"
             lock = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
-            self.place.take_turn(lambda: bool(self.one(lock, values=(name,))), self.prefix)
+            self.endpoint.wait_for_turn(lambda: bool(self.scalar(lock, values=(name,))), self.prefix)
             yield
 
-    def asked(self, call: Callable[[], T]) -> T:
-        """What a call returns, also after the connection was lost for a while; transactions begin anew then."""
+    def call(self, call: Callable[[], T]) -> T:
+        """The result of a call, with retries after a lost connection; transactions start again."""
         import psycopg
 
         logging.getLogger("psycopg").addHandler(_QUIET)
 
-        def asked() -> T:
+        def attempt() -> T:
             try:
                 if self.connection is None:
-                    given = {"password": self.place.secret} if self.place.secret else {}
-                    self.connection = psycopg.connect(self.place.url, autocommit=True, connect_timeout=10, **given)
-                    if self.connection.info.server_version >= 140000:  # end soon where we are killed
+                    given = {"password": self.endpoint.secret} if self.endpoint.secret else {}
+                    self.connection = psycopg.connect(self.endpoint.url, autocommit=True, connect_timeout=10, **given)
+                    if self.connection.info.server_version >= 140000:  # ends the session soon after a kill
                         self.connection.execute("SET client_connection_check_interval = '500ms'")
                 return call()
             except (psycopg.OperationalError, psycopg.InterfaceError) as e:
                 state = e.sqlstate or ""
                 if state.startswith(_FINAL_STATES) or (not state and any(word in str(e) for word in _FINAL_WORDS)):
-                    self.place.fail(e, "check the URL, user and password")
+                    self.endpoint.fail(e, "check the URL, user and password")
                 raise
             except psycopg.Error as e:
-                self.place.fail(e, "see what the server says")
+                self.endpoint.fail(e, "see the server's message")
 
-        return self.place.retrying(asked, (psycopg.OperationalError, psycopg.InterfaceError), self.hang_up)
+        return self.endpoint.retry(attempt, (psycopg.OperationalError, psycopg.InterfaceError), self.disconnect)
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
 
-    def there(self, name: str) -> bool:
-        """Whether there is such a table or view; a look into pg_class also hears of what others made meanwhile."""
-        found = "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%s))"
-        return bool(self.one(found, values=(self.quoted(name),)))
+    def exists(self, name: str) -> bool:
+        """Whether a table or view exists; pg_class includes those that others have just committed."""
+        query = "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%s))"
+        return bool(self.scalar(query, values=(self.quote_name(name),)))
 
-    def quoted(self, name: str, *, bare: bool = False) -> str:
-        """One of our names, as it stands in a statement; `bare` without its schema."""
+    def quote_name(self, name: str, *, bare: bool = False) -> str:
+        """A name with the prefix, quoted for a statement; `bare` omits the schema."""
         from psycopg import sql
 
         parts = [] if bare or not self.schema else [self.schema]
         return str(sql.Identifier(*parts, f"{self.prefix}_{name}").as_string(self.connection))
 
-    def do(self, text: str, *names: str, values: tuple[Any, ...] = (), bare: int = 0) -> list[Any]:
-        """The rows that a statement gives; its {} are our names, its %s the values."""
-        made = [self.quoted(name, bare=i < bare) for i, name in enumerate(names)]
-        if values:  # '%' stands for one of them, unless it is doubled
-            made = [name.replace("%", "%%") for name in made]
-        done = self.connection.execute(text.format(*made), values or None)
-        return list(done.fetchall()) if done.description is not None else []
+    def execute(self, text: str, *names: str, values: tuple[Any, ...] = (), bare: int = 0) -> list[Any]:
+        """The rows of a statement; its {} are replaced by quoted names, its %s by values."""
+        identifiers = [self.quote_name(name, bare=i < bare) for i, name in enumerate(names)]
+        if values:  # '%' in a name must be doubled
+            identifiers = [name.replace("%", "%%") for name in identifiers]
+        cursor = self.connection.execute(text.format(*identifiers), values or None)
+        return list(cursor.fetchall()) if cursor.description is not None else []
 
-    def one(self, text: str, *names: str, values: tuple[Any, ...] = ()) -> Any:
-        return self.do(text, *names, values=values)[0][0]
+    def scalar(self, text: str, *names: str, values: tuple[Any, ...] = ()) -> Any:
+        return self.execute(text, *names, values=values)[0][0]

@@ -110,7 +110,7 @@ def at_hand(url: str, n: int, k: int) -> None:
     vocab = Vocab(np.array([f"spotify:artist:{i:022d}" for i in range(n)], dtype=object))
     rows = np.random.default_rng(0).integers(0, n, (n, k))
     scores = np.broadcast_to(np.arange(k, 0, -1, dtype=np.float32), (n, k))
-    found = PublishContent(vocab, lambda asked, most: TopK(rows[asked], scores[asked], vocab), None, k, {})
+    found = PublishContent(vocab, lambda asked, max_k: TopK(rows[asked], scores[asked], vocab), None, k, {})
     for kind in ("list", "json"):
         began = time.perf_counter()
         written = publish(found, Redis(Endpoint(url), prefix=f"hand-{kind}", format=kind)).written  # type: ignore[arg-type]

@@ -189,7 +189,7 @@ def test_passwords_that_must_be_encoded(
     ran = run("publish", target, url, "--retries", 0, "--workspace", compass)
     assert ran.code == 1 and ran.err.splitlines()[-1] == (
         "embedrec: the password in the URL holds a character that must be percent-encoded (such as / as %2F); "
-        f"or give it by {variable}"
+        f"encode it, or set {variable}"
     )
     for words in (("publish", target, url, url), ("publish", url), ("publish", target, "--keep", url), (url,)):
         ran = run(*words)
@@ -258,7 +258,7 @@ def gone_back(run: Run, words: tuple[object, ...], workspace: Path) -> None:
     assert json.loads(walked(run, *words, "--rollback", "--generation", 2, *at).out)["generation"] == 2
     for more, code, says in (
         (("--rollback", "--generation", 2), 1, "generation 2 is served already"),
-        (("--rollback", "--generation", 7), 1, "there is no generation 7; there are 1, 2"),
+        (("--rollback", "--generation", 7), 1, "there is no generation 7; the generations are 1, 2"),
         (("--generation", 1), 2, "--generation is for --rollback"),
         (("--rollback", "--list"), 2, "leave one out"),
         (("--rollback", "-n", 3), 2, "--rollback publishes nothing; leave out -n"),
@@ -281,7 +281,7 @@ def test_rollback_of_redis(run: Run, compass: Path, redis: Any, redis_url: str) 
     assert (redis.get("embedrec:served"), redis.lrange("embedrec:2:north", 0, -1)) == ("2", LISTS["north"])
     redis.delete("embedrec:1:west")
     ran = run(*words, "--rollback", "--workspace", compass)
-    assert ran.code == 1 and "generation 1 is not whole, 1 of it were lost" in ran.err
+    assert ran.code == 1 and "generation 1 is incomplete (lost entries: 1)" in ran.err
     assert redis.get("embedrec:served") == "2"
 
 

@@ -28,8 +28,8 @@ def content(
     vocab = Vocab([f"item:{i} ä" for i in range(n)] if ids is None else ids)
     vectors = Embeddings(read_only(rng.normal(size=(n, d)).astype(np.float32)), vocab)
 
-    def neighbours(asked: np.ndarray, most: int) -> TopK:
-        return TopK(rows[asked, :most], scores[asked, :most], vocab)
+    def neighbours(asked: np.ndarray, max_k: int) -> TopK:
+        return TopK(rows[asked, :max_k], scores[asked, :max_k], vocab)
 
     return PublishContent(
         vocab,

@@ -14,10 +14,10 @@ from embedrec.data import Vocab
 from embedrec.errors import DataError, PublishError, SettingsError
 from embedrec.progress import Report
 from embedrec.publish import generations as module
-from embedrec.publish.content import PublishContent, encoded, seven_digits
+from embedrec.publish.content import PublishContent, encode_ids, round_to_seven_digits
 from embedrec.publish.endpoint import Endpoint
 from embedrec.publish.generations import Generation, Published, Size, generations_at, publish, rollback
-from embedrec.publish.parquet import measured_folder
+from embedrec.publish.parquet import measure_folder
 from embedrec.publish.postgres import Postgres
 from tests.publish.content import content, lists
 
@@ -46,24 +46,25 @@ def test_blocks_hold_every_item_once() -> None:
 
 
 def test_bad_publications() -> None:
-    with pytest.raises(SettingsError, match="given neither"):
+    with pytest.raises(SettingsError, match="neither neighbours nor vectors were given"):
         PublishContent(Vocab(["a"]), None, None, 1, {})
     with pytest.raises(DataError, match="no items to publish"):
         PublishContent(Vocab([]), content().neighbours, None, 1, {})
-    assert encoded(Vocab([1, -2])) == [b"1", b"-2"]
+    assert encode_ids(Vocab([1, -2])) == [b"1", b"-2"]
     with pytest.raises(DataError, match="not valid Unicode"):
-        encoded(Vocab(["a", "\ud800"]))
+        encode_ids(Vocab(["a", "\ud800"]))
 
 
 @given(st.floats(width=32, allow_nan=False))
 @example(174180057088.0)
+@example(2.598133180275581e-28)
 def test_seven_digits(score: float) -> None:
-    (short,) = seven_digits(np.array([score], dtype=np.float32)).tolist()
+    (short,) = round_to_seven_digits(np.array([score], dtype=np.float32)).tolist()
     assert short == pytest.approx(score, rel=1e-6, abs=0) or score == short
     assert (
         len(repr(short).split("e")[0].replace("-", "").replace(".", "").strip("0")) <= 7
         or abs(score) in (0, np.inf)
-        or (abs(score) < 1e-30 or abs(score) > 1e15)
+        or abs(score) > 1e15
     )
 
 
@@ -93,13 +94,13 @@ class InMemory:
     def check(self, publication: PublishContent) -> None:
         assert not self.inside
 
-    def measured(self, publication: PublishContent) -> Size:
+    def measure(self, publication: PublishContent) -> Size:
         return {"bytes": 1}
 
     def missing(self, number: int, publication: PublishContent) -> int:
         return self.lost_keys.get(number, 0)
 
-    def reading(self) -> InMemory:
+    def readonly(self) -> InMemory:
         return self
 
     def lost(self, number: int) -> int:
@@ -172,19 +173,21 @@ def test_what_lost_some_is_written_again() -> None:
 def test_ranks_have_sixteen_bits() -> None:
     ids = Vocab(list(range(40_000)))
     many = PublishContent(ids, content().neighbours, None, 32_768, {})
-    with pytest.raises(SettingsError, match=r"^ranks end at 32,767, but 32,768 neighbours an item were asked for$"):
+    with pytest.raises(
+        SettingsError, match=r"^the number of neighbours must be at most 32,767, the largest rank; it is 32,768$"
+    ):
         many.check_ranks()
-    for refuses in (measured_folder, Postgres(Endpoint("postgresql://h/db")).measured):
-        with pytest.raises(SettingsError, match=r"^ranks end at"):
+    for refuses in (measure_folder, Postgres(Endpoint("postgresql://h/db")).measure):
+        with pytest.raises(SettingsError, match=r"^the number of neighbours must be at most"):
             refuses(many)
     PublishContent(ids, content().neighbours, None, 32_767, {}).check_ranks()
     content(k=70_000).check_ranks()
-    assert content(12, k=70_000).most == 11
+    assert content(12, k=70_000).max_k == 11
 
 
 def test_rollback_goes_back_to_what_was_served_before() -> None:
     target = InMemory()
-    with pytest.raises(PublishError, match="no older generation to go back to"):
+    with pytest.raises(PublishError, match="no older generation to roll back to"):
         rollback(target)
     for seed in (1, 2, 3):
         target.now += 100
@@ -199,10 +202,13 @@ def test_rollback_goes_back_to_what_was_served_before() -> None:
     target.now += 100
     publish(content(seed=4), target, keep=1, grace=0)  # the one that was gone back to stays
     assert sorted(target.held) == [1, 4]
-    for number, says in ((4, "generation 4 is served already"), (9, "there is no generation 9; there are 1, 4")):
+    for number, says in (
+        (4, "generation 4 is served already"),
+        (9, "there is no generation 9; the generations are 1, 4"),
+    ):
         with pytest.raises(PublishError, match=says):
             rollback(target, number)
     target.lost_keys[1] = 7
-    with pytest.raises(PublishError, match="generation 1 is not whole, 7 of it were lost"):
+    with pytest.raises(PublishError, match=r"generation 1 is incomplete \(lost entries: 7\)"):
         rollback(target)
     assert target.serves == 4 and not target.inside

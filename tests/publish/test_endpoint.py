@@ -70,7 +70,7 @@ def test_passwords_that_must_be_encoded(start: str, password: str) -> None:
         place.check("REDISCLI_AUTH")
     assert str(raised.value) == (
         "the password in the URL holds a character that must be percent-encoded (such as / as %2F); "
-        "or give it by REDISCLI_AUTH"
+        "encode it, or set REDISCLI_AUTH"
     )
     assert str(place) == place.url.partition("://")[0] + "://***"
     Endpoint(f"{start}{quote('x' + password, safe='').replace('%00', '')}@127.0.0.1:7391/0").check("REDISCLI_AUTH")
@@ -78,7 +78,9 @@ def test_passwords_that_must_be_encoded(start: str, password: str) -> None:
 
 def test_no_port() -> None:
     for url in ("redis://me:s3cret", "redis://me:s3c/ret", "http://[s3cret", "postgresql://a:1,b:s3cret/db"):
-        with pytest.raises(SettingsError, match=r"^the port in the URL is no number; write the URL as scheme://user:"):
+        with pytest.raises(
+            SettingsError, match=r"^the port in the URL is not a number; write the URL as scheme://user:"
+        ):
             Endpoint(url).check("X")
     for url in ("redis://h", "redis://[::1]:6379", "postgresql://a:1,b/db", "postgresql:///db?user=a@b", "folder", ""):
         Endpoint(url).check("X")
@@ -110,7 +112,7 @@ def test_trying_again() -> None:
             raise ConnectionError("lost s3cret")
         return "done"
 
-    assert place.retrying(call, (ConnectionError,), lambda: calls.append("again")) == "done"
+    assert place.retry(call, (ConnectionError,), lambda: calls.append("again")) == "done"
     assert calls == ["call", "again", "call", "again", "call"]
     assert said == [{"seconds": 0.001, "reason": "lost ***"}, {"seconds": 0.002, "reason": "lost ***"}]
     calls[:] = []
@@ -119,13 +121,13 @@ def test_trying_again() -> None:
         raise ConnectionError("s3cret\nmore")
 
     with pytest.raises(PublishError) as raised:
-        place.retrying(never, (ConnectionError,), never)
+        place.retry(never, (ConnectionError,), never)
     assert str(raised.value) == (
         "redis://:***@h cannot be published to (***); check the URL, and whether the service runs"
     )
     assert raised.value.__cause__ is None and raised.value.__suppress_context__
     with pytest.raises(ZeroDivisionError):
-        place.retrying(lambda: 1 // 0, (ConnectionError,), never)
+        place.retry(lambda: 1 // 0, (ConnectionError,), never)
 
 
 def test_a_missing_package() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from embedrec.errors import ArtifactError
 from embedrec.publish.generations import Published
-from embedrec.publish.parquet import measured_folder, publish_folder
+from embedrec.publish.parquet import measure_folder, publish_folder
 from embedrec.vectors.file_formats import load_vectors
 from tests.publish.content import content, lists, scored
 
@@ -36,7 +36,7 @@ def test_rows(tmp_path: Path, ids: Any) -> None:
     assert some.vectors is not None
     assert (read.vectors == some.vectors.vectors).all() and read.vocab.ids.tolist() == some.vocab.ids.tolist()
     assert done.written["neighbours"] == sum(map(len, lists(some).values()))
-    planned = measured_folder(some)
+    planned = measure_folder(some)
     assert {**planned, "bytes": 0} == {**done.written, "bytes": 0}
     assert planned["bytes"] == pytest.approx(done.written["bytes"], rel=0.5)
 

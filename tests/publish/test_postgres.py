@@ -60,7 +60,7 @@ def test_rows(postgres: Any, postgres_url: str, ids: Any) -> None:
     assert vectors(postgres) == dict(zip(some.vocab.ids.tolist(), some.vectors.vectors.tolist(), strict=True))
     assert done.generation == 1 and done.written["vectors"] == 20
     assert done.written["neighbours"] == sum(map(len, lists(some).values()))
-    assert done.written == target(postgres_url).measured(some)
+    assert done.written == target(postgres_url).measure(some)
     (about,) = postgres.execute("SELECT fingerprint, about->>'made_from', parts FROM embedrec_generations").fetchall()
     assert about == (some.fingerprint("postgres-1"), some.made_from["made_from"], ["neighbours", "vectors"])
 
@@ -82,7 +82,7 @@ def test_names_are_quoted(postgres: Any, postgres_url: str) -> None:
         publish(content(seed=seed), target(postgres_url, prefix=odd, schema="my schema"), grace=0)
     postgres.execute('SET search_path TO "my schema"')
     assert served(postgres, odd.replace('"', '""')) == with_some(content(seed=3))
-    with pytest.raises(PublishError, match=r"schema .nowhere. does not exist\); see what the server says"):
+    with pytest.raises(PublishError, match=r"schema .nowhere. does not exist\); see the server's message"):
         publish(content(), target(postgres_url, schema="nowhere"))
     for bad in ("", "é" * 21):
         with pytest.raises(SettingsError, match="1 to 40 bytes"):
@@ -227,17 +227,17 @@ def test_neighbours_are_looked_up_by_index(postgres: Any, postgres_url: str) -> 
 
 def test_what_readers_rely_on_stays(postgres: Any, postgres_url: str) -> None:
     publish(content(), target(postgres_url))
-    with pytest.raises(PublishError, match=r"get vector\(4\) vector, but what is published has vector\(5\); choose"):
+    with pytest.raises(PublishError, match=r"get vector\(4\) vector, but the content has vector\(5\); choose"):
         publish(content(d=5), target(postgres_url))
-    with pytest.raises(PublishError, match="get text item, but what is published has bigint; choose another --prefix"):
+    with pytest.raises(PublishError, match="get text item, but the content has bigint; choose another --prefix"):
         publish(content(ids=list(range(12))), target(postgres_url))
     assert served(postgres) == with_some(content())
     assert numbers(postgres, "neighbours") == numbers(postgres, "vectors") == {1}
     with pytest.raises(
-        SettingsError, match="an HNSW index of pgvector takes 2000 dimensions at most, but vectors have 2001"
+        SettingsError, match="an HNSW index of pgvector supports at most 2000 dimensions; the vectors have 2001"
     ):
         publish(content(d=2001), target(postgres_url, hnsw=True))
-    with pytest.raises(DataError, match=r"the id 'a\\x00b' holds a zero byte"):
+    with pytest.raises(DataError, match=r"the id 'a\\x00b' contains a zero byte"):
         publish(content(3, ids=["a\0b", "c", "d"]), target(postgres_url))
 
 
@@ -253,8 +253,8 @@ def test_two_that_publish_the_same_at_once(postgres: Any, postgres_url: str) -> 
     from dataclasses import replace
 
     some, second = content(), target(postgres_url)
-    second.place = replace(second.place, retries=Retries(8, 0.05))
-    second._session.place = second.place
+    second.endpoint = replace(second.endpoint, retries=Retries(8, 0.05))
+    second._session.endpoint = second.endpoint
     asked, done = threading.Event(), []
     looked = second._session.transaction
 
@@ -276,7 +276,7 @@ def test_two_that_publish_the_same_at_once(postgres: Any, postgres_url: str) -> 
 
 
 def test_more_neighbours_than_items(postgres: Any, postgres_url: str) -> None:
-    assert target(postgres_url).measured(content(k=70_000, short=False))["neighbours"] == 12 * 11
+    assert target(postgres_url).measure(content(k=70_000, short=False))["neighbours"] == 12 * 11
     publish(content(k=70_000, short=False), target(postgres_url))
     assert served(postgres) == with_some(content(k=70_000, short=False))
 
@@ -374,8 +374,8 @@ def test_no_pgvector(postgres: Any, postgres_url: str) -> None:
     first = target(postgres_url)
     with first:
         session = first._session
-        do = session.do
-        session.do = lambda text, *names, **more: [] if "'vector'" in text else do(text, *names, **more)  # type: ignore[method-assign]
-        with pytest.raises(PublishError, match="has no pgvector; install it there, or leave the vectors out"):
+        execute = session.execute
+        session.execute = lambda text, *names, **more: [] if "'vector'" in text else execute(text, *names, **more)  # type: ignore[method-assign]
+        with pytest.raises(PublishError, match="has no pgvector; install it, or publish without vectors"):
             first.write(content(), "", lambda *a, **k: None)
         assert first.write(content(parts="neighbours"), "", lambda *a, **k: None)[0] == 1

@@ -60,7 +60,7 @@ def test_points(client: Any, parts: str, ids: Any) -> None:
     some = unscaled(content(parts=parts, ids=ids))
     done = publish(some, target(client))
     assert points(client, some) == expected(some)
-    assert done == Published(1, target(client).measured(some)) and done.written["points"] == 12
+    assert done == Published(1, target(client).measure(some)) and done.written["points"] == 12
     assert publish(some, target(client)) == Published(1)
     (found,) = client.retrieve("embedrec", [point_id(some.vocab.id(3))])
     assert found.payload["item"] == some.vocab.id(3)
@@ -147,7 +147,7 @@ def test_answers_that_are_tried_again(client: Any, monkeypatch: pytest.MonkeyPat
     with pytest.raises(
         PublishError, match=r"https://:\*\*\*@db:6333 cannot be .*403 .*; check the URL, and the API key"
     ):
-        ours._asked(refused)
+        ours._call(refused)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaves its lock file open
@@ -173,8 +173,8 @@ def test_points_that_were_lost_are_written_again(client: Any) -> None:
 def test_places_that_are_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for bad, says in {
-        "localhost:6333": "a server needs a scheme; write http://localhost:6333",
-        "me:s3cret@db.example.com:6333/x": r"a server needs a scheme; write http://me:\*\*\*@db.example.com:6333/x",
+        "localhost:6333": "the URL of a server needs a scheme; write http://localhost:6333",
+        "me:s3cret@db.example.com:6333/x": r"the URL of a server needs a scheme; write http://me:\*\*\*@db.example.com:6333/x",
         "grpc://host:6334": "write the URL as http://host:6333 or https://host:6333, or name a folder",
     }.items():
         with pytest.raises(SettingsError, match=f"^{says}$"):
@@ -189,7 +189,7 @@ def test_places_that_are_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         publish(content(), Qdrant(Endpoint("models")))
     with pytest.raises(PublishError, match=r"^models/meta.json is a file"):
         publish(content(), Qdrant(Endpoint("models/meta.json")))
-    with pytest.raises(SettingsError, match="qdrant takes vectors"):
+    with pytest.raises(SettingsError, match="qdrant needs vectors"):
         publish(content(parts="neighbours"), Qdrant(Endpoint("qd2")))
     assert [f.name for f in tmp_path.iterdir()] == ["models"]
     for half in ([], [".lock"], [".lock", "collection"]):  # of a publish that was killed early
@@ -215,7 +215,7 @@ def test_bad_settings(client: Any) -> None:
     for bad in ("", "a/b", "ä"):
         with pytest.raises(SettingsError, match="1 to 80 letters"):
             target(client, prefix=bad)
-    with pytest.raises(SettingsError, match="qdrant takes vectors"):
+    with pytest.raises(SettingsError, match="qdrant needs vectors"):
         publish(content(parts="neighbours"), target(client))
     with pytest.raises(PublishError, match=r"http://127.0.0.1:1 cannot be .*refused"):
         publish(content(), Qdrant(Endpoint("http://127.0.0.1:1", retries=Retries(1, 0.01))))

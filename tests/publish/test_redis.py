@@ -76,7 +76,7 @@ def test_many_batches_and_one_item(redis: Any, redis_url: str) -> None:
     said: list[int] = []
     done = publish(many, target(redis_url), report=lambda event, **numbers: said.append(numbers["done"]))
     assert served(redis, many) == lists(many) and said == [2048, 4096, 5000]
-    assert done.written == target(redis_url).measured(many)
+    assert done.written == target(redis_url).measure(many)
     alone = content(1, 3, parts="neighbours", short=False)
     assert publish(alone, target(redis_url, prefix="alone")).written["keys"] == 0
     assert redis.eval(READ_LIST, 0, "alone", alone.vocab.id(0)) == []
@@ -131,7 +131,7 @@ def test_what_is_half_loaded_goes(redis: Any, redis_url: str) -> None:
     assert generations(redis) == {"1"} and served(redis, first) == lists(first)  # it cleaned up itself
     half = target(redis_url)
     half.__enter__()
-    half._note(7, {"state": "loading"})
+    half._save_state(7, {"state": "loading"})
     redis.rpush("embedrec:7:x", "y")
     redis.set("embedrec:70:x", "no part of generation 7")
     half._client.connection.disconnect()  # as if it had been killed: nothing is handed over
@@ -141,15 +141,15 @@ def test_what_is_half_loaded_goes(redis: Any, redis_url: str) -> None:
 
 
 def test_one_publisher_at_a_time(redis: Any, redis_url: str) -> None:
-    with target(redis_url), pytest.raises(PublishError, match=r"another publish to 'embedrec' at .* is going on"):
+    with target(redis_url), pytest.raises(PublishError, match=r"another publish to 'embedrec' at .* is running"):
         publish(content(parts="neighbours"), target(redis_url))
     with target(redis_url, prefix="other"):
         publish(content(parts="neighbours"), target(redis_url))
     first = target(redis_url)
     first.__enter__()
     redis.set("embedrec:publisher", "somebody:1:else")
-    with pytest.raises(PublishError, match="began meanwhile"):
-        first._lead_to(1, {})
+    with pytest.raises(PublishError, match="started meanwhile"):
+        first._switch_to(1, {})
     redis.delete("embedrec:publisher")
     first._client.close()
 
@@ -193,7 +193,7 @@ def test_memory_that_is_used_up_during_the_load(redis: Any, redis_url: str) -> N
             redis.config_set("maxmemory", 1)
 
     try:
-        with pytest.raises(PublishError, match=r"used memory > 'maxmemory'.*; see what the service says$"):
+        with pytest.raises(PublishError, match=r"used memory > 'maxmemory'.*; see the server's message$"):
             publish(content(5000, 3, seed=2, parts="neighbours"), target(redis_url), report=fill)
     finally:
         redis.config_set("maxmemory", 0)
@@ -223,7 +223,7 @@ def test_a_server_that_goes_away() -> None:
                 first.close()
                 second.enter_context(redis_server(port=int(url.split(":")[2].split("/")[0])))
 
-        with pytest.raises(PublishError, match=r"was started anew during the publish; publish again$"):
+        with pytest.raises(PublishError, match=r"restarted during the publish; publish again$"):
             publish(some, target(url), report=restart)
 
 
@@ -252,7 +252,7 @@ def test_keys_that_were_lost_are_written_again(redis: Any, redis_url: str, kind:
 def test_prefixes_that_look_like_a_generation() -> None:
     """The keys of `embedrec:1` would go with generation 1 of `embedrec`."""
     for bad in ("embedrec:1", "a:b:20", "shop:3:x"):
-        with pytest.raises(SettingsError, match=rf"^the prefix '{bad}' holds a number behind ':', .*; choose another"):
+        with pytest.raises(SettingsError, match=rf"^the prefix '{bad}' has a number after ':', .*; choose another"):
             Redis(Endpoint("redis://h"), prefix=bad)
     for good in ("1", "a:b1", "v2:x", "a:1b"):
         Redis(Endpoint("redis://h"), prefix=good)
@@ -260,7 +260,7 @@ def test_prefixes_that_look_like_a_generation() -> None:
 
 def test_databases_are_numbers() -> None:
     for bad in ("redis://h:7391/abc", "rediss://h/1/2", "redis://h/-1", "redis://h/0x"):
-        with pytest.raises(SettingsError, match=r"^the database in the URL is no number; write it as redis://"):
+        with pytest.raises(SettingsError, match=r"^the database in the URL is not a number; write the URL as redis://"):
             Redis(Endpoint(bad))
     for good in ("redis://h", "redis://h/", "redis://h:1/7?db=2", "unix:///run/redis.sock?db=1"):
         Redis(Endpoint(good))
@@ -381,29 +381,29 @@ def test_nobody_there() -> None:
 def test_other_things_are_not_touched(redis: Any, redis_url: str) -> None:
     some = content(parts="neighbours")
     redis.hset("embedrec:generations", "of", "people")
-    with pytest.raises(PublishError, match="other things in embedrec:generations; choose another --prefix"):
+    with pytest.raises(PublishError, match="a foreign value in embedrec:generations; choose another --prefix"):
         publish(some, target(redis_url))
     for foreign in ('{"a": 1}', "[]", "7", '{"state": "whole"}', '{"state": "whole", "fingerprint": "f", "keys": "x"}'):
         redis.delete("embedrec:generations")
         redis.hset("embedrec:generations", "1", foreign)
-        with pytest.raises(PublishError, match="other things in embedrec:generations; choose another --prefix"):
+        with pytest.raises(PublishError, match="a foreign value in embedrec:generations; choose another --prefix"):
             publish(some, target(redis_url))
         assert redis.hgetall("embedrec:generations") == {"1": foreign}
     redis.delete("embedrec:generations")
     redis.hset("embedrec:retired", "of", "people")
-    with pytest.raises(PublishError, match="other things in embedrec:retired; choose another --prefix"):
+    with pytest.raises(PublishError, match="a foreign value in embedrec:retired; choose another --prefix"):
         publish(some, target(redis_url))
     redis.delete("embedrec:retired")
     redis.rpush(f"embedrec:1:{some.vocab.id(1)}", "somebody else's")
-    with pytest.raises(PublishError, match="holds other keys under 'embedrec'"):
+    with pytest.raises(PublishError, match="has foreign keys under 'embedrec'"):
         publish(some, target(redis_url))
     redis.config_set("maxmemory", 1)
     try:
-        with pytest.raises(PublishError, match=r"used memory > 'maxmemory'.; see what the service says"):
+        with pytest.raises(PublishError, match=r"used memory > 'maxmemory'.; see the server's message"):
             publish(some, target(redis_url))
     finally:
         redis.config_set("maxmemory", 0)
-    with pytest.raises(SettingsError, match="redis takes neighbours only"):
+    with pytest.raises(SettingsError, match="redis supports neighbours only"):
         publish(content(), target(redis_url))
     with pytest.raises(SettingsError, match="must not be empty"):
         Redis(Endpoint(redis_url), prefix="")
