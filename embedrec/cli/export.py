@@ -212,7 +212,7 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
         given["histories"],
         given["settings"],
         popularity=given["popularity"],
-        seen=given["seen"],
+        exclude_seen=not given["seen"],
         attributes=given["attributes"],
         allowed=allowed,
     )

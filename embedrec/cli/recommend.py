@@ -87,7 +87,7 @@ def recommend(
     history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
     mask = allowed.among(vocab, features)
     tell(allowed, vocab, mask)
-    found = recommended(asked, history, min(count or _SHOWN, len(vocab)), seen=seen, allowed=mask)
+    found = recommended(asked, history, min(count or _SHOWN, len(vocab)), exclude_seen=not seen, allowed=mask)
     records: list[dict[str, Any]] = [
         {"rank": rank, "item": vocab.id(row), "score": round(float(score), 4), "name": vocab.name(row)}
         for rank, (row, score) in enumerate(zip(found.rows[0].tolist(), found.scores[0], strict=True), 1)

@@ -27,16 +27,16 @@ from embedrec.splitting.test_cases import TestCases
 class EvaluationSettings(Settings):
     """How answers are judged.
 
-    at       lengths of the lists that are judged
-    seen     whether items of the history may be answered
-    ties     where a target stands among items of equal score, see `rank`
-    unknown  targets that training does not know: "miss" counts them as not found, "drop" leaves them out
-    draws    resamples for the 95 % intervals; 0 for none
-    seed     of the resamples
+    at            lengths of the lists that are judged
+    exclude_seen  whether items of the history are left out of the lists
+    ties          where a target stands among items of equal score, see `rank`
+    unknown       targets that training does not know: "miss" counts them as not found, "drop" leaves them out
+    draws         resamples for the 95 % intervals; 0 for none
+    seed          of the resamples
     """
 
     at: tuple[int, ...] = (1, 5, 10, 20)
-    seen: bool = True
+    exclude_seen: bool = False
     ties: Ties = "conservative"
     unknown: Literal["miss", "drop"] = "miss"
     draws: int = DRAWS
@@ -111,7 +111,7 @@ def evaluate(
     k = terms.at[-1]
     # R-precision needs lists as long as there are targets; longer than this they are not of use to anyone
     depth = max(k, min(int(questions.relevant.max()), _DEEPEST, len(train.vocab)))
-    ranking = rank(model, questions, depth, seen=terms.seen, ties=terms.ties, report=report)
+    ranking = rank(model, questions, depth, exclude_seen=terms.exclude_seen, ties=terms.ties, report=report)
     row_of = np.append(train.vocab.rows_of(ranking.vocab.ids), -1).astype(np.int32)
     lists = np.full((len(questions), depth), -1, dtype=np.int32)
     scores = np.full(lists.shape, -np.inf, dtype=np.float32)

@@ -51,7 +51,7 @@ def neighbours(model: Model, train: Sessions, k: int) -> np.ndarray:
     for start in range(0, len(model.vocab), _BLOCK):
         items = np.arange(start, min(start + _BLOCK, len(model.vocab)))
         alone = Sessions(np.arange(len(items) + 1), items, model.vocab, items)
-        found = row_of[model.recommend(alone, reach, seen=False).rows]
+        found = row_of[model.recommend(alone, reach, exclude_seen=True).rows]
         known = row_of[items] >= 0
         lists[row_of[items][known], :reach] = found[known]
     return lists

@@ -125,7 +125,7 @@ def _ranks(
     ends = questions.offsets[block.start : block.stop + 1]
     targets = questions.targets[ends[0] : ends[-1]]
     histories = questions.histories(block.start, block.stop)
-    higher, equal, own = model.standings(histories, ends - ends[0], targets, sizes, seen=terms.seen)
+    higher, equal, own = model.standings(histories, ends - ends[0], targets, sizes, exclude_seen=terms.exclude_seen)
     return np.where(own > 0, higher + SHARE_BEFORE[terms.ties] * (equal - own) + 1, np.inf)
 
 
@@ -146,7 +146,7 @@ def _fingerprint(
         "settings": {**settings_of(model.recipe), "neighbours": sizes},
         "items": len(model.vocab),
         "ties": terms.ties,
-        "seen": terms.seen,
+        "seen": not terms.exclude_seen,
     }
     arrays = {
         **{f"model {name}": array for name, array in model.arrays.items()},

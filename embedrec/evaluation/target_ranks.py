@@ -43,12 +43,18 @@ class Ranking:
 
 
 def rank(
-    model: Model, questions: TestCases, k: int, *, seen: bool, ties: Ties = "conservative", report: Report = quiet
+    model: Model,
+    questions: TestCases,
+    k: int,
+    *,
+    exclude_seen: bool,
+    ties: Ties = "conservative",
+    report: Report = quiet,
 ) -> Ranking:
     """The lists of a model and the ranks of the targets, among all items of the model.
 
     k     lists are so long at most; shorter when the model has fewer items
-    seen  whether items of the history may be answered
+    exclude_seen  whether items of the history are left out
     ties  where a target stands among items of equal score: "standard" first (#(>) + 1), "conservative" last (#(≥)),
           "median" in the middle. Several targets of equal score take places beside each other. An item that a model
           gives no score is never a hit.
@@ -61,7 +67,7 @@ def rank(
     ranks = np.empty(len(questions.targets))
     for start, stop in _blocks(questions.length):
         rows[start:stop], scores[start:stop], ranks[slice(*questions.offsets[[start, stop]])] = _answered(
-            model, questions, start, stop, k, seen, ties
+            model, questions, start, stop, k, exclude_seen, ties
         )
         report("progress", done=stop, total=len(questions), unit="questions")
     return Ranking(model.vocab, rows, scores, questions.offsets, ranks)
@@ -79,7 +85,7 @@ def _blocks(length: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _answered(
-    model: Model, questions: TestCases, start: int, stop: int, k: int, seen: bool, ties: Ties
+    model: Model, questions: TestCases, start: int, stop: int, k: int, exclude_seen: bool, ties: Ties
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lists (b, k), their scores (b, k), and ranks of the targets (t,) of questions start … stop − 1."""
     n = len(model.vocab)
@@ -87,14 +93,14 @@ def _answered(
     offsets = questions.offsets[start : stop + 1] - questions.offsets[start]
     targets = questions.targets[slice(*questions.offsets[[start, stop]])]
     reach = min(k + 1, n)  # one more shows whether ties go on
-    found = model.recommend(histories, reach, seen=seen)
+    found = model.recommend(histories, reach, exclude_seen=exclude_seen)
     ranks, undecided = target_ranks(found.rows, found.scores, offsets, targets, k, ties, complete=reach == n)
     rows, scores = _first(found, offsets, targets, ranks, k)
     left = np.flatnonzero(undecided)
     while len(left):
         reach = min(reach * _WIDER, n)
         for part in np.array_split(left, -(-len(left) * reach // _WIDE)):
-            wide = model.recommend(histories.take(part), reach, seen=seen)
+            wide = model.recommend(histories.take(part), reach, exclude_seen=exclude_seen)
             counts = np.diff(offsets)[part]
             some = np.concatenate([[0], np.cumsum(counts)])
             at = np.repeat(offsets[part] - some[:-1], counts) + np.arange(some[-1])

@@ -33,11 +33,11 @@ class Model(Protocol):
         """Everything `recipe.from_arrays` needs beside the vocabulary."""
         ...
 
-    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+    def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """The k best next items of each history.
 
-        histories  S sessions in any vocabulary; items that the model does not know are left out
-        seen       whether items of the history may come back
+        histories     S sessions in any vocabulary; unknown items are ignored
+        exclude_seen  whether items of the history are left out
         Returns TopK (S, k). Raises SettingsError when k is not in 1 … n. An empty history is answered too.
         """
         ...

@@ -27,7 +27,7 @@ def some_queries(model: VectorModel, sessions: Sessions, count: int, *, seed: in
 
 
 def recommended(
-    model: Model, histories: Sessions, k: int, *, seen: bool = False, allowed: np.ndarray | None = None
+    model: Model, histories: Sessions, k: int, *, exclude_seen: bool = True, allowed: np.ndarray | None = None
 ) -> TopK:
     """The k best next items of each history, as `Model.recommend` finds them, among those that are allowed.
 
@@ -37,9 +37,9 @@ def recommended(
     more. Raises as `Model.recommend` does, and SettingsError for rows that are not there.
     """
     if allowed is None:
-        return model.recommend(histories, k, seen=seen)
+        return model.recommend(histories, k, exclude_seen=exclude_seen)
     if isinstance(model, VectorModel):
-        return model.recommend(histories, k, seen=seen, allowed=allowed)
+        return model.recommend(histories, k, exclude_seen=exclude_seen, allowed=allowed)
     n, vocab = len(model.vocab), model.vocab
     check_k(k, n)
     some = some_rows(allowed, n)
@@ -48,7 +48,7 @@ def recommended(
     while len(left):
         again = []
         for part in np.array_split(left, -(-len(left) * reach // _BLOCK)):
-            found = model.recommend(histories.take(part), reach, seen=seen)
+            found = model.recommend(histories.take(part), reach, exclude_seen=exclude_seen)
             best = among(found, some).first(k)
             rows[part], scores[part] = best.rows, best.scores
             more = (best.rows[:, -1] < 0) & (found.rows[:, -1] >= 0)

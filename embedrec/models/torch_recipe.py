@@ -169,20 +169,20 @@ def device_of(recipe: Recipe, asked: str, report: Report = quiet, *, place: int 
 class HeldBack:
     """Training sessions whose last items are held back for validation.
 
-    train      all S sessions, without these items
-    histories  q sessions without their last items
-    targets    (q,) the last items, rows in the sessions' vocabulary
-    seen       whether items of the history may come back, as they do in these sessions
+    train         all S sessions, without these items
+    histories     q sessions without their last items
+    targets       (q,) the last items, rows in the sessions' vocabulary
+    exclude_seen  whether items of the history are left out; not where these sessions repeat items
     """
 
     train: Sessions
     histories: Sessions
     targets: np.ndarray
-    seen: bool
+    exclude_seen: bool
 
     def judged(self, model: Model) -> dict[str, float]:
         """recall@20 and mrr@20 of the held-back items, all items ranked."""
-        answer = model.recommend(self.histories, min(_K, len(model.vocab)), seen=self.seen)
+        answer = model.recommend(self.histories, min(_K, len(model.vocab)), exclude_seen=self.exclude_seen)
         targets = model.vocab.rows_of(self.histories.vocab.ids)[self.targets]
         query, place = np.nonzero(answer.rows == targets[:, None])
         reciprocal = np.zeros(len(targets))
@@ -207,7 +207,8 @@ def held_back(sessions: Sessions, seed: int) -> HeldBack | None:
         return None
     histories = sessions.take(chosen, sessions.lengths[chosen] - 1)
     pairs = sessions.session_of * len(sessions.vocab) + sessions.items
-    return HeldBack(sessions.filter_events(keep), histories, sessions.items[last], len(np.unique(pairs)) < len(pairs))
+    distinct = len(np.unique(pairs)) == len(pairs)
+    return HeldBack(sessions.filter_events(keep), histories, sessions.items[last], distinct)
 
 
 def digest(sessions: Sessions) -> str:

@@ -109,12 +109,14 @@ class VectorModel:
         check_others(k, len(self.vocab))
         return self.embeddings.search(self.embeddings.vectors[rows], k + 1, allowed=allowed).without(rows)
 
-    def recommend(self, histories: Sessions, k: int, *, seen: bool = False, allowed: np.ndarray | None = None) -> TopK:
+    def recommend(
+        self, histories: Sessions, k: int, *, exclude_seen: bool = True, allowed: np.ndarray | None = None
+    ) -> TopK:
         """See `Model.recommend`; of what is allowed, (n,) bool or rows (m,), where it is said."""
         check_k(k, len(self.vocab))
         histories = histories.reindex(self.vocab)
         queries = self.encoder(histories)
-        if seen:
+        if not exclude_seen:
             return self.searcher.search(queries, k, allowed=allowed)
         reach = min(k + int(histories.lengths.max(initial=0)), len(self.vocab))
         return excluding(self.searcher.search(queries, reach, allowed=allowed), histories, k)
@@ -124,8 +126,8 @@ def excluding(topk: TopK, histories: Sessions, k: int) -> TopK:
     """The k best of each row of `topk` (q, m) that are not in the history beside it: TopK (q, k)."""
     n = len(topk.vocab)
     query = histories.session_of
-    seen = np.isin(topk.rows + n * np.arange(len(topk))[:, None], histories.items + n * query)  # (q, m)
-    rows = np.where(seen, -1, topk.rows)
+    known = np.isin(topk.rows + n * np.arange(len(topk))[:, None], histories.items + n * query)  # (q, m)
+    rows = np.where(known, -1, topk.rows)
     order = np.argsort(rows < 0, axis=1, kind="stable")[:, :k]  # keeps what is best first
     rows = np.take_along_axis(rows, order, 1)
     scores = np.where(rows < 0, -np.inf, np.take_along_axis(topk.scores, order, 1))

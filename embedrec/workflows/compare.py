@@ -22,16 +22,16 @@ Judged = Mapping[str, tuple[EvaluatedModel, Evaluation]]
 
 
 def terms_of(
-    trial: EvaluationTask, at: Sequence[int], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
+    trial: EvaluationTask, at: Sequence[int], ties: Any, seen_items: str | None, unknown: Any, draws: int, seed: int
 ) -> EvaluationSettings:
     """How answers are judged.
 
-    seen  items of the history: "keep" or "remove"; None keeps them where training sessions repeat items
+    seen_items  items of the history: "keep" or "remove"; None keeps them where training sessions repeat items
 
     Raises SettingsError for lists longer than the catalogue.
     """
-    keep = trial.protocol != "similar" and trial.repeats() if seen is None else seen == "keep"
-    terms = EvaluationSettings(tuple(at), keep, ties, unknown, draws, seed)
+    keep = trial.protocol != "similar" and trial.repeats() if seen_items is None else seen_items == "keep"
+    terms = EvaluationSettings(tuple(at), not keep, ties, unknown, draws, seed)
     check_lengths(terms, trial.train)
     return terms
 

@@ -114,7 +114,7 @@ def walk(
             yield f"  {score:.3f}  {name}{source.label(name)}"
     yield ""
 
-    questions, terms = next_items(split.test, "last"), EvaluationSettings(at=(_K,), seen=False, draws=0)
+    questions, terms = next_items(split.test, "last"), EvaluationSettings(at=(_K,), exclude_seen=True, draws=0)
     yield f"next {source.item}, all {source.item}s ranked, {len(questions):,} held-out ones:"
     for title, model in (
         ("word2vec", load_model(trained)),

@@ -165,7 +165,7 @@ def about(trial: EvaluationTask, terms: EvaluationSettings) -> dict[str, Any]:
         "part": trial.part,
         "protocol": trial.protocol,
         "ties": terms.ties,
-        "seen": "kept" if terms.seen else "removed",
+        "seen": "removed" if terms.exclude_seen else "kept",
         "unknown": terms.unknown,
         "train_sessions": len(trial.train),
         "train_events": len(trial.train.items),

@@ -124,15 +124,15 @@ def exportable_recommendations(
     settings: SearchSettings = AS_BUILT,
     *,
     popularity: float | None = None,
-    seen: bool = False,
+    exclude_seen: bool = True,
     attributes: Path | None = None,
     allowed: ItemFilter = EVERYTHING,
 ) -> Exportable:
     """What a model recommends for each history of a file; arguments as of `open_answering`.
 
-    histories   a table of a session (or user), an item, and a time or position where known, see `Table`
-    seen        whether items of the history may come back
-    allowed     which items may be recommended
+    histories     a table of a session (or user), an item, and a time or position where known, see `Table`
+    exclude_seen  whether items of the history are left out
+    allowed       which items may be recommended
 
     Raises DataError for files that cannot be read.
     """
@@ -147,7 +147,7 @@ def exportable_recommendations(
     mask = allowed.among(vocab, features)
 
     def best(rows: np.ndarray, k: int) -> TopK:
-        return recommended(found, known.take(rows), k, seen=seen, allowed=mask)
+        return recommended(found, known.take(rows), k, exclude_seen=exclude_seen, allowed=mask)
 
     def trained() -> Sessions:
         return Sessions.load(trained_on(workspace, source))
@@ -160,11 +160,11 @@ def exportable_recommendations(
     answers = ResultLists(Vocab(given.ids), vocab, best, len(vocab), ("history", "item"))
     items = found.embeddings if isinstance(found, VectorModel) else None
     none = Sessions(np.zeros(len(given) + 1, np.int64), np.zeros(0, np.int32), vocab, given.ids)
-    material = PolicyInputs(vocab, trained, features, items, none if seen else known, mask)
+    material = PolicyInputs(vocab, trained, features, items, known if exclude_seen else none, mask)
     about = _about("recommendations", opened.used, settings, attributes)
     about |= {
         "popularity": popularity,
-        "seen": seen,
+        "seen": not exclude_seen,
         "histories": _table(histories),
         **_filter(allowed),
     }

@@ -61,7 +61,7 @@ def main() -> None:
     alone(exact, warm, histories, "exact")
     alone(ann, warm, histories, "FAISS")
     found(exact, ann, histories)
-    terms = EvaluationSettings(at=(20,), seen=True, ties="conservative", draws=0)
+    terms = EvaluationSettings(at=(20,), exclude_seen=False, ties="conservative", draws=0)
     scores = [evaluate(model, questions, train, terms).metrics for model in (exact, ann)]
     (recall, mrr), (recall_ann, mrr_ann) = [(s["recall@20"], s["mrr@20"]) for s in scores]
     print(

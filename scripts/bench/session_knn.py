@@ -81,8 +81,8 @@ def batch(data: Data, threads: int, repeats: int) -> None:
         several = one.with_threads(threads)
         alone, together = timed(
             repeats,
-            lambda m=one: m.recommend(data.histories, 20, seen=True),
-            lambda m=several: m.recommend(data.histories, 20, seen=True),
+            lambda m=one: m.recommend(data.histories, 20, exclude_seen=False),
+            lambda m=several: m.recommend(data.histories, 20, exclude_seen=False),
         )
         rates = [len(data.histories) / seconds for seconds in (alone, together)]
         print(
@@ -96,7 +96,7 @@ def latency(data: Data, threads: int, repeats: int) -> None:
         model, taken = recipe.fit(data.train), []
         for i, history in enumerate(ids):
             started = perf_counter()
-            model.recommend(Sessions.of_lists([history], data.train.vocab), 20, seen=True)
+            model.recommend(Sessions.of_lists([history], data.train.vocab), 20, exclude_seen=False)
             if i >= 50:  # the first ones warm up
                 taken.append(1000 * (perf_counter() - started))
         median, worst = np.quantile(taken, [0.5, 0.99])
@@ -114,7 +114,7 @@ def memory(data: Data, threads: int, repeats: int) -> None:
 
 
 def quality(data: Data, threads: int, repeats: int) -> None:
-    terms = EvaluationSettings(at=(20,), seen=True, ties="conservative", draws=0)
+    terms = EvaluationSettings(at=(20,), exclude_seen=False, ties="conservative", draws=0)
     for name, recipe in {"vsknn, vec": V_SKNN, **{name: recipe_class(name)() for name in VARIANTS}}.items():
         found = evaluate(recipe.fit(data.train, threads=threads), data.questions, data.train, terms).metrics
         print(f"  quality  {name:<11} Recall@20 {found['recall@20']:.4f}  MRR@20 {found['mrr@20']:.4f}", flush=True)
@@ -136,14 +136,14 @@ def against_wsknn(data: Data, threads: int, repeats: int) -> None:
     model, histories = recipe.fit(train), data.some(1000)
     streams = [[items.tolist(), [0] * len(items)] for items in each(histories)]
     singles = [histories.take(np.array([q])) for q in range(len(histories))]
-    model.weights(histories, 20, seen=True)
+    model.weights(histories, 20, exclude_seen=False)
     theirs, ours, together = timed(
         repeats,
         lambda: [package.recommend(stream) for stream in streams],
-        lambda: [model.recommend(single, 20, seen=True) for single in singles],
-        lambda: model.recommend(histories, 20, seen=True),
+        lambda: [model.recommend(single, 20, exclude_seen=False) for single in singles],
+        lambda: model.recommend(histories, 20, exclude_seen=False),
     )
-    _, weights = model.weights(histories, 20, seen=True)
+    _, weights = model.weights(histories, 20, exclude_seen=False)
     equal = 0
     for q, stream in enumerate(streams):
         want = np.array([weight for _, weight in package.recommend(stream) or []])

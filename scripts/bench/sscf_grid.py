@@ -37,7 +37,7 @@ from embedrec.splitting.subsessions import sub_sessions
 from embedrec.splitting.test_cases import TestCases, next_items
 
 ROOT = Path(__file__).resolve().parents[2]
-TERMS = EvaluationSettings(AT, seen=True, ties="conservative", draws=0)
+TERMS = EvaluationSettings(AT, exclude_seen=False, ties="conservative", draws=0)
 BLOCK = 20  # dense rows of cosines at a time
 SHOWN = AT.index(20)
 

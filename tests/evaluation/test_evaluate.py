@@ -28,10 +28,10 @@ def test_popular_by_hand() -> None:
     # trained on aa, ab, bc, x: a 3, b 2, c 1, x 1; asked after aa → b, ab → a, bc → a, x → b
     questions = next_items(test, "last")
     model = Popular().fit(train)
-    result = evaluate(model, questions, train, EvaluationSettings(at=(1, 4), seen=False, draws=0))
+    result = evaluate(model, questions, train, EvaluationSettings(at=(1, 4), exclude_seen=True, draws=0))
     assert result.ranks.tolist() == [1, np.inf, 1, 2]
     assert result.metrics["hit_rate@1"] == 2 / 4 and result.metrics["mrr@4"] == (1 + 1 + 1 / 2) / 4
-    seen = evaluate(model, questions, train, EvaluationSettings(at=(4,), seen=True, draws=0))
+    seen = evaluate(model, questions, train, EvaluationSettings(at=(4,), exclude_seen=False, draws=0))
     assert seen.ranks.tolist() == [2, 1, 1, 2]
     assert train.vocab.ids[seen.lists].tolist() == [["a", "b", "c", "x"]] * 4
     assert seen.scores.tolist() == [[3, 2, 1, 1]] * 4
@@ -39,16 +39,16 @@ def test_popular_by_hand() -> None:
 
 
 @given(cases(), st.sampled_from([(1,), (2, 5), (1, 3, 9)]), st.booleans())
-def test_metrics_are_those_of_the_ranks(case: Case, at: tuple[int, ...], seen: bool) -> None:
+def test_metrics_are_those_of_the_ranks(case: Case, at: tuple[int, ...], exclude_seen: bool) -> None:
     train, questions = case.train(), case.questions()
-    terms = EvaluationSettings(at=at, seen=seen, draws=20)
+    terms = EvaluationSettings(at=at, exclude_seen=exclude_seen, draws=20)
     if at[-1] > case.n:
         with pytest.raises(SettingsError) as error:
             evaluate(case.model(), questions, train, terms)
         assert str(error.value) == f"lists of {at[-1]} are judged, but there are only {case.n} items; use shorter ones"
         return
     result = evaluate(case.model(), questions, train, terms)
-    ranks = rank(case.model(), questions, case.n, seen=seen).ranks
+    ranks = rank(case.model(), questions, case.n, exclude_seen=exclude_seen).ranks
     for key, column in ranked_metrics(ranks, questions.offsets, at).items():
         assert result.values[key].tolist() == column.tolist(), key
         assert result.metrics[key] == pytest.approx(float(column.mean()))
@@ -64,7 +64,7 @@ def test_a_model_of_fewer_and_other_items() -> None:
     train = of_lists(["abcd", "abc"])
     model = Told(Vocab(["c", "z", "a"]), np.array([[3.0, 2.0, 1.0]] * 3))
     questions = next_items(HeldOut(of_lists(["bacd"]), np.zeros(1)))  # b → a, ba → c, bac → d
-    result = evaluate(model, questions, train, EvaluationSettings(at=(4,), seen=True, draws=0))
+    result = evaluate(model, questions, train, EvaluationSettings(at=(4,), exclude_seen=False, draws=0))
     assert result.ranks.tolist() == [3, 1, np.inf]
     rows = train.vocab.rows(["c", "a"]).tolist()
     assert [[i for i in own if i >= 0] for own in result.lists.tolist()] == [rows] * 3
@@ -76,10 +76,10 @@ def test_unknown_targets_are_misses_or_dropped() -> None:
     test = HeldOut(of_lists(["axb", "xy", "ab"]), np.zeros(3))
     questions = remaining_items(test, 1)  # a → x, b; x → y; a → b
     model = Popular().fit(train)
-    miss = evaluate(model, questions, train, EvaluationSettings(at=(2,), seen=False, draws=0))
+    miss = evaluate(model, questions, train, EvaluationSettings(at=(2,), exclude_seen=True, draws=0))
     assert len(miss.questions) == 3 and miss.questions.targets.tolist().count(-1) == 2
     assert miss.values["recall@2"].tolist() == [1 / 2, 0, 1]
-    drop = evaluate(model, questions, train, EvaluationSettings(at=(2,), seen=False, unknown="drop", draws=0))
+    drop = evaluate(model, questions, train, EvaluationSettings(at=(2,), exclude_seen=True, unknown="drop", draws=0))
     assert drop.values["recall@2"].tolist() == [1, 1]
     assert drop.questions.session.tolist() == [0, 2]
 

@@ -21,7 +21,7 @@ from embedrec.splitting.test_cases import TestCases, cooccurring_items
 from embedrec.workflows.compare import metric_names
 from tests.conftest import of_lists, read_only
 
-TERMS = EvaluationSettings(at=(5, 20), seen=False, draws=50)
+TERMS = EvaluationSettings(at=(5, 20), exclude_seen=True, draws=50)
 
 
 @pytest.fixture(scope="module")

@@ -99,16 +99,16 @@ def world() -> tuple[Sessions, TestCases]:
 
 
 @pytest.mark.parametrize(
-    ("center", "ties", "seen"),
+    ("center", "ties", "exclude_seen"),
     [
-        ("all", "conservative", True), ("all", "standard", False), ("rated", "median", True),
-        ("rated", "conservative", False), ("none", "standard", True), ("none", "median", False),
+        ("all", "conservative", False), ("all", "standard", True), ("rated", "median", False),
+        ("rated", "conservative", True), ("none", "standard", False), ("none", "median", True),
     ],
 )  # fmt: skip
-def test_the_grid_of_the_article(world: tuple[Sessions, TestCases], center: Any, ties: Any, seen: bool) -> None:
+def test_the_grid_of_the_article(world: tuple[Sessions, TestCases], center: Any, ties: Any, exclude_seen: bool) -> None:
     rows, questions = world
     assert len(rows) > 2000
-    terms = EvaluationSettings(AT, seen, ties, draws=0)
+    terms = EvaluationSettings(AT, exclude_seen, ties, draws=0)
     grid = evaluate_grid(SSCF(center=center).fit(rows, threads=2), questions, rows, terms)
     assert grid.rows() == cells(SSCF(center=center), questions, rows, terms, NEIGHBOURS)
     assert grid.questions == len(questions) and grid.hit_rate.shape == grid.mrr.shape == (7, 5)
@@ -254,7 +254,7 @@ def test_another_question_never_takes_old_parts(world: tuple[Sessions, TestCases
         (world, {"recipe": SKNN(sample=0)}),
         (world, {"sizes": (2, 8)}),
         (world, {"terms": EvaluationSettings((5, 10), ties="median")}),
-        (world, {"terms": EvaluationSettings((5, 10), seen=False)}),
+        (world, {"terms": EvaluationSettings((5, 10), exclude_seen=True)}),
         (world, {"terms": EvaluationSettings((5, 10), unknown="drop")}),
     ]
     fingerprints = {first.fingerprint}

@@ -24,8 +24,8 @@ from tests.conftest import of_lists
 from tests.evaluation.told import Case, Told, cases, questions_of, some_vocab
 
 
-def evaluated(case: Case, at: tuple[int, ...], ties: Any, seen: bool) -> Evaluation:
-    terms = EvaluationSettings(at=tuple({min(k, case.n) for k in at}), ties=ties, seen=seen, draws=0)
+def evaluated(case: Case, at: tuple[int, ...], ties: Any, exclude_seen: bool) -> Evaluation:
+    terms = EvaluationSettings(at=tuple({min(k, case.n) for k in at}), ties=ties, exclude_seen=exclude_seen, draws=0)
     return evaluate(case.model(), case.questions(), case.train(), terms)
 
 
@@ -53,12 +53,12 @@ def agrees(path: Path, result: Evaluation, qrels: Path | None = None) -> None:
     case=cases(),
     at=st.sampled_from([(1,), (2, 4), (1, 3, 8)]),
     ties=st.sampled_from(["standard", "conservative"]),
-    seen=st.booleans(),
+    exclude_seen=st.booleans(),
 )
 def test_the_files_give_the_very_same_metrics(
-    case: Case, at: tuple[int, ...], ties: str, seen: bool, tmp_path: Path
+    case: Case, at: tuple[int, ...], ties: str, exclude_seen: bool, tmp_path: Path
 ) -> None:
-    result = evaluated(case, at, ties, seen)
+    result = evaluated(case, at, ties, exclude_seen)
     folder = saved(result, case.vocab, tmp_path / "run")
     agrees(folder, result)
     agrees(folder / "run.trec", result, folder / "qrels.trec")

@@ -26,13 +26,13 @@ class Told:
     recipe = Popular()
     arrays: Any = field(default_factory=dict)
 
-    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+    def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         check_k(k, len(self.vocab))
         self.asked.append((len(histories), k))
         histories = histories.reindex(self.vocab)
         scores = self.scores[histories.ids].astype(np.float32)
         for q in range(len(histories)):
-            if not seen:
+            if exclude_seen:
                 scores[q, histories[q]] = -np.inf
         rows = np.where(np.isneginf(scores), -1, np.arange(len(self.vocab)))
         return best_first(rows, scores, self.vocab).first(k)

@@ -66,7 +66,7 @@ def test_what_the_figures_say(finished: Finished) -> None:
     result = ask(
         trial,
         load_model(context.workspace.find("model", "vectors")),
-        EvaluationSettings((5, 10), trial.repeats(), draws=20),
+        EvaluationSettings((5, 10), not trial.repeats(), draws=20),
     )
     assert said["metrics"]["vectors"]["mrr@10"] == result.metrics["mrr@10"]
     assert sum(line["questions"] for line in said["by_length"]["vectors"]) == len(result.questions)

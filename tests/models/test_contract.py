@@ -123,7 +123,7 @@ def test_seen_items_are_left_out(model: Model) -> None:
 
 def test_seen_items_may_be_included(model: Model) -> None:
     queries = histories(model)
-    result = model.recommend(queries, N, seen=True)
+    result = model.recommend(queries, N, exclude_seen=False)
     assert (np.sort(result.rows, axis=1) == np.arange(N)).all() or partial(model)
     unseen = model.recommend(queries, N)
     for q in range(len(queries)):  # the same order, with and without
@@ -163,11 +163,11 @@ def test_an_empty_history_has_results(model: Model) -> None:
     assert model.recommend(none, 2).rows.shape == (0, 2)
 
 
-@pytest.mark.parametrize("seen", [False, True])
-def test_k_out_of_range(model: Model, seen: bool) -> None:
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_k_out_of_range(model: Model, exclude_seen: bool) -> None:
     for k in (0, -1, N + 1):
         with pytest.raises(SettingsError, match=f"k must lie between 1 and the {N} items there are, but is {k}"):
-            model.recommend(histories(model), k, seen=seen)
+            model.recommend(histories(model), k, exclude_seen=exclude_seen)
 
 
 def test_arrays_are_not_written(make: Callable[..., Model]) -> None:
@@ -178,7 +178,7 @@ def test_arrays_are_not_written(make: Callable[..., Model]) -> None:
             array.flags.writeable = False
     before = {name: array.copy() for name, array in model.arrays.items()}
     model.recommend(histories(model), 3)
-    model.recommend(histories(model), 3, seen=True)
+    model.recommend(histories(model), 3, exclude_seen=False)
     assert all((model.arrays[name] == array).all() for name, array in before.items())
 
 
@@ -201,8 +201,8 @@ def test_saved_and_loaded(model: Model, tmp_path: Path) -> None:
         assert not loaded.arrays[name].flags.writeable
     for column in ("ids", "names", "counts"):
         assert getattr(loaded.vocab, column).tolist() == getattr(model.vocab, column).tolist()
-    for seen in (False, True):
-        before, after = (m.recommend(histories(model), N, seen=seen) for m in (model, loaded))
+    for exclude_seen in (False, True):
+        before, after = (m.recommend(histories(model), N, exclude_seen=exclude_seen) for m in (model, loaded))
         assert same(before, after)
     save_model(loaded, tmp_path / "again", {"seed": 0})
     assert artifacts.read(tmp_path / "again").fingerprint == artifact.fingerprint
@@ -288,8 +288,8 @@ def test_encode_makes_session_vectors(model: VectorModel) -> None:
 def test_using_an_index_is_the_same_model(model: VectorModel) -> None:
     queries = histories(model)
     using = model.using(build_index(model.answers, "flat"))
-    for seen in (False, True):
-        exact, indexed = (m.recommend(queries, N, seen=seen) for m in (model, using))
+    for exclude_seen in (False, True):
+        exact, indexed = (m.recommend(queries, N, exclude_seen=exclude_seen) for m in (model, using))
         np.testing.assert_allclose(exact.scores, indexed.scores, rtol=1e-4, atol=1e-5)
         for q in np.flatnonzero(queries.lengths):  # all items tie for an empty history
             assert (exact.rows[q] == indexed.rows[q]).all()

@@ -26,7 +26,7 @@ MODELS = {name: recipe_class(name)(**given).fit(tiny_sessions(), seed=1) for nam
 
 @pytest.mark.parametrize("name", list(MODELS))
 @given(st.sets(st.integers(0, 5)), st.integers(1, 6), st.booleans())
-def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int], k: int, seen: bool) -> None:
+def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int], k: int, exclude_seen: bool) -> None:
     model, histories = MODELS[name], of_lists(LISTS)
     n = len(model.vocab)
     allowed = np.array(sorted(row for row in some if row < n), dtype=np.int64)
@@ -34,18 +34,18 @@ def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int]
     mask = np.isin(np.arange(n), allowed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(filtered_recommend, "_BLOCK", 7)
-        found = recommended(model, histories, k, seen=seen, allowed=allowed[::-1])
-    whole = model.recommend(histories, n, seen=seen)
+        found = recommended(model, histories, k, exclude_seen=exclude_seen, allowed=allowed[::-1])
+    whole = model.recommend(histories, n, exclude_seen=exclude_seen)
     for q in range(len(histories)):
         wanted = [row for row in whole.rows[q].tolist() if row in set(allowed.tolist())][:k]
         assert found.rows[q].tolist() == wanted + [-1] * (k - len(wanted))
         np.testing.assert_allclose(
             found.scores[q][: len(wanted)], whole.scores[q][np.isin(whole.rows[q], wanted)], 1e-5
         )
-    again = recommended(model, histories, k, seen=seen, allowed=mask)
+    again = recommended(model, histories, k, exclude_seen=exclude_seen, allowed=mask)
     assert (again.rows == found.rows).all()
-    plain = recommended(model, histories, k, seen=seen)
-    assert (plain.rows == model.recommend(histories, k, seen=seen).rows).all()
+    plain = recommended(model, histories, k, exclude_seen=exclude_seen)
+    assert (plain.rows == model.recommend(histories, k, exclude_seen=exclude_seen).rows).all()
 
 
 def test_neighbours_from_lists() -> None:

@@ -107,7 +107,7 @@ def test_all_orders_are_equally_likely() -> None:
     vocab = catalogue(4)
     histories = of_lists([[3] * length for length in range(2000)], vocab)
     model = Random().fit(histories, seed=1)
-    counts = Counter(map(tuple, model.recommend(histories, 4, seen=True).rows.tolist()))
+    counts = Counter(map(tuple, model.recommend(histories, 4, exclude_seen=False).rows.tolist()))
     assert set(counts) == set(permutations(range(4)))
     assert chisquare(list(counts.values())).pvalue > 1e-3
     unseen = model.recommend(histories, 3).rows[1:].tolist()  # all but the empty history hold item 3
@@ -118,14 +118,14 @@ def test_all_items_are_equally_likely_at_every_place() -> None:
     n = 97
     vocab = catalogue(n)
     histories = of_lists([[i, j] for i in range(n) for j in range(n)], vocab)
-    rows = Random().fit(histories, seed=0).recommend(histories, 5, seen=True).rows
+    rows = Random().fit(histories, seed=0).recommend(histories, 5, exclude_seen=False).rows
     assert all(len(set(row)) == 5 for row in rows.tolist())
     for place in range(5):
         assert chisquare(np.bincount(rows[:, place], minlength=n)).pvalue > 1e-3
 
 
 def test_random_scores_fall_evenly() -> None:
-    answer = Random().fit(tiny_sessions()).recommend(of_lists(["a"]), 6, seen=True)
+    answer = Random().fit(tiny_sessions()).recommend(of_lists(["a"]), 6, exclude_seen=False)
     assert answer.scores[0].tolist() == pytest.approx([6 / 6, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
 
 
@@ -136,15 +136,17 @@ def test_a_seed_of_another_type() -> None:
 
 
 @draw.given(st.lists(st.text("abcdef", max_size=8), max_size=6), st.integers(1, 6), st.booleans())
-def test_popular_takes_the_first_unseen(lists: list[str], k: int, seen: bool) -> None:
+def test_popular_takes_the_first_unseen(lists: list[str], k: int, exclude_seen: bool) -> None:
     sessions = of_lists([*lists, "abcdef"], LETTERS)
     counts: dict[str, int] = defaultdict(int)
     for session in [*lists, "abcdef"]:
         for item in session:
             counts[item] += 1
     best = sorted("abcdef", key=lambda i: (-counts[i], i))
-    answer = Popular().fit(sessions).recommend(sessions, k, seen=seen)
-    assert answer.ids() == [[i for i in best if seen or i not in session][:k] for session in [*lists, "abcdef"]]
+    answer = Popular().fit(sessions).recommend(sessions, k, exclude_seen=exclude_seen)
+    assert answer.ids() == [
+        [i for i in best if not exclude_seen or i not in session][:k] for session in [*lists, "abcdef"]
+    ]
 
 
 @pytest.mark.parametrize("name", ["cooccurrence", "svd", "ar"])
@@ -155,7 +157,7 @@ def test_counts_of_pairs_stand_above_the_floor(name: str, ask: Callable[..., Tes
     lists = [[artist.uri for artist, _ in playlist.tracks] for playlist in world.playlists]
     train, test = RandomSplit(share=0.2).split(of_lists(lists).drop_unused_items(), seed=1)
     questions = ask(test) if ask is next_items else ask(test, train.vocab)
-    terms = EvaluationSettings(at=(5,), seen=False, draws=0)
+    terms = EvaluationSettings(at=(5,), exclude_seen=True, draws=0)
     floor, found = (
         evaluate(recipe_class(model)().fit(train), questions, train, terms).metrics for model in ("popular", name)
     )

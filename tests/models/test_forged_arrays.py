@@ -55,8 +55,8 @@ def test_arrays_of_another_shape_or_type(folder: Path, how: str, tmp_path: Path)
 
 def used(model: Any) -> None:
     """What asks every kernel of a model."""
-    for seen in (True, False):
-        model.recommend(histories(model), 3, seen=seen)
+    for exclude_seen in (True, False):
+        model.recommend(histories(model), 3, exclude_seen=exclude_seen)
     if not hasattr(model, "with_threads") and hasattr(model, "neighbours"):
         model.neighbours(np.arange(2), 2)
 

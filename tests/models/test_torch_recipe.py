@@ -32,7 +32,7 @@ def test_held_back_items_leave_training() -> None:
         whole = sessions[at[session]].tolist()
         assert [*asked.histories[number].tolist(), int(asked.targets[number])] == whole and len(whole) >= 3
         assert asked.train[at[session]].tolist() == whole[:-1]
-    assert asked.seen  # these sessions repeat items
+    assert not asked.exclude_seen  # these sessions repeat items
     assert not set(sessions.items.tolist()) - set(asked.train.items.tolist())
     assert held_back(of_lists(["ab", "c"]), 0) is None
     assert held_back(of_lists(["abc", "ab"]), 0) is None  # c would be lost
@@ -43,7 +43,7 @@ def test_validation_by_hand() -> None:
     asked = held_back(sessions, 1)
     assert asked is not None
     model = Popular().fit(asked.train)
-    order = model.recommend(asked.histories, 20, seen=True).ids()
+    order = model.recommend(asked.histories, 20, exclude_seen=False).ids()
     targets = [sessions.vocab.id(int(t)) for t in asked.targets]
     ranks = [ids.index(t) + 1 if t in ids else None for ids, t in zip(order, targets, strict=True)]
     judged = asked.judged(model)

@@ -327,7 +327,7 @@ def test_every_model_under_every_protocol(
     model = evaluated_model(Workspace(root), name, found, pairs=small(name))
     assert model.seconds is not None and model.origin == "trained now on the training part"
     assert set(model.model.vocab.ids) <= set(found.train.vocab.ids)
-    terms = EvaluationSettings(at=(1, 10), seen=False, draws=20)
+    terms = EvaluationSettings(at=(1, 10), exclude_seen=True, draws=20)
     result = evaluate.ask(found, model.model, terms)
     assert len(result.questions) == len(found.questions)
     for key, column in result.values.items():
@@ -484,7 +484,9 @@ def test_labels_of_a_feature(source: Artifact) -> None:
     assert labels.shape == (len(asked.train.vocab), 2)
     for row, item in enumerate(asked.train.vocab.ids.tolist()):
         assert labels[[row]].toarray().tolist() == [[float(item < "i15"), float(item >= "i15")]]
-    result = evaluate.ask(asked, Popular().fit(asked.train), EvaluationSettings(seen=False, draws=0), labels=labels)
+    result = evaluate.ask(
+        asked, Popular().fit(asked.train), EvaluationSettings(exclude_seen=True, draws=0), labels=labels
+    )
     assert 0 < result.metrics["label_overlap@10"] < 1
 
 
@@ -531,7 +533,7 @@ def test_labels_of_integer_ids(tmp_path: Path) -> None:
 
 def test_what_was_asked(split_source: Artifact) -> None:
     asked = open_trial(split_source, protocol="rest", given=2)
-    assert evaluate.about(asked, EvaluationSettings(seen=False, unknown="drop")) == {
+    assert evaluate.about(asked, EvaluationSettings(exclude_seen=True, unknown="drop")) == {
         "sessions": "split",
         "split": "time:share=0.2",
         "part": "test",

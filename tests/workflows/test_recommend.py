@@ -72,9 +72,9 @@ def test_it_recommends_what_the_model_does(workspace: Workspace, name: str, kind
     opened = open_answering(workspace, None, built.name, settings)
     assert [a.name for a in opened.used] == [built.name, name] and opened.source.name == name
     histories = many_sessions()
-    for seen in (True, False):
-        exact = model.recommend(histories, 5, seen=seen)
-        found = opened.model.recommend(histories, 5, seen=seen)
+    for exclude_seen in (True, False):
+        exact = model.recommend(histories, 5, exclude_seen=exclude_seen)
+        found = opened.model.recommend(histories, 5, exclude_seen=exclude_seen)
         np.testing.assert_array_equal(found.rows, exact.rows)
         np.testing.assert_allclose(found.scores, exact.scores, rtol=1e-5, atol=1e-6)
 

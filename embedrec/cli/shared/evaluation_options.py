@@ -143,8 +143,9 @@ def terms_of(
     from embedrec.workflows import compare
 
     terms = compare.terms_of(trial, at, ties, seen, unknown, draws, seed)
+    seen_items = "removed" if terms.exclude_seen else "kept"
     note(
-        f"all {len(trial.train.vocab):,} items ranked; ties {ties}; seen items {'kept' if terms.seen else 'removed'}; "
+        f"all {len(trial.train.vocab):,} items ranked; ties {ties}; seen items {seen_items}; "
         f"unknown targets {'count as misses' if unknown == 'miss' else 'dropped'}"
     )
     return terms

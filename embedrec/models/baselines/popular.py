@@ -93,7 +93,7 @@ class PopularModel:
     best: np.ndarray
     scores: np.ndarray
 
-    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+    def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`."""
         from embedrec.kernels.first_unseen import take
         from embedrec.kernels.topk import empty_best
@@ -102,5 +102,5 @@ class PopularModel:
         histories = histories.reindex(self.vocab)
         rows, scores = empty_best(len(histories), k)
         lists = (self.best, self.scores, np.zeros(len(histories), dtype=np.int64))
-        take(*lists, histories.offsets, histories.items, len(self.vocab), seen, rows, scores)
+        take(*lists, histories.offsets, histories.items, len(self.vocab), not exclude_seen, rows, scores)
         return TopK(rows, scores, self.vocab)

@@ -45,7 +45,7 @@ class RandomModel:
     vocab: Vocab
     arrays: Arrays
 
-    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+    def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`."""
         from embedrec.kernels.first_unseen import shuffle
         from embedrec.kernels.topk import empty_best
@@ -54,5 +54,5 @@ class RandomModel:
         histories = histories.reindex(self.vocab)
         rows, scores = empty_best(len(histories), k)
         seed = int(self.arrays["seed"][0])
-        shuffle(histories.offsets, histories.items, len(self.vocab), seed, seen, rows, scores)
+        shuffle(histories.offsets, histories.items, len(self.vocab), seed, not exclude_seen, rows, scores)
         return TopK(rows, scores, self.vocab)

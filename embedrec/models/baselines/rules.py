@@ -125,7 +125,7 @@ class SequentialRules(_Rules):
 class RulesModel(ListsModel):
     """The rules of the last item of a history answer it: fewer than k where there are fewer, none where it is empty."""
 
-    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+    def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`."""
         from embedrec.kernels.first_unseen import take
         from embedrec.kernels.topk import empty_best
@@ -137,5 +137,5 @@ class RulesModel(ListsModel):
         last[asked] = histories.items[histories.offsets[1:][asked] - 1]
         rows, scores = empty_best(len(histories), k)
         lists = (self.arrays["items"], self.arrays["scores"], last)
-        take(*lists, histories.offsets, histories.items, len(self.vocab), seen, rows, scores)
+        take(*lists, histories.offsets, histories.items, len(self.vocab), not exclude_seen, rows, scores)
         return TopK(rows, scores, self.vocab)

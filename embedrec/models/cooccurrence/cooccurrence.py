@@ -170,7 +170,7 @@ class CooccurrenceModel(ListsModel):
 
     recipe: Cooccurrence
 
-    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+    def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`."""
         from embedrec.kernels.sum_lists import add_lists
         from embedrec.kernels.topk import empty_best
@@ -179,5 +179,5 @@ class CooccurrenceModel(ListsModel):
         histories = histories.reindex(self.vocab)
         rows, scores = empty_best(len(histories), k)
         lists = (self.arrays["items"], self.arrays["scores"], Weights(self.recipe.decay).of(histories))
-        add_lists(*lists, histories.offsets, histories.items, len(self.vocab), seen, rows, scores)
+        add_lists(*lists, histories.offsets, histories.items, len(self.vocab), not exclude_seen, rows, scores)
         return TopK(rows, scores, self.vocab)

@@ -62,7 +62,7 @@ def checked(
     seconds = perf_counter() - started
     facts |= {"nprobe": ann.nprobe, "nearest_found": round(found, 4)}
     for asked, name in ((model, ""), (lists, "_lists")):
-        recall, mrr = _quality(asked, histories, targets, seen=bool((store.items < 0).any()))
+        recall, mrr = _quality(asked, histories, targets, exclude_seen=not (store.items < 0).any())
         facts |= {f"recall@{_K}{name}": round(recall, 4), f"mrr@{_K}{name}": round(mrr, 4)}
     return ann, {**facts, "query_ms": round(1000 * seconds / len(targets), 3)}
 
@@ -97,9 +97,11 @@ def _share(found: np.ndarray, exact: np.ndarray) -> float:
     return float(np.minimum(reached, there.sum(axis=1)).sum() / max(1, there.sum()))
 
 
-def _quality(model: SessionKnnModel, histories: Sessions, targets: np.ndarray, *, seen: bool) -> tuple[float, float]:
+def _quality(
+    model: SessionKnnModel, histories: Sessions, targets: np.ndarray, *, exclude_seen: bool
+) -> tuple[float, float]:
     """Recall and mean reciprocal rank of the targets (q,) among the best 20."""
-    rows = model.recommend(histories, min(_K, len(model.vocab)), seen=seen).rows
+    rows = model.recommend(histories, min(_K, len(model.vocab)), exclude_seen=exclude_seen).rows
     hit = rows == targets[:, None]
     ranks = 1 + hit.argmax(axis=1)
     return float(hit.any(axis=1).mean()), float(np.where(hit.any(axis=1), 1 / ranks, 0).mean())

@@ -78,21 +78,21 @@ class SessionKnnModel:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
         return replace(self, threads=threads)
 
-    def recommend(self, histories: Sessions, k: int, *, seen: bool = False) -> TopK:
+    def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`.
 
         Sums are made in float64 and compared as float32. Where the settings let sessions fade with their age, a history
         is as late as its last event; one without times is as late as the newest training session.
         """
-        rows, scores = self._answers(histories, k, seen, single=True)
+        rows, scores = self._answers(histories, k, exclude_seen, single=True)
         return TopK(rows, scores, self.vocab)
 
-    def weights(self, histories: Sessions, k: int, *, seen: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def weights(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """As `recommend`, in double precision: rows (S, k) int64 and scores (S, k) float64, −1 and −inf for missing.
 
         Scores are compared, and given, to 40 bits (1 in 10¹²); those that are equal so far stand by rising row.
         """
-        return self._answers(histories, k, seen, single=False)
+        return self._answers(histories, k, exclude_seen, single=False)
 
     def neighbours(self, histories: Sessions, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k most similar training sessions of each history: numbers (S, k) int64 and similarities (S, k) float64.
@@ -119,7 +119,13 @@ class SessionKnnModel:
         return np.where(rows < 0, -1, numbers[rows]), scores
 
     def standings(
-        self, histories: Sessions, offsets: np.ndarray, targets: np.ndarray, sizes: Sequence[int], *, seen: bool = False
+        self,
+        histories: Sessions,
+        offsets: np.ndarray,
+        targets: np.ndarray,
+        sizes: Sequence[int],
+        *,
+        exclude_seen: bool = True,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where the best target of each history stands if only so many neighbours are listened to: three (S, g) int64.
 
@@ -135,14 +141,14 @@ class SessionKnnModel:
         if self.recipe.fills:
             raise SettingsError(f"{self.recipe.name} fills its lists at random, so that its answers have no rank")
         way = self.way._replace(neighbours=int(sizes[-1]))
-        histories, seen = histories.reindex(self.vocab), self.recipe.returned(seen)
+        histories, include_seen = histories.reindex(self.vocab), self.recipe.includes_seen(exclude_seen)
         higher, equal, own = np.zeros((3, len(histories), len(sizes)), dtype=np.int64)
         starts, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
         ends, wanted, many = locked(offsets), locked(targets), locked(np.array(sizes, dtype=np.int64))
 
         def run(part: slice, proposed: np.ndarray, pad: Scratch) -> None:
             to = slice(part.start, part.stop + 1)
-            asked = (starts[to], items, now[part], proposed, ends[to], wanted, many, seen)
+            asked = (starts[to], items, now[part], proposed, ends[to], wanted, many, include_seen)
             stand(self.index, way, *asked, pad, higher[part], equal[part], own[part])
 
         self._each(histories, run)
@@ -176,23 +182,25 @@ class SessionKnnModel:
             keep = store.newest(max(0, newest or 0))
         return self.rebuild(self, self.vocab, store.where(keep))
 
-    def _answers(self, histories: Sessions, k: int, seen: bool, *, single: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _answers(
+        self, histories: Sessions, k: int, exclude_seen: bool, *, single: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         from embedrec.kernels.session_scores import answer
 
         check_k(k, len(self.vocab))
-        histories, seen = histories.reindex(self.vocab), self.recipe.returned(seen)
+        histories, include_seen = histories.reindex(self.vocab), self.recipe.includes_seen(exclude_seen)
         rows = np.full((len(histories), k), -1, dtype=np.int64)
         scores = np.full((len(histories), k), -np.inf)
         offsets, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
 
         def run(part: slice, proposed: np.ndarray, pad: Scratch) -> None:
             ends = slice(part.start, part.stop + 1)
-            asked = (offsets[ends], items, now[part], proposed, seen, single)
+            asked = (offsets[ends], items, now[part], proposed, include_seen, single)
             answer(self.index, self.way, *asked, pad, rows[part], scores[part])
 
         self._each(histories, run)
         if self.recipe.fills:
-            _fill(histories, len(self.vocab), self.way.seed, seen, rows, scores)
+            _fill(histories, len(self.vocab), self.way.seed, include_seen, rows, scores)
         return rows, scores
 
     def _each(self, histories: Sessions, run: Callable[[slice, np.ndarray, Scratch], None]) -> None:
@@ -246,14 +254,14 @@ class SessionKnnModel:
         return now
 
 
-def _fill(histories: Sessions, n: int, seed: int, seen: bool, rows: np.ndarray, scores: np.ndarray) -> None:
+def _fill(histories: Sessions, n: int, seed: int, include_seen: bool, rows: np.ndarray, scores: np.ndarray) -> None:
     """Write random other items, score 0, where rows (q, k) are missing; a longer list begins as a shorter one."""
     from embedrec.kernels.first_unseen import shuffle
     from embedrec.kernels.topk import empty_best
 
     k = rows.shape[1]
     others, places = empty_best(len(rows), min(2 * k, n))  # k of them at most are answers already
-    shuffle(histories.offsets, histories.items, n, seed, seen, others, places)
+    shuffle(histories.offsets, histories.items, n, seed, include_seen, others, places)
     for q in np.flatnonzero(rows[:, -1] < 0):
         there = int((rows[q] >= 0).sum())
         more = others[q][(others[q] >= 0) & ~np.isin(others[q], rows[q, :there])][: k - there]

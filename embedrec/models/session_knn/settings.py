@@ -91,9 +91,9 @@ class SessionKnnSettings(Settings, ABC):
         """Whether random items follow where there are fewer than k answers."""
         return False
 
-    def returned(self, seen: bool) -> bool:
-        """Whether items of the history may come back, where the caller says whether they may."""
-        return seen
+    def includes_seen(self, exclude_seen: bool) -> bool:
+        """Whether items of the history can be results, given what the caller of `recommend` asks for."""
+        return not exclude_seen
 
     @property
     def proposed(self) -> int:

@@ -31,7 +31,7 @@ class WSKNN(SessionKnn):
                 (p/L)², p being its last place of L, from 1; the last item weighs 1
     ranking     of the step from the end of the history to the latest shared item, from 1 (ranking_strategy): linear
                 (1 − step/10)/.9 and not below 0, inv 1/step, log log 2.7/log(step + 1.7), quadratic 1/step²
-    return_events_from_session  whether items of the history may come back where `seen` says so
+    return_events_from_session  whether items of the history can be results, unless the caller excludes them
     required_event  name of a kind of events: only sessions that hold one are neighbours (required_sampling_event)
     recommend_any   where there are fewer than k answers, random other items follow with score 0
     compat      "wsknn": what the package does in version 1.2.3. common_items takes those that share *fewest*; weights
@@ -112,6 +112,6 @@ class WSKNN(SessionKnn):
         """See `SessionKnn.fills`."""
         return self.recommend_any
 
-    def returned(self, seen: bool) -> bool:
-        """See `SessionKnn.returned`."""
-        return seen and self.return_events_from_session
+    def includes_seen(self, exclude_seen: bool) -> bool:
+        """See `SessionKnnSettings.includes_seen`."""
+        return not exclude_seen and self.return_events_from_session

@@ -102,11 +102,11 @@ def test_by_hand() -> None:
     sessions = sessions_of(["aba", "ac"])
     ar, sr = AssociationRules().fit(sessions), SequentialRules().fit(sessions)
     asked = sessions_of(["a", "ca", "", "b", "f"])
-    answer = ar.recommend(asked, 3, seen=True)  # a: with itself 2, with b 2, with c 1
+    answer = ar.recommend(asked, 3, exclude_seen=False)  # a: with itself 2, with b 2, with c 1
     assert answer.ids() == [["a", "b", "c"], ["a", "b", "c"], [], ["a"], []]
     assert answer.scores[0].tolist() == [2, 2, 1] and answer.scores[3].tolist() == [2, -np.inf, -np.inf]
     assert ar.recommend(asked, 3).ids() == [["b", "c"], ["b"], [], ["a"], []]
-    answer = sr.recommend(asked, 3, seen=True)  # a: then b, c at once, itself after one
+    answer = sr.recommend(asked, 3, exclude_seen=False)  # a: then b, c at once, itself after one
     assert answer.ids() == [["b", "c", "a"], ["b", "c", "a"], [], ["a"], []]
     assert answer.scores[0].tolist() == [1, 1, 0.5]
 

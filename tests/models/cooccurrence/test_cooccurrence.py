@@ -222,25 +222,25 @@ def test_counts_that_single_precision_cannot_hold(monkeypatch: pytest.MonkeyPatc
     assert all(many.arrays[name].tobytes() == array.tobytes() for name, array in few.arrays.items())
 
 
-def slow_answer(model: CooccurrenceModel, history: str, seen: bool) -> list[str]:
+def slow_answer(model: CooccurrenceModel, history: str, exclude_seen: bool) -> list[str]:
     total: dict[str, float] = {}
     near, ids = dense(model), model.vocab.ids.tolist()
     for age, item in enumerate(reversed(history)):
         for row, b in enumerate(ids):
             total[b] = total.get(b, 0) + model.recipe.decay**age * near[ids.index(item), row]
-    able = [b for b, score in total.items() if score > 0 and (seen or b not in history)]
+    able = [b for b, score in total.items() if score > 0 and (not exclude_seen or b not in history)]
     return sorted(able, key=lambda b: (-round(total[b], 6), b))
 
 
 @draw.given(lists, st.text("abcdef", max_size=6), st.sampled_from([1.0, 0.7, 0.01]), st.booleans(), st.integers(1, 6))
 def test_what_comes_next_is_the_sum_of_lists(
-    lists: list[str], history: str, decay: float, seen: bool, top: int
+    lists: list[str], history: str, decay: float, exclude_seen: bool, top: int
 ) -> None:
     model = Cooccurrence("cosine", decay=decay, top=top).fit(sessions_of(lists))
     history = "".join(i for i in history if i in model.vocab.ids)
-    answer = model.recommend(sessions_of([history]), len(model.vocab), seen=seen)
+    answer = model.recommend(sessions_of([history]), len(model.vocab), exclude_seen=exclude_seen)
     total = [round(float(s), 6) for s in answer.scores[0] if s > -np.inf]
-    want = slow_answer(model, history, seen)
+    want = slow_answer(model, history, exclude_seen)
     assert sorted(answer.ids()[0]) == sorted(want)
     if len(set(total)) == len(total):
         assert answer.ids()[0] == want

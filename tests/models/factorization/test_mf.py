@@ -181,7 +181,7 @@ def test_the_dial_goes_from_the_cosine_to_the_fitted_product() -> None:
     assert [m.answers.metric for m in models.values()] == ["cosine", "dot", "dot"]
     assert {m.embeddings.metric for m in models.values()} == {"cosine"}
     queries, items = models[1.0].encoder(asked), models[1.0].arrays["items"]
-    answer = models[1.0].recommend(asked, 6, seen=True)
+    answer = models[1.0].recommend(asked, 6, exclude_seen=False)
     expected = np.take_along_axis(queries @ items.T, answer.rows, 1)
     np.testing.assert_allclose(answer.scores, expected, rtol=1e-4, atol=1e-5)
 

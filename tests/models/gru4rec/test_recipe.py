@@ -191,7 +191,7 @@ def test_it_learns_which_items_go_together(settings: Any) -> None:
 
     model = GRU4Rec(**{**SMALL, **given}).fit(sessions, seed=2, report=report)
     groups = np.array([int(str(i)[1:]) // 5 for i in sessions.vocab.ids])
-    answer = model.recommend(sessions, 3, seen=True).rows
+    answer = model.recommend(sessions, 3, exclude_seen=False).rows
     assert (groups[answer] == groups[sessions.items[sessions.offsets[:-1]]][:, None]).mean() > 0.9
     assert curve[-1] < curve[0]
 
@@ -205,7 +205,7 @@ def test_a_live_session_is_answered_like_its_history() -> None:
     for place in range(3):
         state = model.step(state, np.array([lists[s][place] for s in range(4)]))
         found = model.searcher.search(state.queries, 5)
-        want = model.recommend(lists.take(np.arange(4), np.full(4, place + 1)), 5, seen=True)
+        want = model.recommend(lists.take(np.arange(4), np.full(4, place + 1)), 5, exclude_seen=False)
         assert (found.rows == want.rows).all()
         np.testing.assert_allclose(found.scores, want.scores, rtol=1e-4, atol=1e-5)
 
@@ -215,7 +215,7 @@ def test_the_dial_takes_states_without_their_bias() -> None:
     model = GRU4Rec(**SMALL).fit(sessions, seed=0)
     assert model.embeddings.dim == 8 and model.answers.dim == 9
     np.testing.assert_array_equal(model.answers.vectors[:, :8], model.embeddings.vectors)
-    answer = model.scale_norms(1.0).recommend(sessions, 30, seen=True)
+    answer = model.scale_norms(1.0).recommend(sessions, 30, exclude_seen=False)
     want = model.embeddings.vectors @ model.encoder(sessions)[:, :8].T
     np.testing.assert_allclose(answer.scores, -np.sort(-want.T, axis=1), rtol=1e-4, atol=1e-5)
 

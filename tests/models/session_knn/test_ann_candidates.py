@@ -58,9 +58,9 @@ def test_all_sessions_proposed_are_all_sessions(recipe: SessionKnn) -> None:
     through = proposing(model, np.concatenate([store, [-1, -1]]))
     for exact, near in zip(model.neighbours(asked, 30), through.neighbours(asked, 30), strict=True):
         np.testing.assert_allclose(near, exact, rtol=1e-12)
-    for seen in (False, True):
-        rows, scores = model.weights(asked, 20, seen=seen)
-        other, close = through.weights(asked, 20, seen=seen)
+    for exclude_seen in (False, True):
+        rows, scores = model.weights(asked, 20, exclude_seen=exclude_seen)
+        other, close = through.weights(asked, 20, exclude_seen=exclude_seen)
         np.testing.assert_array_equal(other, rows)
         np.testing.assert_allclose(close, scores, rtol=1e-11)
 

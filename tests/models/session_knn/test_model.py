@@ -77,7 +77,11 @@ def check(recipe: SessionKnn, past: list[Past], lists: list[str], times: list[in
     k = max(1, len(past))
     numbers, similarities = model.neighbours(asked, k) if past else (np.zeros((len(lists), 0)),) * 2
     answers = {
-        seen: (model.recommend(asked, 6, seen=seen), model.weights(asked, 6, seen=seen)) for seen in (False, True)
+        exclude_seen: (
+            model.recommend(asked, 6, exclude_seen=exclude_seen),
+            model.weights(asked, 6, exclude_seen=exclude_seen),
+        )
+        for exclude_seen in (False, True)
     }
     for q, text in enumerate(lists):
         now = None if times is None else times[q]
@@ -86,8 +90,8 @@ def check(recipe: SessionKnn, past: list[Past], lists: list[str], times: list[in
         wide = slow(replace(recipe, neighbours=k), past, list(text), now, len(LETTERS))[0] if text else []
         assert numbers[q][numbers[q] >= 0].tolist() == [s for s, _ in wide]
         assert similarities[q][: len(wide)].tolist() == pytest.approx([sim for _, sim in wide], rel=1e-9)
-        for seen, (answer, (rows, weights)) in answers.items():
-            want = {i: s for i, s in scores.items() if seen or i not in text}
+        for exclude_seen, (answer, (rows, weights)) in answers.items():
+            want = {i: s for i, s in scores.items() if not exclude_seen or i not in text}
             if getattr(recipe, "compat", "") == "serenade":
                 want.pop(text[-1:], None)
             order = sorted(want, key=lambda i: (-np.float32(want[i]), i))
@@ -222,8 +226,10 @@ def same(one: SessionKnnModel, other: SessionKnnModel) -> None:
         assert array.dtype == other.arrays[name].dtype and array.tolist() == other.arrays[name].tolist(), name
     asked = asked_of(ASKED).reindex(one.vocab)
     k = len(one.vocab)
-    for seen in (False, True):
-        for mine, yours in zip(*(model.weights(asked, k, seen=seen) for model in (one, other)), strict=True):
+    for exclude_seen in (False, True):
+        for mine, yours in zip(
+            *(model.weights(asked, k, exclude_seen=exclude_seen) for model in (one, other)), strict=True
+        ):
             assert (mine == yours).all()
     sessions = len(one.arrays["numbers"])
     if sessions:
@@ -403,7 +409,7 @@ def test_by_hand() -> None:
     numbers, similarities = model.neighbours(asked, 3)
     assert numbers.tolist() == [[0, 1, -1], [0, 1, -1]]
     assert similarities[:, :2].tolist() == [[0.75, 0.5], [0.75, 0.25]]
-    answer = model.recommend(asked, 6, seen=True)
+    answer = model.recommend(asked, 6, exclude_seen=False)
     idf = 1 + np.log(3 / np.array([1, 2, 2]))  # of a, b, c: sessions that hold them, not mentions
     assert answer.ids() == [["b", "a", "c"], ["a", "b", "c"]]
     assert answer.scores[0, [1, 0, 2]] == pytest.approx(np.array([0.75, 1.25, 0.5]) * idf)

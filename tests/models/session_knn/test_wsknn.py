@@ -85,8 +85,8 @@ def split(movielens: Sessions) -> tuple[Sessions, dict[int, list[Any]], Sessions
 def agree(peer: package.WSKNN, recipe: WSKNN, train: Sessions, histories: Sessions) -> None:
     model = recipe.fit(train)
     n = len(train.vocab)
-    rows, weights = model.weights(histories, n, seen=True)
-    top = model.recommend(histories, 10, seen=True)
+    rows, weights = model.weights(histories, n, exclude_seen=False)
+    top = model.recommend(histories, 10, exclude_seen=False)
     for q in range(len(histories)):
         want = dict(peer.recommend([histories[q].tolist(), [0] * len(histories[q])]) or [])
         there = rows[q] >= 0
@@ -147,7 +147,7 @@ def test_items_that_a_session_holds_twice_count_twice_there() -> None:
     maps = {s: [train[s].tolist(), list(range(len(train[s])))] for s in range(2)}
     for compat, want in (("wsknn", {"a": 3, "b": 2, "c": 2}), ("none", {"a": 2, "b": 1, "c": 1})):
         model = WSKNN(weighting="quadratic", ranking="inv", compat=compat).fit(train)  # type: ignore[arg-type]
-        rows, weights = model.weights(of_lists(["a"], train.vocab), 3, seen=True)
+        rows, weights = model.weights(of_lists(["a"], train.vocab), 3, exclude_seen=False)
         assert dict(zip(train.vocab.ids[rows[0]], weights[0].tolist(), strict=True)) == want
     peer = fit(maps, weighting_func="quadratic", ranking_strategy="inv")
     assert dict(peer.recommend([[0], [0]])) == {0: 3, 1: 2, 2: 2}

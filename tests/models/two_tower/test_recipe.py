@@ -150,14 +150,14 @@ def test_trend_is_added_to_every_score(scoring: Any) -> None:
     histories = sessions.take(np.arange(6)).reindex(model.vocab)
     rise, n = model.arrays["trend"], len(model.vocab)
     assert rise.max() > 0 > rise.min()
-    with_trend, without = (m.recommend(histories, n, seen=True) for m in (model, flat))
+    with_trend, without = (m.recommend(histories, n, exclude_seen=False) for m in (model, flat))
     for q in range(len(histories)):
         scores = dict(zip(without.rows[q].tolist(), without.scores[q].tolist(), strict=True))
         wanted = [scores[row] + 0.5 * rise[row] for row in with_trend.rows[q].tolist()]
         np.testing.assert_allclose(with_trend.scores[q], wanted, rtol=1e-4, atol=1e-5)
     assert model.encode(histories).vectors.shape == (6, 8)
-    assert model.scale_norms(0.5).recommend(histories, 3, seen=True).rows.tolist() == (
-        flat.scale_norms(0.5).recommend(histories, 3, seen=True).rows.tolist()
+    assert model.scale_norms(0.5).recommend(histories, 3, exclude_seen=False).rows.tolist() == (
+        flat.scale_norms(0.5).recommend(histories, 3, exclude_seen=False).rows.tolist()
     )
     with pytest.raises(SettingsError, match="trend of two-tower needs times, but the sessions have none; leave it out"):
         TwoTower(trend=3.0).fit(plain)
@@ -254,7 +254,7 @@ def test_it_learns_which_items_go_together(settings: Any) -> None:
     sessions = clustered_sessions(240)
     model = TwoTower(**{**SMALL, "epochs": 15, "patience": None, **settings}).fit(sessions, seed=2)
     groups = np.array([int(str(i)[1:]) // 5 for i in sessions.vocab.ids])
-    answer = model.recommend(sessions, 3, seen=True).rows
+    answer = model.recommend(sessions, 3, exclude_seen=False).rows
     assert (groups[answer] == groups[sessions.items[sessions.offsets[:-1]]][:, None]).mean() > 0.95
     near = model.embeddings.search(model.embeddings.vectors, 4).rows
     assert (groups[near] == groups[:, None]).mean() > 0.9
@@ -307,7 +307,7 @@ def test_cold_items_are_found() -> None:
     near = model.embeddings.search(model.embeddings.vectors[n:], 5).rows
     assert (groups[near] == groups[n:, None]).mean() > 0.9
     histories = sessions.take(np.arange(60))
-    answer = model.recommend(histories, 7, seen=True).rows
+    answer = model.recommend(histories, 7, exclude_seen=False).rows
     assert (answer >= n).any(axis=1).mean() > 0.9  # all seven of a group are answered, two of them cold
     plain = TwoTower(**{**SMALL, "features": False}).fit(sessions, seed=0)
     assert len(plain.vocab) == n and not plain.arrays["cold"].any()
