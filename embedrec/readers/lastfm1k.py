@@ -17,13 +17,13 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.readers.tabular import parse_values
 from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.readers.tabular.computed_columns import Columns, Derived, Made
+from embedrec.readers.tabular.computed_columns import Columns, ComputedColumn, ComputedFormat
 from embedrec.readers.tabular.delimited import Delimited
-from embedrec.readers.tabular.feature_tables import SideTable, with_features
+from embedrec.readers.tabular.feature_tables import SideTable, add_features
 from embedrec.readers.tabular.item_labels import tag_features
-from embedrec.readers.tabular.read_rows import Plan, read_rows, without_bad
+from embedrec.readers.tabular.read_rows import Plan, read_rows, report_bad_rows
 from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source, beside, expand
+from embedrec.readers.tabular.source_files import Source, expand, find_beside
 
 Level = Literal["track", "artist"]
 
@@ -55,24 +55,24 @@ class LastFm1K:
 
         Raises DataError for files that cannot be read or have another layout, and for bad rows (as `bad_rows` says).
         """
-        found = expand(paths, (".tsv",))
-        logs = [source for source in found if source.name != _PROFILES]
+        sources = expand(paths, (".tsv",))
+        logs = [source for source in sources if source.name != _PROFILES]
         if not logs:
             raise DataError(f"{', '.join(map(str, paths))} holds profiles but no listening log; name it too")
-        form = Derived(Delimited("\t", quoted=False, names=_COLUMNS), _items(self.level))
+        form = ComputedFormat(Delimited("\t", quoted=False, names=_COLUMNS), _items(self.level))
         plan = Plan(session=_USER, user=_USER, item="item", name="item name", time=_TIME, time_unit="iso")
         for source in logs:
             _check_layout(source)
         events = read_rows([(s, form) for s in logs], plan, settings)
-        profiles = beside(logs[0], found, _PROFILES)
+        profiles = find_beside(logs[0], sources, _PROFILES)
         if profiles is not None:
-            events = with_features(events, "user", _profiles(profiles), settings.bad_rows)
+            events = add_features(events, "user", _profiles(profiles), settings.bad_rows)
         if self.tags:
             events = replace(events, item_features=_tags(self.tags, events.items, self.min_tags, settings.bad_rows))
         return events
 
 
-def _items(level: Level) -> dict[str, Made]:
+def _items(level: Level) -> dict[str, ComputedColumn]:
     """The columns of items and their names."""
     id_, names = f"{level} id", ("artist", "track") if level == "track" else ("artist",)
 
@@ -82,7 +82,7 @@ def _items(level: Level) -> dict[str, Made]:
     def item(columns: Columns) -> Any:
         return pc.coalesce(columns[id_], text(columns))
 
-    return {"item": Made((id_, *names), item), "item name": Made(names, text)}
+    return {"item": ComputedColumn((id_, *names), item), "item name": ComputedColumn(names, text)}
 
 
 def _check_layout(source: Source) -> None:
@@ -99,7 +99,7 @@ def _profiles(source: Source) -> SideTable:
         given = pc.strptime(columns["registered"], format="%b %d, %Y", unit="s", error_is_null=True)  # Aug 13, 2006
         return pc.divide(pc.cast(pc.cast(given, pa.int64()), pa.float64()), 86_400.0)
 
-    form = Derived(Delimited("\t", quoted=False), {"registered": Made(("registered",), days)})
+    form = ComputedFormat(Delimited("\t", quoted=False), {"registered": ComputedColumn(("registered",), days)})
     kinds: Any = {"gender": "text", "age": "number", "country": "text", "registered": "number"}
     return SideTable([(source, form)], "#id", "", kinds)
 
@@ -107,31 +107,31 @@ def _profiles(source: Source) -> SideTable:
 def _tags(path: str, items: Vocab, least: int, bad_rows: BadRows) -> Features:
     rows_of: dict[str, list[int]] = {}  # name in lower case → rows of the items
     names = items.ids if items.names is None else items.names
-    for row, name in enumerate(names.tolist()):
-        rows_of.setdefault(str(name).casefold(), []).append(row)
-    for row, id_ in enumerate(items.ids.tolist()):
-        rows_of[str(id_).casefold()] = [row]
+    for item, name in enumerate(names.tolist()):
+        rows_of.setdefault(str(name).casefold(), []).append(item)
+    for item, id_ in enumerate(items.ids.tolist()):
+        rows_of[str(id_).casefold()] = [item]
     rows: list[int] = []
     tags: list[str] = []
     counts: list[float] = []
     for source in expand([path], (), any_file=True):
-        there = source.first_line(1 << 16).count(b"\t") + 1
-        if there not in (2, 3):
+        width = source.first_line(1 << 16).count(b"\t") + 1
+        if width not in (2, 3):
             raise DataError(f"{source} must hold an item, a tag and, where known, a count, with TABs between them")
-        columns = ("item", "tag", "count")[:there]
+        columns = ("item", "tag", "count")[:width]
         for batch in Delimited("\t", quoted=False, names=columns).batches(source, columns, bad_rows):
-            missing = [
+            problems = [
                 (c, pc.is_null(batch.columns[c]).to_numpy(zero_copy_only=False), f"{c} is missing") for c in columns
             ]
             times = np.ones(len(batch.rows), np.float32)
-            if there == 3:
-                times, problems = parse_values.numbers(batch.columns["count"], "count")
-                missing += [("count", mask, problem) for mask, problem in problems]
-            good = without_bad(batch, missing, bad_rows)
-            for at in np.flatnonzero(good).tolist():
-                tagged = rows_of.get(batch.columns["item"][at].as_py().casefold(), [])
+            if width == 3:
+                times, invalid = parse_values.numbers(batch.columns["count"], "count")
+                problems += [("count", mask, problem) for mask, problem in invalid]
+            good = report_bad_rows(batch, problems, bad_rows)
+            for row in np.flatnonzero(good).tolist():
+                tagged = rows_of.get(batch.columns["item"][row].as_py().casefold(), [])
                 rows += tagged
-                tags += [batch.columns["tag"][at].as_py()] * len(tagged)
-                counts += [float(times[at])] * len(tagged)
+                tags += [batch.columns["tag"][row].as_py()] * len(tagged)
+                counts += [float(times[row])] * len(tagged)
     words, codes = np.unique(np.array(tags, dtype=object), return_inverse=True)
     return tag_features(items, np.array(rows, dtype=np.int64), codes, words, np.array(counts), least)

@@ -8,13 +8,20 @@ from pathlib import Path
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError
-from embedrec.readers.movielens_items import Parse, atomic, comma_separated, flagged, joined, with_films
+from embedrec.readers.movielens_items import (
+    Parse,
+    add_films,
+    parse_movies_csv,
+    parse_movies_dat,
+    parse_recbole_item,
+    parse_u_item,
+)
 from embedrec.readers.tabular.delimited import Delimited
 from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.feature_tables import SideTable, plain_name, with_features
+from embedrec.readers.tabular.feature_tables import SideTable, add_features, feature_name
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source, beside, expand
+from embedrec.readers.tabular.source_files import Source, expand, find_beside
 
 
 @dataclass(frozen=True)
@@ -40,20 +47,18 @@ class MovieLens:
         sources = expand(paths, (".data", ".dat", ".csv", ".inter", ".item", ".user"))
         ratings = _ratings(sources, paths)
         layout, stem = _LAYOUTS[ratings.suffix], ratings.name.rpartition(".")[0]
-        films = beside(ratings, sources, layout.films.replace("*", stem))
+        films = find_beside(ratings, sources, layout.films.replace("*", stem))
         if self.titles:
             films = expand([self.titles], (), any_file=True)[0]
         events = read_rows([(ratings, layout.format)], layout.plan, settings)
         if films is not None:
-            events = with_films(events, films, layout.parse, settings.bad_rows)
-        users = beside(ratings, sources, layout.users.replace("*", stem)) if layout.users else None
+            events = add_films(events, films, layout.parse, settings.bad_rows)
+        users = find_beside(ratings, sources, layout.users.replace("*", stem)) if layout.users else None
         if users is None:
             return events
         key, *columns = layout.user_format.columns(users)
-        kinds = {column: _USER_KINDS[plain_name(column)] for column in columns if plain_name(column) in _USER_KINDS}
-        return with_features(
-            events, "user", SideTable([(users, layout.user_format)], key, "", kinds), settings.bad_rows
-        )
+        kinds = {column: _USER_KINDS[feature_name(column)] for column in columns if feature_name(column) in _USER_KINDS}
+        return add_features(events, "user", SideTable([(users, layout.user_format)], key, "", kinds), settings.bad_rows)
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ _LAYOUTS = {
         "u.user",
         Delimited("\t", False, _COLUMNS),
         _plan(*_COLUMNS),
-        flagged,
+        parse_u_item,
         Delimited("|", False, ("id", "age", "gender", "occupation", "zip")),
     ),
     ".dat": _Layout(
@@ -93,7 +98,7 @@ _LAYOUTS = {
         "users.dat",
         Delimited("::", False, _COLUMNS),
         _plan(*_COLUMNS),
-        joined,
+        parse_movies_dat,
         Delimited("::", False, ("id", "gender", "age", "occupation", "zip")),
     ),
     ".csv": _Layout(
@@ -102,7 +107,7 @@ _LAYOUTS = {
         "",
         Delimited(","),
         _plan("userId", "movieId", "rating", "timestamp"),
-        comma_separated,
+        parse_movies_csv,
         Delimited(","),
     ),
     ".inter": _Layout(
@@ -111,7 +116,7 @@ _LAYOUTS = {
         "*.user",
         Delimited("\t", False),
         _plan("user_id:token", "item_id:token", "rating:float", "timestamp:float"),
-        atomic,
+        parse_recbole_item,
         Delimited("\t", False),
     ),
 }
@@ -129,10 +134,10 @@ def _ratings(sources: Sequence[Source], paths: Sequence[str | Path]) -> Source:
     if len(sources) == 1 and sources[0].suffix in _LAYOUTS:
         return sources[0]
     names = {layout.ratings for layout in _LAYOUTS.values()} - {"*.inter"}
-    found = [s for s in sources if s.name.lower() in names or s.suffix == ".inter"]
-    if len(found) == 1:
-        return found[0]
+    matches = [s for s in sources if s.name.lower() in names or s.suffix == ".inter"]
+    if len(matches) == 1:
+        return matches[0]
     given = ", ".join(map(str, paths))
-    if not found:
+    if not matches:
         raise DataError(f"{given} holds no ratings of MovieLens; looked for {', '.join(sorted(names))} and *.inter")
-    raise DataError(f"{given} holds several data sets ({', '.join(map(str, found))}); name one of these files")
+    raise DataError(f"{given} holds several data sets ({', '.join(map(str, matches))}); name one of these files")

@@ -31,7 +31,7 @@ _NO_GENRES = "(no genres listed)"
 _YEAR = re.compile(r"\(([0-9]{4})\)\s*$")
 
 
-def with_films(events: Events, source: Source, parse: Parse, bad_rows: BadRows) -> Events:
+def add_films(events: Events, source: Source, parse: Parse, bad_rows: BadRows) -> Events:
     """The events with the films' titles as names, and their year and genres as features.
 
     Raises DataError for a film that is no whole number (as `bad_rows` says).
@@ -51,21 +51,21 @@ def with_films(events: Events, source: Source, parse: Parse, bad_rows: BadRows) 
     return replace(events, items=Vocab(events.items.ids, titles), item_features=features)
 
 
-def flagged(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
+def parse_u_item(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
     """u.item of 100K: id|title|released|on video|URL and a flag a genre."""
     for row, line in enumerate(_lines(source), 1):
         film, title, *rest = [*line.split("|"), ""][:24]
         yield row, (film, title, [genre for genre, flag in zip(_GENRES, rest[3:], strict=False) if flag == "1"])
 
 
-def joined(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
+def parse_movies_dat(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
     """movies.dat of 1M and 10M: id::title::genre|genre."""
     for row, line in enumerate(_lines(source), 1):
         film, title, genres = [*line.split("::"), "", ""][:3]
         yield row, (film, title, _genres(genres))
 
 
-def comma_separated(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
+def parse_movies_csv(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
     """movies.csv: movieId,title,genres."""
     form = Delimited(",").decoding(source)
     columns = [name for name in _MOVIES if name in form.columns(source)]
@@ -76,7 +76,7 @@ def comma_separated(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Fi
             yield int(row), (film, title, _genres(genres))
 
 
-def atomic(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
+def parse_recbole_item(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
     """RecBole's .item: title and year stand in columns of their own; they are joined as in the other layouts."""
     rows = (line.split("\t") for line in _lines(source))
     columns = [name.partition(":")[0] for name in next(rows, [])]

@@ -16,7 +16,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.readers.mpd_slices import Level, Slice, read_slice
 from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.readers.tabular.process_pool import in_order
+from embedrec.readers.tabular.process_pool import map_in_order
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
@@ -53,12 +53,12 @@ class Mpd:
         if sum(s.unpacked for s in sources) < _WORTH_PROCESSES or any(s.forward_only for s in sources):
             workers = 1
         total, done = sum(s.size for s in sources), 0
-        joined = _Joined(f"spotify:{self.level}:" if self.uris == "cut" else "", memory)
+        joined = _SliceMerger(f"spotify:{self.level}:" if self.uris == "cut" else "", memory)
         settings.report("progress", done=0, total=total, unit="B")
         read_one = partial(
             read_slice, level=self.level, mode=settings.bad_rows.mode, most=memory.whole(_TIMES * workers)
         )
-        with closing(in_order(read_one, sources, workers)) as slices:  # type: ignore[type-var]
+        with closing(map_in_order(read_one, sources, workers)) as slices:  # type: ignore[type-var]
             for source, part in zip(sources, slices, strict=True):
                 joined.add(source, part, settings.bad_rows)
                 done += source.size
@@ -66,15 +66,15 @@ class Mpd:
         return joined.events(paths)
 
 
-class _Joined:
+class _SliceMerger:
     """Slices joined one by one; memory grows by 4 bytes a track, and with distinct playlists and items."""
 
-    def __init__(self, prefix: str, room: MemoryBudget) -> None:
-        self.room = room
+    def __init__(self, prefix: str, memory: MemoryBudget) -> None:
+        self.memory = memory
         self.prefix = prefix
         self.row_of: dict[str, int] = {}
         self.names: list[str] = []
-        self.items = Column(np.int32, room)  # (E,) rows
+        self.items = Column(np.int32, memory)  # (E,) rows
         self.lengths: list[np.ndarray] = []  # (P,) tracks a playlist
         self.pids: list[tuple[Source, np.ndarray]] = []  # (P,) a file
         self.seen: set[int] = set()
@@ -82,14 +82,14 @@ class _Joined:
 
     def add(self, source: Source, part: Slice, bad_rows: BadRows) -> None:
         bad_rows.merge(part.bad_rows)
-        fresh = self._fresh(source, part, bad_rows)  # (P,) whether this pid is new
+        new = self._fresh(source, part, bad_rows)  # (P,) whether this pid is new
         rows = np.fromiter(map(self._row, part.ids, part.names), np.int32, len(part.ids))  # local → joined row
-        keep = np.repeat(fresh, part.lengths) if not fresh.all() else slice(None)
+        keep = np.repeat(new, part.lengths) if not new.all() else slice(None)
         self.items.append(rows[part.items[keep]])
-        self.lengths.append(part.lengths[fresh])
-        self.pids.append((source, part.pids[fresh]))
-        self.room.hold_ids("item", 2 * len(self.names), self.texts)  # ids and names
-        self.room.hold_ids("session", 2 * len(self.seen), None)
+        self.lengths.append(part.lengths[new])
+        self.pids.append((source, part.pids[new]))
+        self.memory.hold_ids("item", 2 * len(self.names), self.texts)  # ids and names
+        self.memory.hold_ids("session", 2 * len(self.seen), None)
 
     def events(self, paths: Sequence[str | Path]) -> Events:
         lengths = np.concatenate([np.zeros(0, np.int64), *self.lengths])
@@ -99,18 +99,18 @@ class _Joined:
             given = ", ".join(map(str, paths))
             raise DataError(f"no playlist in {given} has a track that can be used; check the files")
         items = self.items.array()
-        session = self.room.empty(len(items), np.int32)
+        session = self.memory.empty(len(items), np.int32)
         ends = np.cumsum(lengths)
-        for here in chunks(len(items)):
-            first, last = np.searchsorted(ends, [here.start, here.stop - 1], side="right")
-            inside = np.minimum(ends[first : last + 1], here.stop) - np.maximum(
-                ends[first : last + 1] - lengths[first : last + 1], here.start
+        for chunk in chunks(len(items)):
+            first, last = np.searchsorted(ends, [chunk.start, chunk.stop - 1], side="right")
+            inside = np.minimum(ends[first : last + 1], chunk.stop) - np.maximum(
+                ends[first : last + 1] - lengths[first : last + 1], chunk.start
             )
-            session[here] = np.repeat(np.arange(first, last + 1, dtype=np.int32), inside)
+            session[chunk] = np.repeat(np.arange(first, last + 1, dtype=np.int32), inside)
         return Events(
             session=session,
             item=items,
-            room=self.room,
+            room=self.memory,
             sessions=Vocab(pids),
             items=Vocab(np.array(list(self.row_of), dtype=object), np.array(self.names, dtype=object)),
         )
@@ -126,16 +126,16 @@ class _Joined:
 
     def _fresh(self, source: Source, part: Slice, bad_rows: BadRows) -> np.ndarray:
         pids = part.pids.tolist()
-        here = set(pids)
-        if len(here) == len(pids) and self.seen.isdisjoint(here):
-            self.seen |= here
+        unique = set(pids)
+        if len(unique) == len(pids) and self.seen.isdisjoint(unique):
+            self.seen |= unique
             return np.ones(len(pids), dtype=bool)
-        fresh = np.ones(len(pids), dtype=bool)
+        new = np.ones(len(pids), dtype=bool)
         for p, pid in enumerate(pids):
             if pid in self.seen:
                 other = next((s for s, earlier in self.pids if pid in earlier), source)
-                place = f"playlists[{part.places[p]}]"
-                bad_rows.add(source, place, "the playlist id stands twice", f" (pid {pid} also in {other})")
-                fresh[p] = False
+                location = f"playlists[{part.places[p]}]"
+                bad_rows.add(source, location, "the playlist id stands twice", f" (pid {pid} also in {other})")
+                new[p] = False
             self.seen.add(pid)
-        return fresh
+        return new

@@ -48,7 +48,7 @@ class TrackRow(msgspec.Struct, gc=False, rename={"uri": "track_uri", "title": "t
 
     def label(self) -> str:
         """The display name: "Artist – Track"."""
-        return _by(self.by, self.title)
+        return _artist_and_title(self.by, self.title)
 
 
 class AlbumRow(msgspec.Struct, gc=False, rename={"uri": "album_uri", "title": "album_name", "by": "artist_name"}):
@@ -61,14 +61,14 @@ class AlbumRow(msgspec.Struct, gc=False, rename={"uri": "album_uri", "title": "a
 
     def label(self) -> str:
         """The display name: "Artist – Album"."""
-        return _by(self.by, self.title)
+        return _artist_and_title(self.by, self.title)
 
 
 Row = ArtistRow | TrackRow | AlbumRow
 ROWS: dict[str, type[Row]] = {"artist": ArtistRow, "track": TrackRow, "album": AlbumRow}
 
 
-def _by(artist: str, title: str) -> str:
+def _artist_and_title(artist: str, title: str) -> str:
     return f"{artist} – {title}" if artist and title else artist or title
 
 
@@ -121,22 +121,22 @@ def read_carefully(source: Source, content: bytes | bytearray, level: Level, mod
     places, pids, lengths = [], [], []
     tracks: list[Row] = []
     _check_field(source, playlists, level)
-    for at, playlist in enumerate(playlists):
+    for position, playlist in enumerate(playlists):
         problem, detail = _playlist_problem(playlist)
         if problem:
-            bad_rows.add(source, f"playlists[{at}]", problem, detail)
+            bad_rows.add(source, f"playlists[{position}]", problem, detail)
             continue
         before = len(tracks)
         for index, row in enumerate(playlist["tracks"]):
             problem, detail = _track_problem(row, fields, level)
             if problem:
-                place = f"playlists[{at}] (pid {playlist['pid']}), tracks[{index}]"
-                bad_rows.add(source, place, problem, detail)
+                location = f"playlists[{position}] (pid {playlist['pid']}), tracks[{index}]"
+                bad_rows.add(source, location, problem, detail)
             else:
                 tracks.append(row_type(*(row.get(field, "") for field in fields)))
                 tracks[-1].pos = row.get("pos")
         tracks[before:] = _by_pos(tracks[before:])
-        places.append(at)
+        places.append(position)
         pids.append(int(playlist["pid"]))
         lengths.append(len(tracks) - before)
     return _collect(places, pids, lengths, tracks, bad_rows)
@@ -209,8 +209,8 @@ def _check_field(source: Source, playlists: list[Any], level: Level) -> None:
     rows = [t for tracks in lists for t in tracks if isinstance(t, dict)]
     field = _id_field(level)
     if rows and not any(field in row for row in rows):
-        there = [other for other in ROWS if any(_id_field(other) in row for row in rows)]
-        instead = f"use --level {' or '.join(there)}" if there else "check the layout"
+        levels = [other for other in ROWS if any(_id_field(other) in row for row in rows)]
+        instead = f"use --level {' or '.join(levels)}" if levels else "check the layout"
         raise DataError(f"{source} has no {field}, which --level {level} needs; {instead}")
 
 

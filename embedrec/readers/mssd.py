@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from embedrec.data.events import Events
 from embedrec.errors import DataError
 from embedrec.readers.tabular import parse_values
-from embedrec.readers.tabular.computed_columns import Columns, Derived, Made
+from embedrec.readers.tabular.computed_columns import Columns, ComputedColumn, ComputedFormat
 from embedrec.readers.tabular.delimited import Delimited
 from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.feature_tables import SideTable, with_features
+from embedrec.readers.tabular.feature_tables import SideTable, add_features
 from embedrec.readers.tabular.formats import Format, Parquet
-from embedrec.readers.tabular.guess_columns import listed
+from embedrec.readers.tabular.guess_columns import format_columns
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
@@ -53,23 +53,23 @@ class Mssd:
 
         Raises DataError for files that cannot be read or have other columns, and for bad rows (as `bad_rows` says).
         """
-        found = expand(paths, _SUFFIXES)
-        logs = [source for source in found if not source.name.startswith(_FEATURE_FILES)]
-        tracks = [source for source in found if source.name.startswith(_FEATURE_FILES)]
+        files = expand(paths, _SUFFIXES)
+        logs = [source for source in files if not source.name.startswith(_FEATURE_FILES)]
+        tracks = [source for source in files if source.name.startswith(_FEATURE_FILES)]
         if self.features:
             tracks = expand([self.features], _SUFFIXES)
         if not logs:
             raise DataError(f"{', '.join(map(str, paths))} holds track features but no session logs; name these too")
         layout = _layout(logs[0])
         plan = layout.plan(self, logs[0])
-        sources: list[tuple[Source, Format]] = [(source, _derived(source, layout, self)) for source in logs]
+        sources: list[tuple[Source, Format]] = [(source, _add_computed(source, layout, self)) for source in logs]
         events = read_rows(sources, plan, settings)
         if not tracks:
             return events
         columns = [c for c in _form(tracks[0]).columns(tracks[0]) if c != "track_id"]
         kinds: dict[str, Kind] = {column: "text" if column in _WORDS else "number" for column in columns}
         table = SideTable([(source, _form(source)) for source in tracks], "track_id", "", kinds)
-        return with_features(events, "item", table, settings.bad_rows)
+        return add_features(events, "item", table, settings.bad_rows)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _layout(source: Source) -> _Layout:
             return layout
     raise DataError(
         f"{source} is no session log: it has no columns session_id, session_position, track_id_clean and skip_1 to "
-        f"not_skipped; there are {listed(columns)}"
+        f"not_skipped; there are {format_columns(columns)}"
     )
 
 
@@ -115,7 +115,7 @@ def _form(source: Source) -> Format:
     return Parquet() if source.suffix == ".parquet" else Delimited(",")
 
 
-def _derived(source: Source, layout: _Layout, settings: Mssd) -> Derived:
+def _add_computed(source: Source, layout: _Layout, settings: Mssd) -> ComputedFormat:
     def kind(columns: Columns) -> Any:
         if len(layout.skips) > 1:
             state = _state([_truth(columns[name]) for name in layout.skips])
@@ -128,7 +128,9 @@ def _derived(source: Source, layout: _Layout, settings: Mssd) -> Derived:
         skipped = pc.if_else(pc.is_in(state, pa.array(_SKIPS[:2])), "skipped", "played")
         return pc.if_else(pc.is_valid(state), skipped, None)
 
-    return Derived(_form(source), {_STATE: Made(layout.skips, kind), _TIME: Made(layout.times, _hours)})
+    return ComputedFormat(
+        _form(source), {_STATE: ComputedColumn(layout.skips, kind), _TIME: ComputedColumn(layout.times, _hours)}
+    )
 
 
 def _truth(column: Any) -> Any:

@@ -12,14 +12,14 @@ from embedrec.readers.table import Table
 from embedrec.readers.tabular.code_ids import IdType
 from embedrec.readers.tabular.delimited import Delimited
 from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.feature_tables import Role, SideTable, with_features
+from embedrec.readers.tabular.feature_tables import Role, SideTable, add_features
 from embedrec.readers.tabular.formats import Format
-from embedrec.readers.tabular.guess_columns import plain
-from embedrec.readers.tabular.item_lists import ItemLists, list_beside
+from embedrec.readers.tabular.guess_columns import normalize_name
+from embedrec.readers.tabular.item_lists import ItemLists, list_column_of
 from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source, beside, expand
+from embedrec.readers.tabular.source_files import Source, expand, find_beside
 
 _FORM = Delimited("\t", quoted=False)
 _KINDS: dict[str, Kind] = {"token": "text", "float": "number", "token_seq": "list"}
@@ -59,8 +59,8 @@ class RecBole:
         Raises DataError where there is not one data set, for files that cannot be read, columns that are not there,
         and for bad rows (as `bad_rows` says).
         """
-        found = expand(paths, (".inter", ".item", ".user"))
-        given = [source for source in found if source.suffix == ".inter"]
+        files = expand(paths, (".inter", ".item", ".user"))
+        given = [source for source in files if source.suffix == ".inter"]
         stems = {
             (source.path.parent, source.member and source.member.rpartition("/")[0], _stem(source)) for source in given
         }
@@ -69,21 +69,21 @@ class RecBole:
             raise DataError(f"{', '.join(map(str, paths))} holds {which}; name one")
         given.sort(key=_part)
         columns = Table(self.session, self.item, self.user, self.time, self.weight, name="-", kind=self.kind)
-        how = {name: getattr(self, name) for name in ("time_unit", "time_format", "id_type", "missing")}
-        columns = replace(columns, **how)
-        there = _FORM.columns(given[0])
-        plan = columns.plan(given[0], there)
+        value_settings = {name: getattr(self, name) for name in ("time_unit", "time_format", "id_type", "missing")}
+        columns = replace(columns, **value_settings)
+        header = _FORM.columns(given[0])
+        plan = columns.plan(given[0], header)
         form: Format = _FORM
-        before = list_beside(plan.item, there)
+        before = list_column_of(plan.item, header)
         if before:
             plan = Plan(session=plan.session, item=plan.item, id_type=self.id_type, missing=self.missing)
             form = ItemLists(_FORM, plan.session, before, plan.item)
         sources = [(source, form) for source in given]
         events = read_rows(sources, plan, settings)
         for role, suffix in _SIDES.items():
-            side = beside(given[0], found, _stem(given[0]) + suffix)
+            side = find_beside(given[0], files, _stem(given[0]) + suffix)
             if side is not None and (role == "item" or plan.user):
-                events = with_features(events, role, replace(_side(side, role, plan), cold=True), settings.bad_rows)
+                events = add_features(events, role, replace(_side(side, role, plan), cold=True), settings.bad_rows)
         return events
 
 
@@ -110,7 +110,7 @@ def _side(source: Source, role: Role, plan: Plan) -> SideTable:
     key = plan.item if role == "item" else plan.user
     if key not in columns:
         key = columns[0]
-    name = next((c for c in columns if role == "item" and plain(c).endswith(("title", "name"))), "")
+    name = next((c for c in columns if role == "item" and normalize_name(c).endswith(("title", "name"))), "")
     typed = {c: _KINDS.get(c.partition(":")[2]) for c in columns if c not in (key, name)}
     kinds = {column: kind for column, kind in typed.items() if kind is not None}
     return SideTable([(source, _FORM)], key, name, kinds, split=" ")

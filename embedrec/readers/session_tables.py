@@ -28,7 +28,7 @@ from embedrec.readers.tabular.feature_columns import Kind
 from embedrec.readers.tabular.formats import Parquet
 from embedrec.readers.tabular.guess_columns import FormatName, table_suffixes
 from embedrec.readers.tabular.parse_times import TimeUnit
-from embedrec.readers.tabular.read_rows import without_bad
+from embedrec.readers.tabular.read_rows import report_bad_rows
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.splitting.holdout import HeldOut
@@ -67,7 +67,7 @@ class SessionTables:
         """The held-out sessions of a test file.
 
         A table as that of the training part gives its sessions whole. A Parquet table of the columns `prefix` (lists of
-        item ids) and `target` gives sessions that ask the same questions, see `chained`.
+        item ids) and `target` gives sessions that ask the same questions, see `sessions_from_prefixes`.
 
         Raises DataError for files that cannot be read, and for bad rows (as `bad_rows` says).
         """
@@ -80,7 +80,7 @@ class SessionTables:
         lengths, items, targets = (np.concatenate(one_kind(*column)) for column in zip(*parts, strict=True))
         if not len(targets):
             raise DataError(f"no row of {path} can be used; check the file")
-        return chained(lengths, items, targets)
+        return sessions_from_prefixes(lengths, items, targets)
 
     def _format(self, paths: Sequence[str | Path]) -> FormatName:
         texts = all(without_packing(str(path)).lower().endswith(".txt") for path in paths)
@@ -106,7 +106,7 @@ class SessionTables:
         )
 
 
-def chained(lengths: np.ndarray, items: Ids, targets: Ids) -> HeldOut:
+def sessions_from_prefixes(lengths: np.ndarray, items: Ids, targets: Ids) -> HeldOut:
     """Sessions that ask the questions of a table of R prefixes, and no others; their ids are test-1, test-2, …
 
     lengths  (R,) int64 items of each prefix, 1 or more
@@ -157,12 +157,12 @@ def _prefixes(source: Source, bad_rows: BadRows, kind: IdType, share: float) -> 
         empty = pc.fill_null(pc.equal(pc.list_value_length(lists), 0), True).to_numpy(zero_copy_only=False)
         problems = [(_PREFIX, empty, f"{_PREFIX} is empty")]
         for mask, _ in wrong:
-            some = np.zeros(len(lists), dtype=bool)
-            some[owner[mask]] = True
-            problems.append((_PREFIX, some, f"an item of {_PREFIX} is missing"))
+            invalid = np.zeros(len(lists), dtype=bool)
+            invalid[owner[mask]] = True
+            problems.append((_PREFIX, invalid, f"an item of {_PREFIX} is missing"))
         _, wrong = parse_values.ids(batch.columns[_TARGET], _TARGET, kind=kind)
         problems += [(_TARGET, mask, problem) for mask, problem in wrong]
-        good = pa.array(np.flatnonzero(without_bad(batch, problems, bad_rows)))
+        good = pa.array(np.flatnonzero(report_bad_rows(batch, problems, bad_rows)))
         kept = lists.take(good)
         lengths.append(pc.cast(pc.list_value_length(kept), pa.int64()).to_numpy())
         items.append(_ids(kept.flatten(), kind))
@@ -174,7 +174,7 @@ def _prefixes(source: Source, bad_rows: BadRows, kind: IdType, share: float) -> 
 
 def _ids(column: Any, kind: IdType) -> Ids:
     """Good ids as they are told apart by `ids.Ids`."""
-    found, _ = parse_values.ids(column, "", kind=kind)
+    ids, _ = parse_values.ids(column, "", kind=kind)
     if kind == "text":
-        return as_texts(from_arrow(found))
-    return from_arrow(without_point_zero(found) if parse_values.is_text(found.type) else found)
+        return as_texts(from_arrow(ids))
+    return from_arrow(without_point_zero(ids) if parse_values.is_text(ids.type) else ids)

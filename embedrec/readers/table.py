@@ -10,18 +10,18 @@ from embedrec.data.events import Events
 from embedrec.errors import DataError
 from embedrec.readers.tabular.code_ids import IdType
 from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.feature_tables import with_side_tables
+from embedrec.readers.tabular.feature_tables import add_side_tables
 from embedrec.readers.tabular.guess_columns import (
     NONE,
     FormatName,
-    column_for,
-    form_of,
-    listed,
-    name_beside,
-    named,
+    column_of_role,
+    display_name_column,
+    find_column,
+    format_columns,
+    format_of,
     table_suffixes,
 )
-from embedrec.readers.tabular.item_lists import list_beside
+from embedrec.readers.tabular.item_lists import list_column_of
 from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.read_settings import ReadSettings
@@ -78,12 +78,12 @@ class Table:
         Raises DataError for files that cannot be read, columns that are not there, times whose unit cannot be
         told, and for bad rows (as `bad_rows` says): a missing id, a time or weight that is none.
         """
-        found = expand(paths, table_suffixes(paths), any_file=self.format != "auto")
+        files = expand(paths, table_suffixes(paths), any_file=self.format != "auto")
         names = tuple(name.strip() for name in self.columns.split(",")) if self.columns else ()
-        sources = [(source, form_of(source, self.format, names)) for source in found]
+        sources = [(source, format_of(source, self.format, names)) for source in files]
         first, form = sources[0]
         plan = self.plan(first, form.columns(first))
-        before = list_beside(plan.item, form.columns(first)) if self.item is None else ""
+        before = list_column_of(plan.item, form.columns(first)) if self.item is None else ""
         if before:
             raise DataError(
                 f"{first} holds the items before each item ({before}), so that a row is no event; read it as recbole, "
@@ -92,7 +92,7 @@ class Table:
         if None in (self.session, self.item, self.time):
             settings.report("columns", session=plan.session, item=plan.item, time=plan.time or "none")
         events = read_rows(sources, plan, settings)
-        return with_side_tables(
+        return add_side_tables(
             events, plan, self.item_features, self.user_features, settings.bad_rows, self.feature_types
         )
 
@@ -100,19 +100,20 @@ class Table:
         """What the columns of a source are. Raises DataError when one is missing."""
 
         def column(role: str) -> str:
-            return column_for(role, getattr(self, role), source, columns)
+            return column_of_role(role, getattr(self, role), source, columns)
 
         session, item, user, time = column("session"), column("item"), column("user"), column("time")
         if not item:
-            raise DataError(f"{source} has no column of items; name one of {listed(columns)} with --item")
+            raise DataError(f"{source} has no column of items; name one of {format_columns(columns)} with --item")
         if not session and not (user and self.keep_users):
             users, option = ("", "") if self.user == NONE or not self.keep_users else (" or users", " or --user")
             raise DataError(
-                f"{source} has no column of sessions{users}; name one of {listed(columns)} with --session{option}"
+                f"{source} has no column of sessions{users}; name one of {format_columns(columns)} "
+                f"with --session{option}"
             )
-        name = name_beside(item, columns)
+        name = display_name_column(item, columns)
         if self.name is not None:
-            name = "" if self.name == NONE else named(self.name, "name", source, columns)
+            name = "" if self.name == NONE else find_column(self.name, "name", source, columns)
         return Plan(
             session=session or user,
             item=item,

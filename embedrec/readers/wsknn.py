@@ -17,11 +17,11 @@ from embedrec.errors import DataError, SettingsError, reason
 from embedrec.readers.table import Table
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.code_ids import IdType
-from embedrec.readers.tabular.computed_columns import Columns, Derived, Made
+from embedrec.readers.tabular.computed_columns import Columns, ComputedColumn, ComputedFormat
 from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.feature_tables import with_side_tables
+from embedrec.readers.tabular.feature_tables import add_side_tables
 from embedrec.readers.tabular.formats import Batch, Format, JsonLines, column_of
-from embedrec.readers.tabular.guess_columns import SUFFIXES, form_of, guess
+from embedrec.readers.tabular.guess_columns import SUFFIXES, format_of, guess
 from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.read_settings import ReadSettings
@@ -79,13 +79,13 @@ class Wsknn:
                     f"{first} names no kinds of events; name their column with --kind, or leave out --actions"
                 )
             plan = replace(plan, weight=_ACTION_WEIGHT)
-            forms = [(source, _weighted(form, plan.kind, actions)) for source, form in forms]
+            forms = [(source, _weight_by_kind(form, plan.kind, actions)) for source, form in forms]
         events = read_rows(forms, plan, settings)
-        there = [] if events.kinds is None else [str(kind) for kind in events.kinds.ids.tolist()]
-        odd = next((kind for kind in actions if kind not in there), None)
-        if odd is not None:
-            raise SettingsError(f"no event is of the kind {odd!r}; check --actions")
-        return with_side_tables(events, plan, self.item_features, "", settings.bad_rows, self.feature_types)
+        kinds = [] if events.kinds is None else [str(kind) for kind in events.kinds.ids.tolist()]
+        unused = next((kind for kind in actions if kind not in kinds), None)
+        if unused is not None:
+            raise SettingsError(f"no event is of the kind {unused!r}; check --actions")
+        return add_side_tables(events, plan, self.item_features, "", settings.bad_rows, self.feature_types)
 
 
 def _plan(settings: Wsknn, source: Source, form: Format) -> Plan:
@@ -114,7 +114,7 @@ def _actions(given: str) -> dict[str, float]:
     return actions
 
 
-def _weighted(form: Format, kind: str, actions: dict[str, float]) -> Derived:
+def _weight_by_kind(form: Format, kind: str, actions: dict[str, float]) -> ComputedFormat:
     """Only the events of these kinds, with their weights."""
     kinds = pa.array(list(actions))
     weights = pa.array(list(actions.values()), pa.float64())
@@ -128,7 +128,7 @@ def _weighted(form: Format, kind: str, actions: dict[str, float]) -> Derived:
     def wanted(columns: Columns) -> Any:
         return pc.or_(pc.is_valid(place(columns)), pc.is_null(columns[kind]))  # a missing kind is a bad row
 
-    return Derived(form, {_ACTION_WEIGHT: Made((kind,), weight)}, keep=Made((kind,), wanted))
+    return ComputedFormat(form, {_ACTION_WEIGHT: ComputedColumn((kind,), weight)}, keep=ComputedColumn((kind,), wanted))
 
 
 def _form(source: Source, bad_rows: BadRows, most: int | None) -> Format:
@@ -137,11 +137,11 @@ def _form(source: Source, bad_rows: BadRows, most: int | None) -> Format:
     most  bytes of a map, see `Source.read`
     """
     if source.suffix not in (".json", ".jsonl", ".ndjson"):
-        return form_of(source)
+        return format_of(source)
     line = source.first_line(_BLOCK)
     first = decoded_or_none(lambda: msgspec.json.decode(line))  # the first line of a whole map may be "{"
     flat = isinstance(first, dict) and first and not any(isinstance(value, list) for value in first.values())
-    return JsonLines() if flat else _parsed(source, bad_rows, most)
+    return JsonLines() if flat else _parse_maps(source, bad_rows, most)
 
 
 @dataclass(frozen=True)
@@ -151,18 +151,18 @@ class _Maps:
     found  name of a column → Arrow array (E,)
     """
 
-    found: dict[str, Any]
+    arrays: dict[str, Any]
     typed: ClassVar[bool] = False
 
     def columns(self, source: Source) -> list[str]:
-        return list(self.found)
+        return list(self.arrays)
 
     def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
-        count = len(self.found[_SESSION])
-        yield Batch(source, {name: self.found[name] for name in columns}, range(1, count + 1), 1.0)
+        count = len(self.arrays[_SESSION])
+        yield Batch(source, {name: self.arrays[name] for name in columns}, range(1, count + 1), 1.0)
 
 
-def _parsed(source: Source, bad_rows: BadRows, most: int | None) -> _Maps:
+def _parse_maps(source: Source, bad_rows: BadRows, most: int | None) -> _Maps:
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     for session, lists in _sessions(source, most):
         problem = _problem(lists)

@@ -16,7 +16,7 @@ from embedrec.errors import DataError, EmbedrecError
 from embedrec.readers.mpd import Mpd
 from embedrec.readers.table import Table
 from embedrec.readers.tabular import source_files as files
-from embedrec.readers.tabular.process_pool import in_order
+from embedrec.readers.tabular.process_pool import map_in_order
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import expand, natural
 from embedrec.readers.wsknn import Wsknn
@@ -308,12 +308,16 @@ def _die(n: int) -> int:
 
 
 def test_processes_give_results_in_order() -> None:
-    assert list(in_order(_square, range(20), 2)) == list(in_order(_square, range(20), 1)) == [n * n for n in range(20)]
+    assert (
+        list(map_in_order(_square, range(20), 2))
+        == list(map_in_order(_square, range(20), 1))
+        == [n * n for n in range(20)]
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_comes_at_its_turn(workers: int) -> None:
-    results = in_order(_fail_at_three, range(6), workers)
+    results = map_in_order(_fail_at_three, range(6), workers)
     assert [next(results), next(results), next(results)] == [0, 1, 2]
     with pytest.raises(DataError, match="three"):
         next(results)
@@ -321,7 +325,7 @@ def test_an_error_comes_at_its_turn(workers: int) -> None:
 
 def test_a_process_that_dies_is_one_sentence() -> None:
     with pytest.raises(EmbedrecError) as died:
-        list(in_order(_die, [1, 2, 3], 2))
+        list(map_in_order(_die, [1, 2, 3], 2))
     assert str(died.value) == "a reading process died, perhaps for want of memory; use --threads 1"
 
 

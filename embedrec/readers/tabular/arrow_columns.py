@@ -13,13 +13,13 @@ from embedrec.errors import DataError
 from embedrec.runtime.decoding import decoding
 
 
-def plain(column: Any) -> Any:
+def simplify(column: Any) -> Any:
     """A column without dictionaries, views, run-end codes and extension types. Lists become lists with 32-bit offsets
     of plain values; other nested types stay."""
     for fits, step in _STEPS:
         if fits(column.type):
-            return plain(step(column))
-    return _plain_list(column) if is_list(column.type) else column
+            return simplify(step(column))
+    return _simplify_list(column) if is_list(column.type) else column
 
 
 _STEPS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
@@ -35,11 +35,11 @@ _STEPS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
 )
 
 
-def not_utf8(column: Any) -> np.ndarray | None:
+def invalid_utf8(column: Any) -> np.ndarray | None:
     """A mask (b,) of the texts that are not UTF-8, of lists the same of their texts; None where there are none."""
     kind = column.type
     if is_list(kind):
-        inside = not_utf8(column.flatten())
+        inside = invalid_utf8(column.flatten())
         if inside is None:
             return None
         wrong = np.zeros(len(column), dtype=bool)
@@ -55,7 +55,7 @@ def not_utf8(column: Any) -> np.ndarray | None:
     return None
 
 
-def names(column: Any, name: str) -> Any:
+def display_names(column: Any, name: str) -> Any:
     """A column of display names as texts, "" where there is none. Raises DataError for lists and other nested types."""
     odd = DataError(f"the column {name!r} holds {column.type}, but a name must be a text or a number")
     if pa.types.is_nested(column.type):
@@ -75,12 +75,12 @@ def is_list(kind: Any) -> bool:
     )
 
 
-def _plain_list(column: Any) -> Any:
-    if pa.types.is_list(column.type) and plain(column.values[:0]).type == column.type.value_type:
+def _simplify_list(column: Any) -> Any:
+    if pa.types.is_list(column.type) and simplify(column.values[:0]).type == column.type.value_type:
         return column
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
-    return pa.ListArray.from_arrays(offsets, plain(column.flatten()), mask=column.is_null())
+    return pa.ListArray.from_arrays(offsets, simplify(column.flatten()), mask=column.is_null())
 
 
 def _is_ascii(column: Any) -> bool:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
-Work = Callable[..., None]
+Task = Callable[..., None]
 T = TypeVar("T")
 
 
@@ -45,19 +45,19 @@ class BackgroundPipeline:
             for lane in self.lanes:
                 stack.callback(lane.shutdown, cancel_futures=True)
 
-    def add(self, work: Work, columns: list[tuple[Any, ...]]) -> None:
+    def add(self, task: Task, columns: list[tuple[Any, ...]]) -> None:
         """Call `work` for each column of a batch, which keeps its lane: the first the first, the others the last.
 
         Raises what went wrong with a batch before.
         """
         if not self.lanes:
-            for given in columns:
-                work(*given)
+            for arguments in columns:
+                task(*arguments)
             return
         while len(self.waiting) >= self.depth:
             self._wait()
         first, last = self.lanes[0], self.lanes[-1]
-        self.waiting.append([(last if n else first).submit(work, *given) for n, given in enumerate(columns)])
+        self.waiting.append([(last if n else first).submit(task, *arguments) for n, arguments in enumerate(columns)])
 
     def finish(self) -> None:
         """Until all is done; raises what went wrong."""

@@ -31,7 +31,7 @@ class BadRows:
         """How many rows were left out."""
         return sum(self.counts.values())
 
-    def add(self, file: object, place: str, problem: str, detail: str = "", rows: int = 1) -> None:
+    def add(self, file: object, location: str, problem: str, detail: str = "", rows: int = 1) -> None:
         """Count `rows` bad rows, the first of them at `place` of `file`.
 
         problem  what is wrong, equal for all rows of this kind: "artist_uri must be a text"
@@ -40,23 +40,23 @@ class BadRows:
         Raises DataError in mode "fail".
         """
         if self.mode == "fail":
-            raise DataError(f"{file}, {place}: {problem}{detail}; use --on-bad-row skip to leave such rows out")
-        self.leave_out(file, place, problem, rows)
+            raise DataError(f"{file}, {location}: {problem}{detail}; use --on-bad-row skip to leave such rows out")
+        self.leave_out(file, location, problem, rows)
 
-    def leave_out(self, file: object, place: str, problem: str, rows: int = 1) -> None:
+    def leave_out(self, file: object, location: str, problem: str, rows: int = 1) -> None:
         """Count `rows` rows that are left out in every mode, the first of them at `place` of `file`."""
         self.counts[problem] = self.counts.get(problem, 0) + rows
-        kept = self.examples.setdefault(problem, [])
-        if len(kept) < _KEPT:
-            kept.append(f"{file}, {place}")
+        examples = self.examples.setdefault(problem, [])
+        if len(examples) < _KEPT:
+            examples.append(f"{file}, {location}")
 
     def merge(self, other: BadRows) -> None:
         """Add what `other` has collected after this one."""
         self.notes += other.notes
         for problem, count in other.counts.items():
             self.counts[problem] = self.counts.get(problem, 0) + count
-            kept = self.examples.setdefault(problem, [])
-            kept.extend(other.examples[problem][: _KEPT - len(kept)])
+            examples = self.examples.setdefault(problem, [])
+            examples.extend(other.examples[problem][: _KEPT - len(examples)])
 
     def lines(self) -> list[str]:
         """One sentence a problem, most frequent first: "2 rows left out: … (first: file, place)"."""

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from embedrec.errors import DataError
-from embedrec.readers.tabular.formats import Counted
+from embedrec.readers.tabular.formats import CountingStream
 from embedrec.readers.tabular.quotes import FIELD, Quotes
 
 BOM = b"\xef\xbb\xbf"
@@ -40,7 +40,7 @@ class CleanText:
 
     def __init__(
         self,
-        stream: Counted,
+        stream: CountingStream,
         delimiter: bytes,
         *,
         quoted: bool,
@@ -92,19 +92,19 @@ class CleanText:
 
     def _beginning(self, quoted: bool, header: bool) -> Callable[[bytes, bool], bytes]:
         """A step that leaves out a byte order mark, blank lines and the header."""
-        waiting: bytes | None = b""
+        pending: bytes | None = b""
 
         def step(block: bytes, last: bool) -> bytes:
-            nonlocal waiting
-            if waiting is None:
+            nonlocal pending
+            if pending is None:
                 return block
-            text = waiting + block
-            found = first_row(text, quoted, last=last)
-            if found is None:
-                waiting = text
+            text = pending + block
+            bounds = first_row(text, quoted, last=last)
+            if bounds is None:
+                pending = text
                 return b""
-            waiting = None
-            return text[found[2] if header else found[0] :]
+            pending = None
+            return text[bounds[2] if header else bounds[0] :]
 
         return step
 
@@ -191,9 +191,9 @@ def _partial_character(text: bytes) -> int:
     return 0
 
 
-def _replaced(error: UnicodeError) -> tuple[str, int]:
+def _replace_undecodable(error: UnicodeError) -> tuple[str, int]:
     end: Any = getattr(error, "end", 0)
     return NOT_UTF8, end
 
 
-codecs.register_error("embedrec-replace", _replaced)
+codecs.register_error("embedrec-replace", _replace_undecodable)

@@ -31,11 +31,11 @@ class Ids:
     """
 
     def __init__(
-        self, *, many: bool = False, kind: IdType = "auto", role: str = "session", room: MemoryBudget = IN_MEMORY
+        self, *, many: bool = False, kind: IdType = "auto", role: str = "session", memory: MemoryBudget = IN_MEMORY
     ) -> None:
         self.kind = kind
         self.role = role
-        self.room = room
+        self.memory = memory
         self.whole = kind != "text"  # whether all may become whole numbers, which take less memory
         self.left = 0 if many else _FEW
         self.texts = False  # whether the data itself says that an id is a text
@@ -52,13 +52,13 @@ class Ids:
             self.texts, self.whole = True, False
         known = self.table.size()[0]
         rows = self._rows(column)
-        if self.room.budget is not None:
+        if self.memory.budget is not None:
             count, texts_bytes = self.table.size()
             if self.whole and texts_bytes is not None:
                 new = self.table.ids()[known:]
                 self.whole = pc.all(pc.match_substring_regex(new, _WRITTEN_WHOLE)).as_py()
-            self.room.hold_ids(self.role, count, None if self.whole else texts_bytes)
-            if isinstance(self.table, _Texts) and (texts_bytes or 0) > self.room.budget // _RESTING:
+            self.memory.hold_ids(self.role, count, None if self.whole else texts_bytes)
+            if isinstance(self.table, _Texts) and (texts_bytes or 0) > self.memory.budget // _RESTING:
                 resting(self.table.known)
         return rows
 
@@ -69,7 +69,7 @@ class Ids:
         if not numeric:
             column = pc.cast(column, pa.large_string())
             if self.table.numeric:
-                self.table = self.table.of_texts(self.room)
+                self.table = self.table.of_texts(self.memory)
         if isinstance(self.table, _Dict):
             if self.left:
                 encoded = column.dictionary_encode()
@@ -78,7 +78,7 @@ class Ids:
             if self.left:
                 self.table.numeric = numeric
                 return self.table.rows(encoded)
-            self.table = _compiled(self.table.ids(), self.room, numeric=numeric)
+            self.table = _compiled(self.table.ids(), self.memory, numeric=numeric)
         return self.table.rows(column)
 
     def final(self) -> tuple[np.ndarray, np.ndarray | None]:
@@ -92,18 +92,18 @@ class Ids:
             return (_numpy(ids), None) if self.kind != "text" else (_numpy(pc.cast(ids, pa.string())), None)
         if self.kind == "text":
             return _numpy(ids), None
-        whole = None if self.texts else _whole(ids, self.room)
+        whole = None if self.texts else _as_whole_numbers(ids, self.memory)
         if whole is None and not pc.any(pc.match_substring_regex(ids, POINT_ZERO)).as_py():
             return _numpy(ids), None
         table: _Dict | _Numbers | _Texts = _Dict()
         if compiled:
-            table = _compiled(pa.array([], pa.int64()), self.room, numeric=whole is not None)
+            table = _compiled(pa.array([], pa.int64()), self.memory, numeric=whole is not None)
         else:
             table.numeric = whole is not None
-        rows = self.room.empty(len(ids), np.int32)
-        for here in chunks(len(ids)):  # "12" and "12.0" are one
-            part = without_point_zero(ids[here]) if whole is None else pa.array(whole[here])
-            rows[here] = table.rows(part.dictionary_encode() if isinstance(table, _Dict) else part)
+        rows = self.memory.empty(len(ids), np.int32)
+        for chunk in chunks(len(ids)):  # "12" and "12.0" are one
+            part = without_point_zero(ids[chunk]) if whole is None else pa.array(whole[chunk])
+            rows[chunk] = table.rows(part.dictionary_encode() if isinstance(table, _Dict) else part)
         return _numpy(table.ids()), rows
 
 
@@ -119,21 +119,21 @@ def without_point_zero(texts: Any) -> Any:
     return pc.replace_substring_regex(texts, POINT_ZERO, r"\1")
 
 
-def _whole(texts: Any, room: MemoryBudget) -> np.ndarray | None:
+def _as_whole_numbers(texts: Any, memory: MemoryBudget) -> np.ndarray | None:
     """Texts as int64 where all are whole numbers ("12"; "12.0" too, as float columns are written), else None."""
-    numbers = room.empty(len(texts), np.int64)
-    for here in chunks(len(texts)):
-        if not pc.all(pc.match_substring_regex(texts[here], _WRITTEN_WHOLE)).as_py():
+    numbers = memory.empty(len(texts), np.int64)
+    for chunk in chunks(len(texts)):
+        if not pc.all(pc.match_substring_regex(texts[chunk], _WRITTEN_WHOLE)).as_py():
             return None
         try:
-            numbers[here] = pc.cast(without_point_zero(texts[here]), pa.int64()).to_numpy()
+            numbers[chunk] = pc.cast(without_point_zero(texts[chunk]), pa.int64()).to_numpy()
         except pa.ArrowInvalid:  # beyond 64 bits
             return None
     return numbers
 
 
-def _compiled(ids: Any, room: MemoryBudget, *, numeric: bool) -> _Numbers | _Texts:
-    table = _Numbers(room) if numeric else _Texts(room)
+def _compiled(ids: Any, memory: MemoryBudget, *, numeric: bool) -> _Numbers | _Texts:
+    table = _Numbers(memory) if numeric else _Texts(memory)
     if len(ids):
         table.rows(ids)
     return table
@@ -169,11 +169,11 @@ class _Numbers:
 
     numeric = True
 
-    def __init__(self, room: MemoryBudget) -> None:
+    def __init__(self, memory: MemoryBudget) -> None:
         self.n = 0
-        self.room = room
-        self.slots = room.full(_SLOTS, -1, np.int32)
-        self.known = room.empty(_SLOTS // 2, np.int64)  # (≥ n,)
+        self.memory = memory
+        self.slots = memory.full(_SLOTS, -1, np.int32)
+        self.known = memory.empty(_SLOTS // 2, np.int64)  # (≥ n,)
 
     def rows(self, column: Any) -> np.ndarray:
         from embedrec.kernels.id_hash_table import code_numbers, fill_numbers
@@ -185,8 +185,8 @@ class _Numbers:
             done, self.n = code_numbers(ids, done, rows, self.slots, self.known, self.n)
             if done == len(ids):
                 return rows
-            self.slots = self.room.full(2 * len(self.slots), -1, np.int32)
-            self.known = self.room.doubled(self.known)
+            self.slots = self.memory.full(2 * len(self.slots), -1, np.int32)
+            self.known = self.memory.doubled(self.known)
             fill_numbers(self.slots, self.known[: self.n])
 
     def ids(self) -> Any:
@@ -195,10 +195,10 @@ class _Numbers:
     def size(self) -> tuple[int, int | None]:
         return self.n, None
 
-    def of_texts(self, room: MemoryBudget) -> _Texts:
-        table = _Texts(room)
-        for here in chunks(self.n):
-            table.rows(pc.cast(pa.array(self.known[: self.n][here]), pa.large_string()))
+    def of_texts(self, memory: MemoryBudget) -> _Texts:
+        table = _Texts(memory)
+        for chunk in chunks(self.n):
+            table.rows(pc.cast(pa.array(self.known[: self.n][chunk]), pa.large_string()))
         return table
 
 
@@ -207,13 +207,13 @@ class _Texts:
 
     numeric = False
 
-    def __init__(self, room: MemoryBudget) -> None:
+    def __init__(self, memory: MemoryBudget) -> None:
         self.n = 0
-        self.room = room
-        self.slots = room.full(_SLOTS, -1, np.int32)
-        self.hashes = room.empty(_SLOTS // 2, np.uint64)  # (≥ n,)
-        self.ends = room.full(_SLOTS // 2 + 1, 0, np.int64)  # (≥ n + 1,) text r is known[ends[r]:ends[r + 1]]
-        self.known = room.empty(1 << 20, np.uint8)
+        self.memory = memory
+        self.slots = memory.full(_SLOTS, -1, np.int32)
+        self.hashes = memory.empty(_SLOTS // 2, np.uint64)  # (≥ n,)
+        self.ends = memory.full(_SLOTS // 2 + 1, 0, np.int64)  # (≥ n + 1,) text r is known[ends[r]:ends[r + 1]]
+        self.known = memory.empty(1 << 20, np.uint8)
 
     def rows(self, column: Any) -> np.ndarray:
         from embedrec.kernels.id_hash_table import code_texts, fill_hashed
@@ -222,7 +222,7 @@ class _Texts:
         offsets = np.frombuffer(offsets, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
         texts = np.frombuffer(texts or b"", dtype=np.uint8)
         while self.ends[self.n] + offsets[-1] - offsets[0] > len(self.known):
-            self.known = self.room.doubled(self.known)
+            self.known = self.memory.doubled(self.known)
         rows = np.empty(len(column), dtype=np.int32)
         done = 0
         while True:
@@ -231,8 +231,8 @@ class _Texts:
             )
             if done == len(rows):
                 return rows
-            self.slots = self.room.full(2 * len(self.slots), -1, np.int32)
-            self.hashes, self.ends = self.room.doubled(self.hashes), self.room.doubled(self.ends)
+            self.slots = self.memory.full(2 * len(self.slots), -1, np.int32)
+            self.hashes, self.ends = self.memory.doubled(self.hashes), self.memory.doubled(self.ends)
             fill_hashed(self.slots, self.hashes[: self.n])
 
     def ids(self) -> Any:

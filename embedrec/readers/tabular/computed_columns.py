@@ -17,15 +17,15 @@ Columns = Mapping[str, Any]  # name → Arrow array (b,)
 
 
 @dataclass(frozen=True)
-class Made:
+class ComputedColumn:
     """A column that is made: from which columns, and how."""
 
-    of: tuple[str, ...]
-    make: Callable[[Columns], Any]
+    inputs: tuple[str, ...]
+    compute: Callable[[Columns], Any]
 
 
 @dataclass(frozen=True)
-class Derived:
+class ComputedFormat:
     """The columns of `form`, and those `made` from them.
 
     made  name → how; a name of `form` may be replaced
@@ -33,8 +33,8 @@ class Derived:
     """
 
     form: Format
-    made: Mapping[str, Made] = field(default_factory=dict)
-    keep: Made | None = None
+    computed: Mapping[str, ComputedColumn] = field(default_factory=dict)
+    keep: ComputedColumn | None = None
 
     @property
     def typed(self) -> bool:
@@ -43,22 +43,24 @@ class Derived:
 
     def columns(self, source: Source) -> list[str]:
         """The columns of `form`, then the new ones."""
-        there = self.form.columns(source)
-        return [*there, *(name for name in self.made if name not in there)]
+        columns = self.form.columns(source)
+        return [*columns, *(name for name in self.computed if name not in columns)]
 
     def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
         """The batches of `form`; raises DataError as it does."""
-        wanted = [self.made[name].of if name in self.made else (name,) for name in columns]
-        needed = dict.fromkeys([name for names in wanted for name in names] + [*(self.keep.of if self.keep else ())])
+        inputs = [self.computed[name].inputs if name in self.computed else (name,) for name in columns]
+        needed = dict.fromkeys(
+            [name for names in inputs for name in names] + [*(self.keep.inputs if self.keep else ())]
+        )
         for batch in self.form.batches(source, list(needed), bad_rows, share):
-            found = {
-                name: self.made[name].make(batch.columns) if name in self.made else batch.columns[name]
+            arrays = {
+                name: self.computed[name].compute(batch.columns) if name in self.computed else batch.columns[name]
                 for name in columns
             }
             if self.keep is None:
-                yield replace(batch, columns=found)
+                yield replace(batch, columns=arrays)
                 continue
-            mask = self.keep.make(batch.columns)
+            mask = self.keep.compute(batch.columns)
             rows = np.flatnonzero(mask)
-            kept = {name: column.take(pa.array(rows)) for name, column in found.items()}
-            yield replace(batch, columns=kept, rows=np.asarray(batch.rows)[rows])
+            arrays = {name: column.take(pa.array(rows)) for name, column in arrays.items()}
+            yield replace(batch, columns=arrays, rows=np.asarray(batch.rows)[rows])

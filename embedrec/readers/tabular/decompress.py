@@ -26,7 +26,7 @@ def without_packing(name: str) -> str:
     return name[: len(name) - len(packing(name))]
 
 
-def unpacked(stored: IO[bytes] | Path, suffix: str, source: object) -> IO[bytes]:
+def open_unpacked(stored: IO[bytes] | Path, suffix: str, source: object) -> IO[bytes]:
     """A stream of what a packed stream or file holds; what goes wrong in it is a DataError that names the source.
 
     suffix  of its packing, "" for a plain one
@@ -41,7 +41,7 @@ class _Unpacked(io.RawIOBase):
         self.stored = stored.open("rb") if isinstance(stored, Path) else stored
         self.suffix = suffix
         self.source = source
-        self.place = 0
+        self.position = 0
         self.stream = self._opened()
 
     def readable(self) -> bool:
@@ -51,24 +51,24 @@ class _Unpacked(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self.place
+        return self.position
 
     def readinto(self, buffer: Any) -> int:
         with unpacking(self.source):
             content = self.stream.read(len(buffer))
         buffer[: len(content)] = content
-        self.place += len(content)
+        self.position += len(content)
         return len(content)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        target = offset + (self.place if whence == io.SEEK_CUR else 0)
-        if target < self.place:
+        target = offset + (self.position if whence == io.SEEK_CUR else 0)
+        if target < self.position:
             self.stored.seek(0)
-            self.stream, self.place = self._opened(), 0
-        while self.place < target and (step := min(target - self.place, _BUFFER)):
+            self.stream, self.position = self._opened(), 0
+        while self.position < target and (step := min(target - self.position, _BUFFER)):
             if not self.readinto(memoryview(bytearray(step))):
                 break
-        return self.place
+        return self.position
 
     def close(self) -> None:
         if not self.closed:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from embedrec.errors import DataError
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.clean_text import NOT_UTF8, CleanText, first_row, split_row
-from embedrec.readers.tabular.formats import Batch, Counted, without_other_bytes
+from embedrec.readers.tabular.formats import Batch, CountingStream, drop_undecodable_rows
 from embedrec.readers.tabular.source_files import Source
 from embedrec.readers.tabular.text_decoders import decoding
 
@@ -64,7 +64,7 @@ class Delimited:
         names, delimiter, quoted = self._layout(source)
         block = ceil(_BLOCK * share)
         with source.open() as stream:
-            counted = Counted(stream)
+            counted = CountingStream(stream)
             text = CleanText(
                 counted,
                 delimiter[0].encode(),
@@ -84,7 +84,7 @@ class Delimited:
                         use_threads=False,
                         encoding=self.encoding,
                         block_size=block,
-                        column_names=names if len(delimiter) == 1 else _spaced(names),
+                        column_names=names if len(delimiter) == 1 else _with_spacers(names),
                     ),
                     arrow.ParseOptions(
                         delimiter=delimiter[0],
@@ -108,7 +108,7 @@ class Delimited:
                     }
                     rows = bad.numbers(done, batch.num_rows)
                     read = Batch(source, trimmed, rows, min(counted.bytes / source.unpacked, 1))
-                    yield _in_utf8(read, bad_rows) if text.damaged else read
+                    yield _drop_undecodable(read, bad_rows) if text.damaged else read
                     done += batch.num_rows
 
     def decoding(self, source: Source) -> Delimited:
@@ -220,14 +220,14 @@ def _no_rows_allowed(bad: _BadLines, longest: int) -> Iterator[None]:
             raise
 
 
-def _in_utf8(batch: Batch, bad_rows: BadRows) -> Batch:
+def _drop_undecodable(batch: Batch, bad_rows: BadRows) -> Batch:
     """The rows whose values are UTF-8; the others are bad rows."""
     wrong = np.zeros(len(batch.rows), dtype=bool)
     for column in batch.columns.values():
         wrong |= pc.fill_null(pc.match_substring(column, NOT_UTF8), False).to_numpy(zero_copy_only=False)
-    return without_other_bytes(batch, wrong, bad_rows)
+    return drop_undecodable_rows(batch, wrong, bad_rows)
 
 
-def _spaced(names: Sequence[str]) -> list[str]:
+def _with_spacers(names: Sequence[str]) -> list[str]:
     """Names of the columns with the empty ones between two delimiters."""
     return [name for n, given in enumerate(names) for name in (f"\0{n}", given)][1:]

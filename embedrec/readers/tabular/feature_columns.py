@@ -33,7 +33,7 @@ _EXACT = 2**53  # below it, floats of 64 bits hold every whole number
 MISSING = (*parse_values.MISSING, "NaN", "nan")
 
 
-def called_as_codes(name: str) -> bool:
+def is_code_name(name: str) -> bool:
     """Whether a column is called as ids and codes are: "category_id", "zip", "storeId"."""
     return _CALLED.search(name) is not None or _CAMEL.search(name) is not None
 
@@ -49,7 +49,7 @@ class FeatureColumn:
         self.name = name
         self.kind: Kind | None = kind
         self.split = split
-        self.code = called_as_codes(name)
+        self.code = is_code_name(name)
         self.dated = False
         self.parts: list[Any] = []
 
@@ -63,7 +63,7 @@ class FeatureColumn:
             part = pc.cast(part, pa.string())
         else:
             self.dated |= pa.types.is_timestamp(part.type) or pa.types.is_date(part.type)
-            part = _plain(part, name, source)
+            part = _simplify(part, name, source)
         self.parts.append(part)
 
     def whole(self) -> Any:
@@ -84,10 +84,10 @@ class FeatureColumn:
         if self.kind is None and (numbers := self._numbers(texts)) is not None:
             return numbers  # most columns of a wide table, with few calls
         texts = parse_values.without_missing(pc.utf8_trim_whitespace(texts), MISSING)
-        found = self._guessed(texts) if self.kind in (None, "date") else texts
+        values = self._guessed(texts) if self.kind in (None, "date") else texts
         if self.kind == "date" and not self.dated:
             raise DataError(f"the column {self.name!r} must hold dates as 2024-05-31, but does not")
-        return found
+        return values
 
     def _are_codes(self) -> bool:
         """Whether numbers are ids or codes: by the name of their column, or since a float would merge some of them.
@@ -141,7 +141,7 @@ class FeatureColumn:
         return None if large and pc.all(pc.match_substring_regex(texts, r"^[-+]?[0-9]+$")).as_py() else numbers
 
     def _split(self, texts: Any) -> Any:
-        return _words(pc.split_pattern(pc.cast(texts, pa.string()), self.split))
+        return _split_lists(pc.split_pattern(pc.cast(texts, pa.string()), self.split))
 
 
 def _all_match(texts: Any, pattern: str) -> bool:
@@ -151,11 +151,11 @@ def _all_match(texts: Any, pattern: str) -> bool:
     return all(text is None or re.search(pattern, text) for text in texts.to_pylist())
 
 
-def _plain(part: Any, name: str, source: Source) -> Any:
+def _simplify(part: Any, name: str, source: Source) -> Any:
     """Any column as int64, float64 or float32, string, list of string, or nulls."""
     kind = part.type
     if _is_list(kind) and not pa.types.is_nested(kind.value_type):
-        return _words(pc.cast(part, pa.list_(pa.string())))
+        return _split_lists(pc.cast(part, pa.list_(pa.string())))
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         stamps = pc.cast(pc.cast(part, pa.timestamp("ms"), safe=False), pa.int64())
         return pc.divide(pc.cast(stamps, pa.float64(), safe=False), float(DAY))  # days since 1970
@@ -182,7 +182,7 @@ def _beyond_floats(numbers: Any) -> bool:
     return low is not None and max(-low, high) >= _EXACT
 
 
-def _words(lists: Any) -> Any:
+def _split_lists(lists: Any) -> Any:
     """Lists of texts without spaces around them, empty ones left out."""
     words = pc.utf8_trim_whitespace(lists.flatten())
     rows = pc.list_parent_indices(lists).to_numpy()

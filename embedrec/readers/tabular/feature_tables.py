@@ -22,13 +22,20 @@ from embedrec.data.parquet_io import from_table, to_arrow
 from embedrec.data.vocab import WHOLE, Vocab, as_ids
 from embedrec.errors import DataError, did_you_mean
 from embedrec.readers.tabular import parse_values
-from embedrec.readers.tabular.arrow_columns import names
+from embedrec.readers.tabular.arrow_columns import display_names
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.code_ids import without_point_zero
 from embedrec.readers.tabular.feature_columns import FeatureColumn, Kind
 from embedrec.readers.tabular.formats import Batch, Format, JsonLines
-from embedrec.readers.tabular.guess_columns import column_for, form_of, guess, listed, name_beside, table_suffixes
-from embedrec.readers.tabular.read_rows import Plan, casting, check_columns, named_in, without_bad
+from embedrec.readers.tabular.guess_columns import (
+    column_of_role,
+    display_name_column,
+    format_columns,
+    format_of,
+    guess,
+    table_suffixes,
+)
+from embedrec.readers.tabular.read_rows import Plan, casting, check_columns, naming_source, report_bad_rows
 from embedrec.readers.tabular.source_files import Source, expand
 
 Role = Literal["item", "user"]
@@ -65,13 +72,13 @@ class SideTable:
         (as `bad_rows` says): no id, an id that stands twice, a text where a number must stand.
         """
         first, form = self.sources[0]
-        there = form.columns(first)
-        columns = [c for c in there if c not in (self.id, self.name, "")] if self.kinds is None else list(self.kinds)
+        header = form.columns(first)
+        columns = [c for c in header if c not in (self.id, self.name, "")] if self.kinds is None else list(self.kinds)
         read = [self.id, *([self.name] if self.name else []), *columns]
         rows, parts = _Rows(vocab, cold=self.cold), {c: self._column(c) for c in columns}
         texts: list[Any] = []
         for source, form in self.sources:
-            check_columns(read, source, there if source is first else form.columns(source))
+            check_columns(read, source, header if source is first else form.columns(source))
             _check_names(columns, source)
             for batch in form.batches(source, read, bad_rows, share):
                 with casting(source):
@@ -79,32 +86,32 @@ class SideTable:
                     for column, part in parts.items():
                         part.add(batch.columns[column].take(at), column, source)
                 if self.name:
-                    with named_in(source):
-                        texts += names(batch.columns[self.name], self.name).take(at).to_pylist()
-        found = np.concatenate([np.zeros(0, np.int64), *rows.parts])
-        features = {plain_name(column): part.whole() for column, part in parts.items()}
+                    with naming_source(source):
+                        texts += display_names(batch.columns[self.name], self.name).take(at).to_pylist()
+        rows_in_table = np.concatenate([np.zeros(0, np.int64), *rows.parts])
+        features = {feature_name(column): part.whole() for column, part in parts.items()}
         ids = np.concatenate([vocab.ids, as_ids(list(rows.new))]) if rows.new else vocab.ids
-        read_features = from_table(pa.table({ID: to_arrow(ids[found]), **features}))
-        dates = frozenset(plain_name(column) for column, part in parts.items() if part.dated)
+        read_features = from_table(pa.table({ID: to_arrow(ids[rows_in_table]), **features}))
+        dates = frozenset(feature_name(column) for column, part in parts.items() if part.dated)
         if not self.name:
             return replace(read_features, dates=dates), None
         named = np.full(len(ids), "", dtype=object)
-        named[found] = texts
-        named_ids = Vocab(read_features.vocab.ids, named[found])
+        named[rows_in_table] = texts
+        named_ids = Vocab(read_features.vocab.ids, named[rows_in_table])
         return replace(read_features, vocab=named_ids, dates=dates), named[: len(vocab)]
 
     def _column(self, column: str) -> FeatureColumn:
-        given = self.types.get(plain_name(column), (self.kinds or {}).get(column))
-        return FeatureColumn(plain_name(column), given, self.split)
+        given = self.types.get(feature_name(column), (self.kinds or {}).get(column))
+        return FeatureColumn(feature_name(column), given, self.split)
 
     def names(self) -> list[str]:
         """The names of its features."""
         first, form = self.sources[0]
         columns = form.columns(first) if self.kinds is None else list(self.kinds)
-        return [plain_name(c) for c in columns if c not in (self.id, self.name, "")]
+        return [feature_name(c) for c in columns if c not in (self.id, self.name, "")]
 
 
-def with_side_tables(
+def add_side_tables(
     events: Events, plan: Plan, items: str, users: str, bad_rows: BadRows, types: Mapping[str, Kind]
 ) -> Events:
     """The events with the features of two files, "" for none, in the format of their suffix.
@@ -124,10 +131,10 @@ def with_side_tables(
     names = [name for table in tables.values() for name in table.names()] if types else []
     odd = next((name for name in types if name not in names), None)
     if odd is not None:
-        hint = did_you_mean(odd, names) or f"; there are {listed(names) or 'none'}"
+        hint = did_you_mean(odd, names) or f"; there are {format_columns(names) or 'none'}"
         raise DataError(f"no feature is called {odd!r}{hint}")
     for role, table in tables.items():
-        events = with_features(events, role, replace(table, types=types, cold=True), bad_rows)
+        events = add_features(events, role, replace(table, types=types, cold=True), bad_rows)
     return events
 
 
@@ -135,20 +142,21 @@ def side_table(path: str | Path, role: Role, column: str) -> SideTable:
     """The side table in a file, an archive or a folder. Raises DataError where no column can be that of the ids."""
     sources = []
     for source in expand([path], table_suffixes([path])):
-        form = form_of(source)
+        form = format_of(source)
         sources.append((source, JsonLines(lists=True) if isinstance(form, JsonLines) else form))
     first, form = sources[0]
     columns = form.columns(first)
-    key = column if column in columns else column_for(role, None, first, columns) or guess(("id",), columns)
+    key = column if column in columns else column_of_role(role, None, first, columns) or guess(("id",), columns)
     if not key:
         raise DataError(
-            f"{first} has no column of {role} ids; call it {column!r} as in the events (there are {listed(columns)})"
+            f"{first} has no column of {role} ids; call it {column!r} as in the events "
+            f"(there are {format_columns(columns)})"
         )
-    name = name_beside(key, columns) or guess(("name", "title"), columns) if role == "item" else ""
+    name = display_name_column(key, columns) or guess(("name", "title"), columns) if role == "item" else ""
     return SideTable(sources, key, name)
 
 
-def with_features(events: Events, role: Role, table: SideTable, bad_rows: BadRows) -> Events:
+def add_features(events: Events, role: Role, table: SideTable, bad_rows: BadRows) -> Events:
     """The events with the features of a table, and the items' names where they have none."""
     if role == "user":
         if events.users is None:
@@ -160,13 +168,13 @@ def with_features(events: Events, role: Role, table: SideTable, bad_rows: BadRow
     return replace(events, item_features=features)
 
 
-def plain_name(column: str) -> str:
+def feature_name(column: str) -> str:
     """The name of a feature: that of its column, without RecBole's type."""
     return column.partition(":")[0]
 
 
 def _check_names(columns: Sequence[str], source: Source) -> None:
-    names = [plain_name(column) for column in columns]
+    names = [feature_name(column) for column in columns]
     counts = Counter(names)
     for name in names:
         if name == ID:
@@ -192,30 +200,30 @@ class _Rows:
         """The places (k,) of a batch that are kept; bad rows are handed over."""
         ids, problems = parse_values.ids(batch.columns[id_], id_, written=batch.written)
         ids, rows = self._rows(ids)
-        odd = np.zeros(len(rows), dtype=bool)
+        bad = np.zeros(len(rows), dtype=bool)
         for mask, _ in problems:
-            odd |= mask
-        rows[odd] = -1  # what stands under a mask means nothing
+            bad |= mask
+        rows[bad] = -1  # what stands under a mask means nothing
         if self.cold:
-            other = pc.is_null(ids).to_numpy(zero_copy_only=False) & ~odd
+            other = pc.is_null(ids).to_numpy(zero_copy_only=False) & ~bad
             if other.any():
-                place = f"row {batch.rows[int(np.argmax(other))]}"
+                location = f"row {batch.rows[int(np.argmax(other))]}"
                 problem = f"{id_} must be a whole number, as the ids of the events are"
-                bad_rows.leave_out(batch.source, place, problem, int(other.sum()))
-            self._add_new(ids, rows, ~odd & ~other)
+                bad_rows.leave_out(batch.source, location, problem, int(other.sum()))
+            self._add_new(ids, rows, ~bad & ~other)
         known = np.flatnonzero(rows >= 0)
         _, first = np.unique(rows[known], return_index=True)
-        twin = np.zeros(len(rows), dtype=bool)
-        twin[known] = True
-        twin[known[first]] = False
+        duplicate = np.zeros(len(rows), dtype=bool)
+        duplicate[known] = True
+        duplicate[known[first]] = False
         before = known[rows[known] < len(self.seen)]
-        twin[before] |= self.seen[rows[before]]
-        found = [(id_, mask, problem) for mask, problem in (*problems, (twin, f"{id_} stands twice"))]
+        duplicate[before] |= self.seen[rows[before]]
+        invalid = [(id_, mask, problem) for mask, problem in (*problems, (duplicate, f"{id_} stands twice"))]
         for name, column in columns.items():
             if column.kind == "number" or pa.types.is_floating(batch.columns[name].type):
-                wrong = _wrong_numbers(batch.columns[name], name)
-                found += [(name, mask & (rows >= 0), problem) for mask, problem in wrong]
-        kept = np.flatnonzero(without_bad(batch, found, bad_rows) & (rows >= 0))
+                wrong = _number_problems(batch.columns[name], name)
+                invalid += [(name, mask & (rows >= 0), problem) for mask, problem in wrong]
+        kept = np.flatnonzero(report_bad_rows(batch, invalid, bad_rows) & (rows >= 0))
         self.seen = np.pad(self.seen, (0, max(0, len(self.vocab) + len(self.new) - len(self.seen))))
         self.seen[rows[kept]] = True
         self.parts.append(rows[kept])
@@ -244,7 +252,7 @@ class _Rows:
         return ids, np.array(pc.fill_null(rows, -1).to_numpy(zero_copy_only=False))
 
 
-def _wrong_numbers(column: Any, name: str) -> parse_values.Problems:
+def _number_problems(column: Any, name: str) -> parse_values.Problems:
     """What is no number, or infinite; a missing one is none of these."""
     numbers, (_, wrong) = parse_values.floats(column, name)
     return [wrong, (np.isinf(numbers), f"{name} must be a finite number")]

@@ -19,10 +19,10 @@ import pyarrow as pa
 
 from embedrec.errors import DataError
 from embedrec.readers.tabular import nested_json
-from embedrec.readers.tabular.arrow_columns import not_utf8, plain
+from embedrec.readers.tabular.arrow_columns import invalid_utf8, simplify
 from embedrec.readers.tabular.background import prefetch
 from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.readers.tabular.parquet_batches import packed_columns, sized, split
+from embedrec.readers.tabular.parquet_batches import packed_columns, sized_batches, split_batch
 from embedrec.readers.tabular.parse_values import number_text
 from embedrec.readers.tabular.source_files import Source
 from embedrec.readers.tabular.text_decoders import decoding
@@ -88,14 +88,14 @@ class Parquet:
         rows, size = ceil(_ROWS * share), ceil(_BYTES * share)
         with self._open(source, columns) as file:
             total, done = max(file.metadata.num_rows, 1), 0
-            for batch in prefetch(sized(file, columns, rows, size), ceil(_AHEAD * share)):
-                for part in split(batch, size):
-                    found = {name: plain(part.column(name)) for name in columns}
+            for batch in prefetch(sized_batches(file, columns, rows, size), ceil(_AHEAD * share)):
+                for part in split_batch(batch, size):
+                    arrays = {name: simplify(part.column(name)) for name in columns}
                     numbers = range(done + 1, done + part.num_rows + 1)
                     done += part.num_rows
-                    wrong = [mask for mask in map(not_utf8, found.values()) if mask is not None]
-                    read = Batch(source, found, numbers, done / total)
-                    yield without_other_bytes(read, np.logical_or.reduce(wrong), bad_rows) if wrong else read
+                    wrong = [mask for mask in map(invalid_utf8, arrays.values()) if mask is not None]
+                    read = Batch(source, arrays, numbers, done / total)
+                    yield drop_undecodable_rows(read, np.logical_or.reduce(wrong), bad_rows) if wrong else read
 
     @contextmanager
     def _open(self, source: Source, columns: Sequence[str] = ()) -> Iterator[Any]:
@@ -140,15 +140,15 @@ class JsonLines:
     def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
         """The rows in order; a missing key is null, and a line that is no JSON object is a bad row."""
         with source.open() as stream:
-            counted = Counted(stream)
+            counted = CountingStream(stream)
             numbered = enumerate(_rows(counted, source, share), 1)
             nested = not self.lists and any("." in name for name in columns)
             each = nested_json.list_of(columns) if nested else ""
-            while lines := _some(numbered, ceil(_LINES * share), ceil(_BYTES * share)):
+            while lines := _take_lines(numbered, ceil(_LINES * share), ceil(_BYTES * share)):
                 rows, numbers = [], []
                 for number, line in lines:
                     row = _json(line)
-                    parts = nested_json.flat(row, columns, each) if nested and isinstance(row, dict) else [row]
+                    parts = nested_json.flatten(row, columns, each) if nested and isinstance(row, dict) else [row]
                     if parts is None:
                         bad_rows.add(source, f"row {number}", f"{each} must be a list of objects")
                         continue
@@ -159,11 +159,11 @@ class JsonLines:
                         else:
                             rows.append(part)
                             numbers.append(number)
-                found = {name: column_of([row.get(name) for row in rows]) for name in columns}
-                yield Batch(source, found, numbers, min(counted.bytes / source.unpacked, 1), written=True)
+                arrays = {name: column_of([row.get(name) for row in rows]) for name in columns}
+                yield Batch(source, arrays, numbers, min(counted.bytes / source.unpacked, 1), written=True)
 
 
-class Counted:
+class CountingStream:
     """A stream that counts the bytes read from it."""
 
     closed = False
@@ -191,7 +191,7 @@ class _NotJson:
     message: str
 
 
-def without_other_bytes(batch: Batch, wrong: np.ndarray, bad_rows: BadRows) -> Batch:
+def drop_undecodable_rows(batch: Batch, wrong: np.ndarray, bad_rows: BadRows) -> Batch:
     """The batch without the rows (b,) that hold bytes that are not UTF-8, which are bad rows."""
     if not wrong.any():
         return batch
@@ -202,7 +202,7 @@ def without_other_bytes(batch: Batch, wrong: np.ndarray, bad_rows: BadRows) -> B
     return replace(batch, columns=columns, rows=np.asarray(batch.rows)[good])
 
 
-def _some(
+def _take_lines(
     lines: Iterator[tuple[int, bytes | memoryview]], most: int, size: int
 ) -> list[tuple[int, bytes | memoryview]]:
     """The next lines with their numbers: at most so many, and no more once they are `size` bytes."""

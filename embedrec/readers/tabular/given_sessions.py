@@ -12,15 +12,15 @@ from embedrec.storage.memory_budget import MemoryBudget, chunks
 def shared_sessions(columns: Columns, sessions: int) -> np.ndarray:
     """Which sessions (S,) bool have events of several users; "session" (E,) must ascend."""
     shared = np.zeros(sessions, dtype=bool)
-    for here in chunks(len(columns["session"])):
-        two = slice(max(here.start - 1, 0), here.stop)  # with the event before
-        session, user = columns["session"][two], columns["user"][two]
+    for chunk in chunks(len(columns["session"])):
+        window = slice(max(chunk.start - 1, 0), chunk.stop)  # with the event before
+        session, user = columns["session"][window], columns["user"][window]
         shared[session[1:][(session[1:] == session[:-1]) & (user[1:] != user[:-1])]] = True
     return shared
 
 
-def by_user_too(
-    columns: Columns, sessions: Vocab, users: Vocab, shared: np.ndarray, room: MemoryBudget
+def split_by_user(
+    columns: Columns, sessions: Vocab, users: Vocab, shared: np.ndarray, memory: MemoryBudget
 ) -> tuple[Columns, Vocab]:
     """The columns, and the sessions, of which each has one user.
 
@@ -30,33 +30,33 @@ def by_user_too(
     """
     session = columns["session"]
     at = np.concatenate(  # (m,) events of these sessions
-        [here.start + np.flatnonzero(shared[session[here]]) for here in chunks(len(session))]
+        [chunk.start + np.flatnonzero(shared[session[chunk]]) for chunk in chunks(len(session))]
     )
     pairs = session[at].astype(np.int64) * len(users) + columns["user"][at]
     _, first, pair = np.unique(pairs, return_index=True, return_inverse=True)
-    place = np.empty(len(first), dtype=np.int64)
-    place[np.argsort(first)] = np.arange(len(first))
-    order = at[np.argsort(place[pair], kind="stable")]
-    done: Columns = {}
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    order = at[np.argsort(rank[pair], kind="stable")]
+    result: Columns = {}
     for role, column in columns.items():
-        done[role] = room.empty(len(column), column.dtype)
-        done[role][:] = column
-        done[role][at] = column[order]
-    begins = room.full(len(session), False, bool)
-    for here in chunks(len(session)):
-        two = slice(max(here.start - 1, 0), here.stop)
-        rows, user = done["session"][two], done["user"][two]
+        result[role] = memory.empty(len(column), column.dtype)
+        result[role][:] = column
+        result[role][at] = column[order]
+    begins = memory.full(len(session), False, bool)
+    for chunk in chunks(len(session)):
+        window = slice(max(chunk.start - 1, 0), chunk.stop)
+        rows, user = result["session"][window], result["user"][window]
         steps = (np.diff(rows) > 0) | ((np.diff(user) != 0) & shared[rows[1:]])
-        begins[here.stop - len(steps) : here.stop] = steps
+        begins[chunk.stop - len(steps) : chunk.stop] = steps
     begins[:1] = True
     starts = np.flatnonzero(begins)
-    old, owner = done["session"][starts], done["user"][starts]
+    old, owner = result["session"][starts], result["user"][starts]
     ids = _names(sessions, users, old, owner, shared)
     before = -1
-    for here in chunks(len(session)):
-        done["session"][here] = before + np.cumsum(begins[here])
-        before = int(done["session"][here.stop - 1])
-    return done, Vocab.distinct(ids)
+    for chunk in chunks(len(session)):
+        result["session"][chunk] = before + np.cumsum(begins[chunk])
+        before = int(result["session"][chunk.stop - 1])
+    return result, Vocab.distinct(ids)
 
 
 def _names(sessions: Vocab, users: Vocab, old: np.ndarray, owner: np.ndarray, shared: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ _MOST = 100_000  # folders that `**` looks through
 _ANY_DEPTH = "**"
 
 
-def matching(pattern: str) -> list[Path]:
+def expand_glob(pattern: str) -> list[Path]:
     """The files and folders that fit a pattern, as `glob` has it: `**` stands for any number of folders, and hidden
     names are left out.
 
@@ -27,8 +27,8 @@ def matching(pattern: str) -> list[Path]:
         return [Path(p) for p in glob(pattern)]  # noqa: PTH207 (absolute patterns too)
     fixed = next(n for n, part in enumerate(parts) if has_magic(part))
     walk = _Walk(pattern)
-    found = walk.below(Path(*parts[:fixed]), parts[fixed:])
-    return list(dict.fromkeys(found))
+    matches = walk.below(Path(*parts[:fixed]), parts[fixed:])
+    return list(dict.fromkeys(matches))
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -38,16 +38,16 @@ def files_below(folder: Path) -> list[Path]:
     itself may not be looked into.
     """
     os.scandir(folder).close()
-    walk, found = _Walk(str(folder)), list[Path]()
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
-        for entry in walk.entries(here):
+    walk, files = _Walk(str(folder)), list[Path]()
+    pending = [folder]
+    while pending:
+        current = pending.pop()
+        for entry in walk.entries(current):
             if entry.is_dir(follow_symlinks=False):
-                waiting.append(here / entry.name)
+                pending.append(current / entry.name)
             elif entry.is_file():
-                found.append(here / entry.name)
-    return found
+                files.append(current / entry.name)
+    return files
 
 
 @dataclass
@@ -98,7 +98,7 @@ class _Walk:
                 f"{self.pattern} leads through more than {_MOST:,} folders; name the folder in which the data lie"
             )
         try:
-            with os.scandir(folder) as found:
-                return [entry for entry in found if not entry.name.startswith(".")]
+            with os.scandir(folder) as entries:
+                return [entry for entry in entries if not entry.name.startswith(".")]
         except OSError:
             return []

@@ -34,7 +34,7 @@ SUFFIXES = {
     ".ndjson": "jsonl",
 }
 
-# names in common use, most telling first, as `plain` writes them
+# names in common use, most telling first, as `normalize_name` writes them
 _GUESSES = {
     "session": ("sessionid", "session", "sid", "playlistid", "playlist", "pid", "basketid", "orderid", "visitid"),
     "item": (
@@ -54,7 +54,7 @@ def table_suffixes(paths: Sequence[str | Path]) -> tuple[str, ...]:
     return (*SUFFIXES, ".json") if named else tuple(SUFFIXES)
 
 
-def form_of(source: Source, given: FormatName = "auto", names: tuple[str, ...] = ()) -> Format:
+def format_of(source: Source, given: FormatName = "auto", names: tuple[str, ...] = ()) -> Format:
     """The format of a source: the given one, or that of its suffix.
 
     names  the columns of delimited text without a header
@@ -72,45 +72,45 @@ def form_of(source: Source, given: FormatName = "auto", names: tuple[str, ...] =
     return replace(form, names=names)
 
 
-def column_for(role: str, given: str | None, source: Source, columns: Sequence[str]) -> str:
+def column_of_role(role: str, given: str | None, source: Source, columns: Sequence[str]) -> str:
     """The column of a role ("session", "item" …): the one given, "" for "-", a guess for None, "" where there is none.
 
     Raises DataError, with near misses, for a column that is not there.
     """
     if given is None:
         return guess(_GUESSES[role], columns)
-    return "" if given == NONE else named(given, role, source, columns)
+    return "" if given == NONE else find_column(given, role, source, columns)
 
 
-def name_beside(item: str, columns: Sequence[str]) -> str:
+def display_name_column(item: str, columns: Sequence[str]) -> str:
     """The column of display names that is the sister of an id column (track_uri, track_name), "" for none."""
-    stem = plain(item).removesuffix("id").removesuffix("uri")
+    stem = normalize_name(item).removesuffix("id").removesuffix("uri")
     return guess((f"{stem}name", f"{stem}title"), [c for c in columns if c != item])
 
 
-def named(given: str, role: str, source: Source, columns: Sequence[str]) -> str:
+def find_column(given: str, role: str, source: Source, columns: Sequence[str]) -> str:
     """The column of that name, with or without RecBole's ":token". Raises DataError when there is none."""
     if given in columns:
         return given
     typed = [column for column in columns if column.partition(":")[0] == given]
     if len(typed) == 1:
         return typed[0]
-    hint = did_you_mean(given, columns) or f"; there are {listed(columns)}"
+    hint = did_you_mean(given, columns) or f"; there are {format_columns(columns)}"
     raise DataError(f"{source} has no column {given!r} for the {role}{hint}")
 
 
 def guess(candidates: Sequence[str], columns: Sequence[str]) -> str:
     """The first column that has one of these plain names, most telling first; "" where there is none."""
-    found = {plain(column): column for column in reversed(columns)}
-    return next((found[candidate] for candidate in candidates if candidate in found), "")
+    by_name = {normalize_name(column): column for column in reversed(columns)}
+    return next((by_name[candidate] for candidate in candidates if candidate in by_name), "")
 
 
 @lru_cache(maxsize=1 << 16)  # every role is looked for among all columns
-def plain(column: str) -> str:
+def normalize_name(column: str) -> str:
     """A column's name without what differs between writers: "item_id:token", "ItemId", "x[].item_id" are "itemid"."""
     return "".join(c for c in column.rpartition(EACH)[2].partition(":")[0].lower() if c.isalnum())
 
 
-def listed(columns: Sequence[str]) -> str:
+def format_columns(columns: Sequence[str]) -> str:
     """The columns of a file in a message."""
     return ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")

@@ -12,7 +12,7 @@ from embedrec.errors import DataError
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.feature_tables import SideTable
 from embedrec.readers.tabular.formats import JsonLines
-from embedrec.readers.tabular.guess_columns import SUFFIXES, form_of, listed
+from embedrec.readers.tabular.guess_columns import SUFFIXES, format_columns, format_of
 from embedrec.readers.tabular.source_files import expand
 
 
@@ -24,17 +24,17 @@ def read_labels(path: Path, vocab: Vocab) -> Lists:
     another layout, and when no item is found.
     """
     source = expand([path], tuple(SUFFIXES))[0]
-    form = form_of(source)
+    form = format_of(source)
     sources = [(source, JsonLines(lists=True) if isinstance(form, JsonLines) else form)]
     columns = sources[0][1].columns(source)
     if len(columns) != 2:
-        raise DataError(f"{path} must have two columns, of items and of labels, but has {listed(columns)}")
+        raise DataError(f"{path} must have two columns, of items and of labels, but has {format_columns(columns)}")
     table = SideTable(sources, columns[0], kinds={columns[1]: "list"})
-    found = [_lists(table, vocab, np.arange(len(vocab)))]
+    candidates = [_lists(table, vocab, np.arange(len(vocab)))]
     if vocab.names is not None:
         names, row = np.unique(vocab.names.astype(str), return_inverse=True)
-        found.append(_lists(table, Vocab(names.astype(object)), row))
-    best = max(found, key=lambda lists: int((np.diff(lists.offsets) > 0).sum()))
+        candidates.append(_lists(table, Vocab(names.astype(object)), row))
+    best = max(candidates, key=lambda lists: int((np.diff(lists.offsets) > 0).sum()))
     if not len(best.codes):
         raise DataError(f"no id and no name of an item stands in the column {columns[0]!r} of {path}; check the file")
     return best
@@ -63,9 +63,9 @@ def tag_features(
     least   tags that were given less often to an item are left out
     """
     order = np.argsort(names, kind="stable")
-    place = np.empty(len(names), dtype=np.int64)
-    place[order] = np.arange(len(names))
-    pairs, which = np.unique(rows * len(names) + place[tags], return_inverse=True)
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[order] = np.arange(len(names))
+    pairs, which = np.unique(rows * len(names) + rank[tags], return_inverse=True)
     total = np.bincount(which, weights=counts, minlength=len(pairs))
     pairs, total = pairs[total >= least], total[total >= least]
     item, tag = np.divmod(pairs, max(len(names), 1))

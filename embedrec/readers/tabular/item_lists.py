@@ -16,7 +16,7 @@ from embedrec.readers.tabular.source_files import Source
 _SUFFIX = "_list"  # of RecBole's columns of lists
 
 
-def list_beside(item: str, columns: Sequence[str]) -> str:
+def list_column_of(item: str, columns: Sequence[str]) -> str:
     """The column of the items that came before that of a column of items (item_id_list), "" for none."""
     name = f"{item.partition(':')[0]}{_SUFFIX}"
     return next((column for column in columns if column.partition(":")[0] == name), "")

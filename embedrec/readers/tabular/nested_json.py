@@ -22,13 +22,13 @@ def paths(row: Mapping[str, Any], before: str = "", *, lists: bool = True) -> It
 
 def list_of(columns: Sequence[str]) -> str:
     """The list whose objects are the rows, "" where each object is a row. Raises DataError for two lists."""
-    found = {column.partition(EACH)[0] for column in columns if EACH in column}
-    if len(found) > 1:
+    lists = {column.partition(EACH)[0] for column in columns if EACH in column}
+    if len(lists) > 1:
         raise DataError(f"the columns {', '.join(columns)} stand in several lists; name those of one")
-    return next(iter(found), "")
+    return next(iter(lists), "")
 
 
-def flat(row: Mapping[str, Any], columns: Sequence[str], each: str) -> list[dict[str, Any]] | None:
+def flatten(row: Mapping[str, Any], columns: Sequence[str], each: str) -> list[dict[str, Any]] | None:
     """The rows of an object, with only these columns; None where `each` is no list of objects."""
     whole = {column: _value(row, column) for column in columns if EACH not in column}
     if not each:

@@ -18,26 +18,26 @@ _FASTER = 4  # times the rows of a batch, at most, that the next one has
 def packed_columns(file: Any, columns: Sequence[str]) -> list[str]:
     """Columns of texts of which a few bytes a row are stored: decoded, they might take any number of times as many."""
     groups = [file.metadata.row_group(g) for g in range(file.metadata.num_row_groups)]
-    found = []
+    packed = []
     for at, path in enumerate(file.metadata.schema.column(c).path for c in range(file.metadata.num_columns)):
         kind = file.schema_arrow.field(path).type if path in columns else pa.null()
         if _has_texts(kind) and all(
             group.column(at).total_uncompressed_size <= _DICTIONARY + _PACKED * group.num_rows for group in groups
         ):
-            found.append(path)
-    return found
+            packed.append(path)
+    return packed
 
 
-def sized(file: Any, columns: Sequence[str], rows: int, size: int) -> Iterator[Any]:
+def sized_batches(file: Any, columns: Sequence[str], rows: int, size: int) -> Iterator[Any]:
     """Batches of at most so many rows, which take about `size` bytes: as many as those before let expect.
 
     What a file says of its columns is how much of them is stored, so that the first batches are short ones.
     """
     metadata = file.metadata
-    wanted = [c for c in range(metadata.num_columns) if metadata.schema.column(c).path.partition(".")[0] in columns]
+    indices = [c for c in range(metadata.num_columns) if metadata.schema.column(c).path.partition(".")[0] in columns]
     each = 1.0  # bytes a row: in the row group that packs them least, then in the last batch
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        stored = sum(group.column(c).total_uncompressed_size for c in wanted)
+        stored = sum(group.column(c).total_uncompressed_size for c in indices)
         each = max(each, stored / max(group.num_rows, 1))
     count = _count(max(1, rows // _FASTER**2), size, each)
     # one thread: to share each small batch out among several takes longer than to decode it
@@ -53,7 +53,7 @@ def _count(rows: int, size: int, each: float) -> int:
     return max(1, min(rows, int(size / max(each, 1.0))))
 
 
-def split(batch: Any, size: int) -> Iterator[Any]:
+def split_batch(batch: Any, size: int) -> Iterator[Any]:
     """Slices of a batch that take about `size` bytes each when their dictionaries are decoded."""
     sizes = [_text_sizes(column) for column in batch.columns]
     most = sum(int(lengths.max(initial=0)) for lengths, _ in sizes)

@@ -117,7 +117,7 @@ class Times:
         self.low, self.high = min(self.low, low), max(self.high, high)
         if self.numeric:
             for digits in _UNCLEAR:
-                self.unclear[digits] = self.unclear[digits] and bool(_written(times, digits).all())
+                self.unclear[digits] = self.unclear[digits] and bool(_is_compact_date(times, digits).all())
         if self.numeric and not self.compact and self.unit != "ms" and (self.unit == "s" or self.low < _SECONDS[1]):
             times = times * 1000
         with np.errstate(invalid="ignore"):  # beyond 64 bits, which `check` refuses
@@ -172,12 +172,12 @@ class Times:
         good = np.flatnonzero(np.isfinite(values))
         if self.compact is None and self.unit in ("auto", "iso") and len(good):
             first = values[good[:1]]
-            self.compact = next((digits for digits in (8, 14) if _written(first, digits)[0]), 0)
+            self.compact = next((digits for digits in (8, 14) if _is_compact_date(first, digits)[0]), 0)
         if self.compact or self.unit == "iso":
             digits = self.compact or 14
-            dates = _written(values, digits)
+            dates = _is_compact_date(values, digits)
             example = "20240531235900"[:digits]
-            return Stamps(_compact(np.where(dates, values, 19700101 * 10 ** (digits - 8)), digits)), [
+            return Stamps(_compact_to_ms(np.where(dates, values, 19700101 * 10 ** (digits - 8)), digits)), [
                 *problems,
                 (~dates, f"{self.name} must be a date as {example}"),
             ]
@@ -185,16 +185,16 @@ class Times:
         with np.errstate(invalid="ignore"):
             wrong = ~(np.abs(values) <= limit)
         if self.unit == "auto":
-            wrong |= _written(values, 14)
+            wrong |= _is_compact_date(values, 14)
         problems.append((wrong, f"{self.name} must be a time in numbers since 1970"))
         return Stamps(values), problems
 
     def _dates(self, column: Any) -> tuple[Stamps, Problems]:
-        stamps, wrong = _zoned(column)
+        stamps, wrong = _parse_iso(column)
         if wrong.any():
             for pattern, iso in _WRITTEN:
                 column = pc.replace_substring_regex(column, pattern, iso)
-            stamps, wrong = _zoned(column)
+            stamps, wrong = _parse_iso(column)
         return stamps, [
             (_mask(pc.is_null(column)), f"{self.name} is missing"),
             (wrong, f"{self.name} must be a date as 2024-05-31 23:59:00"),
@@ -204,12 +204,12 @@ class Times:
         """Dates that are written as `form` says."""
         self.numeric = False
         distinct = (column if is_text(column.type) else pc.cast(column, pa.string())).dictionary_encode()
-        found = [self._microseconds(text) for text in distinct.dictionary.to_pylist()]
-        wrong = np.array([time is None for time in found], dtype=bool)
-        times = np.array([time or 0 for time in found], dtype=np.int64)
+        parsed = [self._microseconds(text) for text in distinct.dictionary.to_pylist()]
+        wrong = np.array([time is None for time in parsed], dtype=bool)
+        times = np.array([time or 0 for time in parsed], dtype=np.int64)
         missing = _mask(pc.is_null(column))
         at = pc.fill_null(distinct.indices, 0).to_numpy(zero_copy_only=False)
-        if not found:
+        if not parsed:
             wrong, times = np.zeros(1, dtype=bool), np.zeros(1, dtype=np.int64)
         return _split(times[at], 1000), [
             (missing, f"{self.name} is missing"),
@@ -224,7 +224,7 @@ class Times:
         return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
 
 
-def _zoned(column: Any) -> tuple[Stamps, np.ndarray]:
+def _parse_iso(column: Any) -> tuple[Stamps, np.ndarray]:
     """Texts (b,) in ISO 8601 as times, and a mask of those that are none."""
     zoned = _mask(pc.match_substring_regex(column, _ZONED)) & _mask(pc.match_substring_regex(column, "T|:"))
     given = _mask(pc.is_valid(column))
@@ -255,13 +255,13 @@ def _split(numbers: np.ndarray, a_millisecond: int) -> Stamps:
     return Stamps(whole.astype(np.float64), finer)
 
 
-def _written(numbers: np.ndarray, digits: int) -> np.ndarray:
+def _is_compact_date(numbers: np.ndarray, digits: int) -> np.ndarray:
     """Which numbers (b,) are dates of the years 1900 to 2099 that are written with so many digits."""
     unit = 10.0 ** (digits - 8)
-    found = (numbers >= 19000101 * unit) & (numbers < 21000101 * unit)
-    if not found.any():
-        return found
-    given = numbers[found]
+    matches = (numbers >= 19000101 * unit) & (numbers < 21000101 * unit)
+    if not matches.any():
+        return matches
+    given = numbers[matches]
     rest = given.astype(np.int64)
     good = rest == given
     for size in ("hour", "minute", "second")[: digits // 2 - 4][::-1]:
@@ -271,11 +271,11 @@ def _written(numbers: np.ndarray, digits: int) -> np.ndarray:
     good &= (month >= 1) & (month <= 12) & (day >= 1)
     months = (rest // 10000 - 1970).astype("M8[Y]").astype("M8[M]") + np.clip(month - 1, 0, 11)
     good &= day <= ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(np.int64)
-    found[found] = good
-    return found
+    matches[matches] = good
+    return matches
 
 
-def _compact(numbers: np.ndarray, digits: int) -> np.ndarray:
+def _compact_to_ms(numbers: np.ndarray, digits: int) -> np.ndarray:
     """The milliseconds (b,) float64 of numbers that are dates of so many digits."""
     rest, times = numbers.astype(np.int64), np.zeros(len(numbers), dtype=np.int64)
     for unit in (1000, 60_000, 3_600_000)[: digits // 2 - 4]:

@@ -146,14 +146,14 @@ def cast(column: Any, target: Any) -> tuple[Any, np.ndarray]:
         return _cast(column, target), np.zeros(len(column), dtype=bool)
     except pa.ArrowInvalid:
         if not is_text(column.type):
-            return _halved(column, target)
+            return _cast_by_halves(column, target)
     pattern = _POSSIBLE[str(target).partition("[")[0]]
     possible = pc.if_else(pc.match_substring_regex(column, pattern), column, None)
-    values, wrong = _halved(possible, target)
+    values, wrong = _cast_by_halves(possible, target)
     return values, wrong | (_mask(pc.is_valid(column)) & _mask(pc.is_null(possible)))
 
 
-def _halved(column: Any, target: Any) -> tuple[Any, np.ndarray]:
+def _cast_by_halves(column: Any, target: Any) -> tuple[Any, np.ndarray]:
     """As `cast`, for a column of which few values cannot be cast: halving finds them in a few casts each."""
     try:
         return _cast(column, target), np.zeros(len(column), dtype=bool)
@@ -161,7 +161,7 @@ def _halved(column: Any, target: Any) -> tuple[Any, np.ndarray]:
         if len(column) == 1:
             return pa.nulls(1, target), np.ones(1, dtype=bool)
         half = len(column) // 2
-        (left, a), (right, b) = _halved(column[:half], target), _halved(column[half:], target)
+        (left, a), (right, b) = _cast_by_halves(column[:half], target), _cast_by_halves(column[half:], target)
         return pa.concat_arrays([left, right]), np.concatenate([a, b])
 
 

@@ -19,7 +19,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
-def in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -> Iterator[R]:
+def map_in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -> Iterator[R]:
     """Yield `function(argument)` for every argument, in order, from `workers` processes (1: this one).
 
     At most two results a worker wait to be taken, so that memory does not grow with the number of arguments.
@@ -33,7 +33,7 @@ def in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -
     count = min(workers, len(arguments))
     # spawned, not forked: a forked child of a process that has used OpenMP threads can hang for good
     with _quiet_start():
-        pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_begin)
+        pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
         waiting: deque[Future[R]] = deque()
         for argument in arguments:
@@ -61,7 +61,7 @@ def _quiet_start() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin() -> None:
+def _start_worker() -> None:
     """Leave interrupts to the parent, and what stderr is for: what goes wrong here is raised there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     nothing = os.open(os.devnull, os.O_WRONLY)

@@ -123,7 +123,7 @@ class _Block:
         done, window = int(np.searchsorted(at, start)), _WINDOW
         while done < len(at):
             near = slice(done, done + window)
-            count, usual = _usual(at[near], self.opens[near], self.closes[near])
+            count, usual = _count_well_formed(at[near], self.opens[near], self.closes[near])
             done += count
             if count and usual:
                 window *= 4
@@ -141,7 +141,7 @@ class _Block:
         return len(text), False
 
 
-def _usual(at: np.ndarray, opens: np.ndarray, closes: np.ndarray) -> tuple[int, bool]:
+def _count_well_formed(at: np.ndarray, opens: np.ndarray, closes: np.ndarray) -> tuple[int, bool]:
     """How many of the first quotes belong to quoted values that are all closed, and whether nothing follows them
     but the start of another one.
 

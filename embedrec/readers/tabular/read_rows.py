@@ -21,8 +21,8 @@ from embedrec.readers.tabular.background import BackgroundPipeline
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.code_ids import Ids, IdType, start_kernels
 from embedrec.readers.tabular.formats import Batch, Format
-from embedrec.readers.tabular.given_sessions import by_user_too, shared_sessions
-from embedrec.readers.tabular.guess_columns import listed
+from embedrec.readers.tabular.given_sessions import shared_sessions, split_by_user
+from embedrec.readers.tabular.guess_columns import format_columns
 from embedrec.readers.tabular.parse_times import Times, TimeUnit
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source
@@ -82,8 +82,8 @@ def read_rows(
         check_columns(plan.columns(), source, form.columns(source))
     report("progress", done=0, total=total, unit="B")
     many = total >= _MANY_BYTES
-    with BackgroundPipeline(min(settings.workers, 2) if settings.workers > 1 else 0, memory.depth) as behind:
-        table = _Table(plan, many, memory, behind)
+    with BackgroundPipeline(min(settings.workers, 2) if settings.workers > 1 else 0, memory.depth) as pipeline:
+        table = _Table(plan, many, memory, pipeline)
         for source, form in sources:
             for batch in form.batches(source, plan.columns(), bad_rows, memory.share):
                 if many:  # in this thread, which keeps others from Python meanwhile, but not from decoding batches
@@ -97,7 +97,7 @@ def read_rows(
         if not table.size:
             given = ", ".join(str(source) for source, _ in sources[:3]) + (", …" if len(sources) > 3 else "")
             raise DataError(f"no row of {given} can be used; check the files and the filters")
-        behind.finish()
+        pipeline.finish()
     pa.default_memory_pool().release_unused()
     return table.events(settings.workers, bad_rows.notes)
 
@@ -112,7 +112,7 @@ def check_columns(wanted: Sequence[str], source: Source, columns: list[str]) -> 
     for column in wanted:
         if counts[column] != 1:
             how = "twice" if counts[column] else "not"
-            raise DataError(f"the column {column!r} stands {how} in {source}; there are {listed(columns)}")
+            raise DataError(f"the column {column!r} stands {how} in {source}; there are {format_columns(columns)}")
 
 
 _CODED = ("session", "item", "user", "kind")
@@ -120,10 +120,10 @@ _NUMBERS = {"time": np.int64, "weight": np.float32, "order": np.float64}
 
 
 class _Table:
-    def __init__(self, plan: Plan, many: bool, room: MemoryBudget, behind: BackgroundPipeline) -> None:
+    def __init__(self, plan: Plan, many: bool, memory: MemoryBudget, pipeline: BackgroundPipeline) -> None:
         self.plan = plan
-        self.room = room
-        self.behind = behind
+        self.memory = memory
+        self.pipeline = pipeline
         self.times = Times(plan.time, plan.time_unit, plan.time_format)
         self.finer: Column | None = None  # (E,) int32 nanoseconds after each time, where one has any
         self.timed = 0  # times that were kept
@@ -134,12 +134,12 @@ class _Table:
         self.names: dict[int, str] = {}
         self.names_size = 0  # characters of them
         self.ids = {
-            role: Ids(many=many, kind="auto" if role == "kind" else plan.id_type, role=role, room=room)
+            role: Ids(many=many, kind="auto" if role == "kind" else plan.id_type, role=role, memory=memory)
             for role in _CODED
             if getattr(plan, role)
         }
-        self.columns = {role: Column(np.int32, room) for role in self.ids}
-        self.columns |= {role: Column(dtype, room) for role, dtype in _NUMBERS.items() if getattr(plan, role)}
+        self.columns = {role: Column(np.int32, memory) for role in self.ids}
+        self.columns |= {role: Column(dtype, memory) for role, dtype in _NUMBERS.items() if getattr(plan, role)}
 
     def add(self, batch: Batch, bad_rows: BadRows, *, typed: bool) -> None:
         """Parse a batch, leave out its bad rows, and keep the rest; `typed` as its format is."""
@@ -148,14 +148,14 @@ class _Table:
         problems: list[tuple[str, np.ndarray, str]] = []
         for role in self.columns:
             name = getattr(self.plan, role)
-            with named_in(batch.source):
-                parsed[role], found = self._parse(role, batch, name, typed)
+            with naming_source(batch.source):
+                parsed[role], invalid = self._parse(role, batch, name, typed)
             if role == "user" and self.owned and self.plan.guessed_user:
-                blank = np.any([mask for mask, problem in found if problem == _missing(name)], axis=0)
-                found = [(mask, problem) for mask, problem in found if problem != _missing(name)]
-            problems += [(name, mask, problem) for mask, problem in found]
+                blank = np.any([mask for mask, problem in invalid if problem == _missing(name)], axis=0)
+                invalid = [(mask, problem) for mask, problem in invalid if problem != _missing(name)]
+            problems += [(name, mask, problem) for mask, problem in invalid]
         advice = {_missing(self.plan.user): "; --user - reads all rows without users"} if self.owned else {}
-        keep = without_bad(batch, problems, bad_rows, advice)
+        keep = report_bad_rows(batch, problems, bad_rows, advice)
         rows = np.flatnonzero(keep)
         self.anonymous += int((blank & keep).sum())
         if self.anonymous:
@@ -168,12 +168,12 @@ class _Table:
         }
         names = None
         if self.plan.name:
-            with named_in(batch.source):
-                names = arrow_columns.names(batch.columns[self.plan.name], self.plan.name).take(pa.array(rows))
+            with naming_source(batch.source):
+                names = arrow_columns.display_names(batch.columns[self.plan.name], self.plan.name).take(pa.array(rows))
             if self.plan.missing:
                 names = pc.fill_null(parse_values.without_missing(names, self.plan.missing), "")
         texts = {role for role in taken if typed and parse_values.is_text(batch.columns[getattr(self.plan, role)].type)}
-        self.behind.add(self._keep, [(role, column, names, role in texts) for role, column in taken.items()])
+        self.pipeline.add(self._keep, [(role, column, names, role in texts) for role, column in taken.items()])
 
     def events(self, threads: int, notes: list[str]) -> Events:
         """Everything as events, sorted by session, time and original order; once. `notes` get what is to be said."""
@@ -193,14 +193,14 @@ class _Table:
             if role in self.ids:
                 ids, final = self.ids.pop(role).final()
                 if final is not None:
-                    columns[role] = self.room.reindex(columns[role], final)
+                    columns[role] = self.memory.reindex(columns[role], final)
                 names = self._names(final, len(ids)) if role == "item" and self.plan.name else None
                 vocabs[role] = Vocab.distinct(ids, names)
         key = next((role for role in ("order", "time") if role in columns), None)
         if key == "time" and self.finer is not None:
-            columns = sort_finer(columns, self.finer.array(), len(vocabs["session"]), self.room, threads)
+            columns = sort_finer(columns, self.finer.array(), len(vocabs["session"]), self.memory, threads)
         else:
-            columns = sort_events(columns, len(vocabs["session"]), key, self.room, threads)
+            columns = sort_events(columns, len(vocabs["session"]), key, self.memory, threads)
         columns.pop("order", None)
         if self.owned and "user" in columns:
             columns = self._parted(columns, vocabs, notes)
@@ -210,7 +210,7 @@ class _Table:
             items=vocabs["item"],
             users=vocabs.get("user"),
             kinds=vocabs.get("kind"),
-            room=self.room,
+            room=self.memory,
         )
 
     def _parted(self, columns: Columns, vocabs: dict[str, Vocab], notes: list[str]) -> Columns:
@@ -218,7 +218,7 @@ class _Table:
         shared = shared_sessions(columns, len(vocabs["session"]))
         if shared.any():
             before = vocabs["session"]
-            columns, vocabs["session"] = by_user_too(columns, before, vocabs["user"], shared, self.room)
+            columns, vocabs["session"] = split_by_user(columns, before, vocabs["user"], shared, self.memory)
             odd = before.id(int(np.flatnonzero(shared)[0]))
             join = "; --user - joins them" if self.plan.keep_users else ""
             notes.append(
@@ -256,9 +256,9 @@ class _Table:
 
     def _keep_finer(self, count: int, finer: np.ndarray | None) -> None:
         if finer is not None and self.finer is None:
-            self.finer = Column(np.int32, self.room)
-            for here in chunks(self.timed):
-                self.finer.append(np.full(here.stop - here.start, self.times.even, dtype=np.int32))
+            self.finer = Column(np.int32, self.memory)
+            for chunk in chunks(self.timed):
+                self.finer.append(np.full(chunk.stop - chunk.start, self.times.even, dtype=np.int32))
         if self.finer is not None:
             self.finer.append(np.full(count, self.times.even, dtype=np.int32) if finer is None else finer)
         self.timed += count
@@ -269,7 +269,7 @@ class _Table:
         for item, text in zip(items.tolist(), column.take(pa.array(given[at])).to_pylist(), strict=True):
             if self.names.setdefault(item, text) is text:
                 self.names_size += len(text)
-        self.room.hold_ids("name", len(self.names), self.names_size)
+        self.memory.hold_ids("name", len(self.names), self.names_size)
 
     def _names(self, final: np.ndarray | None, n: int) -> np.ndarray:
         names = np.full(n, "", dtype=object)
@@ -279,7 +279,7 @@ class _Table:
 
 
 @contextmanager
-def named_in(source: Source) -> Iterator[None]:
+def naming_source(source: Source) -> Iterator[None]:
     """An error of a column of a source names the source."""
     try:
         yield
@@ -296,7 +296,7 @@ def casting(source: Source) -> Iterator[None]:
         raise DataError(f"{source} holds what cannot be read as events or features ({reason(e)}); check it") from e
 
 
-def without_bad(
+def report_bad_rows(
     batch: Batch,
     problems: list[tuple[str, np.ndarray, str]],
     bad_rows: BadRows,

@@ -14,9 +14,9 @@ from typing import IO
 
 from embedrec.errors import DataError, did_you_mean
 from embedrec.readers.tabular import tar
-from embedrec.readers.tabular.decompress import FACTOR, packing, unpacked, without_packing
+from embedrec.readers.tabular.decompress import FACTOR, open_unpacked, packing, without_packing
 from embedrec.readers.tabular.decompress import SUFFIXES as PACKED
-from embedrec.readers.tabular.globs import files_below, matching
+from embedrec.readers.tabular.globs import expand_glob, files_below
 from embedrec.readers.tabular.text_decoders import unpacking
 
 WHOLE = 2 << 30  # bytes of a packed file that is read as a whole: a few kilobytes may unpack to any number
@@ -71,7 +71,7 @@ class Source:
         suffix = packing(self.member or self.path.name)
         with reading(self), self._stored() as stored:
             if suffix:
-                with unpacked(stored, suffix, self) as stream:
+                with open_unpacked(stored, suffix, self) as stream:
                     yield stream
             else:
                 yield stored
@@ -93,7 +93,7 @@ class Source:
         """
         limit = WHOLE if most is None and not self.plain else most
         with self.open() as stream:
-            content: bytes | bytearray = stream.read() if limit is None else _at_most(stream, limit + 1)
+            content: bytes | bytearray = stream.read() if limit is None else _read_at_most(stream, limit + 1)
         if limit is not None and len(content) > limit:
             raise DataError(
                 f"{self} holds more than {limit / 2**20:,.0f}M unpacked, the most that is read as one document"
@@ -107,10 +107,10 @@ class Source:
     def _stored(self) -> AbstractContextManager[IO[bytes]]:
         if self.tarred is not None:
             return self.tarred.open()
-        return self.path.open("rb") if self.member is None else _zipped(self.path, self.member, self)
+        return self.path.open("rb") if self.member is None else _open_zip_member(self.path, self.member, self)
 
 
-def _at_most(stream: IO[bytes], most: int) -> bytearray:
+def _read_at_most(stream: IO[bytes], most: int) -> bytearray:
     """The bytes of a stream, the first `most` of them where there are more."""
     content = bytearray()
     while piece := stream.read(min(_PIECE, most - len(content))):
@@ -119,12 +119,12 @@ def _at_most(stream: IO[bytes], most: int) -> bytearray:
 
 
 @contextmanager
-def _zipped(path: Path, member: str, source: Source) -> Iterator[IO[bytes]]:
+def _open_zip_member(path: Path, member: str, source: Source) -> Iterator[IO[bytes]]:
     with ExitStack() as stack:
         with unpacking(source):
             archive = stack.enter_context(zipfile.ZipFile(path))
             stream = stack.enter_context(archive.open(member))
-        yield stack.enter_context(unpacked(stream, "", source))
+        yield stack.enter_context(open_unpacked(stream, "", source))
 
 
 @contextmanager
@@ -155,26 +155,26 @@ def expand(paths: Sequence[str | Path], suffixes: Sequence[str], *, any_file: bo
     folder or glob without data files, and for a file that is named twice.
     """
     inside = (*suffixes, *(f"{s}{packed}" for packed in PACKED for s in suffixes))
-    found: list[Path] = []
+    files: list[Path] = []
     for given in paths:
-        found += _files(Path(given), (*inside, *_ARCHIVES), any_file)
-    found.sort(key=lambda path: natural(str(path)))
+        files += _files(Path(given), (*inside, *_ARCHIVES), any_file)
+    files.sort(key=lambda path: natural(str(path)))
     seen: set[Path] = set()
-    for path in found:
+    for path in files:
         if path.resolve() in seen:
             raise DataError(f"{path} is given twice; give every file once")
         seen.add(path.resolve())
-    return [source for path in found for source in _sources(path, inside)]
+    return [source for path in files for source in _sources(path, inside)]
 
 
-def beside(source: Source, found: Sequence[Source], name: str) -> Source | None:
+def find_beside(source: Source, sources: Sequence[Source], name: str) -> Source | None:
     """The file of that name, or that packed, in the folder of a source; None where there is none.
 
     found  sources among which a member of an archive looks
     """
     if source.member is not None:
         folder = source.member.rpartition("/")[0]
-        inside = [s for s in found if s.path == source.path and s.name == name and s.member is not None]
+        inside = [s for s in sources if s.path == source.path and s.name == name and s.member is not None]
         return next((s for s in inside if str(s.member).rpartition("/")[0] == folder), None)
     for path in (source.path.with_name(f"{name}{packed}") for packed in ("", *PACKED)):
         if path.is_file():
@@ -189,7 +189,7 @@ def natural(text: str) -> list[tuple[int, str]]:
 
 
 def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
-    looked_for = _listed(wanted)
+    looked_for = _format_suffixes(wanted)
     if given.is_dir():
         with reading(given):
             inside = [p for p in files_below(given) if _fits(p.relative_to(given).as_posix(), wanted)]
@@ -201,7 +201,7 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
             raise DataError(f"{given} is no data file of this layout; files end with {looked_for}")
         return [given]
     if has_magic(str(given)):
-        matches = matching(str(given))
+        matches = expand_glob(str(given))
         inside = [p for p in matches if p.is_file() and (any_file or _fits(p.name, wanted))]
         folders = [p for p in matches if p.is_dir()]
         for folder in folders:
@@ -213,7 +213,7 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
     raise DataError(f"there is no file or folder {given}{did_you_mean(given.name, siblings) or '; check the path'}")
 
 
-def _listed(wanted: Sequence[str]) -> str:
+def _format_suffixes(wanted: Sequence[str]) -> str:
     """What files end with in a message: suffixes that are packed are left out, but for what packs them."""
     return f"{', '.join(s for s in wanted if not packing(s) or s in _ARCHIVES)}, also in {', '.join(PACKED)}"
 
@@ -232,17 +232,17 @@ def _sources(path: Path, inside: Sequence[str]) -> list[Source]:
         if not size:
             raise DataError(f"{path} is empty; remove it or get it again")
         if name.endswith(".zip"):
-            found = _members_of_zip(path, inside)
+            members = _members_of_zip(path, inside)
         elif name.endswith(tar.SUFFIXES):
-            found = _members_of_tar(path, inside)
+            members = _members_of_tar(path, inside)
         else:
             return [Source(path, None, size, size * (FACTOR if packing(name) else 1))]
-    if not found:
-        raise DataError(f"{path} holds no data files; looked for {_listed(inside)}")
-    empty = next((source for source in found if not source.unpacked), None)
+    if not members:
+        raise DataError(f"{path} holds no data files; looked for {_format_suffixes(inside)}")
+    empty = next((source for source in members if not source.unpacked), None)
     if empty is not None:
         raise DataError(f"{empty} is empty; remove it or get it again")
-    return found
+    return members
 
 
 def _members_of_zip(path: Path, inside: Sequence[str]) -> list[Source]:

@@ -65,10 +65,10 @@ class Tar:
 
         Raises DataError for a damaged archive, for a name that leaves it and for a sparse file.
         """
-        found = []
+        files = []
         with (
             unpacking(self.path),
-            decompress.unpacked(self.path, self.packing, self.path) as unpacked,
+            decompress.open_unpacked(self.path, self.packing, self.path) as unpacked,
             tarfile.open(fileobj=unpacked, mode="r:", errorlevel=2) as archive,
         ):
             for entry in archive:
@@ -88,8 +88,8 @@ class Tar:
                 content = archive.extractfile(entry)
                 assert content is not None  # of a plain file
                 line = _first_line(content, name) if self.packing else b""
-                found.append(TarMember(self, name, entry.size, entry.offset_data, line))
-        return found
+                files.append(TarMember(self, name, entry.size, entry.offset_data, line))
+        return files
 
     @contextmanager
     def at(self, offset: int) -> Iterator[IO[bytes]]:
@@ -100,7 +100,7 @@ class Tar:
                 stream.seek(offset)
                 yield stream
             return
-        stream = self._idle.pop() if self._idle else decompress.unpacked(self.path, self.packing, self.path)
+        stream = self._idle.pop() if self._idle else decompress.open_unpacked(self.path, self.packing, self.path)
         try:
             stream.seek(offset)  # backwards: from the beginning again
             yield stream
@@ -133,5 +133,5 @@ class _Part(io.RawIOBase):
 
 
 def _first_line(content: IO[bytes], name: str) -> bytes:
-    with decompress.unpacked(content, decompress.packing(name), name) as unpacked:
+    with decompress.open_unpacked(content, decompress.packing(name), name) as unpacked:
         return unpacked.readline(_FIRST_LINE)

@@ -10,7 +10,7 @@ import pytest
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.table import Table
-from embedrec.readers.tabular.arrow_columns import not_utf8, plain
+from embedrec.readers.tabular.arrow_columns import invalid_utf8, simplify
 from embedrec.readers.tabular.item_labels import read_labels
 from embedrec.readers.tabular.read_settings import ReadSettings
 from tests.readers.reading import facts, rows
@@ -25,8 +25,8 @@ _TEXTS = [
 def test_texts_of_every_type(tmp_path: Path, kind: Any) -> None:
     texts = pa.array(["é", "b", None, "é"], pa.string())
     given = _cast(texts, kind)
-    assert plain(given).to_pylist() == ["é", "b", None, "é"]
-    assert plain(given[1:]).to_pylist() == ["b", None, "é"]
+    assert simplify(given).to_pylist() == ["é", "b", None, "é"]
+    assert simplify(given[1:]).to_pylist() == ["b", None, "é"]
     table = pa.table({"session": [1, 1], "item": given[:2], "item_name": ["x", "y"]})
     pq.write_table(table, tmp_path / "t.parquet")
     features = pa.table({"item": given[:2], "genre": _cast(pa.array(["b", "é"]), kind)})
@@ -52,28 +52,28 @@ def _cast(texts: Any, kind: Any) -> Any:
 )
 def test_lists_of_every_type(kind: Any) -> None:
     given = pa.array([["a", "b"], [], None, ["c"]], kind)
-    assert plain(given).to_pylist() == [["a", "b"], [], None, ["c"]]
-    assert plain(given[1:]).to_pylist() == [[], None, ["c"]]
-    assert plain(given).type == pa.list_(pa.string())
+    assert simplify(given).to_pylist() == [["a", "b"], [], None, ["c"]]
+    assert simplify(given[1:]).to_pylist() == [[], None, ["c"]]
+    assert simplify(given).type == pa.list_(pa.string())
 
 
 def test_run_ends_and_extensions() -> None:
     runs = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array(["a", "b"]))
-    assert plain(runs).to_pylist() == ["a", "a", "b"]
+    assert simplify(runs).to_pylist() == ["a", "a", "b"]
     json = pa.ExtensionArray.from_storage(pa.json_(), pa.array(["1"]))
-    assert plain(json).type == pa.string()
+    assert simplify(json).type == pa.string()
 
 
 def test_texts_that_are_not_utf8() -> None:
     good = pa.array(["a", "é", None, ""])
-    assert not_utf8(good) is None
+    assert invalid_utf8(good) is None
     bad = pa.array([b"a", b"\xff", None, "é".encode(), b"\xc3", b"\xa9"]).view(pa.string())
-    mask = not_utf8(bad)
+    mask = invalid_utf8(bad)
     assert mask is not None and mask.tolist() == [False, True, False, False, True, True]
-    mask = not_utf8(bad[3:])
+    mask = invalid_utf8(bad[3:])
     assert mask is not None and mask.tolist() == [False, True, True]
     lists = pa.ListArray.from_arrays(pa.array([0, 1, 3, 3, 6]), bad)
-    mask = not_utf8(lists)
+    mask = invalid_utf8(lists)
     assert mask is not None and mask.tolist() == [False, True, False, True]
 
 

@@ -89,12 +89,12 @@ def test_tables_in_files_number_as_those_in_memory(tmp_path: Path, lists: list[l
         patch.setattr(code_ids, "_FEW", 0)
         patch.setattr(code_ids, "_SLOTS", 4)
         for typed in (True, False):
-            assert coded(lists, typed=typed, room=MemoryBudget(BUDGET, tmp_path)) == coded(lists, typed=typed)
+            assert coded(lists, typed=typed, memory=MemoryBudget(BUDGET, tmp_path)) == coded(lists, typed=typed)
 
 
 def test_tables_lie_in_files_under_a_budget(tmp_path: Path) -> None:
     for column in (pa.array(range(9)), pa.array(["a", "b"])):
-        vocab = Ids(many=True, room=MemoryBudget(BUDGET, tmp_path))
+        vocab = Ids(many=True, memory=MemoryBudget(BUDGET, tmp_path))
         vocab.rows(column)
         table = vocab.table
         assert not isinstance(table, code_ids._Dict)
@@ -113,7 +113,7 @@ def test_long_texts_leave_the_dict_sooner() -> None:
 
 
 def test_ids_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
-    vocab = Ids(role="item", room=MemoryBudget(BUDGET, tmp_path))
+    vocab = Ids(role="item", memory=MemoryBudget(BUDGET, tmp_path))
     batch = "x" * 10_000
     vocab.rows(pa.array([f"{i:09}{batch}" for i in range(9000)]))
     with pytest.raises(DataError) as refused:
@@ -127,7 +127,7 @@ def test_ids_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
 
 def test_texts_that_may_be_whole_numbers_are_held_as_these(tmp_path: Path) -> None:
     rooms = MemoryBudget(BUDGET, tmp_path)
-    vocab = Ids(many=True, room=rooms)
+    vocab = Ids(many=True, memory=rooms)
     vocab.rows(pa.array(["1", "2.0"]))
     assert vocab.whole
     vocab.rows(pa.array(["2.0", "x"]))

@@ -132,7 +132,7 @@ def test_memory_that_runs_out_does_not_blame_the_file(tmp_path: Path, monkeypatc
     def fail(*_: Any) -> None:
         raise pa.ArrowMemoryError("malloc of size 1 failed")
 
-    monkeypatch.setattr(formats, "sized", fail)
+    monkeypatch.setattr(formats, "sized_batches", fail)
     with pytest.raises(DataError) as refused:
         batches(Parquet(), tmp_path / "t.parquet", ["n"])
     assert str(refused.value) == (

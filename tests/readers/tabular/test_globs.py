@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from embedrec.errors import DataError
 from embedrec.experiments.step import fingerprints
 from embedrec.readers.tabular import globs
-from embedrec.readers.tabular.globs import files_below, matching
+from embedrec.readers.tabular.globs import expand_glob, files_below
 from embedrec.readers.tabular.source_files import expand
 
 FILES = ["a.csv", "b.txt", ".hidden.csv", "x/a.csv", "x/y/a.csv", "x/y/z/b.csv", ".git/a.csv"]
@@ -33,7 +33,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_glob_finds(tree: Path, parts: list[str]) -> None:
     pattern = "/".join([str(tree), *parts])
     expected = {Path(p) for p in glob.glob(pattern, recursive=True)}  # noqa: PTH207
-    found = matching(pattern)
+    found = expand_glob(pattern)
     assert set(found) == expected
     assert len(set(found)) == len(found) or "**" not in parts
 
@@ -49,7 +49,7 @@ def test_links_that_lead_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "x" / "a.csv").write_text("1")
     (tmp_path / "x" / "up").symlink_to("..")
     (tmp_path / "x" / "here").symlink_to(".")
-    assert matching(f"{tmp_path}/**/*.csv") == [tmp_path / "x" / "a.csv"]
+    assert expand_glob(f"{tmp_path}/**/*.csv") == [tmp_path / "x" / "a.csv"]
     assert files_below(tmp_path) == [tmp_path / "x" / "a.csv"]
 
 
