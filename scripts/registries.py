@@ -14,6 +14,7 @@ from typing import Any
 
 import embedrec
 from embedrec.config import to_toml
+from embedrec.export.policies.settings import POLICIES, option_of
 from embedrec.index.index_types import INDEXES
 from embedrec.models import MODELS, recipe_class
 from embedrec.readers import READERS
@@ -43,7 +44,12 @@ def table(what: str, registry: Mapping[str, Any]) -> str:
     return f"| {what} | what it is |\n|---|---|\n" + "".join(rows)
 
 
-TABLES = {"models": ("model", MODELS), "readers": ("source", READERS), "index types": ("type", INDEXES)}
+TABLES: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "models": ("model", MODELS),
+    "readers": ("source", READERS),
+    "index types": ("type", INDEXES),
+    "policies": ("option", {f"{option_of(name)} {p.metavar}".rstrip(): p for name, p in POLICIES.items()}),
+}
 
 
 def readme(text: str) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 import embedrec
 from embedrec.cli.main import cli
-from embedrec.config import Entry
+from embedrec.config import Entry, resolve
+from embedrec.export.policies.settings import POLICIES, option_of
 from embedrec.index.index_types import INDEXES, IndexType
 from embedrec.models import MODELS, SAVED_MODELS, ModelEntry, recipe_class
 from embedrec.models.serialization import load_model
@@ -58,9 +59,9 @@ class Log:
     separator: Literal["tab", "comma"] = "comma"
     upper: bool = False
 
-    def read(self, paths, **given):
+    def read(self, paths, *given, **options):
         assert self.separator == "tab" and self.upper
-        return Table(format="tsv", columns="session,item").read(paths, **given)
+        return Table(format="tsv", columns="session,item").read(paths, *given, **options)
 '''
 
 
@@ -179,3 +180,12 @@ def test_an_index_type_is_a_function_and_a_line(
     row = walked(run, "build-index", "--type", "small", "--workspace", compass, "--name", "s", "--json").out
     assert '"spec": "IVF1,Flat"' in row
     assert "there are flat, ivf" in run("build-index", "--type", "zzz", "--workspace", compass).err
+
+
+def test_policies_are_the_options_of_export(run: Run) -> None:  # noqa: F811
+    shown = walked(run, "export", "--help").out
+    options = [shown.index(f"\n  {option_of(name)} ") for name in POLICIES]
+    assert options == sorted(options)  # in the order of application
+    assert " ".join(shown.split()).count("Down-weight") == 2
+    for name in POLICIES:
+        assert callable(resolve(POLICIES, name, "policy").create)

@@ -23,7 +23,7 @@ from embedrec.experiments.step import (
     fingerprints,
 )
 from embedrec.export.file_format import layout_of
-from embedrec.export.policies.chain import Policies
+from embedrec.export.policies.settings import Policies
 from embedrec.export.write_lists import ExportSettings, export_lists
 from embedrec.index.search_settings import KINDS, SearchSettings
 from embedrec.index.target import SearchTarget, promised

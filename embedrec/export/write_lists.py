@@ -15,7 +15,9 @@ from embedrec.errors import ArtifactError, SettingsError
 from embedrec.export.file_format import Layout
 from embedrec.export.files import check_folder, fingerprint, write_file, write_shards, write_stream
 from embedrec.export.list_statistics import PolicyEffect, measure_effect
-from embedrec.export.policies.chain import Policies, PolicyInputs, build_chain
+from embedrec.export.policies.base import PolicyInputs
+from embedrec.export.policies.chain import build_chain
+from embedrec.export.policies.settings import Policies
 from embedrec.export.result_lists import LazyLists, ResultLists, map_in_order
 from embedrec.export.resume import ResumableExport, StoredLists, open_export
 from embedrec.progress import Report, quiet

@@ -14,7 +14,7 @@ from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.export.policies.chain import PolicyInputs
+from embedrec.export.policies.base import PolicyInputs
 from embedrec.export.result_lists import ResultLists, item_lists
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.filtered_recommend import recommended

@@ -7,7 +7,7 @@ import numpy as np
 from embedrec.data import Sessions, Vocab
 from embedrec.data.features import Features
 from embedrec.data.topk import TopK, best_first
-from embedrec.export.policies.chain import PolicyInputs
+from embedrec.export.policies.base import PolicyInputs
 from embedrec.export.result_lists import ResultLists
 from tests.conftest import of_lists
 

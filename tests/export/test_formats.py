@@ -21,7 +21,7 @@ from embedrec.data.topk import TopK
 from embedrec.errors import ArtifactError, DataError, SettingsError
 from embedrec.export.file_format import Layout, layout_of
 from embedrec.export.files import MANIFEST, read_manifest
-from embedrec.export.policies.chain import Policies
+from embedrec.export.policies.settings import Policies
 from embedrec.export.result_lists import ResultLists
 from embedrec.export.write_lists import ExportSettings, export_lists, stream_lists
 from tests.export.lists import answers_of, material_of, plain, some_lists

@@ -17,9 +17,10 @@ from embedrec.export.list_statistics import measure_effect
 from embedrec.export.policies import backfill
 from embedrec.export.policies.backfill import BackOff, CappedBackOff
 from embedrec.export.policies.base import Policy
-from embedrec.export.policies.chain import Policies, build_chain
+from embedrec.export.policies.chain import build_chain
 from embedrec.export.policies.rerank import Csls, Discount, Diversity, mean_scores
 from embedrec.export.policies.session_index import EMPTY, index_sessions
+from embedrec.export.policies.settings import Policies
 from embedrec.export.policies.thresholds import Cap, MinEvidence, MinScore, Mutual, cap_feature
 from embedrec.export.resume import ResumableExport
 from tests.conftest import of_lists, some_embeddings

@@ -22,7 +22,7 @@ from embedrec.data import Vocab
 from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError
 from embedrec.export.file_format import layout_of
-from embedrec.export.policies.chain import Policies
+from embedrec.export.policies.settings import Policies
 from embedrec.export.result_lists import ResultLists
 from embedrec.export.resume import ResumableExport, open_export
 from embedrec.export.write_lists import ExportResult, ExportSettings, export_lists

@@ -1,44 +1,17 @@
-"""What is done to lists before they are exported, as options."""
+"""The options of policies, from their registry."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import click
 
+from embedrec.export.policies.settings import POLICIES, Policies, option_of
+
 F = TypeVar("F", bound=Callable[..., Any])
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "--min-score": {"type": float, "metavar": "X", "help": "Drop results of a lower score."},
-    "--min-evidence": {
-        "type": click.IntRange(1),
-        "metavar": "N",
-        "help": "Drop results that share fewer training sessions with the seed.",
-    },
-    "--mutual": {"is_flag": True, "help": "Keep a result only where the seed is among its own candidates."},
-    "--csls": {
-        "type": click.IntRange(1),
-        "metavar": "N",
-        "help": "Hold back hubs: 2·score less the mean scores of both ends' N nearest (CSLS).",
-    },
-    "--discount": {
-        "type": click.FloatRange(0, 10),
-        "metavar": "X",
-        "help": "Hold back popular items: scores are divided by (1 + count) ** X.",
-    },
-    "--cap": {
-        "multiple": True,
-        "metavar": "ATTRIBUTE=N",
-        "help": "At most N results of one value, as in artist=2; may be given repeatedly.",
-    },
-    "--mmr": {
-        "type": click.FloatRange(0, 1),
-        "metavar": "X",
-        "help": "Weight of diversity in a list, 0 to 1 (maximal marginal relevance).",
-    },
-    "--back-off": {"is_flag": True, "help": "Fill short lists from the seed's sessions, then with popular items."},
-}
+_MAX_DIGITS = 9  # more results than a list can have
 
 
 def policy_options(command: F) -> F:
@@ -46,24 +19,39 @@ def policy_options(command: F) -> F:
 
     @wraps(command)
     def gathered(**given: Any) -> Any:
-        from embedrec.export.policies.chain import Policies
+        values = {name: given.pop(name) for name in POLICIES}
+        return command(policies=Policies(**values), **given)
 
-        names = [option.removeprefix("--").replace("-", "_") for option in _OPTIONS]
-        chosen = {name: given.pop(name) for name in names}
-        caps = dict(_cap(text) for text in chosen.pop("cap"))
-        return command(policies=Policies(**chosen, caps=caps or None), **given)
-
-    found: Any = gathered
-    for name, option in reversed(_OPTIONS.items()):
-        found = click.option(name, **option)(found)
-    return found
+    decorated: Any = gathered
+    for name in reversed(POLICIES):
+        decorated = _option(name)(decorated)
+    return decorated
 
 
-_MOST_DIGITS = 9  # more results than a list could have
+def _option(name: str) -> Callable[[F], F]:
+    """The option of a policy: a flag, a number within its bounds, or ATTRIBUTE=N."""
+    entry, kind = POLICIES[name], get_type_hints(Policies)[name]
+    number = next((one for one in get_args(kind) if one in (int, float)), None)
+    given: dict[str, Any] = {"help": entry.summary}
+    if kind is bool:
+        given |= {"is_flag": True}
+    elif number is None:
+        given |= {"multiple": True, "metavar": entry.metavar, "callback": _caps}
+    elif entry.bounds is None:
+        given |= {"type": number, "metavar": entry.metavar}
+    else:
+        low, high = entry.bounds
+        bounded = click.IntRange(int(low)) if number is int else click.FloatRange(low, high)
+        given |= {"type": bounded, "metavar": entry.metavar}
+    return click.option(option_of(name), name, **given)
+
+
+def _caps(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, int] | None:
+    return dict(_cap(text) for text in texts) or None
 
 
 def _cap(text: str) -> tuple[str, int]:
     attribute, _, most = text.rpartition("=")
-    if not attribute or not most.isdecimal() or len(most) > _MOST_DIGITS:
+    if not attribute or not most.isdecimal() or len(most) > _MAX_DIGITS:
         raise click.UsageError(f"--cap takes ATTRIBUTE=N, such as artist=2, but was given {text!r}")
     return attribute, int(most)

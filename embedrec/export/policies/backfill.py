@@ -8,8 +8,9 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK
-from embedrec.export.policies.base import Policy
+from embedrec.export.policies.base import Policy, PolicyContext
 from embedrec.export.policies.session_index import ItemSessionIndex
+from embedrec.export.policies.thresholds import Caps
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,17 @@ class BackOff:
     item_sessions: ItemSessionIndex | None
     known: Sessions | None = None
     allowed: np.ndarray | None = None
+
+    @classmethod
+    def create(cls, value: bool, context: PolicyContext) -> Policy:
+        """The policy; with caps it applies them again."""
+        inputs, width = context.inputs, context.candidates.k
+        item_sessions = context.item_sessions if inputs.known is None else None
+        if not context.policies.caps:
+            return cls(context.k, context.k, context.counts, item_sessions, inputs.known, inputs.allowed)
+        back_off = cls(context.k, width, context.counts, item_sessions, inputs.known, inputs.allowed)
+        max_reach = min(len(inputs.vocab), max(width, _MAX_REACH))
+        return CappedBackOff(back_off, max_reach, Caps.create(context.policies.caps, context).caps)
 
     def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
@@ -95,3 +107,4 @@ class CappedBackOff:
 
 _BLOCK_RESULTS = 1 << 22  # results in memory at a time
 _REACH_FACTOR = 4  # growth of the reach in each round
+_MAX_REACH = 4096  # items considered when filling a list under caps

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedrec.data.topk import TopK
-from embedrec.export.policies.base import rescore
-from embedrec.export.policies.session_index import ItemSessionIndex
+from embedrec.export.policies.base import PolicyContext, rescore
+from embedrec.export.policies.session_index import EMPTY, ItemSessionIndex
+from embedrec.export.result_lists import slices
+from embedrec.vectors.exact_search import unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,12 @@ class Csls:
     """
 
     means: np.ndarray
+
+    @classmethod
+    def create(cls, value: int, context: PolicyContext) -> Csls:
+        context.check_same_items()
+        candidates = context.candidates
+        return cls(mean_scores((candidates.block(part)[1] for part in slices(0, candidates.q)), value))
 
     def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
@@ -48,6 +56,10 @@ class Discount:
     exponent: float
     counts: np.ndarray
 
+    @classmethod
+    def create(cls, value: float, context: PolicyContext) -> Discount:
+        return cls(value, context.counts)
+
     def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
         factor = (1.0 + self.counts[lists.rows]) ** self.exponent
@@ -73,6 +85,13 @@ class Diversity:
     k: int
     vectors: np.ndarray
     item_sessions: ItemSessionIndex
+
+    @classmethod
+    def create(cls, value: float, context: PolicyContext) -> Diversity:
+        embeddings = context.inputs.vectors
+        if embeddings is None:
+            return cls(value, context.k, np.zeros((0, 0), np.float32), context.item_sessions)
+        return cls(value, context.k, unit(embeddings.vectors), EMPTY)
 
     def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""

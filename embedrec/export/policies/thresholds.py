@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from embedrec.data.features import Features
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, did_you_mean
-from embedrec.export.policies.base import filter_results
+from embedrec.export.policies.base import PolicyContext, filter_results
 from embedrec.export.policies.session_index import ItemSessionIndex
 
 
@@ -19,6 +20,10 @@ class MinScore:
     """Drop results with a score below `least`."""
 
     least: float
+
+    @classmethod
+    def create(cls, value: float, context: PolicyContext) -> MinScore:
+        return cls(value)
 
     def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
@@ -31,6 +36,10 @@ class MinEvidence:
 
     least: int
     item_sessions: ItemSessionIndex
+
+    @classmethod
+    def create(cls, value: int, context: PolicyContext) -> MinEvidence:
+        return cls(value, context.item_sessions)
 
     def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
@@ -49,6 +58,15 @@ class Mutual:
     """
 
     rows: np.ndarray
+
+    @classmethod
+    def create(cls, value: bool, context: PolicyContext) -> Mutual:
+        if context.inputs.allowed is not None:
+            raise SettingsError(
+                "mutual needs the lists of all items, but a filter excludes some; leave out one of them"
+            )
+        context.check_same_items()
+        return cls(context.candidates.mapped())
 
     def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
@@ -78,6 +96,24 @@ class Cap:
         keep = np.empty(lists.rows.shape, dtype=np.bool_)
         keep_capped(self.offsets, self.codes, self.most, lists.rows, keep)
         return filter_results(lists, keep)
+
+
+@dataclass(frozen=True, eq=False)
+class Caps:
+    """Caps on several attributes, one after the other."""
+
+    caps: tuple[Cap, ...]
+
+    @classmethod
+    def create(cls, value: Mapping[str, int], context: PolicyContext) -> Caps:
+        features, vocab = context.inputs.features(), context.inputs.vocab
+        return cls(tuple(cap_feature(most, attribute, features, vocab) for attribute, most in value.items()))
+
+    def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
+        """See `Policy`."""
+        for cap in self.caps:
+            lists = cap.apply(seeds, lists)
+        return lists
 
 
 def cap_feature(most: int, attribute: str, features: Features, vocab: Vocab) -> Cap:
