@@ -135,7 +135,7 @@ class _SliceMerger:
             if pid in self.seen:
                 other = next((s for s, earlier in self.pids if pid in earlier), source)
                 location = f"playlists[{part.places[p]}]"
-                bad_rows.add(source, location, "the playlist id stands twice", f" (pid {pid} also in {other})")
+                bad_rows.add(source, location, "duplicate playlist id", f" (pid {pid} also in {other})")
                 new[p] = False
             self.seen.add(pid)
         return new

@@ -191,7 +191,7 @@ def _playlists(source: Source, content: bytes | bytearray) -> list[Any]:
         top = msgspec.json.decode(content)
     if not isinstance(top, dict) or not isinstance(top.get("playlists"), list):
         raise DataError(
-            f"{source} has not the layout of the Million Playlist Dataset, "
+            f"{source} is not in the layout of the Million Playlist Dataset, "
             f'an object with a list "playlists", but is {_shape(top)}'
         )
     return top["playlists"]

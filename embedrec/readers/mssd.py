@@ -106,8 +106,8 @@ def _layout(source: Source) -> _Layout:
         if {layout.session, layout.item, layout.position, *layout.skips} <= {*columns}:
             return layout
     raise DataError(
-        f"{source} is no session log: it has no columns session_id, session_position, track_id_clean and skip_1 to "
-        f"not_skipped; there are {format_columns(columns)}"
+        f"{source} is not a session log: it lacks the columns session_id, session_position, track_id_clean and skip_1 "
+        f"to not_skipped; there are {format_columns(columns)}"
     )
 
 

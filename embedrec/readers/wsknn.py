@@ -203,7 +203,7 @@ def _problem(lists: Any) -> str:
     return (
         ""
         if len(set(more)) == len(more) or not lists[0]
-        else "after items and times stand kinds, which are texts, and weights"
+        else "after items and times, a session may hold kinds (texts) and weights (numbers)"
     )
 
 

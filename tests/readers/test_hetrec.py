@@ -83,7 +83,7 @@ def test_play_counts_alone(tmp_path: Path) -> None:
         ),
         (
             {"user_artists.dat": "userID\tweight\n1\t1\n"},
-            "the column 'artistID' stands not in {d}/user_artists.dat; there are userID, weight",
+            "the column 'artistID' is not in {d}/user_artists.dat; there are userID, weight",
         ),
         (
             {**_FILES, "tags.dat": "tagID\ttagValue\none\tmetal\n"},
@@ -91,11 +91,11 @@ def test_play_counts_alone(tmp_path: Path) -> None:
         ),
         (
             {**_FILES, "user_taggedartists.dat": "userID\ttagID\n1\t1\n"},
-            "the column 'artistID' stands not in {d}/user_taggedartists.dat; there are userID, tagID",
+            "the column 'artistID' is not in {d}/user_taggedartists.dat; there are userID, tagID",
         ),
         (
             {**_FILES, "artists.dat": "id\tname\n51\ta\n51\tb\n"},
-            "{d}/artists.dat, row 2: id stands twice, but is '51'" + SKIP,
+            "{d}/artists.dat, row 2: id occurs twice, but is '51'" + SKIP,
         ),
     ],
 )

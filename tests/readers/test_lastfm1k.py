@@ -129,7 +129,7 @@ def test_bad_rows(tmp_path: Path, line: str, message: str) -> None:
         (
             {"log.tsv": _LOG, "userid-profile.tsv": "#id\tage\n"},
             "",
-            "the column 'gender' stands not in {d}/userid-profile.tsv; there are #id, age, registered",
+            "the column 'gender' is not in {d}/userid-profile.tsv; there are #id, age, registered",
         ),
         (
             {"log.tsv": _LOG, "tags": "a\n"},

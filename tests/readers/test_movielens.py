@@ -178,7 +178,7 @@ _ENDINGS = ".data, .dat, .csv, .inter, .item, .user, " + ARCHIVES
         ),
         (
             {"ratings.csv": "user,movie\n1,2\n"},
-            "the column 'userId' stands not in {d}/ratings.csv; there are user, movie",
+            "the column 'userId' is not in {d}/ratings.csv; there are user, movie",
         ),
         (
             {"a.csv": "1", "b.csv": "1"},

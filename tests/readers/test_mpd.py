@@ -175,7 +175,7 @@ def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.Mon
         == [
             f"1 row left out: artist_uri must be a text (first: {files[2]}, playlists[3] (pid 43), tracks[1])",
             f"1 row left out: the playlist has no tracks (first: {files[2]}, playlists[5])",
-            f"1 row left out: the playlist id stands twice (first: {files[2]}, playlists[4])",
+            f"1 row left out: duplicate playlist id (first: {files[2]}, playlists[4])",
         ]
     )
     total = sum(file.stat().st_size for file in files)
@@ -209,12 +209,12 @@ _BAD = {
     ),
     "other shape": (
         {"users": [], "a": 1},
-        '{f} has not the layout of the Million Playlist Dataset, an object with a list "playlists", '
+        '{f} is not in the layout of the Million Playlist Dataset, an object with a list "playlists", '
         "but is an object with the keys a, users",
     ),
     "list": (
         [1],
-        '{f} has not the layout of the Million Playlist Dataset, an object with a list "playlists", but is a list',
+        '{f} is not in the layout of the Million Playlist Dataset, an object with a list "playlists", but is a list',
     ),
     "other level": (
         {"playlists": [{"pid": 1, "tracks": [{"track_uri": "t"}]}]},
@@ -238,7 +238,7 @@ _BAD = {
     ),
     "twice in a file": (
         one(pid=1),
-        "{f}, playlists[1]: the playlist id stands twice (pid 1 also in {f})" + _SKIP,
+        "{f}, playlists[1]: duplicate playlist id (pid 1 also in {f})" + _SKIP,
     ),
     "no tracks": (
         {"playlists": [{"pid": 1, "tracks": [_A]}, {"pid": 2}]},
@@ -299,7 +299,7 @@ def test_a_playlist_id_in_two_files_names_both(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         Mpd().read([tmp_path], ReadSettings())
     assert str(refused.value) == (
-        f"{tmp_path}/mpd.slice.1.json, playlists[0]: the playlist id stands twice "
+        f"{tmp_path}/mpd.slice.1.json, playlists[0]: duplicate playlist id "
         f"(pid 3 also in {tmp_path}/mpd.slice.0.json)" + _SKIP
     )
     assert len(Mpd().read([tmp_path], ReadSettings(BadRows("skip")))) == 1

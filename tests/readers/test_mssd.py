@@ -40,7 +40,7 @@ t_y,,1951,0,minor,3,,0.5
 t_never,1,1,1,major,4,1,1
 """
 _NO_LOG = (
-    "{d}/log.csv is no session log: it has no columns session_id, session_position, track_id_clean and skip_1 to "
+    "{d}/log.csv is not a session log: it lacks the columns session_id, session_position, track_id_clean and skip_1 to "
     "not_skipped; there are "
 )
 _WANT = [
@@ -161,18 +161,18 @@ def test_bad_rows(tmp_path: Path, row: str, settings: dict, message: str) -> Non
             _NO_LOG + "a, b",
         ),
         ({"tf_0.csv": _TRACKS}, "{d} holds track features but no session logs; name these too"),
-        ({"log.csv": _LOG, "tf_0.csv": "a\n1\n"}, "the column 'track_id' stands not in {d}/tf_0.csv; there are a"),
+        ({"log.csv": _LOG, "tf_0.csv": "a\n1\n"}, "the column 'track_id' is not in {d}/tf_0.csv; there are a"),
         (
             {"log.csv": _LOG, "tf_0.csv": "track_id,key,key\nt_x,1,2\n"},
-            "the column 'key' stands twice in {d}/tf_0.csv; there are track_id, key, key",
+            "the column 'key' occurs twice in {d}/tf_0.csv; there are track_id, key, key",
         ),
         (
             {"log.csv": _LOG, "tf_0.csv": _TRACKS + "t_x,1,1,1,major,4,1,1\n"},
-            "{d}/tf_0.csv, row 4: track_id stands twice, but is 't_x'" + SKIP,
+            "{d}/tf_0.csv, row 4: track_id occurs twice, but is 't_x'" + SKIP,
         ),
         (
             {"log.csv": _LOG, "tf_0.csv": _TRACKS, "tf_1.csv": _TRACKS},
-            "{d}/tf_1.csv, row 1: track_id stands twice, but is 't_x'" + SKIP,
+            "{d}/tf_1.csv, row 1: track_id occurs twice, but is 't_x'" + SKIP,
         ),
         (
             {"log.csv": _LOG, "tf_0.csv": _TRACKS.replace("109.5", "long")},
@@ -184,7 +184,7 @@ def test_bad_rows(tmp_path: Path, row: str, settings: dict, message: str) -> Non
         ),
         (
             {"log.csv": _LOG.replace("session_length", "session_id")},
-            "the column 'session_id' stands twice in {d}/log.csv; there are "
+            "the column 'session_id' occurs twice in {d}/log.csv; there are "
             + _COLUMNS.replace("session_length", "session_id").replace(",", ", ")
             + ", skip state, date and hour_of_day",
         ),

@@ -75,7 +75,7 @@ def test_lists_of_the_items_before_are_sessions(tmp_path: Path) -> None:
 
 def test_lists_that_do_not_go_on_each_other(tmp_path: Path) -> None:
     write(tmp_path, {"x.inter": _LISTS + "s1\ta b\tc\ns1\ta\tc\ns1\ta\tb\ns1\ta\t\n\ta\tb\n"})
-    problem = "the items of a row must go on those of the other rows of its session_id:token"
+    problem = "the items of a row must extend those of the other rows of its session_id:token"
     with pytest.raises(DataError, match=f"x.inter, row 2: {problem}, but row 1 of 's1' differs"):
         read(tmp_path)
     bad_rows = BadRows("skip")
@@ -138,7 +138,7 @@ def test_columns_may_be_named(tmp_path: Path) -> None:
         ),
         (
             {**_FILES, "x.user": "user_id:token\nv\nv\n"},
-            "{d}/x.user, row 2: user_id:token stands twice, but is 'v'" + SKIP,
+            "{d}/x.user, row 2: user_id:token occurs twice, but is 'v'" + SKIP,
         ),
         (
             {"x.inter": _INTER + "u\ta\t4\n"},

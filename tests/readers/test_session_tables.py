@@ -168,13 +168,13 @@ def test_odd_prefixes_are_refused(tmp_path: Path, prefix: Any, target: Any, mess
         ),
         (
             "SessionId\tItemId\tTime\n1\ta\t5\n",
-            "the times in 'Time' go from 5 to 5, and it cannot be told whether these are seconds or milliseconds since "
+            "the times in 'Time' go from 5 to 5, and it is unclear whether these are seconds or milliseconds since "
             "1970; use --time-unit s or ms",
         ),
         ("SessionId\tTime\n1\t5\n", "{f} has no column of items; name one of SessionId, Time with --item"),
         (
             "SessionId\tItemId\tItemId\n1\t5\t6\n",
-            "the column 'ItemId' stands twice in {f}; there are SessionId, ItemId, ItemId",
+            "the column 'ItemId' occurs twice in {f}; there are SessionId, ItemId, ItemId",
         ),
         ("SessionId\tItemId\n", "no row of {f} can be used; check the files and the filters"),
         ("", "{f} is empty; remove it or get it again"),

@@ -123,7 +123,7 @@ _REFUSED = {
     "other suffix": (
         lambda d: (d / "a.txt").write_text("{}"),
         "a.txt",
-        "{d}/a.txt is no data file of this layout; files end with " + _LOOKED_FOR,
+        "{d}/a.txt is not a data file of this layout; names must end with " + _LOOKED_FOR,
     ),
     "folder without data": (
         lambda d: (d / "a.txt").write_text("{}"),
@@ -133,7 +133,7 @@ _REFUSED = {
     "glob without data": (
         lambda d: (d / "a.txt").write_text("{}"),
         "*.txt",
-        "no data file fits {d}/*.txt; looked for " + _LOOKED_FOR,
+        "no data file matches {d}/*.txt; looked for " + _LOOKED_FOR,
     ),
     "cut-off gz": (
         lambda d: (d / "a.json.gz").write_bytes(gzip.compress(os.urandom(500))[:-200]),
@@ -280,7 +280,7 @@ def test_a_file_given_twice_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (PermissionError(13, "Permission denied"), "a.json may not be read; check its permissions"),
+        (PermissionError(13, "Permission denied"), "a.json is not readable; check its permissions"),
         (OSError(5, "Input/output error"), "a.json cannot be read (Input/output error)"),
     ],
 )
@@ -326,7 +326,7 @@ def test_an_error_comes_at_its_turn(workers: int) -> None:
 def test_a_process_that_dies_is_one_sentence() -> None:
     with pytest.raises(EmbedrecError) as died:
         list(map_in_order(_die, [1, 2, 3], 2))
-    assert str(died.value) == "a reading process died, perhaps for want of memory; use --threads 1"
+    assert str(died.value) == "a reading process died, possibly because memory ran out; use --threads 1"
 
 
 def test_a_packed_document_that_is_too_large_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,11 +336,11 @@ def test_a_packed_document_that_is_too_large_is_an_error(tmp_path: Path, monkeyp
         file.write(b"[" * (1 << 24))
     plain.write_bytes(b"[" * (1 << 21))
     (source,), (other,) = expand([path], _SUFFIXES), expand([plain], _SUFFIXES)
-    for most, end in ((None, "; unpack it"), (1 << 20, " under this memory; give more")):
+    for most, end in ((None, "; unpack it"), (1 << 20, " under this memory budget; increase it")):
         with pytest.raises(DataError) as refused:
             source.read(most)
         assert str(refused.value) == (
-            f"{path} holds more than 1M unpacked, the most that is read as one document{end}, or split it"
+            f"{path} holds more than 1M unpacked, the limit for one document{end}, or split it"
         )
     assert len(source.read(1 << 24)) == 1 << 24
     assert len(other.read()) == 1 << 21

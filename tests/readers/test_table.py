@@ -185,7 +185,7 @@ def test_mixed_times_are_bad_rows(tmp_path: Path, times: list[str], unit: Any, g
 def test_files_of_seconds_and_of_milliseconds_are_not_mixed(tmp_path: Path) -> None:
     for n, time in enumerate((_T, _T * 1000)):
         (tmp_path / f"{n}.csv").write_text(f"session,item,time\n1,2,{time}\n")
-    with pytest.raises(DataError, match="cannot be told whether these are seconds or milliseconds"):
+    with pytest.raises(DataError, match="it is unclear whether these are seconds or milliseconds"):
         Table().read([tmp_path], ReadSettings())
 
 
@@ -333,7 +333,7 @@ def test_bad_rows_are_found_each_in_its_place(tmp_path: Path) -> None:
         "weight is missing": ["9"],
         "weight must be a number": ["10"],
         "weight must be a finite number": ["11", "12", "13"],
-        "item holds a line break, as after an open quote": ["15"],
+        "item contains a line break, possibly after an unclosed quote": ["15"],
     }
     assert bad_rows.total == 14
 
@@ -398,7 +398,7 @@ def test_bad_rows_of_typed_columns(tmp_path: Path) -> None:
     }
 
 
-_TIMES = "it cannot be told whether these are seconds or milliseconds since 1970; use --time-unit s or ms"
+_TIMES = "it is unclear whether these are seconds or milliseconds since 1970; use --time-unit s or ms"
 _NO_ROW = "no row of {f} can be used; check the files and the filters"
 _ENDINGS = ".csv, .tsv, .inter, .parquet, .pq, .jsonl, .ndjson, "
 
@@ -431,7 +431,7 @@ _REFUSED: dict[str, tuple[str, str | bytes, dict[str, str], str]] = {
         "csv",
         "session,session,item\n1,2,3\n",
         {},
-        "the column 'session' stands twice in {f}; there are session, session, item",
+        "the column 'session' occurs twice in {f}; there are session, session, item",
     ),
     "header": ("csv", "session,item\n", {}, _NO_ROW),
     "cut-off header": ("csv", "session,item", {}, _NO_ROW),
@@ -504,14 +504,14 @@ _REFUSED: dict[str, tuple[str, str | bytes, dict[str, str], str]] = {
         "parquet",
         _one(time=datetime(2020, 1, 1)),
         {"time_unit": "s"},
-        "{f}: the column 'time' holds dates where numbers are expected; use --time-unit to say what it holds",
+        "{f}: the column 'time' holds dates where numbers are expected; set its type with --time-unit",
     ),
     "no objects": ("jsonl", "1\n2\n", {}, "{f} holds no JSON objects, one a line; check the file"),
     "suffix": (
         "xyz",
         "session,item\n1,2\n",
         {},
-        "{f} is no data file of this layout; files end with " + _ENDINGS + ARCHIVES,
+        "{f} is not a data file of this layout; names must end with " + _ENDINGS + ARCHIVES,
     ),
 }
 
@@ -528,7 +528,7 @@ def test_every_file_needs_the_columns(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("session,track\n1,2\n")
     with pytest.raises(DataError) as refused:
         Table().read([tmp_path], ReadSettings())
-    assert str(refused.value) == f"the column 'item' stands not in {tmp_path}/b.csv; there are session, track"
+    assert str(refused.value) == f"the column 'item' is not in {tmp_path}/b.csv; there are session, track"
 
 
 def test_uneven_rows_over_several_blocks_keep_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

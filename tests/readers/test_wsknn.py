@@ -115,8 +115,8 @@ _LISTS = "a session must be two to four lists: items, times, kinds, weights"
         ([["a"], [_T], ["x"], [1], [1]], _LISTS),
         ([["a"], [_T, _T]], "the lists of a session must be of one length"),
         ([[["a"]], [_T]], "items, times, kinds and weights must be texts or numbers"),
-        ([["a"], [_T], ["x"], ["y"]], "after items and times stand kinds, which are texts, and weights"),
-        ([["a"], [_T], [1], [2]], "after items and times stand kinds, which are texts, and weights"),
+        ([["a"], [_T], ["x"], ["y"]], "after items and times, a session may hold kinds (texts) and weights (numbers)"),
+        ([["a"], [_T], [1], [2]], "after items and times, a session may hold kinds (texts) and weights (numbers)"),
     ],
 )
 def test_bad_sessions(tmp_path: Path, session: Any, problem: str) -> None:
@@ -137,7 +137,7 @@ def test_bad_sessions(tmp_path: Path, session: Any, problem: str) -> None:
             "a.json",
             '{"s": [["a"], [5]]}',
             {},
-            "the times in 'time' go from 5 to 5, and it cannot be told whether these are seconds or milliseconds since "
+            "the times in 'time' go from 5 to 5, and it is unclear whether these are seconds or milliseconds since "
             "1970; use --time-unit s or ms",
         ),
         (

@@ -1,4 +1,4 @@
-"""Arrow columns of all the types that writers use, as the few types that readers know."""
+"""Conversion of Arrow columns from the many types that writers use to the few types that readers handle."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from embedrec.runtime.decoding import decoding
 
 
 def simplify(column: Any) -> Any:
-    """A column without dictionaries, views, run-end codes and extension types. Lists become lists with 32-bit offsets
-    of plain values; other nested types stay."""
+    """The column without dictionaries, views, run-end encoding and extension types. Lists become lists with 32-bit
+    offsets of such values; other nested types stay as they are."""
     for fits, step in _STEPS:
         if fits(column.type):
             return simplify(step(column))
@@ -26,7 +26,7 @@ _STEPS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
     (lambda kind: isinstance(kind, pa.BaseExtensionType), lambda column: column.storage),
     (pa.types.is_dictionary, lambda column: column.dictionary_decode()),
     (pa.types.is_run_end_encoded, pc.run_end_decode),
-    # by way of bytes, so that texts that are not UTF-8 are no error yet
+    # by way of bytes, so that invalid UTF-8 raises no error yet
     (
         pa.types.is_string_view,
         lambda column: pc.cast(pc.cast(column, pa.binary_view()), pa.binary()).view(pa.string()),
@@ -36,7 +36,7 @@ _STEPS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
 
 
 def invalid_utf8(column: Any) -> np.ndarray | None:
-    """A mask (b,) of the texts that are not UTF-8, of lists the same of their texts; None where there are none."""
+    """A mask (b,) of the texts, or of the lists with texts, that are not UTF-8; None if all are."""
     kind = column.type
     if is_list(kind):
         inside = invalid_utf8(column.flatten())
@@ -56,7 +56,7 @@ def invalid_utf8(column: Any) -> np.ndarray | None:
 
 
 def display_names(column: Any, name: str) -> Any:
-    """A column of display names as texts, "" where there is none. Raises DataError for lists and other nested types."""
+    """A column of display names as texts, "" for null. Raises DataError for lists and other nested types."""
     odd = DataError(f"the column {name!r} holds {column.type}, but a name must be a text or a number")
     if pa.types.is_nested(column.type):
         raise odd
@@ -84,7 +84,7 @@ def _simplify_list(column: Any) -> Any:
 
 
 def _is_ascii(column: Any) -> bool:
-    """Whether all texts are ASCII; a fraction of the time that it takes to look at each."""
+    """Whether all texts are ASCII; much faster than checking each of them."""
     _, offsets, texts = column.buffers()
     width = np.int32 if pa.types.is_string(column.type) else np.int64
     ends = np.frombuffer(offsets, dtype=width)[column.offset : column.offset + len(column) + 1]

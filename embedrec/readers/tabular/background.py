@@ -1,4 +1,4 @@
-"""Work on the batches before, while the next one is read; and reading ahead of the work."""
+"""Processing of earlier batches while the next one is read, and prefetching."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
-    """The items, of which up to `depth` are made by another thread before they are asked for."""
+    """The items, with up to `depth` of them prefetched by another thread."""
     end = object()
     pool = ThreadPoolExecutor(1)
     try:
@@ -26,10 +26,10 @@ def prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
 
 
 class BackgroundPipeline:
-    """Lanes of work, each done in order and by a thread of its own; Arrow and compiled kernels let others run.
+    """Lanes of tasks; each lane runs its tasks in order on its own thread. Arrow and compiled kernels release the GIL.
 
-    lanes  0: everything is done at once
-    depth  how many batches may wait, with their memory
+    lanes  number of lanes; 0 runs every task at once in the calling thread
+    depth  number of batches that may wait in memory
     """
 
     def __init__(self, lanes: int, depth: int) -> None:
@@ -46,9 +46,9 @@ class BackgroundPipeline:
                 stack.callback(lane.shutdown, cancel_futures=True)
 
     def add(self, task: Task, columns: list[tuple[Any, ...]]) -> None:
-        """Call `work` for each column of a batch, which keeps its lane: the first the first, the others the last.
+        """Call `work` for each column of a batch: the first column in the first lane, the others in the last.
 
-        Raises what went wrong with a batch before.
+        Raises the error of an earlier batch.
         """
         if not self.lanes:
             for arguments in columns:
@@ -60,7 +60,7 @@ class BackgroundPipeline:
         self.waiting.append([(last if n else first).submit(task, *arguments) for n, arguments in enumerate(columns)])
 
     def finish(self) -> None:
-        """Until all is done; raises what went wrong."""
+        """Wait until all tasks are done. Raises the first error."""
         while self.waiting:
             self._wait()
 

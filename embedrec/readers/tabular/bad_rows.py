@@ -1,4 +1,4 @@
-"""Rows that cannot be used: the first one ends the reading, or they are left out and counted."""
+"""Rows that cannot be used: the first one raises an error, or they are left out and counted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _KEPT = 3  # examples a problem
 class BadRows:
     """Collects bad rows while files are read.
 
-    mode      "fail": the first bad row raises DataError; "skip": rows are left out and counted
+    mode      "fail": the first bad row raises DataError; "skip": bad rows are left out and counted
     counts    problem → rows left out
-    examples  problem → the first few places, "file, place"
-    notes     what else was noticed, a sentence each
+    examples  problem → the first few locations, "file, location"
+    notes     other observations, a sentence each
 
-    It can go to another process and back; `merge` joins what several processes have collected.
+    It can be sent to other processes; `merge` joins the results of several processes.
     """
 
     def __init__(self, mode: Literal["fail", "skip"] = "fail") -> None:
@@ -28,14 +28,14 @@ class BadRows:
 
     @property
     def total(self) -> int:
-        """How many rows were left out."""
+        """Number of rows left out."""
         return sum(self.counts.values())
 
     def add(self, file: object, location: str, problem: str, detail: str = "", rows: int = 1) -> None:
-        """Count `rows` bad rows, the first of them at `place` of `file`.
+        """Count `rows` bad rows, the first of them at `location` of `file`.
 
-        problem  what is wrong, equal for all rows of this kind: "artist_uri must be a text"
-        detail   what was given in this row: ", but is 12"
+        problem  the same text for all rows of this kind: "artist_uri must be a text"
+        detail   the value of this row: ", but is 12"
 
         Raises DataError in mode "fail".
         """
@@ -44,14 +44,14 @@ class BadRows:
         self.leave_out(file, location, problem, rows)
 
     def leave_out(self, file: object, location: str, problem: str, rows: int = 1) -> None:
-        """Count `rows` rows that are left out in every mode, the first of them at `place` of `file`."""
+        """Count `rows` rows that are left out in every mode, the first of them at `location` of `file`."""
         self.counts[problem] = self.counts.get(problem, 0) + rows
         examples = self.examples.setdefault(problem, [])
         if len(examples) < _KEPT:
             examples.append(f"{file}, {location}")
 
     def merge(self, other: BadRows) -> None:
-        """Add what `other` has collected after this one."""
+        """Append the rows of `other`."""
         self.notes += other.notes
         for problem, count in other.counts.items():
             self.counts[problem] = self.counts.get(problem, 0) + count
@@ -59,7 +59,7 @@ class BadRows:
             examples.extend(other.examples[problem][: _KEPT - len(examples)])
 
     def lines(self) -> list[str]:
-        """One sentence a problem, most frequent first: "2 rows left out: … (first: file, place)"."""
+        """One sentence a problem, most frequent first: "2 rows left out: … (first: file, location)"."""
         ordered = sorted(self.counts.items(), key=lambda pair: -pair[1])
         return [
             f"{count:,} row{'s'[: count > 1]} left out: {problem} (first: {self.examples[problem][0]})"

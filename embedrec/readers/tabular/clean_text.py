@@ -1,4 +1,4 @@
-"""Delimited text made fit for Arrow while it streams by: no header, no broken quotes, no bytes that are not UTF-8."""
+"""Delimited text cleaned for Arrow as a stream: without header, broken quotes and invalid UTF-8."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from embedrec.readers.tabular.formats import CountingStream
 from embedrec.readers.tabular.quotes import FIELD, Quotes
 
 BOM = b"\xef\xbb\xbf"
-NOT_UTF8 = "\ufdd1"  # stands for bytes that are not UTF-8; no character, so that no text holds it
-_BROKEN = "\ufdd0"  # stands before the number of a broken quote
+NOT_UTF8 = "\ufdd1"  # replaces invalid UTF-8; a noncharacter, so that no text contains it
+_BROKEN = "\ufdd0"  # precedes the number of a broken quote
 _BLANK_LINES = re.compile(rb"(?:[ \t]*+[\r\n])*+")
 _LINE_END_OR_QUOTE = re.compile(rb'\r\n?|\n|"')
 _BEFORE_A_VALUE = b",;\t|\r\n"
@@ -24,16 +24,16 @@ _EXCERPT = 40
 
 
 class CleanText:
-    """A stream of delimited text for Arrow's reader of CSV; rows keep their numbers.
+    """A stream of delimited text for Arrow's CSV reader; row numbers do not change.
 
-    stream     the bytes as they are
-    delimiter  of the values, one byte
+    stream     the raw bytes
+    delimiter  one byte
     quoted     whether values may be quoted
-    columns    how many there are; a row with a broken quote gets more values, so that Arrow hands it over
-    header     whether the first row that is not blank is left out
-    utf8       whether the text must be UTF-8; what is not becomes `NOT_UTF8`
-    longest    bytes of a quoted value
-    many       whether there may be many quotes
+    columns    number of columns; a row with a broken quote gets more values, so that Arrow reports it
+    header     whether the first row that is not blank is dropped
+    utf8       whether the text must be UTF-8; invalid bytes become `NOT_UTF8`
+    longest    maximum bytes of a quoted value
+    many       whether many quotes are expected
     """
 
     closed = False
@@ -51,7 +51,7 @@ class CleanText:
         many: bool,
     ) -> None:
         self.stream = stream
-        self.damaged = False  # whether there are bytes that are not UTF-8
+        self.damaged = False  # whether the text contains invalid UTF-8
         self.quotes = Quotes(delimiter, lambda n: f"{_BROKEN}{n}".encode() + delimiter * columns, longest, many=many)
         self._steps: list[Callable[[bytes, bool], bytes]] = [self._beginning(quoted, header)]
         if utf8:
@@ -64,8 +64,8 @@ class CleanText:
 
     def read(self, size: int) -> bytes:
         """The next bytes, at most `size`; none at the end."""
-        while not self._ended and 2 * len(self._ready) < size:  # a row that lies in three blocks is too much for Arrow
-            # what is held back comes first, and a block is not to grow by it
+        while not self._ended and 2 * len(self._ready) < size:  # Arrow cannot parse a row that spans three blocks
+            # held bytes come first; the block must not grow by them
             block = self.stream.read(max(size - len(self._ready) - len(self.quotes.held), size // 2, 1))
             self._ended = not block
             for step in self._steps:
@@ -78,7 +78,7 @@ class CleanText:
         return block
 
     def broken_quote(self, row: str, encoding: str) -> str | None:
-        """What follows the broken quote of a row that Arrow hands over; None where it has none."""
+        """The text after the broken quote of a row that Arrow reports; None if it has none."""
         mark = re.search(_BROKEN.encode().decode(encoding) + "([0-9]+)", row)
         if mark is None or int(mark[1]) >= len(self.quotes.broken):
             return None
@@ -88,10 +88,10 @@ class CleanText:
         return True
 
     def close(self) -> None:
-        """Nothing: whoever opened the stream closes it."""
+        """No effect: the owner of the stream closes it."""
 
     def _beginning(self, quoted: bool, header: bool) -> Callable[[bytes, bool], bytes]:
-        """A step that leaves out a byte order mark, blank lines and the header."""
+        """A step that drops a byte order mark, blank lines and the header."""
         pending: bytes | None = b""
 
         def step(block: bytes, last: bool) -> bytes:
@@ -121,16 +121,16 @@ class CleanText:
 
 
 def first_row(text: bytes, quoted: bool, *, last: bool) -> tuple[int, int, int] | None:
-    """Where the first row that is not blank begins, ends, and where the next one begins; None where more is needed.
+    """Start and end of the first row that is not blank, and the start of the next one; None if more text is needed.
 
-    Rows are counted from 0 behind a byte order mark. A broken quote ends with its line.
+    Offsets include a byte order mark. A broken quote ends with its line.
     """
     start = len(BOM) if text.startswith(BOM) else 0
     blank = _BLANK_LINES.match(text, start)
     start = place = blank.end() if blank else start
     while mark := _LINE_END_OR_QUOTE.search(text, place):
         if mark[0] != b'"':
-            # what follows a CR may be its LF
+            # the next byte may be the LF of this CR
             return None if mark[0] == b"\r" and mark.end() == len(text) and not last else (start, *mark.span())
         place = mark.end()
         if quoted and (mark.start() == start or text[mark.start() - 1] in _BEFORE_A_VALUE):
@@ -142,7 +142,7 @@ def first_row(text: bytes, quoted: bool, *, last: bool) -> tuple[int, int, int] 
 
 
 def split_row(row: str, delimiter: str, *, quoted: bool) -> list[str]:
-    """The values of a row, without spaces around them. Raises DataError for a broken quote."""
+    """The values of a row, stripped. Raises DataError for a broken quote."""
     if not quoted or '"' not in row:
         return [value.strip() for value in row.split(delimiter)]
     value = re.compile(rf'"((?:[^"]|"")*+)"[ \t]*(?={re.escape(delimiter)}|\Z)')
@@ -181,7 +181,7 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _partial_character(text: bytes) -> int:
-    """How many bytes at the end may be the beginning of a character."""
+    """Number of bytes at the end that may start a character."""
     for count in range(1, min(3, len(text)) + 1):
         byte = text[-count]
         if byte >= 0xC0:

@@ -1,4 +1,4 @@
-"""Ids of a column that comes in batches, as rows: numbered by first appearance."""
+"""Ids of a column that arrives in batches, coded as rows in the order of first appearance."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks, rest
 
 IdType = Literal["auto", "text", "number"]
 
-_FEW = 1 << 18  # ids that are looked up in a dict, 0.3 s; with more, compiled tables are worth their start of 0.7 s
+_FEW = 1 << 18  # ids to code with a dict, 0.3 s; beyond them, compiled hash tables are worth their start of 0.7 s
 _SHORT = 64  # bytes; a longer id counts as several
-_RESTING = 8  # texts that take more than this part of the budget are taken out of memory between batches
+_RESTING = 8  # texts above this fraction of the budget (1/8) leave memory between batches
 _SLOTS = 1 << 18  # of a table at first
 _WRITTEN_WHOLE = WHOLE.replace("$", r"(\.0+)?$")
 
 
 class Ids:
-    """A vocabulary that grows. Which id a value is depends on that value alone: "5.0", as columns of floats write whole
-    numbers, is "5", and 5 and "5" are one id.
+    """A growing vocabulary. The id of a value depends on that value alone: "5.0", as float columns write whole numbers,
+    is "5", and 5 and "5" are the same id.
 
-    many   whether many ids are expected, for which compiled kernels are started at once
-    kind   "text" keeps every text as it is written; "number" and "auto" see `final`
-    role   whose ids they are, for a message
-    room   where the tables lie; it counts what the ids take in the end
+    many    whether many ids are expected; compiled kernels are then used at once
+    kind    "text" keeps every text unchanged; "number" and "auto": see `final`
+    role    what the ids identify, for messages
+    memory  budget and location of the tables; it accounts for the final size of the ids
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class Ids:
         self.memory = memory
         self.whole = kind != "text"  # whether all may become whole numbers, which take less memory
         self.left = 0 if many else _FEW
-        self.texts = False  # whether the data itself says that an id is a text
+        self.texts = False  # whether the data types an id as text
         self.table: _Dict | _Numbers | _Texts = _Dict()
 
     def rows(self, column: Any, *, texts: bool = False) -> np.ndarray:
         """Ids (b,) of int64, string or large_string, none of them null → rows (b,) int32.
 
-        texts  whether they are texts in the data itself, as in a format with types
+        texts  whether the data types them as text, as in a typed format
 
-        Raises DataError for ids that do not fit into the memory of the room.
+        Raises DataError for ids that exceed the memory budget.
         """
         if texts and len(column) and self.kind != "number":
             self.texts, self.whole = True, False
@@ -82,9 +82,9 @@ class Ids:
         return self.table.rows(column)
 
     def final(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Distinct ids, int64 or object array of str, and for every row its final row; None where rows stay.
+        """Distinct ids, int64 or object array of str, and the final row of every row; None if rows do not change.
 
-        They are int64 where all are whole numbers and the data does not say that they are texts.
+        Ids are int64 if all are whole numbers and the data does not type them as text.
         """
         ids, compiled = self.table.ids(), not isinstance(self.table, _Dict)
         self.table = _Dict()
@@ -101,26 +101,26 @@ class Ids:
         else:
             table.numeric = whole is not None
         rows = self.memory.empty(len(ids), np.int32)
-        for chunk in chunks(len(ids)):  # "12" and "12.0" are one
+        for chunk in chunks(len(ids)):  # "12" and "12.0" are the same id
             part = without_point_zero(ids[chunk]) if whole is None else pa.array(whole[chunk])
             rows[chunk] = table.rows(part.dictionary_encode() if isinstance(table, _Dict) else part)
         return _numpy(table.ids()), rows
 
 
 def start_kernels(numeric: bool) -> None:
-    """Load what is compiled for ids, 0.6 s."""
+    """Load the compiled kernels for ids, 0.6 s."""
     Ids(many=True).rows(pa.array([0]) if numeric else pa.array(["0"]))
 
 
 def without_point_zero(texts: Any) -> Any:
-    """Texts with the whole numbers among them written in one way, "12" for "12.0"; the same array where none is."""
+    """Texts with whole numbers normalized, "12" for "12.0"; the same array if there are none."""
     if not pc.any(pc.match_substring(texts, ".0")).as_py():
         return texts
     return pc.replace_substring_regex(texts, POINT_ZERO, r"\1")
 
 
 def _as_whole_numbers(texts: Any, memory: MemoryBudget) -> np.ndarray | None:
-    """Texts as int64 where all are whole numbers ("12"; "12.0" too, as float columns are written), else None."""
+    """Texts as int64 if all are whole numbers ("12", or "12.0" as float columns write it), else None."""
     numbers = memory.empty(len(texts), np.int64)
     for chunk in chunks(len(texts)):
         if not pc.all(pc.match_substring_regex(texts[chunk], _WRITTEN_WHOLE)).as_py():
@@ -140,11 +140,11 @@ def _compiled(ids: Any, memory: MemoryBudget, *, numeric: bool) -> _Numbers | _T
 
 
 class _Dict:
-    """Few ids: nothing is compiled."""
+    """Few ids, in a dict."""
 
     def __init__(self) -> None:
         self.row_of: dict[Any, int] = {}
-        self.numeric: bool | None = None  # not known before the first id
+        self.numeric: bool | None = None  # None before the first id
 
     def rows(self, encoded: Any) -> np.ndarray:
         row_of = self.row_of
@@ -155,7 +155,7 @@ class _Dict:
         return pa.array(list(self.row_of), pa.large_string() if self.numeric is False else pa.int64())
 
     def size(self) -> tuple[int, int | None]:
-        """How many ids there are, and the bytes of texts where they are many; None for numbers."""
+        """Number of ids, and the bytes of their texts if they are many; None for numbers."""
         return len(self.row_of), None
 
     def of_texts(self, _: MemoryBudget) -> _Dict:
@@ -165,7 +165,7 @@ class _Dict:
 
 
 class _Numbers:
-    """Many ids of int64."""
+    """Many int64 ids."""
 
     numeric = True
 
@@ -203,7 +203,7 @@ class _Numbers:
 
 
 class _Texts:
-    """Many ids that are texts."""
+    """Many text ids."""
 
     numeric = False
 

@@ -1,4 +1,4 @@
-"""A format with columns that are made from others while batches are read."""
+"""A format with columns computed from others while batches are read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Columns = Mapping[str, Any]  # name → Arrow array (b,)
 
 @dataclass(frozen=True)
 class ComputedColumn:
-    """A column that is made: from which columns, and how."""
+    """A computed column: its input columns, and the function of them."""
 
     inputs: tuple[str, ...]
     compute: Callable[[Columns], Any]
@@ -26,10 +26,10 @@ class ComputedColumn:
 
 @dataclass(frozen=True)
 class ComputedFormat:
-    """The columns of `form`, and those `made` from them.
+    """The columns of `form`, and those computed from them.
 
-    made  name → how; a name of `form` may be replaced
-    keep  a made column of booleans (b,): rows where it is false are left out, and are not bad
+    computed  name → column; it may replace a column of `form`
+    keep      a computed column of booleans (b,): rows where it is false are dropped, and are not bad
     """
 
     form: Format
@@ -38,7 +38,7 @@ class ComputedFormat:
 
     @property
     def typed(self) -> bool:
-        """Whether numbers and texts are told apart, as in `form`."""
+        """Whether the format distinguishes numbers from texts, as `form` does."""
         return self.form.typed
 
     def columns(self, source: Source) -> list[str]:

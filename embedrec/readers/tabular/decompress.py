@@ -1,4 +1,4 @@
-"""Packed files: .gz, .bz2, .xz and .zst as streams of what is in them."""
+"""Compressed files: .gz, .bz2, .xz and .zst as streams of their content."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from typing import IO, Any
 from embedrec.readers.tabular.text_decoders import unpacking
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
-FACTOR = 6  # JSON and CSV logs pack about so well
+FACTOR = 6  # typical compression ratio of JSON and CSV logs
 _BUFFER = 1 << 18
 
 
 def packing(name: str) -> str:
-    """The suffix of a packed file in lower case, "" for a plain one."""
+    """The suffix of a compressed file in lower case, "" for a plain one."""
     return next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
 
 
 def without_packing(name: str) -> str:
-    """A name without the suffix of its packing, in whatever case."""
+    """A name without the suffix of its compression, in any case."""
     return name[: len(name) - len(packing(name))]
 
 
 def open_unpacked(stored: IO[bytes] | Path, suffix: str, source: object) -> IO[bytes]:
-    """A stream of what a packed stream or file holds; what goes wrong in it is a DataError that names the source.
+    """The content of a compressed stream or file. Its errors are DataErrors that name the source.
 
-    suffix  of its packing, "" for a plain one
+    suffix  of the compression, "" for a plain one
     """
     return io.BufferedReader(_Unpacked(stored, suffix, source), _BUFFER)
 
 
 class _Unpacked(io.RawIOBase):
-    """Reads forward; to seek backwards begins anew."""
+    """Reads forward; a seek backwards starts again at the beginning."""
 
     def __init__(self, stored: IO[bytes] | Path, suffix: str, source: object) -> None:
         self.stored = stored.open("rb") if isinstance(stored, Path) else stored
@@ -86,12 +86,12 @@ class _Unpacked(io.RawIOBase):
             return lzma.LZMAFile(self.stored)
         import pyarrow as pa
 
-        # the stream stays open when Arrow closes its own
+        # Arrow closes its stream; ours stays open
         return pa.CompressedInputStream(pa.PythonFile(_Open(self.stored), mode="r"), "zstd")
 
 
 class _Open:
-    """A stream for Arrow, which closes what it is given."""
+    """A stream for Arrow, which would close the original."""
 
     closed = False
 
@@ -105,4 +105,4 @@ class _Open:
         return True
 
     def close(self) -> None:
-        """Nothing: whoever opened the stream closes it."""
+        """No effect: the owner of the stream closes it."""

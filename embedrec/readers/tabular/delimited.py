@@ -22,9 +22,9 @@ from embedrec.readers.tabular.formats import Batch, CountingStream, drop_undecod
 from embedrec.readers.tabular.source_files import Source
 from embedrec.readers.tabular.text_decoders import decoding
 
-_BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded once a batch, so large ones are cheaper
-_HEADER = 4 << 20  # bytes of the names of columns at most
-_MANY_BYTES = 64 << 20  # of a text in which there may be so many quotes that a compiled kernel is worth its start
+_BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded per batch, so large batches are cheaper
+_HEADER = 4 << 20  # maximum bytes of the header
+_MANY_BYTES = 64 << 20  # size of a text that may have enough quotes for the compiled kernel to be worth its start
 _NO_ROWS = ("Empty CSV", "cannot infer number of columns", "Could not skip initial")  # Arrow on a header alone
 _TOO_LONG = "straddling object straddles two block boundaries"  # Arrow on a row longer than a block
 _QUOTED = re.compile(r'"[^"]*+(?:""[^"]*+)*+"')
@@ -32,15 +32,15 @@ _QUOTED = re.compile(r'"[^"]*+(?:""[^"]*+)*+"')
 
 @dataclass(frozen=True)
 class Delimited:
-    """Delimited text. All columns come as strings without spaces around them, null where empty.
+    """Delimited text. All columns are stripped strings, null where empty.
 
-    delimiter  one character, or the same one twice ("::"); "" finds it in the header
-    quoted     whether "…" may hold delimiters and line breaks; in TAB separated text with a header in quotes, as R
-               writes it, it may in any case
-    names      the columns, where the file has no header
+    delimiter  one character, or the same one twice ("::"); "" detects it in the header
+    quoted     whether "…" may contain delimiters and line breaks; always true of TAB separated text with a quoted
+               header, as R writes it
+    names      the columns, if the file has no header
     encoding   of the text
 
-    Line breaks are LF, CR LF or CR. Blank lines are no rows.
+    Line breaks are LF, CR LF or CR. Blank lines are not rows.
     """
 
     typed: ClassVar[bool] = False
@@ -56,8 +56,8 @@ class Delimited:
     def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
         """The rows in order.
 
-        Bad rows are those with too few or too many values, with a quote that is not closed at the end of its value,
-        and those that hold no UTF-8 in one of the columns.
+        Bad rows have too few or too many values, a quote that is not closed at the end of its value, or invalid UTF-8
+        in one of the columns.
         """
         from pyarrow import csv as arrow
 
@@ -79,7 +79,7 @@ class Delimited:
             with _no_rows_allowed(bad, block), decoding(source, "delimited text"):
                 reader = arrow.open_csv(
                     pa.PythonFile(text, mode="r"),
-                    # one thread: only then are uneven rows numbered
+                    # one thread: only then Arrow numbers uneven rows
                     arrow.ReadOptions(
                         use_threads=False,
                         encoding=self.encoding,
@@ -93,7 +93,7 @@ class Delimited:
                         invalid_row_handler=bad,
                     ),
                     arrow.ConvertOptions(
-                        check_utf8=False,  # CleanText has seen to it
+                        check_utf8=False,  # CleanText has checked it
                         column_types=dict.fromkeys(columns, pa.string()),
                         include_columns=list(columns),
                         strings_can_be_null=True,
@@ -123,7 +123,7 @@ class Delimited:
         return self
 
     def _layout(self, source: Source) -> tuple[list[str], str, bool]:
-        """The columns, what stands between values, and whether these may be quoted."""
+        """The columns, the delimiter, and whether values may be quoted."""
         if self.names is not None and self.delimiter:
             return list(self.names), self.delimiter, self.quoted
         row = self._first_row(source)
@@ -158,7 +158,7 @@ class Delimited:
 
 
 class _BadLines:
-    """Collects rows of the wrong number of values, or with a broken quote, while Arrow parses."""
+    """Collects rows with a wrong number of values or a broken quote while Arrow parses."""
 
     def __init__(self, source: Source, bad_rows: BadRows, text: CleanText, encoding: str, step: int) -> None:
         self.source = source
@@ -166,15 +166,15 @@ class _BadLines:
         self.text = text
         self.encoding = encoding
         self.error: DataError | None = None
-        self.step = step  # 2: between two delimiters stands an empty value
-        self.left_out: list[int] = []  # row numbers, ascending, of those behind the last row that has its number
-        self.before = 0  # how many were left out before them
+        self.step = step  # 2: an empty value lies between two delimiters
+        self.left_out: list[int] = []  # ascending row numbers after the last numbered row
+        self.before = 0  # number of rows left out before them
 
     def __call__(self, row: Any) -> str:
         problem, detail = self._problem(row)
         try:
             self.bad_rows.add(self.source, f"row {row.number}", problem, detail)
-        except DataError as e:  # raised when Arrow has given up
+        except DataError as e:  # raised after Arrow stops
             self.error = e
             return "error"
         insort(self.left_out, row.number)
@@ -188,7 +188,7 @@ class _BadLines:
         return "the row must have a value for every column", f", but has {given} where there are {expected} columns"
 
     def numbers(self, done: int, count: int) -> np.ndarray:
-        """Numbers of the next `count` rows after `done` even ones."""
+        """Row numbers of the next `count` even rows after `done` even rows."""
         even = np.arange(done + 1, done + count + 1)  # (count,) numbers if all rows were even
         left_out = np.array(self.left_out, dtype=np.int64)
         before = left_out - 1 - np.arange(len(left_out)) - self.before  # even rows before each that was left out
@@ -201,9 +201,9 @@ class _BadLines:
 
 @contextmanager
 def _no_rows_allowed(bad: _BadLines, longest: int) -> Iterator[None]:
-    """Raise the bad row that ended the reading; a header alone is no error.
+    """Raise the error of the bad row that stopped Arrow; a header without rows is no error.
 
-    longest  bytes of a row at most
+    longest  maximum bytes of a row
     """
     try:
         yield
@@ -212,8 +212,8 @@ def _no_rows_allowed(bad: _BadLines, longest: int) -> Iterator[None]:
             raise bad.error from None
         if _TOO_LONG in str(e):
             raise DataError(
-                f"{bad.source} has a row of more than {longest / 2**20:,.0f}M, the most that is read as one"
-                f"{'' if longest == _BLOCK else ' under this memory; give more'}; check that it is a table "
+                f"{bad.source} has a row of more than {longest / 2**20:,.0f}M, the limit"
+                f"{'' if longest == _BLOCK else ' under this memory budget; increase it'}; check that it is a table "
                 "in delimited text"
             ) from None
         if not any(sign in str(e) for sign in _NO_ROWS):
@@ -221,7 +221,7 @@ def _no_rows_allowed(bad: _BadLines, longest: int) -> Iterator[None]:
 
 
 def _drop_undecodable(batch: Batch, bad_rows: BadRows) -> Batch:
-    """The rows whose values are UTF-8; the others are bad rows."""
+    """The rows with valid UTF-8; the others are bad rows."""
     wrong = np.zeros(len(batch.rows), dtype=bool)
     for column in batch.columns.values():
         wrong |= pc.fill_null(pc.match_substring(column, NOT_UTF8), False).to_numpy(zero_copy_only=False)
@@ -229,5 +229,5 @@ def _drop_undecodable(batch: Batch, bad_rows: BadRows) -> Batch:
 
 
 def _with_spacers(names: Sequence[str]) -> list[str]:
-    """Names of the columns with the empty ones between two delimiters."""
+    """Names of the columns, with names for the empty columns between two delimiters."""
     return [name for n, given in enumerate(names) for name in (f"\0{n}", given)][1:]

@@ -1,9 +1,9 @@
-"""Columns of feature tables: what is a number, a text, a list of texts, or a date.
+"""Types of the columns of feature tables: number, text, list of texts, or date.
 
 Numbers become numeric features, texts categorical ones, and lists (of Parquet and JSON, or texts split at "|") lists;
-booleans are 0 and 1, dates days since 1970. Ids and codes are texts: columns that are called so (category_id, zip),
-digits with a leading zero (007), and whole numbers from 2**53, which a float would merge with others. NA, NULL and
-the like are missing values (`MISSING`).
+booleans are 0 and 1, dates days since 1970. Ids and codes are texts: columns with the name of a code (category_id,
+zip), digits with a leading zero (007), and whole numbers from 2**53, which a float cannot distinguish. NA, NULL and
+similar words are missing values (`MISSING`).
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _CAMEL = re.compile(r"[a-z0-9](ID|Id|Ids|Code|Codes|UUID|Uuid|SKU|Sku|Zip)$")
 _PLAIN_NUMBER = r"^[-+]?([1-9][0-9]*|0)?(\.[0-9]*)?([eE][-+]?[0-9]+)?$"  # without a leading zero, as in codes
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]*Z?)?$"
 _FEW = 64
-_EXACT = 2**53  # below it, floats of 64 bits hold every whole number
+_EXACT = 2**53  # below it, 64-bit floats represent every whole number
 MISSING = (*parse_values.MISSING, "NaN", "nan")
 
 
 def is_code_name(name: str) -> bool:
-    """Whether a column is called as ids and codes are: "category_id", "zip", "storeId"."""
+    """Whether a column has the name of an id or code: "category_id", "zip", "storeId"."""
     return _CALLED.search(name) is not None or _CAMEL.search(name) is not None
 
 
 class FeatureColumn:
-    """One column: its parts as numbers, texts or lists of texts, and what it is in the end.
+    """One column: its parts as numbers, texts or lists of texts, and its final type.
 
-    code   whether it is called as ids and codes are, which are texts
+    code   whether it has the name of an id or code; its values are texts
     dated  whether its numbers are days since 1970
     """
 
@@ -54,7 +54,7 @@ class FeatureColumn:
         self.parts: list[Any] = []
 
     def add(self, part: Any, name: str, source: Source) -> None:
-        """Keep the values of a batch; raises DataError for a type that is no feature."""
+        """Add the values of a batch. Raises DataError for a type that cannot be a feature."""
         if self.kind == "number" and not pa.types.is_floating(part.type):
             part = pa.array(parse_values.floats(part, name)[0], from_pandas=True)
         elif self.kind == "list" and not _is_list(part.type):
@@ -67,9 +67,9 @@ class FeatureColumn:
         self.parts.append(part)
 
     def whole(self) -> Any:
-        """All parts as one Arrow array of float64 (or float32, as the source has it), string or list of string.
+        """All parts as one Arrow array of float64 (or float32, as in the source), string or list of string.
 
-        Raises DataError where dates are meant, and texts are none.
+        Raises DataError if the column must hold dates and a text is not a date.
         """
         kinds = {part.type for part in self.parts}
         if any(map(_is_list, kinds)) or self.kind == "list":
@@ -82,7 +82,7 @@ class FeatureColumn:
         parts = [part if part.type == pa.string() else pc.cast(part, pa.string()) for part in self.parts]
         texts = parts[0] if len(parts) == 1 else pa.chunked_array(parts, pa.string()).combine_chunks()
         if self.kind is None and (numbers := self._numbers(texts)) is not None:
-            return numbers  # most columns of a wide table, with few calls
+            return numbers  # the fast path for most columns of a wide table
         texts = parse_values.without_missing(pc.utf8_trim_whitespace(texts), MISSING)
         values = self._guessed(texts) if self.kind in (None, "date") else texts
         if self.kind == "date" and not self.dated:
@@ -90,9 +90,9 @@ class FeatureColumn:
         return values
 
     def _are_codes(self) -> bool:
-        """Whether numbers are ids or codes: by the name of their column, or since a float would merge some of them.
+        """Whether numbers are ids or codes: by the name of the column, or because a float cannot distinguish them.
 
-        Ids in a column of floats, as where some are missing, become whole numbers again.
+        Ids in a float column (as when some are missing) become whole numbers again.
         """
         if self.kind is not None or self.dated:
             return False
@@ -107,9 +107,9 @@ class FeatureColumn:
         return any(_beyond_floats(part) for part in self.parts if pa.types.is_integer(part.type))
 
     def _guessed(self, texts: Any) -> Any:
-        """Texts as numbers, dates or lists where all of them are such; else as they are."""
+        """Texts as numbers, dates or lists if all of them are; else unchanged."""
         given = texts.drop_null()
-        first = given[0].as_py() if len(given) else ""  # which tells most columns apart
+        first = given[0].as_py() if len(given) else ""  # which decides for most columns
         if re.search(_DATE, first) and pc.all(pc.match_substring_regex(given, _DATE)).as_py():
             days, wrong = parse_values.cast(given, pa.timestamp("ms"))
             if not wrong.any():
@@ -125,7 +125,7 @@ class FeatureColumn:
         return texts
 
     def _numbers(self, texts: Any) -> Any:
-        """Texts as float64 where all of them are finite numbers and no codes; else None."""
+        """Texts as float64 if all of them are finite numbers and none is a code; else None."""
         first = texts[0].as_py() if len(texts) else None
         if self.code or (first is not None and not re.search(_PLAIN_NUMBER, first)):
             return None
@@ -145,7 +145,7 @@ class FeatureColumn:
 
 
 def _all_match(texts: Any, pattern: str) -> bool:
-    """Whether all texts but the missing ones match; of few, without the start of Arrow's own matching."""
+    """Whether all texts that are not missing match; few are matched without the start-up cost of Arrow."""
     if len(texts) > _FEW:
         return pc.all(pc.match_substring_regex(texts, pattern)).as_py() is not False
     return all(text is None or re.search(pattern, text) for text in texts.to_pylist())
@@ -171,19 +171,19 @@ def _simplify(part: Any, name: str, source: Source) -> Any:
 
 
 def _whole_numbers(part: Any) -> Any:
-    """Whole numbers that may be longer than 64 bits: int64 where they fit, else their texts."""
+    """Whole numbers as int64 if they fit into 64 bits, else as texts."""
     numbers, wrong = parse_values.cast(part, pa.int64())
     return pc.cast(part, pa.string()) if wrong.any() else numbers
 
 
 def _beyond_floats(numbers: Any) -> bool:
-    """Whether some whole numbers lie where a float stands for several of them."""
+    """Whether some whole numbers are too large for a float to distinguish."""
     low, high = pc.min_max(numbers).as_py().values()
     return low is not None and max(-low, high) >= _EXACT
 
 
 def _split_lists(lists: Any) -> Any:
-    """Lists of texts without spaces around them, empty ones left out."""
+    """Lists of stripped texts without empty ones."""
     words = pc.utf8_trim_whitespace(lists.flatten())
     rows = pc.list_parent_indices(lists).to_numpy()
     good = np.flatnonzero(pc.fill_null(pc.not_equal(words, ""), False).to_numpy(zero_copy_only=False))

@@ -1,7 +1,7 @@
-"""Side tables: what is known of items or users, one row an id, in any format of tables.
+"""Side tables: features of items or users, one row per id, in any table format.
 
-See `feature_columns` for what a column is. A column without a name, as an index of rows is written, is left out.
-A column that is named as names are (name, title, track_name) gives the items' display names where the events have none.
+`feature_columns` decides the type of a column. A column without a name, such as a row index, is ignored. A column of
+names (name, title, track_name) gives the items' display names if the events have none.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ Role = Literal["item", "user"]
 
 @dataclass(frozen=True)
 class SideTable:
-    """One table, in one file or several of the same columns.
+    """One table, in one file or in several with the same columns.
 
     sources  the files
     id       the column of ids
     name     the column of display names, "" for none
-    kinds    column → what it is; None guesses, and takes all columns
-    types    name of a feature → what it is, over the guess
-    split    what stands between the words of a list that is a text
-    cold     whether ids that occur in no event are kept: items and users of which only features are known
+    kinds    column → type; None guesses the types of all columns
+    types    name of a feature → type, in place of the guess
+    split    separator of a list that is written as text
+    cold     whether to keep ids that occur in no event: cold items and users
     """
 
     sources: Sequence[tuple[Source, Format]]
@@ -63,13 +63,13 @@ class SideTable:
     cold: bool = False
 
     def read(self, vocab: Vocab, bad_rows: BadRows, share: float = 1.0) -> tuple[Features, np.ndarray | None]:
-        """The features of the ids of `vocab` that stand in the table, with `cold` those of others behind them; and
+        """The features of the ids of `vocab` that occur in the table, followed by those of other ids if `cold`; and
         display names (n,) of all ids of `vocab`.
 
-        share  of the usual size of a batch, where memory is short
+        share  fraction of the usual batch size, for a memory budget
 
-        Raises DataError for files that cannot be read, columns that are not there or are no features, and for bad rows
-        (as `bad_rows` says): no id, an id that stands twice, a text where a number must stand.
+        Raises DataError for unreadable files, missing columns, columns that cannot be features, and bad rows (unless
+        `bad_rows` skips them): no id, a duplicate id, a text in place of a number.
         """
         first, form = self.sources[0]
         header = form.columns(first)
@@ -105,7 +105,7 @@ class SideTable:
         return FeatureColumn(feature_name(column), given, self.split)
 
     def names(self) -> list[str]:
-        """The names of its features."""
+        """The names of the features."""
         first, form = self.sources[0]
         columns = form.columns(first) if self.kinds is None else list(self.kinds)
         return [feature_name(c) for c in columns if c not in (self.id, self.name, "")]
@@ -116,10 +116,10 @@ def add_side_tables(
 ) -> Events:
     """The events with the features of two files, "" for none, in the format of their suffix.
 
-    types  name of a feature → what it is; the others are guessed
+    types  name of a feature → type; the others are guessed
 
-    The column of ids is called as in the events, or as ids of items or users are ("item_id", "id"). Raises DataError
-    where there is none, when the events have no users, and as `SideTable.read` does.
+    The column of ids has the same name as in the events, or a common one ("item_id", "id"). Raises DataError if there
+    is none, if the events have no users, and as `SideTable.read` does.
     """
     tables: dict[Role, SideTable] = {}
     if items:
@@ -139,7 +139,7 @@ def add_side_tables(
 
 
 def side_table(path: str | Path, role: Role, column: str) -> SideTable:
-    """The side table in a file, an archive or a folder. Raises DataError where no column can be that of the ids."""
+    """The side table in a file, an archive or a folder. Raises DataError if no column can hold the ids."""
     sources = []
     for source in expand([path], table_suffixes([path])):
         form = format_of(source)
@@ -157,7 +157,7 @@ def side_table(path: str | Path, role: Role, column: str) -> SideTable:
 
 
 def add_features(events: Events, role: Role, table: SideTable, bad_rows: BadRows) -> Events:
-    """The events with the features of a table, and the items' names where they have none."""
+    """The events with the features of a table, and with its display names if the items have none."""
     if role == "user":
         if events.users is None:
             raise DataError("features of users were given, but the events name no user")
@@ -169,7 +169,7 @@ def add_features(events: Events, role: Role, table: SideTable, bad_rows: BadRows
 
 
 def feature_name(column: str) -> str:
-    """The name of a feature: that of its column, without RecBole's type."""
+    """The name of a feature: the column name without RecBole's type."""
     return column.partition(":")[0]
 
 
@@ -184,9 +184,9 @@ def _check_names(columns: Sequence[str], source: Source) -> None:
 
 
 class _Rows:
-    """Which rows of a side table are kept, each id once: those of known ids, with `cold` all.
+    """The rows of a side table to keep, each id once: those of known ids, or all if `cold`.
 
-    new  ids that the vocabulary lacks, in the order of their rows n, n + 1, …
+    new  ids that are not in the vocabulary, in the order of their rows n, n + 1, …
     """
 
     def __init__(self, vocab: Vocab, *, cold: bool) -> None:
@@ -197,13 +197,13 @@ class _Rows:
         self.parts: list[np.ndarray] = []  # rows of the vocabulary, in the order of the table
 
     def add(self, batch: Batch, id_: str, columns: Mapping[str, FeatureColumn], bad_rows: BadRows) -> np.ndarray:
-        """The places (k,) of a batch that are kept; bad rows are handed over."""
+        """The positions (k,) in a batch to keep. Bad rows are reported."""
         ids, problems = parse_values.ids(batch.columns[id_], id_, written=batch.written)
         ids, rows = self._rows(ids)
         bad = np.zeros(len(rows), dtype=bool)
         for mask, _ in problems:
             bad |= mask
-        rows[bad] = -1  # what stands under a mask means nothing
+        rows[bad] = -1  # values under a mask are undefined
         if self.cold:
             other = pc.is_null(ids).to_numpy(zero_copy_only=False) & ~bad
             if other.any():
@@ -218,7 +218,7 @@ class _Rows:
         duplicate[known[first]] = False
         before = known[rows[known] < len(self.seen)]
         duplicate[before] |= self.seen[rows[before]]
-        invalid = [(id_, mask, problem) for mask, problem in (*problems, (duplicate, f"{id_} stands twice"))]
+        invalid = [(id_, mask, problem) for mask, problem in (*problems, (duplicate, f"{id_} occurs twice"))]
         for name, column in columns.items():
             if column.kind == "number" or pa.types.is_floating(batch.columns[name].type):
                 wrong = _number_problems(batch.columns[name], name)
@@ -230,15 +230,15 @@ class _Rows:
         return kept
 
     def _add_new(self, ids: Any, rows: np.ndarray, sound: np.ndarray) -> None:
-        """Give rows behind the vocabulary's to the ids (b,) that it lacks, where they are sound."""
+        """Assign rows after the vocabulary's to the sound ids (b,) that it lacks."""
         unknown = np.flatnonzero(sound & (rows < 0))
         next_row = len(self.vocab)
         for at, one in zip(unknown.tolist(), ids.take(pa.array(unknown)).to_pylist(), strict=True):
             rows[at] = self.new.setdefault(one, next_row + len(self.new))
 
     def _rows(self, ids: Any) -> tuple[Any, np.ndarray]:
-        """Ids (b,) of the kind of the vocabulary, null where they cannot be, and their rows in it, −1 where unknown, as
-        `Vocab.rows_of` gives them."""
+        """Ids (b,) in the type of the vocabulary, null where that is impossible, and their rows, −1 where unknown, as
+        in `Vocab.rows_of`."""
         if self.vocab.integer and not pa.types.is_integer(ids.type):
             whole = without_point_zero(ids)
             ids, _ = parse_values.cast(pc.if_else(pc.match_substring_regex(whole, WHOLE), whole, None), pa.int64())
@@ -253,6 +253,6 @@ class _Rows:
 
 
 def _number_problems(column: Any, name: str) -> parse_values.Problems:
-    """What is no number, or infinite; a missing one is none of these."""
+    """Masks of texts that are not numbers and of infinite numbers; missing values are neither."""
     numbers, (_, wrong) = parse_values.floats(column, name)
     return [wrong, (np.isinf(numbers), f"{name} must be a finite number")]

@@ -1,6 +1,6 @@
-"""File formats of tables, as streams of column batches: Parquet, JSON lines; delimited text in `delimited`.
+"""Table file formats as streams of column batches: Parquet and JSON lines; for delimited text see `delimited`.
 
-Rows are counted from 1, without header and blank lines.
+Row numbers start at 1; the header and blank lines do not count.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from embedrec.readers.tabular.parse_values import number_text
 from embedrec.readers.tabular.source_files import Source
 from embedrec.readers.tabular.text_decoders import decoding
 
-_BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded once a batch, so large ones are cheaper
-_ROWS = 1 << 18  # rows of Parquet at once: parsing makes ten temporaries of them
+_BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded per batch, so large batches are cheaper
+_ROWS = 1 << 18  # rows of a Parquet batch: parsing makes ten temporaries of them
 _BYTES = 32 << 20  # bytes of a batch of Parquet or of JSON lines, whose rows may be long
-_AHEAD = 16  # batches of Parquet decoded before they are asked for
+_AHEAD = 16  # prefetched batches of Parquet
 _BUFFER = 1 << 18  # bytes of each column read from disk at once
-_LINE = 64 << 20  # bytes of a JSON line at most
-_HEAD = 1 << 16  # bytes that tell an array from lines
-_ARRAY = 256 << 20  # bytes of an array of JSON, where memory is short times the share of it
-_LINES = 1 << 17  # JSON lines at once, which are Python objects for a while
-_LOOKED_AT = 100  # JSON lines whose keys are the columns
+_LINE = 64 << 20  # maximum bytes of a JSON line
+_HEAD = 1 << 16  # bytes that distinguish an array from lines
+_ARRAY = 256 << 20  # maximum bytes of a JSON array under a memory budget, times the share
+_LINES = 1 << 17  # JSON lines of a batch; they are Python objects for a while
+_LOOKED_AT = 100  # JSON lines whose keys define the columns
 
 
 @dataclass(frozen=True)
 class Batch:
     """b rows of a source.
 
-    columns  name → Arrow array (b,), of the columns that were asked for
+    columns  name → Arrow array (b,), for the requested columns
     rows     (b,) the number of each row in the source
-    read     the share of the source that has been read with it, 0 to 1
-    written  whether numbers are written as texts in the source, so that 3.5 is as good an id as "3.5"
+    read     the fraction of the source read so far, 0 to 1
+    written  whether the source writes numbers as text, so that 3.5 is as valid an id as "3.5"
     """
 
     source: Source
@@ -57,9 +57,9 @@ class Batch:
 
 
 class Format(Protocol):
-    """What every format of tables can do. `typed` says whether numbers and texts are told apart.
+    """A table format. `typed` is whether it distinguishes numbers from texts.
 
-    Batches are of a size that is fast to read, in rows and in bytes, or of a `share` of it where memory is short.
+    Batches have a size that is fast to read, in rows and bytes, or a `share` of it under a memory budget.
     """
 
     @property
@@ -74,7 +74,7 @@ class Format(Protocol):
 
 @dataclass(frozen=True)
 class Parquet:
-    """Parquet files; columns come in the types they have."""
+    """Parquet files; columns keep their types."""
 
     typed: ClassVar[bool] = True
 
@@ -99,12 +99,12 @@ class Parquet:
 
     @contextmanager
     def _open(self, source: Source, columns: Sequence[str] = ()) -> Iterator[Any]:
-        """The file, in which those of these columns come as codes into a dictionary that are packed so well."""
+        """The file; those of these columns that are compressed well are read as dictionary codes."""
         import pyarrow.parquet as pq
 
         with decoding(source, "Parquet"):
             content = source.path if source.plain else io.BytesIO(source.read())
-            # by default Arrow holds the whole file in memory until its last batch
+            # by default Arrow keeps the whole file in memory until its last batch
             given: dict[str, Any] = {"pre_buffer": False, "buffer_size": _BUFFER}
             with pq.ParquetFile(content, **given) as file:
                 packed = packed_columns(file, columns)
@@ -118,16 +118,16 @@ class Parquet:
 
 @dataclass(frozen=True)
 class JsonLines:
-    """One JSON object a line, or an array of objects; a column that mixes numbers and texts comes as texts.
+    """One JSON object per line, or an array of objects; a column that mixes numbers and texts becomes texts.
 
-    lists  whether a value may be a list or a boolean
+    lists  whether values may be lists or booleans
     """
 
     lists: bool = False
     typed: ClassVar[bool] = True
 
     def columns(self, source: Source) -> list[str]:
-        """The keys of the first hundred objects, also of those inside of them, see `nested_json`."""
+        """The keys of the first hundred objects and of their nested objects, see `nested_json`."""
         with source.open() as stream:
             rows = [_json(line) for line in islice(_rows(stream, source, 1.0), _LOOKED_AT)]
         if not any(isinstance(row, dict) for row in rows):
@@ -138,7 +138,7 @@ class JsonLines:
         return list(keys | dict.fromkeys(inside))
 
     def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
-        """The rows in order; a missing key is null, and a line that is no JSON object is a bad row."""
+        """The rows in order. A missing key is null; a line that is not a JSON object is a bad row."""
         with source.open() as stream:
             counted = CountingStream(stream)
             numbered = enumerate(_rows(counted, source, share), 1)
@@ -181,18 +181,18 @@ class CountingStream:
         return True
 
     def close(self) -> None:
-        """Nothing: whoever opened the stream closes it."""
+        """No effect: the owner of the stream closes it."""
 
 
 @dataclass(frozen=True)
 class _NotJson:
-    """What stands for a line that is no JSON."""
+    """A line that is not JSON."""
 
     message: str
 
 
 def drop_undecodable_rows(batch: Batch, wrong: np.ndarray, bad_rows: BadRows) -> Batch:
-    """The batch without the rows (b,) that hold bytes that are not UTF-8, which are bad rows."""
+    """The batch without the rows (b,) with invalid UTF-8, which are bad rows."""
     if not wrong.any():
         return batch
     for row in np.flatnonzero(wrong).tolist():
@@ -205,7 +205,7 @@ def drop_undecodable_rows(batch: Batch, wrong: np.ndarray, bad_rows: BadRows) ->
 def _take_lines(
     lines: Iterator[tuple[int, bytes | memoryview]], most: int, size: int
 ) -> list[tuple[int, bytes | memoryview]]:
-    """The next lines with their numbers: at most so many, and no more once they are `size` bytes."""
+    """The next lines with their numbers: at most `most` lines, until they have `size` bytes."""
     taken = []
     for numbered in lines:
         taken.append(numbered)
@@ -216,7 +216,7 @@ def _take_lines(
 
 
 def _lines(stream: Any, source: Source, share: float) -> Iterator[bytes]:
-    """Lines that are not blank, without byte order mark. Raises DataError for one that is too long."""
+    """Lines that are not blank, without byte order mark. Raises DataError for a line that is too long."""
     size, most = ceil(_BLOCK * share), ceil(_LINE * share)
     rest = stream.read(size).removeprefix(b"\xef\xbb\xbf")
     while rest:
@@ -224,28 +224,29 @@ def _lines(stream: Any, source: Source, share: float) -> Iterator[bytes]:
         *whole, rest = rest.split(b"\n") if block else [*rest.split(b"\n"), b""]
         if len(rest) > most:
             raise DataError(
-                f"{source} has a line of more than {most / 2**20:,.0f}M, the most that is read as one"
-                f"{'' if share == 1 else ' under this memory; give more'}; check that it holds one JSON object a line"
+                f"{source} has a line of more than {most / 2**20:,.0f}M, the limit"
+                f"{'' if share == 1 else ' under this memory budget; increase it'}; check that it holds one JSON "
+                "object a line"
             )
         yield from (line for line in whole if line.strip())
         rest += block
 
 
 def _rows(stream: Any, source: Source, share: float) -> Iterator[bytes | memoryview]:
-    """The JSON of each row: the elements of an array of objects, which is read whole, else the lines."""
+    """The JSON of each row: the elements of an array of objects, which is read as a whole, else the lines."""
     array = _array(source, share)
     return _lines(stream, source, share) if array is None else iter(array)
 
 
 def _array(source: Source, share: float) -> list[memoryview] | None:
-    """The elements of a source that is one JSON array with objects; None for another."""
+    """The elements of a source that is one JSON array with objects, else None."""
     with source.open() as stream:
         if not stream.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
             return None
     content = source.read(None if share >= 1 else ceil(_ARRAY * share))
     try:
         elements = [memoryview(element) for element in msgspec.json.decode(content, type=list[msgspec.Raw])]
-    except msgspec.DecodeError:  # lines that are lists, each a bad row
+    except msgspec.DecodeError:  # lines that are lists; each is a bad row
         return None
     return elements if any(element[0] == ord("{") for element in elements) else None
 
@@ -253,7 +254,7 @@ def _array(source: Source, share: float) -> list[memoryview] | None:
 def _json(line: bytes | memoryview) -> Any:
     try:
         return msgspec.json.decode(line)
-    except Exception as e:  # see `decoding`, which takes longer a line
+    except Exception as e:  # see `decoding`, which is slower per line
         return _NotJson(str(e))
 
 
@@ -267,7 +268,7 @@ def _json_problem(row: Any, columns: Sequence[str], nested_types: Any) -> str:
 
 
 def column_of(values: list[Any]) -> Any:
-    """Python values as an Arrow array, as texts where numbers and texts are mixed."""
+    """Python values as an Arrow array, as texts if numbers and texts are mixed."""
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):

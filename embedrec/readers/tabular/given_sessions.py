@@ -1,4 +1,4 @@
-"""Sessions of one user each: numbers of sessions that begin anew for every user are told apart."""
+"""Splitting of sessions by user, for session numbers that restart for every user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from embedrec.storage.memory_budget import MemoryBudget, chunks
 
 
 def shared_sessions(columns: Columns, sessions: int) -> np.ndarray:
-    """Which sessions (S,) bool have events of several users; "session" (E,) must ascend."""
+    """Mask (S,) of the sessions with events of several users; "session" (E,) must ascend."""
     shared = np.zeros(sessions, dtype=bool)
     for chunk in chunks(len(columns["session"])):
         window = slice(max(chunk.start - 1, 0), chunk.stop)  # with the event before
@@ -22,11 +22,11 @@ def shared_sessions(columns: Columns, sessions: int) -> np.ndarray:
 def split_by_user(
     columns: Columns, sessions: Vocab, users: Vocab, shared: np.ndarray, memory: MemoryBudget
 ) -> tuple[Columns, Vocab]:
-    """The columns, and the sessions, of which each has one user.
+    """The columns and the vocabulary of sessions, each with one user.
 
-    columns  role → (E,), sorted by "session"; "user" is there
-    shared   (S,) bool sessions that are parted; the parts are called SESSION-USER and follow each other in the order of
-             their first events. All ids are texts then.
+    columns  role → (E,), sorted by "session", with "user"
+    shared   (S,) bool sessions to split; the parts are named SESSION-USER and ordered by their first events. All ids
+             become texts.
     """
     session = columns["session"]
     at = np.concatenate(  # (m,) events of these sessions
@@ -70,4 +70,4 @@ def _names(sessions: Vocab, users: Vocab, old: np.ndarray, owner: np.ndarray, sh
         new = {i for i, part in zip(ids, parted, strict=True) if part}
         if len(new) == sum(parted) and new.isdisjoint(kept):
             return np.array(ids, dtype=object)
-        between += "-"  # "1-2" of 3 and "1" of "2-3" would be one
+        between += "-"  # "1-2" of 3 and "1" of "2-3" would have the same id

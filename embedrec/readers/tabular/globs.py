@@ -1,4 +1,4 @@
-"""Patterns that name files, such as `data/2026-*.csv` and `data/**/plays.csv`."""
+"""Glob patterns of files, such as `data/2026-*.csv` and `data/**/plays.csv`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from embedrec.errors import DataError
 
-_MOST = 100_000  # folders that `**` looks through
+_MOST = 100_000  # folders that one pattern may visit
 _ANY_DEPTH = "**"
 
 
 def expand_glob(pattern: str) -> list[Path]:
-    """The files and folders that fit a pattern, as `glob` has it: `**` stands for any number of folders, and hidden
-    names are left out.
+    """The files and folders that match a pattern as in `glob`: `**` matches any number of folders; hidden names are
+    left out.
 
-    Raises DataError where `**` leads through so many folders that a whole disk may have been meant. Links to folders
-    that were passed already are not followed again.
+    Raises DataError if `**` covers so many folders that it may be a whole disk. Links to visited folders are not
+    followed again.
     """
     parts = Path(pattern).parts
     if _ANY_DEPTH not in parts:
@@ -32,10 +32,10 @@ def expand_glob(pattern: str) -> list[Path]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The files in a folder and in all below it, hidden ones and links to folders left out.
+    """The files in a folder and in all folders below it, without hidden files and links to folders.
 
-    Raises DataError where there are so many folders that a whole disk may have been meant, and OSError where the folder
-    itself may not be looked into.
+    Raises DataError if there are so many folders that it may be a whole disk, and OSError if the folder itself is not
+    readable.
     """
     os.scandir(folder).close()
     walk, files = _Walk(str(folder)), list[Path]()
@@ -52,14 +52,14 @@ def files_below(folder: Path) -> list[Path]:
 
 @dataclass
 class _Walk:
-    """A look through folders; `passed` are those that `**` went into, each with what is looked for there."""
+    """A walk through folders; `passed` are the folders that `**` visited, each with the rest of the pattern."""
 
     pattern: str
     folders: int = 0
     passed: set[tuple[int, int, tuple[str, ...]]] = field(default_factory=set)
 
     def below(self, folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
-        """What fits `parts` below a folder."""
+        """The paths below a folder that match `parts`."""
         if not parts:
             yield folder
             return
@@ -74,7 +74,7 @@ class _Walk:
             yield from self.below(folder / first, rest)
 
     def at_any_depth(self, folder: Path, rest: tuple[str, ...]) -> Iterator[Path]:
-        """What fits `rest` in a folder and in all below it; everything where there is no rest."""
+        """The paths in a folder and all folders below it that match `rest`; all paths if `rest` is empty."""
         try:
             info = folder.stat()
         except OSError:
@@ -91,12 +91,10 @@ class _Walk:
                 yield folder / entry.name
 
     def entries(self, folder: Path) -> list[os.DirEntry[str]]:
-        """What lies in a folder and is not hidden; nothing where it may not be looked into."""
+        """The entries of a folder that are not hidden; none if it is not readable."""
         self.folders += 1
         if self.folders > _MOST:
-            raise DataError(
-                f"{self.pattern} leads through more than {_MOST:,} folders; name the folder in which the data lie"
-            )
+            raise DataError(f"{self.pattern} covers more than {_MOST:,} folders; name the folder of the data")
         try:
             with os.scandir(folder) as entries:
                 return [entry for entry in entries if not entry.name.startswith(".")]

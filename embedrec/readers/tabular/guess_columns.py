@@ -1,4 +1,4 @@
-"""Which column of a table is what, and which format a file has."""
+"""Guesses of the roles of columns and of file formats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedrec.readers.tabular.nested_json import EACH
 from embedrec.readers.tabular.source_files import Source
 
 FormatName = Literal["auto", "csv", "tsv", "parquet", "jsonl"]
-NONE = "-"  # no column, where one would be guessed
+NONE = "-"  # no column, in place of a guess
 
 _FORMATS: dict[str, Format] = {
     "csv": Delimited(),
@@ -34,7 +34,7 @@ SUFFIXES = {
     ".ndjson": "jsonl",
 }
 
-# names in common use, most telling first, as `normalize_name` writes them
+# common names, most specific first, as `normalize_name` writes them
 _GUESSES = {
     "session": ("sessionid", "session", "sid", "playlistid", "playlist", "pid", "basketid", "orderid", "visitid"),
     "item": (
@@ -49,7 +49,7 @@ _GUESSES = {
 
 
 def table_suffixes(paths: Sequence[str | Path]) -> tuple[str, ...]:
-    """What files of tables end with; .json, which is much else in folders, only where a file is named itself."""
+    """Suffixes of table files; .json only if a path names such a file, since folders hold other .json files too."""
     named = any(re.search(r"\.json(\.[a-z0-9]+)?$", str(path), re.I) for path in paths)
     return (*SUFFIXES, ".json") if named else tuple(SUFFIXES)
 
@@ -59,23 +59,23 @@ def format_of(source: Source, given: FormatName = "auto", names: tuple[str, ...]
 
     names  the columns of delimited text without a header
 
-    Raises DataError for a suffix of no format, and for names of columns that a file names itself.
+    Raises DataError for an unknown suffix, and for `names` if the format names its columns.
     """
     kind = given if given != "auto" else SUFFIXES.get(source.suffix, "jsonl" if source.suffix == ".json" else "")
     if not kind:
-        raise DataError(f"{source} is no table that can be read; files end with {', '.join(SUFFIXES)}")
+        raise DataError(f"{source} is not a table that can be read; names must end with {', '.join(SUFFIXES)}")
     form = _FORMATS[kind]
     if not names:
         return form
     if not isinstance(form, Delimited):
-        raise DataError(f"{source} names its columns itself; leave out --columns")
+        raise DataError(f"{source} already names its columns; leave out --columns")
     return replace(form, names=names)
 
 
 def column_of_role(role: str, given: str | None, source: Source, columns: Sequence[str]) -> str:
-    """The column of a role ("session", "item" …): the one given, "" for "-", a guess for None, "" where there is none.
+    """The column of a role ("session", "item" …): the one given, "" for "-", a guess for None, "" if no name fits.
 
-    Raises DataError, with near misses, for a column that is not there.
+    Raises DataError, with near misses, for a missing column.
     """
     if given is None:
         return guess(_GUESSES[role], columns)
@@ -83,13 +83,13 @@ def column_of_role(role: str, given: str | None, source: Source, columns: Sequen
 
 
 def display_name_column(item: str, columns: Sequence[str]) -> str:
-    """The column of display names that is the sister of an id column (track_uri, track_name), "" for none."""
+    """The column of display names that belongs to an id column (track_uri, track_name), "" for none."""
     stem = normalize_name(item).removesuffix("id").removesuffix("uri")
     return guess((f"{stem}name", f"{stem}title"), [c for c in columns if c != item])
 
 
 def find_column(given: str, role: str, source: Source, columns: Sequence[str]) -> str:
-    """The column of that name, with or without RecBole's ":token". Raises DataError when there is none."""
+    """The column of that name, with or without RecBole's ":token". Raises DataError if there is none."""
     if given in columns:
         return given
     typed = [column for column in columns if column.partition(":")[0] == given]
@@ -100,17 +100,17 @@ def find_column(given: str, role: str, source: Source, columns: Sequence[str]) -
 
 
 def guess(candidates: Sequence[str], columns: Sequence[str]) -> str:
-    """The first column that has one of these plain names, most telling first; "" where there is none."""
+    """The column whose normalized name comes first in `candidates`; "" if there is none."""
     by_name = {normalize_name(column): column for column in reversed(columns)}
     return next((by_name[candidate] for candidate in candidates if candidate in by_name), "")
 
 
-@lru_cache(maxsize=1 << 16)  # every role is looked for among all columns
+@lru_cache(maxsize=1 << 16)  # every role is searched among all columns
 def normalize_name(column: str) -> str:
-    """A column's name without what differs between writers: "item_id:token", "ItemId", "x[].item_id" are "itemid"."""
+    """The normalized name of a column: "item_id:token", "ItemId", "x[].item_id" are "itemid"."""
     return "".join(c for c in column.rpartition(EACH)[2].partition(":")[0].lower() if c.isalnum())
 
 
 def format_columns(columns: Sequence[str]) -> str:
-    """The columns of a file in a message."""
+    """The columns of a file, for messages."""
     return ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")

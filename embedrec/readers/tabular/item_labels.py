@@ -1,4 +1,4 @@
-"""Labels of items from a table of their own: genres by artist, categories by product."""
+"""Labels of items from a separate table: genres by artist, categories by product."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from embedrec.readers.tabular.source_files import expand
 def read_labels(path: Path, vocab: Vocab) -> Lists:
     """The lists of labels (n rows) that a table of two columns, item and labels, gives n items.
 
-    The first column holds ids or display names, whichever fit more items; the other holds lists (of Parquet and JSON
-    lines, or texts split at "|"). Of a name that stands twice in the table, the first row counts. Raises DataError for
-    another layout, and when no item is found.
+    The first column holds ids or display names, whichever match more items; the other holds lists (of Parquet and JSON
+    lines, or texts split at "|"). The first row of a duplicate name counts. Raises DataError for another layout, and if
+    no item matches.
     """
     source = expand([path], tuple(SUFFIXES))[0]
     form = format_of(source)
@@ -36,7 +36,7 @@ def read_labels(path: Path, vocab: Vocab) -> Lists:
         candidates.append(_lists(table, Vocab(names.astype(object)), row))
     best = max(candidates, key=lambda lists: int((np.diff(lists.offsets) > 0).sum()))
     if not len(best.codes):
-        raise DataError(f"no id and no name of an item stands in the column {columns[0]!r} of {path}; check the file")
+        raise DataError(f"the column {columns[0]!r} of {path} holds no id and no name of an item; check the file")
     return best
 
 
@@ -44,7 +44,7 @@ def _lists(table: SideTable, vocab: Vocab, rows: np.ndarray) -> Lists:
     """The lists of the ids at these rows (n,) of a vocabulary."""
     bad_rows = BadRows("skip")
     features, _ = table.read(vocab, bad_rows)
-    twice = f"{table.id} stands twice"  # of these the first counts
+    twice = f"{table.id} occurs twice"  # the first row counts
     other = next((problem for problem in bad_rows.counts if problem != twice), None)
     if other is not None:
         raise DataError(f"{bad_rows.examples[other][0]}: {other}; correct the file")
@@ -55,12 +55,12 @@ def _lists(table: SideTable, vocab: Vocab, rows: np.ndarray) -> Lists:
 def tag_features(
     vocab: Vocab, rows: np.ndarray, tags: np.ndarray, names: np.ndarray, counts: np.ndarray, least: float
 ) -> Features:
-    """The list feature "tags" of all items of a vocabulary, the most counted tag of an item first, ties by name.
+    """The list feature "tags" of all items of a vocabulary, the most frequent tag of an item first, ties by name.
 
     rows    (L,) int64 rows of items
     tags    (L,) int64 positions in `names`, object array of distinct texts
-    counts  (L,) how often each was given; summed where an item and tag stand together more than once
-    least   tags that were given less often to an item are left out
+    counts  (L,) number of uses of each tag; summed over duplicate pairs of item and tag
+    least   minimum count of a tag of an item
     """
     order = np.argsort(names, kind="stable")
     rank = np.empty(len(names), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Rows of a session, the items before, and the item that followed, as RecBole's session data sets have them."""
+"""Rows of a session, its items so far, and its next item, as in RecBole's session data sets."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.formats import Batch, Format
 from embedrec.readers.tabular.source_files import Source
 
-_SUFFIX = "_list"  # of RecBole's columns of lists
+_SUFFIX = "_list"  # of list columns in RecBole
 
 
 def list_column_of(item: str, columns: Sequence[str]) -> str:
-    """The column of the items that came before that of a column of items (item_id_list), "" for none."""
+    """The column of the previous items (item_id_list) that belongs to a column of items, "" for none."""
     name = f"{item.partition(':')[0]}{_SUFFIX}"
     return next((column for column in columns if column.partition(":")[0] == name), "")
 
 
 @dataclass(frozen=True)
 class ItemLists:
-    """The events of tables in which each row holds the items of a session so far and the next one.
+    """The events of tables in which each row holds the items of a session so far and the next item.
 
-    Rows of one session that go on each other, as data sets ask for every item of it, are that session once: its longest
-    row. A row that does not go on the others of its session is a bad row.
+    Rows of a session that extend each other (data sets have one row per predicted item) become one session: the longest
+    row. A row that does not extend the other rows of its session is a bad row.
 
-    form     of the table
+    form     format of the table
     session  column of the session
-    before   column of the items so far, with spaces between them
-    item     column of the item that followed
+    before   column of the items so far, separated by spaces
+    item     column of the next item
     """
 
     form: Format
@@ -47,7 +47,7 @@ class ItemLists:
 
     def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
         """All events, in the order of the sessions' first rows."""
-        whole: dict[str, tuple[str, int]] = {}  # session → its items with spaces between them, and their row
+        whole: dict[str, tuple[str, int]] = {}  # session → its items, separated by spaces, and their row
         for batch in self.form.batches(source, [self.session, self.before, self.item], bad_rows, share):
             for number, session, before, item in zip(
                 np.asarray(batch.rows).tolist(), *(c.to_pylist() for c in batch.columns.values()), strict=True
@@ -60,7 +60,7 @@ class ItemLists:
                 if f"{items} ".startswith(f"{known} "):
                     whole[session] = items, number
                 elif not f"{known} ".startswith(f"{items} "):
-                    problem = f"the items of a row must go on those of the other rows of its {self.session}"
+                    problem = f"the items of a row must extend those of the other rows of its {self.session}"
                     bad_rows.add(source, f"row {number}", problem, f", but row {row} of {session[:40]!r} differs")
         lists = [items.split(" ") for items, _ in whole.values()]
         lengths = np.array([len(items) for items in lists], dtype=np.int64)

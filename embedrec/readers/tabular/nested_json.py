@@ -1,4 +1,4 @@
-"""Columns in nested JSON: `a.b` is a key of an object, `events[].aid` a key of each object of a list, a row each."""
+"""Columns in nested JSON: `a.b` is a key of an object, `events[].aid` a key of each object of a list (one row each)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EACH = "[]."
 
 
 def paths(row: Mapping[str, Any], before: str = "", *, lists: bool = True) -> Iterator[str]:
-    """The columns of an object: its keys, and behind them those of objects inside of it."""
+    """The columns of an object: its keys, then those of nested objects."""
     yield from (f"{before}{key}" for key in row)
     for key, value in row.items():
         if isinstance(value, dict):
@@ -21,15 +21,15 @@ def paths(row: Mapping[str, Any], before: str = "", *, lists: bool = True) -> It
 
 
 def list_of(columns: Sequence[str]) -> str:
-    """The list whose objects are the rows, "" where each object is a row. Raises DataError for two lists."""
+    """The list whose objects are the rows, "" if each object is a row. Raises DataError for two lists."""
     lists = {column.partition(EACH)[0] for column in columns if EACH in column}
     if len(lists) > 1:
-        raise DataError(f"the columns {', '.join(columns)} stand in several lists; name those of one")
+        raise DataError(f"the columns {', '.join(columns)} belong to several lists; name the columns of one")
     return next(iter(lists), "")
 
 
 def flatten(row: Mapping[str, Any], columns: Sequence[str], each: str) -> list[dict[str, Any]] | None:
-    """The rows of an object, with only these columns; None where `each` is no list of objects."""
+    """The rows of an object, with only these columns; None if `each` is not a list of objects."""
     whole = {column: _value(row, column) for column in columns if EACH not in column}
     if not each:
         return [whole]
@@ -41,7 +41,7 @@ def flatten(row: Mapping[str, Any], columns: Sequence[str], each: str) -> list[d
 
 
 def _value(row: Mapping[str, Any], path: str) -> Any:
-    """What stands under a path; a key that is called so comes first. None where there is nothing."""
+    """The value at a path, or at a key with that whole name; None if there is none."""
     if path in row:
         return row[path]
     key, dot, rest = path.partition(".")

@@ -1,4 +1,4 @@
-"""Batches of Parquet that are bounded in rows and in bytes, however long texts are and however well they are packed."""
+"""Parquet batches bounded in rows and bytes, for texts of any length and compression."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_PACKED = 8  # bytes a row; texts stored in fewer are read as codes into a dictionary, which is decoded in parts
-_DICTIONARY = 2 << 20  # bytes that a dictionary may take beside them in each row group
-_FASTER = 4  # times the rows of a batch, at most, that the next one has
+_PACKED = 8  # bytes per row; texts stored in fewer are read as dictionary codes and decoded in parts
+_DICTIONARY = 2 << 20  # maximum bytes of a dictionary in each row group
+_FASTER = 4  # maximum growth of the rows from batch to batch
 
 
 def packed_columns(file: Any, columns: Sequence[str]) -> list[str]:
-    """Columns of texts of which a few bytes a row are stored: decoded, they might take any number of times as many."""
+    """Text columns that store few bytes per row; decoded, they may be any number of times larger."""
     groups = [file.metadata.row_group(g) for g in range(file.metadata.num_row_groups)]
     packed = []
     for at, path in enumerate(file.metadata.schema.column(c).path for c in range(file.metadata.num_columns)):
@@ -29,18 +29,18 @@ def packed_columns(file: Any, columns: Sequence[str]) -> list[str]:
 
 
 def sized_batches(file: Any, columns: Sequence[str], rows: int, size: int) -> Iterator[Any]:
-    """Batches of at most so many rows, which take about `size` bytes: as many as those before let expect.
+    """Batches of at most `rows` rows and about `size` bytes, estimated from the previous batches.
 
-    What a file says of its columns is how much of them is stored, so that the first batches are short ones.
+    The metadata of a file only has the stored size of columns, so the first batches are short.
     """
     metadata = file.metadata
     indices = [c for c in range(metadata.num_columns) if metadata.schema.column(c).path.partition(".")[0] in columns]
-    each = 1.0  # bytes a row: in the row group that packs them least, then in the last batch
+    each = 1.0  # bytes per row: in the least compressed row group, then in the last batch
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         stored = sum(group.column(c).total_uncompressed_size for c in indices)
         each = max(each, stored / max(group.num_rows, 1))
     count = _count(max(1, rows // _FASTER**2), size, each)
-    # one thread: to share each small batch out among several takes longer than to decode it
+    # one thread: distributing small batches takes longer than decoding them
     for batch in file.iter_batches(batch_size=count, columns=list(columns), use_threads=False):
         taken = _nbytes(batch) / max(batch.num_rows, 1)
         if taken * count > size or count < rows:
@@ -54,7 +54,7 @@ def _count(rows: int, size: int, each: float) -> int:
 
 
 def split_batch(batch: Any, size: int) -> Iterator[Any]:
-    """Slices of a batch that take about `size` bytes each when their dictionaries are decoded."""
+    """Slices of a batch of about `size` bytes each after decoding of dictionaries."""
     sizes = [_text_sizes(column) for column in batch.columns]
     most = sum(int(lengths.max(initial=0)) for lengths, _ in sizes)
     if _nbytes(batch) + most * batch.num_rows <= size:
@@ -70,12 +70,12 @@ def split_batch(batch: Any, size: int) -> Iterator[Any]:
 
 
 def _nbytes(batch: Any) -> int:
-    """Bytes of a batch without dictionaries, which batches share."""
+    """Bytes of a batch without its dictionaries, which batches share."""
     return sum((c.indices if pa.types.is_dictionary(c.type) else c).nbytes for c in batch.columns)
 
 
 def _text_sizes(column: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes of the texts of a dictionary (m,), the last of them 0 for none, and the place of each row (b,) in it."""
+    """Bytes (m,) of the texts of a dictionary, with a last 0 for null, and the position (b,) of each row in it."""
     if not pa.types.is_dictionary(column.type) or not _has_texts(column.type.value_type):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     lengths = pc.fill_null(pc.binary_length(column.dictionary), 0).to_numpy(zero_copy_only=False)

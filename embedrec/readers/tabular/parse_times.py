@@ -63,12 +63,12 @@ class Times:
 
     def __init__(self, name: str, unit: TimeUnit, form: str = "") -> None:
         if form and unit != "auto":
-            raise SettingsError("--time-format and --time-unit both say how times are written; leave one of them out")
+            raise SettingsError("--time-format and --time-unit both define how times are parsed; leave one of them out")
         for directive in re.findall("%(.?)", form):
             if directive not in _DIRECTIVES or not directive:
                 raise SettingsError(f"--time-format {form!r} is wrong at '%{directive}'; write it as %d.%m.%Y %H:%M")
         if form and "%" not in form:
-            raise SettingsError(f"--time-format {form!r} names no part of a date; write it as %d.%m.%Y %H:%M")
+            raise SettingsError(f"--time-format {form!r} contains no directive; write it as %d.%m.%Y %H:%M")
         self.name = name
         self.unit = unit
         self.form = form
@@ -141,7 +141,7 @@ class Times:
         for digits, unit in _UNCLEAR.items():
             if self.unclear[digits]:
                 raise DataError(
-                    f"the times in {self.name!r} go from {low:.15g} to {high:.15g}, and it cannot be told whether "
+                    f"the times in {self.name!r} go from {low:.15g} to {high:.15g}, and it is unclear whether "
                     f"these are {unit} since 1970 or dates; use --time-unit {'s' if unit == 'seconds' else 'ms'}, or "
                     f"--time-format {_COMPACT[digits]}"
                 )
@@ -154,7 +154,7 @@ class Times:
                     f"divide them by {by} and use --time-unit ms"
                 )
         raise DataError(
-            f"the times in {self.name!r} go from {low:.15g} to {high:.15g}, and it cannot be told whether "
+            f"the times in {self.name!r} go from {low:.15g} to {high:.15g}, and it is unclear whether "
             "these are seconds or milliseconds since 1970; use --time-unit s or ms"
         )
 
@@ -164,7 +164,7 @@ class Times:
         if self.numeric != numeric:
             is_, was = ("numbers", "dates") if numeric else ("dates", "numbers")
             raise DataError(
-                f"the column {self.name!r} holds {is_} where {was} are expected; use --time-unit to say what it holds"
+                f"the column {self.name!r} holds {is_} where {was} are expected; set its type with --time-unit"
             )
 
     def _numbers(self, column: Any) -> tuple[Stamps, Problems]:

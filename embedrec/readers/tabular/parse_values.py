@@ -62,7 +62,9 @@ def ids(
         return column, problems
     problems.append((_mask(pc.equal(column, "")), f"{name} is missing"))
     if one_line:
-        problems.append((_mask(pc.match_substring(column, "\n")), f"{name} holds a line break, as after an open quote"))
+        problems.append(
+            (_mask(pc.match_substring(column, "\n")), f"{name} contains a line break, possibly after an unclosed quote")
+        )
     if whole:
         problems.append((~_mask(pc.match_substring_regex(column, WHOLE)), f"{name} must be a whole number"))
     if kind == "number":

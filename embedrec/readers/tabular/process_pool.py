@@ -44,7 +44,7 @@ def map_in_order(function: Callable[[A], R], arguments: Sequence[A], workers: in
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool as e:
-        raise EmbedrecError("a reading process died, perhaps for want of memory; use --threads 1") from e
+        raise EmbedrecError("a reading process died, possibly because memory ran out; use --threads 1") from e
     finally:
         pool.shutdown(cancel_futures=True)
 

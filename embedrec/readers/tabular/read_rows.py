@@ -111,8 +111,8 @@ def check_columns(wanted: Sequence[str], source: Source, columns: list[str]) -> 
     counts = Counter(columns)
     for column in wanted:
         if counts[column] != 1:
-            how = "twice" if counts[column] else "not"
-            raise DataError(f"the column {column!r} stands {how} in {source}; there are {format_columns(columns)}")
+            problem = "occurs twice" if counts[column] else "is not"
+            raise DataError(f"the column {column!r} {problem} in {source}; there are {format_columns(columns)}")
 
 
 _CODED = ("session", "item", "user", "kind")
@@ -222,8 +222,8 @@ class _Table:
             odd = before.id(int(np.flatnonzero(shared)[0]))
             join = "; --user - joins them" if self.plan.keep_users else ""
             notes.append(
-                f"{int(shared.sum()):,} of {len(before):,} sessions, such as {odd!r}, have events of several users, as "
-                f"numbers of sessions do that begin anew for each user: they are told apart by {self.plan.user!r}{join}"
+                f"{int(shared.sum()):,} of {len(before):,} sessions, such as {odd!r}, have events of several users "
+                f"(session numbers restart for each user): they are split by {self.plan.user!r}{join}"
             )
         if not self.plan.keep_users:
             columns.pop("user")
@@ -293,7 +293,9 @@ def casting(source: Source) -> Iterator[None]:
     try:
         yield
     except pa.ArrowException as e:
-        raise DataError(f"{source} holds what cannot be read as events or features ({reason(e)}); check it") from e
+        raise DataError(
+            f"{source} holds values that cannot be read as events or features ({reason(e)}); check it"
+        ) from e
 
 
 def report_bad_rows(

@@ -96,8 +96,8 @@ class Source:
             content: bytes | bytearray = stream.read() if limit is None else _read_at_most(stream, limit + 1)
         if limit is not None and len(content) > limit:
             raise DataError(
-                f"{self} holds more than {limit / 2**20:,.0f}M unpacked, the most that is read as one document"
-                f"{'; unpack it' if most is None else ' under this memory; give more'}, or split it"
+                f"{self} holds more than {limit / 2**20:,.0f}M unpacked, the limit for one document"
+                f"{'; unpack it' if most is None else ' under this memory budget; increase it'}, or split it"
             )
         content = content.removeprefix(b"\xef\xbb\xbf")
         if not content or content.isspace():
@@ -135,7 +135,7 @@ def reading(source: object) -> Iterator[None]:
     except (EOFError, gzip.BadGzipFile) as e:
         raise DataError(f"{source} is cut off or damaged ({e}); get it again") from e
     except PermissionError:
-        raise DataError(f"{source} may not be read; check its permissions") from None
+        raise DataError(f"{source} is not readable; check its permissions") from None
     except (OSError, NotImplementedError) as e:  # the latter from zipfile, for a way of packing that it does not know
         raise DataError(f"{source} cannot be read ({e.args[-1] if e.args else e})") from e
 
@@ -198,7 +198,7 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
         return inside
     if given.exists():
         if not any_file and not given.name.lower().endswith(tuple(wanted)):
-            raise DataError(f"{given} is no data file of this layout; files end with {looked_for}")
+            raise DataError(f"{given} is not a data file of this layout; names must end with {looked_for}")
         return [given]
     if has_magic(str(given)):
         matches = expand_glob(str(given))
@@ -207,7 +207,7 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
         for folder in folders:
             inside += _files(folder, wanted, any_file) if "**" not in str(given) else []
         if not inside:
-            raise DataError(f"no data file fits {given}; looked for {looked_for}")
+            raise DataError(f"no data file matches {given}; looked for {looked_for}")
         return inside
     siblings = [p.name for p in given.parent.iterdir()] if given.parent.is_dir() else []
     raise DataError(f"there is no file or folder {given}{did_you_mean(given.name, siblings) or '; check the path'}")

@@ -234,7 +234,7 @@ def test_a_header_that_names_no_columns_is_an_error(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("share", "more"), [(1.0, ""), (0.5, " under this memory; give more")])
+@pytest.mark.parametrize(("share", "more"), [(1.0, ""), (0.5, " under this memory budget; increase it")])
 def test_a_row_that_is_too_long_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, more: str
 ) -> None:
@@ -244,8 +244,7 @@ def test_a_row_that_is_too_long_is_an_error(
     with pytest.raises(DataError) as refused:
         list(Delimited().batches(*expand([path], (".csv",)), ["item"], BadRows(), share))
     assert str(refused.value) == (
-        f"{path} has a row of more than {2 * share:.0f}M, the most that is read as one{more}; check that it is a table "
-        "in delimited text"
+        f"{path} has a row of more than {2 * share:.0f}M, the limit{more}; check that it is a table in delimited text"
     )
 
 
@@ -270,5 +269,5 @@ def test_columns_of_files_without_a_header(tmp_path: Path) -> None:
     assert items == ["a", "b"] and bad_rows.total == 1
     items, _ = read(tmp_path, '1;"a;b"\n1;b\n', columns="session,item")
     assert items == ["a;b", "b"]
-    with pytest.raises(DataError, match=r"t\.jsonl names its columns itself; leave out --columns"):
+    with pytest.raises(DataError, match=r"t\.jsonl already names its columns; leave out --columns"):
         read(tmp_path, '{"session": 1, "item": 2}\n', "t.jsonl", columns="session,item")

@@ -266,8 +266,8 @@ _ENDINGS = ", ".join((*_PLAIN, ARCHIVES))
     ("name", "content", "message"),
     [
         ("f.csv", "a,b\n1,2\n", "{f} has no column of item ids; call it 'item_id' as in the events (there are a, b)"),
-        ("f.csv", "item_id,x,x\na,1,2\n", "the column 'x' stands twice in {f}; there are item_id, x, x"),
-        ("f.csv", "item_id,x\na,1\na,2\n", "{f}, row 2: item_id stands twice, but is 'a'" + SKIP),
+        ("f.csv", "item_id,x,x\na,1,2\n", "the column 'x' occurs twice in {f}; there are item_id, x, x"),
+        ("f.csv", "item_id,x\na,1\na,2\n", "{f}, row 2: item_id occurs twice, but is 'a'" + SKIP),
         ("f.csv", "item_id,x\n,1\n", "{f}, row 1: item_id is missing" + SKIP),
         (
             "f.csv",
@@ -276,7 +276,7 @@ _ENDINGS = ", ".join((*_PLAIN, ARCHIVES))
         ),
         ("f.csv", "item_id,id\na,1\n", "{f} has a column of features called 'id'; give it another name"),
         ("f.csv", "item_id,x:a,x:b\na,1,2\n", "{f} has two features called 'x'; rename one"),
-        ("f.txt", "item_id,x\na,1\n", "{f} is no data file of this layout; files end with " + _ENDINGS),
+        ("f.txt", "item_id,x\na,1\n", "{f} is not a data file of this layout; names must end with " + _ENDINGS),
         (
             "f.jsonl",
             '{"item_id": "a", "x": {"y": 1}}\n',
@@ -324,4 +324,4 @@ def test_bad_rows_are_left_out(tmp_path: Path) -> None:
     bad_rows = BadRows("skip")
     events = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "e.csv"], ReadSettings(bad_rows))
     assert facts(events.item_features) == {"a": {"x": 1}, "b": {"x": 4}}
-    assert bad_rows.counts == {"item stands twice": 1, "item is missing": 1}
+    assert bad_rows.counts == {"item occurs twice": 1, "item is missing": 1}

@@ -118,11 +118,11 @@ def test_a_json_line_that_is_too_long_is_an_error(tmp_path: Path, monkeypatch: p
     with pytest.raises(DataError) as refused:
         JsonLines().columns(*expand([path], (".jsonl",)))
     assert str(refused.value) == (
-        f"{path} has a line of more than 2M, the most that is read as one; check that it holds one JSON object a line"
+        f"{path} has a line of more than 2M, the limit; check that it holds one JSON object a line"
     )
     path.write_text('{"text": "a"}\n{"text": "%s"}\n' % ("x" * (3 << 19)))
     assert joined(batches(JsonLines(), path, ["text"]), "text") == ["a", "x" * (3 << 19)]
-    with pytest.raises(DataError, match="more than 1M, the most that is read as one under this memory; give more;"):
+    with pytest.raises(DataError, match="more than 1M, the limit under this memory budget; increase it;"):
         batches(JsonLines(), path, ["text"], share=0.5)
 
 

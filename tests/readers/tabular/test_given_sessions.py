@@ -18,8 +18,8 @@ from tests.data import strategies as draw
 from tests.readers.reading import SKIP, refusal, rows, write
 
 _NOTE = (
-    "1 of 2 sessions, such as 1, have events of several users, as numbers of sessions do that begin anew for each "
-    "user: they are told apart by 'user'"
+    "1 of 2 sessions, such as 1, have events of several users (session numbers restart for each user): "
+    "they are split by 'user'"
 )
 
 

@@ -50,5 +50,5 @@ def test_what_is_no_list_of_objects(tmp_path: Path) -> None:
 
 def test_columns_of_two_lists(tmp_path: Path) -> None:
     write(tmp_path, {"t.jsonl": '{"session":1,"a":[{"x":1}],"b":[{"y":1}]}\n'})
-    with pytest.raises(DataError, match="stand in several lists; name those of one"):
+    with pytest.raises(DataError, match="belong to several lists; name the columns of one"):
         Table(item="a[].x", weight="b[].y").read([tmp_path], ReadSettings())

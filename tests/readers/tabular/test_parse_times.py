@@ -102,7 +102,7 @@ def test_numbers_that_may_be_dates_are_asked_about(tmp_path: Path, text: str, is
     with pytest.raises(DataError) as refused:
         times_of(tmp_path, [text])
     assert str(refused.value) == (
-        f"the times in 'time' go from {text} to {text}, and it cannot be told whether these are {is_}; use {option}"
+        f"the times in 'time' go from {text} to {text}, and it is unclear whether these are {is_}; use {option}"
     )
     for chosen in option.split(", or "):
         name, value = chosen.removeprefix("use ").split(" ")
@@ -122,11 +122,11 @@ def test_a_form_that_the_user_gives(tmp_path: Path) -> None:
     for form, says in (
         ("%d.%q", r"--time-format '%d\.%q' is wrong at '%q'"),
         ("%d%", r"--time-format '%d%' is wrong at '%'"),
-        ("dd.mm.yyyy", "names no part of a date"),
+        ("dd.mm.yyyy", "contains no directive"),
     ):
         with pytest.raises(SettingsError, match=says):
             times_of(tmp_path, ["08.05.2017"], time_format=form)
-    with pytest.raises(SettingsError, match="--time-format and --time-unit both say how times are written"):
+    with pytest.raises(SettingsError, match="--time-format and --time-unit both define how times are parsed"):
         times_of(tmp_path, ["08.05.2017"], time_format="%d.%m.%Y", time_unit="s")
 
 
