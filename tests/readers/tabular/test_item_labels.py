@@ -45,7 +45,7 @@ def test_names_where_they_fit_more_items(tmp_path: Path) -> None:
     assert found(path) == [["rock"], ["pop"], ["rock"], []]
     path.write_text("who,genres\nAnn,rock\ni1,pop\ni2,pop\ni4,folk\n")
     assert found(path) == [["pop"], ["pop"], [], ["folk"]]
-    with pytest.raises(DataError, match="the column 'who' of .* holds no id and no name of an item"):
+    with pytest.raises(DataError, match=r"the column 'who' of .* holds no id and no name of an item"):
         found(path, Vocab(["x"]))
 
 
