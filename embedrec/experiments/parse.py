@@ -27,6 +27,7 @@ from embedrec.experiments.validate import (
 from embedrec.index.index_types import AUTO, factory_string
 from embedrec.models.pair_counts import Bounded
 from embedrec.models.torch_recipe import check_torch
+from embedrec.splitting.rules import rule_class
 from embedrec.storage.artifacts import plain_from
 from embedrec.workflows.build_index import index_name
 
@@ -145,7 +146,7 @@ def _split(values: Mapping[str, Any], prepare: Prepare, seed: int) -> Split:
     links = Links(sessions=prepare.name, after=(prepare.id,))
     table = {"seed": seed, **{k: v for k, v in values.items() if k in own}}
     step = from_table(Split, table, "[split]", options=options, links=links)
-    check_keys(values, [*own, *(f.name for f in fields(step.rule_class))], "[split]")
+    check_keys(values, [*own, *(f.name for f in fields(rule_class(step.rule)))], "[split]")
     step = replace(step, name=step.name or f"{prepare.name}-{step.rule}")
     step.settings()  # builds and checks the rule
     return step

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Literal
 from embedrec.config import build, settings_of
 from embedrec.data.filters import Filters
 from embedrec.data.regroup import Regroup
-from embedrec.errors import SettingsError, did_you_mean
 from embedrec.experiments.grid_search import SettingsGrid, best_recipe
 from embedrec.experiments.schema import check_seed
 from embedrec.experiments.step import (
@@ -34,7 +33,7 @@ from embedrec.models.torch_recipe import device_of, in_steps
 from embedrec.progress import Report
 from embedrec.readers import READERS, BadRows, reader
 from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.splitting.rules import SPLITS, Rule
+from embedrec.splitting.rules import Rule, rule_class
 from embedrec.storage.memory_budget import budget_of, parse_size
 from embedrec.workflows import build_index, prepare, train
 from embedrec.workflows.lineage import known_features
@@ -130,17 +129,9 @@ class Split(SessionsStep):
     def __post_init__(self) -> None:
         check_seed(self.seed)
 
-    @property
-    def rule_class(self) -> Any:
-        """Raises SettingsError, with near misses, for an unknown rule."""
-        if self.rule not in SPLITS:
-            hint = did_you_mean(self.rule, SPLITS) or f"; valid rules are {', '.join(SPLITS)}"
-            raise SettingsError(f"no split rule is called {self.rule!r}{hint}")
-        return SPLITS[self.rule]
-
     @cached_property
     def split_rule(self) -> Rule:
-        rule: Rule = build(self.rule_class, self.options, given="[split]")
+        rule: Rule = build(rule_class(self.rule), self.options, given="[split]")
         return rule
 
     def settings(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The held-out part of a data set: sessions, and how much of each is given."""
+"""The held-out part of a data set: sessions, and how many first events of each are given."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from embedrec.data.vocab import Vocab, one_kind
 from embedrec.errors import DataError
 from embedrec.storage import artifacts
 
-PART = "test_"  # before the names of its files in a sessions artifact
+PART = "test_"  # prefix of its files in a sessions artifact
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """S sessions of which the first events may be known, and the rest is held out.
+    """S sessions whose first events may be given; the others are held out.
 
-    sessions  in a vocabulary of their own: they may hold items that training does not know
-    given     (S,) int64: so many first events are known, or belong to the training part, and are never asked for;
-              0 where nothing is, at most the session's length
+    sessions  in their own vocabulary, which may contain items unknown to training
+    given     (S,) int64: number of first events that are known or belong to the training part, and are never targets;
+              from 0 to the session's length
 
-    Raises DataError when `given` does not fit.
+    Raises DataError for an invalid `given`.
     """
 
     sessions: Sessions
@@ -33,23 +33,22 @@ class HeldOut:
         object.__setattr__(self, "given", np.asarray(self.given, dtype=np.int64))
         if self.given.shape != (len(self.sessions),):
             raise DataError(
-                f"{len(self.sessions)} held-out sessions were given shape {self.given.shape} of lengths that are known"
+                f"`given` needs {len(self.sessions)} numbers, one a held-out session, but has shape {self.given.shape}"
             )
         if (self.given < 0).any() or (self.given > self.sessions.lengths).any():
-            raise DataError("of a held-out session between none and all events can be known; check `given`")
+            raise DataError("`given` must be from 0 to the length of its held-out session; check it")
 
     def __len__(self) -> int:
         return len(self.sessions)
 
     def write(self, draft: artifacts.Draft) -> None:
-        """Write the files of this part into a sessions artifact, beside the training part."""
+        """Write the files of this part into a sessions artifact."""
         self.sessions.write(draft, PART)
         draft.array(f"{PART}given", self.given)
 
-    def beside(self, train: Sessions) -> tuple[Sessions, HeldOut]:
-        """A training part and this one with ids of one kind: that of training, or texts where that cannot be.
-
-        So that an id is the same in both, whatever else stands in their files.
+    def align(self, train: Sessions) -> tuple[Sessions, HeldOut]:
+        """A training part and this one with ids of one type, that of training, or text if necessary, so that equal ids
+        compare equal.
         """
         items = one_kind(train.vocab.ids, self.sessions.vocab.ids)
         ids = one_kind(train.ids, self.sessions.ids)
@@ -64,9 +63,9 @@ class HeldOut:
 
     @classmethod
     def load(cls, source: artifacts.Artifact | str | Path) -> HeldOut | None:
-        """The held-out part of a sessions artifact, given as one or as its folder; None where it has none.
+        """The held-out part of a sessions artifact, given as one or as its folder; None if it has none.
 
-        Raises ArtifactError when it is no sessions artifact, and when it is damaged.
+        Raises ArtifactError for another kind of artifact and for a damaged one.
         """
         artifact = artifacts.opened(source, "sessions")
         if f"{PART}given.npy" not in artifact:
@@ -77,7 +76,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class HeldOutCounts:
-    """Of a held-out part: its sessions, distinct items and events, and how many of the events are given."""
+    """Numbers of sessions, distinct items, events, and given events of a held-out part."""
 
     sessions: int
     items: int

@@ -1,4 +1,4 @@
-"""Sub-sessions: every beginning of every session as a session of its own."""
+"""Sub-sessions: every prefix of every session as a session of its own."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError, SettingsError
 
 _MOST = 1 << 32  # events, which take 16 GB
-_EVENTS = 1 << 20  # written at a time, so that temporaries stay small beside the result
+_EVENTS = 1 << 20  # copied at a time, which keeps temporaries small
 
 
 def sub_sessions(sessions: Sessions, shortest: int = 2) -> Sessions:
-    """The prefixes of `shortest` and more events of every session (the article on SSCF in Python expands so).
+    """The prefixes of every session with at least `shortest` events (as in the article on SSCF in Python).
 
-    A session of L events becomes L − shortest + 1 rows: from short to long, in the place of the session, and with its
-    user; a shorter session becomes none. Times, weights and kinds come along. The vocabulary stays as it is, counts
-    included, so that it may hold items of no row. Rows are sessions of their own, with ids 0, 1, … in this order.
+    A session of L events becomes L − shortest + 1 rows, in order of length, at the session's position and with its
+    user; a shorter session becomes none. Rows keep times, weights and kinds, and have ids 0, 1, … The vocabulary and
+    its counts do not change, so that it may contain items of no row.
 
-    Events grow with the square of the length: about L²/2 of a session, 4 bytes each, and 8 more where there are times.
-    Nothing else of that size is held meanwhile. Raises SettingsError when `shortest` is below 1, and DataError where
-    that would be more than 2³² events.
+    The number of events grows with the square of the length: about L²/2 a session, of 4 bytes, and 8 more with times.
+    No other array of that size is allocated. Raises SettingsError for `shortest` below 1, and DataError for more than
+    2³² events.
     """
     if shortest < 1:
-        raise SettingsError(f"the shortest sub-sessions must have at least 1 event, but have {shortest}")
+        raise SettingsError(f"shortest must be at least 1, but is {shortest}")
     lengths = sessions.lengths
     counts = np.maximum(lengths - (shortest - 1), 0)  # (S,) rows of each session
     events = int((counts * (lengths + shortest) // 2).sum())
@@ -34,8 +34,8 @@ def sub_sessions(sessions: Sessions, shortest: int = 2) -> Sessions:
         longest = int(np.argmax(lengths))
         id_, size = sessions.ids[longest : longest + 1].tolist()[0], int(lengths[longest])
         raise DataError(
-            f"all sub-sessions of {len(sessions):,} sessions have {events:,} events, which are too many: they grow "
-            f"with the square of the length, and the longest session, {id_!r}, has {size:,} events; "
+            f"all sub-sessions of {len(sessions):,} sessions have {events:,} events, which is too many: the number "
+            f"grows with the square of the length, and the longest session, {id_!r}, has {size:,} events; "
             "prepare the sessions again with --max-length, or use --whole-sessions"
         )
     session = np.repeat(np.arange(len(sessions)), counts)  # (R,)

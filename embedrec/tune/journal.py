@@ -1,4 +1,4 @@
-"""What was tried: a file of JSON lines that appears whole after every trial, so that a killed search goes on."""
+"""The journal of a search: a file of JSON lines, replaced after every trial, from which a search resumes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from embedrec.storage.atomic import atomic_file
 
 
 @dataclass(frozen=True)
-class Tried:
+class TrialRecord:
     """One trial.
 
     number   from 0
-    set      the settings that were chosen
+    set      the settings
     state    "done", "pruned" (ended early), or "failed"
     value    of the metric; None unless it is done
-    epochs   epoch → what its report said, for pruning
+    epochs   epoch → watched metric, for pruning
     metrics  every metric; {} unless it is done
     reason   why it failed
     """
@@ -39,41 +39,41 @@ class Tried:
 
 @dataclass
 class Journal:
-    """The trials of one search, kept in `path`; `about` is what all of them share."""
+    """The trials of one search, stored in `path`; `about` holds what all of them share."""
 
     path: Path
     about: dict[str, Any]
-    trials: list[Tried]
+    trials: list[TrialRecord]
 
     @classmethod
     def open(cls, path: Path, about: dict[str, Any]) -> Journal:
-        """The journal in a file, or a new one. Raises SettingsError where it is of another search, and ArtifactError
-        where it is damaged."""
+        """The journal in a file, or a new one. Raises SettingsError for another search's journal, ArtifactError for a
+        damaged one."""
         about = dict(json.loads(json.dumps(about)))
         if not path.exists():
             return cls(path, about, [])
-        with decoding(lambda _: ArtifactError(f"{path} is damaged; remove it, and the search begins anew")):
-            before, *lines = (json.loads(line) for line in path.read_bytes().splitlines())
-            trials = msgspec.convert(lines, list[Tried])
-            before = msgspec.convert(before, dict[str, Any])
+        with decoding(lambda _: ArtifactError(f"{path} is damaged; remove it to restart the search")):
+            stored, *lines = (json.loads(line) for line in path.read_bytes().splitlines())
+            trials = msgspec.convert(lines, list[TrialRecord])
+            stored = msgspec.convert(stored, dict[str, Any])
             if [t.number for t in trials] != list(range(len(trials))):
-                raise ValueError("the trials are not numbered one by one")
-        different = [key for key in {**before, **about} if before.get(key) != about.get(key)]
+                raise ValueError("the trial numbers are not consecutive")
+        different = [key for key in {**stored, **about} if stored.get(key) != about.get(key)]
         if different:
             raise SettingsError(
-                f"{path} holds a search with other {', '.join(different)}; give this one another --name, or --anew"
+                f"{path} belongs to a search with different {', '.join(different)}; use another --name, or --anew"
             )
         return cls(path, about, trials)
 
-    def add(self, tried: Tried) -> None:
-        """Keep a trial: the file is replaced by one that holds it too."""
-        self.trials.append(tried)
+    def add(self, trial: TrialRecord) -> None:
+        """Append a trial; the file is replaced as a whole."""
+        self.trials.append(trial)
         with atomic_file(self.path, follow=False) as out:
             for line in (self.about, *map(asdict, self.trials)):
                 out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     @property
-    def best(self) -> Tried | None:
-        """The trial of the highest value, the first among equals."""
+    def best(self) -> TrialRecord | None:
+        """The trial of the highest value; the first among equals."""
         done = [t for t in self.trials if t.state == "done" and t.value is not None]
         return max(done, key=lambda t: (t.value, -t.number), default=None)

@@ -1,4 +1,4 @@
-"""The search: settings proposed by Optuna, trained on the training part, judged on the validation part."""
+"""Hyper-parameter search: Optuna proposes settings, which are trained and evaluated on a validation part."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.models.base import Recipe
 from embedrec.models.torch_recipe import in_steps
 from embedrec.progress import Report, quiet
-from embedrec.tune.journal import Journal, Tried
+from embedrec.tune.journal import Journal, TrialRecord
 from embedrec.tune.search_space import Choices, Range, Space
 from embedrec.workflows.compare import check_metrics, flat
 from embedrec.workflows.contenders import trained_now
 from embedrec.workflows.evaluate import EvaluationTask, about, ask
 
 Method = Literal["tpe", "random"]
-_PATIENCE = 3  # epochs without a gain, for recipes that set none
-_FIRST = 5  # trials before any is ended early
-_WARM = 2  # the first epoch that may end one
+_PATIENCE = 3  # epochs without improvement, for recipes without a patience of their own
+_FIRST = 5  # trials before any is pruned
+_WARM = 2  # epochs before a trial is pruned
 
 
 @dataclass(frozen=True)
 class Search:
-    """How settings are looked for.
+    """The settings of a search.
 
-    recipe  what stays as it is where the space says nothing; its own settings are tried first
+    recipe  settings outside the space; the recipe's own settings are the first trial
     space   setting → range or choices
-    metric  what is to be high
-    way     "tpe", a tree of Parzen estimators (Bergstra et al. 2011), or "random"
-    prune   end trials early whose epochs are worse than the median of those before (Golovin et al. 2017), where a model
-            reports the metric of its `watch` after every epoch
+    metric  the metric to maximise
+    method  "tpe", a tree of Parzen estimators (Bergstra et al. 2011), or "random"
+    prune   end trials whose epochs are worse than the median of earlier ones (Golovin et al. 2017), for models that
+            report the metric of their `watch` after every epoch
     """
 
     recipe: Any
     space: Space
     metric: str = "recall@20"
-    way: Method = "tpe"
+    method: Method = "tpe"
     prune: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.space:
-            raise SettingsError("there is nothing to look for; name settings with --space")
+            raise SettingsError("the search space is empty; add settings with --space")
         if self.prune and in_steps(self.recipe) and self.recipe.patience is None and "patience" not in self.space:
             object.__setattr__(self, "recipe", replace(self.recipe, patience=_PATIENCE))
 
-    def about(self, trial: EvaluationTask, terms: EvaluationSettings) -> dict[str, Any]:
-        """What all trials share, and a later run must share to go on."""
+    def about(self, task: EvaluationTask, settings: EvaluationSettings) -> dict[str, Any]:
+        """What all trials share; a search resumes only if it is equal."""
         space = {
             key: list(r.values) if isinstance(r, Choices) else [r.low, r.high, r.log] for key, r in self.space.items()
         }
@@ -62,26 +62,26 @@ class Search:
             "settings": settings_of(self.recipe),
             "space": space,
             "metric": self.metric,
-            "search": self.way,
+            "search": self.method,
             "prune": self.prune,
             "seed": self.seed,
-            "asked": about(trial, terms),
+            "asked": about(task, settings),
         }
 
 
 class _PrunedError(Exception):
-    """Raised out of a training that is worse than those before."""
+    """Raised within a training that is pruned."""
 
 
 def check_optuna() -> None:
-    """Raises SettingsError where Optuna is not installed."""
+    """Raises SettingsError if Optuna is not installed."""
     need_package("optuna", "tuning", "embedrec[tune]")
 
 
 def tune(
     search: Search,
-    trial: EvaluationTask,
-    terms: EvaluationSettings,
+    task: EvaluationTask,
+    settings: EvaluationSettings,
     journal: Journal,
     trials: int,
     *,
@@ -89,141 +89,151 @@ def tune(
     device: str = "cpu",
     report: Report = quiet,
 ) -> Any:
-    """Try settings until the journal holds so many trials; the recipe with the best ones.
+    """Run trials until the journal holds `trials` of them; returns the recipe with the best settings.
 
-    trial   the validation part, cut from the training part
-    report  report("tried", number=, of=, state=, value=, best=, the settings, and of one that failed
-            reason=), and what training reports
+    task    evaluates on a validation part, cut from the training part
+    report  report("tried", number=, of=, state=, value=, best=, the settings, and reason= of a failed trial), and the
+            events of training
 
-    What is proposed depends on the seed and the trials before only: a search that was killed and goes on ends as one
-    that was not. Raises SettingsError for a metric that there is none of, and when no trial could be judged.
+    The proposals depend only on the seed and the earlier trials, so that an interrupted search resumes with the same
+    result. Raises SettingsError for an unknown metric, and if no trial has a value.
     """
-    check_metrics([search.metric], terms)
+    check_metrics([search.metric], settings)
+    evaluator = _Evaluator(search, task, settings, threads, device, report)
     while len(journal.trials) < trials:
-        number = len(journal.trials)
-        proposed = _proposed(search, journal)
-        chosen = _first(search) if number == 0 else None
-        settings = chosen if chosen is not None else _plain(proposed.params, search.space)
-        started = perf_counter()
-        told: dict[str, float] = {}
-        tried = Tried(number, settings, "failed")
-        try:
-            recipe = build(type(search.recipe), {**settings_of(search.recipe), **settings}, given="the space")
-            figures = _judged(search, recipe, trial, terms, proposed, told, threads, device, report)
-            value = figures[search.metric]
-            tried = replace(tried, state="done", value=value, metrics=figures)
-            if value is None:
-                tried = replace(tried, state="failed", reason=f"there is no {search.metric} of these questions")
-        except _PrunedError:
-            tried = replace(tried, state="pruned")
-        except EmbedrecError as e:  # settings that do not fit together, or a training that diverged
-            tried = replace(tried, reason=str(e))
-        journal.add(replace(tried, epochs=told, seconds=round(perf_counter() - started, 3)))
+        trial = evaluator.run(journal)
+        journal.add(trial)
         best = journal.best
         report(
-            "tried", number=number + 1, of=trials, state=tried.state, **{search.metric: tried.value},
-            best=None if best is None else best.value, **settings,
-            **({"reason": tried.reason} if tried.reason else {}),
+            "tried", number=trial.number + 1, of=trials, state=trial.state, **{search.metric: trial.value},
+            best=None if best is None else best.value, **trial.set,
+            **({"reason": trial.reason} if trial.reason else {}),
         )  # fmt: skip
     best = journal.best
     if best is None:
-        reasons = [t.reason for t in journal.trials if t.reason]
-        raise SettingsError(
-            f"no settings could be judged; the first trial said: {reasons[0] if reasons else 'nothing'}"
+        reason = next((t.reason for t in journal.trials if t.reason), "none")
+        raise SettingsError(f"no trial has a value; the reason of the first is: {reason}")
+    return _with_settings(search.recipe, best.set)
+
+
+@dataclass(frozen=True, eq=False)
+class _Evaluator:
+    """Trains and evaluates the trials of a search."""
+
+    search: Search
+    task: EvaluationTask
+    settings: EvaluationSettings
+    threads: int
+    device: str
+    report: Report
+
+    def run(self, journal: Journal) -> TrialRecord:
+        """The next trial."""
+        started = perf_counter()
+        proposed = _propose(self.search, journal)
+        number = len(journal.trials)
+        values = _own_settings(self.search) if number == 0 else None
+        if values is None:
+            values = _rounded(proposed.params, self.search.space)
+        trial = TrialRecord(number, values, "failed")
+        epochs: dict[str, float] = {}
+        try:
+            metrics = self._evaluate(_with_settings(self.search.recipe, values), proposed, epochs)
+            value = metrics[self.search.metric]
+            trial = replace(trial, state="done", value=value, metrics=metrics)
+            if value is None:
+                reason = f"{self.search.metric} is undefined for these test cases"
+                trial = replace(trial, state="failed", reason=reason)
+        except _PrunedError:
+            trial = replace(trial, state="pruned")
+        except EmbedrecError as e:  # incompatible settings, or a training that diverged
+            trial = replace(trial, reason=str(e))
+        return replace(trial, epochs=epochs, seconds=round(perf_counter() - started, 3))
+
+    def _evaluate(self, recipe: Recipe, proposed: Any, epochs: dict[str, float]) -> dict[str, float | None]:
+        """Train and evaluate; writes the watched metric of each epoch into `epochs`. Raises _PrunedError."""
+
+        def report(event: str, **numbers: Any) -> None:
+            self.report(event, **numbers)
+            watched = numbers.get(getattr(recipe, "watch", ""))
+            if event == "epoch" and self.search.prune and watched is not None:
+                epochs[str(numbers["epoch"])] = float(watched)
+                proposed.report(float(watched), numbers["epoch"])
+                if proposed.should_prune():
+                    raise _PrunedError
+
+        trained = trained_now(
+            recipe,
+            self.task,
+            recipe.name,
+            origin="",
+            seed=self.search.seed,
+            threads=self.threads,
+            device=self.device if in_steps(recipe) else "cpu",
+            report=report,
         )
-    return build(type(search.recipe), {**settings_of(search.recipe), **best.set}, given="the space")
+        return flat(ask(self.task, trained.model, self.settings, report=self.report))
 
 
-def _judged(
-    search: Search,
-    recipe: Recipe,
-    trial: EvaluationTask,
-    terms: EvaluationSettings,
-    proposed: Any,
-    told: dict[str, float],
-    threads: int,
-    device: str,
-    report: Report,
-) -> dict[str, float | None]:
-    """Train and ask; raises _PrunedError in between."""
-
-    def listening(event: str, **numbers: Any) -> None:
-        report(event, **numbers)
-        watched = numbers.get(getattr(recipe, "watch", ""))
-        if event == "epoch" and search.prune and watched is not None:
-            told[str(numbers["epoch"])] = float(watched)
-            proposed.report(float(watched), numbers["epoch"])
-            if proposed.should_prune():
-                raise _PrunedError
-
-    contender = trained_now(
-        recipe,
-        trial,
-        recipe.name,
-        origin="",
-        seed=search.seed,
-        threads=threads,
-        device=device if in_steps(recipe) else "cpu",
-        report=listening,
-    )
-    return flat(ask(trial, contender.model, terms, report=report))
+def _with_settings(recipe: Any, values: Mapping[str, Any]) -> Any:
+    return build(type(recipe), {**settings_of(recipe), **values}, given="the space")
 
 
-def _first(search: Search) -> dict[str, Any] | None:
-    """The recipe's own settings, where the space holds them: what is found is no worse than these."""
+def _own_settings(search: Search) -> dict[str, Any] | None:
+    """The recipe's own settings if the space contains them, so that the result is no worse than they are."""
     own = {key: getattr(search.recipe, key) for key in search.space}
-    for key, where in search.space.items():
-        inside = own[key] in where.values if isinstance(where, Choices) else _within(own[key], where)
+    for key, domain in search.space.items():
+        inside = own[key] in domain.values if isinstance(domain, Choices) else _within(own[key], domain)
         if not inside:
             return None
     return own
 
 
-def _within(value: Any, where: Range) -> bool:
-    return isinstance(value, int | float) and where.low <= value <= where.high
+def _within(value: Any, domain: Range) -> bool:
+    return isinstance(value, int | float) and domain.low <= value <= domain.high
 
 
-def _proposed(search: Search, journal: Journal) -> Any:
-    """Optuna's next trial, after all that are in the journal."""
+def _propose(search: Search, journal: Journal) -> Any:
+    """Optuna's next trial, given all trials of the journal."""
     import optuna
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
     from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     states = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-    places: dict[str, Any] = {}
-    for key, where in search.space.items():
-        if isinstance(where, Choices):
-            places[key] = CategoricalDistribution(list(where.values))
+    distributions: dict[str, Any] = {}
+    for key, domain in search.space.items():
+        if isinstance(domain, Choices):
+            distributions[key] = CategoricalDistribution(list(domain.values))
         else:
-            cls: Any = IntDistribution if where.whole else FloatDistribution
-            places[key] = cls(where.low, where.high, log=where.log)
+            cls: Any = IntDistribution if domain.whole else FloatDistribution
+            distributions[key] = cls(domain.low, domain.high, log=domain.log)
     number = len(journal.trials)
     seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
     sampler: Any = (
         optuna.samplers.RandomSampler(seed=seed)
-        if search.way == "random"
+        if search.method == "random"
         else optuna.samplers.TPESampler(seed=seed, n_startup_trials=10)
     )
     pruner = optuna.pruners.MedianPruner(n_startup_trials=_FIRST, n_warmup_steps=_WARM)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
-    for tried in journal.trials:
+    for trial in journal.trials:
         study.add_trial(
             create_trial(
-                state=states[tried.state],
-                value=tried.value,
-                params=tried.set,
-                distributions=places,
-                intermediate_values={int(epoch): value for epoch, value in tried.epochs.items()},
+                state=states[trial.state],
+                value=trial.value,
+                params=trial.set,
+                distributions=distributions,
+                intermediate_values={int(epoch): value for epoch, value in trial.epochs.items()},
             )
         )
-    return study.ask(places)
+    return study.ask(distributions)
 
 
-def _plain(settings: Mapping[str, Any], space: Space) -> dict[str, Any]:
-    """Settings as they stand in TOML: floats with six digits, so that what is written is what was tried."""
+def _rounded(settings: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """Settings with floats of six digits, so that the TOML file holds exactly the values of the trial."""
     out = dict(settings)
-    for key, where in space.items():
-        if isinstance(where, Range) and not where.whole:
-            out[key] = min(max(float(f"{settings[key]:.6g}"), where.low), where.high)
+    for key, domain in space.items():
+        if isinstance(domain, Range) and not domain.whole:
+            out[key] = min(max(float(f"{settings[key]:.6g}"), domain.low), domain.high)
     return out

@@ -26,9 +26,9 @@ from embedrec.splitting.rules import (
     Tail,
     Time,
     WarmTime,
+    default_rule,
     in_words,
     rule_of,
-    usual,
 )
 from embedrec.splitting.test_cases import TestCases, cooccurring_items, next_items, remaining_items
 from embedrec.storage.artifacts import Artifact
@@ -185,7 +185,7 @@ def _usual(sessions: Sessions, protocol: Protocol | None) -> Rule:
     """The rule that fits the sessions and the questions: most need whole sessions that are held out."""
     if protocol == "users":
         return WarmTime()
-    rule = usual(sessions)
+    rule = default_rule(sessions)
     return Random() if isinstance(rule, LastItem) and protocol in ("next", "rest", "similar") else rule
 
 

@@ -60,7 +60,7 @@ def prepare(
         events, removed = filters.apply(events)
         sessions = sessionize(events)
         if held_out is not None:
-            sessions, held_out = held_out.beside(sessions)
+            sessions, held_out = held_out.align(sessions)
         about: dict[str, Any] = {
             "source": source,
             "reader": settings_of(reader),

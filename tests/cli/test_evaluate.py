@@ -171,7 +171,7 @@ def test_split_while_evaluating(run: Run, clicks: Path) -> None:
     notes = ran.err.splitlines()
     assert notes[1] == "split last-item: 12 training sessions, 12 in the test part"
     assert (
-        "leak check: training has the ids of 12 of the 12 held-out sessions too, but nothing beyond what is given"
+        "leak check: training has the ids of 12 of the 12 held-out sessions too, but nothing beyond the given part"
         in notes
     )
     assert notes[-3] == "protocol last: the last item of every held-out session; 12 questions"
@@ -412,13 +412,13 @@ def test_usage(args: str, says: str, run: Run, split: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        ("split tine", "no split is called 'tine'; did you mean 'time'?"),
-        ("split time:7", "settings of a split are key=value, as in time:days=7, but '7' has no '='"),
+        ("split tine", "no split rule is called 'tine'; did you mean 'time'?"),
+        ("split time:7", "settings of a split are key=value, such as time:days=7, but '7' has no '='"),
         ("split time", "sessions clicks-time have a held-out part already; split the sessions they were made from"),
-        ("split last-session --sessions clicks", "the sessions have no users; prepare them with a user column, or "),
+        ("split last-session --sessions clicks", "the rule needs users, but the sessions have none; use "),
         ("evaluate popular --at 5", "lists of 5 are judged, but there are only 4 items; use shorter ones"),
         ("evaluate popular --at 3 --given 2", "--given is for --protocol rest, but the protocol is next"),
-        ("evaluate popular --at 3 --protocol users", "nothing of these held-out sessions is given; split in "),
+        ("evaluate popular --at 3 --protocol users", "the held-out sessions have no given items; split in "),
         ("evaluate popular --at 3 --labels x", "--labels is for --protocol similar, but the protocol is next"),
         ("evaluate popular --at 3 --set day=7", "unknown setting 'day' in --set; did you mean 'days'?"),
         ("evaluate popular --at 3 --through flat", "popular has no vectors, so there is nothing to index; leave "),

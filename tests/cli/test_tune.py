@@ -49,16 +49,16 @@ def test_it_goes_on(run: Run, sessions: Path) -> None:
     assert len(ran.rows) == 3
     failed = run(*TUNE, "--trials", 3, "--seed", 5)
     assert failed.code == 1
-    assert "tuning/sknn.jsonl holds a search with other seed" in failed.err
+    assert "tuning/sknn.jsonl belongs to a search with different seed" in failed.err
     assert len(walked(run, *TUNE, "--trials", 1, "--seed", 5, "--anew").rows) == 1
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("random", "random declares no space of settings; name some, as in --space KEY=1..100"),
+        ("random", "random declares no search space; pass one, such as --space KEY=1..100"),
         ("skn", "no model is called 'skn'; did you mean 'sknn'"),
-        ("sknn --space neighbours=5..1", "the space of neighbours must go up, but is '5..1'"),
+        ("sknn --space neighbours=5..1", "the space of neighbours must increase, but is '5..1'"),
         ("sknn --space neighbours", "--set takes key=value, but 'neighbours' has no '='"),
         (
             "sknn --space neighbours=1..9 --set neighbours=3",

@@ -244,7 +244,7 @@ def test_a_damaged_part_is_done_again(
 def test_another_question_never_takes_old_parts(world: tuple[Sessions, TestCases], tmp_path: Path) -> None:
     rows, questions = world
     first = run(world, tmp_path, Ear())
-    fewer, others = rows.take(np.arange(len(rows) - 1)), questions.where(np.arange(len(questions)) != 3)
+    fewer, others = rows.take(np.arange(len(rows) - 1)), questions.filter(np.arange(len(questions)) != 3)
     turned = replace(questions, targets=np.roll(questions.targets, 1))
     different: list[tuple[tuple[Sessions, TestCases], dict[str, Any]]] = [
         ((fewer, questions), {}),

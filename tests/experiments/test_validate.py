@@ -1,4 +1,4 @@
-"""What is known of a model before it is trained is true of it when it is."""
+"""The class of a model, known before training, is that of the trained model."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pytest
 
 from embedrec.experiments.validate import model_class
 from embedrec.models import MODELS
-from tests.models.test_contract import made
+from tests.models.test_contract import train
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_what_a_recipe_will_make(name: str) -> None:
-    model = made(name, {})
+def test_the_class_of_a_recipes_models(name: str) -> None:
+    model = train(name, {})
     assert isinstance(model, model_class(model.recipe))  # type: ignore[arg-type]
     assert model_class(model.recipe).__mro__[:-1] == type(model).__mro__[:-1]  # type: ignore[arg-type]

@@ -28,5 +28,5 @@ def test_every_end_is_allowed(model: str) -> None:
 
 @pytest.mark.parametrize("model", sorted(WITHOUT))
 def test_the_others_declare_none(model: str) -> None:
-    with pytest.raises(SettingsError, match=f"{model} declares no space of settings; name some"):
+    with pytest.raises(SettingsError, match=f"{model} declares no search space; pass one"):
         own_space(recipe_class(model))

@@ -29,7 +29,7 @@ def test_every_session_needs_a_length(given: object) -> None:
     shape = np.asarray(given).shape
     with pytest.raises(DataError) as error:
         HeldOut(tiny_sessions(), np.asarray(given))
-    assert str(error.value) == f"12 held-out sessions were given shape {shape} of lengths that are known"
+    assert str(error.value) == f"`given` needs 12 numbers, one a held-out session, but has shape {shape}"
 
 
 @pytest.mark.parametrize("given", [-1, 3])
@@ -39,7 +39,7 @@ def test_between_none_and_all_events_are_known(given: int) -> None:
     for lengths in ([given, 0], [0, given]):
         with pytest.raises(DataError) as error:
             HeldOut(sessions, np.array(lengths))
-        said = "of a held-out session between none and all events can be known; check `given`"
+        said = "`given` must be from 0 to the length of its held-out session; check it"
         assert str(error.value) == said
 
 

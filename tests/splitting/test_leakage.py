@@ -71,14 +71,14 @@ def test_a_vocabulary_of_more_than_training() -> None:
     refused(
         replace(SPLIT.train, vocab=vocab),
         SPLIT.test,
-        "leak: 2 items of the training vocabulary, such as 'x', are in no training session; make the vocabulary from "
+        "leak: 2 items of the training vocabulary, such as 'x', are in no training session; build the vocabulary from "
         "the training part only",
     )
     whole = of_lists(["ab", "bc"])
     not_compacted = Split(whole.take(np.array([0])), Tail(0.5).split(whole).test)
     refused(
         *not_compacted,
-        "leak: 1 items of the training vocabulary, such as 'c', are in no training session; make the vocabulary from "
+        "leak: 1 items of the training vocabulary, such as 'c', are in no training session; build the vocabulary from "
         "the training part only",
     )
 
@@ -88,8 +88,8 @@ def test_integer_ids_are_named_as_integers() -> None:
     refused(
         train,
         HeldOut(of_lists([[7, 7]]), np.zeros(1)),
-        "leak: 1 items of the training vocabulary, such as 8, are in no training session; make the vocabulary from the "
-        "training part only",
+        "leak: 1 items of the training vocabulary, such as 8, are in no training session; build the vocabulary from "
+        "the training part only",
     )
 
 
@@ -100,15 +100,14 @@ def test_training_with_a_held_out_session(known: str) -> None:
     refused(
         train,
         SPLIT.test,
-        "leak: training holds session 'r' beyond the 0 events that are given; split by session, or leave it out of "
-        "training",
+        "leak: training has session 'r' beyond the 0 given events; split by session, or remove it from training",
     )
 
 
 def test_another_session_of_the_same_id_and_items_is_none_at_other_times() -> None:
     train = timed(["abc", "bca", "cab"], [[1, 2, 3], [4, 5, 6], [7, 8, 9]], ["p", "q", "r"])
     assert check_leaks(train, SPLIT.test)[1] == (
-        "training has the ids of 1 of the 2 held-out sessions too, but nothing beyond what is given"
+        "training has the ids of 1 of the 2 held-out sessions too, but nothing beyond the given part"
     )
 
 
@@ -121,8 +120,7 @@ def test_without_times_one_in_a_hundred_may_agree_by_chance() -> None:
     refused(
         of_lists(["ab", *lists[:-1]]).drop_unused_items(),
         test,
-        "leak: training holds session 0 beyond the 0 events that are given; split by session, or leave it out of "
-        "training",
+        "leak: training has session 0 beyond the 0 given events; split by session, or remove it from training",
     )
 
 
@@ -132,19 +130,17 @@ def test_training_with_more_than_what_is_given() -> None:
     refused(
         sessions,
         test,
-        "leak: training holds session 0 beyond the 2 events that are given; split by session, or leave it out of "
-        "training",
+        "leak: training has session 0 beyond the 2 given events; split by session, or remove it from training",
     )
     only_one = replace(test, given=np.array([2, 1, 1]))
     known = of_lists(["ab", "ca", "b"]).drop_unused_items()
     refused(
         known,
         only_one,
-        "leak: training holds session 1 beyond the 1 events that are given; split by session, or leave it out of "
-        "training",
+        "leak: training has session 1 beyond the 1 given events; split by session, or remove it from training",
     )
     assert check_leaks(known, test)[1] == (
-        "training has the ids of 3 of the 3 held-out sessions too, but nothing beyond what is given"
+        "training has the ids of 3 of the 3 held-out sessions too, but nothing beyond the given part"
     )
 
 
@@ -153,15 +149,14 @@ def test_the_same_id_of_another_session_is_no_leak() -> None:
     train = of_lists(["ab", "bc", "xa"]).drop_unused_items()
     test = HeldOut(of_lists(["ba", "cb", "yab"]), np.zeros(3))
     assert check_leaks(train, test)[1] == (
-        "training has the ids of 3 of the 3 held-out sessions too, but nothing beyond what is given"
+        "training has the ids of 3 of the 3 held-out sessions too, but nothing beyond the given part"
     )
     text = replace(train, ids=np.array(["0", "1", "2"], dtype=object))
     assert check_leaks(text, test) == check_leaks(train, test)
     refused(
         text,
         HeldOut(of_lists(["ab"]), np.zeros(1)),
-        "leak: training holds session 0 beyond the 0 events that are given; split by session, or leave it out of "
-        "training",
+        "leak: training has session 0 beyond the 0 given events; split by session, or remove it from training",
     )
 
 
@@ -179,8 +174,7 @@ def test_filters_of_the_training_part_hide_no_leak(whole: str, kept: list[int], 
     refused(
         train,
         HeldOut(test, np.zeros(1)),
-        "leak: training holds session 0 beyond the 0 events that are given; split by session, or leave it out of "
-        "training",
+        "leak: training has session 0 beyond the 0 given events; split by session, or remove it from training",
     )
 
 
@@ -188,7 +182,7 @@ def test_filters_of_the_training_part_hide_no_leak(whole: str, kept: list[int], 
 def test_repeated_items_are_no_leak(items: str) -> None:
     """Where the last item stands before too, training has it rightly."""
     train, test = LastItem().split(of_lists([items]))
-    assert check_leaks(train, test)[1].endswith("but nothing beyond what is given")
+    assert check_leaks(train, test)[1].endswith("but nothing beyond the given part")
 
 
 def test_copies_under_another_id_are_counted() -> None:
@@ -205,7 +199,7 @@ def test_copies_under_another_id_are_counted() -> None:
     assert not any("equal" in line for line in check_leaks(train, HeldOut(other, np.ones(7))))
 
 
-LATE = "leak: a training event is not before all that is held out, though the split is one in time"
+LATE = "leak: a training event is not before all held-out events, though the split is by time"
 
 
 @pytest.mark.parametrize(("when", "leaks"), [(11, False), (12, True), (99, True)])
@@ -217,14 +211,14 @@ def test_a_training_event_after_the_cut(when: int, leaks: bool) -> None:
     else:
         assert check_leaks(train, SPLIT.test, in_time=True)[-1].startswith("all training events are before")
     assert check_leaks(train, SPLIT.test)[-1] == (
-        "14.3% of training events are not before the first one asked for: the split is none in time"
+        "14.3% of training events are not before the first target: the split is not by time"
     )
 
 
 def test_a_given_part_may_lie_behind_the_training_part() -> None:
     """Also where no split promises it."""
     train = timed(["abc", "bca"], [[1, 2, 3], [4, 5, 6]], ["p", "q"])
-    assert check_leaks(train, SPLIT.test)[-1] == "all training events are before the first one asked for"
+    assert check_leaks(train, SPLIT.test)[-1] == "all training events are before the first target"
 
 
 @pytest.mark.parametrize(("when", "leaks"), [(5, False), (6, True), (7, True)])
@@ -235,7 +229,7 @@ def test_a_training_event_after_the_cut_by_user(when: int, leaks: bool) -> None:
     if leaks:
         refused(train, test, LATE, in_time=True)
     else:
-        assert check_leaks(train, test, in_time=True)[-1] == "all training events are before all that is held out"
+        assert check_leaks(train, test, in_time=True)[-1] == "all training events are before all held-out events"
 
 
 def test_no_times_and_nothing_asked() -> None:
@@ -265,5 +259,5 @@ def test_copies_of_most_sessions_under_other_ids() -> None:
         sessions,
         test,
         "leak: 120 of 120 held-out sessions of 3 items or more equal a training session item by item, under other ids; "
-        "leave the held-out part out of training",
+        "remove the held-out part from training",
     )

@@ -31,7 +31,7 @@ from embedrec.splitting.rules import (
     Time,
     UserShare,
     WarmTime,
-    usual,
+    default_rule,
 )
 from tests.conftest import of_lists
 from tests.data.plain import Plain, plain_of, plain_sessions, sessions_of, vocabulary_of_its_own
@@ -39,9 +39,9 @@ from tests.data.plain import Plain, plain_of, plain_sessions, sessions_of, vocab
 Parts = tuple[list[Plain], list[tuple[Plain, int]]]  # training sessions; held-out ones with what is given of them
 SHARES = ["0.05", "0.1", "0.25", "0.5", "0.8", "0.9"]
 EMPTY = "the split leaves no session in the {} part; choose another rule or setting"
-FEW_USERS = "the sessions have no users; prepare them with a user column, or split by another rule"
+FEW_USERS = "the rule needs users, but the sessions have none; use another rule, or prepare a user column"
 NO_TIMES = (
-    "the sessions have no times, so they cannot be split in time; use tail (they stand in order of time), random or "
+    "a split in time needs times, but the sessions have none; use tail (for sessions in order of time), random or "
     "last-item"
 )
 
@@ -116,7 +116,7 @@ def test_warm_time(plain: list[Plain], rule: dict[str, Any], stars: float | None
         check(split, plain, NO_TIMES)
         return
     if stars is not None and all(e.weight is None for p in plain for e in p.events):
-        check(split, plain, "the events have no ratings, so min_rating cannot choose among them; leave it out")
+        check(split, plain, "min_rating needs ratings, but the events have none; remove it")
         return
     early = [[e for e in p.events if (e.time or 0) < cut] for p in plain]
     known = {e.item for events in early for e in events}
@@ -163,7 +163,7 @@ def timed(lists: list[str], times: list[list[int]], users: list[str] | None = No
 def test_last_item(plain: list[Plain]) -> None:
     long = [p for p in plain if len(p.events) > 1]
     if not long:
-        check(LastItem(), plain, "no session has two items, so none can be held out; prepare longer sessions")
+        check(LastItem(), plain, "no session has two items, so no item can be held out; prepare longer sessions")
         return
     train = [p._replace(events=p.events[:-1]) if len(p.events) > 1 else p for p in plain]
     check(LastItem(), plain, (train, [(p, len(p.events) - 1) for p in long]))
@@ -246,20 +246,23 @@ def test_every_rule_is_registered_under_its_name() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"at": "2024-05-31", "days": 1}, "a split in time takes one of at, days and share, but was given at and days"),
+        (
+            {"at": "2024-05-31", "days": 1},
+            "a split in time takes one of at, days and share, but has at and days; keep one",
+        ),
         (
             {"at": "2024-05-31", "days": 1, "share": 0.5},
-            "a split in time takes one of at, days and share, but was given at and days and share",
+            "a split in time takes one of at, days and share, but has at and days and share; keep one",
         ),
         ({"days": 0}, "days must be a positive number, but is 0"),
         ({"days": -1.5}, "days must be a positive number, but is -1.5"),
         ({"days": float("nan")}, "days must be a positive number, but is nan"),
         ({"days": float("inf")}, "days must be a positive number, but is inf"),
-        ({"share": 0.0}, "share must lie between 0 and 1, but is 0.0"),
-        ({"share": 1.0}, "share must lie between 0 and 1, but is 1.0"),
-        ({"share": float("nan")}, "share must lie between 0 and 1, but is nan"),
-        ({"at": "yesterday"}, "at must be a date as 2024-05-31 or 2024-05-31T23:59:00, but is 'yesterday'"),
-        ({"at": "2024-13-01"}, "at must be a date as 2024-05-31 or 2024-05-31T23:59:00, but is '2024-13-01'"),
+        ({"share": 0.0}, "share must be between 0 and 1, but is 0.0"),
+        ({"share": 1.0}, "share must be between 0 and 1, but is 1.0"),
+        ({"share": float("nan")}, "share must be between 0 and 1, but is nan"),
+        ({"at": "yesterday"}, "at must be a date such as 2024-05-31 or 2024-05-31T23:59:00, but is 'yesterday'"),
+        ({"at": "2024-13-01"}, "at must be a date such as 2024-05-31 or 2024-05-31T23:59:00, but is '2024-13-01'"),
     ],
 )
 def test_settings_of_a_split_in_time(cls: Callable[..., Rule], settings: dict[str, Any], says: str) -> None:
@@ -273,7 +276,7 @@ def test_settings_of_a_split_in_time(cls: Callable[..., Rule], settings: dict[st
 def test_a_share_lies_between(cls: Callable[..., Rule], share: float) -> None:
     with pytest.raises(SettingsError) as error:
         cls(share)
-    assert str(error.value) == f"share must lie between 0 and 1, but is {share}"
+    assert str(error.value) == f"share must be between 0 and 1, but is {share}"
 
 
 def test_what_the_sessions_lack() -> None:
@@ -288,12 +291,12 @@ def test_what_the_sessions_lack() -> None:
         assert str(error.value) == FEW_USERS
 
 
-def test_the_usual_rule() -> None:
+def test_the_default_rule() -> None:
     alone = timed(["ab", "bc"], [[0, 1], [2, 3]])
-    assert usual(alone) == Time()
-    assert usual(timed(["ab", "bc"], [[0, 1], [2, 3]], ["u", "u"])) == Time()  # users of several sessions
-    assert usual(timed(["ab", "bc"], [[0, 1], [2, 3]], ["u", "v"])) == LastItem()  # a session is a whole user
-    assert usual(of_lists(["ab", "bc"])) == LastItem()
+    assert default_rule(alone) == Time()
+    assert default_rule(timed(["ab", "bc"], [[0, 1], [2, 3]], ["u", "u"])) == Time()  # users of several sessions
+    assert default_rule(timed(["ab", "bc"], [[0, 1], [2, 3]], ["u", "v"])) == LastItem()  # a session is a whole user
+    assert default_rule(of_lists(["ab", "bc"])) == LastItem()
 
 
 # ------------------------------------------------------------------------------------- what travels along

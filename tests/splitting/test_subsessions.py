@@ -58,7 +58,7 @@ def test_what_sessions_lack_sub_sessions_lack() -> None:
 
 
 def test_the_shortest_has_an_event() -> None:
-    with pytest.raises(SettingsError, match="the shortest sub-sessions must have at least 1 event, but have 0"):
+    with pytest.raises(SettingsError, match="shortest must be at least 1, but is 0"):
         sub_sessions(of_lists(["ab"]), 0)
 
 
@@ -67,7 +67,7 @@ def test_too_many_events_are_refused_before_they_are_made() -> None:
     with pytest.raises(DataError) as refused:
         sub_sessions(sessions)
     assert str(refused.value) == (
-        "all sub-sessions of 2 sessions have 20,000,100,001 events, which are too many: they grow with the square of "
-        "the length, and the longest session, 0, has 200,000 events; prepare the sessions again with --max-length, or "
-        "use --whole-sessions"
+        "all sub-sessions of 2 sessions have 20,000,100,001 events, which is too many: the number grows with the "
+        "square of the length, and the longest session, 0, has 200,000 events; prepare the sessions again with "
+        "--max-length, or use --whole-sessions"
     )

@@ -19,7 +19,7 @@ from tests.conftest import of_lists, read_only
 from tests.data.plain import Plain, plain_sessions, sessions_of
 
 Asked = tuple[Any, list[Any], list[Any]]  # session id, history, targets; None for a target that is not known
-NONE_LEFT = "no held-out session has an item to ask for after the first; hold out longer sessions"
+NONE_LEFT = "no held-out session has an item after the first; hold out longer sessions"
 
 
 @st.composite
@@ -98,7 +98,7 @@ def test_the_rest_after_so_many(held: tuple[list[Plain], list[int]], first: int)
     if not expected:
         with pytest.raises(DataError) as error:
             remaining_items(made(*held), first)
-        said = "no held-out session is longer than what is given of it; hold out longer sessions"
+        said = "no held-out session is longer than its given part; hold out longer sessions"
         assert str(error.value) == said
         return
     assert same(asked(remaining_items(made(*held), first)), expected)
@@ -115,8 +115,8 @@ def test_the_rest_of_what_is_given(held: tuple[list[Plain], list[int]]) -> None:
         with pytest.raises(SettingsError) as error:
             remaining_items(made(*held))
         assert str(error.value) == (
-            "nothing of these held-out sessions is given; split in time by user (warm-time), or ask with "
-            "--protocol rest, where --given says how many first items are"
+            "the held-out sessions have no given items; split in time by user (warm-time), or use "
+            "--protocol rest with --given"
         )
 
 
@@ -142,7 +142,7 @@ def test_companions(held: tuple[list[Plain], list[int]], data: st.DataObject) ->
     if not long:
         with pytest.raises(DataError) as error:
             cooccurring_items(test, vocab, queries=queries, seed=seed)
-        said = f"no session has {max(queries, 2)} items that are held out and known from training"
+        said = f"no session has {max(queries, 2)} held-out items that training knows"
         assert str(error.value) == f"{said}; hold out longer sessions"
         return
     questions = cooccurring_items(test, vocab, queries=queries, seed=seed)
@@ -190,7 +190,7 @@ def test_recoded(held: tuple[list[Plain], list[int]], data: st.DataObject) -> No
     assert asked(found.answerable()) == [q for q in kept if q[2]]
     assert len(found.answerable().answerable()) == len(found.answerable())
     keep = np.array(data.draw(st.lists(st.booleans(), min_size=len(found), max_size=len(found))), dtype=bool)
-    assert asked(found.where(keep)) == [q for q, k in zip(expected, keep, strict=True) if k]
+    assert asked(found.filter(keep)) == [q for q, k in zip(expected, keep, strict=True) if k]
     if len(questions):
         start = data.draw(st.integers(0, len(questions)))
         assert found.histories(start, len(questions)).ids.tolist() == list(range(start, len(questions)))
@@ -224,12 +224,12 @@ def sessions_events() -> list[Any]:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"length": [1]}, "questions need a session, a length and targets each"),
-        ({"session": [0, 1, 1]}, "questions need a session, a length and targets each"),
-        ({"offsets": [0, 2]}, "questions need a session, a length and targets each"),
-        ({"offsets": [0, 0, 2]}, "every question needs a target"),
-        ({"offsets": [0, 1, 3]}, "every question needs a target"),
-        ({"offsets": [1, 1, 2]}, "every question needs a target"),
+        ({"length": [1]}, "every test case needs a session, a length and targets"),
+        ({"session": [0, 1, 1]}, "every test case needs a session, a length and targets"),
+        ({"offsets": [0, 2]}, "every test case needs a session, a length and targets"),
+        ({"offsets": [0, 0, 2]}, "every test case needs a target"),
+        ({"offsets": [0, 1, 3]}, "every test case needs a target"),
+        ({"offsets": [1, 1, 2]}, "every test case needs a target"),
         ({"length": [1, 3]}, "histories must be prefixes of the sessions"),
         ({"length": [-1, 1]}, "histories must be prefixes of the sessions"),
         ({"session": [0, 2]}, "histories must be prefixes of the sessions"),

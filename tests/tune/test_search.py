@@ -1,4 +1,4 @@
-"""The search: it finds what is best, goes on after a kill with the same outcome, and ends poor trials early."""
+"""The search finds the best trial, resumes with the same result, and prunes poor trials."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_settings_that_do_not_fit_are_failed_trials(
     assert [said.get("reason", "") for event, said in told if event == "tried"] == [t.reason for t in journal.trials]
     assert failed and all(t.set["alpha"] == 1e-5 and "min_alpha" in t.reason for t in failed)
     only = Search(Word2Vec(dim=4, epochs=1), {"alpha": Choices((1e-5, 1e-6))}, "mrr@5")
-    with pytest.raises(SettingsError, match="no settings could be judged; the first trial said: min_alpha must be"):
+    with pytest.raises(SettingsError, match="no trial has a value; the reason of the first is: min_alpha must be"):
         searched(only, asked, tmp_path / "none", 3)
 
 
@@ -151,7 +151,7 @@ def test_a_metric_without_a_value_is_a_reason(
     asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searches, "flat", lambda result: {"mrr@5": None})
-    with pytest.raises(SettingsError, match="the first trial said: there is no mrr@5 of these questions"):
+    with pytest.raises(SettingsError, match="the reason of the first is: mrr@5 is undefined for these test cases"):
         searched(NEIGHBOURS, asked, tmp_path / "j", 1)
 
 
@@ -172,7 +172,7 @@ def test_a_training_that_diverges_is_a_failed_trial(
 
 
 def test_refused(asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="there is nothing to look for; name settings with --space"):
+    with pytest.raises(SettingsError, match="the search space is empty; add settings with --space"):
         Search(Popular(), {})
     wrong = Search(SKNN(), NEIGHBOURS.space, "mrr@7")
     with pytest.raises(SettingsError, match="there is no metric 'mrr@7'; there are hit_rate@5, "):
@@ -183,7 +183,7 @@ def test_refused(asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Pat
 def test_another_search_of_the_same_name(asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path) -> None:
     searched(NEIGHBOURS, asked, tmp_path / "j", 1)
     other = Search(SKNN(), NEIGHBOURS.space, "mrr@5", seed=9)
-    with pytest.raises(SettingsError, match="holds a search with other seed; give this one another --name, or --anew"):
+    with pytest.raises(SettingsError, match="belongs to a search with different seed; use another --name, or --anew"):
         Journal.open(tmp_path / "j", other.about(*asked))
 
 
@@ -192,7 +192,7 @@ def test_another_search_of_the_same_name(asked: tuple[EvaluationTask, Evaluation
 )
 def test_a_damaged_journal(tmp_path: Path, text: str) -> None:
     (tmp_path / "j").write_text(text)
-    with pytest.raises(ArtifactError, match="is damaged; remove it, and the search begins anew"):
+    with pytest.raises(ArtifactError, match="is damaged; remove it to restart the search"):
         Journal.open(tmp_path / "j", {})
 
 
@@ -209,6 +209,6 @@ def test_what_is_written_is_what_was_tried() -> None:
     rng = np.random.default_rng(0)
     where = {"x": Range(1e-5, 0.1, True), "n": Range(1, 9), "c": Choices(("a", "b"))}
     for value in (10 ** rng.uniform(-5, -1, 200)).tolist():
-        plain = searches._plain({"x": value, "n": 3, "c": "a"}, where)
+        plain = searches._rounded({"x": value, "n": 3, "c": "a"}, where)
         assert plain == json.loads(json.dumps(plain)) and 1e-5 <= plain["x"] <= 0.1
         assert abs(plain["x"] / value - 1) < 1e-5

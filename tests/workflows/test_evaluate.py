@@ -114,16 +114,17 @@ def test_every_rule_in_words() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("tine", "no split is called 'tine'; did you mean 'time'?"),
+        ("tine", "no split rule is called 'tine'; did you mean 'time'?"),
         (
             "",
-            "no split is called ''; there are time, warm-time, last-item, last-session, user-share, random, tail",
+            "no split rule is called ''; valid rules are time, warm-time, last-item, last-session, user-share, random, "
+            "tail",
         ),
-        ("time:7", "settings of a split are key=value, as in time:days=7, but '7' has no '='"),
+        ("time:7", "settings of a split are key=value, such as time:days=7, but '7' has no '='"),
         ("time:day=7", "unknown setting 'day' in --split time:day=7; did you mean 'days'?"),
         ("last-item:share=.1", "unknown setting 'share' in --split last-item:share=.1; there are none"),
         ("random:share=ten", "setting 'share' in --split random:share=ten must be a number, but is 'ten'"),
-        ("random:share=2", "share must lie between 0 and 1, but is 2.0"),
+        ("random:share=2", "share must be between 0 and 1, but is 2.0"),
         ("time:days=inf", "days must be a positive number, but is inf"),
     ],
 )
@@ -249,7 +250,7 @@ def test_given_is_for_the_rest(source: Artifact) -> None:
         with pytest.raises(SettingsError) as error:
             open_trial(source, protocol=protocol, given=3)  # type: ignore[arg-type]
         assert str(error.value) == f"--given is for --protocol rest, but the protocol is {name}"
-    with pytest.raises(SettingsError, match="nothing of these held-out sessions is given"):
+    with pytest.raises(SettingsError, match="the held-out sessions have no given items"):
         open_trial(source, split="tail", protocol="users")
 
 
@@ -258,13 +259,13 @@ def test_a_leak_stops_the_trial(tmp_path: Path) -> None:
     with artifacts.writing(tmp_path / "leaky", "sessions", {}) as draft:
         world().write(draft)
         test.write(draft)
-    with pytest.raises(DataError, match="leak: training holds session 0 beyond the "):
+    with pytest.raises(DataError, match="leak: training has session 0 beyond the "):
         open_trial(artifacts.read(tmp_path / "leaky"))
     late = replace(train, times=np.full(len(train.items), 2**50))
     with artifacts.writing(tmp_path / "late", "sessions", {"split": {"rule": "time", "settings": {}}}) as draft:
         late.take(np.arange(5, 120)).drop_unused_items().write(draft)
         HeldOut(test.sessions.take(np.arange(5)), np.zeros(5)).write(draft)
-    with pytest.raises(DataError, match="leak: a training event is not before all that is held out"):
+    with pytest.raises(DataError, match="leak: a training event is not before all held-out events"):
         open_trial(artifacts.read(tmp_path / "late"))
 
 
@@ -290,7 +291,7 @@ def test_written_and_read(source: Artifact, tmp_path: Path) -> None:
         "test_sessions": len(test),
         "test_events": len(test.sessions.items),
     }
-    assert checked[-1] == "all training events are before all that is held out"
+    assert checked[-1] == "all training events are before all held-out events"
     assert open_trial(done).protocol == "users"
     with pytest.raises(DataError) as error:
         split_workflow.write_split(done, tmp_path / "x", rule)
