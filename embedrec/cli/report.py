@@ -89,7 +89,7 @@ def report(
     embedrec report page.html --model word2vec --model svd --item "Daft Punk" --label genres
     """
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.html_report.content import subject_of
+    from embedrec.html_report.content import ReportSettings, collect_report
     from embedrec.html_report.page import write_page
 
     source = latest_sessions(workspace, sessions)
@@ -101,20 +101,16 @@ def report(
     if compared and names and "test_given.npy" in source:
         comparison = _compared(workspace, source, names, seed, threads, device)
     with Progress("report") as progress:
-        subject = subject_of(
+        content = collect_report(
             workspace,
             source.name,
             names,
             indexes,
+            ReportSettings(items, label, way, curves, seed),
             comparison=comparison,
-            items=items,
-            label=label,
-            way=way,
-            curves=curves,
-            seed=seed,
             report=progress,
         )
-    write_page(file, title or source.name, subject)
+    write_page(file, title or source.name, content)
     note(f"wrote {file}")
 
 

@@ -47,7 +47,7 @@ class ReportStep:
         return context.workspace.root / self.table.file
 
     def run(self, context: StepContext, report: Report) -> None:
-        from embedrec.html_report.content import subject_of
+        from embedrec.html_report.content import ReportSettings, collect_report
         from embedrec.html_report.page import write_page
 
         comparison, tables = None, []
@@ -56,18 +56,15 @@ class ReportStep:
             comparison = artifact.about | artifact.json(COMPARISON)
         if self.tables is not None:
             tables = artifacts.read(self.tables.path(context), "tables").json(TABLES)
-        subject = subject_of(
+        table = self.table
+        content = collect_report(
             context.workspace,
             self.sessions,
             self.models,
             self.indexes,
+            ReportSettings(table.items, table.label, table.map, curves=True, seed=table.seed),
             comparison=comparison,
             tables=tables,
-            items=self.table.items,
-            label=self.table.label,
-            way=self.table.map,
-            curves=True,
-            seed=self.table.seed,
             report=report,
         )
-        write_page(self.path(context), self.title, subject)
+        write_page(self.path(context), self.title, content)

@@ -1,1 +1,1 @@
-"""One HTML page about a data set and what was made of it: self-contained, without a network."""
+"""A report: one self-contained HTML page about a data set, its models and indexes; it loads nothing."""

@@ -1,4 +1,4 @@
-"""Charts as SVG: lines, bars, dots with intervals, curves. Colours come from the page's style sheet."""
+"""Charts as SVG: lines, bars, dots with intervals, curves. The page's style sheet defines the colours."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from math import ceil, floor, log10
 
 from embedrec.html_report.html import Safe, element, figure
 
-WIDTH, HEIGHT = 360, 220  # on a phone about as many pixels, so that texts keep their size
+WIDTH, HEIGHT = 360, 220  # about the pixels of a phone, so that texts keep their size
 COLOURS = 7  # of curves
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 28, 38
 _LOG_TICKS = 5
 _LETTER = 7  # width of a character
 _NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 1.0)
-_LEFT_OUT = 1e-4  # what a share may lack of 1 where it stands as 1
+_LEFT_OUT = 1e-4  # a share this close to 1 is drawn as 1
 
 
 @dataclass(frozen=True)
 class Axis:
-    """How numbers become places: from `low` to `high`, evenly or by their logarithm, with a label.
+    """A linear or logarithmic scale from `low` to `high`, with a label.
 
-    whole  whether only whole numbers are written beside it
-    nines  for shares: .9, .99 and .999 stand evenly, and what is above .9999 where 1 does
+    whole  whether ticks are integers only
+    nines  for shares: .9, .99 and .999 are evenly spaced, and values above .9999 are drawn as 1
     """
 
     low: float
@@ -34,7 +34,7 @@ class Axis:
 
     @classmethod
     def of(cls, values: Sequence[float], label: str, *, log: bool = False, zero: bool = False) -> Axis:
-        """An axis that holds the values, and 0 where `zero`; its ends are ticks unless it is logarithmic."""
+        """An axis that contains the values, and 0 if `zero`; its ends are ticks unless it is logarithmic."""
         low, high = min(values), max(values)
         if log:
             return cls(low, high if high > low else low * 10, label, True)
@@ -43,7 +43,7 @@ class Axis:
         return cls(floor(low / step + 1e-9) * step, max(ceil(high / step - 1e-9), floor(low / step) + 1) * step, label)
 
     def share(self, value: float) -> float:
-        """Where a number stands: 0 at the low end, 1 at the high one."""
+        """The position of a number: 0 at the low end, 1 at the high end."""
         if self.nines:
             least = log10(max(1 - self.low, _LEFT_OUT))
             return (least - log10(max(1 - value, _LEFT_OUT))) / (least - log10(_LEFT_OUT))
@@ -52,7 +52,7 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
-        """Round numbers to write beside it."""
+        """Round numbers along the axis."""
         if self.nines:
             return [v for v in _NINES if v >= self.low]
         if self.log:
@@ -62,13 +62,13 @@ class Axis:
         return [i * step for i in range(first, last + 1)]
 
 
-def nines(values: Sequence[float], label: str) -> Axis:
-    """An axis for shares of which many are near 1, and the last digits count."""
+def nines_axis(values: Sequence[float], label: str) -> Axis:
+    """An axis for shares near 1, where the last digits matter."""
     return Axis(max(v for v in _NINES[:-2] if v <= max(min(values), 0)), 1.0, label, nines=True)
 
 
-def round_log(values: Sequence[float], label: str) -> Axis:
-    """A logarithmic axis that holds the values, between numbers such as 10, 20 and 50."""
+def round_log_axis(values: Sequence[float], label: str) -> Axis:
+    """A logarithmic axis that contains the values, with round ends such as 10, 20 and 50."""
     low, high = min(values), max(values)
     below = max(v for v in _round_numbers(low / 10, low))
     above = min(v for v in _round_numbers(high, high * 10) if v > below)
@@ -76,19 +76,19 @@ def round_log(values: Sequence[float], label: str) -> Axis:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2, 5, 10 … where they are few, else some powers of ten."""
-    found = _round_numbers(low, high)
-    if len(found) > _LOG_TICKS:
-        powers = [v for v in found if f"{v:e}".startswith("1.0")]
-        found = powers[:: max(1, ceil(len(powers) / _LOG_TICKS))]
-    return found if len(found) > 1 else [low, high]
+    """1, 2, 5, 10 … if they are few, otherwise powers of ten."""
+    numbers = _round_numbers(low, high)
+    if len(numbers) > _LOG_TICKS:
+        powers = [v for v in numbers if f"{v:e}".startswith("1.0")]
+        numbers = powers[:: max(1, ceil(len(powers) / _LOG_TICKS))]
+    return numbers if len(numbers) > 1 else [low, high]
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
     """1, 2 and 5 times powers of ten from low to high."""
     powers = range(floor(log10(low)) - 1, ceil(log10(high)) + 1)
-    found = [float(f"{m}e{p}") for p in powers for m in (1, 2, 5)]
-    return [v for v in found if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+    numbers = [float(f"{m}e{p}") for p in powers for m in (1, 2, 5)]
+    return [v for v in numbers if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
 
 
 def _step(low: float, high: float) -> float:
@@ -99,20 +99,20 @@ def _step(low: float, high: float) -> float:
 
 
 def line(xs: Sequence[float], ys: Sequence[float], x: Axis, y: Axis, *, what: str, points: bool = False) -> Safe:
-    """One line; with `points`, a dot a value that says what it is."""
-    place = _placed(x, y)
-    at = [place(a, b) for a, b in zip(xs, ys, strict=True)]
-    path = "M" + " L".join(f"{a:.1f},{b:.1f}" for a, b in at)
+    """One line; with `points`, a dot per value with its numbers as a tooltip."""
+    to_pixels = _to_pixels(x, y)
+    pixels = [to_pixels(a, b) for a, b in zip(xs, ys, strict=True)]
+    path = "M" + " L".join(f"{a:.1f},{b:.1f}" for a, b in pixels)
     dots = [
         element("circle", element("title", f"{tick(a)}: {figure(b)}"), cx=f"{u:.1f}", cy=f"{v:.1f}", r=3, class_="dot")
-        for (a, b), (u, v) in zip(zip(xs, ys, strict=True), at, strict=True)
+        for (a, b), (u, v) in zip(zip(xs, ys, strict=True), pixels, strict=True)
         if points
     ]
     return _frame(x, y, element("path", "", d=path, class_="line"), *dots, what=what)
 
 
 def bars(labels: Sequence[str], values: Sequence[float], y: Axis, *, what: str, below: str = "") -> Safe:
-    """A bar a label; `below` says what the labels are."""
+    """One bar per label; `below` is the title of the labels."""
     wide = (WIDTH - _LEFT - _RIGHT) / max(len(labels), 1)
     marks = [_label((WIDTH + _LEFT) / 2, HEIGHT - 5, below, "middle")]
     every = max(1, ceil((max(map(len, labels), default=0) + 1) * _LETTER / wide))
@@ -138,40 +138,40 @@ def bars(labels: Sequence[str], values: Sequence[float], y: Axis, *, what: str, 
 
 
 def intervals(rows: Sequence[tuple[str, float, float | None, float | None]], x: Axis, *, what: str) -> Safe:
-    """A row a label: a dot, and the line from low to high where they are known."""
+    """One row per label: a dot, and a line from low to high if they are known."""
     each, top = 26, 8
     left = 16 + _LETTER * min(max(len(label) for label, *_ in rows), _LONGEST)
     tall = len(rows) * each + top + _BOTTOM
-    wide = WIDTH - left - 56  # the last value stands beside its interval
+    wide = WIDTH - left - 56  # leaves room for the value next to its interval
 
-    def place(value: float) -> float:
+    def to_x(value: float) -> float:
         return left + x.share(value) * wide
 
     marks = []
-    for at in x.ticks():
-        marks.append(_rule(place(at), top, place(at), tall - _BOTTOM))
-        marks.append(_label(place(at), tall - _BOTTOM + 16, tick(at), "middle"))
+    for value in x.ticks():
+        marks.append(_rule(to_x(value), top, to_x(value), tall - _BOTTOM))
+        marks.append(_label(to_x(value), tall - _BOTTOM + 16, tick(value), "middle"))
     marks.append(_label(left + wide / 2, tall - 4, x.label, "middle"))
     for number, (label, value, low, high) in enumerate(rows):
         middle = top + number * each + each / 2
         marks.append(_label(left - 10, middle + 4, _short(label), "end", full=label))
         if low is not None and high is not None:
-            marks.append(element("line", "", x1=f"{place(low):.1f}", x2=f"{place(high):.1f}", y1=f"{middle:.1f}",
+            marks.append(element("line", "", x1=f"{to_x(low):.1f}", x2=f"{to_x(high):.1f}", y1=f"{middle:.1f}",
                                  y2=f"{middle:.1f}", class_="whisker"))  # fmt: skip
-        said = figure(value) + (f" ({figure(low)} to {figure(high)})" if low is not None else "")
-        tip = element("title", f"{label}: {said}")
-        marks.append(element("circle", tip, cx=f"{place(value):.1f}", cy=f"{middle:.1f}", r=5, class_="dot"))
-        end = place(value if high is None else max(high, value))
+        value_text = figure(value) + (f" ({figure(low)} to {figure(high)})" if low is not None else "")
+        tip = element("title", f"{label}: {value_text}")
+        marks.append(element("circle", tip, cx=f"{to_x(value):.1f}", cy=f"{middle:.1f}", r=5, class_="dot"))
+        end = to_x(value if high is None else max(high, value))
         marks.append(_label(end + 9, middle + 4, figure(value), "start", kind="value"))
     return _svg(marks, tall, what)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one name, joined by a line from left to right.
+    """Points joined by a line from left to right.
 
-    points  (x, y, what is said of it)
-    ringed  which of them is marked; None for none
+    points  (x, y, tooltip)
+    ringed  the point with a ring; None for none
     """
 
     label: str
@@ -180,16 +180,16 @@ class Curve:
 
 
 def curves(rows: Sequence[Curve], x: Axis, y: Axis, *, what: str) -> Safe:
-    """A line a curve, each in a colour of its own, which `legend` explains."""
-    place = _placed(x, y)
+    """One line per curve, in the colours of `legend`."""
+    to_pixels = _to_pixels(x, y)
     marks = []
     for number, curve in enumerate(rows):
-        at = [place(a, b) for a, b, _ in curve.points]
+        pixels = [to_pixels(a, b) for a, b, _ in curve.points]
         own = []
-        if len(at) > 1:
-            path = "M" + " L".join(f"{u:.1f},{v:.1f}" for u, v in at)
+        if len(pixels) > 1:
+            path = "M" + " L".join(f"{u:.1f},{v:.1f}" for u, v in pixels)
             own.append(element("path", "", d=path, class_="line"))
-        for point, (u, v) in enumerate(at):
+        for point, (u, v) in enumerate(pixels):
             tip = element("title", f"{curve.label}: {curve.points[point][2]}")
             if point == curve.ringed:
                 own.append(element("circle", "", cx=f"{u:.1f}", cy=f"{v:.1f}", r=8, class_="ring"))
@@ -199,34 +199,34 @@ def curves(rows: Sequence[Curve], x: Axis, y: Axis, *, what: str) -> Safe:
 
 
 def legend(labels: Sequence[str]) -> Safe:
-    """The names of curves beside their colours."""
+    """The names of curves with their colours."""
     keys = (element("span", "", class_=f"key {_colour(number)}") for number in range(len(labels)))
     return element("div", *(element("span", *one) for one in zip(keys, labels, strict=True)), class_="legend")
 
 
 def _colour(number: int) -> str:
-    """The class of a curve: its colour, and a dashed line where colours come again."""
+    """The CSS class of a curve: its colour, and a dashed line if the colour repeats."""
     return f"c{number % COLOURS}" + (" again" if number >= COLOURS else "")
 
 
-def _placed(x: Axis, y: Axis) -> Callable[[float, float], tuple[float, float]]:
-    def place(a: float, b: float) -> tuple[float, float]:
+def _to_pixels(x: Axis, y: Axis) -> Callable[[float, float], tuple[float, float]]:
+    def to_pixels(a: float, b: float) -> tuple[float, float]:
         wide, tall = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
         return _LEFT + x.share(a) * wide, HEIGHT - _BOTTOM - y.share(b) * tall
 
-    return place
+    return to_pixels
 
 
 def _frame(x: Axis | None, y: Axis, *marks: Safe, what: str) -> Safe:
-    """Axes with rules and ticks around the marks."""
+    """The marks with axes, rules and ticks."""
     around = []
-    for at in y.ticks():
-        level = HEIGHT - _BOTTOM - y.share(at) * (HEIGHT - _TOP - _BOTTOM)
+    for value in y.ticks():
+        level = HEIGHT - _BOTTOM - y.share(value) * (HEIGHT - _TOP - _BOTTOM)
         around.append(_rule(_LEFT, level, WIDTH - _RIGHT, level))
-        around.append(_label(_LEFT - 7, level + 4, tick(at), "end"))
-    for at in [] if x is None else x.ticks():
-        here = _LEFT + x.share(at) * (WIDTH - _LEFT - _RIGHT) if x is not None else 0.0
-        around.append(_label(here, HEIGHT - _BOTTOM + 16, tick(at), "middle"))
+        around.append(_label(_LEFT - 7, level + 4, tick(value), "end"))
+    for value in [] if x is None else x.ticks():
+        x_position = _LEFT + x.share(value) * (WIDTH - _LEFT - _RIGHT) if x is not None else 0.0
+        around.append(_label(x_position, HEIGHT - _BOTTOM + 16, tick(value), "middle"))
     if x is not None:
         around.append(_label((WIDTH + _LEFT) / 2, HEIGHT - 5, x.label, "middle"))
     around.append(_label(0, 12, y.label, "start"))
@@ -254,7 +254,7 @@ def _short(text: str) -> str:
 
 
 def tick(value: float) -> str:
-    """A number of an axis: 0.05, 20, 5k, 3M."""
+    """A number as a tick label: 0.05, 20, 5k, 3M."""
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
             return f"{value / unit:.3g}{letter}"

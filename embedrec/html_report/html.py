@@ -1,4 +1,4 @@
-"""HTML from Python: every text is escaped where it goes in."""
+"""HTML from Python: every text is escaped on insertion."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from embedrec.text.control_characters import visible
 
 
 class Safe(str):
-    """HTML that is as it should be; any other text is escaped."""
+    """HTML that is inserted unescaped; all other texts are escaped."""
 
     __slots__ = ()
 
 
 def element(tag: str, *inside: Any, **attributes: Any) -> Safe:
-    """<tag …>inside</tag>. Names of attributes have "_" for "-", and one at the end where Python knows the word."""
-    given = "".join(
+    """<tag …>inside</tag>. Attribute names have "_" for "-", and a trailing "_" if they are Python keywords."""
+    written = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{escape(_text(value), quote=True)}"'
         for name, value in attributes.items()
         if value is not None
     )
-    return Safe(f"<{tag}{given}>" + ("" if tag in _EMPTY else f"{joined(inside)}</{tag}>"))
+    return Safe(f"<{tag}{written}>" + ("" if tag in _EMPTY else f"{join(inside)}</{tag}>"))
 
 
 _EMPTY = ("meta", "input")
 
 
-def joined(parts: Iterable[Any]) -> Safe:
-    """Parts one after another, escaped unless they are Safe; None is nothing."""
+def join(parts: Iterable[Any]) -> Safe:
+    """Concatenate parts, escaped unless they are Safe; None is omitted."""
     return Safe("".join(p if isinstance(p, Safe) else escape(_text(p)) for p in parts if p is not None))
 
 
 def table(rows: Sequence[Mapping[str, Any]], *, shade: Iterable[str] = ()) -> Safe:
-    """Rows of the same columns; numbers stand right, and are shaded by size in the columns of `shade`."""
+    """A table of rows with the same columns; numbers are right-aligned, and shaded by size in `shade` columns."""
     if not rows:
         return Safe("")
     heads = list(rows[0])
@@ -61,7 +61,7 @@ def card(name: str, *inside: Any) -> Safe:
 
 
 def figure(value: Any) -> str:
-    """A value as people read it: four digits after the point for shares, thousands apart, "–" for nothing."""
+    """A formatted value: four decimals for shares, thousands separators, "–" for None."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -85,7 +85,7 @@ def _largest(rows: Sequence[Mapping[str, Any]], name: str) -> float:
 
 
 def _text(value: Any) -> str:
-    """A text that UTF-8 can hold, without characters that HTML forbids, and with those written out that act unseen, as
-    an override of direction does: it would turn round what stands behind it."""
+    """A text without surrogates and characters that HTML forbids; invisible characters such as direction overrides,
+    which would reverse the text after them, are escaped."""
     text = str(value).encode("utf-8", "backslashreplace").decode()
     return visible("".join(c if c >= " " or c in "\t\n" else "\ufffd" for c in text))

@@ -1,4 +1,4 @@
-"""Vectors on a plane: principal components, or UMAP where it is installed."""
+"""Project vectors to a plane: principal components, or UMAP if it is installed."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from embedrec.vectors.exact_search import unit
 Method = Literal["auto", "pca", "umap"]
 
 
-def on_a_plane(
-    embeddings: Embeddings, rows: np.ndarray, way: Method = "auto", *, seed: int = 0
+def project_to_plane(
+    embeddings: Embeddings, rows: np.ndarray, method: Method = "auto", *, seed: int = 0
 ) -> tuple[np.ndarray, str]:
-    """Places (m, 2) float64 between −1 and 1 of the items in these rows (m,), and the way they were found.
+    """Positions (m, 2) float64 between −1 and 1 of the items in these rows (m,), and the name of the method used.
 
-    way  "pca", "umap", or "auto": UMAP (McInnes, Healy & Melville 2018) where it is installed
+    method  "pca", "umap", or "auto": UMAP (McInnes, Healy & Melville 2018) if it is installed
 
-    Raises SettingsError where UMAP is asked for and not installed.
+    Raises SettingsError for "umap" if it is not installed.
     """
-    if way == "umap" and find_spec("umap") is None:
-        raise SettingsError("UMAP is not installed; run `pip install umap-learn`, or take pca")
+    if method == "umap" and find_spec("umap") is None:
+        raise SettingsError("UMAP is not installed; run `pip install umap-learn`, or use pca")
     vectors = embeddings.vectors[rows]
     vectors = (unit(vectors) if embeddings.metric == "cosine" else np.asarray(vectors)).astype(np.float64)
-    if (way == "umap" or (way == "auto" and find_spec("umap") is not None)) and len(rows) > _FEW:
-        places, name = _umap(vectors, seed), "UMAP"
+    if (method == "umap" or (method == "auto" and find_spec("umap") is not None)) and len(rows) > _UMAP_NEIGHBOURS:
+        positions, name = _umap(vectors, seed), "UMAP"
     else:
-        places, name = _components(vectors), "principal components"
-    places = places - (places.max(axis=0) + places.min(axis=0)) / 2
-    return places / max(float(np.abs(places).max()), 1e-12), name
+        positions, name = _components(vectors), "principal components"
+    positions = positions - (positions.max(axis=0) + positions.min(axis=0)) / 2
+    return positions / max(float(np.abs(positions).max()), 1e-12), name
 
 
-_FEW = 15  # UMAP has so many neighbours
+_UMAP_NEIGHBOURS = 15  # the default of UMAP, which needs more items than that
 
 
 def _components(vectors: np.ndarray) -> np.ndarray:
-    """The first two principal components (m, 2), each with the sign that makes its largest part positive."""
+    """The first two principal components (m, 2), each with the sign that makes its largest loading positive."""
     centred = vectors - vectors.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)
-    two = np.zeros((vectors.shape[1], 2))
-    found = axes[:, ::-1][:, :2]  # the largest first
-    two[:, : found.shape[1]] = found
-    two *= np.sign(two[np.abs(two).argmax(axis=0), [0, 1]] + (two == 0).all(axis=0))
-    return centred @ two
+    components = np.zeros((vectors.shape[1], 2))
+    largest = axes[:, ::-1][:, :2]  # by eigenvalue, descending
+    components[:, : largest.shape[1]] = largest
+    components *= np.sign(components[np.abs(components).argmax(axis=0), [0, 1]] + (components == 0).all(axis=0))
+    return centred @ components
 
 
 def _umap(vectors: np.ndarray, seed: int) -> np.ndarray:
     from umap import UMAP
 
-    places: np.ndarray = UMAP(metric="euclidean", random_state=seed % 2**32, n_jobs=1).fit_transform(vectors)
-    return places.astype(np.float64)
+    positions: np.ndarray = UMAP(metric="euclidean", random_state=seed % 2**32, n_jobs=1).fit_transform(vectors)
+    return positions.astype(np.float64)

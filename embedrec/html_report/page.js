@@ -44,7 +44,7 @@
       }
       pen.globalAlpha = 1; pen.fillStyle = ink; pen.strokeStyle = card; pen.lineWidth = 3; pen.lineJoin = "round";
       pen.font = "12px system-ui, sans-serif";
-      const shown = (i) => { // of what is in sight
+      const shown = (i) => { // within the visible area
         const [x, y] = place(i);
         return !hidden.has(items[i][5]) && (!found.size || found.has(i)) && x >= 0 && x <= wide && y >= 8 && y <= tall - 8;
       };
@@ -52,7 +52,7 @@
       for (const i of [...items.keys()].filter(shown).slice(0, wide > 600 ? 30 : 12)) {
         const [x, y] = place(i), name = items[i][1], text = name.length > 28 ? name.slice(0, 27) + "…" : name;
         const long = pen.measureText(text).width + 6, right = x + radius(i) + 3;
-        const left = right + long < wide ? right : Math.max(0, x - radius(i) - long + 3); // beside its dot, at the edge too
+        const left = right + long < wide ? right : Math.max(0, x - radius(i) - long + 3); // next to its dot, inside the canvas
         if (taken.some(([u, v, w]) => left < u + w && u < left + long && Math.abs(y - v) < 13)) continue;
         taken.push([left, y, long]);
         pen.strokeText(text, left, y + 4); pen.fillText(text, left, y + 4); // readable over dots
@@ -61,7 +61,7 @@
     }
 
     function at(event) {
-      const here = canvas.getBoundingClientRect(), x = event.clientX - here.left, y = event.clientY - here.top;
+      const bounds = canvas.getBoundingClientRect(), x = event.clientX - bounds.left, y = event.clientY - bounds.top;
       let best = -1, least = 15 * 15;
       for (let i = 0; i < items.length; i++) {
         if (hidden.has(items[i][5])) continue;
@@ -82,9 +82,9 @@
       tip.style.top = y + 16 + "px";
     }
     canvas.addEventListener("pointermove", point);
-    canvas.addEventListener("pointerdown", point); // a finger does not move before
+    canvas.addEventListener("pointerdown", point); // touch screens send no pointermove before
     canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "touch") return; hovered = -1; tip.style.display = "none"; draw(); });
-    canvas.addEventListener("click", (event) => { // closer, around where it was clicked; a fourth time all again
+    canvas.addEventListener("click", (event) => { // zoom in around the click; the fourth click resets
       const [, x, y] = at(event);
       if (zoom >= 8) { zoom = 1; mid = [0, 0]; } else {
         mid = [mid[0] + ((x - wide / 2) * 2) / (wide - 40) / zoom, mid[1] - ((y - tall / 2) * 2) / (tall - 40) / zoom];
@@ -125,7 +125,7 @@
       item.lists.forEach((list, m) => {
         const card = make("div", null, lists);
         make("h3", about.models[m], card);
-        if (!list) { make("p", "does not know it", card); return; }
+        if (!list) { make("p", "not in the vocabulary", card); return; }
         const ol = make("ol", null, card);
         for (const [name, score] of list) {
           const li = make("li", name, ol, about.models.length > 1 && seen.get(name) === about.models.length ? "all" : "");

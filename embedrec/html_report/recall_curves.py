@@ -1,4 +1,4 @@
-"""The curve of an index: what it finds and how fast it is, from few cells or candidates to many."""
+"""The recall curve of an index: recall and speed for a range of cells or candidates."""
 
 from __future__ import annotations
 
@@ -14,55 +14,54 @@ from embedrec.index.serialization import kept_queries, load_index
 from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.faiss_factory import inner
 
-_FIRST, _LEAST, _MOST = 50, 200, 2000  # queries: to see how fast it is, and to measure with
-_SECONDS = 10.0  # of an index, after which no more settings than its own are tried
-_QUICK, _RUNS = 0.2, 3  # a batch of fewer seconds is asked so many times more: others of the machine may slow it down
-_FIRST_EF, _LAST_EF = 32, 1024  # fewer candidates than results find no less
-_ENOUGH = 0.9995  # recall after which more is only slower
+_FIRST, _LEAST, _MOST = 50, 200, 2000  # queries of the first estimate of speed; bounds of the queries measured
+_SECONDS = 10.0  # time limit per index for settings other than its own
+_QUICK, _REPEATS = 0.2, 3  # batches below this time are repeated, to reduce noise
+_FIRST_EF, _LAST_EF = 32, 1024  # fewer candidates than results have no effect
+_ENOUGH = 0.9995  # recall at which the curve ends
 
 
-def curve_of(artifact: Artifact, *, seed: int = 0) -> list[dict[str, Any]]:
-    """Points of an index artifact as of `measuring.measured`, each with its settings, and whether they are the index's
-    own ("kept"): with 1, 2, 4 … cells or candidates, until nearly all is found. One point where there is no such
-    setting.
+def measure_curve(artifact: Artifact, *, seed: int = 0) -> list[dict[str, Any]]:
+    """Measurements of an index artifact with 1, 2, 4 … cells or candidates, until recall is nearly 1: one point per
+    setting, with the setting and whether it is the index's own ("kept"). One point for an index without such a setting.
 
-    Asked are the histories that were kept with the index, else items drawn at random; all points the same ones.
+    The queries are the histories saved with the index, otherwise random items; the same for all points.
     """
     index = load_index(artifact)
     k = int((index.facts.get("promise") or {}).get("k", 20))
     queries = kept_queries(artifact)
-    few = asked_of(index.embeddings, queries, seed, count=_FIRST, k=k)
-    batch_seconds(index, few, runs=1)  # also reads files
-    each = batch_seconds(index, few, runs=1) / len(few.queries)
-    count = min(max(_LEAST, int(1 / each)), _MOST)
-    asked = asked_of(index.embeddings, queries, seed, count=count, k=k)
-    own = {**_point(index, asked, index.settings), "kept": True}
+    first = asked_of(index.embeddings, queries, seed, count=_FIRST, k=k)
+    batch_seconds(index, first, runs=1)  # also reads files
+    seconds_per_query = batch_seconds(index, first, runs=1) / len(first.queries)
+    count = min(max(_LEAST, int(1 / seconds_per_query)), _MOST)
+    sample = asked_of(index.embeddings, queries, seed, count=count, k=k)
+    default_point = {**_point(index, sample, index.settings), "kept": True}
     points, began = [], perf_counter()
-    for settings in _walk(index):
+    for settings in _settings_grid(index):
         if settings == index.settings:
-            points.append(own)
+            points.append(default_point)
         elif perf_counter() - began < _SECONDS:
-            points.append({**_point(index, asked, settings), "kept": False})
-        if own in points and points[-1][f"recall@{k}"] >= _ENOUGH:
+            points.append({**_point(index, sample, settings), "kept": False})
+        if default_point in points and points[-1][f"recall@{k}"] >= _ENOUGH:
             break
     return points
 
 
-def _point(index: Index, asked: RecallSample, settings: SearchSettings) -> dict[str, Any]:
-    said = measured(index, asked, settings)
-    count = len(asked.queries)
-    if count / said["queries_per_second"] < _QUICK:
-        fastest = round(count / batch_seconds(index, asked, settings, runs=_RUNS))
-        said["queries_per_second"] = max(said["queries_per_second"], fastest)
-    return {**{name: getattr(settings, name) for name in KINDS}, **said}
+def _point(index: Index, sample: RecallSample, settings: SearchSettings) -> dict[str, Any]:
+    measurements = measured(index, sample, settings)
+    count = len(sample.queries)
+    if count / measurements["queries_per_second"] < _QUICK:
+        fastest = round(count / batch_seconds(index, sample, settings, runs=_REPEATS))
+        measurements["queries_per_second"] = max(measurements["queries_per_second"], fastest)
+    return {**{name: getattr(settings, name) for name in KINDS}, **measurements}
 
 
-def _walk(index: Index) -> list[SearchSettings]:
-    """The settings of an index, and others with fewer and more cells or candidates, the fewest first."""
-    own, able = index.settings, settings_of_type(index.faiss)
-    if "nprobe" in able:
+def _settings_grid(index: Index) -> list[SearchSettings]:
+    """The settings of an index and others with fewer and more cells or candidates, in ascending order."""
+    own, available = index.settings, settings_of_type(index.faiss)
+    if "nprobe" in available:
         name, value, first, most = "nprobe", own.cells, 1, int(inner(index.faiss).nlist)
-    elif "ef_search" in able:
+    elif "ef_search" in available:
         name, value, first, most = "ef_search", own.candidates, _FIRST_EF, min(_LAST_EF, len(index))
     else:
         return [own]

@@ -71,7 +71,7 @@ def test_attributes_and_cells_are_escaped() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_shares_near_one_stand_apart(values: list[float]) -> None:
-    axis = charts.nines(values, "recall")
+    axis = charts.nines_axis(values, "recall")
     places = [axis.share(v) for v in sorted(values)]
     assert places == sorted(places) and all(0 <= place <= 1 for place in places)
     assert axis.ticks()[0] == axis.low and axis.ticks()[-1] == 1
@@ -79,13 +79,13 @@ def test_shares_near_one_stand_apart(values: list[float]) -> None:
 
 
 def test_nines_are_evenly_spaced() -> None:
-    axis = charts.nines([0.9, 1.0], "recall")
+    axis = charts.nines_axis([0.9, 1.0], "recall")
     assert [round(axis.share(v), 9) for v in (0.9, 0.99, 0.999, 0.9999, 1.0)] == [0, 0.333333333, 0.666666667, 1, 1]
 
 
 @given(st.lists(above, min_size=1, max_size=8))
 def test_a_round_axis_begins_and_ends_near_its_values(values: list[float]) -> None:
-    axis = charts.round_log(values, "ms")
+    axis = charts.round_log_axis(values, "ms")
     assert axis.low <= min(values) * (1 + 1e-9) and axis.high >= max(values) * (1 - 1e-9)
     assert axis.low * 2.5 >= min(values) * (1 - 1e-9)
     assert axis.high / max(values) <= 5 * (1 + 1e-9)
@@ -94,7 +94,9 @@ def test_a_round_axis_begins_and_ends_near_its_values(values: list[float]) -> No
 
 def test_curves_have_colours_tips_and_one_ring() -> None:
     rows = [charts.Curve(f"i{n}", [(0.5, 10, "slow"), (0.9, 100, "fast")], 1 if n == 0 else None) for n in range(9)]
-    drawn = charts.curves(rows, charts.nines([0.5], "recall"), charts.round_log([10, 100], "queries/s"), what="w")
+    drawn = charts.curves(
+        rows, charts.nines_axis([0.5], "recall"), charts.round_log_axis([10, 100], "queries/s"), what="w"
+    )
     assert re.findall(r'<g class="([^"]+)">', drawn) == [*(f"c{n}" for n in range(7)), "c0 again", "c1 again"]
     assert drawn.count('class="ring"') == 1 and drawn.count('class="line"') == 9
     assert "i0: fast" in drawn and "queries/s</text>" in drawn

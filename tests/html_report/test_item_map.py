@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embedrec.errors import SettingsError
-from embedrec.html_report.item_map import on_a_plane
+from embedrec.html_report.item_map import project_to_plane
 from embedrec.vectors.exact_search import unit
 from tests.conftest import some_embeddings
 
@@ -19,7 +19,7 @@ from tests.conftest import some_embeddings
 def test_components_are_those_of_the_decomposition(metric: str) -> None:
     embeddings = some_embeddings(50, 6, metric, spread=0.5)
     rows = np.arange(10, 50)
-    found, way = on_a_plane(embeddings, rows, "pca")
+    found, way = project_to_plane(embeddings, rows, "pca")
     vectors = embeddings.vectors[rows] if metric == "dot" else unit(embeddings.vectors[rows])
     centred = vectors.astype(np.float64) - vectors.astype(np.float64).mean(axis=0)
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
@@ -34,7 +34,7 @@ def test_components_are_those_of_the_decomposition(metric: str) -> None:
 
 @pytest.mark.parametrize(("n", "d"), [(1, 4), (5, 1), (2, 2)])
 def test_small_ones_have_a_place(n: int, d: int) -> None:
-    found, _ = on_a_plane(some_embeddings(n, d), np.arange(n), "pca")
+    found, _ = project_to_plane(some_embeddings(n, d), np.arange(n), "pca")
     assert found.shape == (n, 2) and np.isfinite(found).all() and np.abs(found).max() <= 1
 
 
@@ -51,13 +51,13 @@ def test_umap_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     module.__spec__ = sys.__spec__
     monkeypatch.setitem(sys.modules, "umap", module)
     embeddings = some_embeddings(40, 4)
-    assert on_a_plane(embeddings, np.arange(40), seed=2**32 + 3)[1] == "UMAP"  # its seeds have 32 bits
-    assert on_a_plane(embeddings, np.arange(40), "pca")[1] == "principal components"
-    assert on_a_plane(embeddings, np.arange(8), seed=3)[1] == "principal components"  # too few
+    assert project_to_plane(embeddings, np.arange(40), seed=2**32 + 3)[1] == "UMAP"  # its seeds have 32 bits
+    assert project_to_plane(embeddings, np.arange(40), "pca")[1] == "principal components"
+    assert project_to_plane(embeddings, np.arange(8), seed=3)[1] == "principal components"  # too few
 
 
 def test_umap_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("embedrec.html_report.item_map.find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match="UMAP is not installed; run `pip install umap-learn`, or take pca"):
-        on_a_plane(some_embeddings(40, 4), np.arange(40), "umap")
-    assert on_a_plane(some_embeddings(40, 4), np.arange(40))[1] == "principal components"
+    with pytest.raises(SettingsError, match="UMAP is not installed; run `pip install umap-learn`, or use pca"):
+        project_to_plane(some_embeddings(40, 4), np.arange(40), "umap")
+    assert project_to_plane(some_embeddings(40, 4), np.arange(40))[1] == "principal components"

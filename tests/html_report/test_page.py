@@ -15,11 +15,12 @@ from embedrec.data.features import Features, Lists
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, UnknownItemError
-from embedrec.html_report.content import Subject, subject_of
-from embedrec.html_report.page import page, write_page
+from embedrec.html_report.content import ReportContent, ReportSettings, collect_report
+from embedrec.html_report.page import render_page, write_page
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.word2vec.recipe import Word2Vec
+from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows import build_index, lineage, train
@@ -80,15 +81,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace_of(evil_sessions(safe), tmp_path_factory.mktemp("page"))
 
 
-def about_all(place: Workspace, **more: Any) -> Subject:
-    models = ("popular", "word2vec", "cooccurrence")
-    return subject_of(place, "part", models, ("flat",), comparison=compared(place), **more)
+def about_all(
+    place: Workspace, tables: list[dict[str, Any]] | None = None, report: Report = quiet, **settings: Any
+) -> ReportContent:
+    return collect_report(
+        place,
+        "part",
+        ("popular", "word2vec", "cooccurrence"),
+        ("flat",),
+        ReportSettings(**settings),
+        comparison=compared(place),
+        tables=tables or (),
+        report=report,
+    )
 
 
 def test_texts_of_strangers_stay_texts(place: Workspace) -> None:
     tables = [{"title": text, "note": text, "rows": [{text: text, "x": text}]} for text in EVIL]
     subject = about_all(place, tables=tables)
-    text = page("<script>title</script>", subject)
+    text = render_page("<script>title</script>", subject)
     plain = read_page(text)
     assert plain.tags["script"] == 2  # the values, and the page's own
     assert {"img", "iframe", "b", "u", "i"}.isdisjoint(set(plain.tags) - {"b"})
@@ -106,7 +117,7 @@ def test_it_runs_no_script_but_its_own(place: Workspace) -> None:
     import base64
     import hashlib
 
-    text = page("t", about_all(place))
+    text = render_page("t", about_all(place))
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
     own = next(script for kind, script in read_page(text).scripts if not kind)
     digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
@@ -117,8 +128,8 @@ def test_it_runs_no_script_but_its_own(place: Workspace) -> None:
 
 
 def test_the_first_line_counts(place: Workspace) -> None:
-    assert "part: 1 model, 0 indexes" in page("t", subject_of(place, "part", ("popular",), ()))
-    assert "part: 0 models, 1 index<" in page("t", subject_of(place, "part", (), ("flat",)))
+    assert "part: 1 model, 0 indexes" in render_page("t", collect_report(place, "part", ("popular",), ()))
+    assert "part: 0 models, 1 index<" in render_page("t", collect_report(place, "part", (), ("flat",)))
 
 
 def test_the_seed_places_the_map(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,14 +139,14 @@ def test_the_seed_places_the_map(place: Workspace, monkeypatch: pytest.MonkeyPat
         asked.append((way, seed))
         return np.zeros((len(rows), 2)), "zeros"
 
-    monkeypatch.setattr("embedrec.html_report.content.on_a_plane", on_a_plane)
-    found = subject_of(place, "part", ("word2vec",), (), way="umap", seed=7)
-    assert asked == [("umap", 7)] and found.map is not None and found.map["way"] == "zeros"
+    monkeypatch.setattr("embedrec.html_report.content.project_to_plane", on_a_plane)
+    found = collect_report(place, "part", ("word2vec",), (), ReportSettings(method="umap", seed=7))
+    assert asked == [("umap", 7)] and found.map is not None and found.map["method"] == "zeros"
 
 
 def test_every_section_is_there_and_linked(place: Workspace) -> None:
     tables = [{"title": "T", "note": "", "rows": [{"": "a", "x": "1"}]}]
-    text = page("t", about_all(place, tables=tables))
+    text = render_page("t", about_all(place, tables=tables))
     sections = re.findall(r'<section id="(\w+)">', text)
     assert sections == ["data", "tables", "comparison", "kinds", "training", "indexes", "items", "near", "models"]
     assert re.findall(r'<a href="#(\w+)">', text) == sections
@@ -143,17 +154,20 @@ def test_every_section_is_there_and_linked(place: Workspace) -> None:
 
 
 def test_what_is_missing_is_left_out(place: Workspace) -> None:
-    bare = subject_of(place, "all", (), ())
-    plain = page("t", bare)
+    bare = collect_report(place, "all", (), ())
+    plain = render_page("t", bare)
     assert re.findall(r'<section id="(\w+)">', plain) == ["data"]
     read_page(plain)
-    assert read_page(page("t", subject_of(place, "part", ("popular",), ()))).data == {"map": None, "near": None}
+    assert read_page(render_page("t", collect_report(place, "part", ("popular",), ()))).data == {
+        "map": None,
+        "near": None,
+    }
 
 
 def test_the_figures_are_those_of_the_comparison(place: Workspace) -> None:
     subject = about_all(place)
     assert subject.comparison is not None
-    texts = read_page(page("t", subject)).texts
+    texts = read_page(render_page("t", subject)).texts
     rows = subject.comparison["rows"]
     for row in rows:
         assert row["model"] in texts and f"{row['recall@5']:.4f}" in texts
@@ -161,24 +175,24 @@ def test_the_figures_are_those_of_the_comparison(place: Workspace) -> None:
         assert "{}: {:.4f} ({:.4f} to {:.4f})".format(row["model"], *mrr) in texts
     best, other = rows
     behind = [other[f"behind{end}"] for end in ("", "_low", "_high")]
-    assert f"Behind {best['model']} in recall@5" in texts
+    assert f"Gap to {best['model']} in recall@5" in texts
     assert "{}: {:.4f} ({:.4f} to {:.4f})".format(other["model"], *behind) in texts
 
 
 def test_one_model_is_behind_nobody(place: Workspace) -> None:
     said = compared(place)
     said["rows"] = [{k: v for k, v in said["rows"][0].items() if not k.startswith("behind")}]
-    texts = read_page(page("t", subject_of(place, "part", ("popular",), (), comparison=said))).texts
-    assert not any(text.startswith("Behind") for text in texts) and "recall@5" in texts
+    texts = read_page(render_page("t", collect_report(place, "part", ("popular",), (), comparison=said))).texts
+    assert not any(text.startswith("Gap to") for text in texts) and "recall@5" in texts
 
 
 def test_models_without_neighbours_are_named(place: Workspace) -> None:
-    texts = read_page(page("t", about_all(place))).texts
-    assert any(text.endswith("Left out, as they answer histories and not items: popular.") for text in texts)
+    texts = read_page(render_page("t", about_all(place))).texts
+    assert any(text.endswith("Omitted, because they have no item neighbours: popular.") for text in texts)
 
 
 def test_settings_are_as_toml_has_them(place: Workspace) -> None:
-    texts = read_page(page("t", about_all(place))).texts
+    texts = read_page(render_page("t", about_all(place))).texts
     assert {"false", "days", "–"} <= set(texts) and not {"False", "None"} & set(texts)
 
 
@@ -187,7 +201,7 @@ def test_indexes_are_measured_when_asked(place: Workspace) -> None:
     subject = about_all(place, curves=True, report=lambda event, **n: told.append((n["done"], n["total"], n["unit"])))
     assert told[-1] == (1, 1, "indexes")
     assert [point["recall@20"] for point in subject.indexes[0]["curve"]] == [1]
-    assert any("asked anew" in text for text in read_page(page("t", subject)).texts)
+    assert any("measured for this page" in text for text in read_page(render_page("t", subject)).texts)
 
 
 def test_neighbours_are_those_of_the_models(place: Workspace) -> None:
@@ -210,7 +224,11 @@ def test_the_map_is_of_the_most_popular_and_coloured_by_labels(place: Workspace)
     assert subject.map is not None
     mentions = [item[2] for item in subject.map["items"]]
     assert mentions == sorted(mentions, reverse=True)
-    assert (subject.map["by"], subject.map["way"], len(subject.map["groups"])) == ("<i>tags", "principal components", 8)
+    assert (subject.map["by"], subject.map["method"], len(subject.map["groups"])) == (
+        "<i>tags",
+        "principal components",
+        8,
+    )
     assert subject.map["groups"][-1] == "other"
     for _, name, _, x, y, group in subject.map["items"]:
         assert subject.map["groups"][group] in (name, "other")
@@ -228,7 +246,7 @@ def test_colours_by_popularity_and_by_a_file(place: Workspace, tmp_path: Path) -
     with pytest.raises(SettingsError, match=r"'tags' is neither a file nor a list .*; did you mean '<i>tags'"):
         about_all(place, label="tags")
     with pytest.raises(SettingsError, match="none of the models has vectors"):
-        subject_of(place, "part", ("popular",), (), label="<i>tags")
+        collect_report(place, "part", ("popular",), (), ReportSettings(label="<i>tags"))
     with pytest.raises(UnknownItemError):
         about_all(place, items=["nothing like it"])
 
@@ -236,14 +254,14 @@ def test_colours_by_popularity_and_by_a_file(place: Workspace, tmp_path: Path) -
 def test_the_file_is_the_page(place: Workspace, tmp_path: Path) -> None:
     subject = about_all(place)
     write_page(tmp_path / "deep" / "r.html", "t", subject)
-    assert (tmp_path / "deep" / "r.html").read_text(encoding="utf-8") == page("t", subject)
+    assert (tmp_path / "deep" / "r.html").read_text(encoding="utf-8") == render_page("t", subject)
 
 
 def test_characters_that_act_unseen_are_written_out(place: Workspace) -> None:
     """An override of direction would turn round what stands behind it; a table cell and the script's values alike."""
     odd = "a\u202eb\x9bc\x7f"
     tables = [{"title": odd, "note": odd, "rows": [{odd: odd, "x": "y"}]}]
-    text = page(odd, about_all(place, tables=tables))
+    text = render_page(odd, about_all(place, tables=tables))
     assert not {"\u202e", "\x9b", "\x7f"} & set(text)
     assert "a\\u202eb\\x9bc\\x7f" in read_page(text).texts
     shown = "a\\u202eb\\x9bc\\x7f"

@@ -10,7 +10,7 @@ import pytest
 
 from embedrec.html_report.html import element
 from embedrec.html_report.index_section import indexes_section
-from embedrec.html_report.recall_curves import curve_of
+from embedrec.html_report.recall_curves import measure_curve
 from embedrec.index.build import build_index
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
@@ -34,7 +34,7 @@ def saved(folder: Path, kind: str, settings: SearchSettings, **more: Any) -> art
 )
 def test_its_points_are_what_searches_find(tmp_path: Path, kind: str, name: str, own: int, numbers: list[Any]) -> None:
     source = saved(tmp_path / "index", kind, SearchSettings(**{name: own} if name else {}))
-    points = curve_of(source)
+    points = measure_curve(source)
     found = [point[name] if name else None for point in points]
     assert found == numbers[: len(found)] and len(found) >= min(len(numbers), 2)
     assert [point["kept"] for point in points] == [not name or number == own for number in found]
@@ -51,7 +51,7 @@ def test_its_points_are_what_searches_find(tmp_path: Path, kind: str, name: str,
 
 def test_kept_histories_are_what_is_asked(tmp_path: Path) -> None:
     queries = np.random.default_rng(1).normal(size=(7, 8)).astype(np.float32)
-    points = curve_of(saved(tmp_path / "index", "IVF16,Flat", SearchSettings(nprobe=2), queries=queries))
+    points = measure_curve(saved(tmp_path / "index", "IVF16,Flat", SearchSettings(nprobe=2), queries=queries))
     assert {point["recall_queries"] for point in points} == {7}
 
 
@@ -70,8 +70,8 @@ def test_a_page_draws_curves_and_their_points() -> None:
     assert page.tags["svg"] == 2 and page.tags["path"] == 2  # a line in either chart; one point has none
     assert page.texts.count("<b>one") == 3 and page.texts.count("two") == 3  # two legends and a table
     assert "<b>one: nprobe 2, recall@20 0.9000, 4,000 queries/s, 0.25 ms" in page.texts
-    assert any("asked anew" in text for text in page.texts)
-    assert page.tags["details"] == 1 and "<b>one: the points of its curve" in page.texts and "●" in page.texts
+    assert any("measured for this page" in text for text in page.texts)
+    assert page.tags["details"] == 1 and "<b>one: points of the curve" in page.texts and "●" in page.texts
     assert "0.9912" in page.texts and "queries/s" in page.texts and "p50 ms" in page.texts
 
 
@@ -81,8 +81,8 @@ def test_what_was_tried_for_a_promise_is_a_curve_a_type() -> None:
         del point["recall@20"]
     page = read(told("x", points=tried))
     assert page.texts.count("x: a") == 2 and page.texts.count("x: b") == 2
-    assert "recall@10" in page.texts and "x: what was tried for its promise" in page.texts
-    assert not any("asked anew" in text for text in page.texts)
+    assert "recall@10" in page.texts and "x: candidates for the search target" in page.texts
+    assert not any("measured for this page" in text for text in page.texts)
 
 
 def test_an_index_that_was_not_measured_is_in_the_table_only() -> None:
