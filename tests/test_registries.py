@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from embedrec.export.policies.settings import POLICIES, option_of
 from embedrec.index.index_types import INDEXES, IndexType
 from embedrec.models import MODELS, SAVED_MODELS, ModelEntry, recipe_class
 from embedrec.models.serialization import load_model
+from embedrec.publish import TARGETS, TargetEntry
+from embedrec.publish.content import PublishContent
+from embedrec.publish.endpoint import Endpoint
 from embedrec.readers import READERS, ReaderEntry, reader
 from embedrec.storage import artifacts
 from scripts.registries import ROOT, files
@@ -94,7 +98,7 @@ def test_generated_files_are_up_to_date() -> None:
     assert {path.stem for path in (ROOT / "configs").glob("*.toml")} == set(MODELS)
 
 
-@pytest.mark.parametrize("registry", [SAVED_MODELS, READERS, INDEXES], ids=["models", "readers", "index types"])
+@pytest.mark.parametrize("registry", [SAVED_MODELS, READERS, INDEXES, TARGETS])
 def test_summaries_fit_a_line(registry: dict[str, Entry | IndexType]) -> None:
     assert all(0 < len(entry.summary) <= WIDTH for entry in registry.values())
 
@@ -189,3 +193,37 @@ def test_policies_are_the_options_of_export(run: Run) -> None:  # noqa: F811
     assert " ".join(shown.split()).count("Down-weight") == 2
     for name in POLICIES:
         assert callable(resolve(POLICIES, name, "policy").create)
+
+
+@dataclass
+class Board:
+    """A service of a test."""
+
+    endpoint: Endpoint
+    prefix: str
+
+    def measure(self, content: PublishContent) -> dict[str, int]:
+        assert (str(self.endpoint), self.endpoint.secret, self.prefix) == ("board://x", "key", "embedrec")
+        return {"rows": len(content.vocab), "bytes": 1}
+
+
+def test_a_target_is_a_file_and_a_line(
+    run: Run,  # noqa: F811
+    compass: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    entry = TargetEntry(f"{__name__}:Board", "A board of a test.", "BOARD_URL", "BOARD_KEY")
+    monkeypatch.setitem(TARGETS, "board", entry)
+    monkeypatch.setenv("BOARD_URL", "board://x")
+    monkeypatch.setenv("BOARD_KEY", "key")
+    assert "board     A board of a test." in walked(run, "publish", "--help").out
+    assert completed("embedrec publish bo", monkeypatch, capsys) == ["board"]
+    assert walked(run, "publish", "board", "--dry-run", "--workspace", compass).rows == [["board", "6", "1"]]
+
+
+def test_every_target_is_published_to_and_documented(run: Run) -> None:  # noqa: F811
+    readme = (ROOT / "README.md").read_text()
+    for name in TARGETS:
+        assert "--dry-run" in walked(run, "publish", name, "--help").out and f"embedrec publish {name}" in readme
+        assert callable(resolve(TARGETS, name, "target"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,34 @@ from embedrec.cli.shared.command_group import Named
 from embedrec.cli.shared.options import emit, note, use_threads
 from embedrec.cli.shared.publish_options import content_options, list_option, service_options, undoes
 from embedrec.cli.shared.search_options import check_not_both
+from embedrec.config import resolve
+from embedrec.publish import TARGETS
 
 if TYPE_CHECKING:
     from embedrec.publish.content import PublishContent
-    from embedrec.publish.endpoint import Endpoint
-    from embedrec.publish.generations import Generation, Target
+    from embedrec.publish.generations import Generation
     from embedrec.storage.workspace import Workspace
 
+_BOTH_IF_VECTORS = "both, or neighbours where there are no vectors"
 
-@click.group(cls=Named, short_help="Write neighbours and vectors to what other services read.")
+
+class Targets(Named):
+    """A command for every target: one written below, else one made from its entry in the registry."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(TARGETS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in TARGETS:
+            return None
+        command = super().get_command(ctx, cmd_name) or service_command(cmd_name)
+        command.short_help = TARGETS[cmd_name].summary
+        return command
+
+
+@click.group(cls=Targets, short_help="Write neighbours and vectors to what other services read.")
 def publish() -> None:
-    """Write every item's neighbours, vectors, or both to Redis, PostgreSQL, Qdrant, or Parquet files.
+    """Write every item's neighbours, vectors, or both to a service, or to Parquet files.
 
     Takes the latest index, or a newer model of cooccurrence of the same data, which needs none. One that is stale, as
     what it was made of has changed since, is refused without --stale-ok.
@@ -41,8 +58,21 @@ def publish() -> None:
     """
 
 
-@publish.command("redis", short_help="A list or a JSON string a key.")
-@service_options("EMBEDREC_REDIS_URL")
+def service_command(name: str) -> click.Command:
+    """The command of a target that has no options of its own."""
+    entry = TARGETS[name]
+
+    @click.command(name, help=f"{entry.summary}\n\nThe URL may be in {entry.url}.")
+    @service_options(entry.url)
+    @content_options(_BOTH_IF_VECTORS)
+    def command(url: str, prefix: str, retries: int, **given: Any) -> None:
+        _publish(name, (prefix,), url, retries, **given)
+
+    return command
+
+
+@publish.command("redis")
+@service_options(TARGETS["redis"].url)
 @click.option(
     "--format",
     "kind",
@@ -62,16 +92,14 @@ def redis(url: str, prefix: str, kind: Any, retries: int, **given: Any) -> None:
 
     The key of an item is PREFIX:GENERATION:ITEM. Readers get PREFIX:served, which holds the generation, then the key.
     """
-    from embedrec.publish.redis import Redis
-
-    _publish(lambda place: Redis(place, prefix, kind), url, "REDISCLI_AUTH", retries, items="neighbours", **given)
+    _publish("redis", (prefix, kind), url, retries, items="neighbours", **given)
 
 
-@publish.command("postgres", short_help="Tables of neighbours and vectors, with pgvector.")
-@service_options("EMBEDREC_POSTGRES_URL")
+@publish.command("postgres")
+@service_options(TARGETS["postgres"].url)
 @click.option("--schema", metavar="NAME", help="Schema of the tables [default: the connection's].")
 @click.option("--hnsw", is_flag=True, help="Give the vectors an HNSW index.")
-@content_options("both, or neighbours where there are no vectors")
+@content_options(_BOTH_IF_VECTORS)
 def postgres(url: str, prefix: str, schema: str | None, hnsw: bool, retries: int, **given: Any) -> None:
     """Neighbours and vectors in PostgreSQL at URL: postgresql://. It may stand in EMBEDREC_POSTGRES_URL; the variables
     of libpq, such as PGPASSWORD, hold too.
@@ -82,13 +110,11 @@ def postgres(url: str, prefix: str, schema: str | None, hnsw: bool, retries: int
 
     Readers ask the views PREFIX_neighbours (item, rank, other, score) and PREFIX_vectors (item, vector).
     """
-    from embedrec.publish.postgres import Postgres
-
-    _publish(lambda place: Postgres(place, prefix, schema, hnsw), url, None, retries, **given)
+    _publish("postgres", (prefix, schema, hnsw), url, retries, **given)
 
 
-@publish.command("qdrant", short_help="A collection of vectors.")
-@service_options("EMBEDREC_QDRANT_URL")
+@publish.command("qdrant")
+@service_options(TARGETS["qdrant"].url)
 @content_options("both")
 def qdrant(url: str, prefix: str, retries: int, **given: Any) -> None:
     """Vectors, with neighbours in their payloads, in Qdrant at URL: http://, https://, or a folder for the engine that
@@ -100,18 +126,16 @@ def qdrant(url: str, prefix: str, retries: int, **given: Any) -> None:
 
     Readers ask the alias PREFIX. One publish at a time.
     """
-    from embedrec.publish.qdrant import Qdrant
-
     if given["items"] == "neighbours":
         raise click.UsageError("qdrant takes vectors; give --items vectors or both")
     given["items"] = given["items"] or "both"
-    _publish(lambda place: Qdrant(place, prefix), url, "QDRANT_API_KEY", retries, **given)
+    _publish("qdrant", (prefix,), url, retries, **given)
 
 
-@publish.command("parquet", short_help="A folder of Parquet files.")
+@publish.command("parquet")
 @click.argument("folder", type=click.Path(path_type=Path))
 @list_option
-@content_options("both, or neighbours where there are no vectors")
+@content_options(_BOTH_IF_VECTORS)
 def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: int, **given: Any) -> None:
     """Neighbours (item, rank, other, score) and vectors as Parquet files in FOLDER, which is replaced as a whole: it
     keeps no older generation.
@@ -137,9 +161,9 @@ def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: 
 
 
 def _publish(
-    made: Callable[[Endpoint], Target],
+    name: str,
+    options: tuple[Any, ...],
     url: str,
-    secret: str | None,
     retries: int,
     *,
     listing: bool,
@@ -152,7 +176,7 @@ def _publish(
     threads: int,
     **given: Any,
 ) -> None:
-    """Publish to a service; `secret` names the variable that may hold a password or key."""
+    """Publish to the service `name` of the registry; `options` are those of its `Target`, after the endpoint."""
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.publish.endpoint import Endpoint, Retries
     from embedrec.publish.generations import generations_at
@@ -161,16 +185,16 @@ def _publish(
 
     undone = undoes(listing, rollback, generation)
     with Progress("publish") as report:
-        found = os.environ.get(secret) if secret is not None else None
-        place = Endpoint(url, found or None, Retries(retries), report)
-        target = made(place)
-        name = type(target).__name__.lower()
+        endpoint = Endpoint(url, os.environ.get(TARGETS[name].secret) or None, Retries(retries), report)
+        target = resolve(TARGETS, name, "target")(endpoint, *options)
         if undone and listing:
             _say_listed(generations_at(target), as_json)
             return
         if undone:
             now, before = roll_back(target, generation)
-            note(f"{place} serves generation {now} again, instead of {before or 'none'}; another --rollback goes back")
+            note(
+                f"{endpoint} serves generation {now} again, instead of {before or 'none'}; another --rollback goes back"
+            )
             emit([{"target": name, "generation": now, "before": before}], as_json)
             return
         publication = _publication(**given)
@@ -180,7 +204,7 @@ def _publish(
             return
         started = perf_counter()
         done = publish_to(publication, target, keep=keep, grace=grace, report=report)
-    _say_done(name, str(place), done.generation, done.written, perf_counter() - started, as_json)
+    _say_done(name, str(endpoint), done.generation, done.written, perf_counter() - started, as_json)
 
 
 def _say_listed(found: Sequence[Generation], as_json: bool) -> None:
