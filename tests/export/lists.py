@@ -11,6 +11,7 @@ from embedrec.export.policies.base import PolicyInputs
 from embedrec.export.result_lists import ResultLists
 from tests.conftest import of_lists
 
+TEXT_FILES = ("l.txt", "l.tsv", "l.jsonl", "l.redis")
 Lists = list[list[tuple[int, float]]]  # of each seed the rows of its results and their scores
 
 
@@ -26,7 +27,7 @@ def some_lists(n: int, k: int, seed: int = 0, full: float = 0.7) -> TopK:
     return best_first(rows, scores, Vocab([f"i{row}" for row in range(n)]))
 
 
-def answers_of(found: TopK, vocab: Vocab | None = None) -> ResultLists:
+def lists_of(found: TopK, vocab: Vocab | None = None) -> ResultLists:
     """Answers that give these lists, as often as they are asked."""
     vocab = found.vocab if vocab is None else vocab
 
@@ -36,7 +37,7 @@ def answers_of(found: TopK, vocab: Vocab | None = None) -> ResultLists:
     return ResultLists(vocab, vocab, best, found.k)
 
 
-def material_of(vocab: Vocab, sessions: Sessions | None = None, features: Features | None = None) -> PolicyInputs:
+def inputs_of(vocab: Vocab, sessions: Sessions | None = None, features: Features | None = None) -> PolicyInputs:
     return PolicyInputs(
         vocab,
         lambda: of_lists([], vocab) if sessions is None else sessions,
@@ -44,9 +45,14 @@ def material_of(vocab: Vocab, sessions: Sessions | None = None, features: Featur
     )
 
 
-def plain(found: TopK) -> Lists:
+def as_lists(found: TopK) -> Lists:
     """The lists in Python's own lists, without what is missing."""
     return [
         [(row, score) for row, score in zip(rows, scores, strict=True) if row >= 0]
         for rows, scores in zip(found.rows.tolist(), found.scores.tolist(), strict=True)
     ]
+
+
+def named(ids: object, *, some: bool = True) -> Vocab:
+    vocab = Vocab(ids)  # type: ignore[arg-type]
+    return Vocab(vocab.ids, np.array([f'"{i}", the\n{i}th' if some else "" for i in vocab.ids], dtype=object))

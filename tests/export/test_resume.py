@@ -16,24 +16,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import embedrec.export.result_lists as answers_module
 import embedrec.export.write_lists as export_module
 from embedrec.data import Vocab
 from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError
+from embedrec.export import result_lists
 from embedrec.export.file_format import layout_of
 from embedrec.export.policies.settings import Policies
 from embedrec.export.result_lists import ResultLists
 from embedrec.export.resume import ResumableExport, open_export
 from embedrec.export.write_lists import ExportResult, ExportSettings, export_lists
-from tests.export.lists import answers_of, material_of, some_lists
+from tests.export.lists import inputs_of, lists_of, some_lists
 
-FOUND = some_lists(50, 6)
+LISTS = some_lists(50, 6)
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers_module, "BLOCK", 7)
+    monkeypatch.setattr(result_lists, "BLOCK", 7)
 
 
 class Ended(KeyboardInterrupt):
@@ -42,7 +42,7 @@ class Ended(KeyboardInterrupt):
 
 def ending(after: int, asked: list[int]) -> ResultLists:
     """Answers that are interrupted after so many blocks, and keep what they were asked for."""
-    whole = answers_of(FOUND)
+    whole = lists_of(LISTS)
 
     def best(rows: np.ndarray, k: int) -> TopK:
         if len(asked) == after:
@@ -57,7 +57,7 @@ def export(
     target: Path, answers: ResultLists, policies: Policies, about: object = 1, resume: bool = True
 ) -> ExportResult:
     wanted = ExportSettings(3, policies, layout=layout_of(target.name))
-    return export_lists(target, answers, wanted, material_of(FOUND.vocab), {"about": about}, resume=resume)
+    return export_lists(target, answers, wanted, inputs_of(LISTS.vocab), {"about": about}, resume=resume)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def export(
 @pytest.mark.parametrize("name", ["l.txt", "l.tsv.gz", "l.parquet"])
 def test_it_goes_on_where_it_was(tmp_path: Path, policies: Policies, name: str) -> None:
     target = tmp_path / name
-    export(target, answers_of(FOUND), policies)
+    export(target, lists_of(LISTS), policies)
     expected = target.read_bytes()
     target.write_bytes(b"the old one")
     for stops in range(1, 8):
@@ -97,7 +97,7 @@ def test_another_source_starts_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut off", "flipped", "more"])
 def test_damaged_blocks_are_made_again(tmp_path: Path, name: str, damage: str) -> None:
     target = tmp_path / "l.tsv"
-    export(target, answers_of(FOUND), Policies())
+    export(target, lists_of(LISTS), Policies())
     expected = target.read_bytes()
     with pytest.raises(Ended):
         export(target, ending(5, []), Policies())
@@ -118,7 +118,7 @@ def test_two_at_once_are_refused(tmp_path: Path) -> None:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(SettingsError, match=r"another export to .*l\.txt is running; wait for it"):
-            export(tmp_path / "l.txt", answers_of(FOUND), Policies())
+            export(tmp_path / "l.txt", lists_of(LISTS), Policies())
     assert folder.is_dir()
 
 
@@ -131,7 +131,7 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target, asked = tmp_path / "l.txt", list[int]()
-    expected = export(tmp_path / "other.txt", answers_of(FOUND), Policies())
+    expected = export(tmp_path / "other.txt", lists_of(LISTS), Policies())
     with monkeypatch.context() as patch:
 
         def full(*given: object, **more: object) -> None:
@@ -159,25 +159,25 @@ def test_ids_that_cannot_stand_in_text_are_told_before_the_search(tmp_path: Path
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.txt").write_text("the old one")
     (tmp_path / "link.txt").symlink_to("real.txt")
-    export(tmp_path / "link.txt", answers_of(FOUND), Policies())
+    export(tmp_path / "link.txt", lists_of(LISTS), Policies())
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "real.txt").read_text().startswith("i0 ")
 
 
 def test_kept_lists_are_what_was_made(tmp_path: Path) -> None:
     def made(parts: Iterable[slice]) -> Iterator[TopK]:
-        return (answers_of(FOUND).block(here, 6) for here in parts)
+        return (lists_of(LISTS).block(here, 6) for here in parts)
 
     kept = ResumableExport(tmp_path).lists("x", 50, 6, made)
     rows, scores = kept.block(slice(3, 20))
-    assert np.array_equal(rows, FOUND.rows[3:20]) and np.array_equal(scores, FOUND.scores[3:20])
-    assert np.array_equal(kept.mapped(), FOUND.rows)
+    assert np.array_equal(rows, LISTS.rows[3:20]) and np.array_equal(scores, LISTS.scores[3:20])
+    assert np.array_equal(kept.mapped(), LISTS.rows)
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """SIGKILL, twenty times: the target holds the old bytes or the new ones, and what is resumed ends the same."""
     target, rng, policies = tmp_path / "l.tsv", random.Random(0), Policies(mutual=True)
-    whole = answers_of(FOUND)
+    whole = lists_of(LISTS)
 
     def slowly(rows: np.ndarray, k: int) -> TopK:
         time.sleep(0.002)
@@ -211,7 +211,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers_module, "BLOCK", 64)
+    monkeypatch.setattr(result_lists, "BLOCK", 64)
     found = some_lists(64, 20)
 
     def peak(q: int) -> int:
@@ -224,10 +224,10 @@ def test_memory_does_not_grow_with_the_lists(tmp_path: Path, monkeypatch: pytest
             ResultLists(vocab, vocab, best, 20),
             ExportSettings(20, Policies(min_score=-9), layout=layout_of("l.tsv")),
         )
-        export_lists(tmp_path / "l.tsv", answers, wanted, material_of(vocab), {})  # whatever is made once has been made
+        export_lists(tmp_path / "l.tsv", answers, wanted, inputs_of(vocab), {})  # whatever is made once has been made
         tracemalloc.start()
         try:
-            export_lists(tmp_path / "l.tsv", answers, wanted, material_of(vocab), {})
+            export_lists(tmp_path / "l.tsv", answers, wanted, inputs_of(vocab), {})
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

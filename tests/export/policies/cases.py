@@ -1,0 +1,49 @@
+"""Lists and sessions for tests of policies, and their comparison with slow twins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embedrec.data import Sessions
+from embedrec.data.topk import TopK
+from embedrec.export.policies.base import Policy
+from tests.conftest import of_lists
+from tests.export.lists import Lists, as_lists, some_lists
+
+N = 40
+
+SEEDS = np.arange(N)
+
+LISTS = some_lists(N, 12, seed=1)
+
+ITEMS = LISTS.vocab
+
+
+def logs(seed: int = 0) -> Sessions:
+    """Sessions of items of which low rows are popular; items come twice in some, and one item is in none."""
+    rng = np.random.default_rng(seed)
+    lists = [[f"i{int(row)}" for row in (N - 1) * rng.random(rng.integers(1, 9)) ** 2] for _ in range(150)]
+    return of_lists(lists, ITEMS)
+
+
+def held(sessions: Sessions) -> list[set[int]]:
+    """Of each item the sessions that hold it."""
+    return [{s for s in range(len(sessions)) if row in sessions[s]} for row in range(N)]
+
+
+def applied(policy: Policy, found: TopK = LISTS) -> Lists:
+    rows, scores = found.rows.copy(), found.scores.copy()
+    changed = policy.apply(SEEDS, found)
+    assert np.array_equal(found.rows, rows) and np.array_equal(found.scores, scores)
+    return as_lists(changed)
+
+
+def close(found: Lists, expected: Lists) -> None:
+    assert [[row for row, _ in results] for results in found] == [[row for row, _ in results] for results in expected]
+    for mine, other in zip(found, expected, strict=True):
+        assert [score for _, score in mine] == pytest.approx([score for _, score in other], rel=1e-5, abs=1e-6)
+
+
+def ranked(results: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    return sorted(results, key=lambda result: (-np.float32(result[1]), result[0]))

@@ -1,0 +1,81 @@
+"""Back-off against a slow twin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embedrec.data import Vocab
+from embedrec.data.features import Categories, Features
+from embedrec.data.topk import TopK
+from embedrec.export.policies import backfill
+from embedrec.export.policies.backfill import BackOff, CappedBackOff
+from embedrec.export.policies.session_index import index_sessions
+from embedrec.export.policies.thresholds import cap_feature
+from tests.conftest import of_lists
+from tests.export.lists import as_lists
+from tests.export.policies.cases import ITEMS, LISTS, SEEDS, N, applied, close, held, logs, ranked
+
+
+def slow_back_off(seed: int, results: list[tuple[int, float]], k: int, reach: int) -> list[tuple[int, float]]:
+    if len(results) >= k:
+        return results
+    sessions = logs()
+    of, counts = held(sessions), np.bincount(sessions.items, minlength=N)
+    results, there = list(results), {seed, *(row for row, _ in results)}
+    together = ranked(
+        [
+            (row, len(of[seed] & of[row]) / (len(of[seed]) * len(of[row])) ** 0.5)
+            for row in range(N)
+            if row not in there and of[seed] & of[row]
+        ]
+    )
+    popular = sorted((row for row in range(N)), key=lambda row: (-counts[row], row))
+    for row, score in together + [(row, counts[row] / counts.max()) for row in popular]:
+        if len(results) < reach and row not in {seed, *(r for r, _ in results)}:
+            results.append((row, min([score, *(s for _, s in results)])))
+    return results
+
+
+@pytest.mark.parametrize("reach", [8, 12])
+def test_back_off(reach: int) -> None:
+    sessions = logs()
+    counts = np.bincount(sessions.items, minlength=N)
+    expected = [slow_back_off(seed, results, 8, reach) for seed, results in enumerate(as_lists(LISTS))]
+    close(applied(BackOff(8, reach, counts, index_sessions(sessions, ITEMS))), expected)
+    assert all(len(results) >= 8 for results in expected)
+
+
+@pytest.mark.parametrize(("most", "values"), [(1, 10), (1, 5), (2, 4)])
+def test_filling_under_caps_goes_on_until_lists_are_full(
+    most: int, values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if every list had been filled with the whole catalogue before the cap."""
+    monkeypatch.setattr(backfill, "_BLOCK_RESULTS", 64)
+    monkeypatch.setattr(backfill, "_REACH_FACTOR", 2)
+    sessions, k = logs(), 8
+    counts, together = np.bincount(sessions.items, minlength=N), index_sessions(sessions, ITEMS)
+    codes = (np.arange(N) % values).astype(np.int32)
+    capped = cap_feature(
+        most,
+        "artist",
+        Features(ITEMS, categorical={"artist": Categories(codes, np.array([*"abcdefghij"[:values]]))}),
+        ITEMS,
+    )
+    start = capped.apply(SEEDS, LISTS.first(k))
+    found = CappedBackOff(BackOff(k, k, counts, together), N, (capped,)).apply(SEEDS, start)
+    slow = capped.apply(SEEDS, BackOff(k, N, counts, together).apply(SEEDS, start)).first(k)
+    assert np.array_equal(found.rows, slow.rows) and np.array_equal(found.scores, slow.scores)
+    full = (found.rows >= 0).sum(axis=1)
+    assert (full == min(k, most * values)).all() and (start.rows < 0).any()
+    near = CappedBackOff(BackOff(k, k, counts, together), k, (capped,)).apply(SEEDS, start)
+    assert ((near.rows >= 0).sum(axis=1) < full).any()
+
+
+def test_back_off_of_recommendations() -> None:
+    """What a history holds is not filled in, and the most popular come first."""
+    found = TopK(np.array([[3, -1], [-1, -1]]), [[0.2, -np.inf], [-np.inf, -np.inf]], Vocab([*"abcd"]))
+    known = of_lists(["ab", "d"], found.vocab)
+    changed = BackOff(2, 2, np.array([9, 8, 7, 1]), None, known).apply(np.arange(2), found)
+    assert changed.rows.tolist() == [[3, 2], [0, 1]]
+    assert changed.scores == pytest.approx(np.array([[0.2, 0.2], [1, 8 / 9]]))

@@ -1,0 +1,70 @@
+"""The order of policies, and their settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedrec.data.features import Categories, Features
+from embedrec.errors import SettingsError
+from embedrec.export.policies.backfill import BackOff
+from embedrec.export.policies.chain import build_chain
+from embedrec.export.policies.rerank import Csls, Discount, Diversity, mean_scores
+from embedrec.export.policies.session_index import index_sessions
+from embedrec.export.policies.settings import Policies
+from embedrec.export.policies.thresholds import MinEvidence, MinScore, Mutual, cap_feature
+from embedrec.export.resume import ResumableExport
+from tests.export.lists import as_lists, inputs_of, lists_of
+from tests.export.policies.cases import ITEMS, LISTS, SEEDS, N, logs
+
+
+def test_the_order_of_policies(tmp_path: Path) -> None:
+    """All of them, against one after the other by hand; caps hold also for what back-off filled in."""
+    sessions, answers = logs(), lists_of(LISTS)
+    codes = (np.arange(N) % 4).astype(np.int32)
+    features = Features(ITEMS, categorical={"artist": Categories(codes, np.array([*"abcd"], dtype=object))})
+    material = inputs_of(ITEMS, sessions, features)
+    wanted = Policies(-0.5, 1, True, 3, 0.2, {"artist": 2}, 0.3, True)
+    kept = ResumableExport(tmp_path).lists(
+        "candidates", N, 12, lambda parts: (answers.block(here, 12) for here in parts)
+    )
+    chain = build_chain(wanted, 5, kept, material)
+    found, counts = LISTS, np.bincount(sessions.items, minlength=N)
+    capped = cap_feature(2, "artist", features, ITEMS)
+    for policy in (
+        MinScore(-0.5),
+        MinEvidence(1, index_sessions(sessions, ITEMS)),
+        Mutual(LISTS.rows.astype(np.int32)),
+        Csls(mean_scores([LISTS.scores], 3)),
+        Discount(0.2, counts),
+        capped,
+        Diversity(0.3, 5, np.zeros((0, 0), np.float32), index_sessions(sessions, ITEMS)),
+        BackOff(5, 12, counts, index_sessions(sessions, ITEMS)),
+        capped,
+    ):
+        found = policy.apply(SEEDS, found)
+    lists = chain.apply(SEEDS, LISTS)
+    assert np.array_equal(lists.rows, found.rows[:, :5])
+    assert max(Counter(codes[row] for row, _ in results).most_common(1)[0][1] for results in as_lists(lists)) == 2
+    assert wanted.describe() == (
+        "min-score -0.5, min-evidence 1, mutual, csls 3, discount 0.2, cap artist=2, mmr 0.3, back-off"
+    )
+
+
+def test_bad_settings() -> None:
+    for given, says in (
+        ({"csls": 0}, "csls must be at least 1, but is 0"),
+        ({"mmr": 1.5}, "mmr must be between 0 and 1, but is 1.5"),
+        ({"mmr": float("nan")}, "mmr must be between 0 and 1, but is nan"),
+        ({"min_score": float("nan")}, "min_score must be a finite number; it is nan"),
+        ({"caps": {"artist": 0}}, "a cap must be at least 1; it is 0 for 'artist'"),
+    ):
+        with pytest.raises(SettingsError, match=says):
+            Policies(**given)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="--mmr cannot be used with --of sessions; leave it out"):
+        Policies(mmr=0.5).check("sessions")
+    assert Policies().enabled() == {}
+    assert Policies(min_score=0.0, mmr=0.0).enabled() == {"min_score": 0.0, "mmr": 0.0}

@@ -1,0 +1,78 @@
+"""Rescoring and diversity against slow twins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embedrec.data import Vocab
+from embedrec.data.topk import TopK
+from embedrec.export.policies.rerank import Csls, Discount, Diversity, mean_scores
+from embedrec.export.policies.session_index import EMPTY, index_sessions
+from tests.conftest import some_embeddings
+from tests.export.lists import as_lists
+from tests.export.policies.cases import ITEMS, LISTS, N, applied, close, held, logs, ranked
+
+
+def test_csls() -> None:
+    means = [float(np.mean([s for _, s in results[:3]])) if results else 0.0 for results in as_lists(LISTS)]
+    blocks = [LISTS.scores[:7], LISTS.scores[7:]]
+    assert mean_scores(blocks, 3) == pytest.approx(means, rel=1e-5)
+    r = np.array(means, dtype=np.float32)
+    expected = [
+        ranked([(row, float(np.float32(2) * np.float32(s) - r[seed] - r[row])) for row, s in results])
+        for seed, results in enumerate(as_lists(LISTS))
+    ]
+    close(applied(Csls(r)), expected)
+
+
+def test_csls_holds_hubs_back() -> None:
+    """An item that is near to all loses its place to one that is near to the seed alone."""
+    rows, scores = np.array([[1, 2], [0, 2], [1, 0]]), np.array([[0.9, 0.85], [0.9, 0.88], [0.88, 0.85]])
+    changed = Csls(np.array([0.5, 0.9, 0.6])).apply(np.arange(3), TopK(rows, scores, Vocab(["a", "hub", "c"])))
+    assert changed.rows.tolist() == [[2, 1], [0, 2], [0, 1]]
+
+
+def test_discount() -> None:
+    counts = np.arange(N) ** 2
+    expected = [
+        ranked([(row, s / (1 + counts[row]) ** 0.3 if s > 0 else s * (1 + counts[row]) ** 0.3) for row, s in results])
+        for results in as_lists(LISTS)
+    ]
+    close(applied(Discount(0.3, counts)), expected)
+    assert applied(Discount(0.0, counts)) == as_lists(LISTS)
+
+
+def slow_mmr(results: list[tuple[int, float]], cosine: np.ndarray, weight: float, k: int) -> list[tuple[int, float]]:
+    scores = [score for _, score in results]
+    low, high = min(scores, default=0), max(scores, default=0)
+    left = [(row, (score - low) / (high - low) if high > low else 1.0) for row, score in results]
+    chosen: list[tuple[int, float]] = []
+    while left and len(chosen) < k:
+        values = [
+            (1 - weight) * relevance - weight * max([0.0, *(cosine[row, other] for other, _ in chosen)])
+            for row, relevance in left
+        ]
+        best = int(np.argmax(values))
+        chosen.append((left[best][0], values[best]))
+        del left[best]
+    return chosen
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_diversity_by_vectors(weight: float) -> None:
+    vectors = some_embeddings(N, 6).vectors
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    cosine = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    expected = [slow_mmr(results, cosine, weight, 5) for results in as_lists(LISTS)]
+    close(applied(Diversity(weight, 5, vectors, EMPTY)), expected)
+    if weight == 0:
+        assert [[row for row, _ in r] for r in expected] == [[row for row, _ in r[:5]] for r in as_lists(LISTS)]
+
+
+def test_diversity_by_sessions() -> None:
+    sessions = logs()
+    of = held(sessions)
+    cosine = np.array([[len(a & b) / max((len(a) * len(b)) ** 0.5, 1) for b in of] for a in of])
+    expected = [slow_mmr(results, cosine, 0.5, 4) for results in as_lists(LISTS)]
+    close(applied(Diversity(0.5, 4, np.zeros((0, 0), np.float32), index_sessions(sessions, ITEMS))), expected)
