@@ -4,10 +4,10 @@ EmbedrecError
  ├── DataError           input files and rows that cannot be used
  ├── SettingsError       a setting, option or argument that cannot be met
  ├── UnknownItemError    an id or name that is not in the vocabulary
- ├── TargetNotMet        an index that cannot be as good as it was asked to be
- ├── ArtifactError       a missing, damaged or unfitting artifact
- ├── TrainingError       training that went wrong (loss not finite)
- └── PublishError        a service that cannot be reached, or refuses what is published
+ ├── TargetNotMet        an index that cannot meet its recall or latency target
+ ├── ArtifactError       a missing, damaged or incompatible artifact
+ ├── TrainingError       training that failed (loss not finite)
+ └── PublishError        a service that cannot be reached, or that rejects the published content
 
 A message says what is wrong, what was given, and what to do; it is one sentence, without a full stop where
 a path or an id ends it.
@@ -35,7 +35,7 @@ class UnknownItemError(EmbedrecError):
 
 
 class TargetNotMet(EmbedrecError):  # noqa: N818 (the name of the plan)
-    """An index that cannot be as good as it was asked to be; `points` are what was measured, as JSON values."""
+    """An index that cannot meet its recall or latency target; `points` are the measured operating points, as JSON."""
 
     def __init__(self, message: str, points: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(message)
@@ -43,19 +43,19 @@ class TargetNotMet(EmbedrecError):  # noqa: N818 (the name of the plan)
 
 
 class ArtifactError(EmbedrecError):
-    """A missing, damaged or unfitting artifact."""
+    """A missing, damaged or incompatible artifact."""
 
 
 class TrainingError(EmbedrecError):
-    """Training that went wrong."""
+    """Training that failed."""
 
 
 class PublishError(EmbedrecError):
-    """A service that cannot be reached, or refuses what is published."""
+    """A service that cannot be reached, or that rejects the published content."""
 
 
 def need_package(module: str, purpose: str, install: str) -> None:
-    """Raises SettingsError where the package `module` cannot be imported; long work checks it first.
+    """Raises SettingsError if the package `module` cannot be imported; long work checks this first.
 
     purpose  what needs it: "training two-tower"
     install  what pip installs: "torch", "embedrec[plots]"
@@ -63,25 +63,25 @@ def need_package(module: str, purpose: str, install: str) -> None:
     try:
         import_module(module)
     except ImportError as e:
-        wanted = f"'{install}'" if "[" in install else install
+        quoted = f"'{install}'" if "[" in install else install
         absent = isinstance(e, ModuleNotFoundError) and e.name == module
         why = "" if absent else f", which cannot be imported ({reason(e)})"
-        raise SettingsError(f"{purpose} needs the package {module}{why}; install it with `pip install {wanted}`") from e
+        raise SettingsError(f"{purpose} needs the package {module}{why}; install it with `pip install {quoted}`") from e
 
 
 def reason(error: Exception) -> str:
-    """What an exception of another library says, in one line, for a message of ours."""
+    """The first line of another library's exception, for use in an error message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def system_said(error: OSError) -> str:
-    """What the system says, and of which file, as a sentence for whoever ran a command."""
-    place = f" ({error.filename})" if error.filename else ""
-    return f"the system said: {error.strerror or error}{place}; nothing was left half-written"
+def system_error(error: OSError) -> str:
+    """The operating system's message, with the file it concerns, for the user of a command."""
+    file = f" ({error.filename})" if error.filename else ""
+    return f"operating system error: {error.strerror or error}{file}; no partial output remains"
 
 
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
-    """The part of a message that names the nearest valid words: "; did you mean 'window'?" or ""."""
+    """The part of a message that suggests valid words: "; did you mean 'window'?" or ""."""
     from embedrec.text.near_misses import close_matches
 
     near = close_matches(given, valid)

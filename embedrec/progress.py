@@ -1,6 +1,6 @@
-"""How long work tells what it is doing: the library never prints but calls `report(event, **numbers)`.
+"""Progress reports: the library never prints; long functions call `report(event, **numbers)`.
 
-"progress" (done, total, unit) comes several times a second; every function names the other events it sends.
+The event "progress" (done, total, unit) comes several times a second. Every function documents its other events.
 """
 
 from __future__ import annotations
@@ -12,4 +12,4 @@ Report = Callable[..., None]
 
 
 def quiet(event: str, **numbers: Any) -> None:
-    """The report that nobody reads."""
+    """Discards all reports."""

@@ -233,9 +233,9 @@ def test_files_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatc
     ("content", "says"),
     [
         (b"", "is damaged"),
-        (b"[]", "names no format"),
-        (b"5", "names no format"),
-        (b"{}", "names no format"),
+        (b"[]", "has no format number"),
+        (b"5", "has no format number"),
+        (b"{}", "has no format number"),
         (b'{"format": 2}', "has format 2, but this version of embedrec reads format 1; update embedrec"),
         (b'{"format": "1"}', "has format '1'"),
         (b'{"format": {"a": []}}', "has format"),
@@ -298,7 +298,7 @@ def test_names_that_leave_the_folder(name: str, folder: Path, tmp_path: Path) ->
     if name == "manifest.json":
         assert "is damaged" in (verdict(folder) or "")
     else:
-        refused(folder, f"names the file {name!r}, which may not stand in an artifact")
+        refused(folder, f"lists the file {name!r}, which is not a plain file name")
 
 
 @pytest.mark.parametrize("said", [{}, {"bytes": 5}, {"sha256": "x"}, {"bytes": "5", "sha256": "x"}, [], None, 5])
@@ -307,21 +307,21 @@ def test_files_that_are_not_described(said: Any, folder: Path) -> None:
     for name in json.loads(original)["files"]:
         (folder / "manifest.json").write_bytes(original)
         sign(folder, lambda m, name=name: m["files"].update({name: said}))
-        refused(folder, "its field 'files' is missing or odd")
+        refused(folder, "its field 'files' is missing or invalid")
 
 
 @pytest.mark.parametrize("size", [-1, 0, 10**30])
 def test_sizes_that_are_not_so(size: int, folder: Path) -> None:
     sign(folder, lambda m: m["files"]["vocab.parquet"].update(bytes=size))
-    refused(folder, f"where the manifest says {size}")
+    refused(folder, f"but the manifest records {size}")
 
 
 def test_an_artifact_of_another_kind(good: Path) -> None:
-    with pytest.raises(ArtifactError, match="is an artifact of kind model, but index is needed here"):
+    with pytest.raises(ArtifactError, match="is of kind model, but an artifact of kind index is needed"):
         artifacts.read(good / "vectors", "index")
     with pytest.raises(ArtifactError, match=r"is not an artifact of embedrec \(it has no manifest.json\)"):
         artifacts.read(good, "index")
-    with pytest.raises(ArtifactError, match="is a file, not the folder of an artifact"):
+    with pytest.raises(ArtifactError, match="is a file, but an artifact is a folder"):
         artifacts.read(good / "vectors" / "vocab.parquet")
 
 
@@ -361,10 +361,10 @@ def test_arrays_of_another_kind(folder: Path) -> None:
         for content in (b"\x93NUMPY\x01\x00\x05\x00(((((", header, b"PK\x05\x06" + b"\0" * 18, b"\x80\x04\x95pickle"):
             path.write_bytes(content)
             sign(folder)
-            refused(folder, f"{path} holds no array")
+            refused(folder, f"{path} is not an array")
         np.save(path, np.array([{"a": 1}]), allow_pickle=True)
         sign(folder)
-        refused(folder, f"{path} holds no array")
+        refused(folder, f"{path} is not an array")
         path.write_bytes(original)
     sign(folder)
     assert verdict(folder) is None

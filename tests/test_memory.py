@@ -109,7 +109,7 @@ def test_names_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     assert isinstance(said, str)
     assert said.startswith("the distinct ids and names take 1")
     assert said.endswith(
-        "M of them for names), but a memory of 256M leaves 160M for them; give more memory, or read fewer files"
+        "M of them for names), but a memory budget of 256M leaves 160M for them; raise the budget or read fewer files"
     )
 
 

@@ -24,9 +24,9 @@ from embedrec.cli.shared.secrets import without_passwords
 from embedrec.cli.shared.streams import close_streams, flush_results, open_streams
 from embedrec.cli.shared.terminal import shortened, tell
 from embedrec.cli.shared.unexpected_errors import TRACEBACK, speak_for_libraries, unexpected
-from embedrec.errors import EmbedrecError, system_said
+from embedrec.errors import EmbedrecError, system_error
 from embedrec.runtime.child_interpreters import leave_current_folder_out, safe_children
-from embedrec.runtime.native_stderr import set_stderr_apart
+from embedrec.runtime.native_stderr import separate_stderr
 from embedrec.version import __version__
 
 COMMANDS = {
@@ -94,7 +94,7 @@ def main() -> NoReturn:
     """
     meta: dict[str, Any] = {}
     open_streams()
-    set_stderr_apart()
+    separate_stderr()
     speak_for_libraries()
     try:
         if COMPLETES in os.environ:
@@ -135,7 +135,7 @@ def _failed(error: BaseException, meta: dict[str, Any]) -> int:
         case EmbedrecError():
             message = fitting(str(error), meta)
         case OSError():
-            message = system_said(error)
+            message = system_error(error)
         case MemoryError():
             message = "memory ran out; nothing was left half-written"
         case _:

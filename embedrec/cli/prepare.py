@@ -20,7 +20,7 @@ from embedrec.cli.shared.prepare_options import (
     time_unit_option,
 )
 from embedrec.readers import READERS, reader
-from embedrec.text.setting_descriptions import described
+from embedrec.text.setting_descriptions import describe_settings
 
 
 class ReaderCommand(click.Command):
@@ -65,7 +65,7 @@ def reader_command(source: str) -> click.Command:
 
 def setting_options(cls: type) -> list[click.Parameter]:
     """An option for each setting of a dataclass, described in its docstring: of texts, numbers, choices and flags."""
-    texts, kinds = described(cls), get_type_hints(cls)
+    texts, kinds = describe_settings(cls), get_type_hints(cls)
     options: list[click.Parameter] = []
     for field in fields(cls):
         flag = f"--{field.name.replace('_', '-')}"

@@ -124,7 +124,7 @@ class Events:
     def take(self, keep: np.ndarray) -> Events:
         """The events of a mask (E,) bool, vocabularies as they are."""
         columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
-        kept: dict[str, Any] = {name: None if c is None else self.room.kept(c, keep) for name, c in columns.items()}
+        kept: dict[str, Any] = {name: None if c is None else self.room.select(c, keep) for name, c in columns.items()}
         return replace(self, **kept)
 
 

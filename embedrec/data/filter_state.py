@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from embedrec.data.events import Events
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks, counted
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks, count_rows
 
 _SORTED_AT_ONCE = 1 << 13  # events, in the cache; session, item and position fit into one int64 (13 + 31 + 13 bits)
 
@@ -26,8 +26,8 @@ class FilterState:
     def __init__(self, events: Events) -> None:
         self.events = events
         self.mask = events.room.full(len(events), True, bool)
-        self.lengths = counted(events.session, len(events.sessions))
-        self.counts = counted(events.item, len(events.items))
+        self.lengths = count_rows(events.session, len(events.sessions))
+        self.counts = count_rows(events.item, len(events.items))
 
     def sizes(self) -> tuple[int, int, int]:
         """Sessions and items with events, and events."""
@@ -128,7 +128,7 @@ def first_mentions(
     """
     first = room.full(len(item), False, bool)
     n = max(items, 1)
-    ends = np.cumsum(counted(session, sessions))  # (S,)
+    ends = np.cumsum(count_rows(session, sessions))  # (S,)
     begin = 0
     while begin < len(item):
         # whole sessions, together at most _SORTED_AT_ONCE events, or one long session

@@ -17,7 +17,7 @@ from embedrec.data.times import as_times
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.errors import DataError
 from embedrec.storage import artifacts
-from embedrec.storage.memory_budget import counted
+from embedrec.storage.memory_budget import count_rows
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -213,7 +213,7 @@ class Sessions:
 
         Raises ArtifactError when it is no sessions artifact, and when its files do not fit together.
         """
-        artifact = artifacts.opened(source, "sessions")
+        artifact = artifacts.as_artifact(source, "sessions")
         with artifacts.opening(artifact, "prepare the data again"):
 
             def ids(name: str) -> Ids | None:
@@ -246,7 +246,7 @@ def sessionize(events: Events) -> Sessions:
 
     Items are numbered by falling count, ties by id, so that the numbering does not depend on the order of files.
     """
-    lengths = counted(events.session, len(events.sessions))
+    lengths = count_rows(events.session, len(events.sessions))
     present = np.flatnonzero(lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths[present])])
     order, counts = by_count(events.item, events.items)
@@ -297,7 +297,7 @@ def check_sessions(sessions: Any) -> None:
 
 def by_count(items: np.ndarray, vocab: Vocab) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the vocabulary that occur in `items` (E,), by falling count, ties by id; and their counts."""
-    counts = counted(items, len(vocab))  # (n,)
+    counts = count_rows(items, len(vocab))  # (n,)
     used = np.flatnonzero(counts)
     order = used[np.lexsort((vocab.ids[used], -counts[used]))]
     return order, counts[order]

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
-from embedrec.errors import ArtifactError, EmbedrecError, SettingsError, did_you_mean, system_said
+from embedrec.errors import ArtifactError, EmbedrecError, SettingsError, did_you_mean, system_error
 from embedrec.experiments.paths import FOLDER, check_files
 from embedrec.experiments.run_records import Key, begin, end, forget, read_outputs, reason_to_run
 from embedrec.experiments.step import Experiment, Step, StepContext, identity
@@ -117,7 +117,7 @@ def _named_errors(step: Step) -> Iterator[None]:
     except BrokenPipeError:  # of the report's reader, not of the step
         raise
     except OSError as e:
-        raise ArtifactError(f"step {step.id}: {system_said(e)}") from e
+        raise ArtifactError(f"step {step.id}: {system_error(e)}") from e
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from embedrec.errors import DataError, SettingsError, reason
 from embedrec.export.result_lists import slices
 from embedrec.progress import Report, quiet
 from embedrec.storage.atomic import no_link
-from embedrec.storage.file_lock import Lock, lock, still_there
+from embedrec.storage.file_lock import Lock, is_same_file, lock
 
 _ENTRY = struct.Struct("<II")  # an entry of the log: number of the block, CRC-32 of its rows and scores
 _FINGERPRINT, _LOCK = "fingerprint", "lock"
@@ -112,7 +112,7 @@ def open_export(target: Path, fingerprint: str, *, resume: bool) -> Iterator[Res
             raise DataError(
                 f"the file system of {target} does not support locks, which exports need; use another file system"
             )
-        if state is Lock.HELD or not still_there(file.fileno(), folder / _LOCK):
+        if state is Lock.HELD or not is_same_file(file.fileno(), folder / _LOCK):
             raise SettingsError(f"another export to {target} is running; wait for it, or name another file")
         try:
             yield ResumableExport(folder, _reset(folder, fingerprint, resume))

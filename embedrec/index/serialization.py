@@ -76,7 +76,7 @@ def load_index(source: artifacts.Artifact | str | Path) -> Index:
     FAISS sees the file only after its checksum was found right, and all sizes in it. Raises ArtifactError when it is no
     index artifact, and when its parts do not fit together.
     """
-    artifact = artifacts.opened(source, "index")
+    artifact = artifacts.as_artifact(source, "index")
     with artifacts.opening(artifact, "build the index again"):
         about = msgspec.convert(artifact.about, _About)
         ids, vectors = artifact.path("vocab.parquet"), artifact.array("vectors", "float32")

@@ -21,7 +21,7 @@ from embedrec.errors import DataError
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays, Model
 from embedrec.progress import Report, quiet
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, counted
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, count_rows
 
 if TYPE_CHECKING:
     from embedrec.kernels.pair_counts import Formula, Mentions
@@ -72,7 +72,7 @@ def frequent(sessions: Sessions, min_count: int) -> tuple[np.ndarray, np.ndarray
 
     Raises DataError when there are none.
     """
-    mentions = counted(sessions.items, len(sessions.vocab))
+    mentions = count_rows(sessions.items, len(sessions.vocab))
     rows = np.flatnonzero(mentions >= min_count)
     if not len(rows):
         raise DataError(

@@ -37,7 +37,7 @@ def load_model(source: artifacts.Artifact | str | Path) -> Model:
 
     Raises ArtifactError when it is no model artifact, and when its parts do not fit together.
     """
-    artifact = artifacts.opened(source, "model")
+    artifact = artifacts.as_artifact(source, "model")
     about = artifact.about
     with artifacts.opening(artifact, "train the model again"):
         settings = LEGACY_DEFAULTS.get(about["recipe"], {}) | about["settings"]

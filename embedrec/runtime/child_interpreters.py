@@ -1,10 +1,10 @@
-"""No Python interpreter that runs for embedrec takes modules from the current folder.
+"""Child interpreters that do not import modules from the current folder.
 
-`python -c` and `python -m` put the current folder in front of the module path. A workspace from somebody else may hold
-a `faiss.py`, and the interpreter would run it. Children are started with `-P`, and not with `-I`, because installations
-through PYTHONPATH and the folder of user packages must keep working.
+`python -c` and `python -m` put the current folder first on the module path. An untrusted workspace may hold a
+`faiss.py`, which the interpreter would run. Children start with `-P` rather than `-I`, because installations through
+PYTHONPATH and user site-packages must keep working.
 
-This module is imported before the current folder is off the path: it needs nothing that is not built in or loaded.
+This module is imported while the current folder is still on the path: it only uses modules that are built in or loaded.
 """
 
 import os
@@ -24,10 +24,10 @@ def command(*words: str) -> list[str]:
 
 
 def leave_current_folder_out() -> None:
-    """Take the entry that `python -c` or `python -m` put in front off the module path.
+    """Remove the current folder, which `python -c` and `python -m` put first, from the module path.
 
-    Where embedrec itself is imported from the current folder, the entry goes to the end of the path, where it hides
-    nothing that is installed.
+    If embedrec itself is imported from the current folder, the entry moves to the end, where it shadows no installed
+    module.
     """
     if sys.flags.safe_path or not sys.path or sys.path[0] not in ("", _current_folder()):
         return
@@ -46,8 +46,8 @@ def _current_folder() -> str:
 
 @contextmanager
 def safe_children() -> "Iterator[None]":
-    """For a block that starts interpreters through libraries (multiprocessing and its resource tracker), which say
-    `python -c` without `-P`: the environment says it instead."""
+    """Set PYTHONSAFEPATH in a block in which libraries (multiprocessing, its resource tracker) start interpreters with
+    `python -c` and without `-P`."""
     before = os.environ.get(_SAFE)
     os.environ[_SAFE] = "1"
     try:

@@ -1,9 +1,9 @@
-"""The one place that turns what a decoder raises into an error of ours.
+"""The single place that converts exceptions of parsers into errors of embedrec.
 
-Parsers of JSON, TOML, NumPy, Parquet, Redis' protocol and archives raise many kinds of exceptions for bytes that are
-damaged or not their own: their documented ones, and ValueError for a number of too many digits, RecursionError for
-deep nesting, MemoryError for a forged length, KeyError, OverflowError and more. No list of them is complete, so that
-a block that does nothing but decode takes them all.
+For damaged or foreign bytes, parsers of JSON, TOML, NumPy, Parquet, the Redis protocol and archives raise many kinds of
+exceptions: the documented ones, ValueError for numbers with too many digits, RecursionError for deep nesting,
+MemoryError for a forged length, KeyError, OverflowError and more. No list is complete, so a block that only decodes
+catches them all.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 @contextmanager
 def decoding(failed: Callable[[str], EmbedrecError], *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """For a block that hands bytes of others to a parser: what it raises becomes the error that `failed` makes of it.
+    """Convert what a parser of untrusted bytes raises in this block into the error that `failed` returns.
 
-    failed   from the reason, one line, to the error: `lambda why: DataError(f"{path} is no Parquet file ({why})")`
-    passing  what passes as it is, beside errors of embedrec: OSError where the caller tells the system's from others
+    failed   one-line reason → error: `lambda why: DataError(f"{path} is not a Parquet file ({why})")`
+    passing  exceptions that pass unchanged, besides errors of embedrec: OSError if the caller handles it separately
     """
     try:
         yield
@@ -33,7 +33,7 @@ def decoding(failed: Callable[[str], EmbedrecError], *, passing: tuple[type[Exce
 
 
 def decoded_or_none(decode: Callable[[], T]) -> T | None:
-    """What `decode` returns, None where it cannot: for notes beside the work, without which it is done again."""
+    """The result of `decode`, or None if it fails: for optional caches, which are rebuilt."""
     try:
         return decode()
     except Exception:
@@ -41,12 +41,12 @@ def decoded_or_none(decode: Callable[[], T]) -> T | None:
 
 
 def checked_length(text: bytes, at_most: int) -> int:
-    """A length or count that a file states in decimal digits, before anything loops over it or allocates so much.
+    """A length or count that a file states in decimal digits, checked before anything is allocated.
 
-    Raises ValueError for what is no such number, or a larger one than `at_most`.
+    Raises ValueError if it is not a number or exceeds `at_most`.
     """
-    if not text.isdigit() or len(text) > 19:  # int() also takes signs, spaces and underscores
-        raise ValueError(f"{text[:20]!r} is no length")
+    if not text.isdigit() or len(text) > 19:  # int() also accepts signs, spaces and underscores
+        raise ValueError(f"{text[:20]!r} is not a length")
     if int(text) > at_most:
-        raise ValueError(f"a length of {int(text)} goes beyond the end of the file")
+        raise ValueError(f"the length {int(text)} exceeds the file")
     return int(text)

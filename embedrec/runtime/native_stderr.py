@@ -1,7 +1,7 @@
-"""What compiled libraries write to stderr on their own: FAISS warns there of few training points, for example.
+"""Suppress what compiled libraries write directly to stderr, such as FAISS's warnings about few training points.
 
-The command line gives `sys.stderr` a descriptor of its own, so that a block can drop what is written to descriptor 2
-meanwhile, and messages of ours still arrive. Without that, as in a program that uses the library, nothing is dropped.
+The command line gives `sys.stderr` its own descriptor, so that a block can discard writes to descriptor 2 while
+embedrec's own messages still appear. A program that uses the library does not do that, and nothing is discarded.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from threading import Lock
 
 _STDERR = 2
 _lock = Lock()
-_state = {"apart": False, "blocks": 0, "before": -1}
+_state = {"separate": False, "blocks": 0, "original": -1}
 
 
-def set_stderr_apart() -> None:
-    """Let `sys.stderr` write to a copy of descriptor 2; nothing where it is something else than that descriptor."""
+def separate_stderr() -> None:
+    """Make `sys.stderr` write to a copy of descriptor 2, unless it writes elsewhere already."""
     stream = sys.stderr
-    if _state["apart"] or not isinstance(stream, TextIOWrapper) or stream is not sys.__stderr__:
+    if _state["separate"] or not isinstance(stream, TextIOWrapper) or stream is not sys.__stderr__:
         return
     copy = os.dup(_STDERR)
     sys.stderr = open(copy, "w", encoding=stream.encoding, errors=stream.errors, buffering=1)  # noqa: SIM115, PTH123
-    _state["apart"] = True
+    _state["separate"] = True
 
 
 @contextmanager
-def native_text_dropped() -> Iterator[None]:
-    """For a block in which compiled code may write remarks to stderr. What it raises arrives as ever."""
-    if not _state["apart"]:
+def discard_native_stderr() -> Iterator[None]:
+    """Discard what compiled code writes to stderr in this block. Exceptions pass."""
+    if not _state["separate"]:
         yield
         return
     with _lock:
         if not _state["blocks"]:
-            _state["before"] = os.dup(_STDERR)
-            nothing = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nothing, _STDERR)
-            os.close(nothing)
+            _state["original"] = os.dup(_STDERR)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, _STDERR)
+            os.close(null)
         _state["blocks"] += 1
     try:
         yield
@@ -47,5 +47,5 @@ def native_text_dropped() -> Iterator[None]:
         with _lock:
             _state["blocks"] -= 1
             if not _state["blocks"]:
-                os.dup2(_state["before"], _STDERR)
-                os.close(_state["before"])
+                os.dup2(_state["original"], _STDERR)
+                os.close(_state["original"])

@@ -67,7 +67,7 @@ class HeldOut:
 
         Raises ArtifactError for another kind of artifact and for a damaged one.
         """
-        artifact = artifacts.opened(source, "sessions")
+        artifact = artifacts.as_artifact(source, "sessions")
         if f"{PART}given.npy" not in artifact:
             return None
         with artifacts.opening(artifact, "prepare the data again"):

@@ -1,11 +1,11 @@
 """Artifacts: folders of plain files with a manifest, written atomically and checked when read.
 
-An artifact is a folder that holds data files and `manifest.json`, which names the format number, the kind, every
-file with its size and SHA-256, and what the artifact is about (settings, provenance, measured facts). Nothing in it is
-a pickle. `indexes/README.md` documents the format field by field.
+An artifact is a folder with data files and `manifest.json`, which holds the format number, the kind, the size and
+SHA-256 of every file, and a description (settings, provenance, measurements). It contains no pickle.
+`indexes/README.md` documents the format field by field.
 
-A kill at any moment of writing leaves the old artifact or the new one, see `atomic`. Reading trusts nothing: names
-that leave the folder, links, sizes and checksums are refused before any parser sees the bytes.
+A process that is killed while it writes leaves the old artifact or the new one, see `atomic`. Reading trusts nothing:
+paths outside the folder, links, wrong sizes and wrong checksums are rejected before any parser sees the bytes.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ FORMAT = 1
 _WRITTEN = 1 << 26  # bytes of an array written at a time
 MANIFEST = "manifest.json"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_ONE_PARSER = Lock()  # CPython 3.11 may fail ("AST constructor recursion depth mismatch") where two threads parse
+_ONE_PARSER = Lock()  # CPython 3.11 may fail ("AST constructor recursion depth mismatch") if two threads parse
 
 
 # ---------------------------------------------------------------------------------------------- writing
 
 
 class Draft:
-    """An artifact being written: a folder to put files into, and what will stand in the manifest."""
+    """An artifact that is being written: a folder for its files, and the description for its manifest."""
 
     def __init__(self, folder: Path, about: dict[str, Any]) -> None:
         self.folder = folder
         self.about = about
 
     def path(self, name: str) -> Path:
-        """Where to write the file `name`."""
+        """The path to write the file `name` to."""
         if not plain_name(name):
-            raise ArtifactError(f"{name!r} is no plain file name")
+            raise ArtifactError(f"{name!r} is not a plain file name; use letters, digits, '.', '_' and '-'")
         return self.folder / name
 
     def array(self, name: str, array: np.ndarray) -> None:
@@ -65,13 +65,13 @@ class Draft:
 def writing(folder: Path, kind: str, about: Mapping[str, Any], *, made_from: Artifact | None = None) -> Iterator[Draft]:
     """Write the artifact `folder`; it appears, or replaces the old one, when the block ends without an error.
 
-    kind       what it is: "sessions", "model", "index"
-    about      JSON values for the manifest; may be added to through `draft.about` inside the block
-    made_from  an artifact that was read for it. Where that is the one to be replaced, it must not have been replaced
-               meanwhile, as what somebody else made of it would be lost
+    kind       "sessions", "model" or "index"
+    about      JSON values for the manifest; the block may add to them through `draft.about`
+    made_from  an artifact that the new one derives from. If the new one replaces it, it must be unchanged since it was
+               read, so that no concurrent update is lost
 
-    A link to a folder stays, and the folder it names is replaced. Raises ArtifactError when something that is no
-    artifact stands there, which is never overwritten, and where `made_from` was replaced.
+    If `folder` is a symbolic link, its target is replaced. Raises ArtifactError if `folder` exists and is not an
+    artifact, which is never overwritten, and if `made_from` has changed.
     """
     folder = folder.resolve() if folder.is_symlink() else folder
     check_place(folder)
@@ -100,60 +100,60 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any], *, made_from: Art
 
 
 def check_same(artifact: Artifact) -> None:
-    """Raises ArtifactError where an artifact is not the one that was read any more."""
+    """Raises ArtifactError if an artifact has changed since it was read."""
     if read(artifact.folder).digest != artifact.digest:
-        raise ArtifactError(f"{artifact.folder} was changed by somebody else meanwhile; try again")
+        raise ArtifactError(f"another process changed {artifact.folder} in the meantime; try again")
 
 
 def _versions() -> dict[str, str]:
-    """Versions of Python and of those packages, of what makes artifacts, that are installed."""
+    """Versions of Python and of the installed packages that determine the content of artifacts."""
     from importlib.metadata import PackageNotFoundError, version
 
     versions = {"python": sys.version.split()[0]}
     for package in ("embedrec", "faiss-cpu", "gensim", "numba", "numpy", "pyarrow"):
-        with suppress(PackageNotFoundError):  # FAISS has other names where it is built for a GPU
+        with suppress(PackageNotFoundError):  # GPU builds of FAISS have other names
             versions[package] = version(package)
     return versions
 
 
 def write_array(file: IO[bytes], array: np.ndarray) -> None:
-    """Write numbers in NumPy's format; numpy.save does not notice a full disk when its own buffer takes them all."""
+    """Write an array in NumPy's format; numpy.save misses a full disk if its buffer holds the whole array."""
     import numpy as np
 
     array = np.asarray(array, order="C")
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
     content = array.reshape(-1).view(np.uint8)
-    for start in range(0, len(content), _WRITTEN):  # in one go a file of gigabytes could not be interrupted
+    for start in range(0, len(content), _WRITTEN):  # a single write of gigabytes could not be interrupted
         file.write(content[start : start + _WRITTEN].data)
 
 
 def plain_name(name: str) -> bool:
-    """Whether a name stays inside its folder on every system: letters, digits, '.', '_', '-', no leading dot."""
+    """Whether a name is safe on every system: letters, digits, '.', '_' and '-', no leading dot."""
     return _PLAIN_NAME.fullmatch(name) is not None
 
 
 def check_place(folder: Path) -> None:
-    """Raises ArtifactError when no artifact can be written to `folder`: a bad name, no permission, or other files.
+    """Raises ArtifactError if no artifact can be written to `folder`: a bad name, no permission, or other files.
 
-    Long work asks before it begins. An old artifact there will be replaced; what is no artifact never is.
+    Long work checks this before it begins. Only artifacts are replaced.
     """
     if not plain_name(folder.name):
         raise ArtifactError(f"{folder.name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
     above = next(p for p in folder.absolute().parents if p.exists())
     if not (above.is_dir() and os.access(above, os.W_OK)):
-        raise ArtifactError(f"{above} cannot be written to; choose another workspace")
+        raise ArtifactError(f"{above} is not writable; choose another workspace")
     try:
         other = other_file(folder, _own_files)
     except NotADirectoryError:
         raise ArtifactError(f"{folder} is a file; move it away or choose another name") from None
     if other is not None:
         raise ArtifactError(
-            f"{folder} holds other files and no artifact ({other}); move it away or choose another name"
+            f"{folder} is not an artifact: it holds other files ({other}); move it away or choose another name"
         )
 
 
 def _own_files(folder: Path) -> set[str]:
-    """The names in a folder that belong to an artifact: those in its manifest; by suffix where that is damaged."""
+    """The files of a folder that belong to an artifact: those in its manifest, or by suffix if that is damaged."""
     if not (folder / MANIFEST).exists():
         return set()
     manifest = decoded_or_none(lambda: json.loads((folder / MANIFEST).read_bytes()))
@@ -167,7 +167,7 @@ def _own_files(folder: Path) -> set[str]:
 
 
 def plain_from(text: str) -> str:
-    """The nearest plain name to a text, such as a file's name; "" where nothing is left of it."""
+    """A plain name made from a text, such as a file name; "" if no character remains."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
 
 
@@ -180,7 +180,7 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(canonical.encode(errors=_SURROGATES)).hexdigest()
 
 
-_SURROGATES = "surrogatepass"  # paths that are not UTF-8 hold lone surrogates; `json.loads` reads them so too
+_SURROGATES = "surrogatepass"  # paths that are not UTF-8 contain lone surrogates, which `json.loads` also accepts
 
 
 # ---------------------------------------------------------------------------------------------- reading
@@ -188,16 +188,16 @@ _SURROGATES = "surrogatepass"  # paths that are not UTF-8 hold lone surrogates; 
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact on disk, opened for reading; files are checked against the manifest when they are asked for.
+    """An artifact on disk, open for reading; a file is checked against the manifest when it is first used.
 
-    folder       where it lies
+    folder       its path
     kind         "sessions", "model" or "index"
     created      when it was written, UTC, ISO 8601 with microseconds
     fingerprint  SHA-256 over the kind and the checksums of all files: equal content, equal fingerprint
-    about        settings, provenance and measured facts
+    about        settings, provenance and measurements
     versions     versions of the software that wrote it
     files        name → {"bytes", "sha256"}
-    digest       SHA-256 over the manifest: it tells this artifact from one that replaces it
+    digest       SHA-256 over the manifest: distinguishes this artifact from one that replaces it
     """
 
     folder: Path
@@ -222,8 +222,8 @@ class Artifact:
 
         Raises ArtifactError when the file is not in the manifest, missing, a link, or damaged.
         """
-        said = self.files.get(name)
-        if said is None:
+        entry = self.files.get(name)
+        if entry is None:
             raise ArtifactError(f"{self.folder} has no file {name!r} in its manifest; write the artifact again")
         path = self.folder / name
         if name not in self._checked:
@@ -231,13 +231,13 @@ class Artifact:
                 before, info = checksum_cache.state(path), path.lstat()
                 if not stat.S_ISREG(info.st_mode):
                     raise ArtifactError(f"{path} is not a plain file; write the artifact again")
-                if info.st_size != said["bytes"]:
+                if info.st_size != entry["bytes"]:
                     raise ArtifactError(
-                        f"{path} is damaged ({info.st_size} bytes where the manifest says {said['bytes']}); "
+                        f"{path} is damaged ({info.st_size} bytes, but the manifest records {entry['bytes']}); "
                         "write the artifact again"
                     )
                 if info.st_size < checksum_cache.LARGE or not self.known("sha256", name):
-                    if sha256(path) != said["sha256"]:
+                    if sha256(path) != entry["sha256"]:
                         raise ArtifactError(f"{path} is damaged (its checksum differs); write the artifact again")
                     self.remember("sha256", {name: before})
             except FileNotFoundError:
@@ -252,41 +252,41 @@ class Artifact:
         return {name: checksum_cache.state(self.folder / name) for name in names}
 
     def known(self, check: str, *names: str) -> bool:
-        """Whether some of its files passed a check before, as they are now."""
+        """Whether some of its files passed a check in their current state."""
         return checksum_cache.known(self.folder, self.digest, check, names)
 
     def remember(self, check: str, before: dict[str, list[int]]) -> None:
-        """That files passed a check that takes long: only where one of them is large."""
+        """Record that files passed a slow check, if one of them is large."""
         if any(size >= checksum_cache.LARGE for size, *_ in before.values()):
             checksum_cache.remember(self.folder, self.digest, check, before)
 
     def array(self, name: str, dtype: str | None = None) -> np.ndarray:
-        """The array of `name`.npy, read-only and memory-mapped; of numbers, or of the given type ("int64").
+        """The array of `name`.npy, read-only and memory-mapped; numeric, or of the given type ("int64").
 
-        Raises ArtifactError for anything else, and for another byte order or another order of axes than C's: compiled
-        kernels trust what they are given.
+        Raises ArtifactError for other types, a foreign byte order, and arrays that are not C-contiguous, because
+        compiled kernels do not check their arguments.
         """
         import numpy as np
 
         path = self.path(f"{name}.npy")
         with (
-            decoding(lambda why: ArtifactError(f"{path} holds no array ({why}); write the artifact again")),
+            decoding(lambda why: ArtifactError(f"{path} is not an array ({why}); write the artifact again")),
             _ONE_PARSER,
         ):
-            array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would also take archives
+            array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would also accept archives
         if array.dtype.kind not in "iuf" or dtype not in (None, array.dtype):
             raise ArtifactError(
                 f"{path} must hold {dtype or 'numbers'}, but holds {array.dtype}; write the artifact again"
             )
         if not (array.dtype.isnative and array.flags.c_contiguous):
             raise ArtifactError(
-                f"{path} holds {array.dtype.str} of shape {array.shape}, but must hold numbers of this machine's byte "
-                "order in the order of C; write the artifact again"
+                f"{path} holds {array.dtype.str} of shape {array.shape}, but must be C-contiguous and in native byte "
+                "order; write the artifact again"
             )
         return array
 
     def json(self, name: str) -> Any:
-        """The value in one of its files of JSON."""
+        """The content of a JSON file."""
         path = self.path(name)
         with decoding(lambda why: ArtifactError(f"{path} is damaged ({why}); write the artifact again")):
             return json.loads(path.read_bytes())
@@ -294,7 +294,7 @@ class Artifact:
     def check(self) -> None:
         """Check every file; raises ArtifactError at the first that is missing, damaged or not in the manifest.
 
-        All bytes are read, whatever is remembered of them.
+        Reads all bytes, without the cache of earlier checks.
         """
         with suppress(OSError):
             (self.folder / checksum_cache.FILE).unlink()
@@ -308,7 +308,7 @@ class Artifact:
 def read(folder: Path, kind: str | None = None) -> Artifact:
     """Open the artifact in `folder`, of the given kind or of any.
 
-    Raises ArtifactError when there is none, when its manifest is damaged, or when kind or format do not fit.
+    Raises ArtifactError if there is none, its manifest is damaged, or its kind or format is another.
     """
     path = folder / MANIFEST
     try:
@@ -320,13 +320,13 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
             f"{folder} is not an artifact of embedrec (it has no {MANIFEST}); move it away or write it again"
         ) from None
     except NotADirectoryError:
-        raise ArtifactError(f"{folder} is a file, not the folder of an artifact") from None
+        raise ArtifactError(f"{folder} is a file, but an artifact is a folder; give the path of a folder") from None
     except OSError as e:
         raise ArtifactError(f"{path} cannot be read ({e.strerror})") from e
     with decoding(lambda why: ArtifactError(f"{path} is damaged ({why}); write the artifact again")):
         manifest = manifest_schema.parse(content)
     if not isinstance(manifest, dict) or "format" not in manifest:
-        raise ArtifactError(f"{path} is damaged (it names no format); write the artifact again")
+        raise ArtifactError(f"{path} is damaged (it has no format number); write the artifact again")
     if manifest["format"] != FORMAT:
         raise ArtifactError(
             f"{folder} has format {manifest['format']!r}, but this version of embedrec reads format {FORMAT}; "
@@ -335,52 +335,57 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
     digest = manifest.pop("digest", None)
     if digest != _digest(manifest):
         raise ArtifactError(f"{path} is damaged (its digest differs); write the artifact again")
-    odd = next((key for key, type_ in _FIELDS.items() if not isinstance(manifest.get(key), type_)), None)
-    if odd is None and not all(map(_is_described, manifest["files"].values())):
-        odd = "files"
-    if odd is not None:
-        raise ArtifactError(f"{path} is damaged (its field {odd!r} is missing or odd); write the artifact again")
-    with decoding(lambda why: ArtifactError(f"{path} says what no artifact says ({why}); write the artifact again")):
+    invalid = next((key for key, type_ in _FIELDS.items() if not isinstance(manifest.get(key), type_)), None)
+    if invalid is None and not all(map(_is_file_entry, manifest["files"].values())):
+        invalid = "files"
+    if invalid is not None:
+        raise ArtifactError(
+            f"{path} is damaged (its field {invalid!r} is missing or invalid); write the artifact again"
+        )
+    with decoding(lambda why: ArtifactError(f"{path} holds an invalid value ({why}); write the artifact again")):
         manifest_schema.check_created(manifest["created"])
         manifest_schema.check_about(manifest["kind"], manifest["about"])
     if kind is not None and manifest["kind"] != kind:
-        raise ArtifactError(f"{folder} is an artifact of kind {manifest['kind']}, but {kind} is needed here")
-    bad = next((name for name in manifest["files"] if not plain_name(name)), None)
-    if bad is not None:
-        raise ArtifactError(f"{path} names the file {bad!r}, which may not stand in an artifact")
+        raise _wrong_kind(folder, manifest["kind"], kind)
+    unsafe = next((name for name in manifest["files"] if not plain_name(name)), None)
+    if unsafe is not None:
+        raise ArtifactError(f"{path} lists the file {unsafe!r}, which is not a plain file name; remove the artifact")
     return Artifact(folder=folder, digest=digest, **{key: manifest[key] for key in _FIELDS})
 
 
-def opened(source: Artifact | str | os.PathLike[str], kind: str) -> Artifact:
-    """An artifact of that kind, given as one or as its folder. Raises ArtifactError as `read` does."""
+def as_artifact(source: Artifact | str | os.PathLike[str], kind: str) -> Artifact:
+    """An artifact of a kind, given as an artifact or as its folder. Raises ArtifactError as `read` does."""
     if not isinstance(source, Artifact):
         return read(Path(source), kind)
     if source.kind != kind:
-        raise ArtifactError(f"{source.folder} is an artifact of kind {source.kind}, but {kind} is needed here")
+        raise _wrong_kind(source.folder, source.kind, kind)
     return source
+
+
+def _wrong_kind(folder: Path, given: str, needed: str) -> ArtifactError:
+    return ArtifactError(f"{folder} is of kind {given}, but an artifact of kind {needed} is needed; choose another one")
 
 
 _FIELDS = {"kind": str, "created": str, "fingerprint": str, "about": dict, "versions": dict, "files": dict}
 
 
-def _is_described(said: Any) -> bool:
-    return isinstance(said, dict) and isinstance(said.get("bytes"), int) and isinstance(said.get("sha256"), str)
+def _is_file_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("bytes"), int) and isinstance(entry.get("sha256"), str)
 
 
 @contextmanager
 def opening(artifact: Artifact, remedy: str) -> Iterator[None]:
-    """For a block that opens the files of an artifact and puts them together.
+    """Convert exceptions in a block that reads the files of an artifact into an ArtifactError with a `remedy`.
 
-    Whatever a parser says of bytes that are not its own becomes an ArtifactError with the `remedy`. So does a
-    replacement of the artifact meanwhile, after which some files may be of the old one and some of the new.
+    Raises ArtifactError too if the artifact was replaced during the block, because the files may not belong together.
     """
     try:
         yield
         problem: Exception | None = None
-    except Exception as e:  # see `decoding`; whether the artifact was replaced is to be found out first
+    except Exception as e:  # see `decoding`; a replaced artifact explains the error better
         problem = e
     if read(artifact.folder).digest != artifact.digest:
-        raise ArtifactError(f"{artifact.folder} was replaced while it was being read; try again") from problem
+        raise ArtifactError(f"{artifact.folder} was replaced while it was read; try again") from problem
     if isinstance(problem, ArtifactError):
         raise problem
     if problem is not None:

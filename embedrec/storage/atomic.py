@@ -1,10 +1,10 @@
-"""Files and folders that appear whole or not at all.
+"""Atomic writes of files and folders: readers see the old content or the new, never a part.
 
-What is written goes into a hidden file or folder beside its place (`.NAME.PID-RANDOM.tmp`), is flushed to disk, and
-takes the place in one rename. A kill at any moment leaves the old one or the new one; `sweep` removes what is left.
+A writer creates a hidden draft beside the target (`.NAME.PID-RANDOM.tmp`), flushes it to disk, and renames it. A kill
+at any moment leaves the old content or the new; `sweep` removes drafts of killed writers.
 
-A writer holds the lock of what it writes (`locks`), which tells `sweep` that it lives, in whichever container. Where
-the file system has no locks the name ends in `.unlocked`, and `sweep` leaves it.
+A writer holds the lock of its draft (`file_lock`), which shows `sweep` that it is alive, also across containers. If
+the file system has no locks, the draft's name ends in `.unlocked`, and `sweep` keeps it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from embedrec.storage.file_lock import Lock, lock, still_there
+from embedrec.storage.file_lock import Lock, is_same_file, lock
 
 _LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,9})-[0-9a-f]{8}\.(?P<what>tmp|old|unlocked)")
 _LOCK = ".lock"
@@ -32,9 +32,8 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 def atomic_file(path: Path, mode: str = "w", *, follow: bool = True) -> Iterator[IO[Any]]:
     """Open a file beside `path` for writing and rename it to `path` when the block ends without an error.
 
-    follow  whether a link stays, and the file it names is replaced, and what exists and is no regular file (/dev/null,
-            a pipe) is written straight through: so it is with files that users name. Files that a command names
-            itself take the place of whatever stands there
+    follow  whether to replace the target of a symbolic link, and to write directly to special files (/dev/null, a
+            pipe): for paths that users give. Files that a command names itself replace whatever exists
     """
     text = None if "b" in mode else "utf-8"
     if follow and path.exists() and not path.is_file():
@@ -58,27 +57,26 @@ def atomic_file(path: Path, mode: str = "w", *, follow: bool = True) -> Iterator
 
 
 def no_check() -> None:
-    """Lets everything pass."""
+    """Accepts everything."""
 
 
 @contextmanager
-def atomic_folder(place: Path, check: Callable[[], None] = no_check) -> Iterator[Path]:
-    """A hidden folder beside `place` to write files into; it takes the place when the block ends without an error.
+def atomic_folder(path: Path, check: Callable[[], None] = no_check) -> Iterator[Path]:
+    """A hidden folder beside `path` to write files to; it replaces `path` when the block ends without an error.
 
-    check  called just before; where it raises, the old folder stays. No other process replaces anything beside `place`
-           between the two
+    check  called just before, under the lock of the parent folder; if it raises, the old folder remains
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    sweep(place.parent)
-    with _draft(place, folder=True) as (draft, _):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    with _draft(path, folder=True) as (draft, _):
         try:
             yield draft
             for file in sorted(draft.iterdir()):
                 _flush(file)
             _flush(draft)
-            with locked(place.parent):
+            with locked(path.parent):
                 check()
-                _swap_in(draft, place)
+                _swap_in(draft, path)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -86,11 +84,11 @@ def atomic_folder(place: Path, check: Callable[[], None] = no_check) -> Iterator
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """For a block that no other process or thread enters for the same folder meanwhile; waits until it may.
+    """Hold the exclusive lock of a folder during a block; waits until it is free.
 
-    The folder itself is locked, so that nothing is left behind; where its file system locks only files that are open
-    for writing (NFS), a hidden file in it. A file system without locks locks nothing. A draft is its writer's alone,
-    and locked already.
+    Locks the folder itself, which leaves no file behind, or a hidden file in it if the file system only locks files
+    that are open for writing (NFS). Does nothing if the file system has no locks. A draft is already locked by its
+    writer.
     """
     if _LEFT.fullmatch(folder.name):
         yield
@@ -107,11 +105,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def scratch_folder(place: Path) -> Iterator[Path]:
-    """A hidden folder beside `place` for files that are moved elsewhere or not needed after the block."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    sweep(place.parent)
-    with _draft(place, folder=True) as (folder, _):
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path` for temporary files; it is removed after the block."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    with _draft(path, folder=True) as (folder, _):
         try:
             yield folder
         finally:
@@ -119,37 +117,37 @@ def scratch_folder(place: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Remove what killed writers left in `folder`; put back an old artifact that was moved aside.
+    """Remove what killed writers left in `folder`; restore an old artifact that was moved aside.
 
-    Returns what may be written or may be left: the file system has no locks that would tell.
+    Returns drafts of unknown state: the file system has no locks that would show whether their writer is alive.
     """
     unknown = []
     for left in folder.iterdir() if folder.is_dir() else ():
         match = _LEFT.fullmatch(left.name)
         if match is None:
             continue
-        with suppress(OSError):  # another process may sweep too, or the folder be read-only: it lies there, hidden
-            if _swept(left, match) is Lock.UNKNOWN:
+        with suppress(OSError):  # another process may remove it too, or the folder may be read-only: it stays hidden
+            if _remove_or_restore(left, match) is Lock.UNKNOWN:
                 unknown.append(left)
     return sorted(unknown)
 
 
-def _swept(left: Path, match: re.Match[str]) -> Lock:
-    """Remove a draft, or put it back, where nobody holds its lock."""
-    place = left.parent / match["name"]
+def _remove_or_restore(left: Path, match: re.Match[str]) -> Lock:
+    """Remove a draft, or restore an old artifact, unless another process holds its lock."""
+    path = left.parent / match["name"]
     if match["what"] == "unlocked":
         return Lock.UNKNOWN
-    if left.is_symlink():  # which no writer makes
+    if left.is_symlink():  # no writer makes one
         left.unlink()
         return Lock.TAKEN
-    written = left.is_file() and os.access(left, os.W_OK)  # as NFS wants files that are locked to be open
-    with _opened(left, os.O_RDWR if written else os.O_RDONLY) as descriptor:
+    writable = left.is_file() and os.access(left, os.W_OK)  # NFS locks only files that are open for writing
+    with _open_descriptor(left, os.O_RDWR if writable else os.O_RDONLY) as descriptor:
         taken = lock(descriptor)
-        back = match["what"] == "old" and not os.path.lexists(place)
-        if back and (taken is Lock.TAKEN or (taken is Lock.UNKNOWN and not _alive(int(match["pid"])))):
-            left.rename(place)
+        restore = match["what"] == "old" and not os.path.lexists(path)
+        if restore and (taken is Lock.TAKEN or (taken is Lock.UNKNOWN and not _alive(int(match["pid"])))):
+            left.rename(path)
             return Lock.TAKEN
-        if taken is Lock.TAKEN and still_there(descriptor, left):
+        if taken is Lock.TAKEN and is_same_file(descriptor, left):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
@@ -159,41 +157,41 @@ def _swept(left: Path, match: re.Match[str]) -> Lock:
 
 @contextmanager
 def _draft(path: Path, *, folder: bool) -> Iterator[tuple[Path, int]]:
-    """A new hidden file or folder beside `path`, and its descriptor, which holds its lock."""
+    """A new hidden file or folder beside `path`, and the descriptor that holds its lock."""
     while True:
         beside = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
-        descriptor = _made(beside, folder=folder)
+        descriptor = _create(beside, folder=folder)
         try:
-            taken = lock(descriptor, wait=True)  # another process that sweeps may hold it until it has removed it
+            taken = lock(descriptor, wait=True)  # a process that cleans up may hold it until it has removed it
             if taken is Lock.UNKNOWN:
                 beside = beside.rename(beside.with_suffix(".unlocked"))
-            if still_there(descriptor, beside):
+            if is_same_file(descriptor, beside):
                 yield beside, descriptor
                 return
         finally:
             os.close(descriptor)
 
 
-def _made(beside: Path, *, folder: bool) -> int:
+def _create(beside: Path, *, folder: bool) -> int:
     """The descriptor of a new file or folder."""
     if not folder:
         return os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     while True:
         beside.mkdir()
-        with suppress(FileNotFoundError):  # another process that sweeps was faster
+        with suppress(FileNotFoundError):  # a process that cleans up has removed it
             return os.open(beside, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def no_link(path: str, flags: int) -> int:
-    """An opener of `open` for files that a command names itself: it follows no link to another file."""
+    """An opener for `open` that does not follow symbolic links: for files that a command names itself."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def other_file(folder: Path, own: Callable[[Path], set[str]]) -> str | None:
-    """The first file in a folder that is not among its own; None where there is none, or no folder.
+    """The first file of a folder that is not one of its own; None if there is none, or no folder.
 
-    own  the names that belong to what the folder holds. Where another writer replaces the folder between the two
-         looks, both are taken again, so that the old files are never compared with the new names
+    own  the names of the files that belong to the folder. If another writer replaces the folder in between, both are
+         read again, so that old files are never compared with new names
     """
     while True:
         try:
@@ -214,8 +212,8 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path, flags: int) -> Iterator[int]:
-    """The descriptor of a file or folder, which is no link; a pipe is not waited for."""
+def _open_descriptor(path: Path, flags: int) -> Iterator[int]:
+    """The descriptor of a file or folder; does not follow links and does not wait for pipes."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         yield descriptor
@@ -243,37 +241,37 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _swap_in(new: Path, place: Path) -> None:
-    """Put the folder `new` at `place`; the old one, if any, goes in the same step and is removed after it."""
+def _swap_in(new: Path, path: Path) -> None:
+    """Rename the folder `new` to `path`; an old folder is exchanged in the same step and removed afterwards."""
     try:
-        new.rename(place)  # also onto an empty folder
+        new.rename(path)  # also replaces an empty folder
     except OSError as e:
         if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        if _exchange(new, place):
+        if _exchange(new, path):
             shutil.rmtree(new, ignore_errors=True)
         else:
-            _swap_in_two_steps(new, place)
-    _flush(place.parent)
+            _swap_in_two_steps(new, path)
+    _flush(path.parent)
 
 
-def _swap_in_two_steps(new: Path, place: Path) -> None:
-    """Without an atomic exchange: `sweep` puts the old folder back after a kill between the two renames."""
+def _swap_in_two_steps(new: Path, path: Path) -> None:
+    """Without an atomic exchange: `sweep` restores the old folder after a kill between the two renames."""
     aside = new.with_suffix(".old")
-    with _opened(place, os.O_RDONLY) as descriptor:
-        lock(descriptor, wait=True)  # nobody puts it back meanwhile
+    with _open_descriptor(path, os.O_RDONLY) as descriptor:
+        lock(descriptor, wait=True)  # no other process restores it in the meantime
         try:
-            place.rename(aside)
-            new.rename(place)
+            path.rename(aside)
+            new.rename(path)
         except BaseException:
-            if aside.exists() and not place.exists():
-                aside.rename(place)
+            if aside.exists() and not path.exists():
+                aside.rename(path)
             raise
         shutil.rmtree(aside, ignore_errors=True)
 
 
 def _exchange(a: Path, b: Path) -> bool:
-    """Swap two folders in one step (Linux renameat2); False where system or file system cannot."""
+    """Exchange two folders atomically (Linux renameat2); False if the system or file system cannot."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
         return False

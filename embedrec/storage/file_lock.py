@@ -1,7 +1,7 @@
-"""Whether somebody works on a file or folder: its lock (`flock`), which the system gives back when a process ends.
+"""Advisory locks (`flock`) on files and folders; the system releases them when a process ends.
 
-The number of a process says nothing beyond one container or machine: two containers in one workspace have the same
-numbers, and a number is given again. A lock is known to every container of a machine.
+A process id is not enough: two containers that share a workspace use the same ids, and ids are reused. Every container
+of a machine sees a lock.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _HELD = (errno.EWOULDBLOCK, errno.EAGAIN)
 
 
 class Lock(Enum):
-    """What became of an attempt to lock."""
+    """The result of an attempt to lock."""
 
     TAKEN = "taken"
-    HELD = "held by somebody else"
-    UNKNOWN = "not known: the file system has no locks"
+    HELD = "held by another process"
+    UNKNOWN = "unknown: the file system has no locks"
 
 
 def lock(descriptor: int, *, wait: bool = False) -> Lock:
-    """Lock what is open, until the descriptor is closed or the process ends.
+    """Lock an open file or folder until the descriptor is closed or the process ends.
 
-    wait  until nobody else holds it
+    wait  whether to wait until the lock is free
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,8 +35,8 @@ def lock(descriptor: int, *, wait: bool = False) -> Lock:
     return Lock.TAKEN
 
 
-def still_there(descriptor: int, path: Path) -> bool:
-    """Whether `path` is what is open, and not removed or replaced since it was opened."""
+def is_same_file(descriptor: int, path: Path) -> bool:
+    """Whether `path` still is the open file: neither removed nor replaced."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except OSError:

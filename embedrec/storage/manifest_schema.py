@@ -1,8 +1,8 @@
-"""What may stand in a manifest: the types and bounds of everything that some command takes from one.
+"""The schema of manifests: types and bounds of all values that commands read from them.
 
-A manifest whose checksums fit may still have been written by somebody else, by hand or on purpose. Its numbers are
-finite and fit into 64 bits, and what an artifact of a kind is about has the types below; keys that are not named here
-may hold anything. No key must be there: whoever saves an artifact through the API says what it wants.
+A manifest with valid checksums may still come from an untrusted source. Its numbers are finite and fit into 64 bits,
+and the description of an artifact has the types below. Keys that are not listed may hold anything, and no key is
+required, because users of the API choose what they save.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _Small = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]  # what FAISS takes as
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _Maybe = UnsetType | None
-_MOMENT = 40  # characters of a moment, at most
+_LONGEST_TIME = 40  # characters of a time stamp
 
 
 class _Made(msgspec.Struct):
-    """What names an artifact that another one was made from."""
+    """The name of an artifact's source."""
 
     name: str
     fingerprint: str | UnsetType = UNSET
@@ -113,16 +113,16 @@ class _Publication(msgspec.Struct):
 
 
 _KINDS: dict[str, Any] = {"sessions": _Sessions, "model": _Model, "index": _Index, "publication": _Publication}
-_MEASURED = ("recall", "query_", "queries_", "bytes", "build_", "tuning_")  # what names of measured numbers begin with
+_MEASURED = ("recall", "query_", "queries_", "bytes", "build_", "tuning_")  # prefixes of the names of measurements
 
 
 def parse(content: bytes) -> Any:
-    """A manifest as JSON values. Raises ValueError where it is no JSON, or holds a number that is not finite."""
+    """A manifest as JSON values. Raises ValueError if it is not JSON or holds a number that is not finite."""
     return json.loads(content, parse_constant=_refuse, parse_float=_finite)
 
 
 def check_about(kind: str, about: dict[str, Any]) -> None:
-    """Raises ValueError, which names the key, where what an artifact of a kind is about has a wrong type or bound."""
+    """Raises ValueError, with the key, if a value of a description has a wrong type or is out of bounds."""
     _check_whole(about)
     schema = _KINDS.get(kind)
     if schema is None:
@@ -135,15 +135,15 @@ def check_about(kind: str, about: dict[str, Any]) -> None:
 
 
 def check_created(created: str) -> None:
-    """Raises ValueError unless it is a moment in UTC as manifests have it: ISO 8601."""
-    if len(created) > _MOMENT:
-        raise ValueError(f"it was created at a moment of {len(created)} characters")
+    """Raises ValueError unless it is a time stamp in ISO 8601 with a time zone."""
+    if len(created) > _LONGEST_TIME:
+        raise ValueError(f"the time stamp has {len(created)} characters")
     if datetime.fromisoformat(created).utcoffset() is None:
         raise ValueError(f"{created!r} has no time zone")
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number of a manifest")
+    raise ValueError(f"{constant} is not a valid number")
 
 
 def _finite(text: str) -> float:
@@ -152,7 +152,7 @@ def _finite(text: str) -> float:
 
 
 def _check_whole(value: Any) -> None:
-    """Raises ValueError for a whole number anywhere in JSON values that does not fit into 64 bits."""
+    """Raises ValueError for an integer in JSON values that does not fit into 64 bits."""
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             _check_whole(inner)

@@ -1,4 +1,4 @@
-"""A workspace: the folder in which the artifacts of a project live, and which of them is the latest.
+"""A workspace: the folder that holds the artifacts of a project.
 
 WORKSPACE/sessions/NAME   WORKSPACE/models/NAME   WORKSPACE/indexes/NAME
 WORKSPACE/checkpoints/NAME of models whose training was interrupted
@@ -14,8 +14,8 @@ from embedrec.storage import artifacts, atomic
 from embedrec.storage.artifacts import Artifact
 
 FOLDERS = {"sessions": "sessions", "model": "models", "index": "indexes"}
-_PLACES = {**FOLDERS, "checkpoint": "checkpoints"}
-_OWN = (artifacts.MANIFEST, "vocab.parquet")  # every artifact has both, a damaged one at least one of them
+_ALL_FOLDERS = {**FOLDERS, "checkpoint": "checkpoints"}
+_OWN = (artifacts.MANIFEST, "vocab.parquet")  # every artifact has both; a damaged one has at least one of them
 _MADE_BY = {
     "sessions": "embedrec prepare SOURCE PATH",
     "model": "embedrec train word2vec",
@@ -33,49 +33,50 @@ class Workspace:
         object.__setattr__(self, "root", Path(self.root))
 
     def folder(self, kind: str, name: str) -> Path:
-        """Where the artifact of that kind ("sessions", "model", "index", "checkpoint") and name lies, or would lie.
+        """The folder of an artifact, existing or not, by kind ("sessions", "model", "index", "checkpoint") and name.
 
-        Raises ArtifactError for a name that leaves the workspace or is no plain name.
+        Raises ArtifactError for a name that leaves the workspace or is not a plain name.
         """
         if not artifacts.plain_name(name):
             raise ArtifactError(f"{name!r} cannot name an artifact; use letters, digits, '.', '_' and '-'")
-        return self.root / _PLACES[kind] / name
+        return self.root / _ALL_FOLDERS[kind] / name
 
     def inside(self, path: Path) -> Path:
-        """The same path. Raises SettingsError where a link leads from it out of the workspace."""
+        """The same path. Raises SettingsError if a symbolic link leads out of the workspace."""
         try:
-            place = path.resolve()
-            inside = place.is_relative_to(self.root.resolve())
-        except (OSError, RuntimeError) as e:  # such as links that lead in a circle
-            raise SettingsError(f"{path} leads nowhere ({reason(e)}); remove the link, or name another place") from e
+            target = path.resolve()
+            inside = target.is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError) as e:  # such as circular links
+            raise SettingsError(
+                f"{path} cannot be resolved ({reason(e)}); remove the link or choose another path"
+            ) from e
         if not inside:
             raise SettingsError(
-                f"{path} leads out of the workspace, through a link to {place}; remove the link, or name another place"
+                f"{path} is a link to {target}, outside the workspace; remove the link or choose another path"
             )
         return path
 
     def folders(self, kind: str) -> list[Path]:
-        """The folders that hold, or should hold, the artifacts of a kind, by name; others are passed over."""
+        """The folders of the artifacts of a kind, readable or damaged, by name."""
         parent = self.root / FOLDERS[kind]
         atomic.sweep(parent)
-        found = parent.iterdir() if parent.is_dir() else iter(())
-        return sorted(f for f in found if not f.name.startswith(".") and _holds_artifact(f))
+        entries = parent.iterdir() if parent.is_dir() else iter(())
+        return sorted(f for f in entries if not f.name.startswith(".") and _holds_artifact(f))
 
     def left_over(self) -> list[Path]:
-        """Hidden files and folders that a command writes, or left when it was killed: the file system has no locks
-        that would tell, so that nobody removes them."""
-        return [path for place in _PLACES.values() for path in atomic.sweep(self.root / place)]
+        """Drafts of unknown state: the file system has no locks that would show whether a command still writes them."""
+        return [path for folder in _ALL_FOLDERS.values() for path in atomic.sweep(self.root / folder)]
 
     def artifacts(self, kind: str) -> list[Artifact]:
-        """The artifacts of a kind that can be read, the oldest first; see `unreadable`."""
+        """The readable artifacts of a kind, oldest first; see `unreadable`."""
         return sorted(self._read(kind)[0], key=lambda a: (a.created, a.name))
 
     def unreadable(self, kind: str) -> dict[Path, ArtifactError]:
-        """The folders of a kind whose manifest cannot be read, each with why."""
+        """The folders of a kind whose manifest cannot be read, each with the error."""
         return self._read(kind)[1]
 
     def named(self, kind: str, name: str) -> Artifact | None:
-        """The artifact of that name, None where there is none. Raises ArtifactError when it cannot be read."""
+        """The artifact of that name, or None if there is none. Raises ArtifactError if it cannot be read."""
         folder = next((f for f in self.folders(kind) if f.name == name), None)
         return None if folder is None else artifacts.read(folder, kind)
 
@@ -92,22 +93,22 @@ class Workspace:
     def find(self, kind: str, name: str | None = None, *, of: str | None = None) -> Artifact:
         """The artifact of that name, or the latest of its kind.
 
-        of  an index of "items", "answers" or "sessions"; of any where it is None
+        of  an index of "items", "answers" or "sessions"; None for any
 
-        Raises ArtifactError, with near misses or the command that makes one, when there is none, or none that can be
-        read; SettingsError when that of the name is an index of something else.
+        Raises ArtifactError, with near misses or the command that makes one, if there is no readable artifact;
+        SettingsError if the named index is of another kind of vectors.
         """
-        chosen = None if name is None else self.named(kind, name)
-        if chosen is not None:
-            return _of(of, chosen)
-        found = [a for a in self.artifacts(kind) if of in (None, a.about.get("of", "items"))]
+        named = None if name is None else self.named(kind, name)
+        if named is not None:
+            return _of(of, named)
+        candidates = [a for a in self.artifacts(kind) if of in (None, a.about.get("of", "items"))]
         if name is None:
-            if found:
-                return found[-1]
-            for failed in self.unreadable(kind).values():
-                raise failed
+            if candidates:
+                return candidates[-1]
+            for error in self.unreadable(kind).values():
+                raise error
         what = f"no {kind} artifact" + (f" is called {name!r}" if name is not None else "")
-        names = [a.name for a in found]
+        names = [a.name for a in candidates]
         hint = did_you_mean(name, names) if name is not None else ""
         if not hint:
             hint = f"; there are {', '.join(names)}" if names else f"; make one with `{_MADE_BY[kind]}`"
@@ -115,7 +116,7 @@ class Workspace:
 
 
 def _holds_artifact(folder: Path) -> bool:
-    """Whether a folder holds, or should hold, an artifact; one that may not be looked into should."""
+    """Whether a folder is an artifact, also a damaged or unreadable one."""
     try:
         return any((folder / own).exists() for own in _OWN)
     except OSError:
@@ -123,8 +124,10 @@ def _holds_artifact(folder: Path) -> bool:
 
 
 def _of(of: str | None, index: Artifact) -> Artifact:
-    """The same. Raises SettingsError for an index of something else, see `Workspace.find`."""
-    said = index.about.get("of", "items")
-    if of not in (None, said):
-        raise SettingsError(f"index {index.name} is one of {said}; build one with `embedrec build-index --of {of}`")
+    """The same index. Raises SettingsError for one of other vectors, see `Workspace.find`."""
+    actual = index.about.get("of", "items")
+    if of not in (None, actual):
+        raise SettingsError(
+            f"index {index.name} holds {actual}, but {of} are needed; build one with `embedrec build-index --of {of}`"
+        )
     return index

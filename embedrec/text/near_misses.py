@@ -1,4 +1,4 @@
-"""Words that are nearly the same, also among millions: a filter on arrays proposes some, and difflib compares them."""
+"""Close matches of a word, also among millions: character pairs select candidates, and difflib compares these."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     import numpy as np
 
 _COMPARED = 400  # words that difflib compares: it takes about 20 µs a word
-_LONGEST = 200  # characters; what is longer is no typo of anything
-_BLOCK = 1 << 14  # words in an array at a time
-_TABLE = 1 << 16  # places that pairs of characters are hashed to
+_LONGEST = 200  # characters; longer texts have no close matches
+_BLOCK = 1 << 14  # words processed at a time
+_TABLE = 1 << 16  # buckets of the hashed character pairs
 
 
 def close_matches(text: str, words: Iterable[str], *, n: int = 3, cutoff: float = 0.6) -> list[str]:
-    """The n words most like `text`, the best first, as `difflib.get_close_matches` finds them.
+    """The n words most similar to `text`, best first, as `difflib.get_close_matches` ranks them.
 
-    Of more than some hundred words, those that share the most pairs of neighbouring characters with it are compared.
+    With more than 400 words, only those that share the most pairs of adjacent characters with it are compared.
     """
     if not text or len(text) > _LONGEST:
         return []
@@ -29,7 +29,7 @@ def close_matches(text: str, words: Iterable[str], *, n: int = 3, cutoff: float 
 
 
 def _likely(text: str, words: Sequence[str]) -> Sequence[str]:
-    """The words that share the most pairs of neighbouring characters with a text, for their length."""
+    """The words that share the most pairs of adjacent characters with a text, relative to their length."""
     if len(words) <= _COMPARED:
         return words
     import numpy as np
@@ -48,7 +48,7 @@ def _likely(text: str, words: Sequence[str]) -> Sequence[str]:
 
 
 def _pairs(words: Sequence[str], width: int) -> np.ndarray:
-    """Hashes (m, width + 1) of the pairs of neighbouring characters, 0 behind the end; begins and ends count as one."""
+    """Hashes (m, width + 1) of the pairs of adjacent characters, start and end included; 0 is padding."""
     import numpy as np
 
     codes = np.zeros((len(words), width + 2), dtype=np.uint32)

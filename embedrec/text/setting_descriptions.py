@@ -1,4 +1,4 @@
-"""What settings mean: the tables in the docstrings of their dataclasses, for help texts."""
+"""Descriptions of settings for help texts, read from the docstrings of their dataclasses."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-_ELSEWHERE = re.compile(r"see `\w+`|as in \w+")
+_REFERENCE = re.compile(r"see `\w+`|as in \w+")
 
 
-def described(cls: type[Any]) -> dict[str, str]:
-    """Setting → what it means, of a dataclass of settings: from its docstring, else from those of its base classes."""
+def describe_settings(cls: type[Any]) -> dict[str, str]:
+    """Setting → description, from the docstring of a settings dataclass or of its base classes."""
     names = [f.name for f in fields(cls)]
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for base in cls.__mro__:
         for entry, text in _entries(inspect.cleandoc(base.__dict__.get("__doc__") or ""), names):
-            if not _ELSEWHERE.fullmatch(text):
-                found.setdefault(entry, text)
-    return {name: found.get(name, "") for name in names}
+            if not _REFERENCE.fullmatch(text):
+                descriptions.setdefault(entry, text)
+    return {name: descriptions.get(name, "") for name in names}
 
 
 def _entries(doc: str, names: list[str]) -> Iterator[tuple[str, str]]:
-    """Names of settings with their text, whose lines after the first are indented."""
+    """Settings with their descriptions; continuation lines are indented."""
     lines = doc.splitlines()
     at = 0
     while at < len(lines):

@@ -13,7 +13,7 @@ import numpy as np
 
 from embedrec.errors import SettingsError
 from embedrec.progress import Report, quiet
-from embedrec.runtime.native_stderr import native_text_dropped
+from embedrec.runtime.native_stderr import discard_native_stderr
 from embedrec.vectors import POINTS_PER_CELL
 from embedrec.vectors.embeddings import Metric
 
@@ -41,7 +41,7 @@ def made(spec: str, d: int, metric: Metric) -> Any:
     return index
 
 
-@native_text_dropped()
+@discard_native_stderr()
 def fill(
     index: Any,
     spec: str,
@@ -75,7 +75,7 @@ def fill(
         raise _refused(spec, f"{n} vectors of {index.d} dimensions", e) from None
 
 
-@native_text_dropped()
+@discard_native_stderr()
 def train(
     index: Any,
     spec: str,

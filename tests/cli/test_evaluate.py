@@ -285,7 +285,7 @@ def test_runs_that_are_none(run: Run, split: Path) -> None:
     assert fails(run, "evaluate", "--run", "nowhere") == (
         "nowhere cannot be read (No such file or directory); check the path"
     )
-    assert "is an artifact of kind sessions, but run is needed here" in fails(
+    assert "is of kind sessions, but an artifact of kind run is needed" in fails(
         run, "evaluate", "--run", "sessions/clicks"
     )
 

@@ -205,7 +205,10 @@ def test_usage(args: str, says: str, run: Run, plays: Path) -> None:
         ("sscf", "lists of 50 are judged, but there are only 4 items; use shorter ones"),
         ("wsknn --set recommend_any=true --at 2", "wsknn fills its lists at random, so that its answers have no rank"),
         ("sscf --out plays.csv", "plays.csv is a file; move it away or choose another name"),
-        ("sscf --out sessions", "sessions holds other files and no artifact (plays); move it away or choose another"),
+        (
+            "sscf --out sessions",
+            "sessions is not an artifact: it holds other files (plays); move it away or choose another",
+        ),
         ("sscf --sessions play", "no sessions artifact is called 'play' in sessions; did you mean 'plays'?"),
     ],
 )

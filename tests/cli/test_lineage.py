@@ -69,7 +69,7 @@ def test_commands_name_the_other_data(run: Run, two: Path) -> None:
     ran = walked(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1", "--sessions", "small")
     assert ran.err.splitlines()[1] == "model svd of sessions big will be replaced; give another --name to keep both"
     assert ran.err.splitlines()[-1] == "index svd-flat was made of the old model svd, and is stale now"
-    assert "model svd was trained again after index svd-flat was built of it" in run("export", "x.txt").err
+    assert "model svd was retrained after index svd-flat was built from it" in run("export", "x.txt").err
 
 
 def test_report_is_about_one_line(run: Run, two: Path) -> None:
@@ -77,7 +77,7 @@ def test_report_is_about_one_line(run: Run, two: Path) -> None:
     assert "model svd of sessions big is left out; --model svd takes it" in ran.err
 
 
-WHY = "model svd was trained again after index svd-flat was built of it; build the index again"
+WHY = "model svd was retrained after index svd-flat was built from it; rebuild the index"
 
 
 def test_a_stale_index_is_named_everywhere_and_refused(run: Run, two: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_stale_index_is_named_everywhere_and_refused(run: Run, two: Path) -> N
     for command in (("export", "x.txt"), ("publish", "parquet", "out"), ("publish", "parquet", "out", "--dry-run")):
         ran = run(*command)
         assert (ran.code, ran.out) == (1, "")
-        assert ran.err.splitlines()[-1] == f"embedrec: {note}, or take it as it is with --stale-ok"
+        assert ran.err.splitlines()[-1] == f"embedrec: {note}, or use it anyway with --stale-ok"
         assert not Path(command[1]).exists() and not Path("out").exists()
     assert note in walked(run, "export", "x.txt", "--stale-ok").err
     assert note in walked(run, "publish", "parquet", "out", "--stale-ok").err
@@ -105,11 +105,11 @@ def test_a_model_of_old_sessions_is_stale_and_so_is_its_index(run: Run, two: Pat
     Path("big.csv").write_text(BIG + "9,a\n9,d\n")
     ran = walked(run, "prepare", "table", "big.csv")
     assert ran.err.splitlines()[-1] == "model svd was made of the old sessions big, and is stale now"
-    why = "sessions big were prepared again after model svd was trained on them; train it again"
+    why = "sessions big were prepared again after model svd was trained on them; retrain it"
     ran = run("export", "x.txt", "--model", "svd")
     assert (ran.code, ran.err) == (
         1,
-        f"embedrec: model svd is stale: {why}, or take it as it is with --stale-ok\n",
+        f"embedrec: model svd is stale: {why}, or use it anyway with --stale-ok\n",
     )
     assert f"index svd-flat is stale: {why}, then index svd-flat" in walked(run, "similar", "a").err
     assert f"model svd is stale: {why}" in walked(run, "recommend", "a", "--model", "svd").err
@@ -123,7 +123,7 @@ def test_the_same_vectors_under_other_settings_are_another_model(run: Run, compa
     """Only the metric changes, which no file of the model holds."""
     walked(run, "vectors", "import", compass / "compass.txt", "--metric", "l2", "--workspace", compass)
     ran = run("export", compass / "x.txt", "--workspace", compass)
-    assert ran.code == 1 and "index compass-flat is stale: model compass was trained again" in ran.err
+    assert ran.code == 1 and "index compass-flat is stale: model compass was retrained" in ran.err
 
 
 def test_an_index_without_its_model_is_not_stale(run: Run, two: Path) -> None:

@@ -49,7 +49,7 @@ def test_what_a_study_writes_stays_in_the_workspace(link: str, run: Run, elsewhe
     at.parent.mkdir(exist_ok=True)
     at.symlink_to({"out/x.txt": elsewhere / "mine", "circle": at}.get(link, elsewhere))
     said = studied(run, elsewhere)
-    assert said.startswith("embedrec: ") and "remove the link, or name another place" in said
+    assert said.startswith("embedrec: ") and "remove the link or choose another path" in said
 
 
 @pytest.mark.parametrize("name", [".lock", "steps"])
@@ -110,7 +110,7 @@ def test_searches_and_grids_stay_in_the_workspace(
         run("tune", "sr", "--trials", "1", *words),
         run("evaluate", "sknn", *words, "--grid", "--neighbours", "2"),
     ):
-        assert ran.code == 1 and "leads out of the workspace, through a link to " in ran.err
+        assert ran.code == 1 and "is a link to " in ran.err
     assert list(away.iterdir()) == []
 
 
@@ -123,5 +123,5 @@ def test_links_of_a_workspace(tmp_path: Path) -> None:
         workspace = Workspace(tmp_path / root)
         for inside in ("a/b", "in/b", "also/b"):
             assert workspace.inside(workspace.root / inside) == workspace.root / inside
-        with pytest.raises(SettingsError, match="leads out of the workspace"):
+        with pytest.raises(SettingsError, match="outside the workspace"):
             workspace.inside(workspace.root / "up" / "b")

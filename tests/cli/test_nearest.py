@@ -107,10 +107,10 @@ def test_under_a_budget(run: Run, counted: Path) -> None:
     assert sorted(p.name for p in Path("models").iterdir()) == ["cooccurrence", "svd"]
     for words, says in (
         (("ar", "--memory", "1G"), "ar keeps all in memory; leave --memory out"),
-        (("svd", "--memory", "1M"), "the memory must be at least 256M, but is 1048576 bytes"),
+        (("svd", "--memory", "1M"), "the memory budget must be at least 256M, but is 1048576 bytes"),
         (
             ("svd", "--memory", "much"),
-            "a size of memory is a number with K, M, G or T, such as 512M or 2G, but is 'much'",
+            "a memory size is a number with K, M, G or T, such as 512M or 2G, but is 'much'",
         ),
         (("svd", "--from", "svd"), "svd cannot continue from a finished model; leave --from out"),
     ):

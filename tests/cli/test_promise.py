@@ -104,7 +104,7 @@ def test_a_promise_that_nothing_keeps(run: Run, made: Embeddings) -> None:
         (("--target-recall", "99"), "a recall lies between 0 and 1, but is 99"),
         (("--target-recall", "high"), "a recall is a share and a number of results, such as .98@20, but is 'high'"),
         (("--max-p95", "fast"), "a time is a number with us, ms or s, such as 2ms, but is 'fast'"),
-        (("--max-ram", "much"), "a size of memory is a number with K, M, G or T, such as 512M or 2G, but is 'much'"),
+        (("--max-ram", "much"), "a memory size is a number with K, M, G or T, such as 512M or 2G, but is 'much'"),
         (
             ("--type", "flat", "--rerank", "4"),
             "rerank is a setting of indexes of compressed vectors, but this one is Flat",

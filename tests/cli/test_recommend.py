@@ -74,7 +74,7 @@ def test_an_index_of_sessions_is_not_taken_for_one_of_items(vectors: Path, run: 
     walked(run, "build-index", "--type", "flat")
     walked(run, "build-index", "--of", "sessions", "--type", "flat")
     assert walked(run, "similar", "a", "-n", 1).err == "using index word2vec-flat (indexes/word2vec-flat)\n"
-    assert "index word2vec-flat is one of items" in fails(run, "neighbours", "a", "--index", "word2vec-flat")
+    assert "index word2vec-flat holds items" in fails(run, "neighbours", "a", "--index", "word2vec-flat")
 
 
 def test_neighbours_refuses_what_does_not_fit(vectors: Path, run: Run) -> None:
@@ -184,6 +184,4 @@ def test_recommend_and_export_through_an_index_of_answers(vectors: Path, run: Ru
     both = run("recommend", "a", "--model", "word2vec", "--index", "word2vec-answers-flat")
     assert both.code == 2 and "an index knows its model; leave out --model or --index" in both.err
     assert "no index artifact" in fails(run, "similar", "a", "--index", "word2vec-flat")
-    assert "index word2vec-answers-flat is one of answers" in fails(
-        run, "similar", "a", "--index", "word2vec-answers-flat"
-    )
+    assert "index word2vec-answers-flat holds answers" in fails(run, "similar", "a", "--index", "word2vec-answers-flat")

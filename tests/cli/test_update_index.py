@@ -221,7 +221,7 @@ def test_two_at_a_time(run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(update_index, "load_vectors", meanwhile)
     ran = run("update-index", "v-hnsw", "--add", "new.vec")
-    assert ran.code == 1 and "indexes/v-hnsw was changed by somebody else meanwhile; try again" in ran.err
+    assert ran.code == 1 and "another process changed indexes/v-hnsw in the meantime; try again" in ran.err
     assert len(load_index(artifacts.read(Path("indexes/v-hnsw")))) == 98
 
 
@@ -251,7 +251,7 @@ def test_what_was_replaced_at_the_last_moment_is_not_replaced_again(
     locked = atomic.locked
     monkeypatch.setattr(atomic, "locked", late)
     ran = run(*first.split())
-    assert ran.code == 1 and f"{folder} was changed by somebody else meanwhile; try again" in ran.err
+    assert ran.code == 1 and f"another process changed {folder} in the meantime; try again" in ran.err
     about = artifacts.read(Path(folder)).about
     assert about.get("continued_from") is None and "split" not in about and about.get("items") != 120
 

@@ -167,7 +167,7 @@ def test_what_is_no_run_is_not_written_over(tmp_path: Path) -> None:
     result, vocab = small(["a", "b"], [[1]])
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(ArtifactError, match="holds other files and no artifact"):
+    with pytest.raises(ArtifactError, match="is not an artifact: it holds other files"):
         saved(result, vocab, tmp_path / "mine")
     saved(result, vocab, tmp_path / "run")
     saved(result, vocab, tmp_path / "run")  # a run may be replaced
@@ -281,7 +281,7 @@ def test_a_folder_of_another_kind(folder: Path) -> None:
         load_run(folder.parent / "empty")
     with artifacts.writing(folder.parent / "model", "model", {}):
         pass
-    with pytest.raises(ArtifactError, match="is an artifact of kind model, but run is needed here"):
+    with pytest.raises(ArtifactError, match="is of kind model, but an artifact of kind run is needed"):
         load_run(folder.parent / "model")
 
 

@@ -125,7 +125,7 @@ def test_without_a_split_the_prepared_sessions_are_trained_on(opened: Opened) ->
         (
             '"flat"',
             '"flat"\nmemory = "2X"',
-            "a size of memory is a number with K, M, G or T, such as 512M or 2G, but is",
+            "a memory size is a number with K, M, G or T, such as 512M or 2G, but is",
         ),
         ('"flat"', '"flat"\ntarget_recall = "9@2"', "a recall lies between 0 and 1, but is 9"),
         ('"flat"', '"flat"\nset = {idff = 1}', "unknown setting 'idff' in [[index]] vectors-flat; did you mean 'idf'"),

@@ -297,7 +297,7 @@ def test_what_the_system_says_of_a_step_names_it(opened: Opened, monkeypatch: py
     monkeypatch.setattr(steps.Prepare, "run", run)
     with pytest.raises(ArtifactError) as said:
         run_experiment(experiment, context)
-    assert str(said.value) == "step prepare: the system said: Is a directory (models); nothing was left half-written"
+    assert str(said.value) == "step prepare: operating system error: Is a directory (models); no partial output remains"
     error = BrokenPipeError(32, "Broken pipe")  # of stderr, which the command line knows what to do about
     with pytest.raises(BrokenPipeError):
         run_experiment(experiment, context)

@@ -250,7 +250,7 @@ def test_a_full_disk(call: str, room: MemoryBudget, monkeypatch: pytest.MonkeyPa
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(DataError, match=r"^cells cannot be put into .* \(No space left on device\); free some space"):
+    with pytest.raises(DataError, match=r"^cells cannot be written to .* \(No space left on device\); free some space"):
         filled(some_embeddings(N, D), "IVF16,Flat", room=room)
     assert not files(room)
 
@@ -292,7 +292,7 @@ import faiss, numpy as np
 from embedrec.storage import artifacts
 from embedrec.workflows.lineage import item_vectors
 from embedrec.workflows.train import import_vectors
-from embedrec.storage.memory_budget import IN_MEMORY, Room
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.index import on_disk_ivf
 from embedrec.index.build import build_index
 from embedrec.index.serialization import load_index, save_index
@@ -314,7 +314,7 @@ road("small", IN_MEMORY)  # all that is imported and compiled once is now
 status = Path("/proc/self/status").read_text()
 data = int(next(line for line in status.splitlines() if line.startswith("VmData")).split()[1]) << 10
 resource.setrlimit(resource.RLIMIT_DATA, (data + (int(sys.argv[2]) << 20),) * 2)
-room = Room(256 << 20, folder) if sys.argv[3] == "disk" else IN_MEMORY
+room = MemoryBudget(256 << 20, folder) if sys.argv[3] == "disk" else IN_MEMORY
 assert (road("large", room) is None) == (sys.argv[3] != "disk")
 """
 

@@ -47,7 +47,7 @@ def test_an_index_keeps_its_line_when_its_model_gets_another(workspace: Workspac
     index = put(workspace, "index", "i", of="items", indexed=provenance(model), trained_on=provenance(a))
     again = put(workspace, "model", "m", "2", trained_on=provenance(b))
     assert (line_of(workspace, index), line_of(workspace, again)) == (("sessions", "a"), ("sessions", "b"))
-    assert "model m was trained again after index i was built of it" in str(stale(workspace, index))
+    assert "model m was retrained after index i was built from it" in str(stale(workspace, index))
     assert outdated_by(workspace, again) == [index]
 
 
@@ -72,7 +72,7 @@ _ORIGINS = {"sessions": "of", "model": "trained_on", "index": "indexed"}
 @pytest.mark.parametrize("said", ["x", 3, [], {}, {"name": 3}])
 @pytest.mark.parametrize("kind", _ORIGINS)
 def test_manifests_that_name_no_origin(workspace: Workspace, kind: str, said: Any) -> None:
-    with pytest.raises(ArtifactError, match="says what no artifact says"):
+    with pytest.raises(ArtifactError, match="holds an invalid value"):
         put(workspace, kind, "m", **{_ORIGINS[kind]: said})
 
 

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from embedrec.errors import DataError, SettingsError
 from embedrec.storage import memory_budget as rooms
-from embedrec.storage.memory_budget import IN_MEMORY, Column, MemoryBudget, chunks, counted, parse_size, resting
+from embedrec.storage.memory_budget import (
+    IN_MEMORY,
+    Column,
+    MemoryBudget,
+    chunks,
+    count_rows,
+    parse_size,
+    release_pages,
+)
 from tests.data import strategies as draw
 
 BUDGET = 256 << 20
@@ -43,9 +51,9 @@ def test_part_by_part_is_as_at_once(room: MemoryBudget, rows: list[tuple[int, bo
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rooms, "_CHUNK", 3)
         assert [i for here in chunks(len(rows)) for i in range(len(rows))[here]] == list(range(len(rows)))
-        assert room.kept(column, mask).tolist() == column[mask].tolist()
+        assert room.select(column, mask).tolist() == column[mask].tolist()
         assert room.reindex(column, new).tolist() == new[column].tolist()
-        assert counted(column, 7).tolist() == np.bincount(column, minlength=7).tolist()
+        assert count_rows(column, 7).tolist() == np.bincount(column, minlength=7).tolist()
         assert room.full(len(rows), 4, np.int64).tolist() == [4] * len(rows)
 
 
@@ -64,7 +72,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(DataError) as refused:
         MemoryBudget(BUDGET, tmp_path).empty(1 << 20, np.int64)
     assert str(refused.value) == (
-        f"columns cannot be put into {tmp_path} (No space left on device); free some space, or use another workspace"
+        f"columns cannot be written to {tmp_path} (No space left on device); free some space or use another workspace"
     )
 
 
@@ -80,13 +88,11 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parse_size(text)
-    assert str(refused.value) == (
-        f"a size of memory is a number with K, M, G or T, such as 512M or 2G, but is {text!r}"
-    )
+    assert str(refused.value) == (f"a memory size is a number with K, M, G or T, such as 512M or 2G, but is {text!r}")
 
 
 def test_too_small_a_budget_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"^the memory must be at least 256M, but is 104857600 bytes$"):
+    with pytest.raises(SettingsError, match=r"^the memory budget must be at least 256M, but is 104857600 bytes$"):
         MemoryBudget(100 << 20, tmp_path)
 
 
@@ -103,7 +109,7 @@ def test_a_doubled_array_begins_with_the_old_one(room: MemoryBudget, values: lis
 
 def test_arrays_at_rest_keep_their_values(room: MemoryBudget) -> None:
     array = room.full(1 << 16, 7, np.int64)
-    resting(array)
+    release_pages(array)
     assert (array == 7).all()
 
 
@@ -115,8 +121,8 @@ def test_ids_are_counted_by_role(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         room.hold_ids("user", 1_000_000, 20_000_000)
     assert str(refused.value) == (
-        "the distinct ids and names take 196M so far (110M of them for users), but a memory of 256M leaves 160M for "
-        "them; give more memory, or read fewer files"
+        "the distinct ids and names take 196M so far (110M of them for users), but a memory budget of 256M leaves 160M "
+        "for them; raise the budget or read fewer files"
     )
     IN_MEMORY.hold_ids("user", 1 << 40, 1 << 50)
 
@@ -132,5 +138,5 @@ def test_memory_of_arrow_goes_back_under_a_budget(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["9" * 400, "9" * 20, "8388608T"])
 def test_a_size_beyond_all_memory_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="a size of memory must be below 8388608T"):
+    with pytest.raises(SettingsError, match="a memory size must be below 8388608T"):
         parse_size(text)

@@ -119,7 +119,7 @@ def test_an_artifact_in_the_wrong_place(workspace: Workspace) -> None:
     put(workspace, "model", "m")
     shutil.copytree(workspace.folder("model", "m"), workspace.folder("index", "m"))
     for name in (None, "m"):
-        with pytest.raises(ArtifactError, match="is an artifact of kind model, but index is needed here"):
+        with pytest.raises(ArtifactError, match="is of kind model, but an artifact of kind index is needed"):
             workspace.find("index", name)
 
 

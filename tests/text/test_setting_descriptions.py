@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import pytest
 
 from embedrec.models import MODELS, recipe_class
-from embedrec.text.setting_descriptions import described
+from embedrec.text.setting_descriptions import describe_settings
 
 
 @dataclass
@@ -37,12 +37,12 @@ class Derived(Base):
 
 
 def test_entries_come_from_the_nearest_class_that_says_something() -> None:
-    assert described(Derived) == {"a": "the first, which goes on", "b": "another", "c": "two at once", "d": ""}
+    assert describe_settings(Derived) == {"a": "the first, which goes on", "b": "another", "c": "two at once", "d": ""}
 
 
 @pytest.mark.parametrize("model", list(MODELS))
 def test_every_setting_of_every_model_is_described(model: str) -> None:
     recipe = recipe_class(model)
-    texts = described(recipe)
+    texts = describe_settings(recipe)
     assert list(texts) == [f.name for f in fields(recipe)]
     assert all(texts.values()), [name for name, text in texts.items() if not text]

@@ -135,7 +135,10 @@ def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
     assert refused(*through, cells) == "nprobe is a setting of IVF indexes, but this one is Flat; leave it out"
     said = "nprobe is a setting of IVF indexes, but gru4rec is a model; leave it out"
     assert refused("gru4rec", None, cells) == said
-    assert refused(None, "items") == "index items is one of items; build one with `embedrec build-index --of answers`"
+    assert (
+        refused(None, "items")
+        == "index items holds items, but answers are needed; build one with `embedrec build-index --of answers`"
+    )
     with pytest.raises(SettingsError, match="answers are compared as their model does"):
         build_index_workflow.index(source, workspace.folder("index", "y"), "flat", of="answers", metric="l2")
     recipe = build(recipe_class("gru4rec"), SMALL["gru4rec"] | {"epochs": 3}, given="test")

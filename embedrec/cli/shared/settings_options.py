@@ -53,10 +53,10 @@ class Settable(click.Command):
             formatter.write_text(f"`embedrec {ctx.info_name} MODEL --help` also shows the settings of a model.")
             return
         from embedrec.models import recipe_class
-        from embedrec.text.setting_descriptions import described
+        from embedrec.text.setting_descriptions import describe_settings
 
         recipe = recipe_class(named)
-        texts = described(recipe)
+        texts = describe_settings(recipe)
         rows = [(_with_default(field), texts[field.name]) for field in fields(recipe)]
         with formatter.section(f"Settings of {named}, as --set KEY=VALUE"):
             if rows:

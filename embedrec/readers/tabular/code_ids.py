@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.vocab import POINT_ZERO, WHOLE
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks, resting
+from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks, release_pages
 
 IdType = Literal["auto", "text", "number"]
 
@@ -59,7 +59,7 @@ class Ids:
                 self.whole = pc.all(pc.match_substring_regex(new, _WRITTEN_WHOLE)).as_py()
             self.memory.hold_ids(self.role, count, None if self.whole else texts_bytes)
             if isinstance(self.table, _Texts) and (texts_bytes or 0) > self.memory.budget // _RESTING:
-                resting(self.table.known)
+                release_pages(self.table.known)
         return rows
 
     def _rows(self, column: Any) -> np.ndarray:

@@ -38,7 +38,7 @@ def test_a_full_stream_is_no_traceback(command: str, code: int, compass: Path) -
     assert done.returncode == code
     if "2>" not in command:
         assert done.stderr.endswith(
-            "embedrec: the system said: No space left on device; nothing was left half-written\n"
+            "embedrec: operating system error: No space left on device; no partial output remains\n"
         )
 
 

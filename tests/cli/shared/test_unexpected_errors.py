@@ -31,7 +31,7 @@ class PanicException(BaseException):
         (MemoryError(), "memory ran out; nothing was left half-written"),
         (PanicException("rust"), "something unexpected went wrong (PanicException: rust)"),
         (KeyError("a"), "something unexpected went wrong (KeyError: 'a')"),
-        (OSError(28, "No space left on device", "x"), "the system said: No space left on device (x)"),
+        (OSError(28, "No space left on device", "x"), "operating system error: No space left on device (x)"),
     ],
 )
 def test_whatever_is_raised_is_one_sentence(
@@ -63,7 +63,7 @@ def test_warnings_stay_errors_in_tests(run: Run, tmp_path: Path, monkeypatch: py
 NOISE = """
 import ctypes, gc, logging, sys, threading, warnings
 from embedrec.cli import main as module
-from embedrec.runtime.native_stderr import native_text_dropped
+from embedrec.runtime.native_stderr import discard_native_stderr
 from embedrec.storage.workspace import Workspace
 
 class Loud:
@@ -81,7 +81,7 @@ def noisy(*_):
     logging.getLogger("a.library").warning("logged"); logging.error("logged")
     one = threading.Thread(target=thread); one.start(); one.join()
     Loud(); gc.collect()
-    with native_text_dropped(), native_text_dropped():
+    with discard_native_stderr(), discard_native_stderr():
         ctypes.CDLL(None).puts  # the C library is there
         ctypes.CDLL(None).write(2, b"native text\\n", 12)
         print("ours", file=sys.stderr)

@@ -119,8 +119,8 @@ def test_ids_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         vocab.rows(pa.array([f"{i:09}{batch}" for i in range(9000, 18000)]))
     assert str(refused.value) == (
-        "the distinct ids and names take 173M so far (173M of them for items), but a memory of 256M leaves 160M for "
-        "them; give more memory, or read fewer files"
+        "the distinct ids and names take 173M so far (173M of them for items), but a memory budget of 256M leaves 160M "
+        "for them; raise the budget or read fewer files"
     )
     Ids(role="item").rows(pa.array([f"{i:09}{batch}" for i in range(18000)]))
 
