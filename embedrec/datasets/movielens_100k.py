@@ -1,7 +1,6 @@
-"""MovieLens 100K (Harper & Konstan, 2015), fetched when the user asks for the demo, and only then.
+"""MovieLens 100K (Harper & Konstan, 2015), downloaded only for the demo.
 
-The package index carries it inside the wheel of RecBole; it is taken out of there, checked against known checksums, and
-kept in the cache of the user.
+The wheel of RecBole contains it. The files are extracted from the wheel, checked against known checksums, and cached.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _INSTEAD = "give the folder of MovieLens 100K with --data, or run `embedrec demo
 def movielens_100k(cache: Path) -> Path:
     """The folder that holds MovieLens 100K (ml-100k.inter, ml-100k.item), downloaded by pip unless it is cached.
 
-    Raises DataError when it cannot be had or its checksums are wrong.
+    Raises DataError if the download fails or a checksum differs.
     """
     folder = cache / "ml-100k"
     if not all((folder / name).is_file() and sha256(folder / name) == digest for name, digest in _FILES.items()):
@@ -39,14 +38,14 @@ def movielens_100k(cache: Path) -> Path:
             for name, digest in _FILES.items():
                 data = _member(wheel, _INSIDE + name)
                 if hashlib.sha256(data).hexdigest() != digest:
-                    raise DataError(f"{name} in {wheel.name} is not the file that was expected; {_INSTEAD}")
+                    raise DataError(f"{name} in {wheel.name} has an unexpected checksum; {_INSTEAD}")
                 with atomic_file(folder / name, "wb") as f:
                     f.write(data)
     return folder
 
 
 def user_cache() -> Path:
-    """Where downloads of this user are kept: $XDG_CACHE_HOME/embedrec, else ~/.cache/embedrec."""
+    """The folder of downloads of this user: $XDG_CACHE_HOME/embedrec, else ~/.cache/embedrec."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "embedrec"
 
 

@@ -1,7 +1,7 @@
-"""A toy world whose right answer is known: invented artists of invented genres, and playlists of them.
+"""A synthetic data set with known neighbours: invented artists of invented genres, and playlists of them.
 
-The nearest neighbours of an artist are the artists of the same genre. The world can be written in the layout
-of the Million Playlist Dataset, so that everything from the reader to the similarity file runs on it.
+The nearest neighbours of an artist are the artists of the same genre. The data can be written in the layout of the
+Million Playlist Dataset, so every step from the reader to the similarity file runs on it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from embedrec.errors import SettingsError
 
 _BASE62 = list(string.digits + string.ascii_letters)
-_KEEPS_TO_GENRE = 0.85  # the share of artists in a playlist that are of its genre
-_SAME_ARTIST_AGAIN = 0.3  # the chance that the next track is by the same artist
+_KEEPS_TO_GENRE = 0.85  # fraction of the artists of a playlist that have its genre
+_SAME_ARTIST_AGAIN = 0.3  # probability that the next track has the same artist
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Song:
 
 @dataclass(frozen=True)
 class Artist:
-    """An artist with the genre that is the ground truth."""
+    """An artist with its genre, the ground truth."""
 
     uri: str
     name: str
@@ -55,7 +55,7 @@ class Playlist:
 
 @dataclass(frozen=True)
 class World:
-    """Artists and playlists; artists of a genre stand together, the most popular first."""
+    """Artists and playlists; artists are grouped by genre, the most popular first."""
 
     artists: tuple[Artist, ...]
     playlists: tuple[Playlist, ...]
@@ -77,10 +77,10 @@ class World:
 
 
 def make_world(seed: int = 0, *, genres: int = 20, artists_per_genre: int = 30, playlists: int = 3000) -> World:
-    """A world; the same arguments give the same world.
+    """A world that depends only on the arguments.
 
-    Artists are drawn with a probability that falls with their rank in the genre (Zipf), 85 % of a playlist's
-    from its genre and the rest from anywhere. Playlists have 5 to 60 tracks, 25 on average.
+    Artists are drawn with a probability that falls with their rank in the genre (Zipf): 85 % of a playlist from its
+    genre, the rest from any genre. Playlists have 5 to 60 tracks, 25 on average.
 
     Raises SettingsError for a number below 1.
     """
@@ -170,7 +170,7 @@ def _uri(rng: np.random.Generator, kind: str) -> str:
 
 
 class _Names:
-    """Invented, pronounceable names; those of artists and genres are distinct."""
+    """Invented, pronounceable names; names of artists and genres are distinct."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng

@@ -1,4 +1,4 @@
-"""Readers: from files of one layout to `Events`. A reader is a frozen dataclass of settings with one method,
+"""Readers of files of one layout as `Events`. A reader is a frozen dataclass of settings with one method,
 
     read(paths, settings: ReadSettings) -> Events    (see `tabular.read_settings`)
 

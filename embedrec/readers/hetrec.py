@@ -27,12 +27,12 @@ from embedrec.readers.tabular.source_files import Source, expand
 
 @dataclass(frozen=True)
 class HetRec:
-    """user_artists, and where they are there artists, tags and user_taggedartists, as .dat (TAB, a header) or .parquet.
+    """user_artists, and artists, tags and user_taggedartists if they exist, as .dat (TAB, a header) or .parquet.
 
-    min_tags  so many users must have given a tag to an artist
+    min_tags  minimum number of users who gave a tag to an artist
 
-    A session is a user, an item an artist, a weight a play count; an item's feature is the list "tags", the most given
-    first. There are no times: the order of the rows is not that of listening.
+    A session is a user, an item an artist, a weight a play count; items have the list feature "tags", most frequent
+    first. There are no times, and the order of the rows is not the listening order.
     """
 
     min_tags: int = 1
@@ -40,8 +40,8 @@ class HetRec:
     def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The play counts as events: paths name the folder, its archive, or the files.
 
-        Raises DataError when there is no or more than one user_artists, for files that cannot be read, and for bad
-        rows (as `bad_rows` says).
+        Raises DataError unless there is exactly one user_artists, for unreadable files, and for bad rows (unless they
+        are skipped).
         """
         files, bad_rows = _files(paths), settings.bad_rows
         plan = Plan(session="userID", user="userID", item="artistID", weight="weight", whole_ids=True)
@@ -62,7 +62,7 @@ _File = tuple[Source, Format]
 
 
 def _files(paths: Sequence[str | Path]) -> dict[str, _File]:
-    """The files by what they are called, without suffix."""
+    """The files by name without suffix."""
     files: dict[str, _File] = {}
     for source in expand(paths, (".dat", ".parquet")):
         stem = source.name.lower().rpartition(".")[0]
@@ -95,7 +95,7 @@ def _tags(names: _File, given: _File, vocab: Vocab, least: int, bad_rows: BadRow
 def _rows(
     file: _File, numbers: Sequence[str], text: str, bad_rows: BadRows
 ) -> Iterator[tuple[dict[str, np.ndarray], list[str]]]:
-    """Batches of columns of whole numbers, (b,) int64 each, and a column of texts ("": none); without bad rows."""
+    """Batches without bad rows: columns of whole numbers, (b,) int64 each, and a column of texts ("" for none)."""
     source, form = file
     needed = [*numbers, *([text] if text else [])]
     check_columns(needed, source, form.columns(source))

@@ -1,4 +1,4 @@
-"""Last.fm 1K (Celma 2010): the whole listening history of 992 users, with their profiles, and tags where given."""
+"""Last.fm 1K (Celma 2010): the whole listening history of 992 users, with their profiles and optional tags."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _USER, _TIME, _COLUMNS = "user", "time", ("user", "time", "artist id", "artist",
 class LastFm1K:
     """userid-timestamp-artid-artname-traid-traname.tsv: TAB separated, without header and quotes.
 
-    level      what an item is: the track or the artist
-    tags       file of tags, "" for none: TAB separated, without header: the item's id or name, the tag and, where
-               known, how often it was given; a name tags all items that are called so, in whatever case
-    min_tags   tags that were given less often are left out
+    level      an item is a track or an artist
+    tags       file of tags, "" for none: TAB separated, without header: the item's id or name, the tag and,
+               optionally, its count; a name tags all items with that name, in any case
+    min_tags   minimum count of a tag
 
-    A session is a user. An item is its MusicBrainz id; what has none is identified by its text, "Artist – Track" or
-    "Artist", so that it is another item than the same text with an id. Names are these texts. The users' features come
-    from userid-profile.tsv, where it lies beside the log: gender, age, country, and registered
-    in days since 1970. A few lines of the original hold a line break and are bad rows.
+    A session is a user. The id of an item is its MusicBrainz id, or its text, "Artist – Track" or "Artist", if it has
+    none; it then differs from an item with the same text and an id. Names are these texts. The users' features come
+    from userid-profile.tsv beside the log: gender, age, country, and registered in days since 1970. A few lines of the
+    original contain a line break and are bad rows.
     """
 
     level: Level = "track"
@@ -53,7 +53,7 @@ class LastFm1K:
     def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The plays of all logs as events.
 
-        Raises DataError for files that cannot be read or have another layout, and for bad rows (as `bad_rows` says).
+        Raises DataError for unreadable files, another layout, and bad rows (unless they are skipped).
         """
         sources = expand(paths, (".tsv",))
         logs = [source for source in sources if source.name != _PROFILES]
@@ -73,11 +73,11 @@ class LastFm1K:
 
 
 def _items(level: Level) -> dict[str, ComputedColumn]:
-    """The columns of items and their names."""
+    """The computed columns of items and their names."""
     id_, names = f"{level} id", ("artist", "track") if level == "track" else ("artist",)
 
     def text(columns: Columns) -> Any:
-        return pc.binary_join_element_wise(*(columns[name] for name in names), " – ")  # null where one is
+        return pc.binary_join_element_wise(*(columns[name] for name in names), " – ")  # null if a part is
 
     def item(columns: Columns) -> Any:
         return pc.coalesce(columns[id_], text(columns))
@@ -89,7 +89,7 @@ def _check_layout(source: Source) -> None:
     count = source.first_line(1 << 16).count(b"\t") + 1
     if count != len(_COLUMNS):
         raise DataError(
-            f"{source} has {count} values with TABs between them in its first line, but this layout has "
+            f"{source} has {count} TAB separated values in its first line, but this layout has "
             f"{len(_COLUMNS)}: {', '.join(_COLUMNS)}"
         )
 
@@ -117,7 +117,7 @@ def _tags(path: str, items: Vocab, least: int, bad_rows: BadRows) -> Features:
     for source in expand([path], (), any_file=True):
         width = source.first_line(1 << 16).count(b"\t") + 1
         if width not in (2, 3):
-            raise DataError(f"{source} must hold an item, a tag and, where known, a count, with TABs between them")
+            raise DataError(f"{source} must hold TAB separated items, tags and, optionally, counts")
         columns = ("item", "tag", "count")[:width]
         for batch in Delimited("\t", quoted=False, names=columns).batches(source, columns, bad_rows):
             problems = [

@@ -1,4 +1,4 @@
-"""MovieLens ratings in all layouts in use, with the films' titles as names (Harper and Konstan 2015)."""
+"""MovieLens ratings in all common layouts, with film titles as names (Harper and Konstan 2015)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ from embedrec.readers.tabular.source_files import Source, expand, find_beside
 class MovieLens:
     """MovieLens 100K (u.data), 1M and 10M (ratings.dat), the CSV layouts, and RecBole's .inter.
 
-    titles  file of the titles; "" takes the one beside the ratings (u.item, movies.dat, movies.csv, .item), where there
-            is one
+    titles  file of the titles; "" uses the one beside the ratings (u.item, movies.dat, movies.csv, .item), if it exists
 
     A session is a user (int64), an item a film (int64), a weight a rating; names are titles with the year. Features of
-    the films are `release_year` and the list `genres`; of the users, where u.user, users.dat or .user lies beside the
-    ratings, `age`, `gender`, `occupation` and `zip`, as the data set codes them.
+    the films are `release_year` and the list `genres`. If u.user, users.dat or .user is beside the ratings, features of
+    the users are `age`, `gender`, `occupation` and `zip`, with the codes of the data set.
     """
 
     titles: str = ""
@@ -41,8 +40,8 @@ class MovieLens:
     def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The ratings of one data set as events: paths name its folder, its zip archive or its file of ratings.
 
-        Raises DataError when there are no or several files of ratings, for files that cannot be read, and for
-        bad rows (as `bad_rows` says).
+        Raises DataError unless there is exactly one file of ratings, for unreadable files, and for bad rows (unless
+        they are skipped).
         """
         sources = expand(paths, (".data", ".dat", ".csv", ".inter", ".item", ".user"))
         ratings = _ratings(sources, paths)
@@ -63,9 +62,9 @@ class MovieLens:
 
 @dataclass(frozen=True)
 class _Layout:
-    """One layout: its files, the columns of the ratings and of the users.
+    """One layout: its files, and the columns of ratings and users.
 
-    films, users  names of the files beside the ratings; those of RecBole are called as the ratings are
+    films, users  names of the files beside the ratings; "*" is the stem of the ratings file
     """
 
     ratings: str
@@ -130,7 +129,7 @@ _USER_KINDS: dict[str, Kind] = {
 
 
 def _ratings(sources: Sequence[Source], paths: Sequence[str | Path]) -> Source:
-    """The one source of ratings: by name among many, by suffix where one file was given."""
+    """The one source of ratings: by name among several files, by suffix for a single file."""
     if len(sources) == 1 and sources[0].suffix in _LAYOUTS:
         return sources[0]
     names = {layout.ratings for layout in _LAYOUTS.values()} - {"*.inter"}

@@ -18,7 +18,7 @@ from embedrec.readers.tabular.source_files import Source
 
 Film = tuple[str, str, list[str]]  # id, title with the year, genres
 Parse = Callable[[Source, BadRows], Iterator[tuple[int, Film]]]  # with the number of each row
-_MOST = 256 << 20  # bytes of all films; the largest data set has 3 MB
+_MOST = 256 << 20  # maximum bytes of all films; the largest data set has 3 MB
 _LONGEST = 18  # digits of a whole number of 64 bits
 
 # the flags at the end of a line of u.item, in this order
@@ -32,9 +32,9 @@ _YEAR = re.compile(r"\(([0-9]{4})\)\s*$")
 
 
 def add_films(events: Events, source: Source, parse: Parse, bad_rows: BadRows) -> Events:
-    """The events with the films' titles as names, and their year and genres as features.
+    """The events with film titles as names, and years and genres as features.
 
-    Raises DataError for a film that is no whole number (as `bad_rows` says).
+    Raises DataError for a film id that is not a whole number (unless bad rows are skipped).
     """
     films = dict(_films(source, parse, bad_rows))
     items = events.items.ids.tolist()
@@ -52,7 +52,7 @@ def add_films(events: Events, source: Source, parse: Parse, bad_rows: BadRows) -
 
 
 def parse_u_item(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
-    """u.item of 100K: id|title|released|on video|URL and a flag a genre."""
+    """u.item of 100K: id|title|released|on video|URL and a flag per genre."""
     for row, line in enumerate(_lines(source), 1):
         film, title, *rest = [*line.split("|"), ""][:24]
         yield row, (film, title, [genre for genre, flag in zip(_GENRES, rest[3:], strict=False) if flag == "1"])
@@ -77,7 +77,7 @@ def parse_movies_csv(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, F
 
 
 def parse_recbole_item(source: Source, bad_rows: BadRows) -> Iterator[tuple[int, Film]]:
-    """RecBole's .item: title and year stand in columns of their own; they are joined as in the other layouts."""
+    """RecBole's .item: separate columns of title and year, joined as in the other layouts."""
     rows = (line.split("\t") for line in _lines(source))
     columns = [name.partition(":")[0] for name in next(rows, [])]
     for number, row in enumerate(rows, 1):

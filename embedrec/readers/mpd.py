@@ -21,19 +21,19 @@ from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
 
-_WORTH_PROCESSES = 200_000_000  # bytes of JSON; starting processes takes as long as reading about 50 MB
-_PROCESS = 512 << 20  # bytes of a budget for each process
-_TIMES = 3  # a file decoded takes so many times its size at most
+_WORTH_PROCESSES = 200_000_000  # minimum bytes of JSON; starting processes takes as long as reading about 50 MB
+_PROCESS = 512 << 20  # bytes of the memory budget for each process
+_TIMES = 3  # maximum memory of a decoded file, in multiples of its size
 
 
 @dataclass(frozen=True)
 class Mpd:
     """Playlists of the Spotify Million Playlist Dataset (Chen et al. 2018), `.json`, `.json.gz`, or in archives.
 
-    level  what an item is: the artist, the track or the album of each track
+    level  an item is the artist, the track or the album of each track
     uris   "keep" ids as they are, spotify:artist:…, or "cut" that prefix
 
-    A session is a playlist, named by its pid (int64); an item's name is the artist's name, "Artist – Track"
+    A session is a playlist, with its pid (int64) as id; an item's name is the artist's name, "Artist – Track"
     or "Artist – Album".
     """
 
@@ -43,8 +43,10 @@ class Mpd:
     def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The tracks of all playlists as events, in the order of files, playlists and tracks.
 
-        Raises DataError for files that cannot be read or have another layout, for bad rows (as `bad_rows`
-        says), and when no playlist has a track.
+        Workers are processes; little data is read in this process.
+
+        Raises DataError for unreadable files, another layout, bad rows (unless they are skipped), and if no playlist
+        has a track.
         """
         sources = expand(paths, (".json",))
         workers, memory = settings.workers, settings.memory
@@ -67,7 +69,7 @@ class Mpd:
 
 
 class _SliceMerger:
-    """Slices joined one by one; memory grows by 4 bytes a track, and with distinct playlists and items."""
+    """Merges slices one by one; memory grows by 4 bytes per track, and with distinct playlists and items."""
 
     def __init__(self, prefix: str, memory: MemoryBudget) -> None:
         self.memory = memory
@@ -78,7 +80,7 @@ class _SliceMerger:
         self.lengths: list[np.ndarray] = []  # (P,) tracks a playlist
         self.pids: list[tuple[Source, np.ndarray]] = []  # (P,) a file
         self.seen: set[int] = set()
-        self.texts = 0  # bytes of the ids and names of items, about
+        self.texts = 0  # approximate bytes of the ids and names of items
 
     def add(self, source: Source, part: Slice, bad_rows: BadRows) -> None:
         bad_rows.merge(part.bad_rows)

@@ -1,8 +1,8 @@
 """One slice of the Million Playlist Dataset as compact arrays.
 
 A slice is JSON, `{"playlists": [{"pid": 0, "tracks": [{"artist_uri": …, "artist_name": …, …}]}]}`. Decoding
-straight into typed rows of the needed fields takes 2 ms a megabyte; a slice where that fails is read again
-row by row, which finds what is wrong and where.
+into typed rows of the needed fields takes 2 ms per megabyte; if that fails, the slice is read again row by row, to
+locate the errors.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PID = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class ArtistRow(msgspec.Struct, gc=False, rename={"uri": "artist_uri", "title": "artist_name"}):
-    """What the level "artist" needs of a track."""
+    """Fields of a track for the level "artist"."""
 
     uri: str
     title: str = ""
@@ -39,7 +39,7 @@ class ArtistRow(msgspec.Struct, gc=False, rename={"uri": "artist_uri", "title": 
 
 
 class TrackRow(msgspec.Struct, gc=False, rename={"uri": "track_uri", "title": "track_name", "by": "artist_name"}):
-    """What the level "track" needs of a track."""
+    """Fields of a track for the level "track"."""
 
     uri: str
     title: str = ""
@@ -52,7 +52,7 @@ class TrackRow(msgspec.Struct, gc=False, rename={"uri": "track_uri", "title": "t
 
 
 class AlbumRow(msgspec.Struct, gc=False, rename={"uri": "album_uri", "title": "album_name", "by": "artist_name"}):
-    """What the level "album" needs of a track."""
+    """Fields of a track for the level "album"."""
 
     uri: str
     title: str = ""
@@ -77,12 +77,12 @@ class Slice:
     """P playlists of E tracks.
 
     places    (P,) int64 index of the playlist in the file
-    pids      (P,) int64 playlist ids, not yet checked for twins
-    lengths   (P,) int64 tracks a playlist, 0 where none could be used
+    pids      (P,) int64 playlist ids, not yet checked for duplicates
+    lengths   (P,) int64 tracks per playlist, 0 if none is valid
     items     (E,) int32 rows into `ids`
     ids       distinct uris, by first appearance
-    names     the first name of each that is not empty
-    bad_rows  what was left out
+    names     the first nonempty name of each
+    bad_rows  rows left out
     """
 
     places: np.ndarray
@@ -95,9 +95,9 @@ class Slice:
 
 
 def read_slice(source: Source, level: Level, mode: Literal["fail", "skip"], most: int | None = None) -> Slice:
-    """The playlists of one file of at most so many bytes, see `Source.read`.
+    """The playlists of one file of at most `most` bytes, see `Source.read`.
 
-    Raises DataError for a file of another shape, and for bad rows in mode "fail".
+    Raises DataError for another layout, and for bad rows in mode "fail".
     """
     content = source.read(most)
     try:
@@ -113,7 +113,7 @@ def read_slice(source: Source, level: Level, mode: Literal["fail", "skip"], most
 
 
 def read_carefully(source: Source, content: bytes | bytearray, level: Level, mode: Literal["fail", "skip"]) -> Slice:
-    """The same as `read_slice`, row by row, so that every bad row is found and named."""
+    """The same as `read_slice`, row by row, to report every bad row."""
     playlists = _playlists(source, content)
     bad_rows = BadRows(mode)
     row_type = ROWS[level]
@@ -143,7 +143,7 @@ def read_carefully(source: Source, content: bytes | bytearray, level: Level, mod
 
 
 def _by_pos(tracks: list[Row]) -> list[Row]:
-    """The tracks of a playlist in the order of their numbers `pos`; as they stand where one has no number."""
+    """The tracks of a playlist ordered by `pos`; unchanged if one has no number."""
     places = [track.pos for track in tracks]
     if places == list(range(len(places))) or not all(type(pos) in (int, float) for pos in places):
         return tracks
@@ -204,7 +204,7 @@ def _shape(top: Any) -> str:
 
 
 def _check_field(source: Source, playlists: list[Any], level: Level) -> None:
-    """Raises DataError when tracks are there and none has the field: another level, not a bad row."""
+    """Raises DataError if there are tracks and none has the field: a wrong level, not bad rows."""
     lists = [p["tracks"] for p in playlists if isinstance(p, dict) and isinstance(p.get("tracks"), list)]
     rows = [t for tracks in lists for t in tracks if isinstance(t, dict)]
     field = _id_field(level)
@@ -247,7 +247,7 @@ def _track_problem(row: Any, fields: Sequence[str], level: Level) -> tuple[str, 
 
 
 def _kind(value: Any) -> str:
-    """A JSON value in a message: "null", "12", "a list"."""
+    """A JSON value, for messages: "null", "12", "a list"."""
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     text = msgspec.json.encode(value).decode()

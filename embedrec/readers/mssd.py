@@ -24,7 +24,7 @@ from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
 
 _SUFFIXES = (".csv", ".parquet")
-_FEATURE_FILES = ("tf_", "track_features")  # what files of track features start with
+_FEATURE_FILES = ("tf_", "track_features")  # prefixes of files of track features
 _SKIPS = ("skip_1", "skip_2", "skip_3", "not_skipped")
 _WORDS = {"mode", "key", "time_signature"}  # the features that are categories; the others are numbers
 _STATE, _TIME = "skip state", "date and hour_of_day"
@@ -34,14 +34,14 @@ _STATE, _TIME = "skip state", "date and hour_of_day"
 class Mssd:
     """Session logs as .csv, .csv.gz or in .tar, .tar.gz or .zip archives; also Parquet of the same columns.
 
-    features  files of track features; "" takes those among the paths (tf_*.csv, track_features*.csv)
-    skips     what the kind of an event is: its "state", the first of skip_1 (hardly played), skip_2, skip_3 (mostly
-              played), not_skipped that holds, else "none"; "skipped" or "played" ("binary"), where skipped is skip_1 or
-              skip_2, the target of the dataset's challenge; or nothing ("none")
-    time      "none", or "hour", the date and hour_of_day of each event
+    features  files of track features; "" uses those among the paths (tf_*.csv, track_features*.csv)
+    skips     kind of an event: "state" is the first true one of skip_1 (hardly played), skip_2, skip_3 (mostly
+              played), not_skipped, else "none"; "binary" is "skipped" (skip_1 or skip_2, the target of the dataset's
+              challenge) or "played"; "none" reads no kinds
+    time      "none", or "hour": the date and hour_of_day of each event
 
-    A session is a session_id, an item a track_id_clean, ordered by session_position. Sessions as a table of user_id,
-    pos, song_id and skipped (0 to 3 for the first state that holds, 4 for none) are read as well.
+    A session is a session_id, an item a track_id_clean, ordered by session_position. Tables of user_id, pos, song_id
+    and skipped (0 to 3 for the first true state, 4 for none) are also read.
     """
 
     features: str = ""
@@ -51,7 +51,7 @@ class Mssd:
     def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The plays of all logs as events, with the features of the tracks that occur.
 
-        Raises DataError for files that cannot be read or have other columns, and for bad rows (as `bad_rows` says).
+        Raises DataError for unreadable files, other columns, and bad rows (unless they are skipped).
         """
         files = expand(paths, _SUFFIXES)
         logs = [source for source in files if not source.name.startswith(_FEATURE_FILES)]
@@ -74,7 +74,7 @@ class Mssd:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Columns of session, item, position and skip state; of time, where there is one."""
+    """Columns of session, item, position, skip states and, optionally, time."""
 
     session: str
     item: str
@@ -134,7 +134,7 @@ def _add_computed(source: Source, layout: _Layout, settings: Mssd) -> ComputedFo
 
 
 def _truth(column: Any) -> Any:
-    """Booleans, null for a text that is neither true nor false."""
+    """Booleans, null for texts other than true and false."""
     if pa.types.is_boolean(column.type):
         return column
     lower = pc.utf8_lower(pc.cast(column, pa.string()))
@@ -142,14 +142,14 @@ def _truth(column: Any) -> Any:
 
 
 def _state(skips: list[Any]) -> Any:
-    """The first of the four that holds, else "none"; null where one of them is."""
+    """The first true one of the four, else "none"; null if one of them is null."""
     state = pc.case_when(pc.make_struct(*skips), *_SKIPS, "none")
     known = [pc.is_valid(skip) for skip in skips]
     return pc.if_else(pc.and_(pc.and_(known[0], known[1]), pc.and_(known[2], known[3])), state, None)
 
 
 def _hours(columns: Columns) -> Any:
-    """Date and hour (0 to 23) as times, null where one is missing or odd."""
+    """Date and hour (0 to 23) as times, null if one is missing or invalid."""
     day = pc.cast(parse_values.cast(columns["date"], pa.date32())[0], pa.timestamp("s"))
     hour = parse_values.cast(columns["hour_of_day"], pa.int64())[0]
     hour = pc.if_else(pc.and_(pc.greater_equal(hour, 0), pc.less(hour, 24)), hour, None)

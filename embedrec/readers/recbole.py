@@ -27,19 +27,19 @@ _KINDS: dict[str, Kind] = {"token": "text", "float": "number", "token_seq": "lis
 
 @dataclass(frozen=True)
 class RecBole:
-    """TAB separated files whose header says of each column what it holds: `item_id:token`, `timestamp:float`.
+    """TAB separated files with the type of each column in the header: `item_id:token`, `timestamp:float`.
 
     session, item, user, time, weight, kind  columns of the .inter file, with or without their type; None guesses from
-        RecBole's names (session_id, item_id, user_id, timestamp, rating), "-" is for none
+        RecBole's names (session_id, item_id, user_id, timestamp, rating), "-" means none
     time_unit, time_format, id_type, missing  as in `Table`
 
     Features of items and users are the columns of the files .item and .user: token is a category, float a number,
-    token_seq (words with spaces between them) a list; float_seq is left out. A column of titles or names, such as
+    token_seq (words separated by spaces) a list; float_seq is ignored. A column of titles or names, such as
     `movie_title`, gives the items' names instead. Without a session column a user is a session.
 
-    x.train.inter, x.valid.inter and x.test.inter are one data set, read in this order. Where a list of the items before
-    stands beside the item (item_id_list:token_seq), as in data sets of sessions, rows that go on each other are one
-    session, and other columns are left out.
+    x.train.inter, x.valid.inter and x.test.inter are one data set, read in this order. If there is a list of previous
+    items (item_id_list:token_seq), as in data sets of sessions, rows that extend each other are one session, and other
+    columns are ignored.
     """
 
     session: str | None = None
@@ -56,8 +56,8 @@ class RecBole:
     def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The interactions of one data set as events: paths name its .inter file, its folder or its archive.
 
-        Raises DataError where there is not one data set, for files that cannot be read, columns that are not there,
-        and for bad rows (as `bad_rows` says).
+        Raises DataError unless there is exactly one data set, for unreadable files, missing columns, and bad rows
+        (unless they are skipped).
         """
         files = expand(paths, (".inter", ".item", ".user"))
         given = [source for source in files if source.suffix == ".inter"]
@@ -91,13 +91,13 @@ _PARTS = ("", "train", "valid", "test")  # x.inter, or x.train.inter … of a da
 
 
 def _part(source: Source) -> int:
-    """Which part of a data set a file holds, as a place in `_PARTS`."""
+    """The part of a data set in a file, as an index into `_PARTS`."""
     part = source.name[: -len(".inter")].rpartition(".")[2].lower()
     return _PARTS.index(part) if part in _PARTS else 0
 
 
 def _stem(source: Source) -> str:
-    """The name of a data set: that of its .inter file, without suffix and part."""
+    """The name of a data set: its .inter file without suffix and part."""
     name = source.name[: -len(".inter")]
     return name.rpartition(".")[0] if _part(source) else name
 

@@ -1,6 +1,6 @@
-"""Tables of sessions as session papers split them (GRU4Rec, session-rec): SessionId, ItemId, Time, or pos for Time.
+"""Tables of sessions in the layout of session papers (GRU4Rec, session-rec): SessionId, ItemId, Time or pos.
 
-The test part is another such table, or a table of prefixes with the item that followed each.
+The test part is another such table, or a table of prefixes with the next item of each.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _PREFIX, _TARGET = "prefix", "target"
 
 @dataclass(frozen=True)
 class SessionTables:
-    """A table with a session, an item and a time or position a row; columns are guessed in any capitalisation.
+    """A table with a session, an item and a time or position per row; guesses of columns ignore case.
 
-    session, item, time  columns; None guesses (SessionId, ItemId, Time), "-" is for no time
-    order      column of positions; None guesses (pos) where there is no time
-    format     "auto" goes by the suffix; files named .txt are tables in delimited text, as GRU4Rec has them
+    session, item, time  columns; None guesses (SessionId, ItemId, Time), "-" means no time
+    order      column of positions; None guesses (pos) if there is no time
+    format     "auto" uses the suffix; .txt files are delimited text, as in GRU4Rec
     time_unit, time_format, id_type, missing  as in `Table`
     item_features, feature_types  as in `Table`
     """
@@ -66,10 +66,10 @@ class SessionTables:
     def read_test(self, path: str | Path, settings: ReadSettings) -> HeldOut:
         """The held-out sessions of a test file.
 
-        A table as that of the training part gives its sessions whole. A Parquet table of the columns `prefix` (lists of
-        item ids) and `target` gives sessions that ask the same questions, see `sessions_from_prefixes`.
+        A table in the layout of the training part gives whole sessions. A Parquet table of the columns `prefix` (lists
+        of item ids) and `target` gives sessions with the same test cases, see `sessions_from_prefixes`.
 
-        Raises DataError for files that cannot be read, and for bad rows (as `bad_rows` says).
+        Raises DataError for unreadable files, and for bad rows (unless they are skipped).
         """
         sources = expand([path], table_suffixes([path]), any_file=self._format([path]) != "auto")
         first = sources[0]
@@ -107,21 +107,20 @@ class SessionTables:
 
 
 def sessions_from_prefixes(lengths: np.ndarray, items: Ids, targets: Ids) -> HeldOut:
-    """Sessions that ask the questions of a table of R prefixes, and no others; their ids are test-1, test-2, …
+    """Sessions with exactly the test cases of a table of R prefixes; their ids are test-1, test-2, …
 
     lengths  (R,) int64 items of each prefix, 1 or more
-    items    (E,) ids of the items of all prefixes, one after the other
-    targets  (R,) ids of the items that followed
+    items    (E,) concatenated item ids of all prefixes
+    targets  (R,) ids of the next items
 
-    Rows of which each is the one before without its last item, that item being the target, are one session: the first
-    of them with its target. It is given up to the shortest of its prefixes, or 0 where that is a single item. A row
-    that belongs to no other is a session of its own. Asking, for every p from max(given, 1), what comes after the first
-    p items gives back the rows.
+    A row continues the row before if it is that row without its last item, which is its target. A chain of such rows is
+    one session: the first row with its target. `given` is the length of the shortest prefix of the chain, or 0 if that
+    is 1. Predicting the item after the first p items, for every p from max(given, 1), reproduces the rows.
     """
     codes, vocab = factorize(np.concatenate(one_kind(items, targets)))
     prefix, target = codes[: len(items)], codes[len(items) :]
     starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]  # (R,)
-    linked = np.zeros(len(lengths), dtype=bool)  # whether a row goes on the row before
+    linked = np.zeros(len(lengths), dtype=bool)  # whether a row continues the row before
     linked[1:] = (lengths[1:] == lengths[:-1] - 1) & (target[1:] == prefix[starts[:-1] + lengths[:-1] - 1])
     rows = np.flatnonzero(linked)
     owner = np.repeat(np.arange(len(rows)), lengths[rows])
@@ -129,7 +128,7 @@ def sessions_from_prefixes(lengths: np.ndarray, items: Ids, targets: Ids) -> Hel
     differs = prefix[starts[rows][owner] + place] != prefix[starts[rows - 1][owner] + place]
     linked[rows[np.unique(owner[differs])]] = False
 
-    first = np.flatnonzero(~linked)  # (S,) rows that begin a session
+    first = np.flatnonzero(~linked)  # (S,) first rows of sessions
     last = np.concatenate([first[1:], [len(lengths)]])[: len(first)] - 1
     offsets = np.concatenate([[0], np.cumsum(lengths[first] + 1)])
     owner = np.repeat(np.arange(len(first)), lengths[first] + 1)
@@ -173,7 +172,7 @@ def _prefixes(source: Source, bad_rows: BadRows, kind: IdType, share: float) -> 
 
 
 def _ids(column: Any, kind: IdType) -> Ids:
-    """Good ids as they are told apart by `ids.Ids`."""
+    """Valid ids, normalized as by `code_ids.Ids`."""
     ids, _ = parse_values.ids(column, "", kind=kind)
     if kind == "text":
         return as_texts(from_arrow(ids))

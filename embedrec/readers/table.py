@@ -1,4 +1,4 @@
-"""Tables of events: CSV, TSV, Parquet and JSON lines with columns named by options."""
+"""Tables of events: CSV, TSV, Parquet and JSON lines with configurable columns."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from embedrec.readers.tabular.source_files import Source, expand
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of session (or user), item and, where known, time, weight, name and kind.
+    """Rows of session (or user), item and, optionally, time, weight, name and kind.
 
-    session, item, user, time, weight  columns; None guesses from names in common use, "-" is for none
-    order      column of numbers that order the rows of a session; None guesses where there is no time
-    name       column of the item's display name; None takes the item column's sister (track_uri, track_name)
+    session, item, user, time, weight  columns; None guesses from common names, "-" means none
+    order      column of numbers that order the rows of a session; None guesses if there is no time
+    name       column of the item's display name; None uses the one that matches the item column (track_uri, track_name)
     kind       column of the kind of event (click, buy …)
-    format     "auto" goes by the suffix; CSV finds its delimiter in the header, TSV knows no quotes
-    columns    names of the columns, with commas between them, of delimited text that has no header
-    time_unit  numbers are seconds or milliseconds since 1970, texts ISO 8601, UTC where no zone is given
-    time_format  how times are written, as strptime has it ("%d.%m.%Y %H:%M"), in place of a unit; "" for none
-    id_type    ids are "text", as they are written, or whole "number"; "auto": see below
-    missing    texts that stand for no value, in all columns; NA, NULL, \\N, None in times and numbers always do
-    keep_users  whether users are read; else they only tell sessions apart whose numbers begin anew for each user
-    item_features, user_features  tables of what is known of items and users, see `side_tables`; "" for none. Those that
-                     occur in no event are kept, too
+    format     "auto" uses the suffix; CSV detects its delimiter in the header, TSV has no quotes
+    columns    comma separated names of the columns of delimited text without a header
+    time_unit  numbers are seconds or milliseconds since 1970, texts ISO 8601, UTC if no zone is given
+    time_format  strptime format of times ("%d.%m.%Y %H:%M"), in place of a unit; "" for none
+    id_type    "text" keeps ids unchanged, "number" requires whole numbers; "auto": see below
+    missing    texts that mean a missing value, in all columns; NA, NULL, \\N, None always do in times and numbers
+    keep_users  whether to read users; else they only distinguish sessions whose numbers restart for each user
+    item_features, user_features  tables of features of items and users, see `feature_tables`; "" for none. Items and
+                     users without events are kept, too
     feature_types    name of a feature → "number", "text", "list" or "date"; the others are guessed, see
                      `feature_columns`
 
-    Without a session column a user is a session; without times and order the order of files and rows counts. Ids are
-    int64 where a column holds whole numbers only, else texts. Which id a value is depends on that value alone: 5 and
-    5.0 are "5", 05 and 5.5 are themselves. Where a session has events of several users, they are told apart.
+    Without a session column a user is a session; without times and positions the order of files and rows counts. Ids
+    are int64 if a column holds only whole numbers, else texts. The id of a value depends on that value alone: 5 and 5.0
+    are "5", 05 and 5.5 stay as they are. A session with events of several users is split by user.
     """
 
     session: str | None = None
@@ -73,10 +73,10 @@ class Table:
     keep_users: bool = True
 
     def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
-        """The rows of all files as events; the same columns are read in every file.
+        """The rows of all files as events; the same columns are read in every file. Reports "columns" with the guesses.
 
-        Raises DataError for files that cannot be read, columns that are not there, times whose unit cannot be
-        told, and for bad rows (as `bad_rows` says): a missing id, a time or weight that is none.
+        Raises DataError for unreadable files, missing columns, times with an ambiguous unit, and bad rows (unless they
+        are skipped): a missing id, an invalid time or weight.
         """
         files = expand(paths, table_suffixes(paths), any_file=self.format != "auto")
         names = tuple(name.strip() for name in self.columns.split(",")) if self.columns else ()
@@ -86,7 +86,7 @@ class Table:
         before = list_column_of(plan.item, form.columns(first)) if self.item is None else ""
         if before:
             raise DataError(
-                f"{first} holds the items before each item ({before}), so that a row is no event; read it as recbole, "
+                f"{first} holds the items before each item ({before}), so a row is not an event; read it as recbole, "
                 f"or name the column of items if each row is one"
             )
         if None in (self.session, self.item, self.time):
@@ -97,7 +97,7 @@ class Table:
         )
 
     def plan(self, source: Source, columns: list[str]) -> Plan:
-        """What the columns of a source are. Raises DataError when one is missing."""
+        """The roles of the columns of a source. Raises DataError if one is missing."""
 
         def column(role: str) -> str:
             return column_of_role(role, getattr(self, role), source, columns)

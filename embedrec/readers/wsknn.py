@@ -1,4 +1,4 @@
-"""Sessions as the package `wsknn` reads them: maps of sessions in JSON, and flat tables of weighted events."""
+"""Sessions in the layouts of the package `wsknn`: JSON maps of sessions, and flat tables of weighted events."""
 
 from __future__ import annotations
 
@@ -29,10 +29,17 @@ from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.runtime.decoding import decoded_or_none, decoding
 
 _SESSION, _ITEM, _TIME, _KIND, _WEIGHT = _COLUMNS = ("session", "item", "time", "kind", "weight")
-_KINDS = ("action", "event", "eventtype", "kind", "type", "behavior")  # columns of kinds, as `plain` writes them
+_KINDS = (
+    "action",
+    "event",
+    "eventtype",
+    "kind",
+    "type",
+    "behavior",
+)  # columns of kinds, as `normalize_name` writes them
 _ACTION_WEIGHT = "weight of the kind"
 _BLOCK = 1 << 20  # bytes of a first line
-_TIMES = 12  # a map decoded takes so many times its size at most
+_TIMES = 12  # maximum memory of a decoded map, in multiples of its size
 
 
 @dataclass(frozen=True)
@@ -40,13 +47,13 @@ class Wsknn:
     """Maps `{session: [items, times, kinds, weights]}` in .json or .jsonl, or a table of events; also .gz.
 
     session, item, time, weight, kind  columns of a table; None guesses
-    actions    "view=1,cart=2,purchase=5": kinds of events that are read, and their weights; others are left out. ""
-               reads all
+    actions    "view=1,cart=2,purchase=5": kinds of events to read, and their weights; others are dropped. "" reads
+               all
     time_unit, time_format, id_type, missing  as in `Table`
-    item_features  table of what is known of items, see `side_tables`; "" for none
+    item_features  table of features of items, see `feature_tables`; "" for none
 
-    A map stands whole in a file, or in lines of some sessions each. Of the lists of a session, items and times must be
-    there; a third of texts holds kinds, a list of numbers after these weights.
+    A file is one map, or has a map of some sessions per line. The lists of a session are items and times, then
+    optionally kinds (texts) and weights (numbers).
     """
 
     session: str | None = None
@@ -65,8 +72,8 @@ class Wsknn:
     def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The events of all files.
 
-        Raises SettingsError for `actions` that name no weights or a kind of no event, DataError for files that cannot
-        be read or hold neither maps nor tables, columns that are not there, and bad rows (as `bad_rows` says).
+        Raises SettingsError for `actions` without weights or with a kind of no event; DataError for unreadable files,
+        files that hold neither maps nor tables, missing columns, and bad rows (unless they are skipped).
         """
         actions = _actions(self.actions)
         most = settings.memory.whole(_TIMES)
@@ -115,7 +122,7 @@ def _actions(given: str) -> dict[str, float]:
 
 
 def _weight_by_kind(form: Format, kind: str, actions: dict[str, float]) -> ComputedFormat:
-    """Only the events of these kinds, with their weights."""
+    """The events of these kinds, with their weights."""
     kinds = pa.array(list(actions))
     weights = pa.array(list(actions.values()), pa.float64())
 
@@ -132,9 +139,9 @@ def _weight_by_kind(form: Format, kind: str, actions: dict[str, float]) -> Compu
 
 
 def _form(source: Source, bad_rows: BadRows, most: int | None) -> Format:
-    """The format of a file: a map where the values of the first object are lists, else a table.
+    """The format of a file: a map if the values of the first object are lists, else a table.
 
-    most  bytes of a map, see `Source.read`
+    most  maximum bytes of a map, see `Source.read`
     """
     if source.suffix not in (".json", ".jsonl", ".ndjson"):
         return format_of(source)
@@ -146,9 +153,9 @@ def _form(source: Source, bad_rows: BadRows, most: int | None) -> Format:
 
 @dataclass(frozen=True)
 class _Maps:
-    """Events of maps of sessions, in memory; keys of JSON have no types, so ids have none.
+    """Events of maps of sessions, in memory. JSON keys have no types, so ids have none.
 
-    found  name of a column → Arrow array (E,)
+    arrays  name of a column → Arrow array (E,)
     """
 
     arrays: dict[str, Any]

@@ -122,7 +122,7 @@ def test_bad_rows(tmp_path: Path, line: str, message: str) -> None:
         (
             {"log.tsv": "u\t2009-05-04T23:08:57Z\tA\n"},
             "",
-            "{d}/log.tsv has 3 values with TABs between them in its first line, but this layout has 6: user, time, "
+            "{d}/log.tsv has 3 TAB separated values in its first line, but this layout has 6: user, time, "
             "artist id, artist, track id, track",
         ),
         ({"userid-profile.tsv": _PROFILES}, "", "{d} holds profiles but no listening log; name it too"),
@@ -134,7 +134,7 @@ def test_bad_rows(tmp_path: Path, line: str, message: str) -> None:
         (
             {"log.tsv": _LOG, "tags": "a\n"},
             "{d}/tags",
-            "{d}/tags must hold an item, a tag and, where known, a count, with TABs between them",
+            "{d}/tags must hold TAB separated items, tags and, optionally, counts",
         ),
         (
             {"log.tsv": _LOG, "tags": "a\tb\tc\n"},

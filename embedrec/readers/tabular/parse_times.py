@@ -1,4 +1,4 @@
-"""A column of times: numbers since 1970, dates in ISO 8601 and the forms that are read as such, or any other form."""
+"""Columns of times: numbers since 1970, dates in ISO 8601 and similar forms, or any strptime format."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from embedrec.readers.tabular.parse_values import NUMBER, Problems, cast, floats
 TimeUnit = Literal["auto", "s", "ms", "iso"]
 
 _ZONED = r"(Z|[+-][0-9]{2}:?([0-9]{2})?)$"
-_SECONDS = (1e8, 1e11)  # 1973 to 5138; milliseconds of those years start where seconds end
+_SECONDS = (1e8, 1e11)  # 1973 to 5138; milliseconds of 1973 start where these end
 _MILLISECONDS = (1e11, 1e14)
 _FINER = (("microseconds", "1,000", 1e14, 1e17), ("nanoseconds", "1,000,000", 1e17, 1e20))
 _LIMIT = 8.64e15  # ms; the years ±275,000
 _MS = 1_000_000  # nanoseconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIRECTIVES = frozenset("aAwdbBmyYHIpMSfzZjUWcxXGuV%")
-_WRITTEN = (  # other forms of a date, as ISO 8601
+_WRITTEN = (  # rewrites of other date forms as ISO 8601
     (r"\s*(?i:UTC|GMT|Z)$", "Z"),
     (r"\s+([+-][0-9]{2}:?[0-9]{2})$", r"\1"),
     (r"^([0-9]{4})/([0-9]{2})/([0-9]{2})", r"\1-\2-\3"),
@@ -32,15 +32,15 @@ _WRITTEN = (  # other forms of a date, as ISO 8601
     (r"^([0-9]{4})([0-9]{2})([0-9]{2})[T ]?([0-9]{2})([0-9]{2})([0-9]{2})", r"\1-\2-\3 \4:\5:\6"),
 )
 _COMPACT = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # digits → form
-_UNCLEAR = {10: "seconds", 12: "milliseconds"}  # digits of dates that may as well be numbers since 1970
+_UNCLEAR = {10: "seconds", 12: "milliseconds"}  # digits of dates that may also be numbers since 1970
 
 
 @dataclass(frozen=True)
 class Stamps:
     """b times.
 
-    times  (b,) float64, in milliseconds where they were dates, else as they were given
-    finer  (b,) int32 nanoseconds after each of them, or None for 0
+    times  (b,) float64, in milliseconds for dates, else the raw numbers
+    finer  (b,) int32 nanoseconds to add to each, or None for 0
     """
 
     times: np.ndarray
@@ -51,14 +51,14 @@ class Stamps:
 
 
 class Times:
-    """A column of times over all batches: numbers since 1970, or dates; UTC where no zone is given.
+    """A column of times over all batches: numbers since 1970, or dates; UTC if no zone is given.
 
-    unit  "s" or "ms" for numbers, "iso" for ISO 8601 texts; "auto" tells them apart by type and, for
-          numbers, by size: all must be of the size of the first. Numbers of 8 or 14 digits that are written as dates,
+    unit  "s" or "ms" for numbers, "iso" for ISO 8601 texts; "auto" decides by type and, for
+          numbers, by magnitude: all must have that of the first. Numbers of 8 or 14 digits in the form of dates,
           20240531 and 20240531235900, are dates
-    form  how dates are written, as strptime has it ("%d.%m.%Y %H:%M"), in place of a unit; "" for none
+    form  strptime format of dates ("%d.%m.%Y %H:%M"), in place of a unit; "" for none
 
-    Raises SettingsError for a form beside a unit, and for one that is none.
+    Raises SettingsError for a form together with a unit, and for an invalid form.
     """
 
     def __init__(self, name: str, unit: TimeUnit, form: str = "") -> None:
@@ -74,13 +74,13 @@ class Times:
         self.form = form
         self.numeric: bool | None = None if unit == "auto" else unit != "iso"
         self.compact: int | None = None  # digits of numbers that are dates, 0 for numbers since 1970
-        self.unclear = dict.fromkeys(_UNCLEAR, True)  # whether all that were kept may be such dates
-        self.low, self.high = np.inf, -np.inf  # of all that were kept
+        self.unclear = dict.fromkeys(_UNCLEAR, True)  # whether all kept times may be such dates
+        self.low, self.high = np.inf, -np.inf  # of all kept times
 
     def parse(self, column: Any) -> tuple[Stamps, Problems]:
         """The times of a batch.
 
-        Raises DataError for a column of another type, and when numbers follow dates or the other way round.
+        Raises DataError for a column of another type, and for a mix of numbers and dates.
         """
         kind = column.type
         if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
@@ -92,7 +92,7 @@ class Times:
             ]
         if is_text(kind):
             column = pc.ascii_trim_whitespace(column)
-            if self.form or not self.numeric:  # `floats` does so with numbers
+            if self.form or not self.numeric:  # `floats` does this for numbers
                 column = without_missing(column)
         if self.form:
             return self._formed(column)
@@ -106,9 +106,9 @@ class Times:
         return self._dates(column) if is_text(kind) and self.numeric is False else self._numbers(column)
 
     def milliseconds(self, stamps: Stamps) -> tuple[np.ndarray, np.ndarray | None]:
-        """Times (b,) of a batch, those to keep, as int64 milliseconds, and int32 nanoseconds after them or None.
+        """The kept times (b,) of a batch as int64 milliseconds, and int32 nanoseconds after them or None.
 
-        Right once `check` has seen that all are.
+        They are correct if `check` passes at the end.
         """
         times, finer = stamps.times, stamps.finer
         if not len(times):
@@ -120,21 +120,21 @@ class Times:
                 self.unclear[digits] = self.unclear[digits] and bool(_is_compact_date(times, digits).all())
         if self.numeric and not self.compact and self.unit != "ms" and (self.unit == "s" or self.low < _SECONDS[1]):
             times = times * 1000
-        with np.errstate(invalid="ignore"):  # beyond 64 bits, which `check` refuses
+        with np.errstate(invalid="ignore"):  # beyond 64 bits; `check` raises
             whole = np.rint(times).astype(np.int64)
             rest = times - whole
             if rest.any() and self.low > -_LIMIT and self.high < _LIMIT:
-                # doubles end at microseconds; a time is rounded to the nearest millisecond, up or down
+                # doubles resolve microseconds; a time is rounded to the nearest millisecond, up or down
                 finer = np.clip(np.rint(rest * 1000) + 500, 0, 999).astype(np.int32) * 1000
         return whole, finer
 
     @property
     def even(self) -> int:
-        """What `milliseconds` would give as nanoseconds for a time that has none."""
+        """The nanoseconds in `milliseconds` of a time without any."""
         return 500_000 if self.numeric and not self.compact else 0
 
     def check(self) -> None:
-        """Raises DataError when the unit of the times that were kept cannot be told."""
+        """Raises DataError if the unit of the kept times is ambiguous."""
         low, high = self.low, self.high
         if not self.numeric or self.compact or self.unit != "auto" or low > high:
             return
@@ -201,7 +201,7 @@ class Times:
         ]
 
     def _formed(self, column: Any) -> tuple[Stamps, Problems]:
-        """Dates that are written as `form` says."""
+        """Dates in the strptime format `form`."""
         self.numeric = False
         distinct = (column if is_text(column.type) else pc.cast(column, pa.string())).dictionary_encode()
         parsed = [self._microseconds(text) for text in distinct.dictionary.to_pylist()]
@@ -225,7 +225,7 @@ class Times:
 
 
 def _parse_iso(column: Any) -> tuple[Stamps, np.ndarray]:
-    """Texts (b,) in ISO 8601 as times, and a mask of those that are none."""
+    """Texts (b,) in ISO 8601 as times, and a mask of those that are not."""
     zoned = _mask(pc.match_substring_regex(column, _ZONED)) & _mask(pc.match_substring_regex(column, "T|:"))
     given = _mask(pc.is_valid(column))
     nanoseconds = np.zeros(len(column), dtype=np.int64)
@@ -248,7 +248,7 @@ def _stamps(column: Any) -> Stamps:
 
 
 def _split(numbers: np.ndarray, a_millisecond: int) -> Stamps:
-    """Times (b,) int64 of which so many are a millisecond."""
+    """Times (b,) int64 in a unit of which `a_millisecond` are one millisecond."""
     whole = numbers // a_millisecond
     rest = numbers - whole * a_millisecond
     finer = (rest * (_MS // a_millisecond)).astype(np.int32) if rest.any() else None
@@ -256,7 +256,7 @@ def _split(numbers: np.ndarray, a_millisecond: int) -> Stamps:
 
 
 def _is_compact_date(numbers: np.ndarray, digits: int) -> np.ndarray:
-    """Which numbers (b,) are dates of the years 1900 to 2099 that are written with so many digits."""
+    """Mask of the numbers (b,) that are dates of the years 1900 to 2099 in so many digits."""
     unit = 10.0 ** (digits - 8)
     matches = (numbers >= 19000101 * unit) & (numbers < 21000101 * unit)
     if not matches.any():
@@ -276,7 +276,7 @@ def _is_compact_date(numbers: np.ndarray, digits: int) -> np.ndarray:
 
 
 def _compact_to_ms(numbers: np.ndarray, digits: int) -> np.ndarray:
-    """The milliseconds (b,) float64 of numbers that are dates of so many digits."""
+    """Milliseconds (b,) float64 of dates in so many digits."""
     rest, times = numbers.astype(np.int64), np.zeros(len(numbers), dtype=np.int64)
     for unit in (1000, 60_000, 3_600_000)[: digits // 2 - 4]:
         times += rest % 100 * unit

@@ -1,7 +1,7 @@
-"""Arrow columns as ids and numbers, with masks of the values that cannot be used.
+"""Arrow columns parsed as ids and numbers, with masks of invalid values.
 
-Every function takes a column (b,) and gives (values, problems); a problem is a mask (b,) with a sentence. What
-stands in `values` under a mask means nothing.
+Every function takes a column (b,) and returns (values, problems); a problem is a mask (b,) with a message. `values`
+under a mask are undefined.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Problems = list[tuple[np.ndarray, str]]
 
 NUMBER = r"^[-+]?[0-9.]+([eE][-+]?[0-9]+)?$"
 _DAY = r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
-_POSSIBLE = {  # texts of which Arrow casts all but a few
+_POSSIBLE = {  # texts that Arrow can cast, with few exceptions
     "double": r"(?i)^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?$|^[-+]?(inf|nan)",
     "int64": r"^[-+]?([0-9]+|0[xX][0-9a-fA-F]+)$",
     "date32": rf"^[0-9]{{4}}-{_DAY}$",
@@ -30,7 +30,7 @@ _POSSIBLE = {  # texts of which Arrow casts all but a few
 }
 
 
-MISSING = ("NA", "N/A", "NULL", "null", r"\N", "None", "NaT", "<NA>")  # what stands for no value in times and numbers
+MISSING = ("NA", "N/A", "NULL", "null", r"\N", "None", "NaT", "<NA>")  # words for a missing value in times and numbers
 
 
 def ids(
@@ -42,12 +42,12 @@ def ids(
     one_line: bool = False,
     written: bool = False,
 ) -> tuple[Any, Problems]:
-    """Ids as an Arrow array of int64 or string; numbers that are whole become integers, beyond 64 bits texts.
+    """Ids as an Arrow array of int64 or string; whole numbers become integers, or texts beyond 64 bits.
 
     kind      "number": only whole numbers of 64 bits are ids, "12" and "12.0" too
-    whole     only whole numbers that are written as such are ids
-    one_line  no id may hold a line break: in delimited text, a quote was left open before it
-    written   numbers that are not whole are ids too, as texts
+    whole     only whole numbers in canonical form are ids
+    one_line  ids must not contain line breaks, which follow an unclosed quote in delimited text
+    written   other numbers are also ids, as texts
 
     Raises DataError for a column of another type.
     """
@@ -76,15 +76,15 @@ def ids(
 
 
 def number_text(number: float) -> str:
-    """A number of JSON as an id: "5" for 5 and 5.0."""
+    """A JSON number as an id: "5" for 5 and 5.0."""
     whole = isinstance(number, float) and number.is_integer() and abs(number) < 2**53
     return msgspec.json.encode(int(number) if whole else number).decode()
 
 
 def _whole(column: Any, missing: np.ndarray, name: str, *, written: bool) -> tuple[Any, np.ndarray]:
-    """Numbers (b,) as int64, or as texts where one is beyond 64 bits, and a mask (b,) of those that are not whole.
+    """Numbers (b,) as int64, or as texts if one exceeds 64 bits, and a mask (b,) of those that are not whole.
 
-    written  these are texts too
+    written  return those as texts, too
     """
     kind, even = column.type, np.zeros(len(column), dtype=bool)
     if pa.types.is_floating(kind):
@@ -103,12 +103,12 @@ def _whole(column: Any, missing: np.ndarray, name: str, *, written: bool) -> tup
 
 
 def is_text(kind: Any) -> bool:
-    """Whether an Arrow type is one of texts."""
+    """Whether an Arrow type is a text type."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def numbers(column: Any, name: str) -> tuple[np.ndarray, Problems]:
-    """Numbers (b,) float32, finite. Raises DataError for a column that is no text and no number."""
+    """Numbers (b,) float32, finite. Raises DataError for columns other than texts and numbers."""
     values, problems = floats(column, name)
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
@@ -117,13 +117,13 @@ def numbers(column: Any, name: str) -> tuple[np.ndarray, Problems]:
 
 
 def positions(column: Any, name: str) -> tuple[np.ndarray, Problems]:
-    """Numbers that order rows (b,) float64, finite. Raises DataError for a column that is no text and no number."""
+    """Numbers (b,) float64, finite, that order rows. Raises DataError for columns other than texts and numbers."""
     values, problems = floats(column, name)
     return values, [*problems, (~np.isfinite(values), f"{name} must be a finite number")]
 
 
 def floats(column: Any, name: str) -> tuple[np.ndarray, Problems]:
-    """Numbers (b,) float64, NaN where missing. Raises DataError for a column that is no text and no number."""
+    """Numbers (b,) float64, NaN where missing. Raises DataError for columns other than texts and numbers."""
     kind = column.type
     if is_text(kind):
         column = without_missing(column)
@@ -137,13 +137,13 @@ def floats(column: Any, name: str) -> tuple[np.ndarray, Problems]:
 
 
 def without_missing(column: Any, words: Sequence[str] = MISSING) -> Any:
-    """Texts (b,), null where one is empty or a word that stands for no value."""
+    """Texts (b,), null where empty or a word for a missing value."""
     absent = pc.is_in(column, value_set=pa.array(["", *words], column.type))
     return pc.if_else(absent, None, column) if absent.true_count else column
 
 
 def cast(column: Any, target: Any) -> tuple[Any, np.ndarray]:
-    """The column as another type, null where a value cannot be cast, and a mask (b,) of those."""
+    """The column cast to another type, null where that fails, and a mask (b,) of the failures."""
     try:
         return _cast(column, target), np.zeros(len(column), dtype=bool)
     except pa.ArrowInvalid:
@@ -156,7 +156,7 @@ def cast(column: Any, target: Any) -> tuple[Any, np.ndarray]:
 
 
 def _cast_by_halves(column: Any, target: Any) -> tuple[Any, np.ndarray]:
-    """As `cast`, for a column of which few values cannot be cast: halving finds them in a few casts each."""
+    """As `cast`, for columns with few failures: bisection finds each in a few casts."""
     try:
         return _cast(column, target), np.zeros(len(column), dtype=bool)
     except pa.ArrowInvalid:

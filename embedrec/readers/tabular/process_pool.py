@@ -1,4 +1,4 @@
-"""One function over many files in several processes, results in the order of the files."""
+"""An ordered map over files in several processes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ R = TypeVar("R")
 def map_in_order(function: Callable[[A], R], arguments: Sequence[A], workers: int) -> Iterator[R]:
     """Yield `function(argument)` for every argument, in order, from `workers` processes (1: this one).
 
-    At most two results a worker wait to be taken, so that memory does not grow with the number of arguments.
+    At most two results per worker are pending, so memory does not grow with the number of arguments.
     Close the generator (`contextlib.closing`) to end the processes early.
 
-    Raises what `function` raises, at that argument's turn; EmbedrecError when a process dies.
+    Raises the errors of `function` in the order of the arguments, and EmbedrecError if a process dies.
     """
     if workers <= 1 or len(arguments) <= 1:
         yield from map(function, arguments)
         return
     count = min(workers, len(arguments))
-    # spawned, not forked: a forked child of a process that has used OpenMP threads can hang for good
+    # spawned, not forked: a fork of a process with OpenMP threads can hang
     with _quiet_start():
         pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
@@ -51,8 +51,8 @@ def map_in_order(function: Callable[[A], R], arguments: Sequence[A], workers: in
 
 @contextmanager
 def _quiet_start() -> Iterator[None]:
-    """For a block that starts processes. They inherit that Ctrl-C waits, which it does here for the moment: a process
-    that it meets while it imports would print a traceback."""
+    """Block SIGINT while processes start. They inherit the block: an interrupt during their imports would print a
+    traceback."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         with safe_children():
@@ -62,7 +62,7 @@ def _quiet_start() -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    """Leave interrupts to the parent, and what stderr is for: what goes wrong here is raised there."""
+    """Ignore interrupts and stderr: the parent handles interrupts and raises errors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)

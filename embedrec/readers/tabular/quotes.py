@@ -1,8 +1,7 @@
-"""Quoted values of delimited text that are not closed where they must be, found while the text streams by.
+"""Detection of broken quotes in a stream of delimited text.
 
-A value is quoted where a quote stands at its start; "" inside is one quote. The closing quote must stand before a
-delimiter, a line break or the end of the text, with no more than blanks between. A quote anywhere else in a value that
-is not quoted is a character of it.
+A value is quoted if it starts with a quote; "" inside is one quote. The closing quote must precede a delimiter, a line
+break or the end of the text; only blanks may lie between. Any other quote in an unquoted value is a normal character.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ import numpy as np
 QUOTE = ord('"')
 FIELD = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"')
 _LINE_END = re.compile(rb"[\r\n]")
-_WINDOW = 1 << 12  # quotes that are looked at together at first
-_ONE_BY_ONE = 512  # quoted values that are looked at alone after one that is unusual
-_FEW = 50_000  # values that are looked at alone, 0.1 s; with more, the compiled kernel is worth its start of 0.6 s
+_WINDOW = 1 << 12  # initial number of quotes to check together
+_ONE_BY_ONE = 512  # quoted values to check one by one after an unusual one
+_FEW = 50_000  # values to check one by one, 0.1 s; beyond them, the compiled kernel is worth its start of 0.6 s
 _EXCERPT = 40  # bytes
 
 
 class Quotes:
-    """Looks at a text block by block, and replaces a broken quote and the rest of its line.
+    """Checks a text block by block, and replaces each broken quote and the rest of its line.
 
-    delimiter  of the values, one byte
-    instead    the number of the broken quote, from 0 → what replaces it
-    longest    bytes of a quoted value; one that is longer counts as not closed
-    many       whether there may be so many quotes that the compiled kernel is worth its start
+    delimiter  one byte
+    instead    the number of the broken quote, from 0 → its replacement
+    longest    maximum bytes of a quoted value; a longer one counts as not closed
+    many       whether there may be enough quotes for the compiled kernel to be worth its start
 
-    `broken` holds, of each broken quote, what follows it in the line.
+    `broken` holds the rest of the line after each broken quote.
     """
 
     def __init__(self, delimiter: bytes, instead: Callable[[int], bytes], longest: int, *, many: bool = False) -> None:
@@ -37,17 +36,17 @@ class Quotes:
         self.instead = instead
         self.longest = longest
         self.broken: list[bytes] = []
-        self.held = b""  # from a quote on that the next block may close
+        self.held = b""  # text from a quote that the next block may close
         self.left = 0 if many else _FEW
         self._before = b"\n"  # the byte before the next block
-        self._to_line_end = False  # whether the rest of a line is still to be left out
+        self._to_line_end = False  # whether to drop the rest of the line
         self._ends = np.zeros(256, dtype=bool)  # whether a byte ends a value
         self._ends[list(delimiter + b"\r\n")] = True
         blanks = b" \t".replace(delimiter, b"")
         self._closed = re.compile(rb"[%s]*+(?:[%s\r\n]|(\Z))" % (blanks, re.escape(delimiter)))
 
     def feed(self, block: bytes, *, last: bool) -> bytes:
-        """The text as far as it can be judged; all of it where the block is the `last`."""
+        """The text that is decided so far; all of it if the block is the `last`."""
         text = self.held + block if self.held else block
         self.held = b""
         start = 0
@@ -62,7 +61,7 @@ class Quotes:
         return judged
 
     def _judged(self, text: bytes, start: int, last: bool) -> bytes:
-        """The text from `start`, without what is broken or held back."""
+        """The text from `start`, without broken and held parts."""
         block = _Block(text, self._before, self._ends) if self.left > 0 else None
         pieces: list[bytes] = []
         at = start
@@ -83,7 +82,7 @@ class Quotes:
             start = at = end.start()
 
     def alone(self, text: bytes, place: int, last: bool) -> tuple[int, bool]:
-        """Where the value that a quote at `place` opens ends, −1 where it is not closed; and whether it is broken."""
+        """End of the value that the quote at `place` opens, −1 if it is not closed; and whether it is broken."""
         self.left -= 1
         value = FIELD.match(text, place)
         closed = value and self._closed.match(text, value.end())
@@ -92,7 +91,7 @@ class Quotes:
         return -1, last or (value is not None and closed is None)
 
     def compiled(self, text: bytes, at: int, last: bool) -> tuple[int, bool]:
-        """The place of the first quote from `at` on that is not closed, len(text) for none; whether it is broken."""
+        """Position of the first unclosed quote from `at`, len(text) for none; and whether it is broken."""
         from embedrec.kernels.quotes import first_not_closed
 
         starts = bool(self._ends[text[at - 1] if at else self._before[0]])
@@ -101,7 +100,7 @@ class Quotes:
 
 
 class _Block:
-    """The quotes of a text, looked at many together as long as values are as usual, else one after the other."""
+    """The quotes of a text; usual values are checked many at a time, others one by one."""
 
     def __init__(self, text: bytes, before: bytes, ends: np.ndarray) -> None:
         data = np.frombuffer(text, np.uint8)
@@ -110,12 +109,12 @@ class _Block:
         previous = data[at - 1]
         if at[0] == 0:
             previous[0] = before[0]
-        self.opens = ends[previous]  # (Q,) whether it stands at the start of a value
-        self.closes = ends[data[np.minimum(at + 1, len(data) - 1)]]  # (Q,) whether it stands at the end of one
+        self.opens = ends[previous]  # (Q,) whether it is at the start of a value
+        self.closes = ends[data[np.minimum(at + 1, len(data) - 1)]]  # (Q,) whether it is at the end of one
         self.openers = at[self.opens]
 
     def not_closed(self, start: int, last: bool, quotes: Quotes) -> tuple[int, bool]:
-        """The place of the first quote from `start` on that is not closed, len(text) for none; whether it is broken.
+        """Position of the first unclosed quote from `start`, len(text) for none; and whether it is broken.
 
         A value or line must end at `start`.
         """
@@ -142,15 +141,14 @@ class _Block:
 
 
 def _count_well_formed(at: np.ndarray, opens: np.ndarray, closes: np.ndarray) -> tuple[int, bool]:
-    """How many of the first quotes belong to quoted values that are all closed, and whether nothing follows them
-    but the start of another one.
+    """Number of leading quotes that belong to closed values, and whether only the start of another value follows.
 
-    at      (w,) places of quotes, of which the first is in no value
-    opens   (w,) whether each stands at the start of a value
-    closes  (w,) whether each stands at the end of one
+    at      (w,) positions of quotes; the first is in no value
+    opens   (w,) whether each is at the start of a value
+    closes  (w,) whether each is at the end of one
     """
     pairs = len(at) // 2
-    together = at[1:] - at[:-1] == 1  # (w-1,) whether it and the next are neighbours
+    together = at[1:] - at[:-1] == 1  # (w-1,) whether it is adjacent to the next
     first, second = opens[0 : 2 * pairs : 2].copy(), closes[1 : 2 * pairs : 2].copy()  # (pairs,)
     doubled = np.zeros(pairs, dtype=bool)  # whether the second and the first of the next pair are one "" in a value
     doubled[: len(together[1::2])] = together[1::2][:pairs]
@@ -162,6 +160,6 @@ def _count_well_formed(at: np.ndarray, opens: np.ndarray, closes: np.ndarray) ->
 
 
 def _line(text: bytes, start: int) -> bytes:
-    """The rest of a line, or its beginning where it is long."""
+    """The rest of a line, cut if it is long."""
     end = _LINE_END.search(text, start, start + _EXCERPT)
     return text[start : end.start() if end else start + _EXCERPT]

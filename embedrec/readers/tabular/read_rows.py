@@ -1,4 +1,4 @@
-"""Rows of tables as events: batch by batch, what is wrong left out, ids coded as rows as they come."""
+"""Table rows to events, batch by batch: parse, report bad rows, code ids."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source
 from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
 
-_MANY_BYTES = 64 << 20  # of files in which there may be so many ids that compiled kernels are worth their start
+_MANY_BYTES = 64 << 20  # size of files that may have enough ids for compiled kernels to be worth their start
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which column is what; "" for none. Sessions are the users where only those are named.
+    """The columns of each role; "" for none. The users are the sessions if there is no column of sessions.
 
-    order       numbers that order the rows of a session; without it the time does, then the order of rows
+    order       numbers that order the rows of a session, in place of time and of the order of rows
     whole_ids   sessions, users and items must be whole numbers
-    id_type     what ids of sessions, users and items are, see `ids.Ids`
-    missing     texts that stand for no value, in all columns
-    guessed_user  nobody named the column of users: where it is blank in a row, no users are read, and the row is good
-    keep_users  whether users are read; else they only tell sessions apart whose numbers begin anew for each user
+    id_type     type of the ids of sessions, users and items, see `code_ids.Ids`
+    missing     texts that mean a missing value, in all columns
+    guessed_user  the column of users is a guess: if a row has no user, no users are read, and the row is good
+    keep_users  whether to read users; else they only distinguish sessions whose numbers restart for each user
     """
 
     session: str
@@ -70,11 +70,11 @@ def read_rows(
     plan: Plan,
     settings: ReadSettings,
 ) -> Events:
-    """The rows of all sources as events, in their order where there is no time.
+    """The rows of all sources as events, in their order if there is no time.
 
     With more than one worker, threads code ids and sort while the next rows are read.
 
-    Raises DataError for what cannot be read, for bad rows (as `bad_rows` says), and when no row is left.
+    Raises DataError for unreadable sources, for bad rows (unless they are skipped), and if no row is left.
     """
     bad_rows, memory, report = settings.bad_rows, settings.memory, settings.report
     total, done = sum(source.unpacked for source, _ in sources), 0
@@ -86,7 +86,7 @@ def read_rows(
         table = _Table(plan, many, memory, pipeline)
         for source, form in sources:
             for batch in form.batches(source, plan.columns(), bad_rows, memory.share):
-                if many:  # in this thread, which keeps others from Python meanwhile, but not from decoding batches
+                if many:  # in this thread: it holds the GIL, while others decode batches
                     start_kernels(pa.types.is_integer(batch.columns[plan.session].type))
                     many = False
                 with casting(source):
@@ -107,7 +107,7 @@ def _missing(column: str) -> str:
 
 
 def check_columns(wanted: Sequence[str], source: Source, columns: list[str]) -> None:
-    """Raises DataError unless every wanted column stands once in a source of these columns."""
+    """Raises DataError unless every wanted column occurs once among the columns of a source."""
     counts = Counter(columns)
     for column in wanted:
         if counts[column] != 1:
@@ -125,11 +125,11 @@ class _Table:
         self.memory = memory
         self.pipeline = pipeline
         self.times = Times(plan.time, plan.time_unit, plan.time_format)
-        self.finer: Column | None = None  # (E,) int32 nanoseconds after each time, where one has any
-        self.timed = 0  # times that were kept
+        self.finer: Column | None = None  # (E,) int32 nanoseconds after each time, if any
+        self.timed = 0  # number of kept times
         self.size = 0
-        self.anonymous = 0  # rows without a user, where that is no fault
-        # whether a user is more than another name of the session
+        self.anonymous = 0  # good rows without a user
+        # whether users differ from sessions
         self.owned = bool(plan.user) and plan.user != plan.session
         self.names: dict[int, str] = {}
         self.names_size = 0  # characters of them
@@ -142,7 +142,7 @@ class _Table:
         self.columns |= {role: Column(dtype, memory) for role, dtype in _NUMBERS.items() if getattr(plan, role)}
 
     def add(self, batch: Batch, bad_rows: BadRows, *, typed: bool) -> None:
-        """Parse a batch, leave out its bad rows, and keep the rest; `typed` as its format is."""
+        """Parse a batch and add its good rows; `typed` as in its format."""
         parsed: dict[str, Any] = {}
         blank = np.zeros(len(batch.rows), dtype=bool)  # rows without a user
         problems: list[tuple[str, np.ndarray, str]] = []
@@ -176,14 +176,14 @@ class _Table:
         self.pipeline.add(self._keep, [(role, column, names, role in texts) for role, column in taken.items()])
 
     def events(self, threads: int, notes: list[str]) -> Events:
-        """Everything as events, sorted by session, time and original order; once. `notes` get what is to be said."""
+        """All rows as events, sorted by session, time and original order; call it once. Appends messages to `notes`."""
         self.times.check()
         if self.anonymous:
             self.columns.pop("user")
             self.ids.pop("user")
             if self.plan.keep_users:
                 notes.append(
-                    f"the column {self.plan.user!r} is blank in {self.anonymous:,} of {self.size:,} rows, so that no "
+                    f"the column {self.plan.user!r} is blank in {self.anonymous:,} of {self.size:,} rows, so no "
                     "users are read; name it with --user to read them, and leave such rows out"
                 )
         columns: dict[str, np.ndarray] = {}
@@ -214,7 +214,7 @@ class _Table:
         )
 
     def _parted(self, columns: Columns, vocabs: dict[str, Vocab], notes: list[str]) -> Columns:
-        """The columns with sessions of one user each."""
+        """The columns with each session split by user."""
         shared = shared_sessions(columns, len(vocabs["session"]))
         if shared.any():
             before = vocabs["session"]
@@ -273,14 +273,14 @@ class _Table:
 
     def _names(self, final: np.ndarray | None, n: int) -> np.ndarray:
         names = np.full(n, "", dtype=object)
-        for row in sorted(self.names, reverse=True):  # of two rows that became one, the first names it
+        for row in sorted(self.names, reverse=True):  # the first of two merged rows gives the name
             names[row if final is None else final[row]] = self.names[row]
         return names
 
 
 @contextmanager
 def naming_source(source: Source) -> Iterator[None]:
-    """An error of a column of a source names the source."""
+    """Add the name of the source to a DataError about a column."""
     try:
         yield
     except DataError as e:
@@ -289,7 +289,7 @@ def naming_source(source: Source) -> Iterator[None]:
 
 @contextmanager
 def casting(source: Source) -> Iterator[None]:
-    """A type that Arrow cannot cast to what is needed is one sentence."""
+    """Turn an Arrow error of an unsupported type into a DataError."""
     try:
         yield
     except pa.ArrowException as e:
@@ -304,9 +304,9 @@ def report_bad_rows(
     bad_rows: BadRows,
     advice: Mapping[str, str] | None = None,
 ) -> np.ndarray:
-    """A mask (b,) of the good rows; the bad ones are handed over in order, each with its first problem.
+    """Mask (b,) of the good rows. The bad ones are added to `bad_rows` in order, each with its first problem.
 
-    advice  problem → what else can be done about it
+    advice  problem → an additional remedy
     """
     count = len(batch.rows)
     first = np.full(count, len(problems), dtype=np.int32)  # (b,) which problem
@@ -315,7 +315,7 @@ def report_bad_rows(
     for row in np.flatnonzero(first < len(problems)).tolist():
         name, _, problem = problems[first[row]]
         given = batch.columns[name][row]
-        # a timestamp may lie where Python has none
+        # a timestamp may be outside the range of Python
         value = given.value if pa.types.is_timestamp(given.type) else given.as_py()
         detail = "" if value in (None, "") else f", but is {str(value)[:40]!r}"
         detail += (advice or {}).get(problem, "")

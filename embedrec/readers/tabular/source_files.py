@@ -1,4 +1,4 @@
-"""Which files to read, and how to open them: plain, packed, or members of archives, never unpacked to disk."""
+"""The files to read, as streams: plain, compressed, or members of archives; nothing is unpacked to disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from embedrec.readers.tabular.decompress import SUFFIXES as PACKED
 from embedrec.readers.tabular.globs import expand_glob, files_below
 from embedrec.readers.tabular.text_decoders import unpacking
 
-WHOLE = 2 << 30  # bytes of a packed file that is read as a whole: a few kilobytes may unpack to any number
+WHOLE = 2 << 30  # maximum bytes of a compressed file that is read as a whole: a few kilobytes may unpack to any size
 _PIECE = 1 << 24  # bytes read at once
 _ENCRYPTED = 0x1
 _ARCHIVES = (".zip", *tar.SUFFIXES)
@@ -31,9 +31,9 @@ class Source:
 
     path      the file on disk
     member    its name in the archive, or None
-    size      bytes on disk (packed)
-    unpacked  bytes to expect when it is read (an estimate for what is packed)
-    tarred    the member, where the archive is a .tar, plain or packed
+    size      bytes on disk (compressed)
+    unpacked  expected bytes of the content (an estimate if compressed)
+    tarred    the member of a .tar archive, plain or compressed
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """File name without folders and without the suffix of its packing, such as ".gz"."""
+        """File name without folders and the suffix of its compression, such as ".gz"."""
         return without_packing((self.member or self.path.name).rpartition("/")[2])
 
     @property
@@ -57,17 +57,17 @@ class Source:
 
     @property
     def forward_only(self) -> bool:
-        """Whether it lies in a packed .tar, where what stands before it must be unpacked first."""
+        """Whether it is in a compressed .tar, where all previous members must be unpacked first."""
         return self.tarred is not None and bool(self.tarred.archive.packing)
 
     @property
     def plain(self) -> bool:
-        """Whether it is a file on disk as it is, neither packed nor in an archive."""
+        """Whether it is a file on disk, neither compressed nor in an archive."""
         return self.member is None and not packing(self.path.name)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The unpacked bytes as a stream. Raises DataError when the file cannot be read or is damaged."""
+        """The unpacked bytes as a stream. Raises DataError if the file is unreadable or damaged."""
         suffix = packing(self.member or self.path.name)
         with reading(self), self._stored() as stored:
             if suffix:
@@ -77,7 +77,7 @@ class Source:
                 yield stored
 
     def first_line(self, limit: int) -> bytes:
-        """The first line, or so many bytes of it, without a byte order mark. Raises DataError as `open` does."""
+        """The first line, at most `limit` bytes of it, without a byte order mark. Raises DataError as `open` does."""
         line = self.tarred.first_line if self.tarred else b""
         if not line.endswith(b"\n"):
             with self.open() as stream:
@@ -87,9 +87,9 @@ class Source:
     def read(self, most: int | None = None) -> bytes | bytearray:
         """All unpacked bytes, without a byte order mark.
 
-        most  how many there may be; None for `WHOLE` of a packed file, and for any number of a plain one
+        most  maximum size; None means `WHOLE` for a compressed file, and no limit for a plain one
 
-        Raises DataError, also when there are more, or none.
+        Raises DataError, also if the source is larger or empty.
         """
         limit = WHOLE if most is None and not self.plain else most
         with self.open() as stream:
@@ -111,7 +111,7 @@ class Source:
 
 
 def _read_at_most(stream: IO[bytes], most: int) -> bytearray:
-    """The bytes of a stream, the first `most` of them where there are more."""
+    """The first `most` bytes of a stream."""
     content = bytearray()
     while piece := stream.read(min(_PIECE, most - len(content))):
         content += piece
@@ -129,30 +129,30 @@ def _open_zip_member(path: Path, member: str, source: Source) -> Iterator[IO[byt
 
 @contextmanager
 def reading(source: object) -> Iterator[None]:
-    """Turn what goes wrong while `source` is read from disk into one sentence."""
+    """Turn errors of reading `source` from disk into DataErrors."""
     try:
         yield
     except (EOFError, gzip.BadGzipFile) as e:
         raise DataError(f"{source} is cut off or damaged ({e}); get it again") from e
     except PermissionError:
         raise DataError(f"{source} is not readable; check its permissions") from None
-    except (OSError, NotImplementedError) as e:  # the latter from zipfile, for a way of packing that it does not know
+    except (OSError, NotImplementedError) as e:  # the latter from zipfile, for an unknown compression
         raise DataError(f"{source} cannot be read ({e.args[-1] if e.args else e})") from e
 
 
 def expand(paths: Sequence[str | Path], suffixes: Sequence[str], *, any_file: bool = False) -> list[Source]:
-    """The sources that files, folders (with their sub-folders) and globs name, each once, in natural order.
+    """The sources of files, folders (with sub-folders) and globs, each once, in natural order.
 
-    Natural order reads digits as numbers (slice.0-999 before slice.1000-1999), so that the same set of files
-    gives the same result however it was named. Every suffix is also found packed (".gz", ".bz2", ".xz", ".zst")
-    and inside ".zip", ".tar" and packed ".tar"; only the members of the last keep their order there, as going back
-    would mean to unpack it anew.
+    Natural order reads digits as numbers (slice.0-999 before slice.1000-1999), so the result does not depend on how
+    the files are named. Every suffix is also accepted compressed (".gz", ".bz2", ".xz", ".zst") and inside ".zip",
+    ".tar" and compressed ".tar"; only members of the last keep the order of the archive, since going back would unpack
+    it again.
 
-    suffixes  what data files end with, such as ".json"
-    any_file  take a file that is named itself whatever it ends with
+    suffixes  of data files, such as ".json"
+    any_file  accept any suffix of a file that is named directly
 
-    Raises DataError for a missing, empty, unreadable or unfitting file, an encrypted or damaged archive, a
-    folder or glob without data files, and for a file that is named twice.
+    Raises DataError for a missing, empty, unreadable or unsuitable file, an encrypted or damaged archive, a folder or
+    glob without data files, and a duplicate file.
     """
     inside = (*suffixes, *(f"{s}{packed}" for packed in PACKED for s in suffixes))
     files: list[Path] = []
@@ -168,9 +168,9 @@ def expand(paths: Sequence[str | Path], suffixes: Sequence[str], *, any_file: bo
 
 
 def find_beside(source: Source, sources: Sequence[Source], name: str) -> Source | None:
-    """The file of that name, or that packed, in the folder of a source; None where there is none.
+    """The file of that name, plain or compressed, in the folder of a source; None if there is none.
 
-    found  sources among which a member of an archive looks
+    sources  where to search for members of the same archive
     """
     if source.member is not None:
         folder = source.member.rpartition("/")[0]
@@ -183,7 +183,7 @@ def find_beside(source: Source, sources: Sequence[Source], name: str) -> Source 
 
 
 def natural(text: str) -> list[tuple[int, str]]:
-    """A sort key that reads digits as numbers, of which the longer is the larger: "a9" before "a10"."""
+    """A sort key that reads digits as numbers: "a9" before "a10"."""
     parts = re.split(r"([0-9]+)", text)
     return [(len(n := part.lstrip("0")), n) if part.isdecimal() else (-1, part) for part in parts]
 
@@ -214,18 +214,18 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
 
 
 def _format_suffixes(wanted: Sequence[str]) -> str:
-    """What files end with in a message: suffixes that are packed are left out, but for what packs them."""
+    """Suffixes for a message, with compressed variants summarized."""
     return f"{', '.join(s for s in wanted if not packing(s) or s in _ARCHIVES)}, also in {', '.join(PACKED)}"
 
 
 def _fits(name: str, wanted: Sequence[str]) -> bool:
-    """Whether a name ends as wanted and no part of it is hidden (".git", "._slice.json", "__MACOSX")."""
+    """Whether a name has a wanted suffix and no hidden part (".git", "._slice.json", "__MACOSX")."""
     hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/") if part != ".")
     return not hidden and name.lower().endswith(tuple(wanted))
 
 
 def _sources(path: Path, inside: Sequence[str]) -> list[Source]:
-    """The file itself, or the members of an archive whose names end as wanted `inside`."""
+    """The file itself, or the members of an archive with a suffix of `inside`."""
     name = path.name.lower()
     with reading(path):
         size = path.stat().st_size

@@ -1,7 +1,7 @@
-"""Members of .tar archives, plain or packed, as streams; nothing is unpacked to disk.
+"""Members of .tar archives, plain or compressed, as streams; nothing is unpacked to disk.
 
-A packed one can only be read forward. Its members share one stream, so that reading them in the order of the archive
-unpacks it once, and the first line of each is kept from when they are listed.
+A compressed archive can only be read forward. Its members share one stream, so reading them in the order of the archive
+unpacks it once. The first line of each is stored when the members are listed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from embedrec.readers.tabular.text_decoders import unpacking
 
 _PACKED = {".tgz": ".gz", ".tbz2": ".bz2", ".tbz": ".bz2", ".txz": ".xz", ".tzst": ".zst"}  # by one suffix
 SUFFIXES = (".tar", *(f".tar{packed}" for packed in decompress.SUFFIXES), *_PACKED)
-_FIRST_LINE = 1 << 16  # bytes; a longer one is read again when it is asked for
+_FIRST_LINE = 1 << 16  # bytes; a longer line is read again on demand
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TarMember:
     name        its name in the archive, without "./"
     size        its bytes
     offset      where they start in the (unpacked) archive
-    first_line  unpacked, with its line break; without one where it is longer than 64 KiB
+    first_line  unpacked, with its line break; without one if it is longer than 64 KiB
     """
 
     archive: Tar
@@ -41,29 +41,29 @@ class TarMember:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """Its bytes as a stream. Raises EOFError where the archive ends before the member does."""
+        """The bytes as a stream. Raises EOFError if the archive ends before the member."""
         with self.archive.at(self.offset) as stream, io.BufferedReader(_Part(stream, self.size)) as part:
             yield part
 
 
 class Tar:
-    """An archive on disk; may be sent to another process, where it opens its own stream.
+    """An archive on disk. Another process opens its own stream of it.
 
-    packing  the suffix of its packing, "" for a plain .tar
+    packing  the suffix of the compression, "" for a plain .tar
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.packing = _PACKED.get(path.suffix.lower()) or decompress.packing(path.name)
-        self._idle: list[IO[bytes]] = []  # the packed stream, where the last member ended
+        self._idle: list[IO[bytes]] = []  # the compressed stream, at the end of the last member
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tar, (self.path,)
 
     def members(self, fits: Callable[[str], bool]) -> list[TarMember]:
-        """The plain files whose name fits, in the order of the archive.
+        """The plain files with a fitting name, in the order of the archive.
 
-        Raises DataError for a damaged archive, for a name that leaves it and for a sparse file.
+        Raises DataError for a damaged archive, a name outside of the archive, and a sparse file.
         """
         files = []
         with (
@@ -93,7 +93,7 @@ class Tar:
 
     @contextmanager
     def at(self, offset: int) -> Iterator[IO[bytes]]:
-        """The unpacked archive from an offset on."""
+        """The unpacked archive from an offset."""
         stream: Any
         if not self.packing:
             with self.path.open("rb") as stream:
@@ -114,7 +114,7 @@ class Tar:
 
 
 class _Part(io.RawIOBase):
-    """The next `size` bytes of a stream, which stays open."""
+    """The next `size` bytes of a stream, which is not closed."""
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
         self.stream = stream

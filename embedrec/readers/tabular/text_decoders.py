@@ -1,6 +1,6 @@
-"""What libraries raise while they decode damaged or odd input, turned into one sentence.
+"""Errors of libraries that decode damaged or unusual input, turned into DataErrors.
 
-Nothing else than a parser runs inside of these blocks, so that an error of ours is not taken for a damaged file.
+Only a parser runs inside these blocks, so that our own errors are not mistaken for a damaged file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PASSING = (OSError, MemoryError)
 
 @contextmanager
 def unpacking(source: object) -> Iterator[None]:
-    """What goes wrong while an archive or a packed file is unpacked; errors of the system go on."""
+    """Turn errors of unpacking an archive or compressed file into DataErrors; system errors propagate."""
     with (
         _enough_memory(source),
         border.decoding(
@@ -28,7 +28,7 @@ def unpacking(source: object) -> Iterator[None]:
 
 @contextmanager
 def decoding(source: object, kind: str) -> Iterator[None]:
-    """What goes wrong while a source is decoded as a format, such as "Parquet"; errors of the system go on."""
+    """Turn errors of decoding a source as a format, such as "Parquet", into DataErrors; system errors propagate."""
 
     def failed(why: str) -> DataError:
         if "UTF8" in why or "codec can't decode" in why:
@@ -39,14 +39,14 @@ def decoding(source: object, kind: str) -> Iterator[None]:
         with _enough_memory(source), border.decoding(failed, passing=_PASSING):
             yield
     except OSError as e:
-        if e.errno is None:  # Arrow's, of a damaged file; those of the system have a number
+        if e.errno is None:  # from Arrow, for a damaged file; system errors have a number
             raise failed(reason(e)) from e
         raise
 
 
 @contextmanager
 def _enough_memory(source: object) -> Iterator[None]:
-    """The file may be sound where memory runs out; Arrow's own error of it is one of its others as well."""
+    """Report exhausted memory as such, not as a damaged file; Arrow's memory error is also an ArrowException."""
     try:
         yield
     except MemoryError as e:

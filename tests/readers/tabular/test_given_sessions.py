@@ -80,7 +80,7 @@ def test_a_guessed_column_of_users_may_have_blanks(tmp_path: Path) -> None:
     assert rows(events) == [(1, "a"), (1, "b"), (2, "a"), (2, "c")]
     assert (events.user, events.users) == (None, None)
     assert notes == [
-        "the column 'user_id' is blank in 2 of 4 rows, so that no users are read; name it with --user to read them, "
+        "the column 'user_id' is blank in 2 of 4 rows, so no users are read; name it with --user to read them, "
         "and leave such rows out"
     ]
     events, notes = read(
