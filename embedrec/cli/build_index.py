@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _AUTO_SUMMARY = "the fastest of these and their settings that meets the target"
 _ON_DISK = ", ".join(name for name, entry in INDEXES.items() if entry.on_disk)
-_NOT_KEPT = 3  # exit code: no index keeps the promise
+_TARGET_NOT_MET = 3  # exit code: no index meets the target
 
 
 class IndexTypeHelp(click.Command):
@@ -46,7 +46,7 @@ class IndexTypeHelp(click.Command):
         super().format_options(ctx, formatter)
 
 
-@click.command("build-index", cls=IndexTypeHelp, short_help="Build a FAISS index of a model, and measure it.")
+@click.command("build-index", cls=IndexTypeHelp, short_help="Build a FAISS index of a model and measure it.")
 @click.option(
     "--type",
     "kind",
@@ -61,39 +61,39 @@ class IndexTypeHelp(click.Command):
     type=click.Choice(["items", "answers", "sessions"]),
     default="items",
     show_default=True,
-    help="The model's items, for `similar`; its answers, for `recommend`: items as it ranks them, with biases, "
-    "measured on histories; or the sessions it was trained on, for `neighbours`.",
+    help="items: item vectors, for `similar`; answers: output vectors and biases, for `recommend`, measured on "
+    "histories; sessions: vectors of the training sessions, for `neighbours`.",
 )
 @click.option(
     "--set",
     "pairs",
     multiple=True,
     metavar="KEY=VALUE",
-    help="With --of sessions, what events count: decay=.8, idf=1, plays=each|once|log [default: as in queries].",
+    help="With --of sessions, event weights: decay=.8, idf=1, plays=each|once|log [default: as in queries].",
 )
 @popularity_option
 @click.option("--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: the model's].")
 @click.option(
     "--target-recall",
     metavar="SHARE@K",
-    help="Promise: this share of the exact K nearest is found, in lists of up to K; searches for longer lists go "
-    "further, to find about as large a share, which is not measured [default: .99@20].",
+    help="Target: minimum recall of the exact K nearest neighbours, for lists of up to K; searches for longer lists "
+    "widen to about the same recall, which is not measured [default: .99@20].",
 )
-@click.option("--max-p95", metavar="TIME", help="Promise: 95 of 100 single searches take no longer, such as 2ms.")
+@click.option("--max-p95", metavar="TIME", help="Target: maximum 95th percentile of single-query latency, such as 2ms.")
 @click.option(
     "--max-ram",
     metavar="SIZE",
-    help="Promise: the FAISS index takes no more memory, such as 4G; exact vectors are mapped from disk beside it.",
+    help="Target: maximum memory of the FAISS index, such as 4G; exact vectors are memory-mapped from disk.",
 )
 @click.option(
     "--memory",
     metavar="SIZE",
-    help=f"Keep to so much memory (512M, 2G): cells of {_ON_DISK} that do not fit "
-    "are written to disk; the vectors of --of sessions, and all ids, must fit [default: all in memory].",
+    help=f"Memory limit (512M, 2G): cells of {_ON_DISK} that exceed it are written to disk; "
+    "the vectors of --of sessions and all ids must fit [default: no limit].",
 )
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw what was measured, as SVG.")
-@search_options("as many as the recall takes")
-@click.option("--model", metavar="NAME", help="Model whose items are indexed [default: the latest].")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also plot the measurements as SVG.")
+@search_options("tuned for the target recall")
+@click.option("--model", metavar="NAME", help="Model to index [default: the latest].")
 @click.option("--name", metavar="NAME", help="Name of the index [default: MODEL-TYPE].")
 @gpu_option
 @seed_option
@@ -121,10 +121,10 @@ def build_index(
     as_json: bool,
     workspace: Workspace,
 ) -> None:
-    """Build a FAISS index of the latest model's items, of its answers or of its sessions, and measure its recall.
+    """Build a FAISS index of the latest model's items, answers or sessions, and measure its recall.
 
-    With --type auto, or a promise, types and settings are tried, and the fastest of those that keep it is taken. All
-    that was measured is printed; where nothing keeps the promise, nothing is written, and the exit code is 3.
+    With --type auto or a target, several types and settings are measured, and the fastest that meets the target is
+    written. All measurements are printed. If none meets the target, nothing is written and the exit code is 3.
 
     \b
     embedrec build-index
@@ -146,7 +146,7 @@ def build_index(
     from embedrec.workflows import build_index as build_index_workflow
     from embedrec.workflows.lineage import trained_on
 
-    promise = promised(target_recall, max_p95, max_ram)
+    target = promised(target_recall, max_p95, max_ram)
     if plot is not None:
         check_plots()
     source = latest_model(workspace, model)
@@ -168,7 +168,7 @@ def build_index(
                 popularity=popularity,
                 features=features,
                 settings=settings,
-                promise=promise,
+                promise=target,
                 metric=metric,
                 device=device,
                 seed=seed,
@@ -177,9 +177,9 @@ def build_index(
             )
     except TargetNotMet as e:
         emit([{"index": "", **point, "kept": False} for point in e.points], as_json)
-        _draw(e.points, f"{source.name}: no index keeps the promise", plot)
+        _draw(e.points, f"{source.name}: no index meets the target", plot)
         note(f"embedrec: {e}")
-        raise click.exceptions.Exit(_NOT_KEPT) from None
+        raise click.exceptions.Exit(_TARGET_NOT_MET) from None
     note(f"wrote index {done.name} ({done.folder})")
     about = done.about
     points = about["facts"].get("points")
@@ -189,24 +189,24 @@ def build_index(
 
 
 def features_to_keep(workspace: Workspace, model: Artifact) -> Features | None:
-    """The features of a model's items, which go along with an index of it; says why where they cannot."""
+    """The features of a model's items, to be stored with its index; None with a note if they cannot be read."""
     from embedrec.workflows.lineage import known_features
 
     try:
         return known_features(workspace, model)
     except (ArtifactError, SettingsError) as e:
-        note(f"features of the items do not go along with the index, so that it cannot be searched with --where: {e}")
+        note(f"the index is written without item features, so --where cannot be used with it: {e}")
         return None
 
 
 def _draw(points: Sequence[Mapping[str, Any]], title: str, plot: Path | None) -> None:
-    """Draw what was measured, where that is wanted; says so."""
+    """Plot the measurements to `plot`, unless it is None."""
     from embedrec.evaluation.plots import draw_points
 
     if plot is None:
         return
     if not points:
-        note(f"nothing was measured, so that there is no plot to write to {plot}")
+        note(f"no measurements; {plot} is not written")
         return
     draw_points(points, title, plot)
     note(f"wrote {plot}")

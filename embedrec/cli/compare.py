@@ -1,4 +1,4 @@
-"""`embedrec compare`: several models on the same questions."""
+"""`embedrec compare`: several models on the same test cases."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from embedrec.cli.shared.terminal import put
 from embedrec.storage.workspace import Workspace
 
 
-@click.command(short_help="Which model is best, and by how much?")
+@click.command(short_help="Compare models on the same test cases.")
 @click.argument("models", nargs=-1, required=True)
-@click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with tables [train.MODEL], for any of them."
-)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with tables [train.MODEL].")
 @click.option(
     "--metrics",
     metavar="METRIC,…",
-    help="Columns [default: recall, mrr, ndcg and coverage at the last --at; with --labels, label_overlap@10].",
+    help="Columns [default: recall, mrr, ndcg and coverage at the largest --at; with --labels, label_overlap@10].",
 )
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated, with a header.")
 @click.option("--markdown", "form", flag_value="markdown", help="A Markdown table.")
@@ -32,20 +30,21 @@ from embedrec.storage.workspace import Workspace
 def compare(
     models: tuple[str, ...], metrics: str | None, form: str | None, at: str, as_json: bool, **options: Any
 ) -> None:
-    """Judge MODELS (trained models, or recipes that are trained now) on the same questions, the best first.
+    """Evaluate MODELS (trained models, or recipes that are trained now) on the same test cases, best first.
 
-    Columns `low` and `high` are the 95% interval of the first metric that has one (coverage, gini and others of all
-    lists together have none); `behind` is how far a model is behind the best in it, paired by session, with its own
-    interval: models whose interval holds 0 cannot be told apart.
+    Columns `low` and `high` are the 95% confidence interval of the first metric that has one (coverage, gini and other
+    metrics over all lists have none). `behind` is the gap to the best model in that metric, paired by session, with
+    its own interval: a model whose interval contains 0 does not differ significantly from the best.
 
     \b
     embedrec compare word2vec ar sr popular random
     embedrec compare word2vec ar --split last-item --at 10,20 --markdown
     """
-    if len(set(models)) < len(models):
-        raise click.UsageError("every model is compared once; leave out what stands twice")
+    duplicate = next((name for name in models if models.count(name) > 1), None)
+    if duplicate is not None:
+        raise click.UsageError(f"MODELS contains {duplicate!r} twice; name each model once")
     if form is not None and as_json:
-        raise click.UsageError("--json, --csv and --markdown exclude each other; give one of them")
+        raise click.UsageError("--json, --csv and --markdown are mutually exclusive; give one of them")
     _compare(models, lengths_of(at), metrics, form, as_json, **options)
 
 
@@ -88,8 +87,8 @@ def _compare(
         done[name] = judged(name, trial, terms, workspace=workspace, config=one, pairs=(), seed=seed, **options)
     rows = ranked(done, shown)
     if as_json:
-        asked = about(trial, terms)
-        rows = [numbers(row) | asked | spent(*done[row["model"]]) | flat(done[row["model"]][1]) for row in rows]
+        settings = about(trial, terms)
+        rows = [numbers(row) | settings | spent(*done[row["model"]]) | flat(done[row["model"]][1]) for row in rows]
     _show(rows, form, as_json)
     if by is not None:
         order = [row["model"] for row in rows]
@@ -102,7 +101,7 @@ def _named(metrics: str | None) -> list[str] | None:
         return None
     names = [m.strip() for m in metrics.split(",") if m.strip()]
     if not names:
-        raise click.BadParameter(f"names of metrics, as in recall@20,mrr@20, but given was {metrics!r}")
+        raise click.BadParameter(f"--metrics takes names of metrics, such as recall@20,mrr@20, but is {metrics!r}")
     return names
 
 

@@ -1,4 +1,4 @@
-"""Completion in shells: of commands, options, models, and the names of artifacts in the workspace."""
+"""Shell completion of commands, options, models and names of artifacts in the workspace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedrec.index.index_types import AUTO, INDEXES
 from embedrec.models import MODELS
 from embedrec.storage.workspace import FOLDERS, Workspace
 
-VARIABLE = "_EMBEDREC_COMPLETE"  # as in `main`, which imports this only where it is set
+VARIABLE = "_EMBEDREC_COMPLETE"  # as in `main`, which imports this module only when it is set
 _KINDS: dict[str, tuple[str, ...]] = {
     "sessions": ("sessions",),
     "index": ("index",),
@@ -30,7 +30,7 @@ _SHELLS = ("bash", "zsh", "fish")
 
 
 class ArtifactName(click.ParamType):
-    """A name of an artifact or of a registry, in completion.
+    """A name that shells can complete: of an artifact or of a registry entry.
 
     kinds  of artifacts
     names  of the registry
@@ -45,15 +45,15 @@ class ArtifactName(click.ParamType):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         given = ctx.params.get("workspace")
         root = given.root if isinstance(given, Workspace) else Path()
-        found = [*self.names]
-        for kind in self.kinds:  # names of folders only: nothing is opened, and nothing is cleaned up
+        names = [*self.names]
+        for kind in self.kinds:  # folder names only: no artifact is opened or cleaned up
             folder = root / FOLDERS[kind]
-            found += sorted(f.name for f in folder.iterdir() if f.is_dir()) if folder.is_dir() else []
-        return [CompletionItem(name) for name in dict.fromkeys(found) if name.startswith(incomplete) and name[0] != "."]
+            names += sorted(f.name for f in folder.iterdir() if f.is_dir()) if folder.is_dir() else []
+        return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete) and name[0] != "."]
 
 
 def complete(cli: click.Group, instruction: str) -> NoReturn:
-    """Answer the shell that asks through the variable; ends the program."""
+    """Print the completions that the shell requests through the environment variable, and exit."""
     for command in _all_commands(cli):
         for parameter in command.params:
             kinds = _KINDS.get(str(parameter.name))
@@ -67,28 +67,28 @@ def complete(cli: click.Group, instruction: str) -> NoReturn:
 
 
 def _all_commands(cli: click.Group) -> list[click.Command]:
-    """The command that the line names, and those of a group."""
+    """The command on the line; the commands of a group if it is one."""
     context = click.Context(cli, info_name="embedrec")
     words = os.environ.get("COMP_WORDS", "").split()[1:2]
     command = cli.get_command(context, words[0]) if words else None
     if isinstance(command, click.Group):
-        return [found for name in command.list_commands(context) if (found := command.get_command(context, name))]
+        return [child for name in command.list_commands(context) if (child := command.get_command(context, name))]
     return [] if command is None else [command]
 
 
-@click.command(short_help="Print the completion of a shell.")
+@click.command(short_help="Print a shell completion script.")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def completion(shell: str) -> None:
-    """Print what completes commands, options and names of artifacts in SHELL.
+    """Print the script that completes commands, options and names of artifacts in SHELL.
 
     \b
     eval "$(embedrec completion bash)"       in ~/.bashrc
     eval "$(embedrec completion zsh)"        in ~/.zshrc
     embedrec completion fish > ~/.config/fish/completions/embedrec.fish
     """
-    made = get_completion_class(shell)
-    if made is None:
-        raise click.UsageError(f"there is no completion for {shell}")
+    completion_class = get_completion_class(shell)
+    if completion_class is None:
+        raise click.UsageError(f"no completion for shell {shell!r}; use one of {', '.join(_SHELLS)}")
     root = click.get_current_context().find_root().command
-    source = made(root, {}, "embedrec", VARIABLE)
+    source = completion_class(root, {}, "embedrec", VARIABLE)
     put(source.source_template % source.source_vars(), newline=False)

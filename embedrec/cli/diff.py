@@ -13,26 +13,34 @@ from embedrec.storage.workspace import Workspace
 from embedrec.workflows.diff import counts_of
 
 
-@click.command(short_help="How do two exports differ?")
+@click.command(short_help="Compare two exports.")
 @click.argument("old", type=click.Path(path_type=Path), metavar="OLD")
 @click.argument("new", type=click.Path(path_type=Path), metavar="NEW")
-@click.option("-n", "count", type=click.IntRange(1), help="Results of a list to compare [default: all].")
-@click.option("--format", "form", metavar="NAME", help="Format of both, as in export [default: from the suffixes].")
-@click.option("--encoded", is_flag=True, help="Ids of text are percent-encoded, as by export --whitespace encode.")
-@click.option("--prefix", default="similar:", show_default=True, help="What keys begin with, in redis.")
+@click.option("-n", "count", type=click.IntRange(1), help="Results to compare in each list [default: all].")
+@click.option("--format", "form", metavar="NAME", help="Format of both files, as in export [default: by suffix].")
 @click.option(
-    "--p", type=float, default=0.9, show_default=True, help="Weight of a rank over the one before it, in RBO."
+    "--encoded", is_flag=True, help="Ids in text files are percent-encoded, as written by export --whitespace encode."
+)
+@click.option("--prefix", default="similar:", show_default=True, help="Key prefix in the redis format.")
+@click.option(
+    "--p",
+    type=float,
+    default=0.9,
+    show_default=True,
+    help="Persistence of RBO: the weight of each rank relative to the previous one.",
 )
 @click.option(
     "--counts",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Table of item and count, for the popularity of what is listed.",
+    help="Table of item and count, for popularity figures.",
 )
-@click.option("--sessions", metavar="NAME", help="Sessions whose counts say how popular items are.")
-@click.option("--worst", type=click.IntRange(0), default=10, show_default=True, help="Lists to name that changed most.")
+@click.option("--sessions", metavar="NAME", help="Sessions whose item counts are used for popularity figures.")
 @click.option(
-    "--fail-under", type=click.FloatRange(0, 1), metavar="X", help="Exit with 1 when the mean overlap is lower."
+    "--worst", type=click.IntRange(0), default=10, show_default=True, help="Number of most changed lists to print."
+)
+@click.option(
+    "--fail-under", type=click.FloatRange(0, 1), metavar="X", help="Exit with code 1 if the mean overlap is lower."
 )
 @log_option
 @json_option
@@ -52,17 +60,17 @@ def diff(
     as_json: bool,
     workspace: Workspace,
 ) -> None:
-    """How the lists in NEW differ from those in OLD: exports in any format of lists, files or folders of shards.
+    """Compare the lists in NEW with those in OLD: exports in any list format, files or folders of shards.
 
     \b
     embedrec diff yesterday.txt today.txt
     embedrec diff old.tsv.gz new.parquet -n 10 --sessions listens
     embedrec diff live/ next/ --fail-under .7 && mv next/ live/
 
-    Overlap is the share of results that are in both lists of an item; rank-biased overlap (RBO) weighs the first ranks
-    most, and is 1 for equal rankings; a shorter list is taken to go on as it agrees so far. Both are means over the
-    lists in OLD that hold results: one that NEW lacks has none. Columns: the figure, then its values in OLD and in
-    NEW, or one value of both. After them the lists that changed most: item, overlap, RBO, what was lost and gained.
+    Overlap is the share of results that both lists of an item contain. Rank-biased overlap (RBO) gives more weight to
+    the first ranks, and is 1 for equal rankings; shorter lists are extrapolated. Both are means over the non-empty
+    lists in OLD; a list missing in NEW counts as 0. Columns: figure, its values in OLD and in NEW, or one value for
+    both. The most changed lists follow: item, overlap, RBO, lost and gained results.
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.errors import DataError
@@ -70,34 +78,34 @@ def diff(
     from embedrec.export.read_lists import IdCodes, read_lists
 
     if counts is not None and sessions is not None:
-        raise click.UsageError("counts come from a table or from sessions; leave out --counts or --sessions")
+        raise click.UsageError("--counts and --sessions are mutually exclusive; give one of them")
     codes = IdCodes()
     with Progress("diff") as report:
         before, after = (
             read_lists(path, codes, form, prefix=prefix, encoded=encoded, report=report) for path in (old, new)
         )
-        popular = counts_of(codes.ids, workspace, counts, sessions)
-        found = compare_exports(before, after, codes, k=count, p=p, counts=popular, worst=worst)
+        popularity = counts_of(codes.ids, workspace, counts, sessions)
+        result = compare_exports(before, after, codes, k=count, p=p, counts=popularity, worst=worst)
     if as_json:
-        figures = {name: _rounded(value) for name, value in found.figures.items()}
+        figures = {name: _rounded(value) for name, value in result.figures.items()}
         with results():
-            put(json_line({**figures, "worst": found.worst}))
+            put(json_line({**figures, "worst": result.worst}))
     else:
-        emit([_row(name, value) for name, value in found.figures.items()], False)
-        emit([{**row, "lost": " ".join(row["lost"]), "gained": " ".join(row["gained"])} for row in found.worst], False)
-    if fail_under is not None and found.overlap < fail_under:
+        emit([_row(name, value) for name, value in result.figures.items()], False)
+        emit([{**row, "lost": " ".join(row["lost"]), "gained": " ".join(row["gained"])} for row in result.worst], False)
+    if fail_under is not None and result.overlap < fail_under:
         raise DataError(
-            f"the mean overlap@{found.k} of {old} and {new} is {found.overlap:.4f}, which is under {fail_under:g}; "
-            "look at the lists that changed most before the new export is used"
+            f"the mean overlap@{result.k} of {old} and {new} is {result.overlap:.4f}, which is below "
+            f"--fail-under {fail_under:g}; inspect the most changed lists before using the new export"
         )
 
 
 def _row(name: str, value: Any) -> dict[str, Any]:
     pair = _rounded(value) if isinstance(value, tuple) else [_rounded(value), None]
-    return {"figure": name, "old": _said(pair[0]), "new": _said(pair[1])}
+    return {"figure": name, "old": _cell(pair[0]), "new": _cell(pair[1])}
 
 
-def _said(value: Any) -> str:
+def _cell(value: Any) -> str:
     return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 

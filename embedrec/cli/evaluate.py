@@ -1,4 +1,4 @@
-"""`embedrec evaluate`: one model judged, a grid of them, or a saved run judged again."""
+"""`embedrec evaluate`: metrics of one model, of a grid, or of a saved run."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from embedrec.cli.shared.settings_options import Settable
 from embedrec.storage.workspace import Workspace
 
 
-@click.command(cls=Settable, short_help="How good is a model?")
+@click.command(cls=Settable, short_help="Evaluate a model.")
 @click.argument("model", required=False)
 @config_option
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting, for a model that is trained now.")
 @click.option(
-    "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of the model, when it is trained now."
+    "--save-run",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write ranked lists and targets to this folder.",
 )
 @click.option(
-    "--save-run", type=click.Path(path_type=Path), metavar="FOLDER", help="Write ranked lists and targets here."
+    "--run", type=click.Path(path_type=Path), metavar="PATH", help="Evaluate a saved run, or a TREC run file."
 )
-@click.option("--run", type=click.Path(path_type=Path), metavar="PATH", help="Judge a saved run, or a TREC run file.")
-@click.option("--qrels", type=click.Path(path_type=Path), metavar="FILE", help="The TREC qrels of a TREC run file.")
+@click.option("--qrels", type=click.Path(path_type=Path), metavar="FILE", help="TREC qrels of the TREC run file.")
 @grid_options
 @trial_options
 def evaluate(
     model: str | None, run: Path | None, qrels: Path | None, grid: bool, at: str, as_json: bool, **options: Any
 ) -> None:
-    """Judge MODEL on what it was not trained on: a trained model, or a recipe (word2vec, sr …) that is trained now.
+    """Evaluate MODEL on held-out data: a trained model, or a recipe (word2vec, sr …) that is trained now.
 
-    A model that was trained on more than the training part is trained again on that part, with its settings.
+    A model that was trained on more than the training part is retrained on that part with the same settings.
 
     \b
     embedrec evaluate word2vec
@@ -44,19 +47,19 @@ def evaluate(
     embedrec evaluate sscf --grid --split user-share
     """
     if (model is None) == (run is None):
-        raise click.UsageError("name a model, or a run with --run; not both")
+        raise click.UsageError("give either MODEL or --run")
     if qrels is not None and run is None:
-        raise click.UsageError("--qrels belongs to a TREC run file; name it with --run")
+        raise click.UsageError("--qrels needs a TREC run file; name it with --run")
     if run is not None:
         idle = _given("grid", *(key for key in options if key != "workspace"))
         if idle:
-            raise click.UsageError(f"a saved run is judged as it stands; leave out {idle}")
+            raise click.UsageError(f"{idle} has no effect on a saved run; leave it out")
         _again(run, qrels, at, as_json)
         return
     idle = _given(*(NOT_FOR_GRIDS if grid else GRID_ONLY))
     if idle:
-        only = "a grid has hit rate and MRR of exact answers only" if grid else "only a grid has a use for it"
-        raise click.UsageError(f"{only}; leave out {idle}")
+        reason = "--grid measures hit rate and MRR of exact search only" if grid else f"{idle} needs --grid"
+        raise click.UsageError(f"{reason}; leave out {idle}")
     options = {key: value for key, value in options.items() if key not in (NOT_FOR_GRIDS if grid else GRID_ONLY)}
     if grid:
         evaluate_grid(str(model), at=lengths_of(at) if _given("at") else None, as_json=as_json, **options)
@@ -65,11 +68,11 @@ def evaluate(
 
 
 def _given(*keys: str) -> str | None:
-    """The first of these options that was given on the command line, as it is written there."""
+    """The first of these options that was given on the command line, in the form that help shows."""
     context = click.get_current_context()
     given = [key for key in keys if context.get_parameter_source(key) is ParameterSource.COMMANDLINE]
-    found = (p for p in context.command.params if given and p.name == given[0])
-    return next(("/".join([p.opts[0], *p.secondary_opts]) for p in found), None)
+    matches = (p for p in context.command.params if given and p.name == given[0])
+    return next(("/".join([p.opts[0], *p.secondary_opts]) for p in matches), None)
 
 
 def _now(
@@ -124,10 +127,10 @@ def _again(run: Path, qrels: Path | None, at: str, as_json: bool) -> None:
     values = loaded.metrics(ks)
     metrics = {key: float(column.mean()) for key, column in values.items()}
     questions = len(values["r_precision"])
-    note(f"run {run}: {questions:,} questions, lists ranked as they stand there")
+    note(f"run {run}: {questions:,} test cases, lists in the order of the run")
     longest = int(loaded.place.max(initial=0))
     if longest < ks[-1]:
-        note(f"no list holds more than {longest} items; figures at larger lengths count what is there")
+        note(f"the longest list has {longest} items; metrics at larger k are computed on the available items")
     if as_json:
         emit([{"run": str(run), "questions": questions, **metrics}], as_json=True)
     else:

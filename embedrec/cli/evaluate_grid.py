@@ -1,4 +1,4 @@
-"""`embedrec evaluate --grid`: all numbers of neighbours and lengths of lists in one pass."""
+"""`embedrec evaluate --grid`: every number of neighbours at every list length, in one pass."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def grid_options(command: F) -> F:
-    """A grid, and what is only for one: see GRID_ONLY."""
+    """`--grid` and the options that need it, see GRID_ONLY."""
     options = [
         click.option(
             "--grid",
             is_flag=True,
-            help="For session kNN: hit rate and MRR of every number of --neighbours with every length of --at "
+            help="For session kNN: hit rate and MRR for every number of --neighbours at every list length of --at "
             "[default: 10,20,30,40,50], as a table and a plot.",
         ),
         click.option(
@@ -29,21 +29,20 @@ def grid_options(command: F) -> F:
             default="10,25,50,75,100,125,150",
             show_default=True,
             metavar="N,…",
-            help="For --grid: how many neighbours are listened to.",
+            help="For --grid: numbers of neighbours.",
         ),
         click.option(
             "--sub-sessions/--whole-sessions",
             "expanded",
             default=True,
             show_default=True,
-            help="For --grid: train on all beginnings of two and more items of every session, or on sessions as "
-            "they are.",
+            help="For --grid: train on all prefixes of two or more items of every session, or on whole sessions.",
         ),
         click.option(
             "--out",
             type=click.Path(path_type=Path),
             metavar="FOLDER",
-            help="For --grid: where table and plot go [default: grids/SESSIONS-MODEL in the workspace].",
+            help="For --grid: folder for the table and the plot [default: grids/SESSIONS-MODEL in the workspace].",
         ),
     ]
     return together(options)(command)
@@ -75,7 +74,7 @@ def evaluate_grid(
     seed: int,
     threads: int,
 ) -> None:
-    """Train the model, ask it with every number of neighbours, and write the table; `at` is None for the article's."""
+    """Train the model, evaluate it with every number of neighbours, and write the table; `at` None is the article's."""
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.evaluation.neighbour_grid import AT
     from embedrec.storage.artifacts import check_place
@@ -83,30 +82,30 @@ def evaluate_grid(
 
     sizes = whole_numbers(neighbours, "numbers of neighbours")
     if any(pair.partition("=")[0].strip() == "neighbours" for pair in pairs):
-        raise click.UsageError("a grid has many numbers of neighbours; name them with --neighbours instead of --set")
+        raise click.UsageError("--grid takes the numbers of neighbours from --neighbours; leave out --set neighbours")
     if protocol == "similar":
-        raise click.UsageError("a grid asks what comes next, not what is similar; choose another --protocol")
+        raise click.UsageError("--grid evaluates next items; choose another --protocol than similar")
     check_sweep(workspace, name, protocol)
     source = workspace.find("sessions", sessions)
-    place = out or workspace.inside(workspace.root / "grids" / f"{source.name}-{name}")
-    check_place(place)
+    folder = out or workspace.inside(workspace.root / "grids" / f"{source.name}-{name}")
+    check_place(folder)
     trial = opened(workspace, source.name, split, valid, protocol, given, seed)
     terms = terms_of(trial, at or AT, ties, seen, unknown, 0, seed)
     with Progress(f"grid {name}") as progress:
 
         def report(event: str, **numbers: Any) -> None:
-            if event in _TOLD:
-                note(_TOLD[event].format(name=name, **numbers))
+            if event in _NOTES:
+                note(_NOTES[event].format(name=name, **numbers))
             else:
                 progress(event, **numbers)
 
-        grid, facts = sweep(
+        grid, settings = sweep(
             workspace,
             name,
             trial,
             terms,
             sizes,
-            place,
+            folder,
             expanded=expanded,
             config=config,
             pairs=pairs,
@@ -114,12 +113,12 @@ def evaluate_grid(
             threads=threads,
             report=report,
         )
-    note(f"wrote grid {place.name} ({place}): grid.csv, grid.svg")
-    emit([{**row, **facts} for row in grid.rows()] if as_json else grid.rows(), as_json)
+    note(f"wrote grid {folder.name} ({folder}): grid.csv, grid.svg")
+    emit([{**row, **settings} for row in grid.rows()] if as_json else grid.rows(), as_json)
 
 
-_TOLD = {
+_NOTES = {
     "expanded": "sub-sessions: {sessions:,} training sessions became {rows:,} rows of {events:,} events",
     "model": "model {name}: {origin}",
-    "resumed": "resumed: {done:,} of {total:,} questions were done before",
+    "resumed": "resumed: {done:,} of {total:,} test cases were evaluated before",
 }

@@ -35,50 +35,50 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Write every item's neighbours to a file.")
 @click.argument("file", metavar="FILE")
-@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Results a list.")
+@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Results per list.")
 @click.option(
     "--of",
     type=click.Choice(["items", "sessions", "recommendations"]),
     default="items",
     show_default=True,
-    help="Neighbours of items, neighbours of training sessions, or what comes next for --histories.",
+    help="Neighbours of items, neighbours of training sessions, or next items for --histories.",
 )
 @nearest_options
 @click.option(
     "--histories",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Table of histories to recommend for: session, item, and time where known.",
+    help="Table of histories to recommend for: session, item and, optionally, time.",
 )
-@click.option("--seen", is_flag=True, help="Items of a history may be recommended.")
+@click.option("--seen", is_flag=True, help="Allow items of the history in the recommendations.")
 @click.option(
     "--format",
     "form",
     metavar="NAME",
     help="text, tsv, csv, jsonl, redis, parquet, word2vec or word2vec-binary, also as in tsv.gz or jsonl.zst "
-    "[default: from the suffix, else text].",
+    "[default: by suffix, else text].",
 )
 @click.option(
-    "--header/--no-header", default=None, help="A line of column names above tsv and csv [default: above csv only]."
+    "--header/--no-header", default=None, help="Column names as the first line of tsv and csv [default: csv only]."
 )
-@click.option("--names", is_flag=True, help="Names beside ids, in tsv, csv, jsonl and parquet.")
+@click.option("--names", is_flag=True, help="Write names next to ids, in tsv, csv, jsonl and parquet.")
 @click.option("--shards", type=click.IntRange(1), metavar="N", help="Write FILE as a folder of N files and a manifest.")
-@click.option("--prefix", default="similar:", show_default=True, help="What keys begin with, in redis.")
+@click.option("--prefix", default="similar:", show_default=True, help="Key prefix in the redis format.")
 @policy_options
 @click.option(
     "--candidates",
     type=click.IntRange(1),
     metavar="N",
-    help="Results that policies choose from [default: three times -n].",
+    help="Candidates per list that policies select from [default: three times -n].",
 )
 @click.option(
     "--attributes",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Table of items' features for --cap and --where [default: those of the training sessions].",
+    help="Table of item features for --cap and --where [default: the features of the training sessions].",
 )
 @allowed_beside_attributes
-@click.option("--resume", is_flag=True, help="Go on where an export to FILE that was killed had come to.")
+@click.option("--resume", is_flag=True, help="Resume an interrupted export to FILE.")
 @stale_option
 @popularity_option
 @search_options("the index's")
@@ -88,10 +88,10 @@ if TYPE_CHECKING:
 @threads_option
 @workspace_option
 def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
-    """Write every item's neighbours to FILE, one line an item; '-' is stdout.
+    """Write every item's neighbours to FILE, one line per item; '-' is stdout.
 
-    Takes the latest index, or a newer model of cooccurrence of the same data, which needs none. One that is stale, as
-    what it was made of has changed since, is refused without --stale-ok.
+    Uses the latest index, or a newer cooccurrence model of the same data, which needs no index. A stale index or
+    model, whose sources have changed since, is refused without --stale-ok.
 
     \b
     embedrec export similar.txt -n 20
@@ -103,20 +103,19 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     embedrec export items.vec
 
     \b
-    Formats, by suffix or --format; .gz and .zst pack them:
-      text      .txt      seed_item similar_1 similar_2 ..., the best first
-      tsv       .tsv      item, rank, similar, score; one line a result
-      csv       .csv      the columns of tsv, under their names
+    Formats, by suffix or --format; .gz and .zst are compressed:
+      text      .txt      seed_item similar_1 similar_2 ..., best first
+      tsv       .tsv      item, rank, similar, score; one line per result
+      csv       .csv      the columns of tsv, with a header
       jsonl     .jsonl    {"item": ..., "similar": [{"id": ..., "score": ...}, ...]}
-      redis     .redis    a list at the key similar:ITEM, in Redis' protocol
+      redis     .redis    a list at the key similar:ITEM, in the Redis protocol
       parquet   .parquet  the columns of tsv
       word2vec  .vec      vectors instead of lists; word2vec-binary is .bin
 
-    With --names, tables end with the columns item_name and similar_name, as far as there are names; jsonl has "name"
-    beside every id.
+    --names adds the columns item_name and similar_name to tables if names are known, and "name" to every id in jsonl.
 
-    Options that change lists work in the order they have here, on more candidates than are written; what they did is
-    told on stderr. A killed export leaves the old FILE as it was, and what was found in a hidden folder for --resume.
+    Policies apply in the order of the options below, to more candidates than are written; their effect is printed on
+    stderr. An interrupted export leaves the old FILE unchanged and keeps its results in a hidden folder for --resume.
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.export.file_format import layout_of
@@ -124,9 +123,9 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
 
     check_not_both(given["model"], given["index"])
     if file == "-" and (given["shards"] is not None or given["resume"]):
-        raise click.UsageError("stdout is one stream that cannot be resumed; leave out --shards and --resume")
+        raise click.UsageError("stdout cannot be sharded or resumed; leave out --shards and --resume")
     if file.endswith("/") and given["shards"] is None:
-        raise click.UsageError(f"{file} names a folder, but lists go into one file; name a file, or add --shards")
+        raise click.UsageError(f"{file} is a folder, but lists are written to one file; name a file, or add --shards")
     layout = layout_of(
         file.rstrip("/"),
         given["form"],
@@ -137,7 +136,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         names=given["names"],
     )
     given["policies"].check(given["of"])
-    wanted = ExportSettings(given["count"], given["policies"], given["candidates"], layout)
+    settings = ExportSettings(given["count"], given["policies"], given["candidates"], layout)
     opened = _opened(workspace, given)
     took_all(workspace, opened.used, _choice(workspace, given), stale_ok=given["stale_ok"])
     for line in opened.told:
@@ -150,14 +149,14 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         if file == "-":
             with results():
                 done = stream_lists(
-                    result_stream(), opened.answers, wanted, opened.material, threads=threads, report=report
+                    result_stream(), opened.answers, settings, opened.material, threads=threads, report=report
                 )
-            _tell(done, wanted.policies.describe(), min(wanted.k, opened.answers.max_k))
+            _tell(done, settings.policies.describe(), min(settings.k, opened.answers.max_k))
             return
         done = export_lists(
             Path(file),
             opened.answers,
-            wanted,
+            settings,
             opened.material,
             opened.about,
             resume=given["resume"],
@@ -165,27 +164,27 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
             report=report,
         )
     if done.changed:
-        note("what an earlier run had kept came from another source or other settings; all was done anew")
+        note("the interrupted export had another source or other settings; it starts again")
     if done.resumed:
         note(f"resumed after {done.resumed:,} of {done.lists:,} lists")
-    _tell(done, wanted.policies.describe(), min(wanted.k, opened.answers.max_k))
+    _tell(done, settings.policies.describe(), min(settings.k, opened.answers.max_k))
     what = "lines" if layout.kind in ("text", "jsonl") and layout.shards is None else "lists"
     shards = "" if layout.shards is None else f" ({layout.shards} shards)"
     note(f"wrote {done.lists} {what} to {file}{shards}")
 
 
 def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
-    """What is exported. Raises UsageError for options that do not go together."""
+    """The source of the export. Raises UsageError for incompatible options."""
     from embedrec.workflows.export import exportable_items, exportable_recommendations, exportable_sessions
 
     of = given["of"]
     if (of == "recommendations") != (given["histories"] is not None):
-        raise click.UsageError("--of recommendations and --histories FILE go together; give both or neither")
+        raise click.UsageError("--of recommendations and --histories FILE need each other; give both or neither")
     if given["seen"] and of != "recommendations":
-        raise click.UsageError("--seen is for recommendations; leave it out")
+        raise click.UsageError("--seen needs --of recommendations; leave it out")
     allowed: ItemFilter = given["allowed"]
     if given["attributes"] is not None and not (given["policies"].caps or allowed.where):
-        raise click.UsageError("--attributes are for --cap and --where; leave them out")
+        raise click.UsageError("--attributes needs --cap or --where; leave it out")
     if of == "items":
         return exportable_items(
             workspace,
@@ -198,12 +197,12 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
             device=given["device"],
         )
     if given["device"] != "cpu":
-        raise click.UsageError("--device is for neighbours of items; leave it out")
+        raise click.UsageError("--device needs --of items; leave it out")
     if of == "sessions":
         if allowed:
-            raise click.UsageError("--where, --only and --exclude are of items; leave them out")
+            raise click.UsageError("--where, --only and --exclude filter items, not sessions; leave them out")
         if given["popularity"] is not None:
-            raise click.UsageError("--popularity is of items; leave it out")
+            raise click.UsageError("--popularity applies to items, not sessions; leave it out")
         return exportable_sessions(workspace, given["model"], given["index"], given["settings"])
     return exportable_recommendations(
         workspace,
@@ -219,7 +218,7 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
 
 
 def _choice(workspace: Workspace, given: dict[str, Any]) -> Iterable[Artifact]:
-    """What the source was chosen from; nothing where it was named."""
+    """The artifacts from which the source was chosen; none if the user named it."""
     from embedrec.workflows.neighbours import session_sources
     from embedrec.workflows.similar import item_sources
 
@@ -231,27 +230,29 @@ def _choice(workspace: Workspace, given: dict[str, Any]) -> Iterable[Artifact]:
 
 def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str, Any]) -> None:
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.cli.vectors import tell_meta
+    from embedrec.cli.vectors import note_metadata
     from embedrec.vectors.file_formats import save_vectors
 
     if given["policies"].enabled() or given["allowed"] or given["resume"] or file == "-":
-        raise click.UsageError("vectors are written whole to a file, without policies; leave the options out")
+        raise click.UsageError(
+            "vectors are exported to a file, without policies, filters or --resume; leave these options out"
+        )
     vectors = opened.vectors()
     with Progress("export") as report:
         save_vectors(vectors, Path(file), kind, whitespace=given["whitespace"], report=report)
     note(f"wrote {len(vectors)} vectors to {file}")
-    tell_meta(Path(file))
+    note_metadata(Path(file))
 
 
 def _tell(done: ExportResult, policies: str, k: int) -> None:
-    """What the policies did."""
-    did = done.effect
-    if did is None:
+    """Print the effect of the policies."""
+    effect = done.effect
+    if effect is None:
         return
     note(f"policies: {policies}")
     for when, coverage, gini, short in (
-        ("before", did.coverage_before, did.gini_before, did.short_before),
-        ("after", did.coverage_after, did.gini_after, did.short_after),
+        ("before", effect.coverage_before, effect.gini_before, effect.short_before),
+        ("after", effect.coverage_after, effect.gini_after, effect.short_after),
     ):
-        note(f"{when}: coverage {coverage:.4f}, Gini {gini:.4f}, {short:,} lists of fewer than {k}")
-    note(f"overlap@{k} {did.overlap:.4f}")
+        note(f"{when}: coverage {coverage:.4f}, Gini {gini:.4f}, {short:,} lists with fewer than {k} results")
+    note(f"overlap@{k} {effect.overlap:.4f}")

@@ -26,19 +26,19 @@ from embedrec.storage.workspace import FOLDERS, Workspace
 _BAR = 40  # characters of the longest bar of a histogram
 
 
-@click.command(short_help="What the artifacts hold.")
+@click.command(short_help="Describe the artifacts of the workspace.")
 @click.argument("name", required=False)
-@click.option("--sessions", is_flag=True, help="Statistics of the sessions called NAME [default: the latest].")
+@click.option("--sessions", is_flag=True, help="Print statistics of the sessions NAME [default: the latest].")
 @json_option
 @workspace_option
 def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) -> None:
-    """What the artifacts of the workspace hold, or all that is known of the one called NAME.
+    """List the artifacts of the workspace, or print the full metadata of the artifact NAME.
 
-    Columns: kind, name, when it was written (UTC), what it holds.
+    Columns: kind, name, creation time (UTC), content.
 
-    With --sessions: what sessions look like. Counts, lengths, time span; the share of pairs of session and item that
-    do not occur, and of events that repeat an item of their session; how much the most frequent items are of all
-    events; and a histogram of lengths.
+    --sessions prints statistics of sessions: counts, lengths and time span; sparsity (the share of session-item pairs
+    that do not occur); the share of repeated events within a session; the share of events of the most frequent items;
+    and a histogram of lengths.
     """
     if sessions:
         _describe(latest_sessions(workspace, name), as_json)
@@ -51,25 +51,27 @@ def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) 
             if folder.name == name:
                 raise why
         if not chosen:
-            raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
+            raise ArtifactError(f"no artifact {name!r} in {workspace.root}; `embedrec info` lists them")
         emit(_facts(workspace, chosen, as_json), as_json)
     else:
         for _, folder, why in unreadable:
-            note(f"{folder.parent.name}/{folder.name} is unreadable: {why}")
-        _tell_left_over(workspace)
+            note(f"cannot read {folder.parent.name}/{folder.name}: {why}")
+        _note_leftovers(workspace)
         if not artifacts and not unreadable:
-            note(f"no artifacts in {workspace.root}; make some with `embedrec prepare SOURCE PATH` or `embedrec demo`")
-        rows = [(a.kind, a.name, a.created[:19], _holds(workspace, a)) for a in artifacts]
+            note(
+                f"no artifacts in {workspace.root}; create some with `embedrec prepare SOURCE PATH` or `embedrec demo`"
+            )
+        rows = [(a.kind, a.name, a.created[:19], _content_and_state(workspace, a)) for a in artifacts]
         rows += [(kind, folder.name, "", "unreadable") for kind, folder, _ in unreadable]
         emit((dict(zip(("kind", "name", "created", "holds"), row, strict=True)) for row in rows), as_json)
 
 
-def _tell_left_over(workspace: Workspace) -> None:
-    """Say what a command may write, or may have left."""
+def _note_leftovers(workspace: Workspace) -> None:
+    """Print temporary paths that a running command is writing or a killed one has left."""
     for path in workspace.left_over():
         note(
-            f"{path} is written by a command, or was left when one was killed: the file system has no locks that would "
-            "tell; remove it when no command runs"
+            f"{path} belongs to a running or a killed command, which a file system without locks cannot tell apart; "
+            "remove it when no command is running"
         )
 
 
@@ -83,17 +85,17 @@ def _describe(artifact: Artifact, as_json: bool) -> None:
     from embedrec.data.statistics import describe
     from embedrec.splitting.holdout import HeldOut, describe_held_out
 
-    said = asdict(describe(Sessions.load(artifact)))
+    statistics = asdict(describe(Sessions.load(artifact)))
     held_out = HeldOut.load(artifact)
-    said["held_out"] = None if held_out is None else asdict(describe_held_out(held_out))
+    statistics["held_out"] = None if held_out is None else asdict(describe_held_out(held_out))
     if as_json:
-        emit([{"name": artifact.name, **said}], as_json)
+        emit([{"name": artifact.name, **statistics}], as_json)
         return
-    buckets = said.pop("histogram")
+    buckets = statistics.pop("histogram")
     for end in ("first", "last"):
-        if said[end] is not None:
-            said[end] = f"{np.datetime64(said[end], 'ms').astype('datetime64[s]')}Z"
-    emit(({"fact": f, "value": v} for f, v in _cells(said) if v is not None), as_json)
+        if statistics[end] is not None:
+            statistics[end] = f"{np.datetime64(statistics[end], 'ms').astype('datetime64[s]')}Z"
+    emit(({"fact": f, "value": v} for f, v in _cells(statistics) if v is not None), as_json)
     most = max(bucket["sessions"] for bucket in buckets)
     lengths = [(b["least"], b["most"], b["sessions"]) for b in buckets]
     emit(
@@ -105,9 +107,9 @@ def _describe(artifact: Artifact, as_json: bool) -> None:
     )
 
 
-def _cells(said: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Facts by name; those of a group are called GROUP.NAME."""
-    for key, value in said.items():
+def _cells(statistics: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Statistics by name; those of a group are called GROUP.NAME."""
+    for key, value in statistics.items():
         if isinstance(value, dict):
             yield from ((f"{key}.{name}", inner) for name, inner in value.items())
         else:
@@ -115,7 +117,7 @@ def _cells(said: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _bar(share: float) -> str:
-    """A bar of blocks for a share of the longest one; what is there at all is seen."""
+    """A bar of blocks whose length is the share of the longest bar; a positive share is always visible."""
     eighths = max(round(share * _BAR * 8), share > 0)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
@@ -146,13 +148,13 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
             )
 
 
-def _holds(workspace: Workspace, a: Artifact) -> str:
+def _content_and_state(workspace: Workspace, a: Artifact) -> str:
     why = stale(workspace, a)
     return _content(a) + ("" if why is None else f"; stale: {why}")
 
 
 def _content(a: Artifact) -> str:
-    """What its manifest says; one that was saved through the API may say little."""
+    """The content according to the manifest; an artifact saved through the API may have few fields."""
     about = a.about
     counts = [f"{about[key]:,} {key}" for key in ("sessions", "items", "events") if isinstance(about.get(key), int)]
     if a.kind == "sessions":
@@ -163,54 +165,54 @@ def _content(a: Artifact) -> str:
         seconds = f"{about['seconds']:.1f} s" if "seconds" in about else ""
         return ", ".join(filter(None, [about.get("recipe"), *counts, loss, seconds]))
     facts = about.get("facts", {})
-    found = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))
+    recall = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))
     speed = f"{facts['query_ms_p50']:.2f} ms" if "query_ms_p50" in facts else ""
-    return ", ".join(filter(None, [about.get("spec"), *counts, about.get("metric"), found, speed]))
+    return ", ".join(filter(None, [about.get("spec"), *counts, about.get("metric"), recall, speed]))
 
 
-@click.command(short_help="Check every file against its checksum.")
+@click.command(short_help="Verify checksums of all artifacts.")
 @click.argument("name", required=False)
-@click.option("--recall", is_flag=True, help="Also measure indexes again, on items that were not asked before.")
+@click.option("--recall", is_flag=True, help="Also measure the recall of indexes again, on other items than before.")
 @log_option
 @threads_option
 @json_option
 @workspace_option
 def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspace: Workspace) -> None:
-    """Check every file of every artifact (or of those called NAME) against its checksum, and open them.
+    """Verify the checksum of every file of every artifact (or of those named NAME), and open the artifacts.
 
-    With --recall, indexes are measured again, against what they promise, or said when they were built.
+    --recall measures indexes again and compares them with their target, or with the recall at build time.
 
-    Exits with 1 when one is damaged, or keeps no promise. What is whole but stale, as what it was made of has changed
-    since, is named. Columns: kind, name, verdict.
+    Exits with code 1 if an artifact is damaged or an index misses its target. Intact but stale artifacts, whose
+    sources have changed since, are reported. Columns: kind, name, verdict.
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.workflows.verify import recall_verdict, verdict
 
     folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
     if name is not None and not folders:
-        raise ArtifactError(f"no artifact is called {name!r} in {workspace.root}; `embedrec info` lists them")
-    _tell_left_over(workspace)
+        raise ArtifactError(f"no artifact {name!r} in {workspace.root}; `embedrec info` lists them")
+    _note_leftovers(workspace)
     if recall:
         use_threads(threads)
     verdicts: list[tuple[Any, str | None]] = []
-    kept: dict[Any, tuple[str, bool]] = {}
+    recalls: dict[Any, tuple[str, bool]] = {}
     with Progress("verify") as report:
         for number, folder in enumerate(folders, 1):
             verdicts.append((folder, verdict(folder)))
             if recall and verdicts[-1][1] is None and folder.parent.name == FOLDERS["index"]:
-                kept[folder] = recall_verdict(read(folder, "index"))
+                recalls[folder] = recall_verdict(read(folder, "index"))
             report("progress", done=number, total=len(folders), unit="artifacts")
-    said = [(f, v or _current(workspace, f, kept.get(f, ("ok", True))[0])) for f, v in verdicts]
-    emit(({"kind": f.parent.name, "name": f.name, "verdict": v} for f, v in said), as_json)
+    rows = [(f, v or _current(workspace, f, recalls.get(f, ("ok", True))[0])) for f, v in verdicts]
+    emit(({"kind": f.parent.name, "name": f.name, "verdict": v} for f, v in rows), as_json)
     damaged = sum(v is not None for _, v in verdicts)
     if damaged:
-        raise ArtifactError(f"{damaged} of {len(verdicts)} artifacts are damaged; write them again")
-    broken = sum(not good for _, good in kept.values())
-    if broken:
-        raise ArtifactError(f"{broken} of {len(kept)} indexes find less than they should; build them again")
+        raise ArtifactError(f"{damaged} of {len(verdicts)} artifacts are damaged; create them again")
+    missed = sum(not met for _, met in recalls.values())
+    if missed:
+        raise ArtifactError(f"{missed} of {len(recalls)} indexes have lower recall than their target; build them again")
 
 
-def _current(workspace: Workspace, folder: Path, said: str) -> str:
-    """The verdict on an artifact that is whole, and that it is stale where it is."""
+def _current(workspace: Workspace, folder: Path, verdict: str) -> str:
+    """The verdict on an intact artifact, with the reason if it is stale."""
     why = stale(workspace, read(folder))
-    return said if why is None else f"{said}, but stale: {why}"
+    return verdict if why is None else f"{verdict}, but stale: {why}"

@@ -1,4 +1,4 @@
-"""`embedrec items`: which items there are, by parts of ids and names."""
+"""`embedrec items`: search items by parts of ids and names."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from embedrec.cli.shared.search_options import check_not_both
 from embedrec.storage.workspace import Workspace
 
 
-@click.command(cls=TakesIds, short_help="Find items by parts of their names or ids.")
+@click.command(cls=TakesIds, short_help="Search items by parts of names or ids.")
 @click.argument("query")
-@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Items.")
-@click.option("--sessions", metavar="NAME", help="Sessions whose items are searched [default: the latest].")
-@click.option("--model", metavar="NAME", help="Model whose items are searched instead.")
-@click.option("--index", metavar="NAME", help="Index whose items are searched instead.")
+@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Number of items.")
+@click.option("--sessions", metavar="NAME", help="Search the items of these sessions [default: the latest].")
+@click.option("--model", metavar="NAME", help="Search the items of this model instead.")
+@click.option("--index", metavar="NAME", help="Search the items of this index instead.")
 @json_option
 @workspace_option
 def items(
@@ -30,9 +30,9 @@ def items(
     as_json: bool,
     workspace: Workspace,
 ) -> None:
-    """The items whose id or name holds QUERY, the most mentioned first; else those that hold its words, but for typos.
+    """List the items whose id or name contains QUERY, most frequent first; if there are none, items with similar words.
 
-    Capitals and accents do not count. Columns: the item, name, mentions in the data, what else is known of it.
+    Case and accents are ignored. Columns: item, name, count in the data, features.
 
     \b
     embedrec items "dream run"
@@ -44,7 +44,7 @@ def items(
 
     check_not_both(model, index)
     if sessions is not None and (model or index):
-        raise click.UsageError("items are of sessions, of a model or of an index; name one of them")
+        raise click.UsageError("--sessions, --model and --index are mutually exclusive; give one of them")
     if model is not None or index is not None:
         source = taken(workspace, workspace.find("model" if model else "index", model or index))
     elif sessions is None and not workspace.folders("sessions") and workspace.folders("model"):
@@ -52,12 +52,12 @@ def items(
     else:
         source = latest_sessions(workspace, sessions)
     catalogue = open_catalogue(workspace, source)
-    found = find(catalogue, query)
-    if found.nearly:
-        note(f"nothing holds {query!r}; these nearly do")
-    if len(found.rows) > count:
-        note(f"{len(found.rows):,} items, the first {count}; -n shows more")
-    rows = found.rows[:count]
+    matches = find(catalogue, query)
+    if matches.nearly:
+        note(f"no item contains {query!r}; similar items follow")
+    if len(matches.rows) > count:
+        note(f"showing {count} of {len(matches.rows):,} items; -n shows more")
+    rows = matches.rows[:count]
     records: list[dict[str, Any]] = []
     for row, known in zip(rows.tolist(), catalogue.known(rows), strict=True):
         records.append(

@@ -14,12 +14,14 @@ from embedrec.index.search_settings import SearchSettings
 from embedrec.storage.workspace import Workspace
 
 
-@click.command(cls=TakesIds, short_help="The nearest past sessions to a history.")
+@click.command(cls=TakesIds, short_help="Find the past sessions nearest to a history.")
 @click.argument("items", nargs=-1, metavar="[ITEM...]")
-@click.option("--session", metavar="ID", help="A past session instead of items; it is not among its own neighbours.")
-@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="Sessions.")
-@click.option("--model", metavar="NAME", help="Model to ask, exactly: session kNN, or one with vectors.")
-@click.option("--index", metavar="NAME", help="Index of sessions to search through.")
+@click.option(
+    "--session", metavar="ID", help="Query with this past session instead of items; the session itself is left out."
+)
+@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="Number of sessions.")
+@click.option("--model", metavar="NAME", help="Model to search exactly: session kNN, or a model with vectors.")
+@click.option("--index", metavar="NAME", help="Index of sessions to search.")
 @search_options("the index's")
 @json_option
 @threads_option
@@ -35,22 +37,22 @@ def neighbours(
     threads: int,
     workspace: Workspace,
 ) -> None:
-    """The past sessions nearest to the history ITEM..., oldest first (ids or names), or to a past session.
+    """Find the past sessions nearest to the history ITEM... (ids or names, oldest first), or to a past session.
 
-    Takes the latest index of sessions (`embedrec build-index --of sessions`), else the latest model.
+    Uses the latest index of sessions (`embedrec build-index --of sessions`), else the latest model.
 
     \b
     embedrec neighbours "Daft Punk" Justice
     embedrec neighbours --session 4711 --model vsknn
 
-    Columns: rank, the session, score, the time of its last event, how many items it shares, its items.
+    Columns: rank, session, score, time of its last event, number of shared items, its items.
     """
     import numpy as np
 
     from embedrec.workflows.neighbours import open_past, session_sources
 
     if bool(items) == (session is not None):
-        raise click.UsageError("give items, or a session with --session; not both")
+        raise click.UsageError("give either ITEM... or --session")
     check_not_both(model, index)
     past = open_past(workspace, model, index, settings)
     took_all(workspace, past.used, session_sources(workspace) if model is None and index is None else ())
@@ -59,17 +61,17 @@ def neighbours(
     reach = min(count + (session is not None), len(sessions))
     numbers, scores = past.find(history, reach)
     itself = -1 if session is None else int(np.flatnonzero(sessions.ids == history.ids[0])[0])
-    kept = [
+    nearest = [
         (number, score)
         for number, score in zip(numbers[0].tolist(), scores[0].tolist(), strict=True)
         if number >= 0 and number != itself
     ][:count]
     vocab = sessions.vocab
-    asked = set(history.reindex(vocab).items.tolist())
+    query = set(history.reindex(vocab).items.tolist())
     records = []
-    for rank, (number, score) in enumerate(kept, 1):
-        held = sessions[number].tolist()
-        labels = [vocab.name(row) or vocab.id(row) for row in held]
+    for rank, (number, score) in enumerate(nearest, 1):
+        members = sessions[number].tolist()
+        labels = [vocab.name(row) or vocab.id(row) for row in members]
         last = None if sessions.times is None else int(sessions.times[sessions.offsets[number + 1] - 1])
         when = "" if last is None else datetime.fromtimestamp(last / 1000, UTC).isoformat(timespec="seconds")
         records.append(
@@ -78,8 +80,8 @@ def neighbours(
                 "session": sessions.ids[number : number + 1].tolist()[0],
                 "score": round(score, 4),
                 "time": when,
-                "shared": len(asked & set(held)),
-                "items": [vocab.id(row) for row in held] if as_json else " | ".join(map(str, labels)),
+                "shared": len(query & set(members)),
+                "items": [vocab.id(row) for row in members] if as_json else " | ".join(map(str, labels)),
             }
         )
     emit(records, as_json)

@@ -1,4 +1,4 @@
-"""`embedrec prepare`: one command a source."""
+"""`embedrec prepare`: one command per source."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Sources(Named):
 
 @click.group(cls=Sources)
 def prepare() -> None:
-    """Read files, filter, and write sessions."""
+    """Read, filter and write sessions."""
 
 
 def reader_command(source: str) -> click.Command:
@@ -90,14 +90,14 @@ def setting_options(cls: type) -> list[click.Parameter]:
     type=click.Choice(["artist", "track", "album"]),
     default="artist",
     show_default=True,
-    help="What an item is.",
+    help="Entity that is an item.",
 )
 @click.option(
     "--uris",
     type=click.Choice(["keep", "cut"]),
     default="keep",
     show_default=True,
-    help="Keep or cut the prefix 'spotify:artist:'.",
+    help="Keep or remove the prefix 'spotify:artist:'.",
 )
 @shared(**READERS["mpd"].filters)
 def mpd(level: str, uris: str, name: str | None, **given: Any) -> None:
@@ -107,7 +107,7 @@ def mpd(level: str, uris: str, name: str | None, **given: Any) -> None:
     embedrec prepare mpd data/ --level artist
     embedrec prepare mpd 'data/mpd.slice.*.json' --level track --top 10000 --min-tracks 6
 
-    Filters work in the order of their options, --duplicates at the end. The article's single pass is --rounds 1.
+    Filters apply in the order of their options, --duplicates at the end. --rounds 1 is the single pass of the article.
     """
     prepare_from("mpd", {"level": level, "uris": uris}, name or f"mpd-{level}", **given)
 
@@ -115,13 +115,13 @@ def mpd(level: str, uris: str, name: str | None, **given: Any) -> None:
 @prepare.command()
 @click.option("--session", metavar="COLUMN", help="Column of the session id [default: guessed].")
 @click.option("--item", metavar="COLUMN", help="Column of the item id [default: guessed].")
-@click.option("--user", metavar="COLUMN", help="Column of the user id; without sessions, a user is one.")
+@click.option("--user", metavar="COLUMN", help="Column of the user id; without a session column, a user is a session.")
 @click.option(
     "--time",
     metavar="COLUMN",
-    help="Column of the time [default: guessed; without one, the order of rows counts].",
+    help="Column of the time [default: guessed; without one, the order of rows is used].",
 )
-@click.option("--order", metavar="COLUMN", help="Column of numbers that order a session's rows.")
+@click.option("--order", metavar="COLUMN", help="Column of numbers that orders the rows of a session.")
 @click.option("--weight", metavar="COLUMN", help="Column of a weight, such as a rating or a play count.")
 @click.option("--title", "names", metavar="COLUMN", help="Column of the item's display name.")
 @click.option("--kind", metavar="COLUMN", help="Column of the event's kind, such as click or buy.")
@@ -130,13 +130,13 @@ def mpd(level: str, uris: str, name: str | None, **given: Any) -> None:
     type=click.Choice(["auto", "csv", "tsv", "parquet", "jsonl"]),
     default="auto",
     show_default=True,
-    help="Format of the files; auto goes by suffix.",
+    help="Format of the files; auto chooses by suffix.",
 )
 @click.option(
     "--columns",
     default="",
     metavar="NAME,...",
-    help="Names of the columns, where delimited text has no header: session,item,time.",
+    help="Column names of delimited text without a header: session,item,time.",
 )
 @time_unit_option
 @time_format_option
@@ -146,7 +146,7 @@ def mpd(level: str, uris: str, name: str | None, **given: Any) -> None:
 @feature_types_option
 @shared()
 def table(name: str | None, names: str | None, **options: Any) -> None:
-    """A table with a session (or user) and an item a row: .csv, .tsv, .parquet, .jsonl, .json, .gz, .bz2, .xz, .zst.
+    """A table with a session (or user) and an item per row: .csv, .tsv, .parquet, .jsonl, .json, .gz, .bz2, .xz, .zst.
 
     \b
     embedrec prepare table clicks.csv --session visit --item sku --time clicked_at
@@ -170,14 +170,14 @@ def table(name: str | None, names: str | None, **options: Any) -> None:
     type=click.Choice(["state", "binary", "none"]),
     default="state",
     show_default=True,
-    help="The kind of an event: which of skip_1 to not_skipped holds, skipped or played, or none.",
+    help="Kind of an event: skip_1 to not_skipped, skipped or played, or none.",
 )
 @click.option(
     "--time",
     type=click.Choice(["none", "hour"]),
     default="none",
     show_default=True,
-    help="Times: none, or the date and hour of day.",
+    help="Time of an event: none, or date and hour of day.",
 )
 @shared()
 def mssd(features: str, skips: str, time: str, name: str | None, **given: Any) -> None:
@@ -192,11 +192,15 @@ def mssd(features: str, skips: str, time: str, name: str | None, **given: Any) -
 
 @prepare.command()
 @click.option(
-    "--level", type=click.Choice(["track", "artist"]), default="track", show_default=True, help="What an item is."
+    "--level",
+    type=click.Choice(["track", "artist"]),
+    default="track",
+    show_default=True,
+    help="Entity that is an item.",
 )
-@click.option("--tags", default="", metavar="FILE", help="Tags: item id or name, tag, count, with TABs between them.")
+@click.option("--tags", default="", metavar="FILE", help="TAB separated tags: item id or name, tag, count.")
 @click.option(
-    "--min-tags", type=click.IntRange(1), default=1, show_default=True, help="Leave out rarer tags of an item."
+    "--min-tags", type=click.IntRange(1), default=1, show_default=True, help="Minimum count of a tag of an item."
 )
 @shared()
 def lastfm1k(level: str, tags: str, min_tags: int, name: str | None, **given: Any) -> None:
@@ -212,13 +216,17 @@ def lastfm1k(level: str, tags: str, min_tags: int, name: str | None, **given: An
 
 @prepare.command()
 @click.option(
-    "--min-tags", type=click.IntRange(1), default=1, show_default=True, help="Tags that fewer users gave are left out."
+    "--min-tags",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Minimum number of users of a tag of an item.",
 )
 @shared()
 def hetrec(min_tags: int, name: str | None, **given: Any) -> None:
     """HetRec 2011 Last.fm 2K: play counts of artists, names and tags, as .dat or .parquet. A session is a user.
 
-    There are no times: the order of a user's artists is that of the file.
+    Events have no times: the artists of a user are in file order.
 
     \b
     embedrec prepare hetrec hetrec2011-lastfm-2k.zip --min-tags 2
@@ -238,7 +246,7 @@ def hetrec(min_tags: int, name: str | None, **given: Any) -> None:
 @id_options
 @shared()
 def recbole(name: str | None, **given: Any) -> None:
-    """RecBole's atomic files: .inter, with the features in .item and .user beside it.
+    """RecBole's atomic files: .inter, and .item and .user with features.
 
     \b
     embedrec prepare recbole ml-100k/
@@ -248,17 +256,17 @@ def recbole(name: str | None, **given: Any) -> None:
 
 
 @prepare.command()
-@click.option("--test", metavar="FILE", help="The held-out part: another such table, or prefixes with targets.")
-@click.option("--session", metavar="COLUMN", help="Column of the session id [default: SessionId, in any writing].")
+@click.option("--test", metavar="FILE", help="Held-out part: another such table, or prefixes with targets.")
+@click.option("--session", metavar="COLUMN", help="Column of the session id [default: SessionId, ignoring case].")
 @click.option("--item", metavar="COLUMN", help="Column of the item id [default: ItemId].")
 @click.option("--time", metavar="COLUMN", help="Column of the time [default: Time].")
-@click.option("--order", metavar="COLUMN", help="Column of positions [default: pos, where there is no time].")
+@click.option("--order", metavar="COLUMN", help="Column of positions [default: pos, if there is no time].")
 @click.option(
     "--format",
     type=click.Choice(["auto", "csv", "tsv", "parquet", "jsonl"]),
     default="auto",
     show_default=True,
-    help="Format of the files; auto goes by suffix.",
+    help="Format of the files; auto chooses by suffix.",
 )
 @time_unit_option
 @time_format_option
@@ -269,7 +277,7 @@ def recbole(name: str | None, **given: Any) -> None:
 def sessions(test: str | None, name: str | None, **given: Any) -> None:
     """Tables of SessionId, ItemId and Time (or pos) as in GRU4Rec and session-rec: .tsv, .csv, .parquet.
 
-    Filters apply to the training part only; --by and --gap do not go with --test.
+    Filters apply to the training part only; --by and --gap cannot be combined with --test.
 
     \b
     embedrec prepare sessions rsc15_train_full.tsv --test rsc15_test.tsv
@@ -281,7 +289,7 @@ def sessions(test: str | None, name: str | None, **given: Any) -> None:
 
 
 @prepare.command()
-@click.option("--actions", default="", metavar="KIND=WEIGHT,...", help="Kinds that are read, and their weights.")
+@click.option("--actions", default="", metavar="KIND=WEIGHT,...", help="Kinds of events to read, and their weights.")
 @click.option("--session", metavar="COLUMN", help="Tables: column of the session id [default: guessed].")
 @click.option("--item", metavar="COLUMN", help="Tables: column of the item id [default: guessed].")
 @click.option("--time", metavar="COLUMN", help="Tables: column of the time [default: guessed].")
@@ -294,7 +302,7 @@ def sessions(test: str | None, name: str | None, **given: Any) -> None:
 @feature_types_option
 @shared()
 def wsknn(name: str | None, **given: Any) -> None:
-    """Sessions as the package wsknn has them: {session: [items, times, kinds, weights]} in JSON, or tables of events.
+    """Sessions of the package wsknn: {session: [items, times, kinds, weights]} in JSON, or tables of events.
 
     \b
     embedrec prepare wsknn sessions.json

@@ -1,4 +1,4 @@
-"""`embedrec publish`: neighbours and vectors to what other services read."""
+"""`embedrec publish`: write neighbours and vectors to the stores of other services."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 from embedrec.cli.shared.artifacts import took_all
 from embedrec.cli.shared.command_group import Named
 from embedrec.cli.shared.options import emit, note, use_threads
-from embedrec.cli.shared.publish_options import content_options, list_option, service_options, undoes
+from embedrec.cli.shared.publish_options import content_options, list_option, lists_or_rolls_back, service_options
 from embedrec.cli.shared.search_options import check_not_both
 from embedrec.config import resolve
 from embedrec.publish import TARGETS
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from embedrec.publish.generations import Generation
     from embedrec.storage.workspace import Workspace
 
-_BOTH_IF_VECTORS = "both, or neighbours where there are no vectors"
+_BOTH_IF_VECTORS = "both, or neighbours for models without vectors"
 
 
 class Targets(Named):
@@ -40,21 +40,21 @@ class Targets(Named):
         return command
 
 
-@click.group(cls=Targets, short_help="Write neighbours and vectors to what other services read.")
+@click.group(cls=Targets, short_help="Publish neighbours and vectors to services or Parquet files.")
 def publish() -> None:
-    """Write every item's neighbours, vectors, or both to a service, or to Parquet files.
+    """Publish every item's neighbours, vectors, or both to a service or to Parquet files.
 
-    Takes the latest index, or a newer model of cooccurrence of the same data, which needs none. One that is stale, as
-    what it was made of has changed since, is refused without --stale-ok.
+    Uses the latest index, or a newer cooccurrence model of the same data, which needs no index. A stale index or
+    model, whose sources have changed since, is refused without --stale-ok.
 
-    What is new is loaded beside what is served and switched to in one step: readers get the old or the new at every
-    moment, also when a publish is killed. The same content is not written twice, unless some of it was lost there.
+    A new generation is loaded next to the served one, then readers are switched in one step: they always see a complete
+    generation, even if publishing is interrupted. Unchanged content is not written again unless part of it is lost.
 
-    --list shows the generations that are there: number, served or kept, seconds since it was served, source,
-    fingerprint. --rollback goes back to one that was kept (--keep), without loading anything again.
+    --list prints the generations: number, served or kept, seconds since it was last served, source, fingerprint.
+    --rollback serves a kept generation (--keep) again, without loading it.
 
-    Credentials stand in the URL or in the environment, and are never printed. Other users of this machine may see the
-    arguments of a command: the environment is the better place.
+    Credentials are given in the URL or in the environment, and are never printed. Other users of the machine may see
+    command-line arguments: prefer the environment.
     """
 
 
@@ -62,7 +62,7 @@ def service_command(name: str) -> click.Command:
     """The command of a target that has no options of its own."""
     entry = TARGETS[name]
 
-    @click.command(name, help=f"{entry.summary}\n\nThe URL may be in {entry.url}.")
+    @click.command(name, help=f"{entry.summary}\n\nURL may also be set in {entry.url}.")
     @service_options(entry.url)
     @content_options(_BOTH_IF_VECTORS)
     def command(url: str, prefix: str, retries: int, **given: Any) -> None:
@@ -79,18 +79,18 @@ def service_command(name: str) -> click.Command:
     type=click.Choice(["list", "json"]),
     default="list",
     show_default=True,
-    help="A value: a list of ids, best first, or a JSON string with scores.",
+    help="Type of the values: a list of ids, best first, or a JSON string with scores.",
 )
 @content_options("")
 def redis(url: str, prefix: str, kind: Any, retries: int, **given: Any) -> None:
-    """Neighbours in Redis at URL: redis://, rediss:// (TLS), unix://. It may stand in EMBEDREC_REDIS_URL, the password
-    in REDISCLI_AUTH.
+    """Publish neighbours to Redis at URL: redis://, rediss:// (TLS), unix://. URL may also be set in
+    EMBEDREC_REDIS_URL, the password in REDISCLI_AUTH.
 
     \b
     embedrec publish redis redis://127.0.0.1:6379/0 -n 50
     embedrec publish redis rediss://user@cache.example.com:6380/0 --format json --keep 2
 
-    The key of an item is PREFIX:GENERATION:ITEM. Readers get PREFIX:served, which holds the generation, then the key.
+    The key of an item is PREFIX:GENERATION:ITEM. Readers get the generation from PREFIX:served, then the key.
     """
     _publish("redis", (prefix, kind), url, retries, items="neighbours", **given)
 
@@ -98,17 +98,17 @@ def redis(url: str, prefix: str, kind: Any, retries: int, **given: Any) -> None:
 @publish.command("postgres")
 @service_options(TARGETS["postgres"].url)
 @click.option("--schema", metavar="NAME", help="Schema of the tables [default: the connection's].")
-@click.option("--hnsw", is_flag=True, help="Give the vectors an HNSW index.")
+@click.option("--hnsw", is_flag=True, help="Create an HNSW index on the vectors.")
 @content_options(_BOTH_IF_VECTORS)
 def postgres(url: str, prefix: str, schema: str | None, hnsw: bool, retries: int, **given: Any) -> None:
-    """Neighbours and vectors in PostgreSQL at URL: postgresql://. It may stand in EMBEDREC_POSTGRES_URL; the variables
-    of libpq, such as PGPASSWORD, hold too.
+    """Publish neighbours and vectors to PostgreSQL at URL: postgresql://. URL may also be set in
+    EMBEDREC_POSTGRES_URL; the variables of libpq, such as PGPASSWORD, are used too.
 
     \b
     embedrec publish postgres postgresql://127.0.0.1/shop
     embedrec publish postgres "postgresql://user@db.example.com/shop?sslmode=verify-full" --hnsw
 
-    Readers ask the views PREFIX_neighbours (item, rank, other, score) and PREFIX_vectors (item, vector).
+    Readers query the views PREFIX_neighbours (item, rank, other, score) and PREFIX_vectors (item, vector).
     """
     _publish("postgres", (prefix, schema, hnsw), url, retries, **given)
 
@@ -117,17 +117,17 @@ def postgres(url: str, prefix: str, schema: str | None, hnsw: bool, retries: int
 @service_options(TARGETS["qdrant"].url)
 @content_options("both")
 def qdrant(url: str, prefix: str, retries: int, **given: Any) -> None:
-    """Vectors, with neighbours in their payloads, in Qdrant at URL: http://, https://, or a folder for the engine that
-    its client holds. It may stand in EMBEDREC_QDRANT_URL, the API key in QDRANT_API_KEY.
+    """Publish vectors, with neighbours in their payloads, to Qdrant at URL: http://, https://, or a folder for the
+    client's local mode. URL may also be set in EMBEDREC_QDRANT_URL, the API key in QDRANT_API_KEY.
 
     \b
     embedrec publish qdrant http://127.0.0.1:6333
     embedrec publish qdrant qdrant-data/ --items vectors
 
-    Readers ask the alias PREFIX. One publish at a time.
+    Readers query the alias PREFIX. Do not run two publishes at the same time.
     """
     if given["items"] == "neighbours":
-        raise click.UsageError("qdrant takes vectors; give --items vectors or both")
+        raise click.UsageError("Qdrant stores vectors; use --items vectors or both")
     given["items"] = given["items"] or "both"
     _publish("qdrant", (prefix,), url, retries, **given)
 
@@ -137,8 +137,8 @@ def qdrant(url: str, prefix: str, retries: int, **given: Any) -> None:
 @list_option
 @content_options(_BOTH_IF_VECTORS)
 def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: int, **given: Any) -> None:
-    """Neighbours (item, rank, other, score) and vectors as Parquet files in FOLDER, which is replaced as a whole: it
-    keeps no older generation.
+    """Publish neighbours (item, rank, other, score) and vectors as Parquet files in FOLDER, which is replaced as a
+    whole; no older generation is kept.
 
     \b
     embedrec publish parquet similar/ -n 50
@@ -146,18 +146,18 @@ def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: 
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.publish.parquet import folder_generation, measure_folder, publish_folder
 
-    if undoes(listing, False, None):
-        _say_listed([folder_generation(folder)], as_json)
+    if lists_or_rolls_back(listing, False, None):
+        _print_generations([folder_generation(folder)], as_json)
         return
     publication = _publication(**given)
     use_threads(threads)
     with Progress("publish") as report:
         if dry_run:
-            _say_planned("parquet", measure_folder(publication), as_json)
+            _print_plan("parquet", measure_folder(publication), as_json)
             return
         started = perf_counter()
         done = publish_folder(publication, folder, report=report)
-    _say_done("parquet", str(folder), done.generation, done.written, perf_counter() - started, as_json)
+    _print_result("parquet", str(folder), done.generation, done.written, perf_counter() - started, as_json)
 
 
 def _publish(
@@ -183,33 +183,31 @@ def _publish(
     from embedrec.publish.generations import publish as publish_to
     from embedrec.publish.generations import rollback as roll_back
 
-    undone = undoes(listing, rollback, generation)
+    read_only = lists_or_rolls_back(listing, rollback, generation)
     with Progress("publish") as report:
         endpoint = Endpoint(url, os.environ.get(TARGETS[name].secret) or None, Retries(retries), report)
         target = resolve(TARGETS, name, "target")(endpoint, *options)
-        if undone and listing:
-            _say_listed(generations_at(target), as_json)
+        if read_only and listing:
+            _print_generations(generations_at(target), as_json)
             return
-        if undone:
+        if read_only:
             now, before = roll_back(target, generation)
-            note(
-                f"{endpoint} serves generation {now} again, instead of {before or 'none'}; another --rollback goes back"
-            )
+            note(f"{endpoint} serves generation {now} again, not {before or 'none'}; another --rollback reverts this")
             emit([{"target": name, "generation": now, "before": before}], as_json)
             return
         publication = _publication(**given)
         use_threads(threads)
         if dry_run:
-            _say_planned(name, target.measure(publication), as_json)
+            _print_plan(name, target.measure(publication), as_json)
             return
         started = perf_counter()
         done = publish_to(publication, target, keep=keep, grace=grace, report=report)
-    _say_done(name, str(endpoint), done.generation, done.written, perf_counter() - started, as_json)
+    _print_result(name, str(endpoint), done.generation, done.written, perf_counter() - started, as_json)
 
 
-def _say_listed(found: Sequence[Generation], as_json: bool) -> None:
-    if not found:
-        note("no generation was published there")
+def _print_generations(generations: Sequence[Generation], as_json: bool) -> None:
+    if not generations:
+        note("no generations")
     emit(
         (
             {
@@ -219,29 +217,29 @@ def _say_listed(found: Sequence[Generation], as_json: bool) -> None:
                 "source": g.source,
                 "fingerprint": g.fingerprint,
             }
-            for g in found
+            for g in generations
         ),
         as_json,
     )
 
 
-def _say_planned(name: str, size: Any, as_json: bool) -> None:
-    note("nothing was written; this would be")
+def _print_plan(name: str, size: Any, as_json: bool) -> None:
+    note("nothing is written; the plan:")
     emit([{"target": name, **size}], as_json)
 
 
-def _say_done(name: str, place: str, generation: int, written: Any, seconds: float, as_json: bool) -> None:
+def _print_result(name: str, destination: str, generation: int, written: Any, seconds: float, as_json: bool) -> None:
     if not written:
-        note(f"{place} serves this as generation {generation}; nothing had to be written")
+        note(f"{destination} already serves this content as generation {generation}; nothing is written")
     else:
-        note(f"published generation {generation} to {place}")
+        note(f"published generation {generation} to {destination}")
     emit([{"target": name, "generation": generation, **written, "seconds": round(seconds, 3)}], as_json)
 
 
 def _publication(
     *, index: str | None, model: str | None, stale_ok: bool, workspace: Workspace, **content: Any
 ) -> PublishContent:
-    """The content of the artifact that the options name, or of the newest one."""
+    """The content of the artifact that the options name, or of the latest one."""
     from embedrec.workflows.publish import publication_of
     from embedrec.workflows.similar import item_sources, nearest_source
 

@@ -26,19 +26,21 @@ if TYPE_CHECKING:
     from embedrec.data.item_filter import ItemFilter
     from embedrec.index.search_settings import SearchSettings
 
-_SHOWN = 10  # items, unless -n says otherwise
+_SHOWN = 10  # default of -n
 
 
-@click.command(cls=TakesIds, short_help="What comes next after these items.")
+@click.command(cls=TakesIds, short_help="Recommend next items for a history.")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
-@click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Items to recommend.")
-@click.option("--model", metavar="NAME", help="Model to ask [default: the latest].")
-@click.option("--index", metavar="NAME", help="Index of a model's answers to search.")
+@click.option("-n", "count", type=click.IntRange(1), show_default="10, or all items if fewer", help="Number of items.")
+@click.option("--model", metavar="NAME", help="Model to use [default: the latest].")
+@click.option("--index", metavar="NAME", help="Index of a model's answers to search instead.")
 @search_options("as the index was built")
 @popularity_option
 @allowed_options
-@click.option("--seen", is_flag=True, help="Items of the history may come back.")
-@click.option("--why", is_flag=True, help="Also the nearest past sessions that hold the item; for session kNN.")
+@click.option("--seen", is_flag=True, help="Allow items of the history.")
+@click.option(
+    "--why", is_flag=True, help="Also print the nearest past sessions that contain the item; for session kNN."
+)
 @json_option
 @threads_option
 @workspace_option
@@ -56,7 +58,7 @@ def recommend(
     threads: int,
     workspace: Workspace,
 ) -> None:
-    """What comes next after the history ITEM..., oldest first; each an id, an id without its URI prefix, or a name.
+    """Recommend next items for the history ITEM..., oldest first: ids, ids without their URI prefix, or names.
 
     \b
     embedrec recommend "Daft Punk" Justice "Röyksopp"
@@ -64,8 +66,8 @@ def recommend(
     embedrec recommend "Daft Punk" Justice --index gru4rec-answers-ivf
     embedrec recommend "Daft Punk" Justice --where genre=electronic --exclude sold-out.txt
 
-    Columns: rank, the item, score, its name, and with --why the past sessions it comes from, the nearest first, with
-    their similarity. Models that know only some items to come next may print fewer.
+    Columns: rank, item, score, name, and with --why the past sessions that the item comes from, nearest first, with
+    their similarity. Models that score only some items may print fewer than -n.
     """
     import numpy as np
 

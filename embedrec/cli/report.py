@@ -25,20 +25,28 @@ if TYPE_CHECKING:
     from embedrec.storage.artifacts import Artifact
 
 
-@click.command(short_help="One HTML page about data, models and indexes.")
+@click.command(short_help="Write an HTML report on data, models and indexes.")
 @click.argument("file", type=click.Path(path_type=Path), default="report.html", metavar="[FILE]")
-@click.option("--sessions", metavar="NAME", help="Sessions it is about [default: the latest].")
+@click.option("--sessions", metavar="NAME", help="Sessions to report on [default: the latest].")
 @click.option(
     "--model",
     "models",
     multiple=True,
     metavar="NAME",
-    help="Models [default: all of the same data]; may be given repeatedly.",
+    help="Models to include [default: all of the same data]; repeatable.",
 )
-@click.option("--title", metavar="TEXT", help="Title [default: the sessions' name].")
-@click.option("--item", "items", multiple=True, metavar="ITEM", help="Show this item's neighbours; id or name.")
+@click.option("--title", metavar="TEXT", help="Title of the report [default: the name of the sessions].")
 @click.option(
-    "--label", metavar="FEATURE|FILE", help="What colours the map [default: a list feature, else popularity]."
+    "--item",
+    "items",
+    multiple=True,
+    metavar="ITEM",
+    help="Show the neighbours of this item, an id or name; repeatable.",
+)
+@click.option(
+    "--label",
+    metavar="FEATURE|FILE",
+    help="Colour of the points on the map [default: a list feature, else popularity].",
 )
 @click.option(
     "--map",
@@ -46,20 +54,20 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "pca", "umap"]),
     default="auto",
     show_default=True,
-    help="How items are placed: principal components, or UMAP; auto takes UMAP where it is installed.",
+    help="Projection of the map: principal components or UMAP; auto uses UMAP if it is installed.",
 )
 @click.option(
     "--compare/--no-compare",
     "compared",
     default=True,
     show_default=True,
-    help="Ask the models about the held-out part, where the sessions have one.",
+    help="Evaluate the models on the held-out part, if the sessions have one.",
 )
 @click.option(
     "--curves/--no-curves",
     default=True,
     show_default=True,
-    help="Measure each index with several settings: what it finds, and how fast.",
+    help="Measure recall and latency of each index with several search settings.",
 )
 @seed_option
 @log_option
@@ -81,8 +89,8 @@ def report(
     device: str,
     workspace: Workspace,
 ) -> None:
-    """Write FILE, one HTML page that needs no network: the data and their skew, which model is best and for whom,
-    training curves, indexes, a map of the items, and neighbours of some items side by side.
+    """Write a self-contained HTML report to FILE: data and popularity skew, comparison of models by user group,
+    training curves, indexes, a map of the items, and neighbours of example items side by side.
 
     \b
     embedrec report
@@ -115,19 +123,19 @@ def report(
 
 
 def _models_of(workspace: Workspace, sessions: Artifact) -> list[Artifact]:
-    """The models of the same data as these sessions, and those of which the data are not known; names the others."""
+    """The models of the same data as these sessions, or of unknown data; prints a note for each of the others."""
     line = line_of(workspace, sessions)
     lines = [(artifact, line_of(workspace, artifact)) for artifact in workspace.artifacts("model")]
     for artifact, other in lines:
         if other[0] == "sessions" and other != line:
-            note(f"model {artifact.name} of sessions {other[1]} is left out; --model {artifact.name} takes it")
+            note(f"model {artifact.name} of sessions {other[1]} is left out; --model {artifact.name} includes it")
     return [artifact for artifact, other in lines if other[0] != "sessions" or other == line]
 
 
 def _compared(
     workspace: Workspace, source: Artifact, names: Sequence[str], seed: int, threads: int, device: str
 ) -> dict[str, Any]:
-    """The models' answers about the held-out part, judged as `compare` judges them."""
+    """Metrics of the models on the held-out part, as `compare` computes them."""
     from embedrec.cli.shared.evaluation_options import judged, opened, terms_of
     from embedrec.workflows.compare import recorded, usual_columns
     from embedrec.workflows.evaluate import about

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Run a whole experiment.")
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--data", metavar="FOLDER", help="Replaces {data} in the file.")
+@click.option("--data", metavar="FOLDER", help="Replacement for {data} in CONFIG.")
 @click.option("--dry-run", is_flag=True, help="Print what would run, and why, and stop.")
 @click.option("--from", "start", metavar="STEP", help="Run this step and all after it, even if nothing changed.")
 @log_option
@@ -94,7 +94,7 @@ def _results(experiment: Experiment, context: StepContext) -> Any:
 
 
 class StepLog:
-    """Reports to stderr: a line a step, its progress, and its messages."""
+    """Reports to stderr: a line per step, its progress, and its messages."""
 
     def __init__(self) -> None:
         self._progress: Any = None

@@ -1,4 +1,4 @@
-"""`embedrec split`: sessions cut into a training part and a held-out part, kept together."""
+"""`embedrec split`: split sessions into a training part and a held-out part, stored together."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from embedrec.storage.workspace import Workspace
 @click.command(short_help="Hold out a part of the sessions.")
 @click.argument("rule")
 @click.option("--sessions", metavar="NAME", help="Sessions to split [default: the latest].")
-@click.option("--name", metavar="NAME", help="Name of the result [default: the sessions' name and the rule's].")
+@click.option("--name", metavar="NAME", help="Name of the result [default: SESSIONS-RULE].")
 @seed_option
 @log_option
 @json_option
 @workspace_option
 def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json: bool, workspace: Workspace) -> None:
-    """Hold out a part of the latest sessions, and write both parts as sessions: `train` learns from the training part,
-    `evaluate` asks about the other.
+    """Hold out a part of the latest sessions and write both parts: `train` uses the training part, `evaluate` the
+    held-out part.
 
     RULE is one of these, with settings after a colon:
 
     \b
     time:share=.1        sessions that end in the last tenth of all events; also at=2024-05-31 or days=7
-    warm-time:share=.2   events of the last fifth, of users and items known before; also min_rating=4
+    warm-time:share=.2   events of the last fifth, of users and items known from training; also min_rating=4
     last-item            the last item of every session
     last-session         the last session of every user
-    user-share:share=.8  of every user, the sessions after the first four fifths
+    user-share:share=.8  the last fifth of the sessions of every user
     random:share=.1      a random tenth of the sessions
-    tail:share=.1        the last tenth of the sessions, in the order they stand in
+    tail:share=.1        the last tenth of the sessions, in file order
 
     \b
     embedrec split time:days=7

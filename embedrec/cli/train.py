@@ -36,17 +36,19 @@ if TYPE_CHECKING:
 @click.command(cls=Settable, short_help="Train a model on sessions.")
 @click.argument("model")
 @click.option("--sessions", metavar="NAME", help="Sessions to train on [default: the latest].")
-@click.option("--from", "start", metavar="NAME", help="Continue from this model and its settings; new items are added.")
-@click.option("--name", metavar="NAME", help="Name of the trained model [default: the model's].")
+@click.option(
+    "--from", "start", metavar="NAME", help="Warm start from this model and its settings; new items are added."
+)
+@click.option("--name", metavar="NAME", help="Name of the trained model [default: MODEL].")
 @config_option
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting; may be given several times.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting; repeatable.")
 @click.option("--print-config", is_flag=True, help="Print the settings as TOML and stop.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted training, for models that train with torch.")
+@click.option("--resume", is_flag=True, help="Resume an interrupted training, for models that train with torch.")
 @click.option(
     "--memory",
     metavar="SIZE",
-    help="Keep to so much memory (512M, 2G), with counts and lists in files; for cooccurrence, and for svd, "
-    "whose vectors must fit [default: all in memory].",
+    help="Memory limit (512M, 2G), beyond which counts and lists are written to disk; for cooccurrence, and for svd, "
+    "whose vectors must fit [default: no limit].",
 )
 @seed_option
 @log_option
@@ -97,7 +99,7 @@ def train(
     source = latest_sessions(workspace, sessions)
     folder, checkpoint = (workspace.folder(kind, name or model) for kind in ("model", "checkpoint"))
     tell_replaced(workspace, folder, source)
-    with Progress(f"train {model}") as report, placed(recipe, device, checkpoint, resume, report) as run:
+    with Progress(f"train {model}") as report, training_context(recipe, device, checkpoint, resume, report) as run:
         if not run.first:
             train_workflow.train_along(recipe, source, seed=seed, threads=threads, run=run)
             return
@@ -118,8 +120,10 @@ def train(
 
 
 @contextmanager
-def placed(recipe: Any, device: str, checkpoint: Path, resume: bool, report: Report) -> Iterator[TrainingContext]:
-    """For a block that trains a recipe: on which device, with which checkpoint, beside which other processes."""
+def training_context(
+    recipe: Any, device: str, checkpoint: Path, resume: bool, report: Report
+) -> Iterator[TrainingContext]:
+    """The training context of a recipe: device, checkpoint and other processes."""
     from embedrec.models.torch_recipe import called, device_of, in_steps
     from embedrec.progress import quiet
     from embedrec.training.context import HERE, TrainingContext, started_together
@@ -129,11 +133,11 @@ def placed(recipe: Any, device: str, checkpoint: Path, resume: bool, report: Rep
     if not in_steps(recipe):
         if resume or count > 1:
             given = "--resume" if resume else "torchrun"
-            raise SettingsError(f"{called(recipe)} trains in one go and in one process; leave {given} out")
+            raise SettingsError(f"{called(recipe)} does not support {given}; leave it out")
         yield HERE
     elif count == 1:
         if checkpoint.exists() and not resume:
-            note(f"an interrupted training of this name is given up; --resume would go on with it ({checkpoint})")
+            note(f"starting again; --resume continues the interrupted training in {checkpoint}")
         yield TrainingContext(chosen, checkpoint, resume)
     else:
         from embedrec.training.distributed import joined

@@ -24,46 +24,48 @@ from embedrec.cli.shared.settings_options import Settable
 from embedrec.storage.workspace import Workspace
 
 
-@click.command(cls=Settable, short_help="Look for the settings that are best.")
+@click.command(cls=Settable, short_help="Search for the best settings of a model.")
 @click.argument("model")
 @click.option(
     "--space",
     "spaces",
     multiple=True,
     metavar="KEY=RANGE",
-    help="Where a setting is looked for: 16..256, '1e-4..0.1 log', or a,b,c [default: what the model declares].",
+    help="Search range of a setting: 16..256, '1e-4..0.1 log', or a,b,c [default: the ranges of the model].",
 )
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting that stays as it is.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A fixed setting.")
 @config_option
-@click.option(
-    "--trials", type=click.IntRange(1), default=30, show_default=True, help="How many settings to try in all."
-)
+@click.option("--trials", type=click.IntRange(1), default=30, show_default=True, help="Total number of trials.")
 @click.option(
     "--search",
     "way",
     type=click.Choice(["tpe", "random"]),
     default="tpe",
     show_default=True,
-    help="A tree of Parzen estimators, or at random.",
+    help="Sampler: tree-structured Parzen estimator, or random search.",
 )
-@click.option("--metric", default="recall@20", show_default=True, help="What is to be high.")
+@click.option("--metric", default="recall@20", show_default=True, help="Metric to maximise.")
 @click.option(
     "--prune/--no-prune",
     default=True,
     show_default=True,
-    help="End trials early that are worse after an epoch than half of those before, for models that train with torch.",
+    help="Stop trials that are below the median of earlier trials after an epoch, for models that train with torch.",
 )
-@click.option("--name", metavar="NAME", help="Name of the search and of what it finds [default: the model's].")
-@click.option("--anew", is_flag=True, help="Forget what was tried under this name.")
+@click.option("--name", metavar="NAME", help="Name of the search and of its result [default: MODEL].")
+@click.option("--anew", is_flag=True, help="Discard earlier trials of this name.")
 @click.option("--sessions", metavar="NAME", help="Sessions to tune on [default: the latest].")
-@click.option("--split", metavar="RULE", help="How the validation part is cut [default: as the held-out part was].")
+@click.option(
+    "--split", metavar="RULE", help="Rule that holds out the validation part [default: that of the test part]."
+)
 @click.option(
     "--protocol",
     type=click.Choice(["next", "last", "rest", "users", "similar"]),
-    help="What is asked, see `embedrec evaluate --help` [default: what fits the split].",
+    help="Evaluation protocol, see `embedrec evaluate --help` [default: by split].",
 )
-@click.option("--given", type=click.IntRange(1), metavar="N", help="First items given, for rest [default: 1].")
-@click.option("--at", default="20", show_default=True, metavar="K,…", help="Lengths of lists to judge.")
+@click.option(
+    "--given", type=click.IntRange(1), metavar="N", help="Number of first items given, for rest [default: 1]."
+)
+@click.option("--at", default="20", show_default=True, metavar="K,…", help="List lengths to evaluate.")
 @seed_option
 @log_option
 @threads_option
@@ -92,11 +94,11 @@ def tune(
     as_json: bool,
     workspace: Workspace,
 ) -> None:
-    """Look for the settings of MODEL that are best on a validation part, cut from the training part; no test part is
-    asked. What it finds is written to tuning/NAME.toml in the workspace, which `train --config` takes.
+    """Search for the settings of MODEL that are best on a validation part of the training part; the test part is not
+    used. The best settings are written to tuning/NAME.toml in the workspace, for `train --config`.
 
-    A search that was ended goes on where it was, with the same outcome; with more --trials it goes further. Prints the
-    trials, the best first. Needs the extra `tune`.
+    An interrupted search resumes with the same outcome; a larger --trials continues a finished one. Prints the trials,
+    best first. Needs the extra `tune`.
 
     \b
     embedrec tune word2vec
@@ -122,7 +124,7 @@ def tune(
     texts = parse_pairs(spaces) if spaces else {k: v for k, v in own_space(cls).items() if k not in set_}
     twice = next((key for key in texts if key in set_), None)
     if twice is not None:
-        raise SettingsError(f"{twice!r} stands both in --space and in --set; leave one of them out")
+        raise SettingsError(f"{twice!r} is in both --space and --set; leave out one of them")
     search = Search(fixed, space_of(cls, texts), metric, way, prune, seed)
     name = name or model
     if not plain_name(name):
@@ -135,13 +137,13 @@ def tune(
         (folder / f"{name}.jsonl").unlink(missing_ok=True)
     journal = Journal.open(folder / f"{name}.jsonl", search.about(trial, terms))
     if journal.trials:
-        note(f"resumed: {len(journal.trials)} of {trials} trials were done before ({journal.path})")
+        note(f"resumed: {len(journal.trials)} of {trials} trials were already done ({journal.path})")
     with Progress(f"tune {model}") as report:
-        found = search_for(search, trial, terms, journal, trials, threads=threads, device=device, report=report)
+        best_settings = search_for(search, trial, terms, journal, trials, threads=threads, device=device, report=report)
     with atomic_file(folder / f"{name}.toml", follow=False) as out:
         best = journal.best
         out.write(f"# {metric} {0 if best is None else best.value:.4f} on the validation part, the best of ")
-        out.write(f"{len(journal.trials)} trials: embedrec tune {model}\n\n{to_toml(found, 'train', model)}")
+        out.write(f"{len(journal.trials)} trials: embedrec tune {model}\n\n{to_toml(best_settings, 'train', model)}")
     note(f"wrote {folder / f'{name}.toml'}; train with it: embedrec train {model} --config {folder / f'{name}.toml'}")
     order = sorted(journal.trials, key=lambda t: (t.value is None, -(t.value or 0), t.number))
     emit(

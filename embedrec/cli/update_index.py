@@ -26,16 +26,20 @@ from embedrec.storage.workspace import Workspace
 @click.option(
     "--model",
     metavar="NAME",
-    help="Take the vectors of this model; items that it does not have are removed, unless with --align.",
+    help="Use the vectors of this model; items that it lacks are removed, unless --align is given.",
 )
-@click.option("--align", is_flag=True, help="Turn the model's vectors into the space of the index first (Procrustes).")
-@click.option("--remove", metavar="FILE", help="Remove these items: ids, one a line; '-' is stdin.")
 @click.option(
-    "--replace", type=click.Path(path_type=Path), metavar="VECTORS", help="Other vectors for items of the index."
+    "--align", is_flag=True, help="Rotate the model's vectors into the space of the index first (Procrustes)."
 )
-@click.option("--add", type=click.Path(path_type=Path), metavar="VECTORS", help="Vectors of items that it lacks.")
-@click.option("--compact", is_flag=True, help="Then build the index again: without tombstones, keeping its promise.")
-@click.option("--name", metavar="NAME", help="Write the changed index under this name [default: in place of the old].")
+@click.option("--remove", metavar="FILE", help="Remove these items: ids, one per line; '-' is stdin.")
+@click.option(
+    "--replace", type=click.Path(path_type=Path), metavar="VECTORS", help="New vectors of items in the index."
+)
+@click.option(
+    "--add", type=click.Path(path_type=Path), metavar="VECTORS", help="Vectors of items that are not in the index."
+)
+@click.option("--compact", is_flag=True, help="Rebuild the index afterwards: without tombstones, meeting its target.")
+@click.option("--name", metavar="NAME", help="Name of the changed index [default: replace INDEX].")
 @log_option
 @threads_option
 @json_option
@@ -53,17 +57,17 @@ def update_index(
     as_json: bool,
     workspace: Workspace,
 ) -> None:
-    """Change the items of INDEX without building it again, and measure its recall before and after.
+    """Change the items of INDEX without rebuilding it, and measure its recall before and after.
 
-    VECTORS are files in any format that `embedrec vectors import` reads. What is asked for is done in the order of the
-    options. The new version appears in one step; who has the old one open keeps it.
+    VECTORS are files in any format that `embedrec vectors import` reads. Changes are made in the order of the options.
+    The new version replaces the old one atomically; processes that have the old one open continue to use it.
 
     \b
     embedrec update-index word2vec-ivf --add new.parquet --remove gone.txt
     embedrec update-index word2vec-ivf --model word2vec-today --align
     embedrec update-index word2vec-hnsw --compact
 
-    FAISS cannot remove from graphs: what is gone stays there as tombstones, which searches pass over, until --compact.
+    FAISS cannot remove items from HNSW graphs: they remain as tombstones, which searches skip, until --compact.
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.workflows.update_index import Changes, change_index

@@ -1,4 +1,4 @@
-"""`embedrec vectors`: item vectors to and from files of other tools."""
+"""`embedrec vectors`: import and export item vectors in formats of other tools."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _format = click.option(
 )
 
 
-def tell_meta(file: Path) -> None:
-    """Say what stands beside a file of vectors that was written."""
+def note_metadata(file: Path) -> None:
+    """Print a note if a metadata file was written next to a file of vectors."""
     from embedrec.vectors.metadata import meta_file
 
     if meta_file(file).is_file():
-        note(f"wrote the metric and how ids are written to {meta_file(file)}; keep it beside {file.name}")
+        note(f"wrote the metric and the encoding of ids to {meta_file(file)}; keep it next to {file.name}")
 
 
-@click.group(cls=Named, short_help="Item vectors to and from files of other tools.")
+@click.group(cls=Named, short_help="Import and export item vectors.")
 def vectors() -> None:
-    """Item vectors to and from word2vec text and binary, NumPy, safetensors, Parquet, fvecs, bvecs, ivecs and fbin.
+    """Import and export item vectors: word2vec text and binary, NumPy, safetensors, Parquet, fvecs, bvecs, ivecs, fbin.
 
-    Ids of .npy, .fvecs, .bvecs, .ivecs and .fbin stand in X.ids.txt beside X, one a line. A metric other than cosine,
-    and that ids are percent-encoded, stand in X.meta.json beside X where the format cannot hold them.
+    The ids of X in .npy, .fvecs, .bvecs, .ivecs and .fbin are in X.ids.txt, one per line. X.meta.json records a metric
+    other than cosine and percent-encoded ids if the format has no field for them.
     """
 
 
 @vectors.command("export")
 @click.argument("file", type=click.Path(path_type=Path))
 @_format
-@click.option("--model", metavar="NAME", help="Model whose vectors are written [default: the latest].")
+@click.option("--model", metavar="NAME", help="Model to export [default: the latest].")
 @whitespace_option
 @log_option
 @workspace_option
@@ -60,21 +60,23 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
         embeddings = lineage.item_vectors(source)
         save_vectors(embeddings, file, kind, whitespace=whitespace, report=report)
     note(f"wrote {len(embeddings)} × {embeddings.dim} vectors to {file}")
-    tell_meta(file)
+    note_metadata(file)
 
 
 @vectors.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @_format
-@click.option("--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: the file's, else cosine].")
-@click.option("--encoded", is_flag=True, help="Ids are percent-encoded, as --whitespace encode writes them.")
-@click.option("--name", metavar="NAME", help="Name of the model [default: the file's, without its suffix].")
+@click.option(
+    "--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Metric [default: that of the file, else cosine]."
+)
+@click.option("--encoded", is_flag=True, help="Ids are percent-encoded, as written by --whitespace encode.")
+@click.option("--name", metavar="NAME", help="Name of the model [default: the file name without its suffix].")
 @log_option
 @workspace_option
 def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None, workspace: Workspace) -> None:
-    """Read item vectors from FILE into a model, to be indexed and searched like a trained one.
+    """Import item vectors from FILE as a model that can be indexed and searched like a trained one.
 
-    Those of .npy, .fbin, .fvecs, .bvecs and .ivecs may be larger than the memory.
+    Files in .npy, .fbin, .fvecs, .bvecs and .ivecs may be larger than memory.
 
     \b
     embedrec vectors import GoogleNews-vectors-negative300.bin --name news
@@ -86,6 +88,6 @@ def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None,
     with Progress("vectors import") as report:
         done = train.import_vectors(file, folder, kind=kind, metric=metric, encoded=encoded, report=report)
     if done.about["metric_from"] == "assumed":
-        note(f"{file} does not say how its vectors are compared; taken as cosine, unless --metric says otherwise")
+        note(f"{file} has no metric; using cosine, which --metric overrides")
     note(f"wrote model {done.name} ({done.folder})")
     tell_outdated(workspace, done)

@@ -15,7 +15,7 @@ _MAX_DIGITS = 9  # more results than a list can have
 
 
 def policy_options(command: F) -> F:
-    """Options of policies: handed over as `policies`, a Policies."""
+    """Policy options, passed on as `policies`, a Policies."""
 
     @wraps(command)
     def gathered(**given: Any) -> Any:
@@ -53,5 +53,5 @@ def _caps(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) ->
 def _cap(text: str) -> tuple[str, int]:
     attribute, _, most = text.rpartition("=")
     if not attribute or not most.isdecimal() or len(most) > _MAX_DIGITS:
-        raise click.UsageError(f"--cap takes ATTRIBUTE=N, such as artist=2, but was given {text!r}")
+        raise click.UsageError(f"--cap takes ATTRIBUTE=N, such as artist=2, but is {text!r}")
     return attribute, int(most)

@@ -1,4 +1,4 @@
-"""What all commands of `embedrec prepare` share: their options, and the step."""
+"""Common options of the commands of `embedrec prepare`, and the step itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def shared(duplicates: str = "none", duplicates_at: str = "start") -> Callable[[F], F]:
-    """Paths and the options that every source has, filters in their order; defaults of --duplicates and its place."""
+    """Paths and the options of every source, filters in order of application; the defaults of two of them."""
     options = [
         click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
         click.option(
@@ -25,45 +25,45 @@ def shared(duplicates: str = "none", duplicates_at: str = "start") -> Callable[[
             type=click.Choice(["session", "user"]),
             default="session",
             show_default=True,
-            help="What a session is: as read, or all events of a user.",
+            help="Definition of a session: as in the data, or all events of a user.",
         ),
-        click.option("--gap", metavar="TIME", help="Cut sessions at pauses longer than this: 90s, 30min, 2h, 1d."),
+        click.option("--gap", metavar="TIME", help="Split sessions at gaps longer than this: 90s, 30min, 2h, 1d."),
+        click.option("--kinds", multiple=True, metavar="KIND", help="Keep events of this kind; repeatable."),
+        click.option("--min-rating", type=float, help="Drop events with a smaller weight."),
+        click.option("--days", type=float, help="Keep events of the last DAYS days of the data.", metavar="DAYS"),
         click.option(
-            "--kinds", multiple=True, metavar="KIND", help="Keep events of this kind; may be given repeatedly."
+            "--min-tracks", type=click.IntRange(1), help="Drop sessions with fewer events, before other filters."
         ),
-        click.option("--min-rating", type=float, help="Drop events of smaller weight."),
-        click.option("--days", type=float, help="Keep events of the last so many days of the data."),
-        click.option("--min-tracks", type=click.IntRange(1), help="Drop sessions with fewer rows, counted first."),
         click.option(
             "--duplicates",
             type=click.Choice(["none", "consecutive", "all"]),
             default=duplicates,
             show_default=True,
-            help="Drop repeated mentions of an item in a session but the first: of a run, or all.",
+            help="Drop repeated items of a session, except the first: consecutive repeats, or all.",
         ),
         click.option(
             "--duplicates-at",
             type=click.Choice(["start", "end"]),
             default=duplicates_at,
             show_default=True,
-            help="Drop them here, before counting, or after all other filters.",
+            help="Drop repeated items before the filters below, or after all filters.",
         ),
-        click.option("--top", type=click.IntRange(1), help="Keep the so many most mentioned items."),
-        click.option("--min-count", type=click.IntRange(1), help="Drop items with fewer mentions."),
+        click.option("--top", type=click.IntRange(1), help="Keep the N most frequent items.", metavar="N"),
+        click.option("--min-count", type=click.IntRange(1), help="Drop items with fewer events."),
         click.option(
             "--min-length",
             type=click.IntRange(1),
             default=2,
             show_default=True,
-            help="Drop sessions with fewer rows left.",
+            help="Drop sessions with fewer remaining events.",
         ),
-        click.option("--max-length", type=click.IntRange(1), help="Drop or cut sessions with more rows left."),
+        click.option("--max-length", type=click.IntRange(1), help="Drop or cut sessions with more remaining events."),
         click.option(
             "--long",
             type=click.Choice(["drop", "cut"]),
             default="drop",
             show_default=True,
-            help="Drop sessions over --max-length, or keep their last events.",
+            help="Drop sessions longer than --max-length, or keep their last events.",
         ),
         click.option(
             "--rounds",
@@ -75,13 +75,13 @@ def shared(duplicates: str = "none", duplicates_at: str = "start") -> Callable[[
             type=click.Choice(["fail", "skip"]),
             default="fail",
             show_default=True,
-            help="Stop at a row that cannot be used, or leave it out and count it.",
+            help="Fail on an invalid row, or skip and count it.",
         ),
         click.option(
             "--memory",
             metavar="SIZE",
-            help="Keep to so much memory (512M, 2G), with columns of events in files; distinct ids must fit into it "
-            "[default: all in memory].",
+            help="Memory limit (512M, 2G), beyond which events are written to disk; distinct ids must fit "
+            "[default: no limit].",
         ),
         click.option("--name", metavar="NAME", help="Name of the sessions [default: from the source]."),
         log_option,
@@ -98,20 +98,19 @@ def features_option(role: str) -> Callable[[F], F]:
         f"--{role}-features",
         default="",
         metavar="FILE",
-        help=f"Table of what is known of {role}s: .csv, .tsv, .parquet, .jsonl, with a column of {role} ids.",
+        help=f"Table of {role} features: .csv, .tsv, .parquet, .jsonl, with a column of {role} ids.",
     )
 
 
 def feature_types_option(command: F) -> F:
-    """--feature-type: what a column of features is, where the guess is wrong."""
+    """--feature-type: overrides the guessed type of a feature column."""
     return click.option(
         "--feature-type",
         "feature_types",
         multiple=True,
         callback=_feature_types,
         metavar="NAME=TYPE",
-        help="A feature is a number, text, list or date; may be given repeatedly [default: guessed; ids and codes are "
-        "text].",
+        help="Type of a feature: number, text, list or date; repeatable [default: guessed; ids and codes are text].",
     )(command)
 
 
@@ -122,7 +121,7 @@ def _feature_types(ctx: click.Context, param: click.Parameter, values: tuple[str
     for value in values:
         name, equals, kind = value.rpartition("=")
         if not equals or kind not in KINDS:
-            raise click.BadParameter(f"{value!r} must be NAME=TYPE, where TYPE is one of {', '.join(KINDS)}")
+            raise click.BadParameter(f"{value!r} is not NAME=TYPE, where TYPE is one of {', '.join(KINDS)}")
         types[name] = kind
     return types
 
@@ -136,7 +135,7 @@ time_unit_option = click.option(
 )
 
 
-VALUES = ("time_unit", "time_format", "id_type", "missing")  # what those options say of values
+VALUES = ("time_unit", "time_format", "id_type", "missing")  # settings of the options below
 id_options = together(
     [
         click.option(
@@ -144,14 +143,14 @@ id_options = together(
             type=click.Choice(["auto", "text", "number"]),
             default="auto",
             show_default=True,
-            help="Ids are texts as they are written, or whole numbers; auto takes numbers where all are.",
+            help="Ids are text or integers; auto chooses integers if all ids are integers.",
         ),
         click.option(
             "--missing",
             multiple=True,
             metavar="TEXT",
-            help="This text is no value, in ids too, such as NA; may be given repeatedly. In times and numbers NA, "
-            "NULL, \\N and None never are.",
+            help="Text that means a missing value, also in ids, such as NA; repeatable. In times and numbers NA, NULL, "
+            "\\N and None always do.",
         ),
     ]
 )
@@ -159,12 +158,12 @@ time_format_option = click.option(
     "--time-format",
     default="",
     metavar="FORM",
-    help="How times are written, such as '%d.%m.%Y %H:%M' (the directives of strptime), in place of --time-unit.",
+    help="Format of times, such as '%d.%m.%Y %H:%M' (strptime directives), instead of --time-unit.",
 )
 
 
 def stem_of(paths: Sequence[str]) -> str:
-    """A name for sessions, from that of the first file or folder; "" where it has none that is plain."""
+    """A name for sessions from the first file or folder; "" if its name is not a valid artifact name."""
     from embedrec.readers.tabular.decompress import without_packing
 
     name = without_packing(Path(paths[0]).name)
@@ -172,7 +171,7 @@ def stem_of(paths: Sequence[str]) -> str:
 
 
 def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str | None = None, **given: Any) -> None:
-    """Read files by the reader `source`, and write the sessions `name`; `given` are the shared options.
+    """Read files with the reader `source` and write the sessions `name`; `given` are the shared options.
 
     test  file of the held-out part, for readers that read one
     """
@@ -206,12 +205,12 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
     about = done.about
     for line in (*bad_rows.lines(), *bad_rows.notes):
         note(line)
-    for line in _told(about):
+    for line in _filter_notes(about):
         note(line)
     if test is not None:
         note(
-            f"--test {test} holds {about['test_sessions']:,} sessions, {about['test_events']:,} events, "
-            f"{about['questions']:,} questions"
+            f"--test {test}: {about['test_sessions']:,} sessions, {about['test_events']:,} events, "
+            f"{about['questions']:,} test cases"
         )
         for line in about["split"]["checked"]:
             note(f"leak check: {line}")
@@ -223,13 +222,13 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
     )
 
 
-def _told(about: dict[str, Any]) -> Iterator[str]:
-    """What grouping and filters did, for notes."""
+def _filter_notes(about: dict[str, Any]) -> Iterator[str]:
+    """Notes on the effect of regrouping and filters."""
     regrouped, sessions = about["regrouped"], about["read"]["sessions"]
     options = [f"--by {regrouped['by']}"] * (regrouped["by"] != "session")
     options += [f"--gap {regrouped['gap']}"] * (regrouped["gap"] is not None)
     if options:
-        yield f"{' '.join(options)} made {regrouped['sessions']:,} sessions of {sessions:,}"
+        yield f"{' '.join(options)} regrouped {sessions:,} sessions into {regrouped['sessions']:,}"
     repeated = [step["filter"] for step in about["removed"] if step["rounds"] > 1]
     for step in about["removed"]:
         rounds = f" in {step['rounds']} rounds" if step["rounds"] > 1 else ""

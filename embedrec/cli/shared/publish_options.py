@@ -1,4 +1,4 @@
-"""What the commands of `embedrec publish` share: their options."""
+"""Options of the commands of `embedrec publish`."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from embedrec.cli.shared.search_options import nearest_options, search_options
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-list_option = click.option(
-    "--list", "listing", is_flag=True, help="Publish nothing: list the generations that are there."
-)
-_UNDOING = {"url", "folder", "listing", "rollback", "generation", "prefix", "schema", "retries", "as_json"}
-_UNDOING |= {"workspace", "threads", "kind"}  # what says where, not what
+list_option = click.option("--list", "listing", is_flag=True, help="List the published generations; publish nothing.")
+_DESTINATION = {"url", "folder", "listing", "rollback", "generation", "prefix", "schema", "retries", "as_json"}
+_DESTINATION |= {"workspace", "threads", "kind"}  # options of the destination, not of the content
 
 
-def undoes(listing: bool, rollback: bool, generation: int | None) -> bool:
-    """Whether nothing is published. Raises UsageError for options that do not go with that."""
+def lists_or_rolls_back(listing: bool, rollback: bool, generation: int | None) -> bool:
+    """Whether --list or --rollback is given. Raises UsageError if options of the content are given too."""
     if generation is not None and not rollback:
-        raise click.UsageError("--generation is for --rollback; give both or neither")
+        raise click.UsageError("--generation needs --rollback; give both or neither")
     if listing and rollback:
-        raise click.UsageError("--list and --rollback do one thing each; leave one out")
+        raise click.UsageError("--list and --rollback are mutually exclusive; give one of them")
     if not (listing or rollback):
         return False
     context = click.get_current_context()
     given = click.core.ParameterSource.COMMANDLINE
     for parameter in context.command.params:
-        if parameter.name not in _UNDOING and context.get_parameter_source(str(parameter.name)) is given:
+        if parameter.name not in _DESTINATION and context.get_parameter_source(str(parameter.name)) is given:
             name = "--list" if listing else "--rollback"
-            raise click.UsageError(f"{name} publishes nothing; leave out {parameter.opts[-1]}")
+            raise click.UsageError(
+                f"{parameter.opts[-1]} has no effect with {name}, which publishes nothing; leave it out"
+            )
     return True
 
 
 def content_options(parts: str) -> Callable[[F], F]:
-    """What is published, from where, and how it is told; `parts` is the default of --items, "" for no such option."""
+    """Options of content, source and output; `parts` is the default of --items in the help, "" for no such option."""
     options = [
-        click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Neighbours an item."),
+        click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Neighbours per item."),
         nearest_options,
         popularity_option,
         search_options("the index's"),
         stale_option,
-        click.option("--dry-run", is_flag=True, help="Say what would be written; connect to nothing, write nothing."),
+        click.option("--dry-run", is_flag=True, help="Print what would be written; connect to nothing, write nothing."),
         log_option,
         json_option,
         threads_option,
@@ -61,12 +61,12 @@ def content_options(parts: str) -> Callable[[F], F]:
     ]
     if parts:
         kinds = click.Choice(["neighbours", "vectors", "both"])
-        options.insert(1, click.option("--items", type=kinds, help=f"What of the items is written [default: {parts}]."))
+        options.insert(1, click.option("--items", type=kinds, help=f"Content to write [default: {parts}]."))
     return together(options)
 
 
 def service_options(variable: str) -> Callable[[F], F]:
-    """The argument URL, which the variable may hold, and what goes with generations."""
+    """The argument URL, which may be set in the environment variable, and options of generations."""
     return together(
         [
             click.argument("url", metavar="URL", envvar=variable),
@@ -74,17 +74,23 @@ def service_options(variable: str) -> Callable[[F], F]:
             click.option(
                 "--rollback",
                 is_flag=True,
-                help="Publish nothing: lead readers back to the generation that was served before.",
+                help="Serve the previous generation again; publish nothing.",
             ),
             click.option(
                 "--generation",
                 type=click.IntRange(1),
                 metavar="N",
-                help="With --rollback, the generation that is served [default: the one before].",
+                help="With --rollback, the generation to serve [default: the previous one].",
             ),
-            click.option("--prefix", default="embedrec", show_default=True, help="What all names there begin with."),
             click.option(
-                "--keep", type=click.IntRange(0), default=1, show_default=True, help="Older generations that stay."
+                "--prefix", default="embedrec", show_default=True, help="Prefix of all names at the destination."
+            ),
+            click.option(
+                "--keep",
+                type=click.IntRange(0),
+                default=1,
+                show_default=True,
+                help="Number of older generations to keep.",
             ),
             click.option(
                 "--grace",
@@ -92,14 +98,14 @@ def service_options(variable: str) -> Callable[[F], F]:
                 default=10.0,
                 show_default=True,
                 metavar="SECONDS",
-                help="How long those that go outlive the switch.",
+                help="Time between the switch and the deletion of old generations.",
             ),
             click.option(
                 "--retries",
                 type=click.IntRange(0),
                 default=4,
                 show_default=True,
-                help="Tries after a lost connection: after 0.25, 0.5, 1, ... seconds.",
+                help="Retries after a lost connection, with delays of 0.25, 0.5, 1, ... seconds.",
             ),
         ]
     )
