@@ -114,7 +114,7 @@ def test_features_of_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
         (("--only", "none.txt"), 1, "no file none.txt; check the path"),
         (("--only", "bytes"), 1, "bytes is not UTF-8 ("),
         (("--only", "-", "--exclude", "-"), 2, "stdin holds one list of ids; name a file for the other"),
-        (("--attributes", "items.csv"), 2, "--attributes are for"),
+        (("--attributes", "items.csv"), 2, "--attributes needs --where"),
     ],
 )
 def test_bad_input(words: tuple[str, ...], code: int, says: str, run: Run, counted: Path) -> None:
@@ -132,8 +132,12 @@ def test_what_does_not_go_together(run: Run, counted: Path) -> None:
             1,
             "mutual needs the lists of all items, but a filter excludes some",
         ),
-        (("x.txt", "--where", "year>1", "--of", "sessions"), 2, "--where, --only and --exclude are of items; leave"),
-        (("x.vec", "--where", "year>1"), 2, "vectors are written whole to a file"),
+        (
+            ("x.txt", "--where", "year>1", "--of", "sessions"),
+            2,
+            "--where, --only and --exclude filter items, not sessions; leave",
+        ),
+        (("x.vec", "--where", "year>1"), 2, "vectors are exported to a file"),
     ):
         ran = run("export", *words)
         assert ran.code == code and says in ran.err.splitlines()[-1], ran.err

@@ -83,7 +83,7 @@ def test_the_type_of_a_feature_may_be_named(run: Run, shop: Path) -> None:
     assert "shelf holds texts" in run("similar", "t0_0", "--model", "cooccurrence", "--where", "shelf>7").err
     wrong = run(*prepare, "--feature-type", "shelf=colour")
     assert wrong.code == 2
-    assert "'shelf=colour' must be NAME=TYPE, where TYPE is one of number, text, list, date" in wrong.err
+    assert "'shelf=colour' is not NAME=TYPE, where TYPE is one of number, text, list, date" in wrong.err
     wrong = run(*prepare, "--feature-type", "shelve=text")
     assert wrong.code == 1
     assert wrong.err.endswith("embedrec: no feature is called 'shelve'; did you mean 'shelf'?\n")

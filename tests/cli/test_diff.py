@@ -54,8 +54,8 @@ def test_fail_under(run: Run, exports: Path) -> None:
     assert ran.code == 1
     assert ran.out.startswith("lists\t3\t3\n")
     assert ran.err == (
-        "embedrec: the mean overlap@2 of old.txt and new.tsv is 0.5000, which is under 0.8; "
-        "look at the lists that changed most before the new export is used\n"
+        "embedrec: the mean overlap@2 of old.txt and new.tsv is 0.5000, which is below --fail-under 0.8; "
+        "inspect the most changed lists before using the new export\n"
     )
 
 
@@ -100,7 +100,7 @@ def test_bad_input(run: Run, exports: Path) -> None:
         (
             ("old.txt", "new.tsv", "--counts", "names.csv", "--sessions", "x"),
             2,
-            "counts come from a table or from sessions; leave out --counts or --sessions",
+            "--counts and --sessions are mutually exclusive; give one of them",
         ),
     ):
         ran = run("diff", *words)

@@ -262,13 +262,13 @@ def test_a_saved_run_is_judged_again(run: Run, split: Path) -> None:
     for paths in (("--run", "runs"), ("--run", "runs/run.trec", "--qrels", "runs/qrels.trec")):
         again = walked(run, "evaluate", *paths, "--at", "1,3")
         assert again.out == ranked
-        assert again.err == f"run {paths[1]}: 6 questions, lists ranked as they stand there\n"
+        assert again.err == f"run {paths[1]}: 6 test cases, lists in the order of the run\n"
     found = json.loads(walked(run, "evaluate", "--run", "runs", "--at", "3", "--json").out)
     assert (found["run"], found["questions"], found["recall@3"]) == ("runs", 6, 5 / 6)
     assert "mrr@3_low" not in found
     longer = walked(run, "evaluate", "--run", "runs", "--at", "3,4")
     assert longer.err.splitlines()[1:] == [
-        "no list holds more than 3 items; figures at larger lengths count what is there"
+        "the longest list has 3 items; metrics at larger k are computed on the available items"
     ]
     said = fails(run, "evaluate", "popular", "--at", "3", "--save-run", "other", "--ties", "median")
     assert said == "a ranked list has no middle places; save runs with --ties standard or conservative"
@@ -390,16 +390,19 @@ def test_unknown_names_before_anything_is_trained(command: str, run: Run, split:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        ("evaluate", "name a model, or a run with --run; not both"),
-        ("evaluate popular --run runs", "name a model, or a run with --run; not both"),
-        ("evaluate popular --qrels q", "--qrels belongs to a TREC run file; name it with --run"),
+        ("evaluate", "give either MODEL or --run"),
+        ("evaluate popular --run runs", "give either MODEL or --run"),
+        ("evaluate popular --qrels q", "--qrels needs a TREC run file; name it with --run"),
         ("evaluate popular --at 0,5", "lengths are whole numbers from 1, as in 5,10,20, but given was '0,5'"),
         ("evaluate popular --at five", "lengths are whole numbers from 1, as in 5,10,20, but given was 'five'"),
         ("compare sr --at 5,,10", "lengths are whole numbers from 1, as in 5,10,20, but given was '5,,10'"),
         ("evaluate --run runs --at -1", "lengths are whole numbers from 1, as in 5,10,20, but given was '-1'"),
-        ("compare popular sr popular", "every model is compared once; leave out what stands twice"),
-        ("compare popular --csv --json", "--json, --csv and --markdown exclude each other; give one of them"),
-        ("compare popular --at 3 --metrics ,", "names of metrics, as in recall@20,mrr@20, but given was ','"),
+        ("compare popular sr popular", "MODELS contains 'popular' twice; name each model once"),
+        ("compare popular --csv --json", "--json, --csv and --markdown are mutually exclusive; give one of them"),
+        (
+            "compare popular --at 3 --metrics ,",
+            "--metrics takes names of metrics, such as recall@20,mrr@20, but is ','",
+        ),
         ("compare", "Missing argument 'MODELS...'"),
         ("evaluate popular --protocol net", "'net' is not one of 'next', 'last', 'rest', 'users', 'similar'"),
         ("evaluate popular --draws -1", "-1 is not in the range x>=0"),

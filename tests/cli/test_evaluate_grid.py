@@ -149,7 +149,7 @@ def test_an_interrupted_grid_goes_on(run: Run, plays: Path, monkeypatch: pytest.
     (folder / "1-2.part").write_bytes(b"torn")
     ran = walked(run, *options)
     assert ran.out == TABLE
-    resumed = "resumed: 3 of 6 questions were done before\n"
+    resumed = "resumed: 3 of 6 test cases were evaluated before\n"
     assert ran.err == NOTES + EXPANDED + TRAINED + resumed + WROTE
     assert not (plays / "grids" / ".parts").exists()
     assert walked(run, *options).err == NOTES + EXPANDED + TRAINED + WROTE
@@ -177,18 +177,21 @@ def test_without_matplotlib(run: Run, plays: Path, monkeypatch: pytest.MonkeyPat
         ("sscf --grid --at x", "lengths are whole numbers from 1, as in 5,10,20, but given was 'x'"),
         (
             "sscf --grid --set neighbours=5",
-            "a grid has many numbers of neighbours; name them with --neighbours instead",
+            "--grid takes the numbers of neighbours from --neighbours; leave out --set",
         ),
-        ("sscf --grid --protocol similar", "a grid asks what comes next, not what is similar; choose another --protoc"),
-        ("sscf --grid --by length", "a grid has hit rate and MRR of exact answers only; leave out --by"),
-        ("sscf --grid --save-run r", "a grid has hit rate and MRR of exact answers only; leave out --save-run"),
-        ("sscf --grid --draws 5", "a grid has hit rate and MRR of exact answers only; leave out --draws"),
-        ("sscf --neighbours 5", "only a grid has a use for it; leave out --neighbours"),
-        ("sscf --whole-sessions", "only a grid has a use for it; leave out --sub-sessions/--whole-sessions"),
-        ("sscf --out x", "only a grid has a use for it; leave out --out"),
-        ("--grid", "name a model, or a run with --run; not both"),
-        ("--run r --grid", "a saved run is judged as it stands; leave out --grid"),
-        ("--run r --set days=3", "a saved run is judged as it stands; leave out --set"),
+        ("sscf --grid --protocol similar", "--grid evaluates next items; choose another --protoc"),
+        ("sscf --grid --by length", "--grid measures hit rate and MRR of exact search only; leave out --by"),
+        ("sscf --grid --save-run r", "--grid measures hit rate and MRR of exact search only; leave out --save-run"),
+        ("sscf --grid --draws 5", "--grid measures hit rate and MRR of exact search only; leave out --draws"),
+        ("sscf --neighbours 5", "--neighbours needs --grid; leave out --neighbours"),
+        (
+            "sscf --whole-sessions",
+            "--sub-sessions/--whole-sessions needs --grid; leave out --sub-sessions/--whole-sessions",
+        ),
+        ("sscf --out x", "--out needs --grid; leave out --out"),
+        ("--grid", "give either MODEL or --run"),
+        ("--run r --grid", "--grid has no effect on a saved run; leave it out"),
+        ("--run r --set days=3", "--set has no effect on a saved run; leave it out"),
     ],
 )
 def test_usage(args: str, says: str, run: Run, plays: Path) -> None:

@@ -84,8 +84,8 @@ def test_policies(run: Run, counted: Path) -> None:
     assert ran.err.splitlines() == [
         "using model cooccurrence (models/cooccurrence)",
         "policies: min-score 2, cap artist=1, back-off",
-        "before: coverage 0.8000, Gini 0.3556, 1 lists of fewer than 2",
-        "after: coverage 1.0000, Gini 0.2800, 0 lists of fewer than 2",
+        "before: coverage 0.8000, Gini 0.3556, 1 lists with fewer than 2 results",
+        "after: coverage 1.0000, Gini 0.2800, 0 lists with fewer than 2 results",
         "overlap@2 0.7000",
         "wrote 5 lines to l.txt",
     ]
@@ -153,7 +153,7 @@ def test_folders_are_told_before_the_search(run: Run, compass: Path) -> None:
     ran = run("export", compass / "there", "--workspace", compass)
     assert ran.code == 1 and "there is a folder, but lists go into one file; name a file, or add --shards" in ran.err
     ran = run("export", f"{compass}/new/", "--workspace", compass)
-    assert ran.code == 2 and "names a folder, but lists go into one file; name a file, or add --shards" in ran.err
+    assert ran.code == 2 and "is a folder, but lists are written to one file; name a file, or add --shards" in ran.err
     assert not (compass / "new").exists()
 
 
@@ -175,7 +175,7 @@ def test_a_killed_export_is_resumed(run: Run, compass: Path) -> None:
     assert target.read_bytes() == b"the old one"
     assert (compass / ".l.txt.work").is_dir()
     ran = walked(run, "export", target, "-n", 2, "--resume", *at)
-    assert "another source or other settings; all was done anew" in ran.err
+    assert "another source or other settings; it starts again" in ran.err
     subprocess.run([sys.executable, "-c", script, "export", str(target), *at], capture_output=True, check=False)
     ran = walked(run, "export", target, "--resume", *at)
     assert ran.err.splitlines()[1] == "resumed after 6 of 6 lists"
@@ -185,19 +185,19 @@ def test_a_killed_export_is_resumed(run: Run, compass: Path) -> None:
 
 def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
     for words, code, says in (
-        (("-", "--shards", 2), 2, "stdout is one stream that cannot be resumed; leave out --shards and --resume"),
+        (("-", "--shards", 2), 2, "stdout cannot be sharded or resumed; leave out --shards and --resume"),
         (
             ("x", "--of", "recommendations"),
             2,
-            "--of recommendations and --histories FILE go together; give both or neither",
+            "--of recommendations and --histories FILE need each other; give both or neither",
         ),
-        (("x", "--seen"), 2, "--seen is for recommendations; leave it out"),
-        (("x", "--attributes", "log.csv"), 2, "--attributes are for --cap and --where; leave them out"),
-        (("x", "--cap", "artist"), 2, "--cap takes ATTRIBUTE=N, such as artist=2, but was given 'artist'"),
+        (("x", "--seen"), 2, "--seen needs --of recommendations; leave it out"),
+        (("x", "--attributes", "log.csv"), 2, "--attributes needs --cap or --where; leave it out"),
+        (("x", "--cap", "artist"), 2, "--cap takes ATTRIBUTE=N, such as artist=2, but is 'artist'"),
         (
             ("x", "--cap", f"artist={'9' * 5000}"),
             2,
-            f"--cap takes ATTRIBUTE=N, such as artist=2, but was given 'artist={'9' * 73}… (5,007 characters)'",
+            f"--cap takes ATTRIBUTE=N, such as artist=2, but is 'artist={'9' * 73}… (5,007 characters)'",
         ),
         (("x", "--of", "sessions", "--cap", "a=2"), 1, "--cap cannot be used with --of sessions; leave it out"),
         (
@@ -205,7 +205,11 @@ def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
             1,
             "candidates need a policy that selects from them; add a policy or leave them out",
         ),
-        (("x.vec", "--mutual"), 2, "vectors are written whole to a file, without policies; leave the options out"),
+        (
+            ("x.vec", "--mutual"),
+            2,
+            "vectors are exported to a file, without policies, filters or --resume; leave these options out",
+        ),
         (("x.vec",), 1, "model cooccurrence has no vectors; export its lists, or name another model"),
         (("x", "--cap", "a=2", "--attributes", "none.csv"), 1, "no file none.csv; check the path"),
         (("x", "--format", "tvs"), 1, "unknown format 'tvs'; did you mean 'tsv'?"),

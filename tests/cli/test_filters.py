@@ -36,7 +36,7 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("", "--min-length 2 removed 0 sessions, 0 items, 0 events\n", "2\t3\t7\n"),
         (
             "--gap 30min",
-            "--gap 30min made 3 sessions of 2\n--min-length 2 removed 0 sessions, 0 items, 0 events\n",
+            "--gap 30min regrouped 2 sessions into 3\n--min-length 2 removed 0 sessions, 0 items, 0 events\n",
             "3\t3\t7\n",
         ),
         (
@@ -68,7 +68,7 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         (
             "--gap 30min --min-count 2 --min-length 2",
-            "--gap 30min made 3 sessions of 2\n"
+            "--gap 30min regrouped 2 sessions into 3\n"
             "--min-count 2 removed 0 sessions, 1 items, 1 events\n"
             "--min-length 2 removed 1 sessions, 0 items, 1 events\n",
             "2\t2\t5\n",

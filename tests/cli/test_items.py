@@ -60,7 +60,7 @@ def test_items_by_parts_of_names(run: Run, tracks: Path) -> None:
     assert [row[0] for row in walked(run, "items", "joga").rows] == ["t4"]
     assert [row[0] for row in walked(run, "items", "t5").rows] == ["t5"]
     ran = walked(run, "items", "run", "-n", 1)
-    assert len(ran.rows) == 1 and "4 items, the first 1; -n shows more" in ran.err
+    assert len(ran.rows) == 1 and "showing 1 of 4 items; -n shows more" in ran.err
     one = json.loads(walked(run, "items", "Running", "--json").out)
     assert (one["item"], one["count"], one["features"]["artist"], one["features"]["year"]) == (
         "t5",
@@ -75,7 +75,7 @@ def test_items_with_typos(run: Run, tracks: Path) -> None:
     for query, found in (("Draem", ["t1", "t2", "t3"]), ("runing", ["t5"]), ("dreem run", ["t1", "t2", "t3"])):
         ran = walked(run, "items", query)
         assert [row[0] for row in ran.rows] == found, query
-        assert f"nothing holds {query!r}; these nearly do" in ran.err
+        assert f"no item contains {query!r}; similar items follow" in ran.err
     ran = run("items", "xyzzy")
     assert (ran.code, ran.out) == (1, "") and "no item holds 'xyzzy', or words like it, among the 5" in ran.err
     assert run("items", "a", "--model", "cooccurrence", "--sessions", "log").code == 2

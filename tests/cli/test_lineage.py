@@ -74,7 +74,7 @@ def test_commands_name_the_other_data(run: Run, two: Path) -> None:
 
 def test_report_is_about_one_line(run: Run, two: Path) -> None:
     ran = walked(run, "report", "--no-compare", "--no-curves", "--map", "pca")
-    assert "model svd of sessions big is left out; --model svd takes it" in ran.err
+    assert "model svd of sessions big is left out; --model svd includes it" in ran.err
 
 
 WHY = "model svd was retrained after index svd-flat was built from it; rebuild the index"

@@ -90,7 +90,7 @@ def test_verify_names_the_damaged_and_exits_with_1(run: Run, compass: Path) -> N
     damaged = f"{path} is damaged (its checksum differs); write the artifact again"
     assert ran.code == 1
     assert ran.out == f"models\tcompass\t{damaged}\nindexes\tcompass-flat\tok\n"
-    assert ran.err == "embedrec: 1 of 2 artifacts are damaged; write them again\n"
+    assert ran.err == "embedrec: 1 of 2 artifacts are damaged; create them again\n"
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -111,7 +111,7 @@ def test_a_test_part_is_held_out_and_not_filtered(run: Run, clicks: Path) -> Non
     arguments = ("prepare", "sessions", clicks / "train.parquet", "--test", clicks / "test.parquet")
     ran = walked(run, *arguments, "--min-count", "2", "--rounds", "1", "--workspace", clicks)
     assert ran.out == "1\t2\t2\n"
-    assert f"--test {clicks}/test.parquet holds 2 sessions, 7 events, 4 questions\n" in ran.err
+    assert f"--test {clicks}/test.parquet: 2 sessions, 7 events, 4 test cases\n" in ran.err
     artifact = artifacts.read(clicks / "sessions" / "train", "sessions")
     assert artifact.about["split"] == {
         "rule": "given",

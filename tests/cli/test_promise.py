@@ -74,7 +74,7 @@ def test_a_promise(run: Run, made: Embeddings) -> None:
         (("--type", "flat"), 0, "wrote one.svg"),
         (("--type", "IVF4,Flat", "--of", "items"), 0, "wrote one.svg"),
         (("--max-p95", "0.01us", "--type", "flat"), 3, "wrote one.svg"),
-        (("--max-ram", "10"), 3, "nothing was measured, so that there is no plot to write to one.svg"),
+        (("--max-ram", "10"), 3, "no measurements; one.svg is not written"),
     ],
 )
 def test_a_plot_is_drawn_of_whatever_was_measured(
@@ -131,7 +131,7 @@ def test_verify_measures_again(run: Run, made: Embeddings) -> None:
     assert ran.code == 1
     (broken,) = [row[2] for row in ran.rows if row[1] == "broken"]
     assert broken.endswith("on 700 fresh items, below the 0.95 that was promised; build the index again")
-    assert ran.err == "embedrec: 1 of 3 indexes find less than they should; build them again\n"
+    assert ran.err == "embedrec: 1 of 3 indexes have lower recall than their target; build them again\n"
     assert walked(run, "verify").out.count("\tok\n") == 4  # their bytes are as they were written
 
 

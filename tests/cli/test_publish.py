@@ -40,7 +40,7 @@ def test_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
     at = ("--workspace", compass)
     planned = walked(run, "publish", "redis", redis_url, "-n", 2, "--dry-run", *at)
     assert planned.rows == [["redis", "6", "388"]] and not redis.keys()
-    assert planned.err.splitlines()[1:] == ["nothing was written; this would be"]
+    assert planned.err.splitlines()[1:] == ["nothing is written; the plan:"]
     ran = walked(run, "publish", "redis", redis_url, "-n", 2, *at)
     assert ran.rows[0][:4] == ["redis", "1", "6", "388"]
     shown = re.sub(r":\d+/0", ":PORT/0", ran.err)
@@ -50,7 +50,7 @@ def test_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
     ]
     assert {item: redis.lrange(f"embedrec:1:{item}", 0, -1) for item in LISTS} == LISTS
     again = walked(run, "publish", "redis", redis_url, "-n", 2, *at, "--json")
-    assert "serves this as generation 1; nothing had to be written" in again.err
+    assert "already serves this content as generation 1; nothing is written" in again.err
     assert json.loads(again.out) == {"target": "redis", "generation": 1, "seconds": json.loads(again.out)["seconds"]}
     walked(
         run,
@@ -115,7 +115,7 @@ def test_qdrant_and_parquet(run: Run, compass: Path, tmp_path: Path) -> None:
     assert ran.rows[0][:4] == ["parquet", "1", "12", "6"]
     planned = walked(run, "publish", "parquet", tmp_path / "none", "-n", 2, "--dry-run", *at).rows[0]
     assert planned[:3] == ["parquet", "12", "6"] and not (tmp_path / "none").exists()
-    assert "nothing had to be written" in walked(run, "publish", "parquet", tmp_path / "files", "-n", 2, *at).err
+    assert "nothing is written" in walked(run, "publish", "parquet", tmp_path / "files", "-n", 2, *at).err
 
 
 def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,17 +252,17 @@ def gone_back(run: Run, words: tuple[object, ...], workspace: Path) -> None:
     assert {g["source"] for g in before} <= {"index compass-flat", ""} and len({g["fingerprint"] for g in before}) == 2
     ran = walked(run, *words, "--rollback", *at)
     assert json.loads(ran.out)["generation"] == 1 and json.loads(ran.out)["before"] == 2
-    assert "serves generation 1 instead of 2" in ran.err and "using" not in ran.err
+    assert "serves generation 1 again, not 2" in ran.err and "using" not in ran.err
     again = walked(run, *words, "-n", 1, "--grace", 0, *at)
-    assert "serves this as generation 1; nothing had to be written" in again.err
+    assert "already serves this content as generation 1; nothing is written" in again.err
     assert json.loads(walked(run, *words, "--rollback", "--generation", 2, *at).out)["generation"] == 2
     for more, code, says in (
         (("--rollback", "--generation", 2), 1, "generation 2 is served already"),
         (("--rollback", "--generation", 7), 1, "there is no generation 7; the generations are 1, 2"),
-        (("--generation", 1), 2, "--generation is for --rollback"),
-        (("--rollback", "--list"), 2, "leave one out"),
-        (("--rollback", "-n", 3), 2, "--rollback publishes nothing; leave out -n"),
-        (("--list", "--index", "compass-flat"), 2, "--list publishes nothing; leave out --index"),
+        (("--generation", 1), 2, "--generation needs --rollback"),
+        (("--rollback", "--list"), 2, "mutually exclusive"),
+        (("--rollback", "-n", 3), 2, "-n has no effect with --rollback"),
+        (("--list", "--index", "compass-flat"), 2, "--index has no effect with --list"),
     ):
         ran = run(*words, *more, *at)
         assert (ran.code, ran.out) == (code, "") and says in ran.err
@@ -276,7 +276,7 @@ def test_rollback_of_qdrant(run: Run, compass: Path) -> None:
 
 def test_rollback_of_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
     words = ("publish", "redis", redis_url)
-    assert "no generation was published there" in walked(run, *words, "--list", "--workspace", compass).err
+    assert "no generations" in walked(run, *words, "--list", "--workspace", compass).err
     gone_back(run, words, compass)
     assert (redis.get("embedrec:served"), redis.lrange("embedrec:2:north", 0, -1)) == ("2", LISTS["north"])
     redis.delete("embedrec:1:west")

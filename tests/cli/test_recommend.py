@@ -78,10 +78,8 @@ def test_an_index_of_sessions_is_not_taken_for_one_of_items(vectors: Path, run: 
 
 
 def test_neighbours_refuses_what_does_not_fit(vectors: Path, run: Run) -> None:
-    assert "give items, or a session with --session; not both" in fails(run, "neighbours", code=2)
-    assert "give items, or a session with --session; not both" in fails(
-        run, "neighbours", "a", "--session", "s1", code=2
-    )
+    assert "give either ITEM... or --session" in fails(run, "neighbours", code=2)
+    assert "give either ITEM... or --session" in fails(run, "neighbours", "a", "--session", "s1", code=2)
     assert "no training session is called 's9'; check its id" in fails(run, "neighbours", "--session", "s9")
     assert "model sr (sr) has no vectors" in fails(run, "neighbours", "a", "--model", "sr")
     walked(run, "prepare", "table", "shop.csv", "--min-length", 3)

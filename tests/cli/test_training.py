@@ -71,14 +71,14 @@ def test_an_interrupted_training_is_told_when_it_is_given_up(run: Run, prepared:
     with artifacts.writing(prepared / "checkpoints" / "two-tower", "checkpoint", {"identity": {}}):
         pass
     done = walked(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
-    assert "an interrupted training of this name is given up; --resume would go on with it" in done.err
+    assert "starting again; --resume continues the interrupted training in" in done.err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("train", "sr", "--device", "cuda"), "sr trains on the CPU only; leave --device out"),
-        (("train", "sr", "--resume"), "sr trains in one go and in one process; leave --resume out"),
+        (("train", "sr", "--resume"), "sr does not support --resume; leave it out"),
         (("evaluate", "sr", "--device", "cuda"), "sr trains on the CPU only; leave --device out"),
     ],
 )
@@ -91,7 +91,7 @@ def test_torchrun_for_a_model_of_one_process(run: Run, prepared: Path, monkeypat
     for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("LOCAL_RANK", "1")):
         monkeypatch.setenv(name, value)
     done = run("train", "sr", "--workspace", prepared)
-    assert done.err.endswith("embedrec: sr trains in one go and in one process; leave torchrun out\n")
+    assert done.err.endswith("embedrec: sr does not support torchrun; leave it out\n")
 
 
 def test_auto_says_what_it_chose(run: Run, prepared: Path) -> None:

@@ -45,7 +45,7 @@ def test_it_writes_settings_that_train_takes(run: Run, sessions: Path) -> None:
 def test_it_goes_on(run: Run, sessions: Path) -> None:
     walked(run, *TUNE, "--trials", 2)
     ran = walked(run, *TUNE, "--trials", 3)
-    assert "resumed: 2 of 3 trials were done before (tuning/sknn.jsonl)" in ran.err
+    assert "resumed: 2 of 3 trials were already done (tuning/sknn.jsonl)" in ran.err
     assert len(ran.rows) == 3
     failed = run(*TUNE, "--trials", 3, "--seed", 5)
     assert failed.code == 1
@@ -62,7 +62,7 @@ def test_it_goes_on(run: Run, sessions: Path) -> None:
         ("sknn --space neighbours", "--set takes key=value, but 'neighbours' has no '='"),
         (
             "sknn --space neighbours=1..9 --set neighbours=3",
-            "'neighbours' stands both in --space and in --set; leave one",
+            "'neighbours' is in both --space and --set; leave out one",
         ),
         ("sknn --name ../x", "'../x' cannot name a search; use letters"),
         ("sknn --trials 1 --metric recal@20", "there is no metric 'recal@20'; there are hit_rate@20"),

@@ -50,10 +50,10 @@ def test_info_and_verify_list_it(run: Run, torn: Path) -> None:
     ran = walked(run, "info")
     assert [row[:2] for row in ran.rows] == [["sessions", "log"], ["model", "cooccurrence"], ["model", "torn"]]
     assert ran.rows[-1][2:] == ["", "unreadable"]
-    assert ran.err.startswith("models/torn is unreadable: models/torn/manifest.json is damaged (")
+    assert ran.err.startswith("cannot read models/torn: models/torn/manifest.json is damaged (")
     assert run("info", "torn").err.startswith("embedrec: models/torn/manifest.json is damaged (")
     ran = run("verify")
-    assert ran.code == 1 and ran.err == "embedrec: 1 of 3 artifacts are damaged; write them again\n"
+    assert ran.code == 1 and ran.err == "embedrec: 1 of 3 artifacts are damaged; create them again\n"
     assert [row[2][:2] for row in ran.rows] == ["ok", "ok", "mo"]
 
 
@@ -81,6 +81,6 @@ def test_what_nobody_can_tell_of_is_named(run: Run, counted: Path, monkeypatch: 
     left = Path("models/.x.1-00000000.unlocked")
     left.mkdir()
     for words in (["info"], ["verify"]):
-        assert f"{left} is written by a command, or was left when one was killed" in walked(run, *words).err
+        assert f"{left} belongs to a running or a killed command" in walked(run, *words).err
     assert left.is_dir() and atomic.sweep(Path("models")) == [left]
     assert artifacts.read(Path("models/cooccurrence")).name == "cooccurrence"

@@ -47,7 +47,7 @@ def allowed_options(command: F) -> F:
     def checked(**given: Any) -> Any:
         attributes = given.pop("attributes")
         if attributes is not None and not given["where"]:
-            raise click.UsageError("--attributes are for --where; give both or neither")
+            raise click.UsageError("--attributes needs --where; give both or neither")
         return command(allowed=_allowed(given, attributes), **given)
 
     return _options(_attributes(checked))  # type: ignore[return-value]

@@ -103,7 +103,7 @@ def test_what_libraries_say_becomes_sentences(tmp_path: Path) -> None:
         f"embedrec: a step in the background failed (ValueError: in a finaliser); {TRACEBACK}=1 shows where",
         "ours",
         "after",
-        "no artifacts in .; make some with `embedrec prepare SOURCE PATH` or `embedrec demo`",
+        "no artifacts in .; create some with `embedrec prepare SOURCE PATH` or `embedrec demo`",
     ]
     assert done.returncode == 0
 
