@@ -1,7 +1,7 @@
-"""What lists are like, beyond hits: how much of the catalogue they show, how popular and how alike their items are.
+"""Metrics beyond accuracy: how much of the catalogue lists cover, how popular and how similar their items are.
 
 coverage@k    share of the training catalogue that appears in some list
-gini@k        how unevenly items appear in lists, over the whole catalogue: 0 all alike, near 1 always the same
+gini@k        how unevenly items appear in lists, over the whole catalogue: 0 for all equally, near 1 for few items only
 popularity@k  mean training count of listed items, as a share of the most popular item's (Ludewig & Jannach 2018)
 novelty@k     mean of −log2 of listed items' share of all training events (Vargas & Castells 2011)
 diversity@k   mean over pairs in a list of 1 − cosine of the items' sets of training sessions, from a sample of lists
@@ -19,12 +19,12 @@ from embedrec.data.statistics import gini
 
 WHOLE = ("coverage", "gini", "diversity")
 LISTED = ("popularity", "novelty")
-_SAMPLED = 1000  # lists whose diversity is measured
-_ITEMS = 1 << 10  # in so many lists at a time that they hold about so many: all pairs of more would need gigabytes
+_SAMPLED = 1000  # lists for diversity
+_ITEMS = 1 << 10  # items, about, of the lists of one block: all pairs of more would need gigabytes
 
 
 def whole_metrics(lists: np.ndarray, train: Sessions, ks: Sequence[int], *, seed: int) -> dict[str, float]:
-    """coverage, gini and diversity at every k: figures of all lists together.
+    """coverage, gini and diversity at every k: metrics of all lists together.
 
     lists  (Q, max k) rows in the training vocabulary, −1 for missing
     """
@@ -40,7 +40,7 @@ def whole_metrics(lists: np.ndarray, train: Sessions, ks: Sequence[int], *, seed
 
 
 def list_metrics(lists: np.ndarray, train: Sessions, ks: Sequence[int]) -> dict[str, np.ndarray]:
-    """popularity and novelty at every k, a value a question: (Q,), NaN where a list is empty."""
+    """popularity and novelty at every k, a value a test case: (Q,), NaN for an empty list."""
     counts = np.bincount(train.items, minlength=len(train.vocab)).astype(np.float64)  # (n,)
     share = np.append(counts / max(counts.max(initial=1), 1), 0)  # the last is for −1
     with np.errstate(divide="ignore"):
@@ -77,11 +77,11 @@ def _diversity(lists: np.ndarray, train: Sessions, seed: int) -> float:
     rows[lists >= 0] = local
     values = []
     for part in np.array_split(rows, -(-rows.size // _ITEMS)):
-        some = np.unique(part[part >= 0])
-        cosines = (unit[some] @ unit[some].T).toarray()
+        block_items = np.unique(part[part >= 0])
+        cosines = (unit[block_items] @ unit[block_items].T).toarray()
         for row in part:
-            here = np.searchsorted(some, row[row >= 0])
-            block = cosines[np.ix_(here, here)]
-            pairs = len(here) * (len(here) - 1)
+            at = np.searchsorted(block_items, row[row >= 0])
+            block = cosines[np.ix_(at, at)]
+            pairs = len(at) * (len(at) - 1)
             values.append(1 - (block.sum() - np.trace(block)) / pairs)
     return float(np.mean(values))

@@ -1,5 +1,5 @@
-"""Bootstrap confidence intervals over sessions (Efron 1979): questions of one session are drawn together, since they
-are no independent evidence. Two models drawn with the same seed are drawn alike, so that differences are paired."""
+"""Bootstrap confidence intervals over sessions (Efron 1979). Test cases of one session are resampled together, as they
+are not independent. The same seed draws the same sessions for two models, so that differences are paired."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _DRAWN = 1 << 22  # sessions drawn at a time
 
 
 def resampled_means(values: np.ndarray, cluster: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
-    """Means of resampled questions: (draws, m) float64.
+    """Means of resampled test cases: (draws, m) float64.
 
-    values   (Q, m) metrics of each question; NaN is left out
-    cluster  (Q,) int: questions of equal number are drawn together
+    values   (Q, m) metrics of each test case; NaN is ignored
+    cluster  (Q,) int: cases of the same cluster are drawn together
     """
     _, cluster = np.unique(cluster, return_inverse=True)
     count = int(cluster.max(initial=-1)) + 1  # C
@@ -33,11 +33,11 @@ def resampled_means(values: np.ndarray, cluster: np.ndarray, *, draws: int = DRA
 
 
 def interval(means: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends (m,) of the percentile interval of resampled means (draws, m), NaN where there are none."""
+    """Lower and upper ends (m,) of the percentile interval of resampled means (draws, m); NaN for an empty column."""
     tail = (1 - level) / 2 * 100
     low, high = np.full((2, means.shape[1]), np.nan)
-    some = ~np.isnan(means).all(axis=0)
-    low[some], high[some] = np.nanpercentile(means[:, some], [tail, 100 - tail], axis=0)
+    valid = ~np.isnan(means).all(axis=0)
+    low[valid], high[valid] = np.nanpercentile(means[:, valid], [tail, 100 - tail], axis=0)
     return low, high
 
 

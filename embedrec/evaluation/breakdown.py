@@ -1,4 +1,4 @@
-"""Tables by kind of question: how long its history is, and how popular its target."""
+"""Metrics by length of the history, and by popularity of the target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def by_length(evaluation: Evaluation, metrics: Sequence[str]) -> Iterator[dict[s
     """Means of metrics by the number of known items in the history."""
     length = evaluation.questions.length
     starts = [start for start, _ in _LENGTHS]
-    group = np.searchsorted(starts, length, side="right") - 1  # −1: nothing known
+    group = np.searchsorted(starts, length, side="right") - 1  # −1: no known item
     for number, label in [(-1, "0"), *enumerate(label for _, label in _LENGTHS)]:
         yield from _row("length", label, group == number, evaluation, metrics)
 
@@ -26,7 +26,7 @@ def by_length(evaluation: Evaluation, metrics: Sequence[str]) -> Iterator[dict[s
 def by_popularity(evaluation: Evaluation, train: Sessions, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Means of metrics by the popularity of the target: its rank by training count among all items.
 
-    Of several targets, the mean rank of those that training knows counts.
+    For several targets, the mean rank of the known ones.
     """
     counts = np.bincount(train.items, minlength=len(train.vocab))
     place = np.empty(len(counts), dtype=np.int64)
@@ -43,9 +43,9 @@ def by_popularity(evaluation: Evaluation, train: Sessions, metrics: Sequence[str
 
 
 def _row(
-    what: str, label: str, here: np.ndarray, evaluation: Evaluation, metrics: Sequence[str]
+    what: str, label: str, mask: np.ndarray, evaluation: Evaluation, metrics: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """One line of the table; none where no question is of that kind."""
-    if here.any():
-        means = {m: mean_of(evaluation.values[m][here]) for m in metrics}
-        yield {what: label, "questions": int(here.sum()), **means}
+    """A row of the table; none for an empty group."""
+    if mask.any():
+        means = {m: mean_of(evaluation.values[m][mask]) for m in metrics}
+        yield {what: label, "questions": int(mask.sum()), **means}

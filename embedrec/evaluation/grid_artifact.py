@@ -1,4 +1,4 @@
-"""Grids on disk: a table and a plot, in one folder that appears whole."""
+"""Grids on disk: a table and a plot in one artifact."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def save_grid(grid: Grid, folder: Path, about: dict[str, Any], *, title: str) ->
 
 
 def discard(grid: Grid, parts: Path) -> None:
-    """Remove the finished parts of a grid below `parts`, and the folder itself where no other work has any there."""
+    """Remove the finished parts of a grid below `parts`, and the folder itself if it is then empty."""
     shutil.rmtree(parts / grid.fingerprint, ignore_errors=True)
-    with suppress(OSError):  # there is none, or it holds others
+    with suppress(OSError):  # missing, or not empty
         parts.rmdir()

@@ -1,4 +1,4 @@
-"""Similar items: against sessions nobody has seen, and against labels such as genres."""
+"""Evaluation of similar items, by held-out sessions and by labels such as genres."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
 from embedrec.splitting.test_cases import TestCases
 
-_BLOCK = 4096  # items asked at a time
+_BLOCK = 4096  # items queried at a time
 _LABELLED = 10  # neighbours with labels that are compared
 LABEL_OVERLAP = f"label_overlap@{_LABELLED}"
-_WITHIN = 20  # neighbours among which they are looked for
+_WITHIN = 20  # neighbours searched for labelled ones
 
 
 def evaluate_similar(
@@ -30,7 +30,7 @@ def evaluate_similar(
     labels: Any = None,
     report: Report = quiet,
 ) -> Evaluation:
-    """Neighbours judged by `questions` (see `companions`); coverage, gini and diversity are of all items' neighbours.
+    """Evaluate neighbours on `questions` (see `cooccurring_items`); coverage, gini and diversity cover all items.
 
     labels  (n, g) sparse 0/1 matrix of the training vocabulary's labels, or None; they add "label_overlap@10"
     """
@@ -43,17 +43,17 @@ def evaluate_similar(
 
 
 def neighbours(model: Model, train: Sessions, k: int) -> np.ndarray:
-    """What follows each item alone: (n, k) int32 rows in the training vocabulary, −1 for missing; the item is not in
-    its own list. Items that the model does not know have none."""
+    """The recommendations for each single item: (n, k) int32 rows in the training vocabulary, without the item itself,
+    −1 for missing. Items unknown to the model have none."""
     row_of = np.append(train.vocab.rows_of(model.vocab.ids), -1).astype(np.int32)
     lists = np.full((len(train.vocab), k), -1, dtype=np.int32)
     reach = min(k, len(model.vocab))
     for start in range(0, len(model.vocab), _BLOCK):
         items = np.arange(start, min(start + _BLOCK, len(model.vocab)))
         alone = Sessions(np.arange(len(items) + 1), items, model.vocab, items)
-        found = row_of[model.recommend(alone, reach, exclude_seen=True).rows]
+        rows = row_of[model.recommend(alone, reach, exclude_seen=True).rows]
         known = row_of[items] >= 0
-        lists[row_of[items][known], :reach] = found[known]
+        lists[row_of[items][known], :reach] = rows[known]
     return lists
 
 
@@ -63,8 +63,8 @@ def label_overlap(lists: np.ndarray, labels: Any) -> np.ndarray:
     lists   (n, k) rows of neighbours, −1 for missing
     labels  (n, g) sparse 0/1 matrix
 
-    Returns (m,) float64, a value for every item with labels, in their order; 0 where no neighbour has any. Raises
-    DataError when no item has labels.
+    Returns (m,) float64, a value for every item with labels, in order; 0 if no neighbour has any. Raises DataError if
+    no item has labels.
     """
     import scipy.sparse as sp
 
@@ -72,12 +72,12 @@ def label_overlap(lists: np.ndarray, labels: Any) -> np.ndarray:
     sizes = np.asarray(labels.sum(axis=1)).ravel()  # (n,) labels of each item
     items = np.flatnonzero(sizes)
     if not len(items):
-        raise DataError("none of the items has labels; check that the labels' ids or names are those of the items")
+        raise DataError("no item has labels; check that the labels use the items' ids or names")
     rows = lists[items]  # (m, k)
     usable = (rows >= 0) & (sizes[rows] > 0)
     usable &= np.cumsum(usable, axis=1) <= _LABELLED
-    query, place = np.nonzero(usable)
-    near = rows[query, place]
+    query, column = np.nonzero(usable)
+    near = rows[query, column]
     shared = np.asarray(labels[items[query]].multiply(labels[near]).sum(axis=1)).ravel()
     jaccard = shared / (sizes[items[query]] + sizes[near] - shared)
     total = np.bincount(query, jaccard, minlength=len(items))

@@ -1,7 +1,7 @@
-"""The grid of session kNN: hit rate and MRR for many numbers of neighbours and lengths of lists in one pass.
+"""The grid of session kNN: hit rate and MRR for many numbers of neighbours and list lengths in one pass.
 
 The article on SSCF in Python tries 10 to 150 neighbours and lists of 10 to 50. Candidates and their similarities do not
-depend on either, so that they are found once a question; each cell is what `evaluate` gives for it, to the last digit.
+depend on either, so they are computed once a test case. Each cell equals the result of `evaluate` to the last digit.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from embedrec.config import settings_of
+from embedrec.data.ranking_metrics import ranked_metrics
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
-from embedrec.evaluation.evaluate import EvaluationSettings, asked, check_lengths, mean_of
+from embedrec.evaluation.evaluate import EvaluationSettings, check_lengths, in_catalogue, mean_of
 from embedrec.evaluation.partial_results import Parts, missing
-from embedrec.evaluation.ranking_metrics import ranked_metrics
 from embedrec.evaluation.target_ranks import SHARE_BEFORE
 from embedrec.models.base import Model
 from embedrec.models.session_knn.model import SessionKnnModel
@@ -31,20 +31,20 @@ from embedrec.version import __version__
 
 NEIGHBOURS = (10, 25, 50, 75, 100, 125, 150)  # of the article
 AT = (10, 20, 30, 40, 50)
-_BLOCK = 2048  # questions that each thread answers between two parts
+_BLOCK = 2048  # test cases a thread between two saved parts
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """What came out.
+    """The result of a grid.
 
-    neighbours   g ascending numbers of neighbours
-    at           a ascending lengths of lists
+    neighbours   (g,) numbers of neighbours, ascending
+    at           (a,) list lengths, ascending
     hit_rate     (g, a) float64
     mrr          (g, a) float64
-    questions    how many were asked
-    seconds      what it took, without what was done before
-    fingerprint  SHA-256 of all that the figures depend on but the lengths of lists
+    questions    number of test cases
+    seconds      run time, without parts that were done before
+    fingerprint  SHA-256 of all that the ranks depend on
     """
 
     neighbours: tuple[int, ...]
@@ -56,7 +56,7 @@ class Grid:
     fingerprint: str
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row a cell: neighbours, k, hit_rate, mrr; by neighbours, then by length of the list."""
+        """A row a cell: neighbours, k, hit_rate, mrr; ordered by neighbours, then by k."""
         return [
             {"neighbours": count, "k": k, "hit_rate": float(self.hit_rate[g, a]), "mrr": float(self.mrr[g, a])}
             for g, count in enumerate(self.neighbours)
@@ -74,27 +74,27 @@ def evaluate_grid(
     parts: Path | None = None,
     report: Report = quiet,
 ) -> Grid:
-    """Ask a session kNN questions with every number of neighbours, and judge lists of every length of `terms.at`.
+    """Evaluate a session-kNN model with every number of neighbours, at every list length of `terms.at`.
 
-    model       a session kNN; its own number of neighbours does not matter, and it works with all its threads
-    train       what it was trained on: the catalogue
-    neighbours  how many are listened to
-    parts       finished parts are kept in a folder of this work below it, and found again; whoever has written the
-                table removes it (`discard`); None keeps nothing
-    report      "progress" with `done` and `total` questions; "resumed" likewise, where some were done before
+    model       a session-kNN model; its own number of neighbours does not matter; uses all its threads
+    train       the training sessions: the catalogue
+    neighbours  numbers of neighbours
+    parts       folder below which finished parts are saved and reused; `discard` removes them once the table is
+                written; None saves nothing
+    report      "progress" with `done` and `total` test cases; "resumed" likewise, if some were done before
 
     Raises SettingsError for numbers of neighbours below 1, lists longer than the catalogue, other models and those
-    whose answers have no rank, DataError when no question is left.
+    without ranks, DataError if no test case is left.
     """
     started = perf_counter()
     if not isinstance(model, SessionKnnModel):
-        raise SettingsError(f"a grid is of numbers of neighbours, but {model.recipe.name} has none; ask a session kNN")
+        raise SettingsError(f"a grid needs a session-kNN model; {model.recipe.name} is not one")
     sizes = check_neighbours(neighbours)
     check_lengths(terms, train)
-    questions = asked(questions, train, terms).reindex(model.vocab)
+    questions = in_catalogue(questions, train, terms).reindex(model.vocab)
     fingerprint = _fingerprint(model, questions, terms, sizes)
     kept = None if parts is None else Parts(parts / fingerprint, fingerprint, len(questions), len(sizes))
-    ranks = np.full((len(questions), len(sizes)), np.nan)  # (Q, g) place of the best target, infinite where none is
+    ranks = np.full((len(questions), len(sizes)), np.nan)  # (Q, g) rank of the best target, infinite for a miss
     done = np.zeros(len(questions), dtype=bool)
     if kept is not None:
         done, ranks = kept.load()
@@ -114,14 +114,14 @@ def evaluate_grid(
 def check_neighbours(neighbours: Sequence[int]) -> tuple[int, ...]:
     """The numbers of neighbours, ascending, each once. Raises SettingsError for none, and for numbers below 1."""
     if not len(neighbours) or min(neighbours) < 1:
-        raise SettingsError(f"numbers of neighbours must be at least 1, but were given {tuple(neighbours)}")
+        raise SettingsError(f"numbers of neighbours must be at least 1, but are {tuple(neighbours)}")
     return tuple(sorted({int(count) for count in neighbours}))
 
 
 def _ranks(
     model: SessionKnnModel, questions: TestCases, block: slice, sizes: tuple[int, ...], terms: EvaluationSettings
 ) -> np.ndarray:
-    """The rank of the best target of each question of a block, as of `ranking.rank` with each size: (b, g) float64."""
+    """The rank of the best target of each case of a block, equal to that of `rank`, for each size: (b, g) float64."""
     ends = questions.offsets[block.start : block.stop + 1]
     targets = questions.targets[ends[0] : ends[-1]]
     histories = questions.histories(block.start, block.stop)
@@ -140,7 +140,7 @@ def _fingerprint(
 ) -> str:
     """SHA-256 of what ranks depend on: training data, questions, settings, grid, ties, seen, and the version."""
     sessions = questions.sessions
-    said = {
+    manifest = {
         "version": __version__,
         "recipe": model.recipe.name,
         "settings": {**settings_of(model.recipe), "neighbours": sizes},
@@ -158,7 +158,7 @@ def _fingerprint(
         "offsets": questions.offsets,
         "targets": questions.targets,
     }
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)

@@ -1,4 +1,4 @@
-"""Paired differences between models that answered the same questions."""
+"""Paired differences between models evaluated on the same test cases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from embedrec.errors import DataError
 from embedrec.evaluation.bootstrap import interval
 from embedrec.evaluation.evaluate import Evaluation
 
-_COLUMNS = ("session", "length", "offsets", "targets")  # of questions
+_COLUMNS = ("session", "length", "offsets", "targets")  # of test cases
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Difference:
 
 
 def differences(one: Evaluation, other: Evaluation) -> list[Difference]:
-    """Of every metric that has a value a question, in the order of `one.values`.
+    """The difference of every metric with a value a test case, in the order of `one.values`.
 
-    The same sessions are drawn for both, so that what is hard for both cancels out. Raises DataError when the
-    questions or the terms are not the same.
+    The same sessions are resampled for both, so that shared difficulty cancels out. Raises DataError if the test cases
+    or the settings differ.
     """
     same = all(np.array_equal(getattr(one.questions, c), getattr(other.questions, c)) for c in _COLUMNS)
     if one.terms != other.terms or not same:
-        raise DataError("two models can be compared only where they answered the same questions on the same terms")
+        raise DataError("a comparison needs the same test cases and settings of both models; evaluate both again")
     low = high = None
     if one.terms.draws:
         low, high = interval(one.resampled - other.resampled)

@@ -1,4 +1,4 @@
-"""Finished parts of long work, kept on disk as they are done, so that a killed run goes on where it was."""
+"""Finished parts of a long computation, saved on disk, so that an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NAME = re.compile(r"([0-9]{1,18})-([0-9]{1,18})\.part")
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of one piece of work: rows of a table (count, width) of float64, a file for every block of rows.
+    """The parts of one computation: rows of a table (count, width) of float64, a file for every block of rows.
 
-    folder  where the files lie; what is found there and is no part of this work is passed over
-    key     names the work, all that its results depend on: a part of another key is no part of it
+    folder  of the files; files of other computations in it are ignored
+    key     identifies the computation by all that its results depend on
 
-    A file is the SHA-256 of key, rows and numbers, and the numbers, little-endian. It appears whole or not at all.
+    A file is the SHA-256 of key, rows and numbers, followed by the little-endian numbers. It is written atomically.
     """
 
     folder: Path
@@ -31,14 +31,14 @@ class Parts:
     width: int
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)  # what cannot be written is known before the work begins
+        self.folder.mkdir(parents=True, exist_ok=True)  # fails before the computation if it cannot be written
 
     def load(self) -> tuple[np.ndarray, np.ndarray]:
-        """What is done: a mask (count,) bool and the table (count, width) float64, NaN where nothing is."""
+        """A mask of the finished rows (count,) bool, and the table (count, width) float64, NaN in the other rows."""
         done, table = np.zeros(self.count, dtype=bool), np.full((self.count, self.width), np.nan)
         for file in sorted(self.folder.iterdir()):
-            found = _NAME.fullmatch(file.name)
-            start, stop = (0, 0) if found is None else (int(found[1]), int(found[2]))
+            match = _NAME.fullmatch(file.name)
+            start, stop = (0, 0) if match is None else (int(match[1]), int(match[2]))
             if not 0 <= start < stop <= self.count:
                 continue
             numbers = self._read(file, start, stop)
@@ -47,19 +47,19 @@ class Parts:
         return done, table
 
     def save(self, start: int, numbers: np.ndarray) -> None:
-        """Keep the rows from `start` on, (b, width) float64."""
+        """Save the rows from `start` on, (b, width) float64."""
         stop, content = start + len(numbers), _bytes(numbers)
         with atomic_file(self.folder / f"{start}-{stop}.part", "wb", follow=False) as file:
             file.write(self._digest(start, stop, content) + content)
 
     def _read(self, file: Path, start: int, stop: int) -> np.ndarray | None:
-        """The rows of a file, None where it is no part of this work: torn, or another's."""
+        """The rows of a file; None for a damaged file or one of another computation."""
         size = hashlib.sha256().digest_size
         try:
             if not file.is_file() or file.stat().st_size != size + (stop - start) * self.width * 8:
                 return None
             content = file.read_bytes()
-        except OSError:  # it will be written again
+        except OSError:  # it is computed again
             return None
         if self._digest(start, stop, content[size:]) != content[:size]:
             return None
@@ -70,7 +70,7 @@ class Parts:
 
 
 def missing(done: np.ndarray, block: int) -> Iterator[slice]:
-    """The rows that a mask (count,) leaves to do, in blocks of at most so many."""
+    """The unfinished rows of a mask (count,), in blocks of at most `block` rows."""
     left = np.flatnonzero(~done)
     for run in np.split(left, np.flatnonzero(np.diff(left) > 1) + 1) if len(left) else ():
         for at in range(0, len(run), block):

@@ -1,4 +1,4 @@
-"""Ranks: a model answers questions, and each target gets its place in the ranking of the whole catalogue."""
+"""Ranks of targets in a model's ranking of the whole catalogue."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ from embedrec.progress import Report, quiet
 from embedrec.splitting.test_cases import TestCases
 
 Ties = Literal["conservative", "standard", "median"]
-SHARE_BEFORE = {"standard": 0.0, "conservative": 1.0, "median": 0.5}  # of the items of equal score, of those no targets
+SHARE_BEFORE = {
+    "standard": 0.0,
+    "conservative": 1.0,
+    "median": 0.5,
+}  # of the tied items that are no targets
 
-_BLOCK = 4096  # questions answered at a time
-_EVENTS = 1 << 22  # of their histories at a time: those of every prefix of a session grow with its squared length
-_WIDE = 1 << 22  # results held at a time where lists get long
-_WIDER = 8  # so many times longer lists are asked for until ties end inside of them
+_BLOCK = 4096  # test cases at a time
+_EVENTS = 1 << 22  # events of their histories at a time: prefixes of a session grow with its squared length
+_WIDE = 1 << 22  # results at a time of longer lists
+_WIDER = 8  # factor by which lists grow until ties end inside them
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """What a model answered to Q questions with T targets.
+    """The lists of a model for Q test cases with T targets.
 
     vocab    the model's items
-    rows     (Q, k) int32 the first k of each list, −1 where it is shorter; a list that is cut among items of equal
-             score holds those targets of that score whose rank is within it, and no others
+    rows     (Q, k) int32 the first k of each list, −1 for missing; of the items that tie at its end, only targets whose
+             rank is at most k are guaranteed to be in it
     scores   (Q, k) float32
-    offsets  (Q+1,) int64 targets of each question, as in `TestCases`
-    ranks    (T,) float64 place of each target, 1 for the first; infinite beyond k
+    offsets  (Q+1,) int64 targets of each case, as in `TestCases`
+    ranks    (T,) float64 rank of each target, from 1; infinite beyond k
     """
 
     vocab: Vocab
@@ -51,14 +55,14 @@ def rank(
     ties: Ties = "conservative",
     report: Report = quiet,
 ) -> Ranking:
-    """The lists of a model and the ranks of the targets, among all items of the model.
+    """The lists of a model, and the ranks of the targets among all its items.
 
-    k     lists are so long at most; shorter when the model has fewer items
+    k     list length; shorter if the model has fewer items
     exclude_seen  whether items of the history are left out
-    ties  where a target stands among items of equal score: "standard" first (#(>) + 1), "conservative" last (#(≥)),
-          "median" in the middle. Several targets of equal score take places beside each other. An item that a model
-          gives no score is never a hit.
-    report  "progress" with `done` and `total` questions
+    ties  rank of a target among items of equal score: "standard" first (#(>) + 1), "conservative" last (#(≥)),
+          "median" in the middle. Several targets of equal score have consecutive ranks. An item without a score is
+          never a hit.
+    report  "progress" with `done` and `total` test cases
     """
     questions = questions.reindex(model.vocab)
     k = min(k, len(model.vocab))
@@ -66,7 +70,7 @@ def rank(
     scores = np.empty((len(questions), k), dtype=np.float32)
     ranks = np.empty(len(questions.targets))
     for start, stop in _blocks(questions.length):
-        rows[start:stop], scores[start:stop], ranks[slice(*questions.offsets[[start, stop]])] = _answered(
+        rows[start:stop], scores[start:stop], ranks[slice(*questions.offsets[[start, stop]])] = _rank_block(
             model, questions, start, stop, k, exclude_seen, ties
         )
         report("progress", done=stop, total=len(questions), unit="questions")
@@ -74,7 +78,7 @@ def rank(
 
 
 def _blocks(length: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges that cover all questions, of `_BLOCK` at most, and fewer where their histories (Q,) are long."""
+    """Ranges that cover all cases, of at most `_BLOCK` cases, and fewer for long histories (Q,)."""
     events = np.concatenate([[0], np.cumsum(length)])
     start = 0
     while start < len(length):
@@ -84,44 +88,44 @@ def _blocks(length: np.ndarray) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _answered(
+def _rank_block(
     model: Model, questions: TestCases, start: int, stop: int, k: int, exclude_seen: bool, ties: Ties
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lists (b, k), their scores (b, k), and ranks of the targets (t,) of questions start … stop − 1."""
+    """Lists (b, k), their scores (b, k), and ranks of the targets (t,) of cases start … stop − 1."""
     n = len(model.vocab)
     histories = questions.histories(start, stop)
     offsets = questions.offsets[start : stop + 1] - questions.offsets[start]
     targets = questions.targets[slice(*questions.offsets[[start, stop]])]
-    reach = min(k + 1, n)  # one more shows whether ties go on
-    found = model.recommend(histories, reach, exclude_seen=exclude_seen)
-    ranks, undecided = target_ranks(found.rows, found.scores, offsets, targets, k, ties, complete=reach == n)
-    rows, scores = _first(found, offsets, targets, ranks, k)
+    reach = min(k + 1, n)  # one more shows whether ties continue
+    top = model.recommend(histories, reach, exclude_seen=exclude_seen)
+    ranks, undecided = target_ranks(top.rows, top.scores, offsets, targets, k, ties, complete=reach == n)
+    rows, scores = _first(top, offsets, targets, ranks, k)
     left = np.flatnonzero(undecided)
     while len(left):
         reach = min(reach * _WIDER, n)
         for part in np.array_split(left, -(-len(left) * reach // _WIDE)):
             wide = model.recommend(histories.take(part), reach, exclude_seen=exclude_seen)
             counts = np.diff(offsets)[part]
-            some = np.concatenate([[0], np.cumsum(counts)])
-            at = np.repeat(offsets[part] - some[:-1], counts) + np.arange(some[-1])
+            starts = np.concatenate([[0], np.cumsum(counts)])
+            at = np.repeat(offsets[part] - starts[:-1], counts) + np.arange(starts[-1])
             ranks[at], undecided[part] = target_ranks(
-                wide.rows, wide.scores, some, targets[at], k, ties, complete=reach == n
+                wide.rows, wide.scores, starts, targets[at], k, ties, complete=reach == n
             )
-            rows[part], scores[part] = _first(wide, some, targets[at], ranks[at], k)
+            rows[part], scores[part] = _first(wide, starts, targets[at], ranks[at], k)
         left = np.flatnonzero(undecided)
     return rows, scores, ranks
 
 
 def _first(
-    found: TopK, offsets: np.ndarray, targets: np.ndarray, ranks: np.ndarray, k: int
+    top: TopK, offsets: np.ndarray, targets: np.ndarray, ranks: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The first k of lists, and their scores, without the targets that ties put behind them: both (b, k)."""
-    question, at = _found(found.rows, offsets, targets)
+    """The first k of lists, and their scores, without targets that ties rank beyond k: both (b, k)."""
+    question, at = _positions(top.rows, offsets, targets)
     late = (at >= 0) & np.isinf(ranks)
-    behind = np.zeros(found.rows.shape, dtype=bool)
-    behind[question[late], at[late]] = True
-    order = np.argsort(behind, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(found.rows, order, 1).astype(np.int32), np.take_along_axis(found.scores, order, 1)
+    beyond = np.zeros(top.rows.shape, dtype=bool)
+    beyond[question[late], at[late]] = True
+    order = np.argsort(beyond, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(top.rows, order, 1).astype(np.int32), np.take_along_axis(top.scores, order, 1)
 
 
 def target_ranks(
@@ -134,42 +138,42 @@ def target_ranks(
     *,
     complete: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks (t,) of targets in lists, infinite beyond k; and for which questions (b,) ties may go on beyond the list.
+    """Ranks (t,) of targets in lists, infinite beyond k; and whether ties of each case (b,) may go beyond the list.
 
     rows, scores  (b, r) best first, −1 / −inf for missing
-    offsets       (b+1,), targets (t,): the targets of each question; −1 is never found
-    complete      whether the lists hold all there is
+    offsets       (b+1,), targets (t,): the targets of each case; −1 is always a miss
+    complete      whether the lists contain all items
     """
     b, r = rows.shape
     place = np.arange(r)
-    change = np.ones((b, r + 1), dtype=bool)  # whether another score begins here
+    change = np.ones((b, r + 1), dtype=bool)  # whether a new score begins
     change[:, 1:-1] = scores[:, 1:] != scores[:, :-1]
-    first = np.maximum.accumulate(np.where(change[:, :-1], place, 0), axis=1)  # (b, r) where equal scores begin
-    after = np.minimum.accumulate(np.where(change[:, 1:], place + 1, r)[:, ::-1], axis=1)[:, ::-1]  # and end
-    question, at = _found(rows, offsets, targets)
+    first = np.maximum.accumulate(np.where(change[:, :-1], place, 0), axis=1)  # (b, r) start of equal scores
+    after = np.minimum.accumulate(np.where(change[:, 1:], place + 1, r)[:, ::-1], axis=1)[:, ::-1]  # and their end
+    question, at = _positions(rows, offsets, targets)
     ranks = np.full(len(targets), np.inf)
     hit = np.flatnonzero(at >= 0)
     question, at = question[hit], at[hit]
     begin, size = first[question, at], (after - first)[question, at]
     _, group, beside = np.unique(question * r + begin, return_inverse=True, return_counts=True)
     order = np.lexsort([at, group])
-    nth = np.empty(len(hit), dtype=np.int64)  # which of the targets of equal score
+    nth = np.empty(len(hit), dtype=np.int64)  # position among targets of equal score
     nth[order] = np.arange(len(hit)) - np.repeat(np.cumsum(beside) - beside, beside)
-    spare = size - beside[group]  # items of that score that are no targets
+    spare = size - beside[group]  # other items of that score
     ranks[hit] = begin + SHARE_BEFORE[ties] * spare + nth + 1
     ranks[ranks > k] = np.inf
     undecided = (rows[:, -1] >= 0) & (first[:, -1] < k) & (not complete)
     return ranks, undecided
 
 
-def _found(rows: np.ndarray, offsets: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of every target its question (t,), and its place in that list (t,), −1 where it is not there."""
+def _positions(rows: np.ndarray, offsets: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The case of every target (t,), and its position in the case's list (t,), −1 if it is missing."""
     b, r = rows.shape
     question = np.repeat(np.arange(b), np.diff(offsets))
     n = int(max(rows.max(initial=0), targets.max(initial=0))) + 1
     keys = np.where(rows >= 0, np.arange(b)[:, None] * n + rows, -1).ravel()
     order = np.argsort(keys)
-    wanted = question * n + targets
-    near = np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)
-    same = (keys[order[near]] == wanted) & (targets >= 0)
+    keys_of_targets = question * n + targets
+    near = np.minimum(np.searchsorted(keys, keys_of_targets, sorter=order), len(keys) - 1)
+    same = (keys[order[near]] == keys_of_targets) & (targets >= 0)
     return question, np.where(same, order[near] % r, -1)

@@ -1,4 +1,4 @@
-"""Runs: ranked lists and what was relevant, written so that anyone can compute the metrics again.
+"""Runs: ranked lists and relevance judgements, in files from which other tools can compute the metrics.
 
 A run is a folder: `run.parquet` (question, rank, item, score) and `qrels.parquet` (question, item), with ids; the same
 as `run.trec` (`question Q0 item rank score tag`) and `qrels.trec` (`question 0 item 1`), which trec_eval, ir-measures,
@@ -17,33 +17,33 @@ from urllib.parse import quote
 import numpy as np
 
 from embedrec.data.parquet_io import from_arrow, to_arrow
+from embedrec.data.ranking_metrics import ranked_metrics
 from embedrec.data.vocab import Vocab, as_ids, one_kind
 from embedrec.errors import DataError, SettingsError
 from embedrec.evaluation.evaluate import Evaluation
-from embedrec.evaluation.ranking_metrics import ranked_metrics
 from embedrec.runtime.decoding import decoding
 from embedrec.storage import artifacts
 
-_AT_ONCE = 1 << 18  # lines of a TREC file written at a time
-_PLAIN = "".join(map(chr, range(33, 127))).replace("%", "")  # stays as it is; the rest is percent-encoded
+_AT_ONCE = 1 << 18  # lines of a TREC file at a time
+_PLAIN = "".join(map(chr, range(33, 127))).replace("%", "")  # the other characters are percent-encoded
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Q questions with ranked lists and T relevant items in all.
+    """Q queries with ranked lists and T relevant items in all.
 
-    question  (R,) int64 question of each ranked item, ascending
+    question  (R,) int64 query of each ranked item, ascending
     place     (R,) int64 its rank in the list, from 1
     item      (R,) ids
-    asked     (T,) int64 question of each relevant item, ascending
+    judged    (T,) int64 query of each relevant item, ascending
     relevant  (T,) ids
-    grades    (T,) how relevant each is, above 0; None where all are alike
+    grades    (T,) relevance of each, above 0; None if all are equal
     """
 
     question: np.ndarray
     place: np.ndarray
     item: np.ndarray
-    asked: np.ndarray
+    judged: np.ndarray
     relevant: np.ndarray
     grades: np.ndarray | None = None
 
@@ -52,30 +52,30 @@ class Run:
             object.__setattr__(self, name, as_ids(getattr(self, name)))
         for name, ids in zip(("item", "relevant"), one_kind(self.item, self.relevant), strict=True):
             object.__setattr__(self, name, ids)
-        if not len(self.question) == len(self.place) == len(self.item) or len(self.asked) != len(self.relevant):
-            raise DataError("every item of a run needs a question, and every ranked one a place")
-        if any(column.dtype.kind not in "iu" for column in (self.question, self.place, self.asked)):
-            raise DataError("questions and places of a run must be whole numbers")
+        if not len(self.question) == len(self.place) == len(self.item) or len(self.judged) != len(self.relevant):
+            raise DataError("every item of a run needs a query, and every ranked item a rank")
+        if any(column.dtype.kind not in "iu" for column in (self.question, self.place, self.judged)):
+            raise DataError("queries and ranks of a run must be whole numbers")
         if (self.place < 1).any():
-            raise DataError("places of a run are numbered from 1")
+            raise DataError("ranks of a run start at 1")
         if self.grades is not None and not (len(self.grades) == len(self.relevant) and (self.grades > 0).all()):
             raise DataError("grades of relevance must be above 0, one for each relevant item")
 
     def metrics(self, ks: Sequence[int]) -> dict[str, np.ndarray]:
-        """What `ranked_metrics` gives for the lists as they stand: metric → (Q,)."""
-        if not len(self.asked):
-            raise DataError("the run has no relevant items to look for; check its qrels")
-        _, counts = np.unique(self.asked, return_counts=True)
+        """The result of `ranked_metrics` for the lists: metric → (Q,)."""
+        if not len(self.judged):
+            raise DataError("the run has no relevant items; check its qrels")
+        _, counts = np.unique(self.judged, return_counts=True)
         offsets = np.concatenate([[0], np.cumsum(counts)])
-        if (np.diff(self.asked) < 0).any():
-            raise DataError("relevant items must stand question by question; sort the qrels")
+        if (np.diff(self.judged) < 0).any():
+            raise DataError("relevant items must be ordered by query; sort the qrels")
         place_of = dict(
             zip(zip(self.question.tolist(), self.item.tolist(), strict=True), self.place.tolist(), strict=True)
         )
-        wanted = list(zip(self.asked.tolist(), self.relevant.tolist(), strict=True))
-        if len(place_of) < len(self.place) or len(set(wanted)) < len(wanted):
-            raise DataError("an item stands twice in a list of the run, or in its qrels; leave one of them out")
-        ranks = np.array([place_of.get(pair, np.inf) for pair in wanted], dtype=np.float64)
+        pairs = list(zip(self.judged.tolist(), self.relevant.tolist(), strict=True))
+        if len(place_of) < len(self.place) or len(set(pairs)) < len(pairs):
+            raise DataError("an item is twice in a list of the run, or in its qrels; remove one of them")
+        ranks = np.array([place_of.get(pair, np.inf) for pair in pairs], dtype=np.float64)
         return ranked_metrics(ranks, offsets, ks, self.grades)
 
 
@@ -85,35 +85,35 @@ def save_run(
     """Write an evaluation as the artifact `folder`, kind "run".
 
     vocab     the training vocabulary
-    relevant  (T,) ids of the targets, also of those that training does not know
+    relevant  (T,) ids of the targets, including those unknown to training
 
-    Among items of equal score targets stand where the terms put them, so that the files give the same metrics. Raises
-    SettingsError for `ties="median"`, since a list has no middle places.
+    Among items of equal score, targets have the rank that `ties` defines, so that the files yield the same metrics.
+    Raises SettingsError for `ties="median"`, whose ranks are not those of a list.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if evaluation.terms.ties == "median":
-        raise SettingsError("a ranked list has no middle places; save runs with --ties standard or conservative")
+        raise SettingsError("median ranks are not those of a list; save runs with --ties standard or conservative")
     rows, scores = placed(evaluation)
     question, place = np.nonzero(rows >= 0)
     items = vocab.ids[rows[question, place]]
-    asked = np.repeat(np.arange(len(evaluation.questions)), evaluation.questions.relevant)
+    judged = np.repeat(np.arange(len(evaluation.questions)), evaluation.questions.relevant)
     with artifacts.writing(folder, "run", about) as draft:
         run = {"question": question, "rank": place + 1, "item": to_arrow(items), "score": scores[question, place]}
         pq.write_table(pa.table(run), draft.path("run.parquet"), compression="zstd")
-        qrels = {"question": asked, "item": to_arrow(relevant)}
+        qrels = {"question": judged, "item": to_arrow(relevant)}
         pq.write_table(pa.table(qrels), draft.path("qrels.parquet"), compression="zstd")
-        # trec_eval sorts by score and breaks ties by id; a score that falls with the rank keeps the order
+        # trec_eval sorts by score and breaks ties by id; a score that decreases with the rank preserves the order
         falling = rows.shape[1] - place
         _write_trec(draft.path("run.trec"), question, items, "%s Q0 %s %d %d embedrec\n", place + 1, falling)
-        _write_trec(draft.path("qrels.trec"), asked, relevant, "%s 0 %s 1\n")
+        _write_trec(draft.path("qrels.trec"), judged, relevant, "%s 0 %s 1\n")
 
 
 def placed(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
-    """Lists (Q, k) in which every target stands at its rank, and scores (Q, k) beside them.
+    """Lists (Q, k) in which every target is at its rank, and their scores (Q, k).
 
-    Only items of equal score change places, so the scores stay where they are.
+    Only items of equal score move, so that the scores do not change.
     """
     lists, questions = evaluation.lists, evaluation.questions
     count, k = lists.shape
@@ -121,7 +121,7 @@ def placed(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
     n = int(max(lists.max(initial=0), questions.targets.max(initial=0))) + 1
     known = questions.targets >= 0
     keys = np.arange(count)[:, None] * n + lists
-    other = (lists >= 0) & ~np.isin(keys, (question * n + questions.targets)[known])  # (Q, k) listed, no target
+    other = (lists >= 0) & ~np.isin(keys, (question * n + questions.targets)[known])  # (Q, k) listed, not a target
     hit = np.flatnonzero(evaluation.ranks <= k)
     at = evaluation.ranks[hit].astype(np.int64) - 1
     taken = np.zeros(lists.shape, dtype=bool)
@@ -131,14 +131,14 @@ def placed(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
     room = np.minimum(other.sum(axis=1), (~taken).sum(axis=1))  # (Q,)
     q, j = np.nonzero(np.arange(k) < room[:, None])
     free, order = np.argsort(taken, axis=1, kind="stable"), np.argsort(~other, axis=1, kind="stable")
-    rows[q, free[q, j]] = lists[q, order[q, j]]  # what is no target keeps its order
+    rows[q, free[q, j]] = lists[q, order[q, j]]  # other items keep their order
     return rows, np.where(rows < 0, -np.inf, evaluation.scores)
 
 
 def load_run(path: Path, qrels: Path | None = None) -> Run:
-    """A run of `save_run` (its folder), or TREC files of any tool: `path` the run, `qrels` what is relevant.
+    """A run of `save_run` (its folder), or TREC files of any tool: `path` the run, `qrels` the judgements.
 
-    Raises DataError for files that are no such thing, ArtifactError for a damaged folder.
+    Raises DataError for invalid files, ArtifactError for a damaged folder.
     """
     if path.is_dir():
         artifact = artifacts.read(path, "run")
@@ -147,7 +147,7 @@ def load_run(path: Path, qrels: Path | None = None) -> Run:
             run, rels = _table(artifact.path("run.parquet")), _table(artifact.path("qrels.parquet"))
             return Run(run["question"], run["rank"], run["item"], rels["question"], rels["item"])
     if qrels is None and path.exists():
-        raise SettingsError(f"{path} holds ranked lists only; name the file of what is relevant with --qrels")
+        raise SettingsError(f"{path} has ranked lists only; pass the file of relevant items with --qrels")
     return _of_trec(path, qrels or path)
 
 
@@ -156,7 +156,7 @@ def _of_trec(path: Path, qrels: Path) -> Run:
     for number, (question, _, item, _, score, _) in _fields(path, 6):
         scores = lists.setdefault(question, {})
         if item in scores:
-            raise DataError(f"{path}, line {number}: {item!r} stands twice in the list of question {question!r}")
+            raise DataError(f"{path}, line {number}: {item!r} is twice in the list of query {question!r}")
         scores[item] = _number(float, score)
         if isnan(scores[item]):
             raise DataError(f"{path}, line {number}: the score must be a number, but is {score!r}")
@@ -164,26 +164,26 @@ def _of_trec(path: Path, qrels: Path) -> Run:
     for number, (question, _, item, grade) in _fields(qrels, 4):
         grades = judged.setdefault(question, {})
         if item in grades:
-            raise DataError(f"{qrels}, line {number}: {item!r} stands twice among what is judged for {question!r}")
+            raise DataError(f"{qrels}, line {number}: {item!r} is judged twice for query {question!r}")
         grades[item] = _number(int, grade)
         if isnan(grades[item]):
             raise DataError(f"{qrels}, line {number}: the relevance must be a whole number, but is {grade!r}")
-    # questions without a list count as misses; lists without anything relevant are left out, as trec_eval does
-    found = {q: some for q, grades in judged.items() if (some := [i for i, grade in grades.items() if grade > 0])}
-    ranked = [sorted(lists.get(q, {}), key=lambda item, q=q: -lists[q][item]) for q in found]  # type: ignore[misc]
+    # as in trec_eval, queries without a list are misses, and lists without relevant items are ignored
+    relevant = {q: items for q, grades in judged.items() if (items := [i for i, grade in grades.items() if grade > 0])}
+    ranked = [sorted(lists.get(q, {}), key=lambda item, q=q: -lists[q][item]) for q in relevant]  # type: ignore[misc]
     lengths = [len(one) for one in ranked]
     return Run(
-        np.repeat(np.arange(len(found)), lengths),
+        np.repeat(np.arange(len(relevant)), lengths),
         np.array([place for n in lengths for place in range(1, n + 1)], dtype=np.int64),
         np.array([item for one in ranked for item in one], dtype=object),
-        np.repeat(np.arange(len(found)), [len(items) for items in found.values()]),
-        np.array([item for items in found.values() for item in items], dtype=object),
-        np.array([judged[q][item] for q, items in found.items() for item in items], dtype=np.float64),
+        np.repeat(np.arange(len(relevant)), [len(items) for items in relevant.values()]),
+        np.array([item for items in relevant.values() for item in items], dtype=object),
+        np.array([judged[q][item] for q, items in relevant.items() for item in items], dtype=np.float64),
     )
 
 
 def _number(kind: type[float], text: str) -> float:
-    """A text as a float or int; NaN where it is none."""
+    """A text as a float or int; NaN if it is neither."""
     try:
         return kind(text)
     except ValueError:
@@ -196,7 +196,7 @@ def _fields(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
             for number, line in enumerate(lines, 1):
                 parts = line.split()
                 if parts and len(parts) != count:
-                    raise DataError(f"{path}, line {number}: there must be {count} fields, but there are {len(parts)}")
+                    raise DataError(f"{path}, line {number}: expected {count} fields, but there are {len(parts)}")
                 if parts:
                     yield number, parts
     except UnicodeDecodeError as e:
@@ -208,16 +208,16 @@ def _fields(path: Path, count: int) -> Iterator[tuple[int, list[str]]]:
 def _table(path: Path) -> dict[str, np.ndarray]:
     import pyarrow.parquet as pq
 
-    with decoding(lambda why: DataError(f"{path} is no Parquet file ({why}); save the run again")):
+    with decoding(lambda why: DataError(f"{path} is not a Parquet file ({why}); save the run again")):
         table = pq.ParquetFile(path).read(use_threads=False)
         return {name: from_arrow(table[name]) for name in table.column_names}
 
 
 def _write_trec(path: Path, question: np.ndarray, items: np.ndarray, pattern: str, *more: np.ndarray) -> None:
-    """Lines of a TREC file: `pattern` with question, item, and what more there is, (R,) each."""
+    """Lines of a TREC file: `pattern` with query, item and further columns, (R,) each."""
     with path.open("w", encoding="utf-8") as out:
         for start in range(0, len(question), _AT_ONCE):
-            here = slice(start, start + _AT_ONCE)
-            ids = (quote(str(i), safe=_PLAIN) for i in items[here].tolist())  # white space would part the fields
-            columns = zip(question[here].tolist(), ids, *(m[here].tolist() for m in more), strict=True)
+            chunk = slice(start, start + _AT_ONCE)
+            ids = (quote(str(i), safe=_PLAIN) for i in items[chunk].tolist())  # white space separates fields
+            columns = zip(question[chunk].tolist(), ids, *(m[chunk].tolist() for m in more), strict=True)
             out.writelines(pattern % fields for fields in columns)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 import numpy as np
 
 from embedrec.config import settings_of
+from embedrec.data.ranking_metrics import ranked_metrics
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, need_package
@@ -185,9 +186,10 @@ class HeldBack:
         answer = model.recommend(self.histories, min(_K, len(model.vocab)), exclude_seen=self.exclude_seen)
         targets = model.vocab.rows_of(self.histories.vocab.ids)[self.targets]
         query, place = np.nonzero(answer.rows == targets[:, None])
-        reciprocal = np.zeros(len(targets))
-        reciprocal[query] = 1 / (place + 1)
-        return {f"recall@{_K}": len(query) / len(targets), f"mrr@{_K}": float(reciprocal.mean())}
+        ranks = np.full(len(targets), np.inf)
+        ranks[query] = place + 1
+        values = ranked_metrics(ranks, np.arange(len(ranks) + 1), [_K])
+        return {key: float(values[key].mean()) for key in (f"recall@{_K}", f"mrr@{_K}")}
 
 
 def held_back(sessions: Sessions, seed: int) -> HeldBack | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
 from typing import Any
 
+from embedrec.data.ranking_metrics import RANKED
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.evaluation.beyond_accuracy import LISTED, WHOLE
@@ -13,7 +14,6 @@ from embedrec.evaluation.breakdown import by_length, by_popularity
 from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, check_lengths
 from embedrec.evaluation.item_similarity import LABEL_OVERLAP
 from embedrec.evaluation.paired_differences import differences
-from embedrec.evaluation.ranking_metrics import RANKED
 from embedrec.workflows.contenders import EvaluatedModel
 from embedrec.workflows.evaluate import EvaluationTask
 

@@ -271,7 +271,7 @@ def test_a_saved_run_is_judged_again(run: Run, split: Path) -> None:
         "the longest list has 3 items; metrics at larger k are computed on the available items"
     ]
     said = fails(run, "evaluate", "popular", "--at", "3", "--save-run", "other", "--ties", "median")
-    assert said == "a ranked list has no middle places; save runs with --ties standard or conservative"
+    assert said == "median ranks are not those of a list; save runs with --ties standard or conservative"
     assert not (split / "other").exists()
     said = fails(run, "evaluate", "popular", "--at", "3", "--save-run", "clicks.csv")
     assert said == "clicks.csv is a file; move it away or choose another name"
@@ -279,9 +279,9 @@ def test_a_saved_run_is_judged_again(run: Run, split: Path) -> None:
 
 def test_runs_that_are_none(run: Run, split: Path) -> None:
     said = fails(run, "evaluate", "--run", "clicks.csv")
-    assert said == "clicks.csv holds ranked lists only; name the file of what is relevant with --qrels"
+    assert said == "clicks.csv has ranked lists only; pass the file of relevant items with --qrels"
     said = fails(run, "evaluate", "--run", "clicks.csv", "--qrels", "clicks.csv")
-    assert said == "clicks.csv, line 1: there must be 6 fields, but there are 1"
+    assert said == "clicks.csv, line 1: expected 6 fields, but there are 1"
     assert fails(run, "evaluate", "--run", "nowhere") == (
         "nowhere cannot be read (No such file or directory); check the path"
     )
@@ -419,7 +419,7 @@ def test_usage(args: str, says: str, run: Run, split: Path) -> None:
         ("split time:7", "settings of a split are key=value, such as time:days=7, but '7' has no '='"),
         ("split time", "sessions clicks-time have a held-out part already; split the sessions they were made from"),
         ("split last-session --sessions clicks", "the rule needs users, but the sessions have none; use "),
-        ("evaluate popular --at 5", "lists of 5 are judged, but there are only 4 items; use shorter ones"),
+        ("evaluate popular --at 5", "lists of 5 are longer than the catalogue of 4 items; use shorter ones"),
         ("evaluate popular --at 3 --given 2", "--given is for --protocol rest, but the protocol is next"),
         ("evaluate popular --at 3 --protocol users", "the held-out sessions have no given items; split in "),
         ("evaluate popular --at 3 --labels x", "--labels is for --protocol similar, but the protocol is next"),

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec.data import Vocab
+from embedrec.data.ranking_metrics import ranked_metrics
 from embedrec.errors import DataError, SettingsError
-from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, asked, evaluate
-from embedrec.evaluation.ranking_metrics import ranked_metrics
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate, in_catalogue
 from embedrec.evaluation.target_ranks import rank
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.baselines.rules import AssociationRules
@@ -45,7 +45,9 @@ def test_metrics_are_those_of_the_ranks(case: Case, at: tuple[int, ...], exclude
     if at[-1] > case.n:
         with pytest.raises(SettingsError) as error:
             evaluate(case.model(), questions, train, terms)
-        assert str(error.value) == f"lists of {at[-1]} are judged, but there are only {case.n} items; use shorter ones"
+        assert (
+            str(error.value) == f"lists of {at[-1]} are longer than the catalogue of {case.n} items; use shorter ones"
+        )
         return
     result = evaluate(case.model(), questions, train, terms)
     ranks = rank(case.model(), questions, case.n, exclude_seen=exclude_seen).ranks
@@ -92,7 +94,7 @@ def test_all_targets_are_unknown(unknown: Any) -> None:
     if unknown == "drop":
         with pytest.raises(DataError) as error:
             evaluate(Popular().fit(train), questions, train, terms)
-        assert str(error.value) == "no question is left, since training knows none of the targets; check the split"
+        assert str(error.value) == "no test case is left, as training knows none of the targets; check the split"
         return
     result = evaluate(Popular().fit(train), questions, train, terms)
     assert result.metrics["recall@2"] == 0 and result.intervals["recall@2"] == (0, 0)
@@ -124,7 +126,7 @@ def test_questions_of_a_session_are_drawn_together() -> None:
     train = of_lists(["abcd", "abcd"])
     scores = np.zeros((6, 4))
     questions = next_items(HeldOut(of_lists(["abcd", "dcba"]), np.zeros(2)))
-    recoded = asked(questions, train, EvaluationSettings())
+    recoded = in_catalogue(questions, train, EvaluationSettings())
     scores[np.arange(3), recoded.targets[:3]] = 1
     scores[np.arange(3, 6), recoded.targets[3:]] = -1
     result = evaluate(Told(train.vocab, scores), questions, train, EvaluationSettings(at=(1,), draws=100))
@@ -141,7 +143,7 @@ def test_lengths_are_put_in_order(at: tuple[int, ...], kept: tuple[int, ...]) ->
 def test_lengths_that_are_none(at: tuple[int, ...]) -> None:
     with pytest.raises(SettingsError) as error:
         EvaluationSettings(at=at)
-    assert str(error.value) == f"lists must be judged at lengths from 1, but were given {at}"
+    assert str(error.value) == f"list lengths must be at least 1, but are {at}"
 
 
 def test_the_same_seed_the_same_figures() -> None:

@@ -151,6 +151,4 @@ def test_only_the_first_ten_labelled_count() -> None:
 def test_no_labels() -> None:
     with pytest.raises(DataError) as error:
         label_overlap(np.zeros((2, 1), dtype=int), sp.csr_array((2, 3)))
-    assert (
-        str(error.value) == "none of the items has labels; check that the labels' ids or names are those of the items"
-    )
+    assert str(error.value) == "no item has labels; check that the labels use the items' ids or names"

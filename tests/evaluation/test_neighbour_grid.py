@@ -137,17 +137,17 @@ def test_what_cannot_be_asked(world: tuple[Sessions, TestCases]) -> None:
     rows, questions = world
     model = SSCF().fit(rows)
     for sizes in ([], [5, 0]):
-        with pytest.raises(SettingsError, match="numbers of neighbours must be at least 1, but were given"):
+        with pytest.raises(SettingsError, match="numbers of neighbours must be at least 1, but are"):
             evaluate_grid(model, questions, rows, EvaluationSettings(AT), sizes)
-    with pytest.raises(SettingsError, match=r"a grid is of numbers of neighbours, but popular has none; ask a session"):
+    with pytest.raises(SettingsError, match=r"a grid needs a session-kNN model; popular is not one"):
         evaluate_grid(Popular().fit(rows), questions, rows, EvaluationSettings(AT))
     with pytest.raises(SettingsError, match="wsknn fills its lists at random, so that its answers have no rank"):
         evaluate_grid(WSKNN(recommend_any=True).fit(rows), questions, rows, EvaluationSettings(AT))
-    with pytest.raises(SettingsError, match="lists of 5000 are judged, but there are only"):
+    with pytest.raises(SettingsError, match="lists of 5000 are longer than the catalogue of"):
         evaluate_grid(model, questions, rows, EvaluationSettings((5000,)))
     unknown = next_items(HeldOut(of_lists(["xy"]), np.zeros(1)))
     letters = of_lists(["ab"])
-    with pytest.raises(DataError, match="no question is left"):
+    with pytest.raises(DataError, match="no test case is left"):
         evaluate_grid(SSCF().fit(letters), unknown, letters, EvaluationSettings((1,), unknown="drop"))
 
 

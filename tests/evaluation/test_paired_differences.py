@@ -52,7 +52,7 @@ def test_without_draws() -> None:
 
 
 def test_other_terms_or_other_questions() -> None:
-    said = "two models can be compared only where they answered the same questions on the same terms"
+    said = "a comparison needs the same test cases and settings of both models; evaluate both again"
     other_part = Tail(0.5).split(tiny_sessions()).test
     as_many = SPLIT.test.sessions.take(np.arange(len(SPLIT.test))[::-1])
     others = [

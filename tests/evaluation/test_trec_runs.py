@@ -158,7 +158,7 @@ def test_a_list_has_no_middle_places(tmp_path: Path) -> None:
     result, vocab = small(["a", "b"], [[1]], ties="median")
     with pytest.raises(SettingsError) as error:
         saved(result, vocab, tmp_path / "run")
-    said = "a ranked list has no middle places; save runs with --ties standard or conservative"
+    said = "median ranks are not those of a list; save runs with --ties standard or conservative"
     assert str(error.value) == said
     assert not (tmp_path / "run").exists()
 
@@ -201,11 +201,11 @@ def test_equal_scores_keep_their_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("run", "says"),
     [
-        ("q Q0 d 1 0.5\n", "line 1: there must be 6 fields, but there are 5"),
-        ("q Q0 d 1 0.5 t\n\nq Q0 e e 2 0.5 t\n", "line 3: there must be 6 fields, but there are 7"),
+        ("q Q0 d 1 0.5\n", "line 1: expected 6 fields, but there are 5"),
+        ("q Q0 d 1 0.5 t\n\nq Q0 e e 2 0.5 t\n", "line 3: expected 6 fields, but there are 7"),
         ("q Q0 d 1 high t\n", "line 1: the score must be a number, but is 'high'"),
         ("q Q0 d 1 nan t\n", "line 1: the score must be a number, but is 'nan'"),
-        ("q Q0 d 1 2 t\nq Q0 d 2 1 t\n", "line 2: 'd' stands twice in the list of question 'q'"),
+        ("q Q0 d 1 2 t\nq Q0 d 2 1 t\n", "line 2: 'd' is twice in the list of query 'q'"),
     ],
 )
 def test_a_run_that_is_none(run: str, says: str, tmp_path: Path) -> None:
@@ -218,11 +218,11 @@ def test_a_run_that_is_none(run: str, says: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("qrels", "says"),
     [
-        ("q 0 d\n", "line 1: there must be 4 fields, but there are 3"),
+        ("q 0 d\n", "line 1: expected 4 fields, but there are 3"),
         ("q 0 d 1\nq 0 e 0.5\n", "line 2: the relevance must be a whole number, but is '0.5'"),
         ("q 0 d -\n", "line 1: the relevance must be a whole number, but is '-'"),
         ("q 0 d --1\n", "line 1: the relevance must be a whole number, but is '--1'"),
-        ("q 0 d 1\nq 0 d 1\n", "line 2: 'd' stands twice among what is judged for 'q'"),
+        ("q 0 d 1\nq 0 d 1\n", "line 2: 'd' is judged twice for query 'q'"),
     ],
 )
 def test_qrels_that_are_none(qrels: str, says: str, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_no_qrels_and_no_file(tmp_path: Path) -> None:
     path, qrels = trec(tmp_path)
     with pytest.raises(SettingsError) as error:
         load_run(path)
-    assert str(error.value) == f"{path} holds ranked lists only; name the file of what is relevant with --qrels"
+    assert str(error.value) == f"{path} has ranked lists only; pass the file of relevant items with --qrels"
     for paths in ((tmp_path / "no.run", qrels), (path, tmp_path / "no.qrels"), (tmp_path / "no.run", None)):
         with pytest.raises(DataError, match=r"no\.\w+ cannot be read \(.*No such file.*\); check the path"):
             load_run(*paths)
@@ -249,7 +249,7 @@ def test_no_qrels_and_no_file(tmp_path: Path) -> None:
 def test_nothing_is_relevant(qrels: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         load_run(*trec(tmp_path, qrels=qrels)).metrics((1,))
-    assert str(error.value) == "the run has no relevant items to look for; check its qrels"
+    assert str(error.value) == "the run has no relevant items; check its qrels"
 
 
 # ------------------------------------------------------------------------------------- damaged folders
@@ -317,7 +317,7 @@ def forged(folder: Path, name: str, table: Any) -> Path:
     return folder.parent / "forged"
 
 
-@pytest.mark.parametrize(("rank", "says"), [(["first"], "must be whole numbers"), ([0], "are numbered from 1")])
+@pytest.mark.parametrize(("rank", "says"), [(["first"], "must be whole numbers"), ([0], "start at 1")])
 def test_signed_places_that_are_none(rank: list[Any], says: str, folder: Path) -> None:
     with pytest.raises(ArtifactError, match=rf"forged cannot be opened \(.*{says}\); save the run again"):
         load_run(forged(folder, "run.parquet", {"question": [0], "rank": rank, "item": ["a"]}))
@@ -328,9 +328,9 @@ def test_signed_tables_that_stand_upside_down_or_twice(folder: Path) -> None:
         ("run.parquet", {"question": [0, 0], "rank": [1, 2], "item": ["a", "a"]}),
         ("qrels.parquet", {"question": [0, 0], "item": ["a", "a"]}),
     ):
-        with pytest.raises(DataError, match="an item stands twice in a list of the run, or in its qrels"):
+        with pytest.raises(DataError, match="an item is twice in a list of the run, or in its qrels"):
             load_run(forged(folder, name, table)).metrics((1,))
-    with pytest.raises(DataError, match="relevant items must stand question by question; sort the qrels"):
+    with pytest.raises(DataError, match="relevant items must be ordered by query; sort the qrels"):
         load_run(forged(folder, "qrels.parquet", {"question": [1, 0], "item": ["a", "a"]})).metrics((1,))
 
 

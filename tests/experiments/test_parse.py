@@ -119,7 +119,7 @@ def test_without_a_split_the_prepared_sessions_are_trained_on(opened: Opened) ->
         ('model = "vectors"},', 'model = "cooccurrence"},', "table 'What comes next' shows 'cooccurrence', which is "),
         ('"mrr@10"\n', '"mrr@20"\n', "[[train]] vectors: there is no metric 'mrr@20'; there are hit_rate@5, "),
         ("[compare]\n", '[compare]\nmetrics = ["mrr"]\n', "[compare]: there is no metric 'mrr'; there are hit_rate@5"),
-        ("[compare]\n", "[compare]\nat = [0]\n", "lists must be judged at lengths from 1, but were given (0,)"),
+        ("[compare]\n", "[compare]\nat = [0]\n", "list lengths must be at least 1, but are (0,)"),
         ('"flat"', '"flatt"', "no index type is called 'flatt'; did you mean 'flat'?"),
         ('"flat"', '"flat"\nnprobe = 0', "nprobe must be at least 1, but is 0"),
         (
@@ -165,7 +165,7 @@ def test_without_a_split_the_prepared_sessions_are_trained_on(opened: Opened) ->
         ("draws = 20", "draws = -5", "draws must be at least 0, but is -5"),
         ("[compare]\n", "[compare]\ndraws = -5\n", "draws must be at least 0, but is -5"),
         ("draws = 20", "given = 0", "given must be at least 1, but is 0"),
-        ("at = [5, 10]", "at = [0]", "lists must be judged at lengths from 1, but were given (0,)"),
+        ("at = [5, 10]", "at = [0]", "list lengths must be at least 1, but are (0,)"),
         ('note = "N', 'digits = -1\nnote = "N', "digits must be between 0 and 17, but is -1"),
         ('similar.txt"', '"', OUTSIDE + "''"),
         ('similar.txt"', '."', OUTSIDE + "'.'"),
@@ -276,7 +276,7 @@ def test_a_table_of_a_grid_has_no_rows_of_models(opened: Opened) -> None:
 
 def test_a_grid_needs_numbers_of_neighbours(opened: Opened) -> None:
     grid = '[[train]]\nmodel = "sknn"\n[[evaluate]]\nmodel = "sknn"\ngrid = true\nneighbours = [0]\n\n[compare]'
-    with pytest.raises(SettingsError, match=r"numbers of neighbours must be at least 1, but were given \(0,\)"):
+    with pytest.raises(SettingsError, match=r"numbers of neighbours must be at least 1, but are \(0,\)"):
         opened(SMALL.replace("[compare]", grid))
 
 

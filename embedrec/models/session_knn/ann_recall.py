@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from embedrec.data.ranking_metrics import ranked_metrics
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.models.base import Arrays
@@ -103,5 +104,6 @@ def _quality(
     """Recall and mean reciprocal rank of the targets (q,) among the best 20."""
     rows = model.recommend(histories, min(_K, len(model.vocab)), exclude_seen=exclude_seen).rows
     hit = rows == targets[:, None]
-    ranks = 1 + hit.argmax(axis=1)
-    return float(hit.any(axis=1).mean()), float(np.where(hit.any(axis=1), 1 / ranks, 0).mean())
+    ranks = np.where(hit.any(axis=1), 1 + hit.argmax(axis=1), np.inf)
+    values = ranked_metrics(ranks, np.arange(len(ranks) + 1), [_K])
+    return float(values[f"recall@{_K}"].mean()), float(values[f"mrr@{_K}"].mean())

@@ -10,7 +10,7 @@ import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.evaluation.ranking_metrics import RANKED, ranked_metrics
+from embedrec.data.ranking_metrics import RANKED, ranked_metrics
 from tests.conftest import read_only
 
 KS = (1, 2, 3, 5, 10)

@@ -1,6 +1,6 @@
-"""Metrics of ranked lists, one value a question, from the ranks of its targets.
+"""Metrics of ranked lists, one value a query, from the ranks of its targets.
 
-Grades of relevance count in nDCG; for the others a target is relevant, whatever its grade.
+Only nDCG uses grades of relevance; for the other metrics all targets are equally relevant.
 
 hit_rate@k   whether a target is among the first k; for one target it is recall
 precision@k  targets among the first k, divided by k
@@ -8,7 +8,7 @@ recall@k     targets among the first k, divided by all targets
 mrr@k        1 / rank of the best target, 0 beyond k (Voorhees 1999)
 map@k        mean over all targets of the precision at its rank, 0 beyond k
 ndcg@k       Σ grade/log2(rank + 1) over targets among the first k, divided by the best possible (Järvelin & Kekäläinen
-             2002, as trec_eval computes it); a grade is 1 unless it is given
+             2002, as trec_eval computes it); a grade is 1 by default
 r_precision  targets among the first R, divided by R, the number of targets
 """
 
@@ -26,14 +26,14 @@ def ranked_metrics(
 ) -> dict[str, np.ndarray]:
     """Every metric at every k: "recall@20" → (Q,) float64.
 
-    ranks    (T,) places of the targets, 1 for the first, infinite where not found
-    offsets  (Q+1,) int64: question q's are `ranks[offsets[q]:offsets[q + 1]]`, at least one
-    grades   (T,) how relevant each target is, above 0; None where all are alike
+    ranks    (T,) ranks of the targets, from 1, infinite for missed ones
+    offsets  (Q+1,) int64: query q's are `ranks[offsets[q]:offsets[q + 1]]`, at least one
+    grades   (T,) relevance of each target, above 0; None if all are equal
     """
     relevant = np.diff(offsets)  # (Q,)
     question = np.repeat(np.arange(len(relevant)), relevant)
     order = np.lexsort([ranks, question])
-    ranks = ranks[order]  # ascending in each question
+    ranks = ranks[order]  # ascending in each query
     nth = np.arange(1, len(ranks) + 1) - np.repeat(offsets[:-1], relevant)  # 1 for the best target
     gains = 1 / np.log2(ranks + 1)
     falling = None
@@ -46,26 +46,26 @@ def ranked_metrics(
     best = 1 / ranks[offsets[:-1]]
     values: dict[str, np.ndarray] = {}
     for k in ks:
-        found = ranks <= k
-        hits = _sums(found.astype(np.float64), offsets)
+        within = ranks <= k
+        hits = _sums(within.astype(np.float64), offsets)
         values[f"hit_rate@{k}"] = (hits > 0).astype(np.float64)
         values[f"precision@{k}"] = hits / k
         values[f"recall@{k}"] = hits / relevant
         values[f"mrr@{k}"] = np.where(hits > 0, best, 0)
-        values[f"map@{k}"] = _sums(np.where(found, precisions, 0), offsets) / relevant
+        values[f"map@{k}"] = _sums(np.where(within, precisions, 0), offsets) / relevant
         ideal = (
             _ideal(k)[np.minimum(relevant, k)] if falling is None else _sums(np.where(nth <= k, falling, 0), offsets)
         )
-        values[f"ndcg@{k}"] = _sums(np.where(found, gains, 0), offsets) / ideal
+        values[f"ndcg@{k}"] = _sums(np.where(within, gains, 0), offsets) / ideal
     values["r_precision"] = _sums((ranks <= relevant[question]).astype(np.float64), offsets) / relevant
     return values
 
 
 def _sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Sums (Q,) over the targets of each question."""
+    """Sums (Q,) over the targets of each query."""
     return np.add.reduceat(values, offsets[:-1]) if len(offsets) > 1 else np.zeros(0)
 
 
 def _ideal(k: int) -> np.ndarray:
-    """The best discounted gain of 0 … k targets: (k+1,)."""
+    """The ideal discounted gain of 0 … k targets: (k+1,)."""
     return np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
