@@ -1,4 +1,4 @@
-"""The toy world: seeded, complete, and with neighbours that can be learned."""
+"""The synthetic world: seeded, complete, and with learnable neighbours."""
 
 from __future__ import annotations
 

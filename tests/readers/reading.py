@@ -1,4 +1,4 @@
-"""What tests of readers share."""
+"""Shared helpers of the tests of readers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from embedrec.data import Events, Features
 from embedrec.errors import DataError
 from embedrec.readers.tabular.read_settings import ReadSettings
 
-# what archives and packed files end with
+# suffixes of archives and compressed files
 PACKED = "also in .gz, .bz2, .xz, .zst"
 ARCHIVES = f".zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst, .tgz, .tbz2, .tbz, .txz, .tzst, {PACKED}"
 SKIP = "; use --on-bad-row skip to leave such rows out"
@@ -43,15 +43,15 @@ def write(folder: Path, files: dict[str, str | bytes]) -> Path:
 def rows(events: Events, *columns: str) -> list[tuple[Any, ...]]:
     """Events as rows of ids and values: session and item, then these columns."""
     coded = {"session": "sessions", "item": "items", "user": "users", "kind": "kinds"}
-    found = []
+    columns_of_values = []
     for name in ("session", "item", *columns):
         values = getattr(events, name)
-        found.append((getattr(events, coded[name]).ids[values] if name in coded else values).tolist())
-    return list(zip(*found, strict=True))
+        columns_of_values.append((getattr(events, coded[name]).ids[values] if name in coded else values).tolist())
+    return list(zip(*columns_of_values, strict=True))
 
 
 def facts(features: Features | None) -> dict[Any, dict[str, Any]]:
-    """What features hold: id → name → number, text or list, without what is missing."""
+    """The values of features: id → name → number, text or list, without missing values."""
     assert features is not None
     out: dict[Any, dict[str, Any]] = {}
     for row, i in enumerate(features.vocab.ids.tolist()):
@@ -63,7 +63,7 @@ def facts(features: Features | None) -> dict[Any, dict[str, Any]]:
 
 
 def refusal(reader: Any, paths: Sequence[Path]) -> str:
-    """What the reader says of files that it refuses."""
+    """The error message of a reader for these files."""
     try:
         reader.read(paths, ReadSettings())
     except DataError as e:

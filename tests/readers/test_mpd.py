@@ -1,4 +1,4 @@
-"""The Million Playlist layout: against a plain twin, its packed forms, and what is wrong in files."""
+"""The Million Playlist layout: against a simple reference, compressed files, and errors in files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spotify's Music Streaming Sessions Dataset: logs in every packing, skip states, times, track features."""
+"""Spotify's Music Streaming Sessions Dataset: logs in every compression, skip states, times, track features."""
 
 from __future__ import annotations
 

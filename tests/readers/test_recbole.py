@@ -1,4 +1,4 @@
-"""RecBole's atomic files: what the header says is what comes out."""
+"""RecBole's atomic files: columns have the types of the header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of sessions and their test parts: prefixes become sessions that ask exactly the same questions."""
+"""Tables of sessions and their test parts: prefixes become sessions with exactly the same test cases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = tuple[list[Any], Any]
 
 
 def questions(test: HeldOut) -> list[Row]:
-    """What is asked, one by one, longest prefix first in every session."""
+    """The test cases one by one, longest prefix first in every session."""
     asked = []
     ids = test.sessions.vocab.ids
     for s in range(len(test)):

@@ -1,4 +1,4 @@
-"""Tables: written in every format they read back the same; columns, times and ids are told apart safely."""
+"""Tables: every format gives the same events; columns, times and ids are detected reliably."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids as rows: compiled tables number as a dict does, however ids come."""
+"""Ids as rows: compiled tables give the same rows as a dict, for all batches and types."""
 
 from __future__ import annotations
 

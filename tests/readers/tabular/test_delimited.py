@@ -1,4 +1,4 @@
-"""Delimited text as people have it: quotes, line breaks, bytes and headers that are not as they should be."""
+"""Delimited text as found in practice: irregular quotes, line breaks, bytes and headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Side tables: in every format they say the same of items and users."""
+"""Side tables: every format gives the same features of items and users."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def read(folder: Path, files: dict[str, str | bytes], ids: tuple[Any, ...] = ("b
 
 
 @pytest.mark.parametrize("suffix", _WRITERS)
-def test_every_format_says_the_same(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_format_gives_the_same_features(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "_ROWS", 1)  # several batches
     monkeypatch.setattr(formats, "_LINES", 1)
     events = read(tmp_path, {f"f.{suffix}": _WRITERS[suffix](_ROWS)}, item_features=f"f.{suffix}")

@@ -1,4 +1,4 @@
-"""Batches of tables: every row once and in order, and bounded in bytes however long rows are."""
+"""Batches of tables: every row once and in order, and bounded in bytes for rows of any length."""
 
 from __future__ import annotations
 

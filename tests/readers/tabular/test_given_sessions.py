@@ -1,4 +1,4 @@
-"""Sessions that several users share are told apart; blanks in a column of users that nobody named lose nothing."""
+"""Sessions with several users are split; blanks in a guessed column of users lose no rows."""
 
 from __future__ import annotations
 

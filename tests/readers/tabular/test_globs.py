@@ -1,4 +1,4 @@
-"""Patterns name what `glob` names, each once, and no whole disk."""
+"""Patterns match the paths of `glob`, each once, and never a whole disk."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_links_that_lead_in_a_circle(tmp_path: Path) -> None:
     assert files_below(tmp_path) == [tmp_path / "x" / "a.csv"]
 
 
-def test_a_whole_disk_is_not_looked_through(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_disk_is_not_searched(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(globs, "_MOST", 3)
     for path in (f"{tree}/**/x*.csv", str(tree)):
         with pytest.raises(DataError, match="covers more than 3 folders; name the folder of the data"):

@@ -1,4 +1,4 @@
-"""Times of tables: every form of a moment is that moment, and what is unclear is asked about."""
+"""Times of tables: every form of a time is parsed as that time, and ambiguous times are an error."""
 
 from __future__ import annotations
 

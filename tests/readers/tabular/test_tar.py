@@ -1,4 +1,4 @@
-"""Tar archives: members are streamed in order, nothing is written, and hostile ones are refused."""
+"""Tar archives: members are streamed in order, nothing is written, and hostile archives are errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files are read, in which order, and what is said about those that cannot be."""
+"""The files to read, their order, and the errors for unreadable files."""
 
 from __future__ import annotations
 
