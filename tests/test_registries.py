@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 import embedrec
 from embedrec.cli.main import cli
 from embedrec.config import Entry, resolve
+from embedrec.experiments.steps import Export
 from embedrec.export.policies.settings import POLICIES, option_of
 from embedrec.index.index_types import INDEXES, IndexType
 from embedrec.models import MODELS, SAVED_MODELS, ModelEntry, recipe_class
@@ -193,6 +194,7 @@ def test_policies_are_the_options_of_export(run: Run) -> None:  # noqa: F811
     assert " ".join(shown.split()).count("Down-weight") == 2
     for name in POLICIES:
         assert callable(resolve(POLICIES, name, "policy").create)
+    assert set(POLICIES) <= {field.name for field in fields(Export)}  # [[export]] of an experiment
 
 
 @dataclass
