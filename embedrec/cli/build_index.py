@@ -140,13 +140,13 @@ def build_index(
     from embedrec.config import build, parse_pairs
     from embedrec.errors import TargetNotMet
     from embedrec.evaluation.plots import check_plots
-    from embedrec.index.target import promised
+    from embedrec.index.target import parse_target
     from embedrec.models.session_encoders import Weights
     from embedrec.storage.memory_budget import parse_size
     from embedrec.workflows import build_index as build_index_workflow
     from embedrec.workflows.lineage import trained_on
 
-    target = promised(target_recall, max_p95, max_ram)
+    target = parse_target(target_recall, max_p95, max_ram)
     if plot is not None:
         check_plots()
     source = latest_model(workspace, model)

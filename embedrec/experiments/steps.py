@@ -25,7 +25,7 @@ from embedrec.export.file_format import layout_of
 from embedrec.export.policies.settings import Policies
 from embedrec.export.write_lists import ExportSettings, export_lists
 from embedrec.index.search_settings import KINDS, SearchSettings
-from embedrec.index.target import SearchTarget, promised
+from embedrec.index.target import SearchTarget, parse_target
 from embedrec.models import recipe_class
 from embedrec.models.base import Recipe
 from embedrec.models.session_encoders import Weights
@@ -244,7 +244,7 @@ class Index(ArtifactStep):
 
     @cached_property
     def target(self) -> SearchTarget | None:
-        return promised(self.target_recall, self.max_p95, self.max_ram)
+        return parse_target(self.target_recall, self.max_p95, self.max_ram)
 
     @cached_property
     def weights(self) -> Weights | None:

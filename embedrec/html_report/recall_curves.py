@@ -8,11 +8,11 @@ from typing import Any
 
 from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
-from embedrec.index.measure import RecallSample, asked_of, batch_seconds, measured
+from embedrec.index.measure import RecallSample, batch_seconds, measure_search, recall_sample
 from embedrec.index.search_settings import KINDS, SearchSettings
-from embedrec.index.serialization import kept_queries, load_index
+from embedrec.index.serialization import load_index, load_queries
 from embedrec.storage.artifacts import Artifact
-from embedrec.vectors.faiss_factory import inner
+from embedrec.vectors.faiss_factory import innermost
 
 _FIRST, _LEAST, _MOST = 50, 200, 2000  # queries of the first estimate of speed; bounds of the queries measured
 _SECONDS = 10.0  # time limit per index for settings other than its own
@@ -28,13 +28,13 @@ def measure_curve(artifact: Artifact, *, seed: int = 0) -> list[dict[str, Any]]:
     The queries are the histories saved with the index, otherwise random items; the same for all points.
     """
     index = load_index(artifact)
-    k = int((index.facts.get("promise") or {}).get("k", 20))
-    queries = kept_queries(artifact)
-    first = asked_of(index.embeddings, queries, seed, count=_FIRST, k=k)
+    k = int((index.measurements.get("promise") or {}).get("k", 20))
+    queries = load_queries(artifact)
+    first = recall_sample(index.embeddings, queries, seed, count=_FIRST, k=k)
     batch_seconds(index, first, runs=1)  # also reads files
     seconds_per_query = batch_seconds(index, first, runs=1) / len(first.queries)
     count = min(max(_LEAST, int(1 / seconds_per_query)), _MOST)
-    sample = asked_of(index.embeddings, queries, seed, count=count, k=k)
+    sample = recall_sample(index.embeddings, queries, seed, count=count, k=k)
     default_point = {**_point(index, sample, index.settings), "kept": True}
     points, began = [], perf_counter()
     for settings in _settings_grid(index):
@@ -48,7 +48,7 @@ def measure_curve(artifact: Artifact, *, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def _point(index: Index, sample: RecallSample, settings: SearchSettings) -> dict[str, Any]:
-    measurements = measured(index, sample, settings)
+    measurements = measure_search(index, sample, settings)
     count = len(sample.queries)
     if count / measurements["queries_per_second"] < _QUICK:
         fastest = round(count / batch_seconds(index, sample, settings, runs=_REPEATS))
@@ -60,7 +60,7 @@ def _settings_grid(index: Index) -> list[SearchSettings]:
     """The settings of an index and others with fewer and more cells or candidates, in ascending order."""
     own, available = index.settings, settings_of_type(index.faiss)
     if "nprobe" in available:
-        name, value, first, most = "nprobe", own.cells, 1, int(inner(index.faiss).nlist)
+        name, value, first, most = "nprobe", own.cells, 1, int(innermost(index.faiss).nlist)
     elif "ef_search" in available:
         name, value, first, most = "ef_search", own.candidates, _FIRST_EF, min(_LAST_EF, len(index))
     else:

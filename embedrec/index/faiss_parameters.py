@@ -8,14 +8,14 @@ import faiss
 
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, KINDS, SearchSettings
-from embedrec.vectors.faiss_factory import inner
+from embedrec.vectors.faiss_factory import innermost
 
 _EXACT = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSWFlat)
 
 
 def settings_of_type(index: Any) -> set[str]:
     """Names of the settings that searches of a FAISS index have."""
-    deepest, able = inner(index), set()
+    deepest, able = innermost(index), set()
     if isinstance(deepest, faiss.IndexIVF):
         able.add("nprobe")
     if isinstance(deepest, faiss.IndexHNSW):
@@ -34,7 +34,7 @@ def check_settings(settings: SearchSettings, index: Any, spec: str) -> None:
 
 def faiss_parameters(index: Any, settings: SearchSettings, selector: Any = None) -> Any:
     """FAISS's own object for a search; None where there is nothing to say. Settings beyond what the index holds are
-    those of all of it: FAISS takes them as an int, and keeps room for as many.
+    those of all of it: FAISS takes them as an int, and keeps memory for as many.
 
     selector  a FAISS IDSelector of the labels that may be found: few of many are found badly, see `filters`
     """

@@ -22,11 +22,11 @@ from embedrec.index.faiss_parameters import faiss_parameters
 from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import exact_search
-from embedrec.vectors.faiss_factory import inner, transformed
+from embedrec.vectors.faiss_factory import apply_transforms, innermost
 
-FEW = 1 << 12  # vectors that are compared sooner than anything else is done
-EXACT = 0.02  # of the vectors: the same
-MOST = 0.8  # of the vectors: from here on a search finds the others too, and leaves them out
+SMALL_COUNT = 1 << 12  # vectors that are compared sooner than anything else is done
+SMALL_SHARE = 0.02  # of the vectors: the same
+LARGE_SHARE = 0.8  # of the vectors: from here on a search finds the others too, and leaves them out
 _SPARE = 1.2  # results, in units of what is needed, that a search finds before the others are left out
 _WIDE = 2  # cells, in units of those that hold enough on average, that are looked at for a query
 _NEAR = 8  # vectors that are meant, on average, among those that tell whether a query lies among them
@@ -44,7 +44,7 @@ _SELECTING = (
 
 
 @dataclass(frozen=True, eq=False)
-class Some:
+class Subset:
     """Some vectors of a FAISS index.
 
     labels    (f,) bool which of FAISS's labels are theirs
@@ -64,7 +64,7 @@ class Some:
 
 def cells_of_labels(index: Any, count: int) -> np.ndarray:
     """The cell of each label below `count` of an IVF index: (count,) int64, −1 for none; empty for other types."""
-    ivf = inner(index)
+    ivf = innermost(index)
     if not isinstance(ivf, faiss.IndexIVF):
         return np.zeros(0, dtype=np.int64)
     held: Any = ivf.invlists
@@ -81,9 +81,9 @@ def cells_of_labels(index: Any, count: int) -> np.ndarray:
 Method = Callable[[np.ndarray], np.ndarray]
 
 
-def among(
+def search_among(
     index: Any,
-    some: Some,
+    some: Subset,
     search: Callable[[np.ndarray, int], np.ndarray],
     ready: np.ndarray,
     reach: int,
@@ -98,7 +98,7 @@ def among(
     """
     labels = np.full((len(ready), reach), -1, dtype=np.int64)
     left = np.arange(len(ready))
-    for way in _ways(index, some, search, reach, settings):
+    for way in _methods(index, some, search, reach, settings):
         if not len(left):
             break
         found = way(ready[left])
@@ -110,7 +110,9 @@ def among(
     return labels
 
 
-def exactly(embeddings: Embeddings, queries: np.ndarray, k: int, rows: np.ndarray, *, alone: bool) -> np.ndarray:
+def exact_candidates(
+    embeddings: Embeddings, queries: np.ndarray, k: int, rows: np.ndarray, *, alone: bool
+) -> np.ndarray:
     """Rows (q, c ≥ k) among which the k nearest of `rows` (m ≥ k,) are, exactly.
 
     alone  whether no other queries are answered beside them, so that it may be all of the rows
@@ -120,54 +122,58 @@ def exactly(embeddings: Embeddings, queries: np.ndarray, k: int, rows: np.ndarra
     return exact_search(embeddings.vectors, queries, k, embeddings.metric, embeddings.vocab, rows).rows
 
 
-def few(count: int, n: int) -> bool:
+def is_small(count: int, n: int) -> bool:
     """Whether so many of n vectors are compared exactly sooner than anything else is done."""
-    return count <= FEW or count / n <= EXACT
+    return count <= SMALL_COUNT or count / n <= SMALL_SHARE
 
 
-def _ways(
+def _methods(
     index: Any,
-    some: Some,
+    some: Subset,
     search: Callable[[np.ndarray, int], np.ndarray],
     reach: int,
     settings: SearchSettings,
 ) -> list[Method]:
     """How to find some vectors, the fastest first; none where comparing them all exactly is faster."""
     share = some.count / index.ntotal
-    if few(some.count, index.ntotal):
+    if is_small(some.count, index.ntotal):
         return []
     ways: list[Method] = []
-    if share >= MOST:
-        ways.append(partial(_left_out, search, some, min(ceil(_SPARE * reach / share), index.ntotal)))
-    deepest = inner(index)
+    if share >= LARGE_SHARE:
+        ways.append(partial(_post_filter, search, some, min(ceil(_SPARE * reach / share), index.ntotal)))
+    deepest = innermost(index)
     if not isinstance(deepest, _SELECTING):
         return ways
     if isinstance(deepest, faiss.IndexIVF):
         met = max(settings.cells * index.ntotal / deepest.nlist, 2.0 * reach)
-        way, worth = partial(_by_cells, index, some, reach, met), some.count > met
+        way, worth = partial(_search_cells, index, some, reach, met), some.count > met
     elif isinstance(deepest, faiss.IndexHNSW):
         ef = ceil(max(settings.candidates, 2 * reach) / share)
         walk = SearchSettings(ef_search=ef)
-        way, worth = partial(_selected, index, some, reach, walk), some.count > _STEPS * ef
+        way, worth = partial(_search_with_selector, index, some, reach, walk), some.count > _STEPS * ef
     else:
-        return [*ways, partial(_selected, index, some, reach, settings)]
-    return [*ways, partial(_inside, search, some, share, way)] if worth else ways
+        return [*ways, partial(_search_with_selector, index, some, reach, settings)]
+    return [*ways, partial(_search_dense_queries, search, some, share, way)] if worth else ways
 
 
-def _left_out(search: Callable[[np.ndarray, int], np.ndarray], some: Some, wide: int, ready: np.ndarray) -> np.ndarray:
+def _post_filter(
+    search: Callable[[np.ndarray, int], np.ndarray], some: Subset, wide: int, ready: np.ndarray
+) -> np.ndarray:
     """What is found of all vectors, without those that are not meant."""
     found = search(ready, wide)
     return np.where((found >= 0) & some.labels[found], found, -1)
 
 
-def _selected(index: Any, some: Some, reach: int, settings: SearchSettings, ready: np.ndarray) -> np.ndarray:
+def _search_with_selector(
+    index: Any, some: Subset, reach: int, settings: SearchSettings, ready: np.ndarray
+) -> np.ndarray:
     """What FAISS finds with a selector."""
     found: np.ndarray = index.search(ready, reach, params=faiss_parameters(index, settings, some.selector))[1]
     return found
 
 
-def _inside(
-    search: Callable[[np.ndarray, int], np.ndarray], some: Some, share: float, way: Method, ready: np.ndarray
+def _search_dense_queries(
+    search: Callable[[np.ndarray, int], np.ndarray], some: Subset, share: float, way: Method, ready: np.ndarray
 ) -> np.ndarray:
     """What is found by a way of queries that have about as many of what is meant near them as there are elsewhere:
     of the others, what is nearest lies scattered far away."""
@@ -180,11 +186,11 @@ def _inside(
     return all_
 
 
-def _by_cells(index: Any, some: Some, reach: int, met: float, ready: np.ndarray) -> np.ndarray:
+def _search_cells(index: Any, some: Subset, reach: int, met: float, ready: np.ndarray) -> np.ndarray:
     """What is found in the nearest cells of each query until they held as many as were to be met; nothing where the
     nearest of them do not hold so many."""
-    ivf = inner(index)
-    ready = transformed(index, ready)
+    ivf = innermost(index)
+    ready = apply_transforms(index, ready)
     held = np.bincount(some.cells[some.labels], minlength=ivf.nlist)  # (c,) vectors that are meant
     nprobe = min(ivf.nlist, ceil(_WIDE * met / some.count * ivf.nlist))
     distances, cells = ivf.quantizer.search(ready, nprobe)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 
 from embedrec.data.topk import TopK
-from embedrec.index.rescore import rescored
+from embedrec.index.rescore import rescore
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import exact_search, relative_error
 
-ALONE = 16  # queries from which a matrix product is faster than FAISS
+MATMUL_QUERIES = 16  # queries from which a matrix product is faster than FAISS
 _LONG = 1 << 25  # pairs, which FAISS compares in the time that the compiled kernels take to load
 _TINY = 2.0**-126  # absolute error of a product that vanishes
 
@@ -21,18 +21,18 @@ _TINY = 2.0**-126  # absolute error of a product that vanishes
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
-def by_product(queries: int, n: int) -> bool:
+def prefers_matmul(queries: int, n: int) -> bool:
     """Whether a matrix product compares so many queries with n vectors sooner than FAISS does."""
-    return queries >= ALONE and ("numba" in sys.modules or queries * n > _LONG)
+    return queries >= MATMUL_QUERIES and ("numba" in sys.modules or queries * n > _LONG)
 
 
-def exact(embeddings: Embeddings, queries: np.ndarray, k: int, some: np.ndarray | None) -> TopK:
+def search_exact(embeddings: Embeddings, queries: np.ndarray, k: int, some: np.ndarray | None) -> TopK:
     """The k nearest (q, k) among all vectors, or among some rows (m,) of them."""
     frame = embeddings.frame if some is None else None
     return exact_search(embeddings.vectors, queries, k, embeddings.metric, embeddings.vocab, some, frame)
 
 
-def checked(
+def search_verified(
     embeddings: Embeddings,
     queries: np.ndarray,
     k: int,
@@ -55,26 +55,30 @@ def checked(
     nowhere = ~queries.any(axis=1)
     if embeddings.metric != "l2":  # everything scores 0, of which FAISS may make nothing
         rows[nowhere] = np.arange(reach) if some is None else some[:reach]
-    found = rescored(embeddings.vectors, queries, rows, k, embeddings.metric, embeddings.vocab)
+    found = rescore(embeddings.vectors, queries, rows, k, embeddings.metric, embeddings.vocab)
     if reach == n:
         return found
-    sure = found.scores[:, min(k, n) - 1] > _most(embeddings, queries, scores[:, -1].astype(np.float64), apart)
+    sure = found.scores[:, min(k, n) - 1] > _score_bound(embeddings, queries, scores[:, -1].astype(np.float64), apart)
     sure |= nowhere & (embeddings.metric != "l2")
-    return mended(found, embeddings, queries, np.flatnonzero(~sure), some)
+    return replace_results(found, embeddings, queries, np.flatnonzero(~sure), some)
 
 
-def mended(
+def replace_results(
     found: TopK, embeddings: Embeddings, queries: np.ndarray, open_: np.ndarray, some: np.ndarray | None
 ) -> TopK:
     """The same results (q, k), those of the open queries (m,) from an exact search."""
     if not len(open_):
         return found
-    rows, scores, again = found.rows.copy(), found.scores.copy(), exact(embeddings, queries[open_], found.k, some)
+    rows, scores, again = (
+        found.rows.copy(),
+        found.scores.copy(),
+        search_exact(embeddings, queries[open_], found.k, some),
+    )
     rows[open_], scores[open_] = again.rows, again.scores
     return TopK(rows, scores, embeddings.vocab)
 
 
-def _most(embeddings: Embeddings, queries: np.ndarray, last: np.ndarray, apart: bool) -> np.ndarray:
+def _score_bound(embeddings: Embeddings, queries: np.ndarray, last: np.ndarray, apart: bool) -> np.ndarray:
     """What the exact scores of vectors that were not proposed reach at most: (q,) float32.
 
     last  (q,) float64 the last score that was

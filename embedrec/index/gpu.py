@@ -21,12 +21,12 @@ from embedrec.index.construct import largest_norm, stored
 from embedrec.index.faiss_parameters import faiss_parameters
 from embedrec.index.index import SPARE, Index
 from embedrec.index.index_types import AUTO, factory_string
-from embedrec.index.rescore import rescored
+from embedrec.index.rescore import rescore
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import Comparison, check_queries, unit
 
-MOST = 2048  # results, and cells visited, of a search on a GPU through FAISS
+GPU_LIMIT = 2048  # results, and cells visited, of a search on a GPU through FAISS
 _SUITED = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ)
 _SCORES = 1 << 26  # scores computed at a time: 256 MB
 _ROUNDS = 10  # of k-means, as FAISS does for cells
@@ -36,40 +36,40 @@ _CELLS = re.compile(r"(?:Pad\d+,)?IVF(\d+),[^,]+")  # factory strings whose cell
 
 def check_gpu() -> None:
     """Raises SettingsError unless FAISS or torch sees a GPU."""
-    if not faiss_sees_one() and not torch_sees_one():
+    if not faiss_sees_gpu() and not torch_sees_gpu():
         raise SettingsError(
             f"device cuda was asked for, but neither FAISS ({faiss.__version__}) nor torch sees a GPU; "
             "take --device cpu, or install builds for a GPU"
         )
 
 
-def faiss_sees_one() -> bool:
+def faiss_sees_gpu() -> bool:
     """Whether FAISS is built for GPUs and there is one."""
     return bool(faiss.get_num_gpus())
 
 
-def torch_sees_one() -> bool:
+def torch_sees_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
 
 
-def on_gpu(source: Index | Embeddings) -> OnGpu | Exact:
+def on_gpu(source: Index | Embeddings) -> GpuIndex | GpuExactSearch:
     """An index, or exact search in embeddings, on the first GPU.
 
     An index goes there as it is through FAISS; where only torch sees the GPU, its vectors do, and the search is exact.
     Raises SettingsError where there is no GPU, and for types of FAISS indexes that cannot go there.
     """
     check_gpu()
-    if isinstance(source, Index) and faiss_sees_one():
-        return OnGpu.of(source)
-    if not torch_sees_one():
+    if isinstance(source, Index) and faiss_sees_gpu():
+        return GpuIndex.of(source)
+    if not torch_sees_gpu():
         raise SettingsError("exact search on a GPU takes torch, which sees none; search an index, or take --device cpu")
-    return Exact.of(source.embeddings if isinstance(source, Index) else source, "cuda")
+    return GpuExactSearch.of(source.embeddings if isinstance(source, Index) else source, "cuda")
 
 
 @dataclass(frozen=True, eq=False)
-class OnGpu(Index):
+class GpuIndex(Index):
     """An index whose searches run on a GPU through FAISS; those among some items only, in part, on the CPU.
 
     gpu  the same FAISS index there
@@ -78,7 +78,7 @@ class OnGpu(Index):
     gpu: Any = None
 
     @classmethod
-    def of(cls, index: Index) -> OnGpu:
+    def of(cls, index: Index) -> GpuIndex:
         """Raises SettingsError for a type that cannot go to a GPU."""
         below = index.faiss
         if isinstance(below, faiss.IndexPreTransform):
@@ -94,47 +94,53 @@ class OnGpu(Index):
             raise SettingsError(f"FAISS cannot bring {index.spec} to a GPU: {said}; take --device cpu") from e
         return cls(**{f.name: getattr(index, f.name) for f in fields(Index)}, gpu=there)
 
-    def _chosen(self, settings: SearchSettings, k: int) -> SearchSettings:
-        """See `Index._chosen`; cells do not grow beyond what a GPU can."""
-        chosen = super()._chosen(settings, k)
-        if settings.nprobe is None and self.settings.nprobe is not None and chosen.cells > MOST:
-            return replace(chosen, nprobe=max(self.settings.nprobe, MOST))
+    def _effective_settings(self, settings: SearchSettings, k: int) -> SearchSettings:
+        """See `Index._effective_settings`; cells do not grow beyond what a GPU can."""
+        chosen = super()._effective_settings(settings, k)
+        if settings.nprobe is None and self.settings.nprobe is not None and chosen.cells > GPU_LIMIT:
+            return replace(chosen, nprobe=max(self.settings.nprobe, GPU_LIMIT))
         return chosen
 
-    def _exactly(self, k: int, settings: SearchSettings) -> bool:
-        """See `Index._exactly`; on a GPU a search through cells is faster."""
+    def _prefers_exact(self, k: int, settings: SearchSettings) -> bool:
+        """See `Index._prefers_exact`; on a GPU a search through cells is faster."""
         return False
 
-    def _found(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
-        """See `Index._found`; raises SettingsError for more than a GPU can."""
-        check_most(reach, chosen)
+    def _search_labels(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
+        """See `Index._search_labels`; raises SettingsError for more than a GPU can."""
+        check_gpu_limit(reach, chosen)
         labels: np.ndarray = self.gpu.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
         return labels
 
-    def _through_all(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
-        """See `Index._through_all`; among some rows only, on the CPU."""
+    def _search_flat(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
+        """See `Index._search_flat`; among some rows only, on the CPU."""
         if some is not None or not len(queries):
-            return super()._through_all(queries, k, settings, some)
+            return super()._search_flat(queries, k, settings, some)
         reach = min(k + SPARE, len(self))
-        check_most(reach, settings)
+        check_gpu_limit(reach, settings)
 
         def search(queries: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
             scores, found = self.gpu.search(queries, reach)
             return self._rows(found), -scores if self.metric == "l2" else scores
 
-        return flat.checked(self.embeddings, queries, k, None, self._ready(queries), search, reach, apart=False)
+        return flat.search_verified(
+            self.embeddings, queries, k, None, self._prepare(queries), search, reach, apart=False
+        )
 
 
-def check_most(reach: int, chosen: SearchSettings) -> None:
+def check_gpu_limit(reach: int, chosen: SearchSettings) -> None:
     """Raises SettingsError for more results, or cells, than FAISS finds on a GPU."""
     nprobe = chosen.cells
-    if reach > MOST or nprobe > MOST:
-        what = f"{reach} candidates (results times rerank, and {SPARE} more)" if reach > MOST else f"nprobe {nprobe}"
-        raise SettingsError(f"FAISS takes no more than {MOST} on a GPU, but is asked for {what}; take --device cpu")
+    if reach > GPU_LIMIT or nprobe > GPU_LIMIT:
+        what = (
+            f"{reach} candidates (results times rerank, and {SPARE} more)" if reach > GPU_LIMIT else f"nprobe {nprobe}"
+        )
+        raise SettingsError(
+            f"FAISS takes no more than {GPU_LIMIT} on a GPU, but is asked for {what}; take --device cpu"
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class Exact:
+class GpuExactSearch:
     """Exact search by blocks of a matrix product in torch, on a GPU or not; where its float32 leaves the answer open,
     the search of `embedrec.vectors.exact_search` answers.
 
@@ -148,7 +154,7 @@ class Exact:
     less: Any
 
     @classmethod
-    def of(cls, embeddings: Embeddings, device: str) -> Exact:
+    def of(cls, embeddings: Embeddings, device: str) -> GpuExactSearch:
         """device  "cpu", "cuda" or "cuda:1" """
         import torch
 
@@ -198,12 +204,12 @@ class Exact:
                 rest[start : start + step] = best.values[:, -1].cpu().numpy()
         nowhere = ~queries.any(axis=1) & (self.metric != "l2")  # everything scores 0, the lowest rows come first
         rows[nowhere, :reach] = np.arange(reach) if some is None else some[:reach]
-        found = rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
+        found = rescore(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
         if reach == n:
             return found
         last = found.scores[:, k - 1].astype(np.float64)
         open_ = np.flatnonzero(~compared.bound.sure(last, rest) & ~nowhere)
-        return flat.mended(found, self.embeddings, queries, open_, some)
+        return flat.replace_results(found, self.embeddings, queries, open_, some)
 
     def neighbours(
         self, rows: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None
@@ -221,7 +227,7 @@ def _unit_error() -> float:
     return 2.0**-24 if torch.get_float32_matmul_precision() == "highest" else 2.0**-8
 
 
-def cells_on_gpu(embeddings: Embeddings, kind: str, *, seed: int = 0) -> np.ndarray | None:
+def centroids_on_gpu(embeddings: Embeddings, kind: str, *, seed: int = 0) -> np.ndarray | None:
     """The centres of the cells that an index of this type needs, found on a GPU; None where it has none, or its cells
     come after a transform that is learned. Raises SettingsError where there is no GPU."""
     check_gpu()
@@ -236,7 +242,7 @@ def cells_on_gpu(embeddings: Embeddings, kind: str, *, seed: int = 0) -> np.ndar
     rows = np.sort(np.random.default_rng(seed).choice(n, count, replace=False))
     longest = largest_norm(embeddings.vectors) if augmented else 0.0
     vectors = stored(embeddings, augmented, longest)(rows)
-    if torch_sees_one():
+    if torch_sees_gpu():
         return kmeans(vectors, nlist, "cuda", spherical=embeddings.metric == "cosine", seed=seed)
     flat = faiss.IndexFlatL2(vectors.shape[1])
     there = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, flat)

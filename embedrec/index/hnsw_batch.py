@@ -12,9 +12,9 @@ from typing import Any
 import faiss
 import numpy as np
 
-from embedrec.vectors.faiss_factory import shared
+from embedrec.vectors.faiss_factory import run_parallel
 
-MANY = 64  # queries from which it pays to put them in order
+LARGE_BATCH = 64  # queries from which it pays to put them in order
 _LONG = 4096  # that take longer than the import of the compiled kernel
 _ROOM = 1 << 22  # candidates kept at a time: 32 MB
 
@@ -64,33 +64,35 @@ def graph_over(index: Any, vectors: int) -> Graph:
     )
 
 
-def pays(queries: int) -> bool:
+def is_large_batch(queries: int) -> bool:
     """Whether a batch is large enough."""
-    return queries >= (MANY if "numba" in sys.modules else _LONG)
+    return queries >= (LARGE_BATCH if "numba" in sys.modules else _LONG)
 
 
-def ordered(graph: Graph, queries: np.ndarray) -> np.ndarray:
+def traversal_order(graph: Graph, queries: np.ndarray) -> np.ndarray:
     """The places of queries (q, d) in an order (q,) in which those that come down the graph the same way follow each
     other: what one has read is still in the cache for the next."""
     from embedrec.kernels.hnsw_search import descend
 
     path = np.empty((len(queries), max(int(graph.places[5]), 1)), dtype=np.int64)
-    shared(len(queries), lambda here: descend(graph.places, graph.steps, queries[here], graph.by_distance, path[here]))
+    run_parallel(
+        len(queries), lambda here: descend(graph.places, graph.steps, queries[here], graph.by_distance, path[here])
+    )
     return np.lexsort(path.T)
 
 
-def walked(graph: Graph, queries: np.ndarray, reach: int, ef: int) -> np.ndarray:
+def search_graph(graph: Graph, queries: np.ndarray, reach: int, ef: int) -> np.ndarray:
     """The `reach` nearest vectors among the ef that a search keeps: rows (q, reach) int64, −1 for missing.
 
-    queries  (q, d), best `ordered`
+    queries  (q, d), best `traversal_order`
     """
     from embedrec.kernels.hnsw_search import descend, walk
 
     places, steps, keep = graph.places, graph.steps, max(ef, reach)
-    block = max(_ROOM // keep, MANY)
+    block = max(_ROOM // keep, LARGE_BATCH)
     if len(queries) > block:
         parts = range(0, len(queries), block)
-        return np.vstack([walked(graph, queries[a : a + block], reach, ef) for a in parts])
+        return np.vstack([search_graph(graph, queries[a : a + block], reach, ef) for a in parts])
     found = np.empty((len(queries), keep), dtype=np.int64)
 
     def part(here: slice) -> None:
@@ -100,5 +102,5 @@ def walked(graph: Graph, queries: np.ndarray, reach: int, ef: int) -> np.ndarray
         seen = np.zeros(places[3], dtype=np.uint8)
         walk(places, int(steps[1]), path[:, 0], some, graph.by_distance, seen, found[here])
 
-    shared(len(queries), part)
+    run_parallel(len(queries), part)
     return found[:, :reach]

@@ -13,9 +13,9 @@ from typing import Any
 import faiss
 import numpy as np
 
-from embedrec.index.hnsw_batch import Graph, graph_over, walked
+from embedrec.index.hnsw_batch import Graph, graph_over, search_graph
 from embedrec.progress import Report, quiet
-from embedrec.vectors.faiss_factory import shared, transformed
+from embedrec.vectors.faiss_factory import apply_transforms, run_parallel
 
 _FIRST = 256  # vectors that are all compared with each other
 _GROWTH = 8  # a batch is an eighth of what is linked
@@ -23,15 +23,17 @@ _BATCH = 1 << 15  # and no larger than this
 _STORED = 1 << 16  # vectors that FAISS gets at a time
 
 
-def linkable(index: Any) -> bool:
+def is_graph(index: Any) -> bool:
     """Whether an index is a graph over whole vectors or over codes of them, with or without transforms before it."""
     while isinstance(index, faiss.IndexPreTransform):
         index = faiss.downcast_index(index.index)
     return isinstance(index, faiss.IndexHNSWFlat | faiss.IndexHNSWSQ | faiss.IndexHNSWPQ)
 
 
-def link(index: Any, n: int, vectors: Callable[[slice], np.ndarray], *, seed: int = 0, report: Report = quiet) -> None:
-    """Store n vectors in an empty index that is `linkable` and trained; each is linked to some of `efConstruction`
+def link_vectors(
+    index: Any, n: int, vectors: Callable[[slice], np.ndarray], *, seed: int = 0, report: Report = quiet
+) -> None:
+    """Store n vectors in an empty index that is `is_graph` and trained; each is linked to some of `efConstruction`
     candidates.
 
     vectors  rows → (m, d) float32; neighbours best lie near each other, which is faster
@@ -42,7 +44,7 @@ def link(index: Any, n: int, vectors: Callable[[slice], np.ndarray], *, seed: in
         graphed.ntotal = n
         graphed = faiss.downcast_index(graphed.index)
     graphed.ntotal = n
-    whole, links = _stored(graphed, n, lambda here: transformed(index, vectors(here))), graphed.hnsw
+    whole, links = _store_vectors(graphed, n, lambda here: apply_transforms(index, vectors(here))), graphed.hnsw
     rng = np.random.default_rng(seed)
     levels = _levels(links, n, rng)
     faiss.copy_array_to_vector(levels + 1, links.levels)
@@ -54,10 +56,12 @@ def link(index: Any, n: int, vectors: Callable[[slice], np.ndarray], *, seed: in
     having = np.cumsum(np.bincount(levels)[::-1])[::-1]  # how many vectors have each level
     for level in range(links.max_level, -1, -1):
         above = 0 if level == links.max_level else int(having[level + 1])
-        _fill(graph, level, whole, order[: having[level]], above, links.efConstruction, report if level == 0 else quiet)
+        _link_level(
+            graph, level, whole, order[: having[level]], above, links.efConstruction, report if level == 0 else quiet
+        )
 
 
-def _stored(index: Any, n: int, vectors: Callable[[slice], np.ndarray]) -> np.ndarray:
+def _store_vectors(index: Any, n: int, vectors: Callable[[slice], np.ndarray]) -> np.ndarray:
     """Give an index all vectors (n, d), unlinked, and return them: its own, where it keeps them whole."""
     held: Any = faiss.downcast_index(index.storage)
     codes = not isinstance(held, faiss.IndexFlat)
@@ -77,7 +81,7 @@ def _levels(links: Any, n: int, rng: np.random.Generator) -> np.ndarray:
     return np.minimum(np.searchsorted(upto, rng.random(n), side="right"), len(upto) - 1).astype(np.int32)
 
 
-def _fill(
+def _link_level(
     graph: Graph, level: int, vectors: np.ndarray, rows: np.ndarray, above: int, candidates: int, report: Report
 ) -> None:
     """Link the rows (m,) that have a level, on which there are no links yet; the levels above it are filled.
@@ -86,22 +90,22 @@ def _fill(
     """
     here, alone = graph.upwards(level), graph.upwards(level, alone=True)
     done = min(_FIRST, len(rows))
-    _join(here, rows[:done], np.broadcast_to(rows[:done], (done, done)))
+    _link_batch(here, rows[:done], np.broadcast_to(rows[:done], (done, done)))
     while done < len(rows):
         stop = min(done + min(max(done // _GROWTH, 1), _BATCH), above if done < above else len(rows))
         some = np.sort(rows[done:stop])
-        _join(here, some, walked(alone if done < above else here, vectors[some], candidates, candidates))
+        _link_batch(here, some, search_graph(alone if done < above else here, vectors[some], candidates, candidates))
         done = stop
         report("progress", done=done, total=len(rows), unit="vectors")
 
 
-def _join(graph: Graph, new: np.ndarray, found: np.ndarray) -> None:
+def _link_batch(graph: Graph, new: np.ndarray, found: np.ndarray) -> None:
     """Link new rows (m,) to the best of what was found for each, (m, c), and these back to them."""
     from embedrec.kernels.hnsw_link import link_back, link_new
 
     places, by_distance, width = graph.places, graph.by_distance, int(graph.steps[1])
     chosen = np.empty((len(new), width), dtype=np.int64)
-    shared(len(new), lambda some: link_new(places, width, new[some], found[some], by_distance, chosen[some]))
+    run_parallel(len(new), lambda some: link_new(places, width, new[some], found[some], by_distance, chosen[some]))
     there = chosen >= 0
     targets, sources = chosen[there], np.repeat(new, there.sum(axis=1))
     order = np.argsort(targets, kind="stable")
@@ -112,7 +116,7 @@ def _join(graph: Graph, new: np.ndarray, found: np.ndarray) -> None:
         pairs = slice(first[some.start], first[some.stop] if some.stop < len(first) else None)
         link_back(places, width, targets[pairs], sources[pairs], by_distance)
 
-    shared(len(first), back)
+    run_parallel(len(first), back)
 
 
 LEAF = 256  # vectors that are not parted any more
@@ -142,7 +146,7 @@ def local_order(vectors: Callable[[np.ndarray], np.ndarray], n: int, seed: int =
         rows = order[part]
         if len(rows) <= LEAF:
             continue
-        axis = _axis(vectors(rows if len(rows) <= _SAMPLE else rng.choice(rows, _SAMPLE, replace=False)))
+        axis = _principal_axis(vectors(rows if len(rows) <= _SAMPLE else rng.choice(rows, _SAMPLE, replace=False)))
         blocks = range(0, len(rows), _BLOCK)
         along = np.concatenate([vectors(rows[start : start + _BLOCK]) @ axis for start in blocks])
         half = len(rows) // 2
@@ -152,7 +156,7 @@ def local_order(vectors: Callable[[np.ndarray], np.ndarray], n: int, seed: int =
     return order
 
 
-def _axis(some: np.ndarray) -> np.ndarray:
+def _principal_axis(some: np.ndarray) -> np.ndarray:
     """About the direction (d,) in which vectors (m, d) differ most; zero where they do not differ."""
     apart = some - some.mean(axis=0)
     size = float(np.abs(apart).max(initial=0.0))

@@ -15,9 +15,9 @@ from embedrec.data.topk import TopK, check_others, some_rows
 from embedrec.data.vocab import Vocab, known_rows
 from embedrec.index import flat_search, hnsw_batch, search_effort
 from embedrec.index.faiss_parameters import check_settings, faiss_parameters
-from embedrec.index.filtered_search import Some, among, cells_of_labels, exactly, few
-from embedrec.index.ivf_batch import grouped, lists_of, pays
-from embedrec.index.rescore import rescored
+from embedrec.index.filtered_search import Subset, cells_of_labels, exact_candidates, is_small, search_among
+from embedrec.index.ivf_batch import is_worthwhile, lists_of, search_by_cell
+from embedrec.index.rescore import rescore
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import check_queries, unit
@@ -47,7 +47,7 @@ class Index:
     faiss: Any
     augmented: bool = False
     settings: SearchSettings = AS_BUILT
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    measurements: Mapping[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
     longest: float = 0.0
     file: Path | None = None
@@ -84,21 +84,21 @@ class Index:
         queries = check_queries(queries, self.dim, k, len(self))
         check_settings(settings, self.faiss, self.spec)
         some = None if allowed is None else some_rows(allowed, len(self))
-        if self._graph is None or not self.walks(len(queries)):
+        if self._graph is None or not self.uses_graph_batch(len(queries)):
             return self._best(queries, k, settings, some)
-        order = hnsw_batch.ordered(self._graph, self._ready(queries))
+        order = hnsw_batch.traversal_order(self._graph, self._prepare(queries))
         found, places = self._best(queries[order], k, settings, some), np.argsort(order)
         return TopK(found.rows[places], found.scores[places], self.vocab)
 
     def _best(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
         """The k best, by their exact scores, of what is proposed, or of all."""
-        if some is None and self._exactly(k, settings):
+        if some is None and self._prefers_exact(k, settings):
             return self.embeddings.search(queries, k)
-        found = self.once(queries, k, settings, some)
+        found = self.search_once(queries, k, settings, some)
         short = np.flatnonzero(found.rows[:, -1] < 0)
-        return found if some is not None or not len(short) else self._completed(found, short, queries, settings)
+        return found if some is not None or not len(short) else self._complete(found, short, queries, settings)
 
-    def once(
+    def search_once(
         self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, some: np.ndarray | None = None
     ) -> TopK:
         """What one search finds: `search`, but with fewer than k results where FAISS finds fewer.
@@ -106,22 +106,22 @@ class Index:
         some  rows (m,) that may be found, ascending; all where it is None
         """
         if isinstance(self.faiss, faiss.IndexFlat) and self.faiss.ntotal == len(self):
-            return self._through_all(queries, k, settings, some)
-        rows = self.proposed(queries, k, settings, some)
-        return rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
+            return self._search_flat(queries, k, settings, some)
+        rows = self.candidates(queries, k, settings, some)
+        return rescore(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
 
-    def _exactly(self, k: int, settings: SearchSettings) -> bool:
+    def _prefers_exact(self, k: int, settings: SearchSettings) -> bool:
         """Whether an exact search takes no longer, for more results than settings were found for."""
-        if k <= self.covered or settings.nprobe is not None or settings.ef_search is not None:
+        if k <= self.measured_k or settings.nprobe is not None or settings.ef_search is not None:
             return False
-        return search_effort.compares_most(self._chosen(settings, k), self.faiss)
+        return search_effort.compares_most(self._effective_settings(settings, k), self.faiss)
 
-    def _completed(self, found: TopK, short: np.ndarray, queries: np.ndarray, settings: SearchSettings) -> TopK:
+    def _complete(self, found: TopK, short: np.ndarray, queries: np.ndarray, settings: SearchSettings) -> TopK:
         """Results (q, k) of which the queries `short` (m,) have fewer, with what harder searches find for these; where
         they come short too, with what an exact search finds."""
         rows, scores = found.rows.copy(), found.scores.copy()
-        for more in search_effort.harder(self._chosen(settings, found.k), self.faiss):
-            again = self.once(queries[short], found.k, more)
+        for more in search_effort.harder_settings(self._effective_settings(settings, found.k), self.faiss):
+            again = self.search_once(queries[short], found.k, more)
             rows[short], scores[short] = again.rows, again.scores
             short = short[again.rows[:, -1] < 0]
             if not len(short):
@@ -130,15 +130,15 @@ class Index:
         rows[short], scores[short] = exact.rows, exact.scores
         return TopK(rows, scores, self.vocab)
 
-    def _through_all(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
+    def _search_flat(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
         """The k best of all, or of some rows (m,), through a FAISS index that holds whole vectors in a row."""
         n = len(self) if some is None else len(some)
-        if flat_search.by_product(len(queries), n):
-            return flat_search.exact(self.embeddings, queries, k, some)
-        if some is not None and few(len(some), len(self)):
-            rows = exactly(self.embeddings, queries, k, some, alone=True)
+        if flat_search.prefers_matmul(len(queries), n):
+            return flat_search.search_exact(self.embeddings, queries, k, some)
+        if some is not None and is_small(len(some), len(self)):
+            rows = exact_candidates(self.embeddings, queries, k, some, alone=True)
             rows = np.pad(rows, ((0, 0), (0, max(k - rows.shape[1], 0))), constant_values=-1)
-            return rescored(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
+            return rescore(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
         labels = None if some is None else self._labels(some).selector
         parameters = faiss_parameters(self.faiss, settings, labels)
 
@@ -147,30 +147,32 @@ class Index:
             return self._rows(found), -scores if self.metric == "l2" else scores
 
         parts = [
-            queries[start : start + flat_search.ALONE] for start in range(0, max(len(queries), 1), flat_search.ALONE)
+            queries[start : start + flat_search.MATMUL_QUERIES]
+            for start in range(0, max(len(queries), 1), flat_search.MATMUL_QUERIES)
         ]
         reach = min(k + SPARE, n)
         found = [
-            flat_search.checked(self.embeddings, part, k, some, self._ready(part), search, reach) for part in parts
+            flat_search.search_verified(self.embeddings, part, k, some, self._prepare(part), search, reach)
+            for part in parts
         ]
         return TopK(np.vstack([f.rows for f in found]), np.vstack([f.scores for f in found]), self.vocab)
 
-    def proposed(
+    def candidates(
         self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, some: np.ndarray | None = None
     ) -> np.ndarray:
-        """What FAISS proposes for k results, or `grouped` in its place: rows (q, c ≥ k) int64, −1 for missing.
+        """What FAISS proposes for k results, or `search_by_cell` in its place: rows (q, c ≥ k) int64, −1 for missing.
 
         some  rows (m,) that may be found, ascending; all where it is None
 
         Those of compressed vectors come with the nearest first.
         """
-        chosen = self._chosen(settings, k)
+        chosen = self._effective_settings(settings, k)
         n = len(self) if some is None else len(some)
         reach = min(k * (chosen.rerank or 1) + SPARE, n)
         if some is None and self.faiss.ntotal == n:
-            rows = self._rows(self._found(self._ready(queries), reach, chosen))
+            rows = self._rows(self._search_labels(self._prepare(queries), reach, chosen))
         else:
-            rows = self._among(queries, k, reach, chosen, np.arange(n) if some is None else some)
+            rows = self._candidates_among(queries, k, reach, chosen, np.arange(n) if some is None else some)
         nowhere = ~queries.any(axis=1)
         if self.metric != "l2" and nowhere.any():  # everything scores 0, of which FAISS may make nothing
             first = np.full(rows.shape[1], -1)
@@ -192,53 +194,59 @@ class Index:
         check_others(k, len(self))
         return self.search(self.embeddings.vectors[rows], k + 1, settings, allowed=allowed).without(rows)
 
-    def _chosen(self, settings: SearchSettings, k: int) -> SearchSettings:
+    def _effective_settings(self, settings: SearchSettings, k: int) -> SearchSettings:
         """The settings of a search for k results: those given, over those of the index, which grow with k."""
-        return settings.over(search_effort.grown(self.settings, self.faiss, k, self.covered))
+        return settings.over(search_effort.scale_with_k(self.settings, self.faiss, k, self.measured_k))
 
-    def walks(self, queries: int) -> bool:
-        """Whether a batch of so many queries goes through a graph by `walked`, not by FAISS."""
-        return self._graph is not None and hnsw_batch.pays(queries)
+    def uses_graph_batch(self, queries: int) -> bool:
+        """Whether a batch of so many queries goes through a graph by `search_graph`, not by FAISS."""
+        return self._graph is not None and hnsw_batch.is_large_batch(queries)
 
     @cached_property
-    def covered(self) -> int:
-        """The most results of a search that settings and facts are about, see `effort.covered`."""
-        return search_effort.covered(self.facts)
+    def measured_k(self) -> int:
+        """The most results of a search that settings and facts are about, see `effort.measured_k`."""
+        return search_effort.measured_k(self.measurements)
 
-    def _found(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
+    def _search_labels(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
         """FAISS's labels (q, reach) of what is nearest to queries that are ready for it, −1 for missing."""
         lists, nprobe = self._lists, chosen.cells
-        if lists is not None and pays(len(ready), nprobe, len(lists), len(self)):
-            return grouped(self.faiss, lists, ready, reach, nprobe)
+        if lists is not None and is_worthwhile(len(ready), nprobe, len(lists), len(self)):
+            return search_by_cell(self.faiss, lists, ready, reach, nprobe)
         graph = self._graph
-        if graph is not None and hnsw_batch.pays(len(ready)):
-            return hnsw_batch.walked(graph, ready, reach, min(chosen.candidates, self.faiss.ntotal))
-        if reach > self.covered * (chosen.rerank or 1) + SPARE:  # FAISS ends before it has found more than candidates
+        if graph is not None and hnsw_batch.is_large_batch(len(ready)):
+            return hnsw_batch.search_graph(graph, ready, reach, min(chosen.candidates, self.faiss.ntotal))
+        if (
+            reach > self.measured_k * (chosen.rerank or 1) + SPARE
+        ):  # FAISS ends before it has found more than candidates
             chosen = replace(chosen, ef_search=max(chosen.candidates, reach))
         labels: np.ndarray = self.faiss.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
         return labels
 
-    def _among(self, queries: np.ndarray, k: int, reach: int, chosen: SearchSettings, those: np.ndarray) -> np.ndarray:
+    def _candidates_among(
+        self, queries: np.ndarray, k: int, reach: int, chosen: SearchSettings, those: np.ndarray
+    ) -> np.ndarray:
         """What is proposed of some rows (m,) only: rows (q, c ≥ k)."""
         if not len(those) or not len(queries):
             return np.full((len(queries), k), -1, dtype=np.int64)
         some = self._labels(those)
-        search = partial(self._found, chosen=chosen)
-        rows = self._rows(among(self.faiss, some, search, self._ready(queries), reach, chosen))
+        search = partial(self._search_labels, chosen=chosen)
+        rows = self._rows(search_among(self.faiss, some, search, self._prepare(queries), reach, chosen))
         short = (rows < 0).all(axis=1)
         if short.any():
-            exact = exactly(self.embeddings, queries[short], min(k, len(those)), those, alone=bool(short.all()))
+            exact = exact_candidates(
+                self.embeddings, queries[short], min(k, len(those)), those, alone=bool(short.all())
+            )
             spare = exact.shape[1] - rows.shape[1]
             rows = np.pad(rows, ((0, 0), (0, max(spare, 0))), constant_values=-1)
             rows[short] = np.pad(exact, ((0, 0), (0, max(-spare, 0))), constant_values=-1)
         return np.pad(rows, ((0, 0), (0, max(k - rows.shape[1], 0))), constant_values=-1)
 
-    def _labels(self, those: np.ndarray) -> Some:
+    def _labels(self, those: np.ndarray) -> Subset:
         """Rows (m,) as FAISS's labels."""
         mask = np.zeros(len(self), dtype=bool)
         mask[those] = True
         labels = mask if self.rows is None else mask[self.rows] & (self.rows >= 0)
-        return Some(labels, len(those), self._cells)
+        return Subset(labels, len(those), self._cells)
 
     def _rows(self, labels: np.ndarray) -> np.ndarray:
         """The rows that FAISS's labels stand for, −1 for missing."""
@@ -258,7 +266,7 @@ class Index:
         """The cell of each of FAISS's labels (f,) int64, −1 where it was removed; empty where there are no cells."""
         return cells_of_labels(self.faiss, len(self) if self.rows is None else len(self.rows))
 
-    def _ready(self, queries: np.ndarray) -> np.ndarray:
+    def _prepare(self, queries: np.ndarray) -> np.ndarray:
         if self.augmented:  # the length of a query changes nothing but the digits that are left
             return np.pad(unit(queries), ((0, 0), (0, 1)))
         return unit(queries) if self.metric == "cosine" else queries

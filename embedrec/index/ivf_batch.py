@@ -12,7 +12,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from embedrec.vectors.faiss_factory import shared
+from embedrec.vectors.faiss_factory import run_parallel
 
 _SHARED = 2  # queries that visit a cell, on average, from which it pays to go by cells
 _LONG = 1 << 26  # vectors compared in all, which take longer than the import of the compiled kernel
@@ -36,17 +36,17 @@ def lists_of(index: Any) -> np.ndarray | None:
     return np.array(each, dtype=np.int64)
 
 
-def pays(queries: int, nprobe: int, nlist: int, n: int) -> bool:
+def is_worthwhile(queries: int, nprobe: int, nlist: int, n: int) -> bool:
     """Whether a batch is large enough."""
     long = queries * nprobe * (n / nlist) > _LONG or "numba" in sys.modules
     return long and queries * nprobe >= _SHARED * nlist
 
 
-def grouped(index: Any, lists: np.ndarray, queries: np.ndarray, reach: int, nprobe: int) -> np.ndarray:
+def search_by_cell(index: Any, lists: np.ndarray, queries: np.ndarray, reach: int, nprobe: int) -> np.ndarray:
     """The `reach` nearest vectors among the nprobe nearest cells: rows (q, reach) int64 in no order, −1 for missing."""
     from embedrec.kernels.ivf_scan import scan
 
     visited = index.quantizer.search(queries, min(nprobe, len(lists)))[1]  # (q, p)
     rows = np.empty((len(queries), reach), dtype=np.int64)
-    shared(len(queries), lambda here: scan(lists, visited[here], queries[here], rows[here]))
+    run_parallel(len(queries), lambda here: scan(lists, visited[here], queries[here], rows[here]))
     return rows

@@ -15,15 +15,15 @@ import numpy as np
 from embedrec.data.topk import TopK
 from embedrec.index import hnsw_batch
 from embedrec.index.index import Index
-from embedrec.index.rescore import keys_of
+from embedrec.index.rescore import score_keys
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.vectors.embeddings import Embeddings
 
-ASKED = 4000  # queries that recall is measured on: its error is about a thousandth
+SAMPLE_SIZE = 4000  # queries that recall is measured on: its error is about a thousandth
 _ALONE = 200  # of which so many are also asked one at a time
 TOLERANCE = 1e-6  # of a score: as near as the last exact result is what float32 cannot tell from it
 _SMALLEST = 2.0**-126  # scores below it are compared in float64
-_SMALL = hnsw_batch.MANY - 1  # queries of a small batch
+_SMALL = hnsw_batch.LARGE_BATCH - 1  # queries of a small batch
 _ONE_OF = 8  # queries of which one is also searched for in small batches
 _CHANCE = 0.02  # of recall, by which two ways through a graph may differ
 _ONE_SIDED = 1.645  # standard errors below which a normal variable falls in 5 of 100 cases
@@ -48,7 +48,7 @@ class RecallSample:
     def k(self) -> int:
         return self.exact.k
 
-    def found_by(self, index: Index, settings: SearchSettings = AS_BUILT, *, once: bool = False) -> Recall:
+    def recall_of(self, index: Index, settings: SearchSettings = AS_BUILT, *, once: bool = False) -> Recall:
         """What an index finds of the exact answers; with `once`, without another search where one comes short.
 
         Large batches go through a graph another way than small ones. Where some of the queries show that small batches
@@ -56,15 +56,18 @@ class RecallSample:
         """
         if not self.k:  # a catalogue of one
             return Recall(1.0, 1.0)
-        search, least = partial(index.once if once else index.search, settings=settings), self.least(index.embeddings)
+        search, least = (
+            partial(index.search_once if once else index.search, settings=settings),
+            self.least(index.embeddings),
+        )
         q = len(self.queries)
         hits = self._hits(index, search, least, np.arange(q), q)
         some = np.arange(0, q, _ONE_OF)
-        if index.walks(q) and self._fewer(self._hits(index, search, least, some, _SMALL), hits[some]):
+        if index.uses_graph_batch(q) and self._fewer(self._hits(index, search, least, some, _SMALL), hits[some]):
             hits = np.minimum(hits, self._hits(index, search, least, np.arange(q), _SMALL))
         return Recall.of_counts(hits, self._wanted, len(self.exact.vocab))
 
-    def reached(self, keys: np.ndarray, least: np.ndarray) -> Recall:
+    def recall_of_keys(self, keys: np.ndarray, least: np.ndarray) -> Recall:
         """Recall of results with these keys (q, c), −inf for none; `least` (q,) is what counts."""
         hits = _reached(keys, least, self._wanted)
         return Recall.of_counts(hits, self._wanted, len(self.exact.vocab))
@@ -106,7 +109,7 @@ class RecallSample:
 
     def _keys(self, embeddings: Embeddings, which: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """The exact scores (m, c) float64 of rows (m, c) for some queries (m,)."""
-        return keys_of(embeddings.vectors, self.queries[which], rows, embeddings.metric)
+        return score_keys(embeddings.vectors, self.queries[which], rows, embeddings.metric)
 
 
 @dataclass(frozen=True)
@@ -169,16 +172,16 @@ def _near(last: np.ndarray) -> np.ndarray:
     return np.where(np.isinf(last), last, last - TOLERANCE * np.abs(np.where(np.isinf(last), 0, last)))
 
 
-def asked_of(
+def recall_sample(
     embeddings: Embeddings, queries: np.ndarray | None, seed: int, *, count: int | None = None, k: int = 20
 ) -> RecallSample:
     """The first `count` of the queries (q, d), all where it is None; where there are no queries, so many items."""
     if queries is None:
-        return some_items(embeddings, seed, ASKED if count is None else count, k)
-    return those_queries(embeddings, queries[:count], k)
+        return sample_items(embeddings, seed, SAMPLE_SIZE if count is None else count, k)
+    return sample_queries(embeddings, queries[:count], k)
 
 
-def some_items(embeddings: Embeddings, seed: int, count: int = ASKED, k: int = 20) -> RecallSample:
+def sample_items(embeddings: Embeddings, seed: int, count: int = SAMPLE_SIZE, k: int = 20) -> RecallSample:
     """Items drawn at random, each once, with their exact neighbours; k fewer where the catalogue has fewer."""
     n = len(embeddings)
     there = min(k, n - 1)
@@ -188,15 +191,15 @@ def some_items(embeddings: Embeddings, seed: int, count: int = ASKED, k: int = 2
     return RecallSample(rows, queries, exact, k)
 
 
-def those_queries(embeddings: Embeddings, queries: np.ndarray, k: int = 20) -> RecallSample:
+def sample_queries(embeddings: Embeddings, queries: np.ndarray, k: int = 20) -> RecallSample:
     """Queries (q, d) with their exact answers; k fewer where the catalogue has fewer."""
     return RecallSample(None, queries, embeddings.search(queries, min(k, len(embeddings) - 1)), k)
 
 
-def measured(index: Index, asked: RecallSample, settings: SearchSettings = AS_BUILT) -> dict[str, Any]:
+def measure_search(index: Index, asked: RecallSample, settings: SearchSettings = AS_BUILT) -> dict[str, Any]:
     """Facts of an index with these settings: recall, milliseconds of single queries, queries a second in a batch."""
     k, queries = asked.k + 1, asked.queries
-    recall = asked.found_by(index, settings)
+    recall = asked.recall_of(index, settings)
     alone = []
     for row in range(min(_ALONE, len(queries))):
         started = perf_counter()
@@ -214,9 +217,9 @@ def measured(index: Index, asked: RecallSample, settings: SearchSettings = AS_BU
     }
 
 
-def facts_of(index: Index, asked: RecallSample) -> dict[str, Any]:
-    """What is `measured` of an index as it is, and the bytes that a vector takes in it."""
-    return {**measured(index, asked), "bytes_per_vector": round(faiss_bytes(index) / len(index), 1)}
+def measure_index(index: Index, asked: RecallSample) -> dict[str, Any]:
+    """What is `measure_search` of an index as it is, and the bytes that a vector takes in it."""
+    return {**measure_search(index, asked), "bytes_per_vector": round(faiss_bytes(index) / len(index), 1)}
 
 
 def batch_seconds(index: Index, asked: RecallSample, settings: SearchSettings = AS_BUILT, runs: int = 2) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 from embedrec.errors import SettingsError
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import MemoryBudget, reserve
-from embedrec.vectors.faiss_factory import ADD, inner, mapped, transformed
+from embedrec.vectors.faiss_factory import ADD, apply_transforms, innermost, map_index
 
 _PART = 4  # the memory has so many parts: one for an index, which takes two while it grows, or for what is trained on
 _BLOCK_PART = 16  # vectors that are made ready at a time take one of so many parts
@@ -32,45 +32,49 @@ _NO_LISTS = b"sprs" + bytes(8)  # how FAISS ends the file of an IVF index that i
 Vectors = Callable[[Any], np.ndarray]
 
 
-def fits(index: Any, n: int, room: MemoryBudget) -> bool:
+def fits_in_memory(index: Any, n: int, memory: MemoryBudget) -> bool:
     """Whether n vectors may be added to an index in memory."""
-    return room.budget is None or held(index, n) <= room.budget // _PART
+    return memory.budget is None or index_bytes(index, n) <= memory.budget // _PART
 
 
-def held(index: Any, n: int) -> int:
+def index_bytes(index: Any, n: int) -> int:
     """About the bytes that n vectors take in an index in memory."""
     if isinstance(index, faiss.IndexPreTransform):
-        return held(faiss.downcast_index(index.index), n)
+        return index_bytes(faiss.downcast_index(index.index), n)
     if isinstance(index, faiss.IndexRefine):
-        return held(faiss.downcast_index(index.base_index), n) + held(faiss.downcast_index(index.refine_index), n)
+        return index_bytes(faiss.downcast_index(index.base_index), n) + index_bytes(
+            faiss.downcast_index(index.refine_index), n
+        )
     if isinstance(index, faiss.IndexIVF):
         return n * int(index.code_size + _LABEL)
     if isinstance(index, faiss.IndexHNSW):  # nearly all links are of the lowest level
         graph: Any = index.hnsw
-        return held(faiss.downcast_index(index.storage), n) + n * (4 * int(graph.nb_neighbors(0)) + _NODE)
+        return index_bytes(faiss.downcast_index(index.storage), n) + n * (4 * int(graph.nb_neighbors(0)) + _NODE)
     return n * int(index.code_size if isinstance(index, faiss.IndexFlatCodes) else 4 * index.d)
 
 
-def most_trained(index: Any, room: MemoryBudget) -> int | None:
+def max_training_vectors(index: Any, memory: MemoryBudget) -> int | None:
     """Vectors that an index may be trained on under a budget; None for any number."""
-    return None if room.budget is None else room.budget // _PART // (4 * index.d)
+    return None if memory.budget is None else memory.budget // _PART // (4 * index.d)
 
 
-def check_streams(index: Any, spec: str, n: int, room: MemoryBudget) -> None:
+def check_on_disk(index: Any, spec: str, n: int, memory: MemoryBudget) -> None:
     """Raises SettingsError for a type that is built in memory, where it does not fit."""
     deepest = index
     while isinstance(deepest, faiss.IndexPreTransform):
         deepest = faiss.downcast_index(deepest.index)
     if type(deepest) not in _STREAMED:
         raise SettingsError(
-            f"{spec} is built in memory, where it takes {held(index, n):,} bytes, and twice as many while it grows; "
-            f"{room.budget:,} are too few for that and all else: take ivf, ivf-sq8 or ivfpq, whose cells are written "
-            "to disk, or allow more"
+            f"{spec} is built in memory and takes {index_bytes(index, n):,} bytes, twice as many while it grows, too "
+            f"many for a memory of {memory.budget:,}; take ivf, ivf-sq8 or ivfpq, which are written to disk, or raise "
+            "--memory"
         )
 
 
-def streamed(index: Any, n: int, vectors: Vectors, room: MemoryBudget, report: Report = quiet) -> tuple[Any, Path]:
-    """Fill a trained, empty index of a type that `check_streams` lets pass into a file in the folder of a room with a
+def build_on_disk(
+    index: Any, n: int, vectors: Vectors, memory: MemoryBudget, report: Report = quiet
+) -> tuple[Any, Path]:
+    """Fill a trained, empty index of a type that `check_on_disk` lets pass into a file in the folder of a memory with a
     budget.
 
     vectors  a slice → (m, d) float32
@@ -79,25 +83,25 @@ def streamed(index: Any, n: int, vectors: Vectors, room: MemoryBudget, report: R
     Returns the index, mapped from its file, and the file. In memory are four bytes a vector, and blocks of vectors and
     codes that fit into the budget. Raises DataError when the disk is full; the file is gone then, as after any error.
     """
-    folder, budget = room.folder, room.budget
+    folder, budget = memory.folder, memory.budget
     if folder is None or budget is None:
         raise SettingsError("an index is written to disk under a budget of memory only; give one, and a folder")
     path = folder / f"{secrets.token_hex(8)}.faiss"
     try:
-        with room.writing("cells"), path.open("xb", buffering=0) as file:
-            _Filled(index, n, vectors, budget, report).write(file)
-        return mapped(path), path
+        with memory.writing("cells"), path.open("xb", buffering=0) as file:
+            _IvfWriter(index, n, vectors, budget, report).write(file)
+        return map_index(path), path
     except BaseException:
         path.unlink(missing_ok=True)
         raise
 
 
-class _Filled:
+class _IvfWriter:
     """An index filled with n vectors, as a file."""
 
     def __init__(self, index: Any, n: int, vectors: Vectors, budget: int, report: Report) -> None:
         self.index, self.n, self.vectors, self.report = index, n, vectors, report
-        self.lists = inner(index)
+        self.lists = innermost(index)
         self.step = max(1, min(ADD, budget // _BLOCK_PART // (4 * index.d)))  # vectors made ready at a time
         size = self.lists.code_size
         self.many = self.step * max(1, budget // _PART // (size * self.step))  # codes sorted by cell at a time
@@ -108,7 +112,7 @@ class _Filled:
         head = self.head(sizes)
         size = self.lists.code_size
         reserve(file, len(head) + self.n * (size + _LABEL))
-        _put(file, 0, head)
+        _write_at(file, 0, head)
         codes_at = len(head) + np.concatenate([[0], np.cumsum(sizes)[:-1]]) * (size + _LABEL)  # (c,) places in the file
         labels_at = codes_at + sizes * size  # (c,)
         for first in range(0, self.n, self.many):
@@ -117,8 +121,8 @@ class _Filled:
             order = np.argsort(here, kind="stable")
             there, starts = np.unique(here[order], return_index=True)
             for cell, rows in zip(there.tolist(), np.split(order, starts[1:]), strict=True):
-                _put(file, codes_at[cell], codes[rows])
-                _put(file, labels_at[cell], first + rows)
+                _write_at(file, codes_at[cell], codes[rows])
+                _write_at(file, labels_at[cell], first + rows)
                 codes_at[cell] += len(rows) * size
                 labels_at[cell] += len(rows) * _LABEL
 
@@ -145,7 +149,7 @@ class _Filled:
 
     def ready(self, here: slice) -> np.ndarray:
         """Vectors as the lists get them: (m, their d) float32."""
-        return np.ascontiguousarray(transformed(self.index, self.vectors(here)), dtype=np.float32)
+        return np.ascontiguousarray(apply_transforms(self.index, self.vectors(here)), dtype=np.float32)
 
     def head(self, sizes: np.ndarray) -> bytes:
         """All that stands before the codes: the empty index, with the number of vectors in each cell (c,)."""
@@ -166,7 +170,7 @@ class _Filled:
         return empty.removesuffix(_NO_LISTS) + form + counted
 
 
-def _put(file: IO[bytes], at: int, array: Any) -> None:
+def _write_at(file: IO[bytes], at: int, array: Any) -> None:
     """Write bytes, or an array of numbers, at a place of a file that is not buffered."""
     left, at = memoryview(array).cast("B"), int(at)
     while left:

@@ -11,7 +11,7 @@ from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
 
 
-def aligned(embeddings: Embeddings, onto: Embeddings) -> tuple[Embeddings, float]:
+def align_embeddings(embeddings: Embeddings, onto: Embeddings) -> tuple[Embeddings, float]:
     """Embeddings after the rotation that brings the items that both have nearest to their vectors in `onto`.
 
     The orthogonal Procrustes problem (Schönemann 1966): R = U·Vᵀ of the singular value decomposition U·S·Vᵀ of Aᵀ·B

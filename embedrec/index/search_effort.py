@@ -16,7 +16,7 @@ from typing import Any
 import faiss
 
 from embedrec.index.search_settings import SearchSettings
-from embedrec.vectors.faiss_factory import inner
+from embedrec.vectors.faiss_factory import innermost
 
 MEASURED = 20  # results that recall is measured for, where no promise names another number
 _HELD = 4  # vectors in the cells that are visited, on average, for each result more
@@ -26,17 +26,17 @@ _SHARE = 0.5  # of all cells, from which a matrix product with all vectors is as
 _HARDER = (4, 16)  # times the effort of a search that came short
 
 
-def covered(facts: Mapping[str, Any]) -> int:
+def measured_k(measurements: Mapping[str, Any]) -> int:
     """Results, the item itself among them, that the measured recall of an index is about."""
-    promise = facts.get("promise")
+    promise = measurements.get("promise")
     return (MEASURED if promise is None else int(promise["k"])) + 1
 
 
-def grown(settings: SearchSettings, index: Any, k: int, most: int) -> SearchSettings:
+def scale_with_k(settings: SearchSettings, index: Any, k: int, most: int) -> SearchSettings:
     """Settings of a search for k results from those that were found for `most`; the same up to there."""
     if k <= most:
         return settings
-    times, more, deepest = sqrt(k / most), k - most, inner(index)
+    times, more, deepest = sqrt(k / most), k - most, innermost(index)
     if settings.nprobe is not None and isinstance(deepest, faiss.IndexIVF):
         cells = settings.nprobe * times + _HELD * more * deepest.nlist / max(1, index.ntotal)
         settings = replace(settings, nprobe=max(settings.nprobe, min(ceil(cells), deepest.nlist)))
@@ -48,15 +48,15 @@ def grown(settings: SearchSettings, index: Any, k: int, most: int) -> SearchSett
 
 def compares_most(settings: SearchSettings, index: Any) -> bool:
     """Whether a search compares so many vectors that an exact one takes no longer."""
-    deepest = inner(index)
+    deepest = innermost(index)
     if isinstance(deepest, faiss.IndexIVF):
         return settings.cells >= _SHARE * deepest.nlist
     return isinstance(deepest, faiss.IndexHNSW) and _COMPARED * settings.candidates >= index.ntotal
 
 
-def harder(settings: SearchSettings, index: Any) -> Iterator[SearchSettings]:
+def harder_settings(settings: SearchSettings, index: Any) -> Iterator[SearchSettings]:
     """Settings for queries that came short, as long as an exact search takes longer; none for types without any."""
-    deepest = inner(index)
+    deepest = innermost(index)
     for times in _HARDER:
         if isinstance(deepest, faiss.IndexIVF):
             more = replace(settings, nprobe=times * settings.cells)

@@ -20,7 +20,7 @@ from embedrec.index.search_settings import KINDS, SearchSettings
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.faiss_child_check import check_file
-from embedrec.vectors.faiss_factory import mapped
+from embedrec.vectors.faiss_factory import map_index
 
 _FEATURES = "features.parquet"
 _SOUND = "FAISS may read it"
@@ -51,7 +51,7 @@ def save_index(
         "augmented": index.augmented,
         "longest": index.longest,
         **{name: getattr(index.settings, name) or 0 for name in KINDS},
-        "facts": dict(index.facts),
+        "facts": dict(index.measurements),
     }
     with artifacts.writing(Path(folder), "index", {**said, **about}, made_from=made_from) as draft:
         save_vocab(index.vocab, draft.path("vocab.parquet"))
@@ -93,7 +93,7 @@ def load_index(source: artifacts.Artifact | str | Path) -> Index:
         if not artifact.known(_SOUND, *before):
             check_file(file, most)
             artifact.remember(_SOUND, before)
-        stored = mapped(file)
+        stored = map_index(file)
         if not len(embeddings) <= stored.ntotal <= most or stored.d != embeddings.dim + about.augmented:
             raise DataError(
                 f"it holds {stored.ntotal} × {stored.d} vectors "
@@ -103,15 +103,15 @@ def load_index(source: artifacts.Artifact | str | Path) -> Index:
         check_settings(settings, stored, about.spec)
         if rows is not None:
             check_rows(rows, len(embeddings))
-        return Index(embeddings, about.spec, stored, about.augmented, settings, about.facts, rows, about.longest)
+        return Index(embeddings, about.spec, stored, about.augmented, settings, about.measurements, rows, about.longest)
 
 
-def kept_queries(artifact: artifacts.Artifact) -> np.ndarray | None:
+def load_queries(artifact: artifacts.Artifact) -> np.ndarray | None:
     """The queries (q, d) that were saved with an index to measure on later; None where there are none."""
     return artifact.array("queries", "float32") if "queries.npy" in artifact else None
 
 
-def kept_features(artifact: artifacts.Artifact) -> Features | None:
+def load_item_features(artifact: artifacts.Artifact) -> Features | None:
     """What is known of the items of an index; None where nothing was saved with it."""
     if _FEATURES not in artifact:
         return None
@@ -119,13 +119,13 @@ def kept_features(artifact: artifacts.Artifact) -> Features | None:
         return load_features(artifact.path(_FEATURES))
 
 
-class _About(msgspec.Struct):
+class _About(msgspec.Struct, rename={"measurements": "facts"}):
     """What must stand in the manifest of an index."""
 
     spec: str
     metric: Metric
     augmented: bool
-    facts: dict[str, Any]
+    measurements: dict[str, Any]
     nprobe: int
     ef_search: int = 0
     rerank: int = 0

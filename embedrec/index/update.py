@@ -16,11 +16,11 @@ import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, UnknownItemError, reason
-from embedrec.index.construct import filled, largest_norm, stored
+from embedrec.index.construct import construct_index, largest_norm, stored
 from embedrec.index.index import Index
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.faiss_child_check import check_changes
-from embedrec.vectors.faiss_factory import inner
+from embedrec.vectors.faiss_factory import innermost
 
 _ADD = 1 << 16  # vectors added at a time
 _SHOWN = 3  # ids that a message names
@@ -34,14 +34,16 @@ def add(index: Index, more: Embeddings) -> Index:
     _check(index, more)
     twins = index.vocab.rows(more.vocab.ids)
     if (twins >= 0).any():
-        raise DataError(f"{_named(index.vocab.ids[twins[twins >= 0]])} are in the index already; replace them instead")
+        raise DataError(
+            f"{_describe_ids(index.vocab.ids[twins[twins >= 0]])} are in the index already; replace them instead"
+        )
     n, m = len(index), len(more)
     embeddings = dataclasses.replace(
         index.embeddings,
         vectors=np.concatenate([index.embeddings.vectors, more.vectors]),
-        vocab=_joined(index.vocab, more.vocab),
+        vocab=_concatenate_vocabs(index.vocab, more.vocab),
     )
-    return _changed(index, embeddings, np.arange(n), np.arange(n, n + m))
+    return _apply(index, embeddings, np.arange(n), np.arange(n, n + m))
 
 
 def replace(index: Index, others: Embeddings) -> Index:
@@ -55,7 +57,7 @@ def replace(index: Index, others: Embeddings) -> Index:
     vectors[rows] = others.vectors
     kept = np.arange(len(index))
     kept[rows] = -1
-    return _changed(index, dataclasses.replace(index.embeddings, vectors=vectors), kept, rows)
+    return _apply(index, dataclasses.replace(index.embeddings, vectors=vectors), kept, rows)
 
 
 def remove(index: Index, ids: Iterable[Any]) -> Index:
@@ -72,7 +74,7 @@ def remove(index: Index, ids: Iterable[Any]) -> Index:
     embeddings = dataclasses.replace(
         index.embeddings, vectors=index.embeddings.vectors[rows], vocab=index.vocab.take(rows)
     )
-    return _changed(index, embeddings, kept, np.zeros(0, dtype=np.int64))
+    return _apply(index, embeddings, kept, np.zeros(0, dtype=np.int64))
 
 
 def compact(index: Index, *, seed: int = 0) -> Index:
@@ -80,8 +82,8 @@ def compact(index: Index, *, seed: int = 0) -> Index:
 
     Raises SettingsError when there are too few vectors left for it.
     """
-    built = filled(index.embeddings, index.spec, seed=seed)
-    return dataclasses.replace(built, settings=index.settings, facts=_lasting(index))
+    built = construct_index(index.embeddings, index.spec, seed=seed)
+    return dataclasses.replace(built, settings=index.settings, measurements=_lasting_measurements(index))
 
 
 def tombstones(index: Index) -> int:
@@ -89,7 +91,7 @@ def tombstones(index: Index) -> int:
     return int(index.faiss.ntotal) - len(index)
 
 
-def _changed(index: Index, embeddings: Embeddings, kept: np.ndarray, new: np.ndarray) -> Index:
+def _apply(index: Index, embeddings: Embeddings, kept: np.ndarray, new: np.ndarray) -> Index:
     """The index of other embeddings.
 
     kept  (n,) the row that each row has now, −1 for vectors that are gone
@@ -129,7 +131,7 @@ def _changed(index: Index, embeddings: Embeddings, kept: np.ndarray, new: np.nda
         index,
         embeddings=embeddings,
         faiss=changed,
-        facts=_lasting(index),
+        measurements=_lasting_measurements(index),
         rows=None if same else rows,
         longest=longest,
         file=None,
@@ -138,12 +140,12 @@ def _changed(index: Index, embeddings: Embeddings, kept: np.ndarray, new: np.nda
 
 def keeps_labels(index: Any) -> bool:
     """Whether vectors keep their labels when others go: in cells, not where labels are places."""
-    return isinstance(inner(index), faiss.IndexIVF) and not _refined(index)
+    return isinstance(innermost(index), faiss.IndexIVF) and not _refined(index)
 
 
 def removes(index: Any) -> bool:
     """Whether FAISS can remove vectors from an index of this type."""
-    return isinstance(inner(index), faiss.IndexIVF | faiss.IndexFlatCodes) and not _refined(index)
+    return isinstance(innermost(index), faiss.IndexIVF | faiss.IndexFlatCodes) and not _refined(index)
 
 
 def _refined(index: Any) -> bool:
@@ -153,9 +155,9 @@ def _refined(index: Any) -> bool:
     return isinstance(index, faiss.IndexRefine)
 
 
-def _lasting(index: Index) -> dict[str, Any]:
+def _lasting_measurements(index: Index) -> dict[str, Any]:
     """What is still true of a changed index: what it promised. The rest was measured before."""
-    return {name: value for name, value in index.facts.items() if name == "promise"}
+    return {name: value for name, value in index.measurements.items() if name == "promise"}
 
 
 def _check(index: Index, others: Embeddings) -> None:
@@ -174,17 +176,17 @@ def _rows(vocab: Vocab, ids: Any) -> np.ndarray:
     rows = vocab.rows_of(ids)
     if (rows < 0).any():
         unknown = [i for i, row in zip(ids, rows, strict=True) if row < 0]
-        raise UnknownItemError(f"{_named(unknown)} are not in the index; leave them out")
+        raise UnknownItemError(f"{_describe_ids(unknown)} are not in the index; leave them out")
     return rows
 
 
-def _named(ids: Any) -> str:
+def _describe_ids(ids: Any) -> str:
     """ "3 ids ('a', 'b', 'c')" """
     shown = ", ".join(repr(i) for i in list(ids)[:_SHOWN]) + (" …" if len(ids) > _SHOWN else "")
     return f"{len(ids)} ids ({shown})"
 
 
-def _joined(first: Vocab, then: Vocab) -> Vocab:
+def _concatenate_vocabs(first: Vocab, then: Vocab) -> Vocab:
     """Both vocabularies, one after the other; names and counts that only one has are empty and 0 for the other."""
     columns: dict[str, np.ndarray | None] = {}
     for name, empty in (("names", ""), ("counts", 0)):

@@ -26,7 +26,7 @@ ADD = 1 << 16  # vectors added at a time
 _METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "dot": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
 
 
-def made(spec: str, d: int, metric: Metric) -> Any:
+def create_index(spec: str, d: int, metric: Metric) -> Any:
     """An empty index; "cosine" is for vectors that have length 1. Raises SettingsError for what FAISS cannot build."""
     if not (spec.isascii() and spec.isprintable()):
         raise SettingsError(f"a factory string of FAISS is of letters, digits and signs, but is {spec!r}")
@@ -34,7 +34,7 @@ def made(spec: str, d: int, metric: Metric) -> Any:
         index = faiss.index_factory(d, spec, _METRICS[metric])
     except RuntimeError as e:
         raise _refused(spec, f"{d} dimensions", e) from None
-    deepest = inner(index)
+    deepest = innermost(index)
     graphs = (deepest, faiss.downcast_index(deepest.quantizer) if isinstance(deepest, faiss.IndexIVF) else None)
     if any(isinstance(graph, faiss.IndexHNSW) and not graph.hnsw.assign_probas.size() for graph in graphs):
         raise SettingsError(f"a graph needs 2 links a vector at least, which {spec!r} does not have; take HNSW16")
@@ -49,7 +49,7 @@ def fill(
     vectors: Callable[[Any], np.ndarray],
     *,
     most: int | None = None,
-    cells: np.ndarray | None = None,
+    centroids: np.ndarray | None = None,
     seed: int = 0,
     report: Report = quiet,
 ) -> None:
@@ -64,9 +64,11 @@ def fill(
 
     Raises SettingsError when FAISS needs more vectors than there are, or cells more than `most`.
     """
-    train(index, spec, n, vectors, most=most, cells=cells, seed=seed)
+    train(index, spec, n, vectors, most=most, centroids=centroids, seed=seed)
     try:
-        block = n if isinstance(inner(index), faiss.IndexHNSW) else ADD  # region by region, a graph would find little
+        block = (
+            n if isinstance(innermost(index), faiss.IndexHNSW) else ADD
+        )  # region by region, a graph would find little
         for start in range(0, n, block):
             stop = min(start + block, n)
             index.add(vectors(slice(start, stop)))
@@ -83,11 +85,11 @@ def train(
     vectors: Callable[[Any], np.ndarray],
     *,
     most: int | None = None,
-    cells: np.ndarray | None = None,
+    centroids: np.ndarray | None = None,
     seed: int = 0,
 ) -> None:
     """Train an index, where it needs it, for n vectors that are added elsewhere; see `fill`."""
-    deepest = inner(index)
+    deepest = innermost(index)
     nlist = deepest.nlist if isinstance(deepest, faiss.IndexIVF) else 0
     if nlist > n:
         raise SettingsError(f"{spec} needs at least {nlist} vectors, but there are {n}; take fewer cells or 'flat'")
@@ -107,14 +109,14 @@ def train(
     some = np.random.default_rng(seed).choice(n, enough, replace=False) if enough < n else np.arange(n)
     try:
         lent = _settle(index, seed)
-        _train(index, _gathered(vectors, np.sort(some), index.d), cells)
+        _train(index, _gathered(vectors, np.sort(some), index.d), centroids)
         for transform, _ in lent:
             transform.pq = None
     except RuntimeError as e:
         raise _refused(spec, f"{n} vectors of {index.d} dimensions", e) from None
 
 
-def mapped(path: Path) -> Any:
+def map_index(path: Path) -> Any:
     """The index in a file that FAISS may read; all but fast scan is mapped, so that processes share its pages."""
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
 
@@ -127,14 +129,14 @@ def _gathered(vectors: Callable[[Any], np.ndarray], rows: np.ndarray, d: int) ->
     return some
 
 
-def cells_of(index: Any) -> np.ndarray | None:
+def centroids_of(index: Any) -> np.ndarray | None:
     """The centres of the cells of a trained index (c, d); None where there are none, or not as a list of vectors."""
-    quantizer = getattr(inner(index), "quantizer", None)
+    quantizer = getattr(innermost(index), "quantizer", None)
     flat = None if quantizer is None else faiss.downcast_index(quantizer)
     return flat.reconstruct_n(0, flat.ntotal) if isinstance(flat, faiss.IndexFlat) else None
 
 
-def _train(index: Any, vectors: np.ndarray, cells: np.ndarray | None) -> None:
+def _train(index: Any, vectors: np.ndarray, centroids: np.ndarray | None) -> None:
     """Train transforms, cells and codes. Only cells on several threads: the others are many small k-means, for which
     threads that wait for each other take ten times as long as one."""
     if isinstance(index, faiss.IndexPreTransform):
@@ -143,16 +145,16 @@ def _train(index: Any, vectors: np.ndarray, cells: np.ndarray | None) -> None:
                 with one_thread():
                     transform.train(vectors)
             vectors = transform.apply(vectors)
-        _train(faiss.downcast_index(index.index), vectors, cells)
+        _train(faiss.downcast_index(index.index), vectors, centroids)
         index.is_trained = True
         return
     if isinstance(index, faiss.IndexRefine):
-        _train(faiss.downcast_index(index.base_index), vectors, cells)
+        _train(faiss.downcast_index(index.base_index), vectors, centroids)
         index.is_trained = True
         return
     if isinstance(index, faiss.IndexIVF):
-        if cells is not None:
-            wide = np.pad(cells, ((0, 0), (0, max(index.d - cells.shape[1], 0))))
+        if centroids is not None:
+            wide = np.pad(centroids, ((0, 0), (0, max(index.d - centroids.shape[1], 0))))
             index.quantizer.add(np.ascontiguousarray(wide[:, : index.d]))
         index.train_q1(len(vectors), faiss.swig_ptr(vectors), False, index.metric_type)  # type: ignore[attr-defined]
     with one_thread():
@@ -170,14 +172,14 @@ def one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def inner(index: Any) -> Any:
+def innermost(index: Any) -> Any:
     """The FAISS index that is searched, below transforms of vectors and refinements. Its owner must be kept."""
     while isinstance(index, faiss.IndexPreTransform | faiss.IndexRefine):
         index = faiss.downcast_index(index.index if isinstance(index, faiss.IndexPreTransform) else index.base_index)
     return index
 
 
-def transformed(index: Any, vectors: np.ndarray) -> np.ndarray:
+def apply_transforms(index: Any, vectors: np.ndarray) -> np.ndarray:
     """Vectors (m, d) as the index gets them that is searched, below transforms and refinements."""
     while isinstance(index, faiss.IndexPreTransform | faiss.IndexRefine):
         for transform in transforms(index):
@@ -191,7 +193,7 @@ def _settle(index: Any, seed: int) -> list[tuple[Any, Any]]:
 
     Returns OPQ transforms with the quantisers they were lent for their training, which must live that long.
     """
-    deepest, lent = inner(index), []
+    deepest, lent = innermost(index), []
     quantiser = getattr(deepest, "pq", None)
     means = [] if quantiser is None else [quantiser.cp]
     if isinstance(deepest, faiss.IndexIVF):
@@ -226,7 +228,7 @@ def _refused(spec: str, what: str, error: RuntimeError) -> SettingsError:
     return SettingsError(f"FAISS cannot build {spec!r} for {what}: {str(error).strip().rpartition(': ')[2]}")
 
 
-def shared(count: int, work: Callable[[slice], None]) -> None:
+def run_parallel(count: int, work: Callable[[slice], None]) -> None:
     """Do the work on `count` queries, a part on each of as many threads as FAISS uses."""
     threads = faiss.omp_get_max_threads()
     step = max(-(-count // threads), 1)

@@ -62,7 +62,8 @@ def index(
     from dataclasses import replace
 
     from embedrec.index.build import build_index
-    from embedrec.index.measure import ASKED
+    from embedrec.index.build_settings import BuildSettings
+    from embedrec.index.measure import SAMPLE_SIZE
     from embedrec.index.serialization import save_index
 
     artifacts.check_place(folder)
@@ -85,7 +86,7 @@ def index(
         if of == "sessions":
             embeddings = model.encode(loaded)
         else:
-            some = [some_queries(model, loaded, ASKED, seed=number) for number in (seed, seed + 1)]
+            some = [some_queries(model, loaded, SAMPLE_SIZE, seed=number) for number in (seed, seed + 1)]
             asked = [queries if len(queries) else None for queries in some]
     if metric is not None:
         embeddings = replace(embeddings, metric=metric)
@@ -100,12 +101,8 @@ def index(
         built = build_index(
             embeddings,
             kind,
-            settings,
-            promise=promise,
+            BuildSettings(search=settings, target=promise, device=device, seed=seed, memory=room),
             queries=asked[0],
-            device=device,
-            seed=seed,
-            room=room,
             report=report,
         )
         save_index(built, folder, about, queries=asked[1], features=features)

@@ -127,15 +127,16 @@ def searching(
     Raises SettingsError for a model without vectors.
     """
     from embedrec.index.build import build_index
-    from embedrec.index.measure import ASKED
+    from embedrec.index.build_settings import BuildSettings
+    from embedrec.index.measure import SAMPLE_SIZE
 
     model = evaluated.model
     if not isinstance(model, VectorModel):
         raise SettingsError(
             f"{evaluated.name} has no vectors, so there is nothing to index; leave --through out for it"
         )
-    queries = None if trial.protocol == "similar" else some_queries(model, trial.train, ASKED, seed=seed)
-    index = build_index(model.answers, kind, queries=queries, seed=seed, report=report)
+    queries = None if trial.protocol == "similar" else some_queries(model, trial.train, SAMPLE_SIZE, seed=seed)
+    index = build_index(model.answers, kind, BuildSettings(seed=seed), queries=queries, report=report)
     origin = f"{evaluated.origin}; through {index.spec}"
     return replace(evaluated, model=model.using(index), origin=origin, exact=model)
 

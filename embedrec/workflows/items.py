@@ -54,10 +54,10 @@ def open_catalogue(workspace: Workspace, source: Artifact) -> Catalogue:
         sessions = Sessions.load(source)
         return Catalogue(sessions.vocab, _counts(sessions, sessions.vocab), sessions.item_features)
     if source.kind == "index":
-        from embedrec.index.serialization import kept_features, load_index
+        from embedrec.index.serialization import load_index, load_item_features
 
         vocab, origin = load_index(source).vocab, _model_of(workspace, source)
-        features = kept_features(source)
+        features = load_item_features(source)
         if features is not None and origin is None:
             return Catalogue(vocab, vocab.counts, features)
     else:

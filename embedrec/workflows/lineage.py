@@ -106,9 +106,9 @@ def item_features(
     def features() -> Features:
         if attributes is not None:
             return side_table(attributes, "item", "item").read(vocab, BadRows("fail"))[0]
-        from embedrec.index.serialization import kept_features
+        from embedrec.index.serialization import load_item_features
 
-        found = None if index is None else kept_features(index)
+        found = None if index is None else load_item_features(index)
         if found is None:
             found = known_features(workspace, model())
         if found is None:

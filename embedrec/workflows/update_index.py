@@ -20,11 +20,12 @@ from embedrec.data.vocab import Ids, Vocab, in_kind, one_kind
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index import update
 from embedrec.index.build import build_index
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.index import Index
 from embedrec.index.index_types import INDEXES
-from embedrec.index.measure import facts_of, some_items
-from embedrec.index.procrustes import aligned
-from embedrec.index.serialization import kept_features, load_index, save_index
+from embedrec.index.measure import measure_index, sample_items
+from embedrec.index.procrustes import align_embeddings
+from embedrec.index.serialization import load_index, load_item_features, save_index
 from embedrec.index.target import SearchTarget
 from embedrec.index.update import tombstones
 from embedrec.progress import Report, quiet
@@ -103,14 +104,14 @@ def change_index(
         index = step(index, counts, about, told)
     changed = any(counts.values())
     if changes.compact:
-        said = before.facts.get("promise")
+        said = before.measurements.get("promise")
         promise = None if said is None else SearchTarget(**said)
         kind = about.get("type") if about.get("type") in INDEXES else before.spec
-        index = build_index(index.embeddings, str(kind), promise=promise, seed=seed, report=report)
+        index = build_index(index.embeddings, str(kind), BuildSettings(target=promise, seed=seed), report=report)
     elif changed:
         index = _measured(index, seed)
     else:
-        index = replace(index, facts=before.facts)
+        index = replace(index, measurements=before.measurements)
     row = {
         "index": folder.name,
         "items": len(index),
@@ -129,7 +130,7 @@ def change_index(
 
 def _features(source: Artifact, newer: Features | None) -> Features | None:
     """What is known of the items of a changed index."""
-    older = kept_features(source)
+    older = load_item_features(source)
     return older if newer is None else newer if older is None else joined(newer, older)
 
 
@@ -188,7 +189,7 @@ def _from_model(source: Artifact, align: bool) -> Step:
         index = replace(index, embeddings=_with_ids(index.embeddings, mine))
         vectors = _with_ids(vectors, theirs)
         if align:
-            vectors, fit = aligned(vectors, index.embeddings)
+            vectors, fit = align_embeddings(vectors, index.embeddings)
             about["aligned"] = round(fit, 4)
             told.append(f"aligned: the mean cosine between both vectors of a common item is {fit:.4f}")
         rows = index.vocab.rows_of(vectors.vocab.ids)
@@ -233,27 +234,29 @@ def _like(vocab: Vocab, given: Vocab, path: Path) -> Vocab:
 
 def _measured(index: Index, seed: int) -> Index:
     """The index with what is measured of it as it is now."""
-    promise = index.facts.get("promise")
-    asked = some_items(index.embeddings, seed, k=SearchTarget.k if promise is None else promise["k"])
-    return replace(index, facts={**index.facts, **facts_of(index, asked)})
+    promise = index.measurements.get("promise")
+    asked = sample_items(index.embeddings, seed, k=SearchTarget.k if promise is None else promise["k"])
+    return replace(index, measurements={**index.measurements, **measure_index(index, asked)})
 
 
 def _facts(index: Index, when: str) -> dict[str, Any]:
-    told = {name: value for name, value in index.facts.items() if name.startswith("recall@")}
-    p50 = index.facts.get("query_ms_p50")
+    told = {name: value for name, value in index.measurements.items() if name.startswith("recall@")}
+    p50 = index.measurements.get("query_ms_p50")
     return {f"{name}{when}": value for name, value in {**told, "query_ms_p50": p50}.items()}
 
 
 def _drift(before: Index, index: Index) -> list[str]:
     """What to say where the index finds less than it should, or holds much that is gone."""
     told = []
-    said = index.facts.get("promise")
+    said = index.measurements.get("promise")
     name = f"recall@{SearchTarget.k if said is None else said['k']}"
-    least = before.facts.get("recall_low", 0.0) if said is None else said["recall"]
-    found = index.facts.get(name, 1.0)
-    high = 2 * found - index.facts.get("recall_low", found)  # the upper end of the interval
+    least = before.measurements.get("recall_low", 0.0) if said is None else said["recall"]
+    found = index.measurements.get(name, 1.0)
+    high = 2 * found - index.measurements.get("recall_low", found)  # the upper end of the interval
     if high < least:
-        what = f"what was measured before, {before.facts[name]:.4f}" if said is None else f"the {least:g} promised"
+        what = (
+            f"what was measured before, {before.measurements[name]:.4f}" if said is None else f"the {least:g} promised"
+        )
         told.append(f"{name} {found:.4f} is below {what}; --compact builds the index again")
     dead = tombstones(index)
     if dead > _MANY * index.faiss.ntotal:

@@ -43,17 +43,17 @@ def recall_verdict(source: Artifact) -> tuple[str, bool]:
     end of the interval lies below what was promised, or, of an index without a promise, below the lower end of what was
     measured.
     """
-    from embedrec.index.measure import asked_of
-    from embedrec.index.serialization import kept_queries, load_index
+    from embedrec.index.measure import recall_sample
+    from embedrec.index.serialization import load_index, load_queries
 
     index = load_index(source)
-    facts, said = index.facts, index.facts.get("promise")
+    facts, said = index.measurements, index.measurements.get("promise")
     k, stated = (20, facts.get("recall@20", 0.0)) if said is None else (said["k"], said["recall"])
     least = facts.get("recall_low", stated) if said is None else stated
-    queries = kept_queries(source)
-    asked = asked_of(index.embeddings, queries, int(source.about.get("seed", 0)) + 1, k=k)
+    queries = load_queries(source)
+    asked = recall_sample(index.embeddings, queries, int(source.about.get("seed", 0)) + 1, k=k)
     fresh = "items" if queries is None else "histories"
-    found = asked.found_by(index)
+    found = asked.recall_of(index)
     told = f"recall@{k} {found.mean:.4f} on {len(asked.queries):,} fresh {fresh}"
     kind = "measured" if said is None else "promised"
     if found.high < least:

@@ -22,6 +22,7 @@ from generated import clustered
 from embedrec import build_index
 from embedrec.errors import SettingsError
 from embedrec.index import gpu
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.measure import Recall
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
@@ -41,7 +42,7 @@ def main() -> None:
     given = parser.parse_args()
     faiss.omp_set_num_threads(given.threads)
     embeddings = clustered(given.items, given.dim, seed=given.seed)
-    place = f"FAISS sees a GPU: {gpu.faiss_sees_one()}, torch: {gpu.torch_sees_one()}"
+    place = f"FAISS sees a GPU: {gpu.faiss_sees_gpu()}, torch: {gpu.torch_sees_gpu()}"
     print(f"{given.items:,} × {given.dim}, top {given.k}, {given.threads} threads; {place}")
     kmeans(embeddings, given)
     for name, searched, beside in searches(embeddings, given):
@@ -58,17 +59,17 @@ def main() -> None:
 
 def searches(embeddings: Embeddings, given: argparse.Namespace) -> Iterator[tuple[str, Any, Any]]:
     """What is searched, by name, and what it should find the same as."""
-    exact = gpu.Exact.of(embeddings, "cpu")
+    exact = gpu.GpuExactSearch.of(embeddings, "cpu")
     yield "exact, NumPy, CPU", embeddings, None
     yield "exact, torch, CPU", exact, embeddings
-    if gpu.torch_sees_one():
-        yield "exact, torch, GPU", gpu.Exact.of(embeddings, "cuda"), embeddings
+    if gpu.torch_sees_gpu():
+        yield "exact, torch, GPU", gpu.GpuExactSearch.of(embeddings, "cuda"), embeddings
     for kind in given.types:
-        index = build_index(embeddings, kind, seed=given.seed)
+        index = build_index(embeddings, kind, BuildSettings(seed=given.seed))
         yield f"{index.spec}, CPU", index, None
-        if gpu.faiss_sees_one():
+        if gpu.faiss_sees_gpu():
             try:
-                yield f"{index.spec}, GPU", gpu.OnGpu.of(index), index
+                yield f"{index.spec}, GPU", gpu.GpuIndex.of(index), index
             except SettingsError as e:
                 print(f"  {e}")
 
@@ -77,7 +78,7 @@ def kmeans(embeddings: Embeddings, given: argparse.Namespace) -> None:
     """Seconds of a k-means of 64 vectors a cell."""
     cells = min(1024, given.items // 64)
     vectors = unit(embeddings.vectors[: 64 * cells])
-    for device in ("cpu", "cuda") if gpu.torch_sees_one() else ("cpu",):
+    for device in ("cpu", "cuda") if gpu.torch_sees_gpu() else ("cpu",):
         for _ in range(2):
             started = perf_counter()
             gpu.kmeans(vectors, cells, device, spherical=True)

@@ -147,7 +147,7 @@ def main() -> None:
             assert lines == n, f"{lines} whole lines for {n} items"
             from embedrec import Workspace, load_index
 
-            recall = load_index(Workspace(Path(folder)).find("index", name)).facts["recall@20"]
+            recall = load_index(Workspace(Path(folder)).find("index", name)).measurements["recall@20"]
             print(f"{n:9,}  {seconds:7.2f}  {peak:7.0f}  {peak - opened:19.0f}  {recall:9.4f}", flush=True)
 
 

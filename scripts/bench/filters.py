@@ -20,6 +20,7 @@ from generated import clustered
 
 from embedrec import Embeddings, Index, build_index
 from embedrec.data.topk import TopK, best_first
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.faiss_parameters import faiss_parameters
 from embedrec.index.measure import Recall
 
@@ -44,9 +45,12 @@ def main() -> None:
             normal = np.random.default_rng(given.seed).normal(size=(given.items, given.dim)).astype(np.float32)
             embeddings = Embeddings(normal, embeddings.vocab)
         for kind in given.types:
-            index = build_index(embeddings, kind, seed=given.seed)
+            index = build_index(embeddings, kind, BuildSettings(seed=given.seed))
             said = " ".join(f"{key} {value}" for key, value in index.settings.numbers().items())
-            print(f"{name} {given.items:,} × {given.dim}: {index.spec} {said}, recall@20 {index.facts['recall@20']}")
+            print(
+                f"{name} {given.items:,} × {given.dim}: {index.spec} {said}, "
+                f"recall@20 {index.measurements['recall@20']}"
+            )
             for share in SHARES:
                 for how in ("random", "one side"):
                     row(index, share, how, given)

@@ -33,9 +33,10 @@ from generated import clustered
 from index_peers import EFS, LINKS, peers
 
 from embedrec import Embeddings, Workspace, build_index, save_index
-from embedrec.index.construct import filled
-from embedrec.index.measure import RecallSample, some_items
-from embedrec.index.rescore import keys_of
+from embedrec.index.build_settings import BuildSettings
+from embedrec.index.construct import construct_index
+from embedrec.index.measure import RecallSample, sample_items
+from embedrec.index.rescore import score_keys
 from embedrec.index.target import SearchTarget
 from embedrec.storage import artifacts
 from embedrec.vectors.exact_search import unit
@@ -66,12 +67,12 @@ def peers_(given: argparse.Namespace) -> None:
     for name, embeddings in data_sets(given):
         print(f"{name}: {len(embeddings):,} × {embeddings.dim}, {given.threads} threads", flush=True)
         started = perf_counter()
-        index = build_index(embeddings, seed=given.seed)
+        index = build_index(embeddings, settings=BuildSettings(seed=given.seed))
         seconds = perf_counter() - started
-        asked = some_items(embeddings, given.seed + 1, ASKED, K)
+        asked = sample_items(embeddings, given.seed + 1, ASKED, K)
         queries = asked.queries
         ours = len(queries) / best_of(partial(index.search, queries, K + 1))
-        line("embedrec", index.spec, asked.found_by(index).mean, ours, seconds, index.facts["build_seconds"])
+        line("embedrec", index.spec, asked.recall_of(index).mean, ours, seconds, index.measurements["build_seconds"])
         vectors = unit(embeddings.vectors)
         ready, best = vectors[asked.rows], 0.0
         for peer in peers(vectors, given.threads):
@@ -97,8 +98,8 @@ def promise_(given: argparse.Namespace) -> None:
         vectors = made.vectors * np.exp(0.5 * rng.normal(size=(n, 1))).astype(np.float32)
         embeddings = Embeddings(vectors, made.vocab, metric)
         promise = SearchTarget(float(rng.choice([0.9, 0.95, 0.98, 0.99])), K)
-        index = build_index(embeddings, promise=promise, seed=build)
-        found = some_items(embeddings, build + 1000, 2000, K).found_by(index).mean
+        index = build_index(embeddings, settings=BuildSettings(target=promise, seed=build))
+        found = sample_items(embeddings, build + 1000, 2000, K).recall_of(index).mean
         worst = min(worst, found - promise.recall)
         kept = f"promised {promise.recall:.2f}  recall {found:.4f}  ahead {found - promise.recall:+.4f}"
         print(f"  {n:9,} × {d:3}  {clusters:6} clusters  {metric:6}  {index.spec:20}  {kept}", flush=True)
@@ -108,8 +109,8 @@ def promise_(given: argparse.Namespace) -> None:
 def tuner_(given: argparse.Namespace) -> None:
     for name, embeddings in data_sets(given):
         started = perf_counter()
-        index = build_index(embeddings, seed=given.seed)
-        whole, build = perf_counter() - started, index.facts["build_seconds"]
+        index = build_index(embeddings, settings=BuildSettings(seed=given.seed))
+        whole, build = perf_counter() - started, index.measurements["build_seconds"]
         times = f"the tuner takes {(whole - build) / build:.2f} times the build"
         size = f"{len(embeddings):,} × {embeddings.dim}"
         print(f"{name}: {size}  {index.spec}  build {build:.2f} s, all {whole:.2f} s: {times}", flush=True)
@@ -119,13 +120,13 @@ def pairs_(given: argparse.Namespace) -> None:
     embeddings = clustered(given.items, given.dim)
     before = peak()
     started = perf_counter()
-    index = build_index(embeddings, promise=SearchTarget(0.95, K), seed=given.seed)
+    index = build_index(embeddings, settings=BuildSettings(target=SearchTarget(0.95, K), seed=given.seed))
     built = perf_counter() - started
     rows = np.arange(len(embeddings))
     for start in range(0, len(rows), 4096):
         index.neighbours(rows[start : start + 4096], K)
     whole = perf_counter() - started
-    found = some_items(embeddings, given.seed + 1, 2000, K).found_by(index).mean
+    found = sample_items(embeddings, given.seed + 1, 2000, K).recall_of(index).mean
     print(f"{len(embeddings):,} × {embeddings.dim}: {index.spec}, build {built:.1f} s, all pairs with it {whole:.1f} s")
     print(f"  recall {found:.4f}, {peak() - before:.0f} MB above what stood before")
 
@@ -150,7 +151,7 @@ print(1000 * (opened - started), 1000 * (perf_counter() - opened))
 def open_(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "indexes" / "x"
-        index = filled(clustered(given.items, given.dim), "IVF256,Flat")
+        index = construct_index(clustered(given.items, given.dim), "IVF256,Flat")
         save_index(index, place, {})
         size = sum(f["bytes"] for f in artifacts.read(place).files.values())
         time.sleep(3)  # what was written this moment is not remembered
@@ -187,7 +188,7 @@ def embedrec(workspace: str, *arguments: object) -> None:
 
 def recall(rows: np.ndarray, asked: RecallSample, embeddings: Embeddings) -> float:
     """Of answers (q, k + 1) in any order, the items themselves among them."""
-    keys = keys_of(embeddings.vectors, asked.queries, rows, embeddings.metric)
+    keys = score_keys(embeddings.vectors, asked.queries, rows, embeddings.metric)
     keys[(rows == asked.rows[:, None]) | (rows < 0)] = -np.inf
     return asked.reached(keys, asked.least(embeddings)).mean
 

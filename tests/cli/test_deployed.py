@@ -13,7 +13,7 @@ from embedrec.data import Vocab
 from embedrec.data.features import Features
 from embedrec.data.parquet_io import joined, load_features
 from embedrec.index import measure
-from embedrec.index.serialization import kept_features, load_index, save_index
+from embedrec.index.serialization import load_index, load_item_features, save_index
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.file_formats import save_vectors
@@ -97,7 +97,7 @@ def test_an_index_of_before_takes_those_of_the_model(run: Run, built: None) -> N
     save_index(
         load_index(old), "indexes/x", {k: v for k, v in old.about.items() if k in ("type", "of", "indexed", "seed")}
     )
-    assert kept_features(artifacts.read(Path("indexes/x"))) is None
+    assert load_item_features(artifacts.read(Path("indexes/x"))) is None
     assert set(similar(run, "--where", "year>=2010")) == {i for i, y in YEARS.items() if y >= 2010}
     gone("models")
     ran = run("similar", "i3", "--index", "x", "--where", "year>=2010")

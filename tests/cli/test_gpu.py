@@ -13,7 +13,7 @@ from embedrec.index.gpu import on_gpu
 from tests.cli.conftest import VECTORS, Run, walked
 from tests.conftest import some_embeddings
 
-needs_none = pytest.mark.skipif(gpu.faiss_sees_one() or gpu.torch_sees_one(), reason="there is a GPU")
+needs_none = pytest.mark.skipif(gpu.faiss_sees_gpu() or gpu.torch_sees_gpu(), reason="there is a GPU")
 
 
 @needs_none
@@ -39,9 +39,9 @@ def test_where_there_is_none(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_same_as_on_the_cpu(run: Run, compass: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With torch on the CPU in place of a GPU."""
-    monkeypatch.setattr(gpu, "torch_sees_one", lambda: True)
-    of = gpu.Exact.of
-    monkeypatch.setattr(gpu.Exact, "of", lambda embeddings, device: of(embeddings, "cpu"))
+    monkeypatch.setattr(gpu, "torch_sees_gpu", lambda: True)
+    of = gpu.GpuExactSearch.of
+    monkeypatch.setattr(gpu.GpuExactSearch, "of", lambda embeddings, device: of(embeddings, "cpu"))
     where = ("--workspace", compass)
     for words in (("similar", "east", "-n", 3), ("similar", "east", "--model", "compass"), ("export", "-", "-n", 2)):
         there = walked(run, *words, *where, "--device", "cuda")

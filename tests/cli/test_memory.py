@@ -54,8 +54,8 @@ def test_the_same_index(run: Run) -> None:
     [
         (("--type", "ivf", "--memory", "much"), "a memory size is a number with K, M, G or T, such as 512M or 2G"),
         (("--type", "ivf", "--memory", "1M"), "the memory budget must be at least 256M, but is 1048576 bytes"),
-        (("--type", "hnsw", "--memory", "256M"), "HNSW16 is built in memory, where it takes 211,200 bytes, and twice"),
-        (("--memory", "256M"), "auto tries graphs too, which are built in memory, too little of which is allowed for"),
+        (("--type", "hnsw", "--memory", "256M"), "HNSW16 is built in memory and takes 211,200 bytes, twice"),
+        (("--memory", "256M"), "--type auto also tries graphs, which are built in memory, and a graph of"),
         (("--type", "IVF14,Flat", "--memory", "256M"), "14 cells are sought among 546 vectors at least, but the memor"),
     ],
 )

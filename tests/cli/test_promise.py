@@ -91,19 +91,22 @@ def test_a_promise_that_nothing_keeps(run: Run, made: Embeddings) -> None:
     points = list(map(json.loads, ran.out.splitlines()))
     assert len(points) >= 4 and not any(point["kept"] for point in points) and list(points[0])[1:3] == COLUMNS[1:3]
     said = ran.err.splitlines()[-1]
-    assert said.startswith("embedrec: no index keeps the promise; the nearest are ") and "is above 1e-05 ms" in said
+    assert said.startswith("embedrec: no index meets the target; the closest are ") and "is above 1e-05 ms" in said
     assert not Path("indexes").exists()
     ran = run("build-index", "--max-ram", "1K")
     assert (ran.code, ran.out) == (3, "")
-    assert ran.err.splitlines()[-1] == "embedrec: no index type fits into 1,024 bytes; allow more with --max-ram"
+    assert ran.err.splitlines()[-1] == "embedrec: no index type fits into 1,024 bytes; raise --max-ram"
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--target-recall", "99"), "a recall lies between 0 and 1, but is 99"),
-        (("--target-recall", "high"), "a recall is a share and a number of results, such as .98@20, but is 'high'"),
-        (("--max-p95", "fast"), "a time is a number with us, ms or s, such as 2ms, but is 'fast'"),
+        (("--target-recall", "99"), "recall must be between 0 and 1, but is 99"),
+        (
+            ("--target-recall", "high"),
+            "a target recall must be a share and a number of results, such as .98@20, but is 'high'",
+        ),
+        (("--max-p95", "fast"), "a time must be a number with us, ms or s, such as 2ms, but is 'fast'"),
         (("--max-ram", "much"), "a memory size is a number with K, M, G or T, such as 512M or 2G, but is 'much'"),
         (
             ("--type", "flat", "--rerank", "4"),
@@ -157,4 +160,4 @@ def test_settings_of_a_search(run: Run, made: Embeddings) -> None:
 
 
 def test_an_index_of_the_library_is_tuned_too(made: Embeddings) -> None:
-    assert build_index(made).facts["promise"]["recall"] == 0.99
+    assert build_index(made).measurements["promise"]["recall"] == 0.99

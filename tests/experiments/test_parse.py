@@ -127,7 +127,7 @@ def test_without_a_split_the_prepared_sessions_are_trained_on(opened: Opened) ->
             '"flat"\nmemory = "2X"',
             "a memory size is a number with K, M, G or T, such as 512M or 2G, but is",
         ),
-        ('"flat"', '"flat"\ntarget_recall = "9@2"', "a recall lies between 0 and 1, but is 9"),
+        ('"flat"', '"flat"\ntarget_recall = "9@2"', "recall must be between 0 and 1, but is 9"),
         ('"flat"', '"flat"\nset = {idff = 1}', "unknown setting 'idff' in [[index]] vectors-flat; did you mean 'idf'"),
         ("n = 5", "n = 5\nmmr = 2.0", "mmr must be between 0 and 1, but is 2"),
         ("n = 5", 'n = 5\nformat = "tvs"', "unknown format 'tvs'; did you mean 'tsv'?"),

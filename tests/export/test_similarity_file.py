@@ -13,6 +13,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.export import result_lists
 from embedrec.export.similarity_file import write_similarity
 from embedrec.index.build import build_index
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.index import Index
 from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.embeddings import Embeddings
@@ -59,7 +60,7 @@ def test_fewer_items_than_asked_for() -> None:
 
 def test_fewer_neighbours_than_asked_for() -> None:
     """A search of one cell finds those of that cell; it goes on until lists are whole."""
-    index = build_index(some_embeddings(40), "IVF20,Flat", SearchSettings(nprobe=1))
+    index = build_index(some_embeddings(40), "IVF20,Flat", BuildSettings(search=SearchSettings(nprobe=1)))
     lines = [line.split(" ") for line in written(index, 39).splitlines()]
     assert [line[0] for line in lines] == index.vocab.ids.tolist()
     assert all(len(line) == len(set(line)) == 40 and "" not in line and line[0] not in line[1:] for line in lines)
@@ -138,7 +139,7 @@ def test_memory_does_not_grow_with_the_catalogue(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(result_lists, "BLOCK", 64)
 
     def peak(n: int) -> int:
-        index = build_index(some_embeddings(n, 4), "ivf", SearchSettings(nprobe=1))
+        index = build_index(some_embeddings(n, 4), "ivf", BuildSettings(search=SearchSettings(nprobe=1)))
         write_similarity(index, Nowhere(), 10)  # whatever is made once has been made
         tracemalloc.start()
         try:

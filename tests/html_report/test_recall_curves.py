@@ -12,6 +12,7 @@ from embedrec.html_report.html import element
 from embedrec.html_report.index_section import indexes_section
 from embedrec.html_report.recall_curves import measure_curve
 from embedrec.index.build import build_index
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts
@@ -20,7 +21,9 @@ from tests.html_report.reading import Read, read_page
 
 
 def saved(folder: Path, kind: str, settings: SearchSettings, **more: Any) -> artifacts.Artifact:
-    save_index(build_index(some_embeddings(500, 8), kind, settings), folder, {"type": kind}, **more)
+    save_index(
+        build_index(some_embeddings(500, 8), kind, BuildSettings(search=settings)), folder, {"type": kind}, **more
+    )
     return artifacts.read(folder, "index")
 
 

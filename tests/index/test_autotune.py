@@ -13,10 +13,11 @@ import pytest
 from embedrec.errors import SettingsError, TargetNotMet
 from embedrec.index import autotune
 from embedrec.index.build import build_index
-from embedrec.index.measure import faiss_bytes, some_items
+from embedrec.index.build_settings import BuildSettings
+from embedrec.index.measure import faiss_bytes, sample_items
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
-from embedrec.index.target import SearchTarget, milliseconds, recall_of
+from embedrec.index.target import SearchTarget, parse_milliseconds, parse_recall
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import METRICS
@@ -40,8 +41,8 @@ def test_few_vectors_are_searched_exactly() -> None:
     for n in (1, 2, 50):
         index = build_index(some_embeddings(n))
         assert index.spec == "Flat"
-        assert index.facts["promise"] == {"recall": 0.99, "k": 20, "p95_ms": None, "ram": None}
-        (point,) = index.facts["points"]
+        assert index.measurements["promise"] == {"recall": 0.99, "k": 20, "p95_ms": None, "ram": None}
+        (point,) = index.measurements["points"]
         assert point["kept"] and point["recall@20"] == 1 and point["recall_low"] == 1
 
 
@@ -49,14 +50,16 @@ def test_few_vectors_are_searched_exactly() -> None:
 @pytest.mark.parametrize(("recall", "k"), [(0.9, 20), (0.98, 10), (1.0, 5)])
 def test_the_promise_holds_on_fresh_queries(recall: float, k: int, seed: int, small: None) -> None:
     embeddings = clustered(1500, metric=METRICS[seed % 3], seed=seed)
-    index = build_index(embeddings, promise=SearchTarget(recall, k), seed=seed)
-    assert index.facts["recall_low"] >= recall and f"recall@{k}" in index.facts
-    assert some_items(embeddings, seed + 100, k=k).found_by(index).mean >= recall - 0.01
+    index = build_index(embeddings, settings=BuildSettings(target=SearchTarget(recall, k), seed=seed))
+    assert index.measurements["recall_low"] >= recall and f"recall@{k}" in index.measurements
+    assert sample_items(embeddings, seed + 100, k=k).recall_of(index).mean >= recall - 0.01
 
 
 def test_what_is_kept_is_the_fastest_of_what_fulfils_it(small: None) -> None:
-    index = build_index(clustered(1500), promise=SearchTarget(0.95, 10, ram=60_000))  # only compressed types fit
-    points = index.facts["points"]
+    index = build_index(
+        clustered(1500), settings=BuildSettings(target=SearchTarget(0.95, 10, ram=60_000))
+    )  # only compressed types fit
+    points = index.measurements["points"]
     assert {p["spec"] for p in points} == {"IVF38,SQ8", "IVF38,PQ8x4fsr", "IVF38,PQ4x4np"}
     (kept,) = [p for p in points if p["kept"]]
     assert kept["spec"] == index.spec and kept["recall_low"] >= 0.95
@@ -66,49 +69,55 @@ def test_what_is_kept_is_the_fastest_of_what_fulfils_it(small: None) -> None:
     fulfil = [p for p in points if p["recall_low"] >= 0.95 and p not in beyond]
     assert kept["queries_per_second"] == max(p["queries_per_second"] for p in fulfil)
     assert kept["bytes"] == faiss_bytes(index)
-    assert index.facts["tuning_seconds"] > 0
+    assert index.measurements["tuning_seconds"] > 0
 
 
 def test_memory_is_kept(small: None) -> None:
     embeddings = clustered(1500)
     plain, most = 1500 * 16 * 4, 60_000
-    index = build_index(embeddings, promise=SearchTarget(0.95, ram=most))
+    index = build_index(embeddings, settings=BuildSettings(target=SearchTarget(0.95, ram=most)))
     assert faiss_bytes(index) <= most < plain
-    assert index.facts["recall_low"] >= 0.95
-    assert all(p["spec"] != "IVF38,Flat" for p in index.facts["points"])  # known beforehand not to fit
-    with pytest.raises(TargetNotMet, match="no index type fits into 1,000 bytes; allow more with --max-ram") as said:
-        build_index(embeddings, promise=SearchTarget(ram=1000))
+    assert index.measurements["recall_low"] >= 0.95
+    assert all(p["spec"] != "IVF38,Flat" for p in index.measurements["points"])  # known beforehand not to fit
+    with pytest.raises(TargetNotMet, match="no index type fits into 1,000 bytes; raise --max-ram") as said:
+        build_index(embeddings, settings=BuildSettings(target=SearchTarget(ram=1000)))
     assert said.value.points == []
 
 
 def test_a_type_and_settings_that_are_given_are_kept(small: None) -> None:
     embeddings = clustered(1500)
-    index = build_index(embeddings, "hnsw-sq8", SearchSettings(rerank=2), promise=SearchTarget(0.9))
-    assert index.spec == "HNSW16_SQ8" and index.settings.rerank == 2 and index.facts["promise"]["recall"] == 0.9
+    index = build_index(
+        embeddings, "hnsw-sq8", BuildSettings(search=SearchSettings(rerank=2), target=SearchTarget(0.9))
+    )
+    assert index.spec == "HNSW16_SQ8" and index.settings.rerank == 2 and index.measurements["promise"]["recall"] == 0.9
     with pytest.raises(SettingsError, match="ef_search is a setting of HNSW indexes"):
-        build_index(embeddings, "ivf", SearchSettings(ef_search=20))
+        build_index(embeddings, "ivf", BuildSettings(search=SearchSettings(ef_search=20)))
 
 
 def test_auto_tries_types_that_have_the_settings_given(small: None) -> None:
     for settings, kinds in (({"ef_search": 300}, {"HNSW16"}), ({"nprobe": 20}, {"IVF23,Flat"})):
-        index = build_index(clustered(900), "auto", SearchSettings(**settings), promise=SearchTarget(0.9))
-        assert {p["spec"] for p in index.facts["points"]} == kinds
+        index = build_index(
+            clustered(900), "auto", BuildSettings(search=SearchSettings(**settings), target=SearchTarget(0.9))
+        )
+        assert {p["spec"] for p in index.measurements["points"]} == kinds
         assert index.settings == SearchSettings(**settings)
     with pytest.raises(SettingsError, match="no index type has both nprobe and ef_search; leave one out"):
-        build_index(clustered(900), "auto", SearchSettings(nprobe=2, ef_search=20))
+        build_index(clustered(900), "auto", BuildSettings(search=SearchSettings(nprobe=2, ef_search=20)))
 
 
 def test_graphs_come_where_cells_visit_many(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for visited, specs in ((0, ["HNSW16"]), (1e9, ["IVF38,Flat"])):
         monkeypatch.setattr(autotune, "_VISITED", visited)
-        index = build_index(clustered(1500), promise=SearchTarget(0.9))
-        assert list(dict.fromkeys(p["spec"] for p in index.facts["points"])) == specs
+        index = build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9)))
+        assert list(dict.fromkeys(p["spec"] for p in index.measurements["points"])) == specs
     monkeypatch.setattr(autotune, "_VISITED", 0)
-    assert build_index(clustered(1500), "ivf", promise=SearchTarget(0.9)).spec == "IVF38,Flat"
-    little = build_index(clustered(1500), promise=SearchTarget(0.9, ram=150_000))  # a graph takes 480 kB
-    assert {p["spec"] for p in little.facts["points"]} == {"IVF38,Flat"}
+    assert build_index(clustered(1500), "ivf", BuildSettings(target=SearchTarget(0.9))).spec == "IVF38,Flat"
+    little = build_index(
+        clustered(1500), settings=BuildSettings(target=SearchTarget(0.9, ram=150_000))
+    )  # a graph takes 480 kB
+    assert {p["spec"] for p in little.measurements["points"]} == {"IVF38,Flat"}
     with pytest.raises(TargetNotMet) as said:
-        build_index(clustered(1500), promise=SearchTarget(0.9, p95_ms=1e-6))
+        build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9, p95_ms=1e-6)))
     told = list(dict.fromkeys(p["spec"] for p in said.value.points))
     assert told == ["HNSW16", "IVF38,Flat", "IVF38,SQ8", "IVF38,PQ8x4fsr", "IVF38,PQ4x4np", "HNSW16_SQ8"]
 
@@ -119,73 +128,77 @@ def test_where_a_graph_does_not_keep_it_many_cells_may(small: None, monkeypatch:
 
     def slow(index: Any, *arguments: Any, **more: Any) -> Any:
         for tried in points(index, *arguments, **more):
-            yield replace(tried, broken=["it is a graph"]) if index.spec == "HNSW16" else tried
+            yield replace(tried, violations=["it is a graph"]) if index.spec == "HNSW16" else tried
 
     monkeypatch.setattr(autotune, "_points", slow)
-    index = build_index(clustered(1500), promise=SearchTarget(0.9))
+    index = build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9)))
     assert index.spec == "IVF38,Flat" and index.settings.cells > 1
-    assert [p["spec"] for p in index.facts["points"][:2]] == ["HNSW16", "IVF38,Flat"]
+    assert [p["spec"] for p in index.measurements["points"][:2]] == ["HNSW16", "IVF38,Flat"]
 
 
 def test_when_nothing_keeps_it_the_nearest_are_told(small: None) -> None:
     with pytest.raises(TargetNotMet) as said:
-        build_index(clustered(700), promise=SearchTarget(0.9, 10, p95_ms=1e-6))
+        build_index(clustered(700), settings=BuildSettings(target=SearchTarget(0.9, 10, p95_ms=1e-6)))
     message, points = str(said.value), said.value.points
-    assert message.startswith("no index keeps the promise; the nearest are ")
+    assert message.startswith("no index meets the target; the closest are ")
     assert message.count(" ms is above 1e-06 ms") == 3 and "\n" not in message
     assert {p["spec"] for p in points} >= {"IVF17,Flat", "IVF17,SQ8", "HNSW16", "HNSW16_SQ8"}
     with pytest.raises(TargetNotMet, match=r"IVF2,Flat nprobe 1: recall@20 0\.\d+ is below 1") as said:
-        build_index(clustered(700), "IVF2,Flat", SearchSettings(nprobe=1), promise=SearchTarget(1.0))
+        build_index(
+            clustered(700), "IVF2,Flat", BuildSettings(search=SearchSettings(nprobe=1), target=SearchTarget(1.0))
+        )
     json.dumps(said.value.points)
 
 
 def test_cells_are_sought_once(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[bool] = []
-    filled = autotune.filled
+    construct_index = autotune.construct_index
 
-    def watched(*arguments: Any, cells: Any, **more: Any) -> Any:
-        given.append(cells is not None)
-        return filled(*arguments, cells=cells, **more)
+    def watched(*arguments: Any, centroids: Any, **more: Any) -> Any:
+        given.append(centroids is not None)
+        return construct_index(*arguments, centroids=centroids, **more)
 
-    monkeypatch.setattr(autotune, "filled", watched)
+    monkeypatch.setattr(autotune, "construct_index", watched)
     for metric in METRICS:  # with another width of its vectors where they are augmented
         with pytest.raises(TargetNotMet):
-            build_index(clustered(1500, 15, metric), promise=SearchTarget(0.9, p95_ms=1e-6))
+            build_index(clustered(1500, 15, metric), settings=BuildSettings(target=SearchTarget(0.9, p95_ms=1e-6)))
     assert given == ([False] + [True] * 5) * 3
 
 
 def test_facts_are_saved(small: None, tmp_path: Path) -> None:
-    index = build_index(clustered(1500), promise=SearchTarget(0.95, 10, 1e6, 10**9))
+    index = build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.95, 10, 1e6, 10**9)))
     save_index(index, tmp_path / "x", {})
     loaded = load_index(artifacts.read(tmp_path / "x"))
-    assert loaded.facts == index.facts and loaded.settings == index.settings
-    assert loaded.facts["promise"] == {"recall": 0.95, "k": 10, "p95_ms": 1e6, "ram": 10**9}
+    assert loaded.measurements == index.measurements and loaded.settings == index.settings
+    assert loaded.measurements["promise"] == {"recall": 0.95, "k": 10, "p95_ms": 1e6, "ram": 10**9}
 
 
 @pytest.mark.parametrize(
     ("text", "means"), [("2ms", 2.0), ("2", 2.0), ("0.5s", 500.0), (".5 ms", 0.5), ("800us", 0.8), ("800µs", 0.8)]
 )
 def test_times(text: str, means: float) -> None:
-    assert milliseconds(text) == pytest.approx(means)
+    assert parse_milliseconds(text) == pytest.approx(means)
 
 
 @pytest.mark.parametrize("text", ["", "ms", "2 min", "-1ms", "1e3", "2ms2"])
 def test_times_that_are_none(text: str) -> None:
-    with pytest.raises(SettingsError, match="a time is a number with us, ms or s, such as 2ms, but is "):
-        milliseconds(text)
+    with pytest.raises(SettingsError, match="a time must be a number with us, ms or s, such as 2ms, but is "):
+        parse_milliseconds(text)
 
 
 def test_recalls() -> None:
-    assert recall_of(".98@10") == (0.98, 10) and recall_of("0.5") == (0.5, 20)
+    assert parse_recall(".98@10") == (0.98, 10) and parse_recall("0.5") == (0.5, 20)
     for text in ("", "x@10", ".9@x", ".9@1.5", "@"):
-        with pytest.raises(SettingsError, match=r"a recall is a share and a number of results, such as .98@20, but is"):
-            recall_of(text)
+        with pytest.raises(
+            SettingsError, match=r"a target recall must be a share and a number of results, such as .98@20, but is"
+        ):
+            parse_recall(text)
     for given, says in (
-        ({"recall": 99.0}, "a recall lies between 0 and 1, but is 99"),
-        ({"recall": 0.0}, "a recall lies between 0 and 1, but is 0"),
-        ({"recall": float("nan")}, "a recall lies between 0 and 1, but is nan"),
-        ({"k": 0}, "recall is of at least 1 result, but is of 0"),
-        ({"p95_ms": 0.0}, "a search takes more than no time"),
+        ({"recall": 99.0}, "recall must be between 0 and 1, but is 99"),
+        ({"recall": 0.0}, "recall must be between 0 and 1, but is 0"),
+        ({"recall": float("nan")}, "recall must be between 0 and 1, but is nan"),
+        ({"k": 0}, "recall@k needs k of at least 1, but k is 0"),
+        ({"p95_ms": 0.0}, "--max-p95 must be positive, but is 0 ms"),
     ):
         with pytest.raises(SettingsError, match=says):
             SearchTarget(**given)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ import pytest
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index.build import build_index
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.index_types import INDEXES
@@ -39,7 +40,7 @@ def index(request: pytest.FixtureRequest) -> Index:
 
 @cache
 def built(type_: str, metric: str) -> Index:
-    return build_index(some_embeddings(N, D, metric, spread=0.5), type_, seed=1)
+    return build_index(some_embeddings(N, D, metric, spread=0.5), type_, BuildSettings(seed=1))
 
 
 def widest(index: Index) -> SearchSettings:
@@ -85,22 +86,22 @@ def test_it_finds_what_a_slow_twin_finds(index: Index) -> None:
 
 
 def test_the_recall_it_says_is_the_recall_it_has(index: Index) -> None:
-    assert index.facts["recall_queries"] == N  # all of them, so that the sample is known
+    assert index.measurements["recall_queries"] == N  # all of them, so that the sample is known
     exact = index.embeddings.search(index.embeddings.vectors, 21).without(np.arange(N)).rows
     near = index.neighbours(np.arange(N), 20).rows
     hits = sum(len({*near[row].tolist()} & {*exact[row].tolist()}) for row in range(N))
-    assert index.facts["recall@20"] == round(hits / (20 * N), 4) == index.facts["recall_low"] >= 0.99
+    assert index.measurements["recall@20"] == round(hits / (20 * N), 4) == index.measurements["recall_low"] >= 0.99
     for row in SOME[::5].tolist():
         own = index.embeddings.vectors[row]
         assert exact[row].tolist() == slow_nearest(index.embeddings.vectors, own, index.metric, 20, row)
 
 
 def test_facts(index: Index) -> None:
-    facts = index.facts
-    assert 0 < facts["query_ms_p50"] <= facts["query_ms_p95"] <= facts["query_ms_p99"]
-    assert 0 < facts["bytes_per_vector"] < 1000
-    assert facts["queries_per_second"] > 0 and facts["build_seconds"] >= 0
-    assert all(isinstance(value, int | float) for value in facts.values())
+    measurements = index.measurements
+    assert 0 < measurements["query_ms_p50"] <= measurements["query_ms_p95"] <= measurements["query_ms_p99"]
+    assert 0 < measurements["bytes_per_vector"] < 1000
+    assert measurements["queries_per_second"] > 0 and measurements["build_seconds"] >= 0
+    assert all(isinstance(value, int | float) for value in measurements.values())
 
 
 def test_the_same_alone_and_in_a_batch(index: Index) -> None:
@@ -134,7 +135,7 @@ def test_the_same_from_several_threads(index: Index) -> None:
 def test_saved_and_loaded(index: Index, tmp_path: Path) -> None:
     save_index(index, tmp_path / "x", {"seed": 1})
     loaded = load_index(artifacts.read(tmp_path / "x", "index"))
-    for name in ("spec", "augmented", "settings", "facts", "metric", "dim"):
+    for name in ("spec", "augmented", "settings", "measurements", "metric", "dim"):
         assert getattr(loaded, name) == getattr(index, name), name
     assert len(loaded) == len(index) == N
     assert loaded.vocab.ids.tolist() == index.vocab.ids.tolist()
@@ -151,9 +152,9 @@ def test_saved_and_loaded(index: Index, tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_index(index: Index, tmp_path: Path) -> None:
     """On one thread; with more, a graph depends on the order in which they come."""
-    again = build_index(index.embeddings, index.spec, index.settings, seed=1)
-    save_index(replace(index, facts={}), tmp_path / "x", {})
-    save_index(replace(again, facts={}), tmp_path / "y", {})
+    again = build_index(index.embeddings, index.spec, BuildSettings(search=index.settings, seed=1))
+    save_index(replace(index, measurements={}), tmp_path / "x", {})
+    save_index(replace(again, measurements={}), tmp_path / "y", {})
     assert artifacts.read(tmp_path / "x").fingerprint == artifacts.read(tmp_path / "y").fingerprint
 
 

@@ -11,13 +11,13 @@ import pytest
 
 from embedrec.index import filtered_search, flat_search
 from embedrec.index.build import build_index
-from embedrec.index.construct import filled
+from embedrec.index.construct import construct_index
 from embedrec.index.faiss_parameters import faiss_parameters, settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.measure import Recall
 from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.exact_search import METRICS
-from embedrec.vectors.faiss_factory import inner
+from embedrec.vectors.faiss_factory import innermost
 from tests.conftest import some_embeddings
 
 N, D = 5000, 12
@@ -44,9 +44,9 @@ def built(kind: str) -> Index:
 @cache
 def wide(kind: str, metric: str = "cosine") -> Index:
     """With settings that leave little out."""
-    index = filled(some_embeddings(2500, D, metric, spread=0.3), kind)
+    index = construct_index(some_embeddings(2500, D, metric, spread=0.3), kind)
     able = settings_of_type(index.faiss)
-    nlist = getattr(inner(index.faiss), "nlist", 0)
+    nlist = getattr(innermost(index.faiss), "nlist", 0)
     most = {"nprobe": int(0.8 * nlist), "ef_search": 128, "rerank": 40}
     settings = SearchSettings(**{name: value for name, value in most.items() if name in able})
     return replace(index, settings=settings)
@@ -84,7 +84,7 @@ def check(index: Index, shares: tuple[float, ...], least: float = 0.99) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_recall_at_every_share(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAISS's selectors alone fall to .09 here, see below. Of a large index, what is few here would be many."""
-    monkeypatch.setattr(filtered_search, "FEW", 0)
+    monkeypatch.setattr(filtered_search, "SMALL_COUNT", 0)
     monkeypatch.setattr(filtered_search, "_STEPS", 0)
     check(built(kind), SHARES)
 
@@ -92,7 +92,7 @@ def test_recall_at_every_share(kind: str, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_types(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where FAISS takes no selector, and below transforms and refinements."""
-    monkeypatch.setattr(filtered_search, "FEW", 0)
+    monkeypatch.setattr(filtered_search, "SMALL_COUNT", 0)
     monkeypatch.setattr(filtered_search, "_STEPS", 0)
     check(wide(kind), (0.9, 0.4, 0.05), least=0.95)
 
@@ -100,7 +100,7 @@ def test_other_types(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("metric", METRICS[1:])
 @pytest.mark.parametrize("kind", ["flat", "ivf", "IVF32,PQ3x4np", "HNSW16"])
 def test_other_metrics(kind: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filtered_search, "FEW", 0)
+    monkeypatch.setattr(filtered_search, "SMALL_COUNT", 0)
     monkeypatch.setattr(filtered_search, "_STEPS", 0)
     check(wide(kind, metric), (0.9, 0.4, 0.05), least=0.95)
 
@@ -112,7 +112,7 @@ def test_why_a_selector_alone_is_not_enough(kind: str) -> None:
     mask = masks(index, 0.002)["random"]
     selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
     parameters = faiss_parameters(index.faiss, index.settings, selector)
-    alone = index.faiss.search(index._ready(queries), 10, params=parameters)[1]
+    alone = index.faiss.search(index._prepare(queries), 10, params=parameters)[1]
     assert (alone < 0).mean() > 0.2  # some come back with nothing
     assert (index.search(queries, 10, allowed=mask).rows >= 0).all()
 
@@ -132,7 +132,7 @@ def test_which_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
             return way(*given)  # type: ignore[operator]
 
         monkeypatch.setattr(module, name, watched)
-    monkeypatch.setattr(filtered_search, "FEW", 20)
+    monkeypatch.setattr(filtered_search, "SMALL_COUNT", 20)
     monkeypatch.setattr(filtered_search, "_STEPS", 1)
 
     def ways(kind: str, share: float, queries: int = 1) -> list[str]:

@@ -9,21 +9,22 @@ import pytest
 from embedrec.errors import SettingsError
 from embedrec.index import gpu
 from embedrec.index.build import build_index
-from embedrec.index.construct import filled
-from embedrec.index.gpu import Exact, OnGpu, cells_on_gpu, check_most, kmeans, on_gpu
+from embedrec.index.build_settings import BuildSettings
+from embedrec.index.construct import construct_index
+from embedrec.index.gpu import GpuExactSearch, GpuIndex, centroids_on_gpu, check_gpu_limit, kmeans, on_gpu
 from embedrec.index.measure import Recall
 from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.exact_search import METRICS
 from tests.conftest import some_embeddings
 
-needs_faiss = pytest.mark.skipif(not gpu.faiss_sees_one(), reason="FAISS sees no GPU")
-needs_torch = pytest.mark.skipif(not gpu.torch_sees_one(), reason="torch sees no GPU")
+needs_faiss = pytest.mark.skipif(not gpu.faiss_sees_gpu(), reason="FAISS sees no GPU")
+needs_torch = pytest.mark.skipif(not gpu.torch_sees_gpu(), reason="torch sees no GPU")
 
 
-def check_exact(exact: Exact) -> None:
+def check_exact(exact: GpuExactSearch) -> None:
     """The same rows and scores as an index that compares all."""
     embeddings = exact.embeddings
-    flat = filled(embeddings, "Flat")
+    flat = construct_index(embeddings, "Flat")
     queries = np.random.default_rng(3).normal(size=(30, embeddings.dim)).astype(np.float32)
     queries[7] = 0
     allowed = np.random.default_rng(4).permutation(len(embeddings))[:50]
@@ -44,13 +45,13 @@ def check_exact(exact: Exact) -> None:
 def test_exact_search_in_torch(metric: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "_SCORES", at_once)  # three queries at a time
     embeddings = some_embeddings(300, 7, metric, spread=0.5)
-    check_exact(Exact.of(embeddings, "cpu"))
+    check_exact(GpuExactSearch.of(embeddings, "cpu"))
 
 
 def test_far_from_zero_digits_stay() -> None:
     embeddings = some_embeddings(300, 7, "l2")
     moved = type(embeddings)(embeddings.vectors + 1000, embeddings.vocab, "l2")
-    check_exact(Exact.of(moved, "cpu"))
+    check_exact(GpuExactSearch.of(moved, "cpu"))
 
 
 @pytest.mark.parametrize("spherical", [False, True])
@@ -81,40 +82,40 @@ def test_kmeans_in_torch(spherical: bool) -> None:
 def test_cells_are_those_that_a_type_needs(
     kind: str, metric: str, shape: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu, "torch_sees_one", lambda: True)
+    monkeypatch.setattr(gpu, "torch_sees_gpu", lambda: True)
     monkeypatch.setattr(gpu, "kmeans", lambda v, n, device, **given: kmeans(v, n, "cpu", **given))
     embeddings = some_embeddings(1000, 6, metric)
-    cells = cells_on_gpu(embeddings, kind)
+    cells = centroids_on_gpu(embeddings, kind)
     assert (None if cells is None else cells.shape) == shape
     if shape is not None:
-        built = build_index(embeddings, kind, device="cuda")
-        assert built.facts["recall@20"] >= 0.98
+        built = build_index(embeddings, kind, BuildSettings(device="cuda"))
+        assert built.measurements["recall@20"] >= 0.98
 
 
 def test_more_than_a_gpu_can() -> None:
-    check_most(2048, SearchSettings(nprobe=2048))
+    check_gpu_limit(2048, SearchSettings(nprobe=2048))
     with pytest.raises(SettingsError, match="no more than 2048 on a GPU, but is asked for nprobe 3000; take --device"):
-        check_most(10, SearchSettings(nprobe=3000))
+        check_gpu_limit(10, SearchSettings(nprobe=3000))
     with pytest.raises(SettingsError, match=r"but is asked for 2049 candidates \(results times rerank, and 8 more\)"):
-        check_most(2049, SearchSettings())
+        check_gpu_limit(2049, SearchSettings())
 
 
 @pytest.mark.parametrize("kind", ["hnsw", "hnsw-sq8", "IVF8,PQ2x4fs", "SQ8", "IVF8,PQ2x4np,RFlat"])
 def test_types_that_cannot_go_there(kind: str) -> None:
-    index = filled(some_embeddings(700, 4), kind)
+    index = construct_index(some_embeddings(700, 4), kind)
     with pytest.raises(SettingsError, match="cannot go to a GPU; build flat, ivf, ivf-sq8 or ivfpq, or take"):
-        OnGpu.of(index)
+        GpuIndex.of(index)
 
 
 @needs_torch
 @pytest.mark.parametrize("metric", METRICS)
 def test_exact_search_on_a_gpu(metric: str) -> None:
-    check_exact(Exact.of(some_embeddings(300, 7, metric, spread=0.5), "cuda"))
+    check_exact(GpuExactSearch.of(some_embeddings(300, 7, metric, spread=0.5), "cuda"))
 
 
 @needs_torch
 def test_build_on_a_gpu() -> None:
-    assert build_index(some_embeddings(5000, 16), "ivf", device="cuda").facts["recall@20"] >= 0.98
+    assert build_index(some_embeddings(5000, 16), "ivf", BuildSettings(device="cuda")).measurements["recall@20"] >= 0.98
 
 
 @needs_faiss

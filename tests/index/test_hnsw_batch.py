@@ -11,6 +11,7 @@ import pytest
 
 from embedrec.index import hnsw_batch
 from embedrec.index.build import build_index
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts
@@ -39,7 +40,7 @@ def test_it_finds_what_faiss_finds(metric: str, n: int, d: int) -> None:
         reach = min(ef, n)
         index.hnsw.efSearch = ef
         expected = index.search(queries, reach)[1]
-        rows = hnsw_batch.walked(found_graph, queries, reach, ef)
+        rows = hnsw_batch.search_graph(found_graph, queries, reach, ef)
         same = [
             len(np.intersect1d(a[a >= 0], b[b >= 0])) / max((b >= 0).sum(), 1)
             for a, b in zip(rows, expected, strict=True)
@@ -58,24 +59,24 @@ def test_any_number_of_queries_and_threads(monkeypatch: pytest.MonkeyPatch) -> N
     index, queries = graph(2000, 16, "product")
     found = hnsw_batch.graph_of(index)
     assert found is not None
-    order = hnsw_batch.ordered(found, queries)
+    order = hnsw_batch.traversal_order(found, queries)
     assert sorted(order) == list(range(200))
     np.testing.assert_array_equal(
-        hnsw_batch.walked(found, queries[order], 10, 20), hnsw_batch.walked(found, queries, 10, 20)[order]
+        hnsw_batch.search_graph(found, queries[order], 10, 20), hnsw_batch.search_graph(found, queries, 10, 20)[order]
     )
-    assert hnsw_batch.ordered(found, queries[:0]).shape == (0,)
-    whole = hnsw_batch.walked(found, queries, 10, 20)
+    assert hnsw_batch.traversal_order(found, queries[:0]).shape == (0,)
+    whole = hnsw_batch.search_graph(found, queries, 10, 20)
     before = faiss.omp_get_max_threads()
     try:
         for threads in (1, 3):
             faiss.omp_set_num_threads(threads)
-            np.testing.assert_array_equal(hnsw_batch.walked(found, queries, 10, 20), whole)
+            np.testing.assert_array_equal(hnsw_batch.search_graph(found, queries, 10, 20), whole)
     finally:
         faiss.omp_set_num_threads(before)
     monkeypatch.setattr(hnsw_batch, "_ROOM", 0)  # in blocks of 64
-    np.testing.assert_array_equal(hnsw_batch.walked(found, queries, 10, 20), whole)
+    np.testing.assert_array_equal(hnsw_batch.search_graph(found, queries, 10, 20), whole)
     for count in (0, 1, 7, 9):
-        np.testing.assert_array_equal(hnsw_batch.walked(found, queries[:count], 10, 20), whole[:count])
+        np.testing.assert_array_equal(hnsw_batch.search_graph(found, queries[:count], 10, 20), whole[:count])
 
 
 def test_other_indexes_have_no_graph() -> None:
@@ -92,11 +93,11 @@ def test_other_indexes_have_no_graph() -> None:
 def test_an_index_answers_batches_by_it(metric: Metric, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one query after the other, but for what ties."""
     embeddings = some_embeddings(2000, 16, metric=metric)
-    index = build_index(embeddings, "hnsw", SearchSettings(ef_search=64))
+    index = build_index(embeddings, "hnsw", BuildSettings(search=SearchSettings(ef_search=64)))
     queries = embeddings.vectors[:128]
     calls: list[int] = []
-    whole = hnsw_batch.walked
-    monkeypatch.setattr(hnsw_batch, "walked", lambda *given: calls.append(len(given[1])) or whole(*given))
+    whole = hnsw_batch.search_graph
+    monkeypatch.setattr(hnsw_batch, "search_graph", lambda *given: calls.append(len(given[1])) or whole(*given))
     batch = index.search(queries, 10)
     assert calls == [128]
     alone = np.vstack([index.search(query[None], 10).rows for query in queries])

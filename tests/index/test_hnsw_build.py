@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from embedrec.index import hnsw_build
-from embedrec.index.hnsw_build import link, linkable
+from embedrec.index.hnsw_build import is_graph, link_vectors
 from embedrec.kernels.hnsw_link import link_back, link_new
-from embedrec.vectors.faiss_factory import inner, shared
+from embedrec.vectors.faiss_factory import innermost, run_parallel
 
 METRICS = {"product": faiss.METRIC_INNER_PRODUCT, "distance": faiss.METRIC_L2}
 
@@ -28,22 +28,22 @@ def some(n: int, d: int, seed: int = 0) -> np.ndarray:
 def linked(spec: str, vectors: np.ndarray, metric: str = "distance", seed: int = 0) -> Any:
     index = faiss.index_factory(vectors.shape[1], spec, METRICS[metric])
     index.train(vectors)
-    inner(index).hnsw.efConstruction = 64
-    link(index, len(vectors), lambda rows: vectors[rows], seed=seed)
+    innermost(index).hnsw.efConstruction = 64
+    link_vectors(index, len(vectors), lambda rows: vectors[rows], seed=seed)
     return index
 
 
 def recall(index: Any, vectors: np.ndarray, queries: np.ndarray, ef: int) -> float:
     exact = faiss.IndexFlat(vectors.shape[1], index.metric_type)
     exact.add(vectors)
-    inner(index).hnsw.efSearch = ef
+    innermost(index).hnsw.efSearch = ef
     found, right = index.search(queries, 10)[1], exact.search(queries, 10)[1]
     return float((found[:, :, None] == right[:, None, :]).any(axis=1).mean())
 
 
 def links_of(index: Any) -> list[list[np.ndarray]]:
     """Of each row, and each of its levels, the lowest first."""
-    links = inner(index).hnsw
+    links = innermost(index).hnsw
     all_, begins = faiss.vector_to_array(links.neighbors), faiss.vector_to_array(links.offsets).astype(int)
     steps, levels = faiss.vector_to_array(links.cum_nneighbor_per_level), faiss.vector_to_array(links.levels)
     return [
@@ -71,7 +71,7 @@ def test_it_finds_as_much_as_what_faiss_links(metric: str, n: int, d: int) -> No
 @pytest.mark.parametrize("n", [1, 2, 9, 256, 257, 300, 2500])
 def test_links_lead_to_other_rows_of_the_level_each_once(n: int) -> None:
     index = linked("HNSW4", some(n, 5))
-    found, levels = links_of(index), faiss.vector_to_array(inner(index).hnsw.levels)
+    found, levels = links_of(index), faiss.vector_to_array(innermost(index).hnsw.levels)
     assert len(found) == n == index.ntotal
     assert levels[index.hnsw.entry_point] == levels.max() == index.hnsw.max_level + 1
     for row, each in enumerate(found):
@@ -108,7 +108,7 @@ def test_codes_and_transforms(spec: str) -> None:
     index = linked(spec, vectors)
     theirs = faiss.index_factory(16, spec)
     theirs.train(vectors)
-    inner(theirs).hnsw.efConstruction = 64
+    innermost(theirs).hnsw.efConstruction = 64
     theirs.add(vectors)
     assert recall(index, vectors, queries, 50) > recall(theirs, vectors, queries, 50) - 0.02
     index.add(queries)  # FAISS goes on from what it finds
@@ -122,7 +122,7 @@ def test_codes_and_transforms(spec: str) -> None:
 
 def test_what_is_linked() -> None:
     kinds = {"HNSW8": True, "PCA4,HNSW8_SQ8": True, "HNSW8,RFlat": False, "IVF4,Flat": False, "Flat": False}
-    assert {spec: linkable(faiss.index_factory(8, spec)) for spec in kinds} == kinds
+    assert {spec: is_graph(faiss.index_factory(8, spec)) for spec in kinds} == kinds
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -130,7 +130,7 @@ def test_equal_vectors(seed: int) -> None:
     """More of them than links: all are found, and ways lead out of them."""
     vectors = np.vstack([np.ones((60, 4)), some(900, 4, seed)]).astype(np.float32)
     index = linked("HNSW8", vectors, seed=seed)
-    inner(index).hnsw.efSearch = 100
+    innermost(index).hnsw.efSearch = 100
     found = index.search(np.ones((1, 4), dtype=np.float32), 60)[1][0]
     assert sorted(found) == list(range(60))
     assert recall(index, vectors, vectors[60:], 100) > 0.98
@@ -188,7 +188,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hnsw_build, "_BATCH", 700)
     vectors, told = some(3000, 4), []
     index = faiss.IndexHNSWFlat(4, 8)
-    link(index, 3000, lambda rows: vectors[rows], report=lambda event, **numbers: told.append((event, numbers)))
+    link_vectors(index, 3000, lambda rows: vectors[rows], report=lambda event, **numbers: told.append((event, numbers)))
     assert [event for event, _ in told] == ["progress"] * len(told)
     done = [numbers["done"] for _, numbers in told]
     assert done == sorted(done) and done[-1] == 3000 and max(np.diff(done)) <= 700
@@ -201,5 +201,5 @@ def test_shared_work_covers_all() -> None:
     def work(here: slice) -> None:
         seen[here] += 1
 
-    shared(10, work)
+    run_parallel(10, work)
     assert (seen == 1).all()

@@ -8,9 +8,10 @@ from embedrec.data import Vocab
 from embedrec.data.topk import TopK, best_first
 from embedrec.errors import SettingsError
 from embedrec.index.build import build_index
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.index_types import INDEXES, POINTS_PER_CELL, factory_string
-from embedrec.index.measure import Recall, some_items
-from embedrec.index.rescore import keys_of
+from embedrec.index.measure import Recall, sample_items
+from embedrec.index.rescore import score_keys
 from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import METRICS
@@ -27,7 +28,7 @@ def test_faiss_has_nothing_to_say(type_: str, metric: str, n: int, capfd: pytest
     index.search(index.embeddings.vectors[:2], 1)
     said = capfd.readouterr()
     assert (said.out, said.err) == ("", "")
-    assert index.facts["recall@20"] >= 0.99
+    assert index.measurements["recall@20"] >= 0.99
 
 
 @pytest.mark.parametrize(
@@ -71,17 +72,17 @@ def test_types_that_cannot_be_built(kind: str, n: int, says: str) -> None:
 
 
 def test_as_many_cells_as_vectors() -> None:
-    assert build_index(some_embeddings(50), "IVF50,Flat").facts["recall@20"] >= 0.99
+    assert build_index(some_embeddings(50), "IVF50,Flat").measurements["recall@20"] >= 0.99
 
 
 def test_cells_that_are_visited() -> None:
     embeddings = some_embeddings(2000, 8)
     tuned = build_index(embeddings, "IVF64,Flat")
     nprobe = tuned.settings.nprobe
-    assert nprobe is not None and tuned.facts["recall_low"] >= 0.99 and 1 < nprobe <= 64
-    given = build_index(embeddings, "IVF64,Flat", SearchSettings(nprobe=2))
+    assert nprobe is not None and tuned.measurements["recall_low"] >= 0.99 and 1 < nprobe <= 64
+    given = build_index(embeddings, "IVF64,Flat", BuildSettings(search=SearchSettings(nprobe=2)))
     assert given.settings == SearchSettings(nprobe=2)
-    assert given.facts["recall@20"] < tuned.facts["recall@20"]
+    assert given.measurements["recall@20"] < tuned.measurements["recall@20"]
     rows = np.arange(100)
     for nprobe in (1, 64, 1000):  # an argument of the search, not a state of the index
         one = given.neighbours(rows, 5, SearchSettings(nprobe=nprobe))
@@ -89,7 +90,7 @@ def test_cells_that_are_visited() -> None:
         assert (one.rows == two.rows).all()
     assert given.settings == SearchSettings(nprobe=2)
     with pytest.raises(SettingsError, match="nprobe is a setting of IVF indexes, but this one is Flat; leave it out"):
-        build_index(embeddings, "flat", SearchSettings(nprobe=4))
+        build_index(embeddings, "flat", BuildSettings(search=SearchSettings(nprobe=4)))
 
 
 @pytest.mark.parametrize("name", ["nprobe", "ef_search", "rerank"])
@@ -134,7 +135,7 @@ def test_factory_strings_are_tuned_as_names_are(kind: str, settings: set[str]) -
     embeddings = some_embeddings(1000, 8)
     tuned = build_index(embeddings, kind)
     assert tuned.settings.numbers().keys() == settings
-    assert tuned.facts["recall_low"] >= 0.98
+    assert tuned.measurements["recall_low"] >= 0.98
     rows = np.arange(1000)
     exact = embeddings.search(embeddings.vectors, 11).without(rows)
     for name in settings & {"nprobe", "rerank"}:
@@ -151,8 +152,8 @@ def test_a_graph_of_one_link(kind: str) -> None:
 
 def test_missing_results_are_padded() -> None:
     """One cell does not hold as many as were asked for; a search goes on until it has them."""
-    index = build_index(some_embeddings(60), "IVF30,Flat", SearchSettings(nprobe=1))
-    found = index.once(index.embeddings.vectors, 60, SearchSettings(nprobe=1))
+    index = build_index(some_embeddings(60), "IVF30,Flat", BuildSettings(search=SearchSettings(nprobe=1)))
+    found = index.search_once(index.embeddings.vectors, 60, SearchSettings(nprobe=1))
     assert found.rows.shape == (60, 60)
     missing = found.rows < 0
     assert missing.any(axis=1).all()
@@ -170,7 +171,7 @@ def test_dot_products_of_vectors_that_differ_wildly_in_length(spread: float) -> 
     """Cells must find what inner products find though lengths differ by 10¹⁵, and queries are tiny or huge."""
     embeddings = some_embeddings(1000, 8, "dot", spread=spread)
     index = build_index(embeddings, "ivf")
-    assert index.augmented and index.facts["recall@20"] >= 0.99
+    assert index.augmented and index.measurements["recall@20"] >= 0.99
     queries = np.random.default_rng(1).normal(size=(50, 8)).astype(np.float32)
     exact = embeddings.search(queries, 10)
     for scale in (1e-10, 1.0, 1e10):
@@ -194,7 +195,7 @@ def test_parts_that_must_be_equal_are_padded_when_vectors_are_augmented() -> Non
 
 @pytest.mark.parametrize("seed", [0, 2**31 - 1, 2**31, 2**63])
 def test_seeds_of_any_size(seed: int) -> None:
-    assert build_index(some_embeddings(50), "ivf", seed=seed).facts["recall@20"] == 1
+    assert build_index(some_embeddings(50), "ivf", BuildSettings(seed=seed)).measurements["recall@20"] == 1
 
 
 def test_recall() -> None:
@@ -254,9 +255,9 @@ def test_recall_where_vectors_are_equal(metric: str, size: float) -> None:
     """Among equal vectors any is right: what is measured is the share of results that are as near as the exact ones."""
     vectors = np.repeat(np.random.default_rng(3).normal(size=(10, 8)) * size, 40, axis=0).astype(np.float32)
     given = Embeddings(vectors, Vocab(np.arange(400)), metric)  # type: ignore[arg-type]
-    index = build_index(given, "IVF10,Flat", SearchSettings(nprobe=10))
-    asked = some_items(given, 1, 100)
-    assert asked.found_by(index) == Recall(1, 1)
+    index = build_index(given, "IVF10,Flat", BuildSettings(search=SearchSettings(nprobe=10)))
+    asked = sample_items(given, 1, 100)
+    assert asked.recall_of(index) == Recall(1, 1)
     among = index.search(vectors[::40], 20, allowed=np.arange(400) % 2 == 1)  # others than the lowest rows
     assert Recall.of(among, given.search(vectors[::40], 20)).mean == 1
     worse = best_first((asked.exact.rows + 40) % 400, asked.exact.scores - 1, given.vocab)
@@ -267,10 +268,10 @@ def test_recall_of_tiny_vectors_is_of_their_order() -> None:
     """Squared distances of 1e-60 are 0 in float32, but not all are as near."""
     vectors = (np.random.default_rng(0).normal(size=(300, 6)) * 1e-30).astype(np.float32)
     given = Embeddings(vectors, Vocab(np.arange(300)), "l2")
-    asked = some_items(given, 0, 50, 10)
-    assert asked.found_by(build_index(given, "flat")) == Recall(1, 1)
-    keys = keys_of(vectors, asked.queries, (asked.exact.rows + 150) % 300, "l2")
-    assert asked.reached(keys, asked.least(given)).mean < 0.2
+    asked = sample_items(given, 0, 50, 10)
+    assert asked.recall_of(build_index(given, "flat")) == Recall(1, 1)
+    keys = score_keys(vectors, asked.queries, (asked.exact.rows + 150) % 300, "l2")
+    assert asked.recall_of_keys(keys, asked.least(given)).mean < 0.2
 
 
 def test_recall_of_graphs_is_that_of_large_and_small_batches() -> None:
@@ -279,13 +280,13 @@ def test_recall_of_graphs_is_that_of_large_and_small_batches() -> None:
     given = Embeddings(vectors, Vocab(np.arange(4000)), "cosine")
     index = build_index(given, "hnsw")
     index.search(np.tile(vectors, (2, 1)), 1)  # loads the compiled walk
-    assert index.walks(4000) and not index.walks(63)
-    asked = some_items(given, 0)
+    assert index.uses_graph_batch(4000) and not index.uses_graph_batch(63)
+    asked = sample_items(given, 0)
     for ef in (16, 64, int(index.settings.candidates)):
         settings = SearchSettings(ef_search=ef)
-        whole = index.once(vectors, 21, settings)
-        parts = [index.once(vectors[start : start + 63], 21, settings) for start in range(0, 4000, 63)]
+        whole = index.search_once(vectors, 21, settings)
+        parts = [index.search_once(vectors[start : start + 63], 21, settings) for start in range(0, 4000, 63)]
         shares = [float((found >= 1 - 1e-6).mean()) for found in (whole.scores, np.vstack([p.scores for p in parts]))]
-        recall = asked.found_by(index, settings, once=True).mean
+        recall = asked.recall_of(index, settings, once=True).mean
         assert recall <= min(shares) + 0.025, (ef, recall, shares)
-    assert index.facts["recall@20"] >= 0.99
+    assert index.measurements["recall@20"] >= 0.99

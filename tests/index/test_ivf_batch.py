@@ -11,8 +11,9 @@ import pytest
 
 from embedrec.index import ivf_batch as module
 from embedrec.index.build import build_index
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.index import Index
-from embedrec.index.ivf_batch import grouped, lists_of, pays
+from embedrec.index.ivf_batch import is_worthwhile, lists_of, search_by_cell
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts
@@ -26,12 +27,16 @@ from tests.conftest import some_embeddings
     (600, 6, 20, 4, 12), (600, 64, 20, 20, 29), (600, 17, 20, 1, 9), (50, 3, 1, 1, 50), (300, 16, 150, 9, 25),
 ])  # fmt: skip
 def test_against_faiss(metric: str, threads: int, n: int, d: int, cells: int, nprobe: int, reach: int) -> None:
-    index = build_index(some_embeddings(n, d, metric, spread=0.5), f"IVF{cells},Flat", SearchSettings(nprobe=nprobe))
-    queries = index._ready(np.random.default_rng(1).normal(size=(101, d)).astype(np.float32))
+    index = build_index(
+        some_embeddings(n, d, metric, spread=0.5),
+        f"IVF{cells},Flat",
+        BuildSettings(search=SearchSettings(nprobe=nprobe)),
+    )
+    queries = index._prepare(np.random.default_rng(1).normal(size=(101, d)).astype(np.float32))
     lists = lists_of(index.faiss)
     assert lists is not None and lists[:, 2].sum() == n
     faiss.omp_set_num_threads(threads)
-    found = grouped(index.faiss, lists, queries, reach, nprobe)
+    found = search_by_cell(index.faiss, lists, queries, reach, nprobe)
     parameters = faiss.SearchParametersIVF(nprobe=nprobe)  # type: ignore[call-arg]
     assert (np.sort(found) == np.sort(index.faiss.search(queries, reach, params=parameters)[1])).all()
 
@@ -40,27 +45,27 @@ def test_more_candidates_than_are_kept_at_a_time() -> None:
     """Scores that rise along a cell: every vector displaces another."""
     vectors = np.outer(np.linspace(0.1, 1, 500), np.ones(4)).astype(np.float32)
     index = build_index(Embeddings(vectors, some_embeddings(500).vocab, "dot"), "IVF1,Flat")
-    lists, query = lists_of(index.faiss), index._ready(np.ones((40, 4), dtype=np.float32))
+    lists, query = lists_of(index.faiss), index._prepare(np.ones((40, 4), dtype=np.float32))
     assert lists is not None
     for reach in (1, 2, 7, 100):
-        assert (np.sort(grouped(index.faiss, lists, query, reach, 1)) == np.arange(500 - reach, 500)).all()
+        assert (np.sort(search_by_cell(index.faiss, lists, query, reach, 1)) == np.arange(500 - reach, 500)).all()
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the batches that go by cells."""
     sizes: list[int] = []
-    go = module.grouped
+    go = module.search_by_cell
 
     def grouped(index: object, lists: np.ndarray, queries: np.ndarray, reach: int, nprobe: int) -> np.ndarray:
         sizes.append(len(queries))
         return go(index, lists, queries, reach, nprobe)
 
-    monkeypatch.setattr("embedrec.index.index.grouped", grouped)
+    monkeypatch.setattr("embedrec.index.index.search_by_cell", grouped)
     return sizes
 
 
 def test_large_batches_of_whole_vectors_go_by_cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    built = build_index(some_embeddings(600, 6), "IVF20,Flat", SearchSettings(nprobe=5))
+    built = build_index(some_embeddings(600, 6), "IVF20,Flat", BuildSettings(search=SearchSettings(nprobe=5)))
     save_index(built, tmp_path / "x", {})
     loaded = load_index(artifacts.read(tmp_path / "x"))  # mapped from disk
     sizes = watched(monkeypatch)
@@ -82,6 +87,6 @@ def test_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert pays(1000, 4, 1000, 10**6) and not pays(100, 4, 1000, 10**6)
+    assert is_worthwhile(1000, 4, 1000, 10**6) and not is_worthwhile(100, 4, 1000, 10**6)
     monkeypatch.delitem(sys.modules, "numba")  # then it must be imported first
-    assert not pays(1000, 4, 1000, 10**6) and pays(100_000, 4, 1000, 10**6)
+    assert not is_worthwhile(1000, 4, 1000, 10**6) and is_worthwhile(100_000, 4, 1000, 10**6)

@@ -19,15 +19,16 @@ from hypothesis import strategies as st
 from embedrec.errors import DataError, SettingsError, TargetNotMet
 from embedrec.index import on_disk_ivf, update
 from embedrec.index.build import build_index
-from embedrec.index.construct import filled
-from embedrec.index.on_disk_ivf import held, streamed
+from embedrec.index.build_settings import BuildSettings
+from embedrec.index.construct import construct_index
+from embedrec.index.on_disk_ivf import build_on_disk, index_bytes
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.index.target import SearchTarget
 from embedrec.storage import artifacts
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.exact_search import METRICS
-from embedrec.vectors.faiss_factory import fill, made, train
+from embedrec.vectors.faiss_factory import create_index, fill, train
 from embedrec.vectors.faiss_file_check import look_through
 from tests.conftest import some_embeddings
 
@@ -56,7 +57,7 @@ def few_at_a_time(monkeypatch: pytest.MonkeyPatch, vectors: int, d: int = D) -> 
 def written(spec: str, vectors: np.ndarray, metric: Any, folder: Path) -> tuple[bytes, bytes]:
     """The file of an index filled in memory, and the one that was written by blocks."""
     n, d = vectors.shape
-    index = made(spec, d, metric)
+    index = create_index(spec, d, metric)
     train(index, spec, n, lambda rows: vectors[rows])
     plain: Any = faiss.deserialize_index(faiss.serialize_index(index))
     fill(plain, spec, n, lambda rows: vectors[rows])
@@ -65,7 +66,7 @@ def written(spec: str, vectors: np.ndarray, metric: Any, folder: Path) -> tuple[
     def report(event: str, **numbers: Any) -> None:
         told.append(numbers["done"])
 
-    there, file = streamed(index, n, lambda rows: vectors[rows], MemoryBudget(BUDGET, folder), report)
+    there, file = build_on_disk(index, n, lambda rows: vectors[rows], MemoryBudget(BUDGET, folder), report)
     assert there.ntotal == told[-1] == n
     assert look_through(file).ntotal == n
     return faiss.serialize_index(plain).tobytes(), file.read_bytes()
@@ -110,31 +111,31 @@ def test_both_forms_of_sizes_occur(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryBudget:
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryBudget:
     """Room for 60 KB: what is larger goes to disk, and cells are sought among 1,000 vectors."""
     monkeypatch.setattr(on_disk_ivf, "_PART", 4096)
-    return MemoryBudget(BUDGET, tmp_path / "room")
+    return MemoryBudget(BUDGET, tmp_path / "memory")
 
 
-def files(room: MemoryBudget) -> list[Path]:
-    assert room.folder is not None
-    return list(room.folder.iterdir())
+def files(memory: MemoryBudget) -> list[Path]:
+    assert memory.folder is not None
+    return list(memory.folder.iterdir())
 
 
 @pytest.mark.parametrize(
     ("kind", "metric"), [*(("ivf", metric) for metric in METRICS), ("ivf-sq8", "dot"), ("ivfpq", "dot"), ("opq", "l2")]
 )
 def test_searches_are_the_same(
-    kind: str, metric: str, room: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, metric: str, memory: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("embedrec.index.construct.most_trained", lambda index, room: None)
-    monkeypatch.setattr("embedrec.index.construct.fits", lambda index, n, room: room.budget is None)
+    monkeypatch.setattr("embedrec.index.construct.max_training_vectors", lambda index, memory: None)
+    monkeypatch.setattr("embedrec.index.construct.fits_in_memory", lambda index, n, memory: memory.budget is None)
     embeddings = some_embeddings(700, 12, metric, spread=0.5)
-    plain, ours = build_index(embeddings, kind), build_index(embeddings, kind, room=room)
-    assert ours.file is not None and files(room) == [ours.file] and plain.file is None
+    plain, ours = build_index(embeddings, kind), build_index(embeddings, kind, BuildSettings(memory=memory))
+    assert ours.file is not None and files(memory) == [ours.file] and plain.file is None
     assert (ours.spec, ours.augmented, ours.longest) == (plain.spec, plain.augmented, plain.longest)
     same = ("recall@20", "recall_low", "bytes_per_vector")
-    assert {name: ours.facts[name] for name in same} == {name: plain.facts[name] for name in same}
+    assert {name: ours.measurements[name] for name in same} == {name: plain.measurements[name] for name in same}
     some = SearchSettings(nprobe=3)
     for index in (ours, saved(ours, tmp_path / "index")):
         found = index.neighbours(np.arange(0, 700, 9), 10, some)
@@ -148,12 +149,12 @@ def saved(index: Any, folder: Path) -> Any:
     return load_index(artifacts.read(folder))
 
 
-def test_saving_moves_the_file(room: MemoryBudget, tmp_path: Path) -> None:
-    index = build_index(some_embeddings(N, D), "IVF16,Flat", room=room)
-    (file,) = files(room)
+def test_saving_moves_the_file(memory: MemoryBudget, tmp_path: Path) -> None:
+    index = build_index(some_embeddings(N, D), "IVF16,Flat", BuildSettings(memory=memory))
+    (file,) = files(memory)
     content, mode = file.read_bytes(), file.stat().st_mode
     first = saved(index, tmp_path / "first")
-    assert not files(room)
+    assert not files(memory)
     kept, other = (tmp_path / "first" / name for name in ("index.faiss", "vectors.npy"))
     assert kept.read_bytes() == content and kept.stat().st_mode == mode == other.stat().st_mode
     assert first.file is None
@@ -161,18 +162,18 @@ def test_saving_moves_the_file(room: MemoryBudget, tmp_path: Path) -> None:
     assert (tmp_path / "again" / "index.faiss").read_bytes() == content
 
 
-def test_a_changed_index_is_another(room: MemoryBudget, tmp_path: Path) -> None:
-    index = build_index(some_embeddings(N, D), "IVF16,Flat", room=room)
+def test_a_changed_index_is_another(memory: MemoryBudget, tmp_path: Path) -> None:
+    index = build_index(some_embeddings(N, D), "IVF16,Flat", BuildSettings(memory=memory))
     less = update.remove(index, ["i7"])
     assert less.file is None and len(saved(less, tmp_path / "less")) == N - 1
-    assert files(room) == [index.file]
+    assert files(memory) == [index.file]
 
 
 def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
-    room = MemoryBudget(BUDGET, tmp_path)
+    memory = MemoryBudget(BUDGET, tmp_path)
     for kind in ("ivf", "hnsw", "fastscan", "auto"):
-        assert build_index(some_embeddings(N, D), kind, room=room).file is None
-    assert not files(room)
+        assert build_index(some_embeddings(N, D), kind, BuildSettings(memory=memory)).file is None
+    assert not files(memory)
 
 
 @pytest.mark.parametrize(
@@ -180,83 +181,88 @@ def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
     [
         (
             "hnsw",
-            "HNSW16 is built in memory, where it takes 249,600 bytes, and twice as many while it grows; 268,435,456 "
-            "are too few for that and all else: take ivf, ivf-sq8 or ivfpq, whose cells are written to disk, or allow "
-            "more",
+            "HNSW16 is built in memory and takes 249,600 bytes, twice as many while it grows, too many for a memory of "
+            "268,435,456; take ivf, ivf-sq8 or ivfpq, which are written to disk, or raise --memory",
         ),
-        ("flat", "Flat is built in memory, where it takes 76,800 bytes"),
-        ("IVF16,PQ4np,RFlat", "IVF16,PQ4np,RFlat is built in memory, where it takes 91,200 bytes"),
-        ("IVF16,SQ8,Refine(SQfp16)", "IVF16,SQ8,Refine(SQfp16) is built in memory, where it takes 67,200 bytes"),
-        ("HNSW16_SQ8", "HNSW16_SQ8 is built in memory, where it takes 192,000 bytes"),
-        ("NSG16,Flat", "NSG16,Flat is built in memory, where it takes 76,800 bytes"),
-        ("IVF16,PQ16x4fsr", "IVF16,PQ16x4fsr is built in memory, where it takes 19,200 bytes"),
-        ("auto", "auto tries graphs too, which are built in memory, too little of which is allowed for 1,200 vectors"),
+        ("flat", "Flat is built in memory and takes 76,800 bytes"),
+        ("IVF16,PQ4np,RFlat", "IVF16,PQ4np,RFlat is built in memory and takes 91,200 bytes"),
+        ("IVF16,SQ8,Refine(SQfp16)", "IVF16,SQ8,Refine(SQfp16) is built in memory and takes 67,200 bytes"),
+        ("HNSW16_SQ8", "HNSW16_SQ8 is built in memory and takes 192,000 bytes"),
+        ("NSG16,Flat", "NSG16,Flat is built in memory and takes 76,800 bytes"),
+        ("IVF16,PQ16x4fsr", "IVF16,PQ16x4fsr is built in memory and takes 19,200 bytes"),
+        (
+            "auto",
+            "--type auto also tries graphs, which are built in memory, and a graph of 1,200 vectors is too large for a "
+            "memory of 268,435,456 bytes; raise --memory, or name ivf, ivf-sq8 or ivfpq, which are written to disk",
+        ),
     ],
 )
 def test_types_that_are_built_in_memory(
-    kind: str, says: str, room: MemoryBudget, monkeypatch: pytest.MonkeyPatch
+    kind: str, says: str, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(on_disk_ivf, "_PART", BUDGET // 19_000)
     with pytest.raises(SettingsError) as said:
-        build_index(some_embeddings(N, D), kind, room=room)
+        build_index(some_embeddings(N, D), kind, BuildSettings(memory=memory))
     assert str(said.value).startswith(says) and "ivf, ivf-sq8 or ivfpq" in str(said.value)
-    assert not files(room)
+    assert not files(memory)
 
 
-def test_too_little_for_training(room: MemoryBudget) -> None:
-    assert build_index(some_embeddings(N, D), "IVF26,Flat", room=room).file is not None  # 26 × 39 vectors: 1,014
+def test_too_little_for_training(memory: MemoryBudget) -> None:
+    assert (
+        build_index(some_embeddings(N, D), "IVF26,Flat", BuildSettings(memory=memory)).file is not None
+    )  # 26 × 39 vectors: 1,014
     with pytest.raises(SettingsError) as said:
-        build_index(some_embeddings(N, D), "IVF27,Flat", room=room)
+        build_index(some_embeddings(N, D), "IVF27,Flat", BuildSettings(memory=memory))
     assert str(said.value) == (
         "27 cells are sought among 1,053 vectors at least, but the memory holds 1,024 beside all else; allow more, or "
         "name fewer cells, such as --type IVF1024,Flat"
     )
 
 
-def test_a_promise_under_a_budget(room: MemoryBudget) -> None:
-    index = build_index(some_embeddings(N, D), "IVF16,Flat", promise=SearchTarget(0.9), room=room)
-    (kept,) = (point for point in index.facts["points"] if point["kept"])
+def test_a_promise_under_a_budget(memory: MemoryBudget) -> None:
+    index = build_index(some_embeddings(N, D), "IVF16,Flat", BuildSettings(target=SearchTarget(0.9), memory=memory))
+    (kept,) = (point for point in index.measurements["points"] if point["kept"])
     assert index.file is not None and kept["bytes"] == index.file.stat().st_size
     with pytest.raises(TargetNotMet):
-        build_index(some_embeddings(N, D), "IVF16,Flat", promise=SearchTarget(ram=9), room=room)
+        build_index(some_embeddings(N, D), "IVF16,Flat", BuildSettings(target=SearchTarget(ram=9), memory=memory))
 
 
 @pytest.mark.parametrize(("size", "expected"), [("IVF4,Flat", 72), ("Flat", 64), ("IVF4,SQ8", 24), ("PQ4", 4)])
 def test_bytes_that_vectors_take(size: str, expected: int) -> None:
-    assert held(made(size, D, "l2"), 100) == 100 * expected
+    assert index_bytes(create_index(size, D, "l2"), 100) == 100 * expected
 
 
 @pytest.mark.parametrize("spec", ["HNSW16", "HNSW32_SQ8"])
 def test_bytes_of_graphs(spec: str) -> None:
-    index = made(spec, D, "l2")
+    index = create_index(spec, D, "l2")
     fill(index, spec, 5000, lambda rows: some_embeddings(5000, D).vectors[rows])
-    assert held(made(spec, D, "l2"), 5000) == pytest.approx(len(faiss.serialize_index(index)), rel=0.15)
+    assert index_bytes(create_index(spec, D, "l2"), 5000) == pytest.approx(len(faiss.serialize_index(index)), rel=0.15)
 
 
 # ---------------------------------------------------------------------------------------------- what goes wrong
 
 
-def test_writes_may_be_short(room: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = filled(some_embeddings(N, D), "IVF16,Flat", room=room).file
+def test_writes_may_be_short(memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = construct_index(some_embeddings(N, D), "IVF16,Flat", memory=memory).file
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:1000], at))
-    short = filled(some_embeddings(N, D), "IVF16,Flat", room=room).file
+    short = construct_index(some_embeddings(N, D), "IVF16,Flat", memory=memory).file
     assert whole is not None and short is not None and whole.read_bytes() == short.read_bytes()
 
 
 @pytest.mark.parametrize("call", ["posix_fallocate", "pwrite"])
-def test_a_full_disk(call: str, room: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(call: str, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, call, full)
     with pytest.raises(DataError, match=r"^cells cannot be written to .* \(No space left on device\); free some space"):
-        filled(some_embeddings(N, D), "IVF16,Flat", room=room)
-    assert not files(room)
+        construct_index(some_embeddings(N, D), "IVF16,Flat", memory=memory)
+    assert not files(memory)
 
 
 @pytest.mark.parametrize("after", [1, 2, 5, 9])
-def test_nothing_is_left_after_an_interrupt(after: int, room: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_left_after_an_interrupt(after: int, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_disk_ivf, "_BLOCK_PART", BUDGET // (4 * D * 200))  # six blocks, gone through twice
     left = after
 
@@ -267,20 +273,20 @@ def test_nothing_is_left_after_an_interrupt(after: int, room: MemoryBudget, monk
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        filled(some_embeddings(N, D), "IVF16,Flat", room=room, report=report)
-    assert not files(room)
+        construct_index(some_embeddings(N, D), "IVF16,Flat", memory=memory, report=report)
+    assert not files(memory)
 
 
 def test_a_budget_is_needed() -> None:
     with pytest.raises(SettingsError, match="under a budget of memory only"):
-        streamed(made("IVF1,Flat", D, "l2"), 9, lambda rows: np.zeros((9, D), np.float32)[rows], IN_MEMORY)
+        build_on_disk(create_index("IVF1,Flat", D, "l2"), 9, lambda rows: np.zeros((9, D), np.float32)[rows], IN_MEMORY)
 
 
-def test_other_lists_of_faiss(room: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_lists_of_faiss(memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_disk_ivf, "_NO_LISTS", b"another form")
     with pytest.raises(SettingsError, match="writes cells in an unknown way; build the index in memory"):
-        filled(some_embeddings(N, D), "IVF16,Flat", room=room)
-    assert not files(room)
+        construct_index(some_embeddings(N, D), "IVF16,Flat", memory=memory)
+    assert not files(memory)
 
 
 # ------------------------------------------------------------------------------------------------------- memory
@@ -295,16 +301,17 @@ from embedrec.workflows.train import import_vectors
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.index import on_disk_ivf
 from embedrec.index.build import build_index
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.serialization import load_index, save_index
 
 faiss.omp_set_num_threads(1)
 on_disk_ivf._PART, on_disk_ivf._BLOCK_PART = 64, 64  # 4 MB each
 folder = Path(sys.argv[1])
 
-def road(name, room):
+def road(name, memory):
     done = import_vectors(folder / f"{name}.fvecs", folder / "models" / name)
     vectors = item_vectors(done)
-    index = build_index(vectors, "IVF16,Flat", queries=vectors.vectors[:50], room=room)
+    index = build_index(vectors, "IVF16,Flat", BuildSettings(memory=memory), queries=vectors.vectors[:50])
     save_index(index, folder / "indexes" / name, {})
     again = load_index(artifacts.read(folder / "indexes" / name))
     assert again.neighbours(np.array([5]), 3).rows.shape == (1, 3)
@@ -314,8 +321,8 @@ road("small", IN_MEMORY)  # all that is imported and compiled once is now
 status = Path("/proc/self/status").read_text()
 data = int(next(line for line in status.splitlines() if line.startswith("VmData")).split()[1]) << 10
 resource.setrlimit(resource.RLIMIT_DATA, (data + (int(sys.argv[2]) << 20),) * 2)
-room = MemoryBudget(256 << 20, folder) if sys.argv[3] == "disk" else IN_MEMORY
-assert (road("large", room) is None) == (sys.argv[3] != "disk")
+memory = MemoryBudget(256 << 20, folder) if sys.argv[3] == "disk" else IN_MEMORY
+assert (road("large", memory) is None) == (sys.argv[3] != "disk")
 """
 
 

@@ -12,8 +12,9 @@ import pytest
 from embedrec.data import Vocab
 from embedrec.index import hnsw_batch, search_effort, update
 from embedrec.index.build import build_index
+from embedrec.index.build_settings import BuildSettings
 from embedrec.index.index import Index
-from embedrec.index.measure import Recall, some_items
+from embedrec.index.measure import Recall, sample_items
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.index.target import SearchTarget
 from embedrec.vectors.embeddings import Embeddings
@@ -33,7 +34,7 @@ def clustered(n: int, d: int = 8, metric: str = "cosine") -> Embeddings:
 
 @cache
 def built(type_: str) -> Index:
-    return build_index(clustered(N), type_, seed=1)
+    return build_index(clustered(N), type_, BuildSettings(seed=1))
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -47,7 +48,7 @@ def test_long_lists_are_whole_and_keep_the_recall(type_: str, k: int, count: int
     assert found.rows.shape == (count, k) and (found.rows >= 0).all()
     assert all(len({row, *near}) == k + 1 for row, near in zip(rows.tolist(), found.rows.tolist(), strict=True))
     exact = index.embeddings.search(index.embeddings.vectors[rows], k + 1).without(rows)
-    assert Recall.of(found, exact).mean >= min(0.99, index.facts["recall@20"]) - 0.01
+    assert Recall.of(found, exact).mean >= min(0.99, index.measurements["recall@20"]) - 0.01
 
 
 def test_a_graph_of_vectors_without_clusters() -> None:
@@ -66,7 +67,7 @@ def test_settings_of_one_search_are_kept_and_lists_are_whole(type_: str) -> None
     for count in (1, 80):
         found = index.search(index.embeddings.vectors[:count], 700, least)
         assert (found.rows >= 0).all()
-    assert index._chosen(least, 700) == least
+    assert index._effective_settings(least, 700) == least
 
 
 @pytest.mark.parametrize("type_", ["hnsw", "ivf", "ivfpq", "fastscan"])
@@ -92,18 +93,18 @@ def test_a_graph_in_pieces(count: int) -> None:
     faiss.copy_array_to_vector(np.full(links.size(), -1, dtype=np.int32), links)
     queries = whole.embeddings.vectors[:count]
     assert ((whole.once(queries, 30).rows >= 0).sum(axis=1) == 1).all()
-    assert hnsw_batch.pays(count) == (count == 80)
+    assert hnsw_batch.is_large_batch(count) == (count == 80)
     assert (whole.search(queries, 30).rows == whole.embeddings.search(queries, 30).rows).all()
 
 
 def test_nothing_changes_up_to_what_was_measured() -> None:
     for type_ in TYPES:
         index = built(type_)
-        assert index.covered == 21
-        assert index._chosen(AS_BUILT, 21) == index.settings and not index._exactly(21, AS_BUILT)
-    promised = build_index(clustered(N), "ivf", promise=SearchTarget(0.9, 100))
-    assert promised.covered == 101 and promised._chosen(AS_BUILT, 101) == promised.settings
-    more = promised._chosen(AS_BUILT, 200)
+        assert index.measured_k == 21
+        assert index._effective_settings(AS_BUILT, 21) == index.settings and not index._prefers_exact(21, AS_BUILT)
+    promised = build_index(clustered(N), "ivf", BuildSettings(target=SearchTarget(0.9, 100)))
+    assert promised.measured_k == 101 and promised._effective_settings(AS_BUILT, 101) == promised.settings
+    more = promised._effective_settings(AS_BUILT, 200)
     assert promised.settings.cells < more.cells <= promised.faiss.nlist
 
 
@@ -111,7 +112,7 @@ def test_nothing_changes_up_to_what_was_measured() -> None:
 def test_settings_grow_with_k(name: str) -> None:
     index = built("ivf" if name == "nprobe" else "hnsw")
     grown = [
-        getattr(search_effort.grown(index.settings, index.faiss, k, 21), name)
+        getattr(search_effort.scale_with_k(index.settings, index.faiss, k, 21), name)
         for k in (1, 21, 22, 50, 200, 2000, 10**6)
     ]
     assert grown[0] == grown[1] == getattr(index.settings, name)
@@ -137,4 +138,4 @@ def test_recall_at_other_k_is_what_a_twin_counts() -> None:
     """On a sample, so that the growth of settings cannot be wrong without a word."""
     index = built("ivf")
     for k in (20, 100, 300):
-        assert some_items(index.embeddings, 7, 200, k).found_by(index).mean > 0.98
+        assert sample_items(index.embeddings, 7, 200, k).recall_of(index).mean > 0.98

@@ -17,10 +17,10 @@ from embedrec.data.parquet_io import later_vocab
 from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index import filtered_search, update
-from embedrec.index.construct import filled
+from embedrec.index.construct import construct_index
 from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
-from embedrec.index.procrustes import aligned
+from embedrec.index.procrustes import align_embeddings
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.index.update import tombstones
@@ -70,7 +70,7 @@ class Life(RuleBasedStateMachine):
         self.next = 40
         vectors = self.rng.normal(size=(40, D)).astype(np.float32)
         self.held = dict(enumerate(vectors))
-        self.index = filled(these(list(range(40)), vectors, self.metric), self.kind)
+        self.index = construct_index(these(list(range(40)), vectors, self.metric), self.kind)
 
     @rule(count=st.integers(1, 9), longer=st.sampled_from([1.0, 1.0, 3.0]))
     def add(self, count: int, longer: float) -> None:
@@ -116,7 +116,7 @@ class Life(RuleBasedStateMachine):
         allowed = self.rng.permutation(len(index))[: self.rng.integers(1, len(index))]
         for some in (None, allowed):
             ids = index.vocab.ids if some is None else index.vocab.ids[some]
-            wanted = filled(fresh, "Flat").search(queries, 8, allowed=fresh.vocab.rows(ids))
+            wanted = construct_index(fresh, "Flat").search(queries, 8, allowed=fresh.vocab.rows(ids))
             found = index.search(queries, 8, widest(index), allowed=some)
             np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-6)
             assert named(found) == named(wanted)
@@ -128,10 +128,10 @@ LIVES = [(kind, METRICS[i % 3]) for i, kind in enumerate(TYPES)] + [("IVF4,Flat"
 
 
 @pytest.mark.parametrize(("kind", "metric"), LIVES)
-@pytest.mark.parametrize("few", [0, filtered_search.FEW])
+@pytest.mark.parametrize("few", [0, filtered_search.SMALL_COUNT])
 def test_any_sequence_of_changes(kind: str, metric: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """At this size graphs, too, find everything; compressed vectors are all compared exactly."""
-    monkeypatch.setattr(filtered_search, "FEW", few)
+    monkeypatch.setattr(filtered_search, "SMALL_COUNT", few)
     monkeypatch.setattr(filtered_search, "_STEPS", 0 if not few else filtered_search._STEPS)
     case = type("Life", (Life,), {"kind": kind, "metric": metric}).TestCase  # type: ignore[attr-defined]
     case.settings = settings(max_examples=8, stateful_step_count=7, deadline=None, derandomize=True)
@@ -140,7 +140,7 @@ def test_any_sequence_of_changes(kind: str, metric: str, few: int, monkeypatch: 
 
 @pytest.mark.parametrize(("kind", "stones"), [("Flat", 0), ("IVF4,Flat", 0), ("HNSW8", 30), ("SQ8,RFlat", 30)])
 def test_tombstones_where_faiss_cannot_remove(kind: str, stones: int) -> None:
-    index = filled(some_embeddings(100, D), kind)
+    index = construct_index(some_embeddings(100, D), kind)
     gone = update.remove(index, [f"i{r}" for r in range(30)])
     assert tombstones(gone) == stones and len(gone) == 70
     assert tombstones(update.replace(gone, turned(gone, 5))) == stones + (5 if stones else 0)
@@ -151,7 +151,7 @@ def test_tombstones_where_faiss_cannot_remove(kind: str, stones: int) -> None:
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_saved_and_loaded_after_changes(kind: str, tmp_path: Path) -> None:
-    index = update.add(update.remove(filled(some_embeddings(60, D), kind), ["i3", "i50"]), texts(["x", "y"]))
+    index = update.add(update.remove(construct_index(some_embeddings(60, D), kind), ["i3", "i50"]), texts(["x", "y"]))
     index = update.replace(index, turned(index, 4))
     save_index(index, tmp_path / "x", {})
     loaded = load_index(artifacts.read(tmp_path / "x", "index"))
@@ -166,7 +166,7 @@ def test_saved_and_loaded_after_changes(kind: str, tmp_path: Path) -> None:
 
 def test_whoever_has_the_old_one_open_keeps_it(tmp_path: Path) -> None:
     """Files of an index are mapped, also the ids that were not read yet when the folder was replaced."""
-    save_index(filled(some_embeddings(500, D), "IVF4,Flat"), tmp_path / "x", {})
+    save_index(construct_index(some_embeddings(500, D), "IVF4,Flat"), tmp_path / "x", {})
     later, old = later_vocab(tmp_path / "x" / "vocab.parquet"), load_index(artifacts.read(tmp_path / "x"))
     before = old.search(old.embeddings.vectors, 5)
     failed: list[Any] = []
@@ -186,7 +186,7 @@ def test_whoever_has_the_old_one_open_keeps_it(tmp_path: Path) -> None:
 
 
 def test_names_and_counts_of_what_is_added() -> None:
-    index = update.add(filled(some_embeddings(50, D), "Flat"), texts(["x"]))
+    index = update.add(construct_index(some_embeddings(50, D), "Flat"), texts(["x"]))
     assert index.vocab.names is not None and index.vocab.counts is not None
     assert (index.vocab.name(3), index.vocab.name(50)) == ("", "X")
     assert index.vocab.counts.tolist() == [*range(50, 0, -1), 0]
@@ -194,7 +194,7 @@ def test_names_and_counts_of_what_is_added() -> None:
 
 def test_longer_vectors_than_all_before_are_found() -> None:
     """Augmented vectors are divided by the longest norm there is."""
-    index = filled(some_embeddings(200, D, "dot"), "IVF4,Flat")
+    index = construct_index(some_embeddings(200, D, "dot"), "IVF4,Flat")
     ids = [f"x{i}" for i in range(D)]
     more = update.add(index, Embeddings(100 * np.eye(D, dtype=np.float32), Vocab(ids), "dot"))
     assert more.longest == 100 and index.longest < 100
@@ -205,7 +205,7 @@ def test_longer_vectors_than_all_before_are_found() -> None:
 
 @pytest.mark.parametrize("kind", ["Flat", "IVF4,Flat", "HNSW8"])
 def test_bad_input(kind: str) -> None:
-    index = filled(some_embeddings(60, D), kind)
+    index = construct_index(some_embeddings(60, D), kind)
     for change, error, says in (
         (
             lambda: update.add(index, turned(index, 4)),
@@ -248,11 +248,11 @@ def test_aligned(metric: str) -> None:
     old = some_embeddings(80, 6, metric, spread=0.4)
     new = rotated(old)
     part = Embeddings(new.vectors[40:], new.vocab.take(np.arange(40, 80)), old.metric)
-    back, fit = aligned(part, old)
+    back, fit = align_embeddings(part, old)
     np.testing.assert_allclose(back.vectors, old.vectors[40:], atol=2e-5)
     assert fit == pytest.approx(1)
     noisy = Embeddings(new.vectors + 0.3 * some_embeddings(80, 6, seed=9).vectors, old.vocab, old.metric)
-    there, fit = aligned(noisy, old)
+    there, fit = align_embeddings(noisy, old)
     assert 0.8 < fit < 0.99
     np.testing.assert_allclose(there.vectors @ there.vectors.T, noisy.vectors @ noisy.vectors.T, atol=1e-3)
 
@@ -260,7 +260,7 @@ def test_aligned(metric: str) -> None:
 def test_what_cannot_be_aligned() -> None:
     old = some_embeddings(20, 6)
     with pytest.raises(SettingsError, match="the index has 6 dimensions, but these vectors have 5"):
-        aligned(some_embeddings(20, 5), old)
+        align_embeddings(some_embeddings(20, 5), old)
     few = Embeddings(old.vectors[:5], old.vocab.take(np.arange(5)), "cosine")
     with pytest.raises(SettingsError, match="5 common items do not say how to turn vectors of 6 dimensions; take at"):
-        aligned(few, old)
+        align_embeddings(few, old)

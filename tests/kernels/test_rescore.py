@@ -44,8 +44,8 @@ def test_any_threads_give_the_same(threads: int, monkeypatch: pytest.MonkeyPatch
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads)
     try:
-        found = scoring.rescored(given.vectors, given.vectors[:31], rows, 9, "cosine", given.vocab)
-        none = scoring.rescored(given.vectors, given.vectors[:0], rows[:0], 9, "cosine", given.vocab)
+        found = scoring.rescore(given.vectors, given.vectors[:31], rows, 9, "cosine", given.vocab)
+        none = scoring.rescore(given.vectors, given.vectors[:0], rows[:0], 9, "cosine", given.vocab)
     finally:
         faiss.omp_set_num_threads(before)
     expected = given.search(given.vectors[:31], 9)

@@ -12,7 +12,7 @@ from embedrec.data import Vocab
 from embedrec.data.topk import TopK, in_order
 from embedrec.index import flat_search
 from embedrec.index.build import build_index
-from embedrec.index.gpu import Exact
+from embedrec.index.gpu import GpuExactSearch
 from embedrec.index.index import Index
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import METRICS, exact_keys, exact_search, rounded
@@ -64,18 +64,18 @@ def test_hard_vectors_by_every_exact_search(name: str, metric: str, monkeypatch:
     queries = vectors[::13]
     expected = twin(given, queries, 20)
     assert same(given.search(queries, 20), expected)
-    assert same(Exact.of(given, "cpu").search(queries, 20), expected)
+    assert same(GpuExactSearch.of(given, "cpu").search(queries, 20), expected)
     index = build_index(given, "flat")
-    assert index.facts["recall@20"] == 1
+    assert index.measurements["recall@20"] == 1
     for by_product in (True, False):
-        monkeypatch.setattr(flat_search, "by_product", lambda queries, n, answer=by_product: answer)
+        monkeypatch.setattr(flat_search, "prefers_matmul", lambda queries, n, answer=by_product: answer)
         assert same(index.search(queries, 20), expected)
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", HARD)
 def test_hard_vectors_among_some(name: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("embedrec.index.filtered_search.FEW", 10)
+    monkeypatch.setattr("embedrec.index.filtered_search.SMALL_COUNT", 10)
     vectors = hard(name)
     given = Embeddings(vectors, Vocab(np.arange(len(vectors))), metric)  # type: ignore[arg-type]
     allowed, queries = np.flatnonzero(np.arange(len(vectors)) % 3), vectors[::40]
@@ -83,9 +83,9 @@ def test_hard_vectors_among_some(name: str, metric: str, monkeypatch: pytest.Mon
     slow = twin(part, queries, 9)
     expected = TopK(allowed[slow.rows], slow.scores, given.vocab)
     index = build_index(given, "flat")
-    for source in (given, Exact.of(given, "cpu"), index):
+    for source in (given, GpuExactSearch.of(given, "cpu"), index):
         assert same(source.search(queries, 9, allowed=allowed), expected)
-    monkeypatch.setattr(flat_search, "by_product", lambda queries, n: False)
+    monkeypatch.setattr(flat_search, "prefers_matmul", lambda queries, n: False)
     assert same(index.search(queries, 9, allowed=allowed), expected)
 
 
@@ -132,4 +132,4 @@ def test_keys_have_the_digits_of_float32_and_do_not_vanish() -> None:
 def test_neighbours_in_metres_through_auto() -> None:
     given = Embeddings(hard("metres", 2000, 2), Vocab(np.arange(2000)), "l2")
     index: Index = build_index(given)
-    assert index.facts["recall_low"] >= 0.99
+    assert index.measurements["recall_low"] >= 0.99

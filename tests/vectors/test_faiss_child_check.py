@@ -15,7 +15,7 @@ import pytest
 from embedrec.data import Vocab
 from embedrec.errors import ArtifactError, DataError, SettingsError
 from embedrec.index import update
-from embedrec.index.construct import filled
+from embedrec.index.construct import construct_index
 from embedrec.index.index_types import INDEXES
 from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts
@@ -69,7 +69,7 @@ def damaged(content: bytes, seed: int) -> bytes:
 def test_what_was_written_is_let_through(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "index.faiss"
     for metric in ("cosine", "dot", "l2"):
-        index = filled(some_embeddings(N, D, metric, spread=0.5), kind)
+        index = construct_index(some_embeddings(N, D, metric, spread=0.5), kind)
         faiss.write_index(index.faiss, str(path))
         seen = look_through(path)
         assert (seen.d, seen.ntotal) == (index.faiss.d, N)
@@ -82,7 +82,7 @@ def test_what_was_written_is_let_through(kind: str, tmp_path: Path) -> None:
 def test_wrong_checksums_are_refused_before_anything_reads(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_index(filled(some_embeddings(100, D), kind), tmp_path / "x", {})
+    save_index(construct_index(some_embeddings(100, D), kind), tmp_path / "x", {})
     path = tmp_path / "x" / "index.faiss"
     content = path.read_bytes()
 
@@ -143,7 +143,7 @@ def test_forged_files_crash_nothing(tmp_path: Path) -> None:
     paths = []
     for kind in ("flat", "ivf", "IVF400,Flat", "ivfpq", "fastscan", "hnsw", "HNSW8_SQ8", "OPQ3_6,IVF8,PQ3x4np,RFlat"):
         paths.append(tmp_path / f"{len(paths)}.faiss")
-        faiss.write_index(filled(some_embeddings(N, D), kind).faiss, str(paths[-1]))
+        faiss.write_index(construct_index(some_embeddings(N, D), kind).faiss, str(paths[-1]))
     command = [sys.executable, "-c", _ATTEMPT, "260", *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -154,7 +154,7 @@ def test_forged_files_crash_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["ivf", "hnsw", "fastscan"])
 def test_forged_artifacts_are_refused_in_a_sentence(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "x"
-    save_index(update.remove(filled(some_embeddings(N, D), kind), ["i3"]), folder, {})
+    save_index(update.remove(construct_index(some_embeddings(N, D), kind), ["i3"]), folder, {})
     path = folder / "index.faiss"
     content = path.read_bytes()
     for seed in range(0, 60, 5):  # cut off
@@ -168,7 +168,7 @@ def test_forged_artifacts_are_refused_in_a_sentence(kind: str, tmp_path: Path) -
 def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     """A graph whose links leave its arrays: FAISS opens it, and crashes when it is searched."""
     path = tmp_path / "x.faiss"
-    index = filled(some_embeddings(N, D), "HNSW8").faiss
+    index = construct_index(some_embeddings(N, D), "HNSW8").faiss
     links = faiss.vector_to_array(index.hnsw.neighbors)
     links[5] = 2_000_000_000
     faiss.copy_array_to_vector(links, index.hnsw.neighbors)
@@ -179,7 +179,7 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
 
 def forged_graph(path: Path, **fields: Any) -> None:
     """A graph with other fields, of those that only adding looks at."""
-    index = filled(some_embeddings(N, D), "HNSW8").faiss
+    index = construct_index(some_embeddings(N, D), "HNSW8").faiss
     for name, value in fields.items():
         if isinstance(value, int):
             setattr(index.hnsw, name, value)
@@ -229,20 +229,20 @@ def test_graphs_of_all_numbers_of_links_are_let_through(tmp_path: Path) -> None:
 def test_types_of_unknown_fields_are_changed_in_another_process_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index = filled(some_embeddings(200, D, "l2"), "LSH")
+    index = construct_index(some_embeddings(200, D, "l2"), "LSH")
     assert len(update.add(index, Embeddings(np.ones((1, D)), Vocab(["new"]), "l2"))) == 201
     monkeypatch.setattr(
         "embedrec.vectors.faiss_child_check._CHANGE", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
     )
     with pytest.raises(DataError, match=r"index\.faiss crashed the process that tried to change it"):
         update.remove(index, ["i3"])
-    known = filled(some_embeddings(200, D, "l2"), "HNSW8")
+    known = construct_index(some_embeddings(200, D, "l2"), "HNSW8")
     assert len(update.remove(known, ["i3"])) == 199
 
 
 @pytest.mark.parametrize("kind", ["NSG8", "NSG8,Flat"])
 def test_types_that_cannot_be_changed(kind: str) -> None:
-    index = filled(some_embeddings(200, D, "l2"), kind)
+    index = construct_index(some_embeddings(200, D, "l2"), kind)
     with pytest.raises(
         SettingsError,
         match=r"FAISS cannot change an index of type NSG8\S* \(NSG does not support.*\); build it again with",
@@ -253,7 +253,7 @@ def test_types_that_cannot_be_changed(kind: str) -> None:
 
 def test_labels_that_there_are_not(tmp_path: Path) -> None:
     path = tmp_path / "x.faiss"
-    index = filled(some_embeddings(N, D), "IVF8,Flat").faiss
+    index = construct_index(some_embeddings(N, D), "IVF8,Flat").faiss
     index.remove_ids(np.array([3]))
     index.add_with_ids(np.ones((1, D), dtype=np.float32), np.array([10**12]))
     faiss.write_index(index, str(path))
@@ -264,7 +264,7 @@ def test_labels_that_there_are_not(tmp_path: Path) -> None:
 
 def test_types_of_unknown_fields_are_tried_in_another_process(tmp_path: Path) -> None:
     folder = tmp_path / "x"
-    save_index(filled(some_embeddings(200, D, "l2"), "NSG8"), folder, {})
+    save_index(construct_index(some_embeddings(200, D, "l2"), "NSG8"), folder, {})
     path = folder / "index.faiss"
     with pytest.raises(UnknownTypeError):
         look_through(path)

@@ -12,7 +12,8 @@ from embedrec.config import build
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.index.build import build_index
-from embedrec.index.measure import those_queries
+from embedrec.index.build_settings import BuildSettings
+from embedrec.index.measure import sample_queries
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index
 from embedrec.index.target import SearchTarget
@@ -87,7 +88,7 @@ def test_an_index_of_answers_is_measured_on_histories(workspace: Workspace) -> N
     queries = some_queries(model, Sessions.load(workspace.find("sessions")), 4000, seed=3)
     assert queries.shape == (80, 9) and (queries[:, -1] == 1).all()
     index = load_index(built)
-    expected = those_queries(model.answers, queries, 3).found_by(index)
+    expected = sample_queries(model.answers, queries, 3).recall_of(index)
     assert built.about["facts"]["recall@3"] == round(expected.mean, 4) < 1
     kept = built.array("queries")
     np.testing.assert_array_equal(kept, some_queries(model, Sessions.load(workspace.find("sessions")), 4000, seed=4))
@@ -99,14 +100,14 @@ def test_recall_of_queries_that_are_no_items() -> None:
     """By hand: 3 nearest of 2 queries, of which an index that visits one cell finds what lies there."""
     embeddings = some_embeddings(50, 4, metric="dot")
     queries = np.random.default_rng(1).normal(size=(2, 4)).astype(np.float32)
-    asked = those_queries(embeddings, queries, 3)
+    asked = sample_queries(embeddings, queries, 3)
     scores = queries @ embeddings.vectors.T
     np.testing.assert_array_equal(asked.exact.rows, np.argsort(-scores, axis=1)[:, :3])
-    assert asked.found_by(build_index(embeddings, "flat", queries=queries)).mean == 1
-    some = build_index(embeddings, "IVF10,Flat", SearchSettings(nprobe=1), queries=queries)
+    assert asked.recall_of(build_index(embeddings, "flat", queries=queries)).mean == 1
+    some = build_index(embeddings, "IVF10,Flat", BuildSettings(search=SearchSettings(nprobe=1)), queries=queries)
     found = some.search(queries, 3).rows
     hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, asked.exact.rows, strict=True))
-    assert some.facts["recall@20"] <= 1 and asked.found_by(some).mean == pytest.approx(hits / 6)
+    assert some.facts["recall@20"] <= 1 and asked.recall_of(some).mean == pytest.approx(hits / 6)
 
 
 def test_a_model_from_a_file_is_measured_on_its_items(workspace: Workspace, tmp_path: Path) -> None:

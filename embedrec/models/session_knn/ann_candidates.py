@@ -50,11 +50,11 @@ class SessionAnn:
         """Build the index of sessions; a search visits one cell."""
         import faiss
 
-        from embedrec.vectors.faiss_factory import fill, made
+        from embedrec.vectors.faiss_factory import create_index, fill
 
         rows, size = random_rows(sessions, dim, seed), len(sessions)
         spec = "Flat" if size < _FEW else f"IVF{2 * isqrt(size)},SQ8"
-        index = made(spec, dim, "cosine")
+        index = create_index(spec, dim, "cosine")
         fill(index, spec, size, _vectors(rows, sessions), seed=seed, report=report)
         return cls(rows, index, int(isinstance(index, faiss.IndexIVF)))
 
