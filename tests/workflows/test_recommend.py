@@ -107,7 +107,7 @@ def test_recall_of_queries_that_are_no_items() -> None:
     some = build_index(embeddings, "IVF10,Flat", BuildSettings(search=SearchSettings(nprobe=1)), queries=queries)
     found = some.search(queries, 3).rows
     hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, asked.exact.rows, strict=True))
-    assert some.facts["recall@20"] <= 1 and asked.recall_of(some).mean == pytest.approx(hits / 6)
+    assert some.measurements["recall@20"] <= 1 and asked.recall_of(some).mean == pytest.approx(hits / 6)
 
 
 def test_a_model_from_a_file_is_measured_on_its_items(workspace: Workspace, tmp_path: Path) -> None:
