@@ -1,8 +1,8 @@
-// How a service in Node.js reads what `embedrec publish redis` wrote: the neighbours of an item, best first.
+// A Node.js reader of what `embedrec publish redis` wrote: the neighbours of an item, best first.
 //
 // usage: node scripts/consumers/similar.mjs redis://[user:password@]host[:port]/[db] ITEM [PREFIX] [--json]
 //
-// It needs no package: a command of Redis is a few lines on a socket (TLS for rediss://). With the package `redis`, the
+// It needs no package: a Redis command is a few lines on a socket (TLS for rediss://). With the package `redis`, the
 // same two reads are `await client.get(...)` and `await client.lRange(...)`.
 
 import net from "node:net";
@@ -10,13 +10,13 @@ import tls from "node:tls";
 
 const words = process.argv.slice(2).filter((word) => word !== "--json");
 const asJson = process.argv.includes("--json");
-const [place, item, prefix = "embedrec"] = words;
+const [address, item, prefix = "embedrec"] = words;
 if (!item) {
   console.error("usage: node similar.mjs redis://host:6379/0 ITEM [PREFIX] [--json]");
   process.exit(2);
 }
 
-/** One connection; `ask("GET", "key")` is a promise of what Redis answers. */
+/** One connection; `send("GET", "key")` is a promise of the response. */
 function connect(url) {
   const port = Number(url.port || 6379);
   const secure = url.protocol === "rediss:";
@@ -25,16 +25,16 @@ function connect(url) {
   const waiting = [];
   socket.on("data", (data) => {
     buffer = Buffer.concat([buffer, data]);
-    for (let found; waiting.length && (found = parse(buffer, 0)); ) {
-      buffer = buffer.subarray(found.end);
+    for (let parsed; waiting.length && (parsed = parse(buffer, 0)); ) {
+      buffer = buffer.subarray(parsed.end);
       const { resolve, reject } = waiting.shift();
-      if (found.value instanceof Error) reject(found.value);
-      else resolve(found.value);
+      if (parsed.value instanceof Error) reject(parsed.value);
+      else resolve(parsed.value);
     }
   });
   socket.on("error", (error) => waiting.splice(0).forEach(({ reject }) => reject(error)));
   return {
-    ask: (...args) =>
+    send: (...args) =>
       new Promise((resolve, reject) => {
         waiting.push({ resolve, reject });
         socket.write(`*${args.length}\r\n` + args.map((a) => `$${Buffer.byteLength(a)}\r\n${a}\r\n`).join(""));
@@ -43,7 +43,7 @@ function connect(url) {
   };
 }
 
-/** The answer that begins at `at`, and where it ends; null while it is not all there. */
+/** The response that starts at `at`, and its end; null while it is incomplete. */
 function parse(buffer, at) {
   const line = buffer.indexOf("\r\n", at);
   if (line < 0) return null;
@@ -62,27 +62,27 @@ function parse(buffer, at) {
   const value = [];
   let next = end;
   for (let i = 0; i < length; i++) {
-    const found = parse(buffer, next);
-    if (!found) return null;
-    value.push(found.value);
-    next = found.end;
+    const parsed = parse(buffer, next);
+    if (!parsed) return null;
+    value.push(parsed.value);
+    next = parsed.end;
   }
   return { value, end: next };
 }
 
-const url = new URL(place);
+const url = new URL(address);
 const client = connect(url);
 try {
   if (url.password) {
     const name = url.username ? [decodeURIComponent(url.username)] : [];
-    await client.ask("AUTH", ...name, decodeURIComponent(url.password));
+    await client.send("AUTH", ...name, decodeURIComponent(url.password));
   }
-  if (url.pathname.length > 1) await client.ask("SELECT", url.pathname.slice(1));
-  const served = await client.ask("GET", `${prefix}:served`); // the generation that is served ...
+  if (url.pathname.length > 1) await client.send("SELECT", url.pathname.slice(1));
+  const served = await client.send("GET", `${prefix}:served`); // the served generation ...
   if (served === null) throw new Error(`nothing is published under ${prefix}`);
   const key = `${prefix}:${served}:${item}`; // ... and the key of the item in it
-  const found = asJson ? JSON.parse((await client.ask("GET", key)) ?? '{"items": []}').items : await client.ask("LRANGE", key, "0", "-1");
-  for (const other of found) console.log(String(other));
+  const results = asJson ? JSON.parse((await client.send("GET", key)) ?? '{"items": []}').items : await client.send("LRANGE", key, "0", "-1");
+  for (const other of results) console.log(String(other));
 } catch (error) {
   console.error(`similar.mjs: ${error.message || error.code}`);
   process.exitCode = 1;

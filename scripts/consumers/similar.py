@@ -1,9 +1,9 @@
-"""How a service in Python reads what `embedrec publish` wrote: the neighbours of an item, best first.
+"""A Python reader of what `embedrec publish` wrote: the neighbours of an item, best first.
 
 usage: python scripts/consumers/similar.py URL ITEM [--prefix embedrec] [--json]
 
-URL is what was given to `embedrec publish`: redis://, postgresql://, http:// (Qdrant), or a folder of Parquet files.
-Each function stands alone, to be copied; a service keeps its connection.
+URL is the one of `embedrec publish`: redis://, postgresql://, http:// (Qdrant), or a folder of Parquet files. Each
+function is self-contained, to be copied; a service keeps its connection open.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ return served and redis.call('LRANGE', ARGV[1] .. ':' .. served .. ':' .. ARGV[2
 
 
 def from_redis(url: str, prefix: str, item: str, as_json: bool) -> list[str]:
-    """Two reads: which generation is served, then the key of the item; it outlives a switch between them."""
+    """Two reads: the served generation, then the key of the item, which is kept for a while after a switch."""
     import redis
 
     with redis.Redis.from_url(url, decode_responses=True) as client:
@@ -33,18 +33,18 @@ def from_redis(url: str, prefix: str, item: str, as_json: bool) -> list[str]:
 
 
 def from_redis_in_one_step(url: str, prefix: str, item: str) -> list[str]:
-    """The same in one round trip, by a script: no generation can go in between."""
+    """The same in one request, by a script: no switch can happen in between."""
     import redis
 
     with redis.Redis.from_url(url, decode_responses=True) as client:
-        found = client.eval(ONE_STEP, 0, prefix, item)
-        if found is None:
+        results = client.eval(ONE_STEP, 0, prefix, item)
+        if results is None:
             raise LookupError(f"nothing is published under {prefix}")
-        return found
+        return results
 
 
 def from_postgres(url: str, prefix: str, item: str) -> list[str]:
-    """An ordinary query of the view; ids that are numbers need no more than a number as parameter."""
+    """A query of the view; a numeric id can be passed as text."""
     import psycopg
     from psycopg import sql
 
@@ -57,30 +57,30 @@ def from_postgres(url: str, prefix: str, item: str) -> list[str]:
 
 
 def from_qdrant(url: str, prefix: str, item: str) -> list[str]:
-    """Whatever lies nearest to the item's own point, which is found by its id."""
+    """The nearest neighbours of the item's point, by its id."""
     from qdrant_client import QdrantClient
 
-    if not url.startswith("http") and not (Path(url) / "meta.json").exists():  # the client would make the folder
+    if not url.startswith("http") and not (Path(url) / "meta.json").exists():  # the client would create the folder
         raise LookupError(f"nothing is published in {url}")
     client = QdrantClient(url=url) if url.startswith("http") else QdrantClient(path=url)
     try:
         if not client.collection_exists(prefix):
             raise LookupError(f"nothing is published under {prefix}")
-        found = client.query_points(prefix, query=str(uuid.uuid5(uuid.NAMESPACE_OID, item)), limit=20)
-        return [str(point.payload["item"]) for point in found.points]
+        results = client.query_points(prefix, query=str(uuid.uuid5(uuid.NAMESPACE_OID, item)), limit=20)
+        return [str(point.payload["item"]) for point in results.points]
     finally:
         client.close()
 
 
 def from_parquet(folder: str, item: str) -> list[str]:
-    """The file is opened once, so that all of it is of one generation."""
+    """Opens the file once, so that all rows belong to one generation."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with (Path(folder) / "neighbours.parquet").open("rb") as file:
         table = pq.ParquetFile(file).read()
-    found = table.filter(pc.equal(table["item"].cast("string"), item)).sort_by("rank")
-    return [str(other) for other in found["other"].to_pylist()]
+    results = table.filter(pc.equal(table["item"].cast("string"), item)).sort_by("rank")
+    return [str(other) for other in results["other"].to_pylist()]
 
 
 def main() -> None:
@@ -91,11 +91,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="Redis values are JSON strings")
     given = parser.parse_args()
     try:
-        found = similar(given.url, given.prefix, given.item, given.json)
-    except Exception as error:  # of whichever client
-        said = str(error).strip() or type(error).__name__
-        raise SystemExit(f"similar.py: {said.splitlines()[0]}") from None
-    print("\n".join(found))
+        results = similar(given.url, given.prefix, given.item, given.json)
+    except Exception as error:  # of any client
+        message = str(error).strip() or type(error).__name__
+        raise SystemExit(f"similar.py: {message.splitlines()[0]}") from None
+    print("\n".join(results))
 
 
 def similar(url: str, prefix: str, item: str, as_json: bool) -> list[str]:

@@ -1,9 +1,6 @@
-"""What is published, and the order of a publish, with a target that keeps everything in a dict."""
+"""The content of a publish: fingerprints, blocks, ids, scores and ranks."""
 
 from __future__ import annotations
-
-from types import TracebackType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from embedrec.data import Vocab
-from embedrec.errors import DataError, PublishError, SettingsError
-from embedrec.progress import Report
-from embedrec.publish import generations as module
+from embedrec.errors import DataError, SettingsError
 from embedrec.publish.content import PublishContent, encode_ids, round_to_seven_digits
 from embedrec.publish.endpoint import Endpoint
-from embedrec.publish.generations import Generation, Published, Size, generations_at, publish, rollback
 from embedrec.publish.parquet import measure_folder
 from embedrec.publish.postgres import Postgres
 from tests.publish.content import content, lists
@@ -68,108 +62,6 @@ def test_seven_digits(score: float) -> None:
     )
 
 
-class InMemory:
-    """A target without a service."""
-
-    layout = "dict"
-
-    def __init__(self) -> None:
-        self.held: dict[int, str] = {}
-        self.retired: dict[int, float] = {}
-        self.serves = 0
-        self.now = 0.0
-        self.half = 0
-        self.inside = False
-        self.lost_keys: dict[int, int] = {}
-
-    def __enter__(self) -> InMemory:
-        self.inside = True
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.inside = False
-
-    def check(self, publication: PublishContent) -> None:
-        assert not self.inside
-
-    def measure(self, publication: PublishContent) -> Size:
-        return {"bytes": 1}
-
-    def missing(self, number: int, publication: PublishContent) -> int:
-        return self.lost_keys.get(number, 0)
-
-    def readonly(self) -> InMemory:
-        return self
-
-    def lost(self, number: int) -> int:
-        return self.lost_keys.get(number, 0)
-
-    def clean(self) -> int:
-        assert self.inside
-        left, self.half = self.half, 0
-        return left
-
-    def generations(self) -> list[Generation]:
-        return [
-            Generation(n, f, n == self.serves, self.now - self.retired.get(n, self.now)) for n, f in self.held.items()
-        ]
-
-    def write(self, publication: PublishContent, fingerprint: str, report: Report) -> tuple[int, Size]:
-        number = max(self.held, default=0) + 1
-        self.held[number] = fingerprint
-        self.switch(number)
-        return number, {"bytes": 1}
-
-    def switch(self, number: int) -> None:
-        self.retired[self.serves] = self.now
-        self.retired.pop(number, None)
-        self.serves = number
-
-    def drop(self, number: int) -> None:
-        assert number != self.serves
-        del self.held[number]
-
-
-def test_the_order_of_a_publish(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = InMemory()
-    waited: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        waited.append(seconds)
-        place.now += seconds
-
-    monkeypatch.setattr(module.time, "sleep", sleep)
-    for seed in range(5):
-        place.now += 4
-        assert publish(content(seed=seed), place, keep=2, grace=10) == Published(seed + 1, {"bytes": 1})
-        assert not place.inside
-    assert list(place.held) == [3, 4, 5]
-    assert waited == [2.0]  # 1 was retired at 8 and dropped at 18; 2 was retired at 12, and 22 is over by then
-    said: list[Any] = []
-    place.half = 3
-    assert publish(content(seed=4), place, keep=2, report=lambda event, **n: said.append((event, n))) == Published(5)
-    assert said == [("cleaned", {"half_loaded": 3})] and list(place.held) == [3, 4, 5]
-    assert publish(
-        content(seed=2), place, keep=1, grace=0, report=lambda event, **n: said.append((event, n))
-    ) == Published(3)
-    assert place.serves == 3 and list(place.held) == [3, 5]  # 4 was retired before 5
-    assert said[1:] == [("dropped", {"generation": 4})]
-
-
-def test_what_lost_some_is_written_again() -> None:
-    """The damaged generation goes, also where older ones stay: there is nothing to go back to."""
-    place, said = InMemory(), []
-    for seed in (1, 2):
-        publish(content(seed=seed), place, keep=2)
-    place.lost_keys = {2: 7}
-    again = publish(content(seed=2), place, keep=2, grace=0, report=lambda event, **n: said.append((event, n)))
-    assert again == Published(3, {"bytes": 1}) and place.serves == 3 and list(place.held) == [1, 3]
-    assert said == [("incomplete", {"generation": 2, "missing": 7}), ("dropped", {"generation": 2})]
-    assert publish(content(seed=2), place, keep=2) == Published(3)
-
-
 def test_ranks_have_sixteen_bits() -> None:
     ids = Vocab(list(range(40_000)))
     many = PublishContent(ids, content().neighbours, None, 32_768, {})
@@ -183,32 +75,3 @@ def test_ranks_have_sixteen_bits() -> None:
     PublishContent(ids, content().neighbours, None, 32_767, {}).check_ranks()
     content(k=70_000).check_ranks()
     assert content(12, k=70_000).max_k == 11
-
-
-def test_rollback_goes_back_to_what_was_served_before() -> None:
-    target = InMemory()
-    with pytest.raises(PublishError, match="no older generation to roll back to"):
-        rollback(target)
-    for seed in (1, 2, 3):
-        target.now += 100
-        publish(content(seed=seed), target, keep=2, grace=0)
-    assert [(g.number, g.served) for g in generations_at(target)] == [(1, False), (2, False), (3, True)]
-    target.now += 100
-    assert rollback(target) == (2, 3)
-    target.now += 100
-    assert rollback(target) == (3, 2)  # what was undone is done again
-    assert rollback(target, 1) == (1, 3)
-    assert sorted(target.held) == [1, 2, 3] and target.serves == 1
-    target.now += 100
-    publish(content(seed=4), target, keep=1, grace=0)  # the one that was gone back to stays
-    assert sorted(target.held) == [1, 4]
-    for number, says in (
-        (4, "generation 4 is served already"),
-        (9, "there is no generation 9; the generations are 1, 4"),
-    ):
-        with pytest.raises(PublishError, match=says):
-            rollback(target, number)
-    target.lost_keys[1] = 7
-    with pytest.raises(PublishError, match=r"generation 1 is incomplete \(lost entries: 7\)"):
-        rollback(target)
-    assert target.serves == 4 and not target.inside
