@@ -1,4 +1,4 @@
-"""What commands say of the artifacts they take: which, whether one is stale, and which others they could mean."""
+"""Notes on the artifacts that a command uses: which, whether they are stale, and which others exist."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.storage.lineage import check_current, line_of, other_lines, outdated_by, stale
 from embedrec.storage.workspace import Workspace
 
-_NAMED = 3  # other lines that are named
-_CLOCKS = timedelta(minutes=10)  # that clocks of machines may differ
+_NAMED = 3  # maximum number of other artifacts to name
+_CLOCKS = timedelta(minutes=10)  # tolerated difference between the clocks of machines
 
 stale_option = click.option(
-    "--stale-ok", is_flag=True, help="Take an index or a model although what it was made of has changed since."
+    "--stale-ok", is_flag=True, help="Use an index or a model although its sources have changed since it was created."
 )
 
 
 def taken(workspace: Workspace, artifact: Artifact, among: Iterable[Artifact] = ()) -> Artifact:
-    """Say which artifact a command took, why it is stale, and what of `among` comes from other data.
+    """Print which artifact a command uses, why it is stale, and which artifacts of `among` are of other data.
 
-    among  what was chosen from; nothing where the user gave a name
+    among  the artifacts it was chosen from; none if the user gave a name
     """
     using(artifact)
     if (why := stale(workspace, artifact)) is not None:
@@ -67,22 +67,22 @@ def took_all(
 
 
 def latest_sessions(workspace: Workspace, name: str | None) -> Artifact:
-    """The sessions of that name, or the latest; says which."""
+    """The sessions of that name, or the latest; prints which."""
     return taken(workspace, workspace.find("sessions", name), unnamed(workspace, "sessions", name))
 
 
 def latest_model(workspace: Workspace, name: str | None) -> Artifact:
-    """The model of that name, or the latest; says which."""
+    """The model of that name, or the latest; prints which."""
     return taken(workspace, workspace.find("model", name), unnamed(workspace, "model", name))
 
 
 def unnamed(workspace: Workspace, kind: str, *names: str | None) -> list[Artifact]:
-    """What there is of a kind, where no name was given; else nothing."""
+    """All artifacts of a kind if no name was given, else none."""
     return workspace.artifacts(kind) if all(name is None for name in names) else []
 
 
 def tell_replaced(workspace: Workspace, folder: Path, sessions: Artifact) -> None:
-    """Say that a model of other data is about to be replaced in `folder` by one of these sessions."""
+    """Print a note if a model of other data in `folder` is about to be replaced by one of these sessions."""
     old = next((a for a in workspace.artifacts("model") if a.folder == folder), None)
     if old is None:
         return
@@ -92,6 +92,6 @@ def tell_replaced(workspace: Workspace, folder: Path, sessions: Artifact) -> Non
 
 
 def tell_outdated(workspace: Workspace, done: Artifact) -> None:
-    """Say what is stale now that an artifact was written again."""
+    """Print which artifacts are stale after an artifact was written again."""
     for artifact in outdated_by(workspace, done):
         note(f"{artifact.kind} {artifact.name} was made of the old {done.kind} {done.name}, and is stale now")

@@ -31,7 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def trial_options(command: F) -> F:
-    """Which data, which split, which questions, how judged."""
+    """Options of the data, the split, the protocol and the metrics."""
     options = [
         click.option("--sessions", metavar="NAME", help="Sessions to split [default: the latest]."),
         click.option(
@@ -40,21 +40,25 @@ def trial_options(command: F) -> F:
             help="How to split, see `embedrec split --help` [default: the held-out part that the sessions have, "
             "else in time where there are times, else the last item of each].",
         ),
-        click.option("--valid", is_flag=True, help="Ask about a validation part, cut from the training part alike."),
+        click.option(
+            "--valid", is_flag=True, help="Evaluate on a validation part of the training part, split by the same rule."
+        ),
         click.option(
             "--protocol",
             type=click.Choice(["next", "last", "rest", "users", "similar"]),
             help="next: the next item after every prefix; last: the last item; rest: all after the first --given; "
-            "users: all held out of a user; similar: items beside an item [default: what fits the split].",
+            "users: all held-out items of a user; similar: co-occurring items of an item [default: by split].",
         ),
-        click.option("--given", type=click.IntRange(1), metavar="N", help="First items given, for rest [default: 1]."),
-        click.option("--at", default="1,5,10,20", show_default=True, metavar="K,…", help="Lengths of lists to judge."),
+        click.option(
+            "--given", type=click.IntRange(1), metavar="N", help="Number of first items given, for rest [default: 1]."
+        ),
+        click.option("--at", default="1,5,10,20", show_default=True, metavar="K,…", help="List lengths to evaluate."),
         click.option(
             "--ties",
             type=click.Choice(["conservative", "standard", "median"]),
             default="conservative",
             show_default=True,
-            help="A target among items of equal score is the last of them, the first, or in the middle.",
+            help="Rank of a target among items with equal scores: last, first, or in the middle.",
         ),
         click.option(
             "--seen",
@@ -66,7 +70,7 @@ def trial_options(command: F) -> F:
             type=click.Choice(["miss", "drop"]),
             default="miss",
             show_default=True,
-            help="Targets that training does not know.",
+            help="Targets that are not in the training part: count as misses, or drop.",
         ),
         click.option(
             "--draws",
@@ -83,9 +87,9 @@ def trial_options(command: F) -> F:
         click.option(
             "--by",
             type=click.Choice(["length", "popularity"]),
-            help="Also a table by length of the history, or by popularity of the target.",
+            help="Also print a table by history length or by target popularity.",
         ),
-        click.option("--through", metavar="TYPE", help="Search through an index of this type instead of exactly."),
+        click.option("--through", metavar="TYPE", help="Use an index of this type instead of exact search."),
         seed_option,
         threads_option,
         device_option,
@@ -189,7 +193,7 @@ def judged(
     with Progress(f"evaluate {name}") as report:
         result = ask(trial, model.model, terms, labels=table, report=report)
         for key, exact in exactly(model, trial, terms, report=report).items():
-            found = result.metrics[key]
-            loss = f", a loss of {round(1 - found / exact, 4) or 0.0:.2%}" if exact else ""
-            note(f"{key} of {name}: {found:.4f} through the index, {exact:.4f} exactly{loss}")
+            approximate = result.metrics[key]
+            loss = f", a loss of {round(1 - approximate / exact, 4) or 0.0:.2%}" if exact else ""
+            note(f"{key} of {name}: {approximate:.4f} through the index, {exact:.4f} exactly{loss}")
     return model, result

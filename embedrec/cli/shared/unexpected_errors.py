@@ -54,18 +54,18 @@ _FOR_DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning,
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    said = str(message).strip().split("\n")[0]
-    if not issubclass(category, _FOR_DEVELOPERS) and said not in _warned:
-        _warned.add(said)
-        _line(f"a library warns: {said}")
+    text = str(message).strip().split("\n")[0]
+    if not issubclass(category, _FOR_DEVELOPERS) and text not in _warned:
+        _warned.add(text)
+        _line(f"a library warns: {text}")
 
 
-def _not_raised(found: sys.UnraisableHookArgs) -> None:
-    _unheard(found.exc_value if found.exc_value is not None else found.exc_type())
+def _not_raised(hook_args: sys.UnraisableHookArgs) -> None:
+    _unheard(hook_args.exc_value if hook_args.exc_value is not None else hook_args.exc_type())
 
 
-def _thread_failed(found: threading.ExceptHookArgs) -> None:
-    _unheard(found.exc_value if found.exc_value is not None else found.exc_type())
+def _thread_failed(hook_args: threading.ExceptHookArgs) -> None:
+    _unheard(hook_args.exc_value if hook_args.exc_value is not None else hook_args.exc_type())
 
 
 def _unheard(error: BaseException) -> None:
