@@ -57,7 +57,7 @@ class KnnFormula(NamedTuple):
     shift, scale    constants of the weight: (p + shift)/L, scale/log10(L − p + shift), exp((p − L)/scale)
     decay_scale     constant of the decay: a factor, the λ of exp((1 − step)/λ), or the last step of D_PEER_LINEAR
     fade        ms in which a session's similarity falls to 1/e; 0 for never
-    ahead       whether sessions newer than the history gain, instead of counting as if of its time
+    future      whether sessions newer than the history gain, instead of counting as if of its time
     again       whether the last item of a history may come back where seen items may
     seed        of random samples
     """
@@ -73,7 +73,7 @@ class KnnFormula(NamedTuple):
     decay: int = D_SAME
     decay_scale: float = 1.0
     fade: float = 0.0
-    ahead: bool = False
+    future: bool = False
     adds: int = EACH_ONCE
     score: int = SUM
     again: bool = True

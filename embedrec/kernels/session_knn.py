@@ -255,7 +255,7 @@ def _compare(index, way, weights, now, session, dot):  # type: ignore[no-untyped
             s = d / sqrt(index.sizes[v]) * sqrt(m)
         if way.fade > 0:
             age = float(now - index.times[v])
-            s *= exp(-(age if way.ahead else max(age, 0.0)) / way.fade)
+            s *= exp(-(age if way.future else max(age, 0.0)) / way.fade)
         dot[i] = s
 
 

@@ -1,9 +1,9 @@
-"""What a recipe and a model are, and `VectorModel`, which every model with vectors shares."""
+"""The protocols of recipes and models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -11,9 +11,6 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.progress import Report
-
-if TYPE_CHECKING:
-    pass
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -30,7 +27,7 @@ class Model(Protocol):
 
     @property
     def arrays(self) -> Arrays:
-        """Everything `recipe.from_arrays` needs beside the vocabulary."""
+        """Everything `recipe.from_arrays` needs besides the vocabulary."""
         ...
 
     def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
@@ -38,13 +35,13 @@ class Model(Protocol):
 
         histories     S sessions in any vocabulary; unknown items are ignored
         exclude_seen  whether items of the history are left out
-        Returns TopK (S, k). Raises SettingsError when k is not in 1 … n. An empty history is answered too.
+        Returns TopK (S, k). Raises SettingsError when k is not in 1 … n. An empty history is allowed.
         """
         ...
 
 
 class ModelSettings(Protocol):
-    """Settings that turn a vocabulary and arrays back into a model."""
+    """Settings that build a model from a vocabulary and arrays."""
 
     name: ClassVar[str]
 
@@ -57,8 +54,8 @@ class Recipe(ModelSettings, Protocol):
     def fit(self, sessions: Sessions, *, seed: int, threads: int, report: Report) -> Model:
         """Train on sessions; ends in `from_arrays`, so that trained and loaded models cannot differ.
 
-        seed     all randomness comes from it
-        threads  how many to use
+        seed     source of all randomness
+        threads  number of threads
         report   called as `report("epoch", epoch=…, loss=…, …)`
         """
         ...

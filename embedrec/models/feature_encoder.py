@@ -1,4 +1,4 @@
-"""What features say: the sum of an embedding of each word and a linear map of the numbers."""
+"""Feature encoder: the sum of embeddings of categories and a linear map of numbers."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from torch.nn import functional
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
+from embedrec.models.array_packing import names_or_empty
 
 
 @dataclass(frozen=True, eq=False)
-class Coded:
-    """Features of m rows in one space of w words and f numbers.
+class EncodedFeatures:
+    """Features of m rows, encoded as w words (category values) and f numbers.
 
     offsets  (m+1,) int64; row r has the words `words[offsets[r]:offsets[r + 1]]`
     words    (L,) int64
     weights  (L,) float32: 1 for the word of a category, 1 / length for each of a list
     count    w
-    numbers  (m, f) float32, standardised, 0 where nothing is known
+    numbers  (m, f) float32, standardised, 0 for missing
     """
 
     offsets: np.ndarray
@@ -32,15 +33,15 @@ class Coded:
     numbers: np.ndarray
 
 
-def coded_features(features: Features, known: np.ndarray) -> Coded:
-    """Features as numbers; means and deviations are those of the rows of a mask (m,) bool."""
+def encode_features(features: Features, known: np.ndarray) -> EncodedFeatures:
+    """Encode features; means and deviations are those of the rows of a mask (m,) bool."""
     m = len(features)
     rows, words, weights, count = [], [], [], 0
     for column in features.categorical.values():
-        there = np.flatnonzero(column.codes >= 0)
-        rows.append(there)
-        words.append(column.codes[there].astype(np.int64) + count)
-        weights.append(np.ones(len(there)))
+        valid = np.flatnonzero(column.codes >= 0)
+        rows.append(valid)
+        words.append(column.codes[valid].astype(np.int64) + count)
+        weights.append(np.ones(len(valid)))
         count += len(column.names)
     for lists in features.lists.values():
         lengths = np.diff(lists.offsets)
@@ -52,13 +53,13 @@ def coded_features(features: Features, known: np.ndarray) -> Coded:
     order = np.argsort(row, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(row.astype(np.int64), minlength=m))])
     scaling = features.scaling(features.vocab.take(np.flatnonzero(known)))
-    return Coded(
+    return EncodedFeatures(
         offsets, word[order].astype(np.int64), weight[order].astype(np.float32), count, scaling.matrix(features)
     )
 
 
 def catalogue(sessions: Sessions, *, features: bool) -> tuple[Vocab, Features | None]:
-    """The items of a model with their features: those of the sessions, then those that have features only."""
+    """The items of a model with their features: items of the sessions, then items that only have features."""
     vocab, known = sessions.vocab, sessions.item_features
     if not features or known is None:
         return vocab, None
@@ -67,26 +68,21 @@ def catalogue(sessions: Sessions, *, features: bool) -> tuple[Vocab, Features | 
         if len(new):
             names = None
             if vocab.names is not None or known.vocab.names is not None:
-                names = np.append(_names(vocab), _names(known.vocab)[new])
+                names = np.append(names_or_empty(vocab), names_or_empty(known.vocab)[new])
             counts = None if vocab.counts is None else np.append(vocab.counts, np.zeros(len(new), dtype=np.int64))
             vocab = Vocab(np.append(vocab.ids, known.vocab.ids[new]), names, counts)
     return vocab, known.aligned(vocab)
 
 
-def _names(vocab: Vocab) -> np.ndarray:
-    """Display names (n,), empty where there are none."""
-    return np.full(len(vocab), "", dtype=object) if vocab.names is None else vocab.names
-
-
 class FeatureSum(nn.Module):
-    """Rows → the sum of what their features say, (u, d)."""
+    """Rows → the sum of their feature embeddings, (u, d)."""
 
     offsets: Tensor
     words: Tensor
     weights: Tensor
     numbers: Tensor
 
-    def __init__(self, coded: Coded, dim: int) -> None:
+    def __init__(self, coded: EncodedFeatures, dim: int) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.randn(max(coded.count, 1), dim) / dim**0.5)
         self.linear = nn.Linear(coded.numbers.shape[1], dim, bias=False) if coded.numbers.shape[1] else None
@@ -104,14 +100,14 @@ class FeatureSum(nn.Module):
         return sums if self.linear is None else sums + self.linear(self.numbers[rows])
 
 
-_SPARSE = 50  # of a table with so many times as many rows as are named, these are sorted
+_SPARSE = 50  # tables with more than so many times the given rows: sort the rows
 
 
 def distinct(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """The rows (u,) that occur among these (t,) of a table of n, ascending, and where in them each is (t,)."""
+    """The distinct values (u,) of rows (t,) of a table of n, ascending, and the index (t,) of each row in them."""
     if n > _SPARSE * len(rows):
-        found, place = torch.unique(rows, return_inverse=True)
-        return found, place
-    there = torch.zeros(n, dtype=torch.int64, device=rows.device)  # quicker than sorting them
-    there[rows] = 1
-    return torch.nonzero(there)[:, 0], torch.cumsum(there, 0)[rows] - 1
+        unique, place = torch.unique(rows, return_inverse=True)
+        return unique, place
+    occurs = torch.zeros(n, dtype=torch.int64, device=rows.device)  # faster than sorting
+    occurs[rows] = 1
+    return torch.nonzero(occurs)[:, 0], torch.cumsum(occurs, 0)[rows] - 1

@@ -1,4 +1,4 @@
-"""Vectors that came from a file: searched, indexed and exported like trained ones."""
+"""Imported item vectors: searched, indexed and exported like trained ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from embedrec.vectors.embeddings import Embeddings, Metric
 
 @dataclass(frozen=True)
 class Vectors(Settings):
-    """Item vectors as they are.
+    """Item vectors of a file.
 
     metric  how they are compared
     decay   how a history becomes a query, see `mean_encoder`

@@ -1,4 +1,4 @@
-"""Work that grows with the squared length of sessions: when it is mostly that of a few long ones, this is reported."""
+"""Reports a few long sessions that dominate work quadratic in session length."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.progress import Report
 
-_LONG = 1000  # items; a longer session is a long one
-_MANY = 1 << 31  # pairs, which take some seconds
+_LONG = 1000  # items; longer sessions count as long
+_MANY = 1 << 31  # pairs; some seconds of work
 _ADVICE = "prepare the sessions again with --max-length and --long cut to keep their last rows"
 
 
 def report_long(sessions: Sessions, lengths: np.ndarray, reach: int, report: Report) -> None:
-    """Report long sessions where most of the pairs, and many, are theirs.
+    """Report long sessions if they hold most of the pairs, and more than 2³¹.
 
     lengths  (S,) items of each session that are paired
-    reach    how many places apart the items of a pair are at most; 0 for no limit
+    reach    largest distance of the items of a pair; 0 for no limit
 
-    `report` is called as report("long_sessions", sessions=, share=, pairs=, longest=, items=, advice=): how many there
-    are, their share of all pairs, the number of these, the id of the longest session (its number where
-    ids are not loaded) and its items.
+    `report` is called as report("long_sessions", sessions=, share=, pairs=, longest=, items=, advice=): number of
+    long sessions, their share of all pairs, their pairs, the id of the longest session (its number if ids are not
+    loaded) and its items.
     """
     apart = lengths - 1 if not reach else np.minimum(lengths - 1, 2 * reach)
     pairs = lengths * np.maximum(apart, 0).astype(np.float64)

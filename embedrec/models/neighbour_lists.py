@@ -1,4 +1,4 @@
-"""What models share that are lists: of every item some others with their scores, best first."""
+"""The base of models that store a list of scored neighbours of every item, best first."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from embedrec.data.vocab import Vocab, known_rows
 from embedrec.errors import DataError
 from embedrec.models.base import Arrays, ModelSettings
 
-_BLOCK = 1 << 19  # numbers checked at a time
+_BLOCK = 1 << 19  # values checked at a time
 
 
 @dataclass(frozen=True, eq=False)
 class ListsModel:
-    """A model that keeps item neighbours, so that they need no vectors and no index.
+    """A model that stores item neighbours, and needs no vectors and no index.
 
-    arrays  "items" (n, m) int32: what stands in the list of each item, best first, −1 for none; "scores" (n, m) float32
+    arrays  "items" (n, m) int32: the neighbours of each item, best first, −1 for none; "scores" (n, m) float32
     """
 
     PARTIAL: ClassVar[bool] = True
@@ -29,17 +29,17 @@ class ListsModel:
     arrays: Arrays
 
     def neighbours(self, rows: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
-        """See `ItemNeighbours`. Fewer than k where the list of an item is shorter.
+        """See `ItemNeighbours`. Fewer than k if the list of an item is shorter.
 
-        allowed  what may be found: (n,) bool or rows (m,); all where it is None
+        allowed  items that may be results: (n,) bool or rows (m,); None for all
         """
         rows = known_rows(rows, len(self.vocab))
         check_others(k, len(self.vocab))
         reach = None if allowed is not None else k + 1
         items, scores = self.arrays["items"][rows, :reach], self.arrays["scores"][rows, :reach]  # (q, m or ≤ k + 1)
         if allowed is not None:
-            found = among(TopK(items, scores, self.vocab), some_rows(allowed, len(self.vocab))).first(k + 1)
-            items, scores = found.rows, found.scores
+            matches = among(TopK(items, scores, self.vocab), some_rows(allowed, len(self.vocab))).first(k + 1)
+            items, scores = matches.rows, matches.scores
         spare = ((0, 0), (0, k + 1 - items.shape[1]))
         wide = TopK(
             np.pad(items, spare, constant_values=-1), np.pad(scores, spare, constant_values=-np.inf), self.vocab
@@ -48,7 +48,7 @@ class ListsModel:
 
 
 def check_lists(vocab: Vocab, arrays: Arrays, what: str) -> None:
-    """Raises DataError when the arrays of a `ListsModel` do not fit; `what` the lists hold, for the message."""
+    """Raises DataError when the arrays of a `ListsModel` do not fit; `what` names the content in messages."""
     items, scores = arrays["items"], arrays["scores"]
     step = max(1, _BLOCK // max(1, items.size // max(1, len(items))))
     for start in range(0, max(len(items), 1), step):  # TopK checks shape, order, and what is missing
@@ -58,4 +58,4 @@ def check_lists(vocab: Vocab, arrays: Arrays, what: str) -> None:
     if items.dtype != np.int32 or scores.dtype != np.float32:
         raise DataError(f"{what} must be int32 with float32 scores, but are {items.dtype} with {scores.dtype}")
     if items.size and not -1 <= items.min() <= items.max() < len(vocab):
-        raise DataError(f"{what} must lead to one of {len(vocab)} items, but some lead elsewhere")
+        raise DataError(f"{what} must be rows of {len(vocab)} items, but some are out of range")

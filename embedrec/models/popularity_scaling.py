@@ -1,7 +1,7 @@
-"""The dial from specific to popular: how much of an item's norm counts when a model says what comes next.
+"""Popularity exponent: how much of an item's norm counts in next-item scores, from specific (0) to popular (1) items.
 
-Norms of learned vectors grow with popularity. Where sessions are short and driven by what everybody looks at, items of
-large norm are the better answers; where sessions are long and personal, the cosine, which ignores norms, is.
+Norms of learned vectors grow with popularity. For short sessions of popular items, items of large norm are better
+results; for long and personal sessions the cosine, which ignores norms, is better.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from embedrec.models.session_encoders import Encoder
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
 
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # what is tried
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # candidates
 _ASKED = 1000  # sessions
 _K = 20
-_BLOCK = 1 << 24  # scores held at a time
+_BLOCK = 1 << 24  # scores at a time
 
 
 def scale_norms(embeddings: Embeddings, share: float) -> Embeddings:
-    """The same items to be found by dot product, each of norm |v| ** share.
+    """The same items for search by dot product, each of norm |v| ** share.
 
-    share  1 ranks as the dot product does; 0 is the cosine, which needs no other vectors
+    share  1 ranks like the dot product; 0 is the cosine, which keeps the vectors
 
-    Raises SettingsError for a share not in 0 … 1, and for vectors that are compared by distance.
+    Raises SettingsError for a share not in 0 … 1, and for the metric l2.
     """
     if not 0 <= share <= 1:
         raise SettingsError(f"popularity must lie between 0 and 1, but is {share!r}")
     if embeddings.metric == "l2":
-        raise SettingsError("vectors that are compared by distance have no norm to dial; leave popularity out")
+        raise SettingsError("popularity needs cosine or dot product, but the metric is l2; leave popularity out")
     if not share:
         return embeddings if embeddings.metric == "cosine" else replace(embeddings, metric="cosine")
     vectors = unit(embeddings.vectors) * _norms(embeddings, share)[:, None].astype(np.float32)
@@ -42,26 +42,26 @@ def scale_norms(embeddings: Embeddings, share: float) -> Embeddings:
 def best_share(embeddings: Embeddings, encoder: Encoder, sessions: Sessions, *, seed: int) -> float:
     """The share of SHARES with the best recall@20 of the last items of training sessions, ties to the smallest.
 
-    sessions  in the embeddings' vocabulary; a thousand of them are drawn. They were trained on, which favours small
-              shares a little: measured on four data sets, the choice was the best held-out one or the step below it
+    sessions  in the embeddings' vocabulary; 1,000 of them are drawn. Training data favours small shares
+              slightly: on four data sets, the choice was the best held-out one or the step below it
     """
     long = np.flatnonzero(sessions.lengths >= 2)
-    asked = np.sort(np.random.default_rng(seed).permutation(long)[:_ASKED])
-    if not len(asked):
+    chosen = np.sort(np.random.default_rng(seed).permutation(long)[:_ASKED])
+    if not len(chosen):
         return 0.0
-    whole = sessions.take(asked)
-    histories = sessions.take(asked, whole.lengths - 1)
+    whole = sessions.take(chosen)
+    histories = sessions.take(chosen, whole.lengths - 1)
     targets = whole.items[whole.offsets[1:] - 1]  # (q,)
     queries, items = encoder(histories), unit(embeddings.vectors)
     hits = np.zeros(len(SHARES))
     step = max(1, _BLOCK // len(items))
-    for start in range(0, len(asked), step):
-        stop = min(start + step, len(asked))
+    for start in range(0, len(chosen), step):
+        stop = min(start + step, len(chosen))
         target = targets[start:stop]
         cosines = queries[start:stop] @ items.T  # (b, n)
         known = histories.items[histories.offsets[start] : histories.offsets[stop]]
         query = np.repeat(np.arange(stop - start), histories.lengths[start:stop])
-        other = known != target[query]  # items of the history are no rivals, a repeated target stays
+        other = known != target[query]  # items of the history are excluded, a repeated target is not
         for number, share in enumerate(SHARES):
             scores = cosines * _norms(embeddings, share).astype(np.float32)
             scores[query[other], known[other]] = -np.inf

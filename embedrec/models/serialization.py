@@ -1,4 +1,4 @@
-"""One save and one load for every model."""
+"""Saving and loading of models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedrec.storage import artifacts
 
 M = TypeVar("M", bound=Model)
 
-# settings that older artifacts lack, and what they would have said
+# settings that older artifacts lack, with the values they were trained with
 LEGACY_DEFAULTS: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
 
 
@@ -25,17 +25,17 @@ def save_model(
 ) -> None:
     """Write the artifact `folder`, kind "model"; `about` is provenance, `made_from` as of `artifacts.writing`."""
     recipe = {"recipe": model.recipe.name, "settings": settings_of(model.recipe), "items": len(model.vocab)}
-    said = {**recipe, **about, "arrays": sorted(model.arrays)}
-    with artifacts.writing(Path(folder), "model", said, made_from=made_from) as draft:
+    manifest = {**recipe, **about, "arrays": sorted(model.arrays)}
+    with artifacts.writing(Path(folder), "model", manifest, made_from=made_from) as draft:
         save_vocab(model.vocab, draft.path("vocab.parquet"))
         for name, array in model.arrays.items():
             draft.array(name, array)
 
 
 def load_model(source: artifacts.Artifact | str | Path) -> Model:
-    """The model of an artifact, given as one or as its folder.
+    """The model of an artifact or of its folder.
 
-    Raises ArtifactError when it is no model artifact, and when its parts do not fit together.
+    Raises ArtifactError when it is not a model artifact or its parts do not fit together.
     """
     artifact = artifacts.as_artifact(source, "model")
     about = artifact.about
@@ -47,9 +47,9 @@ def load_model(source: artifacts.Artifact | str | Path) -> Model:
 
 
 def with_popularity(source: artifacts.Artifact, model: M, popularity: float | None) -> M | VectorModel:
-    """The model of an artifact with its dial set, see `VectorModel.scale_norms`; None leaves it as it is.
+    """The model of an artifact with a popularity exponent, see `VectorModel.scale_norms`; None changes nothing.
 
-    Raises SettingsError for a popularity where there are no vectors.
+    Raises SettingsError for a popularity when the model has no vectors.
     """
     if popularity is None:
         return model

@@ -1,21 +1,15 @@
-"""How a history becomes a query vector."""
+"""Session encoders: from a history to a query vector."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from embedrec.data.sessions import Sessions
-
-if TYPE_CHECKING:
-    pass
-
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from embedrec.config import Settings
+from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import unit
@@ -23,12 +17,12 @@ from embedrec.vectors.exact_search import unit
 
 @dataclass(frozen=True)
 class Weights(Settings):
-    """What an event counts in the vector of its session: the product of three. The defaults are the plain mean.
+    """The weight of an event in the vector of its session: a product of three factors. The defaults are the plain mean.
 
-    decay  weight of an event relative to the one after it, in (0, 1]; small values listen to the last items only
-    idf    rare items count more: ln(all mentions / those of the item) to this power (Spärck Jones 1972); 0 for not
-    plays  items that come again: "each" event counts, so that an item counts as often as it was played; "once", only
-           its last event; "log", its last event, 1 + ln(events)
+    decay  weight of an event relative to the one after it, in (0, 1]; small values use the last items only
+    idf    rare items weigh more: ln(all mentions / those of the item) to this power (Spärck Jones 1972); 0 for off
+    plays  repeated items: "each" event counts; "once", only the last event of an item; "log", the last event with
+           weight 1 + ln(events)
 
     Raises SettingsError for values that are not allowed.
     """
@@ -45,9 +39,10 @@ class Weights(Settings):
             raise SettingsError(f"idf must be a power from 0, but is {self.idf!r}")
 
     def of(self, sessions: Sessions) -> np.ndarray:
-        """What the events of sessions count: (E,) float32.
+        """The weights of the events of sessions: (E,) float32.
 
-        Mentions are the counts of the sessions' vocabulary. Raises SettingsError when idf needs them and lacks them.
+        Mentions are the counts of the sessions' vocabulary. Raises SettingsError when idf needs them and they are
+        missing.
         """
         vocab = sessions.vocab
         ends = np.repeat(sessions.offsets[1:], sessions.lengths)
@@ -55,7 +50,7 @@ class Weights(Settings):
         weights = np.power(np.float64(self.decay), age)
         if self.idf:
             if vocab.counts is None:
-                raise SettingsError("how often items are mentioned is not known for these vectors; set idf=0")
+                raise SettingsError("these vectors have no item counts; set idf=0")
             counts = np.maximum(vocab.counts, 1)
             weights *= (np.log(counts.sum() / counts) ** self.idf)[sessions.items]
         if self.plays != "each":
@@ -75,9 +70,9 @@ def _plays(sessions: Sessions, n: int, how: str) -> np.ndarray:
 
 
 def with_bias(answers: Embeddings, encoder: Encoder, bias: np.ndarray) -> tuple[Embeddings, Encoder]:
-    """Answers and queries of one more coordinate, so that a bias (n,) is added to each item's score.
+    """Item and query vectors with one more coordinate, which adds a bias (n,) to each item's score.
 
-    Answers compared by cosine become unit vectors, and their queries too; both are found by dot product then.
+    For the cosine, both become unit vectors; the metric of the result is the dot product.
     """
     cosine = answers.metric == "cosine"
     vectors = unit(answers.vectors) if cosine else answers.vectors
@@ -90,7 +85,7 @@ def with_bias(answers: Embeddings, encoder: Encoder, bias: np.ndarray) -> tuple[
 
 
 def mean_encoder(vectors: np.ndarray, decay: float = 1.0, metric: Metric = "cosine") -> Encoder:
-    """A history's vector is the weighted mean of its items' unit vectors; of the vectors as they are for "l2".
+    """A history's vector is the weighted mean of its items' unit vectors; for "l2", of the vectors themselves.
 
     vectors  (n, d) item vectors
     decay    weight of an item relative to the one after it, see `Weights`. An empty history is the zero vector.
@@ -99,8 +94,8 @@ def mean_encoder(vectors: np.ndarray, decay: float = 1.0, metric: Metric = "cosi
 
 
 def weighted_encoder(items: np.ndarray, weights: Weights, metric: Metric = "l2") -> Encoder:
-    """A history's vector is the weighted mean of its items', (n, d) float32; "l2" takes them as they are, else they are
-    scaled to norm 1: those that are asked for, so that vectors may stay in their file."""
+    """A history's vector is the weighted mean of its items', (n, d) float32; unless the metric is "l2", they are scaled
+    to norm 1: only those of the histories, so that memory-mapped vectors stay on disk."""
 
     def encode(histories: Sessions) -> np.ndarray:
         import scipy.sparse as sp

@@ -84,10 +84,10 @@ class Neural(TrainingSettings, ABC):
         from embedrec.training import devices
         from embedrec.training.loop import train
 
-        asked, plan = None if self.patience is None else held_back(sessions, seed), self.plan
+        held_out, plan = None if self.patience is None else held_back(sessions, seed), self.plan
         with devices.threads(threads):
             with devices.seeded(run.device, seed, 0):
-                learner = self.learner(sessions if asked is None else asked.train, seed=seed, device=run.device)
+                learner = self.learner(sessions if held_out is None else held_out.train, seed=seed, device=run.device)
             model = learner.model()
             report("vocabulary", items=len(model.vocab), cold=int(np.sum(model.arrays.get("cold", 0))))
 
@@ -98,7 +98,7 @@ class Neural(TrainingSettings, ABC):
                 run=run,
                 report=report,
                 identity={"recipe": self.name, "settings": settings_of(plan), "seed": seed, "data": digest(sessions)},
-                judge=None if asked is None else lambda: asked.judged(learner.model()),
+                judge=None if held_out is None else lambda: held_out.judged(learner.model()),
             )
             return learner.model()
 
@@ -146,7 +146,7 @@ def called(recipe: Recipe) -> str:
     return f"{recipe.name} with these settings" if isinstance(recipe, Neural) else recipe.name
 
 
-def device_of(recipe: Recipe, asked: str, report: Report = quiet, *, place: int = 0) -> str:
+def device_of(recipe: Recipe, requested: str, report: Report = quiet, *, place: int = 0) -> str:
     """The device that a recipe trains on for "cpu", "cuda" or "auto", see `training.devices.resolve`.
 
     report  for "auto", report("device", chosen=), unless the recipe has no choice
@@ -154,14 +154,14 @@ def device_of(recipe: Recipe, asked: str, report: Report = quiet, *, place: int 
     Raises SettingsError for a GPU that is not there, or that the recipe has no use for.
     """
     if not in_steps(recipe):
-        if asked == "cuda":
+        if requested == "cuda":
             raise SettingsError(f"{called(recipe)} trains on the CPU only; leave --device out")
         return "cpu"
     check_torch(recipe)
     from embedrec.training.devices import resolve
 
-    device = resolve(asked, place=place)
-    if asked == "auto":
+    device = resolve(requested, place=place)
+    if requested == "auto":
         report("device", chosen=device)
     return device
 
@@ -232,9 +232,9 @@ _ONE_OF = 20
 def widths(text: str, field: str) -> list[int]:
     """Hidden units of layers: "128,64" → [128, 64]. Raises SettingsError for anything else."""
     try:
-        found = [int(part) for part in text.split(",")] if text else []
+        units = [int(part) for part in text.split(",")] if text else []
     except ValueError:
-        found = [0]
-    if found and min(found) < 1:
+        units = [0]
+    if units and min(units) < 1:
         raise SettingsError(f'{field} must be whole numbers as in "128,64", or empty for none, but is {text!r}')
-    return found
+    return units

@@ -20,7 +20,7 @@ from embedrec.models.session_encoders import Encoder
 
 
 class Searcher(Protocol):
-    """Whatever finds nearest items: an Embeddings (exact), an Index."""
+    """Searches nearest items: an Embeddings (exact), an Index."""
 
     def search(self, queries: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK: ...
 
@@ -35,14 +35,14 @@ class Searcher(Protocol):
 class VectorModel:
     """A model whose items are vectors; recommendation is a search for the vector of the history.
 
-    recipe      settings it was made with
-    arrays      what `recipe.from_arrays` needs
+    recipe      its settings
+    arrays      input of `recipe.from_arrays`
     embeddings  item embeddings (n, d): their neighbours are similar items
-    encoder     histories (S sessions in the model's vocabulary) → query vectors (S, e) float32; the first d of these
-                coordinates are a vector among the item embeddings
-    answers     what is compared with a query, (n, e): the embeddings, or for some models others of the same items, or
-                with more coordinates, such as a bias
-    searcher    where to search for a query: the answers themselves (exact), or an index of them
+    encoder     histories (S sessions in the model's vocabulary) → query vectors (S, e) float32; the first d
+                coordinates are a vector in the space of the item embeddings
+    answers     vectors that are compared with a query, (n, e): the embeddings, or for some models other vectors of the
+                same items, or with more coordinates, such as a bias
+    searcher    where queries are searched: the answers themselves (exact), or an index of them
     """
 
     recipe: ModelSettings
@@ -71,22 +71,22 @@ class VectorModel:
         return replace(self, searcher=searcher)
 
     def by_similarity(self) -> VectorModel:
-        """The same model answering with the items most similar to the history's, as if it had no other answers."""
+        """The same model, recommending the items most similar to those of the history."""
         from embedrec.models.session_encoders import mean_encoder
 
         items = self.embeddings
         return replace(self, encoder=mean_encoder(items.vectors, metric=items.metric), answers=items, searcher=items)
 
     def scale_norms(self, share: float) -> VectorModel:
-        """The same model with the dial between popular and specific items set: similar items and answers are found by
-        dot product with vectors of norm |v| ** share, see `popularity.scale_norms`."""
+        """The same model with a popularity exponent: similar items and recommendations are searched by dot product with
+        vectors of norm |v| ** share, see `popularity_scaling.scale_norms`."""
         from embedrec.models.popularity_scaling import scale_norms
 
         items = scale_norms(self.embeddings, share)
         return replace(self, embeddings=items, encoder=self._vector, answers=items, searcher=items)
 
     def weighted(self, weights: Weights) -> VectorModel:
-        """The same model, which takes the weighted mean of the item embeddings for the vector of a session."""
+        """The same model with the weighted mean of item embeddings as the vector of a session."""
         from embedrec.models.session_encoders import weighted_encoder
 
         items = self.embeddings
@@ -95,7 +95,7 @@ class VectorModel:
     def encode(self, sessions: Sessions) -> Embeddings:
         """Session vectors: an Embeddings (S, d) whose vocabulary is the session ids.
 
-        sessions  in any vocabulary; items the model does not know are left out
+        sessions  in any vocabulary; unknown items are ignored
         """
         return Embeddings(self._vector(sessions.reindex(self.vocab)), Vocab(sessions.ids), self.embeddings.metric)
 
@@ -104,7 +104,7 @@ class VectorModel:
         return np.ascontiguousarray(self.encoder(histories)[:, : self.embeddings.dim])
 
     def neighbours(self, rows: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
-        """See `ItemNeighbours`; exact. Of what is allowed, (n,) bool or rows (m,), where it is said."""
+        """See `ItemNeighbours`; exact. `allowed` is (n,) bool, rows (m,), or None for all."""
         rows = known_rows(rows, len(self.vocab))
         check_others(k, len(self.vocab))
         return self.embeddings.search(self.embeddings.vectors[rows], k + 1, allowed=allowed).without(rows)
@@ -112,7 +112,7 @@ class VectorModel:
     def recommend(
         self, histories: Sessions, k: int, *, exclude_seen: bool = True, allowed: np.ndarray | None = None
     ) -> TopK:
-        """See `Model.recommend`; of what is allowed, (n,) bool or rows (m,), where it is said."""
+        """See `Model.recommend`; `allowed` is (n,) bool, rows (m,), or None for all."""
         check_k(k, len(self.vocab))
         histories = histories.reindex(self.vocab)
         queries = self.encoder(histories)
@@ -123,12 +123,12 @@ class VectorModel:
 
 
 def excluding(topk: TopK, histories: Sessions, k: int) -> TopK:
-    """The k best of each row of `topk` (q, m) that are not in the history beside it: TopK (q, k)."""
+    """The k best of each row of `topk` (q, m) that are not in its history: TopK (q, k)."""
     n = len(topk.vocab)
     query = histories.session_of
     known = np.isin(topk.rows + n * np.arange(len(topk))[:, None], histories.items + n * query)  # (q, m)
     rows = np.where(known, -1, topk.rows)
-    order = np.argsort(rows < 0, axis=1, kind="stable")[:, :k]  # keeps what is best first
+    order = np.argsort(rows < 0, axis=1, kind="stable")[:, :k]  # keeps best first
     rows = np.take_along_axis(rows, order, 1)
     scores = np.where(rows < 0, -np.inf, np.take_along_axis(topk.scores, order, 1))
     return TopK(_wide(rows, k, -1), _wide(scores, k, -np.inf), topk.vocab)

@@ -110,14 +110,14 @@ def alone(model: SessionKnnModel, warm: Sessions, histories: Sessions, name: str
 def found(exact: SessionKnnModel, ann: SessionKnnModel, histories: Sessions) -> None:
     numbers, similarities = exact.neighbours(histories, NEAREST)
     near = ann.neighbours(histories, NEAREST)[1]
-    proposed = np.sort(ann.arrays["numbers"][ann.proposals.propose(histories, ann.proposals.count)])
+    proposed = np.sort(ann.arrays["numbers"][ann.candidate_source.generate(histories, ann.candidate_source.count)])
     there = numbers >= 0
     same = np.array([np.isin(n[n >= 0], p).sum() for n, p in zip(numbers, proposed, strict=True)])
     last = np.where(there, similarities, np.inf).min(axis=1, keepdims=True)
     similar = np.minimum((near >= last * (1 - 1e-9)).sum(axis=1), there.sum(axis=1))
     print(
         f"  found       {similar.sum() / there.sum():.4f} of the exact {NEAREST} nearest or as similar ones among "
-        f"{ann.proposals.count:,} candidates ({same.sum() / there.sum():.4f} the same sessions)",
+        f"{ann.candidate_source.count:,} candidates ({same.sum() / there.sum():.4f} the same sessions)",
         flush=True,
     )
 

@@ -206,7 +206,10 @@ def test_usage(args: str, says: str, run: Run, plays: Path) -> None:
         ("counted", "a grid is of numbers of neighbours, but counted has none; session kNN has: sknn, vsknn, stan, "),
         ("sscf --set centre=all", "unknown setting 'centre' in --set; did you mean 'center'?"),
         ("sscf", "lists of 50 are longer than the catalogue of 4 items; use shorter ones"),
-        ("wsknn --set recommend_any=true --at 2", "wsknn fills its lists at random, so that its answers have no rank"),
+        (
+            "wsknn --set recommend_any=true --at 2",
+            "wsknn fills its lists with random items, so its results have no rank",
+        ),
         ("sscf --out plays.csv", "plays.csv is a file; move it away or choose another name"),
         (
             "sscf --out sessions",

@@ -141,7 +141,7 @@ def test_what_cannot_be_asked(world: tuple[Sessions, TestCases]) -> None:
             evaluate_grid(model, questions, rows, EvaluationSettings(AT), sizes)
     with pytest.raises(SettingsError, match=r"a grid needs a session-kNN model; popular is not one"):
         evaluate_grid(Popular().fit(rows), questions, rows, EvaluationSettings(AT))
-    with pytest.raises(SettingsError, match="wsknn fills its lists at random, so that its answers have no rank"):
+    with pytest.raises(SettingsError, match="wsknn fills its lists with random items, so its results have no rank"):
         evaluate_grid(WSKNN(recommend_any=True).fit(rows), questions, rows, EvaluationSettings(AT))
     with pytest.raises(SettingsError, match="lists of 5000 are longer than the catalogue of"):
         evaluate_grid(model, questions, rows, EvaluationSettings((5000,)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from embedrec.errors import DataError
-from embedrec.models.array_packing import packed_ids, shaped, unpacked_ids
+from embedrec.models.array_packing import pack_ids, shaped, unpack_ids
 
 
 @pytest.mark.parametrize(
@@ -19,9 +19,9 @@ from embedrec.models.array_packing import packed_ids, shaped, unpacked_ids
     ],
 )
 def test_ids_come_back(ids: np.ndarray) -> None:
-    arrays = packed_ids(ids, "user")
+    arrays = pack_ids(ids, "user")
     assert all(array.dtype != object for array in arrays.values())
-    there = unpacked_ids(arrays, "user").ids
+    there = unpack_ids(arrays, "user").ids
     assert there.dtype == ids.dtype and there.tolist() == ids.tolist()
 
 
@@ -29,7 +29,7 @@ def test_ids_come_back(ids: np.ndarray) -> None:
 def test_ids_that_are_not_whole(offsets: list[int]) -> None:
     arrays = {"user_letters": np.frombuffer(b"ab", dtype=np.uint8), "user_offsets": np.array(offsets, dtype=np.int64)}
     with pytest.raises(DataError, match=r"offsets of the ids of a model \(user\) must ascend from 0 to"):
-        unpacked_ids(arrays, "user")
+        unpack_ids(arrays, "user")
 
 
 def test_shapes() -> None:

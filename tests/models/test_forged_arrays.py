@@ -16,18 +16,19 @@ from embedrec.models.base import Model
 from embedrec.models.serialization import load_model, save_model
 from embedrec.storage import artifacts
 from tests.conftest import tiny_sessions
-from tests.models.test_contract import VARIANTS, histories, made
+from tests.models.test_contract import cases, histories, label, train
 from tests.test_corruption import sign
 
 LARGEST = 2**63 - 1
-EACH = [next(v for v in VARIANTS if v[0] == name) for name in dict.fromkeys(v[0] for v in VARIANTS)]
-EACH += [v for v in VARIANTS if v[1].get("candidates") == "ann" or v[1].get("input") == "onehot" or "loss" in v[1]]
+CASES = cases()
+EACH = [v for v in CASES if not v[1]]
+EACH += [v for v in CASES if v[1].get("candidates") == "ann" or v[1].get("input") == "onehot" or "loss" in v[1]]
 
 
-@pytest.fixture(params=EACH, ids=lambda v: "-".join([v[0], *(str(s) for s in v[1].values())]), scope="module")
+@pytest.fixture(params=EACH, ids=label, scope="module")
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("model") / "x"
-    save_model(made(*request.param), place, {})
+    save_model(train(*request.param), place, {})
     return place
 
 
@@ -84,7 +85,7 @@ def test_numbers_that_lead_nowhere(folder: Path, value: int, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["sknn", "two-tower"])
 def test_offsets_whose_differences_overflow(name: str, tmp_path: Path) -> None:
     """2⁶³ − 1 and −2⁶³ follow each other at a distance of 1, as int64 has it."""
-    save_model(made(name, {"users": True} if name == "two-tower" else {}), tmp_path / "x", {})
+    save_model(train(name, {"users": True} if name == "two-tower" else {}), tmp_path / "x", {})
     for file in (tmp_path / "x").glob("*offsets.npy"):
         offsets = np.load(file)
         offsets[1:4] = LARGEST, -LARGEST - 1, -1
@@ -108,7 +109,7 @@ def test_offsets_of_sessions_and_features() -> None:
 
 def test_a_forged_index_of_sessions(tmp_path: Path) -> None:
     """FAISS reads it out of an array: it is walked through first, as the files of indexes are."""
-    save_model(made("sknn", {"candidates": "ann", "sample": 0}), tmp_path / "x", {})
+    save_model(train("sknn", {"candidates": "ann", "sample": 0}), tmp_path / "x", {})
     stored = np.load(tmp_path / "x" / "faiss.npy")
     for at in range(4, len(stored), 7):
         forged = stored.copy()

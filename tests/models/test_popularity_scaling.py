@@ -125,7 +125,7 @@ def test_share_0_of_inner_products_is_the_cosine() -> None:
     [
         (-0.1, "cosine", "popularity must lie between 0 and 1, but is -0.1"),
         (float("nan"), "dot", "popularity must lie between 0 and 1, but is nan"),
-        (0.5, "l2", "vectors that are compared by distance have no norm to dial"),
+        (0.5, "l2", "popularity needs cosine or dot product, but the metric is l2"),
     ],
 )
 def test_refused_shares(share: float, metric: str, message: str) -> None:

@@ -85,5 +85,5 @@ def test_weights_that_there_are_not(settings: dict, message: str) -> None:
 
 
 def test_idf_needs_counts() -> None:
-    with pytest.raises(SettingsError, match="how often items are mentioned is not known for these vectors; set idf=0"):
+    with pytest.raises(SettingsError, match="these vectors have no item counts; set idf=0"):
         Weights(idf=1).of(of_lists(["ab"], Vocab(list("abcdef"))))

@@ -1,7 +1,7 @@
-"""Most popular: every history is answered with the most mentioned items. The floor under every comparison.
+"""Most popular items, over all time or recently: the baseline of every comparison.
 
-Over all time, or of late: popular items change, and where they do, the last days make a far better floor (Ji et al.
-2020, "A Re-visit of the Popularity Baseline in Recommender Systems").
+Popularity changes over time, and recent popularity is then a far stronger baseline (Ji et al. 2020, "A Re-visit of the
+Popularity Baseline in Recommender Systems").
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from embedrec.progress import Report, quiet
 
 @dataclass(frozen=True)
 class Popular(Settings):
-    """Items by the number of their mentions in the training sessions; both settings none: over all time.
+    """Items by the number of their mentions in the training sessions; over all time with both settings none.
 
-    days       only mentions of the last so many days before the last event count
-    half_life  days in which a mention loses half its weight: it counts 0.5 ** (age / half_life)
+    days       only mentions of that many days before the last event count
+    half_life  half-life of a mention in days: it counts 0.5 ** (age / half_life)
 
     Raises SettingsError for a number that is not positive.
     """
@@ -82,7 +82,7 @@ class Popular(Settings):
 class PopularModel:
     """The score of an item is its count.
 
-    arrays  "counts" (n,): mentions, int64; float64 where they fade with half_life
+    arrays  "counts" (n,): mentions, int64; float64 with half_life
     best    (1, n) int32 all rows, best first, ties by lower row
     scores  (1, n) float32 beside them
     """

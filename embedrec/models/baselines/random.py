@@ -1,4 +1,4 @@
-"""Random items: a second floor under every comparison, and what coverage and chance look like."""
+"""Random items: the chance baseline, with the highest coverage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from embedrec.progress import Report, quiet
 
 @dataclass(frozen=True)
 class Random(Settings):
-    """Every history has a random order of all items, of which it gets the first; all orders are equally likely."""
+    """Recommends the first items of a random order of all items, one for each history; all orders are equally
+    likely."""
 
     name: ClassVar[str] = "random"
 

@@ -1,7 +1,7 @@
 """Rules from the last item to the next: association rules and sequential rules.
 
 Ludewig & Jannach 2018 ("Evaluation of Session-based Recommendation Algorithms"), after Agrawal, Imieliński & Swami 1993
-for rules of two items. Simple, fast, and often near the best in published comparisons.
+for rules of two items. Fast, and often near the best in published comparisons.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Rules(Settings):
-    """What both kinds share.
+    """Settings of both kinds.
 
-    pruning  rules an item, the best; more than there are is allowed, but an array of that width is kept for every item
-    itself   whether an item can come after itself: repeated clicks, which only count where seen items may come back
+    pruning  best rules kept for each item
+    itself   whether an item can follow itself (repeated clicks); has effect only when seen items are not excluded
     """
 
     name: ClassVar[str]
@@ -56,10 +56,10 @@ class _Rules(Settings):
 
 @dataclass(frozen=True)
 class AssociationRules(_Rules):
-    """Items of the same session, wherever in it: every pair of mentions counts 1, both ways.
+    """Items of the same session, in any order: every pair of mentions counts 1, both ways.
 
-    pruning  rules an item, the best; more than there are is allowed, but an array of that width is kept for every item
-    itself   whether an item can come after itself: repeated clicks, which only count where seen items may come back
+    pruning  best rules kept for each item
+    itself   whether an item can follow itself (repeated clicks); has effect only when seen items are not excluded
 
     The work grows with the squared number of different items of a session. Raises SettingsError for a pruning below 1.
     """
@@ -71,7 +71,7 @@ class AssociationRules(_Rules):
     }
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RulesModel:
-        """Count; nothing is drawn, so that `seed` changes nothing.
+        """Count; `seed` has no effect.
 
         report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
                 unit="events")
@@ -84,11 +84,11 @@ class AssociationRules(_Rules):
 
 @dataclass(frozen=True)
 class SequentialRules(_Rules):
-    """What comes up to `steps` mentions later in the session, weighted with 1 over the distance.
+    """Items up to `steps` mentions later in the session, weighted by 1 / distance.
 
-    pruning  rules an item, the best; more than there are is allowed, but an array of that width is kept for every item
-    itself   whether an item can come after itself: repeated clicks, which only count where seen items may come back
-    steps    how many mentions later an item still counts
+    pruning  best rules kept for each item
+    itself   whether an item can follow itself (repeated clicks); has effect only when seen items are not excluded
+    steps    largest distance, in mentions
 
     Raises SettingsError for a pruning or steps below 1.
     """
@@ -108,7 +108,7 @@ class SequentialRules(_Rules):
         check_bounds(self, {"steps": (1, np.inf)})
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> RulesModel:
-        """Count; nothing is drawn, so that `seed` changes nothing.
+        """Count; `seed` has no effect.
 
         report  called as report("long_sessions", …), see `report_long`, and report("progress", done=, total=,
                 unit="events")
@@ -123,7 +123,8 @@ class SequentialRules(_Rules):
 
 @dataclass(frozen=True, eq=False)
 class RulesModel(ListsModel):
-    """The rules of the last item of a history answer it: fewer than k where there are fewer, none where it is empty."""
+    """Recommends by the rules of the last item of a history; fewer than k if there are fewer, none for an empty
+    history."""
 
     def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`."""
@@ -132,9 +133,9 @@ class RulesModel(ListsModel):
 
         check_k(k, len(self.vocab))
         histories = histories.reindex(self.vocab)
-        asked = histories.lengths > 0
+        nonempty = histories.lengths > 0
         last = np.full(len(histories), -1, dtype=np.int64)  # (q,) rows of the last items
-        last[asked] = histories.items[histories.offsets[1:][asked] - 1]
+        last[nonempty] = histories.items[histories.offsets[1:][nonempty] - 1]
         rows, scores = empty_best(len(histories), k)
         lists = (self.arrays["items"], self.arrays["scores"], last)
         take(*lists, histories.offsets, histories.items, len(self.vocab), not exclude_seen, rows, scores)

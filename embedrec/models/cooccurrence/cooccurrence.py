@@ -1,7 +1,7 @@
-"""Co-occurrence: items are similar that stand in the same sessions, more often than their popularity would make them.
+"""Co-occurrence: items are similar that share more sessions than their popularity explains.
 
-No training, no vectors, no index: every item keeps the list of its neighbours. Similar items are served from the lists,
-and so is what comes next. The formulas and their sources stand in `Cooccurrence`.
+No training, no vectors, no index: every item has a list of neighbours, from which similar items and recommendations
+come. `Cooccurrence` has the formulas and their sources.
 """
 
 from __future__ import annotations
@@ -54,16 +54,15 @@ class Cooccurrence(Bounded):
                 (1 + k1·(1 − b + b·s(a)/s̄)), s̄ the mean of s: items as documents of sessions (Robertson & Zaragoza 2009)
 
     measure    one of these
-    window     pairs are those at most so many places apart; 0 is the whole session, whose work grows with its squared
+    window     largest distance of the items of a pair; 0 is the whole session, whose work grows with its squared
                length
     min_count  items mentioned less often are left out
-    shrinkage  λ, against pairs of rare items; None takes 20 for cosine and tf-idf, and 0 for the others, which is the
-               formula as it is known. raw, normalised and bm25 have none
+    shrinkage  λ, against pairs of rare items; None is 20 for cosine and tf-idf, and 0 for the others, which is the
+               standard formula. raw, normalised and bm25 have none
     threshold  neighbours of a lower score are left out
     top        neighbours kept an item
     k1, b      of bm25
-    decay      what comes next: the lists of the history's items are added up, each weighing so much relative to the
-               item after it
+    decay      recommendation sums the lists of the history's items; weight of an item relative to the one after it
 
     Raises SettingsError for values that are not allowed.
     """
@@ -165,8 +164,8 @@ _BOUNDS = {
 
 @dataclass(frozen=True, eq=False)
 class CooccurrenceModel(ListsModel):
-    """What comes next is what stands high in the lists of a history's items, of the last ones more than of the first:
-    fewer than k where the lists hold fewer, none where the history is empty."""
+    """Recommends the items of highest summed score in the lists of the history's items, recent items weighing more;
+    fewer than k if the lists hold fewer, none for an empty history."""
 
     recipe: Cooccurrence
 

@@ -1,7 +1,7 @@
 """Spectral embeddings: the leading eigenvectors of a matrix of co-occurrence.
 
-What word2vec does by steps, at once: skip-gram with negative sampling factorises shifted PMI (Levy & Goldberg 2014), so
-the matrix can as well be factorised directly (Levy, Goldberg & Dagan 2015).
+Skip-gram with negative sampling factorises shifted PMI (Levy & Goldberg 2014), so the matrix can be factorised directly
+(Levy, Goldberg & Dagan 2015).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from embedrec.kernels.pair_counts import Formula, Mentions
 
 _SHRINKAGE = {"cosine": 20.0, "ppmi": 0.0}
-_BLOCK = 1 << 20  # numbers at a time in double precision
-_SPARE = 20  # dimensions beside the wanted ones that the iteration works in
+_BLOCK = 1 << 20  # values at a time in double precision
+_SPARE = 20  # extra dimensions of the iteration
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,18 @@ class Spectral(Bounded):
 
     dim              length of a vector; fewer where there are fewer items
     matrix           one of these
-    window           pairs are those at most so many places apart; 0 is the whole session, whose work grows with its
-                     squared length
+    window           largest distance of the items of a pair; 0 is the whole session, whose work grows with its squared
+                     length
     min_count        items mentioned less often are left out
-    length_exponent  how much less a pair of a long session says: −1, the less the longer; 0, all alike
-    shrinkage        against pairs of rare items; None takes 20 for the cosine, and 0 for ppmi, which is the formula as
-                     it is known
+    length_exponent  weight of pairs by session length: −1, inverse to the length; 0, equal weights
+    shrinkage        against pairs of rare items; None is 20 for the cosine, and 0 for ppmi, which is the standard
+                     formula
     shift            of ppmi: ln k, as k negatives of word2vec have it
     smoothing        of ppmi: 1, or less so that pairs of rare items count less (Levy, Goldberg & Dagan 2015 take .75)
-    power            eigenvectors are multiplied with eigenvalue ** power: 1 keeps most of the matrix, .5 makes products
-                     of vectors its entries, 0 makes all dimensions alike
-    popularity       the dial from specific to popular: the share of a vector's norm that is kept, |v| ** popularity.
-                     Similar items, what comes next and indexes compare by the dot product of what is left; 0 is the
-                     cosine
+    power            eigenvectors are multiplied by eigenvalue ** power: with .5, products of vectors approximate the
+                     matrix; 0 gives equal weight to all dimensions
+    popularity       exponent of a vector's norm, |v| ** popularity, from specific (0, the cosine) to popular items (1).
+                     Similar items, recommendations and indexes compare by the dot product of the scaled vectors
     iterations       of the subspace (Halko, Martinsson & Tropp 2011); each multiplies with the whole matrix
     decay            how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
 
@@ -160,12 +159,12 @@ class Spectral(Bounded):
 
 @dataclass(frozen=True, eq=False)
 class SpectralModel(VectorModel):
-    """A model whose vectors are dialled already; the array "items" holds them whole."""
+    """A model with scaled norms; the array "items" holds the unscaled vectors."""
 
     recipe: Spectral
 
     def scale_norms(self, share: float) -> VectorModel:
-        """See `VectorModel.scale_norms`; it starts from the whole vectors again."""
+        """See `VectorModel.scale_norms`; it starts from the unscaled vectors."""
         return replace(self.recipe, popularity=share).from_arrays(self.vocab, self.arrays)
 
 
@@ -202,7 +201,7 @@ def leading(
         report("progress", done=done + 1, total=iterations + 1, unit="products")
         small = _inner(basis, product)
         values, turns = np.linalg.eigh((small + small.T) / 2)
-        shift = max(shift, -float(values[0]))  # so that large negative eigenvalues are not found instead
+        shift = max(shift, -float(values[0]))  # so that large negative eigenvalues are not selected
         if done < iterations:
             basis *= np.float32(shift)
             basis += product
@@ -217,14 +216,14 @@ def leading(
 
 
 def _multiply(pairs: Pairs, x: np.ndarray, out: np.ndarray, threads: int) -> None:
-    """out = M · x, (n, k) float32 both. Threads share out the columns, so that they change nothing."""
+    """out = M · x, (n, k) float32 both. Threads share the columns, so results do not depend on their number."""
     from embedrec.kernels.sparse_matmul import WIDTH, add_product
 
     def columns(first: int) -> None:
         width = min(WIDTH, x.shape[1] - first)
-        some, product = (np.zeros((len(x), WIDTH), dtype=np.float32) for _ in range(2))
-        some[:, :width] = x[:, first : first + width]
-        add_product(pairs.starts, pairs.ends, pairs.rows, pairs.values, some, product)
+        block, product = (np.zeros((len(x), WIDTH), dtype=np.float32) for _ in range(2))
+        block[:, :width] = x[:, first : first + width]
+        add_product(pairs.starts, pairs.ends, pairs.rows, pairs.values, block, product)
         out[:, first : first + width] = product[:, :width]
 
     with ThreadPoolExecutor(threads) as pool:

@@ -149,9 +149,9 @@ def fold_in(items: np.ndarray, objective: Objective, plays: Plays, decay: float 
 
     def encode(histories: Sessions) -> np.ndarray:
         start = np.zeros((len(histories), d), dtype=np.float32)
-        asked = Side(objective, cells(histories, plays, decay), start)
-        solve(*asked.cells, fixed, spread, asked.vectors, _MANY, _EXACT, 0, len(histories))
-        return asked.vectors[:, :d].copy()
+        queries = Side(objective, cells(histories, plays, decay), start)
+        solve(*queries.cells, fixed, spread, queries.vectors, _MANY, _EXACT, 0, len(histories))
+        return queries.vectors[:, :d].copy()
 
     return encode
 
@@ -163,9 +163,9 @@ def _principal_axes(vectors: np.ndarray, d: int, pool: Executor) -> tuple[np.nda
     parts = _each(pool, lambda first, last: gram(vectors, first, last).astype(np.float64), _ranges(len(vectors)))
     width = vectors.shape[1]
     total = sum(parts, np.zeros((width, width)))
-    found, vectors_of = np.linalg.eigh(total[:d, :d])
+    eigenvalues, eigenvectors = np.linalg.eigh(total[:d, :d])
     values, axes = np.zeros(width), np.zeros((width, width), dtype=np.float32)
-    values[:d], axes[:d, :d] = np.maximum(found[::-1], 0), vectors_of[:, ::-1]
+    values[:d], axes[:d, :d] = np.maximum(eigenvalues[::-1], 0), eigenvectors[:, ::-1]
     return values, axes
 
 

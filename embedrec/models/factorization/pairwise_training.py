@@ -132,8 +132,8 @@ class Ordered(nn.Module):
         rows = torch.cat([item, strangers.reshape(-1)])
         vectors, biases = self.scorer.items(rows), self.scorer.item_bias(rows)[:, 0]
         x = self.scorer.sessions(session)  # (b, d); the session's bias is the same on both sides
-        ahead = vectors[:b, None] - vectors[b:].view(b, m, -1)  # (b, m, d)
-        gap = (x[:, None] * ahead).sum(2) + biases[:b, None] - biases[b:].view(b, m)
+        difference = vectors[:b, None] - vectors[b:].view(b, m, -1)  # (b, m, d)
+        gap = (x[:, None] * difference).sum(2) + biases[:b, None] - biases[b:].view(b, m)
         loss = -(logsigmoid(gap) * ~known).sum() / m
         if self.decay:
             loss = loss + self.decay / 2 * (x.square().sum() + vectors.square().sum())
@@ -178,10 +178,10 @@ class PairLearner:
         others = [p for p in self.module.parameters() if id(p) not in by_rows]
         if self.same:
             return [RowAdagrad(tables, rate, eps=_TINY)]
-        found: list[torch.optim.Optimizer] = [RowAdamW(tables, rate, _BETAS, _EPS, decay)]
+        optimizers: list[torch.optim.Optimizer] = [RowAdamW(tables, rate, _BETAS, _EPS, decay)]
         if others:
-            found.append(torch.optim.AdamW(others, rate, _BETAS, _EPS, decay, fused=True))
-        return found
+            optimizers.append(torch.optim.AdamW(others, rate, _BETAS, _EPS, decay, fused=True))
+        return optimizers
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Observed pairs in a new order, each with random ones, and which of these are observed too."""

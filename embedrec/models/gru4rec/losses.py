@@ -1,14 +1,14 @@
-"""Losses of a query that has one right item among sampled ones, each with its gradient.
+"""Losses of a query with one target and sampled negatives, each with its gradient.
 
 Hidasi et al. 2016 (BPR over the batch); Hidasi & Karatzoglou 2018 (BPR-max, and cross-entropy of sampled items).
 
-A candidate that occurs several times among the negatives is scored once, and counts so often: `weights`. In all of them
+A candidate that is drawn several times is scored once and weighted by its count. Arguments of all losses:
 
-scores   (b, u) float32, written into: those of b queries with u different items
-column   (b,) where the right item of each query is
-weights  (u,) how often an item is a target or was drawn; 0 for one that is no candidate
+scores   (b, u) float32 of b queries and u distinct items; overwritten
+column   (b,) column of each query's target
+weights  (u,) how often an item is a target or was drawn; 0 if it is no candidate
 
-and the result is the losses (b,) with their derivatives by the scores (b, u). A query's right item itself is none of
+They return the losses (b,) and their derivatives with respect to the scores (b, u). A query's own target is not one of
 its negatives; the same item as the target of another query, or drawn, is.
 """
 
@@ -26,10 +26,10 @@ _TINY = 1e-24
 
 
 def cross_entropy(scores: Tensor, column: Tensor, logs: Tensor, own: Tensor) -> Losses:
-    """−ln of the share of exp(right score) among exp(all scores), each times what its candidate counts.
+    """−ln softmax of the target among all candidates, weighted by their counts.
 
-    logs  (u,) logarithm of what an item counts among all candidates, −inf for none
-    own   (b,) logarithm of what the right item counts as a target
+    logs  (u,) log weight of an item among all candidates, −inf for none
+    own   (b,) log weight of the target itself
     """
     if scores.device.type != "cpu":
         return cross_entropy_in_torch(scores, column, logs, own)
@@ -51,13 +51,13 @@ def cross_entropy_in_torch(scores: Tensor, column: Tensor, logs: Tensor, own: Te
 
 
 def bpr(scores: Tensor, column: Tensor, weights: Tensor) -> Losses:
-    """The mean over all negatives of −ln σ(right score − negative's)."""
+    """The mean over all negatives of −ln σ(target score − negative score)."""
     at = torch.arange(len(column), device=column.device), column
-    ahead = torch.sub(scores[at][:, None], scores)  # (b, u)
+    margin = torch.sub(scores[at][:, None], scores)  # (b, u)
     negatives = (weights.sum() - 1).clamp(min=1)
     share = weights / negatives
-    losses = functional.logsigmoid(ahead) @ -share - _LN2 / negatives
-    gradient = torch.sigmoid(ahead.neg_()).mul_(share)
+    losses = functional.logsigmoid(margin) @ -share - _LN2 / negatives
+    gradient = torch.sigmoid(margin.neg_()).mul_(share)
     gradient[at] -= 0.5 / negatives
     gradient[at] -= gradient.sum(1)
     return losses, gradient

@@ -1,4 +1,4 @@
-"""A recurrent network in NumPy: it walks through sessions, all at once or a step at a time."""
+"""Inference of the recurrent network in NumPy, over whole sessions or one step at a time."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import known_rows
 
-_BLOCK = 1 << 16  # sessions walked at a time
-_UNITS = 1 << 12  # of these, states that make a step at once, so that what is multiplied stays in cache
+_BLOCK = 1 << 16  # sessions at a time
+_UNITS = 1 << 12  # states of one matrix product, which then fits the cache
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Where q sessions stand.
+    """The states of q sessions.
 
     layers  (q, h) float32 of each layer
-    begun   (q,) bool: whether there was an item yet
+    begun   (q,) bool: whether the session has an item yet
     """
 
     layers: tuple[np.ndarray, ...]
@@ -26,7 +26,7 @@ class State:
 
     @property
     def queries(self) -> np.ndarray:
-        """(q, h + 1) float32: the last layer, and 1 for the bias; zero where nothing has begun."""
+        """(q, h + 1) float32: the last layer, and 1 for the bias; zero before the first item."""
         last = self.layers[-1]
         queries = np.zeros((len(last), last.shape[1] + 1), dtype=np.float32)
         queries[:, :-1] = last
@@ -36,12 +36,12 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """Gated recurrent units: r, z and the candidate c stand side by side in 3h columns.
+    """Gated recurrent units: r, z and the candidate c side by side in 3h columns.
 
-    r = σ(x + h), z = σ(x + h), c = tanh(x + r · h), then h becomes c + z · (h − c); x and h stand for what follows from
-    the input and from the state. Cho et al. 2014, with r applied after the product as in torch.
+    r = σ(x + h), z = σ(x + h), c = tanh(x + r · h), then h becomes c + z · (h − c); x and h are the
+    pre-activations from input and state. Cho et al. 2014, with r applied after the product as in torch.
 
-    input        (m, 3h) float32; None where an input is these 3h numbers already
+    input        (m, 3h) float32; None if an input is these 3h values already
     hidden       (h, 3h)
     input_bias, hidden_bias  (3h,)
     """
@@ -53,18 +53,18 @@ class Layer:
 
     def __call__(self, x: np.ndarray, before: np.ndarray) -> np.ndarray:
         """States (q, h) → (q, h), of inputs (q, m)."""
-        told = (x if self.input is None else x @ self.input) + self.input_bias
-        kept = before @ self.hidden
-        kept += self.hidden_bias
+        from_input = (x if self.input is None else x @ self.input) + self.input_bias
+        from_state = before @ self.hidden
+        from_state += self.hidden_bias
         h = before.shape[1]
-        gates = told[:, : 2 * h] + kept[:, : 2 * h]
+        gates = from_input[:, : 2 * h] + from_state[:, : 2 * h]
         gates *= 0.5
         np.tanh(gates, out=gates)  # σ(x) = (1 + tanh(x / 2)) / 2, which cannot overflow
         gates += 1
         gates *= 0.5
-        candidate = kept[:, 2 * h :]
+        candidate = from_state[:, 2 * h :]
         candidate *= gates[:, :h]
-        candidate += told[:, 2 * h :]
+        candidate += from_input[:, 2 * h :]
         np.tanh(candidate, out=candidate)
         after = before - candidate
         after *= gates[:, h:]
@@ -76,7 +76,7 @@ class Layer:
 class Recurrent:
     """An `Encoder`: histories → queries (S, h + 1) float32, zero for an empty one.
 
-    inputs  (n, m) float32, what the first layer is told of each item
+    inputs  (n, m) float32, the input of each item
     layers  see `Layer`
     """
 
@@ -84,7 +84,7 @@ class Recurrent:
     layers: tuple[Layer, ...]
 
     def start(self, count: int = 1) -> State:
-        """The state of so many sessions that have not begun."""
+        """The initial state of `count` sessions."""
         layers = tuple(np.zeros((count, len(layer.hidden)), dtype=np.float32) for layer in self.layers)
         return State(layers, np.zeros(count, dtype=bool))
 
@@ -109,7 +109,7 @@ class Recurrent:
         return queries
 
     def _walk(self, histories: Sessions, start: int, stop: int, queries: np.ndarray) -> None:
-        """Histories start … stop − 1 → queries. What several of them begin with is walked once."""
+        """Histories start … stop − 1 → queries. Common prefixes are computed once."""
         lengths = histories.lengths[start:stop]
         longest = np.argsort(-lengths, kind="stable")
         firsts = histories.offsets[start:stop][longest]
@@ -117,20 +117,20 @@ class Recurrent:
         node = np.zeros(len(lengths), dtype=np.int64)  # of each history, the state it is in
         state = self.start(1)
         for place in range(int(lengths[0]) if len(lengths) else 0):
-            alive = int(np.searchsorted(-lengths, -place))  # those longer than `place`
+            alive = int(np.searchsorted(-lengths, -place))  # histories longer than `place`
             step = node[:alive] * len(self.inputs) + histories.items[firsts[:alive] + place]
             distinct, node = np.unique(step, return_inverse=True)
             before, rows = np.divmod(distinct, len(self.inputs))
-            state = self._stepped(state, before, rows)
+            state = self._step_nodes(state, before, rows)
             ended = int(np.searchsorted(-lengths, -(place + 1)))
             queries[longest[ended:alive]] = state.queries[node[ended:]]
 
-    def _stepped(self, state: State, before: np.ndarray, rows: np.ndarray) -> State:
-        """The states after items (q,), each from the state of number `before` (q,)."""
+    def _step_nodes(self, state: State, before: np.ndarray, rows: np.ndarray) -> State:
+        """The states after items (q,), each from state number `before` (q,)."""
         parts = []
         for first in range(0, len(rows), _UNITS):
             part = before[first : first + _UNITS]
-            here = State(tuple(layer[part] for layer in state.layers), state.begun[part])
-            parts.append(self.step(here, rows[first : first + _UNITS]))
+            states = State(tuple(layer[part] for layer in state.layers), state.begun[part])
+            parts.append(self.step(states, rows[first : first + _UNITS]))
         layers = tuple(np.concatenate(same) for same in zip(*(p.layers for p in parts), strict=True))
         return State(layers, np.concatenate([p.begun for p in parts]))

@@ -1,8 +1,9 @@
-"""GRU4Rec: a recurrent network walks through a session, and its state says what comes next.
+"""GRU4Rec: the state of a recurrent network over a session predicts the next item.
 
 Hidasi et al. 2016 ("Session-based Recommendations with Recurrent Neural Networks"); Hidasi & Karatzoglou 2018
 ("Recurrent Neural Networks with Top-k Gains for Session-based Recommendations": BPR-max, further negatives); Navon &
-Andrade 2019 (features of tracks as inputs); Hidasi & Czapp 2023 (what third-party versions leave out, and lose by it).
+Andrade 2019 (features of tracks as inputs); Hidasi & Czapp 2023 (features that third-party versions lack, and the
+effect).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from embedrec.vectors.embeddings import Embeddings
 
 @dataclass(frozen=True)
 class GRU4Rec(GRU4RecSettings):
-    """Gated recurrent units over a session; its settings stand in `GRU4RecSettings`."""
+    """Gated recurrent units over a session; see `GRU4RecSettings`."""
 
     def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
         """See `Neural.learner`."""
@@ -37,7 +38,7 @@ class GRU4Rec(GRU4RecSettings):
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> RecurrentModel:
         """The model of its arrays, see `GRU4RecLearner.model`. Raises DataError when they do not fit.
 
-        Sessions are walked without torch.
+        Inference does not need torch.
         """
         units = widths(self.layers, "layers")
         items = shaped(arrays, "items", (len(vocab), units[-1] + 1), self.name)
@@ -70,21 +71,22 @@ class GRU4Rec(GRU4RecSettings):
 
 @dataclass(frozen=True, eq=False)
 class RecurrentModel(VectorModel):
-    """A model of vectors whose queries are states of a recurrent network, so that a live session goes on step by step.
+    """A model of vectors whose queries are states of a recurrent network, so that a live session is advanced step by
+    step.
 
-    An answer is the vector of an item and its bias, a query the state and 1. A state says what comes next: it lies
-    among the item embeddings, but not beside the items it comes from.
+    A result vector is an item vector and its bias; a query is the state and 1. A state predicts the next item: it is in
+    the space of the item embeddings, but not near the items of the history.
     """
 
     recurrent: Recurrent
 
     def start(self, count: int = 1) -> State:
-        """The state of so many sessions that have not begun."""
+        """The initial state of `count` sessions."""
         return self.recurrent.start(count)
 
     def step(self, state: State, rows: np.ndarray) -> State:
-        """The state after one more item a session, whose `queries` (q, d) are to be searched for in `answers`.
+        """The state after one more item a session, whose `queries` (q, d) are searched in `answers`.
 
-        rows  (q,) of the model's vocabulary; −1, an unknown item, leaves a session as it is
+        rows  (q,) of the model's vocabulary; −1, an unknown item, leaves a session unchanged
         """
         return self.recurrent.step(state, rows)

@@ -1,6 +1,6 @@
-"""Session-parallel mini-batches: B sessions side by side, each a step further in every batch.
+"""Session-parallel mini-batches: B sessions in parallel, each advances one step per batch.
 
-Hidasi et al. 2016: a stream whose session has ended takes the next session, and forgets; when there is none left the
+Hidasi et al. 2016: a stream whose session ends takes the next session and resets its state; when none is left, the
 batch shrinks.
 """
 
@@ -15,16 +15,16 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.training.loop import Batch
 
-_BLOCK = 1 << 17  # events dealt at a time: 1 MB
+_BLOCK = 1 << 17  # events of a block: 1 MB
 
 
 @dataclass(frozen=True, eq=False)
 class Streams:
     """The sessions of a training as B streams.
 
-    sessions  of which those of two events or more are dealt
+    sessions  those with two or more events are used
     order     (m,) int64 these sessions, by the time of their first event where there are times
-    count     B, the streams: no more than there are such sessions
+    count     B, the streams: at most as many as such sessions
     """
 
     sessions: Sessions
@@ -41,11 +41,11 @@ class Streams:
 
     @property
     def examples(self) -> int:
-        """Events that have one after them in their session."""
+        """Events that are not the last of their session."""
         return int((self.sessions.lengths[self.order] - 1).sum())
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The event that each stream stands at in each step: (t, B) int64, −1 for none; the event after it is asked."""
+        """The input event of each stream in each step: (t, B) int64, −1 for none; the next event is the target."""
         from embedrec.kernels.session_streams import deal_steps
 
         place, last = np.zeros(self.count, dtype=np.int64), np.zeros(self.count, dtype=np.int64)
@@ -53,16 +53,16 @@ class Streams:
         while left:
             events = np.empty((max(1, _BLOCK // self.count), self.count), dtype=np.int64)
             dealt = deal_steps(self.sessions.offsets, self.order, place, last, dealt, events)
-            there = np.count_nonzero(events >= 0, axis=1)
-            yield events[: np.count_nonzero(there)]
-            left -= int(there.sum())
+            lengths = np.count_nonzero(events >= 0, axis=1)
+            yield events[: np.count_nonzero(lengths)]
+            left -= int(lengths.sum())
 
 
 @dataclass(frozen=True)
 class StreamBatch(Batch):
     """A step of some streams, whose numbers are `each[0]`, ascending.
 
-    streams  how many there were at first; each process keeps its part of them to the end, where their state is
+    streams  the initial number; each process keeps the same part of them, whose states it holds
     """
 
     streams: int = 0

@@ -12,30 +12,30 @@ from embedrec.models.torch_recipe import Neural, widths
 
 @dataclass(frozen=True)
 class GRU4RecSettings(Neural):
-    """Gated recurrent units (Cho et al. 2014) over a session, trained to rank its next item above sampled ones.
+    """Gated recurrent units (Cho et al. 2014) over a session, trained to rank the next item above sampled ones.
 
-    input               what the network is told of an item: "constrained", the vector by which it is ranked as an
-                        answer; "embedding", a vector of its own; "onehot", its row of the input matrix; "content", its
-                        features; "content-mlp", two layers of 64 units over these
+    input               input of the network: "constrained", the output vector of the item; "embedding", a separate
+                        vector; "onehot", its row of the input matrix; "content", its features; "content-mlp", two
+                        layers of 64 units over these
     layers              units of each recurrent layer, as in "256" or "100,100"
     embedding_dim       length of the vectors of input=embedding
     loss                "bpr-max", "bpr" or "cross-entropy"
-    n_sample            negatives drawn for a batch, beside the other targets in it
+    n_sample            negatives drawn for a batch, in addition to its other targets
     sample_alpha        they are drawn in proportion to count ** sample_alpha; 0 is uniform
     elu                 bpr-max: scores go through elu with this parameter; 0 for not
-    bpreg               bpr-max: how much large scores of negatives cost
-    logq                cross-entropy: how much of the logarithm of how often an item is a candidate is taken off its
-                        score, see Hidasi & Czapp 2023; 0 for none
+    bpreg               bpr-max: penalty on large scores of negatives
+    logq                cross-entropy: share of the log expected count of an item as candidate that is subtracted from
+                        its score, see Hidasi & Czapp 2023; 0 for none
     embedding_dropout   share of the numbers of an input that are set to 0 in training
     hidden_dropout      the same for the output of every recurrent layer
-    regularisation      how much squared weights cost, of the items that a batch has
+    regularisation      penalty on squared weights of the items in a batch
     optimizer           "adagrad" (Duchi et al. 2011) or "adam" (Kingma & Ba 2015)
     learning_rate       of all weights
     momentum            of adagrad
-    batch               sessions side by side, each of which gives an example a step
-    epochs, patience, watch, schedule, clip, precision   see `Plan`
+    batch               parallel sessions; each yields one example a step
+    epochs, patience, watch, schedule, clip, precision   see `TrainingSettings`
 
-    The rows of a table that a batch does not name stay as they are, also in their momentum. Raises SettingsError for
+    Rows of a table that a batch does not use stay unchanged, and so does their momentum. Raises SettingsError for
     values that are not allowed.
     """
 

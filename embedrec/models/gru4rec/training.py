@@ -1,4 +1,4 @@
-"""Training of GRU4Rec: its batches, and the model that comes out."""
+"""Training of GRU4Rec: batches, optimizers, and the finished model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.kernels.sampling import alias_table, draw, noise_weights
 from embedrec.models.base import Model
-from embedrec.models.feature_encoder import Coded, catalogue, coded_features
+from embedrec.models.feature_encoder import EncodedFeatures, catalogue, encode_features
 from embedrec.models.gru4rec.network import Network
 from embedrec.models.gru4rec.session_batches import StreamBatch, Streams
 from embedrec.models.gru4rec.settings import GRU4RecSettings
@@ -24,12 +24,12 @@ from embedrec.training.row_adagrad import RowAdagrad
 from embedrec.training.row_adamw import RowAdamW
 from embedrec.vectors.embeddings import Embeddings
 
-_ALIKE = 10  # items whose output vectors a cold item gets the mean of
+_ALIKE = 10  # nearest warm items whose mean output vector a cold item gets
 _DRAWN = 1 << 20  # negatives drawn at a time: 8 MB
 
 
 class GRU4RecLearner:
-    """See `training.loop.Learner`. An example is an event and the one after it in its session."""
+    """See `training.loop.Learner`. An example is an event and the next event of its session."""
 
     def __init__(self, recipe: GRU4RecSettings, sessions: Sessions, *, seed: int) -> None:
         self.recipe, self.seed = recipe, seed
@@ -38,12 +38,12 @@ class GRU4RecLearner:
         self.examples = self.streams.examples
         if not self.examples:
             raise DataError(
-                f"there is no next item to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
-                "sessions need two events"
+                f"no session has two events to learn from ({len(sessions)} sessions, {len(sessions.items)} events): "
+                "prepare sessions of two or more events"
             )
         counts = np.bincount(sessions.items, minlength=len(self.vocab))
         self.cold = counts == 0
-        self.module: nn.Module = Network(recipe, counts, self.streams.count, _coded(recipe, features, counts))
+        self.module: nn.Module = Network(recipe, counts, self.streams.count, _encode(recipe, features, counts))
         self.items = sessions.items.astype(np.int64)
         self.begins = np.zeros(len(sessions.items), dtype=bool)
         self.begins[sessions.offsets[self.streams.order]] = True
@@ -67,8 +67,8 @@ class GRU4RecLearner:
         streams = self.streams.count
         whole = torch.arange(streams)
         for events in self.streams.blocks():
-            there = events >= 0
-            full = int(there.all(axis=1).sum())  # the first steps; streams that have ended stay so
+            active = events >= 0
+            full = int(active.all(axis=1).sum())  # first steps with all streams; an ended stream stays ended
             begins, items, targets = (
                 torch.from_numpy(array[places])
                 for array, places in ((self.begins, events), (self.items, events), (self.items, events + 1))
@@ -77,7 +77,7 @@ class GRU4RecLearner:
                 if t < full:
                     yield StreamBatch((whole, begins[t], items[t], whole), (targets[t], next(samples)), streams)
                 else:
-                    left = torch.from_numpy(np.flatnonzero(there[t]))
+                    left = torch.from_numpy(np.flatnonzero(active[t]))
                     each = (left, begins[t][left], items[t][left], torch.arange(len(left)))
                     yield StreamBatch(each, (targets[t][left], next(samples)), streams)
 
@@ -91,7 +91,7 @@ class GRU4RecLearner:
             yield from torch.from_numpy(rows).view(steps, size)
 
     def model(self) -> Model:
-        """Arrays "items" (n, h + 1), "inputs" but for input=constrained, and those of the layers, see `from_arrays`.
+        """Arrays "items" (n, h + 1), "inputs" unless input=constrained, and those of the layers, see `from_arrays`.
 
         Where there are items without events, "cold" (n,) uint8 marks them; each gets the mean output vector of the
         items whose inputs are nearest to its own.
@@ -105,20 +105,20 @@ class GRU4RecLearner:
         return self.recipe.from_arrays(self.vocab, arrays)
 
 
-def _coded(recipe: GRU4RecSettings, features: Features | None, counts: np.ndarray) -> Coded | None:
-    """What is known of the items, as numbers, where the input needs it. Raises DataError where nothing is known."""
+def _encode(recipe: GRU4RecSettings, features: Features | None, counts: np.ndarray) -> EncodedFeatures | None:
+    """Encoded item features if the input needs them. Raises DataError when the sessions have none."""
     if recipe.input not in ("content", "content-mlp"):
         return None
     if features is None:
         raise DataError(
-            "these sessions know no features of items, which the input needs; prepare them with --item-features, or "
+            "these sessions have no item features, which the input needs; prepare them with --item-features, or "
             "set input=constrained"
         )
-    return coded_features(features, counts > 0)
+    return encode_features(features, counts > 0)
 
 
 def _with_cold(items: np.ndarray, inputs: np.ndarray, cold: np.ndarray) -> np.ndarray:
-    """Output vectors (n, h + 1), those of cold items the mean of some warm items', whose inputs (n, m) are nearest."""
+    """Output vectors (n, h + 1); a cold item gets the mean of the warm items with the nearest inputs (n, m)."""
     warm = np.flatnonzero(~cold)
     known = Embeddings(inputs[warm], Vocab(np.arange(len(warm))), "cosine")
     near = known.search(inputs[cold], min(_ALIKE, len(warm))).rows  # (c, k)

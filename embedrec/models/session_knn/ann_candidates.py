@@ -1,8 +1,8 @@
-"""FAISS proposes the sessions that a session kNN looks at, where there are too many to look through.
+"""FAISS generates the candidates of a session kNN when there are too many sessions to scan.
 
 Sessions become vectors whose cosine is about that of their sets of items (a random projection, see `random_rows`); a
-FAISS index of them, 8 bits a coordinate, finds those near a history, and the session kNN compares and scores them
-exactly. What that costs is measured when the index is built, see `session_ann_check`.
+FAISS index of them, 8 bits a coordinate, returns those near a history, and the session kNN compares and scores them
+exactly. The loss of recall is measured when the index is built, see `ann_recall`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from embedrec.vectors.faiss_file_check import UnknownTypeError, look_through_con
 
 _ARRAYS = ("projection", "faiss", "nprobe")
 _ONCE = Weights(plays="once")
-_FEW = 20_000  # sessions that are looked through without cells
+_FEW = 20_000  # fewer sessions are searched without cells
 
 
 @dataclass(frozen=True, eq=False)
 class SessionAnn:
     """An index of the vectors of S sessions.
 
-    rows    (n, d) float32: what an item adds to the vector of its session
+    rows    (n, d) float32: the contribution of an item to the vector of its session
     faiss   the FAISS index; row s is session s
-    nprobe  cells that a search visits; 0 where there are none
+    nprobe  cells that a search visits; 0 without cells
     """
 
     rows: np.ndarray
@@ -42,7 +42,7 @@ class SessionAnn:
 
     @property
     def cells(self) -> int:
-        """How many cells there are; 0 for none."""
+        """The number of cells; 0 for a flat index."""
         return int(getattr(self.faiss, "nlist", 0))
 
     @classmethod
@@ -59,8 +59,8 @@ class SessionAnn:
         return cls(rows, index, int(isinstance(index, faiss.IndexIVF)))
 
     @classmethod
-    def restored(cls, arrays: Mapping[str, np.ndarray], n: int, size: int) -> SessionAnn:
-        """The index of its arrays, for n items and so many sessions. Raises DataError when they do not fit."""
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], n: int, size: int) -> SessionAnn:
+        """The index of its arrays, for n items and `size` sessions. Raises DataError when they do not fit."""
         import faiss
 
         given, stored, probes = (arrays[name] for name in _ARRAYS)
@@ -75,7 +75,7 @@ class SessionAnn:
             or probes.dtype != np.int64
             or probes[0] < 0
         ):
-            raise DataError("an index of sessions needs its bytes, and how many of its cells are visited")
+            raise DataError("an index of sessions needs its bytes and nprobe")
         stored = np.array(stored)
         try:
             look_through_content(stored, size, "faiss.npy")
@@ -88,16 +88,16 @@ class SessionAnn:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """What `restored` takes: "projection" (n, d) float32, "faiss" (bytes,) uint8, "nprobe" (1,) int64."""
+        """What `from_arrays` takes: "projection" (n, d) float32, "faiss" (bytes,) uint8, "nprobe" (1,) int64."""
         import faiss
 
         stored = faiss.serialize_index(self.faiss)
         return dict(zip(_ARRAYS, (self.rows, stored, np.array([self.nprobe])), strict=True))
 
-    def refilled(self, sessions: Sessions, *, seed: int) -> SessionAnn:
-        """The same cells with other sessions in them, whose vocabulary begins with the same items.
+    def refill(self, sessions: Sessions, *, seed: int) -> SessionAnn:
+        """The same cells filled with other sessions, whose vocabulary begins with the same items.
 
-        New items get random signs, and no company.
+        New items get random signs only.
         """
         import faiss
 
@@ -118,11 +118,11 @@ class SessionAnn:
 
         queries = unit(weighted_encoder(self.rows, _ONCE)(histories))
         parameters = faiss.SearchParametersIVF(nprobe=self.nprobe) if self.nprobe else None  # type: ignore[call-arg]
-        _, found = self.faiss.search(queries, count, params=parameters)
-        return found.astype(np.int32)
+        _, rows = self.faiss.search(queries, count, params=parameters)
+        return rows.astype(np.int32)
 
 
 def _vectors(rows: np.ndarray, sessions: Sessions) -> Callable[[Any], np.ndarray]:
-    """Numbers of sessions (m,), or a slice → their unit vectors (m, d) float32. Each item counts once."""
+    """Rows of sessions (m,), or a slice → their unit vectors (m, d) float32. Each item counts once."""
     encode, everyone = weighted_encoder(rows, _ONCE), np.arange(len(sessions))
-    return lambda some: unit(encode(sessions.take(everyone[some])))
+    return lambda chunk: unit(encode(sessions.take(everyone[chunk])))

@@ -1,4 +1,4 @@
-"""What it costs that FAISS proposes: the newest sessions are asked for, with and without it."""
+"""Recall of FAISS candidates, measured on the newest sessions, with and without FAISS."""
 
 from __future__ import annotations
 
@@ -13,89 +13,92 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.models.base import Arrays
 from embedrec.models.session_knn.ann_candidates import SessionAnn
-from embedrec.models.session_knn.model import Proposals, SessionKnnModel
+from embedrec.models.session_knn.model import CandidateSource, SessionKnnModel
 from embedrec.models.session_knn.store import SessionStore
 
-NEAREST = 100  # neighbours that ought to be proposed
-_TARGET = 0.95  # share of them that are
+NEAREST = 100  # neighbours that ought to be candidates
+_TARGET = 0.95  # share of them that must be
 _ASKED = 1000  # sessions
 _K = 20
 
 
-class Restore(Protocol):
-    """Makes the model of a recipe with some other settings."""
+class BuildModel(Protocol):
+    """Builds the model of a recipe with changed settings."""
 
     def __call__(self, arrays: Arrays, **changes: Any) -> SessionKnnModel: ...
 
 
-def checked(
-    restore: Restore, proposed: int, vocab: Vocab, arrays: Arrays, ann: SessionAnn, *, seed: int
+def tune_probes(
+    build: BuildModel, count: int, vocab: Vocab, arrays: Arrays, ann: SessionAnn, *, seed: int
 ) -> tuple[SessionAnn, dict[str, Any]]:
-    """The index with as many cells a search as it takes, and what was measured.
+    """The index with nprobe tuned, and the measurements.
 
-    The newest sessions, a thousand or a tenth of all, are taken away; a part of each is the history, the next item the
-    target. Cells are doubled until .95 of the 100 nearest sessions are found, or a quarter of all is visited; another
-    session that is as similar is as good.
+    The newest sessions, 1,000 or a tenth of all, are held out; a prefix of each is the history, the next item the
+    target. nprobe is doubled until .95 of the 100 nearest sessions are candidates, or a quarter of the cells is
+    visited; another session of equal similarity counts too.
 
-    Returns the facts "asked", "candidates", "nprobe", "nearest_found" (share of the 100 most similar of all sessions
-    that are proposed), "recall@20", "mrr@20" with proposals, "recall@20_lists", "mrr@20_lists" without, "query_ms".
+    count  candidates that FAISS generates
+
+    Returns the measurements "asked" (test cases), "candidates", "nprobe", "nearest_found" (share of the 100 nearest of
+    all sessions that are candidates), "recall@20", "mrr@20" with FAISS, "recall@20_lists", "mrr@20_lists" without,
+    "query_ms".
     """
-    store = SessionStore.restored(arrays, len(vocab))
+    store = SessionStore.from_arrays(arrays, len(vocab))
     keep = np.ones(len(store), dtype=bool)
     keep[len(store) - min(_ASKED, len(store) // 10) :] = False
-    histories, targets = _questions(store, keep, vocab, np.random.default_rng(seed))
-    facts: dict[str, Any] = {"asked": len(targets), "candidates": proposed}
+    histories, targets = _test_cases(store, keep, vocab, np.random.default_rng(seed))
+    measurements: dict[str, Any] = {"asked": len(targets), "candidates": count}
     if not len(targets):
-        return ann, {**facts, "nprobe": ann.nprobe}
-    rest = dict(arrays) | store.where(keep).arrays
-    lists = restore(rest, candidates="lists")
-    everyone = restore(rest, candidates="lists", sample=0)
+        return ann, {**measurements, "nprobe": ann.nprobe}
+    remaining = dict(arrays) | store.filter(keep).arrays
+    lists = build(remaining, candidates="lists")
+    everyone = build(remaining, candidates="lists", sample=0)
     nearest = min(NEAREST, int(keep.sum()))
     exact = everyone.neighbours(histories, nearest)[1]
     while True:
-        model = _proposing(lists, ann, proposed, keep)
-        found = _share(model.neighbours(histories, nearest)[1], exact)
-        if found >= _TARGET or 4 * ann.nprobe >= ann.cells:
+        model = _with_candidates(lists, ann, count, keep)
+        recall_of_nearest = _neighbour_recall(model.neighbours(histories, nearest)[1], exact)
+        if recall_of_nearest >= _TARGET or 4 * ann.nprobe >= ann.cells:
             break
         ann = replace(ann, nprobe=2 * ann.nprobe)
     started = perf_counter()
     model.recommend(histories, min(_K, len(vocab)))
     seconds = perf_counter() - started
-    facts |= {"nprobe": ann.nprobe, "nearest_found": round(found, 4)}
-    for asked, name in ((model, ""), (lists, "_lists")):
-        recall, mrr = _quality(asked, histories, targets, exclude_seen=not (store.items < 0).any())
-        facts |= {f"recall@{_K}{name}": round(recall, 4), f"mrr@{_K}{name}": round(mrr, 4)}
-    return ann, {**facts, "query_ms": round(1000 * seconds / len(targets), 3)}
+    measurements |= {"nprobe": ann.nprobe, "nearest_found": round(recall_of_nearest, 4)}
+    for variant, name in ((model, ""), (lists, "_lists")):
+        recall, mrr = _quality(variant, histories, targets, exclude_seen=not (store.items < 0).any())
+        measurements |= {f"recall@{_K}{name}": round(recall, 4), f"mrr@{_K}{name}": round(mrr, 4)}
+    return ann, {**measurements, "query_ms": round(1000 * seconds / len(targets), 3)}
 
 
-def _questions(
+def _test_cases(
     store: SessionStore, keep: np.ndarray, vocab: Vocab, rng: np.random.Generator
 ) -> tuple[Sessions, np.ndarray]:
-    """Of every session taken away with two events, the first ones and the row of the next: histories, (q,) targets."""
+    """A random prefix of each held-out session and the row of its next item: histories, (q,) targets."""
     sessions = store.sessions(vocab)
-    asked = np.flatnonzero(~keep & (sessions.lengths > 1))
-    lengths = rng.integers(1, sessions.lengths[asked])
-    return sessions.take(asked, lengths), sessions.items[sessions.offsets[asked] + lengths]
+    chosen = np.flatnonzero(~keep & (sessions.lengths > 1))
+    lengths = rng.integers(1, sessions.lengths[chosen])
+    return sessions.take(chosen, lengths), sessions.items[sessions.offsets[chosen] + lengths]
 
 
-def _proposing(model: SessionKnnModel, ann: SessionAnn, count: int, keep: np.ndarray) -> SessionKnnModel:
-    """A model of the sessions of a mask that stand first, to which an index of all proposes."""
+def _with_candidates(model: SessionKnnModel, ann: SessionAnn, count: int, keep: np.ndarray) -> SessionKnnModel:
+    """A model of the sessions of a mask, which are the first ones, with candidates from an index of all sessions."""
 
-    def propose(histories: Sessions, count: int) -> np.ndarray:
-        found = ann.near(histories, min(count + int((~keep).sum()), len(keep)))
-        gone = (found < 0) | ~keep[found]
-        order = np.argsort(gone, axis=1, kind="stable")[:, :count]  # the nearest that are left
-        return np.where(gone, np.int32(-1), found)[np.arange(len(found))[:, None], order]
+    def generate(histories: Sessions, count: int) -> np.ndarray:
+        nearest = ann.near(histories, min(count + int((~keep).sum()), len(keep)))
+        gone = (nearest < 0) | ~keep[nearest]
+        order = np.argsort(gone, axis=1, kind="stable")[:, :count]  # the nearest that are kept
+        return np.where(gone, np.int32(-1), nearest)[np.arange(len(nearest))[:, None], order]
 
-    return replace(model, proposals=Proposals(propose, count))
+    return replace(model, candidate_source=CandidateSource(generate, count))
 
 
-def _share(found: np.ndarray, exact: np.ndarray) -> float:
-    """Share of the similarities (q, k) of the nearest sessions that are reached, −inf for missing."""
-    there = np.isfinite(exact)
-    last = np.where(there, exact, np.inf).min(axis=1, keepdims=True)  # (q, 1)
-    reached = (found >= last * (1 - 1e-9)).sum(axis=1)
-    return float(np.minimum(reached, there.sum(axis=1)).sum() / max(1, there.sum()))
+def _neighbour_recall(similarities: np.ndarray, exact: np.ndarray) -> float:
+    """Share of the exact similarities (q, k), −inf for missing, that are reached."""
+    exists = np.isfinite(exact)
+    last = np.where(exists, exact, np.inf).min(axis=1, keepdims=True)  # (q, 1)
+    reached = (similarities >= last * (1 - 1e-9)).sum(axis=1)
+    return float(np.minimum(reached, exists.sum(axis=1)).sum() / max(1, exists.sum()))
 
 
 def _quality(

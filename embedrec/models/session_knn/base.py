@@ -1,4 +1,4 @@
-"""What the recipes of all session kNNs share: which sessions are kept, and the inverted index of them."""
+"""The base of all session kNN recipes: fitting, and the inverted index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from embedrec.errors import DataError
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays
 from embedrec.models.session_knn.ann_candidates import SessionAnn
-from embedrec.models.session_knn.model import NO_SESSIONS, Proposals, SessionKnnModel
+from embedrec.models.session_knn.model import NO_SESSIONS, CandidateSource, SessionKnnModel
 from embedrec.models.session_knn.settings import SessionKnnSettings
 from embedrec.models.session_knn.store import SessionStore
 from embedrec.progress import Report, quiet
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionKnn(SessionKnnSettings):
-    """A recipe of session kNN; its settings stand in `SessionKnnSettings`."""
+    """A recipe of session kNN; see `SessionKnnSettings`."""
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> SessionKnnModel:
         """Build the index.
 
-        seed     of samples and items that are drawn, where a variant draws, and of session vectors
-        threads  how many answer a batch; the answers do not depend on it
-        report   where FAISS proposes, report("progress", done=, total=, unit="vectors") and, once, what that costs:
-                 report("candidates", …) with the facts of `session_ann_check.checked`
+        seed     of random samples and items, if a variant draws any, and of session vectors
+        threads  threads of a batch; results do not depend on it
+        report   with candidates=ann: report("progress", done=, total=, unit="vectors") and, once,
+                 report("candidates", …) with the measurements of `ann_recall.tune_probes`
 
         Raises DataError or SettingsError when the sessions lack times, weights or kinds that the settings need.
         """
@@ -42,79 +42,83 @@ class SessionKnn(SessionKnnSettings):
         if self.draws:
             arrays["seed"] = np.array([seed], dtype=np.int64)
         if self.candidates == "ann":
-            from embedrec.models.session_knn.ann_recall import checked
+            from embedrec.models.session_knn.ann_recall import tune_probes
 
             ann = SessionAnn.of(store.sessions(sessions.vocab), self.dim, seed=seed, report=report)
-            ann, facts = checked(
+            ann, measurements = tune_probes(
                 lambda arrays, **changes: (
                     replace(self, **changes).from_arrays(sessions.vocab, arrays).with_threads(threads)
                 ),
-                self.proposed,
+                self.candidate_count,
                 sessions.vocab,
                 arrays,
                 ann,
                 seed=seed,
             )
-            report("candidates", **facts)
+            report("candidates", **measurements)
             arrays |= ann.arrays
         return self.from_arrays(sessions.vocab, arrays).with_threads(threads)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> SessionKnnModel:
         """The model of the arrays of a `SessionStore`. Raises DataError when they do not fit together."""
-        store, way = SessionStore.restored(arrays, len(vocab)), self.way()
+        store, formula = SessionStore.from_arrays(arrays, len(vocab)), self.formula()
         if self.draws:
             if arrays["seed"].shape != (1,) or arrays["seed"].dtype != np.int64:
-                raise DataError(f"a sample that is drawn needs one seed, but was given shape {arrays['seed'].shape}")
-            way = way._replace(seed=int(arrays["seed"][0]))
-        # without a sample there are as many candidates as sessions; the kernels know no difference
-        way = way._replace(sample=way.sample or max(1, len(store)))
-        model = SessionKnnModel(self, vocab, arrays, _indexed(self, store, way, len(vocab)), way, self.again)
+                raise DataError(f"a random sample needs one seed, but was given shape {arrays['seed'].shape}")
+            formula = formula._replace(seed=int(arrays["seed"][0]))
+        # sample=0 means all sessions; the kernels need the number
+        formula = formula._replace(sample=formula.sample or max(1, len(store)))
+        model = SessionKnnModel(
+            self, vocab, arrays, _build_index(self, store, formula, len(vocab)), formula, self.rebuild
+        )
         if self.candidates == "lists":
             return model
-        ann, found = SessionAnn.restored(arrays, len(vocab), len(store)), self.found(store)
+        ann, eligible = SessionAnn.from_arrays(arrays, len(vocab), len(store)), self.eligible(store)
 
-        def propose(histories: Sessions, count: int) -> np.ndarray:
+        def generate(histories: Sessions, count: int) -> np.ndarray:
             near = ann.near(histories, count)
-            return near if found is None else np.where(found[near], near, np.int32(-1))
+            return near if eligible is None else np.where(eligible[near], near, np.int32(-1))
 
-        return replace(model, proposals=Proposals(propose, self.proposed))
+        return replace(model, candidate_source=CandidateSource(generate, self.candidate_count))
 
-    def again(self, model: SessionKnnModel, vocab: Vocab, store: SessionStore) -> SessionKnnModel:
+    def rebuild(self, model: SessionKnnModel, vocab: Vocab, store: SessionStore) -> SessionKnnModel:
         """A model of this recipe with other sessions: `vocab` begins with its items."""
         arrays = dict(model.arrays) | store.arrays
         if self.candidates == "ann":
-            ann = SessionAnn.restored(arrays, len(model.vocab), len(model.arrays["numbers"]))
-            arrays |= ann.refilled(store.sessions(vocab), seed=len(model.vocab)).arrays
+            ann = SessionAnn.from_arrays(arrays, len(model.vocab), len(model.arrays["numbers"]))
+            arrays |= ann.refill(store.sessions(vocab), seed=len(model.vocab)).arrays
         return self.from_arrays(vocab, arrays).with_threads(model.threads)
 
 
-def _indexed(recipe: SessionKnn, store: SessionStore, way: KnnFormula, n: int) -> Index:
-    """The inverted index of a store, and what else the way looks up."""
+def _build_index(recipe: SessionKnn, store: SessionStore, formula: KnnFormula, n: int) -> Index:
+    """The inverted index of a store, and the other columns that the formula reads."""
     from embedrec.kernels import session_formulas as kernels
     from embedrec.kernels.inverted_index import posted, sizes_of
 
-    found = recipe.found(store)
+    eligible = recipe.eligible(store)
     everyone = np.zeros(0, dtype=np.bool_)
-    counted = way.weight == kernels.W_COUNT
-    # what a list holds beyond the newest `sample` sessions is never looked at
-    cut = way.sampling == kernels.NEWEST and not counted
-    most = way.sample if cut else max(1, len(store.items))
+    counted = formula.weight == kernels.W_COUNT
+    # postings beyond the newest `sample` sessions are never read
+    cut = formula.sampling == kernels.NEWEST and not counted
+    most = formula.sample if cut else max(1, len(store.items))
     offsets, items = locked(store.offsets), locked(store.items)
-    starts, postings, held = posted(offsets, items, n, locked(everyone if found is None else found), counted, most)
+    starts, postings, held = posted(
+        offsets, items, n, locked(everyone if eligible is None else eligible), counted, most
+    )
     sizes = np.zeros(0, dtype=np.int32)
-    if way.similarity != kernels.S_VEC:
+    if formula.similarity != kernels.S_VEC:
         sizes = sizes_of(offsets, items, n, counted)
     followed, followers = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
     if recipe.followers_only:
         followed, followers = _followers(store, n)
     nearness = recipe.nearness(int(np.diff(store.offsets).max(initial=1)))
-    times = store.times if way.fade > 0 and store.times is not None else NO_SESSIONS
+    times = store.times if formula.fade > 0 and store.times is not None else NO_SESSIONS
     columns = (starts, postings, sizes, times, recipe.factors(store, held), followed, followers, nearness)
     return kernels.Index(offsets, items, *map(locked, columns))
 
 
 def _followers(store: SessionStore, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Items that come directly after each item: starts (n+1,) int64 and rows int32, each once an item."""
+    """The distinct items directly after each item: starts (n+1,) int64 and rows int32."""
     rows = np.maximum(store.items, ~store.items).astype(np.int64)
     inside = np.ones(len(rows), dtype=bool)  # whether the event before is of the same session
     inside[store.offsets[:-1][np.diff(store.offsets) > 0]] = False

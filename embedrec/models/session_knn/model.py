@@ -1,9 +1,9 @@
-"""Session kNN: the nearest past sessions say what comes next.
+"""Session kNN: the most similar past sessions predict the next item.
 
-Jannach & Ludewig 2017 ("When Recurrent Neural Networks meet the Neighborhood for Session-Based Recommendation"). Of the
-sessions that share an item with the history, some are candidates, the most similar of them are neighbours, and their
-items are scored by what the neighbours are worth. Here is the model, which is the training sessions and an inverted
-index of them; the variants stand in `session_knn_recipes` and `wsknn`.
+Jannach & Ludewig 2017 ("When Recurrent Neural Networks meet the Neighborhood for Session-Based Recommendation"). Some
+of the sessions that share an item with the history are candidates; the most similar candidates are the neighbours;
+their items are scored by the weights of the neighbours. The model is the training sessions and an inverted index of
+them; the recipes are in `variants` and `wsknn`.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ if TYPE_CHECKING:
     from embedrec.models.session_knn.settings import SessionKnnSettings
 
 NO_SESSIONS = np.zeros(0, dtype=np.int64)
-_PART = 256  # histories that a thread answers before it takes more
-_PROPOSED = 4096  # histories whose candidates are proposed at a time
+_PART = 256  # histories of one task of a thread
+_PROPOSED = 4096  # histories whose candidates are generated at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Proposals:
-    """Where candidates come from instead of the inverted index.
+class CandidateSource:
+    """A source of candidates other than the inverted index.
 
-    propose  histories (q sessions), count → (q, ≤ count) int32: sessions by their place in the model's arrays, each
-             once, −1 for missing; those that share no item with the history are no candidates
-    count    how many are asked for
+    generate  histories (q sessions), count → (q, ≤ count) int32: sessions by their place in the model's arrays, each
+             once, −1 for missing; sessions that share no item with the history are ignored
+    count     how many to generate
     """
 
-    propose: Callable[[Sessions, int], np.ndarray]
+    generate: Callable[[Sessions, int], np.ndarray]
     count: int
 
 
 @dataclass(frozen=True, eq=False)
 class SessionKnnModel:
-    """The training sessions, which answer. An empty history, or one of unknown items, has no neighbours and no answers:
-    all results are missing; a history with few neighbours has fewer than k. Items that no neighbour holds are missing.
+    """A model of the training sessions. An empty history, or one of unknown items, has no neighbours and no results; a
+    history with few neighbours has fewer than k. Only items of neighbours are results.
 
     arrays     what a `SessionStore` keeps: "offsets" (S+1,) int64, "items" (E,) int32, "numbers" (S,) int32 and, where
                the sessions or the variant have them, "times", "weights", "found" (S,)
-    index      the inverted index, and what is derived from the sessions beside it
-    way        the formulas
+    index      the inverted index, and other columns derived from the sessions
+    formula    the similarity and scoring formulas
     rebuild    model, vocabulary that begins with its items, store → a model of the same recipe of other sessions
-    threads    how many answer a batch of histories
-    proposals  where candidates come from, None for the index
+    threads    threads of a batch of histories
+    candidate_source  where candidates come from; None for the inverted index
     """
 
     PARTIAL: ClassVar[bool] = True
@@ -66,14 +66,14 @@ class SessionKnnModel:
     vocab: Vocab
     arrays: Arrays
     index: Index
-    way: KnnFormula
+    formula: KnnFormula
     rebuild: Callable[[SessionKnnModel, Vocab, SessionStore], SessionKnnModel]
     threads: int = 1
-    proposals: Proposals | None = None
-    pads: deque[Scratch] = field(default_factory=deque, repr=False)  # scratch, one for every thread at work
+    candidate_source: CandidateSource | None = None
+    pads: deque[Scratch] = field(default_factory=deque, repr=False)  # scratch memory, one for each active thread
 
     def with_threads(self, threads: int) -> SessionKnnModel:
-        """The same model, answering batches with so many threads. Raises SettingsError when there are none."""
+        """The same model with `threads` threads for a batch. Raises SettingsError when threads is below 1."""
         if threads < 1:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
         return replace(self, threads=threads)
@@ -81,8 +81,8 @@ class SessionKnnModel:
     def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`.
 
-        Sums are made in float64 and compared as float32. Where the settings let sessions fade with their age, a history
-        is as late as its last event; one without times is as late as the newest training session.
+        Sums are float64, compared as float32. For decay by session age, the time of a history is that of its last
+        event; without times, that of the newest training session.
         """
         rows, scores = self._answers(histories, k, exclude_seen, single=True)
         return TopK(rows, scores, self.vocab)
@@ -90,30 +90,32 @@ class SessionKnnModel:
     def weights(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """As `recommend`, in double precision: rows (S, k) int64 and scores (S, k) float64, −1 and −inf for missing.
 
-        Scores are compared, and given, to 40 bits (1 in 10¹²); those that are equal so far stand by rising row.
+        Scores are compared, and returned, to 40 bits (1 in 10¹²); equal ones are ordered by row.
         """
         return self._answers(histories, k, exclude_seen, single=False)
 
     def neighbours(self, histories: Sessions, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k most similar training sessions of each history: numbers (S, k) int64 and similarities (S, k) float64.
 
-        Numbers say which of the sessions that were given to `fit` it is, from 0; −1 and −inf for missing. Best first,
-        ties by recency; only sessions with a similarity above 0 among the `sample` candidates.
+        A number is the position of the session in the data of `fit`, from 0; −1 and −inf for missing. Best first, ties
+        by recency; only sessions with a similarity above 0 among the `sample` candidates.
         Raises SettingsError when k is not in 1 … number of training sessions.
         """
         from embedrec.kernels.session_knn import nearest
 
         numbers = self.arrays["numbers"]
         if not 1 <= k <= len(numbers):
-            raise SettingsError(f"k must lie between 1 and the {len(numbers)} sessions there are, but is {k}")
+            raise SettingsError(f"k must lie between 1 and the {len(numbers)} training sessions, but is {k}")
         histories = histories.reindex(self.vocab)
         rows = np.full((len(histories), k), -1, dtype=np.int64)
         scores = np.full((len(histories), k), -np.inf)
         offsets, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
 
-        def run(part: slice, proposed: np.ndarray, pad: Scratch) -> None:
+        def run(part: slice, candidates: np.ndarray, pad: Scratch) -> None:
             ends = slice(part.start, part.stop + 1)
-            nearest(self.index, self.way, offsets[ends], items, now[part], proposed, pad, rows[part], scores[part])
+            nearest(
+                self.index, self.formula, offsets[ends], items, now[part], candidates, pad, rows[part], scores[part]
+            )
 
         self._each(histories, run)
         return np.where(rows < 0, -1, numbers[rows]), scores
@@ -127,60 +129,60 @@ class SessionKnnModel:
         *,
         exclude_seen: bool = True,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Where the best target of each history stands if only so many neighbours are listened to: three (S, g) int64.
+        """The position of the best target of each history for several numbers of neighbours: three (S, g) int64.
 
-        offsets, targets  (S+1,), (T,) int64: the targets of each history, rows; −1 is never answered
+        offsets, targets  (S+1,), (T,) int64: the targets of each history, rows; −1 is never a result
         sizes             g ascending numbers of neighbours
 
-        Of the items that `recommend` of a model of so many neighbours answers: how many have a higher score than the
-        best of the targets, how many have its score, and how many of the latter are targets; 0 of them where no target
-        is answered. Candidates are looked for once. Raises SettingsError for a model that fills its lists at random.
+        Among the results of `recommend` with that many neighbours: how many score higher than the best target, how many
+        score the same, and how many of the latter are targets; 0 if no target is a result. Candidates are searched
+        once. Raises SettingsError for a model that fills its lists at random.
         """
         from embedrec.kernels.session_knn_grid import stand
 
         if self.recipe.fills:
-            raise SettingsError(f"{self.recipe.name} fills its lists at random, so that its answers have no rank")
-        way = self.way._replace(neighbours=int(sizes[-1]))
+            raise SettingsError(f"{self.recipe.name} fills its lists with random items, so its results have no rank")
+        formula = self.formula._replace(neighbours=int(sizes[-1]))
         histories, include_seen = histories.reindex(self.vocab), self.recipe.includes_seen(exclude_seen)
         higher, equal, own = np.zeros((3, len(histories), len(sizes)), dtype=np.int64)
         starts, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
         ends, wanted, many = locked(offsets), locked(targets), locked(np.array(sizes, dtype=np.int64))
 
-        def run(part: slice, proposed: np.ndarray, pad: Scratch) -> None:
+        def run(part: slice, candidates: np.ndarray, pad: Scratch) -> None:
             to = slice(part.start, part.stop + 1)
-            asked = (starts[to], items, now[part], proposed, ends[to], wanted, many, include_seen)
-            stand(self.index, way, *asked, pad, higher[part], equal[part], own[part])
+            arguments = (starts[to], items, now[part], candidates, ends[to], wanted, many, include_seen)
+            stand(self.index, formula, *arguments, pad, higher[part], equal[part], own[part])
 
         self._each(histories, run)
         return higher, equal, own
 
     def update(self, sessions: Sessions) -> SessionKnnModel:
-        """The model of the training sessions and these newer ones; the same as a fresh `fit` of both, in this order,
-        but that FAISS, where it proposes, keeps its cells.
+        """The model of the training sessions and newer ones; the same as a new `fit` of both, in this order, except
+        that a FAISS index keeps its cells.
 
-        Their numbers go on from the last. Items that the model does not know come at the end of its vocabulary.
-        Raises DataError when they lack times, weights or kinds that the others have.
+        New sessions are numbered after the old ones; new items are appended to the vocabulary. Raises DataError when
+        the new sessions lack times, weights or kinds that the old ones have.
         """
-        vocab = _grown(self.vocab, sessions)
-        store = SessionStore.restored(self.arrays, len(self.vocab)).joined(self.recipe.store(sessions.reindex(vocab)))
+        vocab = _extend(self.vocab, sessions)
+        store = SessionStore.from_arrays(self.arrays, len(self.vocab)).join(self.recipe.store(sessions.reindex(vocab)))
         return self.rebuild(self, vocab, store)
 
     def aged(self, *, before_ms: int | None = None, newest: int | None = None) -> SessionKnnModel:
-        """The model without old sessions: without those whose time is before a moment, or with the newest n only.
+        """The model without the sessions before a time in ms, or with the `newest` sessions only.
 
-        The same as a fresh `fit` of the others, which are numbered anew; the vocabulary stays as it is.
-        Raises SettingsError unless one of both is given, or when the sessions have no times to compare.
+        The same as a new `fit` of the remaining sessions, which are renumbered; the vocabulary stays the same. Raises
+        SettingsError unless exactly one is given, and for before_ms when the sessions have no times.
         """
         if (before_ms is None) == (newest is None):
-            raise SettingsError("say which sessions are too old: either before_ms or newest must be given")
-        store = SessionStore.restored(self.arrays, len(self.vocab))
+            raise SettingsError("either before_ms or newest must be given, and not both")
+        store = SessionStore.from_arrays(self.arrays, len(self.vocab))
         if before_ms is not None:
             if store.times is None:
-                raise SettingsError("the model's sessions have no times; say how many are kept with newest")
+                raise SettingsError("the model's sessions have no times; use newest")
             keep = store.times >= before_ms
         else:
             keep = store.newest(max(0, newest or 0))
-        return self.rebuild(self, self.vocab, store.where(keep))
+        return self.rebuild(self, self.vocab, store.filter(keep))
 
     def _answers(
         self, histories: Sessions, k: int, exclude_seen: bool, *, single: bool
@@ -193,37 +195,41 @@ class SessionKnnModel:
         scores = np.full((len(histories), k), -np.inf)
         offsets, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
 
-        def run(part: slice, proposed: np.ndarray, pad: Scratch) -> None:
+        def run(part: slice, candidates: np.ndarray, pad: Scratch) -> None:
             ends = slice(part.start, part.stop + 1)
-            asked = (offsets[ends], items, now[part], proposed, include_seen, single)
-            answer(self.index, self.way, *asked, pad, rows[part], scores[part])
+            arguments = (offsets[ends], items, now[part], candidates, include_seen, single)
+            answer(self.index, self.formula, *arguments, pad, rows[part], scores[part])
 
         self._each(histories, run)
         if self.recipe.fills:
-            _fill(histories, len(self.vocab), self.way.seed, include_seen, rows, scores)
+            _fill(histories, len(self.vocab), self.formula.seed, include_seen, rows, scores)
         return rows, scores
 
     def _each(self, histories: Sessions, run: Callable[[slice, np.ndarray, Scratch], None]) -> None:
-        """Run parts of the histories, each with what is proposed for it, (q, c) int32 rows, and a scratch pad."""
-        step = max(1, len(histories)) if self.proposals is None else _PROPOSED
+        """Run parts of the histories, each with its candidates, (q, c) int32 rows, and scratch memory."""
+        step = max(1, len(histories)) if self.candidate_source is None else _PROPOSED
         for start in range(0, len(histories), step):
             block = slice(start, min(start + step, len(histories)))
-            proposed = self._proposed(histories, block)
+            candidates = self._candidates(histories, block)
 
-            def part(part: slice, pad: Scratch, start: int = start, proposed: np.ndarray = proposed) -> None:
-                run(part, proposed[part.start - start : part.stop - start], pad)
+            def part(part: slice, pad: Scratch, start: int = start, candidates: np.ndarray = candidates) -> None:
+                run(part, candidates[part.start - start : part.stop - start], pad)
 
             self._in_parts(block, part)
 
-    def _proposed(self, histories: Sessions, block: slice) -> np.ndarray:
-        """The candidates of a block of histories: (q, c) int32 rows, −1 for none; c is 0 where the index is asked."""
-        if self.proposals is None:
+    def _candidates(self, histories: Sessions, block: slice) -> np.ndarray:
+        """The candidates of a block of histories: (q, c) int32 rows, −1 for none; c is 0 without a candidate source."""
+        if self.candidate_source is None:
             return locked(np.empty((block.stop - block.start, 0), dtype=np.int32))
-        asked = histories.take(np.arange(block.start, block.stop))
-        return locked(self.proposals.propose(asked, max(1, min(self.proposals.count, len(self.arrays["numbers"])))))
+        queries = histories.take(np.arange(block.start, block.stop))
+        return locked(
+            self.candidate_source.generate(
+                queries, max(1, min(self.candidate_source.count, len(self.arrays["numbers"])))
+            )
+        )
 
     def _in_parts(self, block: slice, run: Callable[[slice, Scratch], None]) -> None:
-        """Run parts of a block of histories, each with a scratch pad that no other thread uses."""
+        """Run parts of a block of histories, each with scratch memory that no other thread uses."""
 
         def alone(part: slice) -> None:
             from embedrec.kernels.session_formulas import new_pad
@@ -248,29 +254,29 @@ class SessionKnnModel:
         """The time of each history in ms: (S,) int64."""
         times = self.arrays.get("times", NO_SESSIONS)
         now = np.full(len(histories), times[-1] if len(times) else 0, dtype=np.int64)
-        if self.way.fade > 0 and histories.times is not None:
-            some = histories.lengths > 0
-            now[some] = histories.times[histories.offsets[1:][some] - 1]
+        if self.formula.fade > 0 and histories.times is not None:
+            nonempty = histories.lengths > 0
+            now[nonempty] = histories.times[histories.offsets[1:][nonempty] - 1]
         return now
 
 
 def _fill(histories: Sessions, n: int, seed: int, include_seen: bool, rows: np.ndarray, scores: np.ndarray) -> None:
-    """Write random other items, score 0, where rows (q, k) are missing; a longer list begins as a shorter one."""
+    """Fill missing rows (q, k) with random other items, score 0; a shorter list is the start of a longer one."""
     from embedrec.kernels.first_unseen import shuffle
     from embedrec.kernels.topk import empty_best
 
     k = rows.shape[1]
-    others, places = empty_best(len(rows), min(2 * k, n))  # k of them at most are answers already
+    others, places = empty_best(len(rows), min(2 * k, n))  # at most k of them are results already
     shuffle(histories.offsets, histories.items, n, seed, include_seen, others, places)
     for q in np.flatnonzero(rows[:, -1] < 0):
-        there = int((rows[q] >= 0).sum())
-        more = others[q][(others[q] >= 0) & ~np.isin(others[q], rows[q, :there])][: k - there]
-        rows[q, there : there + len(more)] = more
-        scores[q, there : there + len(more)] = 0.0
+        count = int((rows[q] >= 0).sum())
+        more = others[q][(others[q] >= 0) & ~np.isin(others[q], rows[q, :count])][: k - count]
+        rows[q, count : count + len(more)] = more
+        scores[q, count : count + len(more)] = 0.0
 
 
-def _grown(vocab: Vocab, sessions: Sessions) -> Vocab:
-    """The vocabulary with the items of these sessions that it lacks, and with their mentions counted."""
+def _extend(vocab: Vocab, sessions: Sessions) -> Vocab:
+    """The vocabulary extended by new items of these sessions, and with their mentions counted."""
     used = np.bincount(sessions.items, minlength=len(sessions.vocab))
     at = vocab.rows_of(sessions.vocab.ids)
     new = np.flatnonzero((at < 0) & (used > 0))

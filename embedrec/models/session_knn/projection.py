@@ -1,8 +1,8 @@
 """Session vectors whose cosine is that of session kNN: rows of the session–item matrix in fewer dimensions.
 
 Johnson & Lindenstrauss 1984 (random projections keep distances); Achlioptas 2003 (of signs, two thirds of them zero);
-Cremonesi, Koren & Turrin 2010 (PureSVD). An index of such vectors finds nearest sessions where there are too many to
-look through, see `SessionKnnModel.through`.
+Cremonesi, Koren & Turrin 2010 (PureSVD). An index of such vectors finds the nearest sessions when there are too many to
+scan, see `ann_candidates`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from embedrec.vectors.exact_search import unit
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-_BLOCK = 1 << 16  # sessions whose vectors are held at a time
-_ROUNDS = 2  # fewer bring less together; after more, a handful of directions are left
+_BLOCK = 1 << 16  # sessions at a time
+_ROUNDS = 2  # fewer smooth less; more collapse to a handful of directions
 _SHARE = np.float32(0.5)  # length of the second half
 _ONCE = Weights(plays="once")
 
@@ -37,9 +37,9 @@ _ONCE = Weights(plays="once")
 class Projection(Settings):
     """A session is the set of its items; its vector is the mean of their rows in a matrix (n, dim).
 
-    method  "random": see `random_rows`; it takes one look at every session for a round of two, and no decomposition
-            "svd": the leading right singular vectors of the matrix with rows of length 1. The error is least on the
-            average over all pairs, but rare items are lost first, and with them the nearest sessions
+    method  "random": see `random_rows`; two passes over the sessions and no decomposition
+            "svd": the leading right singular vectors of the matrix with rows of length 1. The mean error
+            over all pairs is least, but rare items are lost first, and with them the nearest sessions
     dim     length of a vector
 
     An item's vector is the sum of the unit vectors of the training sessions that hold it: its product with a session's
@@ -103,18 +103,18 @@ class Projection(Settings):
 def signs(n: int, dim: int, seed: int) -> np.ndarray:
     """A sparse random projection (n, dim) int8: −1, 0 and 1, alike often; no row is zero."""
     drawn = np.random.default_rng(seed).integers(-1, 2, (n, dim), dtype=np.int8)
-    drawn[~drawn.any(axis=1), 0] = 1  # of few dimensions all may be
+    drawn[~drawn.any(axis=1), 0] = 1  # with few dimensions all may be 0
     return drawn
 
 
 def random_rows(sessions: Sessions, dim: int, seed: int) -> np.ndarray:
-    """What an item adds to the vector of its session: (n, dim) float32, in two halves.
+    """The contribution of an item to the vector of its session: (n, dim) float32, in two halves.
 
-    The first half are random signs of length 1: sessions come near for the items they share. The second, of half that
-    length, is what random signs become when every item takes the mean direction of the sessions that hold it, twice:
-    sessions come near for items of the same company. So sessions that share an item and differ in others get into the
-    same cells of an IVF index. Of the 100 nearest among 187,000 sessions of clicks, 1,000 candidates from a quarter of
-    the cells hold .96, where signs alone hold .80; of 128,000 sessions of music .80 and .56.
+    The first half is random signs, norm 1: sessions are near that share items. The second half, norm ½, is random signs
+    after each item twice takes the mean direction of the sessions that hold it: sessions are near that hold
+    co-occurring items. So sessions that share an item and differ in others fall into the same cells of an IVF index.
+    1,000 candidates from a quarter of the cells contain .96 of the 100 nearest among 187,000 sessions of clicks, signs
+    alone .80; among 128,000 sessions of music .80 and .56.
     """
     half = dim // 2
     apart = unit(signs(len(sessions.vocab), dim - half, seed))
@@ -139,7 +139,7 @@ def _sums(sessions: Sessions, rows: np.ndarray, report: Report) -> np.ndarray:
 
 
 def _held(sessions: Sessions) -> sp.csr_matrix:
-    """Which items a session holds: (S, n) float32 of 1."""
+    """The binary session–item matrix: (S, n) float32."""
     matrix = sessions.matrix().astype(np.float32)
     matrix.data[:] = 1
     return matrix

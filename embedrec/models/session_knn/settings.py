@@ -1,4 +1,4 @@
-"""Settings of session kNN, and what a variant may change."""
+"""Settings of session kNN, and the methods that a variant overrides."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from embedrec.models.session_knn.store import Order, SessionStore
 if TYPE_CHECKING:
     from embedrec.kernels.session_formulas import KnnFormula
 
-CANDIDATES = 1000  # that FAISS proposes where the settings do not say how many
+CANDIDATES = 1000  # that FAISS generates with sample=0
 _NO_ITEMS = np.zeros(0)
 
 
 @dataclass(frozen=True)
 class SessionKnnSettings(Settings, ABC):
-    """What all session kNNs share.
+    """Settings of all session kNNs.
 
-    neighbours  sessions that are listened to, the most similar; ties by recency
-    sample      sessions among which they are looked for: the newest that share an item with the history; 0 for all
-    candidates  where those come from: "lists", an inverted index, exact; or "ann", a FAISS index of session vectors,
-                which proposes the `sample` nearest (1,000 for 0) instead of the newest, see `session_ann`
+    neighbours  number of neighbours: the most similar sessions; ties by recency
+    sample      candidates for neighbours: the newest sessions that share an item with the history; 0 for all
+    candidates  where candidates come from: "lists", an inverted index, exact; or "ann", a FAISS index of session
+                vectors, which returns the `sample` nearest (1,000 for 0) instead of the newest, see `ann_candidates`
     dim         length of the session vectors of "ann"
 
-    A session is as new as its last event; where there are no times, as new as it stands late. Among sessions of one
-    time the one that stands later is newer.
+    The time of a session is that of its last event. Without times, and among equal times, later sessions in the data
+    are newer.
     """
 
     name: ClassVar[str]
@@ -49,46 +49,47 @@ class SessionKnnSettings(Settings, ABC):
         check_bounds(self, {"dim": (1, 65536)})
 
     @abstractmethod
-    def way(self) -> KnnFormula:
+    def formula(self) -> KnnFormula:
         """The formulas of this variant, with its constants."""
 
     @property
     def order(self) -> Order:
-        """Which sessions are preferred."""
+        """The order by which newer or heavier sessions are preferred."""
         return "last"
 
     @property
     def draws(self) -> bool:
-        """Whether anything is drawn at random."""
+        """Whether the variant draws at random."""
         return False
 
     def store(self, sessions: Sessions) -> SessionStore:
-        """What is kept of sessions. Raises DataError or SettingsError when they lack what the variant needs."""
+        """The stored form of sessions. Raises DataError or SettingsError when they lack columns that the variant
+        needs."""
         return SessionStore.of(sessions, self.order)
 
-    def found(self, store: SessionStore) -> np.ndarray | None:
+    def eligible(self, store: SessionStore) -> np.ndarray | None:
         """A mask (S,) of the sessions that can be neighbours, None for all."""
-        return None if store.found is None else store.found != 0
+        return None if store.eligible is None else store.eligible != 0
 
     def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
-        """What the score of an item is multiplied with, (n,) float64; (0,) for nothing.
+        """Factors of item scores, (n,) float64; (0,) for none.
 
         held  (n,) int64: sessions that hold the item and can be neighbours
         """
         return _NO_ITEMS
 
     def nearness(self, longest: int) -> np.ndarray:
-        """What an item counts that stands 0 … longest − 1 places from the shared one; (0,) for all the same."""
+        """Weight of an item at distance 0 … longest − 1 from the shared one; (0,) for equal weights."""
         return _NO_ITEMS
 
     @property
     def followers_only(self) -> bool:
-        """Whether only items are answered that came directly after the history's last item in training."""
+        """Whether results are only items that directly followed the history's last item in training."""
         return False
 
     @property
     def fills(self) -> bool:
-        """Whether random items follow where there are fewer than k answers."""
+        """Whether lists of fewer than k results are filled with random items."""
         return False
 
     def includes_seen(self, exclude_seen: bool) -> bool:
@@ -96,6 +97,6 @@ class SessionKnnSettings(Settings, ABC):
         return not exclude_seen
 
     @property
-    def proposed(self) -> int:
-        """How many sessions FAISS proposes."""
+    def candidate_count(self) -> int:
+        """How many candidates FAISS generates."""
         return self.sample or CANDIDATES

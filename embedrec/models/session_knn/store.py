@@ -1,5 +1,5 @@
-"""The training sessions as a session kNN keeps them: in the order in which they are preferred, each item's last mention
-marked; they can be joined and aged."""
+"""The training sessions as a session kNN stores them: sorted by preference, with the last mention of each item
+marked."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 
-Order = Literal["last", "first", "weight"]  # the later one is preferred: by last or first event, or the heavier one
+Order = Literal["last", "first", "weight"]  # by time of the last or first event, or by weight; later ones are preferred
 
 _LONG_AGO = np.iinfo(np.int64).min  # time of a session without events
 
 
 @dataclass(frozen=True, eq=False)
 class SessionStore:
-    """S sessions with E events of n items; a later one is preferred to an earlier one.
+    """S sessions with E events of n items; later ones are preferred.
 
     offsets  (S+1,) int64
-    items    (E,) int32 rows; ~row where the same item comes again later in the session
-    numbers  (S,) int32: which of the sessions that were given this is, from 0
+    items    (E,) int32 rows; ~row if the item occurs again later in the session
+    numbers  (S,) int32: position of the session in the input, from 0
     times    (S,) int64 ms of its last (or first) event, or None
-    weights  (S,) float64 mean weight of its events, or None where they do not matter
-    found    (S,) uint8: 1 where it can be a neighbour, or None where all can
+    weights  (S,) float64 mean weight of its events, or None if not used
+    eligible  (S,) uint8: 1 if it can be a neighbour; None if all can. Saved as "found"
     """
 
     offsets: np.ndarray
@@ -36,33 +36,38 @@ class SessionStore:
     numbers: np.ndarray
     times: np.ndarray | None = None
     weights: np.ndarray | None = None
-    found: np.ndarray | None = None
+    eligible: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The columns that are there, by name."""
+    def columns(self) -> dict[str, np.ndarray]:
+        """The fields that are not None, by name."""
         columns = {name: getattr(self, name) for name in _COLUMNS}
         return {name: column for name, column in columns.items() if column is not None}
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The fields that are not None, by the names that artifacts use."""
+        return {_SAVED_NAMES.get(name, name): column for name, column in self.columns.items()}
 
     @classmethod
     def of(cls, sessions: Sessions, order: Order, kind: str | None = None) -> SessionStore:
         """The store of sessions.
 
-        kind  name of a kind of events: only sessions that hold one can be neighbours
+        kind  name of a kind of events: only sessions with such an event can be neighbours
         Raises DataError when weights or kinds are needed and missing.
         """
         from embedrec.kernels.inverted_index import coded
 
         if len(sessions) > _MOST or len(sessions.vocab) > _MOST:
             raise DataError(f"a session kNN holds at most {_MOST:,} sessions and items, but was given more")
-        offsets, some = sessions.offsets, sessions.lengths > 0
+        offsets, nonempty = sessions.offsets, sessions.lengths > 0
         times = None
         if sessions.times is not None:
             times = np.full(len(sessions), _LONG_AGO)
-            times[some] = sessions.times[offsets[:-1][some] if order == "first" else offsets[1:][some] - 1]
+            times[nonempty] = sessions.times[offsets[:-1][nonempty] if order == "first" else offsets[1:][nonempty] - 1]
         weights = None
         if order == "weight":
             if sessions.weights is None:
@@ -71,16 +76,18 @@ class SessionStore:
                     "name their column when preparing, or choose another sampling"
                 )
             weights = np.zeros(len(sessions))
-            sums = np.add.reduceat(sessions.weights.astype(np.float64), offsets[:-1][some]) if some.any() else 0.0
-            weights[some] = sums / sessions.lengths[some]
-        found = None if kind is None else _holding(sessions, kind)
+            sums = (
+                np.add.reduceat(sessions.weights.astype(np.float64), offsets[:-1][nonempty]) if nonempty.any() else 0.0
+            )
+            weights[nonempty] = sums / sessions.lengths[nonempty]
+        eligible = None if kind is None else _holding(sessions, kind)
         items = coded(offsets, sessions.items, len(sessions.vocab))
-        return cls(offsets, items, np.arange(len(sessions), dtype=np.int32), times, weights, found)._arranged()
+        return cls(offsets, items, np.arange(len(sessions), dtype=np.int32), times, weights, eligible)._sort()
 
     @classmethod
-    def restored(cls, arrays: Mapping[str, np.ndarray], n: int) -> SessionStore:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], n: int) -> SessionStore:
         """The store of its arrays, for n items. Raises DataError when they do not fit together."""
-        store = cls(*(arrays.get(name) for name in _COLUMNS))  # type: ignore[arg-type]
+        store = cls(*(arrays.get(_SAVED_NAMES.get(name, name)) for name in _COLUMNS))  # type: ignore[arg-type]
         size = len(store)
         for name, dtype in _COLUMNS.items():
             column = getattr(store, name)
@@ -91,57 +98,57 @@ class SessionStore:
                 )
         check_offsets(store.offsets, len(store.items), "sessions", "events")
         if len(store.items) and not -n <= store.items.min() <= store.items.max() < n:
-            raise DataError(f"sessions must hold some of {n} items, but some hold others")
+            raise DataError(f"items of sessions must be rows of {n} items, but some are out of range")
         if not np.array_equal(np.sort(store.numbers), np.arange(size)):
             raise DataError(f"{size} sessions must have the numbers 0 … {size - 1}, each once")
         for name in ("weights", "times"):
             key = getattr(store, name)
             if key is not None:
                 if not (key[:-1] <= key[1:]).all():
-                    raise DataError(f"sessions must stand in the order of their {name}, but some do not")
+                    raise DataError(f"sessions must be sorted by {name}, but are not")
                 break
         return store
 
     def sessions(self, vocab: Vocab) -> Sessions:
-        """The sessions in the order in which they stand here; every event has the time of its session."""
+        """The sessions in stored order; every event has the time of its session."""
         times = None if self.times is None else np.repeat(self.times, np.diff(self.offsets))
         return Sessions(self.offsets, np.maximum(self.items, ~self.items), vocab, self.numbers, times=times)
 
-    def joined(self, newer: SessionStore) -> SessionStore:
-        """These sessions and newer ones, which are numbered on. Raises DataError when only one of both has times."""
+    def join(self, newer: SessionStore) -> SessionStore:
+        """These sessions and newer ones, numbered after them. Raises DataError when only one of both has times."""
         if (self.times is None) != (newer.times is None):
             ours, theirs = ("no times", "times") if self.times is None else ("times", "no times")
             raise DataError(f"the model's sessions have {ours}, but the new ones have {theirs}; prepare both alike")
         columns = {
-            name: np.concatenate([column, newer.arrays[name]])
-            for name, column in self.arrays.items()
+            name: np.concatenate([column, newer.columns[name]])
+            for name, column in self.columns.items()
             if name not in ("offsets", "numbers")
         }
         offsets = np.concatenate([self.offsets, self.offsets[-1] + newer.offsets[1:]])
         numbers = np.concatenate([self.numbers, newer.numbers + np.int32(len(self))])
-        return SessionStore(offsets, numbers=numbers, **columns)._arranged()
+        return SessionStore(offsets, numbers=numbers, **columns)._sort()
 
-    def where(self, keep: np.ndarray) -> SessionStore:
-        """The sessions of a mask (S,), in the same order, numbered from 0 in the order of their old numbers."""
+    def filter(self, keep: np.ndarray) -> SessionStore:
+        """The sessions of a mask (S,) in the same order, renumbered from 0 in the order of their old numbers."""
         lengths = np.diff(self.offsets)
         rank = np.empty(int(keep.sum()), dtype=np.int32)
         rank[np.argsort(self.numbers[keep])] = np.arange(len(rank), dtype=np.int32)
         columns = {
             name: column[np.repeat(keep, lengths) if name == "items" else keep]
-            for name, column in self.arrays.items()
+            for name, column in self.columns.items()
             if name not in ("offsets", "numbers")
         }
         return SessionStore(np.concatenate([[0], np.cumsum(lengths[keep])]), numbers=rank, **columns)
 
     def newest(self, count: int) -> np.ndarray:
-        """A mask (S,) of the newest sessions: by time where it is known, else by number."""
+        """A mask (S,) of the newest sessions: by time if known, else by number."""
         order = np.lexsort((self.numbers,) if self.times is None else (self.numbers, self.times))
         keep = np.zeros(len(self), dtype=bool)
         keep[order[max(0, len(self) - count) :]] = True
         return keep
 
-    def _arranged(self) -> SessionStore:
-        """Sorted by weight where there are weights, then by time where it is known, then by number."""
+    def _sort(self) -> SessionStore:
+        """Sorted by weight if any, then by time if known, then by number."""
         keys = [key for key in (self.times, self.weights) if key is not None]
         order = np.lexsort((self.numbers, *keys))
         if (order[:-1] < order[1:]).all():
@@ -151,7 +158,7 @@ class SessionStore:
         events = np.repeat(self.offsets[:-1][order] - offsets[:-1], lengths) + np.arange(offsets[-1])
         columns = {
             name: column[events if name == "items" else order]
-            for name, column in self.arrays.items()
+            for name, column in self.columns.items()
             if name != "offsets"
         }
         return SessionStore(offsets, **columns)
@@ -163,8 +170,9 @@ _COLUMNS = {
     "numbers": "int32",
     "times": "int64",
     "weights": "float64",
-    "found": "uint8",
+    "eligible": "uint8",
 }
+_SAVED_NAMES = {"eligible": "found"}  # of fields that artifacts call otherwise
 _MOST = 2**31 - 2
 
 

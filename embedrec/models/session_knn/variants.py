@@ -1,8 +1,8 @@
-"""The variants of session kNN: what is similar, and what a neighbour's items count. `session_knn` has what they share.
+"""Variants of session kNN: similarity of sessions, and scores of the neighbours' items. `base` has the common part.
 
 Notation: history s of L items, p the last place of an item in it from 1; neighbour n, |n| its distinct items; `step`
-counts, from 1, from the end of s to the latest item that n holds too. Where the authors' code differs from what they
-meant, what they meant is done, and `compat` names the code that is followed instead.
+is the distance, from 1, from the end of s to the latest item that n holds too. Where the authors' code differs from the
+paper, the paper is followed; `compat` names the code to follow instead.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Compat = Literal["none", "session-rec"]
 class SKNN(SessionKnn):
     """Sessions as sets (Jannach & Ludewig 2017), and S-SKNN and SF-SKNN (Ludewig & Jannach 2018): a `scoring` each.
 
-    neighbours  sessions that are listened to, the most similar; ties by recency
-    sample      sessions among which they are looked for: the newest that share an item with the history; 0 for all
+    neighbours  number of neighbours: the most similar sessions; ties by recency
+    sample      candidates for neighbours: the newest sessions that share an item with the history; 0 for all
     similarity  "cosine" |s∩n|/√(|s||n|), "jaccard" |s∩n|/|s∪n|, "binary" 2|s∩n|/(2|s∩n| + |s| + |n|)
     scoring     "plain": an item's score is the sum of the similarities of the neighbours that hold it
-                "last-shared": of similarity times `decay` of the step (S-SKNN)
-                "followers": as plain, but only items that came directly after the last item in training (SF-SKNN)
+                "last-shared": the sum of similarity times `decay` of the step (S-SKNN)
+                "followers": as plain, but only items that directly followed the last item in training (SF-SKNN)
     decay       of "last-shared": same 1, div 1/step, linear 1 − step/10 and not below 0, quadratic 1/step², log
                 1/log₁₀(step + 1.7)
     compat      "session-rec": its cosine is |s∩n|/√|n| · √|s|, and its linear decay goes below 0
@@ -59,34 +59,34 @@ class SKNN(SessionKnn):
     decay: Curve = "div"
     compat: Compat = "none"
 
-    def way(self) -> KnnFormula:
-        """See `SessionKnn.way`."""
+    def formula(self) -> KnnFormula:
+        """See `SessionKnnSettings.formula`."""
         from embedrec.kernels import session_formulas as k
 
         peer = self.compat == "session-rec"
         cosine = k.S_PEER_COSINE if peer else k.S_COSINE
         similarity = {"cosine": cosine, "jaccard": k.S_JACCARD, "binary": k.S_BINARY}[self.similarity]
-        way = k.KnnFormula(self.neighbours, self.sample, similarity=similarity)
-        return _decaying(way, self.decay, peer) if self.scoring == "last-shared" else way
+        formula = k.KnnFormula(self.neighbours, self.sample, similarity=similarity)
+        return _with_decay(formula, self.decay, peer) if self.scoring == "last-shared" else formula
 
     @property
     def followers_only(self) -> bool:
-        """See `SessionKnn.followers_only`."""
+        """See `SessionKnnSettings.followers_only`."""
         return self.scoring == "followers"
 
 
 @dataclass(frozen=True)
 class VSKNN(SessionKnn):
-    """Items of a history weigh more the later they stand (Ludewig & Jannach 2018): V-SKNN.
+    """V-SKNN (Ludewig & Jannach 2018): recent items of a history weigh more.
 
-    neighbours  sessions that are listened to, the most similar; ties by recency
-    sample      sessions among which they are looked for: the newest that share an item with the history; 0 for all
+    neighbours  number of neighbours: the most similar sessions; ties by recency
+    sample      candidates for neighbours: the newest sessions that share an item with the history; 0 for all
     position    weight w of an item of the history: same 1, div p/L, linear 1 − (L − p)/10 and not below 0, quadratic
                 (p/L)², log 1/log₁₀(L − p + 1.7)
     similarity  "vec" Σw/|s|, "cosine" Σw/√(Σ_s w² · |n|); sums over shared items
-    decay       what a neighbour's similarity is multiplied with: same 1, div 1/step, linear 1 − step/10 and not below
+    decay       factor of a neighbour's similarity: same 1, div 1/step, linear 1 − step/10 and not below
                 0, quadratic 1/step², log 1/log₁₀(step + 1.7)
-    idf         λ: an item's score is multiplied with 1 + λ · ln(sessions / sessions that hold it); 0 for not
+    idf         λ: an item's score is multiplied with 1 + λ · ln(sessions / sessions that hold it); 0 for off
     compat      "session-rec": its linear curves go below 0, that of weights is 0 from the eleventh item on, and its idf
                 counts mentions instead of sessions that hold an item
     """
@@ -113,8 +113,8 @@ class VSKNN(SessionKnn):
         super().__post_init__()
         _check_not_negative("idf", self.idf)
 
-    def way(self) -> KnnFormula:
-        """See `SessionKnn.way`."""
+    def formula(self) -> KnnFormula:
+        """See `SessionKnnSettings.formula`."""
         from embedrec.kernels import session_formulas as k
 
         peer = self.compat == "session-rec"
@@ -122,13 +122,13 @@ class VSKNN(SessionKnn):
         curves = {"same": k.W_SAME, "div": k.W_DIV, "linear": linear, "quadratic": k.W_QUADRATIC, "log": k.W_LOG}
         shift = 1.7 if self.position == "log" else 0.0
         similarity = k.S_VEC if self.similarity == "vec" else k.S_COSINE
-        way = k.KnnFormula(
+        formula = k.KnnFormula(
             self.neighbours, self.sample, weight=curves[self.position], shift=shift, similarity=similarity
         )
-        return _decaying(way, self.decay, peer)
+        return _with_decay(formula, self.decay, peer)
 
     def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
-        """See `SessionKnn.factors`."""
+        """See `SessionKnnSettings.factors`."""
         if self.compat == "session-rec":
             held = np.bincount(np.maximum(store.items, ~store.items), minlength=len(held))
         return _idf_factors(self.idf, store, held)
@@ -136,18 +136,18 @@ class VSKNN(SessionKnn):
 
 @dataclass(frozen=True)
 class STAN(SessionKnn):
-    """Sequence and time aware neighbourhood (Garg et al. 2019): sessions fade with age, their items with distance.
+    """Sequence and time aware neighbourhood (Garg et al. 2019): decay by session age and by item distance.
 
-    neighbours  sessions that are listened to, the most similar; ties by recency
-    sample      sessions among which they are looked for: the newest that share an item with the history; 0 for all
-    spw         λ of the weight exp((p − L)/λ) of an item of the history; none weighs all alike
-    snh         λ, in days, of exp(−age/λ): similarity falls with the time from a session to the history (newer ones
-                count as of its time); none for not. The authors take 5; needs times
-    inh         λ of exp(−distance/λ): an item of a neighbour counts by its distance, in places, from the last item that
-                is shared; none counts all alike
-    compat      "session-rec": sessions newer than the history gain from it
+    neighbours  number of neighbours: the most similar sessions; ties by recency
+    sample      candidates for neighbours: the newest sessions that share an item with the history; 0 for all
+    spw         λ of the weight exp((p − L)/λ) of an item of the history; none: equal weights
+    snh         λ, in days, of exp(−age/λ): decay of similarity with the time from a session to the history (0 for newer
+                sessions); none: no decay. The authors use 5; needs times
+    inh         λ of exp(−distance/λ): weight of a neighbour's item by its distance, in places, from the last shared
+                item; none: equal weights
+    compat      "session-rec": similarity of sessions newer than the history grows
 
-    Similarity is the cosine between the weighted history and the set of the session's items, times what age leaves.
+    Similarity is the cosine between the weighted history and the set of the session's items, times the decay by age.
     """
 
     name: ClassVar[str] = "stan"
@@ -171,16 +171,16 @@ class STAN(SessionKnn):
             _check_positive(name, getattr(self, name))
 
     def store(self, sessions: Sessions) -> SessionStore:
-        """See `SessionKnn.store`. Raises SettingsError when snh is set and the sessions have no times."""
+        """See `SessionKnnSettings.store`. Raises SettingsError when snh is set and the sessions have no times."""
         if self.snh is not None and sessions.times is None:
             raise SettingsError(
-                f"{self.name} lets sessions fade with their age (snh {self.snh:g} days), but they have no times; "
+                f"{self.name} decays sessions by age (snh {self.snh:g} days), but they have no times; "
                 "prepare data with a time column, or set snh=none"
             )
         return super().store(sessions)
 
-    def way(self) -> KnnFormula:
-        """See `SessionKnn.way`."""
+    def formula(self) -> KnnFormula:
+        """See `SessionKnnSettings.formula`."""
         from embedrec.kernels import session_formulas as k
 
         return k.KnnFormula(
@@ -190,24 +190,23 @@ class STAN(SessionKnn):
             scale=self.spw or 1.0,
             similarity=k.S_COSINE,
             fade=(self.snh or 0.0) * DAY,
-            ahead=self.compat == "session-rec",
+            future=self.compat == "session-rec",
             adds=k.EACH_ONCE if self.inh is None else k.NEAR_SHARED,
         )
 
     def nearness(self, longest: int) -> np.ndarray:
-        """See `SessionKnn.nearness`."""
+        """See `SessionKnnSettings.nearness`."""
         return np.zeros(0) if self.inh is None else np.exp(-np.arange(longest) / self.inh)
 
 
 @dataclass(frozen=True)
 class VSTAN(STAN):
-    """STAN with V-SKNN's two ideas (Ludewig et al. 2021): late shared items and rare items count more.
+    """STAN with two ideas of V-SKNN (Ludewig et al. 2021): recent shared items and rare items weigh more.
 
     neighbours, sample, spw, snh, inh  as in STAN
     compat      "session-rec": as in STAN, and its idf counts mentions instead of sessions that hold an item
-    ipw         λ of exp((p − L)/λ) of the latest shared item, which a neighbour's similarity is multiplied with; none:
-                not
-    idf         λ: an item's score is multiplied with 1 + λ · ln(sessions / sessions that hold it); 0 for not
+    ipw         λ of exp((p − L)/λ) of the latest shared item, a factor of a neighbour's similarity; none: off
+    idf         λ: an item's score is multiplied with 1 + λ · ln(sessions / sessions that hold it); 0 for off
     """
 
     name: ClassVar[str] = "vstan"
@@ -230,15 +229,15 @@ class VSTAN(STAN):
         _check_positive("ipw", self.ipw)
         _check_not_negative("idf", self.idf)
 
-    def way(self) -> KnnFormula:
-        """See `SessionKnn.way`."""
+    def formula(self) -> KnnFormula:
+        """See `SessionKnnSettings.formula`."""
         from embedrec.kernels import session_formulas as k
 
-        way = super().way()
-        return way if self.ipw is None else way._replace(decay=k.D_EXP, decay_scale=self.ipw)
+        formula = super().formula()
+        return formula if self.ipw is None else formula._replace(decay=k.D_EXP, decay_scale=self.ipw)
 
     def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
-        """See `SessionKnn.factors`."""
+        """See `SessionKnnSettings.factors`."""
         if self.compat == "session-rec":
             held = np.bincount(np.maximum(store.items, ~store.items), minlength=len(held))
         return _idf_factors(self.idf, store, held)
@@ -248,16 +247,16 @@ class VSTAN(STAN):
 class VMIS(SessionKnn):
     """VMIS-kNN (Kersbergen, Sprangers & Schelter 2022, "Serenade"): V-SKNN over a bounded index of recent sessions.
 
-    neighbours  sessions that are listened to, the most similar; ties by recency
-    sample      m: sessions among which they are looked for, and that the index keeps of each item, the newest; 0: all
-    last_items  so many last items of a history are looked at
-    idf         λ: an item's score is multiplied with λ · ln(mentions / sessions that hold it), where that is above 0
-    longest     sessions of more distinct items than this quantile of all are no neighbours
-    compat      "serenade": its decay goes below 0, and the last item of a history never comes back
+    neighbours  number of neighbours: the most similar sessions; ties by recency
+    sample      m: candidates for neighbours, and sessions that the index keeps of each item, the newest; 0: all
+    last_items  number of last items of a history that are used
+    idf         λ: an item's score is multiplied with λ · ln(mentions / sessions that hold it), if that is above 0
+    longest     quantile of distinct items a session; longer sessions cannot be neighbours
+    compat      "serenade": its decay goes below 0, and the last item of a history is never a result
 
     Similarity is Σ p/|s| over shared items, p and s being of the last items; a neighbour counts 1 − step/10 of it, not
-    below 0. Mentions are those of distinct items in sessions that can be neighbours. Serenade holds m sessions in a
-    heap by time and stops where a list gets older; the m newest, found without one here, are the same.
+    below 0. Mentions are those of distinct items in sessions that can be neighbours. Serenade keeps m sessions in a
+    heap by time and stops where a list gets older; the m newest sessions, selected without a heap here, are the same.
     """
 
     name: ClassVar[str] = "vmis"
@@ -283,8 +282,8 @@ class VMIS(SessionKnn):
         if not 0 < self.longest <= 1:
             raise SettingsError(f"longest must be a quantile above 0 and up to 1, but is {self.longest:g}")
 
-    def way(self) -> KnnFormula:
-        """See `SessionKnn.way`."""
+    def formula(self) -> KnnFormula:
+        """See `SessionKnnSettings.formula`."""
         from embedrec.kernels import session_formulas as k
 
         peer = self.compat == "serenade"
@@ -298,16 +297,16 @@ class VMIS(SessionKnn):
             again=not peer,
         )
 
-    def found(self, store: SessionStore) -> np.ndarray | None:
-        """See `SessionKnn.found`."""
+    def eligible(self, store: SessionStore) -> np.ndarray | None:
+        """See `SessionKnnSettings.eligible`."""
         from embedrec.kernels.inverted_index import sizes_of
 
         sizes = sizes_of(store.offsets, store.items, 0, False)
-        some = sizes[sizes > 0]
-        return sizes <= np.round(np.quantile(some, self.longest)) if len(some) else None
+        nonempty = sizes[sizes > 0]
+        return sizes <= np.round(np.quantile(nonempty, self.longest)) if len(nonempty) else None
 
     def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
-        """See `SessionKnn.factors`."""
+        """See `SessionKnnSettings.factors`."""
         idf = self.idf * np.log(max(held.sum(), 1) / np.maximum(held, 1))
         return np.where(idf > 0, idf, 1.0)
 
@@ -317,11 +316,11 @@ class SSCF(SessionKnn):
     """Session-based collaborative filtering (Park et al. 2011): a session is a user, its play counts are ratings.
 
     neighbours  sessions that are listened to, of the highest cosine of play counts; ties by recency
-    sample      sessions among which they are looked for: the newest that share an item with the history; 0 for all
+    sample      candidates for neighbours: the newest sessions that share an item with the history; 0 for all
     center      of r̄_s + Σ sim · (r − r̄_n) / Σ sim over all neighbours, r being 0 where a neighbour lacks the item, the
                 means r̄ are over: "all" columns, zeros counted, "rated" ones only, or "none" leaves them out
 
-    Centring moves all scores of a history by the same amount, so that it does not change their order.
+    Centring shifts all scores of a history by the same amount and does not change their order.
     """
 
     name: ClassVar[str] = "sscf"
@@ -334,27 +333,27 @@ class SSCF(SessionKnn):
     sample: int = 0
     center: Literal["all", "rated", "none"] = "all"
 
-    def way(self) -> KnnFormula:
-        """See `SessionKnn.way`."""
+    def formula(self) -> KnnFormula:
+        """See `SessionKnnSettings.formula`."""
         from embedrec.kernels import session_formulas as k
 
         score = {"all": k.LESS_MEAN_OF_ALL, "rated": k.LESS_MEAN_OF_RATED, "none": k.MEAN}[self.center]
-        way = k.KnnFormula(self.neighbours, self.sample, weight=k.W_COUNT, similarity=k.S_COSINE)
-        return way._replace(adds=k.EACH_MENTION, score=score)
+        formula = k.KnnFormula(self.neighbours, self.sample, weight=k.W_COUNT, similarity=k.S_COSINE)
+        return formula._replace(adds=k.EACH_MENTION, score=score)
 
 
-def _decaying(way: KnnFormula, decay: Curve, peer: bool) -> KnnFormula:
-    """The way with a decay; `peer` lets a linear one go below 0, up to the hundredth step."""
+def _with_decay(formula: KnnFormula, decay: Curve, peer: bool) -> KnnFormula:
+    """The formula with a decay; `peer` lets a linear one go below 0, up to the hundredth step."""
     from embedrec.kernels import session_formulas as k
 
     if decay == "linear" and peer:
-        return way._replace(decay=k.D_PEER_LINEAR, decay_scale=100.0)
+        return formula._replace(decay=k.D_PEER_LINEAR, decay_scale=100.0)
     curves = {"same": k.D_SAME, "div": k.D_DIV, "linear": k.D_LINEAR, "quadratic": k.D_QUADRATIC, "log": k.D_LOG}
-    return way._replace(decay=curves[decay])
+    return formula._replace(decay=curves[decay])
 
 
 def _idf_factors(weight: float, store: SessionStore, held: np.ndarray) -> np.ndarray:
-    """1 + weight · ln(sessions / sessions that hold the item): (n,) float64, (0,) when it weighs nothing."""
+    """1 + weight · ln(sessions / sessions that hold the item): (n,) float64, (0,) for weight 0."""
     if weight == 0:
         return np.zeros(0)
     sessions = np.count_nonzero(np.diff(store.offsets))

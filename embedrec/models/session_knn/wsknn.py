@@ -20,26 +20,26 @@ _LOG = log10(2.7)
 class WSKNN(SessionKnn):
     """Similarity is Σw/|s| over shared items; a neighbour's items count its similarity times its rank.
 
-    The package's eleven parameters are these eight and `k` of `recommend` (number_of_recommendations); where it takes
-    the places of event names and weights in its lists, sessions here have kinds and weights.
+    The package's eleven parameters are these eight and `k` of `recommend` (number_of_recommendations); where it
+    takes positions of event names and weights in its lists, sessions here have kinds and weights.
 
-    neighbours  sessions that are listened to, the most similar (number_of_neighbors); ties as the sample prefers
-    sample      sessions among which they are looked for (sample_size); 0 for all that share an item with the history
-    sampling    which of them: "common_items" those that share most items, "recent" the newest, "random" drawn ones,
-                "weighted_events" those of the highest mean weight of their events (sampling_strategy)
+    neighbours  number of neighbours, the most similar (number_of_neighbors); ties in the order of `sampling`
+    sample      candidates for neighbours (sample_size); 0 for all that share an item with the history
+    sampling    which of them: "common_items" those that share most items, "recent" the newest, "random" a random
+                sample, "weighted_events" those of the highest mean weight of their events (sampling_strategy)
     weighting   weight w of an item of the history (weighting_func): linear p/L, log log 2.7/log(L − p + 2.7), quadratic
                 (p/L)², p being its last place of L, from 1; the last item weighs 1
     ranking     of the step from the end of the history to the latest shared item, from 1 (ranking_strategy): linear
                 (1 − step/10)/.9 and not below 0, inv 1/step, log log 2.7/log(step + 1.7), quadratic 1/step²
     return_events_from_session  whether items of the history can be results, unless the caller excludes them
-    required_event  name of a kind of events: only sessions that hold one are neighbours (required_sampling_event)
-    recommend_any   where there are fewer than k answers, random other items follow with score 0
-    compat      "wsknn": what the package does in version 1.2.3. common_items takes those that share *fewest*; weights
-                are (p + 1)/L and log 2.7/log(L − p + 1.7), so more than 1 at the end; recent goes by the first event of
+    required_event  name of a kind of events: only sessions with such an event are neighbours (required_sampling_event)
+    recommend_any   lists of fewer than k results are filled with random items, score 0
+    compat      "wsknn": as version 1.2.3 of the package: common_items takes those that share *fewest*; weights
+                are (p + 1)/L and log 2.7/log(L − p + 1.7), so more than 1 at the end; recent is by the first event of
                 a session; an item that a neighbour holds several times counts several times
 
     Items that no session holds are left out of a history before it is weighed, where the package counts them in L and
-    |s|, and answers None to a history of them alone.
+    |s|, and returns None for a history of only such items.
     """
 
     name: ClassVar[str] = "wsknn"
@@ -61,8 +61,8 @@ class WSKNN(SessionKnn):
     recommend_any: bool = False
     compat: Literal["none", "wsknn"] = "none"
 
-    def way(self) -> KnnFormula:
-        """See `SessionKnn.way`."""
+    def formula(self) -> KnnFormula:
+        """See `SessionKnnSettings.formula`."""
         from embedrec.kernels import session_formulas as k
 
         peer = self.compat == "wsknn"
@@ -93,23 +93,23 @@ class WSKNN(SessionKnn):
 
     @property
     def order(self) -> Order:
-        """See `SessionKnn.order`."""
+        """See `SessionKnnSettings.order`."""
         if self.sampling == "weighted_events":
             return "weight"
         return "first" if self.compat == "wsknn" else "last"
 
     @property
     def draws(self) -> bool:
-        """See `SessionKnn.draws`."""
+        """See `SessionKnnSettings.draws`."""
         return self.sampling == "random" or self.recommend_any
 
     def store(self, sessions: Sessions) -> SessionStore:
-        """See `SessionKnn.store`."""
+        """See `SessionKnnSettings.store`."""
         return SessionStore.of(sessions, self.order, self.required_event)
 
     @property
     def fills(self) -> bool:
-        """See `SessionKnn.fills`."""
+        """See `SessionKnnSettings.fills`."""
         return self.recommend_any
 
     def includes_seen(self, exclude_seen: bool) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
-from embedrec.models.array_packing import shaped, unpacked_ids
+from embedrec.models.array_packing import shaped, unpack_ids
 from embedrec.models.base import Arrays
 from embedrec.models.session_encoders import Encoder, with_bias
 from embedrec.models.torch_recipe import widths
@@ -76,7 +76,7 @@ class QueryTower:
                            shaped(arrays, f"bias{number}", (shapes[number + 1],), recipe.name)))  # fmt: skip
         users, user_ids = None, None
         if "users" in arrays:
-            user_ids = unpacked_ids(arrays, "user")
+            user_ids = unpack_ids(arrays, "user")
             users = shaped(arrays, "users", (len(user_ids), recipe.dim), recipe.name)
         places = shaped(arrays, "places", (recipe.history,), recipe.name)
         return cls(places, shaped(arrays, "attention", (recipe.dim,), recipe.name), tuple(layers), users, user_ids)

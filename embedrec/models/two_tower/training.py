@@ -14,8 +14,8 @@ from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.array_packing import packed_ids
-from embedrec.models.feature_encoder import FeatureSum, catalogue, coded_features, distinct
+from embedrec.models.array_packing import pack_ids
+from embedrec.models.feature_encoder import FeatureSum, catalogue, distinct, encode_features
 from embedrec.models.torch_recipe import widths
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
@@ -31,15 +31,15 @@ def learner_of(recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, devic
     return TwoTowerLearner(recipe, sessions, vocab, item_features, seed=seed, device=device)
 
 
-def everybody(sessions: Sessions, *, features: bool) -> Vocab | None:
+def all_users(sessions: Sessions, *, features: bool) -> Vocab | None:
     """The users of a model: those of the sessions, then those that have features only; None without users."""
     if sessions.users is None:
         return None
-    found, known = Vocab(np.unique(sessions.users)), sessions.user_features
-    if not features or known is None or known.vocab.integer != found.integer:
-        return found
-    new = known.vocab.ids[found.rows(known.vocab.ids) < 0]
-    return Vocab(np.append(found.ids, new)) if len(new) else found
+    users, known = Vocab(np.unique(sessions.users)), sessions.user_features
+    if not features or known is None or known.vocab.integer != users.integer:
+        return users
+    new = known.vocab.ids[users.rows(known.vocab.ids) < 0]
+    return Vocab(np.append(users.ids, new)) if len(new) else users
 
 
 class TwoTowerLearner:
@@ -56,19 +56,19 @@ class TwoTowerLearner:
         device: str,
     ) -> None:
         self.recipe, self.vocab, self.seed = recipe, vocab, seed
-        self.user_ids = everybody(sessions, features=recipe.features) if recipe.users else None
+        self.user_ids = all_users(sessions, features=recipe.features) if recipe.users else None
         self.counts = np.bincount(sessions.items, minlength=len(vocab))
-        asked = np.arange(len(sessions.items))
+        events = np.arange(len(sessions.items))
         if self.user_ids is None:
-            asked = asked[sessions.place_of > 0]
-        if not len(asked) or not (recipe.history or self.user_ids):
+            events = events[sessions.place_of > 0]
+        if not len(events) or not (recipe.history or self.user_ids):
             raise DataError(
                 f"there is no event to learn from ({len(sessions)} sessions, {len(sessions.items)} events): a query "
                 "needs items before it in its session, or a user"
             )
-        self.events = torch.from_numpy(asked)
-        self.examples = len(asked)
-        self.rise = None if recipe.trend is None else risen(sessions, self.counts, recipe.trend)
+        self.events = torch.from_numpy(events)
+        self.examples = len(events)
+        self.rise = None if recipe.trend is None else popularity_trend(sessions, self.counts, recipe.trend)
         self.items = torch.from_numpy(sessions.items.astype(np.int64))
         self.module: nn.Module = Towers(recipe, sessions, self.counts, features, self.user_ids)
         self.drawn = torch.from_numpy(np.cumsum(self._noise()))
@@ -80,8 +80,8 @@ class TwoTowerLearner:
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
         tables = [p for name, p in self.module.named_parameters() if name.endswith("table")]
         others = [p for name, p in self.module.named_parameters() if not name.endswith("table")]
-        found: list[torch.optim.Optimizer] = [torch.optim.Adagrad(tables, self.recipe.learning_rate)]
-        return [*found, torch.optim.AdamW(others, self.recipe.layer_rate)] if others else found
+        optimizers: list[torch.optim.Optimizer] = [torch.optim.Adagrad(tables, self.recipe.learning_rate)]
+        return [*optimizers, torch.optim.AdamW(others, self.recipe.layer_rate)] if others else optimizers
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Events in a new order; their numbers, their place among the batch's targets, and negatives."""
@@ -106,7 +106,7 @@ class TwoTowerLearner:
         assert isinstance(towers, Towers)
         arrays: dict[str, np.ndarray] = {"cold": (self.counts == 0).astype(np.uint8), **towers.arrays()}
         if self.user_ids is not None:
-            arrays |= packed_ids(self.user_ids.ids, "user")
+            arrays |= pack_ids(self.user_ids.ids, "user")
         if self.rise is not None:
             arrays["trend"] = self.rise
         return self.recipe.from_arrays(self.vocab, arrays)
@@ -132,7 +132,7 @@ def weights_of(sessions: Sessions, half_life: float | None) -> np.ndarray:
     return (weights / max(weights.mean(), 1e-300)).astype(np.float32)
 
 
-def risen(sessions: Sessions, counts: np.ndarray, half_life: float) -> np.ndarray:
+def popularity_trend(sessions: Sessions, counts: np.ndarray, half_life: float) -> np.ndarray:
     """How much more popular each item is of late: (n,) float32, ln(its share of events that fade / of all events).
 
     counts     (n,) events of each item; 0 for what never occurs
@@ -151,9 +151,9 @@ def risen(sessions: Sessions, counts: np.ndarray, half_life: float) -> np.ndarra
 
 def noise(counts: np.ndarray, exponent: float) -> np.ndarray:
     """counts ** exponent of what occurs, 0 for what does not: (n,) float64."""
-    found = np.zeros(len(counts))
-    found[counts > 0] = counts[counts > 0].astype(np.float64) ** exponent
-    return found
+    weights = np.zeros(len(counts))
+    weights[counts > 0] = counts[counts > 0].astype(np.float64) ** exponent
+    return weights
 
 
 class Towers(nn.Module):
@@ -190,7 +190,7 @@ class Towers(nn.Module):
         self.query_layers = Layers(d, widths(recipe.query_layers, "query_layers"))
         self.places = nn.Parameter(torch.arange(recipe.history) * float(np.log(recipe.decay)))
         self.attention = nn.Parameter(torch.zeros(d), requires_grad=recipe.attention)
-        self.item_features = None if features is None else FeatureSum(coded_features(features, counts > 0), d)
+        self.item_features = None if features is None else FeatureSum(encode_features(features, counts > 0), d)
         self.user_table = self.user_features = None
         if user_ids is not None:
             assert sessions.users is not None
@@ -199,8 +199,8 @@ class Towers(nn.Module):
             data |= {"user_of": user_of[sessions.session_of], "met": met.astype(np.float32)[:, None]}  # (E,), (U, 1)
             self.user_table = _table(len(user_ids), d)
             if recipe.features and sessions.user_features is not None:
-                told = sessions.user_features.aligned(user_ids)
-                self.user_features = FeatureSum(coded_features(told, met), d)
+                user_features = sessions.user_features.aligned(user_ids)
+                self.user_features = FeatureSum(encode_features(user_features, met), d)
         for name, array in data.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
 
@@ -285,15 +285,15 @@ class Towers(nn.Module):
         self.eval()
         device = self.item_table.device
         rows = torch.split(torch.arange(len(self.item_table), device=device), _BLOCK)
-        found = {"items": torch.cat([self.item_vectors(r) for r in rows])}
-        found |= {"places": self.places, "attention": self.attention}
+        arrays = {"items": torch.cat([self.item_vectors(r) for r in rows])}
+        arrays |= {"places": self.places, "attention": self.attention}
         for number, layer in enumerate(self.query_layers.layers):
             assert isinstance(layer, nn.Linear)
-            found |= {f"layer{number}": layer.weight.T, f"bias{number}": layer.bias}
+            arrays |= {f"layer{number}": layer.weight.T, f"bias{number}": layer.bias}
         if self.user_table is not None:
-            found["users"] = self.user_vectors(torch.arange(len(self.user_table), device=device))
+            arrays["users"] = self.user_vectors(torch.arange(len(self.user_table), device=device))
         self.train(before)
-        return {name: tensor.detach().float().cpu().contiguous().numpy().copy() for name, tensor in found.items()}
+        return {name: tensor.detach().float().cpu().contiguous().numpy().copy() for name, tensor in arrays.items()}
 
 
 class Layers(nn.Module):

@@ -1,4 +1,4 @@
-"""word2vec's settings carried out by gensim (Řehůřek & Sojka 2010), to compare and for those who trust it more."""
+"""The gensim backend of word2vec (Řehůřek & Sojka 2010), for comparison."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from embedrec.progress import Report
 if TYPE_CHECKING:
     from embedrec.models.word2vec.settings import Word2VecSettings
 
-LONGEST = 10_000  # gensim drops what stands behind this word of a sentence, without a word
+LONGEST = 10_000  # words of a sentence; gensim silently drops the rest
 
 
 def train_gensim(
@@ -28,10 +28,10 @@ def train_gensim(
     threads: int,
     report: Report,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train from input and output vectors x and y (n, d); returns the new ones. See `word2vec_training.train`.
+    """Train from input and output vectors x and y (n, d); returns the new ones. See `training.train`.
 
-    Sessions longer than gensim's sentences are cut into pieces of 10,000, so that pairs across a cut are missing;
-    nothing else is. gensim's own loss is not a mean and stops counting at 2²⁷, so that epochs report none.
+    Sessions longer than gensim's sentences are cut into pieces of 10,000, so only pairs across
+    a cut are missing. Epochs report no loss: that of gensim is not a mean and saturates at 2²⁷.
     """
     from gensim.models import Word2Vec as Gensim
 
@@ -75,7 +75,7 @@ def train_gensim(
 
 
 class _Pieces:
-    """The sessions as gensim's sentences, shuffled inside when they have no order."""
+    """The sessions as gensim sentences, each shuffled if sessions have no order."""
 
     def __init__(self, sessions: Sessions, shuffle: np.random.Generator | None) -> None:
         self.sessions, self.shuffle = sessions, shuffle

@@ -1,7 +1,7 @@
-"""word2vec over sessions: items that occur in the same sessions get vectors that point the same way.
+"""word2vec over sessions: items of the same sessions get similar vectors.
 
 Mikolov et al. 2013a, 2013b (skip-gram and CBOW with negative sampling); Barkan & Koenigstein 2016 (item2vec:
-baskets for sentences); Caselles-Dupré, Lesaint & Royo-Letelier 2018 (what must be tuned: the noise exponent,
+baskets for sentences); Caselles-Dupré, Lesaint & Royo-Letelier 2018 (the settings to tune: noise exponent,
 sub-sampling, epochs); Levy & Goldberg 2014 (what it factorises); Pennington, Socher & Manning 2014 (the sum of both
 vectors).
 """
@@ -15,6 +15,7 @@ import numpy as np
 from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab, one_kind
 from embedrec.errors import DataError, SettingsError, need_package
+from embedrec.models.array_packing import names_or_empty
 from embedrec.models.base import Arrays
 from embedrec.models.long_sessions import report_long
 from embedrec.models.pair_counts import frequent
@@ -28,12 +29,12 @@ from embedrec.vectors.embeddings import Embeddings
 
 @dataclass(frozen=True)
 class Word2Vec(Word2VecSettings):
-    """word2vec with negative sampling; its settings stand in `Word2VecSettings`."""
+    """word2vec with negative sampling; see `Word2VecSettings`."""
 
     def continuing(self) -> Word2Vec:
-        """These settings for a training that continues a finished model on new sessions: few epochs at a low rate.
+        """These settings for a warm start from a finished model: few epochs at a low rate.
 
-        A whole training on few sessions would pull trained vectors towards them, see `scripts/bench/continue.py`.
+        Full training on few new sessions would overfit trained vectors to them, see `scripts/bench/continue.py`.
         """
         alpha = min(self.alpha, _CONTINUING_ALPHA)
         epochs = min(self.epochs, _CONTINUING_EPOCHS)
@@ -51,16 +52,16 @@ class Word2Vec(Word2VecSettings):
         """Train on S sessions of E events.
 
         seed     all randomness comes from it; the same seed and one thread give the same bytes
-        threads  how many to use
+        threads  number of threads
         report   called as report("vocabulary", items=, left_out=) and report("long_sessions", …), see `report_long`;
-                 after each epoch as report("epoch", epoch=, epochs=, loss=, seconds=, events_per_second=) with the true
-                 mean loss of a pair as it was met, and about ten times a second as report("progress", done=, total=,
+                 after each epoch as report("epoch", epoch=, epochs=, loss=, seconds=, events_per_second=) with the mean
+                 loss of the pairs of the epoch, and about ten times a second as report("progress", done=, total=,
                  unit="events")
-        init     a word2vec model to continue: its items come first, in its order; new ones follow. Items that the
-                 sessions do not mention keep their vectors. `model.recipe.continuing()` has the settings for it
+        init     a word2vec model to continue: its items come first, in its order; new ones follow. Items that
+                 are not in the sessions keep their vectors. Use the settings of `model.recipe.continuing()`
 
-        Returns a VectorModel with arrays "input" and "output" (n, dim) float32. Raises DataError when nothing is left
-        to learn from, SettingsError when `init` or `threads` does not fit, TrainingError when training diverges.
+        Returns a VectorModel with arrays "input" and "output" (n, dim) float32. Raises DataError when no pair is
+        left to learn from, SettingsError when `init` or `threads` does not fit, TrainingError when training diverges.
         """
         check_sessions(sessions)
         if threads < 1:
@@ -74,7 +75,7 @@ class Word2Vec(Word2VecSettings):
                 f" of {len(vocab)} items mentioned at least {self.min_count} times); lower min_count"
             )
         report_long(sessions, sessions.lengths, self.window, report)
-        x, y = self._start(vocab, init, seed)
+        x, y = self._initial(vocab, init, seed)
         if self.backend == "gensim":
             need_package("gensim", "word2vec with backend=gensim", "gensim")
             from embedrec.models.word2vec.gensim import train_gensim as run
@@ -100,8 +101,8 @@ class Word2Vec(Word2VecSettings):
         answers = scale_norms(embeddings, self.popularity or 0.0)
         return VectorModel(self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay), answers, answers)
 
-    def _start(self, vocab: Vocab, init: VectorModel | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors to start from (n, dim): random inputs, zero outputs, and those of `init` over them."""
+    def _initial(self, vocab: Vocab, init: VectorModel | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Initial vectors (n, dim): random inputs, zero outputs, overwritten by those of `init`."""
         rng = np.random.default_rng(seed)
         x = rng.uniform(-1 / self.dim, 1 / self.dim, (len(vocab), self.dim)).astype(np.float32)
         y = np.zeros_like(x)
@@ -117,9 +118,9 @@ _CONTINUING_EPOCHS, _CONTINUING_ALPHA = 2, 0.005
 
 
 def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tuple[Vocab, np.ndarray]:
-    """The items to train, and their mentions (n,) in these sessions.
+    """The items to train, and their counts (n,) in these sessions.
 
-    Items of `before` come first, in their order and with their counts added.
+    Items of `before` come first, in their order; their counts are added.
     """
     given = sessions.vocab
     if before is None:
@@ -132,11 +133,7 @@ def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tup
     earlier = np.zeros(len(before), dtype=np.int64) if before.counts is None else before.counts
     names = None
     if before.names is not None or given.names is not None:
-        names = np.concatenate([_names(before), _names(given)[new]])
+        names = np.concatenate([names_or_empty(before), names_or_empty(given)[new]])
     ids = np.concatenate(one_kind(before.ids, given.ids[new])) if len(new) else before.ids
     total = counts + np.concatenate([earlier, np.zeros(len(new), dtype=np.int64)])
     return Vocab(ids, names, total), counts
-
-
-def _names(vocab: Vocab) -> np.ndarray:
-    return np.full(len(vocab), "", dtype=object) if vocab.names is None else vocab.names

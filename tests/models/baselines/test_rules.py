@@ -162,8 +162,8 @@ def test_refused_settings(make, message: str) -> None:
 @pytest.mark.parametrize(
     ("items", "scores", "message"),
     [
-        ([[6]] * 6, [[1]] * 6, "rules must lead to one of 6 items"),
-        ([[-2]] * 6, [[-np.inf]] * 6, "rules must lead to one of 6 items"),
+        ([[6]] * 6, [[1]] * 6, "rules must be rows of 6 items, but some are out of range"),
+        ([[-2]] * 6, [[-np.inf]] * 6, "rules must be rows of 6 items, but some are out of range"),
         ([[1]] * 5, [[1]] * 5, "6 items need so many rows of rules"),
         ([[1, 2]] * 6, [[1, 2]] * 6, "scores must fall"),
         ([[1]] * 6, [[-np.inf]] * 6, "missing results"),

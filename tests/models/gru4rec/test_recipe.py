@@ -14,7 +14,7 @@ from torch import Tensor
 from embedrec.data import Features, Sessions, Vocab
 from embedrec.data.features import Categories, Lists
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.gru4rec.network import Network, dropped
+from embedrec.models.gru4rec.network import Network, dropout
 from embedrec.models.gru4rec.recipe import GRU4Rec, RecurrentModel
 from embedrec.models.gru4rec.training import GRU4RecLearner
 from embedrec.training.context import TrainingContext
@@ -231,7 +231,7 @@ def test_what_items_without_features_say() -> None:
             want = network.inputs(torch.arange(len(sessions.vocab))).detach()
             found = arrays["inputs"] if input == "content-mlp" else arrays["inputs"] @ arrays["input0"]
             np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-6)
-    with pytest.raises(DataError, match="these sessions know no features of items, which the input needs; prepare"):
+    with pytest.raises(DataError, match="these sessions have no item features, which the input needs; prepare"):
         GRU4Rec(**SMALL, input="content").fit(tiny_sessions())
 
 
@@ -251,12 +251,12 @@ def test_dropout_keeps_the_mean() -> None:
     torch.manual_seed(0)
     x = torch.ones(500, 401, requires_grad=True)
     for share in (0.3, 0.5):
-        found = dropped(x, share)
+        found = dropout(x, share)
         assert float((found == 0).float().mean()) == pytest.approx(share, abs=0.01)
         assert float(found.detach().mean()) == pytest.approx(1, abs=0.01) and len(found.unique()) == 2
         (gradient,) = torch.autograd.grad(found.sum(), x)
         assert torch.equal(gradient, found)
-    assert dropped(x, 0.0) is x
+    assert dropout(x, 0.0) is x
 
 
 def test_read_only_sessions_and_a_batch_larger_than_there_are() -> None:
@@ -281,7 +281,7 @@ def test_settings_that_are_not_allowed(settings: Any, message: str) -> None:
 
 
 def test_nothing_to_learn_from() -> None:
-    with pytest.raises(DataError, match=r"there is no next item to learn from \(2 sessions, 2 events\)"):
+    with pytest.raises(DataError, match=r"no session has two events to learn from \(2 sessions, 2 events\)"):
         GRU4Rec(**SMALL).fit(of_lists(["a", "b"]))
 
 

@@ -13,7 +13,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.models.session_knn import ann_candidates, ann_recall
 from embedrec.models.session_knn.ann_candidates import SessionAnn
 from embedrec.models.session_knn.base import SessionKnn
-from embedrec.models.session_knn.model import Proposals, SessionKnnModel
+from embedrec.models.session_knn.model import CandidateSource, SessionKnnModel
 from embedrec.models.session_knn.variants import SKNN, SSCF, STAN, VMIS, VSKNN, VSTAN
 from embedrec.models.session_knn.wsknn import WSKNN
 from tests.conftest import of_lists
@@ -44,7 +44,9 @@ def drawn(count: int, n: int = 60, seed: int = 0) -> Sessions:
 
 def proposing(model: SessionKnnModel, some: np.ndarray) -> SessionKnnModel:
     """The model with the same proposals for every history."""
-    return replace(model, proposals=Proposals(lambda h, k: np.tile(some.astype(np.int32), (len(h), 1)), len(some)))
+    return replace(
+        model, candidate_source=CandidateSource(lambda h, k: np.tile(some.astype(np.int32), (len(h), 1)), len(some))
+    )
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: r.name)
@@ -53,7 +55,7 @@ def test_all_sessions_proposed_are_all_sessions(recipe: SessionKnn) -> None:
     model = recipe.fit(train)
     store = np.random.default_rng(0).permutation(300)
     if isinstance(recipe, VMIS):  # long sessions can be no neighbours, whoever proposes
-        found = recipe.found(session_ann_store(model))
+        found = recipe.eligible(session_ann_store(model))
         store = store[found[store]]
     through = proposing(model, np.concatenate([store, [-1, -1]]))
     for exact, near in zip(model.neighbours(asked, 30), through.neighbours(asked, 30), strict=True):
@@ -68,7 +70,7 @@ def test_all_sessions_proposed_are_all_sessions(recipe: SessionKnn) -> None:
 def session_ann_store(model: SessionKnnModel) -> Any:
     from embedrec.models.session_knn.store import SessionStore
 
-    return SessionStore.restored(model.arrays, len(model.vocab))
+    return SessionStore.from_arrays(model.arrays, len(model.vocab))
 
 
 def test_what_is_not_proposed_is_no_neighbour() -> None:
@@ -119,7 +121,7 @@ def test_updated_and_aged() -> None:
     old = grown.aged(newest=2)
     assert sorted(old.neighbours(asked, 2)[0][0].tolist()) == [0, 1]
     assert (old.recipe, len(old.arrays["numbers"])) == (model.recipe, 2)
-    assert SessionAnn.restored(old.arrays, len(old.vocab), 2).faiss.ntotal == 2
+    assert SessionAnn.from_arrays(old.arrays, len(old.vocab), 2).faiss.ntotal == 2
 
 
 def test_few_sessions() -> None:

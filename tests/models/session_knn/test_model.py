@@ -298,7 +298,7 @@ def test_what_ages_must_be_said() -> None:
     for given in ({}, {"before_ms": 1, "newest": 1}):
         with pytest.raises(SettingsError, match="either before_ms or newest must be given"):
             model.aged(**given)
-    with pytest.raises(SettingsError, match="the model's sessions have no times; say how many are kept with newest"):
+    with pytest.raises(SettingsError, match="the model's sessions have no times; use newest"):
         model.aged(before_ms=0)
 
 
@@ -375,7 +375,7 @@ def test_histories_that_say_nothing(name: str) -> None:
     assert answer.ids()[:3] == [[], [], []] and answer.ids()[3] == ["b"]
     assert (numbers[:3] == -1).all() and np.isneginf(similarities[:3]).all() and numbers[3].tolist() == [0, -1]
     for k in (0, -1, 4):
-        with pytest.raises(SettingsError, match=f"k must lie between 1 and the 3 sessions there are, but is {k}"):
+        with pytest.raises(SettingsError, match=f"k must lie between 1 and the 3 training sessions, but is {k}"):
             model.neighbours(asked, k)
     nobody = recipe_class(name)().fit(sessions_of([]))
     assert nobody.recommend(asked, 6).ids() == [[], [], [], []]
@@ -397,9 +397,9 @@ def test_sessions_fade_with_age() -> None:
     assert late.tolist() == pytest.approx([cosine / np.e, cosine / np.e**2])
     assert untimed.tolist() == pytest.approx([cosine, cosine / np.e])  # as late as the newest session
     assert early.tolist() == pytest.approx([cosine, cosine / np.e**0.5])  # what is newer does not gain
-    with pytest.raises(SettingsError, match=r"stan lets sessions fade with their age \(snh 2 days\), but they have no"):
+    with pytest.raises(SettingsError, match=r"stan decays sessions by age \(snh 2 days\), but they have no"):
         STAN(snh=2.0).fit(sessions_of([Past(["a"])]))
-    with pytest.raises(SettingsError, match="vstan lets sessions fade"):
+    with pytest.raises(SettingsError, match="vstan decays sessions by age"):
         VSTAN(snh=2.0).fit(sessions_of([Past(["a"])]))
 
 
@@ -440,10 +440,10 @@ def test_refused_settings(make: Any, message: str) -> None:
     [
         ("offsets", [1, 2, 4], "offsets of sessions must ascend from 0"),
         ("offsets", [0, 5, 4], "offsets of sessions must ascend from 0"),
-        ("items", [0, 1, 6, 1], "sessions must hold some of 6 items, but some hold others"),
-        ("items", [0, 1, -7, 1], "sessions must hold some of 6 items, but some hold others"),
+        ("items", [0, 1, 6, 1], "items of sessions must be rows of 6 items, but some are out of range"),
+        ("items", [0, 1, -7, 1], "items of sessions must be rows of 6 items, but some are out of range"),
         ("numbers", [1, 1], "2 sessions must have the numbers 0 … 1, each once"),
-        ("times", [5, 4], "sessions must stand in the order of their times"),
+        ("times", [5, 4], "sessions must be sorted by times, but are not"),
         ("times", [5, 6, 7], "times of 2 sessions must be int64"),
     ],
 )

@@ -13,15 +13,15 @@ from embedrec.data import Features, Sessions, Vocab
 from embedrec.data.events import DAY
 from embedrec.data.features import Categories, Lists
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.feature_encoder import FeatureSum, catalogue, coded_features, distinct
+from embedrec.models.feature_encoder import FeatureSum, catalogue, distinct, encode_features
 from embedrec.models.torch_recipe import widths
 from embedrec.models.two_tower.recipe import TwoTower
 from embedrec.models.two_tower.training import (
     Towers,
     TwoTowerLearner,
-    everybody,
+    all_users,
     expected_draws,
-    risen,
+    popularity_trend,
     sampled_softmax,
     weights_of,
 )
@@ -137,7 +137,7 @@ def test_risen_by_hand() -> None:
     sessions = replace(plain, times=np.array([0, 10, 20, 20]) * DAY)
     counts = np.array([2, 2, 0])
     wanted = [np.log((0.75 + 0.5) / 3.75 / 0.5), np.log((2 + 0.5) / 3.75 / 0.5), 0]
-    np.testing.assert_allclose(risen(sessions, counts, 10.0), wanted, rtol=1e-6)
+    np.testing.assert_allclose(popularity_trend(sessions, counts, 10.0), wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize("scoring", ["cosine", "dot"])
@@ -333,7 +333,7 @@ def test_users_that_have_features_only() -> None:
     without = TwoTower(**{**settings, "features": False}).fit(sessions, seed=1)
     assert not without.encoder(asked).any()
     numbered = replace(sessions, users=np.arange(len(sessions)))
-    assert everybody(numbered, features=True).ids.tolist() == list(range(len(sessions)))  # type: ignore[union-attr]
+    assert all_users(numbered, features=True).ids.tolist() == list(range(len(sessions)))  # type: ignore[union-attr]
 
 
 def test_features_as_a_sum() -> None:
@@ -344,7 +344,7 @@ def test_features_as_a_sum() -> None:
         {"kind": Categories(np.array([1, -1, 0]), names)},
         {"tags": Lists(np.array([0, 2, 2, 3]), np.array([0, 1, 1]), names)},
     )
-    coded = coded_features(features, np.array([True, True, False]))
+    coded = encode_features(features, np.array([True, True, False]))
     assert coded.offsets.tolist() == [0, 3, 3, 5] and coded.count == 4
     assert coded.words.tolist() == [1, 2, 3, 0, 3] and coded.weights.tolist() == [1, 0.5, 0.5, 1, 1]
     assert coded.numbers.tolist() == [[-1], [1], [0]]
