@@ -1,6 +1,6 @@
-"""Counting what stands in sessions together: by several threads, in parts, and under a budget of memory in files.
+"""Counts of item pairs in sessions: by several threads, in parts, and on disk under a memory budget.
 
-What is counted is the same whatever the parts are: an item is counted by itself, whoever does it.
+Results do not depend on parts or threads: each item is counted separately.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_EXACT = 1 << 24  # sessions; single precision counts so far
-_AT_ONCE = 1 << 18  # pairs that a thread counts before it takes more,
-_PADS = 8  # and pairs for each item: they must outweigh the scratch pad that is cleared for them
+_EXACT = 1 << 24  # sessions; float32 counts exactly up to this number
+_AT_ONCE = 1 << 18  # pairs of one task of a thread,
+_PADS = 8  # and at least so many for each item, so that they outweigh clearing the scratch memory
 NO_NUMBERS = locked(np.zeros(0))
 
 
@@ -47,7 +47,7 @@ class Pairs(NamedTuple):
 
 
 class Bounded(Settings, ABC):
-    """A recipe that can be fitted under a budget of memory."""
+    """A recipe that can be fitted under a memory budget."""
 
     name: ClassVar[str]
 
@@ -61,14 +61,14 @@ class Bounded(Settings, ABC):
         report: Report = quiet,
         room: MemoryBudget = IN_MEMORY,
     ) -> Model:
-        """As `Recipe.fit`; room is where what grows with events, items or pairs is put. It changes no result."""
+        """As `Recipe.fit`; `room` holds arrays that grow with events, items or pairs. It does not change results."""
 
     @abstractmethod
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> Model: ...
 
 
 def frequent(sessions: Sessions, min_count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of items mentioned at least so often, ascending, and how often they are: (n,), (n,) int64.
+    """The rows of items mentioned at least min_count times, ascending, and their counts: (n,), (n,) int64.
 
     Raises DataError when there are none.
     """
@@ -83,9 +83,9 @@ def frequent(sessions: Sessions, min_count: int) -> tuple[np.ndarray, np.ndarray
 
 
 def every_pair(sessions: Sessions, *, itself: bool) -> Mentions:
-    """Mentions whose counts are those of every pair of mentions in a session, both ways.
+    """Mentions that count every pair of mentions in a session, both ways.
 
-    An item that a session mentions again is counted once, and as often as it is: the work grows with the squared number
+    Repeated items of a session are stored once with their count: the work grows with the squared number
     of different items of a session, not with its squared length.
     """
     from embedrec.kernels.pair_counts import repeats
@@ -99,7 +99,7 @@ def every_pair(sessions: Sessions, *, itself: bool) -> Mentions:
 
 
 def every_mention(sessions: Sessions, gap: np.ndarray, *, back: bool, itself: bool) -> Mentions:
-    """All mentions of sessions, to be paired as `gap`, `back` and `itself` say; see `Mentions`."""
+    """All mentions of sessions, with pairs by `gap`, `back` and `itself`; see `Mentions`."""
     session = np.repeat(np.arange(len(sessions), dtype=np.int32), sessions.lengths)
     events, n = (sessions.offsets, sessions.items, session), len(sessions.vocab)
     return _indexed(events, n, gap, IN_MEMORY)._replace(back=back, itself=itself)
@@ -109,7 +109,7 @@ def one_mention(sessions: Sessions, rows: np.ndarray, window: int, room: MemoryB
     """The first mention in each session of each of n items; all others are left out.
 
     rows    (n,) int64 rows of the items in the sessions' vocabulary, whose numbers here are 0 … n − 1
-    window  pairs are those at most so many places apart in what is left; 0: all of a session
+    window  largest distance of a pair among the remaining mentions; 0: all of a session
     """
     from embedrec.kernels.pair_counts import once
 
@@ -175,10 +175,10 @@ def all_pairs(
     """The scores of all pairs, each once; for formulas that are the same both ways. Arguments as of `best_lists`."""
     from embedrec.kernels.pair_counts import pairs
 
-    if mentions.ascending:  # what comes after an item has a higher row
+    if mentions.ascending:  # items after an item have higher rows
         mentions = mentions._replace(back=False)
     work = _work(mentions)
-    bounds = np.concatenate([[0], np.cumsum(np.minimum(work, len(work)))])  # what an item has not is never written to
+    bounds = np.concatenate([[0], np.cumsum(np.minimum(work, len(work)))])  # unused capacity is never written
     starts, ends = bounds[:-1], np.empty(len(work), dtype=np.int64)
     rows, values = room.empty(int(bounds[-1]), np.int32), room.empty(int(bounds[-1]), np.float32)
 
@@ -235,7 +235,7 @@ def _in_parts(
                 yield done.result()
                 report("progress", done=int(events[last]), total=int(events[-1]), unit="events")
         finally:
-            pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C nobody starts another part
+            pool.shutdown(cancel_futures=True)  # no further parts after an error or Ctrl-C
 
 
 def _cuts(work: np.ndarray, at_once: int) -> Iterator[tuple[int, int]]:

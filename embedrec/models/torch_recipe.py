@@ -1,4 +1,4 @@
-"""What recipes that train with torch share: settings of the training, held-back sessions, and `fit`."""
+"""The base of recipes that train with torch: `fit`, held-back sessions for validation, and checks."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
     from embedrec.training.loop import Learner
 
     class ModelLearner(Learner, Protocol):
-        """A learner that can say what model its module is at any time."""
+        """A learner that can build its current model at any time."""
 
         def model(self) -> Model:
-            """The finished model of the weights as they are, through the recipe's `from_arrays`."""
+            """The model of the current weights, through the recipe's `from_arrays`."""
             ...
 
 
 @dataclass(frozen=True)
 class Neural(TrainingSettings, ABC):
-    """A recipe that trains with torch: its fields are settings, `learner` says what is trained."""
+    """A recipe that trains with torch: its fields are settings, `learner` builds the module."""
 
     name: ClassVar[str]
 
     @property
     def by_steps(self) -> bool:
-        """Whether these settings train in steps; otherwise `fit` goes another way, on the CPU and in one go."""
+        """Whether these settings train in torch steps; otherwise `fit` runs on the CPU without checkpoints."""
         return True
 
     @property
     def plan(self) -> TrainingSettings:
-        """How it is trained: these settings, with what follows from others where they leave it open."""
+        """The training settings, with defaults that depend on other settings filled in."""
         return self
 
     @abstractmethod
     def learner(self, sessions: Sessions, *, seed: int, device: str) -> ModelLearner:
-        """What is trained on these sessions, whose vocabulary is the model's; on that device.
+        """The module and batches of these sessions on a device; their vocabulary is that of the model.
 
-        seed  first weights and batches come from it; torch's own randomness is seeded around this call
+        seed  of initial weights and batches; torch's own randomness is seeded around this call
 
         Raises DataError when there is nothing to learn from.
         """
@@ -71,12 +71,12 @@ class Neural(TrainingSettings, ABC):
         """Train on sessions.
 
         seed     all randomness comes from it; the same seed and one thread give the same bytes
-        threads  how many to use
+        threads  number of threads
         report   called as report("vocabulary", items=, cold=), then see `training.loop.train`
-        run      the device, the checkpoint, and other processes that train along
+        run      the device, the checkpoint, and the other processes of the training
 
         With `patience`, a twentieth of the sessions of three items or more, at most 2,000, keep their last items for
-        validation. Raises DataError when nothing is left to learn from, SettingsError when `threads` or `run` does not
+        validation. Raises DataError when there is nothing to learn from, SettingsError when `threads` or `run` does not
         fit, TrainingError when training diverges.
         """
         check_sessions(sessions)
@@ -113,7 +113,7 @@ def fitted(
     run: TrainingContext = HERE,
     **more: Any,
 ) -> Model:
-    """`recipe.fit`, for any recipe. Raises SettingsError when one that trains without torch is given what needs it."""
+    """`recipe.fit`, for any recipe. Raises SettingsError when `run` needs torch and the recipe does not use it."""
     if in_steps(recipe):
         if more:
             raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
@@ -128,13 +128,13 @@ def in_steps(recipe: Recipe) -> TypeGuard[Neural]:
 
 
 def check_torch(recipe: Any) -> None:
-    """Raises SettingsError where torch is not installed, but the recipe trains with it: long work checks it first."""
+    """Raise SettingsError when the recipe needs torch and it is not installed; call it before long work."""
     if in_steps(recipe):
         need_package("torch", f"training {recipe.name}", "torch")
 
 
 def check_here(recipe: Recipe, run: TrainingContext) -> None:
-    """Raise SettingsError where a recipe that trains in one go is given what needs steps."""
+    """Raise SettingsError when a recipe that does not train in steps gets a device, checkpoint or processes."""
     if run != HERE:
         raise SettingsError(
             f"{called(recipe)} trains in one go, on the CPU, in one process; leave --resume and torchrun out"
@@ -142,16 +142,16 @@ def check_here(recipe: Recipe, run: TrainingContext) -> None:
 
 
 def called(recipe: Recipe) -> str:
-    """What messages call a recipe that does not train in steps."""
+    """The name of a recipe that does not train in steps, for messages."""
     return f"{recipe.name} with these settings" if isinstance(recipe, Neural) else recipe.name
 
 
 def device_of(recipe: Recipe, requested: str, report: Report = quiet, *, place: int = 0) -> str:
     """The device that a recipe trains on for "cpu", "cuda" or "auto", see `training.devices.resolve`.
 
-    report  for "auto", report("device", chosen=), unless the recipe has no choice
+    report  for "auto", report("device", chosen=), if the recipe can use a GPU
 
-    Raises SettingsError for a GPU that is not there, or that the recipe has no use for.
+    Raises SettingsError for a GPU that is missing or that the recipe cannot use.
     """
     if not in_steps(recipe):
         if requested == "cuda":
@@ -173,7 +173,7 @@ class HeldBack:
     train         all S sessions, without these items
     histories     q sessions without their last items
     targets       (q,) the last items, rows in the sessions' vocabulary
-    exclude_seen  whether items of the history are left out; not where these sessions repeat items
+    exclude_seen  whether items of the history are left out; False if these sessions repeat items
     """
 
     train: Sessions
@@ -193,7 +193,7 @@ class HeldBack:
 
 
 def held_back(sessions: Sessions, seed: int) -> HeldBack | None:
-    """The last items of some training sessions of three items or more; None where there are no such sessions."""
+    """Hold back the last items of some training sessions of three items or more; None if there are no such sessions."""
     long = np.flatnonzero(sessions.lengths >= _LONG)
     count = min(_MOST, -(-len(long) // _ONE_OF))
     chosen = np.sort(np.random.default_rng(seed).permutation(long)[:count])
@@ -214,7 +214,7 @@ def held_back(sessions: Sessions, seed: int) -> HeldBack | None:
 
 
 def digest(sessions: Sessions) -> str:
-    """The SHA-256 of what is learned from: the order of sessions and items, ids and users."""
+    """The SHA-256 of the training data: the order of sessions and items, ids and users."""
     sha = hashlib.sha256()
     for array in (sessions.offsets, sessions.items, sessions.vocab.ids, sessions.users):
         if array is not None:
@@ -224,7 +224,7 @@ def digest(sessions: Sessions) -> str:
 
 
 _K = 20
-_LONG = 3  # items of a session that can give one away
+_LONG = 3  # items of a session that can have its last item held back
 _MOST = 2000
 _ONE_OF = 20
 

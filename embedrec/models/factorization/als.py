@@ -1,8 +1,8 @@
-"""Matrix factorisation by alternating least squares, for what was heard, clicked or bought.
+"""Matrix factorisation by alternating least squares, for implicit feedback.
 
-Hu, Koren & Volinsky 2008 (implicit feedback: what was not observed counts a little); Takács, Pilászy & Tikk 2011 (a few
+Hu, Koren & Volinsky 2008 (implicit feedback: unobserved pairs get a small weight); Takács, Pilászy & Tikk 2011 (a few
 steps of conjugate gradient instead of exact solutions); Rendle, Krichene, Zhang & Koren 2022 ("iALS revisited": the
-regularisation that grows with frequency, and the scale of the start).
+regularisation that grows with frequency, and the scale of initial vectors).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def train(
 ) -> dict[str, np.ndarray]:
     """The arrays "items" (n, dim) float32, in their principal axes, and "unobserved" (1,), the weight of one pair.
 
-    They are the same at any number of threads.
+    Results do not depend on the number of threads.
     """
     observed = cells(sessions, recipe.plays)  # (S, n)
     (count, n), d, epochs = observed.shape, recipe.dim, recipe.value("epochs")

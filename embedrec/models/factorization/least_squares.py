@@ -1,4 +1,4 @@
-"""Vectors by weighted least squares: sessions' from those of their items, and items' from those of their sessions."""
+"""Weighted least squares: session vectors from item vectors, and item vectors from session vectors."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Plays = Literal["each", "once", "log"]
 
-_ROWS = 8192  # whose Gram matrix is summed in float32; the sums of such blocks, in float64
-_AT_ONCE = 1 << 15  # cells that a thread solves before it takes more
-_EXACT = 1e-6  # gradient, relative to that at zero, where a system counts as solved
-_MANY = 1000  # steps that no system needs
+_ROWS = 8192  # rows of a block; its Gram matrix is float32, sums of blocks are float64
+_AT_ONCE = 1 << 15  # cells of one task of a thread
+_EXACT = 1e-6  # a system is solved at this gradient, relative to that at zero
+_MANY = 1000  # more steps than any system needs
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised over vectors x of rows and y of columns, a cell being what was observed, with its weight w.
+    """The objective, minimised over vectors x of rows and y of columns; cells are observed pairs with weights w.
 
     Σ_cells w·(1 − x·y)² + unobserved·Σ_all (x·y)² + Σ_rows ridge·|x|² + Σ_columns ridge·|y|²
 
@@ -36,7 +36,7 @@ class Objective:
 
     unobserved      weight of every pair of a row and a column
     regularisation  ridge of a row: regularisation · (its cells' weights + unobserved · columns) ** nu; so of a column
-    nu              1: as its part of the other terms grows; 0: the same for all
+    nu              1: ridge grows with the row's weight in the other terms; 0: the same for all rows
     """
 
     unobserved: float
@@ -50,10 +50,10 @@ class Objective:
 
 
 def cells(sessions: Sessions, plays: Plays, decay: float = 1.0) -> sp.csr_matrix:
-    """What sessions hold, and how much it weighs: (S, n) CSR float32.
+    """Weights of the items of sessions: (S, n) CSR float32.
 
     plays  "each" play of an item weighs 1; "once", all of them 1; "log", 1 + ln(plays)
-    decay  weight of an event relative to the one after it; with "once" and "log" the last one of an item is weighed
+    decay  weight of an event relative to the one after it; with "once" and "log", that of an item's last event
     """
     import scipy.sparse as sp
 
@@ -69,7 +69,7 @@ class Side:
     """The rows of a matrix with their vectors: sessions, or, of the transposed matrix, items.
 
     matrix   cells and their weights, (r, c) CSR float32
-    vectors  (r, d) float32 to start from; they are copied
+    vectors  (r, d) float32 initial values; they are copied
     """
 
     def __init__(self, objective: Objective, matrix: sp.csr_matrix, vectors: np.ndarray) -> None:
@@ -82,12 +82,12 @@ class Side:
         self.cells = (self.offsets, matrix.indices.astype(np.int32, copy=False), matrix.data, objective.ridge(matrix))
 
     def solve(self, other: Side, steps: int, pool: Executor) -> Iterator[tuple[int, np.ndarray]]:
-        """Replace the vectors by what is best beside the other side's; both are turned into the other's principal axes.
+        """Replace the vectors by the solution given the other side's; both are rotated into the other's principal axes.
 
         steps  of conjugate gradient for each row
         pool   its threads share the rows, each of which is solved by itself
 
-        Yields of one block of rows after another how many cells it has and the minima it reached, see `kernels.als`.
+        Yields the number of cells and the minima of each block of rows, see `kernels.als`.
         """
         from embedrec.kernels.als import solve
 
@@ -107,7 +107,7 @@ class Side:
         return float(squares.astype(np.float64) @ self.cells[-1])
 
     def principal(self, pool: Executor) -> np.ndarray:
-        """The vectors in their own principal axes, (r, d): their Gram matrix is diagonal, and falls."""
+        """The vectors in their own principal axes, (r, d): their Gram matrix is diagonal, descending."""
         from embedrec.kernels.als import turn
 
         _, axes = _principal_axes(self.vectors, self.dim, pool)
@@ -115,11 +115,11 @@ class Side:
         return self.vectors[:, : self.dim].copy()
 
     def _turn(self, other: Side, steps: int, pool: Executor) -> np.ndarray:
-        """Turn both sides into the principal axes of the other, and give its Gram matrix there: (w,) its diagonal."""
+        """Rotate both sides into the principal axes of the other; returns the diagonal (w,) of its Gram matrix."""
         from embedrec.kernels.als import turn
 
         values, axes = _principal_axes(other.vectors, self.dim, pool)
-        for side, least in ((other, -1), (self, steps)):  # rows of few cells are solved from nothing
+        for side, least in ((other, -1), (self, steps)):  # rows with few cells are solved from zero
 
             def part(first: int, last: int, side: Side = side, least: int = least) -> None:
                 turn(side.vectors, axes, side.offsets, least, first, last)
@@ -128,17 +128,17 @@ class Side:
         return values
 
     def _blocks(self) -> list[tuple[int, int]]:
-        """Ranges of rows with about as many cells; a row costs about as much as four."""
+        """Ranges of rows of about equal cost; a row costs as much as four cells."""
         cost = self.offsets + 4 * np.arange(len(self.offsets))
         cuts = np.searchsorted(cost, np.arange(0, cost[-1], _AT_ONCE))
         return list(pairwise(np.unique(np.append(cuts, len(self.offsets) - 1)).tolist()))
 
 
 def fold_in(items: np.ndarray, objective: Objective, plays: Plays, decay: float = 1.0) -> Encoder:
-    """A history's vector is the one that minimises the objective beside the items', which stay as they are.
+    """An encoder: the vector of a history minimises the objective with fixed item vectors.
 
     items  (n, d) float32 in their principal axes
-    plays, decay  what a history holds weighs, see `cells`. An empty one has the zero vector
+    plays, decay  weights of a history's items, see `cells`. An empty history has the zero vector
     """
     from embedrec.kernels.als import solve
     from embedrec.kernels.row_blas import LANES, padded
@@ -157,7 +157,8 @@ def fold_in(items: np.ndarray, objective: Objective, plays: Plays, decay: float 
 
 
 def _principal_axes(vectors: np.ndarray, d: int, pool: Executor) -> tuple[np.ndarray, np.ndarray]:
-    """The Gram matrix of vectors (r, w ≥ d), zero beyond d: its eigenvalues (w,) float64, falling, and axes (w, w)."""
+    """The Gram matrix of vectors (r, w ≥ d), zero beyond d: its eigenvalues (w,) float64, descending, and axes (w,
+    w)."""
     from embedrec.kernels.als import gram
 
     parts = _each(pool, lambda first, last: gram(vectors, first, last).astype(np.float64), _ranges(len(vectors)))

@@ -1,7 +1,7 @@
-"""Matrix factorisation: a session's vector and an item's, whose dot product says whether the item belongs there.
+"""Matrix factorisation: the dot product of a session vector and an item vector scores the item in the session.
 
-Koren, Bell & Volinsky 2009. How the vectors are found is the `loss`: by least squares in `mf_als`, from pairs of a
-session and an item in `pair_training`.
+Koren, Bell & Volinsky 2009. The `loss` selects the training: least squares in `als`, pairs of a session and an
+item in `pairwise_training`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from embedrec.vectors.embeddings import Embeddings
 
 @dataclass(frozen=True)
 class MatrixFactorisation(FactorisationSettings):
-    """Matrix factorisation; its settings stand in `FactorisationSettings`."""
+    """Matrix factorisation; see `FactorisationSettings`."""
 
     def fit(
         self,
@@ -43,11 +43,11 @@ class MatrixFactorisation(FactorisationSettings):
         """Train on S sessions of E events; for logistic and bpr, see `Neural.fit`, for als:
 
         seed     all randomness comes from it; the same seed gives the same bytes at any number of threads
-        threads  how many to use
+        threads  number of threads
         report   called as report("vocabulary", items=, left_out=), then after each epoch as report("epoch", epoch=,
-                 epochs=, loss=, seconds=) with the objective as it then is, and between as report("progress", done=,
+                 epochs=, loss=, seconds=) with the objective, and in between report("progress", done=,
                  total=, unit="cells")
-        run      nothing but this process and the CPU
+        run      als needs the default: this process, on the CPU
 
         Returns a VectorModel with the arrays that `from_arrays` needs. Raises DataError when no item is mentioned often
         enough, SettingsError when `threads` or `run` does not fit.
@@ -77,7 +77,7 @@ class MatrixFactorisation(FactorisationSettings):
             vectors_of,
         )
 
-        plan: Any = self.plan  # nothing is None
+        plan: Any = self.plan  # no field is None
         ordered = self.loss == "bpr"
         vocab, sessions = known_items(sessions, self.min_count)
         start = plan.deviation / self.dim**0.5

@@ -1,7 +1,7 @@
-"""Neural collaborative filtering: a perceptron over a session's vector and an item's says whether both belong together.
+"""Neural collaborative filtering: a perceptron over a session vector and an item vector scores the pair.
 
 He et al. 2017 ("Neural Collaborative Filtering"); Rendle et al. 2020 ("Neural Collaborative Filtering vs. Matrix
-Factorization Revisited") found that a dot product does at least as well where both are tuned.
+Factorization Revisited") found that a tuned dot product does at least as well.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from embedrec.vectors.embeddings import Embeddings
 
 @dataclass(frozen=True)
 class NeuralCF(Neural):
-    """Sessions and items have a vector each; both side by side go through `layers` to one number, and a sigmoid.
+    """The concatenated vectors of a session and an item pass through `layers` to one number, and a sigmoid.
 
-    What is minimised is its squared error, against 1 for what sessions hold and 0 for random pairs.
+    The loss is its squared error, against 1 for observed pairs and 0 for random pairs.
 
     dim            length of a vector
     layers         hidden units of each layer, as in "50,50"
-    negatives      random pairs of a session and an item for each one observed
+    negatives      random pairs of a session and an item for each observed one
     ns_exponent    their items are drawn in proportion to count ** ns_exponent; 0 is uniform
-    learning_rate  the highest, of AdamW
-    weight_decay   share of all weights, times the rate, that every step takes away
+    learning_rate  peak, of AdamW
+    weight_decay   decoupled weight decay of AdamW
     min_count      items mentioned less often are left out
-    deviation      of the vectors at the start, times the root of dim
+    deviation      of initial vectors, times the square root of dim
     decay          how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
-    epochs, batch, patience, watch, schedule, clip, precision   see `Plan`
+    epochs, batch, patience, watch, schedule, clip, precision   see `TrainingSettings`
 
-    What is kept are the item vectors: similar items and what comes next are found by their cosine, since the perceptron
-    knows no session but those it was trained on, and cannot be searched. Raises SettingsError for values that are not
+    The model keeps the item vectors only: similar items and recommendations use their cosine, since the perceptron has
+    no vectors for new sessions and cannot be searched. Raises SettingsError for values that are not
     allowed.
     """
 

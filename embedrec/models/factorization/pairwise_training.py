@@ -1,7 +1,7 @@
-"""Training on pairs: a session's vector and an item's, told from random ones.
+"""Pairwise training: observed pairs of a session and an item against random pairs.
 
-Modules score a pair; `PairLearner` draws the pairs. He et al. 2017 (a perceptron in the place of the dot product);
-Rendle et al. 2009 (BPR: an item of the session ahead of another one).
+Modules score a pair; `PairLearner` draws the pairs. He et al. 2017 (a perceptron instead of the dot product);
+Rendle et al. 2009 (BPR: an item of the session ranked above another one).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from embedrec.training.row_adamw import RowAdamW
 
 
 class PairSettings(Protocol):
-    """What a recipe must say for its pairs to be drawn."""
+    """The settings that `PairLearner` needs."""
 
     @property
     def batch(self) -> int: ...
@@ -47,9 +47,9 @@ class PairSettings(Protocol):
 
 
 class Scorer(nn.Module, ABC):
-    """Tables of vectors of sessions and of items, and what a pair scores.
+    """Tables of session and item vectors, and the score of a pair.
 
-    deviation  of the vectors' numbers at the start
+    deviation  of initial values
     """
 
     def __init__(self, sessions: int, items: int, dim: int, *, deviation: float = 0.01) -> None:
@@ -76,7 +76,7 @@ class Dot(Scorer):
 
 
 class Perceptron(Scorer):
-    """Both vectors side by side, through rectified layers to one number."""
+    """The concatenated vectors, through ReLU layers to one number."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Rated(nn.Module):
 class Ordered(nn.Module):
     """−ln σ(score − that of another item in the same session): BPR.
 
-    decay  half of it times the squares of the vectors of an example is added
+    decay  half of it times the squared vectors of an example is added
     """
 
     def __init__(self, scorer: Dot, decay: float = 0.0) -> None:
@@ -168,9 +168,9 @@ class PairLearner:
         self.examples = len(self.keys)
 
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        """AdamW (Loshchilov & Hutter 2019), but Adagrad (Duchi et al. 2011) for items ahead of others in a session.
+        """AdamW (Loshchilov & Hutter 2019), or Adagrad (Duchi et al. 2011) for BPR.
 
-        Both change tables by rows, so that a step costs what its batch names.
+        Both update only the table rows of a batch.
         """
         rate, decay = self.settings.learning_rate, self.settings.weight_decay
         by_rows = {id(m.weight) for m in self.module.modules() if isinstance(m, nn.Embedding)}
@@ -184,7 +184,7 @@ class PairLearner:
         return optimizers
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Observed pairs in a new order, each with random ones, and which of these are observed too."""
+        """Shuffled observed pairs, each with random ones, and a mask of the random ones that are observed too."""
         random = generator(self.seed, epoch)
         order = torch.randperm(self.examples, generator=random)
         for chosen in torch.split(order, self.settings.batch):
@@ -200,7 +200,7 @@ class PairLearner:
             yield Batch((session, item, others.contiguous(), strangers, self.keys[place] == drawn))
 
     def _draw(self, shape: tuple[int, int], random: torch.Generator) -> Tensor:
-        """Random items, in proportion to what they are mentioned to the power of `ns_exponent`."""
+        """Random items, in proportion to count ** ns_exponent."""
         if not self.settings.ns_exponent:
             return torch.randint(self.n, shape, generator=random)
         chosen = torch.rand(shape, generator=random, dtype=torch.float64) * self.drawn[-1]
@@ -208,7 +208,7 @@ class PairLearner:
 
 
 def vectors_of(table: nn.Embedding) -> np.ndarray:
-    """The vectors of a table as they are: (n, d) float32."""
+    """The vectors of a table: (n, d) float32."""
     return table.weight.detach().float().cpu().numpy().copy()
 
 

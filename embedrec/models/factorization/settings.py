@@ -18,38 +18,38 @@ class FactorisationSettings(Neural):
     """Rows of the matrix are sessions; `prepare --by user` makes a session of all events of a user.
 
     loss            "als": weighted least squares over all pairs of a session and an item, see `Objective`;
-                    "logistic": squared errors of the product and a bias of both, through a sigmoid, against 1 for what
-                    sessions hold and 0 for random pairs;
-                    "bpr": what a session holds ahead of other items (Rendle et al. 2009)
+                    "logistic": squared error of the sigmoid of the product plus biases, against 1 for observed and 0
+                    for random pairs;
+                    "bpr": items of the session ranked above other items (Rendle et al. 2009)
     dim             length of a vector
-    epochs          als: times that all vectors of sessions, then of items are found anew. The objective falls on for
-                    dozens, but sessions that are not trained on are best served after few. Otherwise passes over the
-                    pairs. None is 3 for als, 10 for logistic, 8 for bpr
+    epochs          als: alternations over sessions and items. The objective falls for dozens of epochs, but results for
+                    new sessions are best after few. Otherwise passes over the pairs. None is 3 for als, 10 for
+                    logistic, 8 for bpr
     min_count       items mentioned less often are left out
     decay           how a history becomes a query: weight of an event relative to the next, 1 as in training
-    popularity      how much of an item's norm, which grows with its popularity, counts in what comes next: from 0, the
-                    cosine, to 1, the dot product that is fitted. Similar items are found by the cosine. None is
+    popularity      exponent of an item's norm, which grows with its popularity, in recommendations: from 0, the cosine,
+                    to 1, the dot product that is fitted. Similar items use the cosine. None is
                     0.5 for als, 0 for the others
-    deviation       of the vectors at the start, times the root of dim. None is 0.1 for als, 1 for the others
+    deviation       of initial vectors, times the square root of dim. None is 0.1 for als, 1 for the others
 
     als:
-    unobserved      weight of all pairs as such, relative to that of all that was observed, so that it fits matrices of
-                    any sparsity; α0 of Rendle et al. is this · what was observed / pairs, and alpha of Hu et al. 1 / α0
-    regularisation  how vectors are kept short; tune it together with `unobserved`
+    unobserved      weight of all pairs relative to that of all observations, so that it fits matrices of any sparsity;
+                    α0 of Rendle et al. is this · observations / pairs, and alpha of Hu et al. is 1 / α0
+    regularisation  strength of L2 regularisation; tune it together with `unobserved`
     nu              how regularisation grows with the length of a session and the frequency of an item, see `Objective`
-    plays           items that come again: "each" play weighs 1; "once", all of them 1; "log", 1 + ln(plays)
-    steps           of conjugate gradient each time; a session or item with at most so many is solved exactly
+    plays           repeated items: "each" play weighs 1; "once", all of them 1; "log", 1 + ln(plays)
+    steps           of conjugate gradient each time; a session or item with at most that many cells is solved exactly
 
     logistic and bpr:
-    negatives       random pairs for each one observed, in bpr of the same session
+    negatives       random pairs for each observed one, in bpr of the same session
     ns_exponent     their items are drawn in proportion to count ** ns_exponent; 0 is uniform
-    learning_rate   the highest: logistic, of AdamW, None is 0.01; bpr, of Adagrad, None is 0.2
-    weight_decay    logistic: share of all weights, times the rate, that every step takes away, None is 0.1; bpr:
-                    half of it times the squares of an example's vectors is added to its loss, None is 0.01
-    batch, patience, watch, schedule, clip, precision   see `Plan`
+    learning_rate   peak: logistic, of AdamW, None is 0.01; bpr, of Adagrad, None is 0.2
+    weight_decay    logistic: decoupled weight decay of AdamW, None is 0.1; bpr: L2 penalty on an example's vectors
+                    (half of it times their squares), None is 0.01
+    batch, patience, watch, schedule, clip, precision   see `TrainingSettings`
 
-    A history, whether trained on or not, becomes a query: with als by the same least squares with the items' vectors as
-    they are, otherwise as the mean of its items' unit vectors. Raises SettingsError for values that are not allowed.
+    The query of a history is, with als, the least-squares solution for fixed item vectors, otherwise the mean of its
+    items' unit vectors. Raises SettingsError for values that are not allowed.
     """
 
     name: ClassVar[str] = "mf"
@@ -99,20 +99,20 @@ class FactorisationSettings(Neural):
     @property
     def plan(self) -> Self:
         """These settings, each with its `value`."""
-        return replace(self, **{field: self.value(field) for field in _USUAL[self.loss]})
+        return replace(self, **{field: self.value(field) for field in _DEFAULTS[self.loss]})
 
     def value(self, field: str) -> Any:
-        """A setting, or what is good for the loss where it is None."""
+        """A setting, or the default of the loss if it is None."""
         value = getattr(self, field)
-        return _USUAL[self.loss].get(field) if value is None else value
+        return _DEFAULTS[self.loss].get(field) if value is None else value
 
     def objective(self, unobserved: float) -> Objective:
-        """What is minimised; `unobserved` is the weight of one pair."""
+        """The objective; `unobserved` is the weight of one pair."""
         return Objective(unobserved, self.regularisation, self.nu)
 
 
-# what None is
-_USUAL: dict[str, dict[str, Any]] = {
+# values of None
+_DEFAULTS: dict[str, dict[str, Any]] = {
     "als": {"epochs": 3, "deviation": 0.1, "popularity": 0.5},
     "logistic": {
         "epochs": 10, "deviation": 1.0, "popularity": 0.0, "learning_rate": 0.01, "weight_decay": 0.1,

@@ -1,9 +1,9 @@
-"""Two towers: one makes vectors of items, the other of queries, and a good answer has a large product with its query.
+"""Two towers: one encodes items, the other queries; the score of an item is the product of both vectors.
 
 Covington, Adams & Sargin 2016 (candidate generation at YouTube: history and features against items); Yi et al. 2019
 (in-batch softmax with logQ correction, for two towers); Bengio & Senécal 2008 (sampled softmax); Hou et al. 2022 (CORE:
 a session in the space of its items, cosine over a temperature); Klenitskiy & Vasilev 2023 (many negatives and
-cross-entropy, rather than one and binary cross-entropy).
+cross-entropy instead of one and binary cross-entropy).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from embedrec.vectors.embeddings import Embeddings
 
 @dataclass(frozen=True)
 class TwoTower(TwoTowerSettings):
-    """An item tower and a query tower; its settings stand in `TwoTowerSettings`."""
+    """An item tower and a query tower; see `TwoTowerSettings`."""
 
     def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
         """See `Neural.learner`."""
@@ -37,7 +37,7 @@ class TwoTower(TwoTowerSettings):
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of its arrays, see `TwoTowerLearner.model`. Raises DataError when they do not fit.
 
-        Queries are made without torch.
+        Inference does not need torch.
         """
         tower = QueryTower.of(self, arrays)
         embeddings = Embeddings(shaped(arrays, "items", (len(vocab), self.dim), self.name), vocab, "cosine")
@@ -54,9 +54,9 @@ class TwoTower(TwoTowerSettings):
 class QueryTower:
     """The query tower in NumPy.
 
-    places     (L,) float32 logarithms of the weights of places, the last item's first
-    attention  (d,) float32: an item's weight is exp(its vector · attention) times that of its place
-    layers     pairs of a matrix (in, out) and a bias (out,); rectified in between
+    places     (L,) float32 log weights of positions, the last item first
+    attention  (d,) float32: an item's weight is exp(its vector · attention) times that of its position
+    layers     pairs of a matrix (in, out) and a bias (out,); ReLU in between
     users      (U, d) float32 of the users `user_ids`, or None
     """
 
@@ -82,7 +82,7 @@ class QueryTower:
         return cls(places, shaped(arrays, "attention", (recipe.dim,), recipe.name), tuple(layers), users, user_ids)
 
     def encoder(self, items: np.ndarray) -> Encoder:
-        """Histories → queries (S, d) float32, over these item vectors (n, d). Of nothing known, the zero vector."""
+        """Histories → queries (S, d) float32, over these item vectors (n, d). The zero vector if nothing is known."""
         weights = np.exp(items.astype(np.float64) @ self.attention)  # (n,)
 
         def encode(histories: Sessions) -> np.ndarray:

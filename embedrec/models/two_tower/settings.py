@@ -16,38 +16,38 @@ from embedrec.models.torch_recipe import Neural, widths
 class TwoTowerSettings(Neural):
     """An item tower and a query tower.
 
-    The item tower adds an item's id embedding and what its features say, and passes the sum through `item_layers`. The
-    query tower takes the last `history` items' vectors to a weighted mean, adds that of the user, and passes the sum
-    through `query_layers`. Layers add to what they are given (He et al. 2016).
+    The item tower adds an item's id embedding and its feature embeddings, and passes the sum through `item_layers`. The
+    query tower takes the weighted mean of the last `history` item vectors, adds the user vector, and passes the sum
+    through `query_layers`. Layers are residual (He et al. 2016).
 
     dim            length of a vector
     item_layers    hidden units of each layer of the item tower, as in "128,64"; "" for none
     query_layers   the same for the query tower
-    history        last items of a session that a query sees; 0 for none, where `users` must be true
-    decay          first weight of an item relative to the one after it; weights of places are learned from there
-    attention      items have a weight of their own beside that of their place, learned
-    users          a user has an embedding, where sessions name users; an unknown user's is zero. Users that have
-                   features and no session are part of the model, by their features
-    features       features of items and of users count, where sessions have them. Items that have features and never
-                   occur are part of the model, marked cold
-    id_dropout     share of ids that are taken away in training: of users, and of items that have features, so that the
-                   rest of a query, or features alone, must do
+    history        last items of a session that a query uses; 0 for none, which needs users=true
+    decay          initial weight of an item relative to the one after it; weights of positions are learned
+    attention      items have a learned weight in addition to that of their position
+    users          users have an embedding, if sessions have users; that of an unknown user is zero. Users with features
+                   and no session are encoded by their features
+    features       use features of items and users, if sessions have them. Items with features that never occur are
+                   part of the model, marked cold
+    id_dropout     share of ids that are dropped in training: of users, and of items with features
     loss           "softmax" over the batch's targets and more items, or "bce" with random negatives
-    negatives      softmax: items drawn for a batch beside its targets; bce: for each example. None is 2048 and 10
+    negatives      softmax: items drawn for a batch in addition to its targets; bce: for each example. None is 2048 and
+                   10
     ns_exponent    they are drawn in proportion to count ** ns_exponent; 0 is uniform
-    logq           how much of log(expected draws) is taken off a score in training: 1 undoes that popular items
-                   are drawn more often as negatives, 0 leaves it, and favours rare items
-    half_life      days in which an event counts half as much in training, back from the last one; None counts all
-                   alike. It needs times
-    trend          half-life in days of what is popular now: an item's score gets the logarithm of how much more popular
-                   it is of late than over the whole training (Zhang et al. 2021 inject the popularity expected). None
-                   leaves it out. It needs times
+    logq           share of log(expected draws) that is subtracted from a score in training: 1 corrects for popular
+                   items being drawn more often as negatives; 0 does not, which favours rare items
+    half_life      half-life in days of the weight of an event in training, back from the last event; None for equal
+                   weights. Needs times
+    trend          half-life in days of recent popularity: the log ratio of an item's recent popularity to that over all
+                   training is added to its score (Zhang et al. 2021 add the expected popularity). None for off. Needs
+                   times
     scoring        "cosine" or "dot"
     temperature    scores are divided by it in training
     learning_rate  of embeddings (Adagrad; Duchi et al. 2011)
-    layer_rate     of all else (AdamW; Loshchilov & Hutter 2019)
+    layer_rate     of all other weights (AdamW; Loshchilov & Hutter 2019)
     dropout        share of numbers of the history's vectors that are set to 0 in training
-    epochs, batch, patience, watch, schedule, clip, precision   see `Plan`
+    epochs, batch, patience, watch, schedule, clip, precision   see `TrainingSettings`
 
     Raises SettingsError for values that are not allowed.
     """

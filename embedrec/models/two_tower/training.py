@@ -1,4 +1,4 @@
-"""Training of the two towers: the module, its batches, and the model that comes out."""
+"""Training of the two towers: the module, batches, and the finished model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from embedrec.models.vector_model import VectorModel
 from embedrec.training.devices import generator
 from embedrec.training.loop import Batch
 
-_BLOCK = 1 << 14  # items whose vectors are made at a time
+_BLOCK = 1 << 14  # items at a time
 
 
 def learner_of(recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, device: str) -> TwoTowerLearner:
@@ -32,7 +32,7 @@ def learner_of(recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, devic
 
 
 def all_users(sessions: Sessions, *, features: bool) -> Vocab | None:
-    """The users of a model: those of the sessions, then those that have features only; None without users."""
+    """The users of a model: users of the sessions, then users that only have features; None without users."""
     if sessions.users is None:
         return None
     users, known = Vocab(np.unique(sessions.users)), sessions.user_features
@@ -43,7 +43,7 @@ def all_users(sessions: Sessions, *, features: bool) -> Vocab | None:
 
 
 class TwoTowerLearner:
-    """See `training.loop.Learner`. An example is an event and what came before it in its session."""
+    """See `training.loop.Learner`. An example is an event and the events before it in its session."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class TwoTowerLearner:
         self.drawn = torch.from_numpy(np.cumsum(self._noise()))
 
     def _noise(self) -> np.ndarray:
-        """In proportion to what items are drawn as negatives: (n,) float64; cold ones never."""
+        """Sampling weights of negatives: (n,) float64; 0 for cold items."""
         return noise(self.counts, self.recipe.ns_exponent)
 
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
@@ -84,7 +84,7 @@ class TwoTowerLearner:
         return [*optimizers, torch.optim.AdamW(others, self.recipe.layer_rate)] if others else optimizers
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Events in a new order; their numbers, their place among the batch's targets, and negatives."""
+        """Shuffled events: their numbers, their positions among the batch's targets, and negatives."""
         random, recipe = generator(self.seed, epoch), self.recipe
         order = self.events[torch.randperm(self.examples, generator=random)]
         for events in torch.split(order, recipe.batch):
@@ -113,16 +113,16 @@ class TwoTowerLearner:
 
 
 def negatives_of(recipe: TwoTowerSettings) -> int:
-    """How many negatives are drawn: for a batch of softmax, for an example of bce."""
+    """The number of negatives: for a batch with softmax, for an example with bce."""
     if recipe.negatives is not None:
         return recipe.negatives
     return 2048 if recipe.loss == "softmax" else 10
 
 
 def weights_of(sessions: Sessions, half_life: float | None) -> np.ndarray:
-    """What each event counts in training: (E,) float32, 1 on the average.
+    """The weight of each event in training: (E,) float32, with mean 1.
 
-    Raises SettingsError where a half-life needs times and there are none.
+    Raises SettingsError when a half-life needs times and sessions have none.
     """
     if half_life is None:
         return np.ones(len(sessions.items), dtype=np.float32)
@@ -133,11 +133,11 @@ def weights_of(sessions: Sessions, half_life: float | None) -> np.ndarray:
 
 
 def popularity_trend(sessions: Sessions, counts: np.ndarray, half_life: float) -> np.ndarray:
-    """How much more popular each item is of late: (n,) float32, ln(its share of events that fade / of all events).
+    """Log ratio of recent to overall popularity: (n,) float32, ln(share of decayed events / share of all events).
 
     counts     (n,) events of each item; 0 for what never occurs
-    half_life  days in which an event fades to a half. One event more, shared out as all events are, keeps the
-               logarithm finite
+    half_life  days in which the weight of an event halves. One smoothing event, distributed as all events, keeps
+               the logarithm finite
 
     Raises SettingsError without times.
     """
@@ -150,14 +150,14 @@ def popularity_trend(sessions: Sessions, counts: np.ndarray, half_life: float) -
 
 
 def noise(counts: np.ndarray, exponent: float) -> np.ndarray:
-    """counts ** exponent of what occurs, 0 for what does not: (n,) float64."""
+    """counts ** exponent, 0 for items without events: (n,) float64."""
     weights = np.zeros(len(counts))
     weights[counts > 0] = counts[counts > 0].astype(np.float64) ** exponent
     return weights
 
 
 class Towers(nn.Module):
-    """Both towers, and the data that examples are made from. `forward` gives the sum of a batch's losses."""
+    """Both towers, and the data of examples. `forward` returns the sum of a batch's losses."""
 
     items: Tensor
     weights: Tensor
@@ -245,7 +245,7 @@ class Towers(nn.Module):
         return self.item_layers(vectors)
 
     def user_vectors(self, rows: Tensor) -> Tensor:
-        """What a user adds to a query: (u, d)."""
+        """The user part of a query: (u, d)."""
         assert self.user_table is not None
         vectors = functional.embedding(rows, self.user_table, sparse=True) * self.met[rows]
         if self.training and self.recipe.id_dropout:
@@ -280,7 +280,7 @@ class Towers(nn.Module):
 
     @torch.no_grad()
     def arrays(self) -> Mapping[str, np.ndarray]:
-        """What the model keeps of both towers; those of evaluation, without dropout."""
+        """The arrays of both towers, in evaluation mode (no dropout)."""
         before = self.training
         self.eval()
         device = self.item_table.device
@@ -297,7 +297,7 @@ class Towers(nn.Module):
 
 
 class Layers(nn.Module):
-    """x + a perceptron of x; nothing is added at first, since its last layer begins at zero."""
+    """x + a perceptron of x, initially x, since the last layer starts at zero."""
 
     def __init__(self, dim: int, hidden: list[int]) -> None:
         super().__init__()
@@ -317,17 +317,17 @@ class Layers(nn.Module):
 def sampled_softmax(
     queries: Tensor, candidates: Tensor, bias: Tensor, ids: Tensor, column: Tensor, weights: Tensor
 ) -> Tensor:
-    """The weighted sum of cross-entropies of the right candidates among all; others of the same item are no rivals.
+    """The weighted sum of cross-entropies of the targets among all candidates; duplicates of a target are masked.
 
-    queries     (b, d), column (b,) which candidate is right, weights (b,) what that counts
-    candidates  (c, d), ids (c,) their items, bias (c,) what is added to their scores
+    queries     (b, d), column (b,) the candidate that is the target, weights (b,) of the losses
+    candidates  (c, d), ids (c,) their items, bias (c,) added to their scores
     """
     loss: Tensor = _SampledSoftmax.apply(queries, candidates, bias, ids, column, weights)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _SampledSoftmax(torch.autograd.Function):
-    """Gradients come with the loss, so that the (b, c) scores are gone through four times rather than twelve."""
+    """Computes gradients with the loss, so that the (b, c) scores are read four times instead of twelve."""
 
     @staticmethod
     def forward(
@@ -358,9 +358,9 @@ class _SampledSoftmax(torch.autograd.Function):
 
 
 def expected_draws(recipe: TwoTowerSettings, counts: np.ndarray) -> np.ndarray:
-    """How often each item is expected among the candidates of a batch: (n,) float64; 1 for what never is.
+    """Expected number of draws of each item as candidate of a batch: (n,) float64; 1 for items never drawn.
 
-    As a target in proportion to its count (Yi et al. 2019), and as one of the further negatives.
+    As a target in proportion to its count (Yi et al. 2019), and as one of the drawn negatives.
     """
     drawn = noise(counts, recipe.ns_exponent)
     expected = recipe.batch * counts / max(counts.sum(), 1) + negatives_of(recipe) * drawn / max(drawn.sum(), 1e-300)

@@ -20,23 +20,23 @@ class Word2VecSettings(Settings):
     """word2vec with negative sampling.
 
     dim             length of a vector
-    window          items each side that are contexts; 0 is the whole session, whose work grows with its squared length
-    shrink_windows  every centre draws its own window from 1 … window, so that near items count more
-    ordered         sessions in their order; false shuffles each anew every epoch, so that a window samples pairs of it
+    window          context items on each side; 0 is the whole session, whose work grows with its squared length
+    shrink_windows  every centre draws its own window from 1 … window, so that near items weigh more
+    ordered         keep the order of sessions; false shuffles each in every epoch, so that a window samples its pairs
     epochs          passes over the sessions
     negative        negatives a pair
     ns_exponent     negatives are drawn in proportion to count ** ns_exponent; may be 0 or negative
-    sample          mentions of frequent items are left out at random: the smaller, the more; 0 keeps all
+    sample          sub-sampling of frequent items: smaller values drop more mentions; 0 keeps all
     alpha           learning rate of the first session; falls linearly
     min_alpha       learning rate of the last
     min_count       items mentioned less often are left out
     architecture    "skip-gram", or "cbow": contexts' mean predicts the centre
     vectors         which vectors are the items': "input", "output", or their "sum"
     decay           how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
-    popularity      how much of an item's norm, which grows with its popularity, counts in what comes next: from 0, the
-                    cosine, to 1, the dot product; None takes what fits the training sessions best (`best_share`), and
-                    the model's recipe says what it was. Similar items are found by the cosine
-    backend         "embedrec", or "gensim": the same settings there, to compare
+    popularity      exponent of an item's norm, which grows with its popularity, in recommendations: from 0, the cosine,
+                    to 1, the dot product; None selects the best on training sessions (`best_share`), which the model's
+                    recipe then holds. Similar items use the cosine
+    backend         "embedrec", or "gensim" with the same settings, for comparison
     deterministic   the same bytes at any number of threads (otherwise: with one thread)
 
     Raises SettingsError for values that are not allowed.
