@@ -97,12 +97,12 @@ def table(tables: Mapping[str, Any], *path: str) -> dict[str, Any]:
 
     Raises SettingsError when something else stands under that name.
     """
-    found: Any = tables
+    nested: Any = tables
     for depth, key in enumerate(path, start=1):
-        found = found.get(key, {})
-        if not isinstance(found, Mapping):
-            raise SettingsError(f"[{'.'.join(path[:depth])}] must be a table, but is {found!r}")
-    return dict(found)
+        nested = nested.get(key, {})
+        if not isinstance(nested, Mapping):
+            raise SettingsError(f"[{'.'.join(path[:depth])}] must be a table, but is {nested!r}")
+    return dict(nested)
 
 
 def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:

@@ -69,9 +69,9 @@ class Events:
             if column is not None and vocab is not None:
                 check_rows(column, len(vocab), name)
         # with the event before, so that no step is missed between two parts
-        if any((np.diff(self.session[max(here.start - 1, 0) : here.stop]) < 0).any() for here in chunks(len(self))):
+        if any((np.diff(self.session[max(chunk.start - 1, 0) : chunk.stop]) < 0).any() for chunk in chunks(len(self))):
             raise DataError("events must be sorted by session; make them with Events.of")
-        if self.weight is not None and not all(np.isfinite(self.weight[here]).all() for here in chunks(len(self))):
+        if self.weight is not None and not all(np.isfinite(self.weight[chunk]).all() for chunk in chunks(len(self))):
             raise DataError("weights of events must be finite; drop or repair the rows with NaN or infinity")
 
     def __len__(self) -> int:

@@ -36,17 +36,17 @@ class FilterState:
     def keep_sessions(self, keep: np.ndarray) -> None:
         """Keep the sessions of a mask (S,)."""
         if ((self.lengths > 0) & ~keep).any():
-            self.keep(lambda here: keep[self.events.session[here]])
+            self.keep(lambda chunk: keep[self.events.session[chunk]])
 
     def keep_items(self, keep: np.ndarray) -> None:
         """Keep the items of a mask (n,)."""
         if ((self.counts > 0) & ~keep).any():
-            self.keep(lambda here: keep[self.events.item[here]])
+            self.keep(lambda chunk: keep[self.events.item[chunk]])
 
     def keep(self, part: Callable[[slice], np.ndarray]) -> None:
-        """Keep events: part after part, in order, `part(here)` says which of `events[here]`, as bool."""
-        for here in chunks(len(self.mask)):
-            gone = here.start + np.flatnonzero(self.mask[here] & ~part(here))
+        """Keep events: part after part, in order, `part(chunk)` says which of `events[chunk]`, as bool."""
+        for chunk in chunks(len(self.mask)):
+            gone = chunk.start + np.flatnonzero(self.mask[chunk] & ~part(chunk))
             if len(gone):
                 self.mask[gone] = False
                 self.counts -= np.bincount(self.events.item[gone], minlength=len(self.counts))
@@ -75,11 +75,11 @@ def keep_last(kept: FilterState, most: int) -> None:
     before = np.cumsum(kept.lengths) - kept.lengths  # (S,) kept events of all sessions before
     done = 0
 
-    def late(here: slice) -> np.ndarray:
+    def late(chunk: slice) -> np.ndarray:
         nonlocal done
-        rank = done + np.cumsum(kept.mask[here])  # (b,) number of a kept event among all, from 1
+        rank = done + np.cumsum(kept.mask[chunk])  # (b,) number of a kept event among all, from 1
         done = int(rank[-1])
-        session = kept.events.session[here]
+        session = kept.events.session[chunk]
         return rank - before[session] > surplus[session]
 
     kept.keep(late)
@@ -89,11 +89,11 @@ def keep_first_of_run(kept: FilterState) -> None:
     """Of events of the same item that follow each other in a session, keep the first."""
     last = (-1, -1)  # session and item of the kept event before
 
-    def first(here: slice) -> np.ndarray:
+    def first(chunk: slice) -> np.ndarray:
         nonlocal last
-        at = np.flatnonzero(kept.mask[here])
-        session, item = kept.events.session[here][at], kept.events.item[here][at]
-        keep = np.ones(here.stop - here.start, dtype=bool)
+        at = np.flatnonzero(kept.mask[chunk])
+        session, item = kept.events.session[chunk][at], kept.events.item[chunk][at]
+        keep = np.ones(chunk.stop - chunk.start, dtype=bool)
         if len(at):
             again = np.append((session[0], item[0]) == last, (np.diff(session) == 0) & (np.diff(item) == 0))
             keep[at[again]] = False
@@ -109,7 +109,7 @@ def keep_first_mentions(kept: FilterState) -> None:
     first = first_mentions(
         events.session, events.item, len(events.sessions), len(events.items), kept.mask, room=events.room
     )
-    kept.keep(lambda here: first[here])
+    kept.keep(lambda chunk: first[chunk])
 
 
 def first_mentions(
@@ -134,14 +134,14 @@ def first_mentions(
         # whole sessions, together at most _SORTED_AT_ONCE events, or one long session
         last = int(np.searchsorted(ends, begin + _SORTED_AT_ONCE, side="right")) - 1
         end = int(ends[max(last, int(np.searchsorted(ends, begin, side="right")))])
-        here = begin + np.flatnonzero(mask[begin:end])  # (m,)
+        positions = begin + np.flatnonzero(mask[begin:end])  # (m,)
         begin = end
-        if not len(here):
+        if not len(positions):
             continue
-        rows = session[here]
+        rows = session[positions]
         number = np.cumsum(np.diff(rows, prepend=rows[0]) > 0)  # (m,) sessions of this part: 0, 1, …
-        bits = len(here).bit_length()
-        keys = np.sort((number * n + item[here] << bits) | np.arange(len(here)))
+        bits = len(positions).bit_length()
+        keys = np.sort((number * n + item[positions] << bits) | np.arange(len(positions)))
         new = np.diff(keys >> bits, prepend=-1) > 0  # the smallest position of every (session, item)
-        first[here[keys[new] & ((1 << bits) - 1)]] = True
+        first[positions[keys[new] & ((1 << bits) - 1)]] = True
     return first

@@ -154,19 +154,19 @@ def _kinds(kept: FilterState, filters: Filters) -> None:
                 f"no event is of the kind {kind!r}{did_you_mean(kind, known)}; there are {', '.join(known)}"
             )
     keep = np.array([kind in wanted for kind in known])  # (kinds,)
-    kept.keep(lambda here: keep[column[here]])
+    kept.keep(lambda chunk: keep[column[chunk]])
 
 
 def _min_rating(kept: FilterState, filters: Filters) -> None:
     weight = _column(kept.events, "weight", "min_rating")
-    kept.keep(lambda here: weight[here] >= filters.min_rating)
+    kept.keep(lambda chunk: weight[chunk] >= filters.min_rating)
 
 
 def _days(kept: FilterState, filters: Filters) -> None:
     time = _column(kept.events, "time", "days")
     if len(time):
         since = int(time.max()) - int((filters.days or 0) * DAY)
-        kept.keep(lambda here: time[here] >= since)
+        kept.keep(lambda chunk: time[chunk] >= since)
 
 
 def _alone(kept: FilterState, days: float | None) -> str:
@@ -176,7 +176,7 @@ def _alone(kept: FilterState, days: float | None) -> str:
         return ""
     last = int(time.max())
     for cluster, least in ((min(DAY, window), window // 2), (window, window)):
-        parts = [time[here] for here in chunks(len(time))]
+        parts = [time[chunk] for chunk in chunks(len(time))]
         before = max((int(part[part < last - cluster].max(initial=-(2**62))) for part in parts), default=-(2**62))
         first = min(int(part[part >= last - cluster].min(initial=last)) for part in parts)
         count = sum(int((part >= last - cluster).sum()) for part in parts)

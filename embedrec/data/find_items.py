@@ -61,8 +61,8 @@ def _find(vocab: Vocab, text: str, known: Callable[[np.ndarray], Sequence[str]] 
             if vocab.counts is not None:
                 fits.sort(key=lambda r: -vocab.counts[r])  # type: ignore[index]
             first = fits[:_NEAR]
-            told = [""] * len(first) if known is None else known(np.array(first, dtype=np.int64))
-            shown = ", ".join(map(partial(_label, vocab), first, told)) + (" …" if len(fits) > _NEAR else "")
+            labels = [""] * len(first) if known is None else known(np.array(first, dtype=np.int64))
+            shown = ", ".join(map(partial(_label, vocab), first, labels)) + (" …" if len(fits) > _NEAR else "")
             raise UnknownItemError(f"{text!r} may mean {len(fits)} items ({shown}); give the id")
     near = _nearest(vocab, text)
     hint = f"; did you mean {' or '.join(_label(vocab, r) for r in near)}?" if near else "; give an id or a name"
@@ -97,6 +97,6 @@ def _nearest(vocab: Vocab, text: str) -> list[int]:
     return [ids.index(c) for c in close_matches(bare, alike, cutoff=0.8)]
 
 
-def _label(vocab: Vocab, row: int, told: str = "") -> str:
-    known = "; ".join(filter(None, (vocab.name(row), told)))
+def _label(vocab: Vocab, row: int, labels: str = "") -> str:
+    known = "; ".join(filter(None, (vocab.name(row), labels)))
     return f"{vocab.ids[row]} ({known})" if known else f"{vocab.ids[row]}"

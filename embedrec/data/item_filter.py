@@ -88,14 +88,14 @@ class ItemFilter:
             raise SettingsError(f"none of the {len(vocab)} items may be found; ask for less")
         return mask
 
-    def told(self, vocab: Vocab, mask: np.ndarray) -> list[str]:
+    def messages(self, vocab: Vocab, mask: np.ndarray) -> list[str]:
         """What to say of it: how many items are left, and ids that mean none."""
-        said = [f"{int(mask.sum()):,} of {len(vocab):,} items may be found"]
+        messages = [f"{int(mask.sum()):,} of {len(vocab):,} items may be found"]
         for ids in (self.only, self.exclude):
             unknown = 0 if ids is None else int((ids.rows(vocab) < 0).sum())
             if ids is not None and unknown:
-                said.append(f"{unknown:,} of the {len(ids.lines):,} ids in {ids.name} are not among the items")
-        return said
+                messages.append(f"{unknown:,} of the {len(ids.lines):,} ids in {ids.name} are not among the items")
+        return messages
 
     def about(self) -> dict[str, Any]:
         """What tells it from others, as JSON values; the table of attributes is left out."""

@@ -18,14 +18,14 @@ def known_of(features: Features, vocab: Vocab, rows: np.ndarray) -> list[dict[st
     places = features.vocab.rows_of(vocab.ids[rows])
     columns: dict[str, Categories | Lists | np.ndarray]
     columns = {**features.categorical, **features.lists, **features.numeric}
-    found: list[dict[str, Any]] = []
+    described: list[dict[str, Any]] = []
     for place in places.tolist():
         known: dict[str, Any] = {}
         if place >= 0:
             values = ((name, _value(column, place, name in features.dates)) for name, column in columns.items())
             known = {name: value for name, value in values if value not in (None, [])}
-        found.append(known)
-    return found
+        described.append(known)
+    return described
 
 
 def as_text(known: dict[str, Any], *, only: Sequence[str] | None = None) -> str:

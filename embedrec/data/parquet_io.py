@@ -98,8 +98,8 @@ def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
 
     kinds = {name: pa.string() if column.dtype == object else pa.int64() for name, column in columns.items()}
     with pq.ParquetWriter(path, pa.schema(kinds), compression="zstd", use_dictionary=False) as file:
-        for here in _parts([column for column in columns.values() if column.dtype == object], len(columns["id"])):
-            file.write_table(pa.table({name: to_arrow(column[here]) for name, column in columns.items()}))
+        for part_rows in _parts([column for column in columns.values() if column.dtype == object], len(columns["id"])):
+            file.write_table(pa.table({name: to_arrow(column[part_rows]) for name, column in columns.items()}))
 
 
 def _parts(texts: Sequence[np.ndarray], n: int) -> Iterator[slice]:

@@ -80,16 +80,16 @@ def cut(events: Events, gap_ms: int) -> Events:
             "cutting sessions at a gap needs a time of every event, but the data has none; name its column"
         )
     first = events.room.full(len(events), True, bool)  # (E,) whether a session begins here
-    for here in chunks(len(events)):
-        two = slice(max(here.start - 1, 0), here.stop)  # with the event before
+    for chunk in chunks(len(events)):
+        two = slice(max(chunk.start - 1, 0), chunk.stop)  # with the event before
         begins = (np.diff(events.session[two]) > 0) | (np.diff(events.time[two]) > gap_ms)
-        first[here.stop - len(begins) : here.stop] = begins
+        first[chunk.stop - len(begins) : chunk.stop] = begins
     old = events.session[first]  # (S,) old session of each new one, ascending
     number = np.arange(len(old)) - np.searchsorted(old, old) + 1
     ids = [f"{i}-{k}" for i, k in zip(events.sessions.ids[old].tolist(), number.tolist(), strict=True)]
     session, before = events.room.empty(len(events), np.int32), -1
-    for here in chunks(len(events)):
-        session[here] = before + np.cumsum(first[here])
-        before = int(session[here.stop - 1])
+    for chunk in chunks(len(events)):
+        session[chunk] = before + np.cumsum(first[chunk])
+        before = int(session[chunk.stop - 1])
     cut_up = replace(events, session=session, sessions=Vocab.distinct(np.array(ids, dtype=object)))
     return replace(cut_up, user=events.session, users=events.sessions) if events.user is None else cut_up

@@ -219,12 +219,12 @@ class Sessions:
             def ids(name: str) -> Ids | None:
                 return load_ids(artifact.path(name)) if name in artifact else None
 
-            found: dict[str, Any] = {
+            columns: dict[str, Any] = {
                 c: artifact.array(f"{part}{c}", t) for c, t in _EVENT_COLUMNS.items() if f"{part}{c}.npy" in artifact
             }
             for name in _FEATURES:
                 if named and f"{part}{name}.parquet" in artifact:
-                    found[name] = load_features(artifact.path(f"{part}{name}.parquet"))
+                    columns[name] = load_features(artifact.path(f"{part}{name}.parquet"))
             offsets = artifact.array(f"{part}offsets", "int64")
             return cls(
                 offsets,
@@ -233,7 +233,7 @@ class Sessions:
                 load_ids(artifact.path(f"{part}sessions.parquet")) if named else np.arange(max(len(offsets) - 1, 0)),
                 users=ids(f"{part}users.parquet") if named else None,
                 kind_names=ids(f"{part}kinds.parquet"),
-                **found,
+                **columns,
             )
 
 
@@ -275,15 +275,15 @@ def _lists(lists: Any) -> list[list[Any]]:
     """Sessions as lists of item ids. Raises DataError for a text or a table in place of lists."""
     if isinstance(lists, str | bytes | Mapping) or not isinstance(lists, Iterable):
         raise DataError(f"sessions must be a list of lists of items, but are of type {type(lists).__name__}")
-    found = []
+    result = []
     for number, items in enumerate(lists):
         if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
             raise DataError(
                 f"a session must be a list of items, but session {number} is {str(items)[:40]!r}, of type "
                 f"{type(items).__name__}; write [{str(items)[:40]!r}] for a session of one item"
             )
-        found.append(list(items))
-    return found
+        result.append(list(items))
+    return result
 
 
 def check_sessions(sessions: Any) -> None:

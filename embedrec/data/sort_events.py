@@ -42,20 +42,20 @@ def sort_finer(columns: Columns, finer: np.ndarray, sessions: int, room: MemoryB
     # as fine as 64 bits allow over the time from the first to the last: 292 years in nanoseconds
     step = next(step for step in (1, 1_000, 1_000_000) if (last - first + 1) * (1_000_000 // step) < 2**63)
     exact = room.empty(len(time), np.int64)
-    for here in chunks(len(time)):
-        exact[here] = (time[here] - first) * (1_000_000 // step) + finer[here] // step
+    for chunk in chunks(len(time)):
+        exact[chunk] = (time[chunk] - first) * (1_000_000 // step) + finer[chunk] // step
     columns["time"] = exact
     done = sort_events(columns, sessions, "time", room, threads)
     time = room.empty(len(exact), np.int64)
-    for here in chunks(len(time)):
-        time[here] = done["time"][here] // (1_000_000 // step) + first
+    for chunk in chunks(len(time)):
+        time[chunk] = done["time"][chunk] // (1_000_000 // step) + first
     return {**done, "time": time}
 
 
 def _is_sorted(session: np.ndarray, key: np.ndarray | None) -> bool:
     """Logs are often sorted already."""
-    for here in chunks(len(session)):
-        two = slice(max(here.start - 1, 0), here.stop)
+    for chunk in chunks(len(session)):
+        two = slice(max(chunk.start - 1, 0), chunk.stop)
         steps = np.diff(session[two])
         if (steps < 0).any() or (key is not None and (np.diff(key[two])[steps == 0] < 0).any()):
             return False
@@ -76,15 +76,15 @@ def _sort_parts(columns: Columns, sessions: int, key: str | None, room: MemoryBu
     done: Columns = {}
 
     def sort(first: int, last: int) -> None:
-        here = slice(offsets[first], offsets[last])
+        chunk = slice(offsets[first], offsets[last])
         inside = offsets[first : last + 1] - offsets[first]
-        order = np.empty(here.stop - here.start, dtype=np.int32)
-        ordering.sort_part(done["session"][here], first, inside, order)
+        order = np.empty(chunk.stop - chunk.start, dtype=np.int32)
+        ordering.sort_part(done["session"][chunk], first, inside, order)
         if key:
-            ordering.sort_sessions(done[key][here], inside, order)
+            ordering.sort_sessions(done[key][chunk], inside, order)
         for role in roles:
-            done[role][here] = done[role][here][order]
-        done["session"][here] = np.repeat(np.arange(first, last, dtype=np.int32), lengths[first:last])
+            done[role][chunk] = done[role][chunk][order]
+        done["session"][chunk] = np.repeat(np.arange(first, last, dtype=np.int32), lengths[first:last])
 
     with ThreadPoolExecutor(threads) as pool:
         roles = list(columns)

@@ -109,7 +109,7 @@ def _histogram(lengths: np.ndarray) -> tuple[Bucket, ...]:
     """Buckets from the shortest to the longest session, empty ones between them too."""
     edges = [0, *(1 << b for b in range(int(lengths.max()).bit_length() + 1))]  # most of each bucket: 0, 1, 2, 4, …
     counts = np.bincount(np.searchsorted(edges, lengths), minlength=len(edges)).tolist()
-    there = [b for b, count in enumerate(counts) if count]
+    filled = [b for b, count in enumerate(counts) if count]
     return tuple(
-        Bucket(edges[b - 1] + 1 if b else 0, edges[b], counts[b]) for b in range(there[0], there[-1] + 1)
+        Bucket(edges[b - 1] + 1 if b else 0, edges[b], counts[b]) for b in range(filled[0], filled[-1] + 1)
     )  # fmt: skip

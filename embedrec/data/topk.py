@@ -135,15 +135,15 @@ def some_rows(allowed: np.ndarray, n: int) -> np.ndarray:
     return rows
 
 
-def among(found: TopK, rows: np.ndarray) -> TopK:
+def among(results: TopK, rows: np.ndarray) -> TopK:
     """The same results (q, k) without those that are not among `rows` (m,), which are missing at the end."""
-    mask = np.zeros(len(found.vocab) + 1, dtype=bool)  # the last for row −1
+    mask = np.zeros(len(results.vocab) + 1, dtype=bool)  # the last for row −1
     mask[rows] = True
-    there = mask[found.rows]
-    order = np.argsort(~there, axis=1, kind="stable")
-    kept = np.take_along_axis(there, order, 1)
+    allowed = mask[results.rows]
+    order = np.argsort(~allowed, axis=1, kind="stable")
+    kept = np.take_along_axis(allowed, order, 1)
     return TopK(
-        np.where(kept, np.take_along_axis(found.rows, order, 1), -1),
-        np.where(kept, np.take_along_axis(found.scores, order, 1), -np.inf),
-        found.vocab,
+        np.where(kept, np.take_along_axis(results.rows, order, 1), -1),
+        np.where(kept, np.take_along_axis(results.scores, order, 1), -np.inf),
+        results.vocab,
     )

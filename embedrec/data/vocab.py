@@ -78,13 +78,13 @@ class Vocab:
             raise DataError(f"ids come as a list, but {ids!r} is one text; write [{ids!r}]")
         if strict:
             ids = ids if isinstance(ids, np.ndarray) else list(ids)
-            found = self.rows(ids)
-            self._check_known(ids, found)
-            return found
+            rows = self.rows(ids)
+            self._check_known(ids, rows)
+            return rows
         if self.integer and isinstance(ids, np.ndarray) and ids.dtype.kind in "iu":
             at = np.minimum(np.searchsorted(self._sorted[0], ids), len(self) - 1)
-            found = self._sorted[0][at] == ids if len(self) else np.zeros(len(ids), dtype=bool)
-            return np.where(found, self._sorted[1][at] if len(self) else -1, -1).astype(np.int64)
+            known = self._sorted[0][at] == ids if len(self) else np.zeros(len(ids), dtype=bool)
+            return np.where(known, self._sorted[1][at] if len(self) else -1, -1).astype(np.int64)
         row = self._row_of
         return np.fromiter((row.get(i, -1) for i in ids), dtype=np.int64)
 

@@ -143,8 +143,8 @@ def _remove_or_restore(left: Path, match: re.Match[str]) -> Lock:
     writable = left.is_file() and os.access(left, os.W_OK)  # NFS locks only files that are open for writing
     with _open_descriptor(left, os.O_RDWR if writable else os.O_RDONLY) as descriptor:
         taken = lock(descriptor)
-        restore = match["what"] == "old" and not os.path.lexists(path)
-        if restore and (taken is Lock.TAKEN or (taken is Lock.UNKNOWN and not _alive(int(match["pid"])))):
+        orphaned = match["what"] == "old" and not os.path.lexists(path)
+        if orphaned and (taken is Lock.TAKEN or (taken is Lock.UNKNOWN and not _alive(int(match["pid"])))):
             left.rename(path)
             return Lock.TAKEN
         if taken is Lock.TAKEN and is_same_file(descriptor, left):

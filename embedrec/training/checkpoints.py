@@ -92,12 +92,12 @@ def read(
         kept = {name: _like(artifact, f"weights.{name}", tensor) for name, tensor in weights.items()}
         states: list[dict[int, dict[str, Any]]] = [{} for _ in optimizers]
         for name in sorted(artifact.files):
-            found = _OPTIMIZER.fullmatch(name)
-            if found is not None:
-                number, parameter = int(found["number"]), int(found["parameter"])
+            match = _OPTIMIZER.fullmatch(name)
+            if match is not None:
+                number, parameter = int(match["number"]), int(match["parameter"])
                 if number >= len(states):
                     raise DataError(f"{name} is of an optimizer that there is not (there are {len(states)})")
-                states[number].setdefault(parameter, {})[found["key"]] = _tensor(artifact, name.removesuffix(".npy"))
+                states[number].setdefault(parameter, {})[match["key"]] = _tensor(artifact, name.removesuffix(".npy"))
         check_states(states, optimizers)
         return State(
             kept,
@@ -157,16 +157,16 @@ def _like(artifact: Artifact, name: str, like: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any], of: str = "") -> list[str]:
-    found: list[str] = []
-    for key in dict.fromkeys([*there, *here]):
-        old, new = there.get(key), here.get(key)
+def _differences(saved: Mapping[str, Any], current: Mapping[str, Any], of: str = "") -> list[str]:
+    differences: list[str] = []
+    for key in dict.fromkeys([*saved, *current]):
+        old, new = saved.get(key), current.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += _differences(old, new, f"{key} ")
+            differences += _differences(old, new, f"{key} ")
         elif old != new:
             known = isinstance(old, str) and len(old) == _DIGEST
-            found.append(f"{of}{key} differ" if known else f"{of}{key} was {old!r}, but is {new!r}")
-    return found
+            differences.append(f"{of}{key} differ" if known else f"{of}{key} was {old!r}, but is {new!r}")
+    return differences
 
 
 _DIGEST = 64  # letters of a SHA-256, which says nothing to a reader

@@ -11,28 +11,28 @@ import torch
 from embedrec.errors import SettingsError
 
 
-def resolve(asked: str, *, place: int = 0) -> str:
-    """The device for "cpu", "cuda" or "auto" (a GPU where there is one).
+def resolve(requested: str, *, place: int = 0) -> str:
+    """The device for "cpu", "cuda" or "auto" (a GPU if there is one).
 
     place  number of this process among those of the machine: each takes a GPU of its own
 
-    Raises SettingsError when there is no such device.
+    Raises SettingsError if there is no such device.
     """
-    if asked not in ("cpu", "cuda", "auto"):
-        raise SettingsError(f"device must be cpu, cuda or auto, but is {asked!r}")
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if asked == "cpu" or (asked == "auto" and not there):
+    if requested not in ("cpu", "cuda", "auto"):
+        raise SettingsError(f"device must be cpu, cuda or auto, but is {requested!r}")
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if requested == "cpu" or (requested == "auto" and not available):
         return "cpu"
-    if not there:
+    if not available:
         raise SettingsError(
-            f"device cuda was asked for, but this build of torch ({torch.__version__}) sees no GPU; take --device cpu, "
+            f"--device cuda is not available: this build of torch ({torch.__version__}) sees no GPU; use --device cpu "
             "or install a CUDA build of torch"
         )
-    if place >= there:
+    if place >= available:
         raise SettingsError(
-            f"process {place + 1} of this machine finds {there} GPUs, none for it; start fewer processes"
+            f"process {place + 1} of this machine finds {available} GPUs, none for it; start fewer processes"
         )
-    return f"cuda:{place}" if there > 1 else "cuda"
+    return f"cuda:{place}" if available > 1 else "cuda"
 
 
 @contextmanager

@@ -104,8 +104,8 @@ def train(
         _load(state, module, optimizers, steps.scaler)
         epochs, best, best_epoch = list(state.epochs), state.best, state.best_epoch
         report("resumed", epoch=len(epochs), epochs=plan.epochs)
-        for told in epochs:
-            report("epoch", **told)
+        for entry in epochs:
+            report("epoch", **entry)
     while len(epochs) < plan.epochs and not _stale(plan, len(epochs), best_epoch):
         epoch = len(epochs) + 1
         started = perf_counter()
@@ -194,17 +194,17 @@ class _Steps:
         """Take every step of an epoch: the mean loss of an example, and how many there were."""
         total = self.learner.examples
         before, whole = (epoch - 1) * total, self.plan.epochs * total
-        done, loss, told = 0, 0.0, perf_counter()
+        done, loss, reported = 0, 0.0, perf_counter()
         waiting: list[torch.Tensor] = []  # losses of steps that nobody has looked at: a look waits for the device
         step = 0
         for step, batch in enumerate(self.learner.batches(epoch), 1):
             share = (epoch - 1 + min(done / total, 1)) / self.plan.epochs
             waiting.append(self._step(batch, share))
             done += len(batch)
-            if perf_counter() - told >= _TELL:
+            if perf_counter() - reported >= _TELL:
                 loss += self._looked_at(waiting, epoch, step)
                 self.report("progress", done=before + min(done, total), total=whole, unit="examples")
-                told = perf_counter()
+                reported = perf_counter()
         loss += self._looked_at(waiting, epoch, step)
         self._check_weights(epoch, step)
         self.report("progress", done=before + total, total=whole, unit="examples")

@@ -62,9 +62,9 @@ def _kept(optimizer: torch.optim.Optimizer, p: torch.Tensor, group: Mapping[str,
     kind: Any = type(optimizer)
     twin = kind([{**options, "params": [small]}])
     twin.step()
-    found = {key: torch.as_tensor(value) for key, value in twin.state[small].items()}
+    values = {key: torch.as_tensor(value) for key, value in twin.state[small].items()}
     wide = p.detach().to("meta")
     return {
         key: torch.empty_like(wide, dtype=tensor.dtype) if tensor.shape == small.shape and key != "step" else tensor
-        for key, tensor in found.items()
+        for key, tensor in values.items()
     }

@@ -15,7 +15,7 @@ class RowAdagrad(RowOptimizer):
     """sum += g²; velocity = momentum · velocity − rate · g / √(sum + eps); weight += velocity.
 
     Duchi et al. 2011, and momentum as Hidasi & Karatzoglou 2018 combine it. Where the gradient is sparse, only its rows
-    are touched, also their velocity; what a row is told several times in a batch is added up before it is squared.
+    are touched, also their velocity; what a row is buffer several times in a batch is added up before it is squared.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ def step_rows(
     if compiled(weights):
         from embedrec.kernels.sparse_optimizers import step_rows as by_rows
 
-        told = sums if velocity is None else velocity  # numba wants an array in its place
-        arrays = [tensor.numpy() for tensor in (weights.detach(), sums, told, rows, gradient.contiguous())]
+        buffer = sums if velocity is None else velocity  # numba wants an array in its place
+        arrays = [tensor.numpy() for tensor in (weights.detach(), sums, buffer, rows, gradient.contiguous())]
         by_rows(*arrays, rate, momentum, eps, velocity is not None)
         return
-    there = sums.index_select(0, rows).addcmul_(gradient, gradient)
-    sums.index_copy_(0, rows, there)
-    change = torch.div(gradient, there.add_(eps).sqrt_()).mul_(-rate)
+    updated = sums.index_select(0, rows).addcmul_(gradient, gradient)
+    sums.index_copy_(0, rows, updated)
+    change = torch.div(gradient, updated.add_(eps).sqrt_()).mul_(-rate)
     if velocity is not None:
         change.add_(velocity.index_select(0, rows), alpha=momentum)
         velocity.index_copy_(0, rows, change)

@@ -86,7 +86,7 @@ def exportable_items(
 
     material = PolicyInputs(answers.vocab, trained, features, opened.vectors, allowed=mask)
     about = _about("items", (source,), settings, attributes) | {"popularity": popularity, **_filter(allowed)}
-    told = [] if mask is None else allowed.told(opened.vocab, mask)
+    told = [] if mask is None else allowed.messages(opened.vocab, mask)
     return Exportable((source,), answers, material, about, vectors, told)
 
 
@@ -168,7 +168,7 @@ def exportable_recommendations(
         "histories": _table(histories),
         **_filter(allowed),
     }
-    told = [] if mask is None else allowed.told(vocab, mask)
+    told = [] if mask is None else allowed.messages(vocab, mask)
     if len(known.items) < len(given.items):
         unknown, empty = len(given.items) - len(known.items), int((known.lengths == 0).sum())
         told.append(

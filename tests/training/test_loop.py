@@ -198,7 +198,7 @@ def test_devices() -> None:
             resolve("cuda", place=999)
     else:
         assert resolve("auto") == "cpu"
-        with pytest.raises(SettingsError, match=r"sees no GPU; take --device cpu, or install a CUDA build of torch"):
+        with pytest.raises(SettingsError, match=r"sees no GPU; use --device cpu or install a CUDA build of torch"):
             resolve("cuda")
         with pytest.raises(SettingsError, match="precision=bfloat16 needs a GPU, but the device is cpu; set float32"):
             run_line(LineLearner(), TrainingSettings(precision="bfloat16"))

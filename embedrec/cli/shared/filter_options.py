@@ -94,5 +94,5 @@ def id_list(where: str) -> IdList:
 def tell(allowed: ItemFilter, vocab: Vocab, mask: np.ndarray | None) -> None:
     """Say on stderr how many items may be found."""
     if mask is not None:
-        for line in allowed.told(vocab, mask):
+        for line in allowed.messages(vocab, mask):
             note(line)
