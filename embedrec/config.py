@@ -17,8 +17,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from embedrec.errors import SettingsError, did_you_mean
-from embedrec.runtime.decoding import decoding
+from embedrec.errors import SettingsError, decoding, did_you_mean
 
 T = TypeVar("T")
 _DEEPEST = 50  # tables and lists in each other: deeper ones could overflow the stack of what walks through them

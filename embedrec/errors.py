@@ -13,9 +13,12 @@ A message says what is wrong, what was given, and what to do; it is one sentence
 a path or an id ends it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 
 class EmbedrecError(Exception):
@@ -86,3 +89,41 @@ def did_you_mean(given: str, valid: Iterable[str]) -> str:
 
     near = close_matches(given, valid)
     return f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+T = TypeVar("T")
+
+
+@contextmanager
+def decoding(failed: Callable[[str], EmbedrecError], *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Convert what a parser of untrusted bytes raises in this block into the error that `failed` returns.
+
+    failed   one-line reason → error: `lambda why: DataError(f"{path} is not a Parquet file ({why})")`
+    passing  exceptions that pass unchanged, besides errors of embedrec: OSError if the caller handles it separately
+    """
+    try:
+        yield
+    except Exception as e:
+        if isinstance(e, (EmbedrecError, *passing)):
+            raise
+        raise failed(reason(e)) from e
+
+
+def decoded_or_none(decode: Callable[[], T]) -> T | None:
+    """The result of `decode`, or None if it fails: for optional caches, which are rebuilt."""
+    try:
+        return decode()
+    except Exception:
+        return None
+
+
+def checked_length(text: bytes, at_most: int) -> int:
+    """A length or count that a file states in decimal digits, checked before anything is allocated.
+
+    Raises ValueError if it is not a number or exceeds `at_most`.
+    """
+    if not text.isdigit() or len(text) > 19:  # int() also accepts signs, spaces and underscores
+        raise ValueError(f"{text[:20]!r} is not a length")
+    if int(text) > at_most:
+        raise ValueError(f"the length {int(text)} exceeds the file")
+    return int(text)

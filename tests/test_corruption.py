@@ -27,7 +27,7 @@ from embedrec.models.imported import Vectors
 from embedrec.models.serialization import load_model, save_model
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts, atomic
-from embedrec.workflows.verify import verdict
+from embedrec.workflows.verify import verify_artifact
 from tests.conftest import some_embeddings, tiny_sessions
 
 KINDS = ("sessions", "split", "popular", "vectors", "flat", "ivf")
@@ -98,7 +98,7 @@ def refused(folder: Path, says: str = "") -> None:
     """Loading raises ArtifactError, and `verify` says the same, in one sentence that names the folder."""
     with pytest.raises(ArtifactError) as error:
         load(folder)
-    for message in (str(error.value), verdict(folder) or "no fault found"):
+    for message in (str(error.value), verify_artifact(folder) or "no fault found"):
         assert says in message
         assert str(folder) in message
         assert "\n" not in message.strip() and len(message) < 600
@@ -126,11 +126,11 @@ def files(folder: Path) -> Iterator[tuple[Path, bytes]]:
             path.rmdir()
         path.unlink(missing_ok=True)
         path.write_bytes(content)
-    assert verdict(folder) is None
+    assert verify_artifact(folder) is None
 
 
 def test_what_is_good_loads(folder: Path) -> None:
-    assert verdict(folder) is None
+    assert verify_artifact(folder) is None
     assert load(folder) is not None
 
 
@@ -211,7 +211,7 @@ def test_files_of_another_artifact(folder: Path, good: Path) -> None:
 def test_a_file_too_many(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     assert load(folder) is not None
-    assert verdict(folder) == f"{folder / 'notes.txt'} is not in the manifest; remove it"
+    assert verify_artifact(folder) == f"{folder / 'notes.txt'} is not in the manifest; remove it"
 
 
 def test_files_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def test_odd_values_in_a_signed_manifest(folder: Path) -> None:
 
 
 def loads_or_refused(folder: Path) -> None:
-    message = verdict(folder)
+    message = verify_artifact(folder)
     assert message is None or ("\n" not in message.strip() and str(folder) in message)
     try:
         load(folder)
@@ -296,7 +296,7 @@ def test_names_that_leave_the_folder(name: str, folder: Path, tmp_path: Path) ->
     said = {"bytes": 6, "sha256": atomic.sha256(tmp_path / "secret.npy")}
     sign(folder, lambda m: m["files"].update({name: said}))
     if name == "manifest.json":
-        assert "is damaged" in (verdict(folder) or "")
+        assert "is damaged" in (verify_artifact(folder) or "")
     else:
         refused(folder, f"lists the file {name!r}, which is not a plain file name")
 
@@ -367,7 +367,7 @@ def test_arrays_of_another_kind(folder: Path) -> None:
         refused(folder, f"{path} is not an array")
         path.write_bytes(original)
     sign(folder)
-    assert verdict(folder) is None
+    assert verify_artifact(folder) is None
 
 
 def test_tables_of_another_kind(folder: Path) -> None:

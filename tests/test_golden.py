@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from embedrec.storage import artifacts
-from embedrec.workflows import verify
+from embedrec.workflows.verify import verify_artifact
 from tests.golden.make import HERE, answers, make
 
 FOLDERS = sorted(HERE.glob("format*"))
@@ -44,7 +44,7 @@ def test_it_answers_as_it_did(folder: Path) -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
 def test_it_is_whole(folder: Path) -> None:
     for artifact in folder.glob("*/*"):
-        assert verify.verdict(artifact) is None
+        assert verify_artifact(artifact) is None
 
 
 def test_what_is_written_today_has_the_same_shape(tmp_path: Path) -> None:

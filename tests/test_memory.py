@@ -28,7 +28,8 @@ from embedrec.readers.tabular import code_ids, formats
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage import artifacts, memory_budget
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
-from embedrec.workflows import prepare, train
+from embedrec.workflows import prepare
+from embedrec.workflows.train import train_model
 from tests.conftest import tiny_sessions
 from tests.data import strategies as draw
 
@@ -72,7 +73,7 @@ def prepared(folder: Path, log: Path, reader: Any, memory: int | None, workers: 
     try:
         budget = IN_MEMORY if memory is None else MemoryBudget(memory, folder)
         settings = ReadSettings(workers=workers, memory=budget)
-        done = prepare.prepare("table", reader, [log], place, settings=settings, **given)
+        done = prepare.prepare_sessions("table", reader, [log], place, settings=settings, **given)
     except EmbedrecError as e:
         return str(e)
     finally:
@@ -138,7 +139,7 @@ def test_nothing_is_left_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(prepare, "sessionize", interrupt)
     with pytest.raises(KeyboardInterrupt):
         settings = ReadSettings(memory=MemoryBudget(BUDGET, tmp_path / "w"))
-        prepare.prepare("table", Table(), [log], tmp_path / "w" / "s", LOOSE, settings)
+        prepare.prepare_sessions("table", Table(), [log], tmp_path / "w" / "s", LOOSE, settings)
     assert not list((tmp_path / "w").iterdir())
 
 
@@ -149,7 +150,7 @@ def test_models_are_the_same_without_the_ids_of_sessions(tmp_path: Path, recipe:
     named.save(tmp_path / "s", {})
     source = artifacts.read(tmp_path / "s", "sessions")
     models = [
-        train.train(recipe, source, tmp_path / f"with-{memory}", memory=memory).folder for memory in (None, BUDGET)
+        train_model(recipe, source, tmp_path / f"with-{memory}", memory=memory).folder for memory in (None, BUDGET)
     ]
     assert contents(models[0]) == contents(models[1])
 

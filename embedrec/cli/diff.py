@@ -10,7 +10,7 @@ import click
 from embedrec.cli.shared.options import emit, json_option, log_option, results, workspace_option
 from embedrec.cli.shared.terminal import json_line, put
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.diff import counts_of
+from embedrec.workflows.diff import item_counts
 
 
 @click.command(short_help="Compare two exports.")
@@ -84,7 +84,7 @@ def diff(
         before, after = (
             read_lists(path, codes, form, prefix=prefix, encoded=encoded, report=report) for path in (old, new)
         )
-        popularity = counts_of(codes.ids, workspace, counts, sessions)
+        popularity = item_counts(codes.ids, workspace, counts, sessions)
         result = compare_exports(before, after, codes, k=count, p=p, counts=popularity, worst=worst)
     if as_json:
         figures = {name: _rounded(value) for name, value in result.figures.items()}

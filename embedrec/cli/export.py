@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedrec.cli.shared.artifacts import stale_option, took_all
-from embedrec.cli.shared.filter_options import allowed_beside_attributes
 from embedrec.cli.shared.options import (
     log_option,
     note,
@@ -21,7 +20,13 @@ from embedrec.cli.shared.options import (
     workspace_option,
 )
 from embedrec.cli.shared.policy_options import policy_options
-from embedrec.cli.shared.search_options import check_not_both, gpu_option, nearest_options, search_options
+from embedrec.cli.shared.search_options import (
+    allowed_beside_attributes,
+    check_not_both,
+    gpu_option,
+    nearest_options,
+    search_options,
+)
 from embedrec.cli.shared.terminal import result_stream
 from embedrec.storage.workspace import Workspace
 
@@ -139,7 +144,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     settings = ExportSettings(given["count"], given["policies"], given["candidates"], layout)
     opened = _opened(workspace, given)
     took_all(workspace, opened.used, _choice(workspace, given), stale_ok=given["stale_ok"])
-    for line in opened.told:
+    for line in opened.messages:
         note(line)
     use_threads(threads)
     if not layout.holds_lists:
@@ -182,8 +187,8 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
         raise click.UsageError("--of recommendations and --histories FILE need each other; give both or neither")
     if given["seen"] and of != "recommendations":
         raise click.UsageError("--seen needs --of recommendations; leave it out")
-    allowed: ItemFilter = given["allowed"]
-    if given["attributes"] is not None and not (given["policies"].caps or allowed.where):
+    allowed: ItemFilter | None = given["allowed"]
+    if given["attributes"] is not None and not (given["policies"].caps or (allowed is not None and allowed.where)):
         raise click.UsageError("--attributes needs --cap or --where; leave it out")
     if of == "items":
         return exportable_items(

@@ -186,7 +186,7 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
     sources have changed since, are reported. Columns: kind, name, verdict.
     """
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.workflows.verify import recall_verdict, verdict
+    from embedrec.workflows.verify import verify_artifact, verify_recall
 
     folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
     if name is not None and not folders:
@@ -198,9 +198,9 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
     recalls: dict[Any, tuple[str, bool]] = {}
     with Progress("verify") as report:
         for number, folder in enumerate(folders, 1):
-            verdicts.append((folder, verdict(folder)))
+            verdicts.append((folder, verify_artifact(folder)))
             if recall and verdicts[-1][1] is None and folder.parent.name == FOLDERS["index"]:
-                recalls[folder] = recall_verdict(read(folder, "index"))
+                recalls[folder] = verify_recall(read(folder, "index"))
             report("progress", done=number, total=len(folders), unit="artifacts")
     rows = [(f, v or _current(workspace, f, recalls.get(f, ("ok", True))[0])) for f, v in verdicts]
     emit(({"kind": f.parent.name, "name": f.name, "verdict": v} for f, v in rows), as_json)

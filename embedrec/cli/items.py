@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from embedrec.cli.shared.artifacts import latest_sessions, taken
-from embedrec.cli.shared.id_arguments import TakesIds
+from embedrec.cli.shared.commands import TakesIds
 from embedrec.cli.shared.options import emit, json_option, note, workspace_option
 from embedrec.cli.shared.search_options import check_not_both
 from embedrec.storage.workspace import Workspace
@@ -40,7 +40,7 @@ def items(
     embedrec items 4gzpq5 --model word2vec
     """
     from embedrec.data.item_text import as_text
-    from embedrec.workflows.items import find, open_catalogue
+    from embedrec.workflows.items import open_catalogue, search_catalogue
 
     check_not_both(model, index)
     if sessions is not None and (model or index):
@@ -52,7 +52,7 @@ def items(
     else:
         source = latest_sessions(workspace, sessions)
     catalogue = open_catalogue(workspace, source)
-    matches = find(catalogue, query)
+    matches = search_catalogue(catalogue, query)
     if matches.nearly:
         note(f"no item contains {query!r}; similar items follow")
     if len(matches.rows) > count:

@@ -16,14 +16,10 @@ from typing import Any, NoReturn
 
 import click
 
-from embedrec.cli.shared.advice import fitting
-from embedrec.cli.shared.command_group import Named
-from embedrec.cli.shared.interrupts import ending_soon
-from embedrec.cli.shared.json_log import LOGGED, say
-from embedrec.cli.shared.secrets import without_passwords
-from embedrec.cli.shared.streams import close_streams, flush_results, open_streams
-from embedrec.cli.shared.terminal import shortened, tell
-from embedrec.cli.shared.unexpected_errors import TRACEBACK, speak_for_libraries, unexpected
+from embedrec.cli.shared.commands import Named
+from embedrec.cli.shared.failures import TRACEBACK, ending_soon, speak_for_libraries, unexpected
+from embedrec.cli.shared.options import LOGGED
+from embedrec.cli.shared.terminal import close_streams, flush_results, open_streams, shortened, tell, without_passwords
 from embedrec.errors import EmbedrecError, system_error
 from embedrec.runtime.child_interpreters import leave_current_folder_out, safe_children
 from embedrec.runtime.native_stderr import separate_stderr
@@ -123,6 +119,8 @@ def main() -> NoReturn:
 
 def _failed(error: BaseException, meta: dict[str, Any]) -> int:
     """Say why a command failed; the exit code."""
+    from embedrec.cli.shared.advice import fitting
+
     code = 1
     match error:
         case BrokenPipeError():  # whoever read notes and progress went away before the work was done
@@ -143,6 +141,8 @@ def _failed(error: BaseException, meta: dict[str, Any]) -> int:
     message = shortened(without_passwords(" ".join(message.split())))
     with suppress(OSError):  # nobody reads stderr: the exit code remains
         if meta.get(LOGGED):
+            from embedrec.cli.shared.json_log import say
+
             say(None, "failed", said=message)
         else:
             tell(f"embedrec: {message}")

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
-from embedrec.cli.shared.command_group import Named
+from embedrec.cli.shared.commands import Named
 from embedrec.cli.shared.prepare_options import (
     VALUES,
     feature_types_option,

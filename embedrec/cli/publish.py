@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedrec.cli.shared.artifacts import took_all
-from embedrec.cli.shared.command_group import Named
+from embedrec.cli.shared.commands import Named
 from embedrec.cli.shared.options import emit, note, use_threads
 from embedrec.cli.shared.publish_options import content_options, list_option, lists_or_rolls_back, service_options
 from embedrec.cli.shared.search_options import check_not_both
@@ -240,11 +240,11 @@ def _publication(
     *, index: str | None, model: str | None, stale_ok: bool, workspace: Workspace, **content: Any
 ) -> PublishContent:
     """The content of the artifact that the options name, or of the latest one."""
-    from embedrec.workflows.publish import publication_of
-    from embedrec.workflows.similar import item_sources, nearest_source
+    from embedrec.workflows.publish import build_publish_content
+    from embedrec.workflows.similar import find_item_source, item_sources
 
     check_not_both(model, index)
-    source = nearest_source(workspace, model, index)
+    source = find_item_source(workspace, model, index)
     choice = item_sources(workspace) if model is None and index is None else ()
     took_all(workspace, [source], choice, stale_ok=stale_ok)
-    return publication_of(source, **content)
+    return build_publish_content(source, **content)

@@ -56,7 +56,8 @@ def run(
     embedrec run study.toml --from compare
     embedrec run study.toml --from "train word2vec"
     """
-    from embedrec.cli.shared.json_log import JsonLog, logged
+    from embedrec.cli.shared.json_log import JsonLog
+    from embedrec.cli.shared.options import logged
     from embedrec.experiments.parse import read_experiment
     from embedrec.experiments.runner import plan, run_experiment, step_context
 

@@ -38,13 +38,13 @@ def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json:
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.splitting import rules
-    from embedrec.workflows import split as split_workflow
+    from embedrec.workflows.split import write_split
 
     source = latest_sessions(workspace, sessions)
     chosen = rules.rule_of(rule)
     folder = workspace.folder("sessions", name or f"{source.name}-{chosen.name}")
     with Progress("split"):
-        done, checked = split_workflow.write_split(source, folder, chosen, seed=seed)
+        done, checked = write_split(source, folder, chosen, seed=seed)
     for line in checked:
         note(f"leak check: {line}")
     note(f"wrote sessions {done.name} ({done.folder})")

@@ -87,12 +87,12 @@ def train(
     from embedrec.config import to_toml
     from embedrec.models import recipe_class
     from embedrec.storage.memory_budget import parse_size
-    from embedrec.workflows import train as train_workflow
+    from embedrec.workflows.train import AS_IS, continuing_settings, recipe_of, train_beside, train_model
 
     before = None if start is None else using(workspace.find("model", start))
     cls = recipe_class(model)
-    base = train_workflow.AS_IS if before is None else train_workflow.continuing_settings(cls, before)
-    recipe = train_workflow.recipe_of(cls, config, pairs, base)
+    base = AS_IS if before is None else continuing_settings(cls, before)
+    recipe = recipe_of(cls, config, pairs, base)
     if print_config:
         put(to_toml(recipe, "train", model), newline=False)
         return
@@ -101,9 +101,9 @@ def train(
     tell_replaced(workspace, folder, source)
     with Progress(f"train {model}") as report, training_context(recipe, device, checkpoint, resume, report) as run:
         if not run.first:
-            train_workflow.train_along(recipe, source, seed=seed, threads=threads, run=run)
+            train_beside(recipe, source, seed=seed, threads=threads, run=run)
             return
-        done = train_workflow.train(
+        done = train_model(
             recipe,
             source,
             folder,

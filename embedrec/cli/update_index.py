@@ -8,7 +8,6 @@ import click
 
 from embedrec.cli.build_index import features_to_keep
 from embedrec.cli.shared.artifacts import taken
-from embedrec.cli.shared.filter_options import id_list
 from embedrec.cli.shared.options import (
     emit,
     json_option,
@@ -18,6 +17,7 @@ from embedrec.cli.shared.options import (
     use_threads,
     workspace_option,
 )
+from embedrec.cli.shared.search_options import id_list
 from embedrec.storage.workspace import Workspace
 
 

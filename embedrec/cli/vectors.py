@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from embedrec.cli.shared.artifacts import latest_model, tell_outdated
-from embedrec.cli.shared.command_group import Named
+from embedrec.cli.shared.commands import Named
 from embedrec.cli.shared.options import log_option, note, whitespace_option, workspace_option
 from embedrec.storage.artifacts import plain_from
 from embedrec.storage.workspace import Workspace
@@ -52,12 +52,12 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
     embedrec vectors export artists.bin
     """
     from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.models.serialization import load_item_vectors
     from embedrec.vectors.file_formats import save_vectors
-    from embedrec.workflows import lineage
 
     source = latest_model(workspace, model)
     with Progress("vectors export") as report:
-        embeddings = lineage.item_vectors(source)
+        embeddings = load_item_vectors(source)
         save_vectors(embeddings, file, kind, whitespace=whitespace, report=report)
     note(f"wrote {len(embeddings)} × {embeddings.dim} vectors to {file}")
     note_metadata(file)
@@ -82,11 +82,11 @@ def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None,
     embedrec vectors import GoogleNews-vectors-negative300.bin --name news
     """
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.workflows import train
+    from embedrec.workflows.train import import_vectors
 
     folder = workspace.folder("model", name or plain_from(file.stem) or "vectors")
     with Progress("vectors import") as report:
-        done = train.import_vectors(file, folder, kind=kind, metric=metric, encoded=encoded, report=report)
+        done = import_vectors(file, folder, kind=kind, metric=metric, encoded=encoded, report=report)
     if done.about["metric_from"] == "assumed":
         note(f"{file} has no metric; using cosine, which --metric overrides")
     note(f"wrote model {done.name} ({done.folder})")

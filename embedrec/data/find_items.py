@@ -11,7 +11,6 @@ import numpy as np
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import UnknownItemError
-from embedrec.text.near_misses import close_matches
 
 _NEAR = 5  # near misses shown
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
@@ -88,6 +87,8 @@ def _nearest(vocab: Vocab, text: str) -> list[int]:
         holding.sort(key=lambda r: -vocab.counts[r])  # type: ignore[index]
     if holding:
         return holding[:3]
+    from embedrec.text.near_misses import close_matches
+
     close = close_matches(folded, (n for n in names if abs(len(n) - len(folded)) <= 3), cutoff=0.7)
     if close or vocab.integer:
         return [names.index(c) for c in close]

@@ -6,15 +6,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedrec.data.feature_conditions import Condition, all_met
-from embedrec.data.features import Features
 from embedrec.data.find_items import id_like
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, reason
+
+if TYPE_CHECKING:
+    from embedrec.data.feature_conditions import Condition
+    from embedrec.data.features import Features
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class ItemFilter:
             return None
         mask = np.ones(len(vocab), dtype=bool)
         if self.where:
+            from embedrec.data.feature_conditions import all_met
+
             mask &= all_met(self.where, features().aligned(vocab))
         for ids, keeps in ((self.only, True), (self.exclude, False)):
             if ids is not None:
@@ -104,9 +108,6 @@ class ItemFilter:
             "where": [str(condition) for condition in self.where],
             **{name: None if ids is None else ids.digest for name, ids in lists.items()},
         }
-
-
-EVERYTHING = ItemFilter()
 
 
 def ids_like(vocab: Vocab, texts: Sequence[str]) -> list[Any]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedrec.data.events import DAY, Events, check_rows, factorize
+from embedrec.data.feature_parquet import load_features, save_features
 from embedrec.data.features import Features
 from embedrec.data.offsets import check_offsets
-from embedrec.data.parquet_io import load_features, load_ids, load_vocab, save_features, save_ids, save_vocab
+from embedrec.data.parquet_io import load_ids, load_vocab, save_ids, save_vocab
 from embedrec.data.times import as_times
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.errors import DataError

@@ -12,9 +12,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from embedrec.errors import DataError
+from embedrec.errors import DataError, decoding
 from embedrec.runtime.child_interpreters import command
-from embedrec.runtime.decoding import decoding
 from embedrec.storage.atomic import atomic_file, sha256
 
 _WHEEL = "recbole==1.2.1"

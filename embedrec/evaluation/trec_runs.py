@@ -19,9 +19,8 @@ import numpy as np
 from embedrec.data.parquet_io import from_arrow, to_arrow
 from embedrec.data.ranking_metrics import ranked_metrics
 from embedrec.data.vocab import Vocab, as_ids, one_kind
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import DataError, SettingsError, decoding
 from embedrec.evaluation.evaluate import Evaluation
-from embedrec.runtime.decoding import decoding
 from embedrec.storage import artifacts
 
 _AT_ONCE = 1 << 18  # lines of a TREC file at a time

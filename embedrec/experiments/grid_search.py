@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from embedrec.config import settings_of
+from embedrec.errors import decoded_or_none
 from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.experiments.schema import Evaluation
 from embedrec.experiments.step import StepContext, digest
 from embedrec.models.base import Recipe
 from embedrec.models.torch_recipe import in_steps
 from embedrec.progress import Report
-from embedrec.runtime.decoding import decoded_or_none
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import atomic_file
 from embedrec.version import __version__

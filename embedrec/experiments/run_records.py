@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embedrec.errors import decoded_or_none
 from embedrec.experiments.step import Step, StepContext, digest, identity
-from embedrec.runtime.decoding import decoded_or_none
 from embedrec.storage.artifacts import plain_from
 from embedrec.storage.atomic import atomic_file
 from embedrec.version import __version__

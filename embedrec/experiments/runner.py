@@ -15,8 +15,7 @@ from embedrec.experiments.run_records import Key, begin, end, forget, read_outpu
 from embedrec.experiments.step import Experiment, Step, StepContext, identity
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
-from embedrec.storage.atomic import no_link
-from embedrec.storage.file_lock import Lock, lock
+from embedrec.storage.atomic import Lock, lock, no_link
 from embedrec.storage.workspace import Workspace
 
 

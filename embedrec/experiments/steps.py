@@ -35,9 +35,11 @@ from embedrec.readers import READERS, BadRows, reader
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.rules import Rule, rule_class
 from embedrec.storage.memory_budget import budget_of, parse_size
-from embedrec.workflows import build_index, prepare, train
-from embedrec.workflows.lineage import known_features
+from embedrec.workflows.build_index import build_index_artifact
+from embedrec.workflows.lineage import training_features
+from embedrec.workflows.prepare import prepare_sessions
 from embedrec.workflows.split import write_split
+from embedrec.workflows.train import train_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ class Prepare(SessionsStep):
 
     def run(self, context: StepContext, report: Report) -> None:
         folder, bad_rows = self.path(context), BadRows(self.on_bad_row)
-        prepare.prepare(
+        prepare_sessions(
             self.source,
             self.reader,
             self.paths,
@@ -197,7 +199,7 @@ class Train(ArtifactStep):
             checkpoint = context.workspace.folder("checkpoint", self.name)
             device = device_of(recipe, context.device, report)
             training = TrainingContext(device, checkpoint, context.resumed and checkpoint.exists())
-        train.train(
+        train_model(
             recipe,
             source,
             self.path(context),
@@ -256,7 +258,7 @@ class Index(ArtifactStep):
 
     def run(self, context: StepContext, report: Report) -> None:
         model = context.workspace.find("model", self.model)
-        build_index.index(
+        build_index_artifact(
             model,
             self.path(context),
             self.type,
@@ -264,7 +266,7 @@ class Index(ArtifactStep):
             sessions=None if self.of == "items" else context.workspace.find("sessions", self.links.sessions),
             weights=self.weights,
             popularity=self.popularity,
-            features=None if self.of == "sessions" else known_features(context.workspace, model),
+            features=None if self.of == "sessions" else training_features(context.workspace, model),
             settings=self.search,
             promise=self.target,
             metric=self.metric,

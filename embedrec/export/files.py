@@ -11,12 +11,11 @@ from typing import IO, Any
 import numpy as np
 
 from embedrec.data.parquet_io import to_arrow
-from embedrec.errors import ArtifactError
+from embedrec.errors import ArtifactError, decoding
 from embedrec.export.file_format import Layout, compress
 from embedrec.export.result_lists import ListBlocks, ResultLists, map_in_order, slices
 from embedrec.export.text_formats import TextFormat, encoder, header
 from embedrec.progress import Report, quiet
-from embedrec.runtime.decoding import decoding
 from embedrec.storage.atomic import atomic_file, atomic_folder, other_file, sha256
 
 MANIFEST = "manifest.json"

@@ -16,11 +16,10 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import DataError, SettingsError, checked_length, decoding
 from embedrec.export.file_format import LISTS, Layout, layout_of
 from embedrec.export.files import MANIFEST, read_manifest
 from embedrec.progress import Report, quiet
-from embedrec.runtime.decoding import checked_length, decoding
 from embedrec.storage.atomic import sha256
 
 _CHUNK = 1 << 24  # bytes read at a time

@@ -23,8 +23,7 @@ from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError, reason
 from embedrec.export.result_lists import slices
 from embedrec.progress import Report, quiet
-from embedrec.storage.atomic import no_link
-from embedrec.storage.file_lock import Lock, is_same_file, lock
+from embedrec.storage.atomic import Lock, is_same_file, lock, no_link
 
 _ENTRY = struct.Struct("<II")  # an entry of the log: number of the block, CRC-32 of its rows and scores
 _FINGERPRINT, _LOCK = "fingerprint", "lock"

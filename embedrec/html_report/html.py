@@ -7,7 +7,7 @@ from html import escape
 from math import isnan
 from typing import Any
 
-from embedrec.text.control_characters import visible
+from embedrec.text import visible
 
 
 class Safe(str):

@@ -17,7 +17,7 @@ from embedrec.html_report.content import ReportContent
 from embedrec.html_report.html import Safe, card, element, figure, join, table
 from embedrec.html_report.index_section import indexes_section
 from embedrec.storage.atomic import atomic_file
-from embedrec.text.control_characters import visible
+from embedrec.text import visible
 
 _HERE = Path(__file__).parent
 

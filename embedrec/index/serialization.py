@@ -11,8 +11,9 @@ import faiss
 import msgspec
 import numpy as np
 
+from embedrec.data.feature_parquet import load_features, save_features
 from embedrec.data.features import Features
-from embedrec.data.parquet_io import later_vocab, load_features, load_vocab, save_features, save_vocab
+from embedrec.data.parquet_io import later_vocab, load_vocab, save_vocab
 from embedrec.errors import DataError
 from embedrec.index.faiss_parameters import check_settings
 from embedrec.index.index import Index

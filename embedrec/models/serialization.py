@@ -11,8 +11,11 @@ from embedrec.data.parquet_io import load_vocab, save_vocab
 from embedrec.errors import SettingsError
 from embedrec.models import settings_class
 from embedrec.models.base import Model
+from embedrec.models.neighbour_lists import ListsModel
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
+from embedrec.storage.artifacts import Artifact
+from embedrec.vectors.embeddings import Embeddings
 
 M = TypeVar("M", bound=Model)
 
@@ -56,3 +59,24 @@ def with_popularity(source: artifacts.Artifact, model: M, popularity: float | No
     if not isinstance(model, VectorModel):
         raise SettingsError(f"model {source.name} ({source.about['recipe']}) has no vectors; leave --popularity out")
     return model.scale_norms(popularity)
+
+
+def load_item_vectors(source: Artifact) -> Embeddings:
+    """The item embeddings of a model artifact. Raises SettingsError when it is a model without vectors."""
+    return load_vector_model(source).embeddings
+
+
+def load_vector_model(source: Artifact) -> VectorModel:
+    """The model of an artifact. Raises SettingsError when it is one without vectors."""
+    model = load_model(source)
+    if isinstance(model, ListsModel):
+        raise SettingsError(
+            f"model {source.name} ({source.about['recipe']}) has no vectors; `embedrec similar` and `embedrec export` "
+            f"take it without an index, with --model {source.name}"
+        )
+    if not isinstance(model, VectorModel):
+        raise SettingsError(
+            f"model {source.name} ({source.about['recipe']}) has no vectors; "
+            "train word2vec, or name another model with --model"
+        )
+    return model

@@ -16,10 +16,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from embedrec.errors import DataError
+from embedrec.errors import DataError, decoding
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.source_files import Source
-from embedrec.runtime.decoding import decoding
 
 Level = Literal["artist", "track", "album"]
 

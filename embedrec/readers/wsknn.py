@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.events import Events
-from embedrec.errors import DataError, SettingsError, reason
+from embedrec.errors import DataError, SettingsError, decoded_or_none, decoding, reason
 from embedrec.readers.table import Table
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.code_ids import IdType
@@ -26,7 +26,6 @@ from embedrec.readers.tabular.parse_times import TimeUnit
 from embedrec.readers.tabular.read_rows import Plan, read_rows
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.tabular.source_files import Source, expand
-from embedrec.runtime.decoding import decoded_or_none, decoding
 
 _SESSION, _ITEM, _TIME, _KIND, _WEIGHT = _COLUMNS = ("session", "item", "time", "kind", "weight")
 _KINDS = (

@@ -24,8 +24,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any
 
-from embedrec.errors import ArtifactError, reason
-from embedrec.runtime.decoding import decoded_or_none, decoding
+from embedrec.errors import ArtifactError, decoded_or_none, decoding, reason
 from embedrec.storage import checksum_cache, manifest_schema
 from embedrec.storage.atomic import atomic_folder, other_file, sha256
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import hashlib
 import os
 import re
@@ -18,10 +19,9 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from typing import IO, Any
-
-from embedrec.storage.file_lock import Lock, is_same_file, lock
 
 _LEFT = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,9})-[0-9a-f]{8}\.(?P<what>tmp|old|unlocked)")
 _LOCK = ".lock"
@@ -281,3 +281,34 @@ def _exchange(a: Path, b: Path) -> bool:
     if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         return False
     raise OSError(code, os.strerror(code), str(b))
+
+
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN)
+
+
+class Lock(Enum):
+    """The result of an attempt to lock."""
+
+    TAKEN = "taken"
+    HELD = "held by another process"
+    UNKNOWN = "unknown: the file system has no locks"
+
+
+def lock(descriptor: int, *, wait: bool = False) -> Lock:
+    """Lock an open file or folder until the descriptor is closed or the process ends.
+
+    wait  whether to wait until the lock is free
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        return Lock.HELD if e.errno in _HELD else Lock.UNKNOWN
+    return Lock.TAKEN
+
+
+def is_same_file(descriptor: int, path: Path) -> bool:
+    """Whether `path` still is the open file: neither removed nor replaced."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except OSError:
+        return False

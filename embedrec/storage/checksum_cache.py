@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from embedrec.runtime.decoding import decoded_or_none
+from embedrec.errors import decoded_or_none
 from embedrec.storage.atomic import no_link
 
 FILE = ".checked"

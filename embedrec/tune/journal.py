@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from embedrec.errors import ArtifactError, SettingsError
-from embedrec.runtime.decoding import decoding
+from embedrec.errors import ArtifactError, SettingsError, decoding
 from embedrec.storage.atomic import atomic_file
 
 

@@ -22,9 +22,8 @@ import numpy as np
 
 from embedrec.data.parquet_io import from_arrow, to_arrow
 from embedrec.data.vocab import Ids, Vocab, as_ids
-from embedrec.errors import DataError, SettingsError
+from embedrec.errors import DataError, SettingsError, decoding
 from embedrec.progress import Report, quiet
-from embedrec.runtime.decoding import decoding
 from embedrec.storage.artifacts import write_array
 from embedrec.storage.atomic import atomic_file
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget

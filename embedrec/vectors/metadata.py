@@ -15,8 +15,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from embedrec.errors import DataError
-from embedrec.runtime.decoding import decoding
+from embedrec.errors import DataError, decoding
 from embedrec.storage.atomic import atomic_file
 from embedrec.vectors.embeddings import Metric
 

@@ -16,6 +16,7 @@ from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.index.target import SearchTarget
 from embedrec.models.filtered_recommend import some_queries
+from embedrec.models.serialization import load_vector_model
 from embedrec.models.session_encoders import Weights
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
@@ -23,12 +24,12 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import scratch_folder
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.embeddings import Metric
-from embedrec.workflows.lineage import origin, provenance, vector_model
+from embedrec.workflows.lineage import origin, provenance
 
 Indexed = Literal["items", "answers", "sessions"]
 
 
-def index(
+def build_index_artifact(
     source: Artifact,
     folder: Path,
     kind: str,
@@ -74,7 +75,7 @@ def index(
         raise SettingsError("popularity is of items, and sets the metric; leave --of sessions or --metric out")
     if metric is not None and of == "answers":
         raise SettingsError("answers are compared as their model does; leave --metric out")
-    model = vector_model(source)
+    model = load_vector_model(source)
     if popularity is not None:
         model = model.scale_norms(popularity)
     if weights is not None:

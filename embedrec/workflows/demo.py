@@ -26,8 +26,10 @@ from embedrec.splitting.test_cases import next_items
 from embedrec.storage.artifacts import read
 from embedrec.storage.atomic import atomic_file
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows import build_index, lineage, prepare
-from embedrec.workflows import train as train_workflow
+from embedrec.workflows.build_index import build_index_artifact
+from embedrec.workflows.lineage import counts, provenance
+from embedrec.workflows.prepare import prepare_sessions
+from embedrec.workflows.train import train_model
 
 _SHOWN = 5  # neighbours printed a title
 _K = 20
@@ -76,7 +78,7 @@ def walk(
     """Walk the whole road and tell it, line by line; artifacts and the similarity file stay in the workspace."""
     started = perf_counter()
     yield source.title
-    prepared = prepare.prepare(
+    prepared = prepare_sessions(
         source.reader,
         reader(source.reader)(**source.settings),
         [source.path],
@@ -88,16 +90,16 @@ def walk(
     yield f"  prepared  {about['sessions']:,} sessions, {about['events']:,} events, {about['items']:,} {source.item}s"
 
     split = LastItem().split(Sessions.load(prepared))
-    held = {"held_out": "the last item of every session", "of": lineage.provenance(prepared)}
-    split.train.save(workspace.folder("sessions", "train"), {**lineage.counts(split.train), **held})
+    held = {"held_out": "the last item of every session", "of": provenance(prepared)}
+    split.train.save(workspace.folder("sessions", "train"), {**counts(split.train), **held})
     train = read(workspace.folder("sessions", "train"), "sessions")
-    trained = train_workflow.train(
+    trained = train_model(
         Word2Vec(), train, workspace.folder("model", "word2vec"), seed=seed, threads=threads, report=report
     )
     yield f"  trained   word2vec on all but the last {source.item} of each, {trained.about['seconds']:.1f} s"
 
     known = split.train.item_features
-    indexed = build_index.index(
+    indexed = build_index_artifact(
         trained, workspace.folder("index", "word2vec-ivf"), "ivf", features=known, seed=seed, report=report
     )
     index, facts = load_index(indexed), indexed.about["facts"]

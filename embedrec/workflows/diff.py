@@ -7,7 +7,7 @@ from pathlib import Path
 from embedrec.storage.workspace import Workspace
 
 
-def counts_of(
+def item_counts(
     ids: list[str], workspace: Workspace, table: Path | None, sessions: str | None
 ) -> dict[str, float] | None:
     """How popular items are, by id; None where nobody says."""

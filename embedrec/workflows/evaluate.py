@@ -33,7 +33,7 @@ from embedrec.splitting.rules import (
 from embedrec.splitting.test_cases import TestCases, cooccurring_items, next_items, remaining_items
 from embedrec.storage.artifacts import Artifact
 from embedrec.workflows.lineage import provenance
-from embedrec.workflows.split import checked_split
+from embedrec.workflows.split import split_sessions
 
 Protocol = Literal["next", "last", "rest", "users", "similar"]
 PROTOCOLS: dict[str, str] = {
@@ -96,7 +96,7 @@ def open_trial(
     whole = split is None and test is not None
     if split is not None or test is None:
         rule = _usual(train, protocol) if split is None else rule_of(split)
-        (train, test), checked = checked_split(rule, train, seed=seed)
+        (train, test), checked = split_sessions(rule, train, seed=seed)
     else:
         said = source.about.get("split", {})
         if said.get("rule") in SPLITS:
@@ -107,7 +107,7 @@ def open_trial(
         # the moment of a split in time lies behind all of its training part
         past = isinstance(rule, Time | WarmTime) and rule.at is not None
         again = _like(train, test) if rule is None or past else rule
-        (train, test), checked = checked_split(again, train, seed=seed)
+        (train, test), checked = split_sessions(again, train, seed=seed)
         words, whole = f"{in_words(again)} of the training part", False
     chosen = protocol or _usual_protocol(rule)
     questions = _questions(chosen, test, train, given, seed)

@@ -1,4 +1,4 @@
-"""Why items are recommended: past sessions that hold them."""
+"""Why items are recommended: past sessions that contain them."""
 
 from __future__ import annotations
 
@@ -9,53 +9,50 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
+from embedrec.models.base import Model
 from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.storage.artifacts import Artifact
 
-_REASONS = 3  # sessions named an answer
+_REASONS = 3  # sessions per result
 
 
-def reasons(
-    source: Artifact, model: Any, sessions: Sessions, history: Sessions, items: np.ndarray
+def explain_recommendations(
+    source: Artifact, model: Model, sessions: Sessions, history: Sessions, items: np.ndarray
 ) -> list[list[tuple[Any, float]]]:
-    """Of each recommended item, the nearest past sessions that hold it: ids and similarities, three at most.
+    """For each recommended item, the nearest past sessions that contain it: ids and similarities, three at most.
 
-    model     the model of `source`; must be one of session kNN
-    sessions  what it was trained on
-    history   the one history that was answered
-    items     (k,) rows of the answers in the model's vocabulary
+    model     the model of `source`; must be a session-kNN model
+    sessions  its training sessions
+    history   the one history that it recommended for
+    items     (k,) rows of the recommendations in the model's vocabulary
 
-    Raises SettingsError for a model of another kind.
+    Raises SettingsError for other models.
     """
     if not isinstance(model, SessionKnnModel):
-        raise SettingsError(
-            f"{source.about['recipe']} does not answer from single past sessions; ask a session-kNN model why"
-        )
+        raise SettingsError(f"--why needs a session-kNN model; {source.name} is a model of {source.about['recipe']}")
     numbers, similarities = model.neighbours(history, min(model.recipe.neighbours, len(sessions)))
-    near = [(n, s) for n, s in zip(numbers[0].tolist(), similarities[0].tolist(), strict=True) if n >= 0]
-    past = sessions.take(np.array([n for n, _ in near], dtype=np.int64)).reindex(model.vocab)
-    held = [set(past[place].tolist()) for place in range(len(near))]
+    valid = numbers[0] >= 0
+    neighbours, scores = sessions.take(numbers[0][valid]), similarities[0][valid].tolist()
+    ids, neighbours = neighbours.ids.tolist(), neighbours.reindex(model.vocab)
+    contents = [set(neighbours[n].tolist()) for n in range(len(ids))]
     return [
-        [(past.ids[place : place + 1].tolist()[0], near[place][1]) for place in range(len(near)) if row in held[place]][
-            :_REASONS
-        ]
+        [(ids[n], scores[n]) for n, content in enumerate(contents) if row in content][:_REASONS]
         for row in items.tolist()
     ]
 
 
-def together(sessions: Sessions, item: Any, others: Sequence[Any]) -> list[list[tuple[Any, float]]]:
-    """Of each other item, the sessions that hold it beside `item`: ids and cosines between the pair and the session.
+def sessions_with_both(sessions: Sessions, item: Any, others: Sequence[Any]) -> list[list[tuple[Any, float]]]:
+    """For each other item, the sessions that contain it and `item`: ids and cosines between the pair and the session.
 
     item, others  ids. Three sessions at most, the most similar (the smallest) first, ties to the later session
     """
     rows = sessions.vocab.rows_of([item, *others])
-    holding = np.unique(sessions.session_of[sessions.items == rows[0]]) if rows[0] >= 0 else np.zeros(0, np.int64)
-    beside = sessions.take(holding)
-    sizes = np.array([len(np.unique(beside[place])) for place in range(len(beside))], dtype=np.int64)
-    found = []
+    matches = np.unique(sessions.session_of[sessions.items == rows[0]]) if rows[0] >= 0 else np.zeros(0, np.int64)
+    subset = sessions.take(matches)
+    sizes = np.array([len(np.unique(subset[n])) for n in range(len(subset))], dtype=np.int64)
+    results = []
     for row in rows[1:].tolist():
-        places = np.unique(beside.session_of[beside.items == row]) if row >= 0 else np.zeros(0, np.int64)
-        best = places[np.lexsort((-places, sizes[places]))][:_REASONS]
-        cosines = np.sqrt(2 / sizes[best])
-        found.append(list(zip(beside.ids[best].tolist(), cosines.tolist(), strict=True)))
-    return found
+        shared = np.unique(subset.session_of[subset.items == row]) if row >= 0 else np.zeros(0, np.int64)
+        best = shared[np.lexsort((-shared, sizes[shared]))][:_REASONS]
+        results.append(list(zip(subset.ids[best].tolist(), np.sqrt(2 / sizes[best]).tolist(), strict=True)))
+    return results

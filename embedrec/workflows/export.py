@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from embedrec.data.item_filter import EVERYTHING, ItemFilter
+from embedrec.data.item_filter import ItemFilter
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
@@ -26,10 +26,10 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import sha256
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Embeddings
-from embedrec.workflows.lineage import item_features, provenance, trained_on
-from embedrec.workflows.neighbours import open_past
-from embedrec.workflows.recommend import open_answering
-from embedrec.workflows.similar import nearest_source, open_nearest
+from embedrec.workflows.lineage import filter_items, item_features, provenance, training_sessions
+from embedrec.workflows.neighbours import open_session_neighbours
+from embedrec.workflows.recommend import open_recommender
+from embedrec.workflows.similar import find_item_source, open_item_neighbours
 
 _TOLD = ("recipe", "spec", "metric", "settings", "facts")  # of a manifest
 
@@ -43,7 +43,7 @@ class Exportable:
     material  what policies look at
     about     what tells these lists from others, as JSON values
     vectors   vectors of the seeds; raises SettingsError where there are none
-    told      what to say of the items that may be found
+    messages  remarks on the filter
     """
 
     used: tuple[Artifact, ...]
@@ -51,7 +51,7 @@ class Exportable:
     material: PolicyInputs
     about: dict[str, Any]
     vectors: Callable[[], Embeddings]
-    told: Sequence[str] = ()
+    messages: Sequence[str] = ()
 
 
 def exportable_items(
@@ -62,22 +62,22 @@ def exportable_items(
     *,
     popularity: float | None = None,
     attributes: Path | None = None,
-    allowed: ItemFilter = EVERYTHING,
+    allowed: ItemFilter | None = None,
     device: str = "cpu",
 ) -> Exportable:
-    """Every item's nearest others; arguments as of `nearest_source` and `open_nearest`.
+    """Every item's nearest others; arguments as of `find_item_source` and `open_item_neighbours`.
 
     attributes  table of what is known of items, for caps; None takes the features of the training sessions
     allowed     which items may stand in lists
     """
-    source = nearest_source(workspace, model, index)
-    opened = open_nearest(source, settings, popularity=popularity, device=device)
+    source = find_item_source(workspace, model, index)
+    opened = open_item_neighbours(source, settings, popularity=popularity, device=device)
     features = item_features(workspace, lambda: opened.model(workspace), opened.vocab, attributes, opened.index)
-    mask = allowed.among(opened.vocab, features)
+    mask, messages = filter_items(allowed, opened.vocab, features)
     answers = item_lists(opened.among(mask))
 
     def trained() -> Sessions:
-        return Sessions.load(trained_on(workspace, opened.model(workspace)))
+        return Sessions.load(training_sessions(workspace, opened.model(workspace)))
 
     def vectors() -> Embeddings:
         if opened.vectors is None:
@@ -86,15 +86,14 @@ def exportable_items(
 
     material = PolicyInputs(answers.vocab, trained, features, opened.vectors, allowed=mask)
     about = _about("items", (source,), settings, attributes) | {"popularity": popularity, **_filter(allowed)}
-    told = [] if mask is None else allowed.messages(opened.vocab, mask)
-    return Exportable((source,), answers, material, about, vectors, told)
+    return Exportable((source,), answers, material, about, vectors, messages)
 
 
 def exportable_sessions(
     workspace: Workspace, model: str | None, index: str | None, settings: SearchSettings = AS_BUILT
 ) -> Exportable:
-    """The neighbours of every training session among the others; arguments as of `open_past`."""
-    past = open_past(workspace, model, index, settings)
+    """The neighbours of every training session among the others; arguments as of `open_session_neighbours`."""
+    past = open_session_neighbours(workspace, model, index, settings)
     sessions, vocab = past.sessions, Vocab(past.sessions.ids)
 
     def best(rows: np.ndarray, k: int) -> TopK:
@@ -126,9 +125,9 @@ def exportable_recommendations(
     popularity: float | None = None,
     exclude_seen: bool = True,
     attributes: Path | None = None,
-    allowed: ItemFilter = EVERYTHING,
+    allowed: ItemFilter | None = None,
 ) -> Exportable:
-    """What a model recommends for each history of a file; arguments as of `open_answering`.
+    """What a model recommends for each history of a file; arguments as of `open_recommender`.
 
     histories     a table of a session (or user), an item, and a time or position where known, see `Table`
     exclude_seen  whether items of the history are left out
@@ -136,7 +135,7 @@ def exportable_recommendations(
 
     Raises DataError for files that cannot be read.
     """
-    opened = open_answering(workspace, model, index, settings, popularity=popularity)
+    opened = open_recommender(workspace, model, index, settings, popularity=popularity)
     source, found = opened.source, opened.model
     given = sessionize(Table().read([histories], ReadSettings()))
     vocab = found.vocab
@@ -144,13 +143,13 @@ def exportable_recommendations(
     if not len(known.items):
         raise DataError(f"{histories} names no item that model {source.name} knows; check its column of items")
     features = item_features(workspace, lambda: source, vocab, attributes, opened.index)
-    mask = allowed.among(vocab, features)
+    mask, messages = filter_items(allowed, vocab, features)
 
     def best(rows: np.ndarray, k: int) -> TopK:
         return recommended(found, known.take(rows), k, exclude_seen=exclude_seen, allowed=mask)
 
     def trained() -> Sessions:
-        return Sessions.load(trained_on(workspace, source))
+        return Sessions.load(training_sessions(workspace, source))
 
     def vectors() -> Embeddings:
         if not isinstance(found, VectorModel):
@@ -168,14 +167,13 @@ def exportable_recommendations(
         "histories": _table(histories),
         **_filter(allowed),
     }
-    told = [] if mask is None else allowed.messages(vocab, mask)
     if len(known.items) < len(given.items):
         unknown, empty = len(given.items) - len(known.items), int((known.lengths == 0).sum())
-        told.append(
+        messages.append(
             f"{unknown:,} of {len(given.items):,} events of the histories are of items that the model does not know; "
             f"{empty:,} of {len(given):,} histories hold no other"
         )
-    return Exportable(opened.used, answers, material, about, vectors, told)
+    return Exportable(opened.used, answers, material, about, vectors, messages)
 
 
 def _known(given: Sessions, vocab: Vocab) -> Sessions:
@@ -188,7 +186,7 @@ def _no_vectors(source: Artifact) -> SettingsError:
     return SettingsError(f"model {source.name} has no vectors; export its lists, or name another model")
 
 
-def _filter(allowed: ItemFilter) -> dict[str, Any]:
+def _filter(allowed: ItemFilter | None) -> dict[str, Any]:
     """What tells a filter from others; nothing where there is none, so that what was kept without one stays good."""
     return {"allowed": allowed.about()} if allowed else {}
 

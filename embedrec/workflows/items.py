@@ -18,7 +18,7 @@ from embedrec.models.serialization import load_model
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.text.near_misses import close_matches
-from embedrec.workflows.lineage import trained_on
+from embedrec.workflows.lineage import training_sessions
 
 _SPELLINGS = 5  # words of names that a mistyped word may mean
 
@@ -41,7 +41,7 @@ class Catalogue:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class ItemMatches:
     """Rows (m,) of items, the best first; `nearly` where none holds the text, but something like it."""
 
     rows: np.ndarray
@@ -65,13 +65,13 @@ def open_catalogue(workspace: Workspace, source: Artifact) -> Catalogue:
     if origin is None:
         return Catalogue(vocab, vocab.counts)
     try:
-        sessions = Sessions.load(trained_on(workspace, origin))
+        sessions = Sessions.load(training_sessions(workspace, origin))
     except EmbedrecError:  # what the model was trained on is gone or changed, so that only its items are known
         return Catalogue(vocab, vocab.counts)
     return Catalogue(vocab, _counts(sessions, vocab), sessions.item_features)
 
 
-def find(catalogue: Catalogue, text: str) -> Found:
+def search_catalogue(catalogue: Catalogue, text: str) -> ItemMatches:
     """The items whose id or name holds a text, in any capitals and accents; else those that hold words like its own.
 
     Those whose id or name is the text come first, then the most mentioned. Raises UnknownItemError for none.
@@ -91,7 +91,7 @@ def find(catalogue: Catalogue, text: str) -> Found:
         raise UnknownItemError(f"no item holds {text!r}, or words like it, among the {len(vocab):,}; try a part of it")
     counts = np.zeros(len(vocab), dtype=np.int64) if catalogue.counts is None else catalogue.counts
     rows.sort(key=lambda r: (wanted not in (ids[r], names[r]), -counts[r], r))
-    return Found(np.array(rows, dtype=np.int64), nearly)
+    return ItemMatches(np.array(rows, dtype=np.int64), nearly)
 
 
 def folded(text: str) -> str:

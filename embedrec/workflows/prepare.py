@@ -23,7 +23,7 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.workflows.lineage import counts
 
 
-def prepare(
+def prepare_sessions(
     source: str,
     reader: Any,
     paths: Sequence[str | Path],

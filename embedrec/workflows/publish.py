@@ -7,21 +7,21 @@ from typing import Any
 from embedrec.errors import SettingsError
 from embedrec.publish.content import PublishContent
 from embedrec.storage.artifacts import Artifact
-from embedrec.workflows.similar import open_nearest
+from embedrec.workflows.similar import open_item_neighbours
 
 
-def publication_of(
+def build_publish_content(
     source: Artifact, *, count: int, items: str | None, popularity: float | None, settings: Any
 ) -> PublishContent:
     """What is published, of an index or a model.
 
     count     neighbours of an item
     items     "neighbours", "vectors" or "both"; None takes both, or neighbours where there are no vectors
-    settings  of searches of an index, see `open_nearest`, as the popularity
+    settings  of searches of an index, see `open_item_neighbours`, as the popularity
 
     Raises SettingsError for vectors where there are none.
     """
-    opened = open_nearest(source, settings, popularity=popularity)
+    opened = open_item_neighbours(source, settings, popularity=popularity)
     if items in ("vectors", "both") and opened.vectors is None:
         raise SettingsError(
             f"model {source.name} ({source.about['recipe']}) has no vectors; publish --items neighbours, which "

@@ -1,24 +1,41 @@
-"""What recommends: a model, which looks at all its answers or searches an index of them."""
+"""Recommendations for a history: from a model that scores every item, or through an index of its item vectors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
+
+from embedrec.data.find_items import find_items
+from embedrec.data.item_filter import ItemFilter
+from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.base import Model
-from embedrec.models.serialization import load_model, with_popularity
+from embedrec.models.filtered_recommend import recommended
+from embedrec.models.serialization import load_model, load_vector_model, with_popularity
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.lineage import built_of, vector_model
+from embedrec.workflows.explain import explain_recommendations
+from embedrec.workflows.lineage import (
+    distinguishing_features,
+    filter_items,
+    indexed_model,
+    item_features,
+    training_sessions,
+)
+
+_DEFAULT_COUNT = 10
 
 
 @dataclass(frozen=True, eq=False)
 class Recommender:
-    """A model that is asked what comes next.
+    """A model that recommends next items.
 
     source  its artifact
-    used    the artifacts it takes, for notes
+    used    the artifacts it loads, for notes
     """
 
     source: Artifact
@@ -27,11 +44,39 @@ class Recommender:
 
     @property
     def index(self) -> Artifact | None:
-        """The index that it searches; None where it looks at all answers."""
+        """The index that it searches; None if it scores every item."""
         return next((artifact for artifact in self.used if artifact.kind == "index"), None)
 
 
-def open_answering(
+@dataclass(frozen=True)
+class RecommendedItem:
+    """A recommended item.
+
+    rank      1 for the best
+    sessions  ids of past sessions that explain it, and their similarities; None unless explained
+    """
+
+    rank: int
+    item: Any
+    score: float
+    name: str
+    sessions: list[tuple[Any, float]] | None = None
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """The items recommended for one history.
+
+    messages      remarks on the filter
+    explained_by  the training sessions that explain them, if asked for
+    """
+
+    items: list[RecommendedItem]
+    messages: list[str]
+    explained_by: Artifact | None = None
+
+
+def open_recommender(
     workspace: Workspace,
     model: str | None,
     index: str | None,
@@ -39,14 +84,14 @@ def open_answering(
     *,
     popularity: float | None = None,
 ) -> Recommender:
-    """A model, or an index of a model's answers with the model that it was built of.
+    """A model, or an index built with --of answers together with its model.
 
     model, index  names; with neither, the latest model
-    settings      of searches of an index, over those it was built with
-    popularity    of a model, see `VectorModel.scale_norms`
+    settings      search settings of an index; they override those it was built with
+    popularity    exponent of the item norms of a model, see `VectorModel.scale_norms`
 
-    Raises SettingsError for an index of something else, settings that it does not have, a model that was trained anew
-    since, and a popularity beside an index; ArtifactError for what is missing.
+    Raises SettingsError for an index of something else, settings that it does not have, a model that was trained again
+    since, and a popularity beside an index; ArtifactError if an artifact is missing.
     """
     if index is not None:
         return _through(workspace, workspace.find("index", index, of="answers"), settings, popularity)
@@ -61,12 +106,56 @@ def _through(workspace: Workspace, built: Artifact, settings: SearchSettings, po
 
     if popularity is not None:
         raise SettingsError(
-            f"the vectors in index {built.name} are as they are; leave --popularity out, or build the index with it"
+            f"--popularity cannot change the existing index {built.name}; leave it out, or rebuild the index with it"
         )
-    source = built_of(workspace, built)
-    index, found = load_index(built), vector_model(source)
+    source = indexed_model(workspace, built)
+    index, model = load_index(built), load_vector_model(source)
     check_settings(settings, index.faiss, index.spec)
     if "popularity" in built.about:
-        found = found.scale_norms(built.about["popularity"])
+        model = model.scale_norms(built.about["popularity"])
     searched = replace(index, settings=settings.over(index.settings))
-    return Recommender(source, (built, source), found.using(searched))
+    return Recommender(source, (built, source), model.using(searched))
+
+
+def recommend_items(
+    workspace: Workspace,
+    recommender: Recommender,
+    items: Sequence[str],
+    count: int | None = None,
+    allowed: ItemFilter | None = None,
+    *,
+    exclude_seen: bool = True,
+    explain: bool = False,
+) -> Recommendations:
+    """The next items after a history.
+
+    items         the history, oldest first: ids, ids without their URI prefix, or names
+    count         items; None for 10
+    allowed       items that may be recommended; None for all
+    exclude_seen  items of the history are not recommended
+    explain       also the nearest past sessions that contain each item, of a session-kNN model
+
+    Raises UnknownItemError for an item that is unknown or ambiguous, SettingsError if no item is allowed, or if the
+    model cannot explain its recommendations.
+    """
+    source, model = recommender.source, recommender.model
+    vocab = model.vocab
+    attributes = None if allowed is None else allowed.attributes
+    features = item_features(workspace, lambda: source, vocab, attributes, recommender.index)
+    rows = find_items(vocab, items, distinguishing_features(features, vocab))
+    history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
+    mask, messages = filter_items(allowed, vocab, features)
+    k = min(count or _DEFAULT_COUNT, len(vocab))
+    results = recommended(model, history, k, exclude_seen=exclude_seen, allowed=mask)
+    valid = results.rows[0] >= 0
+    rows, scores = results.rows[0][valid], results.scores[0][valid].tolist()
+    sessions = training_sessions(workspace, source) if explain else None
+    reasons: Sequence[list[tuple[Any, float]] | None] = [None] * len(rows)
+    if sessions is not None:
+        reasons = explain_recommendations(source, model, Sessions.load(sessions), history, rows)
+    ranked = enumerate(zip(rows.tolist(), scores, reasons, strict=True), 1)
+    best = [
+        RecommendedItem(rank, vocab.id(row), round(score, 4), vocab.name(row), why)
+        for rank, (row, score, why) in ranked
+    ]
+    return Recommendations(best, messages, sessions)

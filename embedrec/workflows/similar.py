@@ -1,35 +1,39 @@
-"""The nearest items of an item: through an index, or from a model, which searches exactly or keeps them in lists."""
+"""The nearest items of an item: through an index, exactly from a model's vectors, or from a model's neighbour lists."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from embedrec.data.find_items import find_items
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models import MODELS
-from embedrec.models.neighbour_lists import ListsModel
-from embedrec.models.serialization import load_model, with_popularity
-from embedrec.models.vector_model import VectorModel
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.lineage import newest_of_line
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Embeddings
+from embedrec.workflows.lineage import distinguishing_features, filter_items, item_features, training_sessions
+
+if TYPE_CHECKING:
+    from embedrec.data.item_filter import ItemFilter
+
+_DEFAULT_COUNT = 10  # neighbours per item
 
 
 @dataclass(frozen=True, eq=False)
 class ItemNeighbourSource:
-    """What item neighbours are taken from; an `ItemNeighbours`.
+    """Where item neighbours come from; an `ItemNeighbours`.
 
     source      the artifact: an index or a model
     neighbours  rows (q,) int64, k → TopK (q, k); with allowed=, (n,) bool, among those only
-    vectors     what is compared; None where neighbours are kept in lists
+    vectors     the vectors compared; None for a model that stores neighbour lists
     """
 
     source: Artifact
@@ -38,29 +42,54 @@ class ItemNeighbourSource:
     vectors: Embeddings | None = None
 
     def among(self, allowed: np.ndarray | None) -> ItemNeighbourSource:
-        """The same, which finds only what is allowed: (n,) bool; all where it is None."""
+        """The same source, restricted to the items allowed: (n,) bool; None allows all."""
         return self if allowed is None else replace(self, neighbours=partial(self.neighbours, allowed=allowed))
 
     def model(self, workspace: Workspace) -> Artifact:
         """The model it comes from."""
-        return self.source if self.source.kind == "model" else workspace.find("model", self._indexed)
+        return self.source if self.index is None else workspace.find("model", self.source.about["indexed"]["name"])
 
     @property
     def index(self) -> Artifact | None:
-        """The index it comes from; None where it comes from a model."""
+        """The index it comes from; None if it comes from a model."""
         return self.source if self.source.kind == "index" else None
 
-    @property
-    def _indexed(self) -> str:
-        return str(self.source.about["indexed"]["name"])
+
+@dataclass(frozen=True)
+class SimilarItem:
+    """A neighbour of an item.
+
+    rank      1 for the nearest
+    sessions  ids of training sessions that contain both, and their similarities; None unless explained
+    """
+
+    item: Any
+    rank: int
+    similar: Any
+    score: float
+    name: str
+    sessions: list[tuple[Any, float]] | None = None
 
 
-def nearest_source(workspace: Workspace, model: str | None = None, index: str | None = None) -> Artifact:
-    """The artifact that item neighbours are taken from.
+@dataclass(frozen=True)
+class SimilarItems:
+    """The neighbours of some items.
+
+    messages      remarks on the filter and the count
+    explained_by  the training sessions that explain them, if asked for
+    """
+
+    neighbours: list[SimilarItem]
+    messages: list[str]
+    explained_by: Artifact | None = None
+
+
+def find_item_source(workspace: Workspace, model: str | None = None, index: str | None = None) -> Artifact:
+    """The artifact that item neighbours come from.
 
     model, index  names; with neither, the newest of `item_sources` in the line of the newest index, see `lineage`
 
-    Raises ArtifactError for what is missing, SettingsError for an index of something else.
+    Raises ArtifactError if there is none, SettingsError for an index of something else than items.
     """
     if model is not None:
         return workspace.find("model", model)
@@ -73,51 +102,61 @@ def nearest_source(workspace: Workspace, model: str | None = None, index: str | 
 
 
 def item_sources(workspace: Workspace) -> list[Artifact]:
-    """All indexes of items, and models of co-occurrence, which need none; the oldest first."""
+    """All indexes of items, and the models with neighbour lists, which need no index; the oldest first."""
     indexes = [a for a in workspace.artifacts("index") if a.about.get("of", "items") == "items"]
     listing = {name for name, entry in MODELS.items() if entry.item_neighbours}
     lists = [a for a in workspace.artifacts("model") if a.about.get("recipe") in listing]
     return sorted(indexes + lists, key=lambda a: (a.created, a.name))
 
 
-def open_nearest(
+def open_item_neighbours(
     source: Artifact, settings: SearchSettings = AS_BUILT, *, popularity: float | None = None, device: str = "cpu"
 ) -> ItemNeighbourSource:
-    """Item neighbours from an artifact.
+    """Item neighbours from an index or a model.
 
-    settings    of searches of an index, over those it was built with
-    popularity  of a model with vectors: how much of an item's norm counts, see `VectorModel.scale_norms`
+    settings    search settings of an index; they override those it was built with
+    popularity  exponent of the item norms of a model with vectors, see `VectorModel.scale_norms`
     device      where vectors are compared: "cpu", or "cuda" for a GPU, see `index.gpu.on_gpu`
 
-    Raises SettingsError for a model that knows no neighbours, for settings that it does not have, for a popularity
-    where there are no vectors or an index of them is built already, and for a GPU that is not there or not needed.
+    Raises SettingsError for a model without item neighbours, for settings that it does not have, for a popularity if
+    there are no vectors or an index of them exists already, and for a GPU that is missing or of no use.
     """
-    if popularity is not None and source.kind == "index":
+    if source.kind == "model":
+        return _from_model(source, settings, popularity, device)
+    if popularity is not None:
         raise SettingsError(
-            f"the vectors in index {source.name} are as they are; name a model with --model, or build the index with "
-            "`embedrec build-index --popularity`"
+            f"--popularity cannot change the existing index {source.name}; name a model with --model, or rebuild the "
+            "index with `embedrec build-index --popularity`"
         )
-    if source.kind == "index":
-        from embedrec.index.serialization import load_index
+    from embedrec.index.serialization import load_index
 
-        index = load_index(source)
-        searched = index if device == "cpu" else _on_gpu(index)
-        return ItemNeighbourSource(
-            source, index.vocab, partial(searched.neighbours, settings=settings), index.embeddings
-        )
+    index = load_index(source)
+    searched = index if device == "cpu" else _on_gpu(index)
+    return ItemNeighbourSource(source, index.vocab, partial(searched.neighbours, settings=settings), index.embeddings)
+
+
+def _from_model(
+    source: Artifact, settings: SearchSettings, popularity: float | None, device: str
+) -> ItemNeighbourSource:
+    from embedrec.models.neighbour_lists import ListsModel
+    from embedrec.models.serialization import load_model, with_popularity
+    from embedrec.models.vector_model import VectorModel
+
     settings.need_index(source.name)
-    found = load_model(source)
-    if not isinstance(found, VectorModel | ListsModel):
+    loaded = load_model(source)
+    if not isinstance(loaded, VectorModel | ListsModel):
         raise SettingsError(
-            f"model {source.name} ({source.about['recipe']}) does not know which items are similar; "
+            f"model {source.name} ({source.about['recipe']}) has no item neighbours; "
             "train word2vec or cooccurrence, or name another model with --model"
         )
-    model = with_popularity(source, found, popularity)
+    model = with_popularity(source, loaded, popularity)
     vectors = model.embeddings if isinstance(model, VectorModel) else None
     if device == "cpu":
         return ItemNeighbourSource(source, model.vocab, model.neighbours, vectors)
     if vectors is None:
-        raise SettingsError(f"model {source.name} ({source.about['recipe']}) keeps lists; leave --device out")
+        raise SettingsError(
+            f"model {source.name} ({source.about['recipe']}) stores neighbour lists; leave --device out"
+        )
     return ItemNeighbourSource(source, model.vocab, _on_gpu(vectors).neighbours, vectors)
 
 
@@ -125,3 +164,58 @@ def _on_gpu(source: Any) -> Any:
     from embedrec.index.gpu import on_gpu
 
     return on_gpu(source)
+
+
+def similar_items(
+    workspace: Workspace,
+    source: ItemNeighbourSource,
+    items: Sequence[str],
+    count: int | None = None,
+    allowed: ItemFilter | None = None,
+    *,
+    explain: bool = False,
+) -> SimilarItems:
+    """The nearest items of each item.
+
+    items    ids, ids without their URI prefix, or names
+    count    neighbours per item; None for 10, or all if there are fewer
+    allowed  items that may be neighbours; None for all
+    explain  also the smallest training sessions that contain both items
+
+    Raises UnknownItemError for an item that is unknown or ambiguous, SettingsError if no item is allowed, or if the
+    sessions to explain with have changed.
+    """
+    vocab = source.vocab
+    attributes = None if allowed is None else allowed.attributes
+    features = item_features(workspace, lambda: source.model(workspace), vocab, attributes, source.index)
+    rows = find_items(vocab, items, distinguishing_features(features, vocab))
+    mask, messages = filter_items(allowed, vocab, features)
+    others = len(vocab) - 1
+    if count is not None and count > others > 0:
+        messages.append(f"an item has {others} others in a catalogue of {len(vocab)}, fewer than the {count} of -n")
+        count = others
+    results = source.among(mask).neighbours(rows, count or max(1, min(_DEFAULT_COUNT, others)))
+    sessions = training_sessions(workspace, source.model(workspace)) if explain else None
+    reasons = _reasons(sessions, results, rows)
+    neighbours = []
+    for q, row in enumerate(rows.tolist()):
+        for rank, (other, score) in enumerate(zip(results.rows[q].tolist(), results.scores[q].tolist(), strict=True)):
+            if other >= 0:
+                why = None if reasons is None else reasons[q][rank]
+                similar, name = vocab.id(other), vocab.name(other)
+                neighbours.append(SimilarItem(vocab.id(row), rank + 1, similar, round(score, 4), name, why))
+    return SimilarItems(neighbours, messages, sessions)
+
+
+def _reasons(sessions: Artifact | None, results: TopK, rows: np.ndarray) -> list[list[list[tuple[Any, float]]]] | None:
+    """For each item and each of its neighbours, the training sessions that contain both."""
+    if sessions is None:
+        return None
+    from embedrec.data.sessions import Sessions
+    from embedrec.workflows.explain import sessions_with_both
+
+    past, vocab = Sessions.load(sessions), results.vocab
+    return [
+        sessions_with_both(past, vocab.id(row), [vocab.id(other) for other in others[others >= 0].tolist()])
+        for row, others in zip(rows.tolist(), results.rows, strict=True)
+    ]

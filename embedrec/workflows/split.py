@@ -20,7 +20,7 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.workflows.lineage import counts, provenance
 
 
-def checked_split(rule: Rule, sessions: Sessions, *, seed: int = 0) -> tuple[Split, list[str]]:
+def split_sessions(rule: Rule, sessions: Sessions, *, seed: int = 0) -> tuple[Split, list[str]]:
     """The parts, and what the leak check found. Raises DataError for a leak."""
     split = rule.split(sessions, seed=seed)
     return split, check_leaks(*split, in_time=isinstance(rule, Time | WarmTime))
@@ -34,7 +34,7 @@ def write_split(source: Artifact, folder: Path, rule: Rule, *, seed: int = 0) ->
     artifacts.check_place(folder)
     if HeldOut.load(source) is not None:
         raise DataError(f"sessions {source.name} have a held-out part already; split the sessions they were made from")
-    split, checked = checked_split(rule, Sessions.load(source), seed=seed)
+    split, checked = split_sessions(rule, Sessions.load(source), seed=seed)
     about = {
         "of": provenance(source),
         "split": {"rule": rule.name, "settings": settings_of(rule), "seed": seed, "checked": checked},

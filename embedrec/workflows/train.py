@@ -50,7 +50,7 @@ def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str], base: M
     return build(cls, {**values, **parse_pairs(pairs)}, given="--set")
 
 
-def train(
+def train_model(
     recipe: Recipe,
     source: Artifact,
     folder: Path,
@@ -130,8 +130,8 @@ def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
         )
 
 
-def train_along(recipe: Recipe, source: Artifact, *, seed: int, threads: int, run: TrainingContext) -> None:
-    """What the other processes of a training do while the first one runs `train`: all but report and write."""
+def train_beside(recipe: Recipe, source: Artifact, *, seed: int, threads: int, run: TrainingContext) -> None:
+    """What the other processes of a training do while the first one runs `train_model`: all but report and write."""
     fitted(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, run=run)
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from embedrec.data.feature_parquet import joined
 from embedrec.data.features import Features
 from embedrec.data.item_filter import IdList, ids_like
-from embedrec.data.parquet_io import joined
 from embedrec.data.vocab import Ids, Vocab, in_kind, one_kind
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index import update
@@ -28,12 +28,13 @@ from embedrec.index.procrustes import align_embeddings
 from embedrec.index.serialization import load_index, load_item_features, save_index
 from embedrec.index.target import SearchTarget
 from embedrec.index.update import tombstones
+from embedrec.models.serialization import load_vector_model
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.file_formats import load_vectors
-from embedrec.workflows.lineage import origin, provenance, vector_model
+from embedrec.workflows.lineage import origin, provenance
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Changes:
 
 
 @dataclass(frozen=True, eq=False)
-class Changed:
+class ChangedIndex:
     """What became of an index.
 
     artifact  its new version
@@ -81,7 +82,7 @@ class Changed:
 
 def change_index(
     source: Artifact, folder: Path, changes: Changes, *, seed: int | None = None, report: Report = quiet
-) -> Changed:
+) -> ChangedIndex:
     """Write the artifact `folder`: the index of another artifact, or of itself, after changes.
 
     seed  of what is measured and built again; None takes that of the index
@@ -125,7 +126,7 @@ def change_index(
     artifacts.check_same(source)
     kept = {name: value for name, value in about.items() if name not in _WRITTEN}
     save_index(index, folder, kept, features=_features(source, changes.features), made_from=source)
-    return Changed(artifacts.read(folder, "index"), row, told + ([] if changes.compact else _drift(before, index)))
+    return ChangedIndex(artifacts.read(folder, "index"), row, told + ([] if changes.compact else _drift(before, index)))
 
 
 def _features(source: Artifact, newer: Features | None) -> Features | None:
@@ -178,7 +179,7 @@ def _removing(ids: IdList) -> Step:
 
 def _from_model(source: Artifact, align: bool) -> Step:
     def step(index: Index, counts: dict[str, int], about: dict[str, Any], told: list[str]) -> Index:
-        model = vector_model(source)
+        model = load_vector_model(source)
         vectors = model.scale_norms(about["popularity"]).embeddings if "popularity" in about else model.embeddings
         vectors = replace(vectors, metric=index.metric)
         about |= {"indexed": provenance(source), **origin(source)}

@@ -14,7 +14,7 @@ from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 
 
-def verdict(folder: Path) -> str | None:
+def verify_artifact(folder: Path) -> str | None:
     """What is wrong with the artifact in `folder`: checksums of all files, then opening it; None when all is well."""
     from embedrec.index.serialization import load_index
 
@@ -36,7 +36,7 @@ def verdict(folder: Path) -> str | None:
     return None
 
 
-def recall_verdict(source: Artifact) -> tuple[str, bool]:
+def verify_recall(source: Artifact) -> tuple[str, bool]:
     """What an index artifact finds of the exact answers to fresh questions, in words; and whether that is enough.
 
     Asked are items that were not asked when it was built, as far as the catalogue goes. It is not enough when the upper

@@ -101,7 +101,7 @@ def test_features_of_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
     asked = ("similar", "east", "--where", "cold=yes")
     assert near(walked(run, *asked, "--attributes", "winds.csv").out) == ["north-east", "north"]
     assert run(*asked).err.splitlines()[-1] == (
-        "embedrec: nothing is known of the items; name a table with --attributes, or prepare the sessions with "
+        "embedrec: the items have no features; name a table with --attributes, or prepare the sessions with "
         "--item-features"
     )
 

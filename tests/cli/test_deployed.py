@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from embedrec.data import Vocab
+from embedrec.data.feature_parquet import joined, load_features
 from embedrec.data.features import Features
-from embedrec.data.parquet_io import joined, load_features
 from embedrec.index import measure
 from embedrec.index.serialization import load_index, load_item_features, save_index
 from embedrec.storage import artifacts

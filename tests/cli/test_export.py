@@ -216,8 +216,7 @@ def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
         (
             ("x", "--cap", "artist=2"),
             1,
-            "nothing is known of the items; name a table with --attributes, or prepare the sessions with "
-            "--item-features",
+            "the items have no features; name a table with --attributes, or prepare the sessions with --item-features",
         ),
     ):
         ran = run("export", *words)

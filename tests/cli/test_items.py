@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from embedrec.data import Vocab
-from embedrec.workflows.items import Catalogue, find
+from embedrec.workflows.items import Catalogue, search_catalogue
 from tests.cli.conftest import Run, walked
 
 LOG = """session,item
@@ -82,4 +82,4 @@ def test_items_with_typos(run: Run, tracks: Path) -> None:
 
 
 def test_ids_of_numbers_and_the_exact_name_first() -> None:
-    assert find(Catalogue(Vocab([10, 1, 210])), "10").rows.tolist() == [0, 2]
+    assert search_catalogue(Catalogue(Vocab([10, 1, 210])), "10").rows.tolist() == [0, 2]

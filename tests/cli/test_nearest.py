@@ -83,8 +83,8 @@ def test_bad_input(run: Run, counted: Path) -> None:
         ran = run(*command, "--model", "popular")
         assert (ran.code, ran.out) == (1, "")
         assert ran.err.splitlines()[-1] == (
-            "embedrec: model popular (popular) does not know which items are similar; train word2vec or cooccurrence, "
-            "or name another model with --model"
+            "embedrec: model popular (popular) has no item neighbours; train word2vec or cooccurrence, or name "
+            "another model with --model"
         )
         assert run(*command, "--model", "popular", "--index", "x").code == 2
         assert "did you mean 'cooccurrence'" in run(*command, "--model", "coocurence").err

@@ -139,7 +139,7 @@ def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
     assert ran.code == 1 and "has no vectors" in ran.err and not Path("q").exists()
     assert run("publish", "qdrant", "q", "--items", "neighbours").code == 2
     walked(run, "train", "popular")
-    assert "does not know which items are similar" in run("publish", "parquet", "x", "--model", "popular").err
+    assert "has no item neighbours" in run("publish", "parquet", "x", "--model", "popular").err
     assert run("publish", "parquet", "x", "--model", "a", "--index", "b").code == 2
     assert (
         "--nprobe" in run("publish", "--help").out

@@ -80,10 +80,10 @@ def test_an_index_of_sessions_is_not_taken_for_one_of_items(vectors: Path, run: 
 def test_neighbours_refuses_what_does_not_fit(vectors: Path, run: Run) -> None:
     assert "give either ITEM... or --session" in fails(run, "neighbours", code=2)
     assert "give either ITEM... or --session" in fails(run, "neighbours", "a", "--session", "s1", code=2)
-    assert "no training session is called 's9'; check its id" in fails(run, "neighbours", "--session", "s9")
+    assert "no training session has the id 's9'; check it" in fails(run, "neighbours", "--session", "s9")
     assert "model sr (sr) has no vectors" in fails(run, "neighbours", "a", "--model", "sr")
     walked(run, "prepare", "table", "shop.csv", "--min-length", 3)
-    assert "sessions shop were written anew since model word2vec was trained on them" in fails(run, "neighbours", "a")
+    assert "sessions shop have changed since model word2vec was trained on them" in fails(run, "neighbours", "a")
 
 
 def test_why(shop: Path, run: Run) -> None:
@@ -94,7 +94,7 @@ def test_why(shop: Path, run: Run) -> None:
     found = json.loads(walked(run, "recommend", "a", "b", "--why", "--json").out.splitlines()[1])
     assert (found["item"], found["why"]) == ("d", [{"session": "s1", "similarity": 0.8165}])
     assert fails(run, "recommend", "a", "--why", "--model", "sr") == (
-        "sr does not answer from single past sessions; ask a session-kNN model why"
+        "--why needs a session-kNN model; sr is a model of sr"
     )
     near = walked(run, "neighbours", "a", "b", "-n", 2, "--model", "sknn")
     assert [row[1:3] for row in near.rows] == [["s2", "0.8165"], ["s1", "0.8165"]]
@@ -158,7 +158,7 @@ def test_the_dial(vectors: Path, run: Run) -> None:
     assert {row[1] for row in whole} == {row[1] for row in cosine}
     assert [row[2] for row in whole] != [row[2] for row in cosine]
     assert fails(run, "similar", "a", "--index", "dialled", "--popularity", 1) == (
-        "the vectors in index dialled are as they are; name a model with --model, or build the index with "
+        "--popularity cannot change the existing index dialled; name a model with --model, or rebuild the index with "
         "`embedrec build-index --popularity`"
     )
     assert "model sr (sr) has no vectors; leave --popularity out" in fails(

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import strategies as st
 
 from embedrec.data import Events, Features, Sessions, Vocab
+from embedrec.data.feature_parquet import load_features, save_features
 from embedrec.data.features import Categories, Lists, Scaling
-from embedrec.data.parquet_io import load_features, save_features
 from embedrec.data.sessions import sessionize
 from embedrec.errors import ArtifactError, DataError
 from embedrec.storage import artifacts

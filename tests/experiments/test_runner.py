@@ -20,9 +20,9 @@ from embedrec.experiments import steps
 from embedrec.experiments.run_records import record_file
 from embedrec.experiments.runner import plan, run_experiment
 from embedrec.experiments.step import Experiment, StepContext, identity
+from embedrec.models.serialization import load_item_vectors
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import FOLDERS
-from embedrec.workflows import lineage
 from tests.experiments.conftest import LIGHT, Opened
 
 Finished = tuple[Experiment, StepContext]
@@ -88,7 +88,7 @@ def test_exports_of_vectors(opened: Opened, finished: Finished, name: str) -> No
     experiment, context = opened(LIGHT + f'[[export]]\nfile = "{name}"\nmodel = "vectors"\n')
     assert done(experiment, context) == [f"export {name}"]
     written, model = load_vectors(context.workspace.root / name), context.workspace.find("model", "vectors")
-    vectors = lineage.item_vectors(model)
+    vectors = load_item_vectors(model)
     assert set(written.vocab.ids) == set(vectors.vocab.ids)
     assert (written.vectors == vectors.vectors[vectors.vocab.rows(written.vocab.ids)]).all()
     assert why(experiment, context) == {}

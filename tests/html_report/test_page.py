@@ -23,10 +23,12 @@ from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows import build_index, lineage, train
+from embedrec.workflows.build_index import build_index_artifact
 from embedrec.workflows.compare import recorded, terms_of, usual_columns
 from embedrec.workflows.contenders import evaluated_model
 from embedrec.workflows.evaluate import about, ask, open_trial
+from embedrec.workflows.lineage import counts
+from embedrec.workflows.train import train_model
 from tests.conftest import of_lists
 from tests.html_report.reading import read_page
 
@@ -56,12 +58,12 @@ def workspace_of(sessions: Sessions, folder: Path) -> Workspace:
     from embedrec.workflows.split import write_split
 
     workspace = Workspace(folder)
-    sessions.save(workspace.folder("sessions", "all"), {**lineage.counts(sessions), "source": "<u>table"})
+    sessions.save(workspace.folder("sessions", "all"), {**counts(sessions), "source": "<u>table"})
     whole = artifacts.read(workspace.folder("sessions", "all"), "sessions")
     source, _ = write_split(whole, workspace.folder("sessions", "part"), Random(0.2))
     for recipe in (Popular(), Word2Vec(dim=4, epochs=3, min_count=1), Cooccurrence()):
-        train.train(recipe, source, workspace.folder("model", recipe.name))
-    build_index.index(workspace.find("model", "word2vec"), workspace.folder("index", "flat"), "flat")
+        train_model(recipe, source, workspace.folder("model", recipe.name))
+    build_index_artifact(workspace.find("model", "word2vec"), workspace.folder("index", "flat"), "flat")
     return workspace
 
 
@@ -205,7 +207,7 @@ def test_indexes_are_measured_when_asked(place: Workspace) -> None:
 
 
 def test_neighbours_are_those_of_the_models(place: Workspace) -> None:
-    from embedrec.workflows.similar import open_nearest
+    from embedrec.workflows.similar import open_item_neighbours
 
     item = f"{EVIL[0]}0"
     found = about_all(place, items=[item]).near
@@ -213,7 +215,7 @@ def test_neighbours_are_those_of_the_models(place: Workspace) -> None:
     (said,) = found["items"]
     assert said["id"] == item
     for name, listed in zip(found["models"], said["lists"], strict=True):
-        nearest = open_nearest(place.find("model", name))
+        nearest = open_item_neighbours(place.find("model", name))
         want = nearest.neighbours(nearest.vocab.rows([item]), 10)
         rows = [r for r in want.rows[0].tolist() if r >= 0]
         assert [pair[0] for pair in listed] == [nearest.vocab.name(row) for row in rows]

@@ -7,8 +7,7 @@ import re
 
 import pytest
 
-from embedrec.errors import ArtifactError, DataError
-from embedrec.runtime.decoding import checked_length, decoded_or_none, decoding
+from embedrec.errors import ArtifactError, DataError, checked_length, decoded_or_none, decoding
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,9 @@ from embedrec.index.serialization import load_index, save_index
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.serialization import load_model, save_model
 from embedrec.splitting.holdout import HeldOut
-from embedrec.storage import artifacts, atomic, file_lock
-from embedrec.storage.file_lock import Lock, lock
+from embedrec.storage import artifacts, atomic
+from embedrec.storage import atomic as file_lock
+from embedrec.storage.atomic import Lock, lock
 from embedrec.storage.workspace import Workspace
 from tests.conftest import of_lists, read_only, some_embeddings
 

@@ -13,7 +13,7 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.storage.lineage import line_of, newest_of_line, other_lines, outdated_by, stale
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.lineage import provenance
-from embedrec.workflows.similar import item_sources, nearest_source
+from embedrec.workflows.similar import find_item_source, item_sources
 
 
 @pytest.fixture
@@ -57,12 +57,12 @@ def test_the_source_of_neighbours_follows_the_newest_index(workspace: Workspace)
     put(workspace, "model", "old", trained_on=provenance(a), **lists)
     model = put(workspace, "model", "m", trained_on=provenance(a), recipe="svd")
     put(workspace, "model", "small", trained_on=provenance(b), **lists)
-    assert nearest_source(workspace).name == "small"  # there is no index that tells what is in use
+    assert find_item_source(workspace).name == "small"  # there is no index that tells what is in use
     put(workspace, "index", "i", of="items", indexed=provenance(model))
     put(workspace, "model", "later", trained_on=provenance(b), **lists)
-    assert nearest_source(workspace).name == "i"
+    assert find_item_source(workspace).name == "i"
     put(workspace, "model", "newest", trained_on=provenance(a), **lists)
-    assert nearest_source(workspace).name == "newest"
+    assert find_item_source(workspace).name == "newest"
     assert [s.name for s in item_sources(workspace)] == ["old", "small", "i", "later", "newest"]
 
 
@@ -98,4 +98,4 @@ def test_the_newest_index_decides_though_it_is_stale(workspace: Workspace) -> No
     model = put(workspace, "model", "m", "1")
     index = put(workspace, "index", "i", indexed=provenance(model))
     put(workspace, "model", "m", "2")
-    assert nearest_source(workspace) == index
+    assert find_item_source(workspace) == index

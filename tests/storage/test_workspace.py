@@ -10,7 +10,7 @@ import pytest
 from embedrec.errors import ArtifactError
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import FOLDERS, Workspace
-from embedrec.workflows.verify import verdict
+from embedrec.workflows.verify import verify_artifact
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_folder_that_may_not_be_looked_into(workspace: Workspace, monkeypatch:
     assert [str(e).endswith("cannot be read (Permission denied)") for e in workspace.unreadable("model").values()] == [
         True
     ]
-    assert str(verdict(workspace.folder("model", "b"))).endswith("cannot be read (Permission denied)")
+    assert str(verify_artifact(workspace.folder("model", "b"))).endswith("cannot be read (Permission denied)")
 
 
 def test_an_artifact_in_the_wrong_place(workspace: Workspace) -> None:

@@ -26,11 +26,20 @@ from embedrec.splitting.test_cases import cooccurring_items, next_items, remaini
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows import contenders, evaluate, lineage
-from embedrec.workflows import split as split_workflow
-from embedrec.workflows import train as train_workflow
-from embedrec.workflows.contenders import EvaluatedModel, evaluated_model
-from embedrec.workflows.evaluate import PROTOCOLS, EvaluationTask, Protocol, open_trial
+from embedrec.workflows.contenders import EvaluatedModel, check_names, evaluated_model, searching
+from embedrec.workflows.evaluate import (
+    PROTOCOLS,
+    EvaluationTask,
+    Protocol,
+    about,
+    ask,
+    labels_of,
+    open_trial,
+    relevant_ids,
+)
+from embedrec.workflows.lineage import counts, provenance
+from embedrec.workflows.split import write_split
+from embedrec.workflows.train import train_model
 from tests.conftest import of_lists, some_embeddings
 from tests.data.plain import plain_of
 
@@ -63,9 +72,7 @@ def world() -> Sessions:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("trial")
     world().save(root / "sessions" / "world", {})
-    split_workflow.write_split(
-        artifacts.read(root / "sessions" / "world"), root / "sessions" / "split", Time(share=0.2)
-    )
+    write_split(artifacts.read(root / "sessions" / "world"), root / "sessions" / "split", Time(share=0.2))
     return root
 
 
@@ -279,26 +286,26 @@ def test_whether_sessions_repeat_items(source: Artifact) -> None:
 
 def test_written_and_read(source: Artifact, tmp_path: Path) -> None:
     rule = WarmTime(share=0.3, min_rating=2)
-    done, checked = split_workflow.write_split(source, tmp_path / "w", rule, seed=5)
+    done, checked = write_split(source, tmp_path / "w", rule, seed=5)
     train, test = rule.split(world())
     held = HeldOut.load(done)
     assert held is not None and same(Sessions.load(done), train) and same(held.sessions, test.sessions)
     assert held.given.tolist() == test.given.tolist()
     assert done.about == {
-        "of": lineage.provenance(source),
+        "of": provenance(source),
         "split": {"rule": "warm-time", "settings": dataclasses.asdict(rule), "seed": 5, "checked": checked},
-        **lineage.counts(train),
+        **counts(train),
         "test_sessions": len(test),
         "test_events": len(test.sessions.items),
     }
     assert checked[-1] == "all training events are before all held-out events"
     assert open_trial(done).protocol == "users"
     with pytest.raises(DataError) as error:
-        split_workflow.write_split(done, tmp_path / "x", rule)
+        write_split(done, tmp_path / "x", rule)
     said = "sessions w have a held-out part already; split the sessions they were made from"
     assert str(error.value) == said
     with pytest.raises(ArtifactError, match="cannot name an artifact"):
-        split_workflow.write_split(source, tmp_path / "a b", rule)
+        write_split(source, tmp_path / "a b", rule)
 
 
 # ------------------------------------------------------------------------------------------------- who answers
@@ -329,7 +336,7 @@ def test_every_model_under_every_protocol(
     assert model.seconds is not None and model.origin == "trained now on the training part"
     assert set(model.model.vocab.ids) <= set(found.train.vocab.ids)
     terms = EvaluationSettings(at=(1, 10), exclude_seen=True, draws=20)
-    result = evaluate.ask(found, model.model, terms)
+    result = ask(found, model.model, terms)
     assert len(result.questions) == len(found.questions)
     for key, column in result.values.items():
         assert column.shape == (len(result.questions),)
@@ -340,7 +347,7 @@ def test_every_model_under_every_protocol(
     assert 0 <= low <= result.metrics["recall@10"] <= high <= 1
     if name == "random" and len(result.questions) > 20:  # 10 of about 30 items
         assert result.metrics["coverage@10"] > 0.9
-    again = evaluate.ask(found, evaluated_model(Workspace(root), name, found, pairs=small(name)).model, terms)
+    again = ask(found, evaluated_model(Workspace(root), name, found, pairs=small(name)).model, terms)
     assert again.ranks.tolist() == result.ranks.tolist()
 
 
@@ -353,10 +360,10 @@ def workspace(tmp_path: Path, split_source: Artifact, source: Artifact) -> Works
     """One model of the training part, one of everything, one continued, and imported vectors."""
     workspace = Workspace(tmp_path)
     recipe = Word2Vec(dim=8, epochs=1, min_count=1)
-    train_workflow.train(Popular(), split_source, workspace.folder("model", "fair"))
-    train_workflow.train(recipe, source, workspace.folder("model", "knows-all"), seed=1)
-    fair = train_workflow.train(recipe, split_source, workspace.folder("model", "fair-vectors"), seed=1)
-    train_workflow.train(recipe, split_source, workspace.folder("model", "continued"), start=fair, seed=1)
+    train_model(Popular(), split_source, workspace.folder("model", "fair"))
+    train_model(recipe, source, workspace.folder("model", "knows-all"), seed=1)
+    fair = train_model(recipe, split_source, workspace.folder("model", "fair-vectors"), seed=1)
+    train_model(recipe, split_source, workspace.folder("model", "continued"), start=fair, seed=1)
     embeddings = some_embeddings(N, 8)
     vocab = Vocab([f"i{r:02}" for r in range(N)])
     save_model(Vectors().from_arrays(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})
@@ -406,7 +413,7 @@ def test_other_settings_are_trained_again(workspace: Workspace, split_source: Ar
 def test_imported_vectors_are_taken_as_they_are(workspace: Workspace, split_source: Artifact) -> None:
     found = evaluated_model(workspace, "foreign", open_trial(split_source))
     assert (found.seconds, found.origin) == (None, "imported; whether it has seen the held-out part is not known")
-    result = evaluate.ask(open_trial(split_source), found.model, EvaluationSettings(draws=0))
+    result = ask(open_trial(split_source), found.model, EvaluationSettings(draws=0))
     assert 0 < result.metrics["recall@20"] < 1
 
 
@@ -424,18 +431,18 @@ def test_imported_vectors_know_whole_numbers_as_texts(tmp_path: Path) -> None:
     assert sorted(found.model.vocab.ids.tolist()) == sorted(asked.train.vocab.ids.tolist())
     nine = found.model.vocab.rows([9])[0]
     assert (found.model.arrays["items"][nine] == embeddings.vectors[10]).all()
-    assert evaluate.ask(asked, found.model, EvaluationSettings(at=(5,), draws=0)).metrics["recall@5"] > 0
+    assert ask(asked, found.model, EvaluationSettings(at=(5,), draws=0)).metrics["recall@5"] > 0
 
 
 def test_a_trained_model_goes_before_a_recipe(workspace: Workspace, split_source: Artifact) -> None:
-    train_workflow.train(Popular(days=2), split_source, workspace.folder("model", "popular"))
+    train_model(Popular(days=2), split_source, workspace.folder("model", "popular"))
     found = evaluated_model(workspace, "popular", open_trial(split_source))
     assert found.seconds is None and found.model.recipe == Popular(days=2)
 
 
 def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> None:
-    contenders.check_names(workspace, ["fair", "popular", "foreign", *MODELS])
-    contenders.check_names(workspace, [])
+    check_names(workspace, ["fair", "popular", "foreign", *MODELS])
+    check_names(workspace, [])
     for name, says in (
         ("poplar", "no model is called 'poplar'; did you mean 'popular'?"),
         ("fair-vector", "no model is called 'fair-vector'; did you mean 'fair-vectors'?"),
@@ -443,7 +450,7 @@ def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> N
         ("zzz", f"no model is called 'zzz'; there are continued, fair, fair-vectors, foreign, knows-all, {LISTED}"),
     ):
         with pytest.raises(SettingsError) as error:
-            contenders.check_names(workspace, ["popular", name])
+            check_names(workspace, ["popular", name])
         assert str(error.value) == says
 
 
@@ -454,11 +461,11 @@ LISTED = ", ".join(MODELS)
 def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifact) -> None:
     asked = open_trial(split_source)
     exact = evaluated_model(workspace, "fair-vectors", asked)
-    found = contenders.searching(exact, kind, asked)
+    found = searching(exact, kind, asked)
     assert found.origin.startswith("trained before, on the training part; through ")
     assert isinstance(found, EvaluatedModel) and found.name == "fair-vectors"
     terms = EvaluationSettings(at=(10,), draws=0)
-    one, other = (evaluate.ask(asked, c.model, terms) for c in (exact, found))
+    one, other = (ask(asked, c.model, terms) for c in (exact, found))
     if kind == "flat":
         assert one.metrics["recall@10"] == pytest.approx(other.metrics["recall@10"], abs=0.02)
     assert 0 < other.metrics["recall@10"] <= 1
@@ -467,7 +474,7 @@ def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifac
 def test_what_has_no_vectors_has_no_index(workspace: Workspace, split_source: Artifact) -> None:
     asked = open_trial(split_source)
     with pytest.raises(SettingsError) as error:
-        contenders.searching(evaluated_model(workspace, "fair", asked), "flat", asked)
+        searching(evaluated_model(workspace, "fair", asked), "flat", asked)
     assert str(error.value) == "fair has no vectors, so there is nothing to index; leave --through out for it"
 
 
@@ -481,13 +488,11 @@ def label_sets(trial_: EvaluationTask, labels: Any) -> dict[str, int]:
 
 def test_labels_of_a_feature(source: Artifact) -> None:
     asked = open_trial(source, protocol="similar", split="tail")
-    labels = evaluate.labels_of(asked, "genre")
+    labels = labels_of(asked, "genre")
     assert labels.shape == (len(asked.train.vocab), 2)
     for row, item in enumerate(asked.train.vocab.ids.tolist()):
         assert labels[[row]].toarray().tolist() == [[float(item < "i15"), float(item >= "i15")]]
-    result = evaluate.ask(
-        asked, Popular().fit(asked.train), EvaluationSettings(exclude_seen=True, draws=0), labels=labels
-    )
+    result = ask(asked, Popular().fit(asked.train), EvaluationSettings(exclude_seen=True, draws=0), labels=labels)
     assert 0 < result.metrics["label_overlap@10"] < 1
 
 
@@ -495,21 +500,21 @@ def test_labels_of_a_feature(source: Artifact) -> None:
 def test_labels_of_a_file(first: str, source: Artifact, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(f"item,genres\n{first}00,x|y|x\n{first}01,y\n{first}00,z\nother,w\n")
     asked = open_trial(source, protocol="similar", split="tail")
-    found = label_sets(asked, evaluate.labels_of(asked, str(tmp_path / "labels.csv")))
+    found = label_sets(asked, labels_of(asked, str(tmp_path / "labels.csv")))
     assert {i: n for i, n in found.items() if n} == {"i00": 2, "i01": 1}  # a label counts once, the first row counts
 
 
 def test_labels_that_are_not_there(source: Artifact, tmp_path: Path) -> None:
     asked = open_trial(source)
     with pytest.raises(SettingsError) as error:
-        evaluate.labels_of(asked, "genres")
+        labels_of(asked, "genres")
     assert (
         str(error.value)
         == "'genres' is neither a file nor a list of the items of world; its items have the lists genre"
     )
     bare = replace(asked, train=replace(asked.train, item_features=None))
     with pytest.raises(SettingsError) as error:
-        evaluate.labels_of(bare, "genre")
+        labels_of(bare, "genre")
     assert str(error.value) == "'genre' is neither a file nor a list of the items of world; its items have no lists"
     for text, says in (
         ("item,a,b\nx,y,z\n", "must have two columns, of items and of labels, but has item, a, b"),
@@ -517,7 +522,7 @@ def test_labels_that_are_not_there(source: Artifact, tmp_path: Path) -> None:
     ):
         (tmp_path / "l.csv").write_text(text)
         with pytest.raises(DataError) as data_error:
-            evaluate.labels_of(asked, str(tmp_path / "l.csv"))
+            labels_of(asked, str(tmp_path / "l.csv"))
         assert says in str(data_error.value)
 
 
@@ -528,13 +533,13 @@ def test_labels_of_integer_ids(tmp_path: Path) -> None:
     asked = open_trial(artifacts.read(tmp_path / "s"), split="tail")
     for text, expected in (("7,x\n9,y\n", {7: 1, 9: 1}), ("eight,x\nseven,y|z\n", {7: 2, 8: 1})):
         (tmp_path / "l.csv").write_text("item,genres\n" + text)
-        found = label_sets(asked, evaluate.labels_of(asked, str(tmp_path / "l.csv")))
+        found = label_sets(asked, labels_of(asked, str(tmp_path / "l.csv")))
         assert {i: n for i, n in found.items() if n} == expected
 
 
 def test_what_was_asked(split_source: Artifact) -> None:
     asked = open_trial(split_source, protocol="rest", given=2)
-    assert evaluate.about(asked, EvaluationSettings(exclude_seen=True, unknown="drop")) == {
+    assert about(asked, EvaluationSettings(exclude_seen=True, unknown="drop")) == {
         "sessions": "split",
         "split": "time:share=0.2",
         "part": "test",
@@ -553,8 +558,8 @@ def test_what_was_asked(split_source: Artifact) -> None:
 def test_ids_of_targets_also_of_unknown_ones(tmp_path: Path) -> None:
     of_lists(["ab", "ba", "cab", "xay"]).save(tmp_path / "s", {})
     asked = open_trial(artifacts.read(tmp_path / "s"), split="tail:share=.5", protocol="next")
-    assert evaluate.relevant_ids(asked, EvaluationSettings()).tolist() == ["a", "b", "a", "y"]
-    assert evaluate.relevant_ids(asked, EvaluationSettings(unknown="drop")).tolist() == ["a", "b", "a"]
+    assert relevant_ids(asked, EvaluationSettings()).tolist() == ["a", "b", "a", "y"]
+    assert relevant_ids(asked, EvaluationSettings(unknown="drop")).tolist() == ["a", "b", "a"]
 
 
 def test_every_recipe_is_built_from_the_small_settings() -> None:

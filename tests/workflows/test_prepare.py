@@ -15,13 +15,17 @@ from embedrec.errors import ArtifactError, DataError, EmbedrecError, SettingsErr
 from embedrec.index.serialization import load_index
 from embedrec.models import MODELS, recipe_class
 from embedrec.models.baselines.popular import Popular
-from embedrec.models.serialization import load_model
+from embedrec.models.serialization import load_item_vectors, load_model
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.file_formats import save_vectors
-from embedrec.workflows import build_index, lineage, prepare, train, verify
+from embedrec.workflows.build_index import build_index_artifact
+from embedrec.workflows.lineage import counts, provenance
+from embedrec.workflows.prepare import prepare_sessions
+from embedrec.workflows.train import continuing_settings, import_vectors, recipe_of, train_model
+from embedrec.workflows.verify import verify_artifact
 from tests.conftest import LISTS, some_embeddings, tiny_sessions
 
 
@@ -40,7 +44,7 @@ class Letters:
 @pytest.fixture
 def prepared(tmp_path: Path) -> Artifact:
     (tmp_path / "words").write_text(" ".join(LISTS))
-    return prepare.prepare(
+    return prepare_sessions(
         "letters", Letters(upper=True), [tmp_path / "words"], tmp_path / "s", Filters(min_length=2), ReadSettings()
     )
 
@@ -66,7 +70,7 @@ def test_prepare(prepared: Artifact, tmp_path: Path) -> None:
 
 def test_train(prepared: Artifact, tmp_path: Path) -> None:
     told: list[str] = []
-    done = train.train(SMALL, prepared, tmp_path / "m", seed=3, report=lambda event, **_: told.append(event))
+    done = train_model(SMALL, prepared, tmp_path / "m", seed=3, report=lambda event, **_: told.append(event))
     about = done.about
     assert about["trained_on"] == {"name": "s", "fingerprint": prepared.fingerprint, "created": prepared.created}
     assert (about["seed"], about["threads"], about["continued_from"]) == (3, 1, None)
@@ -77,25 +81,25 @@ def test_train(prepared: Artifact, tmp_path: Path) -> None:
 
 
 def test_train_from_a_model(prepared: Artifact, tmp_path: Path) -> None:
-    first = train.train(SMALL, prepared, tmp_path / "m")
-    again = train.train(SMALL, prepared, tmp_path / "again", start=first)
-    assert again.about["continued_from"] == lineage.provenance(first)
+    first = train_model(SMALL, prepared, tmp_path / "m")
+    again = train_model(SMALL, prepared, tmp_path / "again", start=first)
+    assert again.about["continued_from"] == provenance(first)
     assert again.fingerprint != first.fingerprint
-    popular = train.train(Popular(), prepared, tmp_path / "p")
+    popular = train_model(Popular(), prepared, tmp_path / "p")
     with pytest.raises(SettingsError, match="word2vec cannot continue from p, which is a model of another kind"):
-        train.train(SMALL, prepared, tmp_path / "again", start=popular)
+        train_model(SMALL, prepared, tmp_path / "again", start=popular)
     with pytest.raises(SettingsError, match="popular cannot continue from a finished model; leave --from out"):
-        train.train(Popular(), prepared, tmp_path / "again", start=first)
+        train_model(Popular(), prepared, tmp_path / "again", start=first)
     assert artifacts.read(tmp_path / "again").fingerprint == again.fingerprint
 
 
 def test_a_continued_model_has_settings_for_continuing(prepared: Artifact, tmp_path: Path) -> None:
     long = Word2Vec(min_count=1, dim=4, epochs=30, alpha=0.05, min_alpha=0.01, window=3)
-    first = train.train(long, prepared, tmp_path / "m")
-    base = train.continuing_settings(Word2Vec, first)
-    continued = train.recipe_of(Word2Vec, None, [], base)
+    first = train_model(long, prepared, tmp_path / "m")
+    base = continuing_settings(Word2Vec, first)
+    continued = recipe_of(Word2Vec, None, [], base)
     assert continued == replace(load_model(first).recipe, epochs=2, alpha=0.005, min_alpha=0.005)  # type: ignore[type-var]
-    given = train.recipe_of(Word2Vec, None, ["epochs=7", "alpha=.02"], base)
+    given = recipe_of(Word2Vec, None, ["epochs=7", "alpha=.02"], base)
     assert (given.epochs, given.alpha, given.window) == (7, 0.02, 3)
     careful = replace(long, epochs=1, alpha=0.001, min_alpha=0.0001)
     assert careful.continuing() == careful
@@ -103,59 +107,59 @@ def test_a_continued_model_has_settings_for_continuing(prepared: Artifact, tmp_p
 
 @pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if not entry.warm_start])
 def test_models_that_cannot_continue(prepared: Artifact, tmp_path: Path, name: str) -> None:
-    first = train.train(Popular(), prepared, tmp_path / "p")
+    first = train_model(Popular(), prepared, tmp_path / "p")
     with pytest.raises(SettingsError, match=f"^{name} cannot continue from a finished model; leave --from out"):
-        train.continuing_settings(recipe_class(name), first)
+        continuing_settings(recipe_class(name), first)
 
 
 def test_index(prepared: Artifact, tmp_path: Path) -> None:
-    model = train.train(SMALL, prepared, tmp_path / "m")
-    done = build_index.index(model, tmp_path / "i", "flat", seed=5)
-    assert done.about["indexed"] == lineage.provenance(model)
+    model = train_model(SMALL, prepared, tmp_path / "m")
+    done = build_index_artifact(model, tmp_path / "i", "flat", seed=5)
+    assert done.about["indexed"] == provenance(model)
     assert (done.about["type"], done.about["spec"], done.about["metric"]) == ("flat", "Flat", "cosine")
     assert done.about["seed"] == 5
-    other = build_index.index(model, tmp_path / "j", "flat", metric="l2")
+    other = build_index_artifact(model, tmp_path / "j", "flat", metric="l2")
     assert load_index(other).metric == other.about["metric"] == "l2"
-    assert (load_index(done).embeddings.vectors == lineage.item_vectors(model).vectors).all()
+    assert (load_index(done).embeddings.vectors == load_item_vectors(model).vectors).all()
 
 
 def test_a_model_without_vectors_cannot_be_indexed(prepared: Artifact, tmp_path: Path) -> None:
-    popular = train.train(Popular(), prepared, tmp_path / "p")
+    popular = train_model(Popular(), prepared, tmp_path / "p")
     with pytest.raises(
         SettingsError, match=r"model p \(popular\) has no vectors; train word2vec, or name another model with --model"
     ):
-        build_index.index(popular, tmp_path / "i", "flat")
+        build_index_artifact(popular, tmp_path / "i", "flat")
     assert not (tmp_path / "i").exists()
 
 
 def test_import_vectors(tmp_path: Path) -> None:
     embeddings = some_embeddings(metric="l2")
     save_vectors(embeddings, tmp_path / "v.parquet")
-    done = train.import_vectors(tmp_path / "v.parquet", tmp_path / "m")
+    done = import_vectors(tmp_path / "v.parquet", tmp_path / "m")
     assert done.about["settings"]["metric"] == "l2"
-    back = lineage.item_vectors(done)
+    back = load_item_vectors(done)
     assert back.metric == "l2" and (back.vectors == embeddings.vectors).all()
     assert back.vocab.counts is not None and embeddings.vocab.counts is not None
     assert back.vocab.counts.tolist() == embeddings.vocab.counts.tolist()
-    assert (
-        lineage.item_vectors(train.import_vectors(tmp_path / "v.parquet", tmp_path / "m", metric="dot")).metric == "dot"
-    )
+    assert load_item_vectors(import_vectors(tmp_path / "v.parquet", tmp_path / "m", metric="dot")).metric == "dot"
 
 
 def test_the_same_again_has_the_same_fingerprint(prepared: Artifact, tmp_path: Path) -> None:
     for step in (
-        lambda name: train.train(SMALL, prepared, tmp_path / name, seed=1),
-        lambda name: build_index.index(artifacts.read(tmp_path / "a"), tmp_path / f"{name}-index", "IVF2,Flat", seed=1),
+        lambda name: train_model(SMALL, prepared, tmp_path / name, seed=1),
+        lambda name: build_index_artifact(
+            artifacts.read(tmp_path / "a"), tmp_path / f"{name}-index", "IVF2,Flat", seed=1
+        ),
     ):
         assert step("a").fingerprint == step("b").fingerprint
 
 
 def test_a_step_that_fails_leaves_the_old(prepared: Artifact, tmp_path: Path) -> None:
-    model = train.train(SMALL, prepared, tmp_path / "m")
+    model = train_model(SMALL, prepared, tmp_path / "m")
     with pytest.raises(DataError):
-        train.train(Word2Vec(min_count=99), prepared, tmp_path / "m")
+        train_model(Word2Vec(min_count=99), prepared, tmp_path / "m")
     with pytest.raises(DataError):
-        train.import_vectors(tmp_path / "words", tmp_path / "m", kind="binary")
+        import_vectors(tmp_path / "words", tmp_path / "m", kind="binary")
     assert artifacts.read(tmp_path / "m") == model
     assert sorted(f.name for f in tmp_path.iterdir()) == ["m", "s", "words"]
 
@@ -163,9 +167,9 @@ def test_a_step_that_fails_leaves_the_old(prepared: Artifact, tmp_path: Path) ->
 def test_recipe_of(tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text("[train.word2vec]\ndim = 32\nepochs = 7\n[train.popular]\n")
-    assert train.recipe_of(Word2Vec, None, []) == Word2Vec()
-    assert train.recipe_of(Word2Vec, config, ["epochs=9"]) == Word2Vec(dim=32, epochs=9)
-    assert train.recipe_of(Popular, config, []) == Popular()
+    assert recipe_of(Word2Vec, None, []) == Word2Vec()
+    assert recipe_of(Word2Vec, config, ["epochs=9"]) == Word2Vec(dim=32, epochs=9)
+    assert recipe_of(Popular, config, []) == Popular()
     for text, pairs, says in (
         ("[train.word2vec]\ndims = 3", [], f"unknown setting 'dims' in {config}; did you mean 'dim'"),
         ("[train.word2vec]\ndim = 'x'", [], f"in {config} must be a whole number"),
@@ -179,21 +183,23 @@ def test_recipe_of(tmp_path: Path) -> None:
     ):
         config.write_text(text)
         with pytest.raises(SettingsError) as said:
-            train.recipe_of(Word2Vec, config, pairs)
+            recipe_of(Word2Vec, config, pairs)
         assert says in str(said.value)
 
 
 def test_verdict(tmp_path: Path) -> None:
     tiny_sessions().save(tmp_path / "s", {})
-    assert verify.verdict(tmp_path / "s") is None
+    assert verify_artifact(tmp_path / "s") is None
     with artifacts.writing(tmp_path / "x", "poem", {}):
         pass
-    assert verify.verdict(tmp_path / "x") == f"{tmp_path / 'x'} is of the unknown kind 'poem'; write the artifact again"
-    assert "is not an artifact" in (verify.verdict(tmp_path) or "")
-    assert "is not an artifact" in (verify.verdict(tmp_path / "nowhere") or "")
+    assert (
+        verify_artifact(tmp_path / "x") == f"{tmp_path / 'x'} is of the unknown kind 'poem'; write the artifact again"
+    )
+    assert "is not an artifact" in (verify_artifact(tmp_path) or "")
+    assert "is not an artifact" in (verify_artifact(tmp_path / "nowhere") or "")
     assert issubclass(ArtifactError, EmbedrecError)
 
 
 def test_provenance_and_counts(prepared: Artifact) -> None:
-    assert lineage.counts(Sessions.load(prepared)) == {k: prepared.about[k] for k in ("sessions", "items", "events")}
+    assert counts(Sessions.load(prepared)) == {k: prepared.about[k] for k in ("sessions", "items", "events")}
     assert np.isfinite(prepared.about["seconds"])

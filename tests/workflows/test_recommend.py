@@ -23,9 +23,10 @@ from embedrec.models.serialization import load_model
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows import build_index as build_index_workflow
-from embedrec.workflows import train, verify
-from embedrec.workflows.recommend import open_answering
+from embedrec.workflows.build_index import build_index_artifact, index_name
+from embedrec.workflows.recommend import open_recommender
+from embedrec.workflows.train import import_vectors, train_model
+from embedrec.workflows.verify import verify_recall
 from tests.conftest import some_embeddings, tiny_sessions
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -52,7 +53,7 @@ def many_sessions() -> Any:
 def trained(workspace: Workspace, name: str) -> VectorModel:
     recipe = build(recipe_class(name), SMALL[name], given="test")
     folder = workspace.folder("model", name)
-    train.train(recipe, workspace.find("sessions"), folder)
+    train_model(recipe, workspace.find("sessions"), folder)
     model = load_model(artifacts.read(folder))
     assert isinstance(model, VectorModel)
     return model
@@ -60,8 +61,8 @@ def trained(workspace: Workspace, name: str) -> VectorModel:
 
 def indexed(workspace: Workspace, name: str, kind: str, **more: Any) -> artifacts.Artifact:
     source = workspace.find("model", name)
-    folder = workspace.folder("index", build_index_workflow.index_name(name, kind, "answers"))
-    return build_index_workflow.index(source, folder, kind, of="answers", sessions=workspace.find("sessions"), **more)
+    folder = workspace.folder("index", index_name(name, kind, "answers"))
+    return build_index_artifact(source, folder, kind, of="answers", sessions=workspace.find("sessions"), **more)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -70,7 +71,7 @@ def test_it_recommends_what_the_model_does(workspace: Workspace, name: str, kind
     model = trained(workspace, name)
     built = indexed(workspace, name, kind)
     settings = SearchSettings(nprobe=3 if "IVF" in kind else None)
-    opened = open_answering(workspace, None, built.name, settings)
+    opened = open_recommender(workspace, None, built.name, settings)
     assert [a.name for a in opened.used] == [built.name, name] and opened.source.name == name
     histories = many_sessions()
     for exclude_seen in (True, False):
@@ -92,7 +93,7 @@ def test_an_index_of_answers_is_measured_on_histories(workspace: Workspace) -> N
     assert built.about["facts"]["recall@3"] == round(expected.mean, 4) < 1
     kept = built.array("queries")
     np.testing.assert_array_equal(kept, some_queries(model, Sessions.load(workspace.find("sessions")), 4000, seed=4))
-    told, _ = verify.recall_verdict(built)
+    told, _ = verify_recall(built)
     assert "on 80 fresh histories" in told
 
 
@@ -113,25 +114,25 @@ def test_recall_of_queries_that_are_no_items() -> None:
 def test_a_model_from_a_file_is_measured_on_its_items(workspace: Workspace, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32))
     (tmp_path / "x.ids.txt").write_text("".join(f"i{n}\n" for n in range(40)))
-    source = train.import_vectors(tmp_path / "x.npy", workspace.folder("model", "x"), metric="dot")
-    built = build_index_workflow.index(source, workspace.folder("index", "x"), "flat", of="answers")
+    source = import_vectors(tmp_path / "x.npy", workspace.folder("model", "x"), metric="dot")
+    built = build_index_artifact(source, workspace.folder("index", "x"), "flat", of="answers")
     assert "queries.npy" not in built and built.about["facts"]["recall_queries"] == 40
-    assert "on 40 fresh items" in verify.recall_verdict(built)[0]
+    assert "on 40 fresh items" in verify_recall(built)[0]
 
 
 def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
     trained(workspace, "gru4rec")
     built = indexed(workspace, "gru4rec", "flat")
     source = workspace.find("model", "gru4rec")
-    build_index_workflow.index(source, workspace.folder("index", "items"), "flat")
+    build_index_artifact(source, workspace.folder("index", "items"), "flat")
 
     def refused(*given: Any, **more: Any) -> str:
         with pytest.raises(SettingsError) as caught:
-            open_answering(workspace, *given, **more)
+            open_recommender(workspace, *given, **more)
         return str(caught.value)
 
     through = (None, built.name)
-    assert refused(*through, popularity=0.5).startswith("the vectors in index gru4rec-answers-flat are as they are;")
+    assert refused(*through, popularity=0.5).startswith("--popularity cannot change the existing index")
     cells = SearchSettings(nprobe=2)
     assert refused(*through, cells) == "nprobe is a setting of IVF indexes, but this one is Flat; leave it out"
     said = "nprobe is a setting of IVF indexes, but gru4rec is a model; leave it out"
@@ -141,7 +142,7 @@ def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
         == "index items holds items, but answers are needed; build one with `embedrec build-index --of answers`"
     )
     with pytest.raises(SettingsError, match="answers are compared as their model does"):
-        build_index_workflow.index(source, workspace.folder("index", "y"), "flat", of="answers", metric="l2")
+        build_index_artifact(source, workspace.folder("index", "y"), "flat", of="answers", metric="l2")
     recipe = build(recipe_class("gru4rec"), SMALL["gru4rec"] | {"epochs": 3}, given="test")
-    train.train(recipe, workspace.find("sessions"), source.folder)
-    assert refused(*through).startswith("model gru4rec was trained anew since index gru4rec-answers-flat was built;")
+    train_model(recipe, workspace.find("sessions"), source.folder)
+    assert refused(*through).startswith("model gru4rec was trained again after index gru4rec-answers-flat was built;")

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-COMMAND = "embedrec.command"  # key of a context's meta: the command that runs
+from embedrec.cli.shared.commands import COMMAND
+
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]")
 _OTHERS = re.compile(r"`[^`]*`|\b(prepare|train|build|split) (the|them|it)\b[^,;]*")  # what another command is to do
 _VALUE = r"(?: (?!or\b)[^\s,;-][^\s,;]*)?"  # what may stand behind an option

@@ -8,12 +8,8 @@ from math import isfinite
 from time import monotonic
 from typing import Any
 
-import click
+from embedrec.cli.shared.terminal import tell, visible_json, without_passwords
 
-from embedrec.cli.shared.secrets import without_passwords
-from embedrec.cli.shared.terminal import tell, visible_json
-
-LOGGED = "embedrec.logged"  # in the context of a command whose stderr holds nothing but such lines
 _BETWEEN = 1.0  # seconds
 
 
@@ -29,12 +25,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return without_passwords(value)
     return None if isinstance(value, float) and not isfinite(value) else value
-
-
-def logged() -> bool:
-    """Whether the command that runs was asked for such lines."""
-    context = click.get_current_context(silent=True)
-    return context is not None and LOGGED in context.meta
 
 
 class JsonLog:

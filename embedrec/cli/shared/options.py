@@ -6,21 +6,29 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import combining, east_asian_width
 
 import click
 
-from embedrec.cli.shared.json_log import LOGGED, logged, say
-from embedrec.cli.shared.secrets import without_passwords
-from embedrec.cli.shared.terminal import json_line, on_terminal, one_line, put, shortened, tell
+from embedrec.cli.shared.terminal import (
+    json_line,
+    on_terminal,
+    one_line,
+    put,
+    shortened,
+    tell,
+    without_passwords,
+)
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
-from embedrec.text.control_characters import visible
+from embedrec.text import visible
 
 F = TypeVar("F", bound=Callable[..., Any])
 _HEADER = "embedrec.header"  # in the context: whether names of columns are printed, where the user said so
+LOGGED = "embedrec.logged"  # in the context: whether stderr holds JSON lines only
 _SEED = "Seed of all randomness; training repeats itself to the byte with --threads 1 or deterministic=true."
 
 
@@ -151,9 +159,17 @@ def seed_option(command: F) -> F:
     return click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help=_SEED)(command)
 
 
+def logged() -> bool:
+    """Whether the running command writes its notes and progress as JSON lines."""
+    context = click.get_current_context(silent=True)
+    return context is not None and LOGGED in context.meta
+
+
 def note(message: str) -> None:
     """A line on stderr."""
     if logged():
+        from embedrec.cli.shared.json_log import say
+
         say(None, "note", said=message)
     else:
         tell(one_line(shortened(without_passwords(message))))
@@ -193,11 +209,15 @@ def emit(records: Iterable[Mapping[str, Any]], as_json: bool, *, header: bool = 
                 put("\t".join(_cell(v) for v in record.values()))
 
 
-def said(cause: Sequence[tuple[Any, float]], as_json: bool) -> Any:
-    """The sessions that an answer comes from, with their similarities: a list of objects, or one text."""
+def explained_record(result: Any, as_json: bool) -> dict[str, Any]:
+    """The fields of a result (a dataclass); its `sessions`, unless None, as `why`: a list of objects, or one text."""
+    record = asdict(result)
+    sessions = record.pop("sessions")
+    if sessions is None:
+        return record
     if as_json:
-        return [{"session": session, "similarity": round(similarity, 4)} for session, similarity in cause]
-    return " ".join(f"{session} ({round(similarity, 4)})" for session, similarity in cause)
+        return record | {"why": [{"session": name, "similarity": round(score, 4)} for name, score in sessions]}
+    return record | {"why": " ".join(f"{name} ({round(score, 4)})" for name, score in sessions)}
 
 
 @contextmanager

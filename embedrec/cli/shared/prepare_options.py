@@ -184,7 +184,7 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
     from embedrec.readers import BadRows, reader
     from embedrec.readers.tabular.read_settings import ReadSettings
     from embedrec.storage.memory_budget import budget_of
-    from embedrec.workflows import prepare
+    from embedrec.workflows.prepare import prepare_sessions
 
     workspace: Workspace = given["workspace"]
     given["kinds"] = given["kinds"] or None
@@ -192,7 +192,7 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
     regroup = Regroup(given["by"], given["gap"])
     folder, bad_rows = workspace.folder("sessions", name), BadRows(given["on_bad_row"])
     with Progress("prepare") as report:
-        done = prepare.prepare(
+        done = prepare_sessions(
             source,
             build(reader(source), settings, given="the options"),
             given["paths"],

@@ -8,9 +8,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from embedrec.cli.shared.json_log import JsonLog, logged
-from embedrec.cli.shared.secrets import without_passwords
-from embedrec.cli.shared.terminal import one_line, shortened, tell
+from embedrec.cli.shared.json_log import JsonLog
+from embedrec.cli.shared.options import logged
+from embedrec.cli.shared.terminal import one_line, shortened, tell, without_passwords
 
 _SECONDS_BETWEEN_LINES = 1.0
 _SILENCE = 1.0  # seconds without a count after which a bar says that work goes on

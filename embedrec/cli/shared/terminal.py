@@ -8,17 +8,19 @@ pipe or a file stay exact.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import sys
+from contextlib import suppress
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 import click
 
-from embedrec.cli.shared.secrets import without_passwords
 from embedrec.errors import SettingsError
-from embedrec.text.control_characters import HIDDEN, escape, visible
+from embedrec.text import HIDDEN, escape, visible
 
 # The same in UTF-8, and what no byte of UTF-8 is, so that it needs no whole characters.
 _HIDDEN_BYTES = re.compile(
@@ -107,3 +109,67 @@ def _cut(text: str) -> str:
 def _not_unicode() -> bool:
     """Whether stdout has an encoding that lacks characters, where JSON writes them all as escapes."""
     return sys.stdout is not None and not (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+_URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]+:/{1,2})(?P<user>\S*)@")  # one slash is left by a path of it
+
+
+def without_passwords(message: str) -> str:
+    """A message without the secrets of the URLs that stand in it or on the command line, however it cites them."""
+    words = {word for word in sys.argv[1:] if "://" in word}
+    if words:
+        from embedrec.publish.endpoint import Endpoint
+
+        for word in sorted(words, key=len, reverse=True):
+            place = Endpoint(word)
+            message = place.mask(message.replace(repr(word), repr(str(place))))
+    return _URL.sub(_hidden, message) if "@" in message else message
+
+
+def _hidden(match: re.Match[str]) -> str:
+    name, colon, _ = match["user"].partition(":")
+    if not colon and "/" in name:  # an "@" in a path, as in https://example.com/@somebody
+        return match[0]
+    return f"{match['scheme']}{name}:***@" if colon else f"{match['scheme']}***@"
+
+
+_STANDARD = (0, 1, 2)
+
+
+def open_streams() -> None:
+    """Make the standard streams safe to use.
+
+    Where one of the three descriptors is closed, the next file that is opened would take its number, and what a
+    library prints would go into that file: nothing (/dev/null) stands there instead. `sys.stdin`, `sys.stdout` and
+    `sys.stderr` stay None, so that commands can tell. Characters that the encoding of a stream lacks are written as
+    escapes.
+    """
+    for descriptor in _STANDARD:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def flush_results() -> None:
+    """Write out what is left of the result. Raises OSError where that fails, as on a full disk."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def close_streams() -> None:
+    """Before the program ends: what cannot be written is given up here, as Python would print a traceback of it."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            _give_up_rest(stream)
+
+
+def _give_up_rest(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):  # what a test puts in its place has no descriptor
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

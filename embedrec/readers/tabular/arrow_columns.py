@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedrec.errors import DataError
-from embedrec.runtime.decoding import decoding
+from embedrec.errors import DataError, decoding
 
 
 def simplify(column: Any) -> Any:

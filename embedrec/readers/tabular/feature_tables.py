@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedrec.data.events import Events
+from embedrec.data.feature_parquet import from_table
 from embedrec.data.features import ID, Features
-from embedrec.data.parquet_io import from_table, to_arrow
+from embedrec.data.parquet_io import to_arrow
 from embedrec.data.vocab import WHOLE, Vocab, as_ids
 from embedrec.errors import DataError, did_you_mean
 from embedrec.readers.tabular import parse_values

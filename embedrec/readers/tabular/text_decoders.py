@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from embedrec import errors as border
 from embedrec.errors import DataError, reason
-from embedrec.runtime import decoding as border
 
 _PASSING = (OSError, MemoryError)
 

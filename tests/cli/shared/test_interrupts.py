@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from embedrec.cli.shared import interrupts
-from embedrec.cli.shared.interrupts import ending_soon
+from embedrec.cli.shared import failures
+from embedrec.cli.shared.failures import ending_soon
 
 LOST = """
 import os, signal, threading
-from embedrec.cli.shared import interrupts
-interrupts._GRACE = 1
+from embedrec.cli.shared import failures
+failures._GRACE = 1
 lock = threading.Lock()
 lock.acquire()
-with interrupts.ending_soon():
+with failures.ending_soon():
     try:
         os.kill(os.getpid(), signal.SIGINT)
     except KeyboardInterrupt:
@@ -97,8 +97,8 @@ def test_an_interrupt_during_an_import(module: str, tmp_path: Path) -> None:
 
 def test_an_import_that_does_not_end_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """An alarm looks again; what is imported is left where it takes too long."""
-    monkeypatch.setattr(interrupts, "_IMPORTING", __file__)  # every frame of this file
-    monkeypatch.setattr(interrupts, "_IMPORT", 0.2)
+    monkeypatch.setattr(failures, "_IMPORTING", __file__)  # every frame of this file
+    monkeypatch.setattr(failures, "_IMPORT", 0.2)
     before = signal.getsignal(signal.SIGALRM)
     try:
         with pytest.raises(KeyboardInterrupt), ending_soon():
@@ -113,7 +113,7 @@ def test_an_import_that_does_not_end_is_interrupted(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_interrupt_that_waits_when_the_command_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interrupts, "_IMPORTING", __file__)
+    monkeypatch.setattr(failures, "_IMPORTING", __file__)
     before = signal.getsignal(signal.SIGALRM)
     try:
         with pytest.raises(KeyboardInterrupt), ending_soon():

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from embedrec.cli.main import cli
-from embedrec.cli.shared.secrets import without_passwords
+from embedrec.cli.shared.terminal import without_passwords
 from tests.cli.conftest import Run
 
 URL = "redis://user:geh%40im+x@example.invalid:6379/0?password=quer-geheim"

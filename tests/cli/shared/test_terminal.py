@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from embedrec import Embeddings, Vocab
 from embedrec.cli.shared.terminal import VisibleBytes, json_line, one_line, shortened, visible_json
-from embedrec.text.control_characters import visible
+from embedrec.text import visible
 from embedrec.vectors.file_formats import save_vectors
 from tests.cli.conftest import Run, walked
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedrec.data.feature_conditions import Condition
-from embedrec.data.parquet_io import load_features, save_features
+from embedrec.data.feature_parquet import load_features, save_features
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.table import Table

@@ -1,4 +1,4 @@
-"""Commands whose arguments are ids of items, which may begin with a minus."""
+"""A group of commands that names the nearest one when there is none of that name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,27 @@ import re
 
 import click
 
+from embedrec.errors import did_you_mean
+
+
+class Named(click.Group):
+    """A click group with near misses."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], names) or f"; there are {', '.join(names)}"
+            ctx.fail(f"no command is called {args[0]!r}{hint}")
+        name, command, rest = super().resolve_command(ctx, args)
+        ctx.meta[COMMAND] = command
+        return name, command, rest
+
+
 _NUMBER = re.compile(r"-[0-9]")  # no option begins so
+
+
 _MARK = "\0"  # before an id that click would take for an option; no argument of a program can hold it
 
 
@@ -42,3 +62,6 @@ class TakesIds(click.Command):
             elif isinstance(value, str):
                 ctx.params[name] = value.removeprefix(_MARK)
         return rest
+
+
+COMMAND = "embedrec.command"  # key of a context's meta: the command that runs

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from embedrec.cli import info
-from embedrec.cli.shared.unexpected_errors import TRACEBACK
+from embedrec.cli.shared.failures import TRACEBACK
 from embedrec.storage.workspace import Workspace
 from tests.cli.conftest import Run
 
