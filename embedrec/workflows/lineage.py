@@ -89,6 +89,8 @@ def item_features(
 
             return side_table(attributes, "item", "item").read(vocab, BadRows("fail"))[0]
 
+        from embedrec.index.serialization import load_item_features
+
         features = None if index is None else load_item_features(index)
         if features is None:
             features = training_features(workspace, model())
