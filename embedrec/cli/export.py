@@ -189,7 +189,7 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
         raise click.UsageError("--seen needs --of recommendations; leave it out")
     allowed: ItemFilter | None = given["allowed"]
     if given["attributes"] is not None and not (given["policies"].caps or (allowed is not None and allowed.where)):
-        raise click.UsageError("--attributes needs --cap or --where; leave it out")
+        raise click.UsageError("--attributes needs --where or --cap; leave it out")
     if of == "items":
         return exportable_items(
             workspace,

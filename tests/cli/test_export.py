@@ -192,7 +192,7 @@ def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
             "--of recommendations and --histories FILE need each other; give both or neither",
         ),
         (("x", "--seen"), 2, "--seen needs --of recommendations; leave it out"),
-        (("x", "--attributes", "log.csv"), 2, "--attributes needs --cap or --where; leave it out"),
+        (("x", "--attributes", "log.csv"), 2, "--attributes needs --where or --cap; leave it out"),
         (("x", "--cap", "artist"), 2, "--cap takes ATTRIBUTE=N, such as artist=2, but is 'artist'"),
         (
             ("x", "--cap", f"artist={'9' * 5000}"),
