@@ -28,6 +28,7 @@ from embedrec.readers.tabular import code_ids, formats
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage import artifacts, memory_budget
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
+from embedrec.training.context import TrainingContext
 from embedrec.workflows import prepare
 from embedrec.workflows.train import train_model
 from tests.conftest import tiny_sessions
@@ -150,7 +151,8 @@ def test_models_are_the_same_without_the_ids_of_sessions(tmp_path: Path, recipe:
     named.save(tmp_path / "s", {})
     source = artifacts.read(tmp_path / "s", "sessions")
     models = [
-        train_model(recipe, source, tmp_path / f"with-{memory}", memory=memory).folder for memory in (None, BUDGET)
+        train_model(recipe, source, tmp_path / f"with-{memory}", run=TrainingContext(memory=memory)).folder
+        for memory in (None, BUDGET)
     ]
     assert contents(models[0]) == contents(models[1])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,10 @@ def modules_loaded_by(code: str, folder: Path = ROOT) -> set[str]:
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=env, cwd=folder)
     return set(done.stdout.splitlines()[-1].split())
+
+
+def test_replaced_names_are_gone() -> None:
+    assert runpy.run_path(str(ROOT / "scripts" / "names.py"))["replaced_names"]() == []
 
 
 def loaded_by(code: str) -> set[str]:

@@ -143,7 +143,7 @@ def build_index(
     from embedrec.index.target import parse_target
     from embedrec.models.session_encoders import Weights
     from embedrec.storage.memory_budget import parse_size
-    from embedrec.workflows.build_index import build_index_artifact, index_name
+    from embedrec.workflows.build_index import IndexSettings, build_index_artifact, index_name
     from embedrec.workflows.lineage import training_sessions
 
     target = parse_target(target_recall, max_p95, max_ram)
@@ -161,18 +161,20 @@ def build_index(
             done = build_index_artifact(
                 source,
                 folder,
-                kind,
-                of=of,
+                IndexSettings(
+                    kind,
+                    of,
+                    weights,
+                    popularity,
+                    metric,
+                    settings,
+                    target,
+                    device,
+                    seed,
+                    None if memory is None else parse_size(memory),
+                ),
                 sessions=sessions,
-                weights=weights,
-                popularity=popularity,
                 features=features,
-                settings=settings,
-                promise=target,
-                metric=metric,
-                device=device,
-                seed=seed,
-                memory=None if memory is None else parse_size(memory),
                 report=report,
             )
     except TargetNotMet as e:

@@ -78,7 +78,8 @@ def evaluate_grid(
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.evaluation.neighbour_grid import AT
     from embedrec.storage.artifacts import check_place
-    from embedrec.workflows.neighbour_grid import check_sweep, sweep
+    from embedrec.workflows.neighbour_grid import GridSettings, check_sweep, evaluate_neighbour_grid
+    from embedrec.workflows.train import TrainingOptions
 
     sizes = whole_numbers(neighbours, "numbers of neighbours")
     if any(pair.partition("=")[0].strip() == "neighbours" for pair in pairs):
@@ -99,18 +100,14 @@ def evaluate_grid(
             else:
                 progress(event, **numbers)
 
-        grid, settings = sweep(
+        grid, settings = evaluate_neighbour_grid(
             workspace,
             name,
             trial,
             terms,
-            sizes,
+            GridSettings(sizes, expanded),
             folder,
-            expanded=expanded,
-            config=config,
-            pairs=pairs,
-            seed=seed,
-            threads=threads,
+            TrainingOptions(config, pairs, seed, threads),
             report=report,
         )
     note(f"wrote grid {folder.name} ({folder}): grid.csv, grid.svg")

@@ -181,6 +181,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
 def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
     """The source of the export. Raises UsageError for incompatible options."""
     from embedrec.workflows.export import exportable_items, exportable_recommendations, exportable_sessions
+    from embedrec.workflows.recommend import open_recommender
 
     of = given["of"]
     if (of == "recommendations") != (given["histories"] is not None):
@@ -209,13 +210,14 @@ def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
         if given["popularity"] is not None:
             raise click.UsageError("--popularity applies to items, not sessions; leave it out")
         return exportable_sessions(workspace, given["model"], given["index"], given["settings"])
+    settings, popularity = given["settings"], given["popularity"]
+    opened = open_recommender(workspace, given["model"], given["index"], settings, popularity=popularity)
     return exportable_recommendations(
         workspace,
-        given["model"],
-        given["index"],
+        opened,
         given["histories"],
-        given["settings"],
-        popularity=given["popularity"],
+        settings,
+        popularity=popularity,
         exclude_seen=not given["seen"],
         attributes=given["attributes"],
         allowed=allowed,

@@ -143,7 +143,7 @@ def _failed(error: BaseException, meta: dict[str, Any]) -> int:
         if meta.get(LOGGED):
             from embedrec.cli.shared.json_log import say
 
-            say(None, "failed", said=message)
+            say(None, "failed", **{"said": message})
         else:
             tell(f"embedrec: {message}")
     return code

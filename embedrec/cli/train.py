@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,9 +111,8 @@ def train(
             start=before,
             seed=seed,
             threads=threads,
-            memory=None if memory is None else parse_size(memory),
             report=report,
-            run=run,
+            run=run if memory is None else replace(run, memory=parse_size(memory)),
         )
     note(f"wrote model {done.name} ({done.folder})")
     tell_outdated(workspace, done)

@@ -81,7 +81,7 @@ def update_index(
     use_threads(threads)
     with Progress("update-index") as report:
         done = change_index(source, workspace.folder("index", name or source.name), changes, report=report)
-    for line in done.told:
+    for line in done.messages:
         note(line)
     note(f"wrote index {done.artifact.name} ({done.artifact.folder})")
     emit([done.row], as_json)

@@ -16,7 +16,8 @@ from embedrec.storage import artifacts
 from embedrec.workflows.compare import recorded, spent, terms_of, usual_columns
 from embedrec.workflows.contenders import evaluated_model, searching
 from embedrec.workflows.evaluate import EvaluationTask, about, ask, labels_of, open_trial
-from embedrec.workflows.neighbour_grid import check_sweep, sweep
+from embedrec.workflows.neighbour_grid import GridSettings, check_sweep, evaluate_neighbour_grid
+from embedrec.workflows.train import TrainingOptions
 
 COMPARISON = "comparison.json"
 
@@ -58,9 +59,7 @@ class Comparison:
                 context.workspace,
                 name,
                 task,
-                seed=e.seed,
-                threads=context.threads,
-                device=context.device,
+                TrainingOptions(seed=e.seed, threads=context.threads, device=context.device),
                 report=report,
             )
             if e.through is not None:
@@ -104,16 +103,14 @@ class NeighbourGrid:
         check_sweep(context.workspace, table.model, table.protocol)
         task = open_task(table, self.sessions, context)
         at = table.at or neighbour_grid.AT
-        sweep(
+        evaluate_neighbour_grid(
             context.workspace,
             table.model,
             task,
             terms_of(task, at, table.ties, table.seen, table.unknown, 0, table.seed),
-            neighbour_grid.check_neighbours(table.neighbours),
+            GridSettings(neighbour_grid.check_neighbours(table.neighbours), table.sub_sessions),
             self.path(context),
-            expanded=table.sub_sessions,
-            seed=table.seed,
-            threads=context.threads,
+            TrainingOptions(seed=table.seed, threads=context.threads),
             report=report,
         )
 

@@ -23,6 +23,7 @@ from embedrec.version import __version__
 from embedrec.workflows.compare import flat, terms_of
 from embedrec.workflows.contenders import trained_now
 from embedrec.workflows.evaluate import EvaluationTask, ask, open_trial
+from embedrec.workflows.train import TrainingOptions
 
 AT = (1, 5, 10, 20)  # default list lengths, as of the commands
 
@@ -91,10 +92,8 @@ def _evaluate(
         recipe,
         task,
         grid.name,
+        TrainingOptions(seed=grid.seed, threads=context.threads, device=context.device if in_steps(recipe) else "cpu"),
         origin="",
-        seed=grid.seed,
-        threads=context.threads,
-        device=context.device if in_steps(recipe) else "cpu",
         report=report,
     )
     result = ask(task, trained.model, settings, report=report)

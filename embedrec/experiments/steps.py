@@ -35,7 +35,7 @@ from embedrec.readers import READERS, BadRows, reader
 from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.rules import Rule, rule_class
 from embedrec.storage.memory_budget import budget_of, parse_size
-from embedrec.workflows.build_index import build_index_artifact
+from embedrec.workflows.build_index import IndexSettings, build_index_artifact
 from embedrec.workflows.lineage import training_features
 from embedrec.workflows.prepare import prepare_sessions
 from embedrec.workflows.split import write_split
@@ -205,9 +205,8 @@ class Train(ArtifactStep):
             self.path(context),
             seed=self.seed,
             threads=context.threads,
-            memory=_bytes(self.memory),
             report=report,
-            run=training,
+            run=replace(training, memory=_bytes(self.memory)),
         )
 
 
@@ -261,17 +260,19 @@ class Index(ArtifactStep):
         build_index_artifact(
             model,
             self.path(context),
-            self.type,
-            of=self.of,
+            IndexSettings(
+                self.type,
+                self.of,
+                self.weights,
+                self.popularity,
+                self.metric,
+                self.search,
+                self.target,
+                seed=self.seed,
+                memory=_bytes(self.memory),
+            ),
             sessions=None if self.of == "items" else context.workspace.find("sessions", self.links.sessions),
-            weights=self.weights,
-            popularity=self.popularity,
             features=None if self.of == "sessions" else training_features(context.workspace, model),
-            settings=self.search,
-            promise=self.target,
-            metric=self.metric,
-            seed=self.seed,
-            memory=_bytes(self.memory),
             report=report,
         )
 

@@ -43,10 +43,10 @@ def faiss_parameters(index: Any, settings: SearchSettings, selector: Any = None)
     if isinstance(index, faiss.IndexRefine):
         below = faiss_parameters(faiss.downcast_index(index.base_index), settings, selector)
         return faiss.IndexRefineSearchParameters(k_factor=1, base_index_params=below)  # type: ignore[call-arg]
-    said = {} if selector is None else {"sel": selector}
+    selector_argument = {} if selector is None else {"sel": selector}
     if isinstance(index, faiss.IndexIVF):
-        return faiss.SearchParametersIVF(nprobe=min(settings.cells, index.nlist), **said)  # type: ignore[call-arg]
+        return faiss.SearchParametersIVF(nprobe=min(settings.cells, index.nlist), **selector_argument)  # type: ignore[call-arg]
     if isinstance(index, faiss.IndexHNSW):
         most = min(settings.candidates, max(index.ntotal, AS_BUILT.candidates))
-        return faiss.SearchParametersHNSW(efSearch=most, **said)  # type: ignore[attr-defined]
-    return faiss.SearchParameters(**said) if said else None
+        return faiss.SearchParametersHNSW(efSearch=most, **selector_argument)  # type: ignore[attr-defined]
+    return faiss.SearchParameters(**selector_argument) if selector_argument else None

@@ -83,7 +83,7 @@ Method = Callable[[np.ndarray], np.ndarray]
 
 def search_among(
     index: Any,
-    some: Subset,
+    subset: Subset,
     search: Callable[[np.ndarray, int], np.ndarray],
     ready: np.ndarray,
     reach: int,
@@ -98,14 +98,14 @@ def search_among(
     """
     labels = np.full((len(ready), reach), -1, dtype=np.int64)
     left = np.arange(len(ready))
-    for way in _methods(index, some, search, reach, settings):
+    for way in _methods(index, subset, search, reach, settings):
         if not len(left):
             break
-        found = way(ready[left])
-        if found.shape[1] > labels.shape[1]:
-            labels = np.pad(labels, ((0, 0), (0, found.shape[1] - labels.shape[1])), constant_values=-1)
-        good = (found >= 0).sum(axis=1) >= reach
-        labels[left[good], : found.shape[1]] = found[good]
+        result = way(ready[left])
+        if result.shape[1] > labels.shape[1]:
+            labels = np.pad(labels, ((0, 0), (0, result.shape[1] - labels.shape[1])), constant_values=-1)
+        good = (result >= 0).sum(axis=1) >= reach
+        labels[left[good], : result.shape[1]] = result[good]
         left = left[~good]
     return labels
 
@@ -129,84 +129,84 @@ def is_small(count: int, n: int) -> bool:
 
 def _methods(
     index: Any,
-    some: Subset,
+    subset: Subset,
     search: Callable[[np.ndarray, int], np.ndarray],
     reach: int,
     settings: SearchSettings,
 ) -> list[Method]:
     """How to find some vectors, the fastest first; none where comparing them all exactly is faster."""
-    share = some.count / index.ntotal
-    if is_small(some.count, index.ntotal):
+    share = subset.count / index.ntotal
+    if is_small(subset.count, index.ntotal):
         return []
     ways: list[Method] = []
     if share >= LARGE_SHARE:
-        ways.append(partial(_post_filter, search, some, min(ceil(_SPARE * reach / share), index.ntotal)))
+        ways.append(partial(_post_filter, search, subset, min(ceil(_SPARE * reach / share), index.ntotal)))
     deepest = innermost(index)
     if not isinstance(deepest, _SELECTING):
         return ways
     if isinstance(deepest, faiss.IndexIVF):
         met = max(settings.cells * index.ntotal / deepest.nlist, 2.0 * reach)
-        way, worth = partial(_search_cells, index, some, reach, met), some.count > met
+        way, worth = partial(_search_cells, index, subset, reach, met), subset.count > met
     elif isinstance(deepest, faiss.IndexHNSW):
         ef = ceil(max(settings.candidates, 2 * reach) / share)
         walk = SearchSettings(ef_search=ef)
-        way, worth = partial(_search_with_selector, index, some, reach, walk), some.count > _STEPS * ef
+        way, worth = partial(_search_with_selector, index, subset, reach, walk), subset.count > _STEPS * ef
     else:
-        return [*ways, partial(_search_with_selector, index, some, reach, settings)]
-    return [*ways, partial(_search_dense_queries, search, some, share, way)] if worth else ways
+        return [*ways, partial(_search_with_selector, index, subset, reach, settings)]
+    return [*ways, partial(_search_dense_queries, search, subset, share, way)] if worth else ways
 
 
 def _post_filter(
-    search: Callable[[np.ndarray, int], np.ndarray], some: Subset, wide: int, ready: np.ndarray
+    search: Callable[[np.ndarray, int], np.ndarray], subset: Subset, wide: int, ready: np.ndarray
 ) -> np.ndarray:
     """What is found of all vectors, without those that are not meant."""
-    found = search(ready, wide)
-    return np.where((found >= 0) & some.labels[found], found, -1)
+    labels = search(ready, wide)
+    return np.where((labels >= 0) & subset.labels[labels], labels, -1)
 
 
 def _search_with_selector(
-    index: Any, some: Subset, reach: int, settings: SearchSettings, ready: np.ndarray
+    index: Any, subset: Subset, reach: int, settings: SearchSettings, ready: np.ndarray
 ) -> np.ndarray:
     """What FAISS finds with a selector."""
-    found: np.ndarray = index.search(ready, reach, params=faiss_parameters(index, settings, some.selector))[1]
-    return found
+    labels: np.ndarray = index.search(ready, reach, params=faiss_parameters(index, settings, subset.selector))[1]
+    return labels
 
 
 def _search_dense_queries(
-    search: Callable[[np.ndarray, int], np.ndarray], some: Subset, share: float, way: Method, ready: np.ndarray
+    search: Callable[[np.ndarray, int], np.ndarray], subset: Subset, share: float, way: Method, ready: np.ndarray
 ) -> np.ndarray:
     """What is found by a way of queries that have about as many of what is meant near them as there are elsewhere:
     of the others, what is nearest lies scattered far away."""
     near = search(ready, ceil(_NEAR / share))
-    met = ((near >= 0) & some.labels[near]).mean(axis=1)
+    met = ((near >= 0) & subset.labels[near]).mean(axis=1)
     good = met >= share / 2
-    found = way(ready[good])
-    all_ = np.full((len(ready), found.shape[1]), -1, dtype=np.int64)
-    all_[good] = found
+    rows = way(ready[good])
+    all_ = np.full((len(ready), rows.shape[1]), -1, dtype=np.int64)
+    all_[good] = rows
     return all_
 
 
-def _search_cells(index: Any, some: Subset, reach: int, met: float, ready: np.ndarray) -> np.ndarray:
+def _search_cells(index: Any, subset: Subset, reach: int, met: float, ready: np.ndarray) -> np.ndarray:
     """What is found in the nearest cells of each query until they held as many as were to be met; nothing where the
     nearest of them do not hold so many."""
     ivf = innermost(index)
     ready = apply_transforms(index, ready)
-    held = np.bincount(some.cells[some.labels], minlength=ivf.nlist)  # (c,) vectors that are meant
-    nprobe = min(ivf.nlist, ceil(_WIDE * met / some.count * ivf.nlist))
+    held = np.bincount(subset.cells[subset.labels], minlength=ivf.nlist)  # (c,) vectors that are meant
+    nprobe = min(ivf.nlist, ceil(_WIDE * met / subset.count * ivf.nlist))
     distances, cells = ivf.quantizer.search(ready, nprobe)
-    here = np.where(cells < 0, 0, held[cells])  # (q, p)
-    until = np.cumsum(here, axis=1)
-    cells[(until - here >= met) | (here == 0)] = -1
+    matches = np.where(cells < 0, 0, held[cells])  # (q, p)
+    until = np.cumsum(matches, axis=1)
+    cells[(until - matches >= met) | (matches == 0)] = -1
     cells[until[:, -1] < met] = -1
-    found = np.full((len(ready), reach), -1, dtype=np.int64)
-    scores = np.empty(found.shape, dtype=np.float32)
-    parameters = faiss.SearchParametersIVF(nprobe=nprobe, sel=some.selector)  # type: ignore[call-arg]
+    labels = np.full((len(ready), reach), -1, dtype=np.int64)
+    scores = np.empty(labels.shape, dtype=np.float32)
+    parameters = faiss.SearchParametersIVF(nprobe=nprobe, sel=subset.selector)  # type: ignore[call-arg]
     ivf.search_preassigned_c(
         len(ready),
         *map(faiss.swig_ptr, (ready,)),
         reach,
-        *map(faiss.swig_ptr, (cells, distances, scores, found)),
+        *map(faiss.swig_ptr, (cells, distances, scores, labels)),
         False,
         parameters,
     )
-    return found
+    return labels

@@ -26,17 +26,17 @@ def prefers_matmul(queries: int, n: int) -> bool:
     return queries >= MATMUL_QUERIES and ("numba" in sys.modules or queries * n > _LONG)
 
 
-def search_exact(embeddings: Embeddings, queries: np.ndarray, k: int, some: np.ndarray | None) -> TopK:
+def search_exact(embeddings: Embeddings, queries: np.ndarray, k: int, subset: np.ndarray | None) -> TopK:
     """The k nearest (q, k) among all vectors, or among some rows (m,) of them."""
-    frame = embeddings.frame if some is None else None
-    return exact_search(embeddings.vectors, queries, k, embeddings.metric, embeddings.vocab, some, frame)
+    frame = embeddings.frame if subset is None else None
+    return exact_search(embeddings.vectors, queries, k, embeddings.metric, embeddings.vocab, subset, frame)
 
 
 def search_verified(
     embeddings: Embeddings,
     queries: np.ndarray,
     k: int,
-    some: np.ndarray | None,
+    subset: np.ndarray | None,
     ready: np.ndarray,
     search: Search,
     reach: int,
@@ -45,34 +45,34 @@ def search_verified(
 ) -> TopK:
     """The k nearest (q, k) as a search proposes them, exact also where it may have missed some.
 
-    some   rows (m,) that the search finds, ascending; all where it is None
+    subset rows (m,) that the search finds, ascending; all where it is None
     ready  (q, d) the queries as the search gets them
     reach  how many it proposes
     apart  whether it sums squared differences (l2) instead of differences of squares
     """
-    n = len(embeddings) if some is None else len(some)
+    n = len(embeddings) if subset is None else len(subset)
     rows, scores = search(ready, reach)
     nowhere = ~queries.any(axis=1)
     if embeddings.metric != "l2":  # everything scores 0, of which FAISS may make nothing
-        rows[nowhere] = np.arange(reach) if some is None else some[:reach]
-    found = rescore(embeddings.vectors, queries, rows, k, embeddings.metric, embeddings.vocab)
+        rows[nowhere] = np.arange(reach) if subset is None else subset[:reach]
+    results = rescore(embeddings.vectors, queries, rows, k, embeddings.metric, embeddings.vocab)
     if reach == n:
-        return found
-    sure = found.scores[:, min(k, n) - 1] > _score_bound(embeddings, queries, scores[:, -1].astype(np.float64), apart)
+        return results
+    sure = results.scores[:, min(k, n) - 1] > _score_bound(embeddings, queries, scores[:, -1].astype(np.float64), apart)
     sure |= nowhere & (embeddings.metric != "l2")
-    return replace_results(found, embeddings, queries, np.flatnonzero(~sure), some)
+    return replace_results(results, embeddings, queries, np.flatnonzero(~sure), subset)
 
 
 def replace_results(
-    found: TopK, embeddings: Embeddings, queries: np.ndarray, open_: np.ndarray, some: np.ndarray | None
+    results: TopK, embeddings: Embeddings, queries: np.ndarray, open_: np.ndarray, subset: np.ndarray | None
 ) -> TopK:
     """The same results (q, k), those of the open queries (m,) from an exact search."""
     if not len(open_):
-        return found
+        return results
     rows, scores, again = (
-        found.rows.copy(),
-        found.scores.copy(),
-        search_exact(embeddings, queries[open_], found.k, some),
+        results.rows.copy(),
+        results.scores.copy(),
+        search_exact(embeddings, queries[open_], results.k, subset),
     )
     rows[open_], scores[open_] = again.rows, again.scores
     return TopK(rows, scores, embeddings.vocab)

@@ -88,11 +88,11 @@ class GpuIndex(Index):
                 f"{index.spec} cannot go to a GPU; build flat, ivf, ivf-sq8 or ivfpq, or take --device cpu"
             )
         try:
-            there = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index.faiss)
+            gpu_index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index.faiss)
         except RuntimeError as e:
-            said = reason(e).rpartition(": ")[2]
-            raise SettingsError(f"FAISS cannot bring {index.spec} to a GPU: {said}; take --device cpu") from e
-        return cls(**{f.name: getattr(index, f.name) for f in fields(Index)}, gpu=there)
+            message = reason(e).rpartition(": ")[2]
+            raise SettingsError(f"FAISS cannot bring {index.spec} to a GPU: {message}; take --device cpu") from e
+        return cls(**{f.name: getattr(index, f.name) for f in fields(Index)}, gpu=gpu_index)
 
     def _effective_settings(self, settings: SearchSettings, k: int) -> SearchSettings:
         """See `Index._effective_settings`; cells do not grow beyond what a GPU can."""
@@ -111,16 +111,16 @@ class GpuIndex(Index):
         labels: np.ndarray = self.gpu.search(ready, reach, params=faiss_parameters(self.faiss, chosen))[1]
         return labels
 
-    def _search_flat(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
+    def _search_flat(self, queries: np.ndarray, k: int, settings: SearchSettings, subset: np.ndarray | None) -> TopK:
         """See `Index._search_flat`; among some rows only, on the CPU."""
-        if some is not None or not len(queries):
-            return super()._search_flat(queries, k, settings, some)
+        if subset is not None or not len(queries):
+            return super()._search_flat(queries, k, settings, subset)
         reach = min(k + SPARE, len(self))
         check_gpu_limit(reach, settings)
 
         def search(queries: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
-            scores, found = self.gpu.search(queries, reach)
-            return self._rows(found), -scores if self.metric == "l2" else scores
+            scores, results = self.gpu.search(queries, reach)
+            return self._rows(results), -scores if self.metric == "l2" else scores
 
         return flat.search_verified(
             self.embeddings, queries, k, None, self._prepare(queries), search, reach, apart=False
@@ -182,8 +182,8 @@ class GpuExactSearch:
         import torch
 
         queries = check_queries(queries, self.embeddings.dim, k, len(self))
-        some = None if allowed is None else some_rows(allowed, len(self))
-        n = len(self) if some is None else len(some)
+        subset = None if allowed is None else some_rows(allowed, len(self))
+        n = len(self) if subset is None else len(subset)
         reach = min(k + SPARE, n)
         rows = np.full((len(queries), max(k, reach)), -1, dtype=np.int64)
         rest = np.full(len(queries), -np.inf)
@@ -191,7 +191,7 @@ class GpuExactSearch:
         if n and len(queries):
             device = self.vectors.device
             ready = torch.tensor(compared.queries, device=device)
-            chosen = slice(None) if some is None else torch.tensor(some, device=device)
+            chosen = slice(None) if subset is None else torch.tensor(subset, device=device)
             vectors, less = self.vectors[chosen], None if self.less is None else self.less[chosen]  # (m, d), (m,)
             step = max(1, _SCORES // n)
             for start in range(0, len(queries), step):
@@ -200,16 +200,16 @@ class GpuExactSearch:
                     scores -= less
                 best = torch.topk(scores, reach, dim=1)
                 places = best.indices.cpu().numpy()
-                rows[start : start + step, :reach] = places if some is None else some[places]
+                rows[start : start + step, :reach] = places if subset is None else subset[places]
                 rest[start : start + step] = best.values[:, -1].cpu().numpy()
         nowhere = ~queries.any(axis=1) & (self.metric != "l2")  # everything scores 0, the lowest rows come first
-        rows[nowhere, :reach] = np.arange(reach) if some is None else some[:reach]
-        found = rescore(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
+        rows[nowhere, :reach] = np.arange(reach) if subset is None else subset[:reach]
+        results = rescore(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
         if reach == n:
-            return found
-        last = found.scores[:, k - 1].astype(np.float64)
+            return results
+        last = results.scores[:, k - 1].astype(np.float64)
         open_ = np.flatnonzero(~compared.bound.sure(last, rest) & ~nowhere)
-        return flat.replace_results(found, self.embeddings, queries, open_, some)
+        return flat.replace_results(results, self.embeddings, queries, open_, subset)
 
     def neighbours(
         self, rows: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None
@@ -245,12 +245,12 @@ def centroids_on_gpu(embeddings: Embeddings, kind: str, *, seed: int = 0) -> np.
     if torch_sees_gpu():
         return kmeans(vectors, nlist, "cuda", spherical=embeddings.metric == "cosine", seed=seed)
     flat = faiss.IndexFlatL2(vectors.shape[1])
-    there = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, flat)
-    found = faiss.Clustering(vectors.shape[1], nlist)
-    found.niter, found.seed, found.spherical = _ROUNDS, (seed + 1) % 2**31, embeddings.metric == "cosine"
-    found.min_points_per_centroid, found.max_points_per_centroid = 1, _PER_CELL
-    found.train(vectors, there)
-    return faiss.vector_to_array(found.centroids).reshape(nlist, -1)
+    gpu_index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, flat)
+    clustering = faiss.Clustering(vectors.shape[1], nlist)
+    clustering.niter, clustering.seed, clustering.spherical = _ROUNDS, (seed + 1) % 2**31, embeddings.metric == "cosine"
+    clustering.min_points_per_centroid, clustering.max_points_per_centroid = 1, _PER_CELL
+    clustering.train(vectors, gpu_index)
+    return faiss.vector_to_array(clustering.centroids).reshape(nlist, -1)
 
 
 def kmeans(vectors: np.ndarray, count: int, device: str, *, spherical: bool, seed: int = 0) -> np.ndarray:
@@ -263,14 +263,16 @@ def kmeans(vectors: np.ndarray, count: int, device: str, *, spherical: bool, see
     import torch
 
     rng = np.random.default_rng(seed)
-    there = torch.tensor(vectors, device=device)
-    centres = there[torch.tensor(rng.permutation(len(vectors))[:count], device=device)].clone()
+    on_device = torch.tensor(vectors, device=device)
+    centres = on_device[torch.tensor(rng.permutation(len(vectors))[:count], device=device)].clone()
     step = max(1, _SCORES // count)
     for _ in range(_ROUNDS):
         half = (centres * centres).sum(dim=1) / 2
-        nearest = torch.cat([(there[a : a + step] @ centres.T - half).argmax(1) for a in range(0, len(there), step)])
+        nearest = torch.cat(
+            [(on_device[a : a + step] @ centres.T - half).argmax(1) for a in range(0, len(on_device), step)]
+        )
         sizes = torch.bincount(nearest, minlength=count)
-        sums = torch.zeros_like(centres).index_add_(0, nearest, there)
+        sums = torch.zeros_like(centres).index_add_(0, nearest, on_device)
         centres = torch.where(sizes[:, None] > 0, sums / sizes.clamp(min=1)[:, None], centres)
         empty = torch.nonzero(sizes == 0).flatten()
         if len(empty):

@@ -76,7 +76,7 @@ def traversal_order(graph: Graph, queries: np.ndarray) -> np.ndarray:
 
     path = np.empty((len(queries), max(int(graph.places[5]), 1)), dtype=np.int64)
     run_parallel(
-        len(queries), lambda here: descend(graph.places, graph.steps, queries[here], graph.by_distance, path[here])
+        len(queries), lambda batch: descend(graph.places, graph.steps, queries[batch], graph.by_distance, path[batch])
     )
     return np.lexsort(path.T)
 
@@ -93,14 +93,14 @@ def search_graph(graph: Graph, queries: np.ndarray, reach: int, ef: int) -> np.n
     if len(queries) > block:
         parts = range(0, len(queries), block)
         return np.vstack([search_graph(graph, queries[a : a + block], reach, ef) for a in parts])
-    found = np.empty((len(queries), keep), dtype=np.int64)
+    labels = np.empty((len(queries), keep), dtype=np.int64)
 
-    def part(here: slice) -> None:
-        some = queries[here]
-        path = np.empty((len(some), max(int(places[5]), 1)), dtype=np.int64)
-        descend(places, steps, some, graph.by_distance, path)
+    def part(batch: slice) -> None:
+        chunk = queries[batch]
+        path = np.empty((len(chunk), max(int(places[5]), 1)), dtype=np.int64)
+        descend(places, steps, chunk, graph.by_distance, path)
         seen = np.zeros(places[3], dtype=np.uint8)
-        walk(places, int(steps[1]), path[:, 0], some, graph.by_distance, seen, found[here])
+        walk(places, int(steps[1]), path[:, 0], chunk, graph.by_distance, seen, labels[batch])
 
     run_parallel(len(queries), part)
-    return found[:, :reach]
+    return labels[:, :reach]

@@ -44,7 +44,7 @@ def link_vectors(
         graphed.ntotal = n
         graphed = faiss.downcast_index(graphed.index)
     graphed.ntotal = n
-    whole, links = _store_vectors(graphed, n, lambda here: apply_transforms(index, vectors(here))), graphed.hnsw
+    whole, links = _store_vectors(graphed, n, lambda block: apply_transforms(index, vectors(block))), graphed.hnsw
     rng = np.random.default_rng(seed)
     levels = _levels(links, n, rng)
     faiss.copy_array_to_vector(levels + 1, links.levels)
@@ -67,11 +67,11 @@ def _store_vectors(index: Any, n: int, vectors: Callable[[slice], np.ndarray]) -
     codes = not isinstance(held, faiss.IndexFlat)
     whole = np.empty((n if codes else 0, index.d), dtype=np.float32)
     for start in range(0, n, _STORED):
-        here = slice(start, min(start + _STORED, n))
-        some = np.ascontiguousarray(vectors(here), dtype=np.float32)
-        held.add(some)
+        block = slice(start, min(start + _STORED, n))
+        part = np.ascontiguousarray(vectors(block), dtype=np.float32)
+        held.add(part)
         if codes:
-            whole[here] = some
+            whole[block] = part
     return whole if codes else faiss.rev_swig_ptr(held.get_xb(), n * index.d).reshape(n, index.d)
 
 
@@ -88,32 +88,34 @@ def _link_level(
 
     above  how many of them, the first ones, have a higher level; a search may begin at any of these once all are linked
     """
-    here, alone = graph.upwards(level), graph.upwards(level, alone=True)
+    members, alone = graph.upwards(level), graph.upwards(level, alone=True)
     done = min(_FIRST, len(rows))
-    _link_batch(here, rows[:done], np.broadcast_to(rows[:done], (done, done)))
+    _link_batch(members, rows[:done], np.broadcast_to(rows[:done], (done, done)))
     while done < len(rows):
         stop = min(done + min(max(done // _GROWTH, 1), _BATCH), above if done < above else len(rows))
-        some = np.sort(rows[done:stop])
-        _link_batch(here, some, search_graph(alone if done < above else here, vectors[some], candidates, candidates))
+        batch = np.sort(rows[done:stop])
+        _link_batch(
+            members, batch, search_graph(alone if done < above else members, vectors[batch], candidates, candidates)
+        )
         done = stop
         report("progress", done=done, total=len(rows), unit="vectors")
 
 
-def _link_batch(graph: Graph, new: np.ndarray, found: np.ndarray) -> None:
+def _link_batch(graph: Graph, new: np.ndarray, neighbours: np.ndarray) -> None:
     """Link new rows (m,) to the best of what was found for each, (m, c), and these back to them."""
     from embedrec.kernels.hnsw_link import link_back, link_new
 
     places, by_distance, width = graph.places, graph.by_distance, int(graph.steps[1])
     chosen = np.empty((len(new), width), dtype=np.int64)
-    run_parallel(len(new), lambda some: link_new(places, width, new[some], found[some], by_distance, chosen[some]))
-    there = chosen >= 0
-    targets, sources = chosen[there], np.repeat(new, there.sum(axis=1))
+    run_parallel(len(new), lambda rows: link_new(places, width, new[rows], neighbours[rows], by_distance, chosen[rows]))
+    valid = chosen >= 0
+    targets, sources = chosen[valid], np.repeat(new, valid.sum(axis=1))
     order = np.argsort(targets, kind="stable")
     targets, sources = targets[order], sources[order]
     first = np.flatnonzero(np.diff(targets, prepend=-1))  # of each target: its links are one thread's
 
-    def back(some: slice) -> None:
-        pairs = slice(first[some.start], first[some.stop] if some.stop < len(first) else None)
+    def back(part: slice) -> None:
+        pairs = slice(first[part.start], first[part.stop] if part.stop < len(first) else None)
         link_back(places, width, targets[pairs], sources[pairs], by_distance)
 
     run_parallel(len(first), back)
@@ -156,9 +158,9 @@ def local_order(vectors: Callable[[np.ndarray], np.ndarray], n: int, seed: int =
     return order
 
 
-def _principal_axis(some: np.ndarray) -> np.ndarray:
+def _principal_axis(sample: np.ndarray) -> np.ndarray:
     """About the direction (d,) in which vectors (m, d) differ most; zero where they do not differ."""
-    apart = some - some.mean(axis=0)
+    apart = sample - sample.mean(axis=0)
     size = float(np.abs(apart).max(initial=0.0))
     if size and not _RANGE[0] < size < _RANGE[1]:  # squares of squares would vanish or overflow
         apart = apart / np.float32(size)

@@ -83,31 +83,31 @@ class Index:
         """
         queries = check_queries(queries, self.dim, k, len(self))
         check_settings(settings, self.faiss, self.spec)
-        some = None if allowed is None else some_rows(allowed, len(self))
+        subset = None if allowed is None else some_rows(allowed, len(self))
         if self._graph is None or not self.uses_graph_batch(len(queries)):
-            return self._best(queries, k, settings, some)
+            return self._best(queries, k, settings, subset)
         order = hnsw_batch.traversal_order(self._graph, self._prepare(queries))
-        found, places = self._best(queries[order], k, settings, some), np.argsort(order)
-        return TopK(found.rows[places], found.scores[places], self.vocab)
+        ordered, places = self._best(queries[order], k, settings, subset), np.argsort(order)
+        return TopK(ordered.rows[places], ordered.scores[places], self.vocab)
 
-    def _best(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
+    def _best(self, queries: np.ndarray, k: int, settings: SearchSettings, subset: np.ndarray | None) -> TopK:
         """The k best, by their exact scores, of what is proposed, or of all."""
-        if some is None and self._prefers_exact(k, settings):
+        if subset is None and self._prefers_exact(k, settings):
             return self.embeddings.search(queries, k)
-        found = self.search_once(queries, k, settings, some)
-        short = np.flatnonzero(found.rows[:, -1] < 0)
-        return found if some is not None or not len(short) else self._complete(found, short, queries, settings)
+        results = self.search_once(queries, k, settings, subset)
+        short = np.flatnonzero(results.rows[:, -1] < 0)
+        return results if subset is not None or not len(short) else self._complete(results, short, queries, settings)
 
     def search_once(
-        self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, some: np.ndarray | None = None
+        self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, subset: np.ndarray | None = None
     ) -> TopK:
         """What one search finds: `search`, but with fewer than k results where FAISS finds fewer.
 
-        some  rows (m,) that may be found, ascending; all where it is None
+        subset  rows (m,) that may be found, ascending; all where it is None
         """
         if isinstance(self.faiss, faiss.IndexFlat) and self.faiss.ntotal == len(self):
-            return self._search_flat(queries, k, settings, some)
-        rows = self.candidates(queries, k, settings, some)
+            return self._search_flat(queries, k, settings, subset)
+        rows = self.candidates(queries, k, settings, subset)
         return rescore(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
 
     def _prefers_exact(self, k: int, settings: SearchSettings) -> bool:
@@ -116,67 +116,67 @@ class Index:
             return False
         return search_effort.compares_most(self._effective_settings(settings, k), self.faiss)
 
-    def _complete(self, found: TopK, short: np.ndarray, queries: np.ndarray, settings: SearchSettings) -> TopK:
+    def _complete(self, results: TopK, short: np.ndarray, queries: np.ndarray, settings: SearchSettings) -> TopK:
         """Results (q, k) of which the queries `short` (m,) have fewer, with what harder searches find for these; where
         they come short too, with what an exact search finds."""
-        rows, scores = found.rows.copy(), found.scores.copy()
-        for more in search_effort.harder_settings(self._effective_settings(settings, found.k), self.faiss):
-            again = self.search_once(queries[short], found.k, more)
+        rows, scores = results.rows.copy(), results.scores.copy()
+        for more in search_effort.harder_settings(self._effective_settings(settings, results.k), self.faiss):
+            again = self.search_once(queries[short], results.k, more)
             rows[short], scores[short] = again.rows, again.scores
             short = short[again.rows[:, -1] < 0]
             if not len(short):
                 return TopK(rows, scores, self.vocab)
-        exact = self.embeddings.search(queries[short], found.k)
+        exact = self.embeddings.search(queries[short], results.k)
         rows[short], scores[short] = exact.rows, exact.scores
         return TopK(rows, scores, self.vocab)
 
-    def _search_flat(self, queries: np.ndarray, k: int, settings: SearchSettings, some: np.ndarray | None) -> TopK:
+    def _search_flat(self, queries: np.ndarray, k: int, settings: SearchSettings, subset: np.ndarray | None) -> TopK:
         """The k best of all, or of some rows (m,), through a FAISS index that holds whole vectors in a row."""
-        n = len(self) if some is None else len(some)
+        n = len(self) if subset is None else len(subset)
         if flat_search.prefers_matmul(len(queries), n):
-            return flat_search.search_exact(self.embeddings, queries, k, some)
-        if some is not None and is_small(len(some), len(self)):
-            rows = exact_candidates(self.embeddings, queries, k, some, alone=True)
+            return flat_search.search_exact(self.embeddings, queries, k, subset)
+        if subset is not None and is_small(len(subset), len(self)):
+            rows = exact_candidates(self.embeddings, queries, k, subset, alone=True)
             rows = np.pad(rows, ((0, 0), (0, max(k - rows.shape[1], 0))), constant_values=-1)
             return rescore(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
-        labels = None if some is None else self._labels(some).selector
+        labels = None if subset is None else self._labels(subset).selector
         parameters = faiss_parameters(self.faiss, settings, labels)
 
         def search(queries: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
-            scores, found = self.faiss.search(queries, reach, params=parameters)
-            return self._rows(found), -scores if self.metric == "l2" else scores
+            scores, results = self.faiss.search(queries, reach, params=parameters)
+            return self._rows(results), -scores if self.metric == "l2" else scores
 
         parts = [
             queries[start : start + flat_search.MATMUL_QUERIES]
             for start in range(0, max(len(queries), 1), flat_search.MATMUL_QUERIES)
         ]
         reach = min(k + SPARE, n)
-        found = [
-            flat_search.search_verified(self.embeddings, part, k, some, self._prepare(part), search, reach)
+        results = [
+            flat_search.search_verified(self.embeddings, part, k, subset, self._prepare(part), search, reach)
             for part in parts
         ]
-        return TopK(np.vstack([f.rows for f in found]), np.vstack([f.scores for f in found]), self.vocab)
+        return TopK(np.vstack([f.rows for f in results]), np.vstack([f.scores for f in results]), self.vocab)
 
     def candidates(
-        self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, some: np.ndarray | None = None
+        self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, subset: np.ndarray | None = None
     ) -> np.ndarray:
         """What FAISS proposes for k results, or `search_by_cell` in its place: rows (q, c ≥ k) int64, −1 for missing.
 
-        some  rows (m,) that may be found, ascending; all where it is None
+        subset  rows (m,) that may be found, ascending; all where it is None
 
         Those of compressed vectors come with the nearest first.
         """
         chosen = self._effective_settings(settings, k)
-        n = len(self) if some is None else len(some)
+        n = len(self) if subset is None else len(subset)
         reach = min(k * (chosen.rerank or 1) + SPARE, n)
-        if some is None and self.faiss.ntotal == n:
+        if subset is None and self.faiss.ntotal == n:
             rows = self._rows(self._search_labels(self._prepare(queries), reach, chosen))
         else:
-            rows = self._candidates_among(queries, k, reach, chosen, np.arange(n) if some is None else some)
+            rows = self._candidates_among(queries, k, reach, chosen, np.arange(n) if subset is None else subset)
         nowhere = ~queries.any(axis=1)
         if self.metric != "l2" and nowhere.any():  # everything scores 0, of which FAISS may make nothing
             first = np.full(rows.shape[1], -1)
-            first[:n] = np.arange(min(n, len(first))) if some is None else some[: len(first)]
+            first[:n] = np.arange(min(n, len(first))) if subset is None else subset[: len(first)]
             rows[nowhere] = first
         return rows
 
@@ -228,9 +228,9 @@ class Index:
         """What is proposed of some rows (m,) only: rows (q, c ≥ k)."""
         if not len(those) or not len(queries):
             return np.full((len(queries), k), -1, dtype=np.int64)
-        some = self._labels(those)
+        subset = self._labels(those)
         search = partial(self._search_labels, chosen=chosen)
-        rows = self._rows(search_among(self.faiss, some, search, self._prepare(queries), reach, chosen))
+        rows = self._rows(search_among(self.faiss, subset, search, self._prepare(queries), reach, chosen))
         short = (rows < 0).all(axis=1)
         if short.any():
             exact = exact_candidates(

@@ -48,5 +48,5 @@ def search_by_cell(index: Any, lists: np.ndarray, queries: np.ndarray, reach: in
 
     visited = index.quantizer.search(queries, min(nprobe, len(lists)))[1]  # (q, p)
     rows = np.empty((len(queries), reach), dtype=np.int64)
-    run_parallel(len(queries), lambda here: scan(lists, visited[here], queries[here], rows[here]))
+    run_parallel(len(queries), lambda part: scan(lists, visited[part], queries[part], rows[part]))
     return rows

@@ -62,8 +62,8 @@ class RecallSample:
         )
         q = len(self.queries)
         hits = self._hits(index, search, least, np.arange(q), q)
-        some = np.arange(0, q, _ONE_OF)
-        if index.uses_graph_batch(q) and self._fewer(self._hits(index, search, least, some, _SMALL), hits[some]):
+        subset = np.arange(0, q, _ONE_OF)
+        if index.uses_graph_batch(q) and self._fewer(self._hits(index, search, least, subset, _SMALL), hits[subset]):
             hits = np.minimum(hits, self._hits(index, search, least, np.arange(q), _SMALL))
         return Recall.of_counts(hits, self._wanted, len(self.exact.vocab))
 
@@ -79,12 +79,12 @@ class RecallSample:
         hits = np.zeros(len(which), dtype=np.int64)
         for start in range(0, len(which), size):
             part = which[start : start + size]
-            found = search(self.queries[part], self.k + 1)
-            found = found.first(self.k) if self.rows is None else found.without(self.rows[part])
-            keys = found.scores.astype(np.float64)
+            results = search(self.queries[part], self.k + 1)
+            results = results.first(self.k) if self.rows is None else results.without(self.rows[part])
+            keys = results.scores.astype(np.float64)
             small = np.flatnonzero(np.abs(least[part]) < _SMALLEST)
             if len(small):
-                keys[small] = self._keys(index.embeddings, part[small], found.rows[small])
+                keys[small] = self._keys(index.embeddings, part[small], results.rows[small])
             hits[start : start + size] = _reached(keys, least[part], self._wanted[part])
         return hits
 
@@ -130,10 +130,10 @@ class Recall:
         return 2 * self.mean - self.low
 
     @classmethod
-    def of(cls, found: TopK, exact: TopK) -> Recall:
+    def of(cls, results: TopK, exact: TopK) -> Recall:
         """Of results (q, k) against exact ones."""
         last, wanted = _last(exact), (exact.rows >= 0).sum(axis=1)
-        good = (found.scores >= _near(last)[:, None]) & (found.rows >= 0)
+        good = (results.scores >= _near(last)[:, None]) & (results.rows >= 0)
         return cls.of_counts(np.minimum(good.sum(axis=1), wanted), wanted, len(exact.vocab))
 
     @classmethod
@@ -184,10 +184,10 @@ def recall_sample(
 def sample_items(embeddings: Embeddings, seed: int, count: int = SAMPLE_SIZE, k: int = 20) -> RecallSample:
     """Items drawn at random, each once, with their exact neighbours; k fewer where the catalogue has fewer."""
     n = len(embeddings)
-    there = min(k, n - 1)
+    most = min(k, n - 1)
     rows = np.sort(np.random.default_rng(seed).choice(n, min(count, n), replace=False))
     queries = embeddings.vectors[rows]
-    exact = embeddings.search(queries, there + 1).without(rows)
+    exact = embeddings.search(queries, most + 1).without(rows)
     return RecallSample(rows, queries, exact, k)
 
 
@@ -196,10 +196,10 @@ def sample_queries(embeddings: Embeddings, queries: np.ndarray, k: int = 20) -> 
     return RecallSample(None, queries, embeddings.search(queries, min(k, len(embeddings) - 1)), k)
 
 
-def measure_search(index: Index, asked: RecallSample, settings: SearchSettings = AS_BUILT) -> dict[str, Any]:
+def measure_search(index: Index, sample: RecallSample, settings: SearchSettings = AS_BUILT) -> dict[str, Any]:
     """Facts of an index with these settings: recall, milliseconds of single queries, queries a second in a batch."""
-    k, queries = asked.k + 1, asked.queries
-    recall = asked.recall_of(index, settings)
+    k, queries = sample.k + 1, sample.queries
+    recall = sample.recall_of(index, settings)
     alone = []
     for row in range(min(_ALONE, len(queries))):
         started = perf_counter()
@@ -207,27 +207,27 @@ def measure_search(index: Index, asked: RecallSample, settings: SearchSettings =
         alone.append(1000 * (perf_counter() - started))
     p50, p95, p99 = np.percentile(alone, [50, 95, 99])
     return {
-        f"recall@{asked.at}": round(recall.mean, 4),
+        f"recall@{sample.at}": round(recall.mean, 4),
         "recall_low": round(recall.low, 4),
         "recall_queries": len(queries),
         "query_ms_p50": round(float(p50), 3),
         "query_ms_p95": round(float(p95), 3),
         "query_ms_p99": round(float(p99), 3),
-        "queries_per_second": round(len(queries) / batch_seconds(index, asked, settings)),
+        "queries_per_second": round(len(queries) / batch_seconds(index, sample, settings)),
     }
 
 
-def measure_index(index: Index, asked: RecallSample) -> dict[str, Any]:
+def measure_index(index: Index, sample: RecallSample) -> dict[str, Any]:
     """What is `measure_search` of an index as it is, and the bytes that a vector takes in it."""
-    return {**measure_search(index, asked), "bytes_per_vector": round(faiss_bytes(index) / len(index), 1)}
+    return {**measure_search(index, sample), "bytes_per_vector": round(faiss_bytes(index) / len(index), 1)}
 
 
-def batch_seconds(index: Index, asked: RecallSample, settings: SearchSettings = AS_BUILT, runs: int = 2) -> float:
+def batch_seconds(index: Index, sample: RecallSample, settings: SearchSettings = AS_BUILT, runs: int = 2) -> float:
     """Seconds of all queries in one batch: the least of so many runs."""
     taken = []
     for _ in range(runs):
         started = perf_counter()
-        index.search(asked.queries, asked.k + 1, settings)
+        index.search(sample.queries, sample.k + 1, settings)
         taken.append(perf_counter() - started)
     return min(taken)
 

@@ -116,11 +116,11 @@ class _IvfWriter:
         codes_at = len(head) + np.concatenate([[0], np.cumsum(sizes)[:-1]]) * (size + _LABEL)  # (c,) places in the file
         labels_at = codes_at + sizes * size  # (c,)
         for first in range(0, self.n, self.many):
-            here = cells[first : first + self.many]
-            codes = self.codes(first, here)
-            order = np.argsort(here, kind="stable")
-            there, starts = np.unique(here[order], return_index=True)
-            for cell, rows in zip(there.tolist(), np.split(order, starts[1:]), strict=True):
+            members = cells[first : first + self.many]
+            codes = self.codes(first, members)
+            order = np.argsort(members, kind="stable")
+            present, starts = np.unique(members[order], return_index=True)
+            for cell, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
                 _write_at(file, codes_at[cell], codes[rows])
                 _write_at(file, labels_at[cell], first + rows)
                 codes_at[cell] += len(rows) * size
@@ -129,27 +129,27 @@ class _IvfWriter:
     def cells(self) -> np.ndarray:
         """The cell of each vector: (n,) int32."""
         cells = np.empty(self.n, dtype=np.int32)
-        for here in self.blocks(0, self.n):
-            cells[here] = self.lists.quantizer.search(self.ready(here), 1)[1][:, 0]
-            self.report("progress", done=here.stop, total=self.n, unit="vectors")
+        for block in self.blocks(0, self.n):
+            cells[block] = self.lists.quantizer.search(self.ready(block), 1)[1][:, 0]
+            self.report("progress", done=block.stop, total=self.n, unit="vectors")
         return cells
 
     def codes(self, first: int, cells: np.ndarray) -> np.ndarray:
         """The codes of the vectors from `first` on, which have these cells (m,): (m, bytes) uint8."""
         codes = np.empty((len(cells), self.lists.code_size), dtype=np.uint8)
-        for here in self.blocks(first, first + len(cells)):
-            part = slice(here.start - first, here.stop - first)
-            ready, theirs, out = self.ready(here), cells[part].astype(np.int64), codes[part]
+        for block in self.blocks(first, first + len(cells)):
+            part = slice(block.start - first, block.stop - first)
+            ready, theirs, out = self.ready(block), cells[part].astype(np.int64), codes[part]
             self.lists.encode_vectors(len(out), *map(faiss.swig_ptr, (ready, theirs, out)), False)
-            self.report("progress", done=here.stop, total=self.n, unit="vectors")
+            self.report("progress", done=block.stop, total=self.n, unit="vectors")
         return codes
 
     def blocks(self, start: int, stop: int) -> list[slice]:
         return [slice(at, min(at + self.step, stop)) for at in range(start, stop, self.step)]
 
-    def ready(self, here: slice) -> np.ndarray:
+    def ready(self, block: slice) -> np.ndarray:
         """Vectors as the lists get them: (m, their d) float32."""
-        return np.ascontiguousarray(apply_transforms(self.index, self.vectors(here)), dtype=np.float32)
+        return np.ascontiguousarray(apply_transforms(self.index, self.vectors(block)), dtype=np.float32)
 
     def head(self, sizes: np.ndarray) -> bytes:
         """All that stands before the codes: the empty index, with the number of vectors in each cell (c,)."""
@@ -163,10 +163,10 @@ class _IvfWriter:
             raise SettingsError(f"FAISS {faiss.__version__} writes cells in an unknown way; build the index in memory")
         used = np.flatnonzero(sizes)
         if len(used) > len(sizes) // 2:
-            said, form = sizes, b"full"
+            values, form = sizes, b"full"
         else:
-            said, form = np.column_stack([used, sizes[used]]).ravel(), b"sprs"
-        counted = len(said).to_bytes(8, "little") + said.astype("<i8").tobytes()
+            values, form = np.column_stack([used, sizes[used]]).ravel(), b"sprs"
+        counted = len(values).to_bytes(8, "little") + values.astype("<i8").tobytes()
         return empty.removesuffix(_NO_LISTS) + form + counted
 
 

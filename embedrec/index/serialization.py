@@ -44,7 +44,7 @@ def save_index(
     queries    (q, d) float32 that were not asked yet, to measure on later; None asks the items for each other
     made_from  see `artifacts.writing`
     """
-    said = {
+    description = {
         "spec": index.spec,
         "metric": index.metric,
         "items": len(index),
@@ -54,7 +54,7 @@ def save_index(
         **{name: getattr(index.settings, name) or 0 for name in KINDS},
         "facts": dict(index.measurements),
     }
-    with artifacts.writing(Path(folder), "index", {**said, **about}, made_from=made_from) as draft:
+    with artifacts.writing(Path(folder), "index", {**description, **about}, made_from=made_from) as draft:
         save_vocab(index.vocab, draft.path("vocab.parquet"))
         draft.array("vectors", index.embeddings.vectors)
         if index.rows is not None:
@@ -135,8 +135,8 @@ class _About(msgspec.Struct, rename={"measurements": "facts"}):
 
 def check_rows(rows: np.ndarray, n: int) -> None:
     """Raises DataError unless FAISS's labels stand for n rows, each once, or for none (−1)."""
-    there, named = rows[rows >= 0] if rows.ndim == 1 else rows[:0], np.zeros(n, dtype=bool)
-    if len(there) == n > there.max(initial=-1):
-        named[there] = True
-    if rows.ndim != 1 or rows.min(initial=0) < -1 or not (len(there) == n and named.all()):
+    known, named = rows[rows >= 0] if rows.ndim == 1 else rows[:0], np.zeros(n, dtype=bool)
+    if len(known) == n > known.max(initial=-1):
+        named[known] = True
+    if rows.ndim != 1 or rows.min(initial=0) < -1 or not (len(known) == n and named.all()):
         raise DataError(f"its labels do not stand for {n} rows, each once")

@@ -27,14 +27,14 @@ def take(lists, scores, which, offsets, items, n, seen, best_rows, best_scores):
         if not seen:
             for i in range(offsets[h], offsets[h + 1]):
                 met[items[i]] = h + 1
-        found = 0
+        count = 0
         for j in range(lists.shape[1]):
             row = lists[which[h], j]
-            if row < 0 or found == best_rows.shape[1]:
+            if row < 0 or count == best_rows.shape[1]:
                 break
             if seen or met[row] != h + 1:
-                best_rows[h, found], best_scores[h, found] = row, scores[which[h], j]
-                found += 1
+                best_rows[h, count], best_scores[h, count] = row, scores[which[h], j]
+                count += 1
 
 
 @numba.njit(nogil=True, cache=True)
@@ -53,15 +53,15 @@ def shuffle(offsets, items, n, seed, seen, best_rows, best_scores):  # type: ign
             now = mix(now + STEP * (np.uint64(items[i]) + np.uint64(1)))
             if not seen:
                 met[items[i]] = h + 1
-        drawn = found = 0
-        while found < best_rows.shape[1] and drawn < n:
+        drawn = count = 0
+        while count < best_rows.shape[1] and drawn < n:
             now += STEP
             place = drawn + below(mix(now), n - drawn)
             row = order[place]
             order[place], order[drawn], other[drawn] = order[drawn], row, place
             if seen or met[row] != h + 1:
-                best_rows[h, found], best_scores[h, found] = row, 1 - drawn / n
-                found += 1
+                best_rows[h, count], best_scores[h, count] = row, 1 - drawn / n
+                count += 1
             drawn += 1
         for place in range(drawn - 1, -1, -1):  # unmake it, so that the next shuffle starts from the same order
             row = order[place]

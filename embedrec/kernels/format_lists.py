@@ -35,11 +35,11 @@ class Line(NamedTuple):
 
 
 @numba.njit(nogil=True, cache=True)
-def weave_lists(line, seeds, words, scores, asked, rows, out):  # type: ignore[no-untyped-def]
+def weave_lists(line, seeds, words, scores, queries, rows, out):  # type: ignore[no-untyped-def]
     """A line for every list; returns how many bytes of `out` were written.
 
     seeds, words  Texts; scores: Texts, one for every result there is, in order, or none at all
-    asked         (b,) int64 texts of the seeds; rows (b, k) int32 texts of the results, from the left, −1 for missing
+    queries       (b,) int64 texts of the seeds; rows (b, k) int32 texts of the results, from the left, −1 for missing
     out           (≥ size,) uint8, written
     """
     at, score, scored = 0, 0, scores.ends.shape[0] > 1
@@ -49,10 +49,10 @@ def weave_lists(line, seeds, words, scores, asked, rows, out):  # type: ignore[n
         while count < rows.shape[1] and rows[i, count] >= 0:
             count += 1
         at = _put(out, at, line.start, 0, line.start.shape[0])
-        at = _put(out, at, seeds.data, seeds.ends[asked[i]], seeds.ends[asked[i] + 1])
+        at = _put(out, at, seeds.data, seeds.ends[queries[i]], seeds.ends[queries[i] + 1])
         at = _put(out, at, line.counted.data, line.counted.ends[count], line.counted.ends[count + 1])
         if line.twice and count > 0:
-            at = _put(out, at, seeds.data, seeds.ends[asked[i]], seeds.ends[asked[i] + 1])
+            at = _put(out, at, seeds.data, seeds.ends[queries[i]], seeds.ends[queries[i] + 1])
         for j in range(count):
             before = line.between if j > 0 else line.first
             at = _put(out, at, before, 0, before.shape[0])
@@ -67,7 +67,7 @@ def weave_lists(line, seeds, words, scores, asked, rows, out):  # type: ignore[n
 
 
 @numba.njit(nogil=True, cache=True)
-def weave_pairs(separator, ranks, seeds, words, scores, seed_ends, word_ends, asked, rows, out):  # type: ignore[no-untyped-def]
+def weave_pairs(separator, ranks, seeds, words, scores, seed_ends, word_ends, queries, rows, out):  # type: ignore[no-untyped-def]
     """A line for every result: seed, rank, result, score, and what else is known; returns how many bytes were written.
 
     separator             between these four: a byte
@@ -83,7 +83,7 @@ def weave_pairs(separator, ranks, seeds, words, scores, seed_ends, word_ends, as
         for j in range(rows.shape[1]):
             if rows[i, j] < 0:
                 break
-            at = _put(out, at, seeds.data, seeds.ends[asked[i]], seeds.ends[asked[i] + 1])
+            at = _put(out, at, seeds.data, seeds.ends[queries[i]], seeds.ends[queries[i] + 1])
             out[at] = separator
             at = _put(out, at + 1, ranks.data, ranks.ends[j], ranks.ends[j + 1])
             out[at] = separator
@@ -91,7 +91,7 @@ def weave_pairs(separator, ranks, seeds, words, scores, seed_ends, word_ends, as
             out[at] = separator
             at = _put(out, at + 1, scores.data, scores.ends[score], scores.ends[score + 1])
             if seed_ended:
-                at = _put(out, at, seed_ends.data, seed_ends.ends[asked[i]], seed_ends.ends[asked[i] + 1])
+                at = _put(out, at, seed_ends.data, seed_ends.ends[queries[i]], seed_ends.ends[queries[i] + 1])
             if word_ended:
                 at = _put(out, at, word_ends.data, word_ends.ends[rows[i, j]], word_ends.ends[rows[i, j] + 1])
             out[at] = 10

@@ -14,23 +14,23 @@ from embedrec.kernels.prefetch import LINE, fetch, floats, int32s, int64s
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def link_new(graph, width, new, found, by_distance, chosen):  # type: ignore[no-untyped-def]
+def link_new(graph, width, new, neighbours, by_distance, chosen):  # type: ignore[no-untyped-def]
     """Links of rows that have none yet.
 
     graph, by_distance  see `walk.descend`; its places are those where the links of each row begin on one level
     width   links of a row on that level
     new     (m,) int64: rows
-    found   (m, c) int64: candidates of each in any order, −1 for missing; the row itself is passed over
+    neighbours (m, c) int64: candidates of each in any order, −1 for missing; the row itself is passed over
     chosen  (m, width) int64: the links, written, −1 for missing
     """
-    d, c = graph[6], found.shape[1]
+    d, c = graph[6], neighbours.shape[1]
     vectors, begins = carray(floats(graph[0]), (graph[3], d)), carray(int64s(graph[1]), (graph[3],))
     rows, scores = np.empty(c, dtype=np.int64), np.empty(c, dtype=np.float32)
     for i in range(new.shape[0]):
         count = 0
         for j in range(c):
-            if found[i, j] >= 0 and found[i, j] != new[i]:
-                rows[count] = found[i, j]
+            if neighbours[i, j] >= 0 and neighbours[i, j] != new[i]:
+                rows[count] = neighbours[i, j]
                 count += 1
         _by_similarity(vectors, new[i], rows, scores, count, by_distance)
         kept = _diverse(vectors, rows, scores, count, width, 0, by_distance, chosen[i])

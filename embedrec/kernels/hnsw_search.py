@@ -126,16 +126,16 @@ def descend(graph, steps, queries, by_distance, path):  # type: ignore[no-untype
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def walk(graph, width, starts, queries, by_distance, seen, found):  # type: ignore[no-untyped-def]
+def walk(graph, width, starts, queries, by_distance, seen, labels):  # type: ignore[no-untyped-def]
     """The best rows that a search which keeps ef candidates meets on the lowest level.
 
     graph, queries, by_distance  see `descend`
     width   links of a row on that level
     starts  (q,) int64: the row to begin with, of each query
     seen    (n,) uint8, all 0, and again so at the end
-    found   (q, ef) int64: written, the best first, −1 for missing
+    labels  (q, ef) int64: written, the best first, −1 for missing
     """
-    ef, d = found.shape[1], queries.shape[1]
+    ef, d = labels.shape[1], queries.shape[1]
     vectors, begins = carray(floats(graph[0]), (graph[3], d)), carray(int64s(graph[1]), (graph[3],))
     all_links = carray(int32s(graph[2]), (1,))  # of more, but only their address counts
     kept, scores = np.empty((_TOGETHER, ef), dtype=np.int64), np.empty((_TOGETHER, ef), dtype=np.float32)
@@ -215,7 +215,7 @@ def walk(graph, width, starts, queries, by_distance, seen, found):  # type: igno
         for t in range(marks):
             seen[met[t]] = 0
         for a in range(together):
-            out = found[first + a]
+            out = labels[first + a]
             for j in range(ef):
                 out[j] = kept[a, j] & (_SEEN - 1) if j < sizes[a] else -1
 

@@ -39,11 +39,11 @@ def sizes_of(offsets, items, n, squares):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def posted(offsets, items, n, found, mentions, most):  # type: ignore[no-untyped-def]
+def posted(offsets, items, n, eligible, mentions, most):  # type: ignore[no-untyped-def]
     """The inverted index of the sessions that can be found.
 
     offsets, items  the sessions; items as `coded` gives them
-    found           (S,) bool: which sessions it holds; or (0,) for all
+    eligible        (S,) bool: which sessions it holds; or (0,) for all
     mentions        whether a session stands in the list of an item once a mention, or once
     most            lists keep only so many sessions, the newest
     Returns starts (n+1,) int64, postings (P,) int32, descending in each list, and how long lists would have been
@@ -51,7 +51,7 @@ def posted(offsets, items, n, found, mentions, most):  # type: ignore[no-untyped
     """
     held = np.zeros(n, np.int64)
     for s in range(offsets.shape[0] - 1):
-        if found.shape[0] == 0 or found[s]:
+        if eligible.shape[0] == 0 or eligible[s]:
             for e in range(offsets[s], offsets[s + 1]):
                 if items[e] >= 0:
                     held[items[e]] += 1
@@ -63,7 +63,7 @@ def posted(offsets, items, n, found, mentions, most):  # type: ignore[no-untyped
     free = starts[:n].copy()
     postings = np.empty(starts[n], np.int32)
     for s in range(offsets.shape[0] - 2, -1, -1):
-        if found.shape[0] == 0 or found[s]:
+        if eligible.shape[0] == 0 or eligible[s]:
             for e in range(offsets[s], offsets[s + 1]):
                 if items[e] >= 0 or mentions:
                     row = max(items[e], ~items[e])

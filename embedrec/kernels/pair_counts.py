@@ -168,30 +168,30 @@ def add_up(m, item, total, touched):  # type: ignore[no-untyped-def]
     """
     reach, met = m.gap.shape[0] - 1, 0
     for p in range(m.starts[item], m.starts[item + 1]):
-        here = m.places[p]
-        s = m.session[here]
+        own_row = m.places[p]
+        s = m.session[own_row]
         each = m.factor[s] if m.factor.shape[0] else m.gap.dtype.type(1)
         if m.times.shape[0]:
-            for i in range(max(m.offsets[s], here - reach), min(m.offsets[s + 1], here + reach + 1)):
+            for i in range(max(m.offsets[s], own_row - reach), min(m.offsets[s + 1], own_row + reach + 1)):
                 row = np.uint32(m.items[i])
-                other = m.times[i] - (i == here)
+                other = m.times[i] - (i == own_row)
                 if other == 0:
                     continue
                 touched[met] = row
                 met += total[row] == 0
-                total[row] += m.gap[abs(i - here)] * each * m.times[here] * other
+                total[row] += m.gap[abs(i - own_row)] * each * m.times[own_row] * other
             continue
         if m.back:
-            for i in range(max(m.offsets[s], here - reach), here):
+            for i in range(max(m.offsets[s], own_row - reach), own_row):
                 row = np.uint32(m.items[i])  # without a sign there is one check less
                 touched[met] = row
                 met += total[row] == 0
-                total[row] += m.gap[here - i] * each
-        for i in range(here + 1, min(m.offsets[s + 1], here + reach + 1)):
+                total[row] += m.gap[own_row - i] * each
+        for i in range(own_row + 1, min(m.offsets[s + 1], own_row + reach + 1)):
             row = np.uint32(m.items[i])
             touched[met] = row
             met += total[row] == 0
-            total[row] += m.gap[i - here] * each
+            total[row] += m.gap[i - own_row] * each
     if not m.itself:
         total[item] = 0
     return met
@@ -223,15 +223,15 @@ def scored(m, f, item, above, total, touched, rows, scores):  # type: ignore[no-
     touched       as in `add_up`
     rows, scores  (≥ what there is,) int32 or uint32, float32, written; rows may be `touched` itself
     """
-    found = 0
+    count = 0
     for t in range(add_up(m, item, total, touched)):
         row = touched[t]
         value = score(f, item, row, total[row])
         total[row] = 0
         if value > 0 and value >= f.threshold and np.int64(row) > above:
-            rows[found], scores[found] = row, value
-            found += 1
-    return found
+            rows[count], scores[count] = row, value
+            count += 1
+    return count
 
 
 @numba.njit(nogil=True, cache=True)
@@ -246,8 +246,8 @@ def best(m, f, first, last, rows, scores):  # type: ignore[no-untyped-def]
     total, touched, values = np.zeros(n, m.gap.dtype), np.empty(n + 1, np.uint32), np.empty(n, np.float32)
     keys = np.empty(n, np.uint64)
     for item in range(first, last):
-        found = scored(m, f, item, -1, total, touched, touched, values)
-        longest = max(longest, keep_best(touched, values, found, keys, rows[item], scores[item]))
+        count = scored(m, f, item, -1, total, touched, touched, values)
+        longest = max(longest, keep_best(touched, values, count, keys, rows[item], scores[item]))
     return longest
 
 

@@ -55,10 +55,10 @@ def only_in(offsets, items, at, other_offsets, other_items, other_at, k):  # typ
     out = np.empty(mine.shape[0], dtype=np.int64)
     count = 0
     for item in mine:
-        there = False
+        present = False
         for other in others:
-            there = there or item == other
-        if not there:
+            present = present or item == other
+        if not present:
             out[count] = item
             count += 1
     return out[:count]

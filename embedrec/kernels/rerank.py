@@ -107,9 +107,9 @@ def choose_diverse(vectors, starts, held, rows, relevance, weight, best_rows, be
             best, value = -1, -np.inf
             for j in range(c):
                 if left[j]:
-                    here = (1 - weight) * relevance[i, j] - weight * alike[j]
-                    if here > value:
-                        best, value = j, here
+                    gain = (1 - weight) * relevance[i, j] - weight * alike[j]
+                    if gain > value:
+                        best, value = j, gain
             if best < 0:
                 best_rows[i, place], best_scores[i, place] = -1, -np.inf
                 continue
@@ -146,14 +146,14 @@ def fill_together(starts, held, offsets, items, seeds, free, rows, scores, pad, 
         count, seed = _length(rows[i]), seeds[i]
         if count == rows.shape[1]:
             continue
-        found = 0
+        filled = 0
         for s in range(starts[seed], starts[seed + 1]):
             for e in range(offsets[held[s]], offsets[held[s] + 1]):
                 if not free[items[e]]:
                     continue
                 if pad[items[e]] == 0:
-                    met[found] = items[e]
-                    found += 1
+                    met[filled] = items[e]
+                    filled += 1
                 pad[items[e]] += 1
         pad[seed] = 0
         for j in range(count):
@@ -161,18 +161,18 @@ def fill_together(starts, held, offsets, items, seeds, free, rows, scores, pad, 
         own = np.float64(starts[seed + 1] - starts[seed])
         while count < rows.shape[1]:
             best, value = -1, 0.0
-            for m in range(found):
+            for m in range(filled):
                 item = met[m]
                 if pad[item] > 0:
-                    here = pad[item] / np.sqrt(own * (starts[item + 1] - starts[item]))
-                    if here > value or (here == value and item < best):
-                        best, value = item, here
+                    similarity = pad[item] / np.sqrt(own * (starts[item + 1] - starts[item]))
+                    if similarity > value or (similarity == value and item < best):
+                        best, value = item, similarity
             if best < 0:
                 break
             pad[best] = 0
             _add(rows[i], scores[i], count, best, value)
             count += 1
-        for m in range(found):
+        for m in range(filled):
             pad[met[m]] = 0
 
 
@@ -189,12 +189,12 @@ def fill_popular(popular, shares, offsets, known, rows, scores):  # type: ignore
         for p in range(popular.shape[0]):
             if count == rows.shape[1]:
                 break
-            item, there = popular[p], False
+            item, present = popular[p], False
             for j in range(count):
-                there = there or rows[i, j] == item
+                present = present or rows[i, j] == item
             for e in range(offsets[i], offsets[i + 1]):
-                there = there or known[e] == item
-            if not there:
+                present = present or known[e] == item
+            if not present:
                 _add(rows[i], scores[i], count, item, shares[p])
                 count += 1
 

@@ -65,21 +65,21 @@ def score(vectors, queries, rows, metric, keys):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def rescan(found, slack, slope, offset, least, vectors, rows, queries, metric, best_rows, best_keys):  # type: ignore[no-untyped-def]
+def rescan(scores, slack, slope, offset, least, vectors, rows, queries, metric, best_rows, best_keys):  # type: ignore[no-untyped-def]
     """Merge into the k best of each query those of a block whose approximate score leaves it open.
 
-    found   (a, b) float32 approximate scores; no exact one is above slope · (found + slack) + offset
+    scores  (a, b) float32 approximate scores; no exact one is above slope · (scores + slack) + offset
     slack   (b,) float64; slope, offset (a,) float64
     least   (a,) float64 what the k-th best reaches at least
     rows    (b,) int64 of the block, ascending, and higher than those of blocks before
     best_rows (a, k) int64, best_keys (a, k) float64: heaps by (key, row), written; −1 / −inf for missing
     """
     query = np.empty(vectors.shape[1], dtype=np.float64)
-    for i in range(found.shape[0]):
+    for i in range(scores.shape[0]):
         own = _read(queries, i, query)
         heap_rows, heap_keys = best_rows[i], best_keys[i]
-        for j in range(found.shape[1]):
-            most = _rounded(slope[i] * (np.float64(found[i, j]) + slack[j]) + offset[i])
+        for j in range(scores.shape[1]):
+            most = _rounded(slope[i] * (np.float64(scores[i, j]) + slack[j]) + offset[i])
             if most < least[i] or most <= heap_keys[0]:  # a tie with the worst does not replace it: its row is lower
                 continue
             key = _key(vectors, rows[j], query, own, metric)

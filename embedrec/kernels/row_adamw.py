@@ -15,12 +15,12 @@ def step_rows(weights, means, squares, rows, gradient, rate, first, second, eps)
     eps             of the root of the mean square
     """
     rate, eps = np.float32(rate), np.float32(eps)
-    kept, told, kept2, told2 = np.float32(first), np.float32(1 - first), np.float32(second), np.float32(1 - second)
+    kept, rest, kept2, told2 = np.float32(first), np.float32(1 - first), np.float32(second), np.float32(1 - second)
     d = weights.shape[1]
     for i in range(rows.shape[0]):
         row = rows[i]
         w, m, v, g = weights[row], means[row], squares[row], gradient[i]
         for k in range(d):
-            m[k] = kept * m[k] + told * g[k]
+            m[k] = kept * m[k] + rest * g[k]
             v[k] = kept2 * v[k] + told2 * g[k] * g[k]
             w[k] -= rate * m[k] / (np.sqrt(v[k]) + eps)

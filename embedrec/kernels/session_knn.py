@@ -131,11 +131,11 @@ def _gather(index, way, rows, weights, slot, session, dot, latest):  # type: ign
             density += (end - begin) / (oldest - index.postings[end - 1])
     sample = way.sample if way.sampling == NEWEST else oldest
     whole = left <= sample
-    found = before = 0
-    while left > 0 and found < sample:
-        wanted = sample - found
+    hits = before = 0
+    while left > 0 and hits < sample:
+        wanted = sample - hits
         low = np.int64(0) if whole else max(np.int64(0), oldest - 1 - np.int64(wanted / density))
-        before = found
+        before = hits
         for j in range(m):
             c, end, weight = cursor[j], index.starts[rows[j] + 1], weights[j]
             while c < end:
@@ -143,20 +143,20 @@ def _gather(index, way, rows, weights, slot, session, dot, latest):  # type: ign
                 if v < low:
                     break
                 if slot[v] < 0:
-                    slot[v] = found
-                    session[found], dot[found], latest[found] = v, weight, j
-                    found += 1
+                    slot[v] = hits
+                    session[hits], dot[hits], latest[hits] = v, weight, j
+                    hits += 1
                 else:
                     dot[slot[v]] += weight
                 c += 1
             left -= c - cursor[j]
             cursor[j] = c
         oldest = low
-        if found - before < wanted // 4:  # older sessions lie thinner
+        if hits - before < wanted // 4:  # older sessions lie thinner
             density /= 2
-    if found > sample:
-        found = _cut(slot, session, dot, latest, before, found, sample)
-    return found
+    if hits > sample:
+        hits = _cut(slot, session, dot, latest, before, hits, sample)
+    return hits
 
 
 @numba.njit(nogil=True, cache=True)
@@ -164,12 +164,12 @@ def _proposed(index, way, rows, weights, proposed, totals, session, dot, latest)
     """As `_gather`, the candidates being those of `proposed` (c,), −1 for none, that share an item with the history."""
     for j in range(rows.shape[0]):
         totals[rows[j]] = j
-    found = 0
+    hits = 0
     for i in range(proposed.shape[0]):
         v = proposed[i]
         if v < 0:
             continue
-        session[found], dot[found], latest[found] = v, 0.0, rows.shape[0]
+        session[hits], dot[hits], latest[hits] = v, 0.0, rows.shape[0]
         for e in range(index.offsets[v], index.offsets[v + 1]):
             row = index.items[e]
             if row < 0:
@@ -178,21 +178,21 @@ def _proposed(index, way, rows, weights, proposed, totals, session, dot, latest)
                 row = ~row
             if totals[row] >= 0:
                 place = np.int32(totals[row])
-                dot[found] += weights[place]
-                latest[found] = min(latest[found], place)
-        found += latest[found] < rows.shape[0]
+                dot[hits] += weights[place]
+                latest[hits] = min(latest[hits], place)
+        hits += latest[hits] < rows.shape[0]
     for j in range(rows.shape[0]):
         totals[rows[j]] = -np.inf
-    return found
+    return hits
 
 
 @numba.njit(nogil=True, cache=True)
-def _cut(slot, session, dot, latest, first, found, keep):  # type: ignore[no-untyped-def]
-    """Drop the oldest of the candidates first … found − 1 until `keep` are left in all; returns `keep`."""
-    surplus = found - keep
-    oldest = np.partition(session[first:found], surplus)[surplus]  # that stays
+def _cut(slot, session, dot, latest, first, hits, keep):  # type: ignore[no-untyped-def]
+    """Drop the oldest of the candidates first … hits − 1 until `keep` are left in all; returns `keep`."""
+    surplus = hits - keep
+    oldest = np.partition(session[first:hits], surplus)[surplus]  # that stays
     at = first
-    for i in range(first, found):
+    for i in range(first, hits):
         v = session[i]
         if v < oldest:
             slot[v] = -1
@@ -204,17 +204,17 @@ def _cut(slot, session, dot, latest, first, found, keep):  # type: ignore[no-unt
 
 
 @numba.njit(nogil=True, cache=True)
-def _sampled(index, way, rows, history, slot, session, dot, latest, found):  # type: ignore[no-untyped-def]
+def _sampled(index, way, rows, history, slot, session, dot, latest, hits):  # type: ignore[no-untyped-def]
     """Of all candidates, those of a sample that is not the newest: by shared items, or drawn at random.
 
     What is drawn depends on the seed, the history and the session, not on the other histories of a batch.
     """
-    keys = np.zeros(found, np.float64)
+    keys = np.zeros(hits, np.float64)
     if way.sampling == RANDOM:
         now = mix(np.uint64(way.seed) + STEP)
         for i in range(history.shape[0]):
             now = mix(now + STEP * (np.uint64(history[i]) + np.uint64(1)))
-        for i in range(found):
+        for i in range(hits):
             keys[i] = float(mix(now + STEP * (np.uint64(session[i]) + np.uint64(1))) >> np.uint64(24))
     else:
         sign = 1.0 if way.sampling == MOST_SHARED else -1.0
@@ -222,8 +222,8 @@ def _sampled(index, way, rows, history, slot, session, dot, latest, found):  # t
             for c in range(index.starts[rows[j]], index.starts[rows[j] + 1]):
                 keys[slot[index.postings[c]]] += sign
     chosen = np.empty(way.sample + 1, np.int64)
-    best(keys, session[:found], way.sample, chosen)
-    for i in range(found):
+    best(keys, session[:hits], way.sample, chosen)
+    for i in range(hits):
         slot[session[i]] = -1
     for i in range(way.sample):
         session[i], dot[i], latest[i] = session[chosen[i]], dot[chosen[i]], latest[chosen[i]]
@@ -269,15 +269,15 @@ def candidates(index, way, history, now, proposed, pad, rows, weights, steps, se
     """
     m = distinct(way, history, pad, rows, weights, steps)
     if proposed.shape[0] > 0:
-        found = _proposed(index, way, rows[:m], weights[:m], proposed, pad.totals, session, dot, latest)
+        hits = _proposed(index, way, rows[:m], weights[:m], proposed, pad.totals, session, dot, latest)
     else:
-        found = _gather(index, way, rows[:m], weights[:m], pad.slot, session, dot, latest)
-        if found > way.sample:
-            found = _sampled(index, way, rows[:m], history, pad.slot, session, dot, latest, found)
-        for i in range(found):
+        hits = _gather(index, way, rows[:m], weights[:m], pad.slot, session, dot, latest)
+        if hits > way.sample:
+            hits = _sampled(index, way, rows[:m], history, pad.slot, session, dot, latest, hits)
+        for i in range(hits):
             pad.slot[session[i]] = -1
-    _compare(index, way, weights[:m], now, session[:found], dot[:found])
-    return m, found
+    _compare(index, way, weights[:m], now, session[:hits], dot[:hits])
+    return m, hits
 
 
 @numba.njit(nogil=True, cache=True)
@@ -296,17 +296,17 @@ def nearest(index, way, offsets, items, now, proposed, pad, best_rows, best_scor
     k = best_rows.shape[1]
     for h in range(best_rows.shape[0]):
         history = items[offsets[h] : offsets[h + 1]]
-        asked = (history, now[h], proposed[h])
-        _, found = candidates(index, way, *asked, pad, rows, weights, steps, session, dot, latest)
+        arguments = (history, now[h], proposed[h])
+        _, hits = candidates(index, way, *arguments, pad, rows, weights, steps, session, dot, latest)
         for i in range(history.shape[0]):
             pad.marks[history[i]] = 0
         heap_rows, heap_scores = np.zeros(k, np.int64), np.full(k, -np.inf)
-        for i in range(found):
+        for i in range(hits):
             key, row = rounded(dot[i]), tie(session[i], i)
             if key > 0 and (key > heap_scores[0] or (key == heap_scores[0] and row < heap_rows[0])):
                 replace_worst(heap_rows, heap_scores, row, key)
         sort_heap(heap_rows, heap_scores)
-        for i in range(min(k, found)):
+        for i in range(min(k, hits)):
             if heap_scores[i] > 0:
                 place = heap_rows[i] & PLACE
                 best_rows[h, i], best_scores[h, i] = session[place], dot[place]

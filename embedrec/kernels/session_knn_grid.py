@@ -35,10 +35,10 @@ def stand(index, way, offsets, items, now, proposed, ends, targets, sizes, seen,
         history, wanted = items[offsets[h] : offsets[h + 1]], targets[ends[h] : ends[h + 1]]
         if history.shape[0] == 0:
             continue
-        asked = (history, now[h], proposed[h])
-        m, found = candidates(index, way, *asked, pad, rows, weights, steps, session, dot, latest)
+        arguments = (history, now[h], proposed[h])
+        m, hits = candidates(index, way, *arguments, pad, rows, weights, steps, session, dot, latest)
         filtered, last = allow(index, history, pad), history[history.shape[0] - 1]
-        count = best(dot[:found], session[:found], way.neighbours, chosen)
+        count = best(dot[:hits], session[:hits], way.neighbours, chosen)
         _order(chosen[:count], dot, session, nearer)
         for g in range(sizes.shape[0]):
             if g > 0 and sizes[g - 1] >= count:  # there are no more neighbours

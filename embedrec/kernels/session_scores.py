@@ -49,10 +49,10 @@ def answer(index, way, offsets, items, now, proposed, seen, single, pad, best_ro
         history = items[offsets[h] : offsets[h + 1]]
         if history.shape[0] == 0:
             continue
-        asked = (history, now[h], proposed[h])
-        m, found = candidates(index, way, *asked, pad, rows, weights, steps, session, dot, latest)
+        arguments = (history, now[h], proposed[h])
+        m, hits = candidates(index, way, *arguments, pad, rows, weights, steps, session, dot, latest)
         filtered = allow(index, history, pad)
-        count = best(dot[:found], session[:found], way.neighbours, chosen)
+        count = best(dot[:hits], session[:hits], way.neighbours, chosen)
         met, total, mean = add_up(index, way, chosen[:count], session, dot, latest, steps, filtered, pad)
         scale, shift = centred(way, history.shape[0], m, pad.marks.shape[0], total, mean)
         _rank(index, way, met, seen, single, history, scale, shift, pad, best_rows[h], best_scores[h])

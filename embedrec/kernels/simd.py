@@ -58,8 +58,8 @@ def _lanes(x: Any, y: Any, term: Callable[[Any, Any, Any], Any]) -> Any:
             a = builder.fpext(_load(builder, row, k, _floats, 4), _doubles)
             b = _load(builder, right.data, k, _doubles, 8)
             builder.store(builder.fadd(builder.load(total), term(builder, a, b)), total)
-        found = builder.load(total)
-        lanes = [builder.extract_element(found, ir.Constant(ir.IntType(32), lane)) for lane in range(LANES)]
+        loaded = builder.load(total)
+        lanes = [builder.extract_element(loaded, ir.Constant(ir.IntType(32), lane)) for lane in range(LANES)]
         return context.make_tuple(builder, sig.return_type, lanes)
 
     return signature, generate

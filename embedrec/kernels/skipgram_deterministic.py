@@ -9,17 +9,17 @@ from embedrec.kernels.skipgram import FILLERS, cbow, skipgram
 
 
 @numba.njit(nogil=True, cache=True)
-def touched(rows, slot, place, found, known):  # type: ignore[no-untyped-def]
+def touched(rows, slot, place, rows_out, known):  # type: ignore[no-untyped-def]
     """place[i] = where rows[i] stands among the rows found, which grow; returns how many are found.
 
     slot   (n,) int32: where a row was found, −1 for the others
-    found  rows by place, of which the first `known` are there already
+    rows_out  rows by place, of which the first `known` are there already
     """
     for i in range(rows.shape[0]):
         row = rows[i]
         if slot[row] < 0:
             slot[row] = known
-            found[known] = row
+            rows_out[known] = row
             known += 1
         place[i] = slot[row]
     return known
@@ -90,18 +90,28 @@ def lane(x, y, centre, left, right, tiles, drawn, noise, rate, negative, table, 
     for i in range(tiles[start], tiles[stop]):
         low, high = min(low, left[i]), max(high, right[i])
     kept, drawings = centre[low:high], noise[drawn[start] : drawn[stop]]
-    found = np.empty(kept.shape[0] + drawings.shape[0], np.int32)
-    here, there = np.empty(kept.shape[0], np.int32), np.empty(drawings.shape[0], np.int32)
-    v = touched(kept, slot, here, found, 0)
-    u = touched(drawings, slot, there, found, v)
+    positions = np.empty(kept.shape[0] + drawings.shape[0], np.int32)
+    kept_slots, drawn_slots = np.empty(kept.shape[0], np.int32), np.empty(drawings.shape[0], np.int32)
+    v = touched(kept, slot, kept_slots, positions, 0)
+    u = touched(drawings, slot, drawn_slots, positions, v)
     for i in range(u):
-        slot[found[i]] = -1
-    inputs, outputs = found[:v], found[:u]
+        slot[positions[i]] = -1
+    inputs, outputs = positions[:v], positions[:u]
     dx, dy = np.empty((v, x.shape[1]), np.float32), np.zeros((u + FILLERS, y.shape[1]), np.float32)
     _copy(x, inputs, dx)
     _copy(y, outputs, dy)
     span, draws = tiles[start : stop + 1] - low, drawn[start : stop + 1] - drawn[start]
-    args = (here, left[low:high] - low, right[low:high] - low, span, draws, there, rate[start:stop], negative, table)
+    args = (
+        kept_slots,
+        left[low:high] - low,
+        right[low:high] - low,
+        span,
+        draws,
+        drawn_slots,
+        rate[start:stop],
+        negative,
+        table,
+    )
     loss, pairs = skipgram(dx, dy, *args) if skip else cbow(dx, dy, *args)
     _subtract(x, inputs, dx)
     _subtract(y, outputs, dy)

@@ -37,10 +37,10 @@ def add_lists(lists, scores, weights, offsets, items, n, seen, best_rows, best_s
         if not seen:
             for e in range(offsets[h], offsets[h + 1]):
                 total[items[e]] = 0
-        found = 0
+        count = 0
         for t in range(met):
             row = touched[t]
-            touched[found], values[found] = row, total[row]
-            found += values[found] > 0
+            touched[count], values[count] = row, total[row]
+            count += values[count] > 0
             total[row] = 0
-        keep_best(touched, values, found, keys, best_rows[h], best_scores[h])
+        keep_best(touched, values, count, keys, best_rows[h], best_scores[h])

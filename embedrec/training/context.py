@@ -21,6 +21,7 @@ class TrainingContext:
     checkpoint  folder of the checkpoint that is written after every epoch; None for none
     resume      go on from that checkpoint
     processes   the processes that train together; None for this one alone
+    memory      a budget in bytes, for recipes that are `Bounded`: large arrays are kept in files, with the same result
 
     Raises SettingsError for resuming without a checkpoint.
     """
@@ -29,6 +30,7 @@ class TrainingContext:
     checkpoint: Path | None = None
     resume: bool = False
     processes: Processes | None = None
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         if self.resume and self.checkpoint is None:

@@ -20,6 +20,7 @@ from embedrec.tune.search_space import Choices, Range, Space
 from embedrec.workflows.compare import check_metrics, flat
 from embedrec.workflows.contenders import trained_now
 from embedrec.workflows.evaluate import EvaluationTask, about, ask
+from embedrec.workflows.train import TrainingOptions
 
 Method = Literal["tpe", "random"]
 _PATIENCE = 3  # epochs without improvement, for recipes without a patience of their own
@@ -166,10 +167,12 @@ class _Evaluator:
             recipe,
             self.task,
             recipe.name,
+            TrainingOptions(
+                seed=self.search.seed,
+                threads=self.threads,
+                device=self.device if in_steps(recipe) else "cpu",
+            ),
             origin="",
-            seed=self.search.seed,
-            threads=self.threads,
-            device=self.device if in_steps(recipe) else "cpu",
             report=report,
         )
         return flat(ask(self.task, trained.model, self.settings, report=self.report))

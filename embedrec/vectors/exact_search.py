@@ -57,14 +57,14 @@ def exact_keys(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, metri
     step = max(1, _GATHERED // max(1, rows.shape[1] * vectors.shape[1]))
     for start in range(0, len(rows), step):
         block = slice(start, start + step)
-        found = vectors[rows[block]].astype(np.float64)  # (b, k, d)
+        gathered = vectors[rows[block]].astype(np.float64)  # (b, k, d)
         query = queries[block, None].astype(np.float64)  # (b, 1, d)
         if metric == "l2":
-            keys[block] = 0 - _summed((found - query) ** 2)
+            keys[block] = 0 - _summed((gathered - query) ** 2)
             continue
-        products = _summed(found * query)
+        products = _summed(gathered * query)
         if metric == "cosine":
-            lengths = np.sqrt(_summed(found**2) * _summed(query**2))
+            lengths = np.sqrt(_summed(gathered**2) * _summed(query**2))
             products /= np.where(lengths > 0, lengths, 1)
         keys[block] = products
     return rounded(keys)
@@ -119,17 +119,17 @@ class Frame:
         return part if self.scale == 1 else part * np.float32(self.scale)
 
 
-def frame_of(vectors: np.ndarray, metric: Metric, some: np.ndarray | None = None) -> Frame:
+def frame_of(vectors: np.ndarray, metric: Metric, subset: np.ndarray | None = None) -> Frame:
     """The frame of vectors (n, d); of some rows (m,) of them only, where they are given."""
-    n = len(vectors) if some is None else len(some)
+    n = len(vectors) if subset is None else len(subset)
     step, centre = max(1, n // _SAMPLE), None
     if metric == "l2" and n:
-        sample = vectors[::step] if some is None else vectors[some[::step]]
+        sample = vectors[::step] if subset is None else vectors[subset[::step]]
         centre = np.median(sample, axis=0).astype(np.float32)
     frame, sizes = Frame(np.zeros(0), 1.0, centre), np.empty(n)
     for first in range(0, n, _TOGETHER):
         block = slice(first, first + _TOGETHER)
-        part = frame.ready(vectors[block] if some is None else vectors[some[block]])
+        part = frame.ready(vectors[block] if subset is None else vectors[subset[block]])
         sizes[block] = np.einsum("ij,ij->i", part, part, dtype=np.float64)
     sizes = sizes if metric == "l2" else np.sqrt(sizes)
     longest = Frame(sizes, 1.0, centre).longest
@@ -208,21 +208,21 @@ class Comparison:
         """Vectors (m, d) as they are multiplied."""
         return unit(vectors) if self.metric == "cosine" and self.divide is None else self.frame.ready(vectors)
 
-    def scores(self, vectors: np.ndarray, some: np.ndarray | None) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    def scores(self, vectors: np.ndarray, subset: np.ndarray | None) -> Iterator[tuple[slice, slice, np.ndarray]]:
         """Approximate scores by blocks: which vectors, which queries, their scores (a, b) float32."""
         n = len(self.frame.sizes)
         step = max(1, _BLOCK // max(1, min(n, _TOGETHER)))
         for first in range(0, n, _TOGETHER):
             block = slice(first, first + _TOGETHER)
-            part = self.prepared(vectors[block] if some is None else vectors[some[block]])
+            part = self.prepared(vectors[block] if subset is None else vectors[subset[block]])
             for start in range(0, len(self.queries), step):
-                here = slice(start, start + step)
-                found = self.queries[here] @ part.T
+                columns = slice(start, start + step)
+                products = self.queries[columns] @ part.T
                 if self.divide is not None:
-                    found /= self.divide[block]
+                    products /= self.divide[block]
                 if self.less is not None:
-                    found -= self.less[block]
-                yield block, here, found
+                    products -= self.less[block]
+                yield block, columns, products
 
 
 def exact_search(
@@ -231,57 +231,57 @@ def exact_search(
     k: int,
     metric: Metric,
     vocab: Vocab,
-    some: np.ndarray | None = None,
+    subset: np.ndarray | None = None,
     frame: Frame | None = None,
 ) -> TopK:
     """The k vectors with the highest scores, ties by lower row.
 
     vectors (n, d), queries (q, d) float32 → TopK (q, k)
-    some   rows (m,) int64 that may be found, ascending; all where it is None
+    subset rows (m,) int64 that may be found, ascending; all where it is None
     frame  of the vectors that may be found; None for making one
     """
     from embedrec.kernels.rescore import rescore, sort_heaps
     from embedrec.kernels.topk import empty_best
 
-    n = len(vectors) if some is None else len(some)
+    n = len(vectors) if subset is None else len(subset)
     rows, keys = np.full((len(queries), k), -1, dtype=np.int64), np.full((len(queries), k), -np.inf)
     reach, best = min(k + _SPARE, n), min(k, n)
     if reach == n:  # all are candidates
-        everything = np.broadcast_to(np.arange(n) if some is None else some, (len(queries), n))
+        everything = np.broadcast_to(np.arange(n) if subset is None else subset, (len(queries), n))
         rescore(vectors, queries, everything, _CODES[metric], rows, keys)
         return TopK(rows, keys, vocab)
-    compared = Comparison.of(queries, metric, frame_of(vectors, metric, some) if frame is None else frame)
+    compared = Comparison.of(queries, metric, frame_of(vectors, metric, subset) if frame is None else frame)
     places, approximate = empty_best(len(queries), reach)
-    _merge(compared, vectors, some, places, approximate)
+    _merge(compared, vectors, subset, places, approximate)
     sort_heaps(places, approximate)
     rest = approximate[:, -1]
-    rescore(vectors, queries, places if some is None else some[places], _CODES[metric], rows, keys)
+    rescore(vectors, queries, places if subset is None else subset[places], _CODES[metric], rows, keys)
     doubtful = np.flatnonzero(~compared.bound.sure(keys[:, best - 1], rest))
     if len(doubtful):
         rows[doubtful], keys[doubtful] = _rescanned(
-            compared.take(doubtful), vectors, queries[doubtful], some, keys[doubtful, best - 1], k
+            compared.take(doubtful), vectors, queries[doubtful], subset, keys[doubtful, best - 1], k
         )
     return TopK(rows, keys, vocab)
 
 
 def _merge(
-    compared: Comparison, vectors: np.ndarray, some: np.ndarray | None, places: np.ndarray, scores: np.ndarray
+    compared: Comparison, vectors: np.ndarray, subset: np.ndarray | None, places: np.ndarray, scores: np.ndarray
 ) -> None:
     """Write the best places among what may be found (q, c) and their approximate scores (q, c), heaps."""
     from embedrec.kernels.topk import merge_best
 
     merging: list[Future[None]] = []
     with ThreadPoolExecutor(1) as beside:  # finds the best of one block while the next is multiplied
-        for block, here, found in compared.scores(vectors, some):
+        for block, columns, part_scores in compared.scores(vectors, subset):
             while merging:
                 merging.pop().result()
-            merging.append(beside.submit(merge_best, found, block.start, places[here], scores[here]))
+            merging.append(beside.submit(merge_best, part_scores, block.start, places[columns], scores[columns]))
         while merging:
             merging.pop().result()
 
 
 def _rescanned(
-    compared: Comparison, vectors: np.ndarray, queries: np.ndarray, some: np.ndarray | None, least: np.ndarray, k: int
+    compared: Comparison, vectors: np.ndarray, queries: np.ndarray, subset: np.ndarray | None, least: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k best rows (q, k) and their keys (q, k), where every vector that may be among them is scored in float64.
 
@@ -290,11 +290,11 @@ def _rescanned(
     from embedrec.kernels.rescore import rescan, sort_heaps
 
     rows, keys = np.full((len(queries), k), -1, dtype=np.int64), np.full((len(queries), k), -np.inf)
-    everything, bound = np.arange(len(vectors)) if some is None else some, compared.bound
-    for block, here, found in compared.scores(vectors, some):
+    everything, bound = np.arange(len(vectors)) if subset is None else subset, compared.bound
+    for block, columns, scores in compared.scores(vectors, subset):
         rescan(
-            found, bound.slack[block], bound.slope[here, 0], bound.offset[here, 0], least[here],
-            vectors, everything[block], queries[here], _CODES[compared.metric], rows[here], keys[here],
+            scores, bound.slack[block], bound.slope[columns, 0], bound.offset[columns, 0], least[columns],
+            vectors, everything[block], queries[columns], _CODES[compared.metric], rows[columns], keys[columns],
         )  # fmt: skip
     sort_heaps(rows, keys)
     return rows, keys

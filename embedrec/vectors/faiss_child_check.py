@@ -87,7 +87,7 @@ def _try_elsewhere(script: str, path: Path, what: str) -> None:
     if done.returncode < 0:
         raise DataError(f"{path.name} crashed the process that tried to {what} it")
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise DataError(
-            f"FAISS cannot {what.partition(' ')[0]} {path.name}: {said[-1] if said else 'it does not say why'}"
+            f"FAISS cannot {what.partition(' ')[0]} {path.name}: {lines[-1] if lines else 'it does not say why'}"
         )

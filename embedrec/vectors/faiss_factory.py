@@ -106,10 +106,10 @@ def train(
                 "else; allow more, or name fewer cells, such as --type IVF1024,Flat"
             )
         enough = most
-    some = np.random.default_rng(seed).choice(n, enough, replace=False) if enough < n else np.arange(n)
+    sample = np.random.default_rng(seed).choice(n, enough, replace=False) if enough < n else np.arange(n)
     try:
         lent = _settle(index, seed)
-        _train(index, _gathered(vectors, np.sort(some), index.d), centroids)
+        _train(index, _gathered(vectors, np.sort(sample), index.d), centroids)
         for transform, _ in lent:
             transform.pq = None
     except RuntimeError as e:
@@ -123,10 +123,10 @@ def map_index(path: Path) -> Any:
 
 def _gathered(vectors: Callable[[Any], np.ndarray], rows: np.ndarray, d: int) -> np.ndarray:
     """Vectors of rows (m,) as one array (m, d), which alone is held."""
-    some = np.empty((len(rows), d), dtype=np.float32)
+    gathered = np.empty((len(rows), d), dtype=np.float32)
     for start in range(0, len(rows), ADD):
-        some[start : start + ADD] = vectors(rows[start : start + ADD])
-    return some
+        gathered[start : start + ADD] = vectors(rows[start : start + ADD])
+    return gathered
 
 
 def centroids_of(index: Any) -> np.ndarray | None:

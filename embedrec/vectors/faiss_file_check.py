@@ -176,19 +176,19 @@ class _Walk:
     def cells_product(self, d: int, ntotal: int) -> None:
         nlist = self.cells(d, ntotal)
         self.switch()
-        said = self.number("<u8")
+        given = self.number("<u8")
         size, _, _ = self.product_quantizer(d)
-        self.must(said == size, "codes are of another size")
+        self.must(given == size, "codes are of another size")
         self.lists(nlist, ntotal, size)
 
     def cells_fast(self, d: int, ntotal: int) -> None:
         nlist = self.cells(d, ntotal)
         self.switch()
-        said, together, parts = self.number("<u8"), self.number("<i4"), self.number("<u8")
+        given, together, parts = self.number("<u8"), self.number("<i4"), self.number("<u8")
         way, queries = self.number("<i4"), self.number("<u8")
         self.must(way == queries == 0, "it is searched in a way that is not used here")
         size, m, bits = self.product_quantizer(d)
-        self.must(said == size and bits == 4, "codes are of another size")
+        self.must(given == size and bits == 4, "codes are of another size")
         self.must(together == _BLOCK and parts == m + m % 2, "blocks of fast scan are of another size")
         self.blocks(nlist, ntotal, _BLOCK * parts // 2)
 
@@ -214,8 +214,8 @@ class _Walk:
         for level in range(1, int(levels.max(initial=0))):  # on a level there must be links to it only
             nodes = np.flatnonzero(levels > level)
             place = offsets[nodes].astype(np.int64)[:, None] + np.arange(until[level], until[level + 1])
-            there = links[place]
-            self.must((there < 0) | (levels[np.maximum(there, 0)] > level), "links lead to no vector of their level")
+            linked = links[place]
+            self.must((linked < 0) | (levels[np.maximum(linked, 0)] > level), "links lead to no vector of their level")
         held = self.index()
         self.must((held.d, held.ntotal) == (d, ntotal), f"a graph of {ntotal} vectors keeps {held.ntotal}")
         self.must(held.kind in ("IxFI", "IxF2", "IxSQ", "IxPq"), "vectors of a graph are kept in another index")
@@ -244,16 +244,16 @@ class _Walk:
             raise UnknownTypeError(f"scalar quantiser {kind}")
         self.array("<i4", 1)
         self.array("<f4", 1)
-        said, size = self.number("<u8"), self.number("<u8")
+        code_size, size = self.number("<u8"), self.number("<u8")
         expected = faiss.ScalarQuantizer(d, kind).code_size
-        self.must(said == d and size == expected, "codes of scalars are of another size")
+        self.must(code_size == d and size == expected, "codes of scalars are of another size")
         self.vector("<f4", 2 if kind in _UNIFORM else _RANGES[kind] * d)
         return int(expected)
 
     def product_quantizer(self, d: int) -> tuple[int, int, int]:
         """Bytes of a code, parts, and bits of each."""
-        said, m, bits = self.number("<u8"), self.number("<u8"), self.number("<u8")
-        self.must(said == d and 0 < m <= d and d % m == 0 and 0 < bits <= 16, f"{d} dimensions in {m} parts cannot be")
+        dim, m, bits = self.number("<u8"), self.number("<u8"), self.number("<u8")
+        self.must(dim == d and 0 < m <= d and d % m == 0 and 0 < bits <= 16, f"{d} dimensions in {m} parts cannot be")
         self.vector("<f4", d << bits)
         return -(-m * bits // 8), m, bits
 
@@ -275,31 +275,31 @@ class _Walk:
             self.must(np.diff(pairs[::2].astype(np.int64)) > 0, "a cell is said twice")
             sizes[pairs[::2].astype(np.int64)] = pairs[1::2]
         self.must(sizes <= ntotal, "a cell holds more than all")
-        found = []
+        lists = []
         for held in sizes.astype(np.int64)[sizes > 0].tolist():
             self.array("u1", held * size)
-            found.append(self.array("<i8", held))
-        self.check_labels(found, ntotal)
+            lists.append(self.array("<i8", held))
+        self.check_labels(lists, ntotal)
 
     def blocks(self, nlist: int, ntotal: int, block: int) -> None:
         """The same in blocks, as fast scan keeps them."""
         self.must(self.letters() == "ilbl", "cells are kept in a way that is not used here")
         self.must(self.number("<u8") == nlist and self.number("<u8") == _NO_SIZE, "cells are of another number or size")
         self.must(self.number("<u8") == _BLOCK and self.number("<u8") == block, "blocks are of another size")
-        found = []
+        blocks = []
         for _ in range(nlist):
             ids = self.vector("<i8")
             self.vector("u1", -(-len(ids) // _BLOCK) * block)
-            found.append(ids)
-        self.check_labels(found, ntotal)
+            blocks.append(ids)
+        self.check_labels(blocks, ntotal)
 
-    def check_labels(self, found: list[np.ndarray], ntotal: int) -> None:
+    def check_labels(self, parts: list[np.ndarray], ntotal: int) -> None:
         """Labels in cells: as many as vectors, each once."""
         most = ntotal if self.labels is None else self.labels
-        there = sum(map(len, found))
-        self.must(there == ntotal, f"{there} of {ntotal} vectors are in cells")
+        total = sum(map(len, parts))
+        self.must(total == ntotal, f"{total} of {ntotal} vectors are in cells")
         times = np.zeros(most, dtype=bool)
-        for labels in found:  # one after the other, so that they stay in the file
+        for labels in parts:  # one after the other, so that they stay in the file
             self.must((labels >= 0) & (labels < most), "vectors in cells have labels that there are not")
             times[labels] = True
         self.must(times.sum() == ntotal, "a label stands twice in cells")

@@ -128,18 +128,18 @@ def load_vectors(
     if not path.is_file():
         raise DataError(f"no file {path}; check the path")
     if kind == "npy" or kind in RECORDS:
-        vocab, vectors, said = _load_npy(path, room) if kind == "npy" else _load_records(path, kind, room)
+        vocab, vectors, metric_text = _load_npy(path, room) if kind == "npy" else _load_records(path, kind, room)
     else:
-        vocab, vectors, said = _LOAD_WORDS[kind](path, report) if kind in _LOAD_WORDS else _LOAD[kind](path)
+        vocab, vectors, metric_text = _LOAD_WORDS[kind](path, report) if kind in _LOAD_WORDS else _LOAD[kind](path)
     meta = None if kind in _WITH_METRIC else load_meta(path)
     if meta is not None:
         check_meta(meta, path, *vectors.shape)
-        said, percent = meta.metric, percent or meta.ids == "percent-encoded"
+        metric_text, percent = meta.metric, percent or meta.ids == "percent-encoded"
     if percent:
         vocab = Vocab(as_ids(decoded(vocab.ids.tolist())), vocab.names, vocab.counts)
-    source = "given" if metric is not None else "assumed" if said is None else "file"
+    source = "given" if metric is not None else "assumed" if metric_text is None else "file"
     about = {"file": path.name, "format": kind, "metric_from": source}
-    return Embeddings(vectors, vocab, metric or said or "cosine", about)
+    return Embeddings(vectors, vocab, metric or metric_text or "cosine", about)
 
 
 def words_of(vocab: Vocab, whitespace: Whitespace) -> np.ndarray:
@@ -180,7 +180,7 @@ def _binary_lines(words: np.ndarray, vectors: np.ndarray) -> bytes:
 def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric | None]:
     words: list[str] = []
     rows: list[np.ndarray] = []
-    said: tuple[int, int] | None = None
+    header: tuple[int, int] | None = None
     with (
         decoding(lambda why: DataError(f"{path} is no word2vec text file ({why}); name its format with --format")),
         path.open(encoding="utf-8-sig", newline="\n") as f,
@@ -188,22 +188,22 @@ def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric | 
         for number, line in enumerate(f, start=1):
             word, *numbers = line.rstrip("\r\n").rstrip(" ").split(" ")
             if number == 1 and len(numbers) == 1 and word.isdigit() and numbers[0].isdigit():
-                said = (int(word), int(numbers[0]))
+                header = (int(word), int(numbers[0]))
                 continue
             with np.errstate(over="ignore"):
                 vector = np.array(numbers, dtype=np.float32)
-            d = said[1] if said else len(rows[0]) if rows else len(vector)
+            d = header[1] if header else len(rows[0]) if rows else len(vector)
             if len(vector) != d or not d:
                 raise DataError(f"{path}, line {number}: {len(vector)} numbers where {d} are due; repair the file")
             words.append(word)
             rows.append(vector)
-            if said and not len(rows) % _BLOCK:
-                report("progress", done=len(rows), total=said[0], unit="vectors")
+            if header and not len(rows) % _BLOCK:
+                report("progress", done=len(rows), total=header[0], unit="vectors")
     if not rows:
         raise DataError(f"{path} holds no vectors")
-    if said and said[0] != len(rows):
+    if header and header[0] != len(rows):
         raise DataError(
-            f"{path} says {said[0]} vectors and holds {len(rows)}; it is cut off or was put together wrongly"
+            f"{path} says {header[0]} vectors and holds {len(rows)}; it is cut off or was put together wrongly"
         )
     return Vocab(np.array(words, dtype=object)), np.stack(rows), None
 
@@ -266,8 +266,8 @@ def _load_ids(path: Path) -> Ids:
 
 def _load_records(path: Path, kind: Format, room: MemoryBudget) -> tuple[Vocab, np.ndarray, Metric | None]:
     vectors = read_records(path, kind, room)
-    there = ids_file(path).is_file()  # collections of vectors to measure with come without
-    ids = _load_ids(path) if there else np.arange(len(vectors))
+    has_ids = ids_file(path).is_file()  # collections of vectors to measure with come without
+    ids = _load_ids(path) if has_ids else np.arange(len(vectors))
     if len(ids) != len(vectors):
         raise DataError(f"{path} holds {len(vectors)} vectors, but {ids_file(path)} {len(ids)} ids; one a line is due")
     return Vocab(ids), vectors, None
@@ -376,9 +376,9 @@ def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric | None]:
         flat = pc.list_flatten(lists).cast(pa.float32(), safe=False).to_numpy()
         names = from_arrow(table["name"].cast(pa.string()).fill_null("")) if "name" in table.column_names else None
         counts = from_arrow(table["count"].cast(pa.int64()).fill_null(0)) if "count" in table.column_names else None
-    said = (table.schema.metadata or {}).get(b"metric", b"").decode(errors="replace")
+    metric_text = (table.schema.metadata or {}).get(b"metric", b"").decode(errors="replace")
     vocab = Vocab(as_ids(ids), names, counts)
-    return vocab, flat.reshape(len(ids), -1), said if said in METRICS else None
+    return vocab, flat.reshape(len(ids), -1), metric_text if metric_text in METRICS else None
 
 
 def _is_other_list(kind: object) -> bool:

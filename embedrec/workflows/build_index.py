@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,90 +30,107 @@ from embedrec.workflows.lineage import origin, provenance
 Indexed = Literal["items", "answers", "sessions"]
 
 
+@dataclass(frozen=True)
+class IndexSettings:
+    """What is indexed of a model, and how.
+
+    kind        an index type, a FAISS factory string, or "auto"
+    of          "items", "answers" (the items that histories are compared with), or "sessions"
+    weights     of the events in session vectors; None uses those of the model's queries
+    popularity  the popularity exponent, see `VectorModel.scale_norms`
+    metric      "cosine", "dot" or "l2" instead of the model's own
+    search      default settings of searches; open ones are tuned
+    target      what the index must reach, see `autotune.tune_index`
+    device      where k-means runs: "cpu", or "cuda" for a GPU
+    memory      a budget in bytes; cells of a larger index are written to disk
+    """
+
+    kind: str = "auto"
+    of: Indexed = "items"
+    weights: Weights | None = None
+    popularity: float | None = None
+    metric: Metric | None = None
+    search: SearchSettings = AS_BUILT
+    target: SearchTarget | None = None
+    device: str = "cpu"
+    seed: int = 0
+    memory: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and self.of != "sessions":
+            raise SettingsError(f"--set weighs events of session vectors, but {self.of} are indexed; leave --set out")
+        if self.popularity is not None and (self.of == "sessions" or self.metric is not None):
+            raise SettingsError(
+                "--popularity applies to items and sets the metric; leave --of sessions or --metric out"
+            )
+        if self.metric is not None and self.of == "answers":
+            raise SettingsError("--of answers uses the metric of the model; leave --metric out")
+
+
 def build_index_artifact(
     source: Artifact,
     folder: Path,
-    kind: str,
+    settings: IndexSettings,
     *,
-    of: Indexed = "items",
     sessions: Artifact | None = None,
-    weights: Weights | None = None,
-    popularity: float | None = None,
     features: Features | None = None,
-    settings: SearchSettings = AS_BUILT,
-    promise: SearchTarget | None = None,
-    metric: Metric | None = None,
-    device: str = "cpu",
-    seed: int = 0,
-    memory: int | None = None,
     report: Report = quiet,
 ) -> Artifact:
     """Build an index of a model artifact's vectors, measure it, and write the index artifact `folder`.
 
-    of          its items; its answers, which histories are asked about; or sessions
-    sessions    the sessions to index; of="answers": those whose histories are asked to measure it, else items are
-    weights     what events count in those vectors, if not as in the model's queries
-    popularity  how much of an item's norm counts, see `VectorModel.scale_norms`
-    features    what is known of its items, which goes along
-    settings    of searches that say nothing else; what it leaves open is tuned
-    promise     what must hold of it, see `tuner.tuned`
-    metric      "cosine", "dot" or "l2" instead of the model's own
-    device      where cells are sought: "cpu", or "cuda" for a GPU
-    memory      a budget in bytes, under which cells of an index that does not fit are written to disk
-    """
-    from dataclasses import replace
+    sessions  the sessions to index; with of="answers", those whose histories are the queries that measure it, else
+              items are
+    features  item features to store with the index
 
+    Raises SettingsError for settings that the model or its vectors do not support.
+    """
     from embedrec.index.build import build_index
     from embedrec.index.build_settings import BuildSettings
     from embedrec.index.measure import SAMPLE_SIZE
     from embedrec.index.serialization import save_index
 
     artifacts.check_place(folder)
-    MemoryBudget(memory)  # a budget that is too small is refused before anything is read
-    if weights is not None and of != "sessions":
-        raise SettingsError(f"settings are of the vectors of sessions, but {of} are indexed; leave --set out")
-    if popularity is not None and (of == "sessions" or metric is not None):
-        raise SettingsError("popularity is of items, and sets the metric; leave --of sessions or --metric out")
-    if metric is not None and of == "answers":
-        raise SettingsError("answers are compared as their model does; leave --metric out")
+    MemoryBudget(settings.memory)  # a budget that is too small is rejected before anything is read
     model = load_vector_model(source)
-    if popularity is not None:
-        model = model.scale_norms(popularity)
-    if weights is not None:
-        model = model.weighted(weights)
-    embeddings = model.answers if of == "answers" else model.embeddings
-    asked: Sequence[np.ndarray | None] = None, None
+    if settings.popularity is not None:
+        model = model.scale_norms(settings.popularity)
+    if settings.weights is not None:
+        model = model.weighted(settings.weights)
+    embeddings = model.answers if settings.of == "answers" else model.embeddings
+    samples: Sequence[np.ndarray | None] = None, None
     if sessions is not None:
         loaded = Sessions.load(sessions)
-        if of == "sessions":
+        if settings.of == "sessions":
             embeddings = model.encode(loaded)
         else:
-            some = [some_queries(model, loaded, SAMPLE_SIZE, seed=number) for number in (seed, seed + 1)]
-            asked = [queries if len(queries) else None for queries in some]
-    if metric is not None:
-        embeddings = replace(embeddings, metric=metric)
-    about: dict[str, Any] = {"type": kind, "of": of, "indexed": provenance(source), **origin(source), "seed": seed}
+            seeds = settings.seed, settings.seed + 1
+            drawn = [some_queries(model, loaded, SAMPLE_SIZE, seed=seed) for seed in seeds]
+            samples = [queries if len(queries) else None for queries in drawn]
+    if settings.metric is not None:
+        embeddings = replace(embeddings, metric=settings.metric)
+    about: dict[str, Any] = {"type": settings.kind, "of": settings.of, "indexed": provenance(source), **origin(source)}
+    about["seed"] = settings.seed
     if sessions is not None:
         about["sessions"] = provenance(sessions)
-    if weights is not None:
-        about["weights"] = settings_of(weights)
-    if popularity is not None:
-        about["popularity"] = popularity
-    with _room(memory, folder) as room:
+    if settings.weights is not None:
+        about["weights"] = settings_of(settings.weights)
+    if settings.popularity is not None:
+        about["popularity"] = settings.popularity
+    with _budget(settings.memory, folder) as budget:
         built = build_index(
             embeddings,
-            kind,
-            BuildSettings(search=settings, target=promise, device=device, seed=seed, memory=room),
-            queries=asked[0],
+            settings.kind,
+            BuildSettings(settings.search, settings.target, settings.device, settings.seed, budget),
+            queries=samples[0],
             report=report,
         )
-        save_index(built, folder, about, queries=asked[1], features=features)
+        save_index(built, folder, about, queries=samples[1], features=features)
     return artifacts.read(folder, "index")
 
 
 @contextmanager
-def _room(memory: int | None, folder: Path) -> Iterator[MemoryBudget]:
-    """Room in memory, or under a budget in a folder beside `folder` that goes when the block ends."""
+def _budget(memory: int | None, folder: Path) -> Iterator[MemoryBudget]:
+    """A budget; its files are in a temporary folder beside `folder`."""
     if memory is None:
         yield IN_MEMORY
     else:
@@ -121,6 +139,6 @@ def _room(memory: int | None, folder: Path) -> Iterator[MemoryBudget]:
 
 
 def index_name(model: str, kind: str, of: str) -> str:
-    """What an index of a model is called where nobody names it: "word2vec-ivf", "gru4rec-answers-ivf"."""
+    """The default name of an index: "word2vec-ivf", "gru4rec-answers-ivf"."""
     plain = "".join(c if c.isalnum() else "-" for c in kind.lower()).strip("-")
     return f"{model}{'' if of == 'items' else f'-{of}'}-{plain}"

@@ -94,11 +94,11 @@ def recorded(done: Judged, shown: Sequence[str], train: Sessions) -> dict[str, A
     by_length    model → the table by length of the history; by_popularity likewise
     """
     rows = [{k: v for k, v in numbers(row).items() if not k.endswith("seconds")} for row in ranked(done, shown)]
-    said: dict[str, Any] = {"rows": rows, "metrics": {name: flat(result) for name, (_, result) in done.items()}}
+    record: dict[str, Any] = {"rows": rows, "metrics": {name: flat(result) for name, (_, result) in done.items()}}
     for by in ("length", "popularity"):
         lines = {name: breakdown(by, result, train) for name, (_, result) in done.items()}
-        said[f"by_{by}"] = {name: [numbers(line) for line in of_model] for name, of_model in lines.items()}
-    return said
+        record[f"by_{by}"] = {name: [numbers(line) for line in of_model] for name, of_model in lines.items()}
+    return record
 
 
 def spent(contender: EvaluatedModel, result: Evaluation) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import perf_counter
 
 from embedrec.data.vocab import Vocab
@@ -23,7 +22,7 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.training.context import TrainingContext
 from embedrec.workflows.evaluate import EvaluationTask, ask
-from embedrec.workflows.train import recipe_of
+from embedrec.workflows.train import DEFAULTS, TrainingOptions, recipe_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +45,8 @@ def evaluated_model(
     workspace: Workspace,
     name: str,
     trial: EvaluationTask,
+    options: TrainingOptions = DEFAULTS,
     *,
-    config: Path | None = None,
-    pairs: Iterable[str] = (),
-    seed: int = 0,
-    threads: int = 1,
-    device: str = "cpu",
     report: Report = quiet,
 ) -> EvaluatedModel:
     """The model of that name, trained on the training part and nothing else.
@@ -61,7 +56,7 @@ def evaluated_model(
     they have seen is not known.
     """
     trained = workspace.named("model", name)
-    pairs = list(pairs)
+    config, pairs = options.config, options.pairs
     if trained is not None:
         recipe = trained.about["recipe"]
         if recipe not in MODELS:
@@ -72,31 +67,29 @@ def evaluated_model(
         if trial.whole and same and fresh and not pairs and config is None:
             model = _asked_as(trial, load_model(trained))
             if isinstance(model, SessionKnnModel):  # what was saved does not say how many threads there are now
-                model = model.with_threads(threads)
+                model = model.with_threads(options.threads)
             return EvaluatedModel(name, model, None, "trained before, on the training part")
         settings = recipe_of(settings_class(recipe), config, pairs, trained.about["settings"])
         origin = "its settings, trained now on the training part"
     else:
         settings = recipe_of(recipe_class(name), config, pairs)
         origin = "trained now on the training part"
-    return trained_now(settings, trial, name, origin=origin, seed=seed, threads=threads, device=device, report=report)
+    return trained_now(settings, trial, name, options, origin=origin, report=report)
 
 
 def trained_now(
     recipe: Recipe,
     trial: EvaluationTask,
     name: str,
+    options: TrainingOptions,
     *,
     origin: str,
-    seed: int = 0,
-    threads: int = 1,
-    device: str = "cpu",
     report: Report = quiet,
 ) -> EvaluatedModel:
     """A recipe, trained on the training part."""
     started = perf_counter()
-    run = TrainingContext(device_of(recipe, device, report))
-    model = fitted(recipe, trial.train, seed=seed, threads=threads, report=report, run=run)
+    run = TrainingContext(device_of(recipe, options.device, report))
+    model = fitted(recipe, trial.train, seed=options.seed, threads=options.threads, report=report, run=run)
     return EvaluatedModel(name, _asked_as(trial, model), perf_counter() - started, origin)
 
 

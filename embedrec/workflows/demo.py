@@ -26,7 +26,7 @@ from embedrec.splitting.test_cases import next_items
 from embedrec.storage.artifacts import read
 from embedrec.storage.atomic import atomic_file
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.build_index import build_index_artifact
+from embedrec.workflows.build_index import IndexSettings, build_index_artifact
 from embedrec.workflows.lineage import counts, provenance
 from embedrec.workflows.prepare import prepare_sessions
 from embedrec.workflows.train import train_model
@@ -100,18 +100,23 @@ def walk(
 
     known = split.train.item_features
     indexed = build_index_artifact(
-        trained, workspace.folder("index", "word2vec-ivf"), "ivf", features=known, seed=seed, report=report
+        trained,
+        workspace.folder("index", "word2vec-ivf"),
+        IndexSettings("ivf", seed=seed),
+        features=known,
+        report=report,
     )
-    index, facts = load_index(indexed), indexed.about["facts"]
-    yield f"  indexed   {index.spec}, recall@20 {facts['recall@20']:.3f}, {facts['query_ms_p50']:.2f} ms a query"
+    index, measurements = load_index(indexed), indexed.about["facts"]
+    recall, milliseconds = measurements["recall@20"], measurements["query_ms_p50"]
+    yield f"  indexed   {index.spec}, recall@20 {recall:.3f}, {milliseconds:.2f} ms a query"
     yield ""
 
     rows = find_items(index.vocab, source.known)
-    found = index.neighbours(rows, _SHOWN)
+    neighbours = index.neighbours(rows, _SHOWN)
     for q, row in enumerate(rows.tolist()):
         name = index.vocab.name(row)
         yield f"similar to {name}{source.label(name)}"
-        for near, score in zip(found.rows[q].tolist(), found.scores[q].tolist(), strict=True):
+        for near, score in zip(neighbours.rows[q].tolist(), neighbours.scores[q].tolist(), strict=True):
             name = index.vocab.name(near)
             yield f"  {score:.3f}  {name}{source.label(name)}"
     yield ""

@@ -98,9 +98,9 @@ def open_trial(
         rule = _usual(train, protocol) if split is None else rule_of(split)
         (train, test), checked = split_sessions(rule, train, seed=seed)
     else:
-        said = source.about.get("split", {})
-        if said.get("rule") in SPLITS:
-            rule = build(SPLITS[said["rule"]], said["settings"], given=str(source.folder))  # type: ignore[arg-type]
+        split_about = source.about.get("split", {})
+        if split_about.get("rule") in SPLITS:
+            rule = build(SPLITS[split_about["rule"]], split_about["settings"], given=str(source.folder))  # type: ignore[arg-type]
         checked = check_leaks(train, test, in_time=isinstance(rule, Time | WarmTime))
     words = "given" if rule is None else in_words(rule)
     if valid:
@@ -125,15 +125,15 @@ def labels_of(trial: EvaluationTask, text: str) -> Any:
 
     vocab = trial.train.vocab
     features = trial.train.item_features
-    there = [] if features is None else list(features.lists)
-    if features is not None and text in there:
-        found = features.aligned(vocab).lists[text]
+    available = [] if features is None else list(features.lists)
+    if features is not None and text in available:
+        lists = features.aligned(vocab).lists[text]
     elif Path(text).is_file():
-        found = read_labels(Path(text), vocab)
+        lists = read_labels(Path(text), vocab)
     else:
-        hint = f"; its items have the lists {', '.join(there)}" if there else "; its items have no lists"
+        hint = f"; its items have the lists {', '.join(available)}" if available else "; its items have no lists"
         raise SettingsError(f"{text!r} is neither a file nor a list of the items of {trial.source.name}{hint}")
-    codes = sp.csr_array((np.ones(len(found.codes)), found.codes, found.offsets), (len(vocab), len(found.names)))
+    codes = sp.csr_array((np.ones(len(lists.codes)), lists.codes, lists.offsets), (len(vocab), len(lists.names)))
     codes.sum_duplicates()
     codes.data[:] = 1
     return codes

@@ -28,7 +28,7 @@ from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.workflows.lineage import filter_items, item_features, provenance, training_sessions
 from embedrec.workflows.neighbours import open_session_neighbours
-from embedrec.workflows.recommend import open_recommender
+from embedrec.workflows.recommend import Recommender
 from embedrec.workflows.similar import find_item_source, open_item_neighbours
 
 _TOLD = ("recipe", "spec", "metric", "settings", "facts")  # of a manifest
@@ -102,10 +102,10 @@ def exportable_sessions(
 
     def vectors() -> Embeddings:
         source = next(a for a in past.used if a.kind == "model")
-        found = load_model(source)
-        if not isinstance(found, VectorModel):
+        loaded = load_model(source)
+        if not isinstance(loaded, VectorModel):
             raise _no_vectors(source)
-        return found.encode(sessions)
+        return loaded.encode(sessions)
 
     def nothing() -> NoReturn:
         raise SettingsError("sessions have no features; leave --cap out")
@@ -117,8 +117,7 @@ def exportable_sessions(
 
 def exportable_recommendations(
     workspace: Workspace,
-    model: str | None,
-    index: str | None,
+    opened: Recommender,
     histories: Path,
     settings: SearchSettings = AS_BUILT,
     *,
@@ -127,18 +126,18 @@ def exportable_recommendations(
     attributes: Path | None = None,
     allowed: ItemFilter | None = None,
 ) -> Exportable:
-    """What a model recommends for each history of a file; arguments as of `open_recommender`.
+    """What a model recommends for each history of a file.
 
+    opened        the model, from `open_recommender` with these settings and popularity
     histories     a table of a session (or user), an item, and a time or position where known, see `Table`
     exclude_seen  whether items of the history are left out
     allowed       which items may be recommended
 
     Raises DataError for files that cannot be read.
     """
-    opened = open_recommender(workspace, model, index, settings, popularity=popularity)
-    source, found = opened.source, opened.model
+    source, used_model = opened.source, opened.model
     given = sessionize(Table().read([histories], ReadSettings()))
-    vocab = found.vocab
+    vocab = used_model.vocab
     known = _known(given, vocab)
     if not len(known.items):
         raise DataError(f"{histories} names no item that model {source.name} knows; check its column of items")
@@ -146,18 +145,18 @@ def exportable_recommendations(
     mask, messages = filter_items(allowed, vocab, features)
 
     def best(rows: np.ndarray, k: int) -> TopK:
-        return recommended(found, known.take(rows), k, exclude_seen=exclude_seen, allowed=mask)
+        return recommended(used_model, known.take(rows), k, exclude_seen=exclude_seen, allowed=mask)
 
     def trained() -> Sessions:
         return Sessions.load(training_sessions(workspace, source))
 
     def vectors() -> Embeddings:
-        if not isinstance(found, VectorModel):
+        if not isinstance(used_model, VectorModel):
             raise _no_vectors(source)
-        return found.encode(known)
+        return used_model.encode(known)
 
     answers = ResultLists(Vocab(given.ids), vocab, best, len(vocab), ("history", "item"))
-    items = found.embeddings if isinstance(found, VectorModel) else None
+    items = used_model.embeddings if isinstance(used_model, VectorModel) else None
     none = Sessions(np.zeros(len(given) + 1, np.int64), np.zeros(0, np.int32), vocab, given.ids)
     material = PolicyInputs(vocab, trained, features, items, known if exclude_seen else none, mask)
     about = _about("recommendations", opened.used, settings, attributes)
@@ -197,9 +196,9 @@ def _about(
     """What tells lists from others: artifacts with their measured recall, settings of the search, and a table."""
     sources = []
     for artifact in used:
-        said = {"kind": artifact.kind, **provenance(artifact)}
-        said |= {key: artifact.about[key] for key in _TOLD if key in artifact.about}
-        sources.append(said)
+        described = {"kind": artifact.kind, **provenance(artifact)}
+        described |= {key: artifact.about[key] for key in _TOLD if key in artifact.about}
+        sources.append(described)
     return {"of": of, "sources": sources, "search": settings.numbers(), "attributes": _table(attributes)}
 
 

@@ -119,8 +119,8 @@ def _counts(sessions: Sessions, vocab: Vocab) -> np.ndarray:
 
 
 def _model_of(workspace: Workspace, index: Artifact) -> Artifact | None:
-    said = index.about.get("indexed")
+    indexed = index.about.get("indexed")
     try:
-        return workspace.find("model", said["name"]) if isinstance(said, dict) and "name" in said else None
+        return workspace.find("model", indexed["name"]) if isinstance(indexed, dict) and "name" in indexed else None
     except EmbedrecError:  # an index serves without its model
         return None

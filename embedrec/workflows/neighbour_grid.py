@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from embedrec.splitting.subsessions import sub_sessions
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.contenders import check_names, check_session_knn, evaluated_model
 from embedrec.workflows.evaluate import EvaluationTask, about
+from embedrec.workflows.train import DEFAULTS, TrainingOptions
 
 _PARTS = ".parts"  # in the folder of grids
 
@@ -31,56 +32,60 @@ def check_sweep(workspace: Workspace, name: str, protocol: str | None) -> None:
     check_session_knn(workspace, name)
 
 
-def sweep(
+@dataclass(frozen=True)
+class GridSettings:
+    """The rows of a grid.
+
+    sizes     numbers of neighbours, ascending
+    expanded  whether the model is trained on all sub-sessions, or on sessions as they are
+    """
+
+    sizes: Sequence[int]
+    expanded: bool = True
+
+
+def evaluate_neighbour_grid(
     workspace: Workspace,
     name: str,
     trial: EvaluationTask,
     terms: EvaluationSettings,
-    sizes: Sequence[int],
-    place: Path,
+    settings: GridSettings,
+    folder: Path,
+    options: TrainingOptions = DEFAULTS,
     *,
-    expanded: bool = True,
-    config: Path | None = None,
-    pairs: Iterable[str] = (),
-    seed: int = 0,
-    threads: int = 1,
     report: Report = quiet,
 ) -> tuple[Grid, dict[str, Any]]:
-    """The grid of a session kNN, written as the artifact `place`, and what is known of it.
+    """Evaluate a session kNN with several numbers of neighbours; write and return the grid, and its description.
 
-    name      of a trained model or a recipe; it is trained now, on the training part
-    sizes     numbers of neighbours, ascending
-    expanded  whether it is trained on all sub-sessions, or on sessions as they are
-    report    also "expanded" (sessions, rows, events), "model" (origin), and "resumed" (done, total)
+    name    of a trained model or a recipe; it is trained now, on the training part
+    report  also "expanded" (sessions, rows, events), "model" (origin), and "resumed" (done, total)
 
-    Finished parts are kept in `grids/.parts` of the workspace until the table is written.
+    Finished parts are kept in `grids/.parts` of the workspace until the grid is written.
     """
+    sizes, expanded = settings.sizes, settings.expanded
     rows = sub_sessions(trial.train) if expanded else trial.train
     if expanded:
         report("expanded", sessions=len(trial.train), rows=len(rows), events=len(rows.items))
-    asked = evaluated_model(
+    trained = evaluated_model(
         workspace,
         name,
         replace(trial, train=rows, whole=False),
-        config=config,
-        pairs=[*pairs, f"neighbours={sizes[-1]}"],
-        seed=seed,
-        threads=threads,
+        replace(options, pairs=[*options.pairs, f"neighbours={sizes[-1]}"]),
         report=report,
     )
-    report("model", origin=asked.origin)
+    report("model", origin=trained.origin)
     parts = workspace.inside(workspace.root / "grids" / _PARTS)
-    grid = evaluate_grid(asked.model, trial.questions, rows, terms, sizes, parts=parts, report=report)
-    facts = {
+    grid = evaluate_grid(trained.model, trial.questions, rows, terms, sizes, parts=parts, report=report)
+    description = {
         "model": name,
-        "origin": asked.origin,
+        "origin": trained.origin,
         **about(trial, terms),
         "sub_sessions": expanded,
         "rows": len(rows),
         "questions": grid.questions,
         "seconds": round(grid.seconds, 3),
     }
-    how = {"settings": settings_of(asked.model.recipe), "seed": seed, "neighbours": sizes, "at": terms.at}
-    save_grid(grid, place, facts | how, title=f"{name} on {trial.source.name}: {grid.questions:,} questions")
+    how = {"settings": settings_of(trained.model.recipe), "seed": options.seed, "neighbours": sizes, "at": terms.at}
+    save_grid(grid, folder, description | how, title=f"{name} on {trial.source.name}: {grid.questions:,} questions")
     discard(grid, parts)
-    return grid, facts
+    return grid, description

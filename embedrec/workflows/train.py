@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
@@ -39,15 +40,33 @@ def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str], base: M
     if config is not None:
         tables = read_toml(config)
         trained = tables.get("train")
-        found = [f"train.{name}" for name in trained] if isinstance(trained, dict) else []
+        tables_found = [f"train.{name}" for name in trained] if isinstance(trained, dict) else []
         odd = next((key for key in tables if key != "train"), None)
-        if odd is not None or f"train.{cls.name}" not in found:
+        if odd is not None or f"train.{cls.name}" not in tables_found:
             wrong = f"has {odd!r} outside of it" if odd is not None else "has none"
-            near = did_you_mean(f"train.{cls.name}", found)
+            near = did_you_mean(f"train.{cls.name}", tables_found)
             raise SettingsError(f"{config} must hold the settings in a table [train.{cls.name}], but {wrong}{near}")
         values |= table(tables, "train", cls.name)
         build(cls, values, given=str(config))  # names the file when the file is wrong
     return build(cls, {**values, **parse_pairs(pairs)}, given="--set")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a model is trained for an evaluation.
+
+    config, pairs  a TOML file and key=value pairs with settings of the recipe, see `recipe_of`
+    device         "cpu", "cuda" or "auto"
+    """
+
+    config: Path | None = None
+    pairs: Sequence[str] = ()
+    seed: int = 0
+    threads: int = 1
+    device: str = "cpu"
+
+
+DEFAULTS = TrainingOptions()
 
 
 def train_model(
@@ -58,28 +77,25 @@ def train_model(
     start: Artifact | None = None,
     seed: int = 0,
     threads: int = 1,
-    memory: int | None = None,
     report: Report = quiet,
     run: TrainingContext = HERE,
 ) -> Artifact:
     """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`.
 
-    memory  a budget in bytes, for recipes that are `Bounded`, under which what is large lies in files beside `folder`;
-            the result is the same
     run     where a recipe that trains with torch does so; its checkpoint is removed when the model is written
     """
     artifacts.check_place(folder)
     if run.checkpoint is not None:
         artifacts.check_place(run.checkpoint)
-    sessions = Sessions.load(source, named=memory is None)
+    sessions = Sessions.load(source, named=run.memory is None)
     more: dict[str, Any] = {}
     if start is not None:
         check_start(recipe, start)
         more["init"] = load_model(start)
-    if memory is not None:
+    if run.memory is not None:
         if not isinstance(recipe, Bounded):
             raise SettingsError(f"{recipe.name} keeps all in memory; leave --memory out")
-        more["room"] = MemoryBudget(memory, folder.parent)
+        more["room"] = MemoryBudget(run.memory, folder.parent)
     epochs: list[dict[str, Any]] = []
     measured: dict[str, Any] = {}
 
@@ -92,7 +108,7 @@ def train_model(
 
     started = perf_counter()
     with more.get("room", IN_MEMORY).returning():
-        model = fitted(recipe, sessions, seed=seed, threads=threads, report=keep, run=run, **more)
+        model = fitted(recipe, sessions, seed=seed, threads=threads, report=keep, run=replace(run, memory=None), **more)
     about = {
         "trained_on": provenance(source),
         "continued_from": None if start is None else provenance(start),

@@ -72,12 +72,12 @@ class ChangedIndex:
 
     artifact  its new version
     row       what changed, and what was measured before and after
-    told      what to say of it
+    messages  notes for the user
     """
 
     artifact: Artifact
     row: dict[str, Any]
-    told: Sequence[str]
+    messages: Sequence[str]
 
 
 def change_index(
@@ -99,14 +99,14 @@ def change_index(
     seed = int(source.about.get("seed", 0)) if seed is None else seed
     started = perf_counter()
     before = load_index(source)
-    index, about, told = before, dict(source.about), list[str]()
+    index, about, messages = before, dict(source.about), list[str]()
     counts = {"added": 0, "replaced": 0, "removed": 0}
     for step in _steps(changes, index, report):
-        index = step(index, counts, about, told)
+        index = step(index, counts, about, messages)
     changed = any(counts.values())
     if changes.compact:
-        said = before.measurements.get("promise")
-        promise = None if said is None else SearchTarget(**said)
+        target = before.measurements.get("promise")
+        promise = None if target is None else SearchTarget(**target)
         kind = about.get("type") if about.get("type") in INDEXES else before.spec
         index = build_index(index.embeddings, str(kind), BuildSettings(target=promise, seed=seed), report=report)
     elif changed:
@@ -126,7 +126,9 @@ def change_index(
     artifacts.check_same(source)
     kept = {name: value for name, value in about.items() if name not in _WRITTEN}
     save_index(index, folder, kept, features=_features(source, changes.features), made_from=source)
-    return ChangedIndex(artifacts.read(folder, "index"), row, told + ([] if changes.compact else _drift(before, index)))
+    return ChangedIndex(
+        artifacts.read(folder, "index"), row, messages + ([] if changes.compact else _drift(before, index))
+    )
 
 
 def _features(source: Artifact, newer: Features | None) -> Features | None:
@@ -155,7 +157,7 @@ def _steps(changes: Changes, index: Index, report: Report) -> list[Step]:
 
 
 def _with_vectors(vectors: Embeddings, how: str) -> Step:
-    def step(index: Index, counts: dict[str, int], about: dict[str, Any], told: list[str]) -> Index:
+    def step(index: Index, counts: dict[str, int], about: dict[str, Any], messages: list[str]) -> Index:
         counts[how] += len(vectors)
         return update.add(index, vectors) if how == "added" else update.replace(index, vectors)
 
@@ -163,13 +165,13 @@ def _with_vectors(vectors: Embeddings, how: str) -> Step:
 
 
 def _removing(ids: IdList) -> Step:
-    def step(index: Index, counts: dict[str, int], about: dict[str, Any], told: list[str]) -> Index:
+    def step(index: Index, counts: dict[str, int], about: dict[str, Any], messages: list[str]) -> Index:
         rows = ids.rows(index.vocab)
         unknown = int((rows < 0).sum())
         if unknown == len(rows):
             raise UnknownItemError(f"none of the {len(rows):,} ids in {ids.name} are in the index; check them")
         if unknown:
-            told.append(f"{unknown:,} of the {len(rows):,} ids in {ids.name} are not in the index")
+            messages.append(f"{unknown:,} of the {len(rows):,} ids in {ids.name} are not in the index")
         rows = np.unique(rows[rows >= 0])
         counts["removed"] += len(rows)
         return update.remove(index, index.vocab.ids[rows].tolist())
@@ -178,7 +180,7 @@ def _removing(ids: IdList) -> Step:
 
 
 def _from_model(source: Artifact, align: bool) -> Step:
-    def step(index: Index, counts: dict[str, int], about: dict[str, Any], told: list[str]) -> Index:
+    def step(index: Index, counts: dict[str, int], about: dict[str, Any], messages: list[str]) -> Index:
         model = load_vector_model(source)
         vectors = model.scale_norms(about["popularity"]).embeddings if "popularity" in about else model.embeddings
         vectors = replace(vectors, metric=index.metric)
@@ -186,13 +188,13 @@ def _from_model(source: Artifact, align: bool) -> Step:
         mine, theirs = one_kind(index.vocab.ids, vectors.vocab.ids)
         if index.vocab.integer and mine.dtype != np.int64:
             odd = next(i for i in theirs.tolist() if isinstance(in_kind(i, integer=True), str))
-            told.append(f"ids of the index become texts, as model {source.name} has an item {odd!r}")
+            messages.append(f"ids of the index become texts, as model {source.name} has an item {odd!r}")
         index = replace(index, embeddings=_with_ids(index.embeddings, mine))
         vectors = _with_ids(vectors, theirs)
         if align:
             vectors, fit = align_embeddings(vectors, index.embeddings)
             about["aligned"] = round(fit, 4)
-            told.append(f"aligned: the mean cosine between both vectors of a common item is {fit:.4f}")
+            messages.append(f"aligned: the mean cosine between both vectors of a common item is {fit:.4f}")
         rows = index.vocab.rows_of(vectors.vocab.ids)
         known = rows >= 0
         if not known.any():
@@ -201,7 +203,9 @@ def _from_model(source: Artifact, align: bool) -> Step:
         old[rows[known]] = False
         if old.any() and not align:
             gone = index.vocab.ids[old].tolist()
-            told.append(f"{len(gone):,} items that model {source.name} does not have are removed; --align keeps them")
+            messages.append(
+                f"{len(gone):,} items that model {source.name} does not have are removed; --align keeps them"
+            )
             counts["removed"] += len(gone)
             index = update.remove(index, gone)
         counts["replaced"] += int(known.sum())
@@ -236,30 +240,34 @@ def _like(vocab: Vocab, given: Vocab, path: Path) -> Vocab:
 def _measured(index: Index, seed: int) -> Index:
     """The index with what is measured of it as it is now."""
     promise = index.measurements.get("promise")
-    asked = sample_items(index.embeddings, seed, k=SearchTarget.k if promise is None else promise["k"])
-    return replace(index, measurements={**index.measurements, **measure_index(index, asked)})
+    sample = sample_items(index.embeddings, seed, k=SearchTarget.k if promise is None else promise["k"])
+    return replace(index, measurements={**index.measurements, **measure_index(index, sample)})
 
 
 def _facts(index: Index, when: str) -> dict[str, Any]:
-    told = {name: value for name, value in index.measurements.items() if name.startswith("recall@")}
+    kept = {name: value for name, value in index.measurements.items() if name.startswith("recall@")}
     p50 = index.measurements.get("query_ms_p50")
-    return {f"{name}{when}": value for name, value in {**told, "query_ms_p50": p50}.items()}
+    return {f"{name}{when}": value for name, value in {**kept, "query_ms_p50": p50}.items()}
 
 
 def _drift(before: Index, index: Index) -> list[str]:
     """What to say where the index finds less than it should, or holds much that is gone."""
-    told = []
-    said = index.measurements.get("promise")
-    name = f"recall@{SearchTarget.k if said is None else said['k']}"
-    least = before.measurements.get("recall_low", 0.0) if said is None else said["recall"]
-    found = index.measurements.get(name, 1.0)
-    high = 2 * found - index.measurements.get("recall_low", found)  # the upper end of the interval
+    messages = []
+    target = index.measurements.get("promise")
+    name = f"recall@{SearchTarget.k if target is None else target['k']}"
+    least = before.measurements.get("recall_low", 0.0) if target is None else target["recall"]
+    value = index.measurements.get(name, 1.0)
+    high = 2 * value - index.measurements.get("recall_low", value)  # the upper end of the interval
     if high < least:
         what = (
-            f"what was measured before, {before.measurements[name]:.4f}" if said is None else f"the {least:g} promised"
+            f"what was measured before, {before.measurements[name]:.4f}"
+            if target is None
+            else f"the {least:g} promised"
         )
-        told.append(f"{name} {found:.4f} is below {what}; --compact builds the index again")
+        messages.append(f"{name} {value:.4f} is below {what}; --compact builds the index again")
     dead = tombstones(index)
     if dead > _MANY * index.faiss.ntotal:
-        told.append(f"{dead:,} of {index.faiss.ntotal:,} vectors in it are of no item any more; --compact drops them")
-    return told
+        messages.append(
+            f"{dead:,} of {index.faiss.ntotal:,} vectors in it are of no item any more; --compact drops them"
+        )
+    return messages

@@ -47,18 +47,18 @@ def verify_recall(source: Artifact) -> tuple[str, bool]:
     from embedrec.index.serialization import load_index, load_queries
 
     index = load_index(source)
-    facts, said = index.measurements, index.measurements.get("promise")
-    k, stated = (20, facts.get("recall@20", 0.0)) if said is None else (said["k"], said["recall"])
-    least = facts.get("recall_low", stated) if said is None else stated
+    measurements, target = index.measurements, index.measurements.get("promise")
+    k, stated = (20, measurements.get("recall@20", 0.0)) if target is None else (target["k"], target["recall"])
+    least = measurements.get("recall_low", stated) if target is None else stated
     queries = load_queries(source)
-    asked = recall_sample(index.embeddings, queries, int(source.about.get("seed", 0)) + 1, k=k)
+    sample = recall_sample(index.embeddings, queries, int(source.about.get("seed", 0)) + 1, k=k)
     fresh = "items" if queries is None else "histories"
-    found = asked.recall_of(index)
-    told = f"recall@{k} {found.mean:.4f} on {len(asked.queries):,} fresh {fresh}"
-    kind = "measured" if said is None else "promised"
-    if found.high < least:
-        return f"{told}, below the {stated:g} that was {kind}; build the index again", False
-    return f"ok, {told}, {stated:g} {kind}", True
+    recall = sample.recall_of(index)
+    message = f"recall@{k} {recall.mean:.4f} on {len(sample.queries):,} fresh {fresh}"
+    kind = "measured" if target is None else "promised"
+    if recall.high < least:
+        return f"{message}, below the {stated:g} that was {kind}; build the index again", False
+    return f"ok, {message}, {stated:g} {kind}", True
 
 
 def _load_parts(source: Artifact) -> tuple[Sessions, HeldOut | None]:

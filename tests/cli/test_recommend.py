@@ -127,7 +127,7 @@ def test_sessions_weighted_otherwise(vectors: Path, run: Run) -> None:
         run, "build-index", "--of", "sessions", "--set", "decoy=1"
     )
     said = fails(run, "build-index", "--set", "idf=1")
-    assert said == "settings are of the vectors of sessions, but items are indexed; leave --set out"
+    assert said == "--set weighs events of session vectors, but items are indexed; leave --set out"
 
 
 def test_faiss_proposes(shop: Path, run: Run) -> None:

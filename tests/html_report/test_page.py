@@ -23,7 +23,7 @@ from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.build_index import build_index_artifact
+from embedrec.workflows.build_index import IndexSettings, build_index_artifact
 from embedrec.workflows.compare import recorded, terms_of, usual_columns
 from embedrec.workflows.contenders import evaluated_model
 from embedrec.workflows.evaluate import about, ask, open_trial
@@ -63,7 +63,7 @@ def workspace_of(sessions: Sessions, folder: Path) -> Workspace:
     source, _ = write_split(whole, workspace.folder("sessions", "part"), Random(0.2))
     for recipe in (Popular(), Word2Vec(dim=4, epochs=3, min_count=1), Cooccurrence()):
         train_model(recipe, source, workspace.folder("model", recipe.name))
-    build_index_artifact(workspace.find("model", "word2vec"), workspace.folder("index", "flat"), "flat")
+    build_index_artifact(workspace.find("model", "word2vec"), workspace.folder("index", "flat"), IndexSettings("flat"))
     return workspace
 
 

@@ -39,7 +39,7 @@ from embedrec.workflows.evaluate import (
 )
 from embedrec.workflows.lineage import counts, provenance
 from embedrec.workflows.split import write_split
-from embedrec.workflows.train import train_model
+from embedrec.workflows.train import TrainingOptions, train_model
 from tests.conftest import of_lists, some_embeddings
 from tests.data.plain import plain_of
 
@@ -332,7 +332,7 @@ def test_every_model_under_every_protocol(
 ) -> None:
     found = open_trial(source, split=split, protocol=protocol)
     assert asks(found, protocol)
-    model = evaluated_model(Workspace(root), name, found, pairs=small(name))
+    model = evaluated_model(Workspace(root), name, found, TrainingOptions(pairs=small(name)))
     assert model.seconds is not None and model.origin == "trained now on the training part"
     assert set(model.model.vocab.ids) <= set(found.train.vocab.ids)
     terms = EvaluationSettings(at=(1, 10), exclude_seen=True, draws=20)
@@ -347,7 +347,7 @@ def test_every_model_under_every_protocol(
     assert 0 <= low <= result.metrics["recall@10"] <= high <= 1
     if name == "random" and len(result.questions) > 20:  # 10 of about 30 items
         assert result.metrics["coverage@10"] > 0.9
-    again = ask(found, evaluated_model(Workspace(root), name, found, pairs=small(name)).model, terms)
+    again = ask(found, evaluated_model(Workspace(root), name, found, TrainingOptions(pairs=small(name))).model, terms)
     assert again.ranks.tolist() == result.ranks.tolist()
 
 
@@ -392,7 +392,7 @@ def test_a_model_that_knows_more_is_trained_again(
     name: str, trial_of: dict[str, Any], workspace: Workspace, split_source: Artifact
 ) -> None:
     asked = open_trial(split_source, **trial_of)
-    found = evaluated_model(workspace, name, asked, seed=3)
+    found = evaluated_model(workspace, name, asked, TrainingOptions(seed=3))
     assert found.seconds is not None and found.origin == "its settings, trained now on the training part"
     assert isinstance(found.model.recipe, Word2Vec) and found.model.recipe.dim == 8
     assert set(found.model.vocab.ids) == set(asked.train.vocab.ids)
@@ -403,10 +403,10 @@ def test_a_model_that_knows_more_is_trained_again(
 
 def test_other_settings_are_trained_again(workspace: Workspace, split_source: Artifact, tmp_path: Path) -> None:
     asked = open_trial(split_source)
-    found = evaluated_model(workspace, "fair-vectors", asked, pairs=["dim=4"])
+    found = evaluated_model(workspace, "fair-vectors", asked, TrainingOptions(pairs=["dim=4"]))
     assert found.seconds is not None and found.model.arrays["input"].shape[1] == 4
     (tmp_path / "c.toml").write_text("[train.word2vec]\ndim = 5\n")
-    found = evaluated_model(workspace, "fair-vectors", asked, config=tmp_path / "c.toml")
+    found = evaluated_model(workspace, "fair-vectors", asked, TrainingOptions(config=tmp_path / "c.toml"))
     assert found.model.arrays["input"].shape[1] == 5
 
 

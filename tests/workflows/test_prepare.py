@@ -21,7 +21,7 @@ from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.vectors.file_formats import save_vectors
-from embedrec.workflows.build_index import build_index_artifact
+from embedrec.workflows.build_index import IndexSettings, build_index_artifact
 from embedrec.workflows.lineage import counts, provenance
 from embedrec.workflows.prepare import prepare_sessions
 from embedrec.workflows.train import continuing_settings, import_vectors, recipe_of, train_model
@@ -114,11 +114,11 @@ def test_models_that_cannot_continue(prepared: Artifact, tmp_path: Path, name: s
 
 def test_index(prepared: Artifact, tmp_path: Path) -> None:
     model = train_model(SMALL, prepared, tmp_path / "m")
-    done = build_index_artifact(model, tmp_path / "i", "flat", seed=5)
+    done = build_index_artifact(model, tmp_path / "i", IndexSettings("flat", seed=5))
     assert done.about["indexed"] == provenance(model)
     assert (done.about["type"], done.about["spec"], done.about["metric"]) == ("flat", "Flat", "cosine")
     assert done.about["seed"] == 5
-    other = build_index_artifact(model, tmp_path / "j", "flat", metric="l2")
+    other = build_index_artifact(model, tmp_path / "j", IndexSettings("flat", metric="l2"))
     assert load_index(other).metric == other.about["metric"] == "l2"
     assert (load_index(done).embeddings.vectors == load_item_vectors(model).vectors).all()
 
@@ -128,7 +128,7 @@ def test_a_model_without_vectors_cannot_be_indexed(prepared: Artifact, tmp_path:
     with pytest.raises(
         SettingsError, match=r"model p \(popular\) has no vectors; train word2vec, or name another model with --model"
     ):
-        build_index_artifact(popular, tmp_path / "i", "flat")
+        build_index_artifact(popular, tmp_path / "i", IndexSettings("flat"))
     assert not (tmp_path / "i").exists()
 
 
@@ -148,7 +148,7 @@ def test_the_same_again_has_the_same_fingerprint(prepared: Artifact, tmp_path: P
     for step in (
         lambda name: train_model(SMALL, prepared, tmp_path / name, seed=1),
         lambda name: build_index_artifact(
-            artifacts.read(tmp_path / "a"), tmp_path / f"{name}-index", "IVF2,Flat", seed=1
+            artifacts.read(tmp_path / "a"), tmp_path / f"{name}-index", IndexSettings("IVF2,Flat", seed=1)
         ),
     ):
         assert step("a").fingerprint == step("b").fingerprint

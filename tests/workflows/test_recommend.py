@@ -23,7 +23,7 @@ from embedrec.models.serialization import load_model
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.build_index import build_index_artifact, index_name
+from embedrec.workflows.build_index import IndexSettings, build_index_artifact, index_name
 from embedrec.workflows.recommend import open_recommender
 from embedrec.workflows.train import import_vectors, train_model
 from embedrec.workflows.verify import verify_recall
@@ -62,7 +62,9 @@ def trained(workspace: Workspace, name: str) -> VectorModel:
 def indexed(workspace: Workspace, name: str, kind: str, **more: Any) -> artifacts.Artifact:
     source = workspace.find("model", name)
     folder = workspace.folder("index", index_name(name, kind, "answers"))
-    return build_index_artifact(source, folder, kind, of="answers", sessions=workspace.find("sessions"), **more)
+    return build_index_artifact(
+        source, folder, IndexSettings(kind, "answers", **more), sessions=workspace.find("sessions")
+    )
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -115,7 +117,7 @@ def test_a_model_from_a_file_is_measured_on_its_items(workspace: Workspace, tmp_
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32))
     (tmp_path / "x.ids.txt").write_text("".join(f"i{n}\n" for n in range(40)))
     source = import_vectors(tmp_path / "x.npy", workspace.folder("model", "x"), metric="dot")
-    built = build_index_artifact(source, workspace.folder("index", "x"), "flat", of="answers")
+    built = build_index_artifact(source, workspace.folder("index", "x"), IndexSettings("flat", "answers"))
     assert "queries.npy" not in built and built.about["facts"]["recall_queries"] == 40
     assert "on 40 fresh items" in verify_recall(built)[0]
 
@@ -124,7 +126,7 @@ def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
     trained(workspace, "gru4rec")
     built = indexed(workspace, "gru4rec", "flat")
     source = workspace.find("model", "gru4rec")
-    build_index_artifact(source, workspace.folder("index", "items"), "flat")
+    build_index_artifact(source, workspace.folder("index", "items"), IndexSettings("flat"))
 
     def refused(*given: Any, **more: Any) -> str:
         with pytest.raises(SettingsError) as caught:
@@ -141,8 +143,8 @@ def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
         refused(None, "items")
         == "index items holds items, but answers are needed; build one with `embedrec build-index --of answers`"
     )
-    with pytest.raises(SettingsError, match="answers are compared as their model does"):
-        build_index_artifact(source, workspace.folder("index", "y"), "flat", of="answers", metric="l2")
+    with pytest.raises(SettingsError, match="--of answers uses the metric of the model"):
+        build_index_artifact(source, workspace.folder("index", "y"), IndexSettings("flat", "answers", metric="l2"))
     recipe = build(recipe_class("gru4rec"), SMALL["gru4rec"] | {"epochs": 3}, given="test")
     train_model(recipe, workspace.find("sessions"), source.folder)
     assert refused(*through).startswith("model gru4rec was trained again after index gru4rec-answers-flat was built;")

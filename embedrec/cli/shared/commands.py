@@ -51,9 +51,9 @@ class TakesIds(click.Command):
         try:
             rest = super().parse_args(ctx, words)
         except click.NoSuchOption as e:
-            said = e.format_message().rstrip(".")
+            message = e.format_message().rstrip(".")
             raise click.UsageError(
-                f"{said}; an id that begins with '-' stands behind --, as in {ctx.info_name} -- {e.option_name}",
+                f"{message}; an id that begins with '-' stands behind --, as in {ctx.info_name} -- {e.option_name}",
                 ctx,
             ) from None
         for name, value in ctx.params.items():

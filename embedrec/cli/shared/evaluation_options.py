@@ -174,6 +174,7 @@ def judged(
     from embedrec.errors import SettingsError
     from embedrec.workflows.contenders import evaluated_model, exactly, searching
     from embedrec.workflows.evaluate import ask, labels_of
+    from embedrec.workflows.train import TrainingOptions
 
     if labels is not None and trial.protocol != "similar":
         raise SettingsError(f"--labels is for --protocol similar, but the protocol is {trial.protocol}")
@@ -181,7 +182,7 @@ def judged(
     table = None if labels is None else labels_of(trial, labels)
     with Progress(f"train {name}") as report:
         model = evaluated_model(
-            workspace, name, trial, config=config, pairs=pairs, seed=seed, threads=threads, device=device, report=report
+            workspace, name, trial, TrainingOptions(config, pairs, seed, threads, device), report=report
         )
     known, catalogue = len(model.model.vocab), len(trial.train.vocab)
     note(

@@ -13,10 +13,10 @@ from embedrec.cli.shared.terminal import tell, visible_json, without_passwords
 _BETWEEN = 1.0  # seconds
 
 
-def say(step: str | None, event: str, **said: Any) -> None:
-    """One line: `at` (UTC), `step`, `event` and what is said, null for numbers that are none."""
+def say(step: str | None, event: str, **fields: Any) -> None:
+    """Print one line of JSON: `at` (UTC), `step`, `event` and the fields; NaN and infinity become null."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    plain = {key: _plain(value) for key, value in said.items()}
+    plain = {key: _plain(value) for key, value in fields.items()}
     line = json.dumps({"at": at, "step": step, "event": event, **plain}, default=str, allow_nan=False)
     tell(visible_json(line))
 
@@ -28,19 +28,19 @@ def _plain(value: Any) -> Any:
 
 
 class JsonLog:
-    """A report as such lines; progress once a second. How the command fails is one too: main says it.
+    """A report that prints JSON lines; progress at most once a second. `main` prints the failure of a command.
 
-    step  what is told of, until an event names another
+    step  the current step, until an event names another
     """
 
     def __init__(self, step: str | None = None) -> None:
         self._step = step
-        self._said = 0.0
+        self._last_progress = 0.0
 
-    def __call__(self, event: str, **said: Any) -> None:
+    def __call__(self, event: str, **fields: Any) -> None:
         if event == "progress":
-            if monotonic() - self._said < _BETWEEN:
+            if monotonic() - self._last_progress < _BETWEEN:
                 return
-            self._said = monotonic()
-        self._step = said.pop("step", self._step)
-        say(self._step, event, **said)
+            self._last_progress = monotonic()
+        self._step = fields.pop("step", self._step)
+        say(self._step, event, **fields)

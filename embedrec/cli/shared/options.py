@@ -134,7 +134,7 @@ def config_option(command: F) -> F:
 
 
 def popularity_option(command: F) -> F:
-    """`--popularity`: the dial between popular and specific items; None leaves it as the model has it."""
+    """`--popularity`: the popularity exponent, from specific to popular items; None keeps that of the model."""
     return click.option(
         "--popularity",
         type=click.FloatRange(0, 1),
@@ -170,7 +170,7 @@ def note(message: str) -> None:
     if logged():
         from embedrec.cli.shared.json_log import say
 
-        say(None, "note", said=message)
+        say(None, "note", **{"said": message})
     else:
         tell(one_line(shortened(without_passwords(message))))
 
@@ -195,15 +195,15 @@ def emit(records: Iterable[Mapping[str, Any]], as_json: bool, *, header: bool = 
     """
     records = list(records)
     context = click.get_current_context(silent=True)
-    asked = None if context is None else context.meta.get(_HEADER)
+    wanted_header = None if context is None else context.meta.get(_HEADER)
     with results():
         if as_json:
             for record in records:
                 put(json_line(record))
         elif records and on_terminal():
-            _table(records, asked is not False)
+            _table(records, wanted_header is not False)
         else:
-            if records and (header if asked is None else asked):
+            if records and (header if wanted_header is None else wanted_header):
                 put("\t".join(map(_cell, records[0])))
             for record in records:
                 put("\t".join(_cell(v) for v in record.values()))
