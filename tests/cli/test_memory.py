@@ -80,7 +80,7 @@ def test_nothing_is_left_of_an_interrupt(run: Run, monkeypatch: pytest.MonkeyPat
         assert index.file.is_file()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build, "settled", interrupt)
+    monkeypatch.setattr(build, "tune_search", interrupt)
     ran = run("build-index", "--type", "IVF12,Flat", "--memory", "256M")
     assert ran.code == 130 and ran.err.splitlines()[-1] == "embedrec: interrupted; nothing was left half-written"
     assert len(seen) == 1 and left() == ["v"]

@@ -120,10 +120,10 @@ def test_why_a_selector_alone_is_not_enough(kind: str) -> None:
 def test_which_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
     for module, name in (
-        (filtered_search, "_left_out"),
-        (filtered_search, "_selected"),
-        (filtered_search, "_by_cells"),
-        (flat_search, "checked"),
+        (filtered_search, "_post_filter"),
+        (filtered_search, "_search_with_selector"),
+        (filtered_search, "_search_cells"),
+        (flat_search, "search_verified"),
     ):
         way = getattr(module, name)
 
@@ -141,10 +141,10 @@ def test_which_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         index.search(asked(index)[:queries], 10, SearchSettings(), allowed=masks(index, share)["random"])
         return list(taken)
 
-    assert ways("flat", 0.9) == ways("flat", 0.1) == ["checked"]
+    assert ways("flat", 0.9) == ways("flat", 0.1) == ["search_verified"]
     assert ways("flat", 0.1, queries=50) == []  # a matrix product
-    assert ways("ivf", 0.95)[0] == "_left_out" and ways("ivf", 0.6) == ["_by_cells"]
-    assert ways("hnsw", 0.95)[0] == "_left_out" and ways("hnsw", 0.6) == ["_selected"]
+    assert ways("ivf", 0.95)[0] == "_post_filter" and ways("ivf", 0.6) == ["_search_cells"]
+    assert ways("hnsw", 0.95)[0] == "_post_filter" and ways("hnsw", 0.6) == ["_search_with_selector"]
     for kind in KINDS:
         assert ways(kind, 0.01) == []  # few are compared exactly
 

@@ -296,7 +296,7 @@ import resource, sys
 from pathlib import Path
 import faiss, numpy as np
 from embedrec.storage import artifacts
-from embedrec.workflows.lineage import item_vectors
+from embedrec.models.serialization import load_item_vectors
 from embedrec.workflows.train import import_vectors
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.index import on_disk_ivf
@@ -310,7 +310,7 @@ folder = Path(sys.argv[1])
 
 def road(name, memory):
     done = import_vectors(folder / f"{name}.fvecs", folder / "models" / name)
-    vectors = item_vectors(done)
+    vectors = load_item_vectors(done)
     index = build_index(vectors, "IVF16,Flat", BuildSettings(memory=memory), queries=vectors.vectors[:50])
     save_index(index, folder / "indexes" / name, {})
     again = load_index(artifacts.read(folder / "indexes" / name))

@@ -92,7 +92,7 @@ def test_a_graph_in_pieces(count: int) -> None:
     links = whole.faiss.hnsw.neighbors
     faiss.copy_array_to_vector(np.full(links.size(), -1, dtype=np.int32), links)
     queries = whole.embeddings.vectors[:count]
-    assert ((whole.once(queries, 30).rows >= 0).sum(axis=1) == 1).all()
+    assert ((whole.search_once(queries, 30).rows >= 0).sum(axis=1) == 1).all()
     assert hnsw_batch.is_large_batch(count) == (count == 80)
     assert (whole.search(queries, 30).rows == whole.embeddings.search(queries, 30).rows).all()
 
@@ -123,13 +123,13 @@ def test_settings_grow_with_k(name: str) -> None:
 def test_what_came_short_is_searched_harder_before_it_is_searched_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     index = replace(built("IVF64,Flat"), settings=SearchSettings(nprobe=1))
     asked: list[int | None] = []
-    once = Index.once
+    once = Index.search_once
 
     def counted(self: Index, queries: np.ndarray, k: int, settings: SearchSettings, *more: object) -> object:
         asked.append(settings.nprobe)
         return once(self, queries, k, settings, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Index, "once", counted)
+    monkeypatch.setattr(Index, "search_once", counted)
     assert (index.search(index.embeddings.vectors[:5], 100, SearchSettings(nprobe=1)).rows >= 0).all()
     assert asked[:2] == [1, 4] and len(asked) <= 3
 

@@ -87,7 +87,7 @@ def test_an_index_of_answers_is_measured_on_histories(workspace: Workspace) -> N
     """Recall of one cell of many, on states of the network instead of on items."""
     model = trained(workspace, "gru4rec")
     settings = SearchSettings(nprobe=1)
-    built = indexed(workspace, "gru4rec", "IVF4,Flat", settings=settings, promise=SearchTarget(0.01, 3), seed=3)
+    built = indexed(workspace, "gru4rec", "IVF4,Flat", search=settings, target=SearchTarget(0.01, 3), seed=3)
     queries = some_queries(model, Sessions.load(workspace.find("sessions")), 4000, seed=3)
     assert queries.shape == (80, 9) and (queries[:, -1] == 1).all()
     index = load_index(built)
