@@ -168,7 +168,7 @@ def test_the_splits_of_the_papers(run: Run, data_folder: Path, tmp_path: Path, n
     folder = data_folder / name
     arguments = ("sessions", folder / "train_sessions.parquet", "--test", folder / "test_prefixes.parquet")
     ran = walked(run, "prepare", *arguments, "--workspace", tmp_path)
-    assert f"{asked:,} questions\n" in ran.err
+    assert f"{asked:,} test cases\n" in ran.err
 
 
 def test_help_names_every_source(run: Run) -> None:
