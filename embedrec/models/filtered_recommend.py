@@ -13,7 +13,7 @@ _BLOCK = 1 << 22  # results requested at a time
 _MORE = 4  # factor of the next request when too few results are allowed
 
 
-def some_queries(model: VectorModel, sessions: Sessions, count: int, *, seed: int = 0) -> np.ndarray:
+def sample_query_vectors(model: VectorModel, sessions: Sessions, count: int, *, seed: int = 0) -> np.ndarray:
     """Sample queries (q ≤ count, e) of a model: random sessions, each cut after a random event.
 
     Queries without known items are left out.
@@ -26,7 +26,7 @@ def some_queries(model: VectorModel, sessions: Sessions, count: int, *, seed: in
     return queries[queries.any(axis=1)]
 
 
-def recommended(
+def recommend_filtered(
     model: Model, histories: Sessions, k: int, *, exclude_seen: bool = True, allowed: np.ndarray | None = None
 ) -> TopK:
     """The k best next items of each history, as of `Model.recommend`, among allowed items.

@@ -103,7 +103,7 @@ class Neural(TrainingSettings, ABC):
             return learner.model()
 
 
-def fitted(
+def fit_recipe(
     recipe: Recipe,
     sessions: Sessions,
     *,

@@ -16,7 +16,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.index.target import SearchTarget
-from embedrec.models.filtered_recommend import some_queries
+from embedrec.models.filtered_recommend import sample_query_vectors
 from embedrec.models.serialization import load_vector_model
 from embedrec.models.session_encoders import Weights
 from embedrec.progress import Report, quiet
@@ -104,7 +104,7 @@ def build_index_artifact(
             embeddings = model.encode(loaded)
         else:
             seeds = settings.seed, settings.seed + 1
-            drawn = [some_queries(model, loaded, SAMPLE_SIZE, seed=seed) for seed in seeds]
+            drawn = [sample_query_vectors(model, loaded, SAMPLE_SIZE, seed=seed) for seed in seeds]
             samples = [queries if len(queries) else None for queries in drawn]
     if settings.metric is not None:
         embeddings = replace(embeddings, metric=settings.metric)

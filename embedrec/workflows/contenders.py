@@ -11,11 +11,11 @@ from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.models import MODELS, recipe_class, settings_class
 from embedrec.models.base import Model, Recipe
-from embedrec.models.filtered_recommend import some_queries
+from embedrec.models.filtered_recommend import sample_query_vectors
 from embedrec.models.serialization import load_model
 from embedrec.models.session_knn.base import SessionKnn
 from embedrec.models.session_knn.model import SessionKnnModel
-from embedrec.models.torch_recipe import check_torch, device_of, fitted
+from embedrec.models.torch_recipe import check_torch, device_of, fit_recipe
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.storage.artifacts import Artifact
@@ -89,7 +89,7 @@ def trained_now(
     """A recipe, trained on the training part."""
     started = perf_counter()
     run = TrainingContext(device_of(recipe, options.device, report))
-    model = fitted(recipe, trial.train, seed=options.seed, threads=options.threads, report=report, run=run)
+    model = fit_recipe(recipe, trial.train, seed=options.seed, threads=options.threads, report=report, run=run)
     return EvaluatedModel(name, _asked_as(trial, model), perf_counter() - started, origin)
 
 
@@ -128,7 +128,7 @@ def searching(
         raise SettingsError(
             f"{evaluated.name} has no vectors, so there is nothing to index; leave --through out for it"
         )
-    queries = None if trial.protocol == "similar" else some_queries(model, trial.train, SAMPLE_SIZE, seed=seed)
+    queries = None if trial.protocol == "similar" else sample_query_vectors(model, trial.train, SAMPLE_SIZE, seed=seed)
     index = build_index(model.answers, kind, BuildSettings(seed=seed), queries=queries, report=report)
     origin = f"{evaluated.origin}; through {index.spec}"
     return replace(evaluated, model=model.using(index), origin=origin, exact=model)

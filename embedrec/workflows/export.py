@@ -17,7 +17,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.export.policies.base import PolicyInputs
 from embedrec.export.result_lists import ResultLists, item_lists
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
-from embedrec.models.filtered_recommend import recommended
+from embedrec.models.filtered_recommend import recommend_filtered
 from embedrec.models.serialization import load_model
 from embedrec.models.vector_model import VectorModel
 from embedrec.readers.table import Table
@@ -145,7 +145,7 @@ def exportable_recommendations(
     mask, messages = filter_items(allowed, vocab, features)
 
     def best(rows: np.ndarray, k: int) -> TopK:
-        return recommended(used_model, known.take(rows), k, exclude_seen=exclude_seen, allowed=mask)
+        return recommend_filtered(used_model, known.take(rows), k, exclude_seen=exclude_seen, allowed=mask)
 
     def trained() -> Sessions:
         return Sessions.load(training_sessions(workspace, source))

@@ -14,7 +14,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.base import Model
-from embedrec.models.filtered_recommend import recommended
+from embedrec.models.filtered_recommend import recommend_filtered
 from embedrec.models.serialization import load_model, load_vector_model, with_popularity
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
@@ -146,7 +146,7 @@ def recommend_items(
     history = Sessions(np.array([0, len(rows)]), rows, vocab, np.array([0]))
     mask, messages = filter_items(allowed, vocab, features)
     k = min(count or _DEFAULT_COUNT, len(vocab))
-    results = recommended(model, history, k, exclude_seen=exclude_seen, allowed=mask)
+    results = recommend_filtered(model, history, k, exclude_seen=exclude_seen, allowed=mask)
     valid = results.rows[0] >= 0
     rows, scores = results.rows[0][valid], results.scores[0][valid].tolist()
     sessions = training_sessions(workspace, source) if explain else None

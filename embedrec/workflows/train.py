@@ -18,7 +18,7 @@ from embedrec.models.base import Recipe
 from embedrec.models.imported import Vectors
 from embedrec.models.pair_counts import Bounded
 from embedrec.models.serialization import load_model, save_model
-from embedrec.models.torch_recipe import fitted
+from embedrec.models.torch_recipe import fit_recipe
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
@@ -108,7 +108,9 @@ def train_model(
 
     started = perf_counter()
     with more.get("room", IN_MEMORY).returning():
-        model = fitted(recipe, sessions, seed=seed, threads=threads, report=keep, run=replace(run, memory=None), **more)
+        model = fit_recipe(
+            recipe, sessions, seed=seed, threads=threads, report=keep, run=replace(run, memory=None), **more
+        )
     about = {
         "trained_on": provenance(source),
         "continued_from": None if start is None else provenance(start),
@@ -148,7 +150,7 @@ def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
 
 def train_beside(recipe: Recipe, source: Artifact, *, seed: int, threads: int, run: TrainingContext) -> None:
     """What the other processes of a training do while the first one runs `train_model`: all but report and write."""
-    fitted(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, run=run)
+    fit_recipe(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, run=run)
 
 
 def import_vectors(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from embedrec.errors import SettingsError
 from embedrec.models import filtered_recommend, recipe_class
-from embedrec.models.filtered_recommend import recommended
+from embedrec.models.filtered_recommend import recommend_filtered
 from embedrec.models.neighbour_lists import ListsModel
 from tests.conftest import LISTS, of_lists, tiny_sessions
 
@@ -34,7 +34,7 @@ def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int]
     mask = np.isin(np.arange(n), allowed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(filtered_recommend, "_BLOCK", 7)
-        found = recommended(model, histories, k, exclude_seen=exclude_seen, allowed=allowed[::-1])
+        found = recommend_filtered(model, histories, k, exclude_seen=exclude_seen, allowed=allowed[::-1])
     whole = model.recommend(histories, n, exclude_seen=exclude_seen)
     for q in range(len(histories)):
         wanted = [row for row in whole.rows[q].tolist() if row in set(allowed.tolist())][:k]
@@ -42,9 +42,9 @@ def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int]
         np.testing.assert_allclose(
             found.scores[q][: len(wanted)], whole.scores[q][np.isin(whole.rows[q], wanted)], 1e-5
         )
-    again = recommended(model, histories, k, exclude_seen=exclude_seen, allowed=mask)
+    again = recommend_filtered(model, histories, k, exclude_seen=exclude_seen, allowed=mask)
     assert (again.rows == found.rows).all()
-    plain = recommended(model, histories, k, exclude_seen=exclude_seen)
+    plain = recommend_filtered(model, histories, k, exclude_seen=exclude_seen)
     assert (plain.rows == model.recommend(histories, k, exclude_seen=exclude_seen).rows).all()
 
 
@@ -63,6 +63,6 @@ def test_neighbours_from_lists() -> None:
 def test_bad_input() -> None:
     for model in MODELS.values():
         with pytest.raises(SettingsError, match="rows that are allowed must lie between"):
-            recommended(model, of_lists(["ab"]), 1, allowed=np.array([99]))
+            recommend_filtered(model, of_lists(["ab"]), 1, allowed=np.array([99]))
         with pytest.raises(SettingsError, match="k must lie between 1 and"):
-            recommended(model, of_lists(["ab"]), 99, allowed=np.array([0]))
+            recommend_filtered(model, of_lists(["ab"]), 99, allowed=np.array([0]))

@@ -17,7 +17,7 @@ from embedrec.evaluation.evaluate import EvaluationSettings, evaluate
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.factorization.mf import MatrixFactorisation
 from embedrec.models.factorization.pairwise_training import Dot, Ordered, PairLearner, Rated
-from embedrec.models.torch_recipe import device_of, fitted
+from embedrec.models.torch_recipe import device_of, fit_recipe
 from embedrec.progress import quiet
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.test_cases import next_items
@@ -157,13 +157,13 @@ def test_only_als_trains_in_one_go() -> None:
     given: dict[str, Any] = {"seed": 0, "threads": 1, "report": quiet}
     for run in (TrainingContext("cuda"), TrainingContext(checkpoint=Path("c"), resume=True)):
         with pytest.raises(SettingsError, match="mf with these settings trains in one go, on the CPU, in one process"):
-            fitted(als, tiny_sessions(), **given, run=run)
+            fit_recipe(als, tiny_sessions(), **given, run=run)
         with pytest.raises(SettingsError, match="mf with these settings trains in one go"):
             als.fit(tiny_sessions(), run=run)
     assert device_of(als, "auto") == device_of(bpr, "cpu") == "cpu"
     with pytest.raises(SettingsError, match="mf with these settings trains on the CPU only; leave --device out"):
         device_of(als, "cuda")
-    assert len(fitted(bpr, tiny_sessions(), **given, run=TrainingContext("cpu")).vocab) == 6
+    assert len(fit_recipe(bpr, tiny_sessions(), **given, run=TrainingContext("cpu")).vocab) == 6
 
 
 @pytest.mark.parametrize("loss", ["bpr", "logistic"])

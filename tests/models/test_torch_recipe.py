@@ -10,7 +10,7 @@ import pytest
 
 from embedrec.errors import SettingsError, TrainingError
 from embedrec.models.baselines.popular import Popular
-from embedrec.models.torch_recipe import device_of, digest, fitted, held_back
+from embedrec.models.torch_recipe import device_of, digest, fit_recipe, held_back
 from embedrec.models.two_tower.recipe import TwoTower
 from embedrec.progress import quiet
 from embedrec.training.context import TrainingContext
@@ -80,11 +80,11 @@ def test_a_digest_tells_sessions_apart() -> None:
 
 def test_recipes_without_torch_have_one_way_to_train() -> None:
     given: dict[str, Any] = {"seed": 0, "threads": 1, "report": quiet}
-    assert len(fitted(Popular(), tiny_sessions(), **given).vocab) == 6
+    assert len(fit_recipe(Popular(), tiny_sessions(), **given).vocab) == 6
     with pytest.raises(SettingsError, match="popular trains in one go, on the CPU, in one process"):
-        fitted(Popular(), tiny_sessions(), **given, run=TrainingContext("cuda"))
+        fit_recipe(Popular(), tiny_sessions(), **given, run=TrainingContext("cuda"))
     with pytest.raises(SettingsError, match="two-tower cannot continue from a finished model; leave --from out"):
-        fitted(TwoTower(**SMALL), tiny_sessions(), **given, init=None)
+        fit_recipe(TwoTower(**SMALL), tiny_sessions(), **given, init=None)
 
 
 def test_devices_of_recipes() -> None:

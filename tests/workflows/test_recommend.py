@@ -18,7 +18,7 @@ from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index
 from embedrec.index.target import SearchTarget
 from embedrec.models import recipe_class
-from embedrec.models.filtered_recommend import some_queries
+from embedrec.models.filtered_recommend import sample_query_vectors
 from embedrec.models.serialization import load_model
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
@@ -88,13 +88,15 @@ def test_an_index_of_answers_is_measured_on_histories(workspace: Workspace) -> N
     model = trained(workspace, "gru4rec")
     settings = SearchSettings(nprobe=1)
     built = indexed(workspace, "gru4rec", "IVF4,Flat", search=settings, target=SearchTarget(0.01, 3), seed=3)
-    queries = some_queries(model, Sessions.load(workspace.find("sessions")), 4000, seed=3)
+    queries = sample_query_vectors(model, Sessions.load(workspace.find("sessions")), 4000, seed=3)
     assert queries.shape == (80, 9) and (queries[:, -1] == 1).all()
     index = load_index(built)
     expected = sample_queries(model.answers, queries, 3).recall_of(index)
     assert built.about["facts"]["recall@3"] == round(expected.mean, 4) < 1
     kept = built.array("queries")
-    np.testing.assert_array_equal(kept, some_queries(model, Sessions.load(workspace.find("sessions")), 4000, seed=4))
+    np.testing.assert_array_equal(
+        kept, sample_query_vectors(model, Sessions.load(workspace.find("sessions")), 4000, seed=4)
+    )
     told, _ = verify_recall(built)
     assert "on 80 fresh histories" in told
 
