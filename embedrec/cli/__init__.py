@@ -6,7 +6,7 @@ import sys
 from types import FrameType
 
 
-def leave(number: int, frame: FrameType | None) -> None:
+def exit_interrupted(number: int, frame: FrameType | None) -> None:
     """Ctrl-C while the program begins or ends: nothing is half-written then, and Python would print a traceback."""
     os.write(2, b"embedrec: interrupted; nothing was left half-written\n")
     os._exit(130)
@@ -19,4 +19,4 @@ def _is_the_program() -> bool:
 
 
 if _is_the_program() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, leave)  # what follows imports for a tenth of a second
+    signal.signal(signal.SIGINT, exit_interrupted)  # what follows imports for a tenth of a second

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.shared.artifacts import latest_model
+from embedrec.cli.shared.artifacts import find_model
 from embedrec.cli.shared.options import (
     emit,
     json_option,
     log_option,
     note,
+    note_artifact,
     popularity_option,
     seed_option,
     threads_option,
     use_threads,
-    using,
     workspace_option,
 )
 from embedrec.cli.shared.search_options import gpu_option, search_options
@@ -149,11 +149,11 @@ def build_index(
     target = parse_target(target_recall, max_p95, max_ram)
     if plot is not None:
         check_plots()
-    source = latest_model(workspace, model)
+    source = find_model(workspace, model)
     use_threads(threads)
     folder = workspace.folder("index", name or index_name(source.name, kind, of))
     known = of == "sessions" or (of == "answers" and source.about.get("trained_on") is not None)
-    sessions = using(training_sessions(workspace, source)) if known else None
+    sessions = note_artifact(training_sessions(workspace, source)) if known else None
     features = None if of == "sessions" else features_to_keep(workspace, source)
     weights = build(Weights, parse_pairs(pairs), given="--set") if pairs else None
     try:

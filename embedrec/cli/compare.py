@@ -10,9 +10,15 @@ from typing import Any
 
 import click
 
-from embedrec.cli.shared.evaluation_options import judged, lengths_of, opened, terms_of, trial_options
-from embedrec.cli.shared.options import emit, results
-from embedrec.cli.shared.terminal import put
+from embedrec.cli.shared.evaluation_options import (
+    evaluate_model,
+    evaluation_options,
+    evaluation_settings,
+    list_lengths,
+    open_task,
+)
+from embedrec.cli.shared.options import emit, result_output
+from embedrec.cli.shared.terminal import write_result
 from embedrec.storage.workspace import Workspace
 
 
@@ -26,7 +32,7 @@ from embedrec.storage.workspace import Workspace
 )
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated, with a header.")
 @click.option("--markdown", "form", flag_value="markdown", help="A Markdown table.")
-@trial_options
+@evaluation_options
 def compare(
     models: tuple[str, ...], metrics: str | None, form: str | None, at: str, as_json: bool, **options: Any
 ) -> None:
@@ -45,7 +51,7 @@ def compare(
         raise click.UsageError(f"MODELS contains {duplicate!r} twice; name each model once")
     if form is not None and as_json:
         raise click.UsageError("--json, --csv and --markdown are mutually exclusive; give one of them")
-    _compare(models, lengths_of(at), metrics, form, as_json, **options)
+    _compare(models, list_lengths(at), metrics, form, as_json, **options)
 
 
 def _compare(
@@ -76,15 +82,15 @@ def _compare(
     from embedrec.workflows.evaluate import about
 
     check_names(workspace, models)
-    trial = opened(workspace, sessions, split, valid, protocol, given, seed)
-    terms = terms_of(trial, at, ties, seen, unknown, draws, seed)
+    trial = open_task(workspace, sessions, split, valid, protocol, given, seed)
+    terms = evaluation_settings(trial, at, ties, seen, unknown, draws, seed)
     own = {} if config is None else table(read_toml(config), "train")
     shown = _named(metrics) or usual_columns(at[-1], labelled=options["labels"] is not None)
     check_metrics(shown, terms, labelled=options["labels"] is not None)
     done = {}
     for name in models:
         one = config if name in own else None
-        done[name] = judged(name, trial, terms, workspace=workspace, config=one, pairs=(), seed=seed, **options)
+        done[name] = evaluate_model(name, trial, terms, workspace=workspace, config=one, pairs=(), seed=seed, **options)
     rows = ranked(done, shown)
     if as_json:
         settings = about(trial, terms)
@@ -109,16 +115,16 @@ def _show(rows: Sequence[Mapping[str, Any]], form: str | None, as_json: bool) ->
     if form is None:
         emit(rows, as_json, header=True)
         return
-    with results():
+    with result_output():
         if form == "csv":
             lines = StringIO()
             writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-            put(lines.getvalue(), newline=False)
+            write_result(lines.getvalue(), newline=False)
         else:
             for line in _markdown(rows):
-                put(line)
+                write_result(line)
 
 
 def _markdown(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:

@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem, get_completion_class, shell_complete
 
-from embedrec.cli.shared.terminal import put
+from embedrec.cli.shared.terminal import write_result
 from embedrec.index.index_types import AUTO, INDEXES
 from embedrec.models import MODELS
 from embedrec.storage.workspace import FOLDERS, Workspace
@@ -91,4 +91,4 @@ def completion(shell: str) -> None:
         raise click.UsageError(f"no completion for shell {shell!r}; use one of {', '.join(_SHELLS)}")
     root = click.get_current_context().find_root().command
     source = completion_class(root, {}, "embedrec", VARIABLE)
-    put(source.source_template % source.source_vars(), newline=False)
+    write_result(source.source_template % source.source_vars(), newline=False)

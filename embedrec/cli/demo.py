@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from embedrec.cli.shared.options import log_option, note, seed_option, threads_option, use_threads
-from embedrec.cli.shared.terminal import put
+from embedrec.cli.shared.terminal import write_result
 from embedrec.storage.workspace import Workspace
 
 
@@ -50,4 +50,4 @@ def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> N
             source = films(data or movielens_100k(user_cache()))
         for line in walk(source, workspace, seed=seed, threads=threads, report=report):
             report.clear()
-            put(line)
+            write_result(line)

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from embedrec.cli.shared.options import emit, json_option, log_option, results, workspace_option
-from embedrec.cli.shared.terminal import json_line, put
+from embedrec.cli.shared.options import emit, json_option, log_option, result_output, workspace_option
+from embedrec.cli.shared.terminal import json_line, write_result
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.diff import item_counts
 
@@ -88,8 +88,8 @@ def diff(
         result = compare_exports(before, after, codes, k=count, p=p, counts=popularity, worst=worst)
     if as_json:
         figures = {name: _rounded(value) for name, value in result.figures.items()}
-        with results():
-            put(json_line({**figures, "worst": result.worst}))
+        with result_output():
+            write_result(json_line({**figures, "worst": result.worst}))
     else:
         emit([_row(name, value) for name, value in result.figures.items()], False)
         emit([{**row, "lost": " ".join(row["lost"]), "gained": " ".join(row["gained"])} for row in result.worst], False)

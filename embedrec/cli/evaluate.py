@@ -9,14 +9,20 @@ import click
 from click.core import ParameterSource
 
 from embedrec.cli.evaluate_grid import GRID_ONLY, NOT_FOR_GRIDS, evaluate_grid, grid_options
-from embedrec.cli.shared.evaluation_options import judged, lengths_of, opened, terms_of, trial_options
+from embedrec.cli.shared.evaluation_options import (
+    evaluate_model,
+    evaluation_options,
+    evaluation_settings,
+    list_lengths,
+    open_task,
+)
 from embedrec.cli.shared.metric_table import by_metric
 from embedrec.cli.shared.options import config_option, emit, note
-from embedrec.cli.shared.settings_options import Settable
+from embedrec.cli.shared.settings_options import SettingsCommand
 from embedrec.storage.workspace import Workspace
 
 
-@click.command(cls=Settable, short_help="Evaluate a model.")
+@click.command(cls=SettingsCommand, short_help="Evaluate a model.")
 @click.argument("model", required=False)
 @config_option
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting, for a model that is trained now.")
@@ -31,7 +37,7 @@ from embedrec.storage.workspace import Workspace
 )
 @click.option("--qrels", type=click.Path(path_type=Path), metavar="FILE", help="TREC qrels of the TREC run file.")
 @grid_options
-@trial_options
+@evaluation_options
 def evaluate(
     model: str | None, run: Path | None, qrels: Path | None, grid: bool, at: str, as_json: bool, **options: Any
 ) -> None:
@@ -62,9 +68,9 @@ def evaluate(
         raise click.UsageError(f"{reason}; leave out {idle}")
     options = {key: value for key, value in options.items() if key not in (NOT_FOR_GRIDS if grid else GRID_ONLY)}
     if grid:
-        evaluate_grid(str(model), at=lengths_of(at) if _given("at") else None, as_json=as_json, **options)
+        evaluate_grid(str(model), at=list_lengths(at) if _given("at") else None, as_json=as_json, **options)
     else:
-        _now(str(model), at=lengths_of(at), as_json=as_json, **options)
+        _now(str(model), at=list_lengths(at), as_json=as_json, **options)
 
 
 def _given(*keys: str) -> str | None:
@@ -104,9 +110,9 @@ def _now(
     check_names(workspace, [name])
     if save_run is not None:
         check_place(save_run)
-    trial = opened(workspace, sessions, split, valid, protocol, given, seed)
-    terms = terms_of(trial, at, ties, seen, unknown, draws, seed)
-    contender, result = judged(name, trial, terms, workspace=workspace, seed=seed, **options)
+    trial = open_task(workspace, sessions, split, valid, protocol, given, seed)
+    terms = evaluation_settings(trial, at, ties, seen, unknown, draws, seed)
+    contender, result = evaluate_model(name, trial, terms, workspace=workspace, seed=seed, **options)
     facts = {"model": name, "origin": contender.origin, **about(trial, terms), **spent(contender, result)}
     if save_run is not None:
         save(result, trial.train.vocab, save_run, facts, relevant=relevant_ids(trial, terms))
@@ -122,7 +128,7 @@ def _now(
 def _again(run: Path, qrels: Path | None, at: str, as_json: bool) -> None:
     from embedrec.evaluation.trec_runs import load_run
 
-    ks = lengths_of(at)
+    ks = list_lengths(at)
     loaded = load_run(run, qrels)
     values = loaded.metrics(ks)
     metrics = {key: float(column.mean()) for key, column in values.items()}

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from embedrec.cli.shared.evaluation_options import opened, terms_of, whole_numbers
-from embedrec.cli.shared.options import emit, note, together
+from embedrec.cli.shared.evaluation_options import evaluation_settings, open_task, positive_integers
+from embedrec.cli.shared.options import combine_options, emit, note
 from embedrec.storage.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,7 +45,7 @@ def grid_options(command: F) -> F:
             help="For --grid: folder for the table and the plot [default: grids/SESSIONS-MODEL in the workspace].",
         ),
     ]
-    return together(options)(command)
+    return combine_options(options)(command)
 
 
 GRID_ONLY = ("neighbours", "expanded", "out")
@@ -81,7 +81,7 @@ def evaluate_grid(
     from embedrec.workflows.neighbour_grid import GridSettings, check_sweep, evaluate_neighbour_grid
     from embedrec.workflows.train import TrainingOptions
 
-    sizes = whole_numbers(neighbours, "numbers of neighbours")
+    sizes = positive_integers(neighbours, "numbers of neighbours")
     if any(pair.partition("=")[0].strip() == "neighbours" for pair in pairs):
         raise click.UsageError("--grid takes the numbers of neighbours from --neighbours; leave out --set neighbours")
     if protocol == "similar":
@@ -90,8 +90,8 @@ def evaluate_grid(
     source = workspace.find("sessions", sessions)
     folder = out or workspace.inside(workspace.root / "grids" / f"{source.name}-{name}")
     check_place(folder)
-    trial = opened(workspace, source.name, split, valid, protocol, given, seed)
-    terms = terms_of(trial, at or AT, ties, seen, unknown, 0, seed)
+    trial = open_task(workspace, source.name, split, valid, protocol, given, seed)
+    terms = evaluation_settings(trial, at or AT, ties, seen, unknown, 0, seed)
     with Progress(f"grid {name}") as progress:
 
         def report(event: str, **numbers: Any) -> None:

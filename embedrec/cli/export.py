@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.shared.artifacts import stale_option, took_all
+from embedrec.cli.shared.artifacts import stale_option, use_artifacts
 from embedrec.cli.shared.options import (
     log_option,
     note,
     popularity_option,
-    results,
+    result_output,
     threads_option,
     use_threads,
     whitespace_option,
@@ -21,11 +21,11 @@ from embedrec.cli.shared.options import (
 )
 from embedrec.cli.shared.policy_options import policy_options
 from embedrec.cli.shared.search_options import (
-    allowed_beside_attributes,
     check_not_both,
+    filter_options_beside_attributes,
     gpu_option,
-    nearest_options,
     search_options,
+    source_options,
 )
 from embedrec.cli.shared.terminal import result_stream
 from embedrec.storage.workspace import Workspace
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Neighbours of items, neighbours of training sessions, or next items for --histories.",
 )
-@nearest_options
+@source_options
 @click.option(
     "--histories",
     type=click.Path(path_type=Path),
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Table of item features for --cap and --where [default: the features of the training sessions].",
 )
-@allowed_beside_attributes
+@filter_options_beside_attributes
 @click.option("--resume", is_flag=True, help="Resume an interrupted export to FILE.")
 @stale_option
 @popularity_option
@@ -143,7 +143,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     given["policies"].check(given["of"])
     settings = ExportSettings(given["count"], given["policies"], given["candidates"], layout)
     opened = _opened(workspace, given)
-    took_all(workspace, opened.used, _choice(workspace, given), stale_ok=given["stale_ok"])
+    use_artifacts(workspace, opened.used, _choice(workspace, given), stale_ok=given["stale_ok"])
     for line in opened.messages:
         note(line)
     use_threads(threads)
@@ -152,7 +152,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         return
     with Progress("export") as report:
         if file == "-":
-            with results():
+            with result_output():
                 done = stream_lists(
                     result_stream(), opened.answers, settings, opened.material, threads=threads, report=report
                 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from embedrec.cli.shared.artifacts import latest_sessions
+from embedrec.cli.shared.artifacts import find_sessions
 from embedrec.cli.shared.options import (
     emit,
     json_option,
@@ -41,7 +41,7 @@ def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) 
     and a histogram of lengths.
     """
     if sessions:
-        _describe(latest_sessions(workspace, name), as_json)
+        _describe(find_sessions(workspace, name), as_json)
         return
     artifacts = [a for kind in FOLDERS for a in workspace.artifacts(kind)]
     unreadable = [(kind, f, why) for kind in FOLDERS for f, why in workspace.unreadable(kind).items()]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 
 import click
 
-from embedrec.cli.shared.artifacts import latest_sessions, taken
-from embedrec.cli.shared.commands import TakesIds
+from embedrec.cli.shared.artifacts import unnamed, use_artifact
+from embedrec.cli.shared.commands import IdCommand
 from embedrec.cli.shared.options import emit, json_option, note, workspace_option
 from embedrec.cli.shared.search_options import check_not_both
 from embedrec.storage.workspace import Workspace
 
 
-@click.command(cls=TakesIds, short_help="Search items by parts of names or ids.")
+@click.command(cls=IdCommand, short_help="Search items by parts of names or ids.")
 @click.argument("query")
 @click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Number of items.")
 @click.option("--sessions", metavar="NAME", help="Search the items of these sessions [default: the latest].")
@@ -40,32 +40,18 @@ def items(
     embedrec items 4gzpq5 --model word2vec
     """
     from embedrec.data.item_text import as_text
-    from embedrec.workflows.items import open_catalogue, search_catalogue
+    from embedrec.workflows.items import catalogue_items, find_catalogue_source, open_catalogue, search_catalogue
 
     check_not_both(model, index)
     if sessions is not None and (model or index):
         raise click.UsageError("--sessions, --model and --index are mutually exclusive; give one of them")
-    if model is not None or index is not None:
-        source = taken(workspace, workspace.find("model" if model else "index", model or index))
-    elif sessions is None and not workspace.folders("sessions") and workspace.folders("model"):
-        source = taken(workspace, workspace.find("model"))
-    else:
-        source = latest_sessions(workspace, sessions)
+    source = find_catalogue_source(workspace, sessions, model, index)
+    use_artifact(workspace, source, unnamed(workspace, "sessions", sessions, model, index))
     catalogue = open_catalogue(workspace, source)
     matches = search_catalogue(catalogue, query)
     if matches.nearly:
         note(f"no item contains {query!r}; similar items follow")
     if len(matches.rows) > count:
         note(f"showing {count} of {len(matches.rows):,} items; -n shows more")
-    rows = matches.rows[:count]
-    records: list[dict[str, Any]] = []
-    for row, known in zip(rows.tolist(), catalogue.known(rows), strict=True):
-        records.append(
-            {
-                "item": catalogue.vocab.id(row),
-                "name": catalogue.vocab.name(row),
-                "count": None if catalogue.counts is None else int(catalogue.counts[row]),
-                "features": known if as_json else as_text(known),
-            }
-        )
-    emit(records, as_json)
+    shown = catalogue_items(catalogue, matches.rows[:count])
+    emit((asdict(item) | {"features": item.features if as_json else as_text(item.features)} for item in shown), as_json)

@@ -16,10 +16,17 @@ from typing import Any, NoReturn
 
 import click
 
-from embedrec.cli.shared.commands import Named
-from embedrec.cli.shared.failures import TRACEBACK, ending_soon, speak_for_libraries, unexpected
-from embedrec.cli.shared.options import LOGGED
-from embedrec.cli.shared.terminal import close_streams, flush_results, open_streams, shortened, tell, without_passwords
+from embedrec.cli.shared.commands import SuggestingGroup
+from embedrec.cli.shared.failures import TRACEBACK, interruptible, redirect_library_output, unexpected
+from embedrec.cli.shared.options import LOG_JSON
+from embedrec.cli.shared.terminal import (
+    close_streams,
+    flush_results,
+    mask_passwords,
+    open_streams,
+    shorten,
+    write_message,
+)
 from embedrec.errors import EmbedrecError, system_error
 from embedrec.runtime.child_interpreters import leave_current_folder_out, safe_children
 from embedrec.runtime.native_stderr import separate_stderr
@@ -54,7 +61,7 @@ COMMANDS = {
 COMPLETES = "_EMBEDREC_COMPLETE"  # what a shell asks for, in the environment
 
 
-class Commands(Named):
+class Commands(SuggestingGroup):
     """Commands in the order of the road, each imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -91,7 +98,7 @@ def main() -> NoReturn:
     meta: dict[str, Any] = {}
     open_streams()
     separate_stderr()
-    speak_for_libraries()
+    redirect_library_output()
     try:
         if COMPLETES in os.environ:
             from embedrec.cli.completion import complete
@@ -100,7 +107,7 @@ def main() -> NoReturn:
         _cache_kernels()
         _share_cores()
         # not cli.main(), which has an exit code of its own for a closed pipe
-        with ending_soon(), safe_children(), cli.make_context("embedrec", sys.argv[1:]) as context:
+        with interruptible(), safe_children(), cli.make_context("embedrec", sys.argv[1:]) as context:
             meta = context.meta
             cli.invoke(context)
         flush_results()
@@ -111,7 +118,7 @@ def main() -> NoReturn:
         raise
     except BaseException as e:
         if os.environ.get(TRACEBACK):
-            tell("".join(traceback.format_exception(e)), newline=False)
+            write_message("".join(traceback.format_exception(e)), newline=False)
         code = _failed(e, meta)
     close_streams()
     sys.exit(code)
@@ -119,7 +126,7 @@ def main() -> NoReturn:
 
 def _failed(error: BaseException, meta: dict[str, Any]) -> int:
     """Say why a command failed; the exit code."""
-    from embedrec.cli.shared.advice import fitting
+    from embedrec.cli.shared.advice import fit_to_command
 
     code = 1
     match error:
@@ -131,21 +138,21 @@ def _failed(error: BaseException, meta: dict[str, Any]) -> int:
         case click.Abort() | KeyboardInterrupt():
             message, code = "interrupted; nothing was left half-written", 130
         case EmbedrecError():
-            message = fitting(str(error), meta)
+            message = fit_to_command(str(error), meta)
         case OSError():
             message = system_error(error)
         case MemoryError():
             message = "memory ran out; nothing was left half-written"
         case _:
             message = unexpected(error)
-    message = shortened(without_passwords(" ".join(message.split())))
+    message = shorten(mask_passwords(" ".join(message.split())))
     with suppress(OSError):  # nobody reads stderr: the exit code remains
-        if meta.get(LOGGED):
-            from embedrec.cli.shared.json_log import say
+        if meta.get(LOG_JSON):
+            from embedrec.cli.shared.json_log import write_event
 
-            say(None, "failed", **{"said": message})
+            write_event(None, "failed", **{"said": message})
         else:
-            tell(f"embedrec: {message}")
+            write_message(f"embedrec: {message}")
     return code
 
 
@@ -154,7 +161,7 @@ def _show(error: click.ClickException) -> None:
     shown = StringIO()
     error.show(shown)
     with suppress(OSError):  # nobody reads stderr: the exit code remains
-        tell(shortened(without_passwords(shown.getvalue())), newline=False)
+        write_message(shorten(mask_passwords(shown.getvalue())), newline=False)
 
 
 def _share_cores() -> None:

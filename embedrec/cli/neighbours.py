@@ -6,15 +6,15 @@ from dataclasses import asdict
 
 import click
 
-from embedrec.cli.shared.artifacts import took_all
-from embedrec.cli.shared.commands import TakesIds
+from embedrec.cli.shared.artifacts import use_artifacts
+from embedrec.cli.shared.commands import IdCommand
 from embedrec.cli.shared.options import emit, json_option, threads_option, use_threads, workspace_option
 from embedrec.cli.shared.search_options import check_not_both, search_options
 from embedrec.index.search_settings import SearchSettings
 from embedrec.storage.workspace import Workspace
 
 
-@click.command(cls=TakesIds, short_help="Find the past sessions nearest to a history.")
+@click.command(cls=IdCommand, short_help="Find the past sessions nearest to a history.")
 @click.argument("items", nargs=-1, metavar="[ITEM...]")
 @click.option(
     "--session", metavar="ID", help="Query with this past session instead of items; the session itself is left out."
@@ -53,7 +53,7 @@ def neighbours(
         raise click.UsageError("give either ITEM... or --session")
     check_not_both(model, index)
     past = open_session_neighbours(workspace, model, index, settings)
-    took_all(workspace, past.used, session_sources(workspace) if model is None and index is None else ())
+    use_artifacts(workspace, past.used, session_sources(workspace) if model is None and index is None else ())
     use_threads(threads)
     records = []
     for neighbour in nearest_sessions(past, items, session, count):

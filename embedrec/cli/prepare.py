@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
-from embedrec.cli.shared.commands import Named
+from embedrec.cli.shared.commands import SuggestingGroup
 from embedrec.cli.shared.prepare_options import (
     VALUES,
     feature_types_option,
@@ -30,7 +30,7 @@ class ReaderCommand(click.Command):
         return [*setting_options(reader(str(self.name))), *super().get_params(ctx)]
 
 
-class Sources(Named):
+class Sources(SuggestingGroup):
     """A command for every reader: one written below, else one made from the reader's settings."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

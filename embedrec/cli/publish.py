@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.shared.artifacts import took_all
-from embedrec.cli.shared.commands import Named
+from embedrec.cli.shared.artifacts import use_artifacts
+from embedrec.cli.shared.commands import SuggestingGroup
 from embedrec.cli.shared.options import emit, note, use_threads
 from embedrec.cli.shared.publish_options import content_options, list_option, lists_or_rolls_back, service_options
 from embedrec.cli.shared.search_options import check_not_both
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _BOTH_IF_VECTORS = "both, or neighbours for models without vectors"
 
 
-class Targets(Named):
+class Targets(SuggestingGroup):
     """A command for every target: one written below, else one made from its entry in the registry."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -246,5 +246,5 @@ def _publication(
     check_not_both(model, index)
     source = find_item_source(workspace, model, index)
     choice = item_sources(workspace) if model is None and index is None else ()
-    took_all(workspace, [source], choice, stale_ok=stale_ok)
+    use_artifacts(workspace, [source], choice, stale_ok=stale_ok)
     return build_publish_content(source, **content)

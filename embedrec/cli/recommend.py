@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from embedrec.cli.shared.artifacts import took_all, unnamed
-from embedrec.cli.shared.commands import TakesIds
+from embedrec.cli.shared.artifacts import unnamed, use_artifacts
+from embedrec.cli.shared.commands import IdCommand
 from embedrec.cli.shared.options import (
     emit,
     explained_record,
     json_option,
     note,
+    note_artifact,
     popularity_option,
     threads_option,
     use_threads,
-    using,
     workspace_option,
 )
-from embedrec.cli.shared.search_options import allowed_options, check_not_both, search_options
+from embedrec.cli.shared.search_options import check_not_both, filter_options, search_options
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from embedrec.index.search_settings import SearchSettings
 
 
-@click.command(cls=TakesIds, short_help="Recommend next items for a history.")
+@click.command(cls=IdCommand, short_help="Recommend next items for a history.")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all items if fewer", help="Number of items.")
 @click.option("--model", metavar="NAME", help="Model to use [default: the latest].")
 @click.option("--index", metavar="NAME", help="Index of a model's answers to search instead.")
 @search_options("as the index was built")
 @popularity_option
-@allowed_options
+@filter_options
 @click.option("--seen", is_flag=True, help="Allow items of the history.")
 @click.option(
     "--why", is_flag=True, help="Also print the nearest past sessions that contain the item; for session kNN."
@@ -72,10 +72,10 @@ def recommend(
     check_not_both(model, index)
     use_threads(threads)
     recommender = open_recommender(workspace, model, index, settings, popularity=popularity)
-    took_all(workspace, recommender.used, unnamed(workspace, "model", model, index))
+    use_artifacts(workspace, recommender.used, unnamed(workspace, "model", model, index))
     results = recommend_items(workspace, recommender, items, count, allowed, exclude_seen=not seen, explain=why)
     for message in results.messages:
         note(message)
     if results.explained_by is not None:
-        using(results.explained_by)
+        note_artifact(results.explained_by)
     emit((explained_record(item, as_json) for item in results.items), as_json)

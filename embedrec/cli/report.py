@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.shared.artifacts import latest_sessions
+from embedrec.cli.shared.artifacts import find_sessions
 from embedrec.cli.shared.options import (
     device_option,
     log_option,
@@ -100,7 +100,7 @@ def report(
     from embedrec.html_report.content import ReportSettings, collect_report
     from embedrec.html_report.page import write_page
 
-    source = latest_sessions(workspace, sessions)
+    source = find_sessions(workspace, sessions)
     use_threads(threads)
     chosen = [workspace.find("model", name) for name in models] if models else _models_of(workspace, source)
     names = [artifact.name for artifact in chosen]
@@ -136,15 +136,15 @@ def _compared(
     workspace: Workspace, source: Artifact, names: Sequence[str], seed: int, threads: int, device: str
 ) -> dict[str, Any]:
     """Metrics of the models on the held-out part, as `compare` computes them."""
-    from embedrec.cli.shared.evaluation_options import judged, opened, terms_of
+    from embedrec.cli.shared.evaluation_options import evaluate_model, evaluation_settings, open_task
     from embedrec.workflows.compare import recorded, usual_columns
     from embedrec.workflows.evaluate import about
 
-    trial = opened(workspace, source.name, None, False, None, None, seed)
+    trial = open_task(workspace, source.name, None, False, None, None, seed)
     at = tuple(k for k in (1, 5, 10, 20) if k <= len(trial.train.vocab))
-    terms = terms_of(trial, at, "conservative", None, "miss", 1000, seed)
+    terms = evaluation_settings(trial, at, "conservative", None, "miss", 1000, seed)
     done = {
-        name: judged(
+        name: evaluate_model(
             name,
             trial,
             terms,

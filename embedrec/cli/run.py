@@ -57,11 +57,11 @@ def run(
     embedrec run study.toml --from "train word2vec"
     """
     from embedrec.cli.shared.json_log import JsonLog
-    from embedrec.cli.shared.options import logged
+    from embedrec.cli.shared.options import logs_json
     from embedrec.experiments.parse import read_experiment
     from embedrec.experiments.runner import plan, run_experiment, step_context
 
-    log: AbstractContextManager[Report] = nullcontext(JsonLog()) if logged() else StepLog()
+    log: AbstractContextManager[Report] = nullcontext(JsonLog()) if logs_json() else StepLog()
     with log as report:
         experiment = read_experiment(config, data=data)
         context = step_context(experiment, workspace, threads=threads, device=device)

@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from embedrec.cli.shared.artifacts import taken
-from embedrec.cli.shared.commands import TakesIds
+from embedrec.cli.shared.artifacts import use_artifact
+from embedrec.cli.shared.commands import IdCommand
 from embedrec.cli.shared.options import (
     emit,
     explained_record,
     json_option,
     note,
+    note_artifact,
     popularity_option,
     threads_option,
     use_threads,
-    using,
     workspace_option,
 )
 from embedrec.cli.shared.search_options import (
-    allowed_options,
     check_not_both,
+    filter_options,
     gpu_option,
-    nearest_options,
     search_options,
+    source_options,
 )
 from embedrec.storage.workspace import Workspace
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from embedrec.index.search_settings import SearchSettings
 
 
-@click.command(cls=TakesIds, short_help="The nearest items of an item.")
+@click.command(cls=IdCommand, short_help="The nearest items of an item.")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Neighbours an item.")
-@nearest_options
+@source_options
 @popularity_option
 @search_options("the index's")
-@allowed_options
+@filter_options
 @click.option("--why", is_flag=True, help="Also the smallest past sessions that hold both items.")
 @gpu_option
 @json_option
@@ -76,12 +76,12 @@ def similar(
 
     check_not_both(model, index)
     source = find_item_source(workspace, model, index)
-    taken(workspace, source, item_sources(workspace) if model is None and index is None else ())
+    use_artifact(workspace, source, item_sources(workspace) if model is None and index is None else ())
     opened = open_item_neighbours(source, settings, popularity=popularity, device=device)
     use_threads(threads)
     results = similar_items(workspace, opened, items, count, allowed, explain=why)
     for message in results.messages:
         note(message)
     if results.explained_by is not None:
-        using(results.explained_by)
+        note_artifact(results.explained_by)
     emit((explained_record(neighbour, as_json) for neighbour in results.neighbours), as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from embedrec.cli.shared.artifacts import latest_sessions, tell_outdated
+from embedrec.cli.shared.artifacts import find_sessions, note_outdated
 from embedrec.cli.shared.options import emit, json_option, log_option, note, seed_option, workspace_option
 from embedrec.storage.workspace import Workspace
 
@@ -40,7 +40,7 @@ def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json:
     from embedrec.splitting import rules
     from embedrec.workflows.split import write_split
 
-    source = latest_sessions(workspace, sessions)
+    source = find_sessions(workspace, sessions)
     chosen = rules.rule_of(rule)
     folder = workspace.folder("sessions", name or f"{source.name}-{chosen.name}")
     with Progress("split"):
@@ -48,6 +48,6 @@ def split(rule: str, sessions: str | None, name: str | None, seed: int, as_json:
     for line in checked:
         note(f"leak check: {line}")
     note(f"wrote sessions {done.name} ({done.folder})")
-    tell_outdated(workspace, done)
+    note_outdated(workspace, done)
     keys = ("sessions", "items", "events", "test_sessions", "test_events")
     emit([{key: done.about[key] for key in keys}], as_json)

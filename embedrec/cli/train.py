@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.shared.artifacts import latest_sessions, tell_outdated, tell_replaced
+from embedrec.cli.shared.artifacts import find_sessions, note_outdated, note_replaced
 from embedrec.cli.shared.options import (
     config_option,
     device_option,
@@ -19,13 +19,13 @@ from embedrec.cli.shared.options import (
     json_option,
     log_option,
     note,
+    note_artifact,
     seed_option,
     threads_option,
-    using,
     workspace_option,
 )
-from embedrec.cli.shared.settings_options import Settable
-from embedrec.cli.shared.terminal import put
+from embedrec.cli.shared.settings_options import SettingsCommand
+from embedrec.cli.shared.terminal import write_result
 from embedrec.errors import SettingsError
 from embedrec.storage.workspace import Workspace
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from embedrec.training.context import TrainingContext
 
 
-@click.command(cls=Settable, short_help="Train a model on sessions.")
+@click.command(cls=SettingsCommand, short_help="Train a model on sessions.")
 @click.argument("model")
 @click.option("--sessions", metavar="NAME", help="Sessions to train on [default: the latest].")
 @click.option(
@@ -90,16 +90,16 @@ def train(
     from embedrec.storage.memory_budget import parse_size
     from embedrec.workflows.train import AS_IS, continuing_settings, recipe_of, train_beside, train_model
 
-    before = None if start is None else using(workspace.find("model", start))
+    before = None if start is None else note_artifact(workspace.find("model", start))
     cls = recipe_class(model)
     base = AS_IS if before is None else continuing_settings(cls, before)
     recipe = recipe_of(cls, config, pairs, base)
     if print_config:
-        put(to_toml(recipe, "train", model), newline=False)
+        write_result(to_toml(recipe, "train", model), newline=False)
         return
-    source = latest_sessions(workspace, sessions)
+    source = find_sessions(workspace, sessions)
     folder, checkpoint = (workspace.folder(kind, name or model) for kind in ("model", "checkpoint"))
-    tell_replaced(workspace, folder, source)
+    note_replaced(workspace, folder, source)
     with Progress(f"train {model}") as report, training_context(recipe, device, checkpoint, resume, report) as run:
         if not run.first:
             train_beside(recipe, source, seed=seed, threads=threads, run=run)
@@ -115,7 +115,7 @@ def train(
             run=run if memory is None else replace(run, memory=parse_size(memory)),
         )
     note(f"wrote model {done.name} ({done.folder})")
-    tell_outdated(workspace, done)
+    note_outdated(workspace, done)
     emit([{"model": done.name, "items": done.about["items"], "seconds": done.about["seconds"]}], as_json)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from embedrec.cli.shared.evaluation_options import lengths_of, opened, terms_of
+from embedrec.cli.shared.evaluation_options import evaluation_settings, list_lengths, open_task
 from embedrec.cli.shared.options import (
     config_option,
     device_option,
@@ -20,11 +20,11 @@ from embedrec.cli.shared.options import (
     use_threads,
     workspace_option,
 )
-from embedrec.cli.shared.settings_options import Settable
+from embedrec.cli.shared.settings_options import SettingsCommand
 from embedrec.storage.workspace import Workspace
 
 
-@click.command(cls=Settable, short_help="Search for the best settings of a model.")
+@click.command(cls=SettingsCommand, short_help="Search for the best settings of a model.")
 @click.argument("model")
 @click.option(
     "--space",
@@ -131,8 +131,8 @@ def tune(
         raise SettingsError(f"{name!r} cannot name a search; use letters, digits, '.', '_' and '-'")
     folder = workspace.inside(workspace.root / "tuning")
     use_threads(threads)
-    trial = opened(workspace, sessions, split, True, protocol, given, seed)
-    terms = terms_of(trial, lengths_of(at), "conservative", None, "miss", 0, seed)
+    trial = open_task(workspace, sessions, split, True, protocol, given, seed)
+    terms = evaluation_settings(trial, list_lengths(at), "conservative", None, "miss", 0, seed)
     if anew:
         (folder / f"{name}.jsonl").unlink(missing_ok=True)
     journal = Journal.open(folder / f"{name}.jsonl", search.about(trial, terms))

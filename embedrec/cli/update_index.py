@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from embedrec.cli.build_index import features_to_keep
-from embedrec.cli.shared.artifacts import taken
+from embedrec.cli.shared.artifacts import use_artifact
 from embedrec.cli.shared.options import (
     emit,
     json_option,
@@ -72,8 +72,8 @@ def update_index(
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.workflows.update_index import Changes, change_index
 
-    source = taken(workspace, workspace.find("index", index))
-    trained = None if model is None else taken(workspace, workspace.find("model", model))
+    source = use_artifact(workspace, workspace.find("index", index))
+    trained = None if model is None else use_artifact(workspace, workspace.find("model", model))
     features = None if trained is None else features_to_keep(workspace, trained)
     changes = Changes(
         trained, align, None if remove is None else id_list(remove), replace, add, compact, features=features

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from embedrec.cli.shared.artifacts import latest_model, tell_outdated
-from embedrec.cli.shared.commands import Named
+from embedrec.cli.shared.artifacts import find_model, note_outdated
+from embedrec.cli.shared.commands import SuggestingGroup
 from embedrec.cli.shared.options import log_option, note, whitespace_option, workspace_option
 from embedrec.storage.artifacts import plain_from
 from embedrec.storage.workspace import Workspace
@@ -29,7 +29,7 @@ def note_metadata(file: Path) -> None:
         note(f"wrote the metric and the encoding of ids to {meta_file(file)}; keep it next to {file.name}")
 
 
-@click.group(cls=Named, short_help="Import and export item vectors.")
+@click.group(cls=SuggestingGroup, short_help="Import and export item vectors.")
 def vectors() -> None:
     """Import and export item vectors: word2vec text and binary, NumPy, safetensors, Parquet, fvecs, bvecs, ivecs, fbin.
 
@@ -55,7 +55,7 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
     from embedrec.models.serialization import load_item_vectors
     from embedrec.vectors.file_formats import save_vectors
 
-    source = latest_model(workspace, model)
+    source = find_model(workspace, model)
     with Progress("vectors export") as report:
         embeddings = load_item_vectors(source)
         save_vectors(embeddings, file, kind, whitespace=whitespace, report=report)
@@ -90,4 +90,4 @@ def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None,
     if done.about["metric_from"] == "assumed":
         note(f"{file} has no metric; using cosine, which --metric overrides")
     note(f"wrote model {done.name} ({done.folder})")
-    tell_outdated(workspace, done)
+    note_outdated(workspace, done)

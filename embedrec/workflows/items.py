@@ -40,12 +40,45 @@ class Catalogue:
         return [{}] * len(rows) if self.features is None else known_of(self.features, self.vocab, rows)
 
 
+@dataclass(frozen=True)
+class CatalogueItem:
+    """An item of a catalogue.
+
+    count     mentions in the data; None if unknown
+    features  by name; empty if there are none
+    """
+
+    item: Any
+    name: str
+    count: int | None
+    features: dict[str, Any]
+
+
 @dataclass(frozen=True, eq=False)
 class ItemMatches:
     """Rows (m,) of items, the best first; `nearly` where none holds the text, but something like it."""
 
     rows: np.ndarray
     nearly: bool
+
+
+def find_catalogue_source(
+    workspace: Workspace, sessions: str | None = None, model: str | None = None, index: str | None = None
+) -> Artifact:
+    """The artifact whose items are searched.
+
+    sessions, model, index  the name of at most one; without any, the latest sessions, or the latest model if there are
+                            no sessions
+
+    Raises ArtifactError if there is none.
+    """
+    if model is not None:
+        return workspace.find("model", model)
+    if index is not None:
+        return workspace.find("index", index)
+    if sessions is None and not workspace.folders("sessions") and workspace.folders("model"):
+        return workspace.find("model")
+    return workspace.find("sessions", sessions)
 
 
 def open_catalogue(workspace: Workspace, source: Artifact) -> Catalogue:
@@ -92,6 +125,15 @@ def search_catalogue(catalogue: Catalogue, text: str) -> ItemMatches:
     counts = np.zeros(len(vocab), dtype=np.int64) if catalogue.counts is None else catalogue.counts
     rows.sort(key=lambda r: (wanted not in (ids[r], names[r]), -counts[r], r))
     return ItemMatches(np.array(rows, dtype=np.int64), nearly)
+
+
+def catalogue_items(catalogue: Catalogue, rows: np.ndarray) -> list[CatalogueItem]:
+    """The items of some rows (m,) of a catalogue."""
+    vocab, counts = catalogue.vocab, catalogue.counts
+    return [
+        CatalogueItem(vocab.id(row), vocab.name(row), None if counts is None else int(counts[row]), features)
+        for row, features in zip(rows.tolist(), catalogue.known(rows), strict=True)
+    ]
 
 
 def folded(text: str) -> str:

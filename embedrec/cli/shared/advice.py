@@ -26,30 +26,30 @@ def options_of(command: click.Command) -> set[str]:
     return {name for param in command.params for name in (*param.opts, *param.secondary_opts)} | {"--help"}
 
 
-def fitting(message: str, meta: dict[str, Any]) -> str:
+def fit_to_command(message: str, meta: dict[str, Any]) -> str:
     """A message without the advice that the command which runs cannot follow."""
     command = meta.get(COMMAND)
-    return message if command is None else advised(message, options_of(command))
+    return message if command is None else fit_to_options(message, options_of(command))
 
 
-def advised(message: str, options: Collection[str]) -> str:
+def fit_to_options(message: str, options: Collection[str]) -> str:
     """A message that advises no other options than these."""
     first, *clauses = message.split("; ")
     return "; ".join([first, *filter(None, (_clause(clause, options) for clause in clauses))])
 
 
-def own_options(part: str) -> set[str]:
+def options_named(part: str) -> set[str]:
     """The options of the command that runs which a part of a clause names: none that another command is to be given."""
     return {*OPTION.findall(_OTHERS.sub("", part))}
 
 
 def _clause(clause: str, options: Collection[str]) -> str:
-    for missing in own_options(clause) - {*options}:
+    for missing in options_named(clause) - {*options}:
         name = rf"{missing}(?![\w-])"
         clause = re.sub(rf"{name}{_VALUE} or (?=--)", "", clause)  # --missing or --other
         clause = re.sub(rf"({OPTION.pattern}{_VALUE}) or {name}{_VALUE}", r"\1", clause)  # --other or --missing
     parts = _PARTS.split(clause)
-    kept = [part for part in parts if not own_options(part) - {*options}]
+    kept = [part for part in parts if not options_named(part) - {*options}]
     if len(kept) == len(parts):
         return clause
     return ", ".join(kept).removeprefix("or ").removeprefix("and ")

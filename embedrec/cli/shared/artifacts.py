@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from embedrec.cli.shared.options import note, using
+from embedrec.cli.shared.options import note, note_artifact
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.lineage import check_current, line_of, other_lines, outdated_by, stale
 from embedrec.storage.workspace import Workspace
@@ -21,12 +21,12 @@ stale_option = click.option(
 )
 
 
-def taken(workspace: Workspace, artifact: Artifact, among: Iterable[Artifact] = ()) -> Artifact:
+def use_artifact(workspace: Workspace, artifact: Artifact, among: Iterable[Artifact] = ()) -> Artifact:
     """Print which artifact a command uses, why it is stale, and which artifacts of `among` are of other data.
 
     among  the artifacts it was chosen from; none if the user gave a name
     """
-    using(artifact)
+    note_artifact(artifact)
     if (why := stale(workspace, artifact)) is not None:
         note(f"{artifact.kind} {artifact.name} is stale: {why}")
     if (year := _future(artifact)) is not None:
@@ -54,26 +54,26 @@ def _future(artifact: Artifact) -> str | None:
     return artifact.created[:10] if written > datetime.now(UTC) + _CLOCKS else None
 
 
-def took_all(
+def use_artifacts(
     workspace: Workspace, artifacts: Sequence[Artifact], among: Iterable[Artifact] = (), *, stale_ok: bool = True
 ) -> None:
     """The same for an artifact and those that it needs. Raises SettingsError when it is stale, unless `stale_ok`."""
     first, *rest = artifacts
     if not stale_ok:
         check_current(workspace, [first])
-    taken(workspace, first, among)
+    use_artifact(workspace, first, among)
     for artifact in rest:
-        using(artifact)
+        note_artifact(artifact)
 
 
-def latest_sessions(workspace: Workspace, name: str | None) -> Artifact:
+def find_sessions(workspace: Workspace, name: str | None) -> Artifact:
     """The sessions of that name, or the latest; prints which."""
-    return taken(workspace, workspace.find("sessions", name), unnamed(workspace, "sessions", name))
+    return use_artifact(workspace, workspace.find("sessions", name), unnamed(workspace, "sessions", name))
 
 
-def latest_model(workspace: Workspace, name: str | None) -> Artifact:
+def find_model(workspace: Workspace, name: str | None) -> Artifact:
     """The model of that name, or the latest; prints which."""
-    return taken(workspace, workspace.find("model", name), unnamed(workspace, "model", name))
+    return use_artifact(workspace, workspace.find("model", name), unnamed(workspace, "model", name))
 
 
 def unnamed(workspace: Workspace, kind: str, *names: str | None) -> list[Artifact]:
@@ -81,7 +81,7 @@ def unnamed(workspace: Workspace, kind: str, *names: str | None) -> list[Artifac
     return workspace.artifacts(kind) if all(name is None for name in names) else []
 
 
-def tell_replaced(workspace: Workspace, folder: Path, sessions: Artifact) -> None:
+def note_replaced(workspace: Workspace, folder: Path, sessions: Artifact) -> None:
     """Print a note if a model of other data in `folder` is about to be replaced by one of these sessions."""
     old = next((a for a in workspace.artifacts("model") if a.folder == folder), None)
     if old is None:
@@ -91,7 +91,7 @@ def tell_replaced(workspace: Workspace, folder: Path, sessions: Artifact) -> Non
         note(f"model {old.name} of sessions {name} will be replaced; give another --name to keep both")
 
 
-def tell_outdated(workspace: Workspace, done: Artifact) -> None:
+def note_outdated(workspace: Workspace, done: Artifact) -> None:
     """Print which artifacts are stale after an artifact was written again."""
     for artifact in outdated_by(workspace, done):
         note(f"{artifact.kind} {artifact.name} was made of the old {done.kind} {done.name}, and is stale now")

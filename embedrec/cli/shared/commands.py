@@ -9,7 +9,7 @@ import click
 from embedrec.errors import did_you_mean
 
 
-class Named(click.Group):
+class SuggestingGroup(click.Group):
     """A click group with near misses."""
 
     def resolve_command(
@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"-[0-9]")  # no option begins so
 _MARK = "\0"  # before an id that click would take for an option; no argument of a program can hold it
 
 
-class TakesIds(click.Command):
+class IdCommand(click.Command):
     """A command that takes a word such as -7 for an id; other ids that begin with a minus stand behind `--`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

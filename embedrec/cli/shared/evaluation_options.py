@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from embedrec.cli.shared.artifacts import latest_sessions
+from embedrec.cli.shared.artifacts import find_sessions
 from embedrec.cli.shared.options import (
+    combine_options,
     device_option,
     json_option,
     log_option,
     note,
     seed_option,
     threads_option,
-    together,
     use_threads,
     workspace_option,
 )
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def trial_options(command: F) -> F:
+def evaluation_options(command: F) -> F:
     """Options of the data, the split, the protocol and the metrics."""
     options = [
         click.option("--sessions", metavar="NAME", help="Sessions to split [default: the latest]."),
@@ -97,10 +97,10 @@ def trial_options(command: F) -> F:
         json_option,
         workspace_option,
     ]
-    return together(options)(command)
+    return combine_options(options)(command)
 
 
-def opened(
+def open_task(
     workspace: Workspace,
     sessions: str | None,
     split: str | None,
@@ -113,7 +113,7 @@ def opened(
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.workflows.evaluate import PROTOCOLS, open_trial
 
-    source = latest_sessions(workspace, sessions)
+    source = find_sessions(workspace, sessions)
     with Progress("split"):
         trial = open_trial(source, split=split, valid=valid, protocol=protocol, given=given, seed=seed)
     part = "validation" if trial.part == "valid" else "test"
@@ -124,12 +124,12 @@ def opened(
     return trial
 
 
-def lengths_of(at: str) -> tuple[int, ...]:
+def list_lengths(at: str) -> tuple[int, ...]:
     """Lengths of lists from "1,5,20". Raises a usage error for anything else."""
-    return whole_numbers(at, "lengths")
+    return positive_integers(at, "lengths")
 
 
-def whole_numbers(text: str, what: str) -> tuple[int, ...]:
+def positive_integers(text: str, what: str) -> tuple[int, ...]:
     """Numbers from 1 as in "1,5,20", ascending, each once. Raises a usage error for anything else."""
     try:
         numbers = tuple(int(number) for number in text.split(","))
@@ -140,7 +140,7 @@ def whole_numbers(text: str, what: str) -> tuple[int, ...]:
     return tuple(sorted(set(numbers)))
 
 
-def terms_of(
+def evaluation_settings(
     trial: EvaluationTask, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
 ) -> EvaluationSettings:
     """How answers are judged; says so. Raises SettingsError for lists longer than the catalogue."""
@@ -155,7 +155,7 @@ def terms_of(
     return terms
 
 
-def judged(
+def evaluate_model(
     name: str,
     trial: EvaluationTask,
     terms: EvaluationSettings,

@@ -16,8 +16,8 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from embedrec.cli import leave
-from embedrec.cli.shared.terminal import one_line, shortened, tell, without_passwords
+from embedrec.cli import exit_interrupted
+from embedrec.cli.shared.terminal import mask_passwords, one_line, shorten, write_message
 from embedrec.errors import reason
 
 TRACEBACK = "EMBEDREC_TRACEBACK"  # of the environment: set, errors show where they come from
@@ -33,7 +33,7 @@ def unexpected(error: BaseException) -> str:
     return f"{what}; this is a defect, please report it with what {TRACEBACK}=1 prints before this line"
 
 
-def speak_for_libraries() -> None:
+def redirect_library_output() -> None:
     """Turn what Python and libraries print on stderr into sentences of ours.
 
     warnings   a line each, once; those for developers, of what will change, stay silent: users can do nothing about it
@@ -78,7 +78,7 @@ def _unheard(error: BaseException) -> None:
         return
     if os.environ.get(TRACEBACK):
         with suppress(OSError, ValueError):
-            tell("".join(traceback.format_exception(error)), newline=False)
+            write_message("".join(traceback.format_exception(error)), newline=False)
     if not isinstance(error, BrokenPipeError | SystemExit):  # of a reader who went away, which main sees, too
         _line(f"a step in the background failed ({type(error).__name__}: {_reason(error)}); {TRACEBACK}=1 shows where")
 
@@ -89,7 +89,7 @@ def _reason(error: BaseException) -> str:
 
 def _line(text: str) -> None:
     with suppress(OSError, ValueError):  # nobody reads stderr, or it is closed already
-        tell(f"embedrec: {one_line(shortened(without_passwords(text)))}")
+        write_message(f"embedrec: {one_line(shorten(mask_passwords(text)))}")
 
 
 _GRACE = 15  # seconds from Ctrl-C until the process is ended without asking
@@ -105,7 +105,7 @@ _IMPORTING = "<frozen importlib"  # what files of frames of an import begin with
 
 
 @contextmanager
-def ending_soon() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """For a block that Ctrl-C ends by KeyboardInterrupt, or, where that is lost, by the exit code 130 after a while.
 
     Python may raise KeyboardInterrupt between taking a lock and the block that gives it back (inside a thread pool,
@@ -117,7 +117,7 @@ def ending_soon() -> Iterator[None]:
     """
     ours = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT)
-    if not ours or before not in (signal.default_int_handler, leave):
+    if not ours or before not in (signal.default_int_handler, exit_interrupted):
         yield
         return
     interrupt = _Interrupt()

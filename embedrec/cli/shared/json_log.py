@@ -8,22 +8,22 @@ from math import isfinite
 from time import monotonic
 from typing import Any
 
-from embedrec.cli.shared.terminal import tell, visible_json, without_passwords
+from embedrec.cli.shared.terminal import mask_passwords, visible_json, write_message
 
 _BETWEEN = 1.0  # seconds
 
 
-def say(step: str | None, event: str, **fields: Any) -> None:
+def write_event(step: str | None, event: str, **fields: Any) -> None:
     """Print one line of JSON: `at` (UTC), `step`, `event` and the fields; NaN and infinity become null."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     plain = {key: _plain(value) for key, value in fields.items()}
     line = json.dumps({"at": at, "step": step, "event": event, **plain}, default=str, allow_nan=False)
-    tell(visible_json(line))
+    write_message(visible_json(line))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return without_passwords(value)
+        return mask_passwords(value)
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
@@ -43,4 +43,4 @@ class JsonLog:
                 return
             self._last_progress = monotonic()
         self._step = fields.pop("step", self._step)
-        say(self._step, event, **fields)
+        write_event(self._step, event, **fields)

@@ -15,12 +15,12 @@ import click
 
 from embedrec.cli.shared.terminal import (
     json_line,
+    mask_passwords,
     on_terminal,
     one_line,
-    put,
-    shortened,
-    tell,
-    without_passwords,
+    shorten,
+    write_message,
+    write_result,
 )
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
@@ -28,7 +28,7 @@ from embedrec.text import visible
 
 F = TypeVar("F", bound=Callable[..., Any])
 _HEADER = "embedrec.header"  # in the context: whether names of columns are printed, where the user said so
-LOGGED = "embedrec.logged"  # in the context: whether stderr holds JSON lines only
+LOG_JSON = "embedrec.logged"  # in the context: whether stderr holds JSON lines only
 _SEED = "Seed of all randomness; training repeats itself to the byte with --threads 1 or deterministic=true."
 
 
@@ -36,7 +36,7 @@ def _workspace(ctx: click.Context, param: click.Parameter, value: str) -> Worksp
     return Workspace(Path(value))
 
 
-def together(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+def combine_options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     """Several options as one, in the order in which help shows them."""
 
     def decorate(command: F) -> F:
@@ -92,7 +92,7 @@ def device_option(command: F) -> F:
     )(command)
 
 
-def _headed(ctx: click.Context, param: click.Parameter, value: bool | None) -> None:
+def _set_header(ctx: click.Context, param: click.Parameter, value: bool | None) -> None:
     if value is not None:
         ctx.meta[_HEADER] = value
 
@@ -103,7 +103,7 @@ def json_option(command: F) -> F:
         "--header/--no-header",
         default=None,
         expose_value=False,
-        callback=_headed,
+        callback=_set_header,
         help="Names of the columns above the rows [default: on a terminal, and of compare and run everywhere].",
     )(command)
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")(command)
@@ -111,7 +111,7 @@ def json_option(command: F) -> F:
 
 def _log(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
-        ctx.meta[LOGGED] = True
+        ctx.meta[LOG_JSON] = True
 
 
 def log_option(command: F) -> F:
@@ -159,23 +159,23 @@ def seed_option(command: F) -> F:
     return click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help=_SEED)(command)
 
 
-def logged() -> bool:
+def logs_json() -> bool:
     """Whether the running command writes its notes and progress as JSON lines."""
     context = click.get_current_context(silent=True)
-    return context is not None and LOGGED in context.meta
+    return context is not None and LOG_JSON in context.meta
 
 
 def note(message: str) -> None:
     """A line on stderr."""
-    if logged():
-        from embedrec.cli.shared.json_log import say
+    if logs_json():
+        from embedrec.cli.shared.json_log import write_event
 
-        say(None, "note", **{"said": message})
+        write_event(None, "note", **{"said": message})
     else:
-        tell(one_line(shortened(without_passwords(message))))
+        write_message(one_line(shorten(mask_passwords(message))))
 
 
-def using(artifact: Artifact) -> Artifact:
+def note_artifact(artifact: Artifact) -> Artifact:
     """Say which artifact a command took."""
     note(f"using {artifact.kind} {artifact.name} ({artifact.folder})")
     return artifact
@@ -196,17 +196,17 @@ def emit(records: Iterable[Mapping[str, Any]], as_json: bool, *, header: bool = 
     records = list(records)
     context = click.get_current_context(silent=True)
     wanted_header = None if context is None else context.meta.get(_HEADER)
-    with results():
+    with result_output():
         if as_json:
             for record in records:
-                put(json_line(record))
+                write_result(json_line(record))
         elif records and on_terminal():
             _table(records, wanted_header is not False)
         else:
             if records and (header if wanted_header is None else wanted_header):
-                put("\t".join(map(_cell, records[0])))
+                write_result("\t".join(map(_cell, records[0])))
             for record in records:
-                put("\t".join(_cell(v) for v in record.values()))
+                write_result("\t".join(_cell(v) for v in record.values()))
 
 
 def explained_record(result: Any, as_json: bool) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def explained_record(result: Any, as_json: bool) -> dict[str, Any]:
 
 
 @contextmanager
-def results() -> Iterator[None]:
+def result_output() -> Iterator[None]:
     """For a block that prints results at the end of a command: a reader who went away, as `head` does, is no error."""
     try:
         yield
@@ -253,7 +253,7 @@ def _table(records: list[Mapping[str, Any]], headed: bool) -> None:
             " " * (w - _width(c)) + c if r else c + " " * (w - _width(c))
             for c, w, r in zip(row, widths, right, strict=True)
         ]
-        put("  ".join(cells).rstrip())
+        write_result("  ".join(cells).rstrip())
 
 
 def _width(text: str) -> int:

@@ -8,8 +8,16 @@ from typing import Any, TypeVar
 
 import click
 
-from embedrec.cli.shared.artifacts import tell_outdated
-from embedrec.cli.shared.options import emit, json_option, log_option, note, threads_option, together, workspace_option
+from embedrec.cli.shared.artifacts import note_outdated
+from embedrec.cli.shared.options import (
+    combine_options,
+    emit,
+    json_option,
+    log_option,
+    note,
+    threads_option,
+    workspace_option,
+)
 from embedrec.storage.artifacts import plain_from
 from embedrec.storage.workspace import Workspace
 
@@ -89,7 +97,7 @@ def shared(duplicates: str = "none", duplicates_at: str = "start") -> Callable[[
         threads_option,
         workspace_option,
     ]
-    return together(options)
+    return combine_options(options)
 
 
 def features_option(role: str) -> Callable[[F], F]:
@@ -136,7 +144,7 @@ time_unit_option = click.option(
 
 
 VALUES = ("time_unit", "time_format", "id_type", "missing")  # settings of the options below
-id_options = together(
+id_options = combine_options(
     [
         click.option(
             "--id-type",
@@ -215,7 +223,7 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
         for line in about["split"]["checked"]:
             note(f"leak check: {line}")
     note(f"wrote sessions {done.name} ({done.folder})")
-    tell_outdated(workspace, done)
+    note_outdated(workspace, done)
     emit(
         [{"sessions": about["sessions"], "items": about["items"], "events": about["events"]}],
         given["as_json"],

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from embedrec.cli.shared.json_log import JsonLog
-from embedrec.cli.shared.options import logged
-from embedrec.cli.shared.terminal import one_line, shortened, tell, without_passwords
+from embedrec.cli.shared.options import logs_json
+from embedrec.cli.shared.terminal import mask_passwords, one_line, shorten, write_message
 
 _SECONDS_BETWEEN_LINES = 1.0
 _SILENCE = 1.0  # seconds without a count after which a bar says that work goes on
@@ -30,7 +30,7 @@ class Progress:
         self._at = ("", 0, 0)  # unit, number and total of the last progress
         self._bar: Any = None
         self._task: Any = None
-        self._log = JsonLog(what) if logged() else None
+        self._log = JsonLog(what) if logs_json() else None
         self._terminal = bool(sys.stderr) and sys.stderr.isatty() and self._log is None
         self._began = self._heard = monotonic()
         self._ended = Event()
@@ -91,12 +91,12 @@ class Progress:
                     self._bar, self._task = _moving(self.what, self._began)
 
     def _line(self, text: str) -> None:
-        text = one_line(shortened(without_passwords(text)))
+        text = one_line(shorten(mask_passwords(text)))
         with self._lock:
             if self._bar is not None:
                 self._bar.console.print(text, highlight=False, markup=False)
             else:
-                tell(text)
+                write_message(text)
 
 
 def _number(value: Any) -> str:

@@ -9,14 +9,14 @@ import click
 
 from embedrec.cli.shared.artifacts import stale_option
 from embedrec.cli.shared.options import (
+    combine_options,
     json_option,
     log_option,
     popularity_option,
     threads_option,
-    together,
     workspace_option,
 )
-from embedrec.cli.shared.search_options import nearest_options, search_options
+from embedrec.cli.shared.search_options import search_options, source_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,7 +49,7 @@ def content_options(parts: str) -> Callable[[F], F]:
     """Options of content, source and output; `parts` is the default of --items in the help, "" for no such option."""
     options = [
         click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="Neighbours per item."),
-        nearest_options,
+        source_options,
         popularity_option,
         search_options("the index's"),
         stale_option,
@@ -62,12 +62,12 @@ def content_options(parts: str) -> Callable[[F], F]:
     if parts:
         kinds = click.Choice(["neighbours", "vectors", "both"])
         options.insert(1, click.option("--items", type=kinds, help=f"Content to write [default: {parts}]."))
-    return together(options)
+    return combine_options(options)
 
 
 def service_options(variable: str) -> Callable[[F], F]:
     """The argument URL, which may be set in the environment variable, and options of generations."""
-    return together(
+    return combine_options(
         [
             click.argument("url", metavar="URL", envvar=variable),
             list_option,

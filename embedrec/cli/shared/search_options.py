@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from embedrec.cli.shared.options import together
+from embedrec.cli.shared.options import combine_options
 
 if TYPE_CHECKING:
     from embedrec.data.item_filter import IdList, ItemFilter
@@ -24,7 +24,7 @@ _HELP = {
 }
 
 
-nearest_options = together(
+source_options = combine_options(
     [
         click.option("--index", metavar="NAME", help="Index to search."),
         click.option(
@@ -69,7 +69,7 @@ def search_options(default: str) -> Callable[[F], F]:
     return decorate
 
 
-_options = together(
+_options = combine_options(
     [
         click.option(
             "--where",
@@ -92,7 +92,7 @@ _attributes = click.option(
 )
 
 
-def allowed_options(command: F) -> F:
+def filter_options(command: F) -> F:
     """`--where`, `--only`, `--exclude`, `--attributes`: passed on as `allowed`, an ItemFilter, or None."""
 
     @wraps(command)
@@ -105,7 +105,7 @@ def allowed_options(command: F) -> F:
     return _options(_attributes(checked))  # type: ignore[return-value]
 
 
-def allowed_beside_attributes(command: F) -> F:
+def filter_options_beside_attributes(command: F) -> F:
     """The same for a command that has `--attributes` of its own."""
 
     @wraps(command)

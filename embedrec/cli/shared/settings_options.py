@@ -15,7 +15,7 @@ _PAIR = re.compile(r"([A-Za-z]\w*)=(.*)")
 _WORDS = __name__  # in the context: the words of the command line
 
 
-class Settable(click.Command):
+class SettingsCommand(click.Command):
     """A command with `--set KEY=VALUE` for a model that it names."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

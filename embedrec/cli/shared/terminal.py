@@ -48,7 +48,7 @@ def visible_json(text: str) -> str:
     return HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def shortened(message: str) -> str:
+def shorten(message: str) -> str:
     """A message in which texts of data, such as an id of 10,000 characters, are cut to their beginning."""
     message = _QUOTED.sub(lambda match: f"{match['quote']}{_cut(match['text'])}{match['quote']}", message)
     message = _WORD.sub(lambda match: _cut(match[0]), message)
@@ -58,12 +58,12 @@ def shortened(message: str) -> str:
     return f"{message[:half]} … ({len(message) - 2 * half:,} characters left out) … {message[-half:]}"
 
 
-def tell(text: str, *, newline: bool = True) -> None:
+def write_message(text: str, *, newline: bool = True) -> None:
     """A message on stderr, without passwords."""
-    click.echo(visible(without_passwords(text)), err=True, nl=newline)
+    click.echo(visible(mask_passwords(text)), err=True, nl=newline)
 
 
-def put(text: str, *, newline: bool = True) -> None:
+def write_result(text: str, *, newline: bool = True) -> None:
     """A part of the result on stdout: exact in a pipe or a file, visible on a terminal."""
     click.echo(visible(text) if on_terminal() else text, nl=newline, color=True)  # else click takes sequences out
 
@@ -114,7 +114,7 @@ def _not_unicode() -> bool:
 _URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]+:/{1,2})(?P<user>\S*)@")  # one slash is left by a path of it
 
 
-def without_passwords(message: str) -> str:
+def mask_passwords(message: str) -> str:
     """A message without the secrets of the URLs that stand in it or on the command line, however it cites them."""
     words = {word for word in sys.argv[1:] if "://" in word}
     if words:

@@ -11,7 +11,7 @@ import pytest
 
 import embedrec
 from embedrec.cli.main import cli
-from embedrec.cli.shared.advice import OPTION, advised, options_of, own_options
+from embedrec.cli.shared.advice import OPTION, fit_to_options, options_named, options_of
 from tests.cli.conftest import Run
 
 _PACKAGE = Path(embedrec.__file__).parent
@@ -61,10 +61,10 @@ def test_every_advice_fits_every_command() -> None:
     for message in messages:
         assert {*OPTION.findall(message)} <= known | {"--no-deps"}, message
         for name, command in COMMANDS.items():
-            said = advised(message, options_of(command))
+            said = fit_to_options(message, options_of(command))
             first, *clauses = said.split("; ")
             assert first == message.split("; ")[0]
-            assert own_options("; ".join(clauses)) <= options_of(command), (name, said)
+            assert options_named("; ".join(clauses)) <= options_of(command), (name, said)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_every_advice_fits_every_command() -> None:
     ],
 )
 def test_advice_that_cannot_be_followed_is_left_out(message: str, options: list[str], said: str) -> None:
-    assert advised(message, options) == said
+    assert fit_to_options(message, options) == said
 
 
 def test_through_the_commands(run: Run, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from embedrec.cli.shared import failures
-from embedrec.cli.shared.failures import ending_soon
+from embedrec.cli.shared.failures import interruptible
 
 LOST = """
 import os, signal, threading
@@ -17,7 +17,7 @@ from embedrec.cli.shared import failures
 failures._GRACE = 1
 lock = threading.Lock()
 lock.acquire()
-with failures.ending_soon():
+with failures.interruptible():
     try:
         os.kill(os.getpid(), signal.SIGINT)
     except KeyboardInterrupt:
@@ -33,7 +33,7 @@ def test_an_interrupt_that_leaves_a_lock_taken_ends_all_the_same() -> None:
 def test_an_interrupt_ends_the_block_and_leaves_the_alarm_for_the_end_of_python() -> None:
     before = signal.getsignal(signal.SIGALRM)
     try:
-        with pytest.raises(KeyboardInterrupt), ending_soon():
+        with pytest.raises(KeyboardInterrupt), interruptible():
             signal.raise_signal(signal.SIGINT)
         assert signal.alarm(0) > 0
     finally:
@@ -44,7 +44,7 @@ def test_an_interrupt_ends_the_block_and_leaves_the_alarm_for_the_end_of_python(
 
 def test_without_an_interrupt_everything_is_as_before() -> None:
     before = signal.getsignal(signal.SIGALRM)
-    with pytest.raises(ValueError, match="x"), ending_soon():
+    with pytest.raises(ValueError, match="x"), interruptible():
         raise ValueError("x")
     assert signal.alarm(0) == 0
     assert signal.getsignal(signal.SIGALRM) == before
@@ -56,7 +56,7 @@ def test_handlers_of_others_are_left_alone() -> None:
 
     before = signal.signal(signal.SIGINT, own)
     try:
-        with ending_soon():
+        with interruptible():
             assert signal.getsignal(signal.SIGINT) is own
     finally:
         signal.signal(signal.SIGINT, before)
@@ -101,7 +101,7 @@ def test_an_import_that_does_not_end_is_interrupted(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(failures, "_IMPORT", 0.2)
     before = signal.getsignal(signal.SIGALRM)
     try:
-        with pytest.raises(KeyboardInterrupt), ending_soon():
+        with pytest.raises(KeyboardInterrupt), interruptible():
             signal.raise_signal(signal.SIGINT)
             assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
             while True:
@@ -116,7 +116,7 @@ def test_an_interrupt_that_waits_when_the_command_ends(monkeypatch: pytest.Monke
     monkeypatch.setattr(failures, "_IMPORTING", __file__)
     before = signal.getsignal(signal.SIGALRM)
     try:
-        with pytest.raises(KeyboardInterrupt), ending_soon():
+        with pytest.raises(KeyboardInterrupt), interruptible():
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.alarm(0)

@@ -119,7 +119,7 @@ def test_rates_read_well(speed: float | None, unit: str, text: str) -> None:
 
 
 def test_a_line_of_the_log_is_json_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    json_log.say("compare", "judged", model="é\n", mrr=float("nan"), loss=float("inf"), at_20=0.5)
+    json_log.write_event("compare", "judged", model="é\n", mrr=float("nan"), loss=float("inf"), at_20=0.5)
     (line,) = capsys.readouterr().err.splitlines()
     said = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert list(said)[:3] == ["at", "step", "event"]

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from embedrec.cli.main import cli
-from embedrec.cli.shared.terminal import without_passwords
+from embedrec.cli.shared.terminal import mask_passwords
 from tests.cli.conftest import Run
 
 URL = "redis://user:geh%40im+x@example.invalid:6379/0?password=quer-geheim"
@@ -69,4 +69,4 @@ def test_a_password_in_the_environment(run: Run, tmp_path: Path, monkeypatch: py
 )
 def test_what_of_a_message_is_hidden(message: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["embedrec"])
-    assert without_passwords(message) == shown
+    assert mask_passwords(message) == shown

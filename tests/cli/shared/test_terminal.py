@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec import Embeddings, Vocab
-from embedrec.cli.shared.terminal import VisibleBytes, json_line, one_line, shortened, visible_json
+from embedrec.cli.shared.terminal import VisibleBytes, json_line, one_line, shorten, visible_json
 from embedrec.text import visible
 from embedrec.vectors.file_formats import save_vectors
 from tests.cli.conftest import Run, walked
@@ -69,16 +69,16 @@ def test_json_is_visible_and_the_same_value(text: str) -> None:
 
 
 def test_long_texts_of_data_are_cut_in_messages() -> None:
-    assert shortened("no item 'a b' among the 6; did you mean 'c'?") == "no item 'a b' among the 6; did you mean 'c'?"
-    said = shortened(f"no item {'word ' * 2000!r} among the 6; give an id")
+    assert shorten("no item 'a b' among the 6; did you mean 'c'?") == "no item 'a b' among the 6; did you mean 'c'?"
+    said = shorten(f"no item {'word ' * 2000!r} among the 6; give an id")
     assert said.startswith("no item 'word word") and said.endswith("… (10,000 characters)' among the 6; give an id")
     assert len(said) < 200
-    said = shortened(f"no item {'q' * 5000} here, nor {'it' + chr(39) * 10_000!r}; end")
+    said = shorten(f"no item {'q' * 5000} here, nor {'it' + chr(39) * 10_000!r}; end")
     assert len(said) < 400 and said.endswith("; end")
     words = " ".join(f"w{n}" for n in range(10_000))
-    assert len(shortened(words)) < 9000
+    assert len(shorten(words)) < 9000
     path = "/" + "x" * 250
-    assert shortened(f"no file {path}; check the path") == f"no file {path}; check the path"
+    assert shorten(f"no file {path}; check the path") == f"no file {path}; check the path"
 
 
 def test_a_long_id_is_cut_in_the_message_and_whole_in_the_result(run: Run, tmp_path: Path) -> None:
