@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +8,6 @@ from hypothesis import strategies as st
 from embedrec.data import Vocab
 from embedrec.data.topk import TopK, best_first, some_rows
 from embedrec.errors import DataError, SettingsError
-from embedrec.kernels.topk import empty_best, merge_best
 from embedrec.models.vector_model import excluding
 from tests.conftest import of_lists, read_only
 
@@ -87,25 +84,6 @@ def test_excluding(drawn: tuple[list[list[tuple[int, float]]], int], k: int, dat
     expected = [[p for p in slow_order(pairs) if p[0] not in rows] for pairs, rows in zip(each, seen, strict=True)]
     assert as_pairs(top) == [pairs[:k] for pairs in expected]
     assert top.rows.shape == (len(each), k)
-
-
-@given(
-    st.integers(1, 6), st.lists(st.lists(scores | st.just(-np.inf), min_size=20, max_size=20), max_size=4), st.data()
-)
-def test_merge_best_against_a_sort(k: int, rows_of_scores: list[list[float]], data: st.DataObject) -> None:
-    matrix = read_only(np.array(rows_of_scores, dtype=np.float32).reshape(-1, 20))
-    rows, best = empty_best(len(matrix), k)
-    cuts = sorted({0, 20, *data.draw(st.lists(st.integers(0, 20), max_size=3))})
-    for start, stop in pairwise(cuts):
-        merge_best(matrix[:, start:stop], start, rows, best)
-    expected = [slow_order([(j, float(s)) for j, s in enumerate(line) if s > -np.inf])[:k] for line in matrix]
-    assert as_pairs(best_first(rows, best, VOCAB)) == expected
-
-
-def test_merge_best_takes_no_nan() -> None:
-    rows, best = empty_best(1, 3)
-    merge_best(np.array([[np.nan, 1.0, np.nan, -np.inf, 0.5]], dtype=np.float32), 10, rows, best)
-    assert sorted(zip(rows[0], best[0], strict=True)) == [(-1, -np.inf), (11, 1.0), (14, 0.5)]
 
 
 @pytest.mark.parametrize(

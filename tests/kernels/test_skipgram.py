@@ -1,11 +1,9 @@
 """The kernels against a slow twin that makes the same draws, and against finite differences of the loss."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
-from embedrec.kernels.row_blas import LANES, padded
+from embedrec.kernels.row_blas import padded
 from embedrec.kernels.sampling import alias_table, keep_probabilities, noise_weights
 from embedrec.kernels.skipgram import (
     FILLERS,
@@ -16,7 +14,6 @@ from embedrec.kernels.skipgram import (
     plan,
     skipgram,
 )
-from embedrec.kernels.skipgram_deterministic import add_up, deal, lane
 
 MASK, STEP = 2**64 - 1, 0x9E3779B97F4A7C15
 N, NEGATIVE, HEAVIEST = 12, 5, 4
@@ -227,36 +224,3 @@ def test_a_session_of_many_thousands_is_not_cut():
     made = plan(np.array([0, 30_000]), items, 0, 1, 0, 0, 2, False, False, 5, 9, True, *tables)
     assert made[0].tolist() == items.tolist()
     assert (made[1][-1], made[2][-1]) == (29_997, 30_000)
-
-
-def test_rows_are_padded_and_aligned():
-    start = vectors(21)[0]
-    x = padded(start, N + 3)
-    assert x.shape == (N + 3, 32) and x.shape[1] % LANES == 0 and x.ctypes.data % 64 == 0
-    assert (x[:N, :21] == start).all() and not x[:, 21:].any() and not x[N:].any()
-
-
-@pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
-@pytest.mark.parametrize("window", [0, 2])
-def test_one_lane_after_the_other_is_learning_in_place(world, architecture, window):
-    _, offsets, items, tables = world
-    shared = architecture == "skip-gram"
-    made = plan(offsets, items, 0, 7, 5, 1, window, False, False, NEGATIVE, HEAVIEST, shared, *tables)
-    made = made[:4] + made[5:]
-    rate = np.full(len(made[3]) - 1, 0.05, np.float32)
-    start = vectors(LANES)
-    x, y = padded(start[0], N), padded(start[1], N + FILLERS)
-    expected = KERNELS[architecture](x, y, *made, rate, NEGATIVE, SIGMOID)
-    x2, y2, slot = padded(start[0], N), padded(start[1], N + FILLERS), np.full(N, -1, np.int32)
-    cuts = deal(*made[1:5], 150)
-    assert (cuts[0], cuts[-1]) == (0, len(rate)) and 3 < len(cuts) < len(rate)
-    loss = 0.0
-    for begin, end in pairwise(cuts):
-        done = lane(x2, y2, *made, rate, NEGATIVE, SIGMOID, shared, begin, end, slot)
-        loss += done[4]
-        for part in range(3):
-            add_up(x2, y2, *done[:4], part, 3)
-    assert (slot == -1).all()
-    assert loss == pytest.approx(expected[0], rel=1e-5)
-    assert x2 == pytest.approx(x, abs=1e-5) and y2 == pytest.approx(y, abs=1e-5)
-    assert np.abs(x2 - start[0]).max() > 0.05
