@@ -19,8 +19,8 @@ from embedrec.data.statistics import gini
 
 WHOLE = ("coverage", "gini", "diversity")
 LISTED = ("popularity", "novelty")
-_SAMPLED = 1000  # lists for diversity
-_ITEMS = 1 << 10  # items, about, of the lists of one block: all pairs of more would need gigabytes
+SAMPLED_LISTS = 1000  # lists for diversity
+BLOCK_ITEMS = 1 << 10  # items, about, of the lists of one block: all pairs of more would need gigabytes
 
 
 def whole_metrics(lists: np.ndarray, train: Sessions, ks: Sequence[int], *, seed: int) -> dict[str, float]:
@@ -61,7 +61,7 @@ def _diversity(lists: np.ndarray, train: Sessions, seed: int) -> float:
     full = np.flatnonzero((lists >= 0).sum(axis=1) > 1)
     if not len(full):
         return float("nan")
-    chosen = np.sort(np.random.default_rng(seed).permutation(full)[:_SAMPLED])
+    chosen = np.sort(np.random.default_rng(seed).permutation(full)[:SAMPLED_LISTS])
     lists = lists[chosen]
     items, local = np.unique(lists[lists >= 0], return_inverse=True)  # (m,)
     session = train.session_of
@@ -76,7 +76,7 @@ def _diversity(lists: np.ndarray, train: Sessions, seed: int) -> float:
     rows = np.full(lists.shape, -1)
     rows[lists >= 0] = local
     values = []
-    for part in np.array_split(rows, -(-rows.size // _ITEMS)):
+    for part in np.array_split(rows, -(-rows.size // BLOCK_ITEMS)):
         block_items = np.unique(part[part >= 0])
         cosines = (unit[block_items] @ unit[block_items].T).toarray()
         for row in part:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 DRAWS = 1000
-_DRAWN = 1 << 22  # sessions drawn at a time
+BLOCK_DRAWS = 1 << 22  # sessions drawn at a time
 
 
 def resampled_means(values: np.ndarray, cluster: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
@@ -22,7 +22,7 @@ def resampled_means(values: np.ndarray, cluster: np.ndarray, *, draws: int = DRA
     sizes = _by_cluster(given.astype(np.float64), cluster, count)
     rng = np.random.default_rng(seed)
     means = []
-    step = max(1, _DRAWN // max(count, 1))
+    step = max(1, BLOCK_DRAWS // max(count, 1))
     for start in range(0, draws, step):
         now = min(step, draws - start)
         drawn = rng.integers(count, size=(now, count)) + np.arange(now)[:, None] * count

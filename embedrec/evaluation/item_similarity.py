@@ -15,7 +15,7 @@ from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
 from embedrec.splitting.test_cases import TestCases
 
-_BLOCK = 4096  # items queried at a time
+BLOCK_ITEMS = 4096  # items queried at a time
 _LABELLED = 10  # neighbours with labels that are compared
 LABEL_OVERLAP = f"label_overlap@{_LABELLED}"
 _WITHIN = 20  # neighbours searched for labelled ones
@@ -48,8 +48,8 @@ def neighbours(model: Model, train: Sessions, k: int) -> np.ndarray:
     row_of = np.append(train.vocab.rows_of(model.vocab.ids), -1).astype(np.int32)
     lists = np.full((len(train.vocab), k), -1, dtype=np.int32)
     reach = min(k, len(model.vocab))
-    for start in range(0, len(model.vocab), _BLOCK):
-        items = np.arange(start, min(start + _BLOCK, len(model.vocab)))
+    for start in range(0, len(model.vocab), BLOCK_ITEMS):
+        items = np.arange(start, min(start + BLOCK_ITEMS, len(model.vocab)))
         alone = Sessions(np.arange(len(items) + 1), items, model.vocab, items)
         rows = row_of[model.recommend(alone, reach, exclude_seen=True).rows]
         known = row_of[items] >= 0

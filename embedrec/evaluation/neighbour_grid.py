@@ -31,7 +31,7 @@ from embedrec.version import __version__
 
 NEIGHBOURS = (10, 25, 50, 75, 100, 125, 150)  # of the article
 AT = (10, 20, 30, 40, 50)
-_BLOCK = 2048  # test cases a thread between two saved parts
+BLOCK_CASES = 2048  # test cases a thread between two saved parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def evaluate_grid(
         done, ranks = kept.load()
         if done.any():
             report("resumed", done=int(done.sum()), total=len(questions))
-    for block in missing(done, _BLOCK * model.threads):
+    for block in missing(done, BLOCK_CASES * model.threads):
         ranks[block] = _ranks(model, questions, block, sizes, terms)
         done[block] = True
         if kept is not None:

@@ -21,10 +21,10 @@ SHARE_BEFORE = {
     "median": 0.5,
 }  # of the tied items that are no targets
 
-_BLOCK = 4096  # test cases at a time
-_EVENTS = 1 << 22  # events of their histories at a time: prefixes of a session grow with its squared length
-_WIDE = 1 << 22  # results at a time of longer lists
-_WIDER = 8  # factor by which lists grow until ties end inside them
+BLOCK_CASES = 4096  # test cases at a time
+BLOCK_EVENTS = 1 << 22  # events of their histories at a time: prefixes of a session grow with its squared length
+BLOCK_RESULTS = 1 << 22  # results at a time of longer lists
+GROWTH_FACTOR = 8  # factor by which lists grow until ties end inside them
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def rank(
     rows = np.empty((len(questions), k), dtype=np.int32)
     scores = np.empty((len(questions), k), dtype=np.float32)
     ranks = np.empty(len(questions.targets))
-    for start, stop in _blocks(questions.length):
+    for start, stop in case_blocks(questions.length):
         rows[start:stop], scores[start:stop], ranks[slice(*questions.offsets[[start, stop]])] = _rank_block(
             model, questions, start, stop, k, exclude_seen, ties
         )
@@ -77,13 +77,13 @@ def rank(
     return Ranking(model.vocab, rows, scores, questions.offsets, ranks)
 
 
-def _blocks(length: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges that cover all cases, of at most `_BLOCK` cases, and fewer for long histories (Q,)."""
+def case_blocks(length: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Ranges that cover all cases, of at most `BLOCK_CASES` cases, and fewer for long histories (Q,)."""
     events = np.concatenate([[0], np.cumsum(length)])
     start = 0
     while start < len(length):
-        most = int(np.searchsorted(events, events[start] + _EVENTS, side="right")) - 1
-        stop = min(start + _BLOCK, max(most, start + 1), len(length))
+        most = int(np.searchsorted(events, events[start] + BLOCK_EVENTS, side="right")) - 1
+        stop = min(start + BLOCK_CASES, max(most, start + 1), len(length))
         yield start, stop
         start = stop
 
@@ -102,8 +102,8 @@ def _rank_block(
     rows, scores = _first(top, offsets, targets, ranks, k)
     left = np.flatnonzero(undecided)
     while len(left):
-        reach = min(reach * _WIDER, n)
-        for part in np.array_split(left, -(-len(left) * reach // _WIDE)):
+        reach = min(reach * GROWTH_FACTOR, n)
+        for part in np.array_split(left, -(-len(left) * reach // BLOCK_RESULTS)):
             wide = model.recommend(histories.take(part), reach, exclude_seen=exclude_seen)
             counts = np.diff(offsets)[part]
             starts = np.concatenate([[0], np.cumsum(counts)])

@@ -9,7 +9,7 @@ from embedrec.data.topk import TopK, among, check_k, some_rows
 from embedrec.models.base import Model
 from embedrec.models.vector_model import VectorModel
 
-_BLOCK = 1 << 22  # results requested at a time
+BLOCK_RESULTS = 1 << 22  # results requested at a time
 _MORE = 4  # factor of the next request when too few results are allowed
 
 
@@ -47,7 +47,7 @@ def recommend_filtered(
     left, reach = np.arange(len(histories)), min(n, k * n // max(1, len(subset)) + k)
     while len(left):
         again = []
-        for part in np.array_split(left, -(-len(left) * reach // _BLOCK)):
+        for part in np.array_split(left, -(-len(left) * reach // BLOCK_RESULTS)):
             topk = model.recommend(histories.take(part), reach, exclude_seen=exclude_seen)
             best = among(topk, subset).first(k)
             rows[part], scores[part] = best.rows, best.scores

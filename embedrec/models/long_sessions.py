@@ -7,8 +7,8 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.progress import Report
 
-_LONG = 1000  # items; longer sessions count as long
-_MANY = 1 << 31  # pairs; some seconds of work
+LONG_SESSION = 1000  # items; longer sessions count as long
+MANY_PAIRS = 1 << 31  # pairs; some seconds of work
 _ADVICE = "prepare the sessions again with --max-length and --long cut to keep their last rows"
 
 
@@ -24,9 +24,9 @@ def report_long(sessions: Sessions, lengths: np.ndarray, reach: int, report: Rep
     """
     apart = lengths - 1 if not reach else np.minimum(lengths - 1, 2 * reach)
     pairs = lengths * np.maximum(apart, 0).astype(np.float64)
-    long = lengths > _LONG
+    long = lengths > LONG_SESSION
     of_long = float(pairs[long].sum())
-    if of_long <= max(_MANY, pairs.sum() / 2):
+    if of_long <= max(MANY_PAIRS, pairs.sum() / 2):
         return
     longest = int(np.argmax(lengths))
     report(

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_EXACT = 1 << 24  # sessions; float32 counts exactly up to this number
-_AT_ONCE = 1 << 18  # pairs of one task of a thread,
-_PADS = 8  # and at least so many for each item, so that they outweigh clearing the scratch memory
+FLOAT32_EXACT = 1 << 24  # sessions; float32 counts exactly up to this number
+TASK_PAIRS = 1 << 18  # pairs of one task of a thread,
+TASK_PAIRS_PER_ITEM = 8  # and at least so many for each item, so that they outweigh clearing the scratch memory
 NO_NUMBERS = locked(np.zeros(0))
 
 
@@ -119,7 +119,7 @@ def one_mention(sessions: Sessions, rows: np.ndarray, window: int, room: MemoryB
     items, session = (room.empty(len(sessions.items), np.int32) for _ in range(2))
     size = once(sessions.offsets, sessions.items, new, len(rows), not window, offsets, items, session)
     longest = int(np.diff(offsets).max(initial=1))
-    exact = np.float32 if len(sessions) < _EXACT else np.float64
+    exact = np.float32 if len(sessions) < FLOAT32_EXACT else np.float64
     gap = np.ones(1 + (min(window, longest) if window else longest), exact)
     events = (offsets, items[:size], session[:size])
     return _indexed(events, len(rows), gap, room)._replace(ascending=not window)
@@ -225,7 +225,7 @@ def _in_parts(
         events = np.concatenate([[0], np.cumsum(np.bincount(mentions.items, mentions.times, len(work)))])
     with ThreadPoolExecutor(threads) as pool:
         try:
-            cuts = _cuts(work, max(_AT_ONCE, _PADS * len(work)))
+            cuts = _cuts(work, max(TASK_PAIRS, TASK_PAIRS_PER_ITEM * len(work)))
             while True:
                 for first, last in islice(cuts, threads + 1 - len(waiting)):
                     waiting.append((last, pool.submit(part, first, last)))

@@ -17,9 +17,9 @@ from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # candidates
-_ASKED = 1000  # sessions
+SAMPLED_SESSIONS = 1000  # sessions
 _K = 20
-_BLOCK = 1 << 24  # scores at a time
+BLOCK_SCORES = 1 << 24  # scores at a time
 
 
 def scale_norms(embeddings: Embeddings, share: float) -> Embeddings:
@@ -46,7 +46,7 @@ def best_share(embeddings: Embeddings, encoder: Encoder, sessions: Sessions, *, 
               slightly: on four data sets, the choice was the best held-out one or the step below it
     """
     long = np.flatnonzero(sessions.lengths >= 2)
-    chosen = np.sort(np.random.default_rng(seed).permutation(long)[:_ASKED])
+    chosen = np.sort(np.random.default_rng(seed).permutation(long)[:SAMPLED_SESSIONS])
     if not len(chosen):
         return 0.0
     whole = sessions.take(chosen)
@@ -54,7 +54,7 @@ def best_share(embeddings: Embeddings, encoder: Encoder, sessions: Sessions, *, 
     targets = whole.items[whole.offsets[1:] - 1]  # (q,)
     queries, items = encoder(histories), unit(embeddings.vectors)
     hits = np.zeros(len(SHARES))
-    step = max(1, _BLOCK // len(items))
+    step = max(1, BLOCK_SCORES // len(items))
     for start in range(0, len(chosen), step):
         stop = min(start + step, len(chosen))
         target = targets[start:stop]

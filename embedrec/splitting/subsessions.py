@@ -11,7 +11,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError, SettingsError
 
 _MOST = 1 << 32  # events, which take 16 GB
-_EVENTS = 1 << 20  # copied at a time, which keeps temporaries small
+COPIED_EVENTS = 1 << 20  # copied at a time, which keeps temporaries small
 
 
 def sub_sessions(sessions: Sessions, shortest: int = 2) -> Sessions:
@@ -48,7 +48,7 @@ def sub_sessions(sessions: Sessions, shortest: int = 2) -> Sessions:
     }
     start = 0
     while start < len(session):
-        stop = max(start + 1, int(np.searchsorted(offsets, offsets[start] + _EVENTS, side="right")) - 1)
+        stop = max(start + 1, int(np.searchsorted(offsets, offsets[start] + COPIED_EVENTS, side="right")) - 1)
         part = sessions.take(session[start:stop], length[start:stop])
         for name, column in columns.items():
             column[offsets[start] : offsets[stop]] = getattr(part, name)

@@ -135,7 +135,7 @@ class _Evaluator:
         number = len(journal.trials)
         values = _own_settings(self.search) if number == 0 else None
         if values is None:
-            values = _rounded(proposed.params, self.search.space)
+            values = rounded_settings(proposed.params, self.search.space)
         trial = TrialRecord(number, values, "failed")
         epochs: dict[str, float] = {}
         try:
@@ -233,7 +233,7 @@ def _propose(search: Search, journal: Journal) -> Any:
     return study.ask(distributions)
 
 
-def _rounded(settings: Mapping[str, Any], space: Space) -> dict[str, Any]:
+def rounded_settings(settings: Mapping[str, Any], space: Space) -> dict[str, Any]:
     """Settings with floats of six digits, so that the TOML file holds exactly the values of the trial."""
     out = dict(settings)
     for key, domain in space.items():

@@ -128,7 +128,7 @@ def test_the_grid_of_the_article_is_the_default(run: Run, playlists: Path, tmp_p
 
 
 def test_an_interrupted_grid_goes_on(run: Run, plays: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbour_grid, "_BLOCK", 1)
+    monkeypatch.setattr(neighbour_grid, "BLOCK_CASES", 1)
     options = (*SMALL, "--threads", 1)
     heard: list[int] = []
 

@@ -87,14 +87,14 @@ def test_items_that_stand_in_the_same_sessions_are_alike() -> None:
 
 
 def test_diversity_is_of_a_sample_that_the_seed_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SAMPLED", 5)
+    monkeypatch.setattr(module, "SAMPLED_LISTS", 5)
     rng = np.random.default_rng(0)
     lists = np.stack([rng.permutation(N)[:4] for _ in range(50)])
     lists[::2, 1:] = -1  # without a pair
     drawn = [whole_metrics(lists, TRAIN, (4,), seed=seed)["diversity@4"] for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
-    monkeypatch.setattr(module, "_ITEMS", 10)  # two lists at a time
+    monkeypatch.setattr(module, "BLOCK_ITEMS", 10)  # two lists at a time
     assert whole_metrics(lists, TRAIN, (4,), seed=1)["diversity@4"] == pytest.approx(drawn[0])
-    monkeypatch.setattr(module, "_SAMPLED", 25)
+    monkeypatch.setattr(module, "SAMPLED_LISTS", 25)
     every = [whole_metrics(lists, TRAIN, (4,), seed=seed)["diversity@4"] for seed in (1, 2)]
     assert every[0] == pytest.approx(every[1])

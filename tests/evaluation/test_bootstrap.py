@@ -62,7 +62,7 @@ def test_the_same_seed_draws_the_same_clusters() -> None:
 def test_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).random((30, 2))
     whole = resampled_means(values, np.arange(30), draws=25)
-    monkeypatch.setattr(module, "_DRAWN", 100)
+    monkeypatch.setattr(module, "BLOCK_DRAWS", 100)
     parts = resampled_means(values, np.arange(30), draws=25)
     assert parts.shape == whole.shape == (25, 2)
     np.testing.assert_allclose(parts, whole)

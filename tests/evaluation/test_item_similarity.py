@@ -123,7 +123,7 @@ def test_neighbours_in_blocks(split: Split, model: Any, monkeypatch: pytest.Monk
     for row, item in enumerate(ids):
         near = [ids.index(i) if i in ids else -1 for i in top.get(item, [])[:20]]
         assert whole[row].tolist() == near + [-1] * (20 - len(near))
-    monkeypatch.setattr(module, "_BLOCK", 7)
+    monkeypatch.setattr(module, "BLOCK_ITEMS", 7)
     assert (neighbours(model, split.train, 20) == whole).all()
 
 

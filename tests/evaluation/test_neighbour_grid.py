@@ -117,7 +117,7 @@ def test_the_grid_of_the_article(world: tuple[Sessions, TestCases], center: Any,
 
 def test_threads_change_nothing(world: tuple[Sessions, TestCases], monkeypatch: pytest.MonkeyPatch) -> None:
     rows, questions = world
-    monkeypatch.setattr("embedrec.models.session_knn.model._PART", 7)
+    monkeypatch.setattr("embedrec.models.session_knn.model.TASK_HISTORIES", 7)
     grids = [
         evaluate_grid(VSKNN().fit(rows, threads=threads), questions, rows, EvaluationSettings(AT), [3, 30]).rows()
         for threads in (1, 3)
@@ -201,7 +201,7 @@ def run(world: tuple[Sessions, TestCases], parts: Path | None, ear: Ear, **other
 def test_a_run_that_was_ended_goes_on(
     world: tuple[Sessions, TestCases], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[int]
 ) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 40)
+    monkeypatch.setattr(module, "BLOCK_CASES", 40)
     whole, total = run(world, None, Ear()), len(world[1])
     assert not list(tmp_path.iterdir())
     asked_for.clear()
@@ -229,7 +229,7 @@ def test_a_run_that_was_ended_goes_on(
 def test_a_damaged_part_is_done_again(
     world: tuple[Sessions, TestCases], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[int]
 ) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 40)
+    monkeypatch.setattr(module, "BLOCK_CASES", 40)
     whole = run(world, tmp_path, Ear())
     folder = tmp_path / whole.fingerprint
     (folder / "40-80.part").write_bytes((folder / "40-80.part").read_bytes()[:-8])  # torn

@@ -64,9 +64,9 @@ def test_against_a_plain_twin(case: Case, k: int, exclude_seen: bool, ties: Ties
 def test_blocks_and_narrow_widening_change_nothing(case: Case, k: int, ties: Ties) -> None:
     whole = rank(case.model(), case.questions(), k, exclude_seen=False, ties=ties)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", 2)
-        patch.setattr(module, "_WIDER", 2)
-        patch.setattr(module, "_WIDE", 4)
+        patch.setattr(module, "BLOCK_CASES", 2)
+        patch.setattr(module, "GROWTH_FACTOR", 2)
+        patch.setattr(module, "BLOCK_RESULTS", 4)
         told: list[dict[str, Any]] = []
         parts = rank(
             case.model(), case.questions(), k, exclude_seen=False, ties=ties, report=lambda event, **n: told.append(n)
@@ -167,9 +167,9 @@ def test_vectors_and_an_index_of_them_give_the_same_ranks() -> None:
 @given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 4), st.integers(1, 20))
 def test_blocks_are_bounded_in_questions_and_in_events(length: list[int], questions: int, events: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", questions)
-        patch.setattr(module, "_EVENTS", events)
-        blocks = list(module._blocks(np.array(length, dtype=np.int64)))
+        patch.setattr(module, "BLOCK_CASES", questions)
+        patch.setattr(module, "BLOCK_EVENTS", events)
+        blocks = list(module.case_blocks(np.array(length, dtype=np.int64)))
     assert [q for start, stop in blocks for q in range(start, stop)] == list(range(len(length)))
     for start, stop in blocks:
         assert 0 < stop - start <= questions

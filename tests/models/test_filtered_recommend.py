@@ -33,7 +33,7 @@ def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int]
     k = min(k, n)
     mask = np.isin(np.arange(n), allowed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(filtered_recommend, "_BLOCK", 7)
+        patch.setattr(filtered_recommend, "BLOCK_RESULTS", 7)
         found = recommend_filtered(model, histories, k, exclude_seen=exclude_seen, allowed=allowed[::-1])
     whole = model.recommend(histories, n, exclude_seen=exclude_seen)
     for q in range(len(histories)):

@@ -69,8 +69,8 @@ def test_many_short_sessions_are_not_reported() -> None:
     ids=lambda recipe: recipe.name,
 )
 def test_models_of_pairs_report_it_before_they_count(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long_sessions, "_LONG", 5)
-    monkeypatch.setattr(long_sessions, "_MANY", 10)
+    monkeypatch.setattr(long_sessions, "LONG_SESSION", 5)
+    monkeypatch.setattr(long_sessions, "MANY_PAIRS", 10)
     events: list[str] = []
     recipe.fit(of_lists([range(9), [1, 2]]), report=lambda event, **_: events.append(event))
     assert events.index("long_sessions") < events.index("epoch" if recipe.name == "word2vec" else "progress")

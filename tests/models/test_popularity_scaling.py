@@ -88,7 +88,7 @@ def test_the_best_share_is_that_of_a_plain_twin(kind: str, monkeypatch: pytest.M
     encoder = mean_encoder(embeddings.vectors)
     assert best_share(embeddings, encoder, sessions, seed=0) == best
     assert (best > 0) == (kind != "specific")
-    monkeypatch.setattr(module, "_BLOCK", 700)  # seven sessions at a time
+    monkeypatch.setattr(module, "BLOCK_SCORES", 700)  # seven sessions at a time
     assert best_share(embeddings, encoder, sessions, seed=0) == best
 
 
@@ -103,7 +103,7 @@ def test_nothing_to_choose_by() -> None:
 
 def test_the_seed_draws_the_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, sessions = popular_sessions(30, "both")
-    monkeypatch.setattr(module, "_ASKED", 2)
+    monkeypatch.setattr(module, "SAMPLED_SESSIONS", 2)
     encoder = mean_encoder(embeddings.vectors)
     found = [best_share(embeddings, encoder, sessions, seed=seed) for seed in range(12)]
     assert found == [best_share(embeddings, encoder, sessions, seed=seed) for seed in range(12)]

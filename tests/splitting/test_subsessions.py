@@ -35,7 +35,7 @@ def with_columns(lists: list[list[str]]) -> Sessions:
 def test_all_prefixes(lists: list[list[str]], shortest: int, events: int) -> None:
     sessions = with_columns(lists)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_EVENTS", events)
+        patch.setattr(module, "COPIED_EVENTS", events)
         rows = sub_sessions(sessions, shortest)
     want = [(s, length) for s, items in enumerate(lists) for length in range(shortest, len(items) + 1)]
     assert len(rows) == len(want) and rows.ids.tolist() == list(range(len(want)))

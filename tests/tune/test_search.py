@@ -209,6 +209,6 @@ def test_what_is_written_is_what_was_tried() -> None:
     rng = np.random.default_rng(0)
     where = {"x": Range(1e-5, 0.1, True), "n": Range(1, 9), "c": Choices(("a", "b"))}
     for value in (10 ** rng.uniform(-5, -1, 200)).tolist():
-        plain = searches._rounded({"x": value, "n": 3, "c": "a"}, where)
+        plain = searches.rounded_settings({"x": value, "n": 3, "c": "a"}, where)
         assert plain == json.loads(json.dumps(plain)) and 1e-5 <= plain["x"] <= 0.1
         assert abs(plain["x"] / value - 1) < 1e-5

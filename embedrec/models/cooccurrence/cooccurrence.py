@@ -117,7 +117,7 @@ class Cooccurrence(Bounded):
         check_sessions(sessions)
         rows, counts = frequent(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
-        mentions, formula = self._formula(one_mention(sessions, rows, self.window, room))
+        mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, room))
         report_long(sessions, np.diff(mentions.offsets), self.window, report)
         lists = best_lists(mentions, formula, self.top, threads=threads, room=room, report=report)
         return self.from_arrays(sessions.vocab.take(rows).with_counts(counts), lists)
@@ -127,7 +127,7 @@ class Cooccurrence(Bounded):
         check_lists(vocab, arrays, "neighbours")
         return CooccurrenceModel(self, vocab, arrays)
 
-    def _formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
+    def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
         """The mentions with weights of sessions, and the formula, of the measure."""
         from embedrec.kernels import pair_counts as kernels
 

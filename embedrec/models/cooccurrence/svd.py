@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from embedrec.kernels.pair_counts import Formula, Mentions
 
 _SHRINKAGE = {"cosine": 20.0, "ppmi": 0.0}
-_BLOCK = 1 << 20  # values at a time in double precision
+BLOCK_VALUES = 1 << 20  # values at a time in double precision
 _SPARE = 20  # extra dimensions of the iteration
 
 
@@ -119,7 +119,7 @@ class Spectral(Bounded):
         check_sessions(sessions)
         rows, counts = frequent(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
-        mentions, formula = self._formula(one_mention(sessions, rows, self.window, room))
+        mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, room))
         report_long(sessions, np.diff(mentions.offsets), self.window, report)
         pairs = all_pairs(mentions, formula, threads=threads, room=room, report=report)
         if not (pairs.ends > pairs.starts).any():
@@ -142,7 +142,7 @@ class Spectral(Bounded):
         items = scale_norms(whole, self.popularity)
         return SpectralModel(self, arrays, items, mean_encoder(whole.vectors, self.decay), items, items)
 
-    def _formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
+    def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
         """The weighted mentions, and the formula, of the matrix."""
         from embedrec.kernels.pair_counts import LOG, RATIO, Formula
 
@@ -254,5 +254,5 @@ def _inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _blocks(array: np.ndarray) -> Iterator[np.ndarray]:
     """Views of some rows of an array (n, k) at a time."""
-    step = max(1, _BLOCK // array.shape[1])
+    step = max(1, BLOCK_VALUES // array.shape[1])
     return (array[start : start + step] for start in range(0, len(array), step))

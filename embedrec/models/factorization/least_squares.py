@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Plays = Literal["each", "once", "log"]
 
-_ROWS = 8192  # rows of a block; its Gram matrix is float32, sums of blocks are float64
-_AT_ONCE = 1 << 15  # cells of one task of a thread
+BLOCK_ROWS = 8192  # rows of a block; its Gram matrix is float32, sums of blocks are float64
+TASK_CELLS = 1 << 15  # cells of one task of a thread
 _EXACT = 1e-6  # a system is solved at this gradient, relative to that at zero
 _MANY = 1000  # more steps than any system needs
 
@@ -130,7 +130,7 @@ class Side:
     def _blocks(self) -> list[tuple[int, int]]:
         """Ranges of rows of about equal cost; a row costs as much as four cells."""
         cost = self.offsets + 4 * np.arange(len(self.offsets))
-        cuts = np.searchsorted(cost, np.arange(0, cost[-1], _AT_ONCE))
+        cuts = np.searchsorted(cost, np.arange(0, cost[-1], TASK_CELLS))
         return list(pairwise(np.unique(np.append(cuts, len(self.offsets) - 1)).tolist()))
 
 
@@ -171,7 +171,7 @@ def _principal_axes(vectors: np.ndarray, d: int, pool: Executor) -> tuple[np.nda
 
 
 def _ranges(rows: int) -> list[tuple[int, int]]:
-    return [(start, min(start + _ROWS, rows)) for start in range(0, rows, _ROWS)]
+    return [(start, min(start + BLOCK_ROWS, rows)) for start in range(0, rows, BLOCK_ROWS)]
 
 
 def _each(pool: Executor, work: Callable[..., T], ranges: list[tuple[int, int]]) -> Iterator[T]:

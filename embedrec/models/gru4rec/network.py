@@ -78,7 +78,7 @@ class Network(nn.Module):
         vectors, x = _Rows.apply(self.item_table, rows, again)  # type: ignore[no-untyped-call]  # (u, h + 1), (b, h)
         if self.recipe.input != "constrained":
             x = self.inputs(inputs)
-        queries = self._advance(x, streams, begins)
+        queries = self.advance(x, streams, begins)
         loss = self._loss(rows, target_columns, drawn, column)
         total: Tensor = _Ranked.apply(queries, vectors, target_columns[column], loss)  # type: ignore[no-untyped-call]
         if self.recipe.regularisation:
@@ -95,7 +95,7 @@ class Network(nn.Module):
         hidden = torch.relu(encoded + self.features_bias)
         return torch.relu(self.second(hidden))
 
-    def _advance(self, x: Tensor, streams: Tensor, begins: Tensor) -> Tensor:
+    def advance(self, x: Tensor, streams: Tensor, begins: Tensor) -> Tensor:
         """Advance the states of these streams; returns the output of the last layer, (b, h)."""
         x = dropout(x, self.recipe.embedding_dropout if self.training else 0.0)
         for number, cell in enumerate(self.cells):

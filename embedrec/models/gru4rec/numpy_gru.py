@@ -9,8 +9,8 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import known_rows
 
-_BLOCK = 1 << 16  # sessions at a time
-_UNITS = 1 << 12  # states of one matrix product, which then fits the cache
+BLOCK_SESSIONS = 1 << 16  # sessions at a time
+BLOCK_STATES = 1 << 12  # states of one matrix product, which then fits the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +103,8 @@ class Recurrent:
 
     def __call__(self, histories: Sessions) -> np.ndarray:
         queries = np.zeros((len(histories), len(self.layers[-1].hidden) + 1), dtype=np.float32)
-        for start in range(0, len(histories), _BLOCK):
-            stop = min(start + _BLOCK, len(histories))
+        for start in range(0, len(histories), BLOCK_SESSIONS):
+            stop = min(start + BLOCK_SESSIONS, len(histories))
             self._walk(histories, start, stop, queries[start:stop])
         return queries
 
@@ -128,9 +128,9 @@ class Recurrent:
     def _step_nodes(self, state: State, before: np.ndarray, rows: np.ndarray) -> State:
         """The states after items (q,), each from state number `before` (q,)."""
         parts = []
-        for first in range(0, len(rows), _UNITS):
-            part = before[first : first + _UNITS]
+        for first in range(0, len(rows), BLOCK_STATES):
+            part = before[first : first + BLOCK_STATES]
             states = State(tuple(layer[part] for layer in state.layers), state.begun[part])
-            parts.append(self.step(states, rows[first : first + _UNITS]))
+            parts.append(self.step(states, rows[first : first + BLOCK_STATES]))
         layers = tuple(np.concatenate(same) for same in zip(*(p.layers for p in parts), strict=True))
         return State(layers, np.concatenate([p.begun for p in parts]))

@@ -15,7 +15,7 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.training.loop import Batch
 
-_BLOCK = 1 << 17  # events of a block: 1 MB
+BLOCK_EVENTS = 1 << 17  # events of a block: 1 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Streams:
         place, last = np.zeros(self.count, dtype=np.int64), np.zeros(self.count, dtype=np.int64)
         dealt, left = 0, self.examples
         while left:
-            events = np.empty((max(1, _BLOCK // self.count), self.count), dtype=np.int64)
+            events = np.empty((max(1, BLOCK_EVENTS // self.count), self.count), dtype=np.int64)
             dealt = deal_steps(self.sessions.offsets, self.order, place, last, dealt, events)
             lengths = np.count_nonzero(events >= 0, axis=1)
             yield events[: np.count_nonzero(lengths)]

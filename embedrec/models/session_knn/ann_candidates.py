@@ -24,7 +24,7 @@ from embedrec.vectors.faiss_file_check import UnknownTypeError, look_through_con
 
 _ARRAYS = ("projection", "faiss", "nprobe")
 _ONCE = Weights(plays="once")
-_FEW = 20_000  # fewer sessions are searched without cells
+FLAT_BELOW = 20_000  # fewer sessions are searched without cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class SessionAnn:
         from embedrec.vectors.faiss_factory import create_index, fill
 
         rows, size = random_rows(sessions, dim, seed), len(sessions)
-        spec = "Flat" if size < _FEW else f"IVF{2 * isqrt(size)},SQ8"
+        spec = "Flat" if size < FLAT_BELOW else f"IVF{2 * isqrt(size)},SQ8"
         index = create_index(spec, dim, "cosine")
         fill(index, spec, size, _vectors(rows, sessions), seed=seed, report=report)
         return cls(rows, index, int(isinstance(index, faiss.IndexIVF)))

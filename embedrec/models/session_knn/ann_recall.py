@@ -17,8 +17,8 @@ from embedrec.models.session_knn.model import CandidateSource, SessionKnnModel
 from embedrec.models.session_knn.store import SessionStore
 
 NEAREST = 100  # neighbours that ought to be candidates
-_TARGET = 0.95  # share of them that must be
-_ASKED = 1000  # sessions
+TARGET_RECALL = 0.95  # share of them that must be
+_TEST_SESSIONS = 1000  # sessions
 _K = 20
 
 
@@ -45,7 +45,7 @@ def tune_probes(
     """
     store = SessionStore.from_arrays(arrays, len(vocab))
     keep = np.ones(len(store), dtype=bool)
-    keep[len(store) - min(_ASKED, len(store) // 10) :] = False
+    keep[len(store) - min(_TEST_SESSIONS, len(store) // 10) :] = False
     histories, targets = _test_cases(store, keep, vocab, np.random.default_rng(seed))
     measurements: dict[str, Any] = {"asked": len(targets), "candidates": count}
     if not len(targets):
@@ -58,7 +58,7 @@ def tune_probes(
     while True:
         model = _with_candidates(lists, ann, count, keep)
         recall_of_nearest = _neighbour_recall(model.neighbours(histories, nearest)[1], exact)
-        if recall_of_nearest >= _TARGET or 4 * ann.nprobe >= ann.cells:
+        if recall_of_nearest >= TARGET_RECALL or 4 * ann.nprobe >= ann.cells:
             break
         ann = replace(ann, nprobe=2 * ann.nprobe)
     started = perf_counter()

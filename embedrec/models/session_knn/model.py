@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from embedrec.models.session_knn.settings import SessionKnnSettings
 
 NO_SESSIONS = np.zeros(0, dtype=np.int64)
-_PART = 256  # histories of one task of a thread
+TASK_HISTORIES = 256  # histories of one task of a thread
 _PROPOSED = 4096  # histories whose candidates are generated at a time
 
 
@@ -241,8 +241,8 @@ class SessionKnnModel:
             run(part, pad)
             self.pads.append(pad)
 
-        starts = range(block.start, block.stop, _PART)
-        parts = [slice(start, min(start + _PART, block.stop)) for start in starts]
+        starts = range(block.start, block.stop, TASK_HISTORIES)
+        parts = [slice(start, min(start + TASK_HISTORIES, block.stop)) for start in starts]
         if self.threads == 1 or len(parts) < 2:
             alone(block)
             return

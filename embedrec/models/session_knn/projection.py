@@ -27,7 +27,7 @@ from embedrec.vectors.exact_search import unit
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-_BLOCK = 1 << 16  # sessions at a time
+BLOCK_SESSIONS = 1 << 16  # sessions at a time
 _ROUNDS = 2  # fewer smooth less; more collapse to a handful of directions
 _SHARE = np.float32(0.5)  # length of the second half
 _ONCE = Weights(plays="once")
@@ -130,8 +130,8 @@ def _sums(sessions: Sessions, rows: np.ndarray, report: Report) -> np.ndarray:
     """Of every item, the sum of the unit vectors of the sessions that hold it: (n, dim) float32."""
     sums = np.zeros(rows.shape, dtype=np.float32)
     encode = weighted_encoder(rows, _ONCE)
-    for start in range(0, len(sessions), _BLOCK):
-        stop = min(start + _BLOCK, len(sessions))
+    for start in range(0, len(sessions), BLOCK_SESSIONS):
+        stop = min(start + BLOCK_SESSIONS, len(sessions))
         block = sessions.take(np.arange(start, stop))
         sums += _held(block).T @ unit(encode(block))
         report("progress", done=stop, total=len(sessions), unit="sessions")

@@ -89,13 +89,13 @@ class TwoTowerLearner:
         order = self.events[torch.randperm(self.examples, generator=random)]
         for events in torch.split(order, recipe.batch):
             if recipe.loss == "bce":
-                drawn = self._draw(len(events) * negatives_of(recipe), random)
+                drawn = self.draw(len(events) * negatives_of(recipe), random)
                 yield Batch((events, drawn.view(len(events), -1)))
             else:
-                drawn = self._draw(negatives_of(recipe), random)
+                drawn = self.draw(negatives_of(recipe), random)
                 yield Batch((events, torch.arange(len(events))), (self.items[events], drawn))
 
-    def _draw(self, count: int, random: torch.Generator) -> Tensor:
+    def draw(self, count: int, random: torch.Generator) -> Tensor:
         """Items drawn with replacement: (count,)."""
         chosen = torch.rand(count, generator=random, dtype=torch.float64) * self.drawn[-1]
         return torch.searchsorted(self.drawn, chosen, right=True).clamp(max=len(self.vocab) - 1)
@@ -210,10 +210,10 @@ class Towers(nn.Module):
             targets, others = self.items[events], negatives.reshape(-1)
         else:
             (events, column), (targets, others) = batch.each, batch.shared
-        history, ages, bags = self._histories(events)
+        history, ages, bags = self.histories(events)
         rows, place = distinct(torch.cat([history, targets, others]), len(self.known))
         vectors = self.item_vectors(rows)  # (u, d)
-        queries = self._queries(vectors, place[: len(history)], ages, bags, events)  # (b, d)
+        queries = self.queries(vectors, place[: len(history)], ages, bags, events)  # (b, d)
         candidates = functional.embedding(place[len(history) :], vectors)  # (targets, then others; d)
         weights = self.weights[events]  # (b,)
         if self.recipe.scoring == "cosine":
@@ -252,7 +252,7 @@ class Towers(nn.Module):
             vectors = vectors * (torch.rand(len(rows), 1, device=rows.device) >= self.recipe.id_dropout)
         return vectors if self.user_features is None else vectors + self.user_features(rows)
 
-    def _histories(self, events: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def histories(self, events: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The last items before each event (t,), their ages from 0 for the last, and where each history begins (b,)."""
         lengths = torch.clamp(events - self.starts[events], max=self.recipe.history)  # (b,)
         ends = torch.cumsum(lengths, 0)
@@ -260,7 +260,7 @@ class Towers(nn.Module):
         ages = torch.arange(int(lengths.sum()), device=events.device) - torch.repeat_interleave(bags, lengths)
         return self.items[torch.repeat_interleave(events, lengths) - 1 - ages], ages, bags
 
-    def _queries(self, vectors: Tensor, history: Tensor, ages: Tensor, bags: Tensor, events: Tensor) -> Tensor:
+    def queries(self, vectors: Tensor, history: Tensor, ages: Tensor, bags: Tensor, events: Tensor) -> Tensor:
         """The query tower: (b, d). `history` (t,) are rows of `vectors`."""
         if not len(history):
             queries = torch.zeros(len(bags), self.recipe.dim, device=bags.device)

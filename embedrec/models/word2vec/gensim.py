@@ -30,8 +30,8 @@ def train_gensim(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Train from input and output vectors x and y (n, d); returns the new ones. See `training.train`.
 
-    Sessions longer than gensim's sentences are cut into pieces of 10,000, so only pairs across
-    a cut are missing. Epochs report no loss: that of gensim is not a mean and saturates at 2²⁷.
+    A session of more than 10,000 items becomes several sentences, which lose the pairs across their
+    borders. Epochs report no loss: that of gensim is not a mean and saturates at 2²⁷.
     """
     from gensim.models import Word2Vec as Gensim
 
@@ -53,13 +53,13 @@ def train_gensim(
     model.build_vocab_from_freq({str(row): int(counts[row]) for row in np.flatnonzero(counts)})
     present = np.array([int(word) for word in model.wv.index_to_key])  # (m,) row of each of gensim's words
     model.wv.vectors[:], model.syn1neg[:] = x[present], y[present]
-    pieces, total = _Pieces(sessions, None if recipe.ordered else np.random.default_rng(seed)), len(sessions.items)
+    sentences, total = Sentences(sessions, None if recipe.ordered else np.random.default_rng(seed)), len(sessions.items)
     for epoch in range(recipe.epochs):
         started = perf_counter()
         span = recipe.min_alpha - recipe.alpha
         model.train(
-            pieces,
-            total_examples=len(pieces),
+            sentences,
+            total_examples=len(sentences),
             epochs=1,
             start_alpha=recipe.alpha + span * epoch / recipe.epochs,
             end_alpha=recipe.alpha + span * (epoch + 1) / recipe.epochs,
@@ -74,7 +74,7 @@ def train_gensim(
     return x, y
 
 
-class _Pieces:
+class Sentences:
     """The sessions as gensim sentences, each shuffled if sessions have no order."""
 
     def __init__(self, sessions: Sessions, shuffle: np.random.Generator | None) -> None:

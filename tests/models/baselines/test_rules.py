@@ -91,8 +91,8 @@ def test_in_small_parts_and_by_several_threads(lists: list[str], at_once: int) -
             told.append((numbers["done"], numbers["total"]))
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pair_counts, "_AT_ONCE", at_once)
-            patch.setattr(pair_counts, "_PADS", 0)
+            patch.setattr(pair_counts, "TASK_PAIRS", at_once)
+            patch.setattr(pair_counts, "TASK_PAIRS_PER_ITEM", 0)
             parts = recipe.fit(sessions, threads=3, report=tell)
         assert all(parts.arrays[name].tobytes() == array.tobytes() for name, array in whole.arrays.items())
         assert told == sorted(told) and told[-1:] == [(len(sessions.items),) * 2]
@@ -135,8 +135,8 @@ def test_no_rule_at_all() -> None:
 
 
 def test_a_part_that_fails_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pair_counts, "_AT_ONCE", 1)
-    monkeypatch.setattr(pair_counts, "_PADS", 0)
+    monkeypatch.setattr(pair_counts, "TASK_PAIRS", 1)
+    monkeypatch.setattr(pair_counts, "TASK_PAIRS_PER_ITEM", 0)
 
     def stop(event: str, **numbers: int) -> None:
         raise KeyboardInterrupt

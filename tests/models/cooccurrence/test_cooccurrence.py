@@ -192,8 +192,8 @@ def test_parts_threads_and_files_change_no_byte(lists: list[str], measure: Any, 
     whole = recipe.fit(sessions)
     told: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pair_counts, "_AT_ONCE", at_once)
-        patch.setattr(pair_counts, "_PADS", 0)
+        patch.setattr(pair_counts, "TASK_PAIRS", at_once)
+        patch.setattr(pair_counts, "TASK_PAIRS_PER_ITEM", 0)
         parts = recipe.fit(sessions, threads=3, report=lambda event, **n: told.append({"event": event, **n}))
     for name, array in whole.arrays.items():
         assert parts.arrays[name].tobytes() == array.tobytes()
@@ -216,7 +216,7 @@ def test_counts_that_single_precision_cannot_hold(monkeypatch: pytest.MonkeyPatc
     sessions = with_repeats()
     few = Cooccurrence("raw").fit(sessions)
     assert pair_counts.one_mention(sessions, np.arange(2), 0).gap.dtype == np.float32
-    monkeypatch.setattr(pair_counts, "_EXACT", len(sessions))
+    monkeypatch.setattr(pair_counts, "FLOAT32_EXACT", len(sessions))
     assert pair_counts.one_mention(sessions, np.arange(2), 0).gap.dtype == np.float64
     many = Cooccurrence("raw").fit(sessions)
     assert all(many.arrays[name].tobytes() == array.tobytes() for name, array in few.arrays.items())

@@ -35,7 +35,7 @@ def sessions_of(lists: list[str]) -> Sessions:
 def pairs_of(recipe: Spectral, sessions: Sessions, threads: int = 1) -> Pairs:
     """What the eigenvectors are of."""
     rows, _ = frequent(sessions, recipe.min_count)
-    mentions, formula = recipe._formula(one_mention(sessions, rows, recipe.window))
+    mentions, formula = recipe.pair_formula(one_mention(sessions, rows, recipe.window))
     return all_pairs(mentions, formula, threads=threads, report=quiet)
 
 
@@ -121,7 +121,7 @@ def world() -> Sessions:
 
 @pytest.mark.parametrize("matrix", ["cosine", "ppmi"])
 def test_eigenvectors_against_numpy(world: Sessions, matrix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(svd, "_BLOCK", 400)
+    monkeypatch.setattr(svd, "BLOCK_VALUES", 400)
     pairs = pairs_of(Spectral(matrix=matrix, min_count=1), world)
     whole = dense(pairs).astype(np.float64)
     values, vectors = leading(pairs, 10, 60, seed=0, threads=2)
@@ -154,8 +154,8 @@ def test_parts_threads_and_files_change_no_byte(
     world: Sessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Spectral(dim=20, min_count=1).fit(world, seed=3)
-    monkeypatch.setattr(pair_counts, "_AT_ONCE", 50)
-    monkeypatch.setattr(pair_counts, "_PADS", 0)
+    monkeypatch.setattr(pair_counts, "TASK_PAIRS", 50)
+    monkeypatch.setattr(pair_counts, "TASK_PAIRS_PER_ITEM", 0)
     told: list[tuple[str, dict[str, Any]]] = []
     parts = Spectral(dim=20, min_count=1).fit(
         world,

@@ -66,8 +66,8 @@ def test_against_cells_of_torch(net: Recurrent) -> None:
 def test_many_at_once_against_each_alone(lists: list[list[int]], block: int) -> None:
     net = network()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numpy_gru, "_BLOCK", block)
-        patch.setattr(numpy_gru, "_UNITS", 2)
+        patch.setattr(numpy_gru, "BLOCK_SESSIONS", block)
+        patch.setattr(numpy_gru, "BLOCK_STATES", 2)
         together = net(histories(lists))
     assert together.shape == (len(lists), 4) and together.dtype == np.float32
     for row, items in zip(together, lists, strict=True):

@@ -141,7 +141,7 @@ def test_streams_against_a_loop_over_sessions(input: Any) -> None:
     for batch in learner.batches(1):
         streams, begins, inputs, _ = batch.each
         x = network.inputs(inputs) if input != "constrained" else network.item_table[inputs, :-1]
-        found = network._advance(x, streams, begins).detach()
+        found = network.advance(x, streams, begins).detach()
         met += [(int(i), query) for i, query in zip(inputs, found, strict=True)]
     order = [event for block in events for event in block]  # as steps walk them
     assert [row for row, _ in met] == sessions.items[order].tolist()

@@ -44,7 +44,7 @@ def test_streams_against_a_slow_loop(lengths: list[int], batch: int, block: int)
     assert streams.order.tolist() == order and streams.count == min(batch, len(order))
     assert streams.examples == sum(lengths[s] - 1 for s in order)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_batches, "_BLOCK", block)
+        patch.setattr(session_batches, "BLOCK_EVENTS", block)
         found = [events.tolist() for block in streams.blocks() for events in block]
     assert found == slow_steps(sessions, order, streams.count)
 

@@ -99,14 +99,14 @@ def test_ann_finds_what_lists_find(recipe: Any) -> None:
 
 
 def test_cells_are_visited_until_enough_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ann_candidates, "_FEW", 100)
+    monkeypatch.setattr(ann_candidates, "FLAT_BELOW", 100)
     train, asked, told = drawn(3000, 600), drawn(50, 600, seed=1), {}
     ann = SKNN(20, 300, candidates="ann", dim=64).fit(train, report=lambda event, **numbers: told.update(numbers))
     assert told["nprobe"] > 1 and told["nearest_found"] >= 0.95
     exact = SKNN(20, 0).fit(train)
     reached = ann.neighbours(asked, 20)[1] >= exact.neighbours(asked, 20)[1].min(axis=1, keepdims=True) - 1e-9
     assert reached.mean() > 0.9
-    monkeypatch.setattr(ann_recall, "_TARGET", 0.0)
+    monkeypatch.setattr(ann_recall, "TARGET_RECALL", 0.0)
     assert SKNN(20, 300, candidates="ann", dim=64).fit(train).arrays["nprobe"].tolist() == [1]
 
 

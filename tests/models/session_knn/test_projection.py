@@ -83,7 +83,7 @@ def test_items_are_the_sums_of_their_sessions(method: str, monkeypatch: pytest.M
         for row in set(sessions[s].tolist()):
             expected[row] += vectors[s] / max(np.linalg.norm(vectors[s]), 1e-30)
     np.testing.assert_allclose(model.arrays["items"], expected, rtol=1e-4, atol=1e-5)
-    monkeypatch.setattr(projection, "_BLOCK", 2)  # in blocks it is the same
+    monkeypatch.setattr(projection, "BLOCK_SESSIONS", 2)  # in blocks it is the same
     again = Projection(method, 5).fit(sessions)  # type: ignore[arg-type]
     np.testing.assert_allclose(again.arrays["items"], expected, rtol=1e-4, atol=1e-5)
 

@@ -181,7 +181,7 @@ def test_histories_against_a_slow_loop(users: bool) -> None:
             wanted[int(sessions.offsets[s]) + place] = sessions[s][max(0, place - 3) : place][::-1].tolist()
     events = torch.tensor(sorted(wanted))
     assert torch.equal(learner.events, events) and learner.examples == len(wanted)
-    items, ages, bags = towers_of(learner)._histories(events)
+    items, ages, bags = towers_of(learner).histories(events)
     starts = [*bags.tolist(), len(items)]
     for number, event in enumerate(events.tolist()):
         part = slice(starts[number], starts[number + 1])
@@ -214,7 +214,7 @@ def test_batches_hold_every_example_once_and_repeat() -> None:
 def test_negatives_are_drawn_in_proportion() -> None:
     sessions = of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).reindex(Vocab(list("abcd")))
     learner = learner_of(sessions, ns_exponent=2.0)
-    drawn = learner._draw(40_000, torch.Generator().manual_seed(0)).bincount(minlength=4) / 40_000
+    drawn = learner.draw(40_000, torch.Generator().manual_seed(0)).bincount(minlength=4) / 40_000
     assert drawn.tolist() == pytest.approx([25 / 35, 9 / 35, 1 / 35, 0], abs=0.01)
 
 
@@ -240,8 +240,8 @@ def test_queries_without_torch_are_those_of_torch(settings: Any) -> None:
     towers.eval()
     events = learner.events[learner.events > 0]
     vectors = towers.item_vectors(torch.arange(len(sessions.vocab)))
-    history, ages, bags = towers._histories(events)
-    want = towers._queries(vectors, history, ages, bags, events).detach().numpy()
+    history, ages, bags = towers.histories(events)
+    want = towers.queries(vectors, history, ages, bags, events).detach().numpy()
     model = learner.model()
     session, place = sessions.session_of[events.numpy()], sessions.place_of[events.numpy()]
     found = model.encoder(sessions.take(session, place))

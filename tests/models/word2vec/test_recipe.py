@@ -3,38 +3,11 @@
 import numpy as np
 import pytest
 
-from embedrec.data.sessions import Sessions
-from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, EmbedrecError, SettingsError, TrainingError
-from embedrec.models.word2vec.gensim import _Pieces
+from embedrec.models.word2vec.gensim import Sentences
 from embedrec.models.word2vec.recipe import Word2Vec
 from tests.conftest import of_lists
-
-GROUPS, SIZE = 8, 12
-
-
-def clusters(seed=0, count=600, length=8):
-    """Sessions that each stay in one of GROUPS groups of SIZE items (9 of 10 times); item i is in group i // SIZE."""
-    rng = np.random.default_rng(seed)
-    group = rng.integers(0, GROUPS, count)
-    items = group[:, None] * SIZE + rng.integers(0, SIZE, (count, length))
-    strangers = rng.integers(0, GROUPS * SIZE, items.shape)
-    items = np.where(rng.random(items.shape) < 0.1, strangers, items).astype(np.int32)
-    sessions = Sessions(
-        np.arange(0, items.size + 1, length), items.ravel(), Vocab(np.arange(GROUPS * SIZE)), np.arange(count)
-    )
-    for array in (sessions.offsets, sessions.items, sessions.ids, sessions.vocab.ids):
-        array.flags.writeable = False
-    return sessions
-
-
-def purity(model):
-    """The share of each item's ten nearest that belong to its group."""
-    v = model.embeddings.vectors / np.linalg.norm(model.embeddings.vectors, axis=1, keepdims=True)
-    near = np.argsort(-(v @ v.T) + 9 * np.eye(len(v)), axis=1)[:, :10]
-    group = model.vocab.ids // SIZE
-    return (group[near] == group[:, None]).mean()
-
+from tests.models.planted_groups import GROUPS, SIZE, clusters, purity
 
 SMALL = {"dim": 16, "epochs": 12, "sample": 0.0, "alpha": 0.05, "min_count": 1}
 
@@ -233,7 +206,7 @@ def test_recommends_from_the_group_of_the_history():
 
 def test_gensim_meets_every_item_of_a_long_session():
     sessions = of_lists([["a", "b"], [], list("abcde") * 5_000])
-    pieces = _Pieces(sessions, None)
+    pieces = Sentences(sessions, None)
     made = list(pieces)
     assert len(made) == len(pieces) == 5
     assert [len(piece) for piece in made] == [2, 0, 10_000, 10_000, 5_000]
