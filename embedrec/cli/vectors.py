@@ -33,8 +33,8 @@ def note_metadata(file: Path) -> None:
 def vectors() -> None:
     """Import and export item vectors: word2vec text and binary, NumPy, safetensors, Parquet, fvecs, bvecs, ivecs, fbin.
 
-    The ids of X in .npy, .fvecs, .bvecs, .ivecs and .fbin are in X.ids.txt, one per line. X.meta.json records a metric
-    other than cosine and percent-encoded ids if the format has no field for them.
+    The ids of X in .npy, .fvecs, .bvecs, .ivecs and .fbin are in X.ids.txt, one per line. FILE.meta.json records a
+    metric other than cosine and percent-encoded ids if the format has no field for them.
     """
 
 

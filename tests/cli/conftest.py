@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +12,18 @@ import pytest
 
 from embedrec.cli.main import main
 from embedrec.datasets.synthetic import World, make_world, write_mpd
+from embedrec.index import autotune, measure
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.file_formats import save_vectors
+from tests.cli.evaluation_cases import CLICK_LISTS, SPLIT_NOTES
+from tests.cli.experiment_cases import EXPERIMENT, EXPERIMENT_LISTS
+from tests.conftest import some_embeddings
 from tests.publish.conftest import postgres, postgres_url, redis, redis_url  # noqa: F401
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -48,10 +55,19 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def walked(run: Run, *args: object) -> Ran:
-    """A command that must succeed."""
+    """The result of a command that must succeed."""
     ran = run(*args)
     assert ran.code == 0, ran.err
     return ran
+
+
+def fails(run: Run, *args: object, code: int = 1) -> str:
+    """The error message of a command that must fail, without "embedrec: "; stdout must be empty."""
+    ran = run(*args)
+    assert ran.code == code, ran.out + ran.err
+    assert ran.out == ""
+    assert "Traceback" not in ran.err
+    return ran.err.splitlines()[-1].removeprefix("embedrec: ")
 
 
 VECTORS = """\
@@ -83,6 +99,106 @@ def counted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("log.csv").write_text(LOG)
     walked(run, "prepare", "table", "log.csv")
+    walked(run, "train", "cooccurrence", "--set", "measure=raw")
+    return tmp_path
+
+
+@pytest.fixture
+def damaged_model(counted: Path) -> Path:
+    """`counted`, and beside its model the model `torn`, whose manifest is damaged and which sorts last."""
+    shutil.copytree("models/cooccurrence", "models/torn")
+    Path("models/torn/manifest.json").write_text("{")
+    return counted
+
+
+@pytest.fixture
+def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
+    """A workspace, and the current folder, of twelve sessions with an event a minute."""
+    monkeypatch.chdir(tmp_path)
+    rows, minute = ["session,item,time"], 0
+    for s, items in enumerate(CLICK_LISTS):
+        for item in items:
+            rows.append(f"s{s},{item},2024-05-01T00:{minute:02}:00")
+            minute += 1
+    (tmp_path / "clicks.csv").write_text("\n".join(rows) + "\n")
+    walked(run, "prepare", "table", "clicks.csv")
+    return tmp_path
+
+
+@pytest.fixture
+def split(clicks: Path, run: Run) -> Path:
+    """`clicks` with the last sessions held out: b → a, ba → d, and so on."""
+    ran = walked(run, "split", "time:share=.25")
+    assert ran.out == "9\t4\t25\t3\t9\n"
+    assert ran.err == SPLIT_NOTES + "wrote sessions clicks-time (sessions/clicks-time)\n"
+    return clicks
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder with study.toml and a folder of data."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    rows = [f"{s},{item}" for s, items in enumerate(EXPERIMENT_LISTS) for item in items]
+    (tmp_path / "data" / "plays.csv").write_text("\n".join(["session,item", *rows]) + "\n")
+    (tmp_path / "study.toml").write_text(EXPERIMENT)
+    return tmp_path
+
+
+SHOP_LISTS = ["abc", "abd", "cab", "xy", "yx", "xyz"]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
+    """A workspace, and the current folder, of six sessions (an event an hour) and a model of sequential rules."""
+    monkeypatch.chdir(tmp_path)
+    rows = ["session,item,item_name,time"]
+    for s, items in enumerate(SHOP_LISTS):
+        rows += [f"s{s},{i},The {i.upper()},2024-05-0{s + 1}T{h:02}:00:00" for h, i in enumerate(items)]
+    (tmp_path / "shop.csv").write_text("\n".join(rows) + "\n")
+    walked(run, "prepare", "table", "shop.csv")
+    walked(run, "train", "sr")
+    return tmp_path
+
+
+@pytest.fixture
+def shop_vectors(shop: Path, run: Run) -> Path:
+    """`shop` with a model of vectors, trained last."""
+    settings = ["dim=4", "epochs=60", "min_count=1", "sample=0"]
+    walked(run, "train", "word2vec", *(word for s in settings for word in ("--set", s)), "--threads", 1)
+    return shop
+
+
+@pytest.fixture
+def vectors_700(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embeddings:
+    """A workspace, and the current folder, with a model of 700 vectors, which are enough to tune an index."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(autotune, "_FEW", 300)
+    monkeypatch.setattr(autotune, "_VISITED", 0)
+    monkeypatch.setattr(measure, "_ALONE", 20)
+    embeddings = some_embeddings(700, 8)
+    save_vectors(embeddings, tmp_path / "v.parquet")
+    walked(run, "vectors", "import", "v.parquet")
+    return embeddings
+
+
+BIG_LOG = "session,item\n" + "".join(
+    f"{s},{i}\n" for s, items in enumerate(["abc", "abc", "abd", "de", "ace"]) for i in items
+)
+SMALL_LOG = "session,item\n" + "".join(f"{s},{i}\n" for s, items in enumerate(["xy", "xyz", "yz"]) for i in items)
+SVD = ("svd", "--set", "dim=2", "--set", "min_count=1")
+
+
+@pytest.fixture
+def two_logs(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace of a large data set with a model and an index, and a second, small one with counts only."""
+    monkeypatch.chdir(tmp_path)
+    Path("big.csv").write_text(BIG_LOG)
+    Path("small.csv").write_text(SMALL_LOG)
+    walked(run, "prepare", "table", "big.csv")
+    walked(run, "train", *SVD)
+    walked(run, "build-index", "--type", "flat")
+    walked(run, "prepare", "table", "small.csv")
     walked(run, "train", "cooccurrence", "--set", "measure=raw")
     return tmp_path
 

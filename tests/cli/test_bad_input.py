@@ -13,17 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, walked
-
-
-def fails(run: Run, *args: object, code: int = 1) -> str:
-    """The sentence of a command that must fail, without "embedrec: "; stdout stays empty."""
-    ran = run(*args)
-    assert ran.code == code, ran.out + ran.err
-    assert ran.out == ""
-    last = ran.err.splitlines()[-1]
-    assert "Traceback" not in ran.err
-    return last.removeprefix("embedrec: ")
+from tests.cli.conftest import Run, fails, walked
 
 
 def test_missing_file(run: Run, tmp_path: Path) -> None:

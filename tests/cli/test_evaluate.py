@@ -1,91 +1,28 @@
-"""`split`, `evaluate` and `compare`: exactly what they print, and how they fail."""
+"""`embedrec evaluate`: exactly what it prints, and how it fails."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from embedrec.models import MODELS
 from embedrec.storage import artifacts
-from tests.cli.conftest import Ran, Run, walked
-from tests.cli.test_bad_input import fails
-
-LISTS = ["abac", "abd", "bca", "ab", "cd", "dcb", "bd", "cab", "abc", "acb", "bad", "xab"]
-
-
-@pytest.fixture
-def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
-    """The current folder, a workspace with twelve sessions, an event a minute."""
-    monkeypatch.chdir(tmp_path)
-    rows, minute = ["session,item,time"], 0
-    for s, items in enumerate(LISTS):
-        for item in items:
-            rows.append(f"s{s},{item},2024-05-01T00:{minute:02}:00")
-            minute += 1
-    (tmp_path / "clicks.csv").write_text("\n".join(rows) + "\n")
-    walked(run, "prepare", "table", "clicks.csv")
-    return tmp_path
-
-
-SPLIT_NOTES = """\
-using sessions clicks (sessions/clicks)
-leak check: all 4 items of the training vocabulary are in training sessions
-leak check: none of the 3 held-out sessions has the id of a training session
-leak check: 0 of 3 held-out sessions of 3 items or more equal a training session item by item
-leak check: all training events are before the end of every held-out session
-"""
-NOTES = """\
-using sessions clicks-time (sessions/clicks-time)
-split time:share=0.25: 9 training sessions, 3 in the test part
-leak check: all 4 items of the training vocabulary are in training sessions
-leak check: none of the 3 held-out sessions has the id of a training session
-leak check: 0 of 3 held-out sessions of 3 items or more equal a training session item by item
-leak check: all training events are before the end of every held-out session
-protocol next: the next item after every prefix of every held-out session; 6 questions
-all 4 items ranked; ties conservative; seen items kept; unknown targets count as misses
-"""
-
-
-@pytest.fixture
-def split(clicks: Path, run: Run) -> Path:
-    """The same, with the last sessions held out: b → a, ba → d, and so on."""
-    ran = walked(run, "split", "time:share=.25")
-    assert ran.out == "9\t4\t25\t3\t9\n"
-    assert ran.err == SPLIT_NOTES + "wrote sessions clicks-time (sessions/clicks-time)\n"
-    return clicks
-
-
-# acb, bad and xab are held out; training counts are b 8, a 7, c 6, d 4, so the ranks of the six targets are 3 1 2 4 2 1
-TABLE = """\
-hit_rate	0.3333	0.8333
-precision	0.3333	0.2778
-recall	0.3333	0.8333
-mrr	0.3333	0.5556
-map	0.3333	0.5556
-ndcg	0.3333	0.6270
-r_precision	0.3333	0.3333
-popularity	1.0000	0.8750
-novelty	1.6439	1.8464
-coverage	0.2500	0.7500
-gini	0.7500	0.2500
-diversity		0.2485
-"""
+from tests.cli.conftest import Run, fails, walked
+from tests.cli.evaluation_cases import EVALUATE_NOTES, POPULAR_TABLE
 
 
 def test_a_recipe_in_a_pipe(run: Run, split: Path) -> None:
     ran = walked(run, "evaluate", "popular", "--at", "1,3", "--draws", 0)
-    assert ran.out == TABLE
-    assert ran.err == NOTES + "model popular: trained now on the training part\n"
+    assert ran.out == POPULAR_TABLE
+    assert ran.err == EVALUATE_NOTES + "model popular: trained now on the training part\n"
 
 
 def test_intervals_are_of_the_longest_list(run: Run, split: Path) -> None:
     ran = walked(run, "evaluate", "popular", "--at", "3,1,3")
-    assert [row[:3] for row in ran.rows] == [line.split("\t") for line in TABLE.splitlines()]
+    assert [row[:3] for row in ran.rows] == [line.split("\t") for line in POPULAR_TABLE.splitlines()]
     for name, _, at_3, low, high in ran.rows:
         if name in ("coverage", "gini", "diversity"):
             assert low == high == ""
@@ -136,7 +73,7 @@ def test_what_has_no_value_is_null(run: Run, split: Path) -> None:
 
 def test_by_length_and_popularity(run: Run, split: Path) -> None:
     ran = walked(run, "evaluate", "popular", "--at", "1,3", "--draws", 0, "--by", "length")
-    assert ran.out == TABLE + (
+    assert ran.out == POPULAR_TABLE + (
         "0\t1\t1.0000\t0.5000\t0.6309\n1\t3\t1.0000\t0.6111\t0.7103\n2\t2\t0.5000\t0.5000\t0.5000\n"
     )
     ran = walked(run, "evaluate", "popular", "--at", 3, "--draws", 0, "--by", "popularity", "--json")
@@ -152,8 +89,8 @@ def test_a_trained_model_is_asked_as_it_is_or_trained_again(run: Run, split: Pat
     walked(run, "train", "popular", "--name", "fair")
     walked(run, "train", "popular", "--set", "days=0.01", "--sessions", "clicks", "--name", "knows-all")
     asked = walked(run, "evaluate", "fair", "--at", "1,3", "--draws", 0)
-    assert asked.out == TABLE
-    assert asked.err == NOTES + "model fair: trained before, on the training part\n"
+    assert asked.out == POPULAR_TABLE
+    assert asked.err == EVALUATE_NOTES + "model fair: trained before, on the training part\n"
     again = "its settings, trained now on the training part"
     for options in (("--valid",), ("--split", "tail"), ("--set", "days=9"), ("--sessions", "clicks")):
         assert f"model fair: {again}" in walked(run, "evaluate", "fair", "--at", "2", *options).err
@@ -255,10 +192,10 @@ def test_through_an_index(kind: str, run: Run, playlists: Path, tmp_path: Path) 
 
 def test_a_saved_run_is_judged_again(run: Run, split: Path) -> None:
     saved = walked(run, "evaluate", "popular", "--at", "1,3", "--draws", 0, "--save-run", "runs")
-    assert saved.err.endswith("\nwrote run runs\n") and saved.out == TABLE
+    assert saved.err.endswith("\nwrote run runs\n") and saved.out == POPULAR_TABLE
     about = artifacts.read(split / "runs", "run").about
     assert (about["model"], about["questions"], about["ties"]) == ("popular", 6, "conservative")
-    ranked = "".join(line + "\n" for line in TABLE.splitlines()[:7])
+    ranked = "".join(line + "\n" for line in POPULAR_TABLE.splitlines()[:7])
     for paths in (("--run", "runs"), ("--run", "runs/run.trec", "--qrels", "runs/qrels.trec")):
         again = walked(run, "evaluate", *paths, "--at", "1,3")
         assert again.out == ranked
@@ -291,87 +228,6 @@ def test_runs_that_are_none(run: Run, split: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ comparing
-
-
-def plain(ran: Ran) -> list[list[str]]:
-    """Rows without the seconds, which are never the same."""
-    return [row[:-2] for row in ran.rows]
-
-
-def test_the_best_is_first_and_the_others_are_behind(run: Run, split: Path) -> None:
-    ran = walked(run, "compare", "random", "sr", "popular", "--at", "1,3")
-    head, best, *others = plain(ran)
-    assert head[:3] == ["model", "recall@3", "low"]
-    # model, recall@3, low, high, mrr, ndcg, coverage, behind, low, high
-    assert best == ["popular", "0.8333", "0.5000", "1.0000", "0.5556", "0.6270", "0.7500", *["0.0000"] * 3]
-    assert [row[0] for row in others] == ["sr", "random"]
-    for before, row in pairwise([best, *others]):
-        assert float(row[1]) <= float(before[1])
-        assert float(row[7]) == pytest.approx(float(best[1]) - float(row[1]), abs=2e-4)
-        assert float(row[8]) <= float(row[7]) <= float(row[9])
-    assert ran.err == NOTES + "".join(
-        f"model {m}: trained now on the training part\n" for m in ("random", "sr", "popular")
-    )
-
-
-def test_as_csv_markdown_and_json(run: Run, split: Path) -> None:
-    options = ("compare", "popular", "sr", "--at", "1,3", "--draws", 20)
-    as_csv = list(csv.DictReader(io.StringIO(walked(run, *options, "--csv").out)))
-    columns = [
-        "model",
-        "recall@3",
-        "low",
-        "high",
-        "mrr@3",
-        "ndcg@3",
-        "coverage@3",
-        "behind",
-        "behind_low",
-        "behind_high",
-    ]
-    assert list(as_csv[0]) == [*columns, "train_seconds", "seconds"]
-    assert [row["model"] for row in as_csv] == ["popular", "sr"]
-    assert float(as_csv[0]["recall@3"]) == 5 / 6
-    head, rule, *rows = walked(run, *options, "--markdown").out.splitlines()
-    assert head == "| " + " | ".join([*columns, "train_seconds", "seconds"]) + " |"
-    assert rule == "| --- |" + " ---: |" * 11
-    assert [row.split(" | ")[0] for row in rows] == ["| popular", "| sr"]
-    assert rows[0].startswith(f"| popular | 0.8333 | {float(as_csv[0]['low']):.4f} | ")
-    lines = [json.loads(line) for line in walked(run, *options, "--json").out.splitlines()]
-    for line, row in zip(lines, as_csv, strict=True):
-        assert {c: line[c] for c in columns[1:]} == {c: float(row[c]) for c in columns[1:]}
-        assert line["recall@3_low"] == line["low"] and line["questions"] == 6 and line["split"] == "time:share=0.25"
-
-
-def test_other_metrics_and_no_draws(run: Run, split: Path) -> None:
-    ran = walked(
-        run, "compare", "popular", "sr", "--at", "1,3", "--draws", 0, "--metrics", "coverage@3, mrr@1", "--csv"
-    )
-    rows = list(csv.DictReader(io.StringIO(ran.out)))
-    assert list(rows[0])[:6] == ["model", "coverage@3", "mrr@1", "behind", "behind_low", "behind_high"]
-    assert rows[0]["behind_low"] == "" and float(rows[0]["mrr@1"]) >= float(rows[1]["mrr@1"])
-    only = walked(run, "compare", "popular", "sr", "--at", "3", "--draws", 0, "--metrics", "gini@3", "--csv").out
-    assert only.splitlines()[0] == "model,gini@3,train_seconds,seconds"  # of all lists, so nobody is behind
-
-
-def test_settings_of_some_and_tables_by_kind(run: Run, split: Path) -> None:
-    (split / "c.toml").write_text("[train.sr]\nsteps = 1\n[train.popular]\ndays = 0.01\n")
-    options = ("--at", 3, "--draws", 0, "--config", "c.toml", "--by", "length", "--json")
-    ran = walked(run, "compare", "popular", "sr", "random", *options)
-    lines = [json.loads(line) for line in ran.out.splitlines()]
-    models, kinds = lines[:3], lines[3:]
-    alone = json.loads(walked(run, "evaluate", "sr", "--set", "steps=1", "--at", 3, "--json", "--draws", 0).out)
-    assert next(m for m in models if m["model"] == "sr")["mrr@3"] == alone["mrr@3"]
-    assert [(k["model"], k["length"]) for k in kinds] == [(m["model"], n) for m in models for n in "012"]
-
-
-def test_every_model_there_is(run: Run, split: Path) -> None:
-    (split / "c.toml").write_text("[train.word2vec]\ndim = 4\nepochs = 1\nmin_count = 1\nsample = 0\n")
-    ran = walked(run, "compare", *MODELS, "--at", "1,3", "--draws", 10, "--config", "c.toml")
-    _, *rows = ran.rows
-    assert sorted(row[0] for row in rows) == sorted(MODELS)
-    scores = [float(row[1]) for row in rows]
-    assert scores == sorted(scores, reverse=True)
 
 
 # -------------------------------------------------------------------------------------------------- mistakes
@@ -415,10 +271,6 @@ def test_usage(args: str, says: str, run: Run, split: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        ("split tine", "no split rule is called 'tine'; did you mean 'time'?"),
-        ("split time:7", "settings of a split are key=value, such as time:days=7, but '7' has no '='"),
-        ("split time", "sessions clicks-time have a held-out part already; split the sessions they were made from"),
-        ("split last-session --sessions clicks", "the rule needs users, but the sessions have none; use "),
         ("evaluate popular --at 5", "lists of 5 are longer than the catalogue of 4 items; use shorter ones"),
         ("evaluate popular --at 3 --given 2", "--given is for --protocol rest, but the protocol is next"),
         ("evaluate popular --at 3 --protocol users", "the held-out sessions have no given items; split in "),
@@ -434,16 +286,6 @@ def test_what_cannot_be_met(args: str, says: str, run: Run, split: Path) -> None
     assert fails(run, *args.split()).startswith(says)
 
 
-def test_a_metric_that_is_none_stops_before_the_first_model(run: Run, split: Path) -> None:
-    ran = run("compare", "popular", "sr", "--at", 3, "--metrics", "mrr@20")
-    assert ran.code == 1 and "model " not in ran.err
-
-
-def test_a_config_that_is_no_table(run: Run, split: Path) -> None:
-    (split / "c.toml").write_text("train = 5\n")
-    assert fails(run, "compare", "popular", "--at", 3, "--config", "c.toml") == "[train] must be a table, but is 5"
-
-
 def test_nothing_to_evaluate(run: Run, tmp_path: Path) -> None:
-    for command in (("evaluate", "popular"), ("compare", "popular"), ("split", "time")):
+    for command in (("evaluate", "popular"), ("compare", "popular")):
         assert "embedrec prepare" in fails(run, *command, "--workspace", tmp_path)

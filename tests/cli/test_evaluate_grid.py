@@ -13,8 +13,7 @@ import pytest
 from embedrec.cli.shared.progress_bar import Progress
 from embedrec.evaluation import neighbour_grid
 from embedrec.storage import artifacts
-from tests.cli.conftest import Run, walked
-from tests.cli.test_bad_input import fails
+from tests.cli.conftest import Run, fails, walked
 
 # the first two sessions of each user train, the third is held out
 LISTS = {"u": ["abc", "abd", "abc"], "v": ["bd", "adb", "bda"], "w": ["ca", "ab", "cax"]}

@@ -92,14 +92,6 @@ def test_policies(run: Run, counted: Path) -> None:
     assert Path("l.txt").read_text() == "a b c\nb a c\nc a d\nd e a\ne d a\n"
 
 
-def test_more_policies(run: Run, counted: Path) -> None:
-    out = walked(run, "export", "-", "-n", 2, "--min-evidence", 2, "--model", "cooccurrence").out
-    assert out == "a b c\nb a c\nc a b\nd\ne\n"
-    assert walked(run, "export", "-", "-n", 2, "--discount", 1).out == "a b c\nb a c\nc a b\nd e a\ne d\n"
-    assert walked(run, "export", "-", "-n", 1, "--mutual", "--candidates", 1).out == "a b\nb a\nc\nd\ne\n"
-    assert walked(run, "export", "-", "-n", 2, "--csls", 1, "--mmr", 0.2).out.count("\n") == 5
-
-
 def test_sessions(run: Run, counted: Path) -> None:
     walked(run, "train", "sknn")
     ran = walked(run, "export", "l.tsv", "--of", "sessions", "-n", 1, "--model", "sknn")
@@ -249,3 +241,23 @@ def test_csv_headers_and_names(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
     ):
         ran = run("export", *words)
         assert ran.code == 1 and says in ran.err and not Path(words[0]).exists()
+
+
+def test_export_from_counts(run: Run, counted: Path) -> None:
+    ran = walked(run, "export", "similar.txt", "-n", 2)
+    assert Path("similar.txt").read_bytes() == b"a b c\nb a c\nc a b\nd a b\ne d\n"
+    assert ran.err == "using model cooccurrence (models/cooccurrence)\nwrote 5 lines to similar.txt\n"
+    walked(run, "train", "cooccurrence", "--set", "measure=raw", "--set", "threshold=2", "--name", "often")
+    assert walked(run, "export", "-", "-n", 9, "--model", "often").out == "a b c\nb a c\nc a b\nd\ne\n"
+
+
+def test_export_bytes(run: Run, compass: Path) -> None:
+    walked(run, "export", compass / "out.txt", "-n", 2, "--workspace", compass)
+    assert (compass / "out.txt").read_bytes() == (
+        b"north north-east east\n"
+        b"north-east north east\n"
+        b"east south-east north-east\n"
+        b"south-east east south\n"
+        b"south south-east east\n"
+        b"west north south\n"
+    )

@@ -13,8 +13,7 @@ import pytest
 from embedrec.data import Sessions
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts
-from tests.cli.conftest import Run, walked
-from tests.cli.test_bad_input import fails
+from tests.cli.conftest import Run, fails, walked
 from tests.readers.reading import facts, write
 
 _T = 1_462_752_000

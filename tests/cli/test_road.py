@@ -137,22 +137,3 @@ def test_settings_come_from_file_then_set(run: Run, road: Path) -> None:
     printed = walked(run, "train", "word2vec", "--config", "w.toml", "--print-config").out
     (road / "all.toml").write_text(printed)
     assert walked(run, "train", "word2vec", "--config", "all.toml", "--print-config").out == printed
-
-
-@pytest.mark.parametrize("suffix", ["txt", "bin", "npy", "safetensors", "parquet"])
-def test_vectors_go_out_and_come_back(run: Run, road: Path, suffix: str) -> None:
-    walked(run, "vectors", "export", f"artists.{suffix}", "--model", "word2vec")
-    walked(run, "vectors", "import", f"artists.{suffix}", "--name", "back")
-    walked(run, "build-index", "--type", "flat", "--model", "back")
-    walked(run, "build-index", "--type", "flat", "--model", "word2vec", "--name", "there")
-    there = walked(run, "similar", "--index", "there", self_of(run, road)).rows
-    back = walked(run, "similar", "--index", "back-flat", self_of(run, road)).rows
-    assert [row[:4] for row in there] == [row[:4] for row in back]
-
-
-def self_of(run: Run, road: Path) -> str:
-    """The first item of the model."""
-    import pyarrow.parquet as pq
-
-    first: str = pq.ParquetFile(road / "models" / "word2vec" / "vocab.parquet").read()["id"][0].as_py()
-    return first

@@ -9,34 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run, walked
-from tests.html_report.reading import read_page
+from tests.cli.experiment_cases import EXPERIMENT
 
-LISTS = ["ab", "abc", "abd", "bd", "ad", "adb", "ca", "cab", "bc", "dab", "cd", "bda"]
-STUDY = """\
-[prepare]
-source = "table"
-paths = ["{data}/plays.csv"]
-name = "plays"
-
-[split]
-rule = "tail"
-share = 0.25
-
-[[train]]
-model = "popular"
-
-[[train]]
-model = "ar"
-
-[compare]
-at = [2]
-draws = 0
-metrics = ["recall@2"]
-
-[[export]]
-file = "similar.txt"
-model = "ar"
-"""
 TABLE = """
 [[table]]
 title = "A table"
@@ -54,28 +28,17 @@ export similar.txt\trun\tnever done
 """
 
 
-@pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder with study.toml and a folder of data."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    rows = [f"{s},{item}" for s, items in enumerate(LISTS) for item in items]
-    (tmp_path / "data" / "plays.csv").write_text("\n".join(["session,item", *rows]) + "\n")
-    (tmp_path / "study.toml").write_text(STUDY)
-    return tmp_path
-
-
 def said(run: Run, *args: object) -> str:
     return walked(run, "run", "study.toml", "--data", "data", *args).out
 
 
-def test_a_dry_run_prints_the_plan_and_does_nothing(run: Run, study: Path) -> None:
+def test_a_dry_run_prints_the_plan_and_does_nothing(run: Run, experiment: Path) -> None:
     ran = walked(run, "run", "study.toml", "--data", "data", "--dry-run")
     assert (ran.out, ran.err) == (NEVER, "")
-    assert sorted(f.name for f in study.iterdir()) == ["data", "study.toml"]
+    assert sorted(f.name for f in experiment.iterdir()) == ["data", "study.toml"]
 
 
-def test_plans_after_a_run(run: Run, study: Path) -> None:
+def test_plans_after_a_run(run: Run, experiment: Path) -> None:
     said(run)
     assert said(run, "--dry-run") == NEVER.replace("run\tnever done", "skip\tnothing changed")
     assert said(run, "--dry-run", "--from", "compare") == NEVER.replace(
@@ -84,7 +47,9 @@ def test_plans_after_a_run(run: Run, study: Path) -> None:
         "compare\tskip\tnothing changed\nexport similar.txt\tskip\tnothing changed",
         "compare\trun\t--from compare\nexport similar.txt\trun\t--from compare",
     )
-    (study / "study.toml").write_text(STUDY.replace('model = "popular"\n', 'model = "popular"\nset = {days = 3}\n'))
+    (experiment / "study.toml").write_text(
+        EXPERIMENT.replace('model = "popular"\n', 'model = "popular"\nset = {days = 3}\n')
+    )
     assert said(run, "--dry-run", "--json").splitlines()[2:5] == [
         '{"step": "train popular", "does": "run", "why": "settings changed: settings.days"}',
         '{"step": "train ar", "does": "skip", "why": "nothing changed"}',
@@ -92,7 +57,7 @@ def test_plans_after_a_run(run: Run, study: Path) -> None:
     ]
 
 
-def test_what_it_tells_and_prints(run: Run, study: Path) -> None:
+def test_what_it_tells_and_prints(run: Run, experiment: Path) -> None:
     first = walked(run, "run", "study.toml", "--data", "data")
     told = [line for line in first.err.splitlines() if line.startswith(("run", "done", "leak"))]
     assert [line for line in told if line.startswith("run")] == [
@@ -105,13 +70,13 @@ def test_what_it_tells_and_prints(run: Run, study: Path) -> None:
     again = walked(run, "run", "study.toml", "--data", "data")
     assert again.out == first.out
     assert again.err == "".join(f"skip {line.split(chr(9))[0]}: nothing changed\n" for line in NEVER.splitlines())
-    exported = (study / "similar.txt").read_text()
+    exported = (experiment / "similar.txt").read_text()
     walked(run, "export", "other.txt", "--model", "ar")
-    assert (study / "other.txt").read_text() == exported
+    assert (experiment / "other.txt").read_text() == exported
 
 
-def test_tables_are_the_result(run: Run, study: Path) -> None:
-    (study / "study.toml").write_text(STUDY + TABLE)
+def test_tables_are_the_result(run: Run, experiment: Path) -> None:
+    (experiment / "study.toml").write_text(EXPERIMENT + TABLE)
     ran = walked(run, "run", "study.toml", "--data", "data")
     head, row = ran.rows
     assert head == ["", "recall@2", "recall@2, article"]
@@ -122,13 +87,13 @@ def test_tables_are_the_result(run: Run, study: Path) -> None:
     assert json.loads(line) == {"table": "A table", "": row[0], "recall@2": row[1], "recall@2, article": ".5"}
 
 
-def test_steps_are_the_result_where_nothing_is_compared(run: Run, study: Path) -> None:
-    (study / "study.toml").write_text(STUDY[: STUDY.index("[[train]]")])
+def test_steps_are_the_result_where_nothing_is_compared(run: Run, experiment: Path) -> None:
+    (experiment / "study.toml").write_text(EXPERIMENT[: EXPERIMENT.index("[[train]]")])
     assert said(run) == "prepare\trun\tnever done\nsplit\trun\tnever done\n"
     assert said(run) == "prepare\tskip\tnothing changed\nsplit\tskip\tnothing changed\n"
 
 
-def test_the_log_as_json(run: Run, study: Path) -> None:
+def test_the_log_as_json(run: Run, experiment: Path) -> None:
     ran = walked(run, "run", "study.toml", "--data", "data", "--log-json")
     events = [json.loads(line) for line in ran.err.splitlines()]
     assert all(list(event)[:3] == ["at", "step", "event"] for event in events)
@@ -142,9 +107,9 @@ def test_the_log_as_json(run: Run, study: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "begun"), [("run none.toml", 0), ("run study.toml --data bad", 1)])
-def test_a_failure_is_the_last_line_of_the_log(run: Run, study: Path, words: str, begun: int) -> None:
-    (study / "bad").mkdir()
-    (study / "bad" / "plays.csv").touch()
+def test_a_failure_is_the_last_line_of_the_log(run: Run, experiment: Path, words: str, begun: int) -> None:
+    (experiment / "bad").mkdir()
+    (experiment / "bad" / "plays.csv").touch()
     ran = run(*words.split(), "--log-json")
     events = [json.loads(line) for line in ran.err.splitlines()]
     assert (ran.code, ran.out, [e["event"] for e in events]) == (1, "", [*["begin"] * begun, "failed"])
@@ -162,33 +127,17 @@ def test_a_failure_is_the_last_line_of_the_log(run: Run, study: Path, words: str
         ("run study.toml --data nowhere --dry-run", "no file or folder nowhere/plays.csv, which [prepare] reads"),
     ],
 )
-def test_how_it_fails(run: Run, study: Path, words: str, message: str) -> None:
+def test_how_it_fails(run: Run, experiment: Path, words: str, message: str) -> None:
     ran = run(*words.split())
     assert ran.code == 1 and ran.out == ""
     assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")
 
 
-def test_a_report_of_what_is_there(run: Run, study: Path) -> None:
-    said(run)
-    ran = walked(run, "report", "page.html", "--item", "a", "--title", "My <plays>")
-    assert ran.out == "" and ran.err.splitlines()[-1] == "wrote page.html"
-    read = read_page((study / "page.html").read_text())
-    assert read.texts.count("My <plays>") == 2  # title and heading
-    assert [item["id"] for item in read.data["near"]["items"]] == ["a"]
-    assert any("95%" in text for text in read.texts)
-    plain = walked(run, "report", "--no-compare", "--model", "popular", "--sessions", "plays")
-    assert plain.err == "using sessions plays (sessions/plays)\nwrote report.html\n"
-    wrong = run("report", "--model", "populr")
-    assert (wrong.code, wrong.err.splitlines()[-1]) == (
-        1, "embedrec: no model artifact is called 'populr' in models; did you mean 'popular'?"
-    )  # fmt: skip
-
-
-def test_plots_are_looked_for_before_the_work(run: Run, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plots_are_looked_for_before_the_work(run: Run, experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grid = '[[train]]\nmodel = "sknn"\n[[evaluate]]\nmodel = "sknn"\ngrid = true\nneighbours = [1, 2]\nat = [1, 2]\n'
-    (study / "study.toml").write_text(STUDY[: STUDY.index("[[train]]")] + grid)
+    (experiment / "study.toml").write_text(EXPERIMENT[: EXPERIMENT.index("[[train]]")] + grid)
     said(run)
-    assert (study / "studies" / "study" / "evaluate-sknn" / "grid.csv").is_file()
+    assert (experiment / "studies" / "study" / "evaluate-sknn" / "grid.csv").is_file()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     ran = run("run", "study.toml", "--data", "data", "--from", "evaluate")
     assert ran.code == 1 and "step evaluate sknn: " in ran.err and "pip install" in ran.err

@@ -11,21 +11,12 @@ import pytest
 from embedrec.data import Sessions
 from embedrec.storage import artifacts, atomic
 from tests.cli.conftest import Run, walked
-from tests.test_corruption import sign
-
-
-@pytest.fixture
-def torn(counted: Path) -> Path:
-    """A workspace, and the current folder, with a model beside which another lies that is damaged, and sorts last."""
-    shutil.copytree("models/cooccurrence", "models/torn")
-    Path("models/torn/manifest.json").write_text("{")
-    return counted
 
 
 @pytest.mark.parametrize(
     "words", [["similar", "a"], ["recommend", "a"], ["export", "-", "-n", "1"]], ids=lambda w: w[0]
 )
-def test_another_is_taken(words: list[str], run: Run, torn: Path) -> None:
+def test_another_is_taken(words: list[str], run: Run, damaged_model: Path) -> None:
     ran = walked(run, *words)
     assert ran.out
     assert ran.err.startswith(
@@ -37,7 +28,7 @@ def test_another_is_taken(words: list[str], run: Run, torn: Path) -> None:
     assert run(*words, "--model", "torn").err.startswith("embedrec: models/torn/manifest.json is damaged")
 
 
-def test_a_damaged_model_is_not_trained_again(run: Run, torn: Path) -> None:
+def test_a_damaged_model_is_not_trained_again(run: Run, damaged_model: Path) -> None:
     """Its name is that of a recipe too, of which nothing is trained."""
     Path("models/torn").rename("models/ar")
     ran = run("compare", "ar", "cooccurrence", "--split", "last-item", "--at", 2)
@@ -46,28 +37,11 @@ def test_a_damaged_model_is_not_trained_again(run: Run, torn: Path) -> None:
     )
 
 
-def test_info_and_verify_list_it(run: Run, torn: Path) -> None:
-    ran = walked(run, "info")
-    assert [row[:2] for row in ran.rows] == [["sessions", "log"], ["model", "cooccurrence"], ["model", "torn"]]
-    assert ran.rows[-1][2:] == ["", "unreadable"]
-    assert ran.err.startswith("cannot read models/torn: models/torn/manifest.json is damaged (")
-    assert run("info", "torn").err.startswith("embedrec: models/torn/manifest.json is damaged (")
-    ran = run("verify")
-    assert ran.code == 1 and ran.err == "embedrec: 1 of 3 artifacts are damaged; create them again\n"
-    assert [row[2][:2] for row in ran.rows] == ["ok", "ok", "mo"]
-
-
-def test_where_there_is_no_other(run: Run, torn: Path) -> None:
+def test_where_there_is_no_other(run: Run, damaged_model: Path) -> None:
     shutil.rmtree("models/cooccurrence")
     for words in (["recommend", "a"], ["build-index"]):
         ran = run(*words)
         assert ran.code == 1 and ran.err.splitlines()[-1].startswith("embedrec: models/torn/manifest.json is damaged (")
-
-
-def test_an_artifact_of_the_future_is_named(run: Run, counted: Path) -> None:
-    sign(Path("models/cooccurrence"), lambda m: m.update(created="2999-01-01T00:00:00.000000+00:00"))
-    ran = walked(run, "recommend", "a")
-    assert "model cooccurrence is dated 2999-01-01, which is in the future, so that it stays the latest" in ran.err
 
 
 def test_artifacts_that_say_little(run: Run, counted: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from embedrec.cli.shared import json_log, progress_bar
+from embedrec.cli.shared import progress_bar
 from embedrec.cli.shared.progress_bar import Progress, rate
 
 
@@ -116,11 +115,3 @@ def test_pipes_see_lines_only(capsys: pytest.CaptureFixture[str], monkeypatch: p
 )
 def test_rates_read_well(speed: float | None, unit: str, text: str) -> None:
     assert rate(speed, unit) == text
-
-
-def test_a_line_of_the_log_is_json_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    json_log.write_event("compare", "judged", model="é\n", mrr=float("nan"), loss=float("inf"), at_20=0.5)
-    (line,) = capsys.readouterr().err.splitlines()
-    said = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert list(said)[:3] == ["at", "step", "event"]
-    assert (said["model"], said["mrr"], said["loss"], said["at_20"]) == ("é\n", None, None, 0.5)

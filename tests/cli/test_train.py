@@ -97,3 +97,34 @@ def test_torchrun_for_a_model_of_one_process(run: Run, prepared: Path, monkeypat
 def test_auto_says_what_it_chose(run: Run, prepared: Path) -> None:
     assert "device chosen=" in walked(run, "train", "two-tower", *BRIEF[:-2], "--workspace", prepared).err
     assert "device" not in walked(run, "train", "sr", "--workspace", prepared).err
+
+
+def test_train_says_what_it_left_out(run: Run, counted: Path) -> None:
+    ran = walked(run, "train", "cooccurrence", "--set", "min_count=2", "--name", "few")
+    assert ran.err.splitlines() == [
+        "using sessions log (sessions/log)",
+        "vocabulary items=4 left_out=1",
+        "wrote model few (models/few)",
+    ]
+    assert ran.rows[0][:2] == ["few", "4"]
+
+
+def test_under_a_budget(run: Run, counted: Path) -> None:
+    prints = {}
+    for model in ("cooccurrence", "svd"):
+        for memory in ([], ["--memory", "256M"]):
+            walked(run, "train", model, "--set", "min_count=1", *memory)
+            prints.setdefault(model, set()).add(json.loads(walked(run, "info", model, "--json").out)["fingerprint"])
+    assert all(len(p) == 1 for p in prints.values())
+    assert sorted(p.name for p in Path("models").iterdir()) == ["cooccurrence", "svd"]
+    for words, says in (
+        (("ar", "--memory", "1G"), "ar keeps all in memory; leave --memory out"),
+        (("svd", "--memory", "1M"), "the memory budget must be at least 256M, but is 1048576 bytes"),
+        (
+            ("svd", "--memory", "much"),
+            "a memory size is a number with K, M, G or T, such as 512M or 2G, but is 'much'",
+        ),
+        (("svd", "--from", "svd"), "svd cannot continue from a finished model; leave --from out"),
+    ):
+        ran = run("train", *words)
+        assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {says}")

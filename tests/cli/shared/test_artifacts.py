@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
-import pytest
-
-from tests.cli.conftest import Run, walked
-
-BIG = "session,item\n" + "".join(
-    f"{s},{i}\n" for s, items in enumerate(["abc", "abc", "abd", "de", "ace"]) for i in items
-)
-SMALL = "session,item\n" + "".join(f"{s},{i}\n" for s, items in enumerate(["xy", "xyz", "yz"]) for i in items)
-SVD = ("svd", "--set", "dim=2", "--set", "min_count=1")
-
-
-@pytest.fixture
-def two(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace of a large data set with a model and an index, and a second, small one with counts only."""
-    monkeypatch.chdir(tmp_path)
-    Path("big.csv").write_text(BIG)
-    Path("small.csv").write_text(SMALL)
-    walked(run, "prepare", "table", "big.csv")
-    walked(run, "train", *SVD)
-    walked(run, "build-index", "--type", "flat")
-    walked(run, "prepare", "table", "small.csv")
-    walked(run, "train", "cooccurrence", "--set", "measure=raw")
-    return tmp_path
-
+from tests.cli.conftest import BIG_LOG, SVD, Run, walked
+from tests.test_corruption import sign
 
 ALSO = "there is also model cooccurrence of sessions small, which is newer; --model cooccurrence takes it"
 
 
-def test_a_second_data_set_does_not_take_the_place_of_the_first(run: Run, two: Path) -> None:
+def test_a_second_data_set_does_not_take_the_place_of_the_first(run: Run, two_logs: Path) -> None:
     ran = walked(run, "export", "similar.txt", "-n", 2)
     assert ran.err.splitlines()[:2] == ["using index svd-flat (indexes/svd-flat)", ALSO]
     assert {line[0] for line in Path("similar.txt").read_text().splitlines()} == set("abcde")
@@ -44,7 +23,7 @@ def test_a_second_data_set_does_not_take_the_place_of_the_first(run: Run, two: P
     assert (named.rows[0][2], named.err) == ("y", "using model cooccurrence (models/cooccurrence)\n")
 
 
-def test_the_newest_of_the_same_line_is_taken(run: Run, two: Path) -> None:
+def test_the_newest_of_the_same_line_is_taken(run: Run, two_logs: Path) -> None:
     walked(run, "train", "cooccurrence", "--sessions", "big", "--name", "counts")
     assert walked(run, "similar", "a", "-n", 1).err.splitlines() == [
         "using model counts (models/counts)",
@@ -58,7 +37,7 @@ def test_the_newest_of_the_same_line_is_taken(run: Run, two: Path) -> None:
     assert walked(run, "similar", "x", "-n", 1).err.startswith("using index other-flat")
 
 
-def test_commands_name_the_other_data(run: Run, two: Path) -> None:
+def test_commands_name_the_other_data(run: Run, two_logs: Path) -> None:
     for command in (("train", "popular"), ("split", "last-item")):
         assert walked(run, *command).err.splitlines()[:2] == [
             "using sessions small (sessions/small)",
@@ -72,15 +51,10 @@ def test_commands_name_the_other_data(run: Run, two: Path) -> None:
     assert "model svd was retrained after index svd-flat was built from it" in run("export", "x.txt").err
 
 
-def test_report_is_about_one_line(run: Run, two: Path) -> None:
-    ran = walked(run, "report", "--no-compare", "--no-curves", "--map", "pca")
-    assert "model svd of sessions big is left out; --model svd includes it" in ran.err
-
-
 WHY = "model svd was retrained after index svd-flat was built from it; rebuild the index"
 
 
-def test_a_stale_index_is_named_everywhere_and_refused(run: Run, two: Path) -> None:
+def test_a_stale_index_is_named_everywhere_and_refused(run: Run, two_logs: Path) -> None:
     ran = walked(run, "train", "svd", "--set", "dim=3", "--set", "min_count=1", "--sessions", "big")
     assert ran.err.splitlines()[-1] == "index svd-flat was made of the old model svd, and is stale now"
     note = f"index svd-flat is stale: {WHY}"
@@ -101,8 +75,8 @@ def test_a_stale_index_is_named_everywhere_and_refused(run: Run, two: Path) -> N
     assert "stale" not in walked(run, "export", "x.txt").err + walked(run, "verify").out + walked(run, "info").out
 
 
-def test_a_model_of_old_sessions_is_stale_and_so_is_its_index(run: Run, two: Path) -> None:
-    Path("big.csv").write_text(BIG + "9,a\n9,d\n")
+def test_a_model_of_old_sessions_is_stale_and_so_is_its_index(run: Run, two_logs: Path) -> None:
+    Path("big.csv").write_text(BIG_LOG + "9,a\n9,d\n")
     ran = walked(run, "prepare", "table", "big.csv")
     assert ran.err.splitlines()[-1] == "model svd was made of the old sessions big, and is stale now"
     why = "sessions big were prepared again after model svd was trained on them; retrain it"
@@ -114,7 +88,7 @@ def test_a_model_of_old_sessions_is_stale_and_so_is_its_index(run: Run, two: Pat
     assert f"index svd-flat is stale: {why}, then index svd-flat" in walked(run, "similar", "a").err
     assert f"model svd is stale: {why}" in walked(run, "recommend", "a", "--model", "svd").err
     assert f"model svd is stale: {why}" in walked(run, "build-index", "--model", "svd", "--type", "flat").err
-    Path("big.csv").write_text(BIG)
+    Path("big.csv").write_text(BIG_LOG)
     walked(run, "prepare", "table", "big.csv")  # the same content again
     assert "stale" not in walked(run, "export", "x.txt", "--index", "svd-flat").err + walked(run, "verify").out
 
@@ -126,8 +100,7 @@ def test_the_same_vectors_under_other_settings_are_another_model(run: Run, compa
     assert ran.code == 1 and "index compass-flat is stale: model compass was retrained" in ran.err
 
 
-def test_an_index_without_its_model_is_not_stale(run: Run, two: Path) -> None:
-    import shutil
+def test_an_index_without_its_model_is_not_stale(run: Run, two_logs: Path) -> None:
 
     shutil.rmtree("models/svd")
     shutil.rmtree("sessions/big")
@@ -136,11 +109,17 @@ def test_an_index_without_its_model_is_not_stale(run: Run, two: Path) -> None:
     assert "stale" not in ran.err + walked(run, "verify").out
 
 
-def test_a_split_of_sessions_that_were_prepared_again(run: Run, two: Path) -> None:
+def test_a_split_of_sessions_that_were_prepared_again(run: Run, two_logs: Path) -> None:
     walked(run, "split", "last-item", "--sessions", "big")
-    Path("big.csv").write_text(BIG + "9,a\n9,d\n")
+    Path("big.csv").write_text(BIG_LOG + "9,a\n9,d\n")
     walked(run, "prepare", "table", "big.csv")
     stale = [row for row in walked(run, "verify").rows if row[1] == "big-last-item"]
     assert stale[0][2].endswith(
         "sessions big were prepared again after sessions big-last-item were split from them; split them again"
     )
+
+
+def test_an_artifact_of_the_future_is_named(run: Run, counted: Path) -> None:
+    sign(Path("models/cooccurrence"), lambda m: m.update(created="2999-01-01T00:00:00.000000+00:00"))
+    ran = walked(run, "recommend", "a")
+    assert "model cooccurrence is dated 2999-01-01, which is in the future, so that it stays the latest" in ran.err

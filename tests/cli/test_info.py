@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from embedrec.data import Sessions
+from embedrec.index.search_settings import SearchSettings
+from embedrec.index.serialization import load_index, save_index
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts
+from embedrec.vectors.embeddings import Embeddings
 from tests.cli.conftest import Run, walked
 from tests.conftest import of_lists
 
@@ -88,3 +91,53 @@ def test_unknown_sessions(run: Run, prepared: Sessions) -> None:
     ran = run("info", "--sessions", "lettres")
     assert (ran.code, ran.out) == (1, "")
     assert "did you mean 'letters'?" in ran.err
+
+
+def test_verify_measures_again(run: Run, vectors_700: Embeddings) -> None:
+    walked(run, "build-index", "--type", "ivf", "--target-recall", ".95@10", "--name", "kept")
+    walked(run, "build-index", "--type", "flat")
+    rows = walked(run, "verify", "--recall").rows
+    assert [row[:2] for row in rows] == [["models", "v"], ["indexes", "kept"], ["indexes", "v-flat"]]
+    verdicts = {row[1]: row[2] for row in rows}
+    assert verdicts["v"] == "ok" and verdicts["v-flat"] == "ok, recall@20 1.0000 on 700 fresh items, 1 measured"
+    assert verdicts["kept"].startswith("ok, recall@10 0.9") and verdicts["kept"].endswith(", 0.95 promised")
+    index = load_index(artifacts.read(Path("indexes/kept")))
+    save_index(replace(index, settings=SearchSettings(nprobe=1)), Path("indexes/broken"), {"indexed": {"name": "v"}})
+    ran = run("verify", "--recall")
+    assert ran.code == 1
+    (broken,) = [row[2] for row in ran.rows if row[1] == "broken"]
+    assert broken.endswith("on 700 fresh items, below the 0.95 that was promised; build the index again")
+    assert ran.err == "embedrec: 1 of 3 indexes have lower recall than their target; build them again\n"
+    assert walked(run, "verify").out.count("\tok\n") == 4  # their bytes are as they were written
+
+
+def test_info(run: Run, compass: Path) -> None:
+    (kind, name, created, holds), (_, index_name, _, index_holds) = walked(run, "info", "--workspace", compass).rows
+    assert (kind, name, holds) == ("model", "compass", "vectors, 6 items")
+    assert len(created) == len("2026-01-01T00:00:00")
+    assert index_name == "compass-flat"
+    assert index_holds.startswith("Flat, 6 items, cosine, recall@20 1.0000, ")
+
+
+def test_verify_names_the_damaged_and_exits_with_1(run: Run, compass: Path) -> None:
+    assert walked(run, "verify", "--workspace", compass).out == "models\tcompass\tok\nindexes\tcompass-flat\tok\n"
+    path = compass / "models" / "compass" / "items.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    ran = run("verify", "--workspace", compass)
+    damaged = f"{path} is damaged (its checksum differs); write the artifact again"
+    assert ran.code == 1
+    assert ran.out == f"models\tcompass\t{damaged}\nindexes\tcompass-flat\tok\n"
+    assert ran.err == "embedrec: 1 of 2 artifacts are damaged; create them again\n"
+
+
+def test_info_and_verify_list_it(run: Run, damaged_model: Path) -> None:
+    ran = walked(run, "info")
+    assert [row[:2] for row in ran.rows] == [["sessions", "log"], ["model", "cooccurrence"], ["model", "torn"]]
+    assert ran.rows[-1][2:] == ["", "unreadable"]
+    assert ran.err.startswith("cannot read models/torn: models/torn/manifest.json is damaged (")
+    assert run("info", "torn").err.startswith("embedrec: models/torn/manifest.json is damaged (")
+    ran = run("verify")
+    assert ran.code == 1 and ran.err == "embedrec: 1 of 3 artifacts are damaged; create them again\n"
+    assert [row[2][:2] for row in ran.rows] == ["ok", "ok", "mo"]

@@ -11,6 +11,7 @@ import click
 import pytest
 
 from embedrec.cli.main import cli
+from embedrec.cli.shared import json_log
 from tests.cli.conftest import Run
 
 QUICK = {"items", "completion", "similar", "neighbours", "recommend", "info"}
@@ -75,3 +76,11 @@ def test_a_failure_is_its_last_line(run: Run, road: None) -> None:
     ran = run("train", "wrod2vec", "--log-json")
     assert ran.code == 1 and ran.out == ""
     assert json.loads(ran.err.splitlines()[-1])["event"] == "failed"
+
+
+def test_a_line_of_the_log_is_json_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    json_log.write_event("compare", "judged", model="é\n", mrr=float("nan"), loss=float("inf"), at_20=0.5)
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert list(said)[:3] == ["at", "step", "event"]
+    assert (said["model"], said["mrr"], said["loss"], said["at_20"]) == ("é\n", None, None, 0.5)

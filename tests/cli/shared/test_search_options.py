@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from embedrec.index.search_settings import SearchSettings
+from embedrec.index.serialization import load_index
+from embedrec.storage import artifacts
+from embedrec.vectors.embeddings import Embeddings
 from tests.cli.conftest import VECTORS, Run, walked
 
 LOG = "session,item\n" + "".join(f"{s},{i}\n" for s, items in enumerate(["abc", "abc", "abd", "de"]) for i in items)
@@ -141,3 +145,24 @@ def test_what_does_not_go_together(run: Run, counted: Path) -> None:
     ):
         ran = run("export", *words)
         assert ran.code == code and says in ran.err.splitlines()[-1], ran.err
+
+
+def test_settings_of_a_search(run: Run, vectors_700: Embeddings) -> None:
+    plain = ("--type", "fastscan", "--name", "few", "--nprobe", 1, "--rerank", 1)
+    walked(run, "build-index", *plain)
+    assert load_index(artifacts.read(Path("indexes/few"))).settings == SearchSettings(nprobe=1, rerank=1)
+    item = vectors_700.vocab.id(3)
+    exact = walked(run, "similar", item, "--model", "v").out
+    assert walked(run, "similar", item, "--index", "few").out != exact
+    assert walked(run, "similar", item, "--index", "few", "--nprobe", 17, "--rerank", 40).out == exact
+    walked(run, "export", "few.txt", "--index", "few", "-n", 10)
+    walked(run, "export", "all.txt", "--index", "few", "-n", 10, "--nprobe", 17, "--rerank", 60)
+    walked(run, "export", "exact.txt", "--model", "v", "-n", 10)
+    assert Path("all.txt").read_bytes() == Path("exact.txt").read_bytes() != Path("few.txt").read_bytes()
+    for command in (("similar", item), ("export", "x.txt")):
+        ran = run(*command, "--index", "few", "--ef-search", 9)
+        said = "ef_search is a setting of HNSW indexes, but this one is IVF17,PQ4x4fsr; leave it out"
+        assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {said}")
+        ran = run(*command, "--model", "v", "--rerank", 9)
+        said = "rerank is a setting of indexes of compressed vectors, but v is a model; leave it out"
+        assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {said}")

@@ -1,0 +1,180 @@
+"""`build-index` with a promise, `verify --recall`, and the settings of a search as options."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedrec.index import build, measure, on_disk_ivf
+from embedrec.index.build import build_index
+from embedrec.vectors.embeddings import Embeddings
+from embedrec.vectors.file_formats import save_vectors
+from tests.cli.conftest import Run, walked
+from tests.conftest import some_embeddings
+
+COLUMNS = [
+    "index",
+    "spec",
+    "nprobe",
+    "ef_search",
+    "rerank",
+    "recall@10",
+    "recall_low",
+    "recall_queries",
+    "query_ms_p50",
+]
+
+
+def test_the_default_is_the_tuner(run: Run, vectors_700: Embeddings) -> None:
+    ran = walked(run, "build-index", "--plot", "points.svg")
+    assert {(row[0], row[1]) for row in ran.rows} == {("v-auto", "HNSW16")}
+    assert len(ran.rows) == 3 and len({row[3] for row in ran.rows}) == 3
+    assert sum(row[-1] == "True" for row in ran.rows) == 1
+    assert ran.err.splitlines()[-2:] == ["wrote index v-auto (indexes/v-auto)", "wrote points.svg"]
+    assert Path("points.svg").read_text().startswith("<?xml")
+    facts = json.loads(walked(run, "info", "v-auto", "--json").out)["facts"]
+    assert facts["promise"] == {"recall": 0.99, "k": 20, "p95_ms": None, "ram": None}
+    assert "facts.points.0.spec\tHNSW16" in walked(run, "info", "v-auto").out
+
+
+def test_a_promise(run: Run, vectors_700: Embeddings) -> None:
+    ran = walked(run, "build-index", "--target-recall", ".9@10", "--max-p95", "10s", "--max-ram", "1G", "--json")
+    points = [json.loads(line) for line in ran.out.splitlines()]
+    assert [list(point)[:9] for point in points] == [COLUMNS] * 3
+    (point,) = (point for point in points if point["kept"])
+    assert point["recall_low"] >= 0.9
+    ran = walked(run, "build-index", "--type", "hnsw", "--target-recall", ".9", "--json")
+    assert {json.loads(line)["spec"] for line in ran.out.splitlines()} == {"HNSW16"} and "v-hnsw" in ran.err
+    one = walked(run, "build-index", "--type", "IVF4,Flat", "--json")  # without a promise: no points
+    assert "items" in json.loads(one.out) and "kept" not in json.loads(one.out)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (("--type", "flat"), 0, "wrote one.svg"),
+        (("--type", "IVF4,Flat", "--of", "items"), 0, "wrote one.svg"),
+        (("--max-p95", "0.01us", "--type", "flat"), 3, "wrote one.svg"),
+        (("--max-ram", "10"), 3, "no measurements; one.svg is not written"),
+    ],
+)
+def test_a_plot_is_drawn_of_whatever_was_measured(
+    options: tuple[str, ...], code: int, says: str, run: Run, vectors_700: Embeddings
+) -> None:
+    ran = run("build-index", *options, "--plot", "one.svg")
+    assert ran.code == code and says in ran.err.splitlines()
+    assert Path("one.svg").exists() == says.startswith("wrote")
+
+
+def test_a_promise_that_nothing_keeps(run: Run, vectors_700: Embeddings) -> None:
+    ran = run("build-index", "--max-p95", "0.01us", "--json")
+    assert ran.code == 3
+    points = list(map(json.loads, ran.out.splitlines()))
+    assert len(points) >= 4 and not any(point["kept"] for point in points) and list(points[0])[1:3] == COLUMNS[1:3]
+    said = ran.err.splitlines()[-1]
+    assert said.startswith("embedrec: no index meets the target; the closest are ") and "is above 1e-05 ms" in said
+    assert not Path("indexes").exists()
+    ran = run("build-index", "--max-ram", "1K")
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.splitlines()[-1] == "embedrec: no index type fits into 1,024 bytes; raise --max-ram"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--target-recall", "99"), "recall must be between 0 and 1, but is 99"),
+        (
+            ("--target-recall", "high"),
+            "a target recall must be a share and a number of results, such as .98@20, but is 'high'",
+        ),
+        (("--max-p95", "fast"), "a time must be a number with us, ms or s, such as 2ms, but is 'fast'"),
+        (("--max-ram", "much"), "a memory size is a number with K, M, G or T, such as 512M or 2G, but is 'much'"),
+        (
+            ("--type", "flat", "--rerank", "4"),
+            "rerank is a setting of indexes of compressed vectors, but this one is Flat",
+        ),
+    ],
+)
+def test_bad_input(words: tuple[str, ...], says: str, run: Run, vectors_700: Embeddings) -> None:
+    ran = run("build-index", *words)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1].startswith(f"embedrec: {says}")
+
+
+def test_an_index_of_the_library_is_tuned_too(vectors_700: Embeddings) -> None:
+    assert build_index(vectors_700).measurements["promise"]["recall"] == 0.99
+
+
+N, D = 1200, 8
+
+
+@pytest.fixture
+def large(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder, with a model whose index does not fit into 256M: of which it gets 16 KB."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measure, "_ALONE", 20)
+    monkeypatch.setattr(on_disk_ivf, "_PART", 16384)
+    save_vectors(some_embeddings(N, D), tmp_path / "v.fbin")
+    walked(run, "vectors", "import", "v.fbin")
+
+
+def left() -> list[str]:
+    return sorted(p.name for folder in ("indexes", "models") for p in Path(folder).glob("*"))
+
+
+def test_memory_limit_keeps_the_index_and_the_output(run: Run, large: None) -> None:
+    words = ("build-index", "--type", "IVF12,Flat", "--json", "--name")
+    plain, ours = walked(run, *words, "plain"), walked(run, *words, "ours", "--memory", "256M")
+    assert ours.err == "using model v (models/v)\nwrote index ours (indexes/ours)\n"
+    said, expected = json.loads(ours.out), json.loads(plain.out)
+    assert list(said) == list(expected) and said["spec"] == "IVF12,Flat"
+    assert left() == ["ours", "plain", "v"]
+    assert {f.name for f in Path("indexes/ours").iterdir()} == {f.name for f in Path("indexes/plain").iterdir()}
+    sizes = [(Path("indexes") / name / "index.faiss").stat().st_size for name in ("ours", "plain")]
+    assert sizes[0] == sizes[1]
+    assert walked(run, "verify", "ours").out == "indexes\tours\tok\n"
+    table = walked(run, "build-index", "--type", "IVF12,SQ8", "--memory", "0.25G")
+    assert table.err == "using model v (models/v)\nwrote index v-ivf12-sq8 (indexes/v-ivf12-sq8)\n"
+    assert [len(table.rows), *table.rows[0][:3]] == [1, "v-ivf12-sq8", "IVF12,SQ8", "1200"]
+    near = walked(run, "similar", "i7", "-n", 3, "--index", "ours", "--nprobe", 12)
+    assert near.out == walked(run, "similar", "i7", "-n", 3, "--model", "v").out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--type", "ivf", "--memory", "much"), "a memory size is a number with K, M, G or T, such as 512M or 2G"),
+        (("--type", "ivf", "--memory", "1M"), "the memory budget must be at least 256M, but is 1048576 bytes"),
+        (("--type", "hnsw", "--memory", "256M"), "HNSW16 is built in memory and takes 211,200 bytes, twice"),
+        (("--memory", "256M"), "--type auto also tries graphs, which are built in memory, and a graph of"),
+        (("--type", "IVF14,Flat", "--memory", "256M"), "14 cells are sought among 546 vectors at least, but the memor"),
+    ],
+)
+def test_memory_limits_that_cannot_be_met(words: tuple[str, ...], says: str, run: Run, large: None) -> None:
+    ran = run("build-index", *words)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1].startswith(f"embedrec: {says}")
+    assert left() == ["v"]
+
+
+def test_no_index_is_left_when_no_index_meets_the_target(run: Run, large: None) -> None:
+    ran = run("build-index", "--type", "IVF12,SQ8", "--memory", "256M", "--max-p95", "0.01us", "--json")
+    assert ran.code == 3 and json.loads(ran.out.splitlines()[0])["spec"] == "IVF12,SQ8"
+    assert left() == ["v"]
+
+
+def test_no_file_is_left_after_an_interrupt(run: Run, large: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+
+    def interrupt(index: Any, *_: Any) -> None:
+        seen.append(index.file)
+        assert index.file.is_file()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "tune_search", interrupt)
+    ran = run("build-index", "--type", "IVF12,Flat", "--memory", "256M")
+    assert ran.code == 130 and ran.err.splitlines()[-1] == "embedrec: interrupted; nothing was left half-written"
+    assert len(seen) == 1 and left() == ["v"]

@@ -1,0 +1,106 @@
+"""`embedrec compare`: exactly what it prints, and how it fails."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from embedrec.models import MODELS
+from tests.cli.conftest import Ran, Run, fails, walked
+from tests.cli.evaluation_cases import EVALUATE_NOTES
+
+
+def plain(ran: Ran) -> list[list[str]]:
+    """Rows without the seconds, which are never the same."""
+    return [row[:-2] for row in ran.rows]
+
+
+def test_the_best_is_first_and_the_others_are_behind(run: Run, split: Path) -> None:
+    ran = walked(run, "compare", "random", "sr", "popular", "--at", "1,3")
+    head, best, *others = plain(ran)
+    assert head[:3] == ["model", "recall@3", "low"]
+    # model, recall@3, low, high, mrr, ndcg, coverage, behind, low, high
+    assert best == ["popular", "0.8333", "0.5000", "1.0000", "0.5556", "0.6270", "0.7500", *["0.0000"] * 3]
+    assert [row[0] for row in others] == ["sr", "random"]
+    for before, row in pairwise([best, *others]):
+        assert float(row[1]) <= float(before[1])
+        assert float(row[7]) == pytest.approx(float(best[1]) - float(row[1]), abs=2e-4)
+        assert float(row[8]) <= float(row[7]) <= float(row[9])
+    assert ran.err == EVALUATE_NOTES + "".join(
+        f"model {m}: trained now on the training part\n" for m in ("random", "sr", "popular")
+    )
+
+
+def test_as_csv_markdown_and_json(run: Run, split: Path) -> None:
+    options = ("compare", "popular", "sr", "--at", "1,3", "--draws", 20)
+    as_csv = list(csv.DictReader(io.StringIO(walked(run, *options, "--csv").out)))
+    columns = [
+        "model",
+        "recall@3",
+        "low",
+        "high",
+        "mrr@3",
+        "ndcg@3",
+        "coverage@3",
+        "behind",
+        "behind_low",
+        "behind_high",
+    ]
+    assert list(as_csv[0]) == [*columns, "train_seconds", "seconds"]
+    assert [row["model"] for row in as_csv] == ["popular", "sr"]
+    assert float(as_csv[0]["recall@3"]) == 5 / 6
+    head, rule, *rows = walked(run, *options, "--markdown").out.splitlines()
+    assert head == "| " + " | ".join([*columns, "train_seconds", "seconds"]) + " |"
+    assert rule == "| --- |" + " ---: |" * 11
+    assert [row.split(" | ")[0] for row in rows] == ["| popular", "| sr"]
+    assert rows[0].startswith(f"| popular | 0.8333 | {float(as_csv[0]['low']):.4f} | ")
+    lines = [json.loads(line) for line in walked(run, *options, "--json").out.splitlines()]
+    for line, row in zip(lines, as_csv, strict=True):
+        assert {c: line[c] for c in columns[1:]} == {c: float(row[c]) for c in columns[1:]}
+        assert line["recall@3_low"] == line["low"] and line["questions"] == 6 and line["split"] == "time:share=0.25"
+
+
+def test_other_metrics_and_no_draws(run: Run, split: Path) -> None:
+    ran = walked(
+        run, "compare", "popular", "sr", "--at", "1,3", "--draws", 0, "--metrics", "coverage@3, mrr@1", "--csv"
+    )
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    assert list(rows[0])[:6] == ["model", "coverage@3", "mrr@1", "behind", "behind_low", "behind_high"]
+    assert rows[0]["behind_low"] == "" and float(rows[0]["mrr@1"]) >= float(rows[1]["mrr@1"])
+    only = walked(run, "compare", "popular", "sr", "--at", "3", "--draws", 0, "--metrics", "gini@3", "--csv").out
+    assert only.splitlines()[0] == "model,gini@3,train_seconds,seconds"  # of all lists, so nobody is behind
+
+
+def test_settings_of_some_and_tables_by_kind(run: Run, split: Path) -> None:
+    (split / "c.toml").write_text("[train.sr]\nsteps = 1\n[train.popular]\ndays = 0.01\n")
+    options = ("--at", 3, "--draws", 0, "--config", "c.toml", "--by", "length", "--json")
+    ran = walked(run, "compare", "popular", "sr", "random", *options)
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    models, kinds = lines[:3], lines[3:]
+    alone = json.loads(walked(run, "evaluate", "sr", "--set", "steps=1", "--at", 3, "--json", "--draws", 0).out)
+    assert next(m for m in models if m["model"] == "sr")["mrr@3"] == alone["mrr@3"]
+    assert [(k["model"], k["length"]) for k in kinds] == [(m["model"], n) for m in models for n in "012"]
+
+
+def test_every_model_there_is(run: Run, split: Path) -> None:
+    (split / "c.toml").write_text("[train.word2vec]\ndim = 4\nepochs = 1\nmin_count = 1\nsample = 0\n")
+    ran = walked(run, "compare", *MODELS, "--at", "1,3", "--draws", 10, "--config", "c.toml")
+    _, *rows = ran.rows
+    assert sorted(row[0] for row in rows) == sorted(MODELS)
+    scores = [float(row[1]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_metric_that_is_none_stops_before_the_first_model(run: Run, split: Path) -> None:
+    ran = run("compare", "popular", "sr", "--at", 3, "--metrics", "mrr@20")
+    assert ran.code == 1 and "model " not in ran.err
+
+
+def test_a_config_that_is_no_table(run: Run, split: Path) -> None:
+    (split / "c.toml").write_text("train = 5\n")
+    assert fails(run, "compare", "popular", "--at", 3, "--config", "c.toml") == "[train] must be a table, but is 5"

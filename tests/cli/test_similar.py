@@ -1,0 +1,183 @@
+"""`similar` and `export` without vectors: from models, by name or because they are the newest."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, fails, walked
+
+
+def test_similar_from_counts(run: Run, counted: Path) -> None:
+    ran = walked(run, "similar", "a", "d", "-n", 2)
+    assert ran.out == "a\t1\tb\t3.0000\t\na\t2\tc\t2.0000\t\nd\t1\ta\t1.0000\t\nd\t2\tb\t1.0000\t\n"
+    assert ran.err == "using model cooccurrence (models/cooccurrence)\n"
+    named = walked(run, "similar", "e", "--model", "cooccurrence", "--json")
+    assert named.out == '{"item": "e", "rank": 1, "similar": "d", "score": 1.0, "name": ""}\n'
+
+
+def test_similar_says_why(run: Run, counted: Path) -> None:
+    ran = walked(run, "similar", "a", "-n", 1, "--why", "--json")
+    (said,) = map(json.loads, ran.out.splitlines())
+    assert [cause["session"] for cause in said["why"]] == [2, 1, 0]
+    assert ran.err.splitlines()[1] == "using sessions log (sessions/log)"
+
+
+@pytest.mark.parametrize("model", ["ar", "sr", "svd", "word2vec"])
+def test_other_models_answer_by_name(run: Run, counted: Path, model: str) -> None:
+    small = {"svd": ("min_count=1", "dim=3"), "word2vec": ("min_count=1", "dim=3", "sample=0")}.get(model, ())
+    walked(run, "train", model, *(word for pair in small for word in ("--set", pair)))
+    assert "using model cooccurrence (" in walked(run, "similar", "a").err  # which is older, but made for this
+    ran = walked(run, "similar", "b", "-n", 4, "--model", model)
+    assert ran.err == f"using model {model} (models/{model})\n"
+    near = [row[2] for row in ran.rows]
+    assert "b" not in near and near[0] in ("a", "c", "d") and len(near) == {"ar": 3, "sr": 2}.get(model, 4)
+    line = walked(run, "export", "-", "-n", 4, "--model", model).out.splitlines()[1]
+    assert line == " ".join(["b", *near])
+
+
+def test_the_newest_is_taken(run: Run, counted: Path) -> None:
+    walked(run, "train", "svd", "--set", "dim=3", "--set", "min_count=1")
+    walked(run, "build-index", "--type", "flat")
+    assert walked(run, "similar", "a").err == "using index svd-flat (indexes/svd-flat)\n"
+    walked(run, "train", "ar")
+    assert walked(run, "similar", "a").err == "using index svd-flat (indexes/svd-flat)\n"
+    walked(run, "train", "cooccurrence")
+    assert walked(run, "similar", "a").err == "using model cooccurrence (models/cooccurrence)\n"
+    assert "using model cooccurrence" in walked(run, "export", "-").err
+    assert walked(run, "similar", "a", "--index", "svd-flat").err == "using index svd-flat (indexes/svd-flat)\n"
+
+
+def test_an_index_keeps_the_dial(run: Run, counted: Path) -> None:
+    """Exactly and through an index, the model's popularity decides."""
+    walked(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1", "--set", "popularity=1")
+    walked(run, "build-index", "--type", "flat")
+    exact = walked(run, "similar", *"abcde", "-n", 4, "--model", "svd").out
+    assert walked(run, "similar", *"abcde", "-n", 4, "--index", "svd-flat").out == exact
+    assert json.loads(walked(run, "info", "svd-flat", "--json").out)["metric"] == "dot"
+
+
+def test_bad_input(run: Run, counted: Path) -> None:
+    walked(run, "train", "popular")
+    for command in (("similar", "a"), ("export", "x.txt")):
+        ran = run(*command, "--model", "popular")
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err.splitlines()[-1] == (
+            "embedrec: model popular (popular) has no item neighbours; train word2vec or cooccurrence, or name "
+            "another model with --model"
+        )
+        assert run(*command, "--model", "popular", "--index", "x").code == 2
+        assert "did you mean 'cooccurrence'" in run(*command, "--model", "coocurence").err
+    assert not Path("x.txt").exists()
+    said = run("similar", "a", "--nprobe", 3).err.splitlines()[-1]
+    assert said == "embedrec: nprobe is a setting of IVF indexes, but cooccurrence is a model; leave it out"
+    said = run("similar", "a", "-n", 5).err.splitlines()[-1]
+    assert said == "an item has 4 others in a catalogue of 5, fewer than the 5 of -n"
+    said = run("build-index", "--model", "cooccurrence").err.splitlines()[-1]
+    assert said.startswith("embedrec: model cooccurrence (cooccurrence) has no vectors")
+
+
+def test_similar_in_a_pipe(run: Run, compass: Path) -> None:
+    ran = walked(run, "similar", "north", "south", "-n", 2, "--workspace", compass)
+    assert ran.out == (
+        "north\t1\tnorth-east\t0.8000\t\n"
+        "north\t2\teast\t0.0000\t\n"
+        "south\t1\tsouth-east\t0.6000\t\n"
+        "south\t2\teast\t0.0000\t\n"
+    )
+    assert ran.err == f"using index compass-flat ({compass}/indexes/compass-flat)\n"
+
+
+def test_similar_as_json(run: Run, compass: Path) -> None:
+    ran = walked(run, "similar", "east", "-n", 1, "--json", "--workspace", compass)
+    assert ran.out == '{"item": "east", "rank": 1, "similar": "south-east", "score": 0.8, "name": ""}\n'
+
+
+def test_similar_of_integer_ids_as_json(run: Run, tmp_path: Path) -> None:
+    import numpy as np
+
+    from embedrec import Embeddings, Vocab
+    from embedrec.vectors.file_formats import save_vectors
+
+    vectors = np.array([[0, 1], [0.6, 0.8], [1, 0]], dtype=np.float32)
+    save_vectors(Embeddings(vectors, Vocab(np.array([7, 8, 9]))), tmp_path / "v.parquet")
+    walked(run, "vectors", "import", tmp_path / "v.parquet", "--workspace", tmp_path)
+    walked(run, "build-index", "--type", "flat", "--workspace", tmp_path)
+    ran = walked(run, "similar", 7, "--json", "--workspace", tmp_path)
+    assert ran.out.splitlines()[0] == '{"item": 7, "rank": 1, "similar": 8, "score": 0.8, "name": ""}'
+    assert len(ran.rows) == 2
+
+
+def test_similar_on_a_terminal(compass: Path) -> None:
+    command = [sys.executable, "-m", "embedrec", "similar", "north", "-n", "1", "--workspace", str(compass)]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
+    subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, check=True, env=environment)
+    os.close(theirs)
+    shown = os.read(ours, 10_000).decode().splitlines()
+    os.close(ours)
+    assert [line.split() for line in shown] == [
+        ["item", "rank", "similar", "score", "name"],
+        ["north", "1", "north-east", "0.8000"],
+    ]
+
+
+HEAVY_FOR_SIMILAR = {"torch", "gensim", "numba", "pandas", "scipy", "rich"}
+
+
+def test_similar_imports_no_compiler_and_no_pandas(compass: Path) -> None:
+    script = (
+        "import sys; from embedrec.cli.main import cli\n"
+        f"cli.main(['similar', 'north', '-n', '1', '--workspace', {str(compass)!r}], standalone_mode=False)\n"
+        "print(' '.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()} & HEAVY_FOR_SIMILAR
+
+
+def test_why_similar(shop_vectors: Path, run: Run) -> None:
+    """Of the sessions that hold both, the smallest first; y and x are together in s3 "xy", s4 "yx", s5 "xyz"."""
+    walked(run, "build-index", "--type", "flat")
+    ran = walked(run, "similar", "x", "-n", 1, "--why")
+    assert ran.rows[0][2] in ("y", "z")
+    found = [json.loads(line) for line in walked(run, "similar", "x", "--why", "--json").out.splitlines()]
+    said = {record["similar"]: record["why"] for record in found}
+    assert said["y"] == [
+        {"session": "s4", "similarity": 1.0},
+        {"session": "s3", "similarity": 1.0},
+        {"session": "s5", "similarity": 0.8165},
+    ]
+    assert said["z"] == [{"session": "s5", "similarity": 0.8165}] and said["a"] == []
+    assert "using sessions shop (sessions/shop)" in ran.err
+
+
+def test_the_dial(shop_vectors: Path, run: Run) -> None:
+    """0 is the cosine, 1 the dot product; an index of dialled vectors finds what the dialled model does."""
+    exact = walked(run, "similar", "a", "--model", "word2vec", "--popularity", 1).out
+    assert exact != walked(run, "similar", "a", "--model", "word2vec", "--popularity", 0).out
+    assert walked(run, "similar", "a", "--model", "word2vec", "--popularity", 0).out == (
+        walked(run, "similar", "a", "--model", "word2vec").out
+    )
+    walked(run, "build-index", "--type", "flat", "--popularity", 1, "--name", "dialled")
+    assert walked(run, "similar", "a", "--index", "dialled").out == exact
+    walked(run, "export", "dialled.txt", "--index", "dialled")
+    walked(run, "export", "model.txt", "--model", "word2vec", "--popularity", 1)
+    assert (shop_vectors / "dialled.txt").read_text() == (shop_vectors / "model.txt").read_text()
+    whole = walked(run, "recommend", "a", "--popularity", 1).rows
+    cosine = walked(run, "recommend", "a", "--popularity", 0).rows
+    assert {row[1] for row in whole} == {row[1] for row in cosine}
+    assert [row[2] for row in whole] != [row[2] for row in cosine]
+    assert fails(run, "similar", "a", "--index", "dialled", "--popularity", 1) == (
+        "--popularity cannot change the existing index dialled; name a model with --model, or rebuild the index with "
+        "`embedrec build-index --popularity`"
+    )
+    assert "model sr (sr) has no vectors; leave --popularity out" in fails(
+        run, "recommend", "a", "--model", "sr", "--popularity", 1
+    )
+    assert "leave --of sessions or --metric out" in fails(run, "build-index", "--popularity", 1, "--metric", "dot")
