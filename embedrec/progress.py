@@ -5,6 +5,7 @@ The event "progress" (done, total, unit) comes several times a second. Every fun
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,3 +14,9 @@ Report = Callable[..., None]
 
 def quiet(event: str, **numbers: Any) -> None:
     """Discards all reports."""
+
+
+def warn_notes(event: str, **numbers: Any) -> None:
+    """Issues a Python warning for each "note" (message) and discards all other reports."""
+    if event == "note":
+        warnings.warn(str(numbers["message"]), UserWarning, stacklevel=4)

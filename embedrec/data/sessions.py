@@ -17,6 +17,7 @@ from embedrec.data.parquet_io import load_ids, load_vocab, save_ids, save_vocab
 from embedrec.data.times import as_times
 from embedrec.data.vocab import Ids, Vocab, as_ids
 from embedrec.errors import DataError
+from embedrec.progress import Report, warn_notes
 from embedrec.storage import artifacts
 from embedrec.storage.memory_budget import count_rows
 
@@ -125,6 +126,50 @@ class Sessions:
             rows = vocab.rows_of(flat).astype(np.int32)
         session = np.repeat(np.arange(len(lengths)), lengths)[rows >= 0]
         return cls(_offsets(session, len(lengths)), rows[rows >= 0], vocab, np.arange(len(lengths)))
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        session: str | None = None,
+        item: str | None = None,
+        user: str | None = None,
+        time: str | None = None,
+        weight: str | None = None,
+        threads: int = 1,
+        report: Report = warn_notes,
+        **options: Any,
+    ) -> Sessions:
+        """Sessions of a data frame with a row an event, as `embedrec prepare table` makes them of a file.
+
+        frame    a pandas.DataFrame, or an object with an Arrow C stream: a polars.DataFrame, a pyarrow.Table or
+                 RecordBatchReader, a DuckDB relation. Levels of a pandas index count as columns; NaN, NaT and NA are
+                 missing values; categories are their values; times without a zone are UTC
+        session, item, user, time, weight  the columns; None guesses from common names ("session_id", "sku",
+                 "timestamp" …), "-" means none. Without sessions, a user is a session; without times, the order of
+                 rows counts
+        threads  2 or more code ids while the next rows are read
+        report   "columns" with the guesses, "progress" with `done` and `total` bytes, "note" with a message; by
+                 default notes are Python warnings
+        options  columns and types: name, kind, order, time_unit, time_format, id_type, missing, keep_users,
+                 feature_types (see `TableColumns`); sessions: by, gap (see `Regroup`); filters: kinds, min_rating, days,
+                 min_tracks, duplicates, duplicates_at, top, min_count, min_length (2 unless given), max_length, long,
+                 rounds (see `Filters`); on_bad_row, "fail" or "skip"; item_features and user_features, data frames
+                 with a row an id
+
+        Raises DataError for a missing column, times of an ambiguous unit, and bad rows unless they are skipped;
+        SettingsError for an unknown option and a wrong value.
+
+        >>> import pandas as pd
+        >>> visits = pd.DataFrame({"visit": [1, 1, 2, 2], "sku": ["bread", "jam", "jam", "bread"]})
+        >>> Sessions.from_frame(visits, session="visit", item="sku").vocab.ids.tolist()
+        ['bread', 'jam']
+        """
+        from embedrec.tabular.frame_table import frame_events
+
+        columns = {"session": session, "item": item, "user": user, "time": time, "weight": weight}
+        return sessionize(frame_events(frame, {**columns, **options}, threads=threads, report=report))
 
     def reindex(self, vocab: Vocab) -> Sessions:
         """The same sessions in another vocabulary; items it does not hold are left out."""

@@ -23,7 +23,10 @@ def simplify(column: Any) -> Any:
 
 _STEPS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
     (lambda kind: isinstance(kind, pa.BaseExtensionType), lambda column: column.storage),
-    (pa.types.is_dictionary, lambda column: column.dictionary_decode()),
+    (
+        pa.types.is_dictionary,  # Arrow decodes no dictionary of views, as Polars makes them
+        lambda column: pa.DictionaryArray.from_arrays(column.indices, simplify(column.dictionary)).dictionary_decode(),
+    ),
     (pa.types.is_run_end_encoded, pc.run_end_decode),
     # by way of bytes, so that invalid UTF-8 raises no error yet
     (

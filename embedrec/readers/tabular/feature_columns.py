@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 from embedrec.data.events import DAY
 from embedrec.errors import DataError
 from embedrec.readers.tabular import parse_values
-from embedrec.readers.tabular.source_files import Source
 
 Kind = Literal["number", "text", "list", "date"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -53,7 +52,7 @@ class FeatureColumn:
         self.dated = False
         self.parts: list[Any] = []
 
-    def add(self, part: Any, name: str, source: Source) -> None:
+    def add(self, part: Any, name: str, source: object) -> None:
         """Add the values of a batch. Raises DataError for a type that cannot be a feature."""
         if self.kind == "number" and not pa.types.is_floating(part.type):
             part = pa.array(parse_values.floats(part, name)[0], from_pandas=True)
@@ -151,7 +150,7 @@ def _all_match(texts: Any, pattern: str) -> bool:
     return all(text is None or re.search(pattern, text) for text in texts.to_pylist())
 
 
-def _simplify(part: Any, name: str, source: Source) -> Any:
+def _simplify(part: Any, name: str, source: object) -> Any:
     """Any column as int64, float64 or float32, string, list of string, or nulls."""
     kind = part.type
     if _is_list(kind) and not pa.types.is_nested(kind.value_type):

@@ -27,7 +27,7 @@ from embedrec.readers.tabular.arrow_columns import display_names
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.code_ids import without_point_zero
 from embedrec.readers.tabular.feature_columns import FeatureColumn, Kind
-from embedrec.readers.tabular.formats import Batch, Format, JsonLines
+from embedrec.readers.tabular.formats import Batch, Format, JsonLines, RowSource
 from embedrec.readers.tabular.guess_columns import (
     column_of_role,
     display_name_column,
@@ -37,9 +37,10 @@ from embedrec.readers.tabular.guess_columns import (
     table_suffixes,
 )
 from embedrec.readers.tabular.read_rows import Plan, casting, check_columns, naming_source, report_bad_rows
-from embedrec.readers.tabular.source_files import Source, expand
+from embedrec.readers.tabular.source_files import expand
 
 Role = Literal["item", "user"]
+Rows = tuple[RowSource, Format]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class SideTable:
     cold     whether to keep ids that occur in no event: cold items and users
     """
 
-    sources: Sequence[tuple[Source, Format]]
+    sources: Sequence[Rows]
     id: str
     name: str = ""
     kinds: Mapping[str, Kind] | None = None
@@ -113,9 +114,14 @@ class SideTable:
 
 
 def add_side_tables(
-    events: Events, plan: Plan, items: str, users: str, bad_rows: BadRows, types: Mapping[str, Kind]
+    events: Events,
+    plan: Plan,
+    items: str | Sequence[Rows],
+    users: str | Sequence[Rows],
+    bad_rows: BadRows,
+    types: Mapping[str, Kind],
 ) -> Events:
-    """The events with the features of two files, "" for none, in the format of their suffix.
+    """The events with the features of two tables: files in the format of their suffix, or sources; "" for none.
 
     types  name of a feature → type; the others are guessed
 
@@ -127,7 +133,8 @@ def add_side_tables(
         tables["item"] = side_table(items, "item", plan.item)
     if users:
         if not plan.user:
-            raise DataError(f"features of users were given ({users}), but the events name no user; name it with --user")
+            given = users if isinstance(users, str) else users[0][0]
+            raise DataError(f"features of users were given ({given}), but the events name no user; name it with --user")
         tables["user"] = side_table(users, "user", plan.user)
     names = [name for table in tables.values() for name in table.names()] if types else []
     odd = next((name for name in types if name not in names), None)
@@ -139,12 +146,9 @@ def add_side_tables(
     return events
 
 
-def side_table(path: str | Path, role: Role, column: str) -> SideTable:
-    """The side table in a file, an archive or a folder. Raises DataError if no column can hold the ids."""
-    sources = []
-    for source in expand([path], table_suffixes([path])):
-        form = format_of(source)
-        sources.append((source, JsonLines(lists=True) if isinstance(form, JsonLines) else form))
+def side_table(table: str | Path | Sequence[Rows], role: Role, column: str) -> SideTable:
+    """The side table in a file, an archive or a folder, or in sources. Raises DataError if no column can hold ids."""
+    sources = _sources(table) if isinstance(table, str | Path) else table
     first, form = sources[0]
     columns = form.columns(first)
     key = column if column in columns else column_of_role(role, None, first, columns) or guess(("id",), columns)
@@ -155,6 +159,14 @@ def side_table(path: str | Path, role: Role, column: str) -> SideTable:
         )
     name = display_name_column(key, columns) or guess(("name", "title"), columns) if role == "item" else ""
     return SideTable(sources, key, name)
+
+
+def _sources(path: str | Path) -> list[Rows]:
+    sources: list[Rows] = []
+    for source in expand([path], table_suffixes([path])):
+        form = format_of(source)
+        sources.append((source, JsonLines(lists=True) if isinstance(form, JsonLines) else form))
+    return sources
 
 
 def add_features(events: Events, role: Role, table: SideTable, bad_rows: BadRows) -> Events:
@@ -174,7 +186,7 @@ def feature_name(column: str) -> str:
     return column.partition(":")[0]
 
 
-def _check_names(columns: Sequence[str], source: Source) -> None:
+def _check_names(columns: Sequence[str], source: object) -> None:
     names = [feature_name(column) for column in columns]
     counts = Counter(names)
     for name in names:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from math import ceil
-from typing import IO, Any, ClassVar, Protocol
+from typing import IO, Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -49,14 +49,24 @@ class Batch:
     written  whether the source writes numbers as text, so that 3.5 is as valid an id as "3.5"
     """
 
-    source: Source
+    source: RowSource
     columns: dict[str, Any]
     rows: Sequence[int] | np.ndarray
     read: float
     written: bool = False
 
 
-class Format(Protocol):
+class RowSource(Protocol):
+    """Where rows come from; its text names it in messages. `unpacked` is its expected size in bytes, for progress."""
+
+    @property
+    def unpacked(self) -> int: ...
+
+
+S = TypeVar("S", bound=RowSource, contravariant=True)
+
+
+class Format(Protocol[S]):
     """A table format. `typed` is whether it distinguishes numbers from texts.
 
     Batches have a size that is fast to read, in rows and bytes, or a `share` of it under a memory budget.
@@ -65,10 +75,10 @@ class Format(Protocol):
     @property
     def typed(self) -> bool: ...
 
-    def columns(self, source: Source) -> list[str]: ...
+    def columns(self, source: S) -> list[str]: ...
 
     def batches(
-        self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0
+        self, source: S, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0
     ) -> Iterator[Batch]: ...
 
 

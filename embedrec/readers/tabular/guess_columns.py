@@ -72,7 +72,7 @@ def format_of(source: Source, given: FormatName = "auto", names: tuple[str, ...]
     return replace(form, names=names)
 
 
-def column_of_role(role: str, given: str | None, source: Source, columns: Sequence[str]) -> str:
+def column_of_role(role: str, given: str | None, source: object, columns: Sequence[str]) -> str:
     """The column of a role ("session", "item" …): the one given, "" for "-", a guess for None, "" if no name fits.
 
     Raises DataError, with near misses, for a missing column.
@@ -88,7 +88,7 @@ def display_name_column(item: str, columns: Sequence[str]) -> str:
     return guess((f"{stem}name", f"{stem}title"), [c for c in columns if c != item])
 
 
-def find_column(given: str, role: str, source: Source, columns: Sequence[str]) -> str:
+def find_column(given: str, role: str, source: object, columns: Sequence[str]) -> str:
     """The column of that name, with or without RecBole's ":token". Raises DataError if there is none."""
     if given in columns:
         return given

@@ -20,12 +20,11 @@ from embedrec.readers.tabular import arrow_columns, parse_values
 from embedrec.readers.tabular.background import BackgroundPipeline
 from embedrec.readers.tabular.bad_rows import BadRows
 from embedrec.readers.tabular.code_ids import Ids, IdType, start_kernels
-from embedrec.readers.tabular.formats import Batch, Format
+from embedrec.readers.tabular.formats import Batch, Format, RowSource
 from embedrec.readers.tabular.given_sessions import shared_sessions, split_by_user
 from embedrec.readers.tabular.guess_columns import format_columns
 from embedrec.readers.tabular.parse_times import Times, TimeUnit
 from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source
 from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
 
 _MANY_BYTES = 64 << 20  # size of files that may have enough ids for compiled kernels to be worth their start
@@ -66,7 +65,7 @@ class Plan:
 
 
 def read_rows(
-    sources: Sequence[tuple[Source, Format]],
+    sources: Sequence[tuple[RowSource, Format]],
     plan: Plan,
     settings: ReadSettings,
 ) -> Events:
@@ -106,7 +105,7 @@ def _missing(column: str) -> str:
     return f"{column} is missing"
 
 
-def check_columns(wanted: Sequence[str], source: Source, columns: list[str]) -> None:
+def check_columns(wanted: Sequence[str], source: object, columns: list[str]) -> None:
     """Raises DataError unless every wanted column occurs once among the columns of a source."""
     counts = Counter(columns)
     for column in wanted:
@@ -279,7 +278,7 @@ class _Table:
 
 
 @contextmanager
-def naming_source(source: Source) -> Iterator[None]:
+def naming_source(source: object) -> Iterator[None]:
     """Add the name of the source to a DataError about a column."""
     try:
         yield
@@ -288,7 +287,7 @@ def naming_source(source: Source) -> Iterator[None]:
 
 
 @contextmanager
-def casting(source: Source) -> Iterator[None]:
+def casting(source: object) -> Iterator[None]:
     """Turn an Arrow error of an unsupported type into a DataError."""
     try:
         yield
