@@ -24,10 +24,10 @@ from embedrec.errors import EmbedrecError
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.cooccurrence.svd import Spectral
 from embedrec.readers.table import Table
-from embedrec.readers.tabular import code_ids, formats
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage import artifacts, memory_budget
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
+from embedrec.tabular import code_ids, formats
+from embedrec.tabular.read_settings import ReadSettings
 from embedrec.training.context import TrainingContext
 from embedrec.workflows import prepare
 from embedrec.workflows.train import train_model

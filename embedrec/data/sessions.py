@@ -152,11 +152,11 @@ class Sessions:
         threads  2 or more code ids while the next rows are read
         report   "columns" with the guesses, "progress" with `done` and `total` bytes, "note" with a message; by
                  default notes are Python warnings
-        options  columns and types: name, kind, order, time_unit, time_format, id_type, missing, keep_users,
-                 feature_types (see `TableColumns`); sessions: by, gap (see `Regroup`); filters: kinds, min_rating, days,
-                 min_tracks, duplicates, duplicates_at, top, min_count, min_length (2 unless given), max_length, long,
-                 rounds (see `Filters`); on_bad_row, "fail" or "skip"; item_features and user_features, data frames
-                 with a row an id
+        options  columns and types: name, kind, order, time_unit, time_format, id_type, missing, keep_users and
+                 feature_types (see `TableColumns`); sessions: by and gap (see `Regroup`); filters: kinds, min_rating,
+                 days, min_tracks, duplicates, duplicates_at, top, min_count, min_length (2 unless given), max_length,
+                 long and rounds (see `Filters`); on_bad_row, "fail" or "skip"; item_features and user_features, data
+                 frames with a row an id
 
         Raises DataError for a missing column, times of an ambiguous unit, and bad rows unless they are skipped;
         SettingsError for an unknown option and a wrong value.

@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.experiments.step import Experiment, StepContext
-from embedrec.readers.tabular.globs import expand_glob
 from embedrec.storage.workspace import FOLDERS
+from embedrec.tabular.globs import expand_glob
 
 FOLDER = "studies"  # in a workspace
 _RESERVED = (*FOLDERS.values(), "checkpoints", FOLDER, "grids", "tuning")  # folders of a workspace

@@ -13,9 +13,9 @@ from embedrec.config import build, settings_of
 from embedrec.errors import ArtifactError, SettingsError, did_you_mean
 from embedrec.experiments.schema import Evaluation
 from embedrec.progress import Report
-from embedrec.readers.tabular.globs import expand_glob, files_below
 from embedrec.storage import artifacts, atomic
 from embedrec.storage.workspace import Workspace
+from embedrec.tabular.globs import expand_glob, files_below
 
 # parts of an artifact's manifest that belong to its identity, beside its files
 _MANIFEST_KEYS = {

@@ -32,9 +32,9 @@ from embedrec.models.session_encoders import Weights
 from embedrec.models.torch_recipe import device_of, in_steps
 from embedrec.progress import Report
 from embedrec.readers import READERS, BadRows, reader
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.rules import Rule, rule_class
 from embedrec.storage.memory_budget import budget_of, parse_size
+from embedrec.tabular.read_settings import ReadSettings
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact
 from embedrec.workflows.lineage import training_features
 from embedrec.workflows.prepare import prepare_sessions

@@ -22,9 +22,9 @@ from embedrec.models.neighbour_lists import ListsModel
 from embedrec.models.serialization import load_model
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
-from embedrec.readers.tabular.item_labels import read_labels
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
+from embedrec.tabular.item_labels import read_labels
 
 _MAP_ITEMS = 2000  # most popular items on the map
 _GROUPS = 7  # labels with their own colour

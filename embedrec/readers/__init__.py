@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from embedrec.config import Entry, resolve
-from embedrec.readers.tabular.bad_rows import BadRows
+from embedrec.tabular.bad_rows import BadRows
 
 __all__ = ["READERS", "BadRows", "ReaderEntry", "reader"]
 

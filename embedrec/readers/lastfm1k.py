@@ -15,15 +15,15 @@ from embedrec.data.events import Events
 from embedrec.data.features import Features
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.readers.tabular import parse_values
-from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.readers.tabular.computed_columns import Columns, ComputedColumn, ComputedFormat
-from embedrec.readers.tabular.delimited import Delimited
-from embedrec.readers.tabular.feature_tables import SideTable, add_features
-from embedrec.readers.tabular.item_labels import tag_features
-from embedrec.readers.tabular.read_rows import Plan, read_rows, report_bad_rows
-from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source, expand, find_beside
+from embedrec.tabular import parse_values
+from embedrec.tabular.bad_rows import BadRows
+from embedrec.tabular.computed_columns import Columns, ComputedColumn, ComputedFormat
+from embedrec.tabular.delimited import Delimited
+from embedrec.tabular.feature_tables import SideTable, add_features
+from embedrec.tabular.item_labels import tag_features
+from embedrec.tabular.read_rows import Plan, read_rows, report_bad_rows
+from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.source_files import Source, expand, find_beside
 
 Level = Literal["track", "artist"]
 

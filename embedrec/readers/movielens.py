@@ -16,12 +16,12 @@ from embedrec.readers.movielens_items import (
     parse_recbole_item,
     parse_u_item,
 )
-from embedrec.readers.tabular.delimited import Delimited
-from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.feature_tables import SideTable, add_features, feature_name
-from embedrec.readers.tabular.read_rows import Plan, read_rows
-from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source, expand, find_beside
+from embedrec.tabular.delimited import Delimited
+from embedrec.tabular.feature_columns import Kind
+from embedrec.tabular.feature_tables import SideTable, add_features, feature_name
+from embedrec.tabular.read_rows import Plan, read_rows
+from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.source_files import Source, expand, find_beside
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 from embedrec.data.events import Events
 from embedrec.data.features import Features, Lists
 from embedrec.data.vocab import Vocab
-from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.readers.tabular.delimited import Delimited
-from embedrec.readers.tabular.source_files import Source
+from embedrec.tabular.bad_rows import BadRows
+from embedrec.tabular.delimited import Delimited
+from embedrec.tabular.source_files import Source
 
 Film = tuple[str, str, list[str]]  # id, title with the year, genres
 Parse = Callable[[Source, BadRows], Iterator[tuple[int, Film]]]  # with the number of each row

@@ -15,11 +15,11 @@ from embedrec.data.events import Events
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.readers.mpd_slices import Level, Slice, read_slice
-from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.readers.tabular.process_pool import map_in_order
-from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.storage.memory_budget import Column, MemoryBudget, chunks
+from embedrec.tabular.bad_rows import BadRows
+from embedrec.tabular.process_pool import map_in_order
+from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.source_files import Source, expand
 
 _WORTH_PROCESSES = 200_000_000  # minimum bytes of JSON; starting processes takes as long as reading about 50 MB
 _PROCESS = 512 << 20  # bytes of the memory budget for each process

@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from embedrec.errors import DataError, decoding
-from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.readers.tabular.source_files import Source
+from embedrec.tabular.bad_rows import BadRows
+from embedrec.tabular.source_files import Source
 
 Level = Literal["artist", "track", "album"]
 

@@ -12,16 +12,16 @@ import pyarrow.compute as pc
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError
-from embedrec.readers.tabular import parse_values
-from embedrec.readers.tabular.computed_columns import Columns, ComputedColumn, ComputedFormat
-from embedrec.readers.tabular.delimited import Delimited
-from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.feature_tables import SideTable, add_features
-from embedrec.readers.tabular.formats import Format, Parquet
-from embedrec.readers.tabular.guess_columns import format_columns
-from embedrec.readers.tabular.read_rows import Plan, read_rows
-from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source, expand
+from embedrec.tabular import parse_values
+from embedrec.tabular.computed_columns import Columns, ComputedColumn, ComputedFormat
+from embedrec.tabular.delimited import Delimited
+from embedrec.tabular.feature_columns import Kind
+from embedrec.tabular.feature_tables import SideTable, add_features
+from embedrec.tabular.formats import Format, Parquet
+from embedrec.tabular.guess_columns import format_columns
+from embedrec.tabular.read_rows import Plan, read_rows
+from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.source_files import Source, expand
 
 _SUFFIXES = (".csv", ".parquet")
 _FEATURE_FILES = ("tf_", "track_features")  # prefixes of files of track features

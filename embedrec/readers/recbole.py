@@ -9,17 +9,17 @@ from pathlib import Path
 from embedrec.data.events import Events
 from embedrec.errors import DataError
 from embedrec.readers.table import Table
-from embedrec.readers.tabular.code_ids import IdType
-from embedrec.readers.tabular.delimited import Delimited
-from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.feature_tables import Role, SideTable, add_features
-from embedrec.readers.tabular.formats import Format
-from embedrec.readers.tabular.guess_columns import normalize_name
-from embedrec.readers.tabular.item_lists import ItemLists, list_column_of
-from embedrec.readers.tabular.parse_times import TimeUnit
-from embedrec.readers.tabular.read_rows import Plan, read_rows
-from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source, expand, find_beside
+from embedrec.tabular.code_ids import IdType
+from embedrec.tabular.delimited import Delimited
+from embedrec.tabular.feature_columns import Kind
+from embedrec.tabular.feature_tables import Role, SideTable, add_features
+from embedrec.tabular.formats import Format
+from embedrec.tabular.guess_columns import normalize_name
+from embedrec.tabular.item_lists import ItemLists, list_column_of
+from embedrec.tabular.parse_times import TimeUnit
+from embedrec.tabular.read_rows import Plan, read_rows
+from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.source_files import Source, expand, find_beside
 
 _FORM = Delimited("\t", quoted=False)
 _KINDS: dict[str, Kind] = {"token": "text", "float": "number", "token_seq": "list"}

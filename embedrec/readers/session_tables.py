@@ -20,18 +20,18 @@ from embedrec.data.sessions import Sessions, sessionize
 from embedrec.data.vocab import Ids, as_texts, one_kind
 from embedrec.errors import DataError
 from embedrec.readers.table import Table
-from embedrec.readers.tabular import parse_values
-from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.readers.tabular.code_ids import IdType, without_point_zero
-from embedrec.readers.tabular.decompress import without_packing
-from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.formats import Parquet
-from embedrec.readers.tabular.guess_columns import FormatName, table_suffixes
-from embedrec.readers.tabular.parse_times import TimeUnit
-from embedrec.readers.tabular.read_rows import report_bad_rows
-from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source, expand
 from embedrec.splitting.holdout import HeldOut
+from embedrec.tabular import parse_values
+from embedrec.tabular.bad_rows import BadRows
+from embedrec.tabular.code_ids import IdType, without_point_zero
+from embedrec.tabular.decompress import without_packing
+from embedrec.tabular.feature_columns import Kind
+from embedrec.tabular.formats import Parquet
+from embedrec.tabular.guess_columns import FormatName, table_suffixes
+from embedrec.tabular.parse_times import TimeUnit
+from embedrec.tabular.read_rows import report_bad_rows
+from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.source_files import Source, expand
 
 _PREFIX, _TARGET = "prefix", "target"
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from embedrec.data.events import Events
 from embedrec.errors import DataError
-from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.feature_tables import add_side_tables
-from embedrec.readers.tabular.guess_columns import FormatName, format_of, table_suffixes
-from embedrec.readers.tabular.item_lists import list_column_of
-from embedrec.readers.tabular.read_rows import read_rows
-from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import expand
-from embedrec.readers.tabular.table_columns import TableColumns
+from embedrec.tabular.feature_columns import Kind
+from embedrec.tabular.feature_tables import add_side_tables
+from embedrec.tabular.guess_columns import FormatName, format_of, table_suffixes
+from embedrec.tabular.item_lists import list_column_of
+from embedrec.tabular.read_rows import read_rows
+from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.source_files import expand
+from embedrec.tabular.table_columns import TableColumns
 
 
 @dataclass(frozen=True)

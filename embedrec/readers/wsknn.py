@@ -15,17 +15,17 @@ import pyarrow.compute as pc
 from embedrec.data.events import Events
 from embedrec.errors import DataError, SettingsError, decoded_or_none, decoding, reason
 from embedrec.readers.table import Table
-from embedrec.readers.tabular.bad_rows import BadRows
-from embedrec.readers.tabular.code_ids import IdType
-from embedrec.readers.tabular.computed_columns import Columns, ComputedColumn, ComputedFormat
-from embedrec.readers.tabular.feature_columns import Kind
-from embedrec.readers.tabular.feature_tables import add_side_tables
-from embedrec.readers.tabular.formats import Batch, Format, JsonLines, column_of
-from embedrec.readers.tabular.guess_columns import SUFFIXES, format_of, guess
-from embedrec.readers.tabular.parse_times import TimeUnit
-from embedrec.readers.tabular.read_rows import Plan, read_rows
-from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import Source, expand
+from embedrec.tabular.bad_rows import BadRows
+from embedrec.tabular.code_ids import IdType
+from embedrec.tabular.computed_columns import Columns, ComputedColumn, ComputedFormat
+from embedrec.tabular.feature_columns import Kind
+from embedrec.tabular.feature_tables import add_side_tables
+from embedrec.tabular.formats import Batch, Format, JsonLines, column_of
+from embedrec.tabular.guess_columns import SUFFIXES, format_of, guess
+from embedrec.tabular.parse_times import TimeUnit
+from embedrec.tabular.read_rows import Plan, read_rows
+from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.source_files import Source, expand
 
 _SESSION, _ITEM, _TIME, _KIND, _WEIGHT = _COLUMNS = ("session", "item", "time", "kind", "weight")
 _KINDS = (

@@ -20,12 +20,12 @@ from embedrec.models.serialization import load_model
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.progress import Report, quiet
 from embedrec.readers import reader
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.rules import LastItem
 from embedrec.splitting.test_cases import next_items
 from embedrec.storage.artifacts import read
 from embedrec.storage.atomic import atomic_file
 from embedrec.storage.workspace import Workspace
+from embedrec.tabular.read_settings import ReadSettings
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact
 from embedrec.workflows.lineage import counts, provenance
 from embedrec.workflows.prepare import prepare_sessions

@@ -23,8 +23,8 @@ def item_counts(
 
     from embedrec.data.vocab import Vocab
     from embedrec.errors import DataError
-    from embedrec.readers.tabular.bad_rows import BadRows
-    from embedrec.readers.tabular.feature_tables import side_table
+    from embedrec.tabular.bad_rows import BadRows
+    from embedrec.tabular.feature_tables import side_table
 
     features = side_table(table, "item", "item").read(Vocab(np.array(ids, dtype=object)), BadRows("fail"))[0]
     if "count" not in features.numeric:

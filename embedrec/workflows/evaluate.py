@@ -15,7 +15,6 @@ from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluat
 from embedrec.evaluation.item_similarity import evaluate_similar
 from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
-from embedrec.readers.tabular.item_labels import read_labels
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.leakage import check_leaks
 from embedrec.splitting.rules import (
@@ -32,6 +31,7 @@ from embedrec.splitting.rules import (
 )
 from embedrec.splitting.test_cases import TestCases, cooccurring_items, next_items, remaining_items
 from embedrec.storage.artifacts import Artifact
+from embedrec.tabular.item_labels import read_labels
 from embedrec.workflows.lineage import provenance
 from embedrec.workflows.split import split_sessions
 

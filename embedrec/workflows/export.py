@@ -21,10 +21,10 @@ from embedrec.models.filtered_recommend import recommend_filtered
 from embedrec.models.serialization import load_model
 from embedrec.models.vector_model import VectorModel
 from embedrec.readers.table import Table
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import sha256
 from embedrec.storage.workspace import Workspace
+from embedrec.tabular.read_settings import ReadSettings
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.workflows.lineage import filter_items, item_features, provenance, training_sessions
 from embedrec.workflows.neighbours import open_session_neighbours

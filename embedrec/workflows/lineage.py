@@ -84,8 +84,8 @@ def item_features(
 
     def load() -> Features:
         if attributes is not None:
-            from embedrec.readers.tabular.bad_rows import BadRows
-            from embedrec.readers.tabular.feature_tables import side_table
+            from embedrec.tabular.bad_rows import BadRows
+            from embedrec.tabular.feature_tables import side_table
 
             return side_table(attributes, "item", "item").read(vocab, BadRows("fail"))[0]
 

@@ -15,11 +15,11 @@ from embedrec.data.filters import Filters
 from embedrec.data.regroup import AS_READ, Regroup
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.errors import DataError, SettingsError
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.leakage import check_leaks
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
+from embedrec.tabular.read_settings import ReadSettings
 from embedrec.workflows.lineage import counts
 
 

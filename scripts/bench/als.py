@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from embedrec.data.sessions import sessionize
 from embedrec.models.factorization.least_squares import Objective, Side, cells
 from embedrec.readers import reader
-from embedrec.readers.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import ReadSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 3  # of conjugate gradient, as implicit has it

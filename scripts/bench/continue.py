@@ -23,7 +23,7 @@ from embedrec.data.sessions import Sessions, sessionize
 from embedrec.models.vector_model import VectorModel
 from embedrec.models.word2vec.recipe import Word2Vec
 from embedrec.readers.mpd import Mpd
-from embedrec.readers.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import ReadSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 

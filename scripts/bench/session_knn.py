@@ -34,8 +34,8 @@ from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.models.session_knn.variants import SSCF, VSKNN
 from embedrec.models.session_knn.wsknn import WSKNN
 from embedrec.readers import reader
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.test_cases import next_items
+from embedrec.tabular.read_settings import ReadSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = ("sknn", "vsknn", "stan", "vstan", "vmis", "sscf", "wsknn")

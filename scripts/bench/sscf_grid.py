@@ -32,9 +32,9 @@ from embedrec.evaluation.neighbour_grid import AT, NEIGHBOURS, Grid, evaluate_gr
 from embedrec.kernels.session_formulas import rounded
 from embedrec.models.session_knn.variants import SSCF
 from embedrec.readers import reader
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.subsessions import sub_sessions
 from embedrec.splitting.test_cases import TestCases, next_items
+from embedrec.tabular.read_settings import ReadSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 TERMS = EvaluationSettings(AT, exclude_seen=False, ties="conservative", draws=0)

@@ -12,7 +12,7 @@ import pytest
 from embedrec.datasets.synthetic import World, make_world, write_mpd
 from embedrec.errors import SettingsError
 from embedrec.readers.mpd import Mpd
-from embedrec.readers.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import ReadSettings
 
 _TRACK = {"pos", "artist_name", "track_uri", "artist_uri", "track_name", "album_uri", "duration_ms", "album_name"}
 _PLAYLIST = {"name", "collaborative", "pid", "modified_at", "num_tracks", "num_albums", "num_followers", "tracks"} | {

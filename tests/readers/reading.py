@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from embedrec.data import Events, Features
 from embedrec.errors import DataError
-from embedrec.readers.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import ReadSettings
 
 # suffixes of archives and compressed files
 PACKED = "also in .gz, .bz2, .xz, .zst"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedrec.readers.hetrec import HetRec
-from embedrec.readers.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import ReadSettings
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
 _PLAYS = "userID\tartistID\tweight\r\n2\t51\t13883\r\n2\t52\t11690\r\n3\t51\t1\r\n"

@@ -11,7 +11,7 @@ import pytest
 
 from embedrec.readers import BadRows
 from embedrec.readers.lastfm1k import LastFm1K
-from embedrec.readers.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import ReadSettings
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
 _NAME = "userid-timestamp-artid-artname-traid-traname.tsv"

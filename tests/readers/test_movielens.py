@@ -15,7 +15,7 @@ from embedrec.datasets.movielens_100k import user_cache
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.movielens import MovieLens
-from embedrec.readers.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import ReadSettings
 from tests.readers import reading
 from tests.readers.reading import ARCHIVES
 

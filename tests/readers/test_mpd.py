@@ -21,9 +21,9 @@ from embedrec.errors import DataError
 from embedrec.readers import BadRows, mpd, mpd_slices
 from embedrec.readers.mpd import Mpd
 from embedrec.readers.mpd_slices import Slice
-from embedrec.readers.tabular.read_settings import ReadSettings
-from embedrec.readers.tabular.source_files import expand
 from embedrec.storage.memory_budget import MemoryBudget
+from embedrec.tabular.read_settings import ReadSettings
+from embedrec.tabular.source_files import expand
 from tests.data import strategies as draw
 
 _SKIP = "; use --on-bad-row skip to leave such rows out"

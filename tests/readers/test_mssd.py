@@ -18,7 +18,7 @@ import pytest
 from embedrec.data.sessions import sessionize
 from embedrec.readers import BadRows
 from embedrec.readers.mssd import Mssd
-from embedrec.readers.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import ReadSettings
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
 _COLUMNS = (

@@ -15,7 +15,7 @@ from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.recbole import RecBole
 from embedrec.readers.table import Table
-from embedrec.readers.tabular.read_settings import ReadSettings
+from embedrec.tabular.read_settings import ReadSettings
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
 _INTER = """\

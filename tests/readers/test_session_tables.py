@@ -17,8 +17,8 @@ from embedrec.data.sessions import sessionize
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.session_tables import SessionTables, sessions_from_prefixes
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.holdout import HeldOut
+from embedrec.tabular.read_settings import ReadSettings
 from tests.data import strategies as draw
 from tests.readers.reading import SKIP, refusal, rows, write
 

@@ -21,8 +21,8 @@ from embedrec.data.events import Events
 from embedrec.errors import DataError
 from embedrec.readers import BadRows
 from embedrec.readers.table import Table
-from embedrec.readers.tabular import delimited, formats
-from embedrec.readers.tabular.read_settings import ReadSettings
+from embedrec.tabular import delimited, formats
+from embedrec.tabular.read_settings import ReadSettings
 from tests.data import strategies as draw
 from tests.readers.reading import ARCHIVES
 

@@ -11,8 +11,8 @@ import pytest
 
 from embedrec.errors import SettingsError
 from embedrec.readers import BadRows
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.readers.wsknn import Wsknn
+from embedrec.tabular.read_settings import ReadSettings
 from tests.readers.reading import SKIP, facts, refusal, rows, write
 
 _T = 1_462_752_000

@@ -19,7 +19,6 @@ from embedrec.data.sessions import sessionize
 from embedrec.datasets.movielens_100k import user_cache
 from embedrec.errors import DataError, SettingsError
 from embedrec.readers.movielens import MovieLens
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.splitting.rules import (
     SPLITS,
     LastItem,
@@ -33,6 +32,7 @@ from embedrec.splitting.rules import (
     WarmTime,
     default_rule,
 )
+from embedrec.tabular.read_settings import ReadSettings
 from tests.conftest import of_lists
 from tests.data.plain import Plain, plain_of, plain_sessions, sessions_of, vocabulary_of_its_own
 

@@ -17,9 +17,9 @@ from embedrec.models import MODELS, recipe_class
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.serialization import load_item_vectors, load_model
 from embedrec.models.word2vec.recipe import Word2Vec
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
+from embedrec.tabular.read_settings import ReadSettings
 from embedrec.vectors.file_formats import save_vectors
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact
 from embedrec.workflows.lineage import counts, provenance

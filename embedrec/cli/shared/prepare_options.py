@@ -123,7 +123,7 @@ def feature_types_option(command: F) -> F:
 
 
 def _feature_types(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    from embedrec.readers.tabular.feature_columns import KINDS
+    from embedrec.tabular.feature_columns import KINDS
 
     types = {}
     for value in values:
@@ -172,7 +172,7 @@ time_format_option = click.option(
 
 def stem_of(paths: Sequence[str]) -> str:
     """A name for sessions from the first file or folder; "" if its name is not a valid artifact name."""
-    from embedrec.readers.tabular.decompress import without_packing
+    from embedrec.tabular.decompress import without_packing
 
     name = without_packing(Path(paths[0]).name)
     return plain_from(Path(name[: -len(".tar")] if name.lower().endswith(".tar") else name).stem)
@@ -190,8 +190,8 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
     from embedrec.data.filters import Filters
     from embedrec.data.regroup import Regroup
     from embedrec.readers import BadRows, reader
-    from embedrec.readers.tabular.read_settings import ReadSettings
     from embedrec.storage.memory_budget import budget_of
+    from embedrec.tabular.read_settings import ReadSettings
     from embedrec.workflows.prepare import prepare_sessions
 
     workspace: Workspace = given["workspace"]

@@ -125,7 +125,7 @@ def test_an_interrupt_that_waits_when_the_command_ends(monkeypatch: pytest.Monke
 
 
 def test_processes_that_read_are_started_without_interrupts() -> None:
-    from embedrec.readers.tabular.process_pool import _quiet_start
+    from embedrec.tabular.process_pool import _quiet_start
 
     code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     with _quiet_start():

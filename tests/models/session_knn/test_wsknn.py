@@ -19,8 +19,8 @@ from embedrec.models.serialization import load_model, save_model
 from embedrec.models.session_knn.model import SessionKnnModel
 from embedrec.models.session_knn.wsknn import WSKNN
 from embedrec.readers.movielens import MovieLens
-from embedrec.readers.tabular.read_settings import ReadSettings
 from embedrec.storage import artifacts
+from embedrec.tabular.read_settings import ReadSettings
 from tests.conftest import of_lists
 
 WEIGHTINGS, RANKINGS = ("linear", "log", "quadratic"), ("linear", "inv", "log", "quadratic")

@@ -1,0 +1,134 @@
+"""Ids as rows: compiled tables give the same rows as a dict, for all batches and types."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import strategies as st
+
+from embedrec.errors import DataError
+from embedrec.storage.memory_budget import MemoryBudget
+from embedrec.tabular import code_ids
+from embedrec.tabular.code_ids import Ids
+from tests.data import strategies as draw
+
+BUDGET = 256 << 20
+
+numbers = st.lists(st.one_of(st.integers(-3, 9), draw.numbers), max_size=12)
+texts = st.lists(st.one_of(draw.few, draw.texts, st.integers(-3, 9).map(str), st.just("x" * 9)), max_size=12)
+batches = st.lists(st.one_of(numbers, texts), max_size=5)
+
+
+def coded(lists: list[list], *, typed: bool, **settings: Any) -> tuple[list[int], list]:
+    """Rows and distinct ids of lists that come one after the other, each as a slice of a longer column.
+
+    typed  whether texts are texts in the data itself
+    """
+    vocab = Ids(**settings)
+    parts = []
+    for given in lists:
+        kind = pa.int64() if given and isinstance(given[0], int) else pa.string()
+        column = pa.array([*given[:1], *given], kind)[min(len(given), 1) :]
+        parts.append(vocab.rows(column, texts=typed and kind == pa.string()))
+    distinct, new = vocab.final()
+    rows = np.concatenate([np.zeros(0, np.int32), *parts])
+    assert rows.dtype == np.int32
+    return (rows if new is None else new[rows]).tolist(), distinct.tolist()
+
+
+@pytest.mark.parametrize("few", [0, 9, 1 << 18], ids=["compiled", "changing", "dict"])
+@draw.given(batches)
+def test_ids_are_numbered_by_first_appearance(few: int, lists: list[list]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code_ids, "_FEW", few)
+        patch.setattr(code_ids, "_SLOTS", 4)  # tables grow
+        rows, distinct = coded(lists, typed=True)
+    flat: list[Any] = [i for given in lists for i in given]
+    if any(isinstance(i, str) for i in flat):
+        flat = [str(i) for i in flat]
+    assert distinct == list(dict.fromkeys(flat))
+    assert [distinct[row] for row in rows] == flat
+
+
+@pytest.mark.parametrize("typed", [True, False])
+@pytest.mark.parametrize("many", [True, False])
+def test_who_an_id_is_depends_on_its_value_alone(many: bool, typed: bool) -> None:
+    rows, distinct = coded([["3", "4.0"], ["3.0", "4", "5"]], typed=typed, many=many)
+    assert (rows, distinct) == ([0, 1, 0, 1, 2], ["3", "4", "5"] if typed else [3, 4, 5])
+    for others in (["x"], ["3.5"], ["9223372036854775808"], ["03"]):
+        rows, distinct = coded([["3", *others], ["3.0", "0.00"], [3, 0]], typed=typed, many=many)
+        assert (rows, distinct) == ([0, 1, 0, 2, 0, 2], ["3", *others, "0"])
+        assert coded([[3, 0], ["3.0", *others]], typed=typed, many=many) == ([0, 1, 0, 2], ["3", "0", *others])
+
+
+@draw.given(st.lists(st.sampled_from(["5", "5.0", "5.00", "05", "-5.0", "5.5", "x", ".0", "1e5", "٥.0"]), max_size=8))
+def test_one_column_in_parts_and_in_any_order_has_the_same_ids(texts: list[str]) -> None:
+    want = {"5.0": "5", "5.00": "5", "-5.0": "-5"}
+    for column in (texts, texts[::-1]):
+        rows, distinct = coded([column], typed=True)
+        assert [distinct[row] for row in rows] == [want.get(text, text) for text in column]
+        apart, others = coded([[text] for text in column], typed=False)
+        assert [str(others[row]) for row in apart] == [distinct[row] for row in rows]
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_the_kind_that_the_user_knows(many: bool) -> None:
+    assert coded([["3", "3.0", "03"]], typed=False, many=many, kind="text") == ([0, 1, 2], ["3", "3.0", "03"])
+    assert coded([[3, 4]], typed=True, many=many, kind="text") == ([0, 1], ["3", "4"])
+    assert coded([["3", "3.0", "4"]], typed=True, many=many, kind="number") == ([0, 0, 1], [3, 4])
+
+
+@draw.given(batches)
+def test_tables_in_files_number_as_those_in_memory(tmp_path: Path, lists: list[list]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code_ids, "_FEW", 0)
+        patch.setattr(code_ids, "_SLOTS", 4)
+        for typed in (True, False):
+            assert coded(lists, typed=typed, memory=MemoryBudget(BUDGET, tmp_path)) == coded(lists, typed=typed)
+
+
+def test_tables_lie_in_files_under_a_budget(tmp_path: Path) -> None:
+    for column in (pa.array(range(9)), pa.array(["a", "b"])):
+        vocab = Ids(many=True, memory=MemoryBudget(BUDGET, tmp_path))
+        vocab.rows(column)
+        table = vocab.table
+        assert not isinstance(table, code_ids._Dict)
+        for array in (
+            table.slots,
+            table.known,
+            *((table.hashes, table.ends) if isinstance(table, code_ids._Texts) else ()),
+        ):
+            assert isinstance(array.base.obj, mmap.mmap)  # type: ignore[union-attr]
+
+
+def test_long_texts_leave_the_dict_sooner() -> None:
+    vocab = Ids()
+    vocab.rows(pa.array([f"{i:09}" + "x" * 10_000 for i in range(2000)]))  # 20 MB
+    assert isinstance(vocab.table, code_ids._Texts)
+
+
+def test_ids_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
+    vocab = Ids(role="item", memory=MemoryBudget(BUDGET, tmp_path))
+    batch = "x" * 10_000
+    vocab.rows(pa.array([f"{i:09}{batch}" for i in range(9000)]))
+    with pytest.raises(DataError) as refused:
+        vocab.rows(pa.array([f"{i:09}{batch}" for i in range(9000, 18000)]))
+    assert str(refused.value) == (
+        "the distinct ids and names take 173M so far (173M of them for items), but a memory budget of 256M leaves 160M "
+        "for them; raise the budget or read fewer files"
+    )
+    Ids(role="item").rows(pa.array([f"{i:09}{batch}" for i in range(18000)]))
+
+
+def test_texts_that_may_be_whole_numbers_are_held_as_these(tmp_path: Path) -> None:
+    rooms = MemoryBudget(BUDGET, tmp_path)
+    vocab = Ids(many=True, memory=rooms)
+    vocab.rows(pa.array(["1", "2.0"]))
+    assert vocab.whole
+    vocab.rows(pa.array(["2.0", "x"]))
+    assert not vocab.whole

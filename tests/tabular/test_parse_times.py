@@ -1,0 +1,210 @@
+"""Times of tables: every form of a time is parsed as that time, and ambiguous times are an error."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import strategies as st
+
+from embedrec.errors import DataError, SettingsError
+from embedrec.readers import BadRows
+from embedrec.readers.table import Table
+from embedrec.tabular import parse_values
+from embedrec.tabular.parse_times import Times
+from embedrec.tabular.parse_values import cast
+from embedrec.tabular.read_settings import ReadSettings
+from tests.data import strategies as draw
+from tests.readers.reading import SKIP, refusal, rows, write
+
+_NOON = 1_494_244_800_000  # 2017-05-08 12:00:00 UTC
+
+
+def times_of(tmp_path: Path, texts: list[str], **settings: Any) -> list[int]:
+    lines = [f"1,{n},{text}" for n, text in enumerate(texts)]
+    write(tmp_path, {"t.csv": "\n".join(["session,item,time", *lines, ""])})
+    return Table(**settings).read([tmp_path / "t.csv"], ReadSettings()).time.tolist()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2017-05-08 12:00:00",
+        "2017-05-08T12:00:00Z",
+        "2017-05-08 12:00:00 UTC",
+        "2017-05-08 12:00:00.000 GMT",
+        "2017-05-08 14:00:00 +0200",
+        "2017-05-08 14:00:00+02:00",
+        "2017/05/08 12:00:00",
+        "2017/05/08 12:00 UTC",
+        "20170508120000",
+        "20170508T120000",
+        "20170508 120000",
+        "20170508T120000Z",
+        "20170508T140000+0200",
+    ],
+)
+@pytest.mark.parametrize("unit", ["auto", "iso"])
+def test_one_moment_in_many_forms(tmp_path: Path, text: str, unit: Any) -> None:
+    assert times_of(tmp_path, [text, text], time_unit=unit) == [_NOON, _NOON]
+
+
+def test_days_and_compact_numbers(tmp_path: Path) -> None:
+    midnight = _NOON - 12 * 3_600_000
+    for text in ("2017-05-08", "2017/05/08", "20170508"):
+        assert times_of(tmp_path, [text]) == [midnight]
+    for column, want in (([20170508120000], _NOON), ([20170508], midnight), ([20170508120000.0], _NOON)):
+        pq.write_table(pa.table({"session": [1], "item": [1], "time": column}), tmp_path / "t.parquet")
+        for unit in ("auto", "iso"):
+            assert Table(time_unit=unit).read([tmp_path / "t.parquet"], ReadSettings()).time.tolist() == [want]
+    assert times_of(tmp_path, ["20170508120000"], time_unit="ms") == [20170508120000]  # as the user says
+
+
+@draw.given(st.datetimes(datetime(1900, 1, 1), datetime(2099, 12, 31)))
+def test_compact_numbers_are_their_dates(moment: datetime) -> None:
+    moment = moment.replace(microsecond=0)
+    times = Times("t", "auto")
+    stamps, problems = times.parse(pa.array([int(f"{moment:%Y%m%d%H%M%S}")]))
+    assert not any(mask.any() for mask, _ in problems)
+    want = (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    assert times.milliseconds(stamps)[0].tolist() == [want]
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (["20170508120000", "20170230120000"], "row 2: time must be a date as 20240531235900, but is '20170230120000'"),
+        (["20170508", "20171308"], "row 2: time must be a date as 20240531, but is '20171308'"),
+        (["20170508120000", str(_NOON)], f"row 2: time must be a date as 20240531235900, but is '{_NOON}'"),
+        ([str(_NOON), "20170508120000"], "row 2: time must be a time in numbers since 1970, but is '20170508120000'"),
+    ],
+)
+def test_what_is_no_compact_date_is_a_bad_row(tmp_path: Path, texts: list[str], says: str) -> None:
+    with pytest.raises(DataError) as refused:
+        times_of(tmp_path, texts)
+    assert str(refused.value) == f"{tmp_path}/t.csv, {says}{SKIP}"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_", "option"),
+    [
+        ("2017050812", "seconds since 1970 or dates", "--time-unit s, or --time-format %Y%m%d%H"),
+        ("201705081200", "milliseconds since 1970 or dates", "--time-unit ms, or --time-format %Y%m%d%H%M"),
+    ],
+)
+def test_numbers_that_may_be_dates_are_asked_about(tmp_path: Path, text: str, is_: str, option: str) -> None:
+    with pytest.raises(DataError) as refused:
+        times_of(tmp_path, [text])
+    assert str(refused.value) == (
+        f"the times in 'time' go from {text} to {text}, and it is unclear whether these are {is_}; use {option}"
+    )
+    for chosen in option.split(", or "):
+        name, value = chosen.removeprefix("use ").split(" ")
+        got = times_of(tmp_path, [text], **{name.removeprefix("--").replace("-", "_"): value})
+        assert got == ([_NOON] if "format" in name else [int(text) * (1000 if value == "s" else 1)])
+    assert times_of(tmp_path, [text, f"{text[:4]}99{text[6:]}"])  # the second is no date
+
+
+def test_a_form_that_the_user_gives(tmp_path: Path) -> None:
+    assert times_of(tmp_path, ["08.05.2017 12:00"], time_format="%d.%m.%Y %H:%M") == [_NOON]
+    assert times_of(tmp_path, ["May 8 2017 12:00:00.500 PM"], time_format="%b %d %Y %I:%M:%S.%f %p") == [_NOON + 500]
+    assert times_of(tmp_path, ["8/5/2017 14:00 +0200"], time_format="%d/%m/%Y %H:%M %z") == [_NOON]
+    with pytest.raises(DataError, match=r"row 2: time must be a date as %d\.%m\.%Y, but is '30\.02\.2017'"):
+        times_of(tmp_path, ["08.05.2017", "30.02.2017"], time_format="%d.%m.%Y")
+    with pytest.raises(DataError, match="row 1: time is missing, but is 'NULL'"):
+        times_of(tmp_path, ["NULL"], time_format="%d.%m.%Y")
+    for form, says in (
+        ("%d.%q", r"--time-format '%d\.%q' is wrong at '%q'"),
+        ("%d%", r"--time-format '%d%' is wrong at '%'"),
+        ("dd.mm.yyyy", "contains no directive"),
+    ):
+        with pytest.raises(SettingsError, match=says):
+            times_of(tmp_path, ["08.05.2017"], time_format=form)
+    with pytest.raises(SettingsError, match="--time-format and --time-unit both define how times are parsed"):
+        times_of(tmp_path, ["08.05.2017"], time_format="%d.%m.%Y", time_unit="s")
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "NULL", "null", r"\N", "None", "NaT", "<NA>"])
+def test_words_for_nothing_are_missing_times(tmp_path: Path, word: str) -> None:
+    for good in ("2017-05-08 12:00:00", "1494244800", "20170508120000"):
+        bad_rows = BadRows("skip")
+        write(tmp_path, {"t.csv": f"session,item,time,weight\n1,a,{word},1\n1,b,{good},{word}\n1,c,{good},2\n"})
+        events = Table().read([tmp_path / "t.csv"], ReadSettings(bad_rows))
+        assert rows(events, "time", "weight") == [(1, "c", _NOON, 2)]
+        assert bad_rows.counts == {"time is missing": 1, "weight is missing": 1}
+
+
+_ORDERS = {
+    "dates": ["2014-04-07T10:51:09.123900Z", "2014-04-07T10:51:09.123100Z", "2014-04-07T10:51:09.123Z"],
+    "nanoseconds": ["2014-04-07 10:51:09.123000009", "2014-04-07 10:51:09.123000008", "2014-04-07 10:51:09.123000007"],
+    "seconds": ["1396867869.1239", "1396867869.1231", "1396867869.123"],
+    "milliseconds": ["1396867869123.4", "1396867869123.1", "1396867869122.9"],
+}
+
+
+@pytest.mark.parametrize("texts", _ORDERS.values(), ids=_ORDERS)
+@pytest.mark.parametrize("budget", [False, True])
+def test_what_is_finer_than_a_millisecond_orders(tmp_path: Path, texts: list[str], budget: bool) -> None:
+    from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
+
+    whole = "2014-04-07 10:51:00" if "-" in texts[0] else texts[0][: len(texts[0].partition(".")[0])]
+    files = {"a.csv": f"session,item,time\n2,first,{whole}\n", "b.csv": "session,item,time\n"}
+    files["b.csv"] += "".join(f"1,{name},{text}\n" for name, text in zip("cba", texts, strict=True))
+    write(tmp_path, files)
+    room = MemoryBudget(256 << 20, tmp_path) if budget else IN_MEMORY
+    events = Table().read([tmp_path / "a.csv", tmp_path / "b.csv"], ReadSettings(memory=room))
+    assert [row[1] for row in rows(events)] == ["first", "a", "b", "c"]
+    assert set((events.time[1:] - 1_396_867_869_123).tolist()) <= {0, 1}
+
+
+@pytest.mark.parametrize("unit", ["us", "ns"])
+def test_timestamps_are_cut_off_exactly(tmp_path: Path, unit: str) -> None:
+    fine = 1 if unit == "us" else 1000
+    stamps = pa.array([-1 * fine, 0, 999 * fine, 1000 * fine], pa.timestamp(unit))
+    pq.write_table(pa.table({"session": [1] * 4, "item": list("abcd"), "time": stamps}), tmp_path / "t.parquet")
+    events = Table().read([tmp_path / "t.parquet"], ReadSettings())
+    assert events.time.tolist() == [-1, 0, 0, 1]
+
+
+def test_timestamps_beyond_what_is_kept_are_bad_rows(tmp_path: Path) -> None:
+    stamps = pa.array([2**62], pa.timestamp("ms"))
+    pq.write_table(pa.table({"session": [1], "item": [1], "time": stamps}), tmp_path / "t.parquet")
+    assert "row 1: time must be a time within 270,000 years of 1970" in refusal(Table(), [tmp_path / "t.parquet"])
+
+
+@pytest.mark.parametrize("text", ["2024-05-31 23:59:00", "soon", "2024-02-30", "31.5.2024", "2024-13-01 00:00"])
+@pytest.mark.parametrize("target", [pa.float64(), pa.int64(), pa.timestamp("ns"), pa.date32()])
+def test_a_column_that_is_wrong_in_every_row_takes_few_casts(
+    text: str, target: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    casts = []
+
+    def counted(column: Any, kind: Any) -> Any:
+        casts.append(len(column))
+        return pc.cast(column, kind)
+
+    monkeypatch.setattr(parse_values, "_cast", counted)
+    found, wrong = cast(pa.array([text] * 1000), target)
+    assert len(casts) <= 2
+    assert wrong.tolist() == np.equal(found.is_null().to_numpy(zero_copy_only=False), True).tolist()
+    assert wrong.all() != (text == "2024-05-31 23:59:00" and target == pa.timestamp("ns"))
+
+
+@draw.given(st.lists(st.text("0123456789-:T .+eEnaifZx/", max_size=20), max_size=9))
+def test_casts_find_what_arrow_finds_one_by_one(texts: list[str]) -> None:
+    texts += ["2024-02-29T23:59:59.5", "1e5", "-inf", "NaN", "12", "2024-05-31"]
+    for target in (pa.float64(), pa.int64(), pa.timestamp("ns"), pa.date32()):
+        found, wrong = cast(pa.array([*texts, None]), target)
+        for text, value, bad in zip([*texts, None], found, wrong.tolist(), strict=True):
+            try:
+                alone = pc.cast(pa.array([text]), target)[0]
+            except pa.ArrowInvalid:
+                assert bad and not value.is_valid
+            else:
+                assert not bad and (value.equals(alone) or str(value.as_py()) == "nan")

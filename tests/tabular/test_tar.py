@@ -1,0 +1,112 @@
+"""Tar archives: members are streamed in order, nothing is written, and hostile archives are errors."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import pickle
+import random
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedrec.errors import DataError
+from embedrec.tabular.source_files import Source, expand
+from tests.readers.reading import PACKED, packed
+
+_LOOKED_FOR = f".csv, {PACKED}"
+
+
+def pack(path: Path, members: dict[str, bytes], kind: bytes = tarfile.REGTYPE) -> Path:
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.type = len(content), kind
+            entry.linkname = "/etc/passwd" if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
+            archive.addfile(entry, io.BytesIO(content))
+    path.write_bytes(packed(whole.getvalue(), {".tgz": ".gz", ".tzst": ".zst"}.get(path.suffix, path.suffix)))
+    return path
+
+
+def sources(path: Path) -> list[Source]:
+    return expand([path], (".csv",))
+
+
+_MEMBERS = {
+    "./logs/b.10.csv": b"a,b\n10\n",
+    "logs/b.9.csv": b"\xef\xbb\xbfa,c\n9\n",
+    "logs/z.csv.gz": gzip.compress(b"a,d\nz\n"),
+    "logs/long.csv": b"x" * 200_000 + b"\n1\n",
+    "logs/.hidden.csv": b"no",
+    "readme.txt": b"no",
+}
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tzst"])
+def test_members_are_streamed(tmp_path: Path, suffix: str) -> None:
+    path = pack(tmp_path / f"data{suffix}", _MEMBERS)
+    found = sources(path)
+    natural = ["b.9.csv", "b.10.csv", "long.csv", "z.csv"]
+    assert [s.name for s in found] == (natural if suffix == ".tar" else ["b.10.csv", "b.9.csv", "z.csv", "long.csv"])
+    assert str(found[0]) == f"{path}:logs/{found[0].name}"
+    want = {"b.10.csv": b"a,b\n", "b.9.csv": b"a,c\n", "z.csv": b"a,d\n", "long.csv": b"x" * 200_000 + b"\n"}
+    assert {s.name: s.first_line(1 << 20) for s in found} == want
+    for order in (found, found[::-1], found):  # forward, and back from the beginning
+        assert {s.name: s.read()[-3:] for s in order} == {
+            "b.10.csv": b"10\n",
+            "b.9.csv": b"\n9\n",
+            "z.csv": b"\nz\n",
+            "long.csv": b"\n1\n",
+        }
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_members_read_side_by_side_and_in_another_process(tmp_path: Path) -> None:
+    found = sources(pack(tmp_path / "d.tar.gz", _MEMBERS))
+    with found[0].open() as a, found[1].open() as b:
+        assert (b.read(), a.read()) == (b"\xef\xbb\xbfa,c\n9\n", b"a,b\n10\n")
+    assert pickle.loads(pickle.dumps(found[0])).read() == b"a,b\n10\n"
+
+
+def test_reading_in_order_never_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = sources(pack(tmp_path / "d.tar.gz", {f"{n}.csv": b"a\n" * 10_000 for n in (3, 1, 2)}))
+    assert [source.first_line(100) for source in found] == [b"a\n"] * 3  # all of them first, as readers do
+    opened: list[Any] = []
+    real = gzip.GzipFile
+    monkeypatch.setattr(gzip, "GzipFile", lambda **given: opened.append(real(**given)) or opened[-1])
+    assert [source.read() for source in found] == [b"a\n" * 10_000] * 3
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("name", ["../evil.csv", "/etc/evil.csv", "a/../../evil.csv"])
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+def test_names_that_leave_the_archive_are_refused(tmp_path: Path, name: str, suffix: str) -> None:
+    path = pack(tmp_path / f"d{suffix}", {"good.csv": b"1\n", name: b"2\n"})
+    with pytest.raises(DataError) as refused:
+        sources(path)
+    assert str(refused.value) == f"{path} names the file {name!r} outside of itself; get the archive elsewhere"
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE])
+def test_what_is_no_plain_file_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    with pytest.raises(DataError) as refused:
+        sources(pack(tmp_path / "d.tar", {"a.csv": b""}, kind))
+    assert str(refused.value) == f"{tmp_path}/d.tar holds no data files; looked for {_LOOKED_FOR}"
+
+
+def test_empty_members_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"d.tar.gz:a.csv is empty; remove it or get it again"):
+        sources(pack(tmp_path / "d.tar.gz", {"a.csv": b""}))
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst"])
+def test_damaged_archives_are_refused(tmp_path: Path, suffix: str) -> None:
+    whole = pack(tmp_path / f"d{suffix}", {"a.csv": random.Random(0).randbytes(50_000)}).read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:100], b"no archive" * 100, whole[:600]):
+        path = tmp_path / f"d{suffix}"
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"is cut off or damaged|cannot be read|holds no data"):
+            [source.read() for source in sources(path)]
