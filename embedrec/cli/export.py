@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +30,9 @@ from embedrec.cli.shared.terminal import result_stream
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.data.item_filter import ItemFilter
     from embedrec.export.write_lists import ExportResult
-    from embedrec.storage.artifacts import Artifact
     from embedrec.vectors.file_formats import Format
-    from embedrec.workflows.export import Exportable
+    from embedrec.workflows.export import Exportable, ExportSource
 
 
 @click.command(short_help="Write every item's neighbours to a file.")
@@ -125,6 +122,7 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.export.file_format import layout_of
     from embedrec.export.write_lists import ExportSettings, export_lists, stream_lists
+    from embedrec.workflows.export import open_export_source
 
     check_not_both(given["model"], given["index"])
     if file == "-" and (given["shards"] is not None or given["resume"]):
@@ -142,8 +140,9 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
     )
     given["policies"].check(given["of"])
     settings = ExportSettings(given["count"], given["policies"], given["candidates"], layout)
-    opened = _opened(workspace, given)
-    use_artifacts(workspace, opened.used, _choice(workspace, given), stale_ok=given["stale_ok"])
+    source = _source(given)
+    opened = open_export_source(workspace, source)
+    use_artifacts(workspace, opened.used, source.candidates(workspace), stale_ok=given["stale_ok"])
     for line in opened.messages:
         note(line)
     use_threads(threads)
@@ -154,15 +153,15 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         if file == "-":
             with result_output():
                 done = stream_lists(
-                    result_stream(), opened.answers, settings, opened.material, threads=threads, report=report
+                    result_stream(), opened.lists, settings, opened.inputs, threads=threads, report=report
                 )
-            _tell(done, settings.policies.describe(), min(settings.k, opened.answers.max_k))
+            _tell(done, settings.policies.describe(), min(settings.k, opened.lists.max_k))
             return
         done = export_lists(
             Path(file),
-            opened.answers,
+            opened.lists,
             settings,
-            opened.material,
+            opened.inputs,
             opened.about,
             resume=given["resume"],
             threads=threads,
@@ -172,67 +171,33 @@ def export(file: str, threads: int, workspace: Workspace, **given: Any) -> None:
         note("the interrupted export had another source or other settings; it starts again")
     if done.resumed:
         note(f"resumed after {done.resumed:,} of {done.lists:,} lists")
-    _tell(done, settings.policies.describe(), min(settings.k, opened.answers.max_k))
+    _tell(done, settings.policies.describe(), min(settings.k, opened.lists.max_k))
     what = "lines" if layout.kind in ("text", "jsonl") and layout.shards is None else "lists"
     shards = "" if layout.shards is None else f" ({layout.shards} shards)"
     note(f"wrote {done.lists} {what} to {file}{shards}")
 
 
-def _opened(workspace: Workspace, given: dict[str, Any]) -> Exportable:
-    """The source of the export. Raises UsageError for incompatible options."""
-    from embedrec.workflows.export import exportable_items, exportable_recommendations, exportable_sessions
-    from embedrec.workflows.recommend import open_recommender
+def _source(given: dict[str, Any]) -> ExportSource:
+    """What to export. Raises UsageError for incompatible options."""
+    from embedrec.workflows.export import ExportSource
 
-    of = given["of"]
+    of, allowed = given["of"], given["allowed"]
     if (of == "recommendations") != (given["histories"] is not None):
         raise click.UsageError("--of recommendations and --histories FILE need each other; give both or neither")
     if given["seen"] and of != "recommendations":
         raise click.UsageError("--seen needs --of recommendations; leave it out")
-    allowed: ItemFilter | None = given["allowed"]
     if given["attributes"] is not None and not (given["policies"].caps or (allowed is not None and allowed.where)):
         raise click.UsageError("--attributes needs --where or --cap; leave it out")
-    if of == "items":
-        return exportable_items(
-            workspace,
-            given["model"],
-            given["index"],
-            given["settings"],
-            popularity=given["popularity"],
-            attributes=given["attributes"],
-            allowed=allowed,
-            device=given["device"],
-        )
-    if given["device"] != "cpu":
+    if given["device"] != "cpu" and of != "items":
         raise click.UsageError("--device needs --of items; leave it out")
-    if of == "sessions":
-        if allowed:
-            raise click.UsageError("--where, --only and --exclude filter items, not sessions; leave them out")
-        if given["popularity"] is not None:
-            raise click.UsageError("--popularity applies to items, not sessions; leave it out")
-        return exportable_sessions(workspace, given["model"], given["index"], given["settings"])
-    settings, popularity = given["settings"], given["popularity"]
-    opened = open_recommender(workspace, given["model"], given["index"], settings, popularity=popularity)
-    return exportable_recommendations(
-        workspace,
-        opened,
-        given["histories"],
-        settings,
-        popularity=popularity,
-        exclude_seen=not given["seen"],
-        attributes=given["attributes"],
-        allowed=allowed,
+    if allowed and of == "sessions":
+        raise click.UsageError("--where, --only and --exclude filter items, not sessions; leave them out")
+    if given["popularity"] is not None and of == "sessions":
+        raise click.UsageError("--popularity applies to items, not sessions; leave it out")
+    names = ("of", "model", "index", "popularity", "device", "attributes", "allowed", "histories")
+    return ExportSource(
+        search=given["settings"], exclude_seen=not given["seen"], **{name: given[name] for name in names}
     )
-
-
-def _choice(workspace: Workspace, given: dict[str, Any]) -> Iterable[Artifact]:
-    """The artifacts from which the source was chosen; none if the user named it."""
-    from embedrec.workflows.neighbours import session_sources
-    from embedrec.workflows.similar import item_sources
-
-    if given["model"] is not None or given["index"] is not None:
-        return ()
-    chosen_from = {"items": item_sources, "sessions": session_sources}.get(given["of"])
-    return workspace.artifacts("model") if chosen_from is None else chosen_from(workspace)
 
 
 def _write_vectors(file: str, kind: Format, opened: Exportable, given: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -18,10 +18,8 @@ from embedrec.cli.shared.options import (
     use_threads,
     workspace_option,
 )
-from embedrec.errors import ArtifactError
-from embedrec.storage.artifacts import Artifact, read
-from embedrec.storage.lineage import stale
-from embedrec.storage.workspace import FOLDERS, Workspace
+from embedrec.storage.artifacts import Artifact
+from embedrec.storage.workspace import Workspace
 
 _BAR = 40  # characters of the longest bar of a histogram
 
@@ -40,30 +38,24 @@ def info(name: str | None, sessions: bool, as_json: bool, workspace: Workspace) 
     that do not occur); the share of repeated events within a session; the share of events of the most frequent items;
     and a histogram of lengths.
     """
+    from embedrec.workflows.info import artifacts_named, describe_artifact, list_artifacts
+
     if sessions:
-        _describe(find_sessions(workspace, name), as_json)
-        return
-    artifacts = [a for kind in FOLDERS for a in workspace.artifacts(kind)]
-    unreadable = [(kind, f, why) for kind in FOLDERS for f, why in workspace.unreadable(kind).items()]
-    if name is not None:
-        chosen = [a for a in artifacts if a.name == name]
-        for _, folder, why in unreadable:
-            if folder.name == name:
-                raise why
-        if not chosen:
-            raise ArtifactError(f"no artifact {name!r} in {workspace.root}; `embedrec info` lists them")
-        emit(_facts(workspace, chosen, as_json), as_json)
+        _print_statistics(find_sessions(workspace, name), as_json)
+    elif name is not None:
+        manifests = [describe_artifact(workspace, artifact) for artifact in artifacts_named(workspace, name)]
+        facts = ({"fact": key, "value": value} for manifest in manifests for key, value in _flat(manifest))
+        emit(manifests if as_json else facts, as_json)
     else:
-        for _, folder, why in unreadable:
-            note(f"cannot read {folder.parent.name}/{folder.name}: {why}")
+        summaries, messages = list_artifacts(workspace)
+        for message in messages:
+            note(message)
         _note_leftovers(workspace)
-        if not artifacts and not unreadable:
+        if not summaries:
             note(
                 f"no artifacts in {workspace.root}; create some with `embedrec prepare SOURCE PATH` or `embedrec demo`"
             )
-        rows = [(a.kind, a.name, a.created[:19], _content_and_state(workspace, a)) for a in artifacts]
-        rows += [(kind, folder.name, "", "unreadable") for kind, folder, _ in unreadable]
-        emit((dict(zip(("kind", "name", "created", "holds"), row, strict=True)) for row in rows), as_json)
+        emit(({"kind": s.kind, "name": s.name, "created": s.created, "holds": s.content} for s in summaries), as_json)
 
 
 def _note_leftovers(workspace: Workspace) -> None:
@@ -75,26 +67,18 @@ def _note_leftovers(workspace: Workspace) -> None:
         )
 
 
-def _describe(artifact: Artifact, as_json: bool) -> None:
-    """Statistics of sessions, and a histogram of their lengths."""
-    from dataclasses import asdict
+def _print_statistics(artifact: Artifact, as_json: bool) -> None:
+    """Print statistics of sessions, and a histogram of their lengths."""
+    from embedrec.workflows.info import describe_sessions
 
-    import numpy as np
-
-    from embedrec.data.sessions import Sessions
-    from embedrec.data.statistics import describe
-    from embedrec.splitting.holdout import HeldOut, describe_held_out
-
-    statistics = asdict(describe(Sessions.load(artifact)))
-    held_out = HeldOut.load(artifact)
-    statistics["held_out"] = None if held_out is None else asdict(describe_held_out(held_out))
+    statistics = describe_sessions(artifact)
     if as_json:
         emit([{"name": artifact.name, **statistics}], as_json)
         return
     buckets = statistics.pop("histogram")
     for end in ("first", "last"):
         if statistics[end] is not None:
-            statistics[end] = f"{np.datetime64(statistics[end], 'ms').astype('datetime64[s]')}Z"
+            statistics[end] = _utc(statistics[end])
     emit(({"fact": f, "value": v} for f, v in _cells(statistics) if v is not None), as_json)
     most = max(bucket["sessions"] for bucket in buckets)
     lengths = [(b["least"], b["most"], b["sessions"]) for b in buckets]
@@ -105,6 +89,13 @@ def _describe(artifact: Artifact, as_json: bool) -> None:
         ),
         as_json,
     )
+
+
+def _utc(milliseconds: int) -> str:
+    """A time in milliseconds since 1970 as ISO 8601, to the second; `datetime` ends at the year 9999."""
+    import numpy as np
+
+    return f"{np.datetime64(milliseconds, 'ms').astype('datetime64[s]')}Z"
 
 
 def _cells(statistics: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -122,18 +113,6 @@ def _bar(share: float) -> str:
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
-def _facts(workspace: Workspace, artifacts: list[Artifact], as_json: bool) -> Iterator[dict[str, Any]]:
-    for a in artifacts:
-        whole: dict[str, Any] = {"kind": a.kind, "name": a.name, "created": a.created, "fingerprint": a.fingerprint}
-        if (why := stale(workspace, a)) is not None:
-            whole["stale"] = why
-        if as_json:
-            yield {**whole, **a.about, "versions": a.versions}
-        else:
-            facts = _flat({**whole, **a.about, "versions": a.versions})
-            yield from ({"fact": key, "value": value} for key, value in facts)
-
-
 def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, inner in value.items():
         if isinstance(inner, dict):
@@ -146,28 +125,6 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
                 prefix + key,
                 ", ".join(map(str, inner if isinstance(inner, list) else [] if inner is None else [inner])),
             )
-
-
-def _content_and_state(workspace: Workspace, a: Artifact) -> str:
-    why = stale(workspace, a)
-    return _content(a) + ("" if why is None else f"; stale: {why}")
-
-
-def _content(a: Artifact) -> str:
-    """The content according to the manifest; an artifact saved through the API may have few fields."""
-    about = a.about
-    counts = [f"{about[key]:,} {key}" for key in ("sessions", "items", "events") if isinstance(about.get(key), int)]
-    if a.kind == "sessions":
-        return ", ".join(counts)
-    if a.kind == "model":
-        last = about["epochs"][-1] if about.get("epochs") else {}
-        loss = f"loss {last['loss']:.4f}" if "loss" in last else ""
-        seconds = f"{about['seconds']:.1f} s" if "seconds" in about else ""
-        return ", ".join(filter(None, [about.get("recipe"), *counts, loss, seconds]))
-    facts = about.get("facts", {})
-    recall = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))
-    speed = f"{facts['query_ms_p50']:.2f} ms" if "query_ms_p50" in facts else ""
-    return ", ".join(filter(None, [about.get("spec"), *counts, about.get("metric"), recall, speed]))
 
 
 @click.command(short_help="Verify checksums of all artifacts.")
@@ -186,33 +143,12 @@ def verify(name: str | None, recall: bool, threads: int, as_json: bool, workspac
     sources have changed since, are reported. Columns: kind, name, verdict.
     """
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.workflows.verify import verify_artifact, verify_recall
+    from embedrec.workflows.verify import verify_workspace
 
-    folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
-    if name is not None and not folders:
-        raise ArtifactError(f"no artifact {name!r} in {workspace.root}; `embedrec info` lists them")
-    _note_leftovers(workspace)
     if recall:
         use_threads(threads)
-    verdicts: list[tuple[Any, str | None]] = []
-    recalls: dict[Any, tuple[str, bool]] = {}
+    _note_leftovers(workspace)
     with Progress("verify") as report:
-        for number, folder in enumerate(folders, 1):
-            verdicts.append((folder, verify_artifact(folder)))
-            if recall and verdicts[-1][1] is None and folder.parent.name == FOLDERS["index"]:
-                recalls[folder] = verify_recall(read(folder, "index"))
-            report("progress", done=number, total=len(folders), unit="artifacts")
-    rows = [(f, v or _current(workspace, f, recalls.get(f, ("ok", True))[0])) for f, v in verdicts]
-    emit(({"kind": f.parent.name, "name": f.name, "verdict": v} for f, v in rows), as_json)
-    damaged = sum(v is not None for _, v in verdicts)
-    if damaged:
-        raise ArtifactError(f"{damaged} of {len(verdicts)} artifacts are damaged; create them again")
-    missed = sum(not met for _, met in recalls.values())
-    if missed:
-        raise ArtifactError(f"{missed} of {len(recalls)} indexes have lower recall than their target; build them again")
-
-
-def _current(workspace: Workspace, folder: Path, verdict: str) -> str:
-    """The verdict on an intact artifact, with the reason if it is stale."""
-    why = stale(workspace, read(folder))
-    return verdict if why is None else f"{verdict}, but stale: {why}"
+        result = verify_workspace(workspace, name, recall=recall, report=report)
+    emit((asdict(verdict) for verdict in result.verdicts), as_json)
+    result.check()

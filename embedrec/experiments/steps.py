@@ -333,18 +333,19 @@ class Export(TableStep):
 
     def run(self, context: StepContext, report: Report) -> None:
         from embedrec.vectors.file_formats import save_vectors
-        from embedrec.workflows.export import exportable_items
+        from embedrec.workflows.export import ExportSource, open_export_source
 
         path, layout = self.path(context), self.lists.layout
-        items = exportable_items(context.workspace, self.model, self.index, self.search, popularity=self.popularity)
+        source = ExportSource("items", self.model, self.index, self.search, self.popularity)
+        items = open_export_source(context.workspace, source)
         if not layout.holds_lists:
             save_vectors(items.vectors(), path, layout.vector_format, whitespace=self.whitespace, report=report)
             return
         export_lists(
             path,
-            items.answers,
+            items.lists,
             self.lists,
-            items.material,
+            items.inputs,
             items.about,
             resume=context.resumed,
             threads=context.threads,

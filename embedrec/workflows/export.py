@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
@@ -27,54 +27,85 @@ from embedrec.storage.workspace import Workspace
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.workflows.lineage import filter_items, item_features, provenance, training_sessions
-from embedrec.workflows.neighbours import open_session_neighbours
-from embedrec.workflows.recommend import Recommender
-from embedrec.workflows.similar import find_item_source, open_item_neighbours
+from embedrec.workflows.neighbours import open_session_neighbours, session_sources
+from embedrec.workflows.recommend import open_recommender
+from embedrec.workflows.similar import find_item_source, item_sources, open_item_neighbours
 
-_TOLD = ("recipe", "spec", "metric", "settings", "facts")  # of a manifest
+_DESCRIBED = ("recipe", "spec", "metric", "settings", "facts")  # of a manifest
+
+
+@dataclass(frozen=True)
+class ExportSource:
+    """Which lists an export writes.
+
+    of            neighbours of items, neighbours of training sessions, or next items for histories
+    model, index  names; with neither, the latest
+    search        settings of an index; they override those it was built with
+    popularity    exponent of the item norms of a model with vectors; not of sessions
+    device        where vectors are compared, see `open_item_neighbours`; for items
+    attributes    table of item features; None for those of the training sessions
+    allowed       items that may be in the lists; None for all; not of sessions
+    histories     the table of histories, for recommendations
+    exclude_seen  whether items of a history are excluded from its recommendations
+    """
+
+    of: Literal["items", "sessions", "recommendations"] = "items"
+    model: str | None = None
+    index: str | None = None
+    search: SearchSettings = AS_BUILT
+    popularity: float | None = None
+    device: str = "cpu"
+    attributes: Path | None = None
+    allowed: ItemFilter | None = None
+    histories: Path | None = None
+    exclude_seen: bool = True
+
+    def candidates(self, workspace: Workspace) -> list[Artifact]:
+        """The artifacts from which the source is chosen; none if it has a name."""
+        if self.model is not None or self.index is not None:
+            return []
+        if self.of == "recommendations":
+            return workspace.artifacts("model")
+        return item_sources(workspace) if self.of == "items" else session_sources(workspace)
 
 
 @dataclass(frozen=True, eq=False)
 class Exportable:
-    """What an export takes.
+    """What an export writes.
 
-    used      the artifacts, for notes
-    answers   the lists
-    material  what policies look at
-    about     what tells these lists from others, as JSON values
-    vectors   vectors of the seeds; raises SettingsError where there are none
-    messages  remarks on the filter
+    used      the artifacts that were opened
+    lists     the list of every seed
+    inputs    what policies use
+    about     what identifies the lists, as JSON values
+    vectors   computes the vectors of the seeds; raises SettingsError if the model has none
+    messages  remarks on the filter and on unknown items
     """
 
     used: tuple[Artifact, ...]
-    answers: ResultLists
-    material: PolicyInputs
+    lists: ResultLists
+    inputs: PolicyInputs
     about: dict[str, Any]
     vectors: Callable[[], Embeddings]
     messages: Sequence[str] = ()
 
 
-def exportable_items(
-    workspace: Workspace,
-    model: str | None,
-    index: str | None,
-    settings: SearchSettings = AS_BUILT,
-    *,
-    popularity: float | None = None,
-    attributes: Path | None = None,
-    allowed: ItemFilter | None = None,
-    device: str = "cpu",
-) -> Exportable:
-    """Every item's nearest others; arguments as of `find_item_source` and `open_item_neighbours`.
+def open_export_source(workspace: Workspace, source: ExportSource) -> Exportable:
+    """Open the artifacts of an export.
 
-    attributes  table of what is known of items, for caps; None takes the features of the training sessions
-    allowed     which items may stand in lists
+    Raises SettingsError without histories to recommend for, DataError for tables that cannot be read, and the errors of
+    `open_item_neighbours`, `open_session_neighbours` and `open_recommender`.
     """
-    source = find_item_source(workspace, model, index)
-    opened = open_item_neighbours(source, settings, popularity=popularity, device=device)
-    features = item_features(workspace, lambda: opened.model(workspace), opened.vocab, attributes, opened.index)
-    mask, messages = filter_items(allowed, opened.vocab, features)
-    answers = item_lists(opened.among(mask))
+    opener = {"items": _items, "sessions": _sessions, "recommendations": _recommendations}[source.of]
+    return opener(workspace, source)
+
+
+def _items(workspace: Workspace, given: ExportSource) -> Exportable:
+    """Every item's nearest other items."""
+    source = find_item_source(workspace, given.model, given.index)
+    opened = open_item_neighbours(source, given.search, popularity=given.popularity, device=given.device)
+    features = item_features(workspace, lambda: opened.model(workspace), opened.vocab, given.attributes, opened.index)
+    mask, messages = filter_items(given.allowed, opened.vocab, features)
+    lists = item_lists(opened.among(mask))
 
     def trained() -> Sessions:
         return Sessions.load(training_sessions(workspace, opened.model(workspace)))
@@ -84,16 +115,14 @@ def exportable_items(
             raise _no_vectors(source)
         return opened.vectors
 
-    material = PolicyInputs(answers.vocab, trained, features, opened.vectors, allowed=mask)
-    about = _about("items", (source,), settings, attributes) | {"popularity": popularity, **_filter(allowed)}
-    return Exportable((source,), answers, material, about, vectors, messages)
+    inputs = PolicyInputs(lists.vocab, trained, features, opened.vectors, allowed=mask)
+    about = _about(given, (source,)) | {"popularity": given.popularity, **_filter(given.allowed)}
+    return Exportable((source,), lists, inputs, about, vectors, messages)
 
 
-def exportable_sessions(
-    workspace: Workspace, model: str | None, index: str | None, settings: SearchSettings = AS_BUILT
-) -> Exportable:
-    """The neighbours of every training session among the others; arguments as of `open_session_neighbours`."""
-    past = open_session_neighbours(workspace, model, index, settings)
+def _sessions(workspace: Workspace, given: ExportSource) -> Exportable:
+    """Every training session's nearest other sessions."""
+    past = open_session_neighbours(workspace, given.model, given.index, given.search)
     sessions, vocab = past.sessions, Vocab(past.sessions.ids)
 
     def best(rows: np.ndarray, k: int) -> TopK:
@@ -110,39 +139,25 @@ def exportable_sessions(
     def nothing() -> NoReturn:
         raise SettingsError("sessions have no features; leave --cap out")
 
-    answers = ResultLists(vocab, vocab, best, max(len(vocab) - 1, 0), ("session", "similar"))
-    about = _about("sessions", past.used, settings)
-    return Exportable(past.used, answers, PolicyInputs(vocab, lambda: sessions, nothing), about, vectors)
+    lists = ResultLists(vocab, vocab, best, max(len(vocab) - 1, 0), ("session", "similar"))
+    inputs = PolicyInputs(vocab, lambda: sessions, nothing)
+    return Exportable(past.used, lists, inputs, _about(given, past.used), vectors)
 
 
-def exportable_recommendations(
-    workspace: Workspace,
-    opened: Recommender,
-    histories: Path,
-    settings: SearchSettings = AS_BUILT,
-    *,
-    popularity: float | None = None,
-    exclude_seen: bool = True,
-    attributes: Path | None = None,
-    allowed: ItemFilter | None = None,
-) -> Exportable:
-    """What a model recommends for each history of a file.
-
-    opened        the model, from `open_recommender` with these settings and popularity
-    histories     a table of a session (or user), an item, and a time or position where known, see `Table`
-    exclude_seen  whether items of the history are left out
-    allowed       which items may be recommended
-
-    Raises DataError for files that cannot be read.
-    """
+def _recommendations(workspace: Workspace, given: ExportSource) -> Exportable:
+    """What a model recommends for each history of a table, see `Table`."""
+    path, exclude_seen = given.histories, given.exclude_seen
+    if path is None:
+        raise SettingsError("recommendations need a table of histories; name it with --histories")
+    opened = open_recommender(workspace, given.model, given.index, given.search, popularity=given.popularity)
     source, used_model = opened.source, opened.model
-    given = sessionize(Table().read([histories], ReadSettings()))
+    histories = sessionize(Table().read([path], ReadSettings()))
     vocab = used_model.vocab
-    known = _known(given, vocab)
+    known = _known(histories, vocab)
     if not len(known.items):
-        raise DataError(f"{histories} names no item that model {source.name} knows; check its column of items")
-    features = item_features(workspace, lambda: source, vocab, attributes, opened.index)
-    mask, messages = filter_items(allowed, vocab, features)
+        raise DataError(f"{path} contains no item that model {source.name} knows; check its column of items")
+    features = item_features(workspace, lambda: source, vocab, given.attributes, opened.index)
+    mask, messages = filter_items(given.allowed, vocab, features)
 
     def best(rows: np.ndarray, k: int) -> TopK:
         return recommend_filtered(used_model, known.take(rows), k, exclude_seen=exclude_seen, allowed=mask)
@@ -155,30 +170,29 @@ def exportable_recommendations(
             raise _no_vectors(source)
         return used_model.encode(known)
 
-    answers = ResultLists(Vocab(given.ids), vocab, best, len(vocab), ("history", "item"))
+    lists = ResultLists(Vocab(histories.ids), vocab, best, len(vocab), ("history", "item"))
     items = used_model.embeddings if isinstance(used_model, VectorModel) else None
-    none = Sessions(np.zeros(len(given) + 1, np.int64), np.zeros(0, np.int32), vocab, given.ids)
-    material = PolicyInputs(vocab, trained, features, items, known if exclude_seen else none, mask)
-    about = _about("recommendations", opened.used, settings, attributes)
-    about |= {
-        "popularity": popularity,
+    none = Sessions(np.zeros(len(histories) + 1, np.int64), np.zeros(0, np.int32), vocab, histories.ids)
+    inputs = PolicyInputs(vocab, trained, features, items, known if exclude_seen else none, mask)
+    about = _about(given, opened.used) | {
+        "popularity": given.popularity,
         "seen": not exclude_seen,
-        "histories": _table(histories),
-        **_filter(allowed),
+        "histories": _table(path),
+        **_filter(given.allowed),
     }
-    if len(known.items) < len(given.items):
-        unknown, empty = len(given.items) - len(known.items), int((known.lengths == 0).sum())
+    if len(known.items) < len(histories.items):
+        unknown, empty = len(histories.items) - len(known.items), int((known.lengths == 0).sum())
         messages.append(
-            f"{unknown:,} of {len(given.items):,} events of the histories are of items that the model does not know; "
-            f"{empty:,} of {len(given):,} histories hold no other"
+            f"{unknown:,} of {len(histories.items):,} events of the histories have items unknown to the model; "
+            f"{empty:,} of {len(histories):,} histories contain no known item"
         )
-    return Exportable(opened.used, answers, material, about, vectors, messages)
+    return Exportable(opened.used, lists, inputs, about, vectors, messages)
 
 
-def _known(given: Sessions, vocab: Vocab) -> Sessions:
-    """Histories in a model's vocabulary, without what that does not hold."""
-    rows = vocab.rows_of(given.vocab.ids)
-    return given.renumbered(rows[given.items], vocab)
+def _known(histories: Sessions, vocab: Vocab) -> Sessions:
+    """Histories in a model's vocabulary, without unknown items."""
+    rows = vocab.rows_of(histories.vocab.ids)
+    return histories.renumbered(rows[histories.items], vocab)
 
 
 def _no_vectors(source: Artifact) -> SettingsError:
@@ -186,24 +200,27 @@ def _no_vectors(source: Artifact) -> SettingsError:
 
 
 def _filter(allowed: ItemFilter | None) -> dict[str, Any]:
-    """What tells a filter from others; nothing where there is none, so that what was kept without one stays good."""
+    """What identifies a filter; empty without one, so that exports interrupted by older versions can be resumed."""
     return {"allowed": allowed.about()} if allowed else {}
 
 
-def _about(
-    of: str, used: tuple[Artifact, ...], settings: SearchSettings, attributes: Path | None = None
-) -> dict[str, Any]:
-    """What tells lists from others: artifacts with their measured recall, settings of the search, and a table."""
+def _about(given: ExportSource, used: tuple[Artifact, ...]) -> dict[str, Any]:
+    """What identifies the lists: artifacts with their measured recall, settings of the search, and a table."""
     sources = []
     for artifact in used:
         described = {"kind": artifact.kind, **provenance(artifact)}
-        described |= {key: artifact.about[key] for key in _TOLD if key in artifact.about}
+        described |= {key: artifact.about[key] for key in _DESCRIBED if key in artifact.about}
         sources.append(described)
-    return {"of": of, "sources": sources, "search": settings.numbers(), "attributes": _table(attributes)}
+    return {
+        "of": given.of,
+        "sources": sources,
+        "search": given.search.numbers(),
+        "attributes": _table(given.attributes),
+    }
 
 
 def _table(path: Path | None) -> dict[str, str] | None:
-    """What tells a table from others. Raises DataError when there is none."""
+    """What identifies a table. Raises DataError if the file does not exist."""
     if path is not None and not path.is_file():
         raise DataError(f"no file {path}; check the path")
     return None if path is None else {"file": path.name, "sha256": sha256(path)}

@@ -3,15 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from embedrec.data.sessions import Sessions
 from embedrec.errors import ArtifactError
 from embedrec.models.serialization import load_model
+from embedrec.progress import Report, quiet
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
+from embedrec.storage.lineage import stale
+from embedrec.storage.workspace import FOLDERS, Workspace
+from embedrec.workflows.info import no_artifact
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on an artifact: "ok", with the recall of an index and why it is stale, or what is wrong with it.
+
+    kind  the folder of its kind, such as "models"
+    """
+
+    kind: str
+    name: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The verdicts on artifacts.
+
+    damaged   number of artifacts that are damaged
+    measured  number of indexes whose recall was measured
+    missed    number of these whose recall is too low
+    """
+
+    verdicts: list[Verdict]
+    damaged: int
+    measured: int
+    missed: int
+
+    def check(self) -> None:
+        """Raises ArtifactError if an artifact is damaged, or an index has too low a recall."""
+        if self.damaged:
+            raise ArtifactError(f"{self.damaged} of {len(self.verdicts)} artifacts are damaged; create them again")
+        if self.missed:
+            raise ArtifactError(
+                f"{self.missed} of {self.measured} indexes have lower recall than their target; build them again"
+            )
+
+
+def verify_workspace(
+    workspace: Workspace, name: str | None = None, *, recall: bool = False, report: Report = quiet
+) -> Verification:
+    """Verify all artifacts of a workspace, or those of a name.
+
+    recall  also measure the recall of indexes again
+
+    Raises ArtifactError if no artifact has the name.
+    """
+    folders = [f for kind in FOLDERS for f in workspace.folders(kind) if name in (None, f.name)]
+    if name is not None and not folders:
+        raise no_artifact(workspace, name)
+    verdicts, damaged, recalls = [], 0, []
+    for number, folder in enumerate(folders, 1):
+        verdict = verify_artifact(folder)
+        if verdict is not None:
+            damaged += 1
+        else:
+            verdict = "ok"
+            if recall and folder.parent.name == FOLDERS["index"]:
+                verdict, met = verify_recall(artifacts.read(folder, "index"))
+                recalls.append(met)
+            why = stale(workspace, artifacts.read(folder))
+            verdict += "" if why is None else f", but stale: {why}"
+        verdicts.append(Verdict(folder.parent.name, folder.name, verdict))
+        report("progress", done=number, total=len(folders), unit="artifacts")
+    return Verification(verdicts, damaged, len(recalls), recalls.count(False))
 
 
 def verify_artifact(folder: Path) -> str | None:

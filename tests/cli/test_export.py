@@ -113,7 +113,7 @@ def test_recommendations(run: Run, counted: Path) -> None:
         ["a", "b"],
     ]
     assert ran.err.splitlines()[1:3] == [
-        "1 of 4 events of the histories are of items that the model does not know; 1 of 3 histories hold no other",
+        "1 of 4 events of the histories have items unknown to the model; 1 of 3 histories contain no known item",
         "policies: back-off",
     ]
     seen = [json.loads(line) for line in walked(run, *words, "--seen").out.splitlines()]
@@ -135,9 +135,9 @@ def test_histories_are_read_in_the_kind_of_the_models_ids(
         told.append(run("export", "-", "--of", "recommendations", "--histories", "carts.csv", "--format", "jsonl"))
     assert [json.loads(line)["item"][0]["id"] for line in told[0].out.splitlines()] == [2, 1]
     assert told[1].out.splitlines()[:2] == told[0].out.splitlines()
-    assert "1 of 3 events of the histories are of items that the model does not know; 1 of 3" in told[1].err
+    assert "1 of 3 events of the histories have items unknown to the model; 1 of 3" in told[1].err
     assert (told[2].code, told[2].out) == (1, "")
-    assert "carts.csv names no item that model ar knows; check its column of items" in told[2].err
+    assert "carts.csv contains no item that model ar knows; check its column of items" in told[2].err
 
 
 def test_folders_are_told_before_the_search(run: Run, compass: Path) -> None:

@@ -1,0 +1,100 @@
+"""Describe the artifacts of a workspace: a list of all, the manifest of one, and statistics of sessions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from embedrec.errors import ArtifactError
+from embedrec.storage.artifacts import Artifact
+from embedrec.storage.lineage import stale
+from embedrec.storage.workspace import FOLDERS, Workspace
+
+
+@dataclass(frozen=True)
+class ArtifactSummary:
+    """One line on an artifact.
+
+    created  UTC, to the second; "" if it cannot be read
+    content  of its manifest, and why it is stale; "unreadable" if it cannot be read
+    """
+
+    kind: str
+    name: str
+    created: str
+    content: str
+
+
+def list_artifacts(workspace: Workspace) -> tuple[list[ArtifactSummary], list[str]]:
+    """Summaries of all artifacts of a workspace by kind and age, unreadable ones last; and why those are unreadable."""
+    readable = [
+        ArtifactSummary(a.kind, a.name, a.created[:19], _content_and_state(workspace, a))
+        for kind in FOLDERS
+        for a in workspace.artifacts(kind)
+    ]
+    errors = [(kind, folder, why) for kind in FOLDERS for folder, why in workspace.unreadable(kind).items()]
+    unreadable = [ArtifactSummary(kind, folder.name, "", "unreadable") for kind, folder, _ in errors]
+    messages = [f"cannot read {folder.parent.name}/{folder.name}: {why}" for _, folder, why in errors]
+    return readable + unreadable, messages
+
+
+def artifacts_named(workspace: Workspace, name: str) -> list[Artifact]:
+    """The artifacts of a name, at most one of each kind.
+
+    Raises ArtifactError if there is none, or one is unreadable.
+    """
+    for kind in FOLDERS:
+        for folder, why in workspace.unreadable(kind).items():
+            if folder.name == name:
+                raise why
+    named = [a for kind in FOLDERS for a in workspace.artifacts(kind) if a.name == name]
+    if not named:
+        raise no_artifact(workspace, name)
+    return named
+
+
+def no_artifact(workspace: Workspace, name: str) -> ArtifactError:
+    """The error for a name that no artifact has."""
+    return ArtifactError(f"no artifact {name!r} in {workspace.root}; `embedrec info` lists them")
+
+
+def describe_artifact(workspace: Workspace, artifact: Artifact) -> dict[str, Any]:
+    """The whole manifest of an artifact, and why it is stale, as JSON values."""
+    identity = {name: getattr(artifact, name) for name in ("kind", "name", "created", "fingerprint")}
+    why = stale(workspace, artifact)
+    return identity | ({} if why is None else {"stale": why}) | artifact.about | {"versions": artifact.versions}
+
+
+def describe_sessions(artifact: Artifact) -> dict[str, Any]:
+    """Statistics of sessions, see `data.statistics.Description`, and of their held-out part as "held_out", or None."""
+    from embedrec.data.sessions import Sessions
+    from embedrec.data.statistics import describe
+    from embedrec.splitting.holdout import HeldOut, describe_held_out
+
+    held_out = HeldOut.load(artifact)
+    return {
+        **asdict(describe(Sessions.load(artifact))),
+        "held_out": None if held_out is None else asdict(describe_held_out(held_out)),
+    }
+
+
+def _content_and_state(workspace: Workspace, a: Artifact) -> str:
+    why = stale(workspace, a)
+    return _content(a) + ("" if why is None else f"; stale: {why}")
+
+
+def _content(a: Artifact) -> str:
+    """The content according to the manifest; an artifact saved through the API may have few fields."""
+    about = a.about
+    counts = [f"{about[key]:,} {key}" for key in ("sessions", "items", "events") if isinstance(about.get(key), int)]
+    if a.kind == "sessions":
+        return ", ".join(counts)
+    if a.kind == "model":
+        last = about["epochs"][-1] if about.get("epochs") else {}
+        loss = f"loss {last['loss']:.4f}" if "loss" in last else ""
+        seconds = f"{about['seconds']:.1f} s" if "seconds" in about else ""
+        return ", ".join(filter(None, [about.get("recipe"), *counts, loss, seconds]))
+    facts = about.get("facts", {})
+    recall = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))
+    speed = f"{facts['query_ms_p50']:.2f} ms" if "query_ms_p50" in facts else ""
+    return ", ".join(filter(None, [about.get("spec"), *counts, about.get("metric"), recall, speed]))
