@@ -94,7 +94,7 @@ def _content(a: Artifact) -> str:
         loss = f"loss {last['loss']:.4f}" if "loss" in last else ""
         seconds = f"{about['seconds']:.1f} s" if "seconds" in about else ""
         return ", ".join(filter(None, [about.get("recipe"), *counts, loss, seconds]))
-    facts = about.get("facts", {})
-    recall = ", ".join(f"{k} {v:.4f}" for k, v in facts.items() if k.startswith("recall@"))
-    speed = f"{facts['query_ms_p50']:.2f} ms" if "query_ms_p50" in facts else ""
+    measurements = about.get("facts", {})
+    recall = ", ".join(f"{k} {v:.4f}" for k, v in measurements.items() if k.startswith("recall@"))
+    speed = f"{measurements['query_ms_p50']:.2f} ms" if "query_ms_p50" in measurements else ""
     return ", ".join(filter(None, [about.get("spec"), *counts, about.get("metric"), recall, speed]))
