@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.cli.conftest import Run, fails
 
-def test_the_demo_on_a_terminal_keeps_bar_and_lines_apart(tmp_path: Path) -> None:
+
+def test_toy_demo_on_a_terminal(tmp_path: Path) -> None:
+    """The progress bar is in no line of the result, and the workspace holds what the lines name."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "embedrec", "demo", "--toy", "--into", str(tmp_path / "demo")]
     shown = b""
@@ -23,6 +26,27 @@ def test_the_demo_on_a_terminal_keeps_bar_and_lines_apart(tmp_path: Path) -> Non
     os.close(ours)
     assert process.returncode == 0
     lines = shown.decode().replace("\r", "\n").split("\n")
-    told = [line for line in lines if "exported " in line or "trained " in line or "similar to" in line]
-    assert len(told) == 5
-    assert not [line for line in told if "━" in line]
+    results = [line for line in lines if "exported " in line or "trained " in line or "similar to" in line]
+    assert len(results) == 5
+    assert not [line for line in results if "━" in line]
+    exported = (tmp_path / "demo" / "similar.txt").read_text().splitlines()
+    assert f"exported  {len(exported):,} lines of neighbours to {tmp_path}/demo/similar.txt" in "".join(results)
+    assert all(len(line.split(" ")) == 21 for line in exported)
+    for folder in ("sessions/all", "sessions/train", "models/word2vec", "indexes/word2vec-ivf"):
+        assert (tmp_path / "demo" / folder / "manifest.json").is_file()
+
+
+def test_toy_and_data_exclude_each_other(run: Run, tmp_path: Path) -> None:
+    message = fails(run, "demo", "--toy", "--data", tmp_path, "--into", tmp_path / "demo", code=2)
+    assert message == "Error: --toy and --data are mutually exclusive; give one of them"
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_folder_without_movielens(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    ran = run("demo", "--data", tmp_path / "films", "--into", tmp_path / "demo")
+    assert ran.code == 1 and ran.out.startswith("MovieLens 100K: 943 people")
+    first, last = ran.err.splitlines()
+    assert first == f"MovieLens from {tmp_path}/films"
+    assert last.startswith("embedrec: ") and str(tmp_path / "films") in last
+    assert not (tmp_path / "demo" / "sessions").exists()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, fails, walked
 from tests.html_report.reading import read_page
 
 
-def test_a_report_of_what_is_there(run: Run, experiment: Path) -> None:
+def test_a_report_on_an_experiment(run: Run, experiment: Path) -> None:
     walked(run, "run", "study.toml", "--data", "data")
     ran = walked(run, "report", "page.html", "--item", "a", "--title", "My <plays>")
     assert ran.out == "" and ran.err.splitlines()[-1] == "wrote page.html"
@@ -18,12 +18,25 @@ def test_a_report_of_what_is_there(run: Run, experiment: Path) -> None:
     assert any("95%" in text for text in read.texts)
     plain = walked(run, "report", "--no-compare", "--model", "popular", "--sessions", "plays")
     assert plain.err == "using sessions plays (sessions/plays)\nwrote report.html\n"
-    wrong = run("report", "--model", "populr")
-    assert (wrong.code, wrong.err.splitlines()[-1]) == (
-        1, "embedrec: no model artifact is called 'populr' in models; did you mean 'popular'?"
-    )  # fmt: skip
+    message = fails(run, "report", "--model", "populr")
+    assert message == "no model artifact is called 'populr' in models; did you mean 'popular'?"
 
 
-def test_report_is_about_one_line(run: Run, two_logs: Path) -> None:
+def test_models_of_other_sessions_are_left_out(run: Run, two_logs: Path) -> None:
     ran = walked(run, "report", "--no-compare", "--no-curves", "--map", "pca")
     assert "model svd of sessions big is left out; --model svd includes it" in ran.err
+
+
+def test_a_report_without_models(run: Run, clicks: Path) -> None:
+    ran = walked(run, "report", "page.html")
+    assert (ran.out, ran.err) == ("", "using sessions clicks (sessions/clicks)\nwrote page.html\n")
+    read = read_page((clicks / "page.html").read_text())
+    assert read.texts.count("clicks") >= 2 and read.data == {"map": None, "near": None}
+
+
+def test_errors(run: Run, counted: Path) -> None:
+    message = fails(run, "report", "--item", "q", "--no-compare")
+    assert message == "no item 'q' among the 5 of the vocabulary; give an id or a name"
+    assert not Path("report.html").exists()
+    assert "'tsne' is not one of 'auto', 'pca', 'umap'" in fails(run, "report", "--map", "tsne", code=2)
+    assert "embedrec prepare" in fails(run, "report", "--workspace", "empty")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from embedrec.cli.shared.commands import COMMAND, IdCommand, SuggestingGroup
 from tests.cli.conftest import Run, walked
 
 
@@ -36,3 +39,63 @@ def test_ids_that_begin_with_a_minus(run: Run, numbers: Path) -> None:
     for command in ("similar", "recommend", "neighbours", "items"):
         ran = run(command, "-abc")
         assert ran.code == 2 and f"an id that begins with '-' stands behind --, as in {command} -- -a" in ran.err
+
+
+@click.group(cls=SuggestingGroup)
+def group() -> None: ...
+
+
+@group.command()
+def similar() -> None:
+    click.echo("similar")
+
+
+@group.command()
+def train() -> None:
+    click.echo(click.get_current_context().meta[COMMAND].name)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("simlar", "no command is called 'simlar'; did you mean 'similar'?"),
+        ("xyz", "no command is called 'xyz'; there are similar, train"),
+    ],
+)
+def test_an_unknown_command_names_the_nearest(word: str, message: str) -> None:
+    result = CliRunner().invoke(group, [word])
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, f"Error: {message}")
+
+
+def test_the_context_holds_the_running_command() -> None:
+    assert CliRunner().invoke(group, ["train"]).output == "train\n"
+
+
+@click.command(cls=IdCommand)
+@click.argument("items", nargs=-1)
+@click.option("-n", "count", type=int, default=10)
+@click.option("--flag", is_flag=True)
+def echo_ids(items: tuple[str, ...], count: int, flag: bool) -> None:
+    click.echo(f"{items} {count} {flag}")
+
+
+@pytest.mark.parametrize(
+    ("words", "output"),
+    [
+        (["-7"], "('-7',) 10 False"),
+        (["-7", "-n", "-3", "x"], "('-7', 'x') -3 False"),
+        (["--flag", "-7"], "('-7',) 10 True"),
+        (["--", "-n", "-7"], "('-n', '-7') 10 False"),
+        (["-7.5e3"], "('-7.5e3',) 10 False"),
+    ],
+)
+def test_words_that_begin_with_a_minus_and_a_digit_are_ids(words: list[str], output: str) -> None:
+    assert CliRunner().invoke(echo_ids, words).output == f"{output}\n"
+
+
+def test_other_ids_with_a_minus_need_a_double_minus() -> None:
+    result = CliRunner().invoke(echo_ids, ["-abc"])
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
+        2,
+        "Error: No such option '-a'; an id that begins with '-' stands behind --, as in echo-ids -- -a",
+    )
