@@ -121,7 +121,7 @@ def test_similar_loads_few_modules(tmp_path: Path) -> None:
     code = "from embedrec.cli.main import cli\ncli.main(['similar', 'i3'], standalone_mode=False)"
     loaded = modules_loaded_by(code, tmp_path)
     ours = {name for name in loaded if name.split(".")[0] == "embedrec"}
-    assert len(ours) <= 55, sorted(ours)
+    assert len(ours) <= 45, sorted(ours)
     rooms = {"readers", "training", "splitting", "evaluation", "export", "publish"}
     assert not {name.split(".")[1] for name in ours if "." in name} & rooms
     assert not any(name.startswith("embedrec.models.") for name in ours)

@@ -6,13 +6,13 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.measure import RecallSample, batch_seconds, measure_search, recall_sample
+from embedrec.index.search_parameters import settings_of_type
 from embedrec.index.search_settings import KINDS, SearchSettings
 from embedrec.index.serialization import load_index, load_queries
 from embedrec.storage.artifacts import Artifact
-from embedrec.vectors.faiss_factory import innermost
+from embedrec.vectors.faiss_structure import innermost
 
 _FIRST, _LEAST, _MOST = 50, 200, 2000  # queries of the first estimate of speed; bounds of the queries measured
 _SECONDS = 10.0  # time limit per index for settings other than its own

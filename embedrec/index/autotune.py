@@ -21,16 +21,16 @@ from embedrec.config import settings_of
 from embedrec.errors import SettingsError, TargetNotMet
 from embedrec.index.build_settings import BuildSettings
 from embedrec.index.construct import construct_index
-from embedrec.index.faiss_parameters import check_settings, settings_of_type
+from embedrec.index.exact_results import score_keys
 from embedrec.index.index import SPARE, Index
 from embedrec.index.index_types import AUTO
 from embedrec.index.measure import Recall, RecallSample, batch_seconds, faiss_bytes, measure_search, recall_sample
-from embedrec.index.rescore import score_keys
+from embedrec.index.search_parameters import check_settings, settings_of_type
 from embedrec.index.search_settings import KINDS, SearchSettings
 from embedrec.index.target import SearchTarget
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
-from embedrec.vectors.faiss_factory import centroids_of, innermost
+from embedrec.vectors.faiss_structure import centroids_of, innermost
 
 _FEW = 8_000  # vectors up to which exact search is as fast as any other
 _VISITED = 1000  # vectors that an IVF query visits, up to which no graph is faster

@@ -11,11 +11,11 @@ from embedrec.errors import SettingsError
 from embedrec.index.autotune import tune_index, tune_search
 from embedrec.index.build_settings import BuildSettings
 from embedrec.index.construct import construct_index
-from embedrec.index.faiss_parameters import check_settings
 from embedrec.index.index import Index
 from embedrec.index.index_types import AUTO, factory_string
 from embedrec.index.measure import measure_index, recall_sample
 from embedrec.index.on_disk_ivf import fits_in_memory
+from embedrec.index.search_parameters import check_settings
 from embedrec.index.target import SearchTarget
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import MemoryBudget

@@ -19,7 +19,8 @@ from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
-from embedrec.vectors.faiss_factory import create_index, fill, innermost, train
+from embedrec.vectors.faiss_factory import create_index, fill, train
+from embedrec.vectors.faiss_structure import innermost
 
 
 def construct_index(

@@ -16,12 +16,11 @@ import numpy as np
 from embedrec.data.topk import TopK, check_others, some_rows
 from embedrec.data.vocab import Vocab, known_rows
 from embedrec.errors import SettingsError, reason
-from embedrec.index import flat_search as flat
 from embedrec.index.construct import largest_norm, stored
-from embedrec.index.faiss_parameters import faiss_parameters
+from embedrec.index.exact_results import replace_results, rescore, search_verified
 from embedrec.index.index import SPARE, Index
 from embedrec.index.index_types import AUTO, factory_string
-from embedrec.index.rescore import rescore
+from embedrec.index.search_parameters import faiss_parameters
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import Comparison, check_queries, unit
@@ -120,10 +119,10 @@ class GpuIndex(Index):
 
         def search(queries: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
             scores, results = self.gpu.search(queries, reach)
-            return self._rows(results), -scores if self.metric == "l2" else scores
+            return self._rows_of_labels(results), -scores if self.metric == "l2" else scores
 
-        return flat.search_verified(
-            self.embeddings, queries, k, None, self._prepare(queries), search, reach, apart=False
+        return search_verified(
+            self.embeddings, queries, k, None, self._prepare(queries), search, reach, difference_first=False
         )
 
 
@@ -209,7 +208,7 @@ class GpuExactSearch:
             return results
         last = results.scores[:, k - 1].astype(np.float64)
         open_ = np.flatnonzero(~compared.bound.sure(last, rest) & ~nowhere)
-        return flat.replace_results(results, self.embeddings, queries, open_, subset)
+        return replace_results(results, self.embeddings, queries, open_, subset)
 
     def neighbours(
         self, rows: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None

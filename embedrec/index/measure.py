@@ -14,8 +14,8 @@ import numpy as np
 
 from embedrec.data.topk import TopK
 from embedrec.index import hnsw_batch
+from embedrec.index.exact_results import score_keys
 from embedrec.index.index import Index
-from embedrec.index.rescore import score_keys
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.vectors.embeddings import Embeddings
 

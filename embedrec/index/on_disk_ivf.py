@@ -20,7 +20,8 @@ import numpy as np
 from embedrec.errors import SettingsError
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import MemoryBudget, reserve
-from embedrec.vectors.faiss_factory import ADD, apply_transforms, innermost, map_index
+from embedrec.vectors.faiss_factory import ADD
+from embedrec.vectors.faiss_structure import apply_transforms, innermost, map_index
 
 _PART = 4  # the memory has so many parts: one for an index, which takes two while it grows, or for what is trained on
 _BLOCK_PART = 16  # vectors that are made ready at a time take one of so many parts

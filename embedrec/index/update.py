@@ -19,8 +19,8 @@ from embedrec.errors import DataError, SettingsError, UnknownItemError, reason
 from embedrec.index.construct import construct_index, largest_norm, stored
 from embedrec.index.index import Index
 from embedrec.vectors.embeddings import Embeddings
-from embedrec.vectors.faiss_child_check import check_changes
-from embedrec.vectors.faiss_factory import innermost
+from embedrec.vectors.faiss_file_check import check_changeable
+from embedrec.vectors.faiss_structure import innermost
 
 _ADD = 1 << 16  # vectors added at a time
 _SHOWN = 3  # ids that a message names
@@ -103,7 +103,7 @@ def _apply(index: Index, embeddings: Embeddings, kept: np.ndarray, new: np.ndarr
         if largest_norm(embeddings.vectors[new]) > longest:  # all are to be scaled otherwise
             return compact(dataclasses.replace(index, embeddings=embeddings))
     content = faiss.serialize_index(index.faiss)
-    check_changes(content, len(index) if index.rows is None else len(index.rows))
+    check_changeable(content, len(index) if index.rows is None else len(index.rows))
     changed: Any = faiss.deserialize_index(content)
     rows = np.arange(len(index)) if index.rows is None else index.rows
     rows = np.where(rows < 0, -1, kept[rows])

@@ -55,7 +55,7 @@ class Embeddings:
             )
 
     @classmethod
-    def usable(cls, vectors: np.ndarray, vocab: Vocab, metric: Metric) -> Embeddings:
+    def checked(cls, vectors: np.ndarray, vocab: Vocab, metric: Metric) -> Embeddings:
         """Embeddings of vectors that were looked through before: float32, finite, as many as the ids."""
         made = object.__new__(cls)
         for name, value in (("vectors", vectors), ("vocab", vocab), ("metric", metric), ("about", {})):

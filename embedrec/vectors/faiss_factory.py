@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import faiss
@@ -16,6 +14,7 @@ from embedrec.progress import Report, quiet
 from embedrec.runtime.native_stderr import discard_native_stderr
 from embedrec.vectors import POINTS_PER_CELL
 from embedrec.vectors.embeddings import Metric
+from embedrec.vectors.faiss_structure import innermost, transforms
 
 _PER_CELL = 64  # more take longer and find no more
 _ENOUGH = 1 << 16  # vectors that any quantiser is trained well on
@@ -116,24 +115,12 @@ def train(
         raise _refused(spec, f"{n} vectors of {index.d} dimensions", e) from None
 
 
-def map_index(path: Path) -> Any:
-    """The index in a file that FAISS may read; all but fast scan is mapped, so that processes share its pages."""
-    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-
-
 def _gathered(vectors: Callable[[Any], np.ndarray], rows: np.ndarray, d: int) -> np.ndarray:
     """Vectors of rows (m,) as one array (m, d), which alone is held."""
     gathered = np.empty((len(rows), d), dtype=np.float32)
     for start in range(0, len(rows), ADD):
         gathered[start : start + ADD] = vectors(rows[start : start + ADD])
     return gathered
-
-
-def centroids_of(index: Any) -> np.ndarray | None:
-    """The centres of the cells of a trained index (c, d); None where there are none, or not as a list of vectors."""
-    quantizer = getattr(innermost(index), "quantizer", None)
-    flat = None if quantizer is None else faiss.downcast_index(quantizer)
-    return flat.reconstruct_n(0, flat.ntotal) if isinstance(flat, faiss.IndexFlat) else None
 
 
 def _train(index: Any, vectors: np.ndarray, centroids: np.ndarray | None) -> None:
@@ -172,22 +159,6 @@ def one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def innermost(index: Any) -> Any:
-    """The FAISS index that is searched, below transforms of vectors and refinements. Its owner must be kept."""
-    while isinstance(index, faiss.IndexPreTransform | faiss.IndexRefine):
-        index = faiss.downcast_index(index.index if isinstance(index, faiss.IndexPreTransform) else index.base_index)
-    return index
-
-
-def apply_transforms(index: Any, vectors: np.ndarray) -> np.ndarray:
-    """Vectors (m, d) as the index gets them that is searched, below transforms and refinements."""
-    while isinstance(index, faiss.IndexPreTransform | faiss.IndexRefine):
-        for transform in transforms(index):
-            vectors = transform.apply(vectors)
-        index = faiss.downcast_index(index.index if isinstance(index, faiss.IndexPreTransform) else index.base_index)
-    return vectors
-
-
 def _settle(index: Any, seed: int) -> list[tuple[Any, Any]]:
     """Seed every k-means below an index, and keep it from warning: what is too few is decided by names and sizes.
 
@@ -215,22 +186,6 @@ def _settle(index: Any, seed: int) -> list[tuple[Any, Any]]:
     return lent
 
 
-def transforms(index: Any) -> list[Any]:
-    """The transforms of vectors that stand before an index."""
-    if not isinstance(index, faiss.IndexPreTransform):
-        return []
-    chain: Any = index.chain
-    return [faiss.downcast_VectorTransform(chain.at(place)) for place in range(chain.size())]
-
-
 def _refused(spec: str, what: str, error: RuntimeError) -> SettingsError:
     """What FAISS says, without the place in its source that stands before it."""
     return SettingsError(f"FAISS cannot build {spec!r} for {what}: {str(error).strip().rpartition(': ')[2]}")
-
-
-def run_parallel(count: int, work: Callable[[slice], None]) -> None:
-    """Do the work on `count` queries, a part on each of as many threads as FAISS uses."""
-    threads = faiss.omp_get_max_threads()
-    step = max(-(-count // threads), 1)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, [slice(start, start + step) for start in range(0, count, step)]))

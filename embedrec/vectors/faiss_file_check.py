@@ -1,42 +1,43 @@
-"""What stands in the file of a FAISS index, looked through before FAISS reads it.
+"""Check the file of a FAISS index before FAISS reads it.
 
-FAISS trusts what it reads: a file that is cut off, or in which numbers were changed, can make it write beyond its
-arrays when it is read, or read beyond them when it is searched. Here the fields are walked through as
-`faiss.write_index` wrote them, and everything that FAISS takes for a size, a place or a link is checked against the
-rest.
+FAISS trusts its files: if one is truncated or modified, FAISS may write beyond its arrays while reading it, or read
+beyond them while searching. The check parses the fields in the order in which `faiss.write_index` writes them, and
+compares every size, offset and link with the rest of the file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from embedrec.errors import DataError
 
-_DEEP = 6  # indexes inside each other
-_WIDE = 1 << 20  # dimensions
-_LINKS = 1 << 18  # of a vector, on all levels that it may get
-_CANDIDATES = 1 << 20  # that a walk keeps
-_BLOCK = 32  # vectors that fast scan keeps together
-_NO_SIZE = 2**64 - 1  # bytes of a code that is only kept in blocks
-_RANGES = {0: 2, 1: 2, 2: 0, 3: 0, 4: 0, 5: 0, 6: 2, 7: 0, 8: 0}  # numbers a dimension that types of scalars train
-_UNIFORM = (2, 3)  # types that train 2 numbers in all
+_MAX_DEPTH = 6  # nested indexes, and transforms of one
+_MAX_DIM = 1 << 20
+_MAX_LINKS = 1 << 18  # of a vector on all levels
+_MAX_CANDIDATES = 1 << 20  # of a graph search
+_BLOCK = 32  # vectors in a block of fast scan
+_NO_CODE_SIZE = 2**64 - 1  # code size of lists that only hold blocks
+_TRAINED_PER_DIM = {0: 2, 1: 2, 2: 0, 3: 0, 4: 0, 5: 0, 6: 2, 7: 0, 8: 0}  # trained numbers by scalar quantizer type
+_UNIFORM = (2, 3)  # scalar quantizer types with 2 trained numbers in total
+_LINEAR = ("LTra", "rrot", "Pcam")  # transforms with a matrix
 
 
 class UnknownTypeError(Exception):
-    """A type of index whose file is not known here."""
+    """An index type whose file layout is unknown here."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What an index in the file says of itself.
+class FileSummary:
+    """The header of a FAISS index.
 
-    kind       four letters
-    d, ntotal  dimensions and vectors
+    kind       its code of four letters
+    d, ntotal  dimensions and number of vectors
     """
 
     kind: str
@@ -44,91 +45,129 @@ class Seen:
     ntotal: int
 
 
-def look_through(path: Path, labels: int | None = None) -> Seen:
-    """Walk through a file. Raises DataError for one that FAISS must not read, UnknownTypeError where that is not known.
+def check_file(path: Path, labels: int) -> None:
+    """Raises DataError for a file that FAISS must not read in this process.
 
-    labels  how many labels there may be in cells; None for as many as vectors
+    labels  upper bound of the labels
+
+    The named types, and most others, are parsed. The rest are opened and searched in a child process first.
+    """
+    try:
+        parse_file(path, labels)
+    except UnknownTypeError:
+        from embedrec.vectors.faiss_child_check import try_search
+
+        try_search(path)
+
+
+def check_changeable(content: np.ndarray, labels: int) -> None:
+    """Raises DataError for a serialised index (m,) uint8 that FAISS must not change in this process.
+
+    labels  upper bound of the labels
+
+    Parsing covers the fields that only changes read. An index of an unknown type is changed in a child process first.
+    """
+    try:
+        parse_content(content, labels, "the index")
+    except UnknownTypeError:
+        from embedrec.vectors.faiss_child_check import try_change
+
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "index.faiss"
+            path.write_bytes(content.tobytes())
+            try_change(path)
+
+
+def parse_file(path: Path, labels: int | None = None) -> FileSummary:
+    """Parse and check a file. Raises DataError if FAISS must not read it, UnknownTypeError if the layout is unknown.
+
+    labels  upper bound of the labels in cells; None for the number of vectors
     """
     content = np.memmap(path, dtype=np.uint8, mode="r") if path.stat().st_size else np.zeros(0, np.uint8)
-    return look_through_content(content, labels, path.name)
+    return parse_content(content, labels, path.name)
 
 
-def look_through_content(content: np.ndarray, labels: int | None, name: str) -> Seen:
-    """The same for what stands in a file, as (m,) uint8; `name` is for messages."""
-    walk = _Walk(content, labels)
-    seen = walk.index()
-    if walk.at != len(content):
-        raise DataError(f"{len(content) - walk.at} bytes stand behind the index in {name}")
-    return seen
+def parse_content(content: np.ndarray, labels: int | None, name: str) -> FileSummary:
+    """Parse and check the content of a file, (m,) uint8, as `parse_file` does; `name` is for messages."""
+    parser = _Parser(content, labels)
+    summary = parser.index()
+    if parser.offset != len(content):
+        raise DataError(f"{len(content) - parser.offset} bytes follow the index in {name}; the file is corrupt")
+    return summary
 
 
 @dataclass
-class _Walk:
-    """A place in the content of a file."""
+class _Parser:
+    """Reads the content of a file from an offset on; `depth` counts nested indexes."""
 
     content: np.ndarray
     labels: int | None
-    at: int = 0
-    deep: int = field(default=0)
+    offset: int = 0
+    depth: int = 0
 
     # ------------------------------------------------------------------------------------------ numbers and arrays
 
     def array(self, dtype: str, count: int) -> np.ndarray:
         """The next `count` numbers."""
         size = np.dtype(dtype).itemsize
-        if not 0 <= count <= (len(self.content) - self.at) // size:
-            raise DataError(f"it is cut off: {count} numbers are due at byte {self.at} of {len(self.content)}")
-        part = self.content[self.at : self.at + count * size]
-        self.at += count * size
+        if not 0 <= count <= (len(self.content) - self.offset) // size:
+            raise DataError(f"cut off: {count} numbers expected at byte {self.offset} of {len(self.content)}")
+        part = self.content[self.offset : self.offset + count * size]
+        self.offset += count * size
         return part.view(dtype)
 
     def number(self, dtype: str) -> int:
         return int(self.array(dtype, 1)[0])
 
     def vector(self, dtype: str, count: int | None = None, *, unit: int = 1) -> np.ndarray:
-        """The next array with its length before it, which must be `count` where that is said.
+        """The next array, stored after its length. The length must be `count` unless that is None.
 
-        unit  numbers that the length counts as one
+        unit  numbers per unit of the stored length
         """
         length = self.number("<u8") * unit
-        if count is not None and length != count:
-            raise DataError(f"an array of {length} numbers stands at byte {self.at}, where {count} are due")
+        self.require(count is None or length == count, f"an array of {length} instead of {count} numbers")
         return self.array(dtype, length)
 
-    def must(self, good: Any, what: str) -> None:
-        if not np.all(good):
-            raise DataError(f"{what} (before byte {self.at})")
+    def require(self, condition: Any, problem: str) -> None:
+        if not np.all(condition):
+            raise DataError(f"{problem} before byte {self.offset}; the file is corrupt")
 
-    def letters(self) -> str:
+    def require_supported(self, condition: bool, what: str) -> None:
+        if not condition:
+            raise DataError(f"the {what} before byte {self.offset} is not supported")
+
+    def fourcc(self) -> str:
         return self.array("u1", 4).tobytes().decode("latin-1")
 
-    def switch(self) -> bool:
+    def boolean(self) -> bool:
         value = self.number("u1")
-        self.must(value in (0, 1), "a switch is neither on nor off")
+        if value > 1:
+            raise DataError(f"invalid boolean at byte {self.offset - 1}; the file is corrupt")
         return bool(value)
 
     # ---------------------------------------------------------------------------------------------------- indexes
 
-    def index(self) -> Seen:
-        """One index with all that is in it."""
-        self.deep += 1
-        self.must(self.deep <= _DEEP, "too many indexes stand inside each other")
-        kind = self.letters()
+    def index(self) -> FileSummary:
+        """One index with all its parts."""
+        self.depth += 1
+        self.require(self.depth <= _MAX_DEPTH, "too many nested indexes")
+        kind = self.fourcc()
         if kind not in _KINDS:
             if not all(32 < ord(letter) < 127 for letter in kind):
-                raise DataError("it is not the file of a FAISS index")
+                raise DataError("this is not the file of a FAISS index")
             raise UnknownTypeError(kind)
         d, ntotal = self.header()
         _KINDS[kind](self, d, ntotal)
-        self.deep -= 1
-        return Seen(kind, d, ntotal)
+        self.depth -= 1
+        return FileSummary(kind, d, ntotal)
 
     def header(self) -> tuple[int, int]:
         d, ntotal = self.number("<i4"), self.number("<i8")
         self.array("<i8", 2)
-        trained, metric = self.switch(), self.number("<i4")
-        self.must(0 < d < _WIDE and ntotal >= 0, f"an index of {ntotal} × {d} vectors cannot be")
-        self.must(trained and metric in (0, 1), "it is not trained, or compares by no metric that is used here")
+        trained, metric = self.boolean(), self.number("<i4")
+        self.require(0 < d < _MAX_DIM and ntotal >= 0, f"an index of {ntotal} × {d} vectors")
+        self.require(trained, "an untrained index")
+        self.require_supported(metric in (0, 1), "metric")
         return d, ntotal
 
     def flat(self, d: int, ntotal: int) -> None:
@@ -139,217 +178,222 @@ class _Walk:
 
     def product(self, d: int, ntotal: int) -> None:
         self.vector("u1", ntotal * self.product_quantizer(d)[0])
-        way, _, _ = self.number("<i4"), self.switch(), self.number("<i4")
-        self.must(way == 0, "it is searched in a way that is not used here")
+        mode, _, _ = self.number("<i4"), self.boolean(), self.number("<i4")
+        self.require_supported(mode == 0, "search mode")
 
-    def product_fast(self, d: int, ntotal: int) -> None:
+    def product_fast_scan(self, d: int, ntotal: int) -> None:
         _, m, bits = self.product_quantizer(d)
-        way, together, queries = self.number("<i4"), self.number("<i4"), self.number("<i4")
-        rows, parts = self.number("<u8"), self.number("<u8")
-        self.must(way == queries == 0, "it is searched in a way that is not used here")
-        self.must(bits == 4 and together == _BLOCK, "blocks of fast scan are of another size")
-        self.must(rows == -(-ntotal // _BLOCK) * _BLOCK and parts == m + m % 2, "blocks of fast scan do not fit")
-        self.vector("u1", rows * parts // 2)
+        mode, block_size, queries = self.number("<i4"), self.number("<i4"), self.number("<i4")
+        rows, padded_m = self.number("<u8"), self.number("<u8")
+        self.require_supported(mode == queries == 0, "search mode")
+        self.require(bits == 4 and block_size == _BLOCK, "an invalid block size of fast scan")
+        self.require(rows == -(-ntotal // _BLOCK) * _BLOCK and padded_m == m + m % 2, "an invalid size of blocks")
+        self.vector("u1", rows * padded_m // 2)
 
-    def cells(self, d: int, ntotal: int) -> int:
-        """What all indexes with cells have; the number of cells."""
+    def ivf_header(self, d: int, ntotal: int) -> int:
+        """The fields that all IVF indexes share; returns the number of cells."""
         nlist, nprobe = self.number("<u8"), self.number("<u8")
-        self.must(0 < nlist <= len(self.content) and 0 < nprobe < 2**31, f"there are {nlist} cells")
-        at = self.at
-        centres = self.index()
-        self.must(centres.ntotal == nlist and centres.d == d, f"{nlist} cells have {centres.ntotal} centres")
-        self.must(centres.kind in ("IxFI", "IxF2", "IHNf"), f"centres of cells are kept in an index at byte {at}")
-        self.must(self.number("u1") == 0, "places of labels are kept, which is not used here")
+        self.require(0 < nlist <= len(self.content) and 0 < nprobe < 2**31, f"an index of {nlist} cells")
+        quantizer = self.index()
+        self.require(quantizer.ntotal == nlist and quantizer.d == d, f"{quantizer.ntotal} centroids of {nlist} cells")
+        self.require_supported(quantizer.kind in ("IxFI", "IxF2", "IHNf"), "index of centroids")
+        self.require_supported(self.number("u1") == 0, "map of labels")
         self.vector("<i8", 0)
         return nlist
 
-    def cells_flat(self, d: int, ntotal: int) -> None:
-        self.lists(self.cells(d, ntotal), ntotal, 4 * d)
+    def ivf_flat(self, d: int, ntotal: int) -> None:
+        self.lists(self.ivf_header(d, ntotal), ntotal, 4 * d)
 
-    def cells_scalar(self, d: int, ntotal: int) -> None:
-        nlist = self.cells(d, ntotal)
+    def ivf_scalar(self, d: int, ntotal: int) -> None:
+        nlist = self.ivf_header(d, ntotal)
         size = self.scalar_quantizer(d)
-        self.must(self.number("<u8") == size, "codes are of another size")
-        self.switch()
+        self.require(self.number("<u8") == size, "an invalid code size")
+        self.boolean()
         self.lists(nlist, ntotal, size)
 
-    def cells_product(self, d: int, ntotal: int) -> None:
-        nlist = self.cells(d, ntotal)
-        self.switch()
-        given = self.number("<u8")
+    def ivf_product(self, d: int, ntotal: int) -> None:
+        nlist = self.ivf_header(d, ntotal)
+        self.boolean()
+        code_size = self.number("<u8")
         size, _, _ = self.product_quantizer(d)
-        self.must(given == size, "codes are of another size")
+        self.require(code_size == size, "an invalid code size")
         self.lists(nlist, ntotal, size)
 
-    def cells_fast(self, d: int, ntotal: int) -> None:
-        nlist = self.cells(d, ntotal)
-        self.switch()
-        given, together, parts = self.number("<u8"), self.number("<i4"), self.number("<u8")
-        way, queries = self.number("<i4"), self.number("<u8")
-        self.must(way == queries == 0, "it is searched in a way that is not used here")
+    def ivf_fast_scan(self, d: int, ntotal: int) -> None:
+        nlist = self.ivf_header(d, ntotal)
+        self.boolean()
+        code_size, block_size, padded_m = self.number("<u8"), self.number("<i4"), self.number("<u8")
+        mode, queries = self.number("<i4"), self.number("<u8")
+        self.require_supported(mode == queries == 0, "search mode")
         size, m, bits = self.product_quantizer(d)
-        self.must(given == size and bits == 4, "codes are of another size")
-        self.must(together == _BLOCK and parts == m + m % 2, "blocks of fast scan are of another size")
-        self.blocks(nlist, ntotal, _BLOCK * parts // 2)
+        self.require(code_size == size and bits == 4, "an invalid code size")
+        self.require(block_size == _BLOCK and padded_m == m + m % 2, "an invalid block size of fast scan")
+        self.block_lists(nlist, ntotal, _BLOCK * padded_m // 2)
 
-    def graph(self, d: int, ntotal: int) -> None:
-        odds = self.vector("<f8")
-        until, levels = self.vector("<i4").astype(np.int64), self.vector("<i4", ntotal)
+    def hnsw(self, d: int, ntotal: int) -> None:
+        probabilities = self.vector("<f8")
+        link_starts, levels = self.vector("<i4").astype(np.int64), self.vector("<i4", ntotal)
         offsets, links = self.vector("<u8", ntotal + 1), self.vector("<i4")
         entry, top = self.number("<i4"), self.number("<i4")
-        candidates, kept, _ = self.array("<i4", 3).tolist()  # of vectors that are added, and of searches
-        self.must(len(until) > 1 and until[0] == 0 and np.diff(until) > 0, "links a level are odd")
-        self.must(until[-1] <= _LINKS, "links a level are odd")
-        self.must(len(odds) == len(until) - 1 and (odds >= 0) & (odds <= 1), "odds of levels do not fit the levels")
-        self.must(0 < candidates <= _CANDIDATES and 0 < kept <= _CANDIDATES, "a walk keeps an odd number of candidates")
-        self.must((levels >= 1) & (levels < len(until)), "levels of vectors are odd")
-        self.must(offsets[0] == 0 and offsets[-1] == len(links), "links do not begin and end where they should")
-        self.must(np.diff(offsets.astype(np.int64)) == until[levels], "places of links are odd")
-        self.must((links >= -1) & (links < ntotal), "links lead to no vector")
+        ef_construction, ef_search, _ = self.array("<i4", 3).tolist()
+        self.require(len(link_starts) > 1 and link_starts[0] == 0, "invalid numbers of links per level")
+        self.require(np.diff(link_starts) > 0, "invalid numbers of links per level")
+        self.require(link_starts[-1] <= _MAX_LINKS, "invalid numbers of links per level")
+        self.require(len(probabilities) == len(link_starts) - 1, "invalid level probabilities")
+        self.require((probabilities >= 0) & (probabilities <= 1), "invalid level probabilities")
+        for ef in (ef_construction, ef_search):
+            self.require(0 < ef <= _MAX_CANDIDATES, "an invalid number of candidates")
+        self.require((levels >= 1) & (levels < len(link_starts)), "invalid levels")
+        self.require(offsets[0] == 0 and offsets[-1] == len(links), "invalid offsets of links")
+        self.require(np.diff(offsets.astype(np.int64)) == link_starts[levels], "invalid offsets of links")
+        self.require((links >= -1) & (links < ntotal), "links to missing vectors")
         if ntotal:
-            self.must(0 <= entry < ntotal and 0 <= top < levels[entry], "the walk begins nowhere")
-            self.must(top < levels.max() and until[1] > 0, "the walk begins nowhere")
+            self.require(0 <= entry < ntotal and 0 <= top < levels[entry], "an invalid entry point")
+            self.require(top < levels.max() and link_starts[1] > 0, "an invalid entry point")
         else:
-            self.must(entry == -1 and top == -1, "the walk begins nowhere")
-        for level in range(1, int(levels.max(initial=0))):  # on a level there must be links to it only
+            self.require(entry == -1 and top == -1, "an invalid entry point")
+        for level in range(1, int(levels.max(initial=0))):
             nodes = np.flatnonzero(levels > level)
-            place = offsets[nodes].astype(np.int64)[:, None] + np.arange(until[level], until[level + 1])
-            linked = links[place]
-            self.must((linked < 0) | (levels[np.maximum(linked, 0)] > level), "links lead to no vector of their level")
-        held = self.index()
-        self.must((held.d, held.ntotal) == (d, ntotal), f"a graph of {ntotal} vectors keeps {held.ntotal}")
-        self.must(held.kind in ("IxFI", "IxF2", "IxSQ", "IxPq"), "vectors of a graph are kept in another index")
+            at = offsets[nodes].astype(np.int64)[:, None] + np.arange(link_starts[level], link_starts[level + 1])
+            targets = links[at]
+            self.require((targets < 0) | (levels[np.maximum(targets, 0)] > level), "links to vectors of lower levels")
+        storage = self.index()
+        self.require((storage.d, storage.ntotal) == (d, ntotal), f"{storage.ntotal} vectors in a graph of {ntotal}")
+        self.require_supported(storage.kind in ("IxFI", "IxF2", "IxSQ", "IxPq"), "index of vectors")
 
     def transformed(self, d: int, ntotal: int) -> None:
         count = self.number("<i4")
-        self.must(0 <= count <= _DEEP, f"there are {count} transforms")
+        self.require(0 <= count <= _MAX_DEPTH, f"{count} transforms")
         for _ in range(count):
             d = self.transform(d)
         below = self.index()
-        self.must((below.d, below.ntotal) == (d, ntotal), "what is transformed does not fit what is kept")
+        self.require((below.d, below.ntotal) == (d, ntotal), "a transform that does not match its index")
 
     def refined(self, d: int, ntotal: int) -> None:
-        for held in (self.index(), self.index()):
-            self.must((held.d, held.ntotal) == (d, ntotal), "what is refined does not fit what is kept")
+        for part in (self.index(), self.index()):
+            self.require((part.d, part.ntotal) == (d, ntotal), "a refinement that does not match its index")
         self.array("<f4", 1)
 
     # --------------------------------------------------------------------------------------------- parts of indexes
 
     def scalar_quantizer(self, d: int) -> int:
-        """Bytes of a code."""
+        """A scalar quantizer; returns the bytes of a code."""
         import faiss
 
         kind = self.number("<i4")
-        if kind not in _RANGES:
-            raise UnknownTypeError(f"scalar quantiser {kind}")
+        if kind not in _TRAINED_PER_DIM:
+            raise UnknownTypeError(f"scalar quantizer {kind}")
         self.array("<i4", 1)
         self.array("<f4", 1)
-        code_size, size = self.number("<u8"), self.number("<u8")
+        dim, size = self.number("<u8"), self.number("<u8")
         expected = faiss.ScalarQuantizer(d, kind).code_size
-        self.must(code_size == d and size == expected, "codes of scalars are of another size")
-        self.vector("<f4", 2 if kind in _UNIFORM else _RANGES[kind] * d)
+        self.require(dim == d and size == expected, "an invalid code size")
+        self.vector("<f4", 2 if kind in _UNIFORM else _TRAINED_PER_DIM[kind] * d)
         return int(expected)
 
     def product_quantizer(self, d: int) -> tuple[int, int, int]:
-        """Bytes of a code, parts, and bits of each."""
+        """A product quantizer; returns the bytes of a code, the number of subquantizers, and the bits of each."""
         dim, m, bits = self.number("<u8"), self.number("<u8"), self.number("<u8")
-        self.must(dim == d and 0 < m <= d and d % m == 0 and 0 < bits <= 16, f"{d} dimensions in {m} parts cannot be")
+        self.require(dim == d and 0 < m <= d and d % m == 0 and 0 < bits <= 16, f"{m} subquantizers of {d} dimensions")
         self.vector("<f4", d << bits)
         return -(-m * bits // 8), m, bits
 
     def lists(self, nlist: int, ntotal: int, size: int) -> None:
-        """The vectors in cells, each with its label."""
-        kind = self.letters()
+        """Inverted lists: codes of `size` bytes and their labels."""
+        kind = self.fourcc()
         if kind == "ilbl":
             raise UnknownTypeError(kind)
-        self.must(kind == "ilar", "cells are kept in a way that is not used here")
-        self.must(self.number("<u8") == nlist and self.number("<u8") == size, "cells are of another number or size")
-        form = self.letters()
-        self.must(form in ("full", "sprs"), "cells are kept in a way that is not used here")
+        self.require_supported(kind == "ilar", "type of inverted lists")
+        self.require(self.number("<u8") == nlist and self.number("<u8") == size, "an invalid size of inverted lists")
+        form = self.fourcc()
+        self.require_supported(form in ("full", "sprs"), "form of inverted lists")
         sizes = np.zeros(nlist, dtype=np.uint64)
         if form == "full":
             sizes[:] = self.vector("<u8", nlist)
         else:
             pairs = self.vector("<u8")
-            self.must(len(pairs) % 2 == 0 and pairs[::2] < nlist, "cells are said that there are not")
-            self.must(np.diff(pairs[::2].astype(np.int64)) > 0, "a cell is said twice")
+            self.require(len(pairs) % 2 == 0 and pairs[::2] < nlist, "invalid cells")
+            self.require(np.diff(pairs[::2].astype(np.int64)) > 0, "repeated cells")
             sizes[pairs[::2].astype(np.int64)] = pairs[1::2]
-        self.must(sizes <= ntotal, "a cell holds more than all")
+        self.require(sizes <= ntotal, "a cell larger than the index")
         lists = []
-        for held in sizes.astype(np.int64)[sizes > 0].tolist():
-            self.array("u1", held * size)
-            lists.append(self.array("<i8", held))
+        for count in sizes.astype(np.int64)[sizes > 0].tolist():
+            self.array("u1", count * size)
+            lists.append(self.array("<i8", count))
         self.check_labels(lists, ntotal)
 
-    def blocks(self, nlist: int, ntotal: int, block: int) -> None:
-        """The same in blocks, as fast scan keeps them."""
-        self.must(self.letters() == "ilbl", "cells are kept in a way that is not used here")
-        self.must(self.number("<u8") == nlist and self.number("<u8") == _NO_SIZE, "cells are of another number or size")
-        self.must(self.number("<u8") == _BLOCK and self.number("<u8") == block, "blocks are of another size")
-        blocks = []
+    def block_lists(self, nlist: int, ntotal: int, block_bytes: int) -> None:
+        """Inverted lists in the blocks of fast scan."""
+        self.require_supported(self.fourcc() == "ilbl", "type of inverted lists")
+        self.require(self.number("<u8") == nlist, "an invalid number of inverted lists")
+        self.require(self.number("<u8") == _NO_CODE_SIZE, "an invalid code size")
+        self.require(self.number("<u8") == _BLOCK and self.number("<u8") == block_bytes, "an invalid block size")
+        lists = []
         for _ in range(nlist):
-            ids = self.vector("<i8")
-            self.vector("u1", -(-len(ids) // _BLOCK) * block)
-            blocks.append(ids)
-        self.check_labels(blocks, ntotal)
+            labels = self.vector("<i8")
+            self.vector("u1", -(-len(labels) // _BLOCK) * block_bytes)
+            lists.append(labels)
+        self.check_labels(lists, ntotal)
 
-    def check_labels(self, parts: list[np.ndarray], ntotal: int) -> None:
-        """Labels in cells: as many as vectors, each once."""
-        most = ntotal if self.labels is None else self.labels
-        total = sum(map(len, parts))
-        self.must(total == ntotal, f"{total} of {ntotal} vectors are in cells")
-        times = np.zeros(most, dtype=bool)
-        for labels in parts:  # one after the other, so that they stay in the file
-            self.must((labels >= 0) & (labels < most), "vectors in cells have labels that there are not")
-            times[labels] = True
-        self.must(times.sum() == ntotal, "a label stands twice in cells")
+    def check_labels(self, lists: list[np.ndarray], ntotal: int) -> None:
+        """Raises DataError unless cells hold as many labels as there are vectors, each once."""
+        limit = ntotal if self.labels is None else self.labels
+        total = sum(map(len, lists))
+        self.require(total == ntotal, f"{total} of {ntotal} vectors in cells")
+        present = np.zeros(limit, dtype=bool)
+        for labels in lists:  # not concatenated, so that they stay mapped from the file
+            self.require((labels >= 0) & (labels < limit), "labels of missing vectors")
+            present[labels] = True
+        self.require(present.sum() == ntotal, "repeated labels")
 
     def transform(self, d: int) -> int:
-        """One transform of vectors of d dimensions; how many it makes of them."""
-        kind = self.letters()
-        if kind not in ("LTra", "rrot", "Pcam", "RmDT", "VNrm", "VCnt"):
-            self.must(kind.isprintable(), "a transform is odd")
+        """One transform of vectors of d dimensions; returns the dimensions of its output."""
+        kind = self.fourcc()
+        if kind not in (*_LINEAR, "RmDT", "VNrm", "VCnt"):
+            self.require(kind.isprintable(), "an invalid transform")
             raise UnknownTypeError(kind)
-        places, sizes = np.zeros(0, np.int64), [0, 0, 0]
+        dims, pca_sizes = np.zeros(0, np.int64), [0, 0, 0]
         if kind == "Pcam":
             self.array("<f4", 2)
-            self.switch()
+            self.boolean()
             self.array("<i4", 1)
-            sizes = [len(self.vector("<f4")) for _ in range(3)]
-        if kind in ("LTra", "rrot", "Pcam"):
-            moved = self.switch()
-            matrix, shift = len(self.vector("<f4")), len(self.vector("<f4"))
+            pca_sizes = [len(self.vector("<f4")) for _ in range(3)]
+        if kind in _LINEAR:
+            has_bias = self.boolean()
+            matrix, bias = len(self.vector("<f4")), len(self.vector("<f4"))
         elif kind == "RmDT":
-            places = self.vector("<i4")
+            dims = self.vector("<i4")
         elif kind == "VNrm":
-            self.must(self.array("<f4", 1) == 2, "vectors are shortened by a norm that is not used here")
+            self.require_supported(bool(self.array("<f4", 1) == 2), "norm of a transform")
         else:
             matrix = len(self.vector("<f4"))
-        before, after, trained = self.number("<i4"), self.number("<i4"), self.switch()
-        self.must(before == d and 0 < after < _WIDE and trained, "transforms do not follow each other")
-        if kind in ("LTra", "rrot", "Pcam"):
-            self.must(matrix == before * after and (not moved or shift == after), "the matrix of a transform is odd")
-            self.must(kind != "Pcam" or (sizes[0] in (0, d) and sizes[1] <= d and sizes[2] <= d * d), "a PCA is odd")
+        d_in, d_out, trained = self.number("<i4"), self.number("<i4"), self.boolean()
+        self.require(d_in == d and 0 < d_out < _MAX_DIM and trained, "transforms that do not match each other")
+        if kind in _LINEAR:
+            self.require(matrix == d_in * d_out and (not has_bias or bias == d_out), "an invalid matrix of a transform")
+            mean, eigenvalues, pca_matrix = pca_sizes
+            valid = mean in (0, d) and eigenvalues <= d and pca_matrix <= d * d
+            self.require(kind != "Pcam" or valid, "an invalid PCA")
         elif kind == "RmDT":
-            self.must(len(places) == after and np.all((places >= -1) & (places < d)), "a transform is odd")
+            self.require(len(dims) == d_out and np.all((dims >= -1) & (dims < d)), "an invalid transform")
         else:
-            self.must(before == after and (kind == "VNrm" or matrix == d), "a transform is odd")
-        return after
+            self.require(d_in == d_out and (kind == "VNrm" or matrix == d), "an invalid transform")
+        return d_out
 
 
-_KINDS: dict[str, Callable[[_Walk, int, int], None]] = {
-    "IxFI": _Walk.flat,
-    "IxF2": _Walk.flat,
-    "IxSQ": _Walk.scalar,
-    "IxPq": _Walk.product,
-    "IPfs": _Walk.product_fast,
-    "IwFl": _Walk.cells_flat,
-    "IwSq": _Walk.cells_scalar,
-    "IwPQ": _Walk.cells_product,
-    "IwPf": _Walk.cells_fast,
-    "IHNf": _Walk.graph,
-    "IHNs": _Walk.graph,
-    "IHNp": _Walk.graph,
-    "IxPT": _Walk.transformed,
-    "IxRF": _Walk.refined,
+_KINDS: dict[str, Callable[[_Parser, int, int], None]] = {
+    "IxFI": _Parser.flat,
+    "IxF2": _Parser.flat,
+    "IxSQ": _Parser.scalar,
+    "IxPq": _Parser.product,
+    "IPfs": _Parser.product_fast_scan,
+    "IwFl": _Parser.ivf_flat,
+    "IwSq": _Parser.ivf_scalar,
+    "IwPQ": _Parser.ivf_product,
+    "IwPf": _Parser.ivf_fast_scan,
+    "IHNf": _Parser.hnsw,
+    "IHNs": _Parser.hnsw,
+    "IHNp": _Parser.hnsw,
+    "IxPT": _Parser.transformed,
+    "IxRF": _Parser.refined,
 }

@@ -101,7 +101,7 @@ def open_recommender(
 
 
 def _through(workspace: Workspace, built: Artifact, settings: SearchSettings, popularity: float | None) -> Recommender:
-    from embedrec.index.faiss_parameters import check_settings
+    from embedrec.index.search_parameters import check_settings
     from embedrec.index.serialization import load_index
 
     if popularity is not None:

@@ -21,8 +21,8 @@ from generated import clustered
 from embedrec import Embeddings, Index, build_index
 from embedrec.data.topk import TopK, best_first
 from embedrec.index.build_settings import BuildSettings
-from embedrec.index.faiss_parameters import faiss_parameters
 from embedrec.index.measure import Recall
+from embedrec.index.search_parameters import faiss_parameters
 
 SHARES = (0.99, 0.5, 0.1, 0.01, 0.001, 0.0001)
 K, ALONE = 10, 30

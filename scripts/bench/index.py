@@ -35,8 +35,8 @@ from index_peers import EFS, LINKS, peers
 from embedrec import Embeddings, Workspace, build_index, save_index
 from embedrec.index.build_settings import BuildSettings
 from embedrec.index.construct import construct_index
+from embedrec.index.exact_results import score_keys
 from embedrec.index.measure import RecallSample, sample_items
-from embedrec.index.rescore import score_keys
 from embedrec.index.target import SearchTarget
 from embedrec.storage import artifacts
 from embedrec.vectors.exact_search import unit

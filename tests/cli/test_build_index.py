@@ -94,7 +94,7 @@ def test_a_promise_that_nothing_keeps(run: Run, vectors_700: Embeddings) -> None
         (("--max-ram", "much"), "a memory size is a number with K, M, G or T, such as 512M or 2G, but is 'much'"),
         (
             ("--type", "flat", "--rerank", "4"),
-            "rerank is a setting of indexes of compressed vectors, but this one is Flat",
+            "rerank is a setting of indexes of compressed vectors, but this index is Flat",
         ),
     ],
 )

@@ -14,9 +14,9 @@ from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index.build import build_index
 from embedrec.index.build_settings import BuildSettings
-from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.index_types import INDEXES
+from embedrec.index.search_parameters import settings_of_type
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts
@@ -185,7 +185,7 @@ def test_what_does_not_fit(index: Index) -> None:
             assert index.search(queries, 1, SearchSettings(**{name: 3})).k == 1
         else:
             with pytest.raises(
-                SettingsError, match=rf"{name} is a setting of \w+ .*, but this one is {index.spec}; leave"
+                SettingsError, match=rf"{name} is a setting of \w+ .*, but this index is {index.spec}; leave"
             ):
                 index.search(queries, 1, SearchSettings(**{name: 3}))
 

@@ -9,15 +9,15 @@ import faiss
 import numpy as np
 import pytest
 
-from embedrec.index import filtered_search, flat_search
+from embedrec.index import exact_results, filtered_search
 from embedrec.index.build import build_index
 from embedrec.index.construct import construct_index
-from embedrec.index.faiss_parameters import faiss_parameters, settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.measure import Recall
+from embedrec.index.search_parameters import faiss_parameters, settings_of_type
 from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.exact_search import METRICS
-from embedrec.vectors.faiss_factory import innermost
+from embedrec.vectors.faiss_structure import innermost
 from tests.conftest import some_embeddings
 
 N, D = 5000, 12
@@ -85,7 +85,7 @@ def check(index: Index, shares: tuple[float, ...], least: float = 0.99) -> None:
 def test_recall_at_every_share(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAISS's selectors alone fall to .09 here, see below. Of a large index, what is few here would be many."""
     monkeypatch.setattr(filtered_search, "SMALL_COUNT", 0)
-    monkeypatch.setattr(filtered_search, "_STEPS", 0)
+    monkeypatch.setattr(filtered_search, "COMPARED_PER_CANDIDATE", 0)
     check(built(kind), SHARES)
 
 
@@ -93,7 +93,7 @@ def test_recall_at_every_share(kind: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_other_types(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where FAISS takes no selector, and below transforms and refinements."""
     monkeypatch.setattr(filtered_search, "SMALL_COUNT", 0)
-    monkeypatch.setattr(filtered_search, "_STEPS", 0)
+    monkeypatch.setattr(filtered_search, "COMPARED_PER_CANDIDATE", 0)
     check(wide(kind), (0.9, 0.4, 0.05), least=0.95)
 
 
@@ -101,7 +101,7 @@ def test_other_types(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", ["flat", "ivf", "IVF32,PQ3x4np", "HNSW16"])
 def test_other_metrics(kind: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filtered_search, "SMALL_COUNT", 0)
-    monkeypatch.setattr(filtered_search, "_STEPS", 0)
+    monkeypatch.setattr(filtered_search, "COMPARED_PER_CANDIDATE", 0)
     check(wide(kind, metric), (0.9, 0.4, 0.05), least=0.95)
 
 
@@ -123,7 +123,7 @@ def test_which_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         (filtered_search, "_post_filter"),
         (filtered_search, "_search_with_selector"),
         (filtered_search, "_search_cells"),
-        (flat_search, "search_verified"),
+        (exact_results, "search_verified"),
     ):
         way = getattr(module, name)
 
@@ -133,7 +133,7 @@ def test_which_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(module, name, watched)
     monkeypatch.setattr(filtered_search, "SMALL_COUNT", 20)
-    monkeypatch.setattr(filtered_search, "_STEPS", 1)
+    monkeypatch.setattr(filtered_search, "COMPARED_PER_CANDIDATE", 1)
 
     def ways(kind: str, share: float, queries: int = 1) -> list[str]:
         taken.clear()

@@ -73,7 +73,7 @@ def test_any_number_of_queries_and_threads(monkeypatch: pytest.MonkeyPatch) -> N
             np.testing.assert_array_equal(hnsw_batch.search_graph(found, queries, 10, 20), whole)
     finally:
         faiss.omp_set_num_threads(before)
-    monkeypatch.setattr(hnsw_batch, "_ROOM", 0)  # in blocks of 64
+    monkeypatch.setattr(hnsw_batch, "MAX_CANDIDATES", 0)  # in blocks of 64
     np.testing.assert_array_equal(hnsw_batch.search_graph(found, queries, 10, 20), whole)
     for count in (0, 1, 7, 9):
         np.testing.assert_array_equal(hnsw_batch.search_graph(found, queries[:count], 10, 20), whole[:count])

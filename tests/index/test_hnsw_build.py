@@ -10,7 +10,7 @@ import pytest
 
 from embedrec.index import hnsw_build
 from embedrec.index.hnsw_build import is_graph, link_vectors, local_order
-from embedrec.vectors.faiss_factory import innermost, run_parallel
+from embedrec.vectors.faiss_structure import innermost, run_parallel
 
 METRICS = {"product": faiss.METRIC_INNER_PRODUCT, "distance": faiss.METRIC_L2}
 
@@ -136,7 +136,7 @@ def test_equal_vectors(seed: int) -> None:
 
 
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hnsw_build, "_BATCH", 700)
+    monkeypatch.setattr(hnsw_build, "MAX_BATCH", 700)
     vectors, told = some(3000, 4), []
     index = faiss.IndexHNSWFlat(4, 8)
     link_vectors(index, 3000, lambda rows: vectors[rows], report=lambda event, **numbers: told.append((event, numbers)))
@@ -167,7 +167,7 @@ def test_every_row_comes_once(n: int) -> None:
 
 def test_those_that_follow_each_other_are_near(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hnsw_build, "LEAF", 8)
-    monkeypatch.setattr(hnsw_build, "_BLOCK", 100)
+    monkeypatch.setattr(hnsw_build, "PROJECTION_BLOCK", 100)
     vectors = np.random.default_rng(0).normal(size=(2000, 3)).astype(np.float32)
     found = vectors[local_order(vectors.__getitem__, 2000)]
     apart, apart_as_given = (np.linalg.norm(np.diff(v, axis=0), axis=1).mean() for v in (found, vectors))

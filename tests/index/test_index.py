@@ -9,9 +9,9 @@ from embedrec.data.topk import TopK, best_first
 from embedrec.errors import SettingsError
 from embedrec.index.build import build_index
 from embedrec.index.build_settings import BuildSettings
+from embedrec.index.exact_results import score_keys
 from embedrec.index.index_types import INDEXES, POINTS_PER_CELL, factory_string
 from embedrec.index.measure import Recall, sample_items
-from embedrec.index.rescore import score_keys
 from embedrec.index.search_settings import SearchSettings
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import METRICS
@@ -89,7 +89,7 @@ def test_cells_that_are_visited() -> None:
         two = tuned.neighbours(rows, 5, SearchSettings(nprobe=nprobe))
         assert (one.rows == two.rows).all()
     assert given.settings == SearchSettings(nprobe=2)
-    with pytest.raises(SettingsError, match="nprobe is a setting of IVF indexes, but this one is Flat; leave it out"):
+    with pytest.raises(SettingsError, match="nprobe is a setting of IVF indexes, but this index is Flat; leave it out"):
         build_index(embeddings, "flat", BuildSettings(search=SearchSettings(nprobe=4)))
 
 

@@ -60,7 +60,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(len(queries))
         return go(index, lists, queries, reach, nprobe)
 
-    monkeypatch.setattr("embedrec.index.index.search_by_cell", grouped)
+    monkeypatch.setattr(module, "search_by_cell", grouped)
     return sizes
 
 

@@ -29,7 +29,7 @@ from embedrec.storage import artifacts
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.exact_search import METRICS
 from embedrec.vectors.faiss_factory import create_index, fill, train
-from embedrec.vectors.faiss_file_check import look_through
+from embedrec.vectors.faiss_file_check import parse_file
 from tests.conftest import some_embeddings
 
 BUDGET = 256 << 20
@@ -68,7 +68,7 @@ def written(spec: str, vectors: np.ndarray, metric: Any, folder: Path) -> tuple[
 
     there, file = build_on_disk(index, n, lambda rows: vectors[rows], MemoryBudget(BUDGET, folder), report)
     assert there.ntotal == told[-1] == n
-    assert look_through(file).ntotal == n
+    assert parse_file(file).ntotal == n
     return faiss.serialize_index(plain).tobytes(), file.read_bytes()
 
 

@@ -18,9 +18,9 @@ from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index import filtered_search, update
 from embedrec.index.construct import construct_index
-from embedrec.index.faiss_parameters import settings_of_type
 from embedrec.index.index import Index
 from embedrec.index.procrustes import align_embeddings
+from embedrec.index.search_parameters import settings_of_type
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
 from embedrec.index.update import tombstones
@@ -132,7 +132,9 @@ LIVES = [(kind, METRICS[i % 3]) for i, kind in enumerate(TYPES)] + [("IVF4,Flat"
 def test_any_sequence_of_changes(kind: str, metric: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """At this size graphs, too, find everything; compressed vectors are all compared exactly."""
     monkeypatch.setattr(filtered_search, "SMALL_COUNT", few)
-    monkeypatch.setattr(filtered_search, "_STEPS", 0 if not few else filtered_search._STEPS)
+    monkeypatch.setattr(
+        filtered_search, "COMPARED_PER_CANDIDATE", 0 if not few else filtered_search.COMPARED_PER_CANDIDATE
+    )
     case = type("Life", (Life,), {"kind": kind, "metric": metric}).TestCase  # type: ignore[attr-defined]
     case.settings = settings(max_examples=8, stateful_step_count=7, deadline=None, derandomize=True)
     case("runTest").runTest()

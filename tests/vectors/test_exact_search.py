@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import embedrec.vectors.exact_search as module
 from embedrec.data import Vocab
 from embedrec.data.topk import TopK, in_order
-from embedrec.index import flat_search
+from embedrec.index import exact_results
 from embedrec.index.build import build_index
 from embedrec.index.gpu import GpuExactSearch
 from embedrec.index.index import Index
@@ -68,7 +68,7 @@ def test_hard_vectors_by_every_exact_search(name: str, metric: str, monkeypatch:
     index = build_index(given, "flat")
     assert index.measurements["recall@20"] == 1
     for by_product in (True, False):
-        monkeypatch.setattr(flat_search, "prefers_matmul", lambda queries, n, answer=by_product: answer)
+        monkeypatch.setattr(exact_results, "prefers_matmul", lambda queries, n, answer=by_product: answer)
         assert same(index.search(queries, 20), expected)
 
 
@@ -85,7 +85,7 @@ def test_hard_vectors_among_some(name: str, metric: str, monkeypatch: pytest.Mon
     index = build_index(given, "flat")
     for source in (given, GpuExactSearch.of(given, "cpu"), index):
         assert same(source.search(queries, 9, allowed=allowed), expected)
-    monkeypatch.setattr(flat_search, "prefers_matmul", lambda queries, n: False)
+    monkeypatch.setattr(exact_results, "prefers_matmul", lambda queries, n: False)
     assert same(index.search(queries, 9, allowed=allowed), expected)
 
 

@@ -20,7 +20,7 @@ from embedrec.index.index_types import INDEXES
 from embedrec.index.serialization import load_index, save_index
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings
-from embedrec.vectors.faiss_file_check import UnknownTypeError, look_through
+from embedrec.vectors.faiss_file_check import UnknownTypeError, parse_file
 from tests.conftest import some_embeddings
 from tests.test_corruption import sign
 
@@ -71,11 +71,11 @@ def test_what_was_written_is_let_through(kind: str, tmp_path: Path) -> None:
     for metric in ("cosine", "dot", "l2"):
         index = construct_index(some_embeddings(N, D, metric, spread=0.5), kind)
         faiss.write_index(index.faiss, str(path))
-        seen = look_through(path)
+        seen = parse_file(path)
         assert (seen.d, seen.ntotal) == (index.faiss.d, N)
         path.write_bytes(path.read_bytes() + b"x")
-        with pytest.raises(DataError, match=r"1 bytes stand behind the index in index\.faiss"):
-            look_through(path)
+        with pytest.raises(DataError, match=r"1 bytes follow the index in index\.faiss"):
+            parse_file(path)
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
@@ -90,7 +90,7 @@ def test_wrong_checksums_are_refused_before_anything_reads(
         raise AssertionError("FAISS has seen it")
 
     monkeypatch.setattr(faiss, "read_index", never)
-    monkeypatch.setattr("embedrec.index.serialization.check_file", never)
+    monkeypatch.setattr("embedrec.vectors.faiss_file_check.check_file", never)
     for seed in range(400):
         other = damaged(content, seed)
         if other == content:
@@ -106,7 +106,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 from embedrec.errors import DataError
-from embedrec.vectors.faiss_file_check import UnknownTypeError, look_through
+from embedrec.vectors.faiss_file_check import UnknownTypeError, parse_file
 from embedrec.index.update import keeps_labels, removes
 from tests.vectors.test_faiss_child_check import damaged
 faiss.omp_set_num_threads(1)
@@ -117,7 +117,7 @@ for path in map(Path, sys.argv[2:]):
     for seed in range(int(sys.argv[1])):
         path.write_bytes(damaged(content, seed))
         try:
-            look_through(path)
+            parse_file(path)
         except (DataError, UnknownTypeError):
             refused += 1
             continue
@@ -173,8 +173,8 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     links[5] = 2_000_000_000
     faiss.copy_array_to_vector(links, index.hnsw.neighbors)
     faiss.write_index(index, str(path))
-    with pytest.raises(DataError, match="links lead to no vector"):
-        look_through(path)
+    with pytest.raises(DataError, match="links to missing vectors"):
+        parse_file(path)
 
 
 def forged_graph(path: Path, **fields: Any) -> None:
@@ -193,29 +193,35 @@ def forged_graph(path: Path, **fields: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"assign_probas": lambda p: []}, "odds of levels do not fit the levels"),
-        ({"assign_probas": lambda p: [0.0] * 199 + [1.0]}, "odds of levels do not fit the levels"),
-        ({"assign_probas": lambda p: p[:-1]}, "odds of levels do not fit the levels"),
-        ({"assign_probas": lambda p: [*p, 0.0]}, "odds of levels do not fit the levels"),
-        ({"assign_probas": lambda p: np.where(p == p[0], np.nan, p)}, "odds of levels do not fit the levels"),
-        ({"assign_probas": lambda p: -p}, "odds of levels do not fit the levels"),
-        ({"assign_probas": lambda p: [], "cum_nneighbor_per_level": lambda u: u[:1]}, "links a level are odd"),
-        ({"cum_nneighbor_per_level": lambda u: np.where(u == u[-1], 2**31 - 1, u)}, "links a level are odd"),
-        ({"cum_nneighbor_per_level": lambda u: np.where(u == u[-1], u[-2], u)}, "links a level are odd"),
-        ({"efConstruction": 0}, "a walk keeps an odd number of candidates"),
-        ({"efConstruction": -1}, "a walk keeps an odd number of candidates"),
-        ({"efConstruction": 2**31 - 1}, "a walk keeps an odd number of candidates"),
-        ({"efSearch": 0}, "a walk keeps an odd number of candidates"),
-        ({"efSearch": 2**31 - 1}, "a walk keeps an odd number of candidates"),
+        ({"assign_probas": lambda p: []}, "invalid level probabilities"),
+        ({"assign_probas": lambda p: [0.0] * 199 + [1.0]}, "invalid level probabilities"),
+        ({"assign_probas": lambda p: p[:-1]}, "invalid level probabilities"),
+        ({"assign_probas": lambda p: [*p, 0.0]}, "invalid level probabilities"),
+        ({"assign_probas": lambda p: np.where(p == p[0], np.nan, p)}, "invalid level probabilities"),
+        ({"assign_probas": lambda p: -p}, "invalid level probabilities"),
+        (
+            {"assign_probas": lambda p: [], "cum_nneighbor_per_level": lambda u: u[:1]},
+            "invalid numbers of links per level",
+        ),
+        (
+            {"cum_nneighbor_per_level": lambda u: np.where(u == u[-1], 2**31 - 1, u)},
+            "invalid numbers of links per level",
+        ),
+        ({"cum_nneighbor_per_level": lambda u: np.where(u == u[-1], u[-2], u)}, "invalid numbers of links per level"),
+        ({"efConstruction": 0}, "an invalid number of candidates"),
+        ({"efConstruction": -1}, "an invalid number of candidates"),
+        ({"efConstruction": 2**31 - 1}, "an invalid number of candidates"),
+        ({"efSearch": 0}, "an invalid number of candidates"),
+        ({"efSearch": 2**31 - 1}, "an invalid number of candidates"),
     ],
 )
 def test_fields_that_only_adding_looks_at(fields: dict[str, Any], says: str, tmp_path: Path) -> None:
     """FAISS opens and searches such a graph, and crashes, or takes all memory, when a vector is added."""
     forged_graph(tmp_path / "x.faiss")
-    look_through(tmp_path / "x.faiss")
+    parse_file(tmp_path / "x.faiss")
     forged_graph(tmp_path / "x.faiss", **fields)
     with pytest.raises(DataError, match=says):
-        look_through(tmp_path / "x.faiss")
+        parse_file(tmp_path / "x.faiss")
 
 
 def test_graphs_of_all_numbers_of_links_are_let_through(tmp_path: Path) -> None:
@@ -223,7 +229,7 @@ def test_graphs_of_all_numbers_of_links_are_let_through(tmp_path: Path) -> None:
         index = faiss.IndexHNSWFlat(D, links)
         index.add(some_embeddings(50, D).vectors)
         faiss.write_index(index, str(tmp_path / "x.faiss"))
-        assert look_through(tmp_path / "x.faiss").ntotal == 50
+        assert parse_file(tmp_path / "x.faiss").ntotal == 50
 
 
 def test_types_of_unknown_fields_are_changed_in_another_process_first(
@@ -234,7 +240,7 @@ def test_types_of_unknown_fields_are_changed_in_another_process_first(
     monkeypatch.setattr(
         "embedrec.vectors.faiss_child_check._CHANGE", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
     )
-    with pytest.raises(DataError, match=r"index\.faiss crashed the process that tried to change it"):
+    with pytest.raises(DataError, match=r"index\.faiss crashed the child process that tried to change it"):
         update.remove(index, ["i3"])
     known = construct_index(some_embeddings(200, D, "l2"), "HNSW8")
     assert len(update.remove(known, ["i3"])) == 199
@@ -258,8 +264,8 @@ def test_labels_that_there_are_not(tmp_path: Path) -> None:
     index.add_with_ids(np.ones((1, D), dtype=np.float32), np.array([10**12]))
     faiss.write_index(index, str(path))
     for labels in (None, N + 1):
-        with pytest.raises(DataError, match="vectors in cells have labels that there are not"):
-            look_through(path, labels)
+        with pytest.raises(DataError, match="labels of missing vectors"):
+            parse_file(path, labels)
 
 
 def test_types_of_unknown_fields_are_tried_in_another_process(tmp_path: Path) -> None:
@@ -267,12 +273,12 @@ def test_types_of_unknown_fields_are_tried_in_another_process(tmp_path: Path) ->
     save_index(construct_index(some_embeddings(200, D, "l2"), "NSG8"), folder, {})
     path = folder / "index.faiss"
     with pytest.raises(UnknownTypeError):
-        look_through(path)
+        parse_file(path)
     index = load_index(artifacts.read(folder))
     assert index.search(index.embeddings.vectors[:3], 1).rows[:, 0].tolist() == [0, 1, 2]
     path.write_bytes(path.read_bytes()[:300])
     sign(folder)
     with pytest.raises(
-        ArtifactError, match=r"x cannot be opened \((FAISS cannot open index.faiss|index.faiss crashed)"
+        ArtifactError, match=r"x cannot be opened \((FAISS cannot open and search index.faiss|index.faiss crashed)"
     ):
         load_index(artifacts.read(folder))

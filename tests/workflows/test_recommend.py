@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
     through = (None, built.name)
     assert refused(*through, popularity=0.5).startswith("--popularity cannot change the existing index")
     cells = SearchSettings(nprobe=2)
-    assert refused(*through, cells) == "nprobe is a setting of IVF indexes, but this one is Flat; leave it out"
+    assert refused(*through, cells) == "nprobe is a setting of IVF indexes, but this index is Flat; leave it out"
     said = "nprobe is a setting of IVF indexes, but gru4rec is a model; leave it out"
     assert refused("gru4rec", None, cells) == said
     assert (

@@ -20,7 +20,7 @@ from embedrec.models.session_encoders import Weights, weighted_encoder
 from embedrec.models.session_knn.projection import random_rows, signs
 from embedrec.progress import Report, quiet
 from embedrec.vectors.exact_search import unit
-from embedrec.vectors.faiss_file_check import UnknownTypeError, look_through_content
+from embedrec.vectors.faiss_file_check import UnknownTypeError, parse_content
 
 _ARRAYS = ("projection", "faiss", "nprobe")
 _ONCE = Weights(plays="once")
@@ -78,7 +78,7 @@ class SessionAnn:
             raise DataError("an index of sessions needs its bytes and nprobe")
         stored = np.array(stored)
         try:
-            look_through_content(stored, size, "faiss.npy")
+            parse_content(stored, size, "faiss.npy")
         except UnknownTypeError as e:
             raise DataError(f"an index of sessions cannot be of the type {e}") from e
         index = faiss.deserialize_index(stored)

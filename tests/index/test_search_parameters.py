@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embedrec.data import Vocab
-from embedrec.index import hnsw_batch, search_effort, update
+from embedrec.index import hnsw_batch, search_parameters, update
 from embedrec.index.build import build_index
 from embedrec.index.build_settings import BuildSettings
 from embedrec.index.index import Index
@@ -112,7 +112,7 @@ def test_nothing_changes_up_to_what_was_measured() -> None:
 def test_settings_grow_with_k(name: str) -> None:
     index = built("ivf" if name == "nprobe" else "hnsw")
     grown = [
-        getattr(search_effort.scale_with_k(index.settings, index.faiss, k, 21), name)
+        getattr(search_parameters.scale_with_k(index.settings, index.faiss, k, 21), name)
         for k in (1, 21, 22, 50, 200, 2000, 10**6)
     ]
     assert grown[0] == grown[1] == getattr(index.settings, name)
