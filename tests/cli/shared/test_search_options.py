@@ -161,7 +161,7 @@ def test_settings_of_a_search(run: Run, vectors_700: Embeddings) -> None:
     assert Path("all.txt").read_bytes() == Path("exact.txt").read_bytes() != Path("few.txt").read_bytes()
     for command in (("similar", item), ("export", "x.txt")):
         ran = run(*command, "--index", "few", "--ef-search", 9)
-        said = "ef_search is a setting of HNSW indexes, but this one is IVF17,PQ4x4fsr; leave it out"
+        said = "ef_search is a setting of HNSW indexes, but this index is IVF17,PQ4x4fsr; leave it out"
         assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {said}")
         ran = run(*command, "--model", "v", "--rerank", 9)
         said = "rerank is a setting of indexes of compressed vectors, but v is a model; leave it out"
