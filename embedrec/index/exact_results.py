@@ -20,7 +20,7 @@ from embedrec.vectors.faiss_structure import run_parallel
 MATMUL_QUERIES = 16  # queries from which a matrix product is faster than FAISS
 _MANY_PAIRS = 1 << 25  # pairs that FAISS compares in the time that the compiled kernels take to load
 _NUMPY_CANDIDATES = 1 << 17  # candidates that NumPy scores in less time than numba takes to import
-_SERIAL_CANDIDATES = 1 << 13  # candidates up to which one thread is as fast as several
+SERIAL_CANDIDATES = 1 << 13  # candidates up to which one thread is as fast as several
 _TINY = 2.0**-126  # absolute error of a product that underflows
 
 # queries (q, d), c → candidate rows (q, c) int64 and FAISS's scores (q, c) float32, higher is better
@@ -61,7 +61,7 @@ def _suits_numpy(rows: np.ndarray) -> bool:
 
 def _run_in_parts(rows: np.ndarray, work: Callable[[slice], None]) -> None:
     """Call `work` with slices of the queries, on several threads if that is faster."""
-    if rows.size > _SERIAL_CANDIDATES:
+    if rows.size > SERIAL_CANDIDATES:
         run_parallel(len(rows), work)
     else:
         work(slice(None))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from embedrec.data.topk import best_first
-from embedrec.index import rescore as scoring
+from embedrec.index import exact_results as scoring
 from embedrec.kernels.rescore import rescore
 from embedrec.vectors.exact_search import METRICS, exact_scores
 from tests.conftest import read_only, slow_scores, some_embeddings
@@ -38,7 +38,7 @@ def test_the_same_bits_as_numpy(metric: str, d: int) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_any_threads_give_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "_ALONE", 10)
+    monkeypatch.setattr(scoring, "SERIAL_CANDIDATES", 10)
     given = some_embeddings(50, 5)
     rows = np.tile(np.arange(50), (31, 1))
     before = faiss.omp_get_max_threads()
