@@ -19,7 +19,6 @@ from embedrec.index.build import build_index
 from embedrec.models import MODELS, SAVED_MODELS, recipe_class, settings_class
 from embedrec.models.base import Model
 from embedrec.models.gru4rec.recipe import RecurrentModel
-from embedrec.models.imported import Vectors
 from embedrec.models.serialization import load_model, save_model
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage import artifacts
@@ -299,20 +298,6 @@ def test_using_an_index_is_the_same_model(model: VectorModel) -> None:
     metric: Any = "l2" if model.answers.metric != "l2" else "dot"
     with pytest.raises(SettingsError, match=f"the index compares by {metric}"):
         model.using(dataclasses.replace(model.answers, metric=metric))
-
-
-def test_recent_items_weigh_more_in_the_mean() -> None:
-    vectors = np.array([[1, 0, 0], [0, 2, 0], [0, 0, 4]], dtype=np.float32)
-    sessions = of_lists(["ab", "abc", "aab", ""], Vocab(list("abc")))
-    cosine = Vectors(metric="cosine", decay=0.5).from_arrays(Vocab(list("abc")), {"items": vectors})
-    expected = [[1 / 3, 2 / 3, 0], [1 / 7, 2 / 7, 4 / 7], [3 / 7, 4 / 7, 0], [0, 0, 0]]
-    np.testing.assert_allclose(cosine.encode(sessions).vectors, expected, rtol=1e-6)
-    l2 = Vectors(metric="l2", decay=0.5).from_arrays(Vocab(list("abc")), {"items": vectors})
-    expected = [[1 / 3, 4 / 3, 0], [1 / 7, 4 / 7, 16 / 7], [3 / 7, 8 / 7, 0], [0, 0, 0]]
-    np.testing.assert_allclose(l2.encode(sessions).vectors, expected, rtol=1e-6)
-    for decay in (0.0, 1.5, -1.0, float("nan")):
-        with pytest.raises(SettingsError, match=r"decay must lie in \(0, 1\]"):
-            Vectors(decay=decay)
 
 
 def test_every_recipe_has_a_name_and_defaults() -> None:

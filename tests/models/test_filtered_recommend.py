@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from embedrec.errors import SettingsError
 from embedrec.models import filtered_recommend, recipe_class
 from embedrec.models.filtered_recommend import recommend_filtered
-from embedrec.models.neighbour_lists import ListsModel
 from tests.conftest import LISTS, of_lists, tiny_sessions
 
 SETTINGS: dict[str, dict[str, object]] = {
@@ -46,18 +45,6 @@ def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int]
     assert (again.rows == found.rows).all()
     plain = recommend_filtered(model, histories, k, exclude_seen=exclude_seen)
     assert (plain.rows == model.recommend(histories, k, exclude_seen=exclude_seen).rows).all()
-
-
-def test_neighbours_from_lists() -> None:
-    model = MODELS["cooccurrence"]
-    assert isinstance(model, ListsModel)
-    n = len(model.vocab)
-    whole, rows = model.neighbours(np.arange(n), n - 1), np.arange(n)
-    for allowed in (np.array([0, 2, 5]), np.array([], dtype=np.int64), np.arange(n)):
-        found = model.neighbours(rows, 2, allowed=allowed)
-        for row in range(n):
-            wanted = [r for r in whole.rows[row].tolist() if r in allowed][:2]
-            assert found.rows[row].tolist() == wanted + [-1] * (2 - len(wanted))
 
 
 def test_bad_input() -> None:

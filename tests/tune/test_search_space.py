@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from embedrec.config import build
 from embedrec.errors import SettingsError
+from embedrec.models import MODELS, recipe_class
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.session_knn.variants import VSKNN
 from embedrec.models.word2vec.recipe import Word2Vec
-from embedrec.tune.search_space import Choices, Range, space_of
+from embedrec.tune.search_space import Choices, Range, own_space, space_of
+
+WITHOUT = {name for name in MODELS if not hasattr(recipe_class(name), "SPACE")}
 
 
 def test_ranges_and_choices_take_the_type_of_the_setting() -> None:
@@ -51,3 +55,23 @@ def test_refused(key: str, text: str, message: str) -> None:
     with pytest.raises(SettingsError) as error:
         space_of(Word2Vec, {key: text})
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name not in WITHOUT])
+def test_bounds_and_choices_of_every_recipe_are_valid(model: str) -> None:
+    cls = recipe_class(model)
+    space = space_of(cls, own_space(cls))
+    default = cls()
+    for key, where in space.items():
+        for value in where.values if isinstance(where, Choices) else (where.low, where.high):
+            assert getattr(build(cls, {key: value}, given="x"), key) == value
+        own = getattr(default, key)
+        if own is not None:  # what holds without a search is among what is looked at
+            assert own in where.values if isinstance(where, Choices) else where.low <= own <= where.high, key
+        assert not isinstance(where, Range) or where.low < where.high
+
+
+@pytest.mark.parametrize("model", sorted(WITHOUT))
+def test_recipes_without_a_space(model: str) -> None:
+    with pytest.raises(SettingsError, match=f"{model} declares no search space; pass one"):
+        own_space(recipe_class(model))

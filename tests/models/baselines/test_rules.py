@@ -173,20 +173,3 @@ def test_arrays_that_are_no_rules(items: list, scores: list, message: str) -> No
     arrays = {"items": np.array(items, dtype=np.int32), "scores": np.array(scores, dtype=np.float32)}
     with pytest.raises(DataError, match=message):
         AssociationRules().from_arrays(LETTERS, arrays)
-
-
-def test_a_session_of_few_items_is_counted_in_one_pass_however_long_it_is() -> None:
-    from embedrec.models.pair_counts import every_pair
-
-    length = 1_000_000  # whose pairs are 10¹²
-    sessions = of_lists([np.tile([0, 1, 2, 0], length // 4).tolist()], Vocab(np.arange(3)))
-    assert len(every_pair(sessions, itself=True).items) == 3
-    model = AssociationRules().fit(sessions)
-    half, quarter = length // 2, length // 4
-    assert model.arrays["items"].tolist() == [[0, 1, 2], [0, 2, 1], [0, 1, 2]]
-    want = [
-        [half * (half - 1), half * quarter, half * quarter],
-        [half * quarter, quarter**2, quarter * (quarter - 1)],
-        [half * quarter, quarter**2, quarter * (quarter - 1)],
-    ]
-    assert model.arrays["scores"].tolist() == np.array(want, dtype=np.float32).tolist()

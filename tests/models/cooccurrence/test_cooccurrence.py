@@ -212,16 +212,6 @@ def test_a_budget_of_memory_changes_no_byte(measure: Any, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_counts_that_single_precision_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions = with_repeats()
-    few = Cooccurrence("raw").fit(sessions)
-    assert pair_counts.one_mention(sessions, np.arange(2), 0).gap.dtype == np.float32
-    monkeypatch.setattr(pair_counts, "FLOAT32_EXACT", len(sessions))
-    assert pair_counts.one_mention(sessions, np.arange(2), 0).gap.dtype == np.float64
-    many = Cooccurrence("raw").fit(sessions)
-    assert all(many.arrays[name].tobytes() == array.tobytes() for name, array in few.arrays.items())
-
-
 def slow_answer(model: CooccurrenceModel, history: str, exclude_seen: bool) -> list[str]:
     total: dict[str, float] = {}
     near, ids = dense(model), model.vocab.ids.tolist()

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec.data import Sessions, Vocab
+from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.session_knn import ann_candidates, ann_recall
 from embedrec.models.session_knn.ann_candidates import SessionAnn
 from embedrec.models.session_knn.base import SessionKnn
 from embedrec.models.session_knn.model import CandidateSource, SessionKnnModel
 from embedrec.models.session_knn.variants import SKNN, SSCF, STAN, VMIS, VSKNN, VSTAN
 from embedrec.models.session_knn.wsknn import WSKNN
 from tests.conftest import of_lists
+from tests.models.session_knn.random_sessions import topic_sessions
 
 RECIPES = [
     SKNN(5, 0),
@@ -32,16 +32,6 @@ RECIPES = [
 ]
 
 
-def drawn(count: int, n: int = 60, seed: int = 0) -> Sessions:
-    """Sessions with repeats and times, around topics of ten items."""
-    rng = np.random.default_rng(seed)
-    topics = rng.integers(0, n // 10, count)
-    lists = [(10 * t + rng.integers(0, 10, rng.integers(1, 9))).tolist() for t in topics]
-    sessions = of_lists(lists, Vocab(np.arange(n), counts=np.full(n, 9)))
-    times = np.sort(rng.integers(0, 10**10, count))
-    return replace(sessions, times=np.repeat(times, sessions.lengths))
-
-
 def proposing(model: SessionKnnModel, some: np.ndarray) -> SessionKnnModel:
     """The model with the same proposals for every history."""
     return replace(
@@ -51,7 +41,7 @@ def proposing(model: SessionKnnModel, some: np.ndarray) -> SessionKnnModel:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: r.name)
 def test_all_sessions_proposed_are_all_sessions(recipe: SessionKnn) -> None:
-    train, asked = drawn(300), drawn(40, seed=1)
+    train, asked = topic_sessions(300), topic_sessions(40, seed=1)
     model = recipe.fit(train)
     store = np.random.default_rng(0).permutation(300)
     if isinstance(recipe, VMIS):  # long sessions can be no neighbours, whoever proposes
@@ -74,7 +64,7 @@ def session_ann_store(model: SessionKnnModel) -> Any:
 
 
 def test_what_is_not_proposed_is_no_neighbour() -> None:
-    train, asked = drawn(300), drawn(40, seed=1)
+    train, asked = topic_sessions(300), topic_sessions(40, seed=1)
     model = SKNN(5, 0).fit(train)
     some = np.arange(0, 300, 3)
     near, similar = proposing(model, some).neighbours(asked, 20)
@@ -88,7 +78,7 @@ def test_what_is_not_proposed_is_no_neighbour() -> None:
 @pytest.mark.parametrize("recipe", [SKNN, VSKNN, VMIS, SSCF, WSKNN])
 def test_ann_finds_what_lists_find(recipe: Any) -> None:
     """So few sessions are all proposed: the answers are those of the exact search."""
-    train, asked = drawn(400), drawn(50, seed=1)
+    train, asked = topic_sessions(400), topic_sessions(50, seed=1)
     told: dict[str, Any] = {}
     ann = recipe(20, 400, candidates="ann", dim=64).fit(train, report=lambda event, **numbers: told.update(numbers))
     exact = recipe(20, 400).fit(train)
@@ -98,21 +88,9 @@ def test_ann_finds_what_lists_find(recipe: Any) -> None:
     assert told["mrr@20"] == told["mrr@20_lists"] > 0.05
 
 
-def test_cells_are_visited_until_enough_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ann_candidates, "FLAT_BELOW", 100)
-    train, asked, told = drawn(3000, 600), drawn(50, 600, seed=1), {}
-    ann = SKNN(20, 300, candidates="ann", dim=64).fit(train, report=lambda event, **numbers: told.update(numbers))
-    assert told["nprobe"] > 1 and told["nearest_found"] >= 0.95
-    exact = SKNN(20, 0).fit(train)
-    reached = ann.neighbours(asked, 20)[1] >= exact.neighbours(asked, 20)[1].min(axis=1, keepdims=True) - 1e-9
-    assert reached.mean() > 0.9
-    monkeypatch.setattr(ann_recall, "TARGET_RECALL", 0.0)
-    assert SKNN(20, 300, candidates="ann", dim=64).fit(train).arrays["nprobe"].tolist() == [1]
-
-
 def test_updated_and_aged() -> None:
     """New sessions, of items that are new, are proposed; aged ones are not."""
-    train, newer = drawn(300), of_lists([[0, 1, 900, 901], [900, 901]], Vocab(np.array([0, 1, 900, 901])))
+    train, newer = topic_sessions(300), of_lists([[0, 1, 900, 901], [900, 901]], Vocab(np.array([0, 1, 900, 901])))
     newer = replace(newer, times=np.repeat(10**11, 6))
     model = SKNN(20, 50, candidates="ann", dim=64).fit(train)
     grown = model.update(newer)
@@ -122,17 +100,6 @@ def test_updated_and_aged() -> None:
     assert sorted(old.neighbours(asked, 2)[0][0].tolist()) == [0, 1]
     assert (old.recipe, len(old.arrays["numbers"])) == (model.recipe, 2)
     assert SessionAnn.from_arrays(old.arrays, len(old.vocab), 2).faiss.ntotal == 2
-
-
-def test_few_sessions() -> None:
-    for lists in ([], [[]], [[1]], [[1, 2]]):
-        sessions = of_lists(lists, Vocab(np.array([1, 2])))
-        told: dict[str, Any] = {}
-        recipe = SKNN(20, 50, candidates="ann", dim=8)
-        model = recipe.fit(sessions, report=lambda event, **numbers: told.update({event: numbers}))  # noqa: B023
-        assert told["candidates"] == {"asked": 0, "candidates": 50, "nprobe": 0}
-        rows = model.recommend(of_lists([[1]], Vocab(np.array([1]))), 1).rows.tolist()
-        assert rows == ([[1]] if lists == [[1, 2]] else [[-1]])
 
 
 @pytest.mark.parametrize(
@@ -160,13 +127,13 @@ def test_refused_settings(settings: dict[str, Any], message: str) -> None:
     ],
 )
 def test_arrays_that_do_not_fit(name: str, change: Any) -> None:
-    model = SKNN(5, 50, candidates="ann", dim=8).fit(drawn(100))
+    model = SKNN(5, 50, candidates="ann", dim=8).fit(topic_sessions(100))
     with pytest.raises(DataError):
         model.recipe.from_arrays(model.vocab, dict(model.arrays) | {name: change(model.arrays[name])})
 
 
 def test_another_number_of_sessions() -> None:
-    model = SKNN(5, 50, candidates="ann", dim=8).fit(drawn(100))
-    other = SKNN(5, 50, candidates="ann", dim=8).fit(drawn(90))
+    model = SKNN(5, 50, candidates="ann", dim=8).fit(topic_sessions(100))
+    other = SKNN(5, 50, candidates="ann", dim=8).fit(topic_sessions(90))
     with pytest.raises(DataError, match="the index holds 90 × 8 vectors for 100 sessions"):
         model.recipe.from_arrays(model.vocab, dict(model.arrays) | {"faiss": other.arrays["faiss"]})

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from wsknn import fit
 from wsknn.model import wsknn as package
 
@@ -22,6 +23,9 @@ from embedrec.readers.movielens import MovieLens
 from embedrec.storage import artifacts
 from embedrec.tabular.read_settings import ReadSettings
 from tests.conftest import of_lists
+from tests.data import strategies as draw
+from tests.models.session_knn.past_sessions import check, each, histories, pasts
+from tests.models.session_knn.slow_knn import Past
 
 WEIGHTINGS, RANKINGS = ("linear", "log", "quadratic"), ("linear", "inv", "log", "quadratic")
 SAMPLINGS = ("common_items", "recent", "weighted_events")
@@ -214,3 +218,20 @@ def test_saved_with_all_its_columns(tmp_path: Path, movielens: Sessions) -> None
     for one, other in ((model, loaded), (model.update(asked), loaded.update(asked))):
         assert (one.recommend(asked, 9).rows == other.recommend(asked, 9).rows).all()
         assert (one.neighbours(asked, 9)[0] == other.neighbours(asked, 9)[0]).all()
+
+
+@draw.given(
+    pasts(),
+    histories,
+    each(
+        WSKNN,
+        sampling=st.sampled_from(["common_items", "recent", "weighted_events"]),
+        weighting=st.sampled_from(["linear", "log", "quadratic"]),
+        ranking=st.sampled_from(["linear", "inv", "log", "quadratic"]),
+        required_event=st.sampled_from([None, "buy"]),
+        compat=st.sampled_from(["none", "wsknn"]),
+    ),
+    examples=300,
+)
+def test_wsknn(past: list[Past], lists: list[str], recipe: WSKNN) -> None:
+    check(recipe, past, lists)

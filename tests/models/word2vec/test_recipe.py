@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from embedrec.errors import DataError, EmbedrecError, SettingsError, TrainingError
-from embedrec.models.word2vec.gensim import Sentences
+from embedrec.errors import DataError, SettingsError
 from embedrec.models.word2vec.recipe import Word2Vec
 from tests.conftest import of_lists
 from tests.models.planted_groups import GROUPS, SIZE, clusters, purity
@@ -32,34 +31,6 @@ def test_planted_groups_are_found(change):
     model = Word2Vec(**{**SMALL, "epochs": 25, **change}).fit(clusters(), seed=1, threads=2)
     assert model.embeddings.vectors.shape == (GROUPS * SIZE, change.get("dim", 16))
     assert purity(model) > 0.9
-
-
-@pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
-def test_same_seed_and_one_thread_same_bytes(architecture):
-    recipe = Word2Vec(**SMALL, architecture=architecture)
-    first, again, other = (recipe.fit(clusters(), seed=seed).arrays["input"].tobytes() for seed in (4, 4, 5))
-    assert first == again != other
-
-
-@pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
-def test_deterministic_gives_the_same_bytes_at_any_number_of_threads(architecture):
-    recipe = Word2Vec(**{**SMALL, "epochs": 4}, architecture=architecture, deterministic=True)
-    models = [recipe.fit(clusters(count=3000), seed=2, threads=threads) for threads in (1, 2, 3, 4)]
-    for side in ("input", "output"):
-        assert len({m.arrays[side].tobytes() for m in models}) == 1
-    assert np.abs(models[0].arrays["output"]).max() > 0.1
-
-
-def test_loss_falls_and_progress_ends_at_the_total():
-    events = []
-    Word2Vec(**SMALL).fit(clusters(), report=lambda event, **numbers: events.append((event, numbers)))
-    epochs = [numbers for event, numbers in events if event == "epoch"]
-    assert [e["epoch"] for e in epochs] == list(range(1, 13))
-    assert epochs[0]["loss"] > 1.3 * epochs[-1]["loss"] > 0
-    assert epochs[0]["loss"] < 6 * np.log(2) * 1.01  # before learning a pair and 5 negatives cost log 2 each
-    assert set(epochs[0]) == {"epoch", "epochs", "loss", "seconds", "events_per_second"}
-    done = [numbers for event, numbers in events if event == "progress"][-1]
-    assert done == {"done": 12 * 4800, "total": 12 * 4800, "unit": "events"}
 
 
 def test_init_continues_and_grows():
@@ -127,60 +98,14 @@ def test_nothing_to_learn_from(lists, settings, message):
         Word2Vec(**settings).fit(of_lists(lists))
 
 
-def test_subsampling_that_leaves_nothing_is_no_training():
-    with pytest.raises(DataError, match=r"sub-sampling \(sample=1e-12\) left no pair of the 4 events .* set sample=0"):
-        Word2Vec(dim=4, min_count=1, sample=1e-12).fit(of_lists([["a", "b"], ["b", "a"]]))
-
-
 def test_no_sessions_at_all():
     with pytest.raises(DataError, match="none of the 0 items"):
         Word2Vec().fit(of_lists([]))
 
 
-def test_divergence_names_the_epoch():
-    recipe = Word2Vec(dim=4, epochs=40, alpha=10, min_alpha=10, negative=200, sample=0.0)
-    with pytest.raises(TrainingError, match=r"in epoch \d+ of 40; lower alpha \(now 10\)"):
-        recipe.fit(of_lists([[i % 5, (i + 1) % 5, (i * 2) % 5] * 20 for i in range(50)]))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"dim": 0}, "dim must be between 1 and 65536, but is 0"),
-        ({"window": -1}, "window must be"),
-        ({"epochs": 0}, "epochs must be at least 1, but is 0"),
-        ({"negative": 0}, "negative must be between 1 and 10000, but is 0"),
-        ({"ns_exponent": float("nan")}, "ns_exponent must be .* nan"),
-        ({"sample": -1e-3}, "sample must be"),
-        ({"alpha": float("inf")}, "alpha must be"),
-        ({"alpha": 0.01, "min_alpha": 0.02}, r"min_alpha must be at most alpha \(0.01\), but is 0.02"),
-        ({"min_count": 0}, "min_count must be at least 1"),
-        ({"decay": 0.0}, "decay must be"),
-        ({"architecture": "glove"}, "architecture must be one of skip-gram, cbow, but is 'glove'"),
-        ({"vectors": "both"}, "vectors must be one of input, output, sum"),
-        ({"backend": "torch"}, "backend must be one of embedrec, gensim"),
-        ({"backend": "gensim", "deterministic": True}, "deterministic=true needs backend=embedrec"),
-    ],
-)
-def test_settings_out_of_bounds_are_refused(settings, message):
-    with pytest.raises(SettingsError, match=message):
-        Word2Vec(**settings)
-
-
 def test_threads_below_one_are_refused():
     with pytest.raises(SettingsError, match="threads must be at least 1, but is 0"):
         Word2Vec().fit(clusters(), threads=0)
-
-
-def test_an_error_of_the_reader_of_progress_stops_training():
-    class StopHereError(EmbedrecError):
-        pass
-
-    def report(event, **numbers):
-        raise StopHereError
-
-    with pytest.raises(StopHereError):
-        Word2Vec(**{**SMALL, "epochs": 10**9}).fit(clusters(), threads=2, report=report)
 
 
 def test_restore_gives_the_same_vectors():
@@ -202,12 +127,3 @@ def test_recommends_from_the_group_of_the_history():
     histories = of_lists([[0, 1, 2], [50, 51]], model.vocab)
     groups = model.recommend(histories, 5).rows // SIZE
     assert (groups == [[0], [4]]).mean() > 0.8
-
-
-def test_gensim_meets_every_item_of_a_long_session():
-    sessions = of_lists([["a", "b"], [], list("abcde") * 5_000])
-    pieces = Sentences(sessions, None)
-    made = list(pieces)
-    assert len(made) == len(pieces) == 5
-    assert [len(piece) for piece in made] == [2, 0, 10_000, 10_000, 5_000]
-    assert [int(word) for piece in made for word in piece] == sessions.items.tolist()
