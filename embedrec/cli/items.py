@@ -39,7 +39,7 @@ def items(
     embedrec items scisor --json
     embedrec items 4gzpq5 --model word2vec
     """
-    from embedrec.data.item_text import as_text
+    from embedrec.data.item_text import format_features
     from embedrec.workflows.items import catalogue_items, find_catalogue_source, open_catalogue, search_catalogue
 
     check_not_both(model, index)
@@ -54,4 +54,7 @@ def items(
     if len(matches.rows) > count:
         note(f"showing {count} of {len(matches.rows):,} items; -n shows more")
     shown = catalogue_items(catalogue, matches.rows[:count])
-    emit((asdict(item) | {"features": item.features if as_json else as_text(item.features)} for item in shown), as_json)
+    emit(
+        (asdict(item) | {"features": item.features if as_json else format_features(item.features)} for item in shown),
+        as_json,
+    )

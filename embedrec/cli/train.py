@@ -140,7 +140,7 @@ def training_context(
             note(f"starting again; --resume continues the interrupted training in {checkpoint}")
         yield TrainingContext(chosen, checkpoint, resume)
     else:
-        from embedrec.training.distributed import joined
+        from embedrec.training.distributed import join_processes
 
-        with joined(chosen) as processes:
+        with join_processes(chosen) as processes:
             yield TrainingContext(chosen, checkpoint, resume, processes)

@@ -1,4 +1,4 @@
-"""Events: who met which item, when, in rows beside each other."""
+"""Events: which session contains which item, when; one array per column."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Events:
     weight    (E,) float32 (ratings, play counts), or None
     kind      (E,) int32 rows into `kinds` (click, buy …), or None
     kinds     vocabulary of kinds, or None
-    item_features, user_features  what is known beside the ids, or None; by id, so of more or fewer than occur here
-    room      where the columns lie, and those that are made from them
+    item_features, user_features  features of items and users, or None; their ids need not be those that occur here
+    memory    where the columns, and columns derived from them, are stored
 
-    Raises DataError when columns differ in length, rows leave their vocabulary, or sessions are not ascending.
+    Raises DataError when columns differ in length, rows are out of range, or sessions are not ascending.
     """
 
     session: np.ndarray
@@ -50,7 +50,7 @@ class Events:
     kinds: Vocab | None = None
     item_features: Features | None = None
     user_features: Features | None = None
-    room: MemoryBudget = IN_MEMORY
+    memory: MemoryBudget = IN_MEMORY
 
     def __post_init__(self) -> None:
         if self.time is not None and self.time.dtype != np.int64:
@@ -68,7 +68,7 @@ class Events:
             column = getattr(self, name)
             if column is not None and vocab is not None:
                 check_rows(column, len(vocab), name)
-        # with the event before, so that no step is missed between two parts
+        # each chunk starts one event early, so that the step between two chunks is checked too
         if any((np.diff(self.session[max(chunk.start - 1, 0) : chunk.stop]) < 0).any() for chunk in chunks(len(self))):
             raise DataError("events must be sorted by session; make them with Events.of")
         if self.weight is not None and not all(np.isfinite(self.weight[chunk]).all() for chunk in chunks(len(self))):
@@ -91,9 +91,9 @@ class Events:
     ) -> Events:
         """Events from columns of ids (each (E,)), in any order.
 
-        time   milliseconds since 1970, or dates as `times.as_times` takes them; what is finer than a millisecond
-               orders events, and is then cut off
-        names  item ids → display names
+        time   milliseconds since 1970, or dates that `times.as_times` accepts; digits below a millisecond order
+               events, and are then discarded
+        names  item id → display name
         """
         session_rows, sessions = factorize(session)
         item_rows, items = factorize(item)
@@ -105,7 +105,7 @@ class Events:
         weights = None if weight is None else as_weights(weight)
         lengths = {len(c) for c in (session_rows, item_rows, user_rows, times, weights, kind_rows) if c is not None}
         if len(lengths) > 1:
-            raise DataError(f"columns of events must be of one length, but they are {sorted(lengths)}")
+            raise DataError(f"columns of events must have the same length, but have {sorted(lengths)}")
         keys = [session_rows] if exact is None else [exact, session_rows]
         order = np.lexsort(keys)  # stable: equal times keep their order
         return cls(
@@ -121,11 +121,11 @@ class Events:
             kinds=kinds,
         )
 
-    def take(self, keep: np.ndarray) -> Events:
-        """The events of a mask (E,) bool, vocabularies as they are."""
-        columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
-        kept: dict[str, Any] = {name: None if c is None else self.room.select(c, keep) for name, c in columns.items()}
-        return replace(self, **kept)
+    def filter(self, keep: np.ndarray) -> Events:
+        """The events of a mask (E,) bool; vocabularies stay the same."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        selected: dict[str, Any] = {n: None if c is None else self.memory.select(c, keep) for n, c in columns.items()}
+        return replace(self, **selected)
 
 
 _COLUMNS = ("session", "item", "user", "time", "weight", "kind")
@@ -138,7 +138,7 @@ def factorize(ids: Sequence[Any] | np.ndarray) -> tuple[np.ndarray, Vocab]:
 
 
 def as_weights(weights: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Weights (E,) as float32. Raises DataError for what is no number, and for another shape."""
+    """Weights (E,) as float32. Raises DataError for values that are not numbers, and for other shapes."""
     try:
         array = np.asarray(weights, dtype=np.float32)
     except (TypeError, ValueError) as e:
@@ -151,4 +151,4 @@ def as_weights(weights: Sequence[float] | np.ndarray) -> np.ndarray:
 def check_rows(rows: np.ndarray, n: int, what: str) -> None:
     """Raises DataError unless all rows lie in [0, n)."""
     if len(rows) and (rows.min() < 0 or rows.max() >= n):
-        raise DataError(f"rows of {what!r} must lie in [0, {n}), but go from {rows.min()} to {rows.max()}")
+        raise DataError(f"rows of {what!r} must be in [0, {n}), but range from {rows.min()} to {rows.max()}")

@@ -1,4 +1,4 @@
-"""Features: what is known of items or users beside their ids."""
+"""Features: side information of items or users."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from embedrec.data.offsets import check_offsets
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 
-ID = "id"  # the column of ids in a file, so no feature is called so
+ID = "id"  # the column of ids in a file; no feature can have this name
 
 
 @dataclass(frozen=True, eq=False)
 class Categories:
-    """One word a row: a key, a country.
+    """One category a row: a key, a country.
 
-    codes  (m,) int32 positions in `names`, −1 where nothing is known
-    names  (c,) object array of distinct texts
+    codes  (m,) int32 positions in `names`, −1 for missing
+    names  (c,) object array of distinct strings
     """
 
     codes: np.ndarray
     names: np.ndarray
 
     def __post_init__(self) -> None:
-        _set_coded(self)
+        _check_codes(self)
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def take(self, rows: np.ndarray) -> Categories:
-        """The words of these rows (k,), missing for row −1; names as they are."""
+        """The categories of these rows (k,), missing for row −1; names stay the same."""
         codes = np.full(len(rows), -1, dtype=np.int32)
         codes[rows >= 0] = self.codes[rows[rows >= 0]]
         return Categories(codes, self.names)
@@ -41,11 +41,11 @@ class Categories:
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """Any number of words a row, in the order they were given: genres, tags. A row of which nothing is known is empty.
+    """Any number of categories a row, in the given order: genres, tags. A missing list is empty.
 
     offsets  (m+1,) int64; row r has the codes `codes[offsets[r]:offsets[r+1]]`
     codes    (L,) int32 positions in `names`
-    names    (c,) object array of distinct texts
+    names    (c,) object array of distinct strings
     """
 
     offsets: np.ndarray
@@ -53,7 +53,7 @@ class Lists:
     names: np.ndarray
 
     def __post_init__(self) -> None:
-        _set_coded(self, lowest=0)
+        _check_codes(self, lowest=0)
         offsets = np.asarray(self.offsets, dtype=np.int64)
         object.__setattr__(self, "offsets", offsets)
         check_offsets(offsets, len(self.codes), "lists", "codes")
@@ -66,7 +66,7 @@ class Lists:
         return self.codes[self.offsets[row] : self.offsets[row + 1]]
 
     def take(self, rows: np.ndarray) -> Lists:
-        """The lists of these rows (k,), empty for row −1; names as they are."""
+        """The lists of these rows (k,), empty for row −1; names stay the same."""
         lengths = np.zeros(len(rows), dtype=np.int64)
         starts = np.zeros(len(rows), dtype=np.int64)
         known = rows >= 0
@@ -81,13 +81,13 @@ class Lists:
 class Features:
     """Side information of m items or users; row r of every column belongs to `vocab.ids[r]`.
 
-    vocab        the ids, with display names where the table has them
-    numeric      name → (m,) float64, NaN where nothing is known; float32 where the source holds that
+    vocab        the ids, with display names if the source has them
+    numeric      name → (m,) float64, or float32 if the source is float32; NaN for missing
     categorical  name → Categories of m rows
     lists        name → Lists of m rows
     dates        names of numeric columns that hold days since 1970
 
-    Raises DataError when a column is not of m rows, holds infinity, or its name is empty, "id" or given twice.
+    Raises DataError when a column does not have m rows or contains infinity, or its name is empty, "id" or a duplicate.
     """
 
     vocab: Vocab
@@ -97,7 +97,7 @@ class Features:
     dates: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        numeric = {name: _numbers(column) for name, column in self.numeric.items()}
+        numeric = {name: _as_floats(column) for name, column in self.numeric.items()}
         object.__setattr__(self, "numeric", numeric)
         object.__setattr__(self, "categorical", dict(self.categorical))
         object.__setattr__(self, "lists", dict(self.lists))
@@ -105,22 +105,22 @@ class Features:
         counts = Counter(names)
         for name in names:
             if counts[name] > 1 or name in ("", ID):
-                raise DataError(f"a feature cannot be called {name!r}: names are distinct, not empty and not {ID!r}")
+                raise DataError(f"a feature cannot be called {name!r}; names must be unique, not empty and not {ID!r}")
         columns: dict[str, np.ndarray | Categories | Lists] = {**self.numeric, **self.categorical, **self.lists}
         for name, column in columns.items():
             if len(column) != len(self) or (isinstance(column, np.ndarray) and column.ndim != 1):
-                raise DataError(f"{len(self)} ids were given {len(column)} rows of the feature {name!r}")
+                raise DataError(f"the feature {name!r} must have {len(self)} rows, one an id, but has {len(column)}")
         for name, numbers in self.numeric.items():
             if np.isinf(numbers).any():
-                raise DataError(f"the feature {name!r} holds infinity; leave such values out (NaN)")
+                raise DataError(f"the feature {name!r} contains infinity; use NaN for missing values")
         if not self.dates <= self.numeric.keys():
             raise DataError(f"dates must be numeric features, but {sorted(self.dates - self.numeric.keys())} are not")
 
     def __len__(self) -> int:
         return len(self.vocab)
 
-    def aligned(self, vocab: Vocab) -> Features:
-        """The same features in the order of another vocabulary; of ids that are not here, nothing is known."""
+    def align(self, vocab: Vocab) -> Features:
+        """The same features in the order of another vocabulary; missing for ids that have none."""
         if vocab is self.vocab:
             return self
         rows = self.vocab.rows_of(vocab.ids)  # (n,) −1 where unknown
@@ -137,12 +137,13 @@ class Features:
         )
 
     def scaling(self, vocab: Vocab) -> Scaling:
-        """Mean and deviation of the numeric columns over the ids of `vocab`: that of the training part, no other.
+        """Mean and standard deviation of the numeric columns over the ids of `vocab`, the training part.
 
-        Missing values do not count. A column that is constant has deviation 1, one without values also mean 0.
+        Missing values are ignored. A constant column has deviation 1; a column without values has mean 0 and
+        deviation 1.
         """
         mean, std = np.zeros(len(self.numeric)), np.ones(len(self.numeric))
-        for f, column in enumerate(self.aligned(vocab).numeric.values()):
+        for f, column in enumerate(self.align(vocab).numeric.values()):
             known = column[~np.isnan(column)].astype(np.float64)
             if len(known):
                 mean[f] = known.mean()
@@ -157,13 +158,13 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """How numeric features are standardised.
+    """Means and standard deviations that standardise numeric features.
 
     names  of f columns
     mean   (f,) float64
     std    (f,) float64, above 0
 
-    Raises DataError when shapes do not fit or numbers are odd.
+    Raises DataError when shapes differ, or numbers are not finite or not positive.
     """
 
     names: tuple[str, ...]
@@ -176,39 +177,40 @@ class Scaling:
         shape = (len(self.names),)
         if self.mean.shape != shape or self.std.shape != shape:
             raise DataError(
-                f"{len(self.names)} columns were given {self.mean.shape} means and {self.std.shape} deviations"
+                f"means and deviations of {len(self.names)} columns must have shape {shape}, but have "
+                f"{self.mean.shape} and {self.std.shape}"
             )
         if not np.isfinite(self.mean).all() or not np.isfinite(self.std).all() or not (self.std > 0).all():
             raise DataError("means must be finite, and deviations finite and above 0")
 
     def matrix(self, features: Features) -> np.ndarray:
-        """The columns of `features` by name, (x − mean) / std, 0 where x is missing: (m, f) float32.
+        """The standardised columns, (x − mean) / std, 0 where x is missing: (m, f) float32.
 
-        Raises DataError when a column is not there.
+        Raises DataError when `features` lacks a column.
         """
         out = np.zeros((len(features), len(self.names)), dtype=np.float32)
         for f, name in enumerate(self.names):
             if name not in features.numeric:
                 raise DataError(
-                    f"the numeric feature {name!r} is missing; there are {', '.join(features.numeric) or 'none'}"
+                    f"the numeric feature {name!r} is missing; available are {', '.join(features.numeric) or 'none'}"
                 )
             scaled = (features.numeric[name] - self.mean[f]) / self.std[f]
             out[:, f] = np.where(np.isnan(scaled), 0, scaled)
         return out
 
 
-def _numbers(column: np.ndarray) -> np.ndarray:
-    """Numbers as float64, or as float32 where they are, so that they equal what was written in their own precision."""
+def _as_floats(column: np.ndarray) -> np.ndarray:
+    """Numbers as float64; float32 stays, so that conditions such as x=0.1 compare in the precision of the source."""
     column = np.asarray(column)
     return column if column.dtype == np.float32 else column.astype(np.float64)
 
 
-def _set_coded(column: Categories | Lists, lowest: int = -1) -> None:
-    """Give codes and names their types. Raises DataError for codes without a name and names that stand twice."""
+def _check_codes(column: Categories | Lists, lowest: int = -1) -> None:
+    """Convert codes and names to their types. Raises DataError for codes out of range and duplicate names."""
     codes, names = np.asarray(column.codes, dtype=np.int32), Vocab(column.names).ids
     object.__setattr__(column, "codes", codes)
     object.__setattr__(column, "names", names)
     if names.dtype != object:
-        raise DataError("names of categories must be texts")
+        raise DataError("names of categories must be strings")
     if codes.ndim != 1 or (len(codes) and (codes.min() < lowest or codes.max() >= len(names))):
-        raise DataError(f"codes of categories must be one-dimensional and lie in [{lowest}, {len(names)})")
+        raise DataError(f"codes of categories must be one-dimensional and in [{lowest}, {len(names)})")

@@ -1,6 +1,6 @@
-"""Which events are kept while filters run: a mask, and what is left of each session and item under it.
+"""The state of filtering: a mask of the remaining events, and their counts for each session and item.
 
-All passes go through the events in parts, so that temporaries stay small, and only read them: they may be memory maps.
+Passes read the events in chunks, so that temporary arrays stay small; columns may be memory-mapped.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ import numpy as np
 from embedrec.data.events import Events
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks, count_rows
 
-_SORTED_AT_ONCE = 1 << 13  # events, in the cache; session, item and position fit into one int64 (13 + 31 + 13 bits)
+_SORT_BLOCK = 1 << 13  # events, in the cache; session, item and position fit into one int64 (13 + 31 + 13 bits)
 
 
 class FilterState:
-    """Events of which ever fewer are kept.
+    """The events that remain after the filters applied so far.
 
     mask     (E,) bool
-    counts   (n,) int64 kept events of each item
-    lengths  (S,) int64 kept events of each session
+    counts   (n,) int64 remaining events of each item
+    lengths  (S,) int64 remaining events of each session
     """
 
     def __init__(self, events: Events) -> None:
         self.events = events
-        self.mask = events.room.full(len(events), True, bool)
+        self.mask = events.memory.full(len(events), True, bool)
         self.lengths = count_rows(events.session, len(events.sessions))
         self.counts = count_rows(events.item, len(events.items))
 
     def sizes(self) -> tuple[int, int, int]:
-        """Sessions and items with events, and events."""
+        """The numbers of sessions with events, items with events, and events."""
         return int((self.lengths > 0).sum()), int((self.counts > 0).sum()), int(self.lengths.sum())
 
     def keep_sessions(self, keep: np.ndarray) -> None:
@@ -43,73 +43,73 @@ class FilterState:
         if ((self.counts > 0) & ~keep).any():
             self.keep(lambda chunk: keep[self.events.item[chunk]])
 
-    def keep(self, part: Callable[[slice], np.ndarray]) -> None:
-        """Keep events: part after part, in order, `part(chunk)` says which of `events[chunk]`, as bool."""
+    def keep(self, mask_of: Callable[[slice], np.ndarray]) -> None:
+        """Keep events: `mask_of(chunk)`, called for each chunk in order, is the mask (b,) of `events[chunk]`."""
         for chunk in chunks(len(self.mask)):
-            gone = chunk.start + np.flatnonzero(self.mask[chunk] & ~part(chunk))
-            if len(gone):
-                self.mask[gone] = False
-                self.counts -= np.bincount(self.events.item[gone], minlength=len(self.counts))
-                session = self.events.session[gone]
+            dropped = chunk.start + np.flatnonzero(self.mask[chunk] & ~mask_of(chunk))
+            if len(dropped):
+                self.mask[dropped] = False
+                self.counts -= np.bincount(self.events.item[dropped], minlength=len(self.counts))
+                session = self.events.session[dropped]
                 self.lengths[session[0] : session[-1] + 1] -= np.bincount(session - session[0])
 
 
-def keep_top(kept: FilterState, most: int) -> None:
-    """Keep the so many items of most events; among equals, those of smaller id."""
-    counts = kept.counts
+def keep_top(state: FilterState, most: int) -> None:
+    """Keep the `most` items with the most events; ties by id."""
+    counts = state.counts
     if most >= (counts > 0).sum():
         return
-    least = int(np.partition(counts, -most)[-most])  # events of the last item that stays
+    least = int(np.partition(counts, -most)[-most])  # events of the last item that is kept
     keep = counts > least
     equal = np.flatnonzero(counts == least)
-    order = np.argsort(kept.events.items.ids[equal], kind="stable")
+    order = np.argsort(state.events.items.ids[equal], kind="stable")
     keep[equal[order[: most - np.count_nonzero(keep)]]] = True
-    kept.keep_items(keep)
+    state.keep_items(keep)
 
 
-def keep_last(kept: FilterState, most: int) -> None:
-    """Keep the last so many events of every session."""
-    surplus = np.maximum(kept.lengths - most, 0)  # (S,) first events that go
+def keep_last(state: FilterState, most: int) -> None:
+    """Keep the last `most` events of every session."""
+    surplus = np.maximum(state.lengths - most, 0)  # (S,) first events to drop
     if not surplus.any():
         return
-    before = np.cumsum(kept.lengths) - kept.lengths  # (S,) kept events of all sessions before
+    before = np.cumsum(state.lengths) - state.lengths  # (S,) remaining events of all earlier sessions
     done = 0
 
-    def late(chunk: slice) -> np.ndarray:
+    def last_events(chunk: slice) -> np.ndarray:
         nonlocal done
-        rank = done + np.cumsum(kept.mask[chunk])  # (b,) number of a kept event among all, from 1
+        rank = done + np.cumsum(state.mask[chunk])  # (b,) number of a remaining event among all, from 1
         done = int(rank[-1])
-        session = kept.events.session[chunk]
+        session = state.events.session[chunk]
         return rank - before[session] > surplus[session]
 
-    kept.keep(late)
+    state.keep(last_events)
 
 
-def keep_first_of_run(kept: FilterState) -> None:
-    """Of events of the same item that follow each other in a session, keep the first."""
-    last = (-1, -1)  # session and item of the kept event before
+def keep_first_of_run(state: FilterState) -> None:
+    """Keep the first of consecutive events of the same item in a session."""
+    last = (-1, -1)  # session and item of the previous remaining event
 
-    def first(chunk: slice) -> np.ndarray:
+    def first_events(chunk: slice) -> np.ndarray:
         nonlocal last
-        at = np.flatnonzero(kept.mask[chunk])
-        session, item = kept.events.session[chunk][at], kept.events.item[chunk][at]
+        at = np.flatnonzero(state.mask[chunk])
+        session, item = state.events.session[chunk][at], state.events.item[chunk][at]
         keep = np.ones(chunk.stop - chunk.start, dtype=bool)
         if len(at):
-            again = np.append((session[0], item[0]) == last, (np.diff(session) == 0) & (np.diff(item) == 0))
-            keep[at[again]] = False
+            repeated = np.append((session[0], item[0]) == last, (np.diff(session) == 0) & (np.diff(item) == 0))
+            keep[at[repeated]] = False
             last = (int(session[-1]), int(item[-1]))
         return keep
 
-    kept.keep(first)
+    state.keep(first_events)
 
 
-def keep_first_mentions(kept: FilterState) -> None:
-    """Of all events of an item in a session, keep the first."""
-    events = kept.events
+def keep_first_mentions(state: FilterState) -> None:
+    """Keep the first event of every item in a session."""
+    events = state.events
     first = first_mentions(
-        events.session, events.item, len(events.sessions), len(events.items), kept.mask, room=events.room
+        events.session, events.item, len(events.sessions), len(events.items), state.mask, memory=events.memory
     )
-    kept.keep(lambda chunk: first[chunk])
+    state.keep(lambda chunk: first[chunk])
 
 
 def first_mentions(
@@ -119,20 +119,20 @@ def first_mentions(
     items: int,
     mask: np.ndarray,
     *,
-    room: MemoryBudget = IN_MEMORY,
+    memory: MemoryBudget = IN_MEMORY,
 ) -> np.ndarray:
-    """Which events (E,) are the first mention of their item in their session, among those of `mask` (E,) bool.
+    """Among the events of `mask` (E,) bool, those that are the first of their item in their session: a mask (E,).
 
     session  (E,) int32 rows below `sessions`, ascending
     item     (E,) int32 rows below `items`
     """
-    first = room.full(len(item), False, bool)
+    first = memory.full(len(item), False, bool)
     n = max(items, 1)
     ends = np.cumsum(count_rows(session, sessions))  # (S,)
     begin = 0
     while begin < len(item):
-        # whole sessions, together at most _SORTED_AT_ONCE events, or one long session
-        last = int(np.searchsorted(ends, begin + _SORTED_AT_ONCE, side="right")) - 1
+        # whole sessions of at most _SORT_BLOCK events in total, or one long session
+        last = int(np.searchsorted(ends, begin + _SORT_BLOCK, side="right")) - 1
         end = int(ends[max(last, int(np.searchsorted(ends, begin, side="right")))])
         positions = begin + np.flatnonzero(mask[begin:end])  # (m,)
         begin = end

@@ -1,4 +1,4 @@
-"""Filters: which events, sessions and items are kept, in one order that is written once."""
+"""Filters of events, sessions and items, and the order in which they are applied."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from embedrec.data.filter_state import FilterState, keep_first_mentions, keep_fi
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.storage.memory_budget import chunks
 
-_WEEK = 7 * DAY  # so long nothing happens in data that is well
-REPEATED = ("min_count", "min_length", "max_length")  # filters that each may undo what another has made sure of
+_WEEK = 7 * DAY  # a longer gap before the last events suggests that their times are wrong
+REPEATED = ("min_count", "min_length", "max_length")  # each of these filters may violate the condition of another
 
 
 @dataclass(frozen=True)
-class Removed:
-    """What one filter took away: its name and setting, and how many sessions, items and events are gone.
+class RemovedCounts:
+    """The numbers of sessions, items and events that one filter removed, with its name and setting.
 
-    rounds  in how many rounds of the repeated filters; 1 for the others
-    note    what is odd about it, "" for nothing
+    rounds  rounds of the repeated filters that removed events; 1 for other filters
+    note    a warning about the data, "" for none
     """
 
     filter: str
@@ -37,25 +37,25 @@ class Removed:
 
 @dataclass(frozen=True)
 class Filters(Settings):
-    """Filters, applied in this order; None leaves one out.
+    """Filters, applied in this order; None turns a filter off.
 
-    kinds       only events of these kinds stay
-    min_rating  events of smaller weight go
-    days        only events within so many days before the last event of the data stay
-    min_tracks  sessions with fewer rows go, however often they mention an item
-    duplicates  repeated mentions of an item in a session go, the first stays: "all" of them, or those that follow each
-                other without another between ("consecutive"); "none" go
-    duplicates_at  "start": here, before anything is counted; "end": after all other filters, which then count rows, and
-                sessions may end up shorter than min_length
-    top         only the so many most mentioned items stay; among equals, those of smaller id
-    min_count   items with fewer rows left go
-    min_length  sessions with fewer rows left go
-    max_length  sessions with more rows left go, or lose their first ones, as `long` says
+    kinds       keep only events of these kinds
+    min_rating  drop events of lower weight
+    days        keep only events of the last `days` days before the last event of the data
+    min_tracks  drop sessions with fewer rows, repeated items included
+    duplicates  drop repeated mentions of an item in a session, except the first: "all" of them, only "consecutive"
+                ones, or "none"
+    duplicates_at  "start": here, before anything is counted; "end": after all other filters, so that sessions may
+                become shorter than min_length
+    top         keep only the most frequent items, this many; ties by id
+    min_count   drop items with fewer rows
+    min_length  drop sessions with fewer rows
+    max_length  limit of the rows of a session, see `long`
     long        "drop" sessions over max_length, or "cut" them to their last max_length events
-    rounds      min_count, min_length and max_length depend on each other: they are repeated until nothing changes, or
-                so many times; 1 is a single pass
+    rounds      most repetitions of min_count, min_length and max_length, which depend on each other; None repeats them
+                until nothing changes, 1 is a single pass
 
-    Raises SettingsError for a number that is too small, and when no session could pass.
+    Raises SettingsError for numbers out of range, and when no session could pass.
     """
 
     kinds: tuple[str, ...] | None = None
@@ -84,32 +84,32 @@ class Filters(Settings):
                 f"no session can pass: min_length is {self.min_length}, but max_length is {self.max_length}"
             )
 
-    def apply(self, events: Events) -> tuple[Events, list[Removed]]:
-        """The events that pass, vocabularies as they are, and what each filter that is on removed.
+    def apply(self, events: Events) -> tuple[Events, list[RemovedCounts]]:
+        """The events that pass, with unchanged vocabularies, and what each active filter removed.
 
-        Raises SettingsError for a filter of a column that the events do not have, and for a kind that is none of
-        theirs; DataError when nothing is left, naming the filter that took the last events.
+        Raises SettingsError for a filter of a column that the events lack, and for an unknown kind; DataError when no
+        event is left, with the filter that removed the last ones.
         """
-        kept = FilterState(events)
-        gone: dict[str, np.ndarray] = {}  # name → sessions, items and events
-        notes = {"days": _alone(kept, self.days)} if self.days else {}
+        state = FilterState(events)
+        losses: dict[str, np.ndarray] = {}  # name → sessions, items and events
+        notes = {"days": _outlier_note(state, self.days)} if self.days else {}
         rounds = 1
-        for number, name in self._order(kept):
-            before = np.array(kept.sizes())
-            _STEPS[name](kept, self)
-            after = np.array(kept.sizes())
+        for number, name in self._order(state):
+            before = np.array(state.sizes())
+            _STEPS[name](state, self)
+            after = np.array(state.sizes())
             if not after[2]:
                 raise DataError(
-                    f"the filter {name} = {self._setting(name)} removed the last of {len(events):,} events; loosen it "
-                    "or one of those before it"
+                    f"the filter {name} = {self._setting(name)} removed the last of {len(events):,} events; relax it "
+                    "or an earlier filter"
                     if before[2]
                     else "there are no events to filter; check the input"
                 )
-            gone[name] = gone.get(name, 0) + before - after
+            losses[name] = losses.get(name, 0) + before - after
             if before[2] > after[2]:
                 rounds = max(rounds, number)
         removed = [
-            Removed(
+            RemovedCounts(
                 name,
                 self._setting(name),
                 int(s),
@@ -118,60 +118,60 @@ class Filters(Settings):
                 rounds if name in REPEATED else 1,
                 notes.get(name, ""),
             )
-            for name, (s, n, e) in gone.items()
+            for name, (s, n, e) in losses.items()
         ]
-        return (events if kept.mask.all() else events.take(kept.mask)), removed
+        return (events if state.mask.all() else events.filter(state.mask)), removed
 
-    def _order(self, kept: FilterState) -> Iterator[tuple[int, str]]:
-        """The round, from 1, and the name of each filter that is on, as they are to be run."""
+    def _order(self, state: FilterState) -> Iterator[tuple[int, str]]:
+        """The round, from 1, and the name of each active filter, in order."""
         at_start = self.duplicates_at == "start"
         first = ("kinds", "min_rating", "days", "min_tracks", *(("duplicates",) if at_start else ()), "top")
-        yield from ((1, name) for name in first if self._on(name))
-        repeated, number, left = [name for name in REPEATED if self._on(name)], 0, -1
-        while repeated and number != self.rounds and left != kept.sizes()[2]:
-            left, number = kept.sizes()[2], number + 1
+        yield from ((1, name) for name in first if self._is_active(name))
+        repeated, number, remaining = [name for name in REPEATED if self._is_active(name)], 0, -1
+        while repeated and number != self.rounds and remaining != state.sizes()[2]:
+            remaining, number = state.sizes()[2], number + 1
             yield from ((number, name) for name in repeated)
-        if not at_start and self._on("duplicates"):
+        if not at_start and self._is_active("duplicates"):
             yield 1, "duplicates"
 
-    def _on(self, name: str) -> bool:
+    def _is_active(self, name: str) -> bool:
         return getattr(self, name) not in (None, "none")
 
     def _setting(self, name: str) -> Any:
-        """The setting of a filter in a message and in `Removed`."""
+        """The setting of a filter, for messages and `RemovedCounts`."""
         value = getattr(self, name)
         if isinstance(value, tuple):
             return ",".join(value)
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _kinds(kept: FilterState, filters: Filters) -> None:
-    column, kinds, wanted = _column(kept.events, "kind", "kinds"), kept.events.kinds, filters.kinds or ()
+def _keep_kinds(state: FilterState, filters: Filters) -> None:
+    column, kinds, wanted = _column(state.events, "kind", "kinds"), state.events.kinds, filters.kinds or ()
     known = [] if kinds is None else [str(kind) for kind in kinds.ids.tolist()]
     for kind in wanted:
         if kind not in known:
             raise SettingsError(
-                f"no event is of the kind {kind!r}{did_you_mean(kind, known)}; there are {', '.join(known)}"
+                f"no event is of kind {kind!r}{did_you_mean(kind, known)}; available kinds are {', '.join(known)}"
             )
     keep = np.array([kind in wanted for kind in known])  # (kinds,)
-    kept.keep(lambda chunk: keep[column[chunk]])
+    state.keep(lambda chunk: keep[column[chunk]])
 
 
-def _min_rating(kept: FilterState, filters: Filters) -> None:
-    weight = _column(kept.events, "weight", "min_rating")
-    kept.keep(lambda chunk: weight[chunk] >= filters.min_rating)
+def _keep_ratings(state: FilterState, filters: Filters) -> None:
+    weight = _column(state.events, "weight", "min_rating")
+    state.keep(lambda chunk: weight[chunk] >= filters.min_rating)
 
 
-def _days(kept: FilterState, filters: Filters) -> None:
-    time = _column(kept.events, "time", "days")
+def _keep_days(state: FilterState, filters: Filters) -> None:
+    time = _column(state.events, "time", "days")
     if len(time):
         since = int(time.max()) - int((filters.days or 0) * DAY)
-        kept.keep(lambda chunk: time[chunk] >= since)
+        state.keep(lambda chunk: time[chunk] >= since)
 
 
-def _alone(kept: FilterState, days: float | None) -> str:
-    """What to say where the last events come so long after all others that the last days hold few others."""
-    time, window = kept.events.time, int((days or 0) * DAY)
+def _outlier_note(state: FilterState, days: float | None) -> str:
+    """A note if the last events come long after all others, so that the last `days` days contain few other events."""
+    time, window = state.events.time, int((days or 0) * DAY)
     if time is None or not len(time):
         return ""
     last = int(time.max())
@@ -184,40 +184,40 @@ def _alone(kept: FilterState, days: float | None) -> str:
             dates = [str(np.datetime64(moment, "ms").astype("datetime64[D]")) for moment in (first, last, before)]
             return (
                 f"the last {count:,} events ({dates[0]} to {dates[1]}) come {(first - before) / DAY:,.0f} days after "
-                f"all others, which end on {dates[2]}; days are counted back from the last event: leave it out if its "
+                f"all others, which end on {dates[2]}; days are counted back from the last event, so remove it if its "
                 "time is wrong"
             )
     return ""
 
 
-def _max_length(kept: FilterState, filters: Filters) -> None:
+def _limit_length(state: FilterState, filters: Filters) -> None:
     most = filters.max_length or 0
     if filters.long == "cut":
-        keep_last(kept, most)
+        keep_last(state, most)
     else:
-        kept.keep_sessions(kept.lengths <= most)
+        state.keep_sessions(state.lengths <= most)
 
 
 def _column(events: Events, name: str, setting: str) -> np.ndarray:
     column = getattr(events, name)
     if column is None:
         raise SettingsError(
-            f"the filter {setting} needs a {name} of every event, but the data has none; "
+            f"the filter {setting} needs the {name} of every event, but the data has none; "
             f"name its column with --{name}, or leave the filter out"
         )
     return column
 
 
 _STEPS: dict[str, Any] = {
-    "kinds": _kinds,
-    "min_rating": _min_rating,
-    "days": _days,
-    "min_tracks": lambda kept, filters: kept.keep_sessions(kept.lengths >= filters.min_tracks),
-    "duplicates": lambda kept, filters: (
-        keep_first_mentions(kept) if filters.duplicates == "all" else keep_first_of_run(kept)
+    "kinds": _keep_kinds,
+    "min_rating": _keep_ratings,
+    "days": _keep_days,
+    "min_tracks": lambda state, filters: state.keep_sessions(state.lengths >= filters.min_tracks),
+    "duplicates": lambda state, filters: (
+        keep_first_mentions(state) if filters.duplicates == "all" else keep_first_of_run(state)
     ),
-    "top": lambda kept, filters: keep_top(kept, filters.top),
-    "min_count": lambda kept, filters: kept.keep_items(kept.counts >= filters.min_count),
-    "min_length": lambda kept, filters: kept.keep_sessions(kept.lengths >= filters.min_length),
-    "max_length": _max_length,
+    "top": lambda state, filters: keep_top(state, filters.top),
+    "min_count": lambda state, filters: state.keep_items(state.counts >= filters.min_count),
+    "min_length": lambda state, filters: state.keep_sessions(state.lengths >= filters.min_length),
+    "max_length": _limit_length,
 }

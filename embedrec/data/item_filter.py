@@ -1,4 +1,4 @@
-"""Which items may be found: those of some features, those of a list of ids, and not those of another."""
+"""Filters of the items that results may contain: by conditions on features, a list of ids, a list of excluded ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedrec.data.find_items import id_like
+from embedrec.data.find_items import parse_id
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, reason
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IdList:
-    """Ids that somebody wrote down, one a line.
+    """A list of ids, one a line.
 
-    name   where they stand
-    lines  the ids as they were written
+    name   the file, for messages
+    lines  the ids as written
     """
 
     name: str
@@ -32,32 +32,32 @@ class IdList:
 
     @classmethod
     def read(cls, name: str, content: bytes) -> IdList:
-        """The lines of a file; empty ones are left out. Raises DataError for bytes that are not UTF-8."""
+        """Parse the lines of a file; empty lines are skipped. Raises DataError for bytes that are not UTF-8."""
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as e:
-            raise DataError(f"{name} is not UTF-8 ({reason(e)}); ids stand in it, one a line") from e
+            raise DataError(f"{name} is not UTF-8 ({reason(e)}); give a text file with one id a line") from e
         lines = (line.removesuffix("\r") for line in text.split("\n"))
         return cls(name, tuple(line for line in lines if line.strip()))
 
     def rows(self, vocab: Vocab) -> np.ndarray:
-        """Their rows: (m,) int64, −1 for an id that is not among the items."""
-        return vocab.rows_of(ids_like(vocab, self.lines))
+        """Rows of the ids: (m,) int64, −1 for an unknown id."""
+        return vocab.rows_of(parse_ids(vocab, self.lines))
 
     @property
     def digest(self) -> str:
-        """What tells them from other ids."""
+        """The SHA-256 of the ids."""
         return hashlib.sha256("\n".join(self.lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)
 class ItemFilter:
-    """What items must be to be found; without any of it, all may be.
+    """The items that results may contain; an empty filter allows all items.
 
     where       conditions on their features
-    only        they must be among these
-    exclude     they must not be among these
-    attributes  table of their features; None takes those of the training sessions
+    only        ids of allowed items, or None
+    exclude     ids of excluded items, or None
+    attributes  table of item features; None uses those of the training sessions
     """
 
     where: tuple[Condition, ...] = ()
@@ -68,33 +68,33 @@ class ItemFilter:
     def __bool__(self) -> bool:
         return bool(self.where) or self.only is not None or self.exclude is not None
 
-    def among(self, vocab: Vocab, features: Callable[[], Features]) -> np.ndarray | None:
-        """Which items may be found: (n,) bool; None where all may.
+    def mask(self, vocab: Vocab, features: Callable[[], Features]) -> np.ndarray | None:
+        """The allowed items: a mask (n,) bool; None for an empty filter.
 
-        features  makes their features; raises SettingsError where nothing is known
+        features  loads the item features; raises SettingsError if there are none
 
-        Raises SettingsError when none is left, and as `Condition.met` does.
+        Raises SettingsError when no item is left, and as `Condition.matches` does.
         """
         if not self:
             return None
         mask = np.ones(len(vocab), dtype=bool)
         if self.where:
-            from embedrec.data.feature_conditions import all_met
+            from embedrec.data.feature_conditions import match_all
 
-            mask &= all_met(self.where, features().aligned(vocab))
-        for ids, keeps in ((self.only, True), (self.exclude, False)):
+            mask &= match_all(self.where, features().align(vocab))
+        for ids, keep in ((self.only, True), (self.exclude, False)):
             if ids is not None:
                 rows = ids.rows(vocab)
-                named = np.zeros(len(vocab), dtype=bool)
-                named[rows[rows >= 0]] = True
-                mask &= named if keeps else ~named
+                listed = np.zeros(len(vocab), dtype=bool)
+                listed[rows[rows >= 0]] = True
+                mask &= listed if keep else ~listed
         if not mask.any():
-            raise SettingsError(f"none of the {len(vocab)} items may be found; ask for less")
+            raise SettingsError(f"the filter allows none of the {len(vocab)} items; relax its conditions")
         return mask
 
     def messages(self, vocab: Vocab, mask: np.ndarray) -> list[str]:
-        """What to say of it: how many items are left, and ids that mean none."""
-        messages = [f"{int(mask.sum()):,} of {len(vocab):,} items may be found"]
+        """Messages about the filter: the number of allowed items, and of unknown ids in its lists."""
+        messages = [f"{int(mask.sum()):,} of {len(vocab):,} items are allowed"]
         for ids in (self.only, self.exclude):
             unknown = 0 if ids is None else int((ids.rows(vocab) < 0).sum())
             if ids is not None and unknown:
@@ -102,7 +102,7 @@ class ItemFilter:
         return messages
 
     def about(self) -> dict[str, Any]:
-        """What tells it from others, as JSON values; the table of attributes is left out."""
+        """The filter as JSON values, without the table of attributes: it identifies the filter."""
         lists = {"only": self.only, "exclude": self.exclude}
         return {
             "where": [str(condition) for condition in self.where],
@@ -110,6 +110,6 @@ class ItemFilter:
         }
 
 
-def ids_like(vocab: Vocab, texts: Sequence[str]) -> list[Any]:
-    """Ids from texts, of the type that a vocabulary has; a text that is no whole number stays one, and is unknown."""
-    return [id_like(vocab, text.strip()) for text in texts] if vocab.integer else list(texts)
+def parse_ids(vocab: Vocab, texts: Sequence[str]) -> list[Any]:
+    """The ids of texts, in the type of the vocabulary's ids, see `parse_id`."""
+    return [parse_id(vocab, text.strip()) for text in texts] if vocab.integer else list(texts)

@@ -1,4 +1,4 @@
-"""What is known of items, as words for people: all of it, or what tells some of them apart."""
+"""Item features as text: all features of an item, or those in which some items differ."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ import numpy as np
 from embedrec.data.features import Categories, Features, Lists
 from embedrec.data.vocab import Vocab
 
-_SHOWN = 3  # features that tell items apart, and words of a list
+_SHOWN = 3  # features in which items differ, and values of a list
 
 
-def known_of(features: Features, vocab: Vocab, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Of items, by their rows (m,) in a vocabulary, the features that are known: texts, numbers, lists of texts."""
-    places = features.vocab.rows_of(vocab.ids[rows])
+def known_features(features: Features, vocab: Vocab, rows: np.ndarray) -> list[dict[str, Any]]:
+    """The features of items, given by rows (m,) of a vocabulary, without missing ones: strings, numbers, lists."""
     columns: dict[str, Categories | Lists | np.ndarray]
     columns = {**features.categorical, **features.lists, **features.numeric}
-    described: list[dict[str, Any]] = []
-    for place in places.tolist():
+    result: list[dict[str, Any]] = []
+    for row in features.vocab.rows_of(vocab.ids[rows]).tolist():
         known: dict[str, Any] = {}
-        if place >= 0:
-            values = ((name, _value(column, place, name in features.dates)) for name, column in columns.items())
+        if row >= 0:
+            values = ((name, _value(column, row, name in features.dates)) for name, column in columns.items())
             known = {name: value for name, value in values if value not in (None, [])}
-        described.append(known)
-    return described
+        result.append(known)
+    return result
 
 
-def as_text(known: dict[str, Any], *, only: Sequence[str] | None = None) -> str:
+def format_features(known: dict[str, Any], *, only: Sequence[str] | None = None) -> str:
     """Features in one line: "artist=Queen, year=1975"."""
-    return ", ".join(f"{name}={_word(value)}" for name, value in known.items() if only is None or name in only)
+    return ", ".join(f"{name}={_format(value)}" for name, value in known.items() if only is None or name in only)
 
 
-def apart(features: Features, vocab: Vocab, rows: np.ndarray) -> list[str]:
-    """What tells these items apart: up to three features in which they differ, as text."""
-    known = known_of(features, vocab, rows)
+def feature_differences(features: Features, vocab: Vocab, rows: np.ndarray) -> list[str]:
+    """Up to three features in which these items differ, as text, one string an item."""
+    known = known_features(features, vocab, rows)
     names = dict.fromkeys(name for one in known for name in one)
-    differing = [name for name in names if len({_word(one.get(name, "")) for one in known}) > 1][:_SHOWN]
-    return [as_text(one, only=differing) for one in known]
+    differing = [name for name in names if len({_format(one.get(name, "")) for one in known}) > 1][:_SHOWN]
+    return [format_features(one, only=differing) for one in known]
 
 
 def _value(column: Categories | Lists | np.ndarray, row: int, date: bool) -> Any:
@@ -55,7 +54,7 @@ def _value(column: Categories | Lists | np.ndarray, row: int, date: bool) -> Any
     return int(value) if float(value).is_integer() else value
 
 
-def _word(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, list):
         return "|".join(value[:_SHOWN]) + ("|…" if len(value) > _SHOWN else "")
     return f"{value:g}" if isinstance(value, float) else str(value)

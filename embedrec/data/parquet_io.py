@@ -1,4 +1,4 @@
-"""Vocabularies as Parquet: columns `id` (string or int64), and `name`, `count` where known."""
+"""Vocabularies as Parquet: columns `id` (string or int64), and optionally `name` and `count`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import numpy as np
 from embedrec.data.vocab import Ids, Vocab
 from embedrec.errors import ArtifactError, DataError, decoding
 
-_ROWS = 1 << 20  # of a row group at most, which is Arrow's own number
-_CHARACTERS = 64 << 20  # of the texts of a row group, about
-_LOOKED_AT = 1 << 12  # rows counted together
+_ROWS = 1 << 20  # of a row group at most, as Arrow's default
+_CHARACTERS = 64 << 20  # of the strings of a row group, about
+_STEP = 1 << 12  # rows whose characters are counted at a time
+_BATCH = 1 << 16  # strings converted at a time
 
 
 def save_vocab(vocab: Vocab, path: Path) -> None:
@@ -25,25 +26,25 @@ def save_vocab(vocab: Vocab, path: Path) -> None:
 
 
 def load_vocab(path: Path) -> Vocab:
-    """Read a vocabulary. Raises ArtifactError when the file is no such table."""
+    """Read a vocabulary. Raises ArtifactError when the file is not such a table."""
     columns = _columns(path)
     try:
         return Vocab(columns["id"], columns.get("name"), columns.get("count"))
     except DataError as e:
-        raise ArtifactError(f"{path} holds no vocabulary ({e}); write the artifact again") from e
+        raise ArtifactError(f"{path} contains no vocabulary ({e}); write the artifact again") from e
 
 
-def later_vocab(path: Path) -> Vocab:
-    """The same vocabulary, read when an id is asked for; of a file that `load_vocab` has read before as it is now.
+def lazy_vocab(path: Path) -> Vocab:
+    """The same vocabulary, read at its first use; for a file that `load_vocab` has checked in its current state.
 
-    It stays the same when another file takes the place of this one.
+    The file is mapped now, so that the vocabulary stays the same if another file replaces it.
     """
     with path.open("rb") as f:
-        return _Later(path, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ))
+        return _LazyVocab(path, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-class _Later(Vocab):
-    """A vocabulary that is still in its file."""
+class _LazyVocab(Vocab):
+    """A vocabulary that is read from its mapped file when needed."""
 
     def __init__(self, path: Path, content: mmap.mmap) -> None:
         object.__setattr__(self, "_path", path)
@@ -79,31 +80,31 @@ class _Later(Vocab):
 
 
 def save_ids(ids: Ids, path: Path) -> None:
-    """Write ids (n,) that need not be distinct."""
+    """Write ids (n,), which may repeat."""
     _write(path, {"id": ids})
 
 
 def load_ids(path: Path) -> Ids:
-    """Read ids (n,). Raises ArtifactError when the file is no such table."""
+    """Read ids (n,). Raises ArtifactError when the file is not such a table."""
     return _columns(path)["id"]
 
 
 def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
-    """Write columns (n,) of int64 or texts, part by part, so that no second copy of all texts is made."""
+    """Write columns (n,) of int64 or strings in row groups, so that the strings are not copied all at once."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kinds = {name: pa.string() if column.dtype == object else pa.int64() for name, column in columns.items()}
     with pq.ParquetWriter(path, pa.schema(kinds), compression="zstd", use_dictionary=False) as file:
-        for part_rows in _parts([column for column in columns.values() if column.dtype == object], len(columns["id"])):
-            file.write_table(pa.table({name: to_arrow(column[part_rows]) for name, column in columns.items()}))
+        for group in _row_groups([c for c in columns.values() if c.dtype == object], len(columns["id"])):
+            file.write_table(pa.table({name: to_arrow(column[group]) for name, column in columns.items()}))
 
 
-def _parts(texts: Sequence[np.ndarray], n: int) -> Iterator[slice]:
-    """Slices of n rows, of at most so many rows and characters of their texts; one where there are no rows."""
+def _row_groups(texts: Sequence[np.ndarray], n: int) -> Iterator[slice]:
+    """Slices of n rows with limited numbers of rows and characters; one empty slice for no rows."""
     start = at = size = 0
     while at < n:
-        end = min(at + _LOOKED_AT, start + _ROWS, n)
+        end = min(at + _STEP, start + _ROWS, n)
         size += sum(sum(map(len, column[at:end])) for column in texts)
         at = end
         if size >= _CHARACTERS or at - start == _ROWS:
@@ -116,22 +117,19 @@ def _parts(texts: Sequence[np.ndarray], n: int) -> Iterator[slice]:
 def _columns(path: Path, content: Any = None) -> dict[str, np.ndarray]:
     import pyarrow.parquet as pq
 
-    with decoding(lambda why: ArtifactError(f"{path} is no Parquet file ({why}); write the artifact again")):
+    with decoding(lambda why: ArtifactError(f"{path} is not a Parquet file ({why}); write the artifact again")):
         file = pq.ParquetFile(content or path, memory_map=content is None)
         table = file.read(use_threads=False)  # read_table would import pandas
     if "id" not in table.column_names or any(table[c].null_count for c in table.column_names):
-        raise ArtifactError(f"{path} holds no ids; write the artifact again")
-    with decoding(lambda why: ArtifactError(f"{path} holds no ids ({why}); write the artifact again")):
+        raise ArtifactError(f"{path} contains no ids; write the artifact again")
+    with decoding(lambda why: ArtifactError(f"{path} contains no ids ({why}); write the artifact again")):
         return {c: from_arrow(table[c]) for c in table.column_names}
-
-
-_PART = 1 << 16  # texts converted together
 
 
 def to_arrow(ids: Ids, *, large: bool = False) -> Any:
     """Ids (n,), int64 or str, as an Arrow array of int64 or string (`large`: with 64-bit offsets).
 
-    Raises DataError for a text that is not Unicode (a lone surrogate).
+    Raises DataError for a string that is not valid Unicode (a lone surrogate).
     """
     import pyarrow as pa
 
@@ -140,19 +138,19 @@ def to_arrow(ids: Ids, *, large: bool = False) -> Any:
     try:
         return pa.array(ids.tolist(), pa.large_string() if large else pa.string())
     except UnicodeEncodeError as e:
-        raise DataError(f"the text {e.object!r} is not valid Unicode; repair it") from None
+        raise DataError(f"the string {e.object!r} is not valid Unicode; repair it") from None
 
 
 def from_arrow(column: Any) -> np.ndarray:
-    """An Arrow array or column as NumPy: texts as an object array of str, numbers as they are."""
+    """An Arrow array or column as NumPy: strings as an object array of str, numbers in their type."""
     import pyarrow as pa
 
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         texts = np.empty(len(column), dtype=object)
-        for at in range(0, len(column), _PART):
-            texts[at : at + _PART] = column[at : at + _PART].to_pylist()
+        for at in range(0, len(column), _BATCH):
+            texts[at : at + _BATCH] = column[at : at + _BATCH].to_pylist()
         return texts
-    if pa.types.is_int64(column.type) and not column.null_count:  # here `to_numpy` would import pandas for nothing
+    if pa.types.is_int64(column.type) and not column.null_count:  # `to_numpy` would import pandas
         parts = [np.from_dlpack(part) for part in getattr(column, "chunks", [column]) if len(part)]
         return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, np.int64), *parts])
     return column.to_numpy()

@@ -2,7 +2,7 @@
 
 Only nDCG uses grades of relevance; for the other metrics all targets are equally relevant.
 
-hit_rate@k   whether a target is among the first k; for one target it is recall
+hit_rate@k   whether a target is among the first k; equals recall if there is one target
 precision@k  targets among the first k, divided by k
 recall@k     targets among the first k, divided by all targets
 mrr@k        1 / rank of the best target, 0 beyond k (Voorhees 1999)
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-RANKED = ("hit_rate", "precision", "recall", "mrr", "map", "ndcg")
+RANKED_METRICS = ("hit_rate", "precision", "recall", "mrr", "map", "ndcg")
 
 
 def ranked_metrics(
@@ -26,22 +26,22 @@ def ranked_metrics(
 ) -> dict[str, np.ndarray]:
     """Every metric at every k: "recall@20" → (Q,) float64.
 
-    ranks    (T,) ranks of the targets, from 1, infinite for missed ones
-    offsets  (Q+1,) int64: query q's are `ranks[offsets[q]:offsets[q + 1]]`, at least one
+    ranks    (T,) ranks of the targets, from 1, infinite for targets that are not ranked
+    offsets  (Q+1,) int64: the ranks of query q are `ranks[offsets[q]:offsets[q + 1]]`, at least one
     grades   (T,) relevance of each target, above 0; None if all are equal
     """
     relevant = np.diff(offsets)  # (Q,)
-    question = np.repeat(np.arange(len(relevant)), relevant)
-    order = np.lexsort([ranks, question])
+    query = np.repeat(np.arange(len(relevant)), relevant)
+    order = np.lexsort([ranks, query])
     ranks = ranks[order]  # ascending in each query
     nth = np.arange(1, len(ranks) + 1) - np.repeat(offsets[:-1], relevant)  # 1 for the best target
     gains = 1 / np.log2(ranks + 1)
-    falling = None
+    ideal_gains = None
     if grades is not None:
         gains = gains * grades[order]
-        falling = grades[np.lexsort([-grades, question])] / np.log2(
+        ideal_gains = grades[np.lexsort([-grades, query])] / np.log2(
             np.arange(1, len(grades) + 1) - np.repeat(offsets[:-1], relevant) + 1
-        )  # gains in the best order
+        )  # gains of the targets in descending order of grade
     precisions = nth / ranks
     best = 1 / ranks[offsets[:-1]]
     values: dict[str, np.ndarray] = {}
@@ -54,10 +54,12 @@ def ranked_metrics(
         values[f"mrr@{k}"] = np.where(hits > 0, best, 0)
         values[f"map@{k}"] = _sums(np.where(within, precisions, 0), offsets) / relevant
         ideal = (
-            _ideal(k)[np.minimum(relevant, k)] if falling is None else _sums(np.where(nth <= k, falling, 0), offsets)
+            _ideal(k)[np.minimum(relevant, k)]
+            if ideal_gains is None
+            else _sums(np.where(nth <= k, ideal_gains, 0), offsets)
         )
         values[f"ndcg@{k}"] = _sums(np.where(within, gains, 0), offsets) / ideal
-    values["r_precision"] = _sums((ranks <= relevant[question]).astype(np.float64), offsets) / relevant
+    values["r_precision"] = _sums((ranks <= relevant[query]).astype(np.float64), offsets) / relevant
     return values
 
 

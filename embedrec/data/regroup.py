@@ -1,4 +1,4 @@
-"""Other sessions from the same events: all of a user's in one, or cut where nothing happened for a while."""
+"""Regroup events into other sessions: one session per user, or sessions cut at pauses."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _UNITS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": DAY}  # milliseconds
 
 @dataclass(frozen=True)
 class Regroup(Settings):
-    """What a session is: as it was read, or all events of a user; then cut at pauses.
+    """The definition of a session: as read, or all events of a user; optionally cut at pauses.
 
-    by   "session", or "user": a session is all of a user's events in order of time
-    gap  a pause longer than this between neighbouring events begins a new session ("90s", "30min", "2h", "1d"); None
+    by   "session" keeps the sessions; "user" makes one session of all events of a user, in order of time
+    gap  a pause between consecutive events longer than this begins a new session ("90s", "30min", "2h", "1d"); None
          for no cuts
 
-    Raises SettingsError for a gap that is no length of time.
+    Raises SettingsError for a gap that is not a duration.
     """
 
     by: Literal["session", "user"] = "session"
@@ -38,10 +38,10 @@ class Regroup(Settings):
             parse_gap(self.gap)
 
     def apply(self, events: Events) -> Events:
-        """The same events in these sessions. Raises SettingsError where users or times are needed and missing."""
+        """The same events in these sessions. Raises SettingsError if users or times are needed and missing."""
         if self.by == "user":
-            events = by_user(events)
-        return events if self.gap is None else cut(events, parse_gap(self.gap))
+            events = group_by_user(events)
+        return events if self.gap is None else cut_at_gaps(events, parse_gap(self.gap))
 
 
 AS_READ = Regroup()
@@ -51,45 +51,45 @@ def parse_gap(text: str) -> int:
     """Milliseconds of "90s", "30min", "1.5h" or "1d". Raises SettingsError."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|h|d)", text.strip())
     if match is None or float(match[1]) == 0:
-        raise SettingsError(f"a gap is a length of time with s, min, h or d, such as 30min or 1.5h, but is {text!r}")
+        raise SettingsError(f"a gap must be a duration in s, min, h or d, such as 30min or 1.5h, but is {text!r}")
     return round(float(match[1]) * _UNITS[match[2]])
 
 
-def by_user(events: Events) -> Events:
-    """Events with users for sessions, sorted by (user, time, order so far); without times, by (user, order so far).
+def group_by_user(events: Events) -> Events:
+    """Events with users as sessions, sorted by user, then time if there are times; the sort is stable.
 
     Raises SettingsError when the events have no users.
     """
     if events.user is None or events.users is None:
-        raise SettingsError("sessions by user need a user of every event, but the data has none; name its column")
+        raise SettingsError("sessions by user need the user of every event, but the data has none; name its column")
     columns = {name: getattr(events, name) for name in ("item", "time", "weight", "kind")}
-    given = {"session": events.user} | {name: column for name, column in columns.items() if column is not None}
+    unsorted = {"session": events.user} | {name: column for name, column in columns.items() if column is not None}
     key = None if events.time is None else "time"
-    done: dict[str, Any] = sort_events(given, len(events.users), key, events.room)
-    return replace(events, **done, sessions=events.users, user=done["session"])
+    result: dict[str, Any] = sort_events(unsorted, len(events.users), key, events.memory)
+    return replace(events, **result, sessions=events.users, user=result["session"])
 
 
-def cut(events: Events, gap_ms: int) -> Events:
-    """Events whose sessions are cut where the time from one event to the next is longer than the gap.
+def cut_at_gaps(events: Events, gap_ms: int) -> Events:
+    """Events whose sessions are cut between consecutive events that are further apart than the gap.
 
-    Ids of sessions are the texts "OLD-1", "OLD-2", …, also where there is no cut. Where the events have no users, the
-    old sessions become users. Raises SettingsError when the events have no times.
+    Session ids become the strings "OLD-1", "OLD-2", …, also for sessions without cuts. If the events have no users,
+    the old sessions become the users. Raises SettingsError when the events have no times.
     """
     if events.time is None:
         raise SettingsError(
-            "cutting sessions at a gap needs a time of every event, but the data has none; name its column"
+            "cutting sessions at a gap needs the time of every event, but the data has none; name its column"
         )
-    first = events.room.full(len(events), True, bool)  # (E,) whether a session begins here
+    first = events.memory.full(len(events), True, bool)  # (E,) whether a session begins here
     for chunk in chunks(len(events)):
-        two = slice(max(chunk.start - 1, 0), chunk.stop)  # with the event before
-        begins = (np.diff(events.session[two]) > 0) | (np.diff(events.time[two]) > gap_ms)
+        pairs = slice(max(chunk.start - 1, 0), chunk.stop)  # with the previous event
+        begins = (np.diff(events.session[pairs]) > 0) | (np.diff(events.time[pairs]) > gap_ms)
         first[chunk.stop - len(begins) : chunk.stop] = begins
     old = events.session[first]  # (S,) old session of each new one, ascending
     number = np.arange(len(old)) - np.searchsorted(old, old) + 1
     ids = [f"{i}-{k}" for i, k in zip(events.sessions.ids[old].tolist(), number.tolist(), strict=True)]
-    session, before = events.room.empty(len(events), np.int32), -1
+    session, before = events.memory.empty(len(events), np.int32), -1
     for chunk in chunks(len(events)):
         session[chunk] = before + np.cumsum(first[chunk])
         before = int(session[chunk.stop - 1])
-    cut_up = replace(events, session=session, sessions=Vocab.distinct(np.array(ids, dtype=object)))
-    return replace(cut_up, user=events.session, users=events.sessions) if events.user is None else cut_up
+    result = replace(events, session=session, sessions=Vocab.from_unique(np.array(ids, dtype=object)))
+    return replace(result, user=events.session, users=events.sessions) if events.user is None else result

@@ -1,4 +1,4 @@
-"""Sessions: ordered lists of items, all in two arrays."""
+"""Sessions: ordered lists of items in two flat arrays."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Sessions:
     weights  (E,) float32, or None
     kinds    (E,) int32 rows into `kind_names`, or None
     users    (S,) user ids, or None
-    kind_names  what kinds are called (click, buy …), or None
-    item_features, user_features  what is known beside the ids, or None; by id, so of more or fewer than occur here
+    kind_names  names of the kinds (click, buy …), or None
+    item_features, user_features  features of items and users, or None; their ids need not be those that occur here
 
-    Raises DataError when lengths do not fit or rows leave the vocabulary.
+    Raises DataError when lengths differ or rows are out of range.
     """
 
     offsets: np.ndarray
@@ -75,7 +75,7 @@ class Sessions:
         for name, size in (("ids", len(self)), ("users", len(self)), *((c, events) for c in _EVENT_COLUMNS)):
             column = getattr(self, name)
             if column is not None and column.shape != (size,):
-                raise DataError(f"sessions need {size} values of {name!r}, but were given shape {column.shape}")
+                raise DataError(f"{name!r} of these sessions must have {size} values, but has shape {column.shape}")
         check_rows(self.items, len(self.vocab), "items")
         if self.kind_names is not None:
             object.__setattr__(self, "kind_names", as_ids(self.kind_names))
@@ -96,14 +96,14 @@ class Sessions:
 
     @property
     def days_ago(self) -> np.ndarray | None:
-        """How long before the last of all events each took place: (E,) float64; None where times are not known."""
+        """Age in days of each event relative to the last of all events: (E,) float64; None without times."""
         if self.times is None:
             return None
         return np.asarray((self.times.max(initial=np.iinfo(np.int64).min) - self.times) / DAY)
 
     @property
-    def place_of(self) -> np.ndarray:
-        """The place of each event in its session, from 0: (E,) int64."""
+    def position_of(self) -> np.ndarray:
+        """The position of each event in its session, from 0: (E,) int64."""
         return np.arange(len(self.items)) - np.repeat(self.offsets[:-1], self.lengths)
 
     def __getitem__(self, s: int) -> np.ndarray:
@@ -112,13 +112,13 @@ class Sessions:
 
     @classmethod
     def of_lists(cls, lists: Sequence[Iterable[Any]], vocab: Vocab | None = None) -> Sessions:
-        """Sessions from lists of item ids, numbered 0, 1, …
+        """Sessions from lists of item ids; session ids are 0, 1, …
 
-        With a vocabulary, ids it does not hold are left out; without one, it is made by first appearance.
+        With a vocabulary, unknown ids are left out; without one, items are numbered by first appearance.
         """
-        rows_of = _lists(lists)
-        flat = [i for items in rows_of for i in items]
-        lengths = np.array([len(items) for items in rows_of], dtype=np.int64)
+        item_lists = _check_lists(lists)
+        flat = [i for items in item_lists for i in items]
+        lengths = np.array([len(items) for items in item_lists], dtype=np.int64)
         if vocab is None:
             rows, vocab = factorize(flat)
             vocab = vocab.with_counts(np.bincount(rows, minlength=len(vocab)))
@@ -172,17 +172,17 @@ class Sessions:
         return sessionize(frame_events(frame, {**columns, **options}, threads=threads, report=report))
 
     def reindex(self, vocab: Vocab) -> Sessions:
-        """The same sessions in another vocabulary; items it does not hold are left out."""
+        """The same sessions in another vocabulary; unknown items are left out."""
         if vocab is self.vocab:
             return self
-        if len(self.items) < len(self.vocab):  # a few histories: look up what they hold, not the whole vocabulary
+        if len(self.items) < len(self.vocab):  # for few histories, look up only their items
             new = vocab.rows_of(self.vocab.ids[self.items])
         else:
             new = vocab.rows_of(self.vocab.ids)[self.items]
-        return self.renumbered(new, vocab)
+        return self.renumber(new, vocab)
 
-    def renumbered(self, rows: np.ndarray, vocab: Vocab) -> Sessions:
-        """The same sessions with these rows (E,) of a vocabulary as items; events of negative rows are left out."""
+    def renumber(self, rows: np.ndarray, vocab: Vocab) -> Sessions:
+        """The same sessions with other items: rows (E,) of a vocabulary; events with negative rows are left out."""
         known = rows >= 0
         return replace(self.filter_events(known), items=rows[known].astype(np.int32), vocab=vocab)
 
@@ -195,7 +195,7 @@ class Sessions:
         return replace(self, offsets=_offsets(session, len(self)), items=self.items[keep], **columns)
 
     def take(self, sessions: np.ndarray, lengths: np.ndarray | None = None) -> Sessions:
-        """The sessions of these numbers (m,) int64, in this order; with `lengths` (m,), so many first events each."""
+        """The sessions at these positions (m,) int64, in this order; with `lengths` (m,), only their first events."""
         lengths = self.lengths[sessions] if lengths is None else lengths
         starts = np.repeat(self.offsets[sessions] - np.cumsum(lengths) + lengths, lengths)
         events = starts + np.arange(lengths.sum())
@@ -213,8 +213,8 @@ class Sessions:
         )
 
     def drop_unused_items(self) -> Sessions:
-        """The same sessions with only the items that occur, by falling count, ties by id."""
-        order, counts = by_count(self.items, self.vocab)
+        """The same sessions with a vocabulary of the items that occur, by descending count, ties by id."""
+        order, counts = rank_by_count(self.items, self.vocab)
         new = np.full(len(self.vocab), -1, dtype=np.int32)
         new[order] = np.arange(len(order), dtype=np.int32)
         return replace(self, items=new[self.items], vocab=self.vocab.take(order).with_counts(counts))
@@ -234,7 +234,7 @@ class Sessions:
             self.write(draft)
 
     def write(self, draft: artifacts.Draft, part: str = "") -> None:
-        """Write the files of these sessions into an artifact; `part` comes before their names, as in "test_"."""
+        """Write the files of these sessions into an artifact; `part` is a prefix of their names, such as "test_"."""
         draft.array(f"{part}offsets", self.offsets)
         draft.array(f"{part}items", self.items)
         save_ids(self.ids, draft.path(f"{part}sessions.parquet"))
@@ -252,12 +252,12 @@ class Sessions:
 
     @classmethod
     def load(cls, source: artifacts.Artifact | str | Path, part: str = "", *, named: bool = True) -> Sessions:
-        """The sessions of an artifact, given as one or as its folder.
+        """The sessions of an artifact or of its folder.
 
-        named  False: their ids are 0, 1, …, and neither users nor features are loaded; to count items, whose sessions
-               may be too many for their ids to be in memory
+        named  False replaces session ids by 0, 1, … and loads neither users nor features: for counting items when
+               there are too many sessions to hold their ids in memory
 
-        Raises ArtifactError when it is no sessions artifact, and when its files do not fit together.
+        Raises ArtifactError when it is not a sessions artifact, or its files are inconsistent.
         """
         artifact = artifacts.as_artifact(source, "sessions")
         with artifacts.opening(artifact, "prepare the data again"):
@@ -288,25 +288,25 @@ _FEATURES = ("item_features", "user_features")
 
 
 def sessionize(events: Events) -> Sessions:
-    """Sessions of events: one for every session that has events, and only the items that occur.
+    """The sessions of events, without empty sessions and items that do not occur.
 
-    Items are numbered by falling count, ties by id, so that the numbering does not depend on the order of files.
+    Items are numbered by descending count, ties by id, so that the numbering does not depend on the order of files.
     """
     lengths = count_rows(events.session, len(events.sessions))
     present = np.flatnonzero(lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths[present])])
-    order, counts = by_count(events.item, events.items)
+    order, counts = rank_by_count(events.item, events.items)
     new = np.zeros(len(events.items), dtype=np.int32)
     new[order] = np.arange(len(order), dtype=np.int32)
     users = None
     if events.user is not None and events.users is not None:
-        users = events.room.reindex(events.user[offsets[:-1]], events.users.ids)
+        users = events.memory.reindex(events.user[offsets[:-1]], events.users.ids)
     names = events.items.names
     return Sessions(
         offsets,
-        events.room.reindex(events.item, new),
-        Vocab.distinct(events.items.ids[order], None if names is None else names[order], counts),
-        events.room.reindex(present, events.sessions.ids),
+        events.memory.reindex(events.item, new),
+        Vocab.from_unique(events.items.ids[order], None if names is None else names[order], counts),
+        events.memory.reindex(present, events.sessions.ids),
         times=events.time,
         weights=events.weight,
         kinds=events.kind,
@@ -317,8 +317,8 @@ def sessionize(events: Events) -> Sessions:
     )
 
 
-def _lists(lists: Any) -> list[list[Any]]:
-    """Sessions as lists of item ids. Raises DataError for a text or a table in place of lists."""
+def _check_lists(lists: Any) -> list[list[Any]]:
+    """Sessions as lists of item ids. Raises DataError for strings or mappings instead of lists."""
     if isinstance(lists, str | bytes | Mapping) or not isinstance(lists, Iterable):
         raise DataError(f"sessions must be a list of lists of items, but are of type {type(lists).__name__}")
     result = []
@@ -336,13 +336,13 @@ def check_sessions(sessions: Any) -> None:
     """Raises DataError for anything but Sessions."""
     if not isinstance(sessions, Sessions):
         raise DataError(
-            f"a model is trained on Sessions, but was given {type(sessions).__name__}; make them with "
+            f"a model is trained on Sessions, not on {type(sessions).__name__}; make them with "
             "Sessions.of_lists(lists) or sessionize(events)"
         )
 
 
-def by_count(items: np.ndarray, vocab: Vocab) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of the vocabulary that occur in `items` (E,), by falling count, ties by id; and their counts."""
+def rank_by_count(items: np.ndarray, vocab: Vocab) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the vocabulary that occur in `items` (E,), by descending count, ties by id; and their counts."""
     counts = count_rows(items, len(vocab))  # (n,)
     used = np.flatnonzero(counts)
     order = used[np.lexsort((vocab.ids[used], -counts[used]))]

@@ -1,4 +1,4 @@
-"""What sessions look like in numbers: lengths, span, sparsity, and how much of everything is a few items."""
+"""Descriptive statistics of sessions: lengths, time span, sparsity, and concentration on popular items."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from embedrec.errors import DataError
 
 
 @dataclass(frozen=True)
-class Lengths:
-    """Events a session; of p90 and p99, the least length that 90 % and 99 % of sessions do not exceed."""
+class LengthStatistics:
+    """Events per session; p90 and p99 are the smallest lengths that 90 % and 99 % of sessions do not exceed."""
 
     min: int
     median: float
@@ -34,18 +34,18 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class Description:
+class SessionStatistics:
     """Statistics of sessions.
 
     items         distinct items that occur
-    users         distinct users, or None where they are not known
+    users         distinct users, or None if unknown
     first, last   times of the first and the last event, in milliseconds since 1970-01-01 UTC, or None
-    sparsity      share of all pairs of session and item that do not occur
-    repeats       share of events whose item stands earlier in the session
-    top_1, top_10 share of events that are of the most frequent 1 % and 10 % of items, rounded up
-    gini          of the items' counts: 0 where all are equally frequent, towards 1 where one is everything (Gini 1912)
+    sparsity      share of all pairs of a session and an item that do not occur
+    repeats       share of events whose item occurs earlier in the session
+    top_1, top_10 share of the events of the most frequent 1 % and 10 % of items, rounded up
+    gini          Gini index of the item counts: 0 if all are equally frequent, towards 1 if one dominates (Gini 1912)
     median_item   events of the median item
-    histogram     sessions by length, in buckets that double: 1, 2, 3–4, 5–8, …
+    histogram     sessions by length, in buckets of doubling width: 1, 2, 3–4, 5–8, …
     """
 
     sessions: int
@@ -54,7 +54,7 @@ class Description:
     users: int | None
     first: int | None
     last: int | None
-    lengths: Lengths
+    lengths: LengthStatistics
     sparsity: float
     repeats: float
     top_1: float
@@ -64,7 +64,7 @@ class Description:
     histogram: tuple[Bucket, ...]
 
 
-def describe(sessions: Sessions) -> Description:
+def describe(sessions: Sessions) -> SessionStatistics:
     """Statistics of sessions. Raises DataError when they have no events."""
     events, lengths = len(sessions.items), sessions.lengths
     if not events:
@@ -77,14 +77,14 @@ def describe(sessions: Sessions) -> Description:
     pairs = int(first_mentions(session, sessions.items, len(sessions), len(sessions.vocab), everything).sum())
     times = sessions.times
     p90, p99 = np.percentile(lengths, [90, 99], method="inverted_cdf").tolist()
-    return Description(
+    return SessionStatistics(
         sessions=len(sessions),
         items=n,
         events=events,
         users=None if sessions.users is None else len(set(sessions.users.tolist())),
         first=None if times is None else int(times.min()),
         last=None if times is None else int(times.max()),
-        lengths=Lengths(
+        lengths=LengthStatistics(
             int(lengths.min()), float(np.median(lengths)), float(lengths.mean()), p90, p99, int(lengths.max())
         ),
         sparsity=1 - pairs / (len(sessions) * n),
@@ -98,7 +98,7 @@ def describe(sessions: Sessions) -> Description:
 
 
 def gini(counts: np.ndarray) -> float:
-    """The Gini index (1912) of counts (n,): 0 when all are equal, (n − 1)/n when one has all; 0 when there are none."""
+    """The Gini index (1912) of counts (n,): 0 if all are equal, (n − 1)/n if one has all; 0 for no counts."""
     total, n = int(counts.sum()), len(counts)
     if not total:
         return 0.0
@@ -106,8 +106,8 @@ def gini(counts: np.ndarray) -> float:
 
 
 def _histogram(lengths: np.ndarray) -> tuple[Bucket, ...]:
-    """Buckets from the shortest to the longest session, empty ones between them too."""
-    edges = [0, *(1 << b for b in range(int(lengths.max()).bit_length() + 1))]  # most of each bucket: 0, 1, 2, 4, …
+    """Buckets from the shortest to the longest session, including empty ones in between."""
+    edges = [0, *(1 << b for b in range(int(lengths.max()).bit_length() + 1))]  # upper bounds: 0, 1, 2, 4, …
     counts = np.bincount(np.searchsorted(edges, lengths), minlength=len(edges)).tolist()
     filled = [b for b, count in enumerate(counts) if count]
     return tuple(

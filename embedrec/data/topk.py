@@ -1,4 +1,4 @@
-"""TopK: the one shape of an answer."""
+"""TopK: the results of queries, and operations on them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ class TopK:
     scores  (q, k) float32; −inf where the row is −1
     vocab   the items
 
-    Among equal scores the lower row comes first. Raises DataError when shapes differ, scores rise or are
-    NaN.
+    Ties are ordered by row. Raises DataError when shapes differ, or scores are ascending or NaN.
     """
 
     rows: np.ndarray
@@ -31,9 +30,9 @@ class TopK:
         object.__setattr__(self, "rows", np.asarray(self.rows, dtype=np.int64))
         object.__setattr__(self, "scores", np.asarray(self.scores, dtype=np.float32))
         if self.rows.ndim != 2 or self.rows.shape != self.scores.shape:
-            raise DataError(f"rows {self.rows.shape} and scores {self.scores.shape} must be of one shape (q, k)")
+            raise DataError(f"rows {self.rows.shape} and scores {self.scores.shape} must have the same shape (q, k)")
         if (self.scores[:, :-1] < self.scores[:, 1:]).any():
-            raise DataError("scores must fall from left to right; sort them with best_first")
+            raise DataError("scores must be in descending order; sort them with sort_results")
         if np.isnan(self.scores).any():
             raise DataError("scores must be numbers, but some are NaN")
         if ((self.rows < 0) != np.isneginf(self.scores)).any():
@@ -47,7 +46,7 @@ class TopK:
         return self.rows.shape[1]
 
     def ids(self) -> list[list[Any]]:
-        """The ids of each query's results, missing ones left out."""
+        """The ids of each query's results, without missing ones."""
         return [self.vocab.ids[row[row >= 0]].tolist() for row in self.rows]
 
     def first(self, k: int) -> TopK:
@@ -55,9 +54,9 @@ class TopK:
         return TopK(self.rows[:, :k], self.scores[:, :k], self.vocab)
 
     def without(self, rows: np.ndarray) -> TopK:
-        """The same without row `rows[i]` in the results of query i, one column narrower.
+        """The results without row `rows[i]` for query i, with one column less.
 
-        rows  (q,) int64; where it is not among the results, the last result goes instead
+        rows  (q,) int64; if a row is not among the results, the last result is dropped instead
         """
         at = self.rows == rows[:, None]  # (q, k)
         at[~at.any(axis=1), -1] = True
@@ -67,83 +66,81 @@ class TopK:
 
 
 class ItemNeighbours(Protocol):
-    """Whatever says which other items are nearest to an item: an Index, a model of vectors, a model of lists."""
+    """A source of an item's nearest neighbours: an Index, a vector model, or a model of neighbour lists."""
 
     @property
     def vocab(self) -> Vocab: ...
 
     def neighbours(self, rows: np.ndarray, k: int) -> TopK:
-        """The k nearest other items of each row (q,) int64: TopK (q, k), the item itself left out.
+        """The k nearest other items of each row (q,) int64: TopK (q, k) without the item itself.
 
-        Raises SettingsError when the catalogue does not hold k other items, UnknownItemError for rows that are not
-        there (−1 among them).
+        Raises SettingsError when there are fewer than k other items, UnknownItemError for rows out of range (also −1).
         """
         ...
 
 
-def best_first(rows: np.ndarray, scores: np.ndarray, vocab: Vocab) -> TopK:
-    """A TopK of results in any order: sorts by falling score, ties by lower row, missing (row −1) last.
+def sort_results(rows: np.ndarray, scores: np.ndarray, vocab: Vocab) -> TopK:
+    """The TopK of results in any order: sorted by descending score, ties by row, missing results (row −1) last.
 
     rows    (q, k) int64, −1 for missing
-    scores  (q, k) float32, higher is better; whatever stands beside a −1 is ignored
+    scores  (q, k) float32, higher is better; ignored for missing results
     """
-    return in_order(rows, scores.astype(np.float32), vocab)
+    return sort_by_keys(rows, scores.astype(np.float32), vocab)
 
 
-def in_order(rows: np.ndarray, keys: np.ndarray, vocab: Vocab) -> TopK:
-    """The same by keys (q, k) float64, which may tell apart what has the same score in float32."""
+def sort_by_keys(rows: np.ndarray, keys: np.ndarray, vocab: Vocab) -> TopK:
+    """As `sort_results`, by keys (q, k) float64, which may differ for results of equal float32 score."""
     keys = np.where(rows < 0, -np.inf, keys)
     order = np.lexsort((rows, -keys), axis=1)
     return TopK(np.take_along_axis(rows, order, 1), np.take_along_axis(keys, order, 1), vocab)
 
 
 def check_k(k: int, n: int) -> None:
-    """Raises SettingsError unless k lies in 1 … n."""
+    """Raises SettingsError unless k is in 1 … n."""
     if not 1 <= k <= n:
-        raise SettingsError(f"k must lie between 1 and the {n} items there are, but is {k}")
+        raise SettingsError(f"k must be between 1 and {n}, the number of items, but is {k}")
 
 
-def check_others(k: int, n: int) -> None:
-    """Raises SettingsError unless k lies in 1 … n − 1."""
+def check_neighbour_count(k: int, n: int) -> None:
+    """Raises SettingsError unless k is in 1 … n − 1."""
     if not 1 <= k < n:
-        raise SettingsError(f"in a catalogue of {n} an item has {n - 1} others, but {k} were asked for")
+        raise SettingsError(f"the number of neighbours must be between 1 and {n - 1} for {n} items, but is {k}")
 
 
-def some_rows(allowed: np.ndarray, n: int) -> np.ndarray:
-    """The rows that may be among results: (m,) int64, each once, ascending.
+def allowed_rows(allowed: np.ndarray, n: int) -> np.ndarray:
+    """The rows that results may contain: (m,) int64, distinct, ascending.
 
-    allowed  (n,) bool, or rows (m,) integers in any order
+    allowed  a mask (n,) bool, or rows (m,) integers in any order
 
-    Raises SettingsError for a mask of another length, for one of 0 and 1 that is not bool, and for rows that are not
-    there.
+    Raises SettingsError for a mask of another length, a mask of 0 and 1 that is not bool, and rows out of range.
     """
     given = np.asarray(allowed)
     if given.dtype.kind in "iu" and given.ndim == 1 and len(given) > 2 and given.min() >= 0 and given.max() <= 1:
         raise SettingsError(
-            f"what is allowed holds {len(given)} numbers, all of them 0 or 1; a mask must be bool: mask.astype(bool)"
+            f"allowed holds {len(given)} numbers, all of them 0 or 1; a mask must be bool: use mask.astype(bool)"
         )
     if given.dtype == bool:
         if given.shape != (n,):
-            raise SettingsError(f"a mask of what is allowed must have shape ({n},), but has {given.shape}")
+            raise SettingsError(f"a mask of allowed items must have shape ({n},), but has {given.shape}")
         return np.flatnonzero(given)
     if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
-        raise SettingsError(f"what is allowed must be a mask or rows, but is {given.dtype} of shape {given.shape}")
+        raise SettingsError(f"allowed must be a mask or rows, but is {given.dtype} of shape {given.shape}")
     rows = np.unique(given.astype(np.int64))
     if len(rows) and not 0 <= rows[0] <= rows[-1] < n:
-        odd = rows[0] if rows[0] < 0 else rows[-1]
-        raise SettingsError(f"rows that are allowed must lie between 0 and {n - 1}, but one is {odd}")
+        invalid = rows[0] if rows[0] < 0 else rows[-1]
+        raise SettingsError(f"allowed rows must be between 0 and {n - 1}, but one is {invalid}")
     return rows
 
 
-def among(results: TopK, rows: np.ndarray) -> TopK:
-    """The same results (q, k) without those that are not among `rows` (m,), which are missing at the end."""
+def keep_rows(results: TopK, rows: np.ndarray) -> TopK:
+    """The results (q, k) that are among `rows` (m,), best first; the other places are missing."""
     mask = np.zeros(len(results.vocab) + 1, dtype=bool)  # the last for row −1
     mask[rows] = True
-    allowed = mask[results.rows]
-    order = np.argsort(~allowed, axis=1, kind="stable")
-    kept = np.take_along_axis(allowed, order, 1)
+    keep = mask[results.rows]
+    order = np.argsort(~keep, axis=1, kind="stable")
+    keep = np.take_along_axis(keep, order, 1)
     return TopK(
-        np.where(kept, np.take_along_axis(results.rows, order, 1), -1),
-        np.where(kept, np.take_along_axis(results.scores, order, 1), -np.inf),
+        np.where(keep, np.take_along_axis(results.rows, order, 1), -1),
+        np.where(keep, np.take_along_axis(results.scores, order, 1), -np.inf),
         results.vocab,
     )

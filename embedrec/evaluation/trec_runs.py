@@ -18,7 +18,7 @@ import numpy as np
 
 from embedrec.data.parquet_io import from_arrow, to_arrow
 from embedrec.data.ranking_metrics import ranked_metrics
-from embedrec.data.vocab import Vocab, as_ids, one_kind
+from embedrec.data.vocab import Vocab, as_ids, unify_ids
 from embedrec.errors import DataError, SettingsError, decoding
 from embedrec.evaluation.evaluate import Evaluation
 from embedrec.storage import artifacts
@@ -49,7 +49,7 @@ class Run:
     def __post_init__(self) -> None:
         for name in ("item", "relevant"):
             object.__setattr__(self, name, as_ids(getattr(self, name)))
-        for name, ids in zip(("item", "relevant"), one_kind(self.item, self.relevant), strict=True):
+        for name, ids in zip(("item", "relevant"), unify_ids(self.item, self.relevant), strict=True):
             object.__setattr__(self, name, ids)
         if not len(self.question) == len(self.place) == len(self.item) or len(self.judged) != len(self.relevant):
             raise DataError("every item of a run needs a query, and every ranked item a rank")

@@ -12,7 +12,7 @@ import numpy as np
 
 from embedrec.data.features import Categories, Lists
 from embedrec.data.find_items import find_items
-from embedrec.data.item_text import apart
+from embedrec.data.item_text import feature_differences
 from embedrec.data.sessions import Sessions
 from embedrec.data.statistics import describe
 from embedrec.data.vocab import Vocab
@@ -105,8 +105,9 @@ def collect_report(
     about = [workspace.find("model", model) for model in models]
     counts = np.bincount(sessions.items, minlength=len(sessions.vocab))
     order = np.argsort(-counts, kind="stable")  # rows by number of events
-    known = None if sessions.item_features is None else partial(apart, sessions.item_features, sessions.vocab)
-    queries = find_items(sessions.vocab, settings.items, known) if settings.items else _sample_items(order, counts)
+    features, vocab = sessions.item_features, sessions.vocab
+    differences = None if features is None else partial(feature_differences, features, vocab)
+    queries = find_items(vocab, settings.items, differences) if settings.items else _sample_items(order, counts)
     loaded = {}
     for number, artifact in enumerate(about, 1):
         model = load_model(artifact)
@@ -248,7 +249,7 @@ def _groups(
 def _labels(sessions: Sessions, label: str | None) -> tuple[str, Categories | Lists] | None:
     columns: dict[str, Categories | Lists] = {}
     if sessions.item_features is not None:
-        features = sessions.item_features.aligned(sessions.vocab)
+        features = sessions.item_features.align(sessions.vocab)
         columns = {**features.lists, **features.categorical}
     if label is None:
         return next(iter(columns.items()), None)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from embedrec.data.topk import TopK, in_order
+from embedrec.data.topk import TopK, sort_by_keys
 from embedrec.data.vocab import Vocab
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import METRICS, exact_keys, exact_search, relative_error
@@ -33,7 +33,7 @@ def rescore(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, k: int, 
     NumPy scores few candidates, a kernel on as many threads as FAISS uses scores many; both give the same bits.
     """
     if _suits_numpy(rows):
-        return in_order(rows, exact_keys(vectors, queries, rows, metric), vocab).first(k)
+        return sort_by_keys(rows, exact_keys(vectors, queries, rows, metric), vocab).first(k)
     from embedrec.kernels.rescore import rescore
 
     best_rows, best_keys = np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k))

@@ -13,8 +13,8 @@ from typing import Any
 import faiss
 import numpy as np
 
-from embedrec.data.topk import TopK, check_others, some_rows
-from embedrec.data.vocab import Vocab, known_rows
+from embedrec.data.topk import TopK, allowed_rows, check_neighbour_count
+from embedrec.data.vocab import Vocab, valid_rows
 from embedrec.errors import SettingsError, reason
 from embedrec.index.construct import largest_norm, stored
 from embedrec.index.exact_results import replace_results, rescore, search_verified
@@ -181,7 +181,7 @@ class GpuExactSearch:
         import torch
 
         queries = check_queries(queries, self.embeddings.dim, k, len(self))
-        subset = None if allowed is None else some_rows(allowed, len(self))
+        subset = None if allowed is None else allowed_rows(allowed, len(self))
         n = len(self) if subset is None else len(subset)
         reach = min(k + SPARE, n)
         rows = np.full((len(queries), max(k, reach)), -1, dtype=np.int64)
@@ -214,8 +214,8 @@ class GpuExactSearch:
         self, rows: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None
     ) -> TopK:
         """See `Index.neighbours`."""
-        rows = known_rows(rows, len(self))
-        check_others(k, len(self))
+        rows = valid_rows(rows, len(self))
+        check_neighbour_count(k, len(self))
         return self.search(self.embeddings.vectors[rows], k + 1, settings, allowed=allowed).without(rows)
 
 

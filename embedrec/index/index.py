@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import faiss
 import numpy as np
 
-from embedrec.data.topk import TopK, check_others, some_rows
-from embedrec.data.vocab import Vocab, known_rows
+from embedrec.data.topk import TopK, allowed_rows, check_neighbour_count
+from embedrec.data.vocab import Vocab, valid_rows
 from embedrec.index import exact_results, search_parameters
 from embedrec.index.exact_results import rescore
 from embedrec.index.search_parameters import check_settings, faiss_parameters
@@ -87,7 +87,7 @@ class Index:
         """
         queries = check_queries(queries, self.dim, k, len(self))
         check_settings(settings, self.faiss, self.spec)
-        subset = None if allowed is None else some_rows(allowed, len(self))
+        subset = None if allowed is None else allowed_rows(allowed, len(self))
         graph = self._graph
         if graph is None or not self.uses_graph_batch(len(queries)):
             return self._search_complete(queries, k, settings, subset)
@@ -107,8 +107,8 @@ class Index:
         Raises SettingsError if there are fewer than k other items, UnknownItemError for rows that do not exist, and as
         `search` does.
         """
-        rows = known_rows(rows, len(self))
-        check_others(k, len(self))
+        rows = valid_rows(rows, len(self))
+        check_neighbour_count(k, len(self))
         return self.search(self.embeddings.vectors[rows], k + 1, settings, allowed=allowed).without(rows)
 
     def _search_complete(

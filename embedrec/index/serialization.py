@@ -11,7 +11,7 @@ import faiss
 import msgspec
 import numpy as np
 
-from embedrec.data.parquet_io import later_vocab, load_vocab, save_vocab
+from embedrec.data.parquet_io import lazy_vocab, load_vocab, save_vocab
 from embedrec.errors import DataError
 from embedrec.index.index import Index
 from embedrec.index.search_parameters import check_settings
@@ -66,7 +66,7 @@ def save_index(
         if features is not None:
             from embedrec.data.feature_parquet import save_features
 
-            save_features(features.aligned(index.vocab), draft.path(_FEATURES))
+            save_features(features.align(index.vocab), draft.path(_FEATURES))
         file = draft.path("index.faiss")
         if index.file is not None and index.file.is_file():  # not saved before
             shutil.move(index.file, file)
@@ -87,7 +87,7 @@ def load_index(source: artifacts.Artifact | str | Path) -> Index:
         ids, vectors = artifact.path("vocab.parquet"), artifact.array("vectors", "float32")
         state = artifact.state("vectors.npy", "vocab.parquet")
         if artifact.known(_VECTORS_CHECK, *state):  # checking all vectors takes long
-            embeddings = Embeddings.checked(vectors, later_vocab(ids), about.metric)
+            embeddings = Embeddings.checked(vectors, lazy_vocab(ids), about.metric)
         else:
             embeddings = Embeddings(vectors, load_vocab(ids), about.metric)
             artifact.remember(_VECTORS_CHECK, state)

@@ -71,7 +71,7 @@ def catalogue(sessions: Sessions, *, features: bool) -> tuple[Vocab, Features | 
                 names = np.append(names_or_empty(vocab), names_or_empty(known.vocab)[new])
             counts = None if vocab.counts is None else np.append(vocab.counts, np.zeros(len(new), dtype=np.int64))
             vocab = Vocab(np.append(vocab.ids, known.vocab.ids[new]), names, counts)
-    return vocab, known.aligned(vocab)
+    return vocab, known.align(vocab)
 
 
 class FeatureSum(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.data.topk import TopK, among, check_k, some_rows
+from embedrec.data.topk import TopK, allowed_rows, check_k, keep_rows
 from embedrec.models.base import Model
 from embedrec.models.vector_model import VectorModel
 
@@ -42,14 +42,14 @@ def recommend_filtered(
         return model.recommend(histories, k, exclude_seen=exclude_seen, allowed=allowed)
     n, vocab = len(model.vocab), model.vocab
     check_k(k, n)
-    subset = some_rows(allowed, n)
+    subset = allowed_rows(allowed, n)
     rows, scores = np.full((len(histories), k), -1), np.full((len(histories), k), -np.inf)
     left, reach = np.arange(len(histories)), min(n, k * n // max(1, len(subset)) + k)
     while len(left):
         again = []
         for part in np.array_split(left, -(-len(left) * reach // BLOCK_RESULTS)):
             topk = model.recommend(histories.take(part), reach, exclude_seen=exclude_seen)
-            best = among(topk, subset).first(k)
+            best = keep_rows(topk, subset).first(k)
             rows[part], scores[part] = best.rows, best.scores
             more = (best.rows[:, -1] < 0) & (topk.rows[:, -1] >= 0)
             again.append(part[more])

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from embedrec.data.topk import TopK, among, check_others, some_rows
-from embedrec.data.vocab import Vocab, known_rows
+from embedrec.data.topk import TopK, allowed_rows, check_neighbour_count, keep_rows
+from embedrec.data.vocab import Vocab, valid_rows
 from embedrec.errors import DataError
 from embedrec.models.base import Arrays, ModelSettings
 
@@ -33,12 +33,12 @@ class ListsModel:
 
         allowed  items that may be results: (n,) bool or rows (m,); None for all
         """
-        rows = known_rows(rows, len(self.vocab))
-        check_others(k, len(self.vocab))
+        rows = valid_rows(rows, len(self.vocab))
+        check_neighbour_count(k, len(self.vocab))
         reach = None if allowed is not None else k + 1
         items, scores = self.arrays["items"][rows, :reach], self.arrays["scores"][rows, :reach]  # (q, m or ≤ k + 1)
         if allowed is not None:
-            matches = among(TopK(items, scores, self.vocab), some_rows(allowed, len(self.vocab))).first(k + 1)
+            matches = keep_rows(TopK(items, scores, self.vocab), allowed_rows(allowed, len(self.vocab))).first(k + 1)
             items, scores = matches.rows, matches.scores
         spare = ((0, 0), (0, k + 1 - items.shape[1]))
         wide = TopK(

@@ -59,9 +59,9 @@ class Bounded(Settings, ABC):
         seed: int = 0,
         threads: int = 1,
         report: Report = quiet,
-        room: MemoryBudget = IN_MEMORY,
+        memory: MemoryBudget = IN_MEMORY,
     ) -> Model:
-        """As `Recipe.fit`; `room` holds arrays that grow with events, items or pairs. It does not change results."""
+        """As `Recipe.fit`; `memory` holds arrays that grow with events, items or pairs. It does not change results."""
 
     @abstractmethod
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> Model: ...
@@ -105,7 +105,7 @@ def every_mention(sessions: Sessions, gap: np.ndarray, *, back: bool, itself: bo
     return _indexed(events, n, gap, IN_MEMORY)._replace(back=back, itself=itself)
 
 
-def one_mention(sessions: Sessions, rows: np.ndarray, window: int, room: MemoryBudget = IN_MEMORY) -> Mentions:
+def one_mention(sessions: Sessions, rows: np.ndarray, window: int, memory: MemoryBudget = IN_MEMORY) -> Mentions:
     """The first mention in each session of each of n items; all others are left out.
 
     rows    (n,) int64 rows of the items in the sessions' vocabulary, whose numbers here are 0 … n − 1
@@ -116,13 +116,13 @@ def one_mention(sessions: Sessions, rows: np.ndarray, window: int, room: MemoryB
     new = np.full(len(sessions.vocab), -1, dtype=np.int32)
     new[rows] = np.arange(len(rows), dtype=np.int32)
     offsets = np.empty(len(sessions) + 1, dtype=np.int64)
-    items, session = (room.empty(len(sessions.items), np.int32) for _ in range(2))
+    items, session = (memory.empty(len(sessions.items), np.int32) for _ in range(2))
     size = once(sessions.offsets, sessions.items, new, len(rows), not window, offsets, items, session)
     longest = int(np.diff(offsets).max(initial=1))
     exact = np.float32 if len(sessions) < FLOAT32_EXACT else np.float64
     gap = np.ones(1 + (min(window, longest) if window else longest), exact)
     events = (offsets, items[:size], session[:size])
-    return _indexed(events, len(rows), gap, room)._replace(ascending=not window)
+    return _indexed(events, len(rows), gap, memory)._replace(ascending=not window)
 
 
 def weighted(mentions: Mentions, factor: np.ndarray, *, scaled: bool = True) -> tuple[Mentions, np.ndarray]:
@@ -148,7 +148,7 @@ def totals(mentions: Mentions) -> np.ndarray:
 
 
 def best_lists(
-    mentions: Mentions, formula: Formula, most: int, *, threads: int, room: MemoryBudget = IN_MEMORY, report: Report
+    mentions: Mentions, formula: Formula, most: int, *, threads: int, memory: MemoryBudget = IN_MEMORY, report: Report
 ) -> dict[str, np.ndarray]:
     """The `most` best beside each item: "items" (n, m) int32 rows, −1 for none, and "scores" (n, m) float32.
 
@@ -159,18 +159,18 @@ def best_lists(
     work, n = _work(mentions), len(mentions.starts) - 1
     # with `times`, an item may stand beside itself as well
     width = max(1, min(most, n, int(work.max(initial=0)) + (mentions.itself and len(mentions.times) > 0)))
-    rows = room.full(n * width, -1, np.int32).reshape(n, width)
-    scores = room.full(n * width, -np.inf, np.float32).reshape(n, width)
+    rows = memory.full(n * width, -1, np.int32).reshape(n, width)
+    scores = memory.full(n * width, -np.inf, np.float32).reshape(n, width)
 
     def part(first: int, last: int) -> int:
         return best(mentions, formula, first, last, rows, scores)
 
     longest = max([1, *_in_parts(part, work, mentions, threads, report)])
-    return {"items": _narrowed(rows, longest, room), "scores": _narrowed(scores, longest, room)}
+    return {"items": _narrowed(rows, longest, memory), "scores": _narrowed(scores, longest, memory)}
 
 
 def all_pairs(
-    mentions: Mentions, formula: Formula, *, threads: int, room: MemoryBudget = IN_MEMORY, report: Report
+    mentions: Mentions, formula: Formula, *, threads: int, memory: MemoryBudget = IN_MEMORY, report: Report
 ) -> Pairs:
     """The scores of all pairs, each once; for formulas that are the same both ways. Arguments as of `best_lists`."""
     from embedrec.kernels.pair_counts import pairs
@@ -180,7 +180,7 @@ def all_pairs(
     work = _work(mentions)
     bounds = np.concatenate([[0], np.cumsum(np.minimum(work, len(work)))])  # unused capacity is never written
     starts, ends = bounds[:-1], np.empty(len(work), dtype=np.int64)
-    rows, values = room.empty(int(bounds[-1]), np.int32), room.empty(int(bounds[-1]), np.float32)
+    rows, values = memory.empty(int(bounds[-1]), np.int32), memory.empty(int(bounds[-1]), np.float32)
 
     def part(first: int, last: int) -> None:
         pairs(mentions, formula, first, last, starts, ends, rows, values)
@@ -191,7 +191,7 @@ def all_pairs(
 
 
 def _indexed(
-    events: tuple[np.ndarray, np.ndarray, np.ndarray], n: int, gap: np.ndarray, room: MemoryBudget
+    events: tuple[np.ndarray, np.ndarray, np.ndarray], n: int, gap: np.ndarray, memory: MemoryBudget
 ) -> Mentions:
     """Mentions of n items (offsets, items, session) with the index that leads from an item to them.
 
@@ -200,7 +200,7 @@ def _indexed(
     from embedrec.kernels.pair_counts import Mentions, mentions
 
     offsets, items, session = map(locked, events)
-    places = room.empty(len(items), np.int64)
+    places = memory.empty(len(items), np.int64)
     starts = mentions(items, n, places)
     index = locked(starts), locked(places)
     return Mentions(
@@ -245,10 +245,10 @@ def _cuts(work: np.ndarray, at_once: int) -> Iterator[tuple[int, int]]:
     yield from pairwise(np.unique(np.concatenate([[0], ends, [len(work)]])).tolist())
 
 
-def _narrowed(lists: np.ndarray, width: int, room: MemoryBudget) -> np.ndarray:
+def _narrowed(lists: np.ndarray, width: int, memory: MemoryBudget) -> np.ndarray:
     """The first columns of an array (n, m): (n, width)."""
     if width == lists.shape[1]:
         return lists
-    out = room.empty(len(lists) * width, lists.dtype).reshape(len(lists), width)
+    out = memory.empty(len(lists) * width, lists.dtype).reshape(len(lists), width)
     out[:] = lists[:, :width]
     return out

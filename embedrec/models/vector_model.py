@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.data.topk import TopK, check_k, check_others
-from embedrec.data.vocab import Vocab, known_rows
+from embedrec.data.topk import TopK, check_k, check_neighbour_count
+from embedrec.data.vocab import Vocab, valid_rows
 from embedrec.errors import SettingsError
 from embedrec.vectors.embeddings import Embeddings, Metric
 
@@ -105,8 +105,8 @@ class VectorModel:
 
     def neighbours(self, rows: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
         """See `ItemNeighbours`; exact. `allowed` is (n,) bool, rows (m,), or None for all."""
-        rows = known_rows(rows, len(self.vocab))
-        check_others(k, len(self.vocab))
+        rows = valid_rows(rows, len(self.vocab))
+        check_neighbour_count(k, len(self.vocab))
         return self.embeddings.search(self.embeddings.vectors[rows], k + 1, allowed=allowed).without(rows)
 
     def recommend(

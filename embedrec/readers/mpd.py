@@ -112,7 +112,7 @@ class _SliceMerger:
         return Events(
             session=session,
             item=items,
-            room=self.memory,
+            memory=self.memory,
             sessions=Vocab(pids),
             items=Vocab(np.array(list(self.row_of), dtype=object), np.array(self.names, dtype=object)),
         )

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from embedrec.data.events import Events, factorize
 from embedrec.data.parquet_io import from_arrow
 from embedrec.data.sessions import Sessions, sessionize
-from embedrec.data.vocab import Ids, as_texts, one_kind
+from embedrec.data.vocab import Ids, as_texts, unify_ids
 from embedrec.errors import DataError
 from embedrec.readers.table import Table
 from embedrec.splitting.holdout import HeldOut
@@ -77,7 +77,7 @@ class SessionTables:
             whole = sessionize(self._table([path]).read([path], settings))
             return HeldOut(whole, np.zeros(len(whole), dtype=np.int64))
         parts = [_prefixes(source, settings.bad_rows, self.id_type, settings.memory.share) for source in sources]
-        lengths, items, targets = (np.concatenate(one_kind(*column)) for column in zip(*parts, strict=True))
+        lengths, items, targets = (np.concatenate(unify_ids(*column)) for column in zip(*parts, strict=True))
         if not len(targets):
             raise DataError(f"no row of {path} can be used; check the file")
         return sessions_from_prefixes(lengths, items, targets)
@@ -117,7 +117,7 @@ def sessions_from_prefixes(lengths: np.ndarray, items: Ids, targets: Ids) -> Hel
     one session: the first row with its target. `given` is the length of the shortest prefix of the chain, or 0 if that
     is 1. Predicting the item after the first p items, for every p from max(given, 1), reproduces the rows.
     """
-    codes, vocab = factorize(np.concatenate(one_kind(items, targets)))
+    codes, vocab = factorize(np.concatenate(unify_ids(items, targets)))
     prefix, target = codes[: len(items)], codes[len(items) :]
     starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]  # (R,)
     linked = np.zeros(len(lengths), dtype=bool)  # whether a row continues the row before
@@ -168,7 +168,7 @@ def _prefixes(source: Source, bad_rows: BadRows, kind: IdType, share: float) -> 
         targets.append(_ids(batch.columns[_TARGET].take(good), kind))
     if not lengths:
         raise DataError(f"{source} holds no rows; check the file")
-    return np.concatenate(lengths), np.concatenate(one_kind(*items)), np.concatenate(one_kind(*targets))
+    return np.concatenate(lengths), np.concatenate(unify_ids(*items)), np.concatenate(unify_ids(*targets))
 
 
 def _ids(column: Any, kind: IdType) -> Ids:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.data.vocab import Vocab, one_kind
+from embedrec.data.vocab import Vocab, unify_ids
 from embedrec.errors import DataError
 from embedrec.storage import artifacts
 
@@ -50,11 +50,11 @@ class HeldOut:
         """A training part and this one with ids of one type, that of training, or text if necessary, so that equal ids
         compare equal.
         """
-        items = one_kind(train.vocab.ids, self.sessions.vocab.ids)
-        ids = one_kind(train.ids, self.sessions.ids)
+        items = unify_ids(train.vocab.ids, self.sessions.vocab.ids)
+        ids = unify_ids(train.ids, self.sessions.ids)
         users = [train.users, self.sessions.users]
         if train.users is not None and self.sessions.users is not None:
-            users = [*one_kind(train.users, self.sessions.users)]
+            users = [*unify_ids(train.users, self.sessions.users)]
         parts = [
             replace(part, vocab=Vocab(items[n], part.vocab.names, part.vocab.counts), ids=ids[n], users=users[n])
             for n, part in enumerate((train, self.sessions))

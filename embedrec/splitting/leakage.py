@@ -68,7 +68,7 @@ def _find_leaked(train: Sessions, rows: np.ndarray, test: HeldOut) -> np.ndarray
     """
     n, sessions, given = len(train.vocab), test.sessions, test.given
     items = _codes(train, sessions)[sessions.items]  # (E,)
-    session, place, own = sessions.session_of, sessions.place_of, train.session_of
+    session, place, own = sessions.session_of, sessions.position_of, train.session_of
     known, every = items >= 0, np.ones(len(own), dtype=bool)
     once = first_mentions(session, np.maximum(items, 0), len(test), n, known)
     train_once = first_mentions(own, train.items, len(train), n, every)
@@ -119,7 +119,7 @@ def _times(train: Sessions, test: HeldOut, *, in_time: bool) -> list[str]:
     if train.times is None or times is None or not len(train.times):
         return ["there are no times, so the order of training and held-out events was not checked"]
     lengths = test.sessions.lengths
-    targets = times[test.sessions.place_of >= np.repeat(np.maximum(test.given, 1), lengths)]
+    targets = times[test.sessions.position_of >= np.repeat(np.maximum(test.given, 1), lengths)]
     if not len(targets):
         return []
     if not in_time:

@@ -140,7 +140,7 @@ def remaining_items(test: HeldOut, given: int | None = None) -> TestCases:
     longer = np.flatnonzero(sessions.lengths > history)
     _check_any(len(longer), "no held-out session is longer than its given part")
     session = sessions.session_of
-    hidden = sessions.place_of >= history[session]
+    hidden = sessions.position_of >= history[session]
     pairs = np.unique(session[hidden] * n + sessions.items[hidden])  # each item once a session
     counts = np.bincount(pairs // n, minlength=len(sessions))[longer]
     return TestCases(sessions, longer, history[longer], np.concatenate([[0], np.cumsum(counts)]), pairs % n)
@@ -152,7 +152,7 @@ def cooccurring_items(test: HeldOut, vocab: Vocab, *, queries: int = 5, seed: in
     From every held-out session with at least `queries` distinct items in `vocab` after its given part, `queries` items
     are drawn, one a case. Raises DataError if no session has so many.
     """
-    held = test.sessions.filter_events(test.sessions.place_of >= np.repeat(test.given, test.sessions.lengths))
+    held = test.sessions.filter_events(test.sessions.position_of >= np.repeat(test.given, test.sessions.lengths))
     sessions, n = held.reindex(vocab), max(len(vocab), 1)
     pairs = np.unique(sessions.session_of * n + sessions.items)
     session, item = pairs // n, pairs % n

@@ -146,12 +146,12 @@ IN_MEMORY = MemoryBudget()
 class Column:
     """A column that grows by appending."""
 
-    def __init__(self, dtype: Any, room: MemoryBudget) -> None:
+    def __init__(self, dtype: Any, memory: MemoryBudget) -> None:
         self.dtype = np.dtype(dtype)
-        self.room = room
+        self.memory = memory
         self.parts: list[np.ndarray] = []
         # unbuffered, so that nothing remains to be written when the disk is full
-        self.file = None if room.budget is None else TemporaryFile(dir=room.folder, buffering=0)  # noqa: SIM115
+        self.file = None if memory.budget is None else TemporaryFile(dir=memory.folder, buffering=0)  # noqa: SIM115
 
     def __del__(self) -> None:
         if self.file is not None:  # reading has failed
@@ -164,7 +164,7 @@ class Column:
             self.parts.append(part)
             return
         left = part.view(np.uint8).data
-        with self.room.writing():
+        with self.memory.writing():
             while left:
                 left = left[self.file.write(left) :]
 

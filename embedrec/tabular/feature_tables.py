@@ -174,8 +174,8 @@ def add_features(events: Events, role: Role, table: SideTable, bad_rows: BadRows
     if role == "user":
         if events.users is None:
             raise DataError("features of users were given, but the events name no user")
-        return replace(events, user_features=table.read(events.users, bad_rows, events.room.share)[0])
-    features, names = table.read(events.items, bad_rows, events.room.share)
+        return replace(events, user_features=table.read(events.users, bad_rows, events.memory.share)[0])
+    features, names = table.read(events.items, bad_rows, events.memory.share)
     if names is not None and events.items.names is None:
         events = replace(events, items=Vocab(events.items.ids, names, events.items.counts))
     return replace(events, item_features=features)

@@ -56,7 +56,7 @@ def split_by_user(
     for chunk in chunks(len(session)):
         result["session"][chunk] = before + np.cumsum(begins[chunk])
         before = int(result["session"][chunk.stop - 1])
-    return result, Vocab.distinct(ids)
+    return result, Vocab.from_unique(ids)
 
 
 def _names(sessions: Vocab, users: Vocab, old: np.ndarray, owner: np.ndarray, shared: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ def _lists(table: SideTable, vocab: Vocab, rows: np.ndarray) -> Lists:
     other = next((problem for problem in bad_rows.counts if problem != twice), None)
     if other is not None:
         raise DataError(f"{bad_rows.examples[other][0]}: {other}; correct the file")
-    (lists,) = features.aligned(vocab).lists.values()
+    (lists,) = features.align(vocab).lists.values()
     return lists.take(rows)
 
 

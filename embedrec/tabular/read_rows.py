@@ -194,7 +194,7 @@ class _Table:
                 if final is not None:
                     columns[role] = self.memory.reindex(columns[role], final)
                 names = self._names(final, len(ids)) if role == "item" and self.plan.name else None
-                vocabs[role] = Vocab.distinct(ids, names)
+                vocabs[role] = Vocab.from_unique(ids, names)
         key = next((role for role in ("order", "time") if role in columns), None)
         if key == "time" and self.finer is not None:
             columns = sort_finer(columns, self.finer.array(), len(vocabs["session"]), self.memory, threads)
@@ -209,7 +209,7 @@ class _Table:
             items=vocabs["item"],
             users=vocabs.get("user"),
             kinds=vocabs.get("kind"),
-            room=self.memory,
+            memory=self.memory,
         )
 
     def _parted(self, columns: Columns, vocabs: dict[str, Vocab], notes: list[str]) -> Columns:

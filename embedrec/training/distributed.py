@@ -86,7 +86,7 @@ def _padded(values: torch.Tensor, length: int) -> torch.Tensor:
 
 
 @contextmanager
-def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[Processes]:
+def join_processes(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[Processes]:
     """For a block in which this process trains with the others that torchrun started, see `run.started_together`.
 
     device  of this process: GPUs talk through NCCL, CPUs through Gloo

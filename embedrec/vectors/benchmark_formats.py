@@ -26,10 +26,10 @@ _BLOCK = 1 << 14  # vectors read or written at a time
 _EXACT = 1 << 24  # whole numbers up to here are float32 numbers
 
 
-def read_records(path: Path, kind: str, room: MemoryBudget = IN_MEMORY) -> np.ndarray:
+def read_records(path: Path, kind: str, memory: MemoryBudget = IN_MEMORY) -> np.ndarray:
     """The vectors (n, d) of a file, as float32.
 
-    room  under a budget, those of fbin are mapped from the file, and others put into a file of the room
+    memory  under a budget, those of fbin are mapped from the file, and others put into a temporary file
 
     Raises DataError for a file that is empty or cut off, and where dimensions are not above 0 or differ.
     """
@@ -42,7 +42,7 @@ def read_records(path: Path, kind: str, room: MemoryBudget = IN_MEMORY) -> np.nd
             raise DataError(f"{path} is no fbin file: it says {n} vectors of {d} dimensions")
         if size != 8 + 4 * n * d:
             raise DataError(f"{path} says {n} vectors of {d} dimensions, {8 + 4 * n * d} bytes, but has {size}")
-        if room.budget is not None:
+        if memory.budget is not None:
             return np.memmap(path, dtype="<f4", mode="r", offset=8, shape=(n, d))
         return np.fromfile(path, dtype="<f4", count=n * d, offset=8).reshape(n, d)
     numbers = RECORDS[kind]
@@ -56,7 +56,7 @@ def read_records(path: Path, kind: str, room: MemoryBudget = IN_MEMORY) -> np.nd
             f"{record} bytes each"
         )
     records = np.memmap(path, dtype=np.dtype([("d", "<i4"), ("vector", numbers, (d,))]), mode="r")
-    vectors = room.empty(len(records) * d, np.float32).reshape(len(records), d)
+    vectors = memory.empty(len(records) * d, np.float32).reshape(len(records), d)
     for start in range(0, len(records), _BLOCK):
         block = records[start : start + _BLOCK]
         odd = np.flatnonzero(block["d"] != d)
@@ -71,18 +71,18 @@ def read_records(path: Path, kind: str, room: MemoryBudget = IN_MEMORY) -> np.nd
     return vectors
 
 
-def read_array(path: Path, room: MemoryBudget = IN_MEMORY) -> np.ndarray:
-    """The array of a .npy file; under a budget, mapped from it, or as float32 in a file of the room.
+def read_array(path: Path, memory: MemoryBudget = IN_MEMORY) -> np.ndarray:
+    """The array of a .npy file; under a budget, mapped from it, or as float32 in a temporary file.
 
     Raises ValueError and what else NumPy raises for files that are none.
     """
-    if room.budget is None:
+    if memory.budget is None:
         with path.open("rb") as f:
             return np.lib.format.read_array(f, allow_pickle=False)
     array = np.lib.format.open_memmap(path, mode="r")
     if array.ndim != 2 or array.dtype.kind not in "fiu" or (array.dtype == np.float32 and array.flags.c_contiguous):
         return array
-    vectors = room.empty(array.size, np.float32).reshape(array.shape)
+    vectors = memory.empty(array.size, np.float32).reshape(array.shape)
     with np.errstate(over="ignore"):
         for start in range(0, len(array), _BLOCK):
             vectors[start : start + _BLOCK] = array[start : start + _BLOCK]

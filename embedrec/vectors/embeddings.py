@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.config import check_choices
-from embedrec.data.topk import TopK, some_rows
+from embedrec.data.topk import TopK, allowed_rows
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.vectors.exact_search import METRICS, Frame, Metric, check_queries, exact_search, frame_of, usable
@@ -78,7 +78,7 @@ class Embeddings:
         or a row that is allowed is not there.
         """
         queries = check_queries(queries, self.dim, k, len(self))
-        rows = None if allowed is None else some_rows(allowed, len(self))
+        rows = None if allowed is None else allowed_rows(allowed, len(self))
         frame = self.frame if rows is None else None
         return exact_search(self.vectors, queries, k, self.metric, self.vocab, rows, frame)
 

@@ -110,7 +110,7 @@ def load_vectors(
     *,
     metric: Metric | None = None,
     percent: bool = False,
-    room: MemoryBudget = IN_MEMORY,
+    memory: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
 ) -> Embeddings:
     """Read vectors from a file.
@@ -118,8 +118,8 @@ def load_vectors(
     kind    format; by default the suffix tells
     metric  by default what the file says, or X.meta.json beside it; else cosine, and `about` says that it is assumed
     percent whether ids are percent-encoded; where X.meta.json says so, they are
-    room    under a budget, vectors of npy, fbin, fvecs, bvecs and ivecs stay in their file, which must not change
-            meanwhile, or are put into one of the room; those of other formats, and ids, are in memory
+    memory  under a budget, vectors of npy, fbin, fvecs, bvecs and ivecs stay in their file, which must not change
+            meanwhile, or are put into a temporary file; those of other formats, and ids, are in memory
     report  "progress" of the word2vec formats
 
     Raises DataError when the file is missing, cut off or of another format, holds an id twice, or NaN.
@@ -128,7 +128,7 @@ def load_vectors(
     if not path.is_file():
         raise DataError(f"no file {path}; check the path")
     if kind == "npy" or kind in RECORDS:
-        vocab, vectors, metric_text = _load_npy(path, room) if kind == "npy" else _load_records(path, kind, room)
+        vocab, vectors, metric_text = _load_npy(path, memory) if kind == "npy" else _load_records(path, kind, memory)
     else:
         vocab, vectors, metric_text = _LOAD_WORDS[kind](path, report) if kind in _LOAD_WORDS else _LOAD[kind](path)
     meta = None if kind in _WITH_METRIC else load_meta(path)
@@ -264,8 +264,8 @@ def _load_ids(path: Path) -> Ids:
     return np.array(words, dtype=object)
 
 
-def _load_records(path: Path, kind: Format, room: MemoryBudget) -> tuple[Vocab, np.ndarray, Metric | None]:
-    vectors = read_records(path, kind, room)
+def _load_records(path: Path, kind: Format, memory: MemoryBudget) -> tuple[Vocab, np.ndarray, Metric | None]:
+    vectors = read_records(path, kind, memory)
     has_ids = ids_file(path).is_file()  # collections of vectors to measure with come without
     ids = _load_ids(path) if has_ids else np.arange(len(vectors))
     if len(ids) != len(vectors):
@@ -282,9 +282,9 @@ def _save_npy(embeddings: Embeddings, path: Path) -> None:
 _BREAK = re.compile(r"[\n\r\ud800-\udfff]")
 
 
-def _load_npy(path: Path, room: MemoryBudget) -> tuple[Vocab, np.ndarray, Metric | None]:
+def _load_npy(path: Path, memory: MemoryBudget) -> tuple[Vocab, np.ndarray, Metric | None]:
     with decoding(lambda why: DataError(f"{path} holds no array of numbers ({why})")):
-        vectors = read_array(path, room)
+        vectors = read_array(path, memory)
     if vectors.dtype.kind not in "fiu":
         raise DataError(f"{path} holds no array of numbers")
     if not ids_file(path).is_file():
@@ -360,7 +360,7 @@ def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric | None]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    with decoding(lambda why: DataError(f"{path} is no Parquet file ({why})")):
+    with decoding(lambda why: DataError(f"{path} is not a Parquet file ({why})")):
         table = pq.ParquetFile(path).read()
     column = next((c for c in ("vector", "embedding") if c in table.column_names), None)
     if column is None or "id" not in table.column_names:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
 from typing import Any
 
-from embedrec.data.ranking_metrics import RANKED
+from embedrec.data.ranking_metrics import RANKED_METRICS
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.evaluation.beyond_accuracy import LISTED, WHOLE
@@ -43,7 +43,7 @@ def usual_columns(k: int, *, labelled: bool) -> list[str]:
 
 def metric_names(terms: EvaluationSettings, *, labelled: bool) -> list[str]:
     """The metrics that an evaluation on these terms has, in its order; those of labels are last."""
-    ranked = [f"{name}@{k}" for k in terms.at for name in RANKED]
+    ranked = [f"{name}@{k}" for k in terms.at for name in RANKED_METRICS]
     listed = [f"{name}@{k}" for k in terms.at for name in LISTED]
     whole = [f"{name}@{k}" for k in terms.at for name in WHOLE if k > 1 or name != "diversity"]
     return [*ranked, "r_precision", *listed, *whole, *[LABEL_OVERLAP] * labelled]

@@ -127,7 +127,7 @@ def labels_of(trial: EvaluationTask, text: str) -> Any:
     features = trial.train.item_features
     available = [] if features is None else list(features.lists)
     if features is not None and text in available:
-        lists = features.aligned(vocab).lists[text]
+        lists = features.align(vocab).lists[text]
     elif Path(text).is_file():
         lists = read_labels(Path(text), vocab)
     else:

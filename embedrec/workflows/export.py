@@ -192,7 +192,7 @@ def _recommendations(workspace: Workspace, given: ExportSource) -> Exportable:
 def _known(histories: Sessions, vocab: Vocab) -> Sessions:
     """Histories in a model's vocabulary, without unknown items."""
     rows = vocab.rows_of(histories.vocab.ids)
-    return histories.renumbered(rows[histories.items], vocab)
+    return histories.renumber(rows[histories.items], vocab)
 
 
 def _no_vectors(source: Artifact) -> SettingsError:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.data.features import Features
-from embedrec.data.item_text import known_of
+from embedrec.data.item_text import known_features
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import EmbedrecError, UnknownItemError
@@ -37,7 +37,7 @@ class Catalogue:
 
     def known(self, rows: np.ndarray) -> list[dict[str, Any]]:
         """What is known of items by their rows (m,)."""
-        return [{}] * len(rows) if self.features is None else known_of(self.features, self.vocab, rows)
+        return [{}] * len(rows) if self.features is None else known_features(self.features, self.vocab, rows)
 
 
 @dataclass(frozen=True)

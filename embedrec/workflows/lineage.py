@@ -108,7 +108,7 @@ def filter_items(
     allowed: ItemFilter | None, vocab: Vocab, features: Callable[[], Features]
 ) -> tuple[np.ndarray | None, list[str]]:
     """The items that a filter allows, (n,) bool, and remarks on them; None and none without a filter."""
-    mask = None if allowed is None else allowed.among(vocab, features)
+    mask = None if allowed is None else allowed.mask(vocab, features)
     return mask, [] if allowed is None or mask is None else allowed.messages(vocab, mask)
 
 
@@ -119,10 +119,10 @@ def distinguishing_features(load: Callable[[], Features], vocab: Vocab) -> Calla
     """
 
     def describe(rows: np.ndarray) -> Sequence[str]:
-        from embedrec.data.item_text import apart
+        from embedrec.data.item_text import feature_differences
 
         try:
-            return apart(load(), vocab, rows)
+            return feature_differences(load(), vocab, rows)
         except EmbedrecError:  # no features: the ids remain
             return [""] * len(rows)
 

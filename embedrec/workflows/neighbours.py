@@ -12,9 +12,9 @@ import numpy as np
 
 from embedrec.config import build
 from embedrec.data.find_items import find_items
-from embedrec.data.item_text import apart
+from embedrec.data.item_text import feature_differences
 from embedrec.data.sessions import Sessions
-from embedrec.data.vocab import in_kind
+from embedrec.data.vocab import convert_id
 from embedrec.errors import UnknownItemError, did_you_mean
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.models.serialization import load_model, load_vector_model
@@ -48,7 +48,9 @@ class SessionNeighbourSource:
         past = self.sessions
         if session is None:
             features = past.item_features
-            rows = find_items(past.vocab, items, None if features is None else partial(apart, features, past.vocab))
+            rows = find_items(
+                past.vocab, items, None if features is None else partial(feature_differences, features, past.vocab)
+            )
             return Sessions(np.array([0, len(rows)]), rows, past.vocab, np.array([0]))
         row = _row(past.ids, session)
         if row < 0:
@@ -116,7 +118,7 @@ def _last_time(sessions: Sessions, number: int) -> str:
 def _row(ids: np.ndarray, session: str) -> int:
     """The row of a session, as `Vocab.rows_of` finds it; −1 for none. Session ids may repeat."""
     integer = ids.dtype == np.int64
-    for candidate in (session, in_kind(session, integer=integer)):
+    for candidate in (session, convert_id(session, integer=integer)):
         if isinstance(candidate, int) == integer:
             rows = np.flatnonzero(ids == candidate)
             if len(rows):

@@ -95,7 +95,7 @@ def train_model(
     if run.memory is not None:
         if not isinstance(recipe, Bounded):
             raise SettingsError(f"{recipe.name} keeps all in memory; leave --memory out")
-        more["room"] = MemoryBudget(run.memory, folder.parent)
+        more["memory"] = MemoryBudget(run.memory, folder.parent)
     epochs: list[dict[str, Any]] = []
     measured: dict[str, Any] = {}
 
@@ -107,7 +107,7 @@ def train_model(
         report(event, **numbers)
 
     started = perf_counter()
-    with more.get("room", IN_MEMORY).returning():
+    with more.get("memory", IN_MEMORY).returning():
         model = fit_recipe(
             recipe, sessions, seed=seed, threads=threads, report=keep, run=replace(run, memory=None), **more
         )
@@ -167,8 +167,8 @@ def import_vectors(
     Vectors of npy, fbin, fvecs, bvecs and ivecs may be larger than the memory.
     """
     artifacts.check_place(folder)
-    room = spill(folder.parent)
-    embeddings = load_vectors(path, kind, metric=metric, percent=encoded, room=room, report=report)
+    memory = spill(folder.parent)
+    embeddings = load_vectors(path, kind, metric=metric, percent=encoded, memory=memory, report=report)
     model = Vectors(metric=embeddings.metric).from_arrays(embeddings.vocab, {"items": embeddings.vectors})
     save_model(model, folder, {"file": str(path), "metric_from": embeddings.about["metric_from"]})
     return artifacts.read(folder, "model")

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.data.feature_parquet import joined
+from embedrec.data.feature_parquet import merge_features
 from embedrec.data.features import Features
-from embedrec.data.item_filter import IdList, ids_like
-from embedrec.data.vocab import Ids, Vocab, in_kind, one_kind
+from embedrec.data.item_filter import IdList, parse_ids
+from embedrec.data.vocab import Ids, Vocab, convert_id, unify_ids
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index import update
 from embedrec.index.build import build_index
@@ -134,7 +134,7 @@ def change_index(
 def _features(source: Artifact, newer: Features | None) -> Features | None:
     """What is known of the items of a changed index."""
     older = load_item_features(source)
-    return older if newer is None else newer if older is None else joined(newer, older)
+    return older if newer is None else newer if older is None else merge_features(newer, older)
 
 
 _WRITTEN = {"spec", "metric", "items", "dim", "augmented", "longest", "nprobe", "ef_search", "rerank", "facts"}
@@ -185,9 +185,9 @@ def _from_model(source: Artifact, align: bool) -> Step:
         vectors = model.scale_norms(about["popularity"]).embeddings if "popularity" in about else model.embeddings
         vectors = replace(vectors, metric=index.metric)
         about |= {"indexed": provenance(source), **origin(source)}
-        mine, theirs = one_kind(index.vocab.ids, vectors.vocab.ids)
+        mine, theirs = unify_ids(index.vocab.ids, vectors.vocab.ids)
         if index.vocab.integer and mine.dtype != np.int64:
-            odd = next(i for i in theirs.tolist() if isinstance(in_kind(i, integer=True), str))
+            odd = next(i for i in theirs.tolist() if isinstance(convert_id(i, integer=True), str))
             messages.append(f"ids of the index become texts, as model {source.name} has an item {odd!r}")
         index = replace(index, embeddings=_with_ids(index.embeddings, mine))
         vectors = _with_ids(vectors, theirs)
@@ -230,7 +230,7 @@ def _like(vocab: Vocab, given: Vocab, path: Path) -> Vocab:
     """The ids of a file, of the type that those of the index have. Raises DataError for one that cannot be."""
     if not vocab.integer or given.integer:
         return given if vocab.integer == given.integer else Vocab(given.ids.astype(str), given.names, given.counts)
-    ids = ids_like(vocab, given.ids.tolist())
+    ids = parse_ids(vocab, given.ids.tolist())
     odd = next((i for i in ids if isinstance(i, str)), None)
     if odd is not None:
         raise DataError(f"ids of the index are whole numbers, but {path} holds {odd!r}; leave it out")

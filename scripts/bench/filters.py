@@ -19,7 +19,7 @@ import numpy as np
 from generated import clustered
 
 from embedrec import Embeddings, Index, build_index
-from embedrec.data.topk import TopK, best_first
+from embedrec.data.topk import TopK, sort_results
 from embedrec.index.build_settings import BuildSettings
 from embedrec.index.measure import Recall
 from embedrec.index.search_parameters import faiss_parameters
@@ -88,7 +88,7 @@ def selected(index: Index, queries: np.ndarray, mask: np.ndarray) -> TopK:
     parameters = faiss_parameters(index.faiss, index.settings, selector)
     reach = K * (index.settings.rerank or 1)
     scores, rows = index.faiss.search(index._ready(queries), reach, params=parameters)
-    return best_first(rows, scores, index.vocab)
+    return sort_results(rows, scores, index.vocab)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_factorize_numbers_by_first_appearance(ids: list) -> None:
 def test_take_keeps_columns_together(rows: list) -> None:
     events = Events.of([r[0] for r in rows], [r[1] for r in rows], time=np.arange(len(rows)))
     keep = np.array([rows[t][2] for t in events.time], dtype=bool)
-    part = events.take(keep)
+    part = events.filter(keep)
     assert part.time.tolist() == [t for t in events.time.tolist() if rows[t][2]]
     assert part.items.ids[part.item].tolist() == [rows[t][1] for t in part.time]
     assert part.items is events.items
@@ -84,7 +84,7 @@ _AB = Vocab(["a", "b"])
     [
         (
             lambda: Events.of(["a"], ["x", "y"]),
-            "columns of events must be of one length, but they are [1, 2]",
+            "columns of events must have the same length, but have [1, 2]",
         ),
         (
             lambda: Events(np.array([0, 1]), np.array([0, 0]), _AB, _AB, time=np.array([1])),
@@ -96,11 +96,11 @@ _AB = Vocab(["a", "b"])
         ),
         (
             lambda: Events(np.array([0, 0]), np.array([0, 2]), _AB, _AB),
-            "rows of 'item' must lie in [0, 2), but go from 0 to 2",
+            "rows of 'item' must be in [0, 2), but range from 0 to 2",
         ),
         (
             lambda: Events(np.array([-1, 0]), np.array([0, 1]), _AB, _AB),
-            "rows of 'session' must lie in [0, 2), but go from -1 to 0",
+            "rows of 'session' must be in [0, 2), but range from -1 to 0",
         ),
         (
             lambda: Events.of(["a"], ["x"], weight=np.array([np.nan])),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec.data import Features, Vocab
-from embedrec.data.feature_conditions import Condition, all_met
+from embedrec.data.feature_conditions import Condition, match_all
 from embedrec.data.features import Categories, Lists
 from embedrec.errors import SettingsError
 
@@ -48,14 +48,14 @@ def features() -> Features:
 )
 def test_what_meets_them(text: str, met: str, features: Features) -> None:
     condition = Condition.of(text)
-    assert features.vocab.ids[condition.met(features)].tolist() == list(met)
+    assert features.vocab.ids[condition.matches(features)].tolist() == list(met)
     assert Condition.of(str(condition)) == condition
 
 
 def test_all_of_several(features: Features) -> None:
     conditions = map(Condition.of, ("year>=2000", "genre!=pop", "tags!=rock"))
-    assert features.vocab.ids[all_met(conditions, features)].tolist() == ["c", "d"]
-    assert all_met([], features).all()
+    assert features.vocab.ids[match_all(conditions, features)].tolist() == ["c", "d"]
+    assert match_all([], features).all()
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_all_of_several(features: Features) -> None:
         ("genre=rock|", r"but is 'genre=rock\|'"),
         ("year>1|2", r"> compares with one number, but was given '1\|2'"),
         ("yeah=1", "no feature of items is called 'yeah'; did you mean 'year'"),
-        ("xyz=1", "no feature of items is called 'xyz'; there are year, genre, tags"),
-        ("year=old", "year holds numbers, but is compared with 'old'"),
-        ("genre>rock", "genre holds texts, which > does not order; use = or !="),
+        ("xyz=1", "no feature of items is called 'xyz'; available are year, genre, tags"),
+        ("year=old", "year contains numbers, but is compared with 'old'"),
+        ("genre>rock", "genre contains text, which > cannot compare; use = or !="),
         ("genre=Rock", "no item has 'Rock' in 'genre'; did you mean 'rock'"),
-        ("tags=folk", "no item has 'folk' in 'tags'; there are rock, pop, Jazz & Blues"),
+        ("tags=folk", "no item has 'folk' in 'tags'; available are rock, pop, Jazz & Blues"),
     ],
 )
 def test_bad_input(text: str, says: str, features: Features) -> None:
     with pytest.raises(SettingsError, match=says):
-        Condition.of(text).met(features)
+        Condition.of(text).matches(features)
 
 
 @given(
@@ -87,7 +87,7 @@ def test_bad_input(text: str, says: str, features: Features) -> None:
 def test_numbers_as_python_compares_them(column: list[int | None], sign: str, value: int) -> None:
     numbers = np.array([np.nan if x is None else x for x in column], dtype=np.float32)
     features = Features(Vocab(np.arange(len(column))), {"x": numbers})
-    met = Condition.of(f"x{sign}{value}").met(features)
+    met = Condition.of(f"x{sign}{value}").matches(features)
     assert met.tolist() == [sign == "!=" if x is None else SIGNS[sign](x, value) for x in column]
 
 
@@ -108,12 +108,12 @@ def test_numbers_as_python_compares_them(column: list[int | None], sign: str, va
 def test_dates(text: str, met: str) -> None:
     days = {"released": np.array([0, 18262, 18444.5, np.nan])}
     features = Features(Vocab(list("abcd")), days, dates=frozenset({"released"}))
-    assert features.vocab.ids[Condition.of(text).met(features)].tolist() == list(met)
-    with pytest.raises(SettingsError, match="released holds dates, such as 2024-05-31, but is compared with 'soon'"):
-        Condition.of("released>soon").met(features)
+    assert features.vocab.ids[Condition.of(text).matches(features)].tolist() == list(met)
+    with pytest.raises(SettingsError, match="released contains dates, such as 2024-05-31, but is compared with 'soon'"):
+        Condition.of("released>soon").matches(features)
 
 
 def test_large_numbers_are_compared_exactly() -> None:
     features = Features(Vocab(list("abc")), {"x": np.array([16777216, 16777217, 0.1])})
-    assert Condition.of("x=16777217").met(features).tolist() == [False, True, False]
-    assert Condition.of("x=0.1").met(features).tolist() == [False, False, True]
+    assert Condition.of("x=16777217").matches(features).tolist() == [False, True, False]
+    assert Condition.of("x=0.1").matches(features).tolist() == [False, False, True]

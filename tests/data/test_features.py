@@ -86,10 +86,10 @@ def test_alignment_goes_by_id(given: Features, data: st.DataObject) -> None:
     other: list[Any] = data.draw(st.permutations(known))[: data.draw(st.integers(0, len(known)))]
     new = max(known) + "x" if known and isinstance(known[0], str) else None
     vocab = Vocab([*other, *([new] if new else [])])
-    aligned, rows = given.aligned(vocab), as_rows(given)
+    aligned, rows = given.align(vocab), as_rows(given)
     nothing = dict.fromkeys([*given.numeric, *given.categorical]) | {name: [] for name in given.lists}
     assert as_rows(aligned) == {i: rows.get(i, nothing) for i in vocab.ids.tolist()}
-    assert aligned.vocab is vocab and given.aligned(given.vocab) is given
+    assert aligned.vocab is vocab and given.align(given.vocab) is given
     for name, words in given.categorical.items():
         assert aligned.categorical[name].names is words.names  # codes keep their meaning
 
@@ -109,7 +109,7 @@ def test_scaling_is_of_the_training_vocabulary() -> None:
     assert scaling.names == ("x", "constant", "missing", "test only")
     np.testing.assert_allclose(scaling.mean, [2, 0.1, 0, 0], rtol=1e-6)
     assert scaling.std.tolist() == [1, 1, 1, 1]
-    matrix = scaling.matrix(given.aligned(Vocab(["d", "a", "unknown"])))
+    matrix = scaling.matrix(given.align(Vocab(["d", "a", "unknown"])))
     assert matrix.dtype == np.float32
     np.testing.assert_allclose(matrix, [[998, 0, 0, 7], [-1, 0, 0, 0], [0, 0, 0, 0]], atol=1e-6)
 
@@ -129,34 +129,37 @@ _AB = Vocab(["a", "b"])
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Features(_AB, {"x": np.zeros(3)}), "2 ids were given 3 rows of the feature 'x'"),
-        (lambda: Features(_AB, {"x": np.zeros((2, 2))}), "2 ids were given 2 rows of the feature 'x'"),
-        (lambda: Features(_AB, {"x": [1, np.inf]}), "the feature 'x' holds infinity; leave such values out (NaN)"),
+        (lambda: Features(_AB, {"x": np.zeros(3)}), "the feature 'x' must have 2 rows, one an id, but has 3"),
+        (lambda: Features(_AB, {"x": np.zeros((2, 2))}), "the feature 'x' must have 2 rows, one an id, but has 2"),
+        (lambda: Features(_AB, {"x": [1, np.inf]}), "the feature 'x' contains infinity; use NaN for missing values"),
         (
             lambda: Features(_AB, {"x": np.zeros(2)}, {"x": Categories(np.zeros(2), _NAMES)}),
-            "a feature cannot be called 'x': names are distinct, not empty and not 'id'",
+            "a feature cannot be called 'x'; names must be unique, not empty and not 'id'",
         ),
         (
             lambda: Features(_AB, {"id": np.zeros(2)}),
-            "a feature cannot be called 'id': names are distinct, not empty and not 'id'",
+            "a feature cannot be called 'id'; names must be unique, not empty and not 'id'",
         ),
         (
             lambda: Categories([0, 2], _NAMES),
-            "codes of categories must be one-dimensional and lie in [-1, 2)",
+            "codes of categories must be one-dimensional and in [-1, 2)",
         ),
-        (lambda: Lists([0, 1], [-1], _NAMES), "codes of categories must be one-dimensional and lie in [0, 2)"),
+        (lambda: Lists([0, 1], [-1], _NAMES), "codes of categories must be one-dimensional and in [0, 2)"),
         (lambda: Lists([0, 2, 1], [0], _NAMES), "offsets of lists must ascend from 0 to the number of codes"),
         (lambda: Lists([0, 2], [0], _NAMES), "offsets of lists must ascend from 0 to the number of codes"),
-        (lambda: Categories([0], ["p", "p"]), "vocabulary ids must be unique, but 'p' stands twice"),
-        (lambda: Categories([0], [1, 2]), "names of categories must be texts"),
-        (lambda: Scaling(("x",), np.zeros(2), np.ones(1)), "1 columns were given (2,) means and (1,) deviations"),
+        (lambda: Categories([0], ["p", "p"]), "vocabulary ids must be unique, but 'p' occurs twice"),
+        (lambda: Categories([0], [1, 2]), "names of categories must be strings"),
+        (
+            lambda: Scaling(("x",), np.zeros(2), np.ones(1)),
+            "means and deviations of 1 columns must have shape (1,), but have (2,) and (1,)",
+        ),
         (
             lambda: Scaling(("x",), np.zeros(1), np.zeros(1)),
             "means must be finite, and deviations finite and above 0",
         ),
         (
             lambda: Scaling(("x",), np.zeros(1), np.ones(1)).matrix(Features(_AB, {"y": np.zeros(2)})),
-            "the numeric feature 'x' is missing; there are y",
+            "the numeric feature 'x' is missing; available are y",
         ),
     ],
 )
@@ -186,7 +189,7 @@ def test_refused(make: Any, message: str) -> None:
 )
 def test_odd_tables_are_refused(tmp_path: Path, table: pa.Table) -> None:
     pq.write_table(table, tmp_path / "f.parquet")
-    with pytest.raises(ArtifactError, match=r"holds no features .*; write the artifact again"):
+    with pytest.raises(ArtifactError, match=r"contains no features .*; write the artifact again"):
         load_features(tmp_path / "f.parquet")
 
 
@@ -195,7 +198,7 @@ def test_damaged_files_are_refused(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "f.parquet"
     save_features(Features(_AB, {"x": np.zeros(2)}), path)
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(ArtifactError, match="is no Parquet file"):
+    with pytest.raises(ArtifactError, match="is not a Parquet file"):
         load_features(path)
 
 
@@ -217,7 +220,7 @@ def some_events() -> Events:
 
 def test_features_go_along() -> None:
     events = some_events()
-    sessions = sessionize(events.take(np.array([True, True, False])))
+    sessions = sessionize(events.filter(np.array([True, True, False])))
     for other in (
         sessions,
         sessions.filter_events(np.array([True, False])),

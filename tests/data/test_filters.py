@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from embedrec.data import filter_state
 from embedrec.data.events import Events
-from embedrec.data.filters import REPEATED, Filters, Removed
+from embedrec.data.filters import REPEATED, Filters, RemovedCounts
 from embedrec.errors import DataError, SettingsError
 from embedrec.storage import memory_budget
 from tests.conftest import read_only
@@ -97,7 +97,7 @@ def slowly(rows: list[Row], name: str, s: dict[str, Any], last: int) -> list[Row
     return [r for i, r in enumerate(rows) if fits(i, r)]
 
 
-def slow_filters(rows: list[Row], s: dict[str, Any]) -> tuple[list[Row], list[Removed]]:
+def slow_filters(rows: list[Row], s: dict[str, Any]) -> tuple[list[Row], list[RemovedCounts]]:
     """All filters in their order. Raises DataError like the filters."""
     gone: dict[str, list[int]] = {}
     last = max((r.time for r in rows), default=0)
@@ -130,7 +130,7 @@ def slow_filters(rows: list[Row], s: dict[str, Any]) -> tuple[list[Row], list[Re
     removed = []
     for name, sizes in gone.items():
         setting = ",".join(s[name]) if name == "kinds" else s[name]
-        removed.append(Removed(name, setting, *sizes, rounds=max(1, changed) if name in REPEATED else 1))
+        removed.append(RemovedCounts(name, setting, *sizes, rounds=max(1, changed) if name in REPEATED else 1))
     return rows, removed
 
 
@@ -176,7 +176,7 @@ def test_all_filters_against_a_slow_twin(rows: list[Row], settings: dict[str, An
 def test_in_small_parts(rows: list[Row], settings: dict[str, Any], at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory_budget, "_CHUNK", at_once)
-        patch.setattr(filter_state, "_SORTED_AT_ONCE", at_once)
+        patch.setattr(filter_state, "_SORT_BLOCK", at_once)
         check(rows, settings)
 
 
@@ -213,10 +213,10 @@ def test_rounds_by_hand() -> None:
     events = of_words("ababab", "abc", "cd")
     got, removed = Filters(min_count=2).apply(events)
     assert words_of(got) == ["ababab", "ab"]
-    assert removed == [Removed("min_count", 2, 0, 2, 2, 2), Removed("min_length", 2, 1, 0, 1, 2)]
+    assert removed == [RemovedCounts("min_count", 2, 0, 2, 2, 2), RemovedCounts("min_length", 2, 1, 0, 1, 2)]
     got, removed = Filters(min_count=2, rounds=1).apply(events)
     assert words_of(got) == ["ababab", "abc"]
-    assert removed == [Removed("min_count", 2, 0, 1, 1), Removed("min_length", 2, 1, 0, 1)]
+    assert removed == [RemovedCounts("min_count", 2, 0, 1, 1), RemovedCounts("min_length", 2, 1, 0, 1)]
 
 
 def test_where_duplicates_go() -> None:
@@ -238,9 +238,9 @@ def test_raw_rows_are_counted_before_duplicates_go() -> None:
     got, removed = Filters(min_tracks=3, duplicates="all", min_length=1).apply(of_words("aaa", "ab"))
     assert words_of(got) == ["a"]
     assert removed == [
-        Removed("min_tracks", 3, 1, 1, 2),
-        Removed("duplicates", "all", 0, 0, 2),
-        Removed("min_length", 1, 0, 0, 0),
+        RemovedCounts("min_tracks", 3, 1, 1, 2),
+        RemovedCounts("duplicates", "all", 0, 0, 2),
+        RemovedCounts("min_length", 1, 0, 0, 0),
     ]
 
 
@@ -248,14 +248,14 @@ def test_kinds_that_are_numbers() -> None:
     events = Events.of(["s"] * 4, list("abca"), kind=[0, 1, 1, 0])
     got, removed = Filters(kinds=("1",)).apply(events)
     assert words_of(got) == ["bc"]
-    assert removed[0] == Removed("kinds", "1", 0, 1, 2)
+    assert removed[0] == RemovedCounts("kinds", "1", 0, 1, 2)
 
 
 def test_nothing_to_do_gives_the_same_events() -> None:
     events = of_words("ab")
     got, removed = Filters().apply(events)
     assert got is events
-    assert removed == [Removed("min_length", 2, 0, 0, 0)]
+    assert removed == [RemovedCounts("min_length", 2, 0, 0, 0)]
     assert Filters(min_length=None).apply(events)[1] == []
 
 
@@ -265,12 +265,12 @@ def test_nothing_to_do_gives_the_same_events() -> None:
         (
             lambda: Filters(min_count=3).apply(of_words("ab")),
             DataError,
-            "the filter min_count = 3 removed the last of 2 events; loosen it or one of those before it",
+            "the filter min_count = 3 removed the last of 2 events; relax it or an earlier filter",
         ),
         (
             lambda: Filters(min_rating=2.0).apply(replace(of_words("ab"), weight=np.ones(2, dtype=np.float32))),
             DataError,
-            "the filter min_rating = 2 removed the last of 2 events; loosen it or one of those before it",
+            "the filter min_rating = 2 removed the last of 2 events; relax it or an earlier filter",
         ),
         (lambda: Filters().apply(of_words()), DataError, "there are no events to filter; check the input"),
         (lambda: Filters(top=0), SettingsError, "filter 'top' must be at least 1, but is 0"),
@@ -288,24 +288,24 @@ def test_nothing_to_do_gives_the_same_events() -> None:
         (
             lambda: Filters(kinds=("bye",)).apply(events_of([Row(1, "a", "buy"), Row(1, "b", "play")])),
             SettingsError,
-            "no event is of the kind 'bye'; did you mean 'buy'?; there are buy, play",
+            "no event is of kind 'bye'; did you mean 'buy'?; available kinds are buy, play",
         ),
         (
             lambda: Filters(days=2.0).apply(of_words("ab")),
             SettingsError,
-            "the filter days needs a time of every event, but the data has none; name its column with --time, or leave "
-            "the filter out",
+            "the filter days needs the time of every event, but the data has none; name its column with --time, or "
+            "leave the filter out",
         ),
         (
             lambda: Filters(min_rating=2.0).apply(of_words("ab")),
             SettingsError,
-            "the filter min_rating needs a weight of every event, but the data has none; name its column with "
+            "the filter min_rating needs the weight of every event, but the data has none; name its column with "
             "--weight, or leave the filter out",
         ),
         (
             lambda: Filters(kinds=("buy",)).apply(of_words("ab")),
             SettingsError,
-            "the filter kinds needs a kind of every event, but the data has none; name its column with --kind, or "
+            "the filter kinds needs the kind of every event, but the data has none; name its column with --kind, or "
             "leave the filter out",
         ),
     ],

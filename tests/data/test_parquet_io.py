@@ -24,7 +24,7 @@ def test_parts_make_the_same_vocabulary(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parquet_io, "_ROWS", rows)
         patch.setattr(parquet_io, "_CHARACTERS", characters)
-        patch.setattr(parquet_io, "_LOOKED_AT", looked_at)
+        patch.setattr(parquet_io, "_STEP", looked_at)
         save_vocab(vocab, tmp_path / "vocab.parquet")
         save_ids(vocab.ids, tmp_path / "ids.parquet")
     found = load_vocab(tmp_path / "vocab.parquet")
@@ -35,7 +35,7 @@ def test_parts_make_the_same_vocabulary(
 
 def test_long_texts_make_row_groups_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_io, "_CHARACTERS", 1000)
-    monkeypatch.setattr(parquet_io, "_LOOKED_AT", 1)
+    monkeypatch.setattr(parquet_io, "_STEP", 1)
     save_ids(np.array(["x" * 600] * 6, dtype=object), tmp_path / "ids.parquet")
     assert pq.ParquetFile(tmp_path / "ids.parquet").metadata.num_row_groups == 3
     save_ids(np.arange(6000), tmp_path / "numbers.parquet")

@@ -10,7 +10,7 @@ import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.data.ranking_metrics import RANKED, ranked_metrics
+from embedrec.data.ranking_metrics import RANKED_METRICS, ranked_metrics
 from tests.conftest import read_only
 
 KS = (1, 2, 3, 5, 10)
@@ -37,7 +37,7 @@ def test_worked_by_hand() -> None:
 
 def test_nothing_found() -> None:
     found = measured([[inf], [4, inf]], (1, 3))
-    assert set(found) == {*(f"{name}@{k}" for name in RANKED for k in (1, 3)), "r_precision"}
+    assert set(found) == {*(f"{name}@{k}" for name in RANKED_METRICS for k in (1, 3)), "r_precision"}
     assert all(column == [0, 0] for column in found.values())
 
 

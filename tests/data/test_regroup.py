@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from embedrec.data.events import Events
-from embedrec.data.regroup import AS_READ, Regroup, by_user, cut, parse_gap
+from embedrec.data.regroup import AS_READ, Regroup, cut_at_gaps, group_by_user, parse_gap
 from embedrec.data.sessions import sessionize
 from embedrec.errors import SettingsError
 from embedrec.storage import memory_budget
@@ -58,7 +58,7 @@ def test_cut_against_a_slow_twin(rows: list[tuple], gap: int, at_once: int, user
         last = (session, seconds[row])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory_budget, "_CHUNK", at_once)
-        got = cut(events, gap * 1000)
+        got = cut_at_gaps(events, gap * 1000)
     assert [session for session, _, _ in told(got)] == want
     assert [t[1:] for t in told(got)] == [t[1:] for t in told(events)]
     assert len(got.sessions) == len(set(want))
@@ -74,7 +74,7 @@ def test_by_user_against_a_slow_twin(rows: list[tuple], times: bool) -> None:
     order = list(dict.fromkeys(r[3] for r in rows))  # users by first appearance
     number = {row: place for place, (*_, row) in enumerate(before)}
     want = sorted(range(len(rows)), key=lambda r: (order.index(rows[r][3]), rows[r][2] if times else 0, number[r]))
-    got = by_user(events)
+    got = group_by_user(events)
     assert told(got) == [(rows[r][3], rows[r][1], r) for r in want]
     assert (got.time is not None) == times
     assert got.sessions is got.users is events.users
@@ -104,9 +104,7 @@ def test_parse_gap(text: str, milliseconds: int) -> None:
 def test_no_gap(text: str) -> None:
     with pytest.raises(SettingsError) as refused:
         Regroup(gap=text)
-    assert str(refused.value) == (
-        f"a gap is a length of time with s, min, h or d, such as 30min or 1.5h, but is {text!r}"
-    )
+    assert str(refused.value) == (f"a gap must be a duration in s, min, h or d, such as 30min or 1.5h, but is {text!r}")
 
 
 @pytest.mark.parametrize(
@@ -114,11 +112,11 @@ def test_no_gap(text: str) -> None:
     [
         (
             lambda: Regroup(by="user").apply(events_of([("s", "a", 1, 1)], users=False)),
-            "sessions by user need a user of every event, but the data has none; name its column",
+            "sessions by user need the user of every event, but the data has none; name its column",
         ),
         (
             lambda: Regroup(gap="1h").apply(events_of([("s", "a", 1, 1)], times=False)),
-            "cutting sessions at a gap needs a time of every event, but the data has none; name its column",
+            "cutting sessions at a gap needs the time of every event, but the data has none; name its column",
         ),
     ],
 )

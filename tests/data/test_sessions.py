@@ -117,7 +117,7 @@ def test_sessionize_against_a_plain_twin(rows: list) -> None:
         user=[f"user of {r[0]}" for r in rows],
     )
     keep = np.arange(len(rows)) % 3 > 0  # sessions and items may lose all their events
-    events = events.take(keep)
+    events = events.filter(keep)
     sessions = sessionize(events)
     want: dict[str, list[str]] = {}
     for session, item in zip(events.session.tolist(), events.item.tolist(), strict=True):
@@ -142,7 +142,7 @@ def test_load_refuses_parts_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError) as refused:
         Sessions.load(artifacts.read(tmp_path / "s"))
     assert str(refused.value) == (
-        f"{tmp_path}/s cannot be opened (rows of 'items' must lie in [0, 2), but go from 0 to 7); "
+        f"{tmp_path}/s cannot be opened (rows of 'items' must be in [0, 2), but range from 0 to 7); "
         "prepare the data again"
     )
 
@@ -154,7 +154,7 @@ def test_load_refuses_parts_that_do_not_fit(tmp_path: Path) -> None:
         ([1, 3], "offsets of sessions must ascend from 0 to the number of events"),
         ([0, 4, 3], "offsets of sessions must ascend from 0 to the number of events"),
         ([], "offsets of sessions must ascend from 0 to the number of events"),
-        ([0, 1, 3], "sessions need 2 values of 'ids', but were given shape (1,)"),
+        ([0, 1, 3], "'ids' of these sessions must have 2 values, but has shape (1,)"),
     ],
 )
 def test_offsets_that_do_not_fit(offsets: list[int], message: str) -> None:
@@ -185,7 +185,7 @@ def test_a_text_is_no_list_of_items(given: Any) -> None:
 
 def test_a_text_is_no_list_of_ids() -> None:
     for find in (Vocab(["a"]).rows, Vocab(["a"]).rows_of, Vocab([1]).rows):
-        with pytest.raises(DataError, match="ids come as a list, but 'ab' is one text"):
+        with pytest.raises(DataError, match="ids must be a list, but 'ab' is a string"):
             find("ab")
     with pytest.raises(EmbedrecError, match="items must be a list"):
         find_items(Vocab(["a"]), "ab")
@@ -194,5 +194,5 @@ def test_a_text_is_no_list_of_ids() -> None:
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_models_are_trained_on_sessions(name: str) -> None:
     for given in ([["a", "b"]], np.zeros((2, 2)), None):
-        with pytest.raises(DataError, match="a model is trained on Sessions, but was given "):
+        with pytest.raises(DataError, match="a model is trained on Sessions, not on "):
             recipe_class(name)().fit(given)

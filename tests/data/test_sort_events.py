@@ -19,10 +19,10 @@ one_long = st.lists(st.tuples(st.just(3), st.integers(-9, 9)), min_size=33, max_
 
 
 @pytest.mark.parametrize("kind", ["int64", "float64", None])
-@pytest.mark.parametrize("memory", [True, False])
+@pytest.mark.parametrize("in_memory", [True, False])
 @draw.given(st.one_of(few, one_long), st.integers(1, 2), st.integers(1, 9))
 def test_as_numpy_sorts(
-    kind: str | None, memory: bool, tmp_path: Path, rows: list[tuple[int, int]], threads: int, part: int
+    kind: str | None, in_memory: bool, tmp_path: Path, rows: list[tuple[int, int]], threads: int, part: int
 ) -> None:
     session, key = (read_only(np.array(column)) for column in zip(*rows, strict=True))
     place = read_only(np.arange(len(rows), dtype=np.float32))
@@ -34,8 +34,8 @@ def test_as_numpy_sorts(
         patch.setattr(ordering, "_MANY", 0)
         patch.setattr(ordering, "_PART", part)
         patch.setattr(ordering, "_BLOCK_BITS", 2)
-        room = IN_MEMORY if memory else MemoryBudget(256 << 20, tmp_path)
-        fast = sort_events(dict(columns), 6, "key" if kind else None, room, threads)
+        memory = IN_MEMORY if in_memory else MemoryBudget(256 << 20, tmp_path)
+        fast = sort_events(dict(columns), 6, "key" if kind else None, memory, threads)
     slow = sort_events(dict(columns), 6, "key" if kind else None, IN_MEMORY)
     for found in (fast, slow):
         assert found.keys() == columns.keys()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from embedrec.data import Vocab
-from embedrec.data.statistics import Bucket, Lengths, describe
+from embedrec.data.statistics import Bucket, LengthStatistics, describe
 from embedrec.errors import DataError
 from embedrec.splitting.holdout import HeldOut, HeldOutCounts, describe_held_out
 from tests.conftest import of_lists, tiny_sessions
@@ -27,7 +27,9 @@ def test_against_a_slow_twin(lists: list[str]) -> None:
     assert (said.sessions, said.items, said.events) == (len(lists), n, events)
     assert (said.users, said.first, said.last) == (None, None, None)
     least = [next(x for x in lengths if sum(y <= x for y in lengths) >= share * len(lists)) for share in (0.9, 0.99)]
-    assert said.lengths == Lengths(lengths[0], median(lengths), pytest.approx(mean(lengths)), *least, lengths[-1])
+    assert said.lengths == LengthStatistics(
+        lengths[0], median(lengths), pytest.approx(mean(lengths)), *least, lengths[-1]
+    )
     distinct = sum(len(set(session)) for session in lists)
     assert said.sparsity == pytest.approx(1 - distinct / (len(lists) * n))
     assert said.repeats == pytest.approx(1 - distinct / events)

@@ -58,9 +58,9 @@ def test_what_people_hold_times_in(given: Any, want: list[int]) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (np.array(["2020", "NaT"], dtype="datetime64[s]"), "times must not hold NaT; drop or repair those rows"),
-        (pd.to_datetime(["2020-01-01", None]), "times must not hold NaT"),
-        ([datetime(2020, 1, 1), pd.NaT], "times must not hold NaT"),
+        (np.array(["2020", "NaT"], dtype="datetime64[s]"), "times must not contain NaT; drop or repair those rows"),
+        (pd.to_datetime(["2020-01-01", None]), "times must not contain NaT"),
+        ([datetime(2020, 1, 1), pd.NaT], "times must not contain NaT"),
         ([1.0, float("nan")], "times must not be NaN or infinite"),
         ([1.0, float("inf")], "times must not be NaN or infinite"),
         ([1, None], "times must be milliseconds since 1970 or dates .* but are NoneType, int"),
@@ -70,8 +70,8 @@ def test_what_people_hold_times_in(given: Any, want: list[int]) -> None:
         ([[1, 2]], r"times must be one-dimensional, but their shape is \(1, 2\)"),
         (5, "times must be one-dimensional"),
         (np.array([1_577_836_800 * 10**9]), "divide microseconds by 1,000 and nanoseconds by 1,000,000"),
-        (np.array([2**63], dtype=np.uint64), "times must be milliseconds since 1970, but go from"),
-        (np.array([10**12], dtype="datetime64[Y]"), "times must lie within 270,000 years of 1970"),
+        (np.array([2**63], dtype=np.uint64), "times must be milliseconds since 1970, but range from"),
+        (np.array([10**12], dtype="datetime64[Y]"), "times must be within 270,000 years of 1970"),
     ],
 )
 def test_refused(given: Any, says: str) -> None:

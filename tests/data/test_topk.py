@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec.data import Vocab
-from embedrec.data.topk import TopK, best_first, some_rows
+from embedrec.data.topk import TopK, allowed_rows, sort_results
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.vector_model import excluding
 from tests.conftest import of_lists, read_only
@@ -48,7 +48,7 @@ def as_pairs(top: TopK) -> list[list[tuple[int, float]]]:
 @given(results())
 def test_best_first(drawn: tuple[list[list[tuple[int, float]]], int]) -> None:
     each, k = drawn
-    top = best_first(*unsorted(each, k), VOCAB)
+    top = sort_results(*unsorted(each, k), VOCAB)
     assert as_pairs(top) == [slow_order(pairs) for pairs in each]
     assert top.rows.shape == (len(each), k) == (len(top), top.k)
     assert top.ids() == [[f"i{r}" for r, _ in slow_order(pairs)] for pairs in each]
@@ -60,7 +60,7 @@ def test_best_first(drawn: tuple[list[list[tuple[int, float]]], int]) -> None:
 @given(results(), st.integers(1, 8))
 def test_first(drawn: tuple[list[list[tuple[int, float]]], int], k: int) -> None:
     each, width = drawn
-    top = best_first(*unsorted(each, width), VOCAB).first(k)
+    top = sort_results(*unsorted(each, width), VOCAB).first(k)
     assert as_pairs(top) == [slow_order(pairs)[:k] for pairs in each]
     assert top.k == min(k, width)
 
@@ -69,7 +69,7 @@ def test_first(drawn: tuple[list[list[tuple[int, float]]], int], k: int) -> None
 def test_without(drawn: tuple[list[list[tuple[int, float]]], int], data: st.DataObject) -> None:
     each, k = drawn
     left_out = np.array([data.draw(st.integers(0, N - 1)) for _ in each], dtype=np.int64)
-    top = best_first(*unsorted(each, k), VOCAB).without(read_only(left_out))
+    top = sort_results(*unsorted(each, k), VOCAB).without(read_only(left_out))
     expected = [[p for p in slow_order(pairs) if p[0] != row] for pairs, row in zip(each, left_out, strict=True)]
     assert as_pairs(top) == [pairs[: k - 1] for pairs in expected]
     assert top.rows.shape == (len(each), k - 1)
@@ -80,7 +80,7 @@ def test_excluding(drawn: tuple[list[list[tuple[int, float]]], int], k: int, dat
     each, width = drawn
     seen = [data.draw(st.lists(st.integers(0, N - 1), max_size=5)) for _ in each]  # with repeats
     histories = of_lists([[f"i{r}" for r in rows] for rows in seen], VOCAB)
-    top = excluding(best_first(*unsorted(each, width), VOCAB), histories, k)
+    top = excluding(sort_results(*unsorted(each, width), VOCAB), histories, k)
     expected = [[p for p in slow_order(pairs) if p[0] not in rows] for pairs, rows in zip(each, seen, strict=True)]
     assert as_pairs(top) == [pairs[:k] for pairs in expected]
     assert top.rows.shape == (len(each), k)
@@ -89,9 +89,9 @@ def test_excluding(drawn: tuple[list[list[tuple[int, float]]], int], k: int, dat
 @pytest.mark.parametrize(
     ("rows", "values", "says"),
     [
-        ([[0, 1]], [[1.0]], "must be of one shape"),
-        ([0, 1], [1.0, 0.0], "must be of one shape"),
-        ([[0, 1]], [[0.0, 1.0]], "must fall from left to right"),
+        ([[0, 1]], [[1.0]], "must have the same shape"),
+        ([0, 1], [1.0, 0.0], "must have the same shape"),
+        ([[0, 1]], [[0.0, 1.0]], "must be in descending order"),
         ([[0, 1]], [[np.nan, 0.0]], "some are NaN"),
         ([[0, -1]], [[1.0, 0.0]], "both"),
         ([[0, 1]], [[1.0, -np.inf]], "both"),
@@ -103,14 +103,14 @@ def test_what_is_no_answer(rows: list, values: list, says: str) -> None:
 
 
 def test_no_queries() -> None:
-    top = best_first(np.empty((0, 3), dtype=np.int64), np.empty((0, 3), dtype=np.float32), VOCAB)
+    top = sort_results(np.empty((0, 3), dtype=np.int64), np.empty((0, 3), dtype=np.float32), VOCAB)
     assert (len(top), top.k, top.ids()) == (0, 3, [])
     assert top.without(np.empty(0, dtype=np.int64)).rows.shape == (0, 2)
 
 
 def test_a_mask_of_zeros_and_ones_is_not_rows() -> None:
     for mask in (np.array([0, 1, 1, 0]), np.array([1, 1, 1], dtype=np.uint8), [0, 0, 1, 0, 0]):
-        with pytest.raises(SettingsError, match=r"all of them 0 or 1; a mask must be bool: mask.astype\(bool\)"):
-            some_rows(np.asarray(mask), 4)
-    assert some_rows(np.array([1, 0]), 4).tolist() == [0, 1]
-    assert some_rows(np.array([0, 1, 1, 0]).astype(bool), 4).tolist() == [1, 2]
+        with pytest.raises(SettingsError, match=r"all of them 0 or 1; a mask must be bool: use mask.astype\(bool\)"):
+            allowed_rows(np.asarray(mask), 4)
+    assert allowed_rows(np.array([1, 0]), 4).tolist() == [0, 1]
+    assert allowed_rows(np.array([0, 1, 1, 0]).astype(bool), 4).tolist() == [1, 2]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from embedrec.data.parquet_io import load_ids, load_vocab, save_ids, save_vocab
-from embedrec.data.vocab import Vocab, as_ids, one_kind
+from embedrec.data.vocab import Vocab, as_ids, unify_ids
 from embedrec.errors import ArtifactError, DataError, UnknownItemError
 from tests.data import strategies as draw
 
@@ -37,13 +37,13 @@ def test_ids_that_stand_twice(ids: list) -> None:
     if len(set(ids)) == len(ids):
         assert len(Vocab(ids)) == len(ids)
     else:
-        with pytest.raises(DataError, match="stands twice"):
+        with pytest.raises(DataError, match="occurs twice"):
             Vocab(ids)
 
 
 def test_ascending_numbers_need_no_order() -> None:
     assert "_sorted" not in vars(Vocab(np.arange(9))) and "_sorted" in vars(Vocab(np.arange(9)[::-1]))
-    with pytest.raises(DataError, match="but 2 stands twice"):
+    with pytest.raises(DataError, match="but 2 occurs twice"):
         Vocab([1, 2, 2, 3])
 
 
@@ -73,10 +73,10 @@ def test_save_and_load(ids: list) -> None:
 def test_load_refuses_what_is_no_vocabulary(tmp_path: Path) -> None:
     path = tmp_path / "v.parquet"
     path.write_bytes(b"no parquet")
-    with pytest.raises(ArtifactError, match=r"v\.parquet is no Parquet file"):
+    with pytest.raises(ArtifactError, match=r"v\.parquet is not a Parquet file"):
         load_vocab(path)
     save_ids(as_ids(["a", "a"]), path)
-    with pytest.raises(ArtifactError, match=r"holds no vocabulary .*'a' stands twice"):
+    with pytest.raises(ArtifactError, match=r"contains no vocabulary .*'a' occurs twice"):
         load_vocab(path)
 
 
@@ -99,18 +99,18 @@ def test_input_is_neither_changed_nor_needed_writable() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Vocab(["a", "b", "a"]), "vocabulary ids must be unique, but 'a' stands twice"),
-        (lambda: Vocab([1, 2, 1]), "vocabulary ids must be unique, but 1 stands twice"),
-        (lambda: Vocab(["a"], np.array([], dtype=object)), "a vocabulary of 1 ids was given 0 names"),
-        (lambda: Vocab(["a"], None, np.array([1, 2])), "a vocabulary of 1 ids was given 2 counts"),
+        (lambda: Vocab(["a", "b", "a"]), "vocabulary ids must be unique, but 'a' occurs twice"),
+        (lambda: Vocab([1, 2, 1]), "vocabulary ids must be unique, but 1 occurs twice"),
+        (lambda: Vocab(["a"], np.array([], dtype=object)), "a vocabulary of 1 ids must have as many names, but has 0"),
+        (lambda: Vocab(["a"], None, np.array([1, 2])), "a vocabulary of 1 ids must have as many counts, but has 2"),
         (lambda: Vocab([1.5]), "ids must all be strings or all be integers, but they are float"),
         (lambda: Vocab([1, "a"]), "ids must all be strings or all be integers, but they are int, str"),
         (lambda: Vocab([None]), "ids must all be strings or all be integers, but they are NoneType"),
         (lambda: Vocab([[1], [2]]), "ids must be one-dimensional, but their shape is (2, 1)"),
-        (lambda: Vocab([1, 2**63]), "ids must fit into 64 bits, but go from 1 to 9223372036854775808"),
+        (lambda: Vocab([1, 2**63]), "ids must fit into 64 bits, but range from 1 to 9223372036854775808"),
         (
             lambda: Vocab(np.array([2**63], dtype=np.uint64)),
-            "ids must fit into 64 bits, but go from 9223372036854775808 to 9223372036854775808",
+            "ids must fit into 64 bits, but range from 9223372036854775808 to 9223372036854775808",
         ),
     ],
 )
@@ -133,25 +133,25 @@ def test_ids_of_either_kind_are_found_by_how_they_are_written() -> None:
 @draw.given(draw.ids, draw.ids)
 def test_one_kind_loses_nothing(ids: list, others: list) -> None:
     columns = [as_ids(ids), as_ids(others)]
-    made = one_kind(*columns)
+    made = unify_ids(*columns)
     assert len({column.dtype for column in made}) == 1
     for column, new in zip(columns, made, strict=True):
         assert [str(i) for i in new.tolist()] == [str(i) for i in column.tolist()]
 
 
 def test_the_kind_of_the_first_is_kept_where_it_can_be() -> None:
-    kinds = [column.tolist() for column in one_kind(as_ids([1, 2]), as_ids(["3", "4.0"]))]
+    kinds = [column.tolist() for column in unify_ids(as_ids([1, 2]), as_ids(["3", "4.0"]))]
     assert kinds == [[1, 2], [3, 4]]
-    assert [column.tolist() for column in one_kind(as_ids([1]), as_ids(["x"]))] == [["1"], ["x"]]
-    assert [column.tolist() for column in one_kind(as_ids(["1"]), as_ids([2]))] == [["1"], ["2"]]
-    assert [column.tolist() for column in one_kind(as_ids([]), as_ids([2]))] == [[], [2]]
+    assert [column.tolist() for column in unify_ids(as_ids([1]), as_ids(["x"]))] == [["1"], ["x"]]
+    assert [column.tolist() for column in unify_ids(as_ids(["1"]), as_ids([2]))] == [["1"], ["2"]]
+    assert [column.tolist() for column in unify_ids(as_ids([]), as_ids([2]))] == [[], [2]]
 
 
 @pytest.mark.parametrize("row", [-1, -7, 3, 2**40])
 def test_rows_that_are_not_there(row: int) -> None:
     vocab = Vocab(["a", "b", "c"], names=np.array(["A", "B", "C"], dtype=object))
     for call in (vocab.id, vocab.name, lambda r: vocab.take(np.array([0, r]))):
-        with pytest.raises(UnknownItemError, match=f"rows must lie between 0 and 2, .* the first is {row}"):
+        with pytest.raises(UnknownItemError, match=f"rows must be between 0 and 2, .* the first is {row}"):
             call(row)
     with pytest.raises(UnknownItemError, match="rows must be whole numbers"):
         vocab.take(np.array([True, False, True]))
@@ -165,5 +165,5 @@ def test_strict_rows() -> None:
         vocab.rows(["jam", "bred", "x"], strict=True)
     with pytest.raises(UnknownItemError, match="no item 5 among the 2"):
         Vocab([1, 2]).rows(np.array([1, 5]), strict=True)
-    with pytest.raises(DataError, match="'jam' is one text"):
+    with pytest.raises(DataError, match="'jam' is a string"):
         vocab.rows("jam")

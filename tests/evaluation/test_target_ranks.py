@@ -140,7 +140,7 @@ def test_no_questions() -> None:
 
 def test_no_items_to_answer() -> None:
     model = Told(Vocab([]), np.zeros((1, 0)))
-    with pytest.raises(SettingsError, match="k must lie between 1 and the 0 items there are"):
+    with pytest.raises(SettingsError, match="k must be between 1 and 0, the number of items"):
         rank(model, questions_of([[]], [[-1]], model.vocab), 3, exclude_seen=False)
 
 

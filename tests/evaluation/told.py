@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from embedrec.data import Sessions, Vocab
-from embedrec.data.topk import TopK, best_first, check_k
+from embedrec.data.topk import TopK, check_k, sort_results
 from embedrec.models.baselines.popular import Popular
 from embedrec.splitting.test_cases import TestCases
 from tests.conftest import of_lists, read_only
@@ -35,7 +35,7 @@ class Told:
             if exclude_seen:
                 scores[q, histories[q]] = -np.inf
         rows = np.where(np.isneginf(scores), -1, np.arange(len(self.vocab)))
-        return best_first(rows, scores, self.vocab).first(k)
+        return sort_results(rows, scores, self.vocab).first(k)
 
 
 def some_vocab(n: int) -> Vocab:

@@ -6,7 +6,7 @@ import numpy as np
 
 from embedrec.data import Sessions, Vocab
 from embedrec.data.features import Features
-from embedrec.data.topk import TopK, best_first
+from embedrec.data.topk import TopK, sort_results
 from embedrec.export.policies.base import PolicyInputs
 from embedrec.export.result_lists import ResultLists
 from tests.conftest import of_lists
@@ -24,7 +24,7 @@ def some_lists(n: int, k: int, seed: int = 0, full: float = 0.7) -> TopK:
         count = k if rng.random() < full else int(rng.integers(0, k + 1))
         rows[row, :count] = others[:k][:count]
     scores = np.round(rng.normal(size=(n, k)), 1).astype(np.float32)
-    return best_first(rows, scores, Vocab([f"i{row}" for row in range(n)]))
+    return sort_results(rows, scores, Vocab([f"i{row}" for row in range(n)]))
 
 
 def lists_of(found: TopK, vocab: Vocab | None = None) -> ResultLists:

@@ -120,7 +120,7 @@ def test_ids_that_cannot_stand_anywhere() -> None:
 
 
 def test_k_that_does_not_fit() -> None:
-    with pytest.raises(SettingsError, match="but 0 were asked for"):
+    with pytest.raises(SettingsError, match="but is 0"):
         written(compass(), 0)
 
 

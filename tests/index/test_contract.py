@@ -167,10 +167,10 @@ def test_the_item_itself_is_left_out(index: Index) -> None:
 def test_what_does_not_fit(index: Index) -> None:
     queries = queries_for(index)
     for k in (0, -3, N + 1):
-        with pytest.raises(SettingsError, match=f"k must lie between 1 and the {N} items there are, but is {k}"):
+        with pytest.raises(SettingsError, match=f"k must be between 1 and {N}, the number of items, but is {k}"):
             index.search(queries, k)
     for k in (0, N):
-        with pytest.raises(SettingsError, match=f"has {N - 1} others, but {k} were asked for"):
+        with pytest.raises(SettingsError, match=f"must be between 1 and {N - 1} for {N} items, but is {k}"):
             index.neighbours(np.array([0]), k)
     with pytest.raises(SettingsError, match=rf"queries must have shape \(q, {D}\)"):
         index.search(queries[:, :3], 1)
@@ -218,11 +218,11 @@ def test_only_rows_that_are_allowed(index: Index) -> None:
 def test_rows_that_are_not_there(index: Index) -> None:
     queries = queries_for(index, 1)
     for allowed, says in (
-        (np.ones(N + 1, dtype=bool), rf"a mask of what is allowed must have shape \({N},\), but has \({N + 1},\)"),
-        (np.array([0, N]), f"rows that are allowed must lie between 0 and {N - 1}, but one is {N}"),
-        (np.array([-1, 3]), f"rows that are allowed must lie between 0 and {N - 1}, but one is -1"),
-        (np.array([0.5]), "what is allowed must be a mask or rows, but is float64"),
-        (np.array([[1]]), "what is allowed must be a mask or rows, but is int64 of shape"),
+        (np.ones(N + 1, dtype=bool), rf"a mask of allowed items must have shape \({N},\), but has \({N + 1},\)"),
+        (np.array([0, N]), f"allowed rows must be between 0 and {N - 1}, but one is {N}"),
+        (np.array([-1, 3]), f"allowed rows must be between 0 and {N - 1}, but one is -1"),
+        (np.array([0.5]), "allowed must be a mask or rows, but is float64"),
+        (np.array([[1]]), "allowed must be a mask or rows, but is int64 of shape"),
     ):
         with pytest.raises(SettingsError, match=says):
             index.search(queries, 1, allowed=allowed)
@@ -298,7 +298,7 @@ def test_all_vectors_are_one(type_: str, metric: str) -> None:
 
 def test_unknown_rows_are_refused(index: Index) -> None:
     for rows in ([-1], [0, N], [-N]):
-        with pytest.raises(UnknownItemError, match=f"rows must lie between 0 and {N - 1}"):
+        with pytest.raises(UnknownItemError, match=f"rows must be between 0 and {N - 1}"):
             index.neighbours(np.array(rows), 2)
-    with pytest.raises(UnknownItemError, match="-1 stands for an id that is not known"):
+    with pytest.raises(UnknownItemError, match="-1 is the row of an unknown id"):
         index.neighbours(index.vocab.rows(["nope"]), 2)

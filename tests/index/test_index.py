@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from embedrec.data import Vocab
-from embedrec.data.topk import TopK, best_first
+from embedrec.data.topk import TopK, sort_results
 from embedrec.errors import SettingsError
 from embedrec.index.build import build_index
 from embedrec.index.build_settings import BuildSettings
@@ -205,7 +205,7 @@ def test_recall() -> None:
 
     def answer(*rows: list[int]) -> TopK:
         scores = [[of_rows[q, r] if r >= 0 else -np.inf for r in row] for q, row in enumerate(rows)]
-        return best_first(np.array(rows), np.array(scores), vocab)
+        return sort_results(np.array(rows), np.array(scores), vocab)
 
     exact = answer([0, 1, 2, 3], [8, 7, 6, -1])
     assert Recall.of(exact, exact) == Recall(1, 1)
@@ -260,7 +260,7 @@ def test_recall_where_vectors_are_equal(metric: str, size: float) -> None:
     assert asked.recall_of(index) == Recall(1, 1)
     among = index.search(vectors[::40], 20, allowed=np.arange(400) % 2 == 1)  # others than the lowest rows
     assert Recall.of(among, given.search(vectors[::40], 20)).mean == 1
-    worse = best_first((asked.exact.rows + 40) % 400, asked.exact.scores - 1, given.vocab)
+    worse = sort_results((asked.exact.rows + 40) % 400, asked.exact.scores - 1, given.vocab)
     assert Recall.of(worse, asked.exact).mean == 0
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from embedrec.data import Vocab
-from embedrec.data.parquet_io import later_vocab
+from embedrec.data.parquet_io import lazy_vocab
 from embedrec.data.topk import TopK
 from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index import filtered_search, update
@@ -169,7 +169,7 @@ def test_saved_and_loaded_after_changes(kind: str, tmp_path: Path) -> None:
 def test_whoever_has_the_old_one_open_keeps_it(tmp_path: Path) -> None:
     """Files of an index are mapped, also the ids that were not read yet when the folder was replaced."""
     save_index(construct_index(some_embeddings(500, D), "IVF4,Flat"), tmp_path / "x", {})
-    later, old = later_vocab(tmp_path / "x" / "vocab.parquet"), load_index(artifacts.read(tmp_path / "x"))
+    later, old = lazy_vocab(tmp_path / "x" / "vocab.parquet"), load_index(artifacts.read(tmp_path / "x"))
     before = old.search(old.embeddings.vectors, 5)
     failed: list[Any] = []
 

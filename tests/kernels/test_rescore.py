@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
-from embedrec.data.topk import best_first
+from embedrec.data.topk import sort_results
 from embedrec.index import exact_results as scoring
 from embedrec.kernels.rescore import rescore
 from embedrec.vectors.exact_search import METRICS, exact_scores
@@ -27,7 +27,7 @@ def test_the_same_bits_as_numpy(metric: str, d: int) -> None:
     queries = np.concatenate([vectors[:15], rng.normal(size=(15, d)).astype(np.float32)])
     found_rows, found_scores = np.empty((30, 12), dtype=np.int64), np.empty((30, 12))
     rescore(read_only(vectors), read_only(queries), read_only(rows), METRICS.index(metric), found_rows, found_scores)
-    expected = best_first(rows, exact_scores(vectors, queries, rows, metric), given.vocab).first(12)  # type: ignore[arg-type]
+    expected = sort_results(rows, exact_scores(vectors, queries, rows, metric), given.vocab).first(12)  # type: ignore[arg-type]
     assert (found_rows == expected.rows).all()
     assert (found_scores == expected.scores).all()
     for q in range(30):

@@ -165,7 +165,7 @@ def test_an_empty_history_has_results(model: Model) -> None:
 @pytest.mark.parametrize("exclude_seen", [False, True])
 def test_k_out_of_range(model: Model, exclude_seen: bool) -> None:
     for k in (0, -1, N + 1):
-        with pytest.raises(SettingsError, match=f"k must lie between 1 and the {N} items there are, but is {k}"):
+        with pytest.raises(SettingsError, match=f"k must be between 1 and {N}, the number of items, but is {k}"):
             model.recommend(histories(model), k, exclude_seen=exclude_seen)
 
 

@@ -49,7 +49,7 @@ def test_as_if_all_were_ranked_and_the_others_left_out(name: str, some: set[int]
 
 def test_bad_input() -> None:
     for model in MODELS.values():
-        with pytest.raises(SettingsError, match="rows that are allowed must lie between"):
+        with pytest.raises(SettingsError, match="allowed rows must be between"):
             recommend_filtered(model, of_lists(["ab"]), 1, allowed=np.array([99]))
-        with pytest.raises(SettingsError, match="k must lie between 1 and"):
+        with pytest.raises(SettingsError, match="k must be between 1 and"):
             recommend_filtered(model, of_lists(["ab"]), 99, allowed=np.array([0]))

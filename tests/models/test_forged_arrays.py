@@ -129,5 +129,5 @@ def test_a_forged_index_of_sessions(tmp_path: Path) -> None:
 
 
 def test_counts_that_are_negative(sessions: Any) -> None:
-    with pytest.raises(DataError, match="counts of a vocabulary cannot be negative, but one is -1"):
+    with pytest.raises(DataError, match="counts of a vocabulary must not be negative, but one is -1"):
         sessions.vocab.with_counts(np.full(len(sessions.vocab), -1))

@@ -51,9 +51,9 @@ def test_neighbours_against_the_lists(rows: list[int], k: int, allowed: set[int]
     ("rows", "k", "message"),
     [
         ([0], 4, "an item has 3 others, but 4 were asked for"),
-        ([0], 0, "an item has 3 others, but 0 were asked for"),
-        ([4], 1, "rows must lie between 0 and 3"),
-        ([-1], 1, "rows must lie between 0 and 3"),
+        ([0], 0, "an item has 3 others, but is 0"),
+        ([4], 1, "rows must be between 0 and 3"),
+        ([-1], 1, "rows must be between 0 and 3"),
     ],
 )
 def test_invalid_queries(rows: list[int], k: int, message: str) -> None:

@@ -323,8 +323,8 @@ def test_real_playlists() -> None:
 
 
 def test_ids_that_do_not_fit_into_the_memory_are_an_error(tmp_path: Path) -> None:
-    room = MemoryBudget(256 << 20, tmp_path / "room")
-    joined = mpd._SliceMerger("", room)
+    memory = MemoryBudget(256 << 20, tmp_path / "memory")
+    joined = mpd._SliceMerger("", memory)
     one = np.array([0], dtype=np.int64)
 
     def part(uris: list[str]) -> Slice:

@@ -29,13 +29,13 @@ BUDGET = 256 << 20
 
 
 @pytest.fixture(params=["memory", "files"])
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryBudget:
+def memory(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryBudget:
     return IN_MEMORY if request.param == "memory" else MemoryBudget(BUDGET, tmp_path)
 
 
 @draw.given(st.lists(st.lists(st.integers(-9, 9), max_size=5), max_size=5))
-def test_a_column_is_its_parts(room: MemoryBudget, parts: list[list[int]]) -> None:
-    column = Column(np.int32, room)
+def test_a_column_is_its_parts(memory: MemoryBudget, parts: list[list[int]]) -> None:
+    column = Column(np.int32, memory)
     for part in parts:
         column.append(np.array(part, dtype=np.int64))
     whole = column.array()
@@ -44,22 +44,22 @@ def test_a_column_is_its_parts(room: MemoryBudget, parts: list[list[int]]) -> No
 
 
 @draw.given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=20))
-def test_part_by_part_is_as_at_once(room: MemoryBudget, rows: list[tuple[int, bool]]) -> None:
+def test_part_by_part_is_as_at_once(memory: MemoryBudget, rows: list[tuple[int, bool]]) -> None:
     column = np.array([row for row, _ in rows], dtype=np.int32)
     mask = np.array([keep for _, keep in rows], dtype=bool)
     new = np.arange(10, 17, dtype=np.int32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rooms, "_CHUNK", 3)
         assert [i for here in chunks(len(rows)) for i in range(len(rows))[here]] == list(range(len(rows)))
-        assert room.select(column, mask).tolist() == column[mask].tolist()
-        assert room.reindex(column, new).tolist() == new[column].tolist()
+        assert memory.select(column, mask).tolist() == column[mask].tolist()
+        assert memory.reindex(column, new).tolist() == new[column].tolist()
         assert count_rows(column, 7).tolist() == np.bincount(column, minlength=7).tolist()
-        assert room.full(len(rows), 4, np.int64).tolist() == [4] * len(rows)
+        assert memory.full(len(rows), 4, np.int64).tolist() == [4] * len(rows)
 
 
 def test_files_of_columns_have_no_names(tmp_path: Path) -> None:
-    room = MemoryBudget(BUDGET, tmp_path / "new")
-    held = [room.full(1000, 1, np.int64), Column(np.int8, room)]
+    memory = MemoryBudget(BUDGET, tmp_path / "new")
+    held = [memory.full(1000, 1, np.int64), Column(np.int8, memory)]
     assert len(held) == 2
     assert not list((tmp_path / "new").iterdir())
 
@@ -97,29 +97,29 @@ def test_too_small_a_budget_is_refused(tmp_path: Path) -> None:
 
 
 @draw.given(st.lists(st.integers(-9, 9), max_size=9))
-def test_a_doubled_array_begins_with_the_old_one(room: MemoryBudget, values: list[int]) -> None:
-    array = room.empty(len(values), np.int32)
+def test_a_doubled_array_begins_with_the_old_one(memory: MemoryBudget, values: list[int]) -> None:
+    array = memory.empty(len(values), np.int32)
     array[:] = values
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rooms, "_CHUNK", 4)
-        longer = room.doubled(array)
+        longer = memory.doubled(array)
     assert len(longer) == 2 * len(values)
     assert longer[: len(values)].tolist() == values == array.tolist()
 
 
-def test_arrays_at_rest_keep_their_values(room: MemoryBudget) -> None:
-    array = room.full(1 << 16, 7, np.int64)
+def test_arrays_at_rest_keep_their_values(memory: MemoryBudget) -> None:
+    array = memory.full(1 << 16, 7, np.int64)
     release_pages(array)
     assert (array == 7).all()
 
 
 def test_ids_are_counted_by_role(tmp_path: Path) -> None:
-    room = MemoryBudget(BUDGET, tmp_path)
-    room.hold_ids("session", 1_000_000, None)
-    room.hold_ids("session", 2_000_000, None)  # instead of those before
-    room.hold_ids("item", 100, 10_000_000)
+    memory = MemoryBudget(BUDGET, tmp_path)
+    memory.hold_ids("session", 1_000_000, None)
+    memory.hold_ids("session", 2_000_000, None)  # instead of those before
+    memory.hold_ids("item", 100, 10_000_000)
     with pytest.raises(DataError) as refused:
-        room.hold_ids("user", 1_000_000, 20_000_000)
+        memory.hold_ids("user", 1_000_000, 20_000_000)
     assert str(refused.value) == (
         "the distinct ids and names take 196M so far (110M of them for users), but a memory budget of 256M leaves 160M "
         "for them; raise the budget or read fewer files"

@@ -182,7 +182,7 @@ def test_ids_in_a_column_of_floats_are_texts(tmp_path: Path) -> None:
 def test_floats_of_32_bits_equal_what_was_written(tmp_path: Path) -> None:
     pq.write_table(pa.table({"item": ["a"], "x": pa.array([0.1], pa.float32())}), tmp_path / "f.parquet")
     features = read(tmp_path, {}, item_features="f.parquet").item_features
-    assert Condition.of("x=0.1").met(features).tolist() == [True]
+    assert Condition.of("x=0.1").matches(features).tolist() == [True]
 
 
 @pytest.mark.parametrize(

@@ -157,8 +157,8 @@ def test_what_is_finer_than_a_millisecond_orders(tmp_path: Path, texts: list[str
     files = {"a.csv": f"session,item,time\n2,first,{whole}\n", "b.csv": "session,item,time\n"}
     files["b.csv"] += "".join(f"1,{name},{text}\n" for name, text in zip("cba", texts, strict=True))
     write(tmp_path, files)
-    room = MemoryBudget(256 << 20, tmp_path) if budget else IN_MEMORY
-    events = Table().read([tmp_path / "a.csv", tmp_path / "b.csv"], ReadSettings(memory=room))
+    memory = MemoryBudget(256 << 20, tmp_path) if budget else IN_MEMORY
+    events = Table().read([tmp_path / "a.csv", tmp_path / "b.csv"], ReadSettings(memory=memory))
     assert [row[1] for row in rows(events)] == ["first", "a", "b", "c"]
     assert set((events.time[1:] - 1_396_867_869_123).tolist()) <= {0, 1}
 

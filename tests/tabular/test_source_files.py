@@ -353,7 +353,7 @@ def test_readers_of_whole_documents_keep_to_the_memory(tmp_path: Path) -> None:
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(64):
             file.write(b"[" * (1 << 20))
-    room = MemoryBudget(256 << 20, tmp_path / "room")
+    memory = MemoryBudget(256 << 20, tmp_path / "memory")
     for reader in (Mpd(), Wsknn()):
         with pytest.raises(DataError, match=r"bomb.json.gz holds more than [0-9]+M unpacked, .* under this memory"):
-            reader.read([path], ReadSettings(memory=room))
+            reader.read([path], ReadSettings(memory=memory))

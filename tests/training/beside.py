@@ -12,7 +12,7 @@ import torch
 
 from embedrec.models import recipe_class
 from embedrec.training.context import TrainingContext
-from embedrec.training.distributed import Processes, joined
+from embedrec.training.distributed import Processes, join_processes
 from embedrec.training.loop import train
 from embedrec.training.settings import TrainingSettings
 from tests.training.toy import LineLearner, clustered_sessions
@@ -43,7 +43,7 @@ def curves(settings: list[dict[str, Any]], run: TrainingContext) -> tuple[list[l
 
 
 if __name__ == "__main__":
-    with joined("cpu") as processes:
+    with join_processes("cpu") as processes:
         assert isinstance(processes, Processes)
         losses, arrays = curves(json.loads(sys.argv[1]), TrainingContext(processes=processes))
     if processes.rank == 0:

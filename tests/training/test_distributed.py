@@ -15,7 +15,7 @@ import pytest
 
 from embedrec.errors import SettingsError
 from embedrec.training.context import HERE, started_together
-from embedrec.training.distributed import joined
+from embedrec.training.distributed import join_processes
 from tests.training.beside import curves
 
 SMALL: dict[str, Any] = {"recipe": "two-tower", "dim": 6, "epochs": 3, "batch": 31, "dropout": 0.0, "id_dropout": 0.0}
@@ -55,5 +55,8 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
 def test_who_torchrun_started() -> None:
     assert started_together({}) == (0, 1)
     assert started_together({"LOCAL_RANK": "1", "WORLD_SIZE": "4", "RANK": "3"}) == (1, 4)
-    with pytest.raises(SettingsError, match=r"did not find each other .*; start them with torchrun"), joined("cpu", {}):
+    with (
+        pytest.raises(SettingsError, match=r"did not find each other .*; start them with torchrun"),
+        join_processes("cpu", {}),
+    ):
         pass

@@ -22,7 +22,7 @@ from embedrec.vectors.file_formats import ids_file, load_vectors, save_vectors
 
 
 @pytest.fixture(params=["memory", "files"])
-def room(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryBudget:
+def memory(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryBudget:
     """Where vectors are put: in memory, or in their file or another."""
     return IN_MEMORY if request.param == "memory" else spill(tmp_path)
 
@@ -40,7 +40,7 @@ def packed(kind: str, rows: list[list[float]]) -> bytes:
 
 @pytest.mark.parametrize("kind", RECORDS)
 @given(n=st.integers(1, 5), d=st.integers(1, 4), seed=st.integers(0, 99))
-def test_there_and_back(kind: str, n: int, d: int, seed: int, room: MemoryBudget, tmp_path: Path) -> None:
+def test_there_and_back(kind: str, n: int, d: int, seed: int, memory: MemoryBudget, tmp_path: Path) -> None:
     whole = kind in ("ivecs", "bvecs")
     rng = np.random.default_rng(seed)
     vectors = (rng.integers(0, 256, (n, d)) if whole else rng.normal(size=(n, d))).astype(np.float32)
@@ -48,29 +48,29 @@ def test_there_and_back(kind: str, n: int, d: int, seed: int, room: MemoryBudget
     ids_file(path).unlink(missing_ok=True)
     rows = [[int(x) for x in row] if whole else row for row in vectors.tolist()]
     path.write_bytes(packed(kind, rows))  # type: ignore[arg-type]
-    bare = load_vectors(path, room=room)
+    bare = load_vectors(path, memory=memory)
     assert bare.vocab.ids.tolist() == list(range(n)) and bare.vocab.integer
     assert (bare.vectors == vectors).all()
     save_vectors(Embeddings(vectors, Vocab([f"i {r}" for r in range(n)])), path)
     assert path.read_bytes() == packed(kind, rows)  # type: ignore[arg-type]
-    back = load_vectors(path, metric="l2", room=room)
+    back = load_vectors(path, metric="l2", memory=memory)
     assert back.vocab.ids.tolist() == [f"i {r}" for r in range(n)] and back.metric == "l2"
     assert back.vectors.tobytes() == vectors.tobytes()
 
 
 @pytest.mark.parametrize("kind", RECORDS)
-def test_cut_off_anywhere(kind: str, room: MemoryBudget, tmp_path: Path) -> None:
+def test_cut_off_anywhere(kind: str, memory: MemoryBudget, tmp_path: Path) -> None:
     path, content = tmp_path / f"x.{kind}", packed(kind, [[1, 2, 3]] * 4)
     for end in range(len(content)):
         path.write_bytes(content[:end])
         try:
-            assert len(load_vectors(path, room=room)) == end / (len(content) / 4)  # between two vectors nothing tells
+            assert len(load_vectors(path, memory=memory)) == end / (len(content) / 4)  # nothing tells between vectors
             assert kind != "fbin"
         except DataError as e:
             assert str(path) in str(e) and "\n" not in str(e)
     path.write_bytes(content + b"x")
     with pytest.raises(DataError):
-        load_vectors(path, room=room)
+        load_vectors(path, memory=memory)
 
 
 @pytest.mark.parametrize(
@@ -88,24 +88,24 @@ def test_cut_off_anywhere(kind: str, room: MemoryBudget, tmp_path: Path) -> None
         ("fbin", struct.pack("<iif", 2**30, 2**30, 1.0), "but has 12"),
     ],
 )
-def test_odd_files(kind: str, content: bytes, says: str, room: MemoryBudget, tmp_path: Path) -> None:
+def test_odd_files(kind: str, content: bytes, says: str, memory: MemoryBudget, tmp_path: Path) -> None:
     path = tmp_path / f"x.{kind}"
     path.write_bytes(content)
     with pytest.raises(DataError, match=says):
-        load_vectors(path, room=room)
+        load_vectors(path, memory=memory)
 
 
-def test_blocks_of_a_file(room: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_a_file(memory: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark_formats, "_BLOCK", 2)
     rows = [[1.0], [2.0], [3.0], [4.0], [5.0]]
     path = tmp_path / "x.fvecs"
     path.write_bytes(packed("fvecs", rows))
-    assert load_vectors(path, room=room).vectors.tolist() == rows
+    assert load_vectors(path, memory=memory).vectors.tolist() == rows
     content = bytearray(path.read_bytes())
     content[4 * 8] = 7
     path.write_bytes(content)
     with pytest.raises(DataError, match="vector 4 has 7 dimensions, but the first has 1"):
-        load_vectors(path, room=room)
+        load_vectors(path, memory=memory)
 
 
 def test_vectors_stay_in_their_file(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_vectors_stay_in_their_file(tmp_path: Path) -> None:
     for kind in ("fbin", "npy", "fvecs", "bvecs"):
         path = tmp_path / f"x.{kind}"
         save_vectors(Embeddings(np.eye(3), Vocab(["a", "b", "c"])), path)
-        vectors = load_vectors(path, room=spill(tmp_path)).vectors
+        vectors = load_vectors(path, memory=spill(tmp_path)).vectors
         assert (vectors == np.eye(3)).all()
         held = vectors
         while isinstance(held, np.ndarray) and held.base is not None:
@@ -125,18 +125,18 @@ def test_vectors_stay_in_their_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f2", "<f8", "<i8", "u1"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_arrays_of_other_numbers(
-    dtype: str, order: Any, room: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dtype: str, order: Any, memory: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmark_formats, "_BLOCK", 2)
     rows = np.arange(15).reshape(5, 3)
     path = tmp_path / "x.npy"
     np.save(path, rows.astype(dtype, order=order))
     ids_file(path).write_text("a\nb\nc\nd\ne\n")
-    vectors = load_vectors(path, room=room).vectors
+    vectors = load_vectors(path, memory=memory).vectors
     assert vectors.dtype == np.float32 and vectors.tolist() == rows.tolist()
     np.save(path, np.full((5, 3), 1e300))
     with pytest.raises(DataError, match="hold NaN or infinity"):
-        load_vectors(path, room=room)
+        load_vectors(path, memory=memory)
 
 
 @pytest.mark.parametrize(("kind", "value"), [("ivecs", 0.5), ("ivecs", 2.0**31), ("bvecs", 256), ("bvecs", -1)])

@@ -138,7 +138,7 @@ def test_metrics_that_there_are() -> None:
 
 def test_searches_that_do_not_fit(embeddings: Embeddings) -> None:
     for k in (0, -1, 61):
-        with pytest.raises(SettingsError, match=f"k must lie between 1 and the 60 items there are, but is {k}"):
+        with pytest.raises(SettingsError, match=f"k must be between 1 and 60, the number of items, but is {k}"):
             embeddings.search(embeddings.vectors, k)
     for shape in ((1, 7), (8,), (1, 1, 8)):
         with pytest.raises(SettingsError, match=r"queries must have shape \(q, 8\)"):
@@ -148,7 +148,7 @@ def test_searches_that_do_not_fit(embeddings: Embeddings) -> None:
 def test_of_nothing() -> None:
     empty = Embeddings(np.empty((0, 3)), Vocab([]))
     assert (len(empty), empty.dim) == (0, 3)
-    with pytest.raises(SettingsError, match="k must lie between 1 and the 0 items"):
+    with pytest.raises(SettingsError, match="k must be between 1 and 0, the number of items"):
         empty.search(np.ones((1, 3)), 1)
     assert len(some_embeddings().search(np.empty((0, 8)), 3)) == 0
 

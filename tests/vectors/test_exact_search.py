@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import embedrec.vectors.exact_search as module
 from embedrec.data import Vocab
-from embedrec.data.topk import TopK, in_order
+from embedrec.data.topk import TopK, sort_by_keys
 from embedrec.index import exact_results
 from embedrec.index.build import build_index
 from embedrec.index.gpu import GpuExactSearch
@@ -24,7 +24,7 @@ SIZES = [1e-44, 1e-38, 1e-30, 1e-20, 1.0, 1e10, 1e15, 3e17]
 def twin(given: Embeddings, queries: np.ndarray, k: int) -> TopK:
     """The k best of all rows, every one scored in float64 and rounded to 24 bits, ties by lower row."""
     rows = np.tile(np.arange(len(given)), (len(queries), 1))
-    return in_order(rows, exact_keys(given.vectors, queries, rows, given.metric), given.vocab).first(k)
+    return sort_by_keys(rows, exact_keys(given.vectors, queries, rows, given.metric), given.vocab).first(k)
 
 
 def same(found: TopK, expected: TopK) -> bool:

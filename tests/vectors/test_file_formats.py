@@ -274,7 +274,7 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
         ("v.txt", b"a 1 x\n", "is no word2vec text file"),
         ("v.txt", b"a 1 nan\nb 1 2\n", "NaN or infinity, the first is that of 'a'"),
         ("v.txt", b"a 1 2\nb 1 1e39\n", "NaN or infinity, the first is that of 'b'"),
-        ("v.txt", b"a 1 2\na 1 2\n", "'a' stands twice"),
+        ("v.txt", b"a 1 2\na 1 2\n", "'a' occurs twice"),
         ("v.txt", b"\xff 1 2\n", "is no word2vec text file"),
         ("v.txt", b"\x80\x04\x95pickle", "is no word2vec text file"),
         ("v.txt", b"\xc2\xb2 2\n", "is no word2vec text file"),
@@ -289,7 +289,7 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
         ("v.bin", b"2 1\na 1234bbb 12", "ends in the vector of 'bbb'"),
         ("v.bin", b"1 1\n\xff\xff 1234", "not UTF-8"),
         ("v.bin", b"1 1\na 1234b 1234", "holds more; its first line is wrong"),
-        ("v.bin", b"2 1\na \x00\x00\x80\x3fa \x00\x00\x80\x3f", "'a' stands twice"),
+        ("v.bin", b"2 1\na \x00\x00\x80\x3fa \x00\x00\x80\x3f", "'a' occurs twice"),
         ("v.npy", b"", "holds no array of numbers"),
         ("v.npy", b"PK\x05\x06" + b"\0" * 18, "holds no array of numbers"),
         ("v.npy", b"PK\x03\x04" + b"\0" * 18, "holds no array of numbers"),
@@ -297,15 +297,15 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
         ("v.npy", b"\x93NUMPY\x01\x00\x05\x00(((((", "holds no array of numbers"),
         ("v.safetensors", b"", "is no safetensors file"),
         ("v.safetensors", b"\xff" * 100, "is no safetensors file"),
-        ("v.parquet", b"", "is no Parquet file"),
-        ("v.parquet", b"PAR1" + b"\xff" * 100 + b"PAR1", "is no Parquet file"),
+        ("v.parquet", b"", "is not a Parquet file"),
+        ("v.parquet", b"PAR1" + b"\xff" * 100 + b"PAR1", "is not a Parquet file"),
     ],
 )
 def test_files_that_are_no_vectors(name: str, content: bytes, says: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    for room in (IN_MEMORY, spill(tmp_path)):
+    for memory in (IN_MEMORY, spill(tmp_path)):
         with pytest.raises(DataError) as said:
-            load_vectors(tmp_path / name, room=room)
+            load_vectors(tmp_path / name, memory=memory)
         assert says in str(said.value)
 
 
@@ -331,9 +331,9 @@ def test_damaged_files_are_refused_or_finite(kind: Format, data: st.DataObject, 
         ids_file(bad).write_bytes(ids_file(good).read_bytes())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy doubts some headers aloud
-        for room in (IN_MEMORY, spill(tmp_path)):
+        for memory in (IN_MEMORY, spill(tmp_path)):
             try:
-                assert np.isfinite(load_vectors(bad, room=room).vectors).all()
+                assert np.isfinite(load_vectors(bad, memory=memory).vectors).all()
             except DataError as e:
                 assert "\n" not in str(e)
 
@@ -348,9 +348,9 @@ def test_arrays_that_are_no_vectors(tmp_path: Path) -> None:
         (np.ones(2), r"vectors must have shape \(2, d\)"),
     ):
         np.save(path, array)
-        for room in (IN_MEMORY, spill(tmp_path)):
+        for memory in (IN_MEMORY, spill(tmp_path)):
             with pytest.raises(DataError, match=says):
-                load_vectors(path, room=room)
+                load_vectors(path, memory=memory)
     np.save(path, np.ones((2, 2)))
     assert load_vectors(path).vocab.ids.tolist() == ["a", "b"]
     ids_file(path).write_bytes(b"\xff\nb\n")
@@ -376,7 +376,7 @@ TEXT, CUTS = np.frombuffer(b"ab", dtype=np.uint8), np.array([0, 1, 2])
         ({"vectors": VECTORS, "ids_utf8": TEXT, "ids_offsets": CUTS.astype(np.float32)}, "is no safetensors file"),
         ({"vectors": VECTORS, "ids_utf8": TEXT, "ids_offsets": CUTS[None]}, "vectors must have shape|no safetensors"),
         ({"vectors": VECTORS, "ids_utf8": TEXT + 128, "ids_offsets": CUTS}, "is no safetensors file"),
-        ({"vectors": VECTORS, "ids_utf8": TEXT, "ids_offsets": CUTS + 9}, "stands twice"),
+        ({"vectors": VECTORS, "ids_utf8": TEXT, "ids_offsets": CUTS + 9}, "occurs twice"),
         ({"vectors": VECTORS > 0, "ids": IDS}, "must be numbers"),
     ],
 )
@@ -399,7 +399,7 @@ def test_tensors_that_are_no_vectors(tensors: dict[str, np.ndarray], says: str, 
         ({"id": ["a", None], "vector": [[1.0], [2.0]]}, "ids must all be strings"),
         ({"id": [1, None], "vector": [[1.0], [2.0]]}, "ids must all be"),
         ({"id": [0.5, 1.5], "vector": [[1.0], [2.0]]}, "ids must all be"),
-        ({"id": ["a", "a"], "vector": [[1.0], [2.0]]}, "'a' stands twice"),
+        ({"id": ["a", "a"], "vector": [[1.0], [2.0]]}, "'a' occurs twice"),
         (
             {"id": pa.array([], pa.string()), "vector": pa.array([], pa.list_(pa.float32()))},
             "must hold lists|no vectors",

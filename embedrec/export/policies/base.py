@@ -11,7 +11,7 @@ import numpy as np
 
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
-from embedrec.data.topk import TopK, best_first
+from embedrec.data.topk import TopK, sort_results
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.export.policies.session_index import ItemSessionIndex, index_sessions
@@ -97,4 +97,4 @@ def filter_results(lists: TopK, keep: np.ndarray) -> TopK:
 
 def rescore(lists: TopK, scores: np.ndarray) -> TopK:
     """The same results with other scores (b, c), sorted by them."""
-    return best_first(lists.rows, scores, lists.vocab)
+    return sort_results(lists.rows, scores, lists.vocab)

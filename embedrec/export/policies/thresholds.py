@@ -118,7 +118,7 @@ class Caps:
 
 def cap_feature(most: int, attribute: str, features: Features, vocab: Vocab) -> Cap:
     """A cap on a feature of the items. Raises SettingsError for an unknown feature, suggesting a similar name."""
-    aligned = features.aligned(vocab)
+    aligned = features.align(vocab)
     if attribute in aligned.lists:
         values = aligned.lists[attribute]
         return Cap(most, values.offsets, values.codes)

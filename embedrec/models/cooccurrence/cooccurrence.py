@@ -105,9 +105,9 @@ class Cooccurrence(Bounded):
         seed: int = 0,
         threads: int = 1,
         report: Report = quiet,
-        room: MemoryBudget = IN_MEMORY,
+        memory: MemoryBudget = IN_MEMORY,
     ) -> CooccurrenceModel:
-        """Count; nothing is drawn, so that `seed` changes nothing, and neither do `threads` and `room`.
+        """Count; nothing is drawn, so that `seed` changes nothing, and neither do `threads` and `memory`.
 
         report  called as report("vocabulary", items=, left_out=), report("long_sessions", …), see `report_long`, and
                 report("progress", done=, total=, unit="events")
@@ -117,9 +117,9 @@ class Cooccurrence(Bounded):
         check_sessions(sessions)
         rows, counts = frequent(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
-        mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, room))
+        mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, memory))
         report_long(sessions, np.diff(mentions.offsets), self.window, report)
-        lists = best_lists(mentions, formula, self.top, threads=threads, room=room, report=report)
+        lists = best_lists(mentions, formula, self.top, threads=threads, memory=memory, report=report)
         return self.from_arrays(sessions.vocab.take(rows).with_counts(counts), lists)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> CooccurrenceModel:

@@ -105,7 +105,7 @@ class Spectral(Bounded):
         seed: int = 0,
         threads: int = 1,
         report: Report = quiet,
-        room: MemoryBudget = IN_MEMORY,
+        memory: MemoryBudget = IN_MEMORY,
     ) -> SpectralModel:
         """Count, and find the eigenvectors.
 
@@ -119,16 +119,16 @@ class Spectral(Bounded):
         check_sessions(sessions)
         rows, counts = frequent(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
-        mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, room))
+        mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, memory))
         report_long(sessions, np.diff(mentions.offsets), self.window, report)
-        pairs = all_pairs(mentions, formula, threads=threads, room=room, report=report)
+        pairs = all_pairs(mentions, formula, threads=threads, memory=memory, report=report)
         if not (pairs.ends > pairs.starts).any():
             raise DataError(
                 f"no session has two items to learn from ({len(sessions)} sessions, {len(sessions.items)} events"
                 f" of {len(rows)} items mentioned at least {self.min_count} times); lower min_count"
             )
         values, vectors = leading(
-            pairs, self.dim, self.iterations, seed=seed, threads=threads, room=room, report=report
+            pairs, self.dim, self.iterations, seed=seed, threads=threads, memory=memory, report=report
         )
         vectors *= np.where(values > 0, np.where(values > 0, values, 1) ** self.power, 0).astype(np.float32)
         return self.from_arrays(sessions.vocab.take(rows).with_counts(counts), {"items": vectors})
@@ -182,7 +182,7 @@ def leading(
     *,
     seed: int,
     threads: int,
-    room: MemoryBudget = IN_MEMORY,
+    memory: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The largest eigenvalues, falling, and their eigenvectors: (d,) float64 and (n, d) float32, d = min(dim, n).
@@ -192,7 +192,7 @@ def leading(
     """
     n = len(pairs.starts)
     size = min(n, dim + _SPARE)
-    basis, product = (room.empty(n * size, np.float32).reshape(n, size) for _ in range(2))
+    basis, product = (memory.empty(n * size, np.float32).reshape(n, size) for _ in range(2))
     np.random.default_rng(seed).standard_normal(dtype=np.float32, out=basis)
     shift = 0.0
     for done in range(iterations + 1):
@@ -210,7 +210,7 @@ def leading(
     values = np.where(positive, values, 0)
     # M·v/λ instead of v: exactly 0 where M is, and one iteration more
     scale = np.where(positive, 1 / np.where(positive, values, 1), 0)
-    vectors = room.empty(n * len(values), np.float32).reshape(n, -1)
+    vectors = memory.empty(n * len(values), np.float32).reshape(n, -1)
     np.matmul(product, (turns * scale).astype(np.float32), out=vectors)
     return values, vectors
 

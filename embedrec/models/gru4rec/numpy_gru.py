@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedrec.data.sessions import Sessions
-from embedrec.data.vocab import known_rows
+from embedrec.data.vocab import valid_rows
 
 BLOCK_SESSIONS = 1 << 16  # sessions at a time
 BLOCK_STATES = 1 << 12  # states of one matrix product, which then fits the cache
@@ -91,7 +91,7 @@ class Recurrent:
     def step(self, state: State, rows: np.ndarray) -> State:
         """The state after one more item each, rows (q,); −1 leaves a session as it is."""
         rows, n = np.asarray(rows), len(self.inputs)
-        known_rows(rows[rows != -1] if rows.dtype.kind in "iu" else rows, n)
+        valid_rows(rows[rows != -1] if rows.dtype.kind in "iu" else rows, n)
         known = rows >= 0
         x, layers = self.inputs[np.maximum(rows, 0)], []
         for layer, before in zip(self.layers, state.layers, strict=True):

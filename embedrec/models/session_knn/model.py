@@ -18,7 +18,7 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK, check_k
-from embedrec.data.vocab import Vocab, one_kind
+from embedrec.data.vocab import Vocab, unify_ids
 from embedrec.errors import SettingsError
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays
@@ -280,7 +280,7 @@ def _extend(vocab: Vocab, sessions: Sessions) -> Vocab:
     used = np.bincount(sessions.items, minlength=len(sessions.vocab))
     at = vocab.rows_of(sessions.vocab.ids)
     new = np.flatnonzero((at < 0) & (used > 0))
-    ids = one_kind(vocab.ids, sessions.vocab.ids[new])
+    ids = unify_ids(vocab.ids, sessions.vocab.ids[new])
     names = vocab.names
     if names is not None:
         more = np.full(len(new), "", dtype=object) if sessions.vocab.names is None else sessions.vocab.names[new]

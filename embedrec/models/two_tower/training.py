@@ -60,7 +60,7 @@ class TwoTowerLearner:
         self.counts = np.bincount(sessions.items, minlength=len(vocab))
         events = np.arange(len(sessions.items))
         if self.user_ids is None:
-            events = events[sessions.place_of > 0]
+            events = events[sessions.position_of > 0]
         if not len(events) or not (recipe.history or self.user_ids):
             raise DataError(
                 f"there is no event to learn from ({len(sessions)} sessions, {len(sessions.items)} events): a query "
@@ -199,7 +199,7 @@ class Towers(nn.Module):
             data |= {"user_of": user_of[sessions.session_of], "met": met.astype(np.float32)[:, None]}  # (E,), (U, 1)
             self.user_table = _table(len(user_ids), d)
             if recipe.features and sessions.user_features is not None:
-                user_features = sessions.user_features.aligned(user_ids)
+                user_features = sessions.user_features.align(user_ids)
                 self.user_features = FeatureSum(encode_features(user_features, met), d)
         for name, array in data.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from embedrec.data.sessions import Sessions, check_sessions
-from embedrec.data.vocab import Vocab, one_kind
+from embedrec.data.vocab import Vocab, unify_ids
 from embedrec.errors import DataError, SettingsError, need_package
 from embedrec.models.array_packing import names_or_empty
 from embedrec.models.base import Arrays
@@ -134,6 +134,6 @@ def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tup
     names = None
     if before.names is not None or given.names is not None:
         names = np.concatenate([names_or_empty(before), names_or_empty(given)[new]])
-    ids = np.concatenate(one_kind(before.ids, given.ids[new])) if len(new) else before.ids
+    ids = np.concatenate(unify_ids(before.ids, given.ids[new])) if len(new) else before.ids
     total = counts + np.concatenate([earlier, np.zeros(len(new), dtype=np.int64)])
     return Vocab(ids, names, total), counts

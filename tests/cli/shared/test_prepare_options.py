@@ -119,12 +119,12 @@ def test_the_manifest_keeps_the_grouping(run: Run, clicks: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--gap 30", "a gap is a length of time with s, min, h or d, such as 30min or 1.5h, but is '30'"),
-        ("--by user", "sessions by user need a user of every event, but the data has none; name its column"),
-        ("--kinds by", "no event is of the kind 'by'; did you mean 'buy'?; there are click, buy"),
+        ("--gap 30", "a gap must be a duration in s, min, h or d, such as 30min or 1.5h, but is '30'"),
+        ("--by user", "sessions by user need the user of every event, but the data has none; name its column"),
+        ("--kinds by", "no event is of kind 'by'; did you mean 'buy'?; available kinds are click, buy"),
         (
             "--gap 30min --min-count 3",
-            "the filter min_count = 3 removed the last of 7 events; loosen it or one of those before it",
+            "the filter min_count = 3 removed the last of 7 events; relax it or an earlier filter",
         ),
         ("--min-length 3 --max-length 2", "no session can pass: min_length is 3, but max_length is 2"),
     ],

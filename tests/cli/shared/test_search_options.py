@@ -39,7 +39,7 @@ def near(out: str) -> list[str]:
 def test_similar(run: Run, counted: Path) -> None:
     ran = walked(run, "similar", "a", "--where", "year>=2001", "--model", "cooccurrence")
     assert ran.out == "a\t1\tb\t3.0000\t\na\t2\tc\t2.0000\t\na\t3\td\t1.0000\t\n"
-    assert ran.err == "using model cooccurrence (models/cooccurrence)\n3 of 5 items may be found\n"
+    assert ran.err == "using model cooccurrence (models/cooccurrence)\n3 of 5 items are allowed\n"
     assert near(walked(run, "similar", "a", "--where", "genre=rock", "--model", "cooccurrence").out) == ["c"]
     assert near(walked(run, "similar", "a", "--where", "genre!=live", "--where", "year!=2001").out) == ["d", "e"]
     for source in (("--index", "svd-flat"), ("--model", "svd")):
@@ -53,12 +53,12 @@ def test_lists_of_ids(run: Run, counted: Path, monkeypatch: pytest.MonkeyPatch) 
     ran = walked(run, "similar", "a", "--only", "few.txt", "--model", "cooccurrence")
     assert near(ran.out) == ["c"]
     assert ran.err.splitlines()[1:] == [
-        "2 of 5 items may be found",
+        "2 of 5 items are allowed",
         "1 of the 3 ids in few.txt are not among the items",
     ]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"b\nd")))
     ran = walked(run, "similar", "a", "--exclude", "-", "--model", "cooccurrence")
-    assert near(ran.out) == ["c"] and ran.err.splitlines()[1:] == ["3 of 5 items may be found"]
+    assert near(ran.out) == ["c"] and ran.err.splitlines()[1:] == ["3 of 5 items are allowed"]
 
 
 def test_recommend(run: Run, counted: Path) -> None:
@@ -67,7 +67,7 @@ def test_recommend(run: Run, counted: Path) -> None:
         whole = [row[1] for row in walked(run, "recommend", "a", "--model", model).rows]
         ran = walked(run, "recommend", "a", "--model", model, "--where", "genre=pop")
         assert [row[1] for row in ran.rows] == [item for item in whole if item in "bd"]
-        assert ran.err == f"using model {model} (models/{model})\n2 of 5 items may be found\n"
+        assert ran.err == f"using model {model} (models/{model})\n2 of 5 items are allowed\n"
 
 
 def test_export(run: Run, counted: Path) -> None:
@@ -75,7 +75,7 @@ def test_export(run: Run, counted: Path) -> None:
     Path("gone.txt").write_text("a\n")
     ran = walked(run, "export", "some.txt", *words, "--where", "year>=2000", "--exclude", "gone.txt")
     assert Path("some.txt").read_text() == "a b c d\nb c d\nc b\nd b\ne d\n"
-    assert ran.err.splitlines()[1:] == ["3 of 5 items may be found", "wrote 5 lines to some.txt"]
+    assert ran.err.splitlines()[1:] == ["3 of 5 items are allowed", "wrote 5 lines to some.txt"]
     walked(run, "export", "some.txt", *words, "--exclude", "gone.txt", "--back-off")
     assert Path("some.txt").read_text() == "a b c d\nb c d e\nc b d e\nd b e c\ne d b c\n"
     Path("next.csv").write_text("session,item\n1,a\n2,d\n")
@@ -114,7 +114,7 @@ def test_features_of_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
     ("words", "code", "says"),
     [
         (("--where", "yeer>2"), 1, "no feature of items is called 'yeer'; did you mean 'year'?"),
-        (("--where", "year>3000"), 1, "none of the 5 items may be found; ask for less"),
+        (("--where", "year>3000"), 1, "the filter allows none of the 5 items; relax its conditions"),
         (("--only", "none.txt"), 1, "no file none.txt; check the path"),
         (("--only", "bytes"), 1, "bytes is not UTF-8 ("),
         (("--only", "-", "--exclude", "-"), 2, "stdin holds one list of ids; name a file for the other"),

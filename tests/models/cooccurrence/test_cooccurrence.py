@@ -205,7 +205,7 @@ def test_parts_threads_and_files_change_no_byte(lists: list[str], measure: Any, 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_a_budget_of_memory_changes_no_byte(measure: Any, tmp_path: Path) -> None:
     sessions, recipe = with_repeats(), Cooccurrence(measure, min_count=2, top=7)
-    plain, files = recipe.fit(sessions), recipe.fit(sessions, room=MemoryBudget(256 << 20, tmp_path), threads=2)
+    plain, files = recipe.fit(sessions), recipe.fit(sessions, memory=MemoryBudget(256 << 20, tmp_path), threads=2)
     for name, array in plain.arrays.items():
         assert files.arrays[name].tobytes() == array.tobytes()
         assert not isinstance(array.base, memoryview)
@@ -249,7 +249,7 @@ def test_neighbours() -> None:
     assert (whole.rows[0] == whole.rows[2]).all()
     assert model.neighbours(np.array([3]), 1).ids() == [whole.ids()[1][:1]]
     for k in (0, 6):
-        with pytest.raises(SettingsError, match=f"an item has 5 others, but {k} were asked for"):
+        with pytest.raises(SettingsError, match=f"must be between 1 and 5 for 6 items, but is {k}"):
             model.neighbours(np.array([0]), k)
 
 
@@ -289,7 +289,7 @@ def test_nothing_to_count() -> None:
         ([[6]] * 6, [[1]] * 6, "neighbours must be rows of 6 items, but some are out of range"),
         ([[1]] * 5, [[1]] * 5, "6 items need so many rows of neighbours"),
         ([[1, 2]] * 6, [[1, 2]] * 6, "scores must fall"),
-        ([[1]] * 6, [[1]] * 5, "6 items need so many rows of neighbours|must be of one shape"),
+        ([[1]] * 6, [[1]] * 5, "6 items need so many rows of neighbours|must have the same shape"),
     ],
 )
 def test_arrays_that_are_no_lists(items: list, scores: list, message: str) -> None:

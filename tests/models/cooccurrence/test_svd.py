@@ -161,7 +161,7 @@ def test_parts_threads_and_files_change_no_byte(
         world,
         seed=3,
         threads=3,
-        room=MemoryBudget(256 << 20, tmp_path),
+        memory=MemoryBudget(256 << 20, tmp_path),
         report=lambda event, **n: told.append((event, n)),
     )
     assert parts.arrays["items"].tobytes() == whole.arrays["items"].tobytes()

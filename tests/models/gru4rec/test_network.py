@@ -41,7 +41,7 @@ def test_streams_against_a_loop_over_sessions(input: Any) -> None:
     assert [row for row, _ in met] == sessions.items[order].tolist()
     wanted = [e for e in range(len(sessions.items)) if e + 1 not in sessions.offsets[1:]]
     assert sorted(order) == wanted and learner.examples == len(wanted)
-    alone = model.encoder(sessions.take(sessions.session_of[order], sessions.place_of[order] + 1))
+    alone = model.encoder(sessions.take(sessions.session_of[order], sessions.position_of[order] + 1))
     np.testing.assert_allclose(torch.stack([q for _, q in met]).numpy(), alone[:, :-1], rtol=1e-4, atol=1e-6)
 
 

@@ -67,7 +67,7 @@ def test_queries_without_torch_are_those_of_torch(settings: Any) -> None:
     history, ages, bags = towers.histories(events)
     want = towers.queries(vectors, history, ages, bags, events).detach().numpy()
     model = learner.model()
-    session, place = sessions.session_of[events.numpy()], sessions.place_of[events.numpy()]
+    session, place = sessions.session_of[events.numpy()], sessions.position_of[events.numpy()]
     found = model.encoder(sessions.take(session, place))
     np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.embeddings.vectors, vectors.detach().numpy(), rtol=1e-6)
