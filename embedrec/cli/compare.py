@@ -77,28 +77,41 @@ def _compare(
     **options: Any,
 ) -> None:
     from embedrec.config import read_toml, table
-    from embedrec.workflows.compare import breakdown, check_metrics, flat, numbers, ranked, spent, usual_columns
-    from embedrec.workflows.contenders import check_names
-    from embedrec.workflows.evaluate import about
+    from embedrec.workflows.compare import (
+        breakdown,
+        check_metrics,
+        comparison_rows,
+        counts_and_times,
+        default_metrics,
+        flat_metrics,
+        nan_to_none,
+    )
+    from embedrec.workflows.evaluate import describe_task
+    from embedrec.workflows.evaluated_models import check_model_names
 
-    check_names(workspace, models)
-    trial = open_task(workspace, sessions, split, valid, protocol, given, seed)
-    terms = evaluation_settings(trial, at, ties, seen, unknown, draws, seed)
+    check_model_names(workspace, models)
+    task = open_task(workspace, sessions, split, valid, protocol, given, seed)
+    settings = evaluation_settings(task, at, ties, seen, unknown, draws, seed)
     own = {} if config is None else table(read_toml(config), "train")
-    shown = _named(metrics) or usual_columns(at[-1], labelled=options["labels"] is not None)
-    check_metrics(shown, terms, labelled=options["labels"] is not None)
+    shown = _named(metrics) or default_metrics(at[-1], labelled=options["labels"] is not None)
+    check_metrics(shown, settings, labelled=options["labels"] is not None)
     done = {}
     for name in models:
         one = config if name in own else None
-        done[name] = evaluate_model(name, trial, terms, workspace=workspace, config=one, pairs=(), seed=seed, **options)
-    rows = ranked(done, shown)
+        done[name] = evaluate_model(
+            name, task, settings, workspace=workspace, config=one, pairs=(), seed=seed, **options
+        )
+    rows = comparison_rows(done, shown)
     if as_json:
-        settings = about(trial, terms)
-        rows = [numbers(row) | settings | spent(*done[row["model"]]) | flat(done[row["model"]][1]) for row in rows]
+        description = describe_task(task, settings)
+        rows = [
+            nan_to_none(row) | description | counts_and_times(*done[row["model"]]) | flat_metrics(done[row["model"]][1])
+            for row in rows
+        ]
     _show(rows, form, as_json)
     if by is not None:
         order = [row["model"] for row in rows]
-        tables = ({"model": name, **line} for name in order for line in breakdown(by, done[name][1], trial.train))
+        tables = ({"model": name, **line} for name in order for line in breakdown(by, done[name][1], task.train))
         _show(list(tables), form, as_json)
 
 

@@ -103,26 +103,31 @@ def _now(
 ) -> None:
     from embedrec.evaluation.trec_runs import save_run as save
     from embedrec.storage.artifacts import check_place
-    from embedrec.workflows.compare import breakdown, flat, spent
-    from embedrec.workflows.contenders import check_names
-    from embedrec.workflows.evaluate import about, relevant_ids
+    from embedrec.workflows.compare import breakdown, counts_and_times, flat_metrics
+    from embedrec.workflows.evaluate import describe_task, target_ids
+    from embedrec.workflows.evaluated_models import check_model_names
 
-    check_names(workspace, [name])
+    check_model_names(workspace, [name])
     if save_run is not None:
         check_place(save_run)
-    trial = open_task(workspace, sessions, split, valid, protocol, given, seed)
-    terms = evaluation_settings(trial, at, ties, seen, unknown, draws, seed)
-    contender, result = evaluate_model(name, trial, terms, workspace=workspace, seed=seed, **options)
-    facts = {"model": name, "origin": contender.origin, **about(trial, terms), **spent(contender, result)}
+    task = open_task(workspace, sessions, split, valid, protocol, given, seed)
+    settings = evaluation_settings(task, at, ties, seen, unknown, draws, seed)
+    evaluated, result = evaluate_model(name, task, settings, workspace=workspace, seed=seed, **options)
+    facts = {
+        "model": name,
+        "origin": evaluated.origin,
+        **describe_task(task, settings),
+        **counts_and_times(evaluated, result),
+    }
     if save_run is not None:
-        save(result, trial.train.vocab, save_run, facts, relevant=relevant_ids(trial, terms))
+        save(result, task.train.vocab, save_run, facts, relevant=target_ids(task, settings))
         note(f"wrote run {save_run}")
     if as_json:
-        emit([{**facts, **flat(result)}], as_json=True)
+        emit([{**facts, **flat_metrics(result)}], as_json=True)
     else:
-        emit(by_metric(result.metrics, result.intervals, terms.at), as_json=False)
+        emit(by_metric(result.metrics, result.intervals, settings.at), as_json=False)
     if by is not None:
-        emit(breakdown(by, result, trial.train), as_json)
+        emit(breakdown(by, result, task.train), as_json)
 
 
 def _again(run: Path, qrels: Path | None, at: str, as_json: bool) -> None:
@@ -132,12 +137,12 @@ def _again(run: Path, qrels: Path | None, at: str, as_json: bool) -> None:
     loaded = load_run(run, qrels)
     values = loaded.metrics(ks)
     metrics = {key: float(column.mean()) for key, column in values.items()}
-    questions = len(values["r_precision"])
-    note(f"run {run}: {questions:,} test cases, lists in the order of the run")
+    count = len(values["r_precision"])
+    note(f"run {run}: {count:,} test cases, lists in the order of the run")
     longest = int(loaded.place.max(initial=0))
     if longest < ks[-1]:
         note(f"the longest list has {longest} items; metrics at larger k are computed on the available items")
     if as_json:
-        emit([{"run": str(run), "questions": questions, **metrics}], as_json=True)
+        emit([{"run": str(run), "questions": count, **metrics}], as_json=True)
     else:
         emit(by_metric(metrics, {}, ks), as_json=False)

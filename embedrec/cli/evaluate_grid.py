@@ -76,9 +76,9 @@ def evaluate_grid(
 ) -> None:
     """Train the model, evaluate it with every number of neighbours, and write the table; `at` None is the article's."""
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.evaluation.neighbour_grid import AT
+    from embedrec.evaluation.neighbour_grid import LIST_LENGTHS
     from embedrec.storage.artifacts import check_place
-    from embedrec.workflows.neighbour_grid import GridSettings, check_sweep, evaluate_neighbour_grid
+    from embedrec.workflows.neighbour_grid import GridSettings, check_neighbour_grid, evaluate_neighbour_grid
     from embedrec.workflows.train import TrainingOptions
 
     sizes = positive_integers(neighbours, "numbers of neighbours")
@@ -86,12 +86,12 @@ def evaluate_grid(
         raise click.UsageError("--grid takes the numbers of neighbours from --neighbours; leave out --set neighbours")
     if protocol == "similar":
         raise click.UsageError("--grid evaluates next items; choose another --protocol than similar")
-    check_sweep(workspace, name, protocol)
+    check_neighbour_grid(workspace, name, protocol)
     source = workspace.find("sessions", sessions)
     folder = out or workspace.inside(workspace.root / "grids" / f"{source.name}-{name}")
     check_place(folder)
-    trial = open_task(workspace, source.name, split, valid, protocol, given, seed)
-    terms = evaluation_settings(trial, at or AT, ties, seen, unknown, 0, seed)
+    task = open_task(workspace, source.name, split, valid, protocol, given, seed)
+    settings = evaluation_settings(task, at or LIST_LENGTHS, ties, seen, unknown, 0, seed)
     with Progress(f"grid {name}") as progress:
 
         def report(event: str, **numbers: Any) -> None:
@@ -100,18 +100,18 @@ def evaluate_grid(
             else:
                 progress(event, **numbers)
 
-        grid, settings = evaluate_neighbour_grid(
+        grid, description = evaluate_neighbour_grid(
             workspace,
             name,
-            trial,
-            terms,
+            task,
+            settings,
             GridSettings(sizes, expanded),
             folder,
             TrainingOptions(config, pairs, seed, threads),
             report=report,
         )
     note(f"wrote grid {folder.name} ({folder}): grid.csv, grid.svg")
-    emit([{**row, **settings} for row in grid.rows()] if as_json else grid.rows(), as_json)
+    emit([{**row, **description} for row in grid.rows()] if as_json else grid.rows(), as_json)
 
 
 _NOTES = {

@@ -137,17 +137,17 @@ def _compared(
 ) -> dict[str, Any]:
     """Metrics of the models on the held-out part, as `compare` computes them."""
     from embedrec.cli.shared.evaluation_options import evaluate_model, evaluation_settings, open_task
-    from embedrec.workflows.compare import recorded, usual_columns
-    from embedrec.workflows.evaluate import about
+    from embedrec.workflows.compare import comparison_record, default_metrics
+    from embedrec.workflows.evaluate import describe_task
 
-    trial = open_task(workspace, source.name, None, False, None, None, seed)
-    at = tuple(k for k in (1, 5, 10, 20) if k <= len(trial.train.vocab))
-    terms = evaluation_settings(trial, at, "conservative", None, "miss", 1000, seed)
+    task = open_task(workspace, source.name, None, False, None, None, seed)
+    at = tuple(k for k in (1, 5, 10, 20) if k <= len(task.train.vocab))
+    settings = evaluation_settings(task, at, "conservative", None, "miss", 1000, seed)
     done = {
         name: evaluate_model(
             name,
-            trial,
-            terms,
+            task,
+            settings,
             workspace=workspace,
             config=None,
             pairs=(),
@@ -159,4 +159,7 @@ def _compared(
         )
         for name in names
     }
-    return {**about(trial, terms), **recorded(done, usual_columns(at[-1], labelled=False), trial.train)}
+    return {
+        **describe_task(task, settings),
+        **comparison_record(done, default_metrics(at[-1], labelled=False), task.train),
+    }

@@ -131,15 +131,17 @@ def tune(
         raise SettingsError(f"{name!r} cannot name a search; use letters, digits, '.', '_' and '-'")
     folder = workspace.inside(workspace.root / "tuning")
     use_threads(threads)
-    trial = open_task(workspace, sessions, split, True, protocol, given, seed)
-    terms = evaluation_settings(trial, list_lengths(at), "conservative", None, "miss", 0, seed)
+    task = open_task(workspace, sessions, split, True, protocol, given, seed)
+    settings = evaluation_settings(task, list_lengths(at), "conservative", None, "miss", 0, seed)
     if anew:
         (folder / f"{name}.jsonl").unlink(missing_ok=True)
-    journal = Journal.open(folder / f"{name}.jsonl", search.about(trial, terms))
+    journal = Journal.open(folder / f"{name}.jsonl", search.about(task, settings))
     if journal.trials:
         note(f"resumed: {len(journal.trials)} of {trials} trials were already done ({journal.path})")
     with Progress(f"tune {model}") as report:
-        best_settings = search_for(search, trial, terms, journal, trials, threads=threads, device=device, report=report)
+        best_settings = search_for(
+            search, task, settings, journal, trials, threads=threads, device=device, report=report
+        )
     with atomic_file(folder / f"{name}.toml", follow=False) as out:
         best = journal.best
         out.write(f"# {metric} {0 if best is None else best.value:.4f} on the validation part, the best of ")

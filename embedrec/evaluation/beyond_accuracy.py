@@ -17,13 +17,13 @@ import numpy as np
 from embedrec.data.sessions import Sessions
 from embedrec.data.statistics import gini
 
-WHOLE = ("coverage", "gini", "diversity")
-LISTED = ("popularity", "novelty")
+AGGREGATE_METRICS = ("coverage", "gini", "diversity")
+LIST_METRICS = ("popularity", "novelty")
 SAMPLED_LISTS = 1000  # lists for diversity
 BLOCK_ITEMS = 1 << 10  # items, about, of the lists of one block: all pairs of more would need gigabytes
 
 
-def whole_metrics(lists: np.ndarray, train: Sessions, ks: Sequence[int], *, seed: int) -> dict[str, float]:
+def aggregate_metrics(lists: np.ndarray, train: Sessions, ks: Sequence[int], *, seed: int) -> dict[str, float]:
     """coverage, gini and diversity at every k: metrics of all lists together.
 
     lists  (Q, max k) rows in the training vocabulary, −1 for missing

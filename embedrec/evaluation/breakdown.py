@@ -16,7 +16,7 @@ _SHARES = ((0.01, "most popular 1%"), (0.1, "1-10%"), (0.5, "10-50%"), (1.0, "50
 
 def by_length(evaluation: Evaluation, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Means of metrics by the number of known items in the history."""
-    length = evaluation.questions.length
+    length = evaluation.test_cases.length
     starts = [start for start, _ in _LENGTHS]
     group = np.searchsorted(starts, length, side="right") - 1  # −1: no known item
     for number, label in [(-1, "0"), *enumerate(label for _, label in _LENGTHS)]:
@@ -31,11 +31,11 @@ def by_popularity(evaluation: Evaluation, train: Sessions, metrics: Sequence[str
     counts = np.bincount(train.items, minlength=len(train.vocab))
     place = np.empty(len(counts), dtype=np.int64)
     place[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    questions = evaluation.questions
-    known = questions.targets >= 0
-    ranks = np.where(known, place[questions.targets] + 1, 0)
-    size = np.add.reduceat(known, questions.offsets[:-1], dtype=np.int64)
-    mean = np.add.reduceat(ranks, questions.offsets[:-1]) / np.maximum(size, 1)
+    test_cases = evaluation.test_cases
+    known = test_cases.targets >= 0
+    ranks = np.where(known, place[test_cases.targets] + 1, 0)
+    size = np.add.reduceat(known, test_cases.offsets[:-1], dtype=np.int64)
+    mean = np.add.reduceat(ranks, test_cases.offsets[:-1]) / np.maximum(size, 1)
     share = np.where(size > 0, mean / len(counts), np.inf)
     group = np.searchsorted([end for end, _ in _SHARES], share, side="left")
     for number, label in [*enumerate(label for _, label in _SHARES), (len(_SHARES), "unknown")]:

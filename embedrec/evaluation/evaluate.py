@@ -15,7 +15,7 @@ from embedrec.data.events import factorize
 from embedrec.data.ranking_metrics import ranked_metrics
 from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError, SettingsError
-from embedrec.evaluation.beyond_accuracy import list_metrics, whole_metrics
+from embedrec.evaluation.beyond_accuracy import aggregate_metrics, list_metrics
 from embedrec.evaluation.bootstrap import DRAWS, interval, resampled_means
 from embedrec.evaluation.target_ranks import Ties, rank
 from embedrec.models.base import Model
@@ -64,13 +64,13 @@ class Evaluation:
     seconds    run time
     """
 
-    terms: EvaluationSettings
-    questions: TestCases
+    settings: EvaluationSettings
+    test_cases: TestCases
     lists: np.ndarray
     scores: np.ndarray
     ranks: np.ndarray
     values: Mapping[str, np.ndarray]
-    whole: Mapping[str, float]
+    aggregate: Mapping[str, float]
     resampled: np.ndarray
     seconds: float
 
@@ -78,12 +78,12 @@ class Evaluation:
     def metrics(self) -> dict[str, float]:
         """Every metric: means over test cases, and values of all lists."""
         means = {key: mean_of(column) for key, column in self.values.items()}
-        return {**means, **self.whole}
+        return {**means, **self.aggregate}
 
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:
         """95 % intervals of the means, by bootstrap over sessions; empty without draws."""
-        if not self.terms.draws:
+        if not self.settings.draws:
             return {}
         low, high = interval(self.resampled)
         return {key: (float(low[i]), float(high[i])) for i, key in enumerate(self.values)}
@@ -91,9 +91,9 @@ class Evaluation:
 
 def evaluate(
     model: Model,
-    questions: TestCases,
+    test_cases: TestCases,
     train: Sessions,
-    terms: EvaluationSettings | None = None,
+    settings: EvaluationSettings | None = None,
     *,
     report: Report = quiet,
 ) -> Evaluation:
@@ -104,56 +104,56 @@ def evaluate(
 
     Raises DataError if no test case is left, SettingsError for lists longer than the catalogue.
     """
-    terms = terms or EvaluationSettings()
+    settings = settings or EvaluationSettings()
     started = perf_counter()
-    questions = in_catalogue(questions, train, terms)
-    check_lengths(terms, train)
-    k = terms.at[-1]
+    test_cases = reindex_test_cases(test_cases, train, settings)
+    check_list_lengths(settings, train)
+    k = settings.at[-1]
     # R-precision needs lists as long as there are targets, up to a useful length
-    depth = max(k, min(int(questions.relevant.max()), _DEEPEST, len(train.vocab)))
-    ranking = rank(model, questions, depth, exclude_seen=terms.exclude_seen, ties=terms.ties, report=report)
+    depth = max(k, min(int(test_cases.relevant.max()), _DEEPEST, len(train.vocab)))
+    ranking = rank(model, test_cases, depth, exclude_seen=settings.exclude_seen, ties=settings.ties, report=report)
     row_of = np.append(train.vocab.rows_of(ranking.vocab.ids), -1).astype(np.int32)
-    lists = np.full((len(questions), depth), -1, dtype=np.int32)
+    lists = np.full((len(test_cases), depth), -1, dtype=np.int32)
     scores = np.full(lists.shape, -np.inf, dtype=np.float32)
     width = ranking.rows.shape[1]  # less where the model has fewer items
     lists[:, :width], scores[:, :width] = row_of[ranking.rows], ranking.scores
     values = {
-        **ranked_metrics(ranking.ranks, ranking.offsets, terms.at),
-        **list_metrics(lists, train, terms.at),
+        **ranked_metrics(ranking.ranks, ranking.offsets, settings.at),
+        **list_metrics(lists, train, settings.at),
     }
-    if ranking.rows.shape[1] < min(int(questions.relevant.max()), len(ranking.vocab)):
+    if ranking.rows.shape[1] < min(int(test_cases.relevant.max()), len(ranking.vocab)):
         # undefined for a list shorter than the number of targets
-        values["r_precision"] = np.where(questions.relevant <= depth, values["r_precision"], np.nan)
-    whole = whole_metrics(lists, train, terms.at, seed=terms.seed)
+        values["r_precision"] = np.where(test_cases.relevant <= depth, values["r_precision"], np.nan)
+    aggregate = aggregate_metrics(lists, train, settings.at, seed=settings.seed)
     table = np.stack(list(values.values()), axis=1)
     # "similar" has several cases a held-out session, each with a history of its own
-    session, _ = factorize(questions.sessions.ids)
-    resampled = resampled_means(table, session[questions.session], draws=terms.draws, seed=terms.seed)
+    session, _ = factorize(test_cases.sessions.ids)
+    resampled = resampled_means(table, session[test_cases.session], draws=settings.draws, seed=settings.seed)
     seconds = perf_counter() - started
-    return Evaluation(terms, questions, lists, scores, ranking.ranks, values, whole, resampled, seconds)
+    return Evaluation(settings, test_cases, lists, scores, ranking.ranks, values, aggregate, resampled, seconds)
 
 
 _DEEPEST = 500
 
 
-def check_lengths(terms: EvaluationSettings, train: Sessions) -> None:
+def check_list_lengths(settings: EvaluationSettings, train: Sessions) -> None:
     """Raises SettingsError for lists longer than the catalogue."""
-    k, n = terms.at[-1], len(train.vocab)
+    k, n = settings.at[-1], len(train.vocab)
     if k > n:
         raise SettingsError(f"lists of {k} are longer than the catalogue of {n} items; use shorter ones")
 
 
-def in_catalogue(questions: TestCases, train: Sessions, terms: EvaluationSettings) -> TestCases:
+def reindex_test_cases(test_cases: TestCases, train: Sessions, settings: EvaluationSettings) -> TestCases:
     """The test cases in the training vocabulary, without unknown targets if the settings drop them.
 
     Raises DataError if none is left.
     """
-    questions = questions.reindex(train.vocab)
-    if terms.unknown == "drop":
-        questions = questions.answerable()
-    if not len(questions):
+    test_cases = test_cases.reindex(train.vocab)
+    if settings.unknown == "drop":
+        test_cases = test_cases.answerable()
+    if not len(test_cases):
         raise DataError("no test case is left, as training knows none of the targets; check the split")
-    return questions
+    return test_cases
 
 
 def mean_of(column: np.ndarray) -> float:

@@ -24,7 +24,7 @@ def save_grid(grid: Grid, folder: Path, about: dict[str, Any], *, title: str) ->
         draw_grid(grid, title, draft.path("grid.svg"))
 
 
-def discard(grid: Grid, parts: Path) -> None:
+def remove_parts(grid: Grid, parts: Path) -> None:
     """Remove the finished parts of a grid below `parts`, and the folder itself if it is then empty."""
     shutil.rmtree(parts / grid.fingerprint, ignore_errors=True)
     with suppress(OSError):  # missing, or not empty

@@ -9,7 +9,7 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions
 from embedrec.errors import DataError
-from embedrec.evaluation.beyond_accuracy import whole_metrics
+from embedrec.evaluation.beyond_accuracy import aggregate_metrics
 from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
 from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
@@ -23,23 +23,23 @@ _WITHIN = 20  # neighbours searched for labelled ones
 
 def evaluate_similar(
     model: Model,
-    questions: TestCases,
+    test_cases: TestCases,
     train: Sessions,
-    terms: EvaluationSettings,
+    settings: EvaluationSettings,
     *,
     labels: Any = None,
     report: Report = quiet,
 ) -> Evaluation:
-    """Evaluate neighbours on `questions` (see `cooccurring_items`); coverage, gini and diversity cover all items.
+    """Evaluate neighbours on `test_cases` (see `cooccurring_items`); coverage, gini and diversity cover all items.
 
     labels  (n, g) sparse 0/1 matrix of the training vocabulary's labels, or None; they add "label_overlap@10"
     """
-    result = evaluate(model, questions, train, terms, report=report)
-    lists = neighbours(model, train, max(terms.at[-1], _WITHIN))
-    whole = whole_metrics(lists, train, terms.at, seed=terms.seed)
+    result = evaluate(model, test_cases, train, settings, report=report)
+    lists = neighbours(model, train, max(settings.at[-1], _WITHIN))
+    aggregate = aggregate_metrics(lists, train, settings.at, seed=settings.seed)
     if labels is not None:
-        whole[LABEL_OVERLAP] = float(label_overlap(lists[:, :_WITHIN], labels).mean())
-    return replace(result, whole=whole)
+        aggregate[LABEL_OVERLAP] = float(label_overlap(lists[:, :_WITHIN], labels).mean())
+    return replace(result, aggregate=aggregate)
 
 
 def neighbours(model: Model, train: Sessions, k: int) -> np.ndarray:

@@ -20,8 +20,8 @@ from embedrec.config import settings_of
 from embedrec.data.ranking_metrics import ranked_metrics
 from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
-from embedrec.evaluation.evaluate import EvaluationSettings, check_lengths, in_catalogue, mean_of
-from embedrec.evaluation.partial_results import Parts, missing
+from embedrec.evaluation.evaluate import EvaluationSettings, check_list_lengths, mean_of, reindex_test_cases
+from embedrec.evaluation.partial_results import PartialResults, missing
 from embedrec.evaluation.target_ranks import SHARE_BEFORE
 from embedrec.models.base import Model
 from embedrec.models.session_knn.model import SessionKnnModel
@@ -30,7 +30,7 @@ from embedrec.splitting.test_cases import TestCases
 from embedrec.version import __version__
 
 NEIGHBOURS = (10, 25, 50, 75, 100, 125, 150)  # of the article
-AT = (10, 20, 30, 40, 50)
+LIST_LENGTHS = (10, 20, 30, 40, 50)
 BLOCK_CASES = 2048  # test cases a thread between two saved parts
 
 
@@ -42,7 +42,7 @@ class Grid:
     at           (a,) list lengths, ascending
     hit_rate     (g, a) float64
     mrr          (g, a) float64
-    questions    number of test cases
+    test_case_count  number of test cases
     seconds      run time, without parts that were done before
     fingerprint  SHA-256 of all that the ranks depend on
     """
@@ -51,7 +51,7 @@ class Grid:
     at: tuple[int, ...]
     hit_rate: np.ndarray
     mrr: np.ndarray
-    questions: int
+    test_case_count: int
     seconds: float
     fingerprint: str
 
@@ -66,20 +66,20 @@ class Grid:
 
 def evaluate_grid(
     model: Model,
-    questions: TestCases,
+    test_cases: TestCases,
     train: Sessions,
-    terms: EvaluationSettings,
+    settings: EvaluationSettings,
     neighbours: Sequence[int] = NEIGHBOURS,
     *,
     parts: Path | None = None,
     report: Report = quiet,
 ) -> Grid:
-    """Evaluate a session-kNN model with every number of neighbours, at every list length of `terms.at`.
+    """Evaluate a session-kNN model with every number of neighbours, at every list length of `settings.at`.
 
     model       a session-kNN model; its own number of neighbours does not matter; uses all its threads
     train       the training sessions: the catalogue
     neighbours  numbers of neighbours
-    parts       folder below which finished parts are saved and reused; `discard` removes them once the table is
+    parts       folder below which finished parts are saved and reused; `remove_parts` removes them once the table is
                 written; None saves nothing
     report      "progress" with `done` and `total` test cases; "resumed" likewise, if some were done before
 
@@ -90,25 +90,25 @@ def evaluate_grid(
     if not isinstance(model, SessionKnnModel):
         raise SettingsError(f"a grid needs a session-kNN model; {model.recipe.name} is not one")
     sizes = check_neighbours(neighbours)
-    check_lengths(terms, train)
-    questions = in_catalogue(questions, train, terms).reindex(model.vocab)
-    fingerprint = _fingerprint(model, questions, terms, sizes)
-    kept = None if parts is None else Parts(parts / fingerprint, fingerprint, len(questions), len(sizes))
-    ranks = np.full((len(questions), len(sizes)), np.nan)  # (Q, g) rank of the best target, infinite for a miss
-    done = np.zeros(len(questions), dtype=bool)
+    check_list_lengths(settings, train)
+    test_cases = reindex_test_cases(test_cases, train, settings).reindex(model.vocab)
+    fingerprint = _fingerprint(model, test_cases, settings, sizes)
+    kept = None if parts is None else PartialResults(parts / fingerprint, fingerprint, len(test_cases), len(sizes))
+    ranks = np.full((len(test_cases), len(sizes)), np.nan)  # (Q, g) rank of the best target, infinite for a miss
+    done = np.zeros(len(test_cases), dtype=bool)
     if kept is not None:
         done, ranks = kept.load()
         if done.any():
-            report("resumed", done=int(done.sum()), total=len(questions))
+            report("resumed", done=int(done.sum()), total=len(test_cases))
     for block in missing(done, BLOCK_CASES * model.threads):
-        ranks[block] = _ranks(model, questions, block, sizes, terms)
+        ranks[block] = _ranks(model, test_cases, block, sizes, settings)
         done[block] = True
         if kept is not None:
             kept.save(block.start, ranks[block])
-        report("progress", done=int(done.sum()), total=len(questions), unit="questions")
-    cells = np.array([_cells(column, terms.at) for column in ranks.T])  # (g, a, 2)
+        report("progress", done=int(done.sum()), total=len(test_cases), unit="questions")
+    cells = np.array([_cells(column, settings.at) for column in ranks.T])  # (g, a, 2)
     seconds = perf_counter() - started
-    return Grid(sizes, terms.at, cells[..., 0], cells[..., 1], len(questions), seconds, fingerprint)
+    return Grid(sizes, settings.at, cells[..., 0], cells[..., 1], len(test_cases), seconds, fingerprint)
 
 
 def check_neighbours(neighbours: Sequence[int]) -> tuple[int, ...]:
@@ -119,14 +119,14 @@ def check_neighbours(neighbours: Sequence[int]) -> tuple[int, ...]:
 
 
 def _ranks(
-    model: SessionKnnModel, questions: TestCases, block: slice, sizes: tuple[int, ...], terms: EvaluationSettings
+    model: SessionKnnModel, test_cases: TestCases, block: slice, sizes: tuple[int, ...], settings: EvaluationSettings
 ) -> np.ndarray:
     """The rank of the best target of each case of a block, equal to that of `rank`, for each size: (b, g) float64."""
-    ends = questions.offsets[block.start : block.stop + 1]
-    targets = questions.targets[ends[0] : ends[-1]]
-    histories = questions.histories(block.start, block.stop)
-    higher, equal, own = model.standings(histories, ends - ends[0], targets, sizes, exclude_seen=terms.exclude_seen)
-    return np.where(own > 0, higher + SHARE_BEFORE[terms.ties] * (equal - own) + 1, np.inf)
+    ends = test_cases.offsets[block.start : block.stop + 1]
+    targets = test_cases.targets[ends[0] : ends[-1]]
+    histories = test_cases.histories(block.start, block.stop)
+    higher, equal, own = model.standings(histories, ends - ends[0], targets, sizes, exclude_seen=settings.exclude_seen)
+    return np.where(own > 0, higher + SHARE_BEFORE[settings.ties] * (equal - own) + 1, np.inf)
 
 
 def _cells(ranks: np.ndarray, at: tuple[int, ...]) -> list[tuple[float, float]]:
@@ -136,27 +136,27 @@ def _cells(ranks: np.ndarray, at: tuple[int, ...]) -> list[tuple[float, float]]:
 
 
 def _fingerprint(
-    model: SessionKnnModel, questions: TestCases, terms: EvaluationSettings, sizes: tuple[int, ...]
+    model: SessionKnnModel, test_cases: TestCases, settings: EvaluationSettings, sizes: tuple[int, ...]
 ) -> str:
     """SHA-256 of what ranks depend on: training data, questions, settings, grid, ties, seen, and the version."""
-    sessions = questions.sessions
+    sessions = test_cases.sessions
     manifest = {
         "version": __version__,
         "recipe": model.recipe.name,
         "settings": {**settings_of(model.recipe), "neighbours": sizes},
         "items": len(model.vocab),
-        "ties": terms.ties,
-        "seen": not terms.exclude_seen,
+        "ties": settings.ties,
+        "seen": not settings.exclude_seen,
     }
     arrays = {
         **{f"model {name}": array for name, array in model.arrays.items()},
         "items": sessions.items,
         "starts": sessions.offsets,
         "times": np.zeros(0) if sessions.times is None else sessions.times,
-        "session": questions.session,
-        "length": questions.length,
-        "offsets": questions.offsets,
-        "targets": questions.targets,
+        "session": test_cases.session,
+        "length": test_cases.length,
+        "offsets": test_cases.offsets,
+        "targets": test_cases.targets,
     }
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
     for name, array in arrays.items():

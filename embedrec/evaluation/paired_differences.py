@@ -23,7 +23,7 @@ class Difference:
     high: float | None
 
     @property
-    def clear(self) -> bool:
+    def excludes_zero(self) -> bool:
         """Whether the interval lies on one side of 0."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
@@ -34,11 +34,11 @@ def differences(one: Evaluation, other: Evaluation) -> list[Difference]:
     The same sessions are resampled for both, so that shared difficulty cancels out. Raises DataError if the test cases
     or the settings differ.
     """
-    same = all(np.array_equal(getattr(one.questions, c), getattr(other.questions, c)) for c in _COLUMNS)
-    if one.terms != other.terms or not same:
+    same = all(np.array_equal(getattr(one.test_cases, c), getattr(other.test_cases, c)) for c in _COLUMNS)
+    if one.settings != other.settings or not same:
         raise DataError("a comparison needs the same test cases and settings of both models; evaluate both again")
     low = high = None
-    if one.terms.draws:
+    if one.settings.draws:
         low, high = interval(one.resampled - other.resampled)
     return [
         Difference(

@@ -16,7 +16,7 @@ _NAME = re.compile(r"([0-9]{1,18})-([0-9]{1,18})\.part")
 
 
 @dataclass(frozen=True)
-class Parts:
+class PartialResults:
     """The parts of one computation: rows of a table (count, width) of float64, a file for every block of rows.
 
     folder  of the files; files of other computations in it are ignored

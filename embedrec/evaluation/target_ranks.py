@@ -48,7 +48,7 @@ class Ranking:
 
 def rank(
     model: Model,
-    questions: TestCases,
+    test_cases: TestCases,
     k: int,
     *,
     exclude_seen: bool,
@@ -64,17 +64,17 @@ def rank(
           never a hit.
     report  "progress" with `done` and `total` test cases
     """
-    questions = questions.reindex(model.vocab)
+    test_cases = test_cases.reindex(model.vocab)
     k = min(k, len(model.vocab))
-    rows = np.empty((len(questions), k), dtype=np.int32)
-    scores = np.empty((len(questions), k), dtype=np.float32)
-    ranks = np.empty(len(questions.targets))
-    for start, stop in case_blocks(questions.length):
-        rows[start:stop], scores[start:stop], ranks[slice(*questions.offsets[[start, stop]])] = _rank_block(
-            model, questions, start, stop, k, exclude_seen, ties
+    rows = np.empty((len(test_cases), k), dtype=np.int32)
+    scores = np.empty((len(test_cases), k), dtype=np.float32)
+    ranks = np.empty(len(test_cases.targets))
+    for start, stop in case_blocks(test_cases.length):
+        rows[start:stop], scores[start:stop], ranks[slice(*test_cases.offsets[[start, stop]])] = _rank_block(
+            model, test_cases, start, stop, k, exclude_seen, ties
         )
-        report("progress", done=stop, total=len(questions), unit="questions")
-    return Ranking(model.vocab, rows, scores, questions.offsets, ranks)
+        report("progress", done=stop, total=len(test_cases), unit="questions")
+    return Ranking(model.vocab, rows, scores, test_cases.offsets, ranks)
 
 
 def case_blocks(length: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -89,13 +89,13 @@ def case_blocks(length: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _rank_block(
-    model: Model, questions: TestCases, start: int, stop: int, k: int, exclude_seen: bool, ties: Ties
+    model: Model, test_cases: TestCases, start: int, stop: int, k: int, exclude_seen: bool, ties: Ties
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lists (b, k), their scores (b, k), and ranks of the targets (t,) of cases start … stop − 1."""
     n = len(model.vocab)
-    histories = questions.histories(start, stop)
-    offsets = questions.offsets[start : stop + 1] - questions.offsets[start]
-    targets = questions.targets[slice(*questions.offsets[[start, stop]])]
+    histories = test_cases.histories(start, stop)
+    offsets = test_cases.offsets[start : stop + 1] - test_cases.offsets[start]
+    targets = test_cases.targets[slice(*test_cases.offsets[[start, stop]])]
     reach = min(k + 1, n)  # one more shows whether ties continue
     top = model.recommend(histories, reach, exclude_seen=exclude_seen)
     ranks, undecided = target_ranks(top.rows, top.scores, offsets, targets, k, ties, complete=reach == n)

@@ -92,12 +92,12 @@ def save_run(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if evaluation.terms.ties == "median":
+    if evaluation.settings.ties == "median":
         raise SettingsError("median ranks are not those of a list; save runs with --ties standard or conservative")
-    rows, scores = placed(evaluation)
+    rows, scores = place_targets(evaluation)
     question, place = np.nonzero(rows >= 0)
     items = vocab.ids[rows[question, place]]
-    judged = np.repeat(np.arange(len(evaluation.questions)), evaluation.questions.relevant)
+    judged = np.repeat(np.arange(len(evaluation.test_cases)), evaluation.test_cases.relevant)
     with artifacts.writing(folder, "run", about) as draft:
         run = {"question": question, "rank": place + 1, "item": to_arrow(items), "score": scores[question, place]}
         pq.write_table(pa.table(run), draft.path("run.parquet"), compression="zstd")
@@ -109,24 +109,24 @@ def save_run(
         _write_trec(draft.path("qrels.trec"), judged, relevant, "%s 0 %s 1\n")
 
 
-def placed(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+def place_targets(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
     """Lists (Q, k) in which every target is at its rank, and their scores (Q, k).
 
     Only items of equal score move, so that the scores do not change.
     """
-    lists, questions = evaluation.lists, evaluation.questions
+    lists, test_cases = evaluation.lists, evaluation.test_cases
     count, k = lists.shape
-    question = np.repeat(np.arange(count), questions.relevant)
-    n = int(max(lists.max(initial=0), questions.targets.max(initial=0))) + 1
-    known = questions.targets >= 0
+    question = np.repeat(np.arange(count), test_cases.relevant)
+    n = int(max(lists.max(initial=0), test_cases.targets.max(initial=0))) + 1
+    known = test_cases.targets >= 0
     keys = np.arange(count)[:, None] * n + lists
-    other = (lists >= 0) & ~np.isin(keys, (question * n + questions.targets)[known])  # (Q, k) listed, not a target
+    other = (lists >= 0) & ~np.isin(keys, (question * n + test_cases.targets)[known])  # (Q, k) listed, not a target
     hit = np.flatnonzero(evaluation.ranks <= k)
     at = evaluation.ranks[hit].astype(np.int64) - 1
     taken = np.zeros(lists.shape, dtype=bool)
     taken[question[hit], at] = True
     rows = np.full(lists.shape, -1, dtype=np.int64)
-    rows[question[hit], at] = questions.targets[hit]
+    rows[question[hit], at] = test_cases.targets[hit]
     room = np.minimum(other.sum(axis=1), (~taken).sum(axis=1))  # (Q,)
     q, j = np.nonzero(np.arange(k) < room[:, None])
     free, order = np.argsort(taken, axis=1, kind="stable"), np.argsort(~other, axis=1, kind="stable")

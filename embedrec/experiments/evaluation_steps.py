@@ -9,14 +9,14 @@ from typing import Any
 
 from embedrec.evaluation import neighbour_grid
 from embedrec.experiments import schema
-from embedrec.experiments.grid_search import AT
+from embedrec.experiments.grid_search import LIST_LENGTHS
 from embedrec.experiments.step import StepContext, existing_files, fingerprints
 from embedrec.progress import Report
 from embedrec.storage import artifacts
-from embedrec.workflows.compare import recorded, spent, terms_of, usual_columns
-from embedrec.workflows.contenders import evaluated_model, searching
-from embedrec.workflows.evaluate import EvaluationTask, about, ask, labels_of, open_trial
-from embedrec.workflows.neighbour_grid import GridSettings, check_sweep, evaluate_neighbour_grid
+from embedrec.workflows.compare import comparison_record, counts_and_times, default_metrics, resolve_settings
+from embedrec.workflows.evaluate import EvaluationTask, describe_task, evaluate_task, load_labels, open_evaluation_task
+from embedrec.workflows.evaluated_models import model_to_evaluate, search_through_index
+from embedrec.workflows.neighbour_grid import GridSettings, check_neighbour_grid, evaluate_neighbour_grid
 from embedrec.workflows.train import TrainingOptions
 
 COMPARISON = "comparison.json"
@@ -24,7 +24,7 @@ COMPARISON = "comparison.json"
 
 @dataclass(frozen=True)
 class Comparison:
-    """`embedrec compare`, or `embedrec evaluate` of one model. The artifact holds `comparison.json`, see `recorded`."""
+    """`embedrec compare`, or `embedrec evaluate` of one model. It writes `comparison.json`, see `comparison_record`."""
 
     id: str
     evaluation: schema.Evaluation
@@ -49,13 +49,13 @@ class Comparison:
     def run(self, context: StepContext, report: Report) -> None:
         e = self.evaluation
         task = open_task(e, self.sessions, context)
-        at = e.at or AT
-        settings = terms_of(task, at, e.ties, e.seen, e.unknown, e.draws, e.seed)
-        labels = None if e.labels is None else labels_of(task, e.labels)
-        columns = self.metrics or usual_columns(at[-1], labelled=labels is not None)
+        at = e.at or LIST_LENGTHS
+        settings = resolve_settings(task, at, e.ties, e.seen, e.unknown, e.draws, e.seed)
+        labels = None if e.labels is None else load_labels(task, e.labels)
+        columns = self.metrics or default_metrics(at[-1], labelled=labels is not None)
         results = {}
         for name in self.models:
-            model = evaluated_model(
+            model = model_to_evaluate(
                 context.workspace,
                 name,
                 task,
@@ -63,12 +63,15 @@ class Comparison:
                 report=report,
             )
             if e.through is not None:
-                model = searching(model, e.through, task, seed=e.seed)
-            results[name] = model, ask(task, model.model, settings, labels=labels, report=report)
+                model = search_through_index(model, e.through, task, seed=e.seed)
+            results[name] = model, evaluate_task(task, model.model, settings, labels=labels, report=report)
             report("judged", model=name, **{metric: results[name][1].metrics[metric] for metric in columns})
-        record = recorded(results, columns, task.train)
-        models = {name: {"origin": model.origin, **spent(model, result)} for name, (model, result) in results.items()}
-        manifest = {**about(task, settings), "models": models}
+        record = comparison_record(results, columns, task.train)
+        models = {
+            name: {"origin": model.origin, **counts_and_times(model, result)}
+            for name, (model, result) in results.items()
+        }
+        manifest = {**describe_task(task, settings), "models": models}
         with artifacts.writing(self.path(context), "comparison", manifest) as draft:
             draft.path(COMPARISON).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -100,14 +103,14 @@ class NeighbourGrid:
 
     def run(self, context: StepContext, report: Report) -> None:
         table = self.table
-        check_sweep(context.workspace, table.model, table.protocol)
+        check_neighbour_grid(context.workspace, table.model, table.protocol)
         task = open_task(table, self.sessions, context)
-        at = table.at or neighbour_grid.AT
+        at = table.at or neighbour_grid.LIST_LENGTHS
         evaluate_neighbour_grid(
             context.workspace,
             table.model,
             task,
-            terms_of(task, at, table.ties, table.seen, table.unknown, 0, table.seed),
+            resolve_settings(task, at, table.ties, table.seen, table.unknown, 0, table.seed),
             GridSettings(neighbour_grid.check_neighbours(table.neighbours), table.sub_sessions),
             self.path(context),
             TrainingOptions(seed=table.seed, threads=context.threads),
@@ -128,7 +131,7 @@ def base_of(table: schema.Evaluation) -> schema.Evaluation:
 
 
 def open_task(evaluation: schema.Evaluation, sessions: str, context: StepContext) -> EvaluationTask:
-    return open_trial(
+    return open_evaluation_task(
         context.workspace.find("sessions", sessions),
         split=evaluation.split,
         valid=evaluation.valid,

@@ -20,12 +20,12 @@ from embedrec.progress import Report
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import atomic_file
 from embedrec.version import __version__
-from embedrec.workflows.compare import flat, terms_of
-from embedrec.workflows.contenders import trained_now
-from embedrec.workflows.evaluate import EvaluationTask, ask, open_trial
+from embedrec.workflows.compare import flat_metrics, resolve_settings
+from embedrec.workflows.evaluate import EvaluationTask, evaluate_task, open_evaluation_task
+from embedrec.workflows.evaluated_models import train_for_evaluation
 from embedrec.workflows.train import TrainingOptions
 
-AT = (1, 5, 10, 20)  # default list lengths, as of the commands
+LIST_LENGTHS = (1, 5, 10, 20)  # default list lengths, as of the commands
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def best_recipe(
 def validation(source: Artifact, evaluation: Evaluation) -> tuple[EvaluationTask, EvaluationSettings]:
     """An evaluation task on a part of the training part, and its settings, without confidence intervals."""
     e = evaluation
-    task = open_trial(source, split=e.split, valid=True, protocol=e.protocol, given=e.given, seed=e.seed)
-    return task, terms_of(task, e.at or AT, e.ties, e.seen, e.unknown, 0, e.seed)
+    task = open_evaluation_task(source, split=e.split, valid=True, protocol=e.protocol, given=e.given, seed=e.seed)
+    return task, resolve_settings(task, e.at or LIST_LENGTHS, e.ties, e.seen, e.unknown, 0, e.seed)
 
 
 def _evaluate(
@@ -88,7 +88,7 @@ def _evaluate(
     context: StepContext,
     report: Report,
 ) -> dict[str, Any]:
-    trained = trained_now(
+    trained = train_for_evaluation(
         recipe,
         task,
         grid.name,
@@ -96,8 +96,8 @@ def _evaluate(
         origin="",
         report=report,
     )
-    result = ask(task, trained.model, settings, report=report)
-    return {**flat(result), "train_seconds": round(trained.seconds or 0, 3)}
+    result = evaluate_task(task, trained.model, settings, report=report)
+    return {**flat_metrics(result), "train_seconds": round(trained.seconds or 0, 3)}
 
 
 def _rank_value(value: float | None) -> float:

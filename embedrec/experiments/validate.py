@@ -9,7 +9,7 @@ from embedrec.errors import SettingsError, did_you_mean
 from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.evaluation.neighbour_grid import check_neighbours
 from embedrec.experiments.evaluation_steps import Comparison, NeighbourGrid
-from embedrec.experiments.grid_search import AT
+from embedrec.experiments.grid_search import LIST_LENGTHS
 from embedrec.experiments.schema import Evaluate, Evaluation, Table
 from embedrec.export.file_format import Layout
 from embedrec.models import MODELS, recipe_class
@@ -30,7 +30,7 @@ def check_known(name: str, valid: Iterable[str], where: str) -> None:
 
 def check_measured(metrics: Iterable[str], evaluation: Evaluation, where: str) -> None:
     """Raises SettingsError for a metric that such an evaluation does not measure."""
-    settings = EvaluationSettings(evaluation.at or AT)
+    settings = EvaluationSettings(evaluation.at or LIST_LENGTHS)
     check_metrics(metrics, settings, labelled=evaluation.labels is not None, where=where)
 
 

@@ -17,9 +17,9 @@ from embedrec.models.torch_recipe import in_steps
 from embedrec.progress import Report, quiet
 from embedrec.tune.journal import Journal, TrialRecord
 from embedrec.tune.search_space import Choices, Range, Space
-from embedrec.workflows.compare import check_metrics, flat
-from embedrec.workflows.contenders import trained_now
-from embedrec.workflows.evaluate import EvaluationTask, about, ask
+from embedrec.workflows.compare import check_metrics, flat_metrics
+from embedrec.workflows.evaluate import EvaluationTask, describe_task, evaluate_task
+from embedrec.workflows.evaluated_models import train_for_evaluation
 from embedrec.workflows.train import TrainingOptions
 
 Method = Literal["tpe", "random"]
@@ -66,7 +66,7 @@ class Search:
             "search": self.method,
             "prune": self.prune,
             "seed": self.seed,
-            "asked": about(task, settings),
+            "asked": describe_task(task, settings),
         }
 
 
@@ -163,7 +163,7 @@ class _Evaluator:
                 if proposed.should_prune():
                     raise _PrunedError
 
-        trained = trained_now(
+        trained = train_for_evaluation(
             recipe,
             self.task,
             recipe.name,
@@ -175,7 +175,7 @@ class _Evaluator:
             origin="",
             report=report,
         )
-        return flat(ask(self.task, trained.model, self.settings, report=self.report))
+        return flat_metrics(evaluate_task(self.task, trained.model, self.settings, report=self.report))
 
 
 def _with_settings(recipe: Any, values: Mapping[str, Any]) -> Any:

@@ -121,13 +121,13 @@ def walk(
             yield f"  {score:.3f}  {name}{source.label(name)}"
     yield ""
 
-    questions, terms = next_items(split.test, "last"), EvaluationSettings(at=(_K,), exclude_seen=True, draws=0)
-    yield f"next {source.item}, all {source.item}s ranked, {len(questions):,} held-out ones:"
+    test_cases, settings = next_items(split.test, "last"), EvaluationSettings(at=(_K,), exclude_seen=True, draws=0)
+    yield f"next {source.item}, all {source.item}s ranked, {len(test_cases):,} held-out ones:"
     for title, model in (
         ("word2vec", load_model(trained)),
         ("most popular", Popular().fit(split.train)),
     ):
-        scores = evaluate(model, questions, split.train, terms).metrics
+        scores = evaluate(model, test_cases, split.train, settings).metrics
         yield f"  {title:13} hit rate@{_K} {scores[f'hit_rate@{_K}']:.3f}   MRR@{_K} {scores[f'mrr@{_K}']:.3f}"
     yield ""
 

@@ -60,20 +60,20 @@ class EvaluationTask:
     source: Artifact
     rule: str
     part: Literal["test", "valid"]
-    whole: bool
+    whole_artifact: bool
     train: Sessions
     test: HeldOut
-    checked: list[str]
+    leak_check: list[str]
     protocol: Protocol
-    questions: TestCases
+    test_cases: TestCases
 
-    def repeats(self) -> bool:
+    def has_repeats(self) -> bool:
         """Whether training sessions hold an item twice, so that seen items may come back."""
         train, n = self.train, max(len(self.train.vocab), 1)
         return len(np.unique(train.session_of * n + train.items)) < len(train.items)
 
 
-def open_trial(
+def open_evaluation_task(
     source: Artifact,
     *,
     split: str | None = None,
@@ -93,28 +93,30 @@ def open_trial(
     """
     train, test = Sessions.load(source), HeldOut.load(source)
     rule: Rule | None = None
-    whole = split is None and test is not None
+    whole_artifact = split is None and test is not None
     if split is not None or test is None:
-        rule = _usual(train, protocol) if split is None else rule_of(split)
-        (train, test), checked = split_sessions(rule, train, seed=seed)
+        rule = _default_rule(train, protocol) if split is None else rule_of(split)
+        (train, test), leak_check = split_sessions(rule, train, seed=seed)
     else:
         split_about = source.about.get("split", {})
         if split_about.get("rule") in SPLITS:
             rule = build(SPLITS[split_about["rule"]], split_about["settings"], given=str(source.folder))  # type: ignore[arg-type]
-        checked = check_leaks(train, test, in_time=isinstance(rule, Time | WarmTime))
+        leak_check = check_leaks(train, test, in_time=isinstance(rule, Time | WarmTime))
     words = "given" if rule is None else in_words(rule)
     if valid:
         # the moment of a split in time lies behind all of its training part
         past = isinstance(rule, Time | WarmTime) and rule.at is not None
-        again = _like(train, test) if rule is None or past else rule
-        (train, test), checked = split_sessions(again, train, seed=seed)
-        words, whole = f"{in_words(again)} of the training part", False
-    chosen = protocol or _usual_protocol(rule)
-    questions = _questions(chosen, test, train, given, seed)
-    return EvaluationTask(source, words, "valid" if valid else "test", whole, train, test, checked, chosen, questions)
+        again = _rule_of_same_share(train, test) if rule is None or past else rule
+        (train, test), leak_check = split_sessions(again, train, seed=seed)
+        words, whole_artifact = f"{in_words(again)} of the training part", False
+    chosen = protocol or _default_protocol(rule)
+    test_cases = _test_cases(chosen, test, train, given, seed)
+    return EvaluationTask(
+        source, words, "valid" if valid else "test", whole_artifact, train, test, leak_check, chosen, test_cases
+    )
 
 
-def labels_of(trial: EvaluationTask, text: str) -> Any:
+def load_labels(task: EvaluationTask, text: str) -> Any:
     """Labels of the training vocabulary: (n, g) sparse 0/1 matrix.
 
     text  the name of a list feature of the items, or a file with ids (or names) in one column and lists in another
@@ -123,8 +125,8 @@ def labels_of(trial: EvaluationTask, text: str) -> Any:
     """
     import scipy.sparse as sp
 
-    vocab = trial.train.vocab
-    features = trial.train.item_features
+    vocab = task.train.vocab
+    features = task.train.item_features
     available = [] if features is None else list(features.lists)
     if features is not None and text in available:
         lists = features.align(vocab).lists[text]
@@ -132,56 +134,56 @@ def labels_of(trial: EvaluationTask, text: str) -> Any:
         lists = read_labels(Path(text), vocab)
     else:
         hint = f"; its items have the lists {', '.join(available)}" if available else "; its items have no lists"
-        raise SettingsError(f"{text!r} is neither a file nor a list of the items of {trial.source.name}{hint}")
+        raise SettingsError(f"{text!r} is neither a file nor a list of the items of {task.source.name}{hint}")
     codes = sp.csr_array((np.ones(len(lists.codes)), lists.codes, lists.offsets), (len(vocab), len(lists.names)))
     codes.sum_duplicates()
     codes.data[:] = 1
     return codes
 
 
-def relevant_ids(trial: EvaluationTask, terms: EvaluationSettings) -> np.ndarray:
+def target_ids(task: EvaluationTask, settings: EvaluationSettings) -> np.ndarray:
     """The ids of the targets that are asked for, (T,), as `evaluate` asks: also those that training does not know."""
-    questions = trial.questions
-    ids = questions.sessions.vocab.ids[questions.targets]
-    if terms.unknown == "drop":
-        ids = ids[questions.reindex(trial.train.vocab).targets >= 0]
+    test_cases = task.test_cases
+    ids = test_cases.sessions.vocab.ids[test_cases.targets]
+    if settings.unknown == "drop":
+        ids = ids[test_cases.reindex(task.train.vocab).targets >= 0]
     return ids
 
 
-def ask(
-    trial: EvaluationTask, model: Model, terms: EvaluationSettings, *, labels: Any = None, report: Report = quiet
+def evaluate_task(
+    task: EvaluationTask, model: Model, settings: EvaluationSettings, *, labels: Any = None, report: Report = quiet
 ) -> Evaluation:
     """Ask a model the questions of a trial; `labels` are for "similar"."""
-    if trial.protocol == "similar":
-        return evaluate_similar(model, trial.questions, trial.train, terms, labels=labels, report=report)
-    return evaluate(model, trial.questions, trial.train, terms, report=report)
+    if task.protocol == "similar":
+        return evaluate_similar(model, task.test_cases, task.train, settings, labels=labels, report=report)
+    return evaluate(model, task.test_cases, task.train, settings, report=report)
 
 
-def about(trial: EvaluationTask, terms: EvaluationSettings) -> dict[str, Any]:
+def describe_task(task: EvaluationTask, settings: EvaluationSettings) -> dict[str, Any]:
     """What was asked, and how it was judged: flat, for JSON and for the manifest of a run."""
     return {
-        "sessions": trial.source.name,
-        "split": trial.rule,
-        "part": trial.part,
-        "protocol": trial.protocol,
-        "ties": terms.ties,
-        "seen": "removed" if terms.exclude_seen else "kept",
-        "unknown": terms.unknown,
-        "train_sessions": len(trial.train),
-        "train_events": len(trial.train.items),
-        "catalogue": len(trial.train.vocab),
-        "test_sessions": len(trial.test),
-        "source": provenance(trial.source)["fingerprint"],
+        "sessions": task.source.name,
+        "split": task.rule,
+        "part": task.part,
+        "protocol": task.protocol,
+        "ties": settings.ties,
+        "seen": "removed" if settings.exclude_seen else "kept",
+        "unknown": settings.unknown,
+        "train_sessions": len(task.train),
+        "train_events": len(task.train.items),
+        "catalogue": len(task.train.vocab),
+        "test_sessions": len(task.test),
+        "source": provenance(task.source)["fingerprint"],
     }
 
 
-def _like(train: Sessions, test: HeldOut) -> Rule:
+def _rule_of_same_share(train: Sessions, test: HeldOut) -> Rule:
     """For a held-out part that was given: as large a share of the training sessions, the last ones."""
     share = min(max(len(test) / (len(train) + len(test)), 1e-6), 0.5)
     return Tail(share=round(share, 6)) if train.times is None else Time(share=round(share, 6))
 
 
-def _usual(sessions: Sessions, protocol: Protocol | None) -> Rule:
+def _default_rule(sessions: Sessions, protocol: Protocol | None) -> Rule:
     """The rule that fits the sessions and the questions: most need whole sessions that are held out."""
     if protocol == "users":
         return WarmTime()
@@ -189,12 +191,12 @@ def _usual(sessions: Sessions, protocol: Protocol | None) -> Rule:
     return Random() if isinstance(rule, LastItem) and protocol in ("next", "rest", "similar") else rule
 
 
-def _usual_protocol(rule: Rule | None) -> Protocol:
+def _default_protocol(rule: Rule | None) -> Protocol:
     usual: dict[str, Protocol] = {"last-item": "last", "warm-time": "users"}
     return usual.get("" if rule is None else rule.name, "next")
 
 
-def _questions(protocol: Protocol, test: HeldOut, train: Sessions, given: int | None, seed: int) -> TestCases:
+def _test_cases(protocol: Protocol, test: HeldOut, train: Sessions, given: int | None, seed: int) -> TestCases:
     if given is not None and protocol != "rest":
         raise SettingsError(f"--given is for --protocol rest, but the protocol is {protocol}")
     if protocol in ("next", "last"):

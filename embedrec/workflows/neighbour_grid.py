@@ -10,25 +10,25 @@ from typing import Any
 from embedrec.config import settings_of
 from embedrec.errors import SettingsError
 from embedrec.evaluation.evaluate import EvaluationSettings
-from embedrec.evaluation.grid_artifact import discard, save_grid
+from embedrec.evaluation.grid_artifact import remove_parts, save_grid
 from embedrec.evaluation.neighbour_grid import Grid, evaluate_grid
 from embedrec.evaluation.plots import check_plots
 from embedrec.progress import Report, quiet
 from embedrec.splitting.subsessions import sub_sessions
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.contenders import check_names, check_session_knn, evaluated_model
-from embedrec.workflows.evaluate import EvaluationTask, about
+from embedrec.workflows.evaluate import EvaluationTask, describe_task
+from embedrec.workflows.evaluated_models import check_model_names, check_session_knn, model_to_evaluate
 from embedrec.workflows.train import DEFAULTS, TrainingOptions
 
 _PARTS = ".parts"  # in the folder of grids
 
 
-def check_sweep(workspace: Workspace, name: str, protocol: str | None) -> None:
+def check_neighbour_grid(workspace: Workspace, name: str, protocol: str | None) -> None:
     """Raises SettingsError where a grid cannot be made of that model, these questions, or without matplotlib."""
     if protocol == "similar":
         raise SettingsError("a grid asks what comes next, not what is similar; choose another --protocol")
     check_plots()
-    check_names(workspace, [name])
+    check_model_names(workspace, [name])
     check_session_knn(workspace, name)
 
 
@@ -47,9 +47,9 @@ class GridSettings:
 def evaluate_neighbour_grid(
     workspace: Workspace,
     name: str,
-    trial: EvaluationTask,
-    terms: EvaluationSettings,
-    settings: GridSettings,
+    task: EvaluationTask,
+    settings: EvaluationSettings,
+    grid_settings: GridSettings,
     folder: Path,
     options: TrainingOptions = DEFAULTS,
     *,
@@ -62,30 +62,32 @@ def evaluate_neighbour_grid(
 
     Finished parts are kept in `grids/.parts` of the workspace until the grid is written.
     """
-    sizes, expanded = settings.sizes, settings.expanded
-    rows = sub_sessions(trial.train) if expanded else trial.train
+    sizes, expanded = grid_settings.sizes, grid_settings.expanded
+    rows = sub_sessions(task.train) if expanded else task.train
     if expanded:
-        report("expanded", sessions=len(trial.train), rows=len(rows), events=len(rows.items))
-    trained = evaluated_model(
+        report("expanded", sessions=len(task.train), rows=len(rows), events=len(rows.items))
+    trained = model_to_evaluate(
         workspace,
         name,
-        replace(trial, train=rows, whole=False),
+        replace(task, train=rows, whole_artifact=False),
         replace(options, pairs=[*options.pairs, f"neighbours={sizes[-1]}"]),
         report=report,
     )
     report("model", origin=trained.origin)
     parts = workspace.inside(workspace.root / "grids" / _PARTS)
-    grid = evaluate_grid(trained.model, trial.questions, rows, terms, sizes, parts=parts, report=report)
+    grid = evaluate_grid(trained.model, task.test_cases, rows, settings, sizes, parts=parts, report=report)
     description = {
         "model": name,
         "origin": trained.origin,
-        **about(trial, terms),
+        **describe_task(task, settings),
         "sub_sessions": expanded,
         "rows": len(rows),
-        "questions": grid.questions,
+        "questions": grid.test_case_count,
         "seconds": round(grid.seconds, 3),
     }
-    how = {"settings": settings_of(trained.model.recipe), "seed": options.seed, "neighbours": sizes, "at": terms.at}
-    save_grid(grid, folder, description | how, title=f"{name} on {trial.source.name}: {grid.questions:,} questions")
-    discard(grid, parts)
+    how = {"settings": settings_of(trained.model.recipe), "seed": options.seed, "neighbours": sizes, "at": settings.at}
+    save_grid(
+        grid, folder, description | how, title=f"{name} on {task.source.name}: {grid.test_case_count:,} questions"
+    )
+    remove_parts(grid, parts)
     return grid, description

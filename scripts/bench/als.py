@@ -51,13 +51,13 @@ def main() -> None:
     objective = Objective(unobserved, given.regularisation, nu=0.0)
     size = f"{matrix.shape[0]:,} playlists, {matrix.shape[1]:,} tracks, {matrix.nnz:,} cells"
     print(f"{size}, {given.threads} threads, {STEPS} steps of conjugate gradient; medians over {given.repeats} runs")
-    contenders: dict[str, Callable[..., Iterations]] = {"embedrec": ours, "implicit": theirs}
+    evaluated_models: dict[str, Callable[..., Iterations]] = {"embedrec": ours, "implicit": theirs}
     with threadpool_limits(1, "blas"):
         ours(matrix, objective, start(matrix, 16), 1, given.threads)  # compiles
         for dim in given.dims:
-            runs: dict[str, list[Iterations]] = {name: [] for name in contenders}
+            runs: dict[str, list[Iterations]] = {name: [] for name in evaluated_models}
             for _ in range(given.repeats):
-                for name, run in contenders.items():
+                for name, run in evaluated_models.items():
                     runs[name].append(run(matrix, objective, start(matrix, dim), given.iterations, given.threads))
             tell(dim, runs)
 

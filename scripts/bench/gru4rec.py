@@ -57,7 +57,7 @@ def main() -> None:
 def sessions(workspace: Path, source: Path, name: str, given: argparse.Namespace) -> None:
     """One data set: training, all prefixes answered, and judged."""
     from embedrec.storage.workspace import Workspace
-    from embedrec.workflows.evaluate import open_trial
+    from embedrec.workflows.evaluate import open_evaluation_task
     from embedrec.workflows.lineage import vector_model
 
     test = () if given.valid else ("--test", source / "test_prefixes.parquet")
@@ -70,7 +70,7 @@ def sessions(workspace: Path, source: Path, name: str, given: argparse.Namespace
     place = Workspace(workspace)
     trained = place.find("model", "gru4rec")
     epochs = [told["seconds"] for told in trained.about["epochs"]]
-    model, questions = vector_model(trained), open_trial(place.find("sessions")).questions
+    model, questions = vector_model(trained), open_evaluation_task(place.find("sessions")).test_cases
     histories = questions.histories(0, len(questions)).reindex(model.vocab)
     started = perf_counter()
     model.searcher.search(model.encoder(histories), 20)

@@ -28,7 +28,7 @@ import numpy as np
 
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.evaluation.evaluate import EvaluationSettings
-from embedrec.evaluation.neighbour_grid import AT, NEIGHBOURS, Grid, evaluate_grid
+from embedrec.evaluation.neighbour_grid import LIST_LENGTHS, NEIGHBOURS, Grid, evaluate_grid
 from embedrec.kernels.session_formulas import rounded
 from embedrec.models.session_knn.variants import SSCF
 from embedrec.readers import reader
@@ -37,9 +37,9 @@ from embedrec.splitting.test_cases import TestCases, next_items
 from embedrec.tabular.read_settings import ReadSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-TERMS = EvaluationSettings(AT, exclude_seen=False, ties="conservative", draws=0)
+TERMS = EvaluationSettings(LIST_LENGTHS, exclude_seen=False, ties="conservative", draws=0)
 BLOCK = 20  # dense rows of cosines at a time
-SHOWN = AT.index(20)
+SHOWN = LIST_LENGTHS.index(20)
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def main() -> None:
     )
     grid, taken = timed(lambda: evaluate_grid(model.with_threads(given.threads), questions, rows, TERMS))
     print(
-        f"  all     {grid.questions:,} questions × {len(NEIGHBOURS)} × {len(AT)} cells: {taken:.1f} s with "
+        f"  all     {grid.test_case_count:,} × {len(NEIGHBOURS)} × {len(LIST_LENGTHS)} cells: {taken:.1f} s with "
         f"{given.threads} threads; the article's way would take {theirs / given.sample * len(questions) / 3600:.1f} h "
         "of one core"
     )
@@ -113,7 +113,7 @@ def articles_way(rows: Sessions, questions: TestCases) -> tuple[np.ndarray, np.n
                 scores = own[q] + (similarity @ counts[near] - similarity @ means[near]) / similarity.sum()
                 compared = scores.astype(np.float32)
                 ranks[q, g] = (compared >= compared[target]).sum()
-    hits = ranks[:, :, None] <= np.array(AT)
+    hits = ranks[:, :, None] <= np.array(LIST_LENGTHS)
     return hits.mean(axis=0), np.where(hits, 1 / ranks[:, :, None], 0).mean(axis=0)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import embedrec.evaluation.beyond_accuracy as module
-from embedrec.evaluation.beyond_accuracy import gini, list_metrics, whole_metrics
+from embedrec.evaluation.beyond_accuracy import aggregate_metrics, gini, list_metrics
 from tests.conftest import of_lists, read_only, tiny_sessions
 
 KS = (1, 2, 4)
@@ -37,7 +37,7 @@ def slow_gini(counts: list[int]) -> float:
 
 @given(st.lists(one_list, max_size=6))
 def test_figures_of_all_lists(lists: list[list[int]]) -> None:
-    found = whole_metrics(padded(lists), TRAIN, KS, seed=0)
+    found = aggregate_metrics(padded(lists), TRAIN, KS, seed=0)
     assert set(found) == {f"{name}@{k}" for name in ("coverage", "gini", "diversity") for k in KS} - {"diversity@1"}
     for k in KS:
         shown = [i for own in lists for i in own[:k]]
@@ -83,7 +83,7 @@ def test_items_that_stand_in_the_same_sessions_are_alike() -> None:
     rows = train.vocab.rows(["a", "b", "c"]).tolist()
     for own, expected in (([rows[0], rows[1]], 0), ([rows[0], rows[2]], 1), (rows, 2 / 3)):
         lists = np.array([[*own, *[-1] * (3 - len(own))]])
-        assert whole_metrics(lists, train, (3,), seed=0)["diversity@3"] == pytest.approx(expected, abs=1e-6)
+        assert aggregate_metrics(lists, train, (3,), seed=0)["diversity@3"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_diversity_is_of_a_sample_that_the_seed_draws(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,10 +91,10 @@ def test_diversity_is_of_a_sample_that_the_seed_draws(monkeypatch: pytest.Monkey
     rng = np.random.default_rng(0)
     lists = np.stack([rng.permutation(N)[:4] for _ in range(50)])
     lists[::2, 1:] = -1  # without a pair
-    drawn = [whole_metrics(lists, TRAIN, (4,), seed=seed)["diversity@4"] for seed in (1, 1, 2)]
+    drawn = [aggregate_metrics(lists, TRAIN, (4,), seed=seed)["diversity@4"] for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
     monkeypatch.setattr(module, "BLOCK_ITEMS", 10)  # two lists at a time
-    assert whole_metrics(lists, TRAIN, (4,), seed=1)["diversity@4"] == pytest.approx(drawn[0])
+    assert aggregate_metrics(lists, TRAIN, (4,), seed=1)["diversity@4"] == pytest.approx(drawn[0])
     monkeypatch.setattr(module, "SAMPLED_LISTS", 25)
-    every = [whole_metrics(lists, TRAIN, (4,), seed=seed)["diversity@4"] for seed in (1, 2)]
+    every = [aggregate_metrics(lists, TRAIN, (4,), seed=seed)["diversity@4"] for seed in (1, 2)]
     assert every[0] == pytest.approx(every[1])

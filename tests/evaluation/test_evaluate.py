@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from embedrec.data import Vocab
 from embedrec.data.ranking_metrics import ranked_metrics
 from embedrec.errors import DataError, SettingsError
-from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate, in_catalogue
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate, reindex_test_cases
 from embedrec.evaluation.target_ranks import rank
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.baselines.rules import AssociationRules
@@ -56,7 +56,7 @@ def test_metrics_are_those_of_the_ranks(case: Case, at: tuple[int, ...], exclude
         assert result.metrics[key] == pytest.approx(float(column.mean()))
         low, high = result.intervals[key]
         assert column.min() - 1e-9 <= low <= high <= column.max() + 1e-9
-    assert list(result.metrics) == [*result.values, *result.whole] == metric_names(terms, labelled=False)
+    assert list(result.metrics) == [*result.values, *result.aggregate] == metric_names(terms, labelled=False)
     assert result.lists.shape[0] == len(questions) and result.lists.shape[1] >= at[-1]
     assert ((result.lists < 0) == np.isneginf(result.scores)).all()
 
@@ -79,11 +79,11 @@ def test_unknown_targets_are_misses_or_dropped() -> None:
     questions = remaining_items(test, 1)  # a → x, b; x → y; a → b
     model = Popular().fit(train)
     miss = evaluate(model, questions, train, EvaluationSettings(at=(2,), exclude_seen=True, draws=0))
-    assert len(miss.questions) == 3 and miss.questions.targets.tolist().count(-1) == 2
+    assert len(miss.test_cases) == 3 and miss.test_cases.targets.tolist().count(-1) == 2
     assert miss.values["recall@2"].tolist() == [1 / 2, 0, 1]
     drop = evaluate(model, questions, train, EvaluationSettings(at=(2,), exclude_seen=True, unknown="drop", draws=0))
     assert drop.values["recall@2"].tolist() == [1, 1]
-    assert drop.questions.session.tolist() == [0, 2]
+    assert drop.test_cases.session.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("unknown", ["miss", "drop"])
@@ -126,7 +126,7 @@ def test_questions_of_a_session_are_drawn_together() -> None:
     train = of_lists(["abcd", "abcd"])
     scores = np.zeros((6, 4))
     questions = next_items(HeldOut(of_lists(["abcd", "dcba"]), np.zeros(2)))
-    recoded = in_catalogue(questions, train, EvaluationSettings())
+    recoded = reindex_test_cases(questions, train, EvaluationSettings())
     scores[np.arange(3), recoded.targets[:3]] = 1
     scores[np.arange(3, 6), recoded.targets[3:]] = -1
     result = evaluate(Told(train.vocab, scores), questions, train, EvaluationSettings(at=(1,), draws=100))

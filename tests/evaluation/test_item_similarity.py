@@ -56,7 +56,7 @@ def measured(model: Any, split: Split, questions: TestCases, labels: Any = None)
     return evaluate_similar(model, questions, split.train, TERMS, labels=labels)
 
 
-def labels_of(split: Split) -> tuple[list[set[int]], Any]:
+def load_labels(split: Split) -> tuple[list[set[int]], Any]:
     """Sets of labels of the items, empty for some, and the same as a matrix."""
     rng = np.random.default_rng(2)
     sets = [set(rng.choice(6, rng.integers(0, 4), replace=False).tolist()) for _ in split.train.vocab.ids]
@@ -67,7 +67,7 @@ def labels_of(split: Split) -> tuple[list[set[int]], Any]:
 def test_against_the_plain_twin(split: Split, model: Any) -> None:
     top = similar_of(model)
     questions = cooccurring_items(split.test, split.train.vocab, seed=1)
-    sets, matrix = labels_of(split)
+    sets, matrix = load_labels(split)
     found = measured(model, split, questions, matrix)
     catalogue = split.train.vocab.ids.tolist()
     unseen = {
@@ -101,7 +101,7 @@ def test_figures_are_of_every_item_of_the_catalogue(split: Split, model: Any) ->
     """Not of the items only that were asked about."""
     questions = cooccurring_items(split.test, split.train.vocab, seed=1)
     few = questions.filter(np.arange(len(questions)) < 2)
-    assert measured(model, split, few).whole == measured(model, split, questions).whole
+    assert measured(model, split, few).aggregate == measured(model, split, questions).aggregate
     assert "label_overlap@10" not in measured(model, split, few).metrics
 
 

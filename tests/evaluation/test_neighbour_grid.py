@@ -16,8 +16,8 @@ from embedrec.data import Sessions, Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.evaluation import neighbour_grid as module
 from embedrec.evaluation.evaluate import EvaluationSettings, evaluate
-from embedrec.evaluation.grid_artifact import discard
-from embedrec.evaluation.neighbour_grid import AT, NEIGHBOURS, Grid, evaluate_grid
+from embedrec.evaluation.grid_artifact import remove_parts
+from embedrec.evaluation.neighbour_grid import LIST_LENGTHS, NEIGHBOURS, Grid, evaluate_grid
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.session_knn.base import SessionKnn
 from embedrec.models.session_knn.model import SessionKnnModel
@@ -108,10 +108,10 @@ def world() -> tuple[Sessions, TestCases]:
 def test_the_grid_of_the_article(world: tuple[Sessions, TestCases], center: Any, ties: Any, exclude_seen: bool) -> None:
     rows, questions = world
     assert len(rows) > 2000
-    terms = EvaluationSettings(AT, exclude_seen, ties, draws=0)
+    terms = EvaluationSettings(LIST_LENGTHS, exclude_seen, ties, draws=0)
     grid = evaluate_grid(SSCF(center=center).fit(rows, threads=2), questions, rows, terms)
     assert grid.rows() == cells(SSCF(center=center), questions, rows, terms, NEIGHBOURS)
-    assert grid.questions == len(questions) and grid.hit_rate.shape == grid.mrr.shape == (7, 5)
+    assert grid.test_case_count == len(questions) and grid.hit_rate.shape == grid.mrr.shape == (7, 5)
     assert (np.diff(grid.hit_rate, axis=1) >= 0).all() and len(np.unique(grid.mrr)) > 10
 
 
@@ -119,7 +119,9 @@ def test_threads_change_nothing(world: tuple[Sessions, TestCases], monkeypatch: 
     rows, questions = world
     monkeypatch.setattr("embedrec.models.session_knn.model.TASK_HISTORIES", 7)
     grids = [
-        evaluate_grid(VSKNN().fit(rows, threads=threads), questions, rows, EvaluationSettings(AT), [3, 30]).rows()
+        evaluate_grid(
+            VSKNN().fit(rows, threads=threads), questions, rows, EvaluationSettings(LIST_LENGTHS), [3, 30]
+        ).rows()
         for threads in (1, 3)
     ]
     assert grids[0] == grids[1]
@@ -138,11 +140,11 @@ def test_what_cannot_be_asked(world: tuple[Sessions, TestCases]) -> None:
     model = SSCF().fit(rows)
     for sizes in ([], [5, 0]):
         with pytest.raises(SettingsError, match="numbers of neighbours must be at least 1, but are"):
-            evaluate_grid(model, questions, rows, EvaluationSettings(AT), sizes)
+            evaluate_grid(model, questions, rows, EvaluationSettings(LIST_LENGTHS), sizes)
     with pytest.raises(SettingsError, match=r"a grid needs a session-kNN model; popular is not one"):
-        evaluate_grid(Popular().fit(rows), questions, rows, EvaluationSettings(AT))
+        evaluate_grid(Popular().fit(rows), questions, rows, EvaluationSettings(LIST_LENGTHS))
     with pytest.raises(SettingsError, match="wsknn fills its lists with random items, so its results have no rank"):
-        evaluate_grid(WSKNN(recommend_any=True).fit(rows), questions, rows, EvaluationSettings(AT))
+        evaluate_grid(WSKNN(recommend_any=True).fit(rows), questions, rows, EvaluationSettings(LIST_LENGTHS))
     with pytest.raises(SettingsError, match="lists of 5000 are longer than the catalogue of"):
         evaluate_grid(model, questions, rows, EvaluationSettings((5000,)))
     unknown = next_items(HeldOut(of_lists(["xy"]), np.zeros(1)))
@@ -221,9 +223,9 @@ def test_a_run_that_was_ended_goes_on(
     assert run(world, tmp_path, again).rows() == whole.rows()
     assert again.resumed == (total, total) and not again.done and sum(asked_for) == total
     assert [f.name for f in tmp_path.iterdir()] == [grid.fingerprint]
-    discard(grid, tmp_path)
+    remove_parts(grid, tmp_path)
     assert not tmp_path.exists()
-    discard(grid, tmp_path)
+    remove_parts(grid, tmp_path)
 
 
 def test_a_damaged_part_is_done_again(
@@ -269,5 +271,5 @@ def test_another_question_never_takes_old_parts(world: tuple[Sessions, TestCases
     ear = Ear()  # the ranks are those of all lengths
     longer = run(world, tmp_path, ear, terms=EvaluationSettings((1, 20)), threads=2)
     assert ear.resumed == (len(questions), len(questions)) and longer.fingerprint == first.fingerprint
-    discard(first, tmp_path)
+    remove_parts(first, tmp_path)
     assert len(list(tmp_path.iterdir())) == len(different)

@@ -26,7 +26,7 @@ def test_of_a_model_and_itself() -> None:
     one = asked()
     found = differences(one, asked())
     assert [d.metric for d in found] == list(one.values)
-    assert all((d.value, d.low, d.high, d.clear) == (0, 0, 0, False) for d in found)
+    assert all((d.value, d.low, d.high, d.excludes_zero) == (0, 0, 0, False) for d in found)
 
 
 def test_paired() -> None:
@@ -38,7 +38,7 @@ def test_paired() -> None:
         assert d.low is not None and d.high is not None and back.low is not None and back.high is not None
         assert gap.min() - 1e-9 <= d.low <= d.value <= d.high <= gap.max() + 1e-9
         assert (back.value, back.low, back.high) == pytest.approx((-d.value, -d.high, -d.low))
-        assert d.clear == (d.low > 0 or d.high < 0)
+        assert d.excludes_zero == (d.low > 0 or d.high < 0)
     wide = np.ptp(one.intervals["recall@3"]) + np.ptp(other.intervals["recall@3"])
     recall = next(d for d in differences(one, other) if d.metric == "recall@3")
     assert recall.high is not None and recall.low is not None and recall.high - recall.low < wide
@@ -47,7 +47,7 @@ def test_paired() -> None:
 def test_without_draws() -> None:
     terms = EvaluationSettings(at=(1, 3), draws=0)
     found = differences(asked(terms=terms), asked("random", terms))
-    assert all(d.low is None and d.high is None and not d.clear for d in found)
+    assert all(d.low is None and d.high is None and not d.excludes_zero for d in found)
     assert any(d.value for d in found)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from embedrec.evaluation.partial_results import Parts, missing
+from embedrec.evaluation.partial_results import PartialResults, missing
 from tests.data import strategies as draw
 
 TABLE = np.arange(20, dtype=np.float64).reshape(10, 2)
@@ -14,17 +14,17 @@ TABLE[3, 1] = np.inf
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Parts:
+def parts(tmp_path: Path) -> PartialResults:
     """Ten rows, of which 0 … 3 and 6 … 8 are done."""
-    parts = Parts(tmp_path / "a" / "key", "key", 10, 2)
+    parts = PartialResults(tmp_path / "a" / "key", "key", 10, 2)
     parts.save(0, TABLE[0:4])
     parts.save(6, TABLE[6:9])
     return parts
 
 
-def test_what_was_saved_is_found_again(parts: Parts) -> None:
+def test_what_was_saved_is_found_again(parts: PartialResults) -> None:
     assert sorted(f.name for f in parts.folder.iterdir()) == ["0-4.part", "6-9.part"]
-    done, table = Parts(parts.folder, "key", 10, 2).load()
+    done, table = PartialResults(parts.folder, "key", 10, 2).load()
     assert np.flatnonzero(done).tolist() == [0, 1, 2, 3, 6, 7, 8]
     assert (table[done] == TABLE[done]).all() and np.isnan(table[~done]).all()
     parts.save(4, TABLE[4:10])  # over what is there
@@ -33,14 +33,14 @@ def test_what_was_saved_is_found_again(parts: Parts) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 7, 32, 40, 95])
-def test_torn_files_are_done_again(parts: Parts, size: int) -> None:
+def test_torn_files_are_done_again(parts: PartialResults, size: int) -> None:
     file = parts.folder / "0-4.part"
     assert file.stat().st_size == 96
     file.write_bytes(file.read_bytes()[:size])
     assert np.flatnonzero(parts.load()[0]).tolist() == [6, 7, 8]
 
 
-def test_files_of_others_are_passed_over(parts: Parts) -> None:
+def test_files_of_others_are_passed_over(parts: PartialResults) -> None:
     first = (parts.folder / "0-4.part").read_bytes()
     flipped = bytearray(first)
     flipped[50] ^= 1
@@ -53,7 +53,7 @@ def test_files_of_others_are_passed_over(parts: Parts) -> None:
     assert np.flatnonzero(parts.load()[0]).tolist() == [6, 7, 8]
     (parts.folder / "0-4.part").write_bytes(first)
     assert np.flatnonzero(parts.load()[0]).tolist() == [0, 1, 2, 3, 6, 7, 8]
-    for other in (Parts(parts.folder, "kez", 10, 2), Parts(parts.folder, "key", 10, 4)):
+    for other in (PartialResults(parts.folder, "kez", 10, 2), PartialResults(parts.folder, "key", 10, 4)):
         assert not other.load()[0].any()
 
 

@@ -30,7 +30,7 @@ def evaluated(case: Case, at: tuple[int, ...], ties: Any, exclude_seen: bool) ->
 
 
 def saved(result: Evaluation, vocab: Vocab, folder: Path, relevant: list[Any] | None = None) -> Path:
-    targets = result.questions.targets.tolist()
+    targets = result.test_cases.targets.tolist()
     if relevant is None:
         relevant = [f"not known {i}" if t < 0 else vocab.id(t) for i, t in enumerate(targets)]
     save_run(result, vocab, folder, {"model": "told"}, relevant=ids_of(relevant))
@@ -43,10 +43,12 @@ def ids_of(ids: list[Any]) -> np.ndarray:
 
 def agrees(path: Path, result: Evaluation, qrels: Path | None = None) -> None:
     """All metrics that lists have, question by question."""
-    found = load_run(path, qrels).metrics(result.terms.at)
+    found = load_run(path, qrels).metrics(result.settings.at)
     for key, column in found.items():
         assert column.tolist() == result.values[key].tolist(), key
-    assert set(result.values) - set(found) == {f"{n}@{k}" for n in ("popularity", "novelty") for k in result.terms.at}
+    assert set(result.values) - set(found) == {
+        f"{n}@{k}" for n in ("popularity", "novelty") for k in result.settings.at
+    }
 
 
 @given(
@@ -72,18 +74,18 @@ def test_the_files_give_the_very_same_metrics(
 def test_pytrec_eval_gives_the_same_figures(case: Case, at: tuple[int, ...], ties: str, tmp_path: Path) -> None:
     result = evaluated(case, at, ties, True)
     folder = saved(result, case.vocab, tmp_path / "run")
-    ks = ",".join(map(str, result.terms.at))
+    ks = ",".join(map(str, result.settings.at))
     measures = {f"{name}.{ks}" for name in ("P", "recall", "map_cut", "ndcg_cut", "success")} | {"Rprec"}
     with (folder / "qrels.trec").open() as qrels, (folder / "run.trec").open() as run:
         theirs = pytrec_eval.RelevanceEvaluator(pytrec_eval.parse_qrel(qrels), measures).evaluate(
             pytrec_eval.parse_run(run)
         )
     ours = {"P": "precision", "recall": "recall", "map_cut": "map", "ndcg_cut": "ndcg", "success": "hit_rate"}
-    for q in range(len(result.questions)):
+    for q in range(len(result.test_cases)):
         said = theirs.get(str(q), {})  # a question without any listed item is not in the run
         assert said or not (result.lists[q] >= 0).any()
         for name, our in ours.items():
-            for k in result.terms.at:
+            for k in result.settings.at:
                 expected = pytest.approx(said.get(f"{name}_{k}", 0), abs=1e-9)
                 assert result.values[f"{our}@{k}"][q] == expected, (name, k)
         assert result.values["r_precision"][q] == pytest.approx(said.get("Rprec", 0), abs=1e-9)

@@ -57,19 +57,19 @@ def test_what_the_figures_say(finished: Finished) -> None:
     """The comparison of an experiment is that of the command's own functions."""
     from embedrec.evaluation.evaluate import EvaluationSettings
     from embedrec.models.serialization import load_model
-    from embedrec.workflows.evaluate import ask, open_trial
+    from embedrec.workflows.evaluate import evaluate_task, open_evaluation_task
 
     _, context = finished
     said = json.loads((context.folder / "compare" / "comparison.json").read_text())
     assert sorted(row["model"] for row in said["rows"]) == ["popular", "vectors"]
-    trial = open_trial(context.workspace.find("sessions", "mpd-random"))
-    result = ask(
+    trial = open_evaluation_task(context.workspace.find("sessions", "mpd-random"))
+    result = evaluate_task(
         trial,
         load_model(context.workspace.find("model", "vectors")),
-        EvaluationSettings((5, 10), not trial.repeats(), draws=20),
+        EvaluationSettings((5, 10), not trial.has_repeats(), draws=20),
     )
     assert said["metrics"]["vectors"]["mrr@10"] == result.metrics["mrr@10"]
-    assert sum(line["questions"] for line in said["by_length"]["vectors"]) == len(result.questions)
+    assert sum(line["questions"] for line in said["by_length"]["vectors"]) == len(result.test_cases)
 
 
 def test_exports_take_what_the_command_takes(opened: Opened, finished: Finished) -> None:

@@ -24,9 +24,9 @@ from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact
-from embedrec.workflows.compare import recorded, terms_of, usual_columns
-from embedrec.workflows.contenders import evaluated_model
-from embedrec.workflows.evaluate import about, ask, open_trial
+from embedrec.workflows.compare import comparison_record, default_metrics, resolve_settings
+from embedrec.workflows.evaluate import describe_task, evaluate_task, open_evaluation_task
+from embedrec.workflows.evaluated_models import model_to_evaluate
 from embedrec.workflows.lineage import counts
 from embedrec.workflows.train import train_model
 from tests.conftest import of_lists
@@ -68,13 +68,13 @@ def workspace_of(sessions: Sessions, folder: Path) -> Workspace:
 
 
 def compared(workspace: Workspace) -> dict[str, Any]:
-    trial = open_trial(workspace.find("sessions", "part"))
-    terms = terms_of(trial, (1, 5), "conservative", None, "miss", 20, 0)
+    trial = open_evaluation_task(workspace.find("sessions", "part"))
+    terms = resolve_settings(trial, (1, 5), "conservative", None, "miss", 20, 0)
     done = {}
     for name in ("popular", "word2vec"):
-        model = evaluated_model(workspace, name, trial)
-        done[name] = model, ask(trial, model.model, terms)
-    return {**about(trial, terms), **recorded(done, usual_columns(5, labelled=False), trial.train)}
+        model = model_to_evaluate(workspace, name, trial)
+        done[name] = model, evaluate_task(trial, model.model, terms)
+    return {**describe_task(trial, terms), **comparison_record(done, default_metrics(5, labelled=False), trial.train)}
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from embedrec.tune import search as searches
 from embedrec.tune.journal import Journal
 from embedrec.tune.search import Search, tune
 from embedrec.tune.search_space import Choices, Range
-from embedrec.workflows.compare import terms_of
-from embedrec.workflows.evaluate import EvaluationTask, open_trial
+from embedrec.workflows.compare import resolve_settings
+from embedrec.workflows.evaluate import EvaluationTask, open_evaluation_task
 from tests.training.toy import clustered_sessions
 
 
@@ -30,8 +30,8 @@ from tests.training.toy import clustered_sessions
 def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluationTask, EvaluationSettings]:
     folder = tmp_path_factory.mktemp("tune") / "sessions"
     clustered_sessions().save(folder, {})
-    trial = open_trial(artifacts.read(folder, "sessions"), split="random:share=.2", valid=True)
-    return trial, terms_of(trial, (5,), "conservative", None, "miss", 0, 0)
+    trial = open_evaluation_task(artifacts.read(folder, "sessions"), split="random:share=.2", valid=True)
+    return trial, resolve_settings(trial, (5,), "conservative", None, "miss", 0, 0)
 
 
 def searched(
@@ -63,13 +63,13 @@ def test_the_best_trial_is_what_it_gives(
 def test_what_is_judged_is_what_compare_would_say(
     asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path
 ) -> None:
-    from embedrec.workflows.evaluate import ask
+    from embedrec.workflows.evaluate import evaluate_task
 
     trial, terms = asked
     journal = searched(NEIGHBOURS, asked, tmp_path / "j", 2)
     for tried in journal.trials:
         model = SKNN(**tried.set).fit(trial.train, seed=0, threads=1, report=quiet)
-        assert tried.metrics["mrr@5"] == ask(trial, model, terms).metrics["mrr@5"]
+        assert tried.metrics["mrr@5"] == evaluate_task(trial, model, terms).metrics["mrr@5"]
 
 
 @pytest.mark.parametrize("way", ["tpe", "random"])
@@ -100,14 +100,14 @@ def test_poor_trials_end_early(
     asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A trial whose epochs are below the median of those before ends there; none before five are done."""
-    real = searches.trained_now
+    real = searches.train_for_evaluation
 
-    def trained_now(recipe: Any, *rest: Any, report: Any, **options: Any) -> Any:
+    def train_for_evaluation(recipe: Any, *rest: Any, report: Any, **options: Any) -> Any:
         for epoch in range(1, 7):
             report("epoch", epoch=epoch, epochs=6, **{"recall@20": recipe.learning_rate * epoch / 6})
         return real(Popular(), *rest, report=quiet, **options)
 
-    monkeypatch.setattr(searches, "trained_now", trained_now)
+    monkeypatch.setattr(searches, "train_for_evaluation", train_for_evaluation)
     space = {"learning_rate": Choices((0.2, 0.3, 0.001)), "dim": Choices((8,))}
     search = Search(TwoTower(dim=8, learning_rate=0.2), space, "mrr@5", "random", seed=2)
     journal = searched(search, asked, tmp_path / "j", 16)
@@ -150,7 +150,7 @@ def test_settings_that_do_not_fit_are_failed_trials(
 def test_a_metric_without_a_value_is_a_reason(
     asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searches, "flat", lambda result: {"mrr@5": None})
+    monkeypatch.setattr(searches, "flat_metrics", lambda result: {"mrr@5": None})
     with pytest.raises(SettingsError, match="the reason of the first is: mrr@5 is undefined for these test cases"):
         searched(NEIGHBOURS, asked, tmp_path / "j", 1)
 
@@ -158,14 +158,14 @@ def test_a_metric_without_a_value_is_a_reason(
 def test_a_training_that_diverges_is_a_failed_trial(
     asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = searches.trained_now
+    real = searches.train_for_evaluation
 
-    def trained_now(recipe: Any, *rest: Any, **options: Any) -> Any:
+    def train_for_evaluation(recipe: Any, *rest: Any, **options: Any) -> Any:
         if recipe.neighbours < 50:
             raise TrainingError("training diverged")
         return real(recipe, *rest, **options)
 
-    monkeypatch.setattr(searches, "trained_now", trained_now)
+    monkeypatch.setattr(searches, "train_for_evaluation", train_for_evaluation)
     journal = searched(NEIGHBOURS, asked, tmp_path / "j", 8)
     assert {t.state for t in journal.trials} == {"done", "failed"}
     assert {t.reason for t in journal.trials if t.state == "failed"} == {"training diverged"}

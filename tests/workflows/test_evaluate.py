@@ -26,16 +26,21 @@ from embedrec.splitting.test_cases import cooccurring_items, next_items, remaini
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.contenders import EvaluatedModel, check_names, evaluated_model, searching
 from embedrec.workflows.evaluate import (
     PROTOCOLS,
     EvaluationTask,
     Protocol,
-    about,
-    ask,
-    labels_of,
-    open_trial,
-    relevant_ids,
+    describe_task,
+    evaluate_task,
+    load_labels,
+    open_evaluation_task,
+    target_ids,
+)
+from embedrec.workflows.evaluated_models import (
+    EvaluatedModel,
+    check_model_names,
+    model_to_evaluate,
+    search_through_index,
 )
 from embedrec.workflows.lineage import counts, provenance
 from embedrec.workflows.split import write_split
@@ -158,7 +163,7 @@ def asks(one: EvaluationTask, protocol: Protocol) -> bool:
         "similar": lambda: cooccurring_items(one.test, one.train.vocab),
     }[protocol]()
     return one.protocol == protocol and all(
-        np.array_equal(getattr(one.questions, c), getattr(expected, c))
+        np.array_equal(getattr(one.test_cases, c), getattr(expected, c))
         for c in ("session", "length", "offsets", "targets")
     )
 
@@ -180,34 +185,36 @@ def test_every_protocol_has_words() -> None:
     ],
 )
 def test_split_as_asked_with_questions_that_fit(source: Artifact, split: str, protocol: Protocol) -> None:
-    found = open_trial(source, split=split, seed=7)
+    found = open_evaluation_task(source, split=split, seed=7)
     expected = rule_of(split).split(world(), seed=7)
     assert same(found.train, expected.train) and same(found.test.sessions, expected.test.sessions)
     assert found.test.given.tolist() == expected.test.given.tolist()
     assert asks(found, protocol)
-    assert (found.rule, found.part, found.whole) == (in_words(rule_of(split)), "test", False)
-    assert found.checked[0] == f"all {len(found.train.vocab)} items of the training vocabulary are in training sessions"
+    assert (found.rule, found.part, found.whole_artifact) == (in_words(rule_of(split)), "test", False)
+    assert (
+        found.leak_check[0] == f"all {len(found.train.vocab)} items of the training vocabulary are in training sessions"
+    )
 
 
 def test_the_usual_split(source: Artifact, tmp_path: Path) -> None:
-    assert open_trial(source).rule == "time"
-    assert open_trial(source, protocol="users").rule == "warm-time"
+    assert open_evaluation_task(source).rule == "time"
+    assert open_evaluation_task(source, protocol="users").rule == "warm-time"
     replace(world(), times=None).save(tmp_path / "s", {})
     timeless = artifacts.read(tmp_path / "s")
-    assert [open_trial(timeless, protocol=p).rule for p in (None, "last")] == ["last-item"] * 2
+    assert [open_evaluation_task(timeless, protocol=p).rule for p in (None, "last")] == ["last-item"] * 2
     for protocol in ("next", "rest", "similar"):  # these need whole sessions
-        assert open_trial(timeless, protocol=protocol).rule == "random:share=0.1"
+        assert open_evaluation_task(timeless, protocol=protocol).rule == "random:share=0.1"
 
 
 def test_a_held_out_part_that_is_there(split_source: Artifact) -> None:
-    found = open_trial(split_source)
+    found = open_evaluation_task(split_source)
     expected = Time(share=0.2).split(world())
     assert same(found.train, expected.train) and same(found.test.sessions, expected.test.sessions)
-    assert (found.rule, found.part, found.whole) == ("time:share=0.2", "test", True)
-    assert found.checked[-1] == "all training events are before the end of every held-out session"
+    assert (found.rule, found.part, found.whole_artifact) == ("time:share=0.2", "test", True)
+    assert found.leak_check[-1] == "all training events are before the end of every held-out session"
     assert asks(found, "next")
-    again = open_trial(split_source, split="random:share=.25")  # its training part, split otherwise
-    assert same(again.train, Random(0.25).split(expected.train).train) and not again.whole
+    again = open_evaluation_task(split_source, split="random:share=.25")  # its training part, split otherwise
+    assert same(again.train, Random(0.25).split(expected.train).train) and not again.whole_artifact
 
 
 @pytest.mark.parametrize(
@@ -215,17 +222,17 @@ def test_a_held_out_part_that_is_there(split_source: Artifact) -> None:
     [("tail:share=.25", "tail:share=0.25"), ("last-item", "last-item"), ("random", "random:share=0.1")],
 )
 def test_a_validation_part_is_cut_by_the_same_rule(source: Artifact, split: str, valid: str) -> None:
-    found = open_trial(source, split=split, valid=True, seed=3)
+    found = open_evaluation_task(source, split=split, valid=True, seed=3)
     rule = rule_of(split)
     expected = rule.split(rule.split(world(), seed=3).train, seed=3)
     assert same(found.train, expected.train) and same(found.test.sessions, expected.test.sessions)
-    assert (found.rule, found.part, found.whole) == (f"{valid} of the training part", "valid", False)
-    test = set(open_trial(source, split=split, seed=3).test.sessions.ids.tolist())
+    assert (found.rule, found.part, found.whole_artifact) == (f"{valid} of the training part", "valid", False)
+    test = set(open_evaluation_task(source, split=split, seed=3).test.sessions.ids.tolist())
     assert split == "last-item" or not test & {*found.train.ids.tolist(), *found.test.sessions.ids.tolist()}
 
 
 def test_a_validation_part_of_a_part_that_is_there(split_source: Artifact, tmp_path: Path) -> None:
-    assert open_trial(split_source, valid=True).rule == "time:share=0.2 of the training part"
+    assert open_evaluation_task(split_source, valid=True).rule == "time:share=0.2 of the training part"
     train, test = Tail(0.25).split(world())
     for name, part, words in (
         ("timed", train, "time:share=0.25 of the training part"),
@@ -235,30 +242,33 @@ def test_a_validation_part_of_a_part_that_is_there(split_source: Artifact, tmp_p
             part.write(draft)
             test.write(draft)
         given = artifacts.read(tmp_path / name)
-        assert open_trial(given).rule == "given" and open_trial(given).whole
-        valid = open_trial(given, valid=True)
-        assert valid.rule == words and not valid.whole
-        known = set(open_trial(given).train.ids.tolist())
+        assert open_evaluation_task(given).rule == "given" and open_evaluation_task(given).whole_artifact
+        valid = open_evaluation_task(given, valid=True)
+        assert valid.rule == words and not valid.whole_artifact
+        known = set(open_evaluation_task(given).train.ids.tolist())
         assert {*valid.train.ids.tolist(), *valid.test.sessions.ids.tolist()} == known
 
 
 def test_the_seed_draws_parts_and_companions(source: Artifact) -> None:
-    one, same_seed, other = (open_trial(source, split="random", seed=s) for s in (1, 1, 2))
+    one, same_seed, other = (open_evaluation_task(source, split="random", seed=s) for s in (1, 1, 2))
     assert one.test.sessions.ids.tolist() == same_seed.test.sessions.ids.tolist() != other.test.sessions.ids.tolist()
-    drawn = [open_trial(source, split="tail", protocol="similar", seed=s).questions.sessions.items for s in (1, 1, 2)]
+    drawn = [
+        open_evaluation_task(source, split="tail", protocol="similar", seed=s).test_cases.sessions.items
+        for s in (1, 1, 2)
+    ]
     assert drawn[0].tolist() == drawn[1].tolist() != drawn[2].tolist()
 
 
 def test_given_is_for_the_rest(source: Artifact) -> None:
-    found = open_trial(source, protocol="rest", given=3)
-    assert (found.questions.length == 3).all()
-    assert (open_trial(source, protocol="rest").questions.length == 1).all()
+    found = open_evaluation_task(source, protocol="rest", given=3)
+    assert (found.test_cases.length == 3).all()
+    assert (open_evaluation_task(source, protocol="rest").test_cases.length == 1).all()
     for protocol, name in (("next", "next"), (None, "next"), ("similar", "similar")):
         with pytest.raises(SettingsError) as error:
-            open_trial(source, protocol=protocol, given=3)  # type: ignore[arg-type]
+            open_evaluation_task(source, protocol=protocol, given=3)  # type: ignore[arg-type]
         assert str(error.value) == f"--given is for --protocol rest, but the protocol is {name}"
     with pytest.raises(SettingsError, match="the held-out sessions have no given items"):
-        open_trial(source, split="tail", protocol="users")
+        open_evaluation_task(source, split="tail", protocol="users")
 
 
 def test_a_leak_stops_the_trial(tmp_path: Path) -> None:
@@ -267,21 +277,21 @@ def test_a_leak_stops_the_trial(tmp_path: Path) -> None:
         world().write(draft)
         test.write(draft)
     with pytest.raises(DataError, match="leak: training has session 0 beyond the "):
-        open_trial(artifacts.read(tmp_path / "leaky"))
+        open_evaluation_task(artifacts.read(tmp_path / "leaky"))
     late = replace(train, times=np.full(len(train.items), 2**50))
     with artifacts.writing(tmp_path / "late", "sessions", {"split": {"rule": "time", "settings": {}}}) as draft:
         late.take(np.arange(5, 120)).drop_unused_items().write(draft)
         HeldOut(test.sessions.take(np.arange(5)), np.zeros(5)).write(draft)
     with pytest.raises(DataError, match="leak: a training event is not before all held-out events"):
-        open_trial(artifacts.read(tmp_path / "late"))
+        open_evaluation_task(artifacts.read(tmp_path / "late"))
 
 
 def test_whether_sessions_repeat_items(source: Artifact) -> None:
-    found = open_trial(source)
-    assert found.repeats()
+    found = open_evaluation_task(source)
+    assert found.has_repeats()
     once = [list(dict.fromkeys(p.items)) for p in plain_of(found.train)]
-    assert not replace(found, train=of_lists(once)).repeats()
-    assert not replace(found, train=of_lists([])).repeats()
+    assert not replace(found, train=of_lists(once)).has_repeats()
+    assert not replace(found, train=of_lists([])).has_repeats()
 
 
 def test_written_and_read(source: Artifact, tmp_path: Path) -> None:
@@ -299,7 +309,7 @@ def test_written_and_read(source: Artifact, tmp_path: Path) -> None:
         "test_events": len(test.sessions.items),
     }
     assert checked[-1] == "all training events are before all held-out events"
-    assert open_trial(done).protocol == "users"
+    assert open_evaluation_task(done).protocol == "users"
     with pytest.raises(DataError) as error:
         write_split(done, tmp_path / "x", rule)
     said = "sessions w have a held-out part already; split the sessions they were made from"
@@ -330,24 +340,26 @@ CASES = [
 def test_every_model_under_every_protocol(
     name: str, protocol: Protocol, split: str, source: Artifact, root: Path
 ) -> None:
-    found = open_trial(source, split=split, protocol=protocol)
+    found = open_evaluation_task(source, split=split, protocol=protocol)
     assert asks(found, protocol)
-    model = evaluated_model(Workspace(root), name, found, TrainingOptions(pairs=small(name)))
+    model = model_to_evaluate(Workspace(root), name, found, TrainingOptions(pairs=small(name)))
     assert model.seconds is not None and model.origin == "trained now on the training part"
     assert set(model.model.vocab.ids) <= set(found.train.vocab.ids)
     terms = EvaluationSettings(at=(1, 10), exclude_seen=True, draws=20)
-    result = ask(found, model.model, terms)
-    assert len(result.questions) == len(found.questions)
+    result = evaluate_task(found, model.model, terms)
+    assert len(result.test_cases) == len(found.test_cases)
     for key, column in result.values.items():
-        assert column.shape == (len(result.questions),)
+        assert column.shape == (len(result.test_cases),)
         if key.partition("@")[0] != "novelty":
             assert ((column >= 0) & (column <= 1) | np.isnan(column)).all(), key
     assert 0 < result.metrics["recall@10"] <= 1 and 0 < result.metrics["coverage@10"] <= 1
     low, high = result.intervals["recall@10"]
     assert 0 <= low <= result.metrics["recall@10"] <= high <= 1
-    if name == "random" and len(result.questions) > 20:  # 10 of about 30 items
+    if name == "random" and len(result.test_cases) > 20:  # 10 of about 30 items
         assert result.metrics["coverage@10"] > 0.9
-    again = ask(found, evaluated_model(Workspace(root), name, found, TrainingOptions(pairs=small(name))).model, terms)
+    again = evaluate_task(
+        found, model_to_evaluate(Workspace(root), name, found, TrainingOptions(pairs=small(name))).model, terms
+    )
     assert again.ranks.tolist() == result.ranks.tolist()
 
 
@@ -371,9 +383,9 @@ def workspace(tmp_path: Path, split_source: Artifact, source: Artifact) -> Works
 
 
 def test_a_model_of_the_training_part_is_asked_as_it_is(workspace: Workspace, split_source: Artifact) -> None:
-    found = evaluated_model(workspace, "fair", open_trial(split_source))
+    found = model_to_evaluate(workspace, "fair", open_evaluation_task(split_source))
     assert (found.seconds, found.origin) == (None, "trained before, on the training part")
-    vectors = evaluated_model(workspace, "fair-vectors", open_trial(split_source))
+    vectors = model_to_evaluate(workspace, "fair-vectors", open_evaluation_task(split_source))
     stored = load_model(workspace.find("model", "fair-vectors"))
     assert vectors.seconds is None
     assert vectors.model.arrays["input"].tobytes() == stored.arrays["input"].tobytes()
@@ -391,8 +403,8 @@ def test_a_model_of_the_training_part_is_asked_as_it_is(workspace: Workspace, sp
 def test_a_model_that_knows_more_is_trained_again(
     name: str, trial_of: dict[str, Any], workspace: Workspace, split_source: Artifact
 ) -> None:
-    asked = open_trial(split_source, **trial_of)
-    found = evaluated_model(workspace, name, asked, TrainingOptions(seed=3))
+    asked = open_evaluation_task(split_source, **trial_of)
+    found = model_to_evaluate(workspace, name, asked, TrainingOptions(seed=3))
     assert found.seconds is not None and found.origin == "its settings, trained now on the training part"
     assert isinstance(found.model.recipe, Word2Vec) and found.model.recipe.dim == 8
     assert set(found.model.vocab.ids) == set(asked.train.vocab.ids)
@@ -402,18 +414,18 @@ def test_a_model_that_knows_more_is_trained_again(
 
 
 def test_other_settings_are_trained_again(workspace: Workspace, split_source: Artifact, tmp_path: Path) -> None:
-    asked = open_trial(split_source)
-    found = evaluated_model(workspace, "fair-vectors", asked, TrainingOptions(pairs=["dim=4"]))
+    asked = open_evaluation_task(split_source)
+    found = model_to_evaluate(workspace, "fair-vectors", asked, TrainingOptions(pairs=["dim=4"]))
     assert found.seconds is not None and found.model.arrays["input"].shape[1] == 4
     (tmp_path / "c.toml").write_text("[train.word2vec]\ndim = 5\n")
-    found = evaluated_model(workspace, "fair-vectors", asked, TrainingOptions(config=tmp_path / "c.toml"))
+    found = model_to_evaluate(workspace, "fair-vectors", asked, TrainingOptions(config=tmp_path / "c.toml"))
     assert found.model.arrays["input"].shape[1] == 5
 
 
 def test_imported_vectors_are_taken_as_they_are(workspace: Workspace, split_source: Artifact) -> None:
-    found = evaluated_model(workspace, "foreign", open_trial(split_source))
+    found = model_to_evaluate(workspace, "foreign", open_evaluation_task(split_source))
     assert (found.seconds, found.origin) == (None, "imported; whether it has seen the held-out part is not known")
-    result = ask(open_trial(split_source), found.model, EvaluationSettings(draws=0))
+    result = evaluate_task(open_evaluation_task(split_source), found.model, EvaluationSettings(draws=0))
     assert 0 < result.metrics["recall@20"] < 1
 
 
@@ -426,55 +438,58 @@ def test_imported_vectors_know_whole_numbers_as_texts(tmp_path: Path) -> None:
     embeddings = some_embeddings(21, 8)
     workspace = Workspace(tmp_path)
     save_model(Vectors().from_arrays(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})
-    asked = open_trial(workspace.find("sessions", "s"))
-    found = evaluated_model(workspace, "foreign", asked)
+    asked = open_evaluation_task(workspace.find("sessions", "s"))
+    found = model_to_evaluate(workspace, "foreign", asked)
     assert sorted(found.model.vocab.ids.tolist()) == sorted(asked.train.vocab.ids.tolist())
     nine = found.model.vocab.rows([9])[0]
     assert (found.model.arrays["items"][nine] == embeddings.vectors[10]).all()
-    assert ask(asked, found.model, EvaluationSettings(at=(5,), draws=0)).metrics["recall@5"] > 0
+    assert evaluate_task(asked, found.model, EvaluationSettings(at=(5,), draws=0)).metrics["recall@5"] > 0
 
 
 def test_a_trained_model_goes_before_a_recipe(workspace: Workspace, split_source: Artifact) -> None:
     train_model(Popular(days=2), split_source, workspace.folder("model", "popular"))
-    found = evaluated_model(workspace, "popular", open_trial(split_source))
+    found = model_to_evaluate(workspace, "popular", open_evaluation_task(split_source))
     assert found.seconds is None and found.model.recipe == Popular(days=2)
 
 
 def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> None:
-    check_names(workspace, ["fair", "popular", "foreign", *MODELS])
-    check_names(workspace, [])
+    check_model_names(workspace, ["fair", "popular", "foreign", *MODELS])
+    check_model_names(workspace, [])
     for name, says in (
         ("poplar", "no model is called 'poplar'; did you mean 'popular'?"),
         ("fair-vector", "no model is called 'fair-vector'; did you mean 'fair-vectors'?"),
         ("vectors", "no model is called 'vectors'; did you mean 'fair-vectors'?"),
-        ("zzz", f"no model is called 'zzz'; there are continued, fair, fair-vectors, foreign, knows-all, {LISTED}"),
+        (
+            "zzz",
+            f"no model is called 'zzz'; there are continued, fair, fair-vectors, foreign, knows-all, {LIST_METRICS}",
+        ),
     ):
         with pytest.raises(SettingsError) as error:
-            check_names(workspace, ["popular", name])
+            check_model_names(workspace, ["popular", name])
         assert str(error.value) == says
 
 
-LISTED = ", ".join(MODELS)
+LIST_METRICS = ", ".join(MODELS)
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
 def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifact) -> None:
-    asked = open_trial(split_source)
-    exact = evaluated_model(workspace, "fair-vectors", asked)
-    found = searching(exact, kind, asked)
+    asked = open_evaluation_task(split_source)
+    exact = model_to_evaluate(workspace, "fair-vectors", asked)
+    found = search_through_index(exact, kind, asked)
     assert found.origin.startswith("trained before, on the training part; through ")
     assert isinstance(found, EvaluatedModel) and found.name == "fair-vectors"
     terms = EvaluationSettings(at=(10,), draws=0)
-    one, other = (ask(asked, c.model, terms) for c in (exact, found))
+    one, other = (evaluate_task(asked, c.model, terms) for c in (exact, found))
     if kind == "flat":
         assert one.metrics["recall@10"] == pytest.approx(other.metrics["recall@10"], abs=0.02)
     assert 0 < other.metrics["recall@10"] <= 1
 
 
 def test_what_has_no_vectors_has_no_index(workspace: Workspace, split_source: Artifact) -> None:
-    asked = open_trial(split_source)
+    asked = open_evaluation_task(split_source)
     with pytest.raises(SettingsError) as error:
-        searching(evaluated_model(workspace, "fair", asked), "flat", asked)
+        search_through_index(model_to_evaluate(workspace, "fair", asked), "flat", asked)
     assert str(error.value) == "fair has no vectors, so there is nothing to index; leave --through out for it"
 
 
@@ -487,34 +502,36 @@ def label_sets(trial_: EvaluationTask, labels: Any) -> dict[str, int]:
 
 
 def test_labels_of_a_feature(source: Artifact) -> None:
-    asked = open_trial(source, protocol="similar", split="tail")
-    labels = labels_of(asked, "genre")
+    asked = open_evaluation_task(source, protocol="similar", split="tail")
+    labels = load_labels(asked, "genre")
     assert labels.shape == (len(asked.train.vocab), 2)
     for row, item in enumerate(asked.train.vocab.ids.tolist()):
         assert labels[[row]].toarray().tolist() == [[float(item < "i15"), float(item >= "i15")]]
-    result = ask(asked, Popular().fit(asked.train), EvaluationSettings(exclude_seen=True, draws=0), labels=labels)
+    result = evaluate_task(
+        asked, Popular().fit(asked.train), EvaluationSettings(exclude_seen=True, draws=0), labels=labels
+    )
     assert 0 < result.metrics["label_overlap@10"] < 1
 
 
 @pytest.mark.parametrize("first", ["i", "I"], ids=["ids", "names"])
 def test_labels_of_a_file(first: str, source: Artifact, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(f"item,genres\n{first}00,x|y|x\n{first}01,y\n{first}00,z\nother,w\n")
-    asked = open_trial(source, protocol="similar", split="tail")
-    found = label_sets(asked, labels_of(asked, str(tmp_path / "labels.csv")))
+    asked = open_evaluation_task(source, protocol="similar", split="tail")
+    found = label_sets(asked, load_labels(asked, str(tmp_path / "labels.csv")))
     assert {i: n for i, n in found.items() if n} == {"i00": 2, "i01": 1}  # a label counts once, the first row counts
 
 
 def test_labels_that_are_not_there(source: Artifact, tmp_path: Path) -> None:
-    asked = open_trial(source)
+    asked = open_evaluation_task(source)
     with pytest.raises(SettingsError) as error:
-        labels_of(asked, "genres")
+        load_labels(asked, "genres")
     assert (
         str(error.value)
         == "'genres' is neither a file nor a list of the items of world; its items have the lists genre"
     )
     bare = replace(asked, train=replace(asked.train, item_features=None))
     with pytest.raises(SettingsError) as error:
-        labels_of(bare, "genre")
+        load_labels(bare, "genre")
     assert str(error.value) == "'genre' is neither a file nor a list of the items of world; its items have no lists"
     for text, says in (
         ("item,a,b\nx,y,z\n", "must have two columns, of items and of labels, but has item, a, b"),
@@ -522,7 +539,7 @@ def test_labels_that_are_not_there(source: Artifact, tmp_path: Path) -> None:
     ):
         (tmp_path / "l.csv").write_text(text)
         with pytest.raises(DataError) as data_error:
-            labels_of(asked, str(tmp_path / "l.csv"))
+            load_labels(asked, str(tmp_path / "l.csv"))
         assert says in str(data_error.value)
 
 
@@ -530,16 +547,16 @@ def test_labels_of_integer_ids(tmp_path: Path) -> None:
     vocab = Vocab([7, 8, 9], names=np.array(["seven", "eight", ""], dtype=object))
     sessions = replace(of_lists([[7, 8, 9]] * 10), vocab=vocab)
     sessions.save(tmp_path / "s", {})
-    asked = open_trial(artifacts.read(tmp_path / "s"), split="tail")
+    asked = open_evaluation_task(artifacts.read(tmp_path / "s"), split="tail")
     for text, expected in (("7,x\n9,y\n", {7: 1, 9: 1}), ("eight,x\nseven,y|z\n", {7: 2, 8: 1})):
         (tmp_path / "l.csv").write_text("item,genres\n" + text)
-        found = label_sets(asked, labels_of(asked, str(tmp_path / "l.csv")))
+        found = label_sets(asked, load_labels(asked, str(tmp_path / "l.csv")))
         assert {i: n for i, n in found.items() if n} == expected
 
 
 def test_what_was_asked(split_source: Artifact) -> None:
-    asked = open_trial(split_source, protocol="rest", given=2)
-    assert about(asked, EvaluationSettings(exclude_seen=True, unknown="drop")) == {
+    asked = open_evaluation_task(split_source, protocol="rest", given=2)
+    assert describe_task(asked, EvaluationSettings(exclude_seen=True, unknown="drop")) == {
         "sessions": "split",
         "split": "time:share=0.2",
         "part": "test",
@@ -557,9 +574,9 @@ def test_what_was_asked(split_source: Artifact) -> None:
 
 def test_ids_of_targets_also_of_unknown_ones(tmp_path: Path) -> None:
     of_lists(["ab", "ba", "cab", "xay"]).save(tmp_path / "s", {})
-    asked = open_trial(artifacts.read(tmp_path / "s"), split="tail:share=.5", protocol="next")
-    assert relevant_ids(asked, EvaluationSettings()).tolist() == ["a", "b", "a", "y"]
-    assert relevant_ids(asked, EvaluationSettings(unknown="drop")).tolist() == ["a", "b", "a"]
+    asked = open_evaluation_task(artifacts.read(tmp_path / "s"), split="tail:share=.5", protocol="next")
+    assert target_ids(asked, EvaluationSettings()).tolist() == ["a", "b", "a", "y"]
+    assert target_ids(asked, EvaluationSettings(unknown="drop")).tolist() == ["a", "b", "a"]
 
 
 def test_every_recipe_is_built_from_the_small_settings() -> None:

@@ -24,8 +24,8 @@ from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings
-    from embedrec.workflows.contenders import EvaluatedModel
     from embedrec.workflows.evaluate import EvaluationTask
+    from embedrec.workflows.evaluated_models import EvaluatedModel
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -111,17 +111,17 @@ def open_task(
 ) -> EvaluationTask:
     """The trial that the options ask for; says what it is and what the leak check found."""
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.workflows.evaluate import PROTOCOLS, open_trial
+    from embedrec.workflows.evaluate import PROTOCOLS, open_evaluation_task
 
     source = find_sessions(workspace, sessions)
     with Progress("split"):
-        trial = open_trial(source, split=split, valid=valid, protocol=protocol, given=given, seed=seed)
-    part = "validation" if trial.part == "valid" else "test"
-    note(f"split {trial.rule}: {len(trial.train):,} training sessions, {len(trial.test):,} in the {part} part")
-    for line in trial.checked:
+        task = open_evaluation_task(source, split=split, valid=valid, protocol=protocol, given=given, seed=seed)
+    part = "validation" if task.part == "valid" else "test"
+    note(f"split {task.rule}: {len(task.train):,} training sessions, {len(task.test):,} in the {part} part")
+    for line in task.leak_check:
         note(f"leak check: {line}")
-    note(f"protocol {trial.protocol}: {PROTOCOLS[trial.protocol]}; {len(trial.questions):,} questions")
-    return trial
+    note(f"protocol {task.protocol}: {PROTOCOLS[task.protocol]}; {len(task.test_cases):,} questions")
+    return task
 
 
 def list_lengths(at: str) -> tuple[int, ...]:
@@ -141,24 +141,24 @@ def positive_integers(text: str, what: str) -> tuple[int, ...]:
 
 
 def evaluation_settings(
-    trial: EvaluationTask, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
+    task: EvaluationTask, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
 ) -> EvaluationSettings:
     """How answers are judged; says so. Raises SettingsError for lists longer than the catalogue."""
     from embedrec.workflows import compare
 
-    terms = compare.terms_of(trial, at, ties, seen, unknown, draws, seed)
-    seen_items = "removed" if terms.exclude_seen else "kept"
+    settings = compare.resolve_settings(task, at, ties, seen, unknown, draws, seed)
+    seen_items = "removed" if settings.exclude_seen else "kept"
     note(
-        f"all {len(trial.train.vocab):,} items ranked; ties {ties}; seen items {seen_items}; "
+        f"all {len(task.train.vocab):,} items ranked; ties {ties}; seen items {seen_items}; "
         f"unknown targets {'count as misses' if unknown == 'miss' else 'dropped'}"
     )
-    return terms
+    return settings
 
 
 def evaluate_model(
     name: str,
-    trial: EvaluationTask,
-    terms: EvaluationSettings,
+    task: EvaluationTask,
+    settings: EvaluationSettings,
     *,
     workspace: Workspace,
     config: Path | None,
@@ -172,28 +172,28 @@ def evaluate_model(
     """Train the model where it must be, and ask it; says where it comes from."""
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.errors import SettingsError
-    from embedrec.workflows.contenders import evaluated_model, exactly, searching
-    from embedrec.workflows.evaluate import ask, labels_of
+    from embedrec.workflows.evaluate import evaluate_task, load_labels
+    from embedrec.workflows.evaluated_models import exact_metrics, model_to_evaluate, search_through_index
     from embedrec.workflows.train import TrainingOptions
 
-    if labels is not None and trial.protocol != "similar":
-        raise SettingsError(f"--labels is for --protocol similar, but the protocol is {trial.protocol}")
+    if labels is not None and task.protocol != "similar":
+        raise SettingsError(f"--labels is for --protocol similar, but the protocol is {task.protocol}")
     use_threads(threads)
-    table = None if labels is None else labels_of(trial, labels)
+    table = None if labels is None else load_labels(task, labels)
     with Progress(f"train {name}") as report:
-        model = evaluated_model(
-            workspace, name, trial, TrainingOptions(config, pairs, seed, threads, device), report=report
+        model = model_to_evaluate(
+            workspace, name, task, TrainingOptions(config, pairs, seed, threads, device), report=report
         )
-    known, catalogue = len(model.model.vocab), len(trial.train.vocab)
+    known, catalogue = len(model.model.vocab), len(task.train.vocab)
     note(
         f"model {name}: {model.origin}" + (f"; it knows {known:,} of {catalogue:,} items" if known < catalogue else "")
     )
     if through is not None:
         with Progress(f"index {name}") as report:
-            model = searching(model, through, trial, seed=seed, report=report)
+            model = search_through_index(model, through, task, seed=seed, report=report)
     with Progress(f"evaluate {name}") as report:
-        result = ask(trial, model.model, terms, labels=table, report=report)
-        for key, exact in exactly(model, trial, terms, report=report).items():
+        result = evaluate_task(task, model.model, settings, labels=table, report=report)
+        for key, exact in exact_metrics(model, task, settings, report=report).items():
             approximate = result.metrics[key]
             loss = f", a loss of {round(1 - approximate / exact, 4) or 0.0:.2%}" if exact else ""
             note(f"{key} of {name}: {approximate:.4f} through the index, {exact:.4f} exactly{loss}")

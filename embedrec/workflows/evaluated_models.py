@@ -21,7 +21,7 @@ from embedrec.progress import Report, quiet
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.training.context import TrainingContext
-from embedrec.workflows.evaluate import EvaluationTask, ask
+from embedrec.workflows.evaluate import EvaluationTask, evaluate_task
 from embedrec.workflows.train import DEFAULTS, TrainingOptions, recipe_of
 
 
@@ -41,10 +41,10 @@ class EvaluatedModel:
     exact: Model | None = None
 
 
-def evaluated_model(
+def model_to_evaluate(
     workspace: Workspace,
     name: str,
-    trial: EvaluationTask,
+    task: EvaluationTask,
     options: TrainingOptions = DEFAULTS,
     *,
     report: Report = quiet,
@@ -60,12 +60,12 @@ def evaluated_model(
     if trained is not None:
         recipe = trained.about["recipe"]
         if recipe not in MODELS:
-            model = _asked_as(trial, _of_catalogue(trained, trial.train.vocab))
+            model = _for_protocol(task, _restrict_to_catalogue(trained, task.train.vocab))
             return EvaluatedModel(name, model, None, "imported; whether it has seen the held-out part is not known")
-        same = (trained.about.get("trained_on") or {}).get("fingerprint") == trial.source.fingerprint
+        same = (trained.about.get("trained_on") or {}).get("fingerprint") == task.source.fingerprint
         fresh = trained.about.get("continued_from") is None
-        if trial.whole and same and fresh and not pairs and config is None:
-            model = _asked_as(trial, load_model(trained))
+        if task.whole_artifact and same and fresh and not pairs and config is None:
+            model = _for_protocol(task, load_model(trained))
             if isinstance(model, SessionKnnModel):  # what was saved does not say how many threads there are now
                 model = model.with_threads(options.threads)
             return EvaluatedModel(name, model, None, "trained before, on the training part")
@@ -74,12 +74,12 @@ def evaluated_model(
     else:
         settings = recipe_of(recipe_class(name), config, pairs)
         origin = "trained now on the training part"
-    return trained_now(settings, trial, name, options, origin=origin, report=report)
+    return train_for_evaluation(settings, task, name, options, origin=origin, report=report)
 
 
-def trained_now(
+def train_for_evaluation(
     recipe: Recipe,
-    trial: EvaluationTask,
+    task: EvaluationTask,
     name: str,
     options: TrainingOptions,
     *,
@@ -89,11 +89,11 @@ def trained_now(
     """A recipe, trained on the training part."""
     started = perf_counter()
     run = TrainingContext(device_of(recipe, options.device, report))
-    model = fit_recipe(recipe, trial.train, seed=options.seed, threads=options.threads, report=report, run=run)
-    return EvaluatedModel(name, _asked_as(trial, model), perf_counter() - started, origin)
+    model = fit_recipe(recipe, task.train, seed=options.seed, threads=options.threads, report=report, run=run)
+    return EvaluatedModel(name, _for_protocol(task, model), perf_counter() - started, origin)
 
 
-def check_names(workspace: Workspace, names: Iterable[str]) -> None:
+def check_model_names(workspace: Workspace, names: Iterable[str]) -> None:
     """Raises SettingsError, with near misses, for a name of no trained model and no recipe: before any is trained."""
     known = list(dict.fromkeys([*(f.name for f in workspace.folders("model")), *MODELS]))
     for name in names:
@@ -112,8 +112,8 @@ def check_session_knn(workspace: Workspace, name: str) -> None:
         raise SettingsError(f"a grid is of numbers of neighbours, but {name} has none; session kNN has: {able}")
 
 
-def searching(
-    evaluated: EvaluatedModel, kind: str, trial: EvaluationTask, *, seed: int = 0, report: Report = quiet
+def search_through_index(
+    evaluated: EvaluatedModel, kind: str, task: EvaluationTask, *, seed: int = 0, report: Report = quiet
 ) -> EvaluatedModel:
     """The same, its model searching through an index of that type, tuned on histories of the training part.
 
@@ -128,30 +128,30 @@ def searching(
         raise SettingsError(
             f"{evaluated.name} has no vectors, so there is nothing to index; leave --through out for it"
         )
-    queries = None if trial.protocol == "similar" else sample_query_vectors(model, trial.train, SAMPLE_SIZE, seed=seed)
+    queries = None if task.protocol == "similar" else sample_query_vectors(model, task.train, SAMPLE_SIZE, seed=seed)
     index = build_index(model.answers, kind, BuildSettings(seed=seed), queries=queries, report=report)
     origin = f"{evaluated.origin}; through {index.spec}"
     return replace(evaluated, model=model.using(index), origin=origin, exact=model)
 
 
-def exactly(
-    evaluated: EvaluatedModel, trial: EvaluationTask, terms: EvaluationSettings, *, report: Report = quiet
+def exact_metrics(
+    evaluated: EvaluatedModel, task: EvaluationTask, settings: EvaluationSettings, *, report: Report = quiet
 ) -> dict[str, float]:
     """Recall and reciprocal rank at the longest list of a contender that searches through an index, had it searched
     exactly: what the index costs. {} for others."""
     if evaluated.exact is None:
         return {}
-    k = terms.at[-1]
-    metrics = ask(trial, evaluated.exact, replace(terms, at=(k,), draws=0), report=report).metrics
+    k = settings.at[-1]
+    metrics = evaluate_task(task, evaluated.exact, replace(settings, at=(k,), draws=0), report=report).metrics
     return {key: metrics[key] for key in (f"recall@{k}", f"mrr@{k}")}
 
 
-def _asked_as(trial: EvaluationTask, model: Model) -> Model:
+def _for_protocol(task: EvaluationTask, model: Model) -> Model:
     """For "similar", the model that answers as `embedrec similar` does."""
-    return model.by_similarity() if trial.protocol == "similar" and isinstance(model, VectorModel) else model
+    return model.by_similarity() if task.protocol == "similar" and isinstance(model, VectorModel) else model
 
 
-def _of_catalogue(trained: Artifact, vocab: Vocab) -> Model:
+def _restrict_to_catalogue(trained: Artifact, vocab: Vocab) -> Model:
     """An imported model without the items that training lacks: only the catalogue is ranked."""
     model = load_model(trained)
     rows = vocab.rows_of(model.vocab.ids)
