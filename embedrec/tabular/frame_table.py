@@ -68,9 +68,8 @@ def frame_events(frame: Any, options: Mapping[str, Any], *, threads: int, report
     known = [*itertools.chain.from_iterable(names), "on_bad_row", "item_features", "user_features"]
     for name in options:
         if name not in known:
-            raise SettingsError(
-                f"no option is called {name!r}{did_you_mean(name, known)}; see help(Sessions.from_frame)"
-            )
+            hint = did_you_mean(name, known) or "; help(Sessions.from_frame) lists them"
+            raise SettingsError(f"no option is called {name!r}{hint}")
     table, regroup, filters = (
         part(**{name: options[name] for name in its if name in options}) for part, its in zip(parts, names, strict=True)
     )

@@ -55,10 +55,12 @@ class FrameSource:
             hasattr(self.frame, "iloc") and hasattr(self.frame, "columns")
         )
 
-    @cached_property
+    @property
     def rows(self) -> int:
-        """Number of rows; 0 for a stream, whose number is unknown."""
-        return len(self.frame) if hasattr(self.frame, "__len__") else 0
+        """Number of rows; 0 for a stream, and for a query, which would run twice to count them."""
+        if self.pandas:
+            return len(self.frame)
+        return int(next((getattr(self.frame, name) for name in ("num_rows", "height") if hasattr(self.frame, name)), 0))
 
     @property
     def unpacked(self) -> int:
