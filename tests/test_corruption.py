@@ -110,10 +110,10 @@ def sign(folder: Path, change: Callable[[dict[str, Any]], Any] = lambda manifest
     manifest = json.loads(path.read_bytes())
     for name in manifest["files"]:
         if (folder / name).is_file():
-            manifest["files"][name] = artifacts._describe(folder / name)
+            manifest["files"][name] = artifacts.describe_file(folder / name)
     change(manifest)
     manifest.pop("digest", None)
-    manifest["digest"] = artifacts._digest(manifest)
+    manifest["digest"] = artifacts.json_digest(manifest)
     path.write_text(json.dumps(manifest))
 
 

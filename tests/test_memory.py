@@ -93,9 +93,9 @@ def test_the_result_is_the_same_to_the_byte(
         plain = prepared(Path(folder), log, reader, None, 1, filters=chosen, regroup=regroup)
         patch.setattr(formats, "_ROWS", 48)  # of which a budget leaves a sixteenth: 3
         patch.setattr(formats, "_BYTES", 1600)  # and 100 bytes
-        patch.setattr(memory_budget, "_CHUNK", 4)
-        patch.setattr(sort_events, "_MANY", 0)
-        patch.setattr(sort_events, "_PART", 5)
+        patch.setattr(memory_budget, "CHUNK_EVENTS", 4)
+        patch.setattr(sort_events, "KERNEL_EVENTS", 0)
+        patch.setattr(sort_events, "PART_EVENTS", 5)
         patch.setattr(code_ids, "_FEW", 0)
         patch.setattr(code_ids, "_SLOTS", 4)
         for memory in (None, BUDGET):

@@ -12,7 +12,7 @@ import numpy as np
 from embedrec.data.events import Events
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks, count_rows
 
-_SORT_BLOCK = 1 << 13  # events, in the cache; session, item and position fit into one int64 (13 + 31 + 13 bits)
+SORT_BLOCK = 1 << 13  # events, in the cache; session, item and position fit into one int64 (13 + 31 + 13 bits)
 
 
 class FilterState:
@@ -131,8 +131,8 @@ def first_mentions(
     ends = np.cumsum(count_rows(session, sessions))  # (S,)
     begin = 0
     while begin < len(item):
-        # whole sessions of at most _SORT_BLOCK events in total, or one long session
-        last = int(np.searchsorted(ends, begin + _SORT_BLOCK, side="right")) - 1
+        # whole sessions of at most SORT_BLOCK events in total, or one long session
+        last = int(np.searchsorted(ends, begin + SORT_BLOCK, side="right")) - 1
         end = int(ends[max(last, int(np.searchsorted(ends, begin, side="right")))])
         positions = begin + np.flatnonzero(mask[begin:end])  # (m,)
         begin = end

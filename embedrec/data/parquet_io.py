@@ -13,9 +13,9 @@ import numpy as np
 from embedrec.data.vocab import Ids, Vocab
 from embedrec.errors import ArtifactError, DataError, decoding
 
-_ROWS = 1 << 20  # of a row group at most, as Arrow's default
-_CHARACTERS = 64 << 20  # of the strings of a row group, about
-_STEP = 1 << 12  # rows whose characters are counted at a time
+GROUP_ROWS = 1 << 20  # of a row group at most, as Arrow's default
+GROUP_CHARACTERS = 64 << 20  # of the strings of a row group, about
+COUNTED_ROWS = 1 << 12  # rows whose characters are counted at a time
 _BATCH = 1 << 16  # strings converted at a time
 
 
@@ -104,10 +104,10 @@ def _row_groups(texts: Sequence[np.ndarray], n: int) -> Iterator[slice]:
     """Slices of n rows with limited numbers of rows and characters; one empty slice for no rows."""
     start = at = size = 0
     while at < n:
-        end = min(at + _STEP, start + _ROWS, n)
+        end = min(at + COUNTED_ROWS, start + GROUP_ROWS, n)
         size += sum(sum(map(len, column[at:end])) for column in texts)
         at = end
-        if size >= _CHARACTERS or at - start == _ROWS:
+        if size >= GROUP_CHARACTERS or at - start == GROUP_ROWS:
             yield slice(start, at)
             start, size = at, 0
     if start < n or not n:

@@ -8,9 +8,9 @@ import numpy as np
 
 from embedrec.storage.memory_budget import MemoryBudget, chunks
 
-_MANY = 1 << 21  # events from which compiled kernels are faster, including their start of 0.7 s
-_PART = 1 << 16  # events of a part: its columns stay in a core's cache while they are sorted
-_BLOCK_BITS = 14  # sessions are divided into at most 2^14 blocks
+KERNEL_EVENTS = 1 << 21  # events from which compiled kernels are faster, including their start of 0.7 s
+PART_EVENTS = 1 << 16  # events of a part: its columns stay in a core's cache while they are sorted
+BLOCK_BITS = 14  # sessions are divided into at most 2^14 blocks
 _PARTS = 1 << 10  # most parts, which are written to in turn
 
 Columns = dict[str, np.ndarray]  # role → (E,); "session" is always there
@@ -26,7 +26,7 @@ def sort_events(columns: Columns, sessions: int, key: str | None, memory: Memory
     session = columns["session"]
     if _is_sorted(session, columns[key] if key else None):
         return columns
-    if len(session) < _MANY:
+    if len(session) < KERNEL_EVENTS:
         order = np.lexsort([columns[key], session] if key else [session])
         return {role: column[order] for role, column in columns.items()}
     return _sort_parts(columns, sessions, key, memory, threads)
@@ -69,8 +69,10 @@ def _sort_parts(columns: Columns, sessions: int, key: str | None, memory: Memory
     lengths = np.zeros(sessions, dtype=np.int64)
     kernels.count(session, lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths)])  # (S+1,)
-    shift = max(0, sessions.bit_length() - _BLOCK_BITS)
-    cuts = _cuts(offsets[np.append(np.arange(0, sessions, 1 << shift), sessions)], max(_PART, len(session) // _PARTS))
+    shift = max(0, sessions.bit_length() - BLOCK_BITS)
+    cuts = _cuts(
+        offsets[np.append(np.arange(0, sessions, 1 << shift), sessions)], max(PART_EVENTS, len(session) // _PARTS)
+    )
     part = np.repeat(np.arange(len(cuts) - 1, dtype=np.int16), np.diff(cuts))  # of each block
     bounds = [min(block << shift, sessions) for block in cuts]
     result: Columns = {}

@@ -32,8 +32,8 @@ from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.faiss_structure import centroids_of, innermost
 
-_FEW = 8_000  # vectors up to which exact search is as fast as any other
-_VISITED = 1000  # vectors that an IVF query visits, up to which no graph is faster
+MAX_EXACT = 8_000  # vectors up to which exact search is as fast as any other
+MAX_VISITED = 1000  # vectors that an IVF query visits, up to which no graph is faster
 _CACHED = 1 << 26  # bytes of vectors; above, a graph waits for memory, and IVF may visit proportionally more vectors
 _CENTRES = 8  # centroids that are compared in the time of one vector
 _NEAREST_MISSES = 3
@@ -137,7 +137,7 @@ def _rounds(embeddings: Embeddings, target: SearchTarget, kind: str, given: Sear
     if not suited:
         raise SettingsError("no index type has both nprobe and ef_search; leave one out")
     remaining = {k for k in suited if target.ram is None or n * _least_bytes(k, d) <= target.ram}
-    rounds = [["ivf"], ["hnsw"]] if n >= _FEW else [["flat"], ["ivf"], ["hnsw"]]
+    rounds = [["ivf"], ["hnsw"]] if n >= MAX_EXACT else [["flat"], ["ivf"], ["hnsw"]]
     for kinds in [*rounds, ["ivf-sq8", "fastscan", "ivfpq"], ["hnsw-sq8"]]:
         new = [k for k in kinds if k in remaining]
         if new:
@@ -147,7 +147,7 @@ def _rounds(embeddings: Embeddings, target: SearchTarget, kind: str, given: Sear
 def _cells_before_graph(index: Index) -> int:
     """Cells up to which IVF is tried before a graph, at least 1."""
     nlist, size = innermost(index.faiss).nlist, index.embeddings.vectors.nbytes
-    return max(1, int((_VISITED * max(1, size / _CACHED) - nlist / _CENTRES) * nlist / len(index)))
+    return max(1, int((MAX_VISITED * max(1, size / _CACHED) - nlist / _CENTRES) * nlist / len(index)))
 
 
 def _has_settings(kind: str, given: SearchSettings) -> bool:

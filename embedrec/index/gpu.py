@@ -27,7 +27,7 @@ from embedrec.vectors.exact_search import Comparison, check_queries, unit
 
 GPU_LIMIT = 2048  # results, and cells visited, of a search on a GPU through FAISS
 _SUITED = (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ)
-_SCORES = 1 << 26  # scores computed at a time: 256 MB
+BLOCK_SCORES = 1 << 26  # scores computed at a time: 256 MB
 _ROUNDS = 10  # of k-means, as FAISS does for cells
 _PER_CELL, _ENOUGH = 64, 1 << 16  # vectors that k-means takes
 _CELLS = re.compile(r"(?:Pad\d+,)?IVF(\d+),[^,]+")  # factory strings whose cells are of the vectors themselves
@@ -93,15 +93,15 @@ class GpuIndex(Index):
             raise SettingsError(f"FAISS cannot bring {index.spec} to a GPU: {message}; take --device cpu") from e
         return cls(**{f.name: getattr(index, f.name) for f in fields(Index)}, gpu=gpu_index)
 
-    def _effective_settings(self, settings: SearchSettings, k: int) -> SearchSettings:
-        """See `Index._effective_settings`; cells do not grow beyond what a GPU can."""
-        chosen = super()._effective_settings(settings, k)
+    def effective_settings(self, settings: SearchSettings, k: int) -> SearchSettings:
+        """See `Index.effective_settings`; cells do not grow beyond what a GPU can."""
+        chosen = super().effective_settings(settings, k)
         if settings.nprobe is None and self.settings.nprobe is not None and chosen.cells > GPU_LIMIT:
             return replace(chosen, nprobe=max(self.settings.nprobe, GPU_LIMIT))
         return chosen
 
-    def _prefers_exact(self, k: int, settings: SearchSettings) -> bool:
-        """See `Index._prefers_exact`; on a GPU a search through cells is faster."""
+    def prefers_exact(self, k: int, settings: SearchSettings) -> bool:
+        """See `Index.prefers_exact`; on a GPU a search through cells is faster."""
         return False
 
     def _search_labels(self, ready: np.ndarray, reach: int, chosen: SearchSettings) -> np.ndarray:
@@ -122,7 +122,7 @@ class GpuIndex(Index):
             return self._rows_of_labels(results), -scores if self.metric == "l2" else scores
 
         return search_verified(
-            self.embeddings, queries, k, None, self._prepare(queries), search, reach, difference_first=False
+            self.embeddings, queries, k, None, self.prepare_queries(queries), search, reach, difference_first=False
         )
 
 
@@ -192,7 +192,7 @@ class GpuExactSearch:
             ready = torch.tensor(compared.queries, device=device)
             chosen = slice(None) if subset is None else torch.tensor(subset, device=device)
             vectors, less = self.vectors[chosen], None if self.less is None else self.less[chosen]  # (m, d), (m,)
-            step = max(1, _SCORES // n)
+            step = max(1, BLOCK_SCORES // n)
             for start in range(0, len(queries), step):
                 scores = ready[start : start + step] @ vectors.T  # (b, m)
                 if less is not None:
@@ -264,7 +264,7 @@ def kmeans(vectors: np.ndarray, count: int, device: str, *, spherical: bool, see
     rng = np.random.default_rng(seed)
     on_device = torch.tensor(vectors, device=device)
     centres = on_device[torch.tensor(rng.permutation(len(vectors))[:count], device=device)].clone()
-    step = max(1, _SCORES // count)
+    step = max(1, BLOCK_SCORES // count)
     for _ in range(_ROUNDS):
         half = (centres * centres).sum(dim=1) / 2
         nearest = torch.cat(

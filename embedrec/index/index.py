@@ -93,7 +93,7 @@ class Index:
             return self._search_complete(queries, k, settings, subset)
         from embedrec.index.hnsw_batch import traversal_order
 
-        order = traversal_order(graph, self._prepare(queries))
+        order = traversal_order(graph, self.prepare_queries(queries))
         results, inverse = self._search_complete(queries[order], k, settings, subset), np.argsort(order)
         return TopK(results.rows[inverse], results.scores[inverse], self.vocab)
 
@@ -115,7 +115,7 @@ class Index:
         self, queries: np.ndarray, k: int, settings: SearchSettings, subset: np.ndarray | None
     ) -> TopK:
         """`search_once`, repeated for queries with fewer than k results; or an exact search if that is as fast."""
-        if subset is None and self._prefers_exact(k, settings):
+        if subset is None and self.prefers_exact(k, settings):
             return self.embeddings.search(queries, k)
         results = self.search_once(queries, k, settings, subset)
         short = np.flatnonzero(results.rows[:, -1] < 0)
@@ -133,17 +133,17 @@ class Index:
         rows = self.candidates(queries, k, settings, subset)
         return rescore(self.embeddings.vectors, queries, rows, k, self.metric, self.vocab)
 
-    def _prefers_exact(self, k: int, settings: SearchSettings) -> bool:
+    def prefers_exact(self, k: int, settings: SearchSettings) -> bool:
         """Whether an exact search is as fast, for a larger k than the settings were tuned for."""
         if k <= self.measured_k or settings.nprobe is not None or settings.ef_search is not None:
             return False
-        return search_parameters.is_nearly_exhaustive(self._effective_settings(settings, k), self.faiss)
+        return search_parameters.is_nearly_exhaustive(self.effective_settings(settings, k), self.faiss)
 
     def _retry(self, results: TopK, short: np.ndarray, queries: np.ndarray, settings: SearchSettings) -> TopK:
         """Results (q, k) in which the queries `short` (m,) have fewer than k, completed by searches with a larger
         effort, finally by an exact search."""
         rows, scores = results.rows.copy(), results.scores.copy()
-        for more in search_parameters.retry_settings(self._effective_settings(settings, results.k), self.faiss):
+        for more in search_parameters.retry_settings(self.effective_settings(settings, results.k), self.faiss):
             again = self.search_once(queries[short], results.k, more)
             rows[short], scores[short] = again.rows, again.scores
             short = short[again.rows[:, -1] < 0]
@@ -175,7 +175,7 @@ class Index:
         step, count = exact_results.MATMUL_QUERIES, min(k + SPARE, n)
         blocks = [queries[start : start + step] for start in range(0, max(len(queries), 1), step)]
         results = [
-            exact_results.search_verified(self.embeddings, block, k, subset, self._prepare(block), search, count)
+            exact_results.search_verified(self.embeddings, block, k, subset, self.prepare_queries(block), search, count)
             for block in blocks
         ]
         return TopK(np.vstack([r.rows for r in results]), np.vstack([r.scores for r in results]), self.vocab)
@@ -189,11 +189,11 @@ class Index:
 
         Candidates of compressed vectors come nearest first.
         """
-        effective = self._effective_settings(settings, k)
+        effective = self.effective_settings(settings, k)
         n = len(self) if subset is None else len(subset)
         count = min(k * (effective.rerank or 1) + SPARE, n)
         if subset is None and self.faiss.ntotal == n:
-            rows = self._rows_of_labels(self._search_labels(self._prepare(queries), count, effective))
+            rows = self._rows_of_labels(self._search_labels(self.prepare_queries(queries), count, effective))
         else:
             rows = self._subset_candidates(queries, k, count, effective, np.arange(n) if subset is None else subset)
         zero = ~queries.any(axis=1)
@@ -212,7 +212,9 @@ class Index:
         if not len(subset) or not len(queries):
             return np.full((len(queries), k), -1, dtype=np.int64)
         search = partial(self._search_labels, settings=settings)
-        labels = search_subset(self.faiss, self._faiss_subset(subset), search, self._prepare(queries), count, settings)
+        labels = search_subset(
+            self.faiss, self._faiss_subset(subset), search, self.prepare_queries(queries), count, settings
+        )
         rows = self._rows_of_labels(labels)
         short = (rows < 0).all(axis=1)
         if short.any():
@@ -223,7 +225,7 @@ class Index:
             rows[short] = _pad_columns(exact, rows.shape[1])
         return _pad_columns(rows, k)
 
-    def _effective_settings(self, settings: SearchSettings, k: int) -> SearchSettings:
+    def effective_settings(self, settings: SearchSettings, k: int) -> SearchSettings:
         """The settings of a search for k results: the given ones over those of the index, scaled with k."""
         return settings.over(search_parameters.scale_with_k(self.settings, self.faiss, k, self.measured_k))
 
@@ -258,8 +260,8 @@ class Index:
         labels: np.ndarray = self.faiss.search(prepared, count, params=faiss_parameters(self.faiss, settings))[1]
         return labels
 
-    def _prepare(self, queries: np.ndarray) -> np.ndarray:
-        """Queries (q, d) as FAISS takes them."""
+    def prepare_queries(self, queries: np.ndarray) -> np.ndarray:
+        """Queries (q, d) as the FAISS index compares them: of length 1 for cosine, one column wider if augmented."""
         if self.augmented:  # the norm of a query does not change the order; at 1 it keeps most digits
             return np.pad(unit(queries), ((0, 0), (0, 1)))
         return unit(queries) if self.metric == "cosine" else queries

@@ -20,7 +20,7 @@ from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.vectors.embeddings import Embeddings
 
 SAMPLE_SIZE = 4000  # queries that recall is measured on: its error is about a thousandth
-_ALONE = 200  # of which so many are also asked one at a time
+SINGLE_QUERIES = 200  # of which so many are also asked one at a time
 TOLERANCE = 1e-6  # of a score: as near as the last exact result is what float32 cannot tell from it
 _SMALLEST = 2.0**-126  # scores below it are compared in float64
 _SMALL = hnsw_batch.LARGE_BATCH - 1  # queries of a small batch
@@ -201,7 +201,7 @@ def measure_search(index: Index, sample: RecallSample, settings: SearchSettings 
     k, queries = sample.k + 1, sample.queries
     recall = sample.recall_of(index, settings)
     alone = []
-    for row in range(min(_ALONE, len(queries))):
+    for row in range(min(SINGLE_QUERIES, len(queries))):
         started = perf_counter()
         index.search(queries[row : row + 1], k, settings)
         alone.append(1000 * (perf_counter() - started))

@@ -23,19 +23,21 @@ from embedrec.storage.memory_budget import MemoryBudget, reserve
 from embedrec.vectors.faiss_factory import ADD
 from embedrec.vectors.faiss_structure import apply_transforms, innermost, map_index
 
-_PART = 4  # the memory has so many parts: one for an index, which takes two while it grows, or for what is trained on
-_BLOCK_PART = 16  # vectors that are made ready at a time take one of so many parts
+MEMORY_PARTS = (
+    4  # the memory has so many parts: one for an index, which takes two while it grows, or for what is trained on
+)
+BLOCK_PARTS = 16  # vectors that are made ready at a time take one of so many parts
 _LABEL = 8  # bytes
 _NODE = 16  # bytes that a graph keeps of a vector beside its links
 _STREAMED = (faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ)
-_NO_LISTS = b"sprs" + bytes(8)  # how FAISS ends the file of an IVF index that is empty
+EMPTY_LISTS = b"sprs" + bytes(8)  # how FAISS ends the file of an IVF index that is empty
 
 Vectors = Callable[[Any], np.ndarray]
 
 
 def fits_in_memory(index: Any, n: int, memory: MemoryBudget) -> bool:
     """Whether n vectors may be added to an index in memory."""
-    return memory.budget is None or index_bytes(index, n) <= memory.budget // _PART
+    return memory.budget is None or index_bytes(index, n) <= memory.budget // MEMORY_PARTS
 
 
 def index_bytes(index: Any, n: int) -> int:
@@ -56,7 +58,7 @@ def index_bytes(index: Any, n: int) -> int:
 
 def max_training_vectors(index: Any, memory: MemoryBudget) -> int | None:
     """Vectors that an index may be trained on under a budget; None for any number."""
-    return None if memory.budget is None else memory.budget // _PART // (4 * index.d)
+    return None if memory.budget is None else memory.budget // MEMORY_PARTS // (4 * index.d)
 
 
 def check_on_disk(index: Any, spec: str, n: int, memory: MemoryBudget) -> None:
@@ -103,9 +105,9 @@ class _IvfWriter:
     def __init__(self, index: Any, n: int, vectors: Vectors, budget: int, report: Report) -> None:
         self.index, self.n, self.vectors, self.report = index, n, vectors, report
         self.lists = innermost(index)
-        self.step = max(1, min(ADD, budget // _BLOCK_PART // (4 * index.d)))  # vectors made ready at a time
+        self.step = max(1, min(ADD, budget // BLOCK_PARTS // (4 * index.d)))  # vectors made ready at a time
         size = self.lists.code_size
-        self.many = self.step * max(1, budget // _PART // (size * self.step))  # codes sorted by cell at a time
+        self.many = self.step * max(1, budget // MEMORY_PARTS // (size * self.step))  # codes sorted by cell at a time
 
     def write(self, file: IO[bytes]) -> None:
         cells = self.cells()  # (n,)
@@ -160,7 +162,7 @@ class _IvfWriter:
             level = faiss.downcast_index(level.index)
             level.ntotal = self.n
         empty = faiss.serialize_index(self.index).tobytes()
-        if not empty.endswith(_NO_LISTS):
+        if not empty.endswith(EMPTY_LISTS):
             raise SettingsError(f"FAISS {faiss.__version__} writes cells in an unknown way; build the index in memory")
         used = np.flatnonzero(sizes)
         if len(used) > len(sizes) // 2:
@@ -168,7 +170,7 @@ class _IvfWriter:
         else:
             values, form = np.column_stack([used, sizes[used]]).ravel(), b"sprs"
         counted = len(values).to_bytes(8, "little") + values.astype("<i8").tobytes()
-        return empty.removesuffix(_NO_LISTS) + form + counted
+        return empty.removesuffix(EMPTY_LISTS) + form + counted
 
 
 def _write_at(file: IO[bytes], at: int, array: Any) -> None:

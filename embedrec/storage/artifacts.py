@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 1
-_WRITTEN = 1 << 26  # bytes of an array written at a time
+BLOCK_BYTES = 1 << 26  # bytes of an array written at a time
 MANIFEST = "manifest.json"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ONE_PARSER = Lock()  # CPython 3.11 may fail ("AST constructor recursion depth mismatch") if two threads parse
@@ -82,17 +82,17 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any], *, made_from: Art
     with atomic_folder(folder, check) as draft_folder:
         draft = Draft(draft_folder, dict(about))
         yield draft
-        files = {f.name: _describe(f) for f in sorted(draft_folder.iterdir())}
+        files = {f.name: describe_file(f) for f in sorted(draft_folder.iterdir())}
         manifest = {
             "format": FORMAT,
             "kind": kind,
             "created": datetime.now(UTC).isoformat(timespec="microseconds"),
-            "fingerprint": _digest({"kind": kind, "files": files}),
+            "fingerprint": json_digest({"kind": kind, "files": files}),
             "about": draft.about,
             "versions": _versions(),
             "files": files,
         }
-        manifest["digest"] = _digest(manifest)
+        manifest["digest"] = json_digest(manifest)
         with (draft_folder / MANIFEST).open("w", encoding="utf-8", errors=_SURROGATES) as f:
             json.dump(manifest, f, indent=2, ensure_ascii=False, allow_nan=False)
             f.write("\n")
@@ -122,8 +122,8 @@ def write_array(file: IO[bytes], array: np.ndarray) -> None:
     array = np.asarray(array, order="C")
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
     content = array.reshape(-1).view(np.uint8)
-    for start in range(0, len(content), _WRITTEN):  # a single write of gigabytes could not be interrupted
-        file.write(content[start : start + _WRITTEN].data)
+    for start in range(0, len(content), BLOCK_BYTES):  # a single write of gigabytes could not be interrupted
+        file.write(content[start : start + BLOCK_BYTES].data)
 
 
 def plain_name(name: str) -> bool:
@@ -170,11 +170,13 @@ def plain_from(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
 
 
-def _describe(path: Path) -> dict[str, Any]:
+def describe_file(path: Path) -> dict[str, Any]:
+    """A file's entry in a manifest."""
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
-def _digest(value: Any) -> str:
+def json_digest(value: Any) -> str:
+    """The SHA-256 of a JSON value in canonical form, in hexadecimal."""
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode(errors=_SURROGATES)).hexdigest()
 
@@ -332,7 +334,7 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
             "update embedrec or write the artifact again"
         )
     digest = manifest.pop("digest", None)
-    if digest != _digest(manifest):
+    if digest != json_digest(manifest):
         raise ArtifactError(f"{path} is damaged (its digest differs); write the artifact again")
     invalid = next((key for key, type_ in _FIELDS.items() if not isinstance(manifest.get(key), type_)), None)
     if invalid is None and not all(map(_is_file_entry, manifest["files"].values())):

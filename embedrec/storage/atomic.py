@@ -248,7 +248,7 @@ def _swap_in(new: Path, path: Path) -> None:
     except OSError as e:
         if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        if _exchange(new, path):
+        if exchange_folders(new, path):
             shutil.rmtree(new, ignore_errors=True)
         else:
             _swap_in_two_steps(new, path)
@@ -270,7 +270,7 @@ def _swap_in_two_steps(new: Path, path: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _exchange(a: Path, b: Path) -> bool:
+def exchange_folders(a: Path, b: Path) -> bool:
     """Exchange two folders atomically (Linux renameat2); False if the system or file system cannot."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:

@@ -22,7 +22,7 @@ from embedrec.storage.atomic import no_link
 
 FILE = ".checked"
 LARGE = 4 << 20  # bytes; smaller files are read in milliseconds
-_SETTLED = 2_000_000_000  # nanoseconds after which a modification shows in a file's times
+SETTLED_NANOSECONDS = 2_000_000_000  # nanoseconds after which a modification shows in a file's times
 
 
 def state(path: Path) -> list[int]:
@@ -48,7 +48,7 @@ def remember(folder: Path, digest: str, check: str, before: dict[str, list[int]]
     with suppress(OSError):
         now = time.time_ns()
         same = all(state(folder / name) == was for name, was in before.items())
-        if not same or any(now - max(was[1:3]) < _SETTLED for was in before.values()):
+        if not same or any(now - max(was[1:3]) < SETTLED_NANOSECONDS for was in before.values()):
             return
         checks = _read(folder, digest)
         checks[check] = {**checks.get(check, {}), **before}

@@ -16,7 +16,7 @@ import numpy as np
 
 from embedrec.errors import DataError, SettingsError
 
-_CHUNK = 1 << 20  # events processed at a time, so that temporary arrays stay small
+CHUNK_EVENTS = 1 << 20  # events processed at a time, so that temporary arrays stay small
 _LEAST = 256 << 20  # bytes; Python, NumPy, Arrow and compiled kernels alone take 200 MB
 _AMPLE = 4 << 30  # bytes; with this budget, batches have their full size
 _PROGRAM = 96 << 20  # bytes of code and libraries
@@ -199,7 +199,7 @@ def release_pages(array: np.ndarray) -> None:
 
 def chunks(count: int) -> Iterator[slice]:
     """Slices that cover a column of `count` values."""
-    return (slice(at, min(at + _CHUNK, count)) for at in range(0, count, _CHUNK))
+    return (slice(at, min(at + CHUNK_EVENTS, count)) for at in range(0, count, CHUNK_EVENTS))
 
 
 def count_rows(rows: np.ndarray, n: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-_COMPARED = 400  # words that difflib compares: it takes about 20 µs a word
+MAX_COMPARED = 400  # words that difflib compares: it takes about 20 µs a word
 _LONGEST = 200  # characters; longer texts have no close matches
 _BLOCK = 1 << 14  # words processed at a time
 _TABLE = 1 << 16  # buckets of the hashed character pairs
@@ -30,7 +30,7 @@ def close_matches(text: str, words: Iterable[str], *, n: int = 3, cutoff: float 
 
 def _likely(text: str, words: Sequence[str]) -> Sequence[str]:
     """The words that share the most pairs of adjacent characters with a text, relative to their length."""
-    if len(words) <= _COMPARED:
+    if len(words) <= MAX_COMPARED:
         return words
     import numpy as np
 
@@ -43,7 +43,7 @@ def _likely(text: str, words: Sequence[str]) -> Sequence[str]:
         block = words[start : start + _BLOCK]
         shared = known[_pairs(block, width)].sum(axis=1)
         shares[start : start + len(block)] = shared / (np.fromiter(map(len, block), np.float32, len(block)) + len(text))
-    best = np.sort(np.argpartition(-shares, _COMPARED)[:_COMPARED])
+    best = np.sort(np.argpartition(-shares, MAX_COMPARED)[:MAX_COMPARED])
     return [words[at] for at in best.tolist()]
 
 

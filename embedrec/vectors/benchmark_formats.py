@@ -22,7 +22,7 @@ RECORDS: dict[str, np.dtype[Any]] = {
     "bvecs": np.dtype("u1"),
     "fbin": np.dtype("<f4"),
 }
-_BLOCK = 1 << 14  # vectors read or written at a time
+BLOCK_ROWS = 1 << 14  # vectors read or written at a time
 _EXACT = 1 << 24  # whole numbers up to here are float32 numbers
 
 
@@ -57,8 +57,8 @@ def read_records(path: Path, kind: str, memory: MemoryBudget = IN_MEMORY) -> np.
         )
     records = np.memmap(path, dtype=np.dtype([("d", "<i4"), ("vector", numbers, (d,))]), mode="r")
     vectors = memory.empty(len(records) * d, np.float32).reshape(len(records), d)
-    for start in range(0, len(records), _BLOCK):
-        block = records[start : start + _BLOCK]
+    for start in range(0, len(records), BLOCK_ROWS):
+        block = records[start : start + BLOCK_ROWS]
         odd = np.flatnonzero(block["d"] != d)
         if len(odd):
             raise DataError(
@@ -84,8 +84,8 @@ def read_array(path: Path, memory: MemoryBudget = IN_MEMORY) -> np.ndarray:
         return array
     vectors = memory.empty(array.size, np.float32).reshape(array.shape)
     with np.errstate(over="ignore"):
-        for start in range(0, len(array), _BLOCK):
-            vectors[start : start + _BLOCK] = array[start : start + _BLOCK]
+        for start in range(0, len(array), BLOCK_ROWS):
+            vectors[start : start + BLOCK_ROWS] = array[start : start + BLOCK_ROWS]
     return vectors
 
 
@@ -113,8 +113,8 @@ def write_records(vectors: np.ndarray, path: Path, kind: str, before: Callable[[
     with atomic_file(path, "wb") as f:
         if kind == "fbin":
             f.write(np.array([n, d], dtype="<i4").tobytes())
-        for start in range(0, n, _BLOCK):
-            block = vectors[start : start + _BLOCK]
+        for start in range(0, n, BLOCK_ROWS):
+            block = vectors[start : start + BLOCK_ROWS]
             if kind == "fbin":
                 f.write(block.astype("<f4").tobytes())
                 continue

@@ -21,17 +21,17 @@ from embedrec.errors import DataError, SettingsError
 
 Metric = Literal["cosine", "dot", "l2"]
 _CODES = {"cosine": 0, "dot": 1, "l2": 2}  # of metrics, for kernels
-_BLOCK = 1 << 23  # scores computed at a time: 32 MB, and as many are looked through
-_TOGETHER = 1 << 15  # vectors prepared at a time
+BLOCK_SCORES = 1 << 23  # scores computed at a time: 32 MB, and as many are looked through
+BLOCK_ROWS = 1 << 15  # vectors prepared at a time
 _SAMPLE = 1 << 10  # vectors whose medians are the centre
-_SPARE = 4  # candidates beyond k, so that the k best of them are seldom in doubt
+SPARE_CANDIDATES = 4  # candidates beyond k, so that the k best of them are seldom in doubt
 _SAFE = 1e12  # lengths whose products with unit vectors keep their digits, as do those of their inverses
 _RANGE = (2.0**-30, 2.0**40)  # largest lengths whose squares neither vanish nor overflow
 _UNIT = 2.0**-24  # relative error of one operation in float32
 _SLACK = 16  # operations beside the d of a sum, generously
 _TINY = 2.0**-120  # absolute error of a product that vanishes
 _SMALLEST = 2.0**-126  # below it, float32 loses digits
-_GATHERED = 1 << 20  # numbers gathered at a time: 8 MB
+GATHERED_NUMBERS = 1 << 20  # numbers gathered at a time: 8 MB
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ def exact_keys(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, metri
     `kernels.exact` gives the same bits. What stands at a row of −1 is of no use.
     """
     keys = np.empty(rows.shape)
-    step = max(1, _GATHERED // max(1, rows.shape[1] * vectors.shape[1]))
+    step = max(1, GATHERED_NUMBERS // max(1, rows.shape[1] * vectors.shape[1]))
     for start in range(0, len(rows), step):
         block = slice(start, start + step)
         gathered = vectors[rows[block]].astype(np.float64)  # (b, k, d)
@@ -127,8 +127,8 @@ def frame_of(vectors: np.ndarray, metric: Metric, subset: np.ndarray | None = No
         sample = vectors[::step] if subset is None else vectors[subset[::step]]
         centre = np.median(sample, axis=0).astype(np.float32)
     frame, sizes = Frame(np.zeros(0), 1.0, centre), np.empty(n)
-    for first in range(0, n, _TOGETHER):
-        block = slice(first, first + _TOGETHER)
+    for first in range(0, n, BLOCK_ROWS):
+        block = slice(first, first + BLOCK_ROWS)
         part = frame.ready(vectors[block] if subset is None else vectors[subset[block]])
         sizes[block] = np.einsum("ij,ij->i", part, part, dtype=np.float64)
     sizes = sizes if metric == "l2" else np.sqrt(sizes)
@@ -211,9 +211,9 @@ class Comparison:
     def scores(self, vectors: np.ndarray, subset: np.ndarray | None) -> Iterator[tuple[slice, slice, np.ndarray]]:
         """Approximate scores by blocks: which vectors, which queries, their scores (a, b) float32."""
         n = len(self.frame.sizes)
-        step = max(1, _BLOCK // max(1, min(n, _TOGETHER)))
-        for first in range(0, n, _TOGETHER):
-            block = slice(first, first + _TOGETHER)
+        step = max(1, BLOCK_SCORES // max(1, min(n, BLOCK_ROWS)))
+        for first in range(0, n, BLOCK_ROWS):
+            block = slice(first, first + BLOCK_ROWS)
             part = self.prepared(vectors[block] if subset is None else vectors[subset[block]])
             for start in range(0, len(self.queries), step):
                 columns = slice(start, start + step)
@@ -245,7 +245,7 @@ def exact_search(
 
     n = len(vectors) if subset is None else len(subset)
     rows, keys = np.full((len(queries), k), -1, dtype=np.int64), np.full((len(queries), k), -np.inf)
-    reach, best = min(k + _SPARE, n), min(k, n)
+    reach, best = min(k + SPARE_CANDIDATES, n), min(k, n)
     if reach == n:  # all are candidates
         everything = np.broadcast_to(np.arange(n) if subset is None else subset, (len(queries), n))
         rescore(vectors, queries, everything, _CODES[metric], rows, keys)

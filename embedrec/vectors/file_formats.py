@@ -47,7 +47,7 @@ _SUFFIXES: dict[str, Format] = {
     ".fbin": "fbin",
 }
 _WITH_METRIC = ("safetensors", "parquet")
-_BLOCK = 8192  # rows written at a time, and read between two reports
+BLOCK_ROWS = 8192  # rows written at a time, and read between two reports
 _LONGEST_KEY = 4096  # bytes; a longer key in a binary file means that it is none
 
 
@@ -91,10 +91,10 @@ def save_vectors(
             raise DataError(f"the id {longest[:40]!r}… is longer than {_LONGEST_KEY} bytes; write parquet instead")
         with atomic_file(path, "wb") as f:
             f.write(b"%d %d\n" % embeddings.vectors.shape)
-            for start in range(0, len(words), _BLOCK):
-                block = slice(start, start + _BLOCK)
+            for start in range(0, len(words), BLOCK_ROWS):
+                block = slice(start, start + BLOCK_ROWS)
                 f.write(_LINES[kind](words[block], embeddings.vectors[block]))
-                report("progress", done=min(start + _BLOCK, len(words)), total=len(words), unit="vectors")
+                report("progress", done=min(start + BLOCK_ROWS, len(words)), total=len(words), unit="vectors")
     elif kind in RECORDS:
         write_records(embeddings.vectors, path, kind, lambda: _save_ids(embeddings.vocab, path))
     else:
@@ -197,7 +197,7 @@ def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric | 
                 raise DataError(f"{path}, line {number}: {len(vector)} numbers where {d} are due; repair the file")
             words.append(word)
             rows.append(vector)
-            if header and not len(rows) % _BLOCK:
+            if header and not len(rows) % BLOCK_ROWS:
                 report("progress", done=len(rows), total=header[0], unit="vectors")
     if not rows:
         raise DataError(f"{path} holds no vectors")
@@ -224,7 +224,7 @@ def _load_binary(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric 
             if len(data) < 4 * d:
                 raise DataError(f"{path} is cut off: it says {n} vectors and ends in the vector of {words[-1]!r}")
             vectors[row] = np.frombuffer(data, dtype="<f4")
-            if not len(words) % _BLOCK:
+            if not len(words) % BLOCK_ROWS:
                 report("progress", done=len(words), total=n, unit="vectors")
         if f.read(2).strip(b"\n"):
             raise DataError(f"{path} says {n} × {d} vectors and holds more; its first line is wrong")

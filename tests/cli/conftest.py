@@ -173,9 +173,9 @@ def shop_vectors(shop: Path, run: Run) -> Path:
 def vectors_700(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embeddings:
     """A workspace, and the current folder, with a model of 700 vectors, which are enough to tune an index."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(autotune, "_FEW", 300)
-    monkeypatch.setattr(autotune, "_VISITED", 0)
-    monkeypatch.setattr(measure, "_ALONE", 20)
+    monkeypatch.setattr(autotune, "MAX_EXACT", 300)
+    monkeypatch.setattr(autotune, "MAX_VISITED", 0)
+    monkeypatch.setattr(measure, "SINGLE_QUERIES", 20)
     embeddings = some_embeddings(700, 8)
     save_vectors(embeddings, tmp_path / "v.parquet")
     walked(run, "vectors", "import", "v.parquet")

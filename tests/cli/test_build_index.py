@@ -115,8 +115,8 @@ N, D = 1200, 8
 def large(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The current folder, with a model whose index does not fit into 256M: of which it gets 16 KB."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measure, "_ALONE", 20)
-    monkeypatch.setattr(on_disk_ivf, "_PART", 16384)
+    monkeypatch.setattr(measure, "SINGLE_QUERIES", 20)
+    monkeypatch.setattr(on_disk_ivf, "MEMORY_PARTS", 16384)
     save_vectors(some_embeddings(N, D), tmp_path / "v.fbin")
     walked(run, "vectors", "import", "v.fbin")
 

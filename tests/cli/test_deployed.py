@@ -26,7 +26,7 @@ YEARS = {f"i{n}": 1990 + n for n in range(40)}
 def built(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The current folder: sessions of 40 items with year, shelf code and name, a model and an index of it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measure, "_ALONE", 2)
+    monkeypatch.setattr(measure, "SINGLE_QUERIES", 2)
     plays = [f"s{s},i{(s * 7 + k * k) % 40},Item {(s * 7 + k * k) % 40}\n" for s in range(60) for k in range(5)]
     Path("plays.csv").write_text("session,item,title\n" + "".join(plays))
     rows = "".join(

@@ -89,7 +89,7 @@ def test_what_is_remembered_of_an_artifact_follows_no_link(tmp_path: Path, monke
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "vectors.npy").write_text("vectors")
     (tmp_path / "mine").write_text("mine")
-    monkeypatch.setattr(checksum_cache, "_SETTLED", -(2**62))
+    monkeypatch.setattr(checksum_cache, "SETTLED_NANOSECONDS", -(2**62))
     before = {"vectors.npy": checksum_cache.state(tmp_path / "x" / "vectors.npy")}
     (tmp_path / "x" / checksum_cache.FILE).symlink_to(tmp_path / "mine")
     checksum_cache.remember(tmp_path / "x", "digest", "check", before)

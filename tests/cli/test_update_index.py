@@ -30,7 +30,7 @@ ROW = "v-hnsw\t{items}\t{added}\t{replaced}\t{removed}\t{tombstones}\t"
 def made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embeddings:
     """The current folder: a model of 100 vectors, a graph and cells of it, 20 vectors more, ids that are gone."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measure, "_ALONE", 5)
+    monkeypatch.setattr(measure, "SINGLE_QUERIES", 5)
     embeddings = some_embeddings(100, 4)
     save_vectors(embeddings, Path("v.parquet"))
     new = some_embeddings(20, 4, seed=7)

@@ -175,8 +175,8 @@ def test_all_filters_against_a_slow_twin(rows: list[Row], settings: dict[str, An
 @draw.given(rows, settings, st.integers(1, 20), examples=100)
 def test_in_small_parts(rows: list[Row], settings: dict[str, Any], at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory_budget, "_CHUNK", at_once)
-        patch.setattr(filter_state, "_SORT_BLOCK", at_once)
+        patch.setattr(memory_budget, "CHUNK_EVENTS", at_once)
+        patch.setattr(filter_state, "SORT_BLOCK", at_once)
         check(rows, settings)
 
 

@@ -22,9 +22,9 @@ def test_parts_make_the_same_vocabulary(
     names = np.array([f"name {i}" for i in ids], dtype=object)
     vocab = Vocab(np.array(ids, dtype=object), names, np.arange(len(ids)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parquet_io, "_ROWS", rows)
-        patch.setattr(parquet_io, "_CHARACTERS", characters)
-        patch.setattr(parquet_io, "_STEP", looked_at)
+        patch.setattr(parquet_io, "GROUP_ROWS", rows)
+        patch.setattr(parquet_io, "GROUP_CHARACTERS", characters)
+        patch.setattr(parquet_io, "COUNTED_ROWS", looked_at)
         save_vocab(vocab, tmp_path / "vocab.parquet")
         save_ids(vocab.ids, tmp_path / "ids.parquet")
     found = load_vocab(tmp_path / "vocab.parquet")
@@ -34,8 +34,8 @@ def test_parts_make_the_same_vocabulary(
 
 
 def test_long_texts_make_row_groups_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_io, "_CHARACTERS", 1000)
-    monkeypatch.setattr(parquet_io, "_STEP", 1)
+    monkeypatch.setattr(parquet_io, "GROUP_CHARACTERS", 1000)
+    monkeypatch.setattr(parquet_io, "COUNTED_ROWS", 1)
     save_ids(np.array(["x" * 600] * 6, dtype=object), tmp_path / "ids.parquet")
     assert pq.ParquetFile(tmp_path / "ids.parquet").metadata.num_row_groups == 3
     save_ids(np.arange(6000), tmp_path / "numbers.parquet")

@@ -57,7 +57,7 @@ def test_cut_against_a_slow_twin(rows: list[tuple], gap: int, at_once: int, user
         want.append(f"{session}-{number}")
         last = (session, seconds[row])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory_budget, "_CHUNK", at_once)
+        patch.setattr(memory_budget, "CHUNK_EVENTS", at_once)
         got = cut_at_gaps(events, gap * 1000)
     assert [session for session, _, _ in told(got)] == want
     assert [t[1:] for t in told(got)] == [t[1:] for t in told(events)]

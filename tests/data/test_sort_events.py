@@ -31,9 +31,9 @@ def test_as_numpy_sorts(
         columns["key"] = read_only(key.astype(kind))
     want = np.lexsort([key, session] if kind else [session])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ordering, "_MANY", 0)
-        patch.setattr(ordering, "_PART", part)
-        patch.setattr(ordering, "_BLOCK_BITS", 2)
+        patch.setattr(ordering, "KERNEL_EVENTS", 0)
+        patch.setattr(ordering, "PART_EVENTS", part)
+        patch.setattr(ordering, "BLOCK_BITS", 2)
         memory = IN_MEMORY if in_memory else MemoryBudget(256 << 20, tmp_path)
         fast = sort_events(dict(columns), 6, "key" if kind else None, memory, threads)
     slow = sort_events(dict(columns), 6, "key" if kind else None, IN_MEMORY)

@@ -14,6 +14,6 @@ from embedrec.index import measure
 def briefly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
-    monkeypatch.setattr(measure, "_ALONE", 20)
+    monkeypatch.setattr(measure, "SINGLE_QUERIES", 20)
     yield
     faiss.omp_set_num_threads(before)

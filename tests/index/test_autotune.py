@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from tests.conftest import some_embeddings
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catalogues of hundreds are no longer few, and those of a thousand worth compressing."""
-    monkeypatch.setattr(autotune, "_FEW", 300)
+    monkeypatch.setattr(autotune, "MAX_EXACT", 300)
 
 
 def clustered(n: int, d: int = 16, metric: str = "cosine", seed: int = 0) -> Embeddings:
@@ -107,10 +106,10 @@ def test_auto_tries_types_that_have_the_settings_given(small: None) -> None:
 
 def test_graphs_come_where_cells_visit_many(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for visited, specs in ((0, ["HNSW16"]), (1e9, ["IVF38,Flat"])):
-        monkeypatch.setattr(autotune, "_VISITED", visited)
+        monkeypatch.setattr(autotune, "MAX_VISITED", visited)
         index = build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9)))
         assert list(dict.fromkeys(p["spec"] for p in index.measurements["points"])) == specs
-    monkeypatch.setattr(autotune, "_VISITED", 0)
+    monkeypatch.setattr(autotune, "MAX_VISITED", 0)
     assert build_index(clustered(1500), "ivf", BuildSettings(target=SearchTarget(0.9))).spec == "IVF38,Flat"
     little = build_index(
         clustered(1500), settings=BuildSettings(target=SearchTarget(0.9, ram=150_000))
@@ -123,15 +122,15 @@ def test_graphs_come_where_cells_visit_many(small: None, monkeypatch: pytest.Mon
 
 
 def test_where_a_graph_does_not_keep_it_many_cells_may(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(autotune, "_VISITED", 0)
-    points = autotune._points
+    monkeypatch.setattr(autotune, "MAX_VISITED", 0)
+    measure_search = autotune.measure_search
 
-    def slow(index: Any, *arguments: Any, **more: Any) -> Any:
-        for tried in points(index, *arguments, **more):
-            yield replace(tried, violations=["it is a graph"]) if index.spec == "HNSW16" else tried
+    def slow_graphs(index: Any, *arguments: Any) -> dict[str, Any]:
+        times = {"query_ms_p95": 2e6} if index.spec == "HNSW16" else {}
+        return {**measure_search(index, *arguments), **times}
 
-    monkeypatch.setattr(autotune, "_points", slow)
-    index = build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9)))
+    monkeypatch.setattr(autotune, "measure_search", slow_graphs)
+    index = build_index(clustered(1500), settings=BuildSettings(target=SearchTarget(0.9, p95_ms=1e6)))
     assert index.spec == "IVF38,Flat" and index.settings.cells > 1
     assert [p["spec"] for p in index.measurements["points"][:2]] == ["HNSW16", "IVF38,Flat"]
 

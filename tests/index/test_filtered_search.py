@@ -112,7 +112,7 @@ def test_why_a_selector_alone_is_not_enough(kind: str) -> None:
     mask = masks(index, 0.002)["random"]
     selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
     parameters = faiss_parameters(index.faiss, index.settings, selector)
-    alone = index.faiss.search(index._prepare(queries), 10, params=parameters)[1]
+    alone = index.faiss.search(index.prepare_queries(queries), 10, params=parameters)[1]
     assert (alone < 0).mean() > 0.2  # some come back with nothing
     assert (index.search(queries, 10, allowed=mask).rows >= 0).all()
 

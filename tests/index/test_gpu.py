@@ -43,7 +43,7 @@ def check_exact(exact: GpuExactSearch) -> None:
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("at_once", [1 << 26, 1000])
 def test_exact_search_in_torch(metric: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "_SCORES", at_once)  # three queries at a time
+    monkeypatch.setattr(gpu, "BLOCK_SCORES", at_once)  # three queries at a time
     embeddings = some_embeddings(300, 7, metric, spread=0.5)
     check_exact(GpuExactSearch.of(embeddings, "cpu"))
 

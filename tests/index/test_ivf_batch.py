@@ -32,7 +32,7 @@ def test_against_faiss(metric: str, threads: int, n: int, d: int, cells: int, np
         f"IVF{cells},Flat",
         BuildSettings(search=SearchSettings(nprobe=nprobe)),
     )
-    queries = index._prepare(np.random.default_rng(1).normal(size=(101, d)).astype(np.float32))
+    queries = index.prepare_queries(np.random.default_rng(1).normal(size=(101, d)).astype(np.float32))
     lists = lists_of(index.faiss)
     assert lists is not None and lists[:, 2].sum() == n
     faiss.omp_set_num_threads(threads)
@@ -45,7 +45,7 @@ def test_more_candidates_than_are_kept_at_a_time() -> None:
     """Scores that rise along a cell: every vector displaces another."""
     vectors = np.outer(np.linspace(0.1, 1, 500), np.ones(4)).astype(np.float32)
     index = build_index(Embeddings(vectors, some_embeddings(500).vocab, "dot"), "IVF1,Flat")
-    lists, query = lists_of(index.faiss), index._prepare(np.ones((40, 4), dtype=np.float32))
+    lists, query = lists_of(index.faiss), index.prepare_queries(np.ones((40, 4), dtype=np.float32))
     assert lists is not None
     for reach in (1, 2, 7, 100):
         assert (np.sort(search_by_cell(index.faiss, lists, query, reach, 1)) == np.arange(500 - reach, 500)).all()

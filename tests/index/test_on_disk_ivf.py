@@ -50,8 +50,8 @@ SPECS = [
 
 def few_at_a_time(monkeypatch: pytest.MonkeyPatch, vectors: int, d: int = D) -> None:
     """So many vectors are made ready at a time, and codes of twice as many, or a few more, are sorted by cell."""
-    monkeypatch.setattr(on_disk_ivf, "_BLOCK_PART", BUDGET // (4 * d * vectors))
-    monkeypatch.setattr(on_disk_ivf, "_PART", BUDGET // (4 * d * 2 * vectors))
+    monkeypatch.setattr(on_disk_ivf, "BLOCK_PARTS", BUDGET // (4 * d * vectors))
+    monkeypatch.setattr(on_disk_ivf, "MEMORY_PARTS", BUDGET // (4 * d * 2 * vectors))
 
 
 def written(spec: str, vectors: np.ndarray, metric: Any, folder: Path) -> tuple[bytes, bytes]:
@@ -113,7 +113,7 @@ def test_both_forms_of_sizes_occur(tmp_path: Path) -> None:
 @pytest.fixture
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryBudget:
     """Room for 60 KB: what is larger goes to disk, and cells are sought among 1,000 vectors."""
-    monkeypatch.setattr(on_disk_ivf, "_PART", 4096)
+    monkeypatch.setattr(on_disk_ivf, "MEMORY_PARTS", 4096)
     return MemoryBudget(BUDGET, tmp_path / "memory")
 
 
@@ -200,7 +200,7 @@ def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
 def test_types_that_are_built_in_memory(
     kind: str, says: str, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_disk_ivf, "_PART", BUDGET // 19_000)
+    monkeypatch.setattr(on_disk_ivf, "MEMORY_PARTS", BUDGET // 19_000)
     with pytest.raises(SettingsError) as said:
         build_index(some_embeddings(N, D), kind, BuildSettings(memory=memory))
     assert str(said.value).startswith(says) and "ivf, ivf-sq8 or ivfpq" in str(said.value)
@@ -263,7 +263,7 @@ def test_a_full_disk(call: str, memory: MemoryBudget, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("after", [1, 2, 5, 9])
 def test_nothing_is_left_after_an_interrupt(after: int, memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_disk_ivf, "_BLOCK_PART", BUDGET // (4 * D * 200))  # six blocks, gone through twice
+    monkeypatch.setattr(on_disk_ivf, "BLOCK_PARTS", BUDGET // (4 * D * 200))  # six blocks, gone through twice
     left = after
 
     def report(event: str, **numbers: Any) -> None:
@@ -283,7 +283,7 @@ def test_a_budget_is_needed() -> None:
 
 
 def test_other_lists_of_faiss(memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_disk_ivf, "_NO_LISTS", b"another form")
+    monkeypatch.setattr(on_disk_ivf, "EMPTY_LISTS", b"another form")
     with pytest.raises(SettingsError, match="writes cells in an unknown way; build the index in memory"):
         construct_index(some_embeddings(N, D), "IVF16,Flat", memory=memory)
     assert not files(memory)
@@ -305,7 +305,7 @@ from embedrec.index.build_settings import BuildSettings
 from embedrec.index.serialization import load_index, save_index
 
 faiss.omp_set_num_threads(1)
-on_disk_ivf._PART, on_disk_ivf._BLOCK_PART = 64, 64  # 4 MB each
+on_disk_ivf.MEMORY_PARTS, on_disk_ivf.BLOCK_PARTS = 64, 64  # 4 MB each
 folder = Path(sys.argv[1])
 
 def road(name, memory):

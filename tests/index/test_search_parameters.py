@@ -67,7 +67,7 @@ def test_settings_of_one_search_are_kept_and_lists_are_whole(type_: str) -> None
     for count in (1, 80):
         found = index.search(index.embeddings.vectors[:count], 700, least)
         assert (found.rows >= 0).all()
-    assert index._effective_settings(least, 700) == least
+    assert index.effective_settings(least, 700) == least
 
 
 @pytest.mark.parametrize("type_", ["hnsw", "ivf", "ivfpq", "fastscan"])
@@ -101,10 +101,10 @@ def test_nothing_changes_up_to_what_was_measured() -> None:
     for type_ in TYPES:
         index = built(type_)
         assert index.measured_k == 21
-        assert index._effective_settings(AS_BUILT, 21) == index.settings and not index._prefers_exact(21, AS_BUILT)
+        assert index.effective_settings(AS_BUILT, 21) == index.settings and not index.prefers_exact(21, AS_BUILT)
     promised = build_index(clustered(N), "ivf", BuildSettings(target=SearchTarget(0.9, 100)))
-    assert promised.measured_k == 101 and promised._effective_settings(AS_BUILT, 101) == promised.settings
-    more = promised._effective_settings(AS_BUILT, 200)
+    assert promised.measured_k == 101 and promised.effective_settings(AS_BUILT, 101) == promised.settings
+    more = promised.effective_settings(AS_BUILT, 200)
     assert promised.settings.cells < more.cells <= promised.faiss.nlist
 
 

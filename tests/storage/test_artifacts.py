@@ -61,7 +61,7 @@ def names(folder: Path) -> list[str]:
 def swap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to replace an artifact: the atomic one, and the one of systems without it."""
     if request.param == "two renames":
-        monkeypatch.setattr(atomic, "_exchange", lambda a, b: False)
+        monkeypatch.setattr(atomic, "exchange_folders", lambda a, b: False)
     return str(request.param)
 
 
@@ -82,15 +82,15 @@ def test_written_and_read(tmp_path: Path) -> None:
 
 def test_everything_is_on_disk_before_it_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[str] = []
-    flush = atomic._flush
+    flush = os.fsync
 
-    def note(path: Path) -> None:
-        flushed.append(
-            f"{path.name.split('.')[1] if path.name.startswith('.') else path.name} {names(tmp_path) == ['x']}"
-        )
-        flush(path)
+    def note(descriptor: int) -> None:
+        opened = os.fstat(descriptor)
+        name = next(p.name for p in (tmp_path, *tmp_path.rglob("*")) if os.path.samestat(p.stat(), opened))
+        flushed.append(f"{name.split('.')[1] if name.startswith('.') else name} {names(tmp_path) == ['x']}")
+        flush(descriptor)
 
-    monkeypatch.setattr(atomic, "_flush", note)
+    monkeypatch.setattr(os, "fsync", note)
     write(tmp_path / "x", 1)
     assert flushed == ["a.npy False", "b.npy False", "manifest.json False", "x False", f"{tmp_path.name} True"]
 
@@ -135,7 +135,7 @@ def test_an_error_between_the_two_renames_puts_the_old_back(tmp_path: Path, monk
             raise KeyboardInterrupt
         return rename(self, target)
 
-    monkeypatch.setattr(atomic, "_exchange", lambda a, b: False)
+    monkeypatch.setattr(atomic, "exchange_folders", lambda a, b: False)
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(KeyboardInterrupt):
         write(place, 2)
@@ -332,7 +332,7 @@ def write(folder, number):
 
 place = Path(sys.argv[1])
 if sys.argv[2] == "two renames":
-    atomic._exchange = lambda a, b: False
+    atomic.exchange_folders = lambda a, b: False
 """
 
 LOOP = """
@@ -477,7 +477,7 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with atomic.scratch_folder(tmp_path / "y") as folder:
         assert folder.name.endswith(".unlocked") and folder.is_dir()
         assert atomic.sweep(tmp_path) == [*left, folder]
-    monkeypatch.setattr(atomic, "_exchange", lambda a, b: False)
+    monkeypatch.setattr(atomic, "exchange_folders", lambda a, b: False)
     write(tmp_path / "x", 1)
     write(tmp_path / "x", 2)
     assert number_in(tmp_path / "x") == 2 and names(tmp_path) == [".lock", *(path.name for path in left), "x"]
@@ -579,7 +579,7 @@ def test_arrays_notice_every_write_that_fails() -> None:
 
 
 def test_arrays_are_written_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "_WRITTEN", 7)
+    monkeypatch.setattr(artifacts, "BLOCK_BYTES", 7)
     array = np.arange(30.0).reshape(5, 6)
     with (tmp_path / "x.npy").open("wb") as f:
         artifacts.write_array(f, array)

@@ -23,7 +23,7 @@ from tests.conftest import some_embeddings
 def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """All files are large, and remembered at once."""
     monkeypatch.setattr(checksum_cache, "LARGE", 100)
-    monkeypatch.setattr(checksum_cache, "_SETTLED", -1)
+    monkeypatch.setattr(checksum_cache, "SETTLED_NANOSECONDS", -1)
     yield
 
 
@@ -87,7 +87,7 @@ def test_a_change_is_noticed(name: str, how: str, folder: Path) -> None:
 
 
 def test_what_was_just_written_is_not_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checksum_cache, "_SETTLED", 10**15)
+    monkeypatch.setattr(checksum_cache, "SETTLED_NANOSECONDS", 10**15)
     opened(folder)
     assert not (folder / checksum_cache.FILE).exists()
 

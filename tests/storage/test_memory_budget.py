@@ -49,7 +49,7 @@ def test_part_by_part_is_as_at_once(memory: MemoryBudget, rows: list[tuple[int, 
     mask = np.array([keep for _, keep in rows], dtype=bool)
     new = np.arange(10, 17, dtype=np.int32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rooms, "_CHUNK", 3)
+        patch.setattr(rooms, "CHUNK_EVENTS", 3)
         assert [i for here in chunks(len(rows)) for i in range(len(rows))[here]] == list(range(len(rows)))
         assert memory.select(column, mask).tolist() == column[mask].tolist()
         assert memory.reindex(column, new).tolist() == new[column].tolist()
@@ -101,7 +101,7 @@ def test_a_doubled_array_begins_with_the_old_one(memory: MemoryBudget, values: l
     array = memory.empty(len(values), np.int32)
     array[:] = values
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rooms, "_CHUNK", 4)
+        patch.setattr(rooms, "CHUNK_EVENTS", 4)
         longer = memory.doubled(array)
     assert len(longer) == 2 * len(values)
     assert longer[: len(values)].tolist() == values == array.tolist()

@@ -23,7 +23,7 @@ def test_few_words_are_all_compared(text: str, words: list[str], cutoff: float) 
 
 def test_typos_among_many_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of every kind: a character too many, too few, another, two turned around; with few compared."""
-    monkeypatch.setattr(module, "_COMPARED", 50)
+    monkeypatch.setattr(module, "MAX_COMPARED", 50)
     rng = random.Random(0)
     words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyzé", k=rng.randint(6, 20))) for _ in range(30_000)]
     for word in words[:: len(words) // 25]:
@@ -51,7 +51,7 @@ def test_only_some_are_compared_however_alike_they_are(monkeypatch: pytest.Monke
     with pytest.raises(UnknownItemError, match="no item 'artist_name_numbr_00001' among the 50000"):
         find_items(Vocab(names), ["artist_name_numbr_00001"])
     assert did_you_mean("artist name numbr 0000001", names).startswith("; did you mean 'artist name number 0000001'")
-    assert given_to and max(given_to) <= module._COMPARED
+    assert given_to and max(given_to) <= module.MAX_COMPARED
 
 
 def test_what_is_no_typo_is_not_compared() -> None:

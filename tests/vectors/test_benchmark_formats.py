@@ -96,7 +96,7 @@ def test_odd_files(kind: str, content: bytes, says: str, memory: MemoryBudget, t
 
 
 def test_blocks_of_a_file(memory: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark_formats, "_BLOCK", 2)
+    monkeypatch.setattr(benchmark_formats, "BLOCK_ROWS", 2)
     rows = [[1.0], [2.0], [3.0], [4.0], [5.0]]
     path = tmp_path / "x.fvecs"
     path.write_bytes(packed("fvecs", rows))
@@ -127,7 +127,7 @@ def test_vectors_stay_in_their_file(tmp_path: Path) -> None:
 def test_arrays_of_other_numbers(
     dtype: str, order: Any, memory: MemoryBudget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark_formats, "_BLOCK", 2)
+    monkeypatch.setattr(benchmark_formats, "BLOCK_ROWS", 2)
     rows = np.arange(15).reshape(5, 3)
     path = tmp_path / "x.npy"
     np.save(path, rows.astype(dtype, order=order))

@@ -42,7 +42,7 @@ def test_search_against_a_slow_twin_with_ties(metric: str, drawn: tuple, data: s
 def test_blocks_of_queries_give_what_one_gives(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = some_embeddings(200, metric=metric, spread=1)
     whole = embeddings.search(embeddings.vectors, 7)
-    monkeypatch.setattr(module, "_BLOCK", 200 * 3)
+    monkeypatch.setattr(module, "BLOCK_SCORES", 200 * 3)
     parts = embeddings.search(embeddings.vectors, 7)
     assert (whole.rows == parts.rows).all()
     np.testing.assert_allclose(whole.scores, parts.scores, rtol=1e-5, atol=1e-5)
@@ -66,7 +66,7 @@ def test_exact_scores_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = some_embeddings(50, 33, spread=2)
     rows = np.random.default_rng(1).integers(-1, 50, (40, 9))
     whole = exact_scores(embeddings.vectors, embeddings.vectors[:40], rows, "cosine")
-    monkeypatch.setattr(module, "_GATHERED", 1)
+    monkeypatch.setattr(module, "GATHERED_NUMBERS", 1)
     assert (exact_scores(embeddings.vectors, embeddings.vectors[:40], rows, "cosine") == whole).all()
 
 

@@ -58,7 +58,7 @@ HARD += ["opposite", *(f"size {size:g}" for size in SIZES)]
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", HARD)
 def test_hard_vectors_by_every_exact_search(name: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_TOGETHER", 150)
+    monkeypatch.setattr(module, "BLOCK_ROWS", 150)
     vectors = hard(name)
     given = Embeddings(vectors, Vocab(np.arange(len(vectors))), metric)  # type: ignore[arg-type]
     queries = vectors[::13]
@@ -103,9 +103,9 @@ def test_any_vectors(metric: str, data: st.DataObject) -> None:
     k = data.draw(st.integers(1, n))
     given = Embeddings(vectors[:n], Vocab(np.arange(n)), metric)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_TOGETHER", 7)
-        patch.setattr(module, "_BLOCK", 14)
-        patch.setattr(module, "_SPARE", 1)
+        patch.setattr(module, "BLOCK_ROWS", 7)
+        patch.setattr(module, "BLOCK_SCORES", 14)
+        patch.setattr(module, "SPARE_CANDIDATES", 1)
         found = exact_search(given.vectors, vectors[n:], k, given.metric, given.vocab)
     assert same(found, twin(given, vectors[n:], k))
 
@@ -114,7 +114,7 @@ def test_usual_vectors_are_not_scored_twice(monkeypatch: pytest.MonkeyPatch) -> 
     def never(*_: object) -> None:
         raise AssertionError("an answer was in doubt")
 
-    monkeypatch.setattr(module, "_rescanned", never)
+    monkeypatch.setattr("embedrec.kernels.rescore.rescan", never)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(3000, 32)).astype(np.float32)
     for metric in METRICS:

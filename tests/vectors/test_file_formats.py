@@ -97,7 +97,7 @@ def test_refused_or_restored_exactly(kind: Format, embeddings: Embeddings, tmp_p
 
 @pytest.mark.parametrize("kind", ["text", "binary"])
 def test_formats_of_words_count_their_vectors(kind: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("embedrec.vectors.file_formats._BLOCK", 8)
+    monkeypatch.setattr("embedrec.vectors.file_formats.BLOCK_ROWS", 8)
     told: list[tuple[str, int, int, str]] = []
 
     def report(event: str, done: int, total: int, unit: str) -> None:
