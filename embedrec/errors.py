@@ -57,19 +57,30 @@ class PublishError(EmbedrecError):
     """A service that cannot be reached, or that rejects the published content."""
 
 
-def need_package(module: str, purpose: str, install: str) -> None:
-    """Raises SettingsError if the package `module` cannot be imported; long work checks this first.
+EXTRAS = {  # module that is no dependency of embedrec itself → the extra that installs it
+    "gensim": "gensim",
+    "matplotlib": "plots",
+    "optuna": "tune",
+    "psycopg": "postgres",
+    "qdrant_client": "qdrant",
+    "redis": "redis",
+    "torch": "torch",
+    "umap": "umap",
+}
+
+
+def need_package(module: str, purpose: str) -> None:
+    """Raises SettingsError if a module of `EXTRAS` cannot be imported; long work checks this first.
 
     purpose  what needs it: "training two-tower"
-    install  what pip installs: "torch", "embedrec[plots]"
     """
     try:
         import_module(module)
     except ImportError as e:
-        quoted = f"'{install}'" if "[" in install else install
         absent = isinstance(e, ModuleNotFoundError) and e.name == module
         why = "" if absent else f", which cannot be imported ({reason(e)})"
-        raise SettingsError(f"{purpose} needs the package {module}{why}; install it with `pip install {quoted}`") from e
+        remedy = f"install it with `pip install 'embedrec[{EXTRAS[module]}]'`"
+        raise SettingsError(f"{purpose} needs the package {module}{why}; {remedy}") from e
 
 
 def reason(error: Exception) -> str:

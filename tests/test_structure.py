@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import embedrec
+from embedrec.errors import EXTRAS
 
 PACKAGE = Path(embedrec.__file__).parent
 ROOT = PACKAGE.parent
@@ -160,14 +163,35 @@ def test_no_pickle_anywhere() -> None:
 
 
 def test_constraints_pin_exact_versions_of_all_dependencies() -> None:
-    import re
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
+    wanted = [dependency for dependency in wanted if not dependency.startswith("embedrec[")]
     pinned = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
     assert {re.split(r"[<>=\[]", d)[0].lower() for d in wanted} <= pinned
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in (ROOT / "constraints.txt").read_text().splitlines())
+
+
+def test_every_module_of_another_package_is_a_dependency_or_of_an_extra() -> None:
+    """A module of an extra is in `errors.EXTRAS`, which `need_package` reads; all else comes with embedrec."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = {"faiss-cpu": "faiss", "qdrant-client": "qdrant_client", "umap-learn": "umap"}  # after the distribution
+
+    def modules_of(dependencies: list[str]) -> set[str]:
+        distributions = {re.split(r"[<>=\[]", dependency)[0] for dependency in dependencies}
+        return {named.get(name, name) for name in distributions}
+
+    extras = project["optional-dependencies"]
+    core = modules_of(project["dependencies"]) | {"llvmlite"}  # numba installs it
+    assert not core & set(EXTRAS)
+    for module, extra in EXTRAS.items():
+        assert module in modules_of(extras[extra]), f"the extra {extra} does not install {module}"
+        assert extra in extras["all"][0] or extra == "umap"
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"embedrec"}:
+                assert name in core | set(EXTRAS), f"{path} imports {name}, which no dependency installs"
 
 
 def test_text_leaves_the_program_in_one_place() -> None:

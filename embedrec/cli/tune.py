@@ -109,6 +109,7 @@ def tune(
     from embedrec.config import parse_pairs, to_toml
     from embedrec.errors import SettingsError
     from embedrec.models import recipe_class
+    from embedrec.models.torch_recipe import check_torch
     from embedrec.storage.artifacts import plain_name
     from embedrec.storage.atomic import atomic_file
     from embedrec.tune.journal import Journal
@@ -120,6 +121,7 @@ def tune(
     check_optuna()
     cls = recipe_class(model)
     fixed = recipe_of(cls, config, pairs)
+    check_torch(fixed)
     set_ = parse_pairs(pairs)
     texts = parse_pairs(spaces) if spaces else {k: v for k, v in own_space(cls).items() if k not in set_}
     twice = next((key for key in texts if key in set_), None)

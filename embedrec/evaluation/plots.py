@@ -15,7 +15,7 @@ from embedrec.evaluation.neighbour_grid import Grid
 
 def check_plots() -> None:
     """Raises SettingsError if matplotlib is missing; called before long computations."""
-    need_package("matplotlib", "the plot", "embedrec[plots]")
+    need_package("matplotlib", "the plot")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from embedrec.errors import SettingsError
+from embedrec.errors import need_package
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import unit
 
@@ -23,8 +23,8 @@ def project_to_plane(
 
     Raises SettingsError for "umap" if it is not installed.
     """
-    if method == "umap" and find_spec("umap") is None:
-        raise SettingsError("UMAP is not installed; run `pip install umap-learn`, or use pca")
+    if method == "umap":
+        need_package("umap", "the map with umap")
     vectors = embeddings.vectors[rows]
     vectors = (unit(vectors) if embeddings.metric == "cosine" else np.asarray(vectors)).astype(np.float64)
     if (method == "umap" or (method == "auto" and find_spec("umap") is not None)) and len(rows) > _UMAP_NEIGHBOURS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, replace
+from importlib.util import find_spec
 from typing import Any
 
 import faiss
@@ -15,7 +16,7 @@ import numpy as np
 
 from embedrec.data.topk import TopK, allowed_rows, check_neighbour_count
 from embedrec.data.vocab import Vocab, valid_rows
-from embedrec.errors import SettingsError, reason
+from embedrec.errors import SettingsError, need_package, reason
 from embedrec.index.construct import largest_norm, stored
 from embedrec.index.exact_results import replace_results, rescore, search_verified
 from embedrec.index.index import SPARE, Index
@@ -35,7 +36,10 @@ _CELLS = re.compile(r"(?:Pad\d+,)?IVF(\d+),[^,]+")  # factory strings whose cell
 
 def check_gpu() -> None:
     """Raises SettingsError unless FAISS or torch sees a GPU."""
-    if not faiss_sees_gpu() and not torch_sees_gpu():
+    if faiss_sees_gpu():
+        return
+    need_package("torch", "device cuda")
+    if not torch_sees_gpu():
         raise SettingsError(
             f"device cuda was asked for, but neither FAISS ({faiss.__version__}) nor torch sees a GPU; "
             "take --device cpu, or install builds for a GPU"
@@ -48,6 +52,9 @@ def faiss_sees_gpu() -> bool:
 
 
 def torch_sees_gpu() -> bool:
+    """Whether torch is installed, and sees a GPU."""
+    if find_spec("torch") is None:
+        return False
     import torch
 
     return torch.cuda.is_available()
@@ -62,6 +69,7 @@ def on_gpu(source: Index | Embeddings) -> GpuIndex | GpuExactSearch:
     check_gpu()
     if isinstance(source, Index) and faiss_sees_gpu():
         return GpuIndex.of(source)
+    need_package("torch", "exact search on a GPU")
     if not torch_sees_gpu():
         raise SettingsError("exact search on a GPU takes torch, which sees none; search an index, or take --device cpu")
     return GpuExactSearch.of(source.embeddings if isinstance(source, Index) else source, "cuda")

@@ -130,7 +130,7 @@ def in_steps(recipe: Recipe) -> TypeGuard[Neural]:
 def check_torch(recipe: Any) -> None:
     """Raise SettingsError when the recipe needs torch and it is not installed; call it before long work."""
     if in_steps(recipe):
-        need_package("torch", f"training {recipe.name}", "torch")
+        need_package("torch", f"training {recipe.name}")
 
 
 def check_here(recipe: Recipe, run: TrainingContext) -> None:

@@ -113,6 +113,6 @@ class Endpoint:
         return sorted(forms - {""}, key=len, reverse=True)
 
 
-def check_installed(module: str, extra: str) -> None:
-    """Raises SettingsError if the package `module` of an extra of embedrec is missing."""
-    need_package(module, f"publishing to {extra}", f"embedrec[{extra}]")
+def check_installed(module: str, target: str) -> None:
+    """Raises SettingsError if the package `module`, which publishes to `target`, is missing."""
+    need_package(module, f"publishing to {target}")

@@ -76,7 +76,7 @@ class _PrunedError(Exception):
 
 def check_optuna() -> None:
     """Raises SettingsError if Optuna is not installed."""
-    need_package("optuna", "tuning", "embedrec[tune]")
+    need_package("optuna", "tuning")
 
 
 def tune(

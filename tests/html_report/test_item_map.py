@@ -58,6 +58,7 @@ def test_umap_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_umap_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("embedrec.html_report.item_map.find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match="UMAP is not installed; run `pip install umap-learn`, or use pca"):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(SettingsError, match=r"the map with umap needs the package umap; .*'embedrec\[umap\]'"):
         project_to_plane(some_embeddings(40, 4), np.arange(40), "umap")
     assert project_to_plane(some_embeddings(40, 4), np.arange(40))[1] == "principal components"

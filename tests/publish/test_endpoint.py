@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -41,10 +42,11 @@ def test_trying_again() -> None:
         endpoint.retry(lambda: 1 // 0, (ConnectionError,), never)
 
 
-def test_a_missing_package() -> None:
-    check_installed("json", "redis")
+def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_installed("qdrant_client", "qdrant")
+    monkeypatch.setitem(sys.modules, "qdrant_client", None)
     with pytest.raises(SettingsError) as raised:
-        check_installed("no_such_package", "redis")
+        check_installed("qdrant_client", "qdrant")
     assert str(raised.value) == (
-        "publishing to redis needs the package no_such_package; install it with `pip install 'embedrec[redis]'`"
+        "publishing to qdrant needs the package qdrant_client; install it with `pip install 'embedrec[qdrant]'`"
     )

@@ -64,6 +64,8 @@ class Word2Vec(Word2VecSettings):
         left to learn from, SettingsError when `init` or `threads` does not fit, TrainingError when training diverges.
         """
         check_sessions(sessions)
+        if self.backend == "gensim":
+            need_package("gensim", "word2vec with backend=gensim")
         if threads < 1:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
         vocab, counts = _vocabulary(sessions, self.min_count, None if init is None else init.vocab)
@@ -77,7 +79,6 @@ class Word2Vec(Word2VecSettings):
         report_long(sessions, sessions.lengths, self.window, report)
         x, y = self._initial(vocab, init, seed)
         if self.backend == "gensim":
-            need_package("gensim", "word2vec with backend=gensim", "gensim")
             from embedrec.models.word2vec.gensim import train_gensim as run
         else:
             from embedrec.models.word2vec.training import train as run

@@ -1,0 +1,111 @@
+"""What runs without any extra, and the sentence that names the extra where one is needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import embedrec
+from embedrec.datasets.synthetic import World
+from embedrec.errors import EXTRAS
+from embedrec.models import MODELS, recipe_class
+from embedrec.models.torch_recipe import in_steps
+from tests.cli.conftest import Run
+
+# Every command in one process that has none of the packages of the extras.
+WALK = f"""\
+import sys
+sys.modules.update(dict.fromkeys({sorted(EXTRAS)}))
+from embedrec.cli.main import main
+for line in sys.stdin.read().splitlines():
+    sys.argv = ["embedrec", *line.split()]
+    try:
+        main()
+    except SystemExit as e:
+        if e.code:
+            raise SystemExit(f"{{line}} exited with {{e.code}}")
+"""
+WITHOUT_TORCH = [name for name in MODELS if not in_steps(recipe_class(name)())]
+COMMANDS = """\
+prepare mpd {data} --level artist --name plays
+split last-item --sessions plays --name part
+train word2vec --sessions plays --set epochs=1 --set dim=8
+{trained}
+build-index --model word2vec --type ivf
+build-index --model svd --type flat
+similar {item} --index word2vec-ivf
+similar {item} --model mf
+recommend {item} --model word2vec
+neighbours {item} --model sknn
+export lists.txt --model cooccurrence -n 3
+diff lists.txt lists.txt
+evaluate vsknn
+compare popular sr
+vectors export v.txt --model word2vec
+vectors import v.txt --name imported
+publish parquet lists.parquet --index word2vec-ivf
+report
+info
+verify
+"""
+
+
+@pytest.mark.slow
+def test_what_runs_without_extras(playlists: Path, world: World, tmp_path: Path) -> None:
+    root = str(Path(embedrec.__file__).parents[1])
+    trained = "\n".join(f"train {name} --sessions plays" for name in WITHOUT_TORCH if name != "word2vec")
+    done = subprocess.run(
+        [sys.executable, "-c", WALK],
+        check=False,
+        input=COMMANDS.format(data=playlists, item=world.artists[0].uri, trained=trained),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-800:]
+
+
+STUDY = """\
+[prepare]
+source = "table"
+paths = ["log.csv"]
+
+[[train]]
+model = "gru4rec"
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "purpose"),
+    [
+        ("torch", "train gru4rec", "training gru4rec"),
+        ("torch", "train two-tower", "training two-tower"),
+        ("torch", "train neural-cf", "training neural-cf"),
+        ("torch", "train mf --set loss=bpr", "training mf"),
+        ("torch", "evaluate two-tower", "training two-tower"),
+        ("torch", "compare cooccurrence gru4rec", "training gru4rec"),
+        ("torch", "tune neural-cf", "training neural-cf"),
+        ("torch", "run study.toml", "training gru4rec"),
+        ("torch", "similar a --device cuda", "device cuda"),
+        ("gensim", "train word2vec --set backend=gensim", "word2vec with backend=gensim"),
+        ("matplotlib", "evaluate sknn --grid", "the plot"),
+        ("optuna", "tune popular", "tuning"),
+        ("umap", "report --map umap", "the map with umap"),
+    ],
+)  # fmt: skip
+def test_the_sentence_names_the_extra(
+    run: Run, counted: Path, monkeypatch: pytest.MonkeyPatch, module: str, words: str, purpose: str
+) -> None:
+    run("train", "svd", "--set", "dim=2")
+    run("build-index", "--model", "svd", "--type", "flat")
+    Path("study.toml").write_text(STUDY)
+    monkeypatch.setitem(sys.modules, module, None)
+    ran = run(*words.split())
+    remedy = f"install it with `pip install 'embedrec[{EXTRAS[module]}]'`"
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1] == f"embedrec: {purpose} needs the package {module}; {remedy}"
