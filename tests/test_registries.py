@@ -22,7 +22,7 @@ from embedrec.publish.endpoint import Endpoint
 from embedrec.readers import READERS, ReaderEntry, reader
 from embedrec.storage import artifacts
 from scripts.registries import ROOT, files
-from tests.cli.conftest import Run, compass, run, walked  # noqa: F401
+from tests.cli.conftest import Run, compass, run, succeed  # noqa: F401
 from tests.models import test_contract
 
 WIDTH = 62  # characters of a summary beside names in help of 80 columns
@@ -113,7 +113,7 @@ def test_recipes_are_public() -> None:
 
 @pytest.mark.parametrize("command", ["train", "tune", "evaluate"])
 def test_help_lists_every_model(run: Run, command: str) -> None:  # noqa: F811
-    lines = [" ".join(line.split()) for line in walked(run, command, "--help").out.splitlines()]
+    lines = [" ".join(line.split()) for line in succeed(run, command, "--help").out.splitlines()]
     assert {f"{name} {entry.summary}" for name, entry in MODELS.items()} <= set(lines)
 
 
@@ -131,18 +131,18 @@ def test_a_model_is_a_file_and_a_line(
 ) -> None:
     (folder / "modules" / "newest_model.py").write_text(NEW_MODEL)
     monkeypatch.setitem(MODELS, "newest", ModelEntry("newest_model:Newest", "counts of a test"))
-    assert "newest        counts of a test" in walked(run, "train", "--help").out
-    assert "bonus=0.5" in walked(run, "train", "newest", "--help").out
+    assert "newest        counts of a test" in succeed(run, "train", "--help").out
+    assert "bonus=0.5" in succeed(run, "train", "newest", "--help").out
     assert "Newest" in embedrec.__all__ and "Newest" in dir(embedrec)
     assert embedrec.Newest().bonus == 0.5
     assert [settings for name, settings in test_contract.cases() if name == "newest"] == [{}, {"bonus": 2.0}]
     assert completed("embedrec train new", monkeypatch, capsys) == ["newest"]
-    walked(run, "prepare", "table", "log.tsv", "--columns", "session,item")
-    walked(run, "train", "newest", "--set", "bonus=2")
+    succeed(run, "prepare", "table", "log.tsv", "--columns", "session,item")
+    succeed(run, "train", "newest", "--set", "bonus=2")
     model = load_model(artifacts.read(folder / "models" / "newest"))
     assert type(model.recipe) is embedrec.Newest and model.recipe.bonus == 2
-    assert walked(run, "recommend", "b", "-n", 1).rows[0][1] == "a"
-    assert "newest" in walked(run, "compare", "newest", "random", "--split", "random", "--at", 1, "--draws", 0).out
+    assert succeed(run, "recommend", "b", "-n", 1).rows[0][1] == "a"
+    assert "newest" in succeed(run, "compare", "newest", "random", "--split", "random", "--at", 1, "--draws", 0).out
 
 
 def test_a_reader_is_a_file_and_a_line(
@@ -154,12 +154,12 @@ def test_a_reader_is_a_file_and_a_line(
     (folder / "modules" / "log_reader.py").write_text(NEW_READER)
     entry = ReaderEntry("log_reader:Log", "Logs of a test.", {"duplicates": "all"})
     monkeypatch.setitem(READERS, "log", entry)
-    assert "log        Logs of a test." in walked(run, "prepare", "--help").out
-    shown = walked(run, "prepare", "log", "--help").out
+    assert "log        Logs of a test." in succeed(run, "prepare", "--help").out
+    shown = succeed(run, "prepare", "log", "--help").out
     assert "--separator [tab|comma]" in shown and "--upper / --no-upper" in shown and "Whether ids are upper" in shown
     assert completed("embedrec prepare lo", monkeypatch, capsys) == ["log"]
     assert completed("embedrec prepare log --sep", monkeypatch, capsys) == ["--separator"]
-    walked(run, "prepare", "log", "log.tsv", "--separator", "tab", "--upper", "--min-length", 1)
+    succeed(run, "prepare", "log", "log.tsv", "--separator", "tab", "--upper", "--min-length", 1)
     about = artifacts.read(folder / "sessions" / "log").about
     assert about["reader"] == {"separator": "tab", "upper": True} and about["filters"]["duplicates"] == "all"
 
@@ -168,7 +168,7 @@ def test_every_reader_has_its_command_and_options(run: Run) -> None:  # noqa: F8
     prepare = cli.get_command(None, "prepare")  # type: ignore[arg-type]
     assert prepare.list_commands(None) == list(READERS)
     for name in READERS:
-        assert {"PATH...", "--min-length"} <= set(walked(run, "prepare", name, "--help").out.split()), name
+        assert {"PATH...", "--min-length"} <= set(succeed(run, "prepare", name, "--help").out.split()), name
         assert callable(reader(name).read)
 
 
@@ -179,16 +179,16 @@ def test_an_index_type_is_a_function_and_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setitem(INDEXES, "small", IndexType(lambda n, d: f"IVF{n // 6},Flat", "a type of a test", cells=True))
-    assert "small     a type of a test" in walked(run, "build-index", "--help").out
+    assert "small     a type of a test" in succeed(run, "build-index", "--help").out
     assert completed("embedrec build-index --type sm", monkeypatch, capsys) == ["small"]
     assert completed("embedrec evaluate x --through sm", monkeypatch, capsys) == ["small"]
-    row = walked(run, "build-index", "--type", "small", "--workspace", compass, "--name", "s", "--json").out
+    row = succeed(run, "build-index", "--type", "small", "--workspace", compass, "--name", "s", "--json").out
     assert '"spec": "IVF1,Flat"' in row
     assert "there are flat, ivf" in run("build-index", "--type", "zzz", "--workspace", compass).err
 
 
 def test_policies_are_the_options_of_export(run: Run) -> None:  # noqa: F811
-    shown = walked(run, "export", "--help").out
+    shown = succeed(run, "export", "--help").out
     options = [shown.index(f"\n  {option_of(name)} ") for name in POLICIES]
     assert options == sorted(options)  # in the order of application
     assert " ".join(shown.split()).count("Down-weight") == 2
@@ -219,13 +219,13 @@ def test_a_target_is_a_file_and_a_line(
     monkeypatch.setitem(TARGETS, "board", entry)
     monkeypatch.setenv("BOARD_URL", "board://x")
     monkeypatch.setenv("BOARD_KEY", "key")
-    assert "board     A board of a test." in walked(run, "publish", "--help").out
+    assert "board     A board of a test." in succeed(run, "publish", "--help").out
     assert completed("embedrec publish bo", monkeypatch, capsys) == ["board"]
-    assert walked(run, "publish", "board", "--dry-run", "--workspace", compass).rows == [["board", "6", "1"]]
+    assert succeed(run, "publish", "board", "--dry-run", "--workspace", compass).rows == [["board", "6", "1"]]
 
 
 def test_every_target_is_published_to_and_documented(run: Run) -> None:  # noqa: F811
     readme = (ROOT / "README.md").read_text()
     for name in TARGETS:
-        assert "--dry-run" in walked(run, "publish", name, "--help").out and f"embedrec publish {name}" in readme
+        assert "--dry-run" in succeed(run, "publish", name, "--help").out and f"embedrec publish {name}" in readme
         assert callable(resolve(TARGETS, name, "target"))

@@ -49,13 +49,14 @@ class Postgres:
     prefix    of the names of tables and views
     schema    of the tables and views; None for the connection's default
     hnsw      whether to build an HNSW index of the vectors, for their metric
+    session   the connection and its transactions
     """
 
     endpoint: Endpoint
     prefix: str = "embedrec"
     schema: str | None = None
     hnsw: bool = False
-    _session: Session = field(init=False, repr=False)
+    session: Session = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_unicode(self.prefix, "the prefix of tables")
@@ -65,7 +66,7 @@ class Postgres:
         if not self.endpoint.url.startswith(("postgresql://", "postgres://")):
             raise SettingsError("write the URL as postgresql://user:password@host:5432/database")
         self.endpoint.check("PGPASSWORD")
-        self._session = Session(self.endpoint, self.prefix, self.schema)
+        self.session = Session(self.endpoint, self.prefix, self.schema)
 
     @property
     def layout(self) -> str:
@@ -91,13 +92,13 @@ class Postgres:
 
     def __enter__(self) -> Postgres:
         check_installed("psycopg", "postgres")
-        self._session.call(lambda: None)
+        self.session.call(lambda: None)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._session.disconnect()
+        self.session.disconnect()
 
     def readonly(self) -> Postgres:
         return self  # reading tables excludes nobody
@@ -106,7 +107,7 @@ class Postgres:
         return 0  # an unfinished transaction leaves nothing
 
     def generations(self) -> list[Generation]:
-        return self._session.call(self._generations)
+        return self.session.call(self._generations)
 
     def missing(self, number: int, content: PublishContent) -> int:
         return self.lost(number)
@@ -118,14 +119,14 @@ class Postgres:
         self.check(content)
 
         def write_once() -> tuple[int, Size]:
-            with self._session.transaction():
+            with self.session.transaction():
                 same = [g for g in self._generations() if g.fingerprint == fingerprint]
                 if same:  # by another publisher, or by us if only the response to COMMIT was lost
                     if not any(g.served for g in same):
                         self._serve(same[0].number)
                     return next((g.number for g in same if g.served), same[0].number), {}
                 self._create_tables(content)
-                number = int(self._session.scalar("SELECT coalesce(max(generation), 0) + 1 FROM {}", "generations"))
+                number = int(self.session.scalar("SELECT coalesce(max(generation), 0) + 1 FROM {}", "generations"))
                 size = {**dict.fromkeys(content.parts, 0), "bytes": 0}
                 for part in content.parts:
                     with self._copying(part) as copy:
@@ -134,44 +135,44 @@ class Postgres:
                             size[part] += rows
                             size["bytes"] += len(text)
                             report("progress", done=done, total=len(content.vocab), unit="items")
-                    self._session.execute("ANALYZE {}", f"{part}_all")
+                    self.session.execute("ANALYZE {}", f"{part}_all")
                 if self.hnsw and content.vectors is not None:
                     self._make_index(number, content.vectors.metric)
                 statement = "INSERT INTO {} (generation, fingerprint, parts, about) VALUES (%s, %s, %s, %s)"
                 metric = {} if content.vectors is None else {"metric": content.vectors.metric}
                 about = json.dumps({**content.made_from, **metric})
-                self._session.execute(statement, "generations", values=(number, fingerprint, content.parts, about))
+                self.session.execute(statement, "generations", values=(number, fingerprint, content.parts, about))
                 self._serve(number)
                 return number, size
 
-        return self._session.call(write_once)
+        return self.session.call(write_once)
 
     def switch(self, number: int) -> None:
         def switch_once() -> None:
-            with self._session.transaction():
+            with self.session.transaction():
                 self._serve(number)
 
-        self._session.call(switch_once)
+        self.session.call(switch_once)
 
     def drop(self, number: int) -> None:
         def drop_once() -> list[str]:
-            with self._session.transaction():
-                parts = [part for part in ROWS if self._session.exists(part)]
+            with self.session.transaction():
+                parts = [part for part in ROWS if self.session.exists(part)]
                 for part in parts:
-                    self._session.execute(f"DELETE FROM {{}} WHERE generation = {number}", f"{part}_all")
-                self._session.execute(f"DELETE FROM {{}} WHERE generation = {number}", "generations")
+                    self.session.execute(f"DELETE FROM {{}} WHERE generation = {number}", f"{part}_all")
+                self.session.execute(f"DELETE FROM {{}} WHERE generation = {number}", "generations")
             return parts
 
-        for part in self._session.call(drop_once):
-            self._session.call(partial(self._session.execute, "VACUUM {}", f"{part}_all"))
-        self._session.call(self._drop_indexes)
+        for part in self.session.call(drop_once):
+            self.session.call(partial(self.session.execute, "VACUUM {}", f"{part}_all"))
+        self.session.call(self._drop_indexes)
 
     # ------------------------------------------------------------------------------------------ tables
 
     def _generations(self) -> list[Generation]:
-        if not self._session.exists("generations"):
+        if not self.session.exists("generations"):
             return []
-        rows = self._session.execute(
+        rows = self.session.execute(
             "SELECT generation, fingerprint, served, coalesce(extract(epoch FROM now() - retired_at), 0), "
             "coalesce(about->>'source', '') FROM {} "
             "ORDER BY generation",
@@ -183,22 +184,22 @@ class Postgres:
 
     def _create_tables(self, content: PublishContent) -> None:
         """Create missing tables and views. Raises PublishError for other types, or without pgvector."""
-        if content.vectors is not None and not self._session.execute(
+        if content.vectors is not None and not self.session.execute(
             "SELECT 1 FROM pg_extension WHERE extname = 'vector'"
         ):
-            if not self._session.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"):
+            if not self.session.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"):
                 raise PublishError(f"{self.endpoint} has no pgvector; install it, or publish without vectors")
-            self._session.execute("CREATE EXTENSION vector")
-        if not self._session.exists("generations"):
-            self._session.execute(
+            self.session.execute("CREATE EXTENSION vector")
+        if not self.session.exists("generations"):
+            self.session.execute(
                 "CREATE TABLE {} (generation int PRIMARY KEY, fingerprint text NOT NULL, parts text[] NOT NULL, "
                 "about jsonb NOT NULL, written_at timestamptz NOT NULL DEFAULT now(), "
                 "served boolean NOT NULL DEFAULT false, retired_at timestamptz)",
                 "generations",
             )
-            self._session.execute("CREATE UNIQUE INDEX ON {} (served) WHERE served", "generations")
+            self.session.execute("CREATE UNIQUE INDEX ON {} (served) WHERE served", "generations")
         for part in content.parts:
-            if not self._session.exists(part):
+            if not self.session.exists(part):
                 self._make_table(part, content)
             self._check_types(part, content)
         if content.vectors is not None:
@@ -208,10 +209,10 @@ class Postgres:
         columns = [f"{name} {kind} NOT NULL" for name, kind in column_types(part, content).items()]
         key = "generation, item, rank" if part == "neighbours" else "generation, item"
         table = f"{part}_all"
-        self._session.execute(
+        self.session.execute(
             f"CREATE TABLE {{}} (generation int NOT NULL, {', '.join(columns)}, PRIMARY KEY ({key}))", table
         )
-        self._session.execute(
+        self.session.execute(
             f"CREATE VIEW {{}} AS SELECT {', '.join(COLUMNS[part])} FROM {{}} "
             "WHERE generation = (SELECT generation FROM {} WHERE served)",
             part,
@@ -236,26 +237,26 @@ class Postgres:
         ).format(
             sql.Literal(metric),
             sql.SQL(operators),
-            sql.SQL(self._session.quote_name("generations")),
-            sql.Literal(f")::real FROM {self._session.quote_name('vectors_all')} WHERE generation = "),
+            sql.SQL(self.session.quote_name("generations")),
+            sql.Literal(f")::real FROM {self.session.quote_name('vectors_all')} WHERE generation = "),
         )
-        self._session.connection.execute(
+        self.session.connection.execute(
             sql.SQL(
                 "CREATE OR REPLACE FUNCTION {} (v vector, k int) RETURNS TABLE (item {}, distance real) "
                 "LANGUAGE plpgsql STABLE AS {}"
             ).format(
-                sql.SQL(self._session.quote_name("nearest")),
+                sql.SQL(self.session.quote_name("nearest")),
                 sql.SQL(item),
-                sql.Literal(body.as_string(self._session.connection)),
+                sql.Literal(body.as_string(self.session.connection)),
             )
         )
 
     def _check_types(self, part: str, content: PublishContent) -> None:
         """Raises PublishError if the existing view has another type of ids, or vectors of another dimension."""
         existing = dict(
-            self._session.execute(
+            self.session.execute(
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(%s)",
-                values=(self._session.quote_name(part),),
+                values=(self.session.quote_name(part),),
             )
         )
         for name, kind in column_types(part, content).items():
@@ -268,8 +269,8 @@ class Postgres:
     @contextmanager
     def _copying(self, part: str) -> Iterator[Any]:
         columns = ", ".join(("generation", *COLUMNS[part]))
-        statement = f"COPY {self._session.quote_name(f'{part}_all')} ({columns}) FROM STDIN (FORMAT binary)"
-        with self._session.connection.cursor() as cursor, cursor.copy(statement) as copy:
+        statement = f"COPY {self.session.quote_name(f'{part}_all')} ({columns}) FROM STDIN (FORMAT binary)"
+        with self.session.connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(HEAD)
             yield copy
             copy.write(TAIL)
@@ -277,25 +278,25 @@ class Postgres:
     def _make_index(self, number: int, metric: str) -> None:
         kind = _OPERATORS[metric][1]
         index = f"CREATE INDEX IF NOT EXISTS {{}} ON {{}} USING hnsw (vector {kind}) WHERE generation = {number}"
-        self._session.execute(index, f"vectors_hnsw_{number}", "vectors_all", bare=1)
+        self.session.execute(index, f"vectors_hnsw_{number}", "vectors_all", bare=1)
 
     def _drop_indexes(self) -> None:
         """Drop the empty indexes of dropped generations, unless readers hold locks."""
         import psycopg
 
-        if not self._session.exists("vectors"):
+        if not self.session.exists("vectors"):
             return
         known = {generation.number for generation in self._generations()}
         before = f"{self.prefix}_vectors_hnsw_"
         named = "SELECT relname FROM pg_class JOIN pg_index ON indexrelid = oid WHERE indrelid = to_regclass(%s)"
-        for (name,) in self._session.execute(named, values=(self._session.quote_name("vectors_all"),)):
+        for (name,) in self.session.execute(named, values=(self.session.quote_name("vectors_all"),)):
             number = name.removeprefix(before)
             if name.startswith(before) and number.isdigit() and int(number) not in known:
-                with suppress(psycopg.errors.LockNotAvailable), self._session.transaction():
-                    self._session.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-                    self._session.execute("DROP INDEX {}", f"vectors_hnsw_{number}")
+                with suppress(psycopg.errors.LockNotAvailable), self.session.transaction():
+                    self.session.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+                    self.session.execute("DROP INDEX {}", f"vectors_hnsw_{number}")
 
     def _serve(self, number: int) -> None:
-        self._session.execute("UPDATE {} SET served = false, retired_at = now() WHERE served", "generations")
+        self.session.execute("UPDATE {} SET served = false, retired_at = now() WHERE served", "generations")
         serve = "UPDATE {} SET served = true, retired_at = NULL WHERE generation = %s"
-        self._session.execute(serve, "generations", values=(number,))
+        self.session.execute(serve, "generations", values=(number,))

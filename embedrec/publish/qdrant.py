@@ -238,7 +238,7 @@ class Qdrant:
         if not self._remote:
             if self.endpoint.url == ":memory:":
                 return QdrantClient(":memory:")
-            _check_folder(Path(self.endpoint.url))
+            check_folder(Path(self.endpoint.url))
             return QdrantClient(path=self.endpoint.url)
         parts = urlsplit(self.endpoint.url)
         _, _, host = parts.netloc.rpartition("@")
@@ -268,7 +268,7 @@ class Qdrant:
         return self.endpoint.retry(attempt, (ResponseHandlingException, QdrantException), lambda: None)
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Raises PublishError for a file, and for a folder with other files."""
     if folder.exists() and not folder.is_dir():
         raise PublishError(f"{folder} is a file; move it or choose another name")

@@ -44,12 +44,13 @@ class Redis:
     endpoint  redis://, rediss:// (TLS) or unix://
     prefix    of all keys
     format    "list", ids only, or "json", ids and scores
+    client    the connection inside of `with`; None before
     """
 
     endpoint: Endpoint
     prefix: str = "embedrec"
     format: Format = "list"
-    _client: Any = field(default=None, init=False, repr=False)
+    client: Any = field(default=None, init=False, repr=False)
     _token: str = field(default_factory=lambda: secrets.token_hex(8), init=False, repr=False)
     _is_publisher: bool = field(default=False, init=False, repr=False)  # whether we are the publisher
     _server_run: str = field(default="", init=False, repr=False)  # run id of the server at the start
@@ -90,7 +91,7 @@ class Redis:
         try:
             self._call(self._acquire_publisher)
         except BaseException:
-            self._client.close()
+            self.client.close()
             raise
         return self
 
@@ -101,7 +102,7 @@ class Redis:
 
         with suppress(redis.RedisError):  # on failure, the next publisher sees that this connection is closed
             self._script(HAND_OVER, ["publisher"], self._token, "")
-        self._client.close()
+        self.client.close()
 
     @contextmanager
     def readonly(self) -> Iterator[Redis]:
@@ -110,7 +111,7 @@ class Redis:
         try:
             yield self
         finally:
-            self._client.close()
+            self.client.close()
 
     def clean(self) -> int:
         partial = [number for number, about in self._load_states().items() if about["state"] != "whole"]
@@ -121,9 +122,9 @@ class Redis:
     def generations(self) -> list[Generation]:
         def read() -> tuple[bytes | None, dict[bytes, bytes], tuple[int, int]]:
             return (
-                self._client.get(self._key("served")),
-                self._client.hgetall(self._key("retired")),
-                self._client.time(),
+                self.client.get(self._key("served")),
+                self.client.hgetall(self._key("retired")),
+                self.client.time(),
             )
 
         served, retired, (seconds, micros) = self._call(read)
@@ -144,20 +145,20 @@ class Redis:
         existing = 0
         for at in range(0, len(items), _EXISTS_BATCH):
             keys = [prefix + item for item in items[at : at + _EXISTS_BATCH]]
-            existing += self._call(lambda keys=keys: int(self._client.exists(*keys)))  # type: ignore[misc]
+            existing += self._call(lambda keys=keys: int(self.client.exists(*keys)))  # type: ignore[misc]
         return abs(int(self._load_states()[number]["keys"]) - existing)
 
     def lost(self, number: int) -> int:
         """Evicted or deleted keys; scans all keys of the database."""
         pattern, cursor, existing = self._pattern(number), 0, set[bytes]()
         while True:
-            cursor, keys = self._call(lambda at=cursor: self._client.scan(at, match=pattern, count=_SCAN_COUNT))  # type: ignore[misc]
+            cursor, keys = self._call(lambda at=cursor: self.client.scan(at, match=pattern, count=_SCAN_COUNT))  # type: ignore[misc]
             existing.update(keys)
             if not cursor:
                 return max(0, int(self._load_states()[number]["keys"]) - len(existing))
 
     def write(self, content: PublishContent, fingerprint: str, report: Report) -> tuple[int, Size]:
-        number = int(self._call(lambda: self._client.incr(self._key("last"))))
+        number = int(self._call(lambda: self.client.incr(self._key("last"))))
         about = {"state": "loading", "fingerprint": fingerprint, "format": self.format, **content.made_from}
         self._save_state(number, about)
         keys = size = 0
@@ -189,7 +190,7 @@ class Redis:
         return re.sub(r"([\\*?\[\]^])", r"\\\1", self._key(str(number), "")) + "*"
 
     def _load_states(self) -> dict[int, dict[str, Any]]:
-        states = self._call(lambda: self._client.hgetall(self._key("generations")))
+        states = self._call(lambda: self.client.hgetall(self._key("generations")))
         try:
             known = {int(number): json.loads(about) for number, about in states.items()}
         except ValueError:
@@ -202,7 +203,7 @@ class Redis:
         return PublishError(f"{self.endpoint} has a foreign value in {self._key(name)}; choose another --prefix")
 
     def _save_state(self, number: int, about: dict[str, Any]) -> None:
-        self._call(lambda: self._client.hset(self._key("generations"), str(number), json.dumps(about)))
+        self._call(lambda: self.client.hset(self._key("generations"), str(number), json.dumps(about)))
 
     def _send(self, batch: Batch) -> None:
         """Send a batch and check every response; a retry first removes the keys of the failed attempt."""
@@ -211,10 +212,10 @@ class Redis:
         def send_once() -> None:
             nonlocal again
             if again and batch.keys:
-                self._client.unlink(*batch.keys)
+                self.client.unlink(*batch.keys)
             again = True
-            self._client.connection.send_packed_command([batch.commands])
-            responses = [self._client.connection.read_response() for _ in batch.keys]
+            self.client.connection.send_packed_command([batch.commands])
+            responses = [self.client.connection.read_response() for _ in batch.keys]
             if responses != batch.responses:
                 raise PublishError(f"{self.endpoint} has foreign keys under {self.prefix!r}; choose another --prefix")
 
@@ -232,13 +233,13 @@ class Redis:
         def remove_once() -> None:
             cursor = 0
             while True:
-                cursor, keys = self._client.scan(cursor, match=pattern, count=_SCAN_COUNT)
+                cursor, keys = self.client.scan(cursor, match=pattern, count=_SCAN_COUNT)
                 if keys:
-                    self._client.unlink(*keys)
+                    self.client.unlink(*keys)
                 if not cursor:
                     break
             for name in ("retired", "generations"):
-                self._client.hdel(self._key(name), str(number))
+                self.client.hdel(self._key(name), str(number))
 
         self._call(remove_once)
 
@@ -246,7 +247,7 @@ class Redis:
         """After a failure, remove the loaded keys if the service allows; otherwise the next publish does."""
         import redis
 
-        self._client.connection.disconnect()  # responses may still arrive
+        self.client.connection.disconnect()  # responses may still arrive
         self.endpoint = replace(self.endpoint, retries=Retries(0))
         with suppress(PublishError, redis.RedisError):
             with suppress(redis.ResponseError):  # when memory is full; the keys can be removed nevertheless
@@ -283,7 +284,7 @@ class Redis:
         from redis.retry import Retry
 
         try:
-            self._client = redis.Redis.from_url(
+            self.client = redis.Redis.from_url(
                 self.endpoint.url,
                 single_connection_client=True,  # its id identifies this publisher
                 protocol=2,
@@ -297,9 +298,9 @@ class Redis:
 
     def _reconnect(self) -> None:
         """Reconnect as the publisher. Raises PublishError if another one took over or the server restarted."""
-        if self._client is None:
+        if self.client is None:
             return
-        self._client.connection.disconnect()
+        self.client.connection.disconnect()
         if self._is_publisher:
             if self._run_id() != self._server_run:  # unsaved keys are lost
                 raise PublishError(f"{self.endpoint} restarted during the publish; publish again")
@@ -308,7 +309,7 @@ class Redis:
 
     def _takeover_error(self) -> PublishError:
         """The reason why this process is no longer the publisher."""
-        if not self._client.exists(self._key("publisher")):
+        if not self.client.exists(self._key("publisher")):
             return PublishError(f"{self.endpoint} lost keys of {self.prefix!r} during the publish; publish again")
         return PublishError(f"another publish to {self.prefix} at {self.endpoint} started meanwhile; publish again")
 
@@ -317,9 +318,9 @@ class Redis:
         key = self._key("publisher")
 
         def taken() -> bool:
-            if self._client.set(key, self._publisher_id(), nx=True):
+            if self.client.set(key, self._publisher_id(), nx=True):
                 return True
-            other = (self._client.get(key) or b"").decode(errors="replace")
+            other = (self.client.get(key) or b"").decode(errors="replace")
             gone = other and not self._connected(other)
             return bool(gone and self._script(HAND_OVER, ["publisher"], other, self._publisher_id()))
 
@@ -329,7 +330,7 @@ class Redis:
 
     def _publisher_id(self) -> str:
         """Token, id of this connection, run id of the server."""
-        return f"{self._token}:{self._client.client_id()}:{self._run_id()}"
+        return f"{self._token}:{self.client.client_id()}:{self._run_id()}"
 
     def _connected(self, publisher: str) -> bool:
         """Whether the connection of a publisher is open; False if the server does not list connections."""
@@ -338,18 +339,18 @@ class Redis:
         _, _, rest = publisher.partition(":")
         connection, _, run = rest.partition(":")
         with suppress(redis.ResponseError):
-            return run == self._run_id() and any(str(c["id"]) == connection for c in self._client.client_list())
+            return run == self._run_id() and any(str(c["id"]) == connection for c in self.client.client_list())
         return False
 
     def _run_id(self) -> str:
         import redis
 
         with suppress(redis.ResponseError):
-            return str(self._client.info("server")["run_id"])
+            return str(self.client.info("server")["run_id"])
         return ""
 
     def _script(self, script: str, keys: list[str], *values: str) -> Any:
-        return self._client.eval(script, len(keys), *map(self._key, keys), *values)
+        return self.client.eval(script, len(keys), *map(self._key, keys), *values)
 
 
 def _is_ours(about: Any) -> bool:

@@ -22,7 +22,7 @@ from tests.publish.conftest import postgres, postgres_url, redis, redis_url  # n
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """Exit code and output of a command."""
 
     code: int
@@ -35,26 +35,26 @@ class Ran:
         return [line.split("\t") for line in self.out.splitlines()]
 
 
-Run = Callable[..., Ran]
+Run = Callable[..., CommandResult]
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run("similar", "a")` as the shell would: exit code, stdout, stderr."""
 
-    def run(*args: object) -> Ran:
+    def run(*args: object) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["embedrec", *map(str, args)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        said = capsys.readouterr()
+        message = capsys.readouterr()
         assert isinstance(ended.value.code, int)
-        return Ran(ended.value.code, said.out, said.err)
+        return CommandResult(ended.value.code, message.out, message.err)
 
     return run
 
 
-def walked(run: Run, *args: object) -> Ran:
+def succeed(run: Run, *args: object) -> CommandResult:
     """The result of a command that must succeed."""
     ran = run(*args)
     assert ran.code == 0, ran.err
@@ -85,8 +85,8 @@ west -1 0
 def compass(tmp_path: Path, run: Run) -> Path:
     """A workspace of six vectors whose neighbours can be read off a compass, in a flat index."""
     (tmp_path / "compass.txt").write_text(VECTORS)
-    walked(run, "vectors", "import", tmp_path / "compass.txt", "--workspace", tmp_path)
-    walked(run, "build-index", "--type", "flat", "--workspace", tmp_path)
+    succeed(run, "vectors", "import", tmp_path / "compass.txt", "--workspace", tmp_path)
+    succeed(run, "build-index", "--type", "flat", "--workspace", tmp_path)
     return tmp_path
 
 
@@ -98,8 +98,8 @@ def counted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace, and the current folder, of four sessions and the counts of their pairs."""
     monkeypatch.chdir(tmp_path)
     Path("log.csv").write_text(LOG)
-    walked(run, "prepare", "table", "log.csv")
-    walked(run, "train", "cooccurrence", "--set", "measure=raw")
+    succeed(run, "prepare", "table", "log.csv")
+    succeed(run, "train", "cooccurrence", "--set", "measure=raw")
     return tmp_path
 
 
@@ -121,14 +121,14 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
             rows.append(f"s{s},{item},2024-05-01T00:{minute:02}:00")
             minute += 1
     (tmp_path / "clicks.csv").write_text("\n".join(rows) + "\n")
-    walked(run, "prepare", "table", "clicks.csv")
+    succeed(run, "prepare", "table", "clicks.csv")
     return tmp_path
 
 
 @pytest.fixture
 def split(clicks: Path, run: Run) -> Path:
     """`clicks` with the last sessions held out: b → a, ba → d, and so on."""
-    ran = walked(run, "split", "time:share=.25")
+    ran = succeed(run, "split", "time:share=.25")
     assert ran.out == "9\t4\t25\t3\t9\n"
     assert ran.err == SPLIT_NOTES + "wrote sessions clicks-time (sessions/clicks-time)\n"
     return clicks
@@ -156,8 +156,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
     for s, items in enumerate(SHOP_LISTS):
         rows += [f"s{s},{i},The {i.upper()},2024-05-0{s + 1}T{h:02}:00:00" for h, i in enumerate(items)]
     (tmp_path / "shop.csv").write_text("\n".join(rows) + "\n")
-    walked(run, "prepare", "table", "shop.csv")
-    walked(run, "train", "sr")
+    succeed(run, "prepare", "table", "shop.csv")
+    succeed(run, "train", "sr")
     return tmp_path
 
 
@@ -165,7 +165,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
 def shop_vectors(shop: Path, run: Run) -> Path:
     """`shop` with a model of vectors, trained last."""
     settings = ["dim=4", "epochs=60", "min_count=1", "sample=0"]
-    walked(run, "train", "word2vec", *(word for s in settings for word in ("--set", s)), "--threads", 1)
+    succeed(run, "train", "word2vec", *(word for s in settings for word in ("--set", s)), "--threads", 1)
     return shop
 
 
@@ -178,7 +178,7 @@ def vectors_700(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Em
     monkeypatch.setattr(measure, "SINGLE_QUERIES", 20)
     embeddings = some_embeddings(700, 8)
     save_vectors(embeddings, tmp_path / "v.parquet")
-    walked(run, "vectors", "import", "v.parquet")
+    succeed(run, "vectors", "import", "v.parquet")
     return embeddings
 
 
@@ -195,11 +195,11 @@ def two_logs(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("big.csv").write_text(BIG_LOG)
     Path("small.csv").write_text(SMALL_LOG)
-    walked(run, "prepare", "table", "big.csv")
-    walked(run, "train", *SVD)
-    walked(run, "build-index", "--type", "flat")
-    walked(run, "prepare", "table", "small.csv")
-    walked(run, "train", "cooccurrence", "--set", "measure=raw")
+    succeed(run, "prepare", "table", "big.csv")
+    succeed(run, "train", *SVD)
+    succeed(run, "build-index", "--type", "flat")
+    succeed(run, "prepare", "table", "small.csv")
+    succeed(run, "train", "cooccurrence", "--set", "measure=raw")
     return tmp_path
 
 

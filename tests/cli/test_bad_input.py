@@ -1,4 +1,4 @@
-"""Bad input: one clear sentence on stderr, exit code 1 (2 for usage, 130 for Ctrl-C), and nothing is lost."""
+"""Bad input: one sentence on stderr, exit code 1 (2 for usage, 130 for Ctrl-C), and older artifacts are kept."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, fails, walked
+from tests.cli.conftest import Run, fails, succeed
 
 
 def test_missing_file(run: Run, tmp_path: Path) -> None:
-    said = fails(run, "prepare", "mpd", tmp_path / "nowhere.json", "--workspace", tmp_path)
-    assert str(tmp_path / "nowhere.json") in said
+    message = fails(run, "prepare", "mpd", tmp_path / "nowhere.json", "--workspace", tmp_path)
+    assert str(tmp_path / "nowhere.json") in message
     assert not (tmp_path / "sessions").exists()
 
 
@@ -37,26 +37,26 @@ def test_folder_without_data(run: Run, tmp_path: Path) -> None:
     ['{"playlists": [{"pid": 1, "tracks": [', '{"songs": []}', "[1, 2]", '{"playlists": [{"pid": 1, "tracks": [{}]}]}'],
     ids=["cut off", "another shape", "a list", "a row without the field"],
 )
-def test_damaged_json_leaves_the_old_sessions(run: Run, playlists: Path, tmp_path: Path, text: str) -> None:
-    walked(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
-    before = json.loads(walked(run, "info", "mpd-artist", "--json", "--workspace", tmp_path).out)
+def test_damaged_json_keeps_the_old_sessions(run: Run, playlists: Path, tmp_path: Path, text: str) -> None:
+    succeed(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
+    before = json.loads(succeed(run, "info", "mpd-artist", "--json", "--workspace", tmp_path).out)
     (tmp_path / "bad.json").write_text(text)
-    said = fails(run, "prepare", "mpd", tmp_path / "bad.json", "--workspace", tmp_path)
-    assert str(tmp_path / "bad.json") in said
-    assert json.loads(walked(run, "info", "mpd-artist", "--json", "--workspace", tmp_path).out) == before
+    message = fails(run, "prepare", "mpd", tmp_path / "bad.json", "--workspace", tmp_path)
+    assert str(tmp_path / "bad.json") in message
+    assert json.loads(succeed(run, "info", "mpd-artist", "--json", "--workspace", tmp_path).out) == before
     assert [p.name for p in (tmp_path / "sessions").iterdir()] == ["mpd-artist"]
 
 
-def test_bad_rows_are_skipped_and_counted_when_asked(run: Run, tmp_path: Path) -> None:
+def test_bad_rows_are_skipped_and_counted(run: Run, tmp_path: Path) -> None:
     good = {"artist_uri": "spotify:artist:a", "artist_name": "A"}
     other = {"artist_uri": "spotify:artist:b", "artist_name": "B"}
     slice_ = {"playlists": [{"pid": 1, "tracks": [good, {"artist_name": "no uri"}, other]}]}
     (tmp_path / "s.json").write_text(json.dumps(slice_))
     assert "--on-bad-row skip" in fails(run, "prepare", "mpd", tmp_path / "s.json", "--workspace", tmp_path)
-    ran = walked(run, "prepare", "mpd", tmp_path / "s.json", "--on-bad-row", "skip", "--workspace", tmp_path)
+    ran = succeed(run, "prepare", "mpd", tmp_path / "s.json", "--on-bad-row", "skip", "--workspace", tmp_path)
     assert ran.out == "1\t2\t2\n"
     assert "1 row left out" in ran.err
-    about = json.loads(walked(run, "info", "mpd-artist", "--json", "--workspace", tmp_path).out)
+    about = json.loads(succeed(run, "info", "mpd-artist", "--json", "--workspace", tmp_path).out)
     assert sum(about["bad_rows"].values()) == 1
 
 
@@ -68,24 +68,24 @@ def test_a_duplicate_playlist_id(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["nan", "inf"])
-def test_vectors_that_are_no_numbers(run: Run, tmp_path: Path, number: str) -> None:
+def test_vectors_with_nan_or_infinity(run: Run, tmp_path: Path, number: str) -> None:
     (tmp_path / "v.txt").write_text(f"2 2\na 0 1\nb {number} 0\n")
-    said = fails(run, "vectors", "import", tmp_path / "v.txt", "--workspace", tmp_path)
-    assert said == "1 of 2 vectors hold NaN or infinity, the first is that of 'b'; remove or repair them"
+    message = fails(run, "vectors", "import", tmp_path / "v.txt", "--workspace", tmp_path)
+    assert message == "1 of 2 vectors hold NaN or infinity, the first is that of 'b'; remove or repair them"
 
 
-def test_unknown_item_names_the_nearest(run: Run, compass: Path) -> None:
-    said = fails(run, "similar", "nort-east", "-n", 1, "--workspace", compass)
-    assert said.startswith("no item 'nort-east' among the 6 of the vocabulary; did you mean north-east")
+def test_an_unknown_item_suggests_near_misses(run: Run, compass: Path) -> None:
+    message = fails(run, "similar", "nort-east", "-n", 1, "--workspace", compass)
+    assert message.startswith("no item 'nort-east' among the 6 of the vocabulary; did you mean north-east")
 
 
 def test_k_larger_than_the_catalogue(run: Run, compass: Path) -> None:
-    found = run("similar", "north", "-n", 6, "--workspace", compass)
-    assert found.code == 0 and len(found.out.splitlines()) == 5
-    assert found.err.splitlines()[-1] == "an item has 5 others in a catalogue of 6, fewer than the 6 of -n"
+    result = run("similar", "north", "-n", 6, "--workspace", compass)
+    assert result.code == 0 and len(result.out.splitlines()) == 5
+    assert result.err.splitlines()[-1] == "an item has 5 others in a catalogue of 6, fewer than the 6 of -n"
 
 
-def test_nothing_to_work_on(run: Run, tmp_path: Path) -> None:
+def test_an_empty_workspace_names_the_next_command(run: Run, tmp_path: Path) -> None:
     assert "embedrec prepare" in fails(run, "train", "word2vec", "--workspace", tmp_path)
     assert "embedrec train" in fails(run, "build-index", "--workspace", tmp_path)
     assert "embedrec build-index" in fails(run, "similar", "x", "--workspace", tmp_path)
@@ -94,13 +94,13 @@ def test_nothing_to_work_on(run: Run, tmp_path: Path) -> None:
 
 
 def test_unknown_model_setting_index_and_command(run: Run, compass: Path, playlists: Path) -> None:
-    walked(run, "prepare", "mpd", playlists, "--workspace", compass)
+    succeed(run, "prepare", "mpd", playlists, "--workspace", compass)
     at = ("--workspace", compass)
     assert fails(run, "train", "word2vek", *at) == "no model is called 'word2vek'; did you mean 'word2vec'?"
-    said = fails(run, "train", "word2vec", "--set", "windwo=3", *at)
-    assert said == "unknown setting 'windwo' in --set; did you mean 'window'?"
-    said = fails(run, "train", "word2vec", "--set", "epochs=many", *at)
-    assert said == "setting 'epochs' in --set must be a whole number, but is 'many'"
+    message = fails(run, "train", "word2vec", "--set", "windwo=3", *at)
+    assert message == "unknown setting 'windwo' in --set; did you mean 'window'?"
+    message = fails(run, "train", "word2vec", "--set", "epochs=many", *at)
+    assert message == "setting 'epochs' in --set must be a whole number, but is 'many'"
     assert "'='" in fails(run, "train", "word2vec", "--set", "epochs", *at)
     assert "did you mean 'ivf'" in fails(run, "build-index", "--type", "ivff", *at)
     assert "Nonsense" in fails(run, "build-index", "--type", "Nonsense", *at)
@@ -109,17 +109,17 @@ def test_unknown_model_setting_index_and_command(run: Run, compass: Path, playli
 
 
 def test_a_model_without_vectors_is_not_indexed(run: Run, playlists: Path, tmp_path: Path) -> None:
-    walked(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
-    walked(run, "train", "popular", "--workspace", tmp_path)
-    said = fails(run, "build-index", "--workspace", tmp_path)
-    assert said == "model popular (popular) has no vectors; train word2vec, or name another model with --model"
+    succeed(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
+    succeed(run, "train", "popular", "--workspace", tmp_path)
+    message = fails(run, "build-index", "--workspace", tmp_path)
+    assert message == "model popular (popular) has no vectors; train word2vec, or name another model with --model"
 
 
 def test_a_damaged_index_is_not_searched(run: Run, compass: Path) -> None:
     path = compass / "indexes" / "compass-flat" / "index.faiss"
     path.write_bytes(path.read_bytes()[:-7])
-    said = fails(run, "similar", "north", "-n", 1, "--workspace", compass)
-    assert said.startswith(f"{path} is damaged (")
+    message = fails(run, "similar", "north", "-n", 1, "--workspace", compass)
+    assert message.startswith(f"{path} is damaged (")
 
 
 def test_a_full_disk_keeps_the_old_file(compass: Path) -> None:
@@ -140,13 +140,13 @@ def test_a_full_disk_keeps_the_old_file(compass: Path) -> None:
         "continue it with --resume (the lists so far are in .similar.txt.work)"
     )
     assert target.read_text() == "the old one\n"
-    assert [found.name for found in compass.glob(".similar*")] == [".similar.txt.work"]
+    assert [result.name for result in compass.glob(".similar*")] == [".similar.txt.work"]
 
 
 @pytest.fixture
 def training(run: Run, playlists: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A long training in another process, under way."""
-    walked(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
+    """A long training that runs in another process."""
+    succeed(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
     command = [sys.executable, "-m", "embedrec", "train", "word2vec", "--set", "epochs=100000"]
     environment = {**os.environ, "EMBEDREC_WORKSPACE": str(tmp_path)}
     with subprocess.Popen(

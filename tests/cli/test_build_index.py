@@ -1,4 +1,4 @@
-"""`build-index` with a promise, `verify --recall`, and the settings of a search as options."""
+"""`embedrec build-index`: targets, plots and memory limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from embedrec.index import build, measure, on_disk_ivf
 from embedrec.index.build import build_index
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.file_formats import save_vectors
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 from tests.conftest import some_embeddings
 
 COLUMNS = [
@@ -28,32 +28,32 @@ COLUMNS = [
 ]
 
 
-def test_the_default_is_the_tuner(run: Run, vectors_700: Embeddings) -> None:
-    ran = walked(run, "build-index", "--plot", "points.svg")
+def test_type_auto_measures_and_selects(run: Run, vectors_700: Embeddings) -> None:
+    ran = succeed(run, "build-index", "--plot", "points.svg")
     assert {(row[0], row[1]) for row in ran.rows} == {("v-auto", "HNSW16")}
     assert len(ran.rows) == 3 and len({row[3] for row in ran.rows}) == 3
     assert sum(row[-1] == "True" for row in ran.rows) == 1
     assert ran.err.splitlines()[-2:] == ["wrote index v-auto (indexes/v-auto)", "wrote points.svg"]
     assert Path("points.svg").read_text().startswith("<?xml")
-    facts = json.loads(walked(run, "info", "v-auto", "--json").out)["facts"]
+    facts = json.loads(succeed(run, "info", "v-auto", "--json").out)["facts"]
     assert facts["promise"] == {"recall": 0.99, "k": 20, "p95_ms": None, "ram": None}
-    assert "facts.points.0.spec\tHNSW16" in walked(run, "info", "v-auto").out
+    assert "facts.points.0.spec\tHNSW16" in succeed(run, "info", "v-auto").out
 
 
-def test_a_promise(run: Run, vectors_700: Embeddings) -> None:
-    ran = walked(run, "build-index", "--target-recall", ".9@10", "--max-p95", "10s", "--max-ram", "1G", "--json")
+def test_an_index_that_meets_the_target(run: Run, vectors_700: Embeddings) -> None:
+    ran = succeed(run, "build-index", "--target-recall", ".9@10", "--max-p95", "10s", "--max-ram", "1G", "--json")
     points = [json.loads(line) for line in ran.out.splitlines()]
     assert [list(point)[:9] for point in points] == [COLUMNS] * 3
     (point,) = (point for point in points if point["kept"])
     assert point["recall_low"] >= 0.9
-    ran = walked(run, "build-index", "--type", "hnsw", "--target-recall", ".9", "--json")
+    ran = succeed(run, "build-index", "--type", "hnsw", "--target-recall", ".9", "--json")
     assert {json.loads(line)["spec"] for line in ran.out.splitlines()} == {"HNSW16"} and "v-hnsw" in ran.err
-    one = walked(run, "build-index", "--type", "IVF4,Flat", "--json")  # without a promise: no points
+    one = succeed(run, "build-index", "--type", "IVF4,Flat", "--json")  # without a promise: no points
     assert "items" in json.loads(one.out) and "kept" not in json.loads(one.out)
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "says"),
+    ("options", "code", "message"),
     [
         (("--type", "flat"), 0, "wrote one.svg"),
         (("--type", "IVF4,Flat", "--of", "items"), 0, "wrote one.svg"),
@@ -61,21 +61,23 @@ def test_a_promise(run: Run, vectors_700: Embeddings) -> None:
         (("--max-ram", "10"), 3, "no measurements; one.svg is not written"),
     ],
 )
-def test_a_plot_is_drawn_of_whatever_was_measured(
-    options: tuple[str, ...], code: int, says: str, run: Run, vectors_700: Embeddings
+def test_plots_of_the_measurements(
+    options: tuple[str, ...], code: int, message: str, run: Run, vectors_700: Embeddings
 ) -> None:
     ran = run("build-index", *options, "--plot", "one.svg")
-    assert ran.code == code and says in ran.err.splitlines()
-    assert Path("one.svg").exists() == says.startswith("wrote")
+    assert ran.code == code and message in ran.err.splitlines()
+    assert Path("one.svg").exists() == message.startswith("wrote")
 
 
-def test_a_promise_that_nothing_keeps(run: Run, vectors_700: Embeddings) -> None:
+def test_no_index_meets_the_target(run: Run, vectors_700: Embeddings) -> None:
     ran = run("build-index", "--max-p95", "0.01us", "--json")
     assert ran.code == 3
     points = list(map(json.loads, ran.out.splitlines()))
     assert len(points) >= 4 and not any(point["kept"] for point in points) and list(points[0])[1:3] == COLUMNS[1:3]
-    said = ran.err.splitlines()[-1]
-    assert said.startswith("embedrec: no index meets the target; the closest are ") and "is above 1e-05 ms" in said
+    message = ran.err.splitlines()[-1]
+    assert (
+        message.startswith("embedrec: no index meets the target; the closest are ") and "is above 1e-05 ms" in message
+    )
     assert not Path("indexes").exists()
     ran = run("build-index", "--max-ram", "1K")
     assert (ran.code, ran.out) == (3, "")
@@ -83,7 +85,7 @@ def test_a_promise_that_nothing_keeps(run: Run, vectors_700: Embeddings) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (("--target-recall", "99"), "recall must be between 0 and 1, but is 99"),
         (
@@ -98,13 +100,13 @@ def test_a_promise_that_nothing_keeps(run: Run, vectors_700: Embeddings) -> None
         ),
     ],
 )
-def test_bad_input(words: tuple[str, ...], says: str, run: Run, vectors_700: Embeddings) -> None:
+def test_bad_input(words: tuple[str, ...], message: str, run: Run, vectors_700: Embeddings) -> None:
     ran = run("build-index", *words)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.splitlines()[-1].startswith(f"embedrec: {says}")
+    assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")
 
 
-def test_an_index_of_the_library_is_tuned_too(vectors_700: Embeddings) -> None:
+def test_the_library_tunes_by_default(vectors_700: Embeddings) -> None:
     assert build_index(vectors_700).measurements["promise"]["recall"] == 0.99
 
 
@@ -118,7 +120,7 @@ def large(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "SINGLE_QUERIES", 20)
     monkeypatch.setattr(on_disk_ivf, "MEMORY_PARTS", 16384)
     save_vectors(some_embeddings(N, D), tmp_path / "v.fbin")
-    walked(run, "vectors", "import", "v.fbin")
+    succeed(run, "vectors", "import", "v.fbin")
 
 
 def left() -> list[str]:
@@ -127,24 +129,24 @@ def left() -> list[str]:
 
 def test_memory_limit_keeps_the_index_and_the_output(run: Run, large: None) -> None:
     words = ("build-index", "--type", "IVF12,Flat", "--json", "--name")
-    plain, ours = walked(run, *words, "plain"), walked(run, *words, "ours", "--memory", "256M")
+    plain, ours = succeed(run, *words, "plain"), succeed(run, *words, "ours", "--memory", "256M")
     assert ours.err == "using model v (models/v)\nwrote index ours (indexes/ours)\n"
-    said, expected = json.loads(ours.out), json.loads(plain.out)
-    assert list(said) == list(expected) and said["spec"] == "IVF12,Flat"
+    message, expected = json.loads(ours.out), json.loads(plain.out)
+    assert list(message) == list(expected) and message["spec"] == "IVF12,Flat"
     assert left() == ["ours", "plain", "v"]
     assert {f.name for f in Path("indexes/ours").iterdir()} == {f.name for f in Path("indexes/plain").iterdir()}
     sizes = [(Path("indexes") / name / "index.faiss").stat().st_size for name in ("ours", "plain")]
     assert sizes[0] == sizes[1]
-    assert walked(run, "verify", "ours").out == "indexes\tours\tok\n"
-    table = walked(run, "build-index", "--type", "IVF12,SQ8", "--memory", "0.25G")
+    assert succeed(run, "verify", "ours").out == "indexes\tours\tok\n"
+    table = succeed(run, "build-index", "--type", "IVF12,SQ8", "--memory", "0.25G")
     assert table.err == "using model v (models/v)\nwrote index v-ivf12-sq8 (indexes/v-ivf12-sq8)\n"
     assert [len(table.rows), *table.rows[0][:3]] == [1, "v-ivf12-sq8", "IVF12,SQ8", "1200"]
-    near = walked(run, "similar", "i7", "-n", 3, "--index", "ours", "--nprobe", 12)
-    assert near.out == walked(run, "similar", "i7", "-n", 3, "--model", "v").out
+    near = succeed(run, "similar", "i7", "-n", 3, "--index", "ours", "--nprobe", 12)
+    assert near.out == succeed(run, "similar", "i7", "-n", 3, "--model", "v").out
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (("--type", "ivf", "--memory", "much"), "a memory size is a number with K, M, G or T, such as 512M or 2G"),
         (("--type", "ivf", "--memory", "1M"), "the memory budget must be at least 256M, but is 1048576 bytes"),
@@ -153,10 +155,10 @@ def test_memory_limit_keeps_the_index_and_the_output(run: Run, large: None) -> N
         (("--type", "IVF14,Flat", "--memory", "256M"), "14 cells are sought among 546 vectors at least, but the memor"),
     ],
 )
-def test_memory_limits_that_cannot_be_met(words: tuple[str, ...], says: str, run: Run, large: None) -> None:
+def test_memory_limits_that_cannot_be_met(words: tuple[str, ...], message: str, run: Run, large: None) -> None:
     ran = run("build-index", *words)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.splitlines()[-1].startswith(f"embedrec: {says}")
+    assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")
     assert left() == ["v"]
 
 

@@ -1,4 +1,4 @@
-"""Items and users of which only features are known: prepared, trained, indexed, found by name and exported."""
+"""Items and users with features but without events: prepared, trained, indexed, found by name and exported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 GROUPS, WARM, COLD = 4, 8, 200
 
@@ -41,33 +41,33 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_new_tracks_are_found_by_name(run: Run, shop: Path, model: tuple[str, ...]) -> None:
     features = ("--item-features", "tracks.csv", "--user-features", "users.csv")
-    walked(run, "prepare", "table", "events.csv", "--user", "user", *features, "--name", "s")
-    trained = json.loads(walked(run, "train", *model, "--threads", 1, "--name", "m", "--json").out)
+    succeed(run, "prepare", "table", "events.csv", "--user", "user", *features, "--name", "s")
+    trained = json.loads(succeed(run, "train", *model, "--threads", 1, "--name", "m", "--json").out)
     assert trained["items"] == GROUPS * WARM + COLD
-    walked(run, "build-index", "--type", "flat", "--model", "m", "--threads", 1)
+    succeed(run, "build-index", "--type", "flat", "--model", "m", "--threads", 1)
     names = [f"New {n}" for n in range(COLD)]
-    rows = walked(run, "similar", *names, "-n", 5, "--where", "genre=g0|g1|g2|g3").rows
+    rows = succeed(run, "similar", *names, "-n", 5, "--where", "genre=g0|g1|g2|g3").rows
     assert len(rows) == 5 * COLD
     assert {row[0] for row in rows} == {f"new{n}" for n in range(COLD)}
-    similar = walked(run, "similar", "Old 0 0", "-n", COLD).rows
+    similar = succeed(run, "similar", "Old 0 0", "-n", COLD).rows
     assert any(row[2].startswith("new") and row[4].startswith("New ") for row in similar)
-    walked(run, "export", "lists.jsonl", "-n", 3, "--threads", 1)
+    succeed(run, "export", "lists.jsonl", "-n", 3, "--threads", 1)
     items = [json.loads(line)["item"] for line in Path("lists.jsonl").read_text().splitlines()]
     assert {f"new{n}" for n in range(COLD)} <= set(items)
 
 
-def test_new_tracks_stand_beside_their_genre(run: Run, shop: Path) -> None:
-    walked(run, "prepare", "table", "events.csv", "--item-features", "tracks.csv", "--name", "s")
-    walked(run, "train", "two-tower", "--set", "dim=16", "--set", "epochs=10", "--threads", 1, "--name", "m")
-    rows = walked(run, "similar", *(f"new{n}" for n in range(GROUPS)), "-n", 60, "--model", "m").rows
+def test_new_tracks_are_near_their_genre(run: Run, shop: Path) -> None:
+    succeed(run, "prepare", "table", "events.csv", "--item-features", "tracks.csv", "--name", "s")
+    succeed(run, "train", "two-tower", "--set", "dim=16", "--set", "epochs=10", "--threads", 1, "--name", "m")
+    rows = succeed(run, "similar", *(f"new{n}" for n in range(GROUPS)), "-n", 60, "--model", "m").rows
     warm = [(row[0], row[2]) for row in rows if row[2].startswith("t")]
     same = [int(new.removeprefix("new")) % GROUPS == int(old[1]) for new, old in warm]
     assert sum(same) >= 0.9 * GROUPS * WARM  # nearly every old track of a genre is near its new ones
 
 
-def test_a_user_with_features_only_gets_answers(run: Run, shop: Path) -> None:
+def test_recommendations_for_a_user_with_features_only(run: Run, shop: Path) -> None:
     features = ("--item-features", "tracks.csv", "--user-features", "users.csv")
-    walked(run, "prepare", "table", "events.csv", "--user", "user", *features, "--name", "s")
+    succeed(run, "prepare", "table", "events.csv", "--user", "user", *features, "--name", "s")
     from embedrec.data import Sessions
     from embedrec.storage.workspace import Workspace
 
@@ -75,11 +75,11 @@ def test_a_user_with_features_only_gets_answers(run: Run, shop: Path) -> None:
     assert users is not None and users.vocab.ids.tolist() == ["u1", "newcomer"]
 
 
-def test_the_type_of_a_feature_may_be_named(run: Run, shop: Path) -> None:
+def test_feature_types(run: Run, shop: Path) -> None:
     Path("codes.csv").write_text("item,shelf\nt0_0,7\nt0_1,8\n")
     prepare = ("prepare", "table", "events.csv", "--item-features", "codes.csv", "--name", "s")
-    walked(run, *prepare, "--feature-type", "shelf=text")
-    walked(run, "train", "cooccurrence")
+    succeed(run, *prepare, "--feature-type", "shelf=text")
+    succeed(run, "train", "cooccurrence")
     assert "shelf holds texts" in run("similar", "t0_0", "--model", "cooccurrence", "--where", "shelf>7").err
     wrong = run(*prepare, "--feature-type", "shelf=colour")
     assert wrong.code == 2

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from embedrec.models import MODELS
-from tests.cli.conftest import Ran, Run, fails, walked
+from tests.cli.conftest import CommandResult, Run, fails, succeed
 from tests.cli.evaluation_cases import EVALUATE_NOTES
 
 
-def plain(ran: Ran) -> list[list[str]]:
-    """Rows without the seconds, which are never the same."""
+def rows_without_seconds(ran: CommandResult) -> list[list[str]]:
+    """Rows without the columns of seconds."""
     return [row[:-2] for row in ran.rows]
 
 
-def test_the_best_is_first_and_the_others_are_behind(run: Run, split: Path) -> None:
-    ran = walked(run, "compare", "random", "sr", "popular", "--at", "1,3")
-    head, best, *others = plain(ran)
+def test_models_are_sorted_with_the_gap_to_the_best(run: Run, split: Path) -> None:
+    ran = succeed(run, "compare", "random", "sr", "popular", "--at", "1,3")
+    head, best, *others = rows_without_seconds(ran)
     assert head[:3] == ["model", "recall@3", "low"]
     # model, recall@3, low, high, mrr, ndcg, coverage, behind, low, high
     assert best == ["popular", "0.8333", "0.5000", "1.0000", "0.5556", "0.6270", "0.7500", *["0.0000"] * 3]
@@ -38,7 +38,7 @@ def test_the_best_is_first_and_the_others_are_behind(run: Run, split: Path) -> N
 
 def test_as_csv_markdown_and_json(run: Run, split: Path) -> None:
     options = ("compare", "popular", "sr", "--at", "1,3", "--draws", 20)
-    as_csv = list(csv.DictReader(io.StringIO(walked(run, *options, "--csv").out)))
+    as_csv = list(csv.DictReader(io.StringIO(succeed(run, *options, "--csv").out)))
     columns = [
         "model",
         "recall@3",
@@ -54,53 +54,53 @@ def test_as_csv_markdown_and_json(run: Run, split: Path) -> None:
     assert list(as_csv[0]) == [*columns, "train_seconds", "seconds"]
     assert [row["model"] for row in as_csv] == ["popular", "sr"]
     assert float(as_csv[0]["recall@3"]) == 5 / 6
-    head, rule, *rows = walked(run, *options, "--markdown").out.splitlines()
+    head, rule, *rows = succeed(run, *options, "--markdown").out.splitlines()
     assert head == "| " + " | ".join([*columns, "train_seconds", "seconds"]) + " |"
     assert rule == "| --- |" + " ---: |" * 11
     assert [row.split(" | ")[0] for row in rows] == ["| popular", "| sr"]
     assert rows[0].startswith(f"| popular | 0.8333 | {float(as_csv[0]['low']):.4f} | ")
-    lines = [json.loads(line) for line in walked(run, *options, "--json").out.splitlines()]
+    lines = [json.loads(line) for line in succeed(run, *options, "--json").out.splitlines()]
     for line, row in zip(lines, as_csv, strict=True):
         assert {c: line[c] for c in columns[1:]} == {c: float(row[c]) for c in columns[1:]}
         assert line["recall@3_low"] == line["low"] and line["questions"] == 6 and line["split"] == "time:share=0.25"
 
 
 def test_other_metrics_and_no_draws(run: Run, split: Path) -> None:
-    ran = walked(
+    ran = succeed(
         run, "compare", "popular", "sr", "--at", "1,3", "--draws", 0, "--metrics", "coverage@3, mrr@1", "--csv"
     )
     rows = list(csv.DictReader(io.StringIO(ran.out)))
     assert list(rows[0])[:6] == ["model", "coverage@3", "mrr@1", "behind", "behind_low", "behind_high"]
     assert rows[0]["behind_low"] == "" and float(rows[0]["mrr@1"]) >= float(rows[1]["mrr@1"])
-    only = walked(run, "compare", "popular", "sr", "--at", "3", "--draws", 0, "--metrics", "gini@3", "--csv").out
+    only = succeed(run, "compare", "popular", "sr", "--at", "3", "--draws", 0, "--metrics", "gini@3", "--csv").out
     assert only.splitlines()[0] == "model,gini@3,train_seconds,seconds"  # of all lists, so nobody is behind
 
 
-def test_settings_of_some_and_tables_by_kind(run: Run, split: Path) -> None:
+def test_settings_from_a_file_and_tables_by_length(run: Run, split: Path) -> None:
     (split / "c.toml").write_text("[train.sr]\nsteps = 1\n[train.popular]\ndays = 0.01\n")
     options = ("--at", 3, "--draws", 0, "--config", "c.toml", "--by", "length", "--json")
-    ran = walked(run, "compare", "popular", "sr", "random", *options)
+    ran = succeed(run, "compare", "popular", "sr", "random", *options)
     lines = [json.loads(line) for line in ran.out.splitlines()]
     models, kinds = lines[:3], lines[3:]
-    alone = json.loads(walked(run, "evaluate", "sr", "--set", "steps=1", "--at", 3, "--json", "--draws", 0).out)
+    alone = json.loads(succeed(run, "evaluate", "sr", "--set", "steps=1", "--at", 3, "--json", "--draws", 0).out)
     assert next(m for m in models if m["model"] == "sr")["mrr@3"] == alone["mrr@3"]
     assert [(k["model"], k["length"]) for k in kinds] == [(m["model"], n) for m in models for n in "012"]
 
 
-def test_every_model_there_is(run: Run, split: Path) -> None:
+def test_every_model(run: Run, split: Path) -> None:
     (split / "c.toml").write_text("[train.word2vec]\ndim = 4\nepochs = 1\nmin_count = 1\nsample = 0\n")
-    ran = walked(run, "compare", *MODELS, "--at", "1,3", "--draws", 10, "--config", "c.toml")
+    ran = succeed(run, "compare", *MODELS, "--at", "1,3", "--draws", 10, "--config", "c.toml")
     _, *rows = ran.rows
     assert sorted(row[0] for row in rows) == sorted(MODELS)
     scores = [float(row[1]) for row in rows]
     assert scores == sorted(scores, reverse=True)
 
 
-def test_a_metric_that_is_none_stops_before_the_first_model(run: Run, split: Path) -> None:
+def test_unknown_metrics_are_refused_before_training(run: Run, split: Path) -> None:
     ran = run("compare", "popular", "sr", "--at", 3, "--metrics", "mrr@20")
     assert ran.code == 1 and "model " not in ran.err
 
 
-def test_a_config_that_is_no_table(run: Run, split: Path) -> None:
+def test_a_settings_file_without_a_table(run: Run, split: Path) -> None:
     (split / "c.toml").write_text("train = 5\n")
     assert fails(run, "compare", "popular", "--at", 3, "--config", "c.toml") == "[train] must be a table, but is 5"

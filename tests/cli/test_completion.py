@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 
-def completed(line: str, folder: Path) -> list[str]:
-    """What bash is told for a line whose last word is to be completed."""
+def completions_of(line: str, folder: Path) -> list[str]:
+    """The completions that bash receives for the last word of a line; no heavy package is imported."""
     words = line.split(" ")
     script = (
         "import sys\nfrom embedrec.cli.main import main\n"
@@ -34,7 +34,7 @@ def completed(line: str, folder: Path) -> list[str]:
         check=False,
     )
     assert done.stderr == "heavy\n"
-    return [found.split(",", 1)[1] for found in done.stdout.splitlines()]
+    return [result.split(",", 1)[1] for result in done.stdout.splitlines()]
 
 
 def test_completion_of_commands_options_and_artifacts(tmp_path: Path) -> None:
@@ -60,11 +60,11 @@ def test_completion_of_commands_options_and_artifacts(tmp_path: Path) -> None:
         ("embedrec update-index ", ["w2v-ivf"]),
         ("embedrec completion f", ["fish"]),
     ):
-        assert completed(line, tmp_path) == expected, line
+        assert completions_of(line, tmp_path) == expected, line
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(run: Run, shell: str) -> None:
-    ran = walked(run, "completion", shell)
+    ran = succeed(run, "completion", shell)
     assert "_EMBEDREC_COMPLETE" in ran.out and f"{shell}_complete" in ran.out and ran.err == ""
     assert run("completion", "tcsh").code == 2

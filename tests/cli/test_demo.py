@@ -21,7 +21,7 @@ def test_toy_demo_on_a_terminal(tmp_path: Path) -> None:
         try:
             while piece := os.read(ours, 10_000):
                 shown += piece
-        except OSError:  # the terminal is gone with the process
+        except OSError:  # the process closed the terminal
             pass
     os.close(ours)
     assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""An index without the model and the sessions it was made of, as it is copied to where it serves."""
+"""An index that was copied without its model and sessions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from embedrec.index.serialization import load_index, load_item_features, save_in
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.file_formats import save_vectors
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 YEARS = {f"i{n}": 1990 + n for n in range(40)}
 
@@ -33,9 +33,9 @@ def built(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         f"i{n},{year},{'old' if year < 2010 else 'new'},00{n % 3}\n" for n, year in enumerate(YEARS.values())
     )
     Path("items.csv").write_text("item,year,shelf,code\n" + rows)
-    walked(run, *["prepare", "table", "plays.csv", "--title", "title", "--item-features", "items.csv", "--name", "p"])
-    walked(run, *["train", "svd", "--set", "dim=4", "--name", "m"])
-    walked(run, *["build-index", "--type", "flat", "--name", "x"])
+    succeed(run, *["prepare", "table", "plays.csv", "--title", "title", "--item-features", "items.csv", "--name", "p"])
+    succeed(run, *["train", "svd", "--set", "dim=4", "--name", "m"])
+    succeed(run, *["build-index", "--type", "flat", "--name", "x"])
 
 
 def gone(*kinds: str) -> None:
@@ -44,47 +44,47 @@ def gone(*kinds: str) -> None:
 
 
 def similar(run: Run, *words: str) -> list[str]:
-    return [row[2] for row in walked(run, "similar", "i3", "-n", "39", "--index", "x", *words).rows]
+    return [row[2] for row in succeed(run, "similar", "i3", "-n", "39", "--index", "x", *words).rows]
 
 
-def test_filters_and_names_without_model_and_sessions(run: Run, built: None) -> None:
+def test_filters_and_names_need_neither_model_nor_sessions(run: Run, built: None) -> None:
     with_them = similar(run, "--where", "year>=2010")
     assert set(with_them) == {item for item, year in YEARS.items() if year >= 2010}
     gone("models", "sessions")
     assert similar(run, "--where", "year>=2010") == with_them
     assert similar(run, "--where", "shelf=new") == with_them
     assert set(similar(run, "--where", "code=002")) == {f"i{n}" for n in range(40) if n % 3 == 2}
-    (named,) = walked(run, "similar", "Item 3", "-n", "1", "--index", "x").rows
+    (named,) = succeed(run, "similar", "Item 3", "-n", "1", "--index", "x").rows
     assert named[0] == "i3" and named[4].startswith("Item ")
-    walked(run, "export", "out.tsv", "-n", "5", "--index", "x", "--where", "year<1995")
+    succeed(run, "export", "out.tsv", "-n", "5", "--index", "x", "--where", "year<1995")
     assert {line.split("\t")[2] for line in Path("out.tsv").read_text().splitlines()[-20:]} <= {
         f"i{n}" for n in range(5)
     }
-    assert walked(run, "verify", "x").rows == [["indexes", "x", "ok"]]
+    assert succeed(run, "verify", "x").rows == [["indexes", "x", "ok"]]
 
 
-def test_updates_keep_what_is_known(run: Run, built: None) -> None:
+def test_updates_keep_features_and_names(run: Run, built: None) -> None:
     new = Embeddings(np.ones((2, 4), dtype=np.float32), Vocab(["n0", "n1"]), "dot")
     save_vectors(new, Path("new.parquet"))
     Path("gone.txt").write_text("i39\n")
     gone("models", "sessions")
-    walked(run, "update-index", "x", "--add", "new.parquet", "--remove", "gone.txt")
+    succeed(run, "update-index", "x", "--add", "new.parquet", "--remove", "gone.txt")
     assert set(similar(run, "--where", "year>=2010")) == {i for i, y in YEARS.items() if y >= 2010} - {"i39"}
-    walked(run, "update-index", "x", "--compact")
+    succeed(run, "update-index", "x", "--compact")
     assert set(similar(run, "--where", "year>=2010")) == {i for i, y in YEARS.items() if y >= 2010} - {"i39"}
     assert {"n0", "n1"} & set(similar(run))
 
 
-def test_a_newer_model_brings_its_own(run: Run, built: None) -> None:
-    """Of its items; those that it does not have keep what was known of them."""
+def test_a_newer_model_updates_features(run: Run, built: None) -> None:
+    """Items that the newer model lacks keep their old features."""
     rows = "".join(f"i{n},{2100 + n},far\n" for n in range(30))
     Path("items.csv").write_text("item,year,shelf\n" + rows)
     Path("plays.csv").write_text(
         "\n".join(line for line in Path("plays.csv").read_text().split("\n") if ",i3" not in line)
     )
-    walked(run, *["prepare", "table", "plays.csv", "--title", "title", "--item-features", "items.csv", "--name", "p"])
-    walked(run, *["train", "svd", "--set", "dim=4", "--name", "m2"])
-    walked(run, *["update-index", "x", "--model", "m2", "--align"])
+    succeed(run, *["prepare", "table", "plays.csv", "--title", "title", "--item-features", "items.csv", "--name", "p"])
+    succeed(run, *["train", "svd", "--set", "dim=4", "--name", "m2"])
+    succeed(run, *["update-index", "x", "--model", "m2", "--align"])
     gone("models", "sessions")
     assert len(similar(run, "--where", "year>=2100")) > 20
     far = similar(run, "--where", "shelf=far")
@@ -92,7 +92,7 @@ def test_a_newer_model_brings_its_own(run: Run, built: None) -> None:
     assert {"i30", "i35"} <= set(similar(run, "--where", "year>=2015", "--where", "year<2100"))
 
 
-def test_an_index_of_before_takes_those_of_the_model(run: Run, built: None) -> None:
+def test_an_index_without_features_uses_those_of_the_model(run: Run, built: None) -> None:
     old = artifacts.read(Path("indexes/x"))
     save_index(
         load_index(old), "indexes/x", {k: v for k, v in old.about.items() if k in ("type", "of", "indexed", "seed")}
@@ -104,21 +104,21 @@ def test_an_index_of_before_takes_those_of_the_model(run: Run, built: None) -> N
     assert ran.code == 1 and ran.err.splitlines()[-1].startswith("embedrec: no model artifact is called 'm'")
 
 
-def test_sessions_that_are_gone_when_it_is_built(run: Run, built: None) -> None:
+def test_an_index_built_without_its_sessions(run: Run, built: None) -> None:
     gone("sessions")
-    ran = walked(run, *["build-index", "--type", "flat", "--name", "x"])
+    ran = succeed(run, *["build-index", "--type", "flat", "--name", "x"])
     assert "the index is written without item features, so --where cannot be used with it: " in ran.err
     assert len(similar(run)) == 39
 
 
-def test_answers_keep_them_too(run: Run, built: None) -> None:
-    walked(run, *["build-index", "--type", "flat", "--of", "answers", "--name", "a"])
+def test_an_index_of_answers_keeps_features(run: Run, built: None) -> None:
+    succeed(run, *["build-index", "--type", "flat", "--of", "answers", "--name", "a"])
     gone("sessions")
-    found = walked(run, *["recommend", "i3", "i5", "-n", "40", "--index", "a", "--where", "year>=2010"]).rows
-    assert {row[1] for row in found} == {i for i, y in YEARS.items() if y >= 2010}
+    result = succeed(run, *["recommend", "i3", "i5", "-n", "40", "--index", "a", "--where", "year>=2010"]).rows
+    assert {row[1] for row in result} == {i for i, y in YEARS.items() if y >= 2010}
 
 
-def test_damaged_features_are_a_sentence(run: Run, built: None) -> None:
+def test_damaged_features(run: Run, built: None) -> None:
     from tests.test_corruption import sign
 
     Path("indexes/x/features.parquet").write_bytes(b"PAR1 no")
@@ -127,7 +127,7 @@ def test_damaged_features_are_a_sentence(run: Run, built: None) -> None:
     assert ran.code == 1 and "features.parquet is not a Parquet file" in ran.err
 
 
-def test_joined() -> None:
+def test_joined_features() -> None:
     def known(ids: list[str], **columns: list[float]) -> Features:
         return Features(Vocab(ids), {name: np.array(column, dtype=float) for name, column in columns.items()})
 
@@ -140,6 +140,6 @@ def test_joined() -> None:
 
 
 def test_the_file_is_documented(run: Run, built: None) -> None:
-    found = load_features(Path("indexes/x/features.parquet"))
-    assert set(found.vocab.ids.tolist()) == set(YEARS)
+    result = load_features(Path("indexes/x/features.parquet"))
+    assert set(result.vocab.ids.tolist()) == set(YEARS)
     assert json.loads(Path("indexes/x/manifest.json").read_text())["files"].keys() >= {"features.parquet"}

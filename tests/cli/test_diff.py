@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_it_prints(run: Run, exports: Path) -> None:
-    ran = walked(run, "diff", "old.txt", "new.tsv", "--worst", 1, "--counts", "counts.csv")
+def test_figures_in_a_pipe(run: Run, exports: Path) -> None:
+    ran = succeed(run, "diff", "old.txt", "new.tsv", "--worst", 1, "--counts", "counts.csv")
     assert ran.err == ""
     assert ran.out == (
         "lists\t3\t3\n"
@@ -41,10 +41,10 @@ def test_what_it_prints(run: Run, exports: Path) -> None:
 
 
 def test_as_json(run: Run, exports: Path) -> None:
-    said = json.loads(walked(run, "diff", "old.txt", "new.tsv", "--json", "-n", 1).out)
-    assert said["overlap@1"] == said["rank-biased overlap"] == 0.6667  # the list of c is gone
-    assert said["worst"] == []
-    (row,) = json.loads(walked(run, "diff", "old.txt", "new.tsv", "--json").out)["worst"]
+    message = json.loads(succeed(run, "diff", "old.txt", "new.tsv", "--json", "-n", 1).out)
+    assert message["overlap@1"] == message["rank-biased overlap"] == 0.6667  # the list of c is gone
+    assert message["worst"] == []
+    (row,) = json.loads(succeed(run, "diff", "old.txt", "new.tsv", "--json").out)["worst"]
     assert row == {"item": "a", "overlap@2": 0.5, "rbo": 0.55, "lost": ["c"], "gained": ["d"]}
 
 
@@ -59,32 +59,32 @@ def test_fail_under(run: Run, exports: Path) -> None:
     )
 
 
-def test_lists_that_are_gone_count(run: Run, exports: Path) -> None:
-    """Nearly all lists are gone, and the rest is as it was."""
+def test_lost_lists_lower_the_overlap(run: Run, exports: Path) -> None:
+    """Most lists are missing in the new export; the others are unchanged."""
     Path("one.txt").write_text("a b c\n")
     assert run("diff", "old.txt", "one.txt", "--fail-under", 0.9).code == 1
     assert run("diff", "one.txt", "old.txt", "--fail-under", 0.9).code == 0  # more is no loss
 
 
-def test_every_format_gives_the_same_verdict(run: Run, exports: Path) -> None:
-    """Lists without results stand in some formats only."""
+def test_every_format_gives_the_same_figures(run: Run, exports: Path) -> None:
+    """Some formats have no empty lists."""
     Path("new.txt").write_text("a b d\nb a c\nc\nd a\n")
     for old in ("old.txt", "new.txt"):
-        told = [walked(run, "diff", old, new).out for new in ("new.tsv", "new.txt")]
-        assert told[0] == told[1]
+        messages = [succeed(run, "diff", old, new).out for new in ("new.tsv", "new.txt")]
+        assert messages[0] == messages[1]
 
 
 def test_counts_of_sessions(run: Run, exports: Path) -> None:
     Path("log.csv").write_text("session,item\n1,a\n1,b\n2,a\n2,c\n")
-    walked(run, "prepare", "table", "log.csv")
-    said = json.loads(walked(run, "diff", "old.txt", "new.tsv", "--json", "--sessions", "log").out)
-    assert said["popularity"] == [0.6667, 0.6]
+    succeed(run, "prepare", "table", "log.csv")
+    message = json.loads(succeed(run, "diff", "old.txt", "new.tsv", "--json", "--sessions", "log").out)
+    assert message["popularity"] == [0.6667, 0.6]
 
 
 def test_bad_input(run: Run, exports: Path) -> None:
     Path("v.vec").write_text("1 1\na 1\n")
     Path("names.csv").write_text("item,name\na,A\n")
-    for words, code, says in (
+    for words, code, message in (
         (("old.txt", "none.txt"), 1, "no file none.txt; check the path"),
         (
             ("old.txt", "v.vec"),
@@ -105,4 +105,4 @@ def test_bad_input(run: Run, exports: Path) -> None:
     ):
         ran = run("diff", *words)
         assert (ran.code, ran.out) == (code, "")
-        assert ran.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == says
+        assert ran.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == message

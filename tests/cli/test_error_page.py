@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import VECTORS, Run, walked
+from tests.cli.conftest import VECTORS, Run, succeed
 
 PAGE = Path(__file__).with_name("error_page.txt")
 REWRITE = "EMBEDREC_REWRITE_PAGE"  # set in the environment: write the page instead of comparing
@@ -151,19 +151,19 @@ def build_workspace(run: Run) -> None:
     Path("unknown.toml").write_text("[train.word2vec]\ndmi = 10\n")
     Path("empty").mkdir()
     Path("folder").mkdir()
-    walked(run, "prepare", "table", "log.csv", "--item-features", "features.csv")
-    walked(run, "train", "popular")
-    walked(run, "train", "cooccurrence")
-    walked(run, "train", "sknn")
-    walked(run, "vectors", "import", "old.txt")
-    walked(run, "build-index", "--type", "flat", "--model", "old")
-    walked(run, "build-index", "--type", "flat", "--model", "old", "--name", "damaged")
+    succeed(run, "prepare", "table", "log.csv", "--item-features", "features.csv")
+    succeed(run, "train", "popular")
+    succeed(run, "train", "cooccurrence")
+    succeed(run, "train", "sknn")
+    succeed(run, "vectors", "import", "old.txt")
+    succeed(run, "build-index", "--type", "flat", "--model", "old")
+    succeed(run, "build-index", "--type", "flat", "--model", "old", "--name", "damaged")
     Path("old.txt").write_text("2 2\nleft -1 0\nright 0 1\n")
-    walked(run, "vectors", "import", "old.txt")
+    succeed(run, "vectors", "import", "old.txt")
     index = Path("indexes", "damaged", "index.faiss")
     index.write_bytes(index.read_bytes()[:-7])
-    walked(run, "vectors", "import", "compass.txt")
-    walked(run, "build-index", "--type", "flat")
+    succeed(run, "vectors", "import", "compass.txt")
+    succeed(run, "build-index", "--type", "flat")
 
 
 def test_page_of_errors(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

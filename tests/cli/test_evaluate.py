@@ -10,25 +10,25 @@ from pathlib import Path
 import pytest
 
 from embedrec.storage import artifacts
-from tests.cli.conftest import Run, fails, walked
+from tests.cli.conftest import Run, fails, succeed
 from tests.cli.evaluation_cases import EVALUATE_NOTES, POPULAR_TABLE
 
 
-def test_a_recipe_in_a_pipe(run: Run, split: Path) -> None:
-    ran = walked(run, "evaluate", "popular", "--at", "1,3", "--draws", 0)
+def test_a_table_in_a_pipe(run: Run, split: Path) -> None:
+    ran = succeed(run, "evaluate", "popular", "--at", "1,3", "--draws", 0)
     assert ran.out == POPULAR_TABLE
     assert ran.err == EVALUATE_NOTES + "model popular: trained now on the training part\n"
 
 
 def test_intervals_are_of_the_longest_list(run: Run, split: Path) -> None:
-    ran = walked(run, "evaluate", "popular", "--at", "3,1,3")
+    ran = succeed(run, "evaluate", "popular", "--at", "3,1,3")
     assert [row[:3] for row in ran.rows] == [line.split("\t") for line in POPULAR_TABLE.splitlines()]
     for name, _, at_3, low, high in ran.rows:
         if name in ("coverage", "gini", "diversity"):
             assert low == high == ""
         else:
             assert float(low) <= float(at_3) <= float(high)
-    as_json = json.loads(walked(run, "evaluate", "popular", "--at", "1,3", "--json").out)
+    as_json = json.loads(succeed(run, "evaluate", "popular", "--at", "1,3", "--json").out)
     for name, _, at_3, low, high in ran.rows:
         key = name if name == "r_precision" else f"{name}@3"
         assert f"{as_json[key]:.4f}" == at_3
@@ -37,16 +37,16 @@ def test_intervals_are_of_the_longest_list(run: Run, split: Path) -> None:
 
 
 def test_as_json(run: Run, split: Path) -> None:
-    ran = walked(
+    ran = succeed(
         run, "evaluate", "popular", "--at", "3", "--draws", 0, "--json", "--seen", "remove", "--unknown", "drop"
     )
-    found = json.loads(ran.out)
-    seconds = {key: found.pop(key) for key in ("train_seconds", "seconds")}
+    result = json.loads(ran.out)
+    seconds = {key: result.pop(key) for key in ("train_seconds", "seconds")}
     assert all(value >= 0 for value in seconds.values())
     metrics = ("hit_rate", "precision", "recall", "mrr", "map", "ndcg", "popularity", "novelty")
     names = [*(f"{m}@3" for m in metrics), "r_precision", "coverage@3", "gini@3", "diversity@3"]
-    measured = {name: found.pop(name) for name in names}
-    assert found == {
+    measured = {name: result.pop(name) for name in names}
+    assert result == {
         "model": "popular", "origin": "trained now on the training part", "sessions": "clicks-time",
         "split": "time:share=0.25", "part": "test", "protocol": "next", "ties": "conservative", "seen": "removed",
         "unknown": "drop", "train_sessions": 9, "train_events": 25, "catalogue": 4, "test_sessions": 3,
@@ -56,27 +56,27 @@ def test_as_json(run: Run, split: Path) -> None:
     assert ran.err.splitlines()[-2].endswith("; ties conservative; seen items removed; unknown targets dropped")
 
 
-def test_what_has_no_value_is_null(run: Run, split: Path) -> None:
-    """Diversity is of pairs, and rules say nothing after an item they do not know."""
+def test_undefined_metrics_are_null(run: Run, split: Path) -> None:
+    """Diversity needs pairs of items, and rules have no results after an unknown item."""
     (split / "lonely.csv").write_text("session,item\n1,a\n1,b\n2,b\n2,a\n3,x\n3,a\n")
-    walked(run, "prepare", "table", "lonely.csv")
+    succeed(run, "prepare", "table", "lonely.csv")
     options = ("--split", "tail:share=.4", "--protocol", "next", "--at", "2")
-    found = json.loads(walked(run, "evaluate", "ar", *options, "--json").out)
-    assert found["popularity@2"] is None and found["popularity@2_low"] is None and found["diversity@2"] is None
-    rows = walked(run, "evaluate", "ar", *options).rows
+    result = json.loads(succeed(run, "evaluate", "ar", *options, "--json").out)
+    assert result["popularity@2"] is None and result["popularity@2_low"] is None and result["diversity@2"] is None
+    rows = succeed(run, "evaluate", "ar", *options).rows
     assert next(row for row in rows if row[0] == "popularity")[1:] == ["nan", "nan", "nan"]
-    ran = walked(run, "compare", "ar", "popular", *options, "--metrics", "popularity@2", "--json")
+    ran = succeed(run, "compare", "ar", "popular", *options, "--metrics", "popularity@2", "--json")
     one, other = (json.loads(line) for line in ran.out.splitlines())
     assert (one["model"], other["model"]) == ("popular", "ar")  # what has no value is the last
     assert other["popularity@2"] is None and other["low"] is None and other["behind"] is None
 
 
 def test_by_length_and_popularity(run: Run, split: Path) -> None:
-    ran = walked(run, "evaluate", "popular", "--at", "1,3", "--draws", 0, "--by", "length")
+    ran = succeed(run, "evaluate", "popular", "--at", "1,3", "--draws", 0, "--by", "length")
     assert ran.out == POPULAR_TABLE + (
         "0\t1\t1.0000\t0.5000\t0.6309\n1\t3\t1.0000\t0.6111\t0.7103\n2\t2\t0.5000\t0.5000\t0.5000\n"
     )
-    ran = walked(run, "evaluate", "popular", "--at", 3, "--draws", 0, "--by", "popularity", "--json")
+    ran = succeed(run, "evaluate", "popular", "--at", 3, "--draws", 0, "--by", "popularity", "--json")
     _, *lines = map(json.loads, ran.out.splitlines())
     assert [(line["target"], line["questions"]) for line in lines] == [("10-50%", 4), ("50-100%", 2)]
     assert list(lines[0]) == ["target", "questions", "recall@3", "mrr@3", "ndcg@3"]
@@ -85,26 +85,26 @@ def test_by_length_and_popularity(run: Run, split: Path) -> None:
 # ------------------------------------------------------------------------------------ which model, which data
 
 
-def test_a_trained_model_is_asked_as_it_is_or_trained_again(run: Run, split: Path) -> None:
-    walked(run, "train", "popular", "--name", "fair")
-    walked(run, "train", "popular", "--set", "days=0.01", "--sessions", "clicks", "--name", "knows-all")
-    asked = walked(run, "evaluate", "fair", "--at", "1,3", "--draws", 0)
-    assert asked.out == POPULAR_TABLE
-    assert asked.err == EVALUATE_NOTES + "model fair: trained before, on the training part\n"
+def test_a_trained_model_is_used_or_trained_again(run: Run, split: Path) -> None:
+    succeed(run, "train", "popular", "--name", "fair")
+    succeed(run, "train", "popular", "--set", "days=0.01", "--sessions", "clicks", "--name", "knows-all")
+    query = succeed(run, "evaluate", "fair", "--at", "1,3", "--draws", 0)
+    assert query.out == POPULAR_TABLE
+    assert query.err == EVALUATE_NOTES + "model fair: trained before, on the training part\n"
     again = "its settings, trained now on the training part"
     for options in (("--valid",), ("--split", "tail"), ("--set", "days=9"), ("--sessions", "clicks")):
-        assert f"model fair: {again}" in walked(run, "evaluate", "fair", "--at", "2", *options).err
-    found = json.loads(walked(run, "evaluate", "knows-all", "--at", "3", "--json").out)
-    assert found["origin"] == again and found["train_seconds"] is not None
-    days = json.loads(walked(run, "evaluate", "popular", "--set", "days=0.01", "--at", "3", "--json").out)
-    assert {k: v for k, v in found.items() if "@" in k} == {k: v for k, v in days.items() if "@" in k}
+        assert f"model fair: {again}" in succeed(run, "evaluate", "fair", "--at", "2", *options).err
+    result = json.loads(succeed(run, "evaluate", "knows-all", "--at", "3", "--json").out)
+    assert result["origin"] == again and result["train_seconds"] is not None
+    days = json.loads(succeed(run, "evaluate", "popular", "--set", "days=0.01", "--at", "3", "--json").out)
+    assert {k: v for k, v in result.items() if "@" in k} == {k: v for k, v in days.items() if "@" in k}
     (split / "c.toml").write_text("[train.popular]\ndays = 0.01\n")
-    read = json.loads(walked(run, "evaluate", "popular", "--config", "c.toml", "--at", "3", "--json").out)
+    read = json.loads(succeed(run, "evaluate", "popular", "--config", "c.toml", "--at", "3", "--json").out)
     assert read["mrr@3"] == days["mrr@3"]
 
 
 def test_split_while_evaluating(run: Run, clicks: Path) -> None:
-    ran = walked(run, "evaluate", "popular", "--split", "last-item", "--at", "2", "--draws", 0)
+    ran = succeed(run, "evaluate", "popular", "--split", "last-item", "--at", "2", "--draws", 0)
     notes = ran.err.splitlines()
     assert notes[1] == "split last-item: 12 training sessions, 12 in the test part"
     assert (
@@ -112,17 +112,17 @@ def test_split_while_evaluating(run: Run, clicks: Path) -> None:
         in notes
     )
     assert notes[-3] == "protocol last: the last item of every held-out session; 12 questions"
-    ran = walked(run, "evaluate", "popular", "--split", "tail:share=.25", "--valid", "--at", "2", "--draws", 0)
+    ran = succeed(run, "evaluate", "popular", "--split", "tail:share=.25", "--valid", "--at", "2", "--draws", 0)
     assert ran.err.splitlines()[1] == (
         "split tail:share=0.25 of the training part: 7 training sessions, 2 in the validation part"
     )
-    default = walked(run, "evaluate", "popular", "--at", "2", "--draws", 0).err.splitlines()[1]
+    default = succeed(run, "evaluate", "popular", "--at", "2", "--draws", 0).err.splitlines()[1]
     assert default == "split time: 10 training sessions, 2 in the test part"
     assert [p.name for p in (clicks / "sessions").iterdir()] == ["clicks"]  # nothing was written
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ("--protocol next", "the next item after every prefix of every held-out session; 6 questions"),
         ("--protocol last", "the last item of every held-out session; 3 questions"),
@@ -134,34 +134,34 @@ def test_split_while_evaluating(run: Run, clicks: Path) -> None:
         ),
     ],
 )
-def test_protocols(options: str, said: str, run: Run, split: Path) -> None:
+def test_protocols(options: str, message: str, run: Run, split: Path) -> None:
     sessions = ("--sessions", "clicks" if "users" in options else "clicks-time")
-    ran = walked(run, "evaluate", "popular", "--at", "2", "--draws", 0, *sessions, *options.split())
+    ran = succeed(run, "evaluate", "popular", "--at", "2", "--draws", 0, *sessions, *options.split())
     name = options.split()[1]
-    assert f"\nprotocol {name}: {said}" in ran.err
+    assert f"\nprotocol {name}: {message}" in ran.err
     assert len(ran.rows) == 12
 
 
 def test_similar_with_labels(run: Run, playlists: Path, tmp_path: Path) -> None:
     at = ("--workspace", tmp_path)
-    walked(run, "prepare", "mpd", playlists, *at)
-    walked(run, "split", "random:share=.2", *at)
-    about = json.loads(walked(run, "info", "mpd-artist-random", "--json", *at).out)
+    succeed(run, "prepare", "mpd", playlists, *at)
+    succeed(run, "split", "random:share=.2", *at)
+    about = json.loads(succeed(run, "info", "mpd-artist-random", "--json", *at).out)
     assert about["split"]["rule"] == "random" and about["sessions"] + about["test_sessions"] == 400
     rows = ["artist,genres"]
     for item in artists(tmp_path):
         rows.append(f"{item},{'odd' if len(rows) % 2 else 'even|few'}")
     (tmp_path / "genres.csv").write_text("\n".join(rows) + "\n")
     options = ("--protocol", "similar", "--labels", tmp_path / "genres.csv", "--at", "5,20", "--draws", 0, *at)
-    ran = walked(run, "evaluate", "ar", *options)
+    ran = succeed(run, "evaluate", "ar", *options)
     assert "protocol similar: items that stand beside an item in held-out sessions, the item alone given; " in ran.err
     assert "; seen items removed; " in ran.err
     name, first, last = ran.rows[-1]
     assert (name, first) == ("label_overlap@10", "") and 0 < float(last) < 1
-    found = json.loads(walked(run, "evaluate", "ar", "--json", *options).out)
-    assert f"{found['label_overlap@10']:.4f}" == last
-    compared = walked(run, "compare", "ar", "--csv", *options)
-    assert next(csv.DictReader(io.StringIO(compared.out)))["label_overlap@10"] == str(found["label_overlap@10"])
+    result = json.loads(succeed(run, "evaluate", "ar", "--json", *options).out)
+    assert f"{result['label_overlap@10']:.4f}" == last
+    compared = succeed(run, "compare", "ar", "--csv", *options)
+    assert next(csv.DictReader(io.StringIO(compared.out)))["label_overlap@10"] == str(result["label_overlap@10"])
 
 
 def artists(workspace: Path) -> list[str]:
@@ -173,52 +173,52 @@ def artists(workspace: Path) -> list[str]:
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
 def test_through_an_index(kind: str, run: Run, playlists: Path, tmp_path: Path) -> None:
     at = ("--workspace", tmp_path)
-    walked(run, "prepare", "mpd", playlists, *at)
+    succeed(run, "prepare", "mpd", playlists, *at)
     small = ("--set", "dim=8", "--set", "epochs=1", "--threads", 1, "--split", "tail", "--draws", 0, "--json")
-    exact = json.loads(walked(run, "evaluate", "word2vec", *small, *at).out)
-    ran = walked(run, "evaluate", "word2vec", *small, "--through", kind, *at)
-    found = json.loads(ran.out)
+    exact = json.loads(succeed(run, "evaluate", "word2vec", *small, *at).out)
+    ran = succeed(run, "evaluate", "word2vec", *small, "--through", kind, *at)
+    result = json.loads(ran.out)
     for key in ("recall@20", "mrr@20"):
-        told = f"{key} of word2vec: {found[key]:.4f} through the index, {exact[key]:.4f} exactly, a loss of "
-        assert f"{told}{round(1 - found[key] / exact[key], 4) or 0.0:.2%}\n" in ran.err
-    assert found["origin"].startswith(f"{exact['origin']}; through ")
+        messages = f"{key} of word2vec: {result[key]:.4f} through the index, {exact[key]:.4f} exactly, a loss of "
+        assert f"{messages}{round(1 - result[key] / exact[key], 4) or 0.0:.2%}\n" in ran.err
+    assert result["origin"].startswith(f"{exact['origin']}; through ")
     if kind == "flat":
-        assert found["recall@20"] == pytest.approx(exact["recall@20"], abs=1e-3)
-    assert 0 < found["recall@20"] <= 1
+        assert result["recall@20"] == pytest.approx(exact["recall@20"], abs=1e-3)
+    assert 0 < result["recall@20"] <= 1
 
 
 # ------------------------------------------------------------------------------------------------------ runs
 
 
-def test_a_saved_run_is_judged_again(run: Run, split: Path) -> None:
-    saved = walked(run, "evaluate", "popular", "--at", "1,3", "--draws", 0, "--save-run", "runs")
+def test_a_saved_run_is_evaluated_again(run: Run, split: Path) -> None:
+    saved = succeed(run, "evaluate", "popular", "--at", "1,3", "--draws", 0, "--save-run", "runs")
     assert saved.err.endswith("\nwrote run runs\n") and saved.out == POPULAR_TABLE
     about = artifacts.read(split / "runs", "run").about
     assert (about["model"], about["questions"], about["ties"]) == ("popular", 6, "conservative")
     ranked = "".join(line + "\n" for line in POPULAR_TABLE.splitlines()[:7])
     for paths in (("--run", "runs"), ("--run", "runs/run.trec", "--qrels", "runs/qrels.trec")):
-        again = walked(run, "evaluate", *paths, "--at", "1,3")
+        again = succeed(run, "evaluate", *paths, "--at", "1,3")
         assert again.out == ranked
         assert again.err == f"run {paths[1]}: 6 test cases, lists in the order of the run\n"
-    found = json.loads(walked(run, "evaluate", "--run", "runs", "--at", "3", "--json").out)
-    assert (found["run"], found["questions"], found["recall@3"]) == ("runs", 6, 5 / 6)
-    assert "mrr@3_low" not in found
-    longer = walked(run, "evaluate", "--run", "runs", "--at", "3,4")
+    result = json.loads(succeed(run, "evaluate", "--run", "runs", "--at", "3", "--json").out)
+    assert (result["run"], result["questions"], result["recall@3"]) == ("runs", 6, 5 / 6)
+    assert "mrr@3_low" not in result
+    longer = succeed(run, "evaluate", "--run", "runs", "--at", "3,4")
     assert longer.err.splitlines()[1:] == [
         "the longest list has 3 items; metrics at larger k are computed on the available items"
     ]
-    said = fails(run, "evaluate", "popular", "--at", "3", "--save-run", "other", "--ties", "median")
-    assert said == "median ranks are not those of a list; save runs with --ties standard or conservative"
+    message = fails(run, "evaluate", "popular", "--at", "3", "--save-run", "other", "--ties", "median")
+    assert message == "median ranks are not those of a list; save runs with --ties standard or conservative"
     assert not (split / "other").exists()
-    said = fails(run, "evaluate", "popular", "--at", "3", "--save-run", "clicks.csv")
-    assert said == "clicks.csv is a file; move it away or choose another name"
+    message = fails(run, "evaluate", "popular", "--at", "3", "--save-run", "clicks.csv")
+    assert message == "clicks.csv is a file; move it away or choose another name"
 
 
-def test_runs_that_are_none(run: Run, split: Path) -> None:
-    said = fails(run, "evaluate", "--run", "clicks.csv")
-    assert said == "clicks.csv has ranked lists only; pass the file of relevant items with --qrels"
-    said = fails(run, "evaluate", "--run", "clicks.csv", "--qrels", "clicks.csv")
-    assert said == "clicks.csv, line 1: expected 6 fields, but there are 1"
+def test_errors_of_run_files(run: Run, split: Path) -> None:
+    message = fails(run, "evaluate", "--run", "clicks.csv")
+    assert message == "clicks.csv has ranked lists only; pass the file of relevant items with --qrels"
+    message = fails(run, "evaluate", "--run", "clicks.csv", "--qrels", "clicks.csv")
+    assert message == "clicks.csv, line 1: expected 6 fields, but there are 1"
     assert fails(run, "evaluate", "--run", "nowhere") == (
         "nowhere cannot be read (No such file or directory); check the path"
     )
@@ -234,8 +234,8 @@ def test_runs_that_are_none(run: Run, split: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["evaluate", "compare"])
-def test_unknown_names_before_anything_is_trained(command: str, run: Run, split: Path) -> None:
-    walked(run, "train", "popular", "--name", "mine-2")
+def test_unknown_models_are_refused_before_training(command: str, run: Run, split: Path) -> None:
+    succeed(run, "train", "popular", "--name", "mine-2")
     known = "no model is called 'mine2'; did you mean 'mine-2'?"
     assert fails(run, command, "mine2") == known
     assert fails(run, command, "popula", "--at", "1") == "no model is called 'popula'; did you mean 'popular'?"
@@ -244,7 +244,7 @@ def test_unknown_names_before_anything_is_trained(command: str, run: Run, split:
 
 
 @pytest.mark.parametrize(
-    ("args", "says"),
+    ("args", "message"),
     [
         ("evaluate", "give either MODEL or --run"),
         ("evaluate popular --run runs", "give either MODEL or --run"),
@@ -264,12 +264,12 @@ def test_unknown_names_before_anything_is_trained(command: str, run: Run, split:
         ("evaluate popular --draws -1", "-1 is not in the range x>=0"),
     ],
 )
-def test_usage(args: str, says: str, run: Run, split: Path) -> None:
-    assert says in fails(run, *args.split(), code=2)
+def test_usage(args: str, message: str, run: Run, split: Path) -> None:
+    assert message in fails(run, *args.split(), code=2)
 
 
 @pytest.mark.parametrize(
-    ("args", "says"),
+    ("args", "message"),
     [
         ("evaluate popular --at 5", "lists of 5 are longer than the catalogue of 4 items; use shorter ones"),
         ("evaluate popular --at 3 --given 2", "--given is for --protocol rest, but the protocol is next"),
@@ -282,10 +282,10 @@ def test_usage(args: str, says: str, run: Run, split: Path) -> None:
         ("compare popular sr --at 3 --config no.toml", "no settings file no.toml; check the path"),
     ],
 )
-def test_what_cannot_be_met(args: str, says: str, run: Run, split: Path) -> None:
-    assert fails(run, *args.split()).startswith(says)
+def test_requests_that_cannot_be_met(args: str, message: str, run: Run, split: Path) -> None:
+    assert fails(run, *args.split()).startswith(message)
 
 
-def test_nothing_to_evaluate(run: Run, tmp_path: Path) -> None:
+def test_an_empty_workspace(run: Run, tmp_path: Path) -> None:
     for command in (("evaluate", "popular"), ("compare", "popular")):
         assert "embedrec prepare" in fails(run, *command, "--workspace", tmp_path)

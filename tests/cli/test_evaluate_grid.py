@@ -13,7 +13,7 @@ import pytest
 from embedrec.cli.shared.progress_bar import Progress
 from embedrec.evaluation import neighbour_grid
 from embedrec.storage import artifacts
-from tests.cli.conftest import Run, fails, walked
+from tests.cli.conftest import Run, fails, succeed
 
 # the first two sessions of each user train, the third is held out
 LISTS = {"u": ["abc", "abd", "abc"], "v": ["bd", "adb", "bda"], "w": ["ca", "ab", "cax"]}
@@ -29,7 +29,7 @@ def plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
     for user, lists in LISTS.items():
         rows += [f"{user}{s},{user},{item}" for s, items in enumerate(lists) for item in items]
     (tmp_path / "plays.csv").write_text("\n".join(rows) + "\n")
-    walked(run, "prepare", "table", "plays.csv", "--user", "user")
+    succeed(run, "prepare", "table", "plays.csv", "--user", "user")
     return tmp_path
 
 
@@ -62,13 +62,13 @@ TABLE = """\
 
 
 def test_in_a_pipe(run: Run, plays: Path) -> None:
-    ran = walked(run, *SMALL)
+    ran = succeed(run, *SMALL)
     assert ran.out == TABLE
     assert ran.err == NOTES + EXPANDED + TRAINED + WROTE
 
 
 def test_the_files(run: Run, plays: Path) -> None:
-    ran = walked(run, *SMALL, "--json")
+    ran = succeed(run, *SMALL, "--json")
     folder = plays / "grids" / "plays-sscf"
     assert sorted(f.name for f in folder.iterdir()) == ["grid.csv", "grid.svg", "manifest.json"]
     assert [f.name for f in folder.parent.iterdir()] == ["plays-sscf"]  # finished parts are gone
@@ -79,8 +79,8 @@ def test_the_files(run: Run, plays: Path) -> None:
     assert [{key: float(row[key]) for key in row} for row in rows] == [
         {key: line[key] for key in rows[0]} for line in lines
     ]
-    found = artifacts.read(folder, "grid")
-    found.check()
+    result = artifacts.read(folder, "grid")
+    result.check()
     seconds = [line.pop("seconds") for line in lines]
     facts = {key: value for key, value in lines[0].items() if key not in rows[0]}
     assert facts == {
@@ -90,33 +90,35 @@ def test_the_files(run: Run, plays: Path) -> None:
         "source": artifacts.read(plays / "sessions" / "plays").fingerprint, "sub_sessions": True, "rows": 9,
         "questions": 6,
     }  # fmt: skip
-    assert found.about["seconds"] == seconds[0] and found.about["neighbours"] == [1, 3] and found.about["at"] == [1, 2]
-    assert found.about["settings"]["center"] == "all" and found.about["seed"] == 0
+    assert (
+        result.about["seconds"] == seconds[0] and result.about["neighbours"] == [1, 3] and result.about["at"] == [1, 2]
+    )
+    assert result.about["settings"]["center"] == "all" and result.about["seed"] == 0
     drawn = (folder / "grid.svg").read_text()
     assert drawn.startswith("<?xml") and drawn.rstrip().endswith("</svg>")
-    elsewhere = walked(run, *SMALL, "--out", "results/first")
+    elsewhere = succeed(run, *SMALL, "--out", "results/first")
     assert elsewhere.out == TABLE
     assert elsewhere.err.endswith("wrote grid first (results/first): grid.csv, grid.svg\n")
     assert (plays / "results" / "first" / "grid.csv").read_text() == (folder / "grid.csv").read_text()
 
 
 @pytest.mark.parametrize("model", ["sscf", "vsknn", "mine"])
-def test_cells_are_what_evaluate_prints(model: str, run: Run, plays: Path) -> None:
-    walked(run, "train", "vmis", "--name", "mine", "--set", "last_items=1")
+def test_cells_equal_the_metrics_of_evaluate(model: str, run: Run, plays: Path) -> None:
+    succeed(run, "train", "vmis", "--name", "mine", "--set", "last_items=1")
     options = ("--split", "random:share=.4", "--at", "1,2,3", "--ties", "median", "--seen", "keep", "--json")
-    ran = walked(run, "evaluate", model, "--grid", "--whole-sessions", *options, "--neighbours", "1,2,5")
+    ran = succeed(run, "evaluate", model, "--grid", "--whole-sessions", *options, "--neighbours", "1,2,5")
     lines = [json.loads(line) for line in ran.out.splitlines()]
     assert [(line["neighbours"], line["k"]) for line in lines] == [(n, k) for n in (1, 2, 5) for k in (1, 2, 3)]
     for line in lines:
         given = ("--set", f"neighbours={line['neighbours']}", "--draws", 0)
-        alone = json.loads(walked(run, "evaluate", model, *options, *given).out)
+        alone = json.loads(succeed(run, "evaluate", model, *options, *given).out)
         assert (line["hit_rate"], line["mrr"]) == (alone[f"hit_rate@{line['k']}"], alone[f"mrr@{line['k']}"])
     assert "sub-sessions: " not in ran.err
 
 
 def test_the_grid_of_the_article_is_the_default(run: Run, playlists: Path, tmp_path: Path) -> None:
-    walked(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
-    ran = walked(run, "evaluate", "sscf", "--grid", "--split", "random", "--workspace", tmp_path)
+    succeed(run, "prepare", "mpd", playlists, "--workspace", tmp_path)
+    ran = succeed(run, "evaluate", "sscf", "--grid", "--split", "random", "--workspace", tmp_path)
     assert [row[:2] for row in ran.rows] == [
         [str(n), str(k)] for n in (10, 25, 50, 75, 100, 125, 150) for k in (10, 20, 30, 40, 50)
     ]
@@ -126,14 +128,14 @@ def test_the_grid_of_the_article_is_the_default(run: Run, playlists: Path, tmp_p
 # ------------------------------------------------------------------------------------------- ended and resumed
 
 
-def test_an_interrupted_grid_goes_on(run: Run, plays: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_grid_resumes(run: Run, plays: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbour_grid, "BLOCK_CASES", 1)
     options = (*SMALL, "--threads", 1)
-    heard: list[int] = []
+    events: list[int] = []
 
     def interrupt(self: Progress, event: str, **numbers: Any) -> None:
-        heard.append(numbers["done"])
-        if len(heard) == 4:
+        events.append(numbers["done"])
+        if len(events) == 4:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -141,17 +143,17 @@ def test_an_interrupted_grid_goes_on(run: Run, plays: Path, monkeypatch: pytest.
         ran = run(*options)
     assert (ran.code, ran.out) == (130, "")
     assert not (plays / "grids" / "plays-sscf").exists()
-    other = walked(run, *options, "--ties", "standard", "--out", "other")
+    other = succeed(run, *options, "--ties", "standard", "--out", "other")
     assert "resumed" not in other.err and other.out != TABLE
     (folder,) = (plays / "grids" / ".parts").iterdir()
     assert sorted(f.name for f in folder.iterdir()) == [f"{q}-{q + 1}.part" for q in range(4)]
     (folder / "1-2.part").write_bytes(b"torn")
-    ran = walked(run, *options)
+    ran = succeed(run, *options)
     assert ran.out == TABLE
     resumed = "resumed: 3 of 6 test cases were evaluated before\n"
     assert ran.err == NOTES + EXPANDED + TRAINED + resumed + WROTE
     assert not (plays / "grids" / ".parts").exists()
-    assert walked(run, *options).err == NOTES + EXPANDED + TRAINED + WROTE
+    assert succeed(run, *options).err == NOTES + EXPANDED + TRAINED + WROTE
 
 
 # ---------------------------------------------------------------------------------------------------- mistakes
@@ -160,14 +162,14 @@ def test_an_interrupted_grid_goes_on(run: Run, plays: Path, monkeypatch: pytest.
 def test_without_matplotlib(run: Run, plays: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     ran = run(*SMALL)
-    said = "embedrec: the plot needs the package matplotlib; install it with `pip install 'embedrec[plots]'`\n"
-    assert (ran.code, ran.out, ran.err) == (1, "", said)  # before anything is split or trained
+    message = "embedrec: the plot needs the package matplotlib; install it with `pip install 'embedrec[plots]'`\n"
+    assert (ran.code, ran.out, ran.err) == (1, "", message)  # before anything is split or trained
     assert not (plays / "grids").exists()
-    walked(run, "evaluate", "sscf", "--at", "2")
+    succeed(run, "evaluate", "sscf", "--at", "2")
 
 
 @pytest.mark.parametrize(
-    ("args", "says"),
+    ("args", "message"),
     [
         (
             "sscf --grid --neighbours 0,5",
@@ -193,12 +195,12 @@ def test_without_matplotlib(run: Run, plays: Path, monkeypatch: pytest.MonkeyPat
         ("--run r --set days=3", "--set has no effect on a saved run; leave it out"),
     ],
 )
-def test_usage(args: str, says: str, run: Run, plays: Path) -> None:
-    assert says in fails(run, "evaluate", *args.split(), code=2)
+def test_usage(args: str, message: str, run: Run, plays: Path) -> None:
+    assert message in fails(run, "evaluate", *args.split(), code=2)
 
 
 @pytest.mark.parametrize(
-    ("args", "says"),
+    ("args", "message"),
     [
         ("ssfc", "no model is called 'ssfc'; did you mean 'sscf'?"),
         ("popular", "a grid is of numbers of neighbours, but popular has none; session kNN has: sknn, vsknn, stan, "),
@@ -217,10 +219,10 @@ def test_usage(args: str, says: str, run: Run, plays: Path) -> None:
         ("sscf --sessions play", "no sessions artifact is called 'play' in sessions; did you mean 'plays'?"),
     ],
 )
-def test_what_cannot_be_met(args: str, says: str, run: Run, plays: Path) -> None:
-    walked(run, "train", "popular", "--name", "counted")
+def test_requests_that_cannot_be_met(args: str, message: str, run: Run, plays: Path) -> None:
+    succeed(run, "train", "popular", "--name", "counted")
     name, *options = args.split()
     more = () if "--at" in args or args == "sscf" else ("--at", "2")
-    said = fails(run, "evaluate", name, "--grid", "--split", "user-share:share=.5", *options, *more)
-    assert said.startswith(says)
+    message = fails(run, "evaluate", name, "--grid", "--split", "user-share:share=.5", *options, *more)
+    assert message.startswith(message)
     assert not (plays / "grids" / "plays-sscf").exists()

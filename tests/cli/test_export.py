@@ -1,4 +1,4 @@
-"""`embedrec export`: formats, shards, policies, sessions and recommendations, and being killed."""
+"""`embedrec export`: formats, shards, policies, sessions and recommendations, and resuming."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 RAW = "a b c\nb a c\nc a b\nd a b\ne d\n"
 
 
 def test_every_format(run: Run, counted: Path) -> None:
     using = "using model cooccurrence (models/cooccurrence)\n"
-    assert walked(run, "export", "l.tsv", "-n", 2).err == f"{using}wrote 5 lists to l.tsv\n"
+    assert succeed(run, "export", "l.tsv", "-n", 2).err == f"{using}wrote 5 lists to l.tsv\n"
     tsv = "a\t1\tb\t3\na\t2\tc\t2\nb\t1\ta\t3\nb\t2\tc\t2\nc\t1\ta\t2\nc\t2\tb\t2\nd\t1\ta\t1\nd\t2\tb\t1\ne\t1\td\t1\n"
     assert Path("l.tsv").read_text() == tsv
-    assert walked(run, "export", "-", "-n", 2, "--format", "tsv").out == tsv
-    assert walked(run, "export", "l.jsonl.gz", "-n", 1).err == f"{using}wrote 5 lines to l.jsonl.gz\n"
+    assert succeed(run, "export", "-", "-n", 2, "--format", "tsv").out == tsv
+    assert succeed(run, "export", "l.jsonl.gz", "-n", 1).err == f"{using}wrote 5 lines to l.jsonl.gz\n"
     lines = gzip.decompress(Path("l.jsonl.gz").read_bytes()).splitlines()
     assert lines[0] == b'{"item": "a", "similar": [{"id": "b", "score": 3}]}'
-    redis = walked(run, "export", "-", "-n", 1, "--format", "redis", "--prefix", "x:").out
+    redis = succeed(run, "export", "-", "-n", 1, "--format", "redis", "--prefix", "x:").out
     assert redis.startswith(
         "*1\r\n$5\r\nMULTI\r\n*2\r\n$3\r\nDEL\r\n$3\r\nx:a\r\n*3\r\n$5\r\nRPUSH\r\n$3\r\nx:a\r\n$1\r\nb\r\n"
     )
-    walked(run, "export", "l.parquet", "-n", 2)
-    walked(run, "export", "l.txt", "-n", 2)
-    assert walked(run, "diff", "l.parquet", "l.txt", "--json", "--worst", 0).out == (
+    succeed(run, "export", "l.parquet", "-n", 2)
+    succeed(run, "export", "l.txt", "-n", 2)
+    assert succeed(run, "diff", "l.parquet", "l.txt", "--json", "--worst", 0).out == (
         '{"lists": [5, 5], "lists in both": 5, "lists lost": 0, "lists gained": 0, "results": [9, 9], '
         '"items listed": [4, 4], "items lost": 0, "items gained": 0, "lists unchanged": 5, "overlap@2": 1.0, '
         '"rank-biased overlap": 1.0, "worst": []}\n'
@@ -40,7 +40,7 @@ def test_every_format(run: Run, counted: Path) -> None:
 
 def test_shards(run: Run, counted: Path) -> None:
     for _ in range(2):
-        ran = walked(run, "export", "out/", "-n", 2, "--shards", 2)
+        ran = succeed(run, "export", "out/", "-n", 2, "--shards", 2)
         assert ran.err.splitlines()[-1] == "wrote 5 lists to out/ (2 shards)"
     assert Path("out/part-00000.txt").read_text() + Path("out/part-00001.txt").read_text() == RAW
     manifest = json.loads(Path("out/manifest.json").read_text())
@@ -49,8 +49,8 @@ def test_shards(run: Run, counted: Path) -> None:
     assert list(manifest["files"]["part-00000.txt"]) == ["lists", "results", "bytes", "sha256"]
 
 
-def test_the_manifest_tells_the_recall_of_an_index(run: Run, compass: Path) -> None:
-    walked(run, "export", compass / "out", "--shards", 2, "--format", "jsonl.zst", "--workspace", compass)
+def test_the_manifest_records_the_recall_of_an_index(run: Run, compass: Path) -> None:
+    succeed(run, "export", compass / "out", "--shards", 2, "--format", "jsonl.zst", "--workspace", compass)
     (source,) = json.loads((compass / "out" / "manifest.json").read_text())["sources"]
     assert (source["kind"], source["spec"], source["facts"]["recall@20"]) == ("index", "Flat", 1.0)
 
@@ -58,16 +58,16 @@ def test_the_manifest_tells_the_recall_of_an_index(run: Run, compass: Path) -> N
 def test_vectors(run: Run, compass: Path) -> None:
     at = ("--workspace", compass)
     assert (
-        walked(run, "export", compass / "v.vec", *at).err.splitlines()[-1] == f"wrote 6 vectors to {compass / 'v.vec'}"
+        succeed(run, "export", compass / "v.vec", *at).err.splitlines()[-1] == f"wrote 6 vectors to {compass / 'v.vec'}"
     )
     assert (compass / "v.vec").read_text().splitlines()[:2] == ["6 2", "north 0 1"]
-    walked(run, "export", compass / "v.bin", *at)
+    succeed(run, "export", compass / "v.bin", *at)
     assert (compass / "v.bin").read_bytes().startswith(b"6 2\nnorth ")
 
 
 def test_policies(run: Run, counted: Path) -> None:
     Path("artists.csv").write_text("item,artist\na,X\nb,X\nc,Y\nd,Y\n")
-    ran = walked(
+    ran = succeed(
         run,
         "export",
         "l.txt",
@@ -93,8 +93,8 @@ def test_policies(run: Run, counted: Path) -> None:
 
 
 def test_sessions(run: Run, counted: Path) -> None:
-    walked(run, "train", "sknn")
-    ran = walked(run, "export", "l.tsv", "--of", "sessions", "-n", 1, "--model", "sknn")
+    succeed(run, "train", "sknn")
+    ran = succeed(run, "export", "l.tsv", "--of", "sessions", "-n", 1, "--model", "sknn")
     assert ran.err.splitlines()[-1] == "wrote 4 lists to l.tsv"
     rows = [line.split("\t")[:3] for line in Path("l.tsv").read_text().splitlines()]
     assert rows == [["0", "1", "1"], ["1", "1", "0"], ["2", "1", "1"], ["3", "1", "2"]]
@@ -103,10 +103,10 @@ def test_sessions(run: Run, counted: Path) -> None:
 def test_recommendations(run: Run, counted: Path) -> None:
     Path("carts.csv").write_text("session,item\nx,a\nx,b\ny,e\nz,unknown\n")
     words = ("export", "-", "--of", "recommendations", "--histories", "carts.csv", "--format", "jsonl", "-n", 2)
-    lines = [json.loads(line) for line in walked(run, *words).out.splitlines()]
+    lines = [json.loads(line) for line in succeed(run, *words).out.splitlines()]
     assert [list(line) for line in lines] == [["history", "item"]] * 3
     assert [[result["id"] for result in line["item"]] for line in lines] == [["c", "d"], ["d"], []]
-    ran = walked(run, *words, "--back-off")
+    ran = succeed(run, *words, "--back-off")
     assert [[r["id"] for r in json.loads(line)["item"]] for line in ran.out.splitlines()] == [
         ["c", "d"],
         ["d", "a"],
@@ -116,31 +116,29 @@ def test_recommendations(run: Run, counted: Path) -> None:
         "1 of 4 events of the histories have items unknown to the model; 1 of 3 histories contain no known item",
         "policies: back-off",
     ]
-    seen = [json.loads(line) for line in walked(run, *words, "--seen").out.splitlines()]
+    seen = [json.loads(line) for line in succeed(run, *words, "--seen").out.splitlines()]
     assert {result["id"] for result in seen[0]["item"]} == {"a", "c"}
 
 
-def test_histories_are_read_in_the_kind_of_the_models_ids(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One id that is no number makes a column of texts of all others."""
+def test_ids_of_histories_have_the_type_of_the_model(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One id that is not a number makes the whole column of the histories text."""
     monkeypatch.chdir(tmp_path)
     Path("log.csv").write_text("session,item\n1,1\n1,2\n2,1\n2,2\n3,2\n3,3\n")
-    walked(run, "prepare", "table", "log.csv")
-    walked(run, "train", "ar")
+    succeed(run, "prepare", "table", "log.csv")
+    succeed(run, "train", "ar")
     plain, mixed = "session,item\nx,1\ny,2\n", "session,item\nx,1\ny,2\nz,2x\n"
-    told = []
+    messages = []
     for rows in (plain, mixed, "session,item\nx,a\n"):
         Path("carts.csv").write_text(rows)
-        told.append(run("export", "-", "--of", "recommendations", "--histories", "carts.csv", "--format", "jsonl"))
-    assert [json.loads(line)["item"][0]["id"] for line in told[0].out.splitlines()] == [2, 1]
-    assert told[1].out.splitlines()[:2] == told[0].out.splitlines()
-    assert "1 of 3 events of the histories have items unknown to the model; 1 of 3" in told[1].err
-    assert (told[2].code, told[2].out) == (1, "")
-    assert "carts.csv contains no item that model ar knows; check its column of items" in told[2].err
+        messages.append(run("export", "-", "--of", "recommendations", "--histories", "carts.csv", "--format", "jsonl"))
+    assert [json.loads(line)["item"][0]["id"] for line in messages[0].out.splitlines()] == [2, 1]
+    assert messages[1].out.splitlines()[:2] == messages[0].out.splitlines()
+    assert "1 of 3 events of the histories have items unknown to the model; 1 of 3" in messages[1].err
+    assert (messages[2].code, messages[2].out) == (1, "")
+    assert "carts.csv contains no item that model ar knows; check its column of items" in messages[2].err
 
 
-def test_folders_are_told_before_the_search(run: Run, compass: Path) -> None:
+def test_folders_are_refused_before_the_search(run: Run, compass: Path) -> None:
     (compass / "there").mkdir()
     ran = run("export", compass / "there", "--workspace", compass)
     assert ran.code == 1 and "there is a folder, but lists go into one file; name a file, or add --shards" in ran.err
@@ -150,10 +148,10 @@ def test_folders_are_told_before_the_search(run: Run, compass: Path) -> None:
 
 
 def test_a_killed_export_is_resumed(run: Run, compass: Path) -> None:
-    """Killed when all lists are found and none is written."""
+    """The process is killed when all lists are computed and none is written."""
     at = ["--workspace", str(compass)]
     target = compass / "l.txt"
-    walked(run, "export", target, *at)
+    succeed(run, "export", target, *at)
     expected = target.read_bytes()
     target.write_bytes(b"the old one")
     script = (
@@ -166,17 +164,17 @@ def test_a_killed_export_is_resumed(run: Run, compass: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     assert target.read_bytes() == b"the old one"
     assert (compass / ".l.txt.work").is_dir()
-    ran = walked(run, "export", target, "-n", 2, "--resume", *at)
+    ran = succeed(run, "export", target, "-n", 2, "--resume", *at)
     assert "another source or other settings; it starts again" in ran.err
     subprocess.run([sys.executable, "-c", script, "export", str(target), *at], capture_output=True, check=False)
-    ran = walked(run, "export", target, "--resume", *at)
+    ran = succeed(run, "export", target, "--resume", *at)
     assert ran.err.splitlines()[1] == "resumed after 6 of 6 lists"
     assert target.read_bytes() == expected
     assert not list(compass.glob(".l.txt*"))
 
 
-def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
-    for words, code, says in (
+def test_options_that_exclude_each_other(run: Run, counted: Path) -> None:
+    for words, code, message in (
         (("-", "--shards", 2), 2, "stdout cannot be sharded or resumed; leave out --shards and --resume"),
         (
             ("x", "--of", "recommendations"),
@@ -213,7 +211,7 @@ def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
     ):
         ran = run("export", *words)
         assert (ran.code, ran.out) == (code, "")
-        assert ran.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == says
+        assert ran.err.splitlines()[-1].removeprefix("embedrec: ").removeprefix("Error: ") == message
     assert not Path("x").exists()
     assert not list(counted.glob(".x*"))
 
@@ -221,38 +219,40 @@ def test_options_that_do_not_go_together(run: Run, counted: Path) -> None:
 def test_csv_headers_and_names(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("log.csv").write_text('session,item,title\n1,a,"The ""A"""\n1,b,"B, or not"\n2,a,x\n2,c,C\n')
-    walked(run, "prepare", "table", "log.csv", "--title", "title")
-    walked(run, "train", "cooccurrence", "--set", "measure=raw")
-    walked(run, "export", "similar.csv", "--names")
+    succeed(run, "prepare", "table", "log.csv", "--title", "title")
+    succeed(run, "train", "cooccurrence", "--set", "measure=raw")
+    succeed(run, "export", "similar.csv", "--names")
     assert Path("similar.csv").read_text().splitlines()[:3] == [
         "item,rank,similar,score,item_name,similar_name",
         'a,1,b,1,"The ""A""","B, or not"',
         'a,2,c,1,"The ""A""",C',
     ]
-    assert walked(run, "export", "-", "--format", "tsv", "--header").out.splitlines()[0] == "item\trank\tsimilar\tscore"
-    assert walked(run, "export", "-", "--format", "csv", "--no-header").out.splitlines()[0] == "a,1,b,1"
-    walked(run, "export", "plain.txt")
-    figures = {row[0]: row[1] for row in walked(run, "diff", "plain.txt", "similar.csv", "-n", 2).rows}
+    assert (
+        succeed(run, "export", "-", "--format", "tsv", "--header").out.splitlines()[0] == "item\trank\tsimilar\tscore"
+    )
+    assert succeed(run, "export", "-", "--format", "csv", "--no-header").out.splitlines()[0] == "a,1,b,1"
+    succeed(run, "export", "plain.txt")
+    figures = {row[0]: row[1] for row in succeed(run, "diff", "plain.txt", "similar.csv", "-n", 2).rows}
     assert figures["overlap@2"] == "1.0000"
-    for words, says in (
+    for words, message in (
         (("x.txt", "--header"), "text has no header line"),
         (("x.txt", "--names"), "text cannot hold names"),
         (("x.vec", "--names"), "word2vec cannot hold names"),
     ):
         ran = run("export", *words)
-        assert ran.code == 1 and says in ran.err and not Path(words[0]).exists()
+        assert ran.code == 1 and message in ran.err and not Path(words[0]).exists()
 
 
-def test_export_from_counts(run: Run, counted: Path) -> None:
-    ran = walked(run, "export", "similar.txt", "-n", 2)
+def test_lists_from_counts(run: Run, counted: Path) -> None:
+    ran = succeed(run, "export", "similar.txt", "-n", 2)
     assert Path("similar.txt").read_bytes() == b"a b c\nb a c\nc a b\nd a b\ne d\n"
     assert ran.err == "using model cooccurrence (models/cooccurrence)\nwrote 5 lines to similar.txt\n"
-    walked(run, "train", "cooccurrence", "--set", "measure=raw", "--set", "threshold=2", "--name", "often")
-    assert walked(run, "export", "-", "-n", 9, "--model", "often").out == "a b c\nb a c\nc a b\nd\ne\n"
+    succeed(run, "train", "cooccurrence", "--set", "measure=raw", "--set", "threshold=2", "--name", "often")
+    assert succeed(run, "export", "-", "-n", 9, "--model", "often").out == "a b c\nb a c\nc a b\nd\ne\n"
 
 
-def test_export_bytes(run: Run, compass: Path) -> None:
-    walked(run, "export", compass / "out.txt", "-n", 2, "--workspace", compass)
+def test_lists_from_vectors(run: Run, compass: Path) -> None:
+    succeed(run, "export", compass / "out.txt", "-n", 2, "--workspace", compass)
     assert (compass / "out.txt").read_bytes() == (
         b"north north-east east\n"
         b"north-east north east\n"
@@ -263,9 +263,9 @@ def test_export_bytes(run: Run, compass: Path) -> None:
     )
 
 
-def test_more_policies(run: Run, counted: Path) -> None:
-    out = walked(run, "export", "-", "-n", 2, "--min-evidence", 2, "--model", "cooccurrence").out
+def test_each_policy(run: Run, counted: Path) -> None:
+    out = succeed(run, "export", "-", "-n", 2, "--min-evidence", 2, "--model", "cooccurrence").out
     assert out == "a b c\nb a c\nc a b\nd\ne\n"
-    assert walked(run, "export", "-", "-n", 2, "--discount", 1).out == "a b c\nb a c\nc a b\nd e a\ne d\n"
-    assert walked(run, "export", "-", "-n", 1, "--mutual", "--candidates", 1).out == "a b\nb a\nc\nd\ne\n"
-    assert walked(run, "export", "-", "-n", 2, "--csls", 1, "--mmr", 0.2).out.count("\n") == 5
+    assert succeed(run, "export", "-", "-n", 2, "--discount", 1).out == "a b c\nb a c\nc a b\nd e a\ne d\n"
+    assert succeed(run, "export", "-", "-n", 1, "--mutual", "--candidates", 1).out == "a b\nb a\nc\nd\ne\n"
+    assert succeed(run, "export", "-", "-n", 2, "--csls", 1, "--mmr", 0.2).out.count("\n") == 5

@@ -10,20 +10,20 @@ import pytest
 from embedrec.errors import SettingsError
 from embedrec.index import gpu
 from embedrec.index.gpu import on_gpu
-from tests.cli.conftest import VECTORS, Run, walked
+from tests.cli.conftest import VECTORS, Run, succeed
 from tests.conftest import some_embeddings
 
 needs_none = pytest.mark.skipif(gpu.faiss_sees_gpu() or gpu.torch_sees_gpu(), reason="there is a GPU")
 
 
 @needs_none
-def test_where_there_is_none(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_gpu(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("compass.txt").write_text(VECTORS)
-    walked(run, "vectors", "import", "compass.txt")
-    walked(run, "build-index", "--type", "flat")
-    says = f"embedrec: device cuda was asked for, but neither FAISS ({faiss.__version__}) nor torch sees a GPU; "
-    says += "take --device cpu, or install builds for a GPU"
+    succeed(run, "vectors", "import", "compass.txt")
+    succeed(run, "build-index", "--type", "flat")
+    message = f"embedrec: device cuda was asked for, but neither FAISS ({faiss.__version__}) nor torch sees a GPU; "
+    message += "take --device cpu, or install builds for a GPU"
     for words in (
         ("build-index", "--device", "cuda"),
         ("similar", "east", "--device", "cuda"),
@@ -31,18 +31,18 @@ def test_where_there_is_none(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
         ("export", "x.txt", "--device", "cuda"),
     ):
         ran = run(*words)
-        assert (ran.code, ran.out, ran.err.splitlines()[-1]) == (1, "", says)
+        assert (ran.code, ran.out, ran.err.splitlines()[-1]) == (1, "", message)
     assert run("export", "x.txt", "--device", "cuda", "--of", "sessions").code == 2
     with pytest.raises(SettingsError, match="sees a GPU"):
         on_gpu(some_embeddings())
 
 
-def test_the_same_as_on_the_cpu(run: Run, compass: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With torch on the CPU in place of a GPU."""
+def test_results_equal_those_of_the_cpu(run: Run, compass: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The torch code of the GPU, run on the CPU."""
     monkeypatch.setattr(gpu, "torch_sees_gpu", lambda: True)
     of = gpu.GpuExactSearch.of
     monkeypatch.setattr(gpu.GpuExactSearch, "of", lambda embeddings, device: of(embeddings, "cpu"))
     where = ("--workspace", compass)
     for words in (("similar", "east", "-n", 3), ("similar", "east", "--model", "compass"), ("export", "-", "-n", 2)):
-        there = walked(run, *words, *where, "--device", "cuda")
-        assert there.out == walked(run, *words, *where).out != ""
+        there = succeed(run, *words, *where, "--device", "cuda")
+        assert there.out == succeed(run, *words, *where).out != ""

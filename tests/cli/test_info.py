@@ -1,4 +1,4 @@
-"""`info --sessions`, exactly as it prints."""
+"""`embedrec info` and `embedrec verify`: exactly what they print."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from embedrec.index.serialization import load_index, save_index
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 from tests.conftest import of_lists
 
 LISTS = ["ab", "aab", "abcdefgh", "aa", "ba", "abababab", "c"]
@@ -60,31 +60,31 @@ HISTOGRAM = """\
 """
 
 
-def test_in_a_pipe(run: Run, prepared: Sessions) -> None:
-    ran = walked(run, "info", "--sessions")
+def test_sessions_in_a_pipe(run: Run, prepared: Sessions) -> None:
+    ran = succeed(run, "info", "--sessions")
     assert ran.err == "using sessions letters (sessions/letters)\n"
     assert ran.out == FACTS + HISTOGRAM
-    assert walked(run, "info", "--sessions", "letters").out == FACTS + HISTOGRAM
+    assert succeed(run, "info", "--sessions", "letters").out == FACTS + HISTOGRAM
 
 
-def test_as_json(run: Run, prepared: Sessions) -> None:
-    (line,) = walked(run, "info", "--sessions", "--json").out.splitlines()
-    said = json.loads(line)
-    assert said["name"] == "letters"
-    assert (said["sessions"], said["first"], said["held_out"]) == (7, 1_700_000_000_000, None)
-    assert said["lengths"]["median"] == 2.0
-    assert said["histogram"][2] == {"least": 3, "most": 4, "sessions": 1}
+def test_sessions_as_json(run: Run, prepared: Sessions) -> None:
+    (line,) = succeed(run, "info", "--sessions", "--json").out.splitlines()
+    message = json.loads(line)
+    assert message["name"] == "letters"
+    assert (message["sessions"], message["first"], message["held_out"]) == (7, 1_700_000_000_000, None)
+    assert message["lengths"]["median"] == 2.0
+    assert message["histogram"][2] == {"least": 3, "most": 4, "sessions": 1}
 
 
-def test_with_a_held_out_part(run: Run, prepared: Sessions) -> None:
+def test_sessions_with_a_held_out_part(run: Run, prepared: Sessions) -> None:
     held_out = HeldOut(prepared.take(np.array([1, 2])), np.array([1, 4]))
     with artifacts.writing(Path("sessions", "split"), "sessions", {"sessions": 7, "items": 8, "events": 26}) as draft:
         prepared.write(draft)
         held_out.write(draft)
     facts = "held_out.sessions\t2\nheld_out.items\t8\nheld_out.events\t11\nheld_out.given\t5\n"
-    assert walked(run, "info", "--sessions", "split").out == FACTS + facts + HISTOGRAM
-    said = json.loads(walked(run, "info", "--sessions", "split", "--json").out)
-    assert said["held_out"] == {"sessions": 2, "items": 8, "events": 11, "given": 5}
+    assert succeed(run, "info", "--sessions", "split").out == FACTS + facts + HISTOGRAM
+    message = json.loads(succeed(run, "info", "--sessions", "split", "--json").out)
+    assert message["held_out"] == {"sessions": 2, "items": 8, "events": 11, "given": 5}
 
 
 def test_unknown_sessions(run: Run, prepared: Sessions) -> None:
@@ -93,10 +93,10 @@ def test_unknown_sessions(run: Run, prepared: Sessions) -> None:
     assert "did you mean 'letters'?" in ran.err
 
 
-def test_verify_measures_again(run: Run, vectors_700: Embeddings) -> None:
-    walked(run, "build-index", "--type", "ivf", "--target-recall", ".95@10", "--name", "kept")
-    walked(run, "build-index", "--type", "flat")
-    rows = walked(run, "verify", "--recall").rows
+def test_verify_recall(run: Run, vectors_700: Embeddings) -> None:
+    succeed(run, "build-index", "--type", "ivf", "--target-recall", ".95@10", "--name", "kept")
+    succeed(run, "build-index", "--type", "flat")
+    rows = succeed(run, "verify", "--recall").rows
     assert [row[:2] for row in rows] == [["models", "v"], ["indexes", "kept"], ["indexes", "v-flat"]]
     verdicts = {row[1]: row[2] for row in rows}
     assert verdicts["v"] == "ok" and verdicts["v-flat"] == "ok, recall@20 1.0000 on 700 fresh items, 1 measured"
@@ -108,19 +108,19 @@ def test_verify_measures_again(run: Run, vectors_700: Embeddings) -> None:
     (broken,) = [row[2] for row in ran.rows if row[1] == "broken"]
     assert broken.endswith("on 700 fresh items, below the 0.95 that was promised; build the index again")
     assert ran.err == "embedrec: 1 of 3 indexes have lower recall than their target; build them again\n"
-    assert walked(run, "verify").out.count("\tok\n") == 4  # their bytes are as they were written
+    assert succeed(run, "verify").out.count("\tok\n") == 4  # their bytes are as they were written
 
 
-def test_info(run: Run, compass: Path) -> None:
-    (kind, name, created, holds), (_, index_name, _, index_holds) = walked(run, "info", "--workspace", compass).rows
+def test_artifacts_in_a_pipe(run: Run, compass: Path) -> None:
+    (kind, name, created, holds), (_, index_name, _, index_holds) = succeed(run, "info", "--workspace", compass).rows
     assert (kind, name, holds) == ("model", "compass", "vectors, 6 items")
     assert len(created) == len("2026-01-01T00:00:00")
     assert index_name == "compass-flat"
     assert index_holds.startswith("Flat, 6 items, cosine, recall@20 1.0000, ")
 
 
-def test_verify_names_the_damaged_and_exits_with_1(run: Run, compass: Path) -> None:
-    assert walked(run, "verify", "--workspace", compass).out == "models\tcompass\tok\nindexes\tcompass-flat\tok\n"
+def test_verify_names_damaged_files_and_exits_with_1(run: Run, compass: Path) -> None:
+    assert succeed(run, "verify", "--workspace", compass).out == "models\tcompass\tok\nindexes\tcompass-flat\tok\n"
     path = compass / "models" / "compass" / "items.npy"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -132,8 +132,8 @@ def test_verify_names_the_damaged_and_exits_with_1(run: Run, compass: Path) -> N
     assert ran.err == "embedrec: 1 of 2 artifacts are damaged; create them again\n"
 
 
-def test_info_and_verify_list_it(run: Run, damaged_model: Path) -> None:
-    ran = walked(run, "info")
+def test_damaged_artifacts_are_listed(run: Run, damaged_model: Path) -> None:
+    ran = succeed(run, "info")
     assert [row[:2] for row in ran.rows] == [["sessions", "log"], ["model", "cooccurrence"], ["model", "torn"]]
     assert ran.rows[-1][2:] == ["", "unreadable"]
     assert ran.err.startswith("cannot read models/torn: models/torn/manifest.json is damaged (")

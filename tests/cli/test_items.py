@@ -9,7 +9,7 @@ import pytest
 
 from embedrec.data import Vocab
 from embedrec.workflows.items import Catalogue, search_catalogue
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 LOG = """session,item
 1,t1
@@ -35,46 +35,46 @@ def tracks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("log.csv").write_text(LOG)
     Path("tracks.csv").write_text(TRACKS.replace("title", "name"))
-    walked(run, "prepare", "table", "log.csv", "--item-features", "tracks.csv")
-    walked(run, "train", "cooccurrence")
-    walked(run, "train", "sknn")
+    succeed(run, "prepare", "table", "log.csv", "--item-features", "tracks.csv")
+    succeed(run, "train", "cooccurrence")
+    succeed(run, "train", "sknn")
     return tmp_path
 
 
-def test_items_of_one_name_are_told_apart(run: Run, tracks: Path) -> None:
-    said = "'Dream Run' may mean 3 items (t1 (Dream Run; artist=Scissor Sisters"
+def test_items_of_the_same_name(run: Run, tracks: Path) -> None:
+    message = "'Dream Run' may mean 3 items (t1 (Dream Run; artist=Scissor Sisters"
     for command in (("similar",), ("recommend", "--model", "sknn"), ("neighbours", "--model", "sknn")):
         ran = run(*command, "Dream Run")
-        assert ran.code == 1 and said in ran.err and "t2 (Dream Run; artist=Röyksopp" in ran.err, ran.err
+        assert ran.code == 1 and message in ran.err and "t2 (Dream Run; artist=Röyksopp" in ran.err, ran.err
         assert "year=2004" in ran.err and "t3 (Dream Run)" in ran.err
 
 
 def test_items_by_parts_of_names(run: Run, tracks: Path) -> None:
-    ran = walked(run, "items", "DREAM")
+    ran = succeed(run, "items", "DREAM")
     assert [row[:3] for row in ran.rows] == [
         ["t1", "Dream Run", "3"],
         ["t2", "Dream Run", "2"],
         ["t3", "Dream Run", "1"],
     ]
     assert "artist=Scissor Sisters" in ran.rows[0][3] and "year=2004" in ran.rows[0][3]
-    assert [row[0] for row in walked(run, "items", "joga").rows] == ["t4"]
-    assert [row[0] for row in walked(run, "items", "t5").rows] == ["t5"]
-    ran = walked(run, "items", "run", "-n", 1)
+    assert [row[0] for row in succeed(run, "items", "joga").rows] == ["t4"]
+    assert [row[0] for row in succeed(run, "items", "t5").rows] == ["t5"]
+    ran = succeed(run, "items", "run", "-n", 1)
     assert len(ran.rows) == 1 and "showing 1 of 4 items; -n shows more" in ran.err
-    one = json.loads(walked(run, "items", "Running", "--json").out)
+    one = json.loads(succeed(run, "items", "Running", "--json").out)
     assert (one["item"], one["count"], one["features"]["artist"], one["features"]["year"]) == (
         "t5",
         1,
         "No Doubt",
         2003,
     )
-    assert [row[0] for row in walked(run, "items", "Running", "--model", "cooccurrence").rows] == ["t5"]
+    assert [row[0] for row in succeed(run, "items", "Running", "--model", "cooccurrence").rows] == ["t5"]
 
 
 def test_items_with_typos(run: Run, tracks: Path) -> None:
-    for query, found in (("Draem", ["t1", "t2", "t3"]), ("runing", ["t5"]), ("dreem run", ["t1", "t2", "t3"])):
-        ran = walked(run, "items", query)
-        assert [row[0] for row in ran.rows] == found, query
+    for query, result in (("Draem", ["t1", "t2", "t3"]), ("runing", ["t5"]), ("dreem run", ["t1", "t2", "t3"])):
+        ran = succeed(run, "items", query)
+        assert [row[0] for row in ran.rows] == result, query
         assert f"no item contains {query!r}; similar items follow" in ran.err
     ran = run("items", "xyzzy")
     assert (ran.code, ran.out) == (1, "") and "no item holds 'xyzzy', or words like it, among the 5" in ran.err

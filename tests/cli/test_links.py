@@ -1,4 +1,4 @@
-"""Links in a workspace from somebody else: files that a command names itself go nowhere else, nothing is emptied."""
+"""Symbolic links in a workspace: commands write no file outside it and empty no other folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from embedrec.errors import SettingsError
 from embedrec.storage import checksum_cache
 from embedrec.storage.workspace import Workspace
-from tests.cli.conftest import LOG, Run, walked
+from tests.cli.conftest import LOG, Run, succeed
 
 STUDY = """\
 [prepare]
@@ -35,7 +35,7 @@ def elsewhere(tmp_path: Path) -> Path:
     return tmp_path / "elsewhere"
 
 
-def studied(run: Run, elsewhere: Path) -> str:
+def run_experiment(run: Run, elsewhere: Path) -> str:
     place = elsewhere.parent
     ran = run("run", place / "study.toml", "--data", place, "--workspace", place / "ws", "--threads", 1)
     assert {f.name: f.read_text() for f in elsewhere.iterdir()} == {"mine": "mine"}
@@ -44,30 +44,30 @@ def studied(run: Run, elsewhere: Path) -> str:
 
 
 @pytest.mark.parametrize("link", ["out", "out/x.txt", "studies", "studies/study", "circle"])
-def test_what_a_study_writes_stays_in_the_workspace(link: str, run: Run, elsewhere: Path) -> None:
+def test_output_of_an_experiment_stays_in_the_workspace(link: str, run: Run, elsewhere: Path) -> None:
     at = elsewhere.parent / "ws" / ("out" if link == "circle" else link)
     at.parent.mkdir(exist_ok=True)
     at.symlink_to({"out/x.txt": elsewhere / "mine", "circle": at}.get(link, elsewhere))
-    said = studied(run, elsewhere)
-    assert said.startswith("embedrec: ") and "remove the link or choose another path" in said
+    message = run_experiment(run, elsewhere)
+    assert message.startswith("embedrec: ") and "remove the link or choose another path" in message
 
 
 @pytest.mark.parametrize("name", [".lock", "steps"])
-def test_what_a_study_keeps_follows_no_link(name: str, run: Run, elsewhere: Path) -> None:
-    """The lock would empty the file, and what was done would replace it."""
-    assert not studied(run, elsewhere).startswith("embedrec: ")
+def test_records_of_an_experiment_follow_no_link(name: str, run: Run, elsewhere: Path) -> None:
+    """The lock file and the step records of an experiment."""
+    assert not run_experiment(run, elsewhere).startswith("embedrec: ")
     folder = elsewhere.parent / "ws" / "studies" / "study"
     for file in [folder / ".lock"] if name == ".lock" else list((folder / "steps").iterdir()):
         file.unlink()
         file.symlink_to(elsewhere / "mine")
-    said = studied(run, elsewhere)
+    message = run_experiment(run, elsewhere)
     if name == ".lock":
-        assert said.startswith("embedrec: ")
+        assert message.startswith("embedrec: ")
     else:
         assert all(file.is_file() and not file.is_symlink() for file in (folder / "steps").iterdir())
 
 
-def test_unfinished_exports_empty_no_folder(run: Run, counted: Path) -> None:
+def test_an_unfinished_export_follows_no_link(run: Run, counted: Path) -> None:
     """The folder of an unfinished export is emptied before it is used."""
     (counted / "mine").mkdir()
     (counted / "mine" / "file").write_text("mine")
@@ -81,11 +81,11 @@ def test_unfinished_exports_empty_no_folder(run: Run, counted: Path) -> None:
     assert run("export", "x.txt", "-n", "2").code == 1
     assert (counted / "mine" / "file").read_text() == "mine"
     (counted / ".x.txt.work" / "lock").unlink()
-    assert walked(run, "export", "x.txt", "-n", "2").out == ""
+    assert succeed(run, "export", "x.txt", "-n", "2").out == ""
     assert (counted / "x.txt").is_file()
 
 
-def test_what_is_remembered_of_an_artifact_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checksum_cache_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "vectors.npy").write_text("vectors")
     (tmp_path / "mine").write_text("mine")
@@ -99,7 +99,7 @@ def test_what_is_remembered_of_an_artifact_follows_no_link(tmp_path: Path, monke
     assert checksum_cache.known(tmp_path / "x", "digest", "check", ["vectors.npy"])
 
 
-def test_searches_and_grids_stay_in_the_workspace(
+def test_tuning_and_grids_stay_in_the_workspace(
     run: Run, counted: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     away = tmp_path_factory.mktemp("away")

@@ -1,4 +1,4 @@
-"""What the program says to libraries before it loads them."""
+"""The entry point: environment variables for libraries."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from embedrec.cli import main as module
         ({"OMP_WAIT_POLICY": "active"}, None),
     ],
 )
-def test_threads_share_cores(given: dict[str, str], after: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless the user says how they wait."""
+def test_waiting_openmp_threads_yield_their_cores(
+    given: dict[str, str], after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the user sets a variable."""
     environment = dict(given)
     monkeypatch.setattr(os, "environ", environment)
     module._share_cores()

@@ -10,18 +10,18 @@ import click
 import pytest
 
 from embedrec.cli.main import COMMANDS, cli
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     context = click.Context(group)
-    found = []
+    result = []
     for name in group.list_commands(context):
         command = group.get_command(context, name)
-        found.append((*path, name))
+        result.append((*path, name))
         if isinstance(command, click.Group):
-            found += commands(command, (*path, name))
-    return found
+            result += commands(command, (*path, name))
+    return result
 
 
 @pytest.mark.parametrize("path", commands(cli), ids=" ".join)
@@ -29,24 +29,24 @@ def test_every_command_and_option_has_help(run: Run, path: tuple[str, ...]) -> N
     command: click.Command = cli
     for name in path:
         assert isinstance(command, click.Group)
-        found = command.get_command(click.Context(command), name)
-        assert found is not None
-        command = found
+        result = command.get_command(click.Context(command), name)
+        assert result is not None
+        command = result
     assert command.help
     for option in command.params:
         if isinstance(option, click.Option):
             assert option.help, f"{' '.join(path)} {option.name}"
-    ran = walked(run, *path, "--help")
+    ran = succeed(run, *path, "--help")
     assert ran.out.startswith(f"Usage: embedrec {' '.join(path)} ")
 
 
-def test_the_top_help_names_every_command(run: Run) -> None:
-    out = walked(run, "--help").out
+def test_help_names_every_command(run: Run) -> None:
+    out = succeed(run, "--help").out
     assert all(f"\n  {name} " in out for name in COMMANDS)
 
 
 def test_version(run: Run) -> None:
-    assert walked(run, "--version").out == "embedrec, version 0.1.0\n"
+    assert succeed(run, "--version").out == "embedrec, version 0.1.0\n"
 
 
 def test_a_closed_pipe_is_no_error(compass: Path) -> None:
@@ -54,12 +54,12 @@ def test_a_closed_pipe_is_no_error(compass: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.close()  # as `head` does when it has seen enough
-        _, said = process.communicate()
+        _, message = process.communicate()
     assert process.returncode == 0
-    assert said == f"using index compass-flat ({compass}/indexes/compass-flat)\n"
+    assert message == f"using index compass-flat ({compass}/indexes/compass-flat)\n"
 
 
-def test_a_reader_of_notes_who_goes_away_fails_the_command(compass: Path) -> None:
+def test_a_closed_stderr_fails_the_command(compass: Path) -> None:
     command = [sys.executable, "-m", "embedrec", "export", str(compass / "n.txt"), "--workspace", str(compass)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None

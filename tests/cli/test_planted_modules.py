@@ -12,7 +12,7 @@ import pytest
 import embedrec
 from embedrec.datasets.synthetic import World
 from embedrec.runtime.child_interpreters import command, leave_current_folder_out, safe_children
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 PLANT = "import os\nopen(os.environ['OWNED'], 'a').write(__name__ + ' ran\\n')\nraise SystemExit(77)\n"
 INSTALLED = (
@@ -96,7 +96,7 @@ def test_no_command_runs_planted_modules(world: World, playlists: Path, tmp_path
     assert codes == ["exit 1", *["exit 0"] * (len(COMMANDS.splitlines()) - 1)], done.stdout + done.stderr
 
 
-def test_python_m_takes_modules_from_the_installation(compass: Path, tmp_path: Path) -> None:
+def test_python_m_imports_modules_from_the_installation(compass: Path, tmp_path: Path) -> None:
     """Modules that Python itself needs to begin with `-m` are Python's own matter."""
     names = {*sys.stdlib_module_names, *OTHERS} - after("import runpy")
     planted(compass, sorted(names))
@@ -118,7 +118,7 @@ def test_python_m_from_a_checkout_that_is_not_installed(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("first", ["", "HERE"])
-def test_the_current_folder_leaves_the_path(first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_is_not_on_the_path(first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path) if first else "", "/elsewhere"])
     leave_current_folder_out()
@@ -127,7 +127,7 @@ def test_the_current_folder_leaves_the_path(first: str, tmp_path: Path, monkeypa
     assert sys.path == ["/elsewhere"]
 
 
-def test_children_do_not_look_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_do_not_import_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     code = "import sys; print('' in sys.path)"
@@ -145,8 +145,8 @@ def test_settings_of_numba_in_the_current_folder_are_not_read(compass: Path) -> 
     code = "import embedrec.kernels.topk; from numba.core import config; config.reload_config()"
     code += "; print(repr(config.CACHE_DIR), config.DISABLE_JIT)"
     env = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
-    said = subprocess.run(command("-c", code), cwd=compass, env=env, capture_output=True, text=True, check=True)
-    assert (said.stdout, said.stderr) == ("'' 0\n", "")
+    message = subprocess.run(command("-c", code), cwd=compass, env=env, capture_output=True, text=True, check=True)
+    assert (message.stdout, message.stderr) == ("'' 0\n", "")
 
 
 def test_a_matplotlibrc_in_the_current_folder_does_not_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,10 +161,10 @@ def test_a_matplotlibrc_in_the_current_folder_does_not_apply(tmp_path: Path, mon
     assert (tmp_path / "x.svg").read_text().startswith("<?xml")
 
 
-def test_a_library_finds_the_same(run: Run, compass: Path) -> None:
-    """What the command line puts into the environment of its children is gone when it ends."""
+def test_the_environment_is_restored(run: Run, compass: Path) -> None:
+    """The command line removes the variables that it sets for its children."""
     before = os.environ.get("PYTHONSAFEPATH")
-    walked(run, "info", "--workspace", compass)
+    succeed(run, "info", "--workspace", compass)
     assert os.environ.get("PYTHONSAFEPATH") == before
 
 

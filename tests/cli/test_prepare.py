@@ -13,7 +13,7 @@ import pytest
 from embedrec.data import Sessions
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts
-from tests.cli.conftest import Run, fails, walked
+from tests.cli.conftest import Run, fails, succeed
 from tests.readers.reading import facts, write
 
 _T = 1_462_752_000
@@ -68,15 +68,15 @@ _SOURCES: dict[str, tuple[dict[str, str], list[str], str, str]] = {
 
 @pytest.mark.parametrize("source", _SOURCES)
 def test_every_source(run: Run, tmp_path: Path, source: str) -> None:
-    files, arguments, name, said = _SOURCES[source]
+    files, arguments, name, message = _SOURCES[source]
     write(tmp_path / "d", files)  # type: ignore[arg-type]
-    ran = walked(
+    ran = succeed(
         run, "prepare", source, *(a.replace("{d}", str(tmp_path / "d")) for a in arguments), "--workspace", tmp_path
     )
-    assert ran.out == said + "\n"
+    assert ran.out == message + "\n"
     artifact = artifacts.read(tmp_path / "sessions" / name, "sessions")
     assert artifact.about["source"] == source
-    assert len(Sessions.load(artifact).items) == int(said.rpartition("\t")[2])
+    assert len(Sessions.load(artifact).items) == int(message.rpartition("\t")[2])
 
 
 def test_features_are_in_the_artifact_and_in_info(run: Run, tmp_path: Path) -> None:
@@ -85,15 +85,15 @@ def test_features_are_in_the_artifact_and_in_info(run: Run, tmp_path: Path) -> N
     assert facts(sessions.item_features) == {"a": {"price": 1.5, "brand": "X"}}
     assert facts(sessions.user_features) == {"x": {"age": 30}}
     assert sessions.vocab.ids[sessions[0]].tolist() == ["a", "b"]
-    shown = walked(run, "info", "t", "--workspace", tmp_path).out
+    shown = succeed(run, "info", "t", "--workspace", tmp_path).out
     assert "item_features.numeric\tprice\n" in shown and "item_features.categorical\tbrand\n" in shown
     assert "user_features.numeric\tage\n" in shown
-    assert json.loads(walked(run, "info", "t", "--json", "--workspace", tmp_path).out)["item_features"] == {
+    assert json.loads(succeed(run, "info", "t", "--json", "--workspace", tmp_path).out)["item_features"] == {
         "numeric": ["price"],
         "categorical": ["brand"],
         "lists": [],
     }
-    assert walked(run, "verify", "--workspace", tmp_path).out == "sessions\tt\tok\n"
+    assert succeed(run, "verify", "--workspace", tmp_path).out == "sessions\tt\tok\n"
 
 
 @pytest.fixture
@@ -106,9 +106,9 @@ def clicks(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_test_part_is_held_out_and_not_filtered(run: Run, clicks: Path) -> None:
+def test_a_held_out_part_is_not_filtered(run: Run, clicks: Path) -> None:
     arguments = ("prepare", "sessions", clicks / "train.parquet", "--test", clicks / "test.parquet")
-    ran = walked(run, *arguments, "--min-count", "2", "--rounds", "1", "--workspace", clicks)
+    ran = succeed(run, *arguments, "--min-count", "2", "--rounds", "1", "--workspace", clicks)
     assert ran.out == "1\t2\t2\n"
     assert f"--test {clicks}/test.parquet: 2 sessions, 7 events, 4 test cases\n" in ran.err
     artifact = artifacts.read(clicks / "sessions" / "train", "sessions")
@@ -125,14 +125,14 @@ def test_a_test_part_is_held_out_and_not_filtered(run: Run, clicks: Path) -> Non
     assert [ids[test.sessions[s]].tolist() for s in range(2)] == [[1, 2, 9, 4], [3, 3, 1]]
 
 
-def test_sessions_are_not_made_anew_beside_a_test_part(run: Run, clicks: Path) -> None:
+def test_a_held_out_part_excludes_regrouping(run: Run, clicks: Path) -> None:
     paths = (clicks / "train.parquet", "--test", clicks / "test.parquet")
-    said = fails(run, "prepare", "sessions", *paths, "--gap", "30min", "--workspace", clicks)
-    assert said.startswith("--by and --gap regroup only the training part")
+    message = fails(run, "prepare", "sessions", *paths, "--gap", "30min", "--workspace", clicks)
+    assert message.startswith("--by and --gap regroup only the training part")
     assert not (clicks / "sessions").exists()
 
 
-def test_a_test_part_of_other_items_is_refused(run: Run, clicks: Path) -> None:
+def test_a_held_out_part_of_other_items_is_refused(run: Run, clicks: Path) -> None:
     pq.write_table(pa.table({"prefix": [["x1"]], "target": ["x2"]}), clicks / "test.parquet")
     arguments = (
         "prepare",
@@ -149,38 +149,38 @@ def test_a_test_part_of_other_items_is_refused(run: Run, clicks: Path) -> None:
     )
     assert not (clicks / "sessions").exists()
     assert fails(run, *arguments[:4], clicks / "no.parquet", *arguments[5:]).startswith("there is no file or folder")
-    assert walked(run, "verify", "--workspace", clicks).out == ""
+    assert succeed(run, "verify", "--workspace", clicks).out == ""
 
 
-def test_the_given_part_is_asked_about(run: Run, clicks: Path) -> None:
-    walked(
+def test_test_cases_of_a_held_out_part(run: Run, clicks: Path) -> None:
+    succeed(
         run, "prepare", "sessions", clicks / "train.parquet", "--test", clicks / "test.parquet", "--workspace", clicks
     )
-    assert walked(run, "verify", "--workspace", clicks).out == "sessions\ttrain\tok\n"
+    assert succeed(run, "verify", "--workspace", clicks).out == "sessions\ttrain\tok\n"
     test = HeldOut.load(artifacts.read(clicks / "sessions" / "train"))
     assert test is not None
     assert int((test.sessions.lengths - np.maximum(test.given, 1)).sum()) == 4
 
 
-@pytest.mark.parametrize(("name", "asked"), [("diginetica", 60_858), ("nowplaying", 89_824)])
-def test_the_splits_of_the_papers(run: Run, data_folder: Path, tmp_path: Path, name: str, asked: int) -> None:
+@pytest.mark.parametrize(("name", "query"), [("diginetica", 60_858), ("nowplaying", 89_824)])
+def test_the_splits_of_the_papers(run: Run, data_folder: Path, tmp_path: Path, name: str, query: int) -> None:
     folder = data_folder / name
     arguments = ("sessions", folder / "train_sessions.parquet", "--test", folder / "test_prefixes.parquet")
-    ran = walked(run, "prepare", *arguments, "--workspace", tmp_path)
-    assert f"{asked:,} test cases\n" in ran.err
+    ran = succeed(run, "prepare", *arguments, "--workspace", tmp_path)
+    assert f"{query:,} test cases\n" in ran.err
 
 
 def test_help_names_every_source(run: Run) -> None:
     from embedrec.readers import READERS
 
-    said = walked(run, "prepare", "--help").out
-    assert all(f"\n  {name} " in said for name in READERS)
+    message = succeed(run, "prepare", "--help").out
+    assert all(f"\n  {name} " in message for name in READERS)
 
 
-def test_a_held_out_file_is_read_in_the_kind_of_training(
+def test_ids_of_the_held_out_part_have_the_type_of_training(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One id with a letter in it makes no others unknown."""
+    """One id with a letter in the held-out part makes no other id unknown."""
     monkeypatch.chdir(tmp_path)
     train = "".join(f"{s}\t{i}\t150000000{i}\n" for s in (1, 2, 3, 4) for i in (1, 2, 3))
     test = "9\t1\t1500001000\n9\t2\t1500001001\n9\tX99\t1500001002\n8\t2\t1500001000\n8\t3\t1500001001\n"
@@ -188,26 +188,26 @@ def test_a_held_out_file_is_read_in_the_kind_of_training(
     write(tmp_path, {"a.tsv": head + train, "b.tsv": head + test, "c.tsv": head + test.replace("X99", "4")})
     pq.write_table(pa.table({"prefix": [["1", "2"]], "target": ["3"]}), tmp_path / "d.parquet")
     for file, kind, questions in (("b.tsv", "texts", 3), ("c.tsv", "numbers", 3), ("d.parquet", "numbers", 1)):
-        walked(run, "prepare", "sessions", "a.tsv", "--test", file, "--name", "s")
+        succeed(run, "prepare", "sessions", "a.tsv", "--test", file, "--name", "s")
         artifact = artifacts.read(tmp_path / "sessions" / "s")
         sessions, held_out = Sessions.load(artifact), HeldOut.load(artifact)
         assert held_out is not None and artifact.about["questions"] == questions
         assert sessions.vocab.integer == held_out.sessions.vocab.integer == (kind == "numbers")
         assert (sessions.vocab.rows(held_out.sessions.vocab.ids) >= 0).sum() == 3
-    walked(run, "prepare", "sessions", "a.tsv", "--test", "b.tsv", "--name", "s")
-    walked(run, "train", "cooccurrence")
-    ran = walked(run, "evaluate", "cooccurrence", "--at", "2", "--save-run", "runs/x", "--json")
+    succeed(run, "prepare", "sessions", "a.tsv", "--test", "b.tsv", "--name", "s")
+    succeed(run, "train", "cooccurrence")
+    ran = succeed(run, "evaluate", "cooccurrence", "--at", "2", "--save-run", "runs/x", "--json")
     assert json.loads(ran.out.splitlines()[0])["recall@2"] > 0
 
 
-def test_ids_are_what_the_user_knows_them_to_be(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_id_types(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, {"t.csv": "session,item\n1,5.0\n1,05\n1,5\n"})
     for kind, want in (("auto", ["5", "05"]), ("text", ["05", "5", "5.0"]), ("number", [5])):
-        walked(run, "prepare", "table", "t.csv", "--id-type", kind)
+        succeed(run, "prepare", "table", "t.csv", "--id-type", kind)
         assert Sessions.load(artifacts.read(tmp_path / "sessions" / "t")).vocab.ids.tolist() == want
     write(tmp_path, {"t.csv": "session,item\n1,5.0\n1,x\n"})
-    says = (
+    message = (
         "t.csv, row 2: item must be a whole number of 64 bits, but is 'x'; use --on-bad-row skip to leave such rows out"
     )
-    assert fails(run, "prepare", "table", "t.csv", "--id-type", "number") == says
+    assert fails(run, "prepare", "table", "t.csv", "--id-type", "number") == message

@@ -1,4 +1,4 @@
-"""`embedrec publish`: from a workspace to servers, what it says, and what it never says."""
+"""`embedrec publish`: from a workspace to servers; its messages contain no secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 LISTS = {
     "north": ["north-east", "east"],
@@ -38,10 +38,10 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
     at = ("--workspace", compass)
-    planned = walked(run, "publish", "redis", redis_url, "-n", 2, "--dry-run", *at)
+    planned = succeed(run, "publish", "redis", redis_url, "-n", 2, "--dry-run", *at)
     assert planned.rows == [["redis", "6", "388"]] and not redis.keys()
     assert planned.err.splitlines()[1:] == ["nothing is written; the plan:"]
-    ran = walked(run, "publish", "redis", redis_url, "-n", 2, *at)
+    ran = succeed(run, "publish", "redis", redis_url, "-n", 2, *at)
     assert ran.rows[0][:4] == ["redis", "1", "6", "388"]
     shown = re.sub(r":\d+/0", ":PORT/0", ran.err)
     assert shown.splitlines() == [
@@ -49,10 +49,10 @@ def test_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
         "published generation 1 to redis://:***@127.0.0.1:PORT/0",
     ]
     assert {item: redis.lrange(f"embedrec:1:{item}", 0, -1) for item in LISTS} == LISTS
-    again = walked(run, "publish", "redis", redis_url, "-n", 2, *at, "--json")
+    again = succeed(run, "publish", "redis", redis_url, "-n", 2, *at, "--json")
     assert "already serves this content as generation 1; nothing is written" in again.err
     assert json.loads(again.out) == {"target": "redis", "generation": 1, "seconds": json.loads(again.out)["seconds"]}
-    walked(
+    succeed(
         run,
         "publish",
         "redis",
@@ -70,7 +70,7 @@ def test_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
         *at,
     )
     assert json.loads(redis.get("as:json:1:west"))["items"] == LISTS["west"]
-    assert "dropped generation=1" in walked(run, "publish", "redis", redis_url, "--keep", 0, "--grace", 0, *at).err
+    assert "dropped generation=1" in succeed(run, "publish", "redis", redis_url, "--keep", 0, "--grace", 0, *at).err
 
 
 def test_credentials_from_the_environment(
@@ -85,7 +85,7 @@ def test_credentials_from_the_environment(
     refused = run("publish", "redis", *at)
     assert refused.code == 1 and "Authentication required" in refused.err
     monkeypatch.setenv("REDISCLI_AUTH", "s3cret-redis")
-    assert "s3cret" not in walked(run, "publish", "redis", *at).err
+    assert "s3cret" not in succeed(run, "publish", "redis", *at).err
     monkeypatch.setenv("REDISCLI_AUTH", "wr0ng-secret")
     refused = run("publish", "redis", *at)
     assert refused.code == 1 and "wr0ng" not in refused.err and refused.err.count("\n") == 2
@@ -93,29 +93,29 @@ def test_credentials_from_the_environment(
 
 def test_postgres(run: Run, compass: Path, postgres: Any, postgres_url: str) -> None:
     at = ("--workspace", compass)
-    planned = walked(run, "publish", "postgres", postgres_url, "-n", 2, "--dry-run", *at)
-    ran = walked(run, "publish", "postgres", postgres_url, "-n", 2, "--hnsw", *at)
+    planned = succeed(run, "publish", "postgres", postgres_url, "-n", 2, "--dry-run", *at)
+    ran = succeed(run, "publish", "postgres", postgres_url, "-n", 2, "--hnsw", *at)
     assert ran.rows[0][:5] == ["postgres", "1", *planned.rows[0][1:]] == ["postgres", "1", "12", "6", ran.rows[0][4]]
     assert "s3cret" not in ran.err + ran.out
-    found = postgres.execute(
+    result = postgres.execute(
         "SELECT item, array_agg(other ORDER BY rank) FROM embedrec_neighbours GROUP BY item"
     ).fetchall()
-    assert dict(found) == LISTS
+    assert dict(result) == LISTS
     near = postgres.execute("SELECT item FROM embedrec_nearest('[0,1]', 3)").fetchall()
     assert near == [("north",), ("north-east",), ("east",)]
-    walked(run, "publish", "postgres", postgres_url, "--items", "neighbours", "--prefix", "other", *at)
+    succeed(run, "publish", "postgres", postgres_url, "--items", "neighbours", "--prefix", "other", *at)
     assert postgres.execute("SELECT to_regclass('other_vectors')").fetchone() == (None,)
 
 
 def test_qdrant_and_parquet(run: Run, compass: Path, tmp_path: Path) -> None:
     at = ("--workspace", compass)
-    planned = walked(run, "publish", "qdrant", ":memory:", "--dry-run", *at).rows[0]
-    assert walked(run, "publish", "qdrant", tmp_path / "qdrant", *at).rows[0][:4] == ["qdrant", "1", *planned[1:]]
-    ran = walked(run, "publish", "parquet", tmp_path / "files", "-n", 2, *at)
+    planned = succeed(run, "publish", "qdrant", ":memory:", "--dry-run", *at).rows[0]
+    assert succeed(run, "publish", "qdrant", tmp_path / "qdrant", *at).rows[0][:4] == ["qdrant", "1", *planned[1:]]
+    ran = succeed(run, "publish", "parquet", tmp_path / "files", "-n", 2, *at)
     assert ran.rows[0][:4] == ["parquet", "1", "12", "6"]
-    planned = walked(run, "publish", "parquet", tmp_path / "none", "-n", 2, "--dry-run", *at).rows[0]
+    planned = succeed(run, "publish", "parquet", tmp_path / "none", "-n", 2, "--dry-run", *at).rows[0]
     assert planned[:3] == ["parquet", "12", "6"] and not (tmp_path / "none").exists()
-    assert "nothing is written" in walked(run, "publish", "parquet", tmp_path / "files", "-n", 2, *at).err
+    assert "nothing is written" in succeed(run, "publish", "parquet", tmp_path / "files", "-n", 2, *at).err
 
 
 def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,9 +123,9 @@ def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
     Path("log.csv").write_text(
         "session,item\n" + "".join(f"{s},{i}\n" for s, items in enumerate(["abc", "abd"]) for i in items)
     )
-    walked(run, "prepare", "table", "log.csv")
-    walked(run, "train", "cooccurrence", "--set", "measure=raw")
-    walked(run, "publish", "parquet", "out")
+    succeed(run, "prepare", "table", "log.csv")
+    succeed(run, "train", "cooccurrence", "--set", "measure=raw")
+    succeed(run, "publish", "parquet", "out")
     assert sorted(f.name for f in Path("out").iterdir()) == ["manifest.json", "neighbours.parquet"]
     for words in (("parquet", "out", "--items", "both"), ("qdrant", "q")):
         ran = run("publish", *words)
@@ -138,7 +138,7 @@ def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
     ran = run("publish", "qdrant", "q")
     assert ran.code == 1 and "has no vectors" in ran.err and not Path("q").exists()
     assert run("publish", "qdrant", "q", "--items", "neighbours").code == 2
-    walked(run, "train", "popular")
+    succeed(run, "train", "popular")
     assert "has no item neighbours" in run("publish", "parquet", "x", "--model", "popular").err
     assert run("publish", "parquet", "x", "--model", "a", "--index", "b").code == 2
     assert (
@@ -184,7 +184,7 @@ def test_secrets_are_never_printed(run: Run, compass: Path, words: tuple[str, ..
 def test_passwords_that_must_be_encoded(
     run: Run, compass: Path, target: str, start: str, variable: str, password: str
 ) -> None:
-    """No part of them is printed, also not by a usage error."""
+    """No error message, of usage or of the connection, contains a part of the password."""
     url = f"{start}{password}@127.0.0.1:1/0"
     ran = run("publish", target, url, "--retries", 0, "--workspace", compass)
     assert ran.code == 1 and ran.err.splitlines()[-1] == (
@@ -202,11 +202,11 @@ def test_mistyped_parameters(run: Run, compass: Path) -> None:
         assert ran.code == 1 and "pa55word" not in ran.out + ran.err and f"{url}?pasword=***" in ran.err
 
 
-def test_what_was_lost_is_written_again(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
+def test_lost_entries_are_published_again(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
     at = ("--workspace", compass, "--grace", 0, "-n", 2)
-    walked(run, "publish", "redis", redis_url, *at)
+    succeed(run, "publish", "redis", redis_url, *at)
     redis.delete("embedrec:1:west")
-    ran = walked(run, "publish", "redis", redis_url, *at)
+    ran = succeed(run, "publish", "redis", redis_url, *at)
     assert re.sub(r":\d+/0", ":PORT/0", ran.err).splitlines()[1:] == [
         "incomplete generation=1 missing=1",
         "dropped generation=1",
@@ -223,7 +223,7 @@ def test_more_neighbours_than_items(run: Run, compass: Path) -> None:
         ("redis", "redis://h"),
         ("qdrant", ":memory:"),
     ):
-        assert walked(run, "publish", *words, *at).rows
+        assert succeed(run, "publish", *words, *at).rows
 
 
 @pytest.mark.parametrize(
@@ -236,27 +236,27 @@ def test_a_missing_package(run: Run, compass: Path, monkeypatch: pytest.MonkeyPa
     remedy = f"install it with `pip install 'embedrec[{target}]'`"
     assert ran.code == 1
     assert ran.err.splitlines()[-1] == f"embedrec: publishing to {target} needs the package {module}; {remedy}"
-    assert walked(run, "publish", target, url, "--dry-run", "--workspace", compass).rows
+    assert succeed(run, "publish", target, url, "--dry-run", "--workspace", compass).rows
 
 
-def gone_back(run: Run, words: tuple[object, ...], workspace: Path) -> None:
-    """Publish twice, list, go back, and publish again what was gone back to: nothing is lost, nothing written twice."""
+def check_rollback(run: Run, words: tuple[object, ...], workspace: Path) -> None:
+    """Publish twice, list, roll back, and publish the served content again: nothing is lost or written twice."""
     at = ("--workspace", workspace, "--json")
     for k in (1, 2):
-        walked(run, *words, "-n", k, "--grace", 0, *at)
-    before = [json.loads(line) for line in walked(run, *words, "--list", *at).out.splitlines()]
+        succeed(run, *words, "-n", k, "--grace", 0, *at)
+    before = [json.loads(line) for line in succeed(run, *words, "--list", *at).out.splitlines()]
     assert [(g["generation"], g["state"], g["retired_seconds"] is None) for g in before] == [
         (1, "kept", False),
         (2, "served", True),
     ]
     assert {g["source"] for g in before} <= {"index compass-flat", ""} and len({g["fingerprint"] for g in before}) == 2
-    ran = walked(run, *words, "--rollback", *at)
+    ran = succeed(run, *words, "--rollback", *at)
     assert json.loads(ran.out)["generation"] == 1 and json.loads(ran.out)["before"] == 2
     assert "serves generation 1 again, not 2" in ran.err and "using" not in ran.err
-    again = walked(run, *words, "-n", 1, "--grace", 0, *at)
+    again = succeed(run, *words, "-n", 1, "--grace", 0, *at)
     assert "already serves this content as generation 1; nothing is written" in again.err
-    assert json.loads(walked(run, *words, "--rollback", "--generation", 2, *at).out)["generation"] == 2
-    for more, code, says in (
+    assert json.loads(succeed(run, *words, "--rollback", "--generation", 2, *at).out)["generation"] == 2
+    for more, code, message in (
         (("--rollback", "--generation", 2), 1, "generation 2 is served already"),
         (("--rollback", "--generation", 7), 1, "there is no generation 7; the generations are 1, 2"),
         (("--generation", 1), 2, "--generation needs --rollback"),
@@ -265,19 +265,19 @@ def gone_back(run: Run, words: tuple[object, ...], workspace: Path) -> None:
         (("--list", "--index", "compass-flat"), 2, "--index has no effect with --list"),
     ):
         ran = run(*words, *more, *at)
-        assert (ran.code, ran.out) == (code, "") and says in ran.err
+        assert (ran.code, ran.out) == (code, "") and message in ran.err
 
 
 def test_rollback_of_qdrant(run: Run, compass: Path) -> None:
-    gone_back(run, ("publish", "qdrant", compass / "qdrant"), compass)
+    check_rollback(run, ("publish", "qdrant", compass / "qdrant"), compass)
     ran = run("publish", "qdrant", compass / "absent", "--list", "--workspace", compass)
     assert ran.code == 1 and "is no folder; check the path" in ran.err and not (compass / "absent").exists()
 
 
 def test_rollback_of_redis(run: Run, compass: Path, redis: Any, redis_url: str) -> None:
     words = ("publish", "redis", redis_url)
-    assert "no generations" in walked(run, *words, "--list", "--workspace", compass).err
-    gone_back(run, words, compass)
+    assert "no generations" in succeed(run, *words, "--list", "--workspace", compass).err
+    check_rollback(run, words, compass)
     assert (redis.get("embedrec:served"), redis.lrange("embedrec:2:north", 0, -1)) == ("2", LISTS["north"])
     redis.delete("embedrec:1:west")
     ran = run(*words, "--rollback", "--workspace", compass)
@@ -286,15 +286,15 @@ def test_rollback_of_redis(run: Run, compass: Path, redis: Any, redis_url: str) 
 
 
 def test_rollback_of_postgres(run: Run, compass: Path, postgres: Any, postgres_url: str) -> None:
-    gone_back(run, ("publish", "postgres", postgres_url), compass)
+    check_rollback(run, ("publish", "postgres", postgres_url), compass)
     assert postgres.execute("SELECT count(*) FROM embedrec_neighbours").fetchone() == (12,)
 
 
 def test_a_folder_keeps_one_generation(run: Run, compass: Path) -> None:
     at = ("--workspace", compass)
     for k in (1, 2):
-        walked(run, "publish", "parquet", compass / "files", "-n", k, *at)
-    ((number, state, retired, source, _),) = walked(run, "publish", "parquet", compass / "files", "--list", *at).rows
+        succeed(run, "publish", "parquet", compass / "files", "-n", k, *at)
+    ((number, state, retired, source, _),) = succeed(run, "publish", "parquet", compass / "files", "--list", *at).rows
     assert (number, state, retired, source) == ("2", "served", "", "index compass-flat")
     assert run("publish", "parquet", compass / "files", "--list", "-n", 3, *at).code == 2
     assert run("publish", "parquet", compass / "absent", "--list", *at).code == 1

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cli.conftest import Run, fails, walked
+from tests.cli.conftest import Run, fails, succeed
 from tests.html_report.reading import read_page
 
 
 def test_a_report_on_an_experiment(run: Run, experiment: Path) -> None:
-    walked(run, "run", "study.toml", "--data", "data")
-    ran = walked(run, "report", "page.html", "--item", "a", "--title", "My <plays>")
+    succeed(run, "run", "study.toml", "--data", "data")
+    ran = succeed(run, "report", "page.html", "--item", "a", "--title", "My <plays>")
     assert ran.out == "" and ran.err.splitlines()[-1] == "wrote page.html"
     read = read_page((experiment / "page.html").read_text())
     assert read.texts.count("My <plays>") == 2  # title and heading
     assert [item["id"] for item in read.data["near"]["items"]] == ["a"]
     assert any("95%" in text for text in read.texts)
-    plain = walked(run, "report", "--no-compare", "--model", "popular", "--sessions", "plays")
+    plain = succeed(run, "report", "--no-compare", "--model", "popular", "--sessions", "plays")
     assert plain.err == "using sessions plays (sessions/plays)\nwrote report.html\n"
     message = fails(run, "report", "--model", "populr")
     assert message == "no model artifact is called 'populr' in models; did you mean 'popular'?"
 
 
 def test_models_of_other_sessions_are_left_out(run: Run, two_logs: Path) -> None:
-    ran = walked(run, "report", "--no-compare", "--no-curves", "--map", "pca")
+    ran = succeed(run, "report", "--no-compare", "--no-curves", "--map", "pca")
     assert "model svd of sessions big is left out; --model svd includes it" in ran.err
 
 
 def test_a_report_without_models(run: Run, clicks: Path) -> None:
-    ran = walked(run, "report", "page.html")
+    ran = succeed(run, "report", "page.html")
     assert (ran.out, ran.err) == ("", "using sessions clicks (sessions/clicks)\nwrote page.html\n")
     read = read_page((clicks / "page.html").read_text())
     assert read.texts.count("clicks") >= 2 and read.data == {"map": None, "near": None}

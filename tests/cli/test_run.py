@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 from tests.cli.experiment_cases import EXPERIMENT
 
 TABLE = """
@@ -28,20 +28,20 @@ export similar.txt\trun\tnever done
 """
 
 
-def said(run: Run, *args: object) -> str:
-    return walked(run, "run", "study.toml", "--data", "data", *args).out
+def run_output(run: Run, *args: object) -> str:
+    return succeed(run, "run", "study.toml", "--data", "data", *args).out
 
 
 def test_a_dry_run_prints_the_plan_and_does_nothing(run: Run, experiment: Path) -> None:
-    ran = walked(run, "run", "study.toml", "--data", "data", "--dry-run")
+    ran = succeed(run, "run", "study.toml", "--data", "data", "--dry-run")
     assert (ran.out, ran.err) == (NEVER, "")
     assert sorted(f.name for f in experiment.iterdir()) == ["data", "study.toml"]
 
 
 def test_plans_after_a_run(run: Run, experiment: Path) -> None:
-    said(run)
-    assert said(run, "--dry-run") == NEVER.replace("run\tnever done", "skip\tnothing changed")
-    assert said(run, "--dry-run", "--from", "compare") == NEVER.replace(
+    run_output(run)
+    assert run_output(run, "--dry-run") == NEVER.replace("run\tnever done", "skip\tnothing changed")
+    assert run_output(run, "--dry-run", "--from", "compare") == NEVER.replace(
         "run\tnever done", "skip\tnothing changed"
     ).replace(
         "compare\tskip\tnothing changed\nexport similar.txt\tskip\tnothing changed",
@@ -50,51 +50,51 @@ def test_plans_after_a_run(run: Run, experiment: Path) -> None:
     (experiment / "study.toml").write_text(
         EXPERIMENT.replace('model = "popular"\n', 'model = "popular"\nset = {days = 3}\n')
     )
-    assert said(run, "--dry-run", "--json").splitlines()[2:5] == [
+    assert run_output(run, "--dry-run", "--json").splitlines()[2:5] == [
         '{"step": "train popular", "does": "run", "why": "settings changed: settings.days"}',
         '{"step": "train ar", "does": "skip", "why": "nothing changed"}',
         '{"step": "compare", "does": "may run", "why": "after train popular"}',
     ]
 
 
-def test_what_it_tells_and_prints(run: Run, experiment: Path) -> None:
-    first = walked(run, "run", "study.toml", "--data", "data")
-    told = [line for line in first.err.splitlines() if line.startswith(("run", "done", "leak"))]
-    assert [line for line in told if line.startswith("run")] == [
+def test_output_of_a_run(run: Run, experiment: Path) -> None:
+    first = succeed(run, "run", "study.toml", "--data", "data")
+    messages = [line for line in first.err.splitlines() if line.startswith(("run", "done", "leak"))]
+    assert [line for line in messages if line.startswith("run")] == [
         f"run {line.split(chr(9))[0]}: never done" for line in NEVER.splitlines()
     ]
-    assert "leak check: none of the 3 held-out sessions has the id of a training session" in told
-    compared = walked(run, "compare", "popular", "ar", "--sessions", "plays-tail", "--at", "2", "--draws", "0",
+    assert "leak check: none of the 3 held-out sessions has the id of a training session" in messages
+    compared = succeed(run, "compare", "popular", "ar", "--sessions", "plays-tail", "--at", "2", "--draws", "0",
                       "--metrics", "recall@2")  # fmt: skip
     assert [row[:2] for row in first.rows] == [row[:2] for row in compared.rows]
-    again = walked(run, "run", "study.toml", "--data", "data")
+    again = succeed(run, "run", "study.toml", "--data", "data")
     assert again.out == first.out
     assert again.err == "".join(f"skip {line.split(chr(9))[0]}: nothing changed\n" for line in NEVER.splitlines())
     exported = (experiment / "similar.txt").read_text()
-    walked(run, "export", "other.txt", "--model", "ar")
+    succeed(run, "export", "other.txt", "--model", "ar")
     assert (experiment / "other.txt").read_text() == exported
 
 
 def test_tables_are_the_result(run: Run, experiment: Path) -> None:
     (experiment / "study.toml").write_text(EXPERIMENT + TABLE)
-    ran = walked(run, "run", "study.toml", "--data", "data")
+    ran = succeed(run, "run", "study.toml", "--data", "data")
     head, row = ran.rows
     assert head == ["", "recall@2", "recall@2, article"]
-    assert walked(run, "run", "study.toml", "--data", "data", "--no-header").rows == [row]
+    assert succeed(run, "run", "study.toml", "--data", "data", "--no-header").rows == [row]
     assert (row[0], row[2]) == ("most popular", ".5") and 0 <= float(row[1]) <= 1
     assert ran.err.endswith("s\nA table (A note.)\n")
-    (line,) = walked(run, "run", "study.toml", "--data", "data", "--json").out.splitlines()
+    (line,) = succeed(run, "run", "study.toml", "--data", "data", "--json").out.splitlines()
     assert json.loads(line) == {"table": "A table", "": row[0], "recall@2": row[1], "recall@2, article": ".5"}
 
 
 def test_steps_are_the_result_where_nothing_is_compared(run: Run, experiment: Path) -> None:
     (experiment / "study.toml").write_text(EXPERIMENT[: EXPERIMENT.index("[[train]]")])
-    assert said(run) == "prepare\trun\tnever done\nsplit\trun\tnever done\n"
-    assert said(run) == "prepare\tskip\tnothing changed\nsplit\tskip\tnothing changed\n"
+    assert run_output(run) == "prepare\trun\tnever done\nsplit\trun\tnever done\n"
+    assert run_output(run) == "prepare\tskip\tnothing changed\nsplit\tskip\tnothing changed\n"
 
 
 def test_the_log_as_json(run: Run, experiment: Path) -> None:
-    ran = walked(run, "run", "study.toml", "--data", "data", "--log-json")
+    ran = succeed(run, "run", "study.toml", "--data", "data", "--log-json")
     events = [json.loads(line) for line in ran.err.splitlines()]
     assert all(list(event)[:3] == ["at", "step", "event"] for event in events)
     steps = [(e["step"], e["event"]) for e in events if e["event"] in ("begin", "done", "skip")]
@@ -102,12 +102,12 @@ def test_the_log_as_json(run: Run, experiment: Path) -> None:
     assert steps == [(name, event) for name in names for event in ("begin", "done")]
     judged = [e for e in events if e["event"] == "judged"]
     assert [(e["step"], e["model"]) for e in judged] == [("compare", "popular"), ("compare", "ar")]
-    again = walked(run, "run", "study.toml", "--data", "data", "--log-json")
+    again = succeed(run, "run", "study.toml", "--data", "data", "--log-json")
     assert {json.loads(line)["event"] for line in again.err.splitlines()} == {"skip"}
 
 
 @pytest.mark.parametrize(("words", "begun"), [("run none.toml", 0), ("run study.toml --data bad", 1)])
-def test_a_failure_is_the_last_line_of_the_log(run: Run, experiment: Path, words: str, begun: int) -> None:
+def test_the_error_is_the_last_line_of_the_log(run: Run, experiment: Path, words: str, begun: int) -> None:
     (experiment / "bad").mkdir()
     (experiment / "bad" / "plays.csv").touch()
     ran = run(*words.split(), "--log-json")
@@ -127,16 +127,18 @@ def test_a_failure_is_the_last_line_of_the_log(run: Run, experiment: Path, words
         ("run study.toml --data nowhere --dry-run", "no file or folder nowhere/plays.csv, which [prepare] reads"),
     ],
 )
-def test_how_it_fails(run: Run, experiment: Path, words: str, message: str) -> None:
+def test_errors(run: Run, experiment: Path, words: str, message: str) -> None:
     ran = run(*words.split())
     assert ran.code == 1 and ran.out == ""
     assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")
 
 
-def test_plots_are_looked_for_before_the_work(run: Run, experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_plot_package_stops_before_the_work(
+    run: Run, experiment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grid = '[[train]]\nmodel = "sknn"\n[[evaluate]]\nmodel = "sknn"\ngrid = true\nneighbours = [1, 2]\nat = [1, 2]\n'
     (experiment / "study.toml").write_text(EXPERIMENT[: EXPERIMENT.index("[[train]]")] + grid)
-    said(run)
+    run_output(run)
     assert (experiment / "studies" / "study" / "evaluate-sknn" / "grid.csv").is_file()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     ran = run("run", "study.toml", "--data", "data", "--from", "evaluate")

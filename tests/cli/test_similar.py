@@ -1,4 +1,4 @@
-"""`similar` and `export` without vectors: from models, by name or because they are the newest."""
+"""`embedrec similar`: exactly what it prints, from indexes, vectors and counts."""
 
 from __future__ import annotations
 
@@ -11,60 +11,60 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, fails, walked
+from tests.cli.conftest import Run, fails, succeed
 
 
-def test_similar_from_counts(run: Run, counted: Path) -> None:
-    ran = walked(run, "similar", "a", "d", "-n", 2)
+def test_neighbours_from_counts(run: Run, counted: Path) -> None:
+    ran = succeed(run, "similar", "a", "d", "-n", 2)
     assert ran.out == "a\t1\tb\t3.0000\t\na\t2\tc\t2.0000\t\nd\t1\ta\t1.0000\t\nd\t2\tb\t1.0000\t\n"
     assert ran.err == "using model cooccurrence (models/cooccurrence)\n"
-    named = walked(run, "similar", "e", "--model", "cooccurrence", "--json")
+    named = succeed(run, "similar", "e", "--model", "cooccurrence", "--json")
     assert named.out == '{"item": "e", "rank": 1, "similar": "d", "score": 1.0, "name": ""}\n'
 
 
-def test_similar_says_why(run: Run, counted: Path) -> None:
-    ran = walked(run, "similar", "a", "-n", 1, "--why", "--json")
-    (said,) = map(json.loads, ran.out.splitlines())
-    assert [cause["session"] for cause in said["why"]] == [2, 1, 0]
+def test_why_with_counts(run: Run, counted: Path) -> None:
+    ran = succeed(run, "similar", "a", "-n", 1, "--why", "--json")
+    (message,) = map(json.loads, ran.out.splitlines())
+    assert [cause["session"] for cause in message["why"]] == [2, 1, 0]
     assert ran.err.splitlines()[1] == "using sessions log (sessions/log)"
 
 
 @pytest.mark.parametrize("model", ["ar", "sr", "svd", "word2vec"])
-def test_other_models_answer_by_name(run: Run, counted: Path, model: str) -> None:
+def test_models_named_with_an_option(run: Run, counted: Path, model: str) -> None:
     small = {"svd": ("min_count=1", "dim=3"), "word2vec": ("min_count=1", "dim=3", "sample=0")}.get(model, ())
-    walked(run, "train", model, *(word for pair in small for word in ("--set", pair)))
-    assert "using model cooccurrence (" in walked(run, "similar", "a").err  # which is older, but made for this
-    ran = walked(run, "similar", "b", "-n", 4, "--model", model)
+    succeed(run, "train", model, *(word for pair in small for word in ("--set", pair)))
+    assert "using model cooccurrence (" in succeed(run, "similar", "a").err  # which is older, but made for this
+    ran = succeed(run, "similar", "b", "-n", 4, "--model", model)
     assert ran.err == f"using model {model} (models/{model})\n"
     near = [row[2] for row in ran.rows]
     assert "b" not in near and near[0] in ("a", "c", "d") and len(near) == {"ar": 3, "sr": 2}.get(model, 4)
-    line = walked(run, "export", "-", "-n", 4, "--model", model).out.splitlines()[1]
+    line = succeed(run, "export", "-", "-n", 4, "--model", model).out.splitlines()[1]
     assert line == " ".join(["b", *near])
 
 
-def test_the_newest_is_taken(run: Run, counted: Path) -> None:
-    walked(run, "train", "svd", "--set", "dim=3", "--set", "min_count=1")
-    walked(run, "build-index", "--type", "flat")
-    assert walked(run, "similar", "a").err == "using index svd-flat (indexes/svd-flat)\n"
-    walked(run, "train", "ar")
-    assert walked(run, "similar", "a").err == "using index svd-flat (indexes/svd-flat)\n"
-    walked(run, "train", "cooccurrence")
-    assert walked(run, "similar", "a").err == "using model cooccurrence (models/cooccurrence)\n"
-    assert "using model cooccurrence" in walked(run, "export", "-").err
-    assert walked(run, "similar", "a", "--index", "svd-flat").err == "using index svd-flat (indexes/svd-flat)\n"
+def test_the_newest_source_is_the_default(run: Run, counted: Path) -> None:
+    succeed(run, "train", "svd", "--set", "dim=3", "--set", "min_count=1")
+    succeed(run, "build-index", "--type", "flat")
+    assert succeed(run, "similar", "a").err == "using index svd-flat (indexes/svd-flat)\n"
+    succeed(run, "train", "ar")
+    assert succeed(run, "similar", "a").err == "using index svd-flat (indexes/svd-flat)\n"
+    succeed(run, "train", "cooccurrence")
+    assert succeed(run, "similar", "a").err == "using model cooccurrence (models/cooccurrence)\n"
+    assert "using model cooccurrence" in succeed(run, "export", "-").err
+    assert succeed(run, "similar", "a", "--index", "svd-flat").err == "using index svd-flat (indexes/svd-flat)\n"
 
 
-def test_an_index_keeps_the_dial(run: Run, counted: Path) -> None:
-    """Exactly and through an index, the model's popularity decides."""
-    walked(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1", "--set", "popularity=1")
-    walked(run, "build-index", "--type", "flat")
-    exact = walked(run, "similar", *"abcde", "-n", 4, "--model", "svd").out
-    assert walked(run, "similar", *"abcde", "-n", 4, "--index", "svd-flat").out == exact
-    assert json.loads(walked(run, "info", "svd-flat", "--json").out)["metric"] == "dot"
+def test_an_index_keeps_the_popularity_of_the_model(run: Run, counted: Path) -> None:
+    """Exact search and the index use the popularity exponent of the model."""
+    succeed(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1", "--set", "popularity=1")
+    succeed(run, "build-index", "--type", "flat")
+    exact = succeed(run, "similar", *"abcde", "-n", 4, "--model", "svd").out
+    assert succeed(run, "similar", *"abcde", "-n", 4, "--index", "svd-flat").out == exact
+    assert json.loads(succeed(run, "info", "svd-flat", "--json").out)["metric"] == "dot"
 
 
 def test_bad_input(run: Run, counted: Path) -> None:
-    walked(run, "train", "popular")
+    succeed(run, "train", "popular")
     for command in (("similar", "a"), ("export", "x.txt")):
         ran = run(*command, "--model", "popular")
         assert (ran.code, ran.out) == (1, "")
@@ -75,16 +75,16 @@ def test_bad_input(run: Run, counted: Path) -> None:
         assert run(*command, "--model", "popular", "--index", "x").code == 2
         assert "did you mean 'cooccurrence'" in run(*command, "--model", "coocurence").err
     assert not Path("x.txt").exists()
-    said = run("similar", "a", "--nprobe", 3).err.splitlines()[-1]
-    assert said == "embedrec: nprobe is a setting of IVF indexes, but cooccurrence is a model; leave it out"
-    said = run("similar", "a", "-n", 5).err.splitlines()[-1]
-    assert said == "an item has 4 others in a catalogue of 5, fewer than the 5 of -n"
-    said = run("build-index", "--model", "cooccurrence").err.splitlines()[-1]
-    assert said.startswith("embedrec: model cooccurrence (cooccurrence) has no vectors")
+    message = run("similar", "a", "--nprobe", 3).err.splitlines()[-1]
+    assert message == "embedrec: nprobe is a setting of IVF indexes, but cooccurrence is a model; leave it out"
+    message = run("similar", "a", "-n", 5).err.splitlines()[-1]
+    assert message == "an item has 4 others in a catalogue of 5, fewer than the 5 of -n"
+    message = run("build-index", "--model", "cooccurrence").err.splitlines()[-1]
+    assert message.startswith("embedrec: model cooccurrence (cooccurrence) has no vectors")
 
 
-def test_similar_in_a_pipe(run: Run, compass: Path) -> None:
-    ran = walked(run, "similar", "north", "south", "-n", 2, "--workspace", compass)
+def test_rows_in_a_pipe(run: Run, compass: Path) -> None:
+    ran = succeed(run, "similar", "north", "south", "-n", 2, "--workspace", compass)
     assert ran.out == (
         "north\t1\tnorth-east\t0.8000\t\n"
         "north\t2\teast\t0.0000\t\n"
@@ -94,12 +94,12 @@ def test_similar_in_a_pipe(run: Run, compass: Path) -> None:
     assert ran.err == f"using index compass-flat ({compass}/indexes/compass-flat)\n"
 
 
-def test_similar_as_json(run: Run, compass: Path) -> None:
-    ran = walked(run, "similar", "east", "-n", 1, "--json", "--workspace", compass)
+def test_rows_as_json(run: Run, compass: Path) -> None:
+    ran = succeed(run, "similar", "east", "-n", 1, "--json", "--workspace", compass)
     assert ran.out == '{"item": "east", "rank": 1, "similar": "south-east", "score": 0.8, "name": ""}\n'
 
 
-def test_similar_of_integer_ids_as_json(run: Run, tmp_path: Path) -> None:
+def test_integer_ids_as_json(run: Run, tmp_path: Path) -> None:
     import numpy as np
 
     from embedrec import Embeddings, Vocab
@@ -107,14 +107,14 @@ def test_similar_of_integer_ids_as_json(run: Run, tmp_path: Path) -> None:
 
     vectors = np.array([[0, 1], [0.6, 0.8], [1, 0]], dtype=np.float32)
     save_vectors(Embeddings(vectors, Vocab(np.array([7, 8, 9]))), tmp_path / "v.parquet")
-    walked(run, "vectors", "import", tmp_path / "v.parquet", "--workspace", tmp_path)
-    walked(run, "build-index", "--type", "flat", "--workspace", tmp_path)
-    ran = walked(run, "similar", 7, "--json", "--workspace", tmp_path)
+    succeed(run, "vectors", "import", tmp_path / "v.parquet", "--workspace", tmp_path)
+    succeed(run, "build-index", "--type", "flat", "--workspace", tmp_path)
+    ran = succeed(run, "similar", 7, "--json", "--workspace", tmp_path)
     assert ran.out.splitlines()[0] == '{"item": 7, "rank": 1, "similar": 8, "score": 0.8, "name": ""}'
     assert len(ran.rows) == 2
 
 
-def test_similar_on_a_terminal(compass: Path) -> None:
+def test_a_table_on_a_terminal(compass: Path) -> None:
     command = [sys.executable, "-m", "embedrec", "similar", "north", "-n", "1", "--workspace", str(compass)]
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
@@ -131,7 +131,7 @@ def test_similar_on_a_terminal(compass: Path) -> None:
 HEAVY_FOR_SIMILAR = {"torch", "gensim", "numba", "pandas", "scipy", "rich"}
 
 
-def test_similar_imports_no_compiler_and_no_pandas(compass: Path) -> None:
+def test_imports_without_numba_and_pandas(compass: Path) -> None:
     script = (
         "import sys; from embedrec.cli.main import cli\n"
         f"cli.main(['similar', 'north', '-n', '1', '--workspace', {str(compass)!r}], standalone_mode=False)\n"
@@ -141,36 +141,36 @@ def test_similar_imports_no_compiler_and_no_pandas(compass: Path) -> None:
     assert not {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()} & HEAVY_FOR_SIMILAR
 
 
-def test_why_similar(shop_vectors: Path, run: Run) -> None:
+def test_why_with_vectors(shop_vectors: Path, run: Run) -> None:
     """Of the sessions that hold both, the smallest first; y and x are together in s3 "xy", s4 "yx", s5 "xyz"."""
-    walked(run, "build-index", "--type", "flat")
-    ran = walked(run, "similar", "x", "-n", 1, "--why")
+    succeed(run, "build-index", "--type", "flat")
+    ran = succeed(run, "similar", "x", "-n", 1, "--why")
     assert ran.rows[0][2] in ("y", "z")
-    found = [json.loads(line) for line in walked(run, "similar", "x", "--why", "--json").out.splitlines()]
-    said = {record["similar"]: record["why"] for record in found}
-    assert said["y"] == [
+    result = [json.loads(line) for line in succeed(run, "similar", "x", "--why", "--json").out.splitlines()]
+    message = {record["similar"]: record["why"] for record in result}
+    assert message["y"] == [
         {"session": "s4", "similarity": 1.0},
         {"session": "s3", "similarity": 1.0},
         {"session": "s5", "similarity": 0.8165},
     ]
-    assert said["z"] == [{"session": "s5", "similarity": 0.8165}] and said["a"] == []
+    assert message["z"] == [{"session": "s5", "similarity": 0.8165}] and message["a"] == []
     assert "using sessions shop (sessions/shop)" in ran.err
 
 
-def test_the_dial(shop_vectors: Path, run: Run) -> None:
-    """0 is the cosine, 1 the dot product; an index of dialled vectors finds what the dialled model does."""
-    exact = walked(run, "similar", "a", "--model", "word2vec", "--popularity", 1).out
-    assert exact != walked(run, "similar", "a", "--model", "word2vec", "--popularity", 0).out
-    assert walked(run, "similar", "a", "--model", "word2vec", "--popularity", 0).out == (
-        walked(run, "similar", "a", "--model", "word2vec").out
+def test_popularity(shop_vectors: Path, run: Run) -> None:
+    """0 is the cosine, 1 the dot product; an index with the same exponent gives the same neighbours."""
+    exact = succeed(run, "similar", "a", "--model", "word2vec", "--popularity", 1).out
+    assert exact != succeed(run, "similar", "a", "--model", "word2vec", "--popularity", 0).out
+    assert succeed(run, "similar", "a", "--model", "word2vec", "--popularity", 0).out == (
+        succeed(run, "similar", "a", "--model", "word2vec").out
     )
-    walked(run, "build-index", "--type", "flat", "--popularity", 1, "--name", "dialled")
-    assert walked(run, "similar", "a", "--index", "dialled").out == exact
-    walked(run, "export", "dialled.txt", "--index", "dialled")
-    walked(run, "export", "model.txt", "--model", "word2vec", "--popularity", 1)
+    succeed(run, "build-index", "--type", "flat", "--popularity", 1, "--name", "dialled")
+    assert succeed(run, "similar", "a", "--index", "dialled").out == exact
+    succeed(run, "export", "dialled.txt", "--index", "dialled")
+    succeed(run, "export", "model.txt", "--model", "word2vec", "--popularity", 1)
     assert (shop_vectors / "dialled.txt").read_text() == (shop_vectors / "model.txt").read_text()
-    whole = walked(run, "recommend", "a", "--popularity", 1).rows
-    cosine = walked(run, "recommend", "a", "--popularity", 0).rows
+    whole = succeed(run, "recommend", "a", "--popularity", 1).rows
+    cosine = succeed(run, "recommend", "a", "--popularity", 0).rows
     assert {row[1] for row in whole} == {row[1] for row in cosine}
     assert [row[2] for row in whole] != [row[2] for row in cosine]
     assert fails(run, "similar", "a", "--index", "dialled", "--popularity", 1) == (

@@ -9,12 +9,12 @@ import pytest
 
 from embedrec.splitting.holdout import HeldOut
 from embedrec.storage import artifacts
-from tests.cli.conftest import Run, fails, walked
+from tests.cli.conftest import Run, fails, succeed
 from tests.cli.evaluation_cases import SPLIT_NOTES
 
 
 def test_a_split_by_time(run: Run, clicks: Path) -> None:
-    ran = walked(run, "split", "time:share=.25")
+    ran = succeed(run, "split", "time:share=.25")
     assert ran.out == "9\t4\t25\t3\t9\n"
     assert ran.err == SPLIT_NOTES + "wrote sessions clicks-time (sessions/clicks-time)\n"
     artifact = artifacts.read(clicks / "sessions" / "clicks-time", "sessions")
@@ -24,7 +24,7 @@ def test_a_split_by_time(run: Run, clicks: Path) -> None:
 
 
 def test_names_and_json(run: Run, clicks: Path) -> None:
-    ran = walked(run, "split", "last-item", "--sessions", "clicks", "--name", "parts", "--json")
+    ran = succeed(run, "split", "last-item", "--sessions", "clicks", "--name", "parts", "--json")
     assert json.loads(ran.out) == {
         "sessions": 12, "items": 5, "events": 22, "test_sessions": 12, "test_events": 34
     }  # fmt: skip
@@ -35,7 +35,7 @@ def test_names_and_json(run: Run, clicks: Path) -> None:
 def test_the_seed_selects_the_sessions(run: Run, clicks: Path) -> None:
     parts = []
     for seed, name in ((0, "a"), (0, "b"), (1, "c")):
-        walked(run, "split", "random:share=.5", "--sessions", "clicks", "--seed", seed, "--name", name)
+        succeed(run, "split", "random:share=.5", "--sessions", "clicks", "--seed", seed, "--name", name)
         held_out = HeldOut.load(artifacts.read(clicks / "sessions" / name, "sessions"))
         assert held_out is not None
         parts.append(held_out.sessions.ids.tolist())

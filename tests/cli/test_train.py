@@ -1,4 +1,4 @@
-"""`embedrec train` with torch: devices, checkpoints, resuming; a two-tower model on the whole road."""
+"""`embedrec train`: notes, devices, checkpoints, resuming and memory limits."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 
 from embedrec.storage import artifacts
 from embedrec.training import loop
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 BRIEF = ("--set", "epochs=4", "--set", "dim=8", "--set", "negatives=32", "--threads", "1", "--device", "cpu")
 
 
 @pytest.fixture
 def prepared(run: Run, playlists: Path, tmp_path: Path) -> Path:
-    walked(run, "prepare", "mpd", playlists, "--level", "artist", "--workspace", tmp_path)
+    succeed(run, "prepare", "mpd", playlists, "--level", "artist", "--workspace", tmp_path)
     return tmp_path
 
 
-def test_the_road_of_a_two_tower_model(run: Run, prepared: Path) -> None:
-    trained = walked(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
+def test_a_two_tower_model_is_trained_indexed_and_evaluated(run: Run, prepared: Path) -> None:
+    trained = succeed(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
     lines = trained.err.splitlines()
     assert lines[1].startswith("vocabulary items=") and lines[1].endswith(" cold=0")
     assert lines[-2].startswith("best epoch=") and "recall@20=" in lines[-2]
@@ -31,12 +31,12 @@ def test_the_road_of_a_two_tower_model(run: Run, prepared: Path) -> None:
     about = artifacts.read(prepared / "models" / "two-tower").about
     assert [e["epoch"] for e in about["epochs"]] == list(range(1, len(about["epochs"]) + 1))
     assert {"loss", "examples_per_second", "recall@20", "mrr@20"} <= set(about["epochs"][0])
-    assert walked(run, "build-index", "--workspace", prepared).rows[0][0] == "two-tower-auto"
-    assert walked(run, "verify", "--workspace", prepared).code == 0
-    found = json.loads(
-        walked(run, "evaluate", "two-tower", *BRIEF, "--draws", 0, "--json", "--workspace", prepared).out
+    assert succeed(run, "build-index", "--workspace", prepared).rows[0][0] == "two-tower-auto"
+    assert succeed(run, "verify", "--workspace", prepared).code == 0
+    result = json.loads(
+        succeed(run, "evaluate", "two-tower", *BRIEF, "--draws", 0, "--json", "--workspace", prepared).out
     )
-    assert found["recall@20"] > 0
+    assert result["recall@20"] > 0
 
 
 class StoppedError(Exception):
@@ -45,7 +45,7 @@ class StoppedError(Exception):
 
 def test_resumed_after_an_interruption(run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("train", "two-tower", *BRIEF, "--workspace", prepared)
-    walked(run, *words, "--name", "whole")
+    succeed(run, *words, "--name", "whole")
     write = loop.checkpoints.write
 
     def stopping(folder: Path, state: Any, identity: Any) -> None:
@@ -59,7 +59,7 @@ def test_resumed_after_an_interruption(run: Run, prepared: Path, monkeypatch: py
     assert (prepared / "checkpoints" / "two-tower").is_dir()
     other = run(*words, "--seed", "1", "--resume")
     assert other.code == 1 and "is of another training (seed was 0, but is 1)" in other.err
-    resumed = walked(run, *words, "--resume")
+    resumed = succeed(run, *words, "--resume")
     assert "resumed epoch=2 epochs=4\n" in resumed.err
     prints = [artifacts.read(prepared / "models" / name).fingerprint for name in ("two-tower", "whole")]
     assert prints[0] == prints[1]
@@ -67,10 +67,10 @@ def test_resumed_after_an_interruption(run: Run, prepared: Path, monkeypatch: py
     assert again.code == 1 and "there is no checkpoint in" in again.err
 
 
-def test_an_interrupted_training_is_told_when_it_is_given_up(run: Run, prepared: Path) -> None:
+def test_a_checkpoint_that_is_not_resumed_is_noted(run: Run, prepared: Path) -> None:
     with artifacts.writing(prepared / "checkpoints" / "two-tower", "checkpoint", {"identity": {}}):
         pass
-    done = walked(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
+    done = succeed(run, "train", "two-tower", *BRIEF, "--workspace", prepared)
     assert "starting again; --resume continues the interrupted training in" in done.err
 
 
@@ -82,25 +82,27 @@ def test_an_interrupted_training_is_told_when_it_is_given_up(run: Run, prepared:
         (("evaluate", "sr", "--device", "cuda"), "sr trains on the CPU only; leave --device out"),
     ],
 )
-def test_what_cannot_be_met(run: Run, prepared: Path, words: tuple[str, ...], message: str) -> None:
+def test_requests_that_cannot_be_met(run: Run, prepared: Path, words: tuple[str, ...], message: str) -> None:
     done = run(*words, "--workspace", prepared)
     assert (done.code, done.err.splitlines()[-1]) == (1, f"embedrec: {message}")
 
 
-def test_torchrun_for_a_model_of_one_process(run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchrun_is_refused_for_models_without_torch(
+    run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("LOCAL_RANK", "1")):
         monkeypatch.setenv(name, value)
     done = run("train", "sr", "--workspace", prepared)
     assert done.err.endswith("embedrec: sr does not support torchrun; leave it out\n")
 
 
-def test_auto_says_what_it_chose(run: Run, prepared: Path) -> None:
-    assert "device chosen=" in walked(run, "train", "two-tower", *BRIEF[:-2], "--workspace", prepared).err
-    assert "device" not in walked(run, "train", "sr", "--workspace", prepared).err
+def test_the_chosen_device_is_noted(run: Run, prepared: Path) -> None:
+    assert "device chosen=" in succeed(run, "train", "two-tower", *BRIEF[:-2], "--workspace", prepared).err
+    assert "device chosen=" not in succeed(run, "train", "sr", "--workspace", prepared).err
 
 
-def test_train_says_what_it_left_out(run: Run, counted: Path) -> None:
-    ran = walked(run, "train", "cooccurrence", "--set", "min_count=2", "--name", "few")
+def test_dropped_items_are_noted(run: Run, counted: Path) -> None:
+    ran = succeed(run, "train", "cooccurrence", "--set", "min_count=2", "--name", "few")
     assert ran.err.splitlines() == [
         "using sessions log (sessions/log)",
         "vocabulary items=4 left_out=1",
@@ -109,15 +111,15 @@ def test_train_says_what_it_left_out(run: Run, counted: Path) -> None:
     assert ran.rows[0][:2] == ["few", "4"]
 
 
-def test_under_a_budget(run: Run, counted: Path) -> None:
+def test_a_memory_limit_trains_the_same_model(run: Run, counted: Path) -> None:
     prints = {}
     for model in ("cooccurrence", "svd"):
         for memory in ([], ["--memory", "256M"]):
-            walked(run, "train", model, "--set", "min_count=1", *memory)
-            prints.setdefault(model, set()).add(json.loads(walked(run, "info", model, "--json").out)["fingerprint"])
+            succeed(run, "train", model, "--set", "min_count=1", *memory)
+            prints.setdefault(model, set()).add(json.loads(succeed(run, "info", model, "--json").out)["fingerprint"])
     assert all(len(p) == 1 for p in prints.values())
     assert sorted(p.name for p in Path("models").iterdir()) == ["cooccurrence", "svd"]
-    for words, says in (
+    for words, message in (
         (("ar", "--memory", "1G"), "ar keeps all in memory; leave --memory out"),
         (("svd", "--memory", "1M"), "the memory budget must be at least 256M, but is 1048576 bytes"),
         (
@@ -127,4 +129,4 @@ def test_under_a_budget(run: Run, counted: Path) -> None:
         (("svd", "--from", "svd"), "svd cannot continue from a finished model; leave --from out"),
     ):
         ran = run("train", *words)
-        assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {says}")
+        assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {message}")

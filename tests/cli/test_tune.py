@@ -1,4 +1,4 @@
-"""`embedrec tune`: what it prints and writes, that it goes on, and how it fails."""
+"""`embedrec tune`: what it prints and writes, that it resumes, and how it fails."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 
 @pytest.fixture
 def sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, playlists: Path, run: Run) -> Path:
     monkeypatch.chdir(tmp_path)
-    walked(run, "prepare", "mpd", playlists)
-    walked(run, "split", "random:share=.2")
+    succeed(run, "prepare", "mpd", playlists)
+    succeed(run, "split", "random:share=.2")
     return tmp_path
 
 
 TUNE = ("tune", "sknn", "--space", "neighbours=1..200 log", "--at", "5", "--metric", "mrr@5")
 
 
-def test_it_writes_settings_that_train_takes(run: Run, sessions: Path) -> None:
-    ran = walked(run, *TUNE, "--trials", 4)
+def test_the_written_settings_are_valid_for_train(run: Run, sessions: Path) -> None:
+    ran = succeed(run, *TUNE, "--trials", 4)
     assert [row[0] for row in sorted(ran.rows)] == ["1", "2", "3", "4"]
     values = [float(row[2]) for row in ran.rows]
     assert values == sorted(values, reverse=True)
@@ -37,20 +37,20 @@ def test_it_writes_settings_that_train_takes(run: Run, sessions: Path) -> None:
         f"# mrr@5 {values[0]:.4f} on the validation part, the best of 4 trials: embedrec tune sknn\n"
     )
     assert f"neighbours = {ran.rows[0][4]}\n" in text
-    walked(run, "train", "sknn", "--config", "tuning/sknn.toml")
-    again = walked(run, "evaluate", "sknn", "--config", "tuning/sknn.toml", "--valid", "--at", "5", "--json")
+    succeed(run, "train", "sknn", "--config", "tuning/sknn.toml")
+    again = succeed(run, "evaluate", "sknn", "--config", "tuning/sknn.toml", "--valid", "--at", "5", "--json")
     assert json.loads(again.out)["mrr@5"] == pytest.approx(values[0], abs=1e-4)
 
 
-def test_it_goes_on(run: Run, sessions: Path) -> None:
-    walked(run, *TUNE, "--trials", 2)
-    ran = walked(run, *TUNE, "--trials", 3)
+def test_a_search_resumes(run: Run, sessions: Path) -> None:
+    succeed(run, *TUNE, "--trials", 2)
+    ran = succeed(run, *TUNE, "--trials", 3)
     assert "resumed: 2 of 3 trials were already done (tuning/sknn.jsonl)" in ran.err
     assert len(ran.rows) == 3
     failed = run(*TUNE, "--trials", 3, "--seed", 5)
     assert failed.code == 1
     assert "tuning/sknn.jsonl belongs to a search with different seed" in failed.err
-    assert len(walked(run, *TUNE, "--trials", 1, "--seed", 5, "--anew").rows) == 1
+    assert len(succeed(run, *TUNE, "--trials", 1, "--seed", 5, "--anew").rows) == 1
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_it_goes_on(run: Run, sessions: Path) -> None:
         ("sknn --trials 1 --metric recal@20", "there is no metric 'recal@20'; there are hit_rate@20"),
     ],
 )
-def test_how_it_fails(run: Run, sessions: Path, words: str, message: str) -> None:
+def test_errors(run: Run, sessions: Path, words: str, message: str) -> None:
     ran = run("tune", *words.split())
     assert ran.code == 1 and ran.out == ""
     assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")

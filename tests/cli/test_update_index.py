@@ -19,7 +19,7 @@ from embedrec.storage import artifacts, atomic
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.file_formats import save_vectors
 from embedrec.workflows import update_index
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 from tests.conftest import some_embeddings
 from tests.index.test_update import rotated
 
@@ -28,7 +28,7 @@ ROW = "v-hnsw\t{items}\t{added}\t{replaced}\t{removed}\t{tombstones}\t"
 
 @pytest.fixture
 def made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embeddings:
-    """The current folder: a model of 100 vectors, a graph and cells of it, 20 vectors more, ids that are gone."""
+    """The current folder: a model of 100 vectors, two indexes of it, 20 new vectors and a list of removed ids."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(measure, "SINGLE_QUERIES", 5)
     embeddings = some_embeddings(100, 4)
@@ -36,38 +36,38 @@ def made(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedding
     new = some_embeddings(20, 4, seed=7)
     save_vectors(Embeddings(new.vectors, Vocab([f"n{i}" for i in range(20)]), "cosine"), Path("new.vec"))
     Path("gone.txt").write_text("i1\ni2\nnobody\n")
-    walked(run, "vectors", "import", "v.parquet")
-    walked(run, "build-index", "--type", "hnsw")
-    walked(run, "build-index", "--type", "IVF4,Flat")
+    succeed(run, "vectors", "import", "v.parquet")
+    succeed(run, "build-index", "--type", "hnsw")
+    succeed(run, "build-index", "--type", "IVF4,Flat")
     return embeddings
 
 
 def test_add_and_remove(run: Run, made: Embeddings) -> None:
-    ran = walked(run, "update-index", "v-hnsw", "--add", "new.vec", "--remove", "gone.txt")
+    ran = succeed(run, "update-index", "v-hnsw", "--add", "new.vec", "--remove", "gone.txt")
     assert ran.out.startswith(ROW.format(items=118, added=20, replaced=0, removed=2, tombstones=2))
     assert ran.err == (
         "using index v-hnsw (indexes/v-hnsw)\n"
         "1 of the 3 ids in gone.txt are not in the index\n"
         "wrote index v-hnsw (indexes/v-hnsw)\n"
     )
-    near = [row[2] for row in walked(run, "similar", "n3", "-n", 117, "--index", "v-hnsw").rows]
+    near = [row[2] for row in succeed(run, "similar", "n3", "-n", 117, "--index", "v-hnsw").rows]
     assert len(near) == 117 and not {"i1", "i2", "n3"} & set(near)
     assert run("similar", "i1", "--index", "v-hnsw").code == 1
-    about = json.loads(walked(run, "info", "v-hnsw", "--json").out)
+    about = json.loads(succeed(run, "info", "v-hnsw", "--json").out)
     assert about["items"] == 118 and about["indexed"]["name"] == "v"
-    (said,) = about["changes"]
-    assert {key: said[key] for key in ("added", "replaced", "removed", "compacted")} == {
+    (message,) = about["changes"]
+    assert {key: message[key] for key in ("added", "replaced", "removed", "compacted")} == {
         "added": 20,
         "replaced": 0,
         "removed": 2,
         "compacted": False,
     }
-    assert walked(run, "verify", "v-hnsw").rows == [["indexes", "v-hnsw", "ok"]]
+    assert succeed(run, "verify", "v-hnsw").rows == [["indexes", "v-hnsw", "ok"]]
 
 
 def test_columns(run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"i5\n")))
-    (row,) = map(json.loads, walked(run, "update-index", "v-hnsw", "--remove", "-", "--json").out.splitlines())
+    (row,) = map(json.loads, succeed(run, "update-index", "v-hnsw", "--remove", "-", "--json").out.splitlines())
     assert list(row) == [
         "index",
         "items",
@@ -86,36 +86,36 @@ def test_columns(run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPatch) ->
 def test_replace_under_another_name(run: Run, made: Embeddings) -> None:
     other = Embeddings(-made.vectors[:10], made.vocab.take(np.arange(10)), "cosine")
     save_vectors(other, Path("other.npy"))
-    walked(run, "update-index", "v-ivf4-flat", "--replace", "other.npy", "--name", "turned")
-    found, old = (load_index(artifacts.read(Path("indexes", name))) for name in ("turned", "v-ivf4-flat"))
-    assert (found.embeddings.vectors[:10] == -made.vectors[:10]).all() and (
+    succeed(run, "update-index", "v-ivf4-flat", "--replace", "other.npy", "--name", "turned")
+    result, old = (load_index(artifacts.read(Path("indexes", name))) for name in ("turned", "v-ivf4-flat"))
+    assert (result.embeddings.vectors[:10] == -made.vectors[:10]).all() and (
         old.embeddings.vectors == made.vectors
     ).all()
-    assert found.rows is not None and old.rows is None
+    assert result.rows is not None and old.rows is None
 
 
 def test_compact(run: Run, made: Embeddings) -> None:
     Path("most.txt").write_text("".join(f"i{i}\n" for i in range(60)))
-    ran = walked(run, "update-index", "v-hnsw", "--remove", "most.txt")
+    ran = succeed(run, "update-index", "v-hnsw", "--remove", "most.txt")
     assert "60 of 100 vectors in it are of no item any more; --compact drops them" in ran.err
-    ran = walked(run, "update-index", "v-hnsw", "--compact")
+    ran = succeed(run, "update-index", "v-hnsw", "--compact")
     assert ran.out.startswith(ROW.format(items=40, added=0, replaced=0, removed=0, tombstones=0))
     assert load_index(artifacts.read(Path("indexes/v-hnsw"))).rows is None
 
 
-def test_a_promise_is_kept_by_compacting(run: Run, made: Embeddings) -> None:
-    walked(run, "build-index", "--type", "IVF4,Flat", "--target-recall", ".9@10", "--name", "kept")
-    walked(run, "update-index", "kept", "--add", "new.vec")
-    facts = json.loads(walked(run, "info", "kept", "--json").out)["facts"]
+def test_compacting_keeps_the_recall_target(run: Run, made: Embeddings) -> None:
+    succeed(run, "build-index", "--type", "IVF4,Flat", "--target-recall", ".9@10", "--name", "kept")
+    succeed(run, "update-index", "kept", "--add", "new.vec")
+    facts = json.loads(succeed(run, "info", "kept", "--json").out)["facts"]
     assert facts["promise"]["recall"] == 0.9 and "points" not in facts and facts["recall@10"] > 0.5
-    walked(run, "update-index", "kept", "--compact")
-    facts = json.loads(walked(run, "info", "kept", "--json").out)["facts"]
+    succeed(run, "update-index", "kept", "--compact")
+    facts = json.loads(succeed(run, "info", "kept", "--json").out)["facts"]
     assert facts["promise"]["recall"] == 0.9 and facts["recall_low"] >= 0.9
 
 
-def test_drift_is_told(run: Run, made: Embeddings) -> None:
-    """All new vectors lie where there are no cells."""
-    walked(run, "build-index", "--type", "IVF4,Flat", "--target-recall", ".9@10", "--nprobe", 4, "--name", "kept")
+def test_drift_is_noted(run: Run, made: Embeddings) -> None:
+    """All new vectors are far from the centroids of the index."""
+    succeed(run, "build-index", "--type", "IVF4,Flat", "--target-recall", ".9@10", "--nprobe", 4, "--name", "kept")
     index = load_index(artifacts.read(Path("indexes/kept")))
     from dataclasses import replace
 
@@ -125,40 +125,40 @@ def test_drift_is_told(run: Run, made: Embeddings) -> None:
     about = artifacts.read(Path("indexes/kept")).about
     poor = replace(index, settings=SearchSettings(nprobe=1))
     save_index(poor, Path("indexes/kept"), {key: about[key] for key in ("type", "of", "indexed", "seed")})
-    ran = walked(run, "update-index", "kept", "--add", "new.vec")
+    ran = succeed(run, "update-index", "kept", "--add", "new.vec")
     assert " is below the 0.9 promised; --compact builds the index again" in ran.err
 
 
 def test_a_newer_model(run: Run, made: Embeddings) -> None:
-    """Of another training: its space is turned; aligned, it is the same again."""
+    """The newer model has the same vectors in a rotated space; --align rotates them back."""
     turned = rotated(made)
     part = Embeddings(turned.vectors[20:], turned.vocab.take(np.arange(20, 100)), "cosine")
     more = Embeddings(np.concatenate([part.vectors, part.vectors[:1]]), Vocab([*part.vocab.ids, "twin"]), "cosine")
     save_vectors(more, Path("today.parquet"))
-    walked(run, "vectors", "import", "today.parquet")
-    ran = walked(run, "update-index", "v-ivf4-flat", "--model", "today", "--align", "--name", "aligned")
+    succeed(run, "vectors", "import", "today.parquet")
+    ran = succeed(run, "update-index", "v-ivf4-flat", "--model", "today", "--align", "--name", "aligned")
     assert ran.rows[0][:6] == ["aligned", "101", "1", "80", "0", "0"]
     assert "aligned: the mean cosine between both vectors of a common item is 1.0000" in ran.err
     aligned = load_index(artifacts.read(Path("indexes/aligned")))
     np.testing.assert_allclose(aligned.embeddings.vectors[:100], made.vectors, atol=1e-5)
     about = artifacts.read(Path("indexes/aligned")).about
     assert about["indexed"]["name"] == "today" and about["aligned"] == 1
-    ran = walked(run, "update-index", "v-ivf4-flat", "--model", "today")
+    ran = succeed(run, "update-index", "v-ivf4-flat", "--model", "today")
     assert ran.rows[0][:6] == ["v-ivf4-flat", "81", "1", "80", "20", "0"]
     assert "20 items that model today does not have are removed; --align keeps them" in ran.err
     plain = load_index(artifacts.read(Path("indexes/v-ivf4-flat")))
     assert (plain.embeddings.vectors == more.vectors).all() and plain.vocab.ids.tolist() == more.vocab.ids.tolist()
 
 
-def test_whole_numbers_as_ids(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of vectors hold texts; an index of numbers takes those that are."""
+def test_integer_ids(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text files of vectors hold ids as text; an index with integer ids converts them."""
     monkeypatch.chdir(tmp_path)
     vectors = some_embeddings(30, 3).vectors
     save_vectors(Embeddings(vectors, Vocab(np.arange(30)), "cosine"), Path("v.parquet"))
-    walked(run, "vectors", "import", "v.parquet")
-    walked(run, "build-index", "--type", "flat")
+    succeed(run, "vectors", "import", "v.parquet")
+    succeed(run, "build-index", "--type", "flat")
     Path("more.txt").write_text("2 3\n30 1 0 0\n31 0 1 0\n")
-    assert walked(run, "update-index", "v-flat", "--add", "more.txt").rows[0][1] == "32"
+    assert succeed(run, "update-index", "v-flat", "--add", "more.txt").rows[0][1] == "32"
     Path("more.txt").write_text("1 3\nx 1 0 0\n")
     ran = run("update-index", "v-flat", "--add", "more.txt")
     assert (
@@ -166,26 +166,24 @@ def test_whole_numbers_as_ids(run: Run, tmp_path: Path, monkeypatch: pytest.Monk
     )
 
 
-def test_a_model_of_the_next_day_has_a_letter_in_an_id(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the index has is known again; its ids become texts, and stay so."""
+def test_a_model_whose_ids_become_texts(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ids of the index become texts, and its items are recognised."""
     monkeypatch.chdir(tmp_path)
     vectors = some_embeddings(30, 3).vectors
     for name, ids in (("v", np.arange(29)), ("w", np.array([*map(str, range(1, 30)), "x"], dtype=object))):
         save_vectors(Embeddings(vectors[: len(ids)], Vocab(ids), "cosine"), Path(f"{name}.parquet"))
-        walked(run, "vectors", "import", f"{name}.parquet")
-    walked(run, "build-index", "--type", "flat", "--model", "v")
-    ran = walked(run, "update-index", "v-flat", "--model", "w")
+        succeed(run, "vectors", "import", f"{name}.parquet")
+    succeed(run, "build-index", "--type", "flat", "--model", "v")
+    ran = succeed(run, "update-index", "v-flat", "--model", "w")
     assert ran.rows[0][:5] == ["v-flat", "30", "2", "28", "1"]
     assert "ids of the index become texts, as model w has an item 'x'" in ran.err
     assert set(load_index(artifacts.read(Path("indexes/v-flat"))).vocab.ids.tolist()) == {*map(str, range(1, 30)), "x"}
-    ran = walked(run, "update-index", "v-flat", "--model", "v")
+    ran = succeed(run, "update-index", "v-flat", "--model", "v")
     assert ran.rows[0][:5] == ["v-flat", "29", "1", "28", "2"]
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         ((), "nothing is to change; take --add, --replace, --remove, --model or --compact"),
         (("--align",), "only the vectors of another training are aligned; name its model with --model"),
@@ -201,22 +199,22 @@ def test_a_model_of_the_next_day_has_a_letter_in_an_id(
         ),
     ],
 )
-def test_bad_input(words: tuple[str, ...], says: str, run: Run, made: Embeddings) -> None:
+def test_bad_input(words: tuple[str, ...], message: str, run: Run, made: Embeddings) -> None:
     Path("nobody.txt").write_text("nobody\n")
-    walked(run, "vectors", "import", "new.vec", "--name", "other")
+    succeed(run, "vectors", "import", "new.vec", "--name", "other")
     before = artifacts.read(Path("indexes/v-hnsw")).digest
     ran = run("update-index", "v-hnsw", *words)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.splitlines()[-1].startswith(f"embedrec: {says}")
+    assert ran.err.splitlines()[-1].startswith(f"embedrec: {message}")
     assert artifacts.read(Path("indexes/v-hnsw")).digest == before
 
 
-def test_two_at_a_time(run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_updates_at_the_same_time(run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
     load = update_index.load_vectors
 
     def meanwhile(path: Path, **given: object) -> Embeddings:
         monkeypatch.setattr(update_index, "load_vectors", load)
-        walked(run, "update-index", "v-hnsw", "--remove", "gone.txt")
+        succeed(run, "update-index", "v-hnsw", "--remove", "gone.txt")
         return load(path, **given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(update_index, "load_vectors", meanwhile)
@@ -233,18 +231,18 @@ def test_two_at_a_time(run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPat
         ("sessions/p", "split last-item --sessions p --name p", "prepare table p.csv --name p"),
     ],
 )
-def test_what_was_replaced_at_the_last_moment_is_not_replaced_again(
+def test_an_index_replaced_meanwhile_is_not_overwritten(
     folder: str, first: str, then: str, run: Run, made: Embeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the last look at an artifact and its replacement."""
+    """The artifact is replaced after the last check and before it is written."""
     Path("p.csv").write_text("session,item\n" + "".join(f"{n // 4},{n * 7 % 10}\n" for n in range(80)))
-    walked(run, "prepare", "table", "p.csv", "--name", "p")
-    walked(run, "train", "word2vec", "--set", "sample=0", "--set", "dim=4", "--name", "w")
+    succeed(run, "prepare", "table", "p.csv", "--name", "p")
+    succeed(run, "train", "word2vec", "--set", "sample=0", "--set", "dim=4", "--name", "w")
 
     @contextmanager
     def late(place: Path) -> Iterator[None]:
         monkeypatch.setattr(atomic, "locked", locked)
-        walked(run, *then.split())
+        succeed(run, *then.split())
         with locked(place):
             yield
 
@@ -256,12 +254,12 @@ def test_what_was_replaced_at_the_last_moment_is_not_replaced_again(
     assert about.get("continued_from") is None and "split" not in about and about.get("items") != 120
 
 
-def test_indexes_of_sessions_stay(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_indexes_of_sessions_are_refused(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("log.csv").write_text("session,item\n1,a\n1,b\n2,b\n2,c\n3,a\n3,c\n")
-    walked(run, "prepare", "table", "log.csv")
-    walked(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1")
-    walked(run, "build-index", "--of", "sessions", "--type", "flat", "--name", "s")
+    succeed(run, "prepare", "table", "log.csv")
+    succeed(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1")
+    succeed(run, "build-index", "--of", "sessions", "--type", "flat", "--name", "s")
     ran = run("update-index", "s", "--compact")
     assert ran.err.splitlines()[-1] == (
         "embedrec: index s is of sessions, which only training its model again changes; build it again"

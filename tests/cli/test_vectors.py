@@ -9,68 +9,68 @@ import pytest
 
 from embedrec.models.serialization import load_item_vectors
 from embedrec.storage import artifacts
-from tests.cli.conftest import Run, fails, walked
+from tests.cli.conftest import Run, fails, succeed
 
 
 @pytest.mark.parametrize("suffix", ["txt", "bin", "npy", "safetensors", "parquet", "fvecs", "fbin"])
 def test_exported_vectors_are_imported_unchanged(run: Run, compass: Path, suffix: str) -> None:
     at, file = ("--workspace", compass), compass / f"directions.{suffix}"
-    ran = walked(run, "vectors", "export", file, "--model", "compass", *at)
+    ran = succeed(run, "vectors", "export", file, "--model", "compass", *at)
     assert ran.out == ""
     assert f"wrote 6 × 2 vectors to {file}" in ran.err.splitlines()
-    walked(run, "vectors", "import", file, "--name", "back", *at)
+    succeed(run, "vectors", "import", file, "--name", "back", *at)
     exported, imported = (
         load_item_vectors(artifacts.read(compass / "models" / name, "model")) for name in ("compass", "back")
     )
     assert imported.vocab.ids.tolist() == exported.vocab.ids.tolist()
     assert imported.vectors.tolist() == exported.vectors.tolist()
-    walked(run, "build-index", "--type", "flat", "--model", "back", *at)
-    results = [walked(run, "similar", "east", "--index", name, *at).out for name in ("compass-flat", "back-flat")]
+    succeed(run, "build-index", "--type", "flat", "--model", "back", *at)
+    results = [succeed(run, "similar", "east", "--index", name, *at).out for name in ("compass-flat", "back-flat")]
     assert results[0] == results[1]
 
 
 def test_notes_of_an_import(run: Run, compass: Path) -> None:
     file = compass / "compass.txt"
-    ran = walked(run, "vectors", "import", file, "--workspace", compass)
+    ran = succeed(run, "vectors", "import", file, "--workspace", compass)
     assert ran.out == ""
     assert ran.err.splitlines() == [
         f"{file} has no metric; using cosine, which --metric overrides",
         f"wrote model compass ({compass}/models/compass)",
     ]
-    ran = walked(run, "vectors", "import", file, "--metric", "l2", "--name", "distances", "--workspace", compass)
+    ran = succeed(run, "vectors", "import", file, "--metric", "l2", "--name", "distances", "--workspace", compass)
     assert ran.err == f"wrote model distances ({compass}/models/distances)\n"
-    about = json.loads(walked(run, "info", "distances", "--json", "--workspace", compass).out)
+    about = json.loads(succeed(run, "info", "distances", "--json", "--workspace", compass).out)
     assert (about["settings"]["metric"], about["metric_from"]) == ("l2", "given")
 
 
 def test_a_new_import_makes_the_index_stale(run: Run, compass: Path) -> None:
-    ran = walked(run, "vectors", "import", compass / "compass.txt", "--metric", "dot", "--workspace", compass)
+    ran = succeed(run, "vectors", "import", compass / "compass.txt", "--metric", "dot", "--workspace", compass)
     assert ran.err.splitlines()[-1] == "index compass-flat was made of the old model compass, and is stale now"
 
 
 def test_the_metadata_file_records_the_metric(run: Run, compass: Path) -> None:
     """The metric of the model is read from the metadata file when the vectors are imported again."""
     at, file = ("--workspace", compass), compass / "v.npy"
-    walked(run, "vectors", "import", compass / "compass.txt", "--metric", "dot", "--name", "products", *at)
-    ran = walked(run, "vectors", "export", file, "--model", "products", *at)
+    succeed(run, "vectors", "import", compass / "compass.txt", "--metric", "dot", "--name", "products", *at)
+    ran = succeed(run, "vectors", "export", file, "--model", "products", *at)
     metadata = compass / "v.npy.meta.json"
     assert ran.err.splitlines()[-1] == (
         f"wrote the metric and the encoding of ids to {metadata}; keep it next to v.npy"
     )
-    assert walked(run, "vectors", "import", file, *at).err == f"wrote model v ({compass}/models/v)\n"
-    assert json.loads(walked(run, "info", "v", "--json", *at).out)["settings"]["metric"] == "dot"
+    assert succeed(run, "vectors", "import", file, *at).err == f"wrote model v ({compass}/models/v)\n"
+    assert json.loads(succeed(run, "info", "v", "--json", *at).out)["settings"]["metric"] == "dot"
 
 
 def test_ids_with_spaces(run: Run, compass: Path) -> None:
     at, file = ("--workspace", compass), compass / "spaces.txt"
     file.write_text("2 2\nfar%20north 0 1\nsouth 0 -1\n")
-    walked(run, "vectors", "import", file, "--encoded", *at)
+    succeed(run, "vectors", "import", file, "--encoded", *at)
     model = artifacts.read(compass / "models" / "spaces", "model")
     assert load_item_vectors(model).vocab.ids.tolist() == ["far north", "south"]
     copy = compass / "copy.txt"
     message = fails(run, "vectors", "export", copy, "--model", "spaces", *at)
     assert "'far north'" in message and not copy.exists()
-    walked(run, "vectors", "export", copy, "--model", "spaces", "--whitespace", "encode", *at)
+    succeed(run, "vectors", "export", copy, "--model", "spaces", "--whitespace", "encode", *at)
     assert copy.read_text().splitlines()[1].startswith("far%20north ")
 
 

@@ -1,21 +1,22 @@
-"""A small experiment, and what tests of experiments share."""
+"""A small experiment, and helpers of the tests of experiments."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from embedrec.experiments.parse import read_experiment
-from embedrec.experiments.runner import run_experiment, step_context
+from embedrec.experiments.runner import plan, run_experiment, step_context
 from embedrec.experiments.step import Experiment, StepContext
 from embedrec.storage.workspace import Workspace
 from tests.experiments.toys import write_toy
 
 SMALL = """\
-title = "A small study"
+title = "A small experiment"
 
 [prepare]
 source = "mpd"
@@ -79,6 +80,18 @@ LIGHT = SMALL.replace('[[train]]\nmodel = "two-tower"\nset = {dim = 8, epochs = 
     ', "two-tower"]', "]"
 )
 Opened = Callable[..., tuple[Experiment, StepContext]]
+Finished = tuple[Experiment, StepContext]
+
+
+def steps_run(experiment: Experiment, context: StepContext, **options: Any) -> list[str]:
+    """The ids of the steps that a run executes."""
+    return [planned.step for planned in run_experiment(experiment, context, **options) if planned.does == "run"]
+
+
+def planned_steps(experiment: Experiment, context: StepContext, **options: Any) -> dict[str, str]:
+    """What a run would do: id of a step → "run: why" or "may run: why"; steps that it would skip are left out."""
+    planned = plan(experiment, context, **options)
+    return {step.step: f"{step.does}: {step.why}" for step in planned if step.does != "skip"}
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +101,7 @@ def toy_mpd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def light_work(tmp_path_factory: pytest.TempPathFactory, toy_mpd: Path) -> Path:
-    """A workspace in which LIGHT was carried out."""
+    """A workspace in which LIGHT has run."""
     folder = tmp_path_factory.mktemp("light")
     (folder / "small.toml").write_text(LIGHT)
     experiment = read_experiment(folder / "small.toml", data=str(toy_mpd))
@@ -97,15 +110,15 @@ def light_work(tmp_path_factory: pytest.TempPathFactory, toy_mpd: Path) -> Path:
 
 
 @pytest.fixture
-def finished(opened: Opened, light_work: Path, tmp_path: Path) -> tuple[Experiment, StepContext]:
-    """LIGHT, carried out in a workspace of the test."""
+def finished(opened: Opened, light_work: Path, tmp_path: Path) -> Finished:
+    """LIGHT and a workspace of the test in which it has run."""
     shutil.copytree(light_work, tmp_path / "work")
     return opened(LIGHT)
 
 
 @pytest.fixture
 def opened(tmp_path: Path, toy_mpd: Path) -> Opened:
-    """An experiment from a text, in a workspace of the test."""
+    """A function that reads an experiment from a text, for a workspace of the test."""
 
     def opened(text: str = SMALL, *, folder: str = "work") -> tuple[Experiment, StepContext]:
         (tmp_path / "small.toml").write_text(text)

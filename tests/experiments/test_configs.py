@@ -1,4 +1,4 @@
-"""The studies in configs/studies: each is read, and runs on toy data in the layout that it is for."""
+"""The experiments in configs/studies: each runs on toy data in the layout of its data set."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SMALL = {"epochs": 1, "dim": 8, "layers": "8", "n_sample": 16, "embedding_dim": 
 UNLIKE = {"layers": {"neural-cf": "8,8"}, "n_sample": {}}
 
 
-def briefly(config: Path) -> dict[str, Any]:
+def small_experiment(config: Path) -> dict[str, Any]:
     """The tables of an experiment with small models, short training, and the first values of its grids."""
     given = read_toml(config)
     for one in given["train"]:
@@ -59,22 +59,22 @@ def briefly(config: Path) -> dict[str, Any]:
     return given
 
 
-def shown(config: Path, folder: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    monkeypatch.setattr(parse, "read_toml", briefly)
+def tables_of(config: Path, folder: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    monkeypatch.setattr(parse, "read_toml", small_experiment)
     experiment = parse.read_experiment(config, data=str(data))
     context = step_context(experiment, Workspace(folder))
     run_experiment(experiment, context)
     yield from json.loads((context.folder / "tables" / "tables.json").read_text())
 
 
-def test_all_studies_are_tested() -> None:
+def test_all_experiments_are_tested() -> None:
     assert {path.stem for path in STUDIES.glob("*.toml")} == set(LAYOUTS)
 
 
 @pytest.mark.parametrize("name", list(LAYOUTS))
-def test_it_runs_on_toy_data(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_experiment_runs_on_toy_data(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_toy(LAYOUTS[name], tmp_path / "data")
-    tables = list(shown(STUDIES / f"{name}.toml", tmp_path / "work", data, monkeypatch))
+    tables = list(tables_of(STUDIES / f"{name}.toml", tmp_path / "work", data, monkeypatch))
     assert tables
     for table in tables:
         assert table["rows"] and len({tuple(row) for row in table["rows"]}) == 1
@@ -83,12 +83,12 @@ def test_it_runs_on_toy_data(name: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", ["diginetica", "hetrec", "movielens", "mssd", "nowplaying"])
-def test_a_data_set_is_asked_of_all_models(name: str) -> None:
+def test_experiments_on_a_data_set_train_every_model(name: str) -> None:
     given = read_toml(STUDIES / f"{name}.toml")
     assert {one["model"] for one in given["train"]} == set(MODELS)
 
 
-def test_what_the_articles_print_is_beside() -> None:
+def test_values_of_the_article() -> None:
     """Navon & Andrade (2019), table 2; and that each cell is of the model that its row and column name."""
     table = read_toml(STUDIES / "c-gru4rec-mssd.toml")["table"][0]
     printed = {row["label"]: row["article"] for row in table["rows"]}

@@ -1,4 +1,4 @@
-"""Parsing of experiment files, and the message of every mistake."""
+"""Parsing of experiment files, and the message of every error."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from pathlib import Path
 import pytest
 
 from embedrec.config import settings_of
-from embedrec.data.filters import Filters
 from embedrec.errors import ArtifactError, SettingsError
 from embedrec.experiments import steps
 from embedrec.experiments.parse import read_experiment
 from embedrec.experiments.report_step import ReportStep
-from embedrec.models.word2vec.recipe import Word2Vec
-from embedrec.readers.mpd import Mpd
-from embedrec.readers.table import Table
 from tests.experiments.conftest import SMALL, Opened
 
 BIG = 10**23
@@ -23,9 +19,9 @@ ROWS = SMALL[SMALL.rindex("rows = ") :]
 MORE = '[[export]]\nmodel = "cooccurrence"\nfile = "{}"\n\n[compare]\n'
 
 
-def test_the_steps_in_their_order(opened: Opened) -> None:
+def test_steps_and_dependencies(opened: Opened) -> None:
     experiment, _ = opened()
-    assert experiment.title == "A small study"
+    assert experiment.title == "A small experiment"
     assert [(step.id, step.after) for step in experiment.steps] == [
         ("prepare", ()),
         ("split", ("prepare",)),
@@ -41,37 +37,14 @@ def test_the_steps_in_their_order(opened: Opened) -> None:
     ]
 
 
-def test_what_the_commands_would_take(opened: Opened) -> None:
-    experiment, _ = opened()
-    prepare, _, _, train, *_ = experiment.steps
-    assert isinstance(prepare, steps.Prepare) and isinstance(train, steps.Train)
-    assert prepare.reader == Mpd()
-    assert prepare.filters == Filters(duplicates="all", duplicates_at="end")  # as of `embedrec prepare mpd`
-    assert [(r.window, r.min_count) for r in train.recipes] == [(2, 1), (2, 2), (5, 1), (5, 2)]  # type: ignore[attr-defined]
-    assert train.recipes[0] == Word2Vec(dim=8, epochs=2, window=2, min_count=1)
-
-
-def test_keys_of_readers_filters_and_groups_stand_together(tmp_path: Path) -> None:
-    (tmp_path / "s.toml").write_text(
-        'seed = 7\n[prepare]\nsource = "table"\npaths = ["x.csv"]\nname = "x"\ntitle = "film"\nitem = "sku"\n'
-        'kinds = ["buy"]\nmin_count = 3\ngap = "30min"\n[split]\nrule = "time"\ndays = 2\n'
-    )
-    prepare, split = read_experiment(tmp_path / "s.toml").steps
-    assert isinstance(prepare, steps.Prepare) and isinstance(split, steps.Split)
-    assert prepare.reader == Table(item="sku", name="film")
-    assert prepare.filters == Filters(kinds=("buy",), min_count=3)
-    assert (prepare.name, prepare.regroup.gap) == ("x", "30min")
-    assert (split.name, split.split_rule.days, split.seed) == ("x-time", 2.0, 7)  # type: ignore[attr-defined]
-
-
-def test_a_report_takes_the_experiments_seed(opened: Opened) -> None:
+def test_the_seed_of_a_report(opened: Opened) -> None:
     for more, seed in (("", 7), ("seed = 3\n", 3)):
         experiment, _ = opened(f'seed = 7\n{SMALL}[report]\nmap = "pca"\n{more}')
         report = experiment.steps[-1]
         assert isinstance(report, ReportStep) and (report.table.map, report.table.seed) == ("pca", seed)
 
 
-def test_without_a_split_the_prepared_sessions_are_trained_on(opened: Opened) -> None:
+def test_without_a_split_models_train_on_the_prepared_sessions(opened: Opened) -> None:
     experiment, _ = opened(SMALL.replace('[split]\nrule = "random"\nshare = 0.2\n', ""))
     assert [step.id for step in experiment.steps[:2]] == ["prepare", "train popular"]
     assert experiment.steps[1].after == ("prepare",)
@@ -138,13 +111,13 @@ def test_without_a_split_the_prepared_sessions_are_trained_on(opened: Opened) ->
             "[[export]] similar.vec holds vectors, to which policies do not apply; remove",
         ),
         (
-            'small study"',
-            'small study"\nseed = -1',
+            'small experiment"',
+            'small experiment"\nseed = -1',
             "seed in {file} must be a whole number from 0 to 9223372036854775807, but is -1",
         ),
         (
-            'small study"',
-            f'small study"\nseed = {BIG}',
+            'small experiment"',
+            f'small experiment"\nseed = {BIG}',
             f"seed in {{file}} must be a whole number from 0 to 9223372036854775807, but is {BIG}",
         ),
         (
@@ -258,10 +231,10 @@ def test_without_a_split_the_prepared_sessions_are_trained_on(opened: Opened) ->
             'epochs = 2}\nmemory = "1G"',
             "[[train]] vectors: word2vec has no memory budget; remove memory",
         ),
-        ('small study"', 'small study"\nname = "../x"', "'../x' cannot name an experiment; use letters, digits"),
+        ('small experiment"', 'small experiment"\nname = "../x"', "'../x' cannot name an experiment; use letters"),
     ],
 )
-def test_refused(opened: Opened, tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_errors(opened: Opened, tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in SMALL
     with pytest.raises((SettingsError, ArtifactError)) as error:
         opened(SMALL.replace(old, new, 1))
@@ -280,12 +253,12 @@ def test_a_grid_needs_numbers_of_neighbours(opened: Opened) -> None:
         opened(SMALL.replace("[compare]", grid))
 
 
-def test_the_highest_seed_is_one(opened: Opened) -> None:
+def test_the_highest_seed_is_valid(opened: Opened) -> None:
     experiment, _ = opened(f"seed = {2**63 - 1}\n{SMALL}")
     assert all(step.seed == 2**63 - 1 for step in experiment.steps if isinstance(step, steps.Train))
 
 
-def test_a_whole_number_is_a_text_where_one_is_meant(opened: Opened) -> None:
+def test_an_integer_for_a_setting_of_text(opened: Opened) -> None:
     text = SMALL.replace('model = "two-tower"\nset = {dim = 8, epochs = 3}', 'model = "gru4rec"\nset = {layers = 16}')
     experiment, _ = opened(text.replace(', "two-tower"]', "]"))
     (step,) = [step for step in experiment.steps if step.id == "train gru4rec"]

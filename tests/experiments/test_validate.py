@@ -10,7 +10,7 @@ from tests.models.test_contract import train
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_the_class_of_a_recipes_models(name: str) -> None:
+def test_the_class_of_the_models_of_a_recipe(name: str) -> None:
     model = train(name, {})
     assert isinstance(model, model_class(model.recipe))  # type: ignore[arg-type]
     assert model_class(model.recipe).__mro__[:-1] == type(model).__mro__[:-1]  # type: ignore[arg-type]

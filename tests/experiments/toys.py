@@ -1,4 +1,4 @@
-"""Toy data in the layouts that the studies in configs/ read: users who keep to a group of items."""
+"""Toy data in the layouts of the experiments in configs/: each user prefers a group of items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HOUR = 3600
 
 
 def plays(users: int = 40, *, seed: int = 0) -> list[list[tuple[int, int]]]:
-    """Of every user, (item, seconds) in order: sittings of five events with a day between; fifty events at most."""
+    """The (item, seconds) of every user in order: sessions of five events a day apart; at most fifty events."""
     rng = np.random.default_rng(seed)
     out = []
     for user in range(users):
@@ -31,13 +31,13 @@ def plays(users: int = 40, *, seed: int = 0) -> list[list[tuple[int, int]]]:
     return out
 
 
-def sittings() -> list[list[int]]:
+def five_item_sessions() -> list[list[int]]:
     """Sessions of five items."""
     return [[item for item, _ in events[at : at + 5]] for events in plays() for at in range(0, len(events) - 4, 5)]
 
 
 def write_toy(layout: str, folder: Path) -> Path:
-    """Data in a layout; what an experiment takes as its data."""
+    """Write data in a layout; the path that an experiment has as its data."""
     folder.mkdir(parents=True, exist_ok=True)
     if layout == "lastfm1k":
         lines = [
@@ -66,23 +66,23 @@ def write_toy(layout: str, folder: Path) -> Path:
         heads = "session_id,session_position,session_length,track_id_clean,skip_1,skip_2,skip_3,not_skipped"
         logs = [
             f"s{s},{p},{len(items)},t{item},false,false,false,true"
-            for s, items in enumerate(sittings())
+            for s, items in enumerate(five_item_sessions())
             for p, item in enumerate(items, 1)
         ]
         (folder / "log_0.csv").write_text("\n".join([heads, *logs]) + "\n")
         tracks = [f"t{item},{item % 5},{item % 3}.5" for item in range(GROUPS * EACH)]
         (folder / "tf_0.csv").write_text("\n".join(["track_id,duration,tempo", *tracks]) + "\n")
     elif layout == "mssd-sample":
-        rows = [(s, p, f"t{item}", 3) for s, items in enumerate(sittings()) for p, item in enumerate(items)]
+        rows = [(s, p, f"t{item}", 3) for s, items in enumerate(five_item_sessions()) for p, item in enumerate(items)]
         _write(folder / "sessions.parquet", ("user_id", "pos", "song_id", "skipped"), rows)
         return folder / "sessions.parquet"
     elif layout == "sessions":
-        lists = sittings()
+        lists = five_item_sessions()
         train, test = lists[:-20], lists[-20:]
         rows = [(s, p, item) for s, items in enumerate(train) for p, item in enumerate(items)]
         _write(folder / "train_sessions.parquet", ("session", "pos", "item"), rows)
-        asked = [(items[:end], items[end]) for items in test for end in range(len(items) - 1, 0, -1)]
-        _write(folder / "test_prefixes.parquet", ("prefix", "target"), asked)
+        prefixes = [(items[:end], items[end]) for items in test for end in range(len(items) - 1, 0, -1)]
+        _write(folder / "test_prefixes.parquet", ("prefix", "target"), prefixes)
     elif layout == "hetrec":
         _write(
             folder / "user_artists.parquet",

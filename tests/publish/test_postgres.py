@@ -243,7 +243,7 @@ def test_what_readers_rely_on_stays(postgres: Any, postgres_url: str) -> None:
 
 def test_one_publisher_at_a_time(postgres: Any, postgres_url: str) -> None:
     first, second = target(postgres_url), target(postgres_url)
-    with first, first._session.transaction(), pytest.raises(PublishError, match=r"another publish to 'embedrec' at .*"):
+    with first, first.session.transaction(), pytest.raises(PublishError, match=r"another publish to 'embedrec' at .*"):
         publish(content(), second)
     assert publish(content(), second).generation == 1
 
@@ -254,23 +254,23 @@ def test_two_that_publish_the_same_at_once(postgres: Any, postgres_url: str) -> 
 
     some, second = content(), target(postgres_url)
     second.endpoint = replace(second.endpoint, retries=Retries(8, 0.05))
-    second._session.endpoint = second.endpoint
+    second.session.endpoint = second.endpoint
     asked, done = threading.Event(), []
-    looked = second._session.transaction
+    looked = second.session.transaction
 
     def transaction() -> Any:
         asked.set()
         return looked()
 
-    second._session.transaction = transaction  # type: ignore[method-assign]
-    with target(postgres_url) as first, first._session.transaction():
+    second.session.transaction = transaction  # type: ignore[method-assign]
+    with target(postgres_url) as first, first.session.transaction():
         thread = threading.Thread(target=lambda: done.append(publish(some, second)))
         thread.start()
         assert asked.wait(10)
-        inner = first._session.transaction
-        first._session.transaction = first._session.connection.transaction  # type: ignore[method-assign]
+        inner = first.session.transaction
+        first.session.transaction = first.session.connection.transaction  # type: ignore[method-assign]
         assert first.write(some, some.fingerprint(first.layout), lambda *a, **k: None)[0] == 1
-        first._session.transaction = inner  # type: ignore[method-assign]
+        first.session.transaction = inner  # type: ignore[method-assign]
     thread.join(10)
     assert done == [Published(1)] and numbers(postgres, "neighbours") == {1} and served(postgres) == with_some(some)
 
@@ -373,7 +373,7 @@ def test_no_pgvector(postgres: Any, postgres_url: str) -> None:
     """A server that has none says so; neighbours need none."""
     first = target(postgres_url)
     with first:
-        session = first._session
+        session = first.session
         execute = session.execute
         session.execute = lambda text, *names, **more: [] if "'vector'" in text else execute(text, *names, **more)  # type: ignore[method-assign]
         with pytest.raises(PublishError, match="has no pgvector; install it, or publish without vectors"):

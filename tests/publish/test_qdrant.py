@@ -14,8 +14,7 @@ from embedrec.errors import PublishError, SettingsError
 from embedrec.publish.content import PublishContent
 from embedrec.publish.endpoint import Endpoint, Retries
 from embedrec.publish.generations import Published, publish
-from embedrec.publish.qdrant import Qdrant, point_id
-from embedrec.publish.qdrant import _check_folder as check_folder
+from embedrec.publish.qdrant import Qdrant, check_folder, point_id
 from tests.conftest import slow_nearest
 from tests.publish.content import content, scored
 
@@ -142,12 +141,12 @@ def test_answers_that_are_tried_again(client: Any, monkeypatch: pytest.MonkeyPat
     def refused(*args: Any, **more: Any) -> Any:
         raise UnexpectedResponse(403, "Forbidden", b"no s3cret", None)
 
-    monkeypatch.setattr(client, "upsert", refused)
+    monkeypatch.setattr(client, "count", refused)
     ours = Qdrant(Endpoint("https://:s3cret@db:6333"), client=client)
     with pytest.raises(
         PublishError, match=r"https://:\*\*\*@db:6333 cannot be .*403 .*; check the URL, and the API key"
     ):
-        ours._call(refused)
+        ours.lost(1)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaves its lock file open

@@ -43,32 +43,32 @@ def _text(node: ast.expr) -> str:
 
 
 def _messages() -> set[str]:
-    """All texts with options that are handed to an error, or to who collects bad rows."""
-    found = set()
+    """All texts with options that are passed to errors or to `BadRows`."""
+    result = set()
     for path in _PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             name = node.func if isinstance(node, ast.Call) else None
             called = getattr(name, "id", getattr(name, "attr", ""))
             if isinstance(node, ast.Call) and (called.endswith("Error") or called == "add"):
-                found |= {text for text in map(_text, node.args) if OPTION.search(text)}
-    return found
+                result |= {text for text in map(_text, node.args) if OPTION.search(text)}
+    return result
 
 
-def test_every_advice_fits_every_command() -> None:
+def test_every_advice_names_existing_options() -> None:
     messages = _messages()
     assert len(messages) > 50
     known = {option for command in COMMANDS.values() for option in options_of(command)}
     for message in messages:
         assert {*OPTION.findall(message)} <= known | {"--no-deps"}, message
         for name, command in COMMANDS.items():
-            said = fit_to_options(message, options_of(command))
-            first, *clauses = said.split("; ")
+            fitted = fit_to_options(message, options_of(command))
+            first, *clauses = fitted.split("; ")
             assert first == message.split("; ")[0]
-            assert options_named("; ".join(clauses)) <= options_of(command), (name, said)
+            assert options_named("; ".join(clauses)) <= options_of(command), (name, fitted)
 
 
 @pytest.mark.parametrize(
-    ("message", "options", "said"),
+    ("message", "options", "advice"),
     [
         ("a; use --xx s or ms", ["--xx"], "a; use --xx s or ms"),
         ("a; use --xx s or ms", [], "a"),
@@ -88,11 +88,11 @@ def test_every_advice_fits_every_command() -> None:
         ("a; use b c, or --xx (d, e)", ["--xx"], "a; use b c, or --xx (d, e)"),
     ],
 )
-def test_advice_that_cannot_be_followed_is_left_out(message: str, options: list[str], said: str) -> None:
-    assert fit_to_options(message, options) == said
+def test_advice_of_other_commands_is_left_out(message: str, options: list[str], advice: str) -> None:
+    assert fit_to_options(message, options) == advice
 
 
-def test_through_the_commands(run: Run, tmp_path: Path) -> None:
+def test_advice_of_commands(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("session,item\n1,a\n1,b\n1\n")
     failed = run("prepare", "table", path)

@@ -1,4 +1,4 @@
-"""Two data sets in one workspace, and stale artifacts: what commands take, what they say, what they refuse."""
+"""Which artifacts commands use, with two data sets in a workspace and with stale artifacts."""
 
 from __future__ import annotations
 
@@ -6,46 +6,46 @@ import json
 import shutil
 from pathlib import Path
 
-from tests.cli.conftest import BIG_LOG, SVD, Run, walked
+from tests.cli.conftest import BIG_LOG, SVD, Run, succeed
 from tests.test_corruption import sign
 
 ALSO = "there is also model cooccurrence of sessions small, which is newer; --model cooccurrence takes it"
 
 
-def test_a_second_data_set_does_not_take_the_place_of_the_first(run: Run, two_logs: Path) -> None:
-    ran = walked(run, "export", "similar.txt", "-n", 2)
+def test_the_default_stays_with_the_first_data_set(run: Run, two_logs: Path) -> None:
+    ran = succeed(run, "export", "similar.txt", "-n", 2)
     assert ran.err.splitlines()[:2] == ["using index svd-flat (indexes/svd-flat)", ALSO]
     assert {line[0] for line in Path("similar.txt").read_text().splitlines()} == set("abcde")
-    assert walked(run, "similar", "a", "-n", 1).err.splitlines()[1] == ALSO
-    said = walked(run, "publish", "parquet", "out", "--items", "neighbours").err
-    assert "using index svd-flat" in said and ALSO in said
-    named = walked(run, "similar", "x", "-n", 1, "--model", "cooccurrence")
+    assert succeed(run, "similar", "a", "-n", 1).err.splitlines()[1] == ALSO
+    message = succeed(run, "publish", "parquet", "out", "--items", "neighbours").err
+    assert "using index svd-flat" in message and ALSO in message
+    named = succeed(run, "similar", "x", "-n", 1, "--model", "cooccurrence")
     assert (named.rows[0][2], named.err) == ("y", "using model cooccurrence (models/cooccurrence)\n")
 
 
-def test_the_newest_of_the_same_line_is_taken(run: Run, two_logs: Path) -> None:
-    walked(run, "train", "cooccurrence", "--sessions", "big", "--name", "counts")
-    assert walked(run, "similar", "a", "-n", 1).err.splitlines() == [
+def test_the_newest_artifact_of_the_same_data_is_the_default(run: Run, two_logs: Path) -> None:
+    succeed(run, "train", "cooccurrence", "--sessions", "big", "--name", "counts")
+    assert succeed(run, "similar", "a", "-n", 1).err.splitlines() == [
         "using model counts (models/counts)",
         "there is also model cooccurrence of sessions small; --model cooccurrence takes it",
     ]
-    walked(run, "split", "last-item", "--sessions", "big")
-    assert walked(run, "train", "cooccurrence", "--sessions", "big-last-item", "--name", "parts").code == 0
-    assert "using model parts" in walked(run, "similar", "a", "-n", 1).err
-    walked(run, "train", *SVD, "--sessions", "small", "--name", "other")
-    walked(run, "build-index", "--type", "flat", "--model", "other")  # the whole road again: that data is meant
-    assert walked(run, "similar", "x", "-n", 1).err.startswith("using index other-flat")
+    succeed(run, "split", "last-item", "--sessions", "big")
+    assert succeed(run, "train", "cooccurrence", "--sessions", "big-last-item", "--name", "parts").code == 0
+    assert "using model parts" in succeed(run, "similar", "a", "-n", 1).err
+    succeed(run, "train", *SVD, "--sessions", "small", "--name", "other")
+    succeed(run, "build-index", "--type", "flat", "--model", "other")  # the data of the newest index is the default
+    assert succeed(run, "similar", "x", "-n", 1).err.startswith("using index other-flat")
 
 
-def test_commands_name_the_other_data(run: Run, two_logs: Path) -> None:
+def test_artifacts_of_other_data_are_noted(run: Run, two_logs: Path) -> None:
     for command in (("train", "popular"), ("split", "last-item")):
-        assert walked(run, *command).err.splitlines()[:2] == [
+        assert succeed(run, *command).err.splitlines()[:2] == [
             "using sessions small (sessions/small)",
             "there is also sessions big; --sessions big takes it",
         ]
-    assert "there is also model svd of sessions big; --model svd takes it" in walked(run, "recommend", "x").err
-    assert "there is also model" not in walked(run, "recommend", "a", "--model", "svd").err
-    ran = walked(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1", "--sessions", "small")
+    assert "there is also model svd of sessions big; --model svd takes it" in succeed(run, "recommend", "x").err
+    assert "there is also model" not in succeed(run, "recommend", "a", "--model", "svd").err
+    ran = succeed(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1", "--sessions", "small")
     assert ran.err.splitlines()[1] == "model svd of sessions big will be replaced; give another --name to keep both"
     assert ran.err.splitlines()[-1] == "index svd-flat was made of the old model svd, and is stale now"
     assert "model svd was retrained after index svd-flat was built from it" in run("export", "x.txt").err
@@ -54,30 +54,30 @@ def test_commands_name_the_other_data(run: Run, two_logs: Path) -> None:
 WHY = "model svd was retrained after index svd-flat was built from it; rebuild the index"
 
 
-def test_a_stale_index_is_named_everywhere_and_refused(run: Run, two_logs: Path) -> None:
-    ran = walked(run, "train", "svd", "--set", "dim=3", "--set", "min_count=1", "--sessions", "big")
+def test_a_stale_index_is_noted_and_refused_by_export_and_publish(run: Run, two_logs: Path) -> None:
+    ran = succeed(run, "train", "svd", "--set", "dim=3", "--set", "min_count=1", "--sessions", "big")
     assert ran.err.splitlines()[-1] == "index svd-flat was made of the old model svd, and is stale now"
     note = f"index svd-flat is stale: {WHY}"
-    assert note in walked(run, "similar", "a").err
+    assert note in succeed(run, "similar", "a").err
     for command in (("export", "x.txt"), ("publish", "parquet", "out"), ("publish", "parquet", "out", "--dry-run")):
         ran = run(*command)
         assert (ran.code, ran.out) == (1, "")
         assert ran.err.splitlines()[-1] == f"embedrec: {note}, or use it anyway with --stale-ok"
         assert not Path(command[1]).exists() and not Path("out").exists()
-    assert note in walked(run, "export", "x.txt", "--stale-ok").err
-    assert note in walked(run, "publish", "parquet", "out", "--stale-ok").err
-    (row,) = (row for row in walked(run, "info").rows if row[1] == "svd-flat")
+    assert note in succeed(run, "export", "x.txt", "--stale-ok").err
+    assert note in succeed(run, "publish", "parquet", "out", "--stale-ok").err
+    (row,) = (row for row in succeed(run, "info").rows if row[1] == "svd-flat")
     assert row[3].endswith(f"; stale: {WHY}")
-    assert json.loads(walked(run, "info", "svd-flat", "--json").out)["stale"] == WHY
-    assert [f"ok, but stale: {WHY}"] == [row[2] for row in walked(run, "verify").rows if row[1] == "svd-flat"]
-    assert [row[2] for row in walked(run, "verify", "svd").rows] == ["ok"]
-    walked(run, "build-index", "--type", "flat", "--model", "svd")
-    assert "stale" not in walked(run, "export", "x.txt").err + walked(run, "verify").out + walked(run, "info").out
+    assert json.loads(succeed(run, "info", "svd-flat", "--json").out)["stale"] == WHY
+    assert [f"ok, but stale: {WHY}"] == [row[2] for row in succeed(run, "verify").rows if row[1] == "svd-flat"]
+    assert [row[2] for row in succeed(run, "verify", "svd").rows] == ["ok"]
+    succeed(run, "build-index", "--type", "flat", "--model", "svd")
+    assert "stale" not in succeed(run, "export", "x.txt").err + succeed(run, "verify").out + succeed(run, "info").out
 
 
-def test_a_model_of_old_sessions_is_stale_and_so_is_its_index(run: Run, two_logs: Path) -> None:
+def test_a_model_of_changed_sessions_and_its_index_are_stale(run: Run, two_logs: Path) -> None:
     Path("big.csv").write_text(BIG_LOG + "9,a\n9,d\n")
-    ran = walked(run, "prepare", "table", "big.csv")
+    ran = succeed(run, "prepare", "table", "big.csv")
     assert ran.err.splitlines()[-1] == "model svd was made of the old sessions big, and is stale now"
     why = "sessions big were prepared again after model svd was trained on them; retrain it"
     ran = run("export", "x.txt", "--model", "svd")
@@ -85,17 +85,17 @@ def test_a_model_of_old_sessions_is_stale_and_so_is_its_index(run: Run, two_logs
         1,
         f"embedrec: model svd is stale: {why}, or use it anyway with --stale-ok\n",
     )
-    assert f"index svd-flat is stale: {why}, then index svd-flat" in walked(run, "similar", "a").err
-    assert f"model svd is stale: {why}" in walked(run, "recommend", "a", "--model", "svd").err
-    assert f"model svd is stale: {why}" in walked(run, "build-index", "--model", "svd", "--type", "flat").err
+    assert f"index svd-flat is stale: {why}, then index svd-flat" in succeed(run, "similar", "a").err
+    assert f"model svd is stale: {why}" in succeed(run, "recommend", "a", "--model", "svd").err
+    assert f"model svd is stale: {why}" in succeed(run, "build-index", "--model", "svd", "--type", "flat").err
     Path("big.csv").write_text(BIG_LOG)
-    walked(run, "prepare", "table", "big.csv")  # the same content again
-    assert "stale" not in walked(run, "export", "x.txt", "--index", "svd-flat").err + walked(run, "verify").out
+    succeed(run, "prepare", "table", "big.csv")  # the same content again
+    assert "stale" not in succeed(run, "export", "x.txt", "--index", "svd-flat").err + succeed(run, "verify").out
 
 
-def test_the_same_vectors_under_other_settings_are_another_model(run: Run, compass: Path) -> None:
+def test_a_model_with_other_settings_makes_its_index_stale(run: Run, compass: Path) -> None:
     """Only the metric changes, which no file of the model holds."""
-    walked(run, "vectors", "import", compass / "compass.txt", "--metric", "l2", "--workspace", compass)
+    succeed(run, "vectors", "import", compass / "compass.txt", "--metric", "l2", "--workspace", compass)
     ran = run("export", compass / "x.txt", "--workspace", compass)
     assert ran.code == 1 and "index compass-flat is stale: model compass was retrained" in ran.err
 
@@ -104,22 +104,22 @@ def test_an_index_without_its_model_is_not_stale(run: Run, two_logs: Path) -> No
 
     shutil.rmtree("models/svd")
     shutil.rmtree("sessions/big")
-    ran = walked(run, "export", "x.txt")
+    ran = succeed(run, "export", "x.txt")
     assert ran.err.splitlines()[:2] == ["using index svd-flat (indexes/svd-flat)", ALSO]  # the line is in the index
-    assert "stale" not in ran.err + walked(run, "verify").out
+    assert "stale" not in ran.err + succeed(run, "verify").out
 
 
-def test_a_split_of_sessions_that_were_prepared_again(run: Run, two_logs: Path) -> None:
-    walked(run, "split", "last-item", "--sessions", "big")
+def test_a_split_of_changed_sessions_is_stale(run: Run, two_logs: Path) -> None:
+    succeed(run, "split", "last-item", "--sessions", "big")
     Path("big.csv").write_text(BIG_LOG + "9,a\n9,d\n")
-    walked(run, "prepare", "table", "big.csv")
-    stale = [row for row in walked(run, "verify").rows if row[1] == "big-last-item"]
+    succeed(run, "prepare", "table", "big.csv")
+    stale = [row for row in succeed(run, "verify").rows if row[1] == "big-last-item"]
     assert stale[0][2].endswith(
         "sessions big were prepared again after sessions big-last-item were split from them; split them again"
     )
 
 
-def test_an_artifact_of_the_future_is_named(run: Run, counted: Path) -> None:
+def test_an_artifact_dated_in_the_future_is_noted(run: Run, counted: Path) -> None:
     sign(Path("models/cooccurrence"), lambda m: m.update(created="2999-01-01T00:00:00.000000+00:00"))
-    ran = walked(run, "recommend", "a")
+    ran = succeed(run, "recommend", "a")
     assert "model cooccurrence is dated 2999-01-01, which is in the future, so that it stays the latest" in ran.err

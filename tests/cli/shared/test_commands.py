@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from embedrec.cli.shared.commands import COMMAND, IdCommand, SuggestingGroup
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 
 @pytest.fixture
@@ -17,21 +17,21 @@ def numbers(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace whose ids are numbers below zero, and one that is a word with a minus."""
     monkeypatch.chdir(tmp_path)
     Path("log.csv").write_text("session,item\n1,-7\n1,-8\n2,-7\n2,-9\n3,-8\n3,-9\n")
-    walked(run, "prepare", "table", "log.csv")
-    walked(run, "train", "cooccurrence", "--set", "measure=raw")
-    walked(run, "train", "sknn")
+    succeed(run, "prepare", "table", "log.csv")
+    succeed(run, "train", "cooccurrence", "--set", "measure=raw")
+    succeed(run, "train", "sknn")
     return tmp_path
 
 
 def test_ids_that_begin_with_a_minus(run: Run, numbers: Path) -> None:
-    expected = walked(run, "similar", "-n", 1, "--", -7).out
+    expected = succeed(run, "similar", "-n", 1, "--", -7).out
     assert expected.startswith("-7\t1\t-")
     for words in (("similar", -7, "-n", 1), ("similar", "-n", 1, -7), ("similar", "-n1", "-7")):
-        assert walked(run, *words).out == expected
-    assert [row[0] for row in walked(run, "similar", -7, -8, "-n", 1).rows] == ["-7", "-8"]
-    assert walked(run, "recommend", -7, "-8", "-n", 1, "--model", "sknn").rows[0][1] == "-9"
-    assert walked(run, "neighbours", -7, "--model", "sknn").code == 0
-    assert [row[0] for row in walked(run, "items", -7).rows] == ["-7"]
+        assert succeed(run, *words).out == expected
+    assert [row[0] for row in succeed(run, "similar", -7, -8, "-n", 1).rows] == ["-7", "-8"]
+    assert succeed(run, "recommend", -7, "-8", "-n", 1, "--model", "sknn").rows[0][1] == "-9"
+    assert succeed(run, "neighbours", -7, "--model", "sknn").code == 0
+    assert [row[0] for row in succeed(run, "items", -7).rows] == ["-7"]
     ran = run("similar", -7, "-n", -1)
     assert ran.code == 2 and "-1 is not in the range" in ran.err
     ran = run("similar", -5)

@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw, and what libraries say on their own: sentences of ours, never a traceback."""
+"""Unexpected errors and output of libraries become sentences, never a traceback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PanicException(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "message"),
     [
         (RuntimeError("odd\nand more"), "something unexpected went wrong (RuntimeError: odd); this is a defect"),
         (RuntimeError(), "something unexpected went wrong (RuntimeError: RuntimeError); this is a defect"),
@@ -34,8 +34,8 @@ class PanicException(BaseException):
         (OSError(28, "No space left on device", "x"), "operating system error: No space left on device (x)"),
     ],
 )
-def test_whatever_is_raised_is_one_sentence(
-    error: BaseException, says: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_unexpected_exceptions_are_one_sentence(
+    error: BaseException, message: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise error
@@ -43,14 +43,14 @@ def test_whatever_is_raised_is_one_sentence(
     monkeypatch.setattr(Workspace, "artifacts", fail)
     ran = run("info", "--workspace", tmp_path)
     assert (ran.code, ran.out) == (1, "")
-    assert says in ran.err and ran.err.startswith("embedrec: ") and ran.err.count("\n") == 1
+    assert message in ran.err and ran.err.startswith("embedrec: ") and ran.err.count("\n") == 1
     monkeypatch.setenv(TRACEBACK, "1")
     ran = run("info", "--workspace", tmp_path)
-    assert "Traceback (most recent call last)" in ran.err and says in ran.err.splitlines()[-1]
+    assert "Traceback (most recent call last)" in ran.err and message in ran.err.splitlines()[-1]
 
 
-def test_warnings_stay_errors_in_tests(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line must not hide them from the test run: what warns fails."""
+def test_warnings_are_errors_in_tests(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line does not hide warnings from tests, where a warning is an error."""
 
     def warn(*_: object) -> list[object]:
         warnings.warn("overflow encountered", RuntimeWarning, stacklevel=1)
@@ -94,7 +94,7 @@ module.main()
 """
 
 
-def test_what_libraries_say_becomes_sentences(tmp_path: Path) -> None:
+def test_output_of_libraries_becomes_notes(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", NOISE], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr.splitlines() == [
         "embedrec: a library warns: twice",
@@ -108,7 +108,7 @@ def test_what_libraries_say_becomes_sentences(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
-def test_an_index_that_faiss_warns_about_is_built_quietly(compass: Path, tmp_path: Path) -> None:
+def test_warnings_of_faiss_are_hidden(compass: Path, tmp_path: Path) -> None:
     """k-means of residual codes with few points: FAISS writes to stderr from C++."""
     lines = "".join(f"i{n} {n % 7} {n % 5} {n % 3} {n % 11}\n" for n in range(60))
     (tmp_path / "few.txt").write_text(f"60 4\n{lines}")

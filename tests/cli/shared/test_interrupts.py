@@ -21,16 +21,16 @@ with failures.interruptible():
     try:
         os.kill(os.getpid(), signal.SIGINT)
     except KeyboardInterrupt:
-        lock.acquire()  # nobody gives it back
+        lock.acquire()  # never released
 """
 
 
-def test_an_interrupt_that_leaves_a_lock_taken_ends_all_the_same() -> None:
+def test_an_interrupt_ends_the_process_although_a_lock_is_held() -> None:
     done = subprocess.run([sys.executable, "-c", LOST], timeout=30, check=False)
     assert done.returncode == 130
 
 
-def test_an_interrupt_ends_the_block_and_leaves_the_alarm_for_the_end_of_python() -> None:
+def test_an_interrupt_ends_the_block_and_sets_an_alarm() -> None:
     before = signal.getsignal(signal.SIGALRM)
     try:
         with pytest.raises(KeyboardInterrupt), interruptible():
@@ -42,7 +42,7 @@ def test_an_interrupt_ends_the_block_and_leaves_the_alarm_for_the_end_of_python(
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_without_an_interrupt_everything_is_as_before() -> None:
+def test_handlers_are_restored_without_an_interrupt() -> None:
     before = signal.getsignal(signal.SIGALRM)
     with pytest.raises(ValueError, match="x"), interruptible():
         raise ValueError("x")
@@ -51,7 +51,7 @@ def test_without_an_interrupt_everything_is_as_before() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_handlers_of_others_are_left_alone() -> None:
+def test_other_handlers_are_kept() -> None:
     def own(number: int, frame: object) -> None: ...
 
     before = signal.signal(signal.SIGINT, own)
@@ -71,7 +71,7 @@ class Finder:
             try:
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(0.01)
-            except BaseException as e:  # as modules do that try what there is
+            except BaseException as e:  # like modules that probe for optional packages
                 print("swallowed", type(e).__name__, file=sys.stderr)
         return None
 
@@ -84,19 +84,19 @@ sys.meta_path.insert(0, Finder())
     ["click", "embedrec.cli.main", "embedrec.cli.info", "embedrec.storage.lineage", "embedrec.storage.workspace"],
 )
 def test_an_interrupt_during_an_import(module: str, tmp_path: Path) -> None:
-    """It is neither swallowed by what is imported, nor a traceback."""
+    """The imported module does not swallow it, and it prints no traceback."""
     (tmp_path / "sitecustomize.py").write_text(PLANTED)
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "INTERRUPTED": module}
     words = [sys.executable, "-m", "embedrec", "info", "--workspace", str(tmp_path)]
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (130, "")
-    *told, last = done.stderr.splitlines()
+    *messages, last = done.stderr.splitlines()
     assert last == "embedrec: interrupted; nothing was left half-written"
-    assert all(line.startswith("no artifacts in ") for line in told)  # what was said before the import was over
+    assert all(line.startswith("no artifacts in ") for line in messages)  # what was said before the import was over
 
 
-def test_an_import_that_does_not_end_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An alarm looks again; what is imported is left where it takes too long."""
+def test_an_endless_import_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alarm interrupts an import that takes too long."""
     monkeypatch.setattr(failures, "_IMPORTING", __file__)  # every frame of this file
     monkeypatch.setattr(failures, "_IMPORT", 0.2)
     before = signal.getsignal(signal.SIGALRM)
@@ -112,7 +112,7 @@ def test_an_import_that_does_not_end_is_interrupted(monkeypatch: pytest.MonkeyPa
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_an_interrupt_that_waits_when_the_command_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pending_interrupt_is_raised_when_the_command_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "_IMPORTING", __file__)
     before = signal.getsignal(signal.SIGALRM)
     try:
@@ -124,7 +124,7 @@ def test_an_interrupt_that_waits_when_the_command_ends(monkeypatch: pytest.Monke
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_processes_that_read_are_started_without_interrupts() -> None:
+def test_reader_processes_ignore_interrupts() -> None:
     from embedrec.tabular.process_pool import _quiet_start
 
     code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"

@@ -1,4 +1,4 @@
-"""`--log-json` of every command that takes its time: nothing but lines of a log goes to stderr."""
+"""`--log-json`: stderr holds JSON lines only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, cli
             yield " ".join((*words, name)), command
 
 
-def test_every_command_that_takes_its_time_has_it() -> None:
+def test_every_long_command_has_the_option() -> None:
     without = {
         name
         for name, command in commands(cli)
@@ -37,7 +37,7 @@ def test_every_command_that_takes_its_time_has_it() -> None:
 
 
 @pytest.fixture
-def road(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def pipeline(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rows = [f"s{s}\ti{(s + e) % 30}\t{1_600_000_000 + s * 1000 + e}" for s in range(60) for e in range(6)]
     Path("clicks.tsv").write_text("SessionId\tItemId\tTime\n" + "\n".join(rows) + "\n", encoding="utf-8")
@@ -45,7 +45,7 @@ def road(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "road_so_far",
+    "commands_so_far",
     [
         ["prepare sessions clicks.tsv --name again"],
         ["split last-item"],
@@ -56,31 +56,31 @@ def road(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=" then ".join,
 )
-def test_every_line_is_of_the_log(run: Run, road: None, road_so_far: list[str]) -> None:
-    for words in road_so_far:
+def test_every_line_on_stderr_is_json(run: Run, pipeline: None, commands_so_far: list[str]) -> None:
+    for words in commands_so_far:
         ran = run(*words.split(), "--log-json")
         assert ran.code == 0, ran.err
-        told = [json.loads(line) for line in ran.err.splitlines()]
-        assert all(list(line)[:3] == ["at", "step", "event"] for line in told)
-        assert any(line["event"] == "note" for line in told) or words == "verify"
+        messages = [json.loads(line) for line in ran.err.splitlines()]
+        assert all(list(line)[:3] == ["at", "step", "event"] for line in messages)
+        assert any(line["event"] == "note" for line in messages) or words == "verify"
 
 
-def test_epochs_have_a_step(run: Run, road: None) -> None:
+def test_epochs_name_their_step(run: Run, pipeline: None) -> None:
     ran = run(*["train", "word2vec", "--set", "epochs=2", "--set", "min_count=1", "--log-json"])
-    told = [json.loads(line) for line in ran.err.splitlines()]
-    epochs = [line for line in told if line["event"] == "epoch"]
+    messages = [json.loads(line) for line in ran.err.splitlines()]
+    epochs = [line for line in messages if line["event"] == "epoch"]
     assert [line["epoch"] for line in epochs] == [1, 2] and {line["step"] for line in epochs} == {"train word2vec"}
 
 
-def test_a_failure_is_its_last_line(run: Run, road: None) -> None:
+def test_the_error_is_the_last_line(run: Run, pipeline: None) -> None:
     ran = run("train", "wrod2vec", "--log-json")
     assert ran.code == 1 and ran.out == ""
     assert json.loads(ran.err.splitlines()[-1])["event"] == "failed"
 
 
-def test_a_line_of_the_log_is_json_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_that_json_lacks_are_null(capsys: pytest.CaptureFixture[str]) -> None:
     json_log.write_event("compare", "judged", model="é\n", mrr=float("nan"), loss=float("inf"), at_20=0.5)
     (line,) = capsys.readouterr().err.splitlines()
-    said = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert list(said)[:3] == ["at", "step", "event"]
-    assert (said["model"], said["mrr"], said["loss"], said["at_20"]) == ("é\n", None, None, 0.5)
+    message = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert list(message)[:3] == ["at", "step", "event"]
+    assert (message["model"], message["mrr"], message["loss"], message["at_20"]) == ("é\n", None, None, 0.5)

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from embedrec.cli.shared import options
 from embedrec.storage.workspace import Workspace
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 ROWS: list[dict[str, Any]] = [
     {"item": "a\tb", "rank": 1, "score": 0.25, "name": None},
@@ -158,15 +158,15 @@ def test_explained_records() -> None:
 
 def test_headers_of_commands_in_a_pipe(run: Run, counted: Path) -> None:
     """compare prints the names of its columns unless --no-header is given; other commands with --header."""
-    assert walked(run, "similar", "a", "-n", 1).out == "a\t1\tb\t3.0000\t\n"
-    assert walked(run, "similar", "a", "-n", 1, "--header").out.splitlines() == [
+    assert succeed(run, "similar", "a", "-n", 1).out == "a\t1\tb\t3.0000\t\n"
+    assert succeed(run, "similar", "a", "-n", 1, "--header").out.splitlines() == [
         "item\trank\tsimilar\tscore\tname",
         "a\t1\tb\t3.0000\t",
     ]
-    assert walked(run, "recommend", "a", "-n", 1, "--header").out.startswith("rank\titem\tscore\tname\n1\t")
-    assert walked(run, "info", "--header").rows[0] == ["kind", "name", "created", "holds"]
+    assert succeed(run, "recommend", "a", "-n", 1, "--header").out.startswith("rank\titem\tscore\tname\n1\t")
+    assert succeed(run, "info", "--header").rows[0] == ["kind", "name", "created", "holds"]
     words = ("compare", "popular", "ar", "--split", "last-item", "--at", 1, "--draws", 0)
-    ran = walked(run, *words)
+    ran = succeed(run, *words)
     assert ran.rows[0][:2] == ["model", "recall@1"] and len(ran.rows) == 3
-    assert walked(run, *words, "--no-header").rows[0][0] in ("popular", "ar")
-    assert walked(run, *words, "--json").out.startswith("{")
+    assert succeed(run, *words, "--no-header").rows[0][0] in ("popular", "ar")
+    assert succeed(run, *words, "--json").out.startswith("{")

@@ -1,4 +1,4 @@
-"""What `prepare` says of grouping and filters, exactly, and what the manifest keeps of it."""
+"""Notes of `prepare` on regrouping and filters, and its manifest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 CLICKS = """\
 visit,sku,clicked_at,stars,what
@@ -31,7 +31,7 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("options", "said", "result"),
+    ("options", "message", "result"),
     [
         ("", "--min-length 2 removed 0 sessions, 0 items, 0 events\n", "2\t3\t7\n"),
         (
@@ -75,27 +75,27 @@ def clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
     ],
 )
-def test_what_was_removed(run: Run, clicks: Path, options: str, said: str, result: str) -> None:
-    ran = walked(run, "prepare", "table", "clicks.csv", *COLUMNS, *options.split())
+def test_notes_of_regrouping_and_filters(run: Run, clicks: Path, options: str, message: str, result: str) -> None:
+    ran = succeed(run, "prepare", "table", "clicks.csv", *COLUMNS, *options.split())
     assert ran.out == result
-    assert ran.err == said + "wrote sessions clicks (sessions/clicks)\n"
+    assert ran.err == message + "wrote sessions clicks (sessions/clicks)\n"
 
 
-def test_several_rounds(run: Run, clicks: Path) -> None:
+def test_notes_of_filters_in_rounds(run: Run, clicks: Path) -> None:
     (clicks / "words.csv").write_text("session,item\n" + "".join(f"{s},{i}\n" for s, i in ROUNDS))
-    ran = walked(run, "prepare", "table", "words.csv", "--min-count", 2)
+    ran = succeed(run, "prepare", "table", "words.csv", "--min-count", 2)
     assert ran.err.splitlines()[:-1] == [
         "columns session=session item=item time=none",
         "--min-count 2 removed 0 sessions, 2 items, 2 events in 2 rounds",
         "--min-length 2 removed 1 sessions, 0 items, 1 events in 2 rounds",
         "stable after 2 rounds",
     ]
-    about = json.loads(walked(run, "info", "words", "--json").out)
+    about = json.loads(succeed(run, "info", "words", "--json").out)
     assert [(r["filter"], r["rounds"]) for r in about["removed"]] == [("min_count", 2), ("min_length", 2)]
     assert about["filters"]["rounds"] is None
-    ran = walked(run, "prepare", "table", "words.csv", "--min-count", 2, "--rounds", 2)
+    ran = succeed(run, "prepare", "table", "words.csv", "--min-count", 2, "--rounds", 2)
     assert ran.err.splitlines()[3] == "stopped after 2 rounds"
-    ran = walked(run, "prepare", "table", "words.csv", "--min-count", 2, "--rounds", 1)
+    ran = succeed(run, "prepare", "table", "words.csv", "--min-count", 2, "--rounds", 1)
     assert ran.err.splitlines()[1:-1] == [
         "--min-count 2 removed 0 sessions, 1 items, 1 events",
         "--min-length 2 removed 1 sessions, 0 items, 1 events",
@@ -105,9 +105,9 @@ def test_several_rounds(run: Run, clicks: Path) -> None:
 ROUNDS = [(1, i) for i in "ababab"] + [(2, i) for i in "abc"] + [(3, i) for i in "cd"]
 
 
-def test_the_manifest_keeps_the_grouping(run: Run, clicks: Path) -> None:
-    walked(run, "prepare", "table", "clicks.csv", *COLUMNS, "--user", "visit", "--by", "user", "--gap", "1h")
-    about = json.loads(walked(run, "info", "clicks", "--json").out)
+def test_the_manifest_records_regrouping_and_filters(run: Run, clicks: Path) -> None:
+    succeed(run, "prepare", "table", "clicks.csv", *COLUMNS, "--user", "visit", "--by", "user", "--gap", "1h")
+    about = json.loads(succeed(run, "info", "clicks", "--json").out)
     assert about["read"] == {"events": 7, "sessions": 2, "items": 3}
     assert about["regrouped"] == {"by": "user", "gap": "1h", "sessions": 3}
     assert about["filters"]["duplicates"] == "none"
@@ -117,7 +117,7 @@ def test_the_manifest_keeps_the_grouping(run: Run, clicks: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ("--gap 30", "a gap must be a duration in s, min, h or d, such as 30min or 1.5h, but is '30'"),
         ("--by user", "sessions by user need the user of every event, but the data has none; name its column"),
@@ -129,7 +129,7 @@ def test_the_manifest_keeps_the_grouping(run: Run, clicks: Path) -> None:
         ("--min-length 3 --max-length 2", "no session can pass: min_length is 3, but max_length is 2"),
     ],
 )
-def test_refused(run: Run, clicks: Path, options: str, said: str) -> None:
+def test_filters_that_leave_nothing(run: Run, clicks: Path, options: str, message: str) -> None:
     ran = run("prepare", "table", "clicks.csv", *COLUMNS, *options.split())
-    assert (ran.code, ran.out, ran.err) == (1, "", f"embedrec: {said}\n")
+    assert (ran.code, ran.out, ran.err) == (1, "", f"embedrec: {message}\n")
     assert not (clicks / "sessions").exists()

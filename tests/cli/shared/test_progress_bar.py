@@ -1,4 +1,4 @@
-"""Progress: what a terminal sees, what a pipe sees, and the log as JSON."""
+"""Progress on a terminal and in a pipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from embedrec.cli.shared.progress_bar import Progress, rate
 
 
 class Terminal(io.StringIO):
-    """What a terminal was sent."""
+    """A stream that records what a terminal receives."""
 
     def isatty(self) -> bool:
         return True
@@ -26,25 +26,25 @@ class Terminal(io.StringIO):
 
 
 def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Puts a terminal in the place of stderr, which pytest has taken anew since fixtures were made."""
-    found = Terminal()
-    monkeypatch.setattr(sys, "stderr", found)
+    """Replace stderr by a terminal; not a fixture, as pytest replaces stderr after fixtures are made."""
+    result = Terminal()
+    monkeypatch.setattr(sys, "stderr", result)
     for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
-    return found
+    return result
 
 
 def until(there: Callable[[], bool]) -> None:
-    """Wait for what another thread does."""
+    """Wait until a condition holds that another thread brings about."""
     end = monotonic() + 20
     while not there():
-        assert monotonic() < end, "it never came"
+        assert monotonic() < end, "timeout"
         sleep(0.01)
 
 
-def test_a_bar_has_share_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_shows_share_rate_and_remaining_time(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_a_terminal(monkeypatch)
     with Progress("train x") as report:
         for done in (0, 100, 200):
@@ -52,10 +52,10 @@ def test_a_bar_has_share_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> 
         until(lambda: bool(re.search(r"train x .* 50% [\d,.]+ (M )?events/s 0:00:0\d", terminal.seen)))
         report("best", epoch=2)
     assert "best epoch=2\n" in terminal.seen
-    assert terminal.getvalue().rstrip("\r\n").endswith("\x1b[2K")  # the bar is gone
+    assert terminal.getvalue().rstrip("\r\n").endswith("\x1b[2K")  # the bar is erased
 
 
-def test_work_that_nobody_counts_has_a_bar_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_without_counts_has_a_bar_with_elapsed_time(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_a_terminal(monkeypatch)
     monkeypatch.setattr(progress_bar, "_SILENCE", 0.02)
     with Progress("save") as report:
@@ -69,7 +69,7 @@ def test_work_that_nobody_counts_has_a_bar_with_its_time(monkeypatch: pytest.Mon
     assert terminal.getvalue() == after  # nothing comes when it is over
 
 
-def test_a_bar_that_counts_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_with_counts_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_a_terminal(monkeypatch)
     monkeypatch.setattr(progress_bar, "_SILENCE", 0.02)
     with Progress("build") as report:
@@ -90,7 +90,7 @@ def test_short_work_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.getvalue() == ""
 
 
-def test_pipes_see_lines_only(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_bar_in_a_pipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_bar, "_SILENCE", 0.01)
     with Progress("train x") as report:
         report("vocabulary", items=5)
@@ -113,5 +113,5 @@ def test_pipes_see_lines_only(capsys: pytest.CaptureFixture[str], monkeypatch: p
         (4e5, "B", "0.4 MB/s"),
     ],
 )
-def test_rates_read_well(speed: float | None, unit: str, text: str) -> None:
+def test_format_of_rates(speed: float | None, unit: str, text: str) -> None:
     assert rate(speed, unit) == text

@@ -15,19 +15,19 @@ URL = "redis://user:geh%40im+x@example.invalid:6379/0?password=quer-geheim"
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
-    context, found = click.Context(group), []
+    context, result = click.Context(group), []
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
-        found += leaves(command, (*path, name)) if isinstance(command, click.Group) else [((*path, name), command)]
-    return found
+        result += leaves(command, (*path, name)) if isinstance(command, click.Group) else [((*path, name), command)]
+    return result
 
 
 COMMANDS = leaves(cli)
 
 
 @pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS])
-def test_no_password_is_repeated(
+def test_passwords_are_never_printed(
     path: tuple[str, ...], command: click.Command, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -67,6 +67,6 @@ def test_a_password_in_the_environment(run: Run, tmp_path: Path, monkeypatch: py
         ("--set takes key=value, but 'x' has no '='", "--set takes key=value, but 'x' has no '='"),
     ],
 )
-def test_what_of_a_message_is_hidden(message: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_of_a_message_are_masked(message: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["embedrec"])
     assert mask_passwords(message) == shown

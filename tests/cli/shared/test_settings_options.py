@@ -7,11 +7,11 @@ from dataclasses import fields
 import pytest
 
 from embedrec.models import MODELS, recipe_class
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 
-def test_settings_that_are_taken_for_options(run: Run) -> None:
-    for words, says in (
+def test_settings_given_as_options(run: Run) -> None:
+    for words, message in (
         (("word2vec", "--dim", "100"), "--dim is no option, but dim is a setting; give it as --set dim=100"),
         (("word2vec", "--dim=100"), "--dim is no option, but dim is a setting; give it as --set dim=100"),
         (("--min-count", "3", "word2vec"), "min_count is a setting; give it as --set min_count=3"),
@@ -21,17 +21,17 @@ def test_settings_that_are_taken_for_options(run: Run) -> None:
         (("word2vec", "more"), "unexpected extra argument"),
     ):
         ran = run("train", *words)
-        assert ran.code == 2 and says in ran.err, ran.err
+        assert ran.code == 2 and message in ran.err, ran.err
 
 
 @pytest.mark.parametrize("model", list(MODELS))
 def test_help_of_a_model(run: Run, model: str) -> None:
-    ran = walked(run, "train", model, "--help")
+    ran = succeed(run, "train", model, "--help")
     assert "Train MODEL on the latest sessions" in ran.out
     for field in fields(recipe_class(model)):
         assert f"  {field.name}=" in ran.out or f"  {field.name} " in ran.out
-    assert f"Settings of {model}" in walked(run, "train", "-h", model).out
+    assert f"Settings of {model}" in succeed(run, "train", "-h", model).out
 
 
 def test_help_without_a_model(run: Run) -> None:
-    assert "`embedrec train MODEL --help` also shows the settings of a model" in walked(run, "train", "--help").out
+    assert "`embedrec train MODEL --help` also shows the settings of a model" in succeed(run, "train", "--help").out

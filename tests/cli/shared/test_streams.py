@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or of another encoding."""
+"""Standard streams that are closed, full, or have another encoding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
         ("similar north 2> /dev/full", 1),
     ],
 )
-def test_a_full_stream_is_no_traceback(command: str, code: int, compass: Path) -> None:
+def test_full_streams_print_no_traceback(command: str, code: int, compass: Path) -> None:
     done = shell(f"{EMBEDREC} {command}", compass)
     assert done.returncode == code
     if "2>" not in command:
@@ -43,7 +43,7 @@ def test_a_full_stream_is_no_traceback(command: str, code: int, compass: Path) -
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "says"),
+    ("command", "code", "message"),
     [
         ("similar north --model compass --only - <&-", 1, "stdin is closed; name a file of ids instead of '-'"),
         ("export - >&-", 1, "stdout is closed; name a file for the result instead of '-'"),
@@ -53,18 +53,18 @@ def test_a_full_stream_is_no_traceback(command: str, code: int, compass: Path) -
         ("export out.txt <&- >&- 2>&-", 0, ""),
     ],
 )
-def test_a_closed_stream_is_no_traceback(
-    command: str, code: int, says: str, compass: Path, monkeypatch: pytest.MonkeyPatch
+def test_closed_streams_print_no_traceback(
+    command: str, code: int, message: str, compass: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(compass)
     done = shell(f"{EMBEDREC} {command}", compass)
     assert done.returncode == code
-    assert says in done.stderr
+    assert message in done.stderr
     if "out.txt" in command:
         assert (compass / "out.txt").read_text().startswith("north north-east ")
 
 
-def test_characters_that_stdout_lacks_are_escapes(tmp_path: Path) -> None:
+def test_characters_outside_the_encoding_of_stdout_are_escaped(tmp_path: Path) -> None:
     (tmp_path / "v.txt").write_text("2 2\nnorth 0 1\n日本😀 1 0\n")
     assert shell(f"{EMBEDREC} vectors import {tmp_path}/v.txt", tmp_path).returncode == 0
     for words, written in (("", "\\u65e5\\u672c\\U0001f600"), ("--json", '"\\u65e5\\u672c\\ud83d\\ude00"')):
@@ -73,7 +73,7 @@ def test_characters_that_stdout_lacks_are_escapes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "says"),
+    ("command", "message"),
     [
         ("export o.redis --prefix", "the prefix of keys must be UTF-8, but is '\\udcff'"),
         ("publish redis redis://127.0.0.1:1/0 --dry-run --prefix", "the prefix of keys must be UTF-8"),
@@ -83,7 +83,7 @@ def test_characters_that_stdout_lacks_are_escapes(tmp_path: Path) -> None:
         ("prepare table", "there is no file or folder \\udcff"),
     ],
 )
-def test_arguments_that_are_not_utf8_are_one_sentence(command: str, says: str, compass: Path) -> None:
+def test_arguments_that_are_not_utf8(command: str, message: str, compass: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "embedrec", *command.split(), b"\xff"],
         capture_output=True,
@@ -91,4 +91,4 @@ def test_arguments_that_are_not_utf8_are_one_sentence(command: str, says: str, c
         check=False,
     )
     assert done.returncode == 1
-    assert says in done.stderr.decode().splitlines()[-1]
+    assert message in done.stderr.decode().splitlines()[-1]

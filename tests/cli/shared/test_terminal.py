@@ -1,4 +1,4 @@
-"""What data of others may do to a terminal: nothing. In a pipe they stay as they are."""
+"""Control characters in data are escaped on a terminal; results in a pipe are exact."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from embedrec import Embeddings, Vocab
 from embedrec.cli.shared.terminal import VisibleBytes, json_line, one_line, shorten, visible_json
 from embedrec.text import visible
 from embedrec.vectors.file_formats import save_vectors
-from tests.cli.conftest import Run, walked
+from tests.cli.conftest import Run, succeed
 
 TITLE = "\x1b]0;owned\x07\x1b[2Jx"  # renames the window, and wipes it
 ODD = [TITLE, "\x9b31mc1", "\u202eevil", "\u2066a\u2069", "\u200fr", "a\u2028b", "\x7fdel", "\ufeffbom", "\x85nel"]
@@ -42,7 +42,7 @@ def is_harmful(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"} or sets_direction or is_mark
 
 
-def test_every_control_is_written_out() -> None:
+def test_every_control_character_is_escaped() -> None:
     for code in range(0x110000):
         character = chr(code)
         if is_harmful(character) and character not in "\t\n":
@@ -54,41 +54,43 @@ def test_every_control_is_written_out() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_bytes_are_made_visible_as_text_is(text: str) -> None:
+def test_bytes_and_text_are_escaped_alike(text: str) -> None:
     out = io.BytesIO()
     assert VisibleBytes(out).write(memoryview(text.encode())) == len(text.encode())
     assert out.getvalue().decode() == visible(text)
 
 
 @given(st.text())
-def test_json_is_visible_and_the_same_value(text: str) -> None:
+def test_escaped_json_has_the_same_value(text: str) -> None:
     line = json_line({"id": text})
     assert visible(line) == line and "\n" not in line
     assert json.loads(line) == {"id": text}
     assert json.loads(visible_json(json.dumps(text))) == text
 
 
-def test_long_texts_of_data_are_cut_in_messages() -> None:
+def test_long_texts_are_shortened_in_messages() -> None:
     assert shorten("no item 'a b' among the 6; did you mean 'c'?") == "no item 'a b' among the 6; did you mean 'c'?"
-    said = shorten(f"no item {'word ' * 2000!r} among the 6; give an id")
-    assert said.startswith("no item 'word word") and said.endswith("… (10,000 characters)' among the 6; give an id")
-    assert len(said) < 200
-    said = shorten(f"no item {'q' * 5000} here, nor {'it' + chr(39) * 10_000!r}; end")
-    assert len(said) < 400 and said.endswith("; end")
+    message = shorten(f"no item {'word ' * 2000!r} among the 6; give an id")
+    assert message.startswith("no item 'word word") and message.endswith(
+        "… (10,000 characters)' among the 6; give an id"
+    )
+    assert len(message) < 200
+    message = shorten(f"no item {'q' * 5000} here, nor {'it' + chr(39) * 10_000!r}; end")
+    assert len(message) < 400 and message.endswith("; end")
     words = " ".join(f"w{n}" for n in range(10_000))
     assert len(shorten(words)) < 9000
     path = "/" + "x" * 250
     assert shorten(f"no file {path}; check the path") == f"no file {path}; check the path"
 
 
-def test_a_long_id_is_cut_in_the_message_and_whole_in_the_result(run: Run, tmp_path: Path) -> None:
+def test_long_ids_are_shortened_in_messages_only(run: Run, tmp_path: Path) -> None:
     long = "i" * 10_000
     (tmp_path / "v.txt").write_text(f"3 2\n{long} 0 1\nb 1 1\nc 1 0\n")
     at = ("--workspace", tmp_path)
-    walked(run, "vectors", "import", tmp_path / "v.txt", *at)
-    assert long in walked(run, "similar", "b", "--model", "v", *at).out
-    for asked in (long + "x", "word " * 2000):
-        ran = run("similar", asked, "--model", "v", *at)
+    succeed(run, "vectors", "import", tmp_path / "v.txt", *at)
+    assert long in succeed(run, "similar", "b", "--model", "v", *at).out
+    for query in (long + "x", "word " * 2000):
+        ran = run("similar", query, "--model", "v", *at)
         assert ran.code == 1 and len(ran.err) < 600
 
 
@@ -102,7 +104,7 @@ def on_terminal(*args: object) -> bytes:
     try:
         while piece := os.read(ours, 65536):
             shown += piece
-    except OSError:  # the terminal is gone with the process
+    except OSError:  # the process closed the terminal
         pass
     os.close(ours)
     os.waitpid(child, 0)
@@ -124,9 +126,9 @@ def harmful(shown: bytes) -> list[str]:
     return sorted({hex(ord(c)) for c in shown.decode(errors="replace").replace("\r\n", "\n") if visible(c) != c})
 
 
-def test_no_command_passes_escape_sequences_to_a_terminal(odd: Path, run: Run) -> None:
+def test_no_command_prints_escape_sequences_on_a_terminal(odd: Path, run: Run) -> None:
     at = ("--workspace", odd)
-    walked(run, "vectors", "import", odd / "v.parquet", *at)
+    succeed(run, "vectors", "import", odd / "v.parquet", *at)
     for command in (
         ("similar", "n1", "--model", "v", *at),
         ("similar", "n1", "--model", "v", "--json", *at),
@@ -142,8 +144,8 @@ def test_no_command_passes_escape_sequences_to_a_terminal(odd: Path, run: Run) -
         assert b"\\x1b" in shown or b"\\u001b" in shown, command
 
 
-def test_in_a_pipe_results_are_exact(odd: Path, run: Run) -> None:
+def test_results_in_a_pipe_are_exact(odd: Path, run: Run) -> None:
     at = ("--workspace", odd)
-    walked(run, "vectors", "import", odd / "v.parquet", *at)
-    lines = walked(run, "similar", "n1", "--model", "v", *at).out.removesuffix("\n").split("\n")
+    succeed(run, "vectors", "import", odd / "v.parquet", *at)
+    lines = succeed(run, "similar", "n1", "--model", "v", *at).out.removesuffix("\n").split("\n")
     assert {line.split("\t")[2] for line in lines} == set(ODD)
