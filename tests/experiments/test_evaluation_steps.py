@@ -26,7 +26,7 @@ from embedrec.models.session_knn.variants import SKNN
 from embedrec.progress import quiet
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
-from embedrec.workflows.evaluate import ask, open_trial
+from embedrec.workflows.evaluate import evaluate_task, open_evaluation_task
 from embedrec.workflows.train import train_model
 from tests.conftest import LISTS, of_lists
 from tests.experiments.conftest import Finished
@@ -76,12 +76,9 @@ def test_a_file_of_labels_is_an_input(tmp_path: Path) -> None:
 def test_a_task_is_that_of_the_command(context: StepContext) -> None:
     task = open_task(Evaluation(split="last-item", protocol="last"), "plays", context)
     assert (task.rule, task.protocol, task.part) == ("last-item", "last", "test")
-    assert (
-        len(task.questions)
-        == open_trial(
-            context.workspace.find("sessions", "plays"), split="last-item", protocol="last"
-        ).questions.__len__()
-    )
+    sessions = context.workspace.find("sessions", "plays")
+    same = open_evaluation_task(sessions, split="last-item", protocol="last")
+    assert len(task.test_cases) == len(same.test_cases) == len(task.test)
     assert open_task(Evaluation(split="tail", valid=True), "plays", context).part == "valid"
 
 
@@ -138,11 +135,11 @@ def test_metrics_of_a_run_are_those_of_an_evaluation(finished: Finished) -> None
     _, context = finished
     record = json.loads((context.folder / "compare" / "comparison.json").read_text())
     assert sorted(row["model"] for row in record["rows"]) == ["popular", "vectors"]
-    task = open_trial(context.workspace.find("sessions", "mpd-random"))
-    result = ask(
+    task = open_evaluation_task(context.workspace.find("sessions", "mpd-random"))
+    result = evaluate_task(
         task,
         load_model(context.workspace.find("model", "vectors")),
-        EvaluationSettings((5, 10), not task.repeats(), draws=20),
+        EvaluationSettings((5, 10), not task.has_repeats(), draws=20),
     )
     assert record["metrics"]["vectors"]["mrr@10"] == result.metrics["mrr@10"]
-    assert sum(line["questions"] for line in record["by_length"]["vectors"]) == len(result.questions)
+    assert sum(line["questions"] for line in record["by_length"]["vectors"]) == len(result.test_cases)

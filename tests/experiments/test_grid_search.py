@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from embedrec.experiments.grid_search import AT, SettingsGrid, best_recipe, validation
+from embedrec.experiments.grid_search import SettingsGrid, best_recipe, validation
 from embedrec.experiments.runner import run_experiment
 from embedrec.experiments.schema import Evaluation
 from embedrec.experiments.step import StepContext
@@ -90,7 +90,6 @@ def test_the_validation_part(context: StepContext) -> None:
     task, settings = validation_of(source, split="last-item", at=(1, 2), draws=500, seed=3)
     assert (task.part, task.rule) == ("valid", "last-item of the training part")
     assert (settings.at, settings.draws, settings.seed) == ((1, 2), 0, 3)
-    assert AT == (1, 5, 10, 20)
 
 
 def test_the_best_combination_is_trained(finished: Finished) -> None:
