@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedrec.errors import ArtifactError, SettingsError, TrainingError
+from embedrec.errors import SettingsError, TrainingError
 from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.session_knn.variants import SKNN
@@ -185,15 +185,6 @@ def test_another_search_of_the_same_name(asked: tuple[EvaluationTask, Evaluation
     other = Search(SKNN(), NEIGHBOURS.space, "mrr@5", seed=9)
     with pytest.raises(SettingsError, match="belongs to a search with different seed; use another --name, or --anew"):
         Journal.open(tmp_path / "j", other.about(*asked))
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "3\n", "[]\n", '{}\n{"number": 0}\n', '{}\n{"number": 7, "set": {}, "state": "done"}\n']
-)
-def test_a_damaged_journal(tmp_path: Path, text: str) -> None:
-    (tmp_path / "j").write_text(text)
-    with pytest.raises(ArtifactError, match="is damaged; remove it to restart the search"):
-        Journal.open(tmp_path / "j", {})
 
 
 def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
