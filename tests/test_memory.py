@@ -151,7 +151,7 @@ def test_models_are_the_same_without_the_ids_of_sessions(tmp_path: Path, recipe:
     named.save(tmp_path / "s", {})
     source = artifacts.read(tmp_path / "s", "sessions")
     models = [
-        train_model(recipe, source, tmp_path / f"with-{memory}", run=TrainingContext(memory=memory)).folder
+        train_model(recipe, source, tmp_path / f"with-{memory}", context=TrainingContext(memory=memory)).folder
         for memory in (None, BUDGET)
     ]
     assert contents(models[0]) == contents(models[1])

@@ -100,9 +100,9 @@ def train(
     source = find_sessions(workspace, sessions)
     folder, checkpoint = (workspace.folder(kind, name or model) for kind in ("model", "checkpoint"))
     note_replaced(workspace, folder, source)
-    with Progress(f"train {model}") as report, training_context(recipe, device, checkpoint, resume, report) as run:
-        if not run.first:
-            train_beside(recipe, source, seed=seed, threads=threads, run=run)
+    with Progress(f"train {model}") as report, training_context(recipe, device, checkpoint, resume, report) as context:
+        if not context.first:
+            train_beside(recipe, source, seed=seed, threads=threads, context=context)
             return
         done = train_model(
             recipe,
@@ -112,7 +112,7 @@ def train(
             seed=seed,
             threads=threads,
             report=report,
-            run=run if memory is None else replace(run, memory=parse_size(memory)),
+            context=context if memory is None else replace(context, memory=parse_size(memory)),
         )
     note(f"wrote model {done.name} ({done.folder})")
     note_outdated(workspace, done)
@@ -124,17 +124,17 @@ def training_context(
     recipe: Any, device: str, checkpoint: Path, resume: bool, report: Report
 ) -> Iterator[TrainingContext]:
     """The training context of a recipe: device, checkpoint and other processes."""
-    from embedrec.models.torch_recipe import called, device_of, in_steps
+    from embedrec.models.torch_recipe import choose_device, display_name, is_torch_recipe
     from embedrec.progress import quiet
-    from embedrec.training.context import HERE, TrainingContext, started_together
+    from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext, torchrun_rank
 
-    place, count = started_together(os.environ)
-    chosen = device_of(recipe, device, quiet if place else report, place=place)
-    if not in_steps(recipe):
+    local_rank, count = torchrun_rank(os.environ)
+    chosen = choose_device(recipe, device, quiet if local_rank else report, local_rank=local_rank)
+    if not is_torch_recipe(recipe):
         if resume or count > 1:
             given = "--resume" if resume else "torchrun"
-            raise SettingsError(f"{called(recipe)} does not support {given}; leave it out")
-        yield HERE
+            raise SettingsError(f"{display_name(recipe)} does not support {given}; leave it out")
+        yield DEFAULT_CONTEXT
     elif count == 1:
         if checkpoint.exists() and not resume:
             note(f"starting again; --resume continues the interrupted training in {checkpoint}")

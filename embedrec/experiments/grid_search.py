@@ -15,7 +15,7 @@ from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.experiments.schema import Evaluation
 from embedrec.experiments.step import StepContext, digest
 from embedrec.models.base import Recipe
-from embedrec.models.torch_recipe import in_steps
+from embedrec.models.torch_recipe import is_torch_recipe
 from embedrec.progress import Report
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import atomic_file
@@ -92,7 +92,9 @@ def _evaluate(
         recipe,
         task,
         grid.name,
-        TrainingOptions(seed=grid.seed, threads=context.threads, device=context.device if in_steps(recipe) else "cpu"),
+        TrainingOptions(
+            seed=grid.seed, threads=context.threads, device=context.device if is_torch_recipe(recipe) else "cpu"
+        ),
         origin="",
         report=report,
     )

@@ -25,7 +25,7 @@ from embedrec.experiments.validate import (
     check_vectors,
 )
 from embedrec.index.index_types import AUTO, factory_string
-from embedrec.models.pair_counts import Bounded
+from embedrec.models.pair_counts import PairCountRecipe
 from embedrec.models.torch_recipe import check_torch
 from embedrec.splitting.rules import rule_class
 from embedrec.storage.artifacts import plain_from
@@ -167,7 +167,7 @@ def _train(values: Mapping[str, Any], tables: _Tables) -> Train:
     if step.grid:
         check_measured([step.best], evaluation, where)
     check_torch(step.recipes[0])
-    if step.memory is not None and not isinstance(step.recipes[0], Bounded):
+    if step.memory is not None and not isinstance(step.recipes[0], PairCountRecipe):
         raise SettingsError(f"{where}: {step.model} has no memory budget; remove memory")
     return step
 

@@ -29,7 +29,7 @@ from embedrec.index.target import SearchTarget, parse_target
 from embedrec.models import recipe_class
 from embedrec.models.base import Recipe
 from embedrec.models.session_encoders import Weights
-from embedrec.models.torch_recipe import device_of, in_steps
+from embedrec.models.torch_recipe import choose_device, is_torch_recipe
 from embedrec.progress import Report
 from embedrec.readers import READERS, BadRows, reader
 from embedrec.splitting.rules import Rule, rule_class
@@ -187,17 +187,17 @@ class Train(ArtifactStep):
         return {**table, **grid, "ask": asdict(self.links.evaluation)}
 
     def run(self, context: StepContext, report: Report) -> None:
-        from embedrec.training.context import HERE, TrainingContext
+        from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 
         source = context.workspace.find("sessions", self.links.sessions)
         recipe: Any = self.recipes[0]
         if self.grid:
             grid = SettingsGrid(self.name, tuple(self.grid), self.recipes, self.best, self.seed)
             recipe = best_recipe(grid, self.links.evaluation, source, context, report)
-        training = HERE
-        if in_steps(recipe):
+        training = DEFAULT_CONTEXT
+        if is_torch_recipe(recipe):
             checkpoint = context.workspace.folder("checkpoint", self.name)
-            device = device_of(recipe, context.device, report)
+            device = choose_device(recipe, context.device, report)
             training = TrainingContext(device, checkpoint, context.resumed and checkpoint.exists())
         train_model(
             recipe,
@@ -206,7 +206,7 @@ class Train(ArtifactStep):
             seed=self.seed,
             threads=context.threads,
             report=report,
-            run=replace(training, memory=_bytes(self.memory)),
+            context=replace(training, memory=_bytes(self.memory)),
         )
 
 

@@ -1,6 +1,6 @@
-"""Counts of item pairs in sessions: by several threads, in parts, and on disk under a memory budget.
+"""Recipes from counts of item pairs in sessions: in parallel, in ranges of items, on disk under a memory budget.
 
-Results do not depend on parts or threads: each item is counted separately.
+Results do not depend on ranges or threads, because each item is counted separately.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from embedrec.config import Settings
-from embedrec.data.sessions import Sessions
+from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.array_packing import locked
 from embedrec.models.base import Arrays, Model
+from embedrec.models.long_sessions import report_long
 from embedrec.progress import Report, quiet
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, count_rows
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from embedrec.kernels.pair_counts import Formula, Mentions
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 FLOAT32_EXACT = 1 << 24  # sessions; float32 counts exactly up to this number
 TASK_PAIRS = 1 << 18  # pairs of one task of a thread,
@@ -35,9 +37,9 @@ NO_NUMBERS = locked(np.zeros(0))
 
 
 class Pairs(NamedTuple):
-    """A symmetric sparse matrix (n, n), each pair once: item a with those in rows[starts[a]:ends[a]].
+    """A symmetric sparse matrix (n, n) with each pair once: item a and the items rows[starts[a]:ends[a]].
 
-    starts, ends (n,) int64; rows int32, all higher than a, in no particular order; values float32
+    starts, ends (n,) int64; rows int32, all higher than a, in any order; values float32
     """
 
     starts: np.ndarray
@@ -46,12 +48,27 @@ class Pairs(NamedTuple):
     values: np.ndarray
 
 
-class Bounded(Settings, ABC):
-    """A recipe that can be fitted under a memory budget."""
+class PairCounting(NamedTuple):
+    """The input of `best_lists` and `all_pairs`."""
+
+    mentions: Mentions
+    formula: Formula
+    threads: int
+    report: Report
+    memory: MemoryBudget = IN_MEMORY
+
+
+class PairCountRecipe(Settings, ABC, Generic[M]):
+    """A recipe whose model derives from scores of item pairs; it can be fitted under a memory budget.
+
+    window     largest distance of the items of a pair; 0 is the whole session
+    min_count  items mentioned less often are left out
+    """
 
     name: ClassVar[str]
+    window: int
+    min_count: int
 
-    @abstractmethod
     def fit(
         self,
         sessions: Sessions,
@@ -60,11 +77,35 @@ class Bounded(Settings, ABC):
         threads: int = 1,
         report: Report = quiet,
         memory: MemoryBudget = IN_MEMORY,
-    ) -> Model:
-        """As `Recipe.fit`; `memory` holds arrays that grow with events, items or pairs. It does not change results."""
+    ) -> M:
+        """Count pairs and build the model.
+
+        seed     source of randomness; models without any ignore it
+        threads  number of threads; results do not depend on it
+        report   called as report("vocabulary", items=, left_out=), report("long_sessions", …), see `report_long`, and
+                 report("progress", done=, total=, unit="events")
+        memory   where arrays that grow with events, items or pairs are stored; results do not depend on it
+
+        Raises DataError when no item is mentioned often enough, and when the model needs pairs and there are none.
+        """
+        check_sessions(sessions)
+        rows, counts = frequent(sessions, self.min_count)
+        report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
+        mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, memory))
+        report_long(sessions, np.diff(mentions.offsets), self.window, report)
+        counting = PairCounting(mentions, formula, threads, report, memory)
+        return self.from_arrays(sessions.vocab.take(rows).with_counts(counts), self.count_arrays(counting, seed))
 
     @abstractmethod
-    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> Model: ...
+    def pair_formula(self, mentions: Mentions) -> tuple[Mentions, Formula]:
+        """The mentions, with weights of sessions, and the formula of the pair scores."""
+
+    @abstractmethod
+    def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
+        """The arrays of the model."""
+
+    @abstractmethod
+    def from_arrays(self, vocab: Vocab, arrays: Arrays) -> M: ...
 
 
 def frequent(sessions: Sessions, min_count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -83,10 +124,10 @@ def frequent(sessions: Sessions, min_count: int) -> tuple[np.ndarray, np.ndarray
 
 
 def every_pair(sessions: Sessions, *, itself: bool) -> Mentions:
-    """Mentions that count every pair of mentions in a session, both ways.
+    """Mentions for counting every pair of mentions in a session, in both directions.
 
-    Repeated items of a session are stored once with their count: the work grows with the squared number
-    of different items of a session, not with its squared length.
+    Repeated items of a session are stored once with their count: the work grows with the square of the number of
+    distinct items of a session, not of its length.
     """
     from embedrec.kernels.pair_counts import repeats
 
@@ -106,10 +147,10 @@ def every_mention(sessions: Sessions, gap: np.ndarray, *, back: bool, itself: bo
 
 
 def one_mention(sessions: Sessions, rows: np.ndarray, window: int, memory: MemoryBudget = IN_MEMORY) -> Mentions:
-    """The first mention in each session of each of n items; all others are left out.
+    """The first mention of each of n items in each session; all others are left out.
 
-    rows    (n,) int64 rows of the items in the sessions' vocabulary, whose numbers here are 0 … n − 1
-    window  largest distance of a pair among the remaining mentions; 0: all of a session
+    rows    (n,) int64 rows of the items in the sessions' vocabulary; the mentions number them 0 … n − 1
+    window  largest distance of a pair among the remaining mentions; 0 for the whole session
     """
     from embedrec.kernels.pair_counts import once
 
@@ -126,9 +167,9 @@ def one_mention(sessions: Sessions, rows: np.ndarray, window: int, memory: Memor
 
 
 def weighted(mentions: Mentions, factor: np.ndarray, *, scaled: bool = True) -> tuple[Mentions, np.ndarray]:
-    """The same, pairs of a session counting what `factor` (S,) says; and its sum over sessions of each item, (n,).
+    """The mentions with a `factor` (S,) for the pairs of each session; and its sum over the sessions of an item, (n,).
 
-    scaled  so that the mean factor of a mention is 1
+    scaled  whether factors are scaled so that the mean over mentions is 1
     """
     from embedrec.kernels.pair_counts import weights
 
@@ -140,24 +181,23 @@ def weighted(mentions: Mentions, factor: np.ndarray, *, scaled: bool = True) -> 
 
 
 def totals(mentions: Mentions) -> np.ndarray:
-    """The sum of the counts of an item with all others: (n,) float64. Every gap must count 1."""
+    """The sum of the counts of an item with all others: (n,) float64. Every gap must have weight 1."""
     from embedrec.kernels.pair_counts import reached
 
     m = mentions
     return reached(m.offsets, m.items, len(m.starts) - 1, len(m.gap) - 1, m.back, m.factor)
 
 
-def best_lists(
-    mentions: Mentions, formula: Formula, most: int, *, threads: int, memory: MemoryBudget = IN_MEMORY, report: Report
-) -> dict[str, np.ndarray]:
-    """The `most` best beside each item: "items" (n, m) int32 rows, −1 for none, and "scores" (n, m) float32.
+def best_lists(counting: PairCounting, most: int) -> dict[str, np.ndarray]:
+    """The `most` best partners of each item: "items" (n, m) int32 rows, −1 for none, and "scores" (n, m) float32.
 
-    As wide as the longest list. `report` hears report("progress", done=, total=, unit="events").
+    m is the length of the longest list. Reports report("progress", done=, total=, unit="events").
     """
     from embedrec.kernels.pair_counts import best
 
+    mentions, formula, memory = counting.mentions, counting.formula, counting.memory
     work, n = _work(mentions), len(mentions.starts) - 1
-    # with `times`, an item may stand beside itself as well
+    # with `times`, an item may be its own partner
     width = max(1, min(most, n, int(work.max(initial=0)) + (mentions.itself and len(mentions.times) > 0)))
     rows = memory.full(n * width, -1, np.int32).reshape(n, width)
     scores = memory.full(n * width, -np.inf, np.float32).reshape(n, width)
@@ -165,16 +205,15 @@ def best_lists(
     def part(first: int, last: int) -> int:
         return best(mentions, formula, first, last, rows, scores)
 
-    longest = max([1, *_in_parts(part, work, mentions, threads, report)])
-    return {"items": _narrowed(rows, longest, memory), "scores": _narrowed(scores, longest, memory)}
+    longest = max([1, *_run_ranges(part, work, counting)])
+    return {"items": _first_columns(rows, longest, memory), "scores": _first_columns(scores, longest, memory)}
 
 
-def all_pairs(
-    mentions: Mentions, formula: Formula, *, threads: int, memory: MemoryBudget = IN_MEMORY, report: Report
-) -> Pairs:
-    """The scores of all pairs, each once; for formulas that are the same both ways. Arguments as of `best_lists`."""
+def all_pairs(counting: PairCounting) -> Pairs:
+    """The scores of all pairs, each once; for symmetric formulas. Reports as `best_lists`."""
     from embedrec.kernels.pair_counts import pairs
 
+    mentions, formula, memory = counting.mentions, counting.formula, counting.memory
     if mentions.ascending:  # items after an item have higher rows
         mentions = mentions._replace(back=False)
     work = _work(mentions)
@@ -185,7 +224,7 @@ def all_pairs(
     def part(first: int, last: int) -> None:
         pairs(mentions, formula, first, last, starts, ends, rows, values)
 
-    for _ in _in_parts(part, work, mentions, threads, report):
+    for _ in _run_ranges(part, work, counting._replace(mentions=mentions)):
         pass
     return Pairs(starts, ends, rows, values)
 
@@ -193,9 +232,9 @@ def all_pairs(
 def _indexed(
     events: tuple[np.ndarray, np.ndarray, np.ndarray], n: int, gap: np.ndarray, memory: MemoryBudget
 ) -> Mentions:
-    """Mentions of n items (offsets, items, session) with the index that leads from an item to them.
+    """Mentions of n items (offsets, items, session) with their index by item.
 
-    Pairs go both ways, none of an item with itself, and sessions count 1.
+    Pairs count in both directions, never for an item with itself, with weight 1 for each session.
     """
     from embedrec.kernels.pair_counts import Mentions, mentions
 
@@ -209,43 +248,42 @@ def _indexed(
 
 
 def _work(m: Mentions) -> np.ndarray:
-    """Pairs that are added up for each item: (n,) int64."""
+    """The number of pairs to sum for each item: (n,) int64."""
     from embedrec.kernels.pair_counts import reached
 
     return reached(m.offsets, m.items, len(m.starts) - 1, len(m.gap) - 1, m.back, NO_NUMBERS).astype(np.int64)
 
 
-def _in_parts(
-    part: Callable[[int, int], T], work: np.ndarray, mentions: Mentions, threads: int, report: Report
-) -> Iterator[T]:
-    """part(first, last) for ranges of items that cover all, in order; few are done before they are asked for."""
-    waiting: deque[tuple[int, Future[T]]] = deque()
+def _run_ranges(part: Callable[[int, int], T], work: np.ndarray, counting: PairCounting) -> Iterator[T]:
+    """part(first, last) for consecutive ranges of all items, in order; at most threads + 1 ranges run ahead."""
+    mentions, threads = counting.mentions, counting.threads
+    pending: deque[tuple[int, Future[T]]] = deque()
     events = mentions.starts  # (n+1,) of all items before each
     if len(mentions.times):
         events = np.concatenate([[0], np.cumsum(np.bincount(mentions.items, mentions.times, len(work)))])
     with ThreadPoolExecutor(threads) as pool:
         try:
-            cuts = _cuts(work, max(TASK_PAIRS, TASK_PAIRS_PER_ITEM * len(work)))
+            ranges = _ranges(work, max(TASK_PAIRS, TASK_PAIRS_PER_ITEM * len(work)))
             while True:
-                for first, last in islice(cuts, threads + 1 - len(waiting)):
-                    waiting.append((last, pool.submit(part, first, last)))
-                if not waiting:
+                for first, last in islice(ranges, threads + 1 - len(pending)):
+                    pending.append((last, pool.submit(part, first, last)))
+                if not pending:
                     return
-                last, done = waiting.popleft()
-                yield done.result()
-                report("progress", done=int(events[last]), total=int(events[-1]), unit="events")
+                last, future = pending.popleft()
+                yield future.result()
+                counting.report("progress", done=int(events[last]), total=int(events[-1]), unit="events")
         finally:
-            pool.shutdown(cancel_futures=True)  # no further parts after an error or Ctrl-C
+            pool.shutdown(cancel_futures=True)  # no further ranges after an error or Ctrl-C
 
 
-def _cuts(work: np.ndarray, at_once: int) -> Iterator[tuple[int, int]]:
-    """Ranges of items with about `at_once` of `work` (n,) each."""
+def _ranges(work: np.ndarray, task: int) -> Iterator[tuple[int, int]]:
+    """Ranges of items with about `task` of `work` (n,) each."""
     done = np.cumsum(work + 1)
-    ends = np.searchsorted(done, np.arange(at_once, done[-1] if len(done) else 0, at_once))
+    ends = np.searchsorted(done, np.arange(task, done[-1] if len(done) else 0, task))
     yield from pairwise(np.unique(np.concatenate([[0], ends, [len(work)]])).tolist())
 
 
-def _narrowed(lists: np.ndarray, width: int, memory: MemoryBudget) -> np.ndarray:
+def _first_columns(lists: np.ndarray, width: int, memory: MemoryBudget) -> np.ndarray:
     """The first columns of an array (n, m): (n, width)."""
     if width == lists.shape[1]:
         return lists

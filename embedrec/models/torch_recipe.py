@@ -1,9 +1,10 @@
-"""The base of recipes that train with torch: `fit`, held-back sessions for validation, and checks."""
+"""The base of recipes that train with torch: `fit`, validation on held-out items, and checks."""
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 
@@ -16,7 +17,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, need_package
 from embedrec.models.base import Arrays, Model, Recipe
 from embedrec.progress import Report, quiet
-from embedrec.training.context import HERE, TrainingContext
+from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -37,12 +38,20 @@ class Neural(TrainingSettings, ABC):
     name: ClassVar[str]
 
     @property
-    def by_steps(self) -> bool:
-        """Whether these settings train in torch steps; otherwise `fit` runs on the CPU without checkpoints."""
-        return True
+    def direct_fit(self) -> Callable[..., Any] | None:
+        """What trains without torch, on the CPU and without checkpoints: (sessions, seed=, threads=, report=) → model.
+
+        None for settings that train with torch.
+        """
+        return None
 
     @property
-    def plan(self) -> TrainingSettings:
+    def uses_torch(self) -> bool:
+        """Whether these settings train with torch."""
+        return self.direct_fit is None
+
+    @property
+    def training_settings(self) -> TrainingSettings:
         """The training settings, with defaults that depend on other settings filled in."""
         return self
 
@@ -66,28 +75,33 @@ class Neural(TrainingSettings, ABC):
         seed: int = 0,
         threads: int = 1,
         report: Report = quiet,
-        run: TrainingContext = HERE,
+        context: TrainingContext = DEFAULT_CONTEXT,
     ) -> Any:
         """Train on sessions.
 
-        seed     all randomness comes from it; the same seed and one thread give the same bytes
+        seed     source of all randomness; the same seed and one thread give the same bytes
         threads  number of threads
         report   called as report("vocabulary", items=, cold=), then see `training.loop.train`
-        run      the device, the checkpoint, and the other processes of the training
+        context  the device, the checkpoint, and the other processes of the training
 
-        With `patience`, a twentieth of the sessions of three items or more, at most 2,000, keep their last items for
-        validation. Raises DataError when there is nothing to learn from, SettingsError when `threads` or `run` does not
-        fit, TrainingError when training diverges.
+        With `patience`, the last items of a twentieth of the sessions of three items or more, at most 2,000, are held
+        out for validation. Raises DataError when there is nothing to learn from, SettingsError for invalid `threads` or
+        `context`, TrainingError when training diverges.
         """
         check_sessions(sessions)
+        if self.direct_fit is not None:
+            check_default_context(self, context)
+            return self.direct_fit(sessions, seed=seed, threads=threads, report=report)
         check_torch(self)
         from embedrec.training import devices
         from embedrec.training.loop import train
 
-        held_out, plan = None if self.patience is None else held_back(sessions, seed), self.plan
-        with devices.threads(threads):
-            with devices.seeded(run.device, seed, 0):
-                learner = self.learner(sessions if held_out is None else held_out.train, seed=seed, device=run.device)
+        held_out, plan = None if self.patience is None else hold_out_last_items(sessions, seed), self.training_settings
+        with devices.use_threads(threads):
+            with devices.seed_torch(context.device, seed, 0):
+                learner = self.learner(
+                    sessions if held_out is None else held_out.train, seed=seed, device=context.device
+                )
             model = learner.model()
             report("vocabulary", items=len(model.vocab), cold=int(np.sum(model.arrays.get("cold", 0))))
 
@@ -95,10 +109,10 @@ class Neural(TrainingSettings, ABC):
                 learner,
                 plan,
                 seed=seed,
-                run=run,
+                context=context,
                 report=report,
                 identity={"recipe": self.name, "settings": settings_of(plan), "seed": seed, "data": digest(sessions)},
-                judge=None if held_out is None else lambda: held_out.judged(learner.model()),
+                validate=None if held_out is None else lambda: held_out.evaluate(learner.model()),
             )
             return learner.model()
 
@@ -110,65 +124,66 @@ def fit_recipe(
     seed: int,
     threads: int,
     report: Report,
-    run: TrainingContext = HERE,
+    context: TrainingContext = DEFAULT_CONTEXT,
     **more: Any,
 ) -> Model:
-    """`recipe.fit`, for any recipe. Raises SettingsError when `run` needs torch and the recipe does not use it."""
-    if in_steps(recipe):
+    """`recipe.fit`, for any recipe. Raises SettingsError when `context` needs torch and the recipe does not use it."""
+    if is_torch_recipe(recipe):
         if more:
             raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
-        return recipe.fit(sessions, seed=seed, threads=threads, report=report, run=run)
-    check_here(recipe, run)
+        return recipe.fit(sessions, seed=seed, threads=threads, report=report, context=context)
+    check_default_context(recipe, context)
     return recipe.fit(sessions, seed=seed, threads=threads, report=report, **more)
 
 
-def in_steps(recipe: Recipe) -> TypeGuard[Neural]:
-    """Whether a recipe trains with torch, in steps: on any device, resumable, in several processes."""
-    return isinstance(recipe, Neural) and recipe.by_steps
+def is_torch_recipe(recipe: Recipe) -> TypeGuard[Neural]:
+    """Whether a recipe trains with torch: on any device, resumable, in several processes."""
+    return isinstance(recipe, Neural) and recipe.uses_torch
 
 
 def check_torch(recipe: Any) -> None:
     """Raise SettingsError when the recipe needs torch and it is not installed; call it before long work."""
-    if in_steps(recipe):
+    if is_torch_recipe(recipe):
         need_package("torch", f"training {recipe.name}")
 
 
-def check_here(recipe: Recipe, run: TrainingContext) -> None:
-    """Raise SettingsError when a recipe that does not train in steps gets a device, checkpoint or processes."""
-    if run != HERE:
+def check_default_context(recipe: Recipe, context: TrainingContext) -> None:
+    """Raise SettingsError when a recipe that trains without torch gets a device, checkpoint or processes."""
+    if context != DEFAULT_CONTEXT:
         raise SettingsError(
-            f"{called(recipe)} trains in one go, on the CPU, in one process; leave --resume and torchrun out"
+            f"{display_name(recipe)} trains in one process on the CPU, without checkpoints; leave --resume and "
+            "torchrun out"
         )
 
 
-def called(recipe: Recipe) -> str:
-    """The name of a recipe that does not train in steps, for messages."""
+def display_name(recipe: Recipe) -> str:
+    """The name of a recipe that trains without torch, for messages."""
     return f"{recipe.name} with these settings" if isinstance(recipe, Neural) else recipe.name
 
 
-def device_of(recipe: Recipe, requested: str, report: Report = quiet, *, place: int = 0) -> str:
-    """The device that a recipe trains on for "cpu", "cuda" or "auto", see `training.devices.resolve`.
+def choose_device(recipe: Recipe, requested: str, report: Report = quiet, *, local_rank: int = 0) -> str:
+    """The device that a recipe trains on for "cpu", "cuda" or "auto", see `training.devices.resolve_device`.
 
     report  for "auto", report("device", chosen=), if the recipe can use a GPU
 
     Raises SettingsError for a GPU that is missing or that the recipe cannot use.
     """
-    if not in_steps(recipe):
+    if not is_torch_recipe(recipe):
         if requested == "cuda":
-            raise SettingsError(f"{called(recipe)} trains on the CPU only; leave --device out")
+            raise SettingsError(f"{display_name(recipe)} trains on the CPU only; leave --device out")
         return "cpu"
     check_torch(recipe)
-    from embedrec.training.devices import resolve
+    from embedrec.training.devices import resolve_device
 
-    device = resolve(requested, place=place)
+    device = resolve_device(requested, local_rank=local_rank)
     if requested == "auto":
         report("device", chosen=device)
     return device
 
 
 @dataclass(frozen=True, eq=False)
-class HeldBack:
-    """Training sessions whose last items are held back for validation.
+class ValidationSplit:
+    """Training sessions whose last items are held out for validation.
 
     train         all S sessions, without these items
     histories     q sessions without their last items
@@ -181,21 +196,21 @@ class HeldBack:
     targets: np.ndarray
     exclude_seen: bool
 
-    def judged(self, model: Model) -> dict[str, float]:
-        """recall@20 and mrr@20 of the held-back items, all items ranked."""
-        answer = model.recommend(self.histories, min(_K, len(model.vocab)), exclude_seen=self.exclude_seen)
+    def evaluate(self, model: Model) -> dict[str, float]:
+        """recall@20 and mrr@20 of the held-out items, ranked among all items."""
+        results = model.recommend(self.histories, min(_K, len(model.vocab)), exclude_seen=self.exclude_seen)
         targets = model.vocab.rows_of(self.histories.vocab.ids)[self.targets]
-        query, place = np.nonzero(answer.rows == targets[:, None])
+        query, position = np.nonzero(results.rows == targets[:, None])
         ranks = np.full(len(targets), np.inf)
-        ranks[query] = place + 1
+        ranks[query] = position + 1
         values = ranked_metrics(ranks, np.arange(len(ranks) + 1), [_K])
         return {key: float(values[key].mean()) for key in (f"recall@{_K}", f"mrr@{_K}")}
 
 
-def held_back(sessions: Sessions, seed: int) -> HeldBack | None:
-    """Hold back the last items of some training sessions of three items or more; None if there are no such sessions."""
-    long = np.flatnonzero(sessions.lengths >= _LONG)
-    count = min(_MOST, -(-len(long) // _ONE_OF))
+def hold_out_last_items(sessions: Sessions, seed: int) -> ValidationSplit | None:
+    """Hold out the last items of some training sessions of three items or more; None if there are no such sessions."""
+    long = np.flatnonzero(sessions.lengths >= _MIN_LENGTH)
+    count = min(_MAX_SESSIONS, -(-len(long) // _FRACTION))
     chosen = np.sort(np.random.default_rng(seed).permutation(long)[:count])
     keep = np.ones(len(sessions.items), dtype=bool)
     last = sessions.offsets[chosen + 1] - 1
@@ -210,7 +225,7 @@ def held_back(sessions: Sessions, seed: int) -> HeldBack | None:
     histories = sessions.take(chosen, sessions.lengths[chosen] - 1)
     pairs = sessions.session_of * len(sessions.vocab) + sessions.items
     distinct = len(np.unique(pairs)) == len(pairs)
-    return HeldBack(sessions.filter_events(keep), histories, sessions.items[last], distinct)
+    return ValidationSplit(sessions.filter_events(keep), histories, sessions.items[last], distinct)
 
 
 def digest(sessions: Sessions) -> str:
@@ -224,12 +239,12 @@ def digest(sessions: Sessions) -> str:
 
 
 _K = 20
-_LONG = 3  # items of a session that can have its last item held back
-_MOST = 2000
-_ONE_OF = 20
+_MIN_LENGTH = 3  # items of a session whose last item may be held out
+_MAX_SESSIONS = 2000
+_FRACTION = 20  # one of so many sessions is held out
 
 
-def widths(text: str, field: str) -> list[int]:
+def parse_layers(text: str, field: str) -> list[int]:
     """Hidden units of layers: "128,64" → [128, 64]. Raises SettingsError for anything else."""
     try:
         units = [int(part) for part in text.split(",")] if text else []

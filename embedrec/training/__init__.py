@@ -1,4 +1,4 @@
-"""Training with torch: the loop, checkpoints, devices, and several processes that train together.
+"""Training with torch: the loop, checkpoints, devices, optimizers, and data-parallel processes.
 
-`run` and `plan` import no torch, so that recipes and commands can name them at no cost.
+`context` and `settings` do not import torch, because recipes and commands import them.
 """

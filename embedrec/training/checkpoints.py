@@ -1,4 +1,4 @@
-"""Checkpoints: what a training needs to go on after a kill as if nothing had happened; an artifact like any other."""
+"""Checkpoints: artifacts from which an interrupted training resumes with the same result."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Weights = dict[str, torch.Tensor]
 
 @dataclass
 class State:
-    """A training after some epochs. Random numbers come from (seed, epoch), so none need to be kept.
+    """The state of a training after some epochs. Random numbers derive from (seed, epoch) and are not part of it.
 
     weights     of the module, by name
-    optimizers  the state of each optimiser, as its `state_dict()["state"]`
-    scaler      of the gradients of float16; {} for other precisions
-    epochs      what was reported of each epoch that is done
-    best        the weights of the best epoch; None where nothing is validated
+    optimizers  the state of each optimizer, as its `state_dict()["state"]`
+    scaler      state of the gradient scaler of float16; {} for other precisions
+    epochs      the report of each completed epoch
+    best        the weights of the best epoch; None without validation
     best_epoch  its number, 0 for none
     """
 
@@ -41,9 +41,9 @@ class State:
 
 
 def write(folder: Path, state: State, identity: Mapping[str, Any]) -> None:
-    """Write the artifact `folder`, kind "checkpoint"; a kill leaves the one before.
+    """Write the artifact `folder`, kind "checkpoint"; a kill leaves the previous one.
 
-    identity  what must be the same when it is resumed: recipe, settings, seed, data
+    identity  what must be equal when training is resumed: recipe, settings, seed, data
     """
     about = {
         "identity": dict(identity),
@@ -53,7 +53,7 @@ def write(folder: Path, state: State, identity: Mapping[str, Any]) -> None:
         "scaler": state.scaler,
     }
     with artifacts.writing(folder, "checkpoint", about) as draft:
-        for name, tensor in _named(state).items():
+        for name, tensor in _tensors(state).items():
             draft.array(name, tensor.detach().cpu().numpy())
 
 
@@ -63,18 +63,18 @@ def read(
     weights: Weights,
     optimizers: Sequence[torch.optim.Optimizer],
     *,
-    most: int,
-    watched: str | None,
+    max_epochs: int,
+    metric: str | None,
 ) -> State:
     """The state in `folder`.
 
-    weights     of a fresh module, whose names and shapes must be found
-    optimizers  fresh ones, whose tensors must be found
-    most        epochs that the training may take
-    watched     the metric that every epoch has; None where nothing is validated
+    weights     of a new module; names, shapes and types must match
+    optimizers  new ones; their tensors must match
+    max_epochs  epochs of the training
+    metric      the metric that every epoch must have; None without validation
 
-    Raises SettingsError when there is none, or when it is of another training: it says what differs. Raises
-    ArtifactError for arrays and numbers that this training cannot have left.
+    Raises SettingsError when there is no checkpoint, or when it belongs to another training, with the differences.
+    Raises ArtifactError for arrays and numbers that this training cannot have written.
     """
     if not folder.exists():
         raise SettingsError(f"there is no checkpoint in {folder} to resume; train without --resume")
@@ -84,27 +84,29 @@ def read(
     different = _differences(about.identity, identity)
     if different:
         raise SettingsError(
-            f"the checkpoint in {folder} is of another training ({'; '.join(different)}); train with the same, or "
-            "without --resume"
+            f"the checkpoint in {folder} belongs to another training ({'; '.join(different)}); use the same settings "
+            "and data, or train without --resume"
         )
     with artifacts.opening(artifact, "train without --resume"):
-        _check_epochs(about, most, watched)
-        kept = {name: _like(artifact, f"weights.{name}", tensor) for name, tensor in weights.items()}
+        _check_epochs(about, max_epochs, metric)
+        loaded = {name: _load_tensor(artifact, f"weights.{name}", tensor) for name, tensor in weights.items()}
         states: list[dict[int, dict[str, Any]]] = [{} for _ in optimizers]
         for name in sorted(artifact.files):
             match = _OPTIMIZER.fullmatch(name)
             if match is not None:
                 number, parameter = int(match["number"]), int(match["parameter"])
                 if number >= len(states):
-                    raise DataError(f"{name} is of an optimizer that there is not (there are {len(states)})")
+                    raise DataError(f"{name} belongs to a missing optimizer (the training has {len(states)})")
                 states[number].setdefault(parameter, {})[match["key"]] = _tensor(artifact, name.removesuffix(".npy"))
         check_states(states, optimizers)
         return State(
-            kept,
+            loaded,
             states,
             about.scaler,
             about.epochs,
-            {name: _like(artifact, f"best.{name}", t) for name, t in weights.items()} if about.best_epoch else None,
+            {name: _load_tensor(artifact, f"best.{name}", t) for name, t in weights.items()}
+            if about.best_epoch
+            else None,
             about.best_epoch,
         )
 
@@ -114,7 +116,7 @@ _SCALER = {"scale", "growth_factor", "backoff_factor", "growth_interval", "_grow
 
 
 class _About(msgspec.Struct):
-    """What must stand in the manifest of a checkpoint; its numbers are finite, see `manifests`."""
+    """The schema of a checkpoint's manifest; `manifest_schema` has checked that numbers are finite."""
 
     identity: dict[str, Any]
     epochs: list[dict[str, int | float]] = []
@@ -123,19 +125,19 @@ class _About(msgspec.Struct):
 
     def __post_init__(self) -> None:
         if self.scaler and (self.scaler.keys() != _SCALER or min(self.scaler.values()) < 0):
-            raise ValueError("the state of its scaler is none")
+            raise ValueError("invalid state of the gradient scaler")
 
 
-def _check_epochs(about: _About, most: int, watched: str | None) -> None:
-    """Raises ArtifactError for records that no such training leaves, see `read`."""
-    needed = {"epoch", "epochs", "loss", "seconds", "examples_per_second"} | ({watched} if watched else set())
-    good = all(needed <= record.keys() and record["epoch"] == n for n, record in enumerate(about.epochs, 1))
-    if not good or not about.best_epoch <= len(about.epochs) <= most:
-        raise DataError(f"its {len(about.epochs)} epochs are no record of this training")
+def _check_epochs(about: _About, max_epochs: int, metric: str | None) -> None:
+    """Raises DataError for records that this training cannot have written, see `read`."""
+    needed = {"epoch", "epochs", "loss", "seconds", "examples_per_second"} | ({metric} if metric else set())
+    valid = all(needed <= record.keys() and record["epoch"] == n for n, record in enumerate(about.epochs, 1))
+    if not valid or not about.best_epoch <= len(about.epochs) <= max_epochs:
+        raise DataError(f"its records of {len(about.epochs)} epochs do not match this training")
 
 
-def _named(state: State) -> dict[str, torch.Tensor]:
-    """Every tensor of a state under the name of its file."""
+def _tensors(state: State) -> dict[str, torch.Tensor]:
+    """All tensors of a state by the name of their file."""
     named = {f"weights.{name}": tensor for name, tensor in state.weights.items()}
     named |= {f"best.{name}": tensor for name, tensor in (state.best or {}).items()}
     for number, optimizer in enumerate(state.optimizers):
@@ -148,7 +150,7 @@ def _tensor(artifact: Artifact, name: str) -> torch.Tensor:
     return torch.from_numpy(np.array(artifact.array(name), order="C"))
 
 
-def _like(artifact: Artifact, name: str, like: torch.Tensor) -> torch.Tensor:
+def _load_tensor(artifact: Artifact, name: str, like: torch.Tensor) -> torch.Tensor:
     tensor = _tensor(artifact, name)
     if tensor.shape != like.shape:
         raise DataError(f"{name} has shape {tuple(tensor.shape)} where {tuple(like.shape)} is needed")
@@ -164,9 +166,9 @@ def _differences(saved: Mapping[str, Any], current: Mapping[str, Any], of: str =
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             differences += _differences(old, new, f"{key} ")
         elif old != new:
-            known = isinstance(old, str) and len(old) == _DIGEST
-            differences.append(f"{of}{key} differ" if known else f"{of}{key} was {old!r}, but is {new!r}")
+            digest = isinstance(old, str) and len(old) == _DIGEST_LENGTH
+            differences.append(f"{of}{key} differ" if digest else f"{of}{key} was {old!r}, but is {new!r}")
     return differences
 
 
-_DIGEST = 64  # letters of a SHA-256, which says nothing to a reader
+_DIGEST_LENGTH = 64  # characters of a SHA-256, which messages do not print

@@ -1,4 +1,4 @@
-"""Where a training runs. Nothing here changes what is learned, but for the order in which floats are added."""
+"""The context of a training: device, checkpoint, processes. It changes results only by the order of float sums."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """How one training is carried out.
+    """The context of one training.
 
-    device      "cpu", "cuda" or "cuda:1", as `devices.resolve` gives it
+    device      "cpu", "cuda" or "cuda:1", see `devices.resolve_device`
     checkpoint  folder of the checkpoint that is written after every epoch; None for none
-    resume      go on from that checkpoint
-    processes   the processes that train together; None for this one alone
-    memory      a budget in bytes, for recipes that are `Bounded`: large arrays are kept in files, with the same result
+    resume      whether to resume from that checkpoint
+    processes   the processes that train together; None for a single process
+    memory      memory budget in bytes, for a `PairCountRecipe`: large arrays are stored in files, with the same result
 
     Raises SettingsError for resuming without a checkpoint.
     """
@@ -34,17 +34,17 @@ class TrainingContext:
 
     def __post_init__(self) -> None:
         if self.resume and self.checkpoint is None:
-            raise SettingsError("there is nothing to resume without a checkpoint; name its folder")
+            raise SettingsError("resuming needs a checkpoint; set the folder of the checkpoint")
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that validates, reports and writes."""
+        """Whether this process is the first, which validates, reports and writes."""
         return self.processes is None or self.processes.rank == 0
 
 
-HERE = TrainingContext()
+DEFAULT_CONTEXT = TrainingContext()
 
 
-def started_together(environment: Mapping[str, str]) -> tuple[int, int]:
-    """This process's number among those of its machine, and how many torchrun started in all; 0 and 1 without it."""
+def torchrun_rank(environment: Mapping[str, str]) -> tuple[int, int]:
+    """The rank of this process on its machine, and the number of all processes of torchrun; 0 and 1 without it."""
     return int(environment.get("LOCAL_RANK", "0")), int(environment.get("WORLD_SIZE", "1"))

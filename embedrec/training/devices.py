@@ -1,4 +1,4 @@
-"""Which device a training runs on, how many threads it has, and where its randomness comes from."""
+"""Device, threads and random seeds of torch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from embedrec.errors import SettingsError
 
 
-def resolve(requested: str, *, place: int = 0) -> str:
+def resolve_device(requested: str, *, local_rank: int = 0) -> str:
     """The device for "cpu", "cuda" or "auto" (a GPU if there is one).
 
-    place  number of this process among those of the machine: each takes a GPU of its own
+    local_rank  rank of this process on the machine; each process uses its own GPU
 
     Raises SettingsError if there is no such device.
     """
@@ -28,19 +28,16 @@ def resolve(requested: str, *, place: int = 0) -> str:
             f"--device cuda is not available: this build of torch ({torch.__version__}) sees no GPU; use --device cpu "
             "or install a CUDA build of torch"
         )
-    if place >= available:
+    if local_rank >= available:
         raise SettingsError(
-            f"process {place + 1} of this machine finds {available} GPUs, none for it; start fewer processes"
+            f"this machine has {available} GPUs, too few for process {local_rank + 1}; start fewer processes"
         )
-    return f"cuda:{place}" if available > 1 else "cuda"
+    return f"cuda:{local_rank}" if available > 1 else "cuda"
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
-    """For a block in which torch uses so many threads; afterwards as many as before.
-
-    Raises SettingsError for fewer than 1.
-    """
+def use_threads(count: int) -> Iterator[None]:
+    """Set torch's number of threads during a block. Raises SettingsError for a number below 1."""
     if count < 1:
         raise SettingsError(f"threads must be at least 1, but is {count}")
     before = torch.get_num_threads()
@@ -52,8 +49,8 @@ def threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def seeded(device: str, *numbers: int) -> Iterator[None]:
-    """For a block whose randomness in torch (dropout, first weights) comes from these numbers; its own is kept."""
+def seed_torch(device: str, *numbers: int) -> Iterator[None]:
+    """Seed torch's random numbers (dropout, initial weights) with these numbers during a block; restore the state."""
     devices = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(_seed(*numbers))
@@ -61,7 +58,7 @@ def seeded(device: str, *numbers: int) -> Iterator[None]:
 
 
 def generator(*numbers: int) -> torch.Generator:
-    """A generator on the CPU that these numbers determine: (seed, epoch)."""
+    """A CPU generator seeded with these numbers, such as (seed, epoch)."""
     return torch.Generator().manual_seed(_seed(*numbers))
 
 

@@ -1,4 +1,4 @@
-"""Adagrad with momentum for tables of which a step names few rows."""
+"""Adagrad with momentum for tables with sparse gradients."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from embedrec.training.sparse_optimizers import RowOptimizer, compiled, distinct_rows
+from embedrec.training.sparse_optimizers import RowOptimizer, distinct_rows, has_kernel
 
 
 class RowAdagrad(RowOptimizer):
     """sum += g²; velocity = momentum · velocity − rate · g / √(sum + eps); weight += velocity.
 
-    Duchi et al. 2011, and momentum as Hidasi & Karatzoglou 2018 combine it. Where the gradient is sparse, only its rows
-    are touched, also their velocity; what a row is buffer several times in a batch is added up before it is squared.
+    Duchi et al. 2011, with momentum as in Hidasi & Karatzoglou 2018. A sparse gradient changes only its rows and their
+    velocity; gradients of a row that occurs several times in a batch are summed before they are squared.
     """
 
     def __init__(
@@ -23,13 +23,13 @@ class RowAdagrad(RowOptimizer):
     ) -> None:
         super().__init__(parameters, {"lr": rate, "momentum": momentum, "eps": eps})
 
-    def fresh(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
-        """See `RowOptimizer.fresh`."""
+    def initial_state(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
+        """See `RowOptimizer.initial_state`."""
         names = ("sum", "velocity") if group["momentum"] else ("sum",)
         return {name: torch.zeros_like(p) for name in names}
 
-    def step_of(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """See `RowOptimizer.step_of`."""
+    def update(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """See `RowOptimizer.update`."""
         numbers = (group["lr"], group["momentum"], group["eps"])
         if gradient.is_sparse:
             step_rows(p, state["sum"], state.get("velocity"), *distinct_rows(gradient), *numbers)
@@ -41,7 +41,7 @@ def step_all(
     weights: Tensor, sums: Tensor, velocity: Tensor | None, gradient: Tensor, rate: float, momentum: float, eps: float
 ) -> None:
     """One step of a whole tensor, in place."""
-    if compiled(weights):
+    if has_kernel(weights):
         step_rows(weights, sums, velocity, torch.arange(len(weights)), gradient, rate, momentum, eps)
         return
     sums.addcmul_(gradient, gradient)
@@ -63,13 +63,13 @@ def step_rows(
     momentum: float,
     eps: float,
 ) -> None:
-    """One step of some rows (r,), each once, by their gradient (r, d), in place."""
-    if compiled(weights):
-        from embedrec.kernels.sparse_optimizers import step_rows as by_rows
+    """One step of distinct rows (r,) with their gradient (r, d), in place."""
+    if has_kernel(weights):
+        from embedrec.kernels import sparse_optimizers as kernels
 
-        buffer = sums if velocity is None else velocity  # numba wants an array in its place
+        buffer = sums if velocity is None else velocity  # unused without momentum, but numba needs an array
         arrays = [tensor.numpy() for tensor in (weights.detach(), sums, buffer, rows, gradient.contiguous())]
-        by_rows(*arrays, rate, momentum, eps, velocity is not None)
+        kernels.step_rows(*arrays, rate, momentum, eps, velocity is not None)
         return
     updated = sums.index_select(0, rows).addcmul_(gradient, gradient)
     sums.index_copy_(0, rows, updated)

@@ -1,4 +1,4 @@
-"""AdamW for tables of which a step names few rows."""
+"""AdamW for tables with sparse gradients."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from embedrec.training.sparse_optimizers import RowOptimizer, compiled, distinct_rows
+from embedrec.training.sparse_optimizers import RowOptimizer, distinct_rows, has_kernel
 
 
 class RowAdamW(RowOptimizer):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), whose steps touch the rows of a sparse gradient.
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), whose steps change only the rows of the gradient.
 
-    means of gradients and of their squares move where a row is named, corrected by the number of all steps as in
-    `torch.optim.SparseAdam`. Weight decay pulls at every row, named or not: at all of them together, once in `every`
-    steps, by the product of what these steps would have taken away.
+    The moments of a row change only when it is in the gradient; bias correction uses the number of all steps, as in
+    `torch.optim.SparseAdam`. Weight decay applies to all rows: once in `every` steps, with the accumulated factor of
+    these steps.
     """
 
     def __init__(
@@ -30,13 +30,13 @@ class RowAdamW(RowOptimizer):
     ) -> None:
         super().__init__(parameters, {"lr": rate, "betas": betas, "eps": eps, "decay": decay, "every": every})
 
-    def fresh(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
-        """See `RowOptimizer.fresh`."""
+    def initial_state(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
+        """See `RowOptimizer.initial_state`."""
         left = torch.ones((), dtype=p.dtype, device=p.device)  # as `load_state_dict` makes it
         return {"step": 0, "left": left, "means": torch.zeros_like(p), "squares": torch.zeros_like(p)}
 
-    def step_of(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """See `RowOptimizer.step_of`."""
+    def update(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """See `RowOptimizer.update`."""
         state["step"] += 1
         state["left"] *= 1 - group["lr"] * group["decay"]
         if not state["step"] % group["every"]:
@@ -46,7 +46,7 @@ class RowAdamW(RowOptimizer):
         step_rows(p, state, rows, values, group["lr"], group["betas"], group["eps"])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The number of steps is a tensor in a checkpoint."""
+        """Converts the number of steps, which is a tensor in a checkpoint."""
         super().load_state_dict(state_dict)
         for state in self.state.values():
             state["step"] = int(state["step"])
@@ -61,12 +61,12 @@ def step_rows(
     betas: tuple[float, float],
     eps: float,
 ) -> None:
-    """One step of some rows (r,), each once, by their gradient (r, d), in place."""
+    """One step of distinct rows (r,) with their gradient (r, d), in place."""
     first, second = betas
     means, squares = state["means"], state["squares"]
-    root = (1 - second ** state["step"]) ** 0.5  # corrections of means that begin at zero
+    root = (1 - second ** state["step"]) ** 0.5  # bias corrections of moments that start at zero
     rate, eps = rate * root / (1 - first ** state["step"]), eps * root
-    if compiled(weights):
+    if has_kernel(weights):
         from embedrec.kernels import row_adamw
 
         arrays = [tensor.numpy() for tensor in (weights.detach(), means, squares, rows, gradient.contiguous())]

@@ -1,4 +1,4 @@
-"""What optimisers share that leave the rows of a table alone of which a step says nothing."""
+"""The base of optimizers that change only the rows of a sparse gradient."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class RowOptimizer(torch.optim.Optimizer):
-    """Steps of every parameter that has a gradient."""
+    """An optimizer that updates every parameter with a gradient by `update`."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
@@ -19,27 +19,27 @@ class RowOptimizer(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is not None:
                     if not self.state[p]:
-                        self.state[p].update(self.fresh(p, group))
-                    self.step_of(p, p.grad, self.state[p], group)
+                        self.state[p].update(self.initial_state(p, group))
+                    self.update(p, p.grad, self.state[p], group)
 
     @abstractmethod
-    def fresh(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
-        """What is kept of a parameter, before its first step: tensors of its shape, and numbers."""
+    def initial_state(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
+        """The state of a parameter before its first step: tensors of its shape, and numbers."""
         ...
 
     @abstractmethod
-    def step_of(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """One step of a parameter, and of what is kept of it, in place."""
+    def update(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """One step of a parameter and its state, in place."""
 
 
 def distinct_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (r,) of a sparse gradient, ascending, each once, and their values (r, d)."""
+    """The distinct rows (r,) of a sparse gradient, ascending, and their values (r, d)."""
     rows = gradient._indices()[0]
-    if not bool((rows[1:] > rows[:-1]).all()):  # torch forgets that it was so
+    if not bool((rows[1:] > rows[:-1]).all()):  # `is_coalesced` may be false for such rows
         gradient = gradient.coalesce()
     return gradient._indices()[0], gradient._values()
 
 
-def compiled(weights: Tensor) -> bool:
-    """Whether a kernel can do it, which goes over the rows once."""
+def has_kernel(weights: Tensor) -> bool:
+    """Whether a compiled kernel supports the tensor; it reads the rows once."""
     return weights.device.type == "cpu" and weights.dtype == torch.float32 and weights.ndim == 2

@@ -13,7 +13,7 @@ from embedrec.config import build, settings_of
 from embedrec.errors import EmbedrecError, SettingsError, need_package
 from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.models.base import Recipe
-from embedrec.models.torch_recipe import in_steps
+from embedrec.models.torch_recipe import is_torch_recipe
 from embedrec.progress import Report, quiet
 from embedrec.tune.journal import Journal, TrialRecord
 from embedrec.tune.search_space import Choices, Range, Space
@@ -50,7 +50,12 @@ class Search:
     def __post_init__(self) -> None:
         if not self.space:
             raise SettingsError("the search space is empty; add settings with --space")
-        if self.prune and in_steps(self.recipe) and self.recipe.patience is None and "patience" not in self.space:
+        if (
+            self.prune
+            and is_torch_recipe(self.recipe)
+            and self.recipe.patience is None
+            and "patience" not in self.space
+        ):
             object.__setattr__(self, "recipe", replace(self.recipe, patience=_PATIENCE))
 
     def about(self, task: EvaluationTask, settings: EvaluationSettings) -> dict[str, Any]:
@@ -170,7 +175,7 @@ class _Evaluator:
             TrainingOptions(
                 seed=self.search.seed,
                 threads=self.threads,
-                device=self.device if in_steps(recipe) else "cpu",
+                device=self.device if is_torch_recipe(recipe) else "cpu",
             ),
             origin="",
             report=report,

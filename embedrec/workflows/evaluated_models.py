@@ -15,7 +15,7 @@ from embedrec.models.filtered_recommend import sample_query_vectors
 from embedrec.models.serialization import load_model
 from embedrec.models.session_knn.base import SessionKnn
 from embedrec.models.session_knn.model import SessionKnnModel
-from embedrec.models.torch_recipe import check_torch, device_of, fit_recipe
+from embedrec.models.torch_recipe import check_torch, choose_device, fit_recipe
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import Report, quiet
 from embedrec.storage.artifacts import Artifact
@@ -88,8 +88,8 @@ def train_for_evaluation(
 ) -> EvaluatedModel:
     """A recipe, trained on the training part."""
     started = perf_counter()
-    run = TrainingContext(device_of(recipe, options.device, report))
-    model = fit_recipe(recipe, task.train, seed=options.seed, threads=options.threads, report=report, run=run)
+    context = TrainingContext(choose_device(recipe, options.device, report))
+    model = fit_recipe(recipe, task.train, seed=options.seed, threads=options.threads, report=report, context=context)
     return EvaluatedModel(name, _for_protocol(task, model), perf_counter() - started, origin)
 
 

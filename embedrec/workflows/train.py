@@ -16,14 +16,14 @@ from embedrec.errors import SettingsError, did_you_mean
 from embedrec.models import MODELS
 from embedrec.models.base import Recipe
 from embedrec.models.imported import Vectors
-from embedrec.models.pair_counts import Bounded
+from embedrec.models.pair_counts import PairCountRecipe
 from embedrec.models.serialization import load_model, save_model
 from embedrec.models.torch_recipe import fit_recipe
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, spill
-from embedrec.training.context import HERE, TrainingContext
+from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.vectors.embeddings import Metric
 from embedrec.vectors.file_formats import Format, load_vectors
 from embedrec.workflows.lineage import provenance
@@ -78,24 +78,24 @@ def train_model(
     seed: int = 0,
     threads: int = 1,
     report: Report = quiet,
-    run: TrainingContext = HERE,
+    context: TrainingContext = DEFAULT_CONTEXT,
 ) -> Artifact:
     """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`.
 
     run     where a recipe that trains with torch does so; its checkpoint is removed when the model is written
     """
     artifacts.check_place(folder)
-    if run.checkpoint is not None:
-        artifacts.check_place(run.checkpoint)
-    sessions = Sessions.load(source, named=run.memory is None)
+    if context.checkpoint is not None:
+        artifacts.check_place(context.checkpoint)
+    sessions = Sessions.load(source, named=context.memory is None)
     more: dict[str, Any] = {}
     if start is not None:
         check_start(recipe, start)
         more["init"] = load_model(start)
-    if run.memory is not None:
-        if not isinstance(recipe, Bounded):
+    if context.memory is not None:
+        if not isinstance(recipe, PairCountRecipe):
             raise SettingsError(f"{recipe.name} keeps all in memory; leave --memory out")
-        more["memory"] = MemoryBudget(run.memory, folder.parent)
+        more["memory"] = MemoryBudget(context.memory, folder.parent)
     epochs: list[dict[str, Any]] = []
     measured: dict[str, Any] = {}
 
@@ -109,7 +109,7 @@ def train_model(
     started = perf_counter()
     with more.get("memory", IN_MEMORY).returning():
         model = fit_recipe(
-            recipe, sessions, seed=seed, threads=threads, report=keep, run=replace(run, memory=None), **more
+            recipe, sessions, seed=seed, threads=threads, report=keep, context=replace(context, memory=None), **more
         )
     about = {
         "trained_on": provenance(source),
@@ -120,11 +120,11 @@ def train_model(
         "epochs": epochs,
         **measured,
     }
-    if run.device != "cpu":
-        about["device"] = run.device
+    if context.device != "cpu":
+        about["device"] = context.device
     save_model(model, folder, about, made_from=start)
-    if run.checkpoint is not None:
-        shutil.rmtree(run.checkpoint, ignore_errors=True)
+    if context.checkpoint is not None:
+        shutil.rmtree(context.checkpoint, ignore_errors=True)
     return artifacts.read(folder, "model")
 
 
@@ -148,9 +148,9 @@ def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
         )
 
 
-def train_beside(recipe: Recipe, source: Artifact, *, seed: int, threads: int, run: TrainingContext) -> None:
+def train_beside(recipe: Recipe, source: Artifact, *, seed: int, threads: int, context: TrainingContext) -> None:
     """What the other processes of a training do while the first one runs `train_model`: all but report and write."""
-    fit_recipe(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, run=run)
+    fit_recipe(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, context=context)
 
 
 def import_vectors(

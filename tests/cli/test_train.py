@@ -58,7 +58,7 @@ def test_resumed_after_an_interruption(run: Run, prepared: Path, monkeypatch: py
     monkeypatch.undo()
     assert (prepared / "checkpoints" / "two-tower").is_dir()
     other = run(*words, "--seed", "1", "--resume")
-    assert other.code == 1 and "is of another training (seed was 0, but is 1)" in other.err
+    assert other.code == 1 and "belongs to another training (seed was 0, but is 1)" in other.err
     resumed = succeed(run, *words, "--resume")
     assert "resumed epoch=2 epochs=4\n" in resumed.err
     prints = [artifacts.read(prepared / "models" / name).fingerprint for name in ("two-tower", "whole")]

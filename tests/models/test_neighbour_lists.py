@@ -88,5 +88,5 @@ def test_lists_that_do_not_fit(arrays: dict[str, np.ndarray], message: str) -> N
 
 
 def test_scores_that_rise() -> None:
-    with pytest.raises(DataError, match="scores must fall"):
+    with pytest.raises(DataError, match="scores must be in descending order"):
         check_lists(LETTERS, lists(scores=[[1.0, 2.0, 3.0], *SCORES[1:]]), "neighbours")

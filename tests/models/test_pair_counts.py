@@ -47,7 +47,7 @@ def letter_sessions(lists: list[str]) -> Sessions:
 
 def all_lists(mentions: Mentions) -> dict[str, float]:
     """All neighbours of every item with their counts."""
-    lists = pair_counts.best_lists(mentions, PLAIN, 99, threads=2, report=quiet)
+    lists = pair_counts.best_lists(pair_counts.PairCounting(mentions, PLAIN, 2, quiet), 99)
     return {
         LETTERS.id(a) + LETTERS.id(b): score
         for a in range(len(lists["items"]))
@@ -113,7 +113,7 @@ def test_every_mention_by_distance(lists: list[str], back: bool, itself: bool) -
 
 def test_best_lists_keep_the_best_and_break_ties_by_row() -> None:
     mentions = pair_counts.one_mention(letter_sessions(["abc", "abd", "bd", "e"]), np.arange(6), 0)
-    lists = pair_counts.best_lists(mentions, PLAIN, 2, threads=1, report=quiet)
+    lists = pair_counts.best_lists(pair_counts.PairCounting(mentions, PLAIN, 1, quiet), 2)
     assert lists["items"].tolist() == [[1, 2], [0, 3], [0, 1], [1, 0], [-1, -1], [-1, -1]]
     assert lists["scores"].tolist()[:2] == [[2, 1], [2, 2]] and np.isneginf(lists["scores"][4:]).all()
     assert lists["items"].dtype == np.int32 and lists["scores"].dtype == np.float32
@@ -122,7 +122,7 @@ def test_best_lists_keep_the_best_and_break_ties_by_row() -> None:
 @draw.given(LISTS)
 def test_all_pairs_have_each_pair_once(lists: list[str]) -> None:
     mentions = pair_counts.one_mention(letter_sessions(lists), np.arange(6), 0)
-    pairs = pair_counts.all_pairs(mentions, PLAIN, threads=2, report=quiet)
+    pairs = pair_counts.all_pairs(pair_counts.PairCounting(mentions, PLAIN, 2, quiet))
     found = [
         (a, int(b), float(value))
         for a in range(6)

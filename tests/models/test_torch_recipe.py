@@ -10,7 +10,7 @@ import pytest
 
 from embedrec.errors import SettingsError, TrainingError
 from embedrec.models.baselines.popular import Popular
-from embedrec.models.torch_recipe import device_of, digest, fit_recipe, held_back
+from embedrec.models.torch_recipe import choose_device, digest, fit_recipe, hold_out_last_items
 from embedrec.models.two_tower.recipe import TwoTower
 from embedrec.progress import quiet
 from embedrec.training.context import TrainingContext
@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {"dim": 8, "epochs": 3, "batch": 32, "negatives": 12}
 
 def test_held_back_items_leave_training() -> None:
     sessions = clustered_sessions(200)
-    asked = held_back(sessions, 1)
+    asked = hold_out_last_items(sessions, 1)
     assert asked is not None
     long = int((sessions.lengths >= 3).sum())
     assert 0 < len(asked.histories) <= -(-long // 20)
@@ -34,19 +34,19 @@ def test_held_back_items_leave_training() -> None:
         assert asked.train[at[session]].tolist() == whole[:-1]
     assert not asked.exclude_seen  # these sessions repeat items
     assert not set(sessions.items.tolist()) - set(asked.train.items.tolist())
-    assert held_back(of_lists(["ab", "c"]), 0) is None
-    assert held_back(of_lists(["abc", "ab"]), 0) is None  # c would be lost
+    assert hold_out_last_items(of_lists(["ab", "c"]), 0) is None
+    assert hold_out_last_items(of_lists(["abc", "ab"]), 0) is None  # c would be lost
 
 
 def test_validation_by_hand() -> None:
     sessions = clustered_sessions(200)
-    asked = held_back(sessions, 1)
+    asked = hold_out_last_items(sessions, 1)
     assert asked is not None
     model = Popular().fit(asked.train)
     order = model.recommend(asked.histories, 20, exclude_seen=False).ids()
     targets = [sessions.vocab.id(int(t)) for t in asked.targets]
     ranks = [ids.index(t) + 1 if t in ids else None for ids, t in zip(order, targets, strict=True)]
-    judged = asked.judged(model)
+    judged = asked.evaluate(model)
     assert judged["recall@20"] == pytest.approx(np.mean([r is not None for r in ranks]))
     assert judged["mrr@20"] == pytest.approx(np.mean([1 / r if r else 0 for r in ranks]))
 
@@ -60,8 +60,8 @@ def test_early_stop_restores_what_was_best() -> None:
     best = told[-1]
     assert best["event"] == "best" and len(epochs) in (best["epoch"] + 1, 12)
     assert best["recall@20"] == max(e["recall@20"] for e in epochs)
-    asked = held_back(sessions, 3)
-    assert asked is not None and asked.judged(model)["recall@20"] == best["recall@20"]
+    asked = hold_out_last_items(sessions, 3)
+    assert asked is not None and asked.evaluate(model)["recall@20"] == best["recall@20"]
 
 
 def test_divergence_ends_with_a_clear_error() -> None:
@@ -81,8 +81,8 @@ def test_a_digest_tells_sessions_apart() -> None:
 def test_recipes_without_torch_have_one_way_to_train() -> None:
     given: dict[str, Any] = {"seed": 0, "threads": 1, "report": quiet}
     assert len(fit_recipe(Popular(), tiny_sessions(), **given).vocab) == 6
-    with pytest.raises(SettingsError, match="popular trains in one go, on the CPU, in one process"):
-        fit_recipe(Popular(), tiny_sessions(), **given, run=TrainingContext("cuda"))
+    with pytest.raises(SettingsError, match="popular trains in one process on the CPU, without checkpoints"):
+        fit_recipe(Popular(), tiny_sessions(), **given, context=TrainingContext("cuda"))
     with pytest.raises(SettingsError, match="two-tower cannot continue from a finished model; leave --from out"):
         fit_recipe(TwoTower(**SMALL), tiny_sessions(), **given, init=None)
 
@@ -90,9 +90,9 @@ def test_recipes_without_torch_have_one_way_to_train() -> None:
 def test_devices_of_recipes() -> None:
     told: list[Any] = []
     for asked in ("auto", "cpu"):
-        assert device_of(Popular(), asked) == "cpu"
+        assert choose_device(Popular(), asked) == "cpu"
     with pytest.raises(SettingsError, match="popular trains on the CPU only; leave --device out"):
-        device_of(Popular(), "cuda")
-    assert device_of(TwoTower(), "cpu", lambda *a, **n: told.append(n)) == "cpu" and not told
-    chosen = device_of(TwoTower(), "auto", lambda *a, **n: told.append(n))
+        choose_device(Popular(), "cuda")
+    assert choose_device(TwoTower(), "cpu", lambda *a, **n: told.append(n)) == "cpu" and not told
+    chosen = choose_device(TwoTower(), "auto", lambda *a, **n: told.append(n))
     assert told == [{"chosen": chosen}]

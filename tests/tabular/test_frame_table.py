@@ -124,7 +124,7 @@ def test_bad_rows_are_named_by_row_and_skipped_with_a_warning() -> None:
         (
             {"gap": "soon"},
             SettingsError,
-            "a gap is a length of time with s, min, h or d, such as 30min or 1.5h, but is 'soon'",
+            "a gap must be a duration in s, min, h or d, such as 30min or 1.5h, but is 'soon'",
         ),
     ],
 )

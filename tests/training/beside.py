@@ -18,7 +18,7 @@ from embedrec.training.settings import TrainingSettings
 from tests.training.toy import LineLearner, clustered_sessions
 
 
-def curves(settings: list[dict[str, Any]], run: TrainingContext) -> tuple[list[list[float]], list[np.ndarray]]:
+def curves(settings: list[dict[str, Any]], context: TrainingContext) -> tuple[list[list[float]], list[np.ndarray]]:
     """The losses of the epochs of recipes and of the line, and the items and weights that came out."""
     torch.set_num_threads(1)
     losses: list[list[float]] = []
@@ -31,13 +31,15 @@ def curves(settings: list[dict[str, Any]], run: TrainingContext) -> tuple[list[l
     for one in settings:
         losses.append([])
         recipe = recipe_class(one["recipe"])(**{key: value for key, value in one.items() if key != "recipe"})
-        model = recipe.fit(clustered_sessions(), seed=1, report=report, run=run)
+        model = recipe.fit(clustered_sessions(), seed=1, report=report, context=context)
         arrays.append(model.arrays["items"])
     losses.append([])
     line = LineLearner(batch=9)  # the last batch has 3, the smallest part 1
-    train(line, TrainingSettings(epochs=3, patience=None, clip=0.5), seed=0, run=run, report=report, identity={})
+    train(
+        line, TrainingSettings(epochs=3, patience=None, clip=0.5), seed=0, context=context, report=report, identity={}
+    )
     lone = LineLearner(batch=1)  # a process without examples
-    train(lone, TrainingSettings(epochs=1, patience=None), seed=0, run=run, report=report, identity={})
+    train(lone, TrainingSettings(epochs=1, patience=None), seed=0, context=context, report=report, identity={})
     tables = [learner.module.state_dict()["table"].numpy() for learner in (line, lone)]
     return losses, [*arrays, *tables]
 

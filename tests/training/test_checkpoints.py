@@ -21,7 +21,7 @@ from embedrec.models.serialization import save_model
 from embedrec.models.two_tower.recipe import TwoTower
 from embedrec.progress import quiet
 from embedrec.storage import artifacts
-from embedrec.training.context import HERE, TrainingContext
+from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.training.loop import train
 from embedrec.training.row_adagrad import RowAdagrad
 from embedrec.training.row_adamw import RowAdamW
@@ -50,20 +50,22 @@ def test_resumed_is_uninterrupted(tmp_path: Path, stop: int, judged: bool) -> No
     """With dropout, a schedule, the moments of two optimisers, and an early stop that looks back."""
     plan = TrainingSettings(epochs=6, patience=4 if judged else None, schedule="linear")
 
-    def trained(run: TrainingContext, report: Any = quiet) -> LineLearner:
+    def trained(context: TrainingContext, report: Any = quiet) -> LineLearner:
         learner = LineLearner(dropout=0.3)
         values = [0.1, 0.9, 0.3, 0.3, 0.4, 0.2]
-        state = {"epoch": len(artifacts.read(folder).about["epochs"]) if run.resume else 0}
+        state = {"epoch": len(artifacts.read(folder).about["epochs"]) if context.resume else 0}
 
-        def judge() -> dict[str, float]:
+        def validate() -> dict[str, float]:
             state["epoch"] += 1
             return {"recall@20": values[state["epoch"] - 1], "mrr@20": 0.0}
 
-        train(learner, plan, seed=3, run=run, report=report, identity=WHO, judge=judge if judged else None)
+        train(
+            learner, plan, seed=3, context=context, report=report, identity=WHO, validate=validate if judged else None
+        )
         return learner
 
     folder = tmp_path / "checkpoints" / "line"
-    whole = trained(HERE)
+    whole = trained(DEFAULT_CONTEXT)
     with pytest.raises(StoppedError):
         trained(TrainingContext(checkpoint=folder), stopping_at(stop))
     artifact = artifacts.read(folder, "checkpoint")
@@ -87,14 +89,16 @@ def test_an_optimiser_that_had_nothing_to_do_is_resumed(tmp_path: Path) -> None:
             unused = torch.nn.Parameter(torch.zeros(2))
             return [*super().optimizers(), torch.optim.AdamW([unused], 0.1)]
 
-    def trained(run: TrainingContext, report: Any = quiet) -> LineLearner:
+    def trained(context: TrainingContext, report: Any = quiet) -> LineLearner:
         learner = Idle()
-        train(learner, TrainingSettings(epochs=3), seed=3, run=run, report=report, identity=WHO)
+        train(learner, TrainingSettings(epochs=3), seed=3, context=context, report=report, identity=WHO)
         return learner
 
     with pytest.raises(StoppedError):
         trained(TrainingContext(checkpoint=tmp_path / "line"), stopping_at(2))
-    assert trained(TrainingContext(checkpoint=tmp_path / "line", resume=True)).bytes() == trained(HERE).bytes()
+    assert (
+        trained(TrainingContext(checkpoint=tmp_path / "line", resume=True)).bytes() == trained(DEFAULT_CONTEXT).bytes()
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,33 +111,40 @@ def test_an_optimiser_that_had_nothing_to_do_is_resumed(tmp_path: Path) -> None:
     ],
 )
 def test_a_checkpoint_of_another_training(tmp_path: Path, key: str, value: Any, message: str) -> None:
-    run = TrainingContext(checkpoint=tmp_path / "c")
-    train(LineLearner(), PLAN, seed=3, run=run, report=quiet, identity=WHO)
-    with pytest.raises(SettingsError, match=rf"is of another training \({message}\); train with the same, or without"):
+    context = TrainingContext(checkpoint=tmp_path / "c")
+    train(LineLearner(), PLAN, seed=3, context=context, report=quiet, identity=WHO)
+    with pytest.raises(
+        SettingsError, match=rf"belongs to another training \({message}\); use the same settings and data, or"
+    ):
         other = {**WHO, key: value}
         again = TrainingContext(checkpoint=tmp_path / "c", resume=True)
-        train(LineLearner(), PLAN, seed=3, run=again, report=quiet, identity=other)
+        train(LineLearner(), PLAN, seed=3, context=again, report=quiet, identity=other)
 
 
 def test_no_checkpoint_and_a_damaged_one(tmp_path: Path) -> None:
-    run = TrainingContext(checkpoint=tmp_path / "c", resume=True)
+    context = TrainingContext(checkpoint=tmp_path / "c", resume=True)
     with pytest.raises(SettingsError, match=r"there is no checkpoint in .*c to resume; train without --resume"):
-        train(LineLearner(), PLAN, seed=3, run=run, report=quiet, identity=WHO)
-    train(LineLearner(), PLAN, seed=3, run=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
+        train(LineLearner(), PLAN, seed=3, context=context, report=quiet, identity=WHO)
+    train(LineLearner(), PLAN, seed=3, context=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
     (tmp_path / "c" / "weights.table.npy").write_bytes(b"x")
     with pytest.raises(ArtifactError, match="is damaged"):
-        train(LineLearner(), PLAN, seed=3, run=run, report=quiet, identity=WHO)
+        train(LineLearner(), PLAN, seed=3, context=context, report=quiet, identity=WHO)
 
 
 def test_weights_of_another_shape(tmp_path: Path) -> None:
-    train(LineLearner(), PLAN, seed=3, run=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
+    train(LineLearner(), PLAN, seed=3, context=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
     other = LineLearner()
     import torch
 
     other.module.table = torch.nn.Parameter(torch.zeros(7, 2))
     with pytest.raises(ArtifactError, match=r"weights.table has shape \(6, 2\) where \(7, 2\) is needed"):
         train(
-            other, PLAN, seed=3, run=TrainingContext(checkpoint=tmp_path / "c", resume=True), report=quiet, identity=WHO
+            other,
+            PLAN,
+            seed=3,
+            context=TrainingContext(checkpoint=tmp_path / "c", resume=True),
+            report=quiet,
+            identity=WHO,
         )
 
 
@@ -181,8 +192,10 @@ def test_arrays_that_do_not_fit_reach_no_kernel(tmp_path: Path, kind: str, how: 
     """The optimisers' steps write where these arrays are said to be."""
     who = WHO | {"settings": {"epochs": 2}}
     with pytest.raises(StoppedError):
-        run = TrainingContext(checkpoint=tmp_path / "c")
-        train(TableLearner(kind), TrainingSettings(epochs=2), seed=3, run=run, report=stopping_at(1), identity=who)
+        context = TrainingContext(checkpoint=tmp_path / "c")
+        train(
+            TableLearner(kind), TrainingSettings(epochs=2), seed=3, context=context, report=stopping_at(1), identity=who
+        )
     arrays = {f.name: f.read_bytes() for f in (tmp_path / "c").glob("*.npy")}
     assert {name.split(".")[0] for name in arrays} == {"weights", "optimizer0", "optimizer1"}
     for name, content in arrays.items():
@@ -190,24 +203,24 @@ def test_arrays_that_do_not_fit_reach_no_kernel(tmp_path: Path, kind: str, how: 
         sign(tmp_path / "c")
         with pytest.raises(ArtifactError, match=name.removesuffix(".npy")):
             again = TrainingContext(checkpoint=tmp_path / "c", resume=True)
-            train(TableLearner(kind), TrainingSettings(epochs=2), seed=3, run=again, report=quiet, identity=who)
+            train(TableLearner(kind), TrainingSettings(epochs=2), seed=3, context=again, report=quiet, identity=who)
         (tmp_path / "c" / name).write_bytes(content)
     sign(tmp_path / "c")
     again = TrainingContext(checkpoint=tmp_path / "c", resume=True)
-    train(TableLearner(kind), TrainingSettings(epochs=2), seed=3, run=again, report=quiet, identity=who)
+    train(TableLearner(kind), TrainingSettings(epochs=2), seed=3, context=again, report=quiet, identity=who)
 
 
 @pytest.mark.parametrize(
     "name", ["optimizer0.0.means", "optimizer0.7.sum", "optimizer5.0.sum", "optimizer999999999.0.sum", "optimizer0.0.x"]
 )
 def test_arrays_that_no_optimiser_keeps(tmp_path: Path, name: str) -> None:
-    run = TrainingContext(checkpoint=tmp_path / "c")
-    train(TableLearner("adagrad"), PLAN, seed=3, run=run, report=quiet, identity=WHO)
+    context = TrainingContext(checkpoint=tmp_path / "c")
+    train(TableLearner("adagrad"), PLAN, seed=3, context=context, report=quiet, identity=WHO)
     np.save(tmp_path / "c" / f"{name}.npy", np.zeros(3, dtype=np.float32))
     sign(tmp_path / "c")
     with pytest.raises(ArtifactError, match=name.rpartition(".")[0]):
         again = TrainingContext(checkpoint=tmp_path / "c", resume=True)
-        train(TableLearner("adagrad"), PLAN, seed=3, run=again, report=quiet, identity=WHO)
+        train(TableLearner("adagrad"), PLAN, seed=3, context=again, report=quiet, identity=WHO)
 
 
 @pytest.mark.parametrize(
@@ -220,11 +233,11 @@ def test_arrays_that_no_optimiser_keeps(tmp_path: Path, name: str) -> None:
     ],
 )  # fmt: skip
 def test_numbers_that_no_training_leaves(tmp_path: Path, key: str, value: Any) -> None:
-    train(LineLearner(), PLAN, seed=3, run=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
+    train(LineLearner(), PLAN, seed=3, context=TrainingContext(checkpoint=tmp_path / "c"), report=quiet, identity=WHO)
     sign(tmp_path / "c", lambda about: about.update({key: value}))
     with pytest.raises(ArtifactError, match="train without --resume"):
         again = TrainingContext(checkpoint=tmp_path / "c", resume=True)
-        train(LineLearner(), PLAN, seed=3, run=again, report=quiet, identity=WHO)
+        train(LineLearner(), PLAN, seed=3, context=again, report=quiet, identity=WHO)
 
 
 RECIPE = {"dim": 8, "epochs": 5, "batch": 32, "negatives": 16, "users": True, "query_layers": "6", "patience": 3}
@@ -243,8 +256,8 @@ def report(event, **numbers):
     if event == "progress" and done == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
-run = TrainingContext(checkpoint=Path(sys.argv[2]))
-TwoTower(**json.loads(sys.argv[1])).fit(clustered_sessions(), seed=7, report=report, run=run)
+context = TrainingContext(checkpoint=Path(sys.argv[2]))
+TwoTower(**json.loads(sys.argv[1])).fit(clustered_sessions(), seed=7, report=report, context=context)
 """
 
 
@@ -257,7 +270,7 @@ def test_after_a_kill_the_same_bytes(tmp_path: Path) -> None:
     assert len(artifacts.read(folder).about["epochs"]) == 2
     recipe = TwoTower(**RECIPE)  # type: ignore[arg-type]
     prints = []
-    for name, run in (("resumed", TrainingContext(checkpoint=folder, resume=True)), ("whole", HERE)):
-        save_model(recipe.fit(clustered_sessions(), seed=7, run=run), tmp_path / name, {})
+    for name, context in (("resumed", TrainingContext(checkpoint=folder, resume=True)), ("whole", DEFAULT_CONTEXT)):
+        save_model(recipe.fit(clustered_sessions(), seed=7, context=context), tmp_path / name, {})
         prints.append(artifacts.read(tmp_path / name).fingerprint)
     assert prints[0] == prints[1]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from embedrec.errors import SettingsError
-from embedrec.training.context import HERE, started_together
+from embedrec.training.context import DEFAULT_CONTEXT, torchrun_rank
 from embedrec.training.distributed import join_processes
 from tests.training.beside import curves
 
@@ -42,7 +42,7 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
         subprocess.Popen(words, cwd=root, env={**os.environ, **together, "RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(2)
     ]
-    losses, arrays = curves(SETTINGS, HERE)
+    losses, arrays = curves(SETTINGS, DEFAULT_CONTEXT)
     assert [process.wait(timeout=120) for process in started] == [0, 0]
     found = json.loads((tmp_path / "losses.json").read_text())
     assert [len(curve) for curve in found] == [len(curve) for curve in losses]
@@ -53,10 +53,10 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
 
 
 def test_who_torchrun_started() -> None:
-    assert started_together({}) == (0, 1)
-    assert started_together({"LOCAL_RANK": "1", "WORLD_SIZE": "4", "RANK": "3"}) == (1, 4)
+    assert torchrun_rank({}) == (0, 1)
+    assert torchrun_rank({"LOCAL_RANK": "1", "WORLD_SIZE": "4", "RANK": "3"}) == (1, 4)
     with (
-        pytest.raises(SettingsError, match=r"did not find each other .*; start them with torchrun"),
+        pytest.raises(SettingsError, match=r"could not connect .*; start them with torchrun"),
         join_processes("cpu", {}),
     ):
         pass

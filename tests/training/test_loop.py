@@ -11,8 +11,8 @@ import torch
 
 from embedrec.errors import SettingsError, TrainingError
 from embedrec.progress import quiet
-from embedrec.training.context import HERE, TrainingContext
-from embedrec.training.devices import generator, resolve, seeded, threads
+from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
+from embedrec.training.devices import generator, resolve_device, seed_torch, use_threads
 from embedrec.training.loop import Batch, clip, train
 from embedrec.training.settings import TrainingSettings
 from tests.training.toy import POINTS, LineLearner
@@ -22,7 +22,7 @@ Told = list[tuple[str, dict[str, Any]]]
 
 def run_line(learner: LineLearner, plan: TrainingSettings, **more: Any) -> Told:
     told: Told = []
-    given: dict[str, Any] = {"seed": 3, "run": HERE, "identity": {}, **more}
+    given: dict[str, Any] = {"seed": 3, "context": DEFAULT_CONTEXT, "identity": {}, **more}
     train(learner, plan, report=lambda event, **n: told.append((event, n)), **given)
     return told
 
@@ -72,7 +72,7 @@ def judge_of(values: list[float]) -> Any:
 
 def test_early_stop_keeps_the_best() -> None:
     learner, twin = LineLearner(), LineLearner()
-    told = run_line(learner, TrainingSettings(epochs=9, patience=2), judge=judge_of([0.1, 0.3, 0.3, 0.2, 0.9]))
+    told = run_line(learner, TrainingSettings(epochs=9, patience=2), validate=judge_of([0.1, 0.3, 0.3, 0.2, 0.9]))
     assert [e["recall@20"] for e in epochs_of(told)] == [0.1, 0.3, 0.3, 0.2]
     assert told[-1] == ("best", {"epoch": 2, "recall@20": 0.3, "mrr@20": 0.5})
     run_line(twin, TrainingSettings(epochs=2, patience=None))
@@ -82,12 +82,16 @@ def test_early_stop_keeps_the_best() -> None:
 
 def test_the_best_may_be_the_last_and_another_metric_watched() -> None:
     learner, twin = LineLearner(), LineLearner()
-    told = run_line(learner, TrainingSettings(epochs=3, patience=1), judge=judge_of([0.1, 0.2, 0.3]))
+    told = run_line(learner, TrainingSettings(epochs=3, patience=1), validate=judge_of([0.1, 0.2, 0.3]))
     assert len(epochs_of(told)) == 3
     run_line(twin, TrainingSettings(epochs=3, patience=None))
     assert learner.bytes() == twin.bytes()
     assert (
-        len(epochs_of(run_line(LineLearner(), TrainingSettings(patience=2, watch="mrr@20"), judge=judge_of([0.1] * 9))))
+        len(
+            epochs_of(
+                run_line(LineLearner(), TrainingSettings(patience=2, watch="mrr@20"), validate=judge_of([0.1] * 9))
+            )
+        )
         == 3
     )
 
@@ -104,9 +108,9 @@ def test_dropout_comes_from_the_seed_and_torch_keeps_its_own() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.rand(5)
     assert trained(1) == one != trained(2)
-    with seeded("cpu", 4, 5):
+    with seed_torch("cpu", 4, 5):
         drawn = torch.rand(3)
-    with seeded("cpu", 4, 5):
+    with seed_torch("cpu", 4, 5):
         assert torch.equal(torch.rand(3), drawn)
     assert torch.equal(torch.rand(3, generator=generator(4, 5)), drawn)
 
@@ -191,19 +195,19 @@ def test_settings_that_are_not_allowed(settings: dict, message: str) -> None:
 
 
 def test_devices() -> None:
-    assert resolve("cpu") == "cpu"
+    assert resolve_device("cpu") == "cpu"
     if torch.cuda.is_available():
-        assert resolve("auto").startswith("cuda") and resolve("cuda").startswith("cuda")
+        assert resolve_device("auto").startswith("cuda") and resolve_device("cuda").startswith("cuda")
         with pytest.raises(SettingsError, match="GPUs, none for it; start fewer processes"):
-            resolve("cuda", place=999)
+            resolve_device("cuda", local_rank=999)
     else:
-        assert resolve("auto") == "cpu"
+        assert resolve_device("auto") == "cpu"
         with pytest.raises(SettingsError, match=r"sees no GPU; use --device cpu or install a CUDA build of torch"):
-            resolve("cuda")
-        with pytest.raises(SettingsError, match="precision=bfloat16 needs a GPU, but the device is cpu; set float32"):
+            resolve_device("cuda")
+        with pytest.raises(SettingsError, match="precision=bfloat16 needs a GPU, not cpu; set precision=float32"):
             run_line(LineLearner(), TrainingSettings(precision="bfloat16"))
     with pytest.raises(SettingsError, match="device must be cpu, cuda or auto, but is 'tpu'"):
-        resolve("tpu")
+        resolve_device("tpu")
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
@@ -211,7 +215,9 @@ def test_on_a_gpu(precision: Any) -> None:
     if not torch.cuda.is_available():
         pytest.skip("there is no GPU that torch can use")
     on_gpu, on_cpu = LineLearner(), LineLearner()
-    told = run_line(on_gpu, TrainingSettings(epochs=3, patience=None, precision=precision), run=TrainingContext("cuda"))
+    told = run_line(
+        on_gpu, TrainingSettings(epochs=3, patience=None, precision=precision), context=TrainingContext("cuda")
+    )
     want = run_line(on_cpu, TrainingSettings(epochs=3, patience=None))
     for one, other in zip(epochs_of(told), epochs_of(want), strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-5 if precision == "float32" else 0.05)
@@ -219,11 +225,11 @@ def test_on_a_gpu(precision: Any) -> None:
 
 def test_threads_are_given_back() -> None:
     before = torch.get_num_threads()
-    with pytest.raises(KeyError), threads(before + 1):
+    with pytest.raises(KeyError), use_threads(before + 1):
         assert torch.get_num_threads() == before + 1
         raise KeyError
     assert torch.get_num_threads() == before
-    with pytest.raises(SettingsError, match="threads must be at least 1, but is 0"), threads(0):
+    with pytest.raises(SettingsError, match="threads must be at least 1, but is 0"), use_threads(0):
         pass
 
 
@@ -237,7 +243,14 @@ def test_a_batch_is_shared_out() -> None:
 
 
 def test_nothing_to_resume_without_a_checkpoint() -> None:
-    with pytest.raises(SettingsError, match="there is nothing to resume without a checkpoint"):
+    with pytest.raises(SettingsError, match="resuming needs a checkpoint"):
         TrainingContext(resume=True)
-    assert HERE.first
-    train(LineLearner(), TrainingSettings(epochs=1, patience=None), seed=0, run=HERE, report=quiet, identity={})
+    assert DEFAULT_CONTEXT.first
+    train(
+        LineLearner(),
+        TrainingSettings(epochs=1, patience=None),
+        seed=0,
+        context=DEFAULT_CONTEXT,
+        report=quiet,
+        identity={},
+    )

@@ -45,12 +45,12 @@ def test_two_steps_by_hand() -> None:
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.3])
-@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("has_kernel", [True, False])
 def test_sparse_is_dense_where_all_rows_are_named(
-    momentum: float, compiled: bool, monkeypatch: pytest.MonkeyPatch
+    momentum: float, has_kernel: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not compiled:
-        monkeypatch.setattr(row_adagrad, "compiled", lambda tensor: False)
+    if not has_kernel:
+        monkeypatch.setattr(row_adagrad, "has_kernel", lambda tensor: False)
     random = torch.Generator().manual_seed(0)
     start = torch.randn(5, 3, generator=random)
     tables = [nn.Parameter(start.clone()) for _ in range(2)]

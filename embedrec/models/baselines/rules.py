@@ -18,7 +18,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.models.base import Arrays
 from embedrec.models.long_sessions import report_long
 from embedrec.models.neighbour_lists import ListsModel, check_lists
-from embedrec.models.pair_counts import NO_NUMBERS, best_lists, every_mention, every_pair
+from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, best_lists, every_mention, every_pair
 from embedrec.progress import Report, quiet
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class _Rules(Settings):
         from embedrec.kernels.pair_counts import COUNT, Formula
 
         formula = Formula(COUNT, NO_NUMBERS, NO_NUMBERS, 0.0, 0.0, 0.0)
-        return self.from_arrays(vocab, best_lists(mentions, formula, self.pruning, threads=threads, report=report))
+        return self.from_arrays(vocab, best_lists(PairCounting(mentions, formula, threads, report), self.pruning))
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from embedrec.config import check_bounds
-from embedrec.data.sessions import Sessions, check_sessions
+from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK, check_k
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.models.base import Arrays
-from embedrec.models.long_sessions import report_long
 from embedrec.models.neighbour_lists import ListsModel, check_lists
-from embedrec.models.pair_counts import NO_NUMBERS, Bounded, best_lists, frequent, one_mention, totals, weighted
+from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, PairCountRecipe, best_lists, totals, weighted
 from embedrec.models.session_encoders import Weights
-from embedrec.progress import Report, quiet
-from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 if TYPE_CHECKING:
     from embedrec.kernels.pair_counts import Formula, Mentions
@@ -32,7 +29,7 @@ _SHRINKAGE = {"cosine": 20.0, "tf-idf": 20.0}  # of the measures that have one u
 
 
 @dataclass(frozen=True)
-class Cooccurrence(Bounded):
+class Cooccurrence(PairCountRecipe["CooccurrenceModel"]):
     """Neighbours by a measure of how often two items stand in the same sessions.
 
     An item counts once a session, where it is mentioned first. c(a,b) is the number of sessions that hold both, at most
@@ -98,29 +95,9 @@ class Cooccurrence(Bounded):
         if self.shrinkage and self.measure in ("raw", "normalised", "bm25"):
             raise SettingsError(f"{self.measure} has no shrinkage, but it is {self.shrinkage:g}; leave it out")
 
-    def fit(
-        self,
-        sessions: Sessions,
-        *,
-        seed: int = 0,
-        threads: int = 1,
-        report: Report = quiet,
-        memory: MemoryBudget = IN_MEMORY,
-    ) -> CooccurrenceModel:
-        """Count; nothing is drawn, so that `seed` changes nothing, and neither do `threads` and `memory`.
-
-        report  called as report("vocabulary", items=, left_out=), report("long_sessions", …), see `report_long`, and
-                report("progress", done=, total=, unit="events")
-
-        Raises DataError when no item is mentioned often enough.
-        """
-        check_sessions(sessions)
-        rows, counts = frequent(sessions, self.min_count)
-        report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
-        mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, memory))
-        report_long(sessions, np.diff(mentions.offsets), self.window, report)
-        lists = best_lists(mentions, formula, self.top, threads=threads, memory=memory, report=report)
-        return self.from_arrays(sessions.vocab.take(rows).with_counts(counts), lists)
+    def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
+        """The neighbour lists; nothing is random."""
+        return best_lists(counting, self.top)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> CooccurrenceModel:
         """The model of the arrays "items" and "scores", both (n, m). Raises DataError when they do not fit."""

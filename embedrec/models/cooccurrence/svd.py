@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from embedrec.config import check_bounds
-from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.array_packing import rows_of
 from embedrec.models.base import Arrays
-from embedrec.models.long_sessions import report_long
-from embedrec.models.pair_counts import Bounded, Pairs, all_pairs, frequent, one_mention, totals, weighted
+from embedrec.models.pair_counts import PairCounting, PairCountRecipe, Pairs, all_pairs, totals, weighted
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
@@ -37,7 +35,7 @@ _SPARE = 20  # extra dimensions of the iteration
 
 
 @dataclass(frozen=True)
-class Spectral(Bounded):
+class Spectral(PairCountRecipe["SpectralModel"]):
     """Eigenvectors of a symmetric matrix over the items, those of the largest eigenvalues, as the items' vectors.
 
     An item counts once a session, where it is mentioned first. c(a,b) is the sum over the sessions q that hold both, at
@@ -98,45 +96,33 @@ class Spectral(Bounded):
         super().__post_init__()
         check_bounds(self, _BOUNDS)
 
-    def fit(
-        self,
-        sessions: Sessions,
-        *,
-        seed: int = 0,
-        threads: int = 1,
-        report: Report = quiet,
-        memory: MemoryBudget = IN_MEMORY,
-    ) -> SpectralModel:
-        """Count, and find the eigenvectors.
+    def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
+        """The scaled eigenvectors. Also reports report("progress", done=, total=, unit="products") per iteration.
 
-        seed     of the directions that the iteration starts from
-        report   called as report("vocabulary", items=, left_out=), report("long_sessions", …), see `report_long`,
-                 report("progress", done=, total=, unit="events"),
-                 and after each iteration report("progress", done=, total=, unit="products")
-
-        Raises DataError when no item is mentioned often enough or no two stand together.
+        seed  of the initial directions of the iteration
         """
-        check_sessions(sessions)
-        rows, counts = frequent(sessions, self.min_count)
-        report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
-        mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, memory))
-        report_long(sessions, np.diff(mentions.offsets), self.window, report)
-        pairs = all_pairs(mentions, formula, threads=threads, memory=memory, report=report)
+        pairs = all_pairs(counting)
         if not (pairs.ends > pairs.starts).any():
             raise DataError(
-                f"no session has two items to learn from ({len(sessions)} sessions, {len(sessions.items)} events"
-                f" of {len(rows)} items mentioned at least {self.min_count} times); lower min_count"
+                f"no session has two items to learn from ({len(counting.mentions.offsets) - 1} sessions of "
+                f"{len(pairs.starts)} items mentioned at least {self.min_count} times); lower min_count"
             )
-        values, vectors = leading(
-            pairs, self.dim, self.iterations, seed=seed, threads=threads, memory=memory, report=report
+        values, vectors = leading_eigenvectors(
+            pairs,
+            self.dim,
+            self.iterations,
+            seed=seed,
+            threads=counting.threads,
+            memory=counting.memory,
+            report=counting.report,
         )
         vectors *= np.where(values > 0, np.where(values > 0, values, 1) ** self.power, 0).astype(np.float32)
-        return self.from_arrays(sessions.vocab.take(rows).with_counts(counts), {"items": vectors})
+        return {"items": vectors}
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> SpectralModel:
-        """The model of the array "items" (n, d) float32: the scaled eigenvectors, whole in norm.
+        """The model of the array "items" (n, d) float32, the scaled eigenvectors with their full norm.
 
-        Raises DataError when it does not fit.
+        Raises DataError when it does not match the vocabulary.
         """
         whole = Embeddings(rows_of(arrays, "items", len(vocab), self.name), vocab)
         items = scale_norms(whole, self.popularity)
@@ -175,7 +161,7 @@ _BOUNDS = {
 }  # fmt: skip
 
 
-def leading(
+def leading_eigenvectors(
     pairs: Pairs,
     dim: int,
     iterations: int,
@@ -185,10 +171,10 @@ def leading(
     memory: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The largest eigenvalues, falling, and their eigenvectors: (d,) float64 and (n, d) float32, d = min(dim, n).
+    """The largest eigenvalues, descending, and their eigenvectors: (d,) float64 and (n, d) float32, d = min(dim, n).
 
-    By subspace iteration and the method of Rayleigh and Ritz; those that are not positive are 0, with vectors of 0.
-    Items without pairs have the vector 0.
+    By subspace iteration and the Rayleigh–Ritz method. Eigenvalues that are not positive become 0, and so do their
+    vectors. Items without pairs have zero vectors.
     """
     n = len(pairs.starts)
     size = min(n, dim + _SPARE)
@@ -208,7 +194,7 @@ def leading(
     values, turns = values[::-1][:dim], turns[:, ::-1][:, :dim]
     positive = values > 1e-6 * abs(values).max()
     values = np.where(positive, values, 0)
-    # M·v/λ instead of v: exactly 0 where M is, and one iteration more
+    # M·v/λ instead of v: exactly 0 for items without pairs, and one more iteration
     scale = np.where(positive, 1 / np.where(positive, values, 1), 0)
     vectors = memory.empty(n * len(values), np.float32).reshape(n, -1)
     np.matmul(product, (turns * scale).astype(np.float32), out=vectors)
@@ -232,14 +218,14 @@ def _multiply(pairs: Pairs, x: np.ndarray, out: np.ndarray, threads: int) -> Non
 
 
 def _orthonormalise(basis: np.ndarray) -> None:
-    """Replace columns (n, k) float32 by orthonormal ones that span what they do; zeros where they span less.
+    """Replace columns (n, k) float32 by an orthonormal basis of their span; dependent columns become zero.
 
-    By the eigenvectors of their products: where cores are busy, far faster than a QR decomposition by threads that wait
-    for each other at every column.
+    Uses the eigenvectors of their Gram matrix: on busy cores, much faster than a QR decomposition, whose threads
+    synchronise at every column.
     """
     values, turns = np.linalg.eigh(_inner(basis, basis))
-    kept = values > 1e-12 * values[-1]
-    scaled = (turns * np.where(kept, 1 / np.sqrt(np.where(kept, values, 1)), 0)).astype(np.float32)
+    independent = values > 1e-12 * values[-1]
+    scaled = (turns * np.where(independent, 1 / np.sqrt(np.where(independent, values, 1)), 0)).astype(np.float32)
     for block in _blocks(basis):
         block[:] = block @ scaled
 

@@ -6,12 +6,13 @@ item in `pairwise_training`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from embedrec.data.sessions import Sessions, check_sessions
+from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays
@@ -20,10 +21,8 @@ from embedrec.models.factorization.settings import FactorisationSettings
 from embedrec.models.pair_counts import frequent
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
-from embedrec.models.torch_recipe import check_here
 from embedrec.models.vector_model import VectorModel
-from embedrec.progress import Report, quiet
-from embedrec.training.context import HERE, TrainingContext
+from embedrec.progress import Report
 from embedrec.vectors.embeddings import Embeddings
 
 
@@ -31,34 +30,24 @@ from embedrec.vectors.embeddings import Embeddings
 class MatrixFactorisation(FactorisationSettings):
     """Matrix factorisation; see `FactorisationSettings`."""
 
-    def fit(
-        self,
-        sessions: Sessions,
-        *,
-        seed: int = 0,
-        threads: int = 1,
-        report: Report = quiet,
-        run: TrainingContext = HERE,
-    ) -> VectorModel:
-        """Train on S sessions of E events; for logistic and bpr, see `Neural.fit`, for als:
+    @property
+    def direct_fit(self) -> Callable[..., VectorModel] | None:
+        """See `Neural.direct_fit`: als needs no torch."""
+        return self._fit_als if self.loss == "als" else None
 
-        seed     all randomness comes from it; the same seed gives the same bytes at any number of threads
+    def _fit_als(self, sessions: Sessions, *, seed: int, threads: int, report: Report) -> VectorModel:
+        """Train with als.
+
+        seed     source of all randomness; the same seed gives the same bytes at any number of threads
         threads  number of threads
         report   called as report("vocabulary", items=, left_out=), then after each epoch as report("epoch", epoch=,
                  epochs=, loss=, seconds=) with the objective, and in between report("progress", done=,
                  total=, unit="cells")
-        run      als needs the default: this process, on the CPU
 
-        Returns a VectorModel with the arrays that `from_arrays` needs. Raises DataError when no item is mentioned often
-        enough, SettingsError when `threads` or `run` does not fit.
+        Raises DataError when no item is mentioned often enough, SettingsError for threads below 1.
         """
-        check_sessions(sessions)
-        if self.by_steps:
-            model: VectorModel = super().fit(sessions, seed=seed, threads=threads, report=report, run=run)
-            return model
         from embedrec.models.factorization.als import train
 
-        check_here(self, run)
         if threads < 1:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
         rows, counts = frequent(sessions, self.min_count)
@@ -77,7 +66,7 @@ class MatrixFactorisation(FactorisationSettings):
             vectors_of,
         )
 
-        plan: Any = self.plan  # no field is None
+        plan: Any = self.training_settings  # no field is None
         ordered = self.loss == "bpr"
         vocab, sessions = known_items(sessions, self.min_count)
         start = plan.deviation / self.dim**0.5
@@ -103,7 +92,7 @@ class MatrixFactorisation(FactorisationSettings):
             )
         embeddings = Embeddings(items, vocab, "cosine")
         answers = scale_norms(embeddings, self.value("popularity"))
-        if self.by_steps:
+        if self.uses_torch:
             return VectorModel(self, arrays, embeddings, mean_encoder(items, self.decay), answers, answers)
         unobserved = arrays["unobserved"]
         if unobserved.shape != (1,) or unobserved.dtype != np.float64 or not 0 < unobserved[0] < np.inf:

@@ -18,7 +18,7 @@ from embedrec.errors import SettingsError
 from embedrec.models.array_packing import shaped
 from embedrec.models.base import Arrays
 from embedrec.models.session_encoders import mean_encoder
-from embedrec.models.torch_recipe import Neural, widths
+from embedrec.models.torch_recipe import Neural, parse_layers
 from embedrec.models.vector_model import VectorModel
 from embedrec.training.settings import Schedule
 from embedrec.vectors.embeddings import Embeddings
@@ -74,7 +74,7 @@ class NeuralCF(Neural):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_bounds(self, _BOUNDS)
-        if not widths(self.layers, "layers"):
+        if not parse_layers(self.layers, "layers"):
             raise SettingsError('a perceptron needs a layer; set layers as in "50,50"')
 
     def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
@@ -88,7 +88,7 @@ class NeuralCF(Neural):
         )
 
         vocab, sessions = known_items(sessions, self.min_count)
-        hidden, start = widths(self.layers, "layers"), self.deviation / self.dim**0.5
+        hidden, start = parse_layers(self.layers, "layers"), self.deviation / self.dim**0.5
         scorer = Perceptron(len(sessions), len(vocab), self.dim, hidden, deviation=start)
 
         def finished() -> VectorModel:

@@ -69,7 +69,7 @@ class FactorisationSettings(Neural):
     # Chosen on playlists, listening sessions, clicks and ratings held out of training data; no test part was looked at.
     loss: Literal["als", "logistic", "bpr"] = "als"
     dim: int = 128
-    epochs: int | None = None  # type: ignore[assignment]  # `plan` has a number
+    epochs: int | None = None  # type: ignore[assignment]  # `training_settings` has a number
     batch: int = 4096
     patience: int | None = None
     schedule: Schedule = "one-cycle"
@@ -92,12 +92,7 @@ class FactorisationSettings(Neural):
         check_bounds(self, _BOUNDS)
 
     @property
-    def by_steps(self) -> bool:
-        """See `Neural.by_steps`: not with als."""
-        return self.loss != "als"
-
-    @property
-    def plan(self) -> Self:
+    def training_settings(self) -> Self:
         """These settings, each with its `value`."""
         return replace(self, **{field: self.value(field) for field in _DEFAULTS[self.loss]})
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from embedrec.models.feature_encoder import EncodedFeatures, FeatureSum, distinct
 from embedrec.models.gru4rec import losses
 from embedrec.models.gru4rec.settings import GRU4RecSettings
-from embedrec.models.torch_recipe import widths
+from embedrec.models.torch_recipe import parse_layers
 from embedrec.training.loop import Batch
 
 _BLOCK = 1 << 14  # items whose inputs are computed at a time
@@ -30,7 +30,7 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.recipe, self.n = recipe, len(counts)
-        units = widths(recipe.layers, "layers")
+        units = parse_layers(recipe.layers, "layers")
         last = units[-1]
         self.item_table = nn.Parameter(torch.zeros(self.n, last + 1))  # the last column is the bias
         spread(self.item_table.data[:, :-1], self.n, last)

@@ -20,7 +20,7 @@ from embedrec.models.array_packing import rows_of, shaped
 from embedrec.models.base import Arrays
 from embedrec.models.gru4rec.numpy_gru import Layer, Recurrent, State
 from embedrec.models.gru4rec.settings import GRU4RecSettings
-from embedrec.models.torch_recipe import widths
+from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.vector_model import VectorModel
 from embedrec.vectors.embeddings import Embeddings
 
@@ -40,7 +40,7 @@ class GRU4Rec(GRU4RecSettings):
 
         Inference does not need torch.
         """
-        units = widths(self.layers, "layers")
+        units = parse_layers(self.layers, "layers")
         items = shaped(arrays, "items", (len(vocab), units[-1] + 1), self.name)
         embeddings = Embeddings(items[:, :-1], vocab, "cosine")
         inputs = embeddings.vectors

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from embedrec.config import check_bounds
 from embedrec.errors import SettingsError
-from embedrec.models.torch_recipe import Neural, widths
+from embedrec.models.torch_recipe import Neural, parse_layers
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class GRU4RecSettings(Neural):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_bounds(self, _BOUNDS)
-        if not widths(self.layers, "layers"):
+        if not parse_layers(self.layers, "layers"):
             raise SettingsError('a recurrent network needs a layer; set layers as in "256"')
 
 

@@ -18,7 +18,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.models.array_packing import shaped, unpack_ids
 from embedrec.models.base import Arrays
 from embedrec.models.session_encoders import Encoder, with_bias
-from embedrec.models.torch_recipe import widths
+from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
 from embedrec.vectors.embeddings import Embeddings
@@ -69,7 +69,7 @@ class QueryTower:
     @classmethod
     def of(cls, recipe: TwoTower, arrays: Arrays) -> QueryTower:
         """The tower of a model's arrays. Raises DataError when they do not fit the settings."""
-        shapes = [recipe.dim, *widths(recipe.query_layers, "query_layers"), recipe.dim]
+        shapes = [recipe.dim, *parse_layers(recipe.query_layers, "query_layers"), recipe.dim]
         layers = []
         for number in range(len(shapes) - 1 if recipe.query_layers else 0):
             layers.append((shaped(arrays, f"layer{number}", (shapes[number], shapes[number + 1]), recipe.name),

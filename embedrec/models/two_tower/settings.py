@@ -9,7 +9,7 @@ import numpy as np
 
 from embedrec.config import check_bounds
 from embedrec.errors import SettingsError
-from embedrec.models.torch_recipe import Neural, widths
+from embedrec.models.torch_recipe import Neural, parse_layers
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class TwoTowerSettings(Neural):
         super().__post_init__()
         check_bounds(self, _BOUNDS)
         for field in ("item_layers", "query_layers"):
-            widths(getattr(self, field), field)
+            parse_layers(getattr(self, field), field)
         if not self.history and not self.users:
             raise SettingsError("a query needs a history or a user; set history above 0, or users=true")
 

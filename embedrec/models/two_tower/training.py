@@ -16,7 +16,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.array_packing import pack_ids
 from embedrec.models.feature_encoder import FeatureSum, catalogue, distinct, encode_features
-from embedrec.models.torch_recipe import widths
+from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
 from embedrec.training.devices import generator
@@ -186,8 +186,8 @@ class Towers(nn.Module):
             "expected": np.log(expected_draws(recipe, counts)).astype(np.float32),  # (n,)
         }
         self.item_table = _table(n, d)
-        self.item_layers = Layers(d, widths(recipe.item_layers, "item_layers"))
-        self.query_layers = Layers(d, widths(recipe.query_layers, "query_layers"))
+        self.item_layers = Layers(d, parse_layers(recipe.item_layers, "item_layers"))
+        self.query_layers = Layers(d, parse_layers(recipe.query_layers, "query_layers"))
         self.places = nn.Parameter(torch.arange(recipe.history) * float(np.log(recipe.decay)))
         self.attention = nn.Parameter(torch.zeros(d), requires_grad=recipe.attention)
         self.item_features = None if features is None else FeatureSum(encode_features(features, counts > 0), d)

@@ -12,26 +12,18 @@ from embedrec.errors import TrainingError
 from embedrec.progress import Report
 
 if TYPE_CHECKING:
-    from embedrec.models.word2vec.settings import Word2VecSettings
+    from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
 
 LONGEST = 10_000  # words of a sentence; gensim silently drops the rest
 
 
 def train_gensim(
-    recipe: Word2VecSettings,
-    sessions: Sessions,
-    counts: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    seed: int,
-    threads: int,
-    report: Report,
+    recipe: Word2VecSettings, sessions: Sessions, start: WordVectors, *, seed: int, threads: int, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train from input and output vectors x and y (n, d); returns the new ones. See `training.train`.
+    """Train from initial vectors; returns the new input and output vectors. See `training.train`.
 
-    A session of more than 10,000 items becomes several sentences, which lose the pairs across their
-    borders. Epochs report no loss: that of gensim is not a mean and saturates at 2²⁷.
+    A session of more than 10,000 items becomes several sentences, which lose the pairs across their borders. Epochs
+    report no loss: that of gensim is not a mean and saturates at 2²⁷.
     """
     from gensim.models import Word2Vec as Gensim
 
@@ -50,9 +42,10 @@ def train_gensim(
         seed=seed % 2**32,
         workers=threads,
     )
+    counts = np.bincount(sessions.items)
     model.build_vocab_from_freq({str(row): int(counts[row]) for row in np.flatnonzero(counts)})
     present = np.array([int(word) for word in model.wv.index_to_key])  # (m,) row of each of gensim's words
-    model.wv.vectors[:], model.syn1neg[:] = x[present], y[present]
+    model.wv.vectors[:], model.syn1neg[:] = start.input[present], start.output[present]
     sentences, total = Sentences(sessions, None if recipe.ordered else np.random.default_rng(seed)), len(sessions.items)
     for epoch in range(recipe.epochs):
         started = perf_counter()
@@ -68,8 +61,8 @@ def train_gensim(
         report("progress", done=(epoch + 1) * total, total=recipe.epochs * total, unit="events")
         report("epoch", epoch=epoch + 1, epochs=recipe.epochs, seconds=seconds, events_per_second=total / seconds)
         if not (np.isfinite(model.wv.vectors).all() and np.isfinite(model.syn1neg).all()):
-            raise TrainingError(f"vectors ceased to be finite in epoch {epoch + 1} of {recipe.epochs}; lower alpha")
-    x, y = x.copy(), y.copy()
+            raise TrainingError(f"training diverged in epoch {epoch + 1} of {recipe.epochs}; lower alpha")
+    x, y = start.input.copy(), start.output.copy()
     x[present], y[present] = model.wv.vectors, model.syn1neg
     return x, y
 

@@ -22,7 +22,7 @@ from embedrec.models.pair_counts import frequent
 from embedrec.models.popularity_scaling import best_share, scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
-from embedrec.models.word2vec.settings import Word2VecSettings
+from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
 from embedrec.progress import Report, quiet
 from embedrec.vectors.embeddings import Embeddings
 
@@ -51,24 +51,24 @@ class Word2Vec(Word2VecSettings):
     ) -> VectorModel:
         """Train on S sessions of E events.
 
-        seed     all randomness comes from it; the same seed and one thread give the same bytes
+        seed     source of all randomness; the same seed and one thread give the same bytes
         threads  number of threads
         report   called as report("vocabulary", items=, left_out=) and report("long_sessions", …), see `report_long`;
                  after each epoch as report("epoch", epoch=, epochs=, loss=, seconds=, events_per_second=) with the mean
                  loss of the pairs of the epoch, and about ten times a second as report("progress", done=, total=,
                  unit="events")
-        init     a word2vec model to continue: its items come first, in its order; new ones follow. Items that
-                 are not in the sessions keep their vectors. Use the settings of `model.recipe.continuing()`
+        init     a word2vec model to continue: its items come first, in its order; new items follow. Items that do not
+                 occur in the sessions keep their vectors. Use the settings of `model.recipe.continuing()`
 
-        Returns a VectorModel with arrays "input" and "output" (n, dim) float32. Raises DataError when no pair is
-        left to learn from, SettingsError when `init` or `threads` does not fit, TrainingError when training diverges.
+        Returns a VectorModel with arrays "input" and "output" (n, dim) float32. Raises DataError when no pair is left
+        to learn from, SettingsError for an invalid `init` or `threads`, TrainingError when training diverges.
         """
         check_sessions(sessions)
         if self.backend == "gensim":
             need_package("gensim", "word2vec with backend=gensim")
         if threads < 1:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
-        vocab, counts = _vocabulary(sessions, self.min_count, None if init is None else init.vocab)
+        vocab = _vocabulary(sessions, self.min_count, None if init is None else init.vocab)
         report("vocabulary", items=len(vocab), left_out=int((vocab.rows_of(sessions.vocab.ids) < 0).sum()))
         sessions = sessions.reindex(vocab)
         if not (sessions.lengths > 1).any():
@@ -77,12 +77,12 @@ class Word2Vec(Word2VecSettings):
                 f" of {len(vocab)} items mentioned at least {self.min_count} times); lower min_count"
             )
         report_long(sessions, sessions.lengths, self.window, report)
-        x, y = self._initial(vocab, init, seed)
+        start = self._initial(vocab, init, seed)
         if self.backend == "gensim":
-            from embedrec.models.word2vec.gensim import train_gensim as run
+            from embedrec.models.word2vec.gensim import train_gensim as train
         else:
-            from embedrec.models.word2vec.training import train as run
-        x, y = run(self, sessions, counts, x, y, seed=seed, threads=threads, report=report)
+            from embedrec.models.word2vec.training import train
+        x, y = train(self, sessions, start, seed=seed, threads=threads, report=report)
         arrays = {"input": x, "output": y}
         if self.popularity is not None:
             return self.from_arrays(vocab, arrays)
@@ -97,38 +97,35 @@ class Word2Vec(Word2VecSettings):
             raise DataError(f"input vectors are {x.shape}, but output vectors {y.shape}")
         if x.dtype != np.float32 or y.dtype != np.float32:
             raise DataError(f"vectors must be float32, but are {x.dtype} and {y.dtype}")
-        chosen = {"input": x, "output": y}.get(self.vectors)
-        embeddings = Embeddings(x + y if chosen is None else chosen, vocab, "cosine")
+        vectors = {"input": x, "output": y}.get(self.vectors)
+        embeddings = Embeddings(x + y if vectors is None else vectors, vocab, "cosine")
         answers = scale_norms(embeddings, self.popularity or 0.0)
         return VectorModel(self, arrays, embeddings, mean_encoder(embeddings.vectors, self.decay), answers, answers)
 
-    def _initial(self, vocab: Vocab, init: VectorModel | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Initial vectors (n, dim): random inputs, zero outputs, overwritten by those of `init`."""
+    def _initial(self, vocab: Vocab, init: VectorModel | None, seed: int) -> WordVectors:
+        """Initial vectors (n, dim): random inputs and zero outputs, or those of `init`."""
         rng = np.random.default_rng(seed)
         x = rng.uniform(-1 / self.dim, 1 / self.dim, (len(vocab), self.dim)).astype(np.float32)
         y = np.zeros_like(x)
         if init is not None:
-            before = init.arrays["input"].shape[1] if "input" in init.arrays else None
-            if before != self.dim:
-                raise SettingsError(f"a model of {before} dimensions cannot be continued with dim={self.dim}")
+            dim = init.arrays["input"].shape[1] if "input" in init.arrays else None
+            if dim != self.dim:
+                raise SettingsError(f"a model of {dim} dimensions cannot be continued with dim={self.dim}")
             x[: len(init.vocab)], y[: len(init.vocab)] = init.arrays["input"], init.arrays["output"]
-        return x, y
+        return WordVectors(x, y)
 
 
 _CONTINUING_EPOCHS, _CONTINUING_ALPHA = 2, 0.005
 
 
-def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tuple[Vocab, np.ndarray]:
-    """The items to train, and their counts (n,) in these sessions.
-
-    Items of `before` come first, in their order; their counts are added.
-    """
+def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> Vocab:
+    """The items to train, with counts: those of `before` first, in their order, with both counts added."""
     given = sessions.vocab
     if before is None:
         rows, mentions = frequent(sessions, min_count)
-        return given.take(rows).with_counts(mentions), mentions
+        return given.take(rows).with_counts(mentions)
     mentions = np.bincount(sessions.items, minlength=len(given))
-    old = given.rows_of(before.ids)  # (n_before,) rows in the sessions' vocabulary, −1 where they lack the item
+    old = given.rows_of(before.ids)  # (n_before,) rows in the sessions' vocabulary, −1 for missing items
     new = np.flatnonzero((mentions >= min_count) & (before.rows_of(given.ids) < 0))
     counts = np.concatenate([np.where(old >= 0, mentions[old], 0), mentions[new]]).astype(np.int64)
     earlier = np.zeros(len(before), dtype=np.int64) if before.counts is None else before.counts
@@ -137,4 +134,4 @@ def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> tup
         names = np.concatenate([names_or_empty(before), names_or_empty(given)[new]])
     ids = np.concatenate(unify_ids(before.ids, given.ids[new])) if len(new) else before.ids
     total = counts + np.concatenate([earlier, np.zeros(len(new), dtype=np.int64)])
-    return Vocab(ids, names, total), counts
+    return Vocab(ids, names, total)

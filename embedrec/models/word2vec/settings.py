@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,13 @@ from embedrec.errors import SettingsError
 Architecture = Literal["skip-gram", "cbow"]
 Side = Literal["input", "output", "sum"]
 Backend = Literal["embedrec", "gensim"]
+
+
+class WordVectors(NamedTuple):
+    """Input and output vectors of n items: (n, d) float32 each."""
+
+    input: np.ndarray
+    output: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -20,20 +20,21 @@ from embedrec.kernels.skipgram_deterministic import add_up, deal, lane
 from embedrec.progress import Report
 
 if TYPE_CHECKING:
-    from embedrec.models.word2vec.settings import Word2VecSettings
+    from embedrec.models.word2vec.settings import Word2VecSettings, WordVectors
 
-# A step of learning rate × weight much above this throws a negative past its goal: at 0.5 long sessions diverge.
+# Largest learning rate × weight of a step. Much larger steps overshoot for negatives: at 0.5 long sessions diverge.
 HEAVIEST_STEP = 0.1
-CHUNK = 2048  # events that a thread takes at once, give or take a session
-# Deterministic training: lanes that learn apart, and rows (a share of all items; at most) that each meets until they
-# are added up. A popular item moves in every lane; at six times the share it is thrown too far and training diverges.
+CHUNK = 2048  # events of a task of a thread, about: tasks are whole sessions
+# Deterministic training: number of lanes that learn independently, and the rows (a share of all items, and at most)
+# that each updates before lanes are merged. Popular items move in every lane; at six times the share their summed
+# changes overshoot and training diverges.
 LANES, LANE_SHARE, LANE_ROWS = 8, 1.0, 30_000
 _TICK = 0.1  # seconds between two reports of progress
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What the kernels read: settings, sessions, and the tables drawn from."""
+    """Input of the kernels: settings, sessions, and sampling tables."""
 
     recipe: Word2VecSettings
     sessions: Sessions
@@ -43,19 +44,20 @@ class Corpus:
     other: np.ndarray  # (n,) int32
 
     @classmethod
-    def of(cls, recipe: Word2VecSettings, sessions: Sessions, counts: np.ndarray, seed: int) -> Corpus:
+    def of(cls, recipe: Word2VecSettings, sessions: Sessions, seed: int) -> Corpus:
+        counts = np.bincount(sessions.items, minlength=len(sessions.vocab))  # (n,)
         table = alias_table(noise_weights(counts, recipe.ns_exponent))
         return cls(recipe, sessions, seed, keep_probabilities(counts, recipe.sample), *table)
 
     def chunks(self, size: int) -> list[tuple[int, int]]:
-        """Ranges of sessions with about `size` events each, one session at least."""
+        """Ranges of sessions with about `size` events each, and at least one session."""
         offsets = self.sessions.offsets
         cuts = np.searchsorted(offsets, np.arange(0, offsets[-1], size))
         cuts = np.unique(np.append(cuts, len(self.sessions)))
         return list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
 
     def plan(self, chunk: tuple[int, int], epoch: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-        """The plan of a chunk without its sessions, and the learning rate (t,) of its tiles."""
+        """The kernel's plan of a chunk, without session numbers, and the learning rate (t,) of its tiles."""
         r, s = self.recipe, self.sessions
         heaviest = max(1, int(HEAVIEST_STEP / r.alpha + 1e-9))
         centre, left, right, tiles, session, drawn, noise = plan(
@@ -68,7 +70,7 @@ class Corpus:
 
 
 class Tally:
-    """Loss and pairs of an epoch so far, and events done; threads add to it."""
+    """Sums of loss, pairs and events of an epoch; threads add to them."""
 
     def __init__(self) -> None:
         self.loss, self.pairs, self.events = 0.0, 0, 0
@@ -83,29 +85,19 @@ Epoch = Callable[[ThreadPoolExecutor, int, int, Tally, Callable[[], None]], None
 
 
 def train(
-    recipe: Word2VecSettings,
-    sessions: Sessions,
-    counts: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    seed: int,
-    threads: int,
-    report: Report,
+    recipe: Word2VecSettings, sessions: Sessions, start: WordVectors, *, seed: int, threads: int, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train from input and output vectors x and y (n, d); returns the new ones.
+    """Train from initial vectors; returns the new input and output vectors, (n, d) each.
 
-    counts  (n,) mentions of the items in the sessions
-
-    Raises TrainingError, naming the epoch, when vectors or loss cease to be finite.
+    Raises TrainingError, with the epoch, when vectors or the loss are not finite.
     """
-    (n, d), r = x.shape, recipe
-    corpus = Corpus.of(recipe, sessions, counts, seed)
-    x, y = padded(x, n), padded(y, n + FILLERS)
+    (n, d), r = start.input.shape, recipe
+    corpus = Corpus.of(recipe, sessions, seed)
+    x, y = padded(start.input, n), padded(start.output, n + FILLERS)
     learn = skipgram if r.architecture == "skip-gram" else cbow
-    run = (_Lanes if r.deterministic else _Together)(corpus, learn, x, y)
+    train_epoch = (_Lanes if r.deterministic else _SharedVectors)(corpus, learn, x, y)
     total = len(sessions.items)
-    met = 0
+    pairs = 0
     with ThreadPoolExecutor(threads) as pool:
         for epoch in range(r.epochs):
             started, tally = perf_counter(), Tally()
@@ -113,28 +105,28 @@ def train(
             def tick(epoch: int = epoch, tally: Tally = tally) -> None:
                 report("progress", done=epoch * total + tally.events, total=r.epochs * total, unit="events")
 
-            run(pool, threads, epoch, tally, tick)
+            train_epoch(pool, threads, epoch, tally, tick)
             tick()
             seconds = perf_counter() - started
             loss = tally.loss / max(tally.pairs, 1)
-            met += tally.pairs
+            pairs += tally.pairs
             report(
                 "epoch", epoch=epoch + 1, epochs=r.epochs, loss=loss, seconds=seconds,
                 events_per_second=total / seconds,
             )  # fmt: skip
             if not (np.isfinite(loss) and np.isfinite(x).all() and np.isfinite(y).all()):
                 raise TrainingError(
-                    f"vectors ceased to be finite in epoch {epoch + 1} of {r.epochs}; lower alpha (now {r.alpha:g})"
+                    f"training diverged in epoch {epoch + 1} of {r.epochs}; lower alpha, which is {r.alpha:g}"
                 )
-    if not met:
+    if not pairs:
         raise DataError(
             f"sub-sampling (sample={r.sample:g}) left no pair of the {total} events to learn from; set sample=0"
         )
     return x[:, :d].copy(), y[:n, :d].copy()
 
 
-class _Together:
-    """All threads learn in the same vectors, chunk after chunk."""
+class _SharedVectors:
+    """Trains an epoch in chunks; all threads update the same vectors without locks."""
 
     def __init__(self, corpus: Corpus, learn: Callable, x: np.ndarray, y: np.ndarray) -> None:
         self.corpus, self.learn, self.x, self.y = corpus, learn, x, y
@@ -143,13 +135,13 @@ class _Together:
     def __call__(
         self, pool: ThreadPoolExecutor, threads: int, epoch: int, tally: Tally, tick: Callable[[], None]
     ) -> None:
-        left = iter(self.chunks)
-        workers = [pool.submit(self._work, left, epoch, tally) for _ in range(threads)]
+        remaining = iter(self.chunks)
+        workers = [pool.submit(self._work, remaining, epoch, tally) for _ in range(threads)]
         try:
             while wait(workers, _TICK, FIRST_EXCEPTION).not_done:
                 tick()
         finally:
-            for _ in left:  # after an error or Ctrl-C nobody starts another chunk
+            for _ in remaining:  # after an error or Ctrl-C no thread starts another chunk
                 pass
         for worker in workers:
             worker.result()
@@ -157,16 +149,16 @@ class _Together:
     def _work(self, chunks: Iterator[tuple[int, int]], epoch: int, tally: Tally) -> None:
         offsets, negative = self.corpus.sessions.offsets, self.corpus.recipe.negative
         for chunk in chunks:
-            made, rate = self.corpus.plan(chunk, epoch)
-            loss, pairs = self.learn(self.x, self.y, *made, rate, negative, SIGMOID)
+            chunk_plan, rate = self.corpus.plan(chunk, epoch)
+            loss, pairs = self.learn(self.x, self.y, *chunk_plan, rate, negative, SIGMOID)
             tally.add(loss, pairs, int(offsets[chunk[1]] - offsets[chunk[0]]))
 
 
 class _Lanes:
-    """The same bytes at any number of threads.
+    """Trains an epoch with the same result, byte by byte, at any number of threads.
 
-    Plans are cut into lanes of a fixed size, taken eight at a time. Each learns on a copy of the rows it touches, and
-    what they changed is added up in their order, rows divided among threads.
+    Plans are divided into lanes of a fixed size, eight at a time. Each lane learns on a copy of the rows it needs; the
+    changes are added in the order of lanes, with rows divided among threads.
     """
 
     def __init__(self, corpus: Corpus, learn: Callable, x: np.ndarray, y: np.ndarray) -> None:
@@ -182,23 +174,23 @@ class _Lanes:
         ticked, offsets = perf_counter(), self.corpus.sessions.offsets
         for c in range(0, len(self.chunks), threads):
             plans = list(pool.map(self.corpus.plan, self.chunks[c : c + threads], [epoch] * threads))
-            for (start, stop), (made, rate) in zip(self.chunks[c : c + threads], plans, strict=True):
-                cuts = deal(*made[1:5], self.budget).tolist()
+            for (start, stop), (chunk_plan, rate) in zip(self.chunks[c : c + threads], plans, strict=True):
+                cuts = deal(*chunk_plan[1:5], self.budget).tolist()
                 for at in range(0, len(cuts) - 1, LANES):
-                    self._block(pool, threads, cuts[at : at + LANES + 1], made, rate, tally)
+                    self._train_lanes(pool, threads, cuts[at : at + LANES + 1], chunk_plan, rate, tally)
                     if perf_counter() - ticked > _TICK:
                         ticked = perf_counter()
                         tick()
                 tally.add(0.0, 0, int(offsets[stop] - offsets[start]))
 
-    def _block(
-        self, pool: ThreadPoolExecutor, threads: int, cuts: list[int], made: tuple, rate: np.ndarray, tally: Tally
+    def _train_lanes(
+        self, pool: ThreadPoolExecutor, threads: int, cuts: list[int], chunk_plan: tuple, rate: np.ndarray, tally: Tally
     ) -> None:
         lanes: list[tuple] = [()] * (len(cuts) - 1)
 
         def learn(part: int) -> None:
             for i in range(part, len(lanes), threads):
-                lanes[i] = lane(self.x, self.y, *made, rate, *self.fixed, cuts[i], cuts[i + 1], self.slots[i])
+                lanes[i] = lane(self.x, self.y, *chunk_plan, rate, *self.fixed, cuts[i], cuts[i + 1], self.slots[i])
 
         def merge(part: int) -> None:
             for *changes, _, _ in lanes:

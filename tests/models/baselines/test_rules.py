@@ -165,7 +165,7 @@ def test_refused_settings(make, message: str) -> None:
         ([[6]] * 6, [[1]] * 6, "rules must be rows of 6 items, but some are out of range"),
         ([[-2]] * 6, [[-np.inf]] * 6, "rules must be rows of 6 items, but some are out of range"),
         ([[1]] * 5, [[1]] * 5, "6 items need so many rows of rules"),
-        ([[1, 2]] * 6, [[1, 2]] * 6, "scores must fall"),
+        ([[1, 2]] * 6, [[1, 2]] * 6, "scores must be in descending order"),
         ([[1]] * 6, [[-np.inf]] * 6, "missing results"),
     ],
 )

@@ -288,7 +288,7 @@ def test_nothing_to_count() -> None:
     [
         ([[6]] * 6, [[1]] * 6, "neighbours must be rows of 6 items, but some are out of range"),
         ([[1]] * 5, [[1]] * 5, "6 items need so many rows of neighbours"),
-        ([[1, 2]] * 6, [[1, 2]] * 6, "scores must fall"),
+        ([[1, 2]] * 6, [[1, 2]] * 6, "scores must be in descending order"),
         ([[1]] * 6, [[1]] * 5, "6 items need so many rows of neighbours|must have the same shape"),
     ],
 )

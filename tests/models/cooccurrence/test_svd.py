@@ -15,8 +15,8 @@ from embedrec.data import Sessions, Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.models import pair_counts
 from embedrec.models.cooccurrence import svd
-from embedrec.models.cooccurrence.svd import Spectral, leading
-from embedrec.models.pair_counts import Pairs, all_pairs, frequent, one_mention
+from embedrec.models.cooccurrence.svd import Spectral, leading_eigenvectors
+from embedrec.models.pair_counts import PairCounting, Pairs, all_pairs, frequent, one_mention
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import quiet
 from embedrec.storage.memory_budget import MemoryBudget
@@ -36,7 +36,7 @@ def pairs_of(recipe: Spectral, sessions: Sessions, threads: int = 1) -> Pairs:
     """What the eigenvectors are of."""
     rows, _ = frequent(sessions, recipe.min_count)
     mentions, formula = recipe.pair_formula(one_mention(sessions, rows, recipe.window))
-    return all_pairs(mentions, formula, threads=threads, report=quiet)
+    return all_pairs(PairCounting(mentions, formula, threads, quiet))
 
 
 def dense(pairs: Pairs) -> np.ndarray:
@@ -124,7 +124,7 @@ def test_eigenvectors_against_numpy(world: Sessions, matrix: Any, monkeypatch: p
     monkeypatch.setattr(svd, "BLOCK_VALUES", 400)
     pairs = pairs_of(Spectral(matrix=matrix, min_count=1), world)
     whole = dense(pairs).astype(np.float64)
-    values, vectors = leading(pairs, 10, 60, seed=0, threads=2)
+    values, vectors = leading_eigenvectors(pairs, 10, 60, seed=0, threads=2)
     want = np.linalg.eigvalsh(whole)[::-1][:10]
     np.testing.assert_allclose(values, want, rtol=1e-4)
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(10), atol=1e-4)
@@ -136,7 +136,7 @@ def test_of_small_matrices_all_is_found() -> None:
     """A pair, and a triangle: eigenvalues 1, −1 and 2, −1, −1, of which the positive ones count."""
     starts, ends = np.array([0, 1, 1, 3, 4]), np.array([1, 1, 3, 4, 4])
     pairs = Pairs(starts, ends, np.array([1, 3, 4, 4], dtype=np.int32), np.ones(4, dtype=np.float32))
-    values, vectors = leading(pairs, 4, 3, seed=1, threads=1)
+    values, vectors = leading_eigenvectors(pairs, 4, 3, seed=1, threads=1)
     np.testing.assert_allclose(values, [2, 1, 0, 0], atol=1e-5)
     np.testing.assert_allclose(abs(vectors[:, 0]), [0, 0, *[3**-0.5] * 3], atol=1e-5)
     np.testing.assert_allclose(abs(vectors[:, 1]), [2**-0.5, 2**-0.5, 0, 0, 0], atol=1e-5)
@@ -196,13 +196,13 @@ def test_the_dial_from_specific_to_popular(world: Sessions) -> None:
 
 def test_the_power_scales_dimensions(world: Sessions) -> None:
     flat, half, whole = (Spectral(dim=5, min_count=1, power=p, popularity=1.0).fit(world) for p in (0.0, 0.5, 1.0))
-    values, _ = leading(pairs_of(Spectral(min_count=1), world), 5, 4, seed=0, threads=1)
+    values, _ = leading_eigenvectors(pairs_of(Spectral(min_count=1), world), 5, 4, seed=0, threads=1)
     for model, power in ((half, 0.5), (whole, 1.0)):
         np.testing.assert_allclose(model.arrays["items"], flat.arrays["items"] * values**power, rtol=1e-5)
 
 
 def test_nothing_to_learn_from() -> None:
-    with pytest.raises(DataError, match=r"no session has two items to learn from \(2 sessions, 3 events of 2 items"):
+    with pytest.raises(DataError, match=r"no session has two items to learn from \(2 sessions of 2 items"):
         Spectral(min_count=1).fit(sessions_of(["aa", "b"]))
     with pytest.raises(DataError, match="none of the 6 items is mentioned min_count=2 times"):
         Spectral().fit(sessions_of(["abc"]))

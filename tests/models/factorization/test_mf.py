@@ -15,7 +15,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.evaluation.evaluate import EvaluationSettings, evaluate
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.factorization.mf import MatrixFactorisation
-from embedrec.models.torch_recipe import device_of, fit_recipe
+from embedrec.models.torch_recipe import choose_device, fit_recipe
 from embedrec.progress import quiet
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.test_cases import next_items
@@ -130,15 +130,19 @@ def test_pairwise_losses_beat_popularity(loss: Any) -> None:
 def test_only_als_has_no_device_and_no_checkpoint() -> None:
     als, bpr = MatrixFactorisation(), MatrixFactorisation(dim=8, min_count=1, loss="bpr", epochs=1)
     given: dict[str, Any] = {"seed": 0, "threads": 1, "report": quiet}
-    for run in (TrainingContext("cuda"), TrainingContext(checkpoint=Path("c"), resume=True)):
-        with pytest.raises(SettingsError, match="mf with these settings trains in one go, on the CPU, in one process"):
-            fit_recipe(als, tiny_sessions(), **given, run=run)
-        with pytest.raises(SettingsError, match="mf with these settings trains in one go"):
-            als.fit(tiny_sessions(), run=run)
-    assert device_of(als, "auto") == device_of(bpr, "cpu") == "cpu"
+    for context in (TrainingContext("cuda"), TrainingContext(checkpoint=Path("c"), resume=True)):
+        with pytest.raises(
+            SettingsError, match="mf with these settings trains in one process on the CPU, without checkpoints"
+        ):
+            fit_recipe(als, tiny_sessions(), **given, context=context)
+        with pytest.raises(
+            SettingsError, match="mf with these settings trains in one process on the CPU, without checkpoints"
+        ):
+            als.fit(tiny_sessions(), context=context)
+    assert choose_device(als, "auto") == choose_device(bpr, "cpu") == "cpu"
     with pytest.raises(SettingsError, match="mf with these settings trains on the CPU only; leave --device out"):
-        device_of(als, "cuda")
-    assert len(fit_recipe(bpr, tiny_sessions(), **given, run=TrainingContext("cpu")).vocab) == 6
+        choose_device(als, "cuda")
+    assert len(fit_recipe(bpr, tiny_sessions(), **given, context=TrainingContext("cpu")).vocab) == 6
 
 
 @pytest.fixture(params=["bpr", "logistic"])

@@ -16,7 +16,7 @@ from embedrec.models.factorization.mf import MatrixFactorisation
 from embedrec.models.factorization.neural_cf import NeuralCF
 from embedrec.models.factorization.pairwise_training import Dot, Ordered, PairLearner, Perceptron, Rated
 from embedrec.training.context import TrainingContext
-from embedrec.training.devices import seeded
+from embedrec.training.devices import seed_torch
 from embedrec.training.loop import Batch
 from tests.conftest import of_lists, tiny_sessions
 from tests.models.planted_groups import clusters
@@ -101,7 +101,7 @@ def test_a_perceptron_by_hand() -> None:
 
 def first_learner(recipe: MatrixFactorisation, sessions: Sessions, seed: int) -> tuple[PairLearner, Dot]:
     """The learner and its scorer with initial weights."""
-    with seeded("cpu", seed, 0):
+    with seed_torch("cpu", seed, 0):
         learner = recipe.learner(sessions, seed=seed, device="cpu")
     assert isinstance(learner, PairLearner) and isinstance(learner.module, Ordered | Rated)
     assert isinstance(learner.module.scorer, Dot)
@@ -200,7 +200,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(loss: Any, tmp_path: Pat
 
     recipe = MatrixFactorisation(**SMALL, loss=loss, epochs=4)
     with pytest.raises(StopHereError):
-        recipe.fit(clusters(count=60), seed=3, report=stop, run=TrainingContext(checkpoint=tmp_path / "c"))
-    again = recipe.fit(clusters(count=60), seed=3, run=TrainingContext(checkpoint=tmp_path / "c", resume=True))
+        recipe.fit(clusters(count=60), seed=3, report=stop, context=TrainingContext(checkpoint=tmp_path / "c"))
+    again = recipe.fit(clusters(count=60), seed=3, context=TrainingContext(checkpoint=tmp_path / "c", resume=True))
     whole = recipe.fit(clusters(count=60), seed=3)
     assert again.arrays["items"].tobytes() == whole.arrays["items"].tobytes()

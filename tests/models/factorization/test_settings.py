@@ -35,12 +35,12 @@ def test_settings_out_of_bounds(settings: dict[str, Any], message: str) -> None:
 
 def test_defaults_depend_on_the_loss() -> None:
     als, bpr = MatrixFactorisation(), MatrixFactorisation(loss="bpr")
-    assert als.epochs is None and als.plan.epochs == 3 and als.plan.popularity == 0.5
+    assert als.epochs is None and als.training_settings.epochs == 3 and als.training_settings.popularity == 0.5
     assert bpr.value("popularity") == 0 and MatrixFactorisation(loss="bpr", popularity=1.0).value("popularity") == 1
     for loss in ("logistic", "bpr"):
-        filled = settings_of(MatrixFactorisation(loss=loss).plan)
+        filled = settings_of(MatrixFactorisation(loss=loss).training_settings)
         assert [key for key, value in filled.items() if value is None] == ["patience", "clip"]
-    assert MatrixFactorisation(loss="bpr", epochs=2).plan.epochs == 2
+    assert MatrixFactorisation(loss="bpr", epochs=2).training_settings.epochs == 2
 
 
 @pytest.mark.parametrize(

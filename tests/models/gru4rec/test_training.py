@@ -79,9 +79,9 @@ def test_resumed_is_uninterrupted(tmp_path: Path, settings: Any) -> None:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        recipe.fit(sessions, seed=3, report=stopping, run=TrainingContext(checkpoint=tmp_path / "c"))
+        recipe.fit(sessions, seed=3, report=stopping, context=TrainingContext(checkpoint=tmp_path / "c"))
     whole = recipe.fit(sessions, seed=3)
-    again = recipe.fit(sessions, seed=3, run=TrainingContext(checkpoint=tmp_path / "c", resume=True))
+    again = recipe.fit(sessions, seed=3, context=TrainingContext(checkpoint=tmp_path / "c", resume=True))
     for name, array in whole.arrays.items():
         assert array.tobytes() == again.arrays[name].tobytes(), name
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from embedrec.errors import SettingsError
-from embedrec.models.torch_recipe import widths
+from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.two_tower.recipe import TwoTower
 
 
@@ -30,4 +30,4 @@ from embedrec.models.two_tower.recipe import TwoTower
 def test_settings_that_are_not_allowed(settings: Any, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         TwoTower(**settings)
-    assert widths("128, 64", "query_layers") == [128, 64]
+    assert parse_layers("128, 64", "query_layers") == [128, 64]

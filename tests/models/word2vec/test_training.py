@@ -46,7 +46,7 @@ def test_subsampling_that_leaves_nothing_is_no_training():
 
 def test_divergence_names_the_epoch():
     recipe = Word2Vec(dim=4, epochs=40, alpha=10, min_alpha=10, negative=200, sample=0.0)
-    with pytest.raises(TrainingError, match=r"in epoch \d+ of 40; lower alpha \(now 10\)"):
+    with pytest.raises(TrainingError, match=r"in epoch \d+ of 40; lower alpha, which is 10"):
         recipe.fit(of_lists([[i % 5, (i + 1) % 5, (i * 2) % 5] * 20 for i in range(50)]))
 
 
