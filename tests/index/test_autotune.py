@@ -16,7 +16,7 @@ from embedrec.index.build_settings import BuildSettings
 from embedrec.index.measure import faiss_bytes, sample_items
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
-from embedrec.index.target import SearchTarget, parse_milliseconds, parse_recall
+from embedrec.index.target import SearchTarget
 from embedrec.storage import artifacts
 from embedrec.vectors.embeddings import Embeddings
 from embedrec.vectors.exact_search import METRICS
@@ -170,34 +170,3 @@ def test_facts_are_saved(small: None, tmp_path: Path) -> None:
     loaded = load_index(artifacts.read(tmp_path / "x"))
     assert loaded.measurements == index.measurements and loaded.settings == index.settings
     assert loaded.measurements["promise"] == {"recall": 0.95, "k": 10, "p95_ms": 1e6, "ram": 10**9}
-
-
-@pytest.mark.parametrize(
-    ("text", "means"), [("2ms", 2.0), ("2", 2.0), ("0.5s", 500.0), (".5 ms", 0.5), ("800us", 0.8), ("800µs", 0.8)]
-)
-def test_times(text: str, means: float) -> None:
-    assert parse_milliseconds(text) == pytest.approx(means)
-
-
-@pytest.mark.parametrize("text", ["", "ms", "2 min", "-1ms", "1e3", "2ms2"])
-def test_times_that_are_none(text: str) -> None:
-    with pytest.raises(SettingsError, match="a time must be a number with us, ms or s, such as 2ms, but is "):
-        parse_milliseconds(text)
-
-
-def test_recalls() -> None:
-    assert parse_recall(".98@10") == (0.98, 10) and parse_recall("0.5") == (0.5, 20)
-    for text in ("", "x@10", ".9@x", ".9@1.5", "@"):
-        with pytest.raises(
-            SettingsError, match=r"a target recall must be a share and a number of results, such as .98@20, but is"
-        ):
-            parse_recall(text)
-    for given, says in (
-        ({"recall": 99.0}, "recall must be between 0 and 1, but is 99"),
-        ({"recall": 0.0}, "recall must be between 0 and 1, but is 0"),
-        ({"recall": float("nan")}, "recall must be between 0 and 1, but is nan"),
-        ({"k": 0}, "recall@k needs k of at least 1, but k is 0"),
-        ({"p95_ms": 0.0}, "--max-p95 must be positive, but is 0 ms"),
-    ):
-        with pytest.raises(SettingsError, match=says):
-            SearchTarget(**given)  # type: ignore[arg-type]

@@ -19,7 +19,6 @@ from embedrec.errors import DataError, SettingsError, UnknownItemError
 from embedrec.index import filtered_search, update
 from embedrec.index.construct import construct_index
 from embedrec.index.index import Index
-from embedrec.index.procrustes import align_embeddings
 from embedrec.index.search_parameters import settings_of_type
 from embedrec.index.search_settings import SearchSettings
 from embedrec.index.serialization import load_index, save_index
@@ -237,32 +236,3 @@ def test_bad_input(kind: str) -> None:
     if kind.startswith("IVF"):
         with pytest.raises(SettingsError, match="IVF4,Flat needs at least 4 vectors, but there are 3"):
             update.compact(update.remove(index, index.vocab.ids[3:].tolist()))
-
-
-def rotated(embeddings: Embeddings) -> Embeddings:
-    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(embeddings.dim, embeddings.dim)))[0]
-    return Embeddings((embeddings.vectors @ turn).astype(np.float32), embeddings.vocab, embeddings.metric)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_aligned(metric: str) -> None:
-    """A rotation is undone, by the common items alone; among themselves vectors stay as they are."""
-    old = some_embeddings(80, 6, metric, spread=0.4)
-    new = rotated(old)
-    part = Embeddings(new.vectors[40:], new.vocab.take(np.arange(40, 80)), old.metric)
-    back, fit = align_embeddings(part, old)
-    np.testing.assert_allclose(back.vectors, old.vectors[40:], atol=2e-5)
-    assert fit == pytest.approx(1)
-    noisy = Embeddings(new.vectors + 0.3 * some_embeddings(80, 6, seed=9).vectors, old.vocab, old.metric)
-    there, fit = align_embeddings(noisy, old)
-    assert 0.8 < fit < 0.99
-    np.testing.assert_allclose(there.vectors @ there.vectors.T, noisy.vectors @ noisy.vectors.T, atol=1e-3)
-
-
-def test_what_cannot_be_aligned() -> None:
-    old = some_embeddings(20, 6)
-    with pytest.raises(SettingsError, match="the index has 6 dimensions, but these vectors have 5"):
-        align_embeddings(some_embeddings(20, 5), old)
-    few = Embeddings(old.vectors[:5], old.vocab.take(np.arange(5)), "cosine")
-    with pytest.raises(SettingsError, match="5 common items do not say how to turn vectors of 6 dimensions; take at"):
-        align_embeddings(few, old)

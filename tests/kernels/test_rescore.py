@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 import pytest
 
 from embedrec.data.topk import sort_results
-from embedrec.index import exact_results as scoring
 from embedrec.kernels.rescore import rescore
 from embedrec.vectors.exact_search import METRICS, exact_scores
 from tests.conftest import read_only, slow_scores, some_embeddings
@@ -34,19 +32,3 @@ def test_the_same_bits_as_numpy(metric: str, d: int) -> None:
         slow = np.array(slow_scores(vectors, queries[q], metric), dtype=np.float32)
         there = found_rows[q] >= 0
         np.testing.assert_allclose(found_scores[q][there], slow[found_rows[q][there]], rtol=2e-7, atol=1e-12)
-
-
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_any_threads_give_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "SERIAL_CANDIDATES", 10)
-    given = some_embeddings(50, 5)
-    rows = np.tile(np.arange(50), (31, 1))
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(threads)
-    try:
-        found = scoring.rescore(given.vectors, given.vectors[:31], rows, 9, "cosine", given.vocab)
-        none = scoring.rescore(given.vectors, given.vectors[:0], rows[:0], 9, "cosine", given.vocab)
-    finally:
-        faiss.omp_set_num_threads(before)
-    expected = given.search(given.vectors[:31], 9)
-    assert (found.rows == expected.rows).all() and none.rows.shape == (0, 9)
