@@ -111,5 +111,5 @@ def _cell(value: Any) -> str:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [_rounded(one) for one in value]
+        return [_rounded(part) for part in value]
     return round(value, 4) if isinstance(value, float) else value

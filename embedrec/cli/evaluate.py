@@ -25,7 +25,9 @@ from embedrec.storage.workspace import Workspace
 @click.command(cls=SettingsCommand, short_help="Evaluate a model.")
 @click.argument("model", required=False)
 @config_option
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting, for a model that is trained now.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of a model that is trained now; repeatable."
+)
 @click.option(
     "--save-run",
     type=click.Path(path_type=Path),
@@ -57,20 +59,20 @@ def evaluate(
     if qrels is not None and run is None:
         raise click.UsageError("--qrels needs a TREC run file; name it with --run")
     if run is not None:
-        idle = _given("grid", *(key for key in options if key != "workspace"))
-        if idle:
-            raise click.UsageError(f"{idle} has no effect on a saved run; leave it out")
-        _again(run, qrels, at, as_json)
+        ignored = _given("grid", *(key for key in options if key != "workspace"))
+        if ignored:
+            raise click.UsageError(f"{ignored} has no effect on a saved run; leave it out")
+        _evaluate_run(run, qrels, at, as_json)
         return
-    idle = _given(*(NOT_FOR_GRIDS if grid else GRID_ONLY))
-    if idle:
-        reason = "--grid measures hit rate and MRR of exact search only" if grid else f"{idle} needs --grid"
-        raise click.UsageError(f"{reason}; leave out {idle}")
+    ignored = _given(*(NOT_FOR_GRIDS if grid else GRID_ONLY))
+    if ignored:
+        reason = "--grid measures hit rate and MRR of exact search only" if grid else f"{ignored} needs --grid"
+        raise click.UsageError(f"{reason}; leave out {ignored}")
     options = {key: value for key, value in options.items() if key not in (NOT_FOR_GRIDS if grid else GRID_ONLY)}
     if grid:
         evaluate_grid(str(model), at=list_lengths(at) if _given("at") else None, as_json=as_json, **options)
     else:
-        _now(str(model), at=list_lengths(at), as_json=as_json, **options)
+        _evaluate(str(model), at=list_lengths(at), as_json=as_json, **options)
 
 
 def _given(*keys: str) -> str | None:
@@ -81,7 +83,7 @@ def _given(*keys: str) -> str | None:
     return next(("/".join([p.opts[0], *p.secondary_opts]) for p in matches), None)
 
 
-def _now(
+def _evaluate(
     name: str,
     *,
     at: tuple[int, ...],
@@ -130,7 +132,7 @@ def _now(
         emit(breakdown(by, result, task.train), as_json)
 
 
-def _again(run: Path, qrels: Path | None, at: str, as_json: bool) -> None:
+def _evaluate_run(run: Path, qrels: Path | None, at: str, as_json: bool) -> None:
     from embedrec.evaluation.trec_runs import load_run
 
     ks = list_lengths(at)

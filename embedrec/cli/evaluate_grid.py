@@ -74,7 +74,7 @@ def evaluate_grid(
     seed: int,
     threads: int,
 ) -> None:
-    """Train the model, evaluate it with every number of neighbours, and write the table; `at` None is the article's."""
+    """Train the model, evaluate it with every number of neighbours, and write the table; `at` None is the paper's."""
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.evaluation.neighbour_grid import LIST_LENGTHS
     from embedrec.storage.artifacts import check_place
@@ -85,7 +85,7 @@ def evaluate_grid(
     if any(pair.partition("=")[0].strip() == "neighbours" for pair in pairs):
         raise click.UsageError("--grid takes the numbers of neighbours from --neighbours; leave out --set neighbours")
     if protocol == "similar":
-        raise click.UsageError("--grid evaluates next items; choose another --protocol than similar")
+        raise click.UsageError("--grid evaluates next items; leave out --protocol similar")
     check_neighbour_grid(workspace, name, protocol)
     source = workspace.find("sessions", sessions)
     folder = out or workspace.inside(workspace.root / "grids" / f"{source.name}-{name}")

@@ -1,4 +1,4 @@
-"""The entry point: which commands there are, and how errors end."""
+"""The entry point: the commands, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from embedrec.cli.shared.commands import SuggestingGroup
-from embedrec.cli.shared.failures import TRACEBACK, interruptible, redirect_library_output, unexpected
+from embedrec.cli.shared.failures import TRACEBACK, interruptible, redirect_library_output, unexpected_error
 from embedrec.cli.shared.options import LOG_JSON
 from embedrec.cli.shared.terminal import (
     close_streams,
@@ -56,13 +56,11 @@ COMMANDS = {
     "verify": "embedrec.cli.info:verify",
     "completion": "embedrec.cli.completion",
 }
-
-
-COMPLETES = "_EMBEDREC_COMPLETE"  # what a shell asks for, in the environment
+COMPLETION = "_EMBEDREC_COMPLETE"  # environment variable by which a shell requests completions
 
 
 class Commands(SuggestingGroup):
-    """Commands in the order of the road, each imported when it is asked for."""
+    """The commands in the order of the pipeline; each is imported on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -91,22 +89,22 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; exit with 0, 1 (our error), 2 (usage), 3 (a promise that nothing keeps) or 130 (Ctrl-C).
+    """Run the command line; exit with 0, 1 (error), 2 (usage error), 3 (target not met) or 130 (Ctrl-C).
 
-    Whatever goes wrong is one sentence: also what nobody expected, of which EMBEDREC_TRACEBACK=1 shows the place.
+    Every error is one sentence on stderr, unexpected ones too; EMBEDREC_TRACEBACK=1 also prints the traceback.
     """
     meta: dict[str, Any] = {}
     open_streams()
     separate_stderr()
     redirect_library_output()
     try:
-        if COMPLETES in os.environ:
+        if COMPLETION in os.environ:
             from embedrec.cli.completion import complete
 
-            complete(cli, os.environ[COMPLETES])
-        _cache_kernels()
-        _share_cores()
-        # not cli.main(), which has an exit code of its own for a closed pipe
+            complete(cli, os.environ[COMPLETION])
+        _set_kernel_cache()
+        _limit_spinning()
+        # not cli.main(), which has its own exit code for a closed pipe
         with interruptible(), safe_children(), cli.make_context("embedrec", sys.argv[1:]) as context:
             meta = context.meta
             cli.invoke(context)
@@ -125,28 +123,28 @@ def main() -> NoReturn:
 
 
 def _failed(error: BaseException, meta: dict[str, Any]) -> int:
-    """Say why a command failed; the exit code."""
+    """Print why a command failed, and return the exit code."""
     from embedrec.cli.shared.advice import fit_to_command
 
     code = 1
     match error:
-        case BrokenPipeError():  # whoever read notes and progress went away before the work was done
+        case BrokenPipeError():  # the reader of stderr has closed the pipe
             return code
         case click.ClickException():
             _show(error)
             return error.exit_code
         case click.Abort() | KeyboardInterrupt():
-            message, code = "interrupted; nothing was left half-written", 130
+            message, code = "interrupted; no partial files remain", 130
         case EmbedrecError():
             message = fit_to_command(str(error), meta)
         case OSError():
             message = system_error(error)
         case MemoryError():
-            message = "memory ran out; nothing was left half-written"
+            message = "out of memory; no partial files remain"
         case _:
-            message = unexpected(error)
+            message = unexpected_error(error)
     message = shorten(mask_passwords(" ".join(message.split())))
-    with suppress(OSError):  # nobody reads stderr: the exit code remains
+    with suppress(OSError):  # stderr is closed
         if meta.get(LOG_JSON):
             from embedrec.cli.shared.json_log import write_event
 
@@ -157,27 +155,27 @@ def _failed(error: BaseException, meta: dict[str, Any]) -> int:
 
 
 def _show(error: click.ClickException) -> None:
-    """What click says of a usage error."""
+    """Print a usage error as click does."""
     shown = StringIO()
     error.show(shown)
-    with suppress(OSError):  # nobody reads stderr: the exit code remains
+    with suppress(OSError):  # stderr is closed
         write_message(shorten(mask_passwords(shown.getvalue())), newline=False)
 
 
-def _share_cores() -> None:
-    """Let threads of OpenMP that wait for each other give their cores back soon: where other programs run, one that
-    spins keeps the one it waits for from running, and training takes up to forty times as long.
+def _limit_spinning() -> None:
+    """Let waiting OpenMP threads yield their cores soon: if other programs run, a spinning thread can keep the thread
+    that it waits for from running, and training takes up to forty times as long.
 
-    GNU's OpenMP, of torch and FAISS, reads this when it is loaded; who sets a policy is left alone.
+    GNU OpenMP, used by torch and FAISS, reads the variable when it is loaded. A policy in the environment remains.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
-def _cache_kernels() -> None:
-    """Where numba can write neither beside the package nor in the home folder, compiled kernels last for one run."""
-    beside = Path(__file__).parents[1] / "kernels"
-    if "NUMBA_CACHE_DIR" in os.environ or os.access(beside, os.W_OK) or os.access(Path.home(), os.W_OK):
+def _set_kernel_cache() -> None:
+    """Cache compiled kernels for one run if numba can write neither to the package nor to the home folder."""
+    kernels = Path(__file__).parents[1] / "kernels"
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(kernels, os.W_OK) or os.access(Path.home(), os.W_OK):
         return
     folder = tempfile.mkdtemp(prefix="embedrec-kernels-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

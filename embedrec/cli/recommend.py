@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @click.option("-n", "count", type=click.IntRange(1), show_default="10, or all items if fewer", help="Number of items.")
 @click.option("--model", metavar="NAME", help="Model to use [default: the latest].")
-@click.option("--index", metavar="NAME", help="Index of a model's answers to search instead.")
-@search_options("as the index was built")
+@click.option("--index", metavar="NAME", help="Index of output vectors (build-index --of answers) to search instead.")
+@search_options("the index's")
 @popularity_option
 @filter_options
 @click.option("--seen", is_flag=True, help="Allow items of the history.")

@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from embedrec.index.search_settings import SearchSettings
 
 
-@click.command(cls=IdCommand, short_help="The nearest items of an item.")
+@click.command(cls=IdCommand, short_help="Find the items nearest to an item.")
 @click.argument("items", nargs=-1, required=True, metavar="ITEM...")
-@click.option("-n", "count", type=click.IntRange(1), show_default="10, or all there are", help="Neighbours an item.")
+@click.option(
+    "-n", "count", type=click.IntRange(1), show_default="10, or all items if fewer", help="Neighbours per item."
+)
 @source_options
 @popularity_option
 @search_options("the index's")
 @filter_options
-@click.option("--why", is_flag=True, help="Also the smallest past sessions that hold both items.")
+@click.option("--why", is_flag=True, help="Also print the smallest training sessions that contain both items.")
 @gpu_option
 @json_option
 @threads_option
@@ -59,9 +61,9 @@ def similar(
     threads: int,
     workspace: Workspace,
 ) -> None:
-    """List the nearest items of each ITEM: an id, an id without its URI prefix, or a name.
+    """Find the items nearest to each ITEM: an id, an id without its URI prefix, or a name.
 
-    Takes the latest index, or a newer model of cooccurrence of the same data, which needs none.
+    Uses the latest index, or a newer cooccurrence model of the same data, which needs no index.
 
     \b
     embedrec similar spotify:artist:4gzpq5DPGxSnKTe4SA8HAU
@@ -69,7 +71,7 @@ def similar(
     embedrec similar "The Beatles" --model cooccurrence
     embedrec similar "The Beatles" --where 'year>=2000' --where genre=rock --exclude sold-out.txt
 
-    Columns: the item, rank, the similar item, score, its name, and with --why the training sessions that hold both, the
+    Columns: item, rank, similar item, score, its name, and with --why the training sessions that contain both,
     smallest first, with the cosine between the pair and the session.
     """
     from embedrec.workflows.similar import find_item_source, item_sources, open_item_neighbours, similar_items

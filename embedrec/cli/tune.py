@@ -151,6 +151,6 @@ def tune(
     note(f"wrote {folder / f'{name}.toml'}; train with it: embedrec train {model} --config {folder / f'{name}.toml'}")
     order = sorted(journal.trials, key=lambda t: (t.value is None, -(t.value or 0), t.number))
     emit(
-        ({"trial": t.number + 1, "state": t.state, metric: t.value, "seconds": t.seconds, **t.set} for t in order),
+        ({"task": t.number + 1, "state": t.state, metric: t.value, "seconds": t.seconds, **t.set} for t in order),
         as_json,
     )

@@ -18,7 +18,7 @@ leak check: all 4 items of the training vocabulary are in training sessions
 leak check: none of the 3 held-out sessions has the id of a training session
 leak check: 0 of 3 held-out sessions of 3 items or more equal a training session item by item
 leak check: all training events are before the end of every held-out session
-protocol next: the next item after every prefix of every held-out session; 6 questions
+protocol next: the next item after every prefix of every held-out session; 6 test cases
 all 4 items ranked; ties conservative; seen items kept; unknown targets count as misses
 """
 

@@ -164,5 +164,5 @@ def test_ctrl_c_ends_with_130(training: subprocess.Popen[str], tmp_path: Path) -
     time.sleep(0.2)
     training.send_signal(signal.SIGINT)
     assert training.wait(timeout=30) == 130
-    assert training.stderr.read().splitlines()[-1] == "embedrec: interrupted; nothing was left half-written"
+    assert training.stderr.read().splitlines()[-1] == "embedrec: interrupted; no partial files remain"
     assert not (tmp_path / "models" / "word2vec").exists()

@@ -178,5 +178,5 @@ def test_no_file_is_left_after_an_interrupt(run: Run, large: None, monkeypatch: 
 
     monkeypatch.setattr(build, "tune_search", interrupt)
     ran = run("build-index", "--type", "IVF12,Flat", "--memory", "256M")
-    assert ran.code == 130 and ran.err.splitlines()[-1] == "embedrec: interrupted; nothing was left half-written"
+    assert ran.code == 130 and ran.err.splitlines()[-1] == "embedrec: interrupted; no partial files remain"
     assert len(seen) == 1 and left() == ["v"]

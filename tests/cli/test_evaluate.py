@@ -124,10 +124,10 @@ def test_split_while_evaluating(run: Run, clicks: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--protocol next", "the next item after every prefix of every held-out session; 6 questions"),
-        ("--protocol last", "the last item of every held-out session; 3 questions"),
-        ("--protocol rest", "the rest of every held-out session, its first items given; 3 questions"),
-        ("--protocol rest --given 2", "the rest of every held-out session, its first items given; 3 questions"),
+        ("--protocol next", "the next item after every prefix of every held-out session; 6 test cases"),
+        ("--protocol last", "the last item of every held-out session; 3 test cases"),
+        ("--protocol rest", "the rest of every held-out session, its first items given; 3 test cases"),
+        ("--protocol rest --given 2", "the rest of every held-out session, its first items given; 3 test cases"),
         (
             "--protocol users --split warm-time:share=.3",
             "what is held out of a user's events, the earlier ones given; ",
@@ -249,10 +249,10 @@ def test_unknown_models_are_refused_before_training(command: str, run: Run, spli
         ("evaluate", "give either MODEL or --run"),
         ("evaluate popular --run runs", "give either MODEL or --run"),
         ("evaluate popular --qrels q", "--qrels needs a TREC run file; name it with --run"),
-        ("evaluate popular --at 0,5", "lengths are whole numbers from 1, as in 5,10,20, but given was '0,5'"),
-        ("evaluate popular --at five", "lengths are whole numbers from 1, as in 5,10,20, but given was 'five'"),
-        ("compare sr --at 5,,10", "lengths are whole numbers from 1, as in 5,10,20, but given was '5,,10'"),
-        ("evaluate --run runs --at -1", "lengths are whole numbers from 1, as in 5,10,20, but given was '-1'"),
+        ("evaluate popular --at 0,5", "lengths of lists must be positive integers, such as 5,10,20, not '0,5'"),
+        ("evaluate popular --at five", "lengths of lists must be positive integers, such as 5,10,20, not 'five'"),
+        ("compare sr --at 5,,10", "lengths of lists must be positive integers, such as 5,10,20, not '5,,10'"),
+        ("evaluate --run runs --at -1", "lengths of lists must be positive integers, such as 5,10,20, not '-1'"),
         ("compare popular sr popular", "MODELS contains 'popular' twice; name each model once"),
         ("compare popular --csv --json", "--json, --csv and --markdown are mutually exclusive; give one of them"),
         (
@@ -274,7 +274,7 @@ def test_usage(args: str, message: str, run: Run, split: Path) -> None:
         ("evaluate popular --at 5", "lists of 5 are longer than the catalogue of 4 items; use shorter ones"),
         ("evaluate popular --at 3 --given 2", "--given is for --protocol rest, but the protocol is next"),
         ("evaluate popular --at 3 --protocol users", "the held-out sessions have no given items; split in "),
-        ("evaluate popular --at 3 --labels x", "--labels is for --protocol similar, but the protocol is next"),
+        ("evaluate popular --at 3 --labels x", "--labels needs --protocol similar; the protocol is next"),
         ("evaluate popular --at 3 --set day=7", "unknown setting 'day' in --set; did you mean 'days'?"),
         ("evaluate popular --at 3 --through flat", "popular has no vectors, so there is nothing to index; leave "),
         ("evaluate popular --sessions click", "no sessions artifact is called 'click' in sessions; did you mean "),

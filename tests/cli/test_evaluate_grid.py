@@ -40,7 +40,7 @@ leak check: all 4 items of the training vocabulary are in training sessions
 leak check: none of the 3 held-out sessions has the id of a training session
 leak check: 1 of 3 held-out sessions of 3 items or more equal a training session item by item
 leak check: there are no times, so the order of training and held-out events was not checked
-protocol next: the next item after every prefix of every held-out session; 6 questions
+protocol next: the next item after every prefix of every held-out session; 6 test cases
 all 4 items ranked; ties conservative; seen items removed; unknown targets count as misses
 """
 EXPANDED = "sub-sessions: 6 training sessions became 9 rows of 21 events\n"
@@ -173,14 +173,14 @@ def test_without_matplotlib(run: Run, plays: Path, monkeypatch: pytest.MonkeyPat
     [
         (
             "sscf --grid --neighbours 0,5",
-            "numbers of neighbours are whole numbers from 1, as in 5,10,20, but given was",
+            "numbers of neighbours must be positive integers, such as 5,10,20, not",
         ),
-        ("sscf --grid --at x", "lengths are whole numbers from 1, as in 5,10,20, but given was 'x'"),
+        ("sscf --grid --at x", "lengths of lists must be positive integers, such as 5,10,20, not 'x'"),
         (
             "sscf --grid --set neighbours=5",
             "--grid takes the numbers of neighbours from --neighbours; leave out --set",
         ),
-        ("sscf --grid --protocol similar", "--grid evaluates next items; choose another --protoc"),
+        ("sscf --grid --protocol similar", "--grid evaluates next items; leave out --protocol similar"),
         ("sscf --grid --by length", "--grid measures hit rate and MRR of exact search only; leave out --by"),
         ("sscf --grid --save-run r", "--grid measures hit rate and MRR of exact search only; leave out --save-run"),
         ("sscf --grid --draws 5", "--grid measures hit rate and MRR of exact search only; leave out --draws"),

@@ -183,11 +183,11 @@ def test_options_that_exclude_each_other(run: Run, counted: Path) -> None:
         ),
         (("x", "--seen"), 2, "--seen needs --of recommendations; leave it out"),
         (("x", "--attributes", "log.csv"), 2, "--attributes needs --where or --cap; leave it out"),
-        (("x", "--cap", "artist"), 2, "--cap takes ATTRIBUTE=N, such as artist=2, but is 'artist'"),
+        (("x", "--cap", "artist"), 2, "--cap must be ATTRIBUTE=N, such as artist=2, not 'artist'"),
         (
             ("x", "--cap", f"artist={'9' * 5000}"),
             2,
-            f"--cap takes ATTRIBUTE=N, such as artist=2, but is 'artist={'9' * 73}… (5,007 characters)'",
+            f"--cap must be ATTRIBUTE=N, such as artist=2, not 'artist={'9' * 73}… (5,007 characters)'",
         ),
         (("x", "--of", "sessions", "--cap", "a=2"), 1, "--cap cannot be used with --of sessions; leave it out"),
         (

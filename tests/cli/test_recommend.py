@@ -61,6 +61,6 @@ def test_an_index_of_answers_gives_the_exact_results(shop_vectors: Path, run: Ru
     exported = succeed(run, *given, "--model", "word2vec").out
     assert succeed(run, *given, "--index", "word2vec-answers-flat").out == exported
     both = run("recommend", "a", "--model", "word2vec", "--index", "word2vec-answers-flat")
-    assert both.code == 2 and "an index knows its model; leave out --model or --index" in both.err
+    assert both.code == 2 and "--model and --index are mutually exclusive; give one of them" in both.err
     assert "no index artifact" in fails(run, "similar", "a", "--index", "word2vec-flat")
     assert "index word2vec-answers-flat holds answers" in fails(run, "similar", "a", "--index", "word2vec-answers-flat")

@@ -21,7 +21,7 @@ def test_another_artifact_is_used(words: list[str], run: Run, damaged_model: Pat
     assert ran.out
     assert ran.err.startswith(
         "using model cooccurrence (models/cooccurrence)\n"
-        "model torn is passed over: models/torn/manifest.json is damaged (Expecting property name"
+        "model torn is skipped: models/torn/manifest.json is damaged (Expecting property name"
     )
     named = succeed(run, *words, "--model", "cooccurrence")
     assert "torn" not in named.err

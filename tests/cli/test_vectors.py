@@ -80,5 +80,5 @@ def test_errors(run: Run, compass: Path) -> None:
     assert fails(run, "vectors", "export", compass / "v.npy", "--model", "compas", *at) == (
         f"no model artifact is called 'compas' in {compass}/models; did you mean 'compass'?"
     )
-    assert "no command is called 'imprt'; did you mean 'import'?" in fails(run, "vectors", "imprt", code=2)
+    assert "no command 'imprt'; did you mean 'import'?" in fails(run, "vectors", "imprt", code=2)
     assert not (compass / "v.npy").exists()

@@ -1,7 +1,7 @@
-"""What messages advise, as far as the command that failed can do it.
+"""Advice in error messages, reduced to the options that the failed command has.
 
-The same error is raised below several commands. After its first clause a message says what to do, mostly by options;
-an option that the command lacks is left out, with the clause that names nothing else.
+Several commands raise the same error. The clauses after the first one say what to do, mostly with options. Options that
+the command lacks are removed, and so are clauses that name only such options.
 """
 
 from __future__ import annotations
@@ -15,31 +15,30 @@ import click
 from embedrec.cli.shared.commands import COMMAND
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]")
-_OTHERS = re.compile(r"`[^`]*`|\b(prepare|train|build|split) (the|them|it)\b[^,;]*")  # what another command is to do
-_VALUE = r"(?: (?!or\b)[^\s,;-][^\s,;]*)?"  # what may stand behind an option
-
-_PARTS = re.compile(r", (?![^(]*\))")  # the commas outside parentheses separate the parts of a clause
+_OTHERS = re.compile(r"`[^`]*`|\b(prepare|train|build|split) (the|them|it)\b[^,;]*")  # advice on another command
+_VALUE = r"(?: (?!or\b)[^\s,;-][^\s,;]*)?"  # the value of an option
+_PARTS = re.compile(r", (?![^(]*\))")  # commas outside of parentheses separate the parts of a clause
 
 
 def options_of(command: click.Command) -> set[str]:
-    """The options that a command has."""
+    """The options of a command."""
     return {name for param in command.params for name in (*param.opts, *param.secondary_opts)} | {"--help"}
 
 
 def fit_to_command(message: str, meta: dict[str, Any]) -> str:
-    """A message without the advice that the command which runs cannot follow."""
+    """A message, reduced to the options of the running command; `meta` is that of its context."""
     command = meta.get(COMMAND)
     return message if command is None else fit_to_options(message, options_of(command))
 
 
 def fit_to_options(message: str, options: Collection[str]) -> str:
-    """A message that advises no other options than these."""
+    """A message whose advice names only these options."""
     first, *clauses = message.split("; ")
     return "; ".join([first, *filter(None, (_clause(clause, options) for clause in clauses))])
 
 
 def options_named(part: str) -> set[str]:
-    """The options of the command that runs which a part of a clause names: none that another command is to be given."""
+    """The options that a part of a clause names, except in advice on another command."""
     return {*OPTION.findall(_OTHERS.sub("", part))}
 
 

@@ -31,25 +31,25 @@ def use_artifact(workspace: Workspace, artifact: Artifact, among: Iterable[Artif
         note(f"{artifact.kind} {artifact.name} is stale: {why}")
     if (year := _future(artifact)) is not None:
         note(
-            f"{artifact.kind} {artifact.name} is dated {year}, which is in the future, so that it stays the latest; "
-            "name another one, or write it again"
+            f"{artifact.kind} {artifact.name} is dated {year}, which is in the future, so it remains the latest; "
+            "name another one, or create it again"
         )
     among = list(among)
     for folder, error in workspace.unreadable(artifact.kind).items() if among else ():
-        note(f"{artifact.kind} {folder.name} is passed over: {error}")
+        note(f"{artifact.kind} {folder.name} is skipped: {error}")
     others = other_lines(workspace, artifact, among)
     for other in others[:_NAMED]:
         kind, name = line_of(workspace, other)
         origin = "" if name == other.name else f" of {kind} {name}"
         newer = ", which is newer" if other.created > artifact.created else ""
-        note(f"there is also {other.kind} {other.name}{origin}{newer}; --{other.kind} {other.name} takes it")
+        note(f"there is also {other.kind} {other.name}{origin}{newer}; --{other.kind} {other.name} selects it")
     if len(others) > _NAMED:
         note(f"there are {len(others) - _NAMED} more of other data; `embedrec info` lists them")
     return artifact
 
 
 def _future(artifact: Artifact) -> str | None:
-    """The day of an artifact that was written later than now, beyond what clocks differ; None for any other."""
+    """The date of an artifact from the future, beyond a tolerated difference of clocks; else None."""
     written = datetime.fromisoformat(artifact.created)
     return artifact.created[:10] if written > datetime.now(UTC) + _CLOCKS else None
 
@@ -57,7 +57,10 @@ def _future(artifact: Artifact) -> str | None:
 def use_artifacts(
     workspace: Workspace, artifacts: Sequence[Artifact], among: Iterable[Artifact] = (), *, stale_ok: bool = True
 ) -> None:
-    """The same for an artifact and those that it needs. Raises SettingsError when it is stale, unless `stale_ok`."""
+    """`use_artifact` of the first artifact, and a note on each of the others, which it needs.
+
+    Raises SettingsError if the first is stale, unless `stale_ok`.
+    """
     first, *rest = artifacts
     if not stale_ok:
         check_current(workspace, [first])
@@ -67,12 +70,12 @@ def use_artifacts(
 
 
 def find_sessions(workspace: Workspace, name: str | None) -> Artifact:
-    """The sessions of that name, or the latest; prints which."""
+    """The sessions of that name, or the latest; prints which are used."""
     return use_artifact(workspace, workspace.find("sessions", name), unnamed(workspace, "sessions", name))
 
 
 def find_model(workspace: Workspace, name: str | None) -> Artifact:
-    """The model of that name, or the latest; prints which."""
+    """The model of that name, or the latest; prints which is used."""
     return use_artifact(workspace, workspace.find("model", name), unnamed(workspace, "model", name))
 
 
@@ -91,7 +94,7 @@ def note_replaced(workspace: Workspace, folder: Path, sessions: Artifact) -> Non
         note(f"model {old.name} of sessions {name} will be replaced; give another --name to keep both")
 
 
-def note_outdated(workspace: Workspace, done: Artifact) -> None:
+def note_outdated(workspace: Workspace, written: Artifact) -> None:
     """Print which artifacts are stale after an artifact was written again."""
-    for artifact in outdated_by(workspace, done):
-        note(f"{artifact.kind} {artifact.name} was made of the old {done.kind} {done.name}, and is stale now")
+    for artifact in outdated_by(workspace, written):
+        note(f"{artifact.kind} {artifact.name} derives from the old {written.kind} {written.name} and is now stale")

@@ -1,4 +1,4 @@
-"""What `split`, `evaluate` and `compare` share: options, and how their words become a trial."""
+"""Options of the commands that evaluate models, and the steps of an evaluation with notes and progress."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def evaluation_options(command: F) -> F:
         click.option(
             "--split",
             metavar="RULE",
-            help="How to split, see `embedrec split --help` [default: the held-out part that the sessions have, "
-            "else in time where there are times, else the last item of each].",
+            help="Rule of the split, see `embedrec split --help` [default: the held-out part of the sessions, else "
+            "time if events have times, else last-item].",
         ),
         click.option(
             "--valid", is_flag=True, help="Evaluate on a validation part of the training part, split by the same rule."
@@ -63,7 +63,7 @@ def evaluation_options(command: F) -> F:
         click.option(
             "--seen",
             type=click.Choice(["keep", "remove"]),
-            help="Items of the history in the lists [default: keep where training sessions repeat items].",
+            help="Items of the history in the lists [default: keep if training sessions repeat items].",
         ),
         click.option(
             "--unknown",
@@ -109,7 +109,7 @@ def open_task(
     given: int | None,
     seed: int,
 ) -> EvaluationTask:
-    """The trial that the options ask for; says what it is and what the leak check found."""
+    """The test cases that the options define; prints their split, leak check and protocol."""
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.workflows.evaluate import PROTOCOLS, open_evaluation_task
 
@@ -120,30 +120,30 @@ def open_task(
     note(f"split {task.rule}: {len(task.train):,} training sessions, {len(task.test):,} in the {part} part")
     for line in task.leak_check:
         note(f"leak check: {line}")
-    note(f"protocol {task.protocol}: {PROTOCOLS[task.protocol]}; {len(task.test_cases):,} questions")
+    note(f"protocol {task.protocol}: {PROTOCOLS[task.protocol]}; {len(task.test_cases):,} test cases")
     return task
 
 
 def list_lengths(at: str) -> tuple[int, ...]:
-    """Lengths of lists from "1,5,20". Raises a usage error for anything else."""
-    return positive_integers(at, "lengths")
+    """Lengths of lists, as in "1,5,20". Raises BadParameter for other texts."""
+    return positive_integers(at, "lengths of lists")
 
 
 def positive_integers(text: str, what: str) -> tuple[int, ...]:
-    """Numbers from 1 as in "1,5,20", ascending, each once. Raises a usage error for anything else."""
+    """Distinct positive integers in ascending order, as in "1,5,20". Raises BadParameter for other texts."""
     try:
         numbers = tuple(int(number) for number in text.split(","))
     except ValueError:
         numbers = (0,)
     if min(numbers) < 1:
-        raise click.BadParameter(f"{what} are whole numbers from 1, as in 5,10,20, but given was {text!r}")
+        raise click.BadParameter(f"{what} must be positive integers, such as 5,10,20, not {text!r}")
     return tuple(sorted(set(numbers)))
 
 
 def evaluation_settings(
     task: EvaluationTask, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
 ) -> EvaluationSettings:
-    """How answers are judged; says so. Raises SettingsError for lists longer than the catalogue."""
+    """The settings of an evaluation; prints them. Raises SettingsError for lists longer than the catalogue."""
     from embedrec.workflows import compare
 
     settings = compare.resolve_settings(task, at, ties, seen, unknown, draws, seed)
@@ -169,7 +169,7 @@ def evaluate_model(
     threads: int,
     device: str,
 ) -> tuple[EvaluatedModel, Evaluation]:
-    """Train the model where it must be, and ask it; says where it comes from."""
+    """Train the model if necessary and evaluate it; prints its origin and the loss of an approximate index."""
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.errors import SettingsError
     from embedrec.workflows.evaluate import evaluate_task, load_labels
@@ -177,7 +177,7 @@ def evaluate_model(
     from embedrec.workflows.train import TrainingOptions
 
     if labels is not None and task.protocol != "similar":
-        raise SettingsError(f"--labels is for --protocol similar, but the protocol is {task.protocol}")
+        raise SettingsError(f"--labels needs --protocol similar; the protocol is {task.protocol}")
     use_threads(threads)
     table = None if labels is None else load_labels(task, labels)
     with Progress(f"train {name}") as report:
@@ -186,7 +186,8 @@ def evaluate_model(
         )
     known, catalogue = len(model.model.vocab), len(task.train.vocab)
     note(
-        f"model {name}: {model.origin}" + (f"; it knows {known:,} of {catalogue:,} items" if known < catalogue else "")
+        f"model {name}: {model.origin}"
+        + (f"; it contains {known:,} of {catalogue:,} items" if known < catalogue else "")
     )
     if through is not None:
         with Progress(f"index {name}") as report:

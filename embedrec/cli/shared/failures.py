@@ -1,4 +1,4 @@
-"""What nobody foresaw, and what libraries say on their own, as sentences of ours: nothing else reaches stderr."""
+"""Unexpected errors, Ctrl-C, and output of libraries: each is one line on stderr."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from embedrec.cli import exit_interrupted
 from embedrec.cli.shared.terminal import mask_passwords, one_line, shorten, write_message
 from embedrec.errors import reason
 
-TRACEBACK = "EMBEDREC_TRACEBACK"  # of the environment: set, errors show where they come from
+TRACEBACK = "EMBEDREC_TRACEBACK"  # environment variable; if set, errors print a traceback
 _warned: set[str] = set()
 
 
-def unexpected(error: BaseException) -> str:
-    """A sentence about an error that should have been one of ours."""
+def unexpected_error(error: BaseException) -> str:
+    """The message for an error that is not an EmbedrecError."""
     if isinstance(error, RecursionError):
-        what = "something is nested too deeply"
+        what = "the input is nested too deeply"
     else:
-        what = f"something unexpected went wrong ({type(error).__name__}: {_reason(error)})"
-    return f"{what}; this is a defect, please report it with what {TRACEBACK}=1 prints before this line"
+        what = f"unexpected error ({type(error).__name__}: {_reason(error)})"
+    return f"{what}; this is a bug, please report it with the traceback that {TRACEBACK}=1 prints"
 
 
 def redirect_library_output() -> None:
-    """Turn what Python and libraries print on stderr into sentences of ours.
+    """Print messages that Python and libraries write to stderr as lines of embedrec.
 
-    warnings   a line each, once; those for developers, of what will change, stay silent: users can do nothing about it
-    errors     in threads that nobody waits for, and where Python cannot raise them: a line
-    logs       silent: what goes wrong is raised, too
+    warnings   one line each, once; warnings for developers, such as deprecations, are silent
+    errors     one line each, in background threads and where Python cannot raise them
+    logs       silent, since errors are raised too
 
-    Hooks and filters that somebody else has set, as a test runner or `python -W` does, are left alone.
+    Hooks and filters that are already set, by a test runner or `python -W`, remain.
     """
     if sys.unraisablehook is sys.__unraisablehook__:
-        sys.unraisablehook = _not_raised
+        sys.unraisablehook = _unraisable
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = _thread_failed
-    if not sys.warnoptions and warnings.showwarning is _SHOW:
+    if not sys.warnoptions and warnings.showwarning is _SHOW_WARNING:
         warnings.showwarning = _warn
     if not logging.getLogger().handlers:
         logging.getLogger().addHandler(logging.NullHandler())
 
 
-_SHOW: Callable[..., Any] = warnings.showwarning
+_SHOW_WARNING: Callable[..., Any] = warnings.showwarning
 _FOR_DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning, ResourceWarning)
 
 
@@ -60,27 +60,29 @@ def _warn(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -
     text = str(message).strip().split("\n")[0]
     if not issubclass(category, _FOR_DEVELOPERS) and text not in _warned:
         _warned.add(text)
-        _line(f"a library warns: {text}")
+        _line(f"warning of a library: {text}")
 
 
-def _not_raised(hook_args: sys.UnraisableHookArgs) -> None:
-    _unheard(hook_args.exc_value if hook_args.exc_value is not None else hook_args.exc_type())
+def _unraisable(hook_args: sys.UnraisableHookArgs) -> None:
+    _report_background_error(hook_args.exc_value if hook_args.exc_value is not None else hook_args.exc_type())
 
 
 def _thread_failed(hook_args: threading.ExceptHookArgs) -> None:
-    _unheard(hook_args.exc_value if hook_args.exc_value is not None else hook_args.exc_type())
+    _report_background_error(hook_args.exc_value if hook_args.exc_value is not None else hook_args.exc_type())
 
 
-def _unheard(error: BaseException) -> None:
-    """An error that ends nothing: the command goes on."""
-    if isinstance(error, KeyboardInterrupt):  # Python would swallow a Ctrl-C that comes in such a moment
+def _report_background_error(error: BaseException) -> None:
+    """Print an error that does not end the command."""
+    if isinstance(error, KeyboardInterrupt):  # Python would swallow this Ctrl-C
         interrupt_main()
         return
     if os.environ.get(TRACEBACK):
         with suppress(OSError, ValueError):
             write_message("".join(traceback.format_exception(error)), newline=False)
-    if not isinstance(error, BrokenPipeError | SystemExit):  # of a reader who went away, which main sees, too
-        _line(f"a step in the background failed ({type(error).__name__}: {_reason(error)}); {TRACEBACK}=1 shows where")
+    if not isinstance(error, BrokenPipeError | SystemExit):  # `main` handles a closed pipe
+        _line(
+            f"a background task failed ({type(error).__name__}: {_reason(error)}); {TRACEBACK}=1 prints the traceback"
+        )
 
 
 def _reason(error: BaseException) -> str:
@@ -88,40 +90,34 @@ def _reason(error: BaseException) -> str:
 
 
 def _line(text: str) -> None:
-    with suppress(OSError, ValueError):  # nobody reads stderr, or it is closed already
+    with suppress(OSError, ValueError):  # stderr is closed
         write_message(f"embedrec: {one_line(shorten(mask_passwords(text)))}")
 
 
-_GRACE = 15  # seconds from Ctrl-C until the process is ended without asking
-
-
-_IMPORT = 5  # seconds that an import may take until it is interrupted all the same
-
-
-_LOOK = 0.02  # seconds until it is looked again whether an import is over
-
-
-_IMPORTING = "<frozen importlib"  # what files of frames of an import begin with
+_GRACE = 15  # seconds from Ctrl-C until the process is killed
+_IMPORT = 5  # seconds that an import may take before it is interrupted
+_POLL = 0.02  # seconds between checks whether an import has ended
+_IMPORTING = "<frozen importlib"  # start of the file names of import frames
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """For a block that Ctrl-C ends by KeyboardInterrupt, or, where that is lost, by the exit code 130 after a while.
+    """A block in which Ctrl-C raises KeyboardInterrupt, and exits with code 130 if that has no effect for 15 s.
 
-    Python may raise KeyboardInterrupt between taking a lock and the block that gives it back (inside a thread pool,
-    say). Whoever wants that lock then waits for good, perhaps only when Python itself ends, so the alarm stays set.
-    What is half-written then is removed by the next command.
+    Python may raise KeyboardInterrupt between the acquisition of a lock and the block that releases it, for example in
+    a thread pool. A later acquisition then blocks for ever, possibly at the exit of Python, so the alarm stays set. The
+    next command removes incomplete files.
 
-    While a module is imported, KeyboardInterrupt waits until that is over: modules that try imports take any
-    exception for one that is missing, and go on without it.
+    KeyboardInterrupt is delayed until imports have ended: modules that try an import treat every exception as a missing
+    module.
     """
-    ours = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    if not ours or before not in (signal.default_int_handler, exit_interrupted):
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    previous = signal.getsignal(signal.SIGINT)
+    if not in_main_thread or previous not in (signal.default_int_handler, exit_interrupted):
         yield
         return
     interrupt = _Interrupt()
-    alarm = signal.signal(signal.SIGALRM, interrupt.look_again)
+    alarm = signal.signal(signal.SIGALRM, interrupt.poll)
     signal.signal(signal.SIGINT, interrupt.begin)
     interrupted = False
     try:
@@ -133,44 +129,44 @@ def interruptible() -> Iterator[None]:
     finally:
         if not interrupted:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, previous)
             signal.signal(signal.SIGALRM, alarm)
 
 
 class _Interrupt:
-    """From Ctrl-C until the command has ended."""
+    """The state from Ctrl-C to the end of the command."""
 
     def __init__(self) -> None:
         self.since: float | None = None
         self.waiting = False
 
     def begin(self, number: int, frame: FrameType | None) -> None:
-        """On Ctrl-C: raise, or wait for the end of an import."""
+        """Handle Ctrl-C: raise, or wait for the end of an import."""
         if self.since is None:
             self.since = monotonic()
         self._raise_or_wait(frame)
 
-    def look_again(self, number: int, frame: FrameType | None) -> None:
-        """On the alarm: the import may be over, or the time."""
+    def poll(self, number: int, frame: FrameType | None) -> None:
+        """Handle the alarm: raise if the import has ended, exit if the time is over."""
         if not self.waiting:
             os._exit(130)
         self._raise_or_wait(frame)
 
     def raise_if_waiting(self) -> None:
-        """Where the command ended before an import was looked at again."""
+        """Raise if the command has ended while an interrupt waits."""
         if self.waiting:
             self._raise_or_wait(None)
 
     def _raise_or_wait(self, frame: FrameType | None) -> None:
         passed = monotonic() - (self.since or 0.0)
         self.waiting = passed < _IMPORT and _importing(frame)
-        signal.setitimer(signal.ITIMER_REAL, _LOOK if self.waiting else max(_GRACE - passed, _LOOK))
+        signal.setitimer(signal.ITIMER_REAL, _POLL if self.waiting else max(_GRACE - passed, _POLL))
         if not self.waiting:
             raise KeyboardInterrupt
 
 
 def _importing(frame: FrameType | None) -> bool:
-    """Whether a frame runs, however deep, because a module is imported."""
+    """Whether a frame runs, directly or indirectly, during an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith(_IMPORTING):
             return True

@@ -10,7 +10,7 @@ from typing import Any
 
 from embedrec.cli.shared.terminal import mask_passwords, visible_json, write_message
 
-_BETWEEN = 1.0  # seconds
+_PROGRESS_INTERVAL = 1.0  # minimum seconds between progress events
 
 
 def write_event(step: str | None, event: str, **fields: Any) -> None:
@@ -39,7 +39,7 @@ class JsonLog:
 
     def __call__(self, event: str, **fields: Any) -> None:
         if event == "progress":
-            if monotonic() - self._last_progress < _BETWEEN:
+            if monotonic() - self._last_progress < _PROGRESS_INTERVAL:
                 return
             self._last_progress = monotonic()
         self._step = fields.pop("step", self._step)

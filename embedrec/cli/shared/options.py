@@ -1,4 +1,4 @@
-"""What the commands share: options, results on stdout, notes and progress on stderr."""
+"""Common options, results on stdout, and notes on stderr."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from embedrec.storage.workspace import Workspace
 from embedrec.text import visible
 
 F = TypeVar("F", bound=Callable[..., Any])
-_HEADER = "embedrec.header"  # in the context: whether names of columns are printed, where the user said so
-LOG_JSON = "embedrec.logged"  # in the context: whether stderr holds JSON lines only
-_SEED = "Seed of all randomness; training repeats itself to the byte with --threads 1 or deterministic=true."
+_HEADER = "embedrec.header"  # key in the meta of a context: the value of --header, if given
+LOG_JSON = "embedrec.logged"  # key in the meta of a context: present with --log-json
+_SEED = "Random seed; training is reproducible to the byte with --threads 1 or deterministic=true."
 
 
 def _workspace(ctx: click.Context, param: click.Parameter, value: str) -> Workspace:
@@ -37,7 +37,7 @@ def _workspace(ctx: click.Context, param: click.Parameter, value: str) -> Worksp
 
 
 def combine_options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
-    """Several options as one, in the order in which help shows them."""
+    """One decorator of several options, in the order of the help."""
 
     def decorate(command: F) -> F:
         for option in reversed(options):
@@ -48,7 +48,7 @@ def combine_options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
 
 
 def workspace_option(command: F) -> F:
-    """`--workspace`: handed over as a Workspace."""
+    """`--workspace`, passed on as a Workspace."""
     return click.option(
         "--workspace",
         default=".",
@@ -56,13 +56,13 @@ def workspace_option(command: F) -> F:
         show_envvar=True,
         metavar="FOLDER",
         callback=_workspace,
-        help="Where artifacts live.",
+        help="Folder of the artifacts.",
         show_default="the current folder",
     )(command)
 
 
 def _cores() -> int:
-    """Cores that this process may run on; where the system does not say (macOS), all there are."""
+    """Number of cores that this process may use; all cores if the system cannot tell (macOS)."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
@@ -70,25 +70,25 @@ def _cores() -> int:
 
 
 def threads_option(command: F) -> F:
-    """`--threads`: how many threads to use, by default all cores that this process may run on."""
+    """`--threads`: number of threads, by default the number of cores that this process may use."""
     return click.option(
         "--threads",
         type=click.IntRange(1),
         default=_cores,
         metavar="N",
-        help="Threads to use.",
+        help="Number of threads.",
         show_default="all cores",
     )(command)
 
 
 def device_option(command: F) -> F:
-    """`--device`: where models that train with torch do so."""
+    """`--device`: device of models that train with torch."""
     return click.option(
         "--device",
         type=click.Choice(["cpu", "cuda", "auto"]),
         default="auto",
         show_default=True,
-        help="Where models that train with torch do so; auto takes a GPU where there is one, and says so.",
+        help="Device for models that train with torch; auto uses a GPU if there is one, and prints the choice.",
     )(command)
 
 
@@ -98,15 +98,15 @@ def _set_header(ctx: click.Context, param: click.Parameter, value: bool | None) 
 
 
 def json_option(command: F) -> F:
-    """`--json`: one JSON object a line; `--header`: names of columns above TAB separated rows."""
+    """`--json`: one JSON object per line; `--header`: column names above the rows."""
     command = click.option(
         "--header/--no-header",
         default=None,
         expose_value=False,
         callback=_set_header,
-        help="Names of the columns above the rows [default: on a terminal, and of compare and run everywhere].",
+        help="Column names above the rows [default: on a terminal; for compare and run always].",
     )(command)
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")(command)
 
 
 def _log(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -115,43 +115,43 @@ def _log(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 
 def log_option(command: F) -> F:
-    """`--log-json`: what else goes to stderr in words and bars."""
+    """`--log-json`: notes and progress on stderr as JSON lines."""
     return click.option(
         "--log-json",
         is_flag=True,
         is_eager=True,
         expose_value=False,
         callback=_log,
-        help="Notes and progress on stderr as JSON, one object a line.",
+        help="Write notes and progress to stderr as JSON, one object per line.",
     )(command)
 
 
 def config_option(command: F) -> F:
-    """`--config`: a file of settings."""
+    """`--config`: a TOML file of settings."""
     return click.option(
-        "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [train.MODEL]."
+        "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file with a table [train.MODEL]."
     )(command)
 
 
 def popularity_option(command: F) -> F:
-    """`--popularity`: the popularity exponent, from specific to popular items; None keeps that of the model."""
+    """`--popularity`: the popularity exponent; None keeps that of the model."""
     return click.option(
         "--popularity",
         type=click.FloatRange(0, 1),
         metavar="SHARE",
-        help="How much of an item's norm, which grows with its popularity, counts: 0 is the cosine, 1 the dot product "
-        "[default: as the model has it].",
+        help="Exponent of the item norms, which grow with popularity: 0 for cosine, 1 for dot product "
+        "[default: the model's].",
     )(command)
 
 
 def whitespace_option(command: F) -> F:
-    """`--whitespace`: what happens to ids that a file separated by spaces cannot hold."""
+    """`--whitespace`: treatment of ids that a format separated by spaces cannot contain."""
     return click.option(
         "--whitespace",
         type=click.Choice(["refuse", "encode"]),
         default="refuse",
         show_default=True,
-        help="What to do with ids that hold white space, where spaces separate: refuse, or percent-encode them.",
+        help="Ids with white space in formats separated by spaces: refuse, or percent-encode them.",
     )(command)
 
 
@@ -166,7 +166,7 @@ def logs_json() -> bool:
 
 
 def note(message: str) -> None:
-    """A line on stderr."""
+    """Print a line on stderr."""
     if logs_json():
         from embedrec.cli.shared.json_log import write_event
 
@@ -176,41 +176,42 @@ def note(message: str) -> None:
 
 
 def note_artifact(artifact: Artifact) -> Artifact:
-    """Say which artifact a command took."""
+    """Print which artifact a command uses, and return it."""
     note(f"using {artifact.kind} {artifact.name} ({artifact.folder})")
     return artifact
 
 
 def use_threads(threads: int) -> None:
-    """Threads for FAISS."""
+    """Set the number of threads of FAISS."""
     import faiss
 
     faiss.omp_set_num_threads(threads)
 
 
 def emit(records: Iterable[Mapping[str, Any]], as_json: bool, *, header: bool = False) -> None:
-    """Print records of the same keys: a table on a terminal, TAB separated in a pipe, or JSON lines.
+    """Print records with the same keys: a table on a terminal, TAB separated in a pipe, or JSON lines.
 
-    header  whether the names of columns stand above the rows in a pipe too; `--header` and `--no-header` go before
+    header  whether column names are also printed in a pipe; `--header` and `--no-header` override it
     """
     records = list(records)
     context = click.get_current_context(silent=True)
-    wanted_header = None if context is None else context.meta.get(_HEADER)
+    header_option = None if context is None else context.meta.get(_HEADER)
     with result_output():
         if as_json:
             for record in records:
                 write_result(json_line(record))
         elif records and on_terminal():
-            _table(records, wanted_header is not False)
+            _print_table(records, header_option is not False)
         else:
-            if records and (header if wanted_header is None else wanted_header):
+            if records and (header if header_option is None else header_option):
                 write_result("\t".join(map(_cell, records[0])))
             for record in records:
                 write_result("\t".join(_cell(v) for v in record.values()))
 
 
 def explained_record(result: Any, as_json: bool) -> dict[str, Any]:
-    """The fields of a result (a dataclass); its `sessions`, unless None, as `why`: a list of objects, or one text."""
+    """The fields of a result (a dataclass), with `sessions`, unless None, as `why`: a list of objects for JSON, else a
+    text."""
     record = asdict(result)
     sessions = record.pop("sessions")
     if sessions is None:
@@ -222,7 +223,8 @@ def explained_record(result: Any, as_json: bool) -> dict[str, Any]:
 
 @contextmanager
 def result_output() -> Iterator[None]:
-    """For a block that prints results at the end of a command: a reader who went away, as `head` does, is no error."""
+    """A block that prints results at the end of a command; exits with code 0 if the reader closes the pipe, as `head`
+    does."""
     try:
         yield
         if sys.stdout:
@@ -233,7 +235,7 @@ def result_output() -> Iterator[None]:
 
 
 def _printable(text: str) -> str:
-    """The text with what is no Unicode (bytes of odd paths) written out."""
+    """The text with surrogates, such as undecodable bytes of paths, as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -242,13 +244,13 @@ def _cell(value: Any) -> str:
     return _printable(text).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def _table(records: list[Mapping[str, Any]], headed: bool) -> None:
-    """Aligned columns under their names; nothing is cut, so that ids can be copied."""
+def _print_table(records: list[Mapping[str, Any]], header: bool) -> None:
+    """Print aligned columns; cells are not truncated, so that ids can be copied."""
     rows = [[visible(_cell(v)) for v in record.values()] for record in records]
     names = [visible(name) for name in records[0]]
     right = [isinstance(v, int | float) for v in records[0].values()]
     widths = [max(map(_width, column)) for column in zip(names, *rows, strict=True)]
-    for row in [names, *rows] if headed else rows:
+    for row in [names, *rows] if header else rows:
         cells = [
             " " * (w - _width(c)) + c if r else c + " " * (w - _width(c))
             for c, w, r in zip(row, widths, right, strict=True)
@@ -257,5 +259,5 @@ def _table(records: list[Mapping[str, Any]], headed: bool) -> None:
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal that a text takes."""
+    """Width of a text in terminal columns."""
     return sum(2 if east_asian_width(c) in "WF" else not combining(c) for c in text)

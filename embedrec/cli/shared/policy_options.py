@@ -1,4 +1,4 @@
-"""The options of policies, from their registry."""
+"""Options of the export policies, from their registry."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import click
 from embedrec.export.policies.settings import POLICIES, Policies, option_of
 
 F = TypeVar("F", bound=Callable[..., Any])
-_MAX_DIGITS = 9  # more results than a list can have
+_MAX_DIGITS = 9  # no list has more results
 
 
 def policy_options(command: F) -> F:
     """Policy options, passed on as `policies`, a Policies."""
 
     @wraps(command)
-    def gathered(**given: Any) -> Any:
+    def parse(**given: Any) -> Any:
         values = {name: given.pop(name) for name in POLICIES}
         return command(policies=Policies(**values), **given)
 
-    decorated: Any = gathered
+    decorated: Any = parse
     for name in reversed(POLICIES):
         decorated = _option(name)(decorated)
     return decorated
@@ -53,5 +53,5 @@ def _caps(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) ->
 def _cap(text: str) -> tuple[str, int]:
     attribute, _, most = text.rpartition("=")
     if not attribute or not most.isdecimal() or len(most) > _MAX_DIGITS:
-        raise click.UsageError(f"--cap takes ATTRIBUTE=N, such as artist=2, but is {text!r}")
+        raise click.UsageError(f"--cap must be ATTRIBUTE=N, such as artist=2, not {text!r}")
     return attribute, int(most)

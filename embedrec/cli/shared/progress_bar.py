@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with rate and time left on a terminal, milestones as lines everywhere."""
+"""Progress on stderr: a bar with rate and remaining time on a terminal, and events as lines."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from embedrec.cli.shared.options import logs_json
 from embedrec.cli.shared.terminal import mask_passwords, one_line, shorten, write_message
 
 _SECONDS_BETWEEN_LINES = 1.0
-_SILENCE = 1.0  # seconds without a count after which a bar says that work goes on
+_SILENCE = 1.0  # seconds without progress after which a terminal shows a moving bar
 
 
 class Progress:
-    """A report for library calls; use as a context manager.
+    """A `Report` that prints events; use it as a context manager.
 
-    "progress" events (done, total, unit) move a bar on a terminal and are silent in a pipe; other events are lines;
-    those of epochs one a second at most, and always the last. On a terminal, work that does not count, or whose count
-    is at its end, shows a moving bar with the time since it began. With `--log-json` all are lines of the log.
+    "progress" events (done, total, unit) update a bar on a terminal and are silent in a pipe. Other events are lines;
+    "epoch" events at most one per second, and always the last. On a terminal, a task without progress events, or after
+    the last one, shows a moving bar with the elapsed time. With `--log-json` all events are JSON lines.
     """
 
     def __init__(self, what: str) -> None:
         self.what = what
-        self._said = 0.0
-        self._at = ("", 0, 0)  # unit, number and total of the last progress
+        self._last_epoch = 0.0
+        self._at = ("", 0, 0)  # unit, done and total of the last progress event
         self._bar: Any = None
         self._task: Any = None
         self._log = JsonLog(what) if logs_json() else None
         self._terminal = bool(sys.stderr) and sys.stderr.isatty() and self._log is None
-        self._began = self._heard = monotonic()
+        self._started = self._last_event = monotonic()
         self._ended = Event()
-        self._lock = RLock()  # of the bar, which the watch may show too
+        self._lock = RLock()  # of the bar, which the watcher thread may show too
 
     def __enter__(self) -> Progress:
         if self._terminal:
@@ -48,9 +48,9 @@ class Progress:
         self.clear()
 
     def clear(self) -> None:
-        """Take the bar off the screen, before a result is printed."""
+        """Remove the bar from the terminal, before a result is printed."""
         with self._lock:
-            self._heard = monotonic()
+            self._last_event = monotonic()
             self._at = ("", 0, 0)
             if self._bar is not None:
                 self._bar.stop()
@@ -63,32 +63,32 @@ class Progress:
             self._move(**numbers)
         elif event != "epoch":
             self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))
-        elif monotonic() - self._said >= _SECONDS_BETWEEN_LINES or numbers["epoch"] == numbers["epochs"]:
-            self._said = monotonic()
+        elif monotonic() - self._last_epoch >= _SECONDS_BETWEEN_LINES or numbers["epoch"] == numbers["epochs"]:
+            self._last_epoch = monotonic()
             self._line(f"{event} " + " ".join(f"{k}={_number(v)}" for k, v in numbers.items()))
 
     def _move(self, done: int, total: int, unit: str) -> None:
         if not self._terminal:
             return
         with self._lock:
-            if unit != self._at[0] or done < self._at[1]:  # another step has begun
+            if unit != self._at[0] or done < self._at[1]:  # another step
                 self.clear()
-            self._heard, self._at = monotonic(), (unit, done, total)
+            self._last_event, self._at = monotonic(), (unit, done, total)
             if self._bar is None:
                 self._bar, self._task = _counting(self.what, unit)
             self._bar.update(self._task, completed=done, total=total)
 
     def _watch(self) -> None:
-        """Show that work goes on, where it has not been heard of."""
+        """Show a moving bar when there are no progress events."""
         while not self._ended.wait(_SILENCE / 4):
             with self._lock:
                 unit, done, total = self._at
                 counts = bool(unit) and done < total
-                if self._ended.is_set() or counts or monotonic() - self._heard < _SILENCE:
+                if self._ended.is_set() or counts or monotonic() - self._last_event < _SILENCE:
                     continue
                 if self._bar is None or unit:
                     self.clear()
-                    self._bar, self._task = _moving(self.what, self._began)
+                    self._bar, self._task = _moving(self.what, self._started)
 
     def _line(self, text: str) -> None:
         text = one_line(shorten(mask_passwords(text)))
@@ -106,7 +106,7 @@ def _number(value: Any) -> str:
 
 
 def rate(speed: float | None, unit: str) -> str:
-    """How fast it goes: "24,310 events/s", "3.1 M events/s", "0.25 products/s", "42.0 MB/s"; "" where nobody knows."""
+    """A speed as text: "24,310 events/s", "3.1 M events/s", "0.25 products/s", "42.0 MB/s"; "" if it is unknown."""
     if not speed:
         return ""
     if unit == "B":
@@ -117,7 +117,7 @@ def rate(speed: float | None, unit: str) -> str:
 
 
 def _counting(what: str, unit: str) -> tuple[Any, Any]:
-    """A bar with share, rate and time left."""
+    """A bar with percentage, rate and remaining time."""
     from rich import progress
 
     class Rate(progress.ProgressColumn):
@@ -127,12 +127,12 @@ def _counting(what: str, unit: str) -> tuple[Any, Any]:
     return _bar(what, progress.TaskProgressColumn(), Rate(), progress.TimeRemainingColumn())
 
 
-def _moving(what: str, began: float) -> tuple[Any, Any]:
-    """A bar of work that nobody counts, with the time since it began."""
+def _moving(what: str, started: float) -> tuple[Any, Any]:
+    """A bar of a task without progress events, with the elapsed time."""
     from rich import progress
 
     bar, task = _bar(what, progress.TimeElapsedColumn())
-    bar.tasks[0].start_time = began
+    bar.tasks[0].start_time = started
     return bar, task
 
 

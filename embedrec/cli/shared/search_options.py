@@ -1,4 +1,4 @@
-"""What commands that search an index share: its settings as options."""
+"""Options of the commands that search: sources, settings of an index, filters of items."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 _HELP = {
-    "nprobe": "Cells of an IVF index to visit",
-    "ef_search": "Candidates that a walk through an HNSW graph keeps",
-    "rerank": "Candidates a result that are compared exactly, where vectors are compressed",
+    "nprobe": "Number of IVF cells to search",
+    "ef_search": "Size of the candidate list of an HNSW search",
+    "rerank": "Candidates per result that are compared exactly, for compressed vectors",
 }
 
 
@@ -28,7 +28,7 @@ source_options = combine_options(
     [
         click.option("--index", metavar="NAME", help="Index to search."),
         click.option(
-            "--model", metavar="NAME", help="Model to ask, exactly: one with vectors, cooccurrence, ar or sr."
+            "--model", metavar="NAME", help="Model to search exactly: one with vectors, cooccurrence, ar or sr."
         ),
     ]
 )
@@ -39,32 +39,33 @@ gpu_option = click.option(
     type=click.Choice(["cpu", "cuda"]),
     default="cpu",
     show_default=True,
-    help="Where it is computed: cuda takes a GPU, through FAISS or torch, whichever sees one.",
+    help="Device of the search; cuda uses a GPU through FAISS or torch, whichever finds one.",
 )
 
 
 def check_not_both(model: str | None, index: str | None) -> None:
-    """Raises UsageError for the names of both."""
+    """Raises UsageError if both names are given."""
     if model is not None and index is not None:
-        raise click.UsageError("an index knows its model; leave out --model or --index")
+        raise click.UsageError("--model and --index are mutually exclusive; give one of them")
 
 
 def search_options(default: str) -> Callable[[F], F]:
-    """`--nprobe`, `--ef-search`, `--rerank`: handed over as `settings`, a SearchSettings; `default` is for the help."""
+    """`--nprobe`, `--ef-search`, `--rerank`, passed on as `settings`, a SearchSettings; the help shows `default`."""
 
     def decorate(command: F) -> F:
         @wraps(command)
-        def gathered(**given: Any) -> Any:
+        def parse(**given: Any) -> Any:
             from embedrec.index.search_settings import SearchSettings
 
             return command(settings=SearchSettings(**{name: given.pop(name) for name in _HELP}), **given)
 
+        decorated: Any = parse
         for name, help_ in reversed(_HELP.items()):
             option = click.option(
                 f"--{name.replace('_', '-')}", type=click.IntRange(1), help=f"{help_} [default: {default}]."
             )
-            gathered = option(gathered)
-        return gathered  # type: ignore[return-value]
+            decorated = option(decorated)
+        return decorated
 
     return decorate
 
@@ -75,11 +76,12 @@ _options = combine_options(
             "--where",
             multiple=True,
             metavar="CONDITION",
-            help="Only items of which this is known, such as year>=2000, genre=rock|pop or genre!=live; may be given "
-            "repeatedly.",
+            help="Only items with this feature, such as year>=2000, genre=rock|pop or genre!=live; repeatable.",
         ),
-        click.option("--only", metavar="FILE", help="Only these items: ids, one a line; '-' is stdin."),
-        click.option("--exclude", metavar="FILE", help="None of these items: ids, one a line; '-' is stdin."),
+        click.option("--only", metavar="FILE", help="Only these items: a file of ids, one per line; '-' is stdin."),
+        click.option(
+            "--exclude", metavar="FILE", help="None of these items: a file of ids, one per line; '-' is stdin."
+        ),
     ]
 )
 
@@ -88,35 +90,35 @@ _attributes = click.option(
     "--attributes",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Table of items' features for --where [default: those of the training sessions].",
+    help="Table of item features for --where [default: the features of the training sessions].",
 )
 
 
 def filter_options(command: F) -> F:
-    """`--where`, `--only`, `--exclude`, `--attributes`: passed on as `allowed`, an ItemFilter, or None."""
+    """`--where`, `--only`, `--exclude`, `--attributes`, passed on as `allowed`, an ItemFilter, or None."""
 
     @wraps(command)
-    def checked(**given: Any) -> Any:
+    def parse(**given: Any) -> Any:
         attributes = given.pop("attributes")
         if attributes is not None and not given["where"]:
             raise click.UsageError("--attributes needs --where; give both or neither")
         return command(allowed=_allowed(given, attributes), **given)
 
-    return _options(_attributes(checked))  # type: ignore[return-value]
+    return _options(_attributes(parse))  # type: ignore[return-value]
 
 
 def filter_options_beside_attributes(command: F) -> F:
-    """The same for a command that has `--attributes` of its own."""
+    """`--where`, `--only`, `--exclude`, passed on as `allowed`, for a command with its own `--attributes`."""
 
     @wraps(command)
-    def gathered(**given: Any) -> Any:
+    def parse(**given: Any) -> Any:
         return command(allowed=_allowed(given, given["attributes"]), **given)
 
-    return _options(gathered)  # type: ignore[return-value]
+    return _options(parse)  # type: ignore[return-value]
 
 
 def _allowed(given: dict[str, Any], attributes: Path | None) -> ItemFilter | None:
-    """The filter of the options, which are removed from `given`; None without any."""
+    """The item filter of the options, which are removed from `given`; None if none is given."""
     where, only, exclude = (given.pop(name) for name in ("where", "only", "exclude"))
     if not where and only is None and exclude is None:
         return None
@@ -124,22 +126,22 @@ def _allowed(given: dict[str, Any], attributes: Path | None) -> ItemFilter | Non
     from embedrec.data.item_filter import ItemFilter
 
     if only == exclude == "-":
-        raise click.UsageError("stdin holds one list of ids; name a file for the other")
+        raise click.UsageError("--only and --exclude cannot both read stdin; name a file for one of them")
     conditions = tuple(Condition.of(text) for text in where)
-    named, left_out = (None if file is None else id_list(file) for file in (only, exclude))
-    return ItemFilter(conditions, named, left_out, attributes)
+    included, excluded = (None if file is None else id_list(file) for file in (only, exclude))
+    return ItemFilter(conditions, included, excluded, attributes)
 
 
-def id_list(where: str) -> IdList:
-    """The ids in a file, one a line, or on stdin. Raises DataError when there is none, or it is no text."""
+def id_list(file: str) -> IdList:
+    """The ids in a file, one per line, or on stdin for "-". Raises DataError if it does not exist or is not text."""
     from embedrec.data.item_filter import IdList
     from embedrec.errors import DataError
 
-    if where == "-":
+    if file == "-":
         if sys.stdin is None:
             raise DataError("stdin is closed; name a file of ids instead of '-'")
         return IdList.read("stdin", sys.stdin.buffer.read())
-    path = Path(where)
+    path = Path(file)
     if not path.is_file():
         raise DataError(f"no file {path}; check the path")
-    return IdList.read(where, path.read_bytes())
+    return IdList.read(file, path.read_bytes())

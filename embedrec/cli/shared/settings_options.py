@@ -1,4 +1,4 @@
-"""Commands that take settings of a model: their help shows those settings, their errors point to --set."""
+"""Commands with settings of a model: their help lists the settings, their errors point to --set."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import click
 from embedrec.models import MODELS
 
 _PAIR = re.compile(r"([A-Za-z]\w*)=(.*)")
-_WORDS = __name__  # in the context: the words of the command line
+_ARGUMENTS = __name__  # key in the meta of a context: the command-line arguments
 
 
 class SettingsCommand(click.Command):
-    """A command with `--set KEY=VALUE` for a model that it names."""
+    """A command with a model as argument and `--set KEY=VALUE` for its settings."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words = list(args)
-        ctx.meta[_WORDS] = words
+        ctx.meta[_ARGUMENTS] = words
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as e:
@@ -30,7 +30,7 @@ class SettingsCommand(click.Command):
             at = next((i for i, word in enumerate(words) if word.split("=")[0] == e.option_name), -1)
             value = words[at].partition("=")[2] or next(iter(words[at + 1 : at + 2]), "VALUE")
             raise click.UsageError(
-                f"{e.option_name} is no option, but {key} is a setting; give it as --set {key}={value}", ctx
+                f"no such option {e.option_name}, but {key} is a setting; use --set {key}={value}", ctx
             ) from None
         except click.UsageError as e:
             pairs = [match for word in words if (match := _PAIR.fullmatch(word))]
@@ -38,7 +38,7 @@ class SettingsCommand(click.Command):
             pair = next((match for match in pairs if match[1] in known and f"{match[0]}" in e.message), None)
             if pair is None:
                 raise
-            raise click.UsageError(f"settings are given with --set; write --set {pair[0]}", ctx) from None
+            raise click.UsageError(f"settings need --set; use --set {pair[0]}", ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Models"):
@@ -47,7 +47,7 @@ class SettingsCommand(click.Command):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help(ctx, formatter)
-        named = next((word for word in ctx.meta.get(_WORDS, ()) if word in MODELS), None)
+        named = next((word for word in ctx.meta.get(_ARGUMENTS, ()) if word in MODELS), None)
         if named is None:
             formatter.write_paragraph()
             formatter.write_text(f"`embedrec {ctx.info_name} MODEL --help` also shows the settings of a model.")
@@ -62,7 +62,7 @@ class SettingsCommand(click.Command):
             if rows:
                 formatter.write_dl(rows, col_max=34)
             else:
-                formatter.write_text("There are none.")
+                formatter.write_text("None.")
 
 
 def _with_default(field: Any) -> str:
@@ -73,7 +73,7 @@ def _with_default(field: Any) -> str:
 
 
 def _settings(words: Sequence[str]) -> dict[str, None]:
-    """The settings of the models that are named, else of all."""
+    """The names of the settings of the models among the arguments, else of all models."""
     from embedrec.models import recipe_class
 
     named = [word for word in words if word in MODELS] or list(MODELS)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.cli.conftest import BIG_LOG, SVD, Run, succeed
 from tests.test_corruption import sign
 
-ALSO = "there is also model cooccurrence of sessions small, which is newer; --model cooccurrence takes it"
+ALSO = "there is also model cooccurrence of sessions small, which is newer; --model cooccurrence selects it"
 
 
 def test_the_default_stays_with_the_first_data_set(run: Run, two_logs: Path) -> None:
@@ -27,7 +27,7 @@ def test_the_newest_artifact_of_the_same_data_is_the_default(run: Run, two_logs:
     succeed(run, "train", "cooccurrence", "--sessions", "big", "--name", "counts")
     assert succeed(run, "similar", "a", "-n", 1).err.splitlines() == [
         "using model counts (models/counts)",
-        "there is also model cooccurrence of sessions small; --model cooccurrence takes it",
+        "there is also model cooccurrence of sessions small; --model cooccurrence selects it",
     ]
     succeed(run, "split", "last-item", "--sessions", "big")
     assert succeed(run, "train", "cooccurrence", "--sessions", "big-last-item", "--name", "parts").code == 0
@@ -41,13 +41,13 @@ def test_artifacts_of_other_data_are_noted(run: Run, two_logs: Path) -> None:
     for command in (("train", "popular"), ("split", "last-item")):
         assert succeed(run, *command).err.splitlines()[:2] == [
             "using sessions small (sessions/small)",
-            "there is also sessions big; --sessions big takes it",
+            "there is also sessions big; --sessions big selects it",
         ]
     assert "there is also model svd of sessions big; --model svd takes it" in succeed(run, "recommend", "x").err
     assert "there is also model" not in succeed(run, "recommend", "a", "--model", "svd").err
     ran = succeed(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1", "--sessions", "small")
     assert ran.err.splitlines()[1] == "model svd of sessions big will be replaced; give another --name to keep both"
-    assert ran.err.splitlines()[-1] == "index svd-flat was made of the old model svd, and is stale now"
+    assert ran.err.splitlines()[-1] == "index svd-flat derives from the old model svd and is now stale"
     assert "model svd was retrained after index svd-flat was built from it" in run("export", "x.txt").err
 
 

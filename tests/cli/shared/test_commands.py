@@ -38,7 +38,7 @@ def test_ids_that_begin_with_a_minus(run: Run, numbers: Path) -> None:
     assert ran.code == 1 and "no item '-5'" in ran.err and "\0" not in ran.err
     for command in ("similar", "recommend", "neighbours", "items"):
         ran = run(command, "-abc")
-        assert ran.code == 2 and f"an id that begins with '-' stands behind --, as in {command} -- -a" in ran.err
+        assert ran.code == 2 and f"put an id that starts with '-' after --, as in {command} -- -a" in ran.err
 
 
 @click.group(cls=SuggestingGroup)
@@ -58,8 +58,8 @@ def train() -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("simlar", "no command is called 'simlar'; did you mean 'similar'?"),
-        ("xyz", "no command is called 'xyz'; there are similar, train"),
+        ("simlar", "no command 'simlar'; did you mean 'similar'?"),
+        ("xyz", "no command 'xyz'; the commands are similar, train"),
     ],
 )
 def test_an_unknown_command_names_the_nearest(word: str, message: str) -> None:
@@ -97,5 +97,5 @@ def test_other_ids_with_a_minus_need_a_double_minus() -> None:
     result = CliRunner().invoke(echo_ids, ["-abc"])
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (
         2,
-        "Error: No such option '-a'; an id that begins with '-' stands behind --, as in echo-ids -- -a",
+        "Error: No such option '-a'; put an id that starts with '-' after --, as in echo-ids -- -a",
     )

@@ -35,7 +35,7 @@ def test_list_lengths(text: str, numbers: tuple[int, ...]) -> None:
 def test_what_is_no_list_of_lengths(text: str) -> None:
     with pytest.raises(click.BadParameter) as error:
         list_lengths(text)
-    assert error.value.message == f"lengths are whole numbers from 1, as in 5,10,20, but given was {text!r}"
+    assert error.value.message == f"lengths of lists must be positive integers, such as 5,10,20, not {text!r}"
     with pytest.raises(click.BadParameter, match=r"^neighbours are whole numbers from 1, "):
         positive_integers(text, "neighbours")
 
@@ -93,7 +93,7 @@ def test_labels_need_the_protocol_similar(split: Path) -> None:
             "popular", task, settings, workspace=Workspace(split), config=None, pairs=(), labels="genres", through=None,
             seed=0, threads=1, device="cpu",
         )  # fmt: skip
-    assert str(error.value) == "--labels is for --protocol similar, but the protocol is next"
+    assert str(error.value) == "--labels needs --protocol similar; the protocol is next"
 
 
 def test_choices_are_refused() -> None:

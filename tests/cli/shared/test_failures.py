@@ -24,13 +24,13 @@ class PanicException(BaseException):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (RuntimeError("odd\nand more"), "something unexpected went wrong (RuntimeError: odd); this is a defect"),
-        (RuntimeError(), "something unexpected went wrong (RuntimeError: RuntimeError); this is a defect"),
+        (RuntimeError("odd\nand more"), "unexpected error (RuntimeError: odd); this is a bug"),
+        (RuntimeError(), "unexpected error (RuntimeError: RuntimeError); this is a bug"),
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "no"), "(UnicodeEncodeError: 'utf-8' codec can't encode"),
-        (RecursionError("maximum recursion depth exceeded"), "something is nested too deeply; this is a defect"),
-        (MemoryError(), "memory ran out; nothing was left half-written"),
-        (PanicException("rust"), "something unexpected went wrong (PanicException: rust)"),
-        (KeyError("a"), "something unexpected went wrong (KeyError: 'a')"),
+        (RecursionError("maximum recursion depth exceeded"), "the input is nested too deeply; this is a bug"),
+        (MemoryError(), "out of memory; no partial files remain"),
+        (PanicException("rust"), "unexpected error (PanicException: rust)"),
+        (KeyError("a"), "unexpected error (KeyError: 'a')"),
         (OSError(28, "No space left on device", "x"), "operating system error: No space left on device (x)"),
     ],
 )
@@ -97,10 +97,10 @@ module.main()
 def test_output_of_libraries_becomes_notes(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", NOISE], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr.splitlines() == [
-        "embedrec: a library warns: twice",
-        "embedrec: a library warns: overflow encountered in scalar multiply",
-        f"embedrec: a step in the background failed (ValueError: in a thread); {TRACEBACK}=1 shows where",
-        f"embedrec: a step in the background failed (ValueError: in a finaliser); {TRACEBACK}=1 shows where",
+        "embedrec: warning of a library: twice",
+        "embedrec: warning of a library: overflow encountered in scalar multiply",
+        f"embedrec: a background task failed (ValueError: in a thread); {TRACEBACK}=1 prints the traceback",
+        f"embedrec: a background task failed (ValueError: in a finaliser); {TRACEBACK}=1 prints the traceback",
         "ours",
         "after",
         "no artifacts in .; create some with `embedrec prepare SOURCE PATH` or `embedrec demo`",

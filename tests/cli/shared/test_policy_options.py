@@ -61,10 +61,10 @@ def test_values() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--cap", "artist"), "--cap takes ATTRIBUTE=N, such as artist=2, but is 'artist'"),
-        (("--cap", "=2"), "--cap takes ATTRIBUTE=N, such as artist=2, but is '=2'"),
-        (("--cap", "artist=-1"), "--cap takes ATTRIBUTE=N, such as artist=2, but is 'artist=-1'"),
-        (("--cap", "artist=1234567890"), "--cap takes ATTRIBUTE=N, such as artist=2, but is 'artist=1234567890'"),
+        (("--cap", "artist"), "--cap must be ATTRIBUTE=N, such as artist=2, not 'artist'"),
+        (("--cap", "=2"), "--cap must be ATTRIBUTE=N, such as artist=2, not '=2'"),
+        (("--cap", "artist=-1"), "--cap must be ATTRIBUTE=N, such as artist=2, not 'artist=-1'"),
+        (("--cap", "artist=1234567890"), "--cap must be ATTRIBUTE=N, such as artist=2, not 'artist=1234567890'"),
         (("--min-evidence", "0"), "0 is not in the range x>=1"),
         (("--csls", "1.5"), "'1.5' is not a valid integer range"),
         (("--mmr", "2"), "2.0 is not in the range 0<=x<=1"),

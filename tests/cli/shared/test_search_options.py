@@ -120,7 +120,11 @@ def test_features_from_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
         (("--where", "year>3000"), 1, "the filter allows none of the 5 items; relax its conditions"),
         (("--only", "none.txt"), 1, "no file none.txt; check the path"),
         (("--only", "bytes"), 1, "bytes is not UTF-8 ("),
-        (("--only", "-", "--exclude", "-"), 2, "stdin holds one list of ids; name a file for the other"),
+        (
+            ("--only", "-", "--exclude", "-"),
+            2,
+            "--only and --exclude cannot both read stdin; name a file for one of them",
+        ),
         (("--attributes", "items.csv"), 2, "--attributes needs --where"),
     ],
 )
