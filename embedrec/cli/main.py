@@ -103,7 +103,7 @@ def main() -> NoReturn:
 
             complete(cli, os.environ[COMPLETION])
         _set_kernel_cache()
-        _limit_spinning()
+        limit_spinning()
         # not cli.main(), which has its own exit code for a closed pipe
         with interruptible(), safe_children(), cli.make_context("embedrec", sys.argv[1:]) as context:
             meta = context.meta
@@ -162,7 +162,7 @@ def _show(error: click.ClickException) -> None:
         write_message(shorten(mask_passwords(shown.getvalue())), newline=False)
 
 
-def _limit_spinning() -> None:
+def limit_spinning() -> None:
     """Let waiting OpenMP threads yield their cores soon: if other programs run, a spinning thread can keep the thread
     that it waits for from running, and training takes up to forty times as long.
 

@@ -23,5 +23,5 @@ def test_waiting_openmp_threads_yield_their_cores(
     """Unless the user sets a variable."""
     environment = dict(given)
     monkeypatch.setattr(os, "environ", environment)
-    module._share_cores()
+    module.limit_spinning()
     assert environment.get("GOMP_SPINCOUNT") == after

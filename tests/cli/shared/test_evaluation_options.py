@@ -36,7 +36,7 @@ def test_what_is_no_list_of_lengths(text: str) -> None:
     with pytest.raises(click.BadParameter) as error:
         list_lengths(text)
     assert error.value.message == f"lengths of lists must be positive integers, such as 5,10,20, not {text!r}"
-    with pytest.raises(click.BadParameter, match=r"^neighbours are whole numbers from 1, "):
+    with pytest.raises(click.BadParameter, match=r"^neighbours must be positive integers, "):
         positive_integers(text, "neighbours")
 
 
@@ -80,7 +80,7 @@ def test_settings_of_a_validation_part(split: Path, capsys: pytest.CaptureFixtur
     settings = evaluation_settings(task, (2,), "median", "remove", "drop", 10, 3)
     assert (settings.at, settings.ties, settings.exclude_seen, settings.unknown) == ((2,), "median", True, "drop")
     assert capsys.readouterr().err.splitlines()[-2:] == [
-        "protocol last: the last item of every held-out session; 2 questions",
+        "protocol last: the last item of every held-out session; 2 test cases",
         f"all {len(task.train.vocab)} items ranked; ties median; seen items removed; unknown targets dropped",
     ]
 
