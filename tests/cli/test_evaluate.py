@@ -111,7 +111,7 @@ def test_split_while_evaluating(run: Run, clicks: Path) -> None:
         "leak check: training has the ids of 12 of the 12 held-out sessions too, but nothing beyond the given part"
         in notes
     )
-    assert notes[-3] == "protocol last: the last item of every held-out session; 12 questions"
+    assert notes[-3] == "protocol last: the last item of every held-out session; 12 test cases"
     ran = succeed(run, "evaluate", "popular", "--split", "tail:share=.25", "--valid", "--at", "2", "--draws", 0)
     assert ran.err.splitlines()[1] == (
         "split tail:share=0.25 of the training part: 7 training sessions, 2 in the validation part"

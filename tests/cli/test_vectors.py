@@ -45,7 +45,7 @@ def test_notes_of_an_import(run: Run, compass: Path) -> None:
 
 def test_a_new_import_makes_the_index_stale(run: Run, compass: Path) -> None:
     ran = succeed(run, "vectors", "import", compass / "compass.txt", "--metric", "dot", "--workspace", compass)
-    assert ran.err.splitlines()[-1] == "index compass-flat was made of the old model compass, and is stale now"
+    assert ran.err.splitlines()[-1] == "index compass-flat derives from the old model compass and is now stale"
 
 
 def test_the_metadata_file_records_the_metric(run: Run, compass: Path) -> None:

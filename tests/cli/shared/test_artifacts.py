@@ -43,7 +43,7 @@ def test_artifacts_of_other_data_are_noted(run: Run, two_logs: Path) -> None:
             "using sessions small (sessions/small)",
             "there is also sessions big; --sessions big selects it",
         ]
-    assert "there is also model svd of sessions big; --model svd takes it" in succeed(run, "recommend", "x").err
+    assert "there is also model svd of sessions big; --model svd selects it" in succeed(run, "recommend", "x").err
     assert "there is also model" not in succeed(run, "recommend", "a", "--model", "svd").err
     ran = succeed(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1", "--sessions", "small")
     assert ran.err.splitlines()[1] == "model svd of sessions big will be replaced; give another --name to keep both"
@@ -56,7 +56,7 @@ WHY = "model svd was retrained after index svd-flat was built from it; rebuild t
 
 def test_a_stale_index_is_noted_and_refused_by_export_and_publish(run: Run, two_logs: Path) -> None:
     ran = succeed(run, "train", "svd", "--set", "dim=3", "--set", "min_count=1", "--sessions", "big")
-    assert ran.err.splitlines()[-1] == "index svd-flat was made of the old model svd, and is stale now"
+    assert ran.err.splitlines()[-1] == "index svd-flat derives from the old model svd and is now stale"
     note = f"index svd-flat is stale: {WHY}"
     assert note in succeed(run, "similar", "a").err
     for command in (("export", "x.txt"), ("publish", "parquet", "out"), ("publish", "parquet", "out", "--dry-run")):
@@ -78,7 +78,7 @@ def test_a_stale_index_is_noted_and_refused_by_export_and_publish(run: Run, two_
 def test_a_model_of_changed_sessions_and_its_index_are_stale(run: Run, two_logs: Path) -> None:
     Path("big.csv").write_text(BIG_LOG + "9,a\n9,d\n")
     ran = succeed(run, "prepare", "table", "big.csv")
-    assert ran.err.splitlines()[-1] == "model svd was made of the old sessions big, and is stale now"
+    assert ran.err.splitlines()[-1] == "model svd derives from the old sessions big and is now stale"
     why = "sessions big were prepared again after model svd was trained on them; retrain it"
     ran = run("export", "x.txt", "--model", "svd")
     assert (ran.code, ran.err) == (
@@ -122,4 +122,4 @@ def test_a_split_of_changed_sessions_is_stale(run: Run, two_logs: Path) -> None:
 def test_an_artifact_dated_in_the_future_is_noted(run: Run, counted: Path) -> None:
     sign(Path("models/cooccurrence"), lambda m: m.update(created="2999-01-01T00:00:00.000000+00:00"))
     ran = succeed(run, "recommend", "a")
-    assert "model cooccurrence is dated 2999-01-01, which is in the future, so that it stays the latest" in ran.err
+    assert "model cooccurrence is dated 2999-01-01, which is in the future, so it remains the latest" in ran.err

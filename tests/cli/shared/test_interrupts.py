@@ -91,7 +91,7 @@ def test_an_interrupt_during_an_import(module: str, tmp_path: Path) -> None:
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (130, "")
     *messages, last = done.stderr.splitlines()
-    assert last == "embedrec: interrupted; nothing was left half-written"
+    assert last == "embedrec: interrupted; no partial files remain"
     assert all(line.startswith("no artifacts in ") for line in messages)  # what was said before the import was over
 
 

@@ -12,10 +12,10 @@ from tests.cli.conftest import Run, succeed
 
 def test_settings_given_as_options(run: Run) -> None:
     for words, message in (
-        (("word2vec", "--dim", "100"), "--dim is no option, but dim is a setting; give it as --set dim=100"),
-        (("word2vec", "--dim=100"), "--dim is no option, but dim is a setting; give it as --set dim=100"),
-        (("--min-count", "3", "word2vec"), "min_count is a setting; give it as --set min_count=3"),
-        (("word2vec", "dim=100"), "settings are given with --set; write --set dim=100"),
+        (("word2vec", "--dim", "100"), "no such option --dim, but dim is a setting; use --set dim=100"),
+        (("word2vec", "--dim=100"), "no such option --dim, but dim is a setting; use --set dim=100"),
+        (("--min-count", "3", "word2vec"), "min_count is a setting; use --set min_count=3"),
+        (("word2vec", "dim=100"), "settings need --set; use --set dim=100"),
         (("word2vec", "--dmi", "100"), "No such option"),
         (("word2vec", "dmi=100"), "unexpected extra argument"),
         (("word2vec", "more"), "unexpected extra argument"),
