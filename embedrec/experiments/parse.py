@@ -221,7 +221,7 @@ def _export(values: Mapping[str, Any], tables: _Tables) -> Export:
     if step.model is not None:
         check_known(step.model, tables.trained, "[[export]]")
         _check_policies(step, where)
-        step.search.need_index(step.model)
+        step.search.require_index(step.model)
         recipe = tables.trained[step.model].recipes[0]
         check_exported(recipe, step.model, layout, where)
         if step.popularity is not None:

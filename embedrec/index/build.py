@@ -33,14 +33,14 @@ def build_index(
     queries: np.ndarray | None = None,
     report: Report = quiet,
 ) -> Index:
-    """Build an index of embeddings and measure it.
+    """Build and measure an index of embeddings.
 
     kind     a name in INDEXES, a FAISS factory string, or "auto": the fastest index that meets the target
     queries  (q ≥ 1, d) to measure recall and speed on; None uses a sample of the items
 
     Raises SettingsError without vectors, for an unknown type or one that needs more vectors, for a search setting that
-    the type does not have, when the index does not fit into the memory budget, and for device "cuda" without a GPU;
-    TargetNotMet when no index meets the target.
+    the type does not have, if the index does not fit into the memory budget, and for device "cuda" without a GPU;
+    TargetNotMet if no index meets the target.
     """
     started = perf_counter()
     if kind == AUTO:
@@ -63,13 +63,12 @@ def build_index(
 
 
 def _check_graph_fits(embeddings: Embeddings, memory: MemoryBudget) -> None:
-    """Raises SettingsError when a graph, which "auto" may try, does not fit into the memory budget."""
+    """Raises SettingsError if a graph, which "auto" may try, does not fit into the memory budget."""
     n, d = len(embeddings), embeddings.dim
     if memory.budget is None or not n:
         return
     if not fits_in_memory(create_index(factory_string("hnsw", n, d), d, embeddings.metric), n, memory):
         raise SettingsError(
-            f"--type auto also tries graphs, which are built in memory, and a graph of {n:,} vectors is too large for "
-            f"a memory of {memory.budget:,} bytes; raise --memory, or name ivf, ivf-sq8 or ivfpq, which are written to "
-            "disk"
+            f"--type auto also tries graphs, which are built in memory, but a graph of {n:,} vectors does not fit into "
+            f"{memory.budget:,} bytes; raise --memory, or choose ivf, ivf-sq8 or ivfpq, which can be written to disk"
         )

@@ -1,4 +1,4 @@
-"""How an index is built."""
+"""Settings of an index build."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """What holds for the whole build of an index.
+    """The settings of an index build.
 
-    search  default settings of its searches; those left open are tuned
-    target  what the index must reach; None tunes a named type to a recall@20 of .99, or as close as it gets
-    device  where the k-means of IVF cells runs: "cpu", or "cuda" for a GPU; the index itself is a CPU index
-    seed    of k-means, of graph levels and of the sample that recall is measured on
-    memory  under a budget, an IVF index that does not fit into it is written to a file in the budget's folder
+    search  default search settings; those that are None are tuned
+    target  requirements on recall, latency and memory; None tunes a named type to a recall@20 of .99, or the highest
+            it reaches
+    device  of the k-means of IVF cells: "cpu", or "cuda" for a GPU; the index itself is a CPU index
+    seed    of k-means, graph levels and the sample for recall
+    memory  under a budget, an IVF index that does not fit is written to a file in the budget's folder
     """
 
     search: SearchSettings = AS_BUILT

@@ -32,13 +32,13 @@ def construct_index(
     memory: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
 ) -> Index:
-    """An index that holds the embeddings, neither tuned nor measured.
+    """An index of the embeddings, neither tuned nor measured.
 
-    centroids  (c, d) of an IVF index of the same embeddings, used when it has as many cells
+    centroids  (c, d) of an IVF index of the same embeddings; used if the number of cells is the same
     memory     under a budget, an index that does not fit is written to a file in its folder, see `on_disk_ivf`
 
     Raises SettingsError without vectors, for an unknown type or one that needs more vectors, and for one that does not
-    fit into the budget; DataError when the disk is full.
+    fit into the budget; DataError if the disk is full.
     """
     n, d = len(embeddings), embeddings.dim
     if not n:
@@ -50,28 +50,27 @@ def construct_index(
         spec, index = _augmented_index(factory_string(kind, n, d + 1), d)
     if centroids is not None and len(centroids) != getattr(innermost(index), "nlist", 0):
         centroids = None
-    longest = largest_norm(embeddings.vectors) if augmented else 0.0
-    vectors, rows = stored(embeddings, augmented, longest), None
-    most = max_training_vectors(index, memory)
+    max_norm = largest_norm(embeddings.vectors) if augmented else 0.0
+    vectors, rows = stored_vectors(embeddings, augmented, max_norm), None
+    max_training = max_training_vectors(index, memory)
     if not fits_in_memory(index, n, memory):
         check_on_disk(index, spec, n, memory)
-        train(index, spec, n, vectors, most=most, centroids=centroids, seed=seed)
+        train(index, spec, n, vectors, max_training=max_training, centroids=centroids, seed=seed)
         mapped, file = build_on_disk(index, n, vectors, memory, report)
-        return Index(embeddings, spec, mapped, augmented, longest=longest, file=file)
-    if is_graph(index):
-        if n > LEAF:
-            rows = local_order(vectors, n, seed)
-            vectors = partial(_ordered, vectors, rows)
-        train(index, spec, n, vectors, most=most, seed=seed)
-        link_vectors(index, n, vectors, seed=seed, report=report)
-        return Index(embeddings, spec, index, augmented, rows=rows, longest=longest)
-    fill(index, spec, n, vectors, most=most, centroids=centroids, seed=seed, report=report)
-    return Index(embeddings, spec, index, augmented, rows=rows, longest=longest)
+        return Index(embeddings, spec, mapped, augmented, max_norm=max_norm, file=file)
+    if not is_graph(index):
+        fill(index, spec, n, vectors, max_training=max_training, centroids=centroids, seed=seed, report=report)
+        return Index(embeddings, spec, index, augmented, max_norm=max_norm)
+    if n > LEAF:
+        rows = local_order(vectors, n, seed)
+        vectors = partial(_reordered, vectors, rows)
+    train(index, spec, n, vectors, max_training=max_training, seed=seed)
+    link_vectors(index, n, vectors, seed=seed, report=report)
+    return Index(embeddings, spec, index, augmented, rows=rows, max_norm=max_norm)
 
 
-def _ordered(vectors: Callable[[Any], np.ndarray], rows: np.ndarray, subset: Any) -> np.ndarray:
-    """Vectors of a slice of the reordered rows."""
-    return vectors(rows[subset])
+def _reordered(vectors: Callable[[Any], np.ndarray], order: np.ndarray, subset: Any) -> np.ndarray:
+    return vectors(order[subset])
 
 
 def _augmented_index(spec: str, d: int) -> tuple[str, Any]:
@@ -83,10 +82,11 @@ def _augmented_index(spec: str, d: int) -> tuple[str, Any]:
     return spec, create_index(spec, d + 1, "l2")
 
 
-def stored(embeddings: Embeddings, augmented: bool, longest: float) -> Callable[[Any], np.ndarray]:
-    """Rows (m,) or a slice → their vectors as FAISS stores them: (m, d) or, augmented, (m, d + 1).
+def stored_vectors(embeddings: Embeddings, augmented: bool, max_norm: float) -> Callable[[Any], np.ndarray]:
+    """A function of rows (m,) or a slice that returns their vectors as FAISS stores them: (m, d), or (m, d + 1) if
+    augmented.
 
-    longest  the divisor of augmented vectors, at least the largest norm
+    max_norm  the divisor of augmented vectors, at least the largest norm
     """
     vectors = embeddings.vectors
     if embeddings.metric == "cosine":
@@ -94,12 +94,12 @@ def stored(embeddings: Embeddings, augmented: bool, longest: float) -> Callable[
     if not augmented:
         return lambda rows: vectors[rows]
 
-    def scaled(rows: Any) -> np.ndarray:
+    def augment(rows: Any) -> np.ndarray:
         raw = vectors[rows]
-        squares = np.einsum("ij,ij->i", raw, raw, dtype=np.float64) / longest**2
-        return np.hstack([raw / longest, np.sqrt(np.maximum(1 - squares, 0))[:, None]]).astype(np.float32)
+        squares = np.einsum("ij,ij->i", raw, raw, dtype=np.float64) / max_norm**2
+        return np.hstack([raw / max_norm, np.sqrt(np.maximum(1 - squares, 0))[:, None]]).astype(np.float32)
 
-    return scaled
+    return augment
 
 
 def largest_norm(vectors: np.ndarray) -> float:

@@ -135,6 +135,6 @@ def _score_bound(embeddings: Embeddings, queries: np.ndarray, last: np.ndarray, 
         return (last * (1 - error) + d * _TINY).astype(np.float32)
     norms = np.sqrt(np.einsum("ij,ij->i", queries, queries, dtype=np.float64))
     if embeddings.metric == "dot":
-        return (last + error * norms * frame.longest + d * _TINY).astype(np.float32)
+        return (last + error * norms * frame.max_norm + d * _TINY).astype(np.float32)
     offset = 0.0 if frame.centre is None else float(np.linalg.norm(frame.centre.astype(np.float64)))
-    return (last + error * (norms + frame.longest + offset) ** 2 + d * _TINY).astype(np.float32)
+    return (last + error * (norms + frame.max_norm + offset) ** 2 + d * _TINY).astype(np.float32)

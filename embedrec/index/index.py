@@ -40,7 +40,7 @@ class Index:
     measurements  of the build: "recall@20", milliseconds a query, queries a second, seconds, bytes
     rows          (f,) int64 the row of each FAISS label, −1 for removed vectors; None if labels are rows; see `update`
                   and `hnsw_build.local_order`
-    longest       M of augmented vectors; 0 if it is the largest norm of the embeddings
+    max_norm      M of augmented vectors; 0 if it is the largest norm of the embeddings
     file          of an index that was built on disk, the file that `faiss` is mapped from until it is saved
     """
 
@@ -51,7 +51,7 @@ class Index:
     settings: SearchSettings = AS_BUILT
     measurements: Mapping[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
-    longest: float = 0.0
+    max_norm: float = 0.0
     file: Path | None = None
 
     @property
@@ -261,7 +261,7 @@ class Index:
         return labels
 
     def prepare_queries(self, queries: np.ndarray) -> np.ndarray:
-        """Queries (q, d) as the FAISS index compares them: of length 1 for cosine, one column wider if augmented."""
+        """Queries (q, d) as FAISS compares them: of norm 1 for cosine, with an additional 0 if augmented."""
         if self.augmented:  # the norm of a query does not change the order; at 1 it keeps most digits
             return np.pad(unit(queries), ((0, 0), (0, 1)))
         return unit(queries) if self.metric == "cosine" else queries

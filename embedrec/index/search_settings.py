@@ -1,4 +1,4 @@
-"""What changes one search of an index."""
+"""Settings of one search of an index."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ KINDS = {"nprobe": "IVF indexes", "ef_search": "HNSW indexes", "rerank": "indexe
 
 @dataclass(frozen=True)
 class SearchSettings(Settings):
-    """The settings of one search; None leaves what the index was built with.
+    """The settings of one search; None means the default of the index. Larger values raise recall and cost time.
 
-    nprobe     cells of an IVF index that are visited; more is slower and finds more
-    ef_search  candidates that a walk through an HNSW graph keeps; the same
-    rerank     of an index of compressed vectors: so many candidates a result are scored again with the exact vectors
+    nprobe     visited cells of an IVF index
+    ef_search  candidates that a search of an HNSW graph keeps
+    rerank     candidates per result of an index of compressed vectors, rescored with the exact vectors
 
     Raises SettingsError for numbers below 1.
     """
@@ -32,25 +32,25 @@ class SearchSettings(Settings):
 
     @property
     def cells(self) -> int:
-        """How many cells are visited: FAISS's own default is 1."""
+        """The number of visited cells; FAISS's default is 1."""
         return self.nprobe or 1
 
     @property
     def candidates(self) -> int:
-        """How many candidates a walk keeps: FAISS's own default is 16."""
+        """The number of candidates of a graph search; FAISS's default is 16."""
         return self.ef_search or 16
 
     def numbers(self) -> dict[str, int]:
-        """The numbers that are set, by name."""
+        """The settings that are not None, by name."""
         return {name: value for name in KINDS if (value := getattr(self, name)) is not None}
 
-    def need_index(self, name: str) -> None:
-        """Raises SettingsError where anything is set, but what is asked is the model of that name."""
+    def require_index(self, name: str) -> None:
+        """Raises SettingsError if anything is set, for a search of the model of that name."""
         for setting in self.numbers():
             raise SettingsError(f"{setting} is a setting of {KINDS[setting]}, but {name} is a model; leave it out")
 
     def over(self, others: SearchSettings) -> SearchSettings:
-        """The same, with what is not set here taken from others."""
+        """These settings, completed by others where they are None."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(others, **{name: value for name, value in given.items() if value is not None})
 

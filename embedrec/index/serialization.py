@@ -52,7 +52,7 @@ def save_index(
         "items": len(index),
         "dim": index.dim,
         "augmented": index.augmented,
-        "longest": index.longest,
+        "longest": index.max_norm,
         **{name: getattr(index.settings, name) or 0 for name in KINDS},
         "facts": dict(index.measurements),
     }
@@ -110,7 +110,7 @@ def load_index(source: artifacts.Artifact | str | Path) -> Index:
         if rows is not None:
             check_rows(rows, len(embeddings))
         return Index(
-            embeddings, about.spec, faiss_index, about.augmented, settings, about.measurements, rows, about.longest
+            embeddings, about.spec, faiss_index, about.augmented, settings, about.measurements, rows, about.max_norm
         )
 
 
@@ -129,7 +129,7 @@ def load_item_features(artifact: artifacts.Artifact) -> Features | None:
         return load_features(artifact.path(_FEATURES))
 
 
-class _About(msgspec.Struct, rename={"measurements": "facts"}):
+class _About(msgspec.Struct, rename={"measurements": "facts", "max_norm": "longest"}):
     """The manifest of an index."""
 
     spec: str
@@ -139,7 +139,7 @@ class _About(msgspec.Struct, rename={"measurements": "facts"}):
     nprobe: int
     ef_search: int = 0
     rerank: int = 0
-    longest: float = 0.0
+    max_norm: float = 0.0
 
 
 def check_rows(rows: np.ndarray, n: int) -> None:

@@ -1,4 +1,4 @@
-"""What an index must reach, whatever type and settings that takes."""
+"""Requirements on an index: recall, latency and memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MS = {"": 1.0, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 
 @dataclass(frozen=True)
 class SearchTarget:
-    """Minimum recall, and maximum time and memory of an index, measured when it is built.
+    """Minimum recall, and maximum latency and memory of an index, measured when it is built.
 
-    recall   minimum share of the exact k nearest neighbours that are found; the lower bound on a sample must reach it
+    recall   minimum share of the exact k nearest neighbours; the lower bound on a sample must reach it
     k        number of neighbours
-    p95_ms   maximum 95th percentile of single searches in milliseconds; None for any
-    ram      maximum bytes of the FAISS index; the exact vectors beside it are mapped from disk and not counted
+    p95_ms   maximum 95th percentile of the duration of single searches in milliseconds; None for no limit
+    ram      maximum bytes of the FAISS index, without the exact vectors, which are mapped from disk; None for no limit
 
     Raises SettingsError for values that no index can meet.
     """
@@ -51,16 +51,16 @@ class SearchTarget:
 
     def distance(self, point: dict[str, Any]) -> float:
         """The relative shortfall of recall plus the relative excess of time and memory of a point."""
-        far = max(0.0, 1 - point["recall_low"] / self.recall)
+        distance = max(0.0, 1 - point["recall_low"] / self.recall)
         for limit, value in ((self.p95_ms, point["query_ms_p95"]), (self.ram, point["bytes"])):
-            far += 0.0 if limit is None else max(0.0, value / limit - 1)
-        return far
+            distance += 0.0 if limit is None else max(0.0, value / limit - 1)
+        return distance
 
 
 def parse_target(recall: str | None, p95: str | None, ram: str | None) -> SearchTarget | None:
-    """The target of texts such as ".98@20", "2ms" and "4G", with the default recall if None; None if all are None.
+    """The target of strings such as ".98@20", "2ms" and "4G", with the default recall if None; None if all are None.
 
-    Raises SettingsError for other texts, and for values that no index can meet.
+    Raises SettingsError for invalid strings, and for values that no index can meet.
     """
     if recall is None and p95 is None and ram is None:
         return None
@@ -71,18 +71,19 @@ def parse_target(recall: str | None, p95: str | None, ram: str | None) -> Search
 
 
 def parse_recall(text: str) -> tuple[float, int]:
-    """(.98, 10) from ".98@10"; without "@", k is 20. Raises SettingsError for another text."""
+    """(.98, 10) from ".98@10"; without "@", k is 20. Raises SettingsError for an invalid string."""
     share, _, k = text.partition("@")
     try:
         return float(share), int(k or SearchTarget.k)
     except ValueError:
         raise SettingsError(
-            f"a target recall must be a share and a number of results, such as .98@20, but is {text!r}"
+            f"a target recall must be a recall and a number of results, such as .98@20, but is {text!r}"
         ) from None
 
 
 def parse_milliseconds(text: str) -> float:
-    """2.0 from "2ms", "2000us" or "0.002s"; a bare number is in milliseconds. Raises SettingsError for another text."""
+    """2.0 from "2ms", "2000us" or "0.002s"; a number alone is in milliseconds. Raises SettingsError for an invalid
+    string."""
     match = re.fullmatch(r"\s*(\d*\.?\d+)\s*(us|µs|ms|s|)\s*", text)
     if match is None:
         raise SettingsError(f"a time must be a number with us, ms or s, such as 2ms, but is {text!r}")

@@ -1,3 +1,3 @@
-"""Embeddings, exact search, file formats of vectors, and FAISS indexes as FAISS makes and reads them."""
+"""Embeddings, exact search, file formats of vectors, and the FAISS indexes below an Index."""
 
-POINTS_PER_CELL = 39  # FAISS warns about k-means with fewer training points a cell
+POINTS_PER_CELL = 39  # FAISS warns about k-means with fewer training points per cell

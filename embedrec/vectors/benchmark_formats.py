@@ -1,4 +1,4 @@
-"""Vectors without ids, as collections to measure nearest neighbours with have them; all numbers are little-endian.
+"""Formats of nearest-neighbour benchmarks: vectors without ids. All numbers are little-endian.
 
 fvecs, ivecs, bvecs  one vector after the other: its dimension d as int32, then d numbers, float32, int32 or bytes
 fbin                 the numbers n and d as int32, then n × d float32
@@ -23,58 +23,66 @@ RECORDS: dict[str, np.dtype[Any]] = {
     "fbin": np.dtype("<f4"),
 }
 BLOCK_ROWS = 1 << 14  # vectors read or written at a time
-_EXACT = 1 << 24  # whole numbers up to here are float32 numbers
+_MAX_EXACT = 1 << 24  # the largest integer up to which float32 is exact
 
 
 def read_records(path: Path, kind: str, memory: MemoryBudget = IN_MEMORY) -> np.ndarray:
     """The vectors (n, d) of a file, as float32.
 
-    memory  under a budget, those of fbin are mapped from the file, and others put into a temporary file
+    memory  under a budget, vectors of fbin are mapped from the file, and others are copied to a temporary file
 
-    Raises DataError for a file that is empty or cut off, and where dimensions are not above 0 or differ.
+    Raises DataError for a file that is empty or cut off, and for dimensions that are not positive or differ.
     """
     size = path.stat().st_size
     if size < (8 if kind == "fbin" else 5):
-        raise DataError(f"{path} is cut off or no {kind} file: {size} bytes hold no vector")
+        raise DataError(f"{path} is cut off or not in {kind} format: {size} bytes hold no vector")
     if kind == "fbin":
         n, d = np.fromfile(path, dtype="<i4", count=2).tolist()
         if n < 1 or d < 1:
-            raise DataError(f"{path} is no fbin file: it says {n} vectors of {d} dimensions")
-        if size != 8 + 4 * n * d:
-            raise DataError(f"{path} says {n} vectors of {d} dimensions, {8 + 4 * n * d} bytes, but has {size}")
+            raise DataError(f"{path} is not in fbin format: its header declares {n} vectors of {d} dimensions")
+        expected = 8 + 4 * n * d
+        if size != expected:
+            raise DataError(
+                f"the header of {path} declares {n} vectors of {d} dimensions, {expected} bytes, but it has {size}"
+            )
         if memory.budget is not None:
             return np.memmap(path, dtype="<f4", mode="r", offset=8, shape=(n, d))
         return np.fromfile(path, dtype="<f4", count=n * d, offset=8).reshape(n, d)
-    numbers = RECORDS[kind]
+    dtype = RECORDS[kind]
     d = int(np.fromfile(path, dtype="<i4", count=1)[0])
     if d < 1:
-        raise DataError(f"{path} is no {kind} file: its first vector has {d} dimensions")
-    record = 4 + d * numbers.itemsize
-    if size % record:
+        raise DataError(f"{path} is not in {kind} format: its first vector has {d} dimensions")
+    record_size = 4 + d * dtype.itemsize
+    if size % record_size:
         raise DataError(
-            f"{path} is cut off or no {kind} file: {size} bytes are no whole number of vectors of {d} dimensions, "
-            f"{record} bytes each"
+            f"{path} is cut off or not in {kind} format: {size} bytes are not a multiple of {record_size}, the size of "
+            f"a vector of {d} dimensions"
         )
-    records = np.memmap(path, dtype=np.dtype([("d", "<i4"), ("vector", numbers, (d,))]), mode="r")
+    records = np.memmap(path, dtype=_record_dtype(dtype, d), mode="r")
     vectors = memory.empty(len(records) * d, np.float32).reshape(len(records), d)
     for start in range(0, len(records), BLOCK_ROWS):
         block = records[start : start + BLOCK_ROWS]
-        odd = np.flatnonzero(block["d"] != d)
-        if len(odd):
+        different = np.flatnonzero(block["d"] != d)
+        if len(different):
+            first = different[0]
             raise DataError(
-                f"{path} is damaged or no {kind} file: vector {start + odd[0]} has {block['d'][odd[0]]} dimensions, "
-                f"but the first has {d}"
+                f"{path} is corrupt or not in {kind} format: vector {start + first} has {block['d'][first]} "
+                f"dimensions, but the first has {d}"
             )
-        if kind == "ivecs" and not (np.abs(block["vector"].astype(np.int64)) <= _EXACT).all():
-            raise DataError(f"{path} holds whole numbers beyond ±{_EXACT}, which vectors of float32 cannot; scale them")
+        if kind == "ivecs" and not (np.abs(block["vector"].astype(np.int64)) <= _MAX_EXACT).all():
+            raise DataError(f"{path} holds integers beyond ±{_MAX_EXACT}, where float32 is not exact; scale them")
         vectors[start : start + len(block)] = block["vector"]
     return vectors
 
 
-def read_array(path: Path, memory: MemoryBudget = IN_MEMORY) -> np.ndarray:
-    """The array of a .npy file; under a budget, mapped from it, or as float32 in a temporary file.
+def _record_dtype(dtype: np.dtype[Any], d: int) -> np.dtype[Any]:
+    return np.dtype([("d", "<i4"), ("vector", dtype, (d,))])
 
-    Raises ValueError and what else NumPy raises for files that are none.
+
+def read_array(path: Path, memory: MemoryBudget = IN_MEMORY) -> np.ndarray:
+    """The array of a .npy file; under a budget, mapped from it, or copied as float32 to a temporary file.
+
+    Raises ValueError, and NumPy's other errors, for other files.
     """
     if memory.budget is None:
         with path.open("rb") as f:
@@ -92,21 +100,20 @@ def read_array(path: Path, memory: MemoryBudget = IN_MEMORY) -> np.ndarray:
 def write_records(vectors: np.ndarray, path: Path, kind: str, before: Callable[[], None]) -> None:
     """Write vectors (n, d) float32 to a file, atomically.
 
-    before  called when it is sure that they can be written, such as to write their ids
+    before  called after all checks and before writing, for instance to write ids
 
-    Raises DataError for numbers that the format cannot hold, and for more vectors than it can say.
+    Raises DataError for numbers, and numbers of vectors, that the format cannot hold.
     """
-    numbers = RECORDS[kind]
+    dtype = RECORDS[kind]
     if kind == "fbin" and len(vectors) >= 2**31:
         raise DataError(f"fbin holds fewer than 2**31 vectors, but there are {len(vectors)}; write fvecs or npy")
-    if numbers.kind in "iu":
-        limits = np.iinfo(numbers)
-        whole = (vectors == np.rint(vectors)) & (vectors >= limits.min) & (vectors.astype(np.float64) <= limits.max)
-        if not whole.all():
-            odd = vectors[~whole][0]
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        valid = (vectors == np.rint(vectors)) & (vectors >= limits.min) & (vectors.astype(np.float64) <= limits.max)
+        if not valid.all():
             raise DataError(
-                f"{kind} holds whole numbers from {limits.min} to {limits.max}, but one of the vectors holds {odd:g}; "
-                "write fvecs"
+                f"{kind} holds integers from {limits.min} to {limits.max}, but one of the vectors has the coordinate "
+                f"{vectors[~valid][0]:g}; write fvecs"
             )
     before()
     n, d = vectors.shape
@@ -118,6 +125,6 @@ def write_records(vectors: np.ndarray, path: Path, kind: str, before: Callable[[
             if kind == "fbin":
                 f.write(block.astype("<f4").tobytes())
                 continue
-            records = np.empty(len(block), dtype=np.dtype([("d", "<i4"), ("vector", numbers, (d,))]))
+            records = np.empty(len(block), dtype=_record_dtype(dtype, d))
             records["d"], records["vector"] = d, block
             f.write(records.tobytes())

@@ -15,17 +15,17 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.vectors.exact_search import METRICS, Frame, Metric, check_queries, exact_search, frame_of, usable
 
-__all__ = ["METRICS", "Embeddings", "Metric", "check_queries", "usable"]
+__all__ = ["Embeddings", "Metric"]
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
     """n vectors of d dimensions; row r belongs to `vocab.ids[r]`.
 
-    vectors  (n, d) float32, finite, none longer than 2e18
-    vocab    what the rows are
+    vectors  (n, d) float32, finite, of norms up to 2e18
+    vocab    the ids of the rows
     metric   "cosine", "dot" (inner product) or "l2" (score = −squared distance): higher is nearer
-    about    where the vectors come from
+    about    the origin of the vectors
 
     Raises DataError for a wrong shape, and for NaN or infinite vectors (naming the first).
     """
@@ -45,22 +45,22 @@ class Embeddings:
                 f"vectors must have shape ({len(self.vocab)}, d) for a vocabulary of {len(self.vocab)}, "
                 f"but have {vectors.shape}"
             )
-        fit = usable(vectors)
-        if not fit.all():
-            first = int(np.argmin(fit))
-            wrong = "hold NaN or infinity" if not np.isfinite(vectors[first]).all() else "are longer than 2e18"
+        valid = usable(vectors)
+        if not valid.all():
+            first = int(np.argmin(valid))
+            problem = "hold NaN or infinity" if not np.isfinite(vectors[first]).all() else "have a norm above 2e18"
             raise DataError(
-                f"{int((~fit).sum())} of {len(vectors)} vectors {wrong}, the first is that of "
+                f"{int((~valid).sum())} of {len(vectors)} vectors {problem}, the first is that of "
                 f"{self.vocab.ids[first]!r}; remove or repair them"
             )
 
     @classmethod
     def checked(cls, vectors: np.ndarray, vocab: Vocab, metric: Metric) -> Embeddings:
-        """Embeddings of vectors that were looked through before: float32, finite, as many as the ids."""
-        made = object.__new__(cls)
+        """Embeddings of vectors that were checked before: float32, usable, as many as the ids."""
+        embeddings = object.__new__(cls)
         for name, value in (("vectors", vectors), ("vocab", vocab), ("metric", metric), ("about", {})):
-            object.__setattr__(made, name, value)
-        return made
+            object.__setattr__(embeddings, name, value)
+        return embeddings
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -70,12 +70,13 @@ class Embeddings:
         return int(self.vectors.shape[1])
 
     def search(self, queries: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
-        """The exactly nearest k items of each query.
+        """The exact k nearest items of each query.
 
         queries  (q, d) float32
-        allowed  what may be found: (n,) bool or rows (m,); all where it is None
-        Returns TopK (q, k), missing results −1 / −inf. Raises SettingsError when k is not in 1 … n, dimensions differ,
-        or a row that is allowed is not there.
+        allowed  items that may be found: (n,) bool or rows (m,); None for all
+
+        Returns TopK (q, k), missing results −1 / −inf. Raises SettingsError if k is not in 1 … n, dimensions differ,
+        or an allowed row does not exist.
         """
         queries = check_queries(queries, self.dim, k, len(self))
         rows = None if allowed is None else allowed_rows(allowed, len(self))
@@ -84,5 +85,5 @@ class Embeddings:
 
     @cached_property
     def frame(self) -> Frame:
-        """How the vectors are compared; found once, at the first search."""
+        """The shift and scale of float32 comparisons, computed at the first search."""
         return frame_of(self.vectors, self.metric)

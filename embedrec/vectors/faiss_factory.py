@@ -1,4 +1,4 @@
-"""A FAISS index from a factory string, trained on a sample and filled in blocks."""
+"""Create a FAISS index from a factory string, train it on a sample, and fill it in blocks."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from embedrec.vectors import POINTS_PER_CELL
 from embedrec.vectors.embeddings import Metric
 from embedrec.vectors.faiss_structure import innermost, transforms
 
-_PER_CELL = 64  # more take longer and find no more
-_ENOUGH = 1 << 16  # vectors that any quantiser is trained well on
-_ROUNDS = 12  # of k-means for cells, of FAISS's 25: half the time, recall .0015 less with 4 cells, .0003 with 64
-_OPQ_ROUNDS = 10  # of FAISS's 50: a third of the time, recall .9998 instead of .9999
-_CONSTRUCTION = 128  # candidates for links of a graph; with 64, searches for recall .99 keep four times as many
-ADD = 1 << 16  # vectors added at a time
+_TRAINING_PER_CELL = 64  # training vectors; more take longer and do not raise recall
+_TRAINING = 1 << 16  # training vectors that suffice for any quantizer
+_KMEANS_ITERATIONS = 12  # for cells, of FAISS's 25: half the time, recall .0015 less with 4 cells, .0003 with 64
+_OPQ_ITERATIONS = 10  # of FAISS's 50: a third of the time, recall .9998 instead of .9999
+_EF_CONSTRUCTION = 128  # with 64, searches for recall .99 keep four times as many candidates
+ADD_BLOCK = 1 << 16  # vectors added at a time
 _METRICS = {"cosine": faiss.METRIC_INNER_PRODUCT, "dot": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
 
 
 def create_index(spec: str, d: int, metric: Metric) -> Any:
-    """An empty index; "cosine" is for vectors that have length 1. Raises SettingsError for what FAISS cannot build."""
+    """An empty index; "cosine" is for vectors of norm 1. Raises SettingsError if FAISS rejects `spec`."""
     if not (spec.isascii() and spec.isprintable()):
-        raise SettingsError(f"a factory string of FAISS is of letters, digits and signs, but is {spec!r}")
+        raise SettingsError(f"a FAISS factory string consists of printable ASCII characters, but is {spec!r}")
     try:
         index = faiss.index_factory(d, spec, _METRICS[metric])
     except RuntimeError as e:
-        raise _refused(spec, f"{d} dimensions", e) from None
+        raise _build_error(spec, f"{d} dimensions", e) from None
     deepest = innermost(index)
     graphs = (deepest, faiss.downcast_index(deepest.quantizer) if isinstance(deepest, faiss.IndexIVF) else None)
     if any(isinstance(graph, faiss.IndexHNSW) and not graph.hnsw.assign_probas.size() for graph in graphs):
-        raise SettingsError(f"a graph needs 2 links a vector at least, which {spec!r} does not have; take HNSW16")
+        raise SettingsError(f"a graph needs at least 2 links a vector, but {spec!r} has fewer; use HNSW16")
     return index
 
 
@@ -47,33 +47,31 @@ def fill(
     n: int,
     vectors: Callable[[Any], np.ndarray],
     *,
-    most: int | None = None,
+    max_training: int | None = None,
     centroids: np.ndarray | None = None,
     seed: int = 0,
     report: Report = quiet,
 ) -> None:
-    """Train an index where it needs it, and add n vectors.
+    """Train an index if necessary, and add n vectors.
 
-    vectors  rows (m,) int64 or a slice → (m, d) float32; no more than a sample of them is held at a time, but all of a
-             graph's
-    most     vectors that it may be trained on; None for as many as do it good
-    cells    centres of cells of another index of the same vectors, so that they are not sought again: (c, any width);
-             what they have more or less than d is the padding of one of both
-    report   called as report("progress", done=, total=, unit="vectors")
+    vectors       rows (m,) int64 or a slice → (m, d) float32; a sample is held at a time, for a graph all vectors
+    max_training  maximum number of training vectors; None for as many as improve the index
+    centroids     (c, any width) of another index of the same vectors, which replace k-means; they may be padded more or
+                  less than this index
+    report        called as report("progress", done=, total=, unit="vectors")
 
-    Raises SettingsError when FAISS needs more vectors than there are, or cells more than `most`.
+    Raises SettingsError if FAISS needs more vectors than there are, or cells need more than `max_training`.
     """
-    train(index, spec, n, vectors, most=most, centroids=centroids, seed=seed)
+    train(index, spec, n, vectors, max_training=max_training, centroids=centroids, seed=seed)
+    # a graph that is built block by block has lower recall
+    block = n if isinstance(innermost(index), faiss.IndexHNSW) else ADD_BLOCK
     try:
-        block = (
-            n if isinstance(innermost(index), faiss.IndexHNSW) else ADD
-        )  # region by region, a graph would find little
         for start in range(0, n, block):
             stop = min(start + block, n)
             index.add(vectors(slice(start, stop)))
             report("progress", done=stop, total=n, unit="vectors")
     except RuntimeError as e:
-        raise _refused(spec, f"{n} vectors of {index.d} dimensions", e) from None
+        raise _build_error(spec, f"{n} vectors of {index.d} dimensions", e) from None
 
 
 @discard_native_stderr()
@@ -83,53 +81,53 @@ def train(
     n: int,
     vectors: Callable[[Any], np.ndarray],
     *,
-    most: int | None = None,
+    max_training: int | None = None,
     centroids: np.ndarray | None = None,
     seed: int = 0,
 ) -> None:
-    """Train an index, where it needs it, for n vectors that are added elsewhere; see `fill`."""
+    """Train an index, if necessary, for n vectors that are added elsewhere; see `fill`."""
     deepest = innermost(index)
     nlist = deepest.nlist if isinstance(deepest, faiss.IndexIVF) else 0
     if nlist > n:
-        raise SettingsError(f"{spec} needs at least {nlist} vectors, but there are {n}; take fewer cells or 'flat'")
+        raise SettingsError(f"{spec} needs at least {nlist} vectors, but there are {n}; use fewer cells or 'flat'")
     if isinstance(deepest, faiss.IndexHNSW):
-        deepest.hnsw.efConstruction = _CONSTRUCTION
+        deepest.hnsw.efConstruction = _EF_CONSTRUCTION
     if index.is_trained:
         return
-    enough = min(n, max(_ENOUGH, _PER_CELL * nlist))
-    if most is not None and most < enough:
-        least = min(n, POINTS_PER_CELL * nlist)
-        if most < least:
+    count = min(n, max(_TRAINING, _TRAINING_PER_CELL * nlist))
+    if max_training is not None and max_training < count:
+        needed = min(n, POINTS_PER_CELL * nlist)
+        if max_training < needed:
             raise SettingsError(
-                f"{nlist} cells are sought among {least:,} vectors at least, but the memory holds {most:,} beside all "
-                "else; allow more, or name fewer cells, such as --type IVF1024,Flat"
+                f"{nlist} cells need at least {needed:,} training vectors, but the memory budget holds "
+                f"{max_training:,}; raise --memory, or use fewer cells, such as --type IVF1024,Flat"
             )
-        enough = most
-    sample = np.random.default_rng(seed).choice(n, enough, replace=False) if enough < n else np.arange(n)
+        count = max_training
+    sample = np.random.default_rng(seed).choice(n, count, replace=False) if count < n else np.arange(n)
     try:
-        lent = _settle(index, seed)
-        _train(index, _gathered(vectors, np.sort(sample), index.d), centroids)
-        for transform, _ in lent:
+        opq_quantizers = _configure_kmeans(index, seed)
+        _train(index, _gather(vectors, np.sort(sample), index.d), centroids)
+        for transform, _ in opq_quantizers:
             transform.pq = None
     except RuntimeError as e:
-        raise _refused(spec, f"{n} vectors of {index.d} dimensions", e) from None
+        raise _build_error(spec, f"{n} vectors of {index.d} dimensions", e) from None
 
 
-def _gathered(vectors: Callable[[Any], np.ndarray], rows: np.ndarray, d: int) -> np.ndarray:
-    """Vectors of rows (m,) as one array (m, d), which alone is held."""
+def _gather(vectors: Callable[[Any], np.ndarray], rows: np.ndarray, d: int) -> np.ndarray:
+    """The vectors (m, d) of rows (m,), read in blocks."""
     gathered = np.empty((len(rows), d), dtype=np.float32)
-    for start in range(0, len(rows), ADD):
-        gathered[start : start + ADD] = vectors(rows[start : start + ADD])
+    for start in range(0, len(rows), ADD_BLOCK):
+        gathered[start : start + ADD_BLOCK] = vectors(rows[start : start + ADD_BLOCK])
     return gathered
 
 
 def _train(index: Any, vectors: np.ndarray, centroids: np.ndarray | None) -> None:
-    """Train transforms, cells and codes. Only cells on several threads: the others are many small k-means, for which
+    """Train transforms, cells and codes. Only cells use several threads: the others are many small k-means, for which
     threads that wait for each other take ten times as long as one."""
     if isinstance(index, faiss.IndexPreTransform):
         for transform in transforms(index):
             if not transform.is_trained:
-                with one_thread():
+                with _one_thread():
                     transform.train(vectors)
             vectors = transform.apply(vectors)
         _train(faiss.downcast_index(index.index), vectors, centroids)
@@ -141,16 +139,16 @@ def _train(index: Any, vectors: np.ndarray, centroids: np.ndarray | None) -> Non
         return
     if isinstance(index, faiss.IndexIVF):
         if centroids is not None:
-            wide = np.pad(centroids, ((0, 0), (0, max(index.d - centroids.shape[1], 0))))
-            index.quantizer.add(np.ascontiguousarray(wide[:, : index.d]))
+            padded = np.pad(centroids, ((0, 0), (0, max(index.d - centroids.shape[1], 0))))
+            index.quantizer.add(np.ascontiguousarray(padded[:, : index.d]))
         index.train_q1(len(vectors), faiss.swig_ptr(vectors), False, index.metric_type)  # type: ignore[attr-defined]
-    with one_thread():
+    with _one_thread():
         index.train(vectors)
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """For a block in which FAISS uses one thread; other threads of the process keep theirs."""
+def _one_thread() -> Iterator[None]:
+    """Limit FAISS to one thread in a block; other threads of the process keep their setting."""
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
@@ -159,33 +157,33 @@ def one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def _settle(index: Any, seed: int) -> list[tuple[Any, Any]]:
-    """Seed every k-means below an index, and keep it from warning: what is too few is decided by names and sizes.
+def _configure_kmeans(index: Any, seed: int) -> list[tuple[Any, Any]]:
+    """Seed every k-means below an index and set its limits; FAISS does not warn about few training vectors then.
 
-    Returns OPQ transforms with the quantisers they were lent for their training, which must live that long.
+    Returns OPQ transforms with the quantizers that are lent to them for training, which must live as long.
     """
-    deepest, lent = innermost(index), []
-    quantiser = getattr(deepest, "pq", None)
-    means = [] if quantiser is None else [quantiser.cp]
+    deepest, opq_quantizers = innermost(index), []
+    quantizer = getattr(deepest, "pq", None)
+    clusterings = [] if quantizer is None else [quantizer.cp]
     if isinstance(deepest, faiss.IndexIVF):
-        deepest.cp.max_points_per_centroid = _PER_CELL
-        deepest.cp.niter = _ROUNDS
-        means.append(deepest.cp)
+        deepest.cp.max_points_per_centroid = _TRAINING_PER_CELL
+        deepest.cp.niter = _KMEANS_ITERATIONS
+        clusterings.append(deepest.cp)
     while isinstance(index, faiss.IndexRefine):
         index = faiss.downcast_index(index.base_index)
     for transform in transforms(index):
         if isinstance(transform, faiss.OPQMatrix):
-            bits = 8 if quantiser is None else quantiser.nbits
+            bits = 8 if quantizer is None else quantizer.nbits
             transform.pq = own = faiss.ProductQuantizer(transform.d_out, transform.M, bits)
-            transform.niter = _OPQ_ROUNDS
-            lent.append((transform, own))
-            means.append(own.cp)
-    for mean in means:
-        mean.seed = (seed + 1) % 2**31
-        mean.min_points_per_centroid = 1
-    return lent
+            transform.niter = _OPQ_ITERATIONS
+            opq_quantizers.append((transform, own))
+            clusterings.append(own.cp)
+    for clustering in clusterings:
+        clustering.seed = (seed + 1) % 2**31
+        clustering.min_points_per_centroid = 1
+    return opq_quantizers
 
 
-def _refused(spec: str, what: str, error: RuntimeError) -> SettingsError:
-    """What FAISS says, without the place in its source that stands before it."""
-    return SettingsError(f"FAISS cannot build {spec!r} for {what}: {str(error).strip().rpartition(': ')[2]}")
+def _build_error(spec: str, size: str, error: RuntimeError) -> SettingsError:
+    """FAISS's message without the source location before it."""
+    return SettingsError(f"FAISS cannot build {spec!r} for {size}: {str(error).strip().rpartition(': ')[2]}")

@@ -1,13 +1,13 @@
-"""Vectors in and out of the formats that other tools read and write.
+"""Read and write vectors in the formats of other tools.
 
-word2vec text    "n d", then "id v1 … vd" a line, the most mentioned first; gensim's KeyedVectors loads it
+word2vec text    "n d", then "id v1 … vd" per line, the most frequent first; gensim's KeyedVectors loads it
 word2vec binary  the same header, then id, space, d little-endian float32
-npy              (n, d) float32 in X.npy, one id a line in X.ids.txt
-safetensors      tensor "vectors" (n, d); ids as int64 "ids", or as "ids_utf8" bytes cut at "ids_offsets" (n+1,)
-parquet          columns id, vector (fixed-size list of float32), and count, name where known
-fvecs, bvecs, ivecs, fbin   see `vector_records`; one id a line in X.ids.txt, and where there is none, row numbers
+npy              (n, d) float32 in X.npy, one id per line in X.ids.txt
+safetensors      tensor "vectors" (n, d); ids as int64 "ids", or as "ids_utf8" bytes split at "ids_offsets" (n+1,)
+parquet          columns id, vector (fixed-size list of float32), and count, name if known
+fvecs, bvecs, ivecs, fbin   see `benchmark_formats`; one id per line in X.ids.txt, row numbers without that file
 
-The metric stands in safetensors and parquet; of the others in X.meta.json beside X, see `vector_meta`.
+safetensors and parquet hold the metric; the metric of other formats is in X.meta.json beside X, see `metadata`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args
+from typing import IO, Literal, get_args
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.vectors.benchmark_formats import RECORDS, read_array, read_records, write_records
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import METRICS
-from embedrec.vectors.metadata import Meta, Written, check_meta, decoded, encoded, load_meta, save_meta
+from embedrec.vectors.metadata import IdEncoding, Meta, check_meta, load_meta, percent_decode, percent_encode, save_meta
 
 Format = Literal["text", "binary", "npy", "safetensors", "parquet", "fvecs", "bvecs", "ivecs", "fbin"]
 Whitespace = Literal["refuse", "encode"]
@@ -48,11 +48,11 @@ _SUFFIXES: dict[str, Format] = {
 }
 _WITH_METRIC = ("safetensors", "parquet")
 BLOCK_ROWS = 8192  # rows written at a time, and read between two reports
-_LONGEST_KEY = 4096  # bytes; a longer key in a binary file means that it is none
+_MAX_ID_BYTES = 4096  # a longer id means that a file is not in binary format
 
 
 def format_of(path: Path, given: str | None = None) -> Format:
-    """The format named, or the one that the suffix means. Raises SettingsError when neither tells."""
+    """The given format, or that of the suffix. Raises SettingsError if neither is known."""
     if given is not None and given in get_args(Format):
         return given  # type: ignore[return-value]
     if given is None and path.suffix in _SUFFIXES:
@@ -73,22 +73,22 @@ def save_vectors(
 ) -> None:
     """Write vectors to a file, atomically.
 
-    kind        format; by default the suffix tells
-    whitespace  ids with white space cannot stand in the word2vec formats: "refuse", or percent-"encode" them
-    report      "progress" of those formats
+    kind        format; by default that of the suffix
+    whitespace  "refuse" ids with white space, which the word2vec formats cannot hold, or percent-"encode" them
+    report      "progress" of the word2vec formats
 
-    Raises DataError for ids that the format cannot hold, and when there are no vectors.
+    Raises DataError for ids that the format cannot hold, and without vectors.
     """
     kind = format_of(path, kind)
     if not len(embeddings):
         raise DataError(f"there are no vectors to write to {path}; train on sessions that hold items")
     if kind in ("text", "binary"):
         if embeddings.vocab.counts is not None:
-            embeddings = _taken(embeddings, np.argsort(-embeddings.vocab.counts, kind="stable"))
+            embeddings = _reorder(embeddings, np.argsort(-embeddings.vocab.counts, kind="stable"))
         words = words_of(embeddings.vocab, whitespace)
         longest = max(words, key=len)
-        if kind == "binary" and len(longest.encode()) > _LONGEST_KEY:
-            raise DataError(f"the id {longest[:40]!r}… is longer than {_LONGEST_KEY} bytes; write parquet instead")
+        if kind == "binary" and len(longest.encode()) > _MAX_ID_BYTES:
+            raise DataError(f"the id {longest[:40]!r}… is longer than {_MAX_ID_BYTES} bytes; write parquet instead")
         with atomic_file(path, "wb") as f:
             f.write(b"%d %d\n" % embeddings.vectors.shape)
             for start in range(0, len(words), BLOCK_ROWS):
@@ -100,8 +100,8 @@ def save_vectors(
     else:
         _SAVE[kind](embeddings, path)
     if kind not in _WITH_METRIC:
-        written: Written = "percent-encoded" if whitespace == "encode" and kind in _LINES else "as they are"
-        save_meta(Meta(embeddings.metric, len(embeddings), embeddings.dim, written), path)
+        encoding: IdEncoding = "percent-encoded" if whitespace == "encode" and kind in _LINES else "as they are"
+        save_meta(Meta(embeddings.metric, len(embeddings), embeddings.dim, encoding), path)
 
 
 def load_vectors(
@@ -109,20 +109,20 @@ def load_vectors(
     kind: Format | None = None,
     *,
     metric: Metric | None = None,
-    percent: bool = False,
+    encoded: bool = False,
     memory: MemoryBudget = IN_MEMORY,
     report: Report = quiet,
 ) -> Embeddings:
     """Read vectors from a file.
 
-    kind    format; by default the suffix tells
-    metric  by default what the file says, or X.meta.json beside it; else cosine, and `about` says that it is assumed
-    percent whether ids are percent-encoded; where X.meta.json says so, they are
-    memory  under a budget, vectors of npy, fbin, fvecs, bvecs and ivecs stay in their file, which must not change
-            meanwhile, or are put into a temporary file; those of other formats, and ids, are in memory
-    report  "progress" of the word2vec formats
+    kind     format; by default that of the suffix
+    metric   by default that of the file or its X.meta.json, else cosine; `about["metric_from"]` tells which
+    encoded  whether ids are percent-encoded; X.meta.json may also declare it
+    memory   under a budget, vectors of npy and fbin are mapped from the file, which must not change meanwhile, those of
+             fvecs, bvecs and ivecs are copied to a temporary file; those of other formats, and ids, are in memory
+    report   "progress" of the word2vec formats
 
-    Raises DataError when the file is missing, cut off or of another format, holds an id twice, or NaN.
+    Raises DataError if the file is missing, cut off or of another format, or holds a repeated id or NaN.
     """
     kind = format_of(path, kind)
     if not path.is_file():
@@ -134,31 +134,31 @@ def load_vectors(
     meta = None if kind in _WITH_METRIC else load_meta(path)
     if meta is not None:
         check_meta(meta, path, *vectors.shape)
-        metric_text, percent = meta.metric, percent or meta.ids == "percent-encoded"
-    if percent:
-        vocab = Vocab(as_ids(decoded(vocab.ids.tolist())), vocab.names, vocab.counts)
+        metric_text, encoded = meta.metric, encoded or meta.ids == "percent-encoded"
+    if encoded:
+        vocab = Vocab(as_ids(percent_decode(vocab.ids.tolist())), vocab.names, vocab.counts)
     source = "given" if metric is not None else "assumed" if metric_text is None else "file"
     about = {"file": path.name, "format": kind, "metric_from": source}
     return Embeddings(vectors, vocab, metric or metric_text or "cosine", about)
 
 
 def words_of(vocab: Vocab, whitespace: Whitespace) -> np.ndarray:
-    """Ids as words of a file that white space separates: (n,) object array of str.
+    """Ids as words of a file separated by spaces: (n,) object array of str.
 
-    Raises DataError for an id with white space (or an empty one), unless white space and '%' are percent-encoded.
+    Raises DataError for an empty id, and for white space unless white space and '%' are percent-encoded.
     """
     words = vocab.ids.astype(str).astype(object) if vocab.integer else vocab.ids
     if whitespace == "encode":
-        words = np.array(encoded(words.tolist()), dtype=object)
-    bad = next((w for w in words if not w or _ODD.search(w)), None)
-    if bad is not None:
-        remedy = "encode such ids with --whitespace encode" if _SPACE.search(bad) else "repair it"
-        raise DataError(f"the id {bad!r} cannot stand in a file separated by spaces; {remedy}")
+        words = np.array(percent_encode(words.tolist()), dtype=object)
+    invalid = next((w for w in words if not w or _INVALID.search(w)), None)
+    if invalid is not None:
+        remedy = "encode such ids with --whitespace encode" if _SPACE.search(invalid) else "repair it"
+        raise DataError(f"a file separated by spaces cannot hold the id {invalid!r}; {remedy}")
     return words
 
 
 _SPACE = re.compile(r"\s")
-_ODD = re.compile(r"[\s\ud800-\udfff]")  # white space, and lone surrogates, which are no Unicode
+_INVALID = re.compile(r"[\s\ud800-\udfff]")  # white space, and lone surrogates, which UTF-8 cannot encode
 
 
 # ------------------------------------------------------------------------------------------ word2vec
@@ -182,7 +182,7 @@ def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric | 
     rows: list[np.ndarray] = []
     header: tuple[int, int] | None = None
     with (
-        decoding(lambda why: DataError(f"{path} is no word2vec text file ({why}); name its format with --format")),
+        decoding(lambda why: DataError(f"{path} is not a word2vec text file ({why}); set its format with --format")),
         path.open(encoding="utf-8-sig", newline="\n") as f,
     ):
         for number, line in enumerate(f, start=1):
@@ -194,7 +194,7 @@ def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric | 
                 vector = np.array(numbers, dtype=np.float32)
             d = header[1] if header else len(rows[0]) if rows else len(vector)
             if len(vector) != d or not d:
-                raise DataError(f"{path}, line {number}: {len(vector)} numbers where {d} are due; repair the file")
+                raise DataError(f"{path}, line {number}: {len(vector)} numbers instead of {d}; repair the file")
             words.append(word)
             rows.append(vector)
             if header and not len(rows) % BLOCK_ROWS:
@@ -203,7 +203,7 @@ def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric | 
         raise DataError(f"{path} holds no vectors")
     if header and header[0] != len(rows):
         raise DataError(
-            f"{path} says {header[0]} vectors and holds {len(rows)}; it is cut off or was put together wrongly"
+            f"the header of {path} declares {header[0]} vectors, but it holds {len(rows)}; it is cut off or corrupt"
         )
     return Vocab(np.array(words, dtype=object)), np.stack(rows), None
 
@@ -214,46 +214,48 @@ def _load_binary(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric 
         try:
             n, d = map(int, f.readline(64).split())
         except ValueError:
-            raise DataError(f"{path} is no word2vec binary file: its first line is not 'n d'") from None
+            raise DataError(f"{path} is not a word2vec binary file: its first line is not 'n d'") from None
         if n < 1 or d < 1 or n * (4 * d + 2) > size:
             raise DataError(f"{path} is cut off or no word2vec binary file: {size} bytes cannot hold {n} × {d} vectors")
         words, vectors = [], np.empty((n, d), dtype=np.float32)
         for row in range(n):
-            words.append(_key(f, path))
+            words.append(_read_id(f, path))
             data = f.read(4 * d)
             if len(data) < 4 * d:
-                raise DataError(f"{path} is cut off: it says {n} vectors and ends in the vector of {words[-1]!r}")
+                raise DataError(
+                    f"{path} is cut off: its header declares {n} vectors, but it ends in the vector of {words[-1]!r}"
+                )
             vectors[row] = np.frombuffer(data, dtype="<f4")
             if not len(words) % BLOCK_ROWS:
                 report("progress", done=len(words), total=n, unit="vectors")
         if f.read(2).strip(b"\n"):
-            raise DataError(f"{path} says {n} × {d} vectors and holds more; its first line is wrong")
+            raise DataError(f"{path} holds more than the {n} × {d} vectors of its header; correct its first line")
     return Vocab(np.array(words, dtype=object)), vectors, None
 
 
-def _key(f: object, path: Path) -> str:
-    key = bytearray()
-    while (byte := f.read(1)) != b" ":  # type: ignore[attr-defined]
-        if not byte or len(key) > _LONGEST_KEY:
+def _read_id(f: IO[bytes], path: Path) -> str:
+    word = bytearray()
+    while (byte := f.read(1)) != b" ":
+        if not byte or len(word) > _MAX_ID_BYTES:
             raise DataError(f"{path} is cut off or no word2vec binary file: an id does not end")
-        key += byte
+        word += byte
     with decoding(lambda why: DataError(f"{path} holds an id that is not UTF-8 ({why})")):
-        return key.removeprefix(b"\n").decode()  # some tools end a vector with a newline
+        return word.removeprefix(b"\n").decode()  # some tools end a vector with a newline
 
 
 # --------------------------------------------------------------------------------------------- arrays
 
 
 def ids_file(path: Path) -> Path:
-    """Where the ids of X.npy stand: X.ids.txt."""
+    """The file of the ids of X.npy: X.ids.txt."""
     return path.with_suffix(".ids.txt")
 
 
 def _save_ids(vocab: Vocab, path: Path) -> None:
     words = [str(i) for i in vocab.ids.tolist()]
-    bad = next((w for w in words if _BREAK.search(w)), None)
-    if bad is not None:
-        raise DataError(f"the id {bad!r} cannot stand in a line of {ids_file(path)}; write parquet instead")
+    invalid = next((w for w in words if _LINE_BREAK.search(w)), None)
+    if invalid is not None:
+        raise DataError(f"a line of {ids_file(path)} cannot hold the id {invalid!r}; write parquet instead")
     with atomic_file(ids_file(path)) as f:
         f.writelines(w + "\n" for w in words)
 
@@ -266,10 +268,12 @@ def _load_ids(path: Path) -> Ids:
 
 def _load_records(path: Path, kind: Format, memory: MemoryBudget) -> tuple[Vocab, np.ndarray, Metric | None]:
     vectors = read_records(path, kind, memory)
-    has_ids = ids_file(path).is_file()  # collections of vectors to measure with come without
+    has_ids = ids_file(path).is_file()  # benchmarks come without ids
     ids = _load_ids(path) if has_ids else np.arange(len(vectors))
     if len(ids) != len(vectors):
-        raise DataError(f"{path} holds {len(vectors)} vectors, but {ids_file(path)} {len(ids)} ids; one a line is due")
+        raise DataError(
+            f"{path} holds {len(vectors)} vectors, but {ids_file(path)} {len(ids)} ids; write one id per line"
+        )
     return Vocab(ids), vectors, None
 
 
@@ -279,16 +283,16 @@ def _save_npy(embeddings: Embeddings, path: Path) -> None:
         write_array(f, embeddings.vectors)
 
 
-_BREAK = re.compile(r"[\n\r\ud800-\udfff]")
+_LINE_BREAK = re.compile(r"[\n\r\ud800-\udfff]")  # and lone surrogates
 
 
 def _load_npy(path: Path, memory: MemoryBudget) -> tuple[Vocab, np.ndarray, Metric | None]:
-    with decoding(lambda why: DataError(f"{path} holds no array of numbers ({why})")):
+    with decoding(lambda why: DataError(f"{path} is not an array of numbers ({why})")):
         vectors = read_array(path, memory)
     if vectors.dtype.kind not in "fiu":
-        raise DataError(f"{path} holds no array of numbers")
+        raise DataError(f"{path} is not an array of numbers")
     if not ids_file(path).is_file():
-        raise DataError(f"the ids of {path} are missing; put them into {ids_file(path)}, one a line")
+        raise DataError(f"the ids of {path} are missing; write them to {ids_file(path)}, one per line")
     return Vocab(_load_ids(path)), vectors, None
 
 
@@ -314,7 +318,7 @@ def _save_safetensors(embeddings: Embeddings, path: Path) -> None:
 def _load_safetensors(path: Path) -> tuple[Vocab, np.ndarray, Metric | None]:
     from safetensors import safe_open
 
-    with decoding(lambda why: DataError(f"{path} is no safetensors file of vectors ({why})")):
+    with decoding(lambda why: DataError(f"{path} is not a safetensors file of vectors ({why})")):
         with safe_open(path, framework="numpy") as f:
             tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118
             about = f.metadata() or {}
@@ -328,8 +332,8 @@ def _load_safetensors(path: Path) -> tuple[Vocab, np.ndarray, Metric | None]:
         if "ids" in tensors:
             ids: Ids = tensors["ids"]
         else:
-            text, cuts = tensors["ids_utf8"].tobytes(), tensors["ids_offsets"].tolist()
-            ids = as_ids([text[a:b].decode() for a, b in pairwise(cuts)])
+            text, offsets = tensors["ids_utf8"].tobytes(), tensors["ids_offsets"].tolist()
+            ids = as_ids([text[start:stop].decode() for start, stop in pairwise(offsets)])
         vectors = tensors["vectors"]
     if vectors.dtype.kind not in "fiu":
         raise DataError(f"the vectors of {path} must be numbers, but are {vectors.dtype}")
@@ -370,9 +374,9 @@ def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric | None]:
         raise DataError(f"column {column!r} of {path} must hold lists of numbers, but holds {lists.type}")
     lengths = pc.list_value_length(lists).unique()
     if lists.null_count or len(lengths) != 1:
-        raise DataError(f"the vectors in column {column!r} of {path} are not all of one length")
-    wanted = f"lists of numbers in {column!r}, whole numbers in 'count' and texts in 'name'"
-    with decoding(lambda why: DataError(f"{path} must hold {wanted} ({why})")):
+        raise DataError(f"the vectors in column {column!r} of {path} have different lengths")
+    expected = f"lists of numbers in {column!r}, integers in 'count' and strings in 'name'"
+    with decoding(lambda why: DataError(f"{path} must hold {expected} ({why})")):
         flat = pc.list_flatten(lists).cast(pa.float32(), safe=False).to_numpy()
         names = from_arrow(table["name"].cast(pa.string()).fill_null("")) if "name" in table.column_names else None
         counts = from_arrow(table["count"].cast(pa.int64()).fill_null(0)) if "count" in table.column_names else None
@@ -387,7 +391,7 @@ def _is_other_list(kind: object) -> bool:
     return bool(pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
-def _taken(embeddings: Embeddings, rows: np.ndarray) -> Embeddings:
+def _reorder(embeddings: Embeddings, rows: np.ndarray) -> Embeddings:
     return Embeddings(embeddings.vectors[rows], embeddings.vocab.take(rows), embeddings.metric, embeddings.about)
 
 

@@ -141,7 +141,7 @@ def open_session_neighbours(
     if index is not None:
         return _through(workspace, workspace.find("index", index, of="sessions"), settings)
     source = workspace.find("model", model)
-    settings.need_index(source.name)
+    settings.require_index(source.name)
     past = training_sessions(workspace, source)
     loaded, sessions = load_model(source), Sessions.load(past)
     if isinstance(loaded, SessionKnnModel):

@@ -96,7 +96,7 @@ def open_recommender(
     if index is not None:
         return _through(workspace, workspace.find("index", index, of="answers"), settings, popularity)
     source = workspace.find("model", model)
-    settings.need_index(source.name)
+    settings.require_index(source.name)
     return Recommender(source, (source,), with_popularity(source, load_model(source), popularity))
 
 

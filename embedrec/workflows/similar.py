@@ -142,7 +142,7 @@ def _from_model(
     from embedrec.models.serialization import load_model, with_popularity
     from embedrec.models.vector_model import VectorModel
 
-    settings.need_index(source.name)
+    settings.require_index(source.name)
     loaded = load_model(source)
     if not isinstance(loaded, VectorModel | ListsModel):
         raise SettingsError(

@@ -168,7 +168,7 @@ def import_vectors(
     """
     artifacts.check_place(folder)
     memory = spill(folder.parent)
-    embeddings = load_vectors(path, kind, metric=metric, percent=encoded, memory=memory, report=report)
+    embeddings = load_vectors(path, kind, metric=metric, encoded=encoded, memory=memory, report=report)
     model = Vectors(metric=embeddings.metric).from_arrays(embeddings.vocab, {"items": embeddings.vectors})
     save_model(model, folder, {"file": str(path), "metric_from": embeddings.about["metric_from"]})
     return artifacts.read(folder, "model")

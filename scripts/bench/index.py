@@ -190,7 +190,7 @@ def recall(rows: np.ndarray, asked: RecallSample, embeddings: Embeddings) -> flo
     """Of answers (q, k + 1) in any order, the items themselves among them."""
     keys = score_keys(embeddings.vectors, asked.queries, rows, embeddings.metric)
     keys[(rows == asked.rows[:, None]) | (rows < 0)] = -np.inf
-    return asked.reached(keys, asked.least(embeddings)).mean
+    return asked.recall_of_keys(keys, asked.thresholds(embeddings)).mean
 
 
 def best_of(search: Callable[[], object]) -> float:

@@ -90,7 +90,7 @@ def test_no_index_meets_the_target(run: Run, vectors_700: Embeddings) -> None:
         (("--target-recall", "99"), "recall must be between 0 and 1, but is 99"),
         (
             ("--target-recall", "high"),
-            "a target recall must be a share and a number of results, such as .98@20, but is 'high'",
+            "a target recall must be a recall and a number of results, such as .98@20, but is 'high'",
         ),
         (("--max-p95", "fast"), "a time must be a number with us, ms or s, such as 2ms, but is 'fast'"),
         (("--max-ram", "much"), "a memory size is a number with K, M, G or T, such as 512M or 2G, but is 'much'"),
@@ -151,8 +151,11 @@ def test_memory_limit_keeps_the_index_and_the_output(run: Run, large: None) -> N
         (("--type", "ivf", "--memory", "much"), "a memory size is a number with K, M, G or T, such as 512M or 2G"),
         (("--type", "ivf", "--memory", "1M"), "the memory budget must be at least 256M, but is 1048576 bytes"),
         (("--type", "hnsw", "--memory", "256M"), "HNSW16 is built in memory and takes 211,200 bytes, twice"),
-        (("--memory", "256M"), "--type auto also tries graphs, which are built in memory, and a graph of"),
-        (("--type", "IVF14,Flat", "--memory", "256M"), "14 cells are sought among 546 vectors at least, but the memor"),
+        (("--memory", "256M"), "--type auto also tries graphs, which are built in memory, but a graph of"),
+        (
+            ("--type", "IVF14,Flat", "--memory", "256M"),
+            "14 cells need at least 546 training vectors, but the memory budget holds",
+        ),
     ],
 )
 def test_memory_limits_that_cannot_be_met(words: tuple[str, ...], message: str, run: Run, large: None) -> None:

@@ -33,7 +33,7 @@ def test_no_gpu(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ran = run(*words)
         assert (ran.code, ran.out, ran.err.splitlines()[-1]) == (1, "", message)
     assert run("export", "x.txt", "--device", "cuda", "--of", "sessions").code == 2
-    with pytest.raises(SettingsError, match="sees a GPU"):
+    with pytest.raises(SettingsError, match="nor torch sees one"):
         on_gpu(some_embeddings())
 
 

@@ -195,7 +195,7 @@ def test_a_model_whose_ids_become_texts(run: Run, tmp_path: Path, monkeypatch: p
         (("--model", "other"), "model other has none of the items of the index; build a new one of it"),
         (
             ("--model", "other", "--align"),
-            "0 common items do not say how to turn vectors of 4 dimensions; take at least 4",
+            "0 common items do not determine a rotation in 4 dimensions; add vectors with at least 4",
         ),
     ],
 )

@@ -151,7 +151,7 @@ def test_a_full_disk_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.M
 
 def test_ids_that_cannot_stand_in_text_are_told_before_the_search(tmp_path: Path) -> None:
     vocab, asked = Vocab(["a b", *map(str, range(49))]), ending(0, [])
-    with pytest.raises(DataError, match="the id 'a b' cannot stand in a file separated by spaces"):
+    with pytest.raises(DataError, match="a file separated by spaces cannot hold the id 'a b'"):
         export(tmp_path / "l.txt", ResultLists(vocab, vocab, asked.best, asked.max_k), Policies())
     assert not list(tmp_path.iterdir())
 

@@ -102,7 +102,7 @@ def test_ids_with_white_space() -> None:
     ids = ["a b", "50%", "tab\t", "line\nbreak", "no\u2028break", "plain:ö"]
     index = build_index(Embeddings(np.array(list(COMPASS.values())), Vocab(ids)), "flat")
     out = io.StringIO()
-    with pytest.raises(DataError, match="the id 'a b' cannot stand in a file separated by spaces; encode such ids"):
+    with pytest.raises(DataError, match="a file separated by spaces cannot hold the id 'a b'; encode such ids"):
         write_similarity(index, out, 3)
     assert out.getvalue() == ""
     text = written(index, 3, whitespace="encode")

@@ -94,16 +94,16 @@ def test_cells_are_those_that_a_type_needs(
 
 def test_more_than_a_gpu_can() -> None:
     check_gpu_limit(2048, SearchSettings(nprobe=2048))
-    with pytest.raises(SettingsError, match="no more than 2048 on a GPU, but is asked for nprobe 3000; take --device"):
+    with pytest.raises(SettingsError, match="no more than 2048 on a GPU, but this is nprobe 3000; use --device"):
         check_gpu_limit(10, SearchSettings(nprobe=3000))
-    with pytest.raises(SettingsError, match=r"but is asked for 2049 candidates \(results times rerank, and 8 more\)"):
+    with pytest.raises(SettingsError, match=r"but this is 2049 candidates \(results times rerank, and 8 more\)"):
         check_gpu_limit(2049, SearchSettings())
 
 
 @pytest.mark.parametrize("kind", ["hnsw", "hnsw-sq8", "IVF8,PQ2x4fs", "SQ8", "IVF8,PQ2x4np,RFlat"])
 def test_types_that_cannot_go_there(kind: str) -> None:
     index = construct_index(some_embeddings(700, 4), kind)
-    with pytest.raises(SettingsError, match="cannot go to a GPU; build flat, ivf, ivf-sq8 or ivfpq, or take"):
+    with pytest.raises(SettingsError, match="does not support GPUs; build flat, ivf, ivf-sq8 or ivfpq, or use"):
         GpuIndex.of(index)
 
 

@@ -133,7 +133,7 @@ def test_searches_are_the_same(
     embeddings = some_embeddings(700, 12, metric, spread=0.5)
     plain, ours = build_index(embeddings, kind), build_index(embeddings, kind, BuildSettings(memory=memory))
     assert ours.file is not None and files(memory) == [ours.file] and plain.file is None
-    assert (ours.spec, ours.augmented, ours.longest) == (plain.spec, plain.augmented, plain.longest)
+    assert (ours.spec, ours.augmented, ours.max_norm) == (plain.spec, plain.augmented, plain.max_norm)
     same = ("recall@20", "recall_low", "bytes_per_vector")
     assert {name: ours.measurements[name] for name in same} == {name: plain.measurements[name] for name in same}
     some = SearchSettings(nprobe=3)
@@ -181,8 +181,8 @@ def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
     [
         (
             "hnsw",
-            "HNSW16 is built in memory and takes 249,600 bytes, twice as many while it grows, too many for a memory of "
-            "268,435,456; take ivf, ivf-sq8 or ivfpq, which are written to disk, or raise --memory",
+            "HNSW16 is built in memory and takes 249,600 bytes, twice as many while it grows, which does not fit "
+            "into 268,435,456 bytes; choose ivf, ivf-sq8 or ivfpq, which can be written to disk, or raise --memory",
         ),
         ("flat", "Flat is built in memory and takes 76,800 bytes"),
         ("IVF16,PQ4np,RFlat", "IVF16,PQ4np,RFlat is built in memory and takes 91,200 bytes"),
@@ -192,8 +192,8 @@ def test_what_fits_stays_in_memory(tmp_path: Path) -> None:
         ("IVF16,PQ16x4fsr", "IVF16,PQ16x4fsr is built in memory and takes 19,200 bytes"),
         (
             "auto",
-            "--type auto also tries graphs, which are built in memory, and a graph of 1,200 vectors is too large for a "
-            "memory of 268,435,456 bytes; raise --memory, or name ivf, ivf-sq8 or ivfpq, which are written to disk",
+            "--type auto also tries graphs, which are built in memory, but a graph of 1,200 vectors does not fit "
+            "into 268,435,456 bytes; raise --memory, or choose ivf, ivf-sq8 or ivfpq, which can be written to disk",
         ),
     ],
 )
@@ -214,8 +214,8 @@ def test_too_little_for_training(memory: MemoryBudget) -> None:
     with pytest.raises(SettingsError) as said:
         build_index(some_embeddings(N, D), "IVF27,Flat", BuildSettings(memory=memory))
     assert str(said.value) == (
-        "27 cells are sought among 1,053 vectors at least, but the memory holds 1,024 beside all else; allow more, or "
-        "name fewer cells, such as --type IVF1024,Flat"
+        "27 cells need at least 1,053 training vectors, but the memory budget holds 1,024; raise --memory, or use "
+        "fewer cells, such as --type IVF1024,Flat"
     )
 
 
@@ -278,13 +278,13 @@ def test_nothing_is_left_after_an_interrupt(after: int, memory: MemoryBudget, mo
 
 
 def test_a_budget_is_needed() -> None:
-    with pytest.raises(SettingsError, match="under a budget of memory only"):
+    with pytest.raises(SettingsError, match="building an index on disk needs a memory budget with a folder"):
         build_on_disk(create_index("IVF1,Flat", D, "l2"), 9, lambda rows: np.zeros((9, D), np.float32)[rows], IN_MEMORY)
 
 
 def test_other_lists_of_faiss(memory: MemoryBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_disk_ivf, "EMPTY_LISTS", b"another form")
-    with pytest.raises(SettingsError, match="writes cells in an unknown way; build the index in memory"):
+    with pytest.raises(SettingsError, match="is unknown; build the index without --memory"):
         construct_index(some_embeddings(N, D), "IVF16,Flat", memory=memory)
     assert not files(memory)
 

@@ -198,10 +198,10 @@ def test_longer_vectors_than_all_before_are_found() -> None:
     index = construct_index(some_embeddings(200, D, "dot"), "IVF4,Flat")
     ids = [f"x{i}" for i in range(D)]
     more = update.add(index, Embeddings(100 * np.eye(D, dtype=np.float32), Vocab(ids), "dot"))
-    assert more.longest == 100 and index.longest < 100
+    assert more.max_norm == 100 and index.max_norm < 100
     found = more.search(np.eye(D, dtype=np.float32), 1, SearchSettings(nprobe=1))
     assert found.rows[:, 0].tolist() == [200, 201, 202, 203]
-    assert update.remove(more, ids).longest == 100  # what is left is still divided by it
+    assert update.remove(more, ids).max_norm == 100  # what is left is still divided by it
 
 
 @pytest.mark.parametrize("kind", ["Flat", "IVF4,Flat", "HNSW8"])
@@ -221,7 +221,7 @@ def test_bad_input(kind: str) -> None:
         (
             lambda: update.add(index, these([1], np.ones((1, D)))),
             DataError,
-            "ids of the index are texts, but those of ",
+            "ids of the index are strings, but those of ",
         ),
         (lambda: update.replace(index, texts(["x"])), UnknownItemError, r"1 ids \('x'\) are not in the index"),
         (
@@ -229,7 +229,11 @@ def test_bad_input(kind: str) -> None:
             UnknownItemError,
             r"1 ids \('y'\) are not in the index; leave them out",
         ),
-        (lambda: update.remove(index, index.vocab.ids.tolist()), SettingsError, "nothing would be left in the index"),
+        (
+            lambda: update.remove(index, index.vocab.ids.tolist()),
+            SettingsError,
+            "these are all 60 items of the index; keep at least one",
+        ),
     ):
         with pytest.raises(error, match=says):
             change()

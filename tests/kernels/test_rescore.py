@@ -7,7 +7,7 @@ import pytest
 
 from embedrec.data.topk import sort_results
 from embedrec.kernels.rescore import rescore
-from embedrec.vectors.exact_search import METRICS, exact_scores
+from embedrec.vectors.exact_search import METRICS, exact_keys
 from tests.conftest import read_only, slow_scores, some_embeddings
 
 
@@ -25,7 +25,7 @@ def test_the_same_bits_as_numpy(metric: str, d: int) -> None:
     queries = np.concatenate([vectors[:15], rng.normal(size=(15, d)).astype(np.float32)])
     found_rows, found_scores = np.empty((30, 12), dtype=np.int64), np.empty((30, 12))
     rescore(read_only(vectors), read_only(queries), read_only(rows), METRICS.index(metric), found_rows, found_scores)
-    expected = sort_results(rows, exact_scores(vectors, queries, rows, metric), given.vocab).first(12)  # type: ignore[arg-type]
+    expected = sort_results(rows, exact_keys(vectors, queries, rows, metric), given.vocab).first(12)  # type: ignore[arg-type]
     assert (found_rows == expected.rows).all()
     assert (found_scores == expected.scores).all()
     for q in range(30):

@@ -10,7 +10,7 @@ import embedrec.vectors.exact_search as module
 from embedrec.data import Vocab
 from embedrec.errors import DataError, SettingsError
 from embedrec.vectors.embeddings import Embeddings
-from embedrec.vectors.exact_search import METRICS, exact_scores, unit
+from embedrec.vectors.exact_search import METRICS, exact_keys, unit
 from tests.conftest import read_only, slow_nearest, slow_scores, some_embeddings
 
 few = st.sampled_from([0.0, 0.5, -1.0, 2.0])  # exact in float32, and so few that vectors repeat
@@ -53,28 +53,28 @@ def test_blocks_of_queries_give_what_one_gives(metric: str, monkeypatch: pytest.
 def test_exact_scores_depend_on_nothing_else(metric: str, drawn: tuple) -> None:
     vectors, queries = drawn
     rows = np.tile(np.arange(len(vectors)), (len(queries), 1))
-    scores = exact_scores(vectors, queries, rows, metric)  # type: ignore[arg-type]
+    scores = exact_keys(vectors, queries, rows, metric)  # type: ignore[arg-type]
     assert scores.dtype == np.float32
     for q, query in enumerate(queries):
         np.testing.assert_allclose(scores[q], slow_scores(vectors, query, metric), rtol=1e-6, atol=1e-7)
         for row in range(len(vectors)):
-            alone = exact_scores(vectors, query[None], np.array([[row]]), metric)  # type: ignore[arg-type]
+            alone = exact_keys(vectors, query[None], np.array([[row]]), metric)  # type: ignore[arg-type]
             assert alone[0, 0] == scores[q, row]
 
 
 def test_exact_scores_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = some_embeddings(50, 33, spread=2)
     rows = np.random.default_rng(1).integers(-1, 50, (40, 9))
-    whole = exact_scores(embeddings.vectors, embeddings.vectors[:40], rows, "cosine")
+    whole = exact_keys(embeddings.vectors, embeddings.vectors[:40], rows, "cosine")
     monkeypatch.setattr(module, "GATHERED_NUMBERS", 1)
-    assert (exact_scores(embeddings.vectors, embeddings.vectors[:40], rows, "cosine") == whole).all()
+    assert (exact_keys(embeddings.vectors, embeddings.vectors[:40], rows, "cosine") == whole).all()
 
 
 def test_an_item_has_cosine_one_with_itself() -> None:
     embeddings = some_embeddings(300, 64, spread=3)
     rows = np.arange(300)[:, None]
-    assert (exact_scores(embeddings.vectors, embeddings.vectors, rows, "cosine") == 1).all()
-    assert (exact_scores(embeddings.vectors, embeddings.vectors, rows, "l2") == 0).all()
+    assert (exact_keys(embeddings.vectors, embeddings.vectors, rows, "cosine") == 1).all()
+    assert (exact_keys(embeddings.vectors, embeddings.vectors, rows, "l2") == 0).all()
 
 
 def test_distances_far_from_the_origin() -> None:
@@ -117,11 +117,11 @@ def test_vectors_that_are_no_numbers(bad: float) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_vectors_that_are_too_long_to_compare(metric: str) -> None:
-    with pytest.raises(DataError, match="1 of 2 vectors are longer than 2e18, the first is that of 'b'"):
+    with pytest.raises(DataError, match="1 of 2 vectors have a norm above 2e18, the first is that of 'b'"):
         Embeddings(np.array([[1, 2], [3e38, 0]]), Vocab(["a", "b"]), metric)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="hold NaN or infinity"):
         Embeddings(np.array([[1, 2], [1e300, 0]]), Vocab(["a", "b"]), metric)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="longer than 2e18"):
+    with pytest.raises(DataError, match="norm above 2e18"):
         some_embeddings(d=2, metric=metric).search(np.array([[1e30, 0]]), 1)
 
 

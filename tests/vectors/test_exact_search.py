@@ -15,7 +15,7 @@ from embedrec.index.build import build_index
 from embedrec.index.gpu import GpuExactSearch
 from embedrec.index.index import Index
 from embedrec.vectors.embeddings import Embeddings
-from embedrec.vectors.exact_search import METRICS, exact_keys, exact_search, rounded
+from embedrec.vectors.exact_search import METRICS, exact_keys, exact_search, round_keys
 from tests.conftest import read_only
 
 SIZES = [1e-44, 1e-38, 1e-30, 1e-20, 1.0, 1e10, 1e15, 3e17]
@@ -124,7 +124,7 @@ def test_usual_vectors_are_not_scored_twice(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_keys_have_the_digits_of_float32_and_do_not_vanish() -> None:
     numbers = np.array([1 + 2.0**-30, -3.3, 0.0, 1e-44 * (1 + 2.0**-30), 2e-90, -np.inf, 1e37])
-    keys = rounded(numbers)
+    keys = round_keys(numbers)
     assert keys[0] == 1 and keys[2] == 0 and keys[5] == -np.inf
     np.testing.assert_allclose(keys[[1, 3, 4, 6]], numbers[[1, 3, 4, 6]], rtol=6e-8)
 

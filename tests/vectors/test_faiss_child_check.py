@@ -107,7 +107,7 @@ import faiss
 import numpy as np
 from embedrec.errors import DataError
 from embedrec.vectors.faiss_file_check import UnknownTypeError, parse_file
-from embedrec.index.update import keeps_labels, removes
+from embedrec.index.update import has_stable_labels, supports_removal
 from tests.vectors.test_faiss_child_check import damaged
 faiss.omp_set_num_threads(1)
 refused = searched = 0
@@ -126,9 +126,9 @@ for path in map(Path, sys.argv[2:]):
         for k in (3, index.ntotal):
             index.search(own, k)
         changed = faiss.deserialize_index(faiss.serialize_index(index))
-        if removes(changed):
+        if supports_removal(changed):
             changed.remove_ids(np.array([0, 3, 17]))
-        if keeps_labels(changed):
+        if has_stable_labels(changed):
             changed.add_with_ids(own, 10**6 + np.arange(len(own)))
         else:
             changed.add(own)
@@ -251,7 +251,7 @@ def test_types_that_cannot_be_changed(kind: str) -> None:
     index = construct_index(some_embeddings(200, D, "l2"), kind)
     with pytest.raises(
         SettingsError,
-        match=r"FAISS cannot change an index of type NSG8\S* \(NSG does not support.*\); build it again with",
+        match=r"FAISS cannot change an index of type NSG8\S* \(NSG does not support.*\); build it again, or use",
     ):
         update.add(index, Embeddings(np.ones((1, D)), Vocab(["new"]), "l2"))
     assert len(update.remove(index, ["i3"]).search(index.embeddings.vectors[:5], 50).rows) == 5

@@ -119,7 +119,7 @@ def test_encoded_white_space_comes_back(kind: Format, texts: list[str], tmp_path
     assert load_vectors(path).vocab.ids.tolist() == texts
     meta_file(path).unlink()  # as from another tool
     assert [unquote(i) for i in load_vectors(path).vocab.ids] == texts
-    assert load_vectors(path, percent=True).vocab.ids.tolist() == texts
+    assert load_vectors(path, encoded=True).vocab.ids.tolist() == texts
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -149,19 +149,19 @@ def test_what_is_said_of_another_file(tmp_path: Path) -> None:
     save_vectors(some_embeddings(20, 3, "l2"), path)
     np.save(path, np.ones((20, 4), dtype=np.float32))
     with pytest.raises(
-        DataError, match=r"v\.npy\.meta\.json is of 20 × 3 vectors, but .*v\.npy holds 20 × 4; remove it"
+        DataError, match=r"v\.npy\.meta\.json describes 20 × 3 vectors, but .*v\.npy holds 20 × 4; remove it"
     ):
         load_vectors(path)
     for content in (b"", b"{}", b"[1]", b'{"metric": "far", "vectors": 20, "dim": 3}', b"\xff", b"[" * 10**5):
         meta_file(path).write_bytes(content)
-        with pytest.raises(DataError, match=r"meta\.json does not say what v\.npy is \(.*\); remove it, or repair it"):
+        with pytest.raises(DataError, match=r"meta\.json is not the metadata of v\.npy \(.*\); repair or remove it"):
             load_vectors(path)
 
 
 def test_a_failed_export_leaves_what_is_said_of_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "v.vec"
     save_vectors(some_embeddings(2, 3, "l2"), path)
-    with pytest.raises(DataError, match="cannot stand in a file separated by spaces"):
+    with pytest.raises(DataError, match="a file separated by spaces cannot hold"):
         save_vectors(Embeddings(np.ones((2, 3)), Vocab(["a b", "c"]), "dot"), path)
     assert load_vectors(path).metric == "l2"
 
@@ -202,7 +202,7 @@ def test_every_white_space_is_refused(space: str, kind: Format, tmp_path: Path) 
 
 @pytest.mark.parametrize("whitespace", ["refuse", "encode"])
 def test_an_empty_id_has_no_word(whitespace: Any, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the id '' cannot stand in a file separated by spaces; repair it"):
+    with pytest.raises(DataError, match="a file separated by spaces cannot hold the id ''; repair it"):
         save_vectors(Embeddings(np.ones((1, 2)), Vocab([""])), tmp_path / "v.txt", whitespace=whitespace)
 
 
@@ -266,18 +266,18 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
     [
         ("v.txt", b"", "holds no vectors"),
         ("v.txt", b"2 2\n", "holds no vectors"),
-        ("v.txt", b"3 2\na 1 2\nb 3 4\n", "says 3 vectors and holds 2"),
-        ("v.txt", b"1 2\na 1 2\nb 3 4\n", "says 1 vectors and holds 2"),
-        ("v.txt", b"2 2\na 1 2\nb 3\n", "line 3: 1 numbers where 2 are due"),
-        ("v.txt", b"2 2\na 1 2\nb\n", "line 3: 0 numbers where 2 are due"),
+        ("v.txt", b"3 2\na 1 2\nb 3 4\n", "declares 3 vectors, but it holds 2"),
+        ("v.txt", b"1 2\na 1 2\nb 3 4\n", "declares 1 vectors, but it holds 2"),
+        ("v.txt", b"2 2\na 1 2\nb 3\n", "line 3: 1 numbers instead of 2"),
+        ("v.txt", b"2 2\na 1 2\nb\n", "line 3: 0 numbers instead of 2"),
         ("v.txt", b"a 1 2\n\nb 3 4\n", "line 2: 0 numbers"),
-        ("v.txt", b"a 1 x\n", "is no word2vec text file"),
+        ("v.txt", b"a 1 x\n", "is not a word2vec text file"),
         ("v.txt", b"a 1 nan\nb 1 2\n", "NaN or infinity, the first is that of 'a'"),
         ("v.txt", b"a 1 2\nb 1 1e39\n", "NaN or infinity, the first is that of 'b'"),
         ("v.txt", b"a 1 2\na 1 2\n", "'a' occurs twice"),
-        ("v.txt", b"\xff 1 2\n", "is no word2vec text file"),
-        ("v.txt", b"\x80\x04\x95pickle", "is no word2vec text file"),
-        ("v.txt", b"\xc2\xb2 2\n", "is no word2vec text file"),
+        ("v.txt", b"\xff 1 2\n", "is not a word2vec text file"),
+        ("v.txt", b"\x80\x04\x95pickle", "is not a word2vec text file"),
+        ("v.txt", b"\xc2\xb2 2\n", "is not a word2vec text file"),
         ("v.bin", b"", "its first line is not 'n d'"),
         ("v.bin", b"hello\n", "its first line is not 'n d'"),
         ("v.bin", b"2 2\na " + b"\0" * 8, "cannot hold 2 × 2 vectors"),
@@ -288,15 +288,15 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
         ("v.bin", b"1 1\n" + b"a" * 9999, "an id does not end"),
         ("v.bin", b"2 1\na 1234bbb 12", "ends in the vector of 'bbb'"),
         ("v.bin", b"1 1\n\xff\xff 1234", "not UTF-8"),
-        ("v.bin", b"1 1\na 1234b 1234", "holds more; its first line is wrong"),
+        ("v.bin", b"1 1\na 1234b 1234", "holds more than the 1 × 1 vectors of its header"),
         ("v.bin", b"2 1\na \x00\x00\x80\x3fa \x00\x00\x80\x3f", "'a' occurs twice"),
-        ("v.npy", b"", "holds no array of numbers"),
-        ("v.npy", b"PK\x05\x06" + b"\0" * 18, "holds no array of numbers"),
-        ("v.npy", b"PK\x03\x04" + b"\0" * 18, "holds no array of numbers"),
-        ("v.npy", b"\x80\x04\x95pickle", "holds no array of numbers"),
-        ("v.npy", b"\x93NUMPY\x01\x00\x05\x00(((((", "holds no array of numbers"),
-        ("v.safetensors", b"", "is no safetensors file"),
-        ("v.safetensors", b"\xff" * 100, "is no safetensors file"),
+        ("v.npy", b"", "is not an array of numbers"),
+        ("v.npy", b"PK\x05\x06" + b"\0" * 18, "is not an array of numbers"),
+        ("v.npy", b"PK\x03\x04" + b"\0" * 18, "is not an array of numbers"),
+        ("v.npy", b"\x80\x04\x95pickle", "is not an array of numbers"),
+        ("v.npy", b"\x93NUMPY\x01\x00\x05\x00(((((", "is not an array of numbers"),
+        ("v.safetensors", b"", "is not a safetensors file"),
+        ("v.safetensors", b"\xff" * 100, "is not a safetensors file"),
         ("v.parquet", b"", "is not a Parquet file"),
         ("v.parquet", b"PAR1" + b"\xff" * 100 + b"PAR1", "is not a Parquet file"),
     ],
@@ -342,8 +342,8 @@ def test_arrays_that_are_no_vectors(tmp_path: Path) -> None:
     path = tmp_path / "v.npy"
     (tmp_path / "v.ids.txt").write_text("a\nb\n")
     for array, says in (
-        (np.ones((2, 2), dtype=complex), "holds no array of numbers"),
-        (np.array([["a", "b"]] * 2), "holds no array of numbers"),
+        (np.ones((2, 2), dtype=complex), "is not an array of numbers"),
+        (np.array([["a", "b"]] * 2), "is not an array of numbers"),
         (np.ones((3, 2)), r"vectors must have shape \(2, d\)"),
         (np.ones(2), r"vectors must have shape \(2, d\)"),
     ):
@@ -373,9 +373,12 @@ TEXT, CUTS = np.frombuffer(b"ab", dtype=np.uint8), np.array([0, 1, 2])
         ({"vectors": VECTORS, "ids": IDS.astype(np.float32)}, "ids must all be strings or all be integers"),
         ({"vectors": VECTORS, "ids": IDS[None]}, "one-dimensional"),
         ({"vectors": VECTORS, "ids": IDS[:1]}, r"vectors must have shape \(1, d\)"),
-        ({"vectors": VECTORS, "ids_utf8": TEXT, "ids_offsets": CUTS.astype(np.float32)}, "is no safetensors file"),
-        ({"vectors": VECTORS, "ids_utf8": TEXT, "ids_offsets": CUTS[None]}, "vectors must have shape|no safetensors"),
-        ({"vectors": VECTORS, "ids_utf8": TEXT + 128, "ids_offsets": CUTS}, "is no safetensors file"),
+        ({"vectors": VECTORS, "ids_utf8": TEXT, "ids_offsets": CUTS.astype(np.float32)}, "is not a safetensors file"),
+        (
+            {"vectors": VECTORS, "ids_utf8": TEXT, "ids_offsets": CUTS[None]},
+            "vectors must have shape|not a safetensors",
+        ),
+        ({"vectors": VECTORS, "ids_utf8": TEXT + 128, "ids_offsets": CUTS}, "is not a safetensors file"),
         ({"vectors": VECTORS, "ids_utf8": TEXT, "ids_offsets": CUTS + 9}, "occurs twice"),
         ({"vectors": VECTORS > 0, "ids": IDS}, "must be numbers"),
     ],
@@ -391,8 +394,8 @@ def test_tensors_that_are_no_vectors(tensors: dict[str, np.ndarray], says: str, 
     [
         ({"id": ["a"], "x": [[1.0]]}, "needs columns 'id' and 'vector', but has id, x"),
         ({"vector": [[1.0]]}, "needs columns"),
-        ({"id": ["a", "b"], "vector": [[1.0], [1.0, 2.0, 3.0]]}, "not all of one length"),
-        ({"id": ["a", "b"], "vector": [[1.0], None]}, "not all of one length"),
+        ({"id": ["a", "b"], "vector": [[1.0], [1.0, 2.0, 3.0]]}, "have different lengths"),
+        ({"id": ["a", "b"], "vector": [[1.0], None]}, "have different lengths"),
         ({"id": ["a", "b"], "vector": [[1.0], [None]]}, "NaN or infinity"),
         ({"id": ["a", "b"], "vector": [["x"], ["y"]]}, "must hold lists of numbers"),
         ({"id": ["a", "b"], "vector": [1.0, 2.0]}, "must hold lists of numbers, but holds double"),
