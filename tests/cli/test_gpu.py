@@ -22,8 +22,8 @@ def test_no_gpu(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     Path("compass.txt").write_text(VECTORS)
     succeed(run, "vectors", "import", "compass.txt")
     succeed(run, "build-index", "--type", "flat")
-    message = f"embedrec: device cuda was asked for, but neither FAISS ({faiss.__version__}) nor torch sees a GPU; "
-    message += "take --device cpu, or install builds for a GPU"
+    message = f"embedrec: device cuda needs a GPU, but neither FAISS ({faiss.__version__}) nor torch sees one; "
+    message += "use --device cpu, or install GPU builds"
     for words in (
         ("build-index", "--device", "cuda"),
         ("similar", "east", "--device", "cuda"),

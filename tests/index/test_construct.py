@@ -7,7 +7,7 @@ import pytest
 
 from embedrec.errors import SettingsError
 from embedrec.index.build import build_index
-from embedrec.index.construct import construct_index, largest_norm, stored
+from embedrec.index.construct import construct_index, largest_norm, stored_vectors
 from embedrec.index.index_types import INDEXES
 from embedrec.vectors.exact_search import METRICS
 from tests.conftest import some_embeddings
@@ -38,10 +38,10 @@ def test_vectors_as_faiss_stores_them(metric: str, rows: slice | np.ndarray) -> 
     given = some_embeddings(20, 5, metric, spread=0.5)
     vectors = given.vectors[rows].astype(np.float64)
     expected = vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if metric == "cosine" else vectors
-    np.testing.assert_allclose(stored(given, False, 0.0)(rows), expected, rtol=1e-6)
+    np.testing.assert_allclose(stored_vectors(given, False, 0.0)(rows), expected, rtol=1e-6)
     if metric == "dot":
         longest = largest_norm(given.vectors)
-        augmented = stored(given, True, longest)(rows)
+        augmented = stored_vectors(given, True, longest)(rows)
         np.testing.assert_allclose(augmented[:, :-1], vectors / longest, rtol=1e-6)
         np.testing.assert_allclose(np.linalg.norm(augmented, axis=1), 1, rtol=1e-6)
         assert augmented.dtype == np.float32

@@ -37,5 +37,5 @@ def test_what_cannot_be_aligned() -> None:
     with pytest.raises(SettingsError, match="the index has 6 dimensions, but these vectors have 5"):
         align_embeddings(some_embeddings(20, 5), old)
     few = Embeddings(old.vectors[:5], old.vocab.take(np.arange(5)), "cosine")
-    with pytest.raises(SettingsError, match="5 common items do not say how to turn vectors of 6 dimensions; take at"):
+    with pytest.raises(SettingsError, match="5 common items do not determine a rotation in 6 dimensions; add vectors"):
         align_embeddings(few, old)

@@ -32,7 +32,7 @@ def test_defaults_are_those_of_faiss() -> None:
     [("nprobe", "IVF indexes"), ("ef_search", "HNSW indexes"), ("rerank", "indexes of compressed vectors")],
 )
 def test_models_have_no_search_settings(name: str, types: str) -> None:
-    AS_BUILT.need_index("word2vec")
+    AS_BUILT.require_index("word2vec")
     with pytest.raises(SettingsError) as error:
-        SearchSettings(**{name: 3}).need_index("word2vec")
+        SearchSettings(**{name: 3}).require_index("word2vec")
     assert str(error.value) == f"{name} is a setting of {types}, but word2vec is a model; leave it out"

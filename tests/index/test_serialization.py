@@ -27,7 +27,7 @@ def test_written_and_read(tmp_path: Path) -> None:
     for source in (artifact, tmp_path / "x", str(tmp_path / "x")):
         again = load_index(source)
         assert (again.spec, again.augmented, again.settings) == (index.spec, True, index.settings)
-        assert (again.longest, again.measurements) == (index.longest, index.measurements)
+        assert (again.max_norm, again.measurements) == (index.max_norm, index.measurements)
         found, expected = (one.search(index.embeddings.vectors, 5) for one in (again, index))
         assert (found.rows == expected.rows).all() and (found.scores == expected.scores).all()
 

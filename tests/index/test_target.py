@@ -27,7 +27,7 @@ def test_recall_of_texts_and_its_bounds() -> None:
     assert parse_recall(".98@10") == (0.98, 10) and parse_recall("0.5") == (0.5, 20)
     for text in ("", "x@10", ".9@x", ".9@1.5", "@"):
         with pytest.raises(
-            SettingsError, match=r"a target recall must be a share and a number of results, such as .98@20, but is"
+            SettingsError, match=r"a target recall must be a recall and a number of results, such as .98@20, but is"
         ):
             parse_recall(text)
     for given, says in (

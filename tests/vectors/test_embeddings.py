@@ -50,11 +50,11 @@ def test_blocks_of_queries_give_what_one_gives(metric: str, monkeypatch: pytest.
 
 @pytest.mark.parametrize("metric", METRICS)
 @given(matrices)
-def test_exact_scores_depend_on_nothing_else(metric: str, drawn: tuple) -> None:
+def test_exact_keys_depend_on_nothing_else(metric: str, drawn: tuple) -> None:
     vectors, queries = drawn
     rows = np.tile(np.arange(len(vectors)), (len(queries), 1))
     scores = exact_keys(vectors, queries, rows, metric)  # type: ignore[arg-type]
-    assert scores.dtype == np.float32
+    assert scores.dtype == np.float64 and (scores == scores.astype(np.float32)).all()
     for q, query in enumerate(queries):
         np.testing.assert_allclose(scores[q], slow_scores(vectors, query, metric), rtol=1e-6, atol=1e-7)
         for row in range(len(vectors)):
@@ -62,7 +62,7 @@ def test_exact_scores_depend_on_nothing_else(metric: str, drawn: tuple) -> None:
             assert alone[0, 0] == scores[q, row]
 
 
-def test_exact_scores_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exact_keys_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = some_embeddings(50, 33, spread=2)
     rows = np.random.default_rng(1).integers(-1, 50, (40, 9))
     whole = exact_keys(embeddings.vectors, embeddings.vectors[:40], rows, "cosine")
