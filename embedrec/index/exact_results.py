@@ -28,11 +28,12 @@ Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 def rescore(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, k: int, metric: Metric, vocab: Vocab) -> TopK:
-    """The k best of the candidate rows (q, c ≥ k) by their exact scores: TopK (q, k).
+    """The k best of the candidate rows (q, c) by their exact scores: TopK (q, k), missing results −1 / −inf.
 
     NumPy scores few candidates, a kernel on as many threads as FAISS uses scores many; both give the same bits.
     """
     if _suits_numpy(rows):
+        rows = np.pad(rows, ((0, 0), (0, max(k - rows.shape[1], 0))), constant_values=-1)
         return sort_by_keys(rows, exact_keys(vectors, queries, rows, metric), vocab).first(k)
     from embedrec.kernels.rescore import rescore
 
