@@ -48,7 +48,7 @@ def encoder(
     lists.column_names(names)
     if kind in _SEPARATORS:
         return _table_encoder(lists, kind, k, names)
-    from embedrec.kernels.format_lists import Line, weave_lists
+    from embedrec.kernels.format_lists import Line, format_lists
 
     parts: dict[str, bytes] = dict.fromkeys(("start", "first", "middle", "after", "between", "end"), b"")
     counted: list[bytes] = [b""] * (k + 1)
@@ -78,7 +78,7 @@ def encoder(
         seed_rows = np.arange(part.start, part.stop)
         size = _size(words, rows[valid]) + len(score_texts.data) + 2 * _size(seeds, seed_rows)
         out = np.empty(size + around * (int(valid.sum()) + len(rows)), dtype=np.uint8)
-        return out.data[: weave_lists(line, seeds, words, score_texts, seed_rows, rows, out)]
+        return out.data[: format_lists(line, seeds, words, score_texts, seed_rows, rows, out)]
 
     return encode
 
@@ -89,7 +89,7 @@ def header(lists: ResultLists, kind: TextFormat, names: bool) -> bytes:
 
 
 def _table_encoder(lists: ResultLists, kind: TextFormat, k: int, names: bool) -> Encoder:
-    from embedrec.kernels.format_lists import weave_pairs
+    from embedrec.kernels.format_lists import format_pairs
 
     separator, cell = _SEPARATORS[kind], _CELLS[kind]
     words = _texts(map(cell, map(str, lists.vocab.ids.tolist())))
@@ -114,7 +114,7 @@ def _table_encoder(lists: ResultLists, kind: TextFormat, k: int, names: bool) ->
             size += _size(word_ends, rows[valid])
         out = np.empty(size + (4 + len(str(k))) * int(valid.sum()), dtype=np.uint8)
         ends = seed_ends, word_ends
-        return out.data[: weave_pairs(ord(separator), ranks, seeds, words, score_texts, *ends, seed_rows, rows, out)]
+        return out.data[: format_pairs(ord(separator), ranks, seeds, words, score_texts, *ends, seed_rows, rows, out)]
 
     return encode
 

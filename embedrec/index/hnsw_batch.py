@@ -87,7 +87,7 @@ def search_graph(graph: Graph, queries: np.ndarray, count: int, ef: int) -> np.n
 
     queries  (q, d), fastest in `traversal_order`
     """
-    from embedrec.kernels.hnsw_search import descend, walk
+    from embedrec.kernels.hnsw_search import descend, search_layer
 
     header, link_starts, kept = graph.header, graph.link_starts, max(ef, count)
     block = max(MAX_CANDIDATES // kept, LARGE_BATCH)
@@ -101,7 +101,7 @@ def search_graph(graph: Graph, queries: np.ndarray, count: int, ef: int) -> np.n
         path = np.empty((len(chunk), max(int(header[5]), 1)), dtype=np.int64)
         descend(header, link_starts, chunk, graph.by_distance, path)
         visited = np.zeros(header[3], dtype=np.uint8)
-        walk(header, int(link_starts[1]), path[:, 0], chunk, graph.by_distance, visited, labels[part])
+        search_layer(header, int(link_starts[1]), path[:, 0], chunk, graph.by_distance, visited, labels[part])
 
     run_parallel(len(queries), search_part)
     return labels[:, :count]

@@ -43,9 +43,9 @@ def is_worthwhile(queries: int, nprobe: int, nlist: int, n: int) -> bool:
 
 def search_by_cell(index: Any, lists: np.ndarray, queries: np.ndarray, count: int, nprobe: int) -> np.ndarray:
     """The `count` nearest vectors of the nprobe nearest cells: rows (q, count) int64, unordered, −1 for missing."""
-    from embedrec.kernels.ivf_scan import scan
+    from embedrec.kernels.ivf_scan import scan_cells
 
     cells = index.quantizer.search(queries, min(nprobe, len(lists)))[1]  # (q, nprobe)
     rows = np.empty((len(queries), count), dtype=np.int64)
-    run_parallel(len(queries), lambda part: scan(lists, cells[part], queries[part], rows[part]))
+    run_parallel(len(queries), lambda part: scan_cells(lists, cells[part], queries[part], rows[part]))
     return rows

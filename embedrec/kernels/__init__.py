@@ -11,30 +11,30 @@ _FILE = ".numba_config.yaml"  # numba's settings in the current folder, see `loa
 def load_numba() -> None:
     """Import numba without its settings file in the current folder.
 
-    The file may name a folder of compiled kernels, which numba unpickles: a workspace from somebody else could run
-    code. Environment variables (NUMBA_…) do what the file does. Where a program imports numba before embedrec, numba
-    has read the file already, and nothing changes.
+    The file may name a cache folder of compiled kernels, which numba unpickles: an untrusted workspace could run code.
+    Environment variables (NUMBA_…) offer the same settings. If a program imports numba before embedrec, numba has
+    read the file already.
     """
     if "numba" in sys.modules or not os.path.lexists(_FILE):
         return
     yaml = sys.modules.get("yaml")
-    sys.modules["yaml"] = None  # type: ignore[assignment]  # numba reads the file with it, while it is imported
+    sys.modules["yaml"] = None  # type: ignore[assignment]  # numba reads the file with yaml at import
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that there is a file, and no yaml
+            warnings.simplefilter("ignore")  # about a settings file without yaml
             from numba.core import config
     finally:
         del sys.modules["yaml"]
         if yaml is not None:
             sys.modules["yaml"] = yaml
-    config._config_fname = os.devnull  # numba looks again whenever it compiles
+    config._config_fname = os.devnull  # numba reads the file again at each compilation
 
 
-def recompile_what_cannot_be_read() -> None:
-    """Make numba compile kernels again where it cannot read its index of those that were compiled before.
+def ignore_unreadable_caches() -> None:
+    """Make numba recompile kernels whose cache index it cannot read.
 
-    An index names the types of arguments. After an upgrade that renames one, reading it raises AttributeError or
-    ImportError before numba compares the time stamp that says it is out of date.
+    An index names the types of arguments. After an upgrade that renames a type, reading the index raises AttributeError
+    or ImportError before numba compares the time stamp.
     """
     from numba.core.caching import IndexDataCacheFile
 
@@ -50,4 +50,4 @@ def recompile_what_cannot_be_read() -> None:
 
 
 load_numba()
-recompile_what_cannot_be_read()
+ignore_unreadable_caches()

@@ -1,4 +1,4 @@
-"""Lines of lists, put together byte by byte from texts that were made once."""
+"""Lines of result lists, assembled byte by byte from prepared texts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Texts(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What stands around seeds, results and scores in the line of a list; bytes as uint8 arrays.
+    """The bytes around seeds, results and scores in the line of a list, as uint8 arrays:
 
-    start + seed + counted[results] + (seed, if twice and there are results) + first + result + middle + score + after +
-    between + result + … + end
+    start + seed + counted[number of results] + (seed, if `twice` and there are results) + first + result + middle +
+    score + after + between + result + … + end
     """
 
     start: np.ndarray
@@ -35,82 +35,86 @@ class Line(NamedTuple):
 
 
 @numba.njit(nogil=True, cache=True)
-def weave_lists(line, seeds, words, scores, queries, rows, out):  # type: ignore[no-untyped-def]
-    """A line for every list; returns how many bytes of `out` were written.
+def format_lists(line, seeds, words, scores, queries, rows, out):  # type: ignore[no-untyped-def]
+    """Write a line per list; returns the number of bytes written.
 
-    seeds, words  Texts; scores: Texts, one for every result there is, in order, or none at all
+    seeds, words  Texts; scores: Texts, one per result in order, or none
     queries       (b,) int64 texts of the seeds; rows (b, k) int32 texts of the results, from the left, −1 for missing
     out           (≥ size,) uint8, written
     """
-    at, score, scored = 0, 0, scores.ends.shape[0] > 1
+    position, score, has_scores = 0, 0, scores.ends.shape[0] > 1
     for i in range(rows.shape[0]):
-        _ask_ahead(words, rows, i)
+        _prefetch_words(words, rows, i)
         count = 0
         while count < rows.shape[1] and rows[i, count] >= 0:
             count += 1
-        at = _put(out, at, line.start, 0, line.start.shape[0])
-        at = _put(out, at, seeds.data, seeds.ends[queries[i]], seeds.ends[queries[i] + 1])
-        at = _put(out, at, line.counted.data, line.counted.ends[count], line.counted.ends[count + 1])
+        position = _put(out, position, line.start, 0, line.start.shape[0])
+        position = _put(out, position, seeds.data, seeds.ends[queries[i]], seeds.ends[queries[i] + 1])
+        position = _put(out, position, line.counted.data, line.counted.ends[count], line.counted.ends[count + 1])
         if line.twice and count > 0:
-            at = _put(out, at, seeds.data, seeds.ends[queries[i]], seeds.ends[queries[i] + 1])
+            position = _put(out, position, seeds.data, seeds.ends[queries[i]], seeds.ends[queries[i] + 1])
         for j in range(count):
             before = line.between if j > 0 else line.first
-            at = _put(out, at, before, 0, before.shape[0])
-            at = _put(out, at, words.data, words.ends[rows[i, j]], words.ends[rows[i, j] + 1])
-            if scored:
-                at = _put(out, at, line.middle, 0, line.middle.shape[0])
-                at = _put(out, at, scores.data, scores.ends[score], scores.ends[score + 1])
-                at = _put(out, at, line.after, 0, line.after.shape[0])
+            position = _put(out, position, before, 0, before.shape[0])
+            position = _put(out, position, words.data, words.ends[rows[i, j]], words.ends[rows[i, j] + 1])
+            if has_scores:
+                position = _put(out, position, line.middle, 0, line.middle.shape[0])
+                position = _put(out, position, scores.data, scores.ends[score], scores.ends[score + 1])
+                position = _put(out, position, line.after, 0, line.after.shape[0])
                 score += 1
-        at = _put(out, at, line.end, 0, line.end.shape[0])
-    return at
+        position = _put(out, position, line.end, 0, line.end.shape[0])
+    return position
 
 
 @numba.njit(nogil=True, cache=True)
-def weave_pairs(separator, ranks, seeds, words, scores, seed_ends, word_ends, queries, rows, out):  # type: ignore[no-untyped-def]
-    """A line for every result: seed, rank, result, score, and what else is known; returns how many bytes were written.
+def format_pairs(separator, ranks, seeds, words, scores, seed_ends, word_ends, queries, rows, out):  # type: ignore[no-untyped-def]
+    """Write a line per result: seed, rank, result, score, and further texts; returns the number of bytes written.
 
-    separator             between these four: a byte
+    separator             byte between the first four
     ranks                 Texts of 1 … k
-    seed_ends, word_ends  Texts that follow the score, one a seed and one a word, or none at all
+    seed_ends, word_ends  Texts after the score, one per seed and one per word, or none
 
-    Other arguments are as of `weave_lists`.
+    Other arguments are those of `format_lists`.
     """
-    seed_ended, word_ended = seed_ends.ends.shape[0] > 1, word_ends.ends.shape[0] > 1
-    at, score = 0, 0
+    has_seed_ends, has_word_ends = seed_ends.ends.shape[0] > 1, word_ends.ends.shape[0] > 1
+    position, score = 0, 0
     for i in range(rows.shape[0]):
-        _ask_ahead(words, rows, i)
+        _prefetch_words(words, rows, i)
         for j in range(rows.shape[1]):
             if rows[i, j] < 0:
                 break
-            at = _put(out, at, seeds.data, seeds.ends[queries[i]], seeds.ends[queries[i] + 1])
-            out[at] = separator
-            at = _put(out, at + 1, ranks.data, ranks.ends[j], ranks.ends[j + 1])
-            out[at] = separator
-            at = _put(out, at + 1, words.data, words.ends[rows[i, j]], words.ends[rows[i, j] + 1])
-            out[at] = separator
-            at = _put(out, at + 1, scores.data, scores.ends[score], scores.ends[score + 1])
-            if seed_ended:
-                at = _put(out, at, seed_ends.data, seed_ends.ends[queries[i]], seed_ends.ends[queries[i] + 1])
-            if word_ended:
-                at = _put(out, at, word_ends.data, word_ends.ends[rows[i, j]], word_ends.ends[rows[i, j] + 1])
-            out[at] = 10
-            at += 1
+            position = _put(out, position, seeds.data, seeds.ends[queries[i]], seeds.ends[queries[i] + 1])
+            out[position] = separator
+            position = _put(out, position + 1, ranks.data, ranks.ends[j], ranks.ends[j + 1])
+            out[position] = separator
+            position = _put(out, position + 1, words.data, words.ends[rows[i, j]], words.ends[rows[i, j] + 1])
+            out[position] = separator
+            position = _put(out, position + 1, scores.data, scores.ends[score], scores.ends[score + 1])
+            if has_seed_ends:
+                position = _put(
+                    out, position, seed_ends.data, seed_ends.ends[queries[i]], seed_ends.ends[queries[i] + 1]
+                )
+            if has_word_ends:
+                position = _put(
+                    out, position, word_ends.data, word_ends.ends[rows[i, j]], word_ends.ends[rows[i, j] + 1]
+                )
+            out[position] = 10
+            position += 1
             score += 1
-    return at
+    return position
 
 
 @numba.njit(nogil=True, cache=True)
-def _put(out, at, data, start, stop):  # type: ignore[no-untyped-def]
-    to, begin, size = np.uint64(at), np.uint64(start), np.uint64(stop - start)
-    for i in range(size):  # an index that may be below 0 would be looked at, and the loop not be vectorised
+def _put(out, position, data, start, stop):  # type: ignore[no-untyped-def]
+    to, begin, size = np.uint64(position), np.uint64(start), np.uint64(stop - start)
+    for i in range(size):  # an index that may be negative is checked, which prevents vectorisation
         out[to + i] = data[begin + i]
-    return at + stop - start
+    return position + stop - start
 
 
 @numba.njit(nogil=True, cache=True)
-def _ask_ahead(words, rows, i):  # type: ignore[no-untyped-def]
-    """Words lie anywhere in memory: those of the next list are asked for now, and where they begin a list earlier."""
+def _prefetch_words(words, rows, i):  # type: ignore[no-untyped-def]
+    """Prefetch the words of the next list, scattered in memory, and the offsets of those of the list after it."""
     if i + 2 < rows.shape[0]:
         for j in range(rows.shape[1]):
             fetch(words.ends, max(rows[i + 2, j], 0))

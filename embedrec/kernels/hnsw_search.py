@@ -126,7 +126,7 @@ def descend(graph, steps, queries, by_distance, path):  # type: ignore[no-untype
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def walk(graph, width, starts, queries, by_distance, seen, labels):  # type: ignore[no-untyped-def]
+def search_layer(graph, width, starts, queries, by_distance, seen, labels):  # type: ignore[no-untyped-def]
     """The best rows that a search which keeps ef candidates meets on the lowest level.
 
     graph, queries, by_distance  see `descend`

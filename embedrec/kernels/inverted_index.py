@@ -7,7 +7,7 @@ import numpy as np
 
 
 @numba.njit(nogil=True, cache=True)
-def coded(offsets, items, n):  # type: ignore[no-untyped-def]
+def mark_repeats(offsets, items, n):  # type: ignore[no-untyped-def]
     """Items (E,) int32 rows below n, as ~row where the item comes again later in its session: (E,) int32."""
     out = np.empty(items.shape[0], np.int32)
     last = np.full(n, -1, np.int64)  # the session that held the item last
@@ -20,8 +20,11 @@ def coded(offsets, items, n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def sizes_of(offsets, items, n, squares):  # type: ignore[no-untyped-def]
-    """Distinct items of every session, or the sum of its squared play counts: (S,) int32; items as of `coded`."""
+def session_sizes(offsets, items, n, squares):  # type: ignore[no-untyped-def]
+    """The number of distinct items of each session, or the sum of its squared play counts: (S,) int32.
+
+    items  as `mark_repeats` returns them
+    """
     sizes = np.zeros(offsets.shape[0] - 1, np.int32)
     count = np.zeros(n if squares else 0, np.int32)
     for s in range(sizes.shape[0]):
@@ -39,10 +42,10 @@ def sizes_of(offsets, items, n, squares):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def posted(offsets, items, n, eligible, mentions, most):  # type: ignore[no-untyped-def]
+def build_postings(offsets, items, n, eligible, mentions, most):  # type: ignore[no-untyped-def]
     """The inverted index of the sessions that can be found.
 
-    offsets, items  the sessions; items as `coded` gives them
+    offsets, items  the sessions; items as `mark_repeats` gives them
     eligible        (S,) bool: which sessions it holds; or (0,) for all
     mentions        whether a session stands in the list of an item once a mention, or once
     most            lists keep only so many sessions, the newest

@@ -69,7 +69,7 @@ def _splat(builder: Any, scalar: Any) -> Any:
 
 
 @numba.njit(nogil=True, cache=True)
-def scan(lists, visited, queries, best_rows):  # type: ignore[no-untyped-def]
+def scan_cells(lists, visited, queries, best_rows):  # type: ignore[no-untyped-def]
     """The k vectors of largest product among the cells that each query visits, in no order.
 
     lists      (c, 3) int64: of each cell the addresses of its vectors (float32) and of their rows (int64), and how many

@@ -69,7 +69,7 @@ class Formula(NamedTuple):
 
 
 @numba.njit(nogil=True, cache=True)
-def mentions(items, n, places):  # type: ignore[no-untyped-def]
+def index_mentions(items, n, places):  # type: ignore[no-untyped-def]
     """Where each item is mentioned (counting sort), see `Mentions`: starts (n + 1,) int64.
 
     items   (E,) int32 rows below n
@@ -88,7 +88,7 @@ def mentions(items, n, places):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def reached(offsets, items, n, reach, back, factor):  # type: ignore[no-untyped-def]
+def count_reached(offsets, items, n, reach, back, factor):  # type: ignore[no-untyped-def]
     """What the other mentions count that the mentions of each item reach: (n,) float64, every gap counting 1.
 
     Their number where `factor` is (0,). Arguments as in `Mentions`.
@@ -105,7 +105,7 @@ def reached(offsets, items, n, reach, back, factor):  # type: ignore[no-untyped-
 
 
 @numba.njit(nogil=True, cache=True)
-def weights(items, session, factor, n):  # type: ignore[no-untyped-def]
+def sum_factors(items, session, factor, n):  # type: ignore[no-untyped-def]
     """The sum of the factors of the sessions that hold each item: (n,) float64."""
     total = np.zeros(n, np.float64)
     for i in range(items.shape[0]):
@@ -114,7 +114,7 @@ def weights(items, session, factor, n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def once(offsets, items, new, n, ascending, ends, kept, session):  # type: ignore[no-untyped-def]
+def first_mentions(offsets, items, new, n, ascending, ends, kept, session):  # type: ignore[no-untyped-def]
     """Each item once a session, where it is mentioned first.
 
     offsets, items  the sessions
@@ -141,11 +141,11 @@ def once(offsets, items, new, n, ascending, ends, kept, session):  # type: ignor
 
 
 @numba.njit(nogil=True, cache=True)
-def repeats(offsets, items, ends, kept, n, times):  # type: ignore[no-untyped-def]
-    """How often the items of the result of `once` are mentioned in their sessions, with all n rows as they are.
+def count_repeats(offsets, items, ends, kept, n, times):  # type: ignore[no-untyped-def]
+    """The number of mentions of each item of the result of `first_mentions` in its session, with all n rows unchanged.
 
     offsets, items  the sessions
-    ends, kept      the offsets and items of the result of `once`, these sorted or not
+    ends, kept      the offsets and items of the result of `first_mentions`, these sorted or not
     times           as long as `kept`, written
     """
     place = np.zeros(n, np.int64)
@@ -158,7 +158,7 @@ def repeats(offsets, items, ends, kept, n, times):  # type: ignore[no-untyped-de
 
 
 @numba.njit(nogil=True, cache=True)
-def add_up(m, item, total, touched):  # type: ignore[no-untyped-def]
+def add_pairs(m, item, total, touched):  # type: ignore[no-untyped-def]
     """Add up what stands near the mentions of an item.
 
     m        Mentions
@@ -214,17 +214,17 @@ def score(f, a, b, c):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def scored(m, f, item, above, total, touched, rows, scores):  # type: ignore[no-untyped-def]
+def score_neighbours(m, f, item, above, total, touched, rows, scores):  # type: ignore[no-untyped-def]
     """What stands beside an item, in the order it was met; returns how many do.
 
     m, f          Mentions, Formula
     above         only higher rows count
-    total         as in `add_up`; of 0 again afterwards
-    touched       as in `add_up`
+    total         as in `add_pairs`; of 0 again afterwards
+    touched       as in `add_pairs`
     rows, scores  (≥ what there is,) int32 or uint32, float32, written; rows may be `touched` itself
     """
     count = 0
-    for t in range(add_up(m, item, total, touched)):
+    for t in range(add_pairs(m, item, total, touched)):
         row = touched[t]
         value = score(f, item, row, total[row])
         total[row] = 0
@@ -235,7 +235,7 @@ def scored(m, f, item, above, total, touched, rows, scores):  # type: ignore[no-
 
 
 @numba.njit(nogil=True, cache=True)
-def best(m, f, first, last, rows, scores):  # type: ignore[no-untyped-def]
+def best_neighbours(m, f, first, last, rows, scores):  # type: ignore[no-untyped-def]
     """The best beside each of the items first … last − 1.
 
     m, f          Mentions, Formula
@@ -246,13 +246,13 @@ def best(m, f, first, last, rows, scores):  # type: ignore[no-untyped-def]
     total, touched, values = np.zeros(n, m.gap.dtype), np.empty(n + 1, np.uint32), np.empty(n, np.float32)
     keys = np.empty(n, np.uint64)
     for item in range(first, last):
-        count = scored(m, f, item, -1, total, touched, touched, values)
+        count = score_neighbours(m, f, item, -1, total, touched, touched, values)
         longest = max(longest, keep_best(touched, values, count, keys, rows[item], scores[item]))
     return longest
 
 
 @numba.njit(nogil=True, cache=True)
-def pairs(m, f, first, last, starts, ends, rows, scores):  # type: ignore[no-untyped-def]
+def score_pairs(m, f, first, last, starts, ends, rows, scores):  # type: ignore[no-untyped-def]
     """The scores of the items first … last − 1 with items of higher rows, in the order they were met.
 
     m, f          Mentions, Formula
@@ -264,4 +264,4 @@ def pairs(m, f, first, last, starts, ends, rows, scores):  # type: ignore[no-unt
     total, touched = np.zeros(n, m.gap.dtype), np.empty(n + 1, np.uint32)
     for item in range(first, last):
         at = starts[item]
-        ends[item] = at + scored(m, f, item, item, total, touched, rows[at:], scores[at:])
+        ends[item] = at + score_neighbours(m, f, item, item, total, touched, rows[at:], scores[at:])

@@ -13,7 +13,7 @@ def _ends(byte, delimiter):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def first_not_closed(text, start, value_starts, delimiter, last):  # type: ignore[no-untyped-def]
+def first_unclosed_quote(text, start, value_starts, delimiter, last):  # type: ignore[no-untyped-def]
     """The place of the first quote from `start` on that opens a value and is not closed at its end, len(text) for none;
     and whether it is broken whatever follows the text.
 

@@ -134,7 +134,7 @@ def _cosine(vectors, starts, held, a, b):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def fill_together(starts, held, offsets, items, seeds, free, rows, scores, pad, met):  # type: ignore[no-untyped-def]
+def fill_cooccurring(starts, held, offsets, items, seeds, free, rows, scores, pad, met):  # type: ignore[no-untyped-def]
     """Fill short lists with what stands in sessions with the seed, by the cosine of items' sets of sessions.
 
     starts, held    the sessions of items; offsets, items: the items of sessions, each once
@@ -182,7 +182,7 @@ def fill_popular(popular, shares, offsets, known, rows, scores):  # type: ignore
 
     popular         (n,) items, the most popular first; shares (n,) float64, what they score
     offsets, known  items of no use to list i: known[offsets[i]:offsets[i + 1]]
-    rows, scores    as of `fill_together`
+    rows, scores    as of `fill_cooccurring`
     """
     for i in range(rows.shape[0]):
         count = _length(rows[i])

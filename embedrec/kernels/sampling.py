@@ -30,7 +30,7 @@ def stream(seed, epoch, session):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def below(bits, n):  # type: ignore[no-untyped-def]
+def random_below(bits, n):  # type: ignore[no-untyped-def]
     """A whole number in 0 … n − 1 (n < 2³²) from the upper half of 64 random bits."""
     return np.int64(((bits >> _32) * np.uint64(n)) >> _32)
 
@@ -38,7 +38,7 @@ def below(bits, n):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, cache=True)
 def pick(bits, threshold, other):  # type: ignore[no-untyped-def]
     """A row drawn from the alias table (`threshold`, `other`) with 64 random bits."""
-    row = below(bits, threshold.shape[0])
+    row = random_below(bits, threshold.shape[0])
     return row if (bits & _LOW) < threshold[row] else np.int64(other[row])
 
 

@@ -21,7 +21,7 @@ EACH_ONCE, EACH_MENTION, NEAR_SHARED = range(3)
 # what a score is: the sum, or the mean over the neighbours, of play counts as they are or less those of their session
 SUM, MEAN, LESS_MEAN_OF_ALL, LESS_MEAN_OF_RATED = range(4)
 # what is known of an item while a history is answered
-MARK_ASKED, MARK_ALLOWED = np.uint8(1), np.uint8(2)
+MARK_IN_HISTORY, MARK_ALLOWED = np.uint8(1), np.uint8(2)
 
 
 class Index(NamedTuple):
@@ -84,7 +84,7 @@ class Scratch(NamedTuple):
     """Scratch of one thread, left as it was found.
 
     slot     (S,) int32 of −1: where a session stands among the candidates
-    marks    (n,) uint8 of 0: MARK_ASKED for an item of the history, MARK_ALLOWED for one that may be answered
+    marks    (n,) uint8 of 0: MARK_IN_HISTORY for an item of the history, MARK_ALLOWED for one that may be answered
     totals   (n,) float64 of −inf: scores
     touched  (n+1,) int32: which scores were touched; holds anything
     """
@@ -95,7 +95,7 @@ class Scratch(NamedTuple):
     touched: np.ndarray
 
 
-def new_pad(sessions: int, n: int) -> Scratch:
+def new_scratch(sessions: int, n: int) -> Scratch:
     """Scratch for an index of so many sessions and n items."""
     return Scratch(
         np.full(sessions, -1, dtype=np.int32),
@@ -106,45 +106,45 @@ def new_pad(sessions: int, n: int) -> Scratch:
 
 
 @numba.njit(nogil=True, cache=True)
-def rounded(value):  # type: ignore[no-untyped-def]
+def round_sum(value):  # type: ignore[no-untyped-def]
     """A float64 to 40 bits, about 1 in 10¹²: sums that differ only by the order of their terms become equal."""
     big = value * 8193.0
     return big - (big - value)
 
 
 @numba.njit(nogil=True, cache=True)
-def weight_at(way, p, length):  # type: ignore[no-untyped-def]
+def weight_at(formula, p, length):  # type: ignore[no-untyped-def]
     """What the item counts whose last place in the history is p of `length`, from 1."""
-    if way.weight == W_DIV:
-        return (p + way.shift) / length
-    if way.weight == W_LINEAR:
+    if formula.weight == W_DIV:
+        return (p + formula.shift) / length
+    if formula.weight == W_LINEAR:
         return max(0.0, 1 - 0.1 * (length - p))
-    if way.weight == W_QUADRATIC:
+    if formula.weight == W_QUADRATIC:
         return (p / length) ** 2
-    if way.weight == W_LOG:
-        return way.scale / log10(length - p + way.shift)
-    if way.weight == W_EXP:
-        return exp((p - length) / way.scale)
-    if way.weight == W_PLACE:
+    if formula.weight == W_LOG:
+        return formula.scale / log10(length - p + formula.shift)
+    if formula.weight == W_EXP:
+        return exp((p - length) / formula.scale)
+    if formula.weight == W_PLACE:
         return float(p)
-    if way.weight == W_PEER_LINEAR:
+    if formula.weight == W_PEER_LINEAR:
         return 1 - 0.1 * (length - p) if p <= 10 else 0.0
     return 1.0
 
 
 @numba.njit(nogil=True, cache=True)
-def decay_at(way, step):  # type: ignore[no-untyped-def]
+def decay_at(formula, step):  # type: ignore[no-untyped-def]
     """What a neighbour counts whose latest shared item stands `step` from the end of the history, from 1."""
-    if way.decay == D_DIV:
+    if formula.decay == D_DIV:
         return 1 / step
-    if way.decay == D_LINEAR:
-        return max(0.0, 1 - 0.1 * step) * way.decay_scale
-    if way.decay == D_QUADRATIC:
+    if formula.decay == D_LINEAR:
+        return max(0.0, 1 - 0.1 * step) * formula.decay_scale
+    if formula.decay == D_QUADRATIC:
         return 1 / (step * step)
-    if way.decay == D_LOG:
-        return way.decay_scale / log10(step + 1.7)
-    if way.decay == D_EXP:
-        return exp((1 - step) / way.decay_scale)
-    if way.decay == D_PEER_LINEAR:
-        return 1 - 0.1 * step if step <= way.decay_scale else 0.0
+    if formula.decay == D_LOG:
+        return formula.decay_scale / log10(step + 1.7)
+    if formula.decay == D_EXP:
+        return exp((1 - step) / formula.decay_scale)
+    if formula.decay == D_PEER_LINEAR:
+        return 1 - 0.1 * step if step <= formula.decay_scale else 0.0
     return 1.0

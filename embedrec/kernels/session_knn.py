@@ -3,7 +3,7 @@
 Sessions are numbered so that a later one is preferred wherever only some can be taken: by recency, oldest first, for
 every sampling but one. Lists of the inverted index descend, so that the newest sessions come first and the others are
 never looked at. An item that comes again later in its session stands as ~row there, so that counting each item once, at
-its last place, needs no look-up. What differs between the variants is a `Way`, of `session_formulas`.
+its last place, needs no look-up. What differs between the variants is a `KnnFormula` of `session_formulas`.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ from embedrec.kernels.session_formulas import (
     S_JACCARD,
     S_VEC,
     W_COUNT,
-    rounded,
+    round_sum,
     weight_at,
 )
 from embedrec.kernels.topk import replace_worst, sort_heap
 
 
 @numba.njit(nogil=True, cache=True)
-def distinct(way, items, pad, rows, weights, steps):  # type: ignore[no-untyped-def]
-    """The distinct items among the last `way.last` of a history, the latest first; the marks of all are set to 1.
+def distinct_items(formula, items, scratch, rows, weights, steps):  # type: ignore[no-untyped-def]
+    """The distinct items among the last `formula.last` of a history, the latest first; the marks of all are set to 1.
 
     items    (L,) int32 rows
     rows     (≥ L,) int32, weights (≥ L,) float64, steps (≥ L,) int64: written
     Returns how many there are.
     """
-    first = max(0, items.shape[0] - way.last)
+    first = max(0, items.shape[0] - formula.last)
     length = items.shape[0] - first
     m = 0
     for i in range(items.shape[0] - 1, first - 1, -1):
-        if pad.marks[items[i]] == 0:
-            pad.marks[items[i]] = 1
+        if scratch.marks[items[i]] == 0:
+            scratch.marks[items[i]] = 1
             rows[m], steps[m] = items[i], items.shape[0] - i
-            weights[m] = weight_at(way, i - first + 1, length)
+            weights[m] = weight_at(formula, i - first + 1, length)
             m += 1
-    if way.weight == W_COUNT:
+    if formula.weight == W_COUNT:
         for j in range(m):
             weights[j] = 0
-            pad.totals[rows[j]] = j
+            scratch.totals[rows[j]] = j
         for i in range(first, items.shape[0]):
-            weights[int(pad.totals[items[i]])] += 1
+            weights[int(scratch.totals[items[i]])] += 1
         for j in range(m):
-            pad.totals[rows[j]] = -np.inf
+            scratch.totals[rows[j]] = -np.inf
     for i in range(first):
-        pad.marks[items[i]] = 1
+        scratch.marks[items[i]] = 1
     return m
 
 
 @numba.njit(nogil=True, cache=True)
-def room(index, offsets, items, proposed):  # type: ignore[no-untyped-def]
+def buffer_sizes(index, offsets, items, proposed):  # type: ignore[no-untyped-def]
     """No history of these meets more candidates, of which `proposed` are given, and none is longer."""
     candidates = longest = 0
     for h in range(offsets.shape[0] - 1):
@@ -72,17 +72,17 @@ def room(index, offsets, items, proposed):  # type: ignore[no-untyped-def]
     return min(max(candidates, proposed), index.offsets.shape[0] - 1), longest
 
 
-PLACE = (1 << 31) - 1
+POSITION_MASK = (1 << 31) - 1
 
 
 @numba.njit(nogil=True, cache=True)
-def tie(session, place):  # type: ignore[no-untyped-def]
-    """What breaks ties in a heap: lower for a later session; `& PLACE` gives the place back."""
-    return ((np.int64(PLACE) - session) << 31) | place
+def tie_break(session, place):  # type: ignore[no-untyped-def]
+    """What breaks ties in a heap: lower for a later session; `& POSITION_MASK` gives the place back."""
+    return ((np.int64(POSITION_MASK) - session) << 31) | place
 
 
 @numba.njit(nogil=True, cache=True)
-def best(keys, session, k, chosen):  # type: ignore[no-untyped-def]
+def select_largest(keys, session, k, chosen):  # type: ignore[no-untyped-def]
     """chosen[:k] = the places of the k largest keys, ties by later session, ascending; of all, where k is enough.
 
     keys    (c,) float64, compared to 40 bits; session (c,) int32
@@ -96,21 +96,21 @@ def best(keys, session, k, chosen):  # type: ignore[no-untyped-def]
         return c
     rows, scores = np.zeros(k, np.int64), np.full(k, -np.inf)
     for i in range(c):
-        key, row = rounded(keys[i]), tie(session[i], i)
+        key, row = round_sum(keys[i]), tie_break(session[i], i)
         if key > scores[0] or (key == scores[0] and row < rows[0]):
             replace_worst(rows, scores, row, key)
     # in this order sums do not depend on the heap; no branch, since who is chosen cannot be foreseen
-    count, least, oldest = 0, scores[0], session[rows[0] & PLACE]
+    count, least, oldest = 0, scores[0], session[rows[0] & POSITION_MASK]
     for i in range(c):
-        key = rounded(keys[i])
+        key = round_sum(keys[i])
         chosen[count] = i
         count += (key > least) | ((key == least) & (session[i] >= oldest))
     return count
 
 
 @numba.njit(nogil=True, cache=True)
-def _gather(index, way, rows, weights, slot, session, dot, latest):  # type: ignore[no-untyped-def]
-    """The candidates of a history: sessions that share an item, the newest `way.sample` of them where that is asked.
+def _gather(index, formula, rows, weights, slot, session, dot, latest):  # type: ignore[no-untyped-def]
+    """The candidates of a history: sessions that share an item, by default the newest `formula.sample` of them.
 
     Windows of sessions are gone through from the newest down, and in each the lists of all items; so sessions older
     than the sample are not looked at, however long the lists are. The last window may go too far and is cut.
@@ -129,7 +129,7 @@ def _gather(index, way, rows, weights, slot, session, dot, latest):  # type: ign
         left += end - begin
         if end > begin:
             density += (end - begin) / (oldest - index.postings[end - 1])
-    sample = way.sample if way.sampling == NEWEST else oldest
+    sample = formula.sample if formula.sampling == NEWEST else oldest
     whole = left <= sample
     hits = before = 0
     while left > 0 and hits < sample:
@@ -160,7 +160,7 @@ def _gather(index, way, rows, weights, slot, session, dot, latest):  # type: ign
 
 
 @numba.njit(nogil=True, cache=True)
-def _proposed(index, way, rows, weights, proposed, totals, session, dot, latest):  # type: ignore[no-untyped-def]
+def _proposed(index, formula, rows, weights, proposed, totals, session, dot, latest):  # type: ignore[no-untyped-def]
     """As `_gather`, the candidates being those of `proposed` (c,), −1 for none, that share an item with the history."""
     for j in range(rows.shape[0]):
         totals[rows[j]] = j
@@ -173,7 +173,7 @@ def _proposed(index, way, rows, weights, proposed, totals, session, dot, latest)
         for e in range(index.offsets[v], index.offsets[v + 1]):
             row = index.items[e]
             if row < 0:
-                if way.weight != W_COUNT:
+                if formula.weight != W_COUNT:
                     continue
                 row = ~row
             if totals[row] >= 0:
@@ -204,35 +204,35 @@ def _cut(slot, session, dot, latest, first, hits, keep):  # type: ignore[no-unty
 
 
 @numba.njit(nogil=True, cache=True)
-def _sampled(index, way, rows, history, slot, session, dot, latest, hits):  # type: ignore[no-untyped-def]
+def _sampled(index, formula, rows, history, slot, session, dot, latest, hits):  # type: ignore[no-untyped-def]
     """Of all candidates, those of a sample that is not the newest: by shared items, or drawn at random.
 
     What is drawn depends on the seed, the history and the session, not on the other histories of a batch.
     """
     keys = np.zeros(hits, np.float64)
-    if way.sampling == RANDOM:
-        now = mix(np.uint64(way.seed) + STEP)
+    if formula.sampling == RANDOM:
+        now = mix(np.uint64(formula.seed) + STEP)
         for i in range(history.shape[0]):
             now = mix(now + STEP * (np.uint64(history[i]) + np.uint64(1)))
         for i in range(hits):
             keys[i] = float(mix(now + STEP * (np.uint64(session[i]) + np.uint64(1))) >> np.uint64(24))
     else:
-        sign = 1.0 if way.sampling == MOST_SHARED else -1.0
+        sign = 1.0 if formula.sampling == MOST_SHARED else -1.0
         for j in range(rows.shape[0]):
             for c in range(index.starts[rows[j]], index.starts[rows[j] + 1]):
                 keys[slot[index.postings[c]]] += sign
-    chosen = np.empty(way.sample + 1, np.int64)
-    best(keys, session[:hits], way.sample, chosen)
+    chosen = np.empty(formula.sample + 1, np.int64)
+    select_largest(keys, session[:hits], formula.sample, chosen)
     for i in range(hits):
         slot[session[i]] = -1
-    for i in range(way.sample):
+    for i in range(formula.sample):
         session[i], dot[i], latest[i] = session[chosen[i]], dot[chosen[i]], latest[chosen[i]]
         slot[session[i]] = i
-    return way.sample
+    return formula.sample
 
 
 @numba.njit(nogil=True, cache=True)
-def _compare(index, way, weights, now, session, dot):  # type: ignore[no-untyped-def]
+def _compare(index, formula, weights, now, session, dot):  # type: ignore[no-untyped-def]
     """Similarities in the place of the dot products; none above 0 is no neighbour.
 
     weights  (m,) of the history's distinct items; now: its time in ms
@@ -243,70 +243,70 @@ def _compare(index, way, weights, now, session, dot):  # type: ignore[no-untyped
     norm = sqrt(squares)
     for i in range(session.shape[0]):
         v, d = session[i], dot[i]
-        if way.similarity == S_VEC:
+        if formula.similarity == S_VEC:
             s = d / m
-        elif way.similarity == S_COSINE:
+        elif formula.similarity == S_COSINE:
             s = d / (norm * sqrt(index.sizes[v])) if norm > 0 else 0.0
-        elif way.similarity == S_JACCARD:
+        elif formula.similarity == S_JACCARD:
             s = d / (m + index.sizes[v] - d)
-        elif way.similarity == S_BINARY:
+        elif formula.similarity == S_BINARY:
             s = 2 * d / (2 * d + m + index.sizes[v])
         else:
             s = d / sqrt(index.sizes[v]) * sqrt(m)
-        if way.fade > 0:
+        if formula.fade > 0:
             age = float(now - index.times[v])
-            s *= exp(-(age if way.future else max(age, 0.0)) / way.fade)
+            s *= exp(-(age if formula.future else max(age, 0.0)) / formula.fade)
         dot[i] = s
 
 
 @numba.njit(nogil=True, cache=True)
-def candidates(index, way, history, now, proposed, pad, rows, weights, steps, session, dot, latest):  # type: ignore[no-untyped-def]
+def find_candidates(index, formula, history, now, proposed, scratch, rows, weights, steps, session, dot, latest):  # type: ignore[no-untyped-def]
     """The candidates of a history and how similar they are.
 
     proposed  (c,) int32 sessions that are the candidates, −1 for none; (0,) where the index says which are
-    The items are left marked in the pad. Returns how many distinct ones and how many candidates there are; similarities
+    The items stay marked in the scratch. Returns the numbers of distinct items and of candidates, whose similarities
     are in `dot`.
     """
-    m = distinct(way, history, pad, rows, weights, steps)
+    m = distinct_items(formula, history, scratch, rows, weights, steps)
     if proposed.shape[0] > 0:
-        hits = _proposed(index, way, rows[:m], weights[:m], proposed, pad.totals, session, dot, latest)
+        hits = _proposed(index, formula, rows[:m], weights[:m], proposed, scratch.totals, session, dot, latest)
     else:
-        hits = _gather(index, way, rows[:m], weights[:m], pad.slot, session, dot, latest)
-        if hits > way.sample:
-            hits = _sampled(index, way, rows[:m], history, pad.slot, session, dot, latest, hits)
+        hits = _gather(index, formula, rows[:m], weights[:m], scratch.slot, session, dot, latest)
+        if hits > formula.sample:
+            hits = _sampled(index, formula, rows[:m], history, scratch.slot, session, dot, latest, hits)
         for i in range(hits):
-            pad.slot[session[i]] = -1
-    _compare(index, way, weights[:m], now, session[:hits], dot[:hits])
+            scratch.slot[session[i]] = -1
+    _compare(index, formula, weights[:m], now, session[:hits], dot[:hits])
     return m, hits
 
 
 @numba.njit(nogil=True, cache=True)
-def nearest(index, way, offsets, items, now, proposed, pad, best_rows, best_scores):  # type: ignore[no-untyped-def]
+def nearest_sessions(index, formula, offsets, items, now, proposed, scratch, best_rows, best_scores):  # type: ignore[no-untyped-def]
     """The k nearest sessions of each of q histories, the most similar first, ties by later session.
 
     offsets, items  the histories; items are rows below n
     now             (q,) int64 times of the histories in ms
-    proposed        (q, c) int32 candidates, see `candidates`
+    proposed        (q, c) int32 candidates, see `find_candidates`
     best_rows       (q, k) int64 of −1, written: sessions
     best_scores     (q, k) float64 of −inf, written: similarities, all above 0
     """
-    size, longest = room(index, offsets, items, proposed.shape[1])
+    size, longest = buffer_sizes(index, offsets, items, proposed.shape[1])
     rows, weights, steps = np.empty(longest, np.int32), np.empty(longest, np.float64), np.empty(longest, np.int64)
     session, dot, latest = np.empty(size, np.int32), np.empty(size, np.float64), np.empty(size, np.int32)
     k = best_rows.shape[1]
     for h in range(best_rows.shape[0]):
         history = items[offsets[h] : offsets[h + 1]]
         arguments = (history, now[h], proposed[h])
-        _, hits = candidates(index, way, *arguments, pad, rows, weights, steps, session, dot, latest)
+        _, hits = find_candidates(index, formula, *arguments, scratch, rows, weights, steps, session, dot, latest)
         for i in range(history.shape[0]):
-            pad.marks[history[i]] = 0
+            scratch.marks[history[i]] = 0
         heap_rows, heap_scores = np.zeros(k, np.int64), np.full(k, -np.inf)
         for i in range(hits):
-            key, row = rounded(dot[i]), tie(session[i], i)
+            key, row = round_sum(dot[i]), tie_break(session[i], i)
             if key > 0 and (key > heap_scores[0] or (key == heap_scores[0] and row < heap_rows[0])):
                 replace_worst(heap_rows, heap_scores, row, key)
         sort_heap(heap_rows, heap_scores)
         for i in range(min(k, hits)):
             if heap_scores[i] > 0:
-                place = heap_rows[i] & PLACE
+                place = heap_rows[i] & POSITION_MASK
                 best_rows[h, i], best_scores[h, i] = session[place], dot[place]

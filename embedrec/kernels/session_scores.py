@@ -1,6 +1,6 @@
 """What the nearest past sessions say: the scores of their items, added up, and the best of them.
 
-A call that hands over an index or a pad is dear: small functions that take one are inlined, and what is called for
+A call that hands over an index or a scratch is dear: small functions that take one are inlined, and what is called for
 every item takes numbers only.
 """
 
@@ -15,97 +15,99 @@ from embedrec.kernels.session_formulas import (
     LESS_MEAN_OF_ALL,
     LESS_MEAN_OF_RATED,
     MARK_ALLOWED,
-    MARK_ASKED,
+    MARK_IN_HISTORY,
     NEAR_SHARED,
     SUM,
     decay_at,
-    rounded,
+    round_sum,
 )
-from embedrec.kernels.session_knn import best, candidates, room
+from embedrec.kernels.session_knn import buffer_sizes, find_candidates, select_largest
 from embedrec.kernels.topk import replace_worst, sort_heap
 
 _AHEAD = 8  # neighbours whose items are loaded in advance, which halves the time
 
 
 @numba.njit(nogil=True, cache=True)
-def answer(index, way, offsets, items, now, proposed, seen, single, pad, best_rows, best_scores):  # type: ignore[no-untyped-def]
+def recommend(index, formula, offsets, items, now, proposed, seen, single, scratch, best_rows, best_scores):  # type: ignore[no-untyped-def]
     """The best items of each of q histories; none for a history whose items no session holds.
 
-    index, way      what was learned, and how it is asked
+    index, formula      what was learned, and how it is asked
     offsets, items  the histories; items are rows below n
     now             (q,) int64 times of the histories in ms
     proposed        (q, c) int32 sessions that are the candidates, −1 for none; (q, 0) where the index says which are
     seen            whether items of the history may come back
     single          whether scores are compared to 24 bits, as float32, instead of 40
-    pad             scratch of this thread
+    scratch             scratch of this thread
     best_rows       (q, k) int64 of −1, written; ties by lower row
     best_scores     (q, k) float64 of −inf, written
     """
-    size, longest = room(index, offsets, items, proposed.shape[1])
+    size, longest = buffer_sizes(index, offsets, items, proposed.shape[1])
     rows, weights, steps = np.empty(longest, np.int32), np.empty(longest, np.float64), np.empty(longest, np.int64)
     session, dot, latest = np.empty(size, np.int32), np.empty(size, np.float64), np.empty(size, np.int32)
-    chosen = np.empty(min(size, way.neighbours) + 1, np.int64)
+    chosen = np.empty(min(size, formula.neighbours) + 1, np.int64)
     for h in range(best_rows.shape[0]):
         history = items[offsets[h] : offsets[h + 1]]
         if history.shape[0] == 0:
             continue
         arguments = (history, now[h], proposed[h])
-        m, hits = candidates(index, way, *arguments, pad, rows, weights, steps, session, dot, latest)
-        filtered = allow(index, history, pad)
-        count = best(dot[:hits], session[:hits], way.neighbours, chosen)
-        met, total, mean = add_up(index, way, chosen[:count], session, dot, latest, steps, filtered, pad)
-        scale, shift = centred(way, history.shape[0], m, pad.marks.shape[0], total, mean)
-        _rank(index, way, met, seen, single, history, scale, shift, pad, best_rows[h], best_scores[h])
-        unmark(index, history, pad)
+        m, hits = find_candidates(index, formula, *arguments, scratch, rows, weights, steps, session, dot, latest)
+        filtered = mark_allowed(index, history, scratch)
+        count = select_largest(dot[:hits], session[:hits], formula.neighbours, chosen)
+        met, total, mean = add_neighbours(
+            index, formula, chosen[:count], session, dot, latest, steps, filtered, scratch
+        )
+        scale, shift = scale_and_shift(formula, history.shape[0], m, scratch.marks.shape[0], total, mean)
+        _rank(index, formula, met, seen, single, history, scale, shift, scratch, best_rows[h], best_scores[h])
+        clear_marks(index, history, scratch)
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def allow(index, history, pad):  # type: ignore[no-untyped-def]
+def mark_allowed(index, history, scratch):  # type: ignore[no-untyped-def]
     """Mark the items that may be answered; returns whether only those may."""
     if index.followed.shape[0] == 0:
         return False
     last = history[history.shape[0] - 1]
     for i in range(index.followed[last], index.followed[last + 1]):
-        pad.marks[index.followers[i]] |= MARK_ALLOWED
+        scratch.marks[index.followers[i]] |= MARK_ALLOWED
     return True
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def unmark(index, history, pad):  # type: ignore[no-untyped-def]
-    """Clear the marks of `candidates` and `allow`."""
+def clear_marks(index, history, scratch):  # type: ignore[no-untyped-def]
+    """Clear the marks of `find_candidates` and `mark_allowed`."""
     for i in range(history.shape[0]):
-        pad.marks[history[i]] = 0
+        scratch.marks[history[i]] = 0
     if index.followed.shape[0] > 0:
         last = history[history.shape[0] - 1]
         for i in range(index.followed[last], index.followed[last + 1]):
-            pad.marks[index.followers[i]] = 0
+            scratch.marks[index.followers[i]] = 0
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def centred(way, length, m, n, total, mean):  # type: ignore[no-untyped-def]
+def scale_and_shift(formula, length, m, n, total, mean):  # type: ignore[no-untyped-def]
     """Scale and shift that make a sum the score of an item.
 
     length       events of the history, m of distinct items; n items in all
-    total, mean  as of `add_up`
+    total, mean  as of `add_neighbours`
     """
     scale, shift = 1.0, 0.0
-    if way.score != SUM:
+    if formula.score != SUM:
         scale = 1 / total if total > 0 else 1.0
-    if way.score == LESS_MEAN_OF_ALL:
+    if formula.score == LESS_MEAN_OF_ALL:
         shift = length / n - mean * scale
-    elif way.score == LESS_MEAN_OF_RATED:
+    elif formula.score == LESS_MEAN_OF_RATED:
         shift = length / m - mean * scale
     return scale, shift
 
 
 @numba.njit(nogil=True, cache=True)
-def add_up(index, way, chosen, session, dot, latest, steps, filtered, pad):  # type: ignore[no-untyped-def]
+def add_neighbours(index, formula, chosen, session, dot, latest, steps, filtered, scratch):  # type: ignore[no-untyped-def]
     """Add what every neighbour counts to the totals of its items.
 
     chosen  (c,) places of the neighbours among the candidates
     Returns how many items are touched, the sum of the similarities, and that of similarities times mean play counts.
     """
-    offsets, items, totals, marks = index.offsets, index.items, pad.totals, pad.marks
+    offsets, items, totals, marks = index.offsets, index.items, scratch.totals, scratch.marks
     met = 0
     total = mean = 0.0
     count = chosen.shape[0]
@@ -120,60 +122,60 @@ def add_up(index, way, chosen, session, dot, latest, steps, filtered, pad):  # t
         if dot[i] <= 0:
             continue
         begin, end = offsets[session[i]], offsets[session[i] + 1]
-        gain = dot[i] * decay_at(way, steps[latest[i]])
+        gain = dot[i] * decay_at(formula, steps[latest[i]])
         total += dot[i]
-        if way.score == LESS_MEAN_OF_ALL:
+        if formula.score == LESS_MEAN_OF_ALL:
             mean += dot[i] * ((end - begin) / marks.shape[0])
-        elif way.score == LESS_MEAN_OF_RATED:
+        elif formula.score == LESS_MEAN_OF_RATED:
             rated = 0
             for e in range(begin, end):
                 rated += items[e] >= 0
             mean += dot[i] * ((end - begin) / rated)
         shared = end - 1
-        if way.adds == NEAR_SHARED:
-            while items[shared] < 0 or not marks[items[shared]] & MARK_ASKED:
+        if formula.adds == NEAR_SHARED:
+            while items[shared] < 0 or not marks[items[shared]] & MARK_IN_HISTORY:
                 shared -= 1
         for e in range(begin, end):
             row = items[e]
             if row < 0:
-                if way.adds != EACH_MENTION:
+                if formula.adds != EACH_MENTION:
                     continue
                 row = ~row
             if filtered and not marks[row] & MARK_ALLOWED:
                 continue
             # no branch: whether an item is new cannot be foreseen, and a wrong guess costs more than the rest
-            more = gain * index.nearness[abs(e - shared)] if way.adds == NEAR_SHARED else gain
+            more = gain * index.nearness[abs(e - shared)] if formula.adds == NEAR_SHARED else gain
             old = totals[row]
             new = old == -np.inf
-            pad.touched[met] = row
+            scratch.touched[met] = row
             met += new
             totals[row] = (0.0 if new else old) + more
     return met, total, mean
 
 
 @numba.njit(nogil=True, cache=True)
-def hidden(mark, latest, seen, again):  # type: ignore[no-untyped-def]
+def is_excluded(mark, latest, seen, again):  # type: ignore[no-untyped-def]
     """Whether an item may not be answered, since the history holds it; `latest` where it is the last one there."""
-    return mark & MARK_ASKED != 0 and (not seen or (latest and not again))
+    return mark & MARK_IN_HISTORY != 0 and (not seen or (latest and not again))
 
 
 @numba.njit(nogil=True, cache=True)
-def compared(score, single):  # type: ignore[no-untyped-def]
+def round_score(score, single):  # type: ignore[no-untyped-def]
     """A score as it is compared with others."""
-    return np.float64(np.float32(score)) if single else rounded(score)
+    return np.float64(np.float32(score)) if single else round_sum(score)
 
 
 @numba.njit(nogil=True, cache=True)
-def _rank(index, way, met, seen, single, history, scale, shift, pad, best_rows, best_scores):  # type: ignore[no-untyped-def]
+def _rank(index, formula, met, seen, single, history, scale, shift, scratch, best_rows, best_scores):  # type: ignore[no-untyped-def]
     """The best of the first `met` touched items by total · scale + shift, times their factors; clears the totals."""
     last, weighted = history[history.shape[0] - 1], index.factors.shape[0] > 0
     for t in range(met):
-        row = pad.touched[t]
-        score = pad.totals[row] * scale + shift
-        pad.totals[row] = -np.inf
-        if hidden(pad.marks[row], row == last, seen, way.again):
+        row = scratch.touched[t]
+        score = scratch.totals[row] * scale + shift
+        scratch.totals[row] = -np.inf
+        if is_excluded(scratch.marks[row], row == last, seen, formula.again):
             continue
-        score = compared(score * index.factors[row] if weighted else score, single)
+        score = round_score(score * index.factors[row] if weighted else score, single)
         if score > best_scores[0] or (score == best_scores[0] and row < best_rows[0]):
             replace_worst(best_rows, best_scores, row, score)
     sort_heap(best_rows, best_scores)

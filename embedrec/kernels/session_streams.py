@@ -6,7 +6,7 @@ import numba
 
 
 @numba.njit(nogil=True, cache=True)
-def deal_steps(offsets, order, place, last, dealt, events):  # type: ignore[no-untyped-def]
+def advance_streams(offsets, order, place, last, dealt, events):  # type: ignore[no-untyped-def]
     """Walk B streams through the next steps; a stream whose session has ended takes the next one of the order.
 
     offsets      (S+1,) of the sessions

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from embedrec.kernels.row_blas import dot4, step4
-from embedrec.kernels.sampling import STEP, below, mix, pick, stream
+from embedrec.kernels.sampling import STEP, mix, pick, random_below, stream
 
 # Measured on playlists and listening sessions: wider tiles are faster still, but cost quality.
 TILE_PAIRS, TILE_CENTRES = 40, 8  # at most so many pairs and centres share one set of negatives
@@ -90,7 +90,7 @@ def plan(  # type: ignore[no-untyped-def]
         if shuffle:
             for i in range(length - 1, 0, -1):
                 now += STEP
-                j = below(mix(now), i + 1)
+                j = random_below(mix(now), i + 1)
                 centre[first + i], centre[first + j] = centre[first + j], centre[first + i]
         reach = length - 1
         for i in range(first, k):
@@ -99,7 +99,7 @@ def plan(  # type: ignore[no-untyped-def]
                 wide = window
                 if shrink:
                     now += STEP
-                    wide = 1 + below(mix(now), window)
+                    wide = 1 + random_below(mix(now), window)
                 left[i], right[i] = max(first, i - wide), min(k, i + wide + 1)
         if window > 0:
             reach = min(reach, window + 1 if shrink else 2 * window)

@@ -9,7 +9,7 @@ from embedrec.kernels.skipgram import FILLERS, cbow, skipgram
 
 
 @numba.njit(nogil=True, cache=True)
-def touched(rows, slot, place, rows_out, known):  # type: ignore[no-untyped-def]
+def collect_rows(rows, slot, place, rows_out, known):  # type: ignore[no-untyped-def]
     """place[i] = where rows[i] stands among the rows found, which grow; returns how many are found.
 
     slot   (n,) int32: where a row was found, −1 for the others
@@ -26,7 +26,7 @@ def touched(rows, slot, place, rows_out, known):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def deal(left, right, tiles, drawn, budget):  # type: ignore[no-untyped-def]
+def split_lanes(left, right, tiles, drawn, budget):  # type: ignore[no-untyped-def]
     """Cut a plan into lanes: (l+1,) int64, lane i is tiles cuts[i] … cuts[i + 1] − 1.
 
     A lane ends where its centres have met `budget` rows, and holds one tile at least.
@@ -77,7 +77,7 @@ def _add(vectors, rows, change, part, parts):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def lane(x, y, centre, left, right, tiles, drawn, noise, rate, negative, table, skip, start, stop, slot):  # type: ignore[no-untyped-def]
+def learn_lane(x, y, centre, left, right, tiles, drawn, noise, rate, negative, table, skip, start, stop, slot):  # type: ignore[no-untyped-def]
     """Learn tiles start … stop − 1 of a plan on copies of the rows of x and y.
 
     skip  skip-gram, or else CBOW
@@ -92,8 +92,8 @@ def lane(x, y, centre, left, right, tiles, drawn, noise, rate, negative, table, 
     kept, drawings = centre[low:high], noise[drawn[start] : drawn[stop]]
     positions = np.empty(kept.shape[0] + drawings.shape[0], np.int32)
     kept_slots, drawn_slots = np.empty(kept.shape[0], np.int32), np.empty(drawings.shape[0], np.int32)
-    v = touched(kept, slot, kept_slots, positions, 0)
-    u = touched(drawings, slot, drawn_slots, positions, v)
+    v = collect_rows(kept, slot, kept_slots, positions, 0)
+    u = collect_rows(drawings, slot, drawn_slots, positions, v)
     for i in range(u):
         slot[positions[i]] = -1
     inputs, outputs = positions[:v], positions[:u]
@@ -119,7 +119,7 @@ def lane(x, y, centre, left, right, tiles, drawn, noise, rate, negative, table, 
 
 
 @numba.njit(nogil=True, cache=True)
-def add_up(x, y, inputs, outputs, dx, dy, part, parts):  # type: ignore[no-untyped-def]
+def add_changes(x, y, inputs, outputs, dx, dy, part, parts):  # type: ignore[no-untyped-def]
     """Add to x and y what a lane returned, for rows that are `part` modulo `parts`; others belong to other threads."""
     _add(x, inputs, dx, part, parts)
     _add(y, outputs, dy, part, parts)

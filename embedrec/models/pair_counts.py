@@ -129,12 +129,12 @@ def every_pair(sessions: Sessions, *, itself: bool) -> Mentions:
     Repeated items of a session are stored once with their count: the work grows with the square of the number of
     distinct items of a session, not of its length.
     """
-    from embedrec.kernels.pair_counts import repeats
+    from embedrec.kernels.pair_counts import count_repeats
 
     n = len(sessions.vocab)
     once = one_mention(sessions, np.arange(n), 0)
     times = np.empty(len(once.items), dtype=np.float64)
-    repeats(locked(sessions.offsets), locked(sessions.items), once.offsets, once.items, n, times)
+    count_repeats(locked(sessions.offsets), locked(sessions.items), once.offsets, once.items, n, times)
     gap = np.ones(len(once.gap))
     return once._replace(gap=locked(gap), times=locked(times), itself=itself)
 
@@ -152,13 +152,13 @@ def one_mention(sessions: Sessions, rows: np.ndarray, window: int, memory: Memor
     rows    (n,) int64 rows of the items in the sessions' vocabulary; the mentions number them 0 … n − 1
     window  largest distance of a pair among the remaining mentions; 0 for the whole session
     """
-    from embedrec.kernels.pair_counts import once
+    from embedrec.kernels.pair_counts import first_mentions
 
     new = np.full(len(sessions.vocab), -1, dtype=np.int32)
     new[rows] = np.arange(len(rows), dtype=np.int32)
     offsets = np.empty(len(sessions) + 1, dtype=np.int64)
     items, session = (memory.empty(len(sessions.items), np.int32) for _ in range(2))
-    size = once(sessions.offsets, sessions.items, new, len(rows), not window, offsets, items, session)
+    size = first_mentions(sessions.offsets, sessions.items, new, len(rows), not window, offsets, items, session)
     longest = int(np.diff(offsets).max(initial=1))
     exact = np.float32 if len(sessions) < FLOAT32_EXACT else np.float64
     gap = np.ones(1 + (min(window, longest) if window else longest), exact)
@@ -171,21 +171,21 @@ def weighted(mentions: Mentions, factor: np.ndarray, *, scaled: bool = True) -> 
 
     scaled  whether factors are scaled so that the mean over mentions is 1
     """
-    from embedrec.kernels.pair_counts import weights
+    from embedrec.kernels.pair_counts import sum_factors
 
     lengths = np.diff(mentions.offsets)
     if scaled:
         factor = factor * (lengths.sum() / max(float((factor * lengths).sum()), np.finfo(float).tiny))
     weighted = mentions._replace(gap=locked(mentions.gap.astype(np.float64)), factor=locked(factor))
-    return weighted, weights(mentions.items, mentions.session, factor, len(mentions.starts) - 1)
+    return weighted, sum_factors(mentions.items, mentions.session, factor, len(mentions.starts) - 1)
 
 
 def totals(mentions: Mentions) -> np.ndarray:
     """The sum of the counts of an item with all others: (n,) float64. Every gap must have weight 1."""
-    from embedrec.kernels.pair_counts import reached
+    from embedrec.kernels.pair_counts import count_reached
 
     m = mentions
-    return reached(m.offsets, m.items, len(m.starts) - 1, len(m.gap) - 1, m.back, m.factor)
+    return count_reached(m.offsets, m.items, len(m.starts) - 1, len(m.gap) - 1, m.back, m.factor)
 
 
 def best_lists(counting: PairCounting, most: int) -> dict[str, np.ndarray]:
@@ -193,7 +193,7 @@ def best_lists(counting: PairCounting, most: int) -> dict[str, np.ndarray]:
 
     m is the length of the longest list. Reports report("progress", done=, total=, unit="events").
     """
-    from embedrec.kernels.pair_counts import best
+    from embedrec.kernels.pair_counts import best_neighbours
 
     mentions, formula, memory = counting.mentions, counting.formula, counting.memory
     work, n = _work(mentions), len(mentions.starts) - 1
@@ -203,7 +203,7 @@ def best_lists(counting: PairCounting, most: int) -> dict[str, np.ndarray]:
     scores = memory.full(n * width, -np.inf, np.float32).reshape(n, width)
 
     def part(first: int, last: int) -> int:
-        return best(mentions, formula, first, last, rows, scores)
+        return best_neighbours(mentions, formula, first, last, rows, scores)
 
     longest = max([1, *_run_ranges(part, work, counting)])
     return {"items": _first_columns(rows, longest, memory), "scores": _first_columns(scores, longest, memory)}
@@ -211,7 +211,7 @@ def best_lists(counting: PairCounting, most: int) -> dict[str, np.ndarray]:
 
 def all_pairs(counting: PairCounting) -> Pairs:
     """The scores of all pairs, each once; for symmetric formulas. Reports as `best_lists`."""
-    from embedrec.kernels.pair_counts import pairs
+    from embedrec.kernels.pair_counts import score_pairs
 
     mentions, formula, memory = counting.mentions, counting.formula, counting.memory
     if mentions.ascending:  # items after an item have higher rows
@@ -222,7 +222,7 @@ def all_pairs(counting: PairCounting) -> Pairs:
     rows, values = memory.empty(int(bounds[-1]), np.int32), memory.empty(int(bounds[-1]), np.float32)
 
     def part(first: int, last: int) -> None:
-        pairs(mentions, formula, first, last, starts, ends, rows, values)
+        score_pairs(mentions, formula, first, last, starts, ends, rows, values)
 
     for _ in _run_ranges(part, work, counting._replace(mentions=mentions)):
         pass
@@ -236,11 +236,11 @@ def _indexed(
 
     Pairs count in both directions, never for an item with itself, with weight 1 for each session.
     """
-    from embedrec.kernels.pair_counts import Mentions, mentions
+    from embedrec.kernels.pair_counts import Mentions, index_mentions
 
     offsets, items, session = map(locked, events)
     places = memory.empty(len(items), np.int64)
-    starts = mentions(items, n, places)
+    starts = index_mentions(items, n, places)
     index = locked(starts), locked(places)
     return Mentions(
         offsets, items, session, *index, locked(gap), NO_NUMBERS, NO_NUMBERS, back=True, itself=False, ascending=False
@@ -249,9 +249,9 @@ def _indexed(
 
 def _work(m: Mentions) -> np.ndarray:
     """The number of pairs to sum for each item: (n,) int64."""
-    from embedrec.kernels.pair_counts import reached
+    from embedrec.kernels.pair_counts import count_reached
 
-    return reached(m.offsets, m.items, len(m.starts) - 1, len(m.gap) - 1, m.back, NO_NUMBERS).astype(np.int64)
+    return count_reached(m.offsets, m.items, len(m.starts) - 1, len(m.gap) - 1, m.back, NO_NUMBERS).astype(np.int64)
 
 
 def _run_ranges(part: Callable[[int, int], T], work: np.ndarray, counting: PairCounting) -> Iterator[T]:

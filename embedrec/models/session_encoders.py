@@ -60,9 +60,9 @@ class Weights(Settings):
 
 def _plays(sessions: Sessions, n: int, how: str) -> np.ndarray:
     """(E,) float64: 1, or 1 + ln(events of the item in the session), for the last event of an item; 0 for others."""
-    from embedrec.kernels.inverted_index import coded
+    from embedrec.kernels.inverted_index import mark_repeats
 
-    last = coded(sessions.offsets, sessions.items, n) >= 0  # (E,)
+    last = mark_repeats(sessions.offsets, sessions.items, n) >= 0  # (E,)
     if how == "once":
         return last.astype(np.float64)
     _, pair, counts = np.unique(sessions.session_of * n + sessions.items, return_inverse=True, return_counts=True)

@@ -92,10 +92,10 @@ class Quotes:
 
     def compiled(self, text: bytes, at: int, last: bool) -> tuple[int, bool]:
         """Position of the first unclosed quote from `at`, len(text) for none; and whether it is broken."""
-        from embedrec.kernels.quotes import first_not_closed
+        from embedrec.kernels.quotes import first_unclosed_quote
 
         starts = bool(self._ends[text[at - 1] if at else self._before[0]])
-        place, broken = first_not_closed(np.frombuffer(text, np.uint8), at, starts, self.delimiter[0], last)
+        place, broken = first_unclosed_quote(np.frombuffer(text, np.uint8), at, starts, self.delimiter[0], last)
         return int(place), bool(broken)
 
 

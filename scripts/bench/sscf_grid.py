@@ -29,7 +29,7 @@ import numpy as np
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.evaluation.neighbour_grid import LIST_LENGTHS, NEIGHBOURS, Grid, evaluate_grid
-from embedrec.kernels.session_formulas import rounded
+from embedrec.kernels.session_formulas import round_sum
 from embedrec.models.session_knn.variants import SSCF
 from embedrec.readers import reader
 from embedrec.splitting.subsessions import sub_sessions
@@ -106,7 +106,7 @@ def articles_way(rows: Sessions, questions: TestCases) -> tuple[np.ndarray, np.n
             target = questions.targets[q]
             if target < 0 or not lengths[q]:
                 continue
-            cosine = rounded.py_func(row / (lengths[q] * norms))
+            cosine = round_sum.py_func(row / (lengths[q] * norms))
             for g, count in enumerate(NEIGHBOURS):
                 near = nearest(cosine, count)
                 similarity = row[near] / (lengths[q] * norms[near])

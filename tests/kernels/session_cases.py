@@ -8,7 +8,7 @@ from math import exp, sqrt
 import numpy as np
 from hypothesis import strategies as st
 
-from embedrec.kernels.inverted_index import coded, posted, sizes_of
+from embedrec.kernels.inverted_index import build_postings, mark_repeats, session_sizes
 from embedrec.kernels.session_formulas import (
     EACH_MENTION,
     LEAST_SHARED,
@@ -48,13 +48,13 @@ def times_of(past: list[list[int]]) -> list[int]:
 def index_of(past: list[list[int]], formula: KnnFormula, factors: list[float], followers: dict[int, set[int]]) -> Index:
     """The index of past sessions, the oldest first; `followers` is empty where all items may be answered."""
     offsets, rows = flat(past)
-    rows = coded(offsets, rows, N)
+    rows = mark_repeats(offsets, rows, N)
     counts = formula.weight == W_COUNT
-    starts, postings, _ = posted(offsets, rows, N, np.empty(0, dtype=np.bool_), counts, 1 << 62)
+    starts, postings, _ = build_postings(offsets, rows, N, np.empty(0, dtype=np.bool_), counts, 1 << 62)
     followed, after = np.empty(0, np.int64), np.empty(0, np.int32)
     if followers:
         followed, after = flat([sorted(followers.get(row, ())) for row in range(N)])
-    sizes = sizes_of(offsets, rows, N, counts)
+    sizes = session_sizes(offsets, rows, N, counts)
     times = np.array(times_of(past), dtype=np.int64)
     arrays = (offsets, rows, starts, postings, sizes, times, np.array(factors), followed, after, NEARNESS)
     return Index(*(read_only(array) for array in arrays))

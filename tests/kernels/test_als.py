@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.kernels.als import gram, solve, turn
+from embedrec.kernels.als import gram, rotate, solve
 from embedrec.kernels.row_blas import padded
 from tests.conftest import read_only
 
@@ -30,12 +30,12 @@ def test_turn_leaves_rows_of_few_cells() -> None:
     x, axes = vectors(6, 32, 0), vectors(32, 32, 1)
     offsets = np.array([0, 0, 1, 3, 6, 10, 11])  # 0, 1, 2, 3, 4 and 1 cells
     turned = x.copy()
-    turn(turned, axes, offsets, 2, 0, 5)
+    rotate(turned, axes, offsets, 2, 0, 5)
     expected = x.copy()
     expected[[3, 4]] = x[[3, 4]] @ axes
     np.testing.assert_allclose(turned, expected, rtol=1e-5, atol=1e-5)
     assert (turned[[0, 1, 2, 5]] == x[[0, 1, 2, 5]]).all()
-    turn(turned, axes, offsets, -1, 5, 6)
+    rotate(turned, axes, offsets, -1, 5, 6)
     np.testing.assert_allclose(turned[5], x[5] @ axes, rtol=1e-5, atol=1e-5)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.kernels.first_unseen import shuffle, take
+from embedrec.kernels.first_unseen import shuffle_unseen, take_unseen
 from embedrec.kernels.topk import empty_best
 from tests.conftest import read_only
 
@@ -28,7 +28,7 @@ def test_take(rankings: list[list[int]], queries: list[list[int]], k: int, seen:
     scores = np.random.default_rng(0).random(lists.shape).astype(np.float32)
     which = np.array([data.draw(st.integers(-1, len(rankings) - 1)) for _ in queries], dtype=np.int64)
     rows, best = empty_best(len(queries), k)
-    take(read_only(lists), read_only(scores), read_only(which), *flat(queries), N, seen, rows, best)
+    take_unseen(read_only(lists), read_only(scores), read_only(which), *flat(queries), N, seen, rows, best)
     for q, history in enumerate(queries):
         places = [] if which[q] < 0 else range(len(rankings[which[q]]))
         places = [j for j in places if seen or lists[which[q], j] not in history][:k]
@@ -39,7 +39,7 @@ def test_take(rankings: list[list[int]], queries: list[list[int]], k: int, seen:
 
 def shuffled(queries: list[list[int]], k: int, seed: int, seen: bool, n: int = N) -> tuple[np.ndarray, np.ndarray]:
     rows, best = empty_best(len(queries), k)
-    shuffle(*flat(queries), n, seed, seen, rows, best)
+    shuffle_unseen(*flat(queries), n, seed, seen, rows, best)
     return rows, best
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.kernels.format_lists import Line, Texts, weave_lists, weave_pairs
+from embedrec.kernels.format_lists import Line, Texts, format_lists, format_pairs
 from tests.conftest import read_only
 
 WORDS = [b"", b"a", b"bc", "ö€".encode(), b"x" * 70]
@@ -47,7 +47,7 @@ def test_a_line_a_list(rows: list[list[int]], twice: bool, scored: bool) -> None
     queries = np.arange(len(rows), dtype=np.int64)
     out = np.full(len(expected) + 5, 1, dtype=np.uint8)
     given_scores = texts(scores) if scored else texts([])
-    size = weave_lists(line, texts(seeds), texts(WORDS), given_scores, queries, padded(rows), out)
+    size = format_lists(line, texts(seeds), texts(WORDS), given_scores, queries, padded(rows), out)
     assert out[:size].tobytes() == expected
     assert (out[size:] == 1).all()
 
@@ -64,7 +64,7 @@ def test_a_line_a_pair(rows: list[list[int]], seed_ended: bool, word_ended: bool
             expected += b"\t".join((seeds[q], b"%d" % (j + 1), WORDS[word], next(left)))
             expected += (seed_ends[q] if seed_ended else b"") + (word_ends[word] if word_ended else b"") + b"\n"
     out = np.zeros(len(expected) + 1, dtype=np.uint8)
-    size = weave_pairs(
+    size = format_pairs(
         ord("\t"),
         texts([b"1", b"2", b"3"]),
         texts(seeds),
@@ -84,7 +84,7 @@ def test_seeds_come_in_the_order_of_the_queries(queries: list[int]) -> None:
     line = Line(data(b""), texts([b""] * (K + 1)), False, *(data(text) for text in (b" ", b"", b"", b" ", b"\n")))
     out = np.zeros(99, dtype=np.uint8)
     seeds = [b"p", b"q"]
-    size = weave_lists(
+    size = format_lists(
         line, texts(seeds), texts(WORDS), texts([]), np.array(queries, dtype=np.int64), padded([[1], [2, 1]]), out
     )
     assert out[:size].tobytes() == b"%s a\n%s bc a\n" % (seeds[queries[0]], seeds[queries[1]])

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import pytest
 
-from embedrec.kernels.hnsw_search import descend, similarity, walk
+from embedrec.kernels.hnsw_search import descend, search_layer, similarity
 from tests.conftest import read_only
 
 METRICS = ("product", "distance")
@@ -127,7 +127,9 @@ def test_walk(metric: str, ef: int, count: int) -> None:
     queries, starts = rng.normal(size=(count, 5)).astype(np.float32), rng.integers(0, 40, count)
     seen, labels = np.zeros(40, dtype=np.uint8), np.full((count, ef), -9, dtype=np.int64)
     graph_addresses = addresses(graph, begins, links)
-    walk(graph_addresses, graph.widths[0], read_only(starts), read_only(queries), metric == "distance", seen, labels)
+    search_layer(
+        graph_addresses, graph.widths[0], read_only(starts), read_only(queries), metric == "distance", seen, labels
+    )
     assert not seen.any()
     for start, query, row in zip(starts.tolist(), queries, labels.tolist(), strict=True):
         assert row == slow_walk(graph, start, query, ef, metric)
@@ -141,6 +143,6 @@ def test_a_walk_that_meets_more_rows_than_its_scratch_holds() -> None:
     begins, links = graph.arrays()
     queries, labels = np.ones((9, 1), dtype=np.float32), np.empty((9, 2), dtype=np.int64)
     seen = np.zeros(n, dtype=np.uint8)
-    walk(addresses(graph, begins, links), 2, np.zeros(9, dtype=np.int64), queries, False, seen, labels)
+    search_layer(addresses(graph, begins, links), 2, np.zeros(9, dtype=np.int64), queries, False, seen, labels)
     assert labels.tolist() == [[n - 1, n - 2]] * 9
     assert not seen.any()

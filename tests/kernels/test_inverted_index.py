@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.kernels.inverted_index import coded, posted, sizes_of
+from embedrec.kernels.inverted_index import build_postings, mark_repeats, session_sizes
 from tests.conftest import read_only
 
 N = 6
@@ -23,17 +23,17 @@ def flat(lists: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 @given(sessions)
 def test_coded_marks_what_comes_again_later(lists: list[list[int]]) -> None:
     expected = [~row if row in one[place + 1 :] else row for one in lists for place, row in enumerate(one)]
-    found = coded(*flat(lists), N)
+    found = mark_repeats(*flat(lists), N)
     assert found.dtype == np.int32 and found.tolist() == expected
 
 
 @given(sessions)
 def test_sizes(lists: list[list[int]]) -> None:
     offsets, items = flat(lists)
-    rows = read_only(coded(offsets, items, N))
-    assert sizes_of(offsets, rows, N, False).tolist() == [len(set(one)) for one in lists]
+    rows = read_only(mark_repeats(offsets, items, N))
+    assert session_sizes(offsets, rows, N, False).tolist() == [len(set(one)) for one in lists]
     squares = [sum(count * count for count in Counter(one).values()) for one in lists]
-    assert sizes_of(offsets, rows, N, True).tolist() == squares
+    assert session_sizes(offsets, rows, N, True).tolist() == squares
 
 
 @given(sessions, st.booleans(), st.sampled_from([1, 2, 99]), st.none() | st.integers(0, 2**7 - 1))
@@ -41,7 +41,9 @@ def test_postings(lists: list[list[int]], mentions: bool, most: int, chosen: int
     offsets, items = flat(lists)
     eligible = [chosen is None or bool(chosen >> s & 1) for s in range(len(lists))]
     given_eligible = np.array([] if chosen is None else eligible, dtype=np.bool_)
-    starts, postings, held = posted(offsets, read_only(coded(offsets, items, N)), N, given_eligible, mentions, most)
+    starts, postings, held = build_postings(
+        offsets, read_only(mark_repeats(offsets, items, N)), N, given_eligible, mentions, most
+    )
     for row in range(N):
         expected = [
             s

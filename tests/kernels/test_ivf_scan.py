@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from embedrec.kernels.ivf_scan import scan
+from embedrec.kernels.ivf_scan import scan_cells
 from tests.conftest import read_only
 
 
@@ -44,7 +44,7 @@ def test_against_all_products(sizes: list[int], q: int, k: int) -> None:
     visited[rng.random(visited.shape) < 0.2] = -1
     queries = rng.normal(size=(q, 6)).astype(np.float32)
     found = np.full((q, k), -9, dtype=np.int64)
-    scan(cells.addresses(), read_only(visited), read_only(queries), found)
+    scan_cells(cells.addresses(), read_only(visited), read_only(queries), found)
     for row, cells_of_query, query in zip(found.tolist(), visited.tolist(), queries, strict=True):
         expected = cells.best(cells_of_query, query.astype(np.float64), k)
         assert sorted(row) == sorted(expected + [-1] * (k - len(expected)))
@@ -57,7 +57,7 @@ def test_scores_that_rise_along_a_cell(k: int) -> None:
     cells = Cells([500], 1)
     cells.vectors = [np.linspace(0.1, 1, 500, dtype=np.float32)[:, None]]
     found = np.empty((17, k), dtype=np.int64)
-    scan(cells.addresses(), np.zeros((17, 1), dtype=np.int64), np.ones((17, 1), dtype=np.float32), found)
+    scan_cells(cells.addresses(), np.zeros((17, 1), dtype=np.int64), np.ones((17, 1), dtype=np.float32), found)
     assert (np.sort(found) == np.sort(cells.rows[0][-k:])).all()
 
 
@@ -66,6 +66,6 @@ def test_equal_scores_give_k_of_the_rows(k: int) -> None:
     cells = Cells([40], 2)
     cells.vectors = [np.ones((40, 2), dtype=np.float32)]
     found = np.empty((2, k), dtype=np.int64)
-    scan(cells.addresses(), np.zeros((2, 1), dtype=np.int64), np.ones((2, 2), dtype=np.float32), found)
+    scan_cells(cells.addresses(), np.zeros((2, 1), dtype=np.int64), np.ones((2, 2), dtype=np.float32), found)
     for row in found.tolist():
         assert len(set(row)) == k and set(row) <= set(cells.rows[0].tolist())

@@ -41,7 +41,7 @@ def mentions_of(
 ) -> Mentions:
     offsets, items = flat(lists)
     places = np.empty(len(items), dtype=np.int64)
-    starts = kernels.mentions(items, N, places)
+    starts = kernels.index_mentions(items, N, places)
     session = session_of(lists)
     return Mentions(offsets, items, session, starts, places, np.array(gap), factor, times, back, itself, False)
 
@@ -64,7 +64,7 @@ def slow_counts(lists: list[list[int]], m: Mentions) -> dict[tuple[int, int], fl
 def test_mentions_are_grouped_by_item(lists: list[list[int]]) -> None:
     _, items = flat(lists)
     places = np.empty(len(items), dtype=np.int64)
-    starts = kernels.mentions(items, N, places)
+    starts = kernels.index_mentions(items, N, places)
     for row in range(N):
         assert places[starts[row] : starts[row + 1]].tolist() == np.flatnonzero(items == row).tolist()
 
@@ -75,7 +75,7 @@ def test_reached(lists: list[list[int]], reach: int, back: bool, weighted: bool)
     m = mentions_of(lists, [1.0] * (reach + 1), factor, back=back, itself=True)
     counts = slow_counts(lists, m)
     expected = [sum(count for (a, _), count in counts.items() if a == row) for row in range(N)]
-    found = kernels.reached(*flat(lists), N, reach, back, read_only(factor))
+    found = kernels.count_reached(*flat(lists), N, reach, back, read_only(factor))
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
@@ -83,14 +83,14 @@ def test_reached(lists: list[list[int]], reach: int, back: bool, weighted: bool)
 def test_weights(lists: list[list[int]]) -> None:
     factor = 2.0 ** np.arange(len(lists))
     expected = [sum(f * one.count(row) for f, one in zip(factor, lists, strict=True)) for row in range(N)]
-    assert kernels.weights(flat(lists)[1], session_of(lists), factor, N).tolist() == expected
+    assert kernels.sum_factors(flat(lists)[1], session_of(lists), factor, N).tolist() == expected
 
 
 @given(sessions, st.lists(st.integers(-1, N - 1), min_size=N, max_size=N), st.booleans())
 def test_each_item_once_a_session(lists: list[list[int]], new: list[int], ascending: bool) -> None:
     offsets, items = flat(lists)
     ends, kept, session = np.empty(len(lists) + 1, np.int64), np.empty(len(items), np.int32), session_of(lists)
-    size = kernels.once(offsets, items, read_only(np.array(new, np.int32)), N, ascending, ends, kept, session)
+    size = kernels.first_mentions(offsets, items, read_only(np.array(new, np.int32)), N, ascending, ends, kept, session)
     expected = [list(dict.fromkeys(new[row] for row in one if new[row] >= 0)) for one in lists]
     expected = [sorted(one) if ascending else one for one in expected]
     assert ends.tolist() == [0, *np.cumsum([len(one) for one in expected]).tolist()]
@@ -102,16 +102,16 @@ def test_each_item_once_a_session(lists: list[list[int]], new: list[int], ascend
 def test_repeats(lists: list[list[int]], ascending: bool) -> None:
     offsets, items = flat(lists)
     ends, kept, session = np.empty(len(lists) + 1, np.int64), np.empty(len(items), np.int32), session_of(lists)
-    size = kernels.once(offsets, items, np.arange(N, dtype=np.int32), N, ascending, ends, kept, session)
+    size = kernels.first_mentions(offsets, items, np.arange(N, dtype=np.int32), N, ascending, ends, kept, session)
     times = np.full(size, -1.0)
-    kernels.repeats(offsets, items, ends, kept[:size], N, times)
+    kernels.count_repeats(offsets, items, ends, kept[:size], N, times)
     assert times.tolist() == [lists[s].count(row) for s, row in zip(session[:size], kept[:size], strict=True)]
 
 
 def counted(m: Mentions, item: int) -> tuple[dict[int, float], list[int]]:
     """The counts beside an item, and the items that were met."""
     total, touched = np.zeros(N), np.empty(N + 1, dtype=np.uint32)
-    met = kernels.add_up(m, item, total, touched)
+    met = kernels.add_pairs(m, item, total, touched)
     return {row: total[row] for row in np.flatnonzero(total).tolist()}, touched[:met].tolist()
 
 
@@ -172,7 +172,7 @@ def test_best(lists: list[list[int]], kind: int, threshold: float, k: int) -> No
     scores = slow_scores(lists, m, kind, threshold)
     rows, best = empty_best(N, k)
     rows = rows.astype(np.int32)
-    longest = kernels.best(m, Formula(kind, X, Y, 0.5, 0.1, threshold), 1, N, rows, best)
+    longest = kernels.best_neighbours(m, Formula(kind, X, Y, 0.5, 0.1, threshold), 1, N, rows, best)
     assert (rows[0] == -1).all()  # not one of the items
     lengths = []
     for item in range(1, N):
@@ -190,7 +190,7 @@ def test_pairs(lists: list[list[int]], kind: int) -> None:
     scores = slow_scores(lists, m, kind, 0.0)
     starts, ends = np.arange(N) * N, np.full(N, -1)
     rows, values = np.full(N * N, -1, dtype=np.int32), np.zeros(N * N, dtype=np.float32)
-    kernels.pairs(m, Formula(kind, X, Y, 0.0, 0.0, 0.0), 0, N - 1, starts, ends, rows, values)
+    kernels.score_pairs(m, Formula(kind, X, Y, 0.0, 0.0, 0.0), 0, N - 1, starts, ends, rows, values)
     assert ends[N - 1] == -1
     for item in range(N - 1):
         found = zip(rows[starts[item] : ends[item]].tolist(), values[starts[item] : ends[item]], strict=True)
@@ -201,5 +201,5 @@ def test_pairs_come_in_the_order_they_are_met() -> None:
     m = mentions_of([[0, 5, 3], [4, 0]], [1.0] * 3)
     starts, ends = np.zeros(N, dtype=np.int64), np.zeros(N, dtype=np.int64)
     rows, values = np.empty(N, dtype=np.int32), np.empty(N, dtype=np.float32)
-    kernels.pairs(m, Formula(COUNT, EMPTY, EMPTY, 0.0, 0.0, 0.0), 0, 1, starts, ends, rows, values)
+    kernels.score_pairs(m, Formula(COUNT, EMPTY, EMPTY, 0.0, 0.0, 0.0), 0, 1, starts, ends, rows, values)
     assert rows[: ends[0]].tolist() == [5, 3, 4] and Counter(values[:3].tolist()) == {1.0: 3}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.kernels.quotes import first_not_closed
+from embedrec.kernels.quotes import first_unclosed_quote
 
 CLOSED = re.compile(rb'"(?:[^"]|"")*"(?!")')
 
@@ -37,7 +37,7 @@ def slow(text: bytes, start: int, value_starts: bool, last: bool) -> tuple[int, 
 
 def found(text: bytes, start: int = 0, value_starts: bool = True, delimiter: bytes = b",", last: bool = True) -> tuple:
     array = np.frombuffer(text, dtype=np.uint8)
-    at, broken = first_not_closed(array, start, value_starts, ord(delimiter), last)
+    at, broken = first_unclosed_quote(array, start, value_starts, ord(delimiter), last)
     return int(at), bool(broken)
 
 

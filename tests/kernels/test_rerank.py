@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from embedrec.kernels.rerank import (
     choose_diverse,
     count_shared,
+    fill_cooccurring,
     fill_popular,
-    fill_together,
     find_mutual,
     keep_capped,
 )
@@ -136,7 +136,7 @@ def test_short_lists_are_filled_with_items_of_the_same_sessions(
     out, scores = table(rows).copy(), np.where(table(rows) >= 0, 0.5, -np.inf)
     seeds, scratch = np.arange(len(rows)), np.zeros(N, dtype=np.int64)
     met = np.empty(N, dtype=np.int64)
-    fill_together(*flat(held), *flat(sessions), read_only(seeds), read_only(free), out, scores, scratch, met)
+    fill_cooccurring(*flat(held), *flat(sessions), read_only(seeds), read_only(free), out, scores, scratch, met)
     assert not scratch.any()
     for seed, row, filled, values in zip(seeds.tolist(), rows, out.tolist(), scores.tolist(), strict=True):
         near = {item: cosine(held[seed], held[item]) for item in range(N) if free[item] and item not in [seed, *row]}

@@ -5,7 +5,16 @@ import pytest
 from numba import njit
 from scipy.stats import chisquare
 
-from embedrec.kernels.sampling import STEP, alias_table, below, keep_probabilities, mix, noise_weights, pick, stream
+from embedrec.kernels.sampling import (
+    STEP,
+    alias_table,
+    keep_probabilities,
+    mix,
+    noise_weights,
+    pick,
+    random_below,
+    stream,
+)
 
 SPLITMIX_OF_0 = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]  # published test vector, seed 0
 
@@ -29,7 +38,7 @@ def test_streams_differ_by_seed_epoch_and_session():
 
 
 def test_below_covers_its_range_and_nothing_else():
-    rows = [below(np.uint64(mix(np.uint64(t))), 7) for t in range(700)]
+    rows = [random_below(np.uint64(mix(np.uint64(t))), 7) for t in range(700)]
     assert set(rows) == set(range(7))
 
 

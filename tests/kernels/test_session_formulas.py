@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedrec.kernels import session_formulas as formulas
-from embedrec.kernels.session_formulas import KnnFormula, decay_at, new_pad, rounded, weight_at
+from embedrec.kernels.session_formulas import KnnFormula, decay_at, new_scratch, round_sum, weight_at
 
 WEIGHTS: dict[str, Callable[[int, int], float]] = {
     "W_SAME": lambda p, length: 1.0,
@@ -59,20 +59,20 @@ def test_decays(name: str) -> None:
 
 @given(st.floats(-1e200, 1e200, allow_subnormal=False))
 def test_rounded_to_40_bits(value: float) -> None:
-    assert rounded(value) == pytest.approx(value, rel=2**-39, abs=0)
-    assert rounded(rounded(value)) == rounded(value)
+    assert round_sum(value) == pytest.approx(value, rel=2**-39, abs=0)
+    assert round_sum(round_sum(value)) == round_sum(value)
 
 
 def test_sums_in_another_order_are_equal() -> None:
     rng = np.random.default_rng(0)
     terms = rng.random(50)
-    sums = {rounded(sum(rng.permutation(terms).tolist())) for _ in range(200)}
+    sums = {round_sum(sum(rng.permutation(terms).tolist())) for _ in range(200)}
     assert len(sums) == 1
-    assert rounded(1.0) != rounded(1 + 2**-38)
+    assert round_sum(1.0) != round_sum(1 + 2**-38)
 
 
 def test_new_scratch_is_empty() -> None:
-    scratch = new_pad(3, 2)
+    scratch = new_scratch(3, 2)
     assert scratch.slot.tolist() == [-1] * 3 and scratch.slot.dtype == np.int32
     assert scratch.marks.tolist() == [0, 0] and scratch.marks.dtype == np.uint8
     assert scratch.totals.tolist() == [-np.inf] * 2 and scratch.touched.shape == (3,)

@@ -24,9 +24,16 @@ from embedrec.kernels.session_formulas import (
     W_DIV,
     W_SAME,
     KnnFormula,
-    new_pad,
+    new_scratch,
 )
-from embedrec.kernels.session_knn import PLACE, best, distinct, nearest, room, tie
+from embedrec.kernels.session_knn import (
+    POSITION_MASK,
+    buffer_sizes,
+    distinct_items,
+    nearest_sessions,
+    select_largest,
+    tie_break,
+)
 from tests.kernels.session_cases import N, flat, histories, index_of, past_sessions, rounded, slow_neighbours
 
 
@@ -35,15 +42,15 @@ def test_the_best_ascend(keys: list[float], k: int) -> None:
     """The places of the k best, ties by later session, ascend: sums over them have the same order for every k."""
     session = np.random.default_rng(len(keys)).permutation(len(keys)).astype(np.int32)
     chosen = np.empty(min(k, len(keys)) + 1, dtype=np.int64)
-    count = best(np.array(keys), session, k, chosen)
+    count = select_largest(np.array(keys), session, k, chosen)
     order = sorted(range(len(keys)), key=lambda i: (-round(keys[i], 9), -session[i]))
     assert chosen[:count].tolist() == sorted(order[:k])
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1))
 def test_ties_are_lower_for_later_sessions(session: int, other: int, place: int) -> None:
-    assert tie(session, place) & PLACE == place
-    assert (tie(session, place) < tie(other, place)) == (session > other)
+    assert tie_break(session, place) & POSITION_MASK == place
+    assert (tie_break(session, place) < tie_break(other, place)) == (session > other)
 
 
 @dataclass
@@ -62,11 +69,11 @@ def found_by_kernel(
     now: int = 0,
     proposed: np.ndarray | None = None,
 ) -> Found:
-    scratch = new_pad(len(past), N)
+    scratch = new_scratch(len(past), N)
     rows, scores = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
     candidates = np.empty((len(queries), 0), dtype=np.int32) if proposed is None else proposed
     index = index_of(past, formula, [], {})
-    nearest(index, formula, *flat(queries), np.full(len(queries), now), candidates, scratch, rows, scores)
+    nearest_sessions(index, formula, *flat(queries), np.full(len(queries), now), candidates, scratch, rows, scores)
     assert (scratch.slot == -1).all() and not scratch.marks.any() and np.isneginf(scratch.totals).all()
     return Found(rows.tolist(), scores.tolist())
 
@@ -148,9 +155,9 @@ def test_proposed_candidates(weight: int, past: list[list[int]], queries: list[l
 @given(st.lists(st.integers(0, N - 1), max_size=7), st.integers(1, 8), st.sampled_from([W_DIV, W_COUNT]))
 def test_distinct_items_of_a_history(history: list[int], last: int, weight: int) -> None:
     formula = KnnFormula(neighbours=1, sample=1, last=last, weight=weight)
-    scratch, size = new_pad(0, N), len(history)
+    scratch, size = new_scratch(0, N), len(history)
     rows, weights, steps = np.empty(size, np.int32), np.empty(size), np.empty(size, np.int64)
-    m = distinct(formula, np.array(history, np.int32), scratch, rows, weights, steps)
+    m = distinct_items(formula, np.array(history, np.int32), scratch, rows, weights, steps)
     recent = history[-last:]
     expected = list(dict.fromkeys(reversed(recent)))
     assert rows[:m].tolist() == expected
@@ -166,6 +173,6 @@ def test_distinct_items_of_a_history(history: list[int], last: int, weight: int)
 def test_room_for_every_history(past: list[list[int]], queries: list[list[int]], proposed: int) -> None:
     index = index_of(past, KnnFormula(1, 1), [], {})
     met = [sum(row in session for row in history for session in past) for history in queries]
-    size, longest = room(index, *flat(queries), proposed)
+    size, longest = buffer_sizes(index, *flat(queries), proposed)
     assert size == min(max([0, proposed, *met]), len(past))
     assert longest == max([0, *map(len, queries)])

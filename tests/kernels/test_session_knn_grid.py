@@ -17,10 +17,10 @@ from embedrec.kernels.session_formulas import (
     W_COUNT,
     W_DIV,
     KnnFormula,
-    new_pad,
+    new_scratch,
 )
-from embedrec.kernels.session_knn_grid import stand
-from embedrec.kernels.session_scores import answer
+from embedrec.kernels.session_knn_grid import rank_targets
+from embedrec.kernels.session_scores import recommend
 from tests.kernels.session_cases import N, flat, histories, index_of, past_sessions
 
 FORMULAS: list[dict[str, Any]] = [
@@ -49,17 +49,17 @@ def test_places_of_targets(
     formula = KnnFormula(neighbours=sizes[-1], sample=99, **settings)
     index, q = index_of(past, formula, factors, followers), len(queries)
     wanted, now = wanted[:q], np.zeros(q, dtype=np.int64)
-    proposed, scratch = np.empty((q, 0), dtype=np.int32), new_pad(len(past), N)
+    proposed, scratch = np.empty((q, 0), dtype=np.int32), new_scratch(len(past), N)
     higher, equal, own = (np.zeros((q, len(sizes)), dtype=np.int64) for _ in range(3))
     ends, goals = flat(wanted)
     grid = np.array(sizes, dtype=np.int64)
     goals = goals.astype(np.int64)
-    stand(index, formula, *flat(queries), now, proposed, ends, goals, grid, seen, scratch, higher, equal, own)
+    rank_targets(index, formula, *flat(queries), now, proposed, ends, goals, grid, seen, scratch, higher, equal, own)
     assert (scratch.slot == -1).all() and not scratch.marks.any() and np.isneginf(scratch.totals).all()
     for g, size in enumerate(sizes):
         rows, scores = np.full((q, N), -1), np.full((q, N), -np.inf)
         alone = formula._replace(neighbours=size)
-        answer(index, alone, *flat(queries), now, proposed, seen, True, scratch, rows, scores)
+        recommend(index, alone, *flat(queries), now, proposed, seen, True, scratch, rows, scores)
         for h, goal in enumerate(wanted):
             found = {row: score for row, score in zip(rows[h].tolist(), scores[h].tolist(), strict=True) if row >= 0}
             top = max((found[row] for row in goal if row in found), default=None)

@@ -24,9 +24,9 @@ from embedrec.kernels.session_formulas import (
     W_COUNT,
     W_DIV,
     KnnFormula,
-    new_pad,
+    new_scratch,
 )
-from embedrec.kernels.session_scores import answer, compared, hidden
+from embedrec.kernels.session_scores import is_excluded, recommend, round_score
 from tests.kernels.session_cases import N, flat, histories, index_of, past_sessions, rounded, slow_scores
 
 FACTORS = [0.5, 1.0, 2.0, 1.0, 0.25, 4.0, 1.5]
@@ -60,11 +60,11 @@ def test_answers(
     for session in past if filtered else ():
         for row, after in itertools.pairwise(session):
             followers[row].add(after)
-    scratch = new_pad(len(past), N)
+    scratch = new_scratch(len(past), N)
     rows, scores = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
     index, proposed = index_of(past, formula, factors, followers), np.empty((len(queries), 0), dtype=np.int32)
     now = np.full(len(queries), 4000)
-    answer(index, formula, *flat(queries), now, proposed, seen, single, scratch, rows, scores)
+    recommend(index, formula, *flat(queries), now, proposed, seen, single, scratch, rows, scores)
     assert (scratch.slot == -1).all() and not scratch.marks.any() and np.isneginf(scratch.totals).all()
     for q, history in enumerate(queries):
         expected = slow_scores(past, history, formula, 4000, factors, followers) if history else {}
@@ -82,7 +82,7 @@ def test_no_session_holds_an_item_of_the_history() -> None:
     rows, scores = np.full((2, 2), -1), np.full((2, 2), -np.inf)
     index, proposed = index_of([[0, 1], [1]], formula, [], {}), np.empty((2, 0), dtype=np.int32)
     now = np.zeros(2, dtype=np.int64)
-    answer(index, formula, *flat([[5, 6], []]), now, proposed, True, True, new_pad(2, N), rows, scores)
+    recommend(index, formula, *flat([[5, 6], []]), now, proposed, True, True, new_scratch(2, N), rows, scores)
     assert (rows == -1).all() and np.isneginf(scores).all()
 
 
@@ -98,11 +98,11 @@ def test_no_session_holds_an_item_of_the_history() -> None:
 )
 def test_hidden_items(asked: bool, latest: bool, seen: bool, again: bool, expected: bool) -> None:
     for allowed in (0, 2):
-        assert hidden(np.uint8(asked | allowed), latest, seen, again) == expected
+        assert is_excluded(np.uint8(asked | allowed), latest, seen, again) == expected
 
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, -7e9, 0.0])
 def test_precision_of_comparisons(value: float) -> None:
-    assert compared(value, True) == np.float32(value)
-    assert compared(value, False) == compared(value * (1 + 1e-14), False) == pytest.approx(value, rel=1e-11)
-    assert rounded(compared(value, False)) == rounded(value)
+    assert round_score(value, True) == np.float32(value)
+    assert round_score(value, False) == round_score(value * (1 + 1e-14), False) == pytest.approx(value, rel=1e-11)
+    assert rounded(round_score(value, False)) == rounded(value)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.kernels.session_streams import deal_steps
+from embedrec.kernels.session_streams import advance_streams
 from tests.conftest import read_only
 
 
@@ -19,7 +19,7 @@ def test_blocks_of_steps(lengths: list[int], streams: int, blocks: list[int]) ->
     current: list[list[int]] = [[] for _ in range(streams)]
     for steps in blocks:
         events = np.full((steps, streams), 99)
-        dealt = deal_steps(read_only(offsets), read_only(order), place, last, dealt, events)
+        dealt = advance_streams(read_only(offsets), read_only(order), place, last, dealt, events)
         for step in events.tolist():
             for b, event in enumerate(step):
                 if not current[b] and waiting:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from embedrec.kernels.row_blas import LANES, padded
 from embedrec.kernels.sampling import alias_table, keep_probabilities, noise_weights
 from embedrec.kernels.skipgram import FILLERS, SIGMOID, cbow, plan, skipgram
-from embedrec.kernels.skipgram_deterministic import add_up, deal, lane, touched
+from embedrec.kernels.skipgram_deterministic import add_changes, collect_rows, learn_lane, split_lanes
 from tests.conftest import read_only
 
 N, NEGATIVE, HEAVIEST = 12, 5, 4
@@ -42,18 +42,18 @@ def test_one_lane_after_the_other_is_learning_in_place(architecture: str, window
     x, y = padded(start[0], N), padded(start[1], N + FILLERS)
     expected = KERNELS[architecture](x, y, *made, rate, NEGATIVE, SIGMOID)
     x2, y2, slot = padded(start[0], N), padded(start[1], N + FILLERS), np.full(N, -1, np.int32)
-    cuts = deal(*made[1:5], 150)
+    cuts = split_lanes(*made[1:5], 150)
     assert (cuts[0], cuts[-1]) == (0, len(rate)) and 3 < len(cuts) < len(rate)
     loss, pairs = 0.0, 0
     for begin, end in pairwise(cuts):
         unchanged = x2.copy(), y2.copy()
-        inputs, outputs, dx, dy, more, count = lane(
+        inputs, outputs, dx, dy, more, count = learn_lane(
             x2, y2, *made, rate, NEGATIVE, SIGMOID, architecture == "skip-gram", begin, end, slot
         )
         assert (x2 == unchanged[0]).all() and (y2 == unchanged[1]).all()
         loss, pairs = loss + more, pairs + count
         for part in range(3):
-            add_up(x2, y2, inputs, outputs, dx, dy, part, 3)
+            add_changes(x2, y2, inputs, outputs, dx, dy, part, 3)
     assert (slot == -1).all() and pairs == expected[1]
     assert loss == pytest.approx(expected[0], rel=1e-5)
     assert x2 == pytest.approx(x, abs=1e-5) and y2 == pytest.approx(y, abs=1e-5)
@@ -63,10 +63,10 @@ def test_one_lane_after_the_other_is_learning_in_place(architecture: str, window
 @given(st.lists(st.integers(0, 5), max_size=9), st.lists(st.integers(0, 5), max_size=9))
 def test_touched_numbers_rows_by_first_appearance(first: list[int], second: list[int]) -> None:
     slot, rows, places = np.full(6, -1, np.int32), np.empty(18, np.int32), np.empty(18, np.int32)
-    known = touched(np.array(first, np.int32), slot, places, rows, 0)
+    known = collect_rows(np.array(first, np.int32), slot, places, rows, 0)
     assert rows[:known].tolist() == list(dict.fromkeys(first))
     assert rows[places[: len(first)]].tolist() == first
-    known = touched(np.array(second, np.int32), slot, places, rows, known)
+    known = collect_rows(np.array(second, np.int32), slot, places, rows, known)
     assert rows[:known].tolist() == list(dict.fromkeys(first + second))
     assert rows[places[: len(second)]].tolist() == second
     assert slot.tolist() == [rows[:known].tolist().index(row) if row in first + second else -1 for row in range(6)]
@@ -79,7 +79,7 @@ def test_a_lane_ends_where_its_budget_is_spent(lengths: list[int], budget: int) 
         sum(int(right[i] - left[i] + drawn[j + 1] - drawn[j]) for i in range(tiles[j], tiles[j + 1]))
         for j in range(len(tiles) - 1)
     ]
-    cuts = deal(left, right, tiles, drawn, budget).tolist()
+    cuts = split_lanes(left, right, tiles, drawn, budget).tolist()
     assert cuts == sorted(set(cuts)) and cuts[0] == 0
     assert cuts[-1] == len(work)
     for begin, end in pairwise(cuts):
@@ -93,7 +93,7 @@ def test_every_part_adds_its_own_rows(parts: int) -> None:
     inputs, outputs = np.array([4, 1], np.int32), np.array([0, 3, 2], np.int32)
     dx, dy = np.arange(4, dtype=np.float32).reshape(2, 2) + 1, np.arange(6, dtype=np.float32).reshape(3, 2) + 1
     for part in range(parts):
-        add_up(x, y, read_only(inputs), read_only(outputs), read_only(dx), read_only(dy), part, parts)
+        add_changes(x, y, read_only(inputs), read_only(outputs), read_only(dx), read_only(dy), part, parts)
         done = [row for row in range(5) if row % parts <= part]
         assert sorted(np.flatnonzero(x.any(axis=1))) == [row for row in (1, 4) if row in done]
         assert sorted(np.flatnonzero(y.any(axis=1))) == [row for row in (0, 2, 3) if row in done]

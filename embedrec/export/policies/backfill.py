@@ -48,7 +48,7 @@ class BackOff:
 
     def apply(self, seeds: np.ndarray, lists: TopK) -> TopK:
         """See `Policy`."""
-        from embedrec.kernels.rerank import fill_popular, fill_together
+        from embedrec.kernels.rerank import fill_cooccurring, fill_popular
 
         spare = ((0, 0), (0, max(self.reach - lists.k, 0)))
         rows = np.pad(lists.rows, spare, constant_values=-1)
@@ -59,7 +59,7 @@ class BackOff:
         if self.item_sessions is not None:
             index, scratch = self.item_sessions, np.zeros((2, len(self.counts)), dtype=np.int64)
             arrays = index.starts, index.sessions, index.offsets, index.items
-            fill_together(*arrays, seeds[short], allowed, results, values, *scratch)
+            fill_cooccurring(*arrays, seeds[short], allowed, results, values, *scratch)
         order = np.argsort(-self.counts, kind="stable")
         order = order[allowed[order]]
         shares = self.counts[order] / max(int(self.counts.max(initial=0)), 1)

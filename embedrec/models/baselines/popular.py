@@ -95,12 +95,12 @@ class PopularModel:
 
     def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`."""
-        from embedrec.kernels.first_unseen import take
+        from embedrec.kernels.first_unseen import take_unseen
         from embedrec.kernels.topk import empty_best
 
         check_k(k, len(self.vocab))
         histories = histories.reindex(self.vocab)
         rows, scores = empty_best(len(histories), k)
         lists = (self.best, self.scores, np.zeros(len(histories), dtype=np.int64))
-        take(*lists, histories.offsets, histories.items, len(self.vocab), not exclude_seen, rows, scores)
+        take_unseen(*lists, histories.offsets, histories.items, len(self.vocab), not exclude_seen, rows, scores)
         return TopK(rows, scores, self.vocab)

@@ -48,12 +48,12 @@ class RandomModel:
 
     def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`."""
-        from embedrec.kernels.first_unseen import shuffle
+        from embedrec.kernels.first_unseen import shuffle_unseen
         from embedrec.kernels.topk import empty_best
 
         check_k(k, len(self.vocab))
         histories = histories.reindex(self.vocab)
         rows, scores = empty_best(len(histories), k)
         seed = int(self.arrays["seed"][0])
-        shuffle(histories.offsets, histories.items, len(self.vocab), seed, not exclude_seen, rows, scores)
+        shuffle_unseen(histories.offsets, histories.items, len(self.vocab), seed, not exclude_seen, rows, scores)
         return TopK(rows, scores, self.vocab)

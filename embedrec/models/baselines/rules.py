@@ -128,7 +128,7 @@ class RulesModel(ListsModel):
 
     def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`."""
-        from embedrec.kernels.first_unseen import take
+        from embedrec.kernels.first_unseen import take_unseen
         from embedrec.kernels.topk import empty_best
 
         check_k(k, len(self.vocab))
@@ -138,5 +138,5 @@ class RulesModel(ListsModel):
         last[nonempty] = histories.items[histories.offsets[1:][nonempty] - 1]
         rows, scores = empty_best(len(histories), k)
         lists = (self.arrays["items"], self.arrays["scores"], last)
-        take(*lists, histories.offsets, histories.items, len(self.vocab), not exclude_seen, rows, scores)
+        take_unseen(*lists, histories.offsets, histories.items, len(self.vocab), not exclude_seen, rows, scores)
         return TopK(rows, scores, self.vocab)

@@ -108,21 +108,21 @@ class Side:
 
     def principal(self, pool: Executor) -> np.ndarray:
         """The vectors in their own principal axes, (r, d): their Gram matrix is diagonal, descending."""
-        from embedrec.kernels.als import turn
+        from embedrec.kernels.als import rotate
 
         _, axes = _principal_axes(self.vectors, self.dim, pool)
-        list(_each(pool, lambda *rows: turn(self.vectors, axes, self.offsets, -1, *rows), _ranges(len(self.vectors))))
+        list(_each(pool, lambda *rows: rotate(self.vectors, axes, self.offsets, -1, *rows), _ranges(len(self.vectors))))
         return self.vectors[:, : self.dim].copy()
 
     def _turn(self, other: Side, steps: int, pool: Executor) -> np.ndarray:
         """Rotate both sides into the principal axes of the other; returns the diagonal (w,) of its Gram matrix."""
-        from embedrec.kernels.als import turn
+        from embedrec.kernels.als import rotate
 
         values, axes = _principal_axes(other.vectors, self.dim, pool)
         for side, least in ((other, -1), (self, steps)):  # rows with few cells are solved from zero
 
             def part(first: int, last: int, side: Side = side, least: int = least) -> None:
-                turn(side.vectors, axes, side.offsets, least, first, last)
+                rotate(side.vectors, axes, side.offsets, least, first, last)
 
             list(_each(pool, part, _ranges(len(side.vectors))))
         return values

@@ -46,13 +46,13 @@ class Streams:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The input event of each stream in each step: (t, B) int64, −1 for none; the next event is the target."""
-        from embedrec.kernels.session_streams import deal_steps
+        from embedrec.kernels.session_streams import advance_streams
 
         place, last = np.zeros(self.count, dtype=np.int64), np.zeros(self.count, dtype=np.int64)
         dealt, left = 0, self.examples
         while left:
             events = np.empty((max(1, BLOCK_EVENTS // self.count), self.count), dtype=np.int64)
-            dealt = deal_steps(self.sessions.offsets, self.order, place, last, dealt, events)
+            dealt = advance_streams(self.sessions.offsets, self.order, place, last, dealt, events)
             lengths = np.count_nonzero(events >= 0, axis=1)
             yield events[: np.count_nonzero(lengths)]
             left -= int(lengths.sum())

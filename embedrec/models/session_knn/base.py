@@ -93,7 +93,7 @@ class SessionKnn(SessionKnnSettings):
 def _build_index(recipe: SessionKnn, store: SessionStore, formula: KnnFormula, n: int) -> Index:
     """The inverted index of a store, and the other columns that the formula reads."""
     from embedrec.kernels import session_formulas as kernels
-    from embedrec.kernels.inverted_index import posted, sizes_of
+    from embedrec.kernels.inverted_index import build_postings, session_sizes
 
     eligible = recipe.eligible(store)
     everyone = np.zeros(0, dtype=np.bool_)
@@ -102,12 +102,12 @@ def _build_index(recipe: SessionKnn, store: SessionStore, formula: KnnFormula, n
     cut = formula.sampling == kernels.NEWEST and not counted
     most = formula.sample if cut else max(1, len(store.items))
     offsets, items = locked(store.offsets), locked(store.items)
-    starts, postings, held = posted(
+    starts, postings, held = build_postings(
         offsets, items, n, locked(everyone if eligible is None else eligible), counted, most
     )
     sizes = np.zeros(0, dtype=np.int32)
     if formula.similarity != kernels.S_VEC:
-        sizes = sizes_of(offsets, items, n, counted)
+        sizes = session_sizes(offsets, items, n, counted)
     followed, followers = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
     if recipe.followers_only:
         followed, followers = _followers(store, n)

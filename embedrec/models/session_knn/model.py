@@ -101,7 +101,7 @@ class SessionKnnModel:
         by recency; only sessions with a similarity above 0 among the `sample` candidates.
         Raises SettingsError when k is not in 1 … number of training sessions.
         """
-        from embedrec.kernels.session_knn import nearest
+        from embedrec.kernels.session_knn import nearest_sessions
 
         numbers = self.arrays["numbers"]
         if not 1 <= k <= len(numbers):
@@ -113,7 +113,7 @@ class SessionKnnModel:
 
         def run(part: slice, candidates: np.ndarray, pad: Scratch) -> None:
             ends = slice(part.start, part.stop + 1)
-            nearest(
+            nearest_sessions(
                 self.index, self.formula, offsets[ends], items, now[part], candidates, pad, rows[part], scores[part]
             )
 
@@ -138,7 +138,7 @@ class SessionKnnModel:
         score the same, and how many of the latter are targets; 0 if no target is a result. Candidates are searched
         once. Raises SettingsError for a model that fills its lists at random.
         """
-        from embedrec.kernels.session_knn_grid import stand
+        from embedrec.kernels.session_knn_grid import rank_targets
 
         if self.recipe.fills:
             raise SettingsError(f"{self.recipe.name} fills its lists with random items, so its results have no rank")
@@ -151,7 +151,7 @@ class SessionKnnModel:
         def run(part: slice, candidates: np.ndarray, pad: Scratch) -> None:
             to = slice(part.start, part.stop + 1)
             arguments = (starts[to], items, now[part], candidates, ends[to], wanted, many, include_seen)
-            stand(self.index, formula, *arguments, pad, higher[part], equal[part], own[part])
+            rank_targets(self.index, formula, *arguments, pad, higher[part], equal[part], own[part])
 
         self._each(histories, run)
         return higher, equal, own
@@ -187,7 +187,7 @@ class SessionKnnModel:
     def _answers(
         self, histories: Sessions, k: int, exclude_seen: bool, *, single: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        from embedrec.kernels.session_scores import answer
+        from embedrec.kernels.session_scores import recommend
 
         check_k(k, len(self.vocab))
         histories, include_seen = histories.reindex(self.vocab), self.recipe.includes_seen(exclude_seen)
@@ -198,7 +198,7 @@ class SessionKnnModel:
         def run(part: slice, candidates: np.ndarray, pad: Scratch) -> None:
             ends = slice(part.start, part.stop + 1)
             arguments = (offsets[ends], items, now[part], candidates, include_seen, single)
-            answer(self.index, self.formula, *arguments, pad, rows[part], scores[part])
+            recommend(self.index, self.formula, *arguments, pad, rows[part], scores[part])
 
         self._each(histories, run)
         if self.recipe.fills:
@@ -232,12 +232,12 @@ class SessionKnnModel:
         """Run parts of a block of histories, each with scratch memory that no other thread uses."""
 
         def alone(part: slice) -> None:
-            from embedrec.kernels.session_formulas import new_pad
+            from embedrec.kernels.session_formulas import new_scratch
 
             try:
                 pad = self.pads.pop()
             except IndexError:
-                pad = new_pad(len(self.arrays["numbers"]), len(self.vocab))
+                pad = new_scratch(len(self.arrays["numbers"]), len(self.vocab))
             run(part, pad)
             self.pads.append(pad)
 
@@ -262,12 +262,12 @@ class SessionKnnModel:
 
 def _fill(histories: Sessions, n: int, seed: int, include_seen: bool, rows: np.ndarray, scores: np.ndarray) -> None:
     """Fill missing rows (q, k) with random other items, score 0; a shorter list is the start of a longer one."""
-    from embedrec.kernels.first_unseen import shuffle
+    from embedrec.kernels.first_unseen import shuffle_unseen
     from embedrec.kernels.topk import empty_best
 
     k = rows.shape[1]
     others, places = empty_best(len(rows), min(2 * k, n))  # at most k of them are results already
-    shuffle(histories.offsets, histories.items, n, seed, include_seen, others, places)
+    shuffle_unseen(histories.offsets, histories.items, n, seed, include_seen, others, places)
     for q in np.flatnonzero(rows[:, -1] < 0):
         count = int((rows[q] >= 0).sum())
         more = others[q][(others[q] >= 0) & ~np.isin(others[q], rows[q, :count])][: k - count]

@@ -59,7 +59,7 @@ class SessionStore:
         kind  name of a kind of events: only sessions with such an event can be neighbours
         Raises DataError when weights or kinds are needed and missing.
         """
-        from embedrec.kernels.inverted_index import coded
+        from embedrec.kernels.inverted_index import mark_repeats
 
         if len(sessions) > _MOST or len(sessions.vocab) > _MOST:
             raise DataError(f"a session kNN holds at most {_MOST:,} sessions and items, but was given more")
@@ -81,7 +81,7 @@ class SessionStore:
             )
             weights[nonempty] = sums / sessions.lengths[nonempty]
         eligible = None if kind is None else _holding(sessions, kind)
-        items = coded(offsets, sessions.items, len(sessions.vocab))
+        items = mark_repeats(offsets, sessions.items, len(sessions.vocab))
         return cls(offsets, items, np.arange(len(sessions), dtype=np.int32), times, weights, eligible)._sort()
 
     @classmethod

@@ -299,9 +299,9 @@ class VMIS(SessionKnn):
 
     def eligible(self, store: SessionStore) -> np.ndarray | None:
         """See `SessionKnnSettings.eligible`."""
-        from embedrec.kernels.inverted_index import sizes_of
+        from embedrec.kernels.inverted_index import session_sizes
 
-        sizes = sizes_of(store.offsets, store.items, 0, False)
+        sizes = session_sizes(store.offsets, store.items, 0, False)
         nonempty = sizes[sizes > 0]
         return sizes <= np.round(np.quantile(nonempty, self.longest)) if len(nonempty) else None
 

@@ -16,7 +16,7 @@ from embedrec.errors import DataError, TrainingError
 from embedrec.kernels.row_blas import padded
 from embedrec.kernels.sampling import alias_table, keep_probabilities, noise_weights
 from embedrec.kernels.skipgram import FILLERS, SIGMOID, cbow, plan, skipgram
-from embedrec.kernels.skipgram_deterministic import add_up, deal, lane
+from embedrec.kernels.skipgram_deterministic import add_changes, learn_lane, split_lanes
 from embedrec.progress import Report
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class _Lanes:
         for c in range(0, len(self.chunks), threads):
             plans = list(pool.map(self.corpus.plan, self.chunks[c : c + threads], [epoch] * threads))
             for (start, stop), (chunk_plan, rate) in zip(self.chunks[c : c + threads], plans, strict=True):
-                cuts = deal(*chunk_plan[1:5], self.budget).tolist()
+                cuts = split_lanes(*chunk_plan[1:5], self.budget).tolist()
                 for at in range(0, len(cuts) - 1, LANES):
                     self._train_lanes(pool, threads, cuts[at : at + LANES + 1], chunk_plan, rate, tally)
                     if perf_counter() - ticked > _TICK:
@@ -190,11 +190,13 @@ class _Lanes:
 
         def learn(part: int) -> None:
             for i in range(part, len(lanes), threads):
-                lanes[i] = lane(self.x, self.y, *chunk_plan, rate, *self.fixed, cuts[i], cuts[i + 1], self.slots[i])
+                lanes[i] = learn_lane(
+                    self.x, self.y, *chunk_plan, rate, *self.fixed, cuts[i], cuts[i + 1], self.slots[i]
+                )
 
         def merge(part: int) -> None:
             for *changes, _, _ in lanes:
-                add_up(self.x, self.y, *changes, part, threads)
+                add_changes(self.x, self.y, *changes, part, threads)
 
         for step in (learn, merge):
             if threads == 1:
