@@ -13,7 +13,7 @@ import embedrec
 from embedrec.datasets.synthetic import World
 from embedrec.errors import EXTRAS
 from embedrec.models import MODELS, recipe_class
-from embedrec.models.torch_recipe import in_steps
+from embedrec.models.torch_recipe import is_torch_recipe
 from tests.cli.conftest import Run
 
 # Every command in one process that has none of the packages of the extras.
@@ -29,7 +29,7 @@ for line in sys.stdin.read().splitlines():
         if e.code:
             raise SystemExit(f"{{line}} exited with {{e.code}}")
 """
-WITHOUT_TORCH = [name for name in MODELS if not in_steps(recipe_class(name)())]
+WITHOUT_TORCH = [name for name in MODELS if not is_torch_recipe(recipe_class(name)())]
 COMMANDS = """\
 prepare mpd {data} --level artist --name plays
 split last-item --sessions plays --name part
