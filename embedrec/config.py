@@ -1,7 +1,7 @@
-"""Settings: dataclass fields from TOML tables and `key=value` texts.
+"""Settings: dataclass fields, read from TOML tables and `key=value` strings.
 
-A setting is written once, as a dataclass field; its name is the parameter, the TOML key, the `--set` key and what is
-saved in the artifact.
+A setting is defined once, as a dataclass field; its name is the parameter, the TOML key, the `--set` key and the key in
+the artifact.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from embedrec.errors import SettingsError, decoding, did_you_mean
 
 T = TypeVar("T")
-_DEEPEST = 50  # tables and lists in each other: deeper ones could overflow the stack of what walks through them
+_MAX_DEPTH = 50  # of nested tables and lists; deeper ones could overflow the stack of recursive functions
 
 
 class Settings:
-    """Base of a frozen dataclass of settings: the types of all fields are checked when one is made, see `check_types`.
+    """Base of a frozen dataclass of settings, which checks the types of all fields, see `check_types`.
 
-    A subclass that checks more calls `super().__post_init__()` first.
+    A subclass with further checks calls `super().__post_init__()` first.
     """
 
     def __post_init__(self) -> None:
@@ -38,11 +38,11 @@ def settings_of(recipe: Any) -> dict[str, Any]:
     return dataclasses.asdict(recipe)
 
 
-def build(cls: type[T], values: Mapping[str, Any], *, given: str) -> T:
+def build(cls: type[T], values: Mapping[str, Any], *, source: str) -> T:
     """An instance of the dataclass `cls` with these values over its defaults.
 
-    values  field → value; texts are read as the field's type, so that `{"epochs": "5"}` works, and whole numbers as
-            texts where those are meant, so that `{"layers": 16}` does
+    values  field → value; strings are converted to the field's type, as in `{"epochs": "5"}`, and whole numbers to
+            strings if the field is a string, as in `{"layers": 16}`
     given   where the values come from, for messages: "--set", "config.toml"
 
     Raises SettingsError for an unknown key (with the nearest valid one), a missing one, or a value of the wrong type.
@@ -51,17 +51,17 @@ def build(cls: type[T], values: Mapping[str, Any], *, given: str) -> T:
     valid = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in values:
         if key not in valid:
-            hint = did_you_mean(key, valid) or (f"; valid are {', '.join(valid)}" if valid else "; there are none")
-            raise SettingsError(f"unknown setting {key!r} in {given}{hint}")
+            hint = did_you_mean(key, valid) or (f"; valid are {', '.join(valid)}" if valid else "; it has no settings")
+            raise SettingsError(f"unknown setting {key!r} in {source}{hint}")
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         needed = field.default is field.default_factory is dataclasses.MISSING
         if needed and field.name not in values:
-            raise SettingsError(f"the setting {field.name!r} is missing in {given}")
-    return cls(**{key: _as(hints[key], value, key, given) for key, value in values.items()})
+            raise SettingsError(f"the setting {field.name!r} is missing in {source}")
+    return cls(**{key: _convert(hints[key], value, key, source) for key, value in values.items()})
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file. Raises SettingsError when it is missing or no TOML."""
+    """The tables of a TOML file. Raises SettingsError when it is missing or not valid TOML."""
     with decoding(lambda why: SettingsError(f"{path} is not valid TOML: {why}")):
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -69,21 +69,21 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise SettingsError(f"no settings file {path}; check the path") from None
         except OSError as e:
             raise SettingsError(f"the settings file {path} cannot be read ({e.strerror})") from e
-    if _nested_beyond(tables, _DEEPEST):
-        raise SettingsError(f"{path} nests tables or lists more than {_DEEPEST} deep; settings never do")
+    if _is_deeper(tables, _MAX_DEPTH):
+        raise SettingsError(f"{path} nests tables or lists more than {_MAX_DEPTH} levels deep; remove some levels")
     return tables
 
 
 def check_unicode(text: str, what: str) -> None:
-    """Raises SettingsError for a text that UTF-8 cannot hold, as an argument of other bytes is; `what` names it."""
+    """Raises SettingsError for a string with surrogates, such as an argument that is not UTF-8; `what` names it."""
     try:
         text.encode()
     except UnicodeEncodeError:
         raise SettingsError(f"{what} must be UTF-8, but is {text!r}") from None
 
 
-def _nested_beyond(tables: dict[str, Any], depth: int) -> bool:
-    """Whether tables and lists lie in each other more than `depth` deep, found level by level, without recursion."""
+def _is_deeper(tables: dict[str, Any], depth: int) -> bool:
+    """Whether tables and lists are nested more than `depth` levels deep; not recursive."""
     level: list[Any] = [tables]
     for _ in range(depth):
         values = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
@@ -92,9 +92,9 @@ def _nested_beyond(tables: dict[str, Any], depth: int) -> bool:
 
 
 def table(tables: Mapping[str, Any], *path: str) -> dict[str, Any]:
-    """The table `[a.b]` for `table(tables, "a", "b")`, or {} where there is none.
+    """The table `[a.b]` for `table(tables, "a", "b")`, or {} if it is missing.
 
-    Raises SettingsError when something else stands under that name.
+    Raises SettingsError when the value of that name is not a table.
     """
     nested: Any = tables
     for depth, key in enumerate(path, start=1):
@@ -105,7 +105,7 @@ def table(tables: Mapping[str, Any], *path: str) -> dict[str, Any]:
 
 
 def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
-    """`["epochs=5", "dim=32"]` → `{"epochs": "5", "dim": "32"}`. Raises SettingsError for a text without '='."""
+    """`["epochs=5", "dim=32"]` → `{"epochs": "5", "dim": "32"}`. Raises SettingsError for a string without '='."""
     out = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -116,27 +116,27 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def check_types(settings: Any) -> None:
-    """Check that every field of a frozen dataclass instance holds what its annotation says.
+    """Check every field of a frozen dataclass instance against its annotation.
 
-    NumPy's numbers become Python's, whole floats become int where a whole number is meant, lists become tuples.
-    Raises SettingsError, which names the setting, for a value of another type and for a text that is no choice.
+    NumPy numbers become Python numbers, whole floats become int for int fields, lists become tuples. Raises
+    SettingsError, with the setting, for a value of another type and for a string that is not one of the choices.
     """
-    for key, kind in _types_of(type(settings)).items():  # type: ignore[arg-type]
+    for key, kind in _field_types(type(settings)).items():  # type: ignore[arg-type]
         value = getattr(settings, key)
-        typed = _typed(kind, value, key)
+        typed = _check_type(kind, value, key)
         if typed is not value:
             object.__setattr__(settings, key, typed)
 
 
 @cache
-def _types_of(cls: type[Any]) -> dict[str, Any]:
+def _field_types(cls: type[Any]) -> dict[str, Any]:
     """The types of the fields of a dataclass."""
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-def _typed(kind: Any, value: Any, key: str) -> Any:
-    """`value` as the type `kind`, without reading texts as numbers; types that are not known here pass."""
+def _check_type(kind: Any, value: Any, key: str) -> Any:
+    """`value` as the type `kind`, without parsing strings; other types than those of settings pass unchanged."""
     origin = get_origin(kind)
     if origin is Literal:
         if value not in get_args(kind):
@@ -144,39 +144,39 @@ def _typed(kind: Any, value: Any, key: str) -> Any:
         return value
     if origin in (Union, UnionType):
         kinds = [k for k in get_args(kind) if k is not NoneType]
-        return None if value is None else _typed(kinds[0], value, key)
+        return None if value is None else _check_type(kinds[0], value, key)
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise SettingsError(f"{key} must be a list, but is {value!r}")
-        return tuple(_typed(get_args(kind)[0], one, key) for one in value)
+        return tuple(_check_type(get_args(kind)[0], one, key) for one in value)
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise SettingsError(f"{key} must be a table, but is {value!r}")
-        return {name: _typed(get_args(kind)[1], one, key) for name, one in value.items()}
-    if kind not in _A:
+        return {name: _check_type(get_args(kind)[1], one, key) for name, one in value.items()}
+    if kind not in _TYPE_NAMES:
         return value
     fits = {
         bool: type(value).__name__ in ("bool", "bool_"),
-        int: _whole(value),
+        int: _is_whole(value),
         float: isinstance(value, Real) and not isinstance(value, bool),
-        str: isinstance(value, str) or _whole(value),  # digits are meant, as in layers=16
+        str: isinstance(value, str) or _is_whole(value),  # a string of digits, as in layers=16
     }
     if not fits[kind]:
-        raise SettingsError(f"{key} must be {_A[kind]}, but is {value!r}")
+        raise SettingsError(f"{key} must be {_TYPE_NAMES[kind]}, but is {value!r}")
     return value if type(value) is kind or (kind is float and type(value) is int) else kind(value)
 
 
-def _whole(value: Any) -> bool:
+def _is_whole(value: Any) -> bool:
     """Whether a value is a whole number of any type but bool."""
     return isinstance(value, Real) and not isinstance(value, bool) and (isinstance(value, Integral) or value % 1 == 0)
 
 
 def check_bounds(recipe: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
-    """Check numbers of a dataclass instance; None, a setting that is left open, passes.
+    """Check numbers of a dataclass instance; None passes.
 
-    bounds  field → its lowest and its highest value; a highest one from 2**31 is as good as none, and not mentioned
+    bounds  field → lowest and highest value; messages do not mention a highest value of 2**31 or more
 
-    Raises SettingsError for the first number that lies outside, or is NaN.
+    Raises SettingsError for the first number out of bounds, or NaN.
     """
     for field, (low, high) in bounds.items():
         value = getattr(recipe, field)
@@ -186,9 +186,9 @@ def check_bounds(recipe: Any, bounds: Mapping[str, tuple[float, float]]) -> None
 
 
 def check_choices(recipe: Any, choices: Mapping[str, Sequence[str]]) -> None:
-    """Check texts of a dataclass instance; choices: field → what it may be.
+    """Check strings of a dataclass instance; choices: field → allowed values.
 
-    Raises SettingsError for the first that is something else.
+    Raises SettingsError for the first other value.
     """
     for field, allowed in choices.items():
         value = getattr(recipe, field)
@@ -196,59 +196,59 @@ def check_choices(recipe: Any, choices: Mapping[str, Sequence[str]]) -> None:
             raise SettingsError(f"{field} must be one of {', '.join(allowed)}, but is {value!r}")
 
 
-def _as(kind: Any, value: Any, key: str, given: str) -> Any:
-    """`value` as `kind`: bool, int, float, str, Literal, a union with None, or what `_holding` takes."""
+def _convert(kind: Any, value: Any, key: str, source: str) -> Any:
+    """`value` as `kind`: bool, int, float, str, Literal, a union with None, or a type of `_convert_container`."""
     if get_origin(kind) is Literal:
         allowed = get_args(kind)
         if value not in allowed:
             near = did_you_mean(str(value), map(str, allowed))
             raise SettingsError(
-                f"setting {key!r} in {given} is {value!r}, but must be one of {', '.join(map(str, allowed))}{near}"
+                f"setting {key!r} in {source} is {value!r}, but must be one of {', '.join(map(str, allowed))}{near}"
             )
         return value
     if kind is Any or get_origin(kind) in (tuple, dict) or dataclasses.is_dataclass(kind):
-        return _holding(kind, value, key, given)
+        return _convert_container(kind, value, key, source)
     if get_origin(kind) is not None or not isinstance(kind, type):  # X | None
         kinds = [k for k in get_args(kind) if k is not type(None)]
-        return None if value in (None, "none", "") else _as(kinds[0], value, key, given)
-    wrong = SettingsError(f"setting {key!r} in {given} must be {_A[kind]}, but is {value!r}")
+        return None if value in (None, "none", "") else _convert(kinds[0], value, key, source)
+    error = SettingsError(f"setting {key!r} in {source} must be {_TYPE_NAMES[kind]}, but is {value!r}")
     if kind is bool:
         if str(value).lower() not in ("true", "false"):
-            raise wrong
+            raise error
         return str(value).lower() == "true"
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise wrong
+        raise error
     if isinstance(value, kind):
         return value
-    digits = kind is str and isinstance(value, int)  # a text of them is meant, as in layers = 16
+    digits = kind is str and isinstance(value, int)  # a string of digits, as in layers = 16
     try:
-        return kind(value) if isinstance(value, str) or kind is float or digits else _exactly(kind, value)
+        return kind(value) if isinstance(value, str) or kind is float or digits else _convert_exactly(kind, value)
     except (ValueError, OverflowError):
-        raise wrong from None
+        raise error from None
 
 
-def _holding(kind: Any, value: Any, key: str, given: str) -> Any:
+def _convert_container(kind: Any, value: Any, key: str, source: str) -> Any:
     """`value` as `kind`, one of tuple[X, ...], dict[str, X], a dataclass or Any."""
     if kind is Any:
         return value
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
-            raise SettingsError(f"setting {key!r} in {given} must be a list, but is {value!r}")
-        return tuple(_as(get_args(kind)[0], one, key, given) for one in value)
+            raise SettingsError(f"setting {key!r} in {source} must be a list, but is {value!r}")
+        return tuple(_convert(get_args(kind)[0], one, key, source) for one in value)
     if not isinstance(value, Mapping):
-        raise SettingsError(f"setting {key!r} in {given} must be a table, but is {value!r}")
+        raise SettingsError(f"setting {key!r} in {source} must be a table, but is {value!r}")
     if dataclasses.is_dataclass(kind):
-        return build(kind, value, given=f"{key!r} of {given}")  # type: ignore[arg-type]
-    return {name: _as(get_args(kind)[1], one, key, given) for name, one in value.items()}
+        return build(kind, value, source=f"{key!r} of {source}")  # type: ignore[arg-type]
+    return {name: _convert(get_args(kind)[1], one, key, source) for name, one in value.items()}
 
 
-def _exactly(kind: type, value: Any) -> Any:
+def _convert_exactly(kind: type, value: Any) -> Any:
     if kind(value) != value:
         raise ValueError(value)
     return kind(value)
 
 
-_A = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 
 
 def to_toml(recipe: Any, *path: str) -> str:
@@ -257,16 +257,16 @@ def to_toml(recipe: Any, *path: str) -> str:
     for key, value in settings_of(recipe).items():
         if value is not None:
             text = str(value).lower() if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
-            text = text.replace("\x7f", "\\u007f")  # the one character that may stand in JSON but not in TOML
+            text = text.replace("\x7f", "\\u007f")  # the only character that JSON allows unescaped and TOML does not
             lines.append(f"{key} = {text}")
     return "\n".join(lines) + "\n"
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One line of a registry: what a name stands for.
+    """An entry of a registry.
 
-    path     "module:attribute", imported when it is needed
+    path     "module:attribute", imported when needed
     summary  its line in the help of commands
     """
 

@@ -57,16 +57,16 @@ class Settings:
     )
 )
 def test_settings_survive_a_dict_and_toml(given_: Settings) -> None:
-    assert build(Settings, settings_of(given_), given="a manifest") == given_
+    assert build(Settings, settings_of(given_), source="a manifest") == given_
     read = tomllib.loads(to_toml(given_, "train", "x"))
     if abs(given_.dim) < 2**63 and abs(given_.top or 0) < 2**63:  # beyond it, TOML makes no promise
-        assert build(Settings, table(read, "train", "x"), given="a file") == given_
+        assert build(Settings, table(read, "train", "x"), source="a file") == given_
 
 
 @given(st.integers(), st.floats(allow_nan=False), st.booleans())
 def test_texts_are_read_as_the_type_of_the_field(dim: int, alpha: float, ordered: bool) -> None:
     pairs = parse_pairs([f"dim={dim}", f"alpha = {alpha}", f"ordered={ordered}", "top=none"])
-    assert build(Settings, pairs, given="--set") == Settings(dim, alpha, ordered)
+    assert build(Settings, pairs, source="--set") == Settings(dim, alpha, ordered)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_texts_are_read_as_the_type_of_the_field(dim: int, alpha: float, ordered
         ("ordered", 1, "must be true or false, but is 1"),
         ("side", "inputs", "must be one of input, output; did you mean 'input'?"),
         ("side", ["input"], "must be one of input, output"),
-        ("note", 5.5, "must be a text, but is 5.5"),
-        ("note", True, "must be a text, but is True"),
+        ("note", 5.5, "must be a string, but is 5.5"),
+        ("note", True, "must be a string, but is True"),
         ("top", "some", "must be a whole number, but is 'some'"),
         ("top", [], "must be a whole number"),
         ("dims", 5, "unknown setting 'dims' in here; did you mean 'dim'?"),
@@ -99,18 +99,18 @@ def test_texts_are_read_as_the_type_of_the_field(dim: int, alpha: float, ordered
 )
 def test_what_does_not_fit_is_named(key: str, value: Any, says: str) -> None:
     with pytest.raises(SettingsError) as said:
-        build(Settings, {key: value}, given="here")
+        build(Settings, {key: value}, source="here")
     assert says in str(said.value)
     assert key in str(said.value) and "here" in str(said.value)
 
 
 def test_a_whole_float_is_a_whole_number() -> None:
-    assert build(Settings, {"dim": 5.0, "alpha": 1}, given="here") == Settings(dim=5, alpha=1.0)
-    assert isinstance(build(Settings, {"dim": 5.0}, given="here").dim, int)
+    assert build(Settings, {"dim": 5.0, "alpha": 1}, source="here") == Settings(dim=5, alpha=1.0)
+    assert isinstance(build(Settings, {"dim": 5.0}, source="here").dim, int)
 
 
 def test_a_whole_number_is_a_text_of_digits() -> None:
-    assert build(Settings, {"note": 16}, given="here") == Settings(note="16")
+    assert build(Settings, {"note": 16}, source="here") == Settings(note="16")
 
 
 def test_pairs() -> None:
@@ -150,7 +150,7 @@ def test_tables() -> None:
 def test_every_recipe_survives_its_own_toml(name: str) -> None:
     recipe = recipe_class(name)()
     read = tomllib.loads(to_toml(recipe, "train", name))
-    assert build(type(recipe), table(read, "train", name), given="its own TOML") == recipe
+    assert build(type(recipe), table(read, "train", name), source="its own TOML") == recipe
     assert replace(recipe) == recipe
 
 
@@ -184,7 +184,7 @@ def test_lists_tables_and_dataclasses_in_them() -> None:
         "counts": {"x": 3},
         "anything": [1],
     }
-    assert build(Outer, values, given="f") == Outer((1, 2), (Inner("a"), Inner("b", 1.0)), {"x": 3}, [1])
+    assert build(Outer, values, source="f") == Outer((1, 2), (Inner("a"), Inner("b", 1.0)), {"x": 3}, [1])
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_lists_tables_and_dataclasses_in_them() -> None:
 )
 def test_lists_and_tables_that_do_not_fit(values: dict, message: str) -> None:
     with pytest.raises(SettingsError) as error:
-        build(Outer, values, given="f")
+        build(Outer, values, source="f")
     assert str(error.value) == message
 
 

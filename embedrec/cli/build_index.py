@@ -155,7 +155,7 @@ def build_index(
     known = of == "sessions" or (of == "answers" and source.about.get("trained_on") is not None)
     sessions = note_artifact(training_sessions(workspace, source)) if known else None
     features = None if of == "sessions" else features_to_keep(workspace, source)
-    weights = build(Weights, parse_pairs(pairs), given="--set") if pairs else None
+    weights = build(Weights, parse_pairs(pairs), source="--set") if pairs else None
     try:
         with Progress("build-index") as report:
             done = build_index_artifact(

@@ -75,7 +75,7 @@ def read_experiment(path: Path, *, data: str | None = None) -> Experiment:
     prepare = _prepare(content["prepare"])
     sessions = _split(content["split"], prepare, seed) if "split" in content else prepare
     evaluation = {"seed": seed, **content.get("ask", {})}
-    build(schema.Evaluation, evaluation, given="[ask]")
+    build(schema.Evaluation, evaluation, source="[ask]")
     tables = _Tables(seed, evaluation, prepare, sessions)
     for values in content.get("train", ()):
         _add(_train(values, tables), tables.trained, "[[train]]")
@@ -153,7 +153,7 @@ def _split(values: Mapping[str, Any], prepare: Prepare, seed: int) -> Split:
 
 
 def _train(values: Mapping[str, Any], tables: _Tables) -> Train:
-    evaluation = build(schema.Evaluation, tables.evaluation, given="[ask]")
+    evaluation = build(schema.Evaluation, tables.evaluation, source="[ask]")
     links = Links(sessions=tables.sessions.name, after=(tables.sessions.id,), evaluation=evaluation)
     step = from_table(Train, {"seed": tables.seed, **values}, "[[train]]", links=links)
     step = replace(step, name=step.name or step.model)
@@ -185,7 +185,7 @@ def _index(values: Mapping[str, Any], tables: _Tables) -> Index:
 
 
 def _add_evaluation(values: Mapping[str, Any], tables: _Tables) -> None:
-    table = build(schema.Evaluate, {**tables.evaluation, **values}, given="[[evaluate]]")
+    table = build(schema.Evaluate, {**tables.evaluation, **values}, source="[[evaluate]]")
     check_known(table.model, tables.trained, "[[evaluate]]")
     table = replace(table, name=table.name or table.model)
     _check_new(table.name, tables.evaluations, "[[evaluate]]")
@@ -195,7 +195,7 @@ def _add_evaluation(values: Mapping[str, Any], tables: _Tables) -> None:
 
 
 def _compare(values: Mapping[str, Any], tables: _Tables) -> Comparison:
-    table = build(schema.Compare, {**tables.evaluation, **values}, given="[compare]")
+    table = build(schema.Compare, {**tables.evaluation, **values}, source="[compare]")
     trained = tables.trained
     models = table.models or tuple(trained)
     for model in models:
@@ -245,7 +245,7 @@ def _check_policies(step: Export, where: str) -> None:
 
 
 def _result_tables(values: Iterable[Mapping[str, Any]], tables: _Tables) -> ResultTables:
-    parsed = [build(schema.Table, one, given="[[table]]") for one in values]
+    parsed = [build(schema.Table, one, source="[[table]]") for one in values]
     for table in parsed:
         check_table(table, tables.evaluations, tables.trained)
     sessions = tables.sessions
@@ -254,7 +254,7 @@ def _result_tables(values: Iterable[Mapping[str, Any]], tables: _Tables) -> Resu
 
 
 def _report(values: Mapping[str, Any], title: str, tables: _Tables, steps: list[Step]) -> ReportStep:
-    table = build(schema.Report, {"seed": tables.seed, **values}, given="[report]")
+    table = build(schema.Report, {"seed": tables.seed, **values}, source="[report]")
     check_file(table.file, "[report]")
     comparisons = (step for step in reversed(tables.evaluations.values()) if isinstance(step, Comparison))
     return ReportStep(

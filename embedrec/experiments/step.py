@@ -152,7 +152,7 @@ def from_table(cls: type[Table], values: Mapping[str, Any], where: str, **other:
     Raises SettingsError for unknown or missing keys and values of the wrong type.
     """
     check_keys(values, toml_keys(cls), where)
-    return replace(build(cls, values, given=where), **other)
+    return replace(build(cls, values, source=where), **other)
 
 
 def check_keys(keys: Iterable[str], valid: list[str], where: str) -> None:

@@ -74,7 +74,7 @@ class Prepare(SessionsStep):
 
     def _build(self, cls: Any) -> Any:
         keys = self.keys()[cls]
-        return build(cls, {k: v for k, v in self.options.items() if k in keys}, given="[prepare]")
+        return build(cls, {k: v for k, v in self.options.items() if k in keys}, source="[prepare]")
 
     @cached_property
     def reader(self) -> Any:
@@ -133,7 +133,7 @@ class Split(SessionsStep):
 
     @cached_property
     def split_rule(self) -> Rule:
-        rule: Rule = build(rule_class(self.rule), self.options, given="[split]")
+        rule: Rule = build(rule_class(self.rule), self.options, source="[split]")
         return rule
 
     def settings(self) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class Train(ArtifactStep):
         """The recipe, or those of every combination of the grid."""
         cls = recipe_class(self.model)
         combinations = (dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values()))
-        return tuple(build(cls, {**self.set, **values}, given=f"[[train]] {self.name}") for values in combinations)
+        return tuple(build(cls, {**self.set, **values}, source=f"[[train]] {self.name}") for values in combinations)
 
     def settings(self) -> dict[str, Any]:
         table = {"model": self.model, "memory": self.memory, "seed": self.seed}
@@ -249,7 +249,7 @@ class Index(ArtifactStep):
 
     @cached_property
     def weights(self) -> Weights | None:
-        return build(Weights, self.set, given=f"[[index]] {self.name}") if self.set else None
+        return build(Weights, self.set, source=f"[[index]] {self.name}") if self.set else None
 
     @cached_property
     def search(self) -> SearchSettings:

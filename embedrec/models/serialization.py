@@ -44,7 +44,7 @@ def load_model(source: artifacts.Artifact | str | Path) -> Model:
     about = artifact.about
     with artifacts.opening(artifact, "train the model again"):
         settings = LEGACY_DEFAULTS.get(about["recipe"], {}) | about["settings"]
-        recipe = build(settings_class(about["recipe"]), settings, given=str(artifact.folder))
+        recipe = build(settings_class(about["recipe"]), settings, source=str(artifact.folder))
         arrays = {name: artifact.array(name) for name in about["arrays"]}
         return recipe.from_arrays(load_vocab(artifact.path("vocab.parquet")), arrays)
 

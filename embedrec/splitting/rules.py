@@ -134,15 +134,22 @@ class LastSession(Settings):
 
 
 @dataclass(frozen=True)
-class UserShare(Settings):
-    """Trains on the first ⌈share · n⌉ of each user's n sessions and holds out the others (as in the SSCF article)."""
+class _ShareRule(Settings):
+    """A rule with a share as its setting."""
 
-    share: float = 0.8
-    name: ClassVar[str] = "user-share"
+    share: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_share(self.share)
+
+
+@dataclass(frozen=True)
+class UserShare(_ShareRule):
+    """Trains on the first ⌈share · n⌉ of each user's n sessions and holds out the others (as in the SSCF article)."""
+
+    share: float = 0.8
+    name: ClassVar[str] = "user-share"
 
     def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
         """See `Rule.split`."""
@@ -151,15 +158,10 @@ class UserShare(Settings):
 
 
 @dataclass(frozen=True)
-class Random(Settings):
+class Random(_ShareRule):
     """Holds out a random share of the sessions: ⌊share · S⌋ of them, at least one."""
 
-    share: float = 0.1
     name: ClassVar[str] = "random"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_share(self.share)
 
     def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
         """See `Rule.split`."""
@@ -170,15 +172,10 @@ class Random(Settings):
 
 
 @dataclass(frozen=True)
-class Tail(Settings):
+class Tail(_ShareRule):
     """Holds out the last share of the sessions in their order: for sessions without times that are in order of time."""
 
-    share: float = 0.1
     name: ClassVar[str] = "tail"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_share(self.share)
 
     def split(self, sessions: Sessions, *, seed: int = 0) -> Split:
         """See `Rule.split`."""
@@ -297,7 +294,7 @@ def rule_of(text: str) -> Rule:
     if odd is not None:
         raise SettingsError(f"settings of a split are key=value, such as time:days=7, but {odd!r} has no '='")
     pairs = parse_pairs(parts)
-    rule: Rule = build(cls, pairs, given=f"--split {text}")
+    rule: Rule = build(cls, pairs, source=f"--split {text}")
     return rule
 
 

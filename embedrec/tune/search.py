@@ -184,7 +184,7 @@ class _Evaluator:
 
 
 def _with_settings(recipe: Any, values: Mapping[str, Any]) -> Any:
-    return build(type(recipe), {**settings_of(recipe), **values}, given="the space")
+    return build(type(recipe), {**settings_of(recipe), **values}, source="the space")
 
 
 def _own_settings(search: Search) -> dict[str, Any] | None:

@@ -73,7 +73,7 @@ def _parse(cls: type[Any], key: str, text: str, kind: Any) -> Range | Choices:
         if not text or ".." in text:
             raise SettingsError(f"the space of {key} must look like 1..100, 1e-4..0.1 log, or a,b,c, but is {text!r}")
         values = [value.strip() for value in text.split(",")]
-        return Choices(tuple(getattr(build(cls, {key: value}, given="the space"), key) for value in values))
+        return Choices(tuple(getattr(build(cls, {key: value}, source="the space"), key) for value in values))
     kinds = {kind, *get_args(kind)}
     low, high = float(match[1]), float(match[2])
     if not low < high or (match[3] and low <= 0):

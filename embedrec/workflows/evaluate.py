@@ -100,7 +100,7 @@ def open_evaluation_task(
     else:
         split_about = source.about.get("split", {})
         if split_about.get("rule") in SPLITS:
-            rule = build(SPLITS[split_about["rule"]], split_about["settings"], given=str(source.folder))  # type: ignore[arg-type]
+            rule = build(SPLITS[split_about["rule"]], split_about["settings"], source=str(source.folder))  # type: ignore[arg-type]
         leak_check = check_leaks(train, test, in_time=isinstance(rule, Time | WarmTime))
     words = "given" if rule is None else in_words(rule)
     if valid:

@@ -47,8 +47,8 @@ def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str], base: M
             near = did_you_mean(f"train.{cls.name}", tables_found)
             raise SettingsError(f"{config} must hold the settings in a table [train.{cls.name}], but {wrong}{near}")
         values |= table(tables, "train", cls.name)
-        build(cls, values, given=str(config))  # names the file when the file is wrong
-    return build(cls, {**values, **parse_pairs(pairs)}, given="--set")
+        build(cls, values, source=str(config))  # names the file when the file is wrong
+    return build(cls, {**values, **parse_pairs(pairs)}, source="--set")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def continuing_settings(cls: type[Any], start: Artifact) -> dict[str, Any]:
     Raises SettingsError where it cannot.
     """
     check_start(cls, start)
-    return settings_of(build(cls, start.about["settings"], given=str(start.folder)).continuing())
+    return settings_of(build(cls, start.about["settings"], source=str(start.folder)).continuing())
 
 
 def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:

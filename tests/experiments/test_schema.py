@@ -27,13 +27,13 @@ def test_defaults_are_those_of_the_commands() -> None:
 
 def test_tables_of_the_file() -> None:
     rows = [{"label": "word2vec", "model": "vectors", "article": [".1"]}, {"label": "sessions", "fact": "sessions"}]
-    table = build(Table, {"title": "A", "columns": ["mrr@10"], "rows": rows}, given="[[table]]")
+    table = build(Table, {"title": "A", "columns": ["mrr@10"], "rows": rows}, source="[[table]]")
     assert table.rows == (
         Row(label="word2vec", model="vectors", article=(".1",)),
         Row(label="sessions", fact="sessions"),
     )
     assert (table.columns, table.digits, table.note) == (("mrr@10",), 4, "")
-    assert build(Evaluation, {"at": [5, 10], "seen": "keep"}, given="[ask]") == Evaluation(at=(5, 10), seen="keep")
+    assert build(Evaluation, {"at": [5, 10], "seen": "keep"}, source="[ask]") == Evaluation(at=(5, 10), seen="keep")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def label(case: Case) -> str:
 
 def small_recipe(name: str, settings: dict[str, Any]) -> Any:
     cls = settings_class(name)
-    return build(cls, {**getattr(cls, "SMALL", {}), **settings}, given="the tests")
+    return build(cls, {**getattr(cls, "SMALL", {}), **settings}, source="the tests")
 
 
 def train(name: str, settings: dict[str, Any], seed: int = 0) -> Model:

@@ -64,7 +64,7 @@ def test_bounds_and_choices_of_every_recipe_are_valid(model: str) -> None:
     default = cls()
     for key, where in space.items():
         for value in where.values if isinstance(where, Choices) else (where.low, where.high):
-            assert getattr(build(cls, {key: value}, given="x"), key) == value
+            assert getattr(build(cls, {key: value}, source="x"), key) == value
         own = getattr(default, key)
         if own is not None:  # what holds without a search is among what is looked at
             assert own in where.values if isinstance(where, Choices) else where.low <= own <= where.high, key

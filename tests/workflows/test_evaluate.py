@@ -134,7 +134,7 @@ def test_every_rule_in_words() -> None:
         ),
         ("time:7", "settings of a split are key=value, such as time:days=7, but '7' has no '='"),
         ("time:day=7", "unknown setting 'day' in --split time:day=7; did you mean 'days'?"),
-        ("last-item:share=.1", "unknown setting 'share' in --split last-item:share=.1; there are none"),
+        ("last-item:share=.1", "unknown setting 'share' in --split last-item:share=.1; it has no settings"),
         ("random:share=ten", "setting 'share' in --split random:share=ten must be a number, but is 'ten'"),
         ("random:share=2", "share must be between 0 and 1, but is 2.0"),
         ("time:days=inf", "days must be a positive number, but is inf"),
@@ -582,5 +582,5 @@ def test_ids_of_targets_also_of_unknown_ones(tmp_path: Path) -> None:
 def test_every_recipe_is_built_from_the_small_settings() -> None:
     """Else the tests above would train at full size."""
     for name in MODELS:
-        recipe = build(recipe_class(name), dict(p.split("=") for p in small(name)), given="the tests")
+        recipe = build(recipe_class(name), dict(p.split("=") for p in small(name)), source="the tests")
         assert all(getattr(recipe, k) <= 8 for k in SMALL if hasattr(recipe, k))

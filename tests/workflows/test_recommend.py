@@ -51,7 +51,7 @@ def many_sessions() -> Any:
 
 
 def trained(workspace: Workspace, name: str) -> VectorModel:
-    recipe = build(recipe_class(name), SMALL[name], given="test")
+    recipe = build(recipe_class(name), SMALL[name], source="test")
     folder = workspace.folder("model", name)
     train_model(recipe, workspace.find("sessions"), folder)
     model = load_model(artifacts.read(folder))
@@ -147,6 +147,6 @@ def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
     )
     with pytest.raises(SettingsError, match="--of answers uses the metric of the model"):
         build_index_artifact(source, workspace.folder("index", "y"), IndexSettings("flat", "answers", metric="l2"))
-    recipe = build(recipe_class("gru4rec"), SMALL["gru4rec"] | {"epochs": 3}, given="test")
+    recipe = build(recipe_class("gru4rec"), SMALL["gru4rec"] | {"epochs": 3}, source="test")
     train_model(recipe, workspace.find("sessions"), source.folder)
     assert refused(*through).startswith("model gru4rec was trained again after index gru4rec-answers-flat was built;")

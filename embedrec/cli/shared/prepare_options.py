@@ -202,7 +202,7 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
     with Progress("prepare") as report:
         done = prepare_sessions(
             source,
-            build(reader(source), settings, given="the options"),
+            build(reader(source), settings, source="the options"),
             given["paths"],
             folder,
             filters,

@@ -66,4 +66,4 @@ def test_invalid_settings(settings: dict[str, Any], message: str) -> None:
 def test_a_variant_needs_a_formula() -> None:
     with pytest.raises(TypeError, match="abstract"):
         SessionKnnSettings()  # type: ignore[abstract]
-    assert build(Plain, {"neighbours": 3}, given="the tests") == Plain(3)
+    assert build(Plain, {"neighbours": 3}, source="the tests") == Plain(3)
