@@ -308,9 +308,9 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
     [
         (b"dim = " + b"9" * 5000, "is not valid TOML: Exceeds the limit"),
         (b"dim = " + b"[" * 5000, "is not valid TOML"),
-        (b"dim = " + b"[" * 300 + b"]" * 300, "nests tables or lists more than 50 deep"),
-        (b"a." * 700 + b"b = 1", "nests tables or lists more than 50 deep"),
-        (b"a = " + b"{b = [" * 60 + b"]}" * 60, "nests tables or lists more than 50 deep"),
+        (b"dim = " + b"[" * 300 + b"]" * 300, "nests tables or lists more than 50 levels deep"),
+        (b"a." * 700 + b"b = 1", "nests tables or lists more than 50 levels deep"),
+        (b"a = " + b"{b = [" * 60 + b"]}" * 60, "nests tables or lists more than 50 levels deep"),
         (b"\xff", "is not valid TOML"),
         (b"\0", "is not valid TOML"),
     ],

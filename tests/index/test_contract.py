@@ -241,7 +241,7 @@ def test_very_few_items(metric: str, type_: str, n: int) -> None:
     found = small.search(small.embeddings.vectors, n)
     assert (np.sort(found.rows, axis=1) == np.arange(n)).all()
     if n == 1:
-        with pytest.raises(SettingsError, match="in a catalogue of 1 an item has 0 others"):
+        with pytest.raises(SettingsError, match="neighbours must be between 1 and 0 for 1 items"):
             small.neighbours(np.array([0]), 1)
     else:
         near = small.neighbours(np.arange(n), n - 1)

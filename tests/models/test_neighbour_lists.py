@@ -50,8 +50,8 @@ def test_neighbours_against_the_lists(rows: list[int], k: int, allowed: set[int]
 @pytest.mark.parametrize(
     ("rows", "k", "message"),
     [
-        ([0], 4, "an item has 3 others, but 4 were asked for"),
-        ([0], 0, "an item has 3 others, but is 0"),
+        ([0], 4, "must be between 1 and 3 for 4 items, but is 4"),
+        ([0], 0, "must be between 1 and 3 for 4 items, but is 0"),
         ([4], 1, "rows must be between 0 and 3"),
         ([-1], 1, "rows must be between 0 and 3"),
     ],

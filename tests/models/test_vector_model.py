@@ -131,7 +131,7 @@ def test_invalid_queries() -> None:
         with pytest.raises(SettingsError, match=f"k must be between 1 and {N}, the number of items, but is {k}"):
             vectors.recommend(histories_of([[0]], vectors.vocab), k)
     for k in (0, N):
-        with pytest.raises(SettingsError, match=f"an item must be between 1 and {N - 1} for {N} items, but is {k}"):
+        with pytest.raises(SettingsError, match=f"neighbours must be between 1 and {N - 1} for {N} items, but is {k}"):
             vectors.neighbours(np.array([0]), k)
     with pytest.raises(EmbedrecError, match=f"rows must be between 0 and {N - 1}"):
         vectors.neighbours(np.array([N]), 1)
