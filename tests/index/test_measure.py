@@ -120,3 +120,17 @@ def test_a_catalogue_of_one_has_nothing_to_find() -> None:
     given = some_embeddings(1, 4)
     assert sample_items(given, 0).recall_of(build_index(given, "flat")) == Recall(1.0, 1.0)
     assert Recall(0.9, 0.85).high == pytest.approx(0.95)
+
+
+def test_recall_of_queries_that_are_no_items() -> None:
+    """By hand: 3 nearest of 2 queries, of which an index that visits one cell finds what lies there."""
+    embeddings = some_embeddings(50, 4, metric="dot")
+    queries = np.random.default_rng(1).normal(size=(2, 4)).astype(np.float32)
+    asked = sample_queries(embeddings, queries, 3)
+    scores = queries @ embeddings.vectors.T
+    np.testing.assert_array_equal(asked.exact.rows, np.argsort(-scores, axis=1)[:, :3])
+    assert asked.recall_of(build_index(embeddings, "flat", queries=queries)).mean == 1
+    some = build_index(embeddings, "IVF10,Flat", BuildSettings(search=SearchSettings(nprobe=1)), queries=queries)
+    found = some.search(queries, 3).rows
+    hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, asked.exact.rows, strict=True))
+    assert some.measurements["recall@20"] <= 1 and asked.recall_of(some).mean == pytest.approx(hits / 6)

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedrec.data import Sessions, Vocab
-from embedrec.data.features import Features
+from embedrec.data import Features, Sessions, Vocab
 from embedrec.data.sessions import sessionize
 from embedrec.datasets.movielens_100k import user_cache
 from embedrec.errors import DataError, SettingsError
@@ -31,6 +30,8 @@ from embedrec.splitting.rules import (
     UserShare,
     WarmTime,
     default_rule,
+    in_words,
+    rule_of,
 )
 from embedrec.tabular.read_settings import ReadSettings
 from tests.conftest import of_lists
@@ -372,3 +373,49 @@ def test_movielens_by_user(movielens: Sessions) -> None:
     assert test.sessions.users is not None
     first = dict(zip(reversed(test.sessions.users.tolist()), reversed(test.sessions.times.tolist()), strict=True))
     assert all(last[u] <= first[u] for u in first)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("time", Time()),
+        ("time:", Time()),
+        ("time:days=7", Time(days=7.0)),
+        ("time:at=2024-05-31T10:00:00", Time(at="2024-05-31T10:00:00")),
+        ("warm-time:share=.2,min_rating=4", WarmTime(share=0.2, min_rating=4.0)),
+        ("random: share = 0.5 ,", Random(0.5)),
+        ("user-share:share=.75", UserShare(0.75)),
+    ],
+)
+def test_rules_from_words(text: str, rule: Rule) -> None:
+    assert rule_of(text) == rule
+    assert rule_of(in_words(rule)) == rule
+
+
+def test_every_rule_in_words() -> None:
+    assert [in_words(rule()) for rule in SPLITS.values()] == [
+        "time", "warm-time", "last-item", "last-session", "user-share:share=0.8", "random:share=0.1", "tail:share=0.1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tine", "no split rule is called 'tine'; did you mean 'time'?"),
+        (
+            "",
+            "no split rule is called ''; valid rules are time, warm-time, last-item, last-session, user-share, random, "
+            "tail",
+        ),
+        ("time:7", "settings of a split are key=value, such as time:days=7, but '7' has no '='"),
+        ("time:day=7", "unknown setting 'day' in --split time:day=7; did you mean 'days'?"),
+        ("last-item:share=.1", "unknown setting 'share' in --split last-item:share=.1; it has no settings"),
+        ("random:share=ten", "setting 'share' in --split random:share=ten must be a number, but is 'ten'"),
+        ("random:share=2", "share must be between 0 and 1, but is 2.0"),
+        ("time:days=inf", "days must be a positive number, but is inf"),
+    ],
+)
+def test_words_that_are_no_rule(text: str, says: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        rule_of(text)
+    assert str(error.value) == says
