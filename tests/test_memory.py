@@ -91,13 +91,13 @@ def test_the_result_is_the_same_to_the_byte(
         pq.write_table(pa.Table.from_pylist(given), log, row_group_size=7)
         reader = Table(session="session", kind="kind")
         plain = prepared(Path(folder), log, reader, None, 1, filters=chosen, regroup=regroup)
-        patch.setattr(formats, "_ROWS", 48)  # of which a budget leaves a sixteenth: 3
-        patch.setattr(formats, "_BYTES", 1600)  # and 100 bytes
+        patch.setattr(formats, "MAX_ROWS", 48)  # of which a budget leaves a sixteenth: 3
+        patch.setattr(formats, "MAX_BYTES", 1600)  # and 100 bytes
         patch.setattr(memory_budget, "CHUNK_EVENTS", 4)
         patch.setattr(sort_events, "KERNEL_EVENTS", 0)
         patch.setattr(sort_events, "PART_EVENTS", 5)
-        patch.setattr(code_ids, "_FEW", 0)
-        patch.setattr(code_ids, "_SLOTS", 4)
+        patch.setattr(code_ids, "DICT_IDS", 0)
+        patch.setattr(code_ids, "INITIAL_SLOTS", 4)
         for memory in (None, BUDGET):
             tiny = prepared(Path(folder), log, reader, memory, workers, filters=chosen, regroup=regroup)
             assert tiny == plain

@@ -22,7 +22,7 @@ from embedrec.export.files import MANIFEST, read_manifest
 from embedrec.progress import Report, quiet
 from embedrec.storage.atomic import sha256
 
-_CHUNK = 1 << 24  # bytes read at a time
+CHUNK = 1 << 24  # bytes read at a time
 _ROWS = 1 << 18  # rows of CSV read at a time
 _ESCAPED = re.compile(r"\\([\\tnr])")
 _PLAIN = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
@@ -161,7 +161,7 @@ def _open_unpacked(file: Path, layout: Layout) -> Iterator[tuple[IO[bytes], Call
 def _chunks(stream: IO[bytes], file: Path) -> Iterator[bytes]:
     """Chunks of complete lines. Raises DataError if the last line is incomplete."""
     left = b""
-    while data := stream.read(_CHUNK):
+    while data := stream.read(CHUNK):
         cut = data.rfind(b"\n") + 1
         if cut:
             yield left + data[:cut]

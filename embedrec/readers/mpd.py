@@ -21,7 +21,7 @@ from embedrec.tabular.process_pool import map_in_order
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.tabular.source_files import Source, expand
 
-_WORTH_PROCESSES = 200_000_000  # minimum bytes of JSON; starting processes takes as long as reading about 50 MB
+WORTH_PROCESSES = 200_000_000  # minimum bytes of JSON; starting processes takes as long as reading about 50 MB
 _PROCESS = 512 << 20  # bytes of the memory budget for each process
 _TIMES = 3  # maximum memory of a decoded file, in multiples of its size
 
@@ -52,10 +52,10 @@ class Mpd:
         workers, memory = settings.workers, settings.memory
         if memory.budget is not None:
             workers = max(1, min(workers, memory.budget // _PROCESS))
-        if sum(s.unpacked for s in sources) < _WORTH_PROCESSES or any(s.forward_only for s in sources):
+        if sum(s.unpacked for s in sources) < WORTH_PROCESSES or any(s.forward_only for s in sources):
             workers = 1
         total, done = sum(s.size for s in sources), 0
-        joined = _SliceMerger(f"spotify:{self.level}:" if self.uris == "cut" else "", memory)
+        joined = SliceMerger(f"spotify:{self.level}:" if self.uris == "cut" else "", memory)
         settings.report("progress", done=0, total=total, unit="B")
         read_one = partial(
             read_slice, level=self.level, mode=settings.bad_rows.mode, most=memory.whole(_TIMES * workers)
@@ -68,7 +68,7 @@ class Mpd:
         return joined.events(paths)
 
 
-class _SliceMerger:
+class SliceMerger:
     """Merges slices one by one; memory grows by 4 bytes per track, and with distinct playlists and items."""
 
     def __init__(self, prefix: str, memory: MemoryBudget) -> None:

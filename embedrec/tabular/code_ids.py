@@ -13,10 +13,10 @@ from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks, rele
 
 IdType = Literal["auto", "text", "number"]
 
-_FEW = 1 << 18  # ids to code with a dict, 0.3 s; beyond them, compiled hash tables are worth their start of 0.7 s
+DICT_IDS = 1 << 18  # ids to code with a dict, 0.3 s; beyond them, compiled hash tables are worth their start of 0.7 s
 _SHORT = 64  # bytes; a longer id counts as several
 _RESTING = 8  # texts above this fraction of the budget (1/8) leave memory between batches
-_SLOTS = 1 << 18  # of a table at first
+INITIAL_SLOTS = 1 << 18  # of a table at first
 _WRITTEN_WHOLE = WHOLE.replace("$", r"(\.0+)?$")
 
 
@@ -37,9 +37,9 @@ class Ids:
         self.role = role
         self.memory = memory
         self.whole = kind != "text"  # whether all may become whole numbers, which take less memory
-        self.left = 0 if many else _FEW
+        self.left = 0 if many else DICT_IDS
         self.texts = False  # whether the data types an id as text
-        self.table: _Dict | _Numbers | _Texts = _Dict()
+        self.table: DictTable | NumberTable | TextTable = DictTable()
 
     def rows(self, column: Any, *, texts: bool = False) -> np.ndarray:
         """Ids (b,) of int64, string or large_string, none of them null → rows (b,) int32.
@@ -58,7 +58,7 @@ class Ids:
                 new = self.table.ids()[known:]
                 self.whole = pc.all(pc.match_substring_regex(new, _WRITTEN_WHOLE)).as_py()
             self.memory.hold_ids(self.role, count, None if self.whole else texts_bytes)
-            if isinstance(self.table, _Texts) and (texts_bytes or 0) > self.memory.budget // _RESTING:
+            if isinstance(self.table, TextTable) and (texts_bytes or 0) > self.memory.budget // _RESTING:
                 release_pages(self.table.known)
         return rows
 
@@ -70,7 +70,7 @@ class Ids:
             column = pc.cast(column, pa.large_string())
             if self.table.numeric:
                 self.table = self.table.of_texts(self.memory)
-        if isinstance(self.table, _Dict):
+        if isinstance(self.table, DictTable):
             if self.left:
                 encoded = column.dictionary_encode()
                 distinct = encoded.dictionary
@@ -86,8 +86,8 @@ class Ids:
 
         Ids are int64 if all are whole numbers and the data does not type them as text.
         """
-        ids, compiled = self.table.ids(), not isinstance(self.table, _Dict)
-        self.table = _Dict()
+        ids, compiled = self.table.ids(), not isinstance(self.table, DictTable)
+        self.table = DictTable()
         if pa.types.is_int64(ids.type):
             return (_numpy(ids), None) if self.kind != "text" else (_numpy(pc.cast(ids, pa.string())), None)
         if self.kind == "text":
@@ -95,7 +95,7 @@ class Ids:
         whole = None if self.texts else _as_whole_numbers(ids, self.memory)
         if whole is None and not pc.any(pc.match_substring_regex(ids, POINT_ZERO)).as_py():
             return _numpy(ids), None
-        table: _Dict | _Numbers | _Texts = _Dict()
+        table: DictTable | NumberTable | TextTable = DictTable()
         if compiled:
             table = _compiled(pa.array([], pa.int64()), self.memory, numeric=whole is not None)
         else:
@@ -103,7 +103,7 @@ class Ids:
         rows = self.memory.empty(len(ids), np.int32)
         for chunk in chunks(len(ids)):  # "12" and "12.0" are the same id
             part = without_point_zero(ids[chunk]) if whole is None else pa.array(whole[chunk])
-            rows[chunk] = table.rows(part.dictionary_encode() if isinstance(table, _Dict) else part)
+            rows[chunk] = table.rows(part.dictionary_encode() if isinstance(table, DictTable) else part)
         return _numpy(table.ids()), rows
 
 
@@ -132,14 +132,14 @@ def _as_whole_numbers(texts: Any, memory: MemoryBudget) -> np.ndarray | None:
     return numbers
 
 
-def _compiled(ids: Any, memory: MemoryBudget, *, numeric: bool) -> _Numbers | _Texts:
-    table = _Numbers(memory) if numeric else _Texts(memory)
+def _compiled(ids: Any, memory: MemoryBudget, *, numeric: bool) -> NumberTable | TextTable:
+    table = NumberTable(memory) if numeric else TextTable(memory)
     if len(ids):
         table.rows(ids)
     return table
 
 
-class _Dict:
+class DictTable:
     """Few ids, in a dict."""
 
     def __init__(self) -> None:
@@ -158,13 +158,13 @@ class _Dict:
         """Number of ids, and the bytes of their texts if they are many; None for numbers."""
         return len(self.row_of), None
 
-    def of_texts(self, _: MemoryBudget) -> _Dict:
-        table = _Dict()
+    def of_texts(self, _: MemoryBudget) -> DictTable:
+        table = DictTable()
         table.numeric, table.row_of = False, {str(number): row for number, row in self.row_of.items()}
         return table
 
 
-class _Numbers:
+class NumberTable:
     """Many int64 ids."""
 
     numeric = True
@@ -172,8 +172,8 @@ class _Numbers:
     def __init__(self, memory: MemoryBudget) -> None:
         self.n = 0
         self.memory = memory
-        self.slots = memory.full(_SLOTS, -1, np.int32)
-        self.known = memory.empty(_SLOTS // 2, np.int64)  # (≥ n,)
+        self.slots = memory.full(INITIAL_SLOTS, -1, np.int32)
+        self.known = memory.empty(INITIAL_SLOTS // 2, np.int64)  # (≥ n,)
 
     def rows(self, column: Any) -> np.ndarray:
         from embedrec.kernels.id_hash_table import code_numbers, fill_numbers
@@ -195,14 +195,14 @@ class _Numbers:
     def size(self) -> tuple[int, int | None]:
         return self.n, None
 
-    def of_texts(self, memory: MemoryBudget) -> _Texts:
-        table = _Texts(memory)
+    def of_texts(self, memory: MemoryBudget) -> TextTable:
+        table = TextTable(memory)
         for chunk in chunks(self.n):
             table.rows(pc.cast(pa.array(self.known[: self.n][chunk]), pa.large_string()))
         return table
 
 
-class _Texts:
+class TextTable:
     """Many text ids."""
 
     numeric = False
@@ -210,9 +210,9 @@ class _Texts:
     def __init__(self, memory: MemoryBudget) -> None:
         self.n = 0
         self.memory = memory
-        self.slots = memory.full(_SLOTS, -1, np.int32)
-        self.hashes = memory.empty(_SLOTS // 2, np.uint64)  # (≥ n,)
-        self.ends = memory.full(_SLOTS // 2 + 1, 0, np.int64)  # (≥ n + 1,) text r is known[ends[r]:ends[r + 1]]
+        self.slots = memory.full(INITIAL_SLOTS, -1, np.int32)
+        self.hashes = memory.empty(INITIAL_SLOTS // 2, np.uint64)  # (≥ n,)
+        self.ends = memory.full(INITIAL_SLOTS // 2 + 1, 0, np.int64)  # (≥ n + 1,) text r is known[ends[r]:ends[r + 1]]
         self.known = memory.empty(1 << 20, np.uint8)
 
     def rows(self, column: Any) -> np.ndarray:
@@ -242,7 +242,7 @@ class _Texts:
     def size(self) -> tuple[int, int | None]:
         return self.n, int(self.ends[self.n])
 
-    def of_texts(self, _: MemoryBudget) -> _Texts:
+    def of_texts(self, _: MemoryBudget) -> TextTable:
         return self
 
 

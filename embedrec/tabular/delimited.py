@@ -22,7 +22,7 @@ from embedrec.tabular.formats import Batch, CountingStream, drop_undecodable_row
 from embedrec.tabular.source_files import Source
 from embedrec.tabular.text_decoders import decoding
 
-_BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded per batch, so large batches are cheaper
+BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded per batch, so large batches are cheaper
 _HEADER = 4 << 20  # maximum bytes of the header
 _MANY_BYTES = 64 << 20  # size of a text that may have enough quotes for the compiled kernel to be worth its start
 _NO_ROWS = ("Empty CSV", "cannot infer number of columns", "Could not skip initial")  # Arrow on a header alone
@@ -62,7 +62,7 @@ class Delimited:
         from pyarrow import csv as arrow
 
         names, delimiter, quoted = self._layout(source)
-        block = ceil(_BLOCK * share)
+        block = ceil(BLOCK * share)
         with source.open() as stream:
             counted = CountingStream(stream)
             text = CleanText(
@@ -75,7 +75,7 @@ class Delimited:
                 longest=block,
                 many=source.unpacked >= _MANY_BYTES,
             )
-            bad = _BadLines(source, bad_rows, text, self.encoding, len(delimiter))
+            bad = BadLines(source, bad_rows, text, self.encoding, len(delimiter))
             with _no_rows_allowed(bad, block), decoding(source, "delimited text"):
                 reader = arrow.open_csv(
                     pa.PythonFile(text, mode="r"),
@@ -116,7 +116,7 @@ class Delimited:
         decoder = codecs.getincrementaldecoder("utf-8")()
         with source.open() as stream:
             try:
-                while block := stream.read(_BLOCK):
+                while block := stream.read(BLOCK):
                     decoder.decode(block)
             except UnicodeDecodeError:
                 return replace(self, encoding="latin-1")
@@ -139,11 +139,11 @@ class Delimited:
         return split_row(row, delimiter, quoted=True), delimiter, True
 
     def _first_row(self, source: Source) -> str:
-        text = source.first_line(_BLOCK)
+        text = source.first_line(BLOCK)
         place = first_row(text, self.quoted, last=False)
         if place is None:  # blank, or the line breaks are in quotes, or are CR alone
             with source.open() as stream:
-                text = stream.read(_BLOCK)
+                text = stream.read(BLOCK)
             place = first_row(text, self.quoted, last=True)
         assert place is not None
         if self.names is None and place[1] - place[0] > _HEADER:
@@ -157,7 +157,7 @@ class Delimited:
             raise DataError(f"{source} is not UTF-8 text; convert it first") from e
 
 
-class _BadLines:
+class BadLines:
     """Collects rows with a wrong number of values or a broken quote while Arrow parses."""
 
     def __init__(self, source: Source, bad_rows: BadRows, text: CleanText, encoding: str, step: int) -> None:
@@ -200,7 +200,7 @@ class _BadLines:
 
 
 @contextmanager
-def _no_rows_allowed(bad: _BadLines, longest: int) -> Iterator[None]:
+def _no_rows_allowed(bad: BadLines, longest: int) -> Iterator[None]:
     """Raise the error of the bad row that stopped Arrow; a header without rows is no error.
 
     longest  maximum bytes of a row
@@ -213,7 +213,7 @@ def _no_rows_allowed(bad: _BadLines, longest: int) -> Iterator[None]:
         if _TOO_LONG in str(e):
             raise DataError(
                 f"{bad.source} has a row of more than {longest / 2**20:,.0f}M, the limit"
-                f"{'' if longest == _BLOCK else ' under this memory budget; increase it'}; check that it is a table "
+                f"{'' if longest == BLOCK else ' under this memory budget; increase it'}; check that it is a table "
                 "in delimited text"
             ) from None
         if not any(sign in str(e) for sign in _NO_ROWS):

@@ -27,15 +27,15 @@ from embedrec.tabular.parse_values import number_text
 from embedrec.tabular.source_files import Source
 from embedrec.tabular.text_decoders import decoding
 
-_BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded per batch, so large batches are cheaper
-_ROWS = 1 << 18  # rows of a Parquet batch: parsing makes ten temporaries of them
-_BYTES = 32 << 20  # bytes of a batch of Parquet or of JSON lines, whose rows may be long
+BLOCK = 32 << 20  # bytes of text decoded at once; ids are coded per batch, so large batches are cheaper
+MAX_ROWS = 1 << 18  # rows of a Parquet batch: parsing makes ten temporaries of them
+MAX_BYTES = 32 << 20  # bytes of a batch of Parquet or of JSON lines, whose rows may be long
 _AHEAD = 16  # prefetched batches of Parquet
 _BUFFER = 1 << 18  # bytes of each column read from disk at once
-_LINE = 64 << 20  # maximum bytes of a JSON line
+MAX_LINE = 64 << 20  # maximum bytes of a JSON line
 _HEAD = 1 << 16  # bytes that distinguish an array from lines
 _ARRAY = 256 << 20  # maximum bytes of a JSON array under a memory budget, times the share
-_LINES = 1 << 17  # JSON lines of a batch; they are Python objects for a while
+MAX_LINES = 1 << 17  # JSON lines of a batch; they are Python objects for a while
 _LOOKED_AT = 100  # JSON lines whose keys define the columns
 
 
@@ -95,7 +95,7 @@ class Parquet:
 
     def batches(self, source: Source, columns: Sequence[str], bad_rows: BadRows, share: float = 1.0) -> Iterator[Batch]:
         """The rows in order."""
-        rows, size = ceil(_ROWS * share), ceil(_BYTES * share)
+        rows, size = ceil(MAX_ROWS * share), ceil(MAX_BYTES * share)
         with self._open(source, columns) as file:
             total, done = max(file.metadata.num_rows, 1), 0
             for batch in prefetch(sized_batches(file, columns, rows, size), ceil(_AHEAD * share)):
@@ -154,7 +154,7 @@ class JsonLines:
             numbered = enumerate(_rows(counted, source, share), 1)
             nested = not self.lists and any("." in name for name in columns)
             each = nested_json.list_of(columns) if nested else ""
-            while lines := _take_lines(numbered, ceil(_LINES * share), ceil(_BYTES * share)):
+            while lines := _take_lines(numbered, ceil(MAX_LINES * share), ceil(MAX_BYTES * share)):
                 rows, numbers = [], []
                 for number, line in lines:
                     row = _json(line)
@@ -227,7 +227,7 @@ def _take_lines(
 
 def _lines(stream: Any, source: Source, share: float) -> Iterator[bytes]:
     """Lines that are not blank, without byte order mark. Raises DataError for a line that is too long."""
-    size, most = ceil(_BLOCK * share), ceil(_LINE * share)
+    size, most = ceil(BLOCK * share), ceil(MAX_LINE * share)
     rest = stream.read(size).removeprefix(b"\xef\xbb\xbf")
     while rest:
         block = stream.read(size)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from embedrec.errors import DataError
 
-_MOST = 100_000  # folders that one pattern may visit
+MAX_LINKS = 100_000  # folders that one pattern may visit
 _ANY_DEPTH = "**"
 
 
@@ -93,8 +93,8 @@ class _Walk:
     def entries(self, folder: Path) -> list[os.DirEntry[str]]:
         """The entries of a folder that are not hidden; none if it is not readable."""
         self.folders += 1
-        if self.folders > _MOST:
-            raise DataError(f"{self.pattern} covers more than {_MOST:,} folders; name the folder of the data")
+        if self.folders > MAX_LINKS:
+            raise DataError(f"{self.pattern} covers more than {MAX_LINKS:,} folders; name the folder of the data")
         try:
             with os.scandir(folder) as entries:
                 return [entry for entry in entries if not entry.name.startswith(".")]

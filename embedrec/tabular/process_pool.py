@@ -32,12 +32,12 @@ def map_in_order(function: Callable[[A], R], arguments: Sequence[A], workers: in
         return
     count = min(workers, len(arguments))
     # spawned, not forked: a fork of a process with OpenMP threads can hang
-    with _quiet_start():
+    with without_interrupts():
         pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
         waiting: deque[Future[R]] = deque()
         for argument in arguments:
-            with _quiet_start():
+            with without_interrupts():
                 waiting.append(pool.submit(function, argument))
             if len(waiting) >= 2 * count:
                 yield waiting.popleft().result()
@@ -50,7 +50,7 @@ def map_in_order(function: Callable[[A], R], arguments: Sequence[A], workers: in
 
 
 @contextmanager
-def _quiet_start() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """Block SIGINT while processes start. They inherit the block: an interrupt during their imports would print a
     traceback."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])

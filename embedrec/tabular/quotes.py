@@ -14,9 +14,9 @@ import numpy as np
 QUOTE = ord('"')
 FIELD = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"')
 _LINE_END = re.compile(rb"[\r\n]")
-_WINDOW = 1 << 12  # initial number of quotes to check together
-_ONE_BY_ONE = 512  # quoted values to check one by one after an unusual one
-_FEW = 50_000  # values to check one by one, 0.1 s; beyond them, the compiled kernel is worth its start of 0.6 s
+WINDOW = 1 << 12  # initial number of quotes to check together
+ONE_BY_ONE = 512  # quoted values to check one by one after an unusual one
+PYTHON_VALUES = 50_000  # values to check one by one, 0.1 s; more are worth starting the compiled kernel, 0.6 s
 _EXCERPT = 40  # bytes
 
 
@@ -37,7 +37,7 @@ class Quotes:
         self.longest = longest
         self.broken: list[bytes] = []
         self.held = b""  # text from a quote that the next block may close
-        self.left = 0 if many else _FEW
+        self.left = 0 if many else PYTHON_VALUES
         self._before = b"\n"  # the byte before the next block
         self._to_line_end = False  # whether to drop the rest of the line
         self._ends = np.zeros(256, dtype=bool)  # whether a byte ends a value
@@ -119,7 +119,7 @@ class _Block:
         A value or line must end at `start`.
         """
         at, text = self.at, self.text
-        done, window = int(np.searchsorted(at, start)), _WINDOW
+        done, window = int(np.searchsorted(at, start)), WINDOW
         while done < len(at):
             near = slice(done, done + window)
             count, usual = _count_well_formed(at[near], self.opens[near], self.closes[near])
@@ -129,9 +129,9 @@ class _Block:
                 continue
             if quotes.left <= 0:
                 return quotes.compiled(text, int(at[done]), last)
-            window, end = _WINDOW, 0
+            window, end = WINDOW, 0
             following = np.searchsorted(self.openers, at[done]) if done < len(at) else len(self.openers)
-            for place in self.openers[following : following + _ONE_BY_ONE].tolist():
+            for place in self.openers[following : following + ONE_BY_ONE].tolist():
                 if place >= end:
                     end, broken = quotes.alone(text, place, last)
                     if end < 0:

@@ -51,7 +51,7 @@ def test_what_is_written_is_read(
     name: str, shards: int | None, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(result_lists, "BLOCK", 7)
-    monkeypatch.setattr(read_lists_module, "_CHUNK", chunk)
+    monkeypatch.setattr(read_lists_module, "CHUNK", chunk)
     encoded = [i.replace("\t", "%09").replace("\n", "%0A").replace("\r", "%0D").replace(" ", "%20") for i in ODD.ids]
     codes = IdCodes()
     found = read_lists(write(tmp_path / name, shards=shards, name=name), codes)
@@ -84,7 +84,7 @@ def test_headers_and_names_are_read_over(name: str, head: bool | None, named: st
 def test_reading_counts_the_bytes_of_files(
     name: str, shards: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_lists_module, "_CHUNK", 100)
+    monkeypatch.setattr(read_lists_module, "CHUNK", 100)
     place = write(tmp_path / name, shards=shards, name=name)
     told: list[tuple[int, int, str]] = []
     read_lists(place, IdCodes(), report=lambda event, done, total, unit: told.append((done, total, unit)))

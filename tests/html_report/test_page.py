@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import embedrec.html_report.page as page_module
 from embedrec.data.features import Features, Lists
 from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError, UnknownItemError
 from embedrec.html_report.content import ReportContent, ReportSettings, collect_report
-from embedrec.html_report.page import render_page, write_page
+from embedrec.html_report.page import json_for_script, render_page, write_page
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.models.word2vec.recipe import Word2Vec
@@ -267,4 +266,4 @@ def test_characters_that_act_unseen_are_written_out(place: Workspace) -> None:
     assert not {"\u202e", "\x9b", "\x7f"} & set(text)
     assert "a\\u202eb\\x9bc\\x7f" in read_page(text).texts
     shown = "a\\u202eb\\x9bc\\x7f"
-    assert json.loads(page_module._for_script({"items": [(odd, 1.5)]})) == {"items": [[shown, 1.5]]}
+    assert json.loads(json_for_script({"items": [(odd, 1.5)]})) == {"items": [[shown, 1.5]]}

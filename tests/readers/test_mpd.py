@@ -154,7 +154,7 @@ def test_packed_and_listed_forms_read_the_same(tmp_path: Path, form: str) -> Non
 
 
 def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mpd, "_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(mpd, "WORTH_PROCESSES", 0)
     files = write_mpd(make_world(genres=2, artists_per_genre=5, playlists=100), tmp_path, per_file=20)
     content = json.loads(files[2].read_text(encoding="utf-8"))
     content["playlists"][3]["tracks"][1]["artist_uri"] = None
@@ -324,7 +324,7 @@ def test_real_playlists() -> None:
 
 def test_ids_that_do_not_fit_into_the_memory_are_an_error(tmp_path: Path) -> None:
     memory = MemoryBudget(256 << 20, tmp_path / "memory")
-    joined = mpd._SliceMerger("", memory)
+    joined = mpd.SliceMerger("", memory)
     one = np.array([0], dtype=np.int64)
 
     def part(uris: list[str]) -> Slice:

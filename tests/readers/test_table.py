@@ -101,10 +101,10 @@ def as_rows(events: Events) -> list[tuple]:
 @draw.given(tables(), examples=25)
 def test_written_rows_read_back(suffix: str, rows: list[dict]) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(formats, "_ROWS", 3)  # several batches
-        patch.setattr(formats, "_LINES", 3)
+        patch.setattr(formats, "MAX_ROWS", 3)  # several batches
+        patch.setattr(formats, "MAX_LINES", 3)
         if "jsonl" in suffix:
-            patch.setattr(formats, "_BLOCK", 16)  # shorter than a line
+            patch.setattr(formats, "BLOCK", 16)  # shorter than a line
         events = read(folder, _WRITERS[suffix](rows), suffix, kind="action")
     names: dict[Any, str] = {}
     for row in rows:
@@ -532,7 +532,7 @@ def test_every_file_needs_the_columns(tmp_path: Path) -> None:
 
 
 def test_uneven_rows_over_several_blocks_keep_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_BLOCK", 64)
+    monkeypatch.setattr(delimited, "BLOCK", 64)
     lines = [f"{n},{n}" if n % 7 else f"{n}" for n in range(1, 200)]
     lines[99] = ",100"
     (tmp_path / "t.csv").write_text("session,item\n" + "\n".join(lines))

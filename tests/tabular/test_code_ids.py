@@ -45,8 +45,8 @@ def coded(lists: list[list], *, typed: bool, **settings: Any) -> tuple[list[int]
 @draw.given(batches)
 def test_ids_are_numbered_by_first_appearance(few: int, lists: list[list]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code_ids, "_FEW", few)
-        patch.setattr(code_ids, "_SLOTS", 4)  # tables grow
+        patch.setattr(code_ids, "DICT_IDS", few)
+        patch.setattr(code_ids, "INITIAL_SLOTS", 4)  # tables grow
         rows, distinct = coded(lists, typed=True)
     flat: list[Any] = [i for given in lists for i in given]
     if any(isinstance(i, str) for i in flat):
@@ -86,8 +86,8 @@ def test_the_kind_that_the_user_knows(many: bool) -> None:
 @draw.given(batches)
 def test_tables_in_files_number_as_those_in_memory(tmp_path: Path, lists: list[list]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code_ids, "_FEW", 0)
-        patch.setattr(code_ids, "_SLOTS", 4)
+        patch.setattr(code_ids, "DICT_IDS", 0)
+        patch.setattr(code_ids, "INITIAL_SLOTS", 4)
         for typed in (True, False):
             assert coded(lists, typed=typed, memory=MemoryBudget(BUDGET, tmp_path)) == coded(lists, typed=typed)
 
@@ -97,11 +97,11 @@ def test_tables_lie_in_files_under_a_budget(tmp_path: Path) -> None:
         vocab = Ids(many=True, memory=MemoryBudget(BUDGET, tmp_path))
         vocab.rows(column)
         table = vocab.table
-        assert not isinstance(table, code_ids._Dict)
+        assert not isinstance(table, code_ids.DictTable)
         for array in (
             table.slots,
             table.known,
-            *((table.hashes, table.ends) if isinstance(table, code_ids._Texts) else ()),
+            *((table.hashes, table.ends) if isinstance(table, code_ids.TextTable) else ()),
         ):
             assert isinstance(array.base.obj, mmap.mmap)  # type: ignore[union-attr]
 
@@ -109,7 +109,7 @@ def test_tables_lie_in_files_under_a_budget(tmp_path: Path) -> None:
 def test_long_texts_leave_the_dict_sooner() -> None:
     vocab = Ids()
     vocab.rows(pa.array([f"{i:09}" + "x" * 10_000 for i in range(2000)]))  # 20 MB
-    assert isinstance(vocab.table, code_ids._Texts)
+    assert isinstance(vocab.table, code_ids.TextTable)
 
 
 def test_ids_that_do_not_fit_are_an_error(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_only_the_row_of_a_broken_quote_is_lost(
 
 
 def test_one_broken_quote_in_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_BLOCK", 256)
+    monkeypatch.setattr(delimited, "BLOCK", 256)
     lines = [f'{n // 5},i{n},"Title, {n}"' if n % 2 else f"{n // 5},i{n},Title {n}" for n in range(1, 3000)]
     lines[99] = '20,i100,"weird al'
     items, bad_rows = read(tmp_path, _HEAD + "\n".join(lines), mode="skip")
@@ -179,7 +179,7 @@ _NOT_UTF8 = "the row is not UTF-8 text"
 
 @pytest.mark.parametrize("block", [32, 1 << 20])
 def test_rows_that_are_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(delimited, "_BLOCK", block)
+    monkeypatch.setattr(delimited, "BLOCK", block)
     # bytes in a column that is not read do no harm, and "é" may lie across two blocks
     lines = [b"\xc3\xa9,x", b"b\xff,x", b"c,\xff\xfe", b"d\xff", b"e,x,\xc3", b"\xe2\x82\xac,x", b"g\xe2\x82,x"]
     text = b"session,item,title\n1," + b"\n1,".join(lines)
@@ -238,7 +238,7 @@ def test_a_header_that_names_no_columns_is_an_error(tmp_path: Path) -> None:
 def test_a_row_that_is_too_long_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, more: str
 ) -> None:
-    monkeypatch.setattr(delimited, "_BLOCK", 2 << 20)
+    monkeypatch.setattr(delimited, "BLOCK", 2 << 20)
     path = tmp_path / "t.csv"
     path.write_text("session,item\n1,2\n3," + "x" * (9 << 20) + "\n")
     with pytest.raises(DataError) as refused:
@@ -251,7 +251,7 @@ def test_a_row_that_is_too_long_is_an_error(
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
 def test_numbers_of_rows_behind_those_that_were_left_out(rows: list[tuple[bool, bool]]) -> None:
     """Rows are even or left out; after some of them, a batch of the even ones so far is numbered."""
-    bad = delimited._BadLines(None, BadRows("skip"), None, "utf-8", 1)  # type: ignore[arg-type]
+    bad = delimited.BadLines(None, BadRows("skip"), None, "utf-8", 1)  # type: ignore[arg-type]
     done, waiting = 0, []
     for number, (even, ends) in enumerate(rows, 1):
         if even:

@@ -67,8 +67,8 @@ def read(folder: Path, files: dict[str, str | bytes], ids: tuple[Any, ...] = ("b
 
 @pytest.mark.parametrize("suffix", _WRITERS)
 def test_every_format_gives_the_same_features(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "_ROWS", 1)  # several batches
-    monkeypatch.setattr(formats, "_LINES", 1)
+    monkeypatch.setattr(formats, "MAX_ROWS", 1)  # several batches
+    monkeypatch.setattr(formats, "MAX_LINES", 1)
     events = read(tmp_path, {f"f.{suffix}": _WRITERS[suffix](_ROWS)}, item_features=f"f.{suffix}")
     assert facts(events.item_features) == _WANT
     assert events.item_features.about() == {"numeric": ["price", "stock"], "categorical": ["brand"], "lists": ["tags"]}

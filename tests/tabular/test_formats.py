@@ -53,7 +53,7 @@ long_texts = {
 def test_batches_of_parquet_are_bounded_in_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], dictionary: bool, stored: bool
 ) -> None:
-    monkeypatch.setattr(formats, "_BYTES", MOST)
+    monkeypatch.setattr(formats, "MAX_BYTES", MOST)
     column = pa.array(given)
     table = pa.table({"n": np.arange(len(given)), "text": column.dictionary_encode() if stored else column})
     pq.write_table(table, tmp_path / "t.parquet", use_dictionary=dictionary, row_group_size=700)
@@ -65,7 +65,7 @@ def test_batches_of_parquet_are_bounded_in_bytes(
 
 
 def test_rows_that_grow_are_read_in_ever_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "_BYTES", MOST)
+    monkeypatch.setattr(formats, "MAX_BYTES", MOST)
     given = ["x" * (1 + i // 4) for i in range(9000)]
     pq.write_table(pa.table({"text": given}), tmp_path / "t.parquet", use_dictionary=False)
     found = batches(Parquet(), tmp_path / "t.parquet", ["text"])
@@ -76,7 +76,7 @@ def test_rows_that_grow_are_read_in_ever_smaller_batches(tmp_path: Path, monkeyp
 def test_short_rows_come_in_batches_of_the_usual_size(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": np.arange(1_000_000)}), tmp_path / "t.parquet")
     sizes = [len(batch.rows) for batch in batches(Parquet(), tmp_path / "t.parquet", ["n"])]
-    assert max(sizes) == formats._ROWS
+    assert max(sizes) == formats.MAX_ROWS
     assert len(sizes) < 8
 
 
@@ -93,8 +93,8 @@ def test_every_row_comes_once_and_in_order(
     table = pa.table({"text": column.dictionary_encode() if stored else column, "n": pa.array(range(len(given)))})
     pq.write_table(table, tmp_path / "t.parquet", row_group_size=9)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(formats, "_ROWS", rows)
-        patch.setattr(formats, "_BYTES", size)
+        patch.setattr(formats, "MAX_ROWS", rows)
+        patch.setattr(formats, "MAX_BYTES", size)
         found = batches(Parquet(), tmp_path / "t.parquet", ["n", "text"])
     assert joined(found, "text") == given
     assert joined(found, "n") == list(range(len(given)))
@@ -102,7 +102,7 @@ def test_every_row_comes_once_and_in_order(
 
 
 def test_batches_of_json_lines_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "_BYTES", MOST)
+    monkeypatch.setattr(formats, "MAX_BYTES", MOST)
     given = ["a" * LONG, "b"] * 500
     (tmp_path / "t.jsonl").write_text("".join(f'{{"text": "{text}"}}\n' for text in given))
     found = batches(JsonLines(), tmp_path / "t.jsonl", ["text"])
@@ -111,8 +111,8 @@ def test_batches_of_json_lines_are_bounded_in_bytes(tmp_path: Path, monkeypatch:
 
 
 def test_a_json_line_that_is_too_long_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "_LINE", 2 << 20)
-    monkeypatch.setattr(formats, "_BLOCK", 1 << 18)
+    monkeypatch.setattr(formats, "MAX_LINE", 2 << 20)
+    monkeypatch.setattr(formats, "BLOCK", 1 << 18)
     path = tmp_path / "t.jsonl"
     path.write_text('{"text": "%s"}\n' % ("x" * (3 << 20)))
     with pytest.raises(DataError) as refused:

@@ -54,7 +54,7 @@ def test_links_that_lead_in_a_circle(tmp_path: Path) -> None:
 
 
 def test_a_whole_disk_is_not_searched(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(globs, "_MOST", 3)
+    monkeypatch.setattr(globs, "MAX_LINKS", 3)
     for path in (f"{tree}/**/x*.csv", str(tree)):
         with pytest.raises(DataError, match="covers more than 3 folders; name the folder of the data"):
             expand([path], [".csv"])

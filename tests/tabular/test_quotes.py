@@ -47,9 +47,9 @@ _BYTES = st.lists(st.sampled_from(b'",a\n\r '), max_size=40).map(bytes)
 )
 def test_equals_its_slow_twin(text: bytes, sizes: list[int], window: int, one_by_one: int, few: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quotes, "_WINDOW", window)
-        patch.setattr(quotes, "_ONE_BY_ONE", one_by_one)
-        patch.setattr(quotes, "_FEW", few)  # the compiled kernel does what is left
+        patch.setattr(quotes, "WINDOW", window)
+        patch.setattr(quotes, "ONE_BY_ONE", one_by_one)
+        patch.setattr(quotes, "PYTHON_VALUES", few)  # the compiled kernel does what is left
         look = Quotes(b",", lambda n: b"<%d>" % n, longest=1 << 20)
         found, at, block = b"", 0, 0
         while at < len(text):

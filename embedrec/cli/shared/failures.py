@@ -94,10 +94,10 @@ def _line(text: str) -> None:
         write_message(f"embedrec: {one_line(shorten(mask_passwords(text)))}")
 
 
-_GRACE = 15  # seconds from Ctrl-C until the process is killed
-_IMPORT = 5  # seconds that an import may take before it is interrupted
+GRACE = 15  # seconds from Ctrl-C until the process is killed
+IMPORT_SECONDS = 5  # seconds that an import may take before it is interrupted
 _POLL = 0.02  # seconds between checks whether an import has ended
-_IMPORTING = "<frozen importlib"  # start of the file names of import frames
+IMPORTING = "<frozen importlib"  # start of the file names of import frames
 
 
 @contextmanager
@@ -159,8 +159,8 @@ class _Interrupt:
 
     def _raise_or_wait(self, frame: FrameType | None) -> None:
         passed = monotonic() - (self.since or 0.0)
-        self.waiting = passed < _IMPORT and _importing(frame)
-        signal.setitimer(signal.ITIMER_REAL, _POLL if self.waiting else max(_GRACE - passed, _POLL))
+        self.waiting = passed < IMPORT_SECONDS and _importing(frame)
+        signal.setitimer(signal.ITIMER_REAL, _POLL if self.waiting else max(GRACE - passed, _POLL))
         if not self.waiting:
             raise KeyboardInterrupt
 
@@ -168,7 +168,7 @@ class _Interrupt:
 def _importing(frame: FrameType | None) -> bool:
     """Whether a frame runs, directly or indirectly, during an import."""
     while frame is not None:
-        if frame.f_code.co_filename.startswith(_IMPORTING):
+        if frame.f_code.co_filename.startswith(IMPORTING):
             return True
         frame = frame.f_back
     return False

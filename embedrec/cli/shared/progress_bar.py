@@ -13,7 +13,7 @@ from embedrec.cli.shared.options import logs_json
 from embedrec.cli.shared.terminal import mask_passwords, one_line, shorten, write_message
 
 _SECONDS_BETWEEN_LINES = 1.0
-_SILENCE = 1.0  # seconds without progress after which a terminal shows a moving bar
+SILENCE = 1.0  # seconds without progress after which a terminal shows a moving bar
 
 
 class Progress:
@@ -80,11 +80,11 @@ class Progress:
 
     def _watch(self) -> None:
         """Show a moving bar when there are no progress events."""
-        while not self._ended.wait(_SILENCE / 4):
+        while not self._ended.wait(SILENCE / 4):
             with self._lock:
                 unit, done, total = self._at
                 counts = bool(unit) and done < total
-                if self._ended.is_set() or counts or monotonic() - self._last_event < _SILENCE:
+                if self._ended.is_set() or counts or monotonic() - self._last_event < SILENCE:
                     continue
                 if self._bar is None or unit:
                     self.clear()

@@ -93,7 +93,7 @@ class CappedBackOff:
         pending = np.arange(len(seeds))
         while len(pending):
             short = []
-            for part in np.array_split(pending, -(-len(pending) * reach // _BLOCK_RESULTS)):
+            for part in np.array_split(pending, -(-len(pending) * reach // BLOCK_RESULTS)):
                 block = TopK(lists.rows[part], lists.scores[part], lists.vocab)
                 for policy in (replace(self.back_off, reach=reach), *self.caps):
                     block = policy.apply(seeds[part], block)
@@ -101,10 +101,10 @@ class CappedBackOff:
                 rows[part, : best.k], scores[part, : best.k] = best.rows, best.scores
                 short.append(part[(rows[part] < 0).any(axis=1)])
             pending = np.concatenate(short) if reach < self.max_reach else pending[:0]
-            reach = min(self.max_reach, _REACH_FACTOR * reach)
+            reach = min(self.max_reach, REACH_FACTOR * reach)
         return TopK(rows, scores, lists.vocab)
 
 
-_BLOCK_RESULTS = 1 << 22  # results in memory at a time
-_REACH_FACTOR = 4  # growth of the reach in each round
+BLOCK_RESULTS = 1 << 22  # results in memory at a time
+REACH_FACTOR = 4  # growth of the reach in each round
 _MAX_REACH = 4096  # items considered when filling a list under caps

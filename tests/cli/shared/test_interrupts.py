@@ -14,7 +14,7 @@ from embedrec.cli.shared.failures import interruptible
 LOST = """
 import os, signal, threading
 from embedrec.cli.shared import failures
-failures._GRACE = 1
+failures.GRACE = 1
 lock = threading.Lock()
 lock.acquire()
 with failures.interruptible():
@@ -97,8 +97,8 @@ def test_an_interrupt_during_an_import(module: str, tmp_path: Path) -> None:
 
 def test_an_endless_import_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """An alarm interrupts an import that takes too long."""
-    monkeypatch.setattr(failures, "_IMPORTING", __file__)  # every frame of this file
-    monkeypatch.setattr(failures, "_IMPORT", 0.2)
+    monkeypatch.setattr(failures, "IMPORTING", __file__)  # every frame of this file
+    monkeypatch.setattr(failures, "IMPORT_SECONDS", 0.2)
     before = signal.getsignal(signal.SIGALRM)
     try:
         with pytest.raises(KeyboardInterrupt), interruptible():
@@ -113,7 +113,7 @@ def test_an_endless_import_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_pending_interrupt_is_raised_when_the_command_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "_IMPORTING", __file__)
+    monkeypatch.setattr(failures, "IMPORTING", __file__)
     before = signal.getsignal(signal.SIGALRM)
     try:
         with pytest.raises(KeyboardInterrupt), interruptible():
@@ -125,9 +125,9 @@ def test_a_pending_interrupt_is_raised_when_the_command_ends(monkeypatch: pytest
 
 
 def test_reader_processes_ignore_interrupts() -> None:
-    from embedrec.tabular.process_pool import _quiet_start
+    from embedrec.tabular.process_pool import without_interrupts
 
     code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
-    with _quiet_start():
+    with without_interrupts():
         assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"

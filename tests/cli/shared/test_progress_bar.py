@@ -57,7 +57,7 @@ def test_a_bar_shows_share_rate_and_remaining_time(monkeypatch: pytest.MonkeyPat
 
 def test_work_without_counts_has_a_bar_with_elapsed_time(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_a_terminal(monkeypatch)
-    monkeypatch.setattr(progress_bar, "_SILENCE", 0.02)
+    monkeypatch.setattr(progress_bar, "SILENCE", 0.02)
     with Progress("save") as report:
         until(lambda: bool(re.search(r"save ━+ 0:00:00", terminal.seen)))
         report("progress", done=1, total=1, unit="lists")
@@ -71,7 +71,7 @@ def test_work_without_counts_has_a_bar_with_elapsed_time(monkeypatch: pytest.Mon
 
 def test_a_bar_with_counts_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_a_terminal(monkeypatch)
-    monkeypatch.setattr(progress_bar, "_SILENCE", 0.02)
+    monkeypatch.setattr(progress_bar, "SILENCE", 0.02)
     with Progress("build") as report:
         report("progress", done=1, total=3, unit="vectors")
         until(lambda: "33%" in terminal.seen)
@@ -84,14 +84,14 @@ def test_a_bar_with_counts_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_short_work_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_a_terminal(monkeypatch)
-    monkeypatch.setattr(progress_bar, "_SILENCE", 60)
+    monkeypatch.setattr(progress_bar, "SILENCE", 60)
     with Progress("split"):
         pass
     assert terminal.getvalue() == ""
 
 
 def test_no_bar_in_a_pipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress_bar, "_SILENCE", 0.01)
+    monkeypatch.setattr(progress_bar, "SILENCE", 0.01)
     with Progress("train x") as report:
         report("vocabulary", items=5)
         report("progress", done=1, total=2, unit="events")

@@ -51,8 +51,8 @@ def test_filling_under_caps_goes_on_until_lists_are_full(
     most: int, values: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if every list had been filled with the whole catalogue before the cap."""
-    monkeypatch.setattr(backfill, "_BLOCK_RESULTS", 64)
-    monkeypatch.setattr(backfill, "_REACH_FACTOR", 2)
+    monkeypatch.setattr(backfill, "BLOCK_RESULTS", 64)
+    monkeypatch.setattr(backfill, "REACH_FACTOR", 2)
     sessions, k = logs(), 8
     counts, together = np.bincount(sessions.items, minlength=N), index_sessions(sessions, ITEMS)
     codes = (np.arange(N) % values).astype(np.int32)
