@@ -1,4 +1,4 @@
-"""A page, read as a browser would: elements that close, texts, and what it asks the network for."""
+"""Parse a page like a browser: elements, texts, and what it would load from the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOADS = {"src", "href", "data", "action", "formaction", "poster", "srcset", "xli
 
 @dataclass
 class Read:
-    """What stands in a page.
+    """The content of a page.
 
     tags     name of an element → how often
     ids      of elements
@@ -33,7 +33,7 @@ class Read:
 
     @property
     def data(self) -> Any:
-        """The values that the page's script works on."""
+        """The JSON data of the script of the page."""
         (text,) = (text for kind, text in self.scripts if kind == "application/json")
         return json.loads(text)
 
@@ -72,20 +72,20 @@ class _Reader(HTMLParser):
 
 
 def read_page(text: str) -> Read:
-    """Parse a page. Fails where an element does not close, ids stand twice, or it would ask the network."""
+    """Parse a page. Fails for unclosed elements, duplicate ids, and anything that loads from the network."""
     reader = _Reader()
     reader.feed(text)
     reader.close()
     assert reader.open == []
-    found = reader.read
-    assert len(set(found.ids)) == len(found.ids)
-    assert found.loads == []
-    assert found.handlers == []
-    code = "".join(text for kind, text in found.scripts if kind != "application/json")
-    styles = "".join(found.styles)
+    content = reader.read
+    assert len(set(content.ids)) == len(content.ids)
+    assert content.loads == []
+    assert content.handlers == []
+    code = "".join(text for kind, text in content.scripts if kind != "application/json")
+    styles = "".join(content.styles)
     assert not re.search(
         r"https?:|//[a-z]|\bimport\b|fetch\(|XMLHttp|WebSocket|innerHTML|document\.write|eval\(",
         code.replace(" // ", ""),
     )
     assert not re.search(r"url\(|@import", styles)
-    return found
+    return content

@@ -1,4 +1,4 @@
-"""The map: principal components against a singular value decomposition, and UMAP where it is there."""
+"""The map: principal components against a singular value decomposition, and UMAP if it is installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.conftest import some_embeddings
 def test_components_are_those_of_the_decomposition(metric: str) -> None:
     embeddings = some_embeddings(50, 6, metric, spread=0.5)
     rows = np.arange(10, 50)
-    found, way = project_to_plane(embeddings, rows, "pca")
+    content, way = project_to_plane(embeddings, rows, "pca")
     vectors = embeddings.vectors[rows] if metric == "dot" else unit(embeddings.vectors[rows])
     centred = vectors.astype(np.float64) - vectors.astype(np.float64).mean(axis=0)
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
@@ -28,14 +28,14 @@ def test_components_are_those_of_the_decomposition(metric: str) -> None:
     want /= np.abs(want).max()
     assert way == "principal components"
     for axis in range(2):
-        assert min(np.abs(found[:, axis] - s * want[:, axis]).max() for s in (1, -1)) < 1e-5
-    assert np.abs(found).max() == 1
+        assert min(np.abs(content[:, axis] - s * want[:, axis]).max() for s in (1, -1)) < 1e-5
+    assert np.abs(content).max() == 1
 
 
 @pytest.mark.parametrize(("n", "d"), [(1, 4), (5, 1), (2, 2)])
 def test_small_ones_have_a_place(n: int, d: int) -> None:
-    found, _ = project_to_plane(some_embeddings(n, d), np.arange(n), "pca")
-    assert found.shape == (n, 2) and np.isfinite(found).all() and np.abs(found).max() <= 1
+    content, _ = project_to_plane(some_embeddings(n, d), np.arange(n), "pca")
+    assert content.shape == (n, 2) and np.isfinite(content).all() and np.abs(content).max() <= 1
 
 
 def test_umap_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from embedrec.data.features import Categories, Features
-from embedrec.errors import SettingsError
 from embedrec.export.policies.backfill import BackOff
 from embedrec.export.policies.chain import build_chain
 from embedrec.export.policies.rerank import Csls, Discount, Diversity, mean_scores
@@ -52,19 +50,3 @@ def test_the_order_of_policies(tmp_path: Path) -> None:
     assert wanted.describe() == (
         "min-score -0.5, min-evidence 1, mutual, csls 3, discount 0.2, cap artist=2, mmr 0.3, back-off"
     )
-
-
-def test_bad_settings() -> None:
-    for given, says in (
-        ({"csls": 0}, "csls must be at least 1, but is 0"),
-        ({"mmr": 1.5}, "mmr must be between 0 and 1, but is 1.5"),
-        ({"mmr": float("nan")}, "mmr must be between 0 and 1, but is nan"),
-        ({"min_score": float("nan")}, "min_score must be a finite number; it is nan"),
-        ({"caps": {"artist": 0}}, "a cap must be at least 1; it is 0 for 'artist'"),
-    ):
-        with pytest.raises(SettingsError, match=says):
-            Policies(**given)  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match="--mmr cannot be used with --of sessions; leave it out"):
-        Policies(mmr=0.5).check("sessions")
-    assert Policies().enabled() == {}
-    assert Policies(min_score=0.0, mmr=0.0).enabled() == {"min_score": 0.0, "mmr": 0.0}

@@ -1,0 +1,123 @@
+"""The content of a report: items, neighbours, map and measurements."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedrec.errors import ArtifactError, SettingsError, UnknownItemError
+from embedrec.html_report.content import ReportSettings, collect_report
+from embedrec.storage.workspace import Workspace
+from tests.html_report.pages import HTML_TEXTS, full_content
+
+
+def test_the_map_uses_the_seed(report_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def on_a_plane(embeddings: Any, rows: np.ndarray, way: str, *, seed: int) -> tuple[np.ndarray, str]:
+        calls.append((way, seed))
+        return np.zeros((len(rows), 2)), "zeros"
+
+    monkeypatch.setattr("embedrec.html_report.content.project_to_plane", on_a_plane)
+    found = collect_report(report_workspace, "part", ("word2vec",), (), ReportSettings(method="umap", seed=7))
+    assert calls == [("umap", 7)] and found.map is not None and found.map["method"] == "zeros"
+
+
+def test_neighbours_are_those_of_the_models(report_workspace: Workspace) -> None:
+    from embedrec.workflows.similar import open_item_neighbours
+
+    item = f"{HTML_TEXTS[0]}0"
+    found = full_content(report_workspace, items=[item]).near
+    assert found is not None and found["models"] == ["word2vec", "cooccurrence"]
+    (result,) = found["items"]
+    assert result["id"] == item
+    for name, listed in zip(found["models"], result["lists"], strict=True):
+        nearest = open_item_neighbours(report_workspace.find("model", name))
+        want = nearest.neighbours(nearest.vocab.rows([item]), 10)
+        rows = [r for r in want.rows[0].tolist() if r >= 0]
+        assert [pair[0] for pair in listed] == [nearest.vocab.name(row) for row in rows]
+
+
+def test_the_map_shows_popular_items_coloured_by_labels(report_workspace: Workspace) -> None:
+    subject = full_content(report_workspace)
+    assert subject.map is not None
+    mentions = [item[2] for item in subject.map["items"]]
+    assert mentions == sorted(mentions, reverse=True)
+    assert (subject.map["by"], subject.map["method"], len(subject.map["groups"])) == (
+        "<i>tags",
+        "principal components",
+        8,
+    )
+    assert subject.map["groups"][-1] == "other"
+    for _, name, _, x, y, group in subject.map["items"]:
+        assert subject.map["groups"][group] in (name, "other")
+        assert -1 <= x <= 1 and -1 <= y <= 1
+
+
+def test_colours_by_popularity_and_by_a_file(report_workspace: Workspace, tmp_path: Path) -> None:
+    rows = [{"item": f"{HTML_TEXTS[0]}0", "labels": ["one", "two"]}, {"item": f"{HTML_TEXTS[1]}1", "labels": ["two"]}]
+    (tmp_path / "genres.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = full_content(report_workspace, label=str(tmp_path / "genres.jsonl")).map
+    assert found is not None
+    of = {item[0]: found["groups"][item[5]] for item in found["items"]}
+    assert found["groups"] == ["two", "one", "other"] and found["by"] == "genres"
+    assert (of[f"{HTML_TEXTS[0]}0"], of[f"{HTML_TEXTS[1]}1"], of[f"{HTML_TEXTS[2]}2"]) == ("one", "two", "other")
+    with pytest.raises(SettingsError, match=r"'tags' is neither a file nor a list .*; did you mean '<i>tags'"):
+        full_content(report_workspace, label="tags")
+    with pytest.raises(SettingsError, match="none of the models has vectors"):
+        collect_report(report_workspace, "part", ("popular",), (), ReportSettings(label="<i>tags"))
+    with pytest.raises(UnknownItemError):
+        full_content(report_workspace, items=["nothing like it"])
+
+
+def test_data_of_sessions_models_and_indexes(report_workspace: Workspace) -> None:
+    content = full_content(report_workspace)
+    assert (content.sessions["name"], content.sessions["source"]) == ("part", None)
+    assert content.sessions["sessions"] == 48
+    assert [model["name"] for model in content.models] == ["popular", "word2vec", "cooccurrence"]
+    assert content.models[1]["settings"]["dim"] == 4 and len(content.models[1]["epochs"]) == 3
+    assert [(index["name"], index["spec"], index["metric"]) for index in content.indexes] == [
+        ("flat", "Flat", "cosine")
+    ]
+    assert "curve" not in index
+
+
+def test_popularity_curves(report_workspace: Workspace) -> None:
+    """Ranks and counts of items from the most popular; shares of items and events from 0 to 1."""
+    content = full_content(report_workspace)
+    ranks, counts = zip(*content.ranks, strict=True)
+    assert ranks[0] == 1 and list(ranks) == sorted(set(ranks)) and list(counts) == sorted(counts, reverse=True)
+    assert sum(counts) <= content.sessions["events"]
+    shares, cumulated = zip(*content.share, strict=True)
+    assert (shares[0], cumulated[0]) == (0, 0) and shares[-1] == cumulated[-1] == pytest.approx(1)
+    assert list(cumulated) == sorted(cumulated)
+    assert all(events >= items - 1e-9 for items, events in content.share)
+
+
+def test_example_items_are_popular_ones_by_default(report_workspace: Workspace) -> None:
+    near = full_content(report_workspace).near
+    assert near is not None
+    mentions = [item["mentions"] for item in near["items"]]
+    assert 1 < len(mentions) <= 16 and mentions == sorted(mentions, reverse=True)
+    assert all(len(item["lists"]) == 2 for item in near["items"])
+
+
+def test_progress(report_workspace: Workspace) -> None:
+    events: list[tuple[str, Any]] = []
+    full_content(report_workspace, report=lambda event, **numbers: events.append((event, numbers)))
+    assert events == [("progress", {"done": done, "total": 3, "unit": "models"}) for done in (1, 2, 3)]
+
+
+def test_a_report_without_models(report_workspace: Workspace) -> None:
+    content = collect_report(report_workspace, "all", (), ())
+    assert (content.map, content.near, content.models, content.indexes, content.tables) == (None, None, [], [], [])
+
+
+def test_missing_artifacts(report_workspace: Workspace) -> None:
+    for names in (("prt", (), ()), ("part", ("ppular",), ()), ("part", (), ("flt",))):
+        with pytest.raises(ArtifactError, match="did you mean"):
+            collect_report(report_workspace, *names)
