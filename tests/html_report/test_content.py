@@ -80,9 +80,8 @@ def test_data_of_sessions_models_and_indexes(report_workspace: Workspace) -> Non
     assert content.sessions["sessions"] == 48
     assert [model["name"] for model in content.models] == ["popular", "word2vec", "cooccurrence"]
     assert content.models[1]["settings"]["dim"] == 4 and len(content.models[1]["epochs"]) == 3
-    assert [(index["name"], index["spec"], index["metric"]) for index in content.indexes] == [
-        ("flat", "Flat", "cosine")
-    ]
+    (index,) = content.indexes
+    assert (index["name"], index["spec"], index["metric"]) == ("flat", "Flat", "cosine")
     assert "curve" not in index
 
 
