@@ -5,7 +5,7 @@ Only a parser runs inside these blocks, so that our own errors are not mistaken 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from embedrec import errors as border
@@ -17,12 +17,7 @@ _PASSING = (OSError, MemoryError)
 @contextmanager
 def unpacking(source: object) -> Iterator[None]:
     """Turn errors of unpacking an archive or compressed file into DataErrors; system errors propagate."""
-    with (
-        _enough_memory(source),
-        border.decoding(
-            lambda why: DataError(f"{source} is cut off or damaged ({why}); get it again"), passing=_PASSING
-        ),
-    ):
+    with _raising(source, lambda why: DataError(f"{source} is cut off or damaged ({why}); get it again")):
         yield
 
 
@@ -35,21 +30,22 @@ def decoding(source: object, kind: str) -> Iterator[None]:
             return DataError(f"{source} is not UTF-8 text; convert it first")
         return DataError(f"{source} cannot be read as {kind} ({why}); get it again")
 
-    try:
-        with _enough_memory(source), border.decoding(failed, passing=_PASSING):
-            yield
-    except OSError as e:
-        if e.errno is None:  # from Arrow, for a damaged file; system errors have a number
-            raise failed(reason(e)) from e
-        raise
+    with _raising(source, failed):
+        yield
 
 
 @contextmanager
-def _enough_memory(source: object) -> Iterator[None]:
-    """Report exhausted memory as such, not as a damaged file; Arrow's memory error is also an ArrowException."""
+def _raising(source: object, failed: Callable[[str], DataError]) -> Iterator[None]:
+    """Raise `failed(reason)` for errors of a parser, and report exhausted memory as such: Arrow's memory error is also
+    an ArrowException."""
     try:
-        yield
+        with border.decoding(failed, passing=_PASSING):
+            yield
     except MemoryError as e:
         raise DataError(
             f"memory ran out while {source} was read; free some, use --memory or --threads 1, or split the file"
         ) from e
+    except OSError as e:
+        if e.errno is None:  # from Arrow or gzip, for a damaged file; system errors have a number
+            raise failed(reason(e)) from e
+        raise

@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from embedrec.errors import DataError, EmbedrecError
+from embedrec.errors import DataError
 from embedrec.readers.mpd import Mpd
 from embedrec.readers.table import Table
 from embedrec.readers.wsknn import Wsknn
 from embedrec.storage.memory_budget import MemoryBudget
 from embedrec.tabular import source_files as files
-from embedrec.tabular.process_pool import map_in_order
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.tabular.source_files import expand, natural
-from tests.readers.reading import ARCHIVES, PACKED, packed
+from tests.readers.reading import ARCHIVES, PACKED
 
 _SUFFIXES = (".json",)
 _LOOKED_FOR = f".json, {ARCHIVES}"
@@ -192,28 +191,6 @@ def test_a_damaged_zip_member_is_refused(tmp_path: Path) -> None:
 _CSV = b"session,item\n1,a\n1,b\n"
 
 
-@pytest.mark.parametrize("packing", ["", ".gz", ".bz2", ".xz", ".zst"])
-@pytest.mark.parametrize("capitals", [False, True])
-def test_every_packing_is_read(tmp_path: Path, packing: str, capitals: bool) -> None:
-    name = f"events.csv{packing}"
-    path = tmp_path / (name.upper() if capitals else name)
-    path.write_bytes(packed(_CSV, packing) + (packed(b"2,c\n", packing) if packing != "" else b"2,c\n"))
-    assert len(Table().read([path], ReadSettings()).session) == 3
-    assert len(Table().read([tmp_path], ReadSettings()).session) == 3
-    (source,) = expand([path], (".csv",))
-    assert (source.suffix, source.name.lower(), source.plain) == (".csv", "events.csv", packing == "")
-
-
-@pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
-def test_damaged_packed_files_are_one_sentence(tmp_path: Path, packing: str) -> None:
-    whole = packed(_CSV + random.Random(0).randbytes(5000), packing)
-    path = tmp_path / f"events.csv{packing}"
-    for damaged in (whole[:-9], whole[: len(whole) // 2], b"x" + whole, whole[:8], b"no archive"):
-        path.write_bytes(damaged)
-        with pytest.raises(DataError, match=rf"^{path} (is cut off or damaged|cannot be read) \(.+\)"):
-            expand([path], (".csv",))[0].read()
-
-
 def test_members_with_a_dot_before_them(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("./x.csv", _CSV)
@@ -291,42 +268,6 @@ def test_what_the_system_refuses(error: OSError, message: str) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- processes
-
-
-def _square(n: int) -> int:
-    return n * n
-
-
-def _fail_at_three(n: int) -> int:
-    if n == 3:
-        raise DataError("three")
-    return n
-
-
-def _die(n: int) -> int:
-    os._exit(n)
-
-
-def test_processes_give_results_in_order() -> None:
-    assert (
-        list(map_in_order(_square, range(20), 2))
-        == list(map_in_order(_square, range(20), 1))
-        == [n * n for n in range(20)]
-    )
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_comes_at_its_turn(workers: int) -> None:
-    results = map_in_order(_fail_at_three, range(6), workers)
-    assert [next(results), next(results), next(results)] == [0, 1, 2]
-    with pytest.raises(DataError, match="three"):
-        next(results)
-
-
-def test_a_process_that_dies_is_one_sentence() -> None:
-    with pytest.raises(EmbedrecError) as died:
-        list(map_in_order(_die, [1, 2, 3], 2))
-    assert str(died.value) == "a reading process died, possibly because memory ran out; use --threads 1"
 
 
 def test_a_packed_document_that_is_too_large_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,12 +122,3 @@ def test_a_pending_interrupt_is_raised_when_the_command_ends(monkeypatch: pytest
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def test_reader_processes_ignore_interrupts() -> None:
-    from embedrec.tabular.process_pool import without_interrupts
-
-    code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
-    with without_interrupts():
-        assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
