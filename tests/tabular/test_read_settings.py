@@ -1,0 +1,20 @@
+"""Settings that all readers take."""
+
+from __future__ import annotations
+
+from embedrec.progress import quiet
+from embedrec.storage.memory_budget import IN_MEMORY
+from embedrec.tabular.read_settings import ReadSettings
+
+
+def test_defaults() -> None:
+    settings = ReadSettings()
+    assert (settings.workers, settings.memory, settings.report) == (1, IN_MEMORY, quiet)
+    assert (settings.bad_rows.mode, settings.bad_rows.total) == ("fail", 0)
+
+
+def test_bad_rows_are_not_shared() -> None:
+    """Two reads with default settings do not count into each other."""
+    first, second = ReadSettings(), ReadSettings()
+    first.bad_rows.leave_out("f", "row 1", "a problem")
+    assert (first.bad_rows.total, second.bad_rows.total) == (1, 0)
