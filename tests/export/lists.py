@@ -1,4 +1,4 @@
-"""Lists to export, and what they are in Python's own lists."""
+"""Lists to export, and their values as Python lists."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def some_lists(n: int, k: int, seed: int = 0, full: float = 0.7) -> TopK:
     return sort_results(rows, scores, Vocab([f"i{row}" for row in range(n)]))
 
 
-def lists_of(found: TopK, vocab: Vocab | None = None) -> ResultLists:
-    """Answers that give these lists, as often as they are asked."""
-    vocab = found.vocab if vocab is None else vocab
+def lists_of(result: TopK, vocab: Vocab | None = None) -> ResultLists:
+    """Result lists with the given rows and scores."""
+    vocab = result.vocab if vocab is None else vocab
 
     def best(rows: np.ndarray, k: int) -> TopK:
-        return TopK(found.rows[rows, :k], found.scores[rows, :k], vocab)
+        return TopK(result.rows[rows, :k], result.scores[rows, :k], vocab)
 
-    return ResultLists(vocab, vocab, best, found.k)
+    return ResultLists(vocab, vocab, best, result.k)
 
 
 def inputs_of(vocab: Vocab, sessions: Sessions | None = None, features: Features | None = None) -> PolicyInputs:
@@ -45,11 +45,11 @@ def inputs_of(vocab: Vocab, sessions: Sessions | None = None, features: Features
     )
 
 
-def as_lists(found: TopK) -> Lists:
-    """The lists in Python's own lists, without what is missing."""
+def as_lists(result: TopK) -> Lists:
+    """Python lists of (row, score), without missing results."""
     return [
         [(row, score) for row, score in zip(rows, scores, strict=True) if row >= 0]
-        for rows, scores in zip(found.rows.tolist(), found.scores.tolist(), strict=True)
+        for rows, scores in zip(result.rows.tolist(), result.scores.tolist(), strict=True)
     ]
 
 

@@ -14,7 +14,7 @@ from embedrec.export.diff import compare_exports
 from embedrec.export.read_lists import IdCodes, RankedLists, read_lists
 
 
-def test_encoded_ids_are_those_of_other_formats(tmp_path: Path) -> None:
+def test_encoded_ids_equal_those_of_other_formats(tmp_path: Path) -> None:
     (tmp_path / "e.txt").write_text("a%20b c%25d\nc%25d a%20b\n")
     (tmp_path / "o.tsv").write_text("a b\t1\tc%d\t.5\nc%d\t1\ta b\t.5\n")
     codes = IdCodes()
@@ -49,33 +49,33 @@ LIST = st.lists(st.sampled_from("abcdefgh"), unique=True).map("".join)
 def test_against_a_slow_twin(a: str, b: str, p: float, k: int) -> None:
     codes = IdCodes()
     old, new = ranked({"X": a}, codes), ranked({"X": b}, codes)
-    found = compare_exports(old, new, codes, k=k, p=p)
+    result = compare_exports(old, new, codes, k=k, p=p)
     a, b = a[:k], b[:k]
-    assert found.overlap == pytest.approx(len({*a} & {*b}) / max(len(a), len(b)) if a or b else 1)
-    assert found.figures["rank-biased overlap"] == pytest.approx(slow_rbo(a, b, p))
-    assert found.figures["lists unchanged"] == (a == b)
-    assert len(found.worst) == (a != b)
-    for row in found.worst:
+    assert result.overlap == pytest.approx(len({*a} & {*b}) / max(len(a), len(b)) if a or b else 1)
+    assert result.figures["rank-biased overlap"] == pytest.approx(slow_rbo(a, b, p))
+    assert result.figures["lists unchanged"] == (a == b)
+    assert len(result.worst) == (a != b)
+    for row in result.worst:
         assert row["lost"] == [i for i in a if i not in b] and row["gained"] == [i for i in b if i not in a]
-    assert found.figures["items lost"] == len({*a} - {*b})
+    assert result.figures["items lost"] == len({*a} - {*b})
 
 
 def test_rank_biased_overlap_of_known_rankings() -> None:
     codes = IdCodes()
     old = ranked({"A": "abcd", "B": "abcd", "C": "abcd"}, codes)
     new = ranked({"A": "abcd", "B": "efgh", "C": "ab"}, codes)
-    found = compare_exports(old, new, codes, p=0.9)
-    rbo = {row["item"]: row["rbo"] for row in found.worst}
+    result = compare_exports(old, new, codes, p=0.9)
+    rbo = {row["item"]: row["rbo"] for row in result.worst}
     assert rbo == {"B": 0.0, "C": 1.0}  # the short one is taken to go on as it agrees so far; A has not changed
-    assert [row["item"] for row in found.worst] == ["B", "C"]
+    assert [row["item"] for row in result.worst] == ["B", "C"]
 
 
 def test_figures() -> None:
     codes = IdCodes()
     old = ranked({"a": "bc", "b": "ac", "x": "ab", "y": ""}, codes)
     new = ranked({"b": "ca", "a": "bd", "z": "zy", "y": ""}, codes)
-    found = compare_exports(old, new, codes, counts={"a": 10, "b": 5, "c": 0, "d": 2, "w": 20}, worst=1)
-    assert found.figures == {
+    result = compare_exports(old, new, codes, counts={"a": 10, "b": 5, "c": 0, "d": 2, "w": 20}, worst=1)
+    assert result.figures == {
         "lists": (4, 4),
         "lists in both": 3,
         "lists lost": 1,
@@ -89,7 +89,7 @@ def test_figures() -> None:
         "rank-biased overlap": pytest.approx((slow_rbo("bc", "bd", 0.9) + slow_rbo("ac", "ca", 0.9) + 1) / 4),
         "popularity": (pytest.approx((5 + 0 + 10 + 0 + 10 + 5) / 20 / 6), pytest.approx((0 + 10 + 5 + 2) / 20 / 6)),
     }
-    assert found.worst == [{"item": "a", "overlap@2": 0.5, "rbo": 0.55, "lost": ["c"], "gained": ["d"]}]
+    assert result.worst == [{"item": "a", "overlap@2": 0.5, "rbo": 0.55, "lost": ["c"], "gained": ["d"]}]
     with pytest.raises(SettingsError, match="no item in common"):
         compare_exports(old, ranked({"q": "a"}, codes), codes)
     with pytest.raises(SettingsError, match="the old export has no results"):

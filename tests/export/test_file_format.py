@@ -32,8 +32,8 @@ def test_layout_of(name: str, given: str | None, kind: str, packing: str) -> Non
     assert layout_of(name, given) == Layout(kind, packing)  # type: ignore[arg-type]
 
 
-def test_layouts_that_are_none() -> None:
-    for name, form, shards, says in (
+def test_invalid_layouts() -> None:
+    for name, form, shards, message in (
         ("a", "jsnl", None, "unknown format 'jsnl'; did you mean 'jsonl'"),
         ("a.parquet.gz", None, None, "parquet files cannot be compressed; leave out .gz"),
         ("a.vec", None, 2, "word2vec is a single file of vectors; leave out --shards"),
@@ -41,12 +41,12 @@ def test_layouts_that_are_none() -> None:
         ("a.tsv.bz2", None, None, "a.tsv.bz2: .bz2 is no export format; use one of"),
         ("a", None, 0, "shards must be at least 1; it is 0"),
     ):
-        with pytest.raises(SettingsError, match=says):
+        with pytest.raises(SettingsError, match=message):
             layout_of(name, form, shards=shards)
 
 
-def test_headers_and_names_where_there_is_no_place(tmp_path: Path) -> None:
-    for layout, says in (
+def test_formats_without_headers_or_names(tmp_path: Path) -> None:
+    for layout, message in (
         ({"kind": "text", "header": True}, "text has no header line; leave out --header, or use csv or tsv"),
         ({"kind": "parquet", "header": True}, "parquet has no header line"),
         (
@@ -55,11 +55,11 @@ def test_headers_and_names_where_there_is_no_place(tmp_path: Path) -> None:
         ),
         ({"kind": "word2vec", "names": True}, "word2vec cannot hold names"),
     ):
-        with pytest.raises(SettingsError, match=says):
+        with pytest.raises(SettingsError, match=message):
             Layout(**layout)  # type: ignore[arg-type]
     assert not Layout("text", header=False).has_header and not Layout("parquet", header=False).has_header
-    found = some_lists(3, 2)
+    result = some_lists(3, 2)
     with pytest.raises(DataError, match="these items have no names; leave out --names"):
         wanted = ExportSettings(2, layout=Layout("csv", names=True))
-        export_lists(tmp_path / "x.csv", lists_of(found), wanted, inputs_of(found.vocab), {})
+        export_lists(tmp_path / "x.csv", lists_of(result), wanted, inputs_of(result.vocab), {})
     assert not list(tmp_path.iterdir())

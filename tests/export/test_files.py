@@ -17,19 +17,19 @@ from tests.export.lists import TEXT_FILES, as_lists, inputs_of, lists_of, named,
 
 
 def test_parquet(tmp_path: Path) -> None:
-    found = some_lists(40, 4)
+    result = some_lists(40, 4)
     export_lists(
         tmp_path / "l.parquet",
-        lists_of(found),
+        lists_of(result),
         ExportSettings(4, layout=Layout("parquet")),
-        inputs_of(found.vocab),
+        inputs_of(result.vocab),
         {},
     )
     table = pq.ParquetFile(tmp_path / "l.parquet").read()
     assert table.column_names == ["item", "rank", "similar", "score"]
     assert [tuple(row.values()) for row in table.to_pylist()] == [
         (f"i{seed}", rank, f"i{row}", score)
-        for seed, results in enumerate(as_lists(found))
+        for seed, results in enumerate(as_lists(result))
         for rank, (row, score) in enumerate(results, 1)
     ]
 
@@ -37,17 +37,17 @@ def test_parquet(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [*TEXT_FILES, "l.txt.gz", "l.tsv.zst", "l.parquet"])
 def test_shards_have_a_manifest(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(result_lists, "BLOCK", 7)
-    found = some_lists(50, 5)
+    result = some_lists(50, 5)
     folder, layout = tmp_path / "out", layout_of(name, shards=3)
     for _ in range(2):  # an earlier export is replaced
         about = {"of": "items"}
-        export_lists(folder, lists_of(found), ExportSettings(5, layout=layout), inputs_of(found.vocab), about)
+        export_lists(folder, lists_of(result), ExportSettings(5, layout=layout), inputs_of(result.vocab), about)
     manifest = read_manifest(folder)
     assert [file["lists"] for file in manifest["files"].values()] == [16, 17, 17]
     assert {file.name for file in folder.iterdir()} == {MANIFEST, *manifest["files"]}
     assert (manifest["lists"], manifest["results"], manifest["k"], manifest["of"]) == (
         50,
-        int((found.rows >= 0).sum()),
+        int((result.rows >= 0).sum()),
         5,
         "items",
     )
@@ -55,14 +55,14 @@ def test_shards_have_a_manifest(name: str, tmp_path: Path, monkeypatch: pytest.M
     assert not list(tmp_path.glob(".*"))
     (folder / "mine.txt").touch()
     with pytest.raises(ArtifactError, match="holds other files and no export; move it"):
-        export_lists(folder, lists_of(found), ExportSettings(5, layout=layout), inputs_of(found.vocab), {})
+        export_lists(folder, lists_of(result), ExportSettings(5, layout=layout), inputs_of(result.vocab), {})
 
 
 def test_parquet_with_names(tmp_path: Path) -> None:
-    found = some_lists(40, 4)
-    vocab = named(found.vocab.ids)
+    result = some_lists(40, 4)
+    vocab = named(result.vocab.ids)
     wanted = ExportSettings(4, layout=Layout("parquet", names=True))
-    export_lists(tmp_path / "l.parquet", lists_of(found, vocab), wanted, inputs_of(vocab), {})
+    export_lists(tmp_path / "l.parquet", lists_of(result, vocab), wanted, inputs_of(vocab), {})
     rows = pq.ParquetFile(tmp_path / "l.parquet").read().to_pylist()
     label = dict(zip(vocab.ids.tolist(), (vocab.names if vocab.names is not None else vocab.ids).tolist(), strict=True))
     assert rows and all(row["item_name"] == label[row["item"]] for row in rows)
@@ -70,11 +70,11 @@ def test_parquet_with_names(tmp_path: Path) -> None:
 
 
 def test_every_shard_has_the_header(tmp_path: Path) -> None:
-    found = some_lists(50, 5)
+    result = some_lists(50, 5)
     layout = layout_of("l.csv.gz", shards=3)
-    export_lists(tmp_path / "l", lists_of(found), ExportSettings(5, layout=layout), inputs_of(found.vocab), {})
+    export_lists(tmp_path / "l", lists_of(result), ExportSettings(5, layout=layout), inputs_of(result.vocab), {})
     parts = [
         gzip.decompress(part.read_bytes()).decode().splitlines() for part in sorted((tmp_path / "l").glob("part-*"))
     ]
     assert {part[0] for part in parts} == {"item,rank,similar,score"} and len(parts) == 3
-    assert sum(len(part) - 1 for part in parts) == int((found.rows >= 0).sum())
+    assert sum(len(part) - 1 for part in parts) == int((result.rows >= 0).sum())

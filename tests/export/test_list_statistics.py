@@ -19,9 +19,11 @@ def test_effect(tmp_path: Path) -> None:
     kept = []
     for name, rows in (("before", before), ("after", after)):
         scores = np.where(rows < 0, -np.inf, 1)
-        found = TopK(rows, scores, Vocab([*"abcd"]))
+        result = TopK(rows, scores, Vocab([*"abcd"]))
         kept.append(
-            ResumableExport(tmp_path).lists(name, 4, rows.shape[1], lambda parts, found=found: (found for _ in parts))
+            ResumableExport(tmp_path).lists(
+                name, 4, rows.shape[1], lambda parts, result=result: (result for _ in parts)
+            )
         )
     did = measure_effect(*kept, 4)
     assert (did.coverage_before, did.coverage_after, did.short_before, did.short_after) == (0.75, 1, 1, 2)

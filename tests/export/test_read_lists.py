@@ -33,10 +33,10 @@ def write(path: Path, vocab: Vocab = ODD, shards: int | None = None, name: str =
     return path
 
 
-def as_dict(found: RankedLists, codes: IdCodes) -> dict[str, list[str]]:
-    cuts = zip(found.offsets, found.offsets[1:], strict=False)
-    lists = [[codes.ids[code] for code in found.items[a:b]] for a, b in cuts]
-    return dict(zip([codes.ids[code] for code in found.seeds], lists, strict=True))
+def as_dict(result: RankedLists, codes: IdCodes) -> dict[str, list[str]]:
+    cuts = zip(result.offsets, result.offsets[1:], strict=False)
+    lists = [[codes.ids[code] for code in result.items[a:b]] for a, b in cuts]
+    return dict(zip([codes.ids[code] for code in result.seeds], lists, strict=True))
 
 
 def expected(ids: list[str]) -> dict[str, list[str]]:
@@ -47,15 +47,15 @@ def expected(ids: list[str]) -> dict[str, list[str]]:
 @pytest.mark.parametrize("chunk", [1 << 24, 100])
 @pytest.mark.parametrize("shards", [None, 3])
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_written_is_read(
+def test_exports_are_read_as_written(
     name: str, shards: int | None, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(result_lists, "BLOCK", 7)
     monkeypatch.setattr(read_lists_module, "CHUNK", chunk)
     encoded = [i.replace("\t", "%09").replace("\n", "%0A").replace("\r", "%0D").replace(" ", "%20") for i in ODD.ids]
     codes = IdCodes()
-    found = read_lists(write(tmp_path / name, shards=shards, name=name), codes)
-    assert as_dict(found, codes) == expected(encoded if "txt" in name else ODD.ids.tolist())
+    result = read_lists(write(tmp_path / name, shards=shards, name=name), codes)
+    assert as_dict(result, codes) == expected(encoded if "txt" in name else ODD.ids.tolist())
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_is_written_is_read(
     ],
 )
 @pytest.mark.parametrize("named", ["both", "results", "none"])
-def test_headers_and_names_are_read_over(name: str, head: bool | None, named: str, tmp_path: Path) -> None:
+def test_headers_and_names_are_skipped(name: str, head: bool | None, named: str, tmp_path: Path) -> None:
     labels = np.array([f'"{i},\t' for i in ODD.ids], dtype=object)
     vocab = ODD if named == "none" else Vocab(ODD.ids, labels)
     answers = lists_of(LISTS, vocab)
@@ -86,28 +86,28 @@ def test_reading_counts_the_bytes_of_files(
 ) -> None:
     monkeypatch.setattr(read_lists_module, "CHUNK", 100)
     place = write(tmp_path / name, shards=shards, name=name)
-    told: list[tuple[int, int, str]] = []
-    read_lists(place, IdCodes(), report=lambda event, done, total, unit: told.append((done, total, unit)))
+    events: list[tuple[int, int, str]] = []
+    read_lists(place, IdCodes(), report=lambda event, done, total, unit: events.append((done, total, unit)))
     size = sum(f.stat().st_size for f in place.glob("part-*")) if shards else place.stat().st_size
-    assert {total for _, total, _ in told} == {size} and {unit for *_, unit in told} == {"B"}
-    assert 0 < told[-1][0] <= size and all(done <= size for done, *_ in told)
+    assert {total for _, total, _ in events} == {size} and {unit for *_, unit in events} == {"B"}
+    assert 0 < events[-1][0] <= size and all(done <= size for done, *_ in events)
     if "parquet" not in name:  # its reader skips about
-        assert told == sorted(told) and told[-1][0] == size
+        assert events == sorted(events) and events[-1][0] == size
 
 
 def test_numbers_as_ids(tmp_path: Path) -> None:
     for name in NAMES[:5]:
         codes = IdCodes()
-        found = read_lists(write(tmp_path / name, Vocab(np.arange(40) - 3)), codes)
+        result = read_lists(write(tmp_path / name, Vocab(np.arange(40) - 3)), codes)
         ids = [str(row - 3) for row in range(40)]
-        assert as_dict(found, codes) == expected(ids)
+        assert as_dict(result, codes) == expected(ids)
 
 
 @pytest.mark.parametrize(
     "name", ["l.txt", "l.tsv", "l.jsonl", "l.redis", "l.parquet", "l.txt.gz", "l.tsv.zst", "l.csv"]
 )
-def test_damaged_files_are_told(name: str, tmp_path: Path) -> None:
-    """Every way to cut a file off, or to put random bytes into it, gives lists or one of our errors."""
+def test_damaged_files(name: str, tmp_path: Path) -> None:
+    """Truncated files and files with random bytes give lists or an error of ours."""
     data = write(tmp_path / name).read_bytes()
     rng = random.Random(0)
     (tmp_path / name).write_bytes(data[:-1])
@@ -129,14 +129,14 @@ def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     folder = write(tmp_path / "shards", shards=2, name="l.tsv")
     (folder / "part-00001.tsv").write_bytes(b"i0\t1\ti1\t.5\n")
-    for name, error, says in (
+    for name, error, message in (
         ("v.vec", SettingsError, r"v\.vec holds vectors; compare exports of lists \(text, tsv"),
         ("twice.txt", DataError, "has two lists of 'a'; export it again"),
         ("none.txt", DataError, "no file .*none.txt; check the path"),
         ("shards", DataError, "part-00001.tsv is missing or damaged"),
         ("empty", EmbedrecError, "holds no export"),
     ):
-        with pytest.raises(error, match=says):
+        with pytest.raises(error, match=message):
             read_lists(tmp_path / name, IdCodes())
 
 
@@ -161,7 +161,7 @@ SOUND = b"*2\r\n$3\r\nDEL\r\n$9\r\nsimilar:x\r\n*3\r\n$5\r\nRPUSH\r\n$9\r\nsimil
     ],
 )
 def test_lengths_in_redis_files_are_checked(odd: bytes, tmp_path: Path) -> None:
-    """A length that is negative, beyond the end, or no plain number is refused before anything loops over it."""
+    """A length that is negative, beyond the end, or not a plain number is refused before it is used."""
     (tmp_path / "a.redis").write_bytes(odd if odd.startswith(b"*3") else SOUND + odd)
     if b"DEL" in odd:  # deletes nothing
         assert len(read_lists(tmp_path / "a.redis", IdCodes())) == 1
@@ -170,7 +170,7 @@ def test_lengths_in_redis_files_are_checked(odd: bytes, tmp_path: Path) -> None:
         read_lists(tmp_path / "a.redis", IdCodes())
 
 
-def test_a_list_of_redis_in_two_commands_is_one(tmp_path: Path) -> None:
+def test_a_redis_list_in_two_commands(tmp_path: Path) -> None:
     more = b"*3\r\n$5\r\nRPUSH\r\n$9\r\nsimilar:x\r\n$1\r\nz\r\n"
     (tmp_path / "a.redis").write_bytes(SOUND + more)
     codes = IdCodes()
@@ -192,11 +192,11 @@ def test_a_list_of_redis_in_two_commands_is_one(tmp_path: Path) -> None:
         ("a.parquet", b"PAR1" + b"\xff" * 40 + b"PAR1"),
     ],
 )
-def test_what_is_no_export_is_one_sentence(name: str, content: bytes, tmp_path: Path) -> None:
+def test_files_that_are_not_exports(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=name) as said:
+    with pytest.raises(DataError, match=name) as message:
         read_lists(tmp_path / name, IdCodes())
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(message.value)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_what_is_no_export_is_one_sentence(name: str, content: bytes, tmp_path: 
         "[]",
     ],
 )
-def test_a_damaged_manifest_of_shards_is_one_sentence(manifest: str, tmp_path: Path) -> None:
+def test_a_damaged_manifest_of_shards(manifest: str, tmp_path: Path) -> None:
     (tmp_path / "part-00000.tsv").write_bytes(b"i0\t1\ti1\t.5\n")
     (tmp_path / "manifest.json").write_text(manifest)
     with pytest.raises(EmbedrecError, match=r"manifest\.json|holds no export|unknown format"):

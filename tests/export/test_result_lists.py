@@ -58,8 +58,8 @@ class Shifted:
     vocab: Vocab
 
     def neighbours(self, rows: np.ndarray, k: int) -> TopK:
-        found = (rows[:, None] + 1 + np.arange(k)) % len(self.vocab)
-        return TopK(found, np.tile(-np.arange(k, dtype=np.float32), (len(rows), 1)), self.vocab)
+        result = (rows[:, None] + 1 + np.arange(k)) % len(self.vocab)
+        return TopK(result, np.tile(-np.arange(k, dtype=np.float32), (len(rows), 1)), self.vocab)
 
 
 def test_lists_of_every_item() -> None:
@@ -120,8 +120,8 @@ def test_an_error_ends_the_results() -> None:
             raise ValueError("three")
         return value
 
-    found: list[int] = []
+    result: list[int] = []
     with pytest.raises(ValueError, match="three"):
-        found.extend(map_in_order(fail, range(100), 2))
+        result.extend(map_in_order(fail, range(100), 2))
     results = map_in_order(fail, range(100), 2)
     assert [next(results) for _ in range(3)] == [0, 1, 2]

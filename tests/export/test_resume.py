@@ -1,4 +1,4 @@
-"""Exports that were cut off go on where they were, and end as if nothing had happened."""
+"""Interrupted exports resume, and end with the same bytes."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Ended(KeyboardInterrupt):
     """What a Ctrl-C is."""
 
 
-def ending(after: int, asked: list[int]) -> ResultLists:
-    """Answers that are interrupted after so many blocks, and keep what they were asked for."""
+def ending(after: int, queries: list[int]) -> ResultLists:
+    """Result lists that raise after a number of blocks and record the requested rows."""
     whole = lists_of(LISTS)
 
     def best(rows: np.ndarray, k: int) -> TopK:
-        if len(asked) == after:
+        if len(queries) == after:
             raise Ended
-        asked.append(int(rows[0]))
+        queries.append(int(rows[0]))
         return whole.best(rows, k)
 
     return ResultLists(whole.seeds, whole.vocab, best, whole.max_k)
@@ -64,38 +64,38 @@ def export(
     "policies", [Policies(), Policies(min_score=-0.2, mutual=True, csls=2)], ids=["plain", "policies"]
 )
 @pytest.mark.parametrize("name", ["l.txt", "l.tsv.gz", "l.parquet"])
-def test_it_goes_on_where_it_was(tmp_path: Path, policies: Policies, name: str) -> None:
+def test_an_interrupted_export_resumes(tmp_path: Path, policies: Policies, name: str) -> None:
     target = tmp_path / name
     export(target, lists_of(LISTS), policies)
     expected = target.read_bytes()
     target.write_bytes(b"the old one")
     for stops in range(1, 8):
-        asked: list[int] = []
+        queries: list[int] = []
         with pytest.raises(Ended):
-            export(target, ending(stops, asked), policies, resume=False)
+            export(target, ending(stops, queries), policies, resume=False)
         assert target.read_bytes() == b"the old one"
-        asked = []
-        done = export(target, ending(99, asked), policies)
+        queries = []
+        done = export(target, ending(99, queries), policies)
         assert target.read_bytes() == expected
-        assert asked == list(range(7 * stops, 50, 7))
+        assert queries == list(range(7 * stops, 50, 7))
         assert (done.resumed, done.changed) == (7 * stops, False)
         assert [p.name for p in tmp_path.iterdir()] == [name]
         target.write_bytes(b"the old one")
 
 
-def test_another_source_starts_anew(tmp_path: Path) -> None:
+def test_another_source_starts_again(tmp_path: Path) -> None:
     target = tmp_path / "l.txt"
     for about, resume in (("other", True), ("same", False)):
         with pytest.raises(Ended):
             export(target, ending(3, []), Policies(), "same")
-        asked: list[int] = []
-        done = export(target, ending(99, asked), Policies(), about, resume=resume)
-        assert (len(asked), done.resumed, done.changed) == (8, 0, resume)
+        queries: list[int] = []
+        done = export(target, ending(99, queries), Policies(), about, resume=resume)
+        assert (len(queries), done.resumed, done.changed) == (8, 0, resume)
 
 
 @pytest.mark.parametrize("name", ["lists.rows", "lists.scores", "lists.log"])
 @pytest.mark.parametrize("damage", ["cut off", "flipped", "more"])
-def test_damaged_blocks_are_made_again(tmp_path: Path, name: str, damage: str) -> None:
+def test_damaged_blocks_are_computed_again(tmp_path: Path, name: str, damage: str) -> None:
     target = tmp_path / "l.tsv"
     export(target, lists_of(LISTS), Policies())
     expected = target.read_bytes()
@@ -106,13 +106,13 @@ def test_damaged_blocks_are_made_again(tmp_path: Path, name: str, damage: str) -
     if damage == "flipped":
         data[len(data) // 2] ^= 1
     file.write_bytes(data[:-3] if damage == "cut off" else data + b"xyz" * (damage == "more"))
-    asked: list[int] = []
-    done = export(target, ending(99, asked), Policies())
+    queries: list[int] = []
+    done = export(target, ending(99, queries), Policies())
     assert target.read_bytes() == expected
     assert done.resumed == {"cut off": 28, "flipped": 14, "more": 35}[damage]
 
 
-def test_two_at_once_are_refused(tmp_path: Path) -> None:
+def test_two_exports_at_the_same_time(tmp_path: Path) -> None:
     folder = tmp_path / ".l.txt.work"
     folder.mkdir()
     with (folder / "lock").open("w") as lock:
@@ -122,15 +122,15 @@ def test_two_at_once_are_refused(tmp_path: Path) -> None:
     assert folder.is_dir()
 
 
-def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_export_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError), open_export(tmp_path / "l.txt", "x", resume=False) as work:
         assert work.folder.is_dir()
         raise DataError("something")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target, asked = tmp_path / "l.txt", list[int]()
+def test_a_full_disk_keeps_the_computed_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, queries = tmp_path / "l.txt", list[int]()
     expected = export(tmp_path / "other.txt", lists_of(LISTS), Policies())
     with monkeypatch.context() as patch:
 
@@ -143,20 +143,20 @@ def test_a_full_disk_leaves_what_was_found(tmp_path: Path, monkeypatch: pytest.M
             match=r"l\.txt stopped \(No space left on device\); continue it with --resume "
             r"\(the lists so far are in \.l\.txt\.work\)",
         ):
-            export(target, ending(99, asked), Policies())
-    asked.clear()
-    assert export(target, ending(99, asked), Policies()).lists == expected.lists and not asked
+            export(target, ending(99, queries), Policies())
+    queries.clear()
+    assert export(target, ending(99, queries), Policies()).lists == expected.lists and not queries
     assert target.read_bytes() == (tmp_path / "other.txt").read_bytes()
 
 
-def test_ids_that_cannot_stand_in_text_are_told_before_the_search(tmp_path: Path) -> None:
-    vocab, asked = Vocab(["a b", *map(str, range(49))]), ending(0, [])
+def test_ids_that_text_cannot_hold_are_refused_before_the_search(tmp_path: Path) -> None:
+    vocab, queries = Vocab(["a b", *map(str, range(49))]), ending(0, [])
     with pytest.raises(DataError, match="a file separated by spaces cannot hold the id 'a b'"):
-        export(tmp_path / "l.txt", ResultLists(vocab, vocab, asked.best, asked.max_k), Policies())
+        export(tmp_path / "l.txt", ResultLists(vocab, vocab, queries.best, queries.max_k), Policies())
     assert not list(tmp_path.iterdir())
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_kept(tmp_path: Path) -> None:
     (tmp_path / "real.txt").write_text("the old one")
     (tmp_path / "link.txt").symlink_to("real.txt")
     export(tmp_path / "link.txt", lists_of(LISTS), Policies())
@@ -164,7 +164,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "real.txt").read_text().startswith("i0 ")
 
 
-def test_kept_lists_are_what_was_made(tmp_path: Path) -> None:
+def test_stored_lists_equal_the_computed_ones(tmp_path: Path) -> None:
     def made(parts: Iterable[slice]) -> Iterator[TopK]:
         return (lists_of(LISTS).block(here, 6) for here in parts)
 
@@ -175,7 +175,7 @@ def test_kept_lists_are_what_was_made(tmp_path: Path) -> None:
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    """SIGKILL, twenty times: the target holds the old bytes or the new ones, and what is resumed ends the same."""
+    """After each of twenty SIGKILLs the file has the old bytes or the new ones, and a resumed export the same bytes."""
     target, rng, policies = tmp_path / "l.tsv", random.Random(0), Policies(mutual=True)
     whole = lists_of(LISTS)
 
@@ -212,13 +212,13 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
 
 def test_memory_does_not_grow_with_the_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(result_lists, "BLOCK", 64)
-    found = some_lists(64, 20)
+    result = some_lists(64, 20)
 
     def peak(q: int) -> int:
         vocab = Vocab(np.arange(q))
 
         def best(rows: np.ndarray, k: int) -> TopK:
-            return TopK(found.rows[: len(rows), :k], found.scores[: len(rows), :k], vocab)
+            return TopK(result.rows[: len(rows), :k], result.scores[: len(rows), :k], vocab)
 
         answers, wanted = (
             ResultLists(vocab, vocab, best, 20),

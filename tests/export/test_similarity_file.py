@@ -40,7 +40,7 @@ def written(index: Index, k: int = 20, **options: str) -> str:
     return out.getvalue()
 
 
-def test_the_very_bytes() -> None:
+def test_exact_bytes() -> None:
     assert written(compass(), 3) == (
         "north north-east east west\n"  # east and west are at right angles both: the lower row first
         "north-east north east south-east\n"
@@ -51,15 +51,15 @@ def test_the_very_bytes() -> None:
     )
 
 
-def test_fewer_items_than_asked_for() -> None:
+def test_k_larger_than_the_catalogue() -> None:
     lines = written(compass(), 20).splitlines()
     assert [line.split()[0] for line in lines] == list(COMPASS)
     assert all(sorted(line.split()) == sorted(COMPASS) for line in lines)
     assert written(build_index(Embeddings(np.ones((1, 2)), Vocab(["alone"])), "flat")) == "alone\n"
 
 
-def test_fewer_neighbours_than_asked_for() -> None:
-    """A search of one cell finds those of that cell; it goes on until lists are whole."""
+def test_searches_are_widened_until_lists_are_full() -> None:
+    """A search of one cell has too few results; it is widened until lists are full."""
     index = build_index(some_embeddings(40), "IVF20,Flat", BuildSettings(search=SearchSettings(nprobe=1)))
     lines = [line.split(" ") for line in written(index, 39).splitlines()]
     assert [line[0] for line in lines] == index.vocab.ids.tolist()
@@ -112,23 +112,23 @@ def test_ids_with_white_space() -> None:
     assert {word for line in lines for word in line} == set(ids)
 
 
-def test_ids_that_cannot_stand_anywhere() -> None:
+def test_ids_that_no_format_can_hold() -> None:
     index = build_index(Embeddings(np.ones((2, 2)), Vocab(["", "b"])), "flat")
     for whitespace in ("refuse", "encode"):
-        with pytest.raises(DataError, match="the id '' cannot stand"):
+        with pytest.raises(DataError, match="^a file separated by spaces cannot hold the id ''; repair it$"):
             written(index, 1, whitespace=whitespace)
 
 
-def test_k_that_does_not_fit() -> None:
+def test_invalid_k() -> None:
     with pytest.raises(SettingsError, match="but is 0"):
         written(compass(), 0)
 
 
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(result_lists, "BLOCK", 4)
-    told: list[dict[str, object]] = []
-    write_similarity(compass(), io.StringIO(), 2, report=lambda event, **n: told.append({"event": event, **n}))
-    assert told == [{"event": "progress", "done": d, "total": 6, "unit": "items"} for d in (4, 6)]
+    events: list[dict[str, object]] = []
+    write_similarity(compass(), io.StringIO(), 2, report=lambda event, **n: events.append({"event": event, **n}))
+    assert events == [{"event": "progress", "done": d, "total": 6, "unit": "items"} for d in (4, 6)]
 
 
 def test_memory_does_not_grow_with_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:

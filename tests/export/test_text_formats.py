@@ -31,10 +31,10 @@ def exported(answers: ResultLists, layout: Layout, k: int = 5, **options: object
     return out.getvalue()
 
 
-def slow(kind: str, answers: ResultLists, found: TopK) -> str:
+def slow(kind: str, answers: ResultLists, result: TopK) -> str:
     """The obvious twin."""
     ids, lines = [str(i) for i in answers.vocab.ids], []
-    for seed, results in enumerate(as_lists(found)):
+    for seed, results in enumerate(as_lists(result)):
         if kind == "text":
             lines.append(" ".join([ids[seed], *(ids[row] for row, _ in results)]) + "\n")
         elif kind == "tsv":
@@ -69,27 +69,27 @@ def short(score: float) -> str:
 @pytest.mark.parametrize("kind", ["text", "tsv", "jsonl", "redis"])
 @pytest.mark.parametrize("ids", ["texts", "numbers"])
 def test_against_a_slow_twin(kind: str, ids: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = some_lists(50, 5)
+    result = some_lists(50, 5)
     vocab = Vocab([f"ï{row * 7}:" + "x" * (row % 5) for row in range(50)] if ids == "texts" else np.arange(-9, 41) ** 7)
-    answers = lists_of(found, vocab)
-    assert exported(answers, Layout(kind)).decode() == slow(kind, answers, found)
+    answers = lists_of(result, vocab)
+    assert exported(answers, Layout(kind)).decode() == slow(kind, answers, result)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), min_size=6, max_size=6, unique=True))
 def test_any_ids(ids: list[str]) -> None:
-    found = some_lists(6, 5, full=1)
-    answers = lists_of(found, Vocab(ids))
+    result = some_lists(6, 5, full=1)
+    answers = lists_of(result, Vocab(ids))
     for kind in ("tsv", "jsonl", "redis"):
-        assert exported(answers, Layout(kind)).decode() == slow(kind, answers, found)
+        assert exported(answers, Layout(kind)).decode() == slow(kind, answers, result)
     lines = exported(answers, Layout("jsonl")).decode().split("\n")[:-1]
     assert [json.loads(line)["item"] for line in lines] == ids
 
 
-def test_the_very_bytes() -> None:
-    found = TopK(
+def test_exact_bytes() -> None:
+    result = TopK(
         np.array([[1, 2], [2, -1], [-1, -1]]), [[0.5, 1e-5], [3, -np.inf], [-np.inf] * 2], Vocab(["a", "b\t", "ç"])
     )
-    answers = lists_of(found)
+    answers = lists_of(result)
     assert exported(answers, Layout("tsv")) == b"a\t1\tb\\t\t0.5\na\t2\t\xc3\xa7\t0.00001\nb\\t\t1\t\xc3\xa7\t3\n"
     assert exported(answers, Layout("jsonl")).decode() == (
         '{"item": "a", "similar": [{"id": "b\\t", "score": 0.5}, {"id": "ç", "score": 0.00001}]}\n'
@@ -105,7 +105,7 @@ def test_the_very_bytes() -> None:
     )
 
 
-def test_scores_come_back() -> None:
+def test_scores_are_read_back_exactly() -> None:
     rng = np.random.default_rng(0)
     scores = -np.sort(-(rng.normal(size=(30, 5)) * 10.0 ** rng.integers(-30, 30, (30, 5))).astype(np.float32), axis=1)
     answers = lists_of(TopK(some_lists(30, 5, full=1).rows, scores, Vocab(np.arange(30))))
@@ -122,7 +122,7 @@ def test_packing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pa.CompressedInputStream(pa.py_buffer(packed), "zstd").read() == plain_bytes
 
 
-def test_an_item_alone_and_nothing_at_all() -> None:
+def test_one_item_and_no_items() -> None:
     nothing = TopK(np.empty((1, 0)), np.empty((1, 0)), Vocab(["alone"]))
     assert exported(lists_of(nothing), Layout("text")) == b"alone\n"
     assert exported(lists_of(nothing), Layout("tsv")) == b""
@@ -134,9 +134,9 @@ def test_an_item_alone_and_nothing_at_all() -> None:
 
 @pytest.mark.parametrize("names", [False, True])
 @pytest.mark.parametrize("ids", [["a", 'b "c"', "d,e", "f\ng", "", "rank"], [1, -2, 30, 4, 5, 6]])
-def test_csv_is_what_a_reader_of_csv_takes(ids: object, names: bool) -> None:
-    found, vocab = some_lists(6, 5), named(ids)
-    answers = lists_of(found, vocab)
+def test_csv_is_read_by_a_csv_reader(ids: object, names: bool) -> None:
+    result, vocab = some_lists(6, 5), named(ids)
+    answers = lists_of(result, vocab)
     head, *rows = csv.reader(
         io.StringIO(exported(answers, Layout("csv", names=names)).decode(), newline=""), strict=True
     )
@@ -145,12 +145,12 @@ def test_csv_is_what_a_reader_of_csv_takes(ids: object, names: bool) -> None:
     assert rows == [
         [str(vocab.id(seed)), str(rank), str(vocab.id(row)), short(score)]
         + ([label[str(vocab.id(seed))], label[str(vocab.id(row))]] if names else [])
-        for seed, results in enumerate(as_lists(found))
+        for seed, results in enumerate(as_lists(result))
         for rank, (row, score) in enumerate(results, 1)
     ]
 
 
-def test_the_very_bytes_of_headers_and_names() -> None:
+def test_exact_bytes_of_headers_and_names() -> None:
     vocab = Vocab(["a", "b", "c"], np.array(["A\t1", "", 'C "3"'], dtype=object))
     answers = lists_of(TopK(np.array([[1, 2], [2, -1], [-1, -1]]), [[0.5, 0.25], [3, -np.inf], [-np.inf] * 2], vocab))
     head = "item\trank\tsimilar\tscore"

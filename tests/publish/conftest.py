@@ -1,4 +1,4 @@
-"""Servers that the tests of a worker share, and a prefix of its own for every test."""
+"""Servers shared by the tests of a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publications whose content is known, in Python's own lists."""
+"""Content to publish, and its values as Python lists."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def content(
     vocab = Vocab([f"item:{i} ä" for i in range(n)] if ids is None else ids)
     vectors = Embeddings(read_only(rng.normal(size=(n, d)).astype(np.float32)), vocab)
 
-    def neighbours(asked: np.ndarray, max_k: int) -> TopK:
-        return TopK(rows[asked, :max_k], scores[asked, :max_k], vocab)
+    def neighbours(queries: np.ndarray, max_k: int) -> TopK:
+        return TopK(rows[queries, :max_k], scores[queries, :max_k], vocab)
 
     return PublishContent(
         vocab,
@@ -57,9 +57,9 @@ def lists(publication: PublishContent) -> dict[Any, list[Any]]:
 
 def scored(publication: PublishContent) -> dict[Any, list[tuple[Any, float]]]:
     """The same with scores."""
-    ids, found = publication.vocab.ids.tolist(), {}
+    ids, result = publication.vocab.ids.tolist(), {}
     assert publication.neighbours is not None
     top = publication.neighbours(np.arange(len(ids)), min(publication.k, len(ids) - 1))
     for item, rows, scores in zip(ids, top.rows.tolist(), top.scores.tolist(), strict=True):
-        found[item] = [(ids[row], score) for row, score in zip(rows, scores, strict=True) if row >= 0]
-    return found
+        result[item] = [(ids[row], score) for row, score in zip(rows, scores, strict=True) if row >= 0]
+    return result

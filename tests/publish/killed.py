@@ -1,4 +1,4 @@
-"""A publish in a process of its own, to be killed: python -m tests.publish.killed TARGET URL SEED."""
+"""A publish in its own process, which tests kill: python -m tests.publish.killed TARGET URL SEED."""
 
 from __future__ import annotations
 

@@ -82,9 +82,9 @@ def postgres_server() -> Iterator[str]:
     """The URL of an empty PostgreSQL; its user needs a password, which is in the URL."""
     import psycopg
 
-    found = find_spec("pgserver")
-    assert found is not None and found.origin is not None
-    package = Path(found.origin).parent
+    result = find_spec("pgserver")
+    assert result is not None and result.origin is not None
+    package = Path(result.origin).parent
     programs = package / "pginstall"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

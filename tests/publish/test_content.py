@@ -29,17 +29,17 @@ def test_blocks_hold_every_item_once() -> None:
     many = content(9000, 2)
     blocks = list(many.neighbour_blocks())
     assert np.concatenate([rows for rows, _ in blocks]).tolist() == list(range(9000))
-    assert [ids for _, found in blocks for ids in found.ids()] == list(lists(many).values())
+    assert [ids for _, result in blocks for ids in result.ids()] == list(lists(many).values())
     assert many.vectors is not None
     assert (np.concatenate([v for _, v in many.vector_blocks()]) == many.vectors.vectors).all()
     assert not list(content(parts="vectors").neighbour_blocks()) and not list(
         content(parts="neighbours").vector_blocks()
     )
-    assert [found.rows.shape for _, found in content(3, 9, short=False).neighbour_blocks()] == [(3, 2)]
-    assert [found.rows.shape for _, found in content(1, 9, short=False).neighbour_blocks()] == [(1, 0)]
+    assert [result.rows.shape for _, result in content(3, 9, short=False).neighbour_blocks()] == [(3, 2)]
+    assert [result.rows.shape for _, result in content(1, 9, short=False).neighbour_blocks()] == [(1, 0)]
 
 
-def test_bad_publications() -> None:
+def test_invalid_content() -> None:
     with pytest.raises(SettingsError, match="neither neighbours nor vectors were given"):
         PublishContent(Vocab(["a"]), None, None, 1, {})
     with pytest.raises(DataError, match="no items to publish"):

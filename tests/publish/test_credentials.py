@@ -17,7 +17,7 @@ SECRETS = st.text(alphabet=string.ascii_letters + string.digits + "!$%&/()=?+~#'
 
 
 @given(SECRETS, st.sampled_from([quote, quote_plus, str]), st.sampled_from(["user", ""]))
-def test_no_secret_is_shown(secret: str, written: Any, user: str) -> None:
+def test_secrets_are_masked(secret: str, written: Any, user: str) -> None:
     """However the password is written in the URL, and however a client library repeats it."""
     in_url = written(secret, safe="") if written is not str else secret
     endpoint = Endpoint(f"redis://{user}:{in_url}@host:6379/0", secret="fr0m-outside")
@@ -57,7 +57,7 @@ def test_no_secret_is_shown(secret: str, written: Any, user: str) -> None:
         (":memory:", ":memory:"),
     ],
 )
-def test_what_is_shown(url: str, shown: str) -> None:
+def test_masked_urls(url: str, shown: str) -> None:
     assert str(Endpoint(url)) == shown
 
 
@@ -93,7 +93,7 @@ def test_unknown_parameters_are_hidden_from_texts() -> None:
     )
 
 
-def test_texts_of_others() -> None:
+def test_secrets_in_messages_are_masked() -> None:
     assert without_secrets("cannot reach redis://me:pw@a and api_key=k or redis://b") == (
         "cannot reach redis://me:***@a and api_key=*** or redis://b"
     )

@@ -11,7 +11,7 @@ from embedrec.errors import PublishError, SettingsError
 from embedrec.publish.endpoint import Endpoint, Retries, check_installed
 
 
-def test_trying_again() -> None:
+def test_retries() -> None:
     retries_reported: list[dict[str, Any]] = []
     endpoint = Endpoint(
         "redis://:s3cret@h", retries=Retries(2, 0.001), report=lambda event, **numbers: retries_reported.append(numbers)

@@ -105,7 +105,7 @@ def test_the_order_of_a_publish(monkeypatch: pytest.MonkeyPatch) -> None:
     assert events[1:] == [("dropped", {"generation": 4})]
 
 
-def test_what_lost_some_is_written_again() -> None:
+def test_an_incomplete_generation_is_written_again() -> None:
     """The damaged generation goes, also where older ones stay: there is nothing to go back to."""
     target, events = InMemory(), []
     for seed in (1, 2):
@@ -117,7 +117,7 @@ def test_what_lost_some_is_written_again() -> None:
     assert publish(content(seed=2), target, keep=2) == Published(3)
 
 
-def test_rollback_goes_back_to_what_was_served_before() -> None:
+def test_rollback_serves_the_previous_generation() -> None:
     target = InMemory()
     with pytest.raises(PublishError, match="no older generation to roll back to"):
         rollback(target)
@@ -134,11 +134,11 @@ def test_rollback_goes_back_to_what_was_served_before() -> None:
     target.now += 100
     publish(content(seed=4), target, keep=1, grace=0)  # the one that was gone back to stays
     assert sorted(target.held) == [1, 4]
-    for number, says in (
+    for number, message in (
         (4, "generation 4 is served already"),
         (9, "there is no generation 9; the generations are 1, 4"),
     ):
-        with pytest.raises(PublishError, match=says):
+        with pytest.raises(PublishError, match=message):
             rollback(target, number)
     target.lost_keys[1] = 7
     with pytest.raises(PublishError, match=r"generation 1 is incomplete \(lost entries: 7\)"):

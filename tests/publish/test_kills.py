@@ -29,8 +29,8 @@ def kill_one(kind: str, url: str, seed: int, after: float) -> bool:
         assert process.stdout.readline() == b"ready\n", process.stderr.read()
         time.sleep(after)
         process.kill()
-        said = process.stderr.read()
-        assert not said, said.decode()
+        message = process.stderr.read()
+        assert not message, message.decode()
     return process.returncode == 0
 
 
@@ -108,8 +108,8 @@ def test_qdrant(tmp_path: Path) -> None:
     publish(published("qdrant", 2), target("qdrant", place), keep=0, grace=0)
     client = QdrantClient(path=place)
     try:
-        found = client.scroll("embedrec", limit=len(expected[1]) + 1)[0]
-        held = {p.payload["item"]: [o["item"] for o in p.payload["neighbours"]] for p in found if p.payload}
+        result = client.scroll("embedrec", limit=len(expected[1]) + 1)[0]
+        held = {p.payload["item"]: [o["item"] for o in p.payload["neighbours"]] for p in result if p.payload}
         assert held == expected[2] and len(client.get_collections().collections) == 1
     finally:
         client.close()

@@ -41,7 +41,7 @@ def test_rows(tmp_path: Path, ids: Any) -> None:
     assert planned["bytes"] == pytest.approx(done.written["bytes"], rel=0.5)
 
 
-def test_the_same_again_changes_nothing(tmp_path: Path) -> None:
+def test_equal_content_is_not_written_again(tmp_path: Path) -> None:
     place = tmp_path / "out"
     publish_folder(content(), place)
     before = {f.name: (f.stat().st_mtime_ns, f.stat().st_ino) for f in place.iterdir()}
@@ -74,7 +74,7 @@ def test_a_failure_leaves_the_old_folder(tmp_path: Path) -> None:
     assert publish_folder(content(), tmp_path / "out") == Published(1)
 
 
-def test_readers_miss_nothing(tmp_path: Path) -> None:
+def test_readers_see_complete_lists_during_switches(tmp_path: Path) -> None:
     place, over, seen, wrong = tmp_path / "out", threading.Event(), [0], []
     contents = [content(seed=seed, parts="neighbours") for seed in range(2)]
     publish_folder(contents[0], place)

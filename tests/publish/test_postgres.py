@@ -1,4 +1,4 @@
-"""PostgreSQL with pgvector, a real one: rows, transactions, readers in every isolation, and what is refused."""
+"""PostgreSQL with pgvector, with a server: rows, transactions, readers in every isolation level, and errors."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def target(url: str, **more: Any) -> Postgres:
 
 def served(connection: Any, prefix: str = "embedrec") -> dict[Any, list[tuple[Any, float]]]:
     """What the view of neighbours says of every item that has some."""
-    found: dict[Any, list[tuple[Any, float]]] = {}
+    result: dict[Any, list[tuple[Any, float]]] = {}
     rows = connection.execute(
         f'SELECT item, other, score::float8, rank FROM "{prefix}_neighbours" ORDER BY item, rank'
     ).fetchall()
     for item, other, score, rank in rows:
-        found.setdefault(item, []).append((other, score))
-        assert rank == len(found[item])
-    return found
+        result.setdefault(item, []).append((other, score))
+        assert rank == len(result[item])
+    return result
 
 
 def with_some(publication: PublishContent) -> dict[Any, list[tuple[Any, float]]]:
@@ -66,7 +66,7 @@ def test_rows(postgres: Any, postgres_url: str, ids: Any) -> None:
 
 
 @pytest.mark.parametrize("parts", ["neighbours", "vectors"])
-def test_one_of_both(postgres: Any, postgres_url: str, parts: str) -> None:
+def test_neighbours_or_vectors_alone(postgres: Any, postgres_url: str, parts: str) -> None:
     publish(content(parts=parts), target(postgres_url))
     assert numbers(postgres, parts) == {1}
     publish(content(seed=1), target(postgres_url))
@@ -95,7 +95,7 @@ def test_many_rows(postgres: Any, postgres_url: str) -> None:
     assert served(postgres) == with_some(many)
 
 
-def test_generations_stay_and_go(postgres: Any, postgres_url: str) -> None:
+def test_generations_are_kept_and_dropped(postgres: Any, postgres_url: str) -> None:
     some = [content(seed=seed) for seed in range(4)]
     for number, publication in enumerate(some[:3], 1):
         assert publish(publication, target(postgres_url), grace=0).generation == number
@@ -110,7 +110,7 @@ def test_generations_stay_and_go(postgres: Any, postgres_url: str) -> None:
     assert numbers(postgres, "neighbours") == numbers(postgres, "vectors") == {4}
 
 
-def test_a_long_transaction_sees_what_it_saw(postgres: Any, postgres_url: str) -> None:
+def test_a_long_transaction_keeps_its_snapshot(postgres: Any, postgres_url: str) -> None:
     """In REPEATABLE READ the old generation stays in sight, even of one that first looks after the switch."""
     import psycopg
 
@@ -137,14 +137,14 @@ def test_search_with_hnsw(postgres: Any, postgres_url: str, metric: Any, operato
     for seed in (1, 2):
         made = Embeddings(rng.normal(size=(400, 8)).astype(np.float32), Vocab(list(range(400))), metric)
         publish(PublishContent(made.vocab, None, made, 1, {"made_from": seed}), target(postgres_url, hnsw=True))
-    asked = made.vectors[7]
-    query = str(asked.tolist())
+    queries = made.vectors[7]
+    query = str(queries.tolist())
     exact = f"SELECT item FROM embedrec_vectors ORDER BY vector {operator} %s::vector LIMIT 5"
-    assert [item for (item,) in postgres.execute(exact, (query,))] == slow_nearest(made.vectors, asked, metric, 5)
+    assert [item for (item,) in postgres.execute(exact, (query,))] == slow_nearest(made.vectors, queries, metric, 5)
     postgres.execute("SET hnsw.ef_search = 200")
-    found = postgres.execute("SELECT item, distance FROM embedrec_nearest(%s, 5)", (query,)).fetchall()
-    assert [item for item, _ in found] == slow_nearest(made.vectors, asked, metric, 5)
-    assert found == sorted(found, key=lambda pair: pair[1])
+    result = postgres.execute("SELECT item, distance FROM embedrec_nearest(%s, 5)", (query,)).fetchall()
+    assert [item for item, _ in result] == slow_nearest(made.vectors, queries, metric, 5)
+    assert result == sorted(result, key=lambda pair: pair[1])
     used = "SELECT indexrelname, idx_scan FROM pg_stat_user_indexes"
     postgres.execute("SELECT pg_stat_force_next_flush()")
     scans = {name: scans for name, scans in postgres.execute(used) if "hnsw" in name}
@@ -170,7 +170,7 @@ def expected_near(some: PublishContent, k: int = 7) -> list[int]:
     return slow_nearest(some.vectors.vectors, some.vectors.vectors[5], some.vectors.metric, k)
 
 
-def test_search_follows_the_metric_that_is_served(postgres: Any, postgres_url: str) -> None:
+def test_search_uses_the_metric_of_the_served_generation(postgres: Any, postgres_url: str) -> None:
     """Also back to a generation that was kept, and for a transaction that sees the old one still."""
     import psycopg
 
@@ -191,14 +191,14 @@ def test_search_follows_the_metric_that_is_served(postgres: Any, postgres_url: s
     assert all(used[f"embedrec_vectors_hnsw_{number}"] for number in (1, 2, 3))
 
 
-def test_a_generation_that_does_not_say_its_metric(postgres: Any, postgres_url: str) -> None:
+def test_a_generation_without_a_metric(postgres: Any, postgres_url: str) -> None:
     """Of an earlier version: the metric that is published counts."""
     publish(with_metric("dot", 1), target(postgres_url))
     postgres.execute("UPDATE embedrec_generations SET about = about - 'metric'")
     assert found_near(postgres, with_metric("dot", 1)) == expected_near(with_metric("dot", 1))
 
 
-def test_indexes_go_with_their_generation(postgres: Any, postgres_url: str) -> None:
+def test_indexes_are_dropped_with_their_generation(postgres: Any, postgres_url: str) -> None:
     indexes = "SELECT relname FROM pg_class WHERE relname LIKE '%hnsw%'"
     for seed in range(3):
         publish(content(seed=seed), target(postgres_url, hnsw=True), grace=0)
@@ -225,7 +225,7 @@ def test_neighbours_are_looked_up_by_index(postgres: Any, postgres_url: str) -> 
     assert [other for (other,) in postgres.execute(query)] == lists(content(3000, 5, seed=2))["item:7 ä"]
 
 
-def test_what_readers_rely_on_stays(postgres: Any, postgres_url: str) -> None:
+def test_types_of_existing_views_are_kept(postgres: Any, postgres_url: str) -> None:
     publish(content(), target(postgres_url))
     with pytest.raises(PublishError, match=r"get vector\(4\) vector, but the content has vector\(5\); choose"):
         publish(content(d=5), target(postgres_url))
@@ -248,25 +248,25 @@ def test_one_publisher_at_a_time(postgres: Any, postgres_url: str) -> None:
     assert publish(content(), second).generation == 1
 
 
-def test_two_that_publish_the_same_at_once(postgres: Any, postgres_url: str) -> None:
-    """The second, which looked before the first was done, looks again when its turn comes."""
+def test_two_publishers_of_the_same_content(postgres: Any, postgres_url: str) -> None:
+    """The second publisher checks again when it gets the lock, as the first one has finished meanwhile."""
     from dataclasses import replace
 
     some, second = content(), target(postgres_url)
     second.endpoint = replace(second.endpoint, retries=Retries(8, 0.05))
     second.session.endpoint = second.endpoint
-    asked, done = threading.Event(), []
+    queries, done = threading.Event(), []
     looked = second.session.transaction
 
     def transaction() -> Any:
-        asked.set()
+        queries.set()
         return looked()
 
     second.session.transaction = transaction  # type: ignore[method-assign]
     with target(postgres_url) as first, first.session.transaction():
         thread = threading.Thread(target=lambda: done.append(publish(some, second)))
         thread.start()
-        assert asked.wait(10)
+        assert queries.wait(10)
         inner = first.session.transaction
         first.session.transaction = first.session.connection.transaction  # type: ignore[method-assign]
         assert first.write(some, some.fingerprint(first.layout), lambda *a, **k: None)[0] == 1
@@ -281,23 +281,25 @@ def test_more_neighbours_than_items(postgres: Any, postgres_url: str) -> None:
     assert served(postgres) == with_some(content(k=70_000, short=False))
 
 
-def test_lost_connections_begin_anew(postgres: Any, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_connections_restart_the_transaction(
+    postgres: Any, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     remarks: list[logging.LogRecord] = []
     last = logging.Handler()
     monkeypatch.setattr(last, "emit", remarks.append)
     monkeypatch.setattr(logging, "lastResort", last)  # prints what nobody asked for
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    said: list[str] = []
+    message: list[str] = []
     others = "pid <> pg_backend_pid() AND backend_type = 'client backend'"
 
     def kill(event: str, **numbers: Any) -> None:
-        said.append(event)
-        if event == "progress" and said.count("retry") < 2:
+        message.append(event)
+        if event == "progress" and message.count("retry") < 2:
             postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
 
     some = content(3000, 3)
     done = publish(some, Postgres(Endpoint(postgres_url, retries=Retries(3, 0.01), report=kill)), report=kill)
-    assert said.count("retry") == 2 and not remarks
+    assert message.count("retry") == 2 and not remarks
     assert served(postgres) == with_some(some) and done.written["vectors"] == 3000
     assert numbers(postgres, "neighbours") == numbers(postgres, "vectors") == {done.generation}
 
@@ -313,7 +315,7 @@ def test_an_interrupt_leaves_the_old_generation(postgres: Any, postgres_url: str
     assert served(postgres) == with_some(content()) and numbers(postgres, "neighbours") == {1}
 
 
-def test_readers_miss_nothing(postgres: Any, postgres_url: str) -> None:
+def test_readers_see_complete_lists_during_switches(postgres: Any, postgres_url: str) -> None:
     import psycopg
 
     contents = [content(100, 5, seed=seed, short=False) for seed in range(2)]
@@ -325,11 +327,11 @@ def test_readers_miss_nothing(postgres: Any, postgres_url: str) -> None:
         with psycopg.connect(postgres_url, autocommit=True) as connection:
             while not over.is_set():
                 item = items[reads[0] % len(items)]
-                asked = "SELECT other FROM embedrec_neighbours WHERE item = %s ORDER BY rank"
-                found = tuple(other for (other,) in connection.execute(asked, (item,)))
+                queries = "SELECT other FROM embedrec_neighbours WHERE item = %s ORDER BY rank"
+                result = tuple(other for (other,) in connection.execute(queries, (item,)))
                 reads[0] += 1
-                if found not in right[item]:
-                    wrong.append((item, found))
+                if result not in right[item]:
+                    wrong.append((item, result))
                 time.sleep(0.0005)
 
     thread = threading.Thread(target=reader)
@@ -347,7 +349,7 @@ def test_readers_miss_nothing(postgres: Any, postgres_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (
             ("s3cret", "wr0ng"),
@@ -358,8 +360,8 @@ def test_readers_miss_nothing(postgres: Any, postgres_url: str) -> None:
         (("/postgres", "/postgres?sslmode=require"), "does not support SSL"),
     ],
 )
-def test_bad_places(postgres_url: str, change: tuple[str, str], says: str) -> None:
-    with pytest.raises(PublishError, match=says) as raised:
+def test_invalid_endpoints(postgres_url: str, change: tuple[str, str], message: str) -> None:
+    with pytest.raises(PublishError, match=message) as raised:
         publish(content(), Postgres(Endpoint(postgres_url.replace(*change))))
     assert not any(secret in str(raised.value) for secret in ("s3cret", "wr0ng", "secret "))
 
@@ -370,7 +372,7 @@ def test_no_url() -> None:
 
 
 def test_no_pgvector(postgres: Any, postgres_url: str) -> None:
-    """A server that has none says so; neighbours need none."""
+    """Vectors need pgvector; neighbours do not."""
     first = target(postgres_url)
     with first:
         session = first.session

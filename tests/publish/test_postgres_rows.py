@@ -65,9 +65,9 @@ def test_rows_of_neighbours(ids: Any) -> None:
     results: dict[Any, list[tuple[Any, float]]] = {}
     for generation, item, rank, other, score in rows:
         assert struct.unpack(">i", generation) == (7,)
-        found = results.setdefault(text_or_integer(item, ids), [])
-        found.append((text_or_integer(other, ids), struct.unpack(">f", score)[0]))
-        assert struct.unpack(">h", rank) == (len(found),)
+        result = results.setdefault(text_or_integer(item, ids), [])
+        result.append((text_or_integer(other, ids), struct.unpack(">f", score)[0]))
+        assert struct.unpack(">h", rank) == (len(result),)
     assert results == {item: pairs for item, pairs in scored(some).items() if pairs}
 
 

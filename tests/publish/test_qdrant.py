@@ -1,4 +1,4 @@
-"""Qdrant, the engine within its client: points, aliases, generations, and what is cleaned up."""
+"""Qdrant, with the engine of its client: points, aliases, generations and clean-up."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def target(client: Any, **more: Any) -> Qdrant:
 
 
 def points(client: Any, publication: PublishContent, name: str = "embedrec") -> dict[Any, tuple[Any, list[float]]]:
-    found = client.scroll(name, limit=len(publication.vocab) + 1, with_vectors=True)[0]
-    return {p.payload["item"]: (p.payload.get("neighbours"), p.vector) for p in found}
+    result = client.scroll(name, limit=len(publication.vocab) + 1, with_vectors=True)[0]
+    return {p.payload["item"]: (p.payload.get("neighbours"), p.vector) for p in result}
 
 
 def expected(publication: PublishContent) -> dict[Any, tuple[Any, list[float]]]:
@@ -61,8 +61,8 @@ def test_points(client: Any, parts: str, ids: Any) -> None:
     assert points(client, some) == expected(some)
     assert done == Published(1, target(client).measure(some)) and done.written["points"] == 12
     assert publish(some, target(client)) == Published(1)
-    (found,) = client.retrieve("embedrec", [point_id(some.vocab.id(3))])
-    assert found.payload["item"] == some.vocab.id(3)
+    (result,) = client.retrieve("embedrec", [point_id(some.vocab.id(3))])
+    assert result.payload["item"] == some.vocab.id(3)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
@@ -74,9 +74,9 @@ def test_search(client: Any, metric: Any) -> None:
     some = replace(some, vectors=replace(some.vectors, metric=metric))
     publish(some, target(client))
     assert some.vectors is not None
-    asked = some.vectors.vectors[3]
-    found = [p.payload["item"] for p in client.query_points("embedrec", query=asked.tolist(), limit=5).points]
-    assert found == [f"item:{r} ä" for r in slow_nearest(some.vectors.vectors, asked, metric, 5)]
+    queries = some.vectors.vectors[3]
+    result = [p.payload["item"] for p in client.query_points("embedrec", query=queries.tolist(), limit=5).points]
+    assert result == [f"item:{r} ä" for r in slow_nearest(some.vectors.vectors, queries, metric, 5)]
 
 
 def collections(client: Any) -> set[str]:
@@ -87,7 +87,7 @@ def aliases(client: Any) -> set[str]:
     return {a.alias_name for a in client.get_aliases().aliases}
 
 
-def test_generations_stay_and_go(client: Any) -> None:
+def test_generations_are_kept_and_dropped(client: Any) -> None:
     client.create_collection("embedrec-not-ours", models.VectorParams(size=2, distance=models.Distance.DOT))
     some = [unscaled(content(seed=seed)) for seed in range(4)]
     for number, publication in enumerate(some[:3], 1):
@@ -101,7 +101,7 @@ def test_generations_stay_and_go(client: Any) -> None:
     assert collections(client) == {"embedrec-not-ours", "embedrec-4"} and len(aliases(client)) == 2
 
 
-def test_what_is_half_loaded_goes(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unfinished_generations_are_removed(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = unscaled(content(seed=1)), unscaled(content(seed=2))
     publish(first, target(client))
 
@@ -113,16 +113,16 @@ def test_what_is_half_loaded_goes(client: Any, monkeypatch: pytest.MonkeyPatch) 
         publish(second, target(client), report=stop)
     assert collections(client) == {"embedrec-1"} and points(client, first) == expected(first)
     client.create_collection("embedrec-2", models.VectorParams(size=4, distance=models.Distance.DOT))
-    said: list[str] = []
-    publish(second, target(client), report=lambda event, **numbers: said.append(event))
-    assert said[0] == "cleaned" and points(client, second) == expected(second)
+    message: list[str] = []
+    publish(second, target(client), report=lambda event, **numbers: message.append(event))
+    assert message[0] == "cleaned" and points(client, second) == expected(second)
     monkeypatch.setattr(client, "upsert", lambda *args, **more: None)
     with pytest.raises(PublishError, match=r"holds 0 of 12 points in embedrec-3; publish again"):
         publish(content(seed=3), target(client))
     assert points(client, second) == expected(second)
 
 
-def test_answers_that_are_tried_again(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_are_retried(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     some, real, failed = unscaled(content()), client.upsert, []
 
     def sometimes(*args: Any, **more: Any) -> Any:
@@ -160,23 +160,23 @@ def test_a_folder(tmp_path: Path) -> None:
             publish(content(seed=1), Qdrant(Endpoint(where)))
 
 
-def test_points_that_were_lost_are_written_again(client: Any) -> None:
-    some, said = unscaled(content()), []
+def test_lost_points_are_published_again(client: Any) -> None:
+    some, message = unscaled(content()), []
     publish(some, target(client))
     client.delete("embedrec", [point_id(some.vocab.id(3))])
-    again = publish(some, target(client), grace=0, report=lambda event, **n: said.append((event, n)))
+    again = publish(some, target(client), grace=0, report=lambda event, **n: message.append((event, n)))
     assert again.generation == 2 and points(client, some) == expected(some)
-    assert said[0] == ("incomplete", {"generation": 1, "missing": 1}) and collections(client) == {"embedrec-2"}
+    assert message[0] == ("incomplete", {"generation": 1, "missing": 1}) and collections(client) == {"embedrec-2"}
 
 
-def test_places_that_are_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for bad, says in {
+    for bad, message in {
         "localhost:6333": "the URL of a server needs a scheme; write http://localhost:6333",
         "me:s3cret@db.example.com:6333/x": r"the URL of a server needs a scheme; write http://me:\*\*\*@db.example.com:6333/x",
         "grpc://host:6334": "write the URL as http://host:6333 or https://host:6333, or name a folder",
     }.items():
-        with pytest.raises(SettingsError, match=f"^{says}$"):
+        with pytest.raises(SettingsError, match=f"^{message}$"):
             Qdrant(Endpoint(bad))
     models = tmp_path / "models"
     (models / "word2vec").mkdir(parents=True)
@@ -210,7 +210,7 @@ class QdrantClientOf:
         self.client.close()
 
 
-def test_bad_settings(client: Any) -> None:
+def test_invalid_settings(client: Any) -> None:
     for bad in ("", "a/b", "ä"):
         with pytest.raises(SettingsError, match="1 to 80 letters"):
             target(client, prefix=bad)

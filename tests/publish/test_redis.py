@@ -1,4 +1,4 @@
-"""Redis, a real one: what is written, switched, kept and cleaned up, and what a reader sees meanwhile."""
+"""Redis, with a server: keys, switches, clean-up, and what readers see meanwhile."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def target(url: str, **more: Any) -> Redis:
 
 def read(client: Any, item: str, prefix: str = "embedrec") -> list[str]:
     """The two steps of a reader."""
-    found: list[str] = client.lrange(f"{prefix}:{client.get(f'{prefix}:served')}:{item}", 0, -1)
-    return found
+    result: list[str] = client.lrange(f"{prefix}:{client.get(f'{prefix}:served')}:{item}", 0, -1)
+    return result
 
 
 def served(client: Any, publication: PublishContent, prefix: str = "embedrec") -> dict[str, list[str]]:
@@ -45,7 +45,7 @@ def generations(client: Any) -> set[str]:
     return {key.split(":")[1] for key in client.keys("embedrec:[0-9]*")}
 
 
-def test_the_very_keys(redis: Any, redis_url: str) -> None:
+def test_exact_keys(redis: Any, redis_url: str) -> None:
     small = content(3, 2, ids=["a", "b:c", "d"], parts="neighbours", short=False)
     done = publish(small, target(redis_url))
     assert done.generation == 1 and done.written["keys"] == 3
@@ -73,16 +73,16 @@ def test_lists_and_texts(redis: Any, redis_url: str, ids: Any) -> None:
 
 def test_many_batches_and_one_item(redis: Any, redis_url: str) -> None:
     many = content(5000, 3, parts="neighbours")
-    said: list[int] = []
-    done = publish(many, target(redis_url), report=lambda event, **numbers: said.append(numbers["done"]))
-    assert served(redis, many) == lists(many) and said == [2048, 4096, 5000]
+    message: list[int] = []
+    done = publish(many, target(redis_url), report=lambda event, **numbers: message.append(numbers["done"]))
+    assert served(redis, many) == lists(many) and message == [2048, 4096, 5000]
     assert done.written == target(redis_url).measure(many)
     alone = content(1, 3, parts="neighbours", short=False)
     assert publish(alone, target(redis_url, prefix="alone")).written["keys"] == 0
     assert redis.eval(READ_LIST, 0, "alone", alone.vocab.id(0)) == []
 
 
-def test_the_same_again_changes_nothing(redis: Any, redis_url: str) -> None:
+def test_equal_content_is_not_written_again(redis: Any, redis_url: str) -> None:
     some = content(parts="neighbours")
     publish(some, target(redis_url))
     before = {key: redis.dump(key) for key in redis.keys("*")}
@@ -90,7 +90,7 @@ def test_the_same_again_changes_nothing(redis: Any, redis_url: str) -> None:
     assert {key: redis.dump(key) for key in redis.keys("*")} == before
 
 
-def test_generations_stay_and_go(redis: Any, redis_url: str) -> None:
+def test_generations_are_kept_and_dropped(redis: Any, redis_url: str) -> None:
     some = [content(seed=seed, parts="neighbours") for seed in range(4)]
     for number, publication in enumerate(some[:3], 1):
         assert publish(publication, target(redis_url), grace=0).generation == number
@@ -105,21 +105,21 @@ def test_generations_stay_and_go(redis: Any, redis_url: str) -> None:
 
 
 def test_grace(redis: Any, redis_url: str) -> None:
-    """The old generation is there until the grace is over, counted from the switch."""
+    """The old generation is dropped when the grace period after the switch ends."""
     first, second = content(seed=1, parts="neighbours"), content(seed=2, parts="neighbours")
     publish(first, target(redis_url))
-    said: list[tuple[str, Any, set[str]]] = []
+    message: list[tuple[str, Any, set[str]]] = []
     publish(
         second,
         target(redis_url),
         keep=0,
         grace=0.3,
-        report=lambda event, **numbers: said.append((event, redis.get("embedrec:served"), generations(redis))),
+        report=lambda event, **numbers: message.append((event, redis.get("embedrec:served"), generations(redis))),
     )
-    assert [s for s in said if s[0] != "progress"] == [("waiting", "2", {"1", "2"}), ("dropped", "2", {"2"})]
+    assert [s for s in message if s[0] != "progress"] == [("waiting", "2", {"1", "2"}), ("dropped", "2", {"2"})]
 
 
-def test_what_is_half_loaded_goes(redis: Any, redis_url: str) -> None:
+def test_unfinished_generations_are_removed(redis: Any, redis_url: str) -> None:
     first, second = content(seed=1, parts="neighbours"), content(3000, 2, seed=2, parts="neighbours")
     publish(first, target(redis_url))
 
@@ -135,9 +135,9 @@ def test_what_is_half_loaded_goes(redis: Any, redis_url: str) -> None:
     redis.rpush("embedrec:7:x", "y")
     redis.set("embedrec:70:x", "no part of generation 7")
     half.client.connection.disconnect()  # like a killed process: it stays the registered publisher
-    said: list[Any] = []
-    publish(first, target(redis_url), report=lambda event, **numbers: said.append((event, numbers)))
-    assert said == [("cleaned", {"half_loaded": 1})] and generations(redis) == {"1", "70"}
+    message: list[Any] = []
+    publish(first, target(redis_url), report=lambda event, **numbers: message.append((event, numbers)))
+    assert message == [("cleaned", {"half_loaded": 1})] and generations(redis) == {"1", "70"}
 
 
 def test_one_publisher_at_a_time(redis: Any, redis_url: str) -> None:
@@ -184,8 +184,8 @@ def test_lost_connections_are_made_again(redis: Any, redis_url: str, monkeypatch
     assert retries == [{"seconds": 0.01, "reason": "lost ***"}] * 2
 
 
-def test_memory_that_is_used_up_during_the_load(redis: Any, redis_url: str) -> None:
-    """One sentence; what was loaded is removed at once."""
+def test_memory_runs_out_while_loading(redis: Any, redis_url: str) -> None:
+    """The error is one sentence, and the loaded keys are removed at once."""
     publish(content(seed=1, parts="neighbours"), target(redis_url))
 
     def fill(event: str, **numbers: Any) -> None:
@@ -202,8 +202,8 @@ def test_memory_that_is_used_up_during_the_load(redis: Any, redis_url: str) -> N
 
 
 @pytest.mark.skipif(redis_missing() != "", reason="there is no redis-server")
-def test_a_server_that_goes_away() -> None:
-    """One sentence; and when it comes back empty, the truth."""
+def test_a_server_that_stops() -> None:
+    """The error is one sentence; when the server returns empty, it names the lost generation."""
     some = content(6000, 3, parts="neighbours")
     with ExitStack() as stack:
         url = stack.enter_context(redis_server())
@@ -227,7 +227,7 @@ def test_a_server_that_goes_away() -> None:
             publish(some, target(url), report=restart)
 
 
-def test_a_server_that_was_emptied(redis: Any, redis_url: str) -> None:
+def test_an_emptied_server(redis: Any, redis_url: str) -> None:
     def empty(event: str, **numbers: Any) -> None:
         redis.flushall()
 
@@ -236,21 +236,21 @@ def test_a_server_that_was_emptied(redis: Any, redis_url: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["list", "json"])
-def test_keys_that_were_lost_are_written_again(redis: Any, redis_url: str, kind: Any) -> None:
+def test_lost_keys_are_published_again(redis: Any, redis_url: str, kind: Any) -> None:
     some = content(5000, 3, parts="neighbours")  # lists of some items are empty, and no keys
     publish(some, target(redis_url, format=kind))
     assert publish(some, target(redis_url, format=kind)) == Published(1)
     redis.delete(f"embedrec:1:{some.vocab.id(4321)}", f"embedrec:1:{some.vocab.id(3)}")
-    said: list[Any] = []
-    again = publish(some, target(redis_url, format=kind), grace=0, report=lambda event, **n: said.append((event, n)))
+    message: list[Any] = []
+    again = publish(some, target(redis_url, format=kind), grace=0, report=lambda event, **n: message.append((event, n)))
     assert again.generation == 2 and again.written["keys"] == len(redis.keys("embedrec:2:*")) >= 4000
-    assert said[0] == ("incomplete", {"generation": 1, "missing": 2})
-    assert said[-1] == ("dropped", {"generation": 1}) and generations(redis) == {"2"}
+    assert message[0] == ("incomplete", {"generation": 1, "missing": 2})
+    assert message[-1] == ("dropped", {"generation": 1}) and generations(redis) == {"2"}
     assert publish(some, target(redis_url, format=kind)) == Published(2)
 
 
-def test_prefixes_that_look_like_a_generation() -> None:
-    """The keys of `embedrec:1` would go with generation 1 of `embedrec`."""
+def test_prefixes_like_those_of_a_generation() -> None:
+    """A pattern for generation 1 of `embedrec` would also match the keys of the prefix `embedrec:1`."""
     for bad in ("embedrec:1", "a:b:20", "shop:3:x"):
         with pytest.raises(SettingsError, match=rf"^the prefix '{bad}' has a number after ':', .*; choose another"):
             Redis(Endpoint("redis://h"), prefix=bad)
@@ -266,7 +266,7 @@ def test_databases_are_numbers() -> None:
         Redis(Endpoint(good))
 
 
-def test_a_connection_that_the_server_closes(redis: Any, redis_url: str) -> None:
+def test_a_connection_closed_by_the_server(redis: Any, redis_url: str) -> None:
     some = content(5000, 3, parts="neighbours")
     killed: list[int] = []
 
@@ -278,8 +278,8 @@ def test_a_connection_that_the_server_closes(redis: Any, redis_url: str) -> None
     assert sum(killed) >= 2 and served(redis, some) == lists(some)
 
 
-def test_readers_miss_nothing(redis: Any, redis_url: str) -> None:
-    """1,000 reads a second during switches: every one gets the old list or the new one."""
+def test_readers_see_complete_lists_during_switches(redis: Any, redis_url: str) -> None:
+    """Every one of 1,000 reads a second during switches returns the old list or the new one."""
     contents = [content(300, 5, seed=seed, parts="neighbours", short=False) for seed in range(2)]
     publish(contents[0], target(redis_url))
     right = {item: {tuple(lists(c)[item]) for c in contents} for item in contents[0].vocab.ids.tolist()}
@@ -291,10 +291,10 @@ def test_readers_miss_nothing(redis: Any, redis_url: str) -> None:
         began = time.perf_counter()
         while not over.is_set():
             item = items[reads[0] % len(items)]
-            found = tuple(read(redis, item))
+            result = tuple(read(redis, item))
             reads[0] += 1
-            if found not in right[item]:
-                wrong.append((item, found))
+            if result not in right[item]:
+                wrong.append((item, result))
             time.sleep(max(0.0, began + reads[0] / 1000 - time.perf_counter()))
 
     thread = threading.Thread(target=reader)
@@ -312,7 +312,7 @@ def test_readers_miss_nothing(redis: Any, redis_url: str) -> None:
 
 
 def fresh(url: str, number: int) -> Redis:
-    """A target that takes nothing for the same as before."""
+    """A target that never recognises equal content."""
 
     class Again(Redis):
         @property
@@ -323,7 +323,7 @@ def fresh(url: str, number: int) -> Redis:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (
             ("s3cret-redis", "wr0ng-redis"),
@@ -335,9 +335,9 @@ def fresh(url: str, number: int) -> Redis:
         (("/0", "/99"), "DB index is out of range"),
     ],
 )
-def test_bad_places(redis_url: str, change: tuple[str, str], says: str) -> None:
+def test_invalid_endpoints(redis_url: str, change: tuple[str, str], message: str) -> None:
     bad = redis_url.replace(*change)
-    with pytest.raises(PublishError, match=says) as raised:
+    with pytest.raises(PublishError, match=message) as raised:
         publish(content(parts="neighbours"), Redis(Endpoint(bad, retries=Retries(0))))
     assert "s3cret" not in str(raised.value) and "wr0ng" not in str(raised.value)
 
@@ -368,17 +368,19 @@ def test_tls(tmp_path: Path) -> None:
         assert "s3cret" not in str(raised.value)
 
 
-def test_nobody_there() -> None:
-    said: list[Any] = []
+def test_no_server() -> None:
+    message: list[Any] = []
     place = Endpoint(
-        f"redis://me:s3cret@127.0.0.1:{free_port()}", retries=Retries(2, 0.01), report=lambda event, **n: said.append(n)
+        f"redis://me:s3cret@127.0.0.1:{free_port()}",
+        retries=Retries(2, 0.01),
+        report=lambda event, **n: message.append(n),
     )
     with pytest.raises(PublishError, match=r"me:\*\*\*@.*refused.*; check the URL, and whether the service runs"):
         publish(content(parts="neighbours"), Redis(place))
-    assert [n["seconds"] for n in said] == [0.01, 0.02] and "s3cret" not in str(said)
+    assert [n["seconds"] for n in message] == [0.01, 0.02] and "s3cret" not in str(message)
 
 
-def test_other_things_are_not_touched(redis: Any, redis_url: str) -> None:
+def test_other_keys_are_kept(redis: Any, redis_url: str) -> None:
     some = content(parts="neighbours")
     redis.hset("embedrec:generations", "of", "people")
     with pytest.raises(PublishError, match="a foreign value in embedrec:generations; choose another --prefix"):
@@ -409,7 +411,7 @@ def test_other_things_are_not_touched(redis: Any, redis_url: str) -> None:
         Redis(Endpoint(redis_url), prefix="")
 
 
-def test_prefixes_are_no_patterns(redis: Any, redis_url: str) -> None:
+def test_prefixes_are_not_patterns(redis: Any, redis_url: str) -> None:
     publish(content(seed=1, parts="neighbours"), target(redis_url, prefix="abc"))
     for seed in (1, 2, 3):
         publish(content(seed=seed, parts="neighbours"), target(redis_url, prefix="a*c[x]?^\\"), keep=0, grace=0)

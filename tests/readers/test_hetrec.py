@@ -35,7 +35,7 @@ def read(path: Path, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["dat", "zip", "parquet"])
-def test_every_layout_reads_the_same(tmp_path: Path, kind: str) -> None:
+def test_every_layout_gives_the_same_events(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path / "d", _FILES)
     if kind == "zip":
         path = tmp_path / "hetrec2011-lastfm-2k.zip"
@@ -99,7 +99,7 @@ def test_play_counts_alone(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_refused(tmp_path: Path, files: dict, message: str) -> None:
+def test_errors_of_files(tmp_path: Path, files: dict, message: str) -> None:
     write(tmp_path, files)
     assert refusal(HetRec(), [tmp_path]) == message.replace("{d}", str(tmp_path))
 

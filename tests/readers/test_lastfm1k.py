@@ -144,7 +144,7 @@ def test_bad_rows(tmp_path: Path, line: str, message: str) -> None:
         ({"log.tsv": _LOG, "tags": "a\t\n"}, "{d}/tags", "{d}/tags, row 1: tag is missing" + SKIP),
     ],
 )
-def test_refused(tmp_path: Path, files: dict, tags: str, message: str) -> None:
+def test_errors_of_files(tmp_path: Path, files: dict, tags: str, message: str) -> None:
     write(tmp_path, files)
     reader = LastFm1K(tags=tags.replace("{d}", str(tmp_path)))
     assert refusal(reader, [tmp_path]) == message.replace("{d}", str(tmp_path))

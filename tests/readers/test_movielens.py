@@ -87,7 +87,7 @@ def as_rows(events: Events) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("layout", _FILES)
 @pytest.mark.parametrize("given", ["folder", "file", "zip"])
-def test_every_layout_reads_the_same(tmp_path: Path, layout: str, given: str) -> None:
+def test_every_layout_gives_the_same_events(tmp_path: Path, layout: str, given: str) -> None:
     folder = write(tmp_path / "ml", _FILES[layout])
     ratings = next(iter(_FILES[layout]))
     path = {"folder": folder, "file": folder / ratings, "zip": tmp_path / "ml.zip"}[given]
@@ -100,7 +100,7 @@ def test_every_layout_reads_the_same(tmp_path: Path, layout: str, given: str) ->
     assert events.items.integer and events.sessions.integer
 
 
-def test_titles_may_be_missing_or_elsewhere(tmp_path: Path) -> None:
+def test_titles_in_another_file_or_missing(tmp_path: Path) -> None:
     folder = write(tmp_path / "ml", {"u.data": _FILES["100k"]["u.data"]})
     assert MovieLens().read([folder], ReadSettings()).items.names is None
     other = tmp_path / "titles"
@@ -194,7 +194,7 @@ _ENDINGS = ".data, .dat, .csv, .inter, .item, .user, " + ARCHIVES
         ),
     ],
 )
-def test_refused(tmp_path: Path, files: dict[str, str], message: str) -> None:
+def test_errors_of_files(tmp_path: Path, files: dict[str, str], message: str) -> None:
     write(tmp_path, {name: content.encode() for name, content in files.items()})
     with pytest.raises(DataError) as refused:
         MovieLens().read([tmp_path], ReadSettings())

@@ -75,7 +75,7 @@ def slowly(parts: list[list[dict]], level: str) -> list[tuple[int, str, str]]:
 
 
 @draw.given(playlists, st.sampled_from(list(_LEVELS)), st.integers(1, 3))
-def test_against_a_plain_twin(lists: list[dict], level: str, files: int) -> None:
+def test_against_a_slow_twin(lists: list[dict], level: str, files: int) -> None:
     parts = [lists[n::files] for n in range(files)]
     want = slowly(parts, level)
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -96,9 +96,7 @@ def places(value: Any, at: tuple = ()) -> list[tuple]:
 
 
 @draw.given(playlists.filter(bool), st.data(), junk, examples=150)
-def test_the_fast_path_accepts_nothing_that_the_careful_one_leaves_out(
-    lists: list[dict], data: st.DataObject, other: Any
-) -> None:
+def test_the_fast_path_equals_the_careful_one(lists: list[dict], data: st.DataObject, other: Any) -> None:
     """One place of a good file is replaced or removed; both paths see the same rows and problems."""
     content = json.loads(json.dumps({"playlists": lists}))
     *parents, key = data.draw(st.sampled_from(places(content)[1:]))
@@ -127,7 +125,7 @@ def test_the_fast_path_accepts_nothing_that_the_careful_one_leaves_out(
 
 
 @pytest.mark.parametrize("form", ["gz", "zip", "tar", "tar.gz", "glob", "files"])
-def test_packed_and_listed_forms_read_the_same(tmp_path: Path, form: str) -> None:
+def test_compressed_and_listed_files_give_the_same_events(tmp_path: Path, form: str) -> None:
     world = make_world(genres=2, artists_per_genre=3, playlists=25)
     plain = write_mpd(world, tmp_path / "plain", per_file=10)
     given: list[str | Path] = list(reversed(plain))
@@ -153,7 +151,7 @@ def test_packed_and_listed_forms_read_the_same(tmp_path: Path, form: str) -> Non
     assert as_rows(Mpd("track").read(given, ReadSettings())) == as_rows(want)
 
 
-def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_give_the_same_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mpd, "WORTH_PROCESSES", 0)
     files = write_mpd(make_world(genres=2, artists_per_genre=5, playlists=100), tmp_path, per_file=20)
     content = json.loads(files[2].read_text(encoding="utf-8"))
@@ -189,7 +187,7 @@ def test_several_processes_give_the_same(tmp_path: Path, monkeypatch: pytest.Mon
     assert errors[0] == errors[1]
 
 
-def test_playlists_without_tracks_are_no_sessions(tmp_path: Path) -> None:
+def test_playlists_without_tracks_are_not_sessions(tmp_path: Path) -> None:
     part = {"playlists": [{"pid": 4, "tracks": []}, {"pid": 2, "tracks": [{"artist_uri": "a"}]}]}
     events = Mpd().read([slices(tmp_path, part)], ReadSettings())
     assert (events.sessions.ids.tolist(), events.session.tolist()) == ([2], [0])
@@ -275,7 +273,7 @@ _BAD = {
 
 
 @pytest.mark.parametrize(("content", "message"), _BAD.values(), ids=_BAD)
-def test_refused(tmp_path: Path, content: Any, message: str) -> None:
+def test_errors_of_files(tmp_path: Path, content: Any, message: str) -> None:
     slices(tmp_path, content)
     want = message.replace("{f}", f"{tmp_path}/mpd.slice.0.json").replace("{d}", str(tmp_path))
     with pytest.raises(DataError) as refused:
@@ -284,7 +282,7 @@ def test_refused(tmp_path: Path, content: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, (_, message) in _BAD.items() if message.endswith(_SKIP)])
-def test_skipped(tmp_path: Path, name: str) -> None:
+def test_skipped_rows(tmp_path: Path, name: str) -> None:
     """The same files with the bad row left out, beside a good file."""
     slices(tmp_path, _BAD[name][0], {"playlists": [{"pid": 9, "tracks": [_A]}]})
     bad_rows = BadRows("skip")
@@ -322,7 +320,7 @@ def test_real_playlists() -> None:
         Mpd("album").read([data / "mpd" / "train"], ReadSettings())
 
 
-def test_ids_that_do_not_fit_into_the_memory_are_an_error(tmp_path: Path) -> None:
+def test_ids_that_exceed_the_memory_limit(tmp_path: Path) -> None:
     memory = MemoryBudget(256 << 20, tmp_path / "memory")
     joined = mpd.SliceMerger("", memory)
     one = np.array([0], dtype=np.int64)
@@ -339,7 +337,7 @@ def test_ids_that_do_not_fit_into_the_memory_are_an_error(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("careful", [False, True])
-def test_tracks_stand_in_the_order_of_pos(tmp_path: Path, careful: bool) -> None:
+def test_tracks_are_ordered_by_pos(tmp_path: Path, careful: bool) -> None:
     def tracks(*places: Any) -> list[dict]:
         return [{"track_uri": f"t{n}", "pos": pos} for n, pos in enumerate(places)]
 
@@ -349,10 +347,10 @@ def test_tracks_stand_in_the_order_of_pos(tmp_path: Path, careful: bool) -> None
         content["playlists"].append({"pid": 9, "tracks": [{}]})
     (tmp_path / "mpd.slice.json").write_text(json.dumps(content))
     events = Mpd(level="track").read([tmp_path / "mpd.slice.json"], ReadSettings(BadRows("skip")))
-    found: dict[int, list[str]] = {}
+    result: dict[int, list[str]] = {}
     for pid, item, *_ in as_rows(events):
-        found.setdefault(pid, []).append(item)
-    assert found == {
+        result.setdefault(pid, []).append(item)
+    assert result == {
         0: ["t1", "t2", "t0"],
         1: ["t0", "t1", "t2"],
         2: ["t2", "t0", "t1"],  # equal ones as they stand

@@ -83,7 +83,7 @@ def packed(folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["folder", "gz", "zip", "tar", "tar.gz", "parquet"])
-def test_every_packing_reads_the_same(tmp_path: Path, kind: str) -> None:
+def test_every_compression_gives_the_same_events(tmp_path: Path, kind: str) -> None:
     events = read(packed(tmp_path / "d", kind))
     assert rows(events, "kind") == _WANT
     assert events.time is None and events.user is None
@@ -112,7 +112,7 @@ def test_settings(tmp_path: Path) -> None:
     assert plain.kind is None and len(facts(plain.item_features)) == 2
 
 
-def test_numbered_states_are_the_same(tmp_path: Path) -> None:
+def test_numbered_skip_states(tmp_path: Path) -> None:
     table = {"user_id": [7, 7, 8], "pos": [1, 0, 0], "song_id": [5, 6, 5], "skipped": [0, 4, 1]}
     pq.write_table(pa.table(table), tmp_path / "s.parquet")
     assert rows(read(tmp_path), "kind") == [(7, 6, "none"), (7, 5, "skip_1"), (8, 5, "skip_2")]
@@ -196,7 +196,7 @@ def test_bad_rows(tmp_path: Path, row: str, settings: dict, message: str) -> Non
         ),
     ],
 )
-def test_refused(tmp_path: Path, files: dict, message: str) -> None:
+def test_errors_of_files(tmp_path: Path, files: dict, message: str) -> None:
     write(tmp_path, files)
     assert refusal(Mssd(), [tmp_path]) == message.replace("{d}", str(tmp_path))
 

@@ -38,7 +38,7 @@ def read(path: Path, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("given", ["folder", "file", "zip"])
-def test_features_come_from_the_files_beside(tmp_path: Path, given: str) -> None:
+def test_features_from_neighbouring_files(tmp_path: Path, given: str) -> None:
     path = write(tmp_path / "x", _FILES)
     if given == "file":
         path /= "x.inter"
@@ -63,17 +63,17 @@ def test_features_come_from_the_files_beside(tmp_path: Path, given: str) -> None
 _LISTS = "session_id:token\titem_id_list:token_seq\titem_id:token\n"
 
 
-def test_lists_of_the_items_before_are_sessions(tmp_path: Path) -> None:
+def test_lists_of_previous_items_are_sessions(tmp_path: Path) -> None:
     text = _LISTS + "s1\ta b c\td\ns1\ta b\tc\ns1\ta\tb\ns2\tc\ta\ns2\tc a\tbb\ns3\t\ta\n"
     write(tmp_path, {"x.inter": text, "x.item": "item_id:token\tname:token\na\tA\n"})
     bad_rows = BadRows("skip")
-    found = sessionize(RecBole().read([tmp_path], ReadSettings(bad_rows)))
-    lists = {i: found.vocab.ids[found[s]].tolist() for s, i in enumerate(found.ids.tolist())}
+    result = sessionize(RecBole().read([tmp_path], ReadSettings(bad_rows)))
+    lists = {i: result.vocab.ids[result[s]].tolist() for s, i in enumerate(result.ids.tolist())}
     assert lists == {"s1": list("abcd"), "s2": ["c", "a", "bb"], "s3": ["a"]}
     assert bad_rows.total == 0
 
 
-def test_lists_that_do_not_go_on_each_other(tmp_path: Path) -> None:
+def test_lists_that_do_not_extend_each_other(tmp_path: Path) -> None:
     write(tmp_path, {"x.inter": _LISTS + "s1\ta b\tc\ns1\ta\tc\ns1\ta\tb\ns1\ta\t\n\ta\tb\n"})
     problem = "the items of a row must extend those of the other rows of its session_id:token"
     with pytest.raises(DataError, match=f"x.inter, row 2: {problem}, but row 1 of 's1' differs"):
@@ -83,14 +83,14 @@ def test_lists_that_do_not_go_on_each_other(tmp_path: Path) -> None:
     assert bad_rows.counts == {problem: 1, "item_id:token is missing": 1, "session_id:token is missing": 1}
 
 
-def test_a_table_of_lists_is_no_table_of_events(tmp_path: Path) -> None:
+def test_a_table_of_lists_is_not_a_table_of_events(tmp_path: Path) -> None:
     write(tmp_path, {"x.inter": _LISTS + "s1\ta b\tc\ns1\ta\tb\n"})
     with pytest.raises(DataError, match=r"holds the items before each item \(item_id_list:token_seq\)"):
         Table().read([tmp_path], ReadSettings())
     assert len(Table(item="item_id").read([tmp_path], ReadSettings()).item) == 2
 
 
-def test_parts_are_one_data_set(tmp_path: Path) -> None:
+def test_split_files_are_one_data_set(tmp_path: Path) -> None:
     head = "user_id:token\titem_id:token\n"
     parts = {"x.test.inter": "u\tc\n", "x.train.inter": "u\ta\nv\ta\n", "x.valid.inter": "u\tb\n"}
     write(
@@ -105,14 +105,14 @@ def test_parts_are_one_data_set(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_a_header_alone_gives_features_of_nothing(tmp_path: Path) -> None:
+def test_feature_tables_without_rows(tmp_path: Path) -> None:
     header = "item_id:token\tyear:token\tprice:float\tgenres:token_seq\n"
     events = read(write(tmp_path, {"x.inter": _INTER, "x.item": header}))
     assert events.item_features.about() == {"numeric": ["price"], "categorical": ["year"], "lists": ["genres"]}
     assert len(events.item_features) == 0
 
 
-def test_columns_may_be_named(tmp_path: Path) -> None:
+def test_given_columns(tmp_path: Path) -> None:
     table = "who:token\tvisit:token\tthing:token\tts:float\tdone:token\nu\ts\ta\t881250949\tbuy\n"
     events = read(
         write(tmp_path, {"x.inter": table}), session="visit", item="thing:token", user="who", time="-", kind="done"
@@ -147,7 +147,7 @@ def test_columns_may_be_named(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_refused(tmp_path: Path, files: dict, message: str) -> None:
+def test_errors_of_files(tmp_path: Path, files: dict, message: str) -> None:
     write(tmp_path, files)
     assert refusal(RecBole(), [tmp_path]) == message.replace("{d}", str(tmp_path))
 

@@ -27,12 +27,12 @@ Row = tuple[list[Any], Any]
 
 def questions(test: HeldOut) -> list[Row]:
     """The test cases one by one, longest prefix first in every session."""
-    asked = []
+    queries = []
     ids = test.sessions.vocab.ids
     for s in range(len(test)):
         items = ids[test.sessions[s]].tolist()
-        asked += [(items[:p], items[p]) for p in range(len(items) - 1, max(int(test.given[s]), 1) - 1, -1)]
-    return asked
+        queries += [(items[:p], items[p]) for p in range(len(items) - 1, max(int(test.given[s]), 1) - 1, -1)]
+    return queries
 
 
 def counted(table: list[Row]) -> Counter[tuple[tuple[Any, ...], Any]]:
@@ -52,7 +52,7 @@ prefixes = st.lists(st.tuples(st.lists(draw.few, min_size=1, max_size=5), draw.f
 
 @st.composite
 def runs(draw_: st.DrawFn) -> list[Row]:
-    """Rows as data sets have them: of each session the longest prefix, and ever shorter ones down to any length."""
+    """Rows as in published data sets: the longest prefix of each session, and shorter ones down to any length."""
     table: list[Row] = []
     for items in draw_(st.lists(st.lists(draw.few, min_size=2, max_size=6), min_size=1, max_size=5)):
         shortest = draw_(st.integers(1, len(items) - 1))
@@ -61,7 +61,7 @@ def runs(draw_: st.DrawFn) -> list[Row]:
 
 
 @draw.given(st.one_of(prefixes, runs()), examples=300)
-def test_the_same_questions_are_asked(table: list[Row]) -> None:
+def test_the_same_test_cases(table: list[Row]) -> None:
     table = [(list(prefix), target) for prefix, target in table]
     test = chain(table)
     assert questions(test) == table  # in the same order, even
@@ -69,7 +69,7 @@ def test_the_same_questions_are_asked(table: list[Row]) -> None:
 
 
 @draw.given(runs())
-def test_what_belongs_together_is_one_session(table: list[Row]) -> None:
+def test_prefixes_of_a_session_are_joined(table: list[Row]) -> None:
     starts = sum(n == 0 or table[n - 1][0] != [*prefix, target] for n, (prefix, target) in enumerate(table))
     assert len(chain(table)) == starts
 
@@ -101,7 +101,7 @@ def test_given_is_the_shortest_prefix() -> None:
 @pytest.mark.parametrize(
     "times", [("1462752003.5", "1462752001", "1462752000.0"), ("1462752003500", "1462752001000", "1462752000000")]
 )
-def test_columns_are_found_in_any_writing(tmp_path: Path, columns: str, suffix: str, times: tuple[str, ...]) -> None:
+def test_columns_in_any_spelling(tmp_path: Path, columns: str, suffix: str, times: tuple[str, ...]) -> None:
     delimiter = next(c for c in "\t,;|" if c in columns)
     lines = [columns, *(delimiter.join(("7", item, time)) for item, time in zip("abc", times, strict=True))]
     write(tmp_path, {f"train.{suffix}": "\n".join(lines)})
@@ -110,7 +110,7 @@ def test_columns_are_found_in_any_writing(tmp_path: Path, columns: str, suffix: 
     assert events.user is None and events.weight is None
 
 
-def test_positions_order_where_there_is_no_time(tmp_path: Path) -> None:
+def test_positions_order_rows_without_a_time(tmp_path: Path) -> None:
     table = {"session": [1, 0, 1, 0], "pos": [1, 0, 0, 10], "item": [5, 6, 7, 8]}
     pq.write_table(pa.table(table), tmp_path / "train.parquet")
     events = SessionTables().read([tmp_path], ReadSettings())
@@ -152,7 +152,7 @@ def test_prefixes_of_texts_and_bad_rows(tmp_path: Path) -> None:
         (pa.array([[True]]), [1], "the column 'prefix' holds bool, but ids must be whole numbers or texts"),
     ],
 )
-def test_odd_prefixes_are_refused(tmp_path: Path, prefix: Any, target: Any, message: str) -> None:
+def test_invalid_prefixes(tmp_path: Path, prefix: Any, target: Any, message: str) -> None:
     path = prefix_table(tmp_path / "t.parquet", prefix, target)
     with pytest.raises(DataError) as refused:
         SessionTables().read_test(path, ReadSettings())
@@ -180,27 +180,27 @@ def test_odd_prefixes_are_refused(tmp_path: Path, prefix: Any, target: Any, mess
         ("", "{f} is empty; remove it or get it again"),
     ],
 )
-def test_refused(tmp_path: Path, content: str, message: str) -> None:
+def test_errors_of_files(tmp_path: Path, content: str, message: str) -> None:
     write(tmp_path, {"t.tsv": content})
     assert refusal(SessionTables(), [tmp_path / "t.tsv"]) == message.replace("{f}", f"{tmp_path}/t.tsv")
 
 
 @pytest.mark.parametrize(
-    ("name", "train", "asked"),
+    ("name", "train", "queries"),
     [("diginetica", (186_670, 906_140, 43_097), 60_858), ("nowplaying", (128_077, 953_381, 60_416), 89_824)],
 )
-def test_the_splits_of_the_papers(data_folder: Path, name: str, train: tuple[int, ...], asked: int) -> None:
+def test_the_splits_of_the_papers(data_folder: Path, name: str, train: tuple[int, ...], queries: int) -> None:
     folder = data_folder / name
     sessions = sessionize(SessionTables().read([folder / "train_sessions.parquet"], ReadSettings()))
     assert (len(sessions), len(sessions.items), len(sessions.vocab)) == train
     test = SessionTables().read_test(folder / "test_prefixes.parquet", ReadSettings())
     table = pq.ParquetFile(folder / "test_prefixes.parquet").read()
     want = list(zip(table["prefix"].to_pylist(), table["target"].to_pylist(), strict=True))
-    assert len(want) == asked
+    assert len(want) == queries
     assert questions(test) == want
 
 
-def test_no_function_is_called_for_each_prefix(tmp_path: Path) -> None:
+def test_prefixes_are_joined_without_a_call_per_prefix(tmp_path: Path) -> None:
     def calls(count: int) -> int:
         path = prefix_table(tmp_path / f"{count}.parquet", pa.array([[i, i + 1] for i in range(count)]), range(count))
         called = Counter[str]()
@@ -216,7 +216,7 @@ def test_no_function_is_called_for_each_prefix(tmp_path: Path) -> None:
     assert calls(20_000) - calls(2_000) < 1_000  # of 18,000 more prefixes
 
 
-def test_prefixes_and_targets_of_two_kinds_are_texts(tmp_path: Path) -> None:
+def test_prefixes_and_targets_of_different_types_are_texts(tmp_path: Path) -> None:
     path = prefix_table(tmp_path / "t.parquet", pa.array([[1, 2]]), ["b"])
     assert SessionTables().read_test(path, ReadSettings()).sessions.vocab.ids.tolist() == ["1", "2", "b"]
     path = prefix_table(tmp_path / "u.parquet", pa.array([["1", "2.0"], ["2"]]), ["1.0", "3"])

@@ -99,7 +99,7 @@ def as_rows(events: Events) -> list[tuple]:
 
 @pytest.mark.parametrize("suffix", _WRITERS)
 @draw.given(tables(), examples=25)
-def test_written_rows_read_back(suffix: str, rows: list[dict]) -> None:
+def test_written_rows_are_read_back(suffix: str, rows: list[dict]) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(formats, "MAX_ROWS", 3)  # several batches
         patch.setattr(formats, "MAX_LINES", 3)
@@ -154,7 +154,7 @@ _T = 1_462_752_000  # 2016-05-09 00:00:00 UTC
         (["2016-05-09T00:00:02Z", "2016-05-09T00:00:01"], "auto", [_T * 1000 + 1000, _T * 1000 + 2000]),
     ],
 )
-def test_times_are_told_apart(tmp_path: Path, times: list, unit: Any, want: list[int]) -> None:
+def test_time_formats_are_detected(tmp_path: Path, times: list, unit: Any, want: list[int]) -> None:
     rows = [{"session": 1, "item": n, "time": t} for n, t in enumerate(times)]
     for suffix in ("csv", "parquet", "jsonl"):
         assert read(tmp_path, _WRITERS[suffix](rows), suffix, time_unit=unit).time.tolist() == want
@@ -189,7 +189,7 @@ def test_files_of_seconds_and_of_milliseconds_are_not_mixed(tmp_path: Path) -> N
         Table().read([tmp_path], ReadSettings())
 
 
-def test_an_order_column_orders_and_is_guessed_where_there_is_no_time(tmp_path: Path) -> None:
+def test_order_columns(tmp_path: Path) -> None:
     content = "session,item,pos,n\n1,a,2,1\n1,b,10,3\n1,c,-1.5,2\n"
     assert [row[1] for row in as_rows(read(tmp_path, content, "csv"))] == ["c", "a", "b"]
     assert [row[1] for row in as_rows(read(tmp_path, content, "csv", order="n"))] == ["a", "c", "b"]
@@ -238,12 +238,12 @@ def test_typed_ids_keep_their_type(tmp_path: Path, column: Any, want: list) -> N
         ([" 3 ", "4"], [3, 4]),
     ],
 )
-def test_untyped_ids_are_integers_where_all_are(tmp_path: Path, values: list[str], want: list) -> None:
+def test_untyped_ids_are_integers_if_all_are(tmp_path: Path, values: list[str], want: list) -> None:
     content = "session,item\n" + "".join(f"1,{v}\n" for v in values)
     assert read(tmp_path, content, "csv").items.ids.tolist() == want
 
 
-def test_ids_that_become_one_keep_the_first_name(tmp_path: Path) -> None:
+def test_merged_ids_keep_the_first_name(tmp_path: Path) -> None:
     events = read(tmp_path, "session,item,item_name\n1,3,A\n1,3.0,B\n1,4,\n1,4.0,C\n", "csv")
     assert (events.items.ids.tolist(), events.items.names.tolist()) == ([3, 4], ["A", "C"])
 
@@ -270,7 +270,7 @@ def test_integers_and_texts_of_two_files_are_texts(tmp_path: Path) -> None:
         ("a:token,b:token,c", {"session": "a", "item": "b"}, ("a:token", "b:token", "")),
     ],
 )
-def test_columns_are_named_or_guessed(tmp_path: Path, header: str, settings: dict, want: tuple) -> None:
+def test_given_and_guessed_columns(tmp_path: Path, header: str, settings: dict, want: tuple) -> None:
     columns = header.split(",")
     given = dict(zip(columns, ["s", "i", "2016-05-09"], strict=True))
     events = read(tmp_path, f"{header}\n{','.join(given.values())}\n", "csv", weight="-", time="-", **settings)
@@ -280,7 +280,7 @@ def test_columns_are_named_or_guessed(tmp_path: Path, header: str, settings: dic
     assert (events.items.names is not None) == bool(name)
 
 
-def test_a_user_is_a_session_where_there_is_none(tmp_path: Path) -> None:
+def test_a_user_is_a_session_if_there_is_no_other(tmp_path: Path) -> None:
     events = read(tmp_path, "user,item\n5,1\n6,1\n5,2\n", "csv")
     assert events.sessions.ids.tolist() == events.users.ids.tolist() == [5, 6]
     assert events.session.tolist() == events.user.tolist() == [0, 0, 1]
@@ -288,7 +288,7 @@ def test_a_user_is_a_session_where_there_is_none(tmp_path: Path) -> None:
     assert (both.sessions.ids.tolist(), both.users.ids.tolist()) == ([1, 2], [5])
 
 
-def test_a_format_given_goes_over_the_suffix(tmp_path: Path) -> None:
+def test_a_given_format_overrides_the_suffix(tmp_path: Path) -> None:
     assert as_rows(read(tmp_path, "session\titem\n1\t2\n", "dat", format="tsv")) == [(1, 2, "")]
 
 
@@ -316,14 +316,14 @@ _BAD_ROWS = "\n".join(
 )
 
 
-def test_bad_rows_are_found_each_in_its_place(tmp_path: Path) -> None:
+def test_bad_rows_are_located(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(_BAD_ROWS)
     bad_rows = BadRows("skip")
     events = Table().read([path], ReadSettings(bad_rows))
     assert as_rows(events) == [(1, 2, "", 1462752000000, 1.0), (13, 14, "", 1462752001000, 3.0)]
-    found = {problem: [place.rpartition(" ")[2] for place in places] for problem, places in bad_rows.examples.items()}
-    assert found == {
+    result = {problem: [place.rpartition(" ")[2] for place in places] for problem, places in bad_rows.examples.items()}
+    assert result == {
         "the row must have a value for every column": ["2", "14"],
         "session is missing": ["3"],
         "item is missing": ["4"],
@@ -517,7 +517,7 @@ _REFUSED: dict[str, tuple[str, str | bytes, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(("suffix", "content", "settings", "message"), _REFUSED.values(), ids=_REFUSED)
-def test_refused(tmp_path: Path, suffix: str, content: Any, settings: dict, message: str) -> None:
+def test_errors_of_files(tmp_path: Path, suffix: str, content: Any, settings: dict, message: str) -> None:
     with pytest.raises(DataError) as refused:
         read(tmp_path, content, suffix, **settings)
     assert str(refused.value) == message.replace("{f}", f"{tmp_path}/t.{suffix}")

@@ -47,7 +47,7 @@ def test_maps(tmp_path: Path, name: str, content: str | bytes) -> None:
     assert rows(events, "kind", "weight", "time") == _WANT
 
 
-def test_kinds_and_weights_are_told_apart(tmp_path: Path) -> None:
+def test_kinds_and_weights(tmp_path: Path) -> None:
     plain = read(write(tmp_path / "a", {"a.json": json.dumps({"1": [[5], [_T]]})}))
     assert rows(plain) == [(1, 5)] and plain.kind is None and plain.weight is None
     weighted = read(write(tmp_path / "b", {"a.json": json.dumps({"1": [[5], [_T], [0.5]]})}))
@@ -155,6 +155,6 @@ def test_bad_sessions(tmp_path: Path, session: Any, problem: str) -> None:
         ("a.csv", "session,item,kind\n1,2,\n", {"actions": "view=1"}, "{f}, row 1: kind is missing" + SKIP),
     ],
 )
-def test_refused(tmp_path: Path, name: str, content: str, settings: dict, message: str) -> None:
+def test_errors_of_files(tmp_path: Path, name: str, content: str, settings: dict, message: str) -> None:
     write(tmp_path, {name: content})
     assert refusal(Wsknn(**settings), [tmp_path]) == message.replace("{f}", f"{tmp_path}/{name}")

@@ -101,7 +101,7 @@ _NESTED = {
 
 @pytest.mark.parametrize("role", ["session", "item", "user", "time", "weight", "order", "name", "kind"])
 @pytest.mark.parametrize("given", _NESTED.values(), ids=_NESTED)
-def test_columns_that_cannot_be_what_they_are_named(tmp_path: Path, role: str, given: Any) -> None:
+def test_columns_of_unsupported_types(tmp_path: Path, role: str, given: Any) -> None:
     columns = {"session": pa.array([1, 1]), "item": pa.array(["a", "b"]), "other": given}
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     settings: dict[str, Any] = {role: "other"}
@@ -114,7 +114,7 @@ def test_columns_that_cannot_be_what_they_are_named(tmp_path: Path, role: str, g
 
 
 @pytest.mark.parametrize("given", _NESTED.values(), ids=_NESTED)
-def test_features_that_cannot_be(tmp_path: Path, given: Any) -> None:
+def test_features_of_unsupported_types(tmp_path: Path, given: Any) -> None:
     pq.write_table(pa.table({"session": [1, 1], "item": ["a", "b"]}), tmp_path / "t.parquet")
     pq.write_table(pa.table({"item": ["a", "b"], "other": given}), tmp_path / "f.parquet")
     for reading in (
@@ -127,7 +127,7 @@ def test_features_that_cannot_be(tmp_path: Path, given: Any) -> None:
             assert "f.parquet" in str(e) and "\n" not in str(e)
 
 
-def test_damaged_pages_are_one_sentence(tmp_path: Path) -> None:
+def test_damaged_pages(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"session": list(range(5000)), "item": [str(i * i) for i in range(5000)]}), path)
     whole = path.read_bytes()

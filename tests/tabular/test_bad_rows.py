@@ -10,7 +10,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.readers import READERS, BadRows, reader
 
 
-def test_fail_names_place_and_way_out() -> None:
+def test_mode_fail_names_the_row_and_the_option() -> None:
     bad_rows = BadRows()
     with pytest.raises(DataError) as refused:
         bad_rows.add("f.json", "row 3", "x must be a text", ", but is 12")
@@ -19,7 +19,7 @@ def test_fail_names_place_and_way_out() -> None:
     )
 
 
-def test_skip_counts_and_keeps_the_first_places() -> None:
+def test_mode_skip_counts_and_keeps_examples() -> None:
     bad_rows = BadRows("skip")
     for row in range(5):
         bad_rows.add("f", f"row {row}", "x is missing")
@@ -33,7 +33,7 @@ def test_skip_counts_and_keeps_the_first_places() -> None:
     ]
 
 
-def test_merge_is_as_if_one_had_collected_all() -> None:
+def test_merge_equals_one_collection() -> None:
     rows = [("f", f"row {n}", "x" if n % 3 else "y") for n in range(9)]
     whole, a, b = BadRows("skip"), BadRows("skip"), BadRows("skip")
     for n, row in enumerate(rows):
@@ -43,7 +43,7 @@ def test_merge_is_as_if_one_had_collected_all() -> None:
     assert (a.counts, a.examples, a.lines()) == (whole.counts, whole.examples, whole.lines())
 
 
-def test_every_reader_can_be_had() -> None:
+def test_every_reader_is_registered() -> None:
     assert {name: reader(name).__name__ for name in READERS} == {
         "mpd": "Mpd",
         "movielens": "MovieLens",

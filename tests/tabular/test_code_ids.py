@@ -25,7 +25,7 @@ batches = st.lists(st.one_of(numbers, texts), max_size=5)
 
 
 def coded(lists: list[list], *, typed: bool, **settings: Any) -> tuple[list[int], list]:
-    """Rows and distinct ids of lists that come one after the other, each as a slice of a longer column.
+    """Rows and distinct ids of consecutive lists, each a slice of a longer column.
 
     typed  whether texts are texts in the data itself
     """
@@ -57,7 +57,7 @@ def test_ids_are_numbered_by_first_appearance(few: int, lists: list[list]) -> No
 
 @pytest.mark.parametrize("typed", [True, False])
 @pytest.mark.parametrize("many", [True, False])
-def test_who_an_id_is_depends_on_its_value_alone(many: bool, typed: bool) -> None:
+def test_an_id_depends_on_its_value_alone(many: bool, typed: bool) -> None:
     rows, distinct = coded([["3", "4.0"], ["3.0", "4", "5"]], typed=typed, many=many)
     assert (rows, distinct) == ([0, 1, 0, 1, 2], ["3", "4", "5"] if typed else [3, 4, 5])
     for others in (["x"], ["3.5"], ["9223372036854775808"], ["03"]):
@@ -77,7 +77,7 @@ def test_one_column_in_parts_and_in_any_order_has_the_same_ids(texts: list[str])
 
 
 @pytest.mark.parametrize("many", [True, False])
-def test_the_kind_that_the_user_knows(many: bool) -> None:
+def test_given_id_types(many: bool) -> None:
     assert coded([["3", "3.0", "03"]], typed=False, many=many, kind="text") == ([0, 1, 2], ["3", "3.0", "03"])
     assert coded([[3, 4]], typed=True, many=many, kind="text") == ([0, 1], ["3", "4"])
     assert coded([["3", "3.0", "4"]], typed=True, many=many, kind="number") == ([0, 0, 1], [3, 4])
@@ -92,7 +92,7 @@ def test_tables_in_files_number_as_those_in_memory(tmp_path: Path, lists: list[l
             assert coded(lists, typed=typed, memory=MemoryBudget(BUDGET, tmp_path)) == coded(lists, typed=typed)
 
 
-def test_tables_lie_in_files_under_a_budget(tmp_path: Path) -> None:
+def test_tables_are_in_files_under_a_memory_budget(tmp_path: Path) -> None:
     for column in (pa.array(range(9)), pa.array(["a", "b"])):
         vocab = Ids(many=True, memory=MemoryBudget(BUDGET, tmp_path))
         vocab.rows(column)
@@ -106,7 +106,7 @@ def test_tables_lie_in_files_under_a_budget(tmp_path: Path) -> None:
             assert isinstance(array.base.obj, mmap.mmap)  # type: ignore[union-attr]
 
 
-def test_long_texts_leave_the_dict_sooner() -> None:
+def test_long_texts_use_the_compiled_table_earlier() -> None:
     vocab = Ids()
     vocab.rows(pa.array([f"{i:09}" + "x" * 10_000 for i in range(2000)]))  # 20 MB
     assert isinstance(vocab.table, code_ids.TextTable)
@@ -125,7 +125,7 @@ def test_ids_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     Ids(role="item").rows(pa.array([f"{i:09}{batch}" for i in range(18000)]))
 
 
-def test_texts_that_may_be_whole_numbers_are_held_as_these(tmp_path: Path) -> None:
+def test_texts_of_whole_numbers_are_stored_as_numbers(tmp_path: Path) -> None:
     rooms = MemoryBudget(BUDGET, tmp_path)
     vocab = Ids(many=True, memory=rooms)
     vocab.rows(pa.array(["1", "2.0"]))

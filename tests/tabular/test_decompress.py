@@ -20,7 +20,7 @@ _CSV = b"session,item\n1,a\n1,b\n"
 
 @pytest.mark.parametrize("packing", ["", ".gz", ".bz2", ".xz", ".zst"])
 @pytest.mark.parametrize("capitals", [False, True])
-def test_every_packing_is_read(tmp_path: Path, packing: str, capitals: bool) -> None:
+def test_every_compression_is_read(tmp_path: Path, packing: str, capitals: bool) -> None:
     name = f"events.csv{packing}"
     path = tmp_path / (name.upper() if capitals else name)
     path.write_bytes(packed(_CSV, packing) + (packed(b"2,c\n", packing) if packing != "" else b"2,c\n"))
@@ -31,7 +31,7 @@ def test_every_packing_is_read(tmp_path: Path, packing: str, capitals: bool) -> 
 
 
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
-def test_damaged_packed_files_are_one_sentence(tmp_path: Path, packing: str) -> None:
+def test_damaged_compressed_files(tmp_path: Path, packing: str) -> None:
     whole = packed(_CSV + random.Random(0).randbytes(5000), packing)
     path = tmp_path / f"events.csv{packing}"
     for damaged in (whole[:-9], whole[: len(whole) // 2], b"x" + whole, whole[:8], b"no archive"):

@@ -54,7 +54,7 @@ _LINES: dict[str, tuple[list[str], str, list[str]]] = {
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(("lines", "kept", "bad"), _LINES.values(), ids=_LINES)
-def test_only_the_row_of_a_broken_quote_is_lost(
+def test_a_broken_quote_loses_only_its_row(
     tmp_path: Path, lines: list[str], kept: str, bad: list[str], line_end: str
 ) -> None:
     text = (_HEAD + "\n".join(lines) + "\n1,z,Z\n").replace("\n", line_end)
@@ -134,8 +134,8 @@ def test_quotes_of_tab_separated_text_are_characters(tmp_path: Path) -> None:
     assert items == ['"a', '"b"', "c"]
 
 
-def test_but_not_under_a_header_in_quotes(tmp_path: Path) -> None:
-    """As R's write.table has them."""
+def test_tab_separated_text_with_a_quoted_header(tmp_path: Path) -> None:
+    """As R's write.table writes them."""
     items, _ = read(tmp_path, '"session"\t"item"\n1\t"a"\n1\t"b\tb"\n', "t.tsv")
     assert items == ["a", "b\tb"]
     items, bad_rows = read(tmp_path, '"session"\t"item"\n1\t"a"\n1\t"b\n1\t"c"\n', "t.tsv", mode="skip")
@@ -145,7 +145,7 @@ def test_but_not_under_a_header_in_quotes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("before", ["", "\n", "\n  \n\n", "\ufeff", "\ufeff\n\n"])
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "tsv"])
-def test_before_the_header(tmp_path: Path, before: str, line_end: str, suffix: str) -> None:
+def test_text_before_the_header(tmp_path: Path, before: str, line_end: str, suffix: str) -> None:
     text = f"{before}session,item\n\n1,a\n\n1,b\n1\n".replace("\n", line_end)
     text = text.replace(",", "\t") if suffix == "tsv" else text
     content = gzip.compress(text.encode()) if suffix == "csv.gz" else text
@@ -187,11 +187,11 @@ def test_rows_that_are_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert items == ["é", "c", "€"]
     uneven = "the row must have a value for every column"
     assert bad_rows.counts == {_NOT_UTF8: 2, uneven: 2}
-    places = {problem: [place.rpartition(" ")[2] for place in found] for problem, found in bad_rows.examples.items()}
+    places = {problem: [place.rpartition(" ")[2] for place in result] for problem, result in bad_rows.examples.items()}
     assert places == {_NOT_UTF8: ["2", "7"], uneven: ["4", "5"]}
 
 
-def test_latin_1_keeps_what_looks_like_a_mark(tmp_path: Path) -> None:
+def test_latin_1_with_bytes_of_a_byte_order_mark(tmp_path: Path) -> None:
     write(tmp_path, {"t.csv": "item,text\na,\u00ef\u00b7\u0091\nb,\u00e9\nc\n".encode("latin-1")})
     source = expand([tmp_path / "t.csv"], (".csv",))[0]
     form = Delimited().decoding(source)
@@ -210,7 +210,7 @@ def test_latin_1_keeps_what_looks_like_a_mark(tmp_path: Path) -> None:
         (f"1,{'a' * 140_000},Drama\n", ""),
     ],
 )
-def test_films_that_python_refuses(tmp_path: Path, movies: str, problem: str) -> None:
+def test_ids_of_too_many_digits(tmp_path: Path, movies: str, problem: str) -> None:
     ratings = "userId,movieId,rating,timestamp\n1,1,3,880000000\n1,2,3,880000001\n"
     write(tmp_path, {"ratings.csv": ratings, "movies.csv": f"movieId,title,genres\n{movies}"})
     if problem:
@@ -249,8 +249,8 @@ def test_a_row_that_is_too_long_is_an_error(
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
-def test_numbers_of_rows_behind_those_that_were_left_out(rows: list[tuple[bool, bool]]) -> None:
-    """Rows are even or left out; after some of them, a batch of the even ones so far is numbered."""
+def test_row_numbers_after_skipped_rows(rows: list[tuple[bool, bool]]) -> None:
+    """Batches of the good rows have the row numbers of the file after skipped rows."""
     bad = delimited.BadLines(None, BadRows("skip"), None, "utf-8", 1)  # type: ignore[arg-type]
     done, waiting = 0, []
     for number, (even, ends) in enumerate(rows, 1):

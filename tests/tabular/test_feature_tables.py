@@ -87,7 +87,7 @@ def test_users(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ids", "table"), [((1, 2), "id,x\n1,5\n2.0,6\nz,7\n"), (("1", "z"), "id,x\n1,5\nz,6\n")])
-def test_ids_meet_whatever_their_type(tmp_path: Path, ids: tuple[Any, ...], table: str) -> None:
+def test_ids_of_different_types_are_matched(tmp_path: Path, ids: tuple[Any, ...], table: str) -> None:
     events = read(tmp_path, {"f.csv": table}, ids, item_features="f.csv")
     assert facts(events.item_features) == {ids[0]: {"x": 5}, ids[1]: {"x": 6}}
     events = read(tmp_path, {"f.jsonl": '{"id": 1, "x": 5}\n'}, ids, item_features="f.jsonl")
@@ -156,7 +156,7 @@ def test_numbers_ids_codes_and_dates(
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
 @pytest.mark.parametrize("missing", ["NA", "NULL", "None", "\\N", "", "nan"])
-def test_missing_values_are_no_texts(tmp_path: Path, suffix: str, missing: str) -> None:
+def test_missing_values_are_not_texts(tmp_path: Path, suffix: str, missing: str) -> None:
     content = as_table(suffix, "year", ["1999", missing, "2001"])
     known = facts(read(tmp_path, {f"f.{suffix}": content}, item_features=f"f.{suffix}").item_features)
     assert [known[item].get("year") for item in "abc"] == [1999, None, 2001]
@@ -166,7 +166,7 @@ def test_missing_values_are_no_texts(tmp_path: Path, suffix: str, missing: str) 
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
-def test_leading_zeros_stay(tmp_path: Path, suffix: str) -> None:
+def test_leading_zeros_are_kept(tmp_path: Path, suffix: str) -> None:
     content = as_table(suffix, "shelf", ["007", "07", "7"])
     known = facts(read(tmp_path, {f"f.{suffix}": content}, item_features=f"f.{suffix}").item_features)
     assert [known[item]["shelf"] for item in "abc"] == ["007", "07", "7"]
@@ -179,7 +179,7 @@ def test_ids_in_a_column_of_floats_are_texts(tmp_path: Path) -> None:
     assert known == {"a": {"brand_id": "7", "x_id": 0.5}, "b": {"x_id": 1.0}}
 
 
-def test_floats_of_32_bits_equal_what_was_written(tmp_path: Path) -> None:
+def test_floats_of_32_bits_are_kept(tmp_path: Path) -> None:
     pq.write_table(pa.table({"item": ["a"], "x": pa.array([0.1], pa.float32())}), tmp_path / "f.parquet")
     features = read(tmp_path, {}, item_features="f.parquet").item_features
     assert Condition.of("x=0.1").matches(features).tolist() == [True]
@@ -196,7 +196,7 @@ def test_floats_of_32_bits_equal_what_was_written(tmp_path: Path) -> None:
         ({"z": "date"}, {"z": 18263}),
     ],
 )
-def test_types_of_features_may_be_named(tmp_path: Path, types: dict[str, str], want: dict[str, Any]) -> None:
+def test_given_types_of_features(tmp_path: Path, types: dict[str, str], want: dict[str, Any]) -> None:
     files: dict[str, str | bytes] = {"f.csv": "item_id,x,y_id,z\na,1,7,2020-01-02\n"}
     known = facts(read(tmp_path, files, item_features="f.csv", feature_types=types).item_features)
     assert {name: known["a"][name] for name in want} == want
@@ -211,13 +211,13 @@ def test_types_of_features_may_be_named(tmp_path: Path, types: dict[str, str], w
         ({"y": "date"}, "the column 'y' must hold dates as 2024-05-31, but does not"),
     ],
 )
-def test_types_that_do_not_fit(tmp_path: Path, types: dict[str, str], message: str) -> None:
+def test_types_that_values_do_not_have(tmp_path: Path, types: dict[str, str], message: str) -> None:
     with pytest.raises(DataError) as refused:
         read(tmp_path, {"f.csv": "item_id,x,y\na,1,red\n"}, item_features="f.csv", feature_types=types)
     assert str(refused.value) == message.replace("{f}", f"{tmp_path}/f.csv")
 
 
-def test_types_may_be_of_items_or_of_users(tmp_path: Path) -> None:
+def test_types_of_item_and_user_features(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"f.csv": "item_id,x\na,1\n", "u.csv": "who,age\nu,30\n"}
     settings = {"user": "who", "item_features": "f.csv", "user_features": "u.csv"}
     events = read(tmp_path, files, **settings, feature_types={"x": "text", "age": "text"})
@@ -226,7 +226,7 @@ def test_types_may_be_of_items_or_of_users(tmp_path: Path) -> None:
         read(tmp_path, {}, feature_types={"x": "text"})
 
 
-def test_features_of_what_never_occurs_are_kept(tmp_path: Path) -> None:
+def test_features_of_items_without_events_are_kept(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"f.csv": "item_id,title,x\nz,Zed,3\na,Ay,1\ny,,4\n"}
     events = read(tmp_path, files, ("a", "b"), item_features="f.csv")
     assert events.items.ids.tolist() == ["a", "b"]
@@ -238,7 +238,7 @@ def test_features_of_what_never_occurs_are_kept(tmp_path: Path) -> None:
     assert again.vocab.names.tolist() == ["Zed", "Ay", ""]
 
 
-def test_ids_of_another_kind_are_counted(tmp_path: Path) -> None:
+def test_ids_of_another_type_are_counted(tmp_path: Path) -> None:
     write(tmp_path, {"e.csv": "session,item\n1,1\n1,2\n", "f.csv": "item,x\n3,5\nz,6\nw,7\n1,8\n"})
     bad_rows = BadRows()
     events = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "e.csv"], ReadSettings(bad_rows))
@@ -249,7 +249,7 @@ def test_ids_of_another_kind_are_counted(tmp_path: Path) -> None:
     ]
 
 
-def test_names_come_along_where_there_are_none(tmp_path: Path) -> None:
+def test_names_from_the_feature_table(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"f.csv": "item_id,title,x\na,Ay,1\n"}
     events = read(tmp_path, files, ("a", "b"), item_features="f.csv")
     assert events.items.names.tolist() == ["Ay", ""] and events.item_features.about()["numeric"] == ["x"]
@@ -285,13 +285,13 @@ _ENDINGS = ", ".join((*_PLAIN, ARCHIVES))
         ("f.csv", "", "{f} is empty; remove it or get it again"),
     ],
 )
-def test_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_errors_of_files(tmp_path: Path, name: str, content: str, message: str) -> None:
     with pytest.raises(DataError) as refused:
         read(tmp_path, {name: content}, item_features=name)
     assert str(refused.value) == message.replace("{f}", f"{tmp_path}/{name}")
 
 
-def test_odd_parquet_is_refused(tmp_path: Path) -> None:
+def test_unsupported_parquet_columns(tmp_path: Path) -> None:
     pq.write_table(pa.table({"item": ["a"], "x": [float("inf")]}), tmp_path / "f.parquet")
     with pytest.raises(DataError) as refused:
         read(tmp_path, {}, item_features="f.parquet")
@@ -310,7 +310,7 @@ def test_features_of_users_need_users(tmp_path: Path) -> None:
     assert refusal(Table(user_features=str(tmp_path / "u.csv")), [tmp_path / "e.csv"]) == message
 
 
-def test_an_odd_id_is_not_another_ids_twin(tmp_path: Path) -> None:
+def test_equal_looking_ids_are_different_items(tmp_path: Path) -> None:
     write(tmp_path, {"e.csv": "session,item\n1,0\n1,2\n"})
     pq.write_table(pa.table({"item": [0.5, None, 0.0, 2.0], "x": [1, 2, 3, 4]}), tmp_path / "f.parquet")
     bad_rows = BadRows("skip")
@@ -319,7 +319,7 @@ def test_an_odd_id_is_not_another_ids_twin(tmp_path: Path) -> None:
     assert bad_rows.counts == {"item must be a whole number or a text": 1, "item is missing": 1}
 
 
-def test_bad_rows_are_left_out(tmp_path: Path) -> None:
+def test_bad_rows_are_skipped(tmp_path: Path) -> None:
     write(tmp_path, {"e.csv": "session,item\n1,a\n1,b\n", "f.csv": "item,x\na,1\na,2\n,3\nb,4\n"})
     bad_rows = BadRows("skip")
     events = Table(item_features=str(tmp_path / "f.csv")).read([tmp_path / "e.csv"], ReadSettings(bad_rows))

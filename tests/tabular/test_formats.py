@@ -32,12 +32,12 @@ def batches(form: Format, path: Path, columns: list[str], share: float = 1.0) ->
     return list(form.batches(source, columns, BadRows(), share))
 
 
-def joined(found: list[Batch], column: str) -> list[Any]:
-    return [value for batch in found for value in batch.columns[column].to_pylist()]
+def joined(result: list[Batch], column: str) -> list[Any]:
+    return [value for batch in result for value in batch.columns[column].to_pylist()]
 
 
-def text_bytes(found: list[Batch], column: str) -> list[int]:
-    return [batch.columns[column].nbytes for batch in found]
+def text_bytes(result: list[Batch], column: str) -> list[int]:
+    return [batch.columns[column].nbytes for batch in result]
 
 
 long_texts = {
@@ -57,20 +57,20 @@ def test_batches_of_parquet_are_bounded_in_bytes(
     column = pa.array(given)
     table = pa.table({"n": np.arange(len(given)), "text": column.dictionary_encode() if stored else column})
     pq.write_table(table, tmp_path / "t.parquet", use_dictionary=dictionary, row_group_size=700)
-    found = batches(Parquet(), tmp_path / "t.parquet", ["n", "text"])
-    assert joined(found, "text") == given
-    assert joined(found, "n") == list(range(len(given)))
-    assert [n for batch in found for n in batch.rows] == list(range(1, len(given) + 1))
-    assert max(text_bytes(found, "text")) <= 2 * MOST  # the last row may be a long one
+    result = batches(Parquet(), tmp_path / "t.parquet", ["n", "text"])
+    assert joined(result, "text") == given
+    assert joined(result, "n") == list(range(len(given)))
+    assert [n for batch in result for n in batch.rows] == list(range(1, len(given) + 1))
+    assert max(text_bytes(result, "text")) <= 2 * MOST  # the last row may be a long one
 
 
 def test_rows_that_grow_are_read_in_ever_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "MAX_BYTES", MOST)
     given = ["x" * (1 + i // 4) for i in range(9000)]
     pq.write_table(pa.table({"text": given}), tmp_path / "t.parquet", use_dictionary=False)
-    found = batches(Parquet(), tmp_path / "t.parquet", ["text"])
-    assert joined(found, "text") == given
-    assert max(text_bytes(found, "text")) <= 2 * MOST
+    result = batches(Parquet(), tmp_path / "t.parquet", ["text"])
+    assert joined(result, "text") == given
+    assert max(text_bytes(result, "text")) <= 2 * MOST
 
 
 def test_short_rows_come_in_batches_of_the_usual_size(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_short_rows_come_in_batches_of_the_usual_size(tmp_path: Path) -> None:
     st.integers(1, 200),
     st.booleans(),
 )
-def test_every_row_comes_once_and_in_order(
+def test_every_row_is_read_once_and_in_order(
     tmp_path: Path, given: list[str | None], rows: int, size: int, stored: bool
 ) -> None:
     column = pa.array(given, pa.string())
@@ -95,19 +95,19 @@ def test_every_row_comes_once_and_in_order(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(formats, "MAX_ROWS", rows)
         patch.setattr(formats, "MAX_BYTES", size)
-        found = batches(Parquet(), tmp_path / "t.parquet", ["n", "text"])
-    assert joined(found, "text") == given
-    assert joined(found, "n") == list(range(len(given)))
-    assert all(len(batch.rows) <= rows for batch in found)
+        result = batches(Parquet(), tmp_path / "t.parquet", ["n", "text"])
+    assert joined(result, "text") == given
+    assert joined(result, "n") == list(range(len(given)))
+    assert all(len(batch.rows) <= rows for batch in result)
 
 
 def test_batches_of_json_lines_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "MAX_BYTES", MOST)
     given = ["a" * LONG, "b"] * 500
     (tmp_path / "t.jsonl").write_text("".join(f'{{"text": "{text}"}}\n' for text in given))
-    found = batches(JsonLines(), tmp_path / "t.jsonl", ["text"])
-    assert joined(found, "text") == given
-    assert max(text_bytes(found, "text")) <= 2 * MOST
+    result = batches(JsonLines(), tmp_path / "t.jsonl", ["text"])
+    assert joined(result, "text") == given
+    assert max(text_bytes(result, "text")) <= 2 * MOST
 
 
 def test_a_json_line_that_is_too_long_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_a_json_line_that_is_too_long_is_an_error(tmp_path: Path, monkeypatch: p
         batches(JsonLines(), path, ["text"], share=0.5)
 
 
-def test_memory_that_runs_out_does_not_blame_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exhausted_memory_is_no_damage_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pq.write_table(pa.table({"n": [1]}), tmp_path / "t.parquet")
 
     def fail(*_: Any) -> None:
@@ -147,7 +147,7 @@ ROWS = [{"session": 1, "item": "a"}, {"session": 1, "item": "b"}, {"session": 2,
 @pytest.mark.parametrize("name", ["e.json", "e.jsonl", "e.json.gz", "E.JSON"])
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("before", ["", "\n\n ", "\ufeff"])
-def test_an_array_of_objects_is_read_as_lines_are(tmp_path: Path, name: str, indent: int | None, before: str) -> None:
+def test_an_array_of_objects_equals_json_lines(tmp_path: Path, name: str, indent: int | None, before: str) -> None:
     content = (before + json.dumps(ROWS, indent=indent)).encode()
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     events = Table().read([tmp_path / name], ReadSettings())
@@ -164,14 +164,14 @@ def test_rows_of_an_array_are_numbered(tmp_path: Path) -> None:
     }
 
 
-def test_lists_and_halves_of_arrays_are_refused(tmp_path: Path) -> None:
+def test_other_json_is_refused(tmp_path: Path) -> None:
     for content in ("[1, 2]", "[[1, 2]]\n[[3]]", '[{"session": 1, "item": "a"}', "[]"):
         (tmp_path / "e.json").write_text(content)
         with pytest.raises(DataError, match="holds no JSON objects, one a line; check the file"):
             Table().read([tmp_path / "e.json"], ReadSettings())
 
 
-def test_json_beside_tables_is_no_table(tmp_path: Path) -> None:
+def test_json_beside_tables_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text("session,item\n1,a\n")
     (tmp_path / "schema.json").write_text('{"columns": 2}')
     assert rows(Table().read([tmp_path], ReadSettings())) == [(1, "a")]

@@ -1,4 +1,4 @@
-"""Sessions of data frames: the same as of the same rows in a file, with the same guesses, filters and messages."""
+"""Sessions of data frames equal those of the same rows in a file, with the same guesses, filters and messages."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_guesses_and_order(make: Any) -> None:
         optional={"min_count": st.integers(1, 3), "min_length": st.integers(1, 3), "duplicates": st.just("all")},
     ),
 )
-def test_a_frame_gives_what_its_parquet_file_gives(
+def test_a_frame_equals_its_parquet_file(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any], options: dict[str, Any]
 ) -> None:
     frame = pd.DataFrame(rows, columns=["session_id", "item_id", "timestamp"])
@@ -105,7 +105,7 @@ def test_names_kinds_and_features() -> None:
     assert sessions.item_features.vocab.ids.tolist() == ["t2", "t9"]  # type: ignore[union-attr]
 
 
-def test_bad_rows_are_named_by_row_and_skipped_with_a_warning() -> None:
+def test_bad_rows_are_skipped_with_a_warning() -> None:
     frame = pd.DataFrame({"session": [1, 1, 1], "item": ["a", None, "b"]})
     with pytest.raises(DataError) as e:
         Sessions.from_frame(frame)
@@ -128,13 +128,13 @@ def test_bad_rows_are_named_by_row_and_skipped_with_a_warning() -> None:
         ),
     ],
 )
-def test_mistakes(options: dict[str, Any], kind: type[Exception], message: str) -> None:
+def test_errors(options: dict[str, Any], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind) as e:
         Sessions.from_frame(pd.DataFrame({"session": [1, 1], "item": ["a", "b"]}), **options)
     assert str(e.value) == message
 
 
-def test_threads_change_nothing() -> None:
+def test_threads_do_not_change_the_result() -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"session": rng.integers(0, 500, 5_000), "item": rng.integers(0, 90, 5_000).astype(str)})
     assert content(Sessions.from_frame(frame, threads=2)) == content(Sessions.from_frame(frame))

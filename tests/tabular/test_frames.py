@@ -1,4 +1,4 @@
-"""Data frames as sources: pandas' types, Arrow streams, and what both say of values that are no columns."""
+"""Data frames as sources: types of pandas, Arrow streams, and errors."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def test_named_levels_of_an_index_are_columns() -> None:
         lambda rows: pd.DataFrame(rows).convert_dtypes(dtype_backend="pyarrow"),
     ],
 )
-def test_every_kind_of_frame_holds_the_same(make: Any) -> None:
+def test_frames_of_every_library_are_equal(make: Any) -> None:
     rows = {"session": [1, 1, 2], "item": ["a", "b", "a"]}
     assert columns_of(make(rows)) == rows
     assert columns_of(make(rows), "item") == {"item": rows["item"]}
 
 
-def test_a_long_frame_comes_in_batches() -> None:
+def test_a_long_frame_is_read_in_batches() -> None:
     count = (1 << 18) + 5
     batches = list(Frames().batches(FrameSource(pa.table({"c": np.arange(count)})), ["c"], BadRows()))
     assert [len(b.rows) for b in batches] == [1 << 18, 5]
@@ -102,7 +102,7 @@ def test_other_objects_are_refused(frame: Any, message: str) -> None:
     assert str(e.value) == f"{kinds}, but is a {message}"
 
 
-def test_objects_that_are_no_values_are_refused() -> None:
+def test_objects_that_are_not_values() -> None:
     frame = pd.DataFrame({"c": pd.Series(["a", UUID(int=1), True], dtype=object)})
     with pytest.raises(
         DataError, match=r"the column 'c' holds values of type UUID; convert it with df\['c'\]\.astype\(str\)"

@@ -30,12 +30,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.lists(st.sampled_from(["**", "*", "x", "y", "?", "*.csv", "a.csv", "[xy]", "none"]), min_size=1, max_size=4))
-def test_what_glob_finds(tree: Path, parts: list[str]) -> None:
+def test_patterns_match_the_paths_of_glob(tree: Path, parts: list[str]) -> None:
     pattern = "/".join([str(tree), *parts])
     expected = {Path(p) for p in glob.glob(pattern, recursive=True)}  # noqa: PTH207
-    found = expand_glob(pattern)
-    assert set(found) == expected
-    assert len(set(found)) == len(found) or "**" not in parts
+    result = expand_glob(pattern)
+    assert set(result) == expected
+    assert len(set(result)) == len(result) or "**" not in parts
 
 
 def test_folders(tree: Path) -> None:
@@ -44,7 +44,7 @@ def test_folders(tree: Path) -> None:
     assert {s.path for s in expand([tree], [".csv"])} == {f for f in shown if f.suffix == ".csv"}
 
 
-def test_links_that_lead_in_a_circle(tmp_path: Path) -> None:
+def test_circular_links(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "a.csv").write_text("1")
     (tmp_path / "x" / "up").symlink_to("..")
@@ -60,7 +60,7 @@ def test_a_whole_disk_is_not_searched(tree: Path, monkeypatch: pytest.MonkeyPatc
             expand([path], [".csv"])
 
 
-def test_a_study_sees_files_that_change_below(tree: Path, tmp_path: Path) -> None:
+def test_an_experiment_sees_changed_files(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "x" / "y").mkdir(parents=True)
     (tmp_path / "x" / "y" / "a.csv").write_text("1")
     pattern = f"{tmp_path}/**/a.csv"

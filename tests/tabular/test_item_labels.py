@@ -16,7 +16,7 @@ IDS = ["i1", "i2", "i3", "i4"]
 VOCAB = Vocab(IDS, names=np.array(["Ann", "Bob", "Ann", ""], dtype=object))
 
 
-def found(path: Path, vocab: Vocab = VOCAB) -> list[list[str]]:
+def result(path: Path, vocab: Vocab = VOCAB) -> list[list[str]]:
     """The labels of every item."""
     lists = read_labels(path, vocab)
     return [lists.names[lists[row]].tolist() for row in range(len(vocab))]
@@ -35,28 +35,28 @@ def test_every_format(suffix: str, tmp_path: Path) -> None:
         comma = "," if suffix == ".csv" else "\t"
         rows = [f"artist{comma}genres", *(f"{i}{comma}{'|'.join(own)}" for i, own in zip(items, labels, strict=True))]
         path.write_text("\n".join(rows) + "\n")
-    assert found(path) == [["pop"], [], ["rock", "pop"], []]
+    assert result(path) == [["pop"], [], ["rock", "pop"], []]
 
 
-def test_names_where_they_fit_more_items(tmp_path: Path) -> None:
+def test_names_of_several_items(tmp_path: Path) -> None:
     """Items of the same name share its labels."""
     path = tmp_path / "l.csv"
     path.write_text("who,genres\nAnn,rock\nBob,pop\nAnn,jazz\ni4,folk\n")
-    assert found(path) == [["rock"], ["pop"], ["rock"], []]
+    assert result(path) == [["rock"], ["pop"], ["rock"], []]
     path.write_text("who,genres\nAnn,rock\ni1,pop\ni2,pop\ni4,folk\n")
-    assert found(path) == [["pop"], ["pop"], [], ["folk"]]
+    assert result(path) == [["pop"], ["pop"], [], ["folk"]]
     with pytest.raises(DataError, match=r"the column 'who' of .* holds no id and no name of an item"):
-        found(path, Vocab(["x"]))
+        result(path, Vocab(["x"]))
 
 
 def test_integer_ids(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     path.write_text("item,genres\n7,a|b\n8,\nseven,c\n")
-    assert found(path, Vocab([9, 8, 7])) == [[], [], ["a", "b"]]
+    assert result(path, Vocab([9, 8, 7])) == [[], [], ["a", "b"]]
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("item\ni1\n", "must have two columns, of items and of labels, but has item"),
         ("item,a,b\ni1,x,y\n", "must have two columns, of items and of labels, but has item, a, b"),
@@ -64,8 +64,8 @@ def test_integer_ids(tmp_path: Path) -> None:
         ("item,genres\ni1,\ni2,\n", "holds no id and no name of an item; check the file"),
     ],
 )
-def test_tables_that_are_none(text: str, says: str, tmp_path: Path) -> None:
+def test_files_that_are_not_tables(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text(text)
     with pytest.raises(DataError) as error:
-        found(tmp_path / "l.csv")
-    assert says in str(error.value) and str(tmp_path / "l.csv") in str(error.value)
+        result(tmp_path / "l.csv")
+    assert message in str(error.value) and str(tmp_path / "l.csv") in str(error.value)

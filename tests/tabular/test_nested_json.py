@@ -37,7 +37,7 @@ def test_keys_of_objects(tmp_path: Path) -> None:
     assert bad_rows.counts == {"a.c is missing": 1}
 
 
-def test_what_is_no_list_of_objects(tmp_path: Path) -> None:
+def test_values_that_are_not_lists_of_objects(tmp_path: Path) -> None:
     write(
         tmp_path, {"t.jsonl": _OTTO + '{"session":4,"events":3}\n{"session":5}\n{"session":6,"events":[{"aid":[1]}]}\n'}
     )

@@ -47,7 +47,7 @@ def times_of(tmp_path: Path, texts: list[str], **settings: Any) -> list[int]:
     ],
 )
 @pytest.mark.parametrize("unit", ["auto", "iso"])
-def test_one_moment_in_many_forms(tmp_path: Path, text: str, unit: Any) -> None:
+def test_one_time_in_many_formats(tmp_path: Path, text: str, unit: Any) -> None:
     assert times_of(tmp_path, [text, text], time_unit=unit) == [_NOON, _NOON]
 
 
@@ -73,7 +73,7 @@ def test_compact_numbers_are_their_dates(moment: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "says"),
+    ("texts", "message"),
     [
         (["20170508120000", "20170230120000"], "row 2: time must be a date as 20240531235900, but is '20170230120000'"),
         (["20170508", "20171308"], "row 2: time must be a date as 20240531, but is '20171308'"),
@@ -81,10 +81,10 @@ def test_compact_numbers_are_their_dates(moment: datetime) -> None:
         ([str(_NOON), "20170508120000"], "row 2: time must be a time in numbers since 1970, but is '20170508120000'"),
     ],
 )
-def test_what_is_no_compact_date_is_a_bad_row(tmp_path: Path, texts: list[str], says: str) -> None:
+def test_invalid_compact_dates_are_bad_rows(tmp_path: Path, texts: list[str], message: str) -> None:
     with pytest.raises(DataError) as refused:
         times_of(tmp_path, texts)
-    assert str(refused.value) == f"{tmp_path}/t.csv, {says}{SKIP}"
+    assert str(refused.value) == f"{tmp_path}/t.csv, {message}{SKIP}"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_is_no_compact_date_is_a_bad_row(tmp_path: Path, texts: list[str], 
         ("201705081200", "milliseconds since 1970 or dates", "--time-unit ms, or --time-format %Y%m%d%H%M"),
     ],
 )
-def test_numbers_that_may_be_dates_are_asked_about(tmp_path: Path, text: str, is_: str, option: str) -> None:
+def test_ambiguous_numbers_are_an_error(tmp_path: Path, text: str, is_: str, option: str) -> None:
     with pytest.raises(DataError) as refused:
         times_of(tmp_path, [text])
     assert str(refused.value) == (
@@ -107,7 +107,7 @@ def test_numbers_that_may_be_dates_are_asked_about(tmp_path: Path, text: str, is
     assert times_of(tmp_path, [text, f"{text[:4]}99{text[6:]}"])  # the second is no date
 
 
-def test_a_form_that_the_user_gives(tmp_path: Path) -> None:
+def test_a_given_format(tmp_path: Path) -> None:
     assert times_of(tmp_path, ["08.05.2017 12:00"], time_format="%d.%m.%Y %H:%M") == [_NOON]
     assert times_of(tmp_path, ["May 8 2017 12:00:00.500 PM"], time_format="%b %d %Y %I:%M:%S.%f %p") == [_NOON + 500]
     assert times_of(tmp_path, ["8/5/2017 14:00 +0200"], time_format="%d/%m/%Y %H:%M %z") == [_NOON]
@@ -115,19 +115,19 @@ def test_a_form_that_the_user_gives(tmp_path: Path) -> None:
         times_of(tmp_path, ["08.05.2017", "30.02.2017"], time_format="%d.%m.%Y")
     with pytest.raises(DataError, match="row 1: time is missing, but is 'NULL'"):
         times_of(tmp_path, ["NULL"], time_format="%d.%m.%Y")
-    for form, says in (
+    for form, message in (
         ("%d.%q", r"--time-format '%d\.%q' is wrong at '%q'"),
         ("%d%", r"--time-format '%d%' is wrong at '%'"),
         ("dd.mm.yyyy", "contains no directive"),
     ):
-        with pytest.raises(SettingsError, match=says):
+        with pytest.raises(SettingsError, match=message):
             times_of(tmp_path, ["08.05.2017"], time_format=form)
     with pytest.raises(SettingsError, match="--time-format and --time-unit both define how times are parsed"):
         times_of(tmp_path, ["08.05.2017"], time_format="%d.%m.%Y", time_unit="s")
 
 
 @pytest.mark.parametrize("word", ["NA", "N/A", "NULL", "null", r"\N", "None", "NaT", "<NA>"])
-def test_words_for_nothing_are_missing_times(tmp_path: Path, word: str) -> None:
+def test_words_for_missing_times(tmp_path: Path, word: str) -> None:
     for good in ("2017-05-08 12:00:00", "1494244800", "20170508120000"):
         bad_rows = BadRows("skip")
         write(tmp_path, {"t.csv": f"session,item,time,weight\n1,a,{word},1\n1,b,{good},{word}\n1,c,{good},2\n"})
@@ -146,7 +146,7 @@ _ORDERS = {
 
 @pytest.mark.parametrize("texts", _ORDERS.values(), ids=_ORDERS)
 @pytest.mark.parametrize("budget", [False, True])
-def test_what_is_finer_than_a_millisecond_orders(tmp_path: Path, texts: list[str], budget: bool) -> None:
+def test_times_finer_than_a_millisecond_order_rows(tmp_path: Path, texts: list[str], budget: bool) -> None:
     from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 
     whole = "2014-04-07 10:51:00" if "-" in texts[0] else texts[0][: len(texts[0].partition(".")[0])]
@@ -160,7 +160,7 @@ def test_what_is_finer_than_a_millisecond_orders(tmp_path: Path, texts: list[str
 
 
 @pytest.mark.parametrize("unit", ["us", "ns"])
-def test_timestamps_are_cut_off_exactly(tmp_path: Path, unit: str) -> None:
+def test_timestamps_are_truncated_exactly(tmp_path: Path, unit: str) -> None:
     fine = 1 if unit == "us" else 1000
     stamps = pa.array([-1 * fine, 0, 999 * fine, 1000 * fine], pa.timestamp(unit))
     pq.write_table(pa.table({"session": [1] * 4, "item": list("abcd"), "time": stamps}), tmp_path / "t.parquet")
@@ -168,7 +168,7 @@ def test_timestamps_are_cut_off_exactly(tmp_path: Path, unit: str) -> None:
     assert events.time.tolist() == [-1, 0, 0, 1]
 
 
-def test_timestamps_beyond_what_is_kept_are_bad_rows(tmp_path: Path) -> None:
+def test_timestamps_out_of_range_are_bad_rows(tmp_path: Path) -> None:
     stamps = pa.array([2**62], pa.timestamp("ms"))
     pq.write_table(pa.table({"session": [1], "item": [1], "time": stamps}), tmp_path / "t.parquet")
     assert "row 1: time must be a time within 270,000 years of 1970" in refusal(Table(), [tmp_path / "t.parquet"])

@@ -26,7 +26,7 @@ def _die(n: int) -> int:
     os._exit(n)
 
 
-def test_processes_give_results_in_order() -> None:
+def test_results_of_processes_are_in_order() -> None:
     assert (
         list(map_in_order(_square, range(20), 2))
         == list(map_in_order(_square, range(20), 1))
@@ -35,14 +35,14 @@ def test_processes_give_results_in_order() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_comes_at_its_turn(workers: int) -> None:
+def test_errors_are_raised_in_order(workers: int) -> None:
     results = map_in_order(_fail_at_three, range(6), workers)
     assert [next(results), next(results), next(results)] == [0, 1, 2]
     with pytest.raises(DataError, match="three"):
         next(results)
 
 
-def test_a_process_that_dies_is_one_sentence() -> None:
+def test_a_process_that_dies() -> None:
     with pytest.raises(EmbedrecError) as died:
         list(map_in_order(_die, [1, 2, 3], 2))
     assert str(died.value) == "a reading process died, possibly because memory ran out; use --threads 1"

@@ -45,19 +45,19 @@ _BYTES = st.lists(st.sampled_from(b'",a\n\r '), max_size=40).map(bytes)
     st.sampled_from([1, 2, 512]),
     st.sampled_from([0, 1, 4, 50_000]),
 )
-def test_equals_its_slow_twin(text: bytes, sizes: list[int], window: int, one_by_one: int, few: int) -> None:
+def test_against_a_slow_twin(text: bytes, sizes: list[int], window: int, one_by_one: int, few: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quotes, "WINDOW", window)
         patch.setattr(quotes, "ONE_BY_ONE", one_by_one)
         patch.setattr(quotes, "PYTHON_VALUES", few)  # the compiled kernel does what is left
         look = Quotes(b",", lambda n: b"<%d>" % n, longest=1 << 20)
-        found, at, block = b"", 0, 0
+        result, at, block = b"", 0, 0
         while at < len(text):
             size = sizes[block % len(sizes)]
-            found += look.feed(text[at : at + size], last=False)
+            result += look.feed(text[at : at + size], last=False)
             at, block = at + size, block + 1
-        found += look.feed(b"", last=True)
-    assert (found, len(look.broken)) == slow_twin(text)
+        result += look.feed(b"", last=True)
+    assert (result, len(look.broken)) == slow_twin(text)
 
 
 def test_text_without_quotes_is_not_copied() -> None:
@@ -65,7 +65,7 @@ def test_text_without_quotes_is_not_copied() -> None:
     assert Quotes(b",", lambda n: b"", longest=10).feed(block, last=False) is block
 
 
-def test_a_value_is_not_waited_for_beyond_its_longest() -> None:
+def test_a_value_beyond_the_maximum_length() -> None:
     look = Quotes(b",", lambda n: b"<%d>" % n, longest=30)
     assert look.feed(b'1,"open', last=False) == b"1,"
     assert look.held == b'"open'

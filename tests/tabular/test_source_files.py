@@ -32,14 +32,14 @@ def names(paths: list[Path | str]) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Slices whose natural order is not that of their letters, beside what is no data."""
+    """Slices whose natural order is not alphabetical, and files that are not data."""
     (tmp_path / "data" / "sub").mkdir(parents=True)
     for name in ("s.0-9.json", "s.10-19.json", "s.9.json", "sub/s.1.json", "readme.txt", ".hidden.json"):
         (tmp_path / "data" / name).write_text("{}")
     return tmp_path / "data"
 
 
-def test_folder_glob_and_files_give_the_same_order(folder: Path) -> None:
+def test_folders_patterns_and_files_have_the_same_order(folder: Path) -> None:
     whole = ["s.0-9.json", "s.9.json", "s.10-19.json", "s.1.json"]
     assert names([folder]) == whole
     assert names([str(folder / "**" / "*.json")]) == whole
@@ -61,7 +61,7 @@ def test_natural_order_reads_digits_as_numbers() -> None:
     ]
 
 
-def test_a_file_named_like_a_pattern_is_itself(tmp_path: Path) -> None:
+def test_a_file_named_like_a_pattern(tmp_path: Path) -> None:
     (tmp_path / "a[1].json").write_text("{}")
     (tmp_path / "a1.json").write_text("{}")
     assert names([tmp_path / "a[1].json"]) == ["a[1].json"]
@@ -83,7 +83,7 @@ def test_packed_sources_are_streamed(tmp_path: Path) -> None:
 
 
 def encrypted(path: Path) -> None:
-    """A zip whose member says that it is encrypted, in both of its headers."""
+    """A zip archive whose member is marked as encrypted in both headers."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.json", "{}")
     content = bytearray(path.read_bytes())
@@ -169,7 +169,7 @@ _REFUSED = {
 
 
 @pytest.mark.parametrize(("make", "given", "message"), _REFUSED.values(), ids=_REFUSED)
-def test_refused(tmp_path: Path, make, given: str, message: str) -> None:
+def test_errors_of_files(tmp_path: Path, make, given: str, message: str) -> None:
     make(tmp_path)
     with pytest.raises(DataError) as refused:
         for source in expand([tmp_path / given], _SUFFIXES):
@@ -234,7 +234,7 @@ def _odd_archives() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", _odd_archives())
-def test_odd_archives_are_one_sentence(tmp_path: Path, name: str) -> None:
+def test_unusual_archives(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(_odd_archives()[name])
     with pytest.raises(DataError) as refused:
         [source.read() for source in expand([tmp_path / name], (".csv",))]
@@ -261,7 +261,7 @@ def test_a_file_given_twice_is_refused(folder: Path) -> None:
         (OSError(5, "Input/output error"), "a.json cannot be read (Input/output error)"),
     ],
 )
-def test_what_the_system_refuses(error: OSError, message: str) -> None:
+def test_operating_system_errors(error: OSError, message: str) -> None:
     with pytest.raises(DataError) as refused, files.reading("a.json"):
         raise error
     assert str(refused.value) == message
@@ -270,7 +270,7 @@ def test_what_the_system_refuses(error: OSError, message: str) -> None:
 # ---------------------------------------------------------------------------------------------- processes
 
 
-def test_a_packed_document_that_is_too_large_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compressed_document_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "WHOLE", 1 << 20)
     path, plain = tmp_path / "bomb.json.gz", tmp_path / "plain.json"
     with gzip.open(path, "wb") as file:
@@ -289,7 +289,7 @@ def test_a_packed_document_that_is_too_large_is_an_error(tmp_path: Path, monkeyp
         other.read(1 << 20)
 
 
-def test_readers_of_whole_documents_keep_to_the_memory(tmp_path: Path) -> None:
+def test_readers_of_whole_documents_respect_the_memory_limit(tmp_path: Path) -> None:
     path = tmp_path / "bomb.json.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(64):

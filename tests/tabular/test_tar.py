@@ -48,13 +48,13 @@ _MEMBERS = {
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tzst"])
 def test_members_are_streamed(tmp_path: Path, suffix: str) -> None:
     path = pack(tmp_path / f"data{suffix}", _MEMBERS)
-    found = sources(path)
+    result = sources(path)
     natural = ["b.9.csv", "b.10.csv", "long.csv", "z.csv"]
-    assert [s.name for s in found] == (natural if suffix == ".tar" else ["b.10.csv", "b.9.csv", "z.csv", "long.csv"])
-    assert str(found[0]) == f"{path}:logs/{found[0].name}"
+    assert [s.name for s in result] == (natural if suffix == ".tar" else ["b.10.csv", "b.9.csv", "z.csv", "long.csv"])
+    assert str(result[0]) == f"{path}:logs/{result[0].name}"
     want = {"b.10.csv": b"a,b\n", "b.9.csv": b"a,c\n", "z.csv": b"a,d\n", "long.csv": b"x" * 200_000 + b"\n"}
-    assert {s.name: s.first_line(1 << 20) for s in found} == want
-    for order in (found, found[::-1], found):  # forward, and back from the beginning
+    assert {s.name: s.first_line(1 << 20) for s in result} == want
+    for order in (result, result[::-1], result):  # forward, and back from the beginning
         assert {s.name: s.read()[-3:] for s in order} == {
             "b.10.csv": b"10\n",
             "b.9.csv": b"\n9\n",
@@ -64,26 +64,26 @@ def test_members_are_streamed(tmp_path: Path, suffix: str) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_members_read_side_by_side_and_in_another_process(tmp_path: Path) -> None:
-    found = sources(pack(tmp_path / "d.tar.gz", _MEMBERS))
-    with found[0].open() as a, found[1].open() as b:
+def test_members_are_read_in_parallel_and_in_another_process(tmp_path: Path) -> None:
+    result = sources(pack(tmp_path / "d.tar.gz", _MEMBERS))
+    with result[0].open() as a, result[1].open() as b:
         assert (b.read(), a.read()) == (b"\xef\xbb\xbfa,c\n9\n", b"a,b\n10\n")
-    assert pickle.loads(pickle.dumps(found[0])).read() == b"a,b\n10\n"
+    assert pickle.loads(pickle.dumps(result[0])).read() == b"a,b\n10\n"
 
 
-def test_reading_in_order_never_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = sources(pack(tmp_path / "d.tar.gz", {f"{n}.csv": b"a\n" * 10_000 for n in (3, 1, 2)}))
-    assert [source.first_line(100) for source in found] == [b"a\n"] * 3  # all of them first, as readers do
+def test_reading_in_order_never_seeks_backwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = sources(pack(tmp_path / "d.tar.gz", {f"{n}.csv": b"a\n" * 10_000 for n in (3, 1, 2)}))
+    assert [source.first_line(100) for source in result] == [b"a\n"] * 3  # all of them first, as readers do
     opened: list[Any] = []
     real = gzip.GzipFile
     monkeypatch.setattr(gzip, "GzipFile", lambda **given: opened.append(real(**given)) or opened[-1])
-    assert [source.read() for source in found] == [b"a\n" * 10_000] * 3
+    assert [source.read() for source in result] == [b"a\n" * 10_000] * 3
     assert len(opened) == 1
 
 
 @pytest.mark.parametrize("name", ["../evil.csv", "/etc/evil.csv", "a/../../evil.csv"])
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
-def test_names_that_leave_the_archive_are_refused(tmp_path: Path, name: str, suffix: str) -> None:
+def test_names_outside_the_archive_are_refused(tmp_path: Path, name: str, suffix: str) -> None:
     path = pack(tmp_path / f"d{suffix}", {"good.csv": b"1\n", name: b"2\n"})
     with pytest.raises(DataError) as refused:
         sources(path)
@@ -91,7 +91,7 @@ def test_names_that_leave_the_archive_are_refused(tmp_path: Path, name: str, suf
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE])
-def test_what_is_no_plain_file_is_not_read(tmp_path: Path, kind: bytes) -> None:
+def test_only_plain_files_are_read(tmp_path: Path, kind: bytes) -> None:
     with pytest.raises(DataError) as refused:
         sources(pack(tmp_path / "d.tar", {"a.csv": b""}, kind))
     assert str(refused.value) == f"{tmp_path}/d.tar holds no data files; looked for {_LOOKED_FOR}"

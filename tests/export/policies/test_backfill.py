@@ -47,10 +47,8 @@ def test_back_off(reach: int) -> None:
 
 
 @pytest.mark.parametrize(("most", "values"), [(1, 10), (1, 5), (2, 4)])
-def test_filling_under_caps_goes_on_until_lists_are_full(
-    most: int, values: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As if every list had been filled with the whole catalogue before the cap."""
+def test_back_off_under_caps_fills_lists(most: int, values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result equals filling every list with the whole catalogue before the cap."""
     monkeypatch.setattr(backfill, "BLOCK_RESULTS", 64)
     monkeypatch.setattr(backfill, "REACH_FACTOR", 2)
     sessions, k = logs(), 8
@@ -63,19 +61,19 @@ def test_filling_under_caps_goes_on_until_lists_are_full(
         ITEMS,
     )
     start = capped.apply(SEEDS, LISTS.first(k))
-    found = CappedBackOff(BackOff(k, k, counts, together), N, (capped,)).apply(SEEDS, start)
+    result = CappedBackOff(BackOff(k, k, counts, together), N, (capped,)).apply(SEEDS, start)
     slow = capped.apply(SEEDS, BackOff(k, N, counts, together).apply(SEEDS, start)).first(k)
-    assert np.array_equal(found.rows, slow.rows) and np.array_equal(found.scores, slow.scores)
-    full = (found.rows >= 0).sum(axis=1)
+    assert np.array_equal(result.rows, slow.rows) and np.array_equal(result.scores, slow.scores)
+    full = (result.rows >= 0).sum(axis=1)
     assert (full == min(k, most * values)).all() and (start.rows < 0).any()
     near = CappedBackOff(BackOff(k, k, counts, together), k, (capped,)).apply(SEEDS, start)
     assert ((near.rows >= 0).sum(axis=1) < full).any()
 
 
 def test_back_off_of_recommendations() -> None:
-    """What a history holds is not filled in, and the most popular come first."""
-    found = TopK(np.array([[3, -1], [-1, -1]]), [[0.2, -np.inf], [-np.inf, -np.inf]], Vocab([*"abcd"]))
-    known = of_lists(["ab", "d"], found.vocab)
-    changed = BackOff(2, 2, np.array([9, 8, 7, 1]), None, known).apply(np.arange(2), found)
+    """Items of the history are not added, and popular items come first."""
+    result = TopK(np.array([[3, -1], [-1, -1]]), [[0.2, -np.inf], [-np.inf, -np.inf]], Vocab([*"abcd"]))
+    known = of_lists(["ab", "d"], result.vocab)
+    changed = BackOff(2, 2, np.array([9, 8, 7, 1]), None, known).apply(np.arange(2), result)
     assert changed.rows.tolist() == [[3, 2], [0, 1]]
     assert changed.scores == pytest.approx(np.array([[0.2, 0.2], [1, 8 / 9]]))

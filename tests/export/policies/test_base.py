@@ -1,4 +1,4 @@
-"""What policies are created from, and the two changes of lists: filter and rescore."""
+"""The context of policies, and the two changes of lists: filter and rescore."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ LISTS = TopK(
 
 def test_filtered_results_move_to_the_left() -> None:
     keep = np.array([[False, True, True], [True, True, True], [False, False, True]])
-    found = filter_results(LISTS, keep)
-    assert found.rows.tolist() == [[2, 3, -1], [0, -1, -1], [-1, -1, -1]]
-    assert [[round(score, 5) for _, score in results] for results in as_lists(found)] == [[0.5, 0.1], [0.7], []]
-    assert np.isneginf(found.scores[found.rows < 0]).all()
+    result = filter_results(LISTS, keep)
+    assert result.rows.tolist() == [[2, 3, -1], [0, -1, -1], [-1, -1, -1]]
+    assert [[round(score, 5) for _, score in results] for results in as_lists(result)] == [[0.5, 0.1], [0.7], []]
+    assert np.isneginf(result.scores[result.rows < 0]).all()
 
 
 def test_rescored_results_are_sorted() -> None:
     """Ties are in the order of rows; missing results stay last."""
     scores = np.array([[0, 2, 1], [5, 0, 0], [1, 1, 0]], dtype=np.float32)
     scores[LISTS.rows < 0] = -np.inf
-    found = rescore(LISTS, scores)
-    assert found.rows.tolist() == [[2, 3, 1], [0, -1, -1], [0, 3, -1]]
-    assert as_lists(found) == [[(2, 2), (3, 1), (1, 0)], [(0, 5)], [(0, 1), (3, 1)]]
+    result = rescore(LISTS, scores)
+    assert result.rows.tolist() == [[2, 3, 1], [0, -1, -1], [0, 3, -1]]
+    assert as_lists(result) == [[(2, 2), (3, 1), (1, 0)], [(0, 5)], [(0, 1), (3, 1)]]
 
 
 def context_of(sessions: Sessions, seeds: int = 4) -> PolicyContext:

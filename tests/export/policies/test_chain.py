@@ -1,4 +1,4 @@
-"""The order of policies, and their settings."""
+"""The order of policies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.export.policies.cases import ITEMS, LISTS, SEEDS, N, logs
 
 
 def test_the_order_of_policies(tmp_path: Path) -> None:
-    """All of them, against one after the other by hand; caps hold also for what back-off filled in."""
+    """All policies against their application one by one; caps also apply to results of back-off."""
     sessions, answers = logs(), lists_of(LISTS)
     codes = (np.arange(N) % 4).astype(np.int32)
     features = Features(ITEMS, categorical={"artist": Categories(codes, np.array([*"abcd"], dtype=object))})
@@ -30,7 +30,7 @@ def test_the_order_of_policies(tmp_path: Path) -> None:
         "candidates", N, 12, lambda parts: (answers.block(here, 12) for here in parts)
     )
     chain = build_chain(wanted, 5, kept, material)
-    found, counts = LISTS, np.bincount(sessions.items, minlength=N)
+    result, counts = LISTS, np.bincount(sessions.items, minlength=N)
     capped = cap_feature(2, "artist", features, ITEMS)
     for policy in (
         MinScore(-0.5),
@@ -43,9 +43,9 @@ def test_the_order_of_policies(tmp_path: Path) -> None:
         BackOff(5, 12, counts, index_sessions(sessions, ITEMS)),
         capped,
     ):
-        found = policy.apply(SEEDS, found)
+        result = policy.apply(SEEDS, result)
     lists = chain.apply(SEEDS, LISTS)
-    assert np.array_equal(lists.rows, found.rows[:, :5])
+    assert np.array_equal(lists.rows, result.rows[:, :5])
     assert max(Counter(codes[row] for row, _ in results).most_common(1)[0][1] for results in as_lists(lists)) == 2
     assert wanted.describe() == (
         "min-score -0.5, min-evidence 1, mutual, csls 3, discount 0.2, cap artist=2, mmr 0.3, back-off"

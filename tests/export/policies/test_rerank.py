@@ -26,8 +26,8 @@ def test_csls() -> None:
     close(applied(Csls(r)), expected)
 
 
-def test_csls_holds_hubs_back() -> None:
-    """An item that is near to all loses its place to one that is near to the seed alone."""
+def test_csls_down_weights_hubs() -> None:
+    """An item near to all seeds ranks below one that is near to this seed alone."""
     rows, scores = np.array([[1, 2], [0, 2], [1, 0]]), np.array([[0.9, 0.85], [0.9, 0.88], [0.88, 0.85]])
     changed = Csls(np.array([0.5, 0.9, 0.6])).apply(np.arange(3), TopK(rows, scores, Vocab(["a", "hub", "c"])))
     assert changed.rows.tolist() == [[2, 1], [0, 2], [0, 1]]

@@ -9,14 +9,14 @@ from embedrec.export.policies.settings import POLICIES, Policies, option_of
 
 
 def test_values_out_of_bounds() -> None:
-    for given, says in (
+    for given, message in (
         ({"csls": 0}, "csls must be at least 1, but is 0"),
         ({"mmr": 1.5}, "mmr must be between 0 and 1, but is 1.5"),
         ({"mmr": float("nan")}, "mmr must be between 0 and 1, but is nan"),
         ({"min_score": float("nan")}, "min_score must be a finite number; it is nan"),
         ({"caps": {"artist": 0}}, "a cap must be at least 1; it is 0 for 'artist'"),
     ):
-        with pytest.raises(SettingsError, match=says):
+        with pytest.raises(SettingsError, match=message):
             Policies(**given)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="--mmr cannot be used with --of sessions; leave it out"):
         Policies(mmr=0.5).check("sessions")
