@@ -115,7 +115,7 @@ def test_ids_with_white_space() -> None:
 def test_ids_that_no_format_can_hold() -> None:
     index = build_index(Embeddings(np.ones((2, 2)), Vocab(["", "b"])), "flat")
     for whitespace in ("refuse", "encode"):
-        with pytest.raises(DataError, match="^a file separated by spaces cannot hold the id ''; repair it$"):
+        with pytest.raises(DataError, match=r"^a file separated by spaces cannot hold the id ''; repair it$"):
             written(index, 1, whitespace=whitespace)
 
 
