@@ -12,12 +12,11 @@ from embedrec.experiments.evaluation_steps import Comparison, NeighbourGrid
 from embedrec.experiments.grid_search import LIST_LENGTHS
 from embedrec.experiments.schema import Evaluate, Evaluation, Table
 from embedrec.export.file_format import Layout
-from embedrec.models import MODELS, recipe_class
 from embedrec.models.base import Model, Recipe
 from embedrec.models.neighbour_lists import ListsModel
-from embedrec.models.session_knn.base import SessionKnn
 from embedrec.models.vector_model import VectorModel
 from embedrec.workflows.compare import check_metrics
+from embedrec.workflows.evaluated_models import check_session_knn
 
 
 def check_known(name: str, valid: Iterable[str], where: str) -> None:
@@ -61,9 +60,7 @@ def check_evaluation(table: Evaluate, recipe: Recipe) -> None:
         return
     if table.protocol == "similar":
         raise SettingsError(f"{where}: a grid evaluates next items, not similar ones; choose another protocol")
-    if not isinstance(recipe, SessionKnn):
-        valid = ", ".join(name for name in MODELS if issubclass(recipe_class(name), SessionKnn))
-        raise SettingsError(f"{where}: a grid needs a session-kNN model; {table.model} is not one; choose from {valid}")
+    check_session_knn(table.model, type(recipe), f"{where}: ")
     check_neighbours(table.neighbours)
 
 

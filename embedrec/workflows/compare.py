@@ -1,4 +1,4 @@
-"""Evaluations as records, and several models in one order: the best first, with how far the others are behind."""
+"""Compare models by their evaluations: rows from best to worst with the gap to the best, and records for JSON."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from embedrec.evaluation.paired_differences import differences
 from embedrec.workflows.evaluate import EvaluationTask
 from embedrec.workflows.evaluated_models import EvaluatedModel
 
-_SHOWN = ("recall", "mrr", "ndcg")  # in tables by kind of question
+_BREAKDOWN_METRICS = ("recall", "mrr", "ndcg")
 Evaluations = Mapping[str, tuple[EvaluatedModel, Evaluation]]
 
 
 def resolve_settings(
     task: EvaluationTask, at: Sequence[int], ties: Any, seen_items: str | None, unknown: Any, draws: int, seed: int
 ) -> EvaluationSettings:
-    """How answers are judged.
+    """Evaluation settings from the options of a command.
 
-    seen_items  items of the history: "keep" or "remove"; None keeps them where training sessions repeat items
+    seen_items  items of the history in the lists: "keep" or "remove"; None keeps them if training sessions repeat items
 
     Raises SettingsError for lists longer than the catalogue.
     """
@@ -37,12 +37,12 @@ def resolve_settings(
 
 
 def default_metrics(k: int, *, labelled: bool) -> list[str]:
-    """The metrics of a comparison where none are named: at length k, and with labels their overlap."""
+    """The default metrics of a comparison, at list length k; with labels also their overlap."""
     return [f"{name}@{k}" for name in ("recall", "mrr", "ndcg", "coverage")] + [LABEL_OVERLAP] * labelled
 
 
 def metric_names(settings: EvaluationSettings, *, labelled: bool) -> list[str]:
-    """The metrics that an evaluation on these terms has, in its order; those of labels are last."""
+    """The metrics of an evaluation with these settings, in its order."""
     ranked = [f"{name}@{k}" for k in settings.at for name in RANKED_METRICS]
     listed = [f"{name}@{k}" for k in settings.at for name in LIST_METRICS]
     whole = [f"{name}@{k}" for k in settings.at for name in AGGREGATE_METRICS if k > 1 or name != "diversity"]
@@ -52,64 +52,63 @@ def metric_names(settings: EvaluationSettings, *, labelled: bool) -> list[str]:
 def check_metrics(
     shown: Iterable[str], settings: EvaluationSettings, *, labelled: bool = False, where: str = ""
 ) -> None:
-    """Raises SettingsError for a metric that an evaluation on these terms does not have, before anything is asked.
+    """Raises SettingsError for a metric that an evaluation with these settings does not have.
 
-    where  what the message says that it is named in
+    where  start of the message: what names the metric
     """
     names = metric_names(settings, labelled=labelled)
     missing = next((m for m in shown if m not in names), None)
     if missing is not None:
-        raise SettingsError(f"{where and f'{where}: '}there is no metric {missing!r}; there are {', '.join(names)}")
+        raise SettingsError(f"{where and f'{where}: '}unknown metric {missing!r}; valid are {', '.join(names)}")
 
 
-def comparison_rows(done: Evaluations, shown: Sequence[str]) -> list[dict[str, Any]]:
-    """A row a model, the best first in the first metric that has a value a question, else in the first.
+def comparison_rows(evaluations: Evaluations, shown: Sequence[str]) -> list[dict[str, Any]]:
+    """One row per model, sorted by the first metric with a value per test case, or the first metric if none has.
 
-    Columns: model; the metrics, that first one with the `low` and `high` of its 95 % interval; `behind`, how far the
-    model is behind the best in it, paired by session, with `behind_low` and `behind_high`; train_seconds, seconds.
+    Columns: model; the metrics, the first of them followed by `low` and `high`, its 95 % interval; `behind`, the gap to
+    the best model in that metric, paired by session, with `behind_low` and `behind_high`; train_seconds; seconds.
     """
-    values = next(iter(done.values()))[1].values
+    values = next(iter(evaluations.values()))[1].values
     lead = next((m for m in shown if m in values), None)
-    by_rank = {name: result.metrics[lead or shown[0]] for name, (_, result) in done.items()}
-    order = sorted(by_rank, key=lambda name: (isnan(by_rank[name]), -by_rank[name]))
-    best = done[order[0]][1]
+    value_of = {name: result.metrics[lead or shown[0]] for name, (_, result) in evaluations.items()}
+    order = sorted(value_of, key=lambda name: (isnan(value_of[name]), -value_of[name]))
+    best = evaluations[order[0]][1]
     rows = []
     for name in order:
-        evaluated, result = done[name]
+        evaluated, result = evaluations[name]
         row: dict[str, Any] = {"model": name}
         for metric in shown:
             row[metric] = result.metrics[metric]
             if metric == lead and result.settings.draws:
                 row["low"], row["high"] = result.intervals[metric]
         if lead is not None:
-            gap = next(d for d in differences(result, best) if d.metric == lead)
-            row |= {"behind": 0 - gap.value, "behind_low": _negated(gap.high), "behind_high": _negated(gap.low)}
+            difference = next(d for d in differences(result, best) if d.metric == lead)
+            gap_to_best = 0 - difference.value, _negated(difference.high), _negated(difference.low)
+            row["behind"], row["behind_low"], row["behind_high"] = gap_to_best
         rows.append({**row, "train_seconds": evaluated.seconds, "seconds": result.seconds})
     return rows
 
 
-def comparison_record(done: Evaluations, shown: Sequence[str], train: Sessions) -> dict[str, Any]:
-    """A comparison as JSON values that do not depend on how long it took.
+def comparison_record(evaluations: Evaluations, shown: Sequence[str], train: Sessions) -> dict[str, Any]:
+    """A comparison as JSON values, without run times.
 
-    rows         as `comparison_rows` gives them, without seconds
-    metrics      model → every metric, with its interval, as `flat_metrics` gives them
-    by_length    model → the table by length of the history; by_popularity likewise
+    rows       of `comparison_rows`
+    metrics    model → `flat_metrics`
+    by_length  model → table by length of the history; likewise by_popularity, of the target
     """
-    rows = [
-        {k: v for k, v in nan_to_none(row).items() if not k.endswith("seconds")} for row in comparison_rows(done, shown)
-    ]
+    rows = [nan_to_none(row) for row in comparison_rows(evaluations, shown)]
     record: dict[str, Any] = {
-        "rows": rows,
-        "metrics": {name: flat_metrics(result) for name, (_, result) in done.items()},
+        "rows": [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in rows],
+        "metrics": {name: flat_metrics(result) for name, (_, result) in evaluations.items()},
     }
     for by in ("length", "popularity"):
-        lines = {name: breakdown(by, result, train) for name, (_, result) in done.items()}
-        record[f"by_{by}"] = {name: [nan_to_none(line) for line in of_model] for name, of_model in lines.items()}
+        tables = {name: breakdown(by, result, train) for name, (_, result) in evaluations.items()}
+        record[f"by_{by}"] = {name: list(map(nan_to_none, table)) for name, table in tables.items()}
     return record
 
 
 def counts_and_times(evaluated: EvaluatedModel, result: Evaluation) -> dict[str, Any]:
-    """How many questions, and how long it took; no training seconds where the model was there already."""
+    """Numbers of test cases and targets, and run times; no training time for a model that was trained before."""
     return {
         "questions": len(result.test_cases),
         "targets": len(result.test_cases.targets),
@@ -119,7 +118,7 @@ def counts_and_times(evaluated: EvaluatedModel, result: Evaluation) -> dict[str,
 
 
 def flat_metrics(result: Evaluation) -> dict[str, float | None]:
-    """Flat keys: "recall@20", and "recall@20_low" and "recall@20_high" for its interval; null where undefined."""
+    """The metrics, their intervals as "recall@20_low" and "recall@20_high"; None where undefined."""
     values: dict[str, float | None] = {}
     for key, value in result.metrics.items():
         values[key] = _number(value)
@@ -130,13 +129,13 @@ def flat_metrics(result: Evaluation) -> dict[str, float | None]:
 
 
 def breakdown(by: str, result: Evaluation, train: Sessions) -> Iterator[dict[str, Any]]:
-    """The table by "length" of the history, or by "popularity" of the target, at the longest list."""
-    metrics = [f"{name}@{result.settings.at[-1]}" for name in _SHOWN]
+    """Metrics at the longest list, by "length" of the history or by "popularity" of the target."""
+    metrics = [f"{name}@{result.settings.at[-1]}" for name in _BREAKDOWN_METRICS]
     return by_length(result, metrics) if by == "length" else by_popularity(result, train, metrics)
 
 
 def nan_to_none(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with None for NaN, which JSON does not have."""
+    """A row with None for NaN, which JSON cannot represent."""
     return {key: _number(value) for key, value in row.items()}
 
 

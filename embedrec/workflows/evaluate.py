@@ -1,4 +1,4 @@
-"""A trial: sessions split in two, checked for leaks, the questions asked, and the models that answer them."""
+"""Evaluate a model: split the sessions, check for leaks, make test cases by a protocol, and measure."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ PROTOCOLS: dict[str, str] = {
     "next": "the next item after every prefix of every held-out session",
     "last": "the last item of every held-out session",
     "rest": "the rest of every held-out session, its first items given",
-    "users": "what is held out of a user's events, the earlier ones given",
-    "similar": "items that stand beside an item in held-out sessions, the item alone given",
+    "users": "all held-out items of a user, the earlier ones given",
+    "similar": "items that co-occur with an item in held-out sessions, the item alone given",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationTask:
-    """What is trained on and what is asked.
+    """A training part, and test cases from the held-out part.
 
-    source    the sessions artifact
-    rule      how it was split, in words
-    part      "test", or "valid": cut from the training part by the same rule
-    whole     whether the training part is the whole artifact, so that models trained on it can be asked as they are
-    checked   what the leak check found, a sentence each
-    protocol  what the questions are, see PROTOCOLS
+    source          the sessions artifact
+    rule            how it is split, in words
+    part            "test", or "valid": cut from the training part by the same rule
+    whole_artifact  whether the training part is the whole artifact, so that models trained on it need no retraining
+    leak_check      the results of the leak check, one sentence each
+    protocol        see PROTOCOLS
     """
 
     source: Artifact
@@ -68,7 +68,7 @@ class EvaluationTask:
     test_cases: TestCases
 
     def has_repeats(self) -> bool:
-        """Whether training sessions hold an item twice, so that seen items may come back."""
+        """Whether a training session contains an item twice, so that users return to seen items."""
         train, n = self.train, max(len(self.train.vocab), 1)
         return len(np.unique(train.session_of * n + train.items)) < len(train.items)
 
@@ -82,14 +82,15 @@ def open_evaluation_task(
     given: int | None = None,
     seed: int = 0,
 ) -> EvaluationTask:
-    """Split a sessions artifact and make the questions.
+    """Split a sessions artifact and make the test cases.
 
-    split     a rule, as "time:days=7"; None takes the held-out part of the artifact, else what fits the data (`usual`)
-    valid     ask about a validation part, cut from the training part by the same rule
-    protocol  None takes what fits the split
-    given     for "rest": so many first items are given
+    split     a rule such as "time:days=7"; None uses the held-out part of the artifact, or without one the default rule
+              of the data
+    valid     evaluate on a validation part, cut from the training part by the same rule
+    protocol  None uses the default of the split
+    given     for "rest": number of first items that are given
 
-    Raises SettingsError, DataError for what does not fit together.
+    Raises SettingsError and DataError for an invalid rule, or one that does not suit the sessions or the protocol.
     """
     train, test = Sessions.load(source), HeldOut.load(source)
     rule: Rule | None = None
@@ -104,7 +105,7 @@ def open_evaluation_task(
         leak_check = check_leaks(train, test, in_time=isinstance(rule, Time | WarmTime))
     words = "given" if rule is None else in_words(rule)
     if valid:
-        # the moment of a split in time lies behind all of its training part
+        # all of the training part is before the moment of a split in time, so that the moment cannot split it again
         past = isinstance(rule, Time | WarmTime) and rule.at is not None
         again = _rule_of_same_share(train, test) if rule is None or past else rule
         (train, test), leak_check = split_sessions(again, train, seed=seed)
@@ -142,7 +143,7 @@ def load_labels(task: EvaluationTask, text: str) -> Any:
 
 
 def target_ids(task: EvaluationTask, settings: EvaluationSettings) -> np.ndarray:
-    """The ids of the targets that are asked for, (T,), as `evaluate` asks: also those that training does not know."""
+    """The ids (T,) of the targets that `evaluate` counts, also of those unknown to training."""
     test_cases = task.test_cases
     ids = test_cases.sessions.vocab.ids[test_cases.targets]
     if settings.unknown == "drop":
@@ -153,14 +154,14 @@ def target_ids(task: EvaluationTask, settings: EvaluationSettings) -> np.ndarray
 def evaluate_task(
     task: EvaluationTask, model: Model, settings: EvaluationSettings, *, labels: Any = None, report: Report = quiet
 ) -> Evaluation:
-    """Ask a model the questions of a trial; `labels` are for "similar"."""
+    """Evaluate a model on the test cases of a task; `labels` are for "similar"."""
     if task.protocol == "similar":
         return evaluate_similar(model, task.test_cases, task.train, settings, labels=labels, report=report)
     return evaluate(model, task.test_cases, task.train, settings, report=report)
 
 
 def describe_task(task: EvaluationTask, settings: EvaluationSettings) -> dict[str, Any]:
-    """What was asked, and how it was judged: flat, for JSON and for the manifest of a run."""
+    """A task and its settings as a flat record, for JSON and for the manifest of a run."""
     return {
         "sessions": task.source.name,
         "split": task.rule,
@@ -178,13 +179,13 @@ def describe_task(task: EvaluationTask, settings: EvaluationSettings) -> dict[st
 
 
 def _rule_of_same_share(train: Sessions, test: HeldOut) -> Rule:
-    """For a held-out part that was given: as large a share of the training sessions, the last ones."""
+    """A rule that holds out the last training sessions, as large a share as the given held-out part has."""
     share = min(max(len(test) / (len(train) + len(test)), 1e-6), 0.5)
     return Tail(share=round(share, 6)) if train.times is None else Time(share=round(share, 6))
 
 
 def _default_rule(sessions: Sessions, protocol: Protocol | None) -> Rule:
-    """The rule that fits the sessions and the questions: most need whole sessions that are held out."""
+    """The default rule for sessions and a protocol; most protocols need whole sessions to be held out."""
     if protocol == "users":
         return WarmTime()
     rule = default_rule(sessions)

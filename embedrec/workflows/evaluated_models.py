@@ -1,10 +1,11 @@
-"""Models that are evaluated: trained before, or now, on the training part."""
+"""The models that an evaluation compares: trained before, or now on the training part."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError, did_you_mean
@@ -27,11 +28,11 @@ from embedrec.workflows.train import DEFAULTS, TrainingOptions, recipe_of
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedModel:
-    """A model that answers.
+    """A model to evaluate.
 
-    seconds  of its training now; None where it was trained before
-    origin   where it comes from, in words
-    exact    the model that searches exactly, where this one searches through an index
+    seconds  training time; None for a model that was trained before
+    origin   how it was trained, in words
+    exact    the same model with exact search, if `model` searches an index
     """
 
     name: str
@@ -49,11 +50,10 @@ def model_to_evaluate(
     *,
     report: Report = quiet,
 ) -> EvaluatedModel:
-    """The model of that name, trained on the training part and nothing else.
+    """The model of a name, trained on the training part and nothing else.
 
-    A trained model is asked as it is when it was trained on exactly that part; else its settings are trained again. A
-    name of no trained model is that of a recipe in MODELS, trained now. Imported vectors are taken as they are: what
-    they have seen is not known.
+    name  of a trained model: it is retrained with its settings unless it was trained on exactly the training part; or
+          of a recipe in MODELS, which is trained. Imported vectors cannot be retrained, and may know the held-out part.
     """
     trained = workspace.named("model", name)
     config, pairs = options.config, options.pairs
@@ -61,16 +61,16 @@ def model_to_evaluate(
         recipe = trained.about["recipe"]
         if recipe not in MODELS:
             model = _for_protocol(task, _restrict_to_catalogue(trained, task.train.vocab))
-            return EvaluatedModel(name, model, None, "imported; whether it has seen the held-out part is not known")
+            return EvaluatedModel(name, model, None, "imported; may have been trained on the held-out part")
         same = (trained.about.get("trained_on") or {}).get("fingerprint") == task.source.fingerprint
         fresh = trained.about.get("continued_from") is None
         if task.whole_artifact and same and fresh and not pairs and config is None:
             model = _for_protocol(task, load_model(trained))
-            if isinstance(model, SessionKnnModel):  # what was saved does not say how many threads there are now
+            if isinstance(model, SessionKnnModel):
                 model = model.with_threads(options.threads)
             return EvaluatedModel(name, model, None, "trained before, on the training part")
         settings = recipe_of(settings_class(recipe), config, pairs, trained.about["settings"])
-        origin = "its settings, trained now on the training part"
+        origin = "retrained on the training part with its settings"
     else:
         settings = recipe_of(recipe_class(name), config, pairs)
         origin = "trained now on the training part"
@@ -86,7 +86,7 @@ def train_for_evaluation(
     origin: str,
     report: Report = quiet,
 ) -> EvaluatedModel:
-    """A recipe, trained on the training part."""
+    """Train a recipe on the training part."""
     started = perf_counter()
     context = TrainingContext(choose_device(recipe, options.device, report))
     model = fit_recipe(recipe, task.train, seed=options.seed, threads=options.threads, report=report, context=context)
@@ -94,28 +94,27 @@ def train_for_evaluation(
 
 
 def check_model_names(workspace: Workspace, names: Iterable[str]) -> None:
-    """Raises SettingsError, with near misses, for a name of no trained model and no recipe: before any is trained."""
+    """Raises SettingsError, with near misses, for a name that is neither a trained model nor a recipe."""
     known = list(dict.fromkeys([*(f.name for f in workspace.folders("model")), *MODELS]))
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+            hint = did_you_mean(name, known) or f"; valid are {', '.join(known)}"
             raise SettingsError(f"no model is called {name!r}{hint}")
         if name in MODELS:
             check_torch(recipe_class(name)())
 
 
-def check_session_knn(workspace: Workspace, name: str) -> None:
-    """Raises SettingsError for a model or recipe that listens to no neighbours: before it is trained."""
-    trained = workspace.named("model", name)
-    if not issubclass(settings_class(name if trained is None else trained.about["recipe"]), SessionKnn):
-        able = ", ".join(key for key in MODELS if issubclass(recipe_class(key), SessionKnn))
-        raise SettingsError(f"a grid is of numbers of neighbours, but {name} has none; session kNN has: {able}")
+def check_session_knn(name: str, recipe: type[Any], where: str = "") -> None:
+    """Raises SettingsError for a model whose recipe class is not session kNN; `where` is the start of the message."""
+    if not issubclass(recipe, SessionKnn):
+        valid = ", ".join(key for key in MODELS if issubclass(recipe_class(key), SessionKnn))
+        raise SettingsError(f"{where}a grid needs a session-kNN model; {name} is not one; choose from {valid}")
 
 
 def search_through_index(
     evaluated: EvaluatedModel, kind: str, task: EvaluationTask, *, seed: int = 0, report: Report = quiet
 ) -> EvaluatedModel:
-    """The same, its model searching through an index of that type, tuned on histories of the training part.
+    """The same model with approximate search: an index of type `kind`, tuned on histories of the training part.
 
     Raises SettingsError for a model without vectors.
     """
@@ -125,9 +124,7 @@ def search_through_index(
 
     model = evaluated.model
     if not isinstance(model, VectorModel):
-        raise SettingsError(
-            f"{evaluated.name} has no vectors, so there is nothing to index; leave --through out for it"
-        )
+        raise SettingsError(f"--through needs a model with vectors; {evaluated.name} has none")
     queries = None if task.protocol == "similar" else sample_query_vectors(model, task.train, SAMPLE_SIZE, seed=seed)
     index = build_index(model.answers, kind, BuildSettings(seed=seed), queries=queries, report=report)
     origin = f"{evaluated.origin}; through {index.spec}"
@@ -137,8 +134,7 @@ def search_through_index(
 def exact_metrics(
     evaluated: EvaluatedModel, task: EvaluationTask, settings: EvaluationSettings, *, report: Report = quiet
 ) -> dict[str, float]:
-    """Recall and reciprocal rank at the longest list of a contender that searches through an index, had it searched
-    exactly: what the index costs. {} for others."""
+    """Recall and MRR with exact search, at the longest list, of a model that searches an index; {} for other models."""
     if evaluated.exact is None:
         return {}
     k = settings.at[-1]
@@ -147,16 +143,16 @@ def exact_metrics(
 
 
 def _for_protocol(task: EvaluationTask, model: Model) -> Model:
-    """For "similar", the model that answers as `embedrec similar` does."""
+    """The model, for "similar" with the similarity of `embedrec similar`."""
     return model.by_similarity() if task.protocol == "similar" and isinstance(model, VectorModel) else model
 
 
 def _restrict_to_catalogue(trained: Artifact, vocab: Vocab) -> Model:
-    """An imported model without the items that training lacks: only the catalogue is ranked."""
+    """An imported model restricted to the items of the training part."""
     model = load_model(trained)
     rows = vocab.rows_of(model.vocab.ids)
     known = rows >= 0
     if not known.any():
-        raise DataError(f"model {trained.name} has no item of the training part; check that their ids are the same")
+        raise DataError(f"model {trained.name} has no item of the training part; check that both use the same ids")
     arrays = {name: array[known] for name, array in model.arrays.items()}
     return model.recipe.from_arrays(vocab.take(rows[known]), arrays)

@@ -1,4 +1,4 @@
-"""A session kNN asked with every number of neighbours: train it, judge the grid, write table and plot."""
+"""Train a session-kNN model, evaluate it with every number of neighbours, and write the table and the plot."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.evaluation.grid_artifact import remove_parts, save_grid
 from embedrec.evaluation.neighbour_grid import Grid, evaluate_grid
 from embedrec.evaluation.plots import check_plots
+from embedrec.models import settings_class
 from embedrec.progress import Report, quiet
 from embedrec.splitting.subsessions import sub_sessions
 from embedrec.storage.workspace import Workspace
@@ -24,20 +25,21 @@ _PARTS = ".parts"  # in the folder of grids
 
 
 def check_neighbour_grid(workspace: Workspace, name: str, protocol: str | None) -> None:
-    """Raises SettingsError where a grid cannot be made of that model, these questions, or without matplotlib."""
+    """Raises SettingsError for a model or a protocol that a grid does not support, and without matplotlib."""
     if protocol == "similar":
-        raise SettingsError("a grid asks what comes next, not what is similar; choose another --protocol")
+        raise SettingsError("a grid evaluates next items, not similar ones; choose another --protocol")
     check_plots()
     check_model_names(workspace, [name])
-    check_session_knn(workspace, name)
+    trained = workspace.named("model", name)
+    check_session_knn(name, settings_class(name if trained is None else trained.about["recipe"]))
 
 
 @dataclass(frozen=True)
 class GridSettings:
-    """The rows of a grid.
+    """The settings of a grid.
 
     sizes     numbers of neighbours, ascending
-    expanded  whether the model is trained on all sub-sessions, or on sessions as they are
+    expanded  whether the model is trained on all sub-sessions instead of whole sessions
     """
 
     sizes: Sequence[int]
@@ -55,39 +57,40 @@ def evaluate_neighbour_grid(
     *,
     report: Report = quiet,
 ) -> tuple[Grid, dict[str, Any]]:
-    """Evaluate a session kNN with several numbers of neighbours; write and return the grid, and its description.
+    """Evaluate a session-kNN model with several numbers of neighbours and write the artifact `folder`; returns the grid
+    and its description.
 
-    name    of a trained model or a recipe; it is trained now, on the training part
+    name    of a trained model or a recipe, which is trained on the training part
     report  also "expanded" (sessions, rows, events), "model" (origin), and "resumed" (done, total)
 
-    Finished parts are kept in `grids/.parts` of the workspace until the grid is written.
+    Finished parts are stored in `grids/.parts` of the workspace until the grid is written.
     """
     sizes, expanded = grid_settings.sizes, grid_settings.expanded
-    rows = sub_sessions(task.train) if expanded else task.train
+    train = sub_sessions(task.train) if expanded else task.train
     if expanded:
-        report("expanded", sessions=len(task.train), rows=len(rows), events=len(rows.items))
+        report("expanded", sessions=len(task.train), rows=len(train), events=len(train.items))
     trained = model_to_evaluate(
         workspace,
         name,
-        replace(task, train=rows, whole_artifact=False),
+        replace(task, train=train, whole_artifact=False),
         replace(options, pairs=[*options.pairs, f"neighbours={sizes[-1]}"]),
         report=report,
     )
     report("model", origin=trained.origin)
     parts = workspace.inside(workspace.root / "grids" / _PARTS)
-    grid = evaluate_grid(trained.model, task.test_cases, rows, settings, sizes, parts=parts, report=report)
+    grid = evaluate_grid(trained.model, task.test_cases, train, settings, sizes, parts=parts, report=report)
     description = {
         "model": name,
         "origin": trained.origin,
         **describe_task(task, settings),
         "sub_sessions": expanded,
-        "rows": len(rows),
+        "rows": len(train),
         "questions": grid.test_case_count,
         "seconds": round(grid.seconds, 3),
     }
-    how = {"settings": settings_of(trained.model.recipe), "seed": options.seed, "neighbours": sizes, "at": settings.at}
+    more = {"settings": settings_of(trained.model.recipe), "seed": options.seed, "neighbours": sizes, "at": settings.at}
     save_grid(
-        grid, folder, description | how, title=f"{name} on {task.source.name}: {grid.test_case_count:,} questions"
+        grid, folder, description | more, title=f"{name} on {task.source.name}: {grid.test_case_count:,} test cases"
     )
     remove_parts(grid, parts)
     return grid, description

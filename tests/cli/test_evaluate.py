@@ -91,7 +91,7 @@ def test_a_trained_model_is_used_or_trained_again(run: Run, split: Path) -> None
     query = succeed(run, "evaluate", "fair", "--at", "1,3", "--draws", 0)
     assert query.out == POPULAR_TABLE
     assert query.err == EVALUATE_NOTES + "model fair: trained before, on the training part\n"
-    again = "its settings, trained now on the training part"
+    again = "retrained on the training part with its settings"
     for options in (("--valid",), ("--split", "tail"), ("--set", "days=9"), ("--sessions", "clicks")):
         assert f"model fair: {again}" in succeed(run, "evaluate", "fair", "--at", "2", *options).err
     result = json.loads(succeed(run, "evaluate", "knows-all", "--at", "3", "--json").out)
@@ -130,7 +130,7 @@ def test_split_while_evaluating(run: Run, clicks: Path) -> None:
         ("--protocol rest --given 2", "the rest of every held-out session, its first items given; 3 test cases"),
         (
             "--protocol users --split warm-time:share=.3",
-            "what is held out of a user's events, the earlier ones given; ",
+            "all held-out items of a user, the earlier ones given; ",
         ),
     ],
 )
@@ -154,7 +154,7 @@ def test_similar_with_labels(run: Run, playlists: Path, tmp_path: Path) -> None:
     (tmp_path / "genres.csv").write_text("\n".join(rows) + "\n")
     options = ("--protocol", "similar", "--labels", tmp_path / "genres.csv", "--at", "5,20", "--draws", 0, *at)
     ran = succeed(run, "evaluate", "ar", *options)
-    assert "protocol similar: items that stand beside an item in held-out sessions, the item alone given; " in ran.err
+    assert "protocol similar: items that co-occur with an item in held-out sessions, the item alone given; " in ran.err
     assert "; seen items removed; " in ran.err
     name, first, last = ran.rows[-1]
     assert (name, first) == ("label_overlap@10", "") and 0 < float(last) < 1
@@ -276,9 +276,9 @@ def test_usage(args: str, message: str, run: Run, split: Path) -> None:
         ("evaluate popular --at 3 --protocol users", "the held-out sessions have no given items; split in "),
         ("evaluate popular --at 3 --labels x", "--labels needs --protocol similar; the protocol is next"),
         ("evaluate popular --at 3 --set day=7", "unknown setting 'day' in --set; did you mean 'days'?"),
-        ("evaluate popular --at 3 --through flat", "popular has no vectors, so there is nothing to index; leave "),
+        ("evaluate popular --at 3 --through flat", "--through needs a model with vectors; popular has none"),
         ("evaluate popular --sessions click", "no sessions artifact is called 'click' in sessions; did you mean "),
-        ("compare popular sr --at 3 --metrics recal@3", "there is no metric 'recal@3'; there are hit_rate@3, "),
+        ("compare popular sr --at 3 --metrics recal@3", "unknown metric 'recal@3'; valid are hit_rate@3, "),
         ("compare popular sr --at 3 --config no.toml", "no settings file no.toml; check the path"),
     ],
 )

@@ -203,8 +203,8 @@ def test_usage(args: str, message: str, run: Run, plays: Path) -> None:
     ("args", "message"),
     [
         ("ssfc", "no model is called 'ssfc'; did you mean 'sscf'?"),
-        ("popular", "a grid is of numbers of neighbours, but popular has none; session kNN has: sknn, vsknn, stan, "),
-        ("counted", "a grid is of numbers of neighbours, but counted has none; session kNN has: sknn, vsknn, stan, "),
+        ("popular", "a grid needs a session-kNN model; popular is not one; choose from sknn, vsknn, stan, "),
+        ("counted", "a grid needs a session-kNN model; counted is not one; choose from sknn, vsknn, stan, "),
         ("sscf --set centre=all", "unknown setting 'centre' in --set; did you mean 'center'?"),
         ("sscf", "lists of 50 are longer than the catalogue of 4 items; use shorter ones"),
         (

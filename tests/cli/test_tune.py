@@ -65,7 +65,7 @@ def test_a_search_resumes(run: Run, sessions: Path) -> None:
             "'neighbours' is in both --space and --set; leave out one",
         ),
         ("sknn --name ../x", "'../x' cannot name a search; use letters"),
-        ("sknn --trials 1 --metric recal@20", "there is no metric 'recal@20'; there are hit_rate@20"),
+        ("sknn --trials 1 --metric recal@20", "unknown metric 'recal@20'; valid are hit_rate@20"),
     ],
 )
 def test_errors(run: Run, sessions: Path, words: str, message: str) -> None:

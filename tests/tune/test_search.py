@@ -175,7 +175,7 @@ def test_refused(asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Pat
     with pytest.raises(SettingsError, match="the search space is empty; add settings with --space"):
         Search(Popular(), {})
     wrong = Search(SKNN(), NEIGHBOURS.space, "mrr@7")
-    with pytest.raises(SettingsError, match="there is no metric 'mrr@7'; there are hit_rate@5, "):
+    with pytest.raises(SettingsError, match="unknown metric 'mrr@7'; valid are hit_rate@5, "):
         searched(wrong, asked, tmp_path / "j", 1)
     assert not (tmp_path / "j").exists()
 

@@ -108,7 +108,7 @@ def test_a_model_that_knows_more_is_trained_again(
 ) -> None:
     asked = open_evaluation_task(split_source, **trial_of)
     found = model_to_evaluate(workspace, name, asked, TrainingOptions(seed=3))
-    assert found.seconds is not None and found.origin == "its settings, trained now on the training part"
+    assert found.seconds is not None and found.origin == "retrained on the training part with its settings"
     assert isinstance(found.model.recipe, Word2Vec) and found.model.recipe.dim == 8
     assert set(found.model.vocab.ids) == set(asked.train.vocab.ids)
     assert found.model.arrays["input"].tobytes() == (
@@ -127,7 +127,7 @@ def test_other_settings_are_trained_again(workspace: Workspace, split_source: Ar
 
 def test_imported_vectors_are_taken_as_they_are(workspace: Workspace, split_source: Artifact) -> None:
     found = model_to_evaluate(workspace, "foreign", open_evaluation_task(split_source))
-    assert (found.seconds, found.origin) == (None, "imported; whether it has seen the held-out part is not known")
+    assert (found.seconds, found.origin) == (None, "imported; may have been trained on the held-out part")
     result = evaluate_task(open_evaluation_task(split_source), found.model, EvaluationSettings(draws=0))
     assert 0 < result.metrics["recall@20"] < 1
 
@@ -164,7 +164,7 @@ def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> N
         ("vectors", "no model is called 'vectors'; did you mean 'fair-vectors'?"),
         (
             "zzz",
-            f"no model is called 'zzz'; there are continued, fair, fair-vectors, foreign, knows-all, {LIST_METRICS}",
+            f"no model is called 'zzz'; valid are continued, fair, fair-vectors, foreign, knows-all, {LIST_METRICS}",
         ),
     ):
         with pytest.raises(SettingsError) as error:
@@ -190,7 +190,7 @@ def test_what_has_no_vectors_has_no_index(workspace: Workspace, split_source: Ar
     asked = open_evaluation_task(split_source)
     with pytest.raises(SettingsError) as error:
         search_through_index(model_to_evaluate(workspace, "fair", asked), "flat", asked)
-    assert str(error.value) == "fair has no vectors, so there is nothing to index; leave --through out for it"
+    assert str(error.value) == "--through needs a model with vectors; fair has none"
 
 
 @pytest.fixture

@@ -144,9 +144,9 @@ def evaluation_settings(
     task: EvaluationTask, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
 ) -> EvaluationSettings:
     """The settings of an evaluation; prints them. Raises SettingsError for lists longer than the catalogue."""
-    from embedrec.workflows import compare
+    from embedrec.workflows.compare import resolve_settings
 
-    settings = compare.resolve_settings(task, at, ties, seen, unknown, draws, seed)
+    settings = resolve_settings(task, at, ties, seen, unknown, draws, seed)
     seen_items = "removed" if settings.exclude_seen else "kept"
     note(
         f"all {len(task.train.vocab):,} items ranked; ties {ties}; seen items {seen_items}; "
