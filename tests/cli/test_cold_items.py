@@ -80,7 +80,7 @@ def test_feature_types(run: Run, shop: Path) -> None:
     prepare = ("prepare", "table", "events.csv", "--item-features", "codes.csv", "--name", "s")
     succeed(run, *prepare, "--feature-type", "shelf=text")
     succeed(run, "train", "cooccurrence")
-    assert "shelf holds texts" in run("similar", "t0_0", "--model", "cooccurrence", "--where", "shelf>7").err
+    assert "shelf contains text" in run("similar", "t0_0", "--model", "cooccurrence", "--where", "shelf>7").err
     wrong = run(*prepare, "--feature-type", "shelf=colour")
     assert wrong.code == 2
     assert "'shelf=colour' is not NAME=TYPE, where TYPE is one of number, text, list, date" in wrong.err
