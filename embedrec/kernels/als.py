@@ -1,4 +1,4 @@
-"""Weighted min_cells squares against fixed vectors, row by row: the arithmetic of ALS.
+"""Weighted least squares with fixed vectors, row by row: the arithmetic of ALS.
 
 A row with cells (j, w) is the x that minimises
 

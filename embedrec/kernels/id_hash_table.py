@@ -29,7 +29,7 @@ def _mixed(x):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def code_numbers(ids, begin, rows, slots, known, n):  # type: ignore[no-untyped-def]
-    """Rows of ids[begin:], as far as the table has room; new ids are added to it.
+    """Rows of ids[begin:], until the table is full; new ids are added to it.
 
     ids    (b,) int64
     rows   (b,) int32, written

@@ -1,4 +1,4 @@
-"""The inverted index of sessions: which of them hold an item, the newest first."""
+"""The inverted index of sessions: which sessions contain an item, the newest first."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 @numba.njit(nogil=True, cache=True)
 def mark_repeats(offsets, items, n):  # type: ignore[no-untyped-def]
-    """Items (E,) int32 rows below n, as ~row where the item comes again later in its session: (E,) int32."""
+    """Items (E,) int32 rows below n, as ~row where its session repeats the item later: (E,) int32."""
     out = np.empty(items.shape[0], np.int32)
-    last = np.full(n, -1, np.int64)  # the session that held the item last
+    last = np.full(n, -1, np.int64)  # the latest session that contains the item
     for s in range(offsets.shape[0] - 1):
         for e in range(offsets[s + 1] - 1, offsets[s] - 1, -1):
             row = items[e]
@@ -43,26 +43,26 @@ def session_sizes(offsets, items, n, squares):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def build_postings(offsets, items, n, eligible, mentions, most):  # type: ignore[no-untyped-def]
-    """The inverted index of the sessions that can be found.
+    """Build the inverted index of the sessions that can be found.
 
-    offsets, items  the sessions; items as `mark_repeats` gives them
-    eligible        (S,) bool: which sessions it holds; or (0,) for all
-    mentions        whether a session stands in the list of an item once a mention, or once
-    most            lists keep only so many sessions, the newest
-    Returns starts (n+1,) int64, postings (P,) int32, descending in each list, and how long lists would have been
-    without `most` (n,) int64.
+    offsets, items  the sessions; items as `mark_repeats` returns them
+    eligible        (S,) bool: sessions to index; (0,) for all
+    mentions        whether the list of an item contains a session once a mention instead of once
+    most            greatest length of a list; it keeps the newest sessions
+    Returns starts (n+1,) int64, postings (P,) int32, descending in each list, and the lengths (n,) int64 of
+    the lists without `most`.
     """
-    held = np.zeros(n, np.int64)
+    lengths = np.zeros(n, np.int64)
     for s in range(offsets.shape[0] - 1):
         if eligible.shape[0] == 0 or eligible[s]:
             for e in range(offsets[s], offsets[s + 1]):
                 if items[e] >= 0:
-                    held[items[e]] += 1
+                    lengths[items[e]] += 1
                 elif mentions:
-                    held[~items[e]] += 1
+                    lengths[~items[e]] += 1
     starts = np.zeros(n + 1, np.int64)
     for r in range(n):
-        starts[r + 1] = starts[r] + min(held[r], most)
+        starts[r + 1] = starts[r] + min(lengths[r], most)
     free = starts[:n].copy()
     postings = np.empty(starts[n], np.int32)
     for s in range(offsets.shape[0] - 2, -1, -1):
@@ -73,4 +73,4 @@ def build_postings(offsets, items, n, eligible, mentions, most):  # type: ignore
                     if free[row] < starts[row + 1]:
                         postings[free[row]] = s
                         free[row] += 1
-    return starts, postings, held
+    return starts, postings, lengths

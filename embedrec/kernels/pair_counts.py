@@ -1,7 +1,7 @@
-"""What stands in sessions together: pairs of mentions, added up item by item.
+"""Co-occurrence counts: pairs of mentions in sessions, added up item by item.
 
-An inverted index leads from an item to its mentions. One item at a time is counted in a dense scratch pad, so that
-memory does not grow with the number of pairs, and items can be dealt to threads in any way.
+An inverted index leads from an item to its mentions. Each item is counted in a dense scratch array, so that memory does
+not grow with the number of pairs, and items can be assigned to threads in any way.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import numpy as np
 
 from embedrec.kernels.topk import keep_best
 
-# What becomes of the count c of the items a and b; x and y are numbers of items.
+# Scores of a pair of items a and b by their count c, see `Formula`.
 COUNT, TIMES, RATIO, SUM, UNION, LOG = range(6)
 
 
 class Mentions(NamedTuple):
-    """Mentions of n items in S sessions, and what a pair of them counts.
+    """Mentions of n items in S sessions, and the weights of pairs.
 
     offsets, items  the sessions: (S+1,) int64, (E,) int32
     session         (E,) int32 session of each mention
     starts, places  (n+1,) int64, (E,) int64: item r is mentioned at places[starts[r]:starts[r + 1]], ascending
-    gap             (g+1,) all positive: what a pair counts whose mentions stand 1 … g places apart, by that number;
-                    farther ones count nothing. Counts are float64, or float32 as this is, for whole numbers below 2²⁴
-    factor          (S,) float64, all positive: what the pairs of a session are multiplied with; (0,) for 1
-    times           (E,) float64: so many mentions are one, which a pair counts for each; (0,) for 1. Then every item is
-                    mentioned once a session, and pairs of an item with itself are those among its own mentions
-    back            whether what comes before an item counts as much as what comes after it
+    gap             (g+1,) all positive: weight of a pair by the distance of its mentions, 1 … g; farther pairs do not
+                    count. Counts have the dtype of `gap`: float64, or float32 for whole numbers below 2²⁴
+    factor          (S,) float64, all positive: factor of the pairs of a session; (0,) for 1
+    times           (E,) float64: multiplicity of each mention; (0,) for 1. With multiplicities every item is mentioned
+                    once a session, and pairs of an item with itself are those among its own mentions
+    back            whether pairs count in both directions
     itself          whether an item can be paired with itself
-    ascending       whether rows ascend within each session, where all mentions of a session are paired
+    ascending       whether rows ascend within each session; then all mentions of a session are paired
     """
 
     offsets: np.ndarray
@@ -47,7 +47,7 @@ class Mentions(NamedTuple):
 
 
 class Formula(NamedTuple):
-    """How a count c becomes the score of b beside a. `kind` is one of
+    """The score of item b as a neighbour of item a, by their count c. `kind` is one of
 
     COUNT  c
     TIMES  c · x[a] · y[b]
@@ -57,7 +57,7 @@ class Formula(NamedTuple):
     LOG    ln(c / (x[a] · y[b] + plus)) − less
 
     x, y       (n,) float64; (0,) for COUNT
-    threshold  lower scores are left out, and all that are not positive
+    threshold  lower scores are dropped, and all that are not positive
     """
 
     kind: int
@@ -70,7 +70,7 @@ class Formula(NamedTuple):
 
 @numba.njit(nogil=True, cache=True)
 def index_mentions(items, n, places):  # type: ignore[no-untyped-def]
-    """Where each item is mentioned (counting sort), see `Mentions`: starts (n + 1,) int64.
+    """The places of each item's mentions (counting sort), see `Mentions`: starts (n + 1,) int64.
 
     items   (E,) int32 rows below n
     places  (E,) int64, written
@@ -89,9 +89,10 @@ def index_mentions(items, n, places):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def count_reached(offsets, items, n, reach, back, factor):  # type: ignore[no-untyped-def]
-    """What the other mentions count that the mentions of each item reach: (n,) float64, every gap counting 1.
+    """The number of pairs of each item, multiplied by the factors of their sessions: (n,) float64.
 
-    Their number where `factor` is (0,). Arguments as in `Mentions`.
+    reach  greatest distance of a pair; all distances have weight 1
+    The other arguments are those of `Mentions`.
     """
     total = np.zeros(n, np.float64)
     for s in range(offsets.shape[0] - 1):
@@ -106,7 +107,7 @@ def count_reached(offsets, items, n, reach, back, factor):  # type: ignore[no-un
 
 @numba.njit(nogil=True, cache=True)
 def sum_factors(items, session, factor, n):  # type: ignore[no-untyped-def]
-    """The sum of the factors of the sessions that hold each item: (n,) float64."""
+    """The sum of the factors of the sessions that contain each item: (n,) float64."""
     total = np.zeros(n, np.float64)
     for i in range(items.shape[0]):
         total[items[i]] += factor[session[i]]
@@ -115,15 +116,15 @@ def sum_factors(items, session, factor, n):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def first_mentions(offsets, items, new, n, ascending, ends, kept, session):  # type: ignore[no-untyped-def]
-    """Each item once a session, where it is mentioned first.
+    """Keep each item once a session, at its first mention.
 
     offsets, items  the sessions
-    new             by which rows below n the items go, int32; −1 for those that are left out
-    ascending       whether the items of a session are to be sorted by row, where their order means nothing
+    new             int32: new row below n of each item; −1 for dropped items
+    ascending       whether to sort the items of a session by row, where their order has no meaning
     ends            (S+1,) int64, written: the offsets of the result
-    kept, session   (E,) int32, written up to the number that is returned: items, and their sessions
+    kept, session   (E,) int32, written up to the returned number: items and their sessions
     """
-    last = np.full(n, -1, np.int64)  # the session that held the item last
+    last = np.full(n, -1, np.int64)  # the latest session that contains the item
     at = 0
     ends[0] = 0
     for s in range(offsets.shape[0] - 1):
@@ -142,10 +143,10 @@ def first_mentions(offsets, items, new, n, ascending, ends, kept, session):  # t
 
 @numba.njit(nogil=True, cache=True)
 def count_repeats(offsets, items, ends, kept, n, times):  # type: ignore[no-untyped-def]
-    """The number of mentions of each item of the result of `first_mentions` in its session, with all n rows unchanged.
+    """The multiplicity of each item in its session, for the result of `first_mentions` with all n rows unchanged.
 
     offsets, items  the sessions
-    ends, kept      the offsets and items of the result of `first_mentions`, these sorted or not
+    ends, kept      offsets and items of the result of `first_mentions`, sorted or not
     times           as long as `kept`, written
     """
     place = np.zeros(n, np.int64)
@@ -159,12 +160,12 @@ def count_repeats(offsets, items, ends, kept, n, times):  # type: ignore[no-unty
 
 @numba.njit(nogil=True, cache=True)
 def add_pairs(m, item, total, touched):  # type: ignore[no-untyped-def]
-    """Add up what stands near the mentions of an item.
+    """Add up the pairs of an item.
 
     m        Mentions
-    total    (n,) of 0, written: the count of each item beside it
-    touched  (> n,) uint32, written: the items that were met, in this order
-    Returns how many were.
+    total    (n,) of 0, written: the count of each neighbouring item
+    touched  (> n,) uint32, written: neighbouring items in the order of their first pair
+    Returns their number.
     """
     reach, met = m.gap.shape[0] - 1, 0
     for p in range(m.starts[item], m.starts[item + 1]):
@@ -183,7 +184,7 @@ def add_pairs(m, item, total, touched):  # type: ignore[no-untyped-def]
             continue
         if m.back:
             for i in range(max(m.offsets[s], own_row - reach), own_row):
-                row = np.uint32(m.items[i])  # without a sign there is one check less
+                row = np.uint32(m.items[i])  # an unsigned index needs one check less
                 touched[met] = row
                 met += total[row] == 0
                 total[row] += m.gap[own_row - i] * each
@@ -199,7 +200,7 @@ def add_pairs(m, item, total, touched):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def score(f, a, b, c):  # type: ignore[no-untyped-def]
-    """The score of b beside a, whose count is c, by a Formula: float32."""
+    """The score of b as a neighbour of a, whose count is c, by a Formula: float32."""
     if f.kind == COUNT:
         return np.float32(c)
     if f.kind == TIMES:
@@ -215,13 +216,13 @@ def score(f, a, b, c):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def score_neighbours(m, f, item, above, total, touched, rows, scores):  # type: ignore[no-untyped-def]
-    """What stands beside an item, in the order it was met; returns how many do.
+    """The neighbours of an item and their scores, in the order of their first pair; returns their number.
 
     m, f          Mentions, Formula
     above         only higher rows count
-    total         as in `add_pairs`; of 0 again afterwards
+    total         as in `add_pairs`; all 0 again afterwards
     touched       as in `add_pairs`
-    rows, scores  (≥ what there is,) int32 or uint32, float32, written; rows may be `touched` itself
+    rows, scores  (≥ neighbours,) int32 or uint32, float32, written; rows may be `touched` itself
     """
     count = 0
     for t in range(add_pairs(m, item, total, touched)):
@@ -236,7 +237,7 @@ def score_neighbours(m, f, item, above, total, touched, rows, scores):  # type: 
 
 @numba.njit(nogil=True, cache=True)
 def best_neighbours(m, f, first, last, rows, scores):  # type: ignore[no-untyped-def]
-    """The best beside each of the items first … last − 1.
+    """The best neighbours of each of the items first … last − 1.
 
     m, f          Mentions, Formula
     rows, scores  (n, w) int32 of −1, float32 of −inf, written in the rows of these items: best first, ties by lower row
@@ -253,11 +254,11 @@ def best_neighbours(m, f, first, last, rows, scores):  # type: ignore[no-untyped
 
 @numba.njit(nogil=True, cache=True)
 def score_pairs(m, f, first, last, starts, ends, rows, scores):  # type: ignore[no-untyped-def]
-    """The scores of the items first … last − 1 with items of higher rows, in the order they were met.
+    """The scores of the items first … last − 1 with items of higher rows, in the order of their first pair.
 
     m, f          Mentions, Formula
-    starts        (n,) int64 places of each item's first in `rows` and `scores`
-    ends          (n,) int64, written: places after each item's last
+    starts        (n,) int64 place of each item's first neighbour in `rows` and `scores`
+    ends          (n,) int64, written: place after each item's last neighbour
     rows, scores  int32 and float32, written
     """
     n = m.starts.shape[0] - 1

@@ -1,6 +1,6 @@
-"""Memory, for compiled kernels: arrays of other libraries by their addresses, and lines that are asked for in advance.
+"""Memory access of compiled kernels: arrays of other libraries by address, and prefetching.
 
-`carray(floats(address), shape)` is an array; it must live as long as the kernel runs.
+`carray(floats(address), shape)` is an array; the memory must stay valid while the kernel runs.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LINE = 64  # bytes of memory that come at a time
+LINE = 64  # bytes of a cache line
 
 _i32 = ir.IntType(32)
 
 
 @intrinsic
 def floats(_: Any, address: Any) -> Any:
-    """Those of float32."""
+    """The pointer of an address to float32."""
     return _pointer(types.float32)
 
 
 @intrinsic
 def int32s(_: Any, address: Any) -> Any:
-    """Those of int32."""
+    """The pointer of an address to int32."""
     return _pointer(types.int32)
 
 
 @intrinsic
 def int64s(_: Any, address: Any) -> Any:
-    """Those of int64."""
+    """The pointer of an address to int64."""
     return _pointer(types.int64)
 
 
 @intrinsic
 def fetch(_: Any, array: Any, place: Any) -> Any:
-    """Ask for the line of memory with the element at a place of a contiguous array, and do not wait for it.
+    """Prefetch the cache line of the element at a place of a contiguous array.
 
-    The place is not checked, and may lie outside.
+    The place is not checked and may be outside the array.
     """
     signature = types.void(array, types.int64)
 

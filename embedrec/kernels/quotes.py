@@ -1,4 +1,4 @@
-"""Quoted values of delimited text that are not closed where they must be."""
+"""Unclosed quotes in delimited text."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ def _ends(byte, delimiter):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def first_unclosed_quote(text, start, value_starts, delimiter, last):  # type: ignore[no-untyped-def]
-    """The place of the first quote from `start` on that opens a value and is not closed at its end, len(text) for none;
-    and whether it is broken whatever follows the text.
+    """Find the first quote from `start` on that opens a value and is not closed at its end.
 
     text          (b,) uint8
     value_starts  whether a value starts at `start`
-    delimiter     of the values, a byte
-    last          whether nothing follows the text
+    delimiter     byte between values
+    last          whether the text is the end of the file
+
+    Returns the quote's place, len(text) for none, and whether it is an error whatever follows the text.
     """
     at = start
     while True:

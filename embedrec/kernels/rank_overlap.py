@@ -1,4 +1,4 @@
-"""How alike two rankings are: overlap, and rank-biased overlap."""
+"""Similarity of two rankings: overlap and rank-biased overlap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What policies of exports count: shared sessions, values and likeness within a list, and what fills short ones."""
+"""Kernels of the export policies: shared sessions, caps on values, diversity, and filling of short lists."""
 
 from __future__ import annotations
 
@@ -7,47 +7,49 @@ import numpy as np
 
 
 @numba.njit(nogil=True, cache=True)
-def count_shared(starts, held, seeds, rows, out):  # type: ignore[no-untyped-def]
-    """Sessions that hold both the seed and each result.
+def count_shared(starts, sessions, seeds, rows, out):  # type: ignore[no-untyped-def]
+    """Count the sessions that contain both the seed and each result.
 
-    starts, held  the sessions of item a: held[starts[a]:starts[a + 1]], ascending, each once
-    seeds         (b,) items; rows (b, k) items, −1 for missing; out (b, k) int64, written, 0 for missing
+    starts, sessions  the sessions of item a: sessions[starts[a]:starts[a + 1]], ascending, each once
+    seeds             (b,) items
+    rows              (b, k) items, −1 for missing
+    out               (b, k) int64, written, 0 for missing
     """
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
-            out[i, j] = _shared(starts, held, seeds[i], rows[i, j]) if rows[i, j] >= 0 else 0
+            out[i, j] = _shared(starts, sessions, seeds[i], rows[i, j]) if rows[i, j] >= 0 else 0
 
 
 @numba.njit(nogil=True, cache=True)
-def _shared(starts, held, a, b):  # type: ignore[no-untyped-def]
-    """How many sessions hold both: the shorter list is walked, and the longer one too, or searched if far longer."""
+def _shared(starts, sessions, a, b):  # type: ignore[no-untyped-def]
+    """The number of sessions that contain both items, by a merge, or by binary search where one list is far longer."""
     if starts[a + 1] - starts[a] > starts[b + 1] - starts[b]:
         a, b = b, a
     low, end, count = starts[b], starts[b + 1], 0
     search = end - low > 16 * (starts[a + 1] - starts[a])
     for s in range(starts[a], starts[a + 1]):
-        wanted = held[s]
+        session = sessions[s]
         if search:
             high = end
             while low < high:
                 middle = (low + high) // 2
-                if held[middle] < wanted:
+                if sessions[middle] < session:
                     low = middle + 1
                 else:
                     high = middle
         else:
-            while low < end and held[low] < wanted:
+            while low < end and sessions[low] < session:
                 low += 1
-        if low < end and held[low] == wanted:
+        if low < end and sessions[low] == session:
             count += 1
     return count
 
 
 @numba.njit(nogil=True, cache=True)
 def find_mutual(all_rows, seeds, rows, keep):  # type: ignore[no-untyped-def]
-    """Whether the seed stands in the list of its result: keep (b, k) bool, written.
+    """Whether the list of each result contains the seed: keep (b, k) bool, written.
 
-    all_rows (n, c) int32, the lists of all; seeds (b,), rows (b, k), −1 for missing
+    all_rows (n, c) int32, the lists of all items; seeds (b,), rows (b, k), −1 for missing
     """
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
@@ -61,7 +63,7 @@ def find_mutual(all_rows, seeds, rows, keep):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def keep_capped(offsets, codes, most, rows, keep):  # type: ignore[no-untyped-def]
-    """At most `most` results of a list with the same value, the first ones: keep (b, k) bool, written.
+    """Keep the first `most` results of each value in a list: keep (b, k) bool, written.
 
     offsets (n+1,), codes: the values of item a are codes[offsets[a]:offsets[a + 1]]; rows (b, k), −1 for missing
     """
@@ -86,28 +88,29 @@ def keep_capped(offsets, codes, most, rows, keep):  # type: ignore[no-untyped-de
 
 
 @numba.njit(nogil=True, cache=True)
-def choose_diverse(vectors, starts, held, rows, relevance, weight, best_rows, best_scores):  # type: ignore[no-untyped-def]
-    """Maximal marginal relevance: one after the other the best by (1 − weight)·relevance − weight·likeness.
+def choose_diverse(vectors, starts, sessions, rows, relevance, weight, best_rows, best_scores):  # type: ignore[no-untyped-def]
+    """Maximal marginal relevance: select greedily by (1 − weight)·relevance − weight·similarity (Carbonell & Goldstein
+    1998).
 
-    Likeness is the highest cosine with what was chosen before, 0 at least.
+    Similarity is the highest cosine with a result selected before, at least 0.
 
-    vectors      (n, d) float32 of norm 1, or (0, 0): then likeness is the cosine of items' sets of sessions
-    starts, held the sessions of items, see `count_shared`; not looked at where there are vectors
+    vectors      (n, d) float32 of norm 1, or (0, 0) for the cosine of items' sets of sessions
+    starts, sessions  the sessions of items, see `count_shared`; unused with vectors
     rows         (b, c), best first, −1 for missing; relevance (b, c) float64
     best_rows, best_scores  (b, k), written; −1 and −inf for missing
     """
     c = rows.shape[1]
-    alike = np.empty(c, dtype=np.float64)
+    similarities = np.empty(c, dtype=np.float64)
     left = np.empty(c, dtype=np.bool_)
     for i in range(rows.shape[0]):
         for j in range(c):
-            alike[j] = 0.0
+            similarities[j] = 0.0
             left[j] = rows[i, j] >= 0
         for place in range(best_rows.shape[1]):
             best, value = -1, -np.inf
             for j in range(c):
                 if left[j]:
-                    gain = (1 - weight) * relevance[i, j] - weight * alike[j]
+                    gain = (1 - weight) * relevance[i, j] - weight * similarities[j]
                     if gain > value:
                         best, value = j, gain
             if best < 0:
@@ -118,29 +121,32 @@ def choose_diverse(vectors, starts, held, rows, relevance, weight, best_rows, be
             if place + 1 < best_rows.shape[1]:
                 for j in range(c):
                     if left[j]:
-                        near = _cosine(vectors, starts, held, rows[i, best], rows[i, j])
-                        alike[j] = max(alike[j], near)
+                        cosine = _cosine(vectors, starts, sessions, rows[i, best], rows[i, j])
+                        similarities[j] = max(similarities[j], cosine)
 
 
 @numba.njit(nogil=True, cache=True)
-def _cosine(vectors, starts, held, a, b):  # type: ignore[no-untyped-def]
+def _cosine(vectors, starts, sessions, a, b):  # type: ignore[no-untyped-def]
     if vectors.shape[0] > 0:
         total = 0.0
         for d in range(vectors.shape[1]):
             total += np.float64(vectors[a, d]) * vectors[b, d]
         return total
     sizes = np.float64(starts[a + 1] - starts[a]) * (starts[b + 1] - starts[b])
-    return _shared(starts, held, a, b) / np.sqrt(sizes) if sizes > 0 else 0.0
+    return _shared(starts, sessions, a, b) / np.sqrt(sizes) if sizes > 0 else 0.0
 
 
 @numba.njit(nogil=True, cache=True)
-def fill_cooccurring(starts, held, offsets, items, seeds, free, rows, scores, pad, met):  # type: ignore[no-untyped-def]
-    """Fill short lists with what stands in sessions with the seed, by the cosine of items' sets of sessions.
+def fill_cooccurring(starts, sessions, offsets, items, seeds, allowed, rows, scores, counts, met):  # type: ignore[no-untyped-def]
+    """Fill short lists with items that co-occur with the seed, by the cosine of items' sets of sessions.
 
-    starts, held    the sessions of items; offsets, items: the items of sessions, each once
-    seeds           (b,) items; free (n,) bool, items that may be filled in
-    rows, scores    (b, k) int64, float64: lists from the left, −1 and −inf for missing; written
-    pad             (n,) int64 of zeros; met (n,) int64: scratch
+    starts, sessions  the sessions of items, see `count_shared`
+    offsets, items    the items of sessions, each once
+    seeds             (b,) items
+    allowed           (n,) bool, items that may be added
+    rows, scores      (b, k) int64, float64, written: lists from the left, −1 and −inf for missing
+    counts            (n,) int64 of 0, scratch, restored
+    met               (n,) int64, scratch
     """
     for i in range(rows.shape[0]):
         count, seed = _length(rows[i]), seeds[i]
@@ -148,41 +154,42 @@ def fill_cooccurring(starts, held, offsets, items, seeds, free, rows, scores, pa
             continue
         filled = 0
         for s in range(starts[seed], starts[seed + 1]):
-            for e in range(offsets[held[s]], offsets[held[s] + 1]):
-                if not free[items[e]]:
+            for e in range(offsets[sessions[s]], offsets[sessions[s] + 1]):
+                if not allowed[items[e]]:
                     continue
-                if pad[items[e]] == 0:
+                if counts[items[e]] == 0:
                     met[filled] = items[e]
                     filled += 1
-                pad[items[e]] += 1
-        pad[seed] = 0
+                counts[items[e]] += 1
+        counts[seed] = 0
         for j in range(count):
-            pad[rows[i, j]] = 0
+            counts[rows[i, j]] = 0
         own = np.float64(starts[seed + 1] - starts[seed])
         while count < rows.shape[1]:
             best, value = -1, 0.0
             for m in range(filled):
                 item = met[m]
-                if pad[item] > 0:
-                    similarity = pad[item] / np.sqrt(own * (starts[item + 1] - starts[item]))
+                if counts[item] > 0:
+                    similarity = counts[item] / np.sqrt(own * (starts[item + 1] - starts[item]))
                     if similarity > value or (similarity == value and item < best):
                         best, value = item, similarity
             if best < 0:
                 break
-            pad[best] = 0
+            counts[best] = 0
             _add(rows[i], scores[i], count, best, value)
             count += 1
         for m in range(filled):
-            pad[met[m]] = 0
+            counts[met[m]] = 0
 
 
 @numba.njit(nogil=True, cache=True)
-def fill_popular(popular, shares, offsets, known, rows, scores):  # type: ignore[no-untyped-def]
-    """Fill short lists with the most popular items that neither stand in them nor are known.
+def fill_popular(popular, shares, offsets, excluded, rows, scores):  # type: ignore[no-untyped-def]
+    """Fill short lists with the most popular items that are neither in the list nor excluded.
 
-    popular         (n,) items, the most popular first; shares (n,) float64, what they score
-    offsets, known  items of no use to list i: known[offsets[i]:offsets[i + 1]]
-    rows, scores    as of `fill_cooccurring`
+    popular            (n,) items, the most popular first
+    shares             (n,) float64, their scores
+    offsets, excluded  items that list i must not contain: excluded[offsets[i]:offsets[i + 1]]
+    rows, scores       see `fill_cooccurring`
     """
     for i in range(rows.shape[0]):
         count = _length(rows[i])
@@ -193,7 +200,7 @@ def fill_popular(popular, shares, offsets, known, rows, scores):  # type: ignore
             for j in range(count):
                 present = present or rows[i, j] == item
             for e in range(offsets[i], offsets[i + 1]):
-                present = present or known[e] == item
+                present = present or excluded[e] == item
             if not present:
                 _add(rows[i], scores[i], count, item, shares[p])
                 count += 1
@@ -209,6 +216,6 @@ def _length(row):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def _add(row, scores, count, item, score):  # type: ignore[no-untyped-def]
-    """Put an item at the end of a list, scoring no more than what stands before it."""
+    """Append an item to a list, with at most the score of the item before it."""
     row[count] = item
     scores[count] = min(score, scores[count - 1]) if count > 0 else score

@@ -1,4 +1,4 @@
-"""Exact scores of the candidates that an index proposed, and the best of them.
+"""Exact scores of the candidates of an index search, and the best of them.
 
 Sums go in the order of `exact.exact_keys`, eight lanes of float64, so that both give the same bits: the compiler is not
 allowed to change it, and eight lanes are what a vector instruction adds at once.
@@ -28,7 +28,7 @@ def rescore(vectors, queries, rows, metric, best_rows, best_keys):  # type: igno
     d, k = vectors.shape[1], best_rows.shape[1]
     query = np.empty(d, dtype=np.float64)
     for i in range(rows.shape[0]):
-        if i + 1 < rows.shape[0]:  # what the next query compares is far apart in memory
+        if i + 1 < rows.shape[0]:  # the rows of the next query are scattered in memory
             for c in range(rows.shape[1]):
                 for place in range(0, d, LINE // 4):
                     fetch(vectors, max(rows[i + 1, c], 0) * d + place)
@@ -44,7 +44,7 @@ def rescore(vectors, queries, rows, metric, best_rows, best_keys):  # type: igno
             elif key < found_keys[k - 1] or (key == found_keys[k - 1] and row > found_rows[k - 1]):
                 continue
             hole = size - 1
-            # candidates come about best first, so that few have to move
+            # candidates come approximately best first, so that few entries move
             while hole and (found_keys[hole - 1] < key or (found_keys[hole - 1] == key and found_rows[hole - 1] > row)):
                 found_rows[hole], found_keys[hole] = found_rows[hole - 1], found_keys[hole - 1]
                 hole -= 1
@@ -66,7 +66,7 @@ def score(vectors, queries, rows, metric, keys):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def rescan(scores, slack, slope, offset, least, vectors, rows, queries, metric, best_rows, best_keys):  # type: ignore[no-untyped-def]
-    """Merge into the k best of each query those of a block whose approximate score leaves it open.
+    """Merge into the k best of each query rows of a block whose approximate score is inconclusive.
 
     scores  (a, b) float32 approximate scores; no exact one is above slope · (scores + slack) + offset
     slack   (b,) float64; slope, offset (a,) float64
@@ -104,7 +104,7 @@ def _read(queries, i, query):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True, inline="always")
 def _key(vectors, row, query, own, metric):  # type: ignore[no-untyped-def]
-    """What results are ordered by: the score of a row with a query (d,) float64.
+    """The key that orders results: the score of a row with a query (d,) float64.
 
     own  its squared length
     """
@@ -120,7 +120,7 @@ def _key(vectors, row, query, own, metric):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True, inline="always")
 def _rounded(exact):  # type: ignore[no-untyped-def]
-    """To the 24 bits of float32, but also where float32 would lose them."""
+    """Round to 24 bits as float32 does, also where float32 would lose them."""
     if abs(exact) < _SMALLEST:
         return np.float64(np.float32(exact * _UP)) * _DOWN
     return np.float64(np.float32(exact))
@@ -128,7 +128,7 @@ def _rounded(exact):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def _total(lanes, x, y, power):  # type: ignore[no-untyped-def]
-    """The lanes with what is left of x (d,) and y (d,) beyond the last whole eight, summed.
+    """The sum of the lanes and of the terms of x (d,) and y (d,) beyond the last whole eight.
 
     power  terms are x² (0), x·y (1), (x − y)² (2)
     """

@@ -1,4 +1,4 @@
-"""Losses among sampled items with their gradients, a row of scores at a time, so that it stays in the nearest cache."""
+"""Losses over sampled items and their gradients, one row of scores at a time, which stays in the L1 cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ONE, _HALF, _LOWEST, _HIGHEST, _LEAST = _F(1), _F(0.5), _F(-87), _F(80), _F(-3e
 
 @numba.njit(nogil=True, cache=True, inline="always")
 def _exp(x):  # type: ignore[no-untyped-def]
-    """exp(x) of float32 to 2 units in the last place, between exp(−87) and exp(80); compilers can do eight at once.
+    """exp(x) of float32 to 2 units in the last place, between exp(−87) and exp(80); vectorisable.
 
     x = k ln 2 + r, and exp(r) by the polynomial of the Cephes library (Moshier 1992).
     """
@@ -25,12 +25,12 @@ def _exp(x):  # type: ignore[no-untyped-def]
     return (p * r * r + r + _ONE) * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-_LOOSE = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order; infinity and NaN stay what they are
+_LOOSE = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order; infinity and NaN keep their meaning
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_LOOSE)
 def cross_entropy(scores, column, logs, own, losses):  # type: ignore[no-untyped-def]
-    """See `gru4rec_losses.cross_entropy`; scores (b, u) float32 become derivatives by them.
+    """See `gru4rec_losses.cross_entropy`; scores (b, u) float32 are replaced by their gradient.
 
     column  (b,) int64
     logs    (u,) float32
@@ -59,7 +59,7 @@ def cross_entropy(scores, column, logs, own, losses):  # type: ignore[no-untyped
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_LOOSE)
 def bpr_max(scores, column, weights, elu, bpreg, losses):  # type: ignore[no-untyped-def]
-    """See `gru4rec_losses.bpr_max`; scores (b, u) float32 become derivatives by them.
+    """See `gru4rec_losses.bpr_max`; scores (b, u) float32 are replaced by their gradient.
 
     column   (b,) int64
     weights  (u,) float32
@@ -71,7 +71,7 @@ def bpr_max(scores, column, weights, elu, bpreg, losses):  # type: ignore[no-unt
     tiny = _F(1e-24)
     for i in range(scores.shape[0]):
         r, own = scores[i], column[i]
-        left[own] -= _ONE  # the right item is no negative of itself
+        left[own] -= _ONE  # the target is not its own negative
         if elu > 0:
             for j in range(u):
                 score = r[j]

@@ -1,7 +1,7 @@
-"""Random draws that depend on (seed, epoch, session) only, and never on which thread makes them.
+"""Random draws that depend on (seed, epoch, session) only, not on the thread.
 
 A stream is a counter: draw number t of session s in epoch e is a hash (splitmix64: Steele, Lea & Flood 2014) of all
-three, so that sessions may be dealt to threads in any way.
+three, so that sessions may be assigned to threads in any way.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def mix(counter):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def stream(seed, epoch, session):  # type: ignore[no-untyped-def]
-    """The first counter (uint64) of a session's stream; whoever draws adds `STEP` before each `mix`."""
+    """The first counter (uint64) of a session's stream; callers add `STEP` before each `mix`."""
     return mix(np.uint64(seed) + STEP * mix(np.uint64(epoch) + STEP * mix(np.uint64(session) + STEP)))
 
 
@@ -44,9 +44,9 @@ def pick(bits, threshold, other):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def _pair_up(share, threshold, other):  # type: ignore[no-untyped-def]
-    """Fill an alias table: each too small share (mean 1) is topped up by one that is too large."""
+    """Fill an alias table: each share below the mean of 1 is completed by one above it."""
     n = share.shape[0]
-    stack = np.empty(n, np.int64)  # small ones grow from the left, large ones from the right
+    stack = np.empty(n, np.int64)  # small shares from the left, large ones from the right
     small, large = 0, n
     for r in range(n):
         if share[r] < 1.0:
@@ -68,18 +68,18 @@ def _pair_up(share, threshold, other):  # type: ignore[no-untyped-def]
 
 
 def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A table from which `pick` draws rows in proportion to `weights` (Walker 1977), in constant time.
+    """An alias table, from which `pick` draws rows in proportion to `weights` in constant time (Walker 1977).
 
     weights  (n,) float64, none negative, not all 0; a row of weight 0 is never drawn
     Returns threshold (n,) uint32 and other (n,) int32: row r stays r when 32 random bits are below threshold[r],
     and becomes other[r] otherwise.
     """
     n = len(weights)
-    share = weights / weights.max()  # first, so that no sum overflows
+    share = weights / weights.max()  # so that no sum overflows
     threshold = np.full(n, 0xFFFFFFFF, dtype=np.uint32)
     other = np.arange(n, dtype=np.int32)
     _pair_up(share * (n / share.sum()), threshold, other)
-    # Rounding may leave a row without partner; a row of weight 0 must not be left with itself.
+    # Rounding may leave a row unpaired; a row of weight 0 must not stay its own alias.
     threshold[weights == 0] = 0
     other[(weights == 0) & (other == np.arange(n))] = np.argmax(weights)
     return threshold, other
@@ -87,7 +87,7 @@ def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @numba.njit(nogil=True, cache=True)
 def draw(threshold, other, seed, epoch, block, rows):  # type: ignore[no-untyped-def]
-    """Fill rows (m,) int64 with draws from the alias table (`threshold`, `other`), as many as there are in a block."""
+    """Fill rows (m,) int64 with the draws of a block from the alias table (`threshold`, `other`)."""
     counter = stream(seed, epoch, block)
     for i in range(rows.shape[0]):
         counter += STEP
@@ -101,11 +101,11 @@ def noise_weights(counts: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def keep_probabilities(counts: np.ndarray, sample: float) -> np.ndarray:
-    """How likely each mention of an item stays in an epoch: (n,) float32, 1 where `sample` is 0.
+    """Probability that a mention of each item is kept in an epoch: (n,) float32, 1 where `sample` is 0.
 
     counts  (n,) mentions
-    sample  with t = sample · total mentions and c the item's: (√(c/t) + 1) · t/c, as word2vec's code has it (the
-            paper, Mikolov et al. 2013b, writes √(t/c))
+    sample  with t = sample · total mentions and c the item's: (√(c/t) + 1) · t/c, as in the word2vec code
+            (the paper, Mikolov et al. 2013b, has √(t/c))
     """
     if sample == 0:
         return np.ones(len(counts), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What differs between the session kNNs: formulas by number and the constants in them; and what they all work on."""
+"""Formulas of the session-kNN variants by number, their constants, and the arrays that all variants share."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-# which of the sessions that share an item with the history are candidates
+# selection of candidates among the sessions that share an item with the history
 NEWEST, MOST_SHARED, LEAST_SHARED, RANDOM = range(4)
-# weight of a history's item at its last place p of L, from 1
+# weight of an item whose last position in the history is p of L, from 1
 (W_SAME, W_DIV, W_LINEAR, W_QUADRATIC, W_LOG, W_EXP, W_PLACE, W_COUNT, W_PEER_LINEAR) = range(9)
 # similarity from the dot product and the sizes of both sessions
 S_VEC, S_COSINE, S_JACCARD, S_BINARY, S_PEER_COSINE = range(5)
-# what a neighbour counts whose latest shared item stands `step` from the end of the history, from 1
+# factor of a neighbour whose latest shared item is `step` events from the end of the history, from 1
 D_SAME, D_DIV, D_LINEAR, D_QUADRATIC, D_LOG, D_EXP, D_PEER_LINEAR = range(7)
-# what of a neighbour is added up
+# what a neighbour adds to the scores: each item once, each event, or items near the shared one
 EACH_ONCE, EACH_MENTION, NEAR_SHARED = range(3)
-# what a score is: the sum, or the mean over the neighbours, of play counts as they are or less those of their session
+# score: the sum, or the mean over the neighbours, of play counts, raw or minus the mean of their session
 SUM, MEAN, LESS_MEAN_OF_ALL, LESS_MEAN_OF_RATED = range(4)
-# what is known of an item while a history is answered
+# marks of items while a history is processed
 MARK_IN_HISTORY, MARK_ALLOWED = np.uint8(1), np.uint8(2)
 
 
 class Index(NamedTuple):
-    """What was learned of S sessions with E events of n items; arrays that a variant has no use for are empty.
+    """Inverted index of S sessions with E events of n items; arrays that a variant does not use are empty.
 
-    offsets   (S+1,) int64, items (E,) int32: the sessions; an item that comes again later in its session is ~row
+    offsets   (S+1,) int64, items (E,) int32: the sessions; a mention of an item that its session repeats later is ~row
     starts    (n+1,) int64, postings (P,) int32: sessions of item r at postings[starts[r]:starts[r + 1]], descending
     sizes     (S,) int32: distinct items a session, or the sum of its squared play counts
     times     (S,) int64 ms
-    factors   (n,) float64: what an item's score is multiplied with
-    followed  (n+1,) int64, followers (F,) int32: items that came directly after item r
-    nearness  (longest,) float64: what an item counts that stands so many places from the shared one
+    factors   (n,) float64: factor of each item's score
+    followed  (n+1,) int64, followers (F,) int32: items that directly followed item r
+    nearness  (longest,) float64: weight of an item by its distance from the shared item
     """
 
     offsets: np.ndarray
@@ -49,16 +49,16 @@ class Index(NamedTuple):
 
 
 class KnnFormula(NamedTuple):
-    """How neighbours are found and listened to; numbers name the formulas above.
+    """How neighbours are selected and weighted; numbers name the formulas above.
 
-    neighbours  how many are listened to
-    sample      how many candidates there are
-    last        only so many last events of a history count
+    neighbours  number of neighbours
+    sample      number of candidates
+    last        number of last events of a history that count
     shift, scale    constants of the weight: (p + shift)/L, scale/log10(L − p + shift), exp((p − L)/scale)
     decay_scale     constant of the decay: a factor, the λ of exp((1 − step)/λ), or the last step of D_PEER_LINEAR
     fade        ms in which a session's similarity falls to 1/e; 0 for never
-    future      whether sessions newer than the history gain, instead of counting as if of its time
-    again       whether the last item of a history may come back where seen items may
+    future      whether sessions newer than the history gain weight, instead of counting as if simultaneous
+    again       whether the last item of a history may be recommended where seen items may
     seed        of random samples
     """
 
@@ -81,12 +81,12 @@ class KnnFormula(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Scratch of one thread, left as it was found.
+    """Scratch arrays of one thread; kernels restore their initial values.
 
-    slot     (S,) int32 of −1: where a session stands among the candidates
-    marks    (n,) uint8 of 0: MARK_IN_HISTORY for an item of the history, MARK_ALLOWED for one that may be answered
+    slot     (S,) int32 of −1: position of a session among the candidates
+    marks    (n,) uint8 of 0: MARK_IN_HISTORY for an item of the history, MARK_ALLOWED for one that may be recommended
     totals   (n,) float64 of −inf: scores
-    touched  (n+1,) int32: which scores were touched; holds anything
+    touched  (n+1,) int32: items with a score; content undefined between calls
     """
 
     slot: np.ndarray
@@ -96,7 +96,7 @@ class Scratch(NamedTuple):
 
 
 def new_scratch(sessions: int, n: int) -> Scratch:
-    """Scratch for an index of so many sessions and n items."""
+    """Scratch for an index of `sessions` sessions and n items."""
     return Scratch(
         np.full(sessions, -1, dtype=np.int32),
         np.zeros(n, dtype=np.uint8),
@@ -107,14 +107,14 @@ def new_scratch(sessions: int, n: int) -> Scratch:
 
 @numba.njit(nogil=True, cache=True)
 def round_sum(value):  # type: ignore[no-untyped-def]
-    """A float64 to 40 bits, about 1 in 10¹²: sums that differ only by the order of their terms become equal."""
+    """Round a float64 to 40 bits, about 1 in 10¹²: sums that differ only by the order of their terms become equal."""
     big = value * 8193.0
     return big - (big - value)
 
 
 @numba.njit(nogil=True, cache=True)
 def weight_at(formula, p, length):  # type: ignore[no-untyped-def]
-    """What the item counts whose last place in the history is p of `length`, from 1."""
+    """The weight of an item whose last position in the history is p of `length`, from 1."""
     if formula.weight == W_DIV:
         return (p + formula.shift) / length
     if formula.weight == W_LINEAR:
@@ -134,7 +134,7 @@ def weight_at(formula, p, length):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def decay_at(formula, step):  # type: ignore[no-untyped-def]
-    """What a neighbour counts whose latest shared item stands `step` from the end of the history, from 1."""
+    """The factor of a neighbour whose latest shared item is `step` events from the end of the history, from 1."""
     if formula.decay == D_DIV:
         return 1 / step
     if formula.decay == D_LINEAR:

@@ -1,9 +1,9 @@
 """The nearest past sessions of a history, through an inverted index: the innermost loops of every session kNN.
 
-Sessions are numbered so that a later one is preferred wherever only some can be taken: by recency, oldest first, for
-every sampling but one. Lists of the inverted index descend, so that the newest sessions come first and the others are
-never looked at. An item that comes again later in its session stands as ~row there, so that counting each item once, at
-its last place, needs no look-up. What differs between the variants is a `KnnFormula` of `session_formulas`.
+Sessions are numbered so that higher numbers are preferred when a sample is taken: by recency, oldest first, for every
+sampling but one. Lists of the inverted index descend: the newest sessions come first, and older ones need not be read.
+A mention of an item that its session repeats later is stored as ~row, so that each item counts once, at its last
+position, without a look-up. The variants differ in their `KnnFormula`, see `session_formulas`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from embedrec.kernels.topk import replace_worst, sort_heap
 
 @numba.njit(nogil=True, cache=True)
 def distinct_items(formula, items, scratch, rows, weights, steps):  # type: ignore[no-untyped-def]
-    """The distinct items among the last `formula.last` of a history, the latest first; the marks of all are set to 1.
+    """The distinct items among the last `formula.last` of a history, the latest first; marks all items with 1.
 
     items    (L,) int32 rows
     rows     (≥ L,) int32, weights (≥ L,) float64, steps (≥ L,) int64: written
-    Returns how many there are.
+    Returns their number.
     """
     first = max(0, items.shape[0] - formula.last)
     length = items.shape[0] - first
@@ -61,7 +61,7 @@ def distinct_items(formula, items, scratch, rows, weights, steps):  # type: igno
 
 @numba.njit(nogil=True, cache=True)
 def buffer_sizes(index, offsets, items, proposed):  # type: ignore[no-untyped-def]
-    """No history of these meets more candidates, of which `proposed` are given, and none is longer."""
+    """The largest number of candidates of any of these histories, `proposed` of them given, and the greatest length."""
     candidates = longest = 0
     for h in range(offsets.shape[0] - 1):
         met = 0
@@ -77,17 +77,17 @@ POSITION_MASK = (1 << 31) - 1
 
 @numba.njit(nogil=True, cache=True)
 def tie_break(session, place):  # type: ignore[no-untyped-def]
-    """What breaks ties in a heap: lower for a later session; `& POSITION_MASK` gives the place back."""
+    """The key that breaks ties in a heap: lower for a later session; `& POSITION_MASK` gives the place."""
     return ((np.int64(POSITION_MASK) - session) << 31) | place
 
 
 @numba.njit(nogil=True, cache=True)
 def select_largest(keys, session, k, chosen):  # type: ignore[no-untyped-def]
-    """chosen[:k] = the places of the k largest keys, ties by later session, ascending; of all, where k is enough.
+    """chosen[:k] = the places of the k largest keys, ascending, ties by later session; all places where c ≤ k.
 
     keys    (c,) float64, compared to 40 bits; session (c,) int32
     chosen  (> k,) or (≥ c,) int64, written
-    Returns how many are chosen.
+    Returns the number of chosen places.
     """
     c = keys.shape[0]
     if c <= k:
@@ -99,7 +99,7 @@ def select_largest(keys, session, k, chosen):  # type: ignore[no-untyped-def]
         key, row = round_sum(keys[i]), tie_break(session[i], i)
         if key > scores[0] or (key == scores[0] and row < rows[0]):
             replace_worst(rows, scores, row, key)
-    # in this order sums do not depend on the heap; no branch, since who is chosen cannot be foreseen
+    # ascending places make sums independent of the heap's order; no branch, because it would be unpredictable
     count, least, oldest = 0, scores[0], session[rows[0] & POSITION_MASK]
     for i in range(c):
         key = round_sum(keys[i])
@@ -110,14 +110,14 @@ def select_largest(keys, session, k, chosen):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def _gather(index, formula, rows, weights, slot, session, dot, latest):  # type: ignore[no-untyped-def]
-    """The candidates of a history: sessions that share an item, by default the newest `formula.sample` of them.
+    """Collect the candidates of a history: sessions that share an item, by default the newest `formula.sample` of them.
 
-    Windows of sessions are gone through from the newest down, and in each the lists of all items; so sessions older
-    than the sample are not looked at, however long the lists are. The last window may go too far and is cut.
+    Sessions are read in windows from the newest down, and in each window the lists of all items, so that sessions older
+    than the sample are not read, however long the lists are. The last window may exceed the sample and is cut.
 
     rows, weights  (m,) distinct items of the history, the latest first
     slot           (S,) int32 of −1; written for the candidates
-    session, dot, latest  (≥ c,) written: session, sum of the weights of shared items, place in `rows` of the latest one
+    session, dot, latest  (≥ c,) written: session, weight of the shared items, position in `rows` of the latest one
     Returns c.
     """
     m, oldest = rows.shape[0], index.offsets.shape[0] - 1
@@ -133,8 +133,8 @@ def _gather(index, formula, rows, weights, slot, session, dot, latest):  # type:
     whole = left <= sample
     hits = before = 0
     while left > 0 and hits < sample:
-        wanted = sample - hits
-        low = np.int64(0) if whole else max(np.int64(0), oldest - 1 - np.int64(wanted / density))
+        needed = sample - hits
+        low = np.int64(0) if whole else max(np.int64(0), oldest - 1 - np.int64(needed / density))
         before = hits
         for j in range(m):
             c, end, weight = cursor[j], index.starts[rows[j] + 1], weights[j]
@@ -152,16 +152,16 @@ def _gather(index, formula, rows, weights, slot, session, dot, latest):  # type:
             left -= c - cursor[j]
             cursor[j] = c
         oldest = low
-        if hits - before < wanted // 4:  # older sessions lie thinner
+        if hits - before < needed // 4:  # older sessions are sparser
             density /= 2
     if hits > sample:
-        hits = _cut(slot, session, dot, latest, before, hits, sample)
+        hits = _drop_oldest(slot, session, dot, latest, before, hits, sample)
     return hits
 
 
 @numba.njit(nogil=True, cache=True)
-def _proposed(index, formula, rows, weights, proposed, totals, session, dot, latest):  # type: ignore[no-untyped-def]
-    """As `_gather`, the candidates being those of `proposed` (c,), −1 for none, that share an item with the history."""
+def _match_proposed(index, formula, rows, weights, proposed, totals, session, dot, latest):  # type: ignore[no-untyped-def]
+    """Like `_gather`, with the sessions of `proposed` (c,), −1 for none, that share an item with the history."""
     for j in range(rows.shape[0]):
         totals[rows[j]] = j
     hits = 0
@@ -187,10 +187,10 @@ def _proposed(index, formula, rows, weights, proposed, totals, session, dot, lat
 
 
 @numba.njit(nogil=True, cache=True)
-def _cut(slot, session, dot, latest, first, hits, keep):  # type: ignore[no-untyped-def]
+def _drop_oldest(slot, session, dot, latest, first, hits, keep):  # type: ignore[no-untyped-def]
     """Drop the oldest of the candidates first … hits − 1 until `keep` are left in all; returns `keep`."""
     surplus = hits - keep
-    oldest = np.partition(session[first:hits], surplus)[surplus]  # that stays
+    oldest = np.partition(session[first:hits], surplus)[surplus]  # of those that stay
     at = first
     for i in range(first, hits):
         v = session[i]
@@ -204,10 +204,10 @@ def _cut(slot, session, dot, latest, first, hits, keep):  # type: ignore[no-unty
 
 
 @numba.njit(nogil=True, cache=True)
-def _sampled(index, formula, rows, history, slot, session, dot, latest, hits):  # type: ignore[no-untyped-def]
-    """Of all candidates, those of a sample that is not the newest: by shared items, or drawn at random.
+def _sample(index, formula, rows, history, slot, session, dot, latest, hits):  # type: ignore[no-untyped-def]
+    """Sample the candidates by their number of shared items, or at random.
 
-    What is drawn depends on the seed, the history and the session, not on the other histories of a batch.
+    A random sample depends on the seed, the history and the session, not on the other histories of a batch.
     """
     keys = np.zeros(hits, np.float64)
     if formula.sampling == RANDOM:
@@ -232,10 +232,11 @@ def _sampled(index, formula, rows, history, slot, session, dot, latest, hits):  
 
 
 @numba.njit(nogil=True, cache=True)
-def _compare(index, formula, weights, now, session, dot):  # type: ignore[no-untyped-def]
-    """Similarities in the place of the dot products; none above 0 is no neighbour.
+def _compute_similarities(index, formula, weights, now, session, dot):  # type: ignore[no-untyped-def]
+    """Replace the dot products by similarities; a session whose similarity is not positive is no neighbour.
 
-    weights  (m,) of the history's distinct items; now: its time in ms
+    weights  (m,) weights of the history's distinct items
+    now      time of the history in ms
     """
     m, squares = weights.shape[0], 0.0
     for j in range(m):
@@ -261,22 +262,22 @@ def _compare(index, formula, weights, now, session, dot):  # type: ignore[no-unt
 
 @numba.njit(nogil=True, cache=True)
 def find_candidates(index, formula, history, now, proposed, scratch, rows, weights, steps, session, dot, latest):  # type: ignore[no-untyped-def]
-    """The candidates of a history and how similar they are.
+    """Find the candidates of a history and their similarities.
 
-    proposed  (c,) int32 sessions that are the candidates, −1 for none; (0,) where the index says which are
-    The items stay marked in the scratch. Returns the numbers of distinct items and of candidates, whose similarities
-    are in `dot`.
+    proposed  (c,) int32 candidates, −1 for none; (0,) to take them from the inverted index
+    The items stay marked in the scratch. Returns the numbers of distinct items and of candidates; `dot` holds the
+    similarities.
     """
     m = distinct_items(formula, history, scratch, rows, weights, steps)
     if proposed.shape[0] > 0:
-        hits = _proposed(index, formula, rows[:m], weights[:m], proposed, scratch.totals, session, dot, latest)
+        hits = _match_proposed(index, formula, rows[:m], weights[:m], proposed, scratch.totals, session, dot, latest)
     else:
         hits = _gather(index, formula, rows[:m], weights[:m], scratch.slot, session, dot, latest)
         if hits > formula.sample:
-            hits = _sampled(index, formula, rows[:m], history, scratch.slot, session, dot, latest, hits)
+            hits = _sample(index, formula, rows[:m], history, scratch.slot, session, dot, latest, hits)
         for i in range(hits):
             scratch.slot[session[i]] = -1
-    _compare(index, formula, weights[:m], now, session[:hits], dot[:hits])
+    _compute_similarities(index, formula, weights[:m], now, session[:hits], dot[:hits])
     return m, hits
 
 

@@ -1,4 +1,4 @@
-"""Where targets stand for several numbers of neighbours at once: candidates are looked for once a history."""
+"""Ranks of targets for several numbers of neighbours at once: candidates are searched once a history."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from embedrec.kernels.topk import replace_worst, sort_heap
 def rank_targets(  # type: ignore[no-untyped-def]
     index, formula, offsets, items, now, proposed, ends, targets, sizes, seen, scratch, higher, equal, own
 ):
-    """Where the best target of each of q histories stands among the answers of so many neighbours.
+    """The rank of the best target of each of q histories, for each number of neighbours.
 
-    index … proposed, seen, scratch  as of `session_scores.recommend`; `formula.neighbours` is the last size
+    index … proposed, seen, scratch  as in `session_scores.recommend`; `formula.neighbours` is the last size
     ends     (q+1,) int64, targets (T,) int64: the targets of history h are targets[ends[h] : ends[h + 1]]; −1 unknown
     sizes    (g,) int64 ascending numbers of neighbours
-    higher   (q, g) int64 of 0, written: answers of a higher score, compared as float32
-    equal    (q, g) int64 of 0, written: answers of the same score, itself among them; 0 where no target is answered
-    own      (q, g) int64 of 0, written: how many of those are targets
+    higher   (q, g) int64 of 0, written: items of a higher score, compared as float32
+    equal    (q, g) int64 of 0, written: items of the same score, itself included; 0 where no target has a score
+    own      (q, g) int64 of 0, written: number of targets among those
 
-    The sums of each size are computed as `recommend` computes them, by candidate and not by similarity, so that scores
-    are equal to the last bit. Candidates take most of the time; the neighbours of all sizes are few compared to them.
+    Sums add candidates in the order of `recommend`, not of similarity, so that scores are equal to the last bit.
+    Finding the candidates takes most of the time.
     """
     size, longest = buffer_sizes(index, offsets, items, proposed.shape[1])
     rows, weights, steps = np.empty(longest, np.int32), np.empty(longest, np.float64), np.empty(longest, np.int64)
@@ -41,16 +41,16 @@ def rank_targets(  # type: ignore[no-untyped-def]
     nearer, part = np.empty(chosen.shape[0], np.int64), np.empty(chosen.shape[0], np.int64)
     weighted = index.factors.shape[0] > 0
     for h in range(higher.shape[0]):
-        history, wanted = items[offsets[h] : offsets[h + 1]], targets[ends[h] : ends[h + 1]]
+        history, own_targets = items[offsets[h] : offsets[h + 1]], targets[ends[h] : ends[h + 1]]
         if history.shape[0] == 0:
             continue
         arguments = (history, now[h], proposed[h])
         m, hits = find_candidates(index, formula, *arguments, scratch, rows, weights, steps, session, dot, latest)
         filtered, last = mark_allowed(index, history, scratch), history[history.shape[0] - 1]
         count = select_largest(dot[:hits], session[:hits], formula.neighbours, chosen)
-        _order(chosen[:count], dot, session, nearer)
+        _count_nearer(chosen[:count], dot, session, nearer)
         for g in range(sizes.shape[0]):
-            if g > 0 and sizes[g - 1] >= count:  # there are no more neighbours
+            if g > 0 and sizes[g - 1] >= count:  # no more neighbours exist
                 higher[h, g], equal[h, g], own[h, g] = higher[h, g - 1], equal[h, g - 1], own[h, g - 1]
                 continue
             c = 0
@@ -60,8 +60,8 @@ def rank_targets(  # type: ignore[no-untyped-def]
             met, total, mean = add_neighbours(index, formula, part[:c], session, dot, latest, steps, filtered, scratch)
             scale, shift = scale_and_shift(formula, history.shape[0], m, scratch.marks.shape[0], total, mean)
             top = -np.inf
-            for t in range(wanted.shape[0]):
-                row = wanted[t]
+            for t in range(own_targets.shape[0]):
+                row = own_targets[t]
                 if (
                     row < 0
                     or scratch.totals[row] == -np.inf
@@ -84,8 +84,8 @@ def rank_targets(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _order(chosen, dot, session, nearer):  # type: ignore[no-untyped-def]
-    """nearer[:c] = how many of the chosen (c,) are more similar than each, ties by later session."""
+def _count_nearer(chosen, dot, session, nearer):  # type: ignore[no-untyped-def]
+    """nearer[:c] = the number of chosen candidates (c,) more similar than each, ties by later session."""
     rows, scores = np.zeros(chosen.shape[0], np.int64), np.full(chosen.shape[0], -np.inf)
     for i in range(chosen.shape[0]):
         replace_worst(rows, scores, tie_break(session[chosen[i]], i), round_sum(dot[chosen[i]]))

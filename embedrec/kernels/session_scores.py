@@ -1,7 +1,7 @@
-"""What the nearest past sessions say: the scores of their items, added up, and the best of them.
+"""Scores of items by the nearest past sessions, and the items of the highest scores.
 
-A call that hands over an index or a scratch is dear: small functions that take one are inlined, and what is called for
-every item takes numbers only.
+Passing an index or a scratch to a function is slow: small functions that take one are inlined, and a function called
+for every item takes numbers only.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _AHEAD = 8  # neighbours whose items are loaded in advance, which halves the tim
 
 @numba.njit(nogil=True, cache=True)
 def recommend(index, formula, offsets, items, now, proposed, seen, single, scratch, best_rows, best_scores):  # type: ignore[no-untyped-def]
-    """The best items of each of q histories; none for a history whose items no session holds.
+    """The best items of each of q histories; none for a history whose items no session contains.
 
-    index, formula      what was learned, and how it is asked
+    index, formula  see `session_formulas`
     offsets, items  the histories; items are rows below n
     now             (q,) int64 times of the histories in ms
-    proposed        (q, c) int32 sessions that are the candidates, −1 for none; (q, 0) where the index says which are
-    seen            whether items of the history may come back
+    proposed        (q, c) int32 candidates, −1 for none; (q, 0) to take them from the inverted index
+    seen            whether items of the history may be recommended
     single          whether scores are compared to 24 bits, as float32, instead of 40
-    scratch             scratch of this thread
+    scratch         scratch of this thread
     best_rows       (q, k) int64 of −1, written; ties by lower row
     best_scores     (q, k) float64 of −inf, written
     """
@@ -63,7 +63,7 @@ def recommend(index, formula, offsets, items, now, proposed, seen, single, scrat
 
 @numba.njit(nogil=True, cache=True, inline="always")
 def mark_allowed(index, history, scratch):  # type: ignore[no-untyped-def]
-    """Mark the items that may be answered; returns whether only those may."""
+    """Mark the items that may be recommended; returns whether the recommendations are restricted to them."""
     if index.followed.shape[0] == 0:
         return False
     last = history[history.shape[0] - 1]
@@ -85,10 +85,10 @@ def clear_marks(index, history, scratch):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True, inline="always")
 def scale_and_shift(formula, length, m, n, total, mean):  # type: ignore[no-untyped-def]
-    """Scale and shift that make a sum the score of an item.
+    """Scale and shift that turn a sum into the score of an item.
 
     length       events of the history, m of distinct items; n items in all
-    total, mean  as of `add_neighbours`
+    total, mean  see `add_neighbours`
     """
     scale, shift = 1.0, 0.0
     if formula.score != SUM:
@@ -102,10 +102,11 @@ def scale_and_shift(formula, length, m, n, total, mean):  # type: ignore[no-unty
 
 @numba.njit(nogil=True, cache=True)
 def add_neighbours(index, formula, chosen, session, dot, latest, steps, filtered, scratch):  # type: ignore[no-untyped-def]
-    """Add what every neighbour counts to the totals of its items.
+    """Add the weight of every neighbour to the totals of its items.
 
     chosen  (c,) places of the neighbours among the candidates
-    Returns how many items are touched, the sum of the similarities, and that of similarities times mean play counts.
+    Returns the number of items with a score, the sum of the similarities, and that of similarities times mean play
+    counts.
     """
     offsets, items, totals, marks = index.offsets, index.items, scratch.totals, scratch.marks
     met = 0
@@ -143,7 +144,7 @@ def add_neighbours(index, formula, chosen, session, dot, latest, steps, filtered
                 row = ~row
             if filtered and not marks[row] & MARK_ALLOWED:
                 continue
-            # no branch: whether an item is new cannot be foreseen, and a wrong guess costs more than the rest
+            # no branch: whether an item is new is unpredictable, and a misprediction costs more than the rest
             more = gain * index.nearness[abs(e - shared)] if formula.adds == NEAR_SHARED else gain
             old = totals[row]
             new = old == -np.inf
@@ -155,13 +156,13 @@ def add_neighbours(index, formula, chosen, session, dot, latest, steps, filtered
 
 @numba.njit(nogil=True, cache=True)
 def is_excluded(mark, latest, seen, again):  # type: ignore[no-untyped-def]
-    """Whether an item may not be answered, since the history holds it; `latest` where it is the last one there."""
+    """Whether the history excludes an item; `latest` says that it is the last item of the history."""
     return mark & MARK_IN_HISTORY != 0 and (not seen or (latest and not again))
 
 
 @numba.njit(nogil=True, cache=True)
 def round_score(score, single):  # type: ignore[no-untyped-def]
-    """A score as it is compared with others."""
+    """Round a score as scores are compared."""
     return np.float64(np.float32(score)) if single else round_sum(score)
 
 

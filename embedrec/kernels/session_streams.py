@@ -1,4 +1,4 @@
-"""Sessions side by side: which event each of B streams is at, step by step."""
+"""Session-parallel batches: the event of each of B streams, step by step (Hidasi et al. 2016)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numba
 
 @numba.njit(nogil=True, cache=True)
 def advance_streams(offsets, order, place, last, dealt, events):  # type: ignore[no-untyped-def]
-    """Walk B streams through the next steps; a stream whose session has ended takes the next one of the order.
+    """Advance B streams by t steps; a stream whose session has ended takes the next session of the order.
 
     offsets      (S+1,) of the sessions
-    order        sessions of two events or more, in the order in which they are dealt
-    place, last  (B,) int64, written: the next event of each stream, and the last event of its session, which is never
-                 stood at; equal where a session is over, as at the beginning
-    dealt        how many sessions are dealt
+    order        sessions of two events or more, in the order in which streams take them
+    place, last  (B,) int64, written: the next event of each stream and the last event of its session, which is
+                 never an input; equal where a session is over, as at the beginning
+    dealt        number of sessions that streams have taken
     events       (t, B) int64, written: the event of each step and stream, −1 for a stream that has no more
 
-    Returns how many sessions are dealt then.
+    Returns the new number of sessions that streams have taken.
     """
     for t in range(events.shape[0]):
         for b in range(place.shape[0]):

@@ -1,7 +1,7 @@
 """Sums over a row in eight lanes of float64, in vector instructions and in a fixed order.
 
-Left to itself the compiler adds one number after the other: it may not change the order of a sum. Here the order is
-that of eight sums, of every eighth number each, which is what one instruction does. 64 dimensions: 20 ns against 150.
+A compiled loop adds one number after the other, because the compiler may not change the order of a sum. Here the order
+is that of eight sums of every eighth number, one instruction. Measured, 64 dimensions: 20 ns; compiled loop: 150 ns.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ def products(_: Any, x: Any, i: Any, y: Any) -> Any:
 
 @intrinsic
 def squares(_: Any, x: Any, i: Any, y: Any) -> Any:
-    """The same of the row with itself; y is not looked at."""
+    """The eight lanes of the squared norm of row i of x, up to the last whole eight; y is unused."""
     return _lanes(x, y, lambda builder, a, b: builder.fmul(a, a))
 
 
 @intrinsic
 def distances(_: Any, x: Any, i: Any, y: Any) -> Any:
-    """The same of the squared differences."""
+    """The eight lanes of the squared distance of row i of x from y, up to the last whole eight."""
 
     def squared(builder: Any, a: Any, b: Any) -> Any:
-        apart = builder.fsub(a, b)
-        return builder.fmul(apart, apart)
+        difference = builder.fsub(a, b)
+        return builder.fmul(difference, difference)
 
     return _lanes(x, y, squared)
 

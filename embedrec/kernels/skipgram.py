@@ -1,12 +1,12 @@
 """Skip-gram and CBOW with negative sampling over sessions (Mikolov et al. 2013a, 2013b; Barkan & Koenigstein 2016).
 
-`plan` makes all random decisions about some sessions, `skipgram` and `cbow` do the arithmetic. A plan is made of
-plain arrays, so that it can be learned in place by many threads at once (Niu et al. 2011, "hogwild"), or on a copy of
-the few rows it touches.
+`plan` makes all random decisions for a range of sessions, `skipgram` and `cbow` do the arithmetic. A plan consists of
+plain arrays, so that many threads can train on it in place (Niu et al. 2011, "hogwild"), or one on copies of the rows
+that it touches.
 
-What makes it fast: a centre meets each context once, and negatives are drawn for a *tile* of neighbouring centres
-rather than for each pair. Every pair still counts `negative` negatives: a centre with C contexts meets P drawn rows
-with weight negative · C / P. Rows are then read from memory once a tile instead of `negative` times a pair.
+Negatives are drawn for a *tile* of adjacent centres rather than for each pair. Every pair still has the weight of
+`negative` negatives: a centre with C contexts is paired with P drawn rows of weight negative · C / P. Rows are then
+read from memory once a tile instead of `negative` times a pair.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 from embedrec.kernels.row_blas import dot4, step4
 from embedrec.kernels.sampling import STEP, mix, pick, random_below, stream
 
-# Measured on playlists and listening sessions: wider tiles are faster still, but cost quality.
-TILE_PAIRS, TILE_CENTRES = 40, 8  # at most so many pairs and centres share one set of negatives
+# Measured on playlists and listening sessions: larger tiles are faster but lower the quality.
+TILE_PAIRS, TILE_CENTRES = 40, 8  # the most pairs and centres that share one set of negatives
 
-FILLERS = 3  # rows behind the last item's that belong to nobody, see `_learn`
+FILLERS = 3  # padding rows after the last item's, see `_train_row`
 
 _RANGE, _STEPS = 8.0, 4096
 _logits = (np.arange(_STEPS) + 0.5) * (2 * _RANGE / _STEPS) - _RANGE
@@ -49,24 +49,24 @@ def plan(  # type: ignore[no-untyped-def]
     threshold,
     other,
 ):
-    """The random decisions for sessions start … stop − 1 of an epoch.
+    """Make the random decisions for sessions start … stop − 1 of an epoch.
 
     offsets, items    the sessions: (S+1,) int64, (E,) int32
-    window            items each side; 0 is the whole session
+    window            items on each side; 0 for the whole session
     shrink            whether each centre draws its own window from 1 … window
-    shuffle           whether sessions are put into random order
+    shuffle           whether to shuffle the items of each session
     negative          negatives a pair
-    heaviest          the most pairs that one negative may stand for; more negatives are drawn where it does not suffice
-    shared            whether a negative meets each of a centre's pairs (skip-gram), or only the one (CBOW)
-    keep              (n,) float32, how likely a mention stays
+    heaviest          greatest weight of one negative, in pairs; more negatives are drawn where it does not suffice
+    shared            whether a negative is shared by all pairs of a centre (skip-gram); CBOW has one pair a centre
+    keep              (n,) float32 probability that a mention is kept
     threshold, other  (n,) the alias table of negatives
 
     Returns k kept mentions in t tiles:
     centre  (k,) int32 rows
-    left, right  (k,) int32: contexts of i are centre[left[i] … right[i] − 1] without i itself
+    left, right  (k,) int32: contexts of i are centre[left[i] … right[i] − 1] except i itself
     tiles   (t+1,) int32: tile j holds centres tiles[j] … tiles[j + 1] − 1, all of one session
     session (t,) int32: the session of a tile
-    drawn   (t+1,) int64: its negatives are noise[drawn[j] … drawn[j + 1] − 1]
+    drawn   (t+1,) int64: negatives of tile j are noise[drawn[j] … drawn[j + 1] − 1]
     noise   (p,) int32 rows
     """
     most = offsets[stop] - offsets[start]
@@ -84,7 +84,7 @@ def plan(  # type: ignore[no-untyped-def]
                     continue
             centre[k] = items[p]
             k += 1
-        if k - first < 2:  # nothing stands beside it
+        if k - first < 2:  # no pair
             k = first
         length = k - first
         if shuffle:
@@ -127,7 +127,7 @@ def plan(  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _look_up(f, table):  # type: ignore[no-untyped-def]
-    """σ(f) and log(1 + exp f), from the table; beyond its range their limits."""
+    """σ(f) and log(1 + exp f) by the table, or their limits beyond its range."""
     if f >= np.float32(_RANGE):
         return np.float32(1.0), f
     i = int((f + np.float32(_RANGE)) * np.float32(_STEPS / (2 * _RANGE)))
@@ -136,8 +136,8 @@ def _look_up(f, table):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def _learn4(x, i, y, a, b, c, e, goal, weight, at, rate, table):  # type: ignore[no-untyped-def]
-    """One step of row i of x against rows a, b, c, e of y; goal and weight from index `at`. Returns the loss."""
+def _train4(x, i, y, a, b, c, e, goal, weight, at, rate, table):  # type: ignore[no-untyped-def]
+    """One gradient step of row i of x with rows a, b, c, e of y; goal and weight from index `at`. Returns the loss."""
     fa, fb, fc, fe = dot4(x, i, y, a, b, c, e)
     sa, la = _look_up(fa, table)
     sb, lb = _look_up(fb, table)
@@ -156,11 +156,12 @@ def _learn4(x, i, y, a, b, c, e, goal, weight, at, rate, table):  # type: ignore
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def _learn(x, i, y, target, goal, weight, m, rate, table):  # type: ignore[no-untyped-def]
-    """Steps of row i of x against the first m targets, four at a time. Returns the loss.
+def _train_row(x, i, y, target, goal, weight, m, rate, table):  # type: ignore[no-untyped-def]
+    """Gradient steps of row i of x with the first m targets, four at a time. Returns the loss.
 
-    The last `FILLERS` rows of y are nobody's and take part with weight 0: they fill up the last four, and stand
-    in when a row stands twice in a four, which is then learned one by one. The arrays have room for m + 8.
+    The last `FILLERS` rows of y are padding of weight 0: they complete the last group of four, and replace the other
+    rows of a group that contains a row twice, whose rows are then processed one by one. The arrays have m + 8 elements
+    or more.
     """
     filler = y.shape[0] - FILLERS
     for f in range(-m % 4):
@@ -172,23 +173,23 @@ def _learn(x, i, y, target, goal, weight, m, rate, table):  # type: ignore[no-un
     for at in range(0, m, 4):
         a, b, c, e = target[at], target[at + 1], target[at + 2], target[at + 3]
         if a != b and a != c and a != e and b != c and b != e and c != e:
-            loss += _learn4(x, i, y, a, b, c, e, goal, weight, at, rate, table)
+            loss += _train4(x, i, y, a, b, c, e, goal, weight, at, rate, table)
         else:
             for one in range(at, at + 4):
                 if weight[one] > 0.0:
                     target[m], goal[m], weight[m] = target[one], goal[one], weight[one]
-                    loss += _learn4(x, i, y, target[m], filler, filler + 1, filler + 2, goal, weight, m, rate, table)
+                    loss += _train4(x, i, y, target[m], filler, filler + 1, filler + 2, goal, weight, m, rate, table)
     return loss
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def skipgram(x, y, centre, left, right, tiles, drawn, noise, rate, negative, table):  # type: ignore[no-untyped-def]
-    """Learn a plan: every centre's input vector against its contexts and negatives, row by row, in place.
+    """Train on a plan in place: every centre's input vector with its contexts and negatives.
 
     x      (≥ n, w) float32 input vectors, written
-    y      (≥ n + FILLERS, w) float32 output vectors, written; the last FILLERS rows are zeros and stay so
+    y      (≥ n + FILLERS, w) float32 output vectors, written; the last FILLERS rows are and stay 0
     centre, left, right, tiles, drawn, noise   see `plan`; rows of x and y
-    rate   (t,) float32 learning rate of a tile
+    rate   (t,) float32 learning rate of each tile
     table  `SIGMOID`
 
     Returns the loss, summed over pairs (a pair's loss: −log σ of its own dot product, and `negative` times the mean of
@@ -211,24 +212,24 @@ def skipgram(x, y, centre, left, right, tiles, drawn, noise, rate, negative, tab
                     m += 1
             contexts = m
             for p in range(first, stop):
-                same = 0  # an item is no negative of itself
+                same = 0  # a context is not its own negative
                 for c in range(contexts):
                     same += target[c] == noise[p]
                 if same < contexts:
                     target[m], goal[m] = noise[p], 0.0
                     weight[m] = np.float32(negative * (contexts - same) / (stop - first))
                     m += 1
-            loss += _learn(x, np.int64(centre[i]), y, target, goal, weight, m, rate[j], table)
+            loss += _train_row(x, np.int64(centre[i]), y, target, goal, weight, m, rate[j], table)
             pairs += contexts
     return loss, pairs
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def cbow(x, y, centre, left, right, tiles, drawn, noise, rate, negative, table):  # type: ignore[no-untyped-def]
-    """Learn a plan: the mean of the contexts' input vectors against the centre and negatives, in place.
+    """Train on a plan in place: the mean of the contexts' input vectors with the centre and negatives.
 
-    Arguments and result as `skipgram`, a centre being one pair. As in word2vec's own code, each context takes the whole
-    step of the mean, not its share of it.
+    Arguments and result are those of `skipgram`; a centre is one pair. As in the word2vec code, each context takes the
+    whole step of the mean, not its share.
     """
     width = x.shape[1]
     most = 0
@@ -256,7 +257,7 @@ def cbow(x, y, centre, left, right, tiles, drawn, noise, rate, negative, table):
                 if noise[p] != centre[i]:
                     target[m], goal[m], weight[m] = noise[p], 0.0, np.float32(negative / (stop - first))
                     m += 1
-            loss += _learn(mean, 0, y, target, goal, weight, m, rate[j], table)
+            loss += _train_row(mean, 0, y, target, goal, weight, m, rate[j], table)
             for c in range(left[i], right[i]):
                 if c != i:
                     for k in range(width):

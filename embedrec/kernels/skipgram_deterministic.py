@@ -1,4 +1,4 @@
-"""Learning on copies of the rows that are touched, so that threads can learn apart and be added up in a fixed order."""
+"""Deterministic training: threads train on copies of rows, and the changes are added in a fixed order."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from embedrec.kernels.skipgram import FILLERS, cbow, skipgram
 
 @numba.njit(nogil=True, cache=True)
 def collect_rows(rows, slot, place, rows_out, known):  # type: ignore[no-untyped-def]
-    """place[i] = where rows[i] stands among the rows found, which grow; returns how many are found.
+    """Collect distinct rows: place[i] = the position of rows[i] among them; returns their number.
 
-    slot   (n,) int32: where a row was found, −1 for the others
-    rows_out  rows by place, of which the first `known` are there already
+    slot      (n,) int32: position of each collected row, −1 for the others
+    rows_out  the collected rows, of which the first `known` exist already
     """
     for i in range(rows.shape[0]):
         row = rows[i]
@@ -29,7 +29,7 @@ def collect_rows(rows, slot, place, rows_out, known):  # type: ignore[no-untyped
 def split_lanes(left, right, tiles, drawn, budget):  # type: ignore[no-untyped-def]
     """Cut a plan into lanes: (l+1,) int64, lane i is tiles cuts[i] … cuts[i + 1] − 1.
 
-    A lane ends where its centres have met `budget` rows, and holds one tile at least.
+    A lane ends where its centres have used `budget` rows, and has at least one tile.
     """
     cuts = np.zeros(tiles.shape[0] + 1, np.int64)
     lanes, met = 0, 0
@@ -68,7 +68,7 @@ def _subtract(vectors, rows, copies):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def _add(vectors, rows, change, part, parts):  # type: ignore[no-untyped-def]
-    """vectors[rows[i]] += change[i] for rows that are `part` modulo `parts`."""
+    """vectors[rows[i]] += change[i] for rows equal to `part` modulo `parts`."""
     for i in range(rows.shape[0]):
         row = rows[i]
         if row % parts == part:
@@ -78,15 +78,15 @@ def _add(vectors, rows, change, part, parts):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def learn_lane(x, y, centre, left, right, tiles, drawn, noise, rate, negative, table, skip, start, stop, slot):  # type: ignore[no-untyped-def]
-    """Learn tiles start … stop − 1 of a plan on copies of the rows of x and y.
+    """Train on tiles start … stop − 1 of a plan with copies of the rows of x and y.
 
-    skip  skip-gram, or else CBOW
-    slot  (n,) int32 of −1, a scratch pad, left as it was
-    The other arguments are those of `skipgram`; nothing in them is written.
+    skip  whether to train skip-gram instead of CBOW
+    slot  (n,) int32 of −1, scratch, restored
+    The other arguments are those of `skipgram`; none of them is written.
 
-    Returns rows of x (v,) and of y (u,) int32, what is to be added to them, (v, w) and (≥ u, w), loss and pairs.
+    Returns rows of x (v,) and of y (u,) int32, their changes (v, w) and (≥ u, w), loss and number of pairs.
     """
-    low, high = left[tiles[start]], right[tiles[stop] - 1]  # kept mentions that take part
+    low, high = left[tiles[start]], right[tiles[stop] - 1]  # kept mentions of these tiles
     for i in range(tiles[start], tiles[stop]):
         low, high = min(low, left[i]), max(high, right[i])
     kept, drawings = centre[low:high], noise[drawn[start] : drawn[stop]]
@@ -120,6 +120,6 @@ def learn_lane(x, y, centre, left, right, tiles, drawn, noise, rate, negative, t
 
 @numba.njit(nogil=True, cache=True)
 def add_changes(x, y, inputs, outputs, dx, dy, part, parts):  # type: ignore[no-untyped-def]
-    """Add to x and y what a lane returned, for rows that are `part` modulo `parts`; others belong to other threads."""
+    """Add the changes of a lane to x and y for rows equal to `part` modulo `parts`; other threads add the others."""
     _add(x, inputs, dx, part, parts)
     _add(y, outputs, dy, part, parts)

@@ -1,6 +1,6 @@
-"""Events by session and by a key inside a session: parts of whole sessions that fit a cache, then a sort in each.
+"""Sort events by session, and by a key within a session: partition by whole sessions to fit the cache, then sort.
 
-Measured on 10 million shuffled events of 2 million sessions: 0.3 s, where np.lexsort takes 3.2 s.
+Measured on 10 million shuffled events of 2 million sessions: 0.3 s; np.lexsort: 3.2 s.
 """
 
 from __future__ import annotations
@@ -8,24 +8,24 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-_SHORT = 32  # events; longer runs are merged rather than inserted
+_SHORT = 32  # events; longer sessions use merge sort instead of insertion sort
 
 
 @numba.njit(nogil=True, cache=True)
 def count(rows, counts):  # type: ignore[no-untyped-def]
-    """Add to counts (n,) int64 how often each of n rows stands in `rows` (E,) int32."""
+    """Add the number of occurrences of each of n rows in `rows` (E,) int32 to counts (n,) int64."""
     for row in rows:
         counts[row] += 1
 
 
 @numba.njit(nogil=True, cache=True)
 def scatter(session, shift, part, starts, column, out):  # type: ignore[no-untyped-def]
-    """Put the events of each part together, in their order otherwise.
+    """Group the events by part; stable.
 
     session  (E,) int32 rows
     shift    sessions come in blocks of 2^shift, so that `part` stays in a core's cache
     part     (S / 2^shift,) int16 the part of each block
-    starts   (parts,) int64 where each part begins in the result; written: where it ends
+    starts   (parts,) int64 start of each part in the result; written: its end
     column   (E,) of the events
     out      (E,) written
     """
@@ -37,11 +37,11 @@ def scatter(session, shift, part, starts, column, out):  # type: ignore[no-untyp
 
 @numba.njit(nogil=True, cache=True)
 def sort_part(session, first, offsets, order):  # type: ignore[no-untyped-def]
-    """Events of a part sorted by session, in their order otherwise.
+    """Sort the events of a part by session; stable.
 
     session  (m,) int32 rows
     first    the first session of the part
-    offsets  (s+1,) int64 where sessions first, first + 1, … begin in the part
+    offsets  (s+1,) int64 start of sessions first, first + 1, … in the part
     order    (m,) int32, written: event order[e] comes at e
     """
     starts = offsets.copy()
@@ -54,9 +54,9 @@ def sort_part(session, first, offsets, order):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def sort_sessions(key, offsets, order):  # type: ignore[no-untyped-def]
-    """Sort the events of every session by a key; equals keep their order.
+    """Sort the events of every session by a key; stable.
 
-    key      (m,) numbers, as the events came
+    key      (m,) numbers in the order of the events
     offsets  (s+1,) int64, session s is order[offsets[s]:offsets[s + 1]]
     order    (m,) int32, written
     """

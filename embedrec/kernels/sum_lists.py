@@ -1,4 +1,4 @@
-"""Lists of items, added up over the items of a history."""
+"""Weighted sums of item lists over the items of a history."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from embedrec.kernels.topk import keep_best
 
 @numba.njit(nogil=True, cache=True)
 def add_lists(lists, scores, weights, offsets, items, n, seen, best_rows, best_scores):  # type: ignore[no-untyped-def]
-    """Answer each of q histories with the best of the weighted sum of its items' lists.
+    """The best items of each of q histories by the weighted sum of its items' lists.
 
     lists           (n, m) int32 rows; −1 where a list ends early
     scores          (n, m) float32 beside them, positive
-    weights         (E,) what each event of the histories counts, not negative
+    weights         (E,) weight of each event of the histories, not negative
     offsets, items  the histories; items are rows below n
-    seen            whether items of the history may come back
+    seen            whether items of the history may be recommended
     best_rows       (q, k) int64 of −1, written
     best_scores     (q, k) float32 of −inf, written
     """
@@ -30,7 +30,7 @@ def add_lists(lists, scores, weights, offsets, items, n, seen, best_rows, best_s
                 if row < 0:
                     break
                 more = weights[e] * scores[items[e], j]
-                if more > 0:  # what is too small to count must not be met again
+                if more > 0:  # a total that stays 0 would be added to the list again
                     touched[met] = row
                     met += total[row] == 0
                     total[row] += more

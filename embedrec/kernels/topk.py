@@ -1,16 +1,16 @@
-"""The k largest of each row of a score matrix, ties by lower column; and the heap that the k best are kept in."""
+"""The k largest scores of each row of a matrix, ties by lower column, and the heap of the k best."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
 
-_LOOKED_AT = 32  # scores looked at at a time
+_BLOCK = 32  # scores compared at a time
 
 
 @numba.njit(nogil=True, cache=True)
 def replace_worst(heap_rows, heap_scores, row, score):  # type: ignore[no-untyped-def]
-    """Put a row and its score in the place of the worst of a heap: lowest score, then highest row, at 0."""
+    """Replace the worst entry of a heap, at 0: the lowest score, then the highest row."""
     k, hole = heap_rows.shape[0], 0
     while True:
         child = 2 * hole + 1
@@ -41,11 +41,11 @@ def sort_heap(heap_rows, heap_scores):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def keep_best(rows, scores, count, keys, best_rows, best_scores):  # type: ignore[no-untyped-def]
-    """The k best of `count` results, fewer where there are fewer, best first, ties by lower row; returns how many.
+    """Select the k best of `count` results, best first, ties by lower row; returns min(count, k).
 
-    rows, scores  (≥ count,) uint32, float32 in any order; scores are positive, so that their bits order as they do
+    rows, scores  (≥ count,) uint32, float32 in any order, overwritten; positive scores, whose bits have the same order
     keys          (≥ count,) uint64, scratch
-    best_rows, best_scores  (k,), written as far as there are results
+    best_rows, best_scores  (k,), of which min(count, k) are written
     """
     bits, size = scores.view(np.uint32), min(count, best_rows.shape[0])
     for i in range(count):
@@ -67,7 +67,7 @@ def keep_best(rows, scores, count, keys, best_rows, best_scores):  # type: ignor
 
 @numba.njit(nogil=True, cache=True)
 def _sink_key(heap, hole, key):  # type: ignore[no-untyped-def]
-    """Put a key at `hole` of a heap whose smallest is at 0, or below where smaller ones move up."""
+    """Insert a key at `hole` of a heap whose smallest key is at 0, and sink it below smaller keys."""
     while True:
         child = 2 * hole + 1
         if child >= heap.shape[0]:
@@ -85,8 +85,8 @@ def _sink_key(heap, hole, key):  # type: ignore[no-untyped-def]
 def merge_best(scores, first, best_rows, best_scores):  # type: ignore[no-untyped-def]
     """Merge a block of scores into the running k best of each query.
 
-    scores       (q, b) float32, the block's columns first, first + 1, …; −inf is never taken
-    first        row that the block's first column stands for
+    scores       (q, b) float32, the block's columns first, first + 1, …; −inf is never selected
+    first        row of the block's first column
     best_rows    (q, k) int64, written: a heap by (score, row), worst at 0; −1 for empty
     best_scores  (q, k) float32, written; −inf for empty
     """
@@ -94,10 +94,10 @@ def merge_best(scores, first, best_rows, best_scores):  # type: ignore[no-untype
     for i in range(scores.shape[0]):
         row, heap_rows, heap_scores = scores[i], best_rows[i], best_scores[i]
         worst = heap_scores[0]
-        for start in range(0, b, _LOOKED_AT):
-            stop = min(start + _LOOKED_AT, b)
+        for start in range(0, b, _BLOCK):
+            stop = min(start + _BLOCK, b)
             above = 0
-            for j in range(start, stop):  # in vector instructions; few of the parts hold a score that counts
+            for j in range(start, stop):  # in vector instructions; few blocks contain a higher score
                 above += row[j] > worst
             if above:
                 for j in range(start, stop):
