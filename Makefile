@@ -1,11 +1,12 @@
-# Two commands from a fresh clone, with nothing but Python 3.11, pip and make:
+# Three commands from a fresh clone, with nothing but Python 3.11, pip and make:
 #   make demo    environment, install, the main job on real data
 #   make test    environment, install, lint, types, all tests
+#   make docs    environment, install, the documentation in site/
 
 PYTHON ?= python3
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check install lint clean
+.PHONY: demo test docs check install lint clean
 
 demo: install
 	.venv/bin/embedrec demo
@@ -17,6 +18,9 @@ test: install
 lint: install
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
 
+docs: install
+	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/docs
+
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt scripts/install
@@ -24,4 +28,4 @@ install: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info demo
+	rm -rf .venv build dist site *.egg-info demo

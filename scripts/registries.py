@@ -2,7 +2,7 @@
 
 embedrec/__init__.pyi  the public names, for type checkers
 configs/MODEL.toml     the defaults of a recipe, below the comments at the top of the file
-README.md              the tables between <!-- NAME --> and <!-- end -->, see `TABLES`
+README.md, docs/*.md   the tables between <!-- NAME --> and <!-- end -->, see `TABLES`
 """
 
 from __future__ import annotations
@@ -52,14 +52,20 @@ TABLES: dict[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def readme(text: str) -> str:
-    """The text of README.md with the tables of the registries."""
+def with_tables(text: str) -> str:
+    """The text of a Markdown page with the tables of the registries that it has a place for."""
     for name, (what, registry) in TABLES.items():
-        block = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        text, found = re.subn(block, rf"\1{table(what, registry)}\2", text, flags=re.DOTALL)
-        if not found:
-            raise SystemExit(f"README.md has no <!-- {name} --> for the table of {name}; add it, and <!-- end -->")
+        text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", rf"\1{table(what, registry)}\2", text, flags=re.DOTALL)
     return text
+
+
+def pages() -> dict[Path, str]:
+    """The pages with tables of registries. Raises SystemExit for a registry that no page has a place for."""
+    texts = {path: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))}
+    for name in TABLES:
+        if not any(f"<!-- {name} -->" in text for text in texts.values()):
+            raise SystemExit(f"no page has <!-- {name} --> for the table of {name}; add it to one, and <!-- end -->")
+    return {path: with_tables(text) for path, text in texts.items() if "<!-- end -->" in text}
 
 
 def files() -> dict[Path, str]:
@@ -67,7 +73,7 @@ def files() -> dict[Path, str]:
     configs = {ROOT / "configs" / f"{name}.toml": name for name in MODELS}
     return {
         ROOT / "embedrec" / "__init__.pyi": stub(),
-        ROOT / "README.md": readme((ROOT / "README.md").read_text()),
+        **pages(),
         **{path: config(name, path.read_text() if path.exists() else "") for path, name in configs.items()},
     }
 

@@ -1,4 +1,4 @@
-"""Indexes on disk; `indexes/README.md` documents the format."""
+"""Indexes on disk; `docs/reference/artifact-format.md` documents the format."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 An artifact is a folder with data files and `manifest.json`, which holds the format number, the kind, the size and
 SHA-256 of every file, and a description (settings, provenance, measurements). It contains no pickle.
-`indexes/README.md` documents the format field by field.
+`docs/reference/artifact-format.md` documents the format field by field.
 
 A process that is killed while it writes leaves the old artifact or the new one, see `atomic`. Reading trusts nothing:
 paths outside the folder, links, wrong sizes and wrong checksums are rejected before any parser sees the bytes.
