@@ -112,8 +112,8 @@ def help_text(text: str) -> str:
 def models_page() -> str:
     """The settings of every model: type, default and meaning."""
     parts = [
-        "# Models and their settings\n\nA setting is a field of the model's dataclass. The same name is the parameter in "
-        "Python, the key in TOML (`[train.MODEL]`) and the key of `--set`.\n",
+        "# Models and their settings\n\nA setting is a field of the model's dataclass. The same name is the parameter "
+        "in Python, the key in TOML (`[train.MODEL]`) and the key of `--set`.\n",
         "| model | class | what it is |\n|---|---|---|",
     ]
     for name, entry in MODELS.items():
