@@ -61,6 +61,7 @@ EXTRAS = {  # module that is no dependency of embedrec itself → the extra that
     "gensim": "gensim",
     "matplotlib": "plots",
     "optuna": "tune",
+    "pandas": "pandas",
     "psycopg": "postgres",
     "qdrant_client": "qdrant",
     "redis": "redis",

@@ -171,6 +171,49 @@ class Sessions:
         columns = {"session": session, "item": item, "user": user, "time": time, "weight": weight}
         return sessionize(frame_events(frame, {**columns, **options}, threads=threads, report=report))
 
+    def to_frame(self) -> Any:
+        """A pandas.DataFrame with a row an event, in order; columns as of `to_arrow`.
+
+        `Sessions.from_frame` of it gives equal sessions, if these hold every item of their vocabulary, numbered by
+        count, and no session is empty. `min_length=1` keeps sessions of one event, `kind="kind"` reads kinds,
+        `id_type="text"` keeps ids such as "5.0"; features are no part of a frame of events.
+
+        Raises SettingsError, with the command that installs it, if pandas is missing.
+
+        >>> Sessions.of_lists([["bread", "jam"], ["jam"]]).to_frame()["item"].tolist()
+        ['bread', 'jam', 'jam']
+        """
+        from embedrec.data.arrow_tables import to_pandas
+
+        return to_pandas(self.to_arrow())
+
+    def to_arrow(self) -> Any:
+        """A pyarrow.Table with a row an event, in order, for polars.from_arrow, DuckDB and others.
+
+        Columns: session, item (ids, int64 or large_string) and, where these sessions have them, item_name (null for
+        missing), user, time (timestamp in milliseconds, UTC), weight (float32), kind.
+
+        >>> Sessions.of_lists([["bread", "jam"], ["jam"]]).to_arrow().column_names
+        ['session', 'item']
+        """
+        import pyarrow as pa
+
+        from embedrec.data.arrow_tables import id_column, name_column
+
+        items, session = pa.array(self.items), pa.array(self.session_of)
+        columns = {"session": id_column(self.ids).take(session), "item": id_column(self.vocab.ids).take(items)}
+        if self.vocab.names is not None:
+            columns["item_name"] = name_column(self.vocab).take(items)
+        if self.users is not None:
+            columns["user"] = id_column(self.users).take(session)
+        if self.times is not None:
+            columns["time"] = pa.array(self.times).view(pa.timestamp("ms", tz="UTC"))
+        if self.weights is not None:
+            columns["weight"] = pa.array(self.weights)
+        if self.kinds is not None and self.kind_names is not None:
+            columns["kind"] = id_column(self.kind_names).take(pa.array(self.kinds))
+        return pa.table(columns)
+
     def reindex(self, vocab: Vocab) -> Sessions:
         """The same sessions in another vocabulary; unknown items are left out."""
         if vocab is self.vocab:

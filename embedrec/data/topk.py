@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from embedrec.data.vocab import Vocab
+from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError, SettingsError
 
 
@@ -48,6 +49,46 @@ class TopK:
     def ids(self) -> list[list[Any]]:
         """The ids of each query's results, without missing ones."""
         return [self.vocab.ids[row[row >= 0]].tolist() for row in self.rows]
+
+    def to_frame(self, queries: Sequence[Any] | np.ndarray | None = None) -> Any:
+        """A pandas.DataFrame with a row a result; `queries` and columns as of `to_arrow`.
+
+        Raises SettingsError, with the command that installs it, if pandas is missing; DataError as `to_arrow`.
+
+        >>> topk = TopK([[1, 0]], [[0.9, 0.5]], Vocab(["bread", "jam"]))
+        >>> topk.to_frame(["butter"])["item"].tolist()
+        ['jam', 'bread']
+        """
+        from embedrec.data.arrow_tables import to_pandas
+
+        return to_pandas(self.to_arrow(queries))
+
+    def to_arrow(self, queries: Sequence[Any] | np.ndarray | None = None) -> Any:
+        """A pyarrow.Table with a row a result, without missing ones: the best first, query by query.
+
+        queries  (q,) ids of the queries, all int or all str; None numbers them from 0
+
+        Columns: query, rank (from 1), item (id), item_name (if the vocabulary has names, null for missing), score.
+        Raises DataError for another number of queries.
+
+        >>> topk = TopK([[1, 0]], [[0.9, 0.5]], Vocab(["bread", "jam"]))
+        >>> topk.to_arrow(["butter"]).to_pylist()[0]
+        {'query': 'butter', 'rank': 1, 'item': 'jam', 'score': 0.8999999761581421}
+        """
+        import pyarrow as pa
+
+        from embedrec.data.arrow_tables import id_column, name_column
+
+        ids = np.arange(len(self)) if queries is None else as_ids(queries)
+        if len(ids) != len(self):
+            raise DataError(f"these are the results of {len(self)} queries, but {len(ids)} ids of queries were given")
+        query, rank = np.nonzero(self.rows >= 0)
+        rows = pa.array(self.rows[query, rank])
+        columns = {"query": id_column(ids).take(pa.array(query)), "rank": pa.array(rank + 1)}
+        columns["item"] = id_column(self.vocab.ids).take(rows)
+        if self.vocab.names is not None:
+            columns["item_name"] = name_column(self.vocab).take(rows)
+        return pa.table({**columns, "score": pa.array(self.scores[query, rank])})
 
     def first(self, k: int) -> TopK:
         """The first k columns."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -53,13 +53,13 @@ class EvaluationSettings(Settings):
 class Evaluation:
     """The result of an evaluation.
 
-    questions  Q test cases in the training vocabulary
+    test_cases  Q test cases in the training vocabulary
     lists      (Q, r) int32 rows in the training vocabulary, −1 for missing; at least max k long, and as long
                as the most targets of a case, up to 500, as R-precision needs
     scores     (Q, r) float32 of their items, −inf for missing
     ranks      (T,) float64 ranks of the targets, infinite for missed ones
     values     metric → (Q,), a value a case; NaN if undefined
-    whole      metric → value of all lists together
+    aggregate  metric → value of all lists together
     resampled  (draws, len(values)) means of resampled sessions, columns in the order of `values`
     seconds    run time
     """
@@ -87,6 +87,58 @@ class Evaluation:
             return {}
         low, high = interval(self.resampled)
         return {key: (float(low[i]), float(high[i])) for i, key in enumerate(self.values)}
+
+    def to_frame(self) -> Any:
+        """A pandas.DataFrame with a row a metric; columns as of `to_arrow`.
+
+        Raises SettingsError, with the command that installs it, if pandas is missing.
+        """
+        from embedrec.data.arrow_tables import to_pandas
+
+        return to_pandas(self.to_arrow())
+
+    def to_arrow(self) -> Any:
+        """A pyarrow.Table with a row a metric.
+
+        Columns: metric ("ndcg"), k (list length, null for metrics without one), value, and low and high, the 95 %
+        interval (null for metrics of all lists together, and without draws).
+        """
+        import pyarrow as pa
+
+        parts = [key.partition("@") for key in self.metrics]
+        limits = [self.intervals.get(key, (None, None)) for key in self.metrics]
+        return pa.table(
+            {
+                "metric": [name for name, _, _ in parts],
+                "k": pa.array([int(k) if k else None for _, _, k in parts], pa.int64()),
+                "value": pa.array(list(self.metrics.values()), pa.float64()),
+                "low": pa.array([low for low, _ in limits], pa.float64()),
+                "high": pa.array([high for _, high in limits], pa.float64()),
+            }
+        )
+
+    def cases_to_frame(self) -> Any:
+        """A pandas.DataFrame with a row a test case; columns as of `cases_to_arrow`.
+
+        Raises SettingsError, with the command that installs it, if pandas is missing.
+        """
+        from embedrec.data.arrow_tables import to_pandas
+
+        return to_pandas(self.cases_to_arrow())
+
+    def cases_to_arrow(self) -> Any:
+        """A pyarrow.Table with a row a test case: for paired tests and plots of your own.
+
+        Columns: session (id), history (number of its items), and every metric that has a value a case ("ndcg@10"),
+        NaN where it is undefined.
+        """
+        import pyarrow as pa
+
+        from embedrec.data.arrow_tables import id_column
+
+        cases = self.test_cases
+        columns = {"session": id_column(cases.sessions.ids).take(pa.array(cases.session)), "history": cases.length}
+        return pa.table({**columns, **self.values})
 
 
 def evaluate(

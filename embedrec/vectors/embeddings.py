@@ -83,6 +83,40 @@ class Embeddings:
         frame = self.frame if rows is None else None
         return exact_search(self.vectors, queries, k, self.metric, self.vocab, rows, frame)
 
+    def to_frame(self) -> Any:
+        """A pandas.DataFrame (n, d) of the vectors: the index "id" has the ids, the columns are 0 … d − 1.
+
+        `frame.loc["bread"]` is a vector, `frame.to_numpy()` the matrix, a copy. Raises SettingsError, with the command
+        that installs it, if pandas is missing.
+
+        >>> from embedrec import Vocab
+        >>> Embeddings([[1, 0], [0, 1]], Vocab(["bread", "jam"])).to_frame().loc["jam"].tolist()
+        [0.0, 1.0]
+        """
+        from embedrec.errors import need_package
+
+        need_package("pandas", "to_frame()")
+        import pandas as pd
+
+        return pd.DataFrame(self.vectors, index=pd.Index(self.vocab.ids, name="id"), copy=True)
+
+    def to_arrow(self) -> Any:
+        """A pyarrow.Table with a row a vector: id, name and count if the vocabulary has them, vector.
+
+        The vectors are a fixed-size list of d float32, which Polars reads as an Array and DuckDB as FLOAT[d], without a
+        copy.
+
+        >>> from embedrec import Vocab
+        >>> Embeddings([[1, 0], [0, 1]], Vocab(["bread", "jam"])).to_arrow().to_pylist()[1]
+        {'id': 'jam', 'vector': [0.0, 1.0]}
+        """
+        import pyarrow as pa
+
+        from embedrec.data.arrow_tables import vocab_columns
+
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(self.vectors.ravel()), self.dim)
+        return pa.table({**vocab_columns(self.vocab), "vector": vectors})
+
     @cached_property
     def frame(self) -> Frame:
         """The shift and scale of float32 comparisons, computed at the first search."""

@@ -156,3 +156,21 @@ def test_the_same_seed_the_same_figures() -> None:
 
     assert run(1).intervals == run(1).intervals != run(2).intervals
     assert run(1).metrics == run(1).metrics
+
+
+def test_figures_as_frames() -> None:
+    train, test = LastItem().split(tiny_sessions())
+    result = evaluate(Popular().fit(train), next_items(test), train, EvaluationSettings(at=(1, 3), draws=20))
+    figures = result.to_frame()
+    lengths = ["" if np.isnan(k) else f"@{k:.0f}" for k in figures["k"]]
+    assert [*(figures["metric"] + lengths)] == [*result.metrics]
+    assert figures["value"].tolist() == pytest.approx([*result.metrics.values()], nan_ok=True)
+    recall = figures[(figures["metric"] == "recall") & (figures["k"] == 3)].iloc[0]
+    assert (recall["low"], recall["high"]) == result.intervals["recall@3"]
+    assert figures[figures["metric"] == "coverage"]["low"].isna().all()
+    each = result.cases_to_frame()
+    assert list(each) == ["session", "history", *result.values]
+    assert each["session"].tolist() == result.test_cases.sessions.ids[result.test_cases.session].tolist()
+    assert each["recall@3"].mean() == pytest.approx(result.metrics["recall@3"])
+    none = evaluate(Popular().fit(train), next_items(test), train, EvaluationSettings(at=(1,), draws=0))
+    assert none.to_arrow()["low"].null_count == len(none.metrics)
