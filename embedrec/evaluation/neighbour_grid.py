@@ -125,7 +125,9 @@ def _ranks(
     ends = test_cases.offsets[block.start : block.stop + 1]
     targets = test_cases.targets[ends[0] : ends[-1]]
     histories = test_cases.histories(block.start, block.stop)
-    higher, equal, own = model.standings(histories, ends - ends[0], targets, sizes, exclude_seen=settings.exclude_seen)
+    higher, equal, own = model.target_positions(
+        histories, ends - ends[0], targets, sizes, exclude_seen=settings.exclude_seen
+    )
     return np.where(own > 0, higher + SHARE_BEFORE[settings.ties] * (equal - own) + 1, np.inf)
 
 

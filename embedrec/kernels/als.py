@@ -72,13 +72,13 @@ def _apply(fixed, columns, weights, start, stop, work):  # type: ignore[no-untyp
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def solve(offsets, columns, weights, ridge, fixed, spread, x, steps, tolerance, first, last):  # type: ignore[no-untyped-def]
+def solve(offsets, columns, weights, ridge, fixed, unobserved_diagonal, x, steps, tolerance, first, last):  # type: ignore[no-untyped-def]
     """Solve rows first … last − 1, in place.
 
     offsets, columns, weights  the cells of r rows: (r+1,) int64, (c,) int32 rows of `fixed`, (c,) positive float32
     ridge      (r,) positive float32
     fixed      (f, w) in its principal axes
-    spread     (w,) float32, the diagonal of its Gram matrix times the unobserved weight
+    unobserved_diagonal  (w,) float32, the diagonal of its Gram matrix times the unobserved weight
     x          (r, w): initial vectors in the same axes, and the result; rows with at most `steps` cells start at 0
     steps      maximum number of steps of conjugate gradient
     tolerance  relative norm of the gradient, compared to that at x = 0, at which to stop
@@ -90,7 +90,7 @@ def solve(offsets, columns, weights, ridge, fixed, spread, x, steps, tolerance, 
     # One array: a compiled loop may branch on whether arrays are adjacent in memory, and round differently.
     work = np.zeros((9, width), np.float32)
     diagonal, scale, rhs, z, residual, direction, image = work[2], work[3], work[4], work[5], work[6], work[7], work[8]
-    diagonal[:] = spread
+    diagonal[:] = unobserved_diagonal
     for row in range(first, last):
         start, stop = offsets[row], offsets[row + 1]
         if start == stop:

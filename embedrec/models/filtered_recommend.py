@@ -16,7 +16,7 @@ _MORE = 4  # factor of the next request when too few results are allowed
 def sample_query_vectors(model: VectorModel, sessions: Sessions, count: int, *, seed: int = 0) -> np.ndarray:
     """Sample queries (q ≤ count, e) of a model: random sessions, each cut after a random event.
 
-    Queries without known items are left out.
+    Sessions without known items give no query.
     """
     rng = np.random.default_rng(seed)
     nonempty = np.flatnonzero(sessions.lengths)
@@ -29,7 +29,7 @@ def sample_query_vectors(model: VectorModel, sessions: Sessions, count: int, *, 
 def recommend_filtered(
     model: Model, histories: Sessions, k: int, *, exclude_seen: bool = True, allowed: np.ndarray | None = None
 ) -> TopK:
-    """The k best next items of each history, as of `Model.recommend`, among allowed items.
+    """The k best next items of each history, as in `Model.recommend`, among allowed items.
 
     allowed  (n,) bool or rows (m,); None for all
 

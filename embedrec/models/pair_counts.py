@@ -89,7 +89,7 @@ class PairCountRecipe(Settings, ABC, Generic[M]):
         Raises DataError when no item is mentioned often enough, and when the model needs pairs and there are none.
         """
         check_sessions(sessions)
-        rows, counts = frequent(sessions, self.min_count)
+        rows, counts = frequent_items(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
         mentions, formula = self.pair_formula(one_mention(sessions, rows, self.window, memory))
         report_long(sessions, np.diff(mentions.offsets), self.window, report)
@@ -108,7 +108,7 @@ class PairCountRecipe(Settings, ABC, Generic[M]):
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> M: ...
 
 
-def frequent(sessions: Sessions, min_count: int) -> tuple[np.ndarray, np.ndarray]:
+def frequent_items(sessions: Sessions, min_count: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows of items mentioned at least min_count times, ascending, and their counts: (n,), (n,) int64.
 
     Raises DataError when there are none.
@@ -147,7 +147,7 @@ def every_mention(sessions: Sessions, gap: np.ndarray, *, back: bool, itself: bo
 
 
 def one_mention(sessions: Sessions, rows: np.ndarray, window: int, memory: MemoryBudget = IN_MEMORY) -> Mentions:
-    """The first mention of each of n items in each session; all others are left out.
+    """The first mention of each of n items in each session, without the other mentions.
 
     rows    (n,) int64 rows of the items in the sessions' vocabulary; the mentions number them 0 … n − 1
     window  largest distance of a pair among the remaining mentions; 0 for the whole session
@@ -166,7 +166,7 @@ def one_mention(sessions: Sessions, rows: np.ndarray, window: int, memory: Memor
     return _indexed(events, len(rows), gap, memory)._replace(ascending=not window)
 
 
-def weighted(mentions: Mentions, factor: np.ndarray, *, scaled: bool = True) -> tuple[Mentions, np.ndarray]:
+def weight_sessions(mentions: Mentions, factor: np.ndarray, *, scaled: bool = True) -> tuple[Mentions, np.ndarray]:
     """The mentions with a `factor` (S,) for the pairs of each session; and its sum over the sessions of an item, (n,).
 
     scaled  whether factors are scaled so that the mean over mentions is 1
@@ -176,8 +176,8 @@ def weighted(mentions: Mentions, factor: np.ndarray, *, scaled: bool = True) -> 
     lengths = np.diff(mentions.offsets)
     if scaled:
         factor = factor * (lengths.sum() / max(float((factor * lengths).sum()), np.finfo(float).tiny))
-    weighted = mentions._replace(gap=locked(mentions.gap.astype(np.float64)), factor=locked(factor))
-    return weighted, sum_factors(mentions.items, mentions.session, factor, len(mentions.starts) - 1)
+    result = mentions._replace(gap=locked(mentions.gap.astype(np.float64)), factor=locked(factor))
+    return result, sum_factors(mentions.items, mentions.session, factor, len(mentions.starts) - 1)
 
 
 def totals(mentions: Mentions) -> np.ndarray:

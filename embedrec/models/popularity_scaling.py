@@ -59,14 +59,14 @@ def best_share(embeddings: Embeddings, encoder: Encoder, sessions: Sessions, *, 
         stop = min(start + step, len(chosen))
         target = targets[start:stop]
         cosines = queries[start:stop] @ items.T  # (b, n)
-        known = histories.items[histories.offsets[start] : histories.offsets[stop]]
+        seen_items = histories.items[histories.offsets[start] : histories.offsets[stop]]
         query = np.repeat(np.arange(stop - start), histories.lengths[start:stop])
-        other = known != target[query]  # items of the history are excluded, a repeated target is not
+        other = seen_items != target[query]  # items of the history are excluded, a repeated target is not
         for number, share in enumerate(SHARES):
             scores = cosines * _norms(embeddings, share).astype(np.float32)
-            scores[query[other], known[other]] = -np.inf
-            rivals = (scores > scores[np.arange(stop - start), target][:, None]).sum(axis=1)
-            hits[number] += (rivals < _K).sum()
+            scores[query[other], seen_items[other]] = -np.inf
+            higher = (scores > scores[np.arange(stop - start), target][:, None]).sum(axis=1)
+            hits[number] += (higher < _K).sum()
     return SHARES[int(hits.argmax())]
 
 

@@ -54,23 +54,23 @@ class Weights(Settings):
             counts = np.maximum(vocab.counts, 1)
             weights *= (np.log(counts.sum() / counts) ** self.idf)[sessions.items]
         if self.plays != "each":
-            weights *= _plays(sessions, len(vocab), self.plays)
+            weights *= _play_weights(sessions, len(vocab), self.plays)
         return weights.astype(np.float32)
 
 
-def _plays(sessions: Sessions, n: int, how: str) -> np.ndarray:
+def _play_weights(sessions: Sessions, n: int, plays: str) -> np.ndarray:
     """(E,) float64: 1, or 1 + ln(events of the item in the session), for the last event of an item; 0 for others."""
     from embedrec.kernels.inverted_index import mark_repeats
 
     last = mark_repeats(sessions.offsets, sessions.items, n) >= 0  # (E,)
-    if how == "once":
+    if plays == "once":
         return last.astype(np.float64)
     _, pair, counts = np.unique(sessions.session_of * n + sessions.items, return_inverse=True, return_counts=True)
     return np.where(last, 1 + np.log(counts)[pair], 0.0)
 
 
-def with_bias(answers: Embeddings, encoder: Encoder, bias: np.ndarray) -> tuple[Embeddings, Encoder]:
-    """Item and query vectors with one more coordinate, which adds a bias (n,) to each item's score.
+def add_bias(answers: Embeddings, encoder: Encoder, bias: np.ndarray) -> tuple[Embeddings, Encoder]:
+    """Item and query vectors with one more coordinate, which adds a bias (n,) to the items' scores.
 
     For the cosine, both become unit vectors; the metric of the result is the dot product.
     """

@@ -85,7 +85,7 @@ class VectorModel:
         items = scale_norms(self.embeddings, share)
         return replace(self, embeddings=items, encoder=self._vector, answers=items, searcher=items)
 
-    def weighted(self, weights: Weights) -> VectorModel:
+    def with_weights(self, weights: Weights) -> VectorModel:
         """The same model with the weighted mean of item embeddings as the vector of a session."""
         from embedrec.models.session_encoders import weighted_encoder
 
@@ -119,21 +119,21 @@ class VectorModel:
         if not exclude_seen:
             return self.searcher.search(queries, k, allowed=allowed)
         reach = min(k + int(histories.lengths.max(initial=0)), len(self.vocab))
-        return excluding(self.searcher.search(queries, reach, allowed=allowed), histories, k)
+        return without_seen(self.searcher.search(queries, reach, allowed=allowed), histories, k)
 
 
-def excluding(topk: TopK, histories: Sessions, k: int) -> TopK:
+def without_seen(topk: TopK, histories: Sessions, k: int) -> TopK:
     """The k best of each row of `topk` (q, m) that are not in its history: TopK (q, k)."""
     n = len(topk.vocab)
     query = histories.session_of
-    known = np.isin(topk.rows + n * np.arange(len(topk))[:, None], histories.items + n * query)  # (q, m)
-    rows = np.where(known, -1, topk.rows)
+    seen_items = np.isin(topk.rows + n * np.arange(len(topk))[:, None], histories.items + n * query)  # (q, m)
+    rows = np.where(seen_items, -1, topk.rows)
     order = np.argsort(rows < 0, axis=1, kind="stable")[:, :k]  # keeps best first
     rows = np.take_along_axis(rows, order, 1)
     scores = np.where(rows < 0, -np.inf, np.take_along_axis(topk.scores, order, 1))
-    return TopK(_wide(rows, k, -1), _wide(scores, k, -np.inf), topk.vocab)
+    return TopK(_pad_columns(rows, k, -1), _pad_columns(scores, k, -np.inf), topk.vocab)
 
 
-def _wide(array: np.ndarray, k: int, fill: Any) -> np.ndarray:
+def _pad_columns(array: np.ndarray, k: int, fill: Any) -> np.ndarray:
     """`array` (q, m ≤ k) with columns of `fill` added up to k."""
     return np.pad(array, ((0, 0), (0, k - array.shape[1])), constant_values=fill)

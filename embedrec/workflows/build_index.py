@@ -95,7 +95,7 @@ def build_index_artifact(
     if settings.popularity is not None:
         model = model.scale_norms(settings.popularity)
     if settings.weights is not None:
-        model = model.weighted(settings.weights)
+        model = model.with_weights(settings.weights)
     embeddings = model.answers if settings.of == "answers" else model.embeddings
     samples: Sequence[np.ndarray | None] = None, None
     if sessions is not None:

@@ -168,7 +168,7 @@ def _through(workspace: Workspace, built: Artifact, settings: SearchSettings) ->
     source = indexed_model(workspace, built)
     model, index = load_vector_model(source), load_index(built)
     if "weights" in built.about:
-        model = model.weighted(build(Weights, built.about["weights"], source=str(built.folder)))
+        model = model.with_weights(build(Weights, built.about["weights"], source=str(built.folder)))
     past = training_sessions(workspace, source)
 
     def search(histories: Sessions, k: int) -> tuple[np.ndarray, np.ndarray]:

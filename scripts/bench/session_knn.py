@@ -108,7 +108,7 @@ def memory(data: Data, threads: int, repeats: int) -> None:
     for name in VARIANTS:
         model = recipe_class(name)().fit(data.train, threads=2)
         model.recommend(data.histories, 20)
-        held = [*model.arrays.values(), *model.index, *(array for pad in model.pads for array in pad)]
+        held = [*model.arrays.values(), *model.index, *(array for scratch in model.scratch_pool for array in scratch)]
         size = sum({array.__array_interface__["data"][0]: array.nbytes for array in held}.values())
         print(f"  memory   {name:<11} {size / 1e6:.1f} MB, {size / given:.2f} times the sessions", flush=True)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from embedrec.data import Vocab
 from embedrec.data.topk import TopK, allowed_rows, sort_results
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.vector_model import excluding
+from embedrec.models.vector_model import without_seen
 from tests.conftest import of_lists, read_only
 
 N = 12
@@ -80,7 +80,7 @@ def test_excluding(drawn: tuple[list[list[tuple[int, float]]], int], k: int, dat
     each, width = drawn
     seen = [data.draw(st.lists(st.integers(0, N - 1), max_size=5)) for _ in each]  # with repeats
     histories = of_lists([[f"i{r}" for r in rows] for rows in seen], VOCAB)
-    top = excluding(sort_results(*unsorted(each, width), VOCAB), histories, k)
+    top = without_seen(sort_results(*unsorted(each, width), VOCAB), histories, k)
     expected = [[p for p in slow_order(pairs) if p[0] not in rows] for pairs, rows in zip(each, seen, strict=True)]
     assert as_pairs(top) == [pairs[:k] for pairs in expected]
     assert top.rows.shape == (len(each), k)

@@ -177,13 +177,13 @@ class Ear:
 def asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many histories a session kNN is asked each time."""
     counts: list[int] = []
-    standings = SessionKnnModel.standings
+    target_positions = SessionKnnModel.target_positions
 
     def counted(model: SessionKnnModel, histories: Sessions, *args: Any, **options: Any) -> Any:
         counts.append(len(histories))
-        return standings(model, histories, *args, **options)
+        return target_positions(model, histories, *args, **options)
 
-    monkeypatch.setattr(SessionKnnModel, "standings", counted)
+    monkeypatch.setattr(SessionKnnModel, "target_positions", counted)
     yield counts
 
 

@@ -78,7 +78,7 @@ def test_weighted_sessions(lists: list[str], scaled: bool) -> None:
     """With scaled, the factors of all mentions have the mean 1."""
     factor = 1 + np.arange(len(lists), dtype=np.float64)
     mentions = pair_counts.one_mention(letter_sessions(lists), np.arange(6), 0)
-    weighted, sums = pair_counts.weighted(mentions, factor, scaled=scaled)
+    weighted, sums = pair_counts.weight_sessions(mentions, factor, scaled=scaled)
     lengths = [len(set(session)) for session in lists]
     scale = sum(lengths) / max(factor @ lengths, 1e-300) if scaled else 1.0
     assert all_lists(weighted) == pytest.approx(slow_counts(lists, (scale * factor).tolist()), rel=1e-6)
@@ -137,10 +137,10 @@ def test_all_pairs_have_each_pair_once(lists: list[str]) -> None:
 
 
 def test_frequent_items() -> None:
-    rows, counts = pair_counts.frequent(letter_sessions(["cac", "fb", "b"]), 2)
+    rows, counts = pair_counts.frequent_items(letter_sessions(["cac", "fb", "b"]), 2)
     assert rows.tolist() == [1, 2] and counts.tolist() == [2, 2]
     with pytest.raises(DataError) as error:
-        pair_counts.frequent(letter_sessions(["cac", "fb"]), 3)
+        pair_counts.frequent_items(letter_sessions(["cac", "fb"]), 3)
     assert str(error.value) == (
         "none of the 6 items is mentioned min_count=3 times (the most frequent has 2); lower min_count"
     )

@@ -50,7 +50,7 @@ def test_a_session_is_the_weighted_mean_of_its_items(metric: str) -> None:
     for weights in (Weights(), Weights(0.8), Weights(idf=1.0), Weights(plays="log"), Weights(0.5, 1.0, "once")):
         counts = np.array(twin(weights, "abcab"))
         expected = counts @ items[[0, 1, 2, 0, 1]] / counts.sum()
-        encoded = model.weighted(weights).encode(of_lists(["abcab", ""], VOCAB)).vectors
+        encoded = model.with_weights(weights).encode(of_lists(["abcab", ""], VOCAB)).vectors
         np.testing.assert_allclose(encoded, [expected, np.zeros(4)], rtol=1e-5, atol=1e-7)
 
 

@@ -14,7 +14,7 @@ from embedrec.data.topk import TopK
 from embedrec.errors import EmbedrecError, SettingsError
 from embedrec.models.imported import Vectors
 from embedrec.models.session_encoders import Weights
-from embedrec.models.vector_model import VectorModel, excluding
+from embedrec.models.vector_model import VectorModel, without_seen
 from embedrec.vectors.embeddings import Embeddings
 from tests.conftest import of_lists, slow_nearest, some_embeddings
 
@@ -73,7 +73,7 @@ def test_session_vectors_are_weighted_means() -> None:
     encoded = vectors.encode(sessions)
     assert encoded.vocab.ids.tolist() == ["x", "y", "z"] and encoded.metric == "l2"
     np.testing.assert_allclose(encoded.vectors, [items[0] / 3 + 2 * items[3] / 3, np.zeros(4), items[5]], rtol=1e-5)
-    equal = vectors.weighted(Weights()).encode(sessions).vectors
+    equal = vectors.with_weights(Weights()).encode(sessions).vectors
     np.testing.assert_allclose(equal[0], (items[0] + items[3]) / 2, rtol=1e-5)
     strange = vectors.encode(of_lists([["i0", "unknown", "i3"]]))
     assert strange.vectors.tobytes() == encoded.vectors[:1].tobytes()
@@ -149,7 +149,7 @@ def test_excluding_items_of_the_history(rows: list[list[int]], lists: list[list[
     table = np.array(ranked, dtype=np.int32).reshape(len(rows), 4)
     scores = np.where(table < 0, -np.inf, 9 - np.arange(4)).astype(np.float32)
     histories = histories_of(lists[: len(rows)], vocab)
-    result = excluding(TopK(table, scores, vocab), histories, k)
+    result = without_seen(TopK(table, scores, vocab), histories, k)
     for q, line in enumerate(ranked):
         kept = [(row, 9.0 - place) for place, row in enumerate(line) if row >= 0 and row not in lists[q]][:k]
         kept += [(-1, -np.inf)] * (k - len(kept))

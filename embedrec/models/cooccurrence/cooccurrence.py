@@ -1,4 +1,4 @@
-"""Co-occurrence: items are similar that share more sessions than their popularity explains.
+"""Co-occurrence: items are similar if they share more sessions than their popularity explains.
 
 No training, no vectors, no index: every item has a list of neighbours, from which similar items and recommendations
 come. `Cooccurrence` has the formulas and their sources.
@@ -18,35 +18,35 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import SettingsError
 from embedrec.models.base import Arrays
 from embedrec.models.neighbour_lists import ListsModel, check_lists
-from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, PairCountRecipe, best_lists, totals, weighted
+from embedrec.models.pair_counts import NO_NUMBERS, PairCounting, PairCountRecipe, best_lists, totals, weight_sessions
 from embedrec.models.session_encoders import Weights
 
 if TYPE_CHECKING:
     from embedrec.kernels.pair_counts import Formula, Mentions
 
 Measure = Literal["raw", "normalised", "cosine", "jaccard", "lift", "ppmi", "tf-idf", "bm25"]
-_SHRINKAGE = {"cosine": 20.0, "tf-idf": 20.0}  # of the measures that have one unless it is set to 0
+_SHRINKAGE = {"cosine": 20.0, "tf-idf": 20.0}  # default of the measures that have one
 
 
 @dataclass(frozen=True)
 class Cooccurrence(PairCountRecipe["CooccurrenceModel"]):
-    """Neighbours by a measure of how often two items stand in the same sessions.
+    """Neighbours by a measure of co-occurrence in sessions.
 
-    An item counts once a session, where it is mentioned first. c(a,b) is the number of sessions that hold both, at most
-    `window` places apart; s(a) that of sessions that hold a, of S in all; t(a) = Σ_b c(a,b) and T = Σ_a t(a). With the
-    shrinkage λ:
+    An item counts once a session, at its first mention. c(a,b) is the number of sessions that contain both, at most
+    `window` places apart; s(a) that of sessions that contain a, of S in all; t(a) = Σ_b c(a,b) and T = Σ_a t(a). With
+    the shrinkage λ:
 
     raw         c(a,b)
     normalised  c(a,b) / (t(a) + t(b))
     cosine      c(a,b) / (√(s(a)·s(b)) + λ), of binary columns of sessions (Sarwar et al. 2001), shrunk as by Ferrari
                 Dacrema, Cremonesi & Jannach 2019
     jaccard     c(a,b) / (s(a) + s(b) − c(a,b) + λ)
-    lift        c(a,b) / (s(a)·s(b)/S + λ): over what chance would give (Brin et al. 1997); shrunk, it is that of Norén,
+    lift        c(a,b) / (s(a)·s(b)/S + λ): observed over expected count (Brin et al. 1997); shrunk as by Norén,
                 Hopstadius & Bate 2013
     ppmi        ln(c(a,b) / (t(a)·t(b)/T + λ)) where it is positive (Church & Hanks 1990; Levy & Goldberg 2014)
     tf-idf      the cosine of columns with idf(q) = ln(1 + n/|q|) for a session q of |q| of the n items: a pair of a
-                long session says less (Spärck Jones 1972). Weights idf² are scaled to a mean of 1 over all mentions,
-                so that λ means what it does for the cosine
+                long session weighs less (Spärck Jones 1972). Weights idf² are scaled to a mean of 1 over all mentions,
+                so that λ has the scale of the cosine's
     bm25        Σ w(a,q)·w(b,q) over the sessions q of both, w(a,q) = ln(1 + (n − |q| + ½)/(|q| + ½))·(k1 + 1) /
                 (1 + k1·(1 − b + b·s(a)/s̄)), s̄ the mean of s: items as documents of sessions (Robertson & Zaragoza 2009)
 
@@ -78,7 +78,7 @@ class Cooccurrence(PairCountRecipe["CooccurrenceModel"]):
         {"measure": "tf-idf", "top": 2, "decay": 0.5},
     )
 
-    # Chosen on playlists, listening sessions and clicks held out of training data; no test part was looked at.
+    # Chosen on playlists, listening sessions and clicks counts out of training data; no test part was looked at.
     measure: Measure = "tf-idf"
     window: int = 0
     min_count: int = 1
@@ -109,26 +109,26 @@ class Cooccurrence(PairCountRecipe["CooccurrenceModel"]):
         from embedrec.kernels import pair_counts as kernels
 
         kind, x, y = kernels.COUNT, NO_NUMBERS, NO_NUMBERS
-        held = np.diff(mentions.starts).astype(np.float64)  # (n,) sessions that hold each item
+        counts = np.diff(mentions.starts).astype(np.float64)  # (n,) sessions that contain each item
         lengths = np.diff(mentions.offsets)  # (S,) items of each session
         if self.measure == "normalised":
             kind, x = kernels.SUM, totals(mentions)
         elif self.measure == "cosine":
-            kind, x = kernels.RATIO, np.sqrt(held)
+            kind, x = kernels.RATIO, np.sqrt(counts)
         elif self.measure == "jaccard":
-            kind, x = kernels.UNION, held
+            kind, x = kernels.UNION, counts
         elif self.measure == "lift":
-            kind, x, y = kernels.RATIO, held, held / max(len(lengths), 1)
+            kind, x, y = kernels.RATIO, counts, counts / max(len(lengths), 1)
         elif self.measure == "ppmi":
             total = totals(mentions)
             kind, x, y = kernels.LOG, total, total / max(total.sum(), 1)
         elif self.measure == "tf-idf":
-            mentions, norms = weighted(mentions, np.log1p(len(held) / np.maximum(lengths, 1)) ** 2)
+            mentions, norms = weight_sessions(mentions, np.log1p(len(counts) / np.maximum(lengths, 1)) ** 2)
             kind, x = kernels.RATIO, np.sqrt(norms)
         elif self.measure == "bm25":
-            idf = np.log1p((len(held) - lengths + 0.5) / (lengths + 0.5))
-            mentions, _ = weighted(mentions, idf**2, scaled=False)
-            kind, x = kernels.TIMES, (self.k1 + 1) / (1 + self.k1 * (1 - self.b + self.b * held / held.mean()))
+            idf = np.log1p((len(counts) - lengths + 0.5) / (lengths + 0.5))
+            mentions, _ = weight_sessions(mentions, idf**2, scaled=False)
+            kind, x = kernels.TIMES, (self.k1 + 1) / (1 + self.k1 * (1 - self.b + self.b * counts / counts.mean()))
         shrinkage = _SHRINKAGE.get(self.measure, 0.0) if self.shrinkage is None else self.shrinkage
         return mentions, kernels.Formula(kind, x, x if y is NO_NUMBERS else y, shrinkage, 0.0, self.threshold)
 

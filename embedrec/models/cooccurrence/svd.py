@@ -18,7 +18,7 @@ from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
 from embedrec.models.array_packing import rows_of
 from embedrec.models.base import Arrays
-from embedrec.models.pair_counts import PairCounting, PairCountRecipe, Pairs, all_pairs, totals, weighted
+from embedrec.models.pair_counts import PairCounting, PairCountRecipe, Pairs, all_pairs, totals, weight_sessions
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
@@ -38,12 +38,12 @@ _SPARE = 20  # extra dimensions of the iteration
 class Spectral(PairCountRecipe["SpectralModel"]):
     """Eigenvectors of a symmetric matrix over the items, those of the largest eigenvalues, as the items' vectors.
 
-    An item counts once a session, where it is mentioned first. c(a,b) is the sum over the sessions q that hold both, at
+    An item counts once a session, at its first mention. c(a,b) is the sum over the sessions q that contain both, at
     most `window` places apart, of |q| ** length_exponent, |q| the items of q; these weights are scaled to a mean of 1
-    over all mentions. d(a) is the sum over sessions that hold a, t(a) = Σ_b c(a,b). The matrix, 0 on its diagonal:
+    over all mentions. d(a) is the sum over sessions that contain a, t(a) = Σ_b c(a,b). The matrix, 0 on its diagonal:
 
     cosine  c(a,b) / (√(d(a)·d(b)) + shrinkage)
-    ppmi    ln(c(a,b) / (e(a,b) + shrinkage)) − shift where it is positive, with what chance would give: e(a,b) =
+    ppmi    ln(c(a,b) / (e(a,b) + shrinkage)) − shift where it is positive, with the expected value e(a,b) =
             (t(a)·t(b)) ** ((1 + smoothing)/2) / Σ_b t(b) ** smoothing, the mean of both directions
 
     dim              length of a vector; fewer where there are fewer items
@@ -54,13 +54,13 @@ class Spectral(PairCountRecipe["SpectralModel"]):
     length_exponent  weight of pairs by session length: −1, inverse to the length; 0, equal weights
     shrinkage        against pairs of rare items; None is 20 for the cosine, and 0 for ppmi, which is the standard
                      formula
-    shift            of ppmi: ln k, as k negatives of word2vec have it
+    shift            of ppmi: ln k corresponds to k negatives of word2vec
     smoothing        of ppmi: 1, or less so that pairs of rare items count less (Levy, Goldberg & Dagan 2015 take .75)
     power            eigenvectors are multiplied by eigenvalue ** power: with .5, products of vectors approximate the
                      matrix; 0 gives equal weight to all dimensions
     popularity       exponent of a vector's norm, |v| ** popularity, from specific (0, the cosine) to popular items (1).
                      Similar items, recommendations and indexes compare by the dot product of the scaled vectors
-    iterations       of the subspace (Halko, Martinsson & Tropp 2011); each multiplies with the whole matrix
+    iterations       of the subspace (Halko, Martinsson & Tropp 2011); each multiplies by the whole matrix
     decay            how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
 
     Raises SettingsError for values that are not allowed.
@@ -133,7 +133,7 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         from embedrec.kernels.pair_counts import LOG, RATIO, Formula
 
         lengths = np.diff(mentions.offsets)
-        mentions, norms = weighted(mentions, np.maximum(lengths, 1.0) ** self.length_exponent)
+        mentions, norms = weight_sessions(mentions, np.maximum(lengths, 1.0) ** self.length_exponent)
         shrinkage = _SHRINKAGE[self.matrix] if self.shrinkage is None else self.shrinkage
         if self.matrix == "cosine":
             root = np.sqrt(norms)
@@ -186,18 +186,18 @@ def leading_eigenvectors(
         _multiply(pairs, basis, product, threads)
         report("progress", done=done + 1, total=iterations + 1, unit="products")
         small = _inner(basis, product)
-        values, turns = np.linalg.eigh((small + small.T) / 2)
+        values, rotation = np.linalg.eigh((small + small.T) / 2)
         shift = max(shift, -float(values[0]))  # so that large negative eigenvalues are not selected
         if done < iterations:
             basis *= np.float32(shift)
             basis += product
-    values, turns = values[::-1][:dim], turns[:, ::-1][:, :dim]
+    values, rotation = values[::-1][:dim], rotation[:, ::-1][:, :dim]
     positive = values > 1e-6 * abs(values).max()
     values = np.where(positive, values, 0)
     # M·v/λ instead of v: exactly 0 for items without pairs, and one more iteration
     scale = np.where(positive, 1 / np.where(positive, values, 1), 0)
     vectors = memory.empty(n * len(values), np.float32).reshape(n, -1)
-    np.matmul(product, (turns * scale).astype(np.float32), out=vectors)
+    np.matmul(product, (rotation * scale).astype(np.float32), out=vectors)
     return values, vectors
 
 
@@ -223,9 +223,9 @@ def _orthonormalise(basis: np.ndarray) -> None:
     Uses the eigenvectors of their Gram matrix: on busy cores, much faster than a QR decomposition, whose threads
     synchronise at every column.
     """
-    values, turns = np.linalg.eigh(_inner(basis, basis))
+    values, rotation = np.linalg.eigh(_inner(basis, basis))
     independent = values > 1e-12 * values[-1]
-    scaled = (turns * np.where(independent, 1 / np.sqrt(np.where(independent, values, 1)), 0)).astype(np.float32)
+    scaled = (rotation * np.where(independent, 1 / np.sqrt(np.where(independent, values, 1)), 0)).astype(np.float32)
     for block in _blocks(basis):
         block[:] = block @ scaled
 
@@ -233,8 +233,8 @@ def _orthonormalise(basis: np.ndarray) -> None:
 def _inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """aᵀ·b of two arrays (n, k) in double precision."""
     products = np.zeros((a.shape[1], b.shape[1]))
-    for one, other in zip(_blocks(a), _blocks(b), strict=True):
-        products += one.T.astype(np.float64) @ other.astype(np.float64)
+    for left, right in zip(_blocks(a), _blocks(b), strict=True):
+        products += left.T.astype(np.float64) @ right.astype(np.float64)
     return products
 
 

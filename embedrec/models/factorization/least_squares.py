@@ -22,8 +22,8 @@ Plays = Literal["each", "once", "log"]
 
 BLOCK_ROWS = 8192  # rows of a block; its Gram matrix is float32, sums of blocks are float64
 TASK_CELLS = 1 << 15  # cells of one task of a thread
-_EXACT = 1e-6  # a system is solved at this gradient, relative to that at zero
-_MANY = 1000  # more steps than any system needs
+_TOLERANCE = 1e-6  # of the gradient of a solved system, relative to that at zero
+_MAX_STEPS = 1000  # more steps than any system needs
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ class Side:
         """
         from embedrec.kernels.als import solve
 
-        values = self._turn(other, steps, pool)
-        spread = (self.objective.unobserved * values).astype(np.float32)
+        values = self._rotate(other, steps, pool)
+        diagonal = (self.objective.unobserved * values).astype(np.float32)
         fixed = locked(other.vectors)
 
         def part(first: int, last: int) -> tuple[int, np.ndarray]:
-            minima = solve(*self.cells, fixed, spread, self.vectors, steps, _EXACT, first, last)
+            minima = solve(*self.cells, fixed, diagonal, self.vectors, steps, _TOLERANCE, first, last)
             return int(self.offsets[last] - self.offsets[first]), minima
 
-        return _each(pool, part, self._blocks())
+        return _map_ranges(pool, part, self._blocks())
 
     def penalty(self) -> float:
         """Σ ridge·|x|² of all rows."""
@@ -111,20 +111,24 @@ class Side:
         from embedrec.kernels.als import rotate
 
         _, axes = _principal_axes(self.vectors, self.dim, pool)
-        list(_each(pool, lambda *rows: rotate(self.vectors, axes, self.offsets, -1, *rows), _ranges(len(self.vectors))))
+        list(
+            _map_ranges(
+                pool, lambda *rows: rotate(self.vectors, axes, self.offsets, -1, *rows), _ranges(len(self.vectors))
+            )
+        )
         return self.vectors[:, : self.dim].copy()
 
-    def _turn(self, other: Side, steps: int, pool: Executor) -> np.ndarray:
+    def _rotate(self, other: Side, steps: int, pool: Executor) -> np.ndarray:
         """Rotate both sides into the principal axes of the other; returns the diagonal (w,) of its Gram matrix."""
         from embedrec.kernels.als import rotate
 
         values, axes = _principal_axes(other.vectors, self.dim, pool)
-        for side, least in ((other, -1), (self, steps)):  # rows with few cells are solved from zero
+        for side, min_cells in ((other, -1), (self, steps)):  # rows with few cells are solved from zero
 
-            def part(first: int, last: int, side: Side = side, least: int = least) -> None:
-                rotate(side.vectors, axes, side.offsets, least, first, last)
+            def part(first: int, last: int, side: Side = side, min_cells: int = min_cells) -> None:
+                rotate(side.vectors, axes, side.offsets, min_cells, first, last)
 
-            list(_each(pool, part, _ranges(len(side.vectors))))
+            list(_map_ranges(pool, part, _ranges(len(side.vectors))))
         return values
 
     def _blocks(self) -> list[tuple[int, int]]:
@@ -145,12 +149,12 @@ def fold_in(items: np.ndarray, objective: Objective, plays: Plays, decay: float 
 
     n, d = items.shape
     fixed = locked(padded(items, n) if d % LANES else items)  # (n, w)
-    spread = (objective.unobserved * np.einsum("ij,ij->j", fixed, fixed, dtype=np.float64)).astype(np.float32)
+    diagonal = (objective.unobserved * np.einsum("ij,ij->j", fixed, fixed, dtype=np.float64)).astype(np.float32)
 
     def encode(histories: Sessions) -> np.ndarray:
         start = np.zeros((len(histories), d), dtype=np.float32)
         queries = Side(objective, cells(histories, plays, decay), start)
-        solve(*queries.cells, fixed, spread, queries.vectors, _MANY, _EXACT, 0, len(histories))
+        solve(*queries.cells, fixed, diagonal, queries.vectors, _MAX_STEPS, _TOLERANCE, 0, len(histories))
         return queries.vectors[:, :d].copy()
 
     return encode
@@ -161,7 +165,7 @@ def _principal_axes(vectors: np.ndarray, d: int, pool: Executor) -> tuple[np.nda
     w)."""
     from embedrec.kernels.als import gram
 
-    parts = _each(pool, lambda first, last: gram(vectors, first, last).astype(np.float64), _ranges(len(vectors)))
+    parts = _map_ranges(pool, lambda first, last: gram(vectors, first, last).astype(np.float64), _ranges(len(vectors)))
     width = vectors.shape[1]
     total = sum(parts, np.zeros((width, width)))
     eigenvalues, eigenvectors = np.linalg.eigh(total[:d, :d])
@@ -174,6 +178,6 @@ def _ranges(rows: int) -> list[tuple[int, int]]:
     return [(start, min(start + BLOCK_ROWS, rows)) for start in range(0, rows, BLOCK_ROWS)]
 
 
-def _each(pool: Executor, work: Callable[..., T], ranges: list[tuple[int, int]]) -> Iterator[T]:
+def _map_ranges(pool: Executor, work: Callable[..., T], ranges: list[tuple[int, int]]) -> Iterator[T]:
     """work(first, last) of each range, in order."""
     return pool.map(lambda rows: work(*rows), ranges)

@@ -18,7 +18,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.models.base import Arrays
 from embedrec.models.factorization.least_squares import fold_in
 from embedrec.models.factorization.settings import FactorisationSettings
-from embedrec.models.pair_counts import frequent
+from embedrec.models.pair_counts import frequent_items
 from embedrec.models.popularity_scaling import scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
@@ -50,7 +50,7 @@ class MatrixFactorisation(FactorisationSettings):
 
         if threads < 1:
             raise SettingsError(f"threads must be at least 1, but is {threads}")
-        rows, counts = frequent(sessions, self.min_count)
+        rows, counts = frequent_items(sessions, self.min_count)
         report("vocabulary", items=len(rows), left_out=len(sessions.vocab) - len(rows))
         vocab = sessions.vocab.take(rows).with_counts(counts)
         return self.from_arrays(vocab, train(self, sessions.reindex(vocab), seed=seed, threads=threads, report=report))
@@ -58,25 +58,25 @@ class MatrixFactorisation(FactorisationSettings):
     def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
         """See `Neural.learner`; logistic and bpr only."""
         from embedrec.models.factorization.pairwise_training import (
+            BPRLoss,
             Dot,
-            Ordered,
             PairLearner,
-            Rated,
-            known_items,
-            vectors_of,
+            SquaredErrorLoss,
+            filter_items,
+            table_vectors,
         )
 
         plan: Any = self.training_settings  # no field is None
-        ordered = self.loss == "bpr"
-        vocab, sessions = known_items(sessions, self.min_count)
+        pairwise = self.loss == "bpr"
+        vocab, sessions = filter_items(sessions, self.min_count)
         start = plan.deviation / self.dim**0.5
         scorer = Dot(len(sessions), len(vocab), self.dim, deviation=start)
-        module = Ordered(scorer, plan.weight_decay) if ordered else Rated(scorer)
+        module = BPRLoss(scorer, plan.weight_decay) if pairwise else SquaredErrorLoss(scorer)
 
-        def finished() -> VectorModel:
-            return self.from_arrays(vocab, {"items": vectors_of(scorer.items)})
+        def build_model() -> VectorModel:
+            return self.from_arrays(vocab, {"items": table_vectors(scorer.items)})
 
-        return PairLearner(plan, sessions, module, finished, same=ordered, seed=seed)
+        return PairLearner(plan, sessions, module, build_model, same=pairwise, seed=seed)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of the array "items" (n, dim) float32; with als in their principal axes, and "unobserved" (1,)

@@ -82,19 +82,19 @@ class NeuralCF(Neural):
         from embedrec.models.factorization.pairwise_training import (
             PairLearner,
             Perceptron,
-            Rated,
-            known_items,
-            vectors_of,
+            SquaredErrorLoss,
+            filter_items,
+            table_vectors,
         )
 
-        vocab, sessions = known_items(sessions, self.min_count)
+        vocab, sessions = filter_items(sessions, self.min_count)
         hidden, start = parse_layers(self.layers, "layers"), self.deviation / self.dim**0.5
         scorer = Perceptron(len(sessions), len(vocab), self.dim, hidden, deviation=start)
 
-        def finished() -> VectorModel:
-            return self.from_arrays(vocab, {"items": vectors_of(scorer.items)})
+        def build_model() -> VectorModel:
+            return self.from_arrays(vocab, {"items": table_vectors(scorer.items)})
 
-        return PairLearner(self, sessions, Rated(scorer), finished, same=False, seed=seed)
+        return PairLearner(self, sessions, SquaredErrorLoss(scorer), build_model, same=False, seed=seed)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of the array "items" (n, dim) float32. Raises DataError when it does not fit."""

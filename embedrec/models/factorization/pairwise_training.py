@@ -100,7 +100,7 @@ class Perceptron(Scorer):
         return self.last(hidden).squeeze(1)
 
 
-class Rated(nn.Module):
+class SquaredErrorLoss(nn.Module):
     """Squared errors of the scores through a sigmoid, against 1 for observed pairs and 0 for random ones."""
 
     def __init__(self, scorer: Scorer) -> None:
@@ -109,13 +109,13 @@ class Rated(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """The sum over examples; each is an observed pair and its random ones."""
-        session, item, others, strangers, known = batch.each  # (b,), (b,), (b, m), (b, m), (b, m)
-        right = torch.sigmoid(self.scorer.score(session, item))
-        wrong = torch.sigmoid(self.scorer.score(others.reshape(-1), strangers.reshape(-1)))
-        return ((1 - right) ** 2).sum() + (wrong**2 * ~known.reshape(-1)).sum()
+        session, item, random_sessions, random_items, known = batch.each  # (b,), (b,), (b, m), (b, m), (b, m)
+        positive = torch.sigmoid(self.scorer.score(session, item))
+        negative = torch.sigmoid(self.scorer.score(random_sessions.reshape(-1), random_items.reshape(-1)))
+        return ((1 - positive) ** 2).sum() + (negative**2 * ~known.reshape(-1)).sum()
 
 
-class Ordered(nn.Module):
+class BPRLoss(nn.Module):
     """−ln σ(score − that of another item in the same session): BPR.
 
     decay  half of it times the squared vectors of an example is added
@@ -127,9 +127,9 @@ class Ordered(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """The sum over examples; each is an observed pair and other items of its session."""
-        session, item, _, strangers, known = batch.each
-        b, m = strangers.shape
-        rows = torch.cat([item, strangers.reshape(-1)])
+        session, item, _, random_items, known = batch.each
+        b, m = random_items.shape
+        rows = torch.cat([item, random_items.reshape(-1)])
         vectors, biases = self.scorer.items(rows), self.scorer.item_bias(rows)[:, 0]
         x = self.scorer.sessions(session)  # (b, d); the session's bias is the same on both sides
         difference = vectors[:b, None] - vectors[b:].view(b, m, -1)  # (b, m, d)
@@ -144,7 +144,7 @@ class PairLearner:
     """See `training.loop.Learner`. An example is an item of a session, once, and `negatives` random pairs.
 
     same      whether the random pairs are of the same session, or of random ones
-    finished  the module → the model
+    build_model  the module → the model
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class PairLearner:
         settings: PairSettings,
         sessions: Sessions,
         module: nn.Module,
-        finished: Callable[[], Model],
+        build_model: Callable[[], Model],
         *,
         same: bool,
         seed: int,
@@ -161,7 +161,7 @@ class PairLearner:
         self.keys = torch.from_numpy(np.unique(sessions.session_of * n + sessions.items))  # (p,) ascending
         if not len(self.keys):
             raise DataError("there are no events to learn from; lower min_count, or prepare sessions that hold items")
-        self.settings, self.module, self.model = settings, module, finished
+        self.settings, self.module, self.model = settings, module, build_model
         self.same, self.seed, self.n, self.count = same, seed, n, len(sessions)
         counts = np.bincount(sessions.items, minlength=n)
         self.drawn = torch.from_numpy(np.cumsum(noise_weights(counts, settings.ns_exponent)))
@@ -191,13 +191,13 @@ class PairLearner:
             keys = self.keys[chosen]
             session, item = keys // self.n, keys % self.n
             shape = (len(keys), self.settings.negatives)
-            strangers = self._draw(shape, random)
-            others = session[:, None].expand(shape)
+            random_items = self._draw(shape, random)
+            random_sessions = session[:, None].expand(shape)
             if not self.same:
-                others = torch.randint(self.count, shape, generator=random)
-            drawn = others * self.n + strangers
+                random_sessions = torch.randint(self.count, shape, generator=random)
+            drawn = random_sessions * self.n + random_items
             place = torch.searchsorted(self.keys, drawn).clamp(max=len(self.keys) - 1)
-            yield Batch((session, item, others.contiguous(), strangers, self.keys[place] == drawn))
+            yield Batch((session, item, random_sessions.contiguous(), random_items, self.keys[place] == drawn))
 
     def _draw(self, shape: tuple[int, int], random: torch.Generator) -> Tensor:
         """Random items, in proportion to count ** ns_exponent."""
@@ -207,16 +207,16 @@ class PairLearner:
         return torch.searchsorted(self.drawn, chosen, right=True).clamp(max=self.n - 1)
 
 
-def vectors_of(table: nn.Embedding) -> np.ndarray:
+def table_vectors(table: nn.Embedding) -> np.ndarray:
     """The vectors of a table: (n, d) float32."""
     return table.weight.detach().float().cpu().numpy().copy()
 
 
-def known_items(sessions: Sessions, min_count: int) -> tuple[Vocab, Sessions]:
+def filter_items(sessions: Sessions, min_count: int) -> tuple[Vocab, Sessions]:
     """Items mentioned often enough, and the sessions of them."""
-    from embedrec.models.pair_counts import frequent
+    from embedrec.models.pair_counts import frequent_items
 
-    rows, mentions = frequent(sessions, min_count)
+    rows, mentions = frequent_items(sessions, min_count)
     vocab = sessions.vocab.take(rows)
     if vocab.counts is None:
         vocab = vocab.with_counts(mentions)

@@ -6,10 +6,10 @@ A candidate that is drawn several times is scored once and weighted by its count
 
 scores   (b, u) float32 of b queries and u distinct items; overwritten
 column   (b,) column of each query's target
-weights  (u,) how often an item is a target or was drawn; 0 if it is no candidate
+weights  (u,) number of times that an item is a target or was drawn; 0 if it is no candidate
 
 They return the losses (b,) and their derivatives with respect to the scores (b, u). A query's own target is not one of
-its negatives; the same item as the target of another query, or drawn, is.
+its negatives, unless it is drawn or the target of another query too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def cross_entropy(scores: Tensor, column: Tensor, logs: Tensor, own: Tensor) -> 
 
 
 def cross_entropy_in_torch(scores: Tensor, column: Tensor, logs: Tensor, own: Tensor) -> Losses:
-    """The same on any device."""
+    """`cross_entropy` on any device."""
     at = torch.arange(len(column), device=column.device), column
     right = scores[at] + own
     total = torch.logsumexp(scores.add_(logs), 1)
@@ -78,12 +78,12 @@ def bpr_max(scores: Tensor, column: Tensor, weights: Tensor, elu: float, bpreg: 
 
 
 def bpr_max_in_torch(scores: Tensor, column: Tensor, weights: Tensor, elu: float, bpreg: float) -> Losses:
-    """The same on any device."""
+    """`bpr_max` on any device."""
     rows = torch.arange(len(column), device=column.device)
     at = rows, column
     r = functional.elu_(scores, elu) if elu else scores
     right = r[at]
-    others = weights[column] - 1  # (b,) how often the right item is a negative too
+    others = weights[column] - 1  # (b,) number of times that the target is a negative too
     r[at] = torch.where(others > 0, right, -torch.inf)
     top = r.amax(1).nan_to_num_(neginf=0.0)
     r[at] = right

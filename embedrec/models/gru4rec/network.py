@@ -33,16 +33,16 @@ class Network(nn.Module):
         units = parse_layers(recipe.layers, "layers")
         last = units[-1]
         self.item_table = nn.Parameter(torch.zeros(self.n, last + 1))  # the last column is the bias
-        spread(self.item_table.data[:, :-1], self.n, last)
+        init_uniform(self.item_table.data[:, :-1], self.n, last)
         self.features: FeatureSum | None = None
         first: int | None = None  # length of an input; None if inputs are gate pre-activations already
         if recipe.input == "constrained":
             first = last
         elif recipe.input == "embedding":
             first = recipe.embedding_dim
-            self.input_table = nn.Parameter(spread(torch.empty(self.n, first), self.n, first))
+            self.input_table = nn.Parameter(init_uniform(torch.empty(self.n, first), self.n, first))
         elif recipe.input == "onehot":
-            self.input_table = nn.Parameter(spread(torch.empty(self.n, 3 * units[0]), self.n, units[0]))
+            self.input_table = nn.Parameter(init_uniform(torch.empty(self.n, 3 * units[0]), self.n, units[0]))
         elif coded is not None:
             first = self._add_features(coded, units[0])
         sizes = [first, *units]
@@ -58,12 +58,12 @@ class Network(nn.Module):
         self.features = FeatureSum(coded, _MLP if perceptron else 3 * units)
         self.feature_count = coded.count + coded.numbers.shape[1]  # words and numbers in all
         for parameter in self.features.parameters():
-            spread(parameter, self.feature_count, _MLP if perceptron else units)
+            init_uniform(parameter, self.feature_count, _MLP if perceptron else units)
         if not perceptron:
             return None
         self.features_bias = nn.Parameter(torch.zeros(_MLP))
         self.second = nn.Linear(_MLP, _MLP)
-        spread(self.second.weight, _MLP, _MLP)
+        init_uniform(self.second.weight, _MLP, _MLP)
         nn.init.zeros_(self.second.bias)
         return _MLP
 
@@ -75,12 +75,12 @@ class Network(nn.Module):
             named.append(inputs)
         rows, place = distinct(torch.cat(named), self.n)
         target_columns, drawn, again = torch.tensor_split(place, [len(targets), len(targets) + len(samples)])
-        vectors, x = _Rows.apply(self.item_table, rows, again)  # type: ignore[no-untyped-call]  # (u, h + 1), (b, h)
+        vectors, x = _TableRows.apply(self.item_table, rows, again)  # type: ignore[no-untyped-call]  # (u, h + 1), (b, h)
         if self.recipe.input != "constrained":
             x = self.inputs(inputs)
         queries = self.advance(x, streams, begins)
         loss = self._loss(rows, target_columns, drawn, column)
-        total: Tensor = _Ranked.apply(queries, vectors, target_columns[column], loss)  # type: ignore[no-untyped-call]
+        total: Tensor = _RankingLoss.apply(queries, vectors, target_columns[column], loss)  # type: ignore[no-untyped-call]
         if self.recipe.regularisation:
             total = total + len(streams) * self.recipe.regularisation / 2 * (vectors**2).sum()
         return total
@@ -146,8 +146,8 @@ class Cell(nn.Module):
 
     def __init__(self, size: int | None, h: int) -> None:
         super().__init__()
-        self.input = None if size is None else nn.Parameter(spread(torch.empty(size, 3 * h), size, h))
-        self.hidden = nn.Parameter(spread(torch.empty(h, 3 * h), h, h))
+        self.input = None if size is None else nn.Parameter(init_uniform(torch.empty(size, 3 * h), size, h))
+        self.hidden = nn.Parameter(init_uniform(torch.empty(h, 3 * h), h, h))
         self.input_bias = nn.Parameter(torch.zeros(3 * h))
         self.hidden_bias = nn.Parameter(torch.zeros(3 * h))
 
@@ -161,7 +161,7 @@ class Cell(nn.Module):
         return candidate + gates[:, h:] * (before - candidate)
 
 
-class _Ranked(torch.autograd.Function):
+class _RankingLoss(torch.autograd.Function):
     """The sum of the losses of queries (b, h) with vectors (u, h + 1)."""
 
     @staticmethod
@@ -179,7 +179,7 @@ class _Ranked(torch.autograd.Function):
         return (gradient @ vectors[:, :-1]).mul_(above[0]), gradient.T @ (queries * above[0]), None, None
 
 
-class _Rows(torch.autograd.Function):
+class _TableRows(torch.autograd.Function):
     """Distinct rows of a table, and a selection of them without the last column; the gradient is sparse."""
 
     @staticmethod
@@ -226,7 +226,7 @@ def dropout(x: Tensor, share: float) -> Tensor:
     return x * kept * (256 / of)
 
 
-def spread(weights: Tensor, inputs: int, outputs: int) -> Tensor:
+def init_uniform(weights: Tensor, inputs: int, outputs: int) -> Tensor:
     """Weights drawn uniformly from ±√(6 / (inputs + outputs)), in place (Glorot & Bengio 2010)."""
     nn.init.uniform_(weights, -((6 / (inputs + outputs)) ** 0.5), (6 / (inputs + outputs)) ** 0.5)
     return weights

@@ -89,7 +89,7 @@ class Recurrent:
         return State(layers, np.zeros(count, dtype=bool))
 
     def step(self, state: State, rows: np.ndarray) -> State:
-        """The state after one more item each, rows (q,); −1 leaves a session as it is."""
+        """The state after one more item each, rows (q,); −1 leaves a session unchanged."""
         rows, n = np.asarray(rows), len(self.inputs)
         valid_rows(rows[rows != -1] if rows.dtype.kind in "iu" else rows, n)
         known = rows >= 0
@@ -114,7 +114,7 @@ class Recurrent:
         longest = np.argsort(-lengths, kind="stable")
         firsts = histories.offsets[start:stop][longest]
         lengths = lengths[longest]
-        node = np.zeros(len(lengths), dtype=np.int64)  # of each history, the state it is in
+        node = np.zeros(len(lengths), dtype=np.int64)  # state of each history
         state = self.start(1)
         for place in range(int(lengths[0]) if len(lengths) else 0):
             alive = int(np.searchsorted(-lengths, -place))  # histories longer than `place`

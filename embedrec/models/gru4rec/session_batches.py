@@ -20,7 +20,7 @@ BLOCK_EVENTS = 1 << 17  # events of a block: 1 MB
 
 @dataclass(frozen=True, eq=False)
 class Streams:
-    """The sessions of a training as B streams.
+    """Training sessions as B streams.
 
     sessions  those with two or more events are used
     order     (m,) int64 these sessions, by the time of their first event where there are times
@@ -49,10 +49,10 @@ class Streams:
         from embedrec.kernels.session_streams import advance_streams
 
         place, last = np.zeros(self.count, dtype=np.int64), np.zeros(self.count, dtype=np.int64)
-        dealt, left = 0, self.examples
+        started, left = 0, self.examples
         while left:
             events = np.empty((max(1, BLOCK_EVENTS // self.count), self.count), dtype=np.int64)
-            dealt = advance_streams(self.sessions.offsets, self.order, place, last, dealt, events)
+            started = advance_streams(self.sessions.offsets, self.order, place, last, started, events)
             lengths = np.count_nonzero(events >= 0, axis=1)
             yield events[: np.count_nonzero(lengths)]
             left -= int(lengths.sum())
@@ -69,6 +69,6 @@ class StreamBatch(Batch):
 
     def part(self, number: int, count: int) -> Batch:
         """The rows of the streams of process `number` among `count`."""
-        mine = self.each[0].tolist()
-        start, stop = (bisect_left(mine, self.streams * n // count) for n in (number, number + 1))
+        streams = self.each[0].tolist()
+        start, stop = (bisect_left(streams, self.streams * n // count) for n in (number, number + 1))
         return Batch(tuple(tensor[start:stop] for tensor in self.each), self.shared)

@@ -22,7 +22,7 @@ class GRU4RecSettings(Neural):
     loss                "bpr-max", "bpr" or "cross-entropy"
     n_sample            negatives drawn for a batch, in addition to its other targets
     sample_alpha        they are drawn in proportion to count ** sample_alpha; 0 is uniform
-    elu                 bpr-max: scores go through elu with this parameter; 0 for not
+    elu                 bpr-max: scores go through elu with this parameter; 0 for no elu
     bpreg               bpr-max: penalty on large scores of negatives
     logq                cross-entropy: share of the log expected count of an item as candidate that is subtracted from
                         its score, see Hidasi & Czapp 2023; 0 for none

@@ -24,8 +24,8 @@ from embedrec.training.row_adagrad import RowAdagrad
 from embedrec.training.row_adamw import RowAdamW
 from embedrec.vectors.embeddings import Embeddings
 
-_ALIKE = 10  # nearest warm items whose mean output vector a cold item gets
-_DRAWN = 1 << 20  # negatives drawn at a time: 8 MB
+_COLD_NEIGHBOURS = 10  # nearest warm items whose mean output vector a cold item gets
+_BLOCK_NEGATIVES = 1 << 20  # negatives drawn at a time: 8 MB
 
 
 class GRU4RecLearner:
@@ -61,11 +61,11 @@ class GRU4RecLearner:
         ]
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Steps of all streams: their numbers, whether a session begins, its item, the place of the next one among the
-        targets; and these targets, and negatives."""
+        """Steps of all streams: their numbers, whether a session begins, its item, the position of the next item among
+        the targets; and these targets, and negatives."""
         samples = self._samples(epoch)
         streams = self.streams.count
-        whole = torch.arange(streams)
+        all_streams = torch.arange(streams)
         for events in self.streams.blocks():
             active = events >= 0
             full = int(active.all(axis=1).sum())  # first steps with all streams; an ended stream stays ended
@@ -75,7 +75,9 @@ class GRU4RecLearner:
             )
             for t in range(len(events)):
                 if t < full:
-                    yield StreamBatch((whole, begins[t], items[t], whole), (targets[t], next(samples)), streams)
+                    yield StreamBatch(
+                        (all_streams, begins[t], items[t], all_streams), (targets[t], next(samples)), streams
+                    )
                 else:
                     left = torch.from_numpy(np.flatnonzero(active[t]))
                     each = (left, begins[t][left], items[t][left], torch.arange(len(left)))
@@ -84,7 +86,7 @@ class GRU4RecLearner:
     def _samples(self, epoch: int) -> Iterator[Tensor]:
         """Negatives of a step, drawn with replacement: (n_sample,)."""
         size = self.recipe.n_sample
-        steps = max(1, min(_DRAWN // max(1, size), self.examples // self.streams.count))
+        steps = max(1, min(_BLOCK_NEGATIVES // max(1, size), self.examples // self.streams.count))
         for block in count():
             rows = np.empty(steps * size, dtype=np.int64)
             draw(*self.drawn, self.seed, epoch, block, rows)
@@ -100,7 +102,7 @@ class GRU4RecLearner:
         assert isinstance(network, Network)
         arrays = dict(network.arrays())
         if self.cold.any():
-            arrays["items"] = _with_cold(arrays["items"], arrays["inputs"], self.cold)
+            arrays["items"] = _fill_cold_items(arrays["items"], arrays["inputs"], self.cold)
             arrays["cold"] = self.cold.astype(np.uint8)
         return self.recipe.from_arrays(self.vocab, arrays)
 
@@ -117,11 +119,11 @@ def _encode(recipe: GRU4RecSettings, features: Features | None, counts: np.ndarr
     return encode_features(features, counts > 0)
 
 
-def _with_cold(items: np.ndarray, inputs: np.ndarray, cold: np.ndarray) -> np.ndarray:
+def _fill_cold_items(items: np.ndarray, inputs: np.ndarray, cold: np.ndarray) -> np.ndarray:
     """Output vectors (n, h + 1); a cold item gets the mean of the warm items with the nearest inputs (n, m)."""
     warm = np.flatnonzero(~cold)
     known = Embeddings(inputs[warm], Vocab(np.arange(len(warm))), "cosine")
-    near = known.search(inputs[cold], min(_ALIKE, len(warm))).rows  # (c, k)
+    nearest = known.search(inputs[cold], min(_COLD_NEIGHBOURS, len(warm))).rows  # (c, k)
     items = items.copy()
-    items[cold] = items[warm][near].mean(axis=1)
+    items[cold] = items[warm][nearest].mean(axis=1)
     return items

@@ -63,10 +63,15 @@ class SessionAnn:
         """The index of its arrays, for n items and `size` sessions. Raises DataError when they do not fit."""
         import faiss
 
-        given, stored, probes = (arrays[name] for name in _ARRAYS)
-        if given.ndim != 2 or len(given) != n or given.dtype != np.float32 or not np.isfinite(given).all():
+        projection, stored, probes = (arrays[name] for name in _ARRAYS)
+        if (
+            projection.ndim != 2
+            or len(projection) != n
+            or projection.dtype != np.float32
+            or not np.isfinite(projection).all()
+        ):
             raise DataError(
-                f"a projection of {n} items must be finite float32 ({n}, d), not {given.dtype} {given.shape}"
+                f"a projection of {n} items must be finite float32 ({n}, d), not {projection.dtype} {projection.shape}"
             )
         if (
             stored.dtype != np.uint8
@@ -82,13 +87,16 @@ class SessionAnn:
         except UnknownTypeError as e:
             raise DataError(f"an index of sessions cannot be of the type {e}") from e
         index = faiss.deserialize_index(stored)
-        if index.d != given.shape[1] or index.ntotal != size:
-            raise DataError(f"the index holds {index.ntotal} × {index.d} vectors for {size} sessions of {given.shape}")
-        return cls(given, index, int(probes[0]))
+        if index.d != projection.shape[1] or index.ntotal != size:
+            raise DataError(
+                f"an index of {size} sessions needs {size} × {projection.shape[1]} vectors, but has "
+                f"{index.ntotal} × {index.d}"
+            )
+        return cls(projection, index, int(probes[0]))
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """What `from_arrays` takes: "projection" (n, d) float32, "faiss" (bytes,) uint8, "nprobe" (1,) int64."""
+        """The arrays of `from_arrays`: "projection" (n, d) float32, "faiss" (bytes,) uint8, "nprobe" (1,) int64."""
         import faiss
 
         stored = faiss.serialize_index(self.faiss)
@@ -104,15 +112,15 @@ class SessionAnn:
         from embedrec.vectors.faiss_factory import fill
 
         old, dim = self.rows.shape
-        more = np.zeros((len(sessions.vocab) - old, dim), dtype=np.float32)
-        more[:, : dim - dim // 2] = unit(signs(len(more), dim - dim // 2, seed))
-        rows = np.concatenate([self.rows, more])
+        new = np.zeros((len(sessions.vocab) - old, dim), dtype=np.float32)
+        new[:, : dim - dim // 2] = unit(signs(len(new), dim - dim // 2, seed))
+        rows = np.concatenate([self.rows, new])
         index = faiss.clone_index(self.faiss)
         index.reset()
         fill(index, "the index", len(sessions), _vectors(rows, sessions))
         return SessionAnn(rows, index, self.nprobe)
 
-    def near(self, histories: Sessions, count: int) -> np.ndarray:
+    def search(self, histories: Sessions, count: int) -> np.ndarray:
         """The sessions whose vectors are nearest to those of histories: (q, count) int32, −1 for missing."""
         import faiss
 
@@ -124,5 +132,5 @@ class SessionAnn:
 
 def _vectors(rows: np.ndarray, sessions: Sessions) -> Callable[[Any], np.ndarray]:
     """Rows of sessions (m,), or a slice → their unit vectors (m, d) float32. Each item counts once."""
-    encode, everyone = weighted_encoder(rows, _ONCE), np.arange(len(sessions))
-    return lambda chunk: unit(encode(sessions.take(everyone[chunk])))
+    encode, numbers = weighted_encoder(rows, _ONCE), np.arange(len(sessions))
+    return lambda chunk: unit(encode(sessions.take(numbers[chunk])))

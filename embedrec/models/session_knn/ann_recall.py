@@ -16,8 +16,8 @@ from embedrec.models.session_knn.ann_candidates import SessionAnn
 from embedrec.models.session_knn.model import CandidateSource, SessionKnnModel
 from embedrec.models.session_knn.store import SessionStore
 
-NEAREST = 100  # neighbours that ought to be candidates
-TARGET_RECALL = 0.95  # share of them that must be
+NEAREST = 100  # nearest sessions whose share among the candidates is measured
+TARGET_RECALL = 0.95  # target of that share
 _TEST_SESSIONS = 1000  # sessions
 _K = 20
 
@@ -52,9 +52,9 @@ def tune_probes(
         return ann, {**measurements, "nprobe": ann.nprobe}
     remaining = dict(arrays) | store.filter(keep).arrays
     lists = build(remaining, candidates="lists")
-    everyone = build(remaining, candidates="lists", sample=0)
+    exact_model = build(remaining, candidates="lists", sample=0)
     nearest = min(NEAREST, int(keep.sum()))
-    exact = everyone.neighbours(histories, nearest)[1]
+    exact = exact_model.neighbours(histories, nearest)[1]
     while True:
         model = _with_candidates(lists, ann, count, keep)
         recall_of_nearest = _neighbour_recall(model.neighbours(histories, nearest)[1], exact)
@@ -85,10 +85,10 @@ def _with_candidates(model: SessionKnnModel, ann: SessionAnn, count: int, keep: 
     """A model of the sessions of a mask, which are the first ones, with candidates from an index of all sessions."""
 
     def generate(histories: Sessions, count: int) -> np.ndarray:
-        nearest = ann.near(histories, min(count + int((~keep).sum()), len(keep)))
-        gone = (nearest < 0) | ~keep[nearest]
-        order = np.argsort(gone, axis=1, kind="stable")[:, :count]  # the nearest that are kept
-        return np.where(gone, np.int32(-1), nearest)[np.arange(len(nearest))[:, None], order]
+        nearest = ann.search(histories, min(count + int((~keep).sum()), len(keep)))
+        removed = (nearest < 0) | ~keep[nearest]
+        order = np.argsort(removed, axis=1, kind="stable")[:, :count]  # the nearest of the mask
+        return np.where(removed, np.int32(-1), nearest)[np.arange(len(nearest))[:, None], order]
 
     return replace(model, candidate_source=CandidateSource(generate, count))
 

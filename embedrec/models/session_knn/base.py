@@ -76,8 +76,8 @@ class SessionKnn(SessionKnnSettings):
         ann, eligible = SessionAnn.from_arrays(arrays, len(vocab), len(store)), self.eligible(store)
 
         def generate(histories: Sessions, count: int) -> np.ndarray:
-            near = ann.near(histories, count)
-            return near if eligible is None else np.where(eligible[near], near, np.int32(-1))
+            nearest = ann.search(histories, count)
+            return nearest if eligible is None else np.where(eligible[nearest], nearest, np.int32(-1))
 
         return replace(model, candidate_source=CandidateSource(generate, self.candidate_count))
 
@@ -96,14 +96,14 @@ def _build_index(recipe: SessionKnn, store: SessionStore, formula: KnnFormula, n
     from embedrec.kernels.inverted_index import build_postings, session_sizes
 
     eligible = recipe.eligible(store)
-    everyone = np.zeros(0, dtype=np.bool_)
+    all_sessions = np.zeros(0, dtype=np.bool_)
     counted = formula.weight == kernels.W_COUNT
     # postings beyond the newest `sample` sessions are never read
-    cut = formula.sampling == kernels.NEWEST and not counted
-    most = formula.sample if cut else max(1, len(store.items))
+    truncated = formula.sampling == kernels.NEWEST and not counted
+    most = formula.sample if truncated else max(1, len(store.items))
     offsets, items = locked(store.offsets), locked(store.items)
-    starts, postings, held = build_postings(
-        offsets, items, n, locked(everyone if eligible is None else eligible), counted, most
+    starts, postings, counts = build_postings(
+        offsets, items, n, locked(all_sessions if eligible is None else eligible), counted, most
     )
     sizes = np.zeros(0, dtype=np.int32)
     if formula.similarity != kernels.S_VEC:
@@ -113,14 +113,14 @@ def _build_index(recipe: SessionKnn, store: SessionStore, formula: KnnFormula, n
         followed, followers = _followers(store, n)
     nearness = recipe.nearness(int(np.diff(store.offsets).max(initial=1)))
     times = store.times if formula.fade > 0 and store.times is not None else NO_SESSIONS
-    columns = (starts, postings, sizes, times, recipe.factors(store, held), followed, followers, nearness)
+    columns = (starts, postings, sizes, times, recipe.factors(store, counts), followed, followers, nearness)
     return kernels.Index(offsets, items, *map(locked, columns))
 
 
 def _followers(store: SessionStore, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The distinct items directly after each item: starts (n+1,) int64 and rows int32."""
     rows = np.maximum(store.items, ~store.items).astype(np.int64)
-    inside = np.ones(len(rows), dtype=bool)  # whether the event before is of the same session
+    inside = np.ones(len(rows), dtype=bool)  # whether the previous event is of the same session
     inside[store.offsets[:-1][np.diff(store.offsets) > 0]] = False
     after = np.flatnonzero(inside)
     pairs = np.unique(rows[after - 1] * n + rows[after])

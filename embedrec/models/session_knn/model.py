@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NO_SESSIONS = np.zeros(0, dtype=np.int64)
 TASK_HISTORIES = 256  # histories of one task of a thread
-_PROPOSED = 4096  # histories whose candidates are generated at a time
+_BLOCK_HISTORIES = 4096  # histories whose candidates are generated at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class SessionKnnModel:
     rebuild: Callable[[SessionKnnModel, Vocab, SessionStore], SessionKnnModel]
     threads: int = 1
     candidate_source: CandidateSource | None = None
-    pads: deque[Scratch] = field(default_factory=deque, repr=False)  # scratch memory, one for each active thread
+    scratch_pool: deque[Scratch] = field(default_factory=deque, repr=False)  # one for each active thread
 
     def with_threads(self, threads: int) -> SessionKnnModel:
         """The same model with `threads` threads for a batch. Raises SettingsError when threads is below 1."""
@@ -84,15 +84,15 @@ class SessionKnnModel:
         Sums are float64, compared as float32. For decay by session age, the time of a history is that of its last
         event; without times, that of the newest training session.
         """
-        rows, scores = self._answers(histories, k, exclude_seen, single=True)
+        rows, scores = self._recommend(histories, k, exclude_seen, single=True)
         return TopK(rows, scores, self.vocab)
 
     def weights(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """As `recommend`, in double precision: rows (S, k) int64 and scores (S, k) float64, −1 and −inf for missing.
+        """Like `recommend`, in double precision: rows (S, k) int64 and scores (S, k) float64, −1 and −inf for missing.
 
         Scores are compared, and returned, to 40 bits (1 in 10¹²); equal ones are ordered by row.
         """
-        return self._answers(histories, k, exclude_seen, single=False)
+        return self._recommend(histories, k, exclude_seen, single=False)
 
     def neighbours(self, histories: Sessions, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k most similar training sessions of each history: numbers (S, k) int64 and similarities (S, k) float64.
@@ -109,18 +109,18 @@ class SessionKnnModel:
         histories = histories.reindex(self.vocab)
         rows = np.full((len(histories), k), -1, dtype=np.int64)
         scores = np.full((len(histories), k), -np.inf)
-        offsets, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
+        offsets, items, now = locked(histories.offsets), locked(histories.items), self._history_times(histories)
 
-        def run(part: slice, candidates: np.ndarray, pad: Scratch) -> None:
+        def run(part: slice, candidates: np.ndarray, scratch: Scratch) -> None:
             ends = slice(part.start, part.stop + 1)
             nearest_sessions(
-                self.index, self.formula, offsets[ends], items, now[part], candidates, pad, rows[part], scores[part]
+                self.index, self.formula, offsets[ends], items, now[part], candidates, scratch, rows[part], scores[part]
             )
 
-        self._each(histories, run)
+        self._run_blocks(histories, run)
         return np.where(rows < 0, -1, numbers[rows]), scores
 
-    def standings(
+    def target_positions(
         self,
         histories: Sessions,
         offsets: np.ndarray,
@@ -145,15 +145,15 @@ class SessionKnnModel:
         formula = self.formula._replace(neighbours=int(sizes[-1]))
         histories, include_seen = histories.reindex(self.vocab), self.recipe.includes_seen(exclude_seen)
         higher, equal, own = np.zeros((3, len(histories), len(sizes)), dtype=np.int64)
-        starts, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
-        ends, wanted, many = locked(offsets), locked(targets), locked(np.array(sizes, dtype=np.int64))
+        starts, items, now = locked(histories.offsets), locked(histories.items), self._history_times(histories)
+        ends, target_rows, counts = locked(offsets), locked(targets), locked(np.array(sizes, dtype=np.int64))
 
-        def run(part: slice, candidates: np.ndarray, pad: Scratch) -> None:
+        def run(part: slice, candidates: np.ndarray, scratch: Scratch) -> None:
             to = slice(part.start, part.stop + 1)
-            arguments = (starts[to], items, now[part], candidates, ends[to], wanted, many, include_seen)
-            rank_targets(self.index, formula, *arguments, pad, higher[part], equal[part], own[part])
+            arguments = (starts[to], items, now[part], candidates, ends[to], target_rows, counts, include_seen)
+            rank_targets(self.index, formula, *arguments, scratch, higher[part], equal[part], own[part])
 
-        self._each(histories, run)
+        self._run_blocks(histories, run)
         return higher, equal, own
 
     def update(self, sessions: Sessions) -> SessionKnnModel:
@@ -167,7 +167,7 @@ class SessionKnnModel:
         store = SessionStore.from_arrays(self.arrays, len(self.vocab)).join(self.recipe.store(sessions.reindex(vocab)))
         return self.rebuild(self, vocab, store)
 
-    def aged(self, *, before_ms: int | None = None, newest: int | None = None) -> SessionKnnModel:
+    def drop_old_sessions(self, *, before_ms: int | None = None, newest: int | None = None) -> SessionKnnModel:
         """The model without the sessions before a time in ms, or with the `newest` sessions only.
 
         The same as a new `fit` of the remaining sessions, which are renumbered; the vocabulary stays the same. Raises
@@ -184,7 +184,7 @@ class SessionKnnModel:
             keep = store.newest(max(0, newest or 0))
         return self.rebuild(self, self.vocab, store.filter(keep))
 
-    def _answers(
+    def _recommend(
         self, histories: Sessions, k: int, exclude_seen: bool, *, single: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         from embedrec.kernels.session_scores import recommend
@@ -193,29 +193,31 @@ class SessionKnnModel:
         histories, include_seen = histories.reindex(self.vocab), self.recipe.includes_seen(exclude_seen)
         rows = np.full((len(histories), k), -1, dtype=np.int64)
         scores = np.full((len(histories), k), -np.inf)
-        offsets, items, now = locked(histories.offsets), locked(histories.items), self._now(histories)
+        offsets, items, now = locked(histories.offsets), locked(histories.items), self._history_times(histories)
 
-        def run(part: slice, candidates: np.ndarray, pad: Scratch) -> None:
+        def run(part: slice, candidates: np.ndarray, scratch: Scratch) -> None:
             ends = slice(part.start, part.stop + 1)
             arguments = (offsets[ends], items, now[part], candidates, include_seen, single)
-            recommend(self.index, self.formula, *arguments, pad, rows[part], scores[part])
+            recommend(self.index, self.formula, *arguments, scratch, rows[part], scores[part])
 
-        self._each(histories, run)
+        self._run_blocks(histories, run)
         if self.recipe.fills:
             _fill(histories, len(self.vocab), self.formula.seed, include_seen, rows, scores)
         return rows, scores
 
-    def _each(self, histories: Sessions, run: Callable[[slice, np.ndarray, Scratch], None]) -> None:
+    def _run_blocks(self, histories: Sessions, run: Callable[[slice, np.ndarray, Scratch], None]) -> None:
         """Run parts of the histories, each with its candidates, (q, c) int32 rows, and scratch memory."""
-        step = max(1, len(histories)) if self.candidate_source is None else _PROPOSED
+        step = max(1, len(histories)) if self.candidate_source is None else _BLOCK_HISTORIES
         for start in range(0, len(histories), step):
             block = slice(start, min(start + step, len(histories)))
             candidates = self._candidates(histories, block)
 
-            def part(part: slice, pad: Scratch, start: int = start, candidates: np.ndarray = candidates) -> None:
-                run(part, candidates[part.start - start : part.stop - start], pad)
+            def run_part(
+                part: slice, scratch: Scratch, start: int = start, candidates: np.ndarray = candidates
+            ) -> None:
+                run(part, candidates[part.start - start : part.stop - start], scratch)
 
-            self._in_parts(block, part)
+            self._run_parts(block, run_part)
 
     def _candidates(self, histories: Sessions, block: slice) -> np.ndarray:
         """The candidates of a block of histories: (q, c) int32 rows, −1 for none; c is 0 without a candidate source."""
@@ -228,29 +230,29 @@ class SessionKnnModel:
             )
         )
 
-    def _in_parts(self, block: slice, run: Callable[[slice, Scratch], None]) -> None:
+    def _run_parts(self, block: slice, run: Callable[[slice, Scratch], None]) -> None:
         """Run parts of a block of histories, each with scratch memory that no other thread uses."""
 
-        def alone(part: slice) -> None:
+        def run_part(part: slice) -> None:
             from embedrec.kernels.session_formulas import new_scratch
 
             try:
-                pad = self.pads.pop()
+                scratch = self.scratch_pool.pop()
             except IndexError:
-                pad = new_scratch(len(self.arrays["numbers"]), len(self.vocab))
-            run(part, pad)
-            self.pads.append(pad)
+                scratch = new_scratch(len(self.arrays["numbers"]), len(self.vocab))
+            run(part, scratch)
+            self.scratch_pool.append(scratch)
 
         starts = range(block.start, block.stop, TASK_HISTORIES)
         parts = [slice(start, min(start + TASK_HISTORIES, block.stop)) for start in starts]
         if self.threads == 1 or len(parts) < 2:
-            alone(block)
+            run_part(block)
             return
         with ThreadPoolExecutor(min(self.threads, len(parts))) as pool:
-            for _ in pool.map(alone, parts):
+            for _ in pool.map(run_part, parts):
                 pass
 
-    def _now(self, histories: Sessions) -> np.ndarray:
+    def _history_times(self, histories: Sessions) -> np.ndarray:
         """The time of each history in ms: (S,) int64."""
         times = self.arrays.get("times", NO_SESSIONS)
         now = np.full(len(histories), times[-1] if len(times) else 0, dtype=np.int64)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 BLOCK_SESSIONS = 1 << 16  # sessions at a time
-_ROUNDS = 2  # fewer smooth less; more collapse to a handful of directions
+_ROUNDS = 2  # fewer rounds smooth less; more collapse to a handful of directions
 _SHARE = np.float32(0.5)  # length of the second half
 _ONCE = Weights(plays="once")
 
@@ -38,12 +38,12 @@ class Projection(Settings):
     """A session is the set of its items; its vector is the mean of their rows in a matrix (n, dim).
 
     method  "random": see `random_rows`; two passes over the sessions and no decomposition
-            "svd": the leading right singular vectors of the matrix with rows of length 1. The mean error
-            over all pairs is least, but rare items are lost first, and with them the nearest sessions
+            "svd": the leading right singular vectors of the matrix with rows of length 1. The mean error over all
+            pairs is minimal, but rare items are lost first, and with them the nearest sessions
     dim     length of a vector
 
-    An item's vector is the sum of the unit vectors of the training sessions that hold it: its product with a session's
-    is the sum of their similarities, the score of an SKNN whose neighbours are all sessions.
+    An item's vector is the sum of the unit vectors of the training sessions that contain it: its product with a
+    session's vector is the sum of similarities, the score of an SKNN whose neighbours are all sessions.
 
     Raises SettingsError for values that are not allowed.
     """
@@ -60,14 +60,16 @@ class Projection(Settings):
         check_bounds(self, {"dim": (1, 65536)})
 
     def fit(self, sessions: Sessions, *, seed: int = 0, threads: int = 1, report: Report = quiet) -> VectorModel:
-        """Project; `report` hears report("progress", done=, total=, unit="sessions").
+        """Project; calls report("progress", done=, total=, unit="sessions").
 
-        Raises SettingsError when an SVD has more dimensions than the matrix, DataError when there is nothing in it.
+        Raises SettingsError when an SVD has more dimensions than the matrix, DataError when there are no events.
         """
         check_sessions(sessions)
         if not len(sessions.items):
-            raise DataError("there are no events to learn from; prepare sessions that hold items")
-        rows = random_rows(sessions, self.dim, seed) if self.method == "random" else self._singular(sessions, seed)
+            raise DataError("there are no events to learn from; prepare sessions with events")
+        rows = (
+            random_rows(sessions, self.dim, seed) if self.method == "random" else self._singular_vectors(sessions, seed)
+        )
         items = _sums(sessions, rows, report)
         return self.from_arrays(sessions.vocab, {"projection": rows, "items": items})
 
@@ -83,17 +85,17 @@ class Projection(Settings):
         embeddings = Embeddings(items, vocab, "cosine")
         return VectorModel(self, arrays, embeddings, weighted_encoder(rows, _ONCE), embeddings, embeddings)
 
-    def _singular(self, sessions: Sessions, seed: int) -> np.ndarray:
-        """Right singular vectors, that of the largest value first: (n, dim) float32."""
+    def _singular_vectors(self, sessions: Sessions, seed: int) -> np.ndarray:
+        """Right singular vectors by descending singular value: (n, dim) float32."""
         from scipy.sparse.linalg import svds
 
-        matrix = _held(sessions)
+        matrix = _binary_matrix(sessions)
         lengths = np.sqrt(np.diff(matrix.indptr))
         matrix.data /= np.repeat(np.maximum(lengths, 1), np.diff(matrix.indptr)).astype(np.float32)
         if self.dim >= min(matrix.shape):
             raise SettingsError(
-                f"an svd of {matrix.shape[0]} sessions of {matrix.shape[1]} items has fewer dimensions than there are "
-                f"of either, but dim is {self.dim}; lower it, or set method=random"
+                f"an svd of {matrix.shape[0]} sessions of {matrix.shape[1]} items has fewer dimensions than either, "
+                f"but dim is {self.dim}; lower it, or set method=random"
             )
         start = np.random.default_rng(seed).normal(size=min(matrix.shape)).astype(np.float32)
         _, _, right = svds(matrix, k=self.dim, v0=start)
@@ -101,7 +103,7 @@ class Projection(Settings):
 
 
 def signs(n: int, dim: int, seed: int) -> np.ndarray:
-    """A sparse random projection (n, dim) int8: −1, 0 and 1, alike often; no row is zero."""
+    """A sparse random projection (n, dim) int8: −1, 0 and 1 with equal probability; no row is zero."""
     drawn = np.random.default_rng(seed).integers(-1, 2, (n, dim), dtype=np.int8)
     drawn[~drawn.any(axis=1), 0] = 1  # with few dimensions all may be 0
     return drawn
@@ -110,35 +112,35 @@ def signs(n: int, dim: int, seed: int) -> np.ndarray:
 def random_rows(sessions: Sessions, dim: int, seed: int) -> np.ndarray:
     """The contribution of an item to the vector of its session: (n, dim) float32, in two halves.
 
-    The first half is random signs, norm 1: sessions are near that share items. The second half, norm ½, is random signs
-    after each item twice takes the mean direction of the sessions that hold it: sessions are near that hold
-    co-occurring items. So sessions that share an item and differ in others fall into the same cells of an IVF index.
-    1,000 candidates from a quarter of the cells contain .96 of the 100 nearest among 187,000 sessions of clicks, signs
-    alone .80; among 128,000 sessions of music .80 and .56.
+    The first half is random signs of norm 1: sessions that share items are near. The second half, of norm ½, is random
+    signs after two rounds in which each item takes the mean direction of the sessions that contain it: sessions of
+    co-occurring items are near, so that sessions that share only some items fall into the same cells of an IVF index.
+    1,000 candidates from a quarter of the cells contain .96 of the 100 nearest among 187,000 sessions of clicks, with
+    the first half alone .80; among 128,000 sessions of music .80 and .56.
     """
     half = dim // 2
-    apart = unit(signs(len(sessions.vocab), dim - half, seed))
+    signed = unit(signs(len(sessions.vocab), dim - half, seed))
     if not half:
-        return apart
-    together = unit(signs(len(sessions.vocab), half, seed + 1))
+        return signed
+    smoothed = unit(signs(len(sessions.vocab), half, seed + 1))
     for _ in range(_ROUNDS):
-        together = unit(_sums(sessions, together, quiet))
-    return np.hstack([apart, _SHARE * together])
+        smoothed = unit(_sums(sessions, smoothed, quiet))
+    return np.hstack([signed, _SHARE * smoothed])
 
 
 def _sums(sessions: Sessions, rows: np.ndarray, report: Report) -> np.ndarray:
-    """Of every item, the sum of the unit vectors of the sessions that hold it: (n, dim) float32."""
+    """The sum of the unit vectors of the sessions that contain each item: (n, dim) float32."""
     sums = np.zeros(rows.shape, dtype=np.float32)
     encode = weighted_encoder(rows, _ONCE)
     for start in range(0, len(sessions), BLOCK_SESSIONS):
         stop = min(start + BLOCK_SESSIONS, len(sessions))
         block = sessions.take(np.arange(start, stop))
-        sums += _held(block).T @ unit(encode(block))
+        sums += _binary_matrix(block).T @ unit(encode(block))
         report("progress", done=stop, total=len(sessions), unit="sessions")
     return sums
 
 
-def _held(sessions: Sessions) -> sp.csr_matrix:
+def _binary_matrix(sessions: Sessions) -> sp.csr_matrix:
     """The binary session–item matrix: (S, n) float32."""
     matrix = sessions.matrix().astype(np.float32)
     matrix.data[:] = 1

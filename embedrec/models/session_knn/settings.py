@@ -16,7 +16,7 @@ from embedrec.models.session_knn.store import Order, SessionStore
 if TYPE_CHECKING:
     from embedrec.kernels.session_formulas import KnnFormula
 
-CANDIDATES = 1000  # that FAISS generates with sample=0
+CANDIDATES = 1000  # number that FAISS generates with sample=0
 _NO_ITEMS = np.zeros(0)
 
 
@@ -71,10 +71,10 @@ class SessionKnnSettings(Settings, ABC):
         """A mask (S,) of the sessions that can be neighbours, None for all."""
         return None if store.eligible is None else store.eligible != 0
 
-    def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
+    def factors(self, store: SessionStore, session_counts: np.ndarray) -> np.ndarray:
         """Factors of item scores, (n,) float64; (0,) for none.
 
-        held  (n,) int64: sessions that hold the item and can be neighbours
+        session_counts  (n,) int64: sessions that contain the item and can be neighbours
         """
         return _NO_ITEMS
 
@@ -93,7 +93,7 @@ class SessionKnnSettings(Settings, ABC):
         return False
 
     def includes_seen(self, exclude_seen: bool) -> bool:
-        """Whether items of the history can be results, given what the caller of `recommend` asks for."""
+        """Whether items of the history can be results, given the argument of `recommend`."""
         return not exclude_seen
 
     @property

@@ -16,7 +16,7 @@ from embedrec.errors import DataError
 
 Order = Literal["last", "first", "weight"]  # by time of the last or first event, or by weight; later ones are preferred
 
-_LONG_AGO = np.iinfo(np.int64).min  # time of a session without events
+_NO_TIME = np.iinfo(np.int64).min  # time of a session without events
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +62,11 @@ class SessionStore:
         from embedrec.kernels.inverted_index import mark_repeats
 
         if len(sessions) > _MOST or len(sessions.vocab) > _MOST:
-            raise DataError(f"a session kNN holds at most {_MOST:,} sessions and items, but was given more")
+            raise DataError(f"session kNN supports at most {_MOST:,} sessions and items, but there are more")
         offsets, nonempty = sessions.offsets, sessions.lengths > 0
         times = None
         if sessions.times is not None:
-            times = np.full(len(sessions), _LONG_AGO)
+            times = np.full(len(sessions), _NO_TIME)
             times[nonempty] = sessions.times[offsets[:-1][nonempty] if order == "first" else offsets[1:][nonempty] - 1]
         weights = None
         if order == "weight":
@@ -80,7 +80,7 @@ class SessionStore:
                 np.add.reduceat(sessions.weights.astype(np.float64), offsets[:-1][nonempty]) if nonempty.any() else 0.0
             )
             weights[nonempty] = sums / sessions.lengths[nonempty]
-        eligible = None if kind is None else _holding(sessions, kind)
+        eligible = None if kind is None else _has_event(sessions, kind)
         items = mark_repeats(offsets, sessions.items, len(sessions.vocab))
         return cls(offsets, items, np.arange(len(sessions), dtype=np.int32), times, weights, eligible)._sort()
 
@@ -172,19 +172,19 @@ _COLUMNS = {
     "weights": "float64",
     "eligible": "uint8",
 }
-_SAVED_NAMES = {"eligible": "found"}  # of fields that artifacts call otherwise
+_SAVED_NAMES = {"eligible": "found"}  # in artifacts
 _MOST = 2**31 - 2
 
 
-def _holding(sessions: Sessions, kind: str) -> np.ndarray:
+def _has_event(sessions: Sessions, kind: str) -> np.ndarray:
     """(S,) uint8: 1 for the sessions with an event of this kind. Raises DataError when kinds are missing or unknown."""
     if sessions.kinds is None or sessions.kind_names is None:
         raise DataError(
-            f"only sessions with a {kind!r} may be neighbours, but the sessions have no kinds of events; "
+            f"required_event={kind!r} needs kinds of events, but the sessions have none; "
             "name their column when preparing, or leave required_event out"
         )
     names = [str(name) for name in sessions.kind_names.tolist()]
     if kind not in names:
-        raise DataError(f"no event is a {kind!r}; kinds are {', '.join(map(repr, names))}")
+        raise DataError(f"no event is of the kind {kind!r}; kinds are {', '.join(map(repr, names))}")
     at = sessions.session_of
     return np.bincount(at[sessions.kinds == names.index(kind)], minlength=len(sessions)).astype(bool).view(np.uint8)

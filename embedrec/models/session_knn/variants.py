@@ -1,8 +1,8 @@
 """Variants of session kNN: similarity of sessions, and scores of the neighbours' items. `base` has the common part.
 
 Notation: history s of L items, p the last place of an item in it from 1; neighbour n, |n| its distinct items; `step`
-is the distance, from 1, from the end of s to the latest item that n holds too. Where the authors' code differs from the
-paper, the paper is followed; `compat` names the code to follow instead.
+is the distance, from 1, from the end of s to the latest item that n contains too. Where the authors' code differs from
+the paper, the paper is followed; `compat` names the code to follow instead.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SKNN(SessionKnn):
     neighbours  number of neighbours: the most similar sessions; ties by recency
     sample      candidates for neighbours: the newest sessions that share an item with the history; 0 for all
     similarity  "cosine" |s∩n|/√(|s||n|), "jaccard" |s∩n|/|s∪n|, "binary" 2|s∩n|/(2|s∩n| + |s| + |n|)
-    scoring     "plain": an item's score is the sum of the similarities of the neighbours that hold it
+    scoring     "plain": an item's score is the sum of the similarities of the neighbours that contain it
                 "last-shared": the sum of similarity times `decay` of the step (S-SKNN)
                 "followers": as plain, but only items that directly followed the last item in training (SF-SKNN)
     decay       of "last-shared": same 1, div 1/step, linear 1 − step/10 and not below 0, quadratic 1/step², log
@@ -86,9 +86,9 @@ class VSKNN(SessionKnn):
     similarity  "vec" Σw/|s|, "cosine" Σw/√(Σ_s w² · |n|); sums over shared items
     decay       factor of a neighbour's similarity: same 1, div 1/step, linear 1 − step/10 and not below
                 0, quadratic 1/step², log 1/log₁₀(step + 1.7)
-    idf         λ: an item's score is multiplied with 1 + λ · ln(sessions / sessions that hold it); 0 for off
+    idf         λ: an item's score is multiplied by 1 + λ · ln(sessions / sessions that contain it); 0 for off
     compat      "session-rec": its linear curves go below 0, that of weights is 0 from the eleventh item on, and its idf
-                counts mentions instead of sessions that hold an item
+                counts mentions instead of sessions that contain an item
     """
 
     name: ClassVar[str] = "vsknn"
@@ -127,11 +127,11 @@ class VSKNN(SessionKnn):
         )
         return _with_decay(formula, self.decay, peer)
 
-    def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
+    def factors(self, store: SessionStore, session_counts: np.ndarray) -> np.ndarray:
         """See `SessionKnnSettings.factors`."""
         if self.compat == "session-rec":
-            held = np.bincount(np.maximum(store.items, ~store.items), minlength=len(held))
-        return _idf_factors(self.idf, store, held)
+            session_counts = np.bincount(np.maximum(store.items, ~store.items), minlength=len(session_counts))
+        return _idf_factors(self.idf, store, session_counts)
 
 
 @dataclass(frozen=True)
@@ -204,9 +204,9 @@ class VSTAN(STAN):
     """STAN with two ideas of V-SKNN (Ludewig et al. 2021): recent shared items and rare items weigh more.
 
     neighbours, sample, spw, snh, inh  as in STAN
-    compat      "session-rec": as in STAN, and its idf counts mentions instead of sessions that hold an item
+    compat      "session-rec": as in STAN, and its idf counts mentions instead of sessions that contain an item
     ipw         λ of exp((p − L)/λ) of the latest shared item, a factor of a neighbour's similarity; none: off
-    idf         λ: an item's score is multiplied with 1 + λ · ln(sessions / sessions that hold it); 0 for off
+    idf         λ: an item's score is multiplied by 1 + λ · ln(sessions / sessions that contain it); 0 for off
     """
 
     name: ClassVar[str] = "vstan"
@@ -236,11 +236,11 @@ class VSTAN(STAN):
         formula = super().formula()
         return formula if self.ipw is None else formula._replace(decay=k.D_EXP, decay_scale=self.ipw)
 
-    def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
+    def factors(self, store: SessionStore, session_counts: np.ndarray) -> np.ndarray:
         """See `SessionKnnSettings.factors`."""
         if self.compat == "session-rec":
-            held = np.bincount(np.maximum(store.items, ~store.items), minlength=len(held))
-        return _idf_factors(self.idf, store, held)
+            session_counts = np.bincount(np.maximum(store.items, ~store.items), minlength=len(session_counts))
+        return _idf_factors(self.idf, store, session_counts)
 
 
 @dataclass(frozen=True)
@@ -250,13 +250,13 @@ class VMIS(SessionKnn):
     neighbours  number of neighbours: the most similar sessions; ties by recency
     sample      m: candidates for neighbours, and sessions that the index keeps of each item, the newest; 0: all
     last_items  number of last items of a history that are used
-    idf         λ: an item's score is multiplied with λ · ln(mentions / sessions that hold it), if that is above 0
+    idf         λ: an item's score is multiplied by λ · ln(mentions / sessions that contain it), if that is above 0
     longest     quantile of distinct items a session; longer sessions cannot be neighbours
     compat      "serenade": its decay goes below 0, and the last item of a history is never a result
 
-    Similarity is Σ p/|s| over shared items, p and s being of the last items; a neighbour counts 1 − step/10 of it, not
-    below 0. Mentions are those of distinct items in sessions that can be neighbours. Serenade keeps m sessions in a
-    heap by time and stops where a list gets older; the m newest sessions, selected without a heap here, are the same.
+    Similarity is Σ p/|s| over shared items, with p and s of the last items, times 1 − step/10, but not below 0.
+    Mentions are those of distinct items in sessions that can be neighbours. Serenade keeps m sessions in a heap by time
+    and stops where a list gets older; the m newest sessions, selected without a heap here, are the same.
     """
 
     name: ClassVar[str] = "vmis"
@@ -305,9 +305,9 @@ class VMIS(SessionKnn):
         nonempty = sizes[sizes > 0]
         return sizes <= np.round(np.quantile(nonempty, self.longest)) if len(nonempty) else None
 
-    def factors(self, store: SessionStore, held: np.ndarray) -> np.ndarray:
+    def factors(self, store: SessionStore, session_counts: np.ndarray) -> np.ndarray:
         """See `SessionKnnSettings.factors`."""
-        idf = self.idf * np.log(max(held.sum(), 1) / np.maximum(held, 1))
+        idf = self.idf * np.log(max(session_counts.sum(), 1) / np.maximum(session_counts, 1))
         return np.where(idf > 0, idf, 1.0)
 
 
@@ -315,10 +315,10 @@ class VMIS(SessionKnn):
 class SSCF(SessionKnn):
     """Session-based collaborative filtering (Park et al. 2011): a session is a user, its play counts are ratings.
 
-    neighbours  sessions that are listened to, of the highest cosine of play counts; ties by recency
+    neighbours  number of neighbours: the sessions of the highest cosine of play counts; ties by recency
     sample      candidates for neighbours: the newest sessions that share an item with the history; 0 for all
-    center      of r̄_s + Σ sim · (r − r̄_n) / Σ sim over all neighbours, r being 0 where a neighbour lacks the item, the
-                means r̄ are over: "all" columns, zeros counted, "rated" ones only, or "none" leaves them out
+    center      means r̄ in the score r̄_s + Σ sim · (r − r̄_n) / Σ sim over all neighbours, where r is 0 if a neighbour
+                lacks the item: "all", over all items with zeros; "rated", over items with plays; "none", no means
 
     Centring shifts all scores of a history by the same amount and does not change their order.
     """
@@ -352,12 +352,12 @@ def _with_decay(formula: KnnFormula, decay: Curve, peer: bool) -> KnnFormula:
     return formula._replace(decay=curves[decay])
 
 
-def _idf_factors(weight: float, store: SessionStore, held: np.ndarray) -> np.ndarray:
+def _idf_factors(weight: float, store: SessionStore, session_counts: np.ndarray) -> np.ndarray:
     """1 + weight · ln(sessions / sessions that hold the item): (n,) float64, (0,) for weight 0."""
     if weight == 0:
         return np.zeros(0)
     sessions = np.count_nonzero(np.diff(store.offsets))
-    return 1 + weight * np.log(max(sessions, 1) / np.maximum(held, 1))
+    return 1 + weight * np.log(max(sessions, 1) / np.maximum(session_counts, 1))
 
 
 def _check_positive(name: str, value: float | None) -> None:

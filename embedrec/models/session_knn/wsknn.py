@@ -18,28 +18,28 @@ _LOG = log10(2.7)
 
 @dataclass(frozen=True)
 class WSKNN(SessionKnn):
-    """Similarity is Σw/|s| over shared items; a neighbour's items count its similarity times its rank.
+    """Similarity is Σw/|s| over shared items; a neighbour adds its similarity times its `ranking` factor to its items.
 
-    The package's eleven parameters are these eight and `k` of `recommend` (number_of_recommendations); where it
-    takes positions of event names and weights in its lists, sessions here have kinds and weights.
+    The package's eleven parameters are these eight and `k` of `recommend` (number_of_recommendations); instead of its
+    positions of event names and weights in lists, sessions here have kinds and weights.
 
     neighbours  number of neighbours, the most similar (number_of_neighbors); ties in the order of `sampling`
     sample      candidates for neighbours (sample_size); 0 for all that share an item with the history
-    sampling    which of them: "common_items" those that share most items, "recent" the newest, "random" a random
-                sample, "weighted_events" those of the highest mean weight of their events (sampling_strategy)
+    sampling    selection of candidates (sampling_strategy): "common_items" those that share most items, "recent" the
+                newest, "random" a random sample, "weighted_events" those of the highest mean weight of their events
     weighting   weight w of an item of the history (weighting_func): linear p/L, log log 2.7/log(L − p + 2.7), quadratic
-                (p/L)², p being its last place of L, from 1; the last item weighs 1
-    ranking     of the step from the end of the history to the latest shared item, from 1 (ranking_strategy): linear
-                (1 − step/10)/.9 and not below 0, inv 1/step, log log 2.7/log(step + 1.7), quadratic 1/step²
+                (p/L)², p its last position of L, from 1; the last item weighs 1
+    ranking     factor (ranking_strategy) by the step from the end of the history to the latest shared item, from 1:
+                linear (1 − step/10)/.9 and not below 0, inv 1/step, log log 2.7/log(step + 1.7), quadratic 1/step²
     return_events_from_session  whether items of the history can be results, unless the caller excludes them
     required_event  name of a kind of events: only sessions with such an event are neighbours (required_sampling_event)
     recommend_any   lists of fewer than k results are filled with random items, score 0
-    compat      "wsknn": as version 1.2.3 of the package: common_items takes those that share *fewest*; weights
-                are (p + 1)/L and log 2.7/log(L − p + 1.7), so more than 1 at the end; recent is by the first event of
-                a session; an item that a neighbour holds several times counts several times
+    compat      "wsknn": like version 1.2.3 of the package: common_items takes those that share *fewest*; weights
+                are (p + 1)/L and log 2.7/log(L − p + 1.7), more than 1 at the end; recent is by the first event of a
+                session; an item that occurs several times in a neighbour counts several times
 
-    Items that no session holds are left out of a history before it is weighed, where the package counts them in L and
-    |s|, and returns None for a history of only such items.
+    Items that no session contains are removed from a history before weighting; the package counts them in L and |s|,
+    and returns None for a history of only such items.
     """
 
     name: ClassVar[str] = "wsknn"

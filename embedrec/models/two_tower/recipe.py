@@ -17,7 +17,7 @@ from embedrec.data.sessions import Sessions
 from embedrec.data.vocab import Vocab
 from embedrec.models.array_packing import shaped, unpack_ids
 from embedrec.models.base import Arrays
-from embedrec.models.session_encoders import Encoder, with_bias
+from embedrec.models.session_encoders import Encoder, add_bias
 from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.two_tower.settings import TwoTowerSettings
 from embedrec.models.vector_model import VectorModel
@@ -30,9 +30,9 @@ class TwoTower(TwoTowerSettings):
 
     def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
         """See `Neural.learner`."""
-        from embedrec.models.two_tower.training import learner_of
+        from embedrec.models.two_tower.training import create_learner
 
-        return learner_of(self, sessions, seed=seed, device=device)
+        return create_learner(self, sessions, seed=seed, device=device)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> VectorModel:
         """The model of its arrays, see `TwoTowerLearner.model`. Raises DataError when they do not fit.
@@ -45,8 +45,8 @@ class TwoTower(TwoTowerSettings):
         encoder = tower.encoder(arrays["items"])
         answers = embeddings if self.scoring == "cosine" else Embeddings(arrays["items"], vocab, "dot")
         if self.trend is not None:
-            rise = shaped(arrays, "trend", (len(vocab),), self.name) * self.temperature
-            answers, encoder = with_bias(answers, encoder, rise)
+            bias = shaped(arrays, "trend", (len(vocab),), self.name) * self.temperature
+            answers, encoder = add_bias(answers, encoder, bias)
         return VectorModel(self, arrays, embeddings, encoder, answers, answers)
 
 
@@ -105,9 +105,9 @@ class QueryTower:
 
         ends = np.repeat(histories.offsets[1:], histories.lengths)
         age = ends - 1 - np.arange(len(histories.items))  # (E,) 0 for the last item
-        near = age < len(self.places)
+        recent = age < len(self.places)
         values = np.zeros(len(age))
-        values[near] = np.exp(self.places[age[near]].astype(np.float64)) * weights[histories.items[near]]
+        values[recent] = np.exp(self.places[age[recent]].astype(np.float64)) * weights[histories.items[recent]]
         shape = (len(histories), len(items))
         sums = sp.csr_matrix((values, histories.items.copy(), histories.offsets.copy()), shape)
         totals = np.asarray(sums.sum(axis=1)).reshape(-1, 1)

@@ -25,7 +25,7 @@ from embedrec.training.loop import Batch
 _BLOCK = 1 << 14  # items at a time
 
 
-def learner_of(recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, device: str) -> TwoTowerLearner:
+def create_learner(recipe: TwoTowerSettings, sessions: Sessions, *, seed: int, device: str) -> TwoTowerLearner:
     """Towers for the items (and users, and features) of these sessions, and their examples."""
     vocab, item_features = catalogue(sessions, features=recipe.features)
     return TwoTowerLearner(recipe, sessions, vocab, item_features, seed=seed, device=device)
@@ -68,7 +68,7 @@ class TwoTowerLearner:
             )
         self.events = torch.from_numpy(events)
         self.examples = len(events)
-        self.rise = None if recipe.trend is None else popularity_trend(sessions, self.counts, recipe.trend)
+        self.trend = None if recipe.trend is None else popularity_trend(sessions, self.counts, recipe.trend)
         self.items = torch.from_numpy(sessions.items.astype(np.int64))
         self.module: nn.Module = Towers(recipe, sessions, self.counts, features, self.user_ids)
         self.drawn = torch.from_numpy(np.cumsum(self._noise()))
@@ -89,10 +89,10 @@ class TwoTowerLearner:
         order = self.events[torch.randperm(self.examples, generator=random)]
         for events in torch.split(order, recipe.batch):
             if recipe.loss == "bce":
-                drawn = self.draw(len(events) * negatives_of(recipe), random)
+                drawn = self.draw(len(events) * negative_count(recipe), random)
                 yield Batch((events, drawn.view(len(events), -1)))
             else:
-                drawn = self.draw(negatives_of(recipe), random)
+                drawn = self.draw(negative_count(recipe), random)
                 yield Batch((events, torch.arange(len(events))), (self.items[events], drawn))
 
     def draw(self, count: int, random: torch.Generator) -> Tensor:
@@ -107,19 +107,19 @@ class TwoTowerLearner:
         arrays: dict[str, np.ndarray] = {"cold": (self.counts == 0).astype(np.uint8), **towers.arrays()}
         if self.user_ids is not None:
             arrays |= pack_ids(self.user_ids.ids, "user")
-        if self.rise is not None:
-            arrays["trend"] = self.rise
+        if self.trend is not None:
+            arrays["trend"] = self.trend
         return self.recipe.from_arrays(self.vocab, arrays)
 
 
-def negatives_of(recipe: TwoTowerSettings) -> int:
+def negative_count(recipe: TwoTowerSettings) -> int:
     """The number of negatives: for a batch with softmax, for an example with bce."""
     if recipe.negatives is not None:
         return recipe.negatives
     return 2048 if recipe.loss == "softmax" else 10
 
 
-def weights_of(sessions: Sessions, half_life: float | None) -> np.ndarray:
+def event_weights(sessions: Sessions, half_life: float | None) -> np.ndarray:
     """The weight of each event in training: (E,) float32, with mean 1.
 
     Raises SettingsError when a half-life needs times and sessions have none.
@@ -145,8 +145,8 @@ def popularity_trend(sessions: Sessions, counts: np.ndarray, half_life: float) -
         raise SettingsError("trend of two-tower needs times, but the sessions have none; leave it out")
     recent = np.bincount(sessions.items, 0.5 ** (sessions.days_ago / half_life), minlength=len(counts))
     shares = np.maximum(counts, 1) / max(counts.sum(), 1)
-    rise = np.log((recent + shares) / (recent.sum() + 1) / shares)
-    return np.where(counts > 0, rise, 0).astype(np.float32)
+    trend = np.log((recent + shares) / (recent.sum() + 1) / shares)
+    return np.where(counts > 0, trend, 0).astype(np.float32)
 
 
 def noise(counts: np.ndarray, exponent: float) -> np.ndarray:
@@ -164,7 +164,7 @@ class Towers(nn.Module):
     starts: Tensor
     known: Tensor
     user_of: Tensor
-    met: Tensor
+    has_sessions: Tensor
     expected: Tensor
 
     def __init__(
@@ -180,7 +180,7 @@ class Towers(nn.Module):
         n, d = len(counts), recipe.dim
         data: dict[str, np.ndarray] = {
             "items": sessions.items.astype(np.int64),  # (E,)
-            "weights": weights_of(sessions, recipe.half_life),  # (E,)
+            "weights": event_weights(sessions, recipe.half_life),  # (E,)
             "starts": np.repeat(sessions.offsets[:-1], sessions.lengths),  # (E,) first event of the session
             "known": (counts > 0).astype(np.float32)[:, None],  # (n, 1) whether an id can be learned
             "expected": np.log(expected_draws(recipe, counts)).astype(np.float32),  # (n,)
@@ -195,12 +195,15 @@ class Towers(nn.Module):
         if user_ids is not None:
             assert sessions.users is not None
             user_of = user_ids.rows_of(sessions.users)
-            met = np.isin(np.arange(len(user_ids)), user_of)  # (U,) others have features only
-            data |= {"user_of": user_of[sessions.session_of], "met": met.astype(np.float32)[:, None]}  # (E,), (U, 1)
+            has_sessions = np.isin(np.arange(len(user_ids)), user_of)  # (U,) others have features only
+            data |= {
+                "user_of": user_of[sessions.session_of],
+                "has_sessions": has_sessions.astype(np.float32)[:, None],
+            }  # (E,), (U, 1)
             self.user_table = _table(len(user_ids), d)
             if recipe.features and sessions.user_features is not None:
                 user_features = sessions.user_features.align(user_ids)
-                self.user_features = FeatureSum(encode_features(user_features, met), d)
+                self.user_features = FeatureSum(encode_features(user_features, has_sessions), d)
         for name, array in data.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
 
@@ -247,7 +250,7 @@ class Towers(nn.Module):
     def user_vectors(self, rows: Tensor) -> Tensor:
         """The user part of a query: (u, d)."""
         assert self.user_table is not None
-        vectors = functional.embedding(rows, self.user_table, sparse=True) * self.met[rows]
+        vectors = functional.embedding(rows, self.user_table, sparse=True) * self.has_sessions[rows]
         if self.training and self.recipe.id_dropout:
             vectors = vectors * (torch.rand(len(rows), 1, device=rows.device) >= self.recipe.id_dropout)
         return vectors if self.user_features is None else vectors + self.user_features(rows)
@@ -363,7 +366,7 @@ def expected_draws(recipe: TwoTowerSettings, counts: np.ndarray) -> np.ndarray:
     As a target in proportion to its count (Yi et al. 2019), and as one of the drawn negatives.
     """
     drawn = noise(counts, recipe.ns_exponent)
-    expected = recipe.batch * counts / max(counts.sum(), 1) + negatives_of(recipe) * drawn / max(drawn.sum(), 1e-300)
+    expected = recipe.batch * counts / max(counts.sum(), 1) + negative_count(recipe) * drawn / max(drawn.sum(), 1e-300)
     return np.where(expected > 0, expected, 1)
 
 

@@ -18,7 +18,7 @@ from embedrec.errors import DataError, SettingsError, need_package
 from embedrec.models.array_packing import names_or_empty
 from embedrec.models.base import Arrays
 from embedrec.models.long_sessions import report_long
-from embedrec.models.pair_counts import frequent
+from embedrec.models.pair_counts import frequent_items
 from embedrec.models.popularity_scaling import best_share, scale_norms
 from embedrec.models.session_encoders import mean_encoder
 from embedrec.models.vector_model import VectorModel
@@ -122,7 +122,7 @@ def _vocabulary(sessions: Sessions, min_count: int, before: Vocab | None) -> Voc
     """The items to train, with counts: those of `before` first, in their order, with both counts added."""
     given = sessions.vocab
     if before is None:
-        rows, mentions = frequent(sessions, min_count)
+        rows, mentions = frequent_items(sessions, min_count)
         return given.take(rows).with_counts(mentions)
     mentions = np.bincount(sessions.items, minlength=len(given))
     old = given.rows_of(before.ids)  # (n_before,) rows in the sessions' vocabulary, −1 for missing items

@@ -16,7 +16,7 @@ from embedrec.errors import DataError, SettingsError
 from embedrec.models import pair_counts
 from embedrec.models.cooccurrence import svd
 from embedrec.models.cooccurrence.svd import Spectral, leading_eigenvectors
-from embedrec.models.pair_counts import PairCounting, Pairs, all_pairs, frequent, one_mention
+from embedrec.models.pair_counts import PairCounting, Pairs, all_pairs, frequent_items, one_mention
 from embedrec.models.vector_model import VectorModel
 from embedrec.progress import quiet
 from embedrec.storage.memory_budget import MemoryBudget
@@ -34,7 +34,7 @@ def sessions_of(lists: list[str]) -> Sessions:
 
 def pairs_of(recipe: Spectral, sessions: Sessions, threads: int = 1) -> Pairs:
     """What the eigenvectors are of."""
-    rows, _ = frequent(sessions, recipe.min_count)
+    rows, _ = frequent_items(sessions, recipe.min_count)
     mentions, formula = recipe.pair_formula(one_mention(sessions, rows, recipe.window))
     return all_pairs(PairCounting(mentions, formula, threads, quiet))
 

@@ -14,7 +14,7 @@ from embedrec.data import Sessions
 from embedrec.errors import EmbedrecError
 from embedrec.models.factorization.mf import MatrixFactorisation
 from embedrec.models.factorization.neural_cf import NeuralCF
-from embedrec.models.factorization.pairwise_training import Dot, Ordered, PairLearner, Perceptron, Rated
+from embedrec.models.factorization.pairwise_training import BPRLoss, Dot, PairLearner, Perceptron, SquaredErrorLoss
 from embedrec.training.context import TrainingContext
 from embedrec.training.devices import seed_torch
 from embedrec.training.loop import Batch
@@ -28,7 +28,7 @@ LISTS = ["abca", "bc", "", "dd", "ea"]
 def learner(same: bool, batch: int = 3, seed: int = 0) -> PairLearner:
     sessions = of_lists(LISTS)
     settings = NeuralCF(batch=batch, negatives=2)
-    module = Rated(Dot(len(sessions), len(sessions.vocab), 4))
+    module = SquaredErrorLoss(Dot(len(sessions), len(sessions.vocab), 4))
     return PairLearner(settings, sessions, module, lambda: None, same=same, seed=seed)  # type: ignore[arg-type, return-value]
 
 
@@ -81,11 +81,11 @@ def test_losses_by_hand() -> None:
 
     rated = (1 - sigmoid(score(0, 0))) ** 2 + (1 - sigmoid(score(1, 1))) ** 2
     rated += sigmoid(score(0, 2)) ** 2 + sigmoid(score(1, 0)) ** 2 + sigmoid(score(1, 2)) ** 2  # (1, 1) is observed
-    assert float(Rated(scorer)(example()).detach()) == pytest.approx(rated, rel=1e-5)
+    assert float(SquaredErrorLoss(scorer)(example()).detach()) == pytest.approx(rated, rel=1e-5)
     wrong = [(0, 0, 2), (1, 1, 0), (1, 1, 2)]
     ordered = sum(-math.log(sigmoid(score(s, i) - score(s, j))) for s, i, j in wrong) / 2
     same = Batch((*example().each[:2], torch.tensor([[0, 0], [1, 1]]), *example().each[3:]))
-    assert float(Ordered(scorer)(same).detach()) == pytest.approx(ordered, rel=1e-5)
+    assert float(BPRLoss(scorer)(same).detach()) == pytest.approx(ordered, rel=1e-5)
 
 
 def test_a_perceptron_by_hand() -> None:
@@ -103,7 +103,7 @@ def first_learner(recipe: MatrixFactorisation, sessions: Sessions, seed: int) ->
     """The learner and its scorer with initial weights."""
     with seed_torch("cpu", seed, 0):
         learner = recipe.learner(sessions, seed=seed, device="cpu")
-    assert isinstance(learner, PairLearner) and isinstance(learner.module, Ordered | Rated)
+    assert isinstance(learner, PairLearner) and isinstance(learner.module, BPRLoss | SquaredErrorLoss)
     assert isinstance(learner.module.scorer, Dot)
     return learner, learner.module.scorer
 
@@ -176,7 +176,7 @@ def test_weight_decay_by_hand() -> None:
     batch = Batch((*each, torch.zeros(2, 2, dtype=torch.bool)))
     x, y, *_ = numbers_of(scorer)
     squares = (x[[0, 1]] ** 2).sum() + (y[[0, 1, 2, 1, 0, 2]] ** 2).sum()
-    with_decay, without = (float(Ordered(scorer, decay)(batch).detach()) for decay in (0.3, 0.0))
+    with_decay, without = (float(BPRLoss(scorer, decay)(batch).detach()) for decay in (0.3, 0.0))
     assert with_decay - without == pytest.approx(0.15 * squares, rel=1e-4)
 
 

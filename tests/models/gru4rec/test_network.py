@@ -13,7 +13,7 @@ from embedrec.errors import DataError
 from embedrec.models.gru4rec.network import dropout
 from embedrec.models.gru4rec.recipe import GRU4Rec, RecurrentModel
 from tests.conftest import tiny_sessions
-from tests.models.gru4rec.toy_learner import DRY, SMALL, learner_of, network_of, told
+from tests.models.gru4rec.toy_learner import DRY, SMALL, create_learner, network_of, told
 from tests.training.toy import clustered_sessions
 
 INPUTS = ("constrained", "embedding", "onehot", "content", "content-mlp")
@@ -23,7 +23,7 @@ INPUTS = ("constrained", "embedding", "onehot", "content", "content-mlp")
 def test_streams_against_a_loop_over_sessions(input: Any) -> None:
     """What the network puts out at every step is what it puts out for that session alone, from its beginning."""
     sessions = told(clustered_sessions(23), less=2)
-    learner = learner_of(sessions, input=input, layers="6,4", batch=5, embedding_dim=3, **DRY)
+    learner = create_learner(sessions, input=input, layers="6,4", batch=5, embedding_dim=3, **DRY)
     network = network_of(learner)
     with torch.no_grad():
         for p in network.parameters():
@@ -48,7 +48,7 @@ def test_streams_against_a_loop_over_sessions(input: Any) -> None:
 def test_what_items_without_features_say() -> None:
     sessions = told(clustered_sessions(40), less=3)
     for input, layers, width in (("content", "4", 12), ("content", "5", 13), ("content-mlp", "4", 64)):
-        network = network_of(learner_of(sessions, input=input, layers=layers))
+        network = network_of(create_learner(sessions, input=input, layers=layers))
         arrays = network.arrays()  # thirteen words and numbers: kept as they are where the gates are more
         assert arrays["inputs"].shape == (len(sessions.vocab), width)
         assert not arrays["inputs"][-3:].any() and arrays["inputs"][:-3].any(axis=1).all()

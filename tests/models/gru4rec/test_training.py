@@ -16,7 +16,7 @@ from embedrec.errors import DataError
 from embedrec.models.gru4rec.recipe import GRU4Rec
 from embedrec.training.context import TrainingContext
 from tests.conftest import of_lists, read_only, tiny_sessions
-from tests.models.gru4rec.toy_learner import DRY, SMALL, learner_of, network_of
+from tests.models.gru4rec.toy_learner import DRY, SMALL, create_learner, network_of
 from tests.training.toy import clustered_sessions
 
 
@@ -25,7 +25,7 @@ def test_a_step_on_three_items_by_hand(loss: Any) -> None:
     """Loss, gradients, and the weights after the first two steps of training, against plain formulas in float64."""
     sessions = of_lists(["ab", "bc", "ac", "ba"]).drop_unused_items()  # rows a 0, b 1, c 2; counts 3, 3, 2
     recipe: Any = {"layers": "4", "batch": 2, "n_sample": 5, "loss": loss, "logq": 0.8, "elu": 0.5, **DRY}
-    learner = learner_of(sessions, **recipe)
+    learner = create_learner(sessions, **recipe)
     network = network_of(learner)
     with torch.no_grad():
         network.item_table[:, -1] = torch.tensor([0.3, -0.2, 0.1])
@@ -88,14 +88,14 @@ def test_resumed_is_uninterrupted(tmp_path: Path, settings: Any) -> None:
 
 def test_batches_repeat_and_negatives_are_drawn_in_proportion() -> None:
     sessions = of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).reindex(Vocab(list("abcd")))
-    learner, again = (learner_of(sessions, sample_alpha=2.0, n_sample=4000) for _ in range(2))
+    learner, again = (create_learner(sessions, sample_alpha=2.0, n_sample=4000) for _ in range(2))
     one, same, other = (list(x.batches(epoch)) for x, epoch in ((learner, 1), (again, 1), (learner, 2)))
     for a, b, c in zip(one, same, other, strict=True):
         assert all(torch.equal(x, y) for x, y in zip((*a.each, *a.shared), (*b.each, *b.shared), strict=True))
         assert torch.equal(a.each[2], c.each[2]) and not torch.equal(a.shared[1], c.shared[1])
     drawn = torch.cat([batch.shared[1] for batch in one]).bincount(minlength=4).double()
     assert (drawn / drawn.sum()).tolist() == pytest.approx([25 / 35, 9 / 35, 1 / 35, 0], abs=0.02)
-    assert next(iter(learner_of(sessions, n_sample=0).batches(1))).shared[1].tolist() == []
+    assert next(iter(create_learner(sessions, n_sample=0).batches(1))).shared[1].tolist() == []
 
 
 def test_read_only_sessions_and_a_batch_larger_than_there_are() -> None:

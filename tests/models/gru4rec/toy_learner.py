@@ -28,7 +28,7 @@ def told(sessions: Sessions, *, less: int = 0, lists: bool = True) -> Sessions:
     return replace(sessions, item_features=Features(Vocab(ids), {"n": group.astype(np.float32)}, kinds, words))
 
 
-def learner_of(sessions: Sessions, **settings: Any) -> GRU4RecLearner:
+def create_learner(sessions: Sessions, **settings: Any) -> GRU4RecLearner:
     torch.manual_seed(0)
     learner = GRU4Rec(**{**SMALL, **settings}).learner(sessions, seed=0, device="cpu")
     assert isinstance(learner, GRU4RecLearner)

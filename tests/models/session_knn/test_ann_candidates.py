@@ -89,14 +89,14 @@ def test_ann_finds_what_lists_find(recipe: Any) -> None:
 
 
 def test_updated_and_aged() -> None:
-    """New sessions, of items that are new, are proposed; aged ones are not."""
+    """New sessions, of items that are new, are proposed; drop_old_sessions ones are not."""
     train, newer = topic_sessions(300), of_lists([[0, 1, 900, 901], [900, 901]], Vocab(np.array([0, 1, 900, 901])))
     newer = replace(newer, times=np.repeat(10**11, 6))
     model = SKNN(20, 50, candidates="ann", dim=64).fit(train)
     grown = model.update(newer)
     asked = of_lists([[900]], Vocab(np.array([900])))
     assert set(grown.neighbours(asked, 2)[0][0].tolist()) == {300, 301}
-    old = grown.aged(newest=2)
+    old = grown.drop_old_sessions(newest=2)
     assert sorted(old.neighbours(asked, 2)[0][0].tolist()) == [0, 1]
     assert (old.recipe, len(old.arrays["numbers"])) == (model.recipe, 2)
     assert SessionAnn.from_arrays(old.arrays, len(old.vocab), 2).faiss.ntotal == 2
@@ -135,5 +135,5 @@ def test_arrays_that_do_not_fit(name: str, change: Any) -> None:
 def test_another_number_of_sessions() -> None:
     model = SKNN(5, 50, candidates="ann", dim=8).fit(topic_sessions(100))
     other = SKNN(5, 50, candidates="ann", dim=8).fit(topic_sessions(90))
-    with pytest.raises(DataError, match="the index holds 90 × 8 vectors for 100 sessions"):
+    with pytest.raises(DataError, match="an index of 100 sessions needs 100 × 8 vectors, but has 90 × 8"):
         model.recipe.from_arrays(model.vocab, dict(model.arrays) | {"faiss": other.arrays["faiss"]})

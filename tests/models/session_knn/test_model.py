@@ -84,13 +84,14 @@ def test_aged_is_as_fitted_on_the_rest(past: list[Past], newest: int, quarter: i
     order = sorted(range(len(past)), key=lambda s: (time(s), s))
     kept = sorted(order[max(0, len(past) - newest) :])
     same(
-        model.aged(newest=newest), recipe.fit(sessions_of([past[s] for s in kept]), seed=7) if kept else emptied(model)
+        model.drop_old_sessions(newest=newest),
+        recipe.fit(sessions_of([past[s] for s in kept]), seed=7) if kept else emptied(model),
     )
     if timed:
         moment = quarter * DAY // 4
         kept = [s for s in range(len(past)) if time(s) >= moment]
         fresh = recipe.fit(sessions_of([past[s] for s in kept]), seed=7) if kept else emptied(model)
-        same(model.aged(before_ms=moment), fresh)
+        same(model.drop_old_sessions(before_ms=moment), fresh)
 
 
 def emptied(model: SessionKnnModel) -> SessionKnnModel:
@@ -123,9 +124,9 @@ def test_what_ages_must_be_said() -> None:
     model = SKNN().fit(of_lists(["ab"]))
     for given in ({}, {"before_ms": 1, "newest": 1}):
         with pytest.raises(SettingsError, match="either before_ms or newest must be given"):
-            model.aged(**given)
+            model.drop_old_sessions(**given)
     with pytest.raises(SettingsError, match="the model's sessions have no times; use newest"):
-        model.aged(before_ms=0)
+        model.drop_old_sessions(before_ms=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -157,9 +158,9 @@ def test_memory(recipe: SessionKnn, timed: bool) -> None:
     model = recipe.fit(train, threads=2)
     model.recommend(long_histories(9_000), 20)
     given = [train.offsets, train.items, *([] if train.times is None else [train.times])]
-    held = [*model.arrays.values(), *model.index, *(array for pad in model.pads for array in pad)]
+    held = [*model.arrays.values(), *model.index, *(array for scratch in model.scratch_pool for array in scratch)]
     distinct = {array.__array_interface__["data"][0]: array.nbytes for array in held}
-    assert len(model.pads) <= 2
+    assert len(model.scratch_pool) <= 2
     assert sum(distinct.values()) <= 3 * sum(array.nbytes for array in given)
 
 

@@ -96,10 +96,10 @@ def test_sessions_with_a_required_event() -> None:
             [Past(["a"])],
             "last",
             "buy",
-            "only sessions with a 'buy' may be neighbours, but the sessions have no kinds of events; name their column "
+            "required_event='buy' needs kinds of events, but the sessions have none; name their column "
             "when preparing, or leave required_event out",
         ),
-        ([Past(["a"], kinds=["buy"])], "last", "sell", "no event is a 'sell'; kinds are 'buy', 'view'"),
+        ([Past(["a"], kinds=["buy"])], "last", "sell", "no event is of the kind 'sell'; kinds are 'buy', 'view'"),
     ],
 )
 def test_missing_columns(past: list[Past], order: Order, kind: str | None, message: str) -> None:

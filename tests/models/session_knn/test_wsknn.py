@@ -195,7 +195,7 @@ def test_recommend_any_fills_lists_with_other_items() -> None:
     ("recipe", "message"),
     [
         (WSKNN(sampling="weighted_events"), "sampling by weighted_events needs a weight of every event"),
-        (WSKNN(required_event="buy"), "only sessions with a 'buy' may be neighbours, but the sessions have no kinds"),
+        (WSKNN(required_event="buy"), "required_event='buy' needs kinds of events, but the sessions have none"),
     ],
 )
 def test_sessions_that_lack_something(recipe: WSKNN, message: str) -> None:
@@ -204,7 +204,7 @@ def test_sessions_that_lack_something(recipe: WSKNN, message: str) -> None:
 
 
 def test_a_kind_that_no_event_has(movielens: Sessions) -> None:
-    with pytest.raises(DataError, match="no event is a 'lick'; kinds are 'watch', 'like'"):
+    with pytest.raises(DataError, match="no event is of the kind 'lick'; kinds are 'watch', 'like'"):
         WSKNN(required_event="lick").fit(movielens)
 
 

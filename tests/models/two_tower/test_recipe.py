@@ -18,7 +18,7 @@ from embedrec.models.two_tower.training import (
     all_users,
 )
 from tests.conftest import of_lists
-from tests.models.two_tower.toy_learner import SMALL, learner_of, towers_of
+from tests.models.two_tower.toy_learner import SMALL, create_learner, towers_of
 from tests.training.toy import clustered_sessions
 
 
@@ -56,7 +56,7 @@ def test_trend_is_added_to_every_score(scoring: Any) -> None:
 )
 def test_queries_without_torch_are_those_of_torch(settings: Any) -> None:
     sessions = clustered_sessions()
-    learner = learner_of(sessions, **settings)
+    learner = create_learner(sessions, **settings)
     towers = towers_of(learner)
     with torch.no_grad():
         for parameter in towers.parameters():

@@ -14,14 +14,14 @@ from embedrec.data.events import DAY
 from embedrec.errors import DataError, SettingsError
 from embedrec.models.two_tower.recipe import TwoTower
 from embedrec.models.two_tower.training import (
+    event_weights,
     expected_draws,
     popularity_trend,
     sampled_softmax,
-    weights_of,
 )
 from embedrec.training.loop import Batch
 from tests.conftest import of_lists, tiny_sessions
-from tests.models.two_tower.toy_learner import SMALL, learner_of, towers_of
+from tests.models.two_tower.toy_learner import SMALL, create_learner, towers_of
 from tests.training.toy import clustered_sessions
 
 
@@ -53,7 +53,7 @@ def test_sampled_softmax_against_cross_entropy() -> None:
 @pytest.mark.parametrize("loss", ["softmax", "bce"])
 def test_losses_by_hand_on_three_items(scoring: Any, loss: Any) -> None:
     sessions = of_lists(["abc", "ab", "ca"]).drop_unused_items()  # rows: a 0, b 1, c 2; counts 3, 2, 2
-    learner = learner_of(sessions, scoring=scoring, loss=loss, negatives=2, temperature=0.5, logq=0.7, dropout=0.0,
+    learner = create_learner(sessions, scoring=scoring, loss=loss, negatives=2, temperature=0.5, logq=0.7, dropout=0.0,
                          history=2, decay=0.5, batch=4)  # fmt: skip
     towers = towers_of(learner)
     items = towers.item_table.detach().numpy().astype(np.float64)
@@ -98,13 +98,13 @@ def test_old_events_count_less(loss: Any) -> None:
     plain = of_lists(["abc", "ab", "ca"]).drop_unused_items()
     sessions = replace(plain, times=np.array([0, 0, 2, 4, 4, 1, 3]) * day)
     want = 0.5 ** (np.array([4, 4, 2, 0, 0, 3, 1]) / 2)
-    np.testing.assert_allclose(weights_of(sessions, 2.0), want / want.mean(), rtol=1e-6)
+    np.testing.assert_allclose(event_weights(sessions, 2.0), want / want.mean(), rtol=1e-6)
     given: Any = {"loss": loss, "negatives": 2, "dropout": 0.0}
-    towers, alike = (towers_of(learner_of(sessions, half_life=h, **given)) for h in (2.0, None))
+    towers, alike = (towers_of(create_learner(sessions, half_life=h, **given)) for h in (2.0, None))
     alike.load_state_dict(towers.state_dict())
-    batch = next(learner_of(sessions, **given).batches(1))
+    batch = next(create_learner(sessions, **given).batches(1))
     alone = [float(alike(batch.part(number, len(batch))).detach()) for number in range(len(batch))]
-    weights = weights_of(sessions, 2.0)[batch.each[0].numpy()]
+    weights = event_weights(sessions, 2.0)[batch.each[0].numpy()]
     assert float(towers(batch).detach()) == pytest.approx(float(np.dot(alone, weights)), rel=1e-5)
     with pytest.raises(SettingsError, match="half_life of two-tower needs times, but the sessions have none"):
         TwoTower(half_life=3.0).fit(plain)
@@ -127,7 +127,7 @@ def test_expected_draws_of_what_never_occurs() -> None:
 @pytest.mark.parametrize("users", [False, True])
 def test_histories_against_a_slow_loop(users: bool) -> None:
     sessions = clustered_sessions(20)
-    learner = learner_of(sessions, history=3, users=users)
+    learner = create_learner(sessions, history=3, users=users)
     wanted = {}
     for s in range(len(sessions)):
         for place in range(0 if users else 1, len(sessions[s])):
@@ -143,7 +143,7 @@ def test_histories_against_a_slow_loop(users: bool) -> None:
 
 
 def test_batches_hold_every_example_once_and_repeat() -> None:
-    learner, again = (learner_of(clustered_sessions(), ns_exponent=0.0) for _ in range(2))
+    learner, again = (create_learner(clustered_sessions(), ns_exponent=0.0) for _ in range(2))
     one, same, other = list(learner.batches(1)), list(again.batches(1)), list(learner.batches(2))
     events = torch.cat([batch.each[0] for batch in one])
     assert torch.equal(events.sort().values, learner.events) and not torch.equal(events, learner.events)
@@ -152,13 +152,13 @@ def test_batches_hold_every_example_once_and_repeat() -> None:
     assert not torch.equal(one[0].each[0], other[0].each[0])
     for batch in one:
         assert torch.equal(batch.shared[0], learner.items[batch.each[0]]) and len(batch.shared[1]) == 12
-    bce = next(learner_of(clustered_sessions(), loss="bce", negatives=3).batches(1))
+    bce = next(create_learner(clustered_sessions(), loss="bce", negatives=3).batches(1))
     assert bce.each[1].shape == (32, 3) and bce.shared == ()
 
 
 def test_negatives_are_drawn_in_proportion() -> None:
     sessions = of_lists(["aaaabb", "cab"], Vocab(list("abcd"))).reindex(Vocab(list("abcd")))
-    learner = learner_of(sessions, ns_exponent=2.0)
+    learner = create_learner(sessions, ns_exponent=2.0)
     drawn = learner.draw(40_000, torch.Generator().manual_seed(0)).bincount(minlength=4) / 40_000
     assert drawn.tolist() == pytest.approx([25 / 35, 9 / 35, 1 / 35, 0], abs=0.01)
 

@@ -14,7 +14,7 @@ from embedrec.models.two_tower.training import (
 SMALL: dict[str, Any] = {"dim": 8, "epochs": 4, "batch": 32, "negatives": 12}
 
 
-def learner_of(sessions: Sessions, **settings: Any) -> TwoTowerLearner:
+def create_learner(sessions: Sessions, **settings: Any) -> TwoTowerLearner:
     learner = TwoTower(**{**SMALL, **settings}).learner(sessions, seed=0, device="cpu")
     assert isinstance(learner, TwoTowerLearner)
     return learner
