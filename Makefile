@@ -1,6 +1,6 @@
 # Three commands from a fresh clone, with nothing but Python 3.11, pip and make:
 #   make demo    environment, install, the main job on real data
-#   make test    environment, install, lint, types, all tests
+#   make test    environment, install, lint, types, the wheel in a clean environment, all tests
 #   make docs    environment, install, the documentation in site/
 
 PYTHON ?= python3
@@ -13,6 +13,7 @@ demo: install
 
 test: install
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
+	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/wheel
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/test
 
 lint: install
@@ -28,4 +29,4 @@ install: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv build dist site *.egg-info demo
+	rm -rf .venv .venv-* build dist site *.egg-info demo

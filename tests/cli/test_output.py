@@ -10,6 +10,7 @@ import click
 import pytest
 
 from embedrec.cli.main import COMMANDS, cli
+from embedrec.version import __version__
 from tests.cli.conftest import Run, succeed
 
 
@@ -46,7 +47,7 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 def test_version(run: Run) -> None:
-    assert succeed(run, "--version").out == "embedrec, version 0.1.0\n"
+    assert succeed(run, "--version").out == f"embedrec, version {__version__}\n"
 
 
 def test_a_closed_pipe_is_no_error(compass: Path) -> None:
