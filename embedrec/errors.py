@@ -60,6 +60,7 @@ class PublishError(EmbedrecError):
 EXTRAS = {  # module that is no dependency of embedrec itself → the extra that installs it
     "gensim": "gensim",
     "matplotlib": "plots",
+    "onnx": "onnx",
     "optuna": "tune",
     "pandas": "pandas",
     "psycopg": "postgres",

@@ -91,3 +91,25 @@ def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None,
         note(f"{file} has no metric; using cosine, which --metric overrides")
     note(f"wrote model {done.name} ({done.folder})")
     note_outdated(workspace, done)
+
+
+@vectors.command("export-encoder")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--model", metavar="NAME", help="Model to export: two-tower or gru4rec [default: the latest].")
+@log_option
+@workspace_option
+def encoder(file: Path, model: str | None, workspace: Workspace) -> None:
+    """Write the encoder of a two-tower or gru4rec model to FILE.onnx: it turns a history into a query vector.
+
+    ONNX Runtime runs it without torch; an index built with --of answers takes the query. The input "items" holds rows
+    of FILE.ids.txt, oldest first, and -1 for unknown items and padding.
+
+    \b
+    embedrec vectors export-encoder encoder.onnx --model gru4rec
+    """
+    from embedrec.workflows.export_encoder import export_encoder
+
+    files = export_encoder(find_model(workspace, model), file)
+    note(f"wrote the encoder to {files.file} and the ids of its rows to {files.items}")
+    if files.users is not None:
+        note(f"wrote the ids of users to {files.users}")

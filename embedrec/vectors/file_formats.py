@@ -96,7 +96,7 @@ def save_vectors(
                 f.write(_LINES[kind](words[block], embeddings.vectors[block]))
                 report("progress", done=min(start + BLOCK_ROWS, len(words)), total=len(words), unit="vectors")
     elif kind in RECORDS:
-        write_records(embeddings.vectors, path, kind, lambda: _save_ids(embeddings.vocab, path))
+        write_records(embeddings.vectors, path, kind, lambda: save_ids(embeddings.vocab, path))
     else:
         _SAVE[kind](embeddings, path)
     if kind not in _WITH_METRIC:
@@ -251,11 +251,12 @@ def ids_file(path: Path) -> Path:
     return path.with_suffix(".ids.txt")
 
 
-def _save_ids(vocab: Vocab, path: Path) -> None:
+def save_ids(vocab: Vocab, path: Path, remedy: str = "write parquet instead") -> None:
+    """Write ids to `ids_file(path)`, one per line. Raises DataError, with the remedy, for an id with a line break."""
     words = [str(i) for i in vocab.ids.tolist()]
     invalid = next((w for w in words if _LINE_BREAK.search(w)), None)
     if invalid is not None:
-        raise DataError(f"a line of {ids_file(path)} cannot hold the id {invalid!r}; write parquet instead")
+        raise DataError(f"a line of {ids_file(path)} cannot hold the id {invalid!r}; {remedy}")
     with atomic_file(ids_file(path)) as f:
         f.writelines(w + "\n" for w in words)
 
@@ -278,7 +279,7 @@ def _load_records(path: Path, kind: Format, memory: MemoryBudget) -> tuple[Vocab
 
 
 def _save_npy(embeddings: Embeddings, path: Path) -> None:
-    _save_ids(embeddings.vocab, path)
+    save_ids(embeddings.vocab, path)
     with atomic_file(path, "wb") as f:
         write_array(f, embeddings.vectors)
 

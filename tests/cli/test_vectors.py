@@ -82,3 +82,18 @@ def test_errors(run: Run, compass: Path) -> None:
     )
     assert "no command 'imprt'; did you mean 'import'?" in fails(run, "vectors", "imprt", code=2)
     assert not (compass / "v.npy").exists()
+
+
+def test_an_encoder_in_onnx_format(run: Run, counted: Path) -> None:
+    succeed(run, "train", "two-tower", "--set", "epochs=1", "--set", "dim=4")
+    ran = succeed(run, "vectors", "export-encoder", "encoder.onnx")
+    assert ran.out == ""
+    assert ran.err.splitlines() == [
+        "using model two-tower (models/two-tower)",
+        "wrote the encoder to encoder.onnx and the ids of its rows to encoder.ids.txt",
+    ]
+    assert Path("encoder.onnx").is_file() and len(Path("encoder.ids.txt").read_text().splitlines()) > 1
+    succeed(run, "train", "popular")
+    assert fails(run, "vectors", "export-encoder", "other.onnx") == (
+        "model popular (popular) has no ONNX encoder; those of two-tower and gru4rec have one"
+    )

@@ -95,6 +95,7 @@ model = "gru4rec"
         ("gensim", "train word2vec --set backend=gensim", "word2vec with backend=gensim"),
         ("matplotlib", "evaluate sknn --grid", "the plot"),
         ("optuna", "tune popular", "tuning"),
+        ("onnx", "vectors export-encoder encoder.onnx", "an ONNX encoder"),
         ("umap", "report --map umap", "the map with umap"),
     ],
 )  # fmt: skip

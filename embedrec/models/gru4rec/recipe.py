@@ -20,6 +20,7 @@ from embedrec.models.array_packing import rows_of, shaped
 from embedrec.models.base import Arrays
 from embedrec.models.gru4rec.numpy_gru import Layer, Recurrent, State
 from embedrec.models.gru4rec.settings import GRU4RecSettings
+from embedrec.models.onnx_graph import OnnxGraph
 from embedrec.models.torch_recipe import parse_layers
 from embedrec.models.vector_model import VectorModel
 from embedrec.vectors.embeddings import Embeddings
@@ -67,6 +68,13 @@ class GRU4Rec(GRU4RecSettings):
         recurrent = Recurrent(inputs, tuple(layers))
         answers = Embeddings(items, vocab, "dot")
         return RecurrentModel(self, arrays, embeddings, recurrent, answers, answers, recurrent)
+
+    def add_onnx_encoder(self, graph: OnnxGraph, model: VectorModel) -> str:
+        """The encoder of a model of this recipe as nodes of a graph, see `models.onnx_graph`."""
+        from embedrec.models.gru4rec.onnx_encoder import add_recurrent
+
+        assert isinstance(model, RecurrentModel)
+        return add_recurrent(graph, model.recurrent)
 
 
 @dataclass(frozen=True, eq=False)
