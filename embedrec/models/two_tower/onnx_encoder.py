@@ -24,10 +24,10 @@ def add_query_tower(graph: OnnxGraph, tower: QueryTower, items: np.ndarray) -> s
     if tower.users is not None:
         user = graph.input("user", "batch")
         first = graph.constant(np.int64(0))
-        found = graph.add("Unsqueeze", graph.add("GreaterOrEqual", user, first), one)  # (b, 1)
+        known_user = graph.add("Unsqueeze", graph.add("GreaterOrEqual", user, first), one)  # (b, 1)
         vector = graph.add("Gather", graph.constant(tower.users), graph.add("Max", user, first))
-        sums = graph.add("Add", sums, graph.add("Mul", vector, graph.add("Cast", found, to=_FLOAT)))
-        encoded = graph.add("Or", encoded, found)
+        sums = graph.add("Add", sums, graph.add("Mul", vector, graph.add("Cast", known_user, to=_FLOAT)))
+        encoded = graph.add("Or", encoded, known_user)
     hidden = sums
     for number, (matrix, bias) in enumerate(tower.layers):
         hidden = graph.add("Relu", hidden) if number else hidden
