@@ -1,16 +1,21 @@
 """A synthetic data set with known neighbours: invented artists of invented genres, and playlists of them.
 
 The nearest neighbours of an artist are the artists of the same genre. The data can be written in the layout of the
-Million Playlist Dataset, so every step from the reader to the similarity file runs on it.
+Million Playlist Dataset, so every step from the reader to the similarity file runs on it, and as the click log of a
+record shop with a table of its products.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import string
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +129,46 @@ def write_mpd(world: World, folder: Path, *, per_file: int = 1000) -> list[Path]
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
         written.append(path)
     return written
+
+
+def write_shop(world: World, folder: Path) -> tuple[Path, Path]:
+    """Write the world as a record shop: a playlist is a visit, and the album of each of its tracks is a viewed product.
+
+    clicks.csv    visit, sku, time, kind: visits start every 10 minutes from 2025-01-01 on, views are 30 seconds apart,
+                  and in every fourth visit the last product is bought, 30 seconds after the last view; in order of
+                  time
+    products.csv  sku, name, artist, genre, price: one row an album, the artists in the order of the world
+
+    Returns the two files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    records = {song.album_uri: (artist, song) for artist in world.artists for song in artist.songs}
+    skus = {uri: f"R{number:04}" for number, uri in enumerate(records, start=1)}
+    products = [
+        (skus[uri], song.album_name, artist.name, artist.genre, 9 + number % 12)
+        for number, (uri, (artist, song)) in enumerate(records.items())
+    ]
+    start = datetime(2025, 1, 1)
+    clicks = []
+    for playlist in world.playlists:
+        viewed = [skus[song.album_uri] for _, song in playlist.tracks]
+        events = [(sku, "view") for sku in viewed] + [(sku, "buy") for sku in viewed[-1:] if playlist.pid % 4 == 0]
+        for number, (sku, kind) in enumerate(events):
+            time = start + timedelta(minutes=10 * playlist.pid, seconds=30 * number)
+            clicks.append((f"v{playlist.pid}", sku, time.isoformat(), kind))
+    clicks.sort(key=itemgetter(2))
+    return (
+        _write_csv(folder / "clicks.csv", ("visit", "sku", "time", "kind"), clicks),
+        _write_csv(folder / "products.csv", ("sku", "name", "artist", "genre", "price"), products),
+    )
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
 
 
 def _mpd_playlist(playlist: Playlist) -> dict[str, Any]:

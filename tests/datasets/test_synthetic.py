@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections import Counter
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from embedrec.datasets.synthetic import World, make_world, write_mpd
+from embedrec.datasets.synthetic import World, make_world, write_mpd, write_shop
 from embedrec.errors import SettingsError
 from embedrec.readers.mpd import Mpd
 from embedrec.tabular.read_settings import ReadSettings
@@ -86,3 +87,22 @@ def test_settings_below_one_are_refused() -> None:
     with pytest.raises(SettingsError) as refused:
         make_world(playlists=0)
     assert str(refused.value) == "a toy world needs at least 1 genre, 1 artist a genre and 1 playlist"
+
+
+def test_a_record_shop_is_written_as_clicks_and_products(tmp_path: Path) -> None:
+    """Visits are the playlists in order, their clicks in order of time; every product has its artist and genre."""
+    world = make_world(seed=3, genres=2, artists_per_genre=3, playlists=8)
+    clicks_path, products_path = write_shop(world, tmp_path / "shop")
+    with clicks_path.open() as a, products_path.open() as b:
+        clicks, products = list(csv.DictReader(a)), list(csv.DictReader(b))
+    by_sku = {product["sku"]: product for product in products}
+    assert len(by_sku) == len(products) == len({song.album_uri for artist in world.artists for song in artist.songs})
+    assert [click["time"] for click in clicks] == sorted(click["time"] for click in clicks)
+    for playlist in world.playlists:
+        visit = [click for click in clicks if click["visit"] == f"v{playlist.pid}"]
+        views = [click for click in visit if click["kind"] == "view"]
+        bought = [click["sku"] for click in visit if click["kind"] == "buy"]
+        assert bought == ([views[-1]["sku"]] if playlist.pid % 4 == 0 else []) and len(visit) == len(views + bought)
+        shown = [(by_sku[click["sku"]]["name"], by_sku[click["sku"]]["artist"]) for click in views]
+        assert shown == [(song.album_name, artist.name) for artist, song in playlist.tracks]
+        assert {by_sku[click["sku"]]["genre"] for click in views} <= {artist.genre for artist in world.artists}
