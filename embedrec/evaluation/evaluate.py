@@ -1,4 +1,4 @@
-"""Evaluate a model on test cases: metrics with confidence intervals, and the lists and ranks behind them."""
+"""Evaluate a model on test cases: metrics with confidence intervals, lists and ranks."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def evaluate(
     """Evaluate a model on test cases, with the whole catalogue ranked.
 
     train   the training sessions: the catalogue, and the items' popularity
-    report  "progress" with `done` and `total` questions
+    report  "progress" with `done` and `total` test cases
 
     Raises DataError if no test case is left, SettingsError for lists longer than the catalogue.
     """

@@ -105,7 +105,7 @@ def evaluate_grid(
         done[block] = True
         if kept is not None:
             kept.save(block.start, ranks[block])
-        report("progress", done=int(done.sum()), total=len(test_cases), unit="questions")
+        report("progress", done=int(done.sum()), total=len(test_cases), unit="test cases")
     cells = np.array([_cells(column, settings.at) for column in ranks.T])  # (g, a, 2)
     seconds = perf_counter() - started
     return Grid(sizes, settings.at, cells[..., 0], cells[..., 1], len(test_cases), seconds, fingerprint)
@@ -140,7 +140,7 @@ def _cells(ranks: np.ndarray, at: tuple[int, ...]) -> list[tuple[float, float]]:
 def _fingerprint(
     model: SessionKnnModel, test_cases: TestCases, settings: EvaluationSettings, sizes: tuple[int, ...]
 ) -> str:
-    """SHA-256 of what ranks depend on: training data, questions, settings, grid, ties, seen, and the version."""
+    """SHA-256 of what ranks depend on: training data, test cases, settings, grid, ties, seen, and the version."""
     sessions = test_cases.sessions
     manifest = {
         "version": __version__,

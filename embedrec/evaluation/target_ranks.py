@@ -19,7 +19,7 @@ SHARE_BEFORE = {
     "standard": 0.0,
     "conservative": 1.0,
     "median": 0.5,
-}  # of the tied items that are no targets
+}  # share of tied non-targets ranked before the target
 
 BLOCK_CASES = 4096  # test cases at a time
 BLOCK_EVENTS = 1 << 22  # events of their histories at a time: prefixes of a session grow with its squared length
@@ -73,7 +73,7 @@ def rank(
         rows[start:stop], scores[start:stop], ranks[slice(*test_cases.offsets[[start, stop]])] = _rank_block(
             model, test_cases, start, stop, k, exclude_seen, ties
         )
-        report("progress", done=stop, total=len(test_cases), unit="questions")
+        report("progress", done=stop, total=len(test_cases), unit="test cases")
     return Ranking(model.vocab, rows, scores, test_cases.offsets, ranks)
 
 
@@ -120,10 +120,10 @@ def _first(
     top: TopK, offsets: np.ndarray, targets: np.ndarray, ranks: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The first k of lists, and their scores, without targets that ties rank beyond k: both (b, k)."""
-    question, at = _positions(top.rows, offsets, targets)
+    case, at = _positions(top.rows, offsets, targets)
     late = (at >= 0) & np.isinf(ranks)
     beyond = np.zeros(top.rows.shape, dtype=bool)
-    beyond[question[late], at[late]] = True
+    beyond[case[late], at[late]] = True
     order = np.argsort(beyond, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(top.rows, order, 1).astype(np.int32), np.take_along_axis(top.scores, order, 1)
 
@@ -150,16 +150,16 @@ def target_ranks(
     change[:, 1:-1] = scores[:, 1:] != scores[:, :-1]
     first = np.maximum.accumulate(np.where(change[:, :-1], place, 0), axis=1)  # (b, r) start of equal scores
     after = np.minimum.accumulate(np.where(change[:, 1:], place + 1, r)[:, ::-1], axis=1)[:, ::-1]  # and their end
-    question, at = _positions(rows, offsets, targets)
+    case, at = _positions(rows, offsets, targets)
     ranks = np.full(len(targets), np.inf)
     hit = np.flatnonzero(at >= 0)
-    question, at = question[hit], at[hit]
-    begin, size = first[question, at], (after - first)[question, at]
-    _, group, beside = np.unique(question * r + begin, return_inverse=True, return_counts=True)
+    case, at = case[hit], at[hit]
+    begin, size = first[case, at], (after - first)[case, at]
+    _, group, tied = np.unique(case * r + begin, return_inverse=True, return_counts=True)
     order = np.lexsort([at, group])
     nth = np.empty(len(hit), dtype=np.int64)  # position among targets of equal score
-    nth[order] = np.arange(len(hit)) - np.repeat(np.cumsum(beside) - beside, beside)
-    spare = size - beside[group]  # other items of that score
+    nth[order] = np.arange(len(hit)) - np.repeat(np.cumsum(tied) - tied, tied)
+    spare = size - tied[group]  # other items of that score
     ranks[hit] = begin + SHARE_BEFORE[ties] * spare + nth + 1
     ranks[ranks > k] = np.inf
     undecided = (rows[:, -1] >= 0) & (first[:, -1] < k) & (not complete)
@@ -169,11 +169,11 @@ def target_ranks(
 def _positions(rows: np.ndarray, offsets: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The case of every target (t,), and its position in the case's list (t,), −1 if it is missing."""
     b, r = rows.shape
-    question = np.repeat(np.arange(b), np.diff(offsets))
+    case = np.repeat(np.arange(b), np.diff(offsets))
     n = int(max(rows.max(initial=0), targets.max(initial=0))) + 1
     keys = np.where(rows >= 0, np.arange(b)[:, None] * n + rows, -1).ravel()
     order = np.argsort(keys)
-    keys_of_targets = question * n + targets
+    keys_of_targets = case * n + targets
     near = np.minimum(np.searchsorted(keys, keys_of_targets, sorter=order), len(keys) - 1)
     same = (keys[order[near]] == keys_of_targets) & (targets >= 0)
-    return question, np.where(same, order[near] % r, -1)
+    return case, np.where(same, order[near] % r, -1)

@@ -36,13 +36,13 @@ def slow_gini(counts: list[int]) -> float:
 
 
 @given(st.lists(one_list, max_size=6))
-def test_figures_of_all_lists(lists: list[list[int]]) -> None:
-    found = aggregate_metrics(padded(lists), TRAIN, KS, seed=0)
-    assert set(found) == {f"{name}@{k}" for name in ("coverage", "gini", "diversity") for k in KS} - {"diversity@1"}
+def test_metrics_of_all_lists(lists: list[list[int]]) -> None:
+    result = aggregate_metrics(padded(lists), TRAIN, KS, seed=0)
+    assert set(result) == {f"{name}@{k}" for name in ("coverage", "gini", "diversity") for k in KS} - {"diversity@1"}
     for k in KS:
         shown = [i for own in lists for i in own[:k]]
-        assert found[f"coverage@{k}"] == pytest.approx(len(set(shown)) / N)
-        assert found[f"gini@{k}"] == pytest.approx(slow_gini([shown.count(i) for i in range(N)]), abs=1e-12)
+        assert result[f"coverage@{k}"] == pytest.approx(len(set(shown)) / N)
+        assert result[f"gini@{k}"] == pytest.approx(slow_gini([shown.count(i) for i in range(N)]), abs=1e-12)
         if k > 1:
             unlike = [
                 np.mean([1 - len(SETS[a] & SETS[b]) / (len(SETS[a]) * len(SETS[b])) ** 0.5 for a, b in pairs])
@@ -50,23 +50,23 @@ def test_figures_of_all_lists(lists: list[list[int]]) -> None:
                 if pairs
             ]
             expected = float(np.mean(unlike)) if unlike else float("nan")
-            assert found[f"diversity@{k}"] == pytest.approx(expected, abs=1e-6, nan_ok=True)
+            assert result[f"diversity@{k}"] == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
 @given(st.lists(one_list, max_size=6))
-def test_figures_of_each_list(lists: list[list[int]]) -> None:
-    found = list_metrics(padded(lists), TRAIN, KS)
-    assert set(found) == {f"{name}@{k}" for name in ("popularity", "novelty") for k in KS}
+def test_metrics_of_each_list(lists: list[list[int]]) -> None:
+    result = list_metrics(padded(lists), TRAIN, KS)
+    assert set(result) == {f"{name}@{k}" for name in ("popularity", "novelty") for k in KS}
     for k in KS:
         for q, own in enumerate(lists):
             shown = own[:k]
             if not shown:
-                assert isnan(found[f"popularity@{k}"][q]) and isnan(found[f"novelty@{k}"][q])
+                assert isnan(result[f"popularity@{k}"][q]) and isnan(result[f"novelty@{k}"][q])
                 continue
             share = sum(COUNTS[i] / max(COUNTS) for i in shown) / len(shown)
-            assert found[f"popularity@{k}"][q] == pytest.approx(share)
+            assert result[f"popularity@{k}"][q] == pytest.approx(share)
             surprise = sum(-log2(COUNTS[i] / sum(COUNTS)) for i in shown) / len(shown)
-            assert found[f"novelty@{k}"][q] == pytest.approx(surprise)
+            assert result[f"novelty@{k}"][q] == pytest.approx(surprise)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_gini(counts: list[int], expected: float) -> None:
     assert gini(np.array(counts)) == pytest.approx(expected)
 
 
-def test_items_that_stand_in_the_same_sessions_are_alike() -> None:
+def test_items_of_the_same_sessions_are_not_diverse() -> None:
     """a and b always together, c never with them; a session that repeats an item holds it once."""
     train = of_lists(["aabb", "ab", "c"])
     rows = train.vocab.rows(["a", "b", "c"]).tolist()
@@ -86,7 +86,7 @@ def test_items_that_stand_in_the_same_sessions_are_alike() -> None:
         assert aggregate_metrics(lists, train, (3,), seed=0)["diversity@3"] == pytest.approx(expected, abs=1e-6)
 
 
-def test_diversity_is_of_a_sample_that_the_seed_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_diversity_uses_a_seeded_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAMPLED_LISTS", 5)
     rng = np.random.default_rng(0)
     lists = np.stack([rng.permutation(N)[:4] for _ in range(50)])

@@ -8,23 +8,23 @@ from embedrec.evaluation.bootstrap import interval, resampled_means
 from tests.conftest import read_only
 
 
-def test_a_constant_has_an_interval_of_no_width() -> None:
+def test_the_interval_of_a_constant_has_width_0() -> None:
     values = read_only(np.full((30, 2), [0.25, 7.0]))
     low, high = interval(resampled_means(values, read_only(np.arange(30) % 7), draws=50))
     assert low.tolist() == high.tolist() == [0.25, 7.0]
 
 
-def test_clusters_are_drawn_together() -> None:
+def test_clusters_are_resampled_together() -> None:
     """Of two clusters, one of a single 1 and one of three zeros, a draw holds both, or one of them twice."""
     values = np.array([[1.0], [0.0], [0.0], [0.0]])
     means = resampled_means(values, np.array([9, 4, 4, 4]), draws=400)[:, 0]
     assert set(means.tolist()) == {0.0, 0.25, 1.0}
     assert 60 < (means == 1).sum() < 140 and 150 < (means == 0.25).sum() < 250  # of 400: 100 and 200
     alone = resampled_means(values, np.arange(4), draws=400)[:, 0]
-    assert set(alone.tolist()) > {0.0, 0.25, 0.5}  # other draws when every question is one of its own
+    assert set(alone.tolist()) > {0.0, 0.25, 0.5}  # more values when every test case is a cluster
 
 
-def test_which_numbers_clusters_have_does_not_matter() -> None:
+def test_cluster_numbers_do_not_matter() -> None:
     values = np.random.default_rng(0).random((40, 3))
     cluster = np.sort(np.random.default_rng(1).integers(8, size=40))
     means = resampled_means(values, cluster, draws=20)
@@ -33,8 +33,8 @@ def test_which_numbers_clusters_have_does_not_matter() -> None:
     np.testing.assert_allclose(resampled_means(values[order], cluster[order], draws=20), means)
 
 
-def test_against_a_plain_twin() -> None:
-    """Every mean is one of clusters drawn with putting back, as many as there are."""
+def test_means_equal_those_of_a_slow_twin() -> None:
+    """Every mean is that of as many clusters, drawn with replacement."""
     values = np.array([[2.0], [4.0], [6.0], [8.0], [10.0]])
     cluster = np.array([0, 0, 1, 2, 2])
     parts = [[2, 4], [6], [8, 10]]
@@ -59,7 +59,7 @@ def test_the_same_seed_draws_the_same_clusters() -> None:
     np.testing.assert_allclose(resampled_means(one + 1, cluster, seed=3, draws=40), both[:, :2] + 1)
 
 
-def test_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_change_the_means(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).random((30, 2))
     whole = resampled_means(values, np.arange(30), draws=25)
     monkeypatch.setattr(module, "BLOCK_DRAWS", 100)
@@ -68,7 +68,7 @@ def test_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(parts, whole)
 
 
-def test_what_has_no_value_is_left_out() -> None:
+def test_missing_values_are_ignored() -> None:
     values = np.array([[1.0, np.nan], [np.nan, np.nan], [3.0, np.nan]])
     means = resampled_means(values, np.arange(3), draws=200)
     assert set(means[~np.isnan(means[:, 0]), 0].tolist()) >= {1.0, 2.0, 3.0}
@@ -78,7 +78,7 @@ def test_what_has_no_value_is_left_out() -> None:
     assert np.isnan(low[1]) and np.isnan(high[1])
 
 
-def test_one_question_and_one_cluster() -> None:
+def test_one_test_case_and_one_cluster() -> None:
     assert resampled_means(np.array([[0.5]]), np.array([3]), draws=4).tolist() == [[0.5]] * 4
     assert resampled_means(np.array([[0.0], [1.0]]), np.array([3, 3]), draws=4).tolist() == [[0.5]] * 4
 
@@ -89,8 +89,8 @@ def test_levels_of_an_interval() -> None:
     assert [float(end[0]) for end in interval(means, 0.5)] == pytest.approx([25, 75])
 
 
-def test_intervals_hold_the_true_mean_as_often_as_they_say() -> None:
-    """Sessions share half of their noise, so that intervals of single questions would be far too narrow."""
+def test_intervals_cover_the_true_mean_at_their_level() -> None:
+    """Sessions share half of their noise, so that intervals of single test cases would be far too narrow."""
     rng = np.random.default_rng(0)
     trials, clusters, size = 250, 60, 4
     cluster = np.repeat(np.arange(clusters), size)

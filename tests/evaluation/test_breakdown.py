@@ -1,4 +1,4 @@
-"""Tables by kind of question, against twins in plain Python."""
+"""Metrics by kind of test case against slow twins."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from embedrec.models.baselines.popular import Popular
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.test_cases import next_items
 from tests.conftest import of_lists
-from tests.evaluation.told import Told, questions_of, some_vocab
+from tests.evaluation.scored_model import ScoredModel, make_test_cases, numbered_vocab
 
 N = 200
-TRAIN = of_lists([some_vocab(N).ids, *(some_vocab(N).ids[: N - r] for r in range(N))], some_vocab(N))
+TRAIN = of_lists([numbered_vocab(N).ids, *(numbered_vocab(N).ids[: N - r] for r in range(N))], numbered_vocab(N))
 METRICS = ("recall@20", "mrr@20")
 
 
-def evaluated(lengths: list[int], targets: list[list[int]]) -> Evaluation:
-    """Items stand in the vocabulary by falling count; histories of these lengths."""
-    model = Told(TRAIN.vocab, np.random.default_rng(0).random((len(lengths), N)))
-    questions = questions_of([list(range(n)) for n in lengths], targets, TRAIN.vocab)
-    return evaluate(model, questions, TRAIN, EvaluationSettings(at=(20,), draws=0))
+def evaluate_random(lengths: list[int], targets: list[list[int]]) -> Evaluation:
+    """The evaluation of random scores for histories of these lengths; item counts descend with the row."""
+    model = ScoredModel(TRAIN.vocab, np.random.default_rng(0).random((len(lengths), N)))
+    test_cases = make_test_cases([list(range(n)) for n in lengths], targets, TRAIN.vocab)
+    return evaluate(model, test_cases, TRAIN, EvaluationSettings(at=(20,), draws=0))
 
 
 def slow(kinds: list[str], order: list[str], what: str, result: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for kind in order:
-        here = [q for q, k in enumerate(kinds) if k == kind]
-        if here:
-            means = {m: pytest.approx(float(np.mean([result.values[m][q] for q in here]))) for m in METRICS}
-            rows.append({what: kind, "questions": len(here), **means})
+        members = [q for q, k in enumerate(kinds) if k == kind]
+        if members:
+            means = {m: pytest.approx(float(np.mean([result.values[m][q] for q in members]))) for m in METRICS}
+            rows.append({what: kind, "questions": len(members), **means})
     return rows
 
 
@@ -44,16 +44,16 @@ LENGTHS = ["0", "1", "2", "3", "4", "5-9", "10-19", "20-49", "50+"]
 
 @given(st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 9, 10, 19, 20, 49, 50, 77]), min_size=1, max_size=8))
 def test_by_length(lengths: list[int]) -> None:
-    result = evaluated(lengths, [[q] for q in range(len(lengths))])
+    result = evaluate_random(lengths, [[q] for q in range(len(lengths))])
     starts = {0: "0", 1: "1", 2: "2", 3: "3", 4: "4", 5: "5-9", 10: "10-19", 20: "20-49", 50: "50+"}
     kinds = [next(label for start, label in reversed(starts.items()) if n >= start) for n in lengths]
     assert list(by_length(result, METRICS)) == slow(kinds, LENGTHS, "length", result)
 
 
-def test_only_known_items_make_a_history_long() -> None:
+def test_unknown_items_do_not_count_as_history() -> None:
     train = of_lists(["ab", "ba"])
-    questions = next_items(HeldOut(of_lists(["xyab"]), np.zeros(1)))
-    result = evaluate(Popular().fit(train), questions, train, EvaluationSettings(at=(2,), draws=0))
+    test_cases = next_items(HeldOut(of_lists(["xyab"]), np.zeros(1)))
+    result = evaluate(Popular().fit(train), test_cases, train, EvaluationSettings(at=(2,), draws=0))
     assert [(row["length"], row["questions"]) for row in by_length(result, ["recall@2"])] == [("0", 2), ("1", 1)]
 
 
@@ -61,7 +61,7 @@ SHARES = ["most popular 1%", "1-10%", "10-50%", "50-100%", "unknown"]
 
 
 def share_of(targets: list[int]) -> str:
-    """Item r is the most popular but r, of 200."""
+    """The label of targets, where item r of 200 has popularity rank r + 1."""
     known = [t + 1 for t in targets if t >= 0]
     if not known:
         return SHARES[4]
@@ -74,16 +74,16 @@ one = st.sampled_from([-1, 0, 1, 2, 10, 19, 20, 50, 99, 100, 150, 199])
 
 @given(st.lists(st.lists(one, min_size=1, max_size=4, unique=True), min_size=1, max_size=8))
 def test_by_popularity(targets: list[list[int]]) -> None:
-    result = evaluated([3] * len(targets), targets)
+    result = evaluate_random([3] * len(targets), targets)
     kinds = [share_of(own) for own in targets]
     assert list(by_popularity(result, TRAIN, METRICS)) == slow(kinds, SHARES, "target", result)
 
 
-def test_a_metric_without_a_value_in_a_kind() -> None:
-    """No item is listed after the first question: the popularity of what is listed has no mean there."""
-    vocab = some_vocab(3)
-    model = Told(vocab, np.array([[-np.inf] * 3, [1.0, 0.0, 0.0]]))
-    questions = questions_of([[0], [0, 1]], [[2], [2]], vocab)
-    result = evaluate(model, questions, of_lists([vocab.ids], vocab), EvaluationSettings(at=(1,), draws=0))
+def test_a_metric_undefined_in_a_group() -> None:
+    """The list of the first test case is empty, so its popularity has no mean."""
+    vocab = numbered_vocab(3)
+    model = ScoredModel(vocab, np.array([[-np.inf] * 3, [1.0, 0.0, 0.0]]))
+    test_cases = make_test_cases([[0], [0, 1]], [[2], [2]], vocab)
+    result = evaluate(model, test_cases, of_lists([vocab.ids], vocab), EvaluationSettings(at=(1,), draws=0))
     first, second = by_length(result, ["popularity@1"])
     assert np.isnan(first["popularity@1"]) and second["popularity@1"] == 1

@@ -52,8 +52,8 @@ def similar_of(model: Any) -> dict[Any, list[Any]]:
     }
 
 
-def measured(model: Any, split: Split, questions: TestCases, labels: Any = None) -> Evaluation:
-    return evaluate_similar(model, questions, split.train, TERMS, labels=labels)
+def measured(model: Any, split: Split, test_cases: TestCases, labels: Any = None) -> Evaluation:
+    return evaluate_similar(model, test_cases, split.train, TERMS, labels=labels)
 
 
 def load_labels(split: Split) -> tuple[list[set[int]], Any]:
@@ -64,11 +64,11 @@ def load_labels(split: Split) -> tuple[list[set[int]], Any]:
     return sets, sp.csr_array(matrix)
 
 
-def test_against_the_plain_twin(split: Split, model: Any) -> None:
+def test_metrics_equal_those_of_a_slow_twin(split: Split, model: Any) -> None:
     top = similar_of(model)
-    questions = cooccurring_items(split.test, split.train.vocab, seed=1)
+    test_cases = cooccurring_items(split.test, split.train.vocab, seed=1)
     sets, matrix = load_labels(split)
-    found = measured(model, split, questions, matrix)
+    result = measured(model, split, test_cases, matrix)
     catalogue = split.train.vocab.ids.tolist()
     unseen = {
         s: {i for i in split.test.sessions.vocab.ids[split.test.sessions[n]].tolist() if i in catalogue}
@@ -76,37 +76,37 @@ def test_against_the_plain_twin(split: Split, model: Any) -> None:
     }
     precision, ndcg = [], []
     discount = 1 / np.log2(np.arange(20) + 2)
-    for q in range(len(questions)):
-        (alone,) = questions.histories(q, q + 1).items.tolist()
-        item = questions.sessions.vocab.id(alone)
-        others = unseen[questions.sessions.ids.tolist()[questions.session[q]]] - {item}
+    for q in range(len(test_cases)):
+        (alone,) = test_cases.histories(q, q + 1).items.tolist()
+        item = test_cases.sessions.vocab.id(alone)
+        others = unseen[test_cases.sessions.ids.tolist()[test_cases.session[q]]] - {item}
         hit = np.array([i in others for i in top.get(item, [])[:20]] + [False] * 20)[:20]
         precision.append(hit.mean())
         ndcg.append((hit * discount).sum() / discount[: min(20, len(others))].sum())
-    assert found.metrics["precision@20"] == pytest.approx(np.mean(precision)) and np.mean(precision) > 0
-    assert found.metrics["ndcg@20"] == pytest.approx(np.mean(ndcg))
+    assert result.metrics["precision@20"] == pytest.approx(np.mean(precision)) and np.mean(precision) > 0
+    assert result.metrics["ndcg@20"] == pytest.approx(np.mean(ndcg))
 
     shown = {i for item in catalogue for i in top.get(item, [])[:20]} & set(catalogue)
-    assert found.metrics["coverage@20"] == pytest.approx(len(shown) / len(catalogue))
+    assert result.metrics["coverage@20"] == pytest.approx(len(shown) / len(catalogue))
     label = {i: own for i, own in zip(catalogue, sets, strict=True) if own}
     overlaps = []
     for item, own in label.items():
         near = [b for b in top.get(item, [])[:20] if b in label][:10]
         overlaps.append(np.mean([len(own & label[b]) / len(own | label[b]) for b in near] or [0.0]))
-    assert found.metrics["label_overlap@10"] == pytest.approx(np.mean(overlaps))
-    assert list(found.metrics) == metric_names(TERMS, labelled=True)
+    assert result.metrics["label_overlap@10"] == pytest.approx(np.mean(overlaps))
+    assert list(result.metrics) == metric_names(TERMS, labelled=True)
 
 
-def test_figures_are_of_every_item_of_the_catalogue(split: Split, model: Any) -> None:
-    """Not of the items only that were asked about."""
-    questions = cooccurring_items(split.test, split.train.vocab, seed=1)
-    few = questions.filter(np.arange(len(questions)) < 2)
-    assert measured(model, split, few).aggregate == measured(model, split, questions).aggregate
+def test_aggregate_metrics_cover_the_whole_catalogue(split: Split, model: Any) -> None:
+    """Not only the items of the test cases."""
+    test_cases = cooccurring_items(split.test, split.train.vocab, seed=1)
+    few = test_cases.filter(np.arange(len(test_cases)) < 2)
+    assert measured(model, split, few).aggregate == measured(model, split, test_cases).aggregate
     assert "label_overlap@10" not in measured(model, split, few).metrics
 
 
-def test_questions_of_one_session_are_drawn_together(split: Split, model: Any) -> None:
-    """Five items of a held-out session are asked alone: their hits are no independent evidence."""
+def test_cases_of_one_session_are_resampled_together(split: Split, model: Any) -> None:
+    """The five test cases of a held-out session are not independent."""
     test = split.test
     longest = np.argsort(-test.sessions.lengths)[:1]
     of_one = cooccurring_items(HeldOut(test.sessions.take(longest), test.given[longest]), split.train.vocab)
@@ -140,7 +140,7 @@ def test_overlap_by_hand() -> None:
     assert label_overlap(lists, labels).tolist() == [(1 / 2 + 0) / 2, 1 / 2, 0]
 
 
-def test_only_the_first_ten_labelled_count() -> None:
+def test_overlap_uses_the_first_ten_labelled_neighbours() -> None:
     labels = sp.csr_array(np.ones((13, 1), dtype=np.int64) * (np.arange(13) != 1)[:, None])
     labels = sp.hstack([labels, sp.csr_array((np.arange(13) < 11)[:, None])]).tocsr()  # the last two have one label
     lists = np.full((13, 12), -1)

@@ -34,14 +34,15 @@ TIES = ("conservative", "standard", "median")
 
 
 def cells(
-    recipe: SessionKnn, questions: TestCases, train: Sessions, terms: EvaluationSettings, sizes: Any
+    recipe: SessionKnn, test_cases: TestCases, train: Sessions, settings: EvaluationSettings, sizes: Any
 ) -> list[dict[str, Any]]:
     """The slow twin: an ordinary evaluation for every number of neighbours."""
     rows = []
     for size in sizes:
-        found = evaluate(replace(recipe, neighbours=size).fit(train, seed=5), questions, train, terms).metrics
+        result = evaluate(replace(recipe, neighbours=size).fit(train, seed=5), test_cases, train, settings).metrics
         rows += [
-            {"neighbours": size, "k": k, "hit_rate": found[f"hit_rate@{k}"], "mrr": found[f"mrr@{k}"]} for k in terms.at
+            {"neighbours": size, "k": k, "hit_rate": result[f"hit_rate@{k}"], "mrr": result[f"mrr@{k}"]}
+            for k in settings.at
         ]
     return rows
 
@@ -75,20 +76,20 @@ texts = st.text("abcdef", max_size=7)
     st.booleans(),
     examples=100,
 )
-def test_every_cell_is_what_evaluate_gives(
-    lists: list[str], held: list[str], recipe: SessionKnn, terms: EvaluationSettings, sizes: set[int], several: bool
+def test_every_cell_equals_evaluate(
+    lists: list[str], held: list[str], recipe: SessionKnn, settings: EvaluationSettings, sizes: set[int], several: bool
 ) -> None:
     train = sub_sessions(of_lists(lists, LETTERS))
     test = HeldOut(of_lists([*held, "zaz"]), np.zeros(len(held) + 1))
-    questions = remaining_items(test, 1) if several else next_items(test)
-    grid = evaluate_grid(recipe.fit(train, seed=5), questions, train, terms, sorted(sizes))
-    assert grid.rows() == cells(recipe, questions, train, terms, sorted(sizes))
-    assert grid.neighbours == tuple(sorted(sizes)) and grid.at == terms.at
+    test_cases = remaining_items(test, 1) if several else next_items(test)
+    grid = evaluate_grid(recipe.fit(train, seed=5), test_cases, train, settings, sorted(sizes))
+    assert grid.rows() == cells(recipe, test_cases, train, settings, sorted(sizes))
+    assert grid.neighbours == tuple(sorted(sizes)) and grid.at == settings.at
 
 
 @pytest.fixture(scope="module")
 def world() -> tuple[Sessions, TestCases]:
-    """Sub-sessions of 400 sessions around themes, and questions after prefixes of others."""
+    """Sub-sessions of 400 sessions with topics, and test cases after prefixes of other sessions."""
     rng = np.random.default_rng(0)
     lists = []
     for _ in range(440):
@@ -106,47 +107,47 @@ def world() -> tuple[Sessions, TestCases]:
     ],
 )  # fmt: skip
 def test_the_grid_of_the_article(world: tuple[Sessions, TestCases], center: Any, ties: Any, exclude_seen: bool) -> None:
-    rows, questions = world
+    rows, test_cases = world
     assert len(rows) > 2000
-    terms = EvaluationSettings(LIST_LENGTHS, exclude_seen, ties, draws=0)
-    grid = evaluate_grid(SSCF(center=center).fit(rows, threads=2), questions, rows, terms)
-    assert grid.rows() == cells(SSCF(center=center), questions, rows, terms, NEIGHBOURS)
-    assert grid.test_case_count == len(questions) and grid.hit_rate.shape == grid.mrr.shape == (7, 5)
+    settings = EvaluationSettings(LIST_LENGTHS, exclude_seen, ties, draws=0)
+    grid = evaluate_grid(SSCF(center=center).fit(rows, threads=2), test_cases, rows, settings)
+    assert grid.rows() == cells(SSCF(center=center), test_cases, rows, settings, NEIGHBOURS)
+    assert grid.test_case_count == len(test_cases) and grid.hit_rate.shape == grid.mrr.shape == (7, 5)
     assert (np.diff(grid.hit_rate, axis=1) >= 0).all() and len(np.unique(grid.mrr)) > 10
 
 
-def test_threads_change_nothing(world: tuple[Sessions, TestCases], monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, questions = world
+def test_threads_do_not_change_the_grid(world: tuple[Sessions, TestCases], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, test_cases = world
     monkeypatch.setattr("embedrec.models.session_knn.model.TASK_HISTORIES", 7)
     grids = [
         evaluate_grid(
-            VSKNN().fit(rows, threads=threads), questions, rows, EvaluationSettings(LIST_LENGTHS), [3, 30]
+            VSKNN().fit(rows, threads=threads), test_cases, rows, EvaluationSettings(LIST_LENGTHS), [3, 30]
         ).rows()
         for threads in (1, 3)
     ]
     assert grids[0] == grids[1]
 
 
-def test_sessions_of_one_item_leave_nothing_to_answer_from() -> None:
+def test_sessions_of_one_item_give_no_recommendations() -> None:
     train = sub_sessions(of_lists(["a", "b"]))
-    questions = next_items(HeldOut(of_lists(["ab"]), np.zeros(1)))
-    assert evaluate_grid(SSCF().fit(train), questions, train, EvaluationSettings((2,)), [1]).rows() == [
+    test_cases = next_items(HeldOut(of_lists(["ab"]), np.zeros(1)))
+    assert evaluate_grid(SSCF().fit(train), test_cases, train, EvaluationSettings((2,)), [1]).rows() == [
         {"neighbours": 1, "k": 2, "hit_rate": 0.0, "mrr": 0.0}
     ]
 
 
-def test_what_cannot_be_asked(world: tuple[Sessions, TestCases]) -> None:
-    rows, questions = world
+def test_invalid_requests(world: tuple[Sessions, TestCases]) -> None:
+    rows, test_cases = world
     model = SSCF().fit(rows)
     for sizes in ([], [5, 0]):
         with pytest.raises(SettingsError, match="numbers of neighbours must be at least 1, but are"):
-            evaluate_grid(model, questions, rows, EvaluationSettings(LIST_LENGTHS), sizes)
+            evaluate_grid(model, test_cases, rows, EvaluationSettings(LIST_LENGTHS), sizes)
     with pytest.raises(SettingsError, match=r"a grid needs a session-kNN model; popular is not one"):
-        evaluate_grid(Popular().fit(rows), questions, rows, EvaluationSettings(LIST_LENGTHS))
+        evaluate_grid(Popular().fit(rows), test_cases, rows, EvaluationSettings(LIST_LENGTHS))
     with pytest.raises(SettingsError, match="wsknn fills its lists with random items, so its results have no rank"):
-        evaluate_grid(WSKNN(recommend_any=True).fit(rows), questions, rows, EvaluationSettings(LIST_LENGTHS))
+        evaluate_grid(WSKNN(recommend_any=True).fit(rows), test_cases, rows, EvaluationSettings(LIST_LENGTHS))
     with pytest.raises(SettingsError, match="lists of 5000 are longer than the catalogue of"):
-        evaluate_grid(model, questions, rows, EvaluationSettings((5000,)))
+        evaluate_grid(model, test_cases, rows, EvaluationSettings((5000,)))
     unknown = next_items(HeldOut(of_lists(["xy"]), np.zeros(1)))
     letters = of_lists(["ab"])
     with pytest.raises(DataError, match="no test case is left"):
@@ -156,8 +157,8 @@ def test_what_cannot_be_asked(world: tuple[Sessions, TestCases]) -> None:
 # ------------------------------------------------------------------------------------------ ended and resumed
 
 
-class Ear:
-    """Hears what is reported, and ends the work at the n-th progress."""
+class Recorder:
+    """Records reports and interrupts the run at the n-th progress report."""
 
     def __init__(self, ends: int = 0) -> None:
         self.ends = ends
@@ -174,8 +175,8 @@ class Ear:
 
 
 @pytest.fixture
-def asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How many histories a session kNN is asked each time."""
+def requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The number of histories of each request to a session kNN."""
     counts: list[int] = []
     target_positions = SessionKnnModel.target_positions
 
@@ -187,89 +188,89 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     yield counts
 
 
-def run(world: tuple[Sessions, TestCases], parts: Path | None, ear: Ear, **other: Any) -> Grid:
+def run(world: tuple[Sessions, TestCases], parts: Path | None, recorder: Recorder, **other: Any) -> Grid:
     given: dict[str, Any] = {
         "recipe": SSCF(),
-        "terms": EvaluationSettings((5, 10)),
+        "settings": EvaluationSettings((5, 10)),
         "sizes": (2, 9),
         "threads": 1,
         **other,
     }
-    rows, questions = world
+    rows, test_cases = world
     model = given["recipe"].fit(rows, threads=given["threads"])
-    return evaluate_grid(model, questions, rows, given["terms"], given["sizes"], parts=parts, report=ear)
+    return evaluate_grid(model, test_cases, rows, given["settings"], given["sizes"], parts=parts, report=recorder)
 
 
-def test_a_run_that_was_ended_goes_on(
-    world: tuple[Sessions, TestCases], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[int]
+def test_an_interrupted_run_resumes(
+    world: tuple[Sessions, TestCases], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requests: list[int]
 ) -> None:
     monkeypatch.setattr(module, "BLOCK_CASES", 40)
-    whole, total = run(world, None, Ear()), len(world[1])
+    whole, total = run(world, None, Recorder()), len(world[1])
     assert not list(tmp_path.iterdir())
-    asked_for.clear()
+    requests.clear()
     with pytest.raises(KeyboardInterrupt):
-        run(world, tmp_path, Ear(ends=2))
-    second = Ear(ends=1)
+        run(world, tmp_path, Recorder(ends=2))
+    second = Recorder(ends=1)
     with pytest.raises(KeyboardInterrupt):
         run(world, tmp_path, second, threads=2)  # whose parts are twice as long
     assert second.resumed == (80, total) and second.done == [160]
-    third = Ear()
+    third = Recorder()
     grid = run(world, tmp_path, third)
     assert third.resumed == (160, total) and third.done[-1] == total
     assert all(after - before <= 40 for before, after in pairwise(third.done))
-    assert sum(asked_for) == total  # nothing was asked twice
+    assert sum(requests) == total  # no history twice
     assert grid.rows() == whole.rows() and grid.fingerprint == whole.fingerprint
-    again = Ear()
+    again = Recorder()
     assert run(world, tmp_path, again).rows() == whole.rows()
-    assert again.resumed == (total, total) and not again.done and sum(asked_for) == total
+    assert again.resumed == (total, total) and not again.done and sum(requests) == total
     assert [f.name for f in tmp_path.iterdir()] == [grid.fingerprint]
     remove_parts(grid, tmp_path)
     assert not tmp_path.exists()
     remove_parts(grid, tmp_path)
 
 
-def test_a_damaged_part_is_done_again(
-    world: tuple[Sessions, TestCases], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[int]
+def test_a_damaged_part_is_recomputed(
+    world: tuple[Sessions, TestCases], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requests: list[int]
 ) -> None:
     monkeypatch.setattr(module, "BLOCK_CASES", 40)
-    whole = run(world, tmp_path, Ear())
+    whole = run(world, tmp_path, Recorder())
     folder = tmp_path / whole.fingerprint
     (folder / "40-80.part").write_bytes((folder / "40-80.part").read_bytes()[:-8])  # torn
     (folder / "120-160.part").write_bytes((folder / "0-40.part").read_bytes())  # another's
     (folder / "80-120.part").unlink()
-    asked_for.clear()
-    ear = Ear()
-    assert run(world, tmp_path, ear).rows() == whole.rows()
-    assert ear.resumed == (len(world[1]) - 120, len(world[1])) and asked_for == [40, 40, 40]
+    requests.clear()
+    recorder = Recorder()
+    assert run(world, tmp_path, recorder).rows() == whole.rows()
+    assert recorder.resumed == (len(world[1]) - 120, len(world[1])) and requests == [40, 40, 40]
 
 
-def test_another_question_never_takes_old_parts(world: tuple[Sessions, TestCases], tmp_path: Path) -> None:
-    rows, questions = world
-    first = run(world, tmp_path, Ear())
-    fewer, others = rows.take(np.arange(len(rows) - 1)), questions.filter(np.arange(len(questions)) != 3)
-    turned = replace(questions, targets=np.roll(questions.targets, 1))
+def test_parts_of_other_requests_are_not_used(world: tuple[Sessions, TestCases], tmp_path: Path) -> None:
+    rows, test_cases = world
+    first = run(world, tmp_path, Recorder())
+    fewer, others = rows.take(np.arange(len(rows) - 1)), test_cases.filter(np.arange(len(test_cases)) != 3)
+    turned = replace(test_cases, targets=np.roll(test_cases.targets, 1))
     different: list[tuple[tuple[Sessions, TestCases], dict[str, Any]]] = [
-        ((fewer, questions), {}),
+        ((fewer, test_cases), {}),
         ((rows, others), {}),
         ((rows, turned), {}),
         (world, {"recipe": SSCF(center="none")}),
         (world, {"recipe": SKNN(sample=0)}),
         (world, {"sizes": (2, 8)}),
-        (world, {"terms": EvaluationSettings((5, 10), ties="median")}),
-        (world, {"terms": EvaluationSettings((5, 10), exclude_seen=True)}),
-        (world, {"terms": EvaluationSettings((5, 10), unknown="drop")}),
+        (world, {"settings": EvaluationSettings((5, 10), ties="median")}),
+        (world, {"settings": EvaluationSettings((5, 10), exclude_seen=True)}),
+        (world, {"settings": EvaluationSettings((5, 10), unknown="drop")}),
     ]
     fingerprints = {first.fingerprint}
-    for asked, other in different:
-        ear = Ear()
-        grid = run(asked, tmp_path, ear, **other)
-        assert ear.resumed is None
-        assert grid.rows() == run(asked, None, Ear(), **other).rows()
+    for request, other in different:
+        recorder = Recorder()
+        grid = run(request, tmp_path, recorder, **other)
+        assert recorder.resumed is None
+        assert grid.rows() == run(request, None, Recorder(), **other).rows()
         fingerprints.add(grid.fingerprint)
-    dropped = len(questions.reindex(rows.vocab).answerable()) < len(questions)
+    dropped = len(test_cases.reindex(rows.vocab).answerable()) < len(test_cases)
     assert dropped and len(fingerprints) == len(different) + 1
-    ear = Ear()  # the ranks are those of all lengths
-    longer = run(world, tmp_path, ear, terms=EvaluationSettings((1, 20)), threads=2)
-    assert ear.resumed == (len(questions), len(questions)) and longer.fingerprint == first.fingerprint
+    recorder = Recorder()  # the ranks are those of all lengths
+    longer = run(world, tmp_path, recorder, settings=EvaluationSettings((1, 20)), threads=2)
+    assert recorder.resumed == (len(test_cases), len(test_cases)) and longer.fingerprint == first.fingerprint
     remove_parts(first, tmp_path)
     assert len(list(tmp_path.iterdir())) == len(different)

@@ -17,21 +17,23 @@ SPLIT = LastItem().split(tiny_sessions())
 TERMS = EvaluationSettings(at=(1, 3), draws=200)
 
 
-def asked(model: str = "popular", terms: EvaluationSettings = TERMS, test: HeldOut = SPLIT.test) -> Evaluation:
+def evaluate_model(
+    model: str = "popular", settings: EvaluationSettings = TERMS, test: HeldOut = SPLIT.test
+) -> Evaluation:
     recipe = Popular() if model == "popular" else Random()
-    return evaluate(recipe.fit(SPLIT.train), next_items(test), SPLIT.train, terms)
+    return evaluate(recipe.fit(SPLIT.train), next_items(test), SPLIT.train, settings)
 
 
-def test_of_a_model_and_itself() -> None:
-    one = asked()
-    found = differences(one, asked())
-    assert [d.metric for d in found] == list(one.values)
-    assert all((d.value, d.low, d.high, d.excludes_zero) == (0, 0, 0, False) for d in found)
+def test_differences_of_a_model_with_itself_are_0() -> None:
+    one = evaluate_model()
+    result = differences(one, evaluate_model())
+    assert [d.metric for d in result] == list(one.values)
+    assert all((d.value, d.low, d.high, d.excludes_zero) == (0, 0, 0, False) for d in result)
 
 
-def test_paired() -> None:
-    """The interval of a difference is that of the differences of questions, drawn alike."""
-    one, other = asked(), asked("random")
+def test_intervals_are_paired() -> None:
+    """The interval is that of the differences per test case, with the same resamples."""
+    one, other = evaluate_model(), evaluate_model("random")
     for d, back in zip(differences(one, other), differences(other, one), strict=True):
         gap = one.values[d.metric] - other.values[d.metric]
         assert d.value == pytest.approx(one.metrics[d.metric] - other.metrics[d.metric]) == pytest.approx(gap.mean())
@@ -45,23 +47,23 @@ def test_paired() -> None:
 
 
 def test_without_draws() -> None:
-    terms = EvaluationSettings(at=(1, 3), draws=0)
-    found = differences(asked(terms=terms), asked("random", terms))
-    assert all(d.low is None and d.high is None and not d.excludes_zero for d in found)
-    assert any(d.value for d in found)
+    settings = EvaluationSettings(at=(1, 3), draws=0)
+    result = differences(evaluate_model(settings=settings), evaluate_model("random", settings))
+    assert all(d.low is None and d.high is None and not d.excludes_zero for d in result)
+    assert any(d.value for d in result)
 
 
-def test_other_terms_or_other_questions() -> None:
-    said = "a comparison needs the same test cases and settings of both models; evaluate both again"
+def test_other_settings_or_test_cases() -> None:
+    message = "a comparison needs the same test cases and settings of both models; evaluate both again"
     other_part = Tail(0.5).split(tiny_sessions()).test
     as_many = SPLIT.test.sessions.take(np.arange(len(SPLIT.test))[::-1])
     others = [
-        asked(terms=EvaluationSettings(at=(1, 3), draws=200, seed=1)),
-        asked(terms=EvaluationSettings(at=(3,), draws=200)),
-        asked(test=other_part),
-        asked(test=HeldOut(as_many, as_many.lengths - 1)),  # as many questions, but others
+        evaluate_model(settings=EvaluationSettings(at=(1, 3), draws=200, seed=1)),
+        evaluate_model(settings=EvaluationSettings(at=(3,), draws=200)),
+        evaluate_model(test=other_part),
+        evaluate_model(test=HeldOut(as_many, as_many.lengths - 1)),  # as many test cases, but others
     ]
     for other in others:
         with pytest.raises(DataError) as error:
-            differences(asked(), other)
-        assert str(error.value) == said
+            differences(evaluate_model(), other)
+        assert str(error.value) == message

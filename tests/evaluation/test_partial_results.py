@@ -22,25 +22,25 @@ def parts(tmp_path: Path) -> PartialResults:
     return parts
 
 
-def test_what_was_saved_is_found_again(parts: PartialResults) -> None:
+def test_saved_parts_are_loaded(parts: PartialResults) -> None:
     assert sorted(f.name for f in parts.folder.iterdir()) == ["0-4.part", "6-9.part"]
     done, table = PartialResults(parts.folder, "key", 10, 2).load()
     assert np.flatnonzero(done).tolist() == [0, 1, 2, 3, 6, 7, 8]
     assert (table[done] == TABLE[done]).all() and np.isnan(table[~done]).all()
-    parts.save(4, TABLE[4:10])  # over what is there
+    parts.save(4, TABLE[4:10])  # over existing parts
     done, table = parts.load()
     assert done.all() and (table == TABLE).all()
 
 
 @pytest.mark.parametrize("size", [0, 7, 32, 40, 95])
-def test_torn_files_are_done_again(parts: PartialResults, size: int) -> None:
+def test_truncated_files_are_ignored(parts: PartialResults, size: int) -> None:
     file = parts.folder / "0-4.part"
     assert file.stat().st_size == 96
     file.write_bytes(file.read_bytes()[:size])
     assert np.flatnonzero(parts.load()[0]).tolist() == [6, 7, 8]
 
 
-def test_files_of_others_are_passed_over(parts: PartialResults) -> None:
+def test_other_files_are_ignored(parts: PartialResults) -> None:
     first = (parts.folder / "0-4.part").read_bytes()
     flipped = bytearray(first)
     flipped[50] ^= 1
@@ -58,8 +58,10 @@ def test_files_of_others_are_passed_over(parts: PartialResults) -> None:
 
 
 @draw.given(st.lists(st.booleans(), max_size=30), st.integers(1, 6))
-def test_what_is_missing(done: list[bool], block: int) -> None:
+def test_missing_blocks(done: list[bool], block: int) -> None:
     mask = np.array(done, dtype=bool)
     blocks = list(missing(mask, block))
     assert all(1 <= b.stop - b.start <= block for b in blocks)
-    assert [row for b in blocks for row in range(b.start, b.stop)] == [r for r, there in enumerate(done) if not there]
+    assert [row for b in blocks for row in range(b.start, b.stop)] == [
+        r for r, finished in enumerate(done) if not finished
+    ]

@@ -40,7 +40,7 @@ def shapes(path: Path, group: str, shape: str) -> list[int]:
     return [len(list(g.iter(svg + shape))) for g in groups]
 
 
-def test_a_grid_has_a_line_a_list_length(tmp_path: Path) -> None:
+def test_a_grid_has_one_line_per_list_length(tmp_path: Path) -> None:
     draw_grid(grid(), "the title", tmp_path / "grid.svg")
     drawn = texts(tmp_path / "grid.svg")
     assert {"the title", "neighbours", "hit rate", "MRR", "1", "5", "20"} <= set(drawn)
@@ -54,7 +54,7 @@ def test_at_most_a_dozen_ticks(tmp_path: Path) -> None:
     assert ticks == [*range(100, 130, 3)] * 2
 
 
-def test_points_have_a_line_a_spec_and_a_ring_for_the_chosen_one(tmp_path: Path) -> None:
+def test_operating_points_have_one_line_per_index_and_a_ring_for_the_chosen_one(tmp_path: Path) -> None:
     draw_points(POINTS, "indexes", tmp_path / "points.svg")
     drawn = texts(tmp_path / "points.svg")
     assert {"indexes", "recall@5", "queries a second, in a batch", "p95 of single queries, ms"} <= set(drawn)
@@ -63,7 +63,7 @@ def test_points_have_a_line_a_spec_and_a_ring_for_the_chosen_one(tmp_path: Path)
     assert [count for count in shapes(tmp_path / "points.svg", "line2d", "use") if count == 2] == [2, 2]
 
 
-def test_the_same_plot_has_the_same_texts_and_no_date(tmp_path: Path) -> None:
+def test_plots_are_reproducible_and_have_no_date(tmp_path: Path) -> None:
     for name in ("one", "two"):
         draw_grid(grid(), "title", tmp_path / name)
     assert texts(tmp_path / "one") == texts(tmp_path / "two")

@@ -1,4 +1,4 @@
-"""Saved runs: the same figures from the files, here and elsewhere."""
+"""Saved runs: the files give the same metrics, here and in other tools."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, evaluat
 from embedrec.evaluation.trec_runs import load_run, save_run
 from embedrec.storage import artifacts
 from tests.conftest import of_lists
-from tests.evaluation.told import Case, Told, cases, questions_of, some_vocab
+from tests.evaluation.scored_model import Case, ScoredModel, cases, make_test_cases, numbered_vocab
 
 
-def evaluated(case: Case, at: tuple[int, ...], ties: Any, exclude_seen: bool) -> Evaluation:
-    terms = EvaluationSettings(at=tuple({min(k, case.n) for k in at}), ties=ties, exclude_seen=exclude_seen, draws=0)
-    return evaluate(case.model(), case.questions(), case.train(), terms)
+def evaluate_random(case: Case, at: tuple[int, ...], ties: Any, exclude_seen: bool) -> Evaluation:
+    settings = EvaluationSettings(at=tuple({min(k, case.n) for k in at}), ties=ties, exclude_seen=exclude_seen, draws=0)
+    return evaluate(case.model(), case.test_cases(), case.train(), settings)
 
 
 def saved(result: Evaluation, vocab: Vocab, folder: Path, relevant: list[Any] | None = None) -> Path:
     targets = result.test_cases.targets.tolist()
     if relevant is None:
         relevant = [f"not known {i}" if t < 0 else vocab.id(t) for i, t in enumerate(targets)]
-    save_run(result, vocab, folder, {"model": "told"}, relevant=ids_of(relevant))
+    save_run(result, vocab, folder, {"model": "test"}, relevant=ids_of(relevant))
     return folder
 
 
@@ -41,12 +41,12 @@ def ids_of(ids: list[Any]) -> np.ndarray:
     return np.array(ids, dtype=np.int64 if ids and isinstance(ids[0], int) else object)
 
 
-def agrees(path: Path, result: Evaluation, qrels: Path | None = None) -> None:
-    """All metrics that lists have, question by question."""
-    found = load_run(path, qrels).metrics(result.settings.at)
-    for key, column in found.items():
+def assert_same_metrics(path: Path, result: Evaluation, qrels: Path | None = None) -> None:
+    """Assert that all ranked metrics of the files equal those of the evaluation, per test case."""
+    metrics = load_run(path, qrels).metrics(result.settings.at)
+    for key, column in metrics.items():
         assert column.tolist() == result.values[key].tolist(), key
-    assert set(result.values) - set(found) == {
+    assert set(result.values) - set(metrics) == {
         f"{n}@{k}" for n in ("popularity", "novelty") for k in result.settings.at
     }
 
@@ -57,13 +57,13 @@ def agrees(path: Path, result: Evaluation, qrels: Path | None = None) -> None:
     ties=st.sampled_from(["standard", "conservative"]),
     exclude_seen=st.booleans(),
 )
-def test_the_files_give_the_very_same_metrics(
+def test_the_files_give_the_same_metrics(
     case: Case, at: tuple[int, ...], ties: str, exclude_seen: bool, tmp_path: Path
 ) -> None:
-    result = evaluated(case, at, ties, exclude_seen)
+    result = evaluate_random(case, at, ties, exclude_seen)
     folder = saved(result, case.vocab, tmp_path / "run")
-    agrees(folder, result)
-    agrees(folder / "run.trec", result, folder / "qrels.trec")
+    assert_same_metrics(folder, result)
+    assert_same_metrics(folder / "run.trec", result, folder / "qrels.trec")
 
 
 @given(
@@ -71,8 +71,8 @@ def test_the_files_give_the_very_same_metrics(
     at=st.sampled_from([(1,), (2, 4), (1, 3, 8)]),
     ties=st.sampled_from(["standard", "conservative"]),
 )
-def test_pytrec_eval_gives_the_same_figures(case: Case, at: tuple[int, ...], ties: str, tmp_path: Path) -> None:
-    result = evaluated(case, at, ties, True)
+def test_pytrec_eval_gives_the_same_metrics(case: Case, at: tuple[int, ...], ties: str, tmp_path: Path) -> None:
+    result = evaluate_random(case, at, ties, True)
     folder = saved(result, case.vocab, tmp_path / "run")
     ks = ",".join(map(str, result.settings.at))
     measures = {f"{name}.{ks}" for name in ("P", "recall", "map_cut", "ndcg_cut", "success")} | {"Rprec"}
@@ -82,25 +82,25 @@ def test_pytrec_eval_gives_the_same_figures(case: Case, at: tuple[int, ...], tie
         )
     ours = {"P": "precision", "recall": "recall", "map_cut": "map", "ndcg_cut": "ndcg", "success": "hit_rate"}
     for q in range(len(result.test_cases)):
-        said = theirs.get(str(q), {})  # a question without any listed item is not in the run
-        assert said or not (result.lists[q] >= 0).any()
+        values = theirs.get(str(q), {})  # a test case with an empty list is not in the run
+        assert values or not (result.lists[q] >= 0).any()
         for name, our in ours.items():
             for k in result.settings.at:
-                expected = pytest.approx(said.get(f"{name}_{k}", 0), abs=1e-9)
+                expected = pytest.approx(values.get(f"{name}_{k}", 0), abs=1e-9)
                 assert result.values[f"{our}@{k}"][q] == expected, (name, k)
-        assert result.values["r_precision"][q] == pytest.approx(said.get("Rprec", 0), abs=1e-9)
+        assert result.values["r_precision"][q] == pytest.approx(values.get("Rprec", 0), abs=1e-9)
 
 
-def small(ids: list[Any], targets: list[list[int]], **terms: Any) -> tuple[Evaluation, Vocab]:
-    """One list for all questions: the items in their order."""
+def small(ids: list[Any], targets: list[list[int]], **settings: Any) -> tuple[Evaluation, Vocab]:
+    """One list for all test cases: the items in their order."""
     vocab = Vocab(ids)
-    model = Told(vocab, -np.arange(float(len(ids)))[None].repeat(len(targets), axis=0))
-    questions = questions_of([[]] * len(targets), targets, vocab)
+    model = ScoredModel(vocab, -np.arange(float(len(ids)))[None].repeat(len(targets), axis=0))
+    test_cases = make_test_cases([[]] * len(targets), targets, vocab)
     train = of_lists([ids], vocab)
-    return evaluate(model, questions, train, EvaluationSettings(**{"at": (1, 2), "draws": 0, **terms})), vocab
+    return evaluate(model, test_cases, train, EvaluationSettings(**{"at": (1, 2), "draws": 0, **settings})), vocab
 
 
-def test_the_files_as_they_stand(tmp_path: Path) -> None:
+def test_file_contents(tmp_path: Path) -> None:
     result, vocab = small(["a", "b", "c"], [[1], [0, -1]])
     folder = saved(result, vocab, tmp_path / "run", ["b", "a", "x"])
     assert (folder / "run.trec").read_text() == (
@@ -115,8 +115,8 @@ def test_the_files_as_they_stand(tmp_path: Path) -> None:
     }  # fmt: skip
     artifact = artifacts.read(folder, "run")
     artifact.check()
-    assert artifact.about == {"model": "told"}
-    agrees(folder, result)
+    assert artifact.about == {"model": "test"}
+    assert_same_metrics(folder, result)
 
 
 @pytest.mark.parametrize(
@@ -131,41 +131,43 @@ def test_the_files_as_they_stand(tmp_path: Path) -> None:
 def test_ids_of_every_kind(ids: list[Any], tmp_path: Path) -> None:
     result, vocab = small(ids, [[0], [1, 3], [5, 2], [4]], at=(1, 6))
     folder = saved(result, vocab, tmp_path / "run")
-    agrees(folder, result)
-    agrees(folder / "run.trec", result, folder / "qrels.trec")
+    assert_same_metrics(folder, result)
+    assert_same_metrics(folder / "run.trec", result, folder / "qrels.trec")
     lines = (folder / "run.trec").read_text().split("\n")
     assert {len(line.split(" ")) for line in lines[:-1]} == {6} and len(lines) == 4 * 6 + 1
     assert len({line.split(" ")[2] for line in lines[:-1]}) == 6
 
 
-def test_lists_that_are_empty(tmp_path: Path) -> None:
-    vocab = some_vocab(3)
-    model = Told(vocab, np.full((2, 3), -np.inf))
+def test_empty_lists(tmp_path: Path) -> None:
+    vocab = numbered_vocab(3)
+    model = ScoredModel(vocab, np.full((2, 3), -np.inf))
     train = of_lists([vocab.ids], vocab)
-    result = evaluate(model, questions_of([[], []], [[0], [1]], vocab), train, EvaluationSettings(at=(1, 2), draws=0))
+    result = evaluate(
+        model, make_test_cases([[], []], [[0], [1]], vocab), train, EvaluationSettings(at=(1, 2), draws=0)
+    )
     folder = saved(result, vocab, tmp_path / "run")
     assert (folder / "run.trec").read_text() == ""
-    agrees(folder, result)
-    agrees(folder / "run.trec", result, folder / "qrels.trec")
+    assert_same_metrics(folder, result)
+    assert_same_metrics(folder / "run.trec", result, folder / "qrels.trec")
 
 
-def test_more_targets_than_lists_are_long(tmp_path: Path) -> None:
+def test_more_targets_than_list_positions(tmp_path: Path) -> None:
     result, vocab = small(["a", "b", "c", "d"], [[0, 2, 3]], at=(1,))
     assert result.metrics["r_precision"] == 2 / 3
     folder = saved(result, vocab, tmp_path / "run")
-    agrees(folder, result)
+    assert_same_metrics(folder, result)
 
 
-def test_a_list_has_no_middle_places(tmp_path: Path) -> None:
+def test_median_ranks_cannot_be_saved(tmp_path: Path) -> None:
     result, vocab = small(["a", "b"], [[1]], ties="median")
     with pytest.raises(SettingsError) as error:
         saved(result, vocab, tmp_path / "run")
-    said = "median ranks are not those of a list; save runs with --ties standard or conservative"
-    assert str(error.value) == said
+    message = "median ranks are not those of a list; save runs with --ties standard or conservative"
+    assert str(error.value) == message
     assert not (tmp_path / "run").exists()
 
 
-def test_what_is_no_run_is_not_written_over(tmp_path: Path) -> None:
+def test_other_folders_are_not_overwritten(tmp_path: Path) -> None:
     result, vocab = small(["a", "b"], [[1]])
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
@@ -187,12 +189,12 @@ def trec(folder: Path, run: str | bytes = RUN, qrels: str | bytes = QRELS) -> tu
     return folder / "a.run", folder / "a.qrels"
 
 
-def test_files_of_another_tool(tmp_path: Path) -> None:
+def test_files_of_other_tools(tmp_path: Path) -> None:
     """Sorted by score. q1 finds d1 second, q2 nothing; q3 has no list, which is a miss; q4 and q9 ask for nothing."""
-    found = load_run(*trec(tmp_path)).metrics((1, 2))
-    assert found["mrr@2"].tolist() == [1 / 2, 0, 0]
-    assert found["hit_rate@1"].tolist() == [0, 0, 0]
-    assert found["r_precision"].tolist() == [0, 0, 0]
+    result = load_run(*trec(tmp_path)).metrics((1, 2))
+    assert result["mrr@2"].tolist() == [1 / 2, 0, 0]
+    assert result["hit_rate@1"].tolist() == [0, 0, 0]
+    assert result["r_precision"].tolist() == [0, 0, 0]
 
 
 def test_equal_scores_keep_their_order(tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_equal_scores_keep_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "says"),
+    ("run", "message"),
     [
         ("q Q0 d 1 0.5\n", "line 1: expected 6 fields, but there are 5"),
         ("q Q0 d 1 0.5 t\n\nq Q0 e e 2 0.5 t\n", "line 3: expected 6 fields, but there are 7"),
@@ -210,15 +212,15 @@ def test_equal_scores_keep_their_order(tmp_path: Path) -> None:
         ("q Q0 d 1 2 t\nq Q0 d 2 1 t\n", "line 2: 'd' is twice in the list of query 'q'"),
     ],
 )
-def test_a_run_that_is_none(run: str, says: str, tmp_path: Path) -> None:
+def test_invalid_runs(run: str, message: str, tmp_path: Path) -> None:
     path, qrels = trec(tmp_path, run)
     with pytest.raises(DataError) as error:
         load_run(path, qrels)
-    assert str(error.value).startswith(f"{path}, {says}")
+    assert str(error.value).startswith(f"{path}, {message}")
 
 
 @pytest.mark.parametrize(
-    ("qrels", "says"),
+    ("qrels", "message"),
     [
         ("q 0 d\n", "line 1: expected 4 fields, but there are 3"),
         ("q 0 d 1\nq 0 e 0.5\n", "line 2: the relevance must be a whole number, but is '0.5'"),
@@ -227,11 +229,11 @@ def test_a_run_that_is_none(run: str, says: str, tmp_path: Path) -> None:
         ("q 0 d 1\nq 0 d 1\n", "line 2: 'd' is judged twice for query 'q'"),
     ],
 )
-def test_qrels_that_are_none(qrels: str, says: str, tmp_path: Path) -> None:
+def test_invalid_qrels(qrels: str, message: str, tmp_path: Path) -> None:
     paths = trec(tmp_path, qrels=qrels)
     with pytest.raises(DataError) as error:
         load_run(*paths)
-    assert str(error.value).startswith(f"{paths[1]}, {says}")
+    assert str(error.value).startswith(f"{paths[1]}, {message}")
 
 
 def test_no_qrels_and_no_file(tmp_path: Path) -> None:
@@ -248,7 +250,7 @@ def test_no_qrels_and_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("qrels", ["", "q1 0 d1 0\n"])
-def test_nothing_is_relevant(qrels: str, tmp_path: Path) -> None:
+def test_no_relevant_items(qrels: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         load_run(*trec(tmp_path, qrels=qrels)).metrics((1,))
     assert str(error.value) == "the run has no relevant items; check its qrels"
@@ -264,7 +266,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["run.parquet", "qrels.parquet", "run.trec", "qrels.trec", "manifest.json"])
-def test_a_damaged_file(name: str, folder: Path) -> None:
+def test_damaged_files(name: str, folder: Path) -> None:
     content = (folder / name).read_bytes()
     for damaged in (b"", content[:-2], content[:5] + b"!" + content[6:], None):
         (folder / name).unlink()
@@ -277,7 +279,7 @@ def test_a_damaged_file(name: str, folder: Path) -> None:
     load_run(folder)
 
 
-def test_a_folder_of_another_kind(folder: Path) -> None:
+def test_artifacts_of_another_kind(folder: Path) -> None:
     shutil.copytree(folder, folder.parent / "empty", ignore=lambda _, names: names)
     with pytest.raises(ArtifactError, match=r"is not an artifact of embedrec"):
         load_run(folder.parent / "empty")
@@ -299,7 +301,7 @@ def test_a_folder_of_another_kind(folder: Path) -> None:
     ],
     ids=str,
 )
-def test_signed_content_of_no_sense(name: str, table: Any, folder: Path) -> None:
+def test_invalid_tables_with_valid_checksums(name: str, table: Any, folder: Path) -> None:
     """Whoever forges checksums too is refused, in a sentence that names the folder."""
     with pytest.raises(ArtifactError) as error:
         load_run(forged(folder, name, table))
@@ -319,13 +321,13 @@ def forged(folder: Path, name: str, table: Any) -> Path:
     return folder.parent / "forged"
 
 
-@pytest.mark.parametrize(("rank", "says"), [(["first"], "must be whole numbers"), ([0], "start at 1")])
-def test_signed_places_that_are_none(rank: list[Any], says: str, folder: Path) -> None:
-    with pytest.raises(ArtifactError, match=rf"forged cannot be opened \(.*{says}\); save the run again"):
+@pytest.mark.parametrize(("rank", "message"), [(["first"], "must be whole numbers"), ([0], "start at 1")])
+def test_invalid_ranks_with_valid_checksums(rank: list[Any], message: str, folder: Path) -> None:
+    with pytest.raises(ArtifactError, match=rf"forged cannot be opened \(.*{message}\); save the run again"):
         load_run(forged(folder, "run.parquet", {"question": [0], "rank": rank, "item": ["a"]}))
 
 
-def test_signed_tables_that_stand_upside_down_or_twice(folder: Path) -> None:
+def test_unsorted_and_duplicate_rows_with_valid_checksums(folder: Path) -> None:
     for name, table in (
         ("run.parquet", {"question": [0, 0], "rank": [1, 2], "item": ["a", "a"]}),
         ("qrels.parquet", {"question": [0, 0], "item": ["a", "a"]}),
@@ -336,5 +338,5 @@ def test_signed_tables_that_stand_upside_down_or_twice(folder: Path) -> None:
         load_run(forged(folder, "qrels.parquet", {"question": [1, 0], "item": ["a", "a"]})).metrics((1,))
 
 
-def test_the_manifest_says_what_it_was_told(folder: Path) -> None:
+def test_the_manifest_contains_the_provenance(folder: Path) -> None:
     assert json.loads((folder / "manifest.json").read_text())["kind"] == "run"

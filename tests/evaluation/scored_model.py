@@ -1,4 +1,4 @@
-"""A model that answers what it was told, questions to ask it, and what Hypothesis draws of both."""
+"""A model with given scores, test cases for it, and Hypothesis strategies of both."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.conftest import of_lists, read_only
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """Answers the history of number i with the scores (n,) of row i; an item without a score has −inf."""
+class ScoredModel:
+    """Scores the items of history number i by row i of `scores`, (n,); −inf for an item without a score."""
 
     vocab: Vocab
     scores: np.ndarray
-    asked: list[tuple[int, int]] = field(default_factory=list)  # (histories, k) of every call
+    calls: list[tuple[int, int]] = field(default_factory=list)  # (histories, k) of every call
 
     recipe = Popular()
     arrays: Any = field(default_factory=dict)
 
     def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         check_k(k, len(self.vocab))
-        self.asked.append((len(histories), k))
+        self.calls.append((len(histories), k))
         histories = histories.reindex(self.vocab)
         scores = self.scores[histories.ids].astype(np.float32)
         for q in range(len(histories)):
@@ -38,12 +38,12 @@ class Told:
         return sort_results(rows, scores, self.vocab).first(k)
 
 
-def some_vocab(n: int) -> Vocab:
+def numbered_vocab(n: int) -> Vocab:
     return Vocab([f"item {r}" for r in range(n)])
 
 
-def questions_of(histories: list[list[int]], targets: list[list[int]], vocab: Vocab) -> TestCases:
-    """Questions after whole sessions; rows of items, −1 for targets that are not known."""
+def make_test_cases(histories: list[list[int]], targets: list[list[int]], vocab: Vocab) -> TestCases:
+    """Test cases after whole sessions, by rows of items; −1 for unknown targets."""
     sessions = Sessions(
         np.cumsum([0, *map(len, histories)]),
         np.array([i for h in histories for i in h], dtype=np.int32),
@@ -61,7 +61,7 @@ def questions_of(histories: list[list[int]], targets: list[list[int]], vocab: Vo
 
 @dataclass(frozen=True)
 class Case:
-    """Questions, in lists, and what a model says to each: scores full of ties, −inf for none."""
+    """Test cases as lists, and the scores of a model for each: with many ties, −inf for none."""
 
     n: int
     histories: list[list[int]]
@@ -70,16 +70,16 @@ class Case:
 
     @property
     def vocab(self) -> Vocab:
-        return some_vocab(self.n)
+        return numbered_vocab(self.n)
 
-    def model(self) -> Told:
-        return Told(self.vocab, read_only(np.array(self.scores, dtype=np.float32).reshape(-1, self.n)))
+    def model(self) -> ScoredModel:
+        return ScoredModel(self.vocab, read_only(np.array(self.scores, dtype=np.float32).reshape(-1, self.n)))
 
-    def questions(self) -> TestCases:
-        return questions_of(self.histories, self.targets, self.vocab)
+    def test_cases(self) -> TestCases:
+        return make_test_cases(self.histories, self.targets, self.vocab)
 
     def train(self) -> Sessions:
-        """Sessions that hold every item, the first ones more often."""
+        """Sessions that contain every item, the first items more often."""
         return of_lists([self.vocab.ids[: r + 1] for r in range(self.n)], self.vocab)
 
 
@@ -88,11 +88,11 @@ def cases(draw: st.DrawFn, *, most: int = 12, several: bool = True) -> Case:
     n = draw(st.integers(1, most))
     count = draw(st.integers(1, 4))
     rows = st.integers(0, n - 1)
-    said = st.sampled_from([-float("inf"), 0.0, 0.0, 1.0, 1.0, 2.0])
+    score = st.sampled_from([-float("inf"), 0.0, 0.0, 1.0, 1.0, 2.0])
     targets = st.lists(st.integers(-1, n - 1), min_size=1, max_size=5 if several else 1, unique=True)
     return Case(
         n,
         draw(st.lists(st.lists(rows, max_size=3), min_size=count, max_size=count)),
         draw(st.lists(targets, min_size=count, max_size=count)),
-        draw(st.lists(st.lists(said, min_size=n, max_size=n), min_size=count, max_size=count)),
+        draw(st.lists(st.lists(score, min_size=n, max_size=n), min_size=count, max_size=count)),
     )
