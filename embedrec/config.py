@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -62,6 +61,8 @@ def build(cls: type[T], values: Mapping[str, Any], *, source: str) -> T:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises SettingsError when it is missing or not valid TOML."""
+    import tomllib
+
     with decoding(lambda why: SettingsError(f"{path} is not valid TOML: {why}")):
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))

@@ -15,6 +15,7 @@ from embedrec.errors import DataError, UnknownItemError, did_you_mean
 Ids = np.ndarray  # (n,) int64, or an object array of str
 _SUGGEST_LIMIT = 1 << 14  # in larger vocabularies, messages suggest no similar ids
 _BLOCK = 1 << 16  # ids whose types are checked at a time
+_SCANNED_IDS = 8  # so few ids are found by one scan, which takes a tenth of the time of a dict of all ids
 
 WHOLE = r"^(0|-?[1-9][0-9]{0,18})$"  # a whole number in its canonical form
 POINT_ZERO = r"^(0|-?[1-9][0-9]*)\.0+$"  # the same, as float columns are written
@@ -86,6 +87,10 @@ class Vocab:
             at = np.minimum(np.searchsorted(self._sorted[0], ids), len(self) - 1)
             known = self._sorted[0][at] == ids if len(self) else np.zeros(len(ids), dtype=bool)
             return np.where(known, self._sorted[1][at] if len(self) else -1, -1).astype(np.int64)
+        if isinstance(ids, list) and len(ids) <= _SCANNED_IDS and self._first_lookup:
+            object.__setattr__(self, "_first_lookup", False)
+            known = self.ids.tolist()
+            return np.array([known.index(i) if i in known else -1 for i in ids], dtype=np.int64)
         row = self._row_of
         return np.fromiter((row.get(i, -1) for i in ids), dtype=np.int64)
 
@@ -137,6 +142,11 @@ class Vocab:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         hint = did_you_mean(first, self.ids.tolist()) if searched else ""
         raise UnknownItemError(f"no item {first!r}{more} among the {len(self)} of the vocabulary{hint}")
+
+    @cached_property
+    def _first_lookup(self) -> bool:
+        """Whether no row was looked up yet: a process that answers one query needs no dict."""
+        return "_row_of" not in self.__dict__
 
     @cached_property
     def _row_of(self) -> dict[Any, int]:

@@ -32,6 +32,14 @@ def test_rows_of_unknown_ids_are_minus_one(ids: list, others: list) -> None:
     assert vocab.rows(as_ids(others)).tolist() == want
 
 
+@draw.given(draw.ids, draw.ids)
+def test_the_first_lookup_of_few_ids_equals_later_ones(ids: list, others: list) -> None:
+    distinct = list(dict.fromkeys(ids))
+    vocab = Vocab.from_unique(as_ids(distinct))
+    want = [distinct.index(i) if i in distinct else -1 for i in others]
+    assert [vocab.rows(others).tolist() for _ in range(3)] == [want] * 3
+
+
 @draw.given(draw.ids)
 def test_ids_that_stand_twice(ids: list) -> None:
     if len(set(ids)) == len(ids):
