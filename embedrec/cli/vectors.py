@@ -39,18 +39,36 @@ def vectors() -> None:
 
 
 @vectors.command("export")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write a folder for the Hugging Face hub instead: safetensors, items, and a card with the model's settings.",
+)
 @_format
 @click.option("--model", metavar="NAME", help="Model to export [default: the latest].")
 @whitespace_option
 @log_option
 @workspace_option
-def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace: Workspace) -> None:
-    """Write the latest model's item vectors to FILE.
+def export(
+    file: Path | None, folder: Path | None, kind: Any, model: str | None, whitespace: Any, workspace: Workspace
+) -> None:
+    """Write the latest model's item vectors to FILE, or to a folder that can be uploaded to the Hugging Face hub.
 
     \b
     embedrec vectors export artists.bin
+    embedrec vectors export --to artist-vectors
     """
+    if (file is None) == (folder is None):
+        raise click.UsageError("name either a FILE or --to FOLDER")
+    if folder is not None:
+        if kind is not None:
+            raise click.UsageError("--to writes safetensors; leave --format out")
+        _export_folder(workspace, model, folder)
+        return
+    assert file is not None
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.models.serialization import load_item_vectors
     from embedrec.vectors.file_formats import save_vectors
@@ -61,6 +79,13 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
         save_vectors(embeddings, file, kind, whitespace=whitespace, report=report)
     note(f"wrote {len(embeddings)} × {embeddings.dim} vectors to {file}")
     note_metadata(file)
+
+
+def _export_folder(workspace: Workspace, model: str | None, folder: Path) -> None:
+    from embedrec.workflows.hub_export import export_hub_folder
+
+    embeddings = export_hub_folder(workspace, find_model(workspace, model), folder)
+    note(f"wrote {len(embeddings)} × {embeddings.dim} vectors, their items and a card to {folder}")
 
 
 @vectors.command("import")
@@ -75,6 +100,8 @@ def export(file: Path, kind: Any, model: str | None, whitespace: Any, workspace:
 @workspace_option
 def import_(file: Path, kind: Any, metric: Any, encoded: bool, name: str | None, workspace: Workspace) -> None:
     """Import item vectors from FILE as a model that can be indexed and searched like a trained one.
+
+    FILE may be a folder that `embedrec vectors export --to` wrote.
 
     Files in .npy, .fbin, .fvecs, .bvecs and .ivecs may be larger than memory.
 

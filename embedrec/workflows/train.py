@@ -26,6 +26,7 @@ from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, spill
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.vectors.embeddings import Metric
 from embedrec.vectors.file_formats import Format, load_vectors
+from embedrec.vectors.hub_folder import is_hub_folder, load_hub_folder
 from embedrec.workflows.lineage import provenance
 
 AS_IS: Mapping[str, Any] = MappingProxyType({})
@@ -162,13 +163,16 @@ def import_vectors(
     encoded: bool = False,
     report: Report = quiet,
 ) -> Artifact:
-    """Read item vectors from a file of another tool and write the model artifact `folder`.
+    """Read item vectors from a file of another tool, or from a folder of `hub_folder`, and write the model `folder`.
 
     Vectors of npy, fbin, fvecs, bvecs and ivecs may be larger than the memory.
     """
     artifacts.check_place(folder)
     memory = spill(folder.parent)
-    embeddings = load_vectors(path, kind, metric=metric, encoded=encoded, memory=memory, report=report)
+    if is_hub_folder(path):
+        embeddings = load_hub_folder(path, metric=metric)
+    else:
+        embeddings = load_vectors(path, kind, metric=metric, encoded=encoded, memory=memory, report=report)
     model = Vectors(metric=embeddings.metric).from_arrays(embeddings.vocab, {"items": embeddings.vectors})
     save_model(model, folder, {"file": str(path), "metric_from": embeddings.about["metric_from"]})
     return artifacts.read(folder, "model")

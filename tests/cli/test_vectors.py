@@ -97,3 +97,22 @@ def test_an_encoder_in_onnx_format(run: Run, counted: Path) -> None:
     assert fails(run, "vectors", "export-encoder", "other.onnx") == (
         "model popular (popular) has no ONNX encoder; those of two-tower and gru4rec have one"
     )
+
+
+def test_a_folder_for_the_hub(run: Run, compass: Path) -> None:
+    at, folder = ("--workspace", compass), compass / "hub"
+    ran = succeed(run, "vectors", "export", "--to", folder, *at)
+    assert ran.out == "" and ran.err.splitlines()[-1] == f"wrote 6 × 2 vectors, their items and a card to {folder}"
+    assert sorted(f.name for f in folder.iterdir()) == [
+        "README.md",
+        "config.json",
+        "items.jsonl",
+        "vectors.safetensors",
+    ]
+    assert (
+        f"wrote model back ({compass}/models/back)"
+        in succeed(run, "vectors", "import", folder, "--name", "back", *at).err
+    )
+    assert "name either a FILE or --to FOLDER" in fails(run, "vectors", "export", *at, code=2)
+    assert "name either a FILE or --to FOLDER" in fails(run, "vectors", "export", "v.npy", "--to", folder, *at, code=2)
+    assert "--to writes safetensors" in fails(run, "vectors", "export", "--to", folder, "--format", "npy", *at, code=2)
