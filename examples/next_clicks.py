@@ -2,8 +2,8 @@
 
 usage: python examples/next_clicks.py [FOLDER]
 
-The log is invented and written to FOLDER/clicks.csv, see `embedrec.datasets.synthetic`. The tutorial of the same name explains
-the steps.
+The log is invented and written to FOLDER/clicks.csv, see `embedrec.datasets.synthetic`. The tutorial of the same name
+explains the steps.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ The playlists are invented, see `embedrec.datasets.synthetic`. The tutorial of t
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from embedrec import Cooccurrence, Popular, Sessions, Word2Vec, write_similarity
 from embedrec.datasets.synthetic import World, make_world
@@ -45,7 +46,7 @@ def main(file: str = "similar.txt") -> None:
         print(f"{artist[seed].name} [{artist[seed].genre}]")
         for uri in similar:
             print(f"  {artist[uri].name} [{artist[uri].genre}]")
-    with open(file, "w", encoding="utf-8") as out:
+    with Path(file).open("w", encoding="utf-8") as out:
         print(write_similarity(model, out), "lines in", file)
 
 
