@@ -31,6 +31,13 @@ class Settings:
     def __post_init__(self) -> None:
         check_types(self)
 
+    def _repr_html_(self) -> str:
+        from embedrec.text import Summary, html
+
+        settings = settings_of(self)
+        columns = {"setting": [*settings], "value": [*settings.values()]} if settings else {}
+        return html(type(self).__name__, Summary([], columns))
+
 
 def settings_of(recipe: Any) -> dict[str, Any]:
     """The settings of a dataclass instance as JSON values, in the order of the fields."""

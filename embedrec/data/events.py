@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,13 @@ from embedrec.data.times import as_times, ordered_times
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, chunks
+from embedrec.text import FIRST_ROWS, Described, Summary, counted
 
 DAY = 86_400_000  # milliseconds
 
 
-@dataclass(frozen=True, eq=False)
-class Events:
+@dataclass(frozen=True, eq=False, repr=False)
+class Events(Described):
     """E events, sorted by (session, time, original order); sessions are numbered by first appearance.
 
     session   (E,) int32 rows into `sessions`, ascending
@@ -59,12 +60,7 @@ class Events:
             column = getattr(self, name)
             if column is not None and len(column) != len(self.item):
                 raise DataError(f"{len(self.item)} events were given {len(column)} values of {name!r}")
-        for name, vocab in (
-            ("session", self.sessions),
-            ("item", self.items),
-            ("user", self.users),
-            ("kind", self.kinds),
-        ):
+        for name, vocab in zip(_CODED, self._vocabs, strict=True):
             column = getattr(self, name)
             if column is not None and vocab is not None:
                 check_rows(column, len(vocab), name)
@@ -76,6 +72,11 @@ class Events:
 
     def __len__(self) -> int:
         return len(self.item)
+
+    @property
+    def _vocabs(self) -> tuple[Vocab | None, ...]:
+        """The vocabularies of the columns `_CODED`."""
+        return self.sessions, self.items, self.users, self.kinds
 
     @classmethod
     def of(
@@ -121,14 +122,50 @@ class Events:
             kinds=kinds,
         )
 
+    def _summary(self) -> Summary:
+        part, first = slice(FIRST_ROWS), {}
+        for name, vocab in zip(_CODED, self._vocabs, strict=True):
+            column = getattr(self, name)
+            if column is not None and vocab is not None:
+                first[name] = vocab.ids[column[part]].tolist()
+        if self.time is not None:
+            first["time"] = [str(t) for t in self.time[part].astype("datetime64[ms]")]
+        if self.weight is not None:
+            first["weight"] = self.weight[part].tolist()
+        users = None if self.user is None or self.users is None else len(self.users)
+        counts = counted(events=len(self), sessions=len(self.sessions), items=len(self.items), users=users)
+        extra = [f"{name}s" for name in ("weight", "kind") if name in first]
+        return Summary([*counts, *date_range(self.time), *extra], first, len(self) - FIRST_ROWS)
+
     def filter(self, keep: np.ndarray) -> Events:
         """The events of a mask (E,) bool; vocabularies stay the same."""
-        columns = {name: getattr(self, name) for name in _COLUMNS}
-        selected: dict[str, Any] = {n: None if c is None else self.memory.select(c, keep) for n, c in columns.items()}
-        return replace(self, **selected)
+        return filter_fields(vars(self).copy(), keep)
 
 
+_CODED = ("session", "item", "user", "kind")
 _COLUMNS = ("session", "item", "user", "time", "weight", "kind")
+
+
+def filter_fields(fields: dict[str, Any], keep: np.ndarray) -> Events:
+    """The events of a mask (E,) bool, from the fields of Events.
+
+    Each column leaves `fields` once it is filtered: if nothing else refers to it, one column at a time is in memory
+    twice, not all of them.
+    """
+    selected: dict[str, Any] = {}
+    for name in _COLUMNS:
+        column = fields.pop(name)
+        selected[name] = None if column is None else fields["memory"].select(column, keep)
+        del column
+    return Events(**selected, **fields)
+
+
+def date_range(times: np.ndarray | None) -> list[str]:
+    """The fact "2024-05-01 to 2024-06-30" for times (E,) in milliseconds; none without times."""
+    if times is None or not len(times):
+        return []
+    first, last = (str(np.datetime64(int(time), "ms").astype("datetime64[D]")) for time in (times.min(), times.max()))
+    return [first if first == last else f"{first} to {last}"]
 
 
 def factorize(ids: Sequence[Any] | np.ndarray) -> tuple[np.ndarray, Vocab]:

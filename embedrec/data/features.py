@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from embedrec.data.offsets import check_offsets
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
+from embedrec.text import FIRST_ROWS, Described, Summary, counted, listed
 
 ID = "id"  # the column of ids in a file; no feature can have this name
 
@@ -77,8 +79,8 @@ class Lists:
         return Lists(offsets, self.codes[codes], self.names)
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
+@dataclass(frozen=True, eq=False, repr=False)
+class Features(Described):
     """Side information of m items or users; row r of every column belongs to `vocab.ids[r]`.
 
     vocab        the ids, with display names if the source has them
@@ -118,6 +120,18 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.vocab)
+
+    def _summary(self) -> Summary:
+        few = np.arange(min(len(self), FIRST_ROWS))
+        first: dict[str, list[Any]] = {"id": self.vocab.ids[few].tolist()}
+        for name, numbers in self.numeric.items():
+            first[name] = [None if np.isnan(number) else float(number) for number in numbers[few]]
+        for name, column in self.categorical.items():
+            first[name] = [column.names[code] if code >= 0 else None for code in column.codes[few]]
+        for name, lists in self.lists.items():
+            first[name] = [", ".join(lists.names[lists[row]]) for row in few.tolist()]
+        facts = [fact for kind, names in self.about().items() for fact in listed(kind, names)]
+        return Summary([*counted(ids=len(self)), *facts], first, len(self) - len(few))
 
     def align(self, vocab: Vocab) -> Features:
         """The same features in the order of another vocabulary; missing for ids that have none."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from embedrec.config import Settings
-from embedrec.data.events import DAY, Events
+from embedrec.data.events import DAY, Events, filter_fields
 from embedrec.data.filter_state import FilterState, keep_first_mentions, keep_first_of_run, keep_last, keep_top
 from embedrec.errors import DataError, SettingsError, did_you_mean
 from embedrec.storage.memory_budget import chunks
@@ -120,7 +120,12 @@ class Filters(Settings):
             )
             for name, (s, n, e) in losses.items()
         ]
-        return (events if state.mask.all() else events.filter(state.mask)), removed
+        mask = state.mask
+        if mask.all():
+            return events, removed
+        columns = vars(events).copy()
+        del events, state  # so that the columns go one by one, if the caller holds none of them either
+        return filter_fields(columns, mask), removed
 
     def _order(self, state: FilterState) -> Iterator[tuple[int, str]]:
         """The round, from 1, and the name of each active filter, in order."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedrec.data.events import DAY, Events, check_rows, factorize
+from embedrec.data.events import DAY, Events, check_rows, date_range, factorize
 from embedrec.data.feature_parquet import load_features, save_features
 from embedrec.data.features import Features
 from embedrec.data.offsets import check_offsets
@@ -20,13 +20,14 @@ from embedrec.errors import DataError
 from embedrec.progress import Report, warn_notes
 from embedrec.storage import artifacts
 from embedrec.storage.memory_budget import count_rows
+from embedrec.text import FIRST_ROWS, Described, Summary, counted
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
 
-@dataclass(frozen=True, eq=False)
-class Sessions:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sessions(Described):
     """S sessions of E events; session s is `items[offsets[s]:offsets[s + 1]]`, in order of time.
 
     offsets  (S+1,) int64, from 0 to E, ascending
@@ -83,6 +84,17 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def _summary(self) -> Summary:
+        few = range(min(len(self), FIRST_ROWS))
+        first = {
+            "session": self.ids[: len(few)].tolist(),
+            "events": self.lengths[: len(few)].tolist(),
+            "items": [", ".join(self.vocab.labels(self[s][:_SHOWN])) + "…" * (len(self[s]) > _SHOWN) for s in few],
+        }
+        counts = counted(sessions=len(self), events=len(self.items), items=len(self.vocab))
+        extra = [name for name in ("users", "weights", "kinds") if getattr(self, name) is not None]
+        return Summary([*counts, *date_range(self.times), *extra], first, len(self) - len(few))
 
     @property
     def lengths(self) -> np.ndarray:
@@ -327,6 +339,7 @@ class Sessions:
 
 
 _EVENT_COLUMNS = {"times": "int64", "weights": "float32", "kinds": "int32"}
+_SHOWN = 6  # items of a session in HTML
 _FEATURES = ("item_features", "user_features")
 
 

@@ -10,10 +10,13 @@ import numpy as np
 
 from embedrec.data.vocab import Vocab, as_ids
 from embedrec.errors import DataError, SettingsError
+from embedrec.text import Described, Summary, counted
+
+_SHOWN = 10  # results in HTML
 
 
-@dataclass(frozen=True, eq=False)
-class TopK:
+@dataclass(frozen=True, eq=False, repr=False)
+class TopK(Described):
     """The k best items of each of q queries, best first; higher scores are better.
 
     rows    (q, k) int64 rows into `vocab`; −1 where there are fewer than k
@@ -89,6 +92,16 @@ class TopK:
         if self.vocab.names is not None:
             columns["item_name"] = name_column(self.vocab).take(rows)
         return pa.table({**columns, "score": pa.array(self.scores[query, rank])})
+
+    def _summary(self) -> Summary:
+        query, rank = (at[:_SHOWN] for at in np.nonzero(self.rows >= 0))
+        rows = self.rows[query, rank]
+        first = {"query": query.tolist(), "rank": (rank + 1).tolist(), "item": self.vocab.ids[rows].tolist()}
+        if self.vocab.names is not None:
+            first["name"] = self.vocab.names[rows].tolist()
+        first["score"] = self.scores[query, rank].tolist()
+        more = int((self.rows >= 0).sum()) - len(rows)
+        return Summary([*counted(queries=len(self)), f"k={self.k}", *counted(items=len(self.vocab))], first, more)
 
     def first(self, k: int) -> TopK:
         """The first k columns."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from embedrec.errors import DataError, UnknownItemError, did_you_mean
+from embedrec.text import FIRST_ROWS, Described, Summary, counted
 
 Ids = np.ndarray  # (n,) int64, or an object array of str
 _SUGGEST_LIMIT = 1 << 14  # in larger vocabularies, messages suggest no similar ids
@@ -22,8 +23,8 @@ POINT_ZERO = r"^(0|-?[1-9][0-9]*)\.0+$"  # the same, as float columns are writte
 _WHOLE, _POINT_ZERO = re.compile(WHOLE), re.compile(POINT_ZERO)
 
 
-@dataclass(frozen=True, eq=False)
-class Vocab:
+@dataclass(frozen=True, eq=False, repr=False)
+class Vocab(Described):
     """Unique ids in a fixed order; row r of every array about these ids belongs to `ids[r]`.
 
     ids     (n,) int64, or object array of str; other integer and string types are converted
@@ -62,6 +63,17 @@ class Vocab:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def _summary(self) -> Summary:
+        columns = {"id": self.ids, "name": self.names, "count": self.counts}
+        first = {name: c[:FIRST_ROWS].tolist() for name, c in columns.items() if c is not None}
+        extra = [f"{name}s" for name in ("name", "count") if name in first]
+        return Summary([*counted(ids=len(self)), *extra], first, len(self) - FIRST_ROWS)
+
+    def labels(self, rows: np.ndarray) -> list[str]:
+        """The display names of rows (m,), the ids of those without a name; no row may be −1."""
+        ids = map(str, self.ids[rows].tolist())
+        return list(ids) if self.names is None else [n or i for n, i in zip(self.names[rows], ids, strict=True)]
 
     @property
     def integer(self) -> bool:

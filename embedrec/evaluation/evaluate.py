@@ -21,6 +21,7 @@ from embedrec.evaluation.target_ranks import Ties, rank
 from embedrec.models.base import Model
 from embedrec.progress import Report, quiet
 from embedrec.splitting.test_cases import TestCases
+from embedrec.text import Described, Summary, counted
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class EvaluationSettings(Settings):
         object.__setattr__(self, "at", tuple(sorted(set(self.at))))
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Described):
     """The result of an evaluation.
 
     test_cases  Q test cases in the training vocabulary
@@ -87,6 +88,14 @@ class Evaluation:
             return {}
         low, high = interval(self.resampled)
         return {key: (float(low[i]), float(high[i])) for i, key in enumerate(self.values)}
+
+    def _summary(self) -> Summary:
+        main = [name for name in ("recall", "mrr", "ndcg") if f"{name}@{self.settings.at[-1]}" in self.metrics]
+        keys = [f"{name}@{self.settings.at[-1]}" for name in main]
+        facts = [*counted(cases=len(self.test_cases)), *(f"{key} {self.metrics[key]:.4f}" for key in keys)]
+        limits = [self.intervals.get(key, (None, None)) for key in self.metrics]
+        columns: dict[str, list[Any]] = {"metric": [*self.metrics], "value": [*self.metrics.values()]}
+        return Summary(facts, {**columns, "low": [low for low, _ in limits], "high": [high for _, high in limits]})
 
     def to_frame(self) -> Any:
         """A pandas.DataFrame with a row a metric; columns as of `to_arrow`.

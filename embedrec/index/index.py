@@ -17,6 +17,7 @@ from embedrec.index import exact_results, search_parameters
 from embedrec.index.exact_results import rescore
 from embedrec.index.search_parameters import check_settings, faiss_parameters
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
+from embedrec.text import Described, Summary, counted
 from embedrec.vectors.embeddings import Embeddings, Metric
 from embedrec.vectors.exact_search import check_queries, unit
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 SPARE = 8  # candidates beyond k that are rescored: FAISS's scores vary in their last digits with threads and batches
 
 
-@dataclass(frozen=True, eq=False)
-class Index:
+@dataclass(frozen=True, eq=False, repr=False)
+class Index(Described):
     """An immutable index; what changes one search is an argument of that search. Safe to share between threads.
 
     embeddings    the original vectors; the source of exact scores, and of queries by row
@@ -68,6 +69,12 @@ class Index:
 
     def __len__(self) -> int:
         return len(self.embeddings)
+
+    def _summary(self) -> Summary:
+        numbers = {name: n for name, n in self.measurements.items() if isinstance(n, int | float)}
+        recalls = [f"{name} {number:.4g}" for name, number in numbers.items() if name.startswith("recall@")]
+        parts = [self.spec, *counted(vectors=len(self), dimensions=self.dim), self.metric, *recalls]
+        return Summary(parts, {"measured": [*numbers], "value": [*numbers.values()]} if numbers else {})
 
     def search(
         self, queries: np.ndarray, k: int, settings: SearchSettings = AS_BUILT, *, allowed: np.ndarray | None = None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from embedrec.config import settings_of
 from embedrec.data.sessions import Sessions
 from embedrec.data.topk import TopK
 from embedrec.data.vocab import Vocab
 from embedrec.progress import Report
+from embedrec.text import Summary, counted
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -38,6 +40,13 @@ class Model(Protocol):
         Returns TopK (S, k). Raises SettingsError when k is not in 1 … n. An empty history is allowed.
         """
         ...
+
+
+def model_summary(recipe: Any, vocab: Vocab, facts: Sequence[str]) -> Summary:
+    """What is shown of a model: its recipe, numbers and further facts; and its settings."""
+    settings = settings_of(recipe)
+    columns = {"setting": [*settings], "value": [*settings.values()]} if settings else {}
+    return Summary([recipe.name, *counted(items=len(vocab)), *facts], columns)
 
 
 class ModelSettings(Protocol):

@@ -10,13 +10,14 @@ import numpy as np
 from embedrec.data.topk import TopK, allowed_rows, check_neighbour_count, keep_rows
 from embedrec.data.vocab import Vocab, valid_rows
 from embedrec.errors import DataError
-from embedrec.models.base import Arrays, ModelSettings
+from embedrec.models.base import Arrays, ModelSettings, model_summary
+from embedrec.text import Described, Summary
 
 _BLOCK = 1 << 19  # values checked at a time
 
 
-@dataclass(frozen=True, eq=False)
-class ListsModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class ListsModel(Described):
     """A model that stores item neighbours, and needs no vectors and no index.
 
     arrays  "items" (n, m) int32: the neighbours of each item, best first, −1 for none; "scores" (n, m) float32
@@ -27,6 +28,9 @@ class ListsModel:
     recipe: ModelSettings
     vocab: Vocab
     arrays: Arrays
+
+    def _summary(self) -> Summary:
+        return model_summary(self.recipe, self.vocab, [f"lists of {self.arrays['items'].shape[1]}"])
 
     def neighbours(self, rows: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
         """See `ItemNeighbours`. Fewer than k if the list of an item is shorter.

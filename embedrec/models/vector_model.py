@@ -15,8 +15,9 @@ from embedrec.vectors.embeddings import Embeddings, Metric
 
 if TYPE_CHECKING:
     from embedrec.models.session_encoders import Weights
-from embedrec.models.base import Arrays, ModelSettings
+from embedrec.models.base import Arrays, ModelSettings, model_summary
 from embedrec.models.session_encoders import Encoder
+from embedrec.text import Described, Summary, counted
 
 
 class Searcher(Protocol):
@@ -31,8 +32,8 @@ class Searcher(Protocol):
     def metric(self) -> Metric: ...
 
 
-@dataclass(frozen=True, eq=False)
-class VectorModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class VectorModel(Described):
     """A model whose items are vectors; recommendation is a search for the vector of the history.
 
     recipe      its settings
@@ -55,6 +56,11 @@ class VectorModel:
     @property
     def vocab(self) -> Vocab:
         return self.embeddings.vocab
+
+    def _summary(self) -> Summary:
+        return model_summary(
+            self.recipe, self.vocab, [*counted(dimensions=self.embeddings.dim), self.embeddings.metric]
+        )
 
     def using(self, searcher: Searcher) -> VectorModel:
         """The same model, searching in an index of its `answers`.

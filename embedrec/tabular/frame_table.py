@@ -75,13 +75,15 @@ def frame_events(frame: Any, options: Mapping[str, Any], *, threads: int, report
     )
     bad_rows = BadRows(options.get("on_bad_row", "fail"))
     settings = ReadSettings(bad_rows, threads, report=report)
-    events = table.read(
-        frame, settings, item_features=options.get("item_features"), user_features=options.get("user_features")
-    )
+    read = [  # popped below: the filters then release column after column
+        table.read(
+            frame, settings, item_features=options.get("item_features"), user_features=options.get("user_features")
+        )
+    ]
     for line in (*bad_rows.lines(), *bad_rows.notes):
         report("note", message=as_arguments(line))
     with naming_arguments():
-        return filters.apply(regroup.apply(events))[0]
+        return filters.apply(regroup.apply(read.pop()))[0]
 
 
 @contextmanager

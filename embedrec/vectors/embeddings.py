@@ -13,13 +13,17 @@ from embedrec.config import check_choices
 from embedrec.data.topk import TopK, allowed_rows
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
+from embedrec.text import FIRST_ROWS, Described, Summary, counted
 from embedrec.vectors.exact_search import METRICS, Frame, Metric, check_queries, exact_search, frame_of, usable
 
 __all__ = ["Embeddings", "Metric"]
 
 
-@dataclass(frozen=True, eq=False)
-class Embeddings:
+_SHOWN = 5  # coordinates of a vector in HTML
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Embeddings(Described):
     """n vectors of d dimensions; row r belongs to `vocab.ids[r]`.
 
     vectors  (n, d) float32, finite, of norms up to 2e18
@@ -64,6 +68,15 @@ class Embeddings:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def _summary(self) -> Summary:
+        few = np.arange(min(len(self), FIRST_ROWS))
+        starts = [", ".join(f"{x:.3g}" for x in v[:_SHOWN]) + ", …" * (self.dim > _SHOWN) for v in self.vectors[few]]
+        first = {"id": self.vocab.ids[few].tolist()}
+        if self.vocab.names is not None:
+            first["name"] = self.vocab.names[few].tolist()
+        facts = [*counted(vectors=len(self), dimensions=self.dim), self.metric]
+        return Summary(facts, {**first, "vector": starts}, len(self) - len(few))
 
     @property
     def dim(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis.strategies as st
@@ -138,3 +139,19 @@ def test_threads_do_not_change_the_result() -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"session": rng.integers(0, 500, 5_000), "item": rng.integers(0, 90, 5_000).astype(str)})
     assert content(Sessions.from_frame(frame, threads=2)) == content(Sessions.from_frame(frame))
+
+
+def test_a_stream_is_read_batch_by_batch() -> None:
+    batches, rows, held = 20, 1_000, []
+
+    def generate() -> Iterator[pa.RecordBatch]:
+        for number in range(batches):
+            held.append(pa.total_allocated_bytes())
+            ids = np.arange(rows) + number * rows
+            notes = pa.array(["x" * 4_000] * rows)  # 4 MB, of a column that is not read
+            yield pa.record_batch({"session": ids // 2, "item": ids % 7, "note": notes})
+
+    schema = pa.schema({"session": pa.int64(), "item": pa.int64(), "note": pa.string()})
+    sessions = Sessions.from_frame(pa.RecordBatchReader.from_batches(schema, generate()))
+    assert len(sessions.items) == batches * rows
+    assert max(held) - held[0] < 4 * 4_000 * rows

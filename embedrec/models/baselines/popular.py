@@ -16,8 +16,9 @@ from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.topk import TopK, check_k
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError, SettingsError
-from embedrec.models.base import Arrays
+from embedrec.models.base import Arrays, model_summary
 from embedrec.progress import Report, quiet
+from embedrec.text import Described, Summary
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class Popular(Settings):
         return PopularModel(self, vocab, arrays, best[None], scores[best][None])
 
 
-@dataclass(frozen=True, eq=False)
-class PopularModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class PopularModel(Described):
     """The score of an item is its count.
 
     arrays  "counts" (n,): mentions, int64; float64 with half_life
@@ -92,6 +93,9 @@ class PopularModel:
     arrays: Arrays
     best: np.ndarray
     scores: np.ndarray
+
+    def _summary(self) -> Summary:
+        return model_summary(self.recipe, self.vocab, [])
 
     def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`."""

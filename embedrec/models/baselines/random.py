@@ -12,8 +12,9 @@ from embedrec.data.sessions import Sessions, check_sessions
 from embedrec.data.topk import TopK, check_k
 from embedrec.data.vocab import Vocab
 from embedrec.errors import DataError
-from embedrec.models.base import Arrays
+from embedrec.models.base import Arrays, model_summary
 from embedrec.progress import Report, quiet
+from embedrec.text import Described, Summary
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Random(Settings):
         return RandomModel(self, vocab, arrays)
 
 
-@dataclass(frozen=True, eq=False)
-class RandomModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class RandomModel(Described):
     """arrays: "seed" (1,) int64. The same seed and history give the same list, alone and in any batch.
 
     Scores fall evenly from 1 to 1/n along the order of all n items.
@@ -45,6 +46,9 @@ class RandomModel:
     recipe: Random
     vocab: Vocab
     arrays: Arrays
+
+    def _summary(self) -> Summary:
+        return model_summary(self.recipe, self.vocab, [])
 
     def recommend(self, histories: Sessions, k: int, *, exclude_seen: bool = True) -> TopK:
         """See `Model.recommend`."""

@@ -121,7 +121,7 @@ class SequentialRules(_Rules):
         return self._fit(mentions, sessions.vocab, threads, report)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RulesModel(ListsModel):
     """Recommends by the rules of the last item of a history; fewer than k if there are fewer, none for an empty
     history."""

@@ -139,7 +139,7 @@ _BOUNDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CooccurrenceModel(ListsModel):
     """Recommends the items of highest summed score in the lists of the history's items, recent items weighing more;
     fewer than k if the lists hold fewer, none for an empty history."""

@@ -143,7 +143,7 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         return mentions, Formula(LOG, root, root, shrinkage, self.shift, 0.0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SpectralModel(VectorModel):
     """A model with scaled norms; the array "items" holds the unscaled vectors."""
 

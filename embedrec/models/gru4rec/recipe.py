@@ -77,7 +77,7 @@ class GRU4Rec(GRU4RecSettings):
         return add_recurrent(graph, model.recurrent)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RecurrentModel(VectorModel):
     """A model of vectors whose queries are states of a recurrent network, so that a live session is advanced step by
     step.

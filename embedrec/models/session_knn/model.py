@@ -21,8 +21,9 @@ from embedrec.data.topk import TopK, check_k
 from embedrec.data.vocab import Vocab, unify_ids
 from embedrec.errors import SettingsError
 from embedrec.models.array_packing import locked
-from embedrec.models.base import Arrays
+from embedrec.models.base import Arrays, model_summary
 from embedrec.models.session_knn.store import SessionStore
+from embedrec.text import Described, Summary, counted
 
 if TYPE_CHECKING:
     from embedrec.kernels.session_formulas import Index, KnnFormula, Scratch
@@ -46,8 +47,8 @@ class CandidateSource:
     count: int
 
 
-@dataclass(frozen=True, eq=False)
-class SessionKnnModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class SessionKnnModel(Described):
     """A model of the training sessions. An empty history, or one of unknown items, has no neighbours and no results; a
     history with few neighbours has fewer than k. Only items of neighbours are results.
 
@@ -71,6 +72,9 @@ class SessionKnnModel:
     threads: int = 1
     candidate_source: CandidateSource | None = None
     scratch_pool: deque[Scratch] = field(default_factory=deque, repr=False)  # one for each active thread
+
+    def _summary(self) -> Summary:
+        return model_summary(self.recipe, self.vocab, counted(sessions=len(self.arrays["offsets"]) - 1))
 
     def with_threads(self, threads: int) -> SessionKnnModel:
         """The same model with `threads` threads for a batch. Raises SettingsError when threads is below 1."""
