@@ -1,4 +1,4 @@
-"""The registries are the only lists: help, public names, completion, configs and README follow them."""
+"""The registries are the only lists: help, public names, completion, configs and tables of pages follow them."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_a_target_is_a_file_and_a_line(
 
 
 def test_every_target_is_published_to_and_documented(run: Run) -> None:  # noqa: F811
-    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "publish.md").read_text()
     for name in TARGETS:
-        assert "--dry-run" in succeed(run, "publish", name, "--help").out and f"embedrec publish {name}" in readme
+        assert "--dry-run" in succeed(run, "publish", name, "--help").out and f"embedrec publish {name}" in page
         assert callable(resolve(TARGETS, name, "target"))

@@ -275,11 +275,3 @@ def test_data_must_be_prepared(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text('[split]\nrule = "random"\n')
     with pytest.raises(SettingsError, match=r"has no table \[prepare\]"):
         read_experiment(tmp_path / "small.toml")
-
-
-def test_the_readmes_experiment_is_valid(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (block,) = [block for block in readme.split("```") if block.startswith("\n[prepare]")]
-    (tmp_path / "study.toml").write_text(block)
-    names = [step.id for step in read_experiment(tmp_path / "study.toml", data="ml").steps]
-    assert names == ["prepare", "split", "train popular", "train word2vec", "compare", "report"]

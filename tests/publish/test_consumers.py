@@ -107,9 +107,9 @@ def test_files(tmp_path: Path, python: ModuleType) -> None:
     assert python.from_qdrant(str(tmp_path / "qdrant"), "embedrec", ITEM) == [both.vocab.id(r) for r in near]
 
 
-def test_the_commands_of_the_readme(redis: Any, redis_url: str) -> None:
-    readme = (CONSUMERS.parents[1] / "README.md").read_text()
-    (script,) = re.findall(r'^EVAL "(.*)" 0 embedrec ITEM$', readme, flags=re.MULTILINE)
+def test_the_commands_of_the_documentation(redis: Any, redis_url: str) -> None:
+    page = (CONSUMERS.parents[1] / "docs" / "how-to" / "publish.md").read_text()
+    (script,) = re.findall(r'^EVAL "(.*)" 0 embedrec ITEM$', page, flags=re.MULTILINE)
     publish(SOME, Redis(Endpoint(redis_url)))
     assert redis.eval(script, 0, "embedrec", ITEM) == lists(SOME)[ITEM]
     with redis.pipeline() as pipe:

@@ -1,0 +1,30 @@
+"""configs/: every file holds the defaults of its model, and trains it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from embedrec.datasets.synthetic import make_world, write_mpd
+from embedrec.models import MODELS, recipe_class
+from embedrec.workflows.train import recipe_of
+from tests.docs.markdown import ROOT
+from tests.docs.shell import succeed
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.toml")), ids=lambda p: p.name)
+def test_every_config_trains(config: Path, tmp_path: Path) -> None:
+    write_mpd(make_world(seed=1, genres=4, artists_per_genre=12, playlists=300), tmp_path / "mpd")
+    succeed("embedrec prepare mpd mpd", tmp_path)
+    (model,) = tomllib.loads(config.read_text())["train"]
+    briefly = "--set epochs=1" if any(f.name == "epochs" for f in fields(recipe_class(model))) else ""
+    succeed(f"embedrec train {model} --config {config} {briefly}", tmp_path)
+
+
+@pytest.mark.parametrize("model", list(MODELS))
+def test_the_written_out_defaults_are_the_defaults(model: str) -> None:
+    recipe = recipe_class(model)
+    assert recipe_of(recipe, ROOT / "configs" / f"{model}.toml", []) == recipe()
