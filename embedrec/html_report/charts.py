@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from textwrap import wrap
 
 from embedrec.html_report.html import Safe, element, figure
 
 WIDTH, HEIGHT = 360, 220  # about the pixels of a phone, so that texts keep their size
 COLOURS = 7  # of curves
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 28, 38
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 30, 44
 _LOG_TICKS = 5
-_LETTER = 7  # width of a character
+_LETTER = 8  # width of a character
+_LABEL, _LINE = 14, 17  # characters of a line of a label; its height
 _NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 1.0)
 _LEFT_OUT = 1e-4  # a share this close to 1 is drawn as 1
 
@@ -114,7 +116,7 @@ def line(xs: Sequence[float], ys: Sequence[float], x: Axis, y: Axis, *, what: st
 def bars(labels: Sequence[str], values: Sequence[float], y: Axis, *, what: str, below: str = "") -> Safe:
     """One bar per label; `below` is the title of the labels."""
     wide = (WIDTH - _LEFT - _RIGHT) / max(len(labels), 1)
-    marks = [_label((WIDTH + _LEFT) / 2, HEIGHT - 5, below, "middle")]
+    marks = [_label((WIDTH + _LEFT) / 2, HEIGHT - 6, below, "middle")]
     every = max(1, ceil((max(map(len, labels), default=0) + 1) * _LETTER / wide))
     for number, (label, value) in enumerate(zip(labels, values, strict=True)):
         tall = y.share(value) * (HEIGHT - _TOP - _BOTTOM)
@@ -133,28 +135,37 @@ def bars(labels: Sequence[str], values: Sequence[float], y: Axis, *, what: str, 
             )
         )
         if number % every == 0:
-            marks.append(_label(left + wide / 2, HEIGHT - _BOTTOM + 16, label, "middle"))
+            marks.append(_label(left + wide / 2, HEIGHT - _BOTTOM + 18, label, "middle"))
     return _frame(None, y, *marks, what=what)
 
 
 def intervals(rows: Sequence[tuple[str, float, float | None, float | None]], x: Axis, *, what: str) -> Safe:
-    """One row per label: a dot, and a line from low to high if they are known."""
-    each, top = 26, 8
-    left = 16 + _LETTER * min(max(len(label) for label, *_ in rows), _LONGEST)
-    tall = len(rows) * each + top + _BOTTOM
-    wide = WIDTH - left - 56  # leaves room for the value next to its interval
+    """One row per label: a dot, and a line from low to high if they are known. Long labels are wrapped."""
+    texts = [wrap(label, _LABEL) or [""] for label, *_ in rows]
+    top = 8
+    left = 16 + _LETTER * max(len(part) for parts in texts for part in parts)
+    wide = WIDTH - left - 64  # leaves room for the value next to its interval
+    ends = [top]
+    for parts in texts:
+        ends.append(ends[-1] + 12 + _LINE * len(parts))
+    tall = ends[-1] + _BOTTOM
 
     def to_x(value: float) -> float:
         return left + x.share(value) * wide
 
     marks = []
-    for value in x.ticks():
+    ticks = x.ticks()
+    widest = max(len(tick(value)) for value in ticks) + 1
+    every = ceil(widest * _LETTER * (len(ticks) - 1) / wide) if len(ticks) > 1 else 1
+    for number, value in enumerate(ticks):
         marks.append(_rule(to_x(value), top, to_x(value), tall - _BOTTOM))
-        marks.append(_label(to_x(value), tall - _BOTTOM + 16, tick(value), "middle"))
-    marks.append(_label(left + wide / 2, tall - 4, x.label, "middle"))
+        if number % every == 0:
+            marks.append(_label(to_x(value), tall - _BOTTOM + 18, tick(value), "middle"))
+    marks.append(_label(left + wide / 2, tall - 5, x.label, "middle"))
     for number, (label, value, low, high) in enumerate(rows):
-        middle = top + number * each + each / 2
-        marks.append(_label(left - 10, middle + 4, _short(label), "end", full=label))
+        middle = (ends[number] + ends[number + 1]) / 2
+        first = middle + 5 - _LINE * (len(texts[number]) - 1) / 2
+        marks += [_label(left - 10, first + _LINE * i, part, "end") for i, part in enumerate(texts[number])]
         if low is not None and high is not None:
             marks.append(element("line", "", x1=f"{to_x(low):.1f}", x2=f"{to_x(high):.1f}", y1=f"{middle:.1f}",
                                  y2=f"{middle:.1f}", class_="whisker"))  # fmt: skip
@@ -162,7 +173,7 @@ def intervals(rows: Sequence[tuple[str, float, float | None, float | None]], x: 
         tip = element("title", f"{label}: {value_text}")
         marks.append(element("circle", tip, cx=f"{to_x(value):.1f}", cy=f"{middle:.1f}", r=5, class_="dot"))
         end = to_x(value if high is None else max(high, value))
-        marks.append(_label(end + 9, middle + 4, figure(value), "start", kind="value"))
+        marks.append(_label(end + 9, middle + 5, figure(value), "start", kind="value"))
     return _svg(marks, tall, what)
 
 
@@ -223,13 +234,13 @@ def _frame(x: Axis | None, y: Axis, *marks: Safe, what: str) -> Safe:
     for value in y.ticks():
         level = HEIGHT - _BOTTOM - y.share(value) * (HEIGHT - _TOP - _BOTTOM)
         around.append(_rule(_LEFT, level, WIDTH - _RIGHT, level))
-        around.append(_label(_LEFT - 7, level + 4, tick(value), "end"))
+        around.append(_label(_LEFT - 7, level + 5, tick(value), "end"))
     for value in [] if x is None else x.ticks():
         x_position = _LEFT + x.share(value) * (WIDTH - _LEFT - _RIGHT) if x is not None else 0.0
-        around.append(_label(x_position, HEIGHT - _BOTTOM + 16, tick(value), "middle"))
+        around.append(_label(x_position, HEIGHT - _BOTTOM + 18, tick(value), "middle"))
     if x is not None:
-        around.append(_label((WIDTH + _LEFT) / 2, HEIGHT - 5, x.label, "middle"))
-    around.append(_label(0, 12, y.label, "start"))
+        around.append(_label((WIDTH + _LEFT) / 2, HEIGHT - 6, x.label, "middle"))
+    around.append(_label(0, 14, y.label, "start"))
     return _svg([*around, *marks], HEIGHT, what)
 
 
@@ -241,16 +252,8 @@ def _rule(x1: float, y1: float, x2: float, y2: float) -> Safe:
     return element("line", "", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", class_="rule")
 
 
-def _label(x: float, y: float, text: str, anchor: str, *, full: str = "", kind: str | None = None) -> Safe:
-    tip = element("title", full) if full and full != text else None
-    return element("text", tip, text, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, class_=kind)
-
-
-_LONGEST = 18  # characters of a label
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+def _label(x: float, y: float, text: str, anchor: str, *, kind: str | None = None) -> Safe:
+    return element("text", text, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, class_=kind)
 
 
 def tick(value: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from embedrec.data.features import Categories, Lists
+from embedrec.data.features import Categories, Features, Lists
 from embedrec.data.find_items import find_items
 from embedrec.data.item_text import feature_differences
 from embedrec.data.sessions import Sessions
@@ -30,7 +30,7 @@ _MAP_ITEMS = 2000  # most popular items on the map
 _GROUPS = 7  # labels with their own colour
 _SHARES = ((0.01, "most popular 1%"), (0.05, "1–5%"), (0.2, "5–20%"), (0.5, "20–50%"), (1.0, "50–100%"))
 _QUERY_ITEMS = 16  # items whose neighbours are shown
-_NEIGHBOURS = 10  # per item
+_NEIGHBOURS, _MAP_NEIGHBOURS = 10, 8  # per item
 _CURVE = 60  # points of a curve over all items
 
 
@@ -67,7 +67,9 @@ class ReportContent:
     indexes     name, spec, facts of each, and its "curve" if measured, see `recall_curves.measure_curve`
     comparison  the record of `workflows.compare`, with its evaluation settings; None without one
     tables      title, note and rows of texts
-    map         model, method, groups, and the id, name, events, position and group of each item; None without vectors
+    map         model, method, groups, ordered (whether groups are steps of one scale), the id, name, events, position
+                and group of each item, "near", the neighbours of each as pairs of a number and a score, and "names", of
+                the neighbours that are not on the map, numbered after its items; None without vectors
     near        models, and the id, name, events, and one list of (name, score) per model of each query item
     """
 
@@ -114,10 +116,11 @@ def collect_report(
         if isinstance(model, VectorModel | ListsModel):
             loaded[artifact.name] = model
         report("progress", done=number, total=len(about), unit="models")
+    names = ItemNames(vocab, features)
     vectors = next((name for name, model in loaded.items() if isinstance(model, VectorModel)), None)
     item_map = None
     if vectors is not None:
-        item_map = {"model": vectors, **_map(loaded[vectors], sessions, counts, order, settings)}
+        item_map = {"model": vectors, **_map(loaded[vectors], sessions, counts, order, names, settings)}
     elif settings.label is not None:
         raise SettingsError("a label colours the map, but none of the models has vectors; leave it out")
     ranks = _spaced(int((counts > 0).sum()))
@@ -131,7 +134,7 @@ def collect_report(
         comparison,
         list(tables),
         item_map,
-        _near(loaded, sessions.vocab, queries, counts) if loaded else None,
+        _near(loaded, names, queries, counts) if loaded else None,
     )
 
 
@@ -168,12 +171,46 @@ def _sample_items(order: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.asarray(order[ranks])
 
 
-def _name(vocab: Vocab, row: int) -> str:
-    return vocab.name(row) or str(vocab.id(row))
+class ItemNames:
+    """Names of items for a reader; an item that shares its name has its distinguishing features or its id in brackets,
+    so that a title has its artist where titles repeat."""
+
+    def __init__(self, vocab: Vocab, features: Features | None) -> None:
+        self.vocab, self.features = vocab, features
+        self._same: dict[str, list[int]] = {}
+        self._described: dict[str, list[str]] = {}
+        if vocab.names is not None:
+            for row, name in enumerate(vocab.names.tolist()):
+                self._same.setdefault(name, []).append(row)
+
+    def __call__(self, row: int) -> str:
+        name = self.vocab.name(row)
+        if not name:
+            return str(self.vocab.id(row))
+        same = self._same[name]
+        if len(same) == 1:
+            return name
+        if self.features is not None:
+            if name not in self._described:
+                self._described[name] = feature_differences(self.features, self.vocab, np.array(same))
+            described = self._described[name]
+            own = described[same.index(row)]
+            if own and described.count(own) == 1:
+                return f"{name} ({own})"
+        return f"{name} ({self.vocab.id(row)})"
+
+    def of(self, vocab: Vocab, rows: np.ndarray) -> list[str]:
+        """The names of rows of another vocabulary with the same ids."""
+        own = self.vocab.rows_of(vocab.ids[rows]).tolist()
+        return [
+            self(mine) if mine >= 0 else vocab.name(row) or str(vocab.id(row))
+            for row, mine in zip(rows.tolist(), own, strict=True)
+        ]
 
 
-def _near(models: dict[str, Any], vocab: Vocab, queries: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
+def _near(models: dict[str, Any], names: ItemNames, queries: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
     """The neighbours of the query items in every model."""
+    vocab = names.vocab
     ids = vocab.ids[queries]
     lists: list[list[list[tuple[str, float]] | None]] = [[] for _ in queries]
     for model in models.values():
@@ -186,13 +223,13 @@ def _near(models: dict[str, Any], vocab: Vocab, queries: np.ndarray, counts: np.
             if top is None or query not in result_of:
                 item_lists.append(None)
                 continue
-            result = result_of[query]
-            pairs = zip(top.rows[result].tolist(), top.scores[result].tolist(), strict=True)
-            item_lists.append([(_name(model.vocab, row), round(score, 4)) for row, score in pairs if row >= 0])
+            near, scores = (array[result_of[query]] for array in (top.rows, top.scores))
+            neighbours = names.of(model.vocab, near[near >= 0])
+            item_lists.append(list(zip(neighbours, scores[near >= 0].round(4).tolist(), strict=True)))
     return {
         "models": list(models),
         "items": [
-            {"id": str(vocab.id(row)), "name": _name(vocab, row), "mentions": int(counts[row]), "lists": item_lists}
+            {"id": str(vocab.id(row)), "name": names(row), "mentions": int(counts[row]), "lists": item_lists}
             for row, item_lists in zip(queries.tolist(), lists, strict=True)
         ],
     }
@@ -203,9 +240,10 @@ def _map(
     sessions: Sessions,
     counts: np.ndarray,
     order: np.ndarray,
+    names: ItemNames,
     settings: ReportSettings,
 ) -> dict[str, Any]:
-    """The most popular items of a model on a plane, each with the group of its colour."""
+    """The most popular items of a model on a plane, each with the group of its colour and its neighbours."""
     vocab, rows = sessions.vocab, model.vocab.rows_of(sessions.vocab.ids[order])
     shown = np.flatnonzero(rows >= 0)[:_MAP_ITEMS]
     session_rows, rows = order[shown], rows[shown]
@@ -215,11 +253,30 @@ def _map(
         "method": method,
         "by": column,
         "groups": groups,
+        "ordered": groups == [name for _, name in _SHARES],
         "items": [
-            [str(vocab.id(row)), _name(vocab, row), int(counts[row]), *np.round(position, 4).tolist(), int(g)]
+            [str(vocab.id(row)), names(row), int(counts[row]), *np.round(position, 4).tolist(), int(g)]
             for row, position, g in zip(session_rows.tolist(), positions, group.tolist(), strict=True)
         ],
+        **_map_neighbours(model, rows, names),
     }
+
+
+def _map_neighbours(model: VectorModel, rows: np.ndarray, names: ItemNames) -> dict[str, Any]:
+    """The neighbours of the items of the map, see `ReportContent`."""
+    k = min(_MAP_NEIGHBOURS, len(model.vocab) - 1)
+    if not k:
+        return {"near": [[] for _ in rows], "names": []}
+    top = model.neighbours(rows, k)
+    number = np.full(len(model.vocab), -1)
+    number[rows] = np.arange(len(rows))
+    others = np.setdiff1d(top.rows[top.rows >= 0], rows)
+    number[others] = len(rows) + np.arange(len(others))
+    near = [
+        [(int(number[row]), round(score, 3)) for row, score in zip(*pair, strict=True) if row >= 0]
+        for pair in zip(top.rows.tolist(), top.scores.tolist(), strict=True)
+    ]
+    return {"near": near, "names": names.of(model.vocab, others)}
 
 
 def _groups(

@@ -34,7 +34,7 @@ _BEFORE_RECALL = ("", "index", "spec", "items", *_SEARCH_SETTINGS)
 def indexes_section(indexes: Sequence[Mapping[str, Any]]) -> Iterator[Safe]:
     """Curves of recall against speed and time, then tables; `indexes` as in `Subject`."""
     named = [one for index in indexes for one in _curves_of(index)]
-    if named:
+    if sum(len(points) for _, points in named) > 1:  # a chart of one point says no more than the table
         measured = any(index.get("curve") for index in indexes)
         yield element(
             "p",

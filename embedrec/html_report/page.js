@@ -17,10 +17,11 @@
     const pen = canvas.getContext("2d");
     const items = about.items; // [id, name, mentions, x, y, group]
     const most = Math.max(...items.map((i) => i[2]), 1);
-    let found = new Set(), hovered = -1, wide = 0, tall = 0, zoom = 1, mid = [0, 0], hidden = new Set();
+    let found = new Set(), hovered = -1, chosen = -1, wide = 0, tall = 0, zoom = 1, mid = [0, 0], hidden = new Set();
 
-    const colour = (g) => getComputedStyle(document.documentElement).getPropertyValue("--c" + paint(g)).trim();
-    const paint = (g) => (about.by !== "popularity" && g === about.groups.length - 1 ? 7 : g);
+    const colour = (g) => getComputedStyle(document.documentElement).getPropertyValue(paint(g)).trim();
+    const paint = (g) => (about.ordered ? "--s" + g : "--c" + (g === about.groups.length - 1 ? 7 : g));
+    const near = (i) => about.near[i].map(([number]) => number).filter((number) => number < items.length);
     const radius = (i) => (2 + 5 * Math.sqrt(items[i][2] / most)) * Math.max(0.5, Math.min(1, wide / 800));
     const place = (i) => [
       wide / 2 + ((items[i][3] - mid[0]) * zoom * (wide - 40)) / 2,
@@ -33,12 +34,13 @@
       canvas.width = wide * dense; canvas.height = tall * dense; canvas.style.height = tall + "px";
       pen.setTransform(dense, 0, 0, dense, 0, 0);
       pen.clearRect(0, 0, wide, tall);
+      const lit = found.size ? found : chosen < 0 ? null : new Set([chosen, ...near(chosen)]); // the others fade
       const colours = about.groups.map((_, g) => colour(g));
       const ink = getComputedStyle(document.body).color, card = getComputedStyle(box.parentNode).backgroundColor;
       for (let i = items.length - 1; i >= 0; i--) {
         if (hidden.has(items[i][5])) continue;
         const [x, y] = place(i);
-        pen.globalAlpha = found.size && !found.has(i) ? 0.1 : 0.75;
+        pen.globalAlpha = lit && !lit.has(i) ? 0.12 : 0.8;
         pen.fillStyle = colours[items[i][5]];
         pen.beginPath(); pen.arc(x, y, radius(i), 0, 7); pen.fill();
       }
@@ -46,18 +48,33 @@
       pen.font = "12px system-ui, sans-serif";
       const shown = (i) => { // within the visible area
         const [x, y] = place(i);
-        return !hidden.has(items[i][5]) && (!found.size || found.has(i)) && x >= 0 && x <= wide && y >= 8 && y <= tall - 8;
+        return !hidden.has(items[i][5]) && (!lit || lit.has(i)) && x >= 0 && x <= wide && y >= 8 && y <= tall - 8;
       };
       const taken = [];
-      for (const i of [...items.keys()].filter(shown).slice(0, wide > 600 ? 30 : 12)) {
-        const [x, y] = place(i), name = items[i][1], text = name.length > 28 ? name.slice(0, 27) + "…" : name;
-        const long = pen.measureText(text).width + 6, right = x + radius(i) + 3;
-        const left = right + long < wide ? right : Math.max(0, x - radius(i) - long + 3); // next to its dot, inside the canvas
-        if (taken.some(([u, v, w]) => left < u + w && u < left + long && Math.abs(y - v) < 13)) continue;
-        taken.push([left, y, long]);
-        pen.strokeText(text, left, y + 4); pen.fillText(text, left, y + 4); // readable over dots
-      }
+      const first = chosen < 0 ? [] : [chosen, ...near(chosen)];
+      for (const i of [...new Set([...first, ...items.keys()])].filter(shown).slice(0, wide > 600 ? 40 : 16)) label(i, taken);
       if (hovered >= 0) { const [x, y] = place(hovered); pen.strokeStyle = ink; pen.lineWidth = 2; pen.beginPath(); pen.arc(x, y, radius(hovered) + 3, 0, 7); pen.stroke(); }
+    }
+
+    // Write a name next to its dot: on the first side where it overlaps no other label and is inside the canvas.
+    function label(i, taken) {
+      const lines = wrapped(items[i][1], wide > 600 ? 30 : 20), high = 14 * lines.length, r = radius(i) + 3;
+      const long = Math.max(...lines.map((text) => pen.measureText(text).width));
+      const [x, y] = place(i);
+      const sides = [[x + r, y - high / 2], [x - r - long, y - high / 2], [x - long / 2, y - r - high], [x - long / 2, y + r]];
+      const free = sides.find(([u, v]) => u >= 0 && u + long <= wide && v >= 0 && v + high <= tall &&
+        !taken.some(([a, b, w, h]) => u < a + w + 6 && a < u + long + 6 && v < b + h + 2 && b < v + high + 2));
+      if (!free) return;
+      taken.push([free[0], free[1], long, high]);
+      lines.forEach((text, n) => { pen.strokeText(text, free[0], free[1] + 11 + 14 * n); pen.fillText(text, free[0], free[1] + 11 + 14 * n); });
+    }
+    function wrapped(name, most) { // at spaces, and within words that are longer than a line
+      const lines = [""];
+      for (const word of name.match(new RegExp("\\S{1," + most + "}", "gu")) || [name]) {
+        const last = lines.length - 1;
+        if (lines[last] && lines[last].length + 1 + word.length > most) lines.push(word); else lines[last] += (lines[last] ? " " : "") + word;
+      }
+      return lines;
     }
 
     function at(event) {
@@ -84,15 +101,39 @@
     canvas.addEventListener("pointermove", point);
     canvas.addEventListener("pointerdown", point); // touch screens send no pointermove before
     canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "touch") return; hovered = -1; tip.style.display = "none"; draw(); });
-    canvas.addEventListener("click", (event) => { // zoom in around the click; the fourth click resets
-      const [, x, y] = at(event);
-      if (zoom >= 8) { zoom = 1; mid = [0, 0]; } else {
-        mid = [mid[0] + ((x - wide / 2) * 2) / (wide - 40) / zoom, mid[1] - ((y - tall / 2) * 2) / (tall - 40) / zoom];
-        zoom *= 2;
+    canvas.addEventListener("click", (event) => choose(at(event)[0]));
+    function choose(i) { // show the neighbours of an item; −1 for none
+      chosen = i; found = new Set(); search.value = ""; byId("matches").textContent = "";
+      const panel = byId("chosen");
+      panel.replaceChildren();
+      if (i >= 0) {
+        const [id, name, mentions, , , g] = items[i];
+        const head = make("p", null, panel);
+        make("b", name, head); make("small", (id !== name ? id + " · " : "") + mentions.toLocaleString() + " events · " + about.groups[g], head);
+        make("p", "nearest items of " + about.model, panel);
+        const list = make("ol", null, panel);
+        for (const [number, score] of about.near[i]) {
+          const entry = make("li", number < items.length ? null : about.names[number - items.length], list);
+          if (number < items.length) make("button", items[number][1], entry).addEventListener("click", () => choose(number));
+          make("small", score.toFixed(3), entry);
+        }
       }
       draw();
+    }
+    function scale(factor) { // around the chosen item, if there is one
+      if (chosen >= 0 && factor > 1) mid = [items[chosen][3], items[chosen][4]];
+      zoom = Math.max(1, Math.min(32, zoom * factor));
+      if (zoom === 1) mid = [0, 0];
+      draw();
+    }
+    byId("in").addEventListener("click", () => scale(2));
+    byId("out").addEventListener("click", () => scale(0.5));
+    canvas.addEventListener("dblclick", (event) => { // zoom in around the pointer
+      const [, x, y] = at(event);
+      mid = [mid[0] + ((x - wide / 2) * 2) / (wide - 40) / zoom, mid[1] - ((y - tall / 2) * 2) / (tall - 40) / zoom];
+      zoom = Math.min(32, zoom * 2); draw();
     });
-    byId("whole").addEventListener("click", () => { zoom = 1; mid = [0, 0]; search.value = ""; look(); });
+    byId("whole").addEventListener("click", () => { zoom = 1; mid = [0, 0]; search.value = ""; choose(-1); });
     function look() {
       const words = search.value.trim().toLowerCase();
       found = new Set();
@@ -104,7 +145,7 @@
     about.groups.forEach((name, g) => {
       const entry = make("label", null, byId("legend"));
       const box = make("input", null, entry); box.type = "checkbox"; box.checked = true;
-      const dot = make("i", null, entry); dot.style.background = "var(--c" + paint(g) + ")"; dot.style.marginLeft = "6px";
+      const dot = make("i", null, entry); dot.style.background = "var(" + paint(g) + ")"; dot.style.marginLeft = "6px";
       make("span", name, entry);
       box.addEventListener("change", () => { if (box.checked) hidden.delete(g); else hidden.add(g); draw(); });
     });

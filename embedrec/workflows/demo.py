@@ -98,10 +98,16 @@ def toy_playlists(folder: Path, *, seed: int) -> Source:
 
 
 def run_demo(
-    source: Source, workspace: Workspace, *, seed: int = 0, threads: int = 1, report: Report = quiet
+    source: Source,
+    workspace: Workspace,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+    command: str = "embedrec demo",
+    report: Report = quiet,
 ) -> Iterator[str]:
     """Run the whole pipeline and yield what it prints, line by line; artifacts, the similarity file and the report stay
-    in the workspace."""
+    in the workspace. `command` is what the report says made it."""
     started = perf_counter()
     yield source.title
     train = _prepare(source, workspace, report)
@@ -147,7 +153,7 @@ def run_demo(
         comparison=comparison,
         report=report,
     )
-    write_page(page, source.title, content)
+    write_page(page, source.title, content, command=command)
     yield f"exported  {lines:,} lines of neighbours to {similar}"
     yield f"          sessions, models and index are in {workspace.root}; {perf_counter() - started:.0f} s in all"
     yield f'try next  embedrec similar "{source.known[0]}" --workspace {workspace.root}'

@@ -16,6 +16,7 @@ def test_a_report_on_an_experiment(run: Run, experiment: Path) -> None:
     assert read.texts.count("My <plays>") == 2  # title and heading
     assert [item["id"] for item in read.data["near"]["items"]] == ["a"]
     assert any("95%" in text for text in read.texts)
+    assert "embedrec report page.html --item a --title 'My <plays>'" in read.texts
     plain = succeed(run, "report", "--no-compare", "--model", "popular", "--sessions", "plays")
     assert plain.err == "using sessions plays (sessions/plays)\nwrote report.html\n"
     message = fails(run, "report", "--model", "populr")

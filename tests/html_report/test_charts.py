@@ -54,6 +54,14 @@ def test_intervals_show_low_high_and_value() -> None:
     assert "m: 0.5000 (0.2500 to 0.7500)" in drawn and "n: 0.1000" in drawn
 
 
+def test_long_labels_are_wrapped_and_never_cut() -> None:
+    long = "two-tower-with-features-and-a-very-long-name"
+    drawn = charts.intervals([(long, 0.5, None, None), ("b", 0.1, None, None)], Axis(0, 1, "x"), what="w")
+    parts = [(float(y), t) for y, t in re.findall(r'y="([\d.]+)" text-anchor="end">([^<]+)', drawn)]
+    assert "".join(text for _, text in parts) == f"{long}b" and "…" not in drawn
+    assert all(after - before >= 14 for (before, _), (after, _) in pairwise(parts))  # 14: the height of a line
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_shares_near_one_are_apart(values: list[float]) -> None:
     axis = charts.nines_axis(values, "recall")

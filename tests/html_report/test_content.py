@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from embedrec.data.features import Categories, Features
+from embedrec.data.sessions import Sessions
+from embedrec.data.vocab import Vocab
 from embedrec.errors import ArtifactError, SettingsError, UnknownItemError
-from embedrec.html_report.content import ReportSettings, collect_report
+from embedrec.html_report.content import _SHARES, ItemNames, ReportSettings, _groups, collect_report
+from embedrec.models.serialization import load_model
+from embedrec.models.vector_model import VectorModel
 from embedrec.storage.workspace import Workspace
+from embedrec.workflows.train import import_vectors
+from tests.conftest import of_lists
 from tests.html_report.pages import HTML_TEXTS, full_content
 
 
@@ -39,7 +47,8 @@ def test_neighbours_are_those_of_the_models(report_workspace: Workspace) -> None
         nearest = open_item_neighbours(report_workspace.find("model", name))
         want = nearest.neighbours(nearest.vocab.rows([item]), 10)
         rows = [r for r in want.rows[0].tolist() if r >= 0]
-        assert [pair[0] for pair in listed] == [nearest.vocab.name(row) for row in rows]
+        # every name of these items occurs twice, so that its id follows
+        assert [pair[0] for pair in listed] == [f"{nearest.vocab.name(row)} ({nearest.vocab.id(row)})" for row in rows]
 
 
 def test_the_map_shows_popular_items_coloured_by_labels(report_workspace: Workspace) -> None:
@@ -54,8 +63,57 @@ def test_the_map_shows_popular_items_coloured_by_labels(report_workspace: Worksp
     )
     assert subject.map["groups"][-1] == "other"
     for _, name, _, x, y, group in subject.map["items"]:
-        assert subject.map["groups"][group] in (name, "other")
+        assert name.startswith(subject.map["groups"][group]) or subject.map["groups"][group] == "other"
         assert -1 <= x <= 1 and -1 <= y <= 1
+
+
+def test_the_map_knows_the_neighbours_of_every_item(
+    report_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neighbours on the map are numbers of its items; names follow for those that are not on it."""
+    monkeypatch.setattr("embedrec.html_report.content._MAP_ITEMS", 5)
+    item_map = full_content(report_workspace).map
+    assert item_map is not None and len(item_map["items"]) == len(item_map["near"]) == 5
+    shown = [item[1] for item in item_map["items"]] + item_map["names"]
+    assert len(set(shown)) == len(shown)
+    model = load_model(report_workspace.find("model", "word2vec"))
+    assert isinstance(model, VectorModel)
+    for (item, *_), near in zip(item_map["items"], item_map["near"], strict=True):
+        want = model.neighbours(model.vocab.rows([item]), 8)
+        names = [f"{model.vocab.name(row)} ({model.vocab.id(row)})" for row in want.rows[0].tolist()]
+        assert [shown[number] for number, _ in near] == names
+        assert [score for _, score in near] == pytest.approx(want.scores[0].tolist(), abs=1e-3)
+
+
+def test_the_map_of_a_single_item_has_no_neighbours(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    of_lists([["a", "a"], ["a"]]).save(workspace.folder("sessions", "one"), {})
+    vectors = tmp_path / "one.txt"
+    vectors.write_text("1 2\na 1 0\n")
+    import_vectors(vectors, workspace.folder("model", "v"))
+    item_map = collect_report(workspace, "one", ("v",), ()).map
+    assert item_map is not None and (item_map["near"], item_map["names"]) == ([[]], [])
+
+
+def test_titles_that_repeat_have_their_artist() -> None:
+    vocab = Vocab(["t1", "t2", "t3", "t4"], names=np.array(["Intro", "Hits", "Intro", ""], dtype=object))
+    artists = Categories(np.array([0, 1, 2, 2]), np.array(["The xx", "Queen", "M83"], dtype=object))
+    names = ItemNames(vocab, Features(vocab, categorical={"artist": artists}))
+    assert [names(row) for row in range(4)] == ["Intro (artist=The xx)", "Hits", "Intro (artist=M83)", "t4"]
+    assert [ItemNames(vocab, None)(row) for row in range(4)] == ["Intro (t1)", "Hits", "Intro (t3)", "t4"]
+    alike = Categories(np.array([0, 1, 0, 2]), artists.names)
+    assert ItemNames(vocab, Features(vocab, categorical={"artist": alike}))(2) == "Intro (t3)"
+    other = Vocab(["t3", "new"], names=np.array(["Intro", "Other"], dtype=object))
+    assert names.of(other, np.array([1, 0])) == ["Other", "Intro (artist=M83)"]
+
+
+def test_popularity_is_an_ordered_scale(report_workspace: Workspace) -> None:
+    labelled = full_content(report_workspace).map
+    assert labelled is not None and not labelled["ordered"]
+    sessions = Sessions.load(report_workspace.find("sessions", "part"))
+    plain = replace(sessions, item_features=None)
+    column, groups, group = _groups(plain, np.bincount(plain.items), np.arange(len(plain.vocab)), None)
+    assert column == "popularity" and groups == [name for _, name in _SHARES] and group.max() < len(groups)
 
 
 def test_colours_by_popularity_and_by_a_file(report_workspace: Workspace, tmp_path: Path) -> None:

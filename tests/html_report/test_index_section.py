@@ -46,6 +46,11 @@ def test_an_index_without_measurements_is_in_the_table_only() -> None:
     assert "svg" not in page.tags and {"bare", "Flat", "3"} <= set(page.texts)
 
 
+def test_one_point_has_no_chart() -> None:
+    page = read(index_data("one"))
+    assert "svg" not in page.tags and {"one", "0.9912"} <= set(page.texts)
+
+
 def test_recall_at_different_k_has_separate_columns() -> None:
     other = index_data("b")
     other["facts"]["recall@10"] = other["facts"].pop("recall@20")

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import shlex
 import sys
 from contextlib import suppress
 from io import BytesIO
@@ -111,6 +112,11 @@ def _not_unicode() -> bool:
 
 
 _URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]+:/{1,2})(?P<user>\S*)@")  # `Path` reduces the slashes to one
+
+
+def command_line() -> str:
+    """The command that runs, as one would type it, without passwords."""
+    return mask_passwords(shlex.join(["embedrec", *sys.argv[1:]]))
 
 
 def mask_passwords(message: str) -> str:
