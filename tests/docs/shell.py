@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 from unittest import mock
 
 import pytest
@@ -43,12 +44,28 @@ def in_process(command: str) -> tuple[int, list[str]]:
 
 
 def in_bash(script: str) -> tuple[int, list[str]]:
-    """Exit code and lines of a script. `embedrec` and `python` are those of this environment."""
+    """Exit code and lines of a script with a terminal as stdout; `embedrec` and `python` are of this environment."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "TERM": "dumb", "NO_COLOR": "1"}
+    terminal, stdout = os.openpty()
     command = ["bash", "-euo", "pipefail", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-    return done.returncode, [*done.stderr.splitlines(), *done.stdout.splitlines()]
+    with subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=env) as process:
+        os.close(stdout)
+        printed: list[bytes] = []
+        reader = Thread(target=_read_all, args=(terminal, printed))
+        reader.start()
+        assert process.stderr is not None
+        messages = process.stderr.read()
+        reader.join()
+    os.close(terminal)
+    return process.returncode, [*messages.splitlines(), *b"".join(printed).decode().splitlines()]
+
+
+def _read_all(terminal: int, into: list[bytes]) -> None:
+    """Read a pseudo-terminal until its last writer closes it, which Linux reports as an error."""
+    with contextlib.suppress(OSError):
+        while chunk := os.read(terminal, 65536):
+            into.append(chunk)
 
 
 def check_lines(command: str, expected: list[str], printed: list[str]) -> None:

@@ -7,13 +7,22 @@ import io
 import json
 import re
 import shlex
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from unittest import mock
 
 import click
 import pytest
 
 from embedrec.cli.main import cli
+from embedrec.export.policies.settings import POLICIES
+from embedrec.index.index_types import INDEXES
+from embedrec.models import MODELS
+from embedrec.publish import TARGETS
+from embedrec.readers import READERS
 from tests.docs.markdown import LANGUAGES, PAGES, ROOT, Block, blocks, commands, is_plain
 from tests.docs.shell import check_lines, succeed, without_noise
 from tests.docs.workspaces import copy_workspace, prepare_workspace, write_files
@@ -26,6 +35,7 @@ TORCH = {"mf", "gru4rec", "two-tower", "neural-cf"}  # models whose epochs take 
 NOT_RUN: dict[str, list[str]] = {
     "README.md": ["installs packages; scripts/wheel does so in a clean environment", "needs Redis"],
     "docs/how-to/experiments.md": ["needs MovieLens 100K"],
+    "docs/how-to/hugging-face.md": ["it uploads to a service"],
     "docs/how-to/install.md": ["installs packages; CI runs both"],
     "docs/how-to/own-table.md": ["needs the data sets"],
     "docs/how-to/publish.md": ["needs Redis, PostgreSQL and Qdrant"],
@@ -49,6 +59,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """Registries that a page adds an entry to are as before after the test."""
+    with contextlib.ExitStack() as stack:
+        for registry in (MODELS, READERS, INDEXES, POLICIES, TARGETS):
+            stack.enter_context(mock.patch.dict(registry))
+        yield
+
+
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("name", NAMED)
 def test_the_blocks_run(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     text = NAMED[name].read_text()
@@ -57,16 +77,16 @@ def test_the_blocks_run(name: str, tmp_path: Path, request: pytest.FixtureReques
     if runnable:
         prepared = "<!-- workspace: prepared -->" in text
         copy_workspace(request.getfixturevalue("prepared" if prepared else "files"), tmp_path)
-    names: dict[str, object] = {"__name__": "__main__"}
+    page = ModuleType("__main__")
     for block in runnable:
         try:
-            run_block(block, tmp_path, names)
+            run_block(block, tmp_path, page)
         except Exception as e:
             raise AssertionError(f"{name}, line {block.line}: {e}") from e
 
 
-def run_block(block: Block, folder: Path, names: dict[str, object]) -> None:
-    """Run a block in `folder`; the Python blocks of a page share `names`.
+def run_block(block: Block, folder: Path, page: ModuleType) -> None:
+    """Run a block in `folder`; the Python blocks of a page are one module.
 
     A TOML block whose first line is a comment with a file's name becomes that file.
     """
@@ -77,8 +97,9 @@ def run_block(block: Block, folder: Path, names: dict[str, object]) -> None:
         return
     if block.language == "python":
         printed = io.StringIO()
-        with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
-            exec(compile(block.text, "page", "exec"), names)
+        module = mock.patch.dict(sys.modules, {"__main__": page})  # dataclasses look names up in it
+        with module, contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+            exec(compile(block.text, "page", "exec", dont_inherit=True), vars(page))
         if block.prints is not None:
             check_numbers(block.prints, printed.getvalue())
         return
