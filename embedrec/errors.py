@@ -22,7 +22,15 @@ from typing import Any, TypeVar
 
 
 class EmbedrecError(Exception):
-    """Base class of all errors of embedrec; the command line prints its message and exits with 1."""
+    """Base class of all errors of embedrec; the command line prints its message and exits with 1.
+
+    >>> from embedrec import EmbedrecError, Vocab
+    >>> try:
+    ...     Vocab(["bread", "jam"]).rows(["jamm"], strict=True)
+    ... except EmbedrecError as e:
+    ...     print(e)
+    no item 'jamm' among the 2 of the vocabulary; did you mean 'jam'?
+    """
 
 
 class DataError(EmbedrecError):

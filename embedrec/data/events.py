@@ -37,6 +37,10 @@ class Events(Described):
     memory    where the columns, and columns derived from them, are stored
 
     Raises DataError when columns differ in length, rows are out of range, or sessions are not ascending.
+
+    >>> from embedrec import Events
+    >>> Events.of(["s", "t", "s"], ["jam", "jam", "bread"], time=[2_000, 3_000, 1_000])
+    Events(3 events, 2 sessions, 2 items, 1970-01-01)
     """
 
     session: np.ndarray
@@ -95,6 +99,12 @@ class Events(Described):
         time   milliseconds since 1970, or dates that `times.as_times` accepts; digits below a millisecond order
                events, and are then discarded
         names  item id → display name
+
+        Raises DataError for columns of different lengths, and for ids, times and weights that cannot be read.
+
+        >>> events = Events.of(["s", "t", "s"], ["jam", "jam", "bread"], time=[2_000, 3_000, 1_000])
+        >>> events.items.ids[events.item].tolist()
+        ['bread', 'jam', 'jam']
         """
         session_rows, sessions = factorize(session)
         item_rows, items = factorize(item)
@@ -138,7 +148,12 @@ class Events(Described):
         return Summary([*counts, *date_range(self.time), *extra], first, len(self) - FIRST_ROWS)
 
     def filter(self, keep: np.ndarray) -> Events:
-        """The events of a mask (E,) bool; vocabularies stay the same."""
+        """The events of a mask (E,) bool; vocabularies stay the same.
+
+        >>> events = Events.of(["s", "s", "t"], ["jam", "bread", "jam"])
+        >>> events.filter(events.item == 0)
+        Events(2 events, 2 sessions, 2 items)
+        """
         return filter_fields(vars(self).copy(), keep)
 
 

@@ -90,6 +90,11 @@ class Features(Described):
     dates        names of numeric columns that hold days since 1970
 
     Raises DataError when a column does not have m rows or contains infinity, or its name is empty, "id" or a duplicate.
+
+    >>> import numpy as np
+    >>> from embedrec import Features, Vocab
+    >>> Features(Vocab(["bread", "jam"]), numeric={"price": np.array([2.5, np.nan])})
+    Features(2 ids, numeric price)
     """
 
     vocab: Vocab

@@ -42,6 +42,13 @@ class Sessions(Described):
     item_features, user_features  features of items and users, or None; their ids need not be those that occur here
 
     Raises DataError when lengths differ or rows are out of range.
+
+    >>> from embedrec import Sessions
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["jam"]])
+    >>> sessions
+    Sessions(2 sessions, 3 events, 2 items)
+    >>> sessions.vocab.ids[sessions[0]].tolist()
+    ['bread', 'jam']
     """
 
     offsets: np.ndarray
@@ -127,6 +134,9 @@ class Sessions(Described):
         """Sessions from lists of item ids; session ids are 0, 1, …
 
         With a vocabulary, unknown ids are left out; without one, items are numbered by first appearance.
+
+        >>> Sessions.of_lists([["bread", "jam"], ["jam"]]).items.tolist()
+        [0, 1, 1]
         """
         item_lists = _check_lists(lists)
         flat = [i for items in item_lists for i in items]
@@ -227,7 +237,12 @@ class Sessions(Described):
         return pa.table(columns)
 
     def reindex(self, vocab: Vocab) -> Sessions:
-        """The same sessions in another vocabulary; unknown items are left out."""
+        """The same sessions in another vocabulary; unknown items are left out.
+
+        >>> from embedrec import Vocab
+        >>> Sessions.of_lists([["bread", "jam"], ["jam"]]).reindex(Vocab(["jam"])).lengths.tolist()
+        [1, 1]
+        """
         if vocab is self.vocab:
             return self
         if len(self.items) < len(self.vocab):  # for few histories, look up only their items
@@ -250,7 +265,11 @@ class Sessions(Described):
         return replace(self, offsets=_offsets(session, len(self)), items=self.items[keep], **columns)
 
     def take(self, sessions: np.ndarray, lengths: np.ndarray | None = None) -> Sessions:
-        """The sessions at these positions (m,) int64, in this order; with `lengths` (m,), only their first events."""
+        """The sessions at these positions (m,) int64, in this order; with `lengths` (m,), only their first events.
+
+        >>> Sessions.of_lists([["bread", "jam"], ["jam"]]).take(np.array([1])).ids.tolist()
+        [1]
+        """
         lengths = self.lengths[sessions] if lengths is None else lengths
         starts = np.repeat(self.offsets[sessions] - np.cumsum(lengths) + lengths, lengths)
         events = starts + np.arange(lengths.sum())
@@ -284,7 +303,14 @@ class Sessions(Described):
         return matrix
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
-        """Write the artifact `folder`, kind "sessions"."""
+        """Write the artifact `folder`, kind "sessions".
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Sessions.of_lists([["bread", "jam"], ["jam"]]).save(Path(folder) / "baskets", {})
+        ...     Sessions.load(Path(folder) / "baskets")
+        Sessions(2 sessions, 3 events, 2 items)
+        """
         with artifacts.writing(folder, "sessions", about) as draft:
             self.write(draft)
 

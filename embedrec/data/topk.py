@@ -24,6 +24,10 @@ class TopK(Described):
     vocab   the items
 
     Ties are ordered by row. Raises DataError when shapes differ, or scores are ascending or NaN.
+
+    >>> from embedrec import TopK, Vocab
+    >>> TopK([[1, 0]], [[0.9, 0.5]], Vocab(["bread", "jam"])).ids()
+    [['jam', 'bread']]
     """
 
     rows: np.ndarray
@@ -47,6 +51,7 @@ class TopK(Described):
 
     @property
     def k(self) -> int:
+        """The number of results a query, missing ones included."""
         return self.rows.shape[1]
 
     def ids(self) -> list[list[Any]]:
@@ -54,7 +59,7 @@ class TopK(Described):
         return [self.vocab.ids[row[row >= 0]].tolist() for row in self.rows]
 
     def to_frame(self, queries: Sequence[Any] | np.ndarray | None = None) -> Any:
-        """A pandas.DataFrame with a row a result; `queries` and columns as of `to_arrow`.
+        """A pandas.DataFrame with a row a result; `queries` (q,) and columns as of `to_arrow`.
 
         Raises SettingsError, with the command that installs it, if pandas is missing; DataError as `to_arrow`.
 

@@ -32,6 +32,11 @@ class Vocab(Described):
     counts  (n,) int64 mentions in the data, or None
 
     Raises DataError when ids are not unique or lengths differ.
+
+    >>> from embedrec import Vocab
+    >>> vocab = Vocab(["bread", "jam"])
+    >>> vocab.rows(["jam", "nail"]).tolist()
+    [1, -1]
     """
 
     ids: Ids
@@ -55,7 +60,7 @@ class Vocab(Described):
 
     @classmethod
     def from_unique(cls, ids: Ids, names: np.ndarray | None = None, counts: np.ndarray | None = None) -> Vocab:
-        """A vocabulary of ids that are known to be unique, and are not checked again."""
+        """A vocabulary of ids (n,), names and counts (n,); ids are known to be unique, and not checked again."""
         vocab = object.__new__(cls)
         for field, value in (("ids", ids), ("names", names), ("counts", counts)):
             object.__setattr__(vocab, field, value)

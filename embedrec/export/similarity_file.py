@@ -24,6 +24,17 @@ def write_similarity(
 
     Returns the number of lines. Memory beyond the source does not grow with the catalogue. Raises DataError for an id
     with white space, unless ids are encoded.
+
+    >>> import numpy as np
+    >>> from embedrec import Embeddings, Vocab, build_index, write_similarity
+    >>> vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]])
+    >>> index = build_index(Embeddings(vectors, Vocab(["bread", "jam", "nail"])), "flat")
+    >>> import sys
+    >>> write_similarity(index, sys.stdout, 1)
+    bread jam
+    jam bread
+    nail jam
+    3
     """
     lists = item_lists(source)
     encode = encoder(lists, "text", min(k, lists.max_k), whitespace=whitespace, prefix="")

@@ -41,6 +41,13 @@ def build_index(
     Raises SettingsError without vectors, for an unknown type or one that needs more vectors, for a search setting that
     the type does not have, if the index does not fit into the memory budget, and for device "cuda" without a GPU;
     TargetNotMet if no index meets the target.
+
+    >>> import numpy as np
+    >>> from embedrec import Embeddings, Vocab, build_index
+    >>> vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]])
+    >>> index = build_index(Embeddings(vectors, Vocab(["bread", "jam", "nail"])), "flat")
+    >>> index.neighbours(index.vocab.rows(["bread"]), 1).ids()
+    [['jam']]
     """
     started = perf_counter()
     if kind == AUTO:

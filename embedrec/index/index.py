@@ -43,6 +43,13 @@ class Index(Described):
                   and `hnsw_build.local_order`
     max_norm      M of augmented vectors; 0 if it is the largest norm of the embeddings
     file          of an index that was built on disk, the file that `faiss` is mapped from until it is saved
+
+    >>> import numpy as np
+    >>> from embedrec import Embeddings, Vocab, build_index
+    >>> vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]])
+    >>> index = build_index(Embeddings(vectors, Vocab(["bread", "jam", "nail"])), "flat")
+    >>> index
+    Index(Flat, 3 vectors, 2 dimensions, cosine, recall@20 1)
     """
 
     embeddings: Embeddings
@@ -57,14 +64,17 @@ class Index(Described):
 
     @property
     def vocab(self) -> Vocab:
+        """The n items, of the embeddings."""
         return self.embeddings.vocab
 
     @property
     def metric(self) -> Metric:
+        """The metric of the scores: "cosine", "dot" or "l2"."""
         return self.embeddings.metric
 
     @property
     def dim(self) -> int:
+        """The number d of dimensions."""
         return self.embeddings.dim
 
     def __len__(self) -> int:
@@ -91,6 +101,13 @@ class Index(Described):
         (−1 / −inf) only if fewer than k items are allowed. Raises SettingsError if k is not in 1 … n, dimensions
         differ, an allowed row does not exist, or the type has no such setting; DataError for queries that are not
         finite.
+
+        >>> import numpy as np
+        >>> from embedrec import Embeddings, Vocab, build_index
+        >>> vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]])
+        >>> index = build_index(Embeddings(vectors, Vocab(["bread", "jam", "nail"])), "flat")
+        >>> index.search(np.array([[0.0, 2.0]]), 2).ids()
+        [['nail', 'jam']]
         """
         queries = check_queries(queries, self.dim, k, len(self))
         check_settings(settings, self.faiss, self.spec)
@@ -113,6 +130,13 @@ class Index(Described):
 
         Raises SettingsError if there are fewer than k other items, UnknownItemError for rows that do not exist, and as
         `search` does.
+
+        >>> import numpy as np
+        >>> from embedrec import Embeddings, Vocab, build_index
+        >>> vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]])
+        >>> index = build_index(Embeddings(vectors, Vocab(["bread", "jam", "nail"])), "flat")
+        >>> index.neighbours(index.vocab.rows(["bread"]), 1).to_arrow(["bread"]).to_pylist()
+        [{'query': 'bread', 'rank': 1, 'item': 'jam', 'score': 0.800000011920929}]
         """
         rows = valid_rows(rows, len(self))
         check_neighbour_count(k, len(self))

@@ -45,6 +45,17 @@ def save_index(
     queries    (q, d) float32 unseen queries for later measurements; None measures with items as queries
     features   of the items, so that searches can be filtered without the sessions
     made_from  see `artifacts.writing`
+
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from embedrec import Embeddings, Vocab, build_index, load_index, save_index
+    >>> vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]])
+    >>> index = build_index(Embeddings(vectors, Vocab(["bread", "jam", "nail"])), "flat")
+    >>> with TemporaryDirectory() as folder:
+    ...     save_index(index, Path(folder) / "shop", {})
+    ...     load_index(Path(folder) / "shop")
+    Index(Flat, 3 vectors, 2 dimensions, cosine, recall@20 1)
     """
     description = {
         "spec": index.spec,
@@ -80,6 +91,17 @@ def load_index(source: artifacts.Artifact | str | Path) -> Index:
 
     FAISS reads the file only after its checksum and all sizes in it were verified. Raises ArtifactError for a folder
     that is no index artifact, and for parts that do not match.
+
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from embedrec import Embeddings, Vocab, build_index, load_index, save_index
+    >>> vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]])
+    >>> index = build_index(Embeddings(vectors, Vocab(["bread", "jam", "nail"])), "flat")
+    >>> with TemporaryDirectory() as folder:
+    ...     save_index(index, Path(folder) / "shop", {})
+    ...     load_index(Path(folder) / "shop")
+    Index(Flat, 3 vectors, 2 dimensions, cosine, recall@20 1)
     """
     artifact = artifacts.as_artifact(source, "index")
     with artifacts.opening(artifact, _REMEDY):

@@ -26,7 +26,17 @@ LEGACY_DEFAULTS: dict[str, dict[str, Any]] = {"word2vec": {"popularity": 0.0}}
 def save_model(
     model: Model, folder: str | Path, about: Mapping[str, Any], *, made_from: artifacts.Artifact | None = None
 ) -> None:
-    """Write the artifact `folder`, kind "model"; `about` is provenance, `made_from` as of `artifacts.writing`."""
+    """Write the artifact `folder`, kind "model"; `about` is provenance, `made_from` as of `artifacts.writing`.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from embedrec import Popular, Sessions, load_model, save_model
+    >>> model = Popular().fit(Sessions.of_lists([["bread", "jam"], ["jam"]]))
+    >>> with TemporaryDirectory() as folder:
+    ...     save_model(model, Path(folder) / "popular", {"shop": "corner"})
+    ...     load_model(Path(folder) / "popular")
+    PopularModel(popular, 2 items)
+    """
     recipe = {"recipe": model.recipe.name, "settings": settings_of(model.recipe), "items": len(model.vocab)}
     manifest = {**recipe, **about, "arrays": sorted(model.arrays)}
     with artifacts.writing(Path(folder), "model", manifest, made_from=made_from) as draft:
@@ -39,6 +49,15 @@ def load_model(source: artifacts.Artifact | str | Path) -> Model:
     """The model of an artifact or of its folder.
 
     Raises ArtifactError when it is not a model artifact or its parts do not fit together.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from embedrec import Popular, Sessions, load_model, save_model
+    >>> model = Popular().fit(Sessions.of_lists([["bread", "jam"], ["jam"]]))
+    >>> with TemporaryDirectory() as folder:
+    ...     save_model(model, Path(folder) / "popular", {"shop": "corner"})
+    ...     load_model(Path(folder) / "popular")
+    PopularModel(popular, 2 items)
     """
     artifact = artifacts.as_artifact(source, "model")
     about = artifact.about

@@ -25,7 +25,12 @@ _MADE_BY = {
 
 @dataclass(frozen=True)
 class Workspace:
-    """The artifacts below `root`, a path or its text."""
+    """The artifacts below `root`, a path or its text.
+
+    >>> from embedrec import Workspace
+    >>> Workspace("music").folder("model", "word2vec").as_posix()
+    'music/models/word2vec'
+    """
 
     root: Path
 

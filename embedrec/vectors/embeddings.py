@@ -32,6 +32,12 @@ class Embeddings(Described):
     about    the origin of the vectors
 
     Raises DataError for a wrong shape, and for NaN or infinite vectors (naming the first).
+
+    >>> import numpy as np
+    >>> from embedrec import Embeddings, Vocab
+    >>> embeddings = Embeddings(np.array([[1, 0], [0.8, 0.6], [0, 1]]), Vocab(["bread", "jam", "nail"]))
+    >>> embeddings
+    Embeddings(3 vectors, 2 dimensions, cosine)
     """
 
     vectors: np.ndarray
@@ -60,7 +66,7 @@ class Embeddings(Described):
 
     @classmethod
     def checked(cls, vectors: np.ndarray, vocab: Vocab, metric: Metric) -> Embeddings:
-        """Embeddings of vectors that were checked before: float32, usable, as many as the ids."""
+        """Embeddings of vectors (n, d) that were checked before: float32, usable, as many as the ids."""
         embeddings = object.__new__(cls)
         for name, value in (("vectors", vectors), ("vocab", vocab), ("metric", metric), ("about", {})):
             object.__setattr__(embeddings, name, value)
@@ -80,6 +86,7 @@ class Embeddings(Described):
 
     @property
     def dim(self) -> int:
+        """The number d of dimensions."""
         return int(self.vectors.shape[1])
 
     def search(self, queries: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> TopK:
@@ -90,6 +97,12 @@ class Embeddings(Described):
 
         Returns TopK (q, k), missing results −1 / −inf. Raises SettingsError if k is not in 1 … n, dimensions differ,
         or an allowed row does not exist.
+
+        >>> import numpy as np
+        >>> from embedrec import Embeddings, Vocab
+        >>> embeddings = Embeddings(np.array([[1, 0], [0.8, 0.6], [0, 1]]), Vocab(["bread", "jam", "nail"]))
+        >>> embeddings.search(np.array([[0, 2]]), 2).ids()
+        [['nail', 'jam']]
         """
         queries = check_queries(queries, self.dim, k, len(self))
         rows = None if allowed is None else allowed_rows(allowed, len(self))

@@ -29,6 +29,12 @@ class Popular(Settings):
     half_life  half-life of a mention in days: it counts 0.5 ** (age / half_life)
 
     Raises SettingsError for a number that is not positive.
+
+    >>> from embedrec import Sessions, Popular
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = Popular().fit(sessions)
+    >>> model.recommend(sessions, 1, exclude_seen=False).ids()
+    [['bread'], ['bread'], ['bread']]
     """
 
     name: ClassVar[str] = "popular"

@@ -20,7 +20,16 @@ from embedrec.text import Described, Summary
 @dataclass(frozen=True)
 class Random(Settings):
     """Recommends the first items of a random order of all items, one for each history; all orders are equally
-    likely."""
+    likely.
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, Random
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = Random().fit(sessions)
+    >>> model.recommend(sessions, 2).rows.shape
+    (3, 2)
+    """
 
     name: ClassVar[str] = "random"
 

@@ -62,6 +62,12 @@ class AssociationRules(_Rules):
     itself   whether an item can follow itself (repeated clicks); has effect only when seen items are not excluded
 
     The work grows with the squared number of different items of a session. Raises SettingsError for a pruning below 1.
+
+    >>> from embedrec import Sessions, AssociationRules
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = AssociationRules().fit(sessions)
+    >>> model.recommend(Sessions.of_lists([["bread"]], sessions.vocab), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "ar"
@@ -91,6 +97,12 @@ class SequentialRules(_Rules):
     steps    largest distance, in mentions
 
     Raises SettingsError for a pruning or steps below 1.
+
+    >>> from embedrec import Sessions, SequentialRules
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = SequentialRules(steps=2).fit(sessions)
+    >>> model.recommend(Sessions.of_lists([["bread"]], sessions.vocab), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "sr"

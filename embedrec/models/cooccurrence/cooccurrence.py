@@ -62,6 +62,12 @@ class Cooccurrence(PairCountRecipe["CooccurrenceModel"]):
     decay      recommendation sums the lists of the history's items; weight of an item relative to the one after it
 
     Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, Cooccurrence
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = Cooccurrence(measure="jaccard", min_count=1).fit(sessions)
+    >>> model.neighbours(sessions.vocab.rows(["bread"]), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "cooccurrence"
@@ -96,7 +102,7 @@ class Cooccurrence(PairCountRecipe["CooccurrenceModel"]):
             raise SettingsError(f"{self.measure} has no shrinkage, but it is {self.shrinkage:g}; leave it out")
 
     def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
-        """The neighbour lists; nothing is random."""
+        """The neighbour lists, "items" (n, top) int32 and "scores" (n, top) float32; nothing is random."""
         return best_lists(counting, self.top)
 
     def from_arrays(self, vocab: Vocab, arrays: Arrays) -> CooccurrenceModel:

@@ -64,6 +64,12 @@ class Spectral(PairCountRecipe["SpectralModel"]):
     decay            how a history becomes a query: weight of an item relative to the next, see `mean_encoder`
 
     Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, Spectral
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = Spectral(dim=2, min_count=1).fit(sessions)
+    >>> model.embeddings.vectors.shape
+    (4, 2)
     """
 
     name: ClassVar[str] = "svd"
@@ -97,9 +103,11 @@ class Spectral(PairCountRecipe["SpectralModel"]):
         check_bounds(self, _BOUNDS)
 
     def count_arrays(self, counting: PairCounting, seed: int) -> dict[str, np.ndarray]:
-        """The scaled eigenvectors. Also reports report("progress", done=, total=, unit="products") per iteration.
+        """The scaled eigenvectors, "items" (n, dim) float32. Reports "progress" with `done` and `total` products.
 
         seed  of the initial directions of the iteration
+
+        Raises DataError if no session has two items.
         """
         pairs = all_pairs(counting)
         if not (pairs.ends > pairs.starts).any():

@@ -28,7 +28,16 @@ from embedrec.vectors.embeddings import Embeddings
 
 @dataclass(frozen=True)
 class MatrixFactorisation(FactorisationSettings):
-    """Matrix factorisation; see `FactorisationSettings`."""
+    """Matrix factorisation; see `FactorisationSettings`.
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, MatrixFactorisation
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = MatrixFactorisation(dim=8, min_count=1).fit(sessions)
+    >>> model.embeddings.vectors.shape
+    (4, 8)
+    """
 
     @property
     def direct_fit(self) -> Callable[..., VectorModel] | None:

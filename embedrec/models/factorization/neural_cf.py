@@ -44,6 +44,12 @@ class NeuralCF(Neural):
     The model keeps the item vectors only: similar items and recommendations use their cosine, since the perceptron has
     no vectors for new sessions and cannot be searched. Raises SettingsError for values that are not
     allowed.
+
+    >>> from embedrec import Sessions, NeuralCF
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = NeuralCF(dim=8, epochs=1, min_count=1).fit(sessions)
+    >>> model.embeddings.vectors.shape
+    (4, 8)
     """
 
     name: ClassVar[str] = "neural-cf"

@@ -28,7 +28,16 @@ from embedrec.vectors.embeddings import Embeddings
 
 @dataclass(frozen=True)
 class GRU4Rec(GRU4RecSettings):
-    """Gated recurrent units over a session; see `GRU4RecSettings`."""
+    """Gated recurrent units over a session; see `GRU4RecSettings`.
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, GRU4Rec
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = GRU4Rec(layers="8", epochs=1).fit(sessions)
+    >>> model.embeddings.vectors.shape
+    (4, 8)
+    """
 
     def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
         """See `Neural.learner`."""

@@ -46,6 +46,12 @@ class Projection(Settings):
     session's vector is the sum of similarities, the score of an SKNN whose neighbours are all sessions.
 
     Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, Projection
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = Projection(dim=8).fit(sessions)
+    >>> model.encode(sessions).vectors.shape
+    (3, 8)
     """
 
     name: ClassVar[str] = "projection"

@@ -39,6 +39,14 @@ class SKNN(SessionKnn):
     decay       of "last-shared": same 1, div 1/step, linear 1 − step/10 and not below 0, quadratic 1/step², log
                 1/log₁₀(step + 1.7)
     compat      "session-rec": its cosine is |s∩n|/√|n| · √|s|, and its linear decay goes below 0
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, SKNN
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = SKNN(neighbours=2).fit(sessions)
+    >>> model.recommend(Sessions.of_lists([["bread"]], sessions.vocab), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "sknn"
@@ -89,6 +97,14 @@ class VSKNN(SessionKnn):
     idf         λ: an item's score is multiplied by 1 + λ · ln(sessions / sessions that contain it); 0 for off
     compat      "session-rec": its linear curves go below 0, that of weights is 0 from the eleventh item on, and its idf
                 counts mentions instead of sessions that contain an item
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, VSKNN
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = VSKNN(neighbours=2).fit(sessions)
+    >>> model.recommend(Sessions.of_lists([["bread"]], sessions.vocab), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "vsknn"
@@ -148,6 +164,14 @@ class STAN(SessionKnn):
     compat      "session-rec": similarity of sessions newer than the history grows
 
     Similarity is the cosine between the weighted history and the set of the session's items, times the decay by age.
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, STAN
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = STAN(neighbours=2, snh=None).fit(sessions)
+    >>> model.recommend(Sessions.of_lists([["bread"]], sessions.vocab), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "stan"
@@ -207,6 +231,14 @@ class VSTAN(STAN):
     compat      "session-rec": as in STAN, and its idf counts mentions instead of sessions that contain an item
     ipw         λ of exp((p − L)/λ) of the latest shared item, a factor of a neighbour's similarity; none: off
     idf         λ: an item's score is multiplied by 1 + λ · ln(sessions / sessions that contain it); 0 for off
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, VSTAN
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = VSTAN(neighbours=2, snh=None).fit(sessions)
+    >>> model.recommend(Sessions.of_lists([["bread"]], sessions.vocab), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "vstan"
@@ -257,6 +289,14 @@ class VMIS(SessionKnn):
     Similarity is Σ p/|s| over shared items, with p and s of the last items, times 1 − step/10, but not below 0.
     Mentions are those of distinct items in sessions that can be neighbours. Serenade keeps m sessions in a heap by time
     and stops where a list gets older; the m newest sessions, selected without a heap here, are the same.
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, VMIS
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = VMIS(neighbours=2).fit(sessions)
+    >>> model.recommend(Sessions.of_lists([["bread"]], sessions.vocab), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "vmis"
@@ -321,6 +361,14 @@ class SSCF(SessionKnn):
                 lacks the item: "all", over all items with zeros; "rated", over items with plays; "none", no means
 
     Centring shifts all scores of a history by the same amount and does not change their order.
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, SSCF
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = SSCF(neighbours=2).fit(sessions)
+    >>> model.recommend(Sessions.of_lists([["bread"]], sessions.vocab), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "sscf"

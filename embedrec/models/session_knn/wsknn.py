@@ -40,6 +40,14 @@ class WSKNN(SessionKnn):
 
     Items that no session contains are removed from a history before weighting; the package counts them in L and |s|,
     and returns None for a history of only such items.
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, WSKNN
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = WSKNN(neighbours=2).fit(sessions)
+    >>> model.recommend(Sessions.of_lists([["bread"]], sessions.vocab), 1).ids()
+    [['jam']]
     """
 
     name: ClassVar[str] = "wsknn"

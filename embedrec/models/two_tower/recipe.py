@@ -25,7 +25,16 @@ from embedrec.vectors.embeddings import Embeddings
 
 @dataclass(frozen=True)
 class TwoTower(TwoTowerSettings):
-    """An item tower and a query tower; see `TwoTowerSettings`."""
+    """An item tower and a query tower; see `TwoTowerSettings`.
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, TwoTower
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = TwoTower(dim=8, epochs=1).fit(sessions)
+    >>> model.embeddings.vectors.shape
+    (4, 8)
+    """
 
     def learner(self, sessions: Sessions, *, seed: int, device: str) -> Any:
         """See `Neural.learner`."""

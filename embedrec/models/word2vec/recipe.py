@@ -29,7 +29,16 @@ from embedrec.vectors.embeddings import Embeddings
 
 @dataclass(frozen=True)
 class Word2Vec(Word2VecSettings):
-    """word2vec with negative sampling; see `Word2VecSettings`."""
+    """word2vec with negative sampling; see `Word2VecSettings`.
+
+    Raises SettingsError for values that are not allowed.
+
+    >>> from embedrec import Sessions, Word2Vec
+    >>> sessions = Sessions.of_lists([["bread", "jam"], ["bread", "jam", "nail"], ["hammer", "nail"]])
+    >>> model = Word2Vec(dim=8, min_count=1, sample=0).fit(sessions)
+    >>> model.embeddings.vectors.shape
+    (4, 8)
+    """
 
     def continuing(self) -> Word2Vec:
         """These settings for a warm start from a finished model: few epochs at a low rate.
