@@ -143,6 +143,7 @@
     }
     search.addEventListener("input", look);
     about.groups.forEach((name, g) => {
+      if (!items.some((item) => item[5] === g)) return; // no such item on the map
       const entry = make("label", null, byId("legend"));
       const box = make("input", null, entry); box.type = "checkbox"; box.checked = true;
       const dot = make("i", null, entry); dot.style.background = "var(" + paint(g) + ")"; dot.style.marginLeft = "6px";

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from embedrec.cli.main import cli
-from embedrec.cli.shared.terminal import mask_passwords
+from embedrec.cli.shared.terminal import command_line, mask_passwords
 from tests.cli.conftest import Run
 
 URL = "redis://user:geh%40im+x@example.invalid:6379/0?password=quer-geheim"
@@ -70,3 +70,9 @@ def test_a_password_in_the_environment(run: Run, tmp_path: Path, monkeypatch: py
 def test_secrets_of_a_message_are_masked(message: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["embedrec"])
     assert mask_passwords(message) == shown
+
+
+def test_the_command_line_is_quoted_and_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/embedrec", "report", "a b.html", "--title", URL])
+    assert command_line().startswith("embedrec report 'a b.html' --title ")
+    assert "geh" not in command_line()
