@@ -9,6 +9,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,18 @@ def test_what_parsers_raise_is_listed_nowhere() -> None:
         for line in path.read_text().splitlines():
             if path not in allowed and line.strip().startswith("except ") and "UnicodeDecodeError" not in line:
                 assert not [kind for kind in kinds if kind in line], (path, line)
+
+
+def test_names_that_scripts_import_exist() -> None:
+    """Benches and examples are not run by tests: what they import from embedrec, also in functions, exists."""
+    wrong = []
+    for path in sorted([*(ROOT / "scripts").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "embedrec":
+                wrong += [
+                    f"{path.relative_to(ROOT)}: {node.module}.{alias.name}"
+                    for alias in node.names
+                    if not hasattr(import_module(str(node.module)), alias.name)
+                    and not (PACKAGE.parent / str(node.module).replace(".", "/") / f"{alias.name}.py").is_file()
+                ]
+    assert not wrong

@@ -87,7 +87,7 @@ def selected(index: Index, queries: np.ndarray, mask: np.ndarray) -> TopK:
     selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))  # type: ignore[call-arg, arg-type]
     parameters = faiss_parameters(index.faiss, index.settings, selector)
     reach = K * (index.settings.rerank or 1)
-    scores, rows = index.faiss.search(index._ready(queries), reach, params=parameters)
+    scores, rows = index.faiss.search(index.prepare_queries(queries), reach, params=parameters)
     return sort_results(rows, scores, index.vocab)
 
 

@@ -56,9 +56,9 @@ def main() -> None:
 
 def sessions(workspace: Path, source: Path, name: str, given: argparse.Namespace) -> None:
     """One data set: training, all prefixes answered, and judged."""
+    from embedrec.models.serialization import load_vector_model
     from embedrec.storage.workspace import Workspace
     from embedrec.workflows.evaluate import open_evaluation_task
-    from embedrec.workflows.lineage import vector_model
 
     test = () if given.valid else ("--test", source / "test_prefixes.parquet")
     embedrec(workspace, "prepare", "sessions", source / "train_sessions.parquet", *test)
@@ -70,7 +70,7 @@ def sessions(workspace: Path, source: Path, name: str, given: argparse.Namespace
     place = Workspace(workspace)
     trained = place.find("model", "gru4rec")
     epochs = [told["seconds"] for told in trained.about["epochs"]]
-    model, questions = vector_model(trained), open_evaluation_task(place.find("sessions")).test_cases
+    model, questions = load_vector_model(trained), open_evaluation_task(place.find("sessions")).test_cases
     histories = questions.histories(0, len(questions)).reindex(model.vocab)
     started = perf_counter()
     model.searcher.search(model.encoder(histories), 20)

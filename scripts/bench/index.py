@@ -38,9 +38,9 @@ from embedrec.index.construct import construct_index
 from embedrec.index.exact_results import score_keys
 from embedrec.index.measure import RecallSample, sample_items
 from embedrec.index.target import SearchTarget
+from embedrec.models.serialization import load_item_vectors
 from embedrec.storage import artifacts
 from embedrec.vectors.exact_search import unit
-from embedrec.workflows.lineage import item_vectors
 
 ROOT = Path(__file__).resolve().parents[2]
 K, TARGET, ASKED, RUNS = 20, 0.99, 10_000, 3
@@ -178,7 +178,7 @@ def data_sets(given: argparse.Namespace) -> Iterator[tuple[str, Embeddings]]:
                 embedrec(workspace, "prepare", "sessions", given.data / name / "train_sessions.parquet")
             sets = (f"dim={given.dim}", "min_count=1", f"epochs={given.epochs}")
             embedrec(workspace, "train", "word2vec", *(word for pair in sets for word in ("--set", pair)))
-            yield name, item_vectors(Workspace(Path(workspace)).find("model"))
+            yield name, load_item_vectors(Workspace(Path(workspace)).find("model"))
 
 
 def embedrec(workspace: str, *arguments: object) -> None:
