@@ -30,6 +30,15 @@ from embedrec.models.session_knn.variants import VSTAN as VSTAN
 from embedrec.models.session_knn.wsknn import WSKNN as WSKNN
 from embedrec.models.two_tower.recipe import TwoTower as TwoTower
 from embedrec.models.word2vec.recipe import Word2Vec as Word2Vec
+from embedrec.pipeline.prepare import prepare as prepare
+from embedrec.pipeline.results import ResultTable as ResultTable
+from embedrec.pipeline.steps import BuiltIndex as BuiltIndex
+from embedrec.pipeline.steps import PreparedSessions as PreparedSessions
+from embedrec.pipeline.steps import TrainedModel as TrainedModel
 from embedrec.storage.workspace import Workspace as Workspace
+from embedrec.training.callbacks import Callback as Callback
+from embedrec.training.callbacks import MLflowCallback as MLflowCallback
+from embedrec.training.callbacks import TensorBoardCallback as TensorBoardCallback
+from embedrec.training.callbacks import WandbCallback as WandbCallback
 from embedrec.vectors.embeddings import Embeddings as Embeddings
 from embedrec.version import __version__ as __version__

@@ -68,14 +68,17 @@ class PublishError(EmbedrecError):
 EXTRAS = {  # module that is no dependency of embedrec itself → the extra that installs it
     "gensim": "gensim",
     "matplotlib": "plots",
+    "mlflow": "mlflow",
     "onnx": "onnx",
     "optuna": "tune",
     "pandas": "pandas",
     "psycopg": "postgres",
     "qdrant_client": "qdrant",
     "redis": "redis",
+    "tensorboard": "tensorboard",
     "torch": "torch",
     "umap": "umap",
+    "wandb": "wandb",
 }
 
 

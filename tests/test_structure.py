@@ -29,7 +29,7 @@ LAYERS = [
     {"export", "index", "models", "publish", "readers"},
     {"evaluation", "html_report"},
     {"workflows"},
-    {"experiments", "tune"},
+    {"experiments", "pipeline", "tune"},
     {"cli"},
 ]
 APART = [LAYERS[4]]  # its rooms know nothing of each other
@@ -85,7 +85,7 @@ def test_imports_point_down(path: Path) -> None:
             assert others <= set(path.parts), f"what model families share stands outside of them, unlike {name}"
 
 
-TESTED_ROOMS = {"cli", "experiments", "export", "html_report", "publish", "readers", "tabular"}
+TESTED_ROOMS = {"cli", "experiments", "export", "html_report", "pipeline", "publish", "readers", "tabular"}
 
 
 @pytest.mark.parametrize("room", sorted(TESTED_ROOMS))

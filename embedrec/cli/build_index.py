@@ -143,8 +143,7 @@ def build_index(
     from embedrec.index.target import parse_target
     from embedrec.models.session_encoders import Weights
     from embedrec.storage.memory_budget import parse_size
-    from embedrec.workflows.build_index import IndexSettings, build_index_artifact, index_name
-    from embedrec.workflows.lineage import training_sessions
+    from embedrec.workflows.build_index import IndexSettings, build_index_artifact, index_name, sessions_to_index
 
     target = parse_target(target_recall, max_p95, max_ram)
     if plot is not None:
@@ -152,8 +151,9 @@ def build_index(
     source = find_model(workspace, model)
     use_threads(threads)
     folder = workspace.folder("index", name or index_name(source.name, kind, of))
-    known = of == "sessions" or (of == "answers" and source.about.get("trained_on") is not None)
-    sessions = note_artifact(training_sessions(workspace, source)) if known else None
+    sessions = sessions_to_index(workspace, source, of)
+    if sessions is not None:
+        note_artifact(sessions)
     features = None if of == "sessions" else features_to_keep(workspace, source)
     weights = build(Weights, parse_pairs(pairs), source="--set") if pairs else None
     try:

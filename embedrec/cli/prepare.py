@@ -15,7 +15,6 @@ from embedrec.cli.shared.prepare_options import (
     id_options,
     prepare_from,
     shared,
-    stem_of,
     time_format_option,
     time_unit_option,
 )
@@ -58,7 +57,7 @@ def reader_command(source: str) -> click.Command:
     def command(name: str | None, **options: Any) -> None:
         shared_names = {parameter.name for parameter in command.params}
         settings = {key: options.pop(key) for key in list(options) if key not in shared_names}
-        prepare_from(source, settings, name or source, **options)
+        prepare_from(source, settings, name, **options)
 
     return command
 
@@ -109,7 +108,7 @@ def mpd(level: str, uris: str, name: str | None, **given: Any) -> None:
 
     Filters apply in the order of their options, --duplicates at the end. --rounds 1 is the single pass of the article.
     """
-    prepare_from("mpd", {"level": level, "uris": uris}, name or f"mpd-{level}", **given)
+    prepare_from("mpd", {"level": level, "uris": uris}, name, **given)
 
 
 @prepare.command()
@@ -155,7 +154,7 @@ def table(name: str | None, names: str | None, **options: Any) -> None:
     """
     columns = ("session", "item", "user", "time", "order", "weight", "kind", "format", "columns", *VALUES)
     settings = {key: options.pop(key) for key in (*columns, "item_features", "user_features", "feature_types")}
-    prepare_from("table", {**settings, "name": names}, name or stem_of(options["paths"]) or "table", **options)
+    prepare_from("table", {**settings, "name": names}, name, **options)
 
 
 @prepare.command()
@@ -187,7 +186,7 @@ def mssd(features: str, skips: str, time: str, name: str | None, **given: Any) -
     embedrec prepare mssd training_set.tar.gz --features track_features.tar.gz
     embedrec prepare mssd mssd/ --skips binary --time hour
     """
-    prepare_from("mssd", {"features": features, "skips": skips, "time": time}, name or "mssd", **given)
+    prepare_from("mssd", {"features": features, "skips": skips, "time": time}, name, **given)
 
 
 @prepare.command()
@@ -211,7 +210,7 @@ def lastfm1k(level: str, tags: str, min_tags: int, name: str | None, **given: An
     embedrec prepare lastfm1k lastfm-dataset-1K/ --level artist --tags tags.tsv
     """
     settings = {"level": level, "tags": tags, "min_tags": min_tags}
-    prepare_from("lastfm1k", settings, name or f"lastfm1k-{level}", **given)
+    prepare_from("lastfm1k", settings, name, **given)
 
 
 @prepare.command()
@@ -231,7 +230,7 @@ def hetrec(min_tags: int, name: str | None, **given: Any) -> None:
     \b
     embedrec prepare hetrec hetrec2011-lastfm-2k.zip --min-tags 2
     """
-    prepare_from("hetrec", {"min_tags": min_tags}, name or "hetrec", **given)
+    prepare_from("hetrec", {"min_tags": min_tags}, name, **given)
 
 
 @prepare.command()
@@ -252,7 +251,7 @@ def recbole(name: str | None, **given: Any) -> None:
     embedrec prepare recbole ml-100k/
     """
     settings = {key: given.pop(key) for key in ("session", "item", "user", "time", "weight", "kind", *VALUES)}
-    prepare_from("recbole", settings, name or stem_of(given["paths"]) or "recbole", **given)
+    prepare_from("recbole", settings, name, **given)
 
 
 @prepare.command()
@@ -285,7 +284,7 @@ def sessions(test: str | None, name: str | None, **given: Any) -> None:
     """
     keys = ("session", "item", "time", "order", "format", *VALUES, "item_features", "feature_types")
     settings = {key: given.pop(key) for key in keys}
-    prepare_from("sessions", settings, name or stem_of(given["paths"]) or "sessions", test=test, **given)
+    prepare_from("sessions", settings, name, test=test, **given)
 
 
 @prepare.command()
@@ -310,4 +309,4 @@ def wsknn(name: str | None, **given: Any) -> None:
     """
     keys = ("actions", "session", "item", "time", "weight", "kind", *VALUES, "item_features", "feature_types")
     settings = {key: given.pop(key) for key in keys}
-    prepare_from("wsknn", settings, name or stem_of(given["paths"]) or "wsknn", **given)
+    prepare_from("wsknn", settings, name, **given)

@@ -44,6 +44,14 @@ if TYPE_CHECKING:
 @config_option
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting; repeatable.")
 @click.option("--print-config", is_flag=True, help="Print the settings as TOML and stop.")
+@click.option(
+    "--log-to",
+    "trackers",
+    multiple=True,
+    metavar="TOOL:FOLDER",
+    help="Also write the metrics of each epoch for a tool: tensorboard:FOLDER, mlflow:FOLDER or wandb:FOLDER; "
+    "repeatable.",
+)
 @click.option("--resume", is_flag=True, help="Resume an interrupted training, for models that train with torch.")
 @click.option(
     "--memory",
@@ -65,6 +73,7 @@ def train(
     config: Path | None,
     pairs: tuple[str, ...],
     print_config: bool,
+    trackers: tuple[str, ...],
     resume: bool,
     memory: str | None,
     seed: int,
@@ -82,12 +91,14 @@ def train(
     embedrec train popular --set days=14
     embedrec train cooccurrence --memory 2G
     embedrec train two-tower --resume
+    embedrec train gru4rec --log-to tensorboard:runs
     torchrun --nproc-per-node 2 --no-python embedrec train two-tower
     """
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.config import to_toml
     from embedrec.models import recipe_class
     from embedrec.storage.memory_budget import parse_size
+    from embedrec.training.callbacks import calling_back, parse_tracker
     from embedrec.workflows.train import AS_IS, continuing_settings, recipe_of, train_beside, train_model
 
     before = None if start is None else note_artifact(workspace.find("model", start))
@@ -100,7 +111,12 @@ def train(
     source = find_sessions(workspace, sessions)
     folder, checkpoint = (workspace.folder(kind, name or model) for kind in ("model", "checkpoint"))
     note_replaced(workspace, folder, source)
-    with Progress(f"train {model}") as report, training_context(recipe, device, checkpoint, resume, report) as context:
+    callbacks = [parse_tracker(text) for text in trackers]
+    with (
+        Progress(f"train {model}") as progress,
+        training_context(recipe, device, checkpoint, resume, progress) as context,
+        calling_back(callbacks if context.first else (), recipe, progress) as report,
+    ):
         if not context.first:
             train_beside(recipe, source, seed=seed, threads=threads, context=context)
             return

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from embedrec.config import Entry, resolve
 from embedrec.tabular.bad_rows import BadRows
@@ -22,9 +23,12 @@ class ReaderEntry(Entry):
     """A reader.
 
     filters  defaults of `Filters` that differ for this source
+    naming   the default name of its sessions: the "source", the source and its setting "level", or that of the first
+             "file"
     """
 
     filters: Mapping[str, str] = field(default_factory=dict)
+    naming: Literal["source", "level", "file"] = "source"
 
 
 READERS: dict[str, ReaderEntry] = {
@@ -32,19 +36,26 @@ READERS: dict[str, ReaderEntry] = {
         "embedrec.readers.mpd:Mpd",
         "Playlists in the layout of the Million Playlist Dataset.",
         {"duplicates": "all", "duplicates_at": "end"},
+        naming="level",
     ),
     "movielens": ReaderEntry(
         "embedrec.readers.movielens:MovieLens", "MovieLens 100K, 1M, or ratings.csv; a session is a user."
     ),
-    "table": ReaderEntry("embedrec.readers.table:Table", "A table with a session (or user) and an item a row."),
-    "mssd": ReaderEntry("embedrec.readers.mssd:Mssd", "Spotify's Music Streaming Sessions Dataset."),
-    "lastfm1k": ReaderEntry("embedrec.readers.lastfm1k:LastFm1K", "Last.fm 1K: histories of 992 listeners."),
-    "hetrec": ReaderEntry("embedrec.readers.hetrec:HetRec", "HetRec 2011 Last.fm 2K: play counts and tags."),
-    "recbole": ReaderEntry("embedrec.readers.recbole:RecBole", "RecBole's atomic files: .inter, .item, .user."),
-    "sessions": ReaderEntry(
-        "embedrec.readers.session_tables:SessionTables", "Tables of SessionId, ItemId, Time or pos."
+    "table": ReaderEntry(
+        "embedrec.readers.table:Table", "A table with a session (or user) and an item a row.", naming="file"
     ),
-    "wsknn": ReaderEntry("embedrec.readers.wsknn:Wsknn", "Session maps of wsknn; weighted events."),
+    "mssd": ReaderEntry("embedrec.readers.mssd:Mssd", "Spotify's Music Streaming Sessions Dataset."),
+    "lastfm1k": ReaderEntry(
+        "embedrec.readers.lastfm1k:LastFm1K", "Last.fm 1K: histories of 992 listeners.", naming="level"
+    ),
+    "hetrec": ReaderEntry("embedrec.readers.hetrec:HetRec", "HetRec 2011 Last.fm 2K: play counts and tags."),
+    "recbole": ReaderEntry(
+        "embedrec.readers.recbole:RecBole", "RecBole's atomic files: .inter, .item, .user.", naming="file"
+    ),
+    "sessions": ReaderEntry(
+        "embedrec.readers.session_tables:SessionTables", "Tables of SessionId, ItemId, Time or pos.", naming="file"
+    ),
+    "wsknn": ReaderEntry("embedrec.readers.wsknn:Wsknn", "Session maps of wsknn; weighted events.", naming="file"),
 }
 
 

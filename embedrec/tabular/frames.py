@@ -21,6 +21,7 @@ from embedrec.tabular.parse_values import number_text
 _ROWS = 1 << 18  # rows of a batch
 _BYTES = 32 << 20  # bytes of a batch
 _CELL = 8  # bytes of a value, about
+_ARGUMENTS = {"from": "start"}  # of options whose name is a keyword of Python
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +128,18 @@ class Frames:
 
 
 def as_arguments(message: str) -> str:
-    """A message with the options of the command line as arguments: "--user -" becomes "user='-'"."""
-    return re.sub(r"--([a-z][a-z-]*)( (?:-(?=$|[ ,;])|skip|ms|s|%\S+))?", _argument, message)
+    """A message with the options of the command line as arguments: "--user -" becomes "user='-'".
+
+    Commands in backticks stay as they are.
+    """
+    return re.sub(r"`[^`]*`|--([a-z][a-z-]*)( (?:-(?=$|[ ,;])|skip|ms|s|%\S+))?", _argument, message)
 
 
 def _argument(option: re.Match[str]) -> str:
+    if option[1] is None:
+        return option[0]
     value = f"{option[2].strip()!r}" if option[2] else "…"
-    return f"{option[1].replace('-', '_')}={value}"
+    return f"{_ARGUMENTS.get(option[1], option[1].replace('-', '_'))}={value}"
 
 
 def _name(label: Any) -> str:

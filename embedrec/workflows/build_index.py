@@ -24,8 +24,9 @@ from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import scratch_folder
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
+from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Metric
-from embedrec.workflows.lineage import origin, provenance
+from embedrec.workflows.lineage import origin, provenance, training_sessions
 
 Indexed = Literal["items", "answers", "sessions"]
 
@@ -136,6 +137,12 @@ def _budget(memory: int | None, folder: Path) -> Iterator[MemoryBudget]:
     else:
         with scratch_folder(folder) as beside:
             yield MemoryBudget(memory, beside)
+
+
+def sessions_to_index(workspace: Workspace, model: Artifact, of: Indexed) -> Artifact | None:
+    """The training sessions that `build_index_artifact` needs; None if it needs none. See `training_sessions`."""
+    needed = of == "sessions" or (of == "answers" and model.about.get("trained_on") is not None)
+    return training_sessions(workspace, model) if needed else None
 
 
 def index_name(model: str, kind: str, of: str) -> str:

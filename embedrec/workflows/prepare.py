@@ -1,8 +1,8 @@
-"""`embedrec prepare`: read files, regroup, filter and sessionise events, and write the sessions artifact."""
+"""`embedrec prepare`: read files or a data frame, regroup, filter and sessionise events, write the sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -10,17 +10,31 @@ from typing import Any
 import numpy as np
 
 from embedrec.config import settings_of
+from embedrec.data.events import Events
 from embedrec.data.features import Features
 from embedrec.data.filters import Filters
 from embedrec.data.regroup import AS_READ, Regroup
 from embedrec.data.sessions import Sessions, sessionize
 from embedrec.errors import DataError, SettingsError
+from embedrec.readers import READERS
 from embedrec.splitting.holdout import HeldOut
 from embedrec.splitting.leakage import check_leaks
 from embedrec.storage import artifacts
-from embedrec.storage.artifacts import Artifact
+from embedrec.storage.artifacts import Artifact, plain_from
+from embedrec.tabular.decompress import without_packing
+from embedrec.tabular.frame_table import FrameTable
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.workflows.lineage import counts
+
+
+def default_name(source: str, reader: Any, paths: Sequence[str | Path]) -> str:
+    """The name of the sessions of a reader and its files, see `ReaderEntry.naming`."""
+    naming = READERS[source].naming
+    if naming == "level":
+        return f"{source}-{reader.level}"
+    name = without_packing(Path(paths[0]).name)
+    stem = plain_from(Path(name[: -len(".tar")] if name.lower().endswith(".tar") else name).stem)
+    return stem or source if naming == "file" else source
 
 
 def prepare_sessions(
@@ -50,10 +64,57 @@ def prepare_sessions(
             "--by and --gap regroup only the training part, not the held-out part of --test; leave them out, or "
             "prepare all sessions and split them with `embedrec split`"
         )
+
+    def read() -> tuple[Events, HeldOut | None]:
+        held_out = None if test is None else reader.read_test(test, settings)
+        return reader.read(paths, settings), held_out
+
+    about = {"source": source, "reader": settings_of(reader), "paths": [str(p) for p in paths]}
+    return _write_sessions(read, about, folder, filters, settings, regroup, test)
+
+
+def prepare_frame(
+    frame: Any,
+    table: FrameTable,
+    folder: Path,
+    filters: Filters,
+    settings: ReadSettings,
+    *,
+    regroup: Regroup = AS_READ,
+    item_features: Any = None,
+    user_features: Any = None,
+) -> Artifact:
+    """Read a data frame, regroup, filter, sessionise, and write the sessions artifact `folder`; see `FrameTable.read`.
+
+    The files are those that `prepare_sessions` writes for the same rows in a file; the manifest names no file.
+    """
+    artifacts.check_place(folder)
+
+    def read() -> tuple[Events, None]:
+        return table.read(frame, settings, item_features=item_features, user_features=user_features), None
+
+    about = {"source": "frame", "reader": settings_of(table), "paths": []}
+    return _write_sessions(read, about, folder, filters, settings, regroup)
+
+
+def _write_sessions(
+    read_events: Callable[[], tuple[Events, HeldOut | None]],
+    source: dict[str, Any],
+    folder: Path,
+    filters: Filters,
+    settings: ReadSettings,
+    regroup: Regroup,
+    test: str | Path | None = None,
+) -> Artifact:
+    """Regroup, filter and sessionise the events that `read_events` returns, and write the sessions artifact `folder`.
+
+    read_events  returns the events, and the held-out part or None
+    source       manifest entries of the source
+    test         the file of the held-out part
+    """
     started = perf_counter()
     with settings.memory.returning():
-        held_out = None if test is None else reader.read_test(test, settings)
-        events = reader.read(paths, settings)
+        events, held_out = read_events()
         read = {"events": len(events), "sessions": len(events.sessions), "items": len(events.items)}
         events = regroup.apply(events)
         regrouped = {**settings_of(regroup), "sessions": len(events.sessions)}
@@ -62,9 +123,7 @@ def prepare_sessions(
         if held_out is not None:
             sessions, held_out = held_out.align(sessions)
         about: dict[str, Any] = {
-            "source": source,
-            "reader": settings_of(reader),
-            "paths": [str(p) for p in paths],
+            **source,
             "read": read,
             "regrouped": regrouped,
             "bad_rows": settings.bad_rows.counts,

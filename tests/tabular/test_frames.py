@@ -120,3 +120,8 @@ def test_messages_name_arguments() -> None:
     assert (
         as_arguments("use --on-bad-row skip to leave such rows out") == "use on_bad_row='skip' to leave such rows out"
     )
+
+
+def test_commands_and_keywords_in_messages() -> None:
+    message = "leave --from out, or build one with `embedrec build-index --of answers`"
+    assert as_arguments(message) == "leave start=… out, or build one with `embedrec build-index --of answers`"

@@ -22,6 +22,7 @@ from embedrec.cli.shared.terminal import (
     write_message,
     write_result,
 )
+from embedrec.runtime.cores import available_cores
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.text import visible
@@ -61,20 +62,12 @@ def workspace_option(command: F) -> F:
     )(command)
 
 
-def _cores() -> int:
-    """Number of cores that this process may use; all cores if the system cannot tell (macOS)."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
-
-
 def threads_option(command: F) -> F:
     """`--threads`: number of threads, by default the number of cores that this process may use."""
     return click.option(
         "--threads",
         type=click.IntRange(1),
-        default=_cores,
+        default=available_cores,
         metavar="N",
         help="Number of threads.",
         show_default="all cores",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
@@ -18,7 +17,6 @@ from embedrec.cli.shared.options import (
     threads_option,
     workspace_option,
 )
-from embedrec.storage.artifacts import plain_from
 from embedrec.storage.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -170,17 +168,12 @@ time_format_option = click.option(
 )
 
 
-def stem_of(paths: Sequence[str]) -> str:
-    """A name for sessions from the first file or folder; "" if its name is not a valid artifact name."""
-    from embedrec.tabular.decompress import without_packing
-
-    name = without_packing(Path(paths[0]).name)
-    return plain_from(Path(name[: -len(".tar")] if name.lower().endswith(".tar") else name).stem)
-
-
-def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str | None = None, **given: Any) -> None:
+def prepare_from(
+    source: str, settings: dict[str, Any], name: str | None, *, test: str | None = None, **given: Any
+) -> None:
     """Read files with the reader `source` and write the sessions `name`; `given` are the shared options.
 
+    name  None uses `default_name`
     test  file of the held-out part, for readers that read one
     """
     from dataclasses import fields
@@ -192,17 +185,19 @@ def prepare_from(source: str, settings: dict[str, Any], name: str, *, test: str 
     from embedrec.readers import BadRows, reader
     from embedrec.storage.memory_budget import budget_of
     from embedrec.tabular.read_settings import ReadSettings
-    from embedrec.workflows.prepare import prepare_sessions
+    from embedrec.workflows.prepare import default_name, prepare_sessions
 
     workspace: Workspace = given["workspace"]
     given["kinds"] = given["kinds"] or None
     filters = Filters(**{f.name: given[f.name] for f in fields(Filters)})
     regroup = Regroup(given["by"], given["gap"])
-    folder, bad_rows = workspace.folder("sessions", name), BadRows(given["on_bad_row"])
+    read: Any = build(reader(source), settings, source="the options")
+    folder = workspace.folder("sessions", name or default_name(source, read, given["paths"]))
+    bad_rows = BadRows(given["on_bad_row"])
     with Progress("prepare") as report:
         done = prepare_sessions(
             source,
-            build(reader(source), settings, source="the options"),
+            read,
             given["paths"],
             folder,
             filters,
