@@ -15,7 +15,7 @@ from typing import Any
 from embedrec.errors import ArtifactError, SettingsError, did_you_mean
 from embedrec.pipeline.progress_display import show_progress
 from embedrec.progress import Report
-from embedrec.runtime.cores import available_cores
+from embedrec.runtime import available_cores
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.lineage import stale

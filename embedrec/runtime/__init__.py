@@ -1,0 +1,13 @@
+"""The process: its cores, child interpreters, and what native code prints."""
+
+from __future__ import annotations
+
+import os
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use; all cores if the system cannot tell (macOS)."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

@@ -22,7 +22,7 @@ from embedrec.cli.shared.terminal import (
     write_message,
     write_result,
 )
-from embedrec.runtime.cores import available_cores
+from embedrec.runtime import available_cores
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
 from embedrec.text import visible
