@@ -191,7 +191,12 @@ def test_constraints_pin_exact_versions_of_all_dependencies() -> None:
 def test_every_module_of_another_package_is_a_dependency_or_of_an_extra() -> None:
     """A module of an extra is in `errors.EXTRAS`, which `need_package` reads; all else comes with embedrec."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = {"faiss-cpu": "faiss", "qdrant-client": "qdrant_client", "umap-learn": "umap"}  # after the distribution
+    named = {
+        "faiss-cpu": "faiss",
+        "mlflow-skinny": "mlflow",
+        "qdrant-client": "qdrant_client",
+        "umap-learn": "umap",
+    }  # after the distribution
 
     def modules_of(dependencies: list[str]) -> set[str]:
         distributions = {re.split(r"[<>=\[]", dependency)[0] for dependency in dependencies}
@@ -202,7 +207,7 @@ def test_every_module_of_another_package_is_a_dependency_or_of_an_extra() -> Non
     assert not core & set(EXTRAS)
     for module, extra in EXTRAS.items():
         assert module in modules_of(extras[extra]), f"the extra {extra} does not install {module}"
-        assert extra in extras["all"][0] or extra == "umap"
+        assert extra in extras["all"][0] or extra in ("umap", "mlflow", "tensorboard", "wandb")
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
