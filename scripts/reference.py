@@ -130,9 +130,14 @@ def models_page() -> str:
 
 
 def description(recipe: type[Any]) -> str:
-    """The first paragraphs of the docstring of a recipe, without its settings, and the papers of its module."""
+    """The docstring of a recipe without its settings, its example as code, and the papers of its module."""
     paragraphs = inspect.cleandoc(recipe.__doc__ or "").split("\n\n")
-    texts = [" ".join(p.split()) for p in paragraphs if not re.search(r"(?m)^\w+(, \w+)* {2,}\S", p)]
+    settings = re.compile(r"(?m)^\w+(, \w+)* {2,}\S")
+    texts = [
+        f"```pycon\n{p.strip()}\n```" if p.startswith(">>>") else " ".join(p.split())
+        for p in paragraphs
+        if not settings.search(p)
+    ]
     module = inspect.getdoc(inspect.getmodule(recipe)) or ""
     return f"`embedrec.{recipe.__name__}`. " + "\n\n".join(texts) + "\n\n" + " ".join(module.split("\n\n")[0].split())
 
