@@ -10,7 +10,7 @@ from embedrec.runtime.child_interpreters import command
 
 _TIMEOUT = 600  # seconds
 
-_SEARCH = """\
+SEARCH_SCRIPT = """\
 import sys
 import faiss
 import numpy
@@ -22,7 +22,7 @@ for k in (1, min(100, index.ntotal)):
 """
 
 # A RuntimeError, such as that of a type that cannot be changed, recurs in the process that changes the index.
-_CHANGE = """\
+CHANGE_SCRIPT = """\
 import sys
 import faiss
 import numpy
@@ -41,12 +41,12 @@ except RuntimeError:
 
 def try_search(path: Path) -> None:
     """Open and search a file in a child process. Raises DataError if that fails."""
-    _run(_SEARCH, path, "open and search")
+    _run(SEARCH_SCRIPT, path, "open and search")
 
 
 def try_change(path: Path) -> None:
     """Remove and add vectors in a child process. Raises DataError if that fails."""
-    _run(_CHANGE, path, "change")
+    _run(CHANGE_SCRIPT, path, "change")
 
 
 def _run(script: str, path: Path, action: str) -> None:

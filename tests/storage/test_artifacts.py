@@ -14,8 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,7 @@ from embedrec.storage import atomic as file_lock
 from embedrec.storage.atomic import Lock, lock
 from embedrec.storage.workspace import Workspace
 from tests.conftest import of_lists, read_only, some_embeddings
-
-DEAD = 999_999_999  # no process has this number
+from tests.storage.drafts import DEAD, names, small_disk
 
 
 def write(folder: Path, number: int, size: int = 10) -> None:
@@ -51,10 +49,6 @@ def number_in(folder: Path) -> int:
     artifact.check()
     (number,) = {artifact.about["number"], *artifact.array("a").tolist(), *artifact.array("b").tolist()}
     return int(number)
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(f.name for f in folder.iterdir())
 
 
 @pytest.fixture(params=["exchange", "two renames"])
@@ -411,40 +405,6 @@ def test_a_kill_between_the_two_renames(tmp_path: Path) -> None:
     assert number_in(tmp_path / "x") == 1
 
 
-HELD = """
-import sys, os
-from pathlib import Path
-from embedrec.storage import atomic
-os.getpid = lambda: int(sys.argv[2])
-make = {"file": atomic.atomic_file, "folder": atomic.atomic_folder, "scratch": atomic.scratch_folder}[sys.argv[3]]
-with make(Path(sys.argv[1])) as out:
-    print("began", flush=True)
-    sys.stdin.readline()
-    if sys.argv[3] == "folder":
-        (out / "content").write_text("whole")
-"""
-
-
-@pytest.mark.parametrize("how", ["file", "folder", "scratch"])
-@pytest.mark.parametrize("pid", [1, DEAD], ids=["a number that lives", "a number that is dead"])
-def test_writers_in_other_containers(how: str, pid: int, tmp_path: Path) -> None:
-    """Numbers of processes say nothing there: what a writer holds stays, whatever its number, and goes after a kill."""
-    words = [sys.executable, "-c", HELD, tmp_path / "x", str(pid), how]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None and writer.stdout.readline() == "began\n"
-        assert atomic.sweep(tmp_path) == []
-        assert len(names(tmp_path)) == 1 and names(tmp_path)[0].startswith(f".x.{pid}-")
-        writer.communicate("\n")
-    assert writer.returncode == 0
-    assert names(tmp_path) == ([] if how == "scratch" else ["x"])
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None and writer.stdout.readline() == "began\n"
-        assert len(names(tmp_path)) == (1 if how == "scratch" else 2)
-        writer.kill()
-    assert atomic.sweep(tmp_path) == []
-    assert names(tmp_path) == ([] if how == "scratch" else ["x"])
-
-
 def test_a_draft_that_is_swept_before_it_is_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,25 +445,6 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert atomic.sweep(tmp_path) == left and number_in(tmp_path / "x") == 2
 
 
-def test_sweep_takes_only_what_dead_writers_left(tmp_path: Path) -> None:
-    kept = [
-        f".x.{10**30}-00000000.tmp",  # no process number
-        ".x.1-0000.tmp",
-        ".x.tmp",
-        f"x.{DEAD}-00000000.tmp",
-        f".x.{DEAD}-00000000.bak",
-    ]
-    for name in [*kept, f".x.{DEAD}-00000000.tmp"]:
-        (tmp_path / name).write_text("")
-    (tmp_path / f".y.{DEAD}-00000000.tmp").mkdir()
-    (tmp_path / "away").mkdir()
-    (tmp_path / "away" / "work").write_text("")
-    (tmp_path / f".z.{DEAD}-00000000.tmp").symlink_to("away")
-    atomic.sweep(tmp_path)
-    assert names(tmp_path) == sorted([*kept, "away"])
-    assert names(tmp_path / "away") == ["work"]
-
-
 def test_sweep_puts_back_one_old_artifact(tmp_path: Path) -> None:
     for i in range(2):
         write(tmp_path / "x", i)
@@ -518,32 +459,7 @@ def test_sweep_puts_back_one_old_artifact(tmp_path: Path) -> None:
     atomic.sweep(tmp_path / "nowhere")
 
 
-def test_sweep_leaves_what_it_may_not_touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, *args: Any, **kwargs: Any) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    (tmp_path / f".x.{DEAD}-00000000.tmp").write_text("")
-    (tmp_path / f".y.{DEAD}-00000000.old").write_text("")
-    monkeypatch.setattr(Path, "unlink", refuse)
-    monkeypatch.setattr(Path, "rename", refuse)
-    atomic.sweep(tmp_path)
-    assert len(names(tmp_path)) == 2
-
-
 # ------------------------------------------------------------------------------------------- a full disk
-
-
-@contextmanager
-def small_disk() -> Iterator[None]:
-    """No file may grow beyond 2,000 bytes, as if the disk were full."""
-    before, written = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True  # Python would keep half of a module
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        sys.dont_write_bytecode = written
 
 
 def saver(kind: str, n: int) -> Callable[[Path], None]:
@@ -659,65 +575,6 @@ def test_readers_while_one_writes(tmp_path: Path, swap: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------- single files
-
-
-def test_a_file_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "a.txt"
-    with atomic.atomic_file(path) as f:
-        f.write("é\n")
-    assert path.read_bytes() == "é\n".encode()
-    for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error), atomic.atomic_file(path, "wb") as f:
-            f.write(b"half")
-            raise error
-    assert path.read_bytes() == "é\n".encode()
-    assert names(path.parent) == ["a.txt"]
-
-
-def test_a_link_to_a_file_stays(tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    (tmp_path / "a").symlink_to("disk/a")
-    for text in ("1", "2"):
-        with atomic.atomic_file(tmp_path / "a") as f:
-            f.write(text)
-        assert (tmp_path / "a").is_symlink()
-        assert (tmp_path / "disk" / "a").read_text() == text
-    assert names(tmp_path / "disk") == ["a"]
-
-
-def test_devices_and_pipes_are_written_through(tmp_path: Path) -> None:
-    before = Path("/dev/null").stat()
-    with atomic.atomic_file(Path("/dev/null")) as f:
-        f.write("gone")
-    assert Path("/dev/null").stat().st_rdev == before.st_rdev
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    received: list[str] = []
-    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
-    reader.start()
-    with atomic.atomic_file(pipe) as f:
-        f.write("through")
-    reader.join()
-    assert received == ["through"]
-    assert pipe.is_fifo()
-    assert names(tmp_path) == ["pipe"]
-    with pytest.raises(OSError, match="No space left"), atomic.atomic_file(Path("/dev/full")) as f:
-        f.write("too much")
-
-
-def test_a_folder_in_the_place_of_a_file_is_noticed_at_once(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError), atomic.atomic_file(tmp_path):
-        raise AssertionError("work was done first")
-    assert names(tmp_path) == []
-
-
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
-    with atomic.atomic_file(tmp_path / "a") as f:
-        f.write("old")
-    with small_disk(), pytest.raises(OSError, match="File too large"), atomic.atomic_file(tmp_path / "a") as f:
-        f.write("x" * 100_000)
-    assert (tmp_path / "a").read_text() == "old"
-    assert names(tmp_path) == ["a"]
 
 
 def test_the_command_line_says_a_full_disk_in_one_sentence(tmp_path: Path) -> None:
