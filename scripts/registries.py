@@ -8,6 +8,7 @@ README.md, docs/*.md   the tables between <!-- NAME --> and <!-- end -->, see `T
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,16 @@ def with_tables(text: str) -> str:
     """The text of a Markdown page with the tables of the registries that it has a place for."""
     for name, (what, registry) in TABLES.items():
         text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", rf"\1{table(what, registry)}\2", text, flags=re.DOTALL)
-    return text
+    return re.sub(r"(<!-- layers -->\n).*?(<!-- end -->)", rf"\1{layers()}\2", text, flags=re.DOTALL)
+
+
+def layers() -> str:
+    """The Markdown table of the layers of the package, from the test that holds imports to them."""
+    structure = runpy.run_path(str(ROOT / "tests" / "test_structure.py"))
+    rows = [", ".join(f"`{room}`" for room in sorted(rooms)) for rooms in structure["LAYERS"]]
+    return "| layer | packages and modules |\n|---|---|\n" + "".join(
+        f"| {level} | {row} |\n" for level, row in enumerate(rows, start=1)
+    )
 
 
 def pages() -> dict[Path, str]:

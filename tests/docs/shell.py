@@ -93,7 +93,7 @@ def check_lines(command: str, expected: list[str], printed: list[str]) -> None:
 
 def without_noise(line: str) -> str:
     """A line without what differs from run to run and from data to data; columns with one space between."""
-    line = line.replace("\t", "  ")
+    line = re.sub(r"\x1b\[[0-9;]*m", "", line).replace("\t", "  ")  # headers are bold on a terminal
     line = re.sub(r"spotify:artist:\w+", "ID", line)
     line = re.sub(r"^\S.*? +\d+ +\S.* +-?\d+\.\d{4}$", "ITEM N ITEM N", line)  # rows of `similar`
     line = re.sub(r"^[\w-]+( +-?\d+\.\d{4}){5,}$", "MODEL N", line)  # rows of `compare`

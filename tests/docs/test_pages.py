@@ -70,7 +70,9 @@ def registries() -> Iterator[None]:
 
 @pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("name", NAMED)
-def test_the_blocks_run(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_blocks_run(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = NAMED[name].read_text()
     found = [block for block in blocks(text) if not block.not_run]
     runnable = [block for block in found if block.language in ("console", "sh", "python", "toml")]
@@ -78,6 +80,7 @@ def test_the_blocks_run(name: str, tmp_path: Path, request: pytest.FixtureReques
         prepared = "<!-- workspace: prepared -->" in text
         copy_workspace(request.getfixturevalue("prepared" if prepared else "files"), tmp_path)
     page = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", page)  # dataclasses look names up in it
     for block in runnable:
         try:
             run_block(block, tmp_path, page)
@@ -97,8 +100,7 @@ def run_block(block: Block, folder: Path, page: ModuleType) -> None:
         return
     if block.language == "python":
         printed = io.StringIO()
-        module = mock.patch.dict(sys.modules, {"__main__": page})  # dataclasses look names up in it
-        with module, contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
             exec(compile(block.text, "page", "exec", dont_inherit=True), vars(page))
         if block.prints is not None:
             check_numbers(block.prints, printed.getvalue())

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from embedrec.data.ranking_metrics import RANKED_METRICS
+from embedrec.evaluation.beyond_accuracy import AGGREGATE_METRICS, LIST_METRICS
 from embedrec.models import MODELS
 from tests.docs.markdown import PAGES, ROOT
 
@@ -31,6 +33,11 @@ def test_the_table_of_models_names_every_model() -> None:
     rows = [row.split("|")[2:4] for row in table.splitlines() if row.startswith("| ") and "`" in row]
     named = [name for row in rows for column in row for name in re.findall(r"`([\w-]+)`", column)]
     assert set(named) == set(MODELS)
+
+
+def test_the_page_of_metrics_names_every_metric() -> None:
+    named = set(re.findall(r"^\| `(\w+)", (ROOT / "docs" / "reference" / "metrics.md").read_text(), flags=re.M))
+    assert named == {*RANKED_METRICS, *AGGREGATE_METRICS, *LIST_METRICS, "r_precision"}
 
 
 def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
