@@ -58,7 +58,10 @@ def in_bash(script: str) -> tuple[int, list[str]]:
         messages = process.stderr.read()
         reader.join()
     os.close(terminal)
-    return process.returncode, [*messages.splitlines(), *b"".join(printed).decode().splitlines()]
+    return process.returncode, [
+        *messages.splitlines(),
+        *b"".join(printed).decode().rstrip().splitlines(),
+    ]  # rich ends with a line
 
 
 def _read_all(terminal: int, into: list[bytes]) -> None:
