@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from embedrec.errors import SettingsError, decoding, did_you_mean
 
 T = TypeVar("T")
+_HIGHEST_SEED = 2**63 - 1
 _MAX_DEPTH = 50  # of nested tables and lists; deeper ones could overflow the stack of recursive functions
 
 
@@ -191,6 +192,12 @@ def check_bounds(recipe: Any, bounds: Mapping[str, tuple[float, float]]) -> None
         if value is not None and not low <= value <= high:  # also refuses NaN
             allowed = f"at least {low:g}" if high >= 2**31 else f"between {low:g} and {high:g}"
             raise SettingsError(f"{field} must be {allowed}, but is {value!r}")
+
+
+def check_seed(seed: Any, where: str = "") -> None:
+    """Raises SettingsError for a seed that the commands reject too. `where` (" in FILE") is for the message."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= _HIGHEST_SEED:
+        raise SettingsError(f"seed{where} must be a whole number from 0 to {_HIGHEST_SEED}, but is {seed!r}")
 
 
 def check_choices(recipe: Any, choices: Mapping[str, Sequence[str]]) -> None:

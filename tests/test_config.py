@@ -22,6 +22,7 @@ from embedrec.config import (
     build,
     check_bounds,
     check_choices,
+    check_seed,
     parse_pairs,
     read_toml,
     settings_of,
@@ -330,3 +331,14 @@ def test_a_byte_order_mark_before_toml(tmp_path: Path) -> None:
     """Notepad writes one before text."""
     (tmp_path / "x.toml").write_bytes(b"\xef\xbb\xbf[train.word2vec]\r\ndim = 8\r\n")
     assert read_toml(tmp_path / "x.toml") == {"train": {"word2vec": {"dim": 8}}}
+
+
+@pytest.mark.parametrize("seed", [True, 1.0, "1", None, -1, 2**63])
+def test_what_is_no_seed(seed: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^seed in small\.toml must be a whole number from 0 to "):
+        check_seed(seed, " in small.toml")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
+def test_seeds(seed: int) -> None:
+    check_seed(seed)

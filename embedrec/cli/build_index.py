@@ -22,14 +22,11 @@ from embedrec.cli.shared.options import (
     workspace_option,
 )
 from embedrec.cli.shared.search_options import gpu_option, search_options
-from embedrec.errors import ArtifactError, SettingsError
 from embedrec.index.index_types import AUTO, INDEXES
 from embedrec.index.search_settings import SearchSettings
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.data.features import Features
-    from embedrec.storage.artifacts import Artifact
     from embedrec.workflows.build_index import Indexed
 
 _AUTO_SUMMARY = "the fastest of these and their settings that meets the target"
@@ -143,7 +140,13 @@ def build_index(
     from embedrec.index.target import parse_target
     from embedrec.models.session_encoders import Weights
     from embedrec.storage.memory_budget import parse_size
-    from embedrec.workflows.build_index import IndexSettings, build_index_artifact, index_name, sessions_to_index
+    from embedrec.workflows.build_index import (
+        IndexSettings,
+        build_index_artifact,
+        features_for_index,
+        index_name,
+        sessions_to_index,
+    )
 
     target = parse_target(target_recall, max_p95, max_ram)
     if plot is not None:
@@ -154,10 +157,10 @@ def build_index(
     sessions = sessions_to_index(workspace, source, of)
     if sessions is not None:
         note_artifact(sessions)
-    features = None if of == "sessions" else features_to_keep(workspace, source)
     weights = build(Weights, parse_pairs(pairs), source="--set") if pairs else None
     try:
         with Progress("build-index") as report:
+            features = None if of == "sessions" else features_for_index(workspace, source, report)
             done = build_index_artifact(
                 source,
                 folder,
@@ -188,17 +191,6 @@ def build_index(
     one = {"spec": about["spec"], "items": about["items"], **about["facts"]}
     emit([{"index": done.name, **point} for point in points or [one]], as_json)
     _draw(points or [{**one, "kept": True}], f"{done.name}: {about['items']:,} items", plot)
-
-
-def features_to_keep(workspace: Workspace, model: Artifact) -> Features | None:
-    """The features of a model's items, to be stored with its index; None with a note if they cannot be read."""
-    from embedrec.workflows.lineage import training_features
-
-    try:
-        return training_features(workspace, model)
-    except (ArtifactError, SettingsError) as e:
-        note(f"the index is written without item features, so --where cannot be used with it: {e}")
-        return None
 
 
 def _draw(points: Sequence[Mapping[str, Any]], title: str, plot: Path | None) -> None:

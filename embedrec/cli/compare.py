@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedrec.cli.shared.evaluation_options import (
-    evaluate_model,
-    evaluation_options,
-    evaluation_settings,
-    list_lengths,
-    open_task,
-)
-from embedrec.cli.shared.options import emit, result_output
+from embedrec.cli.shared.evaluation_options import evaluation_options, open_task
+from embedrec.cli.shared.options import emit, result_output, use_threads
 from embedrec.cli.shared.terminal import write_result
 from embedrec.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.workflows.evaluation_options import EvaluationOptions
 
 
 @click.command(short_help="Compare models on the same test cases.")
@@ -34,7 +32,17 @@ from embedrec.storage.workspace import Workspace
 @click.option("--markdown", "form", flag_value="markdown", help="A Markdown table.")
 @evaluation_options
 def compare(
-    models: tuple[str, ...], metrics: str | None, form: str | None, at: str, as_json: bool, **options: Any
+    models: tuple[str, ...],
+    config: Path | None,
+    metrics: str | None,
+    form: str | None,
+    sessions: str | None,
+    evaluation: EvaluationOptions,
+    by: str | None,
+    threads: int,
+    device: str,
+    as_json: bool,
+    workspace: Workspace,
 ) -> None:
     """Evaluate MODELS (trained models, or recipes that are trained now) on the same test cases, best first.
 
@@ -51,31 +59,7 @@ def compare(
         raise click.UsageError(f"MODELS contains {duplicate!r} twice; name each model once")
     if form is not None and as_json:
         raise click.UsageError("--json, --csv and --markdown are mutually exclusive; give one of them")
-    _compare(models, list_lengths(at), metrics, form, as_json, **options)
-
-
-def _compare(
-    models: tuple[str, ...],
-    at: tuple[int, ...],
-    metrics: str | None,
-    form: str | None,
-    as_json: bool,
-    *,
-    workspace: Workspace,
-    sessions: str | None,
-    split: str | None,
-    valid: bool,
-    protocol: str | None,
-    given: int | None,
-    ties: str,
-    seen: str | None,
-    unknown: str,
-    draws: int,
-    by: str | None,
-    seed: int,
-    config: Path | None,
-    **options: Any,
-) -> None:
+    from embedrec.cli.shared.progress_bar import Progress
     from embedrec.config import read_toml, table
     from embedrec.workflows.compare import (
         breakdown,
@@ -88,19 +72,21 @@ def _compare(
     )
     from embedrec.workflows.evaluate import describe_task
     from embedrec.workflows.evaluated_models import check_model_names
+    from embedrec.workflows.evaluation_options import evaluate_model
+    from embedrec.workflows.train import TrainingOptions
 
     check_model_names(workspace, models)
-    task = open_task(workspace, sessions, split, valid, protocol, given, seed)
-    settings = evaluation_settings(task, at, ties, seen, unknown, draws, seed)
-    own = {} if config is None else table(read_toml(config), "train")
-    shown = _named(metrics) or default_metrics(at[-1], labelled=options["labels"] is not None)
-    check_metrics(shown, settings, labelled=options["labels"] is not None)
+    use_threads(threads)
+    task, settings = open_task(workspace, sessions, evaluation)
+    configured = {} if config is None else table(read_toml(config), "train")
+    labelled = evaluation.labels is not None
+    shown = _named(metrics) or default_metrics(settings.at[-1], labelled=labelled)
+    check_metrics(shown, settings, labelled=labelled)
+    training = TrainingOptions(None, (), evaluation.seed, threads, device)
     done = {}
     for name in models:
-        one = config if name in own else None
-        done[name] = evaluate_model(
-            name, task, settings, workspace=workspace, config=one, pairs=(), seed=seed, **options
-        )
+        options = replace(training, config=config) if name in configured else training
+        done[name] = evaluate_model(workspace, name, task, settings, evaluation, options, stage=Progress)
     rows = comparison_rows(done, shown)
     if as_json:
         description = describe_task(task, settings)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from embedrec.cli.evaluate_grid import GRID_ONLY, NOT_FOR_GRIDS, evaluate_grid, grid_options
-from embedrec.cli.shared.evaluation_options import (
-    evaluate_model,
-    evaluation_options,
-    evaluation_settings,
-    list_lengths,
-    open_task,
-)
+from embedrec.cli.shared.evaluation_options import evaluation_options, open_task, positive_integers
 from embedrec.cli.shared.metric_table import by_metric
-from embedrec.cli.shared.options import config_option, emit, note
+from embedrec.cli.shared.options import config_option, emit, note, use_threads
 from embedrec.cli.shared.settings_options import SettingsCommand
 from embedrec.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.workflows.evaluation_options import EvaluationOptions
+    from embedrec.workflows.train import TrainingOptions
+
+_FOR_RUNS = ("model", "run", "qrels", "at", "as_json", "workspace")  # the options that apply to a saved run
 
 
 @click.command(cls=SettingsCommand, short_help="Evaluate a model.")
@@ -41,7 +42,23 @@ from embedrec.storage.workspace import Workspace
 @grid_options
 @evaluation_options
 def evaluate(
-    model: str | None, run: Path | None, qrels: Path | None, grid: bool, at: str, as_json: bool, **options: Any
+    model: str | None,
+    config: Path | None,
+    pairs: tuple[str, ...],
+    save_run: Path | None,
+    run: Path | None,
+    qrels: Path | None,
+    grid: bool,
+    neighbours: str,
+    expanded: bool,
+    out: Path | None,
+    sessions: str | None,
+    evaluation: EvaluationOptions,
+    by: str | None,
+    threads: int,
+    device: str,
+    as_json: bool,
+    workspace: Workspace,
 ) -> None:
     """Evaluate MODEL on held-out data: a trained model, or a recipe (word2vec, sr …) that is trained now.
 
@@ -59,20 +76,26 @@ def evaluate(
     if qrels is not None and run is None:
         raise click.UsageError("--qrels needs a TREC run file; name it with --run")
     if run is not None:
-        ignored = _given("grid", *(key for key in options if key != "workspace"))
+        parameters = click.get_current_context().command.params
+        ignored = _given(*(str(p.name) for p in parameters if p.expose_value and p.name not in _FOR_RUNS))
         if ignored:
             raise click.UsageError(f"{ignored} has no effect on a saved run; leave it out")
-        _evaluate_run(run, qrels, at, as_json)
+        _evaluate_run(run, qrels, evaluation.list_lengths, as_json)
         return
     ignored = _given(*(NOT_FOR_GRIDS if grid else GRID_ONLY))
     if ignored:
         reason = "--grid measures hit rate and MRR of exact search only" if grid else f"{ignored} needs --grid"
         raise click.UsageError(f"{reason}; leave out {ignored}")
-    options = {key: value for key, value in options.items() if key not in (NOT_FOR_GRIDS if grid else GRID_ONLY)}
+    from embedrec.workflows.neighbour_grid import GridSettings
+    from embedrec.workflows.train import TrainingOptions
+
+    training = TrainingOptions(config, pairs, evaluation.seed, threads, device)
     if grid:
-        evaluate_grid(str(model), at=list_lengths(at) if _given("at") else None, as_json=as_json, **options)
+        options = evaluation if _given("at") else replace(evaluation, at=None)
+        sizes = positive_integers(neighbours, "numbers of neighbours")
+        evaluate_grid(workspace, str(model), sessions, options, training, GridSettings(sizes, expanded), out, as_json)
     else:
-        _evaluate(str(model), at=list_lengths(at), as_json=as_json, **options)
+        _evaluate(workspace, str(model), sessions, evaluation, training, save_run, by, as_json)
 
 
 def _given(*keys: str) -> str | None:
@@ -84,67 +107,55 @@ def _given(*keys: str) -> str | None:
 
 
 def _evaluate(
-    name: str,
-    *,
-    at: tuple[int, ...],
-    as_json: bool,
     workspace: Workspace,
-    save_run: Path | None,
-    by: str | None,
+    name: str,
     sessions: str | None,
-    split: str | None,
-    valid: bool,
-    protocol: str | None,
-    given: int | None,
-    ties: str,
-    seen: str | None,
-    unknown: str,
-    draws: int,
-    seed: int,
-    **options: Any,
+    options: EvaluationOptions,
+    training: TrainingOptions,
+    run: Path | None,
+    by: str | None,
+    as_json: bool,
 ) -> None:
-    from embedrec.evaluation.trec_runs import save_run as save
+    """Evaluate a model, save its lists as `run` unless that is None, and print the metrics."""
+    from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.evaluation.trec_runs import save_run
     from embedrec.storage.artifacts import check_place
     from embedrec.workflows.compare import breakdown, counts_and_times, flat_metrics
     from embedrec.workflows.evaluate import describe_task, target_ids
     from embedrec.workflows.evaluated_models import check_model_names
+    from embedrec.workflows.evaluation_options import evaluate_model
 
     check_model_names(workspace, [name])
-    if save_run is not None:
-        check_place(save_run)
-    task = open_task(workspace, sessions, split, valid, protocol, given, seed)
-    settings = evaluation_settings(task, at, ties, seen, unknown, draws, seed)
-    evaluated, result = evaluate_model(name, task, settings, workspace=workspace, seed=seed, **options)
-    facts = {
+    if run is not None:
+        check_place(run)
+    use_threads(training.threads)
+    task, settings = open_task(workspace, sessions, options)
+    evaluated, result = evaluate_model(workspace, name, task, settings, options, training, stage=Progress)
+    record = {
         "model": name,
         "origin": evaluated.origin,
         **describe_task(task, settings),
         **counts_and_times(evaluated, result),
     }
-    if save_run is not None:
-        save(result, task.train.vocab, save_run, facts, relevant=target_ids(task, settings))
-        note(f"wrote run {save_run}")
+    if run is not None:
+        save_run(result, task.train.vocab, run, record, relevant=target_ids(task, settings))
+        note(f"wrote run {run}")
     if as_json:
-        emit([{**facts, **flat_metrics(result)}], as_json=True)
+        emit([{**record, **flat_metrics(result)}], as_json=True)
     else:
         emit(by_metric(result.metrics, result.intervals, settings.at), as_json=False)
     if by is not None:
         emit(breakdown(by, result, task.train), as_json)
 
 
-def _evaluate_run(run: Path, qrels: Path | None, at: str, as_json: bool) -> None:
-    from embedrec.evaluation.trec_runs import load_run
+def _evaluate_run(run: Path, qrels: Path | None, at: tuple[int, ...], as_json: bool) -> None:
+    from embedrec.workflows.saved_runs import evaluate_run
 
-    ks = list_lengths(at)
-    loaded = load_run(run, qrels)
-    values = loaded.metrics(ks)
-    metrics = {key: float(column.mean()) for key, column in values.items()}
-    count = len(values["r_precision"])
-    note(f"run {run}: {count:,} test cases, lists in the order of the run")
-    longest = int(loaded.place.max(initial=0))
-    if longest < ks[-1]:
-        note(f"the longest list has {longest} items; metrics at larger k are computed on the available items")
+    result = evaluate_run(run, qrels, at)
+    note(f"run {run}: {result.test_cases:,} test cases, lists in the order of the run")
+    if result.longest < at[-1]:
+        note(f"the longest list has {result.longest} items; metrics at larger k are computed on the available items")
     if as_json:
-        emit([{"run": str(run), "questions": count, **metrics}], as_json=True)
+        emit([{"run": str(run), "questions": result.test_cases, **result.metrics}], as_json=True)
     else:
-        emit(by_metric(metrics, {}, ks), as_json=False)
+        emit(by_metric(result.metrics, {}, at), as_json=False)

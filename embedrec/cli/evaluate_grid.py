@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from embedrec.cli.shared.evaluation_options import evaluation_settings, open_task, positive_integers
+from embedrec.cli.shared.evaluation_options import open_task
 from embedrec.cli.shared.options import combine_options, emit, note
 from embedrec.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.workflows.evaluation_options import EvaluationOptions
+    from embedrec.workflows.neighbour_grid import GridSettings
+    from embedrec.workflows.train import TrainingOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,45 +59,31 @@ NOT_FOR_GRIDS = ("save_run", "by", "labels", "through", "draws", "device")
 
 
 def evaluate_grid(
-    name: str,
-    *,
-    at: tuple[int, ...] | None,
-    as_json: bool,
     workspace: Workspace,
-    neighbours: str,
-    expanded: bool,
-    out: Path | None,
-    config: Path | None,
-    pairs: Sequence[str],
+    name: str,
     sessions: str | None,
-    split: str | None,
-    valid: bool,
-    protocol: str | None,
-    given: int | None,
-    ties: str,
-    seen: str | None,
-    unknown: str,
-    seed: int,
-    threads: int,
+    options: EvaluationOptions,
+    training: TrainingOptions,
+    grid_settings: GridSettings,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
-    """Train the model, evaluate it with every number of neighbours, and write the table; `at` None is the paper's."""
+    """Train the model, evaluate it with every number of neighbours, and write the table to `out`."""
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.evaluation.neighbour_grid import LIST_LENGTHS
     from embedrec.storage.artifacts import check_place
-    from embedrec.workflows.neighbour_grid import GridSettings, check_neighbour_grid, evaluate_neighbour_grid
-    from embedrec.workflows.train import TrainingOptions
+    from embedrec.workflows.neighbour_grid import check_neighbour_grid, evaluate_neighbour_grid
 
-    sizes = positive_integers(neighbours, "numbers of neighbours")
-    if any(pair.partition("=")[0].strip() == "neighbours" for pair in pairs):
+    if any(pair.partition("=")[0].strip() == "neighbours" for pair in training.pairs):
         raise click.UsageError("--grid takes the numbers of neighbours from --neighbours; leave out --set neighbours")
-    if protocol == "similar":
+    if options.protocol == "similar":
         raise click.UsageError("--grid evaluates next items; leave out --protocol similar")
-    check_neighbour_grid(workspace, name, protocol)
+    check_neighbour_grid(workspace, name, options.protocol)
     source = workspace.find("sessions", sessions)
     folder = out or workspace.inside(workspace.root / "grids" / f"{source.name}-{name}")
     check_place(folder)
-    task = open_task(workspace, source.name, split, valid, protocol, given, seed)
-    settings = evaluation_settings(task, at or LIST_LENGTHS, ties, seen, unknown, 0, seed)
+    options = replace(options, at=options.at or LIST_LENGTHS, draws=0)
+    task, settings = open_task(workspace, source.name, options)
     with Progress(f"grid {name}") as progress:
 
         def report(event: str, **numbers: Any) -> None:
@@ -105,9 +97,9 @@ def evaluate_grid(
             name,
             task,
             settings,
-            GridSettings(sizes, expanded),
+            grid_settings,
             folder,
-            TrainingOptions(config, pairs, seed, threads),
+            replace(training, device="cpu"),
             report=report,
         )
     note(f"wrote grid {folder.name} ({folder}): grid.csv, grid.svg")

@@ -104,6 +104,8 @@ def main() -> NoReturn:
             complete(cli, os.environ[COMPLETION])
         _set_kernel_cache()
         limit_spinning()
+        # with colorama installed, numba would write a colour reset to the terminal at exit
+        os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
         # not cli.main(), which has its own exit code for a closed pipe
         with interruptible(), safe_children(), cli.make_context("embedrec", sys.argv[1:]) as context:
             meta = context.meta

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from embedrec.cli.shared.artifacts import find_sessions
+from embedrec.cli.shared.evaluation_options import open_task
 from embedrec.cli.shared.options import (
     device_option,
     log_option,
@@ -19,11 +19,10 @@ from embedrec.cli.shared.options import (
     workspace_option,
 )
 from embedrec.cli.shared.terminal import command_line
-from embedrec.storage.lineage import line_of
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.storage.artifacts import Artifact
+    from embedrec.html_report.item_map import Method
 
 
 @click.command(short_help="Write an HTML report on data, models and indexes.")
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--map",
-    "way",
+    "method",
     type=click.Choice(["auto", "pca", "umap"]),
     default="auto",
     show_default=True,
@@ -82,7 +81,7 @@ def report(
     title: str | None,
     items: tuple[str, ...],
     label: str | None,
-    way: Any,
+    method: Method,
     compared: bool,
     curves: bool,
     seed: int,
@@ -100,67 +99,36 @@ def report(
     from embedrec.cli.shared.progress_bar import Progress
     from embedrec.html_report.content import ReportSettings, collect_report
     from embedrec.html_report.page import write_page
+    from embedrec.splitting.holdout import has_held_out
+    from embedrec.workflows.evaluation_options import LIST_LENGTHS, EvaluationOptions
+    from embedrec.workflows.report import compare_for_report, indexes_of, models_of_line
+    from embedrec.workflows.train import TrainingOptions
 
     source = find_sessions(workspace, sessions)
     use_threads(threads)
-    chosen = [workspace.find("model", name) for name in models] if models else _models_of(workspace, source)
-    names = [artifact.name for artifact in chosen]
-    indexes = [a.name for a in workspace.artifacts("index") if (a.about.get("indexed") or {}).get("name") in names]
+    if models:
+        names = [workspace.find("model", name).name for name in models]
+    else:
+        included, others = models_of_line(workspace, source)
+        names = [artifact.name for artifact in included]
+        for other, line in others:
+            note(f"model {other} of sessions {line} is left out; --model {other} includes it")
     comparison = None
-    if compared and names and "test_given.npy" in source:
-        comparison = _compared(workspace, source, names, seed, threads, device)
+    if compared and names and has_held_out(source):
+        at = tuple(k for k in LIST_LENGTHS if k <= source.about["items"])
+        evaluation = EvaluationOptions(at=at, seed=seed)
+        task, settings = open_task(workspace, source.name, evaluation)
+        training = TrainingOptions(seed=seed, threads=threads, device=device)
+        comparison = compare_for_report(workspace, names, task, settings, evaluation, training, stage=Progress)
     with Progress("report") as progress:
         content = collect_report(
             workspace,
             source.name,
             names,
-            indexes,
-            ReportSettings(items, label, way, curves, seed),
+            indexes_of(workspace, names),
+            ReportSettings(items, label, method, curves, seed),
             comparison=comparison,
             report=progress,
         )
     write_page(file, title or source.name, content, command=command_line())
     note(f"wrote {file}")
-
-
-def _models_of(workspace: Workspace, sessions: Artifact) -> list[Artifact]:
-    """The models of the same data as these sessions, or of unknown data; prints a note for each of the others."""
-    line = line_of(workspace, sessions)
-    lines = [(artifact, line_of(workspace, artifact)) for artifact in workspace.artifacts("model")]
-    for artifact, other in lines:
-        if other[0] == "sessions" and other != line:
-            note(f"model {artifact.name} of sessions {other[1]} is left out; --model {artifact.name} includes it")
-    return [artifact for artifact, other in lines if other[0] != "sessions" or other == line]
-
-
-def _compared(
-    workspace: Workspace, source: Artifact, names: Sequence[str], seed: int, threads: int, device: str
-) -> dict[str, Any]:
-    """Metrics of the models on the held-out part, as `compare` computes them."""
-    from embedrec.cli.shared.evaluation_options import evaluate_model, evaluation_settings, open_task
-    from embedrec.workflows.compare import comparison_record, default_metrics
-    from embedrec.workflows.evaluate import describe_task
-
-    task = open_task(workspace, source.name, None, False, None, None, seed)
-    at = tuple(k for k in (1, 5, 10, 20) if k <= len(task.train.vocab))
-    settings = evaluation_settings(task, at, "conservative", None, "miss", 1000, seed)
-    done = {
-        name: evaluate_model(
-            name,
-            task,
-            settings,
-            workspace=workspace,
-            config=None,
-            pairs=(),
-            labels=None,
-            through=None,
-            seed=seed,
-            threads=threads,
-            device=device,
-        )
-        for name in names
-    }
-    return {
-        **describe_task(task, settings),
-        **comparison_record(done, default_metrics(at[-1], labelled=False), task.train),
-    }

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,12 +23,7 @@ from embedrec.cli.shared.options import (
 )
 from embedrec.cli.shared.settings_options import SettingsCommand
 from embedrec.cli.shared.terminal import write_result
-from embedrec.errors import SettingsError
 from embedrec.storage.workspace import Workspace
-
-if TYPE_CHECKING:
-    from embedrec.progress import Report
-    from embedrec.training.context import TrainingContext
 
 
 @click.command(cls=SettingsCommand, short_help="Train a model on sessions.")
@@ -99,7 +91,14 @@ def train(
     from embedrec.models import recipe_class
     from embedrec.storage.memory_budget import parse_size
     from embedrec.training.callbacks import calling_back, parse_tracker
-    from embedrec.workflows.train import AS_IS, continuing_settings, recipe_of, train_beside, train_model
+    from embedrec.workflows.train import (
+        AS_IS,
+        continuing_settings,
+        recipe_of,
+        train_beside,
+        train_model,
+        training_context,
+    )
 
     before = None if start is None else note_artifact(workspace.find("model", start))
     cls = recipe_class(model)
@@ -114,7 +113,7 @@ def train(
     callbacks = [parse_tracker(text) for text in trackers]
     with (
         Progress(f"train {model}") as progress,
-        training_context(recipe, device, checkpoint, resume, progress) as context,
+        training_context(recipe, device, checkpoint, resume, environment=os.environ, report=progress) as context,
         calling_back(callbacks if context.first else (), recipe, progress) as report,
     ):
         if not context.first:
@@ -133,30 +132,3 @@ def train(
     note(f"wrote model {done.name} ({done.folder})")
     note_outdated(workspace, done)
     emit([{"model": done.name, "items": done.about["items"], "seconds": done.about["seconds"]}], as_json)
-
-
-@contextmanager
-def training_context(
-    recipe: Any, device: str, checkpoint: Path, resume: bool, report: Report
-) -> Iterator[TrainingContext]:
-    """The training context of a recipe: device, checkpoint and other processes."""
-    from embedrec.models.torch_recipe import choose_device, display_name, is_torch_recipe
-    from embedrec.progress import quiet
-    from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext, torchrun_rank
-
-    local_rank, count = torchrun_rank(os.environ)
-    chosen = choose_device(recipe, device, quiet if local_rank else report, local_rank=local_rank)
-    if not is_torch_recipe(recipe):
-        if resume or count > 1:
-            given = "--resume" if resume else "torchrun"
-            raise SettingsError(f"{display_name(recipe)} does not support {given}; leave it out")
-        yield DEFAULT_CONTEXT
-    elif count == 1:
-        if checkpoint.exists() and not resume:
-            note(f"starting again; --resume continues the interrupted training in {checkpoint}")
-        yield TrainingContext(chosen, checkpoint, resume)
-    else:
-        from embedrec.training.distributed import join_processes
-
-        with join_processes(chosen) as processes:
-            yield TrainingContext(chosen, checkpoint, resume, processes)

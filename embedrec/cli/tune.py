@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from embedrec.cli.shared.evaluation_options import evaluation_settings, list_lengths, open_task
+from embedrec.cli.shared.evaluation_options import list_lengths, open_task
 from embedrec.cli.shared.options import (
     config_option,
     device_option,
@@ -22,6 +22,10 @@ from embedrec.cli.shared.options import (
 )
 from embedrec.cli.shared.settings_options import SettingsCommand
 from embedrec.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from embedrec.tune.search import Method
+    from embedrec.workflows.evaluate import Protocol
 
 
 @click.command(cls=SettingsCommand, short_help="Search for the best settings of a model.")
@@ -38,7 +42,7 @@ from embedrec.storage.workspace import Workspace
 @click.option("--trials", type=click.IntRange(1), default=30, show_default=True, help="Total number of trials.")
 @click.option(
     "--search",
-    "way",
+    "method",
     type=click.Choice(["tpe", "random"]),
     default="tpe",
     show_default=True,
@@ -78,14 +82,14 @@ def tune(
     pairs: tuple[str, ...],
     config: Path | None,
     trials: int,
-    way: Any,
+    method: Method,
     metric: str,
     prune: bool,
     name: str | None,
     anew: bool,
     sessions: str | None,
     split: str | None,
-    protocol: str | None,
+    protocol: Protocol | None,
     given: int | None,
     at: str,
     seed: int,
@@ -106,49 +110,37 @@ def tune(
     embedrec tune two-tower --space "learning_rate=0.01..0.3 log" --space dim=32,64,128 --set epochs=10
     """
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.config import parse_pairs, to_toml
-    from embedrec.errors import SettingsError
+    from embedrec.config import parse_pairs
     from embedrec.models import recipe_class
     from embedrec.models.torch_recipe import check_torch
-    from embedrec.storage.artifacts import plain_name
-    from embedrec.storage.atomic import atomic_file
+    from embedrec.tune import search as searches
     from embedrec.tune.journal import Journal
-    from embedrec.tune.search import Search, check_optuna
-    from embedrec.tune.search import tune as search_for
-    from embedrec.tune.search_space import own_space, space_of
+    from embedrec.tune.result import SearchFiles, write_best
+    from embedrec.tune.search_space import space_beside
+    from embedrec.workflows.evaluation_options import EvaluationOptions
     from embedrec.workflows.train import recipe_of
 
-    check_optuna()
+    searches.check_optuna()
     cls = recipe_class(model)
-    fixed = recipe_of(cls, config, pairs)
-    check_torch(fixed)
-    set_ = parse_pairs(pairs)
-    texts = parse_pairs(spaces) if spaces else {k: v for k, v in own_space(cls).items() if k not in set_}
-    twice = next((key for key in texts if key in set_), None)
-    if twice is not None:
-        raise SettingsError(f"{twice!r} is in both --space and --set; leave out one of them")
-    search = Search(fixed, space_of(cls, texts), metric, way, prune, seed)
-    name = name or model
-    if not plain_name(name):
-        raise SettingsError(f"{name!r} cannot name a search; use letters, digits, '.', '_' and '-'")
-    folder = workspace.inside(workspace.root / "tuning")
+    recipe = recipe_of(cls, config, pairs)
+    check_torch(recipe)
+    space = space_beside(cls, parse_pairs(spaces), fixed=parse_pairs(pairs))
+    search = searches.Search(recipe, space, metric, method, prune, seed)
+    files = SearchFiles.of(workspace, name or model)
     use_threads(threads)
-    task = open_task(workspace, sessions, split, True, protocol, given, seed)
-    settings = evaluation_settings(task, list_lengths(at), "conservative", None, "miss", 0, seed)
+    evaluation = EvaluationOptions(
+        split=split, valid=True, protocol=protocol, given=given, at=list_lengths(at), draws=0, seed=seed
+    )
+    task, settings = open_task(workspace, sessions, evaluation)
     if anew:
-        (folder / f"{name}.jsonl").unlink(missing_ok=True)
-    journal = Journal.open(folder / f"{name}.jsonl", search.about(task, settings))
+        files.journal.unlink(missing_ok=True)
+    journal = Journal.open(files.journal, search.about(task, settings))
     if journal.trials:
         note(f"resumed: {len(journal.trials)} of {trials} trials were already done ({journal.path})")
     with Progress(f"tune {model}") as report:
-        best_settings = search_for(
-            search, task, settings, journal, trials, threads=threads, device=device, report=report
-        )
-    with atomic_file(folder / f"{name}.toml", follow=False) as out:
-        best = journal.best
-        out.write(f"# {metric} {0 if best is None else best.value:.4f} on the validation part, the best of ")
-        out.write(f"{len(journal.trials)} trials: embedrec tune {model}\n\n{to_toml(best_settings, 'train', model)}")
-    note(f"wrote {folder / f'{name}.toml'}; train with it: embedrec train {model} --config {folder / f'{name}.toml'}")
+        best = searches.tune(search, task, settings, journal, trials, threads=threads, device=device, report=report)
+    write_best(files.settings, journal, best, metric)
+    note(f"wrote {files.settings}; train with it: embedrec train {model} --config {files.settings}")
     order = sorted(journal.trials, key=lambda t: (t.value is None, -(t.value or 0), t.number))
     emit(
         ({"task": t.number + 1, "state": t.state, metric: t.value, "seconds": t.seconds, **t.set} for t in order),

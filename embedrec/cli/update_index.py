@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from embedrec.cli.build_index import features_to_keep
 from embedrec.cli.shared.artifacts import use_artifact
 from embedrec.cli.shared.options import (
     emit,
@@ -70,16 +69,16 @@ def update_index(
     FAISS cannot remove items from HNSW graphs: they remain as tombstones, which searches skip, until --compact.
     """
     from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.workflows.build_index import features_for_index
     from embedrec.workflows.update_index import Changes, change_index
 
     source = use_artifact(workspace, workspace.find("index", index))
     trained = None if model is None else use_artifact(workspace, workspace.find("model", model))
-    features = None if trained is None else features_to_keep(workspace, trained)
-    changes = Changes(
-        trained, align, None if remove is None else id_list(remove), replace, add, compact, features=features
-    )
+    ids = None if remove is None else id_list(remove)
     use_threads(threads)
     with Progress("update-index") as report:
+        features = None if trained is None else features_for_index(workspace, trained, report)
+        changes = Changes(trained, align, ids, replace, add, compact, features=features)
         done = change_index(source, workspace.folder("index", name or source.name), changes, report=report)
     for line in done.messages:
         note(line)

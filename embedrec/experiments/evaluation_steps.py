@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from embedrec.evaluation import neighbour_grid
 from embedrec.experiments import schema
-from embedrec.experiments.grid_search import LIST_LENGTHS
 from embedrec.experiments.step import StepContext, existing_files, fingerprints
 from embedrec.progress import Report
 from embedrec.storage import artifacts
-from embedrec.workflows.compare import comparison_record, counts_and_times, default_metrics, resolve_settings
-from embedrec.workflows.evaluate import EvaluationTask, describe_task, evaluate_task, load_labels, open_evaluation_task
+from embedrec.workflows.compare import comparison_record, counts_and_times, default_metrics
+from embedrec.workflows.evaluate import describe_task, evaluate_task, load_labels
 from embedrec.workflows.evaluated_models import model_to_evaluate, search_through_index
+from embedrec.workflows.evaluation_options import EvaluationOptions
 from embedrec.workflows.neighbour_grid import GridSettings, check_neighbour_grid, evaluate_neighbour_grid
 from embedrec.workflows.train import TrainingOptions
 
@@ -27,7 +27,7 @@ class Comparison:
     """`embedrec compare`, or `embedrec evaluate` of one model. It writes `comparison.json`, see `comparison_record`."""
 
     id: str
-    evaluation: schema.Evaluation
+    evaluation: EvaluationOptions
     models: tuple[str, ...]
     metrics: tuple[str, ...]
     sessions: str
@@ -48,11 +48,10 @@ class Comparison:
 
     def run(self, context: StepContext, report: Report) -> None:
         e = self.evaluation
-        task = open_task(e, self.sessions, context)
-        at = e.at or LIST_LENGTHS
-        settings = resolve_settings(task, at, e.ties, e.seen, e.unknown, e.draws, e.seed)
+        task = e.open_task(context.workspace.find("sessions", self.sessions))
+        settings = e.settings(task)
         labels = None if e.labels is None else load_labels(task, e.labels)
-        columns = self.metrics or default_metrics(at[-1], labelled=labels is not None)
+        columns = self.metrics or default_metrics(settings.at[-1], labelled=labels is not None)
         results = {}
         for name in self.models:
             model = model_to_evaluate(
@@ -104,13 +103,13 @@ class NeighbourGrid:
     def run(self, context: StepContext, report: Report) -> None:
         table = self.table
         check_neighbour_grid(context.workspace, table.model, table.protocol)
-        task = open_task(table, self.sessions, context)
-        at = table.at or neighbour_grid.LIST_LENGTHS
+        options = replace(table, at=table.at or neighbour_grid.LIST_LENGTHS, draws=0)
+        task = options.open_task(context.workspace.find("sessions", self.sessions))
         evaluate_neighbour_grid(
             context.workspace,
             table.model,
             task,
-            resolve_settings(task, at, table.ties, table.seen, table.unknown, 0, table.seed),
+            options.settings(task),
             GridSettings(neighbour_grid.check_neighbours(table.neighbours), table.sub_sessions),
             self.path(context),
             TrainingOptions(seed=table.seed, threads=context.threads),
@@ -125,17 +124,6 @@ def evaluation_step(table: schema.Evaluate, sessions: str, after: str) -> Compar
     return Comparison(f"evaluate {table.name}", base_of(table), (table.model,), (), sessions, (after,))
 
 
-def base_of(table: schema.Evaluation) -> schema.Evaluation:
+def base_of(table: EvaluationOptions) -> EvaluationOptions:
     """The keys that [[evaluate]] and [compare] share with [ask]."""
-    return schema.Evaluation(**{f.name: getattr(table, f.name) for f in fields(schema.Evaluation)})
-
-
-def open_task(evaluation: schema.Evaluation, sessions: str, context: StepContext) -> EvaluationTask:
-    return open_evaluation_task(
-        context.workspace.find("sessions", sessions),
-        split=evaluation.split,
-        valid=evaluation.valid,
-        protocol=evaluation.protocol,
-        given=evaluation.given,
-        seed=evaluation.seed,
-    )
+    return EvaluationOptions(**{f.name: getattr(table, f.name) for f in fields(EvaluationOptions)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 from embedrec.config import settings_of
 from embedrec.errors import decoded_or_none
 from embedrec.evaluation.evaluate import EvaluationSettings
-from embedrec.experiments.schema import Evaluation
 from embedrec.experiments.step import StepContext, digest
 from embedrec.models.base import Recipe
 from embedrec.models.torch_recipe import is_torch_recipe
@@ -20,12 +19,11 @@ from embedrec.progress import Report
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import atomic_file
 from embedrec.version import __version__
-from embedrec.workflows.compare import flat_metrics, resolve_settings
-from embedrec.workflows.evaluate import EvaluationTask, evaluate_task, open_evaluation_task
+from embedrec.workflows.compare import flat_metrics
+from embedrec.workflows.evaluate import EvaluationTask, evaluate_task
 from embedrec.workflows.evaluated_models import train_for_evaluation
+from embedrec.workflows.evaluation_options import EvaluationOptions
 from embedrec.workflows.train import TrainingOptions
-
-LIST_LENGTHS = (1, 5, 10, 20)  # default list lengths, as of the commands
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class SettingsGrid:
 
 
 def best_recipe(
-    grid: SettingsGrid, evaluation: Evaluation, source: Artifact, context: StepContext, report: Report
+    grid: SettingsGrid, evaluation: EvaluationOptions, source: Artifact, context: StepContext, report: Report
 ) -> Recipe:
     """The best recipe on a validation part cut from the training part; the first among equals.
 
@@ -73,11 +71,11 @@ def best_recipe(
     return grid.recipes[order[0]]
 
 
-def validation(source: Artifact, evaluation: Evaluation) -> tuple[EvaluationTask, EvaluationSettings]:
+def validation(source: Artifact, evaluation: EvaluationOptions) -> tuple[EvaluationTask, EvaluationSettings]:
     """An evaluation task on a part of the training part, and its settings, without confidence intervals."""
-    e = evaluation
-    task = open_evaluation_task(source, split=e.split, valid=True, protocol=e.protocol, given=e.given, seed=e.seed)
-    return task, resolve_settings(task, e.at or LIST_LENGTHS, e.ties, e.seen, e.unknown, 0, e.seed)
+    options = replace(evaluation, valid=True, draws=0)
+    task = options.open_task(source)
+    return task, options.settings(task)
 
 
 def _evaluate(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from embedrec.config import build, read_toml
+from embedrec.config import build, check_seed, read_toml
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.experiments import schema
 from embedrec.experiments.evaluation_steps import Comparison, NeighbourGrid, base_of, evaluation_step
@@ -30,6 +30,7 @@ from embedrec.models.torch_recipe import check_torch
 from embedrec.splitting.rules import rule_class
 from embedrec.storage.artifacts import plain_from
 from embedrec.workflows.build_index import index_name
+from embedrec.workflows.evaluation_options import EvaluationOptions
 
 _TABLES = ("prepare", "split", "ask", "compare", "report")  # at most one of each
 _LISTS = ("train", "index", "evaluate", "export", "table")
@@ -69,13 +70,13 @@ def read_experiment(path: Path, *, data: str | None = None) -> Experiment:
     content = _substitute(read_toml(path), data, path)
     _check_shape(content, path)
     seed = content.get("seed", 0)
-    schema.check_seed(seed, f" in {path}")
+    check_seed(seed, f" in {path}")
     name = str(content.get("name", plain_from(path.stem)))
     title = str(content.get("title", name))
     prepare = _prepare(content["prepare"])
     sessions = _split(content["split"], prepare, seed) if "split" in content else prepare
     evaluation = {"seed": seed, **content.get("ask", {})}
-    build(schema.Evaluation, evaluation, source="[ask]")
+    build(EvaluationOptions, evaluation, source="[ask]")
     tables = _Tables(seed, evaluation, prepare, sessions)
     for values in content.get("train", ()):
         _add(_train(values, tables), tables.trained, "[[train]]")
@@ -153,7 +154,7 @@ def _split(values: Mapping[str, Any], prepare: Prepare, seed: int) -> Split:
 
 
 def _train(values: Mapping[str, Any], tables: _Tables) -> Train:
-    evaluation = build(schema.Evaluation, tables.evaluation, source="[ask]")
+    evaluation = build(EvaluationOptions, tables.evaluation, source="[ask]")
     links = Links(sessions=tables.sessions.name, after=(tables.sessions.id,), evaluation=evaluation)
     step = from_table(Train, {"seed": tables.seed, **values}, "[[train]]", links=links)
     step = replace(step, name=step.name or step.model)

@@ -4,46 +4,15 @@ is missing."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
 
-from embedrec.config import check_bounds
-from embedrec.errors import SettingsError
-from embedrec.evaluation.evaluate import EvaluationSettings
+from embedrec.config import check_bounds, check_seed
 from embedrec.html_report.item_map import Method
-from embedrec.workflows.evaluate import Protocol
-
-_HIGHEST_SEED = 2**63 - 1
-Ties = Literal["conservative", "standard", "median"]
+from embedrec.workflows.evaluation_options import EvaluationOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """[ask]: how models are evaluated, for grids of [[train]], [[evaluate]] and [compare]; the latter two may override
-    any key. See `embedrec evaluate`. `at` defaults to the command's list lengths."""
-
-    split: str | None = None
-    valid: bool = False
-    protocol: Protocol | None = None
-    given: int | None = None
-    at: tuple[int, ...] | None = None
-    ties: Ties = "conservative"
-    seen: Literal["keep", "remove"] | None = None
-    unknown: Literal["miss", "drop"] = "miss"
-    draws: int = 1000
-    labels: str | None = None
-    through: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_bounds(self, {"given": (1, 2**31), "draws": (0, 2**31)})
-        if self.at is not None:
-            EvaluationSettings(self.at)  # checks the lengths
-        check_seed(self.seed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluate(Evaluation):
-    """[[evaluate]]: one model.
+class Evaluate(EvaluationOptions):
+    """[[evaluate]]: one model, with the keys of [ask].
 
     model         a model trained in this experiment
     name          of the result; by default the model's
@@ -59,8 +28,8 @@ class Evaluate(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(Evaluation):
-    """[compare]: several models on the same test cases.
+class Compare(EvaluationOptions):
+    """[compare]: several models on the same test cases, with the keys of [ask].
 
     models   models trained in this experiment; by default all of them
     metrics  columns; by default those of `embedrec compare`
@@ -129,9 +98,3 @@ class Report:
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
-
-
-def check_seed(seed: Any, where: str = "") -> None:
-    """Raises SettingsError for a seed that the commands reject too. `where` (" in FILE") is for the message."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= _HIGHEST_SEED:
-        raise SettingsError(f"seed{where} must be a whole number from 0 to {_HIGHEST_SEED}, but is {seed!r}")

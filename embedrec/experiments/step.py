@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from embedrec.config import build, settings_of
 from embedrec.errors import ArtifactError, SettingsError, did_you_mean
-from embedrec.experiments.schema import Evaluation
 from embedrec.progress import Report
 from embedrec.storage import artifacts, atomic
 from embedrec.storage.workspace import Workspace
 from embedrec.tabular.globs import expand_glob, files_below
+from embedrec.workflows.evaluation_options import EvaluationOptions
 
 # parts of an artifact's manifest that belong to its identity, beside its files
 _MANIFEST_KEYS = {
@@ -83,7 +83,7 @@ class Links:
 
     sessions: str = ""
     after: tuple[str, ...] = ()
-    evaluation: Evaluation = field(default_factory=Evaluation)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from embedrec.config import build, settings_of
+from embedrec.config import build, check_seed, settings_of
 from embedrec.data.filters import Filters
 from embedrec.data.regroup import Regroup
 from embedrec.experiments.grid_search import SettingsGrid, best_recipe
-from embedrec.experiments.schema import check_seed
 from embedrec.experiments.step import (
     ArtifactStep,
     SessionsStep,

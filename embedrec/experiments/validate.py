@@ -9,14 +9,14 @@ from embedrec.errors import SettingsError, did_you_mean
 from embedrec.evaluation.evaluate import EvaluationSettings
 from embedrec.evaluation.neighbour_grid import check_neighbours
 from embedrec.experiments.evaluation_steps import Comparison, NeighbourGrid
-from embedrec.experiments.grid_search import LIST_LENGTHS
-from embedrec.experiments.schema import Evaluate, Evaluation, Table
+from embedrec.experiments.schema import Evaluate, Table
 from embedrec.export.file_format import Layout
 from embedrec.models.base import Model, Recipe
 from embedrec.models.neighbour_lists import ListsModel
 from embedrec.models.vector_model import VectorModel
 from embedrec.workflows.compare import check_metrics
 from embedrec.workflows.evaluated_models import check_session_knn
+from embedrec.workflows.evaluation_options import EvaluationOptions
 
 
 def check_known(name: str, valid: Iterable[str], where: str) -> None:
@@ -27,9 +27,9 @@ def check_known(name: str, valid: Iterable[str], where: str) -> None:
         raise SettingsError(f"{where} names {name!r}, which this experiment does not write{hint}")
 
 
-def check_measured(metrics: Iterable[str], evaluation: Evaluation, where: str) -> None:
+def check_measured(metrics: Iterable[str], evaluation: EvaluationOptions, where: str) -> None:
     """Raises SettingsError for a metric that such an evaluation does not measure."""
-    settings = EvaluationSettings(evaluation.at or LIST_LENGTHS)
+    settings = EvaluationSettings(evaluation.list_lengths)
     check_metrics(metrics, settings, labelled=evaluation.labels is not None, where=where)
 
 

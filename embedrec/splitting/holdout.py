@@ -68,10 +68,15 @@ class HeldOut:
         Raises ArtifactError for another kind of artifact and for a damaged one.
         """
         artifact = artifacts.as_artifact(source, "sessions")
-        if f"{PART}given.npy" not in artifact:
+        if not has_held_out(artifact):
             return None
         with artifacts.opening(artifact, "prepare the data again"):
             return cls(Sessions.load(artifact, PART), artifact.array(f"{PART}given", "int64"))
+
+
+def has_held_out(sessions: artifacts.Artifact) -> bool:
+    """Whether a sessions artifact has a held-out part."""
+    return f"{PART}given.npy" in sessions
 
 
 @dataclass(frozen=True)

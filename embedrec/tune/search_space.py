@@ -59,6 +59,17 @@ def space_of(cls: type[Any], texts: Mapping[str, str]) -> Space:
     return {key: _parse(cls, key, text.strip(), hints[key]) for key, text in texts.items()}
 
 
+def space_beside(cls: type[Any], texts: Mapping[str, str], fixed: Mapping[str, Any]) -> Space:
+    """The space of the texts, or without any that which the recipe declares, of the settings that are not fixed.
+
+    Raises SettingsError for a setting in both, and as `space_of` and `own_space` do.
+    """
+    both = next((key for key in texts if key in fixed), None)
+    if both is not None:
+        raise SettingsError(f"{both!r} is in both --space and --set; leave out one of them")
+    return space_of(cls, texts or {key: text for key, text in own_space(cls).items() if key not in fixed})
+
+
 def own_space(cls: type[Any]) -> dict[str, str]:
     """The texts that a recipe declares. Raises SettingsError if it declares none."""
     declared: dict[str, str] = getattr(cls, "SPACE", {})

@@ -13,7 +13,7 @@ import numpy as np
 from embedrec.config import settings_of
 from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
-from embedrec.errors import SettingsError
+from embedrec.errors import ArtifactError, SettingsError
 from embedrec.index.search_settings import AS_BUILT, SearchSettings
 from embedrec.index.target import SearchTarget
 from embedrec.models.filtered_recommend import sample_query_vectors
@@ -26,7 +26,7 @@ from embedrec.storage.atomic import scratch_folder
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget
 from embedrec.storage.workspace import Workspace
 from embedrec.vectors.embeddings import Metric
-from embedrec.workflows.lineage import origin, provenance, training_sessions
+from embedrec.workflows.lineage import origin, provenance, training_features, training_sessions
 
 Indexed = Literal["items", "answers", "sessions"]
 
@@ -143,6 +143,16 @@ def sessions_to_index(workspace: Workspace, model: Artifact, of: Indexed) -> Art
     """The training sessions that `build_index_artifact` needs; None if it needs none. See `training_sessions`."""
     needed = of == "sessions" or (of == "answers" and model.about.get("trained_on") is not None)
     return training_sessions(workspace, model) if needed else None
+
+
+def features_for_index(workspace: Workspace, model: Artifact, report: Report = quiet) -> Features | None:
+    """The features of a model's items, to be stored with its index; None with a "note" if they cannot be read."""
+    try:
+        return training_features(workspace, model)
+    except (ArtifactError, SettingsError) as e:
+        message = f"the index is written without item features, so --where cannot be used with it: {e}"
+        report("note", message=message)
+        return None
 
 
 def index_name(model: str, kind: str, of: str) -> str:

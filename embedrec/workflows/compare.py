@@ -11,29 +11,13 @@ from embedrec.data.sessions import Sessions
 from embedrec.errors import SettingsError
 from embedrec.evaluation.beyond_accuracy import AGGREGATE_METRICS, LIST_METRICS
 from embedrec.evaluation.breakdown import by_length, by_popularity
-from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings, check_list_lengths
+from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings
 from embedrec.evaluation.item_similarity import LABEL_OVERLAP
 from embedrec.evaluation.paired_differences import differences
-from embedrec.workflows.evaluate import EvaluationTask
 from embedrec.workflows.evaluated_models import EvaluatedModel
 
 _BREAKDOWN_METRICS = ("recall", "mrr", "ndcg")
 Evaluations = Mapping[str, tuple[EvaluatedModel, Evaluation]]
-
-
-def resolve_settings(
-    task: EvaluationTask, at: Sequence[int], ties: Any, seen_items: str | None, unknown: Any, draws: int, seed: int
-) -> EvaluationSettings:
-    """Evaluation settings from the options of a command.
-
-    seen_items  items of the history in the lists: "keep" or "remove"; None keeps them if training sessions repeat items
-
-    Raises SettingsError for lists longer than the catalogue.
-    """
-    keep = task.protocol != "similar" and task.has_repeats() if seen_items is None else seen_items == "keep"
-    settings = EvaluationSettings(tuple(at), not keep, ties, unknown, draws, seed)
-    check_list_lengths(settings, task.train)
-    return settings
 
 
 def default_metrics(k: int, *, labelled: bool) -> list[str]:

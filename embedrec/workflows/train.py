@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -18,12 +19,12 @@ from embedrec.models.base import Recipe
 from embedrec.models.imported import Vectors
 from embedrec.models.pair_counts import PairCountRecipe
 from embedrec.models.serialization import load_model, save_model
-from embedrec.models.torch_recipe import fit_recipe
+from embedrec.models.torch_recipe import choose_device, display_name, fit_recipe, is_torch_recipe
 from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.memory_budget import IN_MEMORY, MemoryBudget, spill
-from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
+from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext, torchrun_rank
 from embedrec.vectors.embeddings import Metric
 from embedrec.vectors.file_formats import Format, load_vectors
 from embedrec.vectors.hub_folder import is_hub_folder, load_hub_folder
@@ -152,6 +153,42 @@ def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
 def train_beside(recipe: Recipe, source: Artifact, *, seed: int, threads: int, context: TrainingContext) -> None:
     """What the other processes of a training do while the first one runs `train_model`: all but report and write."""
     fit_recipe(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, context=context)
+
+
+@contextmanager
+def training_context(
+    recipe: Recipe,
+    device: str,
+    checkpoint: Path,
+    resume: bool,
+    *,
+    environment: Mapping[str, str],
+    report: Report = quiet,
+) -> Iterator[TrainingContext]:
+    """The training context of a recipe: its device, its checkpoint, and the other processes of `torchrun`.
+
+    resume       continue the training of the checkpoint
+    environment  variables of the process, of which `torchrun` sets some
+
+    Raises SettingsError for a recipe that trains without torch, with `resume` or in several processes.
+    """
+    local_rank, count = torchrun_rank(environment)
+    chosen = choose_device(recipe, device, quiet if local_rank else report, local_rank=local_rank)
+    if not is_torch_recipe(recipe):
+        if resume or count > 1:
+            given = "--resume" if resume else "torchrun"
+            raise SettingsError(f"{display_name(recipe)} does not support {given}; leave it out")
+        yield DEFAULT_CONTEXT
+    elif count == 1:
+        if checkpoint.exists() and not resume:
+            message = f"starting again; --resume continues the interrupted training in {checkpoint}"
+            report("note", message=message)
+        yield TrainingContext(chosen, checkpoint, resume)
+    else:
+        from embedrec.training.distributed import join_processes
+
+        with join_processes(chosen) as processes:
+            yield TrainingContext(chosen, checkpoint, resume, processes)
 
 
 def import_vectors(

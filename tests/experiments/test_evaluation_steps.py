@@ -16,9 +16,8 @@ from embedrec.experiments.evaluation_steps import (
     NeighbourGrid,
     base_of,
     evaluation_step,
-    open_task,
 )
-from embedrec.experiments.schema import Compare, Evaluate, Evaluation
+from embedrec.experiments.schema import Compare, Evaluate
 from embedrec.experiments.step import StepContext
 from embedrec.models.baselines.popular import Popular
 from embedrec.models.serialization import load_model
@@ -27,6 +26,7 @@ from embedrec.progress import quiet
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.evaluate import evaluate_task, open_evaluation_task
+from embedrec.workflows.evaluation_options import EvaluationOptions
 from embedrec.workflows.train import train_model
 from tests.conftest import LISTS, of_lists
 from tests.experiments.conftest import Finished
@@ -48,7 +48,7 @@ def test_the_step_of_an_evaluation() -> None:
     table = Evaluate(model="vectors", name="near", at=(5,), seed=3)
     step = evaluation_step(table, "plays", "train vectors")
     assert step == Comparison(
-        "evaluate near", Evaluation(at=(5,), seed=3), ("vectors",), (), "plays", ("train vectors",)
+        "evaluate near", EvaluationOptions(at=(5,), seed=3), ("vectors",), (), "plays", ("train vectors",)
     )
     assert step.output == "evaluate-near" and step.files() == {}
     grid = evaluation_step(Evaluate(model="sknn", name="all", grid=True), "plays", "train sknn")
@@ -58,7 +58,7 @@ def test_the_step_of_an_evaluation() -> None:
 
 def test_keys_of_an_evaluation() -> None:
     evaluation = base_of(Compare(models=("a",), metrics=("mrr@5",), split="tail", draws=9))
-    assert type(evaluation) is Evaluation and evaluation == Evaluation(split="tail", draws=9)
+    assert type(evaluation) is EvaluationOptions and evaluation == EvaluationOptions(split="tail", draws=9)
     step = Comparison("compare", evaluation, ("a", "b"), ("mrr@5",), "plays", ())
     settings = step.settings()
     assert (settings["models"], settings["metrics"]) == (("a", "b"), ("mrr@5",))
@@ -67,25 +67,18 @@ def test_keys_of_an_evaluation() -> None:
 
 def test_a_file_of_labels_is_an_input(tmp_path: Path) -> None:
     file = tmp_path / "genres.csv"
-    step = Comparison("compare", Evaluation(labels=str(file)), ("a",), (), "plays", ())
+    step = Comparison("compare", EvaluationOptions(labels=str(file)), ("a",), (), "plays", ())
     assert step.files() == {}  # the name of a feature
     file.write_text("item,genres\n")
     assert list(step.files()) == [str(file)]
 
 
-def test_a_task_is_that_of_the_command(context: StepContext) -> None:
-    task = open_task(Evaluation(split="last-item", protocol="last"), "plays", context)
-    assert (task.rule, task.protocol, task.part) == ("last-item", "last", "test")
-    sessions = context.workspace.find("sessions", "plays")
-    same = open_evaluation_task(sessions, split="last-item", protocol="last")
-    assert len(task.test_cases) == len(same.test_cases) == len(task.test)
-    assert open_task(Evaluation(split="tail", valid=True), "plays", context).part == "valid"
-
-
 def test_a_comparison(context: StepContext) -> None:
     """It evaluates the models, reports their metrics, and writes a record without seconds and a manifest with them."""
     events: list[tuple[str, Any]] = []
-    step = Comparison("compare", Evaluation(split="tail", at=(2,), draws=0), ("popular", "sknn"), (), "plays", ())
+    step = Comparison(
+        "compare", EvaluationOptions(split="tail", at=(2,), draws=0), ("popular", "sknn"), (), "plays", ()
+    )
     step.run(context, lambda event, **values: events.append((event, values)))
     artifact = artifacts.read(step.path(context), "comparison")
     record = artifact.json(COMPARISON)
@@ -102,7 +95,7 @@ def test_a_comparison(context: StepContext) -> None:
 
 
 def test_chosen_metrics_are_the_columns(context: StepContext) -> None:
-    evaluation = Evaluation(split="tail", at=(1, 2), draws=0)
+    evaluation = EvaluationOptions(split="tail", at=(1, 2), draws=0)
     step = Comparison("compare", evaluation, ("popular",), ("coverage@2", "mrr@1"), "plays", ())
     step.run(context, quiet)
     (row,) = artifacts.read(step.path(context), "comparison").json(COMPARISON)["rows"]

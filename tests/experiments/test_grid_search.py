@@ -11,15 +11,15 @@ import pytest
 
 from embedrec.experiments.grid_search import SettingsGrid, best_recipe, validation
 from embedrec.experiments.runner import run_experiment
-from embedrec.experiments.schema import Evaluation
 from embedrec.experiments.step import StepContext
 from embedrec.models.cooccurrence.cooccurrence import Cooccurrence
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.workspace import Workspace
+from embedrec.workflows.evaluation_options import EvaluationOptions
 from tests.conftest import LISTS, of_lists
 from tests.experiments.conftest import LIGHT, Finished, Opened
 
-ASK = Evaluation(split="last-item", at=(1, 2))
+ASK = EvaluationOptions(split="last-item", at=(1, 2))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_undefined_metrics_are_the_lowest(context: StepContext) -> None:
 
 
 def validation_of(source: Artifact, **keys: Any) -> Any:
-    return validation(source, Evaluation(**keys))
+    return validation(source, EvaluationOptions(**keys))
 
 
 def test_the_validation_part(context: StepContext) -> None:

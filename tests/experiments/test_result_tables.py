@@ -12,12 +12,13 @@ import pytest
 from embedrec.errors import SettingsError
 from embedrec.experiments.evaluation_steps import COMPARISON, Comparison, NeighbourGrid
 from embedrec.experiments.result_tables import ResultTables, markdown, session_facts
-from embedrec.experiments.schema import Evaluate, Evaluation, Row, Table
+from embedrec.experiments.schema import Evaluate, Row, Table
 from embedrec.experiments.step import StepContext
 from embedrec.progress import quiet
 from embedrec.splitting.rules import Tail
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
+from embedrec.workflows.evaluation_options import EvaluationOptions
 from embedrec.workflows.split import write_split
 from tests.conftest import of_lists
 from tests.experiments.conftest import Finished
@@ -26,7 +27,7 @@ METRICS = {
     "popular": {"recall@10": 0.12345, "mrr@10": 0.5, "diversity@10": None},
     "vectors": {"recall@10": 0.25, "mrr@10": 1.0, "diversity@10": 0.75},
 }
-COMPARE = Comparison("compare", Evaluation(), ("popular", "vectors"), (), "plays", ())
+COMPARE = Comparison("compare", EvaluationOptions(), ("popular", "vectors"), (), "plays", ())
 GRID = NeighbourGrid(Evaluate(model="sknn", name="grid"), "plays", ())
 
 

@@ -9,11 +9,12 @@ import pytest
 
 from embedrec.config import build
 from embedrec.errors import SettingsError
-from embedrec.experiments.schema import Compare, Evaluate, Evaluation, Report, Row, Table, check_seed
+from embedrec.experiments.schema import Compare, Evaluate, Report, Row, Table
+from embedrec.workflows.evaluation_options import EvaluationOptions
 
 
 def test_defaults_are_those_of_the_commands() -> None:
-    evaluation = Evaluation()
+    evaluation = EvaluationOptions()
     assert (evaluation.at, evaluation.ties, evaluation.unknown, evaluation.draws) == (
         None,
         "conservative",
@@ -33,15 +34,17 @@ def test_tables_of_the_file() -> None:
         Row(label="sessions", fact="sessions"),
     )
     assert (table.columns, table.digits, table.note) == (("mrr@10",), 4, "")
-    assert build(Evaluation, {"at": [5, 10], "seen": "keep"}, source="[ask]") == Evaluation(at=(5, 10), seen="keep")
+    assert build(EvaluationOptions, {"at": [5, 10], "seen": "keep"}, source="[ask]") == EvaluationOptions(
+        at=(5, 10), seen="keep"
+    )
 
 
 @pytest.mark.parametrize(
     ("create", "message"),
     [
-        (lambda: Evaluation(draws=-1), "draws must be at least 0, but is -1"),
-        (lambda: Evaluation(given=0), "given must be at least 1, but is 0"),
-        (lambda: Evaluation(at=(5, 0)), "list lengths must be at least 1, but are (5, 0)"),
+        (lambda: EvaluationOptions(draws=-1), "draws must be at least 0, but is -1"),
+        (lambda: EvaluationOptions(given=0), "given must be at least 1, but is 0"),
+        (lambda: EvaluationOptions(at=(5, 0)), "list lengths must be at least 1, but are (5, 0)"),
         (lambda: Evaluate(model="a", seed=-1), "seed must be a whole number from 0 to 9223372036854775807, but is -1"),
         (lambda: Report(seed=2**63), f"seed must be a whole number from 0 to 9223372036854775807, but is {2**63}"),
         (lambda: Table(title="A", digits=18), "digits must be between 0 and 17, but is 18"),
@@ -51,14 +54,3 @@ def test_values_out_of_bounds(create: Callable[[], Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         create()
     assert str(error.value) == message
-
-
-@pytest.mark.parametrize("seed", [True, 1.0, "1", None, -1, 2**63])
-def test_what_is_no_seed(seed: Any) -> None:
-    with pytest.raises(SettingsError, match=r"^seed in small\.toml must be a whole number from 0 to "):
-        check_seed(seed, " in small.toml")
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
-def test_seeds(seed: int) -> None:
-    check_seed(seed)

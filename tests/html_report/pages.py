@@ -18,9 +18,10 @@ from embedrec.progress import Report, quiet
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import Workspace
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact
-from embedrec.workflows.compare import comparison_record, default_metrics, resolve_settings
+from embedrec.workflows.compare import comparison_record, default_metrics
 from embedrec.workflows.evaluate import describe_task, evaluate_task, open_evaluation_task
 from embedrec.workflows.evaluated_models import model_to_evaluate
+from embedrec.workflows.evaluation_options import EvaluationOptions
 from embedrec.workflows.lineage import counts
 from embedrec.workflows.train import train_model
 from tests.conftest import of_lists
@@ -62,7 +63,7 @@ def workspace_of(sessions: Sessions, folder: Path) -> Workspace:
 
 def comparison_of(workspace: Workspace) -> dict[str, Any]:
     task = open_evaluation_task(workspace.find("sessions", "part"))
-    terms = resolve_settings(task, (1, 5), "conservative", None, "miss", 20, 0)
+    terms = EvaluationOptions(at=(1, 5), draws=20).settings(task)
     done = {}
     for name in ("popular", "word2vec"):
         model = model_to_evaluate(workspace, name, task)

@@ -21,8 +21,8 @@ from embedrec.tune import search as searches
 from embedrec.tune.journal import Journal
 from embedrec.tune.search import Search, tune
 from embedrec.tune.search_space import Choices, Range
-from embedrec.workflows.compare import resolve_settings
-from embedrec.workflows.evaluate import EvaluationTask, open_evaluation_task
+from embedrec.workflows.evaluate import EvaluationTask
+from embedrec.workflows.evaluation_options import EvaluationOptions
 from tests.training.toy import clustered_sessions
 
 
@@ -30,8 +30,9 @@ from tests.training.toy import clustered_sessions
 def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluationTask, EvaluationSettings]:
     folder = tmp_path_factory.mktemp("tune") / "sessions"
     clustered_sessions().save(folder, {})
-    trial = open_evaluation_task(artifacts.read(folder, "sessions"), split="random:share=.2", valid=True)
-    return trial, resolve_settings(trial, (5,), "conservative", None, "miss", 0, 0)
+    options = EvaluationOptions(split="random:share=.2", valid=True, at=(5,), draws=0)
+    task = options.open_task(artifacts.read(folder, "sessions"))
+    return task, options.settings(task)
 
 
 def searched(

@@ -1,9 +1,10 @@
-"""Options of the commands that evaluate models, and the steps of an evaluation with notes and progress."""
+"""Options of the commands that evaluate models, and their notes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,21 +18,30 @@ from embedrec.cli.shared.options import (
     note,
     seed_option,
     threads_option,
-    use_threads,
     workspace_option,
 )
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from embedrec.evaluation.evaluate import Evaluation, EvaluationSettings
+    from embedrec.evaluation.evaluate import EvaluationSettings
     from embedrec.workflows.evaluate import EvaluationTask
-    from embedrec.workflows.evaluated_models import EvaluatedModel
+    from embedrec.workflows.evaluation_options import EvaluationOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def evaluation_options(command: F) -> F:
-    """Options of the data, the split, the protocol and the metrics."""
+    """Options of an evaluation, passed on as `evaluation`, an EvaluationOptions, and `sessions`, `by`, `threads`,
+    `device`, `as_json` and `workspace`."""
+
+    @wraps(command)
+    def parse(**given: Any) -> Any:
+        from embedrec.workflows.evaluation_options import EvaluationOptions
+
+        values = {f.name: given.pop(f.name) for f in fields(EvaluationOptions)}
+        values["at"] = list_lengths(values["at"])
+        return command(evaluation=EvaluationOptions(**values), **given)
+
     options = [
         click.option("--sessions", metavar="NAME", help="Sessions to split [default: the latest]."),
         click.option(
@@ -97,31 +107,24 @@ def evaluation_options(command: F) -> F:
         json_option,
         workspace_option,
     ]
-    return combine_options(options)(command)
+    return combine_options(options)(parse)  # type: ignore[return-value]
 
 
 def open_task(
-    workspace: Workspace,
-    sessions: str | None,
-    split: str | None,
-    valid: bool,
-    protocol: Any,
-    given: int | None,
-    seed: int,
-) -> EvaluationTask:
-    """The test cases that the options define; prints their split, leak check and protocol."""
+    workspace: Workspace, sessions: str | None, options: EvaluationOptions
+) -> tuple[EvaluationTask, EvaluationSettings]:
+    """The test cases and the settings of an evaluation; prints the split, the leak check, the protocol and settings."""
     from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.workflows.evaluate import PROTOCOLS, open_evaluation_task
+    from embedrec.workflows.evaluation_options import settings_message, task_messages
 
     source = find_sessions(workspace, sessions)
     with Progress("split"):
-        task = open_evaluation_task(source, split=split, valid=valid, protocol=protocol, given=given, seed=seed)
-    part = "validation" if task.part == "valid" else "test"
-    note(f"split {task.rule}: {len(task.train):,} training sessions, {len(task.test):,} in the {part} part")
-    for line in task.leak_check:
-        note(f"leak check: {line}")
-    note(f"protocol {task.protocol}: {PROTOCOLS[task.protocol]}; {len(task.test_cases):,} test cases")
-    return task
+        task = options.open_task(source)
+    for message in task_messages(task):
+        note(message)
+    settings = options.settings(task)
+    note(settings_message(task, settings))
+    return task, settings
 
 
 def list_lengths(at: str) -> tuple[int, ...]:
@@ -138,64 +141,3 @@ def positive_integers(text: str, what: str) -> tuple[int, ...]:
     if min(numbers) < 1:
         raise click.BadParameter(f"{what} must be positive integers, such as 5,10,20, not {text!r}")
     return tuple(sorted(set(numbers)))
-
-
-def evaluation_settings(
-    task: EvaluationTask, at: tuple[int, ...], ties: Any, seen: str | None, unknown: Any, draws: int, seed: int
-) -> EvaluationSettings:
-    """The settings of an evaluation; prints them. Raises SettingsError for lists longer than the catalogue."""
-    from embedrec.workflows.compare import resolve_settings
-
-    settings = resolve_settings(task, at, ties, seen, unknown, draws, seed)
-    seen_items = "removed" if settings.exclude_seen else "kept"
-    note(
-        f"all {len(task.train.vocab):,} items ranked; ties {ties}; seen items {seen_items}; "
-        f"unknown targets {'count as misses' if unknown == 'miss' else 'dropped'}"
-    )
-    return settings
-
-
-def evaluate_model(
-    name: str,
-    task: EvaluationTask,
-    settings: EvaluationSettings,
-    *,
-    workspace: Workspace,
-    config: Path | None,
-    pairs: Sequence[str],
-    labels: str | None,
-    through: str | None,
-    seed: int,
-    threads: int,
-    device: str,
-) -> tuple[EvaluatedModel, Evaluation]:
-    """Train the model if necessary and evaluate it; prints its origin and the loss of an approximate index."""
-    from embedrec.cli.shared.progress_bar import Progress
-    from embedrec.errors import SettingsError
-    from embedrec.workflows.evaluate import evaluate_task, load_labels
-    from embedrec.workflows.evaluated_models import exact_metrics, model_to_evaluate, search_through_index
-    from embedrec.workflows.train import TrainingOptions
-
-    if labels is not None and task.protocol != "similar":
-        raise SettingsError(f"--labels needs --protocol similar; the protocol is {task.protocol}")
-    use_threads(threads)
-    table = None if labels is None else load_labels(task, labels)
-    with Progress(f"train {name}") as report:
-        model = model_to_evaluate(
-            workspace, name, task, TrainingOptions(config, pairs, seed, threads, device), report=report
-        )
-    known, catalogue = len(model.model.vocab), len(task.train.vocab)
-    note(
-        f"model {name}: {model.origin}"
-        + (f"; it contains {known:,} of {catalogue:,} items" if known < catalogue else "")
-    )
-    if through is not None:
-        with Progress(f"index {name}") as report:
-            model = search_through_index(model, through, task, seed=seed, report=report)
-    with Progress(f"evaluate {name}") as report:
-        result = evaluate_task(task, model.model, settings, labels=table, report=report)
-        for key, exact in exact_metrics(model, task, settings, report=report).items():
-            approximate = result.metrics[key]
-            loss = f", a loss of {round(1 - approximate / exact, 4) or 0.0:.2%}" if exact else ""
-            note(f"{key} of {name}: {approximate:.4f} through the index, {exact:.4f} exactly{loss}")
-    return model, result

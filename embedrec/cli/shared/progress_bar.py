@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from embedrec.cli.shared.json_log import JsonLog
-from embedrec.cli.shared.options import logs_json
+from embedrec.cli.shared.options import logs_json, note
 from embedrec.cli.shared.terminal import mask_passwords, one_line, shorten, write_message
 
 _SECONDS_BETWEEN_LINES = 1.0
@@ -19,9 +19,10 @@ SILENCE = 1.0  # seconds without progress after which a terminal shows a moving 
 class Progress:
     """A `Report` that prints events; use it as a context manager.
 
-    "progress" events (done, total, unit) update a bar on a terminal and are silent in a pipe. Other events are lines;
-    "epoch" events at most one per second, and always the last. On a terminal, a task without progress events, or after
-    the last one, shows a moving bar with the elapsed time. With `--log-json` all events are JSON lines.
+    "progress" events (done, total, unit) update a bar on a terminal and are silent in a pipe. A "note" prints
+    its `message`, another event its numbers; "epoch" events at most one per second, and always the last. On a
+    terminal, a task without progress events, or after the last one, shows a moving bar with the elapsed time. With
+    `--log-json` all events are JSON lines.
     """
 
     def __init__(self, what: str) -> None:
@@ -57,7 +58,11 @@ class Progress:
                 self._bar = None
 
     def __call__(self, event: str, **numbers: Any) -> None:
-        if self._log is not None:
+        if event == "note" and self._log is not None:
+            note(numbers["message"])
+        elif event == "note":
+            self._line(numbers["message"])
+        elif self._log is not None:
             self._log(event, **numbers)
         elif event == "progress":
             self._move(**numbers)

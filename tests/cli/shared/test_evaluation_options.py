@@ -10,16 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from embedrec.cli.shared.evaluation_options import (
-    evaluate_model,
-    evaluation_options,
-    evaluation_settings,
-    list_lengths,
-    open_task,
-    positive_integers,
-)
-from embedrec.errors import SettingsError
+from embedrec.cli.shared.evaluation_options import evaluation_options, list_lengths, open_task, positive_integers
 from embedrec.storage.workspace import Workspace
+from embedrec.workflows.evaluation_options import LIST_LENGTHS, EvaluationOptions
 from tests.cli.evaluation_cases import EVALUATE_NOTES
 
 
@@ -40,7 +33,7 @@ def test_what_is_no_list_of_lengths(text: str) -> None:
         positive_integers(text, "neighbours")
 
 
-def test_defaults() -> None:
+def test_options_become_a_dataclass() -> None:
     given: dict[str, Any] = {}
 
     @click.command()
@@ -49,51 +42,32 @@ def test_defaults() -> None:
         given.update(values)
 
     assert CliRunner().invoke(command, []).exit_code == 0
-    expected = {
-        "sessions": None, "split": None, "valid": False, "protocol": None, "given": None, "at": "1,5,10,20",
-        "ties": "conservative", "seen": None, "unknown": "miss", "draws": 1000, "labels": None, "by": None,
-        "through": None, "seed": 0, "device": "auto", "as_json": False,
-    }  # fmt: skip
+    assert given.pop("evaluation") == EvaluationOptions(at=LIST_LENGTHS)
+    expected = {"sessions": None, "by": None, "device": "auto", "as_json": False}
     assert {name: given[name] for name in expected} == expected
     assert given.keys() - expected.keys() == {"threads", "workspace"}
+    words = ["--split", "tail", "--valid", "--at", "3,1", "--ties", "median", "--draws", "7", "--seed", "2"]
+    assert CliRunner().invoke(command, words).exit_code == 0
+    assert given["evaluation"] == EvaluationOptions(split="tail", valid=True, at=(1, 3), ties="median", draws=7, seed=2)
 
 
-def test_notes_of_a_task_and_a_model(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_notes_of_a_task(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    task = open_task(Workspace(split), None, None, False, None, None, 0)
-    settings = evaluation_settings(task, (1, 3), "conservative", None, "miss", 0, 0)
-    model, evaluation = evaluate_model(
-        "popular", task, settings, workspace=Workspace(split), config=None, pairs=(), labels=None, through=None, seed=0,
-        threads=1, device="cpu",
-    )  # fmt: skip
+    task, settings = open_task(Workspace(split), None, EvaluationOptions(at=(1, 3), draws=0))
     captured = capsys.readouterr()
-    assert (captured.out, captured.err.replace(f"{split}/", "")) == (
-        "",
-        EVALUATE_NOTES + "model popular: trained now on the training part\n",
+    assert (captured.out, captured.err.replace(f"{split}/", "")) == ("", EVALUATE_NOTES)
+    assert (len(task.train), settings.at, settings.draws) == (9, (1, 3), 0)
+
+
+def test_notes_of_a_validation_part(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = EvaluationOptions(
+        split="tail:share=.25", valid=True, protocol="last", at=(2,), ties="median", seen="remove", unknown="drop"
     )
-    assert (model.name, model.origin) == ("popular", "trained now on the training part")
-    assert evaluation.metrics["recall@3"] == 5 / 6
-
-
-def test_settings_of_a_validation_part(split: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    task = open_task(Workspace(split), "clicks", "tail:share=.25", True, "last", None, 0)
-    settings = evaluation_settings(task, (2,), "median", "remove", "drop", 10, 3)
-    assert (settings.at, settings.ties, settings.exclude_seen, settings.unknown) == ((2,), "median", True, "drop")
+    task, _ = open_task(Workspace(split), "clicks", options)
     assert capsys.readouterr().err.splitlines()[-2:] == [
         "protocol last: the last item of every held-out session; 2 test cases",
         f"all {len(task.train.vocab)} items ranked; ties median; seen items removed; unknown targets dropped",
     ]
-
-
-def test_labels_need_the_protocol_similar(split: Path) -> None:
-    task = open_task(Workspace(split), None, None, False, None, None, 0)
-    settings = evaluation_settings(task, (1,), "conservative", None, "miss", 0, 0)
-    with pytest.raises(SettingsError) as error:
-        evaluate_model(
-            "popular", task, settings, workspace=Workspace(split), config=None, pairs=(), labels="genres", through=None,
-            seed=0, threads=1, device="cpu",
-        )  # fmt: skip
-    assert str(error.value) == "--labels needs --protocol similar; the protocol is next"
 
 
 def test_choices_are_refused() -> None:
