@@ -221,7 +221,7 @@ def _convert(kind: Any, value: Any, key: str, source: str) -> Any:
                 f"setting {key!r} in {source} is {value!r}, but must be one of {', '.join(map(str, allowed))}{near}"
             )
         return value
-    if kind is Any or get_origin(kind) in (tuple, dict) or dataclasses.is_dataclass(kind):
+    if kind is Any or get_origin(kind) in (tuple, dict, Mapping) or dataclasses.is_dataclass(kind):
         return _convert_container(kind, value, key, source)
     if get_origin(kind) is not None or not isinstance(kind, type):  # X | None
         kinds = [k for k in get_args(kind) if k is not type(None)]
@@ -243,7 +243,7 @@ def _convert(kind: Any, value: Any, key: str, source: str) -> Any:
 
 
 def _convert_container(kind: Any, value: Any, key: str, source: str) -> Any:
-    """`value` as `kind`, one of tuple[X, ...], dict[str, X], a dataclass or Any."""
+    """`value` as `kind`, one of tuple[X, ...], dict[str, X], Mapping[str, X], a dataclass or Any."""
     if kind is Any:
         return value
     if get_origin(kind) is tuple:
@@ -292,7 +292,7 @@ class Entry:
 def resolve(registry: Mapping[str, Entry], name: str, what: str) -> Any:
     """The object that `registry[name]` names. Raises SettingsError, with near misses, for an unknown name."""
     if name not in registry:
-        hint = did_you_mean(name, registry) or f"; there are {', '.join(registry)}"
+        hint = did_you_mean(name, registry) or f"; valid are {', '.join(registry)}"
         raise SettingsError(f"no {what} is called {name!r}{hint}")
     module, _, attribute = registry[name].path.partition(":")
     return getattr(import_module(module), attribute)

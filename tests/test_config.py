@@ -158,7 +158,7 @@ def test_every_recipe_survives_its_own_toml(name: str) -> None:
 def test_unknown_models() -> None:
     with pytest.raises(SettingsError, match="no model is called 'wordvec'; did you mean 'word2vec'"):
         recipe_class("wordvec")
-    with pytest.raises(SettingsError, match="there are word2vec"):
+    with pytest.raises(SettingsError, match="valid are word2vec"):
         settings_class("42")
     assert set(MODELS) < set(SAVED_MODELS)
     assert all(settings_class(name).name == name for name in SAVED_MODELS)

@@ -103,11 +103,11 @@ def from_table(table: Any) -> Features:
         elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
             words = column.flatten()
             if not _is_string(words.type):
-                raise DataError(f"the column {name!r} holds lists of {words.type}, but must hold lists of strings")
+                raise DataError(f"the column {name!r} has lists of {words.type}, but must contain lists of strings")
             names = _distinct_names(words, known.get(name))
             lists[name] = Lists(_offsets(column), _codes(words, names), names)
         else:
-            raise DataError(f"the column {name!r} holds {column.type}, which cannot be a feature")
+            raise DataError(f"the column {name!r} has the type {column.type}, which cannot be a feature")
     return Features(Vocab(from_arrow(table[ID]), display), numeric, categorical, lists, frozenset(dates))
 
 

@@ -116,7 +116,7 @@ class Features(Described):
         columns: dict[str, np.ndarray | Categories | Lists] = {**self.numeric, **self.categorical, **self.lists}
         for name, column in columns.items():
             if len(column) != len(self) or (isinstance(column, np.ndarray) and column.ndim != 1):
-                raise DataError(f"the feature {name!r} must have {len(self)} rows, one an id, but has {len(column)}")
+                raise DataError(f"the feature {name!r} must have {len(self)} rows, one per id, but has {len(column)}")
         for name, numbers in self.numeric.items():
             if np.isinf(numbers).any():
                 raise DataError(f"the feature {name!r} contains infinity; use NaN for missing values")

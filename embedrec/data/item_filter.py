@@ -36,7 +36,7 @@ class IdList:
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as e:
-            raise DataError(f"{name} is not UTF-8 ({reason(e)}); give a text file with one id a line") from e
+            raise DataError(f"{name} is not UTF-8 ({reason(e)}); give a text file with one id per line") from e
         lines = (line.removesuffix("\r") for line in text.split("\n"))
         return cls(name, tuple(line for line in lines if line.strip()))
 

@@ -176,7 +176,7 @@ def allowed_rows(allowed: np.ndarray, n: int) -> np.ndarray:
     given = np.asarray(allowed)
     if given.dtype.kind in "iu" and given.ndim == 1 and len(given) > 2 and given.min() >= 0 and given.max() <= 1:
         raise SettingsError(
-            f"allowed holds {len(given)} numbers, all of them 0 or 1; a mask must be bool: use mask.astype(bool)"
+            f"allowed has {len(given)} numbers, all of them 0 or 1; a mask must be bool: use mask.astype(bool)"
         )
     if given.dtype == bool:
         if given.shape != (n,):

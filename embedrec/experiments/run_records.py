@@ -95,7 +95,7 @@ def end(step: Step, key: Key, context: StepContext, seconds: float) -> None:
 
 
 def record_file(step: Step, context: StepContext) -> Path:
-    """The record of a step. The digest keeps ids apart that differ only in characters that a file name cannot hold."""
+    """The record of a step. The digest distinguishes ids that differ only in characters not allowed in file names."""
     return context.folder / "steps" / f"{plain_from(step.id)}-{digest(step.id)[:8]}.json"
 
 

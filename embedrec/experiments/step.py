@@ -6,13 +6,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from embedrec.config import build, settings_of
 from embedrec.errors import ArtifactError, SettingsError, did_you_mean
+from embedrec.index.search_settings import KINDS, SearchSettings
 from embedrec.progress import Report
 from embedrec.storage import artifacts, atomic
+from embedrec.storage.memory_budget import parse_size
 from embedrec.storage.workspace import Workspace
 from embedrec.tabular.globs import expand_glob, files_below
 from embedrec.workflows.evaluation_options import EvaluationOptions
@@ -23,7 +26,7 @@ _MANIFEST_KEYS = {
     "model": ("recipe", "settings"),
     "index": ("spec", "metric", "of", "nprobe", "ef_search", "rerank"),
 }
-_NO_KEY = {"toml": False}  # metadata of a field that is no TOML key
+NO_KEY = {"toml": False}  # metadata of a field that is no TOML key
 Table = TypeVar("Table", bound="TableStep")
 
 
@@ -91,7 +94,7 @@ class TableStep:
     """Base of steps that are a table of the TOML file: each field without the metadata `toml=False` is a key."""
 
     kind: ClassVar[str]
-    links: Links = field(default=Links(), metadata=_NO_KEY)
+    links: Links = field(default=Links(), metadata=NO_KEY)
 
     @property
     def after(self) -> tuple[str, ...]:
@@ -132,11 +135,29 @@ class SessionsStep(ArtifactStep):
     """
 
     artifact: ClassVar[str] = "sessions"
-    options: Mapping[str, Any] = field(default_factory=dict, metadata=_NO_KEY)
+    options: Mapping[str, Any] = field(default_factory=dict, metadata=NO_KEY)
 
     @property
     def id(self) -> str:
         return self.kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchKeys:
+    """The keys of a search of an index, see `SearchSettings`."""
+
+    nprobe: int | None = None
+    ef_search: int | None = None
+    rerank: int | None = None
+
+    @cached_property
+    def search(self) -> SearchSettings:
+        return SearchSettings(**{name: getattr(self, name) for name in KINDS})
+
+
+def memory_bytes(memory: str | None) -> int | None:
+    """A memory budget such as "2G" in bytes. Raises SettingsError for a text that is no size."""
+    return None if memory is None else parse_size(memory)
 
 
 def toml_keys(cls: type[TableStep]) -> list[str]:

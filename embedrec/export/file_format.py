@@ -73,7 +73,9 @@ class Layout:
         if self.header and self.kind not in _SEPARATED:
             raise SettingsError(f"{self.kind} has no header line; leave out --header, or use csv or tsv")
         if self.names and self.kind not in _NAMED:
-            raise SettingsError(f"{self.kind} cannot hold names; leave out --names, or use one of {', '.join(_NAMED)}")
+            raise SettingsError(
+                f"{self.kind} cannot contain names; leave out --names, or use one of {', '.join(_NAMED)}"
+            )
 
     @property
     def has_header(self) -> bool:

@@ -63,7 +63,7 @@ def write_shards(
     header, if there is one. The manifest holds the lists, results, bytes and SHA-256 of each file, and `about`: the
     source of the lists.
 
-    Raises ArtifactError if the folder holds other files.
+    Raises ArtifactError if the folder contains other files.
     """
     check_folder(folder)
     parts = layout.shard_slices(blocks.q)
@@ -100,13 +100,13 @@ def check_folder(folder: Path) -> None:
     except NotADirectoryError:
         raise ArtifactError(f"{folder} is a file, but shards need a folder; move it or name another") from None
     if other is not None:
-        raise ArtifactError(f"{folder} holds other files and no export; move it or name another")
+        raise ArtifactError(f"{folder} contains other files and no export; move it or name another")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder of shards. Raises ArtifactError without a valid one."""
     error = ArtifactError(
-        f"{folder} holds no export (its {MANIFEST} is missing, damaged or of another version); export it again"
+        f"{folder} contains no export (its {MANIFEST} is missing, damaged or of another version); export it again"
     )
     with decoding(lambda _: error):
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8", errors="surrogatepass"))

@@ -103,7 +103,7 @@ def read_lists(
     before, total = 0, sum(file.stat().st_size for file, _ in files)
     for file, layout in files:
         if not layout.holds_lists:
-            raise SettingsError(f"{path} holds vectors; compare exports of lists ({', '.join(LISTS)})")
+            raise SettingsError(f"{path} contains vectors; compare exports of lists ({', '.join(LISTS)})")
         with _open_unpacked(file, layout) as (stream, position):
             file_codes = decoded if encoded and layout.kind == "text" else codes
             for part in _READ[layout.kind](stream, file_codes, file, prefix):

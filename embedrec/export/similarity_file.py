@@ -19,8 +19,8 @@ def write_similarity(
     """Write the k nearest neighbours of every item (all other items in a smaller catalogue) in vocabulary order.
 
     source      an Index, or a model with item neighbours
-    whitespace  the format cannot hold ids with white space: "refuse" them, or percent-"encode" white space and '%' in
-                all ids
+    whitespace  the format does not support ids with white space: "refuse" them, or percent-"encode" white space and '%'
+                in all ids
 
     Returns the number of lines. Memory beyond the source does not grow with the catalogue. Raises DataError for an id
     with white space, unless ids are encoded.

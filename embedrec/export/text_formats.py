@@ -43,7 +43,7 @@ def encoder(
     prefix      of keys in "redis"
     names       whether to write names next to ids
 
-    Raises DataError for ids that the format cannot hold, and for `names` if there are none.
+    Raises DataError for ids that the format cannot contain, and for `names` if there are none.
     """
     lists.column_names(names)
     if kind in _SEPARATORS:

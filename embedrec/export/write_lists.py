@@ -95,14 +95,14 @@ def export_lists(
             export must have an equal one
     resume  continue an interrupted run
 
-    The bytes depend neither on threads nor on interruptions. Raises DataError for ids that the format cannot hold, and
-    the errors of policies.
+    The bytes depend neither on threads nor on interruptions. Raises DataError for ids that the format does not
+    support, and the errors of policies.
     """
     if settings.layout.shards is not None:
         check_folder(target)
     elif target.is_dir():
         raise ArtifactError(f"{target} is a folder, but lists go into one file; name a file, or add --shards")
-    if settings.layout.kind == "text":  # reports ids that the format cannot hold before the search
+    if settings.layout.kind == "text":  # reports ids that the format cannot contain before the search
         for vocab in {id(v): v for v in (lists.vocab, lists.seeds)}.values():
             words_of(vocab, settings.layout.whitespace)
     lists.column_names(settings.layout.names)

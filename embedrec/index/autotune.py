@@ -89,7 +89,7 @@ def tune_index(
     """
     started = perf_counter()
     if not len(embeddings):
-        raise SettingsError("there are no vectors to index; train on sessions that hold items")
+        raise SettingsError("there are no vectors to index; train on sessions with items")
     target, fixed = settings.target or SearchTarget(), settings.search
     tuning: _Tuning | None = None
     points: list[OperatingPoint] = []

@@ -42,7 +42,7 @@ def construct_index(
     """
     n, d = len(embeddings), embeddings.dim
     if not n:
-        raise SettingsError("there are no vectors to index; train on sessions that hold items")
+        raise SettingsError("there are no vectors to index; train on sessions with items")
     spec = factory_string(kind, n, d)
     index = create_index(spec, d, embeddings.metric)
     augmented = embeddings.metric == "dot" and isinstance(innermost(index), faiss.IndexIVF)

@@ -130,10 +130,8 @@ def factory_string(kind: str, n: int, d: int) -> str:
         return INDEXES[kind].factory(n, d)
     if not kind[:1].isupper():
         names = [*INDEXES, AUTO]
-        hint = did_you_mean(kind, names)
-        raise SettingsError(
-            f"no index type is called {kind!r}{hint or '; there are ' + ', '.join(names)} and FAISS factory strings"
-        )
+        hint = did_you_mean(kind, names) or f"; valid are {', '.join(names)} and FAISS factory strings"
+        raise SettingsError(f"no index type is called {kind!r}{hint}")
     return kind
 
 

@@ -125,7 +125,8 @@ def load_index(source: artifacts.Artifact | str | Path) -> Index:
         dim = embeddings.dim + about.augmented
         if not len(embeddings) <= faiss_index.ntotal <= labels or faiss_index.d != dim:
             raise DataError(
-                f"{file.name} holds {faiss_index.ntotal} × {faiss_index.d} vectors instead of {len(embeddings)} × {dim}"
+                f"{file.name} contains {faiss_index.ntotal} × {faiss_index.d} vectors instead of "
+                f"{len(embeddings)} × {dim}"
             )
         settings = SearchSettings(**{name: getattr(about, name) or None for name in KINDS})
         check_settings(settings, faiss_index, about.spec)

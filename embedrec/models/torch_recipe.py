@@ -130,7 +130,7 @@ def fit_recipe(
     """`recipe.fit`, for any recipe. Raises SettingsError when `context` needs torch and the recipe does not use it."""
     if is_torch_recipe(recipe):
         if more:
-            raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
+            raise SettingsError(f"{recipe.name} does not support warm starts; leave --from out")
         return recipe.fit(sessions, seed=seed, threads=threads, report=report, context=context)
     check_default_context(recipe, context)
     return recipe.fit(sessions, seed=seed, threads=threads, report=report, **more)

@@ -28,7 +28,7 @@ class TargetEntry(Entry):
 
 TARGETS: dict[str, TargetEntry] = {
     "redis": TargetEntry(
-        "embedrec.publish.redis:Redis", "A list or a JSON string a key.", "EMBEDREC_REDIS_URL", "REDISCLI_AUTH"
+        "embedrec.publish.redis:Redis", "A list or a JSON string per key.", "EMBEDREC_REDIS_URL", "REDISCLI_AUTH"
     ),
     "postgres": TargetEntry(
         "embedrec.publish.postgres:Postgres",

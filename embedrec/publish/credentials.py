@@ -66,7 +66,7 @@ class Url:
         """
         if not self._plain_user:
             raise SettingsError(
-                "the password in the URL holds a character that must be percent-encoded (such as / as %2F); "
+                "the password in the URL contains a character that must be percent-encoded (such as / as %2F); "
                 f"encode it, or set {variable}"
             )
         if not self._plain_host:

@@ -50,7 +50,7 @@ class Target(AbstractContextManager["Target"], Protocol):
         ...
 
     def check(self, content: PublishContent) -> None:
-        """Raises SettingsError for content that the target cannot hold; does not connect."""
+        """Raises SettingsError for content that the target cannot contain; does not connect."""
         ...
 
     def measure(self, content: PublishContent) -> Size:

@@ -72,7 +72,7 @@ def _row_start(fields: int, generation: int) -> bytes:
 
 
 def _fields(vocab: Vocab) -> list[bytes]:
-    """The ids as fields: bigint or text. Raises DataError for a text that PostgreSQL cannot hold."""
+    """The ids as fields: bigint or text. Raises DataError for a text that PostgreSQL cannot contain."""
     if vocab.integer:
         return [b"\x00\x00\x00\x08" + i.to_bytes(8, "big", signed=True) for i in vocab.ids.tolist()]
     texts = encode_ids(vocab)

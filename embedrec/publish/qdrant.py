@@ -200,7 +200,7 @@ class Qdrant:
         name = self._name(number)
         count = self._call(lambda: self.client.count(name, exact=True).count)
         if count != points:
-            raise PublishError(f"{self.endpoint} holds {count} of {points} points in {name}; publish again")
+            raise PublishError(f"{self.endpoint} contains {count} of {points} points in {name}; publish again")
         until = time.monotonic() + _INDEXED_AFTER
         while time.monotonic() < until and self._call(lambda: self.client.get_collection(name).status) == "yellow":
             time.sleep(0.5)
@@ -275,7 +275,7 @@ def check_folder(folder: Path) -> None:
     others = sorted({file.name for file in folder.iterdir()} - _CLIENT_FILES) if folder.exists() else []
     if others and not _is_storage(folder):
         raise PublishError(
-            f"{folder} holds other files and no storage of Qdrant ({others[0]}); move it or choose another name"
+            f"{folder} contains other files and no storage of Qdrant ({others[0]}); move it or choose another name"
         )
 
 

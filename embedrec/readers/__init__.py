@@ -42,7 +42,7 @@ READERS: dict[str, ReaderEntry] = {
         "embedrec.readers.movielens:MovieLens", "MovieLens 100K, 1M, or ratings.csv; a session is a user."
     ),
     "table": ReaderEntry(
-        "embedrec.readers.table:Table", "A table with a session (or user) and an item a row.", naming="file"
+        "embedrec.readers.table:Table", "A table with a session (or user) and an item per row.", naming="file"
     ),
     "mssd": ReaderEntry("embedrec.readers.mssd:Mssd", "Spotify's Music Streaming Sessions Dataset."),
     "lastfm1k": ReaderEntry(

@@ -72,7 +72,7 @@ def _files(paths: Sequence[str | Path]) -> dict[str, _File]:
             text = source.suffix == ".dat"
             files[stem] = (source, Delimited("\t", quoted=False).decoding(source) if text else Parquet())
     if "user_artists" not in files:
-        raise DataError(f"{', '.join(map(str, paths))} holds no user_artists.dat or .parquet; check the path")
+        raise DataError(f"{', '.join(map(str, paths))} contains no user_artists.dat or .parquet; check the path")
     return files
 
 

@@ -58,7 +58,7 @@ class LastFm1K:
         sources = expand(paths, (".tsv",))
         logs = [source for source in sources if source.name != _PROFILES]
         if not logs:
-            raise DataError(f"{', '.join(map(str, paths))} holds profiles but no listening log; name it too")
+            raise DataError(f"{', '.join(map(str, paths))} contains profiles but no listening log; name it too")
         form = ComputedFormat(Delimited("\t", quoted=False, names=_COLUMNS), _items(self.level))
         plan = Plan(session=_USER, user=_USER, item="item", name="item name", time=_TIME, time_unit="iso")
         for source in logs:
@@ -117,7 +117,7 @@ def _tags(path: str, items: Vocab, least: int, bad_rows: BadRows) -> Features:
     for source in expand([path], (), any_file=True):
         width = source.first_line(1 << 16).count(b"\t") + 1
         if width not in (2, 3):
-            raise DataError(f"{source} must hold TAB separated items, tags and, optionally, counts")
+            raise DataError(f"{source} must contain TAB separated items, tags and, optionally, counts")
         columns = ("item", "tag", "count")[:width]
         for batch in Delimited("\t", quoted=False, names=columns).batches(source, columns, bad_rows):
             problems = [

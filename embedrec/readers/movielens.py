@@ -138,5 +138,5 @@ def _ratings(sources: Sequence[Source], paths: Sequence[str | Path]) -> Source:
         return matches[0]
     given = ", ".join(map(str, paths))
     if not matches:
-        raise DataError(f"{given} holds no ratings of MovieLens; looked for {', '.join(sorted(names))} and *.inter")
-    raise DataError(f"{given} holds several data sets ({', '.join(map(str, matches))}); name one of these files")
+        raise DataError(f"{given} contains no ratings of MovieLens; looked for {', '.join(sorted(names))} and *.inter")
+    raise DataError(f"{given} contains several data sets ({', '.join(map(str, matches))}); name one of these files")

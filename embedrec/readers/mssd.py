@@ -59,7 +59,7 @@ class Mssd:
         if self.features:
             tracks = expand([self.features], _SUFFIXES)
         if not logs:
-            raise DataError(f"{', '.join(map(str, paths))} holds track features but no session logs; name these too")
+            raise DataError(f"{', '.join(map(str, paths))} contains track features but no session logs; name these too")
         layout = _layout(logs[0])
         plan = layout.plan(self, logs[0])
         sources: list[tuple[Source, Format]] = [(source, _add_computed(source, layout, self)) for source in logs]
@@ -84,7 +84,7 @@ class _Layout:
 
     def plan(self, settings: Mssd, source: Source) -> Plan:
         if settings.time == "hour" and not self.times:
-            raise DataError(f"{source} holds no date and hour_of_day; leave out --time")
+            raise DataError(f"{source} contains no date and hour_of_day; leave out --time")
         return Plan(
             session=self.session,
             item=self.item,
@@ -107,7 +107,7 @@ def _layout(source: Source) -> _Layout:
             return layout
     raise DataError(
         f"{source} is not a session log: it lacks the columns session_id, session_position, track_id_clean and skip_1 "
-        f"to not_skipped; there are {format_columns(columns)}"
+        f"to not_skipped; its columns are {format_columns(columns)}"
     )
 
 

@@ -66,7 +66,7 @@ class RecBole:
         }
         if len(stems) != 1 or len({_part(source) for source in given}) != len(given):
             which = f"several .inter files ({', '.join(map(str, given))})" if given else "no .inter file"
-            raise DataError(f"{', '.join(map(str, paths))} holds {which}; name one")
+            raise DataError(f"{', '.join(map(str, paths))} contains {which}; name one")
         given.sort(key=_part)
         columns = Table(self.session, self.item, self.user, self.time, self.weight, name="-", kind=self.kind)
         value_settings = {name: getattr(self, name) for name in ("time_unit", "time_format", "id_type", "missing")}

@@ -149,7 +149,9 @@ def _prefixes(source: Source, bad_rows: BadRows, kind: IdType, share: float) -> 
     for batch in Parquet().batches(source, [_PREFIX, _TARGET], bad_rows, share):
         lists = batch.columns[_PREFIX]
         if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
-            raise DataError(f"the column {_PREFIX!r} of {source} holds {lists.type}, but must hold lists of item ids")
+            raise DataError(
+                f"the column {_PREFIX!r} of {source} has the type {lists.type}, but must contain lists of item ids"
+            )
         inside = lists.flatten()
         _, wrong = parse_values.ids(inside, _PREFIX, kind=kind)
         owner = pc.list_parent_indices(lists).to_numpy()
@@ -167,7 +169,7 @@ def _prefixes(source: Source, bad_rows: BadRows, kind: IdType, share: float) -> 
         items.append(_ids(kept.flatten(), kind))
         targets.append(_ids(batch.columns[_TARGET].take(good), kind))
     if not lengths:
-        raise DataError(f"{source} holds no rows; check the file")
+        raise DataError(f"{source} contains no rows; check the file")
     return np.concatenate(lengths), np.concatenate(unify_ids(*items)), np.concatenate(unify_ids(*targets))
 
 

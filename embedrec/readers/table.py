@@ -50,8 +50,8 @@ class Table(TableColumns):
         before = list_column_of(plan.item, form.columns(first)) if self.item is None else ""
         if before:
             raise DataError(
-                f"{first} holds the items before each item ({before}), so a row is not an event; read it as recbole, "
-                f"or name the column of items if each row is one"
+                f"{first} contains the items before each item ({before}), so a row is not an event; "
+                f"read it as recbole, or name the column of items if each row is one"
             )
         if None in (self.session, self.item, self.time):
             settings.report("columns", session=plan.session, item=plan.item, time=plan.time or "none")

@@ -194,7 +194,9 @@ def _sessions(source: Source, most: int | None) -> Iterator[tuple[str, Any]]:
             maps = [msgspec.json.decode(line) for line in content.split(b"\n") if line.strip()]
     for sessions in maps:
         if not isinstance(sessions, dict):
-            raise DataError(f"{source} must hold objects that map sessions to lists of items and times; check the file")
+            raise DataError(
+                f"{source} must contain objects that map sessions to lists of items and times; check the file"
+            )
         yield from sessions.items()
 
 
@@ -209,7 +211,7 @@ def _problem(lists: Any) -> str:
     return (
         ""
         if len(set(more)) == len(more) or not lists[0]
-        else "after items and times, a session may hold kinds (texts) and weights (numbers)"
+        else "after items and times, a session may contain kinds (texts) and weights (numbers)"
     )
 
 

@@ -33,7 +33,8 @@ class HeldOut:
         object.__setattr__(self, "given", np.asarray(self.given, dtype=np.int64))
         if self.given.shape != (len(self.sessions),):
             raise DataError(
-                f"`given` needs {len(self.sessions)} numbers, one a held-out session, but has shape {self.given.shape}"
+                f"`given` needs {len(self.sessions)} numbers, one per held-out session, but has shape "
+                f"{self.given.shape}"
             )
         if (self.given < 0).any() or (self.given > self.sessions.lengths).any():
             raise DataError("`given` must be from 0 to the length of its held-out session; check it")

@@ -147,7 +147,7 @@ def check_place(folder: Path) -> None:
         raise ArtifactError(f"{folder} is a file; move it away or choose another name") from None
     if other is not None:
         raise ArtifactError(
-            f"{folder} is not an artifact: it holds other files ({other}); move it away or choose another name"
+            f"{folder} is not an artifact: it contains other files ({other}); move it away or choose another name"
         )
 
 
@@ -277,12 +277,12 @@ class Artifact:
             array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would also accept archives
         if array.dtype.kind not in "iuf" or dtype not in (None, array.dtype):
             raise ArtifactError(
-                f"{path} must hold {dtype or 'numbers'}, but holds {array.dtype}; write the artifact again"
+                f"{path} must contain {dtype or 'numbers'}, but contains {array.dtype}; write the artifact again"
             )
         if not (array.dtype.isnative and array.flags.c_contiguous):
             raise ArtifactError(
-                f"{path} holds {array.dtype.str} of shape {array.shape}, but must be C-contiguous and in native byte "
-                "order; write the artifact again"
+                f"{path} contains {array.dtype.str} of shape {array.shape}, but must be C-contiguous and in native "
+                "byte order; write the artifact again"
             )
         return array
 
@@ -343,7 +343,7 @@ def read(folder: Path, kind: str | None = None) -> Artifact:
         raise ArtifactError(
             f"{path} is damaged (its field {invalid!r} is missing or invalid); write the artifact again"
         )
-    with decoding(lambda why: ArtifactError(f"{path} holds an invalid value ({why}); write the artifact again")):
+    with decoding(lambda why: ArtifactError(f"{path} contains an invalid value ({why}); write the artifact again")):
         manifest_schema.check_created(manifest["created"])
         manifest_schema.check_about(manifest["kind"], manifest["about"])
     if kind is not None and manifest["kind"] != kind:

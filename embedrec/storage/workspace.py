@@ -116,7 +116,7 @@ class Workspace:
         names = [a.name for a in candidates]
         hint = did_you_mean(name, names) if name is not None else ""
         if not hint:
-            hint = f"; there are {', '.join(names)}" if names else f"; make one with `{_MADE_BY[kind]}`"
+            hint = f"; available are {', '.join(names)}" if names else f"; make one with `{_MADE_BY[kind]}`"
         raise ArtifactError(f"{what} in {self.root / FOLDERS[kind]}{hint}")
 
 
@@ -133,6 +133,6 @@ def _of(of: str | None, index: Artifact) -> Artifact:
     actual = index.about.get("of", "items")
     if of not in (None, actual):
         raise SettingsError(
-            f"index {index.name} holds {actual}, but {of} are needed; build one with `embedrec build-index --of {of}`"
+            f"index {index.name} contains {actual}, not {of}; build one with `embedrec build-index --of {of}`"
         )
     return index

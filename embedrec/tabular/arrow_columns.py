@@ -59,7 +59,7 @@ def invalid_utf8(column: Any) -> np.ndarray | None:
 
 def display_names(column: Any, name: str) -> Any:
     """A column of display names as texts, "" for null. Raises DataError for lists and other nested types."""
-    odd = DataError(f"the column {name!r} holds {column.type}, but a name must be a text or a number")
+    odd = DataError(f"the column {name!r} has the type {column.type}, but a name must be a text or a number")
     if pa.types.is_nested(column.type):
         raise odd
     with decoding(lambda why: odd):

@@ -85,7 +85,7 @@ class FeatureColumn:
         texts = parse_values.without_missing(pc.utf8_trim_whitespace(texts), MISSING)
         values = self._guessed(texts) if self.kind in (None, "date") else texts
         if self.kind == "date" and not self.dated:
-            raise DataError(f"the column {self.name!r} must hold dates as 2024-05-31, but does not")
+            raise DataError(f"the column {self.name!r} must contain dates as 2024-05-31, but does not")
         return values
 
     def _are_codes(self) -> bool:
@@ -166,7 +166,7 @@ def _simplify(part: Any, name: str, source: object) -> Any:
         return _whole_numbers(part)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
         return part if pa.types.is_float32(kind) else pc.cast(part, pa.float64(), safe=False)
-    raise DataError(f"the column {name!r} of {source} holds {kind}, but a feature is a number, a text or a list")
+    raise DataError(f"the column {name!r} of {source} has the type {kind}, but a feature is a number, a text or a list")
 
 
 def _whole_numbers(part: Any) -> Any:

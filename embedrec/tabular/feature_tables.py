@@ -139,7 +139,9 @@ def add_side_tables(
     names = [name for table in tables.values() for name in table.names()] if types else []
     odd = next((name for name in types if name not in names), None)
     if odd is not None:
-        hint = did_you_mean(odd, names) or f"; there are {format_columns(names) or 'none'}"
+        hint = did_you_mean(odd, names) or (
+            f"; the features are {format_columns(names)}" if names else "; there are none"
+        )
         raise DataError(f"no feature is called {odd!r}{hint}")
     for role, table in tables.items():
         events = add_features(events, role, replace(table, types=types, cold=True), bad_rows)
@@ -155,7 +157,7 @@ def side_table(table: str | Path | Sequence[Rows], role: Role, column: str) -> S
     if not key:
         raise DataError(
             f"{first} has no column of {role} ids; call it {column!r} as in the events "
-            f"(there are {format_columns(columns)})"
+            f"(its columns are {format_columns(columns)})"
         )
     name = display_name_column(key, columns) or guess(("name", "title"), columns) if role == "item" else ""
     return SideTable(sources, key, name)

@@ -141,7 +141,7 @@ class JsonLines:
         with source.open() as stream:
             rows = [_json(line) for line in islice(_rows(stream, source, 1.0), _LOOKED_AT)]
         if not any(isinstance(row, dict) for row in rows):
-            raise DataError(f"{source} holds no JSON objects, one a line; check the file")
+            raise DataError(f"{source} contains no JSON objects, one per line; check the file")
         objects = [row for row in rows if isinstance(row, dict)]
         keys = dict.fromkeys(chain.from_iterable(objects))
         inside = () if self.lists else chain.from_iterable(map(nested_json.paths, objects))
@@ -235,7 +235,7 @@ def _lines(stream: Any, source: Source, share: float) -> Iterator[bytes]:
         if len(rest) > most:
             raise DataError(
                 f"{source} has a line of more than {most / 2**20:,.0f}M, the limit"
-                f"{'' if share == 1 else ' under this memory budget; increase it'}; check that it holds one JSON "
+                f"{'' if share == 1 else ' under this memory budget; increase it'}; check that it contains one JSON "
                 "object a line"
             )
         yield from (line for line in whole if line.strip())

@@ -118,7 +118,9 @@ class Frames:
     ) -> Iterator[Batch]:
         """The rows in order."""
         done, size = 0, ceil(_BYTES * share)
-        with decoding(lambda why: DataError(f"{source} holds values that cannot be read as columns ({why}); check it")):
+        with decoding(
+            lambda why: DataError(f"{source} contains values that cannot be read as columns ({why}); check it")
+        ):
             for batch in source.batches(columns, ceil(_ROWS * share)):
                 for part in split_batch(batch.select(list(columns)), size):
                     arrays = {name: simplify(part.column(name)) for name in columns}
@@ -175,4 +177,4 @@ def _text(name: str, value: Any) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number_text(value)
     kind = type(value).__name__
-    raise DataError(f"the column {name!r} holds values of type {kind}; convert it with df[{name!r}].astype(str)")
+    raise DataError(f"the column {name!r} has values of type {kind}; convert it with df[{name!r}].astype(str)")

@@ -95,7 +95,7 @@ def find_column(given: str, role: str, source: object, columns: Sequence[str]) -
     typed = [column for column in columns if column.partition(":")[0] == given]
     if len(typed) == 1:
         return typed[0]
-    hint = did_you_mean(given, columns) or f"; there are {format_columns(columns)}"
+    hint = did_you_mean(given, columns) or f"; its columns are {format_columns(columns)}"
     raise DataError(f"{source} has no column {given!r} for the {role}{hint}")
 
 

@@ -36,7 +36,7 @@ def read_labels(path: Path, vocab: Vocab) -> Lists:
         candidates.append(_lists(table, Vocab(names.astype(object)), row))
     best = max(candidates, key=lambda lists: int((np.diff(lists.offsets) > 0).sum()))
     if not len(best.codes):
-        raise DataError(f"the column {columns[0]!r} of {path} holds no id and no name of an item; check the file")
+        raise DataError(f"the column {columns[0]!r} of {path} contains no id and no name of an item; check the file")
     return best
 
 

@@ -164,7 +164,7 @@ class Times:
         if self.numeric != numeric:
             is_, was = ("numbers", "dates") if numeric else ("dates", "numbers")
             raise DataError(
-                f"the column {self.name!r} holds {is_} where {was} are expected; set its type with --time-unit"
+                f"the column {self.name!r} contains {is_} where {was} are expected; set its type with --time-unit"
             )
 
     def _numbers(self, column: Any) -> tuple[Stamps, Problems]:

@@ -94,7 +94,7 @@ def _whole(column: Any, missing: np.ndarray, name: str, *, written: bool) -> tup
             return pa.array([None if n is None else number_text(n) for n in column.to_pylist()], pa.string()), even
         return pa.array(np.where(missing | uneven, 0, given).astype(np.int64)), uneven
     if not (pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
-        raise DataError(f"the column {name!r} holds {kind}, but ids must be whole numbers or texts")
+        raise DataError(f"the column {name!r} has the type {kind}, but ids must be whole numbers or texts")
     try:
         return pc.cast(column, pa.int64()), even
     except pa.ArrowInvalid:
@@ -130,7 +130,7 @@ def floats(column: Any, name: str) -> tuple[np.ndarray, Problems]:
     elif not (
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
     ):
-        raise DataError(f"the column {name!r} holds {kind}, but must hold numbers")
+        raise DataError(f"the column {name!r} has the type {kind}, but must contain numbers")
     missing = _mask(pc.is_null(column))
     values, wrong = cast(column, pa.float64())
     return _numpy(values), [(missing, f"{name} is missing"), (wrong, f"{name} must be a number")]

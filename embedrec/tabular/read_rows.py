@@ -111,7 +111,7 @@ def check_columns(wanted: Sequence[str], source: object, columns: list[str]) -> 
     for column in wanted:
         if counts[column] != 1:
             problem = "occurs twice" if counts[column] else "is not"
-            raise DataError(f"the column {column!r} {problem} in {source}; there are {format_columns(columns)}")
+            raise DataError(f"the column {column!r} {problem} in {source}; its columns are {format_columns(columns)}")
 
 
 _CODED = ("session", "item", "user", "kind")
@@ -293,7 +293,7 @@ def casting(source: object) -> Iterator[None]:
         yield
     except pa.ArrowException as e:
         raise DataError(
-            f"{source} holds values that cannot be read as events or features ({reason(e)}); check it"
+            f"{source} contains values that cannot be read as events or features ({reason(e)}); check it"
         ) from e
 
 

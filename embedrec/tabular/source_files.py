@@ -96,7 +96,7 @@ class Source:
             content: bytes | bytearray = stream.read() if limit is None else _read_at_most(stream, limit + 1)
         if limit is not None and len(content) > limit:
             raise DataError(
-                f"{self} holds more than {limit / 2**20:,.0f}M unpacked, the limit for one document"
+                f"{self} contains more than {limit / 2**20:,.0f}M unpacked, the limit for one document"
                 f"{'; unpack it' if most is None else ' under this memory budget; increase it'}, or split it"
             )
         content = content.removeprefix(b"\xef\xbb\xbf")
@@ -194,7 +194,7 @@ def _files(given: Path, wanted: Sequence[str], any_file: bool) -> list[Path]:
         with reading(given):
             inside = [p for p in files_below(given) if _fits(p.relative_to(given).as_posix(), wanted)]
         if not inside:
-            raise DataError(f"the folder {given} holds no data files; looked for {looked_for}")
+            raise DataError(f"the folder {given} contains no data files; looked for {looked_for}")
         return inside
     if given.exists():
         if not any_file and not given.name.lower().endswith(tuple(wanted)):
@@ -238,7 +238,7 @@ def _sources(path: Path, inside: Sequence[str]) -> list[Source]:
         else:
             return [Source(path, None, size, size * (FACTOR if packing(name) else 1))]
     if not members:
-        raise DataError(f"{path} holds no data files; looked for {_format_suffixes(inside)}")
+        raise DataError(f"{path} contains no data files; looked for {_format_suffixes(inside)}")
     empty = next((source for source in members if not source.unpacked), None)
     if empty is not None:
         raise DataError(f"{empty} is empty; remove it or get it again")

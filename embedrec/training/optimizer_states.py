@@ -31,7 +31,7 @@ def check_states(
                 raise DataError(f"{name} belongs to a missing parameter (the optimizer has {len(groups)})")
             expected = _expected_state(optimizer, *groups[parameter])
             if tensors.keys() != expected.keys():
-                raise DataError(f"{name} holds {', '.join(tensors)} where {', '.join(expected)} are needed")
+                raise DataError(f"{name} contains {', '.join(tensors)} where {', '.join(expected)} are needed")
             for key, like in expected.items():
                 _check(f"{name}.{key}", tensors[key], like)
 
@@ -43,7 +43,7 @@ def _check(name: str, tensor: torch.Tensor, like: torch.Tensor) -> None:
             f"{like.dtype} are needed"
         )
     if not bool(torch.isfinite(tensor).all()):
-        raise DataError(f"{name} holds NaN or infinity")
+        raise DataError(f"{name} contains NaN or infinity")
     if name.endswith(".step") and not 1 <= float(tensor) <= _MOST_STEPS:
         raise DataError(f"{name} has an invalid number of steps, {float(tensor):g}")
 

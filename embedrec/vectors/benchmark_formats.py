@@ -35,7 +35,7 @@ def read_records(path: Path, kind: str, memory: MemoryBudget = IN_MEMORY) -> np.
     """
     size = path.stat().st_size
     if size < (8 if kind == "fbin" else 5):
-        raise DataError(f"{path} is cut off or not in {kind} format: {size} bytes hold no vector")
+        raise DataError(f"{path} is cut off or not in {kind} format: {size} bytes contain no vector")
     if kind == "fbin":
         n, d = np.fromfile(path, dtype="<i4", count=2).tolist()
         if n < 1 or d < 1:
@@ -70,7 +70,7 @@ def read_records(path: Path, kind: str, memory: MemoryBudget = IN_MEMORY) -> np.
                 f"dimensions, but the first has {d}"
             )
         if kind == "ivecs" and not (np.abs(block["vector"].astype(np.int64)) <= _MAX_EXACT).all():
-            raise DataError(f"{path} holds integers beyond ±{_MAX_EXACT}, where float32 is not exact; scale them")
+            raise DataError(f"{path} contains integers beyond ±{_MAX_EXACT}, where float32 is not exact; scale them")
         vectors[start : start + len(block)] = block["vector"]
     return vectors
 
@@ -102,18 +102,18 @@ def write_records(vectors: np.ndarray, path: Path, kind: str, before: Callable[[
 
     before  called after all checks and before writing, for instance to write ids
 
-    Raises DataError for numbers, and numbers of vectors, that the format cannot hold.
+    Raises DataError for numbers, and numbers of vectors, that the format cannot contain.
     """
     dtype = RECORDS[kind]
     if kind == "fbin" and len(vectors) >= 2**31:
-        raise DataError(f"fbin holds fewer than 2**31 vectors, but there are {len(vectors)}; write fvecs or npy")
+        raise DataError(f"fbin supports fewer than 2**31 vectors, but there are {len(vectors)}; write fvecs or npy")
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         valid = (vectors == np.rint(vectors)) & (vectors >= limits.min) & (vectors.astype(np.float64) <= limits.max)
         if not valid.all():
             raise DataError(
-                f"{kind} holds integers from {limits.min} to {limits.max}, but one of the vectors has the coordinate "
-                f"{vectors[~valid][0]:g}; write fvecs"
+                f"{kind} supports integers from {limits.min} to {limits.max}, but one of the vectors has the "
+                f"coordinate {vectors[~valid][0]:g}; write fvecs"
             )
     before()
     n, d = vectors.shape

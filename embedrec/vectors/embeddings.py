@@ -58,7 +58,7 @@ class Embeddings(Described):
         valid = usable(vectors)
         if not valid.all():
             first = int(np.argmin(valid))
-            problem = "hold NaN or infinity" if not np.isfinite(vectors[first]).all() else "have a norm above 2e18"
+            problem = "contain NaN or infinity" if not np.isfinite(vectors[first]).all() else "have a norm above 2e18"
             raise DataError(
                 f"{int((~valid).sum())} of {len(vectors)} vectors {problem}, the first is that of "
                 f"{self.vocab.ids[first]!r}; remove or repair them"

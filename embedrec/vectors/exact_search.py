@@ -318,6 +318,6 @@ def check_queries(queries: np.ndarray, d: int, k: int, n: int) -> np.ndarray:
     if queries.ndim != 2 or queries.shape[1] != d:
         raise SettingsError(f"queries must have shape (q, {d}), but have {queries.shape}")
     if not usable(queries).all():
-        raise DataError("queries hold NaN, infinity or vectors with a norm above 2e18; remove or repair them")
+        raise DataError("queries contain NaN, infinity or vectors with a norm above 2e18; remove or repair them")
     check_k(k, n)
     return queries

@@ -99,7 +99,7 @@ def train(
         needed = min(n, POINTS_PER_CELL * nlist)
         if max_training < needed:
             raise SettingsError(
-                f"{nlist} cells need at least {needed:,} training vectors, but the memory budget holds "
+                f"{nlist} cells need at least {needed:,} training vectors, but the memory budget allows "
                 f"{max_training:,}; raise --memory, or use fewer cells, such as --type IVF1024,Flat"
             )
         count = max_training

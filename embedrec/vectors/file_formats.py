@@ -74,14 +74,14 @@ def save_vectors(
     """Write vectors to a file, atomically.
 
     kind        format; by default that of the suffix
-    whitespace  "refuse" ids with white space, which the word2vec formats cannot hold, or percent-"encode" them
+    whitespace  "refuse" ids with white space, which the word2vec formats cannot contain, or percent-"encode" them
     report      "progress" of the word2vec formats
 
-    Raises DataError for ids that the format cannot hold, and without vectors.
+    Raises DataError for ids that the format cannot contain, and without vectors.
     """
     kind = format_of(path, kind)
     if not len(embeddings):
-        raise DataError(f"there are no vectors to write to {path}; train on sessions that hold items")
+        raise DataError(f"there are no vectors to write to {path}; train on sessions with items")
     if kind in ("text", "binary"):
         if embeddings.vocab.counts is not None:
             embeddings = _reorder(embeddings, np.argsort(-embeddings.vocab.counts, kind="stable"))
@@ -153,7 +153,7 @@ def words_of(vocab: Vocab, whitespace: Whitespace) -> np.ndarray:
     invalid = next((w for w in words if not w or _INVALID.search(w)), None)
     if invalid is not None:
         remedy = "encode such ids with --whitespace encode" if _SPACE.search(invalid) else "repair it"
-        raise DataError(f"a file separated by spaces cannot hold the id {invalid!r}; {remedy}")
+        raise DataError(f"a file separated by spaces cannot contain the id {invalid!r}; {remedy}")
     return words
 
 
@@ -200,10 +200,10 @@ def _load_text(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric | 
             if header and not len(rows) % BLOCK_ROWS:
                 report("progress", done=len(rows), total=header[0], unit="vectors")
     if not rows:
-        raise DataError(f"{path} holds no vectors")
+        raise DataError(f"{path} contains no vectors")
     if header and header[0] != len(rows):
         raise DataError(
-            f"the header of {path} declares {header[0]} vectors, but it holds {len(rows)}; it is cut off or corrupt"
+            f"the header of {path} declares {header[0]} vectors, but it contains {len(rows)}; it is cut off or corrupt"
         )
     return Vocab(np.array(words, dtype=object)), np.stack(rows), None
 
@@ -216,7 +216,9 @@ def _load_binary(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric 
         except ValueError:
             raise DataError(f"{path} is not a word2vec binary file: its first line is not 'n d'") from None
         if n < 1 or d < 1 or n * (4 * d + 2) > size:
-            raise DataError(f"{path} is cut off or no word2vec binary file: {size} bytes cannot hold {n} × {d} vectors")
+            raise DataError(
+                f"{path} is cut off or no word2vec binary file: {size} bytes cannot contain {n} × {d} vectors"
+            )
         words, vectors = [], np.empty((n, d), dtype=np.float32)
         for row in range(n):
             words.append(_read_id(f, path))
@@ -229,7 +231,7 @@ def _load_binary(path: Path, report: Report) -> tuple[Vocab, np.ndarray, Metric 
             if not len(words) % BLOCK_ROWS:
                 report("progress", done=len(words), total=n, unit="vectors")
         if f.read(2).strip(b"\n"):
-            raise DataError(f"{path} holds more than the {n} × {d} vectors of its header; correct its first line")
+            raise DataError(f"{path} contains more than the {n} × {d} vectors of its header; correct its first line")
     return Vocab(np.array(words, dtype=object)), vectors, None
 
 
@@ -239,7 +241,7 @@ def _read_id(f: IO[bytes], path: Path) -> str:
         if not byte or len(word) > _MAX_ID_BYTES:
             raise DataError(f"{path} is cut off or no word2vec binary file: an id does not end")
         word += byte
-    with decoding(lambda why: DataError(f"{path} holds an id that is not UTF-8 ({why})")):
+    with decoding(lambda why: DataError(f"{path} contains an id that is not UTF-8 ({why})")):
         return word.removeprefix(b"\n").decode()  # some tools end a vector with a newline
 
 
@@ -256,7 +258,7 @@ def save_ids(vocab: Vocab, path: Path, remedy: str = "write parquet instead") ->
     words = [str(i) for i in vocab.ids.tolist()]
     invalid = next((w for w in words if _LINE_BREAK.search(w)), None)
     if invalid is not None:
-        raise DataError(f"a line of {ids_file(path)} cannot hold the id {invalid!r}; {remedy}")
+        raise DataError(f"a line of {ids_file(path)} cannot contain the id {invalid!r}; {remedy}")
     with atomic_file(ids_file(path)) as f:
         f.writelines(w + "\n" for w in words)
 
@@ -273,7 +275,7 @@ def _load_records(path: Path, kind: Format, memory: MemoryBudget) -> tuple[Vocab
     ids = _load_ids(path) if has_ids else np.arange(len(vectors))
     if len(ids) != len(vectors):
         raise DataError(
-            f"{path} holds {len(vectors)} vectors, but {ids_file(path)} {len(ids)} ids; write one id per line"
+            f"{path} contains {len(vectors)} vectors, but {ids_file(path)} {len(ids)} ids; write one id per line"
         )
     return Vocab(ids), vectors, None
 
@@ -372,12 +374,12 @@ def _load_parquet(path: Path) -> tuple[Vocab, np.ndarray, Metric | None]:
         raise DataError(f"{path} needs columns 'id' and 'vector', but has {', '.join(table.column_names)}")
     lists, ids = table[column], from_arrow(table["id"])
     if not len(ids) or not (pa.types.is_list(lists.type) or _is_other_list(lists.type)):
-        raise DataError(f"column {column!r} of {path} must hold lists of numbers, but holds {lists.type}")
+        raise DataError(f"column {column!r} of {path} must contain lists of numbers, but has the type {lists.type}")
     lengths = pc.list_value_length(lists).unique()
     if lists.null_count or len(lengths) != 1:
         raise DataError(f"the vectors in column {column!r} of {path} have different lengths")
     expected = f"lists of numbers in {column!r}, integers in 'count' and strings in 'name'"
-    with decoding(lambda why: DataError(f"{path} must hold {expected} ({why})")):
+    with decoding(lambda why: DataError(f"{path} must contain {expected} ({why})")):
         flat = pc.list_flatten(lists).cast(pa.float32(), safe=False).to_numpy()
         names = from_arrow(table["name"].cast(pa.string()).fill_null("")) if "name" in table.column_names else None
         counts = from_arrow(table["count"].cast(pa.int64()).fill_null(0)) if "count" in table.column_names else None

@@ -64,7 +64,7 @@ def check_meta(meta: Meta, path: Path, vectors: int, dim: int) -> None:
     """Raises DataError for the metadata of another file."""
     if (meta.vectors, meta.dim) != (vectors, dim):
         raise DataError(
-            f"{meta_file(path)} describes {meta.vectors} × {meta.dim} vectors, but {path} holds {vectors} × {dim}; "
+            f"{meta_file(path)} describes {meta.vectors} × {meta.dim} vectors, but {path} contains {vectors} × {dim}; "
             "remove it, and set the metric with --metric"
         )
 

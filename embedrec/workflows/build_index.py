@@ -33,7 +33,7 @@ Indexed = Literal["items", "answers", "sessions"]
 
 @dataclass(frozen=True)
 class IndexSettings:
-    """What is indexed of a model, and how.
+    """The settings of an index of a model.
 
     kind        an index type, a FAISS factory string, or "auto"
     of          "items", "answers" (the items that histories are compared with), or "sessions"
@@ -41,7 +41,7 @@ class IndexSettings:
     popularity  the popularity exponent, see `VectorModel.scale_norms`
     metric      "cosine", "dot" or "l2" instead of the model's own
     search      default settings of searches; open ones are tuned
-    target      what the index must reach, see `autotune.tune_index`
+    target      recall, latency and memory that the index must meet, see `autotune.tune_index`
     device      where k-means runs: "cpu", or "cuda" for a GPU
     memory      a budget in bytes; cells of a larger index are written to disk
     """
@@ -59,7 +59,7 @@ class IndexSettings:
 
     def __post_init__(self) -> None:
         if self.weights is not None and self.of != "sessions":
-            raise SettingsError(f"--set weighs events of session vectors, but {self.of} are indexed; leave --set out")
+            raise SettingsError("--set needs --of sessions; leave one of them out")
         if self.popularity is not None and (self.of == "sessions" or self.metric is not None):
             raise SettingsError(
                 "--popularity applies to items and sets the metric; leave --of sessions or --metric out"
@@ -79,8 +79,8 @@ def build_index_artifact(
 ) -> Artifact:
     """Build an index of a model artifact's vectors, measure it, and write the index artifact `folder`.
 
-    sessions  the sessions to index; with of="answers", those whose histories are the queries that measure it, else
-              items are
+    sessions  the sessions to index; with of="answers", the sessions whose histories are the queries of the measurement;
+              without them, items are the queries
     features  item features to store with the index
 
     Raises SettingsError for settings that the model or its vectors do not support.

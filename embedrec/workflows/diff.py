@@ -1,4 +1,4 @@
-"""How popular the items of two exports are, for their differences."""
+"""Counts of the items of two exports, for the popularity of their differences."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from embedrec.storage.workspace import Workspace
 def item_counts(
     ids: list[str], workspace: Workspace, table: Path | None, sessions: str | None
 ) -> dict[str, float] | None:
-    """How popular items are, by id; None where nobody says."""
+    """The counts of items by id, from a table or from sessions; None without either."""
     if sessions is not None:
         from embedrec.data.sessions import Sessions
 
         vocab = Sessions.load(workspace.find("sessions", sessions)).vocab
-        mentions = [0] * len(vocab) if vocab.counts is None else vocab.counts.tolist()
-        return dict(zip(map(str, vocab.ids.tolist()), mentions, strict=True))
+        counts = [0] * len(vocab) if vocab.counts is None else vocab.counts.tolist()
+        return dict(zip(map(str, vocab.ids.tolist()), counts, strict=True))
     if table is None:
         return None
     import numpy as np
@@ -28,5 +28,5 @@ def item_counts(
 
     features = side_table(table, "item", "item").read(Vocab(np.array(ids, dtype=object)), BadRows("fail"))[0]
     if "count" not in features.numeric:
-        raise DataError(f"{table} must have a column 'count' of numbers beside its items; name it so")
+        raise DataError(f"{table} needs a column 'count' of numbers; rename the column")
     return dict(zip(features.vocab.ids.tolist(), features.numeric["count"].tolist(), strict=True))

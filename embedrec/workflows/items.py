@@ -1,4 +1,4 @@
-"""The items of an artifact, found by parts of their ids and names, also with typos."""
+"""Search the items of an artifact by parts of their ids and names, also with typos."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SPELLINGS = 5  # words of names that a mistyped word may mean
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Items, and what is known of them.
+    """Items with their counts and features.
 
-    counts    (n,) mentions in the data; None where they are not known
-    features  None where nothing is known
+    counts    (n,) events in the data; None if unknown
+    features  None if there are none
     """
 
     vocab: Vocab
@@ -36,7 +36,7 @@ class Catalogue:
     features: Features | None = None
 
     def known(self, rows: np.ndarray) -> list[dict[str, Any]]:
-        """What is known of items by their rows (m,)."""
+        """The features of items by their rows (m,), those without a value left out."""
         return [{}] * len(rows) if self.features is None else known_features(self.features, self.vocab, rows)
 
 
@@ -44,7 +44,7 @@ class Catalogue:
 class CatalogueItem:
     """An item of a catalogue.
 
-    count     mentions in the data; None if unknown
+    count     events in the data; None if unknown
     features  by name; empty if there are none
     """
 
@@ -56,7 +56,7 @@ class CatalogueItem:
 
 @dataclass(frozen=True, eq=False)
 class ItemMatches:
-    """Rows (m,) of items, the best first; `nearly` where none holds the text, but something like it."""
+    """Rows (m,) of items, best first; `nearly` if none contains the text, so that these have similar words."""
 
     rows: np.ndarray
     nearly: bool
@@ -99,31 +99,31 @@ def open_catalogue(workspace: Workspace, source: Artifact) -> Catalogue:
         return Catalogue(vocab, vocab.counts)
     try:
         sessions = Sessions.load(training_sessions(workspace, origin))
-    except EmbedrecError:  # what the model was trained on is gone or changed, so that only its items are known
+    except EmbedrecError:  # the training sessions are missing or changed
         return Catalogue(vocab, vocab.counts)
     return Catalogue(vocab, _counts(sessions, vocab), sessions.item_features)
 
 
 def search_catalogue(catalogue: Catalogue, text: str) -> ItemMatches:
-    """The items whose id or name holds a text, in any capitals and accents; else those that hold words like its own.
+    """The items whose id or name contains a text, ignoring case and accents; else those with similarly spelled words.
 
-    Those whose id or name is the text come first, then the most mentioned. Raises UnknownItemError for none.
+    Items whose id or name equals the text come first, then the most frequent. Raises UnknownItemError if none matches.
     """
     vocab = catalogue.vocab
-    wanted = folded(text)
+    query = folded(text)
     ids = list(map(folded, map(str, vocab.ids.tolist())))
     names = [""] * len(ids) if vocab.names is None else list(map(folded, vocab.names.tolist()))
-    rows = [r for r, (i, name) in enumerate(zip(ids, names, strict=True)) if wanted in i or wanted in name]
+    rows = [r for r, (i, name) in enumerate(zip(ids, names, strict=True)) if query in i or query in name]
     nearly = not rows
     if nearly:
-        rows = _with_words_like(wanted, names if any(names) else ids)
+        rows = _with_similar_words(query, names if any(names) else ids)
     if nearly and not rows:
-        near = close_matches(wanted, ids, n=_SPELLINGS, cutoff=0.7)
+        near = close_matches(query, ids, n=_SPELLINGS, cutoff=0.7)
         rows = [ids.index(one) for one in near]
     if not rows:
-        raise UnknownItemError(f"no item holds {text!r}, or words like it, among the {len(vocab):,}; try a part of it")
+        raise UnknownItemError(f"no item matches {text!r} among the {len(vocab):,}; try a part of its name")
     counts = np.zeros(len(vocab), dtype=np.int64) if catalogue.counts is None else catalogue.counts
-    rows.sort(key=lambda r: (wanted not in (ids[r], names[r]), -counts[r], r))
+    rows.sort(key=lambda r: (query not in (ids[r], names[r]), -counts[r], r))
     return ItemMatches(np.array(rows, dtype=np.int64), nearly)
 
 
@@ -137,24 +137,24 @@ def catalogue_items(catalogue: Catalogue, rows: np.ndarray) -> list[CatalogueIte
 
 
 def folded(text: str) -> str:
-    """A text without capitals and accents."""
+    """A text in lower case without accents."""
     if text.isascii():
         return text.casefold()
     return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
 
 
-def _with_words_like(text: str, names: Iterable[str]) -> list[int]:
-    """Rows of the names that hold, for every word of a text, one that is spelled much like it."""
+def _with_similar_words(text: str, names: Iterable[str]) -> list[int]:
+    """Rows of the names that contain, for every word of the text, a similarly spelled word."""
     split = [name.split() for name in names]
     words = dict.fromkeys(word for name in split for word in name)
-    alike = [set(close_matches(word, words, n=_SPELLINGS, cutoff=0.75)) for word in text.split()]
-    if not alike or not all(alike):
+    similar = [set(close_matches(word, words, n=_SPELLINGS, cutoff=0.75)) for word in text.split()]
+    if not similar or not all(similar):
         return []
-    return [r for r, name in enumerate(split) if all(not spellings.isdisjoint(name) for spellings in alike)]
+    return [r for r, name in enumerate(split) if all(not spellings.isdisjoint(name) for spellings in similar)]
 
 
 def _counts(sessions: Sessions, vocab: Vocab) -> np.ndarray:
-    """How often each item of a vocabulary is mentioned."""
+    """The number of events of each item of a vocabulary."""
     counts = np.bincount(sessions.items, minlength=len(sessions.vocab))
     rows = sessions.vocab.rows_of(vocab.ids)
     return np.where(rows >= 0, counts[rows], 0) if len(counts) else np.zeros(len(vocab), dtype=np.int64)
@@ -164,5 +164,5 @@ def _model_of(workspace: Workspace, index: Artifact) -> Artifact | None:
     indexed = index.about.get("indexed")
     try:
         return workspace.find("model", indexed["name"]) if isinstance(indexed, dict) and "name" in indexed else None
-    except EmbedrecError:  # an index serves without its model
+    except EmbedrecError:  # an index works without its model
         return None

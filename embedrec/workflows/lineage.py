@@ -1,4 +1,4 @@
-"""What artifacts are made of, index → model → sessions, and the features of their items."""
+"""The sources of artifacts, index → model → sessions, and the features of their items."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def counts(sessions: Sessions) -> dict[str, int]:
 
 
 def provenance(source: Artifact) -> dict[str, str]:
-    """How the manifest of an artifact identifies the one it was made from."""
+    """How the manifest of an artifact identifies its source."""
     return {"name": source.name, "fingerprint": source.fingerprint, "created": source.created}
 
 

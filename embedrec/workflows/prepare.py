@@ -52,11 +52,11 @@ def prepare_sessions(
 
     source    name of the reader in READERS
     settings  how files are read; its memory budget covers all steps
-    regroup   what a session is
+    regroup   definition of a session
     test      file of the held-out part, for readers that have `read_test`; it is neither regrouped nor filtered
 
-    Raises DataError when training knows none of the items that are held out, and for a leak; SettingsError for a
-    held-out part together with regrouped sessions.
+    Raises DataError if no held-out item is in the training part, and for a leak; SettingsError for a held-out part
+    together with regrouped sessions.
     """
     artifacts.check_place(folder)
     if test is not None and regroup != AS_READ:

@@ -1,4 +1,4 @@
-"""What is published of an artifact: neighbours, vectors, or both."""
+"""The content to publish of an artifact: neighbours, vectors, or both."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from embedrec.workflows.similar import open_item_neighbours
 def build_publish_content(
     source: Artifact, *, count: int, items: str | None, popularity: float | None, settings: Any
 ) -> PublishContent:
-    """What is published, of an index or a model.
+    """The content to publish of an index or a model.
 
-    count     neighbours of an item
-    items     "neighbours", "vectors" or "both"; None takes both, or neighbours where there are no vectors
-    settings  of searches of an index, see `open_item_neighbours`, as the popularity
+    count                 neighbours of an item
+    items                 "neighbours", "vectors" or "both"; None takes both, or neighbours for a model without vectors
+    popularity, settings  see `open_item_neighbours`
 
-    Raises SettingsError for vectors where there are none.
+    Raises SettingsError for vectors of a model that has none.
     """
     opened = open_item_neighbours(source, settings, popularity=popularity)
     if items in ("vectors", "both") and opened.vectors is None:
         raise SettingsError(
-            f"model {source.name} ({source.about['recipe']}) has no vectors; publish --items neighbours, which "
-            "qdrant does not take, or name another model with --model"
+            f"model {source.name} ({source.about['recipe']}) has no vectors; use --items neighbours, which "
+            "qdrant does not support, or name another model with --model"
         )
     made_from = {
         "source": f"{source.kind} {source.name}",

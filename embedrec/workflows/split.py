@@ -21,15 +21,16 @@ from embedrec.workflows.lineage import counts, provenance
 
 
 def split_sessions(rule: Rule, sessions: Sessions, *, seed: int = 0) -> tuple[Split, list[str]]:
-    """The parts, and what the leak check found. Raises DataError for a leak."""
+    """The parts, and the results of the leak check, one sentence each. Raises DataError for a leak."""
     split = rule.split(sessions, seed=seed)
     return split, check_leaks(*split, in_time=isinstance(rule, Time | WarmTime))
 
 
 def write_split(source: Artifact, folder: Path, rule: Rule, *, seed: int = 0) -> tuple[Artifact, list[str]]:
-    """Split a sessions artifact and write both parts as the sessions artifact `folder`; and what the leak check found.
+    """Split a sessions artifact and write both parts as the sessions artifact `folder`; also returns the results of the
+    leak check.
 
-    Raises DataError when the artifact has a held-out part already, or the rule does not fit.
+    Raises DataError if the artifact has a held-out part already, or the rule does not suit it.
     """
     artifacts.check_place(folder)
     if HeldOut.load(source) is not None:

@@ -36,7 +36,7 @@ AS_IS: Mapping[str, Any] = MappingProxyType({})
 def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str], base: Mapping[str, Any] = AS_IS) -> Any:
     """A recipe from defaults < settings in `base` < the table [train.NAME] of a TOML file < key=value pairs.
 
-    Raises SettingsError for unknown keys, and for a file that has no such table or anything beside [train].
+    Raises SettingsError for unknown keys, and for a file without this table or with other tables than [train].
     """
     values = dict(base)
     if config is not None:
@@ -47,7 +47,7 @@ def recipe_of(cls: type[Any], config: Path | None, pairs: Iterable[str], base: M
         if odd is not None or f"train.{cls.name}" not in tables_found:
             wrong = f"has {odd!r} outside of it" if odd is not None else "has none"
             near = did_you_mean(f"train.{cls.name}", tables_found)
-            raise SettingsError(f"{config} must hold the settings in a table [train.{cls.name}], but {wrong}{near}")
+            raise SettingsError(f"{config} must contain the settings in a table [train.{cls.name}], but {wrong}{near}")
         values |= table(tables, "train", cls.name)
         build(cls, values, source=str(config))  # names the file when the file is wrong
     return build(cls, {**values, **parse_pairs(pairs)}, source="--set")
@@ -84,7 +84,10 @@ def train_model(
 ) -> Artifact:
     """Train a recipe on a sessions artifact, from scratch or from a model, and write the model artifact `folder`.
 
-    run     where a recipe that trains with torch does so; its checkpoint is removed when the model is written
+    start    a model to continue from
+    context  device, checkpoint and processes of the training; the checkpoint is removed when the model is written
+
+    Raises SettingsError for a `start` that the recipe cannot continue, and for a memory limit that it does not support.
     """
     artifacts.check_place(folder)
     if context.checkpoint is not None:
@@ -96,12 +99,12 @@ def train_model(
         more["init"] = load_model(start)
     if context.memory is not None:
         if not isinstance(recipe, PairCountRecipe):
-            raise SettingsError(f"{recipe.name} keeps all in memory; leave --memory out")
+            raise SettingsError(f"{recipe.name} has no memory limit; leave --memory out")
         more["memory"] = MemoryBudget(context.memory, folder.parent)
     epochs: list[dict[str, Any]] = []
     measured: dict[str, Any] = {}
 
-    def keep(event: str, **numbers: Any) -> None:
+    def record(event: str, **numbers: Any) -> None:
         if event == "epoch":
             epochs.append(numbers)
         if event == "candidates":
@@ -111,7 +114,7 @@ def train_model(
     started = perf_counter()
     with more.get("memory", IN_MEMORY).returning():
         model = fit_recipe(
-            recipe, sessions, seed=seed, threads=threads, report=keep, context=replace(context, memory=None), **more
+            recipe, sessions, seed=seed, threads=threads, report=record, context=replace(context, memory=None), **more
         )
     about = {
         "trained_on": provenance(source),
@@ -133,16 +136,16 @@ def train_model(
 def continuing_settings(cls: type[Any], start: Artifact) -> dict[str, Any]:
     """The settings with which a recipe of that class continues the model artifact `start`, see `Word2Vec.continuing`.
 
-    Raises SettingsError where it cannot.
+    Raises SettingsError if it cannot.
     """
     check_start(cls, start)
     return settings_of(build(cls, start.about["settings"], source=str(start.folder)).continuing())
 
 
 def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
-    """Raises SettingsError where the training of a recipe cannot continue the model artifact `start`."""
+    """Raises SettingsError if the training of a recipe cannot continue the model artifact `start`."""
     if not MODELS[recipe.name].warm_start:
-        raise SettingsError(f"{recipe.name} cannot continue from a finished model; leave --from out")
+        raise SettingsError(f"{recipe.name} does not support warm starts; leave --from out")
     if start.about.get("recipe") != recipe.name:
         raise SettingsError(
             f"{recipe.name} cannot continue from {start.name}, which is a model of another kind "
@@ -151,7 +154,7 @@ def check_start(recipe: Recipe | type[Any], start: Artifact) -> None:
 
 
 def train_beside(recipe: Recipe, source: Artifact, *, seed: int, threads: int, context: TrainingContext) -> None:
-    """What the other processes of a training do while the first one runs `train_model`: all but report and write."""
+    """Train in the other processes of a training, while the first one runs `train_model`: neither report nor write."""
     fit_recipe(recipe, Sessions.load(source), seed=seed, threads=threads, report=quiet, context=context)
 
 

@@ -1,6 +1,6 @@
-"""An index artifact after changes: items come, go, and get other vectors, of files or of a model that is newer.
+"""Update an index artifact: add, remove and replace items, with vectors from files or from a newer model.
 
-Every change writes a new version of the artifact in one step; whoever has the old one open keeps it.
+A change writes a new version of the artifact atomically; processes that have the old version open continue to use it.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from embedrec.workflows.lineage import origin, provenance
 
 @dataclass(frozen=True)
 class Changes:
-    """What is to change, in the order in which it is done.
+    """The changes of an index, in the order in which they are made.
 
-    model    a model whose vectors are taken: those of items that the index has replace them, others are added
-    align    turn the model's vectors into the space of the index first; items that it does not have stay. Without it
-             they go, as their vectors are of another space
-    remove   items to take out
-    replace  a file of vectors for items that the index has
-    add      a file of vectors for items that it does not have
-    compact  build it again: cells, codes and graph of what is left, with its promise
-    features what is known of the model's items, which goes before what the index knows of them
+    model     a model whose vectors replace those of items in the index; its other items are added
+    align     rotate the model's vectors into the space of the index first, and keep items that the model lacks; without
+              it they are removed, because their vectors are in another space
+    remove    items to remove
+    replace   a file of vectors of items in the index
+    add       a file of vectors of items that are not in the index
+    compact   rebuild the index of the remaining items, with its target
+    features  features of the model's items; they take precedence over those stored with the index
     """
 
     model: Artifact | None = None
@@ -61,17 +61,17 @@ class Changes:
 
     def __post_init__(self) -> None:
         if self.align and self.model is None:
-            raise SettingsError("only the vectors of another training are aligned; name its model with --model")
+            raise SettingsError("--align needs the vectors of a model; name it with --model")
         if not (self.compact or any(x is not None for x in (self.model, self.remove, self.replace, self.add))):
-            raise SettingsError("nothing is to change; take --add, --replace, --remove, --model or --compact")
+            raise SettingsError("no changes given; use --add, --replace, --remove, --model or --compact")
 
 
 @dataclass(frozen=True, eq=False)
 class ChangedIndex:
-    """What became of an index.
+    """A changed index.
 
     artifact  its new version
-    row       what changed, and what was measured before and after
+    row       numbers of changed items, and measurements before and after
     messages  notes for the user
     """
 
@@ -83,18 +83,16 @@ class ChangedIndex:
 def change_index(
     source: Artifact, folder: Path, changes: Changes, *, seed: int | None = None, report: Report = quiet
 ) -> ChangedIndex:
-    """Write the artifact `folder`: the index of another artifact, or of itself, after changes.
+    """Change the index `source`, and write the result as the artifact `folder`, which may be that of `source`.
 
-    seed  of what is measured and built again; None takes that of the index
+    seed  of measurements and of rebuilding; None uses that of the index
 
-    Raises SettingsError for an index of sessions or answers, ArtifactError when `source` was changed by somebody else
-    meanwhile, and as the changes of `embedrec.index.update` do.
+    Raises SettingsError for an index of sessions or answers, ArtifactError if another process changed `source`
+    meanwhile, and the errors of `embedrec.index.update`.
     """
     of = source.about.get("of", "items")
     if of != "items":
-        raise SettingsError(
-            f"index {source.name} is of {of}, which only training its model again changes; build it again"
-        )
+        raise SettingsError(f"index {source.name} is of {of}, which cannot be changed; rebuild it")
     artifacts.check_place(folder)
     seed = int(source.about.get("seed", 0)) if seed is None else seed
     started = perf_counter()
@@ -105,10 +103,10 @@ def change_index(
         index = step(index, counts, about, messages)
     changed = any(counts.values())
     if changes.compact:
-        target = before.measurements.get("promise")
-        promise = None if target is None else SearchTarget(**target)
+        stored = before.measurements.get("promise")
+        target = None if stored is None else SearchTarget(**stored)
         kind = about.get("type") if about.get("type") in INDEXES else before.spec
-        index = build_index(index.embeddings, str(kind), BuildSettings(target=promise, seed=seed), report=report)
+        index = build_index(index.embeddings, str(kind), BuildSettings(target=target, seed=seed), report=report)
     elif changed:
         index = _measured(index, seed)
     else:
@@ -118,45 +116,45 @@ def change_index(
         "items": len(index),
         **counts,
         "tombstones": tombstones(index),
-        **_facts(before, "_before"),
-        **_facts(index, ""),
+        **_measurements(before, "_before"),
+        **_measurements(index, ""),
     }
     about["changes"] = [*about.get("changes", []), {**counts, "compacted": changes.compact, "of": provenance(source)}]
     about["seconds"] = round(perf_counter() - started, 3)
     artifacts.check_same(source)
-    kept = {name: value for name, value in about.items() if name not in _WRITTEN}
-    save_index(index, folder, kept, features=_features(source, changes.features), made_from=source)
+    manifest = {name: value for name, value in about.items() if name not in _MEASURED}
+    save_index(index, folder, manifest, features=_features(source, changes.features), made_from=source)
     return ChangedIndex(
-        artifacts.read(folder, "index"), row, messages + ([] if changes.compact else _drift(before, index))
+        artifacts.read(folder, "index"), row, messages + ([] if changes.compact else _warnings(before, index))
     )
 
 
 def _features(source: Artifact, newer: Features | None) -> Features | None:
-    """What is known of the items of a changed index."""
+    """The item features of a changed index: those of the source, with the newer ones over them."""
     older = load_item_features(source)
     return older if newer is None else newer if older is None else merge_features(newer, older)
 
 
-_WRITTEN = {"spec", "metric", "items", "dim", "augmented", "longest", "nprobe", "ef_search", "rerank", "facts"}
-_MANY = 0.2  # tombstones, of all vectors, that are worth a word
+_MEASURED = {"spec", "metric", "items", "dim", "augmented", "longest", "nprobe", "ef_search", "rerank", "facts"}
+_TOMBSTONES = 0.2  # share of tombstones above which a message suggests --compact
 Step = Callable[[Index, dict[str, int], dict[str, Any], list[str]], Index]
 
 
 def _steps(changes: Changes, index: Index, report: Report) -> list[Step]:
-    """The changes one by one; files are read before the first is made."""
+    """The changes; files are read before the first change is made."""
     steps: list[Step] = []
     if changes.model is not None:
-        steps.append(_from_model(changes.model, changes.align))
+        steps.append(_use_model(changes.model, changes.align))
     if changes.remove is not None:
-        steps.append(_removing(changes.remove))
+        steps.append(_remove(changes.remove))
     for path, how in ((changes.replace, "replaced"), (changes.add, "added")):
         if path is not None:
             vectors = load_vectors(path, metric=index.metric, report=report)
-            steps.append(_with_vectors(replace(vectors, vocab=_like(index.vocab, vectors.vocab, path)), how))
+            steps.append(_use_vectors(replace(vectors, vocab=_with_id_type(index.vocab, vectors.vocab, path)), how))
     return steps
 
 
-def _with_vectors(vectors: Embeddings, how: str) -> Step:
+def _use_vectors(vectors: Embeddings, how: str) -> Step:
     def step(index: Index, counts: dict[str, int], about: dict[str, Any], messages: list[str]) -> Index:
         counts[how] += len(vectors)
         return update.add(index, vectors) if how == "added" else update.replace(index, vectors)
@@ -164,7 +162,7 @@ def _with_vectors(vectors: Embeddings, how: str) -> Step:
     return step
 
 
-def _removing(ids: IdList) -> Step:
+def _remove(ids: IdList) -> Step:
     def step(index: Index, counts: dict[str, int], about: dict[str, Any], messages: list[str]) -> Index:
         rows = ids.rows(index.vocab)
         unknown = int((rows < 0).sum())
@@ -179,18 +177,18 @@ def _removing(ids: IdList) -> Step:
     return step
 
 
-def _from_model(source: Artifact, align: bool) -> Step:
+def _use_model(source: Artifact, align: bool) -> Step:
     def step(index: Index, counts: dict[str, int], about: dict[str, Any], messages: list[str]) -> Index:
         model = load_vector_model(source)
         vectors = model.scale_norms(about["popularity"]).embeddings if "popularity" in about else model.embeddings
         vectors = replace(vectors, metric=index.metric)
         about |= {"indexed": provenance(source), **origin(source)}
-        mine, theirs = unify_ids(index.vocab.ids, vectors.vocab.ids)
-        if index.vocab.integer and mine.dtype != np.int64:
-            odd = next(i for i in theirs.tolist() if isinstance(convert_id(i, integer=True), str))
-            messages.append(f"ids of the index become texts, as model {source.name} has an item {odd!r}")
-        index = replace(index, embeddings=_with_ids(index.embeddings, mine))
-        vectors = _with_ids(vectors, theirs)
+        index_ids, model_ids = unify_ids(index.vocab.ids, vectors.vocab.ids)
+        if index.vocab.integer and index_ids.dtype != np.int64:
+            odd = next(i for i in model_ids.tolist() if isinstance(convert_id(i, integer=True), str))
+            messages.append(f"ids of the index become text, because model {source.name} has an item {odd!r}")
+        index = replace(index, embeddings=_with_ids(index.embeddings, index_ids))
+        vectors = _with_ids(vectors, model_ids)
         if align:
             vectors, fit = align_embeddings(vectors, index.embeddings)
             about["aligned"] = round(fit, 4)
@@ -198,60 +196,60 @@ def _from_model(source: Artifact, align: bool) -> Step:
         rows = index.vocab.rows_of(vectors.vocab.ids)
         known = rows >= 0
         if not known.any():
-            raise DataError(f"model {source.name} has none of the items of the index; build a new one of it")
-        old = np.ones(len(index), dtype=bool)
-        old[rows[known]] = False
-        if old.any() and not align:
-            gone = index.vocab.ids[old].tolist()
+            raise DataError(f"model {source.name} has none of the items of the index; build a new index of the model")
+        missing = np.ones(len(index), dtype=bool)  # items of the index that the model does not have
+        missing[rows[known]] = False
+        if missing.any() and not align:
+            removed = index.vocab.ids[missing].tolist()
             messages.append(
-                f"{len(gone):,} items that model {source.name} does not have are removed; --align keeps them"
+                f"{len(removed):,} items that model {source.name} does not have are removed; --align keeps them"
             )
-            counts["removed"] += len(gone)
-            index = update.remove(index, gone)
+            counts["removed"] += len(removed)
+            index = update.remove(index, removed)
         counts["replaced"] += int(known.sum())
         counts["added"] += int((~known).sum())
-        index = update.replace(index, _taken(vectors, known))
-        return index if known.all() else update.add(index, _taken(vectors, ~known))
+        index = update.replace(index, _take(vectors, known))
+        return index if known.all() else update.add(index, _take(vectors, ~known))
 
     return step
 
 
 def _with_ids(vectors: Embeddings, ids: Ids) -> Embeddings:
-    """The same vectors under the same ids in another kind."""
+    """The same vectors with ids of another type."""
     same = ids.dtype == vectors.vocab.ids.dtype
     return vectors if same else replace(vectors, vocab=Vocab(ids, vectors.vocab.names, vectors.vocab.counts))
 
 
-def _taken(vectors: Embeddings, which: np.ndarray) -> Embeddings:
+def _take(vectors: Embeddings, which: np.ndarray) -> Embeddings:
     return replace(vectors, vectors=vectors.vectors[which], vocab=vectors.vocab.take(np.flatnonzero(which)))
 
 
-def _like(vocab: Vocab, given: Vocab, path: Path) -> Vocab:
-    """The ids of a file, of the type that those of the index have. Raises DataError for one that cannot be."""
+def _with_id_type(vocab: Vocab, given: Vocab, path: Path) -> Vocab:
+    """The ids of a file, with the type of the index's ids. Raises DataError for an id that cannot be converted."""
     if not vocab.integer or given.integer:
         return given if vocab.integer == given.integer else Vocab(given.ids.astype(str), given.names, given.counts)
     ids = parse_ids(vocab, given.ids.tolist())
     odd = next((i for i in ids if isinstance(i, str)), None)
     if odd is not None:
-        raise DataError(f"ids of the index are whole numbers, but {path} holds {odd!r}; leave it out")
+        raise DataError(f"ids of the index are whole numbers, but {path} contains {odd!r}; leave it out")
     return Vocab(ids, given.names, given.counts)  # type: ignore[arg-type]
 
 
 def _measured(index: Index, seed: int) -> Index:
-    """The index with what is measured of it as it is now."""
-    promise = index.measurements.get("promise")
-    sample = sample_items(index.embeddings, seed, k=SearchTarget.k if promise is None else promise["k"])
+    """The index with new measurements."""
+    target = index.measurements.get("promise")
+    sample = sample_items(index.embeddings, seed, k=SearchTarget.k if target is None else target["k"])
     return replace(index, measurements={**index.measurements, **measure_index(index, sample)})
 
 
-def _facts(index: Index, when: str) -> dict[str, Any]:
-    kept = {name: value for name, value in index.measurements.items() if name.startswith("recall@")}
+def _measurements(index: Index, suffix: str) -> dict[str, Any]:
+    recalls = {name: value for name, value in index.measurements.items() if name.startswith("recall@")}
     p50 = index.measurements.get("query_ms_p50")
-    return {f"{name}{when}": value for name, value in {**kept, "query_ms_p50": p50}.items()}
+    return {f"{name}{suffix}": value for name, value in {**recalls, "query_ms_p50": p50}.items()}
 
 
-def _drift(before: Index, index: Index) -> list[str]:
-    """What to say where the index finds less than it should, or holds much that is gone."""
+def _warnings(before: Index, index: Index) -> list[str]:
+    """Messages if the recall is below the target or the earlier recall, or if many vectors are of removed items."""
     messages = []
     target = index.measurements.get("promise")
     name = f"recall@{SearchTarget.k if target is None else target['k']}"
@@ -259,15 +257,11 @@ def _drift(before: Index, index: Index) -> list[str]:
     value = index.measurements.get(name, 1.0)
     high = 2 * value - index.measurements.get("recall_low", value)  # the upper end of the interval
     if high < least:
-        what = (
-            f"what was measured before, {before.measurements[name]:.4f}"
-            if target is None
-            else f"the {least:g} promised"
-        )
-        messages.append(f"{name} {value:.4f} is below {what}; --compact builds the index again")
+        what = f"the earlier {before.measurements[name]:.4f}" if target is None else f"the target of {least:g}"
+        messages.append(f"{name} {value:.4f} is below {what}; --compact rebuilds the index")
     dead = tombstones(index)
-    if dead > _MANY * index.faiss.ntotal:
+    if dead > _TOMBSTONES * index.faiss.ntotal:
         messages.append(
-            f"{dead:,} of {index.faiss.ntotal:,} vectors in it are of no item any more; --compact drops them"
+            f"{dead:,} of {index.faiss.ntotal:,} vectors of the index belong to removed items; --compact drops them"
         )
     return messages

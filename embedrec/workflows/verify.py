@@ -1,4 +1,4 @@
-"""Check artifacts: every file, and what was measured."""
+"""Verify artifacts: checksums and content of all files, and the recall of indexes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Verification:
             raise ArtifactError(f"{self.damaged} of {len(self.verdicts)} artifacts are damaged; create them again")
         if self.missed:
             raise ArtifactError(
-                f"{self.missed} of {self.measured} indexes have lower recall than their target; build them again"
+                f"{self.missed} of {self.measured} indexes have lower recall than their target; rebuild them"
             )
 
 
@@ -85,7 +85,7 @@ def verify_workspace(
 
 
 def verify_artifact(folder: Path) -> str | None:
-    """What is wrong with the artifact in `folder`: checksums of all files, then opening it; None when all is well."""
+    """What is wrong with the artifact in `folder`, after checking checksums and loading it; None if it is intact."""
     from embedrec.index.serialization import load_index
 
     openers: dict[str, Callable[[Artifact], Any]] = {
@@ -97,7 +97,7 @@ def verify_artifact(folder: Path) -> str | None:
         artifact = artifacts.read(folder)
         artifact.check()
         if artifact.kind not in openers:
-            return f"{folder} is of the unknown kind {artifact.kind!r}; write the artifact again"
+            return f"{folder} has the unknown kind {artifact.kind!r}; write the artifact again"
         openers[artifact.kind](artifact)
     except ArtifactError as e:
         return str(e)
@@ -107,11 +107,11 @@ def verify_artifact(folder: Path) -> str | None:
 
 
 def verify_recall(source: Artifact) -> tuple[str, bool]:
-    """What an index artifact finds of the exact answers to fresh questions, in words; and whether that is enough.
+    """The recall of an index artifact on new queries as a message, and whether it is high enough.
 
-    Asked are items that were not asked when it was built, as far as the catalogue goes. It is not enough when the upper
-    end of the interval lies below what was promised, or, of an index without a promise, below the lower end of what was
-    measured.
+    The queries are items other than those of the first measurement, if the catalogue is large enough. The recall is too
+    low if the upper end of its interval is below the target, or for an index without a target, below the lower end of
+    the first measurement.
     """
     from embedrec.index.measure import recall_sample
     from embedrec.index.serialization import load_index, load_queries
@@ -125,10 +125,10 @@ def verify_recall(source: Artifact) -> tuple[str, bool]:
     fresh = "items" if queries is None else "histories"
     recall = sample.recall_of(index)
     message = f"recall@{k} {recall.mean:.4f} on {len(sample.queries):,} fresh {fresh}"
-    kind = "measured" if target is None else "promised"
+    kind = "recall when built" if target is None else "target"
     if recall.high < least:
-        return f"{message}, below the {stated:g} that was {kind}; build the index again", False
-    return f"ok, {message}, {stated:g} {kind}", True
+        return f"{message}, below the {kind} of {stated:g}; rebuild the index", False
+    return f"ok, {message}; {kind} {stated:g}", True
 
 
 def _load_parts(source: Artifact) -> tuple[Sessions, HeldOut | None]:

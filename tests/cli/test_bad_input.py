@@ -71,7 +71,7 @@ def test_a_duplicate_playlist_id(run: Run, tmp_path: Path) -> None:
 def test_vectors_with_nan_or_infinity(run: Run, tmp_path: Path, number: str) -> None:
     (tmp_path / "v.txt").write_text(f"2 2\na 0 1\nb {number} 0\n")
     message = fails(run, "vectors", "import", tmp_path / "v.txt", "--workspace", tmp_path)
-    assert message == "1 of 2 vectors hold NaN or infinity, the first is that of 'b'; remove or repair them"
+    assert message == "1 of 2 vectors contain NaN or infinity, the first is that of 'b'; remove or repair them"
 
 
 def test_an_unknown_item_suggests_near_misses(run: Run, compass: Path) -> None:

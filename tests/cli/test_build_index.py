@@ -154,7 +154,7 @@ def test_memory_limit_keeps_the_index_and_the_output(run: Run, large: None) -> N
         (("--memory", "256M"), "--type auto also tries graphs, which are built in memory, but a graph of"),
         (
             ("--type", "IVF14,Flat", "--memory", "256M"),
-            "14 cells need at least 546 training vectors, but the memory budget holds",
+            "14 cells need at least 546 training vectors, but the memory budget allows",
         ),
     ],
 )

@@ -89,7 +89,7 @@ def test_bad_input(run: Run, exports: Path) -> None:
         (
             ("old.txt", "v.vec"),
             1,
-            "v.vec holds vectors; compare exports of lists (text, tsv, csv, jsonl, redis, parquet)",
+            "v.vec contains vectors; compare exports of lists (text, tsv, csv, jsonl, redis, parquet)",
         ),
         (("old.txt", "new.tsv", "--p", 1), 1, "p must be between 0 and 1; it is 1.0"),
         (

@@ -214,7 +214,7 @@ def test_usage(args: str, message: str, run: Run, plays: Path) -> None:
         ("sscf --out plays.csv", "plays.csv is a file; move it away or choose another name"),
         (
             "sscf --out sessions",
-            "sessions is not an artifact: it holds other files (plays); move it away or choose another",
+            "sessions is not an artifact: it contains other files (plays); move it away or choose another",
         ),
         ("sscf --sessions play", "no sessions artifact is called 'play' in sessions; did you mean 'plays'?"),
     ],

@@ -236,8 +236,8 @@ def test_csv_headers_and_names(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
     assert figures["overlap@2"] == "1.0000"
     for words, message in (
         (("x.txt", "--header"), "text has no header line"),
-        (("x.txt", "--names"), "text cannot hold names"),
-        (("x.vec", "--names"), "word2vec cannot hold names"),
+        (("x.txt", "--names"), "text cannot contain names"),
+        (("x.vec", "--names"), "word2vec cannot contain names"),
     ):
         ran = run("export", *words)
         assert ran.code == 1 and message in ran.err and not Path(words[0]).exists()

@@ -77,7 +77,7 @@ def test_items_with_typos(run: Run, tracks: Path) -> None:
         assert [row[0] for row in ran.rows] == result, query
         assert f"no item contains {query!r}; similar items follow" in ran.err
     ran = run("items", "xyzzy")
-    assert (ran.code, ran.out) == (1, "") and "no item holds 'xyzzy', or words like it, among the 5" in ran.err
+    assert (ran.code, ran.out) == (1, "") and "no item matches 'xyzzy' among the 5" in ran.err
     assert run("items", "a", "--model", "cooccurrence", "--sessions", "log").code == 2
 
 

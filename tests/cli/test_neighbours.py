@@ -33,7 +33,7 @@ def test_an_index_of_sessions_is_not_an_index_of_items(shop_vectors: Path, run: 
     succeed(run, "build-index", "--type", "flat")
     succeed(run, "build-index", "--of", "sessions", "--type", "flat")
     assert succeed(run, "similar", "a", "-n", 1).err == "using index word2vec-flat (indexes/word2vec-flat)\n"
-    assert "index word2vec-flat holds items" in fails(run, "neighbours", "a", "--index", "word2vec-flat")
+    assert "index word2vec-flat contains items" in fails(run, "neighbours", "a", "--index", "word2vec-flat")
 
 
 def test_errors(shop_vectors: Path, run: Run) -> None:
@@ -56,4 +56,4 @@ def test_weights_of_events(shop_vectors: Path, run: Run) -> None:
         run, "build-index", "--of", "sessions", "--set", "decoy=1"
     )
     message = fails(run, "build-index", "--set", "idf=1")
-    assert message == "--set weighs events of session vectors, but items are indexed; leave --set out"
+    assert message == "--set needs --of sessions; leave one of them out"

@@ -188,7 +188,7 @@ def test_passwords_that_must_be_encoded(
     url = f"{start}{password}@127.0.0.1:1/0"
     ran = run("publish", target, url, "--retries", 0, "--workspace", compass)
     assert ran.code == 1 and ran.err.splitlines()[-1] == (
-        "embedrec: the password in the URL holds a character that must be percent-encoded (such as / as %2F); "
+        "embedrec: the password in the URL contains a character that must be percent-encoded (such as / as %2F); "
         f"encode it, or set {variable}"
     )
     for words in (("publish", target, url, url), ("publish", url), ("publish", target, "--keep", url), (url,)):

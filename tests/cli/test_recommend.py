@@ -63,4 +63,6 @@ def test_an_index_of_answers_gives_the_exact_results(shop_vectors: Path, run: Ru
     both = run("recommend", "a", "--model", "word2vec", "--index", "word2vec-answers-flat")
     assert both.code == 2 and "--model and --index are mutually exclusive; give one of them" in both.err
     assert "no index artifact" in fails(run, "similar", "a", "--index", "word2vec-flat")
-    assert "index word2vec-answers-flat holds answers" in fails(run, "similar", "a", "--index", "word2vec-answers-flat")
+    assert "index word2vec-answers-flat contains answers" in fails(
+        run, "similar", "a", "--index", "word2vec-answers-flat"
+    )

@@ -120,13 +120,13 @@ def test_a_memory_limit_trains_the_same_model(run: Run, counted: Path) -> None:
     assert all(len(p) == 1 for p in prints.values())
     assert sorted(p.name for p in Path("models").iterdir()) == ["cooccurrence", "svd"]
     for words, message in (
-        (("ar", "--memory", "1G"), "ar keeps all in memory; leave --memory out"),
+        (("ar", "--memory", "1G"), "ar has no memory limit; leave --memory out"),
         (("svd", "--memory", "1M"), "the memory budget must be at least 256M, but is 1048576 bytes"),
         (
             ("svd", "--memory", "much"),
             "a memory size is a number with K, M, G or T, such as 512M or 2G, but is 'much'",
         ),
-        (("svd", "--from", "svd"), "svd cannot continue from a finished model; leave --from out"),
+        (("svd", "--from", "svd"), "svd does not support warm starts; leave --from out"),
     ):
         ran = run("train", *words)
         assert (ran.code, ran.err.splitlines()[-1]) == (1, f"embedrec: {message}")

@@ -97,7 +97,7 @@ def test_replace_under_another_name(run: Run, made: Embeddings) -> None:
 def test_compact(run: Run, made: Embeddings) -> None:
     Path("most.txt").write_text("".join(f"i{i}\n" for i in range(60)))
     ran = succeed(run, "update-index", "v-hnsw", "--remove", "most.txt")
-    assert "60 of 100 vectors in it are of no item any more; --compact drops them" in ran.err
+    assert "60 of 100 vectors of the index belong to removed items; --compact drops them" in ran.err
     ran = succeed(run, "update-index", "v-hnsw", "--compact")
     assert ran.out.startswith(ROW.format(items=40, added=0, replaced=0, removed=0, tombstones=0))
     assert load_index(artifacts.read(Path("indexes/v-hnsw"))).rows is None
@@ -126,7 +126,7 @@ def test_drift_is_noted(run: Run, made: Embeddings) -> None:
     poor = replace(index, settings=SearchSettings(nprobe=1))
     save_index(poor, Path("indexes/kept"), {key: about[key] for key in ("type", "of", "indexed", "seed")})
     ran = succeed(run, "update-index", "kept", "--add", "new.vec")
-    assert " is below the 0.9 promised; --compact builds the index again" in ran.err
+    assert " is below the target of 0.9; --compact rebuilds the index" in ran.err
 
 
 def test_a_newer_model(run: Run, made: Embeddings) -> None:
@@ -162,7 +162,8 @@ def test_integer_ids(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     Path("more.txt").write_text("1 3\nx 1 0 0\n")
     ran = run("update-index", "v-flat", "--add", "more.txt")
     assert (
-        ran.err.splitlines()[-1] == "embedrec: ids of the index are whole numbers, but more.txt holds 'x'; leave it out"
+        ran.err.splitlines()[-1]
+        == "embedrec: ids of the index are whole numbers, but more.txt contains 'x'; leave it out"
     )
 
 
@@ -176,7 +177,7 @@ def test_a_model_whose_ids_become_texts(run: Run, tmp_path: Path, monkeypatch: p
     succeed(run, "build-index", "--type", "flat", "--model", "v")
     ran = succeed(run, "update-index", "v-flat", "--model", "w")
     assert ran.rows[0][:5] == ["v-flat", "30", "2", "28", "1"]
-    assert "ids of the index become texts, as model w has an item 'x'" in ran.err
+    assert "ids of the index become text, because model w has an item 'x'" in ran.err
     assert set(load_index(artifacts.read(Path("indexes/v-flat"))).vocab.ids.tolist()) == {*map(str, range(1, 30)), "x"}
     ran = succeed(run, "update-index", "v-flat", "--model", "v")
     assert ran.rows[0][:5] == ["v-flat", "29", "1", "28", "2"]
@@ -185,14 +186,14 @@ def test_a_model_whose_ids_become_texts(run: Run, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "nothing is to change; take --add, --replace, --remove, --model or --compact"),
-        (("--align",), "only the vectors of another training are aligned; name its model with --model"),
+        ((), "no changes given; use --add, --replace, --remove, --model or --compact"),
+        (("--align",), "--align needs the vectors of a model; name it with --model"),
         (("--add", "v.parquet"), "100 ids ('i0', 'i1', 'i2' …) are in the index already; replace them instead"),
         (("--replace", "new.vec"), "20 ids ('n0', 'n1', 'n2' …) are not in the index; leave them out"),
         (("--remove", "nobody.txt"), "none of the 1 ids in nobody.txt are in the index; check them"),
         (("--add", "none.vec"), "no file none.vec; check the path"),
         (("--model", "vv"), "no model artifact is called 'vv' in models; did you mean 'v'?"),
-        (("--model", "other"), "model other has none of the items of the index; build a new one of it"),
+        (("--model", "other"), "model other has none of the items of the index; build a new index of the model"),
         (
             ("--model", "other", "--align"),
             "0 common items do not determine a rotation in 4 dimensions; add vectors with at least 4",
@@ -261,6 +262,4 @@ def test_indexes_of_sessions_are_refused(run: Run, tmp_path: Path, monkeypatch: 
     succeed(run, "train", "svd", "--set", "dim=2", "--set", "min_count=1")
     succeed(run, "build-index", "--of", "sessions", "--type", "flat", "--name", "s")
     ran = run("update-index", "s", "--compact")
-    assert ran.err.splitlines()[-1] == (
-        "embedrec: index s is of sessions, which only training its model again changes; build it again"
-    )
+    assert ran.err.splitlines()[-1] == ("embedrec: index s is of sessions, which cannot be changed; rebuild it")

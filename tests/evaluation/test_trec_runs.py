@@ -171,7 +171,7 @@ def test_other_folders_are_not_overwritten(tmp_path: Path) -> None:
     result, vocab = small(["a", "b"], [[1]])
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(ArtifactError, match="is not an artifact: it holds other files"):
+    with pytest.raises(ArtifactError, match="is not an artifact: it contains other files"):
         saved(result, vocab, tmp_path / "mine")
     saved(result, vocab, tmp_path / "run")
     saved(result, vocab, tmp_path / "run")  # a run may be replaced

@@ -11,7 +11,10 @@ import pytest
 
 from embedrec.experiments.parse import read_experiment
 from embedrec.experiments.runner import plan, run_experiment, step_context
-from embedrec.experiments.step import Experiment, StepContext
+from embedrec.experiments.session_steps import Prepare
+from embedrec.experiments.step import Experiment, Links, StepContext
+from embedrec.experiments.train_step import Train
+from embedrec.progress import quiet
 from embedrec.storage.workspace import Workspace
 from tests.experiments.toys import write_toy
 
@@ -126,3 +129,20 @@ def opened(tmp_path: Path, toy_mpd: Path) -> Opened:
         return experiment, step_context(experiment, Workspace(tmp_path / folder))
 
     return opened
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> StepContext:
+    """A workspace and a file of three sessions, the middle one short."""
+    (tmp_path / "log.csv").write_text("session,item\n1,a\n1,b\n2,a\n3,b\n3,c\n3,a\n")
+    return StepContext(Workspace(tmp_path), tmp_path / "studies" / "small")
+
+
+@pytest.fixture
+def svd_context(context: StepContext) -> StepContext:
+    """The workspace with the sessions "log" and the model "svd"."""
+    path = str(context.workspace.root / "log.csv")
+    Prepare(source="table", paths=(path,), name="log", options={"min_length": 1}).run(context, quiet)
+    links = Links(sessions="log")
+    Train(model="svd", name="svd", set={"dim": 2, "min_count": 1}, links=links).run(context, quiet)
+    return context

@@ -8,9 +8,9 @@ import pytest
 
 from embedrec.config import settings_of
 from embedrec.errors import ArtifactError, SettingsError
-from embedrec.experiments import steps
 from embedrec.experiments.parse import read_experiment
 from embedrec.experiments.report_step import ReportStep
+from embedrec.experiments.train_step import Train
 from tests.experiments.conftest import SMALL, Opened
 
 BIG = 10**23
@@ -108,7 +108,7 @@ def test_without_a_split_models_train_on_the_prepared_sessions(opened: Opened) -
         (
             'similar.txt"\n',
             'similar.vec"\nmutual = true\n',
-            "[[export]] similar.vec holds vectors, to which policies do not apply; remove",
+            "[[export]] similar.vec contains vectors, to which policies do not apply; remove",
         ),
         (
             'small experiment"',
@@ -255,14 +255,14 @@ def test_a_grid_needs_numbers_of_neighbours(opened: Opened) -> None:
 
 def test_the_highest_seed_is_valid(opened: Opened) -> None:
     experiment, _ = opened(f"seed = {2**63 - 1}\n{SMALL}")
-    assert all(step.seed == 2**63 - 1 for step in experiment.steps if isinstance(step, steps.Train))
+    assert all(step.seed == 2**63 - 1 for step in experiment.steps if isinstance(step, Train))
 
 
 def test_an_integer_for_a_setting_of_text(opened: Opened) -> None:
     text = SMALL.replace('model = "two-tower"\nset = {dim = 8, epochs = 3}', 'model = "gru4rec"\nset = {layers = 16}')
     experiment, _ = opened(text.replace(', "two-tower"]', "]"))
     (step,) = [step for step in experiment.steps if step.id == "train gru4rec"]
-    assert isinstance(step, steps.Train) and settings_of(step.recipes[0])["layers"] == "16"
+    assert isinstance(step, Train) and settings_of(step.recipes[0])["layers"] == "16"
 
 
 def test_a_data_folder_must_be_passed(tmp_path: Path) -> None:

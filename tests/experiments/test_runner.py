@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from embedrec.errors import ArtifactError, SettingsError
-from embedrec.experiments import steps
 from embedrec.experiments.runner import plan, run_experiment
+from embedrec.experiments.session_steps import Prepare
 from embedrec.experiments.step import Experiment, StepContext, identity
 from embedrec.storage import artifacts
 from embedrec.storage.workspace import FOLDERS
@@ -120,7 +120,7 @@ def test_operating_system_errors_name_the_step(opened: Opened, monkeypatch: pyte
     def run(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(steps.Prepare, "run", run)
+    monkeypatch.setattr(Prepare, "run", run)
     with pytest.raises(ArtifactError) as caught:
         run_experiment(experiment, context)
     assert (

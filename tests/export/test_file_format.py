@@ -51,9 +51,9 @@ def test_formats_without_headers_or_names(tmp_path: Path) -> None:
         ({"kind": "parquet", "header": True}, "parquet has no header line"),
         (
             {"kind": "redis", "names": True},
-            "redis cannot hold names; leave out --names, or use one of tsv, csv, js",
+            "redis cannot contain names; leave out --names, or use one of tsv, csv, js",
         ),
-        ({"kind": "word2vec", "names": True}, "word2vec cannot hold names"),
+        ({"kind": "word2vec", "names": True}, "word2vec cannot contain names"),
     ):
         with pytest.raises(SettingsError, match=message):
             Layout(**layout)  # type: ignore[arg-type]

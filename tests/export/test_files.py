@@ -54,7 +54,7 @@ def test_shards_have_a_manifest(name: str, tmp_path: Path, monkeypatch: pytest.M
     assert manifest["policies"] == {}
     assert not list(tmp_path.glob(".*"))
     (folder / "mine.txt").touch()
-    with pytest.raises(ArtifactError, match="holds other files and no export; move it"):
+    with pytest.raises(ArtifactError, match="contains other files and no export; move it"):
         export_lists(folder, lists_of(result), ExportSettings(5, layout=layout), inputs_of(result.vocab), {})
 
 

@@ -130,11 +130,11 @@ def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
     folder = write(tmp_path / "shards", shards=2, name="l.tsv")
     (folder / "part-00001.tsv").write_bytes(b"i0\t1\ti1\t.5\n")
     for name, error, message in (
-        ("v.vec", SettingsError, r"v\.vec holds vectors; compare exports of lists \(text, tsv"),
+        ("v.vec", SettingsError, r"v\.vec contains vectors; compare exports of lists \(text, tsv"),
         ("twice.txt", DataError, "has two lists of 'a'; export it again"),
         ("none.txt", DataError, "no file .*none.txt; check the path"),
         ("shards", DataError, "part-00001.tsv is missing or damaged"),
-        ("empty", EmbedrecError, "holds no export"),
+        ("empty", EmbedrecError, "contains no export"),
     ):
         with pytest.raises(error, match=message):
             read_lists(tmp_path / name, IdCodes())
@@ -214,5 +214,5 @@ def test_files_that_are_not_exports(name: str, content: bytes, tmp_path: Path) -
 def test_a_damaged_manifest_of_shards(manifest: str, tmp_path: Path) -> None:
     (tmp_path / "part-00000.tsv").write_bytes(b"i0\t1\ti1\t.5\n")
     (tmp_path / "manifest.json").write_text(manifest)
-    with pytest.raises(EmbedrecError, match=r"manifest\.json|holds no export|unknown format"):
+    with pytest.raises(EmbedrecError, match=r"manifest\.json|contains no export|unknown format"):
         read_lists(tmp_path, IdCodes())

@@ -102,7 +102,7 @@ def test_ids_with_white_space() -> None:
     ids = ["a b", "50%", "tab\t", "line\nbreak", "no\u2028break", "plain:ö"]
     index = build_index(Embeddings(np.array(list(COMPASS.values())), Vocab(ids)), "flat")
     out = io.StringIO()
-    with pytest.raises(DataError, match="a file separated by spaces cannot hold the id 'a b'; encode such ids"):
+    with pytest.raises(DataError, match="a file separated by spaces cannot contain the id 'a b'; encode such ids"):
         write_similarity(index, out, 3)
     assert out.getvalue() == ""
     text = written(index, 3, whitespace="encode")
@@ -115,7 +115,7 @@ def test_ids_with_white_space() -> None:
 def test_ids_that_no_format_can_hold() -> None:
     index = build_index(Embeddings(np.ones((2, 2)), Vocab(["", "b"])), "flat")
     for whitespace in ("refuse", "encode"):
-        with pytest.raises(DataError, match=r"^a file separated by spaces cannot hold the id ''; repair it$"):
+        with pytest.raises(DataError, match=r"^a file separated by spaces cannot contain the id ''; repair it$"):
             written(index, 1, whitespace=whitespace)
 
 

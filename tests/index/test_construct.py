@@ -66,4 +66,4 @@ def test_given_centroids_are_used_where_they_fit() -> None:
 def test_no_vectors() -> None:
     with pytest.raises(SettingsError) as error:
         construct_index(some_embeddings(0), "flat")
-    assert str(error.value) == "there are no vectors to index; train on sessions that hold items"
+    assert str(error.value) == "there are no vectors to index; train on sessions with items"

@@ -177,7 +177,7 @@ def test_what_does_not_fit(index: Index) -> None:
     with pytest.raises(SettingsError, match=rf"queries must have shape \(q, {D}\)"):
         index.search(queries[0], 1)
     for bad in (np.nan, np.inf):
-        with pytest.raises(DataError, match="queries hold NaN, infinity"):
+        with pytest.raises(DataError, match="queries contain NaN, infinity"):
             index.search(np.where(queries > 1, bad, queries), 1)
     able = settings_of_type(index.faiss)
     for name in ("nprobe", "ef_search", "rerank"):

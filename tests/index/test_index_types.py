@@ -22,7 +22,7 @@ def test_unknown_types_are_refused() -> None:
     assert factory_string("OPQ16_64,IVF4096,PQ16x4fsr", 10, 64) == "OPQ16_64,IVF4096,PQ16x4fsr"
     for kind, says in (
         ("ivff", "no index type is called 'ivff'; did you mean 'ivf'"),
-        ("lsh", "there are flat, ivf, ivf-sq8, ivfpq, opq, fastscan, hnsw, hnsw-sq8, auto and FAISS"),
+        ("lsh", "valid are flat, ivf, ivf-sq8, ivfpq, opq, fastscan, hnsw, hnsw-sq8, auto and FAISS"),
         ("", "no index type is called ''"),
     ):
         with pytest.raises(SettingsError, match=says):

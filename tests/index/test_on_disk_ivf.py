@@ -214,7 +214,7 @@ def test_too_little_for_training(memory: MemoryBudget) -> None:
     with pytest.raises(SettingsError) as said:
         build_index(some_embeddings(N, D), "IVF27,Flat", BuildSettings(memory=memory))
     assert str(said.value) == (
-        "27 cells need at least 1,053 training vectors, but the memory budget holds 1,024; raise --memory, or use "
+        "27 cells need at least 1,053 training vectors, but the memory budget allows 1,024; raise --memory, or use "
         "fewer cells, such as --type IVF1024,Flat"
     )
 

@@ -69,7 +69,7 @@ def test_passwords_that_must_be_encoded(start: str, password: str) -> None:
     with pytest.raises(SettingsError) as raised:
         endpoint.check("REDISCLI_AUTH")
     assert str(raised.value) == (
-        "the password in the URL holds a character that must be percent-encoded (such as / as %2F); "
+        "the password in the URL contains a character that must be percent-encoded (such as / as %2F); "
         "encode it, or set REDISCLI_AUTH"
     )
     assert str(endpoint) == endpoint.url.partition("://")[0] + "://***"

@@ -57,7 +57,7 @@ def test_equal_content_is_not_written_again(tmp_path: Path) -> None:
 def test_other_folders_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(ArtifactError, match="holds other files"):
+    with pytest.raises(ArtifactError, match="contains other files"):
         publish_folder(content(), tmp_path / "mine")
     assert [f.name for f in tmp_path.iterdir()] == ["mine"]
 

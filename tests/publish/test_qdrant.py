@@ -117,7 +117,7 @@ def test_unfinished_generations_are_removed(client: Any, monkeypatch: pytest.Mon
     publish(second, target(client), report=lambda event, **numbers: message.append(event))
     assert message[0] == "cleaned" and points(client, second) == expected(second)
     monkeypatch.setattr(client, "upsert", lambda *args, **more: None)
-    with pytest.raises(PublishError, match=r"holds 0 of 12 points in embedrec-3; publish again"):
+    with pytest.raises(PublishError, match=r"contains 0 of 12 points in embedrec-3; publish again"):
         publish(content(seed=3), target(client))
     assert points(client, second) == expected(second)
 
@@ -180,7 +180,9 @@ def test_invalid_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             Qdrant(Endpoint(bad))
     models = tmp_path / "models"
     (models / "word2vec").mkdir(parents=True)
-    with pytest.raises(PublishError, match=r"^models holds other files and no storage of Qdrant \(word2vec\); move it"):
+    with pytest.raises(
+        PublishError, match=r"^models contains other files and no storage of Qdrant \(word2vec\); move it"
+    ):
         publish(content(), Qdrant(Endpoint("models")))
     assert [f.name for f in models.iterdir()] == ["word2vec"]
     (models / "meta.json").write_text("[]")

@@ -68,7 +68,7 @@ def test_play_counts_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"artists.dat": "id\tname\n"}, "{d} holds no user_artists.dat or .parquet; check the path"),
+        ({"artists.dat": "id\tname\n"}, "{d} contains no user_artists.dat or .parquet; check the path"),
         (
             {"user_artists.dat": _PLAYS, "a/user_artists.dat": _PLAYS},
             "{d}/a/user_artists.dat and {d}/user_artists.dat are both user_artists; name one data set",
@@ -83,7 +83,7 @@ def test_play_counts_alone(tmp_path: Path) -> None:
         ),
         (
             {"user_artists.dat": "userID\tweight\n1\t1\n"},
-            "the column 'artistID' is not in {d}/user_artists.dat; there are userID, weight",
+            "the column 'artistID' is not in {d}/user_artists.dat; its columns are userID, weight",
         ),
         (
             {**_FILES, "tags.dat": "tagID\ttagValue\none\tmetal\n"},
@@ -91,7 +91,7 @@ def test_play_counts_alone(tmp_path: Path) -> None:
         ),
         (
             {**_FILES, "user_taggedartists.dat": "userID\ttagID\n1\t1\n"},
-            "the column 'artistID' is not in {d}/user_taggedartists.dat; there are userID, tagID",
+            "the column 'artistID' is not in {d}/user_taggedartists.dat; its columns are userID, tagID",
         ),
         (
             {**_FILES, "artists.dat": "id\tname\n51\ta\n51\tb\n"},

@@ -125,16 +125,16 @@ def test_bad_rows(tmp_path: Path, line: str, message: str) -> None:
             "{d}/log.tsv has 3 TAB separated values in its first line, but this layout has 6: user, time, "
             "artist id, artist, track id, track",
         ),
-        ({"userid-profile.tsv": _PROFILES}, "", "{d} holds profiles but no listening log; name it too"),
+        ({"userid-profile.tsv": _PROFILES}, "", "{d} contains profiles but no listening log; name it too"),
         (
             {"log.tsv": _LOG, "userid-profile.tsv": "#id\tage\n"},
             "",
-            "the column 'gender' is not in {d}/userid-profile.tsv; there are #id, age, registered",
+            "the column 'gender' is not in {d}/userid-profile.tsv; its columns are #id, age, registered",
         ),
         (
             {"log.tsv": _LOG, "tags": "a\n"},
             "{d}/tags",
-            "{d}/tags must hold TAB separated items, tags and, optionally, counts",
+            "{d}/tags must contain TAB separated items, tags and, optionally, counts",
         ),
         (
             {"log.tsv": _LOG, "tags": "a\tb\tc\n"},

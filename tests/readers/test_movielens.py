@@ -178,19 +178,19 @@ _ENDINGS = ".data, .dat, .csv, .inter, .item, .user, " + ARCHIVES
         ),
         (
             {"ratings.csv": "user,movie\n1,2\n"},
-            "the column 'userId' is not in {d}/ratings.csv; there are user, movie",
+            "the column 'userId' is not in {d}/ratings.csv; its columns are user, movie",
         ),
         (
             {"a.csv": "1", "b.csv": "1"},
-            "{d} holds no ratings of MovieLens; looked for ratings.csv, ratings.dat, u.data and *.inter",
+            "{d} contains no ratings of MovieLens; looked for ratings.csv, ratings.dat, u.data and *.inter",
         ),
         (
             {"u.data": "1", "x.inter": "1"},
-            "{d} holds several data sets ({d}/u.data, {d}/x.inter); name one of these files",
+            "{d} contains several data sets ({d}/u.data, {d}/x.inter); name one of these files",
         ),
         (
             {"u.genre": "1"},
-            f"the folder {{d}} holds no data files; looked for {_ENDINGS}",
+            f"the folder {{d}} contains no data files; looked for {_ENDINGS}",
         ),
     ],
 )

@@ -41,7 +41,7 @@ t_never,1,1,1,major,4,1,1
 """
 _NO_LOG = (
     "{d}/log.csv is not a session log: it lacks the columns session_id, session_position, track_id_clean and skip_1 to "
-    "not_skipped; there are "
+    "not_skipped; its columns are "
 )
 _WANT = [
     ("0_a", "t_x", "skip_1"),
@@ -117,7 +117,7 @@ def test_numbered_skip_states(tmp_path: Path) -> None:
     pq.write_table(pa.table(table), tmp_path / "s.parquet")
     assert rows(read(tmp_path), "kind") == [(7, 6, "none"), (7, 5, "skip_1"), (8, 5, "skip_2")]
     assert rows(read(tmp_path, skips="binary"), "kind") == [(7, 6, "played"), (7, 5, "skipped"), (8, 5, "skipped")]
-    message = f"{tmp_path}/s.parquet holds no date and hour_of_day; leave out --time"
+    message = f"{tmp_path}/s.parquet contains no date and hour_of_day; leave out --time"
     assert refusal(Mssd(time="hour"), [tmp_path]) == message
 
 
@@ -160,11 +160,11 @@ def test_bad_rows(tmp_path: Path, row: str, settings: dict, message: str) -> Non
             {"log.csv": "a,b\n1,2\n"},
             _NO_LOG + "a, b",
         ),
-        ({"tf_0.csv": _TRACKS}, "{d} holds track features but no session logs; name these too"),
-        ({"log.csv": _LOG, "tf_0.csv": "a\n1\n"}, "the column 'track_id' is not in {d}/tf_0.csv; there are a"),
+        ({"tf_0.csv": _TRACKS}, "{d} contains track features but no session logs; name these too"),
+        ({"log.csv": _LOG, "tf_0.csv": "a\n1\n"}, "the column 'track_id' is not in {d}/tf_0.csv; its columns are a"),
         (
             {"log.csv": _LOG, "tf_0.csv": "track_id,key,key\nt_x,1,2\n"},
-            "the column 'key' occurs twice in {d}/tf_0.csv; there are track_id, key, key",
+            "the column 'key' occurs twice in {d}/tf_0.csv; its columns are track_id, key, key",
         ),
         (
             {"log.csv": _LOG, "tf_0.csv": _TRACKS + "t_x,1,1,1,major,4,1,1\n"},
@@ -184,7 +184,7 @@ def test_bad_rows(tmp_path: Path, row: str, settings: dict, message: str) -> Non
         ),
         (
             {"log.csv": _LOG.replace("session_length", "session_id")},
-            "the column 'session_id' occurs twice in {d}/log.csv; there are "
+            "the column 'session_id' occurs twice in {d}/log.csv; its columns are "
             + _COLUMNS.replace("session_length", "session_id").replace(",", ", ")
             + ", skip state, date and hour_of_day",
         ),

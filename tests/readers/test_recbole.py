@@ -85,7 +85,7 @@ def test_lists_that_do_not_extend_each_other(tmp_path: Path) -> None:
 
 def test_a_table_of_lists_is_not_a_table_of_events(tmp_path: Path) -> None:
     write(tmp_path, {"x.inter": _LISTS + "s1\ta b\tc\ns1\ta\tb\n"})
-    with pytest.raises(DataError, match=r"holds the items before each item \(item_id_list:token_seq\)"):
+    with pytest.raises(DataError, match=r"contains the items before each item \(item_id_list:token_seq\)"):
         Table().read([tmp_path], ReadSettings())
     assert len(Table(item="item_id").read([tmp_path], ReadSettings()).item) == 2
 
@@ -101,7 +101,7 @@ def test_split_files_are_one_data_set(tmp_path: Path) -> None:
     assert rows(read(tmp_path / "x.train.inter")) == [("u", "a"), ("v", "a")]
     assert facts(read(tmp_path / "x.train.inter").user_features)["u"] == {"age": 9.0}
     write(tmp_path, {"y.inter": head + "u\tc\n"})
-    with pytest.raises(DataError, match=r"holds several \.inter files"):
+    with pytest.raises(DataError, match=r"contains several \.inter files"):
         read(tmp_path)
 
 
@@ -126,8 +126,11 @@ def test_given_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"x.item": "1"}, "{d} holds no .inter file; name one"),
-        ({"x.inter": _INTER, "y.inter": _INTER}, "{d} holds several .inter files ({d}/x.inter, {d}/y.inter); name one"),
+        ({"x.item": "1"}, "{d} contains no .inter file; name one"),
+        (
+            {"x.inter": _INTER, "y.inter": _INTER},
+            "{d} contains several .inter files ({d}/x.inter, {d}/y.inter); name one",
+        ),
         (
             {"x.inter": "a:token\tb:token\n1\t2\n"},
             "{d}/x.inter has no column of items; name one of a:token, b:token with --item",

@@ -146,10 +146,10 @@ def test_prefixes_of_texts_and_bad_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("prefix", "target", "message"),
     [
-        (["a"], ["b"], "the column 'prefix' of {f} holds string, but must hold lists of item ids"),
+        (["a"], ["b"], "the column 'prefix' of {f} has the type string, but must contain lists of item ids"),
         (pa.array([[1.5]]), [1], "{f}, row 1: an item of prefix is missing, but is '[1.5]'" + SKIP),
-        (pa.array([], pa.list_(pa.int64())), pa.array([], pa.int64()), "{f} holds no rows; check the file"),
-        (pa.array([[True]]), [1], "the column 'prefix' holds bool, but ids must be whole numbers or texts"),
+        (pa.array([], pa.list_(pa.int64())), pa.array([], pa.int64()), "{f} contains no rows; check the file"),
+        (pa.array([[True]]), [1], "the column 'prefix' has the type bool, but ids must be whole numbers or texts"),
     ],
 )
 def test_invalid_prefixes(tmp_path: Path, prefix: Any, target: Any, message: str) -> None:
@@ -174,7 +174,7 @@ def test_invalid_prefixes(tmp_path: Path, prefix: Any, target: Any, message: str
         ("SessionId\tTime\n1\t5\n", "{f} has no column of items; name one of SessionId, Time with --item"),
         (
             "SessionId\tItemId\tItemId\n1\t5\t6\n",
-            "the column 'ItemId' occurs twice in {f}; there are SessionId, ItemId, ItemId",
+            "the column 'ItemId' occurs twice in {f}; its columns are SessionId, ItemId, ItemId",
         ),
         ("SessionId\tItemId\n", "no row of {f} can be used; check the files and the filters"),
         ("", "{f} is empty; remove it or get it again"),

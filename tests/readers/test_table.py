@@ -419,7 +419,7 @@ _REFUSED: dict[str, tuple[str, str | bytes, dict[str, str], str]] = {
         "csv",
         "session,b\n1,2\n",
         {"item": "c"},
-        "{f} has no column 'c' for the item; there are session, b",
+        "{f} has no column 'c' for the item; its columns are session, b",
     ),
     "near miss": (
         "csv",
@@ -431,7 +431,7 @@ _REFUSED: dict[str, tuple[str, str | bytes, dict[str, str], str]] = {
         "csv",
         "session,session,item\n1,2,3\n",
         {},
-        "the column 'session' occurs twice in {f}; there are session, session, item",
+        "the column 'session' occurs twice in {f}; its columns are session, session, item",
     ),
     "header": ("csv", "session,item\n", {}, _NO_ROW),
     "cut-off header": ("csv", "session,item", {}, _NO_ROW),
@@ -486,27 +486,27 @@ _REFUSED: dict[str, tuple[str, str | bytes, dict[str, str], str]] = {
         "parquet",
         _one(session=True),
         {},
-        "{f}: the column 'session' holds bool, but ids must be whole numbers or texts",
+        "{f}: the column 'session' has the type bool, but ids must be whole numbers or texts",
     ),
     "lists": (
         "parquet",
         _one(item=[1]),
         {},
-        "{f}: the column 'item' holds list<element: int64>, but ids must be whole numbers or texts",
+        "{f}: the column 'item' has the type list<element: int64>, but ids must be whole numbers or texts",
     ),
     "weights of a type": (
         "parquet",
         _one(weight=True),
         {},
-        "{f}: the column 'weight' holds bool, but must hold numbers",
+        "{f}: the column 'weight' has the type bool, but must contain numbers",
     ),
     "dates for numbers": (
         "parquet",
         _one(time=datetime(2020, 1, 1)),
         {"time_unit": "s"},
-        "{f}: the column 'time' holds dates where numbers are expected; set its type with --time-unit",
+        "{f}: the column 'time' contains dates where numbers are expected; set its type with --time-unit",
     ),
-    "no objects": ("jsonl", "1\n2\n", {}, "{f} holds no JSON objects, one a line; check the file"),
+    "no objects": ("jsonl", "1\n2\n", {}, "{f} contains no JSON objects, one per line; check the file"),
     "suffix": (
         "xyz",
         "session,item\n1,2\n",
@@ -528,7 +528,7 @@ def test_every_file_needs_the_columns(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("session,track\n1,2\n")
     with pytest.raises(DataError) as refused:
         Table().read([tmp_path], ReadSettings())
-    assert str(refused.value) == f"the column 'item' is not in {tmp_path}/b.csv; there are session, track"
+    assert str(refused.value) == f"the column 'item' is not in {tmp_path}/b.csv; its columns are session, track"
 
 
 def test_uneven_rows_over_several_blocks_keep_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

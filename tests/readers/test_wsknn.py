@@ -115,8 +115,11 @@ _LISTS = "a session must be two to four lists: items, times, kinds, weights"
         ([["a"], [_T], ["x"], [1], [1]], _LISTS),
         ([["a"], [_T, _T]], "the lists of a session must be of one length"),
         ([[["a"]], [_T]], "items, times, kinds and weights must be texts or numbers"),
-        ([["a"], [_T], ["x"], ["y"]], "after items and times, a session may hold kinds (texts) and weights (numbers)"),
-        ([["a"], [_T], [1], [2]], "after items and times, a session may hold kinds (texts) and weights (numbers)"),
+        (
+            [["a"], [_T], ["x"], ["y"]],
+            "after items and times, a session may contain kinds (texts) and weights (numbers)",
+        ),
+        ([["a"], [_T], [1], [2]], "after items and times, a session may contain kinds (texts) and weights (numbers)"),
     ],
 )
 def test_bad_sessions(tmp_path: Path, session: Any, problem: str) -> None:
@@ -130,7 +133,7 @@ def test_bad_sessions(tmp_path: Path, session: Any, problem: str) -> None:
     ("name", "content", "settings", "message"),
     [
         ("a.json", "{", {}, "{f} is neither JSON nor JSON lines (Input data was truncated); check the file"),
-        ("a.json", "[1]", {}, "{f} must hold objects that map sessions to lists of items and times; check the file"),
+        ("a.json", "[1]", {}, "{f} must contain objects that map sessions to lists of items and times; check the file"),
         ("a.json", "{}", {}, "no row of {f} can be used; check the files and the filters"),
         ("a.json", '{"s": [[null], [1462752000]]}', {}, "{f}, row 1: item is missing" + SKIP),
         (

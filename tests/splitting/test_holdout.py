@@ -29,7 +29,7 @@ def test_every_session_needs_a_length(given: object) -> None:
     shape = np.asarray(given).shape
     with pytest.raises(DataError) as error:
         HeldOut(tiny_sessions(), np.asarray(given))
-    assert str(error.value) == f"`given` needs 12 numbers, one a held-out session, but has shape {shape}"
+    assert str(error.value) == f"`given` needs 12 numbers, one per held-out session, but has shape {shape}"
 
 
 @pytest.mark.parametrize("given", [-1, 3])

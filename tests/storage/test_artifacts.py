@@ -176,7 +176,7 @@ def test_what_is_no_artifact_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(
-        ArtifactError, match=r"mine is not an artifact: it holds other files \(thesis.txt\); move it away"
+        ArtifactError, match=r"mine is not an artifact: it contains other files \(thesis.txt\); move it away"
     ):
         write(tmp_path / "mine", 1)
     (tmp_path / "file").write_text("work")
@@ -264,7 +264,7 @@ def test_a_place_is_checked_while_another_writer_replaces_it(tmp_path: Path, swa
     finally:
         writer.join()
     (folder / "notes.txt").touch()
-    with pytest.raises(ArtifactError, match=r"it holds other files \(notes.txt\)"):
+    with pytest.raises(ArtifactError, match=r"it contains other files \(notes.txt\)"):
         artifacts.check_place(folder)
 
 

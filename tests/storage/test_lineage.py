@@ -72,7 +72,7 @@ _ORIGINS = {"sessions": "of", "model": "trained_on", "index": "indexed"}
 @pytest.mark.parametrize("said", ["x", 3, [], {}, {"name": 3}])
 @pytest.mark.parametrize("kind", _ORIGINS)
 def test_manifests_that_name_no_origin(workspace: Workspace, kind: str, said: Any) -> None:
-    with pytest.raises(ArtifactError, match="holds an invalid value"):
+    with pytest.raises(ArtifactError, match="contains an invalid value"):
         put(workspace, kind, "m", **{_ORIGINS[kind]: said})
 
 

@@ -48,7 +48,7 @@ def test_what_no_artifact_says(kind: str, key: str, value: Any, tmp_path: Path) 
     folder = written(tmp_path / "x", kind, MADE[kind] | {"more": ["of the", {"user": None}]})
     assert artifacts.read(folder).about["more"]
     sign(folder, lambda manifest: manifest["about"].update({key: value}))
-    with pytest.raises(ArtifactError, match=rf"holds an invalid value \(.*\$\.{key}.*\); write") as said:
+    with pytest.raises(ArtifactError, match=rf"contains an invalid value \(.*\$\.{key}.*\); write") as said:
         artifacts.read(folder)
     assert str(folder) in str(said.value) and "\n" not in str(said.value)
 
@@ -57,7 +57,7 @@ def test_what_no_artifact_says(kind: str, key: str, value: Any, tmp_path: Path) 
 def test_whole_numbers_that_are_too_long(number: int, tmp_path: Path) -> None:
     folder = written(tmp_path / "x", "poem", {"more": [{"deep": 0}]})
     sign(folder, lambda manifest: manifest["about"].update(more=[{"deep": number}]))
-    with pytest.raises(ArtifactError, match=r"holds an invalid value \(-?\d{1,20} does not fit into 64 bits\)"):
+    with pytest.raises(ArtifactError, match=r"contains an invalid value \(-?\d{1,20} does not fit into 64 bits\)"):
         artifacts.read(folder)
 
 
@@ -75,7 +75,7 @@ def test_numbers_that_are_none(number: str, tmp_path: Path) -> None:
 def test_moments_that_are_none(created: str, tmp_path: Path) -> None:
     folder = written(tmp_path / "x", "poem", {})
     sign(folder, lambda manifest: manifest.update(created=created))
-    with pytest.raises(ArtifactError, match="holds an invalid value") as said:
+    with pytest.raises(ArtifactError, match="contains an invalid value") as said:
         artifacts.read(folder)
     assert len(str(said.value)) < 400
 

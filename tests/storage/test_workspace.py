@@ -50,7 +50,7 @@ def test_near_misses(workspace: Workspace) -> None:
     put(workspace, "model", "word2vec", "popular")
     with pytest.raises(ArtifactError, match=r"no model artifact is called 'wordvec' in .*; did you mean 'word2vec'"):
         workspace.find("model", "wordvec")
-    with pytest.raises(ArtifactError, match=r"; there are word2vec, popular$"):
+    with pytest.raises(ArtifactError, match=r"; available are word2vec, popular$"):
         workspace.find("model", "xyz")
 
 
@@ -58,7 +58,7 @@ def test_near_misses(workspace: Workspace) -> None:
 def test_names_that_leave_their_place(name: str, workspace: Workspace) -> None:
     put(workspace, "model", "m")
     put(workspace, "sessions", "s")
-    with pytest.raises(ArtifactError, match=r"is called|there are m"):
+    with pytest.raises(ArtifactError, match=r"is called|available are m"):
         workspace.find("model", name)
     with pytest.raises(ArtifactError, match="cannot name an artifact"):
         workspace.folder("model", name)

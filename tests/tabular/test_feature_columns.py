@@ -96,11 +96,11 @@ def test_given_types() -> None:
 
 
 def test_what_is_no_date() -> None:
-    with pytest.raises(DataError, match=r"^the column 'x' must hold dates as 2024-05-31, but does not$"):
+    with pytest.raises(DataError, match=r"^the column 'x' must contain dates as 2024-05-31, but does not$"):
         column(["1970-01-02", "soon"], kind="date")
 
 
 def test_what_is_no_feature() -> None:
-    message = "^the column 'x' of f.csv holds struct<a: int64>, but a feature is a number, a text or a list$"
+    message = "^the column 'x' of f.csv has the type struct<a: int64>, but a feature is a number, a text or a list$"
     with pytest.raises(DataError, match=message):
         column([{"a": 1}])

@@ -206,9 +206,9 @@ def test_given_types_of_features(tmp_path: Path, types: dict[str, str], want: di
     ("types", "message"),
     [
         ({"xx": "text"}, "no feature is called 'xx'; did you mean 'x'?"),
-        ({"other": "text"}, "no feature is called 'other'; there are x, y"),
+        ({"other": "text"}, "no feature is called 'other'; the features are x, y"),
         ({"y": "number"}, "{f}, row 1: y must be a number, but is 'red'" + SKIP),
-        ({"y": "date"}, "the column 'y' must hold dates as 2024-05-31, but does not"),
+        ({"y": "date"}, "the column 'y' must contain dates as 2024-05-31, but does not"),
     ],
 )
 def test_types_that_values_do_not_have(tmp_path: Path, types: dict[str, str], message: str) -> None:
@@ -265,8 +265,12 @@ _ENDINGS = ", ".join((*_PLAIN, ARCHIVES))
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("f.csv", "a,b\n1,2\n", "{f} has no column of item ids; call it 'item_id' as in the events (there are a, b)"),
-        ("f.csv", "item_id,x,x\na,1,2\n", "the column 'x' occurs twice in {f}; there are item_id, x, x"),
+        (
+            "f.csv",
+            "a,b\n1,2\n",
+            "{f} has no column of item ids; call it 'item_id' as in the events (its columns are a, b)",
+        ),
+        ("f.csv", "item_id,x,x\na,1,2\n", "the column 'x' occurs twice in {f}; its columns are item_id, x, x"),
         ("f.csv", "item_id,x\na,1\na,2\n", "{f}, row 2: item_id occurs twice, but is 'a'" + SKIP),
         ("f.csv", "item_id,x\n,1\n", "{f}, row 1: item_id is missing" + SKIP),
         (
@@ -300,7 +304,7 @@ def test_unsupported_parquet_columns(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         read(tmp_path, {}, item_features="f.parquet")
     assert str(refused.value) == (
-        f"the column 'x' of {tmp_path}/f.parquet holds binary, but a feature is a number, a text or a list"
+        f"the column 'x' of {tmp_path}/f.parquet has the type binary, but a feature is a number, a text or a list"
     )
 
 

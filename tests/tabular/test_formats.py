@@ -118,7 +118,7 @@ def test_a_json_line_that_is_too_long_is_an_error(tmp_path: Path, monkeypatch: p
     with pytest.raises(DataError) as refused:
         JsonLines().columns(*expand([path], (".jsonl",)))
     assert str(refused.value) == (
-        f"{path} has a line of more than 2M, the limit; check that it holds one JSON object a line"
+        f"{path} has a line of more than 2M, the limit; check that it contains one JSON object per line"
     )
     path.write_text('{"text": "a"}\n{"text": "%s"}\n' % ("x" * (3 << 19)))
     assert joined(batches(JsonLines(), path, ["text"]), "text") == ["a", "x" * (3 << 19)]
@@ -167,7 +167,7 @@ def test_rows_of_an_array_are_numbered(tmp_path: Path) -> None:
 def test_other_json_is_refused(tmp_path: Path) -> None:
     for content in ("[1, 2]", "[[1, 2]]\n[[3]]", '[{"session": 1, "item": "a"}', "[]"):
         (tmp_path / "e.json").write_text(content)
-        with pytest.raises(DataError, match="holds no JSON objects, one a line; check the file"):
+        with pytest.raises(DataError, match="contains no JSON objects, one per line; check the file"):
             Table().read([tmp_path / "e.json"], ReadSettings())
 
 

@@ -105,10 +105,10 @@ def test_other_objects_are_refused(frame: Any, message: str) -> None:
 def test_objects_that_are_not_values() -> None:
     frame = pd.DataFrame({"c": pd.Series(["a", UUID(int=1), True], dtype=object)})
     with pytest.raises(
-        DataError, match=r"the column 'c' holds values of type UUID; convert it with df\['c'\]\.astype\(str\)"
+        DataError, match=r"the column 'c' has values of type UUID; convert it with df\['c'\]\.astype\(str\)"
     ):
         columns_of(frame)
-    with pytest.raises(DataError, match="the data frame holds values that cannot be read as columns"):
+    with pytest.raises(DataError, match="the data frame contains values that cannot be read as columns"):
         columns_of(pd.DataFrame({"c": np.array([1j])}))
 
 

@@ -62,7 +62,7 @@ def test_given_columns() -> None:
     assert column_of_role("item", "sku", "t.csv", ["item", "sku"]) == "sku"
     assert column_of_role("user", "-", "t.csv", ["user"]) == ""
     assert find_column("item_id", "item", "t.inter", ["item_id:token", "user_id:token"]) == "item_id:token"
-    for given, hint in (("itm", "; did you mean 'item'?"), ("zzz", "; there are item, user")):
+    for given, hint in (("itm", "; did you mean 'item'?"), ("zzz", "; its columns are item, user")):
         with pytest.raises(DataError) as error:
             find_column(given, "item", "t.csv", ["item", "user"])
         assert str(error.value) == f"t.csv has no column {given!r} for the item{hint}"

@@ -45,7 +45,7 @@ def test_names_of_several_items(tmp_path: Path) -> None:
     assert result(path) == [["rock"], ["pop"], ["rock"], []]
     path.write_text("who,genres\nAnn,rock\ni1,pop\ni2,pop\ni4,folk\n")
     assert result(path) == [["pop"], ["pop"], [], ["folk"]]
-    with pytest.raises(DataError, match=r"the column 'who' of .* holds no id and no name of an item"):
+    with pytest.raises(DataError, match=r"the column 'who' of .* contains no id and no name of an item"):
         result(path, Vocab(["x"]))
 
 
@@ -60,8 +60,8 @@ def test_integer_ids(tmp_path: Path) -> None:
     [
         ("item\ni1\n", "must have two columns, of items and of labels, but has item"),
         ("item,a,b\ni1,x,y\n", "must have two columns, of items and of labels, but has item, a, b"),
-        ("item,genres\n", "holds no id and no name of an item; check the file"),
-        ("item,genres\ni1,\ni2,\n", "holds no id and no name of an item; check the file"),
+        ("item,genres\n", "contains no id and no name of an item; check the file"),
+        ("item,genres\ni1,\ni2,\n", "contains no id and no name of an item; check the file"),
     ],
 )
 def test_files_that_are_not_tables(text: str, message: str, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_numbers() -> None:
 
 @pytest.mark.parametrize("parse", [ids, floats])
 def test_columns_of_other_types(parse: Any) -> None:
-    with pytest.raises(DataError, match=r"^the column 'x' holds bool, but "):
+    with pytest.raises(DataError, match=r"^the column 'x' has the type bool, but "):
         parse(pa.array([True]), "x")
 
 

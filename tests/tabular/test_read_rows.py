@@ -115,7 +115,7 @@ def test_no_rows(tmp_path: Path) -> None:
 
 
 def test_every_source_needs_the_columns(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"^the column 's' is not in .*/1\.csv; there are x, i$"):
+    with pytest.raises(DataError, match=r"^the column 's' is not in .*/1\.csv; its columns are x, i$"):
         read(tmp_path, "s,i\n1,a\n", "x,i\n1,a\n")
     check_columns(["a"], "f.csv", ["b", "a"])
 
@@ -140,6 +140,6 @@ def test_the_first_problem_of_a_row_is_reported() -> None:
 def test_errors_name_the_source() -> None:
     with pytest.raises(DataError, match=r"^f\.csv: the column is odd$"), naming_source("f.csv"):
         raise DataError("the column is odd")
-    message = r"^f\.csv holds values that cannot be read as events or features \(odd type\); check it$"
+    message = r"^f\.csv contains values that cannot be read as events or features \(odd type\); check it$"
     with pytest.raises(DataError, match=message), casting("f.csv"):
         raise pa.ArrowNotImplementedError("odd type")

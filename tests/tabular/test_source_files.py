@@ -127,7 +127,7 @@ _REFUSED = {
     "folder without data": (
         lambda d: (d / "a.txt").write_text("{}"),
         ".",
-        "the folder {d} holds no data files; looked for " + _LOOKED_FOR,
+        "the folder {d} contains no data files; looked for " + _LOOKED_FOR,
     ),
     "glob without data": (
         lambda d: (d / "a.txt").write_text("{}"),
@@ -153,7 +153,7 @@ _REFUSED = {
     "zip without data": (
         lambda d: zipped(d / "a.zip", a_txt="{}"),
         "a.zip",
-        "{d}/a.zip holds no data files; looked for .json, " + PACKED,
+        "{d}/a.zip contains no data files; looked for .json, " + PACKED,
     ),
     "zip with an empty member": (
         lambda d: zipped(d / "a.zip", a_json=""),
@@ -281,11 +281,11 @@ def test_a_compressed_document_that_is_too_large(tmp_path: Path, monkeypatch: py
         with pytest.raises(DataError) as refused:
             source.read(most)
         assert str(refused.value) == (
-            f"{path} holds more than 1M unpacked, the limit for one document{end}, or split it"
+            f"{path} contains more than 1M unpacked, the limit for one document{end}, or split it"
         )
     assert len(source.read(1 << 24)) == 1 << 24
     assert len(other.read()) == 1 << 21
-    with pytest.raises(DataError, match="holds more than 1M"):
+    with pytest.raises(DataError, match="contains more than 1M"):
         other.read(1 << 20)
 
 
@@ -296,5 +296,5 @@ def test_readers_of_whole_documents_respect_the_memory_limit(tmp_path: Path) -> 
             file.write(b"[" * (1 << 20))
     memory = MemoryBudget(256 << 20, tmp_path / "memory")
     for reader in (Mpd(), Wsknn()):
-        with pytest.raises(DataError, match=r"bomb.json.gz holds more than [0-9]+M unpacked, .* under this memory"):
+        with pytest.raises(DataError, match=r"bomb.json.gz contains more than [0-9]+M unpacked, .* under this memory"):
             reader.read([path], ReadSettings(memory=memory))

@@ -67,7 +67,11 @@ def test_columns_to_read() -> None:
             "t.csv has no column of sessions; name one of item, user with --session",
         ),
         (["session", "item"], {"item": "itme"}, "t.csv has no column 'itme' for the item; did you mean 'item'?"),
-        (["session", "item"], {"kind": "event"}, "t.csv has no column 'event' for the kind; there are session, item"),
+        (
+            ["session", "item"],
+            {"kind": "event"},
+            "t.csv has no column 'event' for the kind; its columns are session, item",
+        ),
         (["session", "item"], {"name": "title"}, "t.csv has no column 'title' for the name; did you mean 'item'?"),
     ],
 )

@@ -94,7 +94,7 @@ def test_names_outside_the_archive_are_refused(tmp_path: Path, name: str, suffix
 def test_only_plain_files_are_read(tmp_path: Path, kind: bytes) -> None:
     with pytest.raises(DataError) as refused:
         sources(pack(tmp_path / "d.tar", {"a.csv": b""}, kind))
-    assert str(refused.value) == f"{tmp_path}/d.tar holds no data files; looked for {_LOOKED_FOR}"
+    assert str(refused.value) == f"{tmp_path}/d.tar contains no data files; looked for {_LOOKED_FOR}"
 
 
 def test_empty_members_are_refused(tmp_path: Path) -> None:
@@ -108,5 +108,5 @@ def test_damaged_archives_are_refused(tmp_path: Path, suffix: str) -> None:
     for damaged in (whole[: len(whole) // 2], whole[:100], b"no archive" * 100, whole[:600]):
         path = tmp_path / f"d{suffix}"
         path.write_bytes(damaged)
-        with pytest.raises(DataError, match=r"is cut off or damaged|cannot be read|holds no data"):
+        with pytest.raises(DataError, match=r"is cut off or damaged|cannot be read|contains no data"):
             [source.read() for source in sources(path)]

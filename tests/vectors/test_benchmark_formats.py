@@ -79,9 +79,9 @@ def test_cut_off_anywhere(kind: str, memory: MemoryBudget, tmp_path: Path) -> No
         ("fvecs", struct.pack("<ifif", 1, 1.0, 2, 1.0), "vector 1 has 2 dimensions, but the first has 1"),
         ("fvecs", struct.pack("<iff", -2, 1.0, 2.0), "its first vector has -2 dimensions"),
         ("bvecs", struct.pack("<ii", 0, 0), "its first vector has 0 dimensions"),
-        ("fvecs", b"", "0 bytes hold no vector"),
+        ("fvecs", b"", "0 bytes contain no vector"),
         ("fvecs", struct.pack("<iff", 2**31 - 1, 1.0, 2.0), "12 bytes are not a multiple of 8589934592, the size"),
-        ("fvecs", struct.pack("<if", 1, float("nan")), "hold NaN"),
+        ("fvecs", struct.pack("<if", 1, float("nan")), "contain NaN"),
         ("ivecs", struct.pack("<ii", 1, 2**30), r"integers beyond ±16777216"),
         ("fbin", struct.pack("<iif", -1, 1, 1.0), "its header declares -1 vectors of 1 dimensions"),
         ("fbin", struct.pack("<iif", 1, 0, 1.0), "its header declares 1 vectors of 0 dimensions"),
@@ -135,14 +135,14 @@ def test_arrays_of_other_numbers(
     vectors = load_vectors(path, memory=memory).vectors
     assert vectors.dtype == np.float32 and vectors.tolist() == rows.tolist()
     np.save(path, np.full((5, 3), 1e300))
-    with pytest.raises(DataError, match="hold NaN or infinity"):
+    with pytest.raises(DataError, match="contain NaN or infinity"):
         load_vectors(path, memory=memory)
 
 
 @pytest.mark.parametrize(("kind", "value"), [("ivecs", 0.5), ("ivecs", 2.0**31), ("bvecs", 256), ("bvecs", -1)])
 def test_numbers_that_it_cannot_hold(kind: str, value: float, tmp_path: Path) -> None:
     vectors = np.array([[1, 2], [3, value]], dtype=np.float32)
-    with pytest.raises(DataError, match=f"{kind} holds integers from .* of the vectors has the coordinate "):
+    with pytest.raises(DataError, match=f"{kind} supports integers from .* of the vectors has the coordinate "):
         save_vectors(Embeddings(vectors, Vocab(["a", "b"])), tmp_path / f"x.{kind}")
     assert list(tmp_path.iterdir()) == []
 
@@ -151,8 +151,8 @@ def test_ids_that_do_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "x.fvecs"
     path.write_bytes(packed("fvecs", [[1.0], [2.0]]))
     ids_file(path).write_text("a\n")
-    with pytest.raises(DataError, match=r"x.fvecs holds 2 vectors, but .*x.ids.txt 1 ids; write one id per line"):
+    with pytest.raises(DataError, match=r"x.fvecs contains 2 vectors, but .*x.ids.txt 1 ids; write one id per line"):
         load_vectors(path)
-    with pytest.raises(DataError, match=r"a line of .* cannot hold the id"):
+    with pytest.raises(DataError, match=r"a line of .* cannot contain the id"):
         save_vectors(Embeddings(np.ones((1, 1)), Vocab(["a\nb"])), tmp_path / "y.fbin")
     assert not (tmp_path / "y.fbin").exists()

@@ -109,9 +109,9 @@ def test_extreme_lengths_are_found(metric: str, size: float) -> None:
 def test_vectors_that_are_no_numbers(bad: float) -> None:
     vectors = np.ones((3, 2))
     vectors[1, 1] = bad
-    with pytest.raises(DataError, match="1 of 3 vectors hold NaN or infinity, the first is that of 'b'"):
+    with pytest.raises(DataError, match="1 of 3 vectors contain NaN or infinity, the first is that of 'b'"):
         Embeddings(vectors, Vocab(["a", "b", "c"]))
-    with pytest.raises(DataError, match="queries hold NaN, infinity"):
+    with pytest.raises(DataError, match="queries contain NaN, infinity"):
         some_embeddings(d=2).search(vectors, 1)
 
 
@@ -119,7 +119,7 @@ def test_vectors_that_are_no_numbers(bad: float) -> None:
 def test_vectors_that_are_too_long_to_compare(metric: str) -> None:
     with pytest.raises(DataError, match="1 of 2 vectors have a norm above 2e18, the first is that of 'b'"):
         Embeddings(np.array([[1, 2], [3e38, 0]]), Vocab(["a", "b"]), metric)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="hold NaN or infinity"):
+    with pytest.raises(DataError, match="contain NaN or infinity"):
         Embeddings(np.array([[1, 2], [1e300, 0]]), Vocab(["a", "b"]), metric)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="norm above 2e18"):
         some_embeddings(d=2, metric=metric).search(np.array([[1e30, 0]]), 1)

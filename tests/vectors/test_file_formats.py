@@ -149,7 +149,7 @@ def test_what_is_said_of_another_file(tmp_path: Path) -> None:
     save_vectors(some_embeddings(20, 3, "l2"), path)
     np.save(path, np.ones((20, 4), dtype=np.float32))
     with pytest.raises(
-        DataError, match=r"v\.npy\.meta\.json describes 20 × 3 vectors, but .*v\.npy holds 20 × 4; remove it"
+        DataError, match=r"v\.npy\.meta\.json describes 20 × 3 vectors, but .*v\.npy contains 20 × 4; remove it"
     ):
         load_vectors(path)
     for content in (b"", b"{}", b"[1]", b'{"metric": "far", "vectors": 20, "dim": 3}', b"\xff", b"[" * 10**5):
@@ -161,7 +161,7 @@ def test_what_is_said_of_another_file(tmp_path: Path) -> None:
 def test_a_failed_export_leaves_what_is_said_of_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "v.vec"
     save_vectors(some_embeddings(2, 3, "l2"), path)
-    with pytest.raises(DataError, match="a file separated by spaces cannot hold"):
+    with pytest.raises(DataError, match="a file separated by spaces cannot contain"):
         save_vectors(Embeddings(np.ones((2, 3)), Vocab(["a b", "c"]), "dot"), path)
     assert load_vectors(path).metric == "l2"
 
@@ -202,7 +202,7 @@ def test_every_white_space_is_refused(space: str, kind: Format, tmp_path: Path) 
 
 @pytest.mark.parametrize("whitespace", ["refuse", "encode"])
 def test_an_empty_id_has_no_word(whitespace: Any, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="a file separated by spaces cannot hold the id ''; repair it"):
+    with pytest.raises(DataError, match="a file separated by spaces cannot contain the id ''; repair it"):
         save_vectors(Embeddings(np.ones((1, 2)), Vocab([""])), tmp_path / "v.txt", whitespace=whitespace)
 
 
@@ -264,10 +264,10 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("v.txt", b"", "holds no vectors"),
-        ("v.txt", b"2 2\n", "holds no vectors"),
-        ("v.txt", b"3 2\na 1 2\nb 3 4\n", "declares 3 vectors, but it holds 2"),
-        ("v.txt", b"1 2\na 1 2\nb 3 4\n", "declares 1 vectors, but it holds 2"),
+        ("v.txt", b"", "contains no vectors"),
+        ("v.txt", b"2 2\n", "contains no vectors"),
+        ("v.txt", b"3 2\na 1 2\nb 3 4\n", "declares 3 vectors, but it contains 2"),
+        ("v.txt", b"1 2\na 1 2\nb 3 4\n", "declares 1 vectors, but it contains 2"),
         ("v.txt", b"2 2\na 1 2\nb 3\n", "line 3: 1 numbers instead of 2"),
         ("v.txt", b"2 2\na 1 2\nb\n", "line 3: 0 numbers instead of 2"),
         ("v.txt", b"a 1 2\n\nb 3 4\n", "line 2: 0 numbers"),
@@ -280,15 +280,15 @@ def test_binary_with_and_without_newlines(ends: tuple[bytes, bytes], tmp_path: P
         ("v.txt", b"\xc2\xb2 2\n", "is not a word2vec text file"),
         ("v.bin", b"", "its first line is not 'n d'"),
         ("v.bin", b"hello\n", "its first line is not 'n d'"),
-        ("v.bin", b"2 2\na " + b"\0" * 8, "cannot hold 2 × 2 vectors"),
-        ("v.bin", b"99999999 99999999\na ", "cannot hold"),
-        ("v.bin", b"-1 2\n" + b"a" * 99, "cannot hold"),
-        ("v.bin", b"1 0\n" + b"a" * 99, "cannot hold"),
+        ("v.bin", b"2 2\na " + b"\0" * 8, "cannot contain 2 × 2 vectors"),
+        ("v.bin", b"99999999 99999999\na ", "cannot contain"),
+        ("v.bin", b"-1 2\n" + b"a" * 99, "cannot contain"),
+        ("v.bin", b"1 0\n" + b"a" * 99, "cannot contain"),
         ("v.bin", b"2 1\n" + b"a" * 99, "an id does not end"),
         ("v.bin", b"1 1\n" + b"a" * 9999, "an id does not end"),
         ("v.bin", b"2 1\na 1234bbb 12", "ends in the vector of 'bbb'"),
         ("v.bin", b"1 1\n\xff\xff 1234", "not UTF-8"),
-        ("v.bin", b"1 1\na 1234b 1234", "holds more than the 1 × 1 vectors of its header"),
+        ("v.bin", b"1 1\na 1234b 1234", "contains more than the 1 × 1 vectors of its header"),
         ("v.bin", b"2 1\na \x00\x00\x80\x3fa \x00\x00\x80\x3f", "'a' occurs twice"),
         ("v.npy", b"", "is not an array of numbers"),
         ("v.npy", b"PK\x05\x06" + b"\0" * 18, "is not an array of numbers"),
@@ -397,15 +397,15 @@ def test_tensors_that_are_no_vectors(tensors: dict[str, np.ndarray], says: str, 
         ({"id": ["a", "b"], "vector": [[1.0], [1.0, 2.0, 3.0]]}, "have different lengths"),
         ({"id": ["a", "b"], "vector": [[1.0], None]}, "have different lengths"),
         ({"id": ["a", "b"], "vector": [[1.0], [None]]}, "NaN or infinity"),
-        ({"id": ["a", "b"], "vector": [["x"], ["y"]]}, "must hold lists of numbers"),
-        ({"id": ["a", "b"], "vector": [1.0, 2.0]}, "must hold lists of numbers, but holds double"),
+        ({"id": ["a", "b"], "vector": [["x"], ["y"]]}, "must contain lists of numbers"),
+        ({"id": ["a", "b"], "vector": [1.0, 2.0]}, "must contain lists of numbers, but has the type double"),
         ({"id": ["a", None], "vector": [[1.0], [2.0]]}, "ids must all be strings"),
         ({"id": [1, None], "vector": [[1.0], [2.0]]}, "ids must all be"),
         ({"id": [0.5, 1.5], "vector": [[1.0], [2.0]]}, "ids must all be"),
         ({"id": ["a", "a"], "vector": [[1.0], [2.0]]}, "'a' occurs twice"),
         (
             {"id": pa.array([], pa.string()), "vector": pa.array([], pa.list_(pa.float32()))},
-            "must hold lists|no vectors",
+            "must contain lists|no vectors",
         ),
     ],
 )

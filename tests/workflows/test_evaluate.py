@@ -215,7 +215,7 @@ def test_labels_that_are_not_there(source: Artifact, tmp_path: Path) -> None:
     assert str(error.value) == "'genre' is neither a file nor a list of the items of world; its items have no lists"
     for text, says in (
         ("item,a,b\nx,y,z\n", "must have two columns, of items and of labels, but has item, a, b"),
-        ("item,genres\nnobody,x\n", "holds no id and no name of an item; check the file"),
+        ("item,genres\nnobody,x\n", "contains no id and no name of an item; check the file"),
     ):
         (tmp_path / "l.csv").write_text(text)
         with pytest.raises(DataError) as data_error:

@@ -53,7 +53,7 @@ def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
     assert refused("gru4rec", None, cells) == said
     assert (
         refused(None, "items")
-        == "index items holds items, but answers are needed; build one with `embedrec build-index --of answers`"
+        == "index items contains items, not answers; build one with `embedrec build-index --of answers`"
     )
     with pytest.raises(SettingsError, match="--of answers uses the metric of the model"):
         build_index_artifact(source, workspace.folder("index", "y"), IndexSettings("flat", "answers", metric="l2"))

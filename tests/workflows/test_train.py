@@ -42,7 +42,7 @@ def test_train_from_a_model(prepared: Artifact, tmp_path: Path) -> None:
     popular = train_model(Popular(), prepared, tmp_path / "p")
     with pytest.raises(SettingsError, match="word2vec cannot continue from p, which is a model of another kind"):
         train_model(SMALL, prepared, tmp_path / "again", start=popular)
-    with pytest.raises(SettingsError, match="popular cannot continue from a finished model; leave --from out"):
+    with pytest.raises(SettingsError, match="popular does not support warm starts; leave --from out"):
         train_model(Popular(), prepared, tmp_path / "again", start=first)
     assert artifacts.read(tmp_path / "again").fingerprint == again.fingerprint
 
@@ -62,7 +62,7 @@ def test_a_continued_model_has_settings_for_continuing(prepared: Artifact, tmp_p
 @pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if not entry.warm_start])
 def test_models_that_cannot_continue(prepared: Artifact, tmp_path: Path, name: str) -> None:
     first = train_model(Popular(), prepared, tmp_path / "p")
-    with pytest.raises(SettingsError, match=f"^{name} cannot continue from a finished model; leave --from out"):
+    with pytest.raises(SettingsError, match=f"^{name} does not support warm starts; leave --from out"):
         continuing_settings(recipe_class(name), first)
 
 
@@ -99,8 +99,8 @@ def test_recipe_of(tmp_path: Path) -> None:
         ("[train.word2vec]\ndim = 'x'", [], f"in {config} must be a whole number"),
         ("[train.word2vec]", ["dims=3"], "unknown setting 'dims' in --set"),
         ("[train.word2vec]", ["dim=0"], "dim must be"),
-        ("", [], "must hold the settings in a table [train.word2vec], but has none"),
-        ("dim = 8", [], "must hold the settings in a table [train.word2vec], but has 'dim' outside of it"),
+        ("", [], "must contain the settings in a table [train.word2vec], but has none"),
+        ("dim = 8", [], "must contain the settings in a table [train.word2vec], but has 'dim' outside of it"),
         ("[train.word2vek]", [], "but has none; did you mean 'train.word2vek'?"),
         ("train = 5", [], "but has none"),
         ("[train]\nword2vec = 5", [], "must be a table"),

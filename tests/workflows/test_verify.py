@@ -15,9 +15,7 @@ def test_verdict(tmp_path: Path) -> None:
     assert verify_artifact(tmp_path / "s") is None
     with artifacts.writing(tmp_path / "x", "poem", {}):
         pass
-    assert (
-        verify_artifact(tmp_path / "x") == f"{tmp_path / 'x'} is of the unknown kind 'poem'; write the artifact again"
-    )
+    assert verify_artifact(tmp_path / "x") == f"{tmp_path / 'x'} has the unknown kind 'poem'; write the artifact again"
     assert "is not an artifact" in (verify_artifact(tmp_path) or "")
     assert "is not an artifact" in (verify_artifact(tmp_path / "nowhere") or "")
     assert issubclass(ArtifactError, EmbedrecError)

@@ -1,0 +1,45 @@
+"""The step [[index]]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from embedrec.errors import SettingsError, TargetNotMet
+from embedrec.experiments.index_step import Index
+from embedrec.experiments.runner import run_experiment
+from embedrec.experiments.step import Links, StepContext
+from embedrec.progress import quiet
+from tests.experiments.conftest import LIGHT, Finished, Opened, steps_run
+
+
+def test_targets_of_an_index(opened: Opened, finished: Finished) -> None:
+    more = '[[index]]\nmodel = "vectors"\ntarget_recall = ".9@5"\nmax_ram = "1G"\n'
+    experiment, context = opened(LIGHT + more + 'name = "measured"\n')
+    assert steps_run(experiment, context) == ["index measured"]
+    facts = context.workspace.find("index", "measured").about["facts"]
+    assert facts["promise"] == {"recall": 0.9, "k": 5, "p95_ms": None, "ram": 1 << 30} and facts["recall@5"] >= 0.9
+    experiment, context = opened(LIGHT + (more + 'name = "small"\n').replace('"1G"', '"1K"'))
+    with pytest.raises(TargetNotMet, match="step index small: "):
+        run_experiment(experiment, context)
+
+
+def test_an_index_of_a_model(svd_context: StepContext) -> None:
+    Index(model="svd", type="flat", name="svd-flat", links=Links(sessions="log")).run(svd_context, quiet)
+    assert svd_context.workspace.find("index", "svd-flat").about["spec"] == "Flat"
+
+
+@pytest.mark.parametrize(
+    ("create", "message"),
+    [
+        (lambda: Index(model="ar", seed=-1), "seed must be a whole number from 0 to "),
+        (lambda: Index(model="a", nprobe=0).search, "nprobe must be at least 1, but is 0"),
+        (lambda: Index(model="a", max_p95="fast").target, "a time must be a number with us, ms or s"),
+    ],
+)
+def test_values_that_are_refused(create: Callable[[], Any], message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        create()
+    assert str(error.value).startswith(message)
