@@ -30,9 +30,10 @@ from embedrec.storage.atomic import atomic_file
 from embedrec.storage.workspace import Workspace
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact
-from embedrec.workflows.compare import comparison_record, default_metrics, resolve_settings
-from embedrec.workflows.evaluate import describe_task, evaluate_task, open_evaluation_task
+from embedrec.workflows.compare import comparison_record, default_metrics
+from embedrec.workflows.evaluate import describe_task, evaluate_task
 from embedrec.workflows.evaluated_models import EvaluatedModel
+from embedrec.workflows.evaluation_options import EvaluationOptions
 from embedrec.workflows.prepare import prepare_sessions
 from embedrec.workflows.split import write_split
 from embedrec.workflows.train import train_model
@@ -227,8 +228,9 @@ def _compare(
     train: Artifact, trained: dict[str, Artifact], models: dict[str, Any], seed: int, report: Report
 ) -> dict[str, Any]:
     """The record of the comparison of all models on the held-out items."""
-    task = open_evaluation_task(train, seed=seed)
-    settings = resolve_settings(task, (1, 5, 10, _K), "conservative", "remove", "miss", 1000, seed)
+    options = EvaluationOptions(at=(1, 5, 10, _K), seen="remove", seed=seed)
+    task = options.open_task(train)
+    settings = options.settings(task)
     done = {}
     for name, model in models.items():
         evaluated = EvaluatedModel(name, model, trained[name].about["seconds"], "trained before, on the training part")
