@@ -1,13 +1,14 @@
-"""ALS against implicit: seconds an iteration and the objective after each, in alternating runs.
+"""ALS against implicit: seconds per iteration and the objective after each iteration, in alternating runs.
 
 usage: pip install implicit==0.7.3; python scripts/bench/als.py [DATA] [--dims 64 128] [--iterations 5] [--repeats 3]
 
-DATA holds `mpd/train`: its tracks, a playlist a row. [default: ../shared/data beside the repository]
+DATA contains `mpd/train`; items are its tracks, rows its playlists. [default: ../shared/data beside the repository]
 
-Both factorise the same matrix from the same start with as many threads, and one function evaluates both. With u the
-weight of an unobserved pair, implicit with confidence 1 + 1/u and regularisation (1 + u)/u times as large minimises the
-same, with vectors √(1 + u) times as long. BLAS has one thread for both, as implicit asks for: both have their own.
-Seconds are of whole iterations, without transposing the matrix and evaluating; compilation is left out.
+Both factorise the same matrix from the same initial vectors with the same number of threads, and one function computes
+both objectives. With u the weight of an unobserved pair, implicit with confidence 1 + 1/u and (1 + u)/u times the
+regularisation minimises the same objective, with vectors √(1 + u) times as long. BLAS uses one thread, as implicit
+recommends, because both libraries have their own threads. Seconds are those of whole iterations, without transposing
+the matrix, evaluation and compilation.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def main() -> None:
 
 
 def start(matrix: Any, dim: int) -> np.ndarray:
-    """The items' vectors to start from, (n, d); those of the playlists are zeros."""
+    """Initial item vectors (n, d); those of the playlists are zeros."""
     return np.random.default_rng(0).normal(0, 0.1 / dim**0.5, (matrix.shape[1], dim)).astype(np.float32)
 
 
@@ -102,7 +103,7 @@ def theirs(matrix: Any, objective: Objective, vectors: np.ndarray, iterations: i
 
 
 def value(matrix: Any, objective: Objective, x: np.ndarray, y: np.ndarray) -> float:
-    """The objective, with one ridge for all, in double precision."""
+    """The objective, with the same ridge for all rows, in double precision."""
     x, y = x.astype(np.float64), y.astype(np.float64)
     wrong = 0.0
     for first in range(0, len(x), 500):

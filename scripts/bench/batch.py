@@ -1,11 +1,11 @@
-"""Batches: queries a second of index types and of exact search, by the size of the batch, on the CPU and on a GPU.
+"""Queries per second of index types and of exact search by batch size, on the CPU and on a GPU.
 
 usage: python scripts/bench/batch.py [--items 200000] [--dim 64] [--threads 2] [--types flat ivf ivfpq hnsw]
                                      [--sizes 1 32 1024 10000] [-k 20] [--seed 0]
 
-It runs unchanged with and without a GPU: where FAISS or torch sees one, each type that can go there is searched there
-too (through FAISS), exact search runs there in torch, and a k-means finds cells there. A rate is that of the fastest of
-3 runs after one that is not counted; `same` is the share of the CPU's results that are found there too.
+With a GPU that FAISS or torch can use, supported index types are also searched on it, exact search runs in torch, and
+k-means is timed. Rates are those of the fastest of 3 runs after a warm-up run; `same` is the share of the CPU's results
+that the GPU also returns.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def searches(embeddings: Embeddings, given: argparse.Namespace) -> Iterator[tuple[str, Any, Any]]:
-    """What is searched, by name, and what it should find the same as."""
+    """Searches by name, and the search on the CPU that each is compared with."""
     exact = gpu.GpuExactSearch.of(embeddings, "cpu")
     yield "exact, NumPy, CPU", embeddings, None
     yield "exact, torch, CPU", exact, embeddings
@@ -75,7 +75,7 @@ def searches(embeddings: Embeddings, given: argparse.Namespace) -> Iterator[tupl
 
 
 def kmeans(embeddings: Embeddings, given: argparse.Namespace) -> None:
-    """Seconds of a k-means of 64 vectors a cell."""
+    """Seconds of a k-means with 64 vectors per cell."""
     cells = min(1024, given.items // 64)
     vectors = unit(embeddings.vectors[: 64 * cells])
     for device in ("cpu", "cuda") if gpu.torch_sees_gpu() else ("cpu",):

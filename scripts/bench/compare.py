@@ -1,12 +1,12 @@
-"""All models side by side with their defaults, on three data sets, as Markdown tables: what RESULTS.md holds.
+"""Comparison of all models with default settings on three data sets, as the Markdown tables of RESULTS.md.
 
 usage: python scripts/bench/compare.py [DATA] [--data-sets diginetica nowplaying mpd] [--models NAME...] [--threads 2]
 
 diginetica, nowplaying  the next item after every test prefix, all items ranked
-mpd                     similar artists: those of a playlist not seen in training, and of the same genres; the last 671
-                        of 5,671 playlists are held out, artists in fewer than 5 left out
+mpd                     similar artists: co-occurrence in held-out playlists, and shared genres; the last 671 of 5,671
+                        playlists are held out, artists in fewer than 5 playlists are removed
 
-Each table is the output of one `embedrec compare --markdown`, whose command stands above it.
+Each table is the output of one `embedrec compare --markdown`; the command is printed above it.
 [default: ../shared/data beside the repository]
 """
 
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def embedrec(workspace: str, *arguments: object) -> str:
-    """What a command prints on stdout."""
+    """The stdout of a command."""
     command = [sys.executable, "-m", "embedrec", *map(str, arguments), "--workspace", workspace]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 

@@ -1,13 +1,14 @@
-"""Continuing word2vec on few new sessions: what each choice of epochs and learning rate keeps and learns.
+"""Warm start of word2vec on few new sessions: quality by number of epochs and learning rate.
 
 usage: python scripts/bench/continue.py [DATA] [--share .05] [--threads 2] [--epochs 1 2 4] [--alphas .005 .01]
 
-DATA holds `mpd/train`. [default: ../shared/data beside the repository]
+DATA contains `mpd/train`. [default: ../shared/data beside the repository]
 
-A tenth of the playlists is held out. Of the others, all but a share are trained on with the defaults; that model then
-continues on the rest, whose items it knows in part. A line a choice: which share of an artist's 20 nearest stands in
-the same held-out playlist (P@20), the same for artists that only the new playlists mention often enough, and which
-share of the 10 nearest of old items stays. The first line is the model before, the last one a training on everything.
+A tenth of the playlists is held out. A model is trained on the others except a share, and then continued on that share,
+which also contains new items. Each line shows, for one setting, the share of an artist's 20 nearest artists that are in
+the same held-out playlist (P@20), the same for artists that only the new playlists contain often enough, and the share
+of unchanged 10 nearest neighbours of old items. The first line is the model before the warm start, the last one a model
+trained on all playlists.
 """
 
 from __future__ import annotations

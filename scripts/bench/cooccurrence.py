@@ -1,17 +1,17 @@
-"""Counting pairs: speed against a Counter of combinations, memory under a budget, and quality beside a twin in scipy.
+"""Counting pairs: speed against a Counter of combinations, memory under a budget, and quality against scipy.
 
 usage: python scripts/bench/cooccurrence.py [DATA] [--only counter memory quality] [--playlists 5000] [--repeats 5]
 
-DATA holds `mpd/train`, `mpd/test` and `artist_genres.parquet`. [default: ../shared/data beside the repository]
+DATA contains `mpd/train`, `mpd/test` and `artist_genres.parquet`. [default: ../shared/data beside the repository]
 
-  counter  tracks of mpd/train: the counts of all pairs, and the model with 100 neighbours a track, against
+  counter  tracks of mpd/train: the counts of all pairs, and the model with 100 neighbours per track, against
            `Counter(combinations(playlist, 2))` as in the article on similar artists; the counts must be equal
-  memory   the most memory that is not files' of `train cooccurrence` and `train svd` on the tracks, and on a generated
+  memory   peak anonymous memory of `train cooccurrence` and `train svd` on the tracks, and on a generated
            log of 20 million events and 2 million items, without and with --memory
   quality  artists in at least 5 playlists of mpd/train: DATA/../tools/similar_quality.py on the files of this project
-           and of a twin of 20 lines; then `svd`, exactly and through an index, and `cooccurrence` with its defaults
+           and of a reference of 20 lines; then `svd`, exactly and through an index, and `cooccurrence`
 
-Compilation is left out of `counter`. Seconds of embedrec are medians of the repeats, with two threads.
+Times of `counter` exclude compilation. Seconds of embedrec are medians of the repeats, with two threads.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def embedrec(folder: Path, *words: object) -> list[str]:
-    """A command line of embedrec in a workspace."""
+    """Run a command of embedrec in a workspace."""
     return [sys.executable, "-m", "embedrec", *map(str, words), "--workspace", str(folder)]
 
 
@@ -114,7 +114,7 @@ def counter(data: Path, folder: Path, count: int, repeats: int) -> None:
 
 
 def same(article: Counter[tuple[str, str]], pairs: Pairs, sessions: Sessions) -> bool:
-    """Whether a Counter of pairs of ids holds exactly these counts."""
+    """Whether a Counter of pairs of ids contains exactly these counts."""
     n, row = len(sessions.vocab), {i: r for r, i in enumerate(sessions.vocab.ids.tolist())}
     theirs = np.fromiter(map(row.__getitem__, chain.from_iterable(article)), np.int64, 2 * len(article)).reshape(-1, 2)
     theirs = theirs.min(axis=1) * n + theirs.max(axis=1)
@@ -129,7 +129,7 @@ def same(article: Counter[tuple[str, str]], pairs: Pairs, sessions: Sessions) ->
 
 
 def timed(repeats: int, run: Callable[[], object]) -> float:
-    """The median of the seconds that a run takes."""
+    """Median seconds of a run."""
     seconds = []
     for _ in range(repeats):
         started = perf_counter()
@@ -158,7 +158,7 @@ def memory(data: Path, folder: Path, count: int, repeats: int) -> None:
 
 
 def twin(sessions: Sessions, rows: np.ndarray, name: str, k: int = 20) -> list[list[int]]:
-    """The k nearest others of each item, by products of scipy; ties by lower row."""
+    """Reference: the k nearest neighbours of each item by products in scipy; ties by lower row."""
     held = sp.csr_array(sessions.matrix()[:, rows] > 0, dtype=np.float64)
     counts = sp.csr_array(held.T @ held)
     s = counts.diagonal()
@@ -203,7 +203,7 @@ def quality(data: Path, folder: Path, count: int, repeats: int) -> None:
 
 
 def exported(folder: Path, model: str, *settings: str) -> list[str]:
-    """Train a model on the artists and export its similarity file; the lines."""
+    """Train a model on the artists and export its similarity file; returns its lines."""
     train = embedrec(folder, "train", model, "--sessions", "mpd-artist", "--threads", THREADS, *settings)
     subprocess.run(train, check=True, capture_output=True)
     export = embedrec(folder, "export", folder / "similar.txt", "--model", model)

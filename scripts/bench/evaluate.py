@@ -1,10 +1,10 @@
-"""Next-item evaluation over all given test prefixes: how long it takes after loading, and what it finds.
+"""Next-item evaluation on all given test prefixes: seconds after loading, and metrics.
 
 usage: python scripts/bench/evaluate.py [DATA] [--data-sets diginetica nowplaying] [--models popular ar sr word2vec]
 
 Prepares DATA/NAME/train_sessions.parquet with --test DATA/NAME/test_prefixes.parquet, trains every model on the
-training part, and asks it what comes after every prefix: metrics at 1, 5, 10 and 20 with bootstrap intervals, all items
-ranked. `seconds` is the evaluation alone, intervals included; training is beside it.
+training part, and evaluates the next item after every prefix: metrics at 1, 5, 10 and 20 with bootstrap intervals, all
+items ranked. `seconds` is the time of the evaluation with its intervals; the training time has its own column.
 [default: ../shared/data beside the repository]
 """
 
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def embedrec(workspace: str, *arguments: object) -> str:
-    """What a command prints on stdout."""
+    """The stdout of a command."""
     command = [sys.executable, "-m", "embedrec", *map(str, arguments), "--workspace", workspace]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 

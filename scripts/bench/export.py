@@ -1,11 +1,11 @@
 """Export of every item's neighbours through IVF: seconds of the whole process, and its peak memory.
 
 usage: python scripts/bench/export.py [--items 50000 100000 200000] [--dim 64] [--neighbours 20]
-       python scripts/bench/export.py --beyond 1000000      what is left when searching costs nothing, a line a format
-       python scripts/bench/export.py --kills 200           ended by SIGKILL at random moments, and resumed
+       python scripts/bench/export.py --beyond 1000000      time without the search, one line per format
+       python scripts/bench/export.py --kills 200           killed by SIGKILL at random moments, and resumed
 
-"above the index" is the peak of the process less what it holds just to have the index open (the peak of a process
-that answers one query), so that what export itself needs can be seen not to grow.
+"above the index" is the peak minus the peak of a process that answers one query, so that it shows the memory of the
+export itself, which should not grow with the number of items.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def measured(*arguments: str) -> tuple[float, float]:
 
 
 def beyond(n: int, k: int, names: list[str], policies: Policies) -> None:
-    """Export lists that lie ready: everything but the search."""
+    """Export precomputed lists: everything except the search."""
     print(f"{n:,} lists of {k}{policies.describe() and ', ' + policies.describe()}, beyond the search")
     print(f"{'format':>10}  {'seconds':>7}  {'processor':>9}  {'MB':>6}  {'more memory, MB':>15}")
     some, many = ready(5000, k), ready(n, k)
@@ -71,12 +71,12 @@ def beyond(n: int, k: int, names: list[str], policies: Policies) -> None:
 
 
 def peak() -> float:
-    """The most memory that this process has held, in MB."""
+    """Peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def ready(n: int, k: int) -> ResultLists:
-    """Answers that take no search: random rows and scores, the same of every block but for their place."""
+    """Results without a search: random rows and scores, the same for every block except for an offset."""
     vocab = clustered(n, 1, clusters=1).vocab
     rng = np.random.default_rng(0)
     rows = rng.integers(1, n, (BLOCK, 3 * k))
@@ -89,7 +89,7 @@ def ready(n: int, k: int) -> ResultLists:
 
 
 def killed(times: int, n: int) -> None:
-    """End exports by SIGKILL at random moments: the old file must be whole, and the resumed one as if nothing was."""
+    """Kill exports at random moments: the old file must be intact, and the resumed export equal to a complete one."""
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         code = f"from generated import indexed; from pathlib import Path; indexed(Path({folder!r}), {n}, 16, 'ivf')"

@@ -1,11 +1,11 @@
-"""Filters: recall@10 of searches among some of the items only, and what they take, beside FAISS's own selectors.
+"""Filtered searches: recall@10 and speed, compared with the selectors of FAISS.
 
 usage: python scripts/bench/filters.py [--items 200000] [--dim 64] [--threads 2] [--sets clustered gauss]
                                        [--types flat ivf ivfpq hnsw] [--queries 500] [--seed 0]
 
-A row is a share of the items that may be found: drawn at random, or all of one side of the space, as a genre is, where
-most queries lie far from all of them. `selector` is the recall of FAISS with an IDSelector and the settings of the
-index; `recall` is that of `Index.search(…, allowed=…)`, in one batch; then queries a second of the batch, and
+A row is a share of allowed items: drawn at random, or all items on one side of the space, like those of a genre, so
+that most queries are far from all of them. `selector` is the recall of FAISS with an IDSelector and the settings of the
+index; `recall` is that of `Index.search(…, allowed=…)`, in one batch; then queries per second of the batch, and
 milliseconds of single queries.
 """
 
@@ -83,7 +83,7 @@ def row(index: Index, share: float, how: str, given: argparse.Namespace) -> None
 
 
 def selected(index: Index, queries: np.ndarray, mask: np.ndarray) -> TopK:
-    """What FAISS finds with a selector alone; its first K."""
+    """The first K results of FAISS with a selector only."""
     selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))  # type: ignore[call-arg, arg-type]
     parameters = faiss_parameters(index.faiss, index.settings, selector)
     reach = K * (index.settings.rerank or 1)

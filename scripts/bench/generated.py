@@ -1,4 +1,4 @@
-"""Vectors and sessions to measure on, from a seed: clustered like trained ones, dense like the logs of a large shop."""
+"""Generated vectors and sessions for the benches: clustered like trained ones, dense like the logs of a large shop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from embedrec.data.sessions import Sessions
 
 
 def clustered(n: int, d: int, *, clusters: int = 500, seed: int = 0) -> Embeddings:
-    """n vectors (n, d) around Gaussian centres, with ids like those of artists."""
+    """n vectors (n, d) around Gaussian centres, with ids in the format of artist URIs."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(clusters, d)).astype(np.float32)
     noise = rng.normal(size=(n, d)).astype(np.float32)
@@ -22,7 +22,7 @@ def clustered(n: int, d: int, *, clusters: int = 500, seed: int = 0) -> Embeddin
 
 
 def indexed(workspace: Path, n: int, d: int, kind: str) -> str:
-    """Save an index of n × d vectors in the workspace; its name."""
+    """Save an index of n × d vectors in the workspace; returns its name."""
     name = f"generated-{kind}"
     save_index(build_index(clustered(n, d), kind), workspace / "indexes" / name, {"type": kind})
     return name

@@ -1,17 +1,17 @@
-"""Indexes: `auto` against HNSW libraries, its promise over many builds, its time, all pairs, and opening.
+"""Indexes: `auto` against HNSW libraries, recall targets over many builds, tuning time, all pairs, and opening.
 
 usage: python scripts/bench/index.py peers | promise | tuner | pairs | open [--data DATA] [--items 200000] [--dim 64]
                                      [--threads 2] [--epochs 30] [--builds 20] [--seed 0]
 
   peers    recall@20 ≥ .99 on generated vectors (--items, --dim), on those trained from the tracks of DATA/mpd and from
-           DATA/nowplaying: queries a second in one batch, and seconds of the build; hnswlib, usearch and voyager are
-           tuned to the same recall in the same run. 10,000 items drawn at random are asked; the best of 3 runs
+           DATA/nowplaying: queries per second in one batch, and seconds of the build; hnswlib, usearch and voyager are
+           tuned to the same recall in the same run. 10,000 random items are the queries; the best of 3 runs counts
   promise  --builds builds of different data, from 1,000 to --items vectors in 16 to 256 dimensions: recall@20 on items
-           that were not asked when the index was built
-  tuner    seconds of the tuner beside those of the build it chose
+           that are not in the sample of the tuner
+  tuner    seconds of the tuner, and of the build that it chose
   pairs    the 20 nearest of all --items vectors at recall ≥ .95: seconds, memory above the vectors
-  open     milliseconds to open an index of --items × --dim and ask it once, after imports, in a fresh process; the
-           first time checksums are computed, later they are remembered
+  open     milliseconds to open an index of --items × --dim and run one query, after imports, in a new process; the
+           first run computes checksums, later runs use the cached ones
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ PARTS = {"peers": peers_, "promise": promise_, "tuner": tuner_, "pairs": pairs_,
 
 
 def data_sets(given: argparse.Namespace) -> Iterator[tuple[str, Embeddings]]:
-    """The generated vectors, and those that are trained on what is in DATA; all compared by cosine."""
+    """The generated vectors, and vectors trained on DATA; all compared by cosine."""
     if "generated" in given.sets:
         yield "generated", clustered(given.items, given.dim)
     with tempfile.TemporaryDirectory() as folder:
@@ -187,7 +187,7 @@ def embedrec(workspace: str, *arguments: object) -> None:
 
 
 def recall(rows: np.ndarray, asked: RecallSample, embeddings: Embeddings) -> float:
-    """Of answers (q, k + 1) in any order, the items themselves among them."""
+    """Recall of results (q, k + 1) in any order, which contain the query items."""
     keys = score_keys(embeddings.vectors, asked.queries, rows, embeddings.metric)
     keys[(rows == asked.rows[:, None]) | (rows < 0)] = -np.inf
     return asked.recall_of_keys(keys, asked.thresholds(embeddings)).mean
@@ -212,7 +212,7 @@ def line(name: str, how: str, found: float, speed: float, seconds: float, own: f
 
 
 def peak() -> float:
-    """The most memory that this process has held, in MB."""
+    """Peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

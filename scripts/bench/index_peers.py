@@ -1,6 +1,6 @@
-"""HNSW libraries tuned to a recall, for `index.py`: hnswlib, usearch, voyager, each where it is installed.
+"""HNSW libraries tuned to a recall, for `index.py`: hnswlib, usearch and voyager, if they are installed.
 
-They are no dependency: `pip install hnswlib usearch voyager` where they are to be compared.
+They are not dependencies; install them with `pip install hnswlib usearch voyager`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Peer:
 
 
 def peers(vectors: np.ndarray, threads: int) -> list[Peer]:
-    """All that are installed, of unit vectors (n, d) compared by inner product."""
+    """The installed libraries, built on unit vectors (n, d) with inner product."""
     makers = {"hnswlib": _hnswlib, "usearch": _usearch, "voyager": _voyager}
     missing = [name for name in makers if find_spec(name) is None]
     if missing:

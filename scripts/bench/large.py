@@ -1,14 +1,14 @@
-"""Measure the road of vectors that are larger than the memory: a file, a model, an index of cells on disk, a search.
+"""Measure vectors larger than the memory: import of a file, an index with cells on disk, and a search.
 
     python scripts/bench/large.py [--items 5000000] [--dim 64] [--memory 512M] [--type IVF2048,Flat] [--format fbin]
 
-Vectors around Gaussian centres are streamed into a file, block by block. Then each step is a process of its own:
-`vectors import`, `build-index --memory`, and twice one that opens the index and asks for the neighbours of one item;
-the first of these computes checksums. MB are the most that was resident and is not files' (whose memory the system may
-take back at any time), looked at every 10 ms; the import and the build must keep to the memory. Recall and milliseconds
-of a query are what the build measured.
+Vectors around Gaussian centres are written to a file, block by block. Then each step runs in its own process: `vectors
+import`, `build-index --memory`, and twice a process that opens the index and runs one query; the first of these
+computes checksums. MB is the peak of anonymous resident memory (without files, whose memory the system can reclaim),
+sampled every 10 ms; the import and the build must not exceed --memory. Recall and milliseconds per query are those that
+the build measured.
 
-The ids are row numbers, as of any .fbin without a file of ids. Ids that are texts take about 300 bytes each in memory.
+The ids are row numbers, as in a .fbin without a file of ids. Text ids take about 300 bytes each in memory.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ print(json.dumps([1000 * (opened - started), 1000 * (asked - opened), (int(anony
 
 
 def main() -> int:
-    """Generate vectors, walk the road, print a table; returns 1 when the memory was not kept to."""
+    """Generate vectors, run all steps, print a table; returns 1 if the memory limit was exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=5_000_000, help="vectors")
     parser.add_argument("--dim", type=int, default=64, help="their dimensions")
@@ -110,14 +110,14 @@ def _write(file: IO[bytes], vectors: np.ndarray, suffix: str) -> None:
 
 
 def step(what: str, words: list[str]) -> Run:
-    """Run a command to its end, and print the line of the table."""
+    """Run a command, and print its line of the table."""
     run = measure([sys.executable, "-m", "embedrec.cli.main", *words])
     print(f"{what:>12} {run.seconds:>8.1f} {run.anonymous / 1e6:>17.0f} {run.peak / 1e6:>13.0f}", flush=True)
     return run
 
 
 def opened(folder: Path) -> str:
-    """A process that opens the index and asks once, in words."""
+    """The code of a process that opens the index and runs one query."""
     done = subprocess.run([sys.executable, "-c", _OPEN, str(folder)], capture_output=True, text=True, check=True)
     opening, asking, anonymous = json.loads(done.stdout)
     return f"opened in {opening:.1f} ms, first query {asking:.1f} ms, {anonymous:.0f} MB of its own"

@@ -1,4 +1,4 @@
-"""The road with its defaults on the playlists, and how good the similarity file is on playlists it has not seen.
+"""Quality of the similarity file of the playlists with default settings, on held-out playlists.
 
 usage: python scripts/bench/mpd_quality.py [DATA] [--model word2vec] [--set KEY=VALUE]... [--seeds 0 1 2] [--threads 2]
 

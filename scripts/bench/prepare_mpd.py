@@ -1,8 +1,8 @@
-"""Measure `embedrec prepare mpd`: seconds and peak memory on the given slices, and on many times as many.
+"""Measure `embedrec prepare mpd`: seconds and peak memory on the given slices, and on many copies of them.
 
     python scripts/bench/prepare_mpd.py [DATA] [--times 20]
 
-The copies lie in a temporary folder and have playlist ids of their own. Memory is the sum of the resident sets of all
+The copies are in a temporary folder and have their own playlist ids. Memory is the sum of the resident sets of all
 processes of the run, read every 20 ms from /proc.
 """
 
@@ -25,7 +25,7 @@ _APART = 10_000_000  # between the playlist ids of two copies
 
 
 class Run(NamedTuple):
-    """What one run took, and what it printed."""
+    """Time, memory and output of a run."""
 
     files: int
     bytes: int
@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
 
 def main() -> int:
-    """Run both, print a table; returns 1 when a figure is missed."""
+    """Run both, print a table; returns 1 if a bound is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, default=DATA, help="folder of data sets, with mpd/train in it")
     parser.add_argument("--times", type=int, default=20, help="how many times the files (default 20)")
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def multiply(data: Path, many: Path, times: int) -> None:
-    """Copy the slices `times` times; no playlist id stands twice."""
+    """Copy the slices `times` times, with distinct playlist ids."""
     many.mkdir()
     for source in sorted(data.glob("*.json")):
         content = source.read_bytes()
@@ -76,7 +76,7 @@ def multiply(data: Path, many: Path, times: int) -> None:
 
 
 def measure(data: Path, level: str, workspace: Path) -> Run:
-    """One run of the command line in a process of its own."""
+    """Run the command in its own process."""
     files = sorted(data.glob("*.json"))
     command = [sys.executable, "-m", "embedrec.cli.main", "prepare", "mpd", str(data), "--level", level]
     started = time.perf_counter()

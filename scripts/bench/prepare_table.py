@@ -1,19 +1,19 @@
-"""Measure `embedrec prepare table` on a generated log against the same job written by hand with Polars and DuckDB.
+"""Measure `embedrec prepare table` on a generated log against the same job with Polars and DuckDB.
 
     pip install polars duckdb
     python scripts/bench/prepare_table.py [--rows 10000000] [--ids numbers|texts] [--repeats 3]
     python scripts/bench/prepare_table.py --memory 512M
 
 A log is one Parquet file of (session, item, time): sessions of five events on average, 500,000 items by Zipf's law,
-times in seconds; its rows are shuffled, or stand in order of time with sessions interleaved. The job: sort by session
-and time, equals in order; number items by falling count; write offsets, items, times and both lists of ids, flushed to
-disk. embedrec also checks rows, numbers sessions by first appearance and writes checksums.
+times in seconds; its rows are shuffled, or ordered by time with interleaved sessions. The job: sort by session
+and time (stable); number items by descending count; write offsets, items, times and both lists of ids, flushed to disk.
+embedrec also checks rows, numbers sessions by first appearance and writes checksums.
 
-Every run is a process of its own, with as many threads as cores; the three take turns, so that other work on the
-machine hits them alike. Seconds are the fastest run's, start and imports included; MB are the most memory resident.
+Every run is a process with as many threads as cores; runs alternate, so that other work on the machine affects all
+alike. Seconds are those of the fastest run, with start and imports; MB is the peak resident memory.
 
-With --memory, embedrec alone prepares a log ten times as large as the memory it is given (24 bytes an event), and MB
-are the most resident memory that is not files' (the system may take that of files back at any time).
+With --memory, only embedrec prepares a log of ten times that memory (24 bytes per event), and MB is the peak of
+anonymous resident memory (without files, whose memory the system can reclaim).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _START, _SPAN, _SESSION = 1_600_000_000, 30_000_000, 3600  # seconds
 
 
 def main() -> int:
-    """Generate logs, run all, print a table; returns 1 when a figure is missed."""
+    """Generate logs, run all, print a table; returns 1 if a bound is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000, help="events of the log")
     parser.add_argument("--ids", choices=["numbers", "texts"], default="numbers", help="what ids are")
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def compare(folder: Path, rows: int, texts: bool, repeats: int) -> int:
-    """The three on both orders of rows."""
+    """All three on both orders of rows."""
     reached = True
     print(f"{rows:,} events" + ("" if texts else f"; their columns as arrays take {rows * _EVENT / 1e6:.0f} MB"))
     print(f"{'rows':>10} {'tool':>10} {'seconds':>8} {'all runs':>20} {'peak MB':>8}")
@@ -89,7 +89,7 @@ def compare(folder: Path, rows: int, texts: bool, repeats: int) -> int:
 
 
 def out_of_core(folder: Path, memory: str) -> int:
-    """embedrec on a log ten times as large as the memory it is given."""
+    """embedrec on a log ten times as large as its memory limit."""
     from embedrec.storage.memory_budget import parse_size
 
     budget = parse_size(memory)
@@ -108,7 +108,7 @@ def out_of_core(folder: Path, memory: str) -> int:
 
 
 def generate(path: Path, rows: int, texts: bool, *, shuffled: bool, sessions: int = 0) -> None:
-    """Write a log, block by block; in order of time, each block holds the next stretch of it."""
+    """Write a log, block by block; if ordered by time, each block is the next period."""
     rng = np.random.default_rng(0)
     sessions = sessions or rows // _EVENTS_A_SESSION
     starts = np.sort(rng.integers(0, _SPAN, sessions))
@@ -150,7 +150,7 @@ def _texts(numbers: np.ndarray) -> pa.Array:
 
 
 def command(tool: str, log: Path, folder: Path) -> list[str]:
-    """One run of a tool as a command line."""
+    """The command line of one run of a tool."""
     if tool != "embedrec":
         return [sys.executable, __file__, "--run", tool, str(log), str(folder)]
     words = ["prepare", "table", str(log), "--session", "session", "--item", "item", "--time", "time"]

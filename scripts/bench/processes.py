@@ -1,4 +1,4 @@
-"""Processes that are measured, and processes of the command line that start at once, for the other scripts here."""
+"""Measured processes, and processes of the command line that start without imports, for the other benches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Run(NamedTuple):
-    """What one run took: seconds, and bytes resident at most, all and without those of files; and what it printed."""
+    """A run: seconds, peak resident bytes with and without files, and output."""
 
     seconds: float
     peak: int
@@ -20,7 +20,7 @@ class Run(NamedTuple):
 
 
 def measure(words: list[str]) -> Run:
-    """Run a command, which prints little, to its end, and look at its memory every 10 ms."""
+    """Run a command that prints little, and sample its memory every 10 ms."""
     started, peak, anonymous = time.perf_counter(), 0, 0
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
@@ -40,7 +40,7 @@ def measure(words: list[str]) -> Run:
 
 
 def started(command: list[str]) -> int:
-    """A process of the command line, which prints nothing and need not import again what this one has; its number."""
+    """Start a silent process of the command line by a fork, which needs no imports; returns its process id."""
     import faiss  # noqa: F401
 
     from embedrec.cli.main import main as command_line

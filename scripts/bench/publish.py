@@ -1,12 +1,11 @@
-"""Publishing to Redis: how long it takes, what readers see during the switches, and what kills leave.
+"""Publishing to Redis: seconds, misses of readers during switches, and the state after kills.
 
 usage: python scripts/bench/publish.py [--items 100000] [--neighbours 50] [--publishes 4]
        [--kills 200] [--seed 0]
 
-Starts a redis-server of its own on a free port of 127.0.0.1. A reader in a process of its own reads 1,000 lists a
-second, in two steps as services do; a miss is an answer without a list. Every kill is a SIGKILL of the whole command at
-a random moment; after it the served generation is read as a whole, and at the end the next publish must leave nothing
-else.
+Starts a redis-server on a free port of 127.0.0.1. A reader process reads 1,000 lists per second, in two steps as
+services do; a miss is a reply without a list. Every kill is a SIGKILL of the whole command at a random moment; after
+each, all lists of the served generation are read, and at the end the next publish must remove all other keys.
 """
 
 from __future__ import annotations
@@ -52,14 +51,14 @@ def command(url: str, folder: str, name: str, *more: str) -> list[str]:
 
 
 def published(url: str, folder: str, name: str, *more: str) -> tuple[float, dict[str, Any]]:
-    """Seconds of the whole command, and what it says."""
+    """Seconds of the whole command, and its output."""
     began = time.perf_counter()
     done = subprocess.run(command(url, folder, name, *more), check=True, capture_output=True, text=True)
     return time.perf_counter() - began, json.loads(done.stdout)
 
 
 def measure(url: str, folder: str, name: str, n: int, k: int, publishes: int) -> None:
-    """Publishes one after the other, each with another number of neighbours, so that each is another content."""
+    """Publish repeatedly, with different numbers of neighbours, so that the content differs."""
     import redis
 
     client = redis.Redis.from_url(url)
@@ -88,7 +87,7 @@ def measure(url: str, folder: str, name: str, n: int, k: int, publishes: int) ->
 
 
 def state(client: Any) -> list[list[bytes]]:
-    """All lists of the generation that is served."""
+    """All lists of the served generation."""
     served = int(client.get("embedrec:served"))
     keys = sorted(client.scan_iter(match=f"embedrec:{served}:*", count=10_000))
     pipe = client.pipeline(transaction=False)
@@ -98,7 +97,7 @@ def state(client: Any) -> list[list[bytes]]:
 
 
 def at_hand(url: str, n: int, k: int) -> None:
-    """Publish neighbours that nobody has to search for, as those of `cooccurrence`."""
+    """Publish stored neighbours, which need no search, as those of `cooccurrence`."""
     import numpy as np
 
     from embedrec import TopK, Vocab

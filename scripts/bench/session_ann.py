@@ -1,15 +1,15 @@
-"""Session kNN over FAISS, where sessions number in the millions: what `candidates=ann` finds, takes and costs.
+"""Session kNN with candidates from FAISS (`candidates=ann`) on millions of sessions: recall, speed, memory and quality.
 
 usage: python scripts/bench/session_ann.py [--sessions 5_000_000] [--items 100_000] [--threads 2] [--keep FOLDER]
 
-Sessions are generated. SKNN with 100 neighbours looks through all of them (exact), or through the 1,000 that FAISS
-proposes. Asked are parts of fresh sessions, which neither the index nor its tuning has seen. With --keep the model is
-saved in FOLDER, or, where it is there already, taken from it instead of being built.
+Sessions are generated. SKNN with 100 neighbours compares all of them (exact), or the 1,000 candidates from FAISS. The
+queries are prefixes of new sessions, which are neither in the index nor in its tuning. With --keep the model is saved
+in FOLDER, or loaded from it if it exists.
 
-  build      seconds, megabytes, and what was measured when the index was built
-  neighbours one history at a time through the public API, the 100 nearest: median and 99th percentile of a thousand,
-             both ways, after a thousand others
-  found      share of the exact 100 nearest among the candidates: the same sessions, or as similar ones
+  build      seconds, megabytes, and the measurements of the build
+  neighbours one history at a time through the public API, the 100 nearest: median and 99th percentile of 1,000
+             queries, both ways, after 1,000 others
+  found      share of the exact 100 nearest among the candidates: the same sessions, or equally similar ones
   quality    Recall@20 and MRR@20 of the next item, both ways
 """
 
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def built(train: Sessions, threads: int) -> tuple[SessionKnnModel, dict[str, Any]]:
-    """The model over FAISS, and the facts of its build."""
+    """The model with candidates from FAISS, and the measurements of its build."""
     facts: dict[str, Any] = {}
 
     def report(event: str, **numbers: Any) -> None:
@@ -86,7 +86,7 @@ def built(train: Sessions, threads: int) -> tuple[SessionKnnModel, dict[str, Any
 
 
 def asked(items: int) -> TestCases:
-    """The item after a part of each of ten thousand fresh sessions."""
+    """The next item after a prefix of each of 10,000 new sessions."""
     fresh = shopping(ASKED, items, seed=1)
     length = np.random.default_rng(2).integers(1, fresh.lengths)
     targets = fresh.items[fresh.offsets[:-1] + length].astype(np.int64)
@@ -94,7 +94,7 @@ def asked(items: int) -> TestCases:
 
 
 def alone(model: SessionKnnModel, warm: Sessions, histories: Sessions, name: str) -> None:
-    """Ask one history at a time; others go before, so that memory a service has long touched is not met anew."""
+    """Query one history at a time, after a warm-up that loads the memory of the model."""
     for q in range(len(warm)):
         model.neighbours(warm.take(np.array([q])), NEAREST)
     taken = []

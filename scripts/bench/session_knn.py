@@ -1,18 +1,18 @@
-"""Session kNN: speed, latency, memory and quality; against the package `wsknn`, and against a matrix product.
+"""Session kNN: speed, latency, memory and quality; compared with the package `wsknn` and with a matrix product.
 
 usage: python scripts/bench/session_knn.py [DATA] [--data-sets diginetica nowplaying] [--only batch latency ...]
 
-DATA holds `diginetica/` and `nowplaying/`, each with train_sessions.parquet and test_prefixes.parquet.
+DATA contains `diginetica/` and `nowplaying/`, each with train_sessions.parquet and test_prefixes.parquet.
 [default: ../shared/data beside the repository]
 
-  batch    all prefixes at once, the best 20 items of each, every variant: prefixes a second, with one thread and more
-  latency  one prefix at a time, from item ids to `recommend`: median and 99th percentile
-  memory   the model's arrays and the scratch of two threads, over the arrays of the training sessions
-  quality  Recall@20 and MRR@20 of every variant with its defaults, and of V-SKNN as session-rec has it
-  wsknn    against the package: same sessions, same settings, same weights, one thread
-  article  the 100 nearest of 1,000 sessions by the cosine of play counts: against scipy's product and argpartition
+  batch    all prefixes at once, the best 20 items of each, every variant: prefixes per second, with one and more
+  threads latency  one prefix at a time, from item ids to `recommend`: median and 99th percentile memory   the model's
+  arrays and the scratch of two threads, relative to the arrays of the training sessions quality  Recall@20 and MRR@20
+  of every variant with default settings, and of V-SKNN as in session-rec wsknn    against the package with the same
+  sessions, settings and weights, one thread article  the 100 nearest of 1,000 sessions by the cosine of play counts:
+  against scipy's product and argpartition
 
-Compilation is left out. Runs of two contenders alternate; seconds are medians over the repeats.
+Times exclude compilation. Runs of the compared programs alternate; seconds are medians of the repeats.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ V_SKNN = VSKNN(500, 5000, position="div", similarity="vec", decay="div", idf=5.0
 
 
 class Data:
-    """A data set: training sessions, questions in their vocabulary, and all histories."""
+    """A data set: training sessions, test cases in their vocabulary, and all histories."""
 
     def __init__(self, folder: Path) -> None:
         read = reader("sessions")()
@@ -54,7 +54,7 @@ class Data:
         self.histories = self.questions.histories(0, len(self.questions))
 
     def some(self, count: int) -> Sessions:
-        """So many histories, drawn at random."""
+        """`count` random histories."""
         return self.histories.take(np.random.default_rng(0).permutation(len(self.histories))[:count])
 
 
@@ -196,7 +196,7 @@ def each(sessions: Sessions) -> list[np.ndarray]:
 
 
 def timed(repeats: int, *runs: Callable[[], object]) -> list[float]:
-    """Median seconds of each of the runs, which alternate."""
+    """Median seconds of each program; runs alternate."""
     taken: list[list[float]] = [[] for _ in runs]
     for _ in range(repeats):
         for seconds, run in zip(taken, runs, strict=True):

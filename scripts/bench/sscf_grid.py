@@ -1,18 +1,17 @@
-"""The grid of SSCF on all sub-sessions, as in the article on session-based kNN in Python: one pass against its way.
+"""The grid of SSCF on all sub-sessions: one pass against the code of the article on session-based kNN in Python.
 
 usage: python scripts/bench/sscf_grid.py [DATA] [--data-set nowplaying] [--threads 2] [--sample 200] [--repeats 3]
 
-DATA/NAME holds train_sessions.parquet and test_prefixes.parquet. [default: ../shared/data beside the repository]
+DATA/NAME contains train_sessions.parquet and test_prefixes.parquet. [default: ../shared/data beside the repository]
 
-  sample  so many questions by both: seconds, and how far the 35 cells of hit rate and MRR differ
-  all     all test prefixes in one pass: seconds, the best cells, and what more neighbours gain
+  sample  N test cases with both: seconds, and the differences of the 35 cells of hit rate and MRR
+  all     all test prefixes in one pass: seconds, the best cells, and the gain of more neighbours
 
-The article's way: a block of test rows against all training rows by scipy's product of play counts, then for every
+The article's code: a block of test rows against all training rows by scipy's product of play counts, then for every
 number of neighbours a partition of the dense cosines, and dense scores by a product with the rows of the neighbours.
-The product is made once here for all numbers of neighbours; the article makes it for each. Where rows are equally
-similar it takes the later ones, as embedrec does; both compare similarities to 40 bits and scores as float32, and a
-target counts as the last of the items of equal score. It works on one core, so one pass is timed with one thread beside
-it.
+Here the product is computed once for all numbers of neighbours, in the article once for each. Among equally similar
+rows it uses the later ones, as embedrec does; both compare similarities to 40 bits and scores as float32, and a target
+counts as the last of the items of equal score. It uses one core, so the pass is also timed with one thread.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ def main() -> None:
 
 
 def told(grid: Grid) -> None:
-    """The best cells, and what each step of neighbours gains."""
+    """The best cells, and the gain of each step of neighbours."""
     for name, values in (("hit rate", grid.hit_rate), ("MRR", grid.mrr)):
         best = grid.neighbours[int(values[:, SHOWN].argmax())]
         figures = "  ".join(f"{n}: {v:.4f}" for n, v in zip(grid.neighbours, values[:, SHOWN], strict=True))
@@ -126,7 +125,7 @@ def nearest(cosine: np.ndarray, count: int) -> np.ndarray:
 
 
 def timed(run: Callable[[], Any]) -> tuple[Any, float]:
-    """What it gives, and the seconds it took."""
+    """The result of a function, and its seconds."""
     started = perf_counter()
     return run(), perf_counter() - started
 

@@ -1,11 +1,11 @@
-"""`embedrec run`, ended by SIGKILL at random moments and started again, against a run that nobody stopped.
+"""`embedrec run`, killed by SIGKILL at random moments and restarted, against an uninterrupted run.
 
 usage: python scripts/bench/study.py [--kills 200] [--data ml-100k] [--seed 0]
 
-The study prepares MovieLens, trains three models, one of them from a grid and one in epochs that are kept, builds
-an index, compares, exports and writes its report. Every kill hits it within the time that it would take. Three of four
-are followed by another start that is killed, the others by one that ends: every file must be as without kills, but for
-the report, which tells how long everything took.
+The experiment prepares MovieLens, trains three models (one from a grid, one with checkpoints), builds an index,
+compares, exports and writes a report. Every kill is within the duration of the run. After three of four kills, another
+run is killed; after the others, a run completes: every file must equal that of the uninterrupted run, except for the
+report, which contains run times.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def kill(folder: Path, data: Path, kills: int, rng: random.Random) -> None:
 
 
 def outcome(config: Path, data: Path, workspace: Path) -> dict[str, str | None]:
-    """Digests of what every step has written; the report is there too, but tells how long everything took."""
+    """Digests of the outputs of all steps; of the report, which contains run times, only its existence."""
     from embedrec import Workspace
     from embedrec.experiments.parse import read_experiment
     from embedrec.experiments.runner import step_context

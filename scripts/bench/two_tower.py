@@ -1,14 +1,14 @@
-"""Two-tower networks: how good on MovieLens 100K and on sessions of clicks and songs, and how fast beside a plain loop.
+"""Two-tower networks: quality on MovieLens 100K and on two data sets of sessions, and speed against a plain loop.
 
 usage: python scripts/bench/two_tower.py [movielens] [sessions] [speed] [--ratings FOLDER] [--data DATA] [--threads 2]
 
-movielens  five seeds of USERS (settings below) on the last 20 % of events, of users and films that are known, ratings
-           of 4 and 5 asked for, seen films removed; and the most popular films beside it
-           [default of --ratings: the copy of MovieLens 100K that `embedrec demo` keeps]
-sessions   the next item after all prefixes of Diginetica and Nowplaying, with the defaults but for EPOCHS
+movielens  five seeds of USERS (settings below) on the last 20 % of events, of known users and films, ratings of 4 and 5
+           as targets, seen films removed; and popularity for comparison
+           [default of --ratings: the copy of MovieLens 100K that `embedrec demo` downloads]
+sessions   the next item after all prefixes of Diginetica and Nowplaying, with the default settings except EPOCHS
            [default of --data: ../shared/data beside the repository]
-speed      examples a second of the same network (users and films of 16 numbers, 10 negatives, binary cross-entropy,
-           batches of 512 examples with their negatives) against a Dataset and a DataLoader that build each in Python
+speed      examples per second of the same network (users and films of 16 numbers, 10 negatives, binary cross-entropy,
+           batches of 512 examples with their negatives) against a Dataset and a DataLoader in Python
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def movielens(workspace: str, threads: int) -> None:
-    """Every seed, and their mean."""
+    """Metrics of every seed, and their mean."""
     settings = [word for pair in USERS for word in ("--set", pair)]
     rows = []
     for seed in range(SEEDS):
@@ -81,7 +81,7 @@ def _shown(values: list[float]) -> str:
 
 
 def speed(workspace: Path, threads: int) -> None:
-    """Examples a second of both, an example being an event with its negatives."""
+    """Examples per second of both; an example is an event with its negatives."""
     import torch
 
     from embedrec.data.sessions import Sessions
@@ -105,7 +105,7 @@ def speed(workspace: Path, threads: int) -> None:
 
 
 def plain_loop(sessions: Any, *, examples: int) -> float:
-    """Examples a second of the loop that articles show: each example and its negatives are built in Python."""
+    """Examples per second of a loop as in articles: each example and its negatives are built in Python."""
     import torch
     from torch import nn
     from torch.utils.data import DataLoader, Dataset, Subset
@@ -147,7 +147,7 @@ def evaluated(workspace: str, model: str, *arguments: object) -> dict[str, Any]:
 
 
 def embedrec(workspace: str, *arguments: object) -> str:
-    """What a command prints on stdout."""
+    """The stdout of a command."""
     command = [sys.executable, "-m", "embedrec", *map(str, arguments), "--workspace", workspace]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 

@@ -1,12 +1,13 @@
-"""word2vec against gensim: events a second and quality, at equal settings, in alternating runs.
+"""word2vec against gensim: events per second and quality with equal settings, in alternating runs.
 
 usage: python scripts/bench/word2vec.py [DATA] [--repeats 3] [--threads 2]
 
-DATA holds `nowplaying/` and `mpd/` and `artist_genres.parquet`; its neighbour `tools/similar_quality.py` measures the
-similar artists. [default: ../shared/data beside the repository]
+DATA contains `nowplaying/`, `mpd/` and `artist_genres.parquet`; DATA/../tools/similar_quality.py measures similar
+artists. [default: ../shared/data beside the repository]
 
-Events are mentions × epochs; seconds are training alone, vocabulary and compilation apart. Of gensim, both its paths
-run (sentences from Python, and `corpus_file`), and the faster one counts. Figures are medians over the repeats.
+Events are items of sessions × epochs; seconds are those of training, without vocabulary and compilation. Both inputs of
+gensim are measured (sentences from Python, and `corpus_file`), and the faster one counts. Figures are medians of the
+repeats.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ PLAYLISTS = Word2Vec(
 
 @dataclass(frozen=True)
 class Run:
-    """What one training gave: input and output vectors (n, d), and seconds of vocabulary and of training."""
+    """The result of a training: input and output vectors (n, d), and seconds of vocabulary and of training."""
 
     x: np.ndarray
     y: np.ndarray
