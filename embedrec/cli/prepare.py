@@ -10,13 +10,13 @@ import click
 from embedrec.cli.shared.commands import SuggestingGroup
 from embedrec.cli.shared.prepare_options import (
     VALUES,
+    column_options,
     feature_types_option,
     features_option,
-    id_options,
+    format_option,
     prepare_from,
     shared,
-    time_format_option,
-    time_unit_option,
+    value_options,
 )
 from embedrec.readers import READERS, reader
 from embedrec.text.setting_descriptions import describe_settings
@@ -112,34 +112,24 @@ def mpd(level: str, uris: str, name: str | None, **given: Any) -> None:
 
 
 @prepare.command()
-@click.option("--session", metavar="COLUMN", help="Column of the session id [default: guessed].")
-@click.option("--item", metavar="COLUMN", help="Column of the item id [default: guessed].")
-@click.option("--user", metavar="COLUMN", help="Column of the user id; without a session column, a user is a session.")
-@click.option(
-    "--time",
-    metavar="COLUMN",
-    help="Column of the time [default: guessed; without one, the order of rows is used].",
+@column_options(
+    session="Column of the session id [default: guessed].",
+    item="Column of the item id [default: guessed].",
+    user="Column of the user id; without a session column, a user is a session.",
+    time="Column of the time [default: guessed; without one, the order of rows is used].",
+    order="Column of numbers that orders the rows of a session.",
+    weight="Column of a weight, such as a rating or a play count.",
 )
-@click.option("--order", metavar="COLUMN", help="Column of numbers that orders the rows of a session.")
-@click.option("--weight", metavar="COLUMN", help="Column of a weight, such as a rating or a play count.")
 @click.option("--title", "names", metavar="COLUMN", help="Column of the item's display name.")
 @click.option("--kind", metavar="COLUMN", help="Column of the event's kind, such as click or buy.")
-@click.option(
-    "--format",
-    type=click.Choice(["auto", "csv", "tsv", "parquet", "jsonl"]),
-    default="auto",
-    show_default=True,
-    help="Format of the files; auto chooses by suffix.",
-)
+@format_option
 @click.option(
     "--columns",
     default="",
     metavar="NAME,...",
     help="Column names of delimited text without a header: session,item,time.",
 )
-@time_unit_option
-@time_format_option
-@id_options
+@value_options
 @features_option("item")
 @features_option("user")
 @feature_types_option
@@ -234,15 +224,15 @@ def hetrec(min_tags: int, name: str | None, **given: Any) -> None:
 
 
 @prepare.command()
-@click.option("--session", metavar="COLUMN", help="Column of the session id [default: session_id, else the user].")
-@click.option("--item", metavar="COLUMN", help="Column of the item id [default: item_id].")
-@click.option("--user", metavar="COLUMN", help="Column of the user id [default: user_id].")
-@click.option("--time", metavar="COLUMN", help="Column of the time [default: timestamp].")
-@click.option("--weight", metavar="COLUMN", help="Column of a weight [default: rating].")
-@click.option("--kind", metavar="COLUMN", help="Column of the event's kind.")
-@time_unit_option
-@time_format_option
-@id_options
+@column_options(
+    session="Column of the session id [default: session_id, else the user].",
+    item="Column of the item id [default: item_id].",
+    user="Column of the user id [default: user_id].",
+    time="Column of the time [default: timestamp].",
+    weight="Column of a weight [default: rating].",
+    kind="Column of the event's kind.",
+)
+@value_options
 @shared()
 def recbole(name: str | None, **given: Any) -> None:
     """RecBole's atomic files: .inter, and .item and .user with features.
@@ -256,20 +246,14 @@ def recbole(name: str | None, **given: Any) -> None:
 
 @prepare.command()
 @click.option("--test", metavar="FILE", help="Held-out part: another such table, or prefixes with targets.")
-@click.option("--session", metavar="COLUMN", help="Column of the session id [default: SessionId, ignoring case].")
-@click.option("--item", metavar="COLUMN", help="Column of the item id [default: ItemId].")
-@click.option("--time", metavar="COLUMN", help="Column of the time [default: Time].")
-@click.option("--order", metavar="COLUMN", help="Column of positions [default: pos, if there is no time].")
-@click.option(
-    "--format",
-    type=click.Choice(["auto", "csv", "tsv", "parquet", "jsonl"]),
-    default="auto",
-    show_default=True,
-    help="Format of the files; auto chooses by suffix.",
+@column_options(
+    session="Column of the session id [default: SessionId, ignoring case].",
+    item="Column of the item id [default: ItemId].",
+    time="Column of the time [default: Time].",
+    order="Column of positions [default: pos, if there is no time].",
 )
-@time_unit_option
-@time_format_option
-@id_options
+@format_option
+@value_options
 @features_option("item")
 @feature_types_option
 @shared()
@@ -289,14 +273,14 @@ def sessions(test: str | None, name: str | None, **given: Any) -> None:
 
 @prepare.command()
 @click.option("--actions", default="", metavar="KIND=WEIGHT,...", help="Kinds of events to read, and their weights.")
-@click.option("--session", metavar="COLUMN", help="Tables: column of the session id [default: guessed].")
-@click.option("--item", metavar="COLUMN", help="Tables: column of the item id [default: guessed].")
-@click.option("--time", metavar="COLUMN", help="Tables: column of the time [default: guessed].")
-@click.option("--weight", metavar="COLUMN", help="Tables: column of a weight [default: guessed].")
-@click.option("--kind", metavar="COLUMN", help="Tables: column of the event's kind [default: guessed].")
-@time_unit_option
-@time_format_option
-@id_options
+@column_options(
+    session="Tables: column of the session id [default: guessed].",
+    item="Tables: column of the item id [default: guessed].",
+    time="Tables: column of the time [default: guessed].",
+    weight="Tables: column of a weight [default: guessed].",
+    kind="Tables: column of the event's kind [default: guessed].",
+)
+@value_options
 @features_option("item")
 @feature_types_option
 @shared()

@@ -149,14 +149,14 @@ def parquet(folder: Path, listing: bool, dry_run: bool, as_json: bool, threads: 
     if lists_or_rolls_back(listing, False, None):
         _print_generations([folder_generation(folder)], as_json)
         return
-    publication = _publication(**given)
+    content = _content(**given)
     use_threads(threads)
     with Progress("publish") as report:
         if dry_run:
-            _print_plan("parquet", measure_folder(publication), as_json)
+            _print_plan("parquet", measure_folder(content), as_json)
             return
         started = perf_counter()
-        done = publish_folder(publication, folder, report=report)
+        done = publish_folder(content, folder, report=report)
     _print_result("parquet", str(folder), done.generation, done.written, perf_counter() - started, as_json)
 
 
@@ -178,30 +178,28 @@ def _publish(
 ) -> None:
     """Publish to the service `name` of the registry; `options` are those of its `Target`, after the endpoint."""
     from embedrec.cli.shared.progress_bar import Progress
+    from embedrec.publish import generations
     from embedrec.publish.endpoint import Endpoint, Retries
-    from embedrec.publish.generations import generations_at
-    from embedrec.publish.generations import publish as publish_to
-    from embedrec.publish.generations import rollback as roll_back
 
     read_only = lists_or_rolls_back(listing, rollback, generation)
     with Progress("publish") as report:
         endpoint = Endpoint(url, os.environ.get(TARGETS[name].secret) or None, Retries(retries), report)
         target = resolve(TARGETS, name, "target")(endpoint, *options)
         if read_only and listing:
-            _print_generations(generations_at(target), as_json)
+            _print_generations(generations.generations_at(target), as_json)
             return
         if read_only:
-            now, before = roll_back(target, generation)
+            now, before = generations.rollback(target, generation)
             note(f"{endpoint} serves generation {now} again, not {before or 'none'}; another --rollback reverts this")
             emit([{"target": name, "generation": now, "before": before}], as_json)
             return
-        publication = _publication(**given)
+        content = _content(**given)
         use_threads(threads)
         if dry_run:
-            _print_plan(name, target.measure(publication), as_json)
+            _print_plan(name, target.measure(content), as_json)
             return
         started = perf_counter()
-        done = publish_to(publication, target, keep=keep, grace=grace, report=report)
+        done = generations.publish(content, target, keep=keep, grace=grace, report=report)
     _print_result(name, str(endpoint), done.generation, done.written, perf_counter() - started, as_json)
 
 
@@ -236,8 +234,8 @@ def _print_result(name: str, destination: str, generation: int, written: Any, se
     emit([{"target": name, "generation": generation, **written, "seconds": round(seconds, 3)}], as_json)
 
 
-def _publication(
-    *, index: str | None, model: str | None, stale_ok: bool, workspace: Workspace, **content: Any
+def _content(
+    *, index: str | None, model: str | None, stale_ok: bool, workspace: Workspace, **options: Any
 ) -> PublishContent:
     """The content of the artifact that the options name, or of the latest one."""
     from embedrec.workflows.publish import build_publish_content
@@ -247,4 +245,4 @@ def _publication(
     source = find_item_source(workspace, model, index)
     choice = item_sources(workspace) if model is None and index is None else ()
     use_artifacts(workspace, [source], choice, stale_ok=stale_ok)
-    return build_publish_content(source, **content)
+    return build_publish_content(source, **options)

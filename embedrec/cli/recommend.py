@@ -8,40 +8,29 @@ import click
 
 from embedrec.cli.shared.artifacts import unnamed, use_artifacts
 from embedrec.cli.shared.commands import IdCommand
-from embedrec.cli.shared.options import (
-    emit,
-    explained_record,
-    json_option,
-    note,
-    note_artifact,
-    popularity_option,
-    threads_option,
-    use_threads,
-    workspace_option,
-)
-from embedrec.cli.shared.search_options import check_not_both, filter_options, search_options
+from embedrec.cli.shared.options import combine_options, emit, explained_record, note, note_artifact, use_threads
+from embedrec.cli.shared.search_options import check_not_both, query_options
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from embedrec.data.item_filter import ItemFilter
     from embedrec.index.search_settings import SearchSettings
 
+_sources = combine_options(
+    [
+        click.option("--model", metavar="NAME", help="Model to use [default: the latest]."),
+        click.option(
+            "--index", metavar="NAME", help="Index of output vectors (build-index --of answers) to search instead."
+        ),
+    ]
+)
+
 
 @click.command(cls=IdCommand, short_help="Recommend next items for a history.")
-@click.argument("items", nargs=-1, required=True, metavar="ITEM...")
-@click.option("-n", "count", type=click.IntRange(1), show_default="10, or all items if fewer", help="Number of items.")
-@click.option("--model", metavar="NAME", help="Model to use [default: the latest].")
-@click.option("--index", metavar="NAME", help="Index of output vectors (build-index --of answers) to search instead.")
-@search_options("the index's")
-@popularity_option
-@filter_options
 @click.option("--seen", is_flag=True, help="Allow items of the history.")
-@click.option(
-    "--why", is_flag=True, help="Also print the nearest past sessions that contain the item; for session kNN."
+@query_options(
+    _sources, "Number of items.", "Also print the nearest past sessions that contain the item; for session kNN."
 )
-@json_option
-@threads_option
-@workspace_option
 def recommend(
     items: tuple[str, ...],
     count: int | None,

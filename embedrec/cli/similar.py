@@ -8,24 +8,8 @@ import click
 
 from embedrec.cli.shared.artifacts import use_artifact
 from embedrec.cli.shared.commands import IdCommand
-from embedrec.cli.shared.options import (
-    emit,
-    explained_record,
-    json_option,
-    note,
-    note_artifact,
-    popularity_option,
-    threads_option,
-    use_threads,
-    workspace_option,
-)
-from embedrec.cli.shared.search_options import (
-    check_not_both,
-    filter_options,
-    gpu_option,
-    search_options,
-    source_options,
-)
+from embedrec.cli.shared.options import emit, explained_record, note, note_artifact, use_threads
+from embedrec.cli.shared.search_options import check_not_both, gpu_option, query_options, source_options
 from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -34,19 +18,10 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=IdCommand, short_help="Find the items nearest to an item.")
-@click.argument("items", nargs=-1, required=True, metavar="ITEM...")
-@click.option(
-    "-n", "count", type=click.IntRange(1), show_default="10, or all items if fewer", help="Neighbours per item."
-)
-@source_options
-@popularity_option
-@search_options("the index's")
-@filter_options
-@click.option("--why", is_flag=True, help="Also print the smallest training sessions that contain both items.")
 @gpu_option
-@json_option
-@threads_option
-@workspace_option
+@query_options(
+    source_options, "Neighbours per item.", "Also print the smallest training sessions that contain both items."
+)
 def similar(
     items: tuple[str, ...],
     count: int | None,

@@ -113,19 +113,19 @@ def tune(
     from embedrec.config import parse_pairs
     from embedrec.models import recipe_class
     from embedrec.models.torch_recipe import check_torch
-    from embedrec.tune import search as searches
+    from embedrec.tune import search
     from embedrec.tune.journal import Journal
     from embedrec.tune.result import SearchFiles, write_best
     from embedrec.tune.search_space import space_beside
     from embedrec.workflows.evaluation_options import EvaluationOptions
     from embedrec.workflows.train import recipe_of
 
-    searches.check_optuna()
+    search.check_optuna()
     cls = recipe_class(model)
     recipe = recipe_of(cls, config, pairs)
     check_torch(recipe)
     space = space_beside(cls, parse_pairs(spaces), fixed=parse_pairs(pairs))
-    search = searches.Search(recipe, space, metric, method, prune, seed)
+    settings_search = search.Search(recipe, space, metric, method, prune, seed)
     files = SearchFiles.of(workspace, name or model)
     use_threads(threads)
     evaluation = EvaluationOptions(
@@ -134,11 +134,13 @@ def tune(
     task, settings = open_task(workspace, sessions, evaluation)
     if anew:
         files.journal.unlink(missing_ok=True)
-    journal = Journal.open(files.journal, search.about(task, settings))
+    journal = Journal.open(files.journal, settings_search.about(task, settings))
     if journal.trials:
         note(f"resumed: {len(journal.trials)} of {trials} trials were already done ({journal.path})")
     with Progress(f"tune {model}") as report:
-        best = searches.tune(search, task, settings, journal, trials, threads=threads, device=device, report=report)
+        best = search.tune(
+            settings_search, task, settings, journal, trials, threads=threads, device=device, report=report
+        )
     write_best(files.settings, journal, best, metric)
     note(f"wrote {files.settings}; train with it: embedrec train {model} --config {files.settings}")
     order = sorted(journal.trials, key=lambda t: (t.value is None, -(t.value or 0), t.number))

@@ -132,18 +132,36 @@ def _feature_types(ctx: click.Context, param: click.Parameter, values: tuple[str
     return types
 
 
-time_unit_option = click.option(
-    "--time-unit",
-    type=click.Choice(["auto", "s", "ms", "iso"]),
+def column_options(**columns: str) -> Callable[[F], F]:
+    """Options that name columns of tables: option → help."""
+    return combine_options([click.option(f"--{name}", metavar="COLUMN", help=help_) for name, help_ in columns.items()])
+
+
+format_option = click.option(
+    "--format",
+    type=click.Choice(["auto", "csv", "tsv", "parquet", "jsonl"]),
     default="auto",
     show_default=True,
-    help="Unit of the time column.",
+    help="Format of the files; auto chooses by suffix.",
 )
 
 
 VALUES = ("time_unit", "time_format", "id_type", "missing")  # settings of the options below
-id_options = combine_options(
+value_options = combine_options(
     [
+        click.option(
+            "--time-unit",
+            type=click.Choice(["auto", "s", "ms", "iso"]),
+            default="auto",
+            show_default=True,
+            help="Unit of the time column.",
+        ),
+        click.option(
+            "--time-format",
+            default="",
+            metavar="FORM",
+            help="Format of times, such as '%d.%m.%Y %H:%M' (strptime directives), instead of --time-unit.",
+        ),
         click.option(
             "--id-type",
             type=click.Choice(["auto", "text", "number"]),
@@ -159,12 +177,6 @@ id_options = combine_options(
             "\\N and None always do.",
         ),
     ]
-)
-time_format_option = click.option(
-    "--time-format",
-    default="",
-    metavar="FORM",
-    help="Format of times, such as '%d.%m.%Y %H:%M' (strptime directives), instead of --time-unit.",
 )
 
 

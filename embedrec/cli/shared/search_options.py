@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from embedrec.cli.shared.options import combine_options
+from embedrec.cli.shared.options import (
+    combine_options,
+    json_option,
+    popularity_option,
+    threads_option,
+    workspace_option,
+)
 
 if TYPE_CHECKING:
     from embedrec.data.item_filter import IdList, ItemFilter
@@ -130,6 +136,28 @@ def _allowed(given: dict[str, Any], attributes: Path | None) -> ItemFilter | Non
     conditions = tuple(Condition.of(text) for text in where)
     included, excluded = (None if file is None else id_list(file) for file in (only, exclude))
     return ItemFilter(conditions, included, excluded, attributes)
+
+
+def query_options(sources: Callable[[F], F], count: str, why: str) -> Callable[[F], F]:
+    """The items of a query, the sources, the number of results, filters and output of `similar` and `recommend`.
+
+    sources     `--model` and `--index`
+    count, why  help of `-n` and `--why`
+    """
+    return combine_options(
+        [
+            click.argument("items", nargs=-1, required=True, metavar="ITEM..."),
+            click.option("-n", "count", type=click.IntRange(1), show_default="10, or all items if fewer", help=count),
+            sources,
+            popularity_option,
+            search_options("the index's"),
+            filter_options,
+            click.option("--why", is_flag=True, help=why),
+            json_option,
+            threads_option,
+            workspace_option,
+        ]
+    )
 
 
 def id_list(file: str) -> IdList:
