@@ -334,7 +334,7 @@ def test_a_byte_order_mark_before_toml(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [True, 1.0, "1", None, -1, 2**63])
-def test_what_is_no_seed(seed: Any) -> None:
+def test_invalid_seeds(seed: Any) -> None:
     with pytest.raises(SettingsError, match=r"^seed in small\.toml must be a whole number from 0 to "):
         check_seed(seed, " in small.toml")
 

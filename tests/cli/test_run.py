@@ -87,7 +87,7 @@ def test_tables_are_the_result(run: Run, experiment: Path) -> None:
     assert json.loads(line) == {"table": "A table", "": row[0], "recall@2": row[1], "recall@2, article": ".5"}
 
 
-def test_steps_are_the_result_where_nothing_is_compared(run: Run, experiment: Path) -> None:
+def test_steps_are_the_result_without_a_comparison(run: Run, experiment: Path) -> None:
     (experiment / "study.toml").write_text(EXPERIMENT[: EXPERIMENT.index("[[train]]")])
     assert run_output(run) == "prepare\trun\tnever done\nsplit\trun\tnever done\n"
     assert run_output(run) == "prepare\tskip\tnothing changed\nsplit\tskip\tnothing changed\n"

@@ -55,7 +55,7 @@ verify
 
 
 @pytest.mark.slow
-def test_what_runs_without_extras(playlists: Path, world: World, tmp_path: Path) -> None:
+def test_commands_without_extras(playlists: Path, world: World, tmp_path: Path) -> None:
     root = str(Path(embedrec.__file__).parents[1])
     trained = "\n".join(f"train {name} --sessions plays" for name in WITHOUT_TORCH if name != "word2vec")
     done = subprocess.run(

@@ -149,7 +149,7 @@ def test_a_full_disk_keeps_the_computed_lists(tmp_path: Path, monkeypatch: pytes
     assert target.read_bytes() == (tmp_path / "other.txt").read_bytes()
 
 
-def test_ids_that_text_cannot_hold_are_refused_before_the_search(tmp_path: Path) -> None:
+def test_ids_that_text_cannot_contain_are_refused_before_the_search(tmp_path: Path) -> None:
     vocab, queries = Vocab(["a b", *map(str, range(49))]), ending(0, [])
     with pytest.raises(DataError, match="a file separated by spaces cannot contain the id 'a b'"):
         export(tmp_path / "l.txt", ResultLists(vocab, vocab, queries.best, queries.max_k), Policies())

@@ -25,7 +25,7 @@ def test_fingerprints() -> None:
     assert some.fingerprint("x") != some.fingerprint("y")
 
 
-def test_blocks_hold_every_item_once() -> None:
+def test_blocks_contain_every_item_once() -> None:
     many = content(9000, 2)
     blocks = list(many.neighbour_blocks())
     assert np.concatenate([rows for rows, _ in blocks]).tolist() == list(range(9000))

@@ -95,12 +95,12 @@ def test_given_types() -> None:
     assert column([7], name="zip", kind="number") == (NUMBER, [7.0], False)
 
 
-def test_what_is_no_date() -> None:
+def test_invalid_dates() -> None:
     with pytest.raises(DataError, match=r"^the column 'x' must contain dates as 2024-05-31, but does not$"):
         column(["1970-01-02", "soon"], kind="date")
 
 
-def test_what_is_no_feature() -> None:
+def test_invalid_features() -> None:
     message = "^the column 'x' of f.csv has the type struct<a: int64>, but a feature is a number, a text or a list$"
     with pytest.raises(DataError, match=message):
         column([{"a": 1}])

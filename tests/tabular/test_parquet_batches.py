@@ -31,7 +31,7 @@ def test_packed_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rows", "size"), [(1000, 1 << 30), (1000, 2000), (7, 1 << 30)])
-def test_batches_hold_all_rows_in_order(tmp_path: Path, rows: int, size: int) -> None:
+def test_batches_contain_all_rows_in_order(tmp_path: Path, rows: int, size: int) -> None:
     values = [f"{row % 97}" * (row % 13) for row in range(5000)]
     file = written(tmp_path, {"text": values, "other": [1] * 5000}, row_group_size=1300)
     batches = list(sized_batches(file, ["text"], rows, size))

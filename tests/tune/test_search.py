@@ -27,7 +27,7 @@ from tests.training.toy import clustered_sessions
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluationTask, EvaluationSettings]:
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluationTask, EvaluationSettings]:
     folder = tmp_path_factory.mktemp("tune") / "sessions"
     clustered_sessions().save(folder, {})
     options = EvaluationOptions(split="random:share=.2", valid=True, at=(5,), draws=0)
@@ -36,10 +36,10 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluationTask, Eva
 
 
 def searched(
-    search: Search, asked: tuple[EvaluationTask, EvaluationSettings], path: Path, trials: int, report: Any = quiet
+    search: Search, evaluated: tuple[EvaluationTask, EvaluationSettings], path: Path, trials: int, report: Any = quiet
 ) -> Journal:
-    journal = Journal.open(path, search.about(*asked))
-    tune(search, *asked, journal, trials, report=report)
+    journal = Journal.open(path, search.about(*evaluated))
+    tune(search, *evaluated, journal, trials, report=report)
     return journal
 
 
@@ -47,12 +47,12 @@ NEIGHBOURS = Search(SKNN(), {"neighbours": Range(1, 100, True), "similarity": Ch
 
 
 @pytest.mark.parametrize("way", ["tpe", "random"])
-def test_the_best_trial_is_what_it_gives(
-    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, way: Any
+def test_the_result_is_the_best_trial(
+    evaluated: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, way: Any
 ) -> None:
     search = Search(SKNN(), NEIGHBOURS.space, "mrr@5", way)
-    journal = Journal.open(tmp_path / "j", search.about(*asked))
-    found = tune(search, *asked, journal, 13)
+    journal = Journal.open(tmp_path / "j", search.about(*evaluated))
+    found = tune(search, *evaluated, journal, 13)
     assert len(journal.trials) == 13 and all(t.state == "done" for t in journal.trials)
     assert journal.trials[0].set == {"neighbours": 100, "similarity": "cosine"}  # its own settings first
     best = max(journal.trials, key=lambda t: t.value or 0)
@@ -61,46 +61,44 @@ def test_the_best_trial_is_what_it_gives(
     assert len({json.dumps(t.set) for t in journal.trials}) > 6
 
 
-def test_what_is_judged_is_what_compare_would_say(
-    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path
-) -> None:
+def test_metrics_equal_those_of_compare(evaluated: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path) -> None:
     from embedrec.workflows.evaluate import evaluate_task
 
-    trial, terms = asked
-    journal = searched(NEIGHBOURS, asked, tmp_path / "j", 2)
+    trial, terms = evaluated
+    journal = searched(NEIGHBOURS, evaluated, tmp_path / "j", 2)
     for tried in journal.trials:
         model = SKNN(**tried.set).fit(trial.train, seed=0, threads=1, report=quiet)
         assert tried.metrics["mrr@5"] == evaluate_task(trial, model, terms).metrics["mrr@5"]
 
 
 @pytest.mark.parametrize("way", ["tpe", "random"])
-def test_ended_at_any_trial_it_goes_on_to_the_same_end(
-    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, way: Any
+def test_a_resumed_search_has_the_same_result(
+    evaluated: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, way: Any
 ) -> None:
     space = {"neighbours": Range(1, 100, True), "idf": Range(0.0, 9.0)}
     from embedrec.models.session_knn.variants import VSKNN
 
     search = Search(VSKNN(), space, "mrr@5", way, seed=4)
-    whole = searched(search, asked, tmp_path / "whole", 14)
+    whole = searched(search, evaluated, tmp_path / "whole", 14)
     for stop in (1, 5, 12):
         path = tmp_path / f"stopped{stop}"
 
-        def report(event: str, stop: int = stop, **said: Any) -> None:
+        def report(event: str, stop: int = stop, **values: Any) -> None:
             if event == "tried" and said["number"] == stop:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            searched(search, asked, path, 14, report)
-        assert len(Journal.open(path, search.about(*asked)).trials) == stop
-        again = searched(search, asked, path, 14)
+            searched(search, evaluated, path, 14, report)
+        assert len(Journal.open(path, search.about(*evaluated)).trials) == stop
+        again = searched(search, evaluated, path, 14)
         assert [(t.set, t.value) for t in again.trials] == [(t.set, t.value) for t in whole.trials]
-    assert len(searched(search, asked, tmp_path / "whole", 5).trials) == 14  # nothing left to do
+    assert len(searched(search, evaluated, tmp_path / "whole", 5).trials) == 14  # nothing left to do
 
 
-def test_poor_trials_end_early(
-    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_poor_trials_are_pruned(
+    evaluated: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A trial whose epochs are below the median of those before ends there; none before five are done."""
+    """A trial whose epochs are below the median of earlier trials is pruned, after five completed trials."""
     real = searches.train_for_evaluation
 
     def train_for_evaluation(recipe: Any, *rest: Any, report: Any, **options: Any) -> Any:
@@ -111,53 +109,53 @@ def test_poor_trials_end_early(
     monkeypatch.setattr(searches, "train_for_evaluation", train_for_evaluation)
     space = {"learning_rate": Choices((0.2, 0.3, 0.001)), "dim": Choices((8,))}
     search = Search(TwoTower(dim=8, learning_rate=0.2), space, "mrr@5", "random", seed=2)
-    journal = searched(search, asked, tmp_path / "j", 16)
+    journal = searched(search, evaluated, tmp_path / "j", 16)
     pruned = [t for t in journal.trials if t.state == "pruned"]
     assert pruned and all(t.value is None and t.number >= 5 and 1 < len(t.epochs) < 6 for t in pruned)
     assert {t.set["learning_rate"] for t in pruned} <= {0.001, 0.2}
     assert all(len(t.epochs) == 6 for t in journal.trials if t.state == "done")
-    assert Journal.open(tmp_path / "j", search.about(*asked)).trials == journal.trials
+    assert Journal.open(tmp_path / "j", search.about(*evaluated)).trials == journal.trials
     whole = Search(search.recipe, space, "mrr@5", "random", prune=False, seed=2)
-    assert {t.state for t in searched(whole, asked, tmp_path / "whole", 16).trials} == {"done"}
+    assert {t.state for t in searched(whole, evaluated, tmp_path / "whole", 16).trials} == {"done"}
 
 
-def test_every_epoch_is_judged_where_trials_may_end_early(
-    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path
+def test_every_epoch_is_evaluated_if_trials_are_pruned(
+    evaluated: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path
 ) -> None:
     settings = {"dim": 8, "epochs": 2, "batch": 64}
     space = {"learning_rate": Range(0.01, 0.3, True)}
     assert Search(TwoTower(**settings), space).recipe.patience == TwoTower().patience == 3
     assert Search(TwoTower(**settings, patience=None), space).recipe.patience == 3
     assert Search(TwoTower(**settings, patience=None), space, prune=False).recipe.patience is None
-    journal = searched(Search(TwoTower(**settings), space, "mrr@5"), asked, tmp_path / "j", 1)
+    journal = searched(Search(TwoTower(**settings), space, "mrr@5"), evaluated, tmp_path / "j", 1)
     assert list(journal.trials[0].epochs) == ["1", "2"]
 
 
-def test_settings_that_do_not_fit_are_failed_trials(
-    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path
+def test_incompatible_settings_are_failed_trials(
+    evaluated: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path
 ) -> None:
     space = {"alpha": Choices((0.05, 1e-5)), "dim": Choices((4,))}  # below min_alpha
     search = Search(Word2Vec(dim=4, epochs=1, min_count=1), space, "mrr@5", "random")
-    told: list[Any] = []
-    journal = searched(search, asked, tmp_path / "j", 8, lambda event, **said: told.append((event, said)))
+    events: list[Any] = []
+    journal = searched(search, evaluated, tmp_path / "j", 8, lambda event, **values: events.append((event, values)))
     failed = [t for t in journal.trials if t.state == "failed"]
-    assert [said.get("reason", "") for event, said in told if event == "tried"] == [t.reason for t in journal.trials]
+    assert [said.get("reason", "") for event, said in events if event == "tried"] == [t.reason for t in journal.trials]
     assert failed and all(t.set["alpha"] == 1e-5 and "min_alpha" in t.reason for t in failed)
     only = Search(Word2Vec(dim=4, epochs=1), {"alpha": Choices((1e-5, 1e-6))}, "mrr@5")
     with pytest.raises(SettingsError, match="no trial has a value; the reason of the first is: min_alpha must be"):
-        searched(only, asked, tmp_path / "none", 3)
+        searched(only, evaluated, tmp_path / "none", 3)
 
 
 def test_a_metric_without_a_value_is_a_reason(
-    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    evaluated: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searches, "flat_metrics", lambda result: {"mrr@5": None})
     with pytest.raises(SettingsError, match="the reason of the first is: mrr@5 is undefined for these test cases"):
-        searched(NEIGHBOURS, asked, tmp_path / "j", 1)
+        searched(NEIGHBOURS, evaluated, tmp_path / "j", 1)
 
 
 def test_a_training_that_diverges_is_a_failed_trial(
-    asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    evaluated: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = searches.train_for_evaluation
 
@@ -167,25 +165,25 @@ def test_a_training_that_diverges_is_a_failed_trial(
         return real(recipe, *rest, **options)
 
     monkeypatch.setattr(searches, "train_for_evaluation", train_for_evaluation)
-    journal = searched(NEIGHBOURS, asked, tmp_path / "j", 8)
+    journal = searched(NEIGHBOURS, evaluated, tmp_path / "j", 8)
     assert {t.state for t in journal.trials} == {"done", "failed"}
     assert {t.reason for t in journal.trials if t.state == "failed"} == {"training diverged"}
 
 
-def test_refused(asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path) -> None:
+def test_refused(evaluated: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="the search space is empty; add settings with --space"):
         Search(Popular(), {})
     wrong = Search(SKNN(), NEIGHBOURS.space, "mrr@7")
     with pytest.raises(SettingsError, match="unknown metric 'mrr@7'; valid are hit_rate@5, "):
-        searched(wrong, asked, tmp_path / "j", 1)
+        searched(wrong, evaluated, tmp_path / "j", 1)
     assert not (tmp_path / "j").exists()
 
 
-def test_another_search_of_the_same_name(asked: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path) -> None:
-    searched(NEIGHBOURS, asked, tmp_path / "j", 1)
+def test_another_search_of_the_same_name(evaluated: tuple[EvaluationTask, EvaluationSettings], tmp_path: Path) -> None:
+    searched(NEIGHBOURS, evaluated, tmp_path / "j", 1)
     other = Search(SKNN(), NEIGHBOURS.space, "mrr@5", seed=9)
     with pytest.raises(SettingsError, match="belongs to a search with different seed; use another --name, or --anew"):
-        Journal.open(tmp_path / "j", other.about(*asked))
+        Journal.open(tmp_path / "j", other.about(*evaluated))
 
 
 def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +195,7 @@ def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
         searches.check_optuna()
 
 
-def test_what_is_written_is_what_was_tried() -> None:
+def test_written_settings_equal_those_of_the_trial() -> None:
     rng = np.random.default_rng(0)
     where = {"x": Range(1e-5, 0.1, True), "n": Range(1, 9), "c": Choices(("a", "b"))}
     for value in (10 ** rng.uniform(-5, -1, 200)).tolist():

@@ -49,7 +49,7 @@ def test_a_model_without_vectors_cannot_be_indexed(prepared: Artifact, tmp_path:
     assert not (tmp_path / "i").exists()
 
 
-def test_the_same_again_has_the_same_fingerprint(prepared: Artifact, tmp_path: Path) -> None:
+def test_the_same_input_has_the_same_fingerprint(prepared: Artifact, tmp_path: Path) -> None:
     for step in (
         lambda name: train_model(WORD2VEC, prepared, tmp_path / name, seed=1),
         lambda name: build_index_artifact(
@@ -77,7 +77,7 @@ def test_an_index_of_answers_is_measured_on_histories(workspace: Workspace) -> N
     assert "on 80 fresh histories" in told
 
 
-def test_a_model_from_a_file_is_measured_on_its_items(workspace: Workspace, tmp_path: Path) -> None:
+def test_an_index_of_an_imported_model_is_measured_on_its_items(workspace: Workspace, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32))
     (tmp_path / "x.ids.txt").write_text("".join(f"i{n}\n" for n in range(40)))
     source = import_vectors(tmp_path / "x.npy", workspace.folder("model", "x"), metric="dot")

@@ -1,4 +1,4 @@
-"""Trials: what is split, what is asked, and who answers."""
+"""Evaluation tasks: splits, test cases, labels and descriptions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from embedrec.workflows.evaluate import (
 )
 from tests.conftest import of_lists
 from tests.data.plain import plain_of
-from tests.workflows.toy_sessions import asks, same, world
+from tests.workflows.toy_sessions import has_test_cases, same, world
 
 
 def by_hour(count: int) -> str:
@@ -44,7 +44,7 @@ def by_hour(count: int) -> str:
 # ------------------------------------------------------------------------------------------------- the parts
 
 
-def test_every_protocol_has_words() -> None:
+def test_every_protocol_has_a_description() -> None:
     assert tuple(PROTOCOLS) == get_args(Protocol)
 
 
@@ -60,19 +60,19 @@ def test_every_protocol_has_words() -> None:
         ("warm-time", "users"),
     ],
 )
-def test_split_as_asked_with_questions_that_fit(source: Artifact, split: str, protocol: Protocol) -> None:
+def test_the_split_and_the_test_cases_of_a_protocol(source: Artifact, split: str, protocol: Protocol) -> None:
     found = open_evaluation_task(source, split=split, seed=7)
     expected = rule_of(split).split(world(), seed=7)
     assert same(found.train, expected.train) and same(found.test.sessions, expected.test.sessions)
     assert found.test.given.tolist() == expected.test.given.tolist()
-    assert asks(found, protocol)
+    assert has_test_cases(found, protocol)
     assert (found.rule, found.part, found.whole_artifact) == (in_words(rule_of(split)), "test", False)
     assert (
         found.leak_check[0] == f"all {len(found.train.vocab)} items of the training vocabulary are in training sessions"
     )
 
 
-def test_the_usual_split(source: Artifact, tmp_path: Path) -> None:
+def test_the_default_split(source: Artifact, tmp_path: Path) -> None:
     assert open_evaluation_task(source).rule == "time"
     assert open_evaluation_task(source, protocol="users").rule == "warm-time"
     replace(world(), times=None).save(tmp_path / "s", {})
@@ -82,13 +82,13 @@ def test_the_usual_split(source: Artifact, tmp_path: Path) -> None:
         assert open_evaluation_task(timeless, protocol=protocol).rule == "random:share=0.1"
 
 
-def test_a_held_out_part_that_is_there(split_source: Artifact) -> None:
+def test_an_existing_held_out_part(split_source: Artifact) -> None:
     found = open_evaluation_task(split_source)
     expected = Time(share=0.2).split(world())
     assert same(found.train, expected.train) and same(found.test.sessions, expected.test.sessions)
     assert (found.rule, found.part, found.whole_artifact) == ("time:share=0.2", "test", True)
     assert found.leak_check[-1] == "all training events are before the end of every held-out session"
-    assert asks(found, "next")
+    assert has_test_cases(found, "next")
     again = open_evaluation_task(split_source, split="random:share=.25")  # its training part, split otherwise
     assert same(again.train, Random(0.25).split(expected.train).train) and not again.whole_artifact
 
@@ -107,7 +107,7 @@ def test_a_validation_part_is_cut_by_the_same_rule(source: Artifact, split: str,
     assert split == "last-item" or not test & {*found.train.ids.tolist(), *found.test.sessions.ids.tolist()}
 
 
-def test_a_validation_part_of_a_part_that_is_there(split_source: Artifact, tmp_path: Path) -> None:
+def test_a_validation_part_beside_an_existing_held_out_part(split_source: Artifact, tmp_path: Path) -> None:
     assert open_evaluation_task(split_source, valid=True).rule == "time:share=0.2 of the training part"
     train, test = Tail(0.25).split(world())
     for name, part, words in (
@@ -125,7 +125,7 @@ def test_a_validation_part_of_a_part_that_is_there(split_source: Artifact, tmp_p
         assert {*valid.train.ids.tolist(), *valid.test.sessions.ids.tolist()} == known
 
 
-def test_the_seed_draws_parts_and_companions(source: Artifact) -> None:
+def test_the_seed_draws_parts_and_cooccurring_items(source: Artifact) -> None:
     one, same_seed, other = (open_evaluation_task(source, split="random", seed=s) for s in (1, 1, 2))
     assert one.test.sessions.ids.tolist() == same_seed.test.sessions.ids.tolist() != other.test.sessions.ids.tolist()
     drawn = [
@@ -135,7 +135,7 @@ def test_the_seed_draws_parts_and_companions(source: Artifact) -> None:
     assert drawn[0].tolist() == drawn[1].tolist() != drawn[2].tolist()
 
 
-def test_given_is_for_the_rest(source: Artifact) -> None:
+def test_given_needs_the_protocol_rest(source: Artifact) -> None:
     found = open_evaluation_task(source, protocol="rest", given=3)
     assert (found.test_cases.length == 3).all()
     assert (open_evaluation_task(source, protocol="rest").test_cases.length == 1).all()
@@ -147,7 +147,7 @@ def test_given_is_for_the_rest(source: Artifact) -> None:
         open_evaluation_task(source, split="tail", protocol="users")
 
 
-def test_a_leak_stops_the_trial(tmp_path: Path) -> None:
+def test_a_leak_is_an_error(tmp_path: Path) -> None:
     train, test = LastItem().split(world())
     with artifacts.writing(tmp_path / "leaky", "sessions", {}) as draft:
         world().write(draft)
@@ -182,13 +182,13 @@ def label_sets(trial_: EvaluationTask, labels: Any) -> dict[str, int]:
 
 
 def test_labels_of_a_feature(source: Artifact) -> None:
-    asked = open_evaluation_task(source, protocol="similar", split="tail")
-    labels = load_labels(asked, "genre")
-    assert labels.shape == (len(asked.train.vocab), 2)
-    for row, item in enumerate(asked.train.vocab.ids.tolist()):
+    task = open_evaluation_task(source, protocol="similar", split="tail")
+    labels = load_labels(task, "genre")
+    assert labels.shape == (len(task.train.vocab), 2)
+    for row, item in enumerate(task.train.vocab.ids.tolist()):
         assert labels[[row]].toarray().tolist() == [[float(item < "i15"), float(item >= "i15")]]
     result = evaluate_task(
-        asked, Popular().fit(asked.train), EvaluationSettings(exclude_seen=True, draws=0), labels=labels
+        task, Popular().fit(task.train), EvaluationSettings(exclude_seen=True, draws=0), labels=labels
     )
     assert 0 < result.metrics["label_overlap@10"] < 1
 
@@ -196,20 +196,20 @@ def test_labels_of_a_feature(source: Artifact) -> None:
 @pytest.mark.parametrize("first", ["i", "I"], ids=["ids", "names"])
 def test_labels_of_a_file(first: str, source: Artifact, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(f"item,genres\n{first}00,x|y|x\n{first}01,y\n{first}00,z\nother,w\n")
-    asked = open_evaluation_task(source, protocol="similar", split="tail")
-    found = label_sets(asked, load_labels(asked, str(tmp_path / "labels.csv")))
+    task = open_evaluation_task(source, protocol="similar", split="tail")
+    found = label_sets(task, load_labels(task, str(tmp_path / "labels.csv")))
     assert {i: n for i, n in found.items() if n} == {"i00": 2, "i01": 1}  # a label counts once, the first row counts
 
 
-def test_labels_that_are_not_there(source: Artifact, tmp_path: Path) -> None:
-    asked = open_evaluation_task(source)
+def test_missing_labels(source: Artifact, tmp_path: Path) -> None:
+    task = open_evaluation_task(source)
     with pytest.raises(SettingsError) as error:
-        load_labels(asked, "genres")
+        load_labels(task, "genres")
     assert (
         str(error.value)
         == "'genres' is neither a file nor a list of the items of world; its items have the lists genre"
     )
-    bare = replace(asked, train=replace(asked.train, item_features=None))
+    bare = replace(task, train=replace(task.train, item_features=None))
     with pytest.raises(SettingsError) as error:
         load_labels(bare, "genre")
     assert str(error.value) == "'genre' is neither a file nor a list of the items of world; its items have no lists"
@@ -219,7 +219,7 @@ def test_labels_that_are_not_there(source: Artifact, tmp_path: Path) -> None:
     ):
         (tmp_path / "l.csv").write_text(text)
         with pytest.raises(DataError) as data_error:
-            load_labels(asked, str(tmp_path / "l.csv"))
+            load_labels(task, str(tmp_path / "l.csv"))
         assert says in str(data_error.value)
 
 
@@ -227,16 +227,16 @@ def test_labels_of_integer_ids(tmp_path: Path) -> None:
     vocab = Vocab([7, 8, 9], names=np.array(["seven", "eight", ""], dtype=object))
     sessions = replace(of_lists([[7, 8, 9]] * 10), vocab=vocab)
     sessions.save(tmp_path / "s", {})
-    asked = open_evaluation_task(artifacts.read(tmp_path / "s"), split="tail")
+    task = open_evaluation_task(artifacts.read(tmp_path / "s"), split="tail")
     for text, expected in (("7,x\n9,y\n", {7: 1, 9: 1}), ("eight,x\nseven,y|z\n", {7: 2, 8: 1})):
         (tmp_path / "l.csv").write_text("item,genres\n" + text)
-        found = label_sets(asked, load_labels(asked, str(tmp_path / "l.csv")))
+        found = label_sets(task, load_labels(task, str(tmp_path / "l.csv")))
         assert {i: n for i, n in found.items() if n} == expected
 
 
-def test_what_was_asked(split_source: Artifact) -> None:
-    asked = open_evaluation_task(split_source, protocol="rest", given=2)
-    assert describe_task(asked, EvaluationSettings(exclude_seen=True, unknown="drop")) == {
+def test_the_description_of_a_task(split_source: Artifact) -> None:
+    task = open_evaluation_task(split_source, protocol="rest", given=2)
+    assert describe_task(task, EvaluationSettings(exclude_seen=True, unknown="drop")) == {
         "sessions": "split",
         "split": "time:share=0.2",
         "part": "test",
@@ -244,16 +244,16 @@ def test_what_was_asked(split_source: Artifact) -> None:
         "ties": "conservative",
         "seen": "removed",
         "unknown": "drop",
-        "train_sessions": len(asked.train),
-        "train_events": len(asked.train.items),
-        "catalogue": len(asked.train.vocab),
-        "test_sessions": len(asked.test),
+        "train_sessions": len(task.train),
+        "train_events": len(task.train.items),
+        "catalogue": len(task.train.vocab),
+        "test_sessions": len(task.test),
         "source": split_source.fingerprint,
     }
 
 
-def test_ids_of_targets_also_of_unknown_ones(tmp_path: Path) -> None:
+def test_ids_of_targets_include_unknown_items(tmp_path: Path) -> None:
     of_lists(["ab", "ba", "cab", "xay"]).save(tmp_path / "s", {})
-    asked = open_evaluation_task(artifacts.read(tmp_path / "s"), split="tail:share=.5", protocol="next")
-    assert target_ids(asked, EvaluationSettings()).tolist() == ["a", "b", "a", "y"]
-    assert target_ids(asked, EvaluationSettings(unknown="drop")).tolist() == ["a", "b", "a"]
+    task = open_evaluation_task(artifacts.read(tmp_path / "s"), split="tail:share=.5", protocol="next")
+    assert target_ids(task, EvaluationSettings()).tolist() == ["a", "b", "a", "y"]
+    assert target_ids(task, EvaluationSettings(unknown="drop")).tolist() == ["a", "b", "a"]

@@ -35,7 +35,7 @@ from embedrec.workflows.evaluated_models import (
 )
 from embedrec.workflows.train import TrainingOptions, train_model
 from tests.conftest import of_lists, some_embeddings
-from tests.workflows.toy_sessions import N, asks
+from tests.workflows.toy_sessions import N
 
 SMALL = {"dim": "8", "epochs": "2", "min_count": "1"}  # of these, what a recipe knows
 CASES = [
@@ -59,7 +59,7 @@ def test_every_model_under_every_protocol(
     name: str, protocol: Protocol, split: str, source: Artifact, root: Path
 ) -> None:
     found = open_evaluation_task(source, split=split, protocol=protocol)
-    assert asks(found, protocol)
+    assert has_test_cases(found, protocol)
     model = model_to_evaluate(Workspace(root), name, found, TrainingOptions(pairs=small(name)))
     assert model.seconds is not None and model.origin == "trained now on the training part"
     assert set(model.model.vocab.ids) <= set(found.train.vocab.ids)
@@ -85,7 +85,7 @@ def test_all_protocols_are_covered() -> None:
     assert [p for p, _ in CASES] == list(PROTOCOLS)
 
 
-def test_a_model_of_the_training_part_is_asked_as_it_is(workspace: Workspace, split_source: Artifact) -> None:
+def test_a_model_of_the_training_part_is_not_retrained(workspace: Workspace, split_source: Artifact) -> None:
     found = model_to_evaluate(workspace, "fair", open_evaluation_task(split_source))
     assert (found.seconds, found.origin) == (None, "trained before, on the training part")
     vectors = model_to_evaluate(workspace, "fair-vectors", open_evaluation_task(split_source))
@@ -103,36 +103,36 @@ def test_a_model_of_the_training_part_is_asked_as_it_is(workspace: Workspace, sp
         ("fair-vectors", {"valid": True}),
     ],
 )
-def test_a_model_that_knows_more_is_trained_again(
+def test_a_model_of_more_sessions_is_retrained(
     name: str, trial_of: dict[str, Any], workspace: Workspace, split_source: Artifact
 ) -> None:
-    asked = open_evaluation_task(split_source, **trial_of)
-    found = model_to_evaluate(workspace, name, asked, TrainingOptions(seed=3))
+    task = open_evaluation_task(split_source, **trial_of)
+    found = model_to_evaluate(workspace, name, task, TrainingOptions(seed=3))
     assert found.seconds is not None and found.origin == "retrained on the training part with its settings"
     assert isinstance(found.model.recipe, Word2Vec) and found.model.recipe.dim == 8
-    assert set(found.model.vocab.ids) == set(asked.train.vocab.ids)
+    assert set(found.model.vocab.ids) == set(task.train.vocab.ids)
     assert found.model.arrays["input"].tobytes() == (
-        Word2Vec(dim=8, epochs=1, min_count=1).fit(asked.train, seed=3).arrays["input"].tobytes()
+        Word2Vec(dim=8, epochs=1, min_count=1).fit(task.train, seed=3).arrays["input"].tobytes()
     )
 
 
-def test_other_settings_are_trained_again(workspace: Workspace, split_source: Artifact, tmp_path: Path) -> None:
-    asked = open_evaluation_task(split_source)
-    found = model_to_evaluate(workspace, "fair-vectors", asked, TrainingOptions(pairs=["dim=4"]))
+def test_other_settings_are_retrained(workspace: Workspace, split_source: Artifact, tmp_path: Path) -> None:
+    task = open_evaluation_task(split_source)
+    found = model_to_evaluate(workspace, "fair-vectors", task, TrainingOptions(pairs=["dim=4"]))
     assert found.seconds is not None and found.model.arrays["input"].shape[1] == 4
     (tmp_path / "c.toml").write_text("[train.word2vec]\ndim = 5\n")
-    found = model_to_evaluate(workspace, "fair-vectors", asked, TrainingOptions(config=tmp_path / "c.toml"))
+    found = model_to_evaluate(workspace, "fair-vectors", task, TrainingOptions(config=tmp_path / "c.toml"))
     assert found.model.arrays["input"].shape[1] == 5
 
 
-def test_imported_vectors_are_taken_as_they_are(workspace: Workspace, split_source: Artifact) -> None:
+def test_imported_vectors_are_not_retrained(workspace: Workspace, split_source: Artifact) -> None:
     found = model_to_evaluate(workspace, "foreign", open_evaluation_task(split_source))
     assert (found.seconds, found.origin) == (None, "imported; may have been trained on the held-out part")
     result = evaluate_task(open_evaluation_task(split_source), found.model, EvaluationSettings(draws=0))
     assert 0 < result.metrics["recall@20"] < 1
 
 
-def test_imported_vectors_know_whole_numbers_as_texts(tmp_path: Path) -> None:
+def test_text_ids_of_imported_vectors_match_integer_ids(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lists = [rng.choice(20, 6).tolist() for _ in range(30)]
     with artifacts.writing(tmp_path / "sessions" / "s", "sessions", {}) as draft:
@@ -141,15 +141,15 @@ def test_imported_vectors_know_whole_numbers_as_texts(tmp_path: Path) -> None:
     embeddings = some_embeddings(21, 8)
     workspace = Workspace(tmp_path)
     save_model(Vectors().from_arrays(vocab, {"items": embeddings.vectors}), workspace.folder("model", "foreign"), {})
-    asked = open_evaluation_task(workspace.find("sessions", "s"))
-    found = model_to_evaluate(workspace, "foreign", asked)
-    assert sorted(found.model.vocab.ids.tolist()) == sorted(asked.train.vocab.ids.tolist())
+    task = open_evaluation_task(workspace.find("sessions", "s"))
+    found = model_to_evaluate(workspace, "foreign", task)
+    assert sorted(found.model.vocab.ids.tolist()) == sorted(task.train.vocab.ids.tolist())
     nine = found.model.vocab.rows([9])[0]
     assert (found.model.arrays["items"][nine] == embeddings.vectors[10]).all()
-    assert evaluate_task(asked, found.model, EvaluationSettings(at=(5,), draws=0)).metrics["recall@5"] > 0
+    assert evaluate_task(task, found.model, EvaluationSettings(at=(5,), draws=0)).metrics["recall@5"] > 0
 
 
-def test_a_trained_model_goes_before_a_recipe(workspace: Workspace, split_source: Artifact) -> None:
+def test_a_trained_model_precedes_a_recipe(workspace: Workspace, split_source: Artifact) -> None:
     train_model(Popular(days=2), split_source, workspace.folder("model", "popular"))
     found = model_to_evaluate(workspace, "popular", open_evaluation_task(split_source))
     assert found.seconds is None and found.model.recipe == Popular(days=2)
@@ -174,28 +174,28 @@ def test_names_are_checked_before_anything_is_trained(workspace: Workspace) -> N
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
 def test_through_an_index(kind: str, workspace: Workspace, split_source: Artifact) -> None:
-    asked = open_evaluation_task(split_source)
-    exact = model_to_evaluate(workspace, "fair-vectors", asked)
-    found = search_through_index(exact, kind, asked)
+    task = open_evaluation_task(split_source)
+    exact = model_to_evaluate(workspace, "fair-vectors", task)
+    found = search_through_index(exact, kind, task)
     assert found.origin.startswith("trained before, on the training part; through ")
     assert isinstance(found, EvaluatedModel) and found.name == "fair-vectors"
     terms = EvaluationSettings(at=(10,), draws=0)
-    one, other = (evaluate_task(asked, c.model, terms) for c in (exact, found))
+    one, other = (evaluate_task(task, c.model, terms) for c in (exact, found))
     if kind == "flat":
         assert one.metrics["recall@10"] == pytest.approx(other.metrics["recall@10"], abs=0.02)
     assert 0 < other.metrics["recall@10"] <= 1
 
 
-def test_what_has_no_vectors_has_no_index(workspace: Workspace, split_source: Artifact) -> None:
-    asked = open_evaluation_task(split_source)
+def test_an_index_needs_vectors(workspace: Workspace, split_source: Artifact) -> None:
+    task = open_evaluation_task(split_source)
     with pytest.raises(SettingsError) as error:
-        search_through_index(model_to_evaluate(workspace, "fair", asked), "flat", asked)
+        search_through_index(model_to_evaluate(workspace, "fair", task), "flat", task)
     assert str(error.value) == "--through needs a model with vectors; fair has none"
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, split_source: Artifact, source: Artifact) -> Workspace:
-    """One model of the training part, one of everything, one continued, and imported vectors."""
+    """A model of the training part, one of all sessions, one continued, and imported vectors."""
     workspace = Workspace(tmp_path)
     recipe = Word2Vec(dim=8, epochs=1, min_count=1)
     train_model(Popular(), split_source, workspace.folder("model", "fair"))
@@ -209,7 +209,7 @@ def workspace(tmp_path: Path, split_source: Artifact, source: Artifact) -> Works
 
 
 def test_every_recipe_is_built_from_the_small_settings() -> None:
-    """Else the tests above would train at full size."""
+    """Otherwise the tests above would train with the default settings."""
     for name in MODELS:
         recipe = build(recipe_class(name), dict(p.split("=") for p in small(name)), source="the tests")
         assert all(getattr(recipe, k) <= 8 for k in SMALL if hasattr(recipe, k))

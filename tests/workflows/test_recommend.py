@@ -1,4 +1,4 @@
-"""What recommends through an index of a model's answers, against the model that looks at all of them."""
+"""Recommendations through an index of output vectors, against the model that scores all items."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.workflows.toy_models import SMALL, indexed, many_sessions, trained
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("kind", ["flat", "IVF3,Flat", "hnsw"])
-def test_it_recommends_what_the_model_does(workspace: Workspace, name: str, kind: str) -> None:
+def test_an_index_recommends_the_items_of_its_model(workspace: Workspace, name: str, kind: str) -> None:
     model = trained(workspace, name)
     built = indexed(workspace, name, kind)
     settings = SearchSettings(nprobe=3 if "IVF" in kind else None)
@@ -34,7 +34,7 @@ def test_it_recommends_what_the_model_does(workspace: Workspace, name: str, kind
         np.testing.assert_allclose(found.scores, exact.scores, rtol=1e-5, atol=1e-6)
 
 
-def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
+def test_incompatible_options_are_refused(workspace: Workspace) -> None:
     trained(workspace, "gru4rec")
     built = indexed(workspace, "gru4rec", "flat")
     source = workspace.find("model", "gru4rec")

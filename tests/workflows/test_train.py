@@ -78,7 +78,7 @@ def test_import_vectors(tmp_path: Path) -> None:
     assert load_item_vectors(import_vectors(tmp_path / "v.parquet", tmp_path / "m", metric="dot")).metric == "dot"
 
 
-def test_a_step_that_fails_leaves_the_old(prepared: Artifact, tmp_path: Path) -> None:
+def test_a_failed_step_leaves_the_previous_artifact(prepared: Artifact, tmp_path: Path) -> None:
     model = train_model(SMALL, prepared, tmp_path / "m")
     with pytest.raises(DataError):
         train_model(Word2Vec(min_count=99), prepared, tmp_path / "m")

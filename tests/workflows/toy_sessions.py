@@ -20,7 +20,7 @@ N = 30
 
 
 def world() -> Sessions:
-    """120 sessions of 12 users in order of time, two kinds of items that keep to themselves; genres beside them."""
+    """120 sessions of 12 users in order of time, two groups of items that do not co-occur, and their genres."""
     rng = np.random.default_rng(0)
     lists = []
     for s in range(120):
@@ -44,8 +44,8 @@ def same(a: Sessions, b: Sessions) -> bool:
     return plain_of(a) == plain_of(b) and a.vocab.ids.tolist() == b.vocab.ids.tolist()
 
 
-def asks(one: EvaluationTask, protocol: Protocol) -> bool:
-    """Whether the trial asks what its protocol says of its held-out part."""
+def has_test_cases(one: EvaluationTask, protocol: Protocol) -> bool:
+    """Whether the test cases of a task are those of its protocol on its held-out part."""
     expected = {
         "next": lambda: next_items(one.test),
         "last": lambda: next_items(one.test, "last"),

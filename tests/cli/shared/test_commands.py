@@ -67,7 +67,7 @@ def test_an_unknown_command_names_the_nearest(word: str, message: str) -> None:
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, f"Error: {message}")
 
 
-def test_the_context_holds_the_running_command() -> None:
+def test_the_context_contains_the_running_command() -> None:
     assert CliRunner().invoke(group, ["train"]).output == "train\n"
 
 

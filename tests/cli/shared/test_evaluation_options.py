@@ -25,7 +25,7 @@ def test_list_lengths(text: str, numbers: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0,5", "five", "5,,10", "-1", "1.5"])
-def test_what_is_no_list_of_lengths(text: str) -> None:
+def test_invalid_list_lengths(text: str) -> None:
     with pytest.raises(click.BadParameter) as error:
         list_lengths(text)
     assert error.value.message == f"lengths of lists must be positive integers, such as 5,10,20, not {text!r}"

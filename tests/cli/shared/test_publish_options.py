@@ -62,7 +62,7 @@ def test_options_that_exclude_each_other(words: tuple[str, ...], message: str) -
     assert result.exit_code == 2 and message in " ".join(result.stderr.split())
 
 
-def test_items_is_left_out_where_there_is_no_choice() -> None:
+def test_the_option_items_is_left_out_if_there_is_no_choice() -> None:
     names = [
         {parameter.name for parameter in click.command()(content_options(parts)(lambda **_: None)).params}
         for parts in ("", "both")
