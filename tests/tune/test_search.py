@@ -84,7 +84,7 @@ def test_a_resumed_search_has_the_same_result(
         path = tmp_path / f"stopped{stop}"
 
         def report(event: str, stop: int = stop, **values: Any) -> None:
-            if event == "tried" and said["number"] == stop:
+            if event == "tried" and values["number"] == stop:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -139,7 +139,9 @@ def test_incompatible_settings_are_failed_trials(
     events: list[Any] = []
     journal = searched(search, evaluated, tmp_path / "j", 8, lambda event, **values: events.append((event, values)))
     failed = [t for t in journal.trials if t.state == "failed"]
-    assert [said.get("reason", "") for event, said in events if event == "tried"] == [t.reason for t in journal.trials]
+    assert [values.get("reason", "") for event, values in events if event == "tried"] == [
+        t.reason for t in journal.trials
+    ]
     assert failed and all(t.set["alpha"] == 1e-5 and "min_alpha" in t.reason for t in failed)
     only = Search(Word2Vec(dim=4, epochs=1), {"alpha": Choices((1e-5, 1e-6))}, "mrr@5")
     with pytest.raises(SettingsError, match="no trial has a value; the reason of the first is: min_alpha must be"):

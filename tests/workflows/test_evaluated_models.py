@@ -35,7 +35,7 @@ from embedrec.workflows.evaluated_models import (
 )
 from embedrec.workflows.train import TrainingOptions, train_model
 from tests.conftest import of_lists, some_embeddings
-from tests.workflows.toy_sessions import N
+from tests.workflows.toy_sessions import N, has_test_cases
 
 SMALL = {"dim": "8", "epochs": "2", "min_count": "1"}  # of these, what a recipe knows
 CASES = [
