@@ -236,7 +236,7 @@ def _lines(stream: Any, source: Source, share: float) -> Iterator[bytes]:
             raise DataError(
                 f"{source} has a line of more than {most / 2**20:,.0f}M, the limit"
                 f"{'' if share == 1 else ' under this memory budget; increase it'}; check that it contains one JSON "
-                "object a line"
+                "object per line"
             )
         yield from (line for line in whole if line.strip())
         rest += block

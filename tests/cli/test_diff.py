@@ -95,7 +95,7 @@ def test_bad_input(run: Run, exports: Path) -> None:
         (
             ("old.txt", "new.tsv", "--counts", "names.csv"),
             1,
-            "names.csv must have a column 'count' of numbers beside its items; name it so",
+            "names.csv needs a column 'count' of numbers; rename the column",
         ),
         (
             ("old.txt", "new.tsv", "--counts", "names.csv", "--sessions", "x"),
