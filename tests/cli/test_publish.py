@@ -132,8 +132,8 @@ def test_models_without_vectors(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
         assert ran.code == 1 and ran.err.splitlines()[-1].startswith("embedrec: "), ran.err
         assert "vectors" in ran.err.splitlines()[-1]
     assert ran.err.splitlines()[-1] == (
-        "embedrec: model cooccurrence (cooccurrence) has no vectors; publish --items neighbours, which qdrant does not "
-        "take, or name another model with --model"
+        "embedrec: model cooccurrence (cooccurrence) has no vectors; use --items neighbours, which qdrant does not "
+        "support, or name another model with --model"
     )
     ran = run("publish", "qdrant", "q")
     assert ran.code == 1 and "has no vectors" in ran.err and not Path("q").exists()

@@ -129,8 +129,8 @@ _AB = Vocab(["a", "b"])
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Features(_AB, {"x": np.zeros(3)}), "the feature 'x' must have 2 rows, one an id, but has 3"),
-        (lambda: Features(_AB, {"x": np.zeros((2, 2))}), "the feature 'x' must have 2 rows, one an id, but has 2"),
+        (lambda: Features(_AB, {"x": np.zeros(3)}), "the feature 'x' must have 2 rows, one per id, but has 3"),
+        (lambda: Features(_AB, {"x": np.zeros((2, 2))}), "the feature 'x' must have 2 rows, one per id, but has 2"),
         (lambda: Features(_AB, {"x": [1, np.inf]}), "the feature 'x' contains infinity; use NaN for missing values"),
         (
             lambda: Features(_AB, {"x": np.zeros(2)}, {"x": Categories(np.zeros(2), _NAMES)}),

@@ -76,6 +76,8 @@ def test_errors(workspace: Any, tmp_path: Path) -> None:
 def test_ids_with_line_breaks_leave_no_file(tmp_path: Path) -> None:
     model = TwoTower(epochs=1, dim=4, patience=None).fit(of_lists([["a\nb", "c"], ["c", "a\nb"]]))
     save_model(model, tmp_path / "m", {})
-    with pytest.raises(DataError, match=r"cannot hold the id 'a\\nb'; replace line breaks in the ids and train again"):
+    with pytest.raises(
+        DataError, match=r"cannot contain the id 'a\\nb'; replace line breaks in the ids and train again"
+    ):
         export_encoder(artifacts.read(tmp_path / "m"), tmp_path / "encoder.onnx")
     assert [f.name for f in tmp_path.iterdir()] == ["m"]
