@@ -30,9 +30,9 @@ from embedrec.tabular.frame_table import naming_arguments
 from embedrec.training.callbacks import Callback, calling_back
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
 from embedrec.workflows.build_index import IndexSettings, build_index_artifact, index_name, sessions_to_index
-from embedrec.workflows.compare import resolve_settings
-from embedrec.workflows.evaluate import evaluate_task, open_evaluation_task
+from embedrec.workflows.evaluate import evaluate_task
 from embedrec.workflows.evaluated_models import check_model_names, model_to_evaluate
+from embedrec.workflows.evaluation_options import EvaluationOptions
 from embedrec.workflows.lineage import training_features, training_sessions
 from embedrec.workflows.train import TrainingOptions, check_start, continuing_settings, train_model
 
@@ -140,10 +140,9 @@ class PreparedSessions(Step):
         name = model.name if isinstance(model, TrainedModel) else model
         with self.context.running(f"evaluate {name}") as report:
             check_model_names(self.workspace, [name])
-            task = open_evaluation_task(
-                self.artifact, split=split, valid=given["valid"], protocol=protocol, given=given["given"], seed=seed
-            )
-            settings = resolve_settings(task, at, given["ties"], given["seen"], given["unknown"], given["draws"], seed)
+            evaluation = EvaluationOptions(split=split, protocol=protocol, at=tuple(at), seed=seed, **given)
+            task = evaluation.open_task(self.artifact)
+            settings = evaluation.settings(task)
             training = TrainingOptions(seed=seed, threads=self.context.threads, device=device)
             evaluated = model_to_evaluate(self.workspace, name, task, training, report=report)
             return evaluate_task(task, evaluated.model, settings, report=report)
