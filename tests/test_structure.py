@@ -86,7 +86,18 @@ def test_imports_point_down(path: Path) -> None:
 
 
 TESTED_ROOMS = {"cli", "evaluation", "experiments", "export", "html_report", "index", "kernels", "pipeline"}
-TESTED_ROOMS |= {"publish", "readers", "splitting", "storage", "tabular", "text", "training", "tune", "vectors", "workflows"}
+TESTED_ROOMS |= {
+    "publish",
+    "readers",
+    "splitting",
+    "storage",
+    "tabular",
+    "text",
+    "training",
+    "tune",
+    "vectors",
+    "workflows",
+}
 
 
 @pytest.mark.parametrize("room", sorted(TESTED_ROOMS))

@@ -98,7 +98,7 @@ def test_recipes_and_warm_starts(prepared: PreparedSessions) -> None:
     further = prepared.train("word2vec", start=by_recipe, epochs=1)
     assert further.artifact.about["continued_from"]["name"] == by_recipe.name
     assert further.artifact.about["settings"]["dim"] == 8
-    with pytest.raises(SettingsError, match="popular cannot continue from a finished model; leave start=… out"):
+    with pytest.raises(SettingsError, match="popular does not support warm starts; leave start=… out"):
         prepared.train("popular", start=by_recipe)
 
 
