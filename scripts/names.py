@@ -69,7 +69,7 @@ IN_ROOMS = {
     "rest": ("splitting",),
     "behind": ("evaluation", "workflows"),
     "facts": ("index", "workflows", "html_report"),
-    "seen": ("models", "evaluation", "workflows"),
+    "seen": ("models", "evaluation"),  # in workflows it is the option and TOML key of an evaluation
     "made": ("experiments",),
     "place": ("experiments", "publish"),
     "work": ("experiments",),
