@@ -14,7 +14,7 @@ from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from embedrec.errors import SettingsError, decoding, did_you_mean
 
@@ -31,6 +31,20 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_types(self)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The settings by name, as of scikit-learn; `deep` has no effect: settings contain no estimator."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def set_params(self, **params: Any) -> Self:
+        """New settings with other values; these stay as they are, since settings are immutable and shared.
+
+        scikit-learn's `clone` and `ParameterGrid` work with it: [recipe.set_params(**p) for p in ParameterGrid(grid)].
+        GridSearchCV does not: it scores the estimator that `fit` has changed, and `fit` here returns a model.
+
+        Raises SettingsError, with the nearest valid name, for an unknown setting.
+        """
+        return build(type(self), {**self.get_params(), **params}, source=f"set_params of {type(self).__name__}")
 
     def _repr_html_(self) -> str:
         from embedrec.text import Summary, html

@@ -342,3 +342,19 @@ def test_invalid_seeds(seed: Any) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
 def test_seeds(seed: int) -> None:
     check_seed(seed)
+
+
+def test_recipes_have_the_parameters_of_scikit_learn() -> None:
+    from sklearn.base import clone
+    from sklearn.model_selection import ParameterGrid
+
+    from embedrec.models import MODELS, recipe_class
+
+    for name in MODELS:
+        recipe = recipe_class(name)()
+        assert clone(recipe) == recipe and set(recipe.get_params(deep=False)) == set(settings_of(recipe))
+    recipe = recipe_class("word2vec")(dim=8)
+    grid = [recipe.set_params(**params) for params in ParameterGrid({"dim": [16, 32], "epochs": [1, 2]})]
+    assert [(one.dim, one.epochs) for one in grid] == [(16, 1), (16, 2), (32, 1), (32, 2)] and recipe.dim == 8
+    with pytest.raises(SettingsError, match="unknown setting 'epoch' in set_params of Word2Vec; did you mean 'epochs'"):
+        recipe.set_params(epoch=3)
