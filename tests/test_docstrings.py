@@ -54,6 +54,7 @@ def examples() -> list[doctest.DocTest]:
     return [test for name in NAMES for test in finder.find(getattr(embedrec, name), name) if test.examples]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
 def test_examples_run(example: doctest.DocTest) -> None:
     report: list[str] = []

@@ -47,7 +47,17 @@ _EVALUATION: dict[str, Any] = {  # options of `evaluate` and their defaults
 
 
 class PreparedSessions(Step):
-    """Sessions of a pipeline; made by `embedrec.prepare`, or opened from a workspace."""
+    """Sessions of a pipeline; made by `embedrec.prepare`, or opened from a workspace.
+
+    >>> import pandas as pd
+    >>> from embedrec import prepare
+    >>> visits = pd.DataFrame({"visit": [1, 1, 2, 2], "sku": ["bread", "jam", "jam", "bread"]})
+    >>> sessions = prepare(visits, session="visit", item="sku")
+    >>> sessions.sessions.vocab.ids.tolist()
+    ['bread', 'jam']
+    >>> sessions.train("cooccurrence").recommend(["jam"]).ids()
+    ['bread']
+    """
 
     @classmethod
     def open(
@@ -162,7 +172,15 @@ class PreparedSessions(Step):
 
 
 class TrainedModel(Queried):
-    """A model of a pipeline; made by `PreparedSessions.train`, or opened from a workspace."""
+    """A model of a pipeline; made by `PreparedSessions.train`, or opened from a workspace.
+
+    >>> import pandas as pd
+    >>> from embedrec import prepare
+    >>> visits = pd.DataFrame({"visit": [1, 1, 2, 2], "sku": ["bread", "jam", "jam", "bread"]})
+    >>> model = prepare(visits, session="visit", item="sku").train("cooccurrence")
+    >>> model.similar("bread").ids()
+    ['jam']
+    """
 
     @classmethod
     def open(
@@ -265,7 +283,17 @@ class TrainedModel(Queried):
 
 
 class BuiltIndex(Queried):
-    """An index of a pipeline; made by `TrainedModel.build_index`, or opened from a workspace."""
+    """An index of a pipeline; made by `TrainedModel.build_index`, or opened from a workspace.
+
+    >>> import pandas as pd
+    >>> from embedrec import prepare
+    >>> visits = pd.DataFrame({"visit": [1, 1, 2, 2], "sku": ["bread", "jam", "jam", "bread"]})
+    >>> index = prepare(visits, session="visit", item="sku").train("svd", dim=2).build_index("flat")
+    >>> index
+    index svd-flat: Flat, 2 items, dot, recall@20 1.000
+    >>> index.similar("bread").ids()
+    ['jam']
+    """
 
     @classmethod
     def open(

@@ -84,6 +84,11 @@ class TensorBoardCallback(Callback):
     folder  of the event files; each training writes a subfolder MODEL, MODEL-2, …
 
     Raises SettingsError if the extra `tensorboard` is not installed.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from embedrec import TensorBoardCallback, prepare
+    >>> with TemporaryDirectory() as folder:
+    ...     model = prepare("toy").train("word2vec", epochs=1, callbacks=[TensorBoardCallback(folder)])
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -117,6 +122,11 @@ class MLflowCallback(Callback):
     experiment  its experiment, which is made if it does not exist
 
     Raises SettingsError if the extra `mlflow` is not installed.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from embedrec import MLflowCallback, prepare
+    >>> with TemporaryDirectory() as folder:
+    ...     model = prepare("toy").train("word2vec", epochs=1, callbacks=[MLflowCallback(folder)])
     """
 
     def __init__(self, tracking: str | Path, experiment: str = "embedrec") -> None:
@@ -160,6 +170,11 @@ class WandbCallback(Callback):
              at once
 
     Raises SettingsError if the extra `wandb` is not installed.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from embedrec import WandbCallback, prepare
+    >>> with TemporaryDirectory() as folder:
+    ...     model = prepare("toy").train("word2vec", epochs=1, callbacks=[WandbCallback(folder)])
     """
 
     def __init__(
