@@ -21,6 +21,7 @@ from embedrec.export.policies.settings import Policies
 from embedrec.export.result_lists import LazyLists, ResultLists, map_in_order
 from embedrec.export.resume import ResumableExport, StoredLists, open_export
 from embedrec.progress import Report, quiet
+from embedrec.storage.atomic import resolve_links
 from embedrec.vectors.file_formats import words_of
 from embedrec.version import __version__
 
@@ -110,7 +111,7 @@ def export_lists(
         with target.open("wb") as out:
             return stream_lists(out, lists, settings, inputs, threads=threads, report=report)
     about = {**about, **settings.about()}
-    target = target.resolve() if target.is_symlink() else target
+    target = resolve_links(target) if target.is_symlink() else target
     inputs_hash = fingerprint({**about, "version": __version__, "lists": len(lists)})
     with open_export(target, inputs_hash, resume=resume) as export:
         stored, result = _compute_lists(export, lists, settings, inputs, threads, report)

@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from embedrec.errors import ArtifactError, decoded_or_none, decoding, reason
 from embedrec.storage import checksum_cache, manifest_schema
-from embedrec.storage.atomic import atomic_folder, other_file, sha256
+from embedrec.storage.atomic import atomic_folder, other_file, resolve_links, sha256
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +72,7 @@ def writing(folder: Path, kind: str, about: Mapping[str, Any], *, made_from: Art
     If `folder` is a symbolic link, its target is replaced. Raises ArtifactError if `folder` exists and is not an
     artifact, which is never overwritten, and if `made_from` has changed.
     """
-    folder = folder.resolve() if folder.is_symlink() else folder
+    folder = resolve_links(folder) if folder.is_symlink() else folder
     check_place(folder)
 
     def check() -> None:

@@ -40,7 +40,7 @@ def atomic_file(path: Path, mode: str = "w", *, follow: bool = True) -> Iterator
         with path.open(mode, encoding=text, newline=text and "\n") as f:
             yield f
         return
-    path = path.resolve() if follow and path.is_symlink() else path
+    path = resolve_links(path) if follow and path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
     with _draft(path, folder=False) as (beside, descriptor):
@@ -54,6 +54,18 @@ def atomic_file(path: Path, mode: str = "w", *, follow: bool = True) -> Iterator
             beside.unlink(missing_ok=True)
             raise
     _flush(path.parent)
+
+
+def resolve_links(path: Path) -> Path:
+    """The absolute path without symbolic links. Raises OSError for circular links, under every version of Python."""
+    try:
+        target = path.resolve()
+        circular = any(part.is_symlink() for part in (target, *target.parents))
+    except RuntimeError:  # up to Python 3.12
+        circular = True
+    if circular:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
 
 
 def no_check() -> None:

@@ -49,9 +49,9 @@ class Workspace:
     def inside(self, path: Path) -> Path:
         """The same path. Raises SettingsError if a symbolic link leads out of the workspace."""
         try:
-            target = path.resolve()
-            inside = target.is_relative_to(self.root.resolve())
-        except (OSError, RuntimeError) as e:  # such as circular links
+            target = atomic.resolve_links(path)
+            inside = target.is_relative_to(atomic.resolve_links(self.root))
+        except OSError as e:  # such as circular links
             raise SettingsError(
                 f"{path} cannot be resolved ({reason(e)}); remove the link or choose another path"
             ) from e
