@@ -33,7 +33,7 @@ def test_the_target_of_a_link_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "a").symlink_to("disk/a")
     for text in ("1", "2"):
-        with atomic.atomic.atomic_file(tmp_path / "a") as f:
+        with atomic.atomic_file(tmp_path / "a") as f:
             f.write(text)
         assert (tmp_path / "a").is_symlink()
         assert (tmp_path / "disk" / "a").read_text() == text
@@ -78,9 +78,9 @@ def test_a_folder_of_that_name_fails_before_the_work(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
-    with atomic.atomic.atomic_file(tmp_path / "a") as f:
+    with atomic.atomic_file(tmp_path / "a") as f:
         f.write("old")
-    with small_disk(), pytest.raises(OSError, match="File too large"), atomic.atomic.atomic_file(tmp_path / "a") as f:
+    with small_disk(), pytest.raises(OSError, match="File too large"), atomic.atomic_file(tmp_path / "a") as f:
         f.write("x" * 100_000)
     assert (tmp_path / "a").read_text() == "old"
     assert names(tmp_path) == ["a"]
