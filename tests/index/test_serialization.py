@@ -85,5 +85,5 @@ def test_a_file_of_another_index_is_refused(tmp_path: Path, n: int, d: int, held
     save_index(build_index(some_embeddings(30, 4), "flat"), tmp_path / "x", {})
     save_index(build_index(some_embeddings(n, d), "flat"), tmp_path / "y", {})
     replace_file(tmp_path / "x", tmp_path / "y", "index.faiss")
-    with pytest.raises(ArtifactError, match=f"index.faiss holds {held} vectors instead of 30 × 4"):
+    with pytest.raises(ArtifactError, match=f"index.faiss contains {held} vectors instead of 30 × 4"):
         load_index(tmp_path / "x")

@@ -48,12 +48,12 @@ def test_other_shapes_types_and_values_are_refused(kind: str) -> None:
     changes: list[tuple[Any, str]] = [
         (torch.ones(4, 2), rf"optimizer0\.0\.{name} has shape \(4, 2\) and type torch.float32 where"),
         (torch.ones(3, 2, dtype=torch.float64), "type torch.float64 where"),
-        (torch.full((3, 2), torch.nan), f"{name} holds NaN or infinity"),
+        (torch.full((3, 2), torch.nan), f"{name} contains NaN or infinity"),
     ]
     for tensor, message in changes:
         with pytest.raises(DataError, match=message):
             check_states([{0: {**state[0], name: tensor}}], [optimizer])
-    with pytest.raises(DataError, match=r"optimizer0\.0 holds other where"):
+    with pytest.raises(DataError, match=r"optimizer0\.0 contains other where"):
         check_states([{0: {"other": torch.ones(3, 2)}}], [optimizer])
     with pytest.raises(DataError, match=r"optimizer0.1 belongs to a missing parameter \(the optimizer has 1\)"):
         check_states([{1: state[0]}], [optimizer])

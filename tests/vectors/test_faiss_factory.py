@@ -56,7 +56,7 @@ def test_more_cells_than_vectors() -> None:
 
 def test_a_sample_that_is_too_small_for_the_cells() -> None:
     with pytest.raises(
-        SettingsError, match=r"4 cells need at least \d+ training vectors, but the memory budget holds 3"
+        SettingsError, match=r"4 cells need at least \d+ training vectors, but the memory budget allows 3"
     ):
         train(create_index("IVF4,Flat", 8, "l2"), "IVF4,Flat", len(VECTORS), read, max_training=3)
 

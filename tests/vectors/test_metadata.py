@@ -39,7 +39,7 @@ def test_invalid_metadata(text: str, tmp_path: Path) -> None:
 
 def test_metadata_of_another_file(tmp_path: Path) -> None:
     check_meta(Meta("l2", 3, 2), tmp_path / "v.txt", 3, 2)
-    with pytest.raises(DataError, match=r"describes 3 × 2 vectors, but .*v\.txt holds 3 × 4; remove it"):
+    with pytest.raises(DataError, match=r"describes 3 × 2 vectors, but .*v\.txt contains 3 × 4; remove it"):
         check_meta(Meta("l2", 3, 2), tmp_path / "v.txt", 3, 4)
 
 
