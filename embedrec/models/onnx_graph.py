@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
 OPSET, IR_VERSION = 17, 8  # of ONNX 1.12 (2022), so that older runtimes load the file
+FLOAT, INT32, INT64 = 1, 6, 7  # element types of `onnx.TensorProto`, for casts
 MAX_BYTES = 2**31 - 2**20  # of a protocol buffer
 
 
@@ -75,7 +76,7 @@ class OnnxGraph:
 
         Raises DataError when it is larger than a protocol buffer may be.
         """
-        from onnx import TensorProto, checker, helper
+        from onnx import checker, helper
 
         size = sum(len(constant.raw_data) for constant in self.constants)
         if size > MAX_BYTES:
@@ -83,8 +84,8 @@ class OnnxGraph:
                 f"an ONNX file holds less than 2 GiB, but this encoder needs {size:,} bytes; train with smaller vectors"
             )
         self.add("Identity", query, output="query")
-        inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, s) for name, s in self.inputs.items()]
-        output = helper.make_tensor_value_info("query", TensorProto.FLOAT, ("batch", width))
+        inputs = [helper.make_tensor_value_info(name, INT64, s) for name, s in self.inputs.items()]
+        output = helper.make_tensor_value_info("query", FLOAT, ("batch", width))
         graph = helper.make_graph(self.nodes, "encoder", inputs, [output], self.constants)
         opset = helper.make_opsetid("", OPSET)
         model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="embedrec")

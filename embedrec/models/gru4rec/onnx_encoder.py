@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from embedrec.models.gru4rec.numpy_gru import Layer, Recurrent
-from embedrec.models.onnx_graph import OnnxGraph
+from embedrec.models.onnx_graph import FLOAT, INT32, INT64, OnnxGraph
 
 
 def add_recurrent(graph: OnnxGraph, recurrent: Recurrent) -> str:
@@ -13,7 +13,7 @@ def add_recurrent(graph: OnnxGraph, recurrent: Recurrent) -> str:
     rows, known = graph.known_items()
     rows, known_count = _known_first(graph, rows, known)
     length = graph.add("Max", known_count, graph.constant(np.int64(1)))  # (b,)
-    lengths = graph.add("Cast", length, to=_INT32)
+    lengths = graph.add("Cast", length, to=INT32)
     inputs = graph.add("Gather", graph.constant(recurrent.inputs), rows)  # (b, m, w)
     states = graph.add("Transpose", inputs, perm=[1, 0, 2])
     last = ""
@@ -24,12 +24,9 @@ def add_recurrent(graph: OnnxGraph, recurrent: Recurrent) -> str:
         )  # (m, 1, b, h) and (1, b, h)
         states = graph.add("Squeeze", every, graph.constant(np.array([1])))
     state = graph.add("Squeeze", last, graph.constant(np.array([0])))
-    begun = graph.add("Cast", graph.add("Greater", known_count, graph.constant(np.int64(0))), to=_FLOAT)
+    begun = graph.add("Cast", graph.add("Greater", known_count, graph.constant(np.int64(0))), to=FLOAT)
     begun = graph.add("Unsqueeze", begun, graph.constant(np.array([1])))  # (b, 1)
     return graph.add("Concat", graph.add("Mul", state, begun), begun, axis=1)
-
-
-_FLOAT, _INT32, _INT64 = 1, 6, 7  # of onnx.TensorProto
 
 
 def _known_first(graph: OnnxGraph, rows: str, known: str) -> tuple[str, str]:
@@ -37,10 +34,10 @@ def _known_first(graph: OnnxGraph, rows: str, known: str) -> tuple[str, str]:
     length = graph.add("Gather", graph.add("Shape", rows), graph.constant(np.int64(1)))
     one, ones = graph.constant(np.int64(1)), graph.constant(np.array([1]))
     place = graph.add("Range", graph.constant(np.int64(0)), length, one)  # (m,)
-    unknown = graph.add("Cast", graph.add("Not", known), to=_INT64)
+    unknown = graph.add("Cast", graph.add("Not", known), to=INT64)
     key = graph.add("Add", place, graph.add("Mul", unknown, length))  # (b, m), distinct in a row
     _, order = graph.add_all("TopK", 2, key, graph.add("Reshape", length, ones), axis=1, largest=0)
-    count = graph.add("ReduceSum", graph.add("Cast", known, to=_INT64), ones, keepdims=0)
+    count = graph.add("ReduceSum", graph.add("Cast", known, to=INT64), ones, keepdims=0)
     return graph.add("GatherElements", rows, order, axis=1), count
 
 

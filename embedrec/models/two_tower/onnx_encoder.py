@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from embedrec.models.onnx_graph import OnnxGraph
+from embedrec.models.onnx_graph import FLOAT, INT64, OnnxGraph
 from embedrec.models.two_tower.query_tower import QueryTower
-
-_FLOAT, _INT64 = 1, 7  # of onnx.TensorProto
 
 
 def add_query_tower(graph: OnnxGraph, tower: QueryTower, items: np.ndarray) -> str:
@@ -19,14 +17,14 @@ def add_query_tower(graph: OnnxGraph, tower: QueryTower, items: np.ndarray) -> s
     one = graph.constant(np.array([1]))
     zero = graph.constant(np.float32(0))
     sums = _mean(graph, tower, items, rows, known)
-    counts = graph.add("ReduceSum", graph.add("Cast", known, to=_FLOAT), one, keepdims=1)
+    counts = graph.add("ReduceSum", graph.add("Cast", known, to=FLOAT), one, keepdims=1)
     encoded = graph.add("Greater", counts, zero)  # (b, 1)
     if tower.users is not None:
         user = graph.input("user", "batch")
         first = graph.constant(np.int64(0))
         known_user = graph.add("Unsqueeze", graph.add("GreaterOrEqual", user, first), one)  # (b, 1)
         vector = graph.add("Gather", graph.constant(tower.users), graph.add("Max", user, first))
-        sums = graph.add("Add", sums, graph.add("Mul", vector, graph.add("Cast", known_user, to=_FLOAT)))
+        sums = graph.add("Add", sums, graph.add("Mul", vector, graph.add("Cast", known_user, to=FLOAT)))
         encoded = graph.add("Or", encoded, known_user)
     hidden = sums
     for number, (matrix, bias) in enumerate(tower.layers):
@@ -48,7 +46,7 @@ def add_bias_coordinate(graph: OnnxGraph, query: str, *, cosine: bool) -> str:
 def _mean(graph: OnnxGraph, tower: QueryTower, items: np.ndarray, rows: str, known: str) -> str:
     """The weighted means of the last items: (b, d)."""
     one = graph.constant(np.array([1]))
-    flags = graph.add("Cast", known, to=_INT64)
+    flags = graph.add("Cast", known, to=INT64)
     age = graph.add("CumSum", flags, graph.constant(np.int64(1)), exclusive=1, reverse=1)  # known items after it
     last = len(tower.places)
     places = np.zeros(last + 1, dtype=np.float32)  # 0 for items that are too old
@@ -59,7 +57,7 @@ def _mean(graph: OnnxGraph, tower: QueryTower, items: np.ndarray, rows: str, kno
         graph.add("Gather", graph.constant(places), graph.add("Min", age, graph.constant(np.int64(last)))),
         graph.add("Gather", graph.constant(np.exp(logits - logits.max()).astype(np.float32)), rows),
     )
-    weights = graph.add("Mul", weights, graph.add("Cast", known, to=_FLOAT))  # (b, m)
+    weights = graph.add("Mul", weights, graph.add("Cast", known, to=FLOAT))  # (b, m)
     vectors = graph.add("Gather", graph.constant(items), rows)  # (b, m, d)
     sums = graph.add("Squeeze", graph.add("MatMul", graph.add("Unsqueeze", weights, one), vectors), one)
     total = graph.add("ReduceSum", weights, one, keepdims=1)

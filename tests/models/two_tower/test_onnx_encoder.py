@@ -7,40 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from embedrec.data.events import DAY
 from embedrec.models.onnx_graph import OnnxGraph
 from embedrec.models.two_tower.recipe import TwoTower
 from tests.models.onnx import known_only, run_graph
-from tests.models.two_tower.toy_learner import SMALL, create_learner, towers_of
+from tests.models.two_tower.toy_learner import SMALL, TOWERS, torch_queries
 from tests.training.toy import clustered_sessions
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"query_layers": "7,5", "users": True, "history": 3, "item_layers": "6"},
-        {"history": 0, "users": True, "scoring": "dot", "temperature": 1.0, "patience": None},
-        {"loss": "bce", "attention": False, "negatives": 3},
-    ],
-)
+@pytest.mark.parametrize("settings", TOWERS)
 def test_against_torch(settings: Any) -> None:
-    sessions = clustered_sessions()
-    learner = create_learner(sessions, **settings)
-    towers = towers_of(learner)
-    with torch.no_grad():
-        for parameter in towers.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    towers.eval()
-    events = learner.events[learner.events > 0]
-    vectors = towers.item_vectors(torch.arange(len(sessions.vocab)))
-    want = towers.queries(vectors, *towers.histories(events), events).detach().numpy()
+    learner, histories, want, _ = torch_queries(**settings)
     model, graph = learner.model(), OnnxGraph()
     query = model.recipe.add_onnx_encoder(graph, model)
-    session, place = sessions.session_of[events.numpy()], sessions.position_of[events.numpy()]
-    histories = sessions.take(session, place)
     users = {}
     if settings.get("users"):
         users["user"] = learner.user_ids.rows_of(histories.users)

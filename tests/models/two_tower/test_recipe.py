@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from embedrec.data import Features, Sessions, Vocab
 from embedrec.data.events import DAY
@@ -18,7 +17,7 @@ from embedrec.models.two_tower.training import (
     all_users,
 )
 from tests.conftest import of_lists
-from tests.models.two_tower.toy_learner import SMALL, create_learner, towers_of
+from tests.models.two_tower.toy_learner import SMALL, TOWERS, torch_queries
 from tests.training.toy import clustered_sessions
 
 
@@ -45,32 +44,12 @@ def test_trend_is_added_to_every_score(scoring: Any) -> None:
         TwoTower(trend=3.0).fit(plain)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"query_layers": "7,5", "users": True, "history": 3, "item_layers": "6"},
-        {"history": 0, "users": True, "scoring": "dot", "temperature": 1.0, "patience": None},
-        {"loss": "bce", "attention": False, "negatives": 3},
-    ],
-)
+@pytest.mark.parametrize("settings", TOWERS)
 def test_queries_without_torch_are_those_of_torch(settings: Any) -> None:
-    sessions = clustered_sessions()
-    learner = create_learner(sessions, **settings)
-    towers = towers_of(learner)
-    with torch.no_grad():
-        for parameter in towers.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    towers.eval()
-    events = learner.events[learner.events > 0]
-    vectors = towers.item_vectors(torch.arange(len(sessions.vocab)))
-    history, ages, bags = towers.histories(events)
-    want = towers.queries(vectors, history, ages, bags, events).detach().numpy()
+    learner, histories, queries, vectors = torch_queries(**settings)
     model = learner.model()
-    session, place = sessions.session_of[events.numpy()], sessions.position_of[events.numpy()]
-    found = model.encoder(sessions.take(session, place))
-    np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(model.embeddings.vectors, vectors.detach().numpy(), rtol=1e-6)
+    np.testing.assert_allclose(model.encoder(histories), queries, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.embeddings.vectors, vectors, rtol=1e-6)
 
 
 @pytest.mark.parametrize("settings", [{}, {"loss": "bce", "scoring": "dot", "temperature": 1.0, "negatives": 8}])
