@@ -19,6 +19,7 @@ from embedrec.tabular.parquet_batches import split_batch
 from embedrec.tabular.parse_values import number_text
 
 _ROWS = 1 << 18  # rows of a batch
+_SLICE = 1 << 20  # rows of a polars frame that become Arrow batches at once
 _BYTES = 32 << 20  # bytes of a batch
 _CELL = 8  # bytes of a value, about
 _ARGUMENTS = {"from": "start"}  # of options whose name is a keyword of Python
@@ -52,9 +53,7 @@ class FrameSource:
     @property
     def pandas(self) -> bool:
         """Whether it is a pandas.DataFrame, whose columns are converted part by part."""
-        return any(f"{cls.__module__}.{cls.__name__}".startswith("pandas.") for cls in type(self.frame).__mro__) and (
-            hasattr(self.frame, "iloc") and hasattr(self.frame, "columns")
-        )
+        return _is_of("pandas", self.frame) and hasattr(self.frame, "iloc") and hasattr(self.frame, "columns")
 
     @property
     def rows(self) -> int:
@@ -71,15 +70,29 @@ class FrameSource:
     @cached_property
     def names(self) -> list[str]:
         """The names of the columns; of pandas, then of the levels of the index that have names."""
-        return [name for name, _ in self._pandas_columns] if self.pandas else list(self._reader.schema.names)
+        if self.pandas:
+            return [name for name, _ in self._pandas_columns]
+        return list(self.frame.columns if self._polars else self._reader.schema.names)
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
         """The rows as pyarrow.RecordBatch of at most `rows` rows, with (at least) these columns."""
         if self.pandas:
             yield from self._pandas_batches(columns, rows)
             return
-        for batch in self._reader:
-            yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+        for reader in self._readers(columns):
+            for batch in reader:
+                yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+
+    @property
+    def _polars(self) -> bool:
+        """Whether it is a polars.DataFrame, which is read in slices: as a whole it copies itself."""
+        return _is_of("polars", self.frame) and hasattr(self.frame, "iter_slices")
+
+    def _readers(self, columns: Sequence[str]) -> Iterator[Any]:
+        if self._polars:
+            yield from map(pa.RecordBatchReader.from_stream, self.frame.select(list(columns)).iter_slices(_SLICE))
+        else:
+            yield self._reader
 
     @cached_property
     def _reader(self) -> Any:
@@ -142,6 +155,10 @@ def _argument(option: re.Match[str]) -> str:
         return option[0]
     value = f"{option[2].strip()!r}" if option[2] else "…"
     return f"{_ARGUMENTS.get(option[1], option[1].replace('-', '_'))}={value}"
+
+
+def _is_of(library: str, value: Any) -> bool:
+    return any(cls.__module__.partition(".")[0] == library for cls in type(value).__mro__)
 
 
 def _name(label: Any) -> str:

@@ -88,6 +88,25 @@ def test_a_long_frame_is_read_in_batches() -> None:
     assert [len(b.rows) for b in short] == [16] * 6 + [4]
 
 
+def test_a_polars_frame_is_never_copied_as_a_whole() -> None:
+    """Its `__arrow_c_stream__` merges all chunks into one batch; only slices are exported."""
+    count = (1 << 20) + 7
+    parts = [pl.DataFrame({"c": np.arange(i, count, 3), "d": 0.5}) for i in range(3)]
+    frame = pl.concat(parts, rechunk=False)
+    lengths, values = [], []
+    for batch in Frames().batches(FrameSource(frame), ["c"], BadRows()):
+        lengths.append(len(batch.rows))
+        values.append(batch.columns["c"].to_numpy())
+    assert sum(lengths) == count and max(lengths) <= 1 << 18
+    assert np.concatenate(values).tolist() == frame["c"].to_list()
+    exported: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        stream = pl.DataFrame.__arrow_c_stream__
+        patch.setattr(pl.DataFrame, "__arrow_c_stream__", lambda f, s=None: exported.append(f.height) or stream(f, s))
+        list(Frames().batches(FrameSource(frame), ["c"], BadRows()))
+    assert exported == [1 << 20, 7]
+
+
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
