@@ -27,7 +27,7 @@ LAYERS = [
     {"data", "datasets", "tabular", "training"},
     {"splitting", "vectors"},
     {"export", "index", "models", "publish", "readers"},
-    {"evaluation", "html_report"},
+    {"evaluation", "html_report", "ranking"},
     {"workflows"},
     {"experiments", "pipeline", "tune"},
     {"cli"},
@@ -88,6 +88,7 @@ def test_imports_point_down(path: Path) -> None:
 TESTED_ROOMS = {"cli", "evaluation", "experiments", "export", "html_report", "index", "kernels", "pipeline"}
 TESTED_ROOMS |= {
     "publish",
+    "ranking",
     "readers",
     "splitting",
     "storage",

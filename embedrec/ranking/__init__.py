@@ -1,0 +1,1 @@
+"""Two stages: several models retrieve candidates, and one model ranks them."""

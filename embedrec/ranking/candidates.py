@@ -1,0 +1,60 @@
+"""Candidates: the union of the lists of several models, with the rank and the score in each list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """N candidates of Q questions, proposed by P models.
+
+    offsets  (Q+1,) int64: the candidates of question q are `items[offsets[q]:offsets[q + 1]]`
+    items    (N,) int32 rows of a vocabulary, each at most once a question; in order of rank, equal ranks in the order
+             of the models
+    ranks    (N, P) int32 rank in the list of model p, from 0; −1 where it is absent
+    scores   (N, P) float32 score of model p; NaN where it is absent
+    """
+
+    offsets: np.ndarray
+    items: np.ndarray
+    ranks: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def question_of(self) -> np.ndarray:
+        """The question of each candidate: (N,) int64."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def filter(self, keep: np.ndarray) -> Candidates:
+        """The candidates of a mask (N,) bool; their ranks stay as they are."""
+        before = np.concatenate([[0], np.cumsum(keep)])
+        return Candidates(before[self.offsets], self.items[keep], self.ranks[keep], self.scores[keep])
+
+
+def merge_lists(lists: Sequence[tuple[np.ndarray, np.ndarray]]) -> Candidates:
+    """The union of the lists of P models.
+
+    lists  rows (Q, c_p) of one vocabulary, −1 for missing, and scores (Q, c_p), best first, of each model
+    """
+    from embedrec.kernels import merge_lists as kernel
+
+    rows = np.concatenate([r for r, _ in lists], axis=1, dtype=np.int32, casting="same_kind")  # (Q, c)
+    scores = np.concatenate([s for _, s in lists], axis=1, dtype=np.float32, casting="same_kind")
+    starts = np.zeros(len(lists) + 1, dtype=np.int64)
+    np.cumsum([r.shape[1] for r, _ in lists], out=starts[1:])
+    bits = max(1, int(2 * rows.shape[1] - 1).bit_length())
+    offsets, most = np.empty(len(rows) + 1, dtype=np.int64), rows.size
+    items = np.empty(most, dtype=np.int32)
+    ranks = np.empty((most, len(lists)), dtype=np.int32)
+    item_scores = np.empty((most, len(lists)), dtype=np.float32)
+    slots = np.full(1 << bits, -1, dtype=np.int64)
+    kernel.merge_lists(rows, scores, starts, slots, 64 - bits, offsets, items, ranks, item_scores)
+    total = int(offsets[-1])
+    return Candidates(offsets, items[:total], ranks[:total], item_scores[:total])
