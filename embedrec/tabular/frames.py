@@ -147,13 +147,13 @@ def as_arguments(message: str) -> str:
 
     Commands in backticks stay as they are.
     """
-    return re.sub(r"`[^`]*`|--([a-z][a-z-]*)( (?:-(?=$|[ ,;])|skip|ms|s|%\S+))?", _argument, message)
+    return re.sub(r"`[^`]*`|--([a-z][a-z-]*)( (?:-(?=$|[ ,;])|skip|ms|s|'[^']*'|%\S+))?", _argument, message)
 
 
 def _argument(option: re.Match[str]) -> str:
     if option[1] is None:
         return option[0]
-    value = f"{option[2].strip()!r}" if option[2] else "…"
+    value = repr(option[2].strip(" '")) if option[2] else "…"
     return f"{_ARGUMENTS.get(option[1], option[1].replace('-', '_'))}={value}"
 
 

@@ -31,6 +31,7 @@ _WRITTEN = (  # rewrites of other date forms as ISO 8601
     (r"^([0-9]{4})([0-9]{2})([0-9]{2})$", r"\1-\2-\3"),
     (r"^([0-9]{4})([0-9]{2})([0-9]{2})[T ]?([0-9]{2})([0-9]{2})([0-9]{2})", r"\1-\2-\3 \4:\5:\6"),
 )
+_OTHER_FORM = re.compile(r"(\d\d?)([./-])(\d\d?)\2(\d{4}|\d\d)([ T]\d\d?:\d\d(:\d\d)?( ?[AaPp][Mm])?)?")
 _COMPACT = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # digits → form
 _UNCLEAR = {10: "seconds", 12: "milliseconds"}  # digits of dates that may also be numbers since 1970
 
@@ -195,10 +196,32 @@ class Times:
             for pattern, iso in _WRITTEN:
                 column = pc.replace_substring_regex(column, pattern, iso)
             stamps, wrong = _parse_iso(column)
+        missing = _mask(pc.is_null(column))
+        if (wrong | missing).all():
+            self._check_form(pc.unique(column.drop_null()).to_pylist())
         return stamps, [
-            (_mask(pc.is_null(column)), f"{self.name} is missing"),
+            (missing, f"{self.name} is missing"),
             (wrong, f"{self.name} must be a date as 2024-05-31 23:59:00"),
         ]
+
+    def _check_form(self, texts: list[str]) -> None:
+        """Raises DataError if all dates of a batch begin with the day or the month; it names their strptime format."""
+        dates = [_OTHER_FORM.fullmatch(text) for text in texts]
+        if not dates or not all(dates):
+            return
+        numbers = [(int(date[1]), int(date[3])) for date in dates if date]
+        day_first, month_first = any(a > 12 for a, _ in numbers), any(b > 12 for _, b in numbers)
+        _, mark, _, year, clock, seconds, half = dates[0].groups()  # type: ignore[union-attr]
+        rest = f"{mark}%{'Y' if len(year) == 4 else 'y'}"
+        if clock:
+            hours = f"{clock[0]}%{'I' if half else 'H'}:%M{':%S' if seconds else ''}"
+            rest += hours + (" %p" if half and half[0] == " " else "%p" if half else "")
+        forms = [f"--time-format '{first}{rest}'" for first in (f"%d{mark}%m", f"%m{mark}%d")]
+        likely = forms[:1] if day_first or mark == "." else forms[1:] if month_first else forms
+        raise DataError(
+            f"the times in {self.name!r}, such as {texts[0]!r}, are not in ISO 8601; use {' or '.join(likely)}, or "
+            "--time - for the order of the rows"
+        )
 
     def _formed(self, column: Any) -> tuple[Stamps, Problems]:
         """Dates in the strptime format `form`."""

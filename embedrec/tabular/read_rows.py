@@ -95,7 +95,8 @@ def read_rows(
             report("progress", done=done, total=total, unit="B")
         if not table.size:
             given = ", ".join(str(source) for source, _ in sources[:3]) + (", …" if len(sources) > 3 else "")
-            raise DataError(f"no row of {given} can be used; check the files and the filters")
+            left_out = "".join(f" ({line})" for line in bad_rows.lines()[:1])
+            raise DataError(f"no row of {given} can be used{left_out}; check the files and the filters")
         pipeline.finish()
     pa.default_memory_pool().release_unused()
     return table.events(settings.workers, bad_rows.notes)

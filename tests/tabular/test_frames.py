@@ -136,6 +136,9 @@ def test_messages_name_arguments() -> None:
     assert as_arguments(message) == (
         "name one of a, b with session=… or user=…; user='-' joins them; use time_unit='s', or time_format='%Y'"
     )
+    assert as_arguments("use --time-format '%d.%m %H:%M', or --time - here") == (
+        "use time_format='%d.%m %H:%M', or time='-' here"
+    )
     assert (
         as_arguments("use --on-bad-row skip to leave such rows out") == "use on_bad_row='skip' to leave such rows out"
     )

@@ -107,6 +107,32 @@ def test_ambiguous_numbers_are_an_error(tmp_path: Path, text: str, is_: str, opt
     assert times_of(tmp_path, [text, f"{text[:4]}99{text[6:]}"])  # the second is no date
 
 
+@pytest.mark.parametrize(
+    ("texts", "forms"),
+    [
+        (["01.03.2026 08:00:00", "02.03.2026 09:00:00"], ["%d.%m.%Y %H:%M:%S"]),
+        (["1/3/2026", "13/3/2026"], ["%d/%m/%Y"]),
+        (["1/3/26 9:05 PM", "1/31/26 9:05 AM"], ["%m/%d/%y %I:%M %p"]),
+        (["01-03-2026T08:00"], ["%d-%m-%YT%H:%M", "%m-%d-%YT%H:%M"]),
+    ],
+)
+def test_dates_of_another_form_name_the_format(tmp_path: Path, texts: list[str], forms: list[str]) -> None:
+    with pytest.raises(DataError) as refused:
+        times_of(tmp_path, texts)
+    options = " or ".join(f"--time-format {form!r}" for form in forms)
+    assert str(refused.value) == (
+        f"{tmp_path}/t.csv: the times in 'time', such as {texts[0]!r}, are not in ISO 8601; use {options}, or --time - "
+        "for the order of the rows"
+    )
+    for form in forms:
+        assert len(times_of(tmp_path, texts, time_format=form)) == len(texts)
+
+
+def test_one_date_of_another_form_is_a_bad_row(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"row 2: time must be a date as 2024-05-31 23:59:00, but is '1\.3\.2026'"):
+        times_of(tmp_path, ["2026-03-01", "1.3.2026"])
+
+
 def test_a_given_format(tmp_path: Path) -> None:
     assert times_of(tmp_path, ["08.05.2017 12:00"], time_format="%d.%m.%Y %H:%M") == [_NOON]
     assert times_of(tmp_path, ["May 8 2017 12:00:00.500 PM"], time_format="%b %d %Y %I:%M:%S.%f %p") == [_NOON + 500]

@@ -111,7 +111,8 @@ def test_no_rows(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read(tmp_path, "s,i\n", "s,i\n,a\n", bad_rows=BadRows("skip"))
     files = f"{tmp_path}/0.csv, {tmp_path}/1.csv"
-    assert str(error.value) == f"no row of {files} can be used; check the files and the filters"
+    left_out = f"1 row left out: s is missing (first: {tmp_path}/1.csv, row 1)"
+    assert str(error.value) == f"no row of {files} can be used ({left_out}); check the files and the filters"
 
 
 def test_every_source_needs_the_columns(tmp_path: Path) -> None:
