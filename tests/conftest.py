@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,20 @@ def data_folder() -> Path:
     if not _REAL.is_dir():
         pytest.skip(f"there is no real data in {_REAL}; name its folder in EMBEDREC_DATA")
     return _REAL
+
+
+@pytest.fixture
+def qdrant_in_a_folder() -> Iterator[None]:
+    """For tests that let qdrant_client store collections in a folder.
+
+    The client leaves three things for the garbage collector to close, and offers no means to close them: the
+    connection that it tries SQLite with, the connection of a deleted collection, and the lock file and connections
+    of an instance that finds the folder locked. Python reports open connections from version 3.13 on.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"unclosed (database in|file .*\.lock')", ResourceWarning)
+        yield
+        gc.collect()
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

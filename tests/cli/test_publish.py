@@ -107,6 +107,7 @@ def test_postgres(run: Run, compass: Path, postgres: Any, postgres_url: str) -> 
     assert postgres.execute("SELECT to_regclass('other_vectors')").fetchone() == (None,)
 
 
+@pytest.mark.usefixtures("qdrant_in_a_folder")
 def test_qdrant_and_parquet(run: Run, compass: Path, tmp_path: Path) -> None:
     at = ("--workspace", compass)
     planned = succeed(run, "publish", "qdrant", ":memory:", "--dry-run", *at).rows[0]
@@ -268,6 +269,7 @@ def check_rollback(run: Run, words: tuple[object, ...], workspace: Path) -> None
         assert (ran.code, ran.out) == (code, "") and message in ran.err
 
 
+@pytest.mark.usefixtures("qdrant_in_a_folder")
 def test_rollback_of_qdrant(run: Run, compass: Path) -> None:
     check_rollback(run, ("publish", "qdrant", compass / "qdrant"), compass)
     ran = run("publish", "qdrant", compass / "absent", "--list", "--workspace", compass)

@@ -51,6 +51,7 @@ def refused(*words: str) -> str:
     return done.stderr.strip()
 
 
+@pytest.mark.usefixtures("qdrant_in_a_folder")
 def test_nothing_is_published(
     redis: Any, redis_url: str, postgres: Any, postgres_url: str, tmp_path: Path, python: ModuleType
 ) -> None:
@@ -97,6 +98,7 @@ def test_postgres(postgres: Any, postgres_url: str, python: ModuleType) -> None:
     assert python.from_postgres(postgres_url, "embedrec", ITEM) == lists(SOME)[ITEM]
 
 
+@pytest.mark.usefixtures("qdrant_in_a_folder")
 def test_files(tmp_path: Path, python: ModuleType) -> None:
     publish_folder(SOME, tmp_path / "files")
     assert python.from_parquet(str(tmp_path / "files"), ITEM) == lists(SOME)[ITEM]

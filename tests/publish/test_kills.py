@@ -97,6 +97,7 @@ def test_parquet(tmp_path: Path) -> None:
     assert json.loads((place / "manifest.json").read_text())["kind"] == "publication"
 
 
+@pytest.mark.usefixtures("qdrant_in_a_folder")
 @pytest.mark.filterwarnings("ignore:Local mode is not recommended")
 def test_qdrant(tmp_path: Path) -> None:
     from qdrant_client import QdrantClient

@@ -149,7 +149,7 @@ def test_requests_are_retried(client: Any, monkeypatch: pytest.MonkeyPatch) -> N
         ours.lost(1)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaves its lock file open
+@pytest.mark.usefixtures("qdrant_in_a_folder")
 def test_a_folder(tmp_path: Path) -> None:
     some, where = unscaled(content()), str(tmp_path / "qdrant")
     publish(some, Qdrant(Endpoint(where)))
