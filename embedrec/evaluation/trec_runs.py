@@ -31,16 +31,16 @@ _PLAIN = "".join(map(chr, range(33, 127))).replace("%", "")  # the other charact
 class Run:
     """Q queries with ranked lists and T relevant items in all.
 
-    question  (R,) int64 query of each ranked item, ascending
-    place     (R,) int64 its rank in the list, from 1
+    query     (R,) int64 query of each ranked item, ascending
+    rank      (R,) int64 its rank in the list, from 1
     item      (R,) ids
     judged    (T,) int64 query of each relevant item, ascending
     relevant  (T,) ids
     grades    (T,) relevance of each, above 0; None if all are equal
     """
 
-    question: np.ndarray
-    place: np.ndarray
+    query: np.ndarray
+    rank: np.ndarray
     item: np.ndarray
     judged: np.ndarray
     relevant: np.ndarray
@@ -51,11 +51,11 @@ class Run:
             object.__setattr__(self, name, as_ids(getattr(self, name)))
         for name, ids in zip(("item", "relevant"), unify_ids(self.item, self.relevant), strict=True):
             object.__setattr__(self, name, ids)
-        if not len(self.question) == len(self.place) == len(self.item) or len(self.judged) != len(self.relevant):
+        if not len(self.query) == len(self.rank) == len(self.item) or len(self.judged) != len(self.relevant):
             raise DataError("every item of a run needs a query, and every ranked item a rank")
-        if any(column.dtype.kind not in "iu" for column in (self.question, self.place, self.judged)):
+        if any(column.dtype.kind not in "iu" for column in (self.query, self.rank, self.judged)):
             raise DataError("queries and ranks of a run must be whole numbers")
-        if (self.place < 1).any():
+        if (self.rank < 1).any():
             raise DataError("ranks of a run start at 1")
         if self.grades is not None and not (len(self.grades) == len(self.relevant) and (self.grades > 0).all()):
             raise DataError("grades of relevance must be above 0, one for each relevant item")
@@ -68,13 +68,11 @@ class Run:
         offsets = np.concatenate([[0], np.cumsum(counts)])
         if (np.diff(self.judged) < 0).any():
             raise DataError("relevant items must be ordered by query; sort the qrels")
-        place_of = dict(
-            zip(zip(self.question.tolist(), self.item.tolist(), strict=True), self.place.tolist(), strict=True)
-        )
+        rank_of = dict(zip(zip(self.query.tolist(), self.item.tolist(), strict=True), self.rank.tolist(), strict=True))
         pairs = list(zip(self.judged.tolist(), self.relevant.tolist(), strict=True))
-        if len(place_of) < len(self.place) or len(set(pairs)) < len(pairs):
+        if len(rank_of) < len(self.rank) or len(set(pairs)) < len(pairs):
             raise DataError("an item is twice in a list of the run, or in its qrels; remove one of them")
-        ranks = np.array([place_of.get(pair, np.inf) for pair in pairs], dtype=np.float64)
+        ranks = np.array([rank_of.get(pair, np.inf) for pair in pairs], dtype=np.float64)
         return ranked_metrics(ranks, offsets, ks, self.grades)
 
 
@@ -95,17 +93,17 @@ def save_run(
     if evaluation.settings.ties == "median":
         raise SettingsError("median ranks are not those of a list; save runs with --ties standard or conservative")
     rows, scores = place_targets(evaluation)
-    question, place = np.nonzero(rows >= 0)
-    items = vocab.ids[rows[question, place]]
+    query, rank = np.nonzero(rows >= 0)
+    items = vocab.ids[rows[query, rank]]
     judged = np.repeat(np.arange(len(evaluation.test_cases)), evaluation.test_cases.relevant)
     with artifacts.writing(folder, "run", about) as draft:
-        run = {"question": question, "rank": place + 1, "item": to_arrow(items), "score": scores[question, place]}
+        run = {"question": query, "rank": rank + 1, "item": to_arrow(items), "score": scores[query, rank]}
         pq.write_table(pa.table(run), draft.path("run.parquet"), compression="zstd")
         qrels = {"question": judged, "item": to_arrow(relevant)}
         pq.write_table(pa.table(qrels), draft.path("qrels.parquet"), compression="zstd")
         # trec_eval sorts by score and breaks ties by id; a score that decreases with the rank preserves the order
-        falling = rows.shape[1] - place
-        _write_trec(draft.path("run.trec"), question, items, "%s Q0 %s %d %d embedrec\n", place + 1, falling)
+        descending = rows.shape[1] - rank
+        _write_trec(draft.path("run.trec"), query, items, "%s Q0 %s %d %d embedrec\n", rank + 1, descending)
         _write_trec(draft.path("qrels.trec"), judged, relevant, "%s 0 %s 1\n")
 
 
@@ -116,17 +114,17 @@ def place_targets(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
     """
     lists, test_cases = evaluation.lists, evaluation.test_cases
     count, k = lists.shape
-    question = np.repeat(np.arange(count), test_cases.relevant)
+    query = np.repeat(np.arange(count), test_cases.relevant)
     n = int(max(lists.max(initial=0), test_cases.targets.max(initial=0))) + 1
     known = test_cases.targets >= 0
     keys = np.arange(count)[:, None] * n + lists
-    other = (lists >= 0) & ~np.isin(keys, (question * n + test_cases.targets)[known])  # (Q, k) listed, not a target
+    other = (lists >= 0) & ~np.isin(keys, (query * n + test_cases.targets)[known])  # (Q, k) listed, not a target
     hit = np.flatnonzero(evaluation.ranks <= k)
     at = evaluation.ranks[hit].astype(np.int64) - 1
     taken = np.zeros(lists.shape, dtype=bool)
-    taken[question[hit], at] = True
+    taken[query[hit], at] = True
     rows = np.full(lists.shape, -1, dtype=np.int64)
-    rows[question[hit], at] = test_cases.targets[hit]
+    rows[query[hit], at] = test_cases.targets[hit]
     room = np.minimum(other.sum(axis=1), (~taken).sum(axis=1))  # (Q,)
     q, j = np.nonzero(np.arange(k) < room[:, None])
     free, order = np.argsort(taken, axis=1, kind="stable"), np.argsort(~other, axis=1, kind="stable")
@@ -152,18 +150,18 @@ def load_run(path: Path, qrels: Path | None = None) -> Run:
 
 def _of_trec(path: Path, qrels: Path) -> Run:
     lists: dict[str, dict[str, float]] = {}
-    for number, (question, _, item, _, score, _) in _fields(path, 6):
-        scores = lists.setdefault(question, {})
+    for number, (query, _, item, _, score, _) in _fields(path, 6):
+        scores = lists.setdefault(query, {})
         if item in scores:
-            raise DataError(f"{path}, line {number}: {item!r} is twice in the list of query {question!r}")
+            raise DataError(f"{path}, line {number}: {item!r} is twice in the list of query {query!r}")
         scores[item] = _number(float, score)
         if isnan(scores[item]):
             raise DataError(f"{path}, line {number}: the score must be a number, but is {score!r}")
     judged: dict[str, dict[str, float]] = {}
-    for number, (question, _, item, grade) in _fields(qrels, 4):
-        grades = judged.setdefault(question, {})
+    for number, (query, _, item, grade) in _fields(qrels, 4):
+        grades = judged.setdefault(query, {})
         if item in grades:
-            raise DataError(f"{qrels}, line {number}: {item!r} is judged twice for query {question!r}")
+            raise DataError(f"{qrels}, line {number}: {item!r} is judged twice for query {query!r}")
         grades[item] = _number(int, grade)
         if isnan(grades[item]):
             raise DataError(f"{qrels}, line {number}: the relevance must be a whole number, but is {grade!r}")
@@ -173,7 +171,7 @@ def _of_trec(path: Path, qrels: Path) -> Run:
     lengths = [len(one) for one in ranked]
     return Run(
         np.repeat(np.arange(len(relevant)), lengths),
-        np.array([place for n in lengths for place in range(1, n + 1)], dtype=np.int64),
+        np.array([rank for n in lengths for rank in range(1, n + 1)], dtype=np.int64),
         np.array([item for one in ranked for item in one], dtype=object),
         np.repeat(np.arange(len(relevant)), [len(items) for items in relevant.values()]),
         np.array([item for items in relevant.values() for item in items], dtype=object),
@@ -212,11 +210,11 @@ def _table(path: Path) -> dict[str, np.ndarray]:
         return {name: from_arrow(table[name]) for name in table.column_names}
 
 
-def _write_trec(path: Path, question: np.ndarray, items: np.ndarray, pattern: str, *more: np.ndarray) -> None:
+def _write_trec(path: Path, query: np.ndarray, items: np.ndarray, pattern: str, *more: np.ndarray) -> None:
     """Lines of a TREC file: `pattern` with query, item and further columns, (R,) each."""
     with path.open("w", encoding="utf-8") as out:
-        for start in range(0, len(question), _AT_ONCE):
+        for start in range(0, len(query), _AT_ONCE):
             chunk = slice(start, start + _AT_ONCE)
             ids = (quote(str(i), safe=_PLAIN) for i in items[chunk].tolist())  # white space separates fields
-            columns = zip(question[chunk].tolist(), ids, *(m[chunk].tolist() for m in more), strict=True)
+            columns = zip(query[chunk].tolist(), ids, *(m[chunk].tolist() for m in more), strict=True)
             out.writelines(pattern % fields for fields in columns)

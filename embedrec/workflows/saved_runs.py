@@ -26,4 +26,4 @@ def evaluate_run(run: Path, qrels: Path | None, at: tuple[int, ...]) -> RunEvalu
     loaded = load_run(run, qrels)
     values = loaded.metrics(at)
     metrics = {key: float(column.mean()) for key, column in values.items()}
-    return RunEvaluation(metrics, len(values["r_precision"]), int(loaded.place.max(initial=0)))
+    return RunEvaluation(metrics, len(values["r_precision"]), int(loaded.rank.max(initial=0)))

@@ -9,7 +9,7 @@ in FOLDER, or loaded from it if it exists.
   build      seconds, megabytes, and the measurements of the build
   neighbours one history at a time through the public API, the 100 nearest: median and 99th percentile of 1,000
              queries, both ways, after 1,000 others
-  found      share of the exact 100 nearest among the candidates: the same sessions, or equally similar ones
+  recall     share of the exact 100 nearest among the candidates: the same sessions, or equally similar ones
   quality    Recall@20 and MRR@20 of the next item, both ways
 """
 
@@ -31,7 +31,7 @@ from embedrec.models.session_knn.variants import SKNN
 from embedrec.splitting.test_cases import TestCases
 from embedrec.storage import artifacts
 
-NEAREST, ASKED_ALONE, ASKED = 100, 1000, 10_000
+NEAREST, TIMED_QUERIES, QUERIES = 100, 1000, 10_000
 
 
 def main() -> None:
@@ -51,16 +51,16 @@ def main() -> None:
         ann = cast(SessionKnnModel, load_model(about)).with_threads(given.threads)
         facts = about.about["facts"]
     else:
-        ann, facts = built(train, given.threads)
+        ann, facts = build(train, given.threads)
         if given.keep is not None:
             save_model(ann, given.keep, {"facts": facts})
     print(f"  build       {facts}", flush=True)
     exact = SKNN(NEAREST, 0).fit(train, threads=given.threads)
-    questions = asked(given.items).reindex(train.vocab)
-    warm, histories = questions.histories(0, ASKED_ALONE), questions.histories(ASKED_ALONE, 2 * ASKED_ALONE)
-    alone(exact, warm, histories, "exact")
-    alone(ann, warm, histories, "FAISS")
-    found(exact, ann, histories)
+    questions = test_prefixes(given.items).reindex(train.vocab)
+    warm, histories = questions.histories(0, TIMED_QUERIES), questions.histories(TIMED_QUERIES, 2 * TIMED_QUERIES)
+    print_latency(exact, warm, histories, "exact")
+    print_latency(ann, warm, histories, "FAISS")
+    print_recall(exact, ann, histories)
     terms = EvaluationSettings(at=(20,), exclude_seen=False, ties="conservative", draws=0)
     scores = [evaluate(model, questions, train, terms).metrics for model in (exact, ann)]
     (recall, mrr), (recall_ann, mrr_ann) = [(s["recall@20"], s["mrr@20"]) for s in scores]
@@ -71,7 +71,7 @@ def main() -> None:
     )
 
 
-def built(train: Sessions, threads: int) -> tuple[SessionKnnModel, dict[str, Any]]:
+def build(train: Sessions, threads: int) -> tuple[SessionKnnModel, dict[str, Any]]:
     """The model with candidates from FAISS, and the measurements of its build."""
     facts: dict[str, Any] = {}
 
@@ -85,15 +85,15 @@ def built(train: Sessions, threads: int) -> tuple[SessionKnnModel, dict[str, Any
     return ann, {"seconds": seconds, "megabytes": size, **facts}
 
 
-def asked(items: int) -> TestCases:
+def test_prefixes(items: int) -> TestCases:
     """The next item after a prefix of each of 10,000 new sessions."""
-    fresh = shopping(ASKED, items, seed=1)
+    fresh = shopping(QUERIES, items, seed=1)
     length = np.random.default_rng(2).integers(1, fresh.lengths)
     targets = fresh.items[fresh.offsets[:-1] + length].astype(np.int64)
-    return TestCases(fresh, np.arange(ASKED), length, np.arange(ASKED + 1), targets)
+    return TestCases(fresh, np.arange(QUERIES), length, np.arange(QUERIES + 1), targets)
 
 
-def alone(model: SessionKnnModel, warm: Sessions, histories: Sessions, name: str) -> None:
+def print_latency(model: SessionKnnModel, warm: Sessions, histories: Sessions, name: str) -> None:
     """Query one history at a time, after a warm-up that loads the memory of the model."""
     for q in range(len(warm)):
         model.neighbours(warm.take(np.array([q])), NEAREST)
@@ -107,17 +107,17 @@ def alone(model: SessionKnnModel, warm: Sessions, histories: Sessions, name: str
     print(f"  neighbours  {name} median {median:.3f} ms  p99 {worst:.3f} ms", flush=True)
 
 
-def found(exact: SessionKnnModel, ann: SessionKnnModel, histories: Sessions) -> None:
+def print_recall(exact: SessionKnnModel, ann: SessionKnnModel, histories: Sessions) -> None:
     numbers, similarities = exact.neighbours(histories, NEAREST)
     near = ann.neighbours(histories, NEAREST)[1]
     proposed = np.sort(ann.arrays["numbers"][ann.candidate_source.generate(histories, ann.candidate_source.count)])
-    there = numbers >= 0
+    valid = numbers >= 0
     same = np.array([np.isin(n[n >= 0], p).sum() for n, p in zip(numbers, proposed, strict=True)])
-    last = np.where(there, similarities, np.inf).min(axis=1, keepdims=True)
-    similar = np.minimum((near >= last * (1 - 1e-9)).sum(axis=1), there.sum(axis=1))
+    last = np.where(valid, similarities, np.inf).min(axis=1, keepdims=True)
+    similar = np.minimum((near >= last * (1 - 1e-9)).sum(axis=1), valid.sum(axis=1))
     print(
-        f"  found       {similar.sum() / there.sum():.4f} of the exact {NEAREST} nearest or as similar ones among "
-        f"{ann.candidate_source.count:,} candidates ({same.sum() / there.sum():.4f} the same sessions)",
+        f"  recall      {similar.sum() / valid.sum():.4f} of the exact {NEAREST} nearest or as similar ones among "
+        f"{ann.candidate_source.count:,} candidates ({same.sum() / valid.sum():.4f} the same sessions)",
         flush=True,
     )
 

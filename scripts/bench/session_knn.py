@@ -53,7 +53,7 @@ class Data:
         self.questions = next_items(test).reindex(self.train.vocab)
         self.histories = self.questions.histories(0, len(self.questions))
 
-    def some(self, count: int) -> Sessions:
+    def sample(self, count: int) -> Sessions:
         """`count` random histories."""
         return self.histories.take(np.random.default_rng(0).permutation(len(self.histories))[:count])
 
@@ -77,7 +77,7 @@ def main() -> None:
 def batch(data: Data, threads: int, repeats: int) -> None:
     for name, recipe in {"vsknn, vec": V_SKNN, **{name: recipe_class(name)() for name in VARIANTS}}.items():
         one = recipe.fit(data.train)
-        one.recommend(data.some(10), 20)
+        one.recommend(data.sample(10), 20)
         several = one.with_threads(threads)
         alone, together = timed(
             repeats,
@@ -91,7 +91,7 @@ def batch(data: Data, threads: int, repeats: int) -> None:
 
 
 def latency(data: Data, threads: int, repeats: int) -> None:
-    ids = [data.train.vocab.ids[items].tolist() for items in each(data.some(2000))]
+    ids = [data.train.vocab.ids[items].tolist() for items in each(data.sample(2000))]
     for name, recipe in {"vsknn, vec": V_SKNN, **{name: recipe_class(name)() for name in VARIANTS}}.items():
         model, taken = recipe.fit(data.train), []
         for i, history in enumerate(ids):
@@ -116,8 +116,8 @@ def memory(data: Data, threads: int, repeats: int) -> None:
 def quality(data: Data, threads: int, repeats: int) -> None:
     terms = EvaluationSettings(at=(20,), exclude_seen=False, ties="conservative", draws=0)
     for name, recipe in {"vsknn, vec": V_SKNN, **{name: recipe_class(name)() for name in VARIANTS}}.items():
-        found = evaluate(recipe.fit(data.train, threads=threads), data.questions, data.train, terms).metrics
-        print(f"  quality  {name:<11} Recall@20 {found['recall@20']:.4f}  MRR@20 {found['mrr@20']:.4f}", flush=True)
+        metrics = evaluate(recipe.fit(data.train, threads=threads), data.questions, data.train, terms).metrics
+        print(f"  quality  {name:<11} Recall@20 {metrics['recall@20']:.4f}  MRR@20 {metrics['mrr@20']:.4f}", flush=True)
 
 
 def against_wsknn(data: Data, threads: int, repeats: int) -> None:
@@ -133,7 +133,7 @@ def against_wsknn(data: Data, threads: int, repeats: int) -> None:
         sample_size=1000,
     )
     recipe = WSKNN(100, 1000, "recent", "linear", "linear", compat="wsknn")
-    model, histories = recipe.fit(train), data.some(1000)
+    model, histories = recipe.fit(train), data.sample(1000)
     streams = [[items.tolist(), [0] * len(items)] for items in each(histories)]
     singles = [histories.take(np.array([q])) for q in range(len(histories))]
     model.weights(histories, 20, exclude_seen=False)
@@ -158,22 +158,22 @@ def against_wsknn(data: Data, threads: int, repeats: int) -> None:
 
 
 def against_a_product(data: Data, threads: int, repeats: int) -> None:
-    nn, asked = 100, data.some(1000)
+    nn, histories = 100, data.sample(1000)
     model: SessionKnnModel = SSCF(neighbours=nn).fit(data.train)
-    model.neighbours(asked, nn)
-    rows, queries = normalised(data.train), normalised(asked)
+    model.neighbours(histories, nn)
+    rows, queries = normalised(data.train), normalised(histories)
 
     def product() -> np.ndarray:
         best = []
-        for start in range(0, len(asked), 100):  # 100 dense rows at a time: all would take 1.5 GB
+        for start in range(0, len(histories), 100):  # 100 dense rows at a time: all would take 1.5 GB
             cosine = (queries[start : start + 100] @ rows.T).toarray()
             near = np.argpartition(-cosine, nn, axis=1)[:, :nn]
             best.append(np.take_along_axis(cosine, near, 1))
         return np.concatenate(best)
 
-    theirs, ours = timed(repeats, product, lambda: model.neighbours(asked, nn))
-    want, found = np.sort(product(), axis=1)[:, ::-1], np.maximum(model.neighbours(asked, nn)[1], 0)
-    worst = float(abs(want - found).max())
+    theirs, ours = timed(repeats, product, lambda: model.neighbours(histories, nn))
+    expected, similarities = np.sort(product(), axis=1)[:, ::-1], np.maximum(model.neighbours(histories, nn)[1], 0)
+    worst = float(abs(expected - similarities).max())
     print(
         f"  article  product and argpartition {theirs:.2f} s; here {ours:.4f} s with one thread "
         f"({theirs / ours:.0f} times); "

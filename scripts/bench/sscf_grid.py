@@ -62,11 +62,11 @@ def main() -> None:
     )
     drawn = np.zeros(len(questions), dtype=bool)
     drawn[np.random.default_rng(0).permutation(len(questions))[: given.sample]] = True
-    some = questions.filter(drawn)
-    evaluate_grid(model, some, rows, TERMS)  # compiles
-    runs = [timed(lambda: evaluate_grid(model, some, rows, TERMS)) for _ in range(given.repeats)]
+    sample = questions.filter(drawn)
+    evaluate_grid(model, sample, rows, TERMS)  # compiles
+    runs = [timed(lambda: evaluate_grid(model, sample, rows, TERMS)) for _ in range(given.repeats)]
     ours, seconds = runs[0][0], statistics.median(taken for _, taken in runs)
-    (hit_rate, mrr), theirs = timed(lambda: articles_way(rows, some))
+    (hit_rate, mrr), theirs = timed(lambda: dense_product(rows, sample))
     apart = max(abs(hit_rate - ours.hit_rate).max(), abs(mrr - ours.mrr).max())
     print(
         f"  sample  {given.sample} questions: product and partition {theirs:.1f} s; one pass {seconds:.4f} s with one "
@@ -75,13 +75,13 @@ def main() -> None:
     grid, taken = timed(lambda: evaluate_grid(model.with_threads(given.threads), questions, rows, TERMS))
     print(
         f"  all     {grid.test_case_count:,} × {len(NEIGHBOURS)} × {len(LIST_LENGTHS)} cells: {taken:.1f} s with "
-        f"{given.threads} threads; the article's way would take {theirs / given.sample * len(questions) / 3600:.1f} h "
+        f"{given.threads} threads; the article's code would take {theirs / given.sample * len(questions) / 3600:.1f} h "
         "of one core"
     )
-    told(grid)
+    print_best(grid)
 
 
-def told(grid: Grid) -> None:
+def print_best(grid: Grid) -> None:
     """The best cells, and the gain of each step of neighbours."""
     for name, values in (("hit rate", grid.hit_rate), ("MRR", grid.mrr)):
         best = grid.neighbours[int(values[:, SHOWN].argmax())]
@@ -92,15 +92,15 @@ def told(grid: Grid) -> None:
     print(f"  best cell   {grid.neighbours[g]} neighbours, lists of {grid.at[a]}: hit rate {grid.hit_rate[g, a]:.4f}")
 
 
-def articles_way(rows: Sessions, questions: TestCases) -> tuple[np.ndarray, np.ndarray]:
-    """Hit rate and MRR of every cell, (g, a) each."""
-    counts, asked = (s.matrix().astype(np.float64) for s in (rows, questions.histories(0, len(questions))))
-    norms, lengths = (np.sqrt(m.multiply(m).sum(axis=1).A1) for m in (counts, asked))
-    means, own = (m.sum(axis=1).A1 / m.shape[1] for m in (counts, asked))
+def dense_product(rows: Sessions, questions: TestCases) -> tuple[np.ndarray, np.ndarray]:
+    """Hit rate and MRR of every cell by the article's code, (g, a) each."""
+    counts, queries = (s.matrix().astype(np.float64) for s in (rows, questions.histories(0, len(questions))))
+    norms, lengths = (np.sqrt(m.multiply(m).sum(axis=1).A1) for m in (counts, queries))
+    means, own = (m.sum(axis=1).A1 / m.shape[1] for m in (counts, queries))
     columns = counts.T.tocsr()
     ranks = np.full((len(questions), len(NEIGHBOURS)), np.inf)
     for start in range(0, len(questions), BLOCK):
-        products = asked[start : start + BLOCK] @ columns
+        products = queries[start : start + BLOCK] @ columns
         for q, row in enumerate(products.toarray(), start):
             target = questions.targets[q]
             if target < 0 or not lengths[q]:

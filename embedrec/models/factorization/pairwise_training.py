@@ -160,7 +160,7 @@ class PairLearner:
         n = max(len(sessions.vocab), 1)
         self.keys = torch.from_numpy(np.unique(sessions.session_of * n + sessions.items))  # (p,) ascending
         if not len(self.keys):
-            raise DataError("there are no events to learn from; lower min_count, or prepare sessions that hold items")
+            raise DataError("there are no events to learn from; lower min_count, or prepare sessions with events")
         self.settings, self.module, self.model = settings, module, build_model
         self.same, self.seed, self.n, self.count = same, seed, n, len(sessions)
         counts = np.bincount(sessions.items, minlength=n)
