@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,9 +17,20 @@ from embedrec.errors import DataError, need_package
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
+    from embedrec.models.vector_model import VectorModel
+
 OPSET, IR_VERSION = 17, 8  # of ONNX 1.12 (2022), so that older runtimes load the file
 FLOAT, INT32, INT64 = 1, 6, 7  # element types of `onnx.TensorProto`, for casts
 MAX_BYTES = 2**31 - 2**20  # of a protocol buffer
+
+
+@runtime_checkable
+class OnnxRecipe(Protocol):
+    """A recipe whose models have encoders with an ONNX form."""
+
+    def add_onnx_encoder(self, graph: OnnxGraph, model: VectorModel) -> str:
+        """Add the encoder of a model of this recipe to a graph; returns the name of the query."""
+        ...
 
 
 @dataclass(eq=False)

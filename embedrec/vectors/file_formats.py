@@ -253,14 +253,20 @@ def ids_file(path: Path) -> Path:
     return path.with_suffix(".ids.txt")
 
 
-def save_ids(vocab: Vocab, path: Path, remedy: str = "write parquet instead") -> None:
-    """Write ids to `ids_file(path)`, one per line. Raises DataError, with the remedy, for an id with a line break."""
+def id_lines(vocab: Vocab, file: Path, remedy: str = "write parquet instead") -> list[str]:
+    """The lines of a file of ids. Raises DataError, with the file and the remedy, for an id with a line break."""
     words = [str(i) for i in vocab.ids.tolist()]
     invalid = next((w for w in words if _LINE_BREAK.search(w)), None)
     if invalid is not None:
-        raise DataError(f"a line of {ids_file(path)} cannot contain the id {invalid!r}; {remedy}")
+        raise DataError(f"a line of {file} cannot contain the id {invalid!r}; {remedy}")
+    return [w + "\n" for w in words]
+
+
+def save_ids(vocab: Vocab, path: Path) -> None:
+    """Write ids to `ids_file(path)`, one per line. Raises DataError for an id with a line break."""
+    lines = id_lines(vocab, ids_file(path))
     with atomic_file(ids_file(path)) as f:
-        f.writelines(w + "\n" for w in words)
+        f.writelines(lines)
 
 
 def _load_ids(path: Path) -> Ids:

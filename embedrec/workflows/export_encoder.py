@@ -8,12 +8,12 @@ from pathlib import Path
 from embedrec.errors import SettingsError
 from embedrec.models import MODELS, recipe_class
 from embedrec.models.array_packing import unpack_ids
-from embedrec.models.onnx_graph import OnnxGraph
+from embedrec.models.onnx_graph import OnnxGraph, OnnxRecipe
 from embedrec.models.serialization import load_model
 from embedrec.models.vector_model import VectorModel
 from embedrec.storage.artifacts import Artifact
 from embedrec.storage.atomic import atomic_file
-from embedrec.vectors.file_formats import ids_file, save_ids
+from embedrec.vectors.file_formats import id_lines, ids_file
 
 
 @dataclass(frozen=True)
@@ -42,23 +42,27 @@ def export_encoder(source: Artifact, file: Path) -> EncoderFiles:
     if file.suffix != ".onnx":
         raise SettingsError(f"an encoder is an .onnx file, but {file} is another; use a name that ends in .onnx")
     graph, recipe = OnnxGraph(), source.about["recipe"]
-    exportable = [name for name in MODELS if hasattr(recipe_class(name), "add_onnx_encoder")]
+    exportable = [name for name in MODELS if issubclass(recipe_class(name), OnnxRecipe)]
     if recipe not in exportable:
         raise SettingsError(
             f"model {source.name} ({recipe}) has no ONNX encoder; those of {' and '.join(exportable)} have one"
         )
     model = load_model(source)
-    assert isinstance(model, VectorModel)
-    query = model.recipe.add_onnx_encoder(graph, model)  # type: ignore[attr-defined]
+    assert isinstance(model, VectorModel) and isinstance(model.recipe, OnnxRecipe)
+    query = model.recipe.add_onnx_encoder(graph, model)
     about = {"recipe": recipe, "metric": model.answers.metric, "fingerprint": source.fingerprint}
     content = graph.model(query, model.answers.dim, about).SerializeToString()
-    users = file.with_name(f"{file.stem}-users.onnx") if "user" in graph.inputs else None
-    save_ids(model.vocab, file, _REMEDY)
-    if users is not None:
-        save_ids(unpack_ids(model.arrays, "user"), users, _REMEDY)
-    with atomic_file(file, "wb") as out:
-        out.write(content)
-    return EncoderFiles(file, ids_file(file), None if users is None else ids_file(users))
+    items, users = ids_file(file), None
+    lines = {items: id_lines(model.vocab, items, _REMEDY)}
+    if "user" in graph.inputs:
+        users = ids_file(file.with_name(f"{file.stem}-users.onnx"))
+        lines[users] = id_lines(unpack_ids(model.arrays, "user"), users, _REMEDY)
+    for path, ids in lines.items():
+        with atomic_file(path) as f:
+            f.writelines(ids)
+    with atomic_file(file, "wb") as f:
+        f.write(content)
+    return EncoderFiles(file, items, users)
 
 
 _REMEDY = "replace line breaks in the ids and train again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,5 +80,16 @@ def test_ids_with_line_breaks_leave_no_file(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"cannot contain the id 'a\\nb'; replace line breaks in the ids and train again"
     ):
+        export_encoder(artifacts.read(tmp_path / "m"), tmp_path / "encoder.onnx")
+    assert [f.name for f in tmp_path.iterdir()] == ["m"]
+
+
+def test_users_with_line_breaks_leave_no_file(tmp_path: Path) -> None:
+    sessions = clustered_sessions(20)
+    assert sessions.users is not None
+    users = np.array([f"{user}\n" for user in sessions.users], dtype=object)
+    model = TwoTower(epochs=1, dim=4, users=True).fit(replace(sessions, users=users))
+    save_model(model, tmp_path / "m", {})
+    with pytest.raises(DataError, match=r"a line of .*encoder-users\.ids\.txt cannot contain the id '.*\\n'"):
         export_encoder(artifacts.read(tmp_path / "m"), tmp_path / "encoder.onnx")
     assert [f.name for f in tmp_path.iterdir()] == ["m"]

@@ -79,7 +79,7 @@ class GRU4Rec(GRU4RecSettings):
         return RecurrentModel(self, arrays, embeddings, recurrent, answers, answers, recurrent)
 
     def add_onnx_encoder(self, graph: OnnxGraph, model: VectorModel) -> str:
-        """The encoder of a model of this recipe as nodes of a graph, see `models.onnx_graph`."""
+        """See `OnnxRecipe`."""
         from embedrec.models.gru4rec.onnx_encoder import add_recurrent
 
         assert isinstance(model, RecurrentModel)

@@ -58,7 +58,7 @@ class TwoTower(TwoTowerSettings):
         return VectorModel(self, arrays, embeddings, encoder, answers, answers)
 
     def add_onnx_encoder(self, graph: OnnxGraph, model: VectorModel) -> str:
-        """The encoder of a model of this recipe as nodes of a graph, see `models.onnx_graph`."""
+        """See `OnnxRecipe`."""
         from embedrec.models.two_tower.onnx_encoder import add_bias_coordinate, add_query_tower
 
         query = add_query_tower(graph, QueryTower.of(self, model.arrays), model.arrays["items"])
