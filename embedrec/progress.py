@@ -6,6 +6,7 @@ The event "progress" (done, total, unit) comes several times a second. The event
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,12 @@ def quiet_stage(title: str) -> AbstractContextManager[Report]:
 
 
 def warn_notes(event: str, **numbers: Any) -> None:
-    """Issues a Python warning for each "note" (message) and discards all other reports."""
+    """Issues a Python warning for each "note" (message) and discards all other reports.
+
+    The warning names the line that called embedrec.
+    """
     if event == "note":
-        warnings.warn(str(numbers["message"]), UserWarning, stacklevel=4)
+        level, frame = 1, sys._getframe()
+        while frame.f_back is not None and frame.f_globals["__name__"].startswith("embedrec."):
+            level, frame = level + 1, frame.f_back
+        warnings.warn(str(numbers["message"]), UserWarning, stacklevel=level)

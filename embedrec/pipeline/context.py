@@ -21,6 +21,7 @@ from embedrec.storage.artifacts import Artifact
 from embedrec.storage.lineage import stale
 from embedrec.storage.workspace import Workspace
 from embedrec.tabular.frame_table import naming_arguments
+from embedrec.tabular.frames import as_arguments
 
 
 class TemporaryFolder:
@@ -74,8 +75,14 @@ class PipelineContext:
 
     @contextmanager
     def running(self, what: str) -> Iterator[Report]:
-        """A block that runs a workflow: its report is shown, and errors name arguments in place of options."""
-        with naming_arguments(), show_progress(what, self.progress) as report:
+        """A block that runs a workflow: its report is shown; errors and notes name arguments in place of options."""
+        with naming_arguments(), show_progress(what, self.progress) as show:
+
+            def report(event: str, **numbers: Any) -> None:
+                if event == "note":
+                    numbers["message"] = as_arguments(numbers["message"])
+                show(event, **numbers)
+
             yield report
 
 

@@ -132,7 +132,7 @@ def find_screen(on: bool | None) -> Screen | None:
         return NotebookScreen(sys.modules["IPython"].display.display)
     if sys.stderr is None:
         return None
-    interactive = (hasattr(sys, "ps1") or bool(shell)) and sys.stderr.isatty()
+    interactive = ("ps1" in vars(sys) or bool(shell)) and sys.stderr.isatty()
     return TerminalScreen(sys.stderr) if on or interactive else None
 
 

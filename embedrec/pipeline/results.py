@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 from embedrec.errors import need_package
 
-T = TypeVar("T")
 _SHOWN = 60  # rows of a printed table
-_IDS = ("similar", "session", "item")  # fields of a result that hold its id, the first that it has
+
+
+class Result(Protocol):
+    """A result of a query, a dataclass."""
+
+    @property
+    def id(self) -> Any:
+        """The id of the item or session that was found."""
+        ...
+
+
+T = TypeVar("T", bound=Result)
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,7 +58,7 @@ class ResultTable(Sequence[T], Generic[T]):
 
     def ids(self) -> list[Any]:
         """The ids of the results: of similar items, of recommended items, or of sessions."""
-        return [next(getattr(result, name) for name in _IDS if hasattr(result, name)) for result in self.results]
+        return [result.id for result in self.results]
 
     def records(self) -> list[dict[str, Any]]:
         """A dict per result; without "sessions", the explanation, "name" and "time" if no result has any."""

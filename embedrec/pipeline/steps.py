@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
@@ -10,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from embedrec.config import build
-from embedrec.data.features import Features
 from embedrec.data.sessions import Sessions
-from embedrec.errors import ArtifactError, SettingsError
+from embedrec.errors import SettingsError
 from embedrec.evaluation.evaluate import Evaluation
 from embedrec.index.index import Index
 from embedrec.index.search_settings import KINDS, SearchSettings
@@ -29,11 +27,17 @@ from embedrec.storage.workspace import Workspace
 from embedrec.tabular.frame_table import naming_arguments
 from embedrec.training.callbacks import Callback, calling_back
 from embedrec.training.context import DEFAULT_CONTEXT, TrainingContext
-from embedrec.workflows.build_index import IndexSettings, build_index_artifact, index_name, sessions_to_index
+from embedrec.workflows.build_index import (
+    IndexSettings,
+    build_index_artifact,
+    features_for_index,
+    index_name,
+    sessions_to_index,
+)
 from embedrec.workflows.evaluate import evaluate_task
 from embedrec.workflows.evaluated_models import check_model_names, model_to_evaluate
 from embedrec.workflows.evaluation_options import EvaluationOptions
-from embedrec.workflows.lineage import training_features, training_sessions
+from embedrec.workflows.lineage import training_sessions
 from embedrec.workflows.train import TrainingOptions, check_start, continuing_settings, train_model
 
 _EVALUATION: dict[str, Any] = {  # options of `evaluate` and their defaults
@@ -255,7 +259,7 @@ class TrainedModel(Queried):
                 folder,
                 settings,
                 sessions=sessions_to_index(self.workspace, self.artifact, of),
-                features=None if of == "sessions" else self._features(),
+                features=None if of == "sessions" else features_for_index(self.workspace, self.artifact, report),
                 report=report,
             )
         return BuiltIndex(done, self.context)
@@ -263,14 +267,6 @@ class TrainedModel(Queried):
     def evaluate(self, **options: Any) -> Evaluation:
         """Evaluate the model on a held-out part of its training sessions, see `PreparedSessions.evaluate`."""
         return self.sessions.evaluate(self, **options)
-
-    def _features(self) -> Features | None:
-        """The features of its items, which are stored with its index; None, with a warning, if they cannot be read."""
-        try:
-            return training_features(self.workspace, self.artifact)
-        except (ArtifactError, SettingsError) as e:
-            warnings.warn(f"the index has no item features, so where=… cannot be used: {e}", UserWarning, stacklevel=3)
-            return None
 
     def __repr__(self) -> str:
         about = self.artifact.about

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, isnan
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -25,6 +25,28 @@ _CELL = 8  # bytes of a value, about
 _ARGUMENTS = {"from": "start"}  # of options whose name is a keyword of Python
 
 
+@runtime_checkable
+class ArrowStream(Protocol):
+    """A stream of Arrow batches."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+
+
+@runtime_checkable
+class ArrowArray(Protocol):
+    """An Arrow batch in memory."""
+
+    def __arrow_c_array__(self, requested_schema: Any = None) -> Any: ...
+
+
+@runtime_checkable
+class PandasFrame(Protocol):
+    """A pandas.DataFrame, which is recognised without importing pandas."""
+
+    iloc: Any
+    columns: Any
+
+
 @dataclass(frozen=True, eq=False)
 class FrameSource:
     """A data frame in memory, or a stream of Arrow batches that can be read once.
@@ -39,9 +61,10 @@ class FrameSource:
     label: str = "the data frame"
 
     def __post_init__(self) -> None:
-        if not (self.pandas or hasattr(self.frame, "__arrow_c_stream__") or hasattr(self.frame, "__arrow_c_array__")):
+        if not (self.pandas or isinstance(self.frame, ArrowStream | ArrowArray)):
             given = type(self.frame)
-            advice = "call its collect()" if hasattr(self.frame, "collect") else "make one with pandas.DataFrame(…)"
+            lazy = given.__name__ == "LazyFrame"  # of polars
+            advice = "call its collect()" if lazy else "make one with pandas.DataFrame(…)"
             raise DataError(
                 f"{self.label} must be of pandas, polars, pyarrow or DuckDB, or offer an Arrow stream, but is a "
                 f"{given.__module__}.{given.__qualname__}; {advice}"
@@ -53,14 +76,14 @@ class FrameSource:
     @property
     def pandas(self) -> bool:
         """Whether it is a pandas.DataFrame, whose columns are converted part by part."""
-        return _is_of("pandas", self.frame) and hasattr(self.frame, "iloc") and hasattr(self.frame, "columns")
+        return _is_of("pandas", self.frame) and isinstance(self.frame, PandasFrame)
 
     @property
     def rows(self) -> int:
         """Number of rows; 0 for a stream, and for a query, which would run twice to count them."""
         if self.pandas:
             return len(self.frame)
-        return int(next((getattr(self.frame, name) for name in ("num_rows", "height") if hasattr(self.frame, name)), 0))
+        return int(getattr(self.frame, "num_rows", 0) or getattr(self.frame, "height", 0))
 
     @property
     def unpacked(self) -> int:
@@ -96,7 +119,7 @@ class FrameSource:
 
     @cached_property
     def _reader(self) -> Any:
-        if hasattr(self.frame, "__arrow_c_stream__"):
+        if isinstance(self.frame, ArrowStream):
             return pa.RecordBatchReader.from_stream(self.frame)
         return pa.Table.from_batches([pa.record_batch(self.frame)]).to_reader()
 
@@ -172,7 +195,8 @@ def _pandas_array(name: str, values: Any) -> Any:
     """
     kind = type(values.dtype).__name__
     if kind == "PeriodDtype":
-        values = values.to_timestamp() if hasattr(values, "get_loc") else values.dt.to_timestamp()
+        index = type(values).__name__ == "PeriodIndex"
+        values = values.to_timestamp() if index else values.dt.to_timestamp()
     elif kind == "SparseDtype":
         values = values.sparse.to_dense()
     if values.dtype != object:

@@ -78,6 +78,11 @@ class NeighbourSession:
     items: list[Any]
     names: list[str]
 
+    @property
+    def id(self) -> Any:
+        """The id of the session."""
+        return self.session
+
 
 def nearest_sessions(
     source: SessionNeighbourSource, items: Sequence[str], session: str | None, count: int

@@ -62,6 +62,11 @@ class RecommendedItem:
     name: str
     sessions: list[tuple[Any, float]] | None = None
 
+    @property
+    def id(self) -> Any:
+        """The id of the item."""
+        return self.item
+
 
 @dataclass(frozen=True)
 class Recommendations:

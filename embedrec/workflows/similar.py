@@ -70,6 +70,11 @@ class SimilarItem:
     name: str
     sessions: list[tuple[Any, float]] | None = None
 
+    @property
+    def id(self) -> Any:
+        """The id of the neighbour."""
+        return self.similar
+
 
 @dataclass(frozen=True)
 class SimilarItems:

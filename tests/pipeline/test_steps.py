@@ -82,6 +82,16 @@ def test_steps_of_a_replaced_artifact_say_so(log: Path, tmp_path: Path) -> None:
         TrainedModel.open(tmp_path)
 
 
+def test_an_index_without_the_features_of_replaced_sessions(log: Path, tmp_path: Path) -> None:
+    """The warning names arguments in place of options, and the line that builds the index."""
+    model = prepare(log, workspace=tmp_path, **COLUMNS).train("word2vec", **SMALL)
+    prepare(log, workspace=tmp_path, top=10, **COLUMNS)
+    with pytest.warns(UserWarning, match="without item features, so where=… cannot be used with it: ") as warned:
+        index = model.build_index("flat")
+    assert len(index.index.vocab) == 20
+    assert [Path(warning.filename) for warning in warned] == [Path(__file__)]
+
+
 def test_names_are_free_without_a_workspace(prepared: PreparedSessions) -> None:
     small, large = prepared.train("word2vec", **SMALL), prepared.train("word2vec", **{**SMALL, "dim": 12})
     assert large.name != small.name and large.name.startswith("word2vec-")
