@@ -39,6 +39,27 @@ def test_a_two_tower_model_is_trained_indexed_and_evaluated(run: Run, prepared: 
     assert result["recall@20"] > 0
 
 
+def test_metrics_are_logged_for_tensorboard(run: Run, prepared: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logged = tmp_path / "runs"
+    succeed(run, "train", "two-tower", *BRIEF, "--log-to", f"tensorboard:{logged}", "--workspace", prepared)
+    events = EventAccumulator(str(logged / "two-tower")).Reload()
+    epochs = artifacts.read(prepared / "models" / "two-tower").about["epochs"]
+    for metric in ("loss", "recall@20"):
+        scalars = events.Tensors(metric)
+        assert [scalar.step for scalar in scalars] == [epoch["epoch"] for epoch in epochs]
+        values = [scalar.tensor_proto.float_val[0] for scalar in scalars]
+        assert values == pytest.approx([epoch[metric] for epoch in epochs])
+
+
+def test_an_invalid_log_stops_before_training(run: Run, prepared: Path) -> None:
+    failed = run("train", "two-tower", *BRIEF, "--log-to", "tensorbord:runs", "--workspace", prepared)
+    assert (failed.code, failed.out) == (1, "")
+    assert failed.err.splitlines()[-1].endswith("but is 'tensorbord:runs'; did you mean 'tensorboard'?")
+    assert not (prepared / "models").exists()
+
+
 class StoppedError(Exception):
     pass
 
