@@ -82,7 +82,7 @@ def run(
 
 def _results(experiment: Experiment, context: StepContext) -> Any:
     """Title, note and rows of each table of an experiment, else of its comparison."""
-    from embedrec.experiments.evaluation_steps import COMPARISON
+    from embedrec.experiments.evaluation_steps import load_comparison
     from embedrec.experiments.result_tables import TABLES
     from embedrec.storage import artifacts
 
@@ -91,7 +91,7 @@ def _results(experiment: Experiment, context: StepContext) -> Any:
         for table in artifacts.read(steps["tables"].path(context), "tables").json(TABLES):
             yield table["title"], table["note"], table["rows"]
     elif "compare" in steps:
-        yield "", "", artifacts.read(steps["compare"].path(context), "comparison").json(COMPARISON)["rows"]
+        yield "", "", load_comparison(artifacts.read(steps["compare"].path(context), "comparison"))["rows"]
 
 
 class StepLog:

@@ -22,9 +22,9 @@ def summarise_comparison(rows: Sequence[Mapping[str, Any]]) -> str | None:
     sentence = f"{best['model']} {'is best: ' if len(rows) > 1 else 'has '}{metric} {best[metric]:.3f}"
     if best.get("low") is not None:
         sentence += f" (95% interval {best['low']:.3f} to {best['high']:.3f})"
-    compared = [row for row in rows[1:] if row.get("behind_low") is not None]
-    equal = [str(row["model"]) for row in compared if row["behind_low"] <= 0]
-    worse = [str(row["model"]) for row in compared if row["behind_low"] > 0]
+    compared = [row for row in rows[1:] if row.get("gap_to_best_low") is not None]
+    equal = [str(row["model"]) for row in compared if row["gap_to_best_low"] <= 0]
+    worse = [str(row["model"]) for row in compared if row["gap_to_best_low"] > 0]
     if equal:
         sentence += f"; {_listed(equal)} not distinguishable"
     if worse:

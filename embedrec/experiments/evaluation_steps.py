@@ -20,6 +20,8 @@ from embedrec.workflows.neighbour_grid import GridSettings, check_neighbour_grid
 from embedrec.workflows.train import TrainingOptions
 
 COMPARISON = "comparison.json"
+# columns of comparisons that earlier versions wrote
+_RENAMED = {"behind": "gap_to_best", "behind_low": "gap_to_best_low", "behind_high": "gap_to_best_high"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,13 @@ class Comparison:
         manifest = {**describe_task(task, settings), "models": models}
         with artifacts.writing(self.path(context), "comparison", manifest) as draft:
             draft.path(COMPARISON).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_comparison(artifact: artifacts.Artifact) -> dict[str, Any]:
+    """The record of a comparison, see `comparison_record`; old names of columns are replaced."""
+    record: dict[str, Any] = artifact.json(COMPARISON)
+    rows = [{_RENAMED.get(name, name): value for name, value in row.items()} for row in record["rows"]]
+    return {**record, "rows": rows}
 
 
 @dataclass(frozen=True)

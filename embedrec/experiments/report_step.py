@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from embedrec.experiments import schema
-from embedrec.experiments.evaluation_steps import COMPARISON, Comparison
+from embedrec.experiments.evaluation_steps import Comparison, load_comparison
 from embedrec.experiments.result_tables import TABLES
 from embedrec.experiments.step import Step, StepContext
 from embedrec.progress import Report
@@ -53,7 +53,7 @@ class ReportStep:
         comparison, tables = None, []
         if self.comparison is not None:
             artifact = artifacts.read(self.comparison.path(context), "comparison")
-            comparison = artifact.about | artifact.json(COMPARISON)
+            comparison = artifact.about | load_comparison(artifact)
         if self.tables is not None:
             tables = artifacts.read(self.tables.path(context), "tables").json(TABLES)
         table = self.table

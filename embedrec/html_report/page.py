@@ -186,7 +186,7 @@ def _comparison(comparison: Mapping[str, Any]) -> Iterator[Safe]:
     cards = [card(name, chart) for name, of in _measured(comparison) if (chart := _dots(name, of)) is not None]
     if len(rows) > 1:  # one dot says no more than the table
         yield element("div", *cards, class_="grid")
-    note = "The column “behind” is the difference to the best model, paired by session, with its 95% interval."
+    note = "The column “gap_to_best” is the difference to the best model, paired by session, with its 95% interval."
     yield card("All results", table(rows, shade=_metrics(rows)), element("p", note))
 
 
@@ -194,8 +194,8 @@ def _measured(comparison: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[s
     """Name of each chart, and the value and interval of each model: the first two metrics, and the gap to the best."""
     rows, lead = comparison["rows"], lead_metric(comparison["rows"])
     yield lead, [(r["model"], r[lead], r.get("low"), r.get("high")) for r in rows]
-    if len(rows) > 1 and "behind" in rows[0]:
-        of = [(r["model"], r["behind"], r["behind_low"], r["behind_high"]) for r in rows[1:]]
+    if len(rows) > 1 and "gap_to_best" in rows[0]:
+        of = [(r["model"], r["gap_to_best"], r["gap_to_best_low"], r["gap_to_best_high"]) for r in rows[1:]]
         yield f"Gap to {rows[0]['model']} in {lead}", of
     for name in [name for name in _metrics(rows) if name != lead][:1]:
         intervals = [comparison.get("metrics", {}).get(r["model"], {}) for r in rows]

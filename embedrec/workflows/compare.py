@@ -49,8 +49,9 @@ def check_metrics(
 def comparison_rows(evaluations: Evaluations, shown: Sequence[str]) -> list[dict[str, Any]]:
     """One row per model, sorted by the first metric with a value per test case, or the first metric if none has.
 
-    Columns: model; the metrics, the first of them followed by `low` and `high`, its 95 % interval; `behind`, the gap to
-    the best model in that metric, paired by session, with `behind_low` and `behind_high`; train_seconds; seconds.
+    Columns: model; the metrics, the first of them followed by `low` and `high`, its 95 % interval; `gap_to_best`, the
+    difference to the best model in that metric, paired by session, with `gap_to_best_low` and `gap_to_best_high`;
+    train_seconds; seconds.
     """
     values = next(iter(evaluations.values()))[1].values
     lead = next((m for m in shown if m in values), None)
@@ -67,8 +68,8 @@ def comparison_rows(evaluations: Evaluations, shown: Sequence[str]) -> list[dict
                 row["low"], row["high"] = result.intervals[metric]
         if lead is not None:
             difference = next(d for d in differences(result, best) if d.metric == lead)
-            gap_to_best = 0 - difference.value, _negated(difference.high), _negated(difference.low)
-            row["behind"], row["behind_low"], row["behind_high"] = gap_to_best
+            row["gap_to_best"] = 0 - difference.value
+            row["gap_to_best_low"], row["gap_to_best_high"] = _negated(difference.high), _negated(difference.low)
         rows.append({**row, "train_seconds": evaluated.seconds, "seconds": result.seconds})
     return rows
 

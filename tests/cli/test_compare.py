@@ -24,7 +24,7 @@ def test_models_are_sorted_with_the_gap_to_the_best(run: Run, split: Path) -> No
     ran = succeed(run, "compare", "random", "sr", "popular", "--at", "1,3")
     head, best, *others = rows_without_seconds(ran)
     assert head[:3] == ["model", "recall@3", "low"]
-    # model, recall@3, low, high, mrr, ndcg, coverage, behind, low, high
+    # model, recall@3, low, high, mrr, ndcg, coverage, gap_to_best, low, high
     assert best == ["popular", "0.8333", "0.5000", "1.0000", "0.5556", "0.6270", "0.7500", *["0.0000"] * 3]
     assert [row[0] for row in others] == ["sr", "random"]
     for before, row in pairwise([best, *others]):
@@ -47,9 +47,9 @@ def test_as_csv_markdown_and_json(run: Run, split: Path) -> None:
         "mrr@3",
         "ndcg@3",
         "coverage@3",
-        "behind",
-        "behind_low",
-        "behind_high",
+        "gap_to_best",
+        "gap_to_best_low",
+        "gap_to_best_high",
     ]
     assert list(as_csv[0]) == [*columns, "train_seconds", "seconds"]
     assert [row["model"] for row in as_csv] == ["popular", "sr"]
@@ -70,10 +70,10 @@ def test_other_metrics_and_no_draws(run: Run, split: Path) -> None:
         run, "compare", "popular", "sr", "--at", "1,3", "--draws", 0, "--metrics", "coverage@3, mrr@1", "--csv"
     )
     rows = list(csv.DictReader(io.StringIO(ran.out)))
-    assert list(rows[0])[:6] == ["model", "coverage@3", "mrr@1", "behind", "behind_low", "behind_high"]
-    assert rows[0]["behind_low"] == "" and float(rows[0]["mrr@1"]) >= float(rows[1]["mrr@1"])
+    assert list(rows[0])[:6] == ["model", "coverage@3", "mrr@1", "gap_to_best", "gap_to_best_low", "gap_to_best_high"]
+    assert rows[0]["gap_to_best_low"] == "" and float(rows[0]["mrr@1"]) >= float(rows[1]["mrr@1"])
     only = succeed(run, "compare", "popular", "sr", "--at", "3", "--draws", 0, "--metrics", "gini@3", "--csv").out
-    assert only.splitlines()[0] == "model,gini@3,train_seconds,seconds"  # of all lists, so nobody is behind
+    assert only.splitlines()[0] == "model,gini@3,train_seconds,seconds"  # of all lists, so there is no paired gap
 
 
 def test_settings_from_a_file_and_tables_by_length(run: Run, split: Path) -> None:

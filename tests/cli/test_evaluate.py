@@ -68,7 +68,7 @@ def test_undefined_metrics_are_null(run: Run, split: Path) -> None:
     ran = succeed(run, "compare", "ar", "popular", *options, "--metrics", "popularity@2", "--json")
     one, other = (json.loads(line) for line in ran.out.splitlines())
     assert (one["model"], other["model"]) == ("popular", "ar")  # what has no value is the last
-    assert other["popularity@2"] is None and other["low"] is None and other["behind"] is None
+    assert other["popularity@2"] is None and other["low"] is None and other["gap_to_best"] is None
 
 
 def test_by_length_and_popularity(run: Run, split: Path) -> None:

@@ -8,8 +8,8 @@ from embedrec.evaluation.comparison_summary import lead_metric, summarise_compar
 
 
 def _row(model: str, value: float | None, gap: tuple[float, float] | None = (0.0, 0.0)) -> dict[str, Any]:
-    row: dict[str, Any] = {"model": model, "mrr@5": 0.5, "recall@5": value, "low": 0.1, "high": 0.9, "behind": 0.1}
-    return row | ({} if gap is None else {"behind_low": gap[0], "behind_high": gap[1]})
+    row: dict[str, Any] = {"model": model, "mrr@5": 0.5, "recall@5": value, "low": 0.1, "high": 0.9, "gap_to_best": 0.1}
+    return row | ({} if gap is None else {"gap_to_best_low": gap[0], "gap_to_best_high": gap[1]})
 
 
 def test_models_whose_gap_contains_0_are_not_distinguishable() -> None:
@@ -22,8 +22,11 @@ def test_models_whose_gap_contains_0_are_not_distinguishable() -> None:
 
 
 def test_no_claim_without_intervals() -> None:
-    rows = [{"model": "a", "recall@5": 0.5, "behind": 0.0, "behind_low": None, "behind_high": None},
-            {"model": "b", "recall@5": 0.4, "behind": 0.1, "behind_low": None, "behind_high": None}]  # fmt: skip
+    no_interval = {"gap_to_best_low": None, "gap_to_best_high": None}
+    rows = [
+        {"model": "a", "recall@5": 0.5, "gap_to_best": 0.0, **no_interval},
+        {"model": "b", "recall@5": 0.4, "gap_to_best": 0.1, **no_interval},
+    ]
     assert summarise_comparison(rows) == "a is best: recall@5 0.500."
     assert summarise_comparison([{"model": "a", "coverage@5": 0.25}]) == "a has coverage@5 0.250."
     assert summarise_comparison([_row("a", None)]) is None

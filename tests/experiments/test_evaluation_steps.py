@@ -16,6 +16,7 @@ from embedrec.experiments.evaluation_steps import (
     NeighbourGrid,
     base_of,
     evaluation_step,
+    load_comparison,
 )
 from embedrec.experiments.schema import Compare, Evaluate
 from embedrec.experiments.step import StepContext
@@ -100,6 +101,19 @@ def test_chosen_metrics_are_the_columns(context: StepContext) -> None:
     step.run(context, quiet)
     (row,) = artifacts.read(step.path(context), "comparison").json(COMPARISON)["rows"]
     assert list(row)[:3] == ["model", "coverage@2", "mrr@1"]
+
+
+def test_old_names_of_columns_are_replaced(context: StepContext) -> None:
+    """Comparisons of earlier versions call the gap "behind"."""
+    step = Comparison("compare", EvaluationOptions(split="tail", at=(2,)), ("popular", "sknn"), (), "plays", ())
+    step.run(context, quiet)
+    artifact = artifacts.read(step.path(context), "comparison")
+    record = load_comparison(artifact)
+    text = artifact.path(COMPARISON).read_text().replace("gap_to_best", "behind")
+    with artifacts.writing(context.folder / "old", "comparison", {}) as draft:
+        draft.path(COMPARISON).write_text(text)
+    assert '"behind_low"' in text
+    assert load_comparison(artifacts.read(context.folder / "old", "comparison")) == record
 
 
 def test_a_grid_of_neighbours(context: StepContext) -> None:

@@ -85,14 +85,14 @@ def test_the_figures_are_those_of_the_comparison(report_workspace: Workspace) ->
         mrr = [subject.comparison["metrics"][row["model"]][f"mrr@5{end}"] for end in ("", "_low", "_high")]
         assert "{}: {:.4f} ({:.4f} to {:.4f})".format(row["model"], *mrr) in texts
     best, other = rows
-    behind = [other[f"behind{end}"] for end in ("", "_low", "_high")]
+    gap = [other[f"gap_to_best{end}"] for end in ("", "_low", "_high")]
     assert f"Gap to {best['model']} in recall@5" in texts
-    assert "{}: {:.4f} ({:.4f} to {:.4f})".format(other["model"], *behind) in texts
+    assert "{}: {:.4f} ({:.4f} to {:.4f})".format(other["model"], *gap) in texts
 
 
 def test_one_model_has_no_gap_to_the_best(report_workspace: Workspace) -> None:
     result = comparison_of(report_workspace)
-    result["rows"] = [{k: v for k, v in result["rows"][0].items() if not k.startswith("behind")}]
+    result["rows"] = [{k: v for k, v in result["rows"][0].items() if not k.startswith("gap_to_best")}]
     texts = read_page(
         render_page("t", collect_report(report_workspace, "part", ("popular",), (), comparison=result))
     ).texts

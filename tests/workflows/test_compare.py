@@ -44,10 +44,10 @@ def test_rows_are_best_first(compared: tuple[EvaluationTask, Evaluations]) -> No
     recalls = [row["recall@5"] for row in rows]
     assert recalls == sorted(recalls, reverse=True)
     best = rows[0]
-    assert (best["behind"], best["behind_low"], best["behind_high"]) == (0, 0, 0)
+    assert (best["gap_to_best"], best["gap_to_best_low"], best["gap_to_best_high"]) == (0, 0, 0)
     assert list(best) == [
-        "model", "recall@5", "low", "high", "coverage@5", "behind", "behind_low", "behind_high", "train_seconds",
-        "seconds",
+        "model", "recall@5", "low", "high", "coverage@5", "gap_to_best", "gap_to_best_low", "gap_to_best_high",
+        "train_seconds", "seconds",
     ]  # fmt: skip
     for row in rows[1:]:
         difference = next(
@@ -55,8 +55,8 @@ def test_rows_are_best_first(compared: tuple[EvaluationTask, Evaluations]) -> No
             for d in differences(evaluations[row["model"]][1], evaluations[best["model"]][1])
             if d.metric == "recall@5"
         )
-        assert row["behind"] == pytest.approx(best["recall@5"] - row["recall@5"])
-        assert (row["behind_low"], row["behind_high"]) == (
+        assert row["gap_to_best"] == pytest.approx(best["recall@5"] - row["recall@5"])
+        assert (row["gap_to_best_low"], row["gap_to_best_high"]) == (
             pytest.approx(-difference.high),
             pytest.approx(-difference.low),
         )
