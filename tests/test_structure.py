@@ -270,3 +270,23 @@ def test_names_that_scripts_import_exist() -> None:
                     and not (PACKAGE.parent / str(node.module).replace(".", "/") / f"{alias.name}.py").is_file()
                 ]
     assert not wrong
+
+
+EQUAL_RUNS = runpy.run_path(str(ROOT / "scripts" / "equal_runs.py"))["equal_runs"]
+
+
+def test_no_code_stands_twice() -> None:
+    assert EQUAL_RUNS() == []
+
+
+def test_equal_runs_are_found_in_one_file_and_in_two(tmp_path: Path) -> None:
+    """Runs are found at any indentation, across blank lines and imports, and named once at their full length."""
+    lines = [f"x{i} = {i}" for i in range(9)]
+    (tmp_path / "a.py").write_text("\n".join([*lines, "", "import os", *lines[:8], ""]))
+    (tmp_path / "b.py").write_text("if True:\n    import os\n" + "\n\n".join(f"    {line}" for line in lines))
+    assert EQUAL_RUNS(tmp_path) == [
+        "a.py:1 ~ a.py:12: 8 lines",
+        "a.py:1 ~ b.py:3: 9 lines",
+        "a.py:12 ~ b.py:3: 8 lines",
+    ]
+    assert EQUAL_RUNS(tmp_path, 9) == ["a.py:1 ~ b.py:3: 9 lines"]

@@ -18,6 +18,7 @@ from embedrec.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from embedrec.workflows.evaluation_options import EvaluationOptions
+    from embedrec.workflows.train import TrainingOptions
 
 
 @click.command(short_help="Compare models on the same test cases.")
@@ -38,17 +39,16 @@ def compare(
     form: str | None,
     sessions: str | None,
     evaluation: EvaluationOptions,
+    training: TrainingOptions,
     by: str | None,
-    threads: int,
-    device: str,
     as_json: bool,
     workspace: Workspace,
 ) -> None:
     """Evaluate MODELS (trained models, or recipes that are trained now) on the same test cases, best first.
 
     Columns `low` and `high` are the 95% confidence interval of the first metric that has one (coverage, gini and other
-    metrics over all lists have none). `behind` is the gap to the best model in that metric, paired by session, with
-    its own interval: a model whose interval contains 0 does not differ significantly from the best.
+    metrics over all lists have none). `gap_to_best` is the difference to the best model in that metric, paired by
+    session, with its own interval: a model whose interval contains 0 does not differ significantly from the best.
 
     \b
     embedrec compare word2vec ar sr popular random
@@ -73,16 +73,14 @@ def compare(
     from embedrec.workflows.evaluate import describe_task
     from embedrec.workflows.evaluated_models import check_model_names
     from embedrec.workflows.evaluation_options import evaluate_model
-    from embedrec.workflows.train import TrainingOptions
 
     check_model_names(workspace, models)
-    use_threads(threads)
+    use_threads(training.threads)
     task, settings = open_task(workspace, sessions, evaluation)
     configured = {} if config is None else table(read_toml(config), "train")
     labelled = evaluation.labels is not None
     shown = _named(metrics) or default_metrics(settings.at[-1], labelled=labelled)
     check_metrics(shown, settings, labelled=labelled)
-    training = TrainingOptions(None, (), evaluation.seed, threads, device)
     done = {}
     for name in models:
         options = replace(training, config=config) if name in configured else training

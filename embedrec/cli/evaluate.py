@@ -54,9 +54,8 @@ def evaluate(
     out: Path | None,
     sessions: str | None,
     evaluation: EvaluationOptions,
+    training: TrainingOptions,
     by: str | None,
-    threads: int,
-    device: str,
     as_json: bool,
     workspace: Workspace,
 ) -> None:
@@ -87,9 +86,8 @@ def evaluate(
         reason = "--grid measures hit rate and MRR of exact search only" if grid else f"{ignored} needs --grid"
         raise click.UsageError(f"{reason}; leave out {ignored}")
     from embedrec.workflows.neighbour_grid import GridSettings
-    from embedrec.workflows.train import TrainingOptions
 
-    training = TrainingOptions(config, pairs, evaluation.seed, threads, device)
+    training = replace(training, config=config, pairs=pairs)
     if grid:
         options = evaluation if _given("at") else replace(evaluation, at=None)
         sizes = positive_integers(neighbours, "numbers of neighbours")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from embedrec.config import build, check_seed
-from embedrec.experiments.step import ArtifactStep, SearchKeys, StepContext, memory_bytes
+from embedrec.config import build
+from embedrec.experiments.step import ArtifactStep, ResourceKeys, SearchKeys, StepContext, memory_bytes
 from embedrec.index.target import SearchTarget, parse_target
 from embedrec.models.session_encoders import Weights
 from embedrec.progress import Report
@@ -16,7 +16,7 @@ from embedrec.workflows.lineage import training_features
 
 
 @dataclass(frozen=True, kw_only=True)
-class Index(ArtifactStep, SearchKeys):
+class Index(ArtifactStep, ResourceKeys, SearchKeys):
     """[[index]], `embedrec build-index`.
 
     model   a model trained in this experiment
@@ -24,7 +24,6 @@ class Index(ArtifactStep, SearchKeys):
     of      its items, its answers, or the sessions that it was trained on
     set     with `of = "sessions"`: weights of events; by default those of the model's queries
     target_recall, max_p95, max_ram  search targets such as ".98@20", "2ms", "4G"; the run fails if they are not met
-    memory  a budget such as "2G"
     """
 
     kind: ClassVar[str] = "index"
@@ -38,12 +37,6 @@ class Index(ArtifactStep, SearchKeys):
     target_recall: str | None = None
     max_p95: str | None = None
     max_ram: str | None = None
-    memory: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        memory_bytes(self.memory)
-        check_seed(self.seed)
 
     @cached_property
     def target(self) -> SearchTarget | None:

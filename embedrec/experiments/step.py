@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from embedrec.config import build, settings_of
+from embedrec.config import build, check_seed, settings_of
 from embedrec.errors import ArtifactError, SettingsError, did_you_mean
 from embedrec.index.search_settings import KINDS, SearchSettings
 from embedrec.progress import Report
@@ -140,6 +140,18 @@ class SessionsStep(ArtifactStep):
     @property
     def id(self) -> str:
         return self.kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceKeys:
+    """The keys of a step that learns: a memory budget such as "2G", and the seed of its randomness."""
+
+    memory: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        memory_bytes(self.memory)
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

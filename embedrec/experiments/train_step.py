@@ -7,9 +7,9 @@ from functools import cached_property
 from itertools import product
 from typing import Any, ClassVar
 
-from embedrec.config import build, check_seed, settings_of
+from embedrec.config import build, settings_of
 from embedrec.experiments.grid_search import SettingsGrid, best_recipe
-from embedrec.experiments.step import ArtifactStep, StepContext, memory_bytes
+from embedrec.experiments.step import ArtifactStep, ResourceKeys, StepContext, memory_bytes
 from embedrec.models import recipe_class
 from embedrec.models.base import Recipe
 from embedrec.models.torch_recipe import choose_device, is_torch_recipe
@@ -18,7 +18,7 @@ from embedrec.workflows.train import train_model
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(ArtifactStep):
+class Train(ArtifactStep, ResourceKeys):
     """[[train]], `embedrec train`.
 
     model   a name in MODELS
@@ -27,7 +27,7 @@ class Train(ArtifactStep):
     grid    setting → values: every combination is evaluated on a validation part of the training sessions, and the
             best one is trained
     best    the metric that chooses
-    memory  a budget such as "2G", for models that can be bounded
+    memory  for models that can be bounded
     """
 
     kind: ClassVar[str] = "train"
@@ -36,12 +36,6 @@ class Train(ArtifactStep):
     set: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     best: str = "recall@20"
-    memory: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        memory_bytes(self.memory)
-        check_seed(self.seed)
 
     @cached_property
     def recipes(self) -> tuple[Recipe, ...]:

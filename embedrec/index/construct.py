@@ -59,7 +59,8 @@ def construct_index(
         mapped, file = build_on_disk(index, n, vectors, memory, report)
         return Index(embeddings, spec, mapped, augmented, max_norm=max_norm, file=file)
     if not is_graph(index):
-        fill(index, spec, n, vectors, max_training=max_training, centroids=centroids, seed=seed, report=report)
+        train(index, spec, n, vectors, max_training=max_training, centroids=centroids, seed=seed)
+        fill(index, spec, n, vectors, report)
         return Index(embeddings, spec, index, augmented, max_norm=max_norm)
     if n > LEAF:
         rows = local_order(vectors, n, seed)

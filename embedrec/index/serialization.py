@@ -49,13 +49,12 @@ def save_index(
     >>> import numpy as np
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from embedrec import Embeddings, Vocab, build_index, load_index, save_index
-    >>> vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]])
-    >>> index = build_index(Embeddings(vectors, Vocab(["bread", "jam", "nail"])), "flat")
+    >>> from embedrec import Embeddings, Vocab, build_index, save_index
+    >>> embeddings = Embeddings(np.eye(3), Vocab(["bread", "jam", "nail"]))
     >>> with TemporaryDirectory() as folder:
-    ...     save_index(index, Path(folder) / "shop", {})
-    ...     load_index(Path(folder) / "shop")
-    Index(Flat, 3 vectors, 2 dimensions, cosine, recall@20 1)
+    ...     save_index(build_index(embeddings, "flat"), Path(folder) / "shop", {})
+    ...     sorted(file.name for file in Path(folder, "shop").iterdir())
+    ['index.faiss', 'manifest.json', 'vectors.npy', 'vocab.parquet']
     """
     description = {
         "spec": index.spec,

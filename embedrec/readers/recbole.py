@@ -9,15 +9,13 @@ from pathlib import Path
 from embedrec.data.events import Events
 from embedrec.errors import DataError
 from embedrec.readers.table import Table
-from embedrec.tabular.code_ids import IdType
 from embedrec.tabular.delimited import Delimited
 from embedrec.tabular.feature_columns import Kind
 from embedrec.tabular.feature_tables import Role, SideTable, add_features
 from embedrec.tabular.formats import Format
 from embedrec.tabular.guess_columns import normalize_name
 from embedrec.tabular.item_lists import ItemLists, list_column_of
-from embedrec.tabular.parse_times import TimeUnit
-from embedrec.tabular.read_rows import Plan, read_rows
+from embedrec.tabular.read_rows import Plan, ValueFormats, read_rows
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.tabular.source_files import Source, expand, find_beside
 
@@ -26,12 +24,11 @@ _KINDS: dict[str, Kind] = {"token": "text", "float": "number", "token_seq": "lis
 
 
 @dataclass(frozen=True)
-class RecBole:
+class RecBole(ValueFormats):
     """TAB separated files with the type of each column in the header: `item_id:token`, `timestamp:float`.
 
     session, item, user, time, weight, kind  columns of the .inter file, with or without their type; None guesses from
         RecBole's names (session_id, item_id, user_id, timestamp, rating), "-" means none
-    time_unit, time_format, id_type, missing  as in `Table`
 
     Features of items and users are the columns of the files .item and .user: token is a category, float a number,
     token_seq (words separated by spaces) a list; float_seq is ignored. A column of titles or names, such as
@@ -48,10 +45,6 @@ class RecBole:
     time: str | None = None
     weight: str | None = None
     kind: str | None = None
-    time_unit: TimeUnit = "auto"
-    time_format: str = ""
-    id_type: IdType = "auto"
-    missing: tuple[str, ...] = ()
 
     def read(self, paths: Sequence[str | Path], settings: ReadSettings) -> Events:
         """The interactions of one data set as events: paths name its .inter file, its folder or its archive.
@@ -68,9 +61,8 @@ class RecBole:
             which = f"several .inter files ({', '.join(map(str, given))})" if given else "no .inter file"
             raise DataError(f"{', '.join(map(str, paths))} contains {which}; name one")
         given.sort(key=_part)
-        columns = Table(self.session, self.item, self.user, self.time, self.weight, name="-", kind=self.kind)
-        value_settings = {name: getattr(self, name) for name in ("time_unit", "time_format", "id_type", "missing")}
-        columns = replace(columns, **value_settings)
+        given_columns = (self.session, self.item, self.user, self.time, self.weight)
+        columns = Table(*given_columns, name="-", kind=self.kind, **self.value_formats)
         header = _FORM.columns(given[0])
         plan = columns.plan(given[0], header)
         form: Format = _FORM

@@ -28,8 +28,7 @@ from embedrec.tabular.decompress import without_packing
 from embedrec.tabular.feature_columns import Kind
 from embedrec.tabular.formats import Parquet
 from embedrec.tabular.guess_columns import FormatName, table_suffixes
-from embedrec.tabular.parse_times import TimeUnit
-from embedrec.tabular.read_rows import report_bad_rows
+from embedrec.tabular.read_rows import ValueFormats, report_bad_rows
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.tabular.source_files import Source, expand
 
@@ -37,13 +36,12 @@ _PREFIX, _TARGET = "prefix", "target"
 
 
 @dataclass(frozen=True)
-class SessionTables:
+class SessionTables(ValueFormats):
     """A table with a session, an item and a time or position per row; guesses of columns ignore case.
 
     session, item, time  columns; None guesses (SessionId, ItemId, Time), "-" means no time
     order      column of positions; None guesses (pos) if there is no time
     format     "auto" uses the suffix; .txt files are delimited text, as in GRU4Rec
-    time_unit, time_format, id_type, missing  as in `Table`
     item_features, feature_types  as in `Table`
     """
 
@@ -52,10 +50,6 @@ class SessionTables:
     time: str | None = None
     order: str | None = None
     format: FormatName = "auto"
-    time_unit: TimeUnit = "auto"
-    time_format: str = ""
-    id_type: IdType = "auto"
-    missing: tuple[str, ...] = ()
     item_features: str = ""
     feature_types: dict[str, Kind] = field(default_factory=dict)
 
@@ -96,10 +90,7 @@ class SessionTables:
             self.order,
             name="-",
             format=self._format(paths),
-            time_unit=self.time_unit,
-            time_format=self.time_format,
-            id_type=self.id_type,
-            missing=self.missing,
+            **self.value_formats,
             keep_users=False,
             item_features=item_features,
             feature_types=self.feature_types if item_features else {},

@@ -16,14 +16,12 @@ from embedrec.data.events import Events
 from embedrec.errors import DataError, SettingsError, decoded_or_none, decoding, reason
 from embedrec.readers.table import Table
 from embedrec.tabular.bad_rows import BadRows
-from embedrec.tabular.code_ids import IdType
 from embedrec.tabular.computed_columns import Columns, ComputedColumn, ComputedFormat
 from embedrec.tabular.feature_columns import Kind
 from embedrec.tabular.feature_tables import add_side_tables
 from embedrec.tabular.formats import Batch, Format, JsonLines, column_of
 from embedrec.tabular.guess_columns import SUFFIXES, format_of, guess
-from embedrec.tabular.parse_times import TimeUnit
-from embedrec.tabular.read_rows import Plan, read_rows
+from embedrec.tabular.read_rows import Plan, ValueFormats, read_rows
 from embedrec.tabular.read_settings import ReadSettings
 from embedrec.tabular.source_files import Source, expand
 
@@ -42,13 +40,12 @@ _TIMES = 12  # maximum memory of a decoded map, in multiples of its size
 
 
 @dataclass(frozen=True)
-class Wsknn:
+class Wsknn(ValueFormats):
     """Maps `{session: [items, times, kinds, weights]}` in .json or .jsonl, or a table of events; also .gz.
 
     session, item, time, weight, kind  columns of a table; None guesses
     actions    "view=1,cart=2,purchase=5": kinds of events to read, and their weights; others are dropped. "" reads
                all
-    time_unit, time_format, id_type, missing  as in `Table`
     item_features  table of features of items, see `feature_tables`; "" for none
 
     A file is one map, or has a map of some sessions per line. The lists of a session are items and times, then
@@ -61,10 +58,6 @@ class Wsknn:
     weight: str | None = None
     kind: str | None = None
     actions: str = ""
-    time_unit: TimeUnit = "auto"
-    time_format: str = ""
-    id_type: IdType = "auto"
-    missing: tuple[str, ...] = ()
     item_features: str = ""
     feature_types: dict[str, Kind] = field(default_factory=dict)
 
@@ -96,12 +89,12 @@ class Wsknn:
 
 def _plan(settings: Wsknn, source: Source, form: Format) -> Plan:
     columns = form.columns(source)
-    how: dict[str, Any] = {name: getattr(settings, name) for name in ("time_unit", "time_format", "id_type", "missing")}
     if isinstance(form, _Maps):
         kind, weight = (name if name in columns else "" for name in (_KIND, _WEIGHT))
-        return Plan(_SESSION, _ITEM, time=_TIME, kind=kind, weight=weight, **how)
+        return Plan(_SESSION, _ITEM, time=_TIME, kind=kind, weight=weight, **settings.value_formats)
     given = (settings.session, settings.item, None, settings.time, settings.weight)
-    plan = Table(*given, name="-", kind=settings.kind, keep_users=False, **how).plan(source, columns)
+    table = Table(*given, name="-", kind=settings.kind, keep_users=False, **settings.value_formats)
+    plan = table.plan(source, columns)
     if settings.kind is None:
         plan = replace(plan, kind=guess(_KINDS, columns))
     return plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -30,14 +30,35 @@ from embedrec.tabular.read_settings import ReadSettings
 _MANY_BYTES = 64 << 20  # size of files that may have enough ids for compiled kernels to be worth their start
 
 
+@dataclass(frozen=True, kw_only=True)
+class ValueFormats:
+    """How the values of a table are read.
+
+    time_unit  numbers are seconds or milliseconds since 1970, texts ISO 8601, UTC if no zone is given
+    time_format  strptime format of times ("%d.%m.%Y %H:%M"), in place of a unit; "" for none
+    id_type    "text" keeps ids unchanged, "number" requires whole numbers; "auto": ids are int64 if a column holds only
+               whole numbers, else texts. The id of a value depends on that value alone: 5 and 5.0 are "5", 05 and 5.5
+               stay as they are
+    missing    texts that mean a missing value, in all columns; NA, NULL, \\N, None always do in times and numbers
+    """
+
+    time_unit: TimeUnit = "auto"
+    time_format: str = ""
+    id_type: IdType = "auto"
+    missing: tuple[str, ...] = ()
+
+    @property
+    def value_formats(self) -> dict[str, Any]:
+        """These settings by name, for another table."""
+        return {field.name: getattr(self, field.name) for field in fields(ValueFormats)}
+
+
 @dataclass(frozen=True)
-class Plan:
+class Plan(ValueFormats):
     """The columns of each role; "" for none. The users are the sessions if there is no column of sessions.
 
     order       numbers that order the rows of a session, in place of time and of the order of rows
     whole_ids   sessions, users and items must be whole numbers
-    id_type     type of the ids of sessions, users and items, see `code_ids.Ids`
-    missing     texts that mean a missing value, in all columns
     guessed_user  the column of users is a guess: if a row has no user, no users are read, and the row is good
     keep_users  whether to read users; else they only distinguish sessions whose numbers restart for each user
     """
@@ -50,11 +71,7 @@ class Plan:
     name: str = ""
     kind: str = ""
     order: str = ""
-    time_unit: TimeUnit = "auto"
-    time_format: str = ""
     whole_ids: bool = False
-    id_type: IdType = "auto"
-    missing: tuple[str, ...] = ()
     guessed_user: bool = False
     keep_users: bool = True
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from embedrec.errors import DataError
-from embedrec.tabular.code_ids import IdType
 from embedrec.tabular.guess_columns import (
     NONE,
     column_of_role,
@@ -14,24 +13,17 @@ from embedrec.tabular.guess_columns import (
     find_column,
     format_columns,
 )
-from embedrec.tabular.parse_times import TimeUnit
-from embedrec.tabular.read_rows import Plan
+from embedrec.tabular.read_rows import Plan, ValueFormats
 
 
 @dataclass(frozen=True)
-class TableColumns:
-    """The columns of a table of events and the types of their values.
+class TableColumns(ValueFormats):
+    """The columns of a table of events, and how their values are read, see `ValueFormats`.
 
     session, item, user, time, weight  columns; None guesses from common names, "-" means none
     order      column of numbers that order the rows of a session; None guesses if there is no time
     name       column of the item's display name; None uses the one that matches the item column (track_uri, track_name)
     kind       column of the kind of event (click, buy …)
-    time_unit  numbers are seconds or milliseconds since 1970, texts ISO 8601, UTC if no zone is given
-    time_format  strptime format of times ("%d.%m.%Y %H:%M"), in place of a unit; "" for none
-    id_type    "text" keeps ids unchanged, "number" requires whole numbers; "auto": ids are int64 if a column holds only
-               whole numbers, else texts. The id of a value depends on that value alone: 5 and 5.0 are "5", 05 and 5.5
-               stay as they are
-    missing    texts that mean a missing value, in all columns; NA, NULL, \\N, None always do in times and numbers
     keep_users  whether to read users; else they only distinguish sessions whose numbers restart for each user
 
     Without a session column a user is a session; without times and positions the order of rows counts. A session with
@@ -46,10 +38,6 @@ class TableColumns:
     order: str | None = None
     name: str | None = None
     kind: str | None = None
-    time_unit: TimeUnit = "auto"
-    time_format: str = ""
-    id_type: IdType = "auto"
-    missing: tuple[str, ...] = ()
     keep_users: bool = True
 
     def plan(self, source: object, columns: Sequence[str]) -> Plan:
@@ -79,10 +67,7 @@ class TableColumns:
             name=name,
             kind="" if self.kind is None else column("kind"),
             order="" if self.order is None and time else column("order"),
-            time_unit=self.time_unit,
-            time_format=self.time_format,
-            id_type=self.id_type,
-            missing=self.missing,
+            **self.value_formats,
             guessed_user=self.user is None,
             keep_users=self.keep_users,
         )

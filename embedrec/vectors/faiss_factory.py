@@ -41,40 +41,6 @@ def create_index(spec: str, d: int, metric: Metric) -> Any:
 
 
 @discard_native_stderr()
-def fill(
-    index: Any,
-    spec: str,
-    n: int,
-    vectors: Callable[[Any], np.ndarray],
-    *,
-    max_training: int | None = None,
-    centroids: np.ndarray | None = None,
-    seed: int = 0,
-    report: Report = quiet,
-) -> None:
-    """Train an index if necessary, and add n vectors.
-
-    vectors       rows (m,) int64 or a slice → (m, d) float32; a sample is held at a time, for a graph all vectors
-    max_training  maximum number of training vectors; None for as many as improve the index
-    centroids     (c, any width) of another index of the same vectors, which replace k-means; they may be padded more or
-                  less than this index
-    report        called as report("progress", done=, total=, unit="vectors")
-
-    Raises SettingsError if FAISS needs more vectors than there are, or cells need more than `max_training`.
-    """
-    train(index, spec, n, vectors, max_training=max_training, centroids=centroids, seed=seed)
-    # a graph that is built block by block has lower recall
-    block = n if isinstance(innermost(index), faiss.IndexHNSW) else ADD_BLOCK
-    try:
-        for start in range(0, n, block):
-            stop = min(start + block, n)
-            index.add(vectors(slice(start, stop)))
-            report("progress", done=stop, total=n, unit="vectors")
-    except RuntimeError as e:
-        raise _build_error(spec, f"{n} vectors of {index.d} dimensions", e) from None
-
-
-@discard_native_stderr()
 def train(
     index: Any,
     spec: str,
@@ -85,7 +51,15 @@ def train(
     centroids: np.ndarray | None = None,
     seed: int = 0,
 ) -> None:
-    """Train an index, if necessary, for n vectors that are added elsewhere; see `fill`."""
+    """Train an index of n vectors, if necessary.
+
+    vectors       rows (m,) int64 or a slice → (m, d) float32, of which a sample is held at a time
+    max_training  maximum number of training vectors; None for as many as improve the index
+    centroids     (c, any width) of another index of the same vectors, which replace k-means; they may be padded more or
+                  less than this index
+
+    Raises SettingsError if FAISS needs more vectors than there are, or cells need more than `max_training`.
+    """
     deepest = innermost(index)
     nlist = deepest.nlist if isinstance(deepest, faiss.IndexIVF) else 0
     if nlist > n:
@@ -109,6 +83,32 @@ def train(
         _train(index, _gather(vectors, np.sort(sample), index.d), centroids)
         for transform, _ in opq_quantizers:
             transform.pq = None
+    except RuntimeError as e:
+        raise _build_error(spec, f"{n} vectors of {index.d} dimensions", e) from None
+
+
+@discard_native_stderr()
+def fill(
+    index: Any,
+    spec: str,
+    n: int,
+    vectors: Callable[[slice], np.ndarray],
+    report: Report = quiet,
+) -> None:
+    """Add n vectors to a trained index.
+
+    vectors  rows → (m, d) float32; a block is held at a time, for a graph all vectors
+    report   called as report("progress", done=, total=, unit="vectors")
+
+    Raises SettingsError if FAISS rejects the vectors.
+    """
+    # a graph that is built block by block has lower recall
+    block = n if isinstance(innermost(index), faiss.IndexHNSW) else ADD_BLOCK
+    try:
+        for start in range(0, n, block):
+            stop = min(start + block, n)
+            index.add(vectors(slice(start, stop)))
+            report("progress", done=stop, total=n, unit="vectors")
     except RuntimeError as e:
         raise _build_error(spec, f"{n} vectors of {index.d} dimensions", e) from None
 

@@ -235,7 +235,9 @@ def test_bytes_that_vectors_take(size: str, expected: int) -> None:
 @pytest.mark.parametrize("spec", ["HNSW16", "HNSW32_SQ8"])
 def test_bytes_of_graphs(spec: str) -> None:
     index = create_index(spec, D, "l2")
-    fill(index, spec, 5000, lambda rows: some_embeddings(5000, D).vectors[rows])
+    vectors = some_embeddings(5000, D).vectors
+    train(index, spec, 5000, lambda rows: vectors[rows])
+    fill(index, spec, 5000, lambda rows: vectors[rows])
     assert index_bytes(create_index(spec, D, "l2"), 5000) == pytest.approx(len(faiss.serialize_index(index)), rel=0.15)
 
 

@@ -43,7 +43,8 @@ def test_metrics() -> None:
 def test_blocks_and_progress(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faiss_factory, "ADD_BLOCK", 250)
     index, reports = create_index(spec, 8, "l2"), []
-    fill(index, spec, len(VECTORS), read, report=lambda event, **n: reports.append((event, n)))
+    train(index, spec, len(VECTORS), read)
+    fill(index, spec, len(VECTORS), read, lambda event, **n: reports.append((event, n)))
     done = [600] if spec == "HNSW8" else [250, 500, 600]  # a graph is built in one block
     assert reports == [("progress", {"done": n, "total": 600, "unit": "vectors"}) for n in done]
     assert index.ntotal == 600 and index.search(VECTORS[:9], 1)[1][:, 0].tolist() == list(range(9))
@@ -51,7 +52,7 @@ def test_blocks_and_progress(spec: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_more_cells_than_vectors() -> None:
     with pytest.raises(SettingsError, match="IVF601,Flat needs at least 601 vectors, but there are 600; use fewer"):
-        fill(create_index("IVF601,Flat", 8, "l2"), "IVF601,Flat", len(VECTORS), read)
+        train(create_index("IVF601,Flat", 8, "l2"), "IVF601,Flat", len(VECTORS), read)
 
 
 def test_a_sample_that_is_too_small_for_the_cells() -> None:

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 import pytest
 
-from embedrec.vectors.faiss_factory import create_index, fill
+from embedrec.vectors.faiss_factory import create_index, fill, train
 from embedrec.vectors.faiss_structure import (
     apply_transforms,
     below_transforms,
@@ -24,6 +24,7 @@ VECTORS = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
 
 def filled(spec: str) -> faiss.Index:
     index: faiss.Index = create_index(spec, 8, "l2")
+    train(index, spec, len(VECTORS), lambda rows: VECTORS[rows])
     fill(index, spec, len(VECTORS), lambda rows: VECTORS[rows])
     return index
 

@@ -31,16 +31,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def evaluation_options(command: F) -> F:
-    """Options of an evaluation, passed on as `evaluation`, an EvaluationOptions, and `sessions`, `by`, `threads`,
-    `device`, `as_json` and `workspace`."""
+    """Options of an evaluation, passed on as `evaluation`, an EvaluationOptions, `training`, a TrainingOptions, and
+    `sessions`, `by`, `as_json` and `workspace`."""
 
     @wraps(command)
     def parse(**given: Any) -> Any:
         from embedrec.workflows.evaluation_options import EvaluationOptions
+        from embedrec.workflows.train import TrainingOptions
 
         values = {f.name: given.pop(f.name) for f in fields(EvaluationOptions)}
         values["at"] = list_lengths(values["at"])
-        return command(evaluation=EvaluationOptions(**values), **given)
+        training = TrainingOptions(seed=values["seed"], threads=given.pop("threads"), device=given.pop("device"))
+        return command(evaluation=EvaluationOptions(**values), training=training, **given)
 
     options = [
         click.option("--sessions", metavar="NAME", help="Sessions to split [default: the latest]."),

@@ -50,12 +50,14 @@ class SessionAnn:
         """Build the index of sessions; a search visits one cell."""
         import faiss
 
-        from embedrec.vectors.faiss_factory import create_index, fill
+        from embedrec.vectors.faiss_factory import create_index, fill, train
 
         rows, size = random_rows(sessions, dim, seed), len(sessions)
         spec = "Flat" if size < FLAT_BELOW else f"IVF{2 * isqrt(size)},SQ8"
         index = create_index(spec, dim, "cosine")
-        fill(index, spec, size, _vectors(rows, sessions), seed=seed, report=report)
+        vectors = _vectors(rows, sessions)
+        train(index, spec, size, vectors, seed=seed)
+        fill(index, spec, size, vectors, report)
         return cls(rows, index, int(isinstance(index, faiss.IndexIVF)))
 
     @classmethod
