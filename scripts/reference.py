@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import click
+from docstring_markdown import cell, to_markdown
 
 import embedrec
 from embedrec.cli.main import cli
@@ -49,12 +50,6 @@ def pages() -> dict[str, str]:
         "reference/python.md": GENERATED + python_page(),
         "benchmarks-models.md": GENERATED + (ROOT / "scripts" / "bench" / "RESULTS.md").read_text(),
     }
-
-
-def cell(text: str) -> str:
-    """Text as one cell of a Markdown table."""
-    text = re.sub(r"(?<!\S)(\S*[*_<>\[\]]\S*)", r"`\1`", " ".join(text.split())) if "`" not in text else text
-    return text.replace("|", r"\|")
 
 
 # Command line
@@ -131,15 +126,11 @@ def models_page() -> str:
 
 def description(recipe: type[Any]) -> str:
     """The docstring of a recipe without its settings, its example as code, and the papers of its module."""
-    paragraphs = inspect.cleandoc(recipe.__doc__ or "").split("\n\n")
     settings = re.compile(r"(?m)^\w+(, \w+)* {2,}\S")
-    texts = [
-        f"```pycon\n{p.strip()}\n```" if p.startswith(">>>") else " ".join(p.split())
-        for p in paragraphs
-        if not settings.search(p)
-    ]
+    paragraphs = [p for p in inspect.cleandoc(recipe.__doc__ or "").split("\n\n") if not settings.search(p)]
     module = inspect.getdoc(inspect.getmodule(recipe)) or ""
-    return f"`embedrec.{recipe.__name__}`. " + "\n\n".join(texts) + "\n\n" + " ".join(module.split("\n\n")[0].split())
+    text = to_markdown("\n\n".join(paragraphs))
+    return f"`embedrec.{recipe.__name__}`. {text}\n\n" + " ".join(module.split("\n\n")[0].split())
 
 
 def type_name(kind: Any) -> str:

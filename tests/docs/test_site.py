@@ -48,5 +48,8 @@ def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     pages = {path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").rglob("*.html")}
     assert {"index.html", "reference/cli.html", "reference/models.html", "reference/python.html"} <= pages
+    python = (tmp_path / "site" / "reference" / "python.html").read_text()
+    assert "<td><code>vectors</code></td>" in python  # columns of a docstring are a table
+    assert '<span class="gp">&gt;&gt;&gt; </span>' in python and "<blockquote>" not in python  # examples are code
     for page in (tmp_path / "site").rglob("*.html"):  # nothing is loaded from another host
         assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"?https?://", page.read_text()), page
